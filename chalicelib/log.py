@@ -1,0 +1,102 @@
+"""Telemetry: structured log lines, EMF metrics for CloudWatch and counters for `GET /metrics`.
+
+Log lines carry a static event name and facts, never a secret and never a sentence made of variables: one can search them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+SERVICE = "fairgate"
+
+COUNTERS = {
+    "reservations_created": "Reservations granted.",
+    "reservations_refused": "Reservations refused for want of stock.",
+    "oversell_attempts": "Stock changes that a condition refused.",
+    "holds_expired": "Holds given back because their time was over.",
+    "orders_paid": "Purchases paid, free ones included.",
+    "payments_failed": "Payments declined.",
+    "tickets_issued": "Tickets issued.",
+    "cache_hit": "Reads answered from an instance's cache.",
+    "cache_miss": "Reads that had to load from the store.",
+    "cache_stale": "Reads answered with old data because loading failed.",
+    "sweep_runs": "Runs of the sweep.",
+    "store_unavailable": "Requests turned away because the store was down or throttled.",
+}
+GAUGES = {"active_holds": "Tickets on hold, as the last look at the stock said."}
+
+_request_id: ContextVar[str] = ContextVar("request_id", default="")
+_pending: ContextVar[dict[str, float] | None] = ContextVar("pending_metrics", default=None)
+
+registry = CollectorRegistry()
+_counters = {name: Counter(f"{SERVICE}_{name}", text, registry=registry) for name, text in COUNTERS.items()}
+_gauges = {name: Gauge(f"{SERVICE}_{name}", text, registry=registry) for name, text in GAUGES.items()}
+
+# What a warm read counts on every call stays out of EMF: it would cost a log line per request.
+_ONLY_COUNTED = frozenset({"cache_hit"})
+
+
+@cache
+def _logger() -> Logger:
+    return Logger(service=SERVICE, utc=True)
+
+
+def info(event: str, /, **facts: Any) -> None:
+    """One line about a happening: `event` is a constant such as `reservation.created`."""
+    _logger().info(event, extra={"request_id": _request_id.get(), **facts})
+
+
+def warning(event: str, /, **facts: Any) -> None:
+    _logger().warning(event, extra={"request_id": _request_id.get(), **facts})
+
+
+def failure(event: str, /, **facts: Any) -> None:
+    """An error line with the traceback of the exception that is being handled."""
+    _logger().exception(event, extra={"request_id": _request_id.get(), **facts})
+
+
+def count(name: str, amount: float = 1) -> None:
+    """Add to a counter of COUNTERS."""
+    _counters[name].inc(amount)
+    pending = _pending.get()
+    if pending is not None and name not in _ONLY_COUNTED:
+        pending[name] = pending.get(name, 0) + amount
+
+
+def gauge(name: str, value: float) -> None:
+    """Set a gauge of GAUGES."""
+    _gauges[name].set(value)
+    pending = _pending.get()
+    if pending is not None:
+        pending[name] = value
+
+
+@contextmanager
+def scope(request_id: str) -> Iterator[None]:
+    """Everything logged inside carries `request_id`; what was counted leaves as one EMF line at the end."""
+    pending: dict[str, float] = {}
+    id_token, pending_token = _request_id.set(request_id), _pending.set(pending)
+    try:
+        yield
+    finally:
+        _pending.reset(pending_token)
+        _request_id.reset(id_token)
+        if pending:
+            _emit(pending)
+
+
+def request_id() -> str:
+    return _request_id.get()
+
+
+def _emit(values: dict[str, float]) -> None:
+    metrics = EphemeralMetrics(namespace="Fairgate", service=SERVICE)
+    for name, value in values.items():
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    metrics.flush_metrics()

@@ -1,0 +1,93 @@
+"""Every limit, duration and switch, each with an environment variable FAIRGATE_<NAME>. Read at first use, never at import."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "FAIRGATE_"
+
+Seconds = Annotated[int, Meta(ge=1, le=31 * 86_400)]
+Switch = Literal["on", "off"]
+
+
+def _says(description: str) -> Meta:
+    return Meta(description=description)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Field NAME is set by FAIRGATE_NAME. The descriptions are the documentation: docs/settings.md is checked against them."""
+
+    stage: Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,19}$"), _says("Stage; part of every table's name.")] = "local"
+    region: Annotated[str, _says("AWS region of the store.")] = "us-east-1"
+    store_endpoint: Annotated[str, _says("Address of a DynamoDB-compatible store; empty for AWS.")] = ""
+    identity: Annotated[Literal["demo", "jwt"], _says("`demo` lets the header X-User-Id name the user; never in production.")] = "jwt"
+    payment_simulation: Annotated[Switch, _says("Whether `simulate` may stand in for a payment provider; never in production.")] = "off"
+    cors_origins: Annotated[str, _says("Origins that may call from a browser, comma separated, or `*`.")] = "*"
+    hold_seconds: Annotated[Seconds, _says("How long a reservation sets tickets aside.")] = 180
+    checkout_seconds: Annotated[int, Meta(ge=0, le=86_400), _says("What opening a checkout adds to the hold; 0 adds nothing.")] = 0
+    event_purchase_limit: Annotated[int, Meta(ge=1, le=1000), _says("Tickets per user and event where the event is silent.")] = 6
+    tier_purchase_limit: Annotated[int, Meta(ge=1, le=50), _says("Tickets of one tier per purchase where the tier is silent.")] = 4
+    cache_seconds: Annotated[Seconds, _says("Age at which an instance loads the catalog again.")] = 300
+    head_check_seconds: Annotated[Seconds, _says("How often an instance asks whether the catalog's head has moved.")] = 5
+    stock_cache_seconds: Annotated[Seconds, _says("Age of the stock figures that public reads may show.")] = 1
+    idempotency_seconds: Annotated[Seconds, _says("How long the answer to an Idempotency-Key is kept.")] = 86_400
+    purchase_ttl_seconds: Annotated[Seconds, _says("When an abandoned purchase may be deleted, after its end.")] = 30 * 86_400
+    jwt_secret: Annotated[str, _says("Secret that signs access tokens, 32 characters or more.")] = ""
+    ticket_keys: Annotated[str, _says("Keys that sign tickets, `id:secret` comma separated; the first one signs, all of them verify.")] = ""
+    secrets_arn: Annotated[str, _says("Secrets Manager secret (JSON of setting names) for what the environment does not hold.")] = ""
+
+
+class SettingsError(Exception):
+    """A setting is missing or malformed; the message names its environment variable."""
+
+
+_current: Settings | None = None
+
+
+def read(environment: dict[str, str]) -> Settings:
+    """Settings out of environment variables; raises SettingsError that names the faulty one."""
+    names = {field.name for field in msgspec.structs.fields(Settings)}
+    given = {name: environment[key] for name in names if (key := PREFIX + name.upper()) in environment}
+    for name, value in given.items():
+        try:
+            msgspec.convert({name: value}, Settings, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{PREFIX}{name.upper()}: {str(error).split(' - at ')[0]}") from None
+    return msgspec.convert(given, Settings, strict=False)
+
+
+def current() -> Settings:
+    """The settings of this process; read from the environment once."""
+    global _current
+    if _current is None:
+        _current = read(dict(os.environ))
+    return _current
+
+
+def secret(name: Literal["jwt_secret", "ticket_keys"]) -> str:
+    """A secret from the environment or, where that is silent, from Secrets Manager (kept for its default 5 minutes)."""
+    value: str = getattr(current(), name)
+    if not value and current().secrets_arn:
+        from aws_lambda_powertools.utilities import parameters
+
+        kept: Any = parameters.get_secret(current().secrets_arn, transform="json", max_age=300)
+        value = kept.get(name, "")
+    if len(value) < 32:
+        raise SettingsError(f"{PREFIX}{name.upper()} must be set and have 32 characters or more.")
+    return value
+
+
+@contextmanager
+def changed(**values: Any) -> Iterator[Settings]:
+    """Other settings while the block runs, in all threads; for tests and tools."""
+    global _current
+    before = current()
+    _current = msgspec.structs.replace(before, **values)
+    try:
+        yield _current
+    finally:
+        _current = before
