@@ -1,0 +1,55 @@
+"""What the features above may do with stock. A stock is named by its id and its number of shards; tiers map to it one to one."""
+
+from typing import Any, Literal
+
+from chalicelib import dynamo
+from chalicelib.inventory import store
+from chalicelib.inventory.allocation import take
+from chalicelib.inventory.levels import forget, levels, read
+from chalicelib.inventory.model import Hold, shard_ids, split
+from chalicelib.inventory.resize import resize
+from chalicelib.inventory.store import extend, scan, table
+
+__all__ = [
+    "creation",
+    "end_holds",
+    "extend",
+    "forget",
+    "levels",
+    "new_shards",
+    "read",
+    "resize",
+    "scan",
+    "set_open",
+    "table",
+    "take",
+]
+
+
+def end_holds(move: Literal["release", "convert"], holds: list[Hold]) -> int:
+    """Give holds back or turn them into sold; how many were still there. Only after the arbiter (the purchase) said so."""
+    return sum(store.end_hold(move, hold) for hold in holds)
+
+
+def new_shards(stock_id: str, *, capacity: int, sold: int, shards: int, is_open: bool) -> list[dict[str, Any]]:
+    """The items of a stock that nobody has ever used, for `dynamo.batch_put` into `table()`.
+
+    `sold` tickets that were sold elsewhere are spread from the first shard on; each shard starts with the rest free.
+    """
+    items = []
+    for shard_id, share in zip(shard_ids(stock_id, shards), split(capacity, shards), strict=True):
+        gone = min(share, sold)
+        sold -= gone
+        items.append(store.item(shard_id, capacity=share, sold=gone, is_open=is_open))
+    return items
+
+
+def creation(stock_id: str, *, capacity: int, sold: int, shards: int, is_open: bool) -> list[dynamo.TransactItem]:
+    """Transaction items that create a stock unless it exists."""
+    return [store.creation(item) for item in new_shards(stock_id, capacity=capacity, sold=sold, shards=shards, is_open=is_open)]
+
+
+def set_open(stock_id: str, shards: int, is_open: bool) -> None:
+    """Let a stock be held from, or not: at once, for everybody. Living holds go on."""
+    for shard_id in shard_ids(stock_id, shards):
+        store.set_open(shard_id, is_open)

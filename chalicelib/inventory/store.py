@@ -1,0 +1,176 @@
+"""The shard ledger: every change of stock is ONE conditional UpdateItem of ONE item.
+
+`available + sum(holds) + sold = capacity` holds after each of these expressions if it held before. boto3 rather than PynamoDB,
+because a refused update must bring the item back (ReturnValuesOnConditionCheckFailure): the next try then knows.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+from botocore.exceptions import ClientError
+
+from chalicelib import dynamo
+from chalicelib.inventory.model import Hold, Shard
+
+FEATURE = "inventory"
+KEY = "id"
+
+
+def table() -> str:
+    return dynamo.table_name(FEATURE)
+
+
+def item(shard_id: str, *, capacity: int, sold: int, is_open: bool) -> dict[str, Any]:
+    """A new shard in wire format."""
+    return {
+        "id": {"S": shard_id},
+        "capacity": {"N": str(capacity)},
+        "available": {"N": str(capacity - sold)},
+        "sold": {"N": str(sold)},
+        "holds": {"M": {}},
+        "open": {"BOOL": is_open},
+        "version": {"N": "1"},
+    }
+
+
+def creation(new: dict[str, Any]) -> dynamo.TransactItem:
+    """Transaction item: put the shard unless it exists, so that a repeated creation never resets a stock that sells."""
+    return {"Put": {"TableName": table(), "Item": new, "ConditionExpression": "attribute_not_exists(id)"}}
+
+
+def create(new: dict[str, Any]) -> None:
+    """Put one shard unless it exists."""
+    try:
+        dynamo.client().put_item(TableName=table(), Item=new, ConditionExpression="attribute_not_exists(id)")
+    except ClientError as error:
+        _refused(error)
+
+
+def hold(shard_id: str, hold_id: str, quantity: int, until: int) -> tuple[bool, Shard | int | None]:
+    """Set `quantity` aside until `until`. True with what is available now, or False with the shard as it is (None: no shard)."""
+    try:
+        answer = dynamo.client().update_item(
+            TableName=table(),
+            Key={KEY: {"S": shard_id}},
+            UpdateExpression="SET holds.#hold = :entry, available = available - :quantity, version = version + :one",
+            # open: a pause that was written before this hold stops it, whatever any cache says.
+            # available: the one line that makes overselling impossible.
+            # hold absent: botocore repeats a call whose answer was lost; the repetition must not take stock twice.
+            ConditionExpression="#open = :true AND available >= :quantity AND attribute_not_exists(holds.#hold)",
+            ExpressionAttributeNames={"#hold": hold_id, "#open": "open"},
+            ExpressionAttributeValues={
+                ":entry": {"L": [{"N": str(quantity)}, {"N": str(until)}]},
+                ":quantity": {"N": str(quantity)},
+                ":one": {"N": "1"},
+                ":true": {"BOOL": True},
+            },
+            ReturnValues="UPDATED_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    except ClientError as error:
+        shard = _refused(error)
+        if shard is not None and hold_id in shard.holds:
+            return True, shard.available
+        return False, shard
+    return True, int(answer["Attributes"]["available"]["N"])
+
+
+def end_hold(move: Literal["release", "convert"], held: Hold) -> bool:
+    """Give a hold back (`release`) or turn it into sold (`convert`). False if it was gone: somebody did it before.
+
+    The condition makes both safe to repeat and to race: the hold leaves the shard exactly once.
+    """
+    gains = {"release": "available", "convert": "sold"}[move]
+    try:
+        dynamo.client().update_item(
+            TableName=table(),
+            Key={KEY: {"S": held.shard_id}},
+            UpdateExpression=f"SET {gains} = {gains} + :quantity, version = version + :one REMOVE holds.#hold",
+            # The quantity is compared too: a caller that is wrong about it must not unbalance the shard.
+            ConditionExpression="holds.#hold[0] = :quantity",
+            ExpressionAttributeNames={"#hold": held.hold_id},
+            ExpressionAttributeValues={":quantity": {"N": str(held.quantity)}, ":one": {"N": "1"}},
+        )
+    except ClientError as error:
+        _refused(error)
+        return False
+    return True
+
+
+def extend(held: Hold, until: int) -> bool:
+    """Let a hold live until `until`; False if it is gone."""
+    try:
+        dynamo.client().update_item(
+            TableName=table(),
+            Key={KEY: {"S": held.shard_id}},
+            UpdateExpression="SET holds.#hold[1] = :until, version = version + :one",
+            ConditionExpression="attribute_exists(holds.#hold)",
+            ExpressionAttributeNames={"#hold": held.hold_id},
+            ExpressionAttributeValues={":until": {"N": str(until)}, ":one": {"N": "1"}},
+        )
+    except ClientError as error:
+        _refused(error)
+        return False
+    return True
+
+
+def resize(shard: Shard, capacity: int) -> bool:
+    """Set the capacity, and `available` with it. False when the shard has changed under us, or has too little left."""
+    change = capacity - shard.capacity
+    try:
+        dynamo.client().update_item(
+            TableName=table(),
+            Key={KEY: {"S": shard.id}},
+            UpdateExpression="SET #capacity = :capacity, available = available + :change, version = version + :one",
+            # capacity as read: of two resizes at once, and of a repeated one, only the first moves the stock.
+            # available: never below held + sold.
+            ConditionExpression="#capacity = :before AND available >= :needed",
+            ExpressionAttributeNames={"#capacity": "capacity"},
+            ExpressionAttributeValues={
+                ":capacity": {"N": str(capacity)},
+                ":before": {"N": str(shard.capacity)},
+                ":change": {"N": str(change)},
+                ":needed": {"N": str(max(0, -change))},
+                ":one": {"N": "1"},
+            },
+        )
+    except ClientError as error:
+        _refused(error)
+        return False
+    return True
+
+
+def set_open(shard_id: str, is_open: bool) -> None:
+    """Open or close one shard for new holds; living holds are untouched."""
+    try:
+        dynamo.client().update_item(
+            TableName=table(),
+            Key={KEY: {"S": shard_id}},
+            UpdateExpression="SET #open = :open, version = version + :one",
+            ConditionExpression="attribute_exists(id)",
+            ExpressionAttributeNames={"#open": "open"},
+            ExpressionAttributeValues={":open": {"BOOL": is_open}, ":one": {"N": "1"}},
+        )
+    except ClientError as error:
+        _refused(error)
+
+
+def read(shard_ids: Iterable[str]) -> list[Shard]:
+    """Shards by id, strongly consistent; absent ones are left out."""
+    keys = [{KEY: {"S": shard_id}} for shard_id in shard_ids]
+    return [Shard.of(found) for found in dynamo.batch_get(table(), keys, consistent=True)]
+
+
+def scan() -> Iterator[Shard]:
+    """Every shard there is, page by page. For schedules: there is no expiry index, which a drop would run hot."""
+    for page in dynamo.client().get_paginator("scan").paginate(TableName=table(), ConsistentRead=True):
+        for found in page["Items"]:
+            yield Shard.of(found)
+
+
+def _refused(error: ClientError) -> Shard | None:
+    """The shard as it is if a condition did not hold; any other error is raised again."""
+    if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+        raise error
+    found: Any = error.response.get("Item")
+    return Shard.of(found) if found else None
