@@ -1,0 +1,185 @@
+"""What API Gateway does in front of a Chalice app, in process: matching, proxy events, preflight, and its own refusals.
+
+The local runtime and the tests share it, so that handlers see the same events everywhere.
+"""
+
+import base64
+import threading
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+from chalice.app import Chalice
+
+from chalicelib import ids
+from chalicelib.edge import respond
+
+STAGE = "api"
+MAX_PAYLOAD_BYTES = 10 * 1024 * 1024
+
+Headers = Sequence[tuple[str, str]]
+
+
+class Reply(msgspec.Struct, frozen=True):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class ThreadedChalice(Chalice):
+    """A Chalice app that many threads may call at once.
+
+    Chalice keeps the current request in a plain attribute of the app. One Lambda instance serves one request at a time,
+    so that is right there; here each thread has its own, as in chalice.local.LocalChalice.
+    """
+
+    _of_thread = threading.local()
+
+    @property
+    def current_request(self) -> Any:
+        return getattr(self._of_thread, "request", None)
+
+    @current_request.setter
+    def current_request(self, value: Any) -> None:
+        self._of_thread.request = value
+
+    @property
+    def lambda_context(self) -> Any:
+        return getattr(self._of_thread, "context", None)
+
+    @lambda_context.setter
+    def lambda_context(self, value: Any) -> None:
+        self._of_thread.context = value
+
+
+class Gateway:
+    """Serves one Chalice app under `/<stage>`; safe to call from many threads."""
+
+    def __init__(self, app: Chalice) -> None:
+        app.__class__ = ThreadedChalice
+        self._app = app
+        self._routes = _Routes(app.routes)
+
+    def handle(self, method: str, target: str, headers: Headers = (), body: bytes = b"", source_ip: str = "127.0.0.1") -> Reply:
+        """Answer one request; `target` is the raw path with its query string, `/api/v1/events?status=active`."""
+        path, _, query = target.partition("?")
+        request_id = ids.new_id()
+        found = self._routes.match(path.removeprefix(f"/{STAGE}")) if path.startswith(f"/{STAGE}/") else None
+        if found is None:
+            return _refusal(404, "not_found", "There is nothing at this address.", request_id)
+        resource, parameters = found
+        methods = sorted(self._app.routes[resource])
+        if method == "OPTIONS":
+            return _preflight(methods)
+        if method not in methods:
+            allow = {"Allow": ", ".join([*methods, "OPTIONS"])}
+            return _refusal(405, "method_not_allowed", f"This address does not know {method}.", request_id, allow)
+        if len(body) > MAX_PAYLOAD_BYTES:
+            return _refusal(413, "body_too_large", "The body is too large.", request_id)
+        event = _event(method, path, query, headers, body, resource, parameters, request_id, source_ip)
+        return _reply(self._app(event, None))
+
+
+class _Routes:
+    """Resources by their segments; a literal segment goes before a parameter, as in API Gateway."""
+
+    def __init__(self, resources: Iterable[str]) -> None:
+        self._root: dict[str, Any] = {}
+        for resource in resources:
+            node = self._root
+            for segment in resource.strip("/").split("/"):
+                node = node.setdefault("{}" if segment.startswith("{") else segment, {})
+            node[""] = resource
+        self.match = lru_cache(maxsize=4096)(self._match)
+
+    def _match(self, path: str) -> tuple[str, dict[str, str] | None] | None:
+        """The resource and its decoded path parameters; a trailing slash does not count."""
+        segments = path.removesuffix("/")[1:].split("/")
+        resource = _find(self._root, segments)
+        if resource is None:
+            return None
+        names = resource.strip("/").split("/")
+        parameters = {name[1:-1]: unquote(given) for name, given in zip(names, segments, strict=True) if name.startswith("{")}
+        return resource, parameters or None
+
+
+def _find(node: dict[str, Any], segments: list[str]) -> str | None:
+    if not segments:
+        return node.get("")
+    first, rest = segments[0], segments[1:]
+    if not first:
+        return None
+    for key in (unquote(first), "{}"):
+        if key in node and (found := _find(node[key], rest)):
+            return found
+    return None
+
+
+def _event(
+    method: str,
+    path: str,
+    query: str,
+    headers: Headers,
+    body: bytes,
+    resource: str,
+    parameters: dict[str, str] | None,
+    request_id: str,
+    source_ip: str,
+) -> dict[str, Any]:
+    """https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html (input format)."""
+    many_headers, many_values = _grouped(headers), _grouped(parse_qsl(query, keep_blank_values=True))
+    return {
+        "resource": resource,
+        "path": path.removeprefix(f"/{STAGE}"),
+        "httpMethod": method,
+        "headers": _last(many_headers),
+        "multiValueHeaders": many_headers,
+        "queryStringParameters": _last(many_values) or None,
+        "multiValueQueryStringParameters": many_values or None,
+        "pathParameters": dict(parameters) if parameters else None,
+        "stageVariables": None,
+        # Binary media types are */*, so every body arrives in base64.
+        "body": base64.b64encode(body).decode() if body else None,
+        "isBase64Encoded": bool(body),
+        "requestContext": {
+            "resourcePath": resource,
+            "httpMethod": method,
+            "path": path,
+            "stage": STAGE,
+            "protocol": "HTTP/1.1",
+            "requestId": request_id,
+            "identity": {"sourceIp": source_ip, "userAgent": _last(many_headers).get("user-agent", "")},
+        },
+    }
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for name, value in pairs:
+        grouped.setdefault(name, []).append(value)
+    return grouped
+
+
+def _last(grouped: dict[str, list[str]]) -> dict[str, str]:
+    return {name: values[-1] for name, values in grouped.items()}
+
+
+def _reply(answer: dict[str, Any]) -> Reply:
+    body = answer["body"]
+    raw = base64.b64decode(body) if answer.get("isBase64Encoded") else (body or "").encode()
+    headers = dict(answer["headers"])
+    for name, values in (answer.get("multiValueHeaders") or {}).items():
+        headers[name] = ", ".join(values)
+    return Reply(answer["statusCode"], headers, raw)
+
+
+def _preflight(methods: list[str]) -> Reply:
+    headers = respond.CORS.get_access_control_headers()
+    return Reply(200, {**headers, "Access-Control-Allow-Methods": ",".join([*methods, "OPTIONS"]), "Content-Type": "application/json"}, b"")
+
+
+def _refusal(status: int, code: str, message: str, request_id: str, more: dict[str, str] | None = None) -> Reply:
+    headers = {"Content-Type": "application/json", "X-Request-Id": request_id, "Access-Control-Allow-Origin": "*", **(more or {})}
+    return Reply(status, headers, msgspec.json.encode({"error": code, "message": message, "request_id": request_id}))

@@ -1,0 +1,117 @@
+"""The engine under the tests, the clock, and the client. Tests never sleep and never reach AWS."""
+
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from moto import mock_aws
+
+from chalicelib import clock, dynamo, settings
+from infra import tables
+from infra.local import ministack
+from tests.client import Client
+
+JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
+TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
+START = 1_780_315_200  # 2026-06-01T12:00:00Z
+
+_stages = itertools.count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store", choices=["moto", "ministack"], default="moto", help="engine of the `store` fixture")
+
+
+def pytest_configure() -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", settings.PREFIX))]:
+        del os.environ[name]
+    os.environ.update(ministack.CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
+    os.environ.update(AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+
+
+@pytest.fixture(autouse=True)
+def _settings() -> Iterator[settings.Settings]:
+    """Defaults of the code, whatever the environment says, with the secrets and switches of a local stage."""
+    values = {field.name: field.default for field in msgspec.structs.fields(settings.Settings)}
+    values |= {"stage": "test", "identity": "demo", "payment_simulation": "on", "jwt_secret": JWT_SECRET, "ticket_keys": TICKET_KEYS}
+    with settings.changed(**values) as current:
+        yield current
+
+
+@pytest.fixture(scope="session")
+def _ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ministack.MiniStack]:
+    with ministack.in_memory(tmp_path_factory.mktemp("ministack") / "log") as running:
+        yield running
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, _settings: settings.Settings) -> Iterator[Any]:
+    """Empty tables on the engine that `--store` chose; the value is the DynamoDB client. For one thread."""
+    if request.config.getoption("--store") == "ministack":
+        yield from _fresh_stage(request.getfixturevalue("_ministack"))
+        return
+    with mock_aws():
+        tables.create_all(dynamo.client())
+        _forget_caches()
+        yield dynamo.client()
+
+
+@pytest.fixture
+def threaded_store(_ministack: ministack.MiniStack, _settings: settings.Settings) -> Iterator[Any]:
+    """Empty tables on MiniStack over loopback, whatever `--store` says: moto loses updates under threads."""
+    yield from _fresh_stage(_ministack)
+
+
+@pytest.fixture
+def api(request: pytest.FixtureRequest) -> Client:
+    """The app behind the local gateway. Uses `store`, unless the test asks for `threaded_store`."""
+    if "threaded_store" not in request.fixturenames:
+        request.getfixturevalue("store")
+    import app
+    from infra.local.gateway import Gateway
+
+    return Client(Gateway(app.app))
+
+
+class Time:
+    """A clock that stands still until the test moves it."""
+
+    def __init__(self, now: float) -> None:
+        self.now = int(now)
+
+    def advance(self, seconds: int) -> int:
+        self.now += seconds
+        return self.now
+
+    def set(self, epoch: int) -> int:
+        self.now = epoch
+        return self.now
+
+
+@pytest.fixture
+def time() -> Iterator[Time]:
+    frozen = Time(START)
+    with clock.replaced(lambda: float(frozen.now)):
+        yield frozen
+
+
+def _fresh_stage(running: ministack.MiniStack) -> Iterator[Any]:
+    """Tables of a stage that no test had before: faster than emptying those of the last one."""
+    with settings.changed(stage=f"test-{next(_stages)}", store_endpoint=running.endpoint):
+        tables.create_all(dynamo.client())
+        _forget_caches()
+        yield dynamo.client()
+        for feature in tables.descriptions():
+            dynamo.client().delete_table(TableName=dynamo.table_name(feature))
+
+
+def _forget_caches() -> None:
+    """What an instance remembers of the store must not outlive a test's tables."""
+    for name in ("chalicelib.catalog.service", "chalicelib.inventory.service"):
+        forget = getattr(sys.modules.get(name), "invalidate", None)
+        if forget is not None:
+            forget()

@@ -1,0 +1,49 @@
+"""Sixteen threads in one Chalice app: each handler must see its own request."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+from chalice.app import Blueprint, Chalice
+
+from chalicelib.edge.respond import Answer, route
+from infra.local.gateway import Gateway
+
+THREADS = 16
+
+
+def _echo_app() -> Chalice:
+    barrier, bp = threading.Barrier(THREADS), Blueprint(__name__)
+
+    @route(bp, "GET", "/echo/{name}")
+    def echo(call, name):
+        barrier.wait(10)  # all requests are inside their handlers now
+        seen = bp.current_request
+        return Answer({"asked": name, "seen": seen.uri_params["name"], "header": seen.headers["x-name"]})
+
+    app = Chalice(app_name="echo", configure_logs=False)
+    app.api.binary_types = ["*/*"]
+    app.register_blueprint(bp)
+    return app
+
+
+def _strangers(gateway: Gateway) -> int:
+    """How many of 16 simultaneous handlers saw a request that was not theirs."""
+
+    def ask(name: str) -> bool:
+        answer = msgspec.json.decode(gateway.handle("GET", f"/api/echo/{name}", [("X-Name", name)]).body)
+        return answer != {"asked": name, "seen": name, "header": name}
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return sum(pool.map(ask, [f"n{n}" for n in range(THREADS)]))
+
+
+def test_every_handler_sees_its_own_request():
+    assert _strangers(Gateway(_echo_app())) == 0
+
+
+def test_the_twin_without_thread_local_state_mixes_them_up():
+    app = _echo_app()
+    gateway = Gateway(app)
+    app.__class__ = Chalice
+    assert _strangers(gateway) == THREADS - 1
