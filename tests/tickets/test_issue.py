@@ -1,0 +1,124 @@
+"""Issue, wallet and void against the store."""
+
+from collections import Counter
+
+import pytest
+
+from chalicelib import dynamo
+from chalicelib.errors import NotFound
+from chalicelib.tickets import service
+from chalicelib.tickets.model import CODE_ALPHABET, MAX_TICKETS, Line, new_code
+
+NOW = 1_780_315_200
+PURCHASE = "01KB6Z5C0V8S3J5Y7N9Q2R4T6W"
+LINES = [Line("seat", 2, 1, 500, "USD"), Line("table", 1, 8, 4_000, "USD")]
+
+
+def issued(purchase_id=PURCHASE, owner="ada", lines=LINES, now=NOW):
+    made = service.issue(purchase_id, owner, "gala", lines, now)
+    dynamo.transact(made.items)
+    return made.tickets
+
+
+@pytest.fixture
+def calls(store):
+    """How often each operation of the store was asked for, from now on."""
+    counted = Counter()
+
+    def count(model, **_):
+        counted[model.name] += 1
+
+    store.meta.events.register("before-call.dynamodb", count, unique_id="calls")
+    yield counted
+    store.meta.events.unregister("before-call.dynamodb", unique_id="calls")
+
+
+def test_one_ticket_for_each_of_each_line(store):
+    tickets = issued()
+    assert [ticket.id for ticket in tickets] == [f"{PURCHASE}-{number}" for number in (1, 2, 3)]
+    assert [(ticket.tier_id, ticket.admits, ticket.price_cents) for ticket in tickets] == [
+        ("seat", 1, 500),
+        ("seat", 1, 500),
+        ("table", 8, 4_000),
+    ]
+    assert {(t.owner_id, t.event_id, t.currency, t.state, t.created_at) for t in tickets} == {("ada", "gala", "USD", "valid", NOW)}
+    assert all(service.is_genuine(ticket.qr_sig, ticket.id, "gala", ticket.code) for ticket in tickets)
+    assert service.of_purchase(PURCHASE, 3) == tickets
+    assert service.get(tickets[2].id) == tickets[2]
+
+
+def test_a_second_issue_is_refused_whole_and_the_first_tickets_stay(store):
+    first = issued()
+    again = service.issue(PURCHASE, "ada", "gala", LINES, NOW + 5)
+    assert [ticket.id for ticket in again.tickets] == [ticket.id for ticket in first]
+    assert not {ticket.code for ticket in again.tickets} & {ticket.code for ticket in first}
+    with pytest.raises(dynamo.TransactionRefused) as refused:
+        dynamo.transact(again.items)
+    assert all(refused.value.failed(index) for index in range(len(again.items)))
+    assert service.of_purchase(PURCHASE, 3) == first
+    assert service.of_owner("ada") == first
+
+
+def test_a_second_issue_with_more_tickets_adds_none(store):
+    issued(lines=[Line("seat", 1, 1, 500, "USD")])
+    with pytest.raises(dynamo.TransactionRefused):
+        issued(lines=[Line("seat", 4, 1, 500, "USD")])
+    assert len(service.of_purchase(PURCHASE, 4)) == len(service.of_owner("ada")) == 1
+
+
+def test_the_largest_purchase_fits_one_transaction_and_one_read(store, calls):
+    tickets = issued(lines=[Line("seat", MAX_TICKETS, 1, 500, "USD")])
+    assert service.of_purchase(PURCHASE, MAX_TICKETS) == tickets
+    assert calls == {"TransactWriteItems": 1, "BatchGetItem": 1}
+
+
+@pytest.mark.parametrize("quantity", [0, MAX_TICKETS + 1])
+def test_no_purchase_has_none_or_more(store, quantity):
+    with pytest.raises(ValueError, match="1 to 50"):
+        service.issue(PURCHASE, "ada", "gala", [Line("seat", quantity, 1, 500, "USD")], NOW)
+
+
+def test_the_wallet_is_one_query_and_one_batch_for_each_hundred(store, calls):
+    for order in range(3):
+        issued(f"order{order}", lines=[Line("seat", 40, 1, 500, "USD")], now=NOW + order)
+    issued("other", owner="bob")
+    calls.clear()
+    tickets = service.of_owner("ada")
+    assert calls == {"Query": 1, "BatchGetItem": 2}
+    assert [ticket.id for ticket in tickets] == [f"order{order}-{number}" for order in (2, 1, 0) for number in range(1, 41)]
+
+
+def test_an_empty_wallet_is_one_query(store, calls):
+    assert service.of_owner("nobody") == []
+    assert calls == {"Query": 1}
+
+
+def test_void_tickets_leave_the_wallet_but_can_be_looked_up(store):
+    tickets = issued()
+    for _repeated in range(2):
+        dynamo.transact(service.void(tickets[0].id, tickets[1].id))
+    assert service.of_owner("ada") == tickets[2:]
+    assert [ticket.state for ticket in service.of_purchase(PURCHASE, 3)] == ["void", "void", "valid"]
+    assert service.get(tickets[0].id).code == tickets[0].code
+
+
+def test_void_does_not_make_a_ticket(store):
+    with pytest.raises(dynamo.TransactionRefused):
+        dynamo.transact(service.void("never-1"))
+    assert service.of_purchase("never", 1) == []
+
+
+@pytest.mark.parametrize("odd", ["never-1", "never", "", "x" * 3000, "a b-1", "é-1", "a-0"])
+def test_an_unknown_ticket_is_not_found(store, odd):
+    with pytest.raises(NotFound):
+        service.get(odd)
+
+
+def test_codes_are_unambiguous_and_have_a_hundred_bits():
+    codes = {new_code() for _ in range(500)}
+    assert len(codes) == 500
+    signs = Counter("".join(codes).replace("-", ""))
+    assert set(signs) == set(CODE_ALPHABET)
+    assert len(CODE_ALPHABET) == 32
+    assert not set("ILOU") & set(CODE_ALPHABET)
+    assert {tuple(len(group) for group in code.split("-")) for code in codes} == {(5, 5, 5, 5)}
