@@ -6,11 +6,12 @@ from chalicelib import dynamo
 from chalicelib.inventory import store
 from chalicelib.inventory.allocation import take
 from chalicelib.inventory.levels import forget, levels, read
-from chalicelib.inventory.model import Hold, shard_ids, split
+from chalicelib.inventory.model import Hold, Shard, shard_ids, split
 from chalicelib.inventory.resize import resize
 from chalicelib.inventory.store import extend, scan, table
 
 __all__ = [
+    "correct_open",
     "creation",
     "end_holds",
     "extend",
@@ -53,3 +54,8 @@ def set_open(stock_id: str, shards: int, is_open: bool) -> None:
     """Let a stock be held from, or not: at once, for everybody. Living holds go on."""
     for shard_id in shard_ids(stock_id, shards):
         store.set_open(shard_id, is_open)
+
+
+def correct_open(seen: Shard) -> bool:
+    """Turn a shard's flag round unless the shard has changed since it was seen."""
+    return store.set_open(seen.id, not seen.open, seen.version)

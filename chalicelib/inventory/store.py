@@ -140,19 +140,26 @@ def resize(shard: Shard, capacity: int) -> bool:
     return True
 
 
-def set_open(shard_id: str, is_open: bool) -> None:
-    """Open or close one shard for new holds; living holds are untouched."""
+def set_open(shard_id: str, is_open: bool, seen_version: int | None = None) -> bool:
+    """Open or close one shard for new holds; living holds are untouched. With `seen_version`, only if it has not changed since."""
+    values: dict[str, Any] = {":open": {"BOOL": is_open}, ":one": {"N": "1"}}
+    condition = "attribute_exists(id)"
+    if seen_version is not None:
+        condition = "version = :seen"
+        values[":seen"] = {"N": str(seen_version)}
     try:
         dynamo.client().update_item(
             TableName=table(),
             Key={KEY: {"S": shard_id}},
             UpdateExpression="SET #open = :open, version = version + :one",
-            ConditionExpression="attribute_exists(id)",
+            ConditionExpression=condition,
             ExpressionAttributeNames={"#open": "open"},
-            ExpressionAttributeValues={":open": {"BOOL": is_open}, ":one": {"N": "1"}},
+            ExpressionAttributeValues=values,
         )
     except ClientError as error:
         _refused(error)
+        return False
+    return True
 
 
 def read(shard_ids: Iterable[str]) -> list[Shard]:

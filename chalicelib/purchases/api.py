@@ -1,0 +1,149 @@
+"""Reservations, checkout sessions and orders over HTTP."""
+
+from typing import Annotated, Any
+
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+
+from chalicelib.edge.idempotency import once
+from chalicelib.edge.respond import Answer, Call, route
+from chalicelib.errors import InvalidInput
+from chalicelib.payments.model import Outcome
+from chalicelib.purchases import checkout, service, shapes
+from chalicelib.purchases.model import MAX_LINES, MAX_QUANTITY, PromoCodeInvalid, Purchase
+
+bp = Blueprint(__name__)
+
+Id = Annotated[str, Meta(min_length=1, max_length=128)]
+Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
+Text = Annotated[str, Meta(max_length=500)]
+
+
+class ItemBody(Struct, forbid_unknown_fields=True):
+    tier_id: Id
+    quantity: Quantity
+
+
+class ReservationBody(Struct, forbid_unknown_fields=True):
+    """Either one tier with its quantity, or `items`. `token` is the waiting room's, where the event has one."""
+
+    tier_id: Id | None = None
+    quantity: Quantity | None = None
+    items: Annotated[list[ItemBody], Meta(min_length=1, max_length=MAX_LINES)] | None = None
+    token: Annotated[str, Meta(max_length=2048)] | None = None
+
+
+class Attendee(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    name: Text
+    email: Annotated[str, Meta(max_length=254, pattern="^[^@\\s]+@[^@\\s]+$")] | None = None
+
+
+class CheckoutBody(Struct, forbid_unknown_fields=True):
+    reservation_id: Id
+    promo_code: Annotated[str, Meta(max_length=64)] | None = None
+    responses: dict[Annotated[str, Meta(max_length=64)], Text] | None = None
+    attendees: Annotated[list[Attendee], Meta(max_length=MAX_QUANTITY)] | None = None
+    success_url: Annotated[str, Meta(max_length=2048, pattern="^https?://")] | None = None
+
+
+class ConfirmBody(Struct, forbid_unknown_fields=True):
+    checkout_id: Id
+    simulate: Outcome | None = None
+
+
+@route(bp, "POST", "/events/{event_id}/reservations")
+def reserve(call: Call, event_id: str) -> Answer:
+    user_id = call.user().user_id
+    wanted = _wanted(call.body(ReservationBody))
+
+    def execute(purchase_id: str) -> Answer:
+        purchase = service.reserve(user_id, event_id, wanted, purchase_id, call.now)
+        return Answer(shapes.reservation(purchase, call.now), 201)
+
+    return once(call, user_id, execute)
+
+
+@route(bp, "GET", "/events/{event_id}/reservations")
+def active_reservation(call: Call, event_id: str) -> Answer:
+    return Answer(shapes.reservation(service.active(call.user().user_id, event_id, call.now), call.now))
+
+
+@route(bp, "DELETE", "/reservations/{reservation_id}")
+def release(call: Call, reservation_id: str) -> Answer:
+    purchase = service.release(call.user().user_id, reservation_id, call.now)
+    status = shapes.reservation_status(purchase, call.now)
+    return Answer({"id": purchase.id, "status": status, "message": "The tickets were given back."})
+
+
+@route(bp, "POST", "/checkout/sessions")
+def begin_checkout(call: Call) -> Answer:
+    user_id = call.user().user_id
+
+    def execute(_: str) -> Answer:
+        body = call.body(CheckoutBody)
+        if body.promo_code:
+            raise PromoCodeInvalid("This promo code is not valid for this event.", path="$.promo_code")
+        purchase, opened = checkout.begin(user_id, body.reservation_id, _details(body), call.now)
+        return _session_answer(purchase, opened, call.now)
+
+    return once(call, user_id, execute, required=True)
+
+
+@route(bp, "GET", "/checkout/sessions/{session_id}")
+def checkout_session(call: Call, session_id: str) -> Answer:
+    return Answer(shapes.checkout_session(checkout.session(call.user().user_id, session_id), call.now))
+
+
+@route(bp, "POST", "/checkout/confirm")
+def confirm(call: Call) -> Answer:
+    body = call.body(ConfirmBody)
+    done = checkout.confirm(call.user().user_id, body.checkout_id, body.simulate, call.now)
+    created = done.purchase.state == "paid" and not done.repeated
+    return Answer(shapes.confirmation(done.purchase, done.tickets, done.repeated, call.now), 201 if created else 200)
+
+
+@route(bp, "GET", "/me/order")
+def my_order(call: Call) -> Answer:
+    user_id = call.user().user_id
+    event_id = call.query("event_id")
+    if event_id is None:
+        raise InvalidInput("Name the event.", path="event_id")
+    return _order_answer(*checkout.order(user_id, event_id))
+
+
+@route(bp, "GET", "/orders/{order_id}")
+def order(call: Call, order_id: str) -> Answer:
+    return _order_answer(*checkout.order_by_id(call.user().user_id, order_id))
+
+
+def _order_answer(purchase: Purchase, tickets: list[Any]) -> Answer:
+    return Answer({"order": shapes.order_with_event(purchase), "tickets": [shapes.ticket(one) for one in tickets]})
+
+
+def _session_answer(purchase: Purchase, opened: bool, now: int) -> Answer:
+    body = shapes.checkout_session(purchase, now)
+    if opened:
+        return Answer(body, 201)
+    return Answer({**body, "message": "This reservation is being checked out already (idempotent)."})
+
+
+def _wanted(body: ReservationBody) -> list[service.Wanted]:
+    if body.items is not None:
+        if body.tier_id is not None or body.quantity is not None:
+            raise InvalidInput("Send either `tier_id` and `quantity`, or `items`.", path="$.items")
+        wanted = [service.Wanted(item.tier_id, item.quantity) for item in body.items]
+        if len({one.tier_id for one in wanted}) < len(wanted):
+            raise InvalidInput("Name each tier once.", path="$.items")
+        if sum(one.quantity for one in wanted) > MAX_QUANTITY:
+            raise InvalidInput(f"At most {MAX_QUANTITY} tickets in one purchase.", path="$.items")
+        return wanted
+    if body.tier_id is None:
+        raise InvalidInput("Object missing required field `tier_id`.", path="$.tier_id")
+    if body.quantity is None:
+        raise InvalidInput("Object missing required field `quantity`.", path="$.quantity")
+    return [service.Wanted(body.tier_id, body.quantity)]
+
+
+def _details(body: CheckoutBody) -> dict[str, Any]:
+    """What the buyer said about themselves; kept with the purchase."""
+    return {name: value for name, value in (("responses", body.responses), ("attendees", body.attendees)) if value}

@@ -1,0 +1,100 @@
+"""Every hold has an exit. Whoever meets a hold whose time is over asks the arbiter, its purchase, what becomes of it.
+
+The rules are those of the protocol model in tests/protocol; change the model first.
+"""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from chalicelib import log
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Hold
+from chalicelib.purchases import store
+from chalicelib.purchases.model import Purchase
+
+_ATTEMPTS = 5
+
+
+class Report(Struct):
+    """What a run did, in holds; `expired` and `orphans` count purchases ended and tombstones put."""
+
+    released: int = 0
+    converted: int = 0
+    extended: int = 0
+    expired: int = 0
+    orphans: int = 0
+    undecided: int = 0
+
+
+def settle_all(holds: Iterable[Hold], now: int) -> Report:
+    """Bring each of the holds, all over by their shard's reckoning, to its end. Safe to run twice at once."""
+    report = Report()
+    by_purchase: dict[str, list[Hold]] = {}
+    for hold in holds:
+        by_purchase.setdefault(hold.purchase_id, []).append(hold)
+    if not by_purchase:
+        return report
+    known = store.load_many(by_purchase)
+    for purchase_id, own in by_purchase.items():
+        _settle(purchase_id, own, known.get(purchase_id), purchase_id in known, now, report)
+    return report
+
+
+def expire(purchase: Purchase, now: int) -> int:
+    """End a purchase whose time is over and give back what it holds; how many holds went back. 0 if it lives or has ended."""
+    return 0 if purchase.lives(now) else _end(purchase, now) or 0
+
+
+def _end(purchase: Purchase, now: int) -> int | None:
+    """Through the arbiter, then the shards; None if the purchase has changed since it was read."""
+    if not store.end(purchase, "expired", now):
+        return None
+    released = inventory.end_holds("release", purchase.holds)
+    log.count("holds_expired", released)
+    log.info("reservation.expired", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
+    return released
+
+
+def _settle(purchase_id: str, holds: list[Hold], purchase: Purchase | None, present: bool, now: int, report: Report) -> None:
+    for _ in range(_ATTEMPTS):
+        if _decided(purchase_id, holds, purchase, present, now, report):
+            return
+        # The purchase has changed since it was read: read it again.
+        known = store.load_many([purchase_id])
+        purchase, present = known.get(purchase_id), purchase_id in known
+    report.undecided += len(holds)
+
+
+def _decided(purchase_id: str, holds: list[Hold], purchase: Purchase | None, present: bool, now: int, report: Report) -> bool:
+    """Act on what the arbiter says; False if it changed under us."""
+    if purchase is None:
+        # Absent: the reserve died after its hold, or is slow. The tombstone decides which: after it, nobody can write the purchase.
+        if not present and not store.bury(purchase_id, now):
+            return False
+        report.orphans += not present
+        report.released += inventory.end_holds("release", holds)
+        return True
+    listed = [hold for hold in holds if hold in purchase.holds]
+    stray = [hold for hold in holds if hold not in purchase.holds]
+    match purchase.state:
+        case "paid":
+            report.converted += inventory.end_holds("convert", listed)
+        case "held" | "paying" if purchase.lives(now):
+            # A checkout made it longer and died before telling the shard.
+            report.extended += sum(inventory.extend(hold, purchase.expires_at) for hold in listed)
+        case "held" | "paying":
+            if listed:
+                released = _end(purchase, now)
+                if released is None:
+                    return False
+                report.expired += 1
+                report.released += released
+        case _:
+            # Fence: whoever read this version with late money in hand can no longer list these holds.
+            if not store.fence(purchase):
+                return False
+            report.released += inventory.end_holds("release", listed)
+    # Stray holds are those of an execution that lost against another one for the same purchase: nobody will ever list them.
+    report.released += inventory.end_holds("release", stray)
+    return True

@@ -1,0 +1,181 @@
+"""Reservations: limits, holds, and the purchase that owns them."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from chalicelib import clock, dynamo, ids, log, settings
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event, Tier
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Hold, NotEnough
+from chalicelib.purchases import recovery, store
+from chalicelib.purchases.model import (
+    ActiveReservationExists,
+    Buying,
+    Line,
+    Purchase,
+    PurchaseLimitExceeded,
+    ReservationConverted,
+    ReservationNotFound,
+    ReservationOver,
+    TierLimitExceeded,
+)
+
+_OPEN_ATTEMPTS = 4
+_TAKE_ATTEMPTS = 3
+
+
+class Wanted(Struct, frozen=True):
+    tier_id: str
+    quantity: int
+
+
+def reserve(user_id: str, event_id: str, wanted: Sequence[Wanted], purchase_id: str, now: int) -> Purchase:
+    """Hold the wanted tickets for the user; two round trips when nothing stands in the way and each tier has stock.
+
+    `purchase_id` is the same for repeated executions of one request: the one that is first wins, the others give their
+    holds back and return its purchase. Raises the refusals of `catalog.sellable`, NotEnough, StockClosed, TierLimitExceeded,
+    PurchaseLimitExceeded and ActiveReservationExists; nothing stays held then.
+    """
+    event, tiers = catalog.sellable(event_id, [one.tier_id for one in wanted], now)
+    limit = event.purchase_limit or settings.current().event_purchase_limit
+    _check_limits(user_id, event, tiers, wanted, limit)
+    until = now + settings.current().hold_seconds
+    lines = _hold(purchase_id, tiers, wanted, until, now)
+    purchase = Purchase(
+        id=purchase_id,
+        user_id=user_id,
+        event_id=event_id,
+        state="held",
+        version=1,
+        lines=lines,
+        currency=tiers[0].currency,
+        created_at=now,
+        expires_at=until,
+    )
+    opened = _open(purchase, limit, now)
+    if not opened.lives(now):  # an earlier execution of this request made it, long ago
+        raise ReservationOver()
+    log.count("reservations_created")
+    log.info("reservation.created", purchase_id=opened.id, event_id=event_id, quantity=opened.quantity, expires_at=opened.expires_at)
+    return opened
+
+
+def active(user_id: str, event_id: str, now: int) -> Purchase:
+    """The user's reservation of an event; raises ReservationNotFound when there is none that lives."""
+    buying = store.buying(user_id, event_id)
+    purchase = store.load(buying.active_id) if buying is not None and buying.active_id is not None else None
+    if purchase is None or not purchase.lives(now):
+        raise ReservationNotFound()
+    return purchase
+
+
+def release(user_id: str, purchase_id: str, now: int) -> Purchase:
+    """Give a reservation back. Repeating it, or doing it after the hold's end, is fine; an order cannot be given back."""
+    while True:
+        purchase = owned(user_id, purchase_id)
+        if purchase.state == "paid":
+            raise ReservationConverted()
+        if purchase.state in ("expired", "cancelled"):
+            return purchase
+        if store.end(purchase, "cancelled", now):
+            inventory.end_holds("release", purchase.holds)
+            log.info("reservation.released", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
+
+
+def owned(user_id: str, purchase_id: str) -> Purchase:
+    """The purchase if it is this user's; somebody else's is as unknown as one that never was."""
+    purchase = store.load(purchase_id)
+    if purchase is None or purchase.user_id != user_id:
+        raise ReservationNotFound()
+    return purchase
+
+
+def _check_limits(user_id: str, event: Event, tiers: Sequence[Tier], wanted: Sequence[Wanted], limit: int) -> None:
+    default = settings.current().tier_purchase_limit
+    for number, (tier, one) in enumerate(zip(tiers, wanted, strict=True)):
+        most = tier.limit(default)
+        if one.quantity > most:
+            path = "$.quantity" if len(wanted) == 1 else f"$.items[{number}].quantity"
+            message = f"At most {most} tickets of this kind in one purchase."
+            raise TierLimitExceeded(message, path=path, tier_id=tier.id, limit=most, requested=one.quantity)
+    requested = sum(one.quantity for one in wanted)
+    if requested > limit:
+        raise _limit_exceeded(limit, requested, store.buying(user_id, event.id))
+
+
+def _limit_exceeded(limit: int, requested: int, buying: Buying | None) -> PurchaseLimitExceeded:
+    return PurchaseLimitExceeded(
+        limit=limit,
+        alreadyPurchased=buying.bought if buying else 0,
+        activeHolds=buying.active_quantity if buying else 0,
+        requested=requested,
+    )
+
+
+def _hold(purchase_id: str, tiers: Sequence[Tier], wanted: Sequence[Wanted], until: int, now: int) -> list[Line]:
+    """A hold for each tier, or none at all."""
+    hold_id = f"{purchase_id}.{ids.nonce()}"
+    lines: list[Line] = []
+    try:
+        for tier, one in zip(tiers, wanted, strict=True):
+            holds = _take(tier, one.quantity, hold_id, until, now)
+            lines.append(Line(tier.id, tier.name, one.quantity, tier.price_cents, tier.admits, holds))
+    except Exception:
+        # No purchase lists these holds yet and, since nobody will write one under this nonce, none ever will.
+        inventory.end_holds("release", [hold for line in lines for hold in line.holds])
+        raise
+    return lines
+
+
+def _take(tier: Tier, quantity: int, hold_id: str, until: int, now: int) -> list[Hold]:
+    """Holds over their time are given back before anybody hears "sold out"."""
+    for attempt in range(_TAKE_ATTEMPTS):
+        try:
+            return inventory.take(tier.stock_id, tier.shards, quantity, hold_id, until, now)
+        except NotEnough as short:
+            given_back = attempt + 1 < _TAKE_ATTEMPTS and recovery.settle_all(short.over, now).released
+            if not given_back:
+                log.count("reservations_refused")
+                short.facts["tier_id"] = tier.id
+                raise
+    raise AssertionError("unreachable")
+
+
+def _open(purchase: Purchase, limit: int, now: int) -> Purchase:
+    """Write the purchase. Every way out other than success gives its holds back, unless the store left it open what it did:
+
+    then the purchase may be there, and only the arbiter knows; recovery asks it when the hold's time is over.
+    """
+    for _ in range(_OPEN_ATTEMPTS):
+        met = store.open_purchase(purchase, limit)
+        if met is None:
+            return purchase
+        if met.existing is not None:
+            inventory.end_holds("release", purchase.holds)
+            return met.existing
+        refusal = _why(met.buying, purchase, limit, now)
+        if refusal is not None:
+            inventory.end_holds("release", purchase.holds)
+            raise refusal
+    inventory.end_holds("release", purchase.holds)
+    raise dynamo.StoreUnavailable("the buyer's record kept changing")
+
+
+def _why(buying: Buying | None, purchase: Purchase, limit: int, now: int) -> Exception | None:
+    """The refusal, or None when trying again may work: the reservation in the way was over and has been ended."""
+    if buying is None:
+        # A tombstone: recovery took this execution for dead. The client may come back with a fresh request.
+        return dynamo.StoreUnavailable("the reservation was given up meanwhile")
+    if buying.active_id is not None:
+        if buying.active_until > now:
+            until = clock.iso(buying.active_until)
+            return ActiveReservationExists(reservation_id=buying.active_id, expires_at=until, activeHolds=buying.active_quantity)
+        blocking = store.load(buying.active_id)
+        if blocking is not None:
+            recovery.expire(blocking, now)
+        return None
+    if buying.bought + purchase.quantity > limit:
+        return _limit_exceeded(limit, purchase.quantity, buying)
+    return None

@@ -1,0 +1,114 @@
+"""How a purchase looks from outside: a reservation while held, a checkout session while paying, an order for ever."""
+
+from typing import Any
+
+from chalicelib import clock
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
+from chalicelib.purchases.model import Purchase
+from chalicelib.tickets.model import Ticket
+
+_SESSION_STATUS = {"held": "pending", "paying": "pending", "paid": "completed", "expired": "expired", "cancelled": "canceled"}
+_RESERVATION_STATUS = {"held": "active", "paying": "active", "paid": "converted", "expired": "expired", "cancelled": "canceled"}
+
+
+def reservation(purchase: Purchase, now: int) -> dict[str, Any]:
+    """With several tiers, the `tier_*` and `price_cents` of the whole are null and `items` tells."""
+    only = purchase.lines[0] if len(purchase.lines) == 1 else None
+    return {
+        "id": purchase.id,
+        "event_id": purchase.event_id,
+        "status": reservation_status(purchase, now),
+        "tier_id": only.tier_id if only else None,
+        "tier_name": only.tier_name if only else None,
+        "quantity": purchase.quantity,
+        "price_cents": only.price_cents if only else None,
+        "total_price_cents": purchase.total_cents,
+        "currency": purchase.currency,
+        "items": [
+            {
+                "tier_id": line.tier_id,
+                "tier_name": line.tier_name,
+                "quantity": line.quantity,
+                "price_cents": line.price_cents,
+                "total_price_cents": line.total_cents,
+            }
+            for line in purchase.lines
+        ],
+        "created_at": clock.iso(purchase.created_at),
+        "expires_at": clock.iso(purchase.expires_at),
+        "expires_in_seconds": max(0, purchase.expires_at - now),
+    }
+
+
+def reservation_status(purchase: Purchase, now: int) -> str:
+    if purchase.state in ("held", "paying") and not purchase.lives(now):
+        return "expired"  # nobody has come by to write it down yet
+    return _RESERVATION_STATUS[purchase.state]
+
+
+def session_status(purchase: Purchase, now: int) -> str:
+    if purchase.declined:
+        return "failed"
+    if purchase.state in ("held", "paying") and not purchase.lives(now):
+        return "expired"
+    return _SESSION_STATUS[purchase.state]
+
+
+def checkout_session(purchase: Purchase, now: int) -> dict[str, Any]:
+    payment = purchase.payment
+    return {
+        "id": purchase.id,
+        "reservation_id": purchase.id,
+        "status": session_status(purchase, now),
+        "reservation": reservation(purchase, now),
+        "payment": {"provider": payment.provider, "status": payment.status} if payment else None,
+        "created_at": clock.iso(purchase.checkout_at or purchase.created_at),
+    }
+
+
+def order(purchase: Purchase) -> dict[str, Any]:
+    return {
+        "id": purchase.id,
+        "checkout_session_id": purchase.id,
+        "event_id": purchase.event_id,
+        "status": "paid",
+        "quantity": purchase.quantity,
+        "total_price_cents": purchase.total_cents,
+        "currency": purchase.currency,
+        "items": [{"tier_id": line.tier_id, "tier_name": line.tier_name, "quantity": line.quantity} for line in purchase.lines],
+        "created_at": clock.iso(purchase.ended_at or purchase.created_at),
+    }
+
+
+def order_with_event(purchase: Purchase) -> dict[str, Any]:
+    """An order with the event's present name and place, or none of them if the event is no longer in the catalog."""
+    event: Event | None = catalog.snapshot().events.get(purchase.event_id)
+    first = purchase.lines[0]
+    return {
+        **order(purchase),
+        "event_name": event.name if event else None,
+        "event_venue": event.venue if event else None,
+        "event_starts_at": clock.iso(event.starts_at) if event else None,
+        "tier_id": first.tier_id,
+        "tier_name": first.tier_name,
+        "tier_price_cents": first.price_cents,
+    }
+
+
+def ticket(one: Ticket) -> dict[str, Any]:
+    return {"id": one.id, "code": one.code, "qr_sig": one.qr_sig, "tier_id": one.tier_id, "created_at": clock.iso(one.created_at)}
+
+
+def confirmation(purchase: Purchase, tickets: list[Ticket], repeated: bool, now: int) -> dict[str, Any]:
+    """A paid or a declined checkout; a repeated one says so in `message`."""
+    paid = purchase.state == "paid"
+    message = "Payment received, here are your tickets." if paid else "The payment was declined; the tickets were given back."
+    answer: dict[str, Any] = {
+        "checkout_session": {"id": purchase.id, "status": session_status(purchase, now)},
+        "reservation": {"id": purchase.id, "status": reservation_status(purchase, now)},
+        "message": f"{message} (idempotent: this was confirmed before)" if repeated else message,
+    }
+    if paid:
+        answer |= {"order": order(purchase), "tickets": [ticket(one) for one in tickets]}
+    return answer
