@@ -1,6 +1,7 @@
 """MiniStack, a DynamoDB-compatible store, as a child process on loopback."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -9,9 +10,8 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 HOST = "127.0.0.1"
 START_SECONDS = 60
@@ -19,6 +19,9 @@ STOP_SECONDS = 120  # it writes its whole state when it stops
 
 # What AWS clients insist on having; MiniStack accepts anything.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
+
+_PR_SET_PDEATHSIG = 1
+_direct = build_opener(ProxyHandler({}))
 
 
 class StoreFailed(Exception):
@@ -30,13 +33,13 @@ class MiniStack:
 
     def __init__(self, log: Path, state: Path | None = None) -> None:
         self._log = log
-        self.port = free_port()
-        self.endpoint = f"http://{HOST}:{self.port}"
+        port = _free_port()
+        self.endpoint = f"http://{HOST}:{port}"
         environment = {
             **os.environ,
             **CREDENTIALS,
             "BIND_HOST": HOST,
-            "GATEWAY_PORT": str(self.port),
+            "GATEWAY_PORT": str(port),
             "SERVICES": "dynamodb",
             "LOG_LEVEL": "WARNING",
             "SFTP_ENABLED": "0",
@@ -44,7 +47,6 @@ class MiniStack:
             "PERSIST_STATE": "1" if state else "0",
             **({"STATE_DIR": str(state)} if state else {}),
         }
-        out: IO[bytes]
         with log.open("ab") as out:
             # A session of its own: Ctrl-C goes to every process of the terminal's group, and this one must end last.
             self._process = subprocess.Popen(
@@ -54,7 +56,9 @@ class MiniStack:
                 stderr=out,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
+        self.pid = self._process.pid
 
     @property
     def running(self) -> bool:
@@ -65,7 +69,7 @@ class MiniStack:
         while time.monotonic() < deadline:
             if not self.running:
                 raise StoreFailed(f"The store ended while starting; see {self._log}.")
-            with contextlib.suppress(URLError, OSError), urlopen(f"{self.endpoint}/_ministack/health", timeout=1):
+            with contextlib.suppress(URLError, OSError), _direct.open(f"{self.endpoint}/_ministack/health", timeout=1):
                 return
             time.sleep(0.05)
         raise StoreFailed(f"The store did not answer within {START_SECONDS} s; see {self._log}.")
@@ -89,7 +93,7 @@ class MiniStack:
 
 @contextlib.contextmanager
 def in_memory(log: Path) -> Iterator[MiniStack]:
-    """A store that forgets everything at the end; for tests and benchmarks."""
+    """A store that forgets everything at the end; for tests and measures."""
     store = MiniStack(log)
     try:
         store.wait_until_ready()
@@ -98,7 +102,12 @@ def in_memory(log: Path) -> Iterator[MiniStack]:
         store.kill()
 
 
-def free_port() -> int:
+def _end_with_parent() -> None:
+    """Linux: save and end (SIGTERM) when the process that started this one dies, however it dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

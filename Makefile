@@ -1,0 +1,58 @@
+# Fairgate. `make` shows what there is.
+
+# Variables on the command line (make run PORT=9000 FAIRGATE_HOLD_SECONDS=5) reach the commands as environment variables.
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench package clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
+	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))))
+
+help:
+	@echo "make run       everything on this machine: http://127.0.0.1:8000"
+	@echo "               PORT=9000  another port (0: any)     DATA=folder  where the data is (.data)"
+	@echo "               RESET=1    start with empty data     FAIRGATE_<NAME>=value  any setting of docs/settings.md"
+	@echo "make test      all tests (ARGS='-k name' for some)"
+	@echo "make check     format, lint, types, layers, what is imported at start"
+	@echo "make format    write the files as 'make check' wants them"
+	@echo "make bench     measure; writes bench/results/latest.md"
+	@echo "make package   build what is deployed to AWS into .build/ (STAGE=dev)"
+	@echo "make clean     remove the environment and everything that was built, but no data"
+
+run: $(STAMP)
+	@exec $(BIN)/python -m infra.local
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+check: $(STAMP)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m infra.package --imports-only
+
+format: $(STAMP)
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: $(STAMP)
+	@$(BIN)/python -m bench.run
+
+package: $(STAMP)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m infra.package
+
+clean:
+	rm -rf $(VENV) .build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*
+
+$(STAMP): requirements.txt requirements-dev.txt constraints.txt
+	@test -n "$(PYTHON)" || { echo "Fairgate needs Python 3.11 or later; none was found. Install it, or name it: make run PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Fairgate needs Python 3.11 or later; $(PYTHON) is older."; exit 1; }
+	@echo "Preparing the Python environment in $(VENV) (about a minute, once) ..."
+	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make environments here. On Debian and Ubuntu: sudo apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt pip setuptools wheel
+	@$(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --no-input -r requirements-dev.txt | \
+		awk '/^Collecting/ { printf "." ; fflush() } /^Successfully/ { print " done" }' ; test -x $(BIN)/lint-imports
+	@touch $@

@@ -1,0 +1,55 @@
+"""The demo logins: who they are, and what is printed and written about them."""
+
+from pathlib import Path
+
+import msgspec
+
+from chalicelib.edge import auth
+from infra.local.data import Secrets
+
+TOKEN_SECONDS = 30 * 86_400
+
+
+class Login(msgspec.Struct):
+    email: str
+    password: str
+    token: str
+
+
+class Demo(msgspec.Struct):
+    """`demo.json`: for scripts, which find here where to call and as whom."""
+
+    base_url: str
+    web_url: str
+    admin: Login
+    promoter: Login
+    user: Login
+
+
+def describe(origin: str, kept: Secrets) -> Demo:
+    def login(name: str, password: str, *roles: auth.Role) -> Login:
+        return Login(f"{name}@demo.example", password, auth.issue_token(f"demo-{name}", {"user", *roles}, seconds=TOKEN_SECONDS))
+
+    return Demo(
+        base_url=f"{origin}/api/v1",
+        web_url=f"{origin}/",
+        admin=login("admin", kept.admin_password, "admin"),
+        promoter=login("promoter", kept.promoter_password, "promoter"),
+        user=login("user", kept.user_password),
+    )
+
+
+def welcome(origin: str, kept: Secrets, file: Path) -> str:
+    return f"""
+Fairgate is running.
+
+  Web       {origin}/
+  API       {origin}/api/v1        (try {origin}/api/v1/events)
+
+  Logins    admin@demo.example      {kept.admin_password}
+            promoter@demo.example   {kept.promoter_password}
+            user@demo.example       {kept.user_password}
+  Tokens    in {file}
+
+Ctrl-C stops it and saves the data in {file.parent}.
+"""

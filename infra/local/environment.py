@@ -1,0 +1,48 @@
+"""What the environment says about a local run: PORT, DATA, RESET and FAIRGATE_<NAME>."""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from chalicelib import settings
+from infra.local.data import Secrets
+from infra.local.ministack import CREDENTIALS
+
+# A local stage trusts its user, unless the environment says otherwise.
+LOCAL = {"STAGE": "local", "IDENTITY": "demo", "PAYMENT_SIMULATION": "on"}
+
+
+class SetupError(Exception):
+    """The environment asks for something that cannot be; the message says for what."""
+
+
+class Entries(msgspec.Struct, frozen=True):
+    port: int
+    data: Path
+    reset: bool
+
+
+def entries() -> Entries:
+    port = os.environ.get("PORT") or "8000"
+    if not port.isdecimal() or int(port) > 65_535:
+        raise SetupError(f"PORT must be a number from 0 (any free port) to 65535, not {port!r}.")
+    reset = os.environ.get("RESET", "")
+    if reset not in ("", "0", "1"):
+        raise SetupError(f"RESET must be 1 or absent, not {reset!r}.")
+    return Entries(int(port), Path(os.environ.get("DATA") or ".data"), reset == "1")
+
+
+def prepare(kept: Secrets) -> None:
+    """Complete this process's environment; what is there already stays. Raises SettingsError for a malformed setting."""
+    if os.environ.get(f"{settings.PREFIX}STORE_ENDPOINT"):
+        raise SetupError(f"`make run` starts its own store; unset {settings.PREFIX}STORE_ENDPOINT.")
+    for name, value in {**LOCAL, "JWT_SECRET": kept.jwt_secret, "TICKET_KEYS": kept.ticket_keys}.items():
+        os.environ.setdefault(settings.PREFIX + name, value)
+    os.environ.update(CREDENTIALS)
+    settings.read(dict(os.environ))
+
+
+def unknown_settings() -> list[str]:
+    known = {settings.PREFIX + field.name.upper() for field in msgspec.structs.fields(settings.Settings)}
+    return sorted(name for name in os.environ if name.startswith(settings.PREFIX) and name not in known)
