@@ -1,6 +1,10 @@
 """Small makers of the things that tests are about."""
 
+from typing import Any
+
+from chalicelib import clock
 from chalicelib.edge import auth
+from tests.client import Client, Reply
 
 
 def token(user_id: str = "ada", *roles: auth.Role) -> str:
@@ -10,3 +14,62 @@ def token(user_id: str = "ada", *roles: auth.Role) -> str:
 
 def admin_token() -> str:
     return token("root", "admin")
+
+
+def event(api: Client, name: str = "Night", **fields: Any) -> str:
+    """An event made through the API, on sale since an hour and starting in thirty days; its id."""
+    body = {
+        "name": name,
+        "venue": "Hall",
+        "starts_at": clock.iso(clock.now() + 30 * 86_400),
+        "on_sale_at": clock.iso(clock.now() - 3600),
+        "status": "on_sale",
+    }
+    reply = api.post("/admin/events", json=body | fields, token=admin_token())
+    assert reply.status == 201, reply.json
+    return str(reply.json["id"])
+
+
+def tier(api: Client, event_id: str, name: str = "Floor", **fields: Any) -> str:
+    """A tier of 10 tickets at 50.00; its id."""
+    body = {"event_id": event_id, "name": name, "price_cents": 5000, "capacity": 10}
+    reply = api.post("/admin/tiers", json=body | fields, token=admin_token())
+    assert reply.status == 201, reply.json
+    return str(reply.json["id"])
+
+
+def shop(api: Client, **tier_fields: Any) -> tuple[str, str]:
+    """An event on sale with one tier: the ids of both."""
+    event_id = event(api)
+    return event_id, tier(api, event_id, **tier_fields)
+
+
+def reserve(api: Client, user: str, event_id: str, tier_id: str, quantity: int = 1) -> Reply:
+    return api.post(f"/events/{event_id}/reservations", json={"tier_id": tier_id, "quantity": quantity}, user=user)
+
+
+def begin(api: Client, user: str, reservation_id: str, key: str = "key") -> Reply:
+    return api.post("/checkout/sessions", json={"reservation_id": reservation_id}, user=user, headers={"Idempotency-Key": key})
+
+
+def confirm(api: Client, user: str, checkout_id: str, simulate: str | None = "success") -> Reply:
+    body = {"checkout_id": checkout_id} | ({"simulate": simulate} if simulate else {})
+    return api.post("/checkout/confirm", json=body, user=user)
+
+
+def buy(api: Client, user: str, event_id: str, tier_id: str, quantity: int = 1) -> Reply:
+    """A whole purchase; the confirmation."""
+    reserved = reserve(api, user, event_id, tier_id, quantity)
+    assert reserved.status == 201, reserved.json
+    begun = begin(api, user, reserved.json["id"])
+    assert begun.status == 201, begun.json
+    return confirm(api, user, begun.json["id"])
+
+
+def sweep() -> dict[str, Any]:
+    """One run of the schedule, as EventBridge would start it."""
+    from chalicelib.purchases import jobs
+
+    event = {"version": "0", "account": "0", "region": "", "detail": {}, "detail-type": "Scheduled Event", "source": "aws.events"}
+    event |= {"time": "", "id": "1", "resources": []}
+    return dict(jobs.sweep(event, None))

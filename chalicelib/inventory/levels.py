@@ -30,8 +30,8 @@ def levels(wanted: Mapping[str, int], now: int) -> dict[str, Stock]:
     return {stock_id: entry[1] for stock_id in wanted if (entry := _known.get((table, stock_id)))}
 
 
-def forget() -> None:
-    """Drop what this instance remembers, after it changed the stock itself."""
+def invalidate() -> None:
+    """Drop the figures that this instance remembers."""
     _known.clear()
 
 

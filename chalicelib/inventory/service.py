@@ -5,7 +5,7 @@ from typing import Any, Literal
 from chalicelib import dynamo
 from chalicelib.inventory import store
 from chalicelib.inventory.allocation import take
-from chalicelib.inventory.levels import forget, levels, read
+from chalicelib.inventory.levels import invalidate, levels, read
 from chalicelib.inventory.model import Hold, Shard, shard_ids, split
 from chalicelib.inventory.resize import resize
 from chalicelib.inventory.store import extend, scan, table
@@ -15,7 +15,7 @@ __all__ = [
     "creation",
     "end_holds",
     "extend",
-    "forget",
+    "invalidate",
     "levels",
     "new_shards",
     "read",

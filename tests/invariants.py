@@ -1,0 +1,103 @@
+"""What must be true of the store after anything whatever. Flows, faults and races all end with `check`."""
+
+from collections import Counter
+
+from chalicelib import settings
+from chalicelib.catalog import service as catalog
+from chalicelib.inventory import service as inventory
+from chalicelib.purchases import store as purchases
+from chalicelib.purchases.model import LIVE, Purchase
+from chalicelib.tickets import service as tickets
+
+
+def check(now: int, *, recovered: bool = False) -> None:
+    """Assert every invariant; with `recovered`, also those that hold only when recovery has run after every hold's end."""
+    every = {purchase.id: purchase for purchase in purchases.every_purchase()}
+    paid = [purchase for purchase in every.values() if purchase.state == "paid"]
+    faults = [
+        *_shards_add_up(every, paid, recovered),
+        *_paid_have_their_tickets(paid),
+        *_buyers_agree(every, now),
+        *_nothing_out_of_nothing(every),
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def _shards_add_up(every: dict[str, Purchase], paid: list[Purchase], recovered: bool) -> list[str]:
+    faults, sold, listed = [], Counter(), Counter()
+    start = Counter()
+    converted = {(hold.shard_id, hold.hold_id) for purchase in paid for hold in purchase.holds}
+    for shard in inventory.scan():
+        stock_id = shard.id.rpartition("#")[0]
+        if min(shard.available, shard.sold, shard.capacity) < 0:
+            faults.append(f"{shard.id}: something is negative: {shard}")
+        if shard.available + shard.held + shard.sold != shard.capacity:
+            faults.append(f"{shard.id}: {shard.available} + {shard.held} + {shard.sold} is not {shard.capacity}")
+        sold[stock_id] += shard.sold
+        for hold_id, (quantity, _) in shard.holds.items():
+            if (shard.id, hold_id) in converted:
+                listed[stock_id] += quantity  # paid, and on its way from held to sold
+            if recovered and every.get(hold_id.partition(".")[0]) is None:
+                faults.append(f"{shard.id}: hold {hold_id} belongs to nobody")
+            if recovered and (shard.id, hold_id) in converted:
+                faults.append(f"{shard.id}: hold {hold_id} is paid and was not converted")
+    for tier in catalog.fresh().tiers.values():
+        start[tier.stock_id] = _sold_elsewhere(tier.metadata)
+    for stock_id in sold:
+        tickets_paid = sum(hold.quantity for purchase in paid for hold in purchase.holds if hold.shard_id.rpartition("#")[0] == stock_id)
+        if sold[stock_id] + listed[stock_id] != tickets_paid + start[stock_id]:
+            faults.append(f"{stock_id}: {sold[stock_id]} sold and {listed[stock_id]} to convert, but {tickets_paid} paid")
+    return faults
+
+
+def _sold_elsewhere(metadata: dict[str, object]) -> int:
+    """Tests say in a tier's metadata how much of it was sold before it came here."""
+    value = metadata.get("sold_before", 0)
+    assert isinstance(value, int)
+    return value
+
+
+def _paid_have_their_tickets(paid: list[Purchase]) -> list[str]:
+    faults = []
+    for purchase in paid:
+        found = tickets.of_purchase(purchase.id, purchase.quantity + 5)
+        wanted = Counter({line.tier_id: line.quantity for line in purchase.lines})
+        if Counter(ticket.tier_id for ticket in found) != wanted:
+            faults.append(f"{purchase.id}: paid for {dict(wanted)}, has {[ticket.id for ticket in found]}")
+        if any(not tickets.is_genuine(one.qr_sig, one.id, one.event_id, one.code) for one in found):
+            faults.append(f"{purchase.id}: a ticket's signature is not ours")
+        if sum(hold.quantity for hold in purchase.holds) != purchase.quantity:
+            faults.append(f"{purchase.id}: its holds do not add up to its quantity")
+    return faults
+
+
+def _buyers_agree(every: dict[str, Purchase], now: int) -> list[str]:
+    faults = []
+    active = {(one.user_id, one.event_id): one.id for one in every.values() if one.state in LIVE}
+    events = catalog.fresh().events
+    for buying in purchases.every_buying():
+        own = [one for one in every.values() if (one.user_id, one.event_id) == (buying.user_id, buying.event_id)]
+        bought = sum(one.quantity for one in own if one.state == "paid")
+        event = events.get(buying.event_id)
+        limit = (event.purchase_limit if event else None) or settings.current().event_purchase_limit
+        if buying.active_id != active.pop((buying.user_id, buying.event_id), None):
+            faults.append(f"{buying.user_id}: the record names {buying.active_id} as active, which is not so")
+        if buying.bought != bought:
+            faults.append(f"{buying.user_id}: the record says {buying.bought} bought, the orders {bought}")
+        if buying.orders != {one.id for one in own if one.state == "paid"}:
+            faults.append(f"{buying.user_id}: the record's orders are {set(buying.orders)}")
+        if bought + buying.active_quantity > limit:
+            faults.append(f"{buying.user_id}: {bought} bought and {buying.active_quantity} held, above the limit of {limit}")
+    faults += [f"{user_id}: {purchase_id} is active and the record does not know it" for (user_id, _), purchase_id in active.items()]
+    return faults
+
+
+def _nothing_out_of_nothing(every: dict[str, Purchase]) -> list[str]:
+    """Every ticket belongs to a paid purchase."""
+    from chalicelib.tickets.store import TicketRow
+
+    return [
+        f"{row.id}: a ticket of a purchase that is not paid"
+        for row in TicketRow.scan(consistent_read=True)
+        if row.purchase_id not in every or every[row.purchase_id].state != "paid"
+    ]

@@ -1,0 +1,196 @@
+"""Stock by its own rules: holds, spanning, give-back, resize and the pause flag."""
+
+import pytest
+
+from chalicelib import dynamo
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import CapacityInUse, Hold, NotEnough, Stock, StockClosed, default_shards, split
+from tests.bed import faults
+
+pytestmark = pytest.mark.usefixtures("store")
+
+NOW, UNTIL = 1000, 1180
+
+
+def stocked(capacity: int, shards: int, *, sold: int = 0, is_open: bool = True) -> dict[str, int]:
+    dynamo.batch_put(inventory.table(), inventory.new_shards("t", capacity=capacity, sold=sold, shards=shards, is_open=is_open))
+    return {"t": shards}
+
+
+def take(quantity: int, shards: int, purchase: str = "p", until: int = UNTIL, now: int = NOW) -> list[Hold]:
+    return inventory.take("t", shards, quantity, f"{purchase}.n", until, now)
+
+
+def stock(wanted: dict[str, int]) -> Stock:
+    found = inventory.read(wanted)["t"]
+    assert found.available + found.held + found.sold == found.capacity
+    return found
+
+
+def test_a_hold_takes_one_call_and_moves_available_to_held():
+    wanted = stocked(10, 1)
+    with faults.calls() as made:
+        holds = take(3, 1)
+    assert made == ["UpdateItem"]
+    assert holds == [Hold("t#0", "p.n", 3)]
+    assert stock(wanted) == Stock(capacity=10, available=7, held=3, sold=0, open=True)
+
+
+def test_with_many_shards_a_hold_still_takes_one_call():
+    stocked(80, 8)
+    with faults.calls() as made:
+        take(2, 8)
+    assert made == ["UpdateItem"]
+
+
+def test_what_was_sold_elsewhere_is_not_sold_again():
+    wanted = stocked(10, 3, sold=7)
+    assert stock(wanted) == Stock(capacity=10, available=3, held=0, sold=7, open=True)
+    take(3, 3)
+    with pytest.raises(NotEnough):
+        take(1, 3, "q")
+
+
+def test_a_hold_spans_shards_when_none_alone_has_enough():
+    wanted = stocked(4, 4)
+    holds = take(4, 4)
+    assert sorted(hold.shard_id for hold in holds) == ["t#0", "t#1", "t#2", "t#3"]
+    assert stock(wanted).available == 0
+
+
+def test_everything_sellable_is_sold_whatever_the_quantities():
+    stocked(50, 8)
+    sold, number = 0, 0
+    for quantity in [4, 3, 2, 1]:
+        while True:
+            number += 1
+            try:
+                sold += sum(hold.quantity for hold in take(quantity, 8, f"p{number}"))
+            except NotEnough:
+                break
+    assert sold == 50
+
+
+def test_not_enough_says_what_is_left_and_keeps_nothing():
+    wanted = stocked(5, 2)
+    with pytest.raises(NotEnough) as refused:
+        take(6, 2)
+    assert refused.value.facts == {"available": 5, "requested": 6}
+    assert stock(wanted).held == 0
+
+
+def test_a_refusal_names_the_holds_that_are_over_but_does_not_touch_them():
+    wanted = stocked(4, 2)
+    take(4, 2, "old", until=NOW)
+    with pytest.raises(NotEnough) as refused:
+        take(1, 2, "new")
+    assert {hold.purchase_id for hold in refused.value.over} == {"old"}
+    assert stock(wanted).held == 4
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_closed_stock_refuses_new_holds_and_lets_old_ones_end(shards):
+    wanted = stocked(9, shards)
+    holds = take(2, shards)
+    inventory.set_open("t", shards, False)
+    with pytest.raises(StockClosed):
+        take(1, shards, "q")
+    assert inventory.end_holds("convert", holds) == 1
+    assert stock(wanted).sold == 2
+    inventory.set_open("t", shards, True)
+    take(1, shards, "q")
+
+
+def test_a_call_whose_answer_was_lost_is_not_held_twice():
+    wanted = stocked(5, 1)
+    first, again = take(2, 1), take(2, 1)  # botocore repeats the very same call
+    assert first == again
+    assert stock(wanted).held == 2
+
+
+@pytest.mark.parametrize("move", ["release", "convert"])
+def test_a_hold_ends_exactly_once(move):
+    wanted = stocked(5, 1)
+    holds = take(2, 1)
+    assert [inventory.end_holds(move, holds), inventory.end_holds("release", holds), inventory.end_holds("convert", holds)] == [1, 0, 0]
+    after = stock(wanted)
+    assert (after.available, after.sold) == ((5, 0) if move == "release" else (3, 2))
+
+
+def test_a_hold_with_another_quantity_is_not_ours_to_end():
+    wanted = stocked(5, 1)
+    take(2, 1)
+    assert inventory.end_holds("release", [Hold("t#0", "p.n", 3)]) == 0
+    assert stock(wanted).held == 2
+
+
+def test_an_extended_hold_is_over_later():
+    stocked(5, 1)
+    (hold,) = take(2, 1)
+    assert inventory.extend(hold, UNTIL + 60)
+    (shard,) = inventory.scan()
+    assert list(shard.over(UNTIL)) == []
+    assert list(shard.over(UNTIL + 60)) == [hold]
+
+
+def test_extending_or_taking_from_what_is_not_there_changes_nothing():
+    assert not inventory.extend(Hold("t#0", "p.n", 1), UNTIL)
+    with pytest.raises(NotEnough):
+        take(1, 1)
+    assert list(inventory.scan()) == []
+
+
+@pytest.mark.parametrize("shards", [1, 2, 5])
+@pytest.mark.parametrize("capacity", [10, 11, 25, 40])
+def test_resize_reaches_the_capacity_and_keeps_what_is_sold_and_held(shards, capacity):
+    wanted = stocked(20, shards)
+    inventory.end_holds("convert", take(6, shards, "p"))
+    take(4, shards, "q")
+    inventory.resize("t", shards, capacity)
+    assert stock(wanted) == Stock(capacity=capacity, available=capacity - 10, held=4, sold=6, open=True)
+    with faults.calls() as made:
+        inventory.resize("t", shards, capacity)
+    assert made == ["BatchGetItem"]
+
+
+def test_resize_below_what_is_sold_and_held_is_refused_whole():
+    wanted = stocked(20, 3)
+    take(8, 3)
+    before = list(inventory.scan())
+    with pytest.raises(CapacityInUse) as refused:
+        inventory.resize("t", 3, 7)
+    assert refused.value.facts == {"capacity": 7, "sold": 0, "held": 8}
+    assert list(inventory.scan()) == before
+    assert stock(wanted).capacity == 20
+
+
+def test_new_shards_share_what_is_added():
+    stocked(10, 1)
+    inventory.resize("t", 1, 40, grow_to=4)
+    assert [shard.capacity for shard in sorted(inventory.scan(), key=lambda one: one.id)] == [10, 10, 10, 10]
+
+
+def test_a_resize_that_died_is_finished_by_the_next_one():
+    for number in range(1, 6):
+        wanted = stocked(30, 3)
+        with faults.crash_after(number):
+            inventory.resize("t", 3, 12)
+        assert stock(wanted).capacity >= 12
+        inventory.resize("t", 3, 12)
+        assert stock(wanted).capacity == 12
+
+
+def test_shown_levels_are_read_once_a_second_and_survive_a_store_that_is_down():
+    wanted = stocked(10, 2)
+    with faults.calls() as made:
+        assert inventory.levels(wanted, NOW)["t"].available == 10
+        inventory.levels(wanted, NOW)
+        inventory.levels(wanted, NOW + 1)
+    assert made == ["BatchGetItem"] * 2
+    with faults.refuse_from(1):
+        assert inventory.levels(wanted, NOW + 5)["t"].available == 10
+
+
+def test_shards_grow_with_the_capacity_up_to_a_limit():
+    assert [default_shards(capacity) for capacity in (1, 100, 101, 400, 5000)] == [1, 1, 3, 10, 32]
+    assert split(11, 3) == [4, 4, 3]
