@@ -1,16 +1,19 @@
-"""The Chalice app: registers blueprints, nothing else."""
+"""The Chalice app: registers blueprints and middleware, nothing else."""
 
 from chalice.app import Chalice
 
 from chalicelib.admin import api as admin_api
+from chalicelib.catalog import api as catalog_api
 from chalicelib.edge import api as edge_api
+from chalicelib.edge import fallback
 from chalicelib.purchases import api as purchases_api
 from chalicelib.purchases import jobs as purchases_jobs
 
 app = Chalice(app_name="fairgate")
 app.api.binary_types = ["*/*"]
+app.register_middleware(fallback.in_our_shape, "http")
 
-for routes in (edge_api.bp, purchases_api.bp, admin_api.bp):
+for routes in (edge_api.bp, catalog_api.bp, purchases_api.bp, admin_api.bp):
     app.register_blueprint(routes, url_prefix="/v1")
 
 app.register_blueprint(purchases_jobs.bp)

@@ -73,9 +73,6 @@ class Gateway:
         methods = sorted(self._app.routes[resource])
         if method == "OPTIONS":
             return _preflight(methods)
-        if method not in methods:
-            allow = {"Allow": ", ".join([*methods, "OPTIONS"])}
-            return _refusal(405, "method_not_allowed", f"This address does not know {method}.", request_id, allow)
         if len(body) > MAX_PAYLOAD_BYTES:
             return _refusal(413, "body_too_large", "The body is too large.", request_id)
         event = _event(method, path, query, headers, body, resource, parameters, request_id, source_ip)

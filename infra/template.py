@@ -1,0 +1,88 @@
+"""What is merged into the CloudFormation template that `chalice package` writes.
+
+Tables from the models, roles from the policy files of .chalice/, and API Gateway's own answers in the shape of ours.
+Merging is deep for maps and replaces lists.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from chalicelib.edge import respond
+from infra import tables
+
+Template = dict[str, Any]
+
+ROOT = Path(__file__).parents[1]
+# Chalice names a role after its function: api_handler -> ApiHandlerRole.
+_POLICIES = {"ApiHandlerRole": "policy-api.json", "SweepRole": "policy-sweep.json"}
+
+_UNKNOWN_ADDRESS = (404, "not_found", "There is nothing at this address.")
+_GATEWAY_ANSWERS: dict[str, tuple[int | None, str, str]] = {
+    # API Gateway's words for "no such resource or method".
+    "MISSING_AUTHENTICATION_TOKEN": _UNKNOWN_ADDRESS,
+    "RESOURCE_NOT_FOUND": _UNKNOWN_ADDRESS,
+    "ACCESS_DENIED": (403, "forbidden", "This is not allowed."),
+    "REQUEST_TOO_LARGE": (413, "body_too_large", "The body is too large."),
+    "UNSUPPORTED_MEDIA_TYPE": (415, "unsupported_media_type", "Send JSON with `Content-Type: application/json`."),
+    "THROTTLED": (429, "too_many_requests", "Too many requests. Try again shortly."),
+    "QUOTA_EXCEEDED": (429, "too_many_requests", "Too many requests. Try again shortly."),
+    "INTEGRATION_TIMEOUT": (503, "service_unavailable", "The service is busy. Try again shortly."),
+    "INTEGRATION_FAILURE": (503, "service_unavailable", "The service is busy. Try again shortly."),
+    "DEFAULT_4XX": (None, "bad_request", "The request cannot be handled."),
+    "DEFAULT_5XX": (503, "service_unavailable", "The service is busy. Try again shortly."),
+}
+
+
+def merged(stage: str, routes: dict[str, Any]) -> Template:
+    """The template for a stage; `routes` are the app's, by path."""
+    body = {
+        "x-amazon-apigateway-gateway-responses": {name: _gateway_answer(*answer) for name, answer in _GATEWAY_ANSWERS.items()},
+        # Chalice knows which methods a path has, and answers 405; without this API Gateway would say 404.
+        "paths": {path: {"x-amazon-apigateway-any-method": _any_method(path)} for path in routes},
+    }
+    return {
+        "Resources": {
+            **tables.cloudformation(stage),
+            **{role: _role(stage, file) for role, file in _POLICIES.items()},
+            "RestAPI": {"Properties": {"DefinitionBody": body}},
+        }
+    }
+
+
+def _gateway_answer(status: int | None, code: str, message: str) -> Template:
+    answer: Template = {"error": code, "message": message, "request_id": "$context.requestId"}
+    headers = {"Access-Control-Allow-Origin": "'*'", "X-Request-Id": "context.requestId"}
+    if status in (429, 503):
+        answer["retryAfterSeconds"] = respond.STORE_RETRY_SECONDS
+        headers["Retry-After"] = f"'{respond.STORE_RETRY_SECONDS}'"
+    return {
+        **({"statusCode": str(status)} if status else {}),
+        "responseParameters": {f"gatewayresponse.header.{name}": value for name, value in headers.items()},
+        "responseTemplates": {"application/json": json.dumps(answer)},
+    }
+
+
+def _any_method(path: str) -> Template:
+    names = [segment[1:-1] for segment in path.split("/") if segment.startswith("{")]
+    uri = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${APIHandler.Arn}/invocations"
+    return {
+        "parameters": [{"name": name, "in": "path", "required": True, "type": "string"} for name in names],
+        "responses": {"405": {"description": "The path has no such method."}},
+        "x-amazon-apigateway-integration": {
+            "type": "aws_proxy",
+            "httpMethod": "POST",
+            "uri": {"Fn::Sub": uri},
+            "passthroughBehavior": "when_no_match",
+            "contentHandling": "CONVERT_TO_TEXT",
+        },
+    }
+
+
+def _role(stage: str, file: str) -> Template:
+    """Policy files say `${Stage}`, and CloudFormation's own `${AWS::...}`."""
+    policy = json.loads((ROOT / ".chalice" / file).read_text().replace("${Stage}", stage))
+    for statement in policy["Statement"]:
+        given = statement["Resource"]
+        statement["Resource"] = [{"Fn::Sub": arn} for arn in ([given] if isinstance(given, str) else given)]
+    return {"Properties": {"Policies": [{"PolicyName": file.removesuffix(".json"), "PolicyDocument": policy}]}}
