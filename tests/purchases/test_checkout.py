@@ -1,0 +1,248 @@
+"""Checkout and confirmation over HTTP: paid, declined, free, repeated, late, foreign."""
+
+import pytest
+
+from tests import builders, invariants
+from tests.bed import faults
+
+
+@pytest.fixture
+def held(api, time):
+    """A reservation of two tickets by ada: (event, tier, reservation)."""
+    event_id, tier_id = builders.shop(api)
+    return event_id, tier_id, builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
+
+
+def totals(api, event_id):
+    status = api.get(f"/admin/events/{event_id}/status", token=builders.admin_token()).json
+    return status["total_sold"], status["total_active_holds"], status["total_available"]
+
+
+def test_a_checkout_session_shows_the_reservation_and_the_payment(api, time, held):
+    _, _, reservation_id = held
+    reply = builders.begin(api, "ada", reservation_id)
+    assert reply.status == 201
+    session = reply.json
+    assert (session["id"], session["reservation_id"], session["status"]) == (reservation_id, reservation_id, "pending")
+    assert session["payment"] == {"provider": "simulated", "status": "open"}
+    assert session["created_at"] == "2026-06-01T12:00:00Z"
+    shown = {"id": reservation_id, "tier_name": "Floor", "quantity": 2, "price_cents": 5000, "total_price_cents": 10000}
+    assert session["reservation"].items() >= shown.items()
+    assert session["reservation"]["expires_at"] == "2026-06-01T12:03:00Z"
+    assert api.get(f"/checkout/sessions/{reservation_id}", user="ada").json == session
+    assert api.get(f"/checkout/sessions/{reservation_id}", user="bob").status == 404
+    invariants.check(time.now)
+
+
+def test_a_checkout_is_begun_once_whatever_key_asks(api, time, held):
+    _, _, reservation_id = held
+    first = builders.begin(api, "ada", reservation_id)
+    same = builders.begin(api, "ada", reservation_id)
+    other = builders.begin(api, "ada", reservation_id, key="another")
+    assert [first.status, same.status, other.status] == [201, 200, 200]
+    assert same.json["id"] == other.json["id"] == first.json["id"]
+    assert "idempotent" in same.json["message"]
+    assert other.json["status"] == "pending"
+    invariants.check(time.now)
+
+
+def test_a_checkout_needs_a_key_and_a_living_reservation_of_the_user(api, time, held):
+    _, _, reservation_id = held
+    no_key = api.post("/checkout/sessions", json={"reservation_id": reservation_id}, user="ada")
+    assert (no_key.status, no_key.json["error"], no_key.json["path"]) == (400, "idempotency_key_required", "Idempotency-Key")
+    assert builders.begin(api, "bob", reservation_id).status == 404
+    assert builders.begin(api, "ada", "unknown").status == 404
+    reused = api.post("/checkout/sessions", json={"reservation_id": "other"}, user="ada", headers={"Idempotency-Key": "key"})
+    assert reused.status == 404
+    time.advance(180)
+    over = builders.begin(api, "ada", reservation_id, key="late")
+    assert (over.status, over.json["error"]) == (409, "reservation_expired_or_invalid")
+    invariants.check(time.now, recovered=True)
+
+
+def test_a_key_of_another_reservation_is_refused(api, time, held):
+    _, _, reservation_id = held
+    assert builders.begin(api, "ada", reservation_id).status == 201
+    reused = api.post("/checkout/sessions", json={"reservation_id": "other"}, user="ada", headers={"Idempotency-Key": "key"})
+    assert (reused.status, reused.json["error"]) == (409, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ({"promo_code": "SAVE10"}, "$.promo_code"),
+        ({"responses": {"diet": 3}}, "$.responses[...]"),
+        ({"attendees": [{"email": "ada@example.org"}]}, "$.attendees[0].name"),
+        ({"attendees": [{"name": "Ada", "email": "nowhere"}]}, "$.attendees[0].email"),
+        ({"success_url": "javascript:alert(1)"}, "$.success_url"),
+        ({"amount": 1}, "$.amount"),
+    ],
+)
+def test_bad_checkout_input_names_its_field(api, time, held, more, path):
+    _, _, reservation_id = held
+    body = {"reservation_id": reservation_id} | more
+    reply = api.post("/checkout/sessions", json=body, user="ada", headers={"Idempotency-Key": "k"})
+    assert reply.status == 400
+    assert reply.json["path"].replace("[0]", "[...]") == path.replace("[0]", "[...]"), reply.json
+
+
+def test_what_the_buyer_said_is_kept_with_the_purchase(api, time, held):
+    _, _, reservation_id = held
+    body = {"reservation_id": reservation_id, "responses": {"diet": "none"}, "attendees": [{"name": "Ada", "email": "ada@example.org"}]}
+    assert api.post("/checkout/sessions", json=body, user="ada", headers={"Idempotency-Key": "k"}).status == 201
+    from chalicelib.purchases import store
+
+    kept = store.load(reservation_id)
+    assert kept.details == {"responses": {"diet": "none"}, "attendees": [{"name": "Ada", "email": "ada@example.org"}]}
+
+
+def test_a_paid_checkout_ends_in_signed_tickets(api, time, held):
+    event_id, tier_id, reservation_id = held
+    builders.begin(api, "ada", reservation_id)
+    time.advance(30)
+    reply = builders.confirm(api, "ada", reservation_id)
+    assert reply.status == 201
+    order = reply.json["order"]
+    assert order.items() >= {"id": reservation_id, "checkout_session_id": reservation_id, "status": "paid", "quantity": 2}.items()
+    assert (order["total_price_cents"], order["created_at"]) == (10000, "2026-06-01T12:00:30Z")
+    assert reply.json["checkout_session"] == {"id": reservation_id, "status": "completed"}
+    assert reply.json["reservation"] == {"id": reservation_id, "status": "converted"}
+    assert len({ticket["code"] for ticket in reply.json["tickets"]}) == 2
+    assert all(ticket["qr_sig"] and ticket["created_at"] for ticket in reply.json["tickets"])
+    assert totals(api, event_id) == (2, 0, 8)
+    invariants.check(time.now, recovered=True)
+
+    mine = api.get("/me/order", user="ada", query={"event_id": event_id})
+    assert mine.status == 200
+    facts = {"event_id": event_id, "event_name": "Night", "event_venue": "Hall", "tier_id": tier_id, "tier_price_cents": 5000}
+    assert mine.json["order"].items() >= facts.items()
+    assert [one["code"] for one in mine.json["tickets"]] == [one["code"] for one in reply.json["tickets"]]
+    assert api.get(f"/orders/{reservation_id}", user="ada").json == mine.json
+    assert api.get(f"/orders/{reservation_id}", user="bob").status == 404
+    assert api.get("/me/order", user="bob", query={"event_id": event_id}).status == 404
+    assert api.get("/me/order", query={"event_id": event_id}).status == 400
+    assert api.get("/me/order", user="ada").status == 400
+    assert {one["id"] for one in api.get("/me/tickets", user="ada").json["tickets"]} == {one["id"] for one in mine.json["tickets"]}
+
+
+def test_confirming_again_answers_the_same_tickets(api, time, held):
+    event_id, _, reservation_id = held
+    builders.begin(api, "ada", reservation_id)
+    first = builders.confirm(api, "ada", reservation_id)
+    time.advance(10_000)
+    again = builders.confirm(api, "ada", reservation_id)
+    assert (first.status, again.status) == (201, 200)
+    assert again.json["tickets"] == first.json["tickets"]
+    assert again.json["order"] == first.json["order"]
+    assert "idempotent" in again.json["message"]
+    assert totals(api, event_id) == (2, 0, 8)
+    invariants.check(time.now, recovered=True)
+
+
+def test_confirming_takes_three_round_trips(api, time, held):
+    _, _, reservation_id = held
+    builders.begin(api, "ada", reservation_id)
+    with faults.calls() as made:
+        builders.confirm(api, "ada", reservation_id)
+    assert made == ["GetItem", "TransactWriteItems", "UpdateItem"]
+
+
+def test_a_declined_payment_gives_the_stock_back(api, time, held):
+    event_id, tier_id, reservation_id = held
+    builders.begin(api, "ada", reservation_id)
+    for _ in range(2):
+        reply = builders.confirm(api, "ada", reservation_id, "fail")
+        assert reply.status == 200
+        assert reply.json["checkout_session"]["status"] == "failed"
+        assert reply.json["reservation"]["status"] == "canceled"
+        assert "tickets" not in reply.json
+    assert totals(api, event_id) == (0, 0, 10)
+    assert builders.reserve(api, "ada", event_id, tier_id).status == 201
+    invariants.check(time.now, recovered=True)
+
+
+def test_a_payment_that_comes_too_late_is_refused(api, time, held):
+    event_id, _, reservation_id = held
+    builders.begin(api, "ada", reservation_id)
+    time.advance(180)
+    reply = builders.confirm(api, "ada", reservation_id)
+    assert (reply.status, reply.json["error"]) == (409, "reservation_expired_or_invalid")
+    assert totals(api, event_id) == (0, 0, 10)
+    assert api.get(f"/checkout/sessions/{reservation_id}", user="ada").json["status"] == "expired"
+    invariants.check(time.now, recovered=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"checkout_id": "ID"}, "$.simulate"),
+        ({"checkout_id": "ID", "simulate": "maybe"}, "$.simulate"),
+        ({"simulate": "success"}, "$.checkout_id"),
+        ({"checkout_id": "ID", "simulate": "success", "amount": 1}, "$.amount"),
+    ],
+)
+def test_bad_confirmation_input_names_its_field(api, time, held, body, path):
+    _, _, reservation_id = held
+    builders.begin(api, "ada", reservation_id)
+    body = {name: reservation_id if value == "ID" else value for name, value in body.items()}
+    reply = api.post("/checkout/confirm", json=body, user="ada")
+    assert (reply.status, reply.json["path"]) == (400, path)
+
+
+def test_only_a_checkout_of_ones_own_can_be_confirmed(api, time, held):
+    _, _, reservation_id = held
+    assert builders.confirm(api, "ada", reservation_id).status == 404  # reserved, not checked out
+    builders.begin(api, "ada", reservation_id)
+    assert builders.confirm(api, "bob", reservation_id).status == 404
+    assert builders.confirm(api, "ada", "unknown").status == 404
+
+
+def test_free_orders_need_no_payment(api, time):
+    event_id, tier_id = builders.shop(api, price_cents=0)
+    reservation_id = builders.reserve(api, "ada", event_id, tier_id, 1).json["id"]
+    assert builders.begin(api, "ada", reservation_id).json["payment"]["provider"] == "free"
+    reply = builders.confirm(api, "ada", reservation_id, simulate=None)
+    assert (reply.status, reply.json["order"]["total_price_cents"], len(reply.json["tickets"])) == (201, 0, 1)
+    invariants.check(time.now, recovered=True)
+
+
+def test_without_a_provider_only_free_orders_go_through(api, time, held):
+    from chalicelib import settings
+
+    _, _, reservation_id = held
+    with settings.changed(payment_simulation="off"):
+        reply = builders.begin(api, "ada", reservation_id)
+    assert (reply.status, reply.json["error"]) == (503, "payments_unavailable")
+    builders.begin(api, "ada", reservation_id, key="k2")
+    with settings.changed(payment_simulation="off"):
+        assert builders.confirm(api, "ada", reservation_id).status == 503
+    assert builders.confirm(api, "ada", reservation_id).status == 201
+
+
+def test_a_checkout_can_lengthen_the_hold(api, time, held):
+    from chalicelib import settings
+
+    _, _, reservation_id = held
+    with settings.changed(checkout_seconds=600):
+        reply = builders.begin(api, "ada", reservation_id)
+    assert reply.json["reservation"]["expires_in_seconds"] == 780
+    time.advance(700)
+    assert builders.sweep()["holds_over"] == 0
+    assert builders.confirm(api, "ada", reservation_id).status == 201
+    invariants.check(time.now, recovered=True)
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_store_that_fails_during_confirmation_is_a_503_and_can_be_tried_again(api, time, held, call):
+    _, _, reservation_id = held
+    builders.begin(api, "ada", reservation_id)
+    with faults.refuse_from(call):
+        reply = builders.confirm(api, "ada", reservation_id)
+    assert reply.status == 503
+    invariants.check(time.now)
+    again = builders.confirm(api, "ada", reservation_id)
+    assert again.status in (200, 201)
+    assert len(again.json["tickets"]) == 2
+    time.advance(181)
+    builders.sweep()
+    invariants.check(time.now, recovered=True)
