@@ -9,7 +9,7 @@ from chalicelib.edge import fallback
 from chalicelib.purchases import api as purchases_api
 from chalicelib.purchases import jobs as purchases_jobs
 
-app = Chalice(app_name="fairgate")
+app = Chalice(app_name="fairgate", configure_logs=False)  # chalicelib.log owns the logger of this name
 app.api.binary_types = ["*/*"]
 app.register_middleware(fallback.in_our_shape, "http")
 

@@ -44,7 +44,7 @@ _ONLY_COUNTED = frozenset({"cache_hit"})
 
 @cache
 def _logger() -> Logger:
-    return Logger(service=SERVICE, utc=True)
+    return Logger(service=SERVICE, utc=True, location=None)
 
 
 def info(event: str, /, **facts: Any) -> None:
