@@ -1,0 +1,34 @@
+"""A fresh shop for each crash, so that a crash point never inherits what another one left."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from chalicelib import dynamo, settings
+from chalicelib.catalog import service as catalog
+from chalicelib.inventory import service as inventory
+from infra import tables
+from tests import builders
+from tests.client import Client
+
+_stages = itertools.count(1)
+
+
+class World:
+    """Two tiers on sale: a sharded one, and a small one that a spanning hold empties."""
+
+    def __init__(self, api: Client) -> None:
+        self.event_id, self.floor = builders.shop(api, capacity=10)
+        self.balcony = builders.tier(api, self.event_id, "Balcony", capacity=4, price_cents=3000)
+        api.get(f"/events/{self.event_id}")  # warms the catalog: crash points are those of the purchase
+
+
+@contextmanager
+def fresh(api: Client) -> Iterator[World]:
+    with settings.changed(stage=f"fault-{next(_stages)}"):
+        tables.create_all(dynamo.client())
+        catalog.invalidate()
+        inventory.invalidate()
+        yield World(api)
+    catalog.invalidate()
+    inventory.invalidate()
