@@ -2,8 +2,8 @@
 
 import itertools
 import os
-import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -11,6 +11,8 @@ import pytest
 from moto import mock_aws
 
 from chalicelib import clock, dynamo, settings
+from chalicelib.catalog import service as catalog
+from chalicelib.inventory import service as inventory
 from infra import tables
 from infra.local import ministack
 from tests.client import Client
@@ -52,18 +54,18 @@ def _ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ministack.M
 def store(request: pytest.FixtureRequest, _settings: settings.Settings) -> Iterator[Any]:
     """Empty tables on the engine that `--store` chose; the value is the DynamoDB client. For one thread."""
     if request.config.getoption("--store") == "ministack":
-        yield from _fresh_stage(request.getfixturevalue("_ministack"))
+        with _fresh_stage(request.getfixturevalue("_ministack").endpoint):
+            yield dynamo.client()
         return
-    with mock_aws():
-        tables.create_all(dynamo.client())
-        _forget_caches()
+    with mock_aws(), _fresh_stage():
         yield dynamo.client()
 
 
 @pytest.fixture
 def threaded_store(_ministack: ministack.MiniStack, _settings: settings.Settings) -> Iterator[Any]:
     """Empty tables on MiniStack over loopback, whatever `--store` says: moto loses updates under threads."""
-    yield from _fresh_stage(_ministack)
+    with _fresh_stage(_ministack.endpoint):
+        yield dynamo.client()
 
 
 @pytest.fixture
@@ -99,19 +101,13 @@ def time() -> Iterator[Time]:
         yield frozen
 
 
-def _fresh_stage(running: ministack.MiniStack) -> Iterator[Any]:
-    """Tables of a stage that no test had before: faster than emptying those of the last one."""
-    with settings.changed(stage=f"test-{next(_stages)}", store_endpoint=running.endpoint):
+@contextmanager
+def _fresh_stage(endpoint: str = "") -> Iterator[None]:
+    """Tables of a stage that no test had before: nothing that an instance remembers can be about them."""
+    with settings.changed(stage=f"test-{next(_stages)}", store_endpoint=endpoint):
         tables.create_all(dynamo.client())
-        _forget_caches()
-        yield dynamo.client()
-        for feature in tables.descriptions():
+        catalog.invalidate()
+        inventory.invalidate()
+        yield
+        for feature in tables.descriptions() if endpoint else ():
             dynamo.client().delete_table(TableName=dynamo.table_name(feature))
-
-
-def _forget_caches() -> None:
-    """What an instance remembers of the store must not outlive a test's tables."""
-    for name in ("chalicelib.catalog.service", "chalicelib.inventory.service"):
-        forget = getattr(sys.modules.get(name), "invalidate", None)
-        if forget is not None:
-            forget()

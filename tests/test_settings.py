@@ -1,0 +1,70 @@
+"""Settings come from the environment, name their faults, and are all documented."""
+
+import re
+from pathlib import Path
+
+import boto3
+import msgspec
+import pytest
+from moto import mock_aws
+
+from chalicelib import settings
+
+DOCS = (Path(__file__).parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")
+
+
+def test_defaults_need_no_environment():
+    assert settings.read({}).hold_seconds == 180
+    assert settings.read({}).identity == "jwt"
+    assert settings.read({}).payment_simulation == "off"
+
+
+def test_text_becomes_what_the_setting_is():
+    read = settings.read({"FAIRGATE_HOLD_SECONDS": "5", "FAIRGATE_STAGE": "dev", "HOLD_SECONDS": "9"})
+    assert (read.hold_seconds, read.stage) == (5, "dev")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HOLD_SECONDS", "soon"),
+        ("HOLD_SECONDS", "0"),
+        ("HOLD_SECONDS", "-1"),
+        ("HOLD_SECONDS", "1.5"),
+        ("HOLD_SECONDS", ""),
+        ("IDENTITY", "none"),
+        ("PAYMENT_SIMULATION", "yes"),
+        ("STAGE", "Prod Stage"),
+        ("TIER_PURCHASE_LIMIT", "51"),
+    ],
+)
+def test_a_fault_names_its_variable(name, value):
+    with pytest.raises(settings.SettingsError, match=f"^FAIRGATE_{name}: "):
+        settings.read({f"FAIRGATE_{name}": value, "FAIRGATE_REGION": "eu-central-1"})
+
+
+def test_a_secret_must_be_there_and_long():
+    with settings.changed(jwt_secret="short"), pytest.raises(settings.SettingsError, match="FAIRGATE_JWT_SECRET"):
+        settings.secret("jwt_secret")
+
+
+def test_a_secret_comes_from_secrets_manager_where_the_environment_is_silent():
+    with mock_aws(), settings.changed(jwt_secret="", secrets_arn="fairgate/test"):
+        kept = '{"jwt_secret": "a-secret-that-secrets-manager-keeps-for-us"}'
+        boto3.client("secretsmanager").create_secret(Name="fairgate/test", SecretString=kept)
+        assert settings.secret("jwt_secret") == "a-secret-that-secrets-manager-keeps-for-us"
+
+
+def test_every_setting_is_documented_as_it_is():
+    rows = dict(re.findall(r"^\| `FAIRGATE_(\w+)` \| (.*?) \|$", DOCS, flags=re.MULTILINE))
+    fields = {field.name.upper(): field for field in msgspec.structs.fields(settings.Settings)}
+    assert list(rows) == list(fields)
+    for name, row in rows.items():
+        default, _, says = row.partition(" | ")
+        shown = fields[name].default
+        assert default == (f"`{shown}`" if shown != "" else "")
+        assert says == description(fields[name])
+
+
+def description(field) -> str:
+    return next(meta.description for meta in field.type.__metadata__ if isinstance(meta, msgspec.Meta) and meta.description)

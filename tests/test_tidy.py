@@ -1,0 +1,95 @@
+"""House rules that no linter knows."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+
+CODE = sorted(path for name in ("chalicelib", "bootstrap", "infra", "bench", "tests") for path in (ROOT / name).rglob("*.py"))
+DEPLOYED = [path for path in CODE if path.is_relative_to(ROOT / "chalicelib")]
+
+
+def _named(paths):
+    return pytest.mark.parametrize("path", paths, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@_named([*CODE, ROOT / "app.py"])
+def test_files_and_functions_are_short(path):
+    lines = path.read_text(encoding="utf-8").count("\n")
+    assert lines <= MAX_FILE_LINES
+    long = [
+        f"{node.name}: {length}"
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.FunctionDef) and (length := (node.end_lineno or 0) - node.lineno + 1) > MAX_FUNCTION_LINES
+    ]
+    assert long == []
+
+
+def test_packages_are_empty():
+    assert [str(path) for path in CODE if path.name == "__init__.py" and path.read_text()] == []
+
+
+@_named([path for path in CODE if path.name not in ("__init__.py", "__main__.py")])
+def test_files_say_what_they_are(path):
+    assert ast.get_docstring(_tree(path))
+
+
+def test_app_only_registers():
+    for node in _tree(ROOT / "app.py").body[1:]:
+        registers = isinstance(node, ast.Expr) and "app.register_" in ast.unparse(node)
+        loops = isinstance(node, ast.For) and all("app.register_" in ast.unparse(line) for line in node.body)
+        assert isinstance(node, ast.ImportFrom | ast.Assign) or registers or loops, ast.unparse(node)
+
+
+# What may be called where: pattern -> the only files of chalicelib that may have it.
+ROOMS = {
+    r"os\.(environ|getenv)": {"settings.py"},
+    r"\btime\.(time|time_ns)\b|datetime\.(now|utcnow|today)\b|date\.today\b": {"clock.py"},
+    r"\bprint\(": set(),
+    r"\btime\.sleep\(": {"dynamo.py"},
+}
+
+
+@pytest.mark.parametrize("pattern", ROOMS)
+def test_rooms(pattern):
+    found = {str(path.relative_to(ROOT / "chalicelib")) for path in DEPLOYED if re.search(pattern, path.read_text(encoding="utf-8"))}
+    assert found <= ROOMS[pattern]
+
+
+def test_tests_never_sleep():
+    tests = [path for path in CODE if path.is_relative_to(ROOT / "tests") and path != Path(__file__)]
+    assert [str(path) for path in tests if re.search(r"\bsleep\(", path.read_text(encoding="utf-8"))] == []
+
+
+def test_importing_the_app_reads_no_environment_and_opens_no_connection():
+    script = """
+import os, socket, sys
+
+class Watched(dict):
+    def _note(self, name):
+        if str(name).startswith(("FAIRGATE_", "AWS_REGION", "AWS_DEFAULT", "AWS_PROFILE", "AWS_ACCESS", "AWS_SECRET")):
+            raise AssertionError(f"read {name} at import")
+    def __getitem__(self, name): self._note(name); return super().__getitem__(name)
+    def get(self, name, default=None): self._note(name); return super().get(name, default)
+    def __contains__(self, name): self._note(name); return super().__contains__(name)
+
+def refuse(*args): raise AssertionError("opened a connection at import")
+
+os.environ = Watched(os.environ)
+socket.socket.connect = refuse
+import app
+assert app.app.routes
+"""
+    answer = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={}, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
