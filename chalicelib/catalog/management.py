@@ -26,7 +26,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Text = Annotated[str, Meta(max_length=10_000)]
 Moment = Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")]
 
-Made = TypeVar("Made", Event, Tier)
+Made = TypeVar("Made")
 
 
 class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):

@@ -106,6 +106,24 @@ DEFAULT_STATES: dict[str, DisplayState] = {
 }
 
 
+class Head(Struct, frozen=True):
+    """What is served. Version 0: nothing was applied yet. `at` is epoch seconds, when `by` applied it."""
+
+    version: int = 0
+    revision: int = 0
+    checksum: str = ""
+    at: int = 0
+    by: str = ""
+
+
+class Content(Struct, frozen=True):
+    """What a version holds for readers."""
+
+    events: list[Event]
+    tiers: list[Tier]
+    states: dict[str, DisplayState]
+
+
 class Catalog(Struct, frozen=True, eq=False):
     """All events and tiers at one revision. Compared by identity: whoever keeps something made from it can tell in no time."""
 

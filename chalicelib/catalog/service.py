@@ -5,11 +5,31 @@ from collections.abc import Sequence
 from chalicelib import settings
 from chalicelib.catalog.management import create_event, create_tier, drop_caches, set_paused
 from chalicelib.catalog.model import Catalog, Event, Tier, sale_refusal
+from chalicelib.catalog.publishing import HeadMoved, publish, record, standing
 from chalicelib.catalog.snapshots import checked, fresh, invalidate, snapshot
+from chalicelib.catalog.store import document, new_version, versions, write_version
 from chalicelib.errors import NotFound
 from chalicelib.inventory.model import StockClosed
 
-__all__ = ["create_event", "create_tier", "drop_caches", "fresh", "invalidate", "sellable", "set_paused", "snapshot", "visible"]
+__all__ = [
+    "HeadMoved",
+    "create_event",
+    "create_tier",
+    "document",
+    "drop_caches",
+    "fresh",
+    "invalidate",
+    "new_version",
+    "publish",
+    "record",
+    "sellable",
+    "set_paused",
+    "snapshot",
+    "standing",
+    "versions",
+    "visible",
+    "write_version",
+]
 
 
 def visible(event_id: str) -> tuple[Catalog, Event]:

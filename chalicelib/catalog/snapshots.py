@@ -10,9 +10,9 @@ from typing import Any
 from chalicelib import clock, settings
 from chalicelib.catalog import store
 from chalicelib.catalog.cache import TtlCache
-from chalicelib.catalog.model import Catalog
+from chalicelib.catalog.model import Catalog, Head
 
-_heads: TtlCache[store.Head] = TtlCache(lambda: settings.current().head_check_seconds)
+_heads: TtlCache[Head] = TtlCache(lambda: settings.current().head_check_seconds)
 _catalogs: TtlCache[Catalog] = TtlCache(lambda: settings.current().cache_seconds, counted=True)
 
 # What was made from snapshots, by address (see `pages`); here, so that it goes when they go.

@@ -14,12 +14,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
 from chalicelib import dynamo
-from chalicelib.catalog.model import Catalog, DisplayState, Event, Tier
+from chalicelib.catalog.model import Catalog, Content, Event, Head, Tier
 
 PART_BYTES = 300_000  # an item has 400 KB at most
 
@@ -39,24 +38,6 @@ class Record(dynamo.Table):
     checksum = UnicodeAttribute(null=True)
     at = NumberAttribute(null=True)
     by = UnicodeAttribute(null=True)
-
-
-class Head(Struct, frozen=True):
-    """What is served. Version 0: nothing was applied yet. `at` is epoch seconds, when `by` applied it."""
-
-    version: int = 0
-    revision: int = 0
-    checksum: str = ""
-    at: int = 0
-    by: str = ""
-
-
-class Content(Struct, frozen=True):
-    """What a version holds for readers."""
-
-    events: list[Event]
-    tiers: list[Tier]
-    states: dict[str, DisplayState]
 
 
 def read_head() -> Head:

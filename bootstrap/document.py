@@ -1,0 +1,98 @@
+"""The format of the bootstrap file. `schema.json` is made from these types, and docs/bootstrap.md explains them."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from chalicelib.catalog.model import DisplayState, TierStatus
+from chalicelib.inventory.model import MAX_SHARDS
+from chalicelib.money import Cents, Currency
+
+MAX_CAPACITY = 1_000_000
+
+Id = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Letters, digits and . _ - only.")]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Text = Annotated[str, Meta(max_length=10_000)]
+Day = Annotated[str, Meta(max_length=40, description="YYYY-MM-DD or ISO 8601; in the event's timezone unless it has an offset.")]
+Order = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
+Count = Annotated[int, Meta(ge=0, le=MAX_CAPACITY)]
+Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
+Limit = Annotated[int, Meta(ge=1, le=1000)]
+Seconds = Annotated[int, Meta(ge=1, le=86_400)]
+
+
+class WaitingRoomEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the event's waiting room differs from the settings."""
+
+    enabled: bool = True
+    wave_size: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    wave_seconds: Seconds | None = None
+    pass_seconds: Seconds | None = None
+
+
+class EventMetadata(Struct, frozen=True):
+    """Free-form; these keys have a meaning."""
+
+    description: Text | None = None
+    timezone: str | None = None
+    capacity: Count | None = None
+    image_url: Annotated[str, Meta(max_length=2000)] | None = None
+    featured: bool | None = None
+    test_mode: bool | None = None
+
+
+class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    id: Id
+    name: Name
+    date: Day
+    venue: Name
+    status: Literal["active", "past", "cancelled", "test"]
+    end_date: Day | None = None
+    display_order: Order = 0
+    metadata: EventMetadata = EventMetadata()
+    on_sale_at: Day | None = None
+    purchase_limit: Limit | None = None
+    waiting_room: WaitingRoomEntry | None = None
+
+
+class Availability(Struct, frozen=True, forbid_unknown_fields=True):
+    start_date: Day | None = None
+    end_date: Day | None = None
+    max_per_transaction: Limit | None = None
+
+
+class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    id: Id
+    event_id: str
+    name: Name
+    price_cents: Cents
+    currency: Currency
+    status: TierStatus
+    max_quantity: Capacity
+    description: Text = ""
+    stripe_price_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    sold_count: Count = 0
+    display_order: Order = 0
+    metadata: dict[str, Any] = {}
+    availability: Availability | None = None
+    per_user_limit: Limit | None = None
+    admits: Annotated[int, Meta(ge=1, le=100)] = 1
+    shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] | None = None
+
+
+class Document(Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole file."""
+
+    version: Annotated[str, Meta(min_length=1, max_length=50)]
+    events: dict[str, EventEntry]
+    ticket_types: dict[str, TicketEntry]
+    generated: Day | None = None
+    environment: Annotated[str, Meta(max_length=50)] | None = None
+    ticket_states: dict[TierStatus, DisplayState] = {}
+
+
+def schema() -> bytes:
+    """The JSON Schema of the format, as `schema.json` holds it."""
+    made = msgspec.json.schema(Document)
+    return msgspec.json.format(msgspec.json.encode({"$schema": "https://json-schema.org/draft/2020-12/schema", **made}), indent=2) + b"\n"
