@@ -1,0 +1,105 @@
+"""Idempotency-Key: one execution, one answer."""
+
+import pytest
+
+from chalicelib import dynamo
+from chalicelib.edge import idempotency
+from tests.edge.conftest import SoldOut
+
+
+def post(edge, key="k1", body=None, user="ada", path="/once"):
+    return edge.post(path, json=body or {"n": 1}, user=user, headers={"Idempotency-Key": key} if key is not None else {})
+
+
+pytestmark = pytest.mark.usefixtures("store", "time")
+
+
+def test_the_same_request_gets_the_same_answer(edge, execution):
+    first, second = post(edge), post(edge)
+    assert (first.status, second.status) == (201, 200)
+    assert first.json["id"] == second.json["id"]
+    assert "idempotent" in second.json["message"]
+    assert second.headers["idempotency-replayed"] == "true"
+    assert len(execution.ids) == 1
+
+
+def test_without_a_key_every_request_is_its_own(edge, execution):
+    assert post(edge, key=None).json["id"] != post(edge, key=None).json["id"]
+
+
+@pytest.mark.parametrize("key", [None, ""])
+def test_a_key_can_be_required(edge, execution, key):
+    reply = post(edge, key=key, path="/must")
+    assert (reply.status, reply.json["error"], execution.ids) == (400, "idempotency_key_required", [])
+
+
+@pytest.mark.parametrize("key", ["x" * 256, "ü", "a\tb"])
+def test_a_key_that_is_none_is_a_400(edge, execution, key):
+    assert post(edge, key=key).status == 400
+    assert execution.ids == []
+
+
+def test_another_payload_under_the_same_key_is_a_409(edge, execution):
+    post(edge)
+    reply = post(edge, body={"n": 2})
+    assert (reply.status, reply.json["error"]) == (409, "idempotency_key_reused")
+    assert len(execution.ids) == 1
+
+
+def test_a_key_belongs_to_one_user_and_one_address(edge, execution):
+    replies = [post(edge), post(edge, user="bob"), post(edge, path="/must")]
+    assert [reply.status for reply in replies] == [201, 201, 201]
+    assert len(set(execution.ids)) == 3
+
+
+def test_a_request_in_flight_is_a_409_that_says_when_to_come_back(edge, execution):
+    inner = []
+    execution.action = lambda: inner.append(post(edge)) if not inner else None
+    assert post(edge).status == 201
+    assert (inner[0].status, inner[0].json["error"]) == (409, "request_in_flight")
+    assert inner[0].headers["retry-after"] == str(inner[0].json["retryAfterSeconds"]) == str(idempotency.LOCK_SECONDS)
+    assert len(execution.ids) == 1
+
+
+def test_an_execution_that_died_is_taken_over_under_its_resource_id(edge, execution, time, monkeypatch):
+    def die(record):
+        raise KeyboardInterrupt  # the process ends: nothing is cleaned up
+
+    execution.action = lambda: (_ for _ in ()).throw(KeyboardInterrupt)
+    with monkeypatch.context() as patched:
+        patched.setattr(idempotency, "_forget", die)
+        with pytest.raises(KeyboardInterrupt):
+            post(edge)
+    execution.action = lambda: None
+    assert post(edge).status == 409
+    time.advance(idempotency.LOCK_SECONDS)
+    assert post(edge).status == 201
+    assert len(execution.ids) == 2
+    assert len(set(execution.ids)) == 1
+
+
+@pytest.mark.parametrize("status", [409, 429, 500])
+def test_refusals_and_faults_are_not_remembered(edge, execution, status):
+    class Refused(SoldOut):
+        pass
+
+    Refused.status = status
+    execution.action = lambda: (_ for _ in ()).throw(Refused())
+    assert post(edge).status == status
+    execution.action = lambda: None
+    assert post(edge).status == 201
+    assert len(execution.ids) == 2
+
+
+def test_an_answer_is_kept_for_a_day_and_no_longer(edge, execution, time):
+    first = post(edge)
+    time.advance(86_399)
+    assert post(edge).json["id"] == first.json["id"]
+    time.advance(1)
+    assert post(edge).json["id"] != first.json["id"]
+
+
+def test_the_record_vanishes_by_its_ttl(edge, execution, time):
+    post(edge)
+    found = dynamo.client().scan(TableName=idempotency.Record.name())["Items"]
+    assert [item["ttl"]["N"] for item in found] == [str(time.now + 86_400)]
