@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -110,4 +110,5 @@ def _fresh_stage(endpoint: str = "") -> Iterator[None]:
         inventory.invalidate()
         yield
         for feature in tables.descriptions() if endpoint else ():
-            dynamo.client().delete_table(TableName=dynamo.table_name(feature))
+            with suppress(dynamo.client().exceptions.ResourceNotFoundException):
+                dynamo.client().delete_table(TableName=dynamo.table_name(feature))

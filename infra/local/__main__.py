@@ -61,7 +61,7 @@ def _serve(folder: DataFolder, kept: Secrets, server: Server, store: DurableStor
     from infra.local.gateway import Gateway
     from infra.local.schedules import Schedules
 
-    catalog.fill(kept.first_day, lambda line: _say(terminal, line))
+    catalog.fill(kept.first_day, folder.path / "demo-tickets.json", lambda line: _say(terminal, line))
     import app
 
     schedules = Schedules(app.app)

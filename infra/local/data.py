@@ -11,7 +11,7 @@ from typing import IO
 import msgspec
 
 MARKER = ".fairgate-data"
-_OURS = ("store", "logs", "secrets.json", "demo.json")
+_OURS = ("store", "logs", "secrets.json", "demo.json", "demo-tickets.json")
 
 
 class DataError(Exception):
