@@ -23,6 +23,9 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
 
 ATTEMPTS = 3
+# Up to this many shards an apply looks at all stock and mends what has drifted; in a larger catalog only at what it changes,
+# unless the document is the head's, which is how one asks for mending.
+LOOK_AT_ALL_SHARDS = 1000
 AUDITED_LINES_BYTES = 100_000  # an audit entry is one item of 400 KB at most; the version's document has the rest
 
 
@@ -43,16 +46,14 @@ class Refused(Exception):
 
 
 def plan(checked: Checked) -> Plan:
-    """What `apply` would do now."""
-    head, served = catalog.standing()
-    bootstrap = {tier.stock_id: tier.shards for tier in served.tiers.values() if tier.managed_by == "bootstrap"}
-    return planning.make(checked, head, served, inventory.read(bootstrap))
+    """What `apply` would do now, and what has drifted: looks at all stock."""
+    return _plan(checked, everything=True)
 
 
 def apply(checked: Checked, actor: str, now: int, *, action: str = "catalog.applied", facts: dict[str, Any] | None = None) -> Outcome:
     """Apply a document; raises Refused. A pause or an API change in between starts it again, another apply makes it give up."""
     for _ in range(ATTEMPTS):
-        planned = plan(checked)
+        planned = _plan(checked, everything=False)
         if planned.refusals:
             _audit(planned, "catalog.refused", actor, now, planned.refusals)
             raise Refused(planned.refusals, planned)
@@ -64,6 +65,14 @@ def apply(checked: Checked, actor: str, now: int, *, action: str = "catalog.appl
             if moved.head.version != planned.head.version:
                 _give_up(moved.head, planned, actor, now)
     raise Refused(["! the catalog kept changing while this was applied; run it again"], planned)
+
+
+def _plan(checked: Checked, *, everything: bool) -> Plan:
+    head, served = catalog.standing()
+    asked = planning.all_stock(served)
+    if not everything and checked.checksum != head.checksum and sum(asked.values()) > LOOK_AT_ALL_SHARDS:
+        asked = planning.touched_stock(checked, served)
+    return planning.make(checked, head, served, asked, inventory.read(asked))
 
 
 def _publish(planned: Plan, checked: Checked, actor: str, now: int, action: str, facts: dict[str, Any]) -> Outcome:

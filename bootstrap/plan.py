@@ -1,6 +1,6 @@
 """What an apply would do: pure, from a document, what is served and what is in stock, to a diff that a person can read."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -73,14 +73,39 @@ def stock_id(tier_id: str, version: int) -> str:
     return f"{tier_id}@{version}"
 
 
-def make(checked: Checked, head: Head, catalog: Catalog, stocks: Mapping[str, Stock]) -> Plan:
-    """`stocks` are those of the catalog's tiers, strongly read."""
-    return _Planner(checked, head, catalog, stocks).plan()
+def all_stock(catalog: Catalog) -> dict[str, int]:
+    """The stock of every tier that a file made: stock id -> shards."""
+    return {tier.stock_id: tier.shards for tier in catalog.tiers.values() if tier.managed_by == "bootstrap"}
+
+
+def touched_stock(checked: Checked, catalog: Catalog) -> dict[str, int]:
+    """The stock about which the plan has anything to say, so that a change of one tier does not read a thousand."""
+    wanted = entities.tiers(checked)
+    touched = {}
+    for old in catalog.tiers.values():
+        new = wanted.get(old.id)
+        if old.managed_by == "bootstrap" and (
+            (new is None and not old.removed)
+            or (new is not None and (old.capacity, old.price_cents, old.event_id) != (new.capacity, new.price_cents, new.event_id))
+            or (new is not None and _shards(old, new) != old.shards)
+        ):
+            touched[old.stock_id] = old.shards
+    return touched
+
+
+def make(checked: Checked, head: Head, catalog: Catalog, asked: Container[str], stocks: Mapping[str, Stock]) -> Plan:
+    """`stocks` is what the store strongly read for the `asked` stock ids; the rest is taken to be as the catalog says."""
+    return _Planner(checked, head, catalog, asked, stocks).plan()
+
+
+def _shards(old: Tier, new: Tier) -> int:
+    """Shards are only ever added: taking one away would mean to move holds, which belong to purchases."""
+    return max(old.shards, new.shards or default_shards(new.capacity))
 
 
 class _Planner:
-    def __init__(self, checked: Checked, head: Head, catalog: Catalog, stocks: Mapping[str, Stock]) -> None:
-        self.checked, self.head, self.catalog, self.stocks = checked, head, catalog, stocks
+    def __init__(self, checked: Checked, head: Head, catalog: Catalog, asked: Container[str], stocks: Mapping[str, Stock]) -> None:
+        self.checked, self.head, self.catalog, self.asked, self.stocks = checked, head, catalog, asked, stocks
         self.lines: list[str] = []
         self.refusals: list[str] = []
         self.new: list[NewStock] = []
@@ -158,14 +183,21 @@ class _Planner:
         sold = self.checked.document.ticket_types[tier.id].sold_count
         shards = tier.shards or default_shards(tier.capacity)
         started = f", {sold} of them sold already" if sold else ""
-        self._line("+", "tier", tier.id, f"{tier.capacity} at {tier.price_cents} {tier.currency} cents{started} (event {tier.event_id})")
+        self._line(
+            "+",
+            "tier",
+            tier.id,
+            f"{tier.capacity} for {tier.price_cents} {tier.currency} (price_cents) each{started} (event {tier.event_id})",
+        )
         self.new.append(NewStock(tier.id, tier.capacity, sold, shards, not self._is_paused(tier)))
         return replace(tier, shards=shards)
 
     def _kept(self, old: Tier, tier: Tier) -> Tier:
-        shards = max(old.shards, tier.shards or default_shards(tier.capacity))
+        shards = _shards(old, tier)
         tier = replace(tier, stock_id=old.stock_id, shards=shards)
         self._changed("tier", tier.id, old, tier)
+        if old.stock_id not in self.asked:
+            return tier
         stock = self.stocks.get(old.stock_id)
         if stock is None:
             self._refuse("tier", tier.id, f"its stock {old.stock_id} is missing in the store, so nobody knows what was sold")
