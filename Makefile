@@ -7,6 +7,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+PIP := $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --no-input
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))))
 
@@ -52,7 +53,7 @@ $(STAMP): requirements.txt requirements-dev.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Fairgate needs Python 3.11 or later; $(PYTHON) is older."; exit 1; }
 	@echo "Preparing the Python environment in $(VENV) (about a minute, once) ..."
 	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make environments here. On Debian and Ubuntu: sudo apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt pip setuptools wheel
-	@$(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --no-input -r requirements-dev.txt | \
-		awk '/^Collecting/ { printf "." ; fflush() } /^Successfully/ { print " done" }' ; test -x $(BIN)/lint-imports
+	@{ $(PIP) --quiet -c constraints.txt pip setuptools wheel && $(PIP) -r requirements-dev.txt; echo $$? >$(VENV)/status; } 2>$(VENV)/errors | \
+		awk '/^Collecting/ { printf "."; fflush() } END { print "" }'
+	@test "$$(cat $(VENV)/status)" = 0 || { cat $(VENV)/errors; echo "The packages could not be installed; see above."; exit 1; }
 	@touch $@

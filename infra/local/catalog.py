@@ -25,8 +25,10 @@ def fill(first_day: int, demo_file: Path, say: Callable[[str], None]) -> None:
     if tables.create_all(dynamo.client()):
         say("Created the tables.")
     moved = demo.shifted(demo.document(), datetime.fromtimestamp(first_day, UTC).date())
-    demo_file.write_bytes(msgspec.json.format(msgspec.json.encode(moved), indent=2))
     try:
+        # Files are merged only within one environment.
+        moved["environment"] = parse.read(SOURCE)["environment"]
+        demo_file.write_bytes(msgspec.json.format(msgspec.json.encode(moved), indent=2))
         checked = validate.checked(parse.load([SOURCE, demo_file]))
         outcome = apply.apply(checked, ACTOR, clock.now())
     except Faulty as error:
