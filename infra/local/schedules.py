@@ -34,6 +34,8 @@ class Schedules:
                 log.failure("schedule.failed")
 
     def _run(self) -> None:
+        """The first run is at once: whatever the last process left unfinished is finished now."""
+        self.run_once()
         while not self._stop.wait(INTERVAL_SECONDS):
             self.run_once()
 

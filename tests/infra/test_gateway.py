@@ -1,0 +1,130 @@
+"""The local gateway gives handlers what API Gateway gives them."""
+
+import msgspec
+import pytest
+from chalice.app import Chalice
+
+from infra.local.gateway import MAX_PAYLOAD_BYTES, Gateway
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Gateway:
+    app = Chalice(app_name="recorder", configure_logs=False)
+    app.api.binary_types = ["*/*"]
+
+    @app.route("/v1/things/{thing_id}", methods=["GET", "POST"], content_types=["*/*"])
+    def thing(thing_id):
+        request = app.current_request
+        return {"id": thing_id, "method": request.method, "body": request.raw_body.decode("latin-1") if request.raw_body else ""}
+
+    @app.route("/v1/things/special")
+    def special():
+        return {"special": True}
+
+    @app.route("/v1/things/{thing_id}/parts/{part}")
+    def part(thing_id, part):
+        return [thing_id, part]
+
+    return Gateway(app)
+
+
+def ask(gateway: Gateway, target: str, method: str = "GET", headers=(("Accept", "*/*"),), body: bytes = b""):
+    reply = gateway.handle(method, f"/api/v1{target}", headers, body)
+    return reply.status, msgspec.json.decode(reply.body) if reply.body else None
+
+
+@pytest.mark.parametrize(
+    ("target", "answer"),
+    [
+        ("/things/special", {"special": True}),
+        ("/things/special/", {"special": True}),
+        ("/things/special?x=1", {"special": True}),
+        ("/things/a%2Fb/parts/%C3%BC", ["a/b", "ü"]),
+        ("/things/special/parts/a+b", ["special", "a+b"]),
+        ("/things/%7Bthing_id%7D/parts/..", ["{thing_id}", ".."]),
+    ],
+)
+def test_paths_find_their_resource(gateway, target, answer):
+    assert ask(gateway, target) == (200, answer)
+
+
+@pytest.mark.parametrize(
+    "target", ["", "/", "/things", "/things/", "//things/a", "/things//parts/b", "/things/a/parts", "/things/a/parts/b/c"]
+)
+def test_other_paths_are_a_404_in_our_shape(gateway, target):
+    status, body = ask(gateway, target)
+    assert (status, body["error"]) == (404, "not_found")
+    assert body.keys() == {"error", "message", "request_id"}
+
+
+@pytest.mark.parametrize("path", ["/", "/api", "/api/", "/v1/things/special", "/apix/v1/things/special", "/api/v2/things/special"])
+def test_only_the_stage_is_served(gateway, path):
+    assert gateway.handle("GET", path).status == 404
+
+
+@pytest.fixture
+def event(gateway, monkeypatch):
+    """The event that a request becomes."""
+
+    def event(target: str, **how) -> dict:
+        kept = []
+        monkeypatch.setattr(gateway, "_app", _Keeping(gateway._app, kept))
+        gateway.handle(how.get("method", "GET"), f"/api/v1{target}", how.get("headers", ()), how.get("body", b""), "192.0.2.7")
+        return kept[0]
+
+    return event
+
+
+class _Keeping:
+    def __init__(self, app, kept):
+        self.routes, self._kept = app.routes, kept
+
+    def __call__(self, event, context):
+        self._kept.append(event)
+        return {"statusCode": 200, "headers": {}, "body": ""}
+
+
+def test_the_query_is_decoded_and_keeps_every_value(event):
+    made = event("/things/a?x=1&x=2&empty=&text=a%20b%2Bc+d&%C3%BC=%F0%9F%8E%9F")
+    assert made["multiValueQueryStringParameters"] == {"x": ["1", "2"], "empty": [""], "text": ["a b+c d"], "ü": ["🎟"]}
+    assert made["queryStringParameters"]["x"] == "2"
+    assert event("/things/a")["multiValueQueryStringParameters"] is None
+
+
+def test_headers_keep_every_value(event):
+    made = event("/things/a", headers=[("X-A", "1"), ("X-A", "2"), ("User-Agent", "ua")])
+    assert made["headers"]["X-A"] == "2"
+    assert made["multiValueHeaders"]["X-A"] == ["1", "2"]
+
+
+def test_the_body_comes_in_base64_since_every_type_is_binary(event):
+    made = event("/things/a", method="POST", body=b"\x00\xff{}")
+    assert (made["body"], made["isBase64Encoded"]) == ("AP97fQ==", True)
+    assert event("/things/a")["body"] is None
+
+
+def test_the_context_says_who_asks_for_what(event):
+    made = event("/things/a%20b")
+    context = made["requestContext"]
+    assert (made["path"], context["path"], context["resourcePath"]) == ("/v1/things/a%20b", "/api/v1/things/a%20b", "/v1/things/{thing_id}")
+    assert (context["stage"], context["httpMethod"], context["identity"]["sourceIp"]) == ("api", "GET", "192.0.2.7")
+    assert made["pathParameters"] == {"thing_id": "a b"}
+    assert context["requestId"] != event("/things/a")["requestContext"]["requestId"]
+
+
+def test_a_bare_chalice_answer_arrives_decoded(gateway):
+    assert ask(gateway, "/things/x", "POST", body=b"abc") == (200, {"id": "x", "method": "POST", "body": "abc"})
+
+
+def test_a_body_above_ten_megabytes_stops_at_the_gateway(gateway):
+    status, body = ask(gateway, "/things/x", "POST", body=b"x" * (MAX_PAYLOAD_BYTES + 1))
+    assert (status, body["error"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD"])
+def test_a_method_that_a_path_has_not_is_a_405_that_says_which_it_has(api, method):
+    reply = api.request(method, "/events")
+    assert (reply.status, reply.json["error"]) == (405, "method_not_allowed")
+    assert reply.headers["allow"] == "GET, OPTIONS"
+    assert reply.headers["access-control-allow-origin"] == "*"
+    assert reply.json["request_id"] == reply.headers["x-request-id"]

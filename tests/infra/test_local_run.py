@@ -1,0 +1,209 @@
+"""`make run` as a process: what it serves, what survives, and what it says when something is wrong."""
+
+import contextlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+_direct = build_opener(ProxyHandler({}))
+
+EVENT, TIER = "summits-v-harbor", "summits-v-harbor-upper"
+
+
+class Run:
+    """One local runtime in a process group of its own, as a terminal would start it."""
+
+    def __init__(self, data: Path, **environment: str) -> None:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRGATE_", "COV_"))}
+        self.data = data
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local"],
+            cwd=ROOT,
+            env={**clean, "PORT": "0", "DATA": str(data), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.said = ""
+
+    def until(self, text: str) -> "Run":
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said += line
+            if text in line:
+                return self
+        raise AssertionError(f"it ended before it said {text!r}: {self.said}")
+
+    @property
+    def demo(self) -> dict:
+        return json.loads((self.data / "demo.json").read_bytes())
+
+    @property
+    def store_pid(self) -> int:
+        return int(json.loads((self.data / "store" / "running.json").read_bytes())["pid"])
+
+    def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, dict]:
+        sent = {
+            "X-User-Id": "ada",
+            "Content-Type": "application/json",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        data = json.dumps(body).encode() if body is not None else None
+        try:
+            with _direct.open(Request(self.demo["base_url"] + path, data, sent, method=method), timeout=10) as answer:
+                return answer.status, json.loads(answer.read())
+        except HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def end(self) -> int:
+        """Wait for it; what it says until then is in `said`."""
+        self.said += self.process.communicate(timeout=60)[0]
+        return self.process.returncode
+
+    def ctrl_c(self) -> int:
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.end()
+
+
+@pytest.fixture
+def start():
+    runs: list[Run] = []
+
+    def start(data: Path, **environment: str) -> Run:
+        runs.append(Run(data, **environment))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        if run.process.poll() is None:
+            run.process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                run.process.communicate(timeout=30)
+
+
+def buy(run: Run, user: str) -> dict:
+    made = run.ask("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 2}, X_User_Id=user)[1]
+    run.ask("POST", "/checkout/sessions", {"reservation_id": made["id"]}, X_User_Id=user, Idempotency_Key=made["id"])
+    status, paid = run.ask("POST", "/checkout/confirm", {"checkout_id": made["id"], "simulate": "success"}, X_User_Id=user)
+    assert status == 201
+    return {"order": paid["order"]["id"], "codes": [ticket["code"] for ticket in paid["tickets"]]}
+
+
+def bought(run: Run, user: str) -> dict:
+    status, found = run.ask("GET", f"/me/order?event_id={EVENT}", X_User_Id=user)
+    return {"order": found["order"]["id"], "codes": [ticket["code"] for ticket in found["tickets"]]} if status == 200 else {}
+
+
+def test_what_was_sold_survives_every_end_but_a_killed_store(start, tmp_path):
+    data = tmp_path / "data"
+    run = start(data).until("Ctrl-C stops it")
+    logins = run.demo
+    assert stat.S_IMODE((data / "demo.json").stat().st_mode) == stat.S_IMODE((data / "secrets.json").stat().st_mode) == 0o600
+    admin = f"Bearer {logins['admin']['token']}"
+    assert run.ask("GET", f"/admin/events/{EVENT}/status", Authorization=admin)[0] == 200
+    assert run.ask("GET", f"/admin/events/{EVENT}/status", Authorization=f"Bearer {logins['user']['token']}")[0] == 403
+    ada = buy(run, "ada")
+    assert run.ctrl_c() == 0  # the whole group gets it, the store included, as from a terminal
+    assert "The data is saved" in run.said
+
+    run = start(data).until("Ctrl-C stops it")
+    assert "Applied" not in run.said
+    assert "WARNING" not in run.said
+    assert run.demo["admin"]["password"] == logins["admin"]["password"]
+    assert bought(run, "ada") == ada
+    assert run.ask("GET", f"/admin/events/{EVENT}/status", Authorization=admin)[1]["total_sold"] == 2
+    bob = buy(run, "bob")
+    run.process.kill()  # the server dies, the store notices, saves and ends
+    run.end()
+
+    run = start(data).until("Ctrl-C stops it")
+    assert "WARNING" not in run.said
+    assert bought(run, "bob") == bob
+    buy(run, "eve")
+    os.kill(run.store_pid, signal.SIGKILL)
+    assert run.end() == 1
+    assert "The store has ended" in run.said
+
+    run = start(data).until("Ctrl-C stops it")
+    assert "WARNING: the last run was cut off before it could save" in run.said
+    assert (bought(run, "bob"), bought(run, "eve")) == (bob, {})
+    run.process.send_signal(signal.SIGTERM)
+    assert run.end() == 0
+
+    assert "WARNING" not in start(data).until("Ctrl-C stops it").said
+
+
+def test_a_run_serves_pages_and_says_what_stands_in_its_way(start, tmp_path):
+    data = tmp_path / "data"
+    run = start(data, FAIRGATE_HOLD_SECONDS="7", FAIRGATE_HOLD_SECOND="9").until("Ctrl-C stops it")
+    assert "FAIRGATE_HOLD_SECOND is not a setting" in run.said
+    assert run.ask("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 1})[1]["expires_in_seconds"] == 7
+    with _direct.open(run.demo["web_url"], timeout=10) as page:
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert b"Fairgate" in page.read()
+    for path in ("missing", "..%2fapp.py", "%2e%2e/app.py", "index.html%00"):
+        with pytest.raises(HTTPError, match="404"):
+            _direct.open(run.demo["web_url"] + path, timeout=10)
+
+    other = start(data)
+    assert other.end() == 1
+    assert "Another `make run` is using" in other.said
+    taken = run.demo["web_url"].rstrip("/").rpartition(":")[2]
+    late = start(tmp_path / "other", PORT=taken)
+    assert late.end() == 1
+    assert f"Port {taken} is in use" in late.said
+
+    assert run.ctrl_c() == 0
+    kept = (data / "secrets.json").read_bytes()
+    fresh = start(data, RESET="1").until("Ctrl-C stops it")
+    assert "Applied the catalog" in fresh.said
+    assert (data / "secrets.json").read_bytes() != kept
+    assert fresh.ask("GET", f"/events/{EVENT}/reservations")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"PORT": "web"}, "PORT must be a number"),
+        ({"PORT": "65536"}, "PORT must be a number"),
+        ({"RESET": "yes"}, "RESET must be 1"),
+        ({"FAIRGATE_HOLD_SECONDS": "soon"}, "FAIRGATE_HOLD_SECONDS"),
+        ({"FAIRGATE_JWT_SECRET": "short"}, "FAIRGATE_JWT_SECRET"),
+        ({"FAIRGATE_STORE_ENDPOINT": "http://127.0.0.1:1"}, "starts its own store"),
+    ],
+)
+def test_a_wrong_environment_is_one_clear_line(start, tmp_path, environment, says):
+    run = start(tmp_path / "data", **environment)
+    assert run.end() == 1
+    assert says in run.said
+    assert "Traceback" not in run.said
+
+
+@pytest.mark.parametrize("reset", ["", "1"])
+def test_a_folder_of_somebody_else_is_left_alone(start, tmp_path, reset):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    run = start(tmp_path, RESET=reset)
+    assert run.end() == 1
+    assert "holds something else" in run.said
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_second_signal_ends_at_once(start, tmp_path):
+    run = start(tmp_path / "data").until("Ctrl-C stops it")
+    store = run.store_pid
+    os.kill(store, signal.SIGSTOP)  # a store that takes its time to save
+    run.process.send_signal(signal.SIGINT)
+    run.until("Stopping")
+    run.process.send_signal(signal.SIGINT)
+    assert run.end() == 130
+    os.kill(store, signal.SIGKILL)
