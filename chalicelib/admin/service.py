@@ -1,9 +1,9 @@
-"""The admin's view over one event: what is sold and held, and the switch that stops a sale."""
+"""The admin's view over one event: what is sold, held and left."""
 
 from typing import Any
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event, event_status
+from chalicelib.catalog.model import event_status
 from chalicelib.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
@@ -11,16 +11,12 @@ from chalicelib.inventory.model import Stock
 _NOTHING = Stock(capacity=0, available=0, held=0, sold=0, open=False)
 
 
-def set_paused(event_id: str, paused: bool, actor: str, now: int) -> Event:
-    """Stop or go on selling, at once and for everybody; living reservations go on. Repeating is fine."""
-    catalog.set_paused(event_id, paused, actor, now)
-    return _event(event_id)
-
-
 def status(event_id: str, now: int) -> dict[str, Any]:
     """Figures as they are now, not from a cache."""
-    event = _event(event_id)
     shown = catalog.fresh()
+    event = shown.events.get(event_id)
+    if event is None:
+        raise NotFound("There is no such event.", event_id=event_id)
     tiers = shown.tiers_of(event_id)
     stocks = inventory.read({tier.stock_id: tier.shards for tier in tiers})
     each = [(tier, stocks.get(tier.stock_id, _NOTHING)) for tier in tiers]
@@ -47,10 +43,3 @@ def status(event_id: str, now: int) -> dict[str, Any]:
             for tier, stock in each
         ],
     }
-
-
-def _event(event_id: str) -> Event:
-    event = catalog.fresh().events.get(event_id)
-    if event is None:
-        raise NotFound("There is no such event.")
-    return event
