@@ -1,0 +1,228 @@
+"""Every fault has a name and a JSON path, all of them come at once, and nothing is applied."""
+
+import json
+import os
+
+import pytest
+
+from bootstrap import document
+from bootstrap.parse import MAX_BYTES
+from tests.bed import faults as bed
+from tests.bootstrap.conftest import EXAMPLE, event, ticket
+
+
+def test_the_example_is_valid(run):
+    result = run("validate", EXAMPLE)
+    assert (result.code, result.err) == (0, "")
+    assert "4 events, 4 ticket types" in result.out
+
+
+def test_the_schema_is_current():
+    assert (EXAMPLE.parent / "schema.json").read_bytes() == document.schema(), "write document.schema() to bootstrap/schema.json"
+
+
+def _set(path, value):
+    def change(tree):
+        *way, last = path
+        for key in way:
+            tree = tree[key]
+        tree[last] = value
+
+    return change
+
+
+def _drop(*path):
+    def change(tree):
+        *way, last = path
+        for key in way:
+            tree = tree[key]
+        del tree[last]
+
+    return change
+
+
+EVENT, PASS = ("events", "fest"), ("ticket_types", "fest-pass")
+WINDOW = (*PASS, "availability")
+
+FAULTS = [
+    ("no events", _drop("events"), "$.events", "missing"),
+    ("no ticket types", _drop("ticket_types"), "$.ticket_types", "missing"),
+    ("events are a list", _set(("events",), []), "$.events", "expected an object"),
+    ("an entry is no object", _set(EVENT, 7), "$.events.fest", "expected an object"),
+    ("unknown key at the top", _set(("extra",), 1), "$.extra", "no such key"),
+    ("unknown key of an event", _set((*EVENT, "vennue"), "x"), "$.events.fest.vennue", "no such key"),
+    ("unknown key of a ticket type", _set((*PASS, "price"), 1), "$.ticket_types.fest-pass.price", "no such key"),
+    ("a field is missing", _drop(*PASS, "price_cents"), "$.ticket_types.fest-pass.price_cents", "missing"),
+    ("wrong type", _set((*PASS, "price_cents"), "50"), "$.ticket_types.fest-pass.price_cents", "int"),
+    ("true is no number", _set((*PASS, "max_quantity"), True), "$.ticket_types.fest-pass.max_quantity", "int"),
+    ("a fraction of a cent", _set((*PASS, "price_cents"), 1.5), "$.ticket_types.fest-pass.price_cents", "int"),
+    ("negative price", _set((*PASS, "price_cents"), -1), "$.ticket_types.fest-pass.price_cents", ">= 0"),
+    ("no capacity", _set((*PASS, "max_quantity"), 0), "$.ticket_types.fest-pass.max_quantity", ">= 1"),
+    ("no such currency", _set((*PASS, "currency"), "usd"), "$.ticket_types.fest-pass.currency", "A-Z"),
+    ("no such tier status", _set((*PASS, "status"), "gone"), "$.ticket_types.fest-pass.status", "gone"),
+    ("no such event status", _set((*EVENT, "status"), "draft"), "$.events.fest.status", "draft"),
+    ("no such state", _set(("ticket_states", "lost"), {"purchasable": True, "display": True}), "$.ticket_states.lost", "no such status"),
+    ("a state's message", _set(("ticket_states", "closed", "message"), 5), "$.ticket_states.closed.message", "str"),
+    ("limit of 0", _set((*WINDOW, "max_per_transaction"), 0), "$.ticket_types.fest-pass.availability.max_per_transaction", ">= 1"),
+    ("huge limit", _set((*WINDOW, "max_per_transaction"), 1001), "$.ticket_types.fest-pass.availability.max_per_transaction", "<= 1000"),
+    ("limit over limit", _set((*PASS, "per_user_limit"), 5), "$.ticket_types.fest-pass.availability.max_per_transaction", "per_user_limit"),
+    ("admits too many", _set((*PASS, "admits"), 101), "$.ticket_types.fest-pass.admits", "<= 100"),
+    ("more shards than tickets", _set((*PASS, "shards"), 11), "$.ticket_types.fest-pass.shards", "11 shards"),
+    ("key is not the id", _set((*PASS, "id"), "other"), "$.ticket_types.fest-pass.id", "not the key"),
+    ("event key is not the id", _set((*EVENT, "id"), "other"), "$.events.fest.id", "not the key"),
+    ("an id with a hash", _set((*EVENT, "id"), "a#b"), "$.events.fest.id", "a#b"),
+    ("unknown event", _set((*PASS, "event_id"), "nowhere"), "$.ticket_types.fest-pass.event_id", "no event 'nowhere'"),
+    ("capacity below sold", _set((*PASS, "sold_count"), 11), "$.ticket_types.fest-pass.max_quantity", "below sold_count 11"),
+    ("ends before it starts", _set((*EVENT, "end_date"), "2026-08-31"), "$.events.fest.end_date", "before it starts"),
+    ("sale opens after the start", _set((*EVENT, "on_sale_at"), "2026-09-02"), "$.events.fest.on_sale_at", "has started"),
+    ("sale ends first", _set((*WINDOW, "end_date"), "2025-01-01"), "$.ticket_types.fest-pass.availability.end_date", "before it starts"),
+    ("no date", _set((*EVENT, "date"), "soon"), "$.events.fest.date", "neither"),
+    ("no such day", _set((*EVENT, "date"), "2026-02-30"), "$.events.fest.date", "day"),
+    ("no such year", _set((*EVENT, "date"), "0001-01-01"), "$.events.fest.date", "year"),
+    ("no such hour", _set((*WINDOW, "start_date"), "2026-01-01T25:00:00Z"), "$.ticket_types.fest-pass.availability.start_date", "hour"),
+    ("no such zone", _set((*EVENT, "metadata", "timezone"), "Mars/Base"), "$.events.fest.metadata.timezone", "Mars/Base"),
+    ("a zone's folder", _set((*EVENT, "metadata", "timezone"), "America"), "$.events.fest.metadata.timezone", "timezone"),
+    ("a path as zone", _set((*EVENT, "metadata", "timezone"), "../etc"), "$.events.fest.metadata.timezone", "timezone"),
+    ("description is a number", _set((*EVENT, "metadata", "description"), 1), "$.events.fest.metadata.description", "str"),
+    ("waves of 0", _set((*EVENT, "waiting_room"), {"wave_size": 0}), "$.events.fest.waiting_room.wave_size", ">= 1"),
+    (
+        "same price id",
+        _set(("ticket_types", "b"), ticket("b", stripe_price_id="price_fest-pass")),
+        "$.ticket_types.b.stripe_price_id",
+        "dup",
+    ),
+    ("same name", _set(("ticket_types", "b"), ticket("b", name=" FEST-pass ")), "$.ticket_types.b.name", "duplicate"),
+    ("two currencies", _set(("ticket_types", "b"), ticket("b", currency="EUR")), "$.ticket_types.b.currency", "USD"),
+    ("an odd key", _set(("events", "a b"), event("a b")), "$.events['a b'].id", "a b"),
+]
+
+
+@pytest.mark.parametrize(("change", "path", "message"), [pytest.param(*rest, id=name) for name, *rest in FAULTS])
+def test_a_fault_is_named_with_its_path(run, write, tree, change, path, message):
+    change(tree)
+    result = run("validate", write(tree))
+    assert result.code == 1
+    named = [line for line in result.err.splitlines() if f" {path}: " in line]
+    assert named, result.err
+    assert message in named[0]
+
+
+RAW = [
+    ("empty", b"", "empty"),
+    ("truncated", json.dumps({"version": "1", "events": {}}).encode()[:-4], "cut off"),
+    ("not JSON", b"version: 1", "not JSON"),
+    ("byte order mark", b"\xef\xbb\xbf{}", "byte order mark"),
+    ("UTF-16", '{"version": "1"}'.encode("utf-16-le"), "UTF-16"),
+    ("Latin-1", '{"version": "é"}'.encode("latin-1"), "not UTF-8"),
+    ("duplicate key", b'{"events": {"a": {"id": 1, "id": 2}}}', "$.events.a.id: the key is there twice"),
+    ("duplicate entry", b'{"events": {"a": {}, "a": {}}}', "$.events.a: the key is there twice"),
+    ("NaN", b'{"ticket_types": {"a": {"price_cents": NaN}}}', "$.ticket_types.a.price_cents: NaN is not"),
+    ("Infinity", b'{"events": [-Infinity]}', "$.events[0]: -Infinity is not"),
+    ("overflow", b'{"version": 1e999}', "$.version: the number is too large"),
+    ("long integer", b'{"version": 9223372036854775808}', "$.version: the number is too large"),
+    ("thousands of digits", b'{"version": ' + b"9" * 5000 + b"}", "digits"),
+    ("half a surrogate", b'{"version": "\\ud800"}', "$.version: half of a surrogate"),
+    ("deep", b'{"a":' * 30 + b"1" + b"}" * 30, "nested deeper"),
+    ("bottomless", b"[" * 200_000, "nested deeper"),
+    ("a list", b"[]", "$: expected an object"),
+    ("huge", b" " * (MAX_BYTES + 1), "more than"),
+]
+
+
+@pytest.mark.parametrize(("raw", "message"), [pytest.param(*rest, id=name) for name, *rest in RAW])
+def test_a_file_that_is_no_strict_json_is_refused(run, write, raw, message):
+    result = run("validate", write(raw))
+    assert result.code == 1
+    assert message in result.err
+
+
+def test_a_file_that_is_not_there_is_refused(run, tmp_path):
+    assert "can't be read" in run("validate", tmp_path / "absent.json").err
+    assert run("validate", tmp_path).code == 1
+
+
+def test_all_faults_come_at_once_and_in_one_answer_for_scripts(run, write, tree):
+    for index in range(30):
+        tree["ticket_types"][f"t{index}"] = ticket(f"t{index}", price_cents=-1, status="?", event_id="nowhere")
+    result = run("validate", "--json", write(tree))
+    assert result.code == 1
+    found = [fault["path"] for fault in result.json["faults"]]
+    assert len([path for path in found if path.endswith(("price_cents", "status"))]) == 60
+    assert "60 faults" in result.err
+
+
+def test_shape_faults_do_not_hide_broken_rules(run, write, tree):
+    tree["events"]["fest"]["venue"] = 5
+    tree["ticket_types"]["fest-pass"]["sold_count"] = 99
+    result = run("validate", write(tree))
+    assert "$.events.fest.venue" in result.err
+    assert "below sold_count" in result.err
+    assert "there is no event" not in result.err  # it is there, only faulty
+
+
+@pytest.mark.parametrize("command", ["apply", "plan", "drift"])
+def test_a_faulty_file_never_reaches_the_store(run, write, tree, store, command):
+    tree["ticket_types"]["fest-pass"]["event_id"] = "nowhere"
+    with bed.calls() as calls:
+        assert run(command, write(tree)).code == 1
+    assert calls == []
+
+
+def test_order_and_spacing_do_not_change_the_checksum(run, write, tree):
+    turned = {key: tree[key] for key in reversed(tree)}
+    first = run("validate", "--json", write(tree)).json["checksum"]
+    second = run("validate", "--json", write(json.dumps(turned, indent=7).encode(), "turned.json")).json["checksum"]
+    assert first == second
+    tree["events"]["fest"]["venue"] += "!"
+    assert run("validate", "--json", write(tree)).json["checksum"] != first
+
+
+class TestSeveralFiles:
+    def test_are_one_document(self, run, write, tree):
+        more = {
+            "version": "1",
+            "events": {"b": event("b")},
+            "ticket_types": {"b1": ticket("b1", "b")},
+            "ticket_states": tree["ticket_states"],
+        }
+        result = run("validate", write(tree), write(more, "more.json"))
+        assert "2 events, 2 ticket types" in result.out
+
+    def test_may_refer_to_each_other(self, run, write, tree):
+        tickets = {"ticket_types": tree.pop("ticket_types")}
+        assert run("validate", write(tree), write(tickets, "more.json")).code == 0
+
+    def test_have_no_entry_in_common(self, run, write, tree):
+        again = {"events": {"fest": event("fest")}}
+        result = run("validate", write(tree), write(again, "again.json"))
+        assert "again.json: $.events.fest: also in" in result.err
+
+    def test_do_not_contradict_each_other(self, run, write, tree):
+        other = {"environment": "prod", "ticket_states": {"closed": {"purchasable": True, "display": True}}, "events": 5}
+        result = run("validate", write(tree), write(other, "other.json"))
+        for path in ("$.environment", "$.ticket_states.closed", "$.events"):
+            assert f"other.json: {path}" in result.err
+
+    def test_a_fault_names_its_file(self, run, write, tree):
+        more = {"events": {"b": event("b", venue=3)}}
+        result = run("validate", write(tree), write(more, "more.json"))
+        assert "more.json: $.events.b.venue" in result.err
+
+    def test_all_broken_files_are_told(self, run, write):
+        result = run("validate", write(b"{"), write(b"[]", "more.json"))
+        assert "tickets.json: $" in result.err
+        assert "more.json: $" in result.err
+
+
+def test_an_unreadable_file_says_why(run, write, tree):
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything")
+    path = write(tree)
+    path.chmod(0)
+    assert "can't be read" in run("validate", path).err
+
+
+def test_wrong_arguments_exit_with_2(run):
+    assert run("appply").code == 2
+    assert run("rollback", "seven").code == 2
+    assert run("--help").code == 0

@@ -1,0 +1,136 @@
+"""One fetch at a time, old data rather than an error; with real threads that wait for each other, never for a while."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Event
+from typing import Any
+
+import pytest
+
+from chalicelib import dynamo, log
+from chalicelib.catalog.cache import RETRY_SECONDS, TtlCache
+
+PATIENCE = 20  # seconds until a test that hangs fails
+
+
+class Source:
+    """Something to fetch from: counts, and can be held up or broken."""
+
+    def __init__(self) -> None:
+        self.fetched = 0
+        self.error: BaseException | None = None
+        self.entered, self.go = Event(), Event()
+        self.go.set()
+
+    def __call__(self) -> str:
+        self.fetched += 1
+        self.entered.set()
+        assert self.go.wait(PATIENCE)
+        if self.error is not None:
+            raise self.error
+        return f"value {self.fetched}"
+
+
+def counted(name: str) -> float:
+    return log.registry.get_sample_value(f"fairgate_{name}_total") or 0
+
+
+@pytest.fixture
+def counts() -> Callable[[], dict[str, float]]:
+    """How often hit, miss and stale were counted since the fixture was made."""
+    names = ("cache_hit", "cache_miss", "cache_stale")
+    before = {name: counted(name) for name in names}
+    return lambda: {name.removeprefix("cache_"): counted(name) - before[name] for name in names}
+
+
+def test_a_value_is_kept_for_its_time_and_not_longer(counts):
+    cache, source = TtlCache(lambda: 10, counted=True), Source()
+    assert [cache.get(now, "a", source) for now in (100, 109)] == ["value 1", "value 1"]
+    assert cache.get(110, "a", source) == "value 2"
+    assert cache.get(105, "a", source) == "value 3", "a clock that was set back does not make a value live longer"
+    assert counts() == {"hit": 1, "miss": 3, "stale": 0}
+
+
+def test_another_stamp_is_another_value():
+    cache, source = TtlCache(lambda: 10), Source()
+    assert cache.get(100, "a", source) == "value 1"
+    assert cache.get(100, "b", source) == "value 2"
+    assert cache.get(100, "b", source) == "value 2"
+
+
+def test_only_a_counted_cache_counts(counts):
+    cache, source = TtlCache(lambda: 10), Source()
+    cache.get(100, "a", source)
+    cache.get(100, "a", source)
+    assert counts() == {"hit": 0, "miss": 0, "stale": 0}
+
+
+def test_threads_that_meet_share_one_fetch():
+    cache, source, threads = TtlCache(lambda: 10), Source(), 16
+    source.go.clear()
+    start = Barrier(threads)
+
+    def read(_: int) -> Any:
+        start.wait(PATIENCE)
+        return cache.get(100, "a", source)
+
+    with ThreadPoolExecutor(threads) as pool:
+        answers = [pool.submit(read, number) for number in range(threads)]
+        assert source.entered.wait(PATIENCE)
+        source.go.set()
+        assert {answer.result(PATIENCE) for answer in answers} == {"value 1"}
+    assert source.fetched == 1
+
+
+def test_threads_that_meet_share_one_error():
+    cache, source = TtlCache(lambda: 10), Source()
+    source.error = dynamo.StoreUnavailable("down")
+    with pytest.raises(dynamo.StoreUnavailable):
+        cache.get(100, "a", source)
+    source.error = None
+    assert cache.get(100, "a", source) == "value 2", "an error is not remembered when there is nothing to show instead"
+
+
+def test_old_data_is_shown_while_the_store_is_down_and_the_store_is_spared(counts):
+    cache, source = TtlCache(lambda: 10, counted=True), Source()
+    cache.get(100, "a", source)
+    source.error = dynamo.StoreUnavailable("down")
+    assert cache.get(110, "a", source) == "value 1"
+    assert cache.get(110, "a", source) == "value 1"
+    assert source.fetched == 2
+    assert cache.get(110 + RETRY_SECONDS, "b", source) == "value 1"
+    assert source.fetched == 3
+    source.error = None
+    assert cache.get(110 + 2 * RETRY_SECONDS, "b", source) == "value 4"
+    assert counts() == {"hit": 1, "miss": 2, "stale": 2}
+
+
+def test_a_fault_of_ours_is_never_hidden_by_old_data():
+    cache, source = TtlCache(lambda: 10), Source()
+    cache.get(100, "a", source)
+    source.error = KeyError("a bug")
+    with pytest.raises(KeyError):
+        cache.get(110, "a", source)
+
+
+def test_an_invalidation_during_a_fetch_is_not_lost():
+    """The fetch began before the change: those who waited may have it, those who come later may not."""
+    cache, source = TtlCache(lambda: 10), Source()
+    source.go.clear()
+    with ThreadPoolExecutor(1) as pool:
+        early = pool.submit(cache.get, 100, "a", source)
+        assert source.entered.wait(PATIENCE)
+        cache.invalidate()
+        source.go.set()
+        assert early.result(PATIENCE) == "value 1"
+    assert cache.get(100, "a", source) == "value 2"
+    assert cache.get(100, "a", source) == "value 2"
+
+
+def test_nothing_is_shown_after_an_invalidation_even_if_the_store_is_down():
+    cache, source = TtlCache(lambda: 10), Source()
+    cache.get(100, "a", source)
+    cache.invalidate()
+    source.error = dynamo.StoreUnavailable("down")
+    with pytest.raises(dynamo.StoreUnavailable):
+        cache.get(100, "a", source)
