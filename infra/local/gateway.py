@@ -20,6 +20,7 @@ STAGE = "api"
 MAX_PAYLOAD_BYTES = 10 * 1024 * 1024
 
 Headers = Sequence[tuple[str, str]]
+Event = dict[str, Any]
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -64,19 +65,22 @@ class Gateway:
 
     def handle(self, method: str, target: str, headers: Headers = (), body: bytes = b"", source_ip: str = "127.0.0.1") -> Reply:
         """Answer one request; `target` is the raw path with its query string, `/api/v1/events?status=active`."""
+        event = self.event(method, target, headers, body, source_ip)
+        return event if isinstance(event, Reply) else _reply(self._app(event, None))
+
+    def event(self, method: str, target: str, headers: Headers = (), body: bytes = b"", source_ip: str = "127.0.0.1") -> Event | Reply:
+        """The proxy event that the app is called with, or what API Gateway answers by itself."""
         path, _, query = target.partition("?")
         request_id = ids.new_id()
         found = self._routes.match(path.removeprefix(f"/{STAGE}")) if path.startswith(f"/{STAGE}/") else None
         if found is None:
             return _refusal(404, "not_found", "There is nothing at this address.", request_id)
         resource, parameters = found
-        methods = sorted(self._app.routes[resource])
         if method == "OPTIONS":
-            return _preflight(methods)
+            return _preflight(sorted(self._app.routes[resource]))
         if len(body) > MAX_PAYLOAD_BYTES:
             return _refusal(413, "body_too_large", "The body is too large.", request_id)
-        event = _event(method, path, query, headers, body, resource, parameters, request_id, source_ip)
-        return _reply(self._app(event, None))
+        return _event(method, path, query, headers, body, resource, parameters, request_id, source_ip)
 
 
 class _Routes:
@@ -124,7 +128,7 @@ def _event(
     parameters: dict[str, str] | None,
     request_id: str,
     source_ip: str,
-) -> dict[str, Any]:
+) -> Event:
     """https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html (input format)."""
     many_headers, many_values = _grouped(headers), _grouped(parse_qsl(query, keep_blank_values=True))
     return {
@@ -177,6 +181,6 @@ def _preflight(methods: list[str]) -> Reply:
     return Reply(200, {**headers, "Access-Control-Allow-Methods": ",".join([*methods, "OPTIONS"]), "Content-Type": "application/json"}, b"")
 
 
-def _refusal(status: int, code: str, message: str, request_id: str, more: dict[str, str] | None = None) -> Reply:
-    headers = {"Content-Type": "application/json", "X-Request-Id": request_id, "Access-Control-Allow-Origin": "*", **(more or {})}
+def _refusal(status: int, code: str, message: str, request_id: str) -> Reply:
+    headers = {"Content-Type": "application/json", "X-Request-Id": request_id, "Access-Control-Allow-Origin": "*"}
     return Reply(status, headers, msgspec.json.encode({"error": code, "message": message, "request_id": request_id}))

@@ -63,25 +63,9 @@ def test_only_the_stage_is_served(gateway, path):
 
 
 @pytest.fixture
-def event(gateway, monkeypatch):
+def event(gateway):
     """The event that a request becomes."""
-
-    def event(target: str, **how) -> dict:
-        kept = []
-        monkeypatch.setattr(gateway, "_app", _Keeping(gateway._app, kept))
-        gateway.handle(how.get("method", "GET"), f"/api/v1{target}", how.get("headers", ()), how.get("body", b""), "192.0.2.7")
-        return kept[0]
-
-    return event
-
-
-class _Keeping:
-    def __init__(self, app, kept):
-        self.routes, self._kept = app.routes, kept
-
-    def __call__(self, event, context):
-        self._kept.append(event)
-        return {"statusCode": 200, "headers": {}, "body": ""}
+    return lambda target, method="GET", headers=(), body=b"": gateway.event(method, f"/api/v1{target}", headers, body, "192.0.2.7")
 
 
 def test_the_query_is_decoded_and_keeps_every_value(event):

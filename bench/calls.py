@@ -1,0 +1,81 @@
+"""Microseconds per call of the app with an API Gateway event, as on a warm Lambda, beside a bare Chalice handler."""
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from chalice.app import Chalice
+
+from bench.measure import Measure
+from chalicelib import clock, settings
+from infra.local import catalog, ministack
+from infra.local.gateway import Gateway
+
+CALLS = 400
+ROUNDS = 15
+EVENT = "summits-v-harbor"
+BARE = "bare Chalice"
+GOAL = 3.0
+
+
+def measure(scratch: Path) -> Iterator[Measure]:
+    os.environ.update(ministack.CREDENTIALS)
+    with ministack.in_memory(scratch / "store.log") as store, settings.changed(stage="bench", store_endpoint=store.endpoint):
+        catalog.fill(clock.now(), scratch / "demo.json", lambda _: None)
+        import app
+
+        yield from _reads(app.app)
+
+
+def _reads(app: Chalice) -> Iterator[Measure]:
+    event_call = _call(app, f"/v1/events/{EVENT}")
+    etag = event_call()["headers"]["ETag"]
+    calls = {
+        BARE: _call(_bare(), "/v1/bare/x"),
+        "GET /events/{id}": event_call,
+        "GET /events/{id}, gzip": _call(app, f"/v1/events/{EVENT}", {"accept-encoding": "gzip"}),
+        "GET /events/{id}, 304": _call(app, f"/v1/events/{EVENT}", {"if-none-match": etag}),
+        "GET /events/{id}/availability": _call(app, f"/v1/events/{EVENT}/availability"),
+        "GET /events": _call(app, "/v1/events"),
+    }
+    expected = dict.fromkeys(calls, 200) | {"GET /events/{id}, 304": 304}
+    for name, call in calls.items():
+        assert call()["statusCode"] == expected[name], name
+    figures = _microseconds(calls)
+    floor = figures.pop(BARE)
+    yield Measure("a bare Chalice handler", floor, "µs")
+    for name, figure in figures.items():
+        yield Measure(name, figure, "µs", (BARE, floor), GOAL, "warm instance")
+
+
+def _microseconds(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """Medians of rounds that take turns, so that a machine that slows down slows all of them."""
+    rounds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(ROUNDS):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            for _ in range(CALLS):
+                call()
+            rounds[name].append((time.perf_counter() - began) / CALLS * 1e6)
+    return {name: statistics.median(figures) for name, figures in rounds.items()}
+
+
+def _call(app: Chalice, path: str, headers: dict[str, str] | None = None) -> Callable[[], Any]:
+    given = {"accept": "application/json", "user-agent": "bench", "host": "api.example", **(headers or {})}
+    event = Gateway(app).event("GET", f"/api{path}", list(given.items()))
+    # As on Lambda, where one instance serves one request at a time.
+    app.__class__ = Chalice
+    return lambda: app(event, None)
+
+
+def _bare() -> Chalice:
+    app = Chalice(app_name="bare", configure_logs=False)
+
+    @app.route("/v1/bare/{name}")
+    def bare(name: str) -> dict[str, str]:
+        return {"name": name}
+
+    return app

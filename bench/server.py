@@ -1,0 +1,130 @@
+"""The local runtime as a process: requests a second, and whole purchases with one and with fifty buyers.
+
+The client runs on the same cores, in Python: the figures are a lower bound.
+"""
+
+import http.client
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.measure import Measure
+
+SECONDS = 4
+CONNECTIONS = 32
+BUYERS = (1, 50)
+CAPACITY = 100_000
+
+_users = itertools.count()
+
+
+class Api:
+    """One connection that is kept open."""
+
+    def __init__(self, port: int, token: str = "") -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        self._token = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        sent = {"Content-Type": "application/json", **self._token, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        self._connection.request(method, f"/api/v1{path}", json.dumps(body) if body is not None else None, sent)
+        answer = self._connection.getresponse()
+        return answer.status, json.loads(answer.read() or b"null")
+
+
+def measure(scratch: Path) -> Iterator[Measure]:
+    with _running(scratch / "data") as (port, admin):
+        figure = _rate(CONNECTIONS, partial(_reader, port))
+        yield Measure("local runtime, GET /events/{id}", figure, "requests/s", note=f"{CONNECTIONS} connections")
+        for buyers in BUYERS:
+            event_id, tier_id = _sale(port, admin, f"{buyers} buyers")
+            figure = _rate(buyers, partial(_buyer, port, event_id, tier_id))
+            note = "reserve, checkout and confirm; store: MiniStack"
+            yield Measure(f"local runtime, purchases, {buyers} at once", figure, "purchases/s", note=note)
+
+
+def _rate(threads: int, client: Callable[[], Callable[[], None]]) -> float:
+    """How often a second `threads` clients get done, together."""
+    clients = [client() for _ in range(threads)]
+    clients[0]()
+    end = time.perf_counter() + SECONDS
+
+    def work(act: Callable[[], None]) -> int:
+        done = 0
+        while time.perf_counter() < end:
+            act()
+            done += 1
+        return done
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        done = sum(pool.map(work, clients))
+    return done / (time.perf_counter() - began)
+
+
+def _reader(port: int) -> Callable[[], None]:
+    api = Api(port)
+
+    def read() -> None:
+        status, _ = api.ask("GET", "/events/summits-v-harbor")
+        assert status == 200
+
+    return read
+
+
+def _buyer(port: int, event_id: str, tier_id: str) -> Callable[[], None]:
+    api = Api(port)
+
+    def buy() -> None:
+        user = f"bench-{next(_users)}"
+        status, made = api.ask("POST", f"/events/{event_id}/reservations", {"tier_id": tier_id, "quantity": 1}, X_User_Id=user)
+        assert status == 201, made
+        status, begun = api.ask("POST", "/checkout/sessions", {"reservation_id": made["id"]}, X_User_Id=user, Idempotency_Key=made["id"])
+        assert status == 201, begun
+        status, paid = api.ask("POST", "/checkout/confirm", {"checkout_id": begun["id"], "simulate": "success"}, X_User_Id=user)
+        assert status == 201, paid
+
+    return buy
+
+
+def _sale(port: int, token: str, name: str) -> tuple[str, str]:
+    """An event with one tier that is on sale now."""
+    now, api = datetime.now(UTC), Api(port, token)
+    times = {"starts_at": now + timedelta(days=9), "on_sale_at": now - timedelta(days=1)}
+    event = {"name": f"Bench, {name}", "venue": "Here", "status": "on_sale"} | {
+        key: value.strftime("%Y-%m-%dT%H:%M:%SZ") for key, value in times.items()
+    }
+    status, made = api.ask("POST", "/admin/events", event)
+    assert status == 201, made
+    tier = {"event_id": made["id"], "name": "Floor", "price_cents": 5000, "capacity": CAPACITY}
+    status, tier_made = api.ask("POST", "/admin/tiers", tier)
+    assert status == 201, tier_made
+    return made["id"], tier_made["id"]
+
+
+@contextmanager
+def _running(data: Path) -> Iterator[tuple[int, str]]:
+    """The local runtime on a free port: its port and an admin's token."""
+    quiet = {"POWERTOOLS_LOG_LEVEL": "ERROR", "POWERTOOLS_METRICS_DISABLED": "true"}
+    environment = {**os.environ, **quiet, "PORT": "0", "DATA": str(data)}
+    process = subprocess.Popen([sys.executable, "-m", "infra.local"], env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        if not any("Ctrl-C stops it" in line for line in process.stdout):
+            raise RuntimeError("the local runtime did not start")
+        demo = json.loads((data / "demo.json").read_bytes())
+        yield int(demo["web_url"].rstrip("/").rpartition(":")[2]), demo["admin"]["token"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
