@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import stat
 import subprocess
@@ -169,6 +171,21 @@ def test_a_run_serves_pages_and_says_what_stands_in_its_way(start, tmp_path):
     assert "Applied the catalog" in fresh.said
     assert (data / "secrets.json").read_bytes() != kept
     assert fresh.ask("GET", f"/events/{EVENT}/reservations")[0] == 404
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="the README uses curl")
+def test_the_purchase_of_the_readme_works_as_it_is_pasted(start, tmp_path):
+    run = start(tmp_path / "data").until("Ctrl-C stops it")
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    script = "set -euo pipefail\n" + "".join(block for block in blocks if "$API" in block)
+    script = script.replace("http://127.0.0.1:8000", run.demo["web_url"].rstrip("/")).replace(".data/", f"{run.data}/")
+    answer = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert answer.returncode == 0, answer.stderr
+    assert "error" not in answer.stdout
+    assert '"count":2' in answer.stdout
+    assert '"paused":true' in answer.stdout
+    assert '"total_sold":2' in answer.stdout
+    assert (tmp_path / "ticket.svg").read_text().startswith("<svg")
 
 
 @pytest.mark.parametrize(
