@@ -1,0 +1,97 @@
+"""A buyer's tickets: the wallet, one ticket, its QR code."""
+
+from hashlib import sha256
+from typing import Any, ClassVar
+
+from chalice.app import Blueprint
+
+from chalicelib import clock
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Catalog
+from chalicelib.edge.respond import Answer, Call, etag_matches, route
+from chalicelib.errors import InvalidInput, NotFound, Refusal
+from chalicelib.tickets import qr, service
+from chalicelib.tickets.model import Ticket
+
+QR_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
+QR_HEADERS = {"Cache-Control": "private, max-age=300", "Vary": "Accept"}
+
+bp = Blueprint(__name__)
+
+
+class TicketVoid(Refusal):
+    code: ClassVar[str] = "ticket_void"
+    status: ClassVar[int] = 410
+    default_message: ClassVar[str] = "This ticket is void."
+
+
+@route(bp, "GET", "/me/tickets")
+def my_tickets(call: Call) -> Answer:
+    user = call.user()
+    tickets = service.of_owner(user.user_id)
+    now = catalog.snapshot()
+    return Answer({"tickets": [_shown(ticket, now) for ticket in tickets], "count": len(tickets)})
+
+
+@route(bp, "GET", "/tickets/{ticket_id}")
+def one_ticket(call: Call, ticket_id: str) -> Answer:
+    ticket = _visible(call, ticket_id)
+    more = {"admits": ticket.admits, "currency": ticket.currency}
+    return Answer({**_shown(ticket, catalog.snapshot()), **more})
+
+
+@route(bp, "GET", "/tickets/{ticket_id}/qr")
+def ticket_qr(call: Call, ticket_id: str) -> Answer:
+    chosen = _format(call)
+    ticket = _visible(call, ticket_id)
+    if ticket.state == "void":
+        raise TicketVoid()
+    content = qr.text(ticket)
+    etag = f'"{chosen}-{sha256(content.encode()).hexdigest()[:32]}"'
+    headers = {**QR_HEADERS, "ETag": etag}
+    if etag_matches(call.header("if-none-match"), etag):
+        return Answer("", 304, headers)
+    draw = qr.svg if chosen == "svg" else qr.png
+    return Answer(draw(qr.modules(content)), 200, {**headers, "Content-Type": QR_TYPES[chosen]})
+
+
+def _visible(call: Call, ticket_id: str) -> Ticket:
+    """The ticket, if the caller owns it or works here; to everybody else it does not exist (a 403 would say that it does)."""
+    user = call.user()
+    ticket = service.get(ticket_id)
+    if ticket.owner_id != user.user_id and not user.roles & {"admin", "staff"}:
+        raise NotFound("There is no such ticket.")
+    return ticket
+
+
+def _format(call: Call) -> str:
+    """What `?format=` says, else the first of the two types that Accept names, else SVG."""
+    asked = call.query("format")
+    if asked is None:
+        accept = call.header("accept") or ""
+        named = {accept.find(media_type): name for name, media_type in QR_TYPES.items() if media_type in accept}
+        return named[min(named)] if named else "svg"
+    if asked not in QR_TYPES:
+        raise InvalidInput("The format is `svg` or `png`.", path="$.format")
+    return asked
+
+
+def _shown(ticket: Ticket, catalog_now: Catalog) -> dict[str, Any]:
+    """A ticket as buyers see it. Names are null when the catalog does not have the event or tier any more."""
+    event, tier = catalog_now.events.get(ticket.event_id), catalog_now.tiers.get(ticket.tier_id)
+    return {
+        "id": ticket.id,
+        "code": ticket.code,
+        "qr_sig": ticket.qr_sig,
+        "state": ticket.state,
+        "created_at": clock.iso(ticket.created_at),
+        "order_id": ticket.purchase_id,
+        "event": {
+            "id": ticket.event_id,
+            "name": event.name if event else None,
+            "venue": event.venue if event else None,
+            "starts_at": clock.iso(event.starts_at) if event else None,
+        },
+        # The price is what was paid, not what the tier costs today.
+        "tier": {"id": ticket.tier_id, "name": tier.name if tier else None, "price_cents": ticket.price_cents},
+    }
