@@ -43,7 +43,7 @@ def load(paths: list[Path]) -> Source:
             faults += error.faults
     if faults:
         raise Faulty(faults)
-    return _merged(trees)
+    return merged(trees)
 
 
 def read(path: Path) -> Tree:
@@ -135,24 +135,25 @@ def _is_broken(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _merged(trees: list[tuple[str, Tree]]) -> Source:
-    first, merged = trees[0][0], dict(trees[0][1])
-    origins = {(section, key): first for section in SECTIONS if isinstance(merged.get(section), dict) for key in merged[section]}
+def merged(trees: list[tuple[str, Tree]]) -> Source:
+    """One tree out of several (name, tree); the same entry in two of them is a fault."""
+    first, whole = trees[0][0], dict(trees[0][1])
+    origins = {(section, key): first for section in SECTIONS if isinstance(whole.get(section), dict) for key in whole[section]}
     faults: list[Fault] = []
     for file, tree in trees[1:]:
         for key, value in tree.items():
-            if key in SECTIONS and isinstance(value, dict) and isinstance(merged.get(key, {}), dict):
-                merged[key] = dict(merged.get(key, {}))
-                faults += _add(merged[key], origins, key, value, file)
-            elif key not in merged:
-                merged[key] = value
+            if key in SECTIONS and isinstance(value, dict) and isinstance(whole.get(key, {}), dict):
+                whole[key] = dict(whole.get(key, {}))
+                faults += _add(whole[key], origins, key, value, file)
+            elif key not in whole:
+                whole[key] = value
             elif key in SECTIONS:
                 faults.append(Fault(below("$", key), "expected an object", file))
-            elif key in _SAME_IN_ALL and value != merged[key]:
-                faults.append(Fault(below("$", key), f"{shown(value)} here, {shown(merged[key])} in {first}", file))
+            elif key in _SAME_IN_ALL and value != whole[key]:
+                faults.append(Fault(below("$", key), f"{shown(value)} here, {shown(whole[key])} in {first}", file))
     if faults:
         raise Faulty(faults)
-    return Source(merged, origins, first)
+    return Source(whole, origins, first)
 
 
 def _add(section: Tree, origins: dict[tuple[str, str], str], name: str, entries: Tree, file: str) -> list[Fault]:

@@ -1,3 +1,5 @@
+import pytest
+
 from chalicelib import dynamo
 from chalicelib.audit import service
 
@@ -19,8 +21,7 @@ def test_many_entries_of_one_second_are_all_kept(store, time):
 def test_an_entry_is_written_with_its_change_or_not_at_all(store, time):
     entry = service.entry("catalog", "step", "root", time.now, {})
     dynamo.transact([entry])
-    try:
+    with pytest.raises(dynamo.TransactionRefused) as refused:
         dynamo.transact([service.entry("catalog", "other", "root", time.now, {}), entry])
-    except dynamo.TransactionRefused as refused:
-        assert refused.failed(1)
+    assert refused.value.failed(1)
     assert [one.action for one in service.of("catalog")] == ["step"]
