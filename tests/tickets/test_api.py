@@ -1,0 +1,157 @@
+"""Tickets over HTTP: the wallet, one ticket, its QR code, and who may see them."""
+
+import pytest
+
+from chalicelib import clock, dynamo, settings
+from chalicelib.tickets import service
+from chalicelib.tickets.model import Line
+from tests import builders
+from tests.bed import faults
+
+ROTATED = "k2:" + "r" * 32 + ",k1:a-secret-of-the-tests-that-signs-tickets"
+
+
+def bought(api, quantity=2, user="ada"):
+    """The confirmation of a whole purchase, with the ids of event and tier."""
+    event_id, tier_id = builders.shop(api)
+    reply = builders.buy(api, user, event_id, tier_id, quantity)
+    assert reply.status == 201, reply.json
+    return reply.json, event_id, tier_id
+
+
+def test_a_buyer_sees_the_tickets_at_once(api, time):
+    confirmed, event_id, tier_id = bought(api)
+    wallet = api.get("/me/tickets", user="ada").json
+    assert wallet["count"] == 2
+    first = confirmed["tickets"][0]
+    assert wallet["tickets"][0] == {
+        "id": first["id"],
+        "code": first["code"],
+        "qr_sig": first["qr_sig"],
+        "state": "valid",
+        "created_at": clock.iso(time.now),
+        "order_id": confirmed["order"]["id"],
+        "event": {"id": event_id, "name": "Night", "venue": "Hall", "starts_at": clock.iso(time.now + 30 * 86_400)},
+        "tier": {"id": tier_id, "name": "Floor", "price_cents": 5000},
+    }
+    assert [one["code"] for one in wallet["tickets"]] == [one["code"] for one in confirmed["tickets"]]
+    for one in wallet["tickets"]:
+        assert service.is_genuine(one["qr_sig"], one["id"], event_id, one["code"])
+
+
+def test_repeating_the_confirmation_changes_no_ticket_even_after_a_rotation(api, time):
+    confirmed, event_id, _ = bought(api)
+    with settings.changed(ticket_keys=ROTATED):
+        again = builders.confirm(api, "ada", confirmed["checkout_session"]["id"])
+        assert (again.status, again.json["tickets"]) == (200, confirmed["tickets"])
+        assert api.get("/me/tickets", user="ada").json["count"] == 2
+        old = confirmed["tickets"][0]
+        assert service.is_genuine(old["qr_sig"], old["id"], event_id, old["code"])
+
+
+def test_an_empty_wallet_is_no_error(api, time):
+    assert api.get("/me/tickets", user="bob").json == {"tickets": [], "count": 0}
+
+
+@pytest.mark.parametrize("path", ["/me/tickets", "/tickets/any-1", "/tickets/any-1/qr"])
+def test_nobody_is_asked_for_a_name(api, time, path):
+    reply = api.get(path)
+    assert (reply.status, reply.json["error"]) == (400, "user_required")
+    with settings.changed(identity="jwt"):
+        assert api.get(path, user="ada").status == 401
+
+
+def test_one_ticket_for_its_owner_staff_and_admins(api, time):
+    ticket = bought(api)[0]["tickets"][0]
+    shown = api.get(f"/tickets/{ticket['id']}", user="ada")
+    assert shown.status == 200
+    assert (shown.json["code"], shown.json["admits"], shown.json["currency"]) == (ticket["code"], 1, "USD")
+    assert shown.headers["cache-control"] == "no-store"
+    for token in (builders.admin_token(), builders.token("door", "staff")):
+        assert api.get(f"/tickets/{ticket['id']}", token=token).json == shown.json
+
+
+def test_a_foreign_ticket_is_as_unknown_as_none(api, time):
+    ticket = bought(api)[0]["tickets"][0]
+    for tail in ("", "/qr"):
+        foreign = api.get(f"/tickets/{ticket['id']}{tail}", user="bob")
+        unknown = api.get(f"/tickets/{ticket['id'][:-1]}9{tail}", user="bob")
+        odd = api.get(f"/tickets/{'x' * 3000}{tail}", user="bob")
+        assert foreign.status == unknown.status == odd.status == 404
+        answers = [{**reply.json, "request_id": ""} for reply in (foreign, unknown, odd)]
+        assert answers[0] == answers[1] == answers[2]
+    assert api.get(f"/tickets/{ticket['id']}", token=builders.token("eve", "promoter")).status == 404
+
+
+def test_qr_codes_in_both_formats(api, time):
+    path = f"/tickets/{bought(api)[0]['tickets'][0]['id']}/qr"
+    svg, png = api.get(path, user="ada"), api.get(path, user="ada", query={"format": "png"})
+    assert (svg.status, svg.headers["content-type"]) == (200, "image/svg+xml")
+    assert svg.body.startswith(b"<svg ")
+    assert (png.status, png.headers["content-type"]) == (200, "image/png")
+    assert png.body.startswith(b"\x89PNG\r\n\x1a\n")
+    assert svg.headers["etag"] != png.headers["etag"]
+    for reply in (svg, png):
+        assert reply.headers["cache-control"].startswith("private")
+        assert "accept" in reply.headers["vary"].lower()
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("image/png", "image/png"),
+        ("image/avif,image/webp,image/png,image/svg+xml,*/*;q=0.8", "image/png"),
+        ("image/svg+xml, image/png", "image/svg+xml"),
+        ("*/*", "image/svg+xml"),
+        ("application/json", "image/svg+xml"),
+    ],
+)
+def test_accept_chooses_where_the_query_is_silent(api, time, accept, media_type):
+    path = f"/tickets/{bought(api)[0]['tickets'][0]['id']}/qr"
+    assert api.get(path, user="ada", headers={"Accept": accept}).headers["content-type"] == media_type
+    assert api.get(path, user="ada", headers={"Accept": accept}, query={"format": "png"}).headers["content-type"] == "image/png"
+
+
+def test_an_unchanged_qr_code_is_not_sent_again(api, time):
+    path = f"/tickets/{bought(api)[0]['tickets'][0]['id']}/qr"
+    etag = api.get(path, user="ada").headers["etag"]
+    again = api.get(path, user="ada", headers={"If-None-Match": etag})
+    assert (again.status, again.body, again.headers["etag"]) == (304, b"", etag)
+    assert api.get(path, user="ada", headers={"If-None-Match": etag}, query={"format": "png"}).status == 200
+    assert api.get(path, user="bob", headers={"If-None-Match": etag}).status == 404
+
+
+def test_another_format_is_refused(api, time):
+    reply = api.get("/tickets/any-1/qr", user="ada", query={"format": "gif"})
+    assert (reply.status, reply.json["path"]) == (400, "$.format")
+
+
+def test_a_void_ticket_says_so_and_has_no_qr_code(api, time):
+    first, second = (one["id"] for one in bought(api)[0]["tickets"])
+    dynamo.transact(service.void(first))
+    assert [one["id"] for one in api.get("/me/tickets", user="ada").json["tickets"]] == [second]
+    assert api.get(f"/tickets/{first}", user="ada").json["state"] == "void"
+    gone = api.get(f"/tickets/{first}/qr", user="ada")
+    assert (gone.status, gone.json["error"]) == (410, "ticket_void")
+
+
+def test_tickets_of_an_event_that_vanished_still_show(api, time):
+    made = service.issue("p1", "ada", "lost-event", [Line("lost-tier", 1, 1, 700, "EUR")], time.now)
+    dynamo.transact(made.items)
+    [ticket] = api.get("/me/tickets", user="ada").json["tickets"]
+    assert ticket["event"] == {"id": "lost-event", "name": None, "venue": None, "starts_at": None}
+    assert ticket["tier"] == {"id": "lost-tier", "name": None, "price_cents": 700}
+
+
+def test_the_price_shown_is_the_price_paid(api, time):
+    _, _, tier_id = bought(api)
+    dynamo.transact(service.issue("p2", "bob", "e", [Line(tier_id, 1, 1, 1, "USD")], time.now).items)
+    assert api.get("/me/tickets", user="bob").json["tickets"][0]["tier"] == {"id": tier_id, "name": "Floor", "price_cents": 1}
+
+
+def test_a_warm_wallet_is_two_round_trips(api, time):
+    bought(api)
+    api.get("/me/tickets", user="ada")
+    with faults.calls() as made:
+        assert api.get("/me/tickets", user="ada").json["count"] == 2
+    assert made == ["Query", "BatchGetItem"]
