@@ -59,6 +59,13 @@ class TtlCache(Generic[T]):
             self._kept = None
             self._flight = None
 
+    def expire(self) -> None:
+        """Fetch again at the next `get`; should that fail, the old value is still there to be shown."""
+        with self._lock:
+            kept = self._kept
+            self._kept = kept and _Kept(kept.value, kept.stamp, kept.since, kept.since)
+            self._flight = None
+
     def _hit(self, kept: _Kept[T]) -> T:
         if self._counted:
             log.count("cache_hit")

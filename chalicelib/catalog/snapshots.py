@@ -28,7 +28,7 @@ def snapshot() -> Catalog:
 
 def checked() -> Catalog:
     """As `snapshot`, after a look at the head: for what a snapshot does not know, which may be new."""
-    _heads.invalidate()
+    _heads.expire()
     return snapshot()
 
 

@@ -1,3 +1,5 @@
+"""The record of changes: complete, in order, and never apart from its changes."""
+
 import pytest
 
 from chalicelib import dynamo

@@ -9,7 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from bootstrap import parse, validate
 from bootstrap.__main__ import main
+from chalicelib.catalog import service as catalog
+from chalicelib.inventory import service as inventory
 
 EXAMPLE = Path(__file__).parents[2] / "bootstrap" / "bootstrap-tickets.json"
 
@@ -84,3 +87,20 @@ def ticket(ticket_id: str, event_id: str = "fest", **fields: Any) -> dict[str, A
         "availability": {"start_date": "2026-01-01T00:00:00Z", "end_date": "2026-08-31", "max_per_transaction": 4},
     }
     return made | fields
+
+
+def stock_of(tier_id: str) -> Any:
+    tier = catalog.fresh().tiers[tier_id]
+    return inventory.read({tier.stock_id: tier.shards})[tier.stock_id]
+
+
+def take(tier_id: str, quantity: int, *, sold: bool = False) -> None:
+    """Hold tickets as a buyer would, or sell them."""
+    tier = catalog.fresh().tiers[tier_id]
+    holds = inventory.take(tier.stock_id, tier.shards, quantity, f"p{quantity}{sold}.1", until=4_000_000_000, now=0)
+    if sold:
+        inventory.end_holds("convert", holds)
+
+
+def checked(tree: dict[str, Any]) -> validate.Checked:
+    return validate.checked_tree(parse.parse(json.dumps(tree).encode()))

@@ -1,3 +1,5 @@
+"""A catalog to read, as the bootstrap command makes it."""
+
 from collections.abc import Callable
 from typing import Any
 

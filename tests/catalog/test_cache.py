@@ -134,3 +134,14 @@ def test_nothing_is_shown_after_an_invalidation_even_if_the_store_is_down():
     source.error = dynamo.StoreUnavailable("down")
     with pytest.raises(dynamo.StoreUnavailable):
         cache.get(100, "a", source)
+
+
+def test_an_expired_value_is_fetched_again_but_still_there_for_a_bad_day():
+    cache, source = TtlCache(lambda: 10), Source()
+    cache.expire()
+    cache.get(100, "a", source)
+    cache.expire()
+    assert cache.get(100, "a", source) == "value 2"
+    cache.expire()
+    source.error = dynamo.StoreUnavailable("down")
+    assert cache.get(100, "a", source) == "value 2"

@@ -277,6 +277,13 @@ class TestBadDays:
         if "last_updated" not in before:
             assert reply.json == before
 
+    def test_a_question_about_nothing_does_not_cost_a_warm_instance_what_it_has(self, api, serve):
+        serve()
+        api.get("/events/fest")
+        with bed.refuse_from(1):
+            assert api.get("/events/nowhere").status == 404
+            assert api.get("/events/fest").status == 200
+
     def test_a_missing_table_is_no_catalog(self, api, serve, time):
         serve()
         dynamo.client().delete_table(TableName=dynamo.table_name("catalog"))

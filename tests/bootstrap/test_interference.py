@@ -1,0 +1,162 @@
+"""An apply that dies, or that others come between: readers see the old or the new, never a mixture, and running it again finishes."""
+
+import json
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+
+from bootstrap import apply as applying
+from chalicelib import dynamo, settings
+from chalicelib.catalog import service as catalog
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import shard_ids
+from infra import tables
+from tests.bed import faults as bed
+from tests.bootstrap.conftest import checked, event, stock_of, take, ticket
+
+pytestmark = pytest.mark.usefixtures("time")
+
+
+def test_a_pause_in_between_closes_every_shard(store, tree):
+    """A pause at any moment of an apply: afterwards nothing of the event can be held."""
+    after = json.loads(json.dumps(tree))
+    after["ticket_types"]["fest-late"] = ticket("fest-late")
+    after["ticket_types"]["fest-pass"] |= {"max_quantity": 30, "shards": 3}
+    paused = number = 0
+    while paused == number:
+        number += 1
+        with _world(f"pause-{number}"):
+            applying.apply(checked(tree), "ann", 0)
+            with _interference(number, lambda: catalog.set_paused("fest", True, "root", 0)) as happened:
+                applying.apply(checked(after), "ann", 0)
+            paused += len(happened)
+            if happened:
+                assert _open_shards() == [False] * 4
+    assert paused > 10
+
+
+def _open_shards() -> list[bool]:
+    """The `open` flag of every shard that a buyer could find."""
+    served = catalog.fresh()
+    ids = [shard_id for tier in served.tiers.values() for shard_id in shard_ids(tier.stock_id, tier.shards)]
+    return [shard.open for shard in inventory.scan() if shard.id in ids]
+
+
+@contextmanager
+def _interference(number: int, act: Callable[[], Any]):
+    """`act` runs just before store call `number` of the block; yields a list that is empty until it has."""
+    made, happened = 0, []
+
+    def interfere(**_):
+        nonlocal made
+        made += 1
+        if made == number:
+            happened.append(act())
+
+    events = dynamo.client().meta.events
+    events.register("before-call.dynamodb", interfere)
+    try:
+        yield happened
+    finally:
+        events.unregister("before-call.dynamodb", interfere)
+
+
+def test_two_applies_at_once_leave_one_of_them_whole(store, run, write, tree):
+    """The other one flips first, at any moment of ours: ours gives up and the stock is as the other one says."""
+    base, ours, theirs = (json.loads(json.dumps(tree)) for _ in range(3))
+    ours["ticket_types"]["fest-pass"]["max_quantity"] = 6
+    theirs["ticket_types"]["fest-pass"]["max_quantity"] = 8
+    applying.apply(checked(base), "base", 0)
+    with bed.calls() as calls:
+        applying.apply(checked(ours), "ours", 0)
+    for number in range(1, len(calls) + 1):
+        applying.apply(checked(base), "base", 0)
+        with _interference(number, lambda: applying.apply(checked(theirs), "theirs", 0)), suppress(applying.Refused):
+            applying.apply(checked(ours), "ours", 0)
+        served = catalog.fresh().tiers["fest-pass"].capacity
+        assert served == stock_of("fest-pass").capacity
+        assert served in (6, 8)
+
+
+def _states(tree) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A document and a successor that does everything at once: new, grown, shrunk, gone, moved in price and words."""
+    tree["events"]["b"] = event("b")
+    tree["ticket_types"] |= {name: ticket(name, "b", max_quantity=40) for name in ("shrinks", "grows", "goes", "shards")}
+    after = json.loads(json.dumps(tree))
+    after["events"]["b"]["venue"] = "Elsewhere"
+    after["ticket_types"]["shrinks"]["max_quantity"] = 20
+    after["ticket_types"]["grows"]["max_quantity"] = 60
+    after["ticket_types"]["shards"] |= {"max_quantity": 50, "shards": 3}
+    del after["ticket_types"]["goes"]
+    after["ticket_types"]["new"] = ticket("new", "b", sold_count=2)
+    return tree, after
+
+
+def _whole(tree) -> None:
+    """What is served is exactly this document, with its stock and what was sold before."""
+    planned = applying.plan(checked(tree))
+    assert planned.lines == []
+    assert planned.clean
+    assert stock_of("shrinks").sold == 5
+
+
+def _crashes(tree):
+    """For each store call of the second apply, counted in a dry run: a world of its own in which the process dies in that call."""
+    before, after = _states(tree)
+    with _world("dry"):
+        applying.apply(checked(before), "ann", 0)
+        with bed.calls() as calls:
+            applying.apply(checked(after), "ann", 0)
+    assert len(calls) > 15
+    for number in range(1, len(calls) + 1):
+        with _world(f"crash-{number}"):
+            applying.apply(checked(before), "ann", 0)
+            take("shrinks", 5, sold=True)
+            with bed.crash_after(number):
+                applying.apply(checked(after), "ann", 0)
+            yield before, after, calls[:number]
+
+
+@contextmanager
+def _world(stage: str):
+    with settings.changed(stage=stage):
+        for feature in ("audit", "catalog", "inventory"):
+            dynamo.client().create_table(
+                TableName=dynamo.table_name(feature), BillingMode="PAY_PER_REQUEST", **tables.descriptions()[feature]
+            )
+        catalog.invalidate()
+        inventory.invalidate()
+        yield
+
+
+def test_a_crash_at_any_call_leaves_the_old_head_and_running_again_finishes(store, tree):
+    for _, after, calls in _crashes(tree):
+        head, served = catalog.standing()
+        if "TransactWriteItems" in calls:  # the flip, which was the last thing to do
+            assert head.version == 2
+        else:
+            assert head.version == 1
+            assert served.tiers["shrinks"].capacity == 40
+            assert "new" not in served.tiers
+        applying.apply(checked(after), "ann", 0)
+        _whole(after)
+        assert stock_of("new").sold == 2
+
+
+def test_after_a_crash_one_may_also_go_back(store, tree):
+    for before, _, _ in _crashes(tree):
+        applying.apply(checked(before), "ann", 0)
+        _whole(before)
+
+
+def test_the_store_going_down_is_told_and_changes_nothing(store, run, write, tree):
+    run("apply", write(tree))
+    tree["ticket_types"]["fest-pass"]["price_cents"] = 1
+    for number in range(1, 7):
+        with bed.refuse_from(number):
+            result = run("apply", write(tree))
+        assert result.code == 1
+        assert "the store failed" in result.err
+        assert catalog.fresh().tiers["fest-pass"].price_cents == 5000
