@@ -120,15 +120,18 @@ def _crashes(tree):
 
 
 @contextmanager
-def _world(stage: str):
-    with settings.changed(stage=stage):
-        for feature in ("audit", "catalog", "inventory"):
-            dynamo.client().create_table(
-                TableName=dynamo.table_name(feature), BillingMode="PAY_PER_REQUEST", **tables.descriptions()[feature]
-            )
+def _world(name: str):
+    """A stage of its own, with empty tables."""
+    features = ("audit", "catalog", "inventory")
+    with settings.changed(stage=f"{settings.current().stage}-{name}"):
+        for feature in features:
+            description = tables.descriptions()[feature]
+            dynamo.client().create_table(TableName=dynamo.table_name(feature), BillingMode="PAY_PER_REQUEST", **description)
         catalog.invalidate()
         inventory.invalidate()
         yield
+        for feature in features:
+            dynamo.client().delete_table(TableName=dynamo.table_name(feature))
 
 
 def test_a_crash_at_any_call_leaves_the_old_head_and_running_again_finishes(store, tree):
