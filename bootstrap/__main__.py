@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Faulty as error:
         lines = commands.faults(arguments, error)
     except Refused as error:
-        lines = [*error.reasons, "refused; nothing was applied"]
+        lines = commands.refused(arguments, error)
     except commands.Unusable as error:
         lines = [str(error)]
     except SettingsError as error:

@@ -92,10 +92,17 @@ class Unusable(Exception):
 
 def faults(arguments: Namespace, error: Faulty) -> list[str]:
     """What is printed for people; scripts that asked for JSON get it on the standard output."""
-    if getattr(arguments, "json", False):
+    if arguments.json:
         print(msgspec.json.encode({"valid": False, "faults": error.faults}).decode())
     plural = "fault" if len(error.faults) == 1 else "faults"
     return [*map(str, error.faults), f"{len(error.faults)} {plural}; nothing was applied"]
+
+
+def refused(arguments: Namespace, error: applying.Refused) -> list[str]:
+    """As `faults`, for an apply that the store's state does not allow."""
+    if arguments.json:
+        print(msgspec.json.encode({"result": "refused", "reasons": error.reasons, "changes": error.plan.lines}).decode())
+    return [*error.reasons, "refused; nothing was applied"]
 
 
 def _applied(arguments: Namespace, found: Checked, action: str, facts: dict[str, Any]) -> int:

@@ -28,9 +28,6 @@ class Source(Struct, frozen=True):
     origins: dict[tuple[str, str], str]
     first: str
 
-    def file_of(self, section: str, key: str) -> str:
-        return self.origins.get((section, key), self.first)
-
 
 def load(paths: list[Path]) -> Source:
     """Read and merge the files; raises Faulty with all that is wrong with them as JSON."""

@@ -160,7 +160,7 @@ class _Planner:
         for event in gone:
             if not event.removed:
                 self._line("-", "event", event.id, "is not in the file any more: its sale is closed, what was sold stays valid")
-        return [*wanted.values(), *(replace(event, status="past", removed=True, paused=False) for event in gone)]
+        return [*wanted.values(), *(_closed(event) for event in gone)]
 
     def _tiers(self) -> list[Tier]:
         wanted = entities.tiers(self.checked)
@@ -255,6 +255,12 @@ class _Planner:
 
     def _refuse(self, kind: str, name: str, text: str) -> None:
         self.refusals.append(f"! {kind} {name}: {text}")
+
+
+def _closed(event: Event) -> Event:
+    """An event that left the file: over, unless it says something stronger; a test stays what nobody but testers sees."""
+    status = event.status if event.status in ("cancelled", "test") else "past"
+    return replace(event, status=status, removed=True, paused=False)
 
 
 def _difference(old: Event | Tier | DisplayState, new: Event | Tier | DisplayState) -> str:

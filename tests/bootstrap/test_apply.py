@@ -72,6 +72,7 @@ def test_capacity_below_sold_and_held_is_refused_by_plan_and_apply(store, run, w
         assert "! tier fest-pass: capacity 5 is below 6 (sold 4, on hold 2)" in result.out + result.err
     assert catalog.standing()[0].version == 1
     assert [entry.action for entry in audit.of("catalog")] == ["catalog.refused", "catalog.applied"]
+    assert run("apply", "--json", path).json["result"] == "refused"
 
 
 def test_a_sale_between_plan_and_shrink_refuses_and_undoes(store, run, write, tree, monkeypatch):
@@ -219,8 +220,26 @@ def test_what_the_api_made_is_left_alone(api, run, write, tree):
     assert served.events[event_id].managed_by == "api"
     assert served.tiers[tier_id].capacity == stock_of(tier_id).capacity == 10
     tree["events"][event_id] = event(event_id)
+    tree["ticket_types"][tier_id] = ticket(tier_id)
     result = run("apply", write(tree))
     assert f"! event {event_id}: an event of this id was made through the API" in result.err
+    assert f"! tier {tier_id}: a tier of this id was made through the API" in result.err
+
+
+def test_a_cancelled_and_a_test_event_stay_so_when_they_leave_the_file(api, run, write, tree):
+    tree["events"] |= {name: event(name, status=status) for name, status in (("off", "cancelled"), ("try", "test"))}
+    run("apply", write(tree))
+    del tree["events"]["off"], tree["events"]["try"]
+    run("apply", write(tree))
+    assert api.get("/events/off").json["status"] == "cancelled"
+    assert catalog.fresh().events["try"].status == "test"
+
+
+def test_a_change_of_a_display_state_is_told_and_shown(api, run, write, tree):
+    run("apply", write(tree))
+    tree["ticket_states"]["available"]["message"] = "Hurry"
+    assert "~ state available: message none -> 'Hurry'" in run("apply", write(tree)).out
+    assert api.get("/tickets/types").json["ticket_types"][0]["message"] == "Hurry"
 
 
 def test_a_tier_with_buyers_stays_in_its_event(store, run, write, tree):

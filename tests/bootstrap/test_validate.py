@@ -1,12 +1,18 @@
 """Every fault has a name and a JSON path, all of them come at once, and nothing is applied."""
 
+import contextlib
 import json
 import os
 
+import hypothesis
+import msgspec
 import pytest
+from hypothesis import strategies as st
 
-from bootstrap import document
+from bootstrap import document, parse, plan, validate
+from bootstrap.faults import Faulty
 from bootstrap.parse import MAX_BYTES
+from chalicelib.catalog.model import Catalog, Content, Head
 from tests.bed import faults as bed
 from tests.bootstrap.conftest import EXAMPLE, event, ticket
 
@@ -226,3 +232,48 @@ def test_wrong_arguments_exit_with_2(run):
     assert run("appply").code == 2
     assert run("rollback", "seven").code == 2
     assert run("--help").code == 0
+
+
+def test_a_malformed_setting_is_named(run, monkeypatch):
+    monkeypatch.setattr("chalicelib.settings._current", None)
+    monkeypatch.setenv("FAIRGATE_HOLD_SECONDS", "soon")
+    assert "FAIRGATE_HOLD_SECONDS" in run("status").err
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.sampled_from(["2026-02-30", "fest", "UTC", "-1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+PLACES = [
+    ("version",),
+    ("events",),
+    ("ticket_types",),
+    ("ticket_states", "closed"),
+    EVENT,
+    *((*EVENT, name) for name in msgspec.structs.asdict(document.EventEntry("a", "a", "a", "a", "active"))),
+    (*EVENT, "metadata", "timezone"),
+    *((*PASS, name) for name in msgspec.structs.asdict(document.TicketEntry("a", "a", "a", 0, "USD", "test", 1))),
+    *((*WINDOW, name) for name in ("start_date", "end_date", "max_per_transaction")),
+]
+
+
+@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.given(changes=st.lists(st.tuples(st.sampled_from(PLACES), ODD), min_size=1, max_size=4))
+def test_whatever_a_file_holds_is_either_fine_or_named(changes):
+    """No value anywhere makes the command fail in another way than with faults, and what passes can be served."""
+    tree = {"version": "1", "events": {"fest": event("fest")}, "ticket_types": {"fest-pass": ticket("fest-pass")}}
+    tree |= {"ticket_states": {"closed": {"purchasable": False, "display": False}}}
+    for path, value in changes:
+        with contextlib.suppress(KeyError, TypeError, IndexError):
+            _set(path, value)(tree)
+    found, faults = None, []
+    try:
+        found = validate.checked_tree(parse.parse(json.dumps(tree).encode()))
+    except Faulty as error:
+        faults = error.faults
+    assert (found is None) is bool(faults)
+    assert all(fault.path.startswith("$") and str(fault).isprintable() for fault in faults)
+    if found:
+        content = plan.make(found, Head(), Catalog.of((), ()), (), {}).content(1)
+        assert msgspec.json.decode(msgspec.json.encode(content), type=Content) == content

@@ -59,6 +59,10 @@ class TestLists:
             assert [one["id"] for one in found] == ids
             assert all(one["is_available"] is (status == "available") for one in found)
 
+    def test_ticket_types_of_an_unknown_event_are_none(self, api, serve):
+        serve()
+        assert api.get("/tickets/types?event_id=nowhere").json == {"ticket_types": [], "total": 0}
+
     def test_a_status_that_is_none_is_refused(self, api, serve):
         reply = api.get("/tickets/types?status=gone")
         assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "invalid_input", "$.status")
