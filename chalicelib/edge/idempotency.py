@@ -71,8 +71,12 @@ def once(call: Call, user_id: str, execute: Callable[[str], Answer], *, required
         return _replayed(record)
     try:
         answer = execute(record.resource_id)
-    except BaseException:
+    except Refusal:
         _forget(record)
+        raise
+    except Exception:
+        # It may have been done all the same: the next try takes over at once, under the same resource id, and finds out.
+        _unlock(record)
         raise
     _remember(record, answer)
     return answer
@@ -126,8 +130,15 @@ def _remember(record: Record, answer: Answer) -> None:
 
 
 def _forget(record: Record) -> None:
-    """Let the key be tried again at once; a store that is down leaves the lock, which ends by itself."""
+    """Let the key be tried again as if it had never been used."""
     try:
         record.delete(Record.locked_until == record.locked_until)
     except dynamo.STORE_ERRORS:
-        return
+        return  # the lock ends by itself
+
+
+def _unlock(record: Record) -> None:
+    try:
+        dynamo.swap(record, [Record.locked_until.set(0)], Record.locked_until == record.locked_until)
+    except dynamo.STORE_ERRORS:
+        return  # the lock ends by itself

@@ -2,9 +2,10 @@
 
 import random
 
-from chalicelib import dynamo, log
+from chalicelib import dynamo, ids, log
 from chalicelib.inventory import store
-from chalicelib.inventory.model import Hold, NotEnough, Shard, StockClosed, shard_ids
+from chalicelib.inventory.model import Hold, NotEnough, Shard, StockClosed
+from chalicelib.inventory.model import shard_ids as ids_of
 
 SPANNING_ROUNDS = 8
 UNKNOWN = 1 << 30
@@ -13,15 +14,16 @@ UNKNOWN = 1 << 30
 _seen: dict[str, int] = {}
 
 
-def take(stock_id: str, shards: int, quantity: int, hold_id: str, until: int, now: int) -> list[Hold]:
-    """Set `quantity` aside, in one shard if one has enough, else in several.
+def take(stock_id: str, shards: int, quantity: int, purchase_id: str, until: int, now: int) -> list[Hold]:
+    """Set `quantity` aside for a purchase, in one shard if one has enough, else in several.
 
     One round trip while stock is plentiful. Raises NotEnough only when the sum over all shards is short, with what is left,
     and StockClosed when the sale is paused; nothing stays held then.
     """
-    ids = shard_ids(stock_id, shards)
+    all_ids = ids_of(stock_id, shards)
+    hold_id = _fresh(purchase_id)
     refused: list[Shard] = []
-    for chosen in _better_of_two(ids, quantity):
+    for chosen in _better_of_two(all_ids, quantity):
         held, found = store.hold(chosen, hold_id, quantity, until)
         if held:
             _seen[chosen] = found if isinstance(found, int) else UNKNOWN
@@ -30,19 +32,24 @@ def take(stock_id: str, shards: int, quantity: int, hold_id: str, until: int, no
             refused.append(_refused(found))
         else:
             log.warning("stock.missing", shard_id=chosen)
-    if len(ids) == 1:
+    if len(all_ids) == 1:
         raise _short(refused, quantity, now)
-    return _span(ids, quantity, hold_id, until, now)
+    return _span(all_ids, quantity, purchase_id, until, now)
 
 
-def _better_of_two(ids: list[str], quantity: int) -> list[str]:
+def _fresh(purchase_id: str) -> str:
+    """A hold id for one try. A release of an earlier try that reaches the store late must not meet a hold of this one."""
+    return f"{purchase_id}.{ids.nonce()}"
+
+
+def _better_of_two(shard_ids: list[str], quantity: int) -> list[str]:
     """Two at random, the one with more left first: balances nearly as well as the best of all (Mitzenmacher, 2001).
 
     Shards that are believed to have too little are left out: one reading of all of them is cheaper than trying each in turn.
     """
-    if len(ids) == 1:
-        return ids
-    pair = sorted(random.sample(ids, 2), key=lambda shard_id: _seen.get(shard_id, UNKNOWN), reverse=True)
+    if len(shard_ids) == 1:
+        return shard_ids
+    pair = sorted(random.sample(shard_ids, 2), key=lambda shard_id: _seen.get(shard_id, UNKNOWN), reverse=True)
     return [shard_id for shard_id in pair if _seen.get(shard_id, UNKNOWN) >= quantity]
 
 
@@ -54,20 +61,20 @@ def _refused(shard: Shard) -> Shard:
     return shard
 
 
-def _span(ids: list[str], quantity: int, hold_id: str, until: int, now: int) -> list[Hold]:
+def _span(shard_ids: list[str], quantity: int, purchase_id: str, until: int, now: int) -> list[Hold]:
     """Take pieces from several shards; the decision "not enough" is only made on a reading taken after our own pieces went back.
 
     So of several buyers that fail on each other's pieces, the last to give back sees them all and succeeds.
     """
     for _ in range(SPANNING_ROUNDS):
-        shards = store.read(ids)
+        shards = store.read(shard_ids)
         for shard in shards:
             _seen[shard.id] = shard.available
         if any(not shard.open for shard in shards):
             raise StockClosed()
         if sum(shard.available for shard in shards) < quantity:
             raise _short(shards, quantity, now)
-        pieces = _take_pieces(shards, quantity, hold_id, until)
+        pieces = _take_pieces(shards, quantity, _fresh(purchase_id), until)
         if sum(piece.quantity for piece in pieces) == quantity:
             return pieces
         for piece in pieces:

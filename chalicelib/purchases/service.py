@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from chalicelib import clock, dynamo, ids, log, settings
+from chalicelib import clock, dynamo, log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.inventory import service as inventory
@@ -116,24 +116,23 @@ def _limit_exceeded(limit: int, requested: int, buying: Buying | None) -> Purcha
 
 def _hold(purchase_id: str, tiers: Sequence[Tier], wanted: Sequence[Wanted], until: int, now: int) -> list[Line]:
     """A hold for each tier, or none at all."""
-    hold_id = f"{purchase_id}.{ids.nonce()}"
     lines: list[Line] = []
     try:
         for tier, one in zip(tiers, wanted, strict=True):
-            holds = _take(tier, one.quantity, hold_id, until, now)
+            holds = _take(tier, one.quantity, purchase_id, until, now)
             lines.append(Line(tier.id, tier.name, one.quantity, tier.price_cents, tier.admits, holds))
     except Exception:
-        # No purchase lists these holds yet and, since nobody will write one under this nonce, none ever will.
+        # No purchase lists these holds and, since their ids were made for this execution alone, none ever will.
         inventory.end_holds("release", [hold for line in lines for hold in line.holds])
         raise
     return lines
 
 
-def _take(tier: Tier, quantity: int, hold_id: str, until: int, now: int) -> list[Hold]:
+def _take(tier: Tier, quantity: int, purchase_id: str, until: int, now: int) -> list[Hold]:
     """Holds over their time are given back before anybody hears "sold out"."""
     for attempt in range(_TAKE_ATTEMPTS):
         try:
-            return inventory.take(tier.stock_id, tier.shards, quantity, hold_id, until, now)
+            return inventory.take(tier.stock_id, tier.shards, quantity, purchase_id, until, now)
         except NotEnough as short:
             given_back = attempt + 1 < _TAKE_ATTEMPTS and recovery.settle_all(short.over, now).released
             if not given_back:
@@ -166,8 +165,8 @@ def _open(purchase: Purchase, limit: int, now: int) -> Purchase:
 def _why(buying: Buying | None, purchase: Purchase, limit: int, now: int) -> Exception | None:
     """The refusal, or None when trying again may work: the reservation in the way was over and has been ended."""
     if buying is None:
-        # A tombstone: recovery took this execution for dead. The client may come back with a fresh request.
-        return dynamo.StoreUnavailable("the reservation was given up meanwhile")
+        # A tombstone: recovery took this execution for dead. Its id is burnt; the client may ask again.
+        return ReservationOver()
     if buying.active_id is not None:
         if buying.active_until > now:
             until = clock.iso(buying.active_until)
