@@ -181,7 +181,7 @@ def swap(model: Model, actions: Sequence[Action], condition: Condition) -> bool:
     try:
         model.update(list(actions), condition)
     except PynamoDBException as error:
-        if error.cause_response_code == "ConditionalCheckFailedException":
+        if error_code(error) == "ConditionalCheckFailedException":
             return False
         raise
     return True
@@ -216,10 +216,10 @@ def batch_put(table: str, items: Iterable[dict[str, Any]]) -> None:
 
 def error_code(error: Exception) -> str:
     """DynamoDB's code of a client error, or an empty string."""
-    if isinstance(error, PynamoDBException):
-        return error.cause_response_code or ""
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code", ""))
+    # Not PynamoDB's `cause_response_code`, which fails on a timeout: botocore gives that one a `response` of None.
+    cause = error.cause if isinstance(error, PynamoDBException) else error
+    if isinstance(cause, ClientError):
+        return str(cause.response.get("Error", {}).get("Code", ""))
     return ""
 
 
