@@ -50,7 +50,7 @@ clean:
 
 $(STAMP): requirements.txt requirements-dev.txt constraints.txt
 	@test -n "$(PYTHON)" || { echo "Fairgate needs Python 3.11 or later; none was found. Install it, or name it: make run PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Fairgate needs Python 3.11 or later; $(PYTHON) is older."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Fairgate needs Python 3.11 or later; $(PYTHON) is older or missing. Name one: make run PYTHON=/path/to/python3"; exit 1; }
 	@echo "Preparing the Python environment in $(VENV) (about a minute, once) ..."
 	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make environments here. On Debian and Ubuntu: sudo apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
 	@{ $(PIP) --quiet -c constraints.txt pip setuptools wheel && $(PIP) -r requirements-dev.txt; echo $$? >$(VENV)/status; } 2>$(VENV)/errors | \

@@ -70,7 +70,7 @@ class DataFolder:
 
     def _claim(self) -> None:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             marker = self.path / MARKER
             if not marker.exists():
                 if any(self.path.iterdir()):
