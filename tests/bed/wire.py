@@ -44,6 +44,7 @@ class Call:
         self.request = request
         self.process = _process.get()
         self.attempts = 0  # begun
+        self.announced = False  # the listeners have heard of the attempt that botocore is about to send
         self.answer: dict[str, Any] | None = None  # of the last attempt; an error of the store is an answer too
         self.error: BaseException | None = None  # no answer at all
         self.touches = tuple(_touches(operation, request))
@@ -142,15 +143,53 @@ def _on_parameters(params: dict[str, Any], model: Any, **_: Any) -> None:
         params.setdefault("ReturnConsumedCapacity", "TOTAL")
 
 
-def _on_call(model: Any, params: dict[str, Any], **_: Any) -> None:
-    if not getattr(_local, "quiet", False):
-        _local.call = Call(model.name, json.loads(params["body"]))
+def _on_call(model: Any, params: dict[str, Any], event_name: str, **more: Any) -> Any:
+    """Make the attempts here if the engine answers to this event (one in this process does), else announce the first one."""
+    if getattr(_local, "quiet", False) or getattr(_local, "inside", False):
+        return None
+    call = _local.call = Call(model.name, json.loads(params["body"]))
+    while True:
+        try:
+            _announce(call)
+        except Exception as error:
+            _tell(call, None, error)
+            if not _repeats(call):
+                raise
+            continue
+        _local.inside = True
+        try:
+            events = dynamo.client().meta.events
+            _, answer = events.emit_until_response(event_name, model=model, params=params, **more)
+        finally:
+            _local.inside = False
+        if answer is None:
+            call.announced = True
+            return None
+        _tell(call, answer[1], None)
+        if not _repeats(call):
+            return answer
 
 
 def _on_attempt(**_: Any) -> None:
     call = _heard()
-    if call is None:
-        return
+    if call is not None and not call.announced:
+        _announce(call)
+
+
+def _on_answer(parsed_response: dict[str, Any] | None, exception: BaseException | None, **_: Any) -> None:
+    call = _heard()
+    if call is not None:
+        call.announced = False
+        _tell(call, parsed_response, exception)
+
+
+def _on_retry(**_: Any) -> float | bool | None:
+    call = _heard()
+    decision = _repeats(call) if call is not None else None
+    return 0.0 if decision else decision  # no waiting: time is virtual here
+
+
+def _announce(call: Call) -> None:
     call.attempts += 1
     call.answer = call.error = None
     told: list[Listener] = []
@@ -159,7 +198,7 @@ def _on_attempt(**_: Any) -> None:
             told.append(listener)
             listener.before(call)
     except Exception:
-        raise  # botocore tells _on_answer
+        raise  # those are told as answers are
     except BaseException as death:
         call.error = death
         for listener in reversed(told):
@@ -167,11 +206,8 @@ def _on_attempt(**_: Any) -> None:
         raise
 
 
-def _on_answer(parsed_response: dict[str, Any] | None, exception: BaseException | None, **_: Any) -> None:
-    call = _heard()
-    if call is None:
-        return
-    call.answer, call.error = parsed_response, exception
+def _tell(call: Call, answer: dict[str, Any] | None, error: BaseException | None) -> None:
+    call.answer, call.error = answer, error
     raised: BaseException | None = None
     for listener in reversed(_listeners):
         try:
@@ -183,13 +219,8 @@ def _on_answer(parsed_response: dict[str, Any] | None, exception: BaseException 
         raise raised
 
 
-def _on_retry(**_: Any) -> float | bool | None:
-    call = _heard()
-    for listener in _listeners if call is not None else ():
-        decision = listener.retry(call)
-        if decision is not None:
-            return 0.0 if decision else False  # no waiting: time is virtual here
-    return None
+def _repeats(call: Call) -> bool | None:
+    return next((decision for one in _listeners if (decision := one.retry(call)) is not None), None)
 
 
 _HANDLERS = {
