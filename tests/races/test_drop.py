@@ -1,10 +1,12 @@
 """A drop: far more buyers than tickets, all at once, on real threads against a store that is correct under them."""
 
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import CapacityInUse
 from chalicelib.purchases import store
 from tests import builders, invariants
 from tests.bed.threads import at_once, without_condition
@@ -125,7 +127,8 @@ def test_a_resize_during_the_drop_loses_nothing(api, time):
 
     def work(number):
         if number % 20 == 0:
-            inventory.resize(tier_id, 1, 50 + number % 40)
+            with suppress(CapacityInUse):  # by then more may be on hold: a refusal, and nothing changed
+                inventory.resize(tier_id, 1, 50 + number % 40)
         return builders.reserve(api, f"buyer-{number}", event_id, tier_id).status
 
     at_once(16, work, range(100))
