@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib import settings
 from chalicelib.catalog import service, shapes
-from chalicelib.catalog.cache import TtlCache
+from chalicelib.cache import TtlCache
 from chalicelib.catalog.model import Catalog, Event, Tier, event_phase
 from chalicelib.catalog.snapshots import derived
 from chalicelib.edge.respond import Document

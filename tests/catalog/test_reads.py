@@ -8,7 +8,7 @@ from chalicelib.inventory import service as inventory
 from tests import builders
 from tests.bed import faults as bed
 from tests.bootstrap.conftest import event, ticket
-from tests.catalog.test_cache import counted
+from tests.test_cache import counted
 
 DAY = 86_400
 PATHS = ["/events", "/events/fest", "/events/fest/availability", "/tickets/types", "/tickets/types?event_id=fest&status=available"]

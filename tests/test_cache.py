@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib import dynamo, log
-from chalicelib.catalog.cache import RETRY_SECONDS, TtlCache
+from chalicelib.cache import RETRY_SECONDS, TtlCache
 
 PATIENCE = 20  # seconds until a test that hangs fails
 
