@@ -9,7 +9,7 @@ from chalicelib.errors import Refusal
 
 SMALL_CAPACITY = 100
 TICKETS_PER_HOLD = 2
-HOLDS_PER_SHARD = 20
+HOLDS_PER_SHARD = 18
 MAX_SHARDS = 32
 
 
@@ -111,8 +111,8 @@ def shard_ids(stock_id: str, shards: int) -> list[str]:
 def default_shards(capacity: int) -> int:
     """How many shards a stock gets when nobody says.
 
-    Each hold adds about 50 bytes to its shard, and a write costs 1 WCU for each KB: 20 holds keep it at one. As many holds
-    are expected at once as a sell-out in twos makes, so shards follow the capacity up to a limit that one read can fetch.
+    Each hold adds 49 bytes to its shard, and a write costs 1 WCU for each KB: 18 holds keep it at one. As many holds are
+    expected at once as a sell-out in twos makes, so shards follow the capacity up to a limit that one read can fetch.
     """
     if capacity <= SMALL_CAPACITY:
         return 1

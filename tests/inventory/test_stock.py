@@ -192,7 +192,7 @@ def test_shown_levels_are_read_once_a_second_and_survive_a_store_that_is_down():
 
 
 def test_shards_grow_with_the_capacity_up_to_a_limit():
-    assert [default_shards(capacity) for capacity in (1, 100, 101, 400, 5000)] == [1, 1, 3, 10, 32]
+    assert [default_shards(capacity) for capacity in (1, 100, 101, 400, 5000)] == [1, 1, 3, 12, 32]
     assert split(11, 3) == [4, 4, 3]
 
 
