@@ -8,8 +8,8 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from chalicelib import settings
-from chalicelib.catalog import service, shapes
 from chalicelib.cache import TtlCache
+from chalicelib.catalog import service, shapes
 from chalicelib.catalog.model import Catalog, Event, Tier, event_phase
 from chalicelib.catalog.snapshots import derived
 from chalicelib.edge.respond import Document

@@ -8,8 +8,8 @@ from collections.abc import Hashable
 from typing import Any
 
 from chalicelib import clock, settings
-from chalicelib.catalog import store
 from chalicelib.cache import TtlCache
+from chalicelib.catalog import store
 from chalicelib.catalog.model import Catalog, Head
 
 _heads: TtlCache[Head] = TtlCache(lambda: settings.current().head_check_seconds)
