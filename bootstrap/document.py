@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from chalicelib.catalog.model import DisplayState, TierStatus
+from chalicelib.catalog.model import DisplayState, TierStatus, WaitingRoom
 from chalicelib.inventory.model import MAX_SHARDS
 from chalicelib.money import Cents, Currency
 
@@ -19,16 +19,6 @@ Order = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 Count = Annotated[int, Meta(ge=0, le=MAX_CAPACITY)]
 Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
 Limit = Annotated[int, Meta(ge=1, le=1000)]
-Seconds = Annotated[int, Meta(ge=1, le=86_400)]
-
-
-class WaitingRoomEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the event's waiting room differs from the settings."""
-
-    enabled: bool = True
-    wave_size: Annotated[int, Meta(ge=1, le=100_000)] | None = None
-    wave_seconds: Seconds | None = None
-    pass_seconds: Seconds | None = None
 
 
 class EventMetadata(Struct, frozen=True):
@@ -53,7 +43,7 @@ class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
     metadata: EventMetadata = EventMetadata()
     on_sale_at: Day | None = None
     purchase_limit: Limit | None = None
-    waiting_room: WaitingRoomEntry | None = None
+    waiting_room: WaitingRoom | None = None
 
 
 class Availability(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,9 +1,9 @@
 """The file's entries as the catalog keeps them."""
 
 from bootstrap import times
-from bootstrap.document import EventEntry, TicketEntry, WaitingRoomEntry
+from bootstrap.document import EventEntry, TicketEntry
 from bootstrap.validate import Checked
-from chalicelib.catalog.model import Event, Tier, WaitingRoom
+from chalicelib.catalog.model import Event, Tier
 
 
 def events(checked: Checked) -> dict[str, Event]:
@@ -34,16 +34,10 @@ def _event(entry: EventEntry, checked: Checked) -> Event:
         image_url=entry.metadata.image_url,
         featured=entry.metadata.featured or False,
         purchase_limit=entry.purchase_limit,
-        waiting_room=_waiting_room(entry.waiting_room),
+        waiting_room=entry.waiting_room,
         metadata=checked.tree["events"][entry.id].get("metadata", {}),
         managed_by="bootstrap",
     )
-
-
-def _waiting_room(entry: WaitingRoomEntry | None) -> WaitingRoom | None:
-    if entry is None:
-        return None
-    return WaitingRoom(entry.enabled, entry.wave_size, entry.wave_seconds, entry.pass_seconds)
 
 
 def _tier(entry: TicketEntry, checked: Checked) -> Tier:

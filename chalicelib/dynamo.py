@@ -187,6 +187,17 @@ def swap(model: Model, actions: Sequence[Action], condition: Condition) -> bool:
     return True
 
 
+def change(model: Model, actions: Sequence[Action], condition: Condition) -> tuple[bool, dict[str, Any]]:
+    """Change one item if the condition holds. True with the item as it is now, or False with what is there (empty: nothing)."""
+    arguments = _told_why(model.get_update_kwargs_from_instance(list(actions), condition))
+    try:
+        return True, client().update_item(**arguments, ReturnValues="ALL_NEW")["Attributes"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+        return False, error.response.get("Item", {})  # type: ignore[call-overload, no-any-return]
+
+
 def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = False) -> list[dict[str, Any]]:
     """Items of one table by key, in no particular order, absent ones left out; one round trip per 100 keys."""
     wanted, found = list(keys), []

@@ -26,17 +26,24 @@ COUNTERS = {
     "cache_hit": "Reads answered from an instance's cache.",
     "cache_miss": "Reads that had to load from the store.",
     "cache_stale": "Reads answered with old data because loading failed.",
+    "waiting_room_joins": "Places taken in a waiting room.",
+    "rate_limited": "Requests refused because a user or an address sent too many.",
+    "rate_limits_skipped": "Requests let through uncounted because the store did not answer.",
     "sweep_runs": "Runs of the sweep.",
     "store_unavailable": "Requests turned away because the store was down or throttled.",
 }
-GAUGES = {"active_holds": "Tickets on hold, as the last look at the stock said."}
+GAUGES = {
+    "active_holds": ("Tickets on hold, as the last look at the stock said.", ()),
+    "queue_length": ("People in a waiting room who are not admitted yet.", ("event_id",)),
+    "admitted": ("People of a waiting room who were admitted.", ("event_id",)),
+}
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _pending: ContextVar[dict[str, float] | None] = ContextVar("pending_metrics", default=None)
 
 registry = CollectorRegistry()
 _counters = {name: Counter(f"{SERVICE}_{name}", text, registry=registry) for name, text in COUNTERS.items()}
-_gauges = {name: Gauge(f"{SERVICE}_{name}", text, registry=registry) for name, text in GAUGES.items()}
+_gauges = {name: Gauge(f"{SERVICE}_{name}", text, labels, registry=registry) for name, (text, labels) in GAUGES.items()}
 
 # What a warm read counts on every call stays out of EMF: it would cost a log line per request.
 _ONLY_COUNTED = frozenset({"cache_hit"})
@@ -69,8 +76,11 @@ def count(name: str, amount: float = 1) -> None:
         pending[name] = pending.get(name, 0) + amount
 
 
-def gauge(name: str, value: float) -> None:
-    """Set a gauge of GAUGES."""
+def gauge(name: str, value: float, /, **labels: str) -> None:
+    """Set a gauge of GAUGES. Those with labels stay out of EMF, where each label's value would be a metric to pay for."""
+    if labels:
+        _gauges[name].labels(**labels).set(value)
+        return
     _gauges[name].set(value)
     pending = _pending.get()
     if pending is not None:

@@ -1,5 +1,6 @@
 """Every limit, duration and switch, each with an environment variable FAIRGATE_<NAME>. Read at first use, never at import."""
 
+import hmac
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ PREFIX = "FAIRGATE_"
 
 Seconds = Annotated[int, Meta(ge=1, le=31 * 86_400)]
 Switch = Literal["on", "off"]
+Rate = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$")]  # requests/seconds
 
 
 def _says(description: str) -> Meta:
@@ -31,10 +33,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     checkout_seconds: Annotated[int, Meta(ge=0, le=86_400), _says("What opening a checkout adds to the hold; 0 adds nothing.")] = 0
     event_purchase_limit: Annotated[int, Meta(ge=1, le=1000), _says("Tickets per user and event where the event is silent.")] = 6
     tier_purchase_limit: Annotated[int, Meta(ge=1, le=50), _says("Tickets of one tier per purchase where the tier is silent.")] = 4
+    rate_limits: Annotated[Switch, _says("Whether requests are counted and refused above the limits below.")] = "on"
+    limit_join: Annotated[Rate, _says("Joins of a waiting room per user and event: requests/seconds.")] = "10/60"
+    limit_reserve: Annotated[Rate, _says("Reservations per user: requests/seconds.")] = "5/60"
+    limit_checkout: Annotated[Rate, _says("Checkout sessions opened per user: requests/seconds.")] = "5/60"
+    limit_confirm: Annotated[Rate, _says("Confirmations per user: requests/seconds.")] = "10/60"
+    address_factor: Annotated[int, Meta(ge=1, le=10_000), _says("How many times a user's limit a source address may use.")] = 10
+    join_difficulty: Annotated[int, Meta(ge=0, le=24), _says("Leading zero bits of the proof of work at a join; 0 asks for none.")] = 0
+    challenge_seconds: Annotated[Seconds, _says("How long a proof of work may take and is good for.")] = 300
     cache_seconds: Annotated[Seconds, _says("Age at which an instance loads the catalog again.")] = 300
     head_check_seconds: Annotated[Seconds, _says("How often an instance asks whether the catalog's head has moved.")] = 5
     stock_cache_seconds: Annotated[Seconds, _says("Age of the stock figures that public reads may show.")] = 1
     idempotency_seconds: Annotated[Seconds, _says("How long the answer to an Idempotency-Key is kept.")] = 86_400
+    wave_size: Annotated[
+        int, Meta(ge=1, le=1_000_000), _says("How many of a waiting room come in with each wave where the event is silent.")
+    ] = 100
+    wave_seconds: Annotated[Seconds, _says("Time from one wave to the next where the event is silent.")] = 30
+    pass_seconds: Annotated[Seconds, _says("How long an admitted buyer may reserve where the event is silent.")] = 180
+    waiting_room_counters: Annotated[int, Meta(ge=1, le=64), _says("Shards of the arrival counter; one takes 1,000 joins a second.")] = 1
     purchase_ttl_seconds: Annotated[Seconds, _says("When an abandoned purchase may be deleted, after its end.")] = 30 * 86_400
     jwt_secret: Annotated[str, _says("Secret that signs access tokens, 32 characters or more.")] = ""
     ticket_keys: Annotated[str, _says("Keys that sign tickets, `id:secret` comma separated; the first one signs, all of them verify.")] = ""
@@ -79,6 +95,11 @@ def secret(name: Literal["jwt_secret", "ticket_keys"]) -> str:
     if len(value) < 32:
         raise SettingsError(f"{PREFIX}{name.upper()} must be set and have 32 characters or more.")
     return value
+
+
+def derived_key(purpose: str) -> bytes:
+    """A key of 32 bytes for one purpose, out of the stage's secret: what one signs is never a signature of something else."""
+    return hmac.digest(secret("jwt_secret").encode(), f"fairgate {purpose}".encode(), "sha256")
 
 
 @contextmanager

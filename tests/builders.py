@@ -17,13 +17,14 @@ def admin_token() -> str:
 
 
 def event(api: Client, name: str = "Night", **fields: Any) -> str:
-    """An event made through the API, on sale since an hour and starting in thirty days; its id."""
+    """An event made through the API, on sale since an hour and starting in thirty days, without a waiting room; its id."""
     body = {
         "name": name,
         "venue": "Hall",
         "starts_at": clock.iso(clock.now() + 30 * 86_400),
         "on_sale_at": clock.iso(clock.now() - 3600),
         "status": "on_sale",
+        "waiting_room": {"enabled": False},
     }
     reply = api.post("/admin/events", json=body | fields, token=admin_token())
     assert reply.status == 201, reply.json

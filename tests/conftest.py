@@ -13,6 +13,7 @@ from moto import mock_aws
 from chalicelib import clock, dynamo, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
+from chalicelib.waiting_room import rooms
 from infra import tables
 from infra.local import ministack
 from tests.client import Client
@@ -40,6 +41,7 @@ def _settings() -> Iterator[settings.Settings]:
     """Defaults of the code, whatever the environment says, with the secrets and switches of a local stage."""
     values = {field.name: field.default for field in msgspec.structs.fields(settings.Settings)}
     values |= {"stage": "test", "identity": "demo", "payment_simulation": "on", "jwt_secret": JWT_SECRET, "ticket_keys": TICKET_KEYS}
+    values |= {"rate_limits": "off"}  # the tests of the limits turn them on
     with settings.changed(**values) as current:
         yield current
 
@@ -108,6 +110,7 @@ def _fresh_stage(endpoint: str = "") -> Iterator[None]:
         tables.create_all(dynamo.client())
         catalog.invalidate()
         inventory.invalidate()
+        rooms.invalidate()
         yield
         for feature in tables.descriptions() if endpoint else ():
             with suppress(dynamo.client().exceptions.ResourceNotFoundException):

@@ -8,6 +8,7 @@ from chalicelib import clock
 from chalicelib.admin import service
 from chalicelib.catalog import service as catalog
 from chalicelib.edge.respond import Answer, Call, route
+from chalicelib.waiting_room import service as waiting_room
 
 bp = Blueprint(__name__)
 
@@ -30,5 +31,6 @@ def status(call: Call, event_id: str) -> Answer:
 
 def _set_paused(call: Call, event_id: str, paused: bool, message: str) -> Answer:
     event = catalog.set_paused(event_id, paused, call.require("admin").user_id, call.now)
+    waiting_room.follow(event, call.now)
     shown: dict[str, Any] = {"id": event.id, "name": event.name, "venue": event.venue, "starts_at": clock.iso(event.starts_at)}
     return Answer({"message": message, "event": {**shown, "paused": event.paused}})

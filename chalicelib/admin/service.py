@@ -7,6 +7,7 @@ from chalicelib.catalog.model import event_status
 from chalicelib.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
+from chalicelib.waiting_room import service as waiting_room
 
 _NOTHING = Stock(capacity=0, available=0, held=0, sold=0, open=False)
 
@@ -29,8 +30,7 @@ def status(event_id: str, now: int) -> dict[str, Any]:
         "total_sold": sum(stock.sold for _, stock in each),
         "total_active_holds": sum(stock.held for _, stock in each),
         "total_available": sum(stock.available for _, stock in each),
-        # Nobody queues: an event without a waiting room is simply open.
-        "queue_length": 0,
+        "queue_length": waiting_room.queue_length(event, now),
         "tiers": [
             {
                 "tier_id": tier.id,

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from chalicelib import clock, dynamo, settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import snapshots, store
-from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.model import Catalog, Event, Tier, WaitingRoom
 from chalicelib.errors import InvalidInput, NotFound, Refusal
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import default_shards
@@ -38,6 +38,7 @@ class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
     on_sale_at: Moment
     description: Text = ""
     status: Literal["draft", "scheduled", "on_sale"] = "draft"
+    waiting_room: WaitingRoom | None = None
 
 
 class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +84,7 @@ def create_event(event_id: str, new: NewEvent, actor: str, now: int) -> Event:
         starts_at=starts_at,
         on_sale_at=int(new.on_sale_at.timestamp()),
         status="draft" if new.status == "draft" else "active",
+        waiting_room=new.waiting_room,
         date=clock.iso(starts_at),
         managed_by="api",
         created_at=now,

@@ -1,9 +1,9 @@
 """Events, tiers and display states as buyers meet them, and the rules of when something is for sale. Nothing here touches a store."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from chalicelib import clock
 from chalicelib.errors import Refusal
@@ -16,12 +16,12 @@ ManagedBy = Literal["bootstrap", "api"]
 
 
 class WaitingRoom(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What an event says about its waiting room; None follows the settings."""
+    """How the event's waiting room differs from the settings, in the bootstrap file and in the API; null follows them."""
 
     enabled: bool = True
-    wave_size: int | None = None
-    wave_seconds: int | None = None
-    pass_seconds: int | None = None
+    wave_size: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    wave_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
+    pass_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):

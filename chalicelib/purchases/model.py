@@ -46,6 +46,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     checkout_at: int | None = None
     ended_at: int | None = None
     details: dict[str, Any] = {}
+    pass_id: str | None = None  # the waiting room's pass that it was reserved with
 
     @property
     def quantity(self) -> int:
@@ -78,6 +79,7 @@ class Buying(Struct, frozen=True):
     active_quantity: int
     bought: int
     orders: frozenset[str]
+    passes: frozenset[str]  # those that bought something
 
 
 class ReservationNotFound(NotFound):
@@ -111,6 +113,12 @@ class ActiveReservationExists(Refusal):
     code: ClassVar[str] = "active_reservation_exists"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "You already have a reservation for this event. Finish it or give it back first."
+
+
+class PassUsed(Refusal):
+    code: ClassVar[str] = "pass_used"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "You have bought with this pass. Join the waiting room again to buy more."
 
 
 class PurchaseLimitExceeded(Refusal):

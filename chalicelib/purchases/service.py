@@ -14,6 +14,7 @@ from chalicelib.purchases.model import (
     ActiveReservationExists,
     Buying,
     Line,
+    PassUsed,
     Purchase,
     PurchaseLimitExceeded,
     ReservationConverted,
@@ -21,6 +22,7 @@ from chalicelib.purchases.model import (
     ReservationOver,
     TierLimitExceeded,
 )
+from chalicelib.waiting_room import service as waiting_room
 
 _OPEN_ATTEMPTS = 4
 _TAKE_ATTEMPTS = 3
@@ -31,14 +33,15 @@ class Wanted(Struct, frozen=True):
     quantity: int
 
 
-def reserve(user_id: str, event_id: str, wanted: Sequence[Wanted], purchase_id: str, now: int) -> Purchase:
+def reserve(user_id: str, event_id: str, wanted: Sequence[Wanted], token: str | None, purchase_id: str, now: int) -> Purchase:
     """Hold the wanted tickets for the user; two round trips when nothing stands in the way and each tier has stock.
 
     `purchase_id` is the same for repeated executions of one request: the one that is first wins, the others give their
     holds back and return its purchase. Raises the refusals of `catalog.sellable`, NotEnough, StockClosed, TierLimitExceeded,
-    PurchaseLimitExceeded and ActiveReservationExists; nothing stays held then.
+    PurchaseLimitExceeded, ActiveReservationExists, PassUsed and those of `waiting_room.admit`; nothing stays held then.
     """
     event, tiers = catalog.sellable(event_id, [one.tier_id for one in wanted], now)
+    pass_id = waiting_room.admit(event, user_id, token, now)
     limit = event.purchase_limit or settings.current().event_purchase_limit
     _check_limits(user_id, event, tiers, wanted, limit)
     until = now + settings.current().hold_seconds
@@ -53,6 +56,7 @@ def reserve(user_id: str, event_id: str, wanted: Sequence[Wanted], purchase_id: 
         currency=tiers[0].currency,
         created_at=now,
         expires_at=until,
+        pass_id=pass_id,
     )
     opened = _open(purchase, limit, now)
     if not opened.lives(now):  # an earlier execution of this request made it, long ago
@@ -175,6 +179,8 @@ def _why(buying: Buying | None, purchase: Purchase, limit: int, now: int) -> Exc
         if blocking is not None:
             recovery.expire(blocking, now)
         return None
+    if purchase.pass_id in buying.passes:
+        return PassUsed()
     if buying.bought + purchase.quantity > limit:
         return _limit_exceeded(limit, purchase.quantity, buying)
     return None

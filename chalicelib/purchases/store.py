@@ -37,6 +37,7 @@ class PurchaseRow(dynamo.Table):
     checkout_at = NumberAttribute(null=True)
     ended_at = NumberAttribute(null=True)
     details = UnicodeAttribute(null=True)
+    pass_id = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
 
@@ -53,6 +54,7 @@ class BuyerRow(dynamo.Table):
     active_quantity = NumberAttribute(null=True)
     bought = NumberAttribute(null=True)
     orders = UnicodeSetAttribute(null=True)
+    passes = UnicodeSetAttribute(null=True)
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -95,6 +97,7 @@ def open_purchase(purchase: Purchase, limit: int) -> Opening | None:
         currency=purchase.currency,
         created_at=purchase.created_at,
         expires_at=purchase.expires_at,
+        pass_id=purchase.pass_id,
         ttl=_ttl(purchase.expires_at),
     )
     quantity = purchase.quantity
@@ -102,6 +105,9 @@ def open_purchase(purchase: Purchase, limit: int) -> Opening | None:
     # bought + quantity <= limit, compared here and not before: another order may have been paid meanwhile.
     room = BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= limit - quantity)
     free = BuyerRow.active_id.does_not_exist() & room
+    if purchase.pass_id is not None:
+        # Unused: one pass, one order, however many requests carry its token.
+        free = free & ~BuyerRow.passes.contains(purchase.pass_id)
     active = [
         BuyerRow.active_id.set(purchase.id),
         BuyerRow.active_until.set(purchase.expires_at),
@@ -150,6 +156,8 @@ def pay(purchase: Purchase, payment: Payment, tickets: list[dynamo.TransactItem]
         PurchaseRow.ttl.remove(),
     ]
     bought = [*_INACTIVE, BuyerRow.bought.add(purchase.quantity), BuyerRow.orders.add({purchase.id})]
+    if purchase.pass_id is not None:
+        bought.append(BuyerRow.passes.add({purchase.pass_id}))
     return _committed(
         [
             dynamo.update(row, actions, _unchanged(purchase) & (PurchaseRow.state == "paying")),
@@ -241,6 +249,7 @@ def _purchase(row: PurchaseRow) -> Purchase | None:
         checkout_at=int(row.checkout_at) if row.checkout_at else None,
         ended_at=int(row.ended_at) if row.ended_at else None,
         details=msgspec.json.decode(row.details) if row.details else {},
+        pass_id=row.pass_id,
     )
 
 
@@ -253,4 +262,5 @@ def _buying(row: BuyerRow) -> Buying:
         active_quantity=int(row.active_quantity or 0),
         bought=int(row.bought or 0),
         orders=frozenset(row.orders or ()),
+        passes=frozenset(row.passes or ()),
     )

@@ -70,8 +70,8 @@ def test_two_executions_of_one_request_leave_one_hold(api, time):
 
     event_id, tier_id = builders.shop(api)
     wanted = [service.Wanted(tier_id, 2)]
-    first = service.reserve("ada", event_id, wanted, "01PURCHASE", time.now)
-    again = service.reserve("ada", event_id, wanted, "01PURCHASE", time.now)
+    first = service.reserve("ada", event_id, wanted, None, "01PURCHASE", time.now)
+    again = service.reserve("ada", event_id, wanted, None, "01PURCHASE", time.now)
     assert first == again
     (shard,) = inventory.scan()
     assert shard.held == 2

@@ -276,3 +276,18 @@ def test_pausing_stops_new_reservations_at_once_even_for_a_warm_cache(api, time)
     assert (refused.status, refused.json["error"], refused.json["paused"]) == (403, "event_paused", True)
     assert builders.confirm(api, "ada", builders.begin(api, "ada", held.json["id"]).json["id"]).status == 201
     invariants.check(time.now)
+
+
+def test_a_retry_after_a_lost_answer_finds_the_reservation_that_was_made(api, time):
+    event_id, tier_id = builders.shop(api)
+    api.get(f"/events/{event_id}")
+    body, headers = {"tier_id": tier_id, "quantity": 2}, {"Idempotency-Key": "k"}
+    path = f"/events/{event_id}/reservations"
+    with faults.lost_answer(1, operation="TransactWriteItems"):
+        assert api.post(path, json=body, user="ada", headers=headers).status == 503
+    again = api.post(path, json=body, user="ada", headers=headers)
+    assert again.status == 201
+    assert again.json["id"] == api.get(path, user="ada").json["id"]
+    time.advance(181)
+    builders.sweep()
+    invariants.check(time.now, recovered=True)

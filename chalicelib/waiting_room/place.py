@@ -1,0 +1,59 @@
+"""Where an arrival stands: computed from the public document and the token, with no look at the store.
+
+Pure: web/waiting-room.js computes the same, and a test holds the two together.
+"""
+
+from functools import lru_cache
+
+from msgspec import Struct
+
+from chalicelib.waiting_room import segments
+from chalicelib.waiting_room.model import LATE, Arrival, State
+from chalicelib.waiting_room.permutation import permute
+
+
+class Place(Struct, frozen=True):
+    """`position` counts from 1 and never changes; `ahead` of it are not admitted yet. Seconds and epoch seconds.
+
+    `admitted_at` may lie in the future, and is None while no planned wave gets there. `pass_left` is None before admission.
+    """
+
+    opened: bool
+    position: int | None
+    ahead: int | None
+    admitted_at: int | None
+    pass_left: int | None
+    paused: bool
+    can_enter: bool
+    pass_expired: bool
+    eta_seconds: int | None
+
+
+def place(state: State, arrival: Arrival, now: int) -> Place:
+    """The arrival's place at `now`. Before the opening is known nobody has one."""
+    paused = segments.is_paused(state.segments, now)
+    position = position_of(state, arrival)
+    if position is None or now < state.on_sale_at:
+        until = max(0, state.on_sale_at - now)
+        return Place(False, None, None, None, None, paused, False, False, None if paused else until)
+    moment = segments.admitted_at(state.segments, position, arrival.joined_at)
+    if moment is None or moment > now:
+        ahead = max(0, position - 1 - segments.admitted(state.segments, now))
+        return Place(True, position, ahead, moment, None, paused, False, False, None if moment is None else moment - now)
+    left = state.pass_seconds - segments.running_seconds(state.segments, moment, now)
+    alive = left > 0
+    return Place(True, position, 0, moment, max(0, left), paused, alive and not paused, not alive, 0)
+
+
+def position_of(state: State, arrival: Arrival) -> int | None:
+    """From 1; None until the draw. Arrivals after the opening stand behind all that were drawn, in order."""
+    if state.n is None or state.key is None:
+        return None
+    if arrival.counter == LATE:
+        return state.n + arrival.number
+    return 1 + _drawn(state.key, state.n, state.offsets[arrival.counter] + arrival.number - 1)
+
+
+@lru_cache(maxsize=65_536)
+def _drawn(key: str, n: int, number: int) -> int:
+    return permute(bytes.fromhex(key), n, number)

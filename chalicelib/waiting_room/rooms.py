@@ -1,0 +1,168 @@
+"""The room of an event in this instance's memory: loaded once a second at most, and put right while loading.
+
+Whoever loads a room does what is due: creates it, freezes the draw once the sale has opened, follows a pause, and lets no
+admissions pile up behind an empty line. Each of these is one conditional write; of all instances that try, one does it.
+"""
+
+from msgspec import Struct
+
+from chalicelib import dynamo, log, settings
+from chalicelib.cache import TtlCache
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event, event_phase
+from chalicelib.edge.respond import Document
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Stock
+from chalicelib.waiting_room import segments, store
+from chalicelib.waiting_room.model import NoWaitingRoom, State
+from chalicelib.waiting_room.segments import Segment
+from chalicelib.waiting_room.store import Room
+
+MAX_AGE_SECONDS = 1
+_ATTEMPTS = 8
+
+
+class Known(Struct, frozen=True, eq=False):
+    """A room as it was loaded, what the public sees of it, and that once encoded."""
+
+    event: Event
+    room: Room
+    state: State
+    document: Document
+
+
+_rooms: dict[str, TtlCache[Known]] = {}
+
+
+def has_room(event: Event) -> bool:
+    """An event with an opening has a waiting room unless it says otherwise."""
+    return event.on_sale_at is not None and (event.waiting_room is None or event.waiting_room.enabled)
+
+
+def known(event_id: str, now: int) -> Known:
+    """The room, a second old at most; raises NotFound for a hidden event and NoWaitingRoom for one without."""
+    _, event = catalog.visible(event_id)
+    if not has_room(event):
+        raise NoWaitingRoom(event_id=event_id)
+    cache = _rooms.get(event_id)
+    if cache is None:
+        cache = _rooms.setdefault(event_id, TtlCache(lambda: MAX_AGE_SECONDS))
+    return cache.get(now, event, lambda: _load(event, now))
+
+
+def current(event_id: str, now: int) -> Known:
+    """As `known`, but loaded now: after a change, and where memory turned out to be behind."""
+    cache = _rooms.get(event_id)
+    if cache is not None:
+        cache.invalidate()
+    return known(event_id, now)
+
+
+def invalidate() -> None:
+    """Forget all rooms."""
+    _rooms.clear()
+
+
+def planned(event: Event, room: Room) -> list[Segment]:
+    """The segments; until the draw is frozen their first begins when the event, as it is now, says that the sale opens."""
+    if room.n is not None:
+        return room.segments
+    assert event.on_sale_at is not None  # it has a room
+    first = room.segments[0] if room.segments else _opening(event, event.on_sale_at)
+    return [Segment(event.on_sale_at, first.base, first.wave_size, first.interval, first.waited)]
+
+
+def _opening(event: Event, at: int) -> Segment:
+    chosen, default = event.waiting_room, settings.current()
+    size = (chosen.wave_size if chosen else None) or default.wave_size
+    seconds = (chosen.wave_seconds if chosen else None) or default.wave_seconds
+    return segments.opening(at, size, seconds)[0]
+
+
+def _load(event: Event, now: int) -> Known:
+    for _ in range(_ATTEMPTS):
+        room, total = store.load(event.id)
+        if room is None:
+            _commit(store.creation(event.id, settings.current().waiting_room_counters))
+        elif not _put_right(event, room, total, now):
+            return _known(event, room, total, now)
+    raise dynamo.StoreUnavailable("the waiting room kept changing")
+
+
+def _put_right(event: Event, room: Room, total: int, now: int) -> bool:
+    """Do the next thing that is due, if anything is; the room must be loaded again then, whoever did it."""
+    assert event.on_sale_at is not None
+    if room.n is None:
+        if now < event.on_sale_at:
+            return False
+        _freeze(event, room)
+        return True
+    if event.paused != segments.is_paused(room.segments, now):
+        change = segments.pause if event.paused else segments.resume
+        _commit(store.plan(room, change(room.segments, now)))
+        return True
+    capped = segments.cap(room.segments, now, total)
+    if capped is not None:
+        _commit(store.plan(room, capped))
+        return True
+    return False
+
+
+def _freeze(event: Event, room: Room) -> None:
+    """Close the counters, add up, write N by condition. A closed counter never counts again, so all who try find one N."""
+    counts = [store.close(room, number) for number in range(room.counters)]
+    offsets = [sum(counts[:number]) for number in range(room.counters)]
+    if store.freeze(room, sum(counts), offsets, planned(event, room)):
+        log.info("waiting_room.opened", event_id=event.id, room=room.number, n=sum(counts))
+
+
+def _commit(change: dynamo.TransactItem) -> None:
+    try:
+        dynamo.transact([change])
+    except dynamo.TransactionRefused:
+        return  # somebody else was first; the room is loaded again
+
+
+def _known(event: Event, room: Room, total: int, now: int) -> Known:
+    assert event.on_sale_at is not None
+    stopped, may_return = _stopped(event, now)
+    chosen = event.waiting_room
+    opened = room.n is not None
+    state = State(
+        event_id=event.id,
+        room=room.number,
+        on_sale_at=event.on_sale_at,
+        commitment=room.commitment,
+        key=room.key if opened else None,
+        n=room.n,
+        offsets=room.offsets,
+        segments=planned(event, room),
+        total=total,
+        pass_seconds=(chosen.pass_seconds if chosen else None) or settings.current().pass_seconds,
+        stopped=stopped,
+        may_return=may_return,
+    )
+    admitted = segments.admitted(state.segments, now)
+    log.gauge("admitted", min(total, admitted), event_id=event.id)
+    log.gauge("queue_length", max(0, total - admitted), event_id=event.id)
+    return Known(event, room, state, Document.of(state, max_age=MAX_AGE_SECONDS))
+
+
+def _stopped(event: Event, now: int) -> tuple[str | None, int | None]:
+    """Why nobody can join any more, and, while nothing is left but on hold, how many tickets may come back."""
+    phase = event_phase(event, now)
+    if phase in ("closed", "cancelled"):
+        return phase, None
+    if phase == "scheduled":
+        return None, None
+    stocks = inventory.levels(catalog.snapshot().wanted([event.id]), now).values()
+    whole = Stock(
+        capacity=sum(stock.capacity for stock in stocks),
+        available=sum(stock.available for stock in stocks),
+        held=sum(stock.held for stock in stocks),
+        sold=sum(stock.sold for stock in stocks),
+        open=True,
+    )
+    if whole.capacity == 0 or whole.available > 0:
+        return None, None
+    return (None, whole.held) if whole.held else ("sold_out", None)

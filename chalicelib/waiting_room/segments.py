@@ -1,0 +1,131 @@
+"""Admission as a function of time: how many of the line may have come in, out of a short list of segments.
+
+Nothing is written when a wave opens. Pausing, resuming, another rate and "let in N now" append a segment; each begins with what
+was admitted before it, so the number never falls. web/waiting-room.js computes the same.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+
+class Segment(Struct, frozen=True, omit_defaults=True):
+    """From second `since` on, `base` are admitted, and `wave_size` more after every `interval` seconds; nobody more while paused.
+
+    `waited` seconds of the first interval had passed before: a pause or a new rate does not start a wave's wait over.
+    """
+
+    since: int
+    base: int
+    wave_size: int
+    interval: int
+    waited: int = 0
+    paused: bool = False
+
+    def admitted(self, now: int) -> int:
+        return self.base if self.paused else self.base + self.wave_size * self._waves(now)
+
+    def _waves(self, now: int) -> int:
+        return (now - self.since + self.waited) // self.interval
+
+    def phase(self, now: int) -> int:
+        """Seconds of the present interval that have passed."""
+        return self.waited if self.paused else (now - self.since + self.waited) % self.interval
+
+    def reaches(self, position: int) -> int | None:
+        """The second in which the segment, if it runs for ever, admits `position`; None if it never does."""
+        missing = position - self.base
+        if missing <= 0:
+            return self.since
+        if self.paused or self.wave_size == 0:
+            return None
+        waves = -(-missing // self.wave_size)
+        return self.since + self.interval * waves - self.waited
+
+
+def opening(at: int, wave_size: int, interval: int) -> list[Segment]:
+    """The first wave comes in at the opening: as if its wait had passed before."""
+    return [Segment(at, 0, wave_size, interval, waited=interval)]
+
+
+def admitted(segments: Sequence[Segment], now: int) -> int:
+    """How many are admitted at `now`; 0 before the opening."""
+    running = _running(segments, now)
+    return running.admitted(now) if running is not None else 0
+
+
+def is_paused(segments: Sequence[Segment], now: int) -> bool:
+    running = _running(segments, now)
+    return running is not None and running.paused
+
+
+def admitted_at(segments: Sequence[Segment], position: int, joined_at: int) -> int | None:
+    """The second in which `position` (from 1), taken at `joined_at`, was or will be admitted; None while nothing planned gets there.
+
+    Once passed, that second never changes: later segments begin after it.
+    """
+    for number, segment in enumerate(segments):
+        moment = segment.reaches(position)
+        end = segments[number + 1].since if number + 1 < len(segments) else None
+        if moment is not None:
+            moment = max(moment, joined_at)
+            if end is None or moment < end:
+                return moment
+    return None
+
+
+def running_seconds(segments: Sequence[Segment], start: int, now: int) -> int:
+    """Seconds between `start` and `now` in which the room was not paused: a pass does not run out during a pause."""
+    total = 0
+    for number, segment in enumerate(segments):
+        end = segments[number + 1].since if number + 1 < len(segments) else now
+        if not segment.paused:
+            total += max(0, min(end, now) - max(segment.since, start))
+    return total
+
+
+def pause(segments: Sequence[Segment], now: int) -> list[Segment]:
+    return _changed(segments, now, paused=True)
+
+
+def resume(segments: Sequence[Segment], now: int) -> list[Segment]:
+    """Going on from `now`: the wave that was under way needs only what it still needed."""
+    return _changed(segments, now, paused=False)
+
+
+def set_rate(segments: Sequence[Segment], now: int, wave_size: int, interval: int) -> list[Segment]:
+    """Other waves from `now` on; the wait so far counts, up to the new interval."""
+    running = _running(segments, now)
+    waited = interval if running is None else min(running.phase(now), interval)
+    return _changed(segments, now, wave_size=wave_size, interval=interval, waited=waited)
+
+
+def let_in(segments: Sequence[Segment], now: int, more: int) -> list[Segment]:
+    """`more` come in now, beside the waves; before the opening, with the first wave."""
+    before = admitted(segments, now) if _running(segments, now) else segments[0].base
+    return _changed(segments, now, base=before + more)
+
+
+def cap(segments: Sequence[Segment], now: int, total: int) -> list[Segment] | None:
+    """When the line has run empty, admissions must not pile up: a crowd that comes late still comes in waves.
+
+    None if nothing piled up; otherwise the segments in which no more than one wave beyond `total` arrivals is admitted.
+    """
+    running = _running(segments, now)
+    if running is None or running.paused or running.admitted(now) <= total + running.wave_size:
+        return None
+    return [*segments, replace(running, since=now, base=total + running.wave_size, waited=running.phase(now))]
+
+
+def _changed(segments: Sequence[Segment], now: int, **changes: Any) -> list[Segment]:
+    running = _running(segments, now)
+    if running is None:  # before the opening: what is planned changes, and still begins then
+        return [replace(segments[0], **changes)]
+    kept = {"since": now, "base": running.admitted(now), "waited": running.phase(now)}
+    return [*segments, replace(running, **{**kept, **changes})]
+
+
+def _running(segments: Sequence[Segment], now: int) -> Segment | None:
+    return next((segment for segment in reversed(segments) if segment.since <= now), None)

@@ -1,0 +1,153 @@
+"""Rooms, counters and entries.
+
+| id | what |
+| --- | --- |
+| `room#<event>` | the present room of an event: commitment and key, what was frozen, the segments |
+| `counter#<event>#<room>#<n>` | arrivals of one shard; `closed` at the opening. `late` instead of a number: arrivals after it |
+| `entry#<event>#<room>#<user>` | one user's arrival |
+"""
+
+import secrets
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+
+from chalicelib import dynamo
+from chalicelib.waiting_room.model import LATE, Arrival
+from chalicelib.waiting_room.segments import Segment
+
+
+class Row(dynamo.Table):
+    feature = "waiting-room"
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    room = NumberAttribute(null=True)
+    version = NumberAttribute(null=True)
+    key = UnicodeAttribute(null=True)
+    commitment = UnicodeAttribute(null=True)
+    counters = NumberAttribute(null=True)
+    n = NumberAttribute(null=True)
+    offsets = UnicodeAttribute(null=True)
+    segments = UnicodeAttribute(null=True)
+    arrivals = NumberAttribute(null=True)
+    closed = BooleanAttribute(null=True)
+    arrival = UnicodeAttribute(null=True)
+    ttl = NumberAttribute(null=True)
+
+
+class Room(msgspec.Struct, frozen=True):
+    """`key` (hex) is secret until `n` is frozen. `segments` is empty while nothing but the plan of the event is known."""
+
+    event_id: str
+    number: int
+    version: int
+    key: str
+    commitment: str
+    counters: int
+    n: int | None
+    offsets: list[int]
+    segments: list[Segment]
+
+
+def load(event_id: str) -> tuple[Room | None, int]:
+    """The event's room and how many joined it, strongly consistent, in two round trips."""
+    row = Row.find(f"room#{event_id}")
+    if row is None:
+        return None, 0
+    room = _room(event_id, row)
+    keys = [{"id": {"S": _counter(room, number)}} for number in (*range(room.counters), LATE)]
+    found = dynamo.batch_get(Row.name(), keys, consistent=True)
+    return room, sum(int(item["arrivals"]["N"]) for item in found if "arrivals" in item)
+
+
+def creation(event_id: str, counters: int, replacing: Room | None = None) -> dynamo.TransactItem:
+    """Transaction item for a new room with a fresh key, committed to from now on."""
+    key = secrets.token_bytes(32)
+    row = Row(
+        f"room#{event_id}",
+        room=1 if replacing is None else replacing.number + 1,
+        version=1 if replacing is None else replacing.version + 1,
+        key=key.hex(),
+        commitment=sha256(key).hexdigest(),
+        counters=counters,
+        segments="[]",
+        offsets="[]",
+    )
+    # Absent, or the very room that is to be replaced: of two that create or clear at once one makes the room.
+    return dynamo.put(row, Row.id.does_not_exist() if replacing is None else Row.version == replacing.version)
+
+
+def arrive(room: Room, counter: int) -> int | None:
+    """The next number of a counter, from 1; None once it is closed."""
+    row = Row(_counter(room, counter))
+    # Open: a number given out after the counter was closed would not be among those that are drawn.
+    return int(row.arrivals) if dynamo.swap(row, [Row.arrivals.add(1)], Row.closed.does_not_exist()) else None
+
+
+def close(room: Room, counter: int) -> int:
+    """Close a counter for ever; how many arrived. Safe to repeat: a closed one never counts again."""
+    row = Row(_counter(room, counter))
+    row.update([Row.closed.set(True)])
+    return int(row.arrivals or 0)
+
+
+def freeze(room: Room, n: int, offsets: Sequence[int], segments: Sequence[Segment]) -> bool:
+    """Write the draw's N once and for ever; False if the room has changed (somebody froze it, or an admin was at it)."""
+    actions = [Row.n.set(n), Row.offsets.set(_json(offsets)), Row.segments.set(_json(segments)), Row.version.set(room.version + 1)]
+    return dynamo.swap(Row(f"room#{room.event_id}"), actions, (Row.version == room.version) & Row.n.does_not_exist())
+
+
+def plan(room: Room, segments: Sequence[Segment]) -> dynamo.TransactItem:
+    """Transaction item that sets the segments, if the room is as it was read."""
+    actions = [Row.segments.set(_json(segments)), Row.version.set(room.version + 1)]
+    return dynamo.update(Row(f"room#{room.event_id}"), actions, Row.version == room.version)
+
+
+def entry(room: Room, user: str) -> Arrival | None:
+    row = Row.find(_entry(room.event_id, room.number, user))
+    return _arrival(row) if row is not None else None
+
+
+def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> Arrival | None:
+    """Make it the user's arrival; None on success, else the one that is there."""
+    row = Row(_entry(arrival.event_id, arrival.room, arrival.user), arrival=_json(arrival), ttl=ttl)
+    # Of one user's two requests at once only one gets a place; and a missed place is given up once.
+    condition = Row.id.does_not_exist() if replacing is None else Row.arrival == _json(replacing)
+    present = dynamo.insert(row, condition)
+    return None if present is None else _arrival(Row.from_raw_data(present))
+
+
+def _counter(room: Room, counter: int) -> str:
+    return f"counter#{room.event_id}#{room.number}#{'late' if counter == LATE else counter}"
+
+
+def _entry(event_id: str, room: int, user: str) -> str:
+    return f"entry#{event_id}#{room}#{user}"
+
+
+def _arrival(row: Row) -> Arrival:
+    return msgspec.json.decode(row.arrival, type=Arrival)
+
+
+def _room(event_id: str, row: Row) -> Room:
+    return Room(
+        event_id=event_id,
+        number=int(row.room),
+        version=int(row.version),
+        key=row.key,
+        commitment=row.commitment,
+        counters=int(row.counters),
+        n=int(row.n) if row.n is not None else None,
+        offsets=msgspec.json.decode(row.offsets, type=list[int]),
+        segments=msgspec.json.decode(row.segments, type=list[Segment]),
+    )
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
