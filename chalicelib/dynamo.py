@@ -195,7 +195,8 @@ def change(model: Model, actions: Sequence[Action], condition: Condition) -> tup
     except ClientError as error:
         if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
             raise
-        return False, error.response.get("Item", {})  # type: ignore[call-overload, no-any-return]
+        found: Any = error.response.get("Item", {})
+        return False, found
 
 
 def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = False) -> list[dict[str, Any]]:

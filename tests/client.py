@@ -55,6 +55,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         user: str | None = None,
         token: str | None = None,
+        source_ip: str = "127.0.0.1",
     ) -> Reply:
         """`path` is below /api/v1. `json` is encoded as the body; `user` goes into X-User-Id, `token` into Authorization."""
         given = {"Accept": "application/json"}
@@ -67,7 +68,7 @@ class Client:
             given["Authorization"] = f"Bearer {token}"
         given |= headers or {}
         target = BASE + path + (f"?{urlencode(query, doseq=True)}" if query else "")
-        reply = self._gateway.handle(method, target, list(given.items()), body)
+        reply = self._gateway.handle(method, target, list(given.items()), body, source_ip)
         answered = CaseInsensitiveMapping(reply.headers)
         plain = gzip.decompress(reply.body) if answered.get("content-encoding") == "gzip" else reply.body
         is_json = plain and answered.get("content-type", "").startswith("application/json")

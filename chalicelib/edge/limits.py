@@ -1,0 +1,250 @@
+"""Rate limits: how often a user, and far more widely a source address, may ask for something.
+
+The algorithm is GCRA (the Generic Cell Rate Algorithm of ITU-T I.371): a counter is one time, the theoretical arrival time
+`tat`, at which everything that was used is paid back. Each request moves it on by one interval, and is refused while `tat` is
+so far ahead that one interval more would exceed a full budget. So a full budget may be used at once, it comes back steadily,
+and when the next request fits is known exactly. What was decided, and why: docs/decisions/0006-rate-limits.md.
+"""
+
+import hmac
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from threading import Lock
+from typing import ClassVar, Literal
+
+import msgspec
+from msgspec import Struct
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from chalicelib import dynamo, log, settings
+from chalicelib.edge.respond import Call
+from chalicelib.errors import Refusal
+
+# An instance may let a 25th of what an address has left, and 4 requests at most, pass before it tells the store. The request of
+# a lone buyer, the common case, then costs one write, the user's, and not two.
+LATE_SHARE = 25
+MOST_LATE = 4
+MAX_REMEMBERED = 10_000
+_MOST_TRIES = 4
+_TTL_MARGIN_SECONDS = 60
+
+Address = IPv4Address | IPv6Address
+By = Literal["user", "address"]
+
+
+class Limit(Struct, frozen=True):
+    """A named limit: so many requests per user as the setting `limit_<name>` says, `address_factor` times that per address."""
+
+    name: str
+
+
+JOIN = Limit("join")  # its scope is the event
+RESERVE = Limit("reserve")
+CHECKOUT = Limit("checkout")
+CONFIRM = Limit("confirm")
+
+
+class RateLimited(Refusal):
+    """Its facts say who is above which limit (`by`: the user, or the address, which many may share) and when to come back."""
+
+    code: ClassVar[str] = "rate_limited"
+    status: ClassVar[int] = 429
+    default_message: ClassVar[str] = "Too many requests. Try again when Retry-After is over."
+
+
+class Counter(dynamo.Table):
+    """What a user or an address has used of a limit: `tat`, in milliseconds since the epoch."""
+
+    feature = "limits"
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    tat = NumberAttribute()
+    ttl = NumberAttribute()
+
+
+class Quota(Struct, frozen=True):
+    """`count` requests in `seconds`. Times are milliseconds."""
+
+    count: int
+    seconds: int
+
+    @property
+    def interval(self) -> int:
+        """What one request costs; rounded up, so that a quota that does not divide evenly is never exceeded."""
+        return -(-self.seconds * 1000 // self.count)
+
+    @property
+    def room(self) -> int:
+        """How far ahead `tat` may be of a request that is granted."""
+        return (self.count - 1) * self.interval
+
+    def wait(self, tat: int, now: int) -> int:
+        """How long until a request is granted; 0 or less: at once."""
+        return tat - self.room - now
+
+    def left(self, tat: int, now: int) -> int:
+        """How many requests would be granted at once."""
+        return max(0, self.count - -(-max(0, tat - now) // self.interval))
+
+
+class _Known(Struct):
+    """What this instance knows of a counter: `tat` has `late` requests in it that the store, at `stored`, has not heard of."""
+
+    stored: int = 0
+    tat: int = 0
+    late: int = 0
+
+
+class _Count(Struct, frozen=True):
+    """`asked`: the store decided. Otherwise it was known already, or need not know yet."""
+
+    granted: bool
+    tat: int
+    asked: bool
+
+
+_known: dict[str, _Known] = {}
+_lock = Lock()  # the local runtime has threads; nobody holds it while the store is asked
+
+
+def check(call: Call, limit: Limit, user_id: str, scope: str = "") -> None:
+    """Count a request; raises RateLimited when the user (in `scope`, such as an event) or their address is above `limit`.
+
+    One conditional write, and none for who is known to be above. A refused request does not count. When the store does not
+    answer the request passes: whatever it wants to do needs the same store.
+    """
+    chosen = settings.current()
+    if chosen.rate_limits == "off":
+        return
+    now, quota = call.now * 1000, _quota(getattr(chosen, f"limit_{limit.name}"))
+    wide = Quota(quota.count * chosen.address_factor, quota.seconds)
+    address = source_address(call)
+    try:
+        user_key = _key(limit, "user", scope, user_id)
+        block_key = _key(limit, "address", _counted_block(address)) if address is not None else None
+        if block_key is not None and (wait := wide.wait(_look(block_key).tat, now)) > 0:
+            raise _refusal(limit, wide, "address", wait)
+        own = _count(user_key, quota, 1, now)
+        if not own.granted:
+            _tell(limit, "user", address, own)
+            raise _refusal(limit, quota, "user", quota.wait(own.tat, now))
+        shared = _count_address(block_key, wide, now) if block_key is not None else own
+        if not shared.granted:
+            _tell(limit, "address", address, shared)
+            # The user's own request counts already: after the wait both must be open.
+            raise _refusal(limit, wide, "address", max(wide.wait(shared.tat, now), quota.wait(own.tat, now)))
+    except Exception as error:
+        if not dynamo.is_unavailable(error):
+            raise
+        log.count("rate_limits_skipped")
+        log.warning("limits.skipped", limiter=limit.name, error=type(error).__name__, store_code=dynamo.error_code(error))
+
+
+def source_address(call: Call) -> Address | None:
+    """Who API Gateway was called by; never what a header says, since a client can write any (X-Forwarded-For too)."""
+    try:
+        address = ip_address(call.request.context.get("identity", {}).get("sourceIp"))
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _counted_block(address: Address) -> str:
+    """An IPv4 address, or the /64 of an IPv6 address: a subscriber gets a /64 at least and may take any address in it."""
+    return str(address if address.version == 4 else ip_network((address, 64), strict=False))
+
+
+def _shown_block(address: Address) -> str:
+    """What a log may say: a network of many. A hash would not hide an IPv4 address, there are only 4 billion to try."""
+    return str(ip_network((address, 24 if address.version == 4 else 48), strict=False))
+
+
+def _key(limit: Limit, by: By, *who: str) -> str:
+    """The counter's id: keyed, so that the table names nobody, and of one length, whatever ids a caller makes up."""
+    named = msgspec.json.encode((settings.current().stage, limit.name, by, *who))
+    return hmac.digest(settings.derived_key("rate limits"), named, "sha256").hex()[:32]
+
+
+@lru_cache(maxsize=32)
+def _quota(rate: str) -> Quota:
+    count, _, seconds = rate.partition("/")
+    return Quota(int(count), int(seconds))
+
+
+def _count_address(key: str, quota: Quota, now: int) -> _Count:
+    """Count a request of an address: here at once, in the store when what it has not heard of is no longer little."""
+    with _lock:
+        known = _look(key)
+        if known.tat <= now:  # all of it is paid back
+            known.tat, known.late = now, 0
+        known.tat += quota.interval
+        known.late += 1
+        if known.late <= min(MOST_LATE, quota.left(known.tat, now) // LATE_SHARE):
+            return _Count(True, known.tat, asked=False)
+        amount, known.late = known.late, 0
+    return _count(key, quota, amount, now)
+
+
+def _count(key: str, quota: Quota, amount: int, now: int) -> _Count:
+    """Count in the store, from what is known of the counter, and know it afterwards.
+
+    An update cannot say max(tat, now), so there is one for a counter that is paid back and one for a counter that is ahead; the
+    wrong one is refused and brings the counter with it.
+    """
+    tat, asked = _look(key).stored, False
+    for _ in range(_MOST_TRIES):
+        if quota.wait(tat, now) > 0:
+            _remember(key, tat, exactly=True)
+            return _Count(False, tat, asked)
+        asked = True
+        granted, tat = _move(key, tat, quota, amount, now)
+        if granted:
+            _remember(key, tat, exactly=False)
+            return _Count(True, tat, asked)
+    raise dynamo.StoreUnavailable("a counter kept changing")
+
+
+def _move(key: str, tat: int, quota: Quota, amount: int, now: int) -> tuple[bool, int]:
+    """One conditional write for a counter that is thought to be at `tat`; whether it was made, and where the counter is."""
+    step = amount * quota.interval
+    if tat <= now:
+        # paid back: two first requests at once must not both start from now, the second would be forgotten.
+        condition = Counter.tat.does_not_exist() | (Counter.tat <= now)
+        action = Counter.tat.set(now + step)
+    else:
+        # ahead: from a time that is over, the pause would be credit to use beyond a full budget.
+        # room: the limit. `amount` is not in it: what passed late must be counted, even above the limit.
+        condition = (Counter.tat > now) & (Counter.tat <= now + quota.room)
+        action = Counter.tat.set(Counter.tat + step)
+    ttl = Counter.ttl.set(now // 1000 + quota.seconds + _TTL_MARGIN_SECONDS)
+    moved, item = dynamo.change(Counter(key), [action, ttl], condition)
+    return moved, int(item["tat"]["N"]) if item else 0
+
+
+def _look(key: str) -> _Known:
+    if len(_known) >= MAX_REMEMBERED:
+        _known.clear()  # costs a few writes more, and nothing else
+    return _known.setdefault(key, _Known())
+
+
+def _remember(key: str, tat: int, *, exactly: bool) -> None:
+    """Keep where the store's counter is. What others on this instance have counted here meanwhile stays, unless `exactly`."""
+    with _lock:
+        known = _look(key)
+        known.stored = max(known.stored, tat)
+        known.tat = tat if exactly else max(known.tat, tat)
+
+
+def _tell(limit: Limit, by: By, address: Address | None, count: _Count) -> None:
+    """A line when the store refuses; not for each further request of who goes on hammering."""
+    if count.asked:
+        log.info("rate.limited", limiter=limit.name, by=by, network=_shown_block(address) if address is not None else None)
+
+
+def _refusal(limit: Limit, quota: Quota, by: By, wait: int) -> RateLimited:
+    log.count("rate_limited")
+    seconds = -(-wait // 1000)
+    return RateLimited(retryAfterSeconds=seconds, limiter=limit.name, by=by, limit=quota.count, period_seconds=quota.seconds)
