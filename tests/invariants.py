@@ -2,12 +2,15 @@
 
 from collections import Counter
 
+from msgspec import json
+
 from chalicelib import settings
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases import store as purchases
 from chalicelib.purchases.model import LIVE, Purchase
 from chalicelib.tickets import service as tickets
+from chalicelib.waiting_room.model import LATE, Arrival
 
 
 def check(now: int, *, recovered: bool = False) -> None:
@@ -19,6 +22,7 @@ def check(now: int, *, recovered: bool = False) -> None:
         *_paid_have_their_tickets(paid),
         *_buyers_agree(every, now),
         *_nothing_out_of_nothing(every),
+        *_nobody_shares_a_place(),
     ]
     assert not faults, "\n".join(faults)
 
@@ -101,3 +105,25 @@ def _nothing_out_of_nothing(every: dict[str, Purchase]) -> list[str]:
         for row in TicketRow.scan(consistent_read=True)
         if row.purchase_id not in every or every[row.purchase_id].state != "paid"
     ]
+
+
+def _nobody_shares_a_place() -> list[str]:
+    """Each arrival has a number of its own that its counter gave out; a frozen N is what the closed counters add up to."""
+    from chalicelib.waiting_room.store import Row
+
+    rows = {row.id: row for row in Row.scan(consistent_read=True)}
+    given = {key: int(row.arrivals or 0) for key, row in rows.items() if key.startswith("counter#")}
+    faults, taken = [], Counter()
+    for key, row in rows.items():
+        kind, event_id, *rest = key.split("#")
+        if kind == "entry":
+            arrival = json.decode(row.arrival, type=Arrival)
+            counter = f"counter#{event_id}#{rest[0]}#{'late' if arrival.counter == LATE else arrival.counter}"
+            taken[(counter, arrival.number)] += 1
+            if not 1 <= arrival.number <= given.get(counter, 0):
+                faults.append(f"{key}: number {arrival.number} was never given out")
+        elif kind == "room" and row.n is not None:
+            counters = [f"counter#{event_id}#{int(row.room)}#{number}" for number in range(int(row.counters))]
+            if row.n != sum(given.get(counter, 0) for counter in counters):
+                faults.append(f"{key}: N is {row.n}, the counters say {[given.get(counter, 0) for counter in counters]}")
+    return faults + [f"{counter}: {times} people have number {number}" for (counter, number), times in taken.items() if times > 1]
