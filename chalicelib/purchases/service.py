@@ -119,17 +119,20 @@ def _limit_exceeded(limit: int, requested: int, buying: Buying | None) -> Purcha
 
 
 def _hold(purchase_id: str, tiers: Sequence[Tier], wanted: Sequence[Wanted], until: int, now: int) -> list[Line]:
-    """A hold for each tier, or none at all."""
+    """A hold for each tier, or none at all; lines as `wanted`."""
     lines: list[Line] = []
     try:
-        for tier, one in zip(tiers, wanted, strict=True):
+        # In the order of the ids, whatever the buyer's is: of two that want the same tiers, each could hold what the other one
+        # lacks, and both would hear "sold out".
+        for tier, one in sorted(zip(tiers, wanted, strict=True), key=lambda pair: pair[0].id):
             holds = _take(tier, one.quantity, purchase_id, until, now)
             lines.append(Line(tier.id, tier.name, one.quantity, tier.price_cents, tier.admits, holds))
     except Exception:
         # No purchase lists these holds and, since their ids were made for this execution alone, none ever will.
         inventory.end_holds("release", [hold for line in lines for hold in line.holds])
         raise
-    return lines
+    order = [tier.id for tier in tiers]
+    return sorted(lines, key=lambda line: order.index(line.tier_id))
 
 
 def _take(tier: Tier, quantity: int, purchase_id: str, until: int, now: int) -> list[Hold]:
@@ -138,11 +141,12 @@ def _take(tier: Tier, quantity: int, purchase_id: str, until: int, now: int) -> 
         try:
             return inventory.take(tier.stock_id, tier.shards, quantity, purchase_id, until, now)
         except NotEnough as short:
-            given_back = attempt + 1 < _TAKE_ATTEMPTS and recovery.settle_all(short.over, now).released
-            if not given_back:
+            if not short.over or attempt + 1 == _TAKE_ATTEMPTS:
                 log.count("reservations_refused")
                 short.facts["tier_id"] = tier.id
                 raise
+            # Try again also if nothing was left to give back: a sweep that was quicker has done it since we were refused.
+            recovery.settle_all(short.over, now)
     raise AssertionError("unreachable")
 
 
