@@ -35,6 +35,7 @@ COUNTERS = {
 GAUGES = {
     "active_holds": ("Tickets on hold, as the last look at the stock said.", ()),
     "queue_length": ("People in a waiting room who are not admitted yet.", ("event_id",)),
+    "active_passes": ("People who were admitted and may still reserve.", ("event_id",)),
     "admitted": ("People of a waiting room who were admitted.", ("event_id",)),
 }
 

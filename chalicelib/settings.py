@@ -51,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wave_seconds: Annotated[Seconds, _says("Time from one wave to the next where the event is silent.")] = 30
     pass_seconds: Annotated[Seconds, _says("How long an admitted buyer may reserve where the event is silent.")] = 180
     waiting_room_counters: Annotated[int, Meta(ge=1, le=64), _says("Shards of the arrival counter; one takes 1,000 joins a second.")] = 1
+    payment_rate: Annotated[
+        int, Meta(ge=1, le=10_000), _says("Payments a second that the provider takes; waves that follow the stock heed it.")
+    ] = 25
     purchase_ttl_seconds: Annotated[Seconds, _says("When an abandoned purchase may be deleted, after its end.")] = 30 * 86_400
     jwt_secret: Annotated[str, _says("Secret that signs access tokens, 32 characters or more.")] = ""
     ticket_keys: Annotated[str, _says("Keys that sign tickets, `id:secret` comma separated; the first one signs, all of them verify.")] = ""

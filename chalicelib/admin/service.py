@@ -21,6 +21,7 @@ def status(event_id: str, now: int) -> dict[str, Any]:
     tiers = shown.tiers_of(event_id)
     stocks = inventory.read({tier.stock_id: tier.shards for tier in tiers})
     each = [(tier, stocks.get(tier.stock_id, _NOTHING)) for tier in tiers]
+    room = waiting_room.overview(event, now)
     return {
         "event_id": event.id,
         "event_name": event.name,
@@ -30,7 +31,8 @@ def status(event_id: str, now: int) -> dict[str, Any]:
         "total_sold": sum(stock.sold for _, stock in each),
         "total_active_holds": sum(stock.held for _, stock in each),
         "total_available": sum(stock.available for _, stock in each),
-        "queue_length": waiting_room.queue_length(event, now),
+        "queue_length": room["queue_length"] if room else 0,
+        "waiting_room": room,
         "tiers": [
             {
                 "tier_id": tier.id,

@@ -22,6 +22,7 @@ class WaitingRoom(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     wave_size: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     wave_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
     pass_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
+    follow_stock: bool = False  # waves no larger than what can still be bought, and than the payment provider takes
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,7 +10,6 @@ from chalicelib.waiting_room.rooms import Known
 from chalicelib.waiting_room.segments import Segment
 
 _ATTEMPTS = 5
-MAX_SEGMENTS = 500  # a room that is steered every few seconds for hours; the document stays small enough to poll
 
 
 def set_rate(event_id: str, wave_size: int, wave_seconds: int, actor: str, now: int) -> State:
@@ -39,8 +38,8 @@ def _replanned(
 ) -> State:
     def item(known: Known) -> tuple[dynamo.TransactItem, dict[str, int]]:
         plan = change(known.state.segments)
-        if len(plan) > MAX_SEGMENTS:
-            raise TooManyChanges(limit=MAX_SEGMENTS)
+        if len(plan) > rooms.MAX_SEGMENTS:
+            raise TooManyChanges(limit=rooms.MAX_SEGMENTS)
         return store.plan(known.room, plan), facts
 
     return _commit(event_id, what, item, actor, now)[1].state

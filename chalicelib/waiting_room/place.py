@@ -7,9 +7,8 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from chalicelib.waiting_room import segments
-from chalicelib.waiting_room.model import LATE, Arrival, State
-from chalicelib.waiting_room.permutation import permute
+from chalicelib.waiting_room import draw, segments
+from chalicelib.waiting_room.model import Arrival, State
 
 
 class Place(Struct, frozen=True):
@@ -49,11 +48,9 @@ def position_of(state: State, arrival: Arrival) -> int | None:
     """From 1; None until the draw. Arrivals after the opening stand behind all that were drawn, in order."""
     if state.n is None or state.key is None:
         return None
-    if arrival.counter == LATE:
-        return state.n + arrival.number
-    return 1 + _drawn(state.key, state.n, state.offsets[arrival.counter] + arrival.number - 1)
+    return _position(state.key, state.n, tuple(state.offsets), arrival.counter, arrival.number)
 
 
 @lru_cache(maxsize=65_536)
-def _drawn(key: str, n: int, number: int) -> int:
-    return permute(bytes.fromhex(key), n, number)
+def _position(key: str, n: int, offsets: tuple[int, ...], counter: int, number: int) -> int:
+    return draw.position(bytes.fromhex(key), n, offsets, counter, number)

@@ -4,6 +4,8 @@ Whoever loads a room does what is due: creates it, freezes the draw once the sal
 admissions pile up behind an empty line. Each of these is one conditional write; of all instances that try, one does it.
 """
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from chalicelib import dynamo, log, settings
@@ -19,6 +21,7 @@ from chalicelib.waiting_room.segments import Segment
 from chalicelib.waiting_room.store import Room
 
 MAX_AGE_SECONDS = 1
+MAX_SEGMENTS = 500  # a room that is steered every few seconds for hours; the document stays small enough to poll
 _ATTEMPTS = 8
 
 
@@ -101,11 +104,36 @@ def _put_right(event: Event, room: Room, total: int, now: int) -> bool:
         change = segments.pause if event.paused else segments.resume
         _commit(store.plan(room, change(room.segments, now)))
         return True
-    capped = segments.cap(room.segments, now, total)
-    if capped is not None:
-        _commit(store.plan(room, capped))
+    plan = segments.cap(room.segments, now, total)
+    if plan is None and event.waiting_room is not None and event.waiting_room.follow_stock and len(room.segments) < MAX_SEGMENTS:
+        plan = segments.follow(room.segments, now, _sellable_wave(event, room, total, now))
+    if plan is not None:
+        _commit(store.plan(room, plan))
         return True
     return False
+
+
+def _sellable_wave(event: Event, room: Room, total: int, now: int) -> int:
+    """How many more can be let in so that each could still buy what one person may buy, and the provider takes the payments.
+
+    Whoever is inside counts as not having bought yet: their pass says only how long they may. So the estimate errs towards
+    fewer. While nobody is inside and anything is left, one comes in.
+    """
+    first = _opening(event, now)
+    limit = event.purchase_limit or settings.current().event_purchase_limit
+    stock = _stock(event, now)
+    inside = active_passes(room.segments, total, pass_seconds(event), now)
+    could_buy = -(-stock.available // limit) - inside
+    return max(0, min(first.wave_size, could_buy, settings.current().payment_rate * first.interval))
+
+
+def active_passes(plan: Sequence[Segment], total: int, seconds: int, now: int) -> int:
+    """How many were admitted within the last `seconds`: those whose pass may be alive."""
+    return min(total, segments.admitted(plan, now)) - min(total, segments.admitted(plan, now - seconds))
+
+
+def pass_seconds(event: Event) -> int:
+    return (event.waiting_room.pass_seconds if event.waiting_room else None) or settings.current().pass_seconds
 
 
 def _freeze(event: Event, room: Room) -> None:
@@ -126,7 +154,6 @@ def _commit(change: dynamo.TransactItem) -> None:
 def _known(event: Event, room: Room, total: int, now: int) -> Known:
     assert event.on_sale_at is not None
     stopped, may_return = _stopped(event, now)
-    chosen = event.waiting_room
     opened = room.n is not None
     state = State(
         event_id=event.id,
@@ -138,13 +165,14 @@ def _known(event: Event, room: Room, total: int, now: int) -> Known:
         offsets=room.offsets,
         segments=planned(event, room),
         total=total,
-        pass_seconds=(chosen.pass_seconds if chosen else None) or settings.current().pass_seconds,
+        pass_seconds=pass_seconds(event),
         stopped=stopped,
         may_return=may_return,
     )
     admitted = segments.admitted(state.segments, now)
     log.gauge("admitted", min(total, admitted), event_id=event.id)
     log.gauge("queue_length", max(0, total - admitted), event_id=event.id)
+    log.gauge("active_passes", active_passes(state.segments, total, state.pass_seconds, now), event_id=event.id)
     return Known(event, room, state, Document.of(state, max_age=MAX_AGE_SECONDS))
 
 
@@ -155,14 +183,19 @@ def _stopped(event: Event, now: int) -> tuple[str | None, int | None]:
         return phase, None
     if phase == "scheduled":
         return None, None
+    stock = _stock(event, now)
+    if stock.capacity == 0 or stock.available > 0:
+        return None, None
+    return (None, stock.held) if stock.held else ("sold_out", None)
+
+
+def _stock(event: Event, now: int) -> Stock:
+    """What the event's tiers add up to, a second old at most."""
     stocks = inventory.levels(catalog.snapshot().wanted([event.id]), now).values()
-    whole = Stock(
+    return Stock(
         capacity=sum(stock.capacity for stock in stocks),
         available=sum(stock.available for stock in stocks),
         held=sum(stock.held for stock in stocks),
         sold=sum(stock.sold for stock in stocks),
-        open=True,
+        open=all(stock.open for stock in stocks),
     )
-    if whole.capacity == 0 or whole.available > 0:
-        return None, None
-    return (None, whole.held) if whole.held else ("sold_out", None)

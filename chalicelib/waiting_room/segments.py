@@ -10,6 +10,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+AT_THE_GATE_SECONDS = 3
+
 
 class Segment(Struct, frozen=True, omit_defaults=True):
     """From second `since` on, `base` are admitted, and `wave_size` more after every `interval` seconds; nobody more while paused.
@@ -117,6 +119,21 @@ def cap(segments: Sequence[Segment], now: int, total: int) -> list[Segment] | No
     if running is None or running.paused or running.admitted(now) <= total + running.wave_size:
         return None
     return [*segments, replace(running, since=now, base=total + running.wave_size, waited=running.phase(now))]
+
+
+def follow(segments: Sequence[Segment], now: int, target: int) -> list[Segment] | None:
+    """The next wave is to be `target`; None if nothing is to be done yet.
+
+    Decided at the gate, in the last seconds before a wave, so that a long sale does not make a long list; an end of all waves,
+    and their beginning again, at once.
+    """
+    running = _running(segments, now)
+    if running is None or running.paused or running.wave_size == target:
+        return None
+    near = running.interval - running.phase(now) <= AT_THE_GATE_SECONDS
+    if not near and target > 0 and running.wave_size > 0:
+        return None
+    return _changed(segments, now, wave_size=target)
 
 
 def _changed(segments: Sequence[Segment], now: int, **changes: Any) -> list[Segment]:

@@ -21,6 +21,7 @@ from chalicelib.waiting_room.model import (
     TokenOfAnotherUser,
     TokenUnknown,
 )
+from chalicelib.waiting_room.permutation import ALGORITHM
 from chalicelib.waiting_room.place import place
 from chalicelib.waiting_room.rooms import Known
 
@@ -137,7 +138,7 @@ def proof(event_id: str, now: int) -> dict[str, Any]:
     return {
         "event_id": event_id,
         "room": state.room,
-        "algorithm": "feistel-hmac-sha256-10-cycle-walking",
+        "algorithm": ALGORITHM,
         "commitment": state.commitment,
         "commitment_is": "sha256 of the key's bytes, hex",
         "on_sale_at": clock.iso(state.on_sale_at),
@@ -155,12 +156,26 @@ def follow(event: Event, now: int) -> None:
         rooms.current(event.id, now)
 
 
-def queue_length(event: Event, now: int) -> int:
-    """How many wait and are not admitted; 0 for an event without a waiting room."""
+def overview(event: Event, now: int) -> dict[str, Any] | None:
+    """The room as an admin sees it; None for an event without one."""
     if not rooms.has_room(event) or event.status == "draft":
-        return 0
+        return None
     state = rooms.known(event.id, now).state
-    return max(0, state.total - segments.admitted(state.segments, now))
+    admitted = min(state.total, segments.admitted(state.segments, now))
+    latest = state.segments[-1]
+    return {
+        "room": state.room,
+        "opened": state.n is not None,
+        "total": state.total,
+        "admitted": admitted,
+        "queue_length": state.total - admitted,
+        "active_passes": rooms.active_passes(state.segments, state.total, state.pass_seconds, now),
+        "paused": segments.is_paused(state.segments, now),
+        "wave_size": latest.wave_size,
+        "wave_seconds": latest.interval,
+        "pass_seconds": state.pass_seconds,
+        "stopped": state.stopped,
+    }
 
 
 def _arrive(known: Known, user: str, now: int) -> Arrival | None:

@@ -9,13 +9,13 @@
 
 import secrets
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any
 
 import msgspec
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 
 from chalicelib import dynamo
+from chalicelib.waiting_room.draw import commitment
 from chalicelib.waiting_room.model import LATE, Arrival
 from chalicelib.waiting_room.segments import Segment
 
@@ -74,7 +74,7 @@ def creation(event_id: str, counters: int, replacing: Room | None = None) -> dyn
         room=1 if replacing is None else replacing.number + 1,
         version=1 if replacing is None else replacing.version + 1,
         key=key.hex(),
-        commitment=sha256(key).hexdigest(),
+        commitment=commitment(key),
         counters=counters,
         segments="[]",
         offsets="[]",

@@ -35,6 +35,7 @@ def test_status_shows_what_is_sold_held_and_left(api, time):
         "total_active_holds": 2,
         "total_available": 5,
         "queue_length": 0,
+        "waiting_room": None,
         "tiers": [{"tier_id": tier_id, "tier_name": "Floor", "capacity": 10, "sold": 3, "active_holds": 2, "available": 5}],
     }
 
