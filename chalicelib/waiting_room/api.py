@@ -6,6 +6,7 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib import ids, settings
+from chalicelib.edge import challenge, limits
 from chalicelib.edge.respond import Answer, Call, Document, route
 from chalicelib.errors import InvalidInput
 from chalicelib.waiting_room import live, rooms, service
@@ -13,6 +14,13 @@ from chalicelib.waiting_room.model import NoWaitingRoom, State
 from chalicelib.waiting_room.tokens import GUEST
 
 bp = Blueprint(__name__)
+
+
+class JoinBody(Struct, forbid_unknown_fields=True):
+    """Empty, but where a place costs work: then the challenge that a first try was refused with, and the nonce that solves it."""
+
+    challenge: Annotated[str, Meta(max_length=512)] | None = None
+    nonce: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class RateBody(Struct, forbid_unknown_fields=True):
@@ -27,8 +35,15 @@ class LetInBody(Struct, forbid_unknown_fields=True):
 @route(bp, "POST", "/events/{event_id}/waiting-room/join")
 def join(call: Call, event_id: str) -> Answer:
     user_id = _joining(call)
+    limits.check(call, limits.JOIN, user_id, event_id)
+    body = call.body(JoinBody) if call.raw_body() else JoinBody()
+    worker = GUEST if user_id.startswith(GUEST) else user_id  # a guest's id is new with each request
+
+    def check_work() -> None:
+        challenge.verify(body.challenge, body.nonce, event_id, worker, call.now)
+
     try:
-        joined = service.join(event_id, user_id, call.now)
+        joined = service.join(event_id, user_id, check_work, call.now)
     except NoWaitingRoom:
         joined = service.open_to_all(event_id)
     return Answer({**joined, "user_id": user_id})

@@ -1,6 +1,7 @@
 """Joining the line, asking for one's place, and the pass that a reservation needs."""
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from chalicelib import clock, dynamo, log
@@ -29,10 +30,11 @@ _ATTEMPTS = 4
 KEPT_SECONDS = 7 * 86_400  # entries are of no use after the event
 
 
-def join(event_id: str, user_id: str, now: int) -> dict[str, Any]:
+def join(event_id: str, user_id: str, check_work: Callable[[], None], now: int) -> dict[str, Any]:
     """A place in the line; the same one when asked again, unless its pass ran out: then a new one at the end.
 
-    One read and two writes. Raises NotFound, NoWaitingRoom, JoiningStopped. A crash, or a lost answer, may burn a number:
+    One read and two writes. `check_work` refuses who has not done the work that a new place costs, where it costs any. Raises
+    NotFound, NoWaitingRoom, JoiningStopped. A crash, or a lost answer, may burn a number:
     nobody stands there, and those behind are one place further back than they need to be.
     """
     for _ in range(_ATTEMPTS):
@@ -43,6 +45,7 @@ def join(event_id: str, user_id: str, now: int) -> dict[str, Any]:
             return _joined(known, present, now)
         if known.state.stopped is not None:
             raise JoiningStopped(reason=known.state.stopped)
+        check_work()
         arrival = _arrive(known, user, now)
         if arrival is None:  # the sale opened since this instance looked
             rooms.current(event_id, now)
