@@ -8,14 +8,13 @@ import itertools
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 from botocore.awsrequest import AWSResponse
 from botocore.parsers import create_parser
 
-from infra.local.store.engine import error
+from infra.local.store.answers import error
 from infra.local.store.errors import StoreFailed
 from infra.local.store.store import Store
 
@@ -37,12 +36,21 @@ _PLAIN = frozenset(
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _parser = create_parser("json")
-_AGENT = "local-store"
 _numbers = itertools.count(1)
+
+
+class _Agent:
+    def __init__(self, before: Any) -> None:
+        self.before = before
+
+    def to_string(self) -> str:
+        return "local-store"
 
 
 def attach(store: Store, client: Any) -> None:
     """Answer all calls of this DynamoDB or DynamoDB Streams client from `store`, until `detach`."""
+    if isinstance(client._user_agent_creator, _Agent):
+        raise ValueError("the client is attached to a store already")
     service = _service(client)
 
     def answer(model: Any, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
@@ -53,12 +61,12 @@ def attach(store: Store, client: Any) -> None:
         return _response(params["url"], status, body, model)
 
     # What botocore says of itself is put together anew for each request, at 50 microseconds.
-    client._user_agent_creator = SimpleNamespace(to_string=lambda: _AGENT, client_agent=client._user_agent_creator)
+    client._user_agent_creator = _Agent(client._user_agent_creator)
     client.meta.events.register_last(f"before-call.{service}", answer, unique_id=_id(client))
 
 
 def detach(client: Any) -> None:
-    client._user_agent_creator = client._user_agent_creator.client_agent
+    client._user_agent_creator = client._user_agent_creator.before
     client.meta.events.unregister(f"before-call.{_service(client)}", unique_id=_id(client))
 
 

@@ -64,13 +64,14 @@ INTERNALS = (
     "_ttl_settings",
     "_txn_token_lookup",
     "_txn_token_store",
+    "_validate_attribute_value",
     "closed_stream",
     "drop_stream_records",
     "stream_live_records",
 )
 # Functions of a string alone.
 PURE = ("_ddb_canonicalize_number", "_number_error", "_number_size_bytes")
-FINGERPRINT = "92f2700f76594fb1658d225d2b3cd92b3aab25a5ae1fd8c1c0fb526578faa13c"
+FINGERPRINT = "57c371421cadf8d86b924bb9ec7c8ca0ce9866152dde78eeabc5553045f217ad"
 
 
 def installed() -> str:

@@ -8,6 +8,7 @@ and what is replaced here is replaced nowhere else. Replaced are:
 - `copy.deepcopy`: items are trees of JSON values, and the general one is most of the cost of an update.
 - the checks of numbers: the same few numbers come again and again, so their results are kept.
 - `_set_item`, `_remove_item`, `_build_change_record`: every change of an item and every change record passes through them.
+  Numbers are written in their shortest form there when a transaction updates them, as DynamoDB does; MiniStack forgets it.
 - `_txn_token_lookup`, `_txn_token_store`: they keep whole requests, and compare them after having rewritten their numbers.
 - `_next_stream_seq`, `_stream_label`: sequence numbers and labels must never go back, not even when the clock does.
 - `_trim_stream_records`: a consumer of ours that was down for a day still gets its records.
@@ -30,6 +31,7 @@ from typing import Any
 import msgspec
 from ministack.core import responses
 
+from infra.local.store.answers import TTL_IDENTITY, error, json_response, json_response_of_streams
 from infra.local.store.contract import OPERATIONS, PURE, STREAM_OPERATIONS
 from infra.local.store.copies import deep_copy, private_copy
 from infra.local.store.effects import Closed, Count, Define, Effect, Emit, Handled, Item, Put, Remember, Remove, Trimmed
@@ -49,9 +51,7 @@ _STREAM_SECONDS = _DAY  # "stream records are removed after 24 hours"
 _UNHANDLED_SECONDS = 7 * _DAY  # those that a consumer of ours still waits for
 _TOKEN_SECONDS = 600
 _TTL_OLDEST_SECONDS = 5 * 365 * _DAY  # "items with an expiration time more than five years in the past are not deleted"
-_TTL_IDENTITY = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
-_json = msgspec.json.Encoder()
 _sorted = msgspec.msgpack.Encoder(order="deterministic")
 _log = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class Engine:
         self._tokens: dict[str, Remember] = {}
         self._swept_at = 0.0
         self._request = b""
+        self._in_transaction = False
         self._ttl_at_work = False
         self._last_label = 0
         self._ddb: Any = private_copy("ministack.services.dynamodb")
@@ -146,7 +147,7 @@ class Engine:
         ddb = self._ddb
         yield Count(self._sequence)
         yield from self.positions.values()
-        yield from self._tokens.values()
+        yield from (token for token in self._tokens.values() if self._fresh(token))
         for name, table in ddb._tables.items():
             yield self._definition(name)
             for rows in table["items"].values():
@@ -157,8 +158,9 @@ class Engine:
                 yield Trimmed(name, count)
             for record in records:
                 yield Emit(name, record)
-        for stream, contents in ddb._closed_streams.items():
-            yield Closed(stream, {**contents, "records": list(contents["records"])})
+        for stream in ddb._closed_streams.keys():  # noqa: SIM118  (MiniStack's own kind of dictionary)
+            if contents := ddb.closed_stream(stream):
+                yield Closed(stream, {**contents, "records": list(contents["records"])})
 
     def load(self, effects: list[Effect], at: float | None = None) -> None:
         """Repeat effects of the time `at`; call `loaded` after the last ones."""
@@ -185,13 +187,16 @@ class Engine:
 
     def _guarded(self, handler: Callable[[dict[str, Any]], Any], operation: str, data: dict[str, Any]) -> tuple[int, bytes]:
         self._enter()
+        self._in_transaction = operation == "TransactWriteItems"
         before = len(self._steps)
         try:
             status, _, body = handler(data)
-        except Exception as fault:
+        except BaseException as fault:
             # Half a transaction must never be seen.
             self._undo(self._steps[before:])
             del self._steps[before:]
+            if not isinstance(fault, Exception):
+                raise
             _log.exception("the engine failed in %s", operation)
             status, body = error(500, "InternalServerError", f"{type(fault).__name__}: {fault}")
         if operation in _DEFINING:
@@ -235,9 +240,12 @@ class Engine:
         ddb.copy = SimpleNamespace(deepcopy=deep_copy)
         for name in PURE:
             setattr(ddb, name, _kept(getattr(ddb, name)))
-        ddb.json_response, self._streams.json_response = _json_response, _json_response_of_streams
+        ddb.json_response, self._streams.json_response = json_response, json_response_of_streams
 
     def _noted_set(self, table: Any, pk: str, sk: str, item: Item) -> Item | None:
+        if self._in_transaction:
+            for name, value in item.items():
+                self._ddb._validate_attribute_value(name, value)
         old: Item | None = self._set_item(table, pk, sk, item)
         self._steps.append((Put(table["TableName"], item), old))
         return old
@@ -254,13 +262,13 @@ class Engine:
         change = record["dynamodb"]
         change["SizeBytes"] = sum(self._ddb._item_size_bytes(change[part]) for part in ("Keys", "OldImage", "NewImage") if part in change)
         if self._ttl_at_work:
-            record["userIdentity"] = _TTL_IDENTITY
+            record["userIdentity"] = TTL_IDENTITY
         self._steps.append((Emit(table["TableName"], record), None))
         return record
 
     def _token(self, token: str) -> dict[str, Any] | None:
         known = self._tokens.get(token)
-        if known is None or self.clock() - known.completed_at >= _TOKEN_SECONDS:
+        if known is None or not self._fresh(known):
             return None
         return {"signature": _SameRequest(known.digest == self._request), "response": known.response, "sizes": known.sizes}
 
@@ -268,9 +276,12 @@ class Engine:
         now = self.clock()
         if now - self._swept_at >= 60:
             self._swept_at = now
-            self._tokens = {name: one for name, one in self._tokens.items() if now - one.completed_at < _TOKEN_SECONDS}
+            self._tokens = {name: one for name, one in self._tokens.items() if self._fresh(one)}
         self._tokens[token] = Remember(token, self._request, entry["response"], entry["sizes"], now)
         self._steps.append((self._tokens[token], None))
+
+    def _fresh(self, token: Remember) -> bool:
+        return self.clock() - token.completed_at < _TOKEN_SECONDS
 
     def _next_sequence(self) -> str:
         self._sequence += 1
@@ -367,22 +378,6 @@ class _SameRequest:
         return self._same
 
     __hash__ = None  # type: ignore[assignment]
-
-
-def error(status: int, code: str, message: str) -> tuple[int, bytes]:
-    return status, _json.encode({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message})
-
-
-def _json_response(data: dict[str, Any], status: int = 200) -> tuple[int, dict[str, str], bytes]:
-    return status, {}, _json.encode(data)
-
-
-def _json_response_of_streams(data: dict[str, Any], status: int = 200) -> tuple[int, dict[str, str], bytes]:
-    """Lambda and the API write the identity of whoever deletes expired items in different letters."""
-    if any("userIdentity" in record for record in data.get("Records", ())):
-        identity = {"PrincipalId": _TTL_IDENTITY["principalId"], "Type": _TTL_IDENTITY["type"]}
-        data["Records"] = [{**record, "userIdentity": identity} if "userIdentity" in record else record for record in data["Records"]]
-    return _json_response(data, status)
 
 
 def _kept(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -63,7 +63,7 @@ def _open(folder: Path, engine: Engine, lock: IO[str]) -> Store:
     if not file.exists():
         _create(file, witness_file)
     checksum = Checksum()
-    head, seen, size = _load(file, witnesses.last_seen(witness_file), engine, checksum)
+    head, seen, size = _load(file, witness_file, engine, checksum)
     journal = Journal(file, Witness(witness_file), head, seen, size, lock)
     store = Store(engine, journal, checksum)
     if size > SNAPSHOT_AT_START_BYTES:
@@ -82,12 +82,13 @@ def _create(file: Path, witness_file: Path) -> None:
     journals.create(file)
 
 
-def _load(file: Path, witness: Seen, engine: Engine, checksum: Checksum) -> tuple[Head, Seen, int]:
+def _load(file: Path, witness_file: Path, engine: Engine, checksum: Checksum) -> tuple[Head, Seen, int]:
     """Fill the engine; the snapshot's head, the last entry, and the bytes of journal that were read."""
     gc_was_on = gc.isenabled()
     gc.disable()  # it would look at every item, again and again
     contents: Contents | None = None
     try:
+        witness = witnesses.last_seen(witness_file)
         contents = Contents(file)
         return _replay(contents, witness, engine, checksum)
     except StoreDamaged as damage:

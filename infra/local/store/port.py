@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import waitress
 
-from infra.local.store.engine import error
+from infra.local.store.answers import error
 from infra.local.store.errors import StoreFailed
 from infra.local.store.store import DYNAMODB, STREAMS, Store
 

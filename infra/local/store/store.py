@@ -8,9 +8,10 @@ from typing import Any, Self
 
 import msgspec
 
+from infra.local.store.answers import error
 from infra.local.store.checksum import Checksum
 from infra.local.store.effects import Handled
-from infra.local.store.engine import Engine, error
+from infra.local.store.engine import Engine, Step
 from infra.local.store.errors import StoreFailed
 from infra.local.store.journal import Journal
 
@@ -35,7 +36,7 @@ class Store:
         """HTTP status and JSON body, once everything that they tell of is on disk. Raises StoreFailed."""
         try:
             data = msgspec.json.decode(body, type=dict[str, Any]) if body else {}
-        except msgspec.DecodeError as fault:
+        except (msgspec.DecodeError, RecursionError) as fault:
             return error(400, "SerializationException", str(fault))
         with self._change():
             return self.engine.stream_call(operation, data) if service == STREAMS else self.engine.call(operation, data)
@@ -106,15 +107,23 @@ class Store:
                 yield
             finally:
                 steps = self.engine.take()
-                if journal is not None and self._checksum is not None and steps:
-                    for effect, old in steps:
-                        self._checksum.add(effect, old)
-                    journal.add(self.engine.clock(), [effect for effect, _ in steps], self._checksum.value)
+                if journal is not None and steps:
+                    self._note(journal, steps)
                 number = journal.last if journal is not None else 0
         if journal is not None:
             journal.wait(number)
             if journal.size > SNAPSHOT_BYTES:
                 self._snapshot_behind()
+
+    def _note(self, journal: Journal, steps: list[Step]) -> None:
+        assert self._checksum is not None, "a journal comes with a checksum"
+        try:
+            for effect, old in steps:
+                self._checksum.add(effect, old)
+            journal.add(self.engine.clock(), [effect for effect, _ in steps], self._checksum.value)
+        except BaseException as fault:
+            journal.failure = fault  # what is in the tables now will never be in the journal
+            raise
 
     def _snapshot_behind(self) -> None:
         with self._lock:

@@ -55,21 +55,14 @@ class Witness:
 
 
 def last_seen(file: Path) -> Seen:
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        raise StoreDamaged(f"{file} is missing, so nothing says whether the journal beside it is complete.") from None
+    content = file.read_bytes() if file.exists() else b""
     slots = [content[start : start + _SLOT_BYTES] for start in (0, _SLOT_BYTES)]
-    whole = [Seen(*_BODY.unpack_from(slot)) for slot in slots if len(slot) == _SLOT_BYTES and _check(slot[: _BODY.size]) in slot]
-    if not whole:
-        raise StoreDamaged(f"{file} is damaged, so nothing says whether the journal beside it is complete.")
+    whole = [Seen(*_BODY.unpack_from(slot)) for slot in slots if len(slot) == _SLOT_BYTES and slot == _slot(Seen(*_BODY.unpack_from(slot)))]
+    if len(content) != 2 * _SLOT_BYTES or not whole:
+        raise StoreDamaged(f"{file} is damaged or missing, so nothing says whether the journal beside it is complete.")
     return max(whole)
 
 
 def _slot(seen: Seen) -> bytes:
     body = _BODY.pack(*seen)
-    return (body + _check(body)).ljust(_SLOT_BYTES, b"\0")
-
-
-def _check(body: bytes) -> bytes:
-    return blake2b(body, digest_size=_CHECK_BYTES).digest()
+    return (body + blake2b(body, digest_size=_CHECK_BYTES).digest()).ljust(_SLOT_BYTES, b"\0")
