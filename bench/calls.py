@@ -1,5 +1,7 @@
 """Microseconds per call of the app with an API Gateway event, as on a warm Lambda, beside a bare Chalice handler."""
 
+import itertools
+import json
 import os
 import statistics
 import time
@@ -17,6 +19,7 @@ from infra.local.gateway import Gateway
 CALLS = 400
 ROUNDS = 15
 EVENT = "summits-v-harbor"
+DROP = "dj-kiro-warehouse"
 BARE = "bare Chalice"
 GOAL = 3.0
 
@@ -28,6 +31,9 @@ def measure(scratch: Path) -> Iterator[Measure]:
         import app
 
         yield from _reads(app.app)
+        # The drop opens tomorrow; polls are measured on the day after, when every place has to be computed.
+        with clock.replaced(lambda: time.time() + 2 * 86_400), settings.changed(identity="demo", rate_limits="off", jwt_secret="bench" * 8):
+            yield from _polls(app.app)
 
 
 def _reads(app: Chalice) -> Iterator[Measure]:
@@ -49,6 +55,24 @@ def _reads(app: Chalice) -> Iterator[Measure]:
     yield Measure("a bare Chalice handler", floor, "µs")
     for name, figure in figures.items():
         yield Measure(name, figure, "µs", (BARE, floor), GOAL, "warm instance")
+
+
+def _polls(app: Chalice) -> Iterator[Measure]:
+    tokens = [_join(app, f"buyer-{number}") for number in range(50)]
+    room = f"/v1/events/{DROP}/waiting-room"
+    polls = itertools.cycle([_call(app, f"{room}/status?token={token}") for token in tokens])
+    calls = {BARE: _call(_bare(), "/v1/bare/x"), "status": lambda: next(polls)(), "state": _call(app, f"{room}/state")}
+    for name, call in calls.items():
+        assert call()["statusCode"] == 200, name
+    figures = _microseconds(calls)
+    floor = figures[BARE]
+    yield Measure("GET .../waiting-room/status", figures["status"], "µs", (BARE, floor), note="50 tokens in turn, warm instance")
+    yield Measure("GET .../waiting-room/state", figures["state"], "µs", (BARE, floor), GOAL, "warm instance")
+
+
+def _join(app: Chalice, user: str) -> str:
+    reply = Gateway(app).handle("POST", f"/api/v1/events/{DROP}/waiting-room/join", [("X-User-Id", user), ("Accept", "*/*")], b"")
+    return str(json.loads(reply.body)["token"])
 
 
 def _microseconds(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
