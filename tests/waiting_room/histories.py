@@ -1,0 +1,72 @@
+"""Random rooms: histories of segments as admins and empty lines make them, rooms in any phase, and those who stand in them."""
+
+import random
+
+from chalicelib.waiting_room import draw, segments
+from chalicelib.waiting_room.model import LATE, Arrival, State
+from chalicelib.waiting_room.segments import Segment
+
+OPENS = 1_780_315_200
+UNTIL = OPENS + 86_400
+
+
+def changed(rng: random.Random, plan: list[Segment], now: int, total: int) -> list[Segment]:
+    """The plan after one random change at `now`."""
+    move = rng.randrange(5)
+    if move == 0:
+        return segments.resume(plan, now) if segments.is_paused(plan, now) or plan[0].paused else segments.pause(plan, now)
+    if move == 1:
+        return segments.resume(plan, now)
+    if move == 2:
+        return segments.set_rate(plan, now, rng.choice([0, 1, 7, 100, 5_000]), rng.choice([1, 10, 30, 3_600]))
+    if move == 3:
+        return segments.let_in(plan, now, rng.choice([1, 50, 10_000]))
+    return segments.cap(plan, now, total) or plan
+
+
+def history(rng: random.Random, total: int) -> list[Segment]:
+    plan = segments.opening(OPENS, rng.choice([1, 3, 100, 10_000]), rng.choice([1, 30, 60, 997]))
+    now = OPENS - rng.choice([0, 500])
+    for _ in range(rng.choice([0, 1, 2, 5, 12])):
+        plan = changed(rng, plan, now, total)
+        now += rng.choice([0, 1, 5, 30, 59, 600, 7_200])
+    return plan
+
+
+def room(rng: random.Random) -> State:
+    """A room of any phase and size, beyond 2^31 arrivals too."""
+    counts = [rng.choice([0, 1, 2, 1_000, rng.randrange(1, 200_000), rng.randrange(1, 1 << 33)]) for _ in range(rng.choice([1, 1, 3, 8]))]
+    n, opened, key = sum(counts), rng.random() < 0.9, rng.randbytes(32)
+    return State(
+        event_id="ein Fest – 祭",
+        room=rng.randrange(1, 4),
+        on_sale_at=OPENS,
+        commitment=draw.commitment(key),
+        key=key.hex() if opened else None,
+        n=n if opened else None,
+        offsets=[sum(counts[:number]) for number in range(len(counts))],
+        segments=history(rng, n),
+        total=n + rng.choice([0, 3, 4_000]),
+        pass_seconds=rng.choice([60, 180, 86_400]),
+        stopped=rng.choice([None, None, None, "sold_out"]),
+        may_return=rng.choice([None, None, 17]),
+    )
+
+
+def arrival(rng: random.Random, state: State, n: int) -> Arrival:
+    """Somebody in that room of `n` drawn: from any counter that counted, or late."""
+    ends = [*state.offsets[1:], n]
+    counters = [number for number, offset in enumerate(state.offsets) if ends[number] > offset]
+    late = state.n is not None and (not counters or rng.random() < 0.2)
+    counter = LATE if late or not counters else rng.choice(counters)
+    number = rng.randrange(1, 5_000) if counter == LATE else rng.randint(1, ends[counter] - state.offsets[counter])
+    return Arrival(state.event_id, state.room, "0123456789abcdef", counter, number, _moment(rng, state), UNTIL)
+
+
+def now(rng: random.Random, state: State) -> int:
+    """Any time, often one at which something changes."""
+    return _moment(rng, state) + rng.choice([0, 0, 1, 29, 30, 59, 180, 100_000])
+
+
+def _moment(rng: random.Random, state: State) -> int:
+    return rng.choice([segment.since for segment in state.segments]) + rng.choice([-1000, -1, 0, 0, 1, 30, 3_000])

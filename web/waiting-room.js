@@ -1,0 +1,311 @@
+/**
+ * The waiting room, computed by whoever waits: the public state document and one's own token say everything that the status
+ * call says. No dependencies; browsers (on https or localhost, for WebCrypto) and Node 20.
+ *
+ *   const place = await openPlace(await (await fetch(`.../waiting-room/state`)).json(), token);
+ *   setInterval(() => render(place.at(Date.now() / 1000)), 1000);   // countdown, position, ETA: no request
+ *   await place.follow(newerState);                                 // whenever the document has been polled
+ *
+ * It computes what chalicelib/waiting_room/{segments,permutation,place,service}.py compute; a test compares 10,000 cases.
+ * All numbers are integers below 2^53, which JavaScript adds, multiplies and divides exactly; nothing here is a 32-bit operation.
+ */
+
+/**
+ * @typedef {{since: number, base: number, wave_size: number, interval: number, waited?: number, paused?: boolean}} Segment
+ *   From second `since` on, `base` are admitted, and `wave_size` more every `interval` seconds; nobody more while paused.
+ * @typedef {{event_id: string, room: number, on_sale_at: number, commitment: string, key: string | null, n: number | null,
+ *   offsets: number[], segments: Segment[], total: number, pass_seconds: number, stopped: string | null,
+ *   may_return: number | null}} State  The public state document; times are epoch seconds.
+ * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number}} Arrival
+ *   What a token says. `counter` -1 is that of arrivals after the opening.
+ * @typedef {{state: "waiting" | "sale_open", onSaleAt: string, secondsUntilOnSale: number, paused: boolean,
+ *   position: number | null, ahead: number | null, total: number, canEnter: boolean, etaSeconds: number | null,
+ *   passSecondsLeft: number | null, passExpired: boolean, stopped: string | null, mayReturn: number | null}} Status
+ *   The answer of the status call.
+ */
+
+export const LATE = -1;
+const ROUNDS = 10;
+
+/** Why a token has no place by this document; `code` is the server's, or `state_outdated`: fetch the document again. */
+export class PlaceError extends Error {
+  /** @param {string} code @param {string} message */
+  constructor(code, message) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/**
+ * The place of a token's holder. Reads the token (its signature is the server's to check) and, once the sale has opened,
+ * computes the position.
+ * @param {State} state
+ * @param {string} token
+ * @returns {Promise<Place>}
+ * @throws {PlaceError} token_unknown, waiting_room_cleared, state_outdated
+ */
+export async function openPlace(state, token) {
+  const place = new Place(readToken(token));
+  await place.follow(state);
+  return place;
+}
+
+class Place {
+  /** @type {State} */ #state;
+  /** @type {number | null} */ #position = null;
+  /** @type {string | null} */ #noted = null;
+
+  /** Whether the key that was revealed is the one committed to when this page first saw the room; null before.
+   * @type {boolean | null} */
+  commitmentKept = null;
+
+  /** @param {Arrival} arrival */
+  constructor(arrival) {
+    this.arrival = arrival;
+  }
+
+  /** From 1, and for ever; null until the draw. */
+  get position() {
+    return this.#position;
+  }
+
+  /**
+   * Go by a newer document.
+   * @param {State} state
+   */
+  async follow(state) {
+    check(state, this.arrival);
+    this.#noted ??= state.commitment;
+    if (this.#position === null && state.n !== null && state.key !== null) {
+      const kept = toHex(await sha256(fromHex(state.key))) === this.#noted;
+      this.#position = await positionOf(state, this.arrival);
+      this.commitmentKept = kept;
+    }
+    this.#state = state;
+  }
+
+  /**
+   * What the status call answers at `now` (epoch seconds; a fraction is cut off, as the server does).
+   * @param {number} now
+   * @returns {Status}
+   */
+  at(now) {
+    return shown(this.#state, this.arrival, this.#position, Math.floor(now));
+  }
+}
+
+/**
+ * @param {State} state
+ * @param {Arrival} arrival
+ */
+function check(state, arrival) {
+  if (arrival.eventId !== state.event_id) throw new PlaceError("token_unknown", "This is not a token of this waiting room.");
+  if (arrival.room < state.room) throw new PlaceError("waiting_room_cleared", "The waiting room was cleared. Join again.");
+  if (arrival.room > state.room || (arrival.counter === LATE && state.n === null)) {
+    throw new PlaceError("state_outdated", "The document is older than the token.");
+  }
+}
+
+/**
+ * The arrival that a token carries.
+ * @param {string} token
+ * @returns {Arrival}
+ * @throws {PlaceError} token_unknown
+ */
+export function readToken(token) {
+  try {
+    const binary = atob(token.split(".")[0].replaceAll("-", "+").replaceAll("_", "/"));
+    const json = new TextDecoder().decode(Uint8Array.from(binary, (char) => char.charCodeAt(0)));
+    const { e: eventId, r: room, s: counter, c: number, t: joinedAt, x: until } = JSON.parse(json);
+    if (typeof eventId !== "string" || ![room, counter, number, joinedAt, until].every(Number.isSafeInteger)) throw new TypeError();
+    return { eventId, room, counter, number, joinedAt, until };
+  } catch {
+    throw new PlaceError("token_unknown", "This is not a token of a waiting room.");
+  }
+}
+
+/**
+ * Computed once: an arrival's position from 1, null until the draw. Who came after the opening stands behind, in order.
+ * @param {State} state
+ * @param {Arrival} arrival
+ * @returns {Promise<number | null>}
+ */
+export async function positionOf(state, { counter, number }) {
+  if (state.n === null || state.key === null) return null;
+  if (counter === LATE) return state.n + number;
+  return 1 + (await permute(fromHex(state.key), state.n, state.offsets[counter] + number - 1));
+}
+
+/**
+ * The draw: a keyed permutation of 0..n-1 (a Feistel network over two radices, with cycle walking; see permutation.py).
+ * @param {Uint8Array} key
+ * @param {number} n at most 2^40
+ * @param {number} number
+ * @returns {Promise<number>}
+ */
+export async function permute(key, n, number) {
+  const a = rootAbove(n);
+  const b = quotientUp(n, a);
+  let value = number;
+  do {
+    let left = quotient(value, b);
+    let right = value % b;
+    for (let turn = 0; turn < ROUNDS; turn += 2) {
+      left = (left + (await round(key, turn, right))) % a;
+      right = (right + (await round(key, turn + 1, left))) % b;
+    }
+    value = left * b + right;
+  } while (value >= n);
+  return value;
+}
+
+/**
+ * The first 48 bits of SHA-256(key, turn, half).
+ * @param {Uint8Array} key
+ * @param {number} turn
+ * @param {number} half
+ */
+async function round(key, turn, half) {
+  const message = new Uint8Array(key.length + 9);
+  message.set(key);
+  message[key.length] = turn;
+  new DataView(message.buffer).setBigUint64(key.length + 1, BigInt(half));
+  const digest = new DataView((await sha256(message)).buffer);
+  return digest.getUint16(0) * 2 ** 32 + digest.getUint32(2);
+}
+
+/**
+ * The status answer, from the document, the arrival, its position and the time alone.
+ * @param {State} state
+ * @param {Arrival} arrival
+ * @param {number | null} position as positionOf gives it
+ * @param {number} now whole epoch seconds
+ * @returns {Status}
+ */
+export function shown(state, arrival, position, now) {
+  const stands = placeAt(state, arrival, position, now);
+  return {
+    state: now >= state.on_sale_at ? "sale_open" : "waiting",
+    onSaleAt: new Date(state.on_sale_at * 1000).toISOString().replace(".000Z", "Z"),
+    secondsUntilOnSale: Math.max(0, state.on_sale_at - now),
+    paused: stands.paused,
+    position: stands.position,
+    ahead: stands.ahead,
+    total: Math.max(state.total, stands.position ?? 0),
+    canEnter: stands.canEnter && state.stopped === null,
+    etaSeconds: stands.etaSeconds,
+    passSecondsLeft: stands.passLeft,
+    passExpired: stands.passExpired,
+    stopped: state.stopped,
+    mayReturn: state.may_return,
+  };
+}
+
+/**
+ * @param {State} state
+ * @param {Arrival} arrival
+ * @param {number | null} position
+ * @param {number} now
+ */
+function placeAt({ segments, on_sale_at: opensAt, pass_seconds: passSeconds }, arrival, position, now) {
+  const paused = running(segments, now)?.paused ?? false;
+  const waits = { position, paused, ahead: null, passLeft: null, canEnter: false, passExpired: false };
+  if (position === null || now < opensAt) {
+    return { ...waits, position: null, etaSeconds: paused ? null : Math.max(0, opensAt - now) };
+  }
+  const moment = admittedAt(segments, position, arrival.joinedAt);
+  if (moment === null || moment > now) {
+    const ahead = Math.max(0, position - 1 - admitted(segments, now));
+    return { ...waits, ahead, etaSeconds: moment === null ? null : moment - now };
+  }
+  const left = passSeconds - runningSeconds(segments, moment, now);
+  return { ...waits, ahead: 0, passLeft: Math.max(0, left), canEnter: left > 0 && !paused, passExpired: left <= 0, etaSeconds: 0 };
+}
+
+/**
+ * How many are admitted at `now`; 0 before the opening.
+ * @param {Segment[]} segments
+ * @param {number} now
+ */
+export function admitted(segments, now) {
+  const segment = running(segments, now);
+  if (!segment) return 0;
+  const { since, base, wave_size: size, interval, waited = 0, paused } = segment;
+  return paused ? base : base + size * quotient(Math.max(0, now - since + waited), interval);
+}
+
+/**
+ * The second in which `position`, taken at `joinedAt`, was or will be admitted; null while nothing planned gets there.
+ * @param {Segment[]} segments
+ * @param {number} position
+ * @param {number} joinedAt
+ * @returns {number | null}
+ */
+export function admittedAt(segments, position, joinedAt) {
+  for (const [number, segment] of segments.entries()) {
+    const reached = reaches(segment, position);
+    if (reached === null) continue;
+    const moment = Math.max(reached, joinedAt);
+    if (moment < (segments[number + 1]?.since ?? Infinity)) return moment;
+  }
+  return null;
+}
+
+/** @param {Segment} segment @param {number} position */
+function reaches({ since, base, wave_size: size, interval, waited = 0, paused }, position) {
+  const missing = position - base;
+  if (missing <= 0) return since;
+  if (paused || size === 0) return null;
+  return since + interval * quotientUp(missing, size) - waited;
+}
+
+/**
+ * Seconds between `start` and `now` in which the room was not paused.
+ * @param {Segment[]} segments
+ * @param {number} start
+ * @param {number} now
+ */
+export function runningSeconds(segments, start, now) {
+  return segments.reduce((total, { since, paused }, number) => {
+    const end = Math.min(segments[number + 1]?.since ?? now, now);
+    return paused ? total : total + Math.max(0, end - Math.max(since, start));
+  }, 0);
+}
+
+/** @param {Segment[]} segments @param {number} now */
+function running(segments, now) {
+  return segments.findLast(({ since }) => since <= now);
+}
+
+/** Exact where a floating-point division would round. @param {number} dividend @param {number} divisor */
+function quotient(dividend, divisor) {
+  return (dividend - (dividend % divisor)) / divisor;
+}
+
+/** @param {number} dividend @param {number} divisor */
+function quotientUp(dividend, divisor) {
+  return quotient(dividend + divisor - 1, divisor);
+}
+
+/** The smallest a with a * a >= n. @param {number} n */
+function rootAbove(n) {
+  let root = Math.ceil(Math.sqrt(n));
+  while (root * root < n) root += 1;
+  while ((root - 1) * (root - 1) >= n) root -= 1;
+  return root;
+}
+
+/** @param {Uint8Array} bytes */
+async function sha256(bytes) {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+}
+
+/** @param {string} hex */
+function fromHex(hex) {
+  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+}
+
+/** @param {Uint8Array} bytes */
+function toHex(bytes) {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
