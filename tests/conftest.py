@@ -16,10 +16,13 @@ from chalicelib.inventory import service as inventory
 from chalicelib.waiting_room import rooms
 from infra import tables
 from infra.local import ministack
+from infra.local.store.attach import attached
+from infra.local.store.opening import open_store
 from tests.client import Client
 
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
+NOWHERE = "http://127.0.0.1:9"  # nobody listens there: a call that reached it was not answered in this process
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 
 _stages = itertools.count(1)
@@ -64,9 +67,9 @@ def store(request: pytest.FixtureRequest, _settings: settings.Settings) -> Itera
 
 
 @pytest.fixture
-def threaded_store(_ministack: ministack.MiniStack, _settings: settings.Settings) -> Iterator[Any]:
-    """Empty tables on MiniStack over loopback, whatever `--store` says: moto loses updates under threads."""
-    with _fresh_stage(_ministack.endpoint):
+def threaded_store(_settings: settings.Settings) -> Iterator[Any]:
+    """Empty tables on the local store, in this process, whatever `--store` says: moto loses updates under threads."""
+    with settings.changed(store_endpoint=NOWHERE), open_store() as kept, attached(kept, dynamo.client()), _fresh_stage(NOWHERE):
         yield dynamo.client()
 
 
