@@ -8,7 +8,7 @@ from chalicelib.inventory.allocation import take
 from chalicelib.inventory.levels import invalidate, levels, read
 from chalicelib.inventory.model import Hold, Shard, shard_ids, split
 from chalicelib.inventory.resize import resize
-from chalicelib.inventory.store import extend, scan, table
+from chalicelib.inventory.store import extend, returning, scan, table
 
 __all__ = [
     "correct_open",
@@ -20,6 +20,7 @@ __all__ = [
     "new_shards",
     "read",
     "resize",
+    "returning",
     "scan",
     "set_open",
     "table",

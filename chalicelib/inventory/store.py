@@ -97,6 +97,21 @@ def end_hold(move: Literal["release", "convert"], held: Hold) -> bool:
     return True
 
 
+def returning(held: Hold) -> dynamo.TransactItem:
+    """Transaction item that takes a converted hold's quantity out of `sold` and makes it available again."""
+    return {
+        "Update": {
+            "TableName": table(),
+            "Key": {KEY: {"S": held.shard_id}},
+            "UpdateExpression": "SET sold = sold - :quantity, available = available + :quantity, version = version + :one",
+            # Hold gone: a purchase whose conversion is still missing is not in `sold`; returning it would make seats out of nothing.
+            "ConditionExpression": "attribute_not_exists(holds.#hold) AND sold >= :quantity",
+            "ExpressionAttributeNames": {"#hold": held.hold_id},
+            "ExpressionAttributeValues": {":quantity": {"N": str(held.quantity)}, ":one": {"N": "1"}},
+        }
+    }
+
+
 def extend(held: Hold, until: int) -> bool:
     """Let a hold live until `until`; False if it is gone."""
     try:

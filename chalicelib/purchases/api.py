@@ -9,9 +9,9 @@ from chalicelib import settings
 from chalicelib.edge import limits
 from chalicelib.edge.idempotency import once
 from chalicelib.edge.respond import Answer, Call, route
-from chalicelib.errors import InvalidInput
+from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.payments.model import Outcome
-from chalicelib.purchases import checkout, service, shapes
+from chalicelib.purchases import checkout, service, shapes, undoing
 from chalicelib.purchases.model import MAX_LINES, MAX_QUANTITY, PromoCodeInvalid, Purchase
 from chalicelib.waiting_room import service as waiting_room
 
@@ -120,6 +120,15 @@ def my_order(call: Call) -> Answer:
 @route(bp, "GET", "/orders/{order_id}")
 def order(call: Call, order_id: str) -> Answer:
     return _order_answer(*checkout.order_by_id(call.user().user_id, order_id))
+
+
+@route(bp, "DELETE", "/admin/events/{event_id}/orders")
+def undo_orders(call: Call, event_id: str) -> Answer:
+    admin = call.require("admin")
+    if settings.current().identity != "demo":
+        raise NotFound("Orders can be undone where the demo identity is on, and nowhere else.")
+    orders, voided = undoing.undo_orders(event_id, admin.user_id, call.now)
+    return Answer({"orders_deleted": orders, "tickets_deleted": voided, "message": "The seats are for sale again."})
 
 
 def _buyer(call: Call, token: str | None) -> str:

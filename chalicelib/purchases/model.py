@@ -8,7 +8,7 @@ from chalicelib.errors import InvalidInput, NotFound, Refusal
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import Payment
 
-State = Literal["held", "paying", "paid", "expired", "cancelled"]
+State = Literal["held", "paying", "paid", "refunded", "expired", "cancelled"]
 LIVE: tuple[State, ...] = ("held", "paying")
 
 MAX_QUANTITY = 50

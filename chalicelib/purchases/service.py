@@ -79,7 +79,7 @@ def release(user_id: str, purchase_id: str, now: int) -> Purchase:
     """Give a reservation back. Repeating it, or doing it after the hold's end, is fine; an order cannot be given back."""
     while True:
         purchase = owned(user_id, purchase_id)
-        if purchase.state == "paid":
+        if purchase.state in ("paid", "refunded"):
             raise ReservationConverted()
         if purchase.state in ("expired", "cancelled"):
             return purchase

@@ -8,8 +8,22 @@ from chalicelib.catalog.model import Event
 from chalicelib.purchases.model import Purchase
 from chalicelib.tickets.model import Ticket
 
-_SESSION_STATUS = {"held": "pending", "paying": "pending", "paid": "completed", "expired": "expired", "cancelled": "canceled"}
-_RESERVATION_STATUS = {"held": "active", "paying": "active", "paid": "converted", "expired": "expired", "cancelled": "canceled"}
+_SESSION_STATUS = {
+    "held": "pending",
+    "paying": "pending",
+    "paid": "completed",
+    "refunded": "completed",
+    "expired": "expired",
+    "cancelled": "canceled",
+}
+_RESERVATION_STATUS = {
+    "held": "active",
+    "paying": "active",
+    "paid": "converted",
+    "refunded": "converted",
+    "expired": "expired",
+    "cancelled": "canceled",
+}
 
 
 def reservation(purchase: Purchase, now: int) -> dict[str, Any]:

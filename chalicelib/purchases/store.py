@@ -167,6 +167,22 @@ def pay(purchase: Purchase, payment: Payment, tickets: list[dynamo.TransactItem]
     )
 
 
+def refund(purchase: Purchase, items: list[dynamo.TransactItem], now: int) -> bool:
+    """`paid -> refunded`, with what `items` do to stock and tickets; the buyer may buy again. False if anything has changed."""
+    row = PurchaseRow(purchase.id)
+    actions = [*_next(purchase, "refunded"), PurchaseRow.ended_at.set(now)]
+    freed: list[Action] = [BuyerRow.bought.add(-purchase.quantity), BuyerRow.orders.delete({purchase.id})]
+    if purchase.pass_id is not None:
+        freed.append(BuyerRow.passes.delete({purchase.pass_id}))
+    return _committed(
+        [
+            dynamo.update(row, actions, _unchanged(purchase) & (PurchaseRow.state == "paid")),
+            dynamo.update(BuyerRow(purchase.user_id, purchase.event_id), freed, BuyerRow.orders.contains(purchase.id)),
+            *items,
+        ]
+    )
+
+
 def end(purchase: Purchase, state: State, now: int, payment: Payment | None = None) -> bool:
     """`held|paying -> expired|cancelled`, and the buyer is free again. False if the purchase has changed since it was read."""
     row = PurchaseRow(purchase.id)
