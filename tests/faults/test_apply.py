@@ -1,0 +1,64 @@
+"""Applying a catalog with every kind of fault at every store call: readers see the old or the new, and running it again finishes it."""
+
+import copy
+import json
+from contextlib import suppress
+
+import pytest
+
+from bootstrap import apply as applying
+from bootstrap import parse, validate
+from chalicelib import dynamo
+from chalicelib.catalog import service as catalog
+from chalicelib.inventory import service as inventory
+from infra import tables
+from tests.bed import faults
+from tests.bootstrap.conftest import EXAMPLE, event, ticket
+from tests.faults.test_crashes import FAULTS
+
+pytestmark = pytest.mark.usefixtures("threaded_store", "time")
+
+
+def document(**tickets):
+    tree = {"version": "1", "generated": "2026-05-01T00:00:00Z", "environment": "test", "events": {"a": event("a")}}
+    tree["ticket_states"] = copy.deepcopy(json.loads(EXAMPLE.read_text())["ticket_states"])
+    made = {name: ticket(name, "a", max_quantity=quantity) for name, quantity in tickets.items()}
+    return validate.checked_tree(parse.parse(json.dumps({**tree, "ticket_types": made}).encode()))
+
+
+BEFORE = document(shrinks=40, grows=20, shards=110, goes=10)
+AFTER = document(shrinks=20, grows=60, shards=300, new=10)
+
+
+def begin():
+    """Five tickets of an older version are sold."""
+    for feature in ("audit", "catalog", "inventory"):
+        client, name = dynamo.client(), dynamo.table_name(feature)
+        client.delete_table(TableName=name)
+        client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **tables.descriptions()[feature])
+    catalog.invalidate()
+    inventory.invalidate()
+    applying.apply(BEFORE, "ann", 0)
+    tier = catalog.fresh().tiers["shrinks"]
+    inventory.end_holds("convert", inventory.take(tier.stock_id, tier.shards, 5, "p", until=4_000_000_000, now=0))
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_at_any_call_leaves_the_old_or_the_new_and_running_again_finishes(kind):
+    begin()
+    with faults.calls() as made:
+        applying.apply(AFTER, "ann", 0)
+    assert len(made) > 15
+    for number in range(1, len(made) + 1):
+        begin()
+        with FAULTS[kind](number) as fault, suppress(*dynamo.STORE_ERRORS, dynamo.StoreUnavailable):
+            applying.apply(AFTER, "ann", 0)
+        assert fault.happened
+        served = catalog.fresh()
+        assert ("new" in served.tiers) == (served.tiers["shrinks"].capacity == 20) == (served.version > 1)
+        applying.apply(AFTER, "ann", 0)
+        planned = applying.plan(AFTER)
+        assert planned.lines == []
+        assert planned.clean
+        tier = catalog.fresh().tiers["shrinks"]
+        assert inventory.read({tier.stock_id: tier.shards})[tier.stock_id].sold == 5
