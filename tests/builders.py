@@ -62,7 +62,7 @@ def buy(api: Client, user: str, event_id: str, tier_id: str, quantity: int = 1) 
     """A whole purchase; the confirmation."""
     reserved = reserve(api, user, event_id, tier_id, quantity)
     assert reserved.status == 201, reserved.json
-    begun = begin(api, user, reserved.json["id"])
+    begun = begin(api, user, reserved.json["id"], key=reserved.json["id"])
     assert begun.status == 201, begun.json
     return confirm(api, user, begun.json["id"])
 
