@@ -17,7 +17,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from chalicelib import dynamo
+from chalicelib import dynamo, settings
 from tests.bed.calls import calls
 from tests.bed.wire import Call, Listener, current_process, listening, process
 
@@ -202,7 +202,7 @@ def _forgets_tokens() -> bool:
     """Whether the engine is moto, which ignores the client request token that makes a repeated transaction harmless."""
     from moto.core.models import botocore_stubber
 
-    return bool(botocore_stubber.enabled)
+    return bool(botocore_stubber.enabled) and not settings.current().store_endpoint
 
 
 def _die(call: Call) -> None:
