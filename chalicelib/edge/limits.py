@@ -91,19 +91,15 @@ class Quota(Struct, frozen=True):
 
 
 class _Known(Struct):
-    """What this instance knows of a counter: `tat` has `late` requests in it that the store, at `stored`, has not heard of."""
+    """What this instance knows of a counter: `tat` has `late` requests in it that the store, at `stored`, has not heard of.
+
+    `told` is the `tat` at which a refusal was logged.
+    """
 
     stored: int = 0
     tat: int = 0
     late: int = 0
-
-
-class _Count(Struct, frozen=True):
-    """`asked`: the store decided. Otherwise it was known already, or need not know yet."""
-
-    granted: bool
-    tat: int
-    asked: bool
+    told: int = 0
 
 
 _known: dict[str, _Known] = {}
@@ -126,16 +122,17 @@ def check(call: Call, limit: Limit, user_id: str, scope: str = "") -> None:
         user_key = _key(limit, "user", scope, user_id)
         block_key = _key(limit, "address", _counted_block(address)) if address is not None else None
         if block_key is not None and (wait := wide.wait(_look(block_key).tat, now)) > 0:
-            raise _refusal(limit, wide, "address", wait)
-        own = _count(user_key, quota, 1, now)
-        if not own.granted:
-            _tell(limit, "user", address, own)
-            raise _refusal(limit, quota, "user", quota.wait(own.tat, now))
-        shared = _count_address(block_key, wide, now) if block_key is not None else own
-        if not shared.granted:
-            _tell(limit, "address", address, shared)
+            raise _refusal(limit, wide, "address", block_key, wait, address)
+        granted, own = _count(user_key, quota, 1, now)
+        if not granted:
+            raise _refusal(limit, quota, "user", user_key, quota.wait(own, now), address)
+        if block_key is None:
+            return
+        granted, shared = _count_address(block_key, wide, now)
+        if not granted:
             # The user's own request counts already: after the wait both must be open.
-            raise _refusal(limit, wide, "address", max(wide.wait(shared.tat, now), quota.wait(own.tat, now)))
+            wait = max(wide.wait(shared, now), quota.wait(own, now))
+            raise _refusal(limit, wide, "address", block_key, wait, address)
     except Exception as error:
         if not dynamo.is_unavailable(error):
             raise
@@ -174,7 +171,7 @@ def _quota(rate: str) -> Quota:
     return Quota(int(count), int(seconds))
 
 
-def _count_address(key: str, quota: Quota, now: int) -> _Count:
+def _count_address(key: str, quota: Quota, now: int) -> tuple[bool, int]:
     """Count a request of an address: here at once, in the store when what it has not heard of is no longer little."""
     with _lock:
         known = _look(key)
@@ -183,27 +180,26 @@ def _count_address(key: str, quota: Quota, now: int) -> _Count:
         known.tat += quota.interval
         known.late += 1
         if known.late <= min(MOST_LATE, quota.left(known.tat, now) // LATE_SHARE):
-            return _Count(True, known.tat, asked=False)
+            return True, known.tat
         amount, known.late = known.late, 0
     return _count(key, quota, amount, now)
 
 
-def _count(key: str, quota: Quota, amount: int, now: int) -> _Count:
-    """Count in the store, from what is known of the counter, and know it afterwards.
+def _count(key: str, quota: Quota, amount: int, now: int) -> tuple[bool, int]:
+    """Count in the store, from what is known of the counter; whether it was granted, and where the counter is.
 
     An update cannot say max(tat, now), so there is one for a counter that is paid back and one for a counter that is ahead; the
     wrong one is refused and brings the counter with it.
     """
-    tat, asked = _look(key).stored, False
+    tat = _look(key).stored
     for _ in range(_MOST_TRIES):
         if quota.wait(tat, now) > 0:
             _remember(key, tat, exactly=True)
-            return _Count(False, tat, asked)
-        asked = True
+            return False, tat
         granted, tat = _move(key, tat, quota, amount, now)
         if granted:
             _remember(key, tat, exactly=False)
-            return _Count(True, tat, asked)
+            return True, tat
     raise dynamo.StoreUnavailable("a counter kept changing")
 
 
@@ -238,13 +234,11 @@ def _remember(key: str, tat: int, *, exactly: bool) -> None:
         known.tat = tat if exactly else max(known.tat, tat)
 
 
-def _tell(limit: Limit, by: By, address: Address | None, count: _Count) -> None:
-    """A line when the store refuses; not for each further request of who goes on hammering."""
-    if count.asked:
-        log.info("rate.limited", limiter=limit.name, by=by, network=_shown_block(address) if address is not None else None)
-
-
-def _refusal(limit: Limit, quota: Quota, by: By, wait: int) -> RateLimited:
+def _refusal(limit: Limit, quota: Quota, by: By, key: str, wait: int, address: Address | None) -> RateLimited:
     log.count("rate_limited")
+    known = _look(key)
+    if known.told != known.tat:  # a line for the first refusal, not for each further one of who goes on hammering
+        known.told = known.tat
+        log.info("rate.limited", limiter=limit.name, by=by, network=_shown_block(address) if address is not None else None)
     seconds = -(-wait // 1000)
     return RateLimited(retryAfterSeconds=seconds, limiter=limit.name, by=by, limit=quota.count, period_seconds=quota.seconds)

@@ -245,11 +245,23 @@ class TestTelemetry:
         lines = []
         monkeypatch.setattr(log, "info", lambda event, /, **facts: lines.append({"event": event, **facts}))
         before = _counted("rate_limited")
-        statuses(api, 5, source_ip=OFFICE)
-        another_instance()
-        statuses(api, 10, source_ip=OFFICE)
+        statuses(api, 15, source_ip=OFFICE)
         assert _counted("rate_limited") == before + 10
-        assert lines == [{"event": "rate.limited", "limiter": "reserve", "by": "user", "network": "203.0.113.0/24"}]
+        line = {"event": "rate.limited", "limiter": "reserve", "by": "user", "network": "203.0.113.0/24"}
+        assert lines == [line]
+        time.advance(12)
+        statuses(api, 3, source_ip=OFFICE)
+        another_instance()
+        statuses(api, 3, source_ip=OFFICE)
+        assert lines == [line] * 3  # it was granted one more; another instance tells too
+
+    def test_names_a_network_of_ipv6_and_who_shares_it(self, api, time, monkeypatch):
+        lines = []
+        monkeypatch.setattr(log, "info", lambda event, /, **facts: lines.append(facts))
+        with settings.changed(address_factor=1):
+            for number in range(9):
+                ask(api, f"user-{number}", source_ip="2001:db8:1:2::9")
+        assert lines == [{"limiter": "reserve", "by": "address", "network": "2001:db8:1::/48"}]
 
 
 class TestThreads:
