@@ -1,6 +1,9 @@
 """Random rooms: histories of segments as admins and empty lines make them, rooms in any phase, and those who stand in them."""
 
 import random
+from base64 import urlsafe_b64encode
+
+import msgspec
 
 from chalicelib.waiting_room import draw, segments
 from chalicelib.waiting_room.model import LATE, Arrival, State
@@ -70,3 +73,9 @@ def now(rng: random.Random, state: State) -> int:
 
 def _moment(rng: random.Random, state: State) -> int:
     return rng.choice([segment.since for segment in state.segments]) + rng.choice([-1000, -1, 0, 0, 1, 30, 3_000])
+
+
+def unsigned(counter: int, number: int, event_id: str = "drop", room: int = 1) -> str:
+    """A token as the shop makes them, but signed by nobody: only the shop can tell."""
+    arrival = Arrival(event_id, room, "0123456789abcdef", counter, number, OPENS - 1000, UNTIL)
+    return urlsafe_b64encode(msgspec.json.encode(arrival)).rstrip(b"=").decode() + ".signature"
