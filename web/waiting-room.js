@@ -7,7 +7,7 @@
  *   await place.follow(newerState);                                 // whenever the document has been polled
  *
  * It computes what chalicelib/waiting_room/{segments,permutation,place,service}.py compute; a test compares 10,000 cases.
- * All numbers are integers below 2^53, which JavaScript adds, multiplies and divides exactly; nothing here is a 32-bit operation.
+ * All numbers are integers below 2^53, which JavaScript adds and multiplies exactly; no 32-bit operation touches what can be larger.
  */
 
 /**
@@ -25,7 +25,8 @@
  */
 
 export const LATE = -1;
-const ROUNDS = 10;
+const MIN_ROUNDS = 10;
+const TRACE_BITS = 32;
 
 /** Why a token has no place by this document; `code` is the server's, or `state_outdated`: fetch the document again. */
 export class PlaceError extends Error {
@@ -146,11 +147,12 @@ export async function positionOf(state, { counter, number }) {
 export async function permute(key, n, number) {
   const a = rootAbove(n);
   const b = quotientUp(n, a);
+  const rounds = Math.max(MIN_ROUNDS, 2 * quotientUp(TRACE_BITS, Math.max(1, 31 - Math.clz32(b)))); // b is at most 2^20
   let value = number;
   do {
     let left = quotient(value, b);
     let right = value % b;
-    for (let turn = 0; turn < ROUNDS; turn += 2) {
+    for (let turn = 0; turn < rounds; turn += 2) {
       left = (left + (await round(key, turn, right))) % a;
       right = (right + (await round(key, turn + 1, left))) % b;
     }
