@@ -12,7 +12,7 @@ from chalicelib.waiting_room.model import Arrival
 
 MAX_LENGTH = 1024
 GUEST = "guest-"
-_PURPOSE = b"fairgate waiting room token v1"
+_PURPOSE = "waiting room token v1"
 
 
 def sign(arrival: Arrival) -> str:
@@ -36,13 +36,11 @@ def read(token: str) -> Arrival | None:
 
 def holder(user_id: str) -> str:
     """What stands for a user in a token: a digest, or the id itself of a guest, which names nobody."""
-    return user_id if user_id.startswith(GUEST) else sha256(_PURPOSE + user_id.encode()).hexdigest()[:16]
+    return user_id if user_id.startswith(GUEST) else sha256(f"{_PURPOSE} {user_id}".encode()).hexdigest()[:16]
 
 
 def _signature(payload: str) -> str:
-    # A key of its own for this purpose, out of the stage's secret: a token is never a valid signature of something else.
-    key = hmac.digest(settings.secret("jwt_secret").encode(), _PURPOSE, "sha256")
-    return _encode(hmac.digest(key, payload.encode(), "sha256"))
+    return _encode(hmac.digest(settings.derived_key(_PURPOSE), payload.encode(), "sha256"))
 
 
 def _encode(raw: bytes) -> str:

@@ -9,8 +9,8 @@ from chalicelib import settings
 from infra.local.data import Secrets
 from infra.local.ministack import CREDENTIALS
 
-# A local stage trusts its user, unless the environment says otherwise.
-LOCAL = {"STAGE": "local", "IDENTITY": "demo", "PAYMENT_SIMULATION": "on"}
+# A local stage trusts its user, unless the environment says otherwise. All of its users share one address.
+LOCAL = {"STAGE": "local", "IDENTITY": "demo", "PAYMENT_SIMULATION": "on", "ADDRESS_FACTOR": "10000"}
 
 
 class SetupError(Exception):
