@@ -323,3 +323,14 @@ def test_a_seed_finds_what_a_missing_condition_lets_through(shop):
     with without_condition("available >= :quantity"), pytest.raises(AssertionError, match="something is negative") as failed:
         for_seeds(SEEDS, scenario)
     assert "again: replay(scenario" in failed.value.__notes__[-1]
+
+
+def test_confirm_release_and_sweep(shop):
+    def scenario(play):
+        shop.lay_out(4)
+        paying = shop.paying(quantity=2)
+        actors = {"pay": lambda: shop.confirm(paying), "leave": lambda: shop.release(paying), "sweep": shop.late_sweep}
+        run = play(actors, crashes=play.seed % 3)
+        shop.check(run)
+
+    for_seeds(SEEDS, scenario)
