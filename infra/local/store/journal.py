@@ -137,7 +137,8 @@ class Journal:
         self._mutex = threading.Lock()
         self._pending: list[bytes] = []
         self._committing = False
-        self._waiting: list[tuple[int, threading.Lock]] = []
+        self._waiting: list[tuple[int, threading.Lock]] = []  # for an entry; whoever waits holds on to its lock
+        self._ready: list[threading.Lock] = []  # those that have waited long enough, first who commits next
         self._disk = threading.Lock()  # held around each transaction of SQLite
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, cached_statements=16)
         # A log that is soon used again from its beginning does not grow, and a file that does not grow is synchronised faster.
@@ -146,8 +147,8 @@ class Journal:
         self._tidy()
 
     def add(self, at: float, effects: list[Effect], checksum: int) -> None:
+        content = encoder.encode(Entry(self.last + 1, at, effects, checksum))
         self.last += 1
-        content = encoder.encode(Entry(self.last, at, effects, checksum))
         with self._mutex:
             self._pending.append(content)
 
@@ -174,17 +175,25 @@ class Journal:
                 self._take(turn)
 
     def _take(self, turn: threading.Lock) -> None:
+        """Wait for one's turn, then wake the next one: woken all at once, they would only push each other aside."""
         try:
             turn.acquire()
         except BaseException:
-            # Whoever is interrupted while it waits must not keep the turn to commit from the others.
+            # Who is interrupted while it waits must not keep its turn from the others, least of all the turn to commit.
             with self._mutex:
-                others = [waiting for waiting in self._waiting if waiting[1] is not turn]
-                chosen, self._waiting = len(others) == len(self._waiting), others
-                following = self._waiting.pop(0)[1] if chosen and self._waiting and not self._committing else None
-            if following is not None:
-                following.release()
+                self._waiting = [waiting for waiting in self._waiting if waiting[1] is not turn]
+                self._ready = [ready for ready in self._ready if ready is not turn]
+                if self._waiting and not self._committing:
+                    self._ready.append(self._waiting.pop(0)[1])
             raise
+        finally:
+            self._wake()
+
+    def _wake(self) -> None:
+        with self._mutex:
+            turn = self._ready.pop(0) if self._ready else None
+        if turn is not None:
+            turn.release()
 
     def _commit(self) -> None:
         with self._mutex:
@@ -207,15 +216,14 @@ class Journal:
 
     def _finish(self, failure: BaseException | None) -> None:
         with self._mutex:
-            self.failure = failure
+            self.failure = self.failure or failure
             self._committing = False
             done = self._durable if failure is None else self.last
-            woken = [turn for number, turn in self._waiting if number <= done]
+            ready = [turn for number, turn in self._waiting if number <= done]
             self._waiting = [(number, turn) for number, turn in self._waiting if number > done]
-            if self._waiting:
-                woken.append(self._waiting.pop(0)[1])
-        for turn in woken:
-            turn.release()
+            following = [self._waiting.pop(0)[1]] if self._waiting else []
+            self._ready = following + self._ready + ready
+        self._wake()
 
     def replace(self, effects: Iterable[Effect], number: int, checksum: int) -> None:
         """Make these effects the snapshot, in place of the old one and of the entries up to `number`.
@@ -223,6 +231,8 @@ class Journal:
         Each part is a transaction of its own, between which others commit; the last one, of the head, decides.
         """
         generation, count, part = self._head.generation + 1, 0, list[Effect]()
+        with self._disk:  # what a snapshot that failed has left
+            self._connection.execute("DELETE FROM snapshot WHERE generation >= ?", (generation,))
         for effect in effects:
             part.append(effect)
             if len(part) == _PART_EFFECTS:

@@ -1,5 +1,7 @@
 """A DynamoDB in this process: an engine, a lock around it and, when it has a folder, a journal."""
 
+import logging
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,8 @@ from infra.local.store.journal import Journal
 
 SNAPSHOT_BYTES = 64 * 1024 * 1024  # of journal
 EXPIRE_AT_ONCE = 200  # items deleted by one entry, so that the sweep never keeps others waiting for long
+
+_log = logging.getLogger(__name__)
 
 DYNAMODB, STREAMS = "dynamodb", "dynamodb-streams"
 
@@ -129,5 +133,11 @@ class Store:
         with self._lock:
             if self._closed or (self._snapshot is not None and self._snapshot.is_alive()):
                 return
-            self._snapshot = threading.Thread(target=self.snapshot, name="store-snapshot")
+            self._snapshot = threading.Thread(target=self._try_snapshot, name="store-snapshot")
             self._snapshot.start()
+
+    def _try_snapshot(self) -> None:
+        try:
+            self.snapshot()
+        except (StoreFailed, sqlite3.Error) as fault:
+            _log.warning("the journal stays long, since no snapshot could be written: %s", fault)
