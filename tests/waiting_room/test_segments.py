@@ -1,0 +1,196 @@
+"""Admission as a function of time, against a second-by-second model and random histories of what admins do to it."""
+
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
+
+from chalicelib.waiting_room import segments
+from chalicelib.waiting_room.segments import Segment
+
+OPENS = 1_000
+HORIZON = 400  # seconds that the model looks ahead
+
+sizes = st.integers(0, 7)
+intervals = st.integers(1, 20)
+plans = st.builds(segments.opening, st.just(OPENS), st.integers(1, 7), intervals)
+
+
+@st.composite
+def changes(draw):
+    """(seconds until it, arrivals until it, what to do)."""
+    move = draw(
+        st.one_of(
+            st.just(("pause",)),
+            st.just(("resume",)),
+            st.tuples(st.just("set_rate"), sizes, intervals),
+            st.tuples(st.just("let_in"), st.integers(1, 10)),
+            st.tuples(st.just("follow"), sizes),
+            st.just(("cap",)),
+        )
+    )
+    return draw(st.integers(0, 40)), draw(st.integers(0, 10)), move
+
+
+@dataclass
+class Story:
+    """A room that lives: its plan, the time, and everybody who joined with the second of their joining; position = index + 1."""
+
+    plan: list[Segment]
+    now: int = OPENS - 60
+    joined: list[int] = field(default_factory=list)
+
+    def step(self, seconds, arrivals, move):
+        self.now += seconds
+        self.joined += [self.now] * arrivals
+        name, *arguments = move
+        if name == "cap":
+            arguments = [len(self.joined)]
+        self.plan = getattr(segments, name)(self.plan, self.now, *arguments) or self.plan
+
+    def admitted_at(self):
+        return [segments.admitted_at(self.plan, number + 1, joined) for number, joined in enumerate(self.joined)]
+
+
+histories = st.lists(changes(), max_size=14)
+
+
+def first_second(plan, position, joined, until):
+    """The model: look at every second. None if it is not until then."""
+    return next((second for second in range(joined, until) if segments.admitted(plan, second) >= position), None)
+
+
+@given(plans, histories, st.integers(1, 60), st.integers(-80, 300))
+@effort(max_examples=300, deadline=None)
+def test_the_moment_of_admission_is_the_first_second_that_admits(plan, history, position, joined):
+    story = Story(plan)
+    for change in history:
+        story.step(*change)
+    joined += OPENS
+    until = max(joined, story.now) + HORIZON
+    moment = segments.admitted_at(story.plan, position, joined)
+    assert (moment if moment is not None and moment < until else None) == first_second(story.plan, position, joined, until)
+
+
+@given(plans, histories)
+@effort(max_examples=500, deadline=None)
+def test_nobody_is_sent_back_by_whatever_is_done(plan, history):
+    story = Story(plan)
+    for change in history:
+        before = Story(story.plan, story.now, list(story.joined))
+        story.step(*change)
+        for old, new in zip(before.admitted_at(), story.admitted_at(), strict=False):
+            if old is not None and old <= story.now:
+                assert new == old, change
+            else:
+                assert new is None or new >= story.now, change
+    total = len(story.joined)
+    admitted = [min(total, segments.admitted(story.plan, second)) for second in range(story.now, story.now + 60)]
+    assert admitted == sorted(admitted)
+
+
+@given(plans, histories)
+@effort(max_examples=300, deadline=None)
+def test_a_change_admits_nobody_by_itself_but_who_is_let_in(plan, history):
+    story = Story(plan)
+    for seconds, arrivals, (name, *arguments) in history:
+        before = segments.admitted(story.plan, story.now + seconds)
+        story.step(seconds, arrivals, (name, *arguments))
+        admits = segments.admitted(story.plan, story.now) - before
+        if name == "let_in":
+            assert admits == (arguments[0] if story.now >= OPENS else 0)
+        elif name == "cap":
+            assert admits <= 0
+        elif name in ("set_rate", "resume"):  # the wait that had passed may be enough now
+            assert admits in (0, story.plan[-1].wave_size)
+        else:
+            assert admits == 0
+
+
+@given(plans, histories, st.integers(0, 100), st.integers(1, 500), st.integers(1, 60), st.integers(10, 200))
+@effort(max_examples=300, deadline=None)
+def test_a_pause_costs_nobody_any_wait_or_pass_time(plan, history, until, length, position, pass_seconds):
+    story = Story(plan)
+    for change in history:
+        story.step(*change)
+    running = segments.resume(story.plan, story.now)
+    begins = max(story.now, OPENS) + until
+    ends = begins + length
+    paused = segments.resume(segments.pause(running, begins), ends)
+    moment, later = (segments.admitted_at(one, position, OPENS - 1) for one in (running, paused))
+    if moment is None:
+        assert later is None
+    elif moment <= begins:
+        assert later == moment
+    else:
+        assert later == moment + length
+    if moment is not None:
+        for second in range(0, 300, 7):
+            left = segments.running_seconds(running, moment, begins + second)
+            assert segments.running_seconds(paused, later, ends + second) == left
+        assert segments.running_seconds(paused, begins, ends) == 0
+
+
+@given(plans, st.lists(st.tuples(st.integers(0, 5), changes()), max_size=8), st.integers(0, 10))
+def test_what_is_done_before_the_opening_changes_the_plan_and_not_its_time(plan, history, more):
+    story = Story(plan)
+    for gap, (_, arrivals, move) in history:
+        story.step(gap, arrivals, move)
+    assert len(story.plan) == 1
+    assert story.plan[0].since == OPENS
+    assert segments.admitted(story.plan, OPENS - 1) == 0
+    opened = segments.resume(story.plan, OPENS - 1)
+    assert segments.admitted(opened, OPENS) == opened[0].base + opened[0].wave_size
+    let = segments.let_in(opened, OPENS - 1, more)
+    assert segments.admitted(let, OPENS) == segments.admitted(opened, OPENS) + more
+
+
+def test_a_room_that_opens_paused_lets_its_first_wave_in_when_it_goes_on():
+    paused = segments.pause(segments.opening(OPENS, 5, 30), OPENS - 100)
+    assert segments.admitted(paused, OPENS + 1_000) == 0
+    assert segments.admitted_at(paused, 1, OPENS - 50) is None
+    assert segments.is_paused(paused, OPENS)
+    going = segments.resume(paused, OPENS + 1_000)
+    assert [segments.admitted_at(going, position, OPENS - 50) for position in (5, 6)] == [OPENS + 1_000, OPENS + 1_030]
+
+
+@given(st.integers(1, 7), intervals, st.integers(0, 100), sizes, intervals)
+def test_another_rate_counts_the_wait_so_far(size, interval, after, new_size, new_interval):
+    plan = segments.opening(OPENS, size, interval)
+    now = OPENS + after
+    waited = after % interval
+    changed = segments.set_rate(plan, now, new_size, new_interval)
+    due = now + max(0, new_interval - waited)
+    before = segments.admitted(plan, now)
+    assert segments.admitted(changed, due) == before + new_size
+    if due > now:
+        assert segments.admitted(changed, due - 1) == before
+
+
+@given(plans, histories, st.integers(0, 40))
+def test_no_more_than_a_wave_piles_up_behind_an_empty_line(plan, history, total):
+    story = Story(plan)
+    for change in history:
+        story.step(*change)
+    capped = segments.cap(story.plan, story.now, total)
+    latest = [segment for segment in story.plan if segment.since <= story.now][-1:]
+    if capped is None:
+        assert not latest or latest[0].paused or segments.admitted(story.plan, story.now) <= total + latest[0].wave_size
+        return
+    assert segments.admitted(capped, story.now) == total + latest[0].wave_size
+    due = story.now + latest[0].interval - latest[0].phase(story.now)  # the waves keep their rhythm
+    assert segments.admitted(capped, due) - segments.admitted(capped, due - 1) == latest[0].wave_size
+    assert segments.cap(capped, story.now, total) is None
+
+
+@given(plans, st.integers(0, 100), sizes)
+def test_a_wave_that_follows_the_shop_changes_at_the_gate(plan, after, target):
+    now, (first,) = OPENS + after, plan
+    changed = segments.follow(plan, now, target)
+    wait = first.interval - after % first.interval
+    if target == first.wave_size or (wait > segments.AT_THE_GATE_SECONDS and target > 0):
+        assert changed is None
+    else:
+        assert segments.admitted(changed, now + wait) == segments.admitted(plan, now) + target
+        assert segments.admitted(changed, now) == segments.admitted(plan, now)
