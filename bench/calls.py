@@ -12,9 +12,12 @@ from typing import Any
 from chalice.app import Chalice
 
 from bench.measure import Measure
-from chalicelib import clock, settings
-from infra.local import catalog, ministack
+from chalicelib import clock, dynamo, settings
+from infra.local import catalog
+from infra.local.environment import CREDENTIALS, NOWHERE
 from infra.local.gateway import Gateway
+from infra.local.store.attach import attached
+from infra.local.store.opening import open_store
 
 CALLS = 400
 ROUNDS = 15
@@ -25,8 +28,8 @@ GOAL = 3.0
 
 
 def measure(scratch: Path) -> Iterator[Measure]:
-    os.environ.update(ministack.CREDENTIALS)
-    with ministack.in_memory(scratch / "store.log") as store, settings.changed(stage="bench", store_endpoint=store.endpoint):
+    os.environ.update(CREDENTIALS)
+    with settings.changed(stage="bench", store_endpoint=NOWHERE), open_store() as store, attached(store, dynamo.client()):
         catalog.fill(clock.now(), scratch / "demo.json", lambda _: None)
         import app
 

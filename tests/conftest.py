@@ -3,7 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -15,27 +15,26 @@ from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.waiting_room import rooms
 from infra import tables
-from infra.local import ministack
+from infra.local.environment import CREDENTIALS, NOWHERE
 from infra.local.store.attach import attached
 from infra.local.store.opening import open_store
 from tests.client import Client
 
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
-NOWHERE = "http://127.0.0.1:9"  # nobody listens there: a call that reached it was not answered in this process
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 
 _stages = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--store", choices=["moto", "ministack"], default="moto", help="engine of the `store` fixture")
+    parser.addoption("--store", choices=["moto", "local"], default="moto", help="engine of the `store` fixture")
 
 
 def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith(("AWS_", settings.PREFIX))]:
         del os.environ[name]
-    os.environ.update(ministack.CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
+    os.environ.update(CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
     os.environ.update(AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
 
 
@@ -49,27 +48,17 @@ def _settings() -> Iterator[settings.Settings]:
         yield current
 
 
-@pytest.fixture(scope="session")
-def _ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ministack.MiniStack]:
-    with ministack.in_memory(tmp_path_factory.mktemp("ministack") / "log") as running:
-        yield running
-
-
 @pytest.fixture
 def store(request: pytest.FixtureRequest, _settings: settings.Settings) -> Iterator[Any]:
     """Empty tables on the engine that `--store` chose; the value is the DynamoDB client. For one thread."""
-    if request.config.getoption("--store") == "ministack":
-        with _fresh_stage(request.getfixturevalue("_ministack").endpoint):
-            yield dynamo.client()
-        return
-    with mock_aws(), _fresh_stage():
+    with _on_local() if request.config.getoption("--store") == "local" else _on_moto():
         yield dynamo.client()
 
 
 @pytest.fixture
 def threaded_store(_settings: settings.Settings) -> Iterator[Any]:
     """Empty tables on the local store, in this process, whatever `--store` says: moto loses updates under threads."""
-    with settings.changed(store_endpoint=NOWHERE), open_store() as kept, attached(kept, dynamo.client()), _fresh_stage(NOWHERE):
+    with _on_local():
         yield dynamo.client()
 
 
@@ -107,14 +96,23 @@ def time() -> Iterator[Time]:
 
 
 @contextmanager
-def _fresh_stage(endpoint: str = "") -> Iterator[None]:
+def _on_moto() -> Iterator[None]:
+    with mock_aws(), _fresh_stage():
+        yield
+
+
+@contextmanager
+def _on_local() -> Iterator[None]:
+    with settings.changed(store_endpoint=NOWHERE), open_store() as kept, attached(kept, dynamo.client()), _fresh_stage():
+        yield
+
+
+@contextmanager
+def _fresh_stage() -> Iterator[None]:
     """Tables of a stage that no test had before: nothing that an instance remembers can be about them."""
-    with settings.changed(stage=f"test-{next(_stages)}", store_endpoint=endpoint):
+    with settings.changed(stage=f"test-{next(_stages)}"):
         tables.create_all(dynamo.client())
         catalog.invalidate()
         inventory.invalidate()
         rooms.invalidate()
         yield
-        for feature in tables.descriptions() if endpoint else ():
-            with suppress(dynamo.client().exceptions.ResourceNotFoundException):
-                dynamo.client().delete_table(TableName=dynamo.table_name(feature))

@@ -6,14 +6,16 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from chalicelib import settings
 from infra.local.data import DataError, DataFolder, Secrets
-from infra.local.durable import DurableStore
 from infra.local.environment import SetupError, entries, prepare, unknown_settings
-from infra.local.ministack import StoreFailed
 from infra.local.server import PortInUse, Server
+from infra.local.store.errors import StoreDamaged, StoreInUse, StoreTooNew
+
+if TYPE_CHECKING:
+    from infra.local.store.store import Store
 
 WEB = Path(__file__).parents[2] / "web"
 
@@ -35,28 +37,26 @@ def main() -> int:
         _say(terminal, "Stopped. The data is saved.")
     except PortInUse:
         return _fail(f"Port {chosen.port} is in use. Stop what listens there, or take another one: make run PORT={chosen.port + 1}")
-    except (DataError, SetupError, StoreFailed, settings.SettingsError) as error:
+    except (DataError, SetupError, StoreDamaged, StoreInUse, StoreTooNew, settings.SettingsError) as error:
         return _fail(str(error))
     return 0
 
 
 def _run(folder: DataFolder, kept: Secrets, server: Server, terminal: TextIO) -> NoReturn:
-    """Start everything, serve until a signal (KeyboardInterrupt), stop in order. Raises StoreFailed when the store goes first."""
+    """Start everything, serve until a signal (KeyboardInterrupt), stop in order."""
+    from chalicelib import dynamo
     from infra.local import telemetry
+    from infra.local.store.attach import attached
+    from infra.local.store.opening import open_store
+    from infra.local.store.port import Port
 
     telemetry.route_to(folder.logs / "fairgate.jsonl")
-    _say(terminal, "Starting the store ...")
-    store = DurableStore(folder.store, folder.logs / "store.log")
-    try:
-        _report_loss(store, terminal)
-        os.environ[f"{settings.PREFIX}STORE_ENDPOINT"] = store.endpoint
-        _serve(folder, kept, server, store, terminal)
-    finally:
-        if store.running:
-            store.stop()
+    _say(terminal, "Opening the store ...")
+    with open_store(folder.store) as store, attached(store, dynamo.client()), Port(store) as port:
+        _serve(folder, kept, server, store, port.url, terminal)
 
 
-def _serve(folder: DataFolder, kept: Secrets, server: Server, store: DurableStore, terminal: TextIO) -> NoReturn:
+def _serve(folder: DataFolder, kept: Secrets, server: Server, store: "Store", store_url: str, terminal: TextIO) -> NoReturn:
     from infra.local import catalog, demo
     from infra.local.gateway import Gateway
     from infra.local.schedules import Schedules
@@ -64,43 +64,30 @@ def _serve(folder: DataFolder, kept: Secrets, server: Server, store: DurableStor
     catalog.fill(kept.first_day, folder.path / "demo-tickets.json", lambda line: _say(terminal, line))
     import app
 
-    schedules = Schedules(app.app)
+    schedules = Schedules(app.app, store)
     server.start(Gateway(app.app), WEB)
     schedules.start()
     try:
-        file = folder.write_private("demo.json", demo.describe(server.origin, kept))
-        _say(terminal, demo.welcome(server.origin, kept, file))
-        ended = threading.Event()
-        while store.running:
-            ended.wait(1)
-        raise StoreFailed(f"The store has ended, though nobody asked it to; see {folder.logs / 'store.log'}.")
+        file = folder.write_private("demo.json", demo.describe(server.origin, store_url, kept))
+        _say(terminal, demo.welcome(server.origin, store_url, kept, file))
+        threading.Event().wait()
+        raise AssertionError("only a signal ends the wait")
     finally:
         server.stop()
         schedules.stop()
 
 
-def _report_loss(store: DurableStore, terminal: TextIO) -> None:
-    if store.lost_since is not None:
-        from chalicelib import clock
-
-        since = clock.iso(int(store.lost_since))
-        _say(terminal, f"WARNING: the last run was cut off before it could save. What changed after {since} is lost;")
-        _say(
-            terminal, "         the data is as it was at that time. (Ctrl-C and SIGTERM save; kill -9 of the store and power cuts do not.)"
-        )
-
-
 def _stop_on_signals(terminal: TextIO) -> None:
-    """The first Ctrl-C or SIGTERM stops in order and saves; the second ends at once."""
+    """The first Ctrl-C or SIGTERM stops in order; the second ends at once, which loses nothing that was answered."""
 
     def force(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
-        _say(terminal, "Forced. What was not saved yet is lost.")
+        _say(terminal, "Ended at once.")
         os._exit(130)
 
     def stop(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
         signal.signal(signal.SIGINT, force)
         signal.signal(signal.SIGTERM, force)
-        _say(terminal, "\nStopping: saving the data (Ctrl-C again ends at once, without saving) ...")
+        _say(terminal, "\nStopping (Ctrl-C again ends at once) ...")
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, stop)

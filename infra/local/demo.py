@@ -21,35 +21,38 @@ class Demo(msgspec.Struct):
 
     base_url: str
     web_url: str
+    store_url: str
     admin: Login
     promoter: Login
     user: Login
 
 
-def describe(origin: str, kept: Secrets) -> Demo:
+def describe(origin: str, store_url: str, kept: Secrets) -> Demo:
     def login(name: str, password: str, *roles: auth.Role) -> Login:
         return Login(f"{name}@demo.example", password, auth.issue_token(f"demo-{name}", {"user", *roles}, seconds=TOKEN_SECONDS))
 
     return Demo(
         base_url=f"{origin}/api/v1",
         web_url=f"{origin}/",
+        store_url=store_url,
         admin=login("admin", kept.admin_password, "admin"),
         promoter=login("promoter", kept.promoter_password, "promoter"),
         user=login("user", kept.user_password),
     )
 
 
-def welcome(origin: str, kept: Secrets, file: Path) -> str:
+def welcome(origin: str, store_url: str, kept: Secrets, file: Path) -> str:
     return f"""
 Fairgate is running.
 
   Web       {origin}/
   API       {origin}/api/v1        (try {origin}/api/v1/events)
+  Store     {store_url}               (aws dynamodb list-tables --endpoint-url {store_url})
 
   Logins    admin@demo.example      {kept.admin_password}
             promoter@demo.example   {kept.promoter_password}
             user@demo.example       {kept.user_password}
   Tokens    in {file}
 
-Ctrl-C stops it and saves the data in {file.parent}.
+Ctrl-C stops it. The data is in {file.parent}.
 """

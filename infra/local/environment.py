@@ -7,7 +7,12 @@ import msgspec
 
 from chalicelib import settings
 from infra.local.data import Secrets
-from infra.local.ministack import CREDENTIALS
+
+# What AWS clients insist on having; the local store accepts anything.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
+
+# Where the client of a store in this process believes it is. Nobody listens there: a call that left the process would fail.
+NOWHERE = "http://127.0.0.1:9"
 
 # A local stage trusts its user, unless the environment says otherwise. All of its users share one address.
 LOCAL = {"STAGE": "local", "IDENTITY": "demo", "PAYMENT_SIMULATION": "on", "ADDRESS_FACTOR": "10000"}
@@ -39,7 +44,7 @@ def prepare(kept: Secrets) -> None:
         raise SetupError(f"`make run` starts its own store; unset {settings.PREFIX}STORE_ENDPOINT.")
     for name, value in {**LOCAL, "JWT_SECRET": kept.jwt_secret, "TICKET_KEYS": kept.ticket_keys}.items():
         os.environ.setdefault(settings.PREFIX + name, value)
-    os.environ.update(CREDENTIALS)
+    os.environ.update(CREDENTIALS, **{f"{settings.PREFIX}STORE_ENDPOINT": NOWHERE})
     settings.read(dict(os.environ))
 
 

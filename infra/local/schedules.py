@@ -1,4 +1,4 @@
-"""Runs the app's scheduled functions in the background, as EventBridge would."""
+"""Runs in the background what AWS would: the app's scheduled functions, and the deletion of items whose time to live is over."""
 
 import threading
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 from chalice.app import Chalice, ScheduledEventConfig
 
 from chalicelib import clock, ids, log
+from infra.local.store.errors import StoreFailed
+from infra.local.store.store import Store
 
 INTERVAL_SECONDS = 30
 
@@ -13,7 +15,8 @@ INTERVAL_SECONDS = 30
 class Schedules:
     """All schedules run every 30 s whatever they ask for: a person who tries things out does not want to wait longer."""
 
-    def __init__(self, app: Chalice) -> None:
+    def __init__(self, app: Chalice, store: Store) -> None:
+        self._store = store
         self._handlers = [app.handler_map[source.name] for source in app.event_sources if isinstance(source, ScheduledEventConfig)]
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="schedules", daemon=True)
@@ -32,6 +35,10 @@ class Schedules:
                 handler(_event(), None)
             except Exception:
                 log.failure("schedule.failed")
+        try:
+            self._store.expire()
+        except StoreFailed:
+            log.failure("schedule.failed")
 
     def _run(self) -> None:
         """The first run is at once: whatever the last process left unfinished is finished now."""
