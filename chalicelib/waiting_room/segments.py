@@ -16,7 +16,8 @@ AT_THE_GATE_SECONDS = 3
 class Segment(Struct, frozen=True, omit_defaults=True):
     """From second `since` on, `base` are admitted, and `wave_size` more after every `interval` seconds; nobody more while paused.
 
-    `waited` seconds of the first interval had passed before: a pause or a new rate does not start a wave's wait over.
+    `waited` seconds of the first interval had passed before: a pause or a new rate does not start a wave's wait over. Below 0 the
+    first interval begins that much later: those who came meanwhile found no line and are among the `base`.
     """
 
     since: int
@@ -30,7 +31,7 @@ class Segment(Struct, frozen=True, omit_defaults=True):
         return self.base if self.paused else self.base + self.wave_size * self._waves(now)
 
     def _waves(self, now: int) -> int:
-        return (now - self.since + self.waited) // self.interval
+        return max(0, now - self.since + self.waited) // self.interval
 
     def phase(self, now: int) -> int:
         """Seconds of the present interval that have passed."""
@@ -113,12 +114,17 @@ def let_in(segments: Sequence[Segment], now: int, more: int) -> list[Segment]:
 def cap(segments: Sequence[Segment], now: int, total: int) -> list[Segment] | None:
     """When the line has run empty, admissions must not pile up: a crowd that comes late still comes in waves.
 
-    None if nothing piled up; otherwise the segments in which no more than one wave beyond `total` arrivals is admitted.
+    None if nothing piled up; otherwise the segments in which no more than one wave beyond `total` arrivals is admitted. Where the
+    running segment's waves have admitted nobody, it starts over in its place, so that a room may stand open and empty for weeks.
     """
     running = _running(segments, now)
     if running is None or running.paused or running.admitted(now) <= total + running.wave_size:
         return None
-    return [*segments, replace(running, since=now, base=total + running.wave_size, waited=running.phase(now))]
+    base = total + running.wave_size
+    if total <= running.base:
+        assert running is segments[-1]
+        return [*segments[:-1], replace(running, base=base, waited=running.phase(now) - (now - running.since))]
+    return [*segments, replace(running, since=now, base=base, waited=running.phase(now))]
 
 
 def follow(segments: Sequence[Segment], now: int, target: int) -> list[Segment] | None:

@@ -194,3 +194,13 @@ def test_a_wave_that_follows_the_shop_changes_at_the_gate(plan, after, target):
     else:
         assert segments.admitted(changed, now + wait) == segments.admitted(plan, now) + target
         assert segments.admitted(changed, now) == segments.admitted(plan, now)
+
+
+def test_a_room_that_stands_open_for_a_week_keeps_its_plan_short():
+    """Looked at every second or so, with somebody now and then: an empty line is no reason to write down every wave."""
+    story = Story(segments.opening(OPENS, 3, 30))
+    story.now = OPENS
+    for second in range(0, 7 * 86_400, 7):
+        story.step(7, int(second % 1_001 == 0), ("cap",))
+    assert len(story.plan) < 10
+    assert story.admitted_at() == story.joined
