@@ -1,8 +1,9 @@
-"""The bed's own tests run on the engine that `--store` chose, which is called over HTTP or by moto, and on one in this process."""
+"""The bed's own tests run on moto, which answers before botocore sends, and on the local store, which answers before it signs."""
 
 import pytest
 
 
 @pytest.fixture(params=["chosen", "in process"])
 def store(request, store):
-    return store if request.param == "chosen" else request.getfixturevalue("threaded_store")
+    already = request.config.getoption("--store") == "local"
+    return store if request.param == "chosen" or already else request.getfixturevalue("threaded_store")
