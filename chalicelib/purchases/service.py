@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from chalicelib import clock, dynamo, log, settings
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event, Tier
+from chalicelib.catalog.model import Event, Tier, event_phase
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnough
 from chalicelib.purchases import recovery, store
@@ -40,6 +40,9 @@ def reserve(user_id: str, event_id: str, wanted: Sequence[Wanted], token: str | 
     holds back and return its purchase. Raises the refusals of `catalog.sellable`, NotEnough, StockClosed, TierLimitExceeded,
     PurchaseLimitExceeded, ActiveReservationExists, PassUsed and those of `waiting_room.admit`; nothing stays held then.
     """
+    _, event = catalog.visible(event_id)
+    if event_phase(event, now) == "scheduled":
+        waiting_room.admit(event, user_id, token, now)  # refuses with the place in the line, where there is one
     event, tiers = catalog.sellable(event_id, [one.tier_id for one in wanted], now)
     pass_id = waiting_room.admit(event, user_id, token, now)
     limit = event.purchase_limit or settings.current().event_purchase_limit

@@ -59,7 +59,10 @@ def status(call: Call, event_id: str) -> Answer:
     token = call.query("token")
     if token is None:
         raise InvalidInput("Send the token that joining gave you.", path="token")
-    return Answer(service.status(event_id, token, call.now))
+    try:
+        return Answer(service.status(event_id, token, call.now))
+    except NoWaitingRoom:
+        return Answer(service.open_to_all(event_id))
 
 
 @route(bp, "GET", "/events/{event_id}/waiting-room/proof")

@@ -100,14 +100,15 @@ def resume(segments: Sequence[Segment], now: int) -> list[Segment]:
 
 def set_rate(segments: Sequence[Segment], now: int, wave_size: int, interval: int) -> list[Segment]:
     """Other waves from `now` on; the wait so far counts, up to the new interval."""
-    running = _running(segments, now)
-    waited = interval if running is None else min(running.phase(now), interval)
+    latest = _latest(segments, now)
+    waited = interval if latest is None else min(latest[0].phase(latest[1]), interval)
     return _changed(segments, now, wave_size=wave_size, interval=interval, waited=waited)
 
 
 def let_in(segments: Sequence[Segment], now: int, more: int) -> list[Segment]:
     """`more` come in now, beside the waves; before the opening, with the first wave."""
-    before = admitted(segments, now) if _running(segments, now) else segments[0].base
+    latest = _latest(segments, now)
+    before = segments[0].base if latest is None else latest[0].admitted(latest[1])
     return _changed(segments, now, base=before + more)
 
 
@@ -117,14 +118,16 @@ def cap(segments: Sequence[Segment], now: int, total: int) -> list[Segment] | No
     None if nothing piled up; otherwise the segments in which no more than one wave beyond `total` arrivals is admitted. Where the
     running segment's waves have admitted nobody, it starts over in its place, so that a room may stand open and empty for weeks.
     """
-    running = _running(segments, now)
-    if running is None or running.paused or running.admitted(now) <= total + running.wave_size:
+    latest = _latest(segments, now)
+    if latest is None:
         return None
-    base = total + running.wave_size
+    running, at = latest
+    base, waited = total + running.wave_size, running.phase(at)
+    if running.paused or running.admitted(at) <= base:
+        return None
     if total <= running.base:
-        assert running is segments[-1]
-        return [*segments[:-1], replace(running, base=base, waited=running.phase(now) - (now - running.since))]
-    return [*segments, replace(running, since=now, base=base, waited=running.phase(now))]
+        return [*segments[:-1], replace(running, base=base, waited=waited - (at - running.since))]
+    return [*segments, replace(running, since=at, base=base, waited=waited)]
 
 
 def follow(segments: Sequence[Segment], now: int, target: int) -> list[Segment] | None:
@@ -133,21 +136,35 @@ def follow(segments: Sequence[Segment], now: int, target: int) -> list[Segment] 
     Decided at the gate, in the last seconds before a wave, so that a long sale does not make a long list; an end of all waves,
     and their beginning again, at once.
     """
-    running = _running(segments, now)
-    if running is None or running.paused or running.wave_size == target:
+    latest = _latest(segments, now)
+    if latest is None:
         return None
-    near = running.interval - running.phase(now) <= AT_THE_GATE_SECONDS
+    running, at = latest
+    if running.paused or running.wave_size == target:
+        return None
+    near = running.interval - running.phase(at) <= AT_THE_GATE_SECONDS
     if not near and target > 0 and running.wave_size > 0:
         return None
     return _changed(segments, now, wave_size=target)
 
 
 def _changed(segments: Sequence[Segment], now: int, **changes: Any) -> list[Segment]:
-    running = _running(segments, now)
-    if running is None:  # before the opening: what is planned changes, and still begins then
+    latest = _latest(segments, now)
+    if latest is None:  # what is planned changes, and still begins at the opening
         return [replace(segments[0], **changes)]
-    kept = {"since": now, "base": running.admitted(now), "waited": running.phase(now)}
+    running, at = latest
+    kept = {"since": at, "base": running.admitted(at), "waited": running.phase(at)}
     return [*segments, replace(running, **{**kept, **changes})]
+
+
+def _latest(segments: Sequence[Segment], now: int) -> tuple[Segment, int] | None:
+    """The segment that a change follows on, and the second in which it does; None before the opening.
+
+    Not before the segment itself begins: a request that came in the second before may find a change of the second after.
+    """
+    if len(segments) == 1 and now < segments[0].since:
+        return None
+    return segments[-1], max(now, segments[-1].since)
 
 
 def _running(segments: Sequence[Segment], now: int) -> Segment | None:

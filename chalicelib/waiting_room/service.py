@@ -59,11 +59,14 @@ def join(event_id: str, user_id: str, check_work: Callable[[], None], now: int) 
 
 
 def status(event_id: str, token: str, now: int) -> dict[str, Any]:
-    """What a token's holder sees; no store read while this instance's room is fresh. Raises TokenUnknown, RoomCleared."""
+    """What a token's holder sees; no store read while this instance's room is fresh.
+
+    Raises NotFound, NoWaitingRoom, TokenUnknown and RoomCleared.
+    """
+    known = rooms.known(event_id, now)
     arrival = tokens.read(token)
     if arrival is None or arrival.event_id != event_id:
         raise TokenUnknown()
-    known = rooms.known(event_id, now)
     known = _not_older(known, arrival, now)
     if arrival.room != known.state.room:
         raise RoomCleared()

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import pytest
 
+from chalicelib.waiting_room import rooms, store
 from tests import builders, invariants
 from tests.bed import faults
 
@@ -73,7 +74,8 @@ def test_before_the_opening_everybody_waits_without_a_place(api, time, drop):
         }.items()
     )
     refused = reserve(api, event_id, tier_id, "ada", token)
-    assert (refused.status, refused.json["error"]) == (409, "event_not_on_sale")
+    assert (refused.status, refused.json["error"], refused.json["etaSeconds"]) == (403, "not_admitted", 500)
+    assert reserve(api, event_id, tier_id, "eve", None).json["error"] == "not_admitted"
 
 
 def test_at_the_opening_waves_come_in_by_the_draw(api, time, drop):
@@ -212,6 +214,21 @@ def test_a_pause_stops_passes_from_running_out(api, time, drop):
     assert reserve(api, event_id, tier_id, line[3], tokens[line[3]]).status == 201
 
 
+def test_a_poll_that_began_before_a_pause_finds_it_and_does_not_pause_again(api, time, drop):
+    """A request is as old as its first moment; the pause that it reads from the store may be of the second after."""
+    event_id, _ = drop
+    token = join(api, event_id, "ada")
+    time.advance(OPENS)
+    status(api, event_id, token)
+    time.advance(40)
+    assert api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token()).status == 200
+    plan = store.load(event_id)[0].segments
+    time.advance(-1)
+    rooms.invalidate()
+    assert status(api, event_id, token)["position"] == 1
+    assert store.load(event_id)[0].segments == plan
+
+
 def test_the_admin_changes_the_waves_and_lets_some_in(api, time, drop):
     event_id, _ = drop
     tokens = gather(api, event_id, 12)
@@ -279,6 +296,7 @@ def test_an_event_without_a_waiting_room_is_open(api, time):
     reply = api.post(f"/events/{event_id}/waiting-room/join", user="ada")
     assert reply.json.items() >= {"token": None, "state": "sale_open", "canEnter": True}.items()
     assert builders.reserve(api, "ada", event_id, tier_id).status == 201
+    assert status(api, event_id, "whatever").items() >= {"state": "sale_open", "canEnter": True, "position": None}.items()
     assert api.get(f"/events/{event_id}/waiting-room/state").status == 404
     assert api.post("/events/unknown/waiting-room/join", user="ada").status == 404
 
