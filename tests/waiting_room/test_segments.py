@@ -19,7 +19,7 @@ plans = st.builds(segments.opening, st.just(OPENS), st.integers(1, 7), intervals
 
 @st.composite
 def changes(draw):
-    """(seconds until it, arrivals until it, what to do)."""
+    """(seconds until it, arrivals until it, what to do). A request may be a little older than the change before it."""
     move = draw(
         st.one_of(
             st.just(("pause",)),
@@ -30,7 +30,7 @@ def changes(draw):
             st.just(("cap",)),
         )
     )
-    return draw(st.integers(0, 40)), draw(st.integers(0, 10)), move
+    return draw(st.integers(-2, 40)), draw(st.integers(0, 10)), move
 
 
 @dataclass
@@ -48,6 +48,11 @@ class Story:
         if name == "cap":
             arguments = [len(self.joined)]
         self.plan = getattr(segments, name)(self.plan, self.now, *arguments) or self.plan
+
+    def settle(self):
+        """To a time that nothing that was done is later than."""
+        self.now = max(self.now, self.plan[-1].since)
+        return self
 
     def admitted_at(self):
         return [segments.admitted_at(self.plan, number + 1, joined) for number, joined in enumerate(self.joined)]
@@ -85,6 +90,7 @@ def test_nobody_is_sent_back_by_whatever_is_done(plan, history):
                 assert new == old, change
             else:
                 assert new is None or new >= story.now, change
+    assert [segment.since for segment in story.plan] == sorted(segment.since for segment in story.plan)
     total = len(story.joined)
     admitted = [min(total, segments.admitted(story.plan, second)) for second in range(story.now, story.now + 60)]
     assert admitted == sorted(admitted)
@@ -95,6 +101,7 @@ def test_nobody_is_sent_back_by_whatever_is_done(plan, history):
 def test_a_change_admits_nobody_by_itself_but_who_is_let_in(plan, history):
     story = Story(plan)
     for seconds, arrivals, (name, *arguments) in history:
+        seconds = abs(seconds)
         before = segments.admitted(story.plan, story.now + seconds)
         story.step(seconds, arrivals, (name, *arguments))
         admits = segments.admitted(story.plan, story.now) - before
@@ -114,8 +121,9 @@ def test_a_pause_costs_nobody_any_wait_or_pass_time(plan, history, until, length
     story = Story(plan)
     for change in history:
         story.step(*change)
+    story.settle()
     running = segments.resume(story.plan, story.now)
-    begins = max(story.now, OPENS) + until
+    begins = story.now + until
     ends = begins + length
     paused = segments.resume(segments.pause(running, begins), ends)
     moment, later = (segments.admitted_at(one, position, OPENS - 1) for one in (running, paused))
@@ -173,6 +181,7 @@ def test_no_more_than_a_wave_piles_up_behind_an_empty_line(plan, history, total)
     story = Story(plan)
     for change in history:
         story.step(*change)
+    story.settle()
     capped = segments.cap(story.plan, story.now, total)
     latest = [segment for segment in story.plan if segment.since <= story.now][-1:]
     if capped is None:
@@ -204,3 +213,14 @@ def test_a_room_that_stands_open_for_a_week_keeps_its_plan_short():
         story.step(7, int(second % 1_001 == 0), ("cap",))
     assert len(story.plan) < 10
     assert story.admitted_at() == story.joined
+
+
+def test_a_request_that_is_older_than_the_last_change_undoes_nothing():
+    """It began in the second before, and read the plan after: what was let in stays in, and no segment lies out of order."""
+    let = segments.let_in(segments.opening(OPENS, 5, 30), OPENS + 40, 7)
+    for changed in (segments.pause(let, OPENS + 39), segments.set_rate(let, OPENS + 39, 1, 60), segments.let_in(let, OPENS + 39, 0)):
+        assert segments.admitted(changed, OPENS + 40) == 17
+        assert [segment.since for segment in changed] == [OPENS, OPENS + 40, OPENS + 40]
+    assert segments.admitted(segments.pause(let, OPENS - 1), OPENS + 40) == 17
+    assert segments.admitted(segments.cap(let, OPENS + 39, 4), OPENS + 40) == 9
+    assert segments.follow(segments.follow(let, OPENS + 39, 0), OPENS + 39, 0) is None
