@@ -1,6 +1,7 @@
 """What is there after a restart: all of it, whatever the calls were."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 
 import pytest
@@ -173,3 +174,31 @@ def test_a_hundred_thousand_items(tmp_path):
         fill(store, 100_000)
     with open_store(tmp_path) as store:
         assert len(store.engine) == 100_000
+
+
+def test_nothing_is_read_before_it_is_on_disk(clients, tmp_path):
+    """A crash must not take back what somebody was told. Who reads something else does not wait."""
+    store = open_store(tmp_path)
+    things = {"TableName": "things", "ConsistentRead": True}
+    with serving(store, clients) as client, ThreadPoolExecutor() as pool:
+        table(client)
+        put(client, "other")
+        with store._journal._disk:
+            write = pool.submit(put, client, "new")
+            while store._journal.last == store._journal.durable and not write.done():
+                pass
+            assert client.get_item(**things, Key={"id": {"S": "other"}})["Item"]
+            waiting = [write, pool.submit(client.get_item, **things, Key={"id": {"S": "new"}}), pool.submit(client.scan, **things)]
+            assert wait(waiting, timeout=0.2).done == set()
+        assert waiting[1].result()["Item"] == {"id": {"S": "new"}}
+        assert waiting[2].result()["Count"] == 2
+
+
+def test_what_was_changed_is_forgotten_when_it_is_on_disk(clients, tmp_path, monkeypatch):
+    monkeypatch.setattr("infra.local.store.store.CHANGED_AT_MOST", 10)
+    store = open_store(tmp_path)
+    with serving(store, clients) as client:
+        table(client)
+        for number in range(50):
+            put(client, str(number))
+        assert len(store._changed) <= 11

@@ -113,6 +113,11 @@ class Engine:
             self._ttl_at_work = False
         return len(found)
 
+    def place(self, table: str, attributes: Item) -> tuple[str, str, str]:
+        """Where the item with these attributes is; KeyError and the like when there can be none."""
+        self._enter()
+        return table, *self._key(self._ddb._tables[table], attributes)
+
     def streams(self) -> dict[str, str]:
         """Table -> ARN of its stream, for the tables whose stream is on."""
         self._enter()

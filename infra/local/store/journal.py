@@ -131,7 +131,7 @@ class Journal:
         self._lock = lock  # keeps others out of the folder while it is open
         self._head = head
         self._running = seen.digest
-        self._durable = self.last = seen.number
+        self.durable = self.last = seen.number
         self.size = size  # bytes of entries behind the snapshot
         self.failure: BaseException | None = None
         self._mutex = threading.Lock()
@@ -157,11 +157,11 @@ class Journal:
 
         Whoever finds nobody committing commits what all have added; who comes meanwhile waits, and one of them is next.
         """
-        while self._durable < number:
+        while self.durable < number:
             with self._mutex:
                 if self.failure is not None:
                     raise StoreFailed(f"The store can't write its journal: {self.failure}. Make room, and start again.")
-                if self._durable >= number:
+                if self.durable >= number:
                     return
                 leads = not self._committing
                 self._committing = True
@@ -199,10 +199,10 @@ class Journal:
         with self._mutex:
             group, self._pending = self._pending, []
         content = _array(group)
-        seen = Seen(self._durable + len(group), _digest(content, self._running))
+        seen = Seen(self.durable + len(group), _digest(content, self._running))
         try:
             with self._disk:
-                row = (self._durable + 1, seen.number, content, seen.digest)
+                row = (self.durable + 1, seen.number, content, seen.digest)
                 self._connection.execute("INSERT INTO journal VALUES (?, ?, ?, ?)", row)
             self._witness.say(seen)
         except BaseException as fault:
@@ -210,7 +210,7 @@ class Journal:
             if not isinstance(fault, sqlite3.Error):
                 raise
             return
-        self._running, self._durable = seen.digest, seen.number
+        self._running, self.durable = seen.digest, seen.number
         self.size += len(content)
         self._finish(None)
 
@@ -218,7 +218,7 @@ class Journal:
         with self._mutex:
             self.failure = self.failure or failure
             self._committing = False
-            done = self._durable if failure is None else self.last
+            done = self.durable if failure is None else self.last
             ready = [turn for number, turn in self._waiting if number <= done]
             self._waiting = [(number, turn) for number, turn in self._waiting if number > done]
             following = [self._waiting.pop(0)[1]] if self._waiting else []

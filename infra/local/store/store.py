@@ -12,12 +12,13 @@ import msgspec
 
 from infra.local.store.answers import error
 from infra.local.store.checksum import Checksum
-from infra.local.store.effects import Handled
+from infra.local.store.effects import Define, Handled, Put, Remove
 from infra.local.store.engine import Engine, Step
 from infra.local.store.errors import StoreFailed
 from infra.local.store.journal import Journal
 
 SNAPSHOT_BYTES = 64 * 1024 * 1024  # of journal
+CHANGED_AT_MOST = 1000  # items that are remembered as changed, before those that are on disk are forgotten
 EXPIRE_AT_ONCE = 200  # items deleted by one entry, so that the sweep never keeps others waiting for long
 
 _log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Store:
         self._journal = journal
         self._checksum = checksum
         self._lock: Any = threading.Lock()
+        self._changed: dict[Any, int] = {}  # items and tables -> the entry that last changed them; those on disk may be missing
         self._snapshot: threading.Thread | None = None
         self._closed = False
 
@@ -42,7 +44,7 @@ class Store:
             data = msgspec.json.decode(body, type=dict[str, Any]) if body else {}
         except (msgspec.DecodeError, RecursionError) as fault:
             return error(400, "SerializationException", str(fault))
-        with self._change():
+        with self._change(data if operation == "GetItem" else None):
             return self.engine.stream_call(operation, data) if service == STREAMS else self.engine.call(operation, data)
 
     def expire(self) -> int:
@@ -99,8 +101,11 @@ class Store:
         self.close()
 
     @contextmanager
-    def _change(self) -> Iterator[None]:
-        """The lock; afterwards, what was done is journaled, and so is everything that may have been seen."""
+    def _change(self, get: dict[str, Any] | None = None) -> Iterator[None]:
+        """The lock; afterwards, what was done is journaled, and so is everything that may have been seen.
+
+        What a `get` may have seen is one item; who looks at anything else waits for all that was done before.
+        """
         journal = self._journal
         with self._lock:
             if self._closed:
@@ -113,11 +118,19 @@ class Store:
                 steps = self.engine.take()
                 if journal is not None and steps:
                     self._note(journal, steps)
-                number = journal.last if journal is not None else 0
+                number = 0 if journal is None else journal.last if get is None else self._last_change(get, journal.last)
         if journal is not None:
             journal.wait(number)
             if journal.size > SNAPSHOT_BYTES:
                 self._snapshot_behind()
+
+    def _last_change(self, get: dict[str, Any], otherwise: int) -> int:
+        """The entry that last changed the item or its table, 0 when that is on disk for long."""
+        try:
+            place = self.engine.place(get["TableName"], get["Key"])
+            return max(self._changed.get(place, 0), self._changed.get(get["TableName"], 0))
+        except (KeyError, TypeError, AttributeError):
+            return otherwise
 
     def _note(self, journal: Journal, steps: list[Step]) -> None:
         assert self._checksum is not None, "a journal comes with a checksum"
@@ -125,9 +138,20 @@ class Store:
             for effect, old in steps:
                 self._checksum.add(effect, old)
             journal.add(self.engine.clock(), [effect for effect, _ in steps], self._checksum.value)
+            self._mark(steps, journal)
         except BaseException as fault:
             journal.failure = fault  # what is in the tables now will never be in the journal
             raise
+
+    def _mark(self, steps: list[Step], journal: Journal) -> None:
+        for effect, _ in steps:
+            if isinstance(effect, Put | Remove):
+                place = self.engine.place(effect.table, effect.item if isinstance(effect, Put) else effect.key)
+                self._changed[place] = journal.last
+            elif isinstance(effect, Define):
+                self._changed[effect.table] = journal.last
+        if len(self._changed) > CHANGED_AT_MOST:
+            self._changed = {place: number for place, number in self._changed.items() if number > journal.durable}
 
     def _snapshot_behind(self) -> None:
         with self._lock:
