@@ -210,7 +210,7 @@ export function shown(state, arrival, position, now) {
  * @param {number} now
  */
 function placeAt({ segments, on_sale_at: opensAt, pass_seconds: passSeconds }, arrival, position, now) {
-  const paused = running(segments, now)?.paused ?? false;
+  const paused = (running(segments, now) ?? segments[0]).paused ?? false;
   const waits = { position, paused, ahead: null, passLeft: null, canEnter: false, passExpired: false };
   if (position === null || now < opensAt) {
     return { ...waits, position: null, etaSeconds: paused ? null : Math.max(0, opensAt - now) };

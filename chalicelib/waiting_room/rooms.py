@@ -67,12 +67,12 @@ def invalidate() -> None:
 
 
 def planned(event: Event, room: Room) -> list[Segment]:
-    """The segments; until the draw is frozen their first begins when the event, as it is now, says that the sale opens."""
+    """The segments; until the draw is frozen their first begins when, and paused if, the event as it is now says so."""
     if room.n is not None:
         return room.segments
     assert event.on_sale_at is not None  # it has a room
     first = room.segments[0] if room.segments else _opening(event, event.on_sale_at)
-    return [Segment(event.on_sale_at, first.base, first.wave_size, first.interval, first.waited)]
+    return [Segment(event.on_sale_at, first.base, first.wave_size, first.interval, first.waited, event.paused)]
 
 
 def _opening(event: Event, at: int) -> Segment:

@@ -60,8 +60,8 @@ def admitted(segments: Sequence[Segment], now: int) -> int:
 
 
 def is_paused(segments: Sequence[Segment], now: int) -> bool:
-    running = _running(segments, now)
-    return running is not None and running.paused
+    """Before the opening: whether it will open paused."""
+    return (_running(segments, now) or segments[0]).paused
 
 
 def admitted_at(segments: Sequence[Segment], position: int, joined_at: int) -> int | None:

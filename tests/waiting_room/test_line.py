@@ -214,6 +214,24 @@ def test_a_pause_stops_passes_from_running_out(api, time, drop):
     assert reserve(api, event_id, tier_id, line[3], tokens[line[3]]).status == 201
 
 
+def test_a_sale_that_opens_paused_opens_when_it_goes_on(api, time, drop):
+    """However long nobody looks: the first wave neither misses its passes nor brings those along who come after it."""
+    event_id, tier_id = drop
+    tokens = gather(api, event_id, 5)
+    api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
+    time.advance(2)
+    before = status(api, event_id, tokens["u0"])
+    assert (before["state"], before["paused"], before["etaSeconds"]) == ("waiting", True, None)
+    time.advance(OPENS + 500)
+    line = in_line(api, event_id, tokens)
+    assert {status(api, event_id, token)["canEnter"] for token in tokens.values()} == {False}
+    api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
+    first, fourth = status(api, event_id, tokens[line[0]]), status(api, event_id, tokens[line[3]])
+    assert (first["canEnter"], first["passSecondsLeft"]) == (True, 60)
+    assert (fourth["canEnter"], fourth["etaSeconds"]) == (False, 30)
+    assert reserve(api, event_id, tier_id, line[0], tokens[line[0]]).status == 201
+
+
 def test_a_poll_that_began_before_a_pause_finds_it_and_does_not_pause_again(api, time, drop):
     """A request is as old as its first moment; the pause that it reads from the store may be of the second after."""
     event_id, _ = drop

@@ -158,6 +158,7 @@ def test_a_room_that_opens_paused_lets_its_first_wave_in_when_it_goes_on():
     paused = segments.pause(segments.opening(OPENS, 5, 30), OPENS - 100)
     assert segments.admitted(paused, OPENS + 1_000) == 0
     assert segments.admitted_at(paused, 1, OPENS - 50) is None
+    assert segments.is_paused(paused, OPENS - 100)
     assert segments.is_paused(paused, OPENS)
     going = segments.resume(paused, OPENS + 1_000)
     assert [segments.admitted_at(going, position, OPENS - 50) for position in (5, 6)] == [OPENS + 1_000, OPENS + 1_030]
