@@ -40,7 +40,7 @@ def _replanned(
         plan = change(known.state.segments)
         if len(plan) > rooms.MAX_SEGMENTS:
             raise TooManyChanges(limit=rooms.MAX_SEGMENTS)
-        return store.plan(known.room, plan), facts
+        return rooms.replanned(known.event, known.room, plan, now), facts
 
     return _commit(event_id, what, item, actor, now)[1].state
 

@@ -102,15 +102,20 @@ def _put_right(event: Event, room: Room, total: int, now: int) -> bool:
         return True
     if event.paused != room.segments[-1].paused:  # not as of now: this request may be a second older than the last change
         change = segments.pause if event.paused else segments.resume
-        _commit(store.plan(room, change(room.segments, now)))
+        _commit(replanned(event, room, change(room.segments, now), now))
         return True
     plan = segments.cap(room.segments, now, total)
     if plan is None and event.waiting_room is not None and event.waiting_room.follow_stock and len(room.segments) < MAX_SEGMENTS:
         plan = segments.follow(room.segments, now, _sellable_wave(event, room, total, now))
     if plan is not None:
-        _commit(store.plan(room, plan))
+        _commit(replanned(event, room, plan, now))
         return True
     return False
+
+
+def replanned(event: Event, room: Room, plan: Sequence[Segment], now: int) -> dynamo.TransactItem:
+    """Transaction item that makes this the room's plan, if the room is as it was read."""
+    return store.plan(room, segments.shortened(plan, now, pass_seconds(event)))
 
 
 def _sellable_wave(event: Event, room: Room, total: int, now: int) -> int:

@@ -148,6 +148,18 @@ def follow(segments: Sequence[Segment], now: int, target: int) -> list[Segment] 
     return _changed(segments, now, wave_size=target)
 
 
+def shortened(segments: Sequence[Segment], now: int, pass_seconds: int) -> list[Segment]:
+    """The same for everybody whose turn is to come or whose pass is alive; what came before is one segment that says "long ago".
+
+    Without it the plan of a room that is steered, or follows its stock, for days would outgrow the document that all poll.
+    """
+    over = [number for number, one in enumerate(segments) if running_seconds(segments, one.since, now) >= pass_seconds]
+    if not over or over[-1] < 2:
+        return list(segments)
+    first, kept = segments[0], segments[over[-1] :]
+    return [Segment(first.since, admitted(segments, kept[0].since - 1), 0, first.interval), *kept]
+
+
 def _changed(segments: Sequence[Segment], now: int, **changes: Any) -> list[Segment]:
     latest = _latest(segments, now)
     if latest is None:  # what is planned changes, and still begins at the opening

@@ -15,7 +15,7 @@ UNTIL = OPENS + 86_400
 
 def changed(rng: random.Random, plan: list[Segment], now: int, total: int) -> list[Segment]:
     """The plan after one random change at `now`."""
-    move = rng.randrange(5)
+    move = rng.randrange(7)
     if move == 0:
         return segments.resume(plan, now) if segments.is_paused(plan, now) or plan[0].paused else segments.pause(plan, now)
     if move == 1:
@@ -24,7 +24,11 @@ def changed(rng: random.Random, plan: list[Segment], now: int, total: int) -> li
         return segments.set_rate(plan, now, rng.choice([0, 1, 7, 100, 5_000]), rng.choice([1, 10, 30, 3_600]))
     if move == 3:
         return segments.let_in(plan, now, rng.choice([1, 50, 10_000]))
-    return segments.cap(plan, now, total) or plan
+    if move == 4:
+        return segments.cap(plan, now, total) or plan
+    if move == 5:
+        return segments.follow(plan, now, rng.choice([0, 1, 40])) or plan
+    return segments.shortened(plan, now, rng.choice([60, 180]))
 
 
 def history(rng: random.Random, total: int) -> list[Segment]:

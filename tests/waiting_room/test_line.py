@@ -269,6 +269,18 @@ def test_the_admin_changes_the_waves_and_lets_some_in(api, time, drop):
     assert {"waiting_room.let_in", "waiting_room.rate"} <= set(actions)
 
 
+def test_the_state_stays_small_however_often_it_is_steered(api, time, drop):
+    event_id, _ = drop
+    gather(api, event_id, 3)
+    time.advance(OPENS)
+    for number in range(12):
+        body = {"wave_size": 1 + number % 2, "wave_seconds": 30}
+        reply = api.post(f"/admin/events/{event_id}/waiting-room/rate", json=body, token=builders.admin_token())
+        assert reply.status == 200
+        time.advance(30)
+    assert len(api.get(f"/events/{event_id}/waiting-room/state").json["segments"]) <= 5  # a pass lives for two of them
+
+
 def test_clearing_starts_a_new_room_and_old_tokens_say_so(api, time, drop):
     event_id, tier_id = drop
     tokens = gather(api, event_id, 3)

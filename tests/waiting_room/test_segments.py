@@ -206,6 +206,33 @@ def test_a_wave_that_follows_the_shop_changes_at_the_gate(plan, after, target):
         assert segments.admitted(changed, now) == segments.admitted(plan, now)
 
 
+@given(plans, st.lists(changes(), max_size=25), st.integers(1, 120), st.integers(0, 40))
+@effort(max_examples=300, deadline=None)
+def test_a_shortened_plan_says_the_same_about_everybody_who_is_not_over(plan, history, pass_seconds, later):
+    full, short = Story(plan), Story(plan)
+    for change in history:
+        full.step(*change)
+        short.step(*change)
+        short.plan = segments.shortened(short.plan, short.now, pass_seconds)
+    assert short.plan[-1] == full.plan[-1]
+    now = full.settle().now + later
+    for old, new in zip(full.admitted_at(), short.admitted_at(), strict=True):
+        left = [
+            pass_seconds - segments.running_seconds(one, moment, now) for one, moment in ((full.plan, old), (short.plan, new)) if moment
+        ]
+        assert (old is None) == (new is None)
+        assert old == new or max(left) <= 0
+
+
+def test_a_room_that_is_steered_for_days_keeps_its_plan_short():
+    story = Story(segments.opening(OPENS, 3, 30))
+    for number in range(2_000):
+        story.step(30, 3, ("set_rate", 1 + number % 5, 30))
+        story.plan = segments.shortened(story.plan, story.now, 180)
+    assert len(story.plan) < 12
+    assert segments.shortened(story.plan, story.now, 180) == story.plan
+
+
 def test_a_room_that_stands_open_for_a_week_keeps_its_plan_short():
     """Looked at every second or so, with somebody now and then: an empty line is no reason to write down every wave."""
     story = Story(segments.opening(OPENS, 3, 30))
