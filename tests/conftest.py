@@ -56,8 +56,11 @@ def store(request: pytest.FixtureRequest, _settings: settings.Settings) -> Itera
 
 
 @pytest.fixture
-def threaded_store(_settings: settings.Settings) -> Iterator[Any]:
+def threaded_store(request: pytest.FixtureRequest, _settings: settings.Settings) -> Iterator[Any]:
     """Empty tables on the local store, in this process, whatever `--store` says: moto loses updates under threads."""
+    if request.config.getoption("--store") == "local":
+        yield request.getfixturevalue("store")
+        return
     with _on_local():
         yield dynamo.client()
 
