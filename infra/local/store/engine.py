@@ -23,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from decimal import Context, localcontext
 from functools import lru_cache
 from hashlib import blake2b
 from types import SimpleNamespace
@@ -51,6 +52,8 @@ _STREAM_SECONDS = _DAY  # "stream records are removed after 24 hours"
 _UNHANDLED_SECONDS = 7 * _DAY  # those that a consumer of ours still waits for
 _TOKEN_SECONDS = 600
 _TTL_OLDEST_SECONDS = 5 * 365 * _DAY  # "items with an expiration time more than five years in the past are not deleted"
+
+_NUMBERS = Context(prec=38)  # DynamoDB's; MiniStack computes in whatever the thread has, which is 28
 
 _sorted = msgspec.msgpack.Encoder(order="deterministic")
 _log = logging.getLogger(__name__)
@@ -195,7 +198,8 @@ class Engine:
         self._in_transaction = operation == "TransactWriteItems"
         before = len(self._steps)
         try:
-            status, _, body = handler(data)
+            with localcontext(_NUMBERS):
+                status, _, body = handler(data)
         except BaseException as fault:
             # Half a transaction must never be seen.
             self._undo(self._steps[before:])
