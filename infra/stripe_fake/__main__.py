@@ -1,0 +1,39 @@
+"""The fake as a server of its own: `python -m infra.stripe_fake --port 12111 --webhook http://127.0.0.1:8000/...`."""
+
+import argparse
+import sys
+import threading
+from pathlib import Path
+
+from infra.stripe_fake.fake import StripeFake
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.stripe_fake", description="A local stand-in for Stripe; see docs/stripe-fake.md."
+    )
+    parser.add_argument("--port", type=int, default=12111, help="0: any (default: 12111)")
+    parser.add_argument("--webhook", action="append", default=[], metavar="URL", help="where webhooks go; may be repeated")
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="keep everything there, and go on with it at the next start")
+    chosen = parser.parse_args()
+    try:
+        fake = StripeFake(port=chosen.port, journal=chosen.journal, deliver="auto")
+    except OSError as error:
+        print(f"stripe_fake: port {chosen.port}: {error.strerror}", file=sys.stderr)
+        return 1
+    with fake:
+        for url in chosen.webhook:
+            fake.add_endpoint(url)
+        print(f"API             {fake.url}")
+        print(f"secret key      {fake.api_key}")
+        print(f"publishable key {fake.publishable_key}")
+        print(f"webhook secret  {fake.webhook_secret}", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print("Stopped.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
