@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from infra.stripe_fake import forms, render, schema
+from infra.stripe_fake import forms, methods, render, schema
 from infra.stripe_fake.calls import Call, Calls, redacted
 from infra.stripe_fake.clockwork import tick
 from infra.stripe_fake.errors import ApiError, Obj, injected, invalid, not_for_publishable_keys, unauthorized, unknown_url
@@ -149,6 +149,7 @@ class Api:
         try:
             fields = job.route.client if job.by_client and job.route.client is not None else job.route.fields
             ask = Ask(job.target, schema.read(fields, job.params), job.by_client, self.origin)
+            methods.check_source(ask.given, by_client=job.by_client)
             made = job.route.work(self._state, ask)
             shown = render.answer(self._state, made, ask.given.get("expand", []))
             if job.by_client and made["object"] == "payment_intent":

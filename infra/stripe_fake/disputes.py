@@ -37,7 +37,7 @@ def open_for(state: State, charge: Obj, reason: str) -> Obj:
             "has_evidence": False,
             "past_due": False,
             "submission_count": 0,
-            "submission_method": None,
+            "submission_method": "not_submitted",
         },
         "intended_submission_method": None,
         "is_charge_refundable": False,

@@ -10,6 +10,13 @@ from infra.stripe_fake.state import State
 _ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 
+def check_source(given: Obj, *, by_client: bool) -> None:
+    """Card numbers come from browsers only, never through a shop's server. `given`: parameters of any call."""
+    if not by_client and ("card" in given.get("payment_method_data", given)):
+        told = "Sending credit card numbers directly to the Stripe API is generally unsafe. We suggest you use test tokens that map to the "
+        raise ApiError(402, "invalid_request_error", f"{told}test card you are using, see https://stripe.com/docs/testing.", saved=False)
+
+
 def resolve(state: State, given: Obj) -> str | None:
     """Id of the method that `payment_method` or `payment_method_data` names; None when neither is given."""
     if "payment_method" in given and "payment_method_data" in given:

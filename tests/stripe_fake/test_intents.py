@@ -51,8 +51,10 @@ def test_card_numbers_do_what_the_test_methods_do(shop):
         form = {"type": "card", "card": {"number": card.number, "exp_month": 12, "exp_year": 2034, "cvc": "123"}}
         outcomes = []
         for given in ({"payment_method": name}, {"payment_method_data": form}):
+            intent = shop.open()
             try:
-                outcomes.append(shop.intents.confirm(shop.open().id, given).status)
+                confirmed = shop.browser.v1.payment_intents.confirm(intent.id, {**given, "client_secret": intent.client_secret})
+                outcomes.append(confirmed.status)
             except stripe.CardError as error:
                 outcomes.append(error.code)
         assert outcomes[0] == outcomes[1], name
@@ -70,8 +72,18 @@ def test_card_numbers_do_what_the_test_methods_do(shop):
 def test_cards_that_are_none(shop, card, code):
     form = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123", **card}
     with pytest.raises(stripe.CardError) as caught:
-        shop.paid(None, payment_method_data={"type": "card", "card": form})
+        shop.browser.v1.payment_methods.create({"type": "card", "card": form})
     assert caught.value.code == code
+
+
+def test_card_numbers_come_from_browsers_only(shop):
+    form = {"type": "card", "card": {"number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123"}}
+    for call in (lambda: shop.paid(None, payment_method_data=form), lambda: shop.client.v1.payment_methods.create(form)):
+        with pytest.raises(stripe.CardError, match="Sending credit card numbers directly") as caught:
+            call()
+        assert caught.value.http_status == 402
+    method = shop.browser.v1.payment_methods.create(form)
+    assert shop.paid(method.id).status == "succeeded"
 
 
 def test_created_and_confirmed_at_once_it_exists_also_when_declined(shop):

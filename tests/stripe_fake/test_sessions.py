@@ -4,7 +4,7 @@ import pytest
 import stripe
 
 from infra.stripe_fake.errors import ApiError
-from tests.stripe_fake.test_three_d_secure import visit
+from tests.stripe_fake.browser import visit
 
 CARD = {"email": "ann@example.com", "number": "4242 4242 4242 4242", "expiry": "12/34", "cvc": "123", "name": "Ann"}
 

@@ -1,28 +1,11 @@
 """Payments that wait for the buyer's bank: through the page, through the knob, and when it fails."""
 
-import urllib.request
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import stripe
 
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args, **kwargs):
-        return None
-
-
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
-
-
-def visit(url, **form):
-    """Status, body, and where it sends the browser."""
-    try:
-        answer = OPENER.open(url, data=urlencode(form).encode() if form else None, timeout=10)
-    except urllib.error.HTTPError as error:
-        answer = error
-    with answer:
-        return answer.status, answer.read().decode(), answer.headers.get("Location")
+from tests.stripe_fake.browser import visit
 
 
 @pytest.fixture
