@@ -1,0 +1,124 @@
+"""What calls cost: one write unit per KB, one read unit per 4 KB, half of it for reads that may be late, twice for transactions."""
+
+import uuid
+
+import pytest
+
+from tests.contract.calls import attributes
+
+KB = 1024
+
+
+def sized(db, size: int) -> dict:
+    """An item of `size` bytes, names and all."""
+    return {"a": "x" * (size - len("id") - len(db.id) - len("a"))}
+
+
+def units(answer: dict) -> object:
+    consumed = answer.get("ConsumedCapacity")
+    if isinstance(consumed, list):
+        return [one["CapacityUnits"] for one in consumed]
+    return consumed["CapacityUnits"] if consumed else None
+
+
+TOTAL = {"ReturnConsumedCapacity": "TOTAL"}
+
+
+@pytest.mark.parametrize(("size", "cost"), [(100, 1), (KB, 1), (KB + 1, 2), (10 * KB, 10)])
+def test_a_put(db, agrees, size, cost):
+    agrees(units(db.client.put_item(**db.put_arguments(sized(db, size)), **TOTAL)), cost)
+
+
+@pytest.mark.parametrize(("before", "after", "cost"), [(3 * KB, 100, 3), (100, 3 * KB, 3), (100, 200, 1)])
+def test_a_put_over_another_costs_the_larger(db, agrees, before, after, cost):
+    db.put(sized(db, before))
+    agrees(units(db.client.put_item(**db.put_arguments(sized(db, after)), **TOTAL)), cost)
+
+
+@pytest.mark.parametrize(("before", "after", "cost"), [(3 * KB, 100, 3), (100, 3 * KB, 3), (100, 200, 1)])
+def test_an_update_costs_the_larger_too(db, agrees, before, after, cost):
+    db.put(sized(db, before))
+    values = {":a": sized(db, after)["a"]}
+    agrees(units(db.client.update_item(**db.update_arguments("SET a = :a", values=values), **TOTAL)), cost)
+
+
+def test_a_small_update_of_a_large_item(db, agrees):
+    db.put(sized(db, 5 * KB - 10))
+    agrees(units(db.client.update_item(**db.update_arguments("SET n = :n", values={":n": 1}), **TOTAL)), 5)
+
+
+@pytest.mark.parametrize(("size", "cost"), [(0, 1), (100, 1), (2 * KB + 1, 3)])
+def test_a_delete(db, agrees, size, cost):
+    if size:
+        db.put(sized(db, size))
+    agrees(units(db.client.delete_item(**db.key_arguments(), **TOTAL)), cost)
+
+
+@pytest.mark.parametrize(
+    ("size", "consistent", "cost"),
+    [(0, True, 1), (0, False, 0.5), (100, True, 1), (100, False, 0.5), (4 * KB, True, 1), (4 * KB + 1, True, 2), (9 * KB, False, 1.5)],
+)
+def test_a_get(db, agrees, size, consistent, cost):
+    if size:
+        db.put(sized(db, size))
+    agrees(units(db.client.get_item(**db.key_arguments(), ConsistentRead=consistent, **TOTAL)), cost)
+
+
+@pytest.mark.parametrize(("consistent", "cost"), [(True, 3), (False, 1.5)])
+def test_a_query_rounds_the_sum(db, agrees, consistent, cost):
+    for number in range(10):
+        db.put_line(str(number), a="x" * 900)
+    agrees(units(db.query(ConsistentRead=consistent, **TOTAL)), cost)
+
+
+@pytest.mark.parametrize(("consistent", "cost"), [(True, 4), (False, 2)])
+def test_a_batch_of_reads_rounds_each(db, agrees, consistent, cost):
+    """Of 100 bytes, of 5 KB, and one that is not there."""
+    small, large, none = db.others(3)
+    db.put(sized(db, 100), key=small)
+    db.put(sized(db, 5 * KB), key=large)
+    keys = {"Keys": [attributes({"id": key}) for key in (small, large, none)], "ConsistentRead": consistent}
+    agrees(units(db.client.batch_get_item(RequestItems={db.things: keys}, **TOTAL)), [cost])
+
+
+def test_a_batch_of_writes(db, agrees):
+    """Of 100 bytes, of 2.5 KB, and a delete of nothing."""
+    small, large, none = db.others(3)
+    puts = [{"PutRequest": {"Item": db.put_arguments(sized(db, size), key=key)["Item"]}} for key, size in ((small, 100), (large, 2500))]
+    requests = {db.things: [*puts, {"DeleteRequest": {"Key": attributes({"id": none})}}]}
+    agrees(units(db.client.batch_write_item(RequestItems=requests, **TOTAL)), [5])
+
+
+def three(db) -> list[dict]:
+    """A put of 100 bytes, an update of an item of 1.5 KB, and a check."""
+    put, update, check = db.others(3)
+    return [
+        {"Put": db.put_arguments(sized(db, 100), key=put)},
+        {"Update": db.update_arguments("SET n = :n", values={":n": 1}, key=update)},
+        {"ConditionCheck": {**db.key_arguments(check), "ConditionExpression": "attribute_exists(id)"}},
+    ]
+
+
+def test_a_transaction_costs_twice(db, agrees):
+    _, update, check = db.others(3)
+    db.put(sized(db, 1500), key=update)
+    db.put(sized(db, 100), key=check)
+    agrees(units(db.client.transact_write_items(TransactItems=three(db), **TOTAL)), [2 + 4 + 2])
+
+
+def test_each_table_of_a_transaction(db, agrees):
+    line = {"TableName": db.lines, "Item": attributes({"id": db.id, "at": "1"})}
+    answer = db.client.transact_write_items(TransactItems=[{"Put": db.put_arguments()}, {"Put": line}], **TOTAL)
+    costs = {one["TableName"]: one["CapacityUnits"] for one in answer.get("ConsumedCapacity", [])}
+    agrees([costs.get(table) for table in (db.things, db.lines)], [2, 2])
+
+
+def test_a_transaction_that_was_done_already_costs_reads(db, agrees):
+    again = {"TransactItems": [{"Put": db.put_arguments()}], "ClientRequestToken": str(uuid.uuid4()), **TOTAL}
+    first, second = (db.client.transact_write_items(**again).get("ConsumedCapacity") for _ in range(2))
+    kinds = [sorted(name for name in one[0] if name.startswith(("Read", "Write"))) if one else None for one in (first, second)]
+    agrees(kinds, [["WriteCapacityUnits"], ["ReadCapacityUnits"]])
+
+
+def test_nothing_unless_it_is_asked(db, agrees):
+    agrees(units(db.client.put_item(**db.put_arguments())), None)

@@ -1,0 +1,27 @@
+"""The list of deviations is about tests that exist, and is the one that docs/engines.md shows."""
+
+from importlib.metadata import version
+
+import pytest
+
+from tests.contract import conftest, deviations
+from tests.contract.deviation import short_id
+
+
+@pytest.mark.parametrize("engine", deviations.DEVIATIONS)
+def test_it_is_about_tests_that_exist(engine):
+    """Of the files that were collected in this run."""
+    known = {short_id(node) for node in conftest.collected}
+    files = {one.partition("::")[0] for one in known}
+    listed = [test for one in deviations.DEVIATIONS[engine] for test in one.answers]
+    assert [test for test in listed if test.partition("::")[0] in files and test not in known] == []
+    assert len(listed) == len(set(listed))
+
+
+def test_the_page_shows_it():
+    assert deviations.PAGE.read_text(encoding="utf-8") == deviations.written(), "run `python -m tests.contract.deviations`"
+
+
+@pytest.mark.parametrize("package", ["moto", "ministack"])
+def test_the_page_names_the_versions(package):
+    assert f"{package} {version(package)}" in deviations.PAGE.read_text(encoding="utf-8").lower()
