@@ -23,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from decimal import Context, localcontext
+from decimal import localcontext
 from functools import lru_cache
 from hashlib import blake2b
 from types import SimpleNamespace
@@ -52,8 +52,6 @@ _STREAM_SECONDS = _DAY  # "stream records are removed after 24 hours"
 _UNHANDLED_SECONDS = 7 * _DAY  # those that a consumer of ours still waits for
 _TOKEN_SECONDS = 600
 _TTL_OLDEST_SECONDS = 5 * 365 * _DAY  # "items with an expiration time more than five years in the past are not deleted"
-
-_NUMBERS = Context(prec=38)  # DynamoDB's; MiniStack computes in whatever the thread has, which is 28
 
 _sorted = msgspec.msgpack.Encoder(order="deterministic")
 _log = logging.getLogger(__name__)
@@ -94,8 +92,7 @@ class Engine:
 
     def stream_call(self, operation: str, data: dict[str, Any]) -> tuple[int, bytes]:
         """The same for DynamoDB Streams."""
-        handler = self._stream_handlers.get(operation)
-        if handler is None:
+        if (handler := self._stream_handlers.get(operation)) is None:
             return error(400, "UnknownOperationException", f"{operation} is not part of the local store")
         return self._guarded(handler, operation, data)
 
@@ -198,7 +195,7 @@ class Engine:
         self._in_transaction = operation == "TransactWriteItems"
         before = len(self._steps)
         try:
-            with localcontext(_NUMBERS):
+            with localcontext(prec=38):  # DynamoDB's; a thread of Python's has 28
                 status, _, body = handler(data)
         except BaseException as fault:
             # Half a transaction must never be seen.
@@ -262,8 +259,8 @@ class Engine:
     def _noted_remove(self, table: Any, pk: str, sk: str) -> Item | None:
         old: Item | None = self._remove_item(table, pk, sk)
         if old is not None:
-            names = (table["pk_name"], table["sk_name"])
-            self._steps.append((Remove(table["TableName"], {name: old[name] for name in names if name}), old))
+            key = {name: old[name] for name in (table["pk_name"], table["sk_name"]) if name}
+            self._steps.append((Remove(table["TableName"], key), old))
         return old
 
     def _noted_record(self, table: Any, event: str, old: Item | None, new: Item | None, view: str) -> dict[str, Any]:
