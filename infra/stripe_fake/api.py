@@ -150,6 +150,8 @@ class Api:
             fields = job.route.client if job.by_client and job.route.client is not None else job.route.fields
             ask = Ask(job.target, schema.read(fields, job.params), job.by_client, self.origin)
             methods.check_source(ask.given, by_client=job.by_client)
+            if job.request.method == "POST":
+                render.check(job.route.path, ask.given.get("expand", []))
             made = job.route.work(self._state, ask)
             shown = render.answer(self._state, made, ask.given.get("expand", []))
             if job.by_client and made["object"] == "payment_intent":

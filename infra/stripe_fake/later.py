@@ -17,8 +17,3 @@ def take(state: State, *, now: int | None) -> list[Obj]:
     for item in due:
         state.remove("_due", item["id"])
     return due
-
-
-def forget(state: State, what: str, target: str) -> None:
-    """Somebody has answered it by hand."""
-    state.remove("_due", f"{what}:{target}")

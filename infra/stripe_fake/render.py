@@ -33,6 +33,15 @@ LISTS: dict[tuple[str, str], Callable[[State, Obj], Obj]] = {
     ("charge", "refunds"): lambda state, charge: _refunds(state, charge),
     ("checkout.session", "line_items"): lambda _, session: page(session["_lines"], f"/v1/checkout/sessions/{session['id']}/line_items", {}),
 }
+# What the calls that change something answer with.
+MADE_BY = {
+    "/v1/payment_intents": "payment_intent",
+    "/v1/payment_methods": "payment_method",
+    "/v1/checkout/sessions": "checkout.session",
+    "/v1/refunds": "refund",
+    "/v1/disputes": "dispute",
+    "/v1/coupons": "coupon",
+}
 # What a browser with a publishable key and the client secret may see of a payment intent.
 _FOR_BROWSERS = (
     "id object amount amount_details automatic_payment_methods canceled_at cancellation_reason capture_method client_secret "
@@ -51,6 +60,21 @@ def answer(state: State, obj: Obj, expand: list[str]) -> Obj:
             raise malformed(f"You cannot expand more than {MAX_DEPTH} levels of a property. Property: {path}", param="expand")
         _expand(state, shown, parts, path)
     return shown
+
+
+def check(path: str, expand: list[str]) -> None:
+    """Before a call does its work: raises ApiError for what can never be expanded in the object that `path` changes."""
+    for wanted in expand:
+        kind = MADE_BY[path.split("/:id")[0]]
+        for name in wanted.split("."):
+            if (kind, name) in LISTS:
+                kind = "list"
+            elif kind == "list" and name == "data":
+                kind = "refund"
+            elif name in LINKS.get(kind, {}):
+                kind = LINKS[kind][name]
+            else:
+                raise malformed(f"This property cannot be expanded ({wanted}).", param="expand")
 
 
 def for_browser(intent: Obj) -> Obj:

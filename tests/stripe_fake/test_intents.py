@@ -163,3 +163,11 @@ def test_a_debit_is_known_later(shop, clock):
     clock.advance(10)
     assert shop.intents.retrieve(first.id).status == "succeeded"
     assert shop.intents.retrieve(second.id).last_payment_error.code == "payment_method_provider_decline"
+
+
+def test_a_method_that_is_not_allowed(shop):
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        shop.intents.confirm(
+            shop.open(allowed_payment_method_types=["card"], automatic_payment_methods=None).id, {"payment_method": "pm_usBankAccount"}
+        )
+    assert caught.value.code == "payment_intent_incompatible_payment_method"

@@ -1,5 +1,6 @@
 """Running it: what a journal keeps, as a server of its own, from browsers, with broken requests."""
 
+import base64
 import json
 import os
 import signal
@@ -121,6 +122,18 @@ def test_no_key(fake):
             OPENER.open(f"{fake.url}{path}", timeout=5)
         caught.value.close()
         assert caught.value.status == 401
+
+
+def test_a_key_like_curl_sends_it(fake):
+    told = base64.b64encode(f"{fake.api_key}:".encode()).decode()
+    asked = urllib.request.Request(f"{fake.url}/v1/charges", headers={"Authorization": f"Basic {told}"})
+    with OPENER.open(asked, timeout=5) as answer:
+        assert json.loads(answer.read())["data"] == []
+
+
+def test_the_front_page(fake):
+    with OPENER.open(fake.url, timeout=5) as answer:
+        assert b"stands in for Stripe" in answer.read()
 
 
 def test_two_fakes_share_nothing(fake, shop):

@@ -131,3 +131,40 @@ def test_pages_escape_what_they_show(shop):
     html = visit(shop.session(line_items=[line]).url)[1]
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
+
+
+LINE = {"quantity": 1, "price_data": {"currency": "usd", "unit_amount": 500, "product_data": {"name": "One"}}}
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({"line_items": [{"quantity": 1}]}, "line_items[0]"),
+        ({"line_items": [{"price": "price_1", **LINE}]}, "line_items[0]"),
+        ({"line_items": [{"price_data": LINE["price_data"]}]}, "line_items[0][quantity]"),
+        ({"line_items": [{"quantity": 1, "price_data": {"currency": "usd", "unit_amount": 5}}]}, "line_items[0][price_data][product_data]"),
+        ({"line_items": [LINE, {**LINE, "price_data": {**LINE["price_data"], "currency": "eur"}}]}, "line_items"),
+        ({"line_items": []}, "line_items"),
+        ({"success_url": None}, "success_url"),
+        ({"mode": "subscription"}, "mode"),
+        ({"ui_mode": "elements"}, "ui_mode"),
+        ({"discounts": [{"coupon": "nobody"}]}, "discounts[0][coupon]"),
+    ],
+)
+def test_sessions_that_cannot_be(shop, given, param):
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        shop.session(**given)
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize("given", [{}, {"amount_off": 5}, {"amount_off": 5, "currency": "usd", "percent_off": 5}, {"percent_off": 101}])
+def test_coupons_that_cannot_be(shop, given):
+    with pytest.raises(stripe.InvalidRequestError):
+        shop.client.v1.coupons.create(given)
+
+
+def test_a_coupon_has_one_id(shop):
+    shop.client.v1.coupons.create({"id": "SPRING", "percent_off": 10})
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        shop.client.v1.coupons.create({"id": "SPRING", "percent_off": 20})
+    assert caught.value.code == "resource_already_exists"

@@ -57,6 +57,7 @@ def test_parameters_are_checked(shop, given, code, param):
         shop.open(**given)
     assert (caught.value.http_status, caught.value.error.type) == (400, "invalid_request_error")
     assert (caught.value.code, caught.value.param) == (code, param)
+    assert shop.intents.list().data == []
 
 
 def test_an_unknown_parameter_comes_with_a_hint(shop):
