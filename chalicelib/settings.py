@@ -54,6 +54,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     payment_rate: Annotated[
         int, Meta(ge=1, le=10_000), _says("Payments a second that the provider takes; waves that follow the stock heed it.")
     ] = 25
+    stripe_api_key: Annotated[
+        str, _says("Secret key of Stripe; with one, Stripe takes the payments. Live keys belong to stage `prod` only.")
+    ] = ""
+    stripe_webhook_secrets: Annotated[str, _says("Signing secrets of Stripe's webhooks, comma separated; any of them verifies.")] = ""
+    stripe_api_base: Annotated[str, _says("Address of a stand-in for Stripe's API; empty for Stripe.")] = ""
     purchase_ttl_seconds: Annotated[Seconds, _says("When an abandoned purchase may be deleted, after its end.")] = 30 * 86_400
     jwt_secret: Annotated[str, _says("Secret that signs access tokens, 32 characters or more.")] = ""
     ticket_keys: Annotated[str, _says("Keys that sign tickets, `id:secret` comma separated; the first one signs, all of them verify.")] = ""
@@ -87,14 +92,20 @@ def current() -> Settings:
     return _current
 
 
-def secret(name: Literal["jwt_secret", "ticket_keys"]) -> str:
-    """A secret from the environment or, where that is silent, from Secrets Manager (kept for its default 5 minutes)."""
+def optional_secret(name: Literal["jwt_secret", "ticket_keys", "stripe_api_key", "stripe_webhook_secrets"]) -> str:
+    """A secret from the environment or, where that is silent, from Secrets Manager (kept for its default 5 minutes); else empty."""
     value: str = getattr(current(), name)
     if not value and current().secrets_arn:
         from aws_lambda_powertools.utilities import parameters
 
         kept: Any = parameters.get_secret(current().secrets_arn, transform="json", max_age=300)
         value = kept.get(name, "")
+    return value
+
+
+def secret(name: Literal["jwt_secret", "ticket_keys"]) -> str:
+    """A secret that must be there, 32 characters or more; raises SettingsError."""
+    value = optional_secret(name)
     if len(value) < 32:
         raise SettingsError(f"{PREFIX}{name.upper()} must be set and have 32 characters or more.")
     return value

@@ -11,7 +11,7 @@ from chalicelib.edge.idempotency import once
 from chalicelib.edge.respond import Answer, Call, route
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.payments.model import Outcome
-from chalicelib.purchases import checkout, service, shapes, undoing
+from chalicelib.purchases import checkout, service, shapes, undoing, webhooks
 from chalicelib.purchases.model import MAX_LINES, MAX_QUANTITY, PromoCodeInvalid, Purchase
 from chalicelib.waiting_room import service as waiting_room
 
@@ -88,8 +88,8 @@ def begin_checkout(call: Call) -> Answer:
     def execute(_: str) -> Answer:
         if body.promo_code:
             raise PromoCodeInvalid("This promo code is not valid for this event.", path="$.promo_code")
-        purchase, opened = checkout.begin(user_id, body.reservation_id, _details(body), call.now)
-        return _session_answer(purchase, opened, call.now)
+        begun = checkout.begin(user_id, body.reservation_id, _details(body), call.now)
+        return _session_answer(begun, call.now)
 
     return once(call, user_id, execute, required=True)
 
@@ -122,6 +122,11 @@ def order(call: Call, order_id: str) -> Answer:
     return _order_answer(*checkout.order_by_id(call.user().user_id, order_id))
 
 
+@route(bp, "POST", "/webhooks/stripe")
+def stripe_webhook(call: Call) -> Answer:
+    return Answer({"received": webhooks.take_in(call.raw_body(), call.header("stripe-signature") or "", call.now)})
+
+
 @route(bp, "DELETE", "/admin/events/{event_id}/orders")
 def undo_orders(call: Call, event_id: str) -> Answer:
     admin = call.require("admin")
@@ -144,9 +149,9 @@ def _order_answer(purchase: Purchase, tickets: list[Any]) -> Answer:
     return Answer({"order": shapes.order_with_event(purchase), "tickets": [shapes.ticket(one) for one in tickets]})
 
 
-def _session_answer(purchase: Purchase, opened: bool, now: int) -> Answer:
-    body = shapes.checkout_session(purchase, now)
-    if opened:
+def _session_answer(begun: checkout.Begun, now: int) -> Answer:
+    body = shapes.checkout_session(begun.purchase, now, begun.client_secret)
+    if begun.opened:
         return Answer(body, 201)
     return Answer({**body, "message": "This reservation is being checked out already (idempotent)."})
 

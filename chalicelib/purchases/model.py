@@ -103,6 +103,12 @@ class ReservationOver(Refusal):
     default_message: ClassVar[str] = "The reservation is over. Nothing was charged; please choose again."
 
 
+class PaymentRefunded(Refusal):
+    code: ClassVar[str] = "payment_refunded"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The payment came when the tickets were gone. All of it goes back to you."
+
+
 class ReservationConverted(Refusal):
     code: ClassVar[str] = "reservation_converted"
     status: ClassVar[int] = 409

@@ -10,8 +10,8 @@ from msgspec import Struct
 from chalicelib import log
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold
-from chalicelib.purchases import store
-from chalicelib.purchases.model import Purchase
+from chalicelib.purchases import ending, store
+from chalicelib.purchases.model import LIVE, Purchase
 
 _ATTEMPTS = 5
 
@@ -42,18 +42,12 @@ def settle_all(holds: Iterable[Hold], now: int) -> Report:
 
 
 def expire(purchase: Purchase, now: int) -> int:
-    """End a purchase whose time is over and give back what it holds; how many holds went back. 0 if it lives or has ended."""
-    return 0 if purchase.lives(now) else _end(purchase, now) or 0
-
-
-def _end(purchase: Purchase, now: int) -> int | None:
-    """Through the arbiter, then the shards; None if the purchase has changed since it was read."""
-    if not store.end(purchase, "expired", now):
-        return None
-    released = inventory.end_holds("release", purchase.holds)
-    log.count("holds_expired", released)
-    log.info("reservation.expired", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
-    return released
+    """End a purchase whose time is over and give back what it holds; how many holds went back. 0 if it lives or ended otherwise."""
+    if purchase.lives(now) or purchase.state not in LIVE:
+        return 0
+    ended = ending.end(purchase, "expired", now)
+    log.count("holds_expired", ended.released)
+    return ended.released
 
 
 def _settle(purchase_id: str, holds: list[Hold], purchase: Purchase | None, present: bool, now: int, report: Report) -> None:
@@ -85,11 +79,13 @@ def _decided(purchase_id: str, holds: list[Hold], purchase: Purchase | None, pre
             report.extended += sum(inventory.extend(hold, purchase.expires_at) for hold in listed)
         case "held" | "paying":
             if listed:
-                released = _end(purchase, now)
-                if released is None:
+                ended = ending.end(purchase, "expired", now)
+                if ended.how == "changed":
                     return False
-                report.expired += 1
-                report.released += released
+                report.expired += ended.how == "ended"
+                report.released += ended.released
+                report.undecided += len(listed) if ended.how == "unknown" else 0
+                log.count("holds_expired", ended.released)
         case _:
             # Fence: whoever read this version with late money in hand can no longer list these holds.
             if not store.fence(purchase):

@@ -9,7 +9,8 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier, event_phase
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnough
-from chalicelib.purchases import recovery, store
+from chalicelib.payments.model import ProviderUnavailable
+from chalicelib.purchases import ending, recovery, store
 from chalicelib.purchases.model import (
     ActiveReservationExists,
     Buying,
@@ -79,16 +80,18 @@ def active(user_id: str, event_id: str, now: int) -> Purchase:
 
 
 def release(user_id: str, purchase_id: str, now: int) -> Purchase:
-    """Give a reservation back. Repeating it, or doing it after the hold's end, is fine; an order cannot be given back."""
+    """Give a reservation back, and cancel its payment. Repeating it, or doing it after the hold's end, is fine.
+
+    Raises ReservationConverted for an order, also if it became one just now because the money had come in.
+    """
     while True:
         purchase = owned(user_id, purchase_id)
         if purchase.state in ("paid", "refunded"):
             raise ReservationConverted()
         if purchase.state in ("expired", "cancelled"):
             return purchase
-        if store.end(purchase, "cancelled", now):
-            inventory.end_holds("release", purchase.holds)
-            log.info("reservation.released", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
+        if ending.end(purchase, "cancelled", now).how == "unknown":
+            raise ProviderUnavailable()
 
 
 def owned(user_id: str, purchase_id: str) -> Purchase:

@@ -64,19 +64,22 @@ def reservation_status(purchase: Purchase, now: int) -> str:
 def session_status(purchase: Purchase, now: int) -> str:
     if purchase.declined:
         return "failed"
+    if purchase.state == "refunded":
+        return "refunded"
     if purchase.state in ("held", "paying") and not purchase.lives(now):
         return "expired"
     return _SESSION_STATUS[purchase.state]
 
 
-def checkout_session(purchase: Purchase, now: int) -> dict[str, Any]:
+def checkout_session(purchase: Purchase, now: int, client_secret: str | None = None) -> dict[str, Any]:
     payment = purchase.payment
+    secret = {"client_secret": client_secret} if client_secret else {}
     return {
         "id": purchase.id,
         "reservation_id": purchase.id,
         "status": session_status(purchase, now),
         "reservation": reservation(purchase, now),
-        "payment": {"provider": payment.provider, "status": payment.status} if payment else None,
+        "payment": {"provider": payment.provider, "status": payment.status, **secret} if payment else None,
         "created_at": clock.iso(purchase.checkout_at or purchase.created_at),
     }
 

@@ -145,6 +145,59 @@ def start_paying(purchase: Purchase, payment: Payment, expires_at: int, details:
     return _committed([dynamo.update(row, actions, unchanged), longer])
 
 
+def attach(purchase: Purchase, payment: Payment) -> bool:
+    """Write down which payment was opened for a purchase that is `paying`. The version goes up: whoever is ending it must look again."""
+    actions = [*_next(purchase, "paying"), PurchaseRow.payment.set(_json(payment))]
+    return dynamo.swap(PurchaseRow(purchase.id), actions, _unchanged(purchase) & (PurchaseRow.state == "paying"))
+
+
+def note_payment(purchase: Purchase, payment: Payment) -> bool:
+    """Another status of the payment of a purchase that has ended; False if it has changed."""
+    actions = [*_next(purchase, purchase.state), PurchaseRow.payment.set(_json(payment))]
+    return dynamo.swap(PurchaseRow(purchase.id), actions, _unchanged(purchase))
+
+
+def revive(purchase: Purchase, payment: Payment, limit: int, tickets: list[dynamo.TransactItem], now: int) -> str | None:
+    """`expired|cancelled -> paid` for money that came late, with new holds. None on success; else `changed`, or `refused` by the buyer."""
+    actions = [
+        *_next(purchase, "paid"),
+        PurchaseRow.payment.set(_json(payment)),
+        PurchaseRow.lines.set(_json(purchase.lines)),
+        PurchaseRow.ended_at.set(now),
+        PurchaseRow.ttl.remove(),
+    ]
+    bought: list[Action] = [BuyerRow.bought.add(purchase.quantity), BuyerRow.orders.add({purchase.id})]
+    # Within the limit, and nothing else in hand: since the purchase was over, the buyer may have bought or be holding others.
+    room = BuyerRow.active_id.does_not_exist() & (BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= limit - purchase.quantity))
+    over = _unchanged(purchase) & PurchaseRow.state.is_in("expired", "cancelled")
+    try:
+        dynamo.transact(
+            [
+                dynamo.update(PurchaseRow(purchase.id), actions, over),
+                dynamo.update(BuyerRow(purchase.user_id, purchase.event_id), bought, room),
+                *tickets,
+            ]
+        )
+    except dynamo.TransactionRefused as refused:
+        return "changed" if refused.failed(0) else "refused"
+    return None
+
+
+def refuse_money(purchase: Purchase, payment: Payment, now: int) -> bool:
+    """`paying|expired|cancelled -> refunded`: the money is to go back, and no ticket will ever be issued."""
+    row = PurchaseRow(purchase.id)
+    actions = [
+        *_next(purchase, "refunded"),
+        PurchaseRow.payment.set(_json(payment)),
+        PurchaseRow.ended_at.set(now),
+        PurchaseRow.ttl.remove(),
+    ]
+    if purchase.state in LIVE:
+        freed = dynamo.update(BuyerRow(purchase.user_id, purchase.event_id), _INACTIVE, BuyerRow.active_id == purchase.id)
+        return _committed([dynamo.update(row, actions, _unchanged(purchase)), freed])
+    return dynamo.swap(row, actions, _unchanged(purchase))
+
+
 def pay(purchase: Purchase, payment: Payment, tickets: list[dynamo.TransactItem], now: int) -> bool:
     """`paying -> paid`, the tickets and the buyer's record, in one transaction. False if the purchase has changed."""
     row = PurchaseRow(purchase.id)

@@ -1,0 +1,42 @@
+"""Ending a purchase that is not paid: the payment first, then the arbiter, then the stock."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from chalicelib import log
+from chalicelib.inventory import service as inventory
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import Payment, ProviderUnavailable
+from chalicelib.purchases import settlement, store
+from chalicelib.purchases.model import Purchase
+
+Ending = Literal["expired", "cancelled"]
+
+
+class Ended(Struct, frozen=True):
+    """`how`: it was ended, it turned out to be paid, it changed under us, or the provider did not say and it goes on for now."""
+
+    how: Literal["ended", "paid", "changed", "unknown"]
+    released: int = 0
+
+
+def end(purchase: Purchase, state: Ending, now: int, payment: Payment | None = None) -> Ended:
+    """`held|paying -> state`. A payment that can still be cancelled is; one that has come in ends in tickets instead.
+
+    The version that was read is carried through: a checkout that opens a payment meanwhile raises it, and this is refused.
+    """
+    try:
+        intent = payments.stop(purchase.payment)
+    except ProviderUnavailable:
+        return Ended("unknown")
+    if intent is not None and intent.captured:
+        settlement.captured(purchase, intent, now)
+        return Ended("paid")
+    if intent is not None:
+        return Ended("unknown")  # under way at the provider, too late to cancel and not decided yet
+    if not store.end(purchase, state, now, payment):
+        return Ended("changed")
+    released = inventory.end_holds("release", purchase.holds)
+    log.info(f"reservation.{state}", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
+    return Ended("ended", released)

@@ -1,0 +1,90 @@
+"""A shop whose payments Stripe takes: the local stand-in over HTTP, the real SDK on our side and in the buyer's browser."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import stripe
+
+from chalicelib import settings
+from chalicelib.purchases import store
+from infra.stripe_fake.fake import StripeFake
+from tests import builders, invariants
+from tests.bed import faults
+from tests.client import Client, Reply
+
+
+class StripeShop:
+    """`fake.deliver()` sends the webhooks that are due to our own route."""
+
+    def __init__(self, api: Client, fake: StripeFake, time) -> None:
+        self.api, self.fake, self.time = api, fake, time
+        self.browser, self.dashboard = _sdk(fake, fake.publishable_key), _sdk(fake, fake.api_key)
+        fake.add_endpoint(self._receive)
+        self.event_id, self.tier_id = builders.shop(api, capacity=4)
+
+    def _receive(self, body: bytes, headers: Mapping[str, str]) -> int:
+        try:
+            return self.webhook(body, headers).status
+        except faults.Crash:
+            return 502  # what API Gateway makes of a function that died
+
+    def webhook(self, body: bytes, headers: Mapping[str, str]) -> Reply:
+        signature = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
+        return self.api.post("/webhooks/stripe", body=body, headers={"Content-Type": "application/json", "Stripe-Signature": signature})
+
+    def begin(self, user: str = "ada", quantity: int = 2) -> dict:
+        reserved = builders.reserve(self.api, user, self.event_id, self.tier_id, quantity)
+        assert reserved.status == 201, reserved.json
+        reply = builders.begin(self.api, user, reserved.json["id"], key=reserved.json["id"])
+        assert reply.status == 201, reply.json
+        return reply.json
+
+    def pay(self, session: dict, card: str = "pm_card_visa") -> object:
+        """What the Payment Element does with the client secret."""
+        params = {"client_secret": session["payment"]["client_secret"], "payment_method": card, "return_url": "https://shop.test/back"}
+        return self.browser.v1.payment_intents.confirm(_reference(session), params)
+
+    def confirm(self, session: dict, user: str = "ada") -> Reply:
+        return builders.confirm(self.api, user, session["id"], simulate=None)
+
+    def intent(self, session: dict) -> stripe.PaymentIntent:
+        return self.dashboard.v1.payment_intents.retrieve(_reference(session))
+
+    def succeeded(self, session: dict) -> str:
+        """The id of the event that says so."""
+        events = self.fake.events("payment_intent.succeeded")
+        return next(event["id"] for event in events if event["data"]["object"]["id"] == _reference(session))
+
+    def received_and_kept(self) -> tuple[int, int]:
+        """Cents that came in, and cents that were not given back."""
+        charges = self.dashboard.v1.charges.list({"limit": 100}).data
+        received = sum(charge.amount_captured for charge in charges if charge.paid)
+        return received, received - sum(charge.amount_refunded for charge in charges)
+
+
+@contextmanager
+def opened(api: Client, time) -> Iterator[StripeShop]:
+    with (
+        StripeFake(clock=lambda: float(time.now)) as fake,
+        settings.changed(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=fake.webhook_secret),
+    ):
+        yield StripeShop(api, fake, time)
+
+
+def books_balance(shop: StripeShop, *, recovered: bool = False) -> None:
+    """Every captured payment has an order or a refund: what was kept is what the orders cost."""
+    invariants.check(shop.time.now, recovered=recovered)
+    paid = sum(one.total_cents for one in store.every_purchase() if one.state == "paid" and one.event_id == shop.event_id)
+    received, kept = shop.received_and_kept()
+    assert kept == paid, f"{received} came in and {kept} was kept for orders of {paid}"
+
+
+def _reference(session: dict) -> str:
+    return session["payment"]["client_secret"].partition("_secret_")[0]
+
+
+def _sdk(fake: StripeFake, key: str) -> stripe.StripeClient:
+    http = stripe.RequestsClient(timeout=10)
+    return stripe.StripeClient(
+        key, base_addresses={"api": fake.url}, stripe_version=fake.api_version, http_client=http, max_network_retries=0
+    )

@@ -1,0 +1,247 @@
+"""Payments by Stripe: each way they can go, over real HTTP with the real SDK; all of them end with the books balanced."""
+
+import pytest
+import stripe
+
+from chalicelib import settings
+from chalicelib.purchases import store
+from tests import builders
+from tests.purchases import stripe_shop
+from tests.purchases.stripe_shop import books_balance
+
+
+@pytest.fixture
+def shop(api, time):
+    with stripe_shop.opened(api, time) as made:
+        yield made
+        books_balance(made)
+
+
+def state(session):
+    return store.load(session["id"]).state
+
+
+def test_a_paid_intent_ends_in_tickets_by_the_clients_confirmation(shop):
+    session = shop.begin()
+    assert session["payment"]["provider"] == "stripe"
+    shop.pay(session)
+    reply = shop.confirm(session)
+    assert (reply.status, len(reply.json["tickets"])) == (201, 2)
+    again = shop.confirm(session)
+    assert (again.status, again.json["tickets"]) == (200, reply.json["tickets"])
+    shop.fake.deliver()
+    assert {attempt.status for attempt in shop.fake.attempts} == {200}
+    assert shop.received_and_kept() == (10000, 10000)
+
+
+def test_the_happy_path_asks_the_provider_twice(shop):
+    session = shop.begin()
+    assert shop.fake.calls.counts == {"POST /v1/payment_intents": 1}
+    shop.pay(session)
+    shop.fake.calls.clear()
+    assert shop.confirm(session).status == 201
+    assert shop.fake.calls.counts == {"GET /v1/payment_intents/:id": 1}
+
+
+def test_the_webhook_alone_is_enough(shop):
+    session = shop.begin()
+    shop.pay(session)
+    shop.fake.deliver()
+    assert state(session) == "paid"
+    assert shop.confirm(session).status == 200
+
+
+def test_a_checkout_that_is_asked_for_again_shows_the_same_payment(shop):
+    session = shop.begin()
+    again = builders.begin(shop.api, "ada", session["id"], key="other")
+    assert (again.status, again.json["payment"]) == (200, session["payment"])
+
+
+def test_a_declined_card_leaves_the_hold_for_another_one(shop):
+    session = shop.begin()
+    with pytest.raises(stripe.CardError):
+        shop.pay(session, "pm_card_visa_chargeDeclined")
+    shop.fake.deliver()
+    refused = shop.confirm(session)
+    assert (refused.status, refused.json["error"]) == (409, "payment_not_completed")
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+
+
+def test_three_d_secure_waits_for_the_buyer(shop):
+    session = shop.begin()
+    shop.pay(session, "pm_card_authenticationRequired")
+    refused = shop.confirm(session)
+    assert (refused.status, refused.json["payment_status"]) == (409, "requires_action")
+    shop.fake.authenticate(shop.intent(session).id, ok=True)
+    assert shop.confirm(session).status == 201
+
+
+def test_simulating_has_no_place_where_money_is_real(shop):
+    session = shop.begin()
+    refused = builders.confirm(shop.api, "ada", session["id"], "success")
+    assert (refused.status, refused.json["path"]) == (400, "$.simulate")
+
+
+def test_what_expires_is_cancelled_first(shop):
+    session = shop.begin()
+    shop.time.advance(181)
+    builders.sweep()
+    assert (state(session), shop.intent(session).status) == ("expired", "canceled")
+    with pytest.raises(stripe.InvalidRequestError):
+        shop.pay(session)
+
+
+def test_what_was_paid_in_the_last_second_is_issued_by_whoever_comes_to_expire_it(shop):
+    session = shop.begin()
+    shop.pay(session)
+    shop.time.advance(181)
+    builders.sweep()
+    assert state(session) == "paid"
+
+
+def test_a_release_cancels_the_payment_or_finds_an_order(shop):
+    session = shop.begin()
+    assert shop.api.delete(f"/reservations/{session['id']}", user="ada").status == 200
+    assert shop.intent(session).status == "canceled"
+    session = shop.begin()
+    shop.pay(session)
+    refused = shop.api.delete(f"/reservations/{session['id']}", user="ada")
+    assert (refused.status, refused.json["error"]) == (409, "reservation_converted")
+    assert state(session) == "paid"
+
+
+def lapsed_but_paid(shop, quantity=2):
+    """A purchase that expired while the provider was not to be reached for the look, and whose payment came in."""
+    session = shop.begin(quantity=quantity)
+    shop.pay(session)
+    shop.time.advance(181)
+    purchase = store.load(session["id"])
+    from chalicelib.inventory import service as inventory
+
+    assert store.end(purchase, "expired", shop.time.now)
+    inventory.end_holds("release", purchase.holds)
+    return session
+
+
+def test_late_money_is_given_tickets_while_there_are_any(shop):
+    session = lapsed_but_paid(shop)
+    shop.fake.deliver()
+    assert state(session) == "paid"
+    assert shop.received_and_kept() == (10000, 10000)
+
+
+def test_late_money_goes_back_when_nothing_is_left(shop):
+    session = lapsed_but_paid(shop)
+    builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id, 3)
+    shop.fake.deliver()
+    assert state(session) == "refunded"
+    assert shop.received_and_kept() == (10000, 0)
+    told = shop.confirm(session)
+    assert (told.status, told.json["error"]) == (409, "payment_refunded")
+
+
+def test_late_money_goes_back_when_the_buyer_has_bought_otherwise(shop):
+    with settings.changed(event_purchase_limit=2):
+        session = lapsed_but_paid(shop)
+        other = shop.begin()
+        shop.pay(other)
+        assert shop.confirm(other).status == 201
+        shop.fake.deliver()
+        assert (state(session), state(other)) == ("refunded", "paid")
+
+
+def test_another_amount_is_never_issued(shop):
+    session = shop.begin()
+    shop.dashboard.v1.payment_intents.update(shop.intent(session).id, {"amount": 100})
+    shop.pay(session)
+    shop.fake.deliver()
+    assert state(session) == "refunded"
+    assert shop.received_and_kept() == (100, 0)
+
+
+def test_events_in_any_order_and_number_end_the_same(shop):
+    session = shop.begin()
+    shop.pay(session)
+    shop.fake.resend(shop.succeeded(session), copies=5)
+    shop.fake.reorder("reversed")
+    shop.fake.deliver()
+    assert {attempt.status for attempt in shop.fake.attempts} == {200}
+    assert shop.confirm(session).status == 200
+
+
+def test_a_forged_a_changed_and_a_stale_webhook_are_refused(shop):
+    session = shop.begin()
+    shop.pay(session)
+    body, headers = shop.fake.signed(shop.succeeded(session))
+    for bad_body, bad_headers in (
+        (body, {}),
+        (body, {"Stripe-Signature": "t=1,v1=00"}),
+        (body + b" ", headers),
+        shop.fake.signed(shop.succeeded(session), at=shop.time.now - 301),
+    ):
+        reply = shop.webhook(bad_body, bad_headers)
+        assert (reply.status, reply.json["error"]) == (400, "signature_refused")
+    assert state(session) == "paying"
+    assert shop.webhook(body, headers).json == {"received": "paid"}
+    assert shop.webhook(body, headers).json == {"received": "seen"}
+
+
+def test_either_secret_verifies_while_one_is_rolled_over(shop):
+    session = shop.begin()
+    shop.pay(session)
+    both = f"whsec_{'n' * 32}, {shop.fake.webhook_secret}"
+    with settings.changed(stripe_webhook_secrets=both):
+        assert shop.webhook(*shop.fake.signed(shop.succeeded(session))).status == 200
+    with settings.changed(stripe_webhook_secrets=""):
+        assert shop.webhook(*shop.fake.signed(shop.succeeded(session))).status == 400
+
+
+def test_a_webhook_that_fails_comes_again(shop):
+    session = shop.begin()
+    shop.pay(session)
+    shop.fake.fail_next("GET", "/v1/payment_intents/*", status=500, times=3)
+    shop.fake.deliver(only=3)
+    assert state(session) == "paying"
+    shop.time.advance(300)
+    shop.fake.deliver()
+    assert state(session) == "paid"
+
+
+def test_a_provider_that_is_down_is_a_503_and_the_next_try_goes_on(shop):
+    reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json
+    shop.fake.fail_next("POST", "/v1/payment_intents", status=500, times=3)
+    refused = builders.begin(shop.api, "ada", reserved["id"])
+    assert (refused.status, refused.json["error"]) == (503, "payment_provider_unavailable")
+    assert refused.headers["retry-after"] == "5"
+    again = builders.begin(shop.api, "ada", reserved["id"])
+    assert again.status in (200, 201)
+    assert again.json["payment"]["client_secret"]
+
+
+def test_an_answer_that_was_lost_is_one_payment(shop):
+    reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json
+    shop.fake.lose_next("POST", "/v1/payment_intents", times=1)
+    session = builders.begin(shop.api, "ada", reserved["id"]).json
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+    assert len(shop.dashboard.v1.payment_intents.list({"limit": 10}).data) == 1
+
+
+def test_while_the_provider_is_down_nothing_expires_and_later_it_does(shop):
+    session = shop.begin()
+    shop.time.advance(181)
+    shop.fake.fail_next("POST", "/v1/payment_intents/*/cancel", status=500, times=3)
+    assert builders.sweep()["undecided"] == 1
+    assert state(session) == "paying"
+    builders.sweep()
+    assert state(session) == "expired"
+
+
+def test_a_live_key_does_not_start_in_a_test_stage(shop):
+    from chalicelib.payments import stripe_api
+
+    with pytest.raises(settings.SettingsError, match="live key"):
+        stripe_api.check_key("sk_live_abc")
+    with settings.changed(stage="prod"), pytest.raises(settings.SettingsError, match="test key"):
+        stripe_api.check_key("sk_test_abc")
