@@ -72,7 +72,7 @@ def _journal_beside_memory(
 
 
 def _measure(name: str, figure: float, floor: tuple[str, float] | None = None, goal: float | None = None) -> Measure:
-    return Measure(name, figure * 1e6, "us", (floor[0], floor[1] * 1e6) if floor else None, goal, f"{1 / figure:,.0f}/s")
+    return Measure(name, figure * 1e6, "µs", (floor[0], floor[1] * 1e6) if floor else None, goal, f"{1 / figure:,.0f}/s")
 
 
 def _rounds(calls: dict[str, Call]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from chalicelib import settings
 from chalicelib.edge import auth
 from infra.local.data import Secrets
 
@@ -42,12 +43,16 @@ def describe(origin: str, store_url: str, kept: Secrets) -> Demo:
 
 
 def welcome(origin: str, store_url: str, kept: Secrets, file: Path) -> str:
+    by_stripe = bool(settings.optional_secret("stripe_api_key"))
+    payments = "by Stripe, with your key" if by_stripe else "simulated   (FAIRGATE_STRIPE_API_KEY=sk_test_... for Stripe's test mode)"
     return f"""
 Fairgate is running.
 
   Web       {origin}/
   API       {origin}/api/v1        (try {origin}/api/v1/events)
   Store     {store_url}               (aws dynamodb list-tables --endpoint-url {store_url})
+
+  Payments  {payments}
 
   Logins    admin@demo.example      {kept.admin_password}
             promoter@demo.example   {kept.promoter_password}
