@@ -125,3 +125,18 @@ def test_abandoned_purchases_vanish_by_themselves_and_orders_stay(api, time):
     builders.sweep()
     rows = {row.state: row.ttl for row in store.PurchaseRow.scan()}
     assert rows == {"paid": None, "expired": time.now + 30 * 86_400}
+
+
+def test_who_read_a_purchase_before_its_checkout_made_it_longer_cannot_end_it(api, time):
+    from chalicelib import settings
+    from chalicelib.purchases import ending
+
+    event_id, tier_id = builders.shop(api)
+    reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
+    stale = store.load(reservation_id)
+    with settings.changed(checkout_seconds=600):
+        builders.begin(api, "ada", reservation_id)
+    time.advance(181)
+    assert ending.end(stale, "expired", time.now).how == "changed"
+    assert builders.confirm(api, "ada", reservation_id).status == 201
+    invariants.check(time.now)

@@ -4,8 +4,9 @@ import pytest
 import stripe
 
 from chalicelib import settings
-from chalicelib.purchases import store
+from chalicelib.purchases import ending, store
 from tests import builders
+from tests.bed import faults
 from tests.purchases import stripe_shop
 from tests.purchases.stripe_shop import books_balance
 
@@ -245,3 +246,18 @@ def test_a_live_key_does_not_start_in_a_test_stage(shop):
         stripe_api.check_key("sk_live_abc")
     with settings.changed(stage="prod"), pytest.raises(settings.SettingsError, match="test key"):
         stripe_api.check_key("sk_test_abc")
+
+
+def test_who_looked_before_the_payment_was_opened_cannot_end_the_purchase(shop):
+    """Expiry finds no payment to cancel, the checkout opens one and the buyer pays: the expiry must look again."""
+    reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
+    with faults.crash_after(1, operation="UpdateItem", table="purchases"):
+        builders.begin(shop.api, "ada", reserved, key="k2")
+    stale = store.load(reserved)
+    assert (stale.state, stale.payment.reference) == ("paying", None)
+    session = builders.begin(shop.api, "ada", reserved, key="k3").json
+    shop.pay(session)
+    shop.time.advance(181)
+    assert ending.end(stale, "expired", shop.time.now).how == "changed"
+    builders.sweep()
+    assert state(session) == "paid"
