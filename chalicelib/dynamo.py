@@ -170,9 +170,7 @@ def insert(model: Model, condition: Condition) -> dict[str, Any] | None:
     try:
         client().put_item(**_told_why(model.get_save_kwargs_from_instance(condition)))
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        return error.response["Item"]  # type: ignore[typeddict-item, no-any-return]
+        return refused_item(error)
     return None
 
 
@@ -193,10 +191,16 @@ def change(model: Model, actions: Sequence[Action], condition: Condition) -> tup
     try:
         return True, client().update_item(**arguments, ReturnValues="ALL_NEW")["Attributes"]
     except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        found: Any = error.response.get("Item", {})
-        return False, found
+        return False, refused_item(error)
+
+
+def refused_item(error: ClientError) -> dict[str, Any]:
+    """The item that a condition kept from being changed (empty: there is none); any other error is raised again."""
+    if error_code(error) != "ConditionalCheckFailedException":
+        raise error
+    response: Any = error.response
+    found: dict[str, Any] = response.get("Item", {})
+    return found
 
 
 def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = False) -> list[dict[str, Any]]:

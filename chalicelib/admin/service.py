@@ -6,10 +6,8 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import event_status
 from chalicelib.errors import NotFound
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.model import Stock
+from chalicelib.inventory.model import NOTHING, Stock
 from chalicelib.waiting_room import service as waiting_room
-
-_NOTHING = Stock(capacity=0, available=0, held=0, sold=0, open=False)
 
 
 def status(event_id: str, now: int) -> dict[str, Any]:
@@ -20,17 +18,18 @@ def status(event_id: str, now: int) -> dict[str, Any]:
         raise NotFound("There is no such event.", event_id=event_id)
     tiers = shown.tiers_of(event_id)
     stocks = inventory.read({tier.stock_id: tier.shards for tier in tiers})
-    each = [(tier, stocks.get(tier.stock_id, _NOTHING)) for tier in tiers]
+    each = [(tier, stocks.get(tier.stock_id, NOTHING)) for tier in tiers]
+    whole = Stock.of(stock for _, stock in each)
     room = waiting_room.overview(event, now)
     return {
         "event_id": event.id,
         "event_name": event.name,
         "status": event_status(shown, event, now, stocks),
         "paused": event.paused,
-        "total_capacity": sum(stock.capacity for _, stock in each),
-        "total_sold": sum(stock.sold for _, stock in each),
-        "total_active_holds": sum(stock.held for _, stock in each),
-        "total_available": sum(stock.available for _, stock in each),
+        "total_capacity": whole.capacity,
+        "total_sold": whole.sold,
+        "total_active_holds": whole.held,
+        "total_available": whole.available,
         "queue_length": room["queue_length"] if room else 0,
         "waiting_room": room,
         "tiers": [

@@ -51,6 +51,10 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_at: int = 0
     paused: bool = False  # kept apart from the event, so that it survives an apply
 
+    def limit(self, default: int) -> int:
+        """Tickets of this event for one user; `default` where the event is silent."""
+        return self.purchase_limit or default
+
     @property
     def last_sale_at(self) -> int:
         """The last second in which a ticket may be sold: the end, or the start of an event that says no end."""

@@ -5,11 +5,9 @@ from typing import Any
 
 from chalicelib import clock, settings
 from chalicelib.catalog.model import Catalog, Event, Tier, event_status, sale_refusal, tier_state
-from chalicelib.inventory.model import Stock
+from chalicelib.inventory.model import NOTHING, Stock
 
 Stocks = Mapping[str, Stock]
-
-NOTHING = Stock(capacity=0, available=0, held=0, sold=0, open=False)
 
 
 def event(catalog: Catalog, one: Event, stocks: Stocks, now: int) -> dict[str, Any]:
@@ -146,7 +144,7 @@ def _iso(epoch_seconds: int | None) -> str | None:
 
 
 def _event_limit(one: Event) -> int:
-    return one.purchase_limit or settings.current().event_purchase_limit
+    return one.limit(settings.current().event_purchase_limit)
 
 
 def _tier_limit(one: Tier) -> int:

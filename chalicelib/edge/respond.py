@@ -30,6 +30,7 @@ EXPOSED_HEADERS = ["ETag", "Idempotency-Replayed", "Link", "Retry-After", "X-Req
 # The preflight is answered by API Gateway from this constant; which origins may read an answer is a setting (see _cors).
 CORS = CORSConfig(allow_origin="*", allow_headers=ALLOWED_HEADERS, expose_headers=EXPOSED_HEADERS, max_age=600)
 
+_EXPOSED = ", ".join(EXPOSED_HEADERS)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _NAMED_FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
 
@@ -190,7 +191,7 @@ def _cors(request: Request) -> dict[str, str]:
 
 
 def _headers(request: Request, more: dict[str, str]) -> dict[str, str]:
-    headers = {"X-Request-Id": log.request_id(), **_cors(request), "Access-Control-Expose-Headers": ", ".join(EXPOSED_HEADERS)}
+    headers = {"X-Request-Id": log.request_id(), **_cors(request), "Access-Control-Expose-Headers": _EXPOSED}
     vary = [value for value in (headers.get("Vary"), more.get("Vary")) if value]
     return {**headers, **more, **({"Vary": ", ".join(vary)} if vary else {})}
 

@@ -55,7 +55,7 @@ class Shard(Struct, frozen=True):
 
 
 class Stock(Struct, frozen=True):
-    """The sum over the shards of one stock id. `open` only if every shard is."""
+    """What shards, or stocks, add up to. `open` only if every one of them is."""
 
     capacity: int
     available: int
@@ -64,15 +64,19 @@ class Stock(Struct, frozen=True):
     open: bool
 
     @classmethod
-    def of(cls, shards: Iterable[Shard]) -> Self:
-        shards = list(shards)
+    def of(cls, parts: Iterable["Shard | Stock"]) -> Self:
+        parts = list(parts)
         return cls(
-            capacity=sum(shard.capacity for shard in shards),
-            available=sum(shard.available for shard in shards),
-            held=sum(shard.held for shard in shards),
-            sold=sum(shard.sold for shard in shards),
-            open=all(shard.open for shard in shards),
+            capacity=sum(part.capacity for part in parts),
+            available=sum(part.available for part in parts),
+            held=sum(part.held for part in parts),
+            sold=sum(part.sold for part in parts),
+            open=all(part.open for part in parts),
         )
+
+
+# What there is of a stock that has no shards.
+NOTHING = Stock(capacity=0, available=0, held=0, sold=0, open=False)
 
 
 class NotEnough(Refusal):

@@ -191,8 +191,6 @@ def scan() -> Iterator[Shard]:
 
 
 def _refused(error: ClientError) -> Shard | None:
-    """The shard as it is if a condition did not hold; any other error is raised again."""
-    if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-        raise error
-    found: Any = error.response.get("Item")
+    """The shard as it is (None: there is none) if a condition did not hold; any other error is raised again."""
+    found = dynamo.refused_item(error)
     return Shard.of(found) if found else None

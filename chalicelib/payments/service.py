@@ -5,6 +5,9 @@ from msgspec.structs import replace
 from chalicelib import settings
 from chalicelib.payments import stripe_api
 from chalicelib.payments.model import Intent, Outcome, Payment, PaymentsUnavailable, SimulationRefused, SimulationRequired
+from chalicelib.payments.stripe_api import retrieve, verified_event
+
+__all__ = ["finish", "give_back", "look", "open_with_provider", "retrieve", "start", "stop", "verified_event"]
 
 
 def start(amount_cents: int, currency: str) -> Payment:
@@ -41,11 +44,7 @@ def look(payment: Payment, simulate: Outcome | None = None) -> Intent:
     if simulate is not None:
         raise SimulationRefused("Payments are real here; leave `simulate` out.", path="$.simulate")
     assert payment.reference is not None
-    return stripe_api.retrieve(payment.reference)
-
-
-def look_up(reference: str) -> Intent:
-    return stripe_api.retrieve(reference)
+    return retrieve(payment.reference)
 
 
 def stop(payment: Payment | None) -> Intent | None:

@@ -86,7 +86,7 @@ def provider_says(intent_id: str, now: int) -> str:
 
     The payment is asked for, not taken from whoever told: the order and the truth of messages are nobody's promise.
     """
-    intent = payments.look_up(intent_id)
+    intent = payments.retrieve(intent_id)
     purchase = store.load(intent.purchase_id) if intent.purchase_id else None
     if purchase is None or purchase.payment is None:
         return "not_ours"

@@ -46,7 +46,7 @@ def reserve(user_id: str, event_id: str, wanted: Sequence[Wanted], token: str | 
         waiting_room.admit(event, user_id, token, now)  # refuses with the place in the line, where there is one
     event, tiers = catalog.sellable(event_id, [one.tier_id for one in wanted], now)
     pass_id = waiting_room.admit(event, user_id, token, now)
-    limit = event.purchase_limit or settings.current().event_purchase_limit
+    limit = event.limit(settings.current().event_purchase_limit)
     _check_limits(user_id, event, tiers, wanted, limit)
     until = now + settings.current().hold_seconds
     lines = _hold(purchase_id, tiers, wanted, until, now)

@@ -12,10 +12,10 @@ from chalicelib.inventory.model import Hold, NotEnough, StockClosed
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Intent, Payment
 from chalicelib.purchases import store
-from chalicelib.purchases.model import Line, Purchase, State
+from chalicelib.purchases.model import LIVE, Line, Purchase, State
 from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Issue, Ticket
 from chalicelib.tickets.model import Line as TicketLine
-from chalicelib.tickets.model import Ticket
 
 _ATTEMPTS = 5
 
@@ -43,17 +43,8 @@ def captured(purchase: Purchase, intent: Intent, now: int) -> Settled:
 
 def pay(purchase: Purchase, payment: Payment, now: int) -> Settled | None:
     """`paying -> paid` with its tickets; None if the purchase has changed since it was read."""
-    lines = [_ticket_line(line, payment.currency) for line in purchase.lines]
-    issue = tickets.issue(purchase.id, purchase.user_id, purchase.event_id, lines, now)
-    if not store.pay(purchase, payment, issue.items, now):
-        return None
-    # From here on it is an order. A crash before the next line leaves a hold that recovery converts.
-    inventory.end_holds("convert", purchase.holds)
-    log.count("orders_paid")
-    log.count("tickets_issued", len(issue.tickets))
-    log.info("order.paid", purchase_id=purchase.id, event_id=purchase.event_id, total_cents=purchase.total_cents)
-    log.info("ticket.issued", purchase_id=purchase.id, event_id=purchase.event_id, tickets=len(issue.tickets))
-    return Settled(replace(moved(purchase, "paid", payment), ended_at=now), issue.tickets, repeated=False)
+    issue = _issue(purchase, payment, now)
+    return _issued(purchase, payment, issue, now) if store.pay(purchase, payment, issue.items, now) else None
 
 
 def moved(purchase: Purchase, state: State, payment: Payment) -> Purchase:
@@ -82,25 +73,34 @@ def _settled(purchase: Purchase, intent: Intent, now: int) -> Settled | None:
 def _late(purchase: Purchase, payment: Payment, now: int) -> Settled | None:
     """Money for a purchase that is over: its tickets again if they can be had, under new holds, else the money goes back."""
     log.count("late_payments")
-    event = catalog.snapshot().events.get(purchase.event_id)
-    limit = (event.purchase_limit if event else None) or settings.current().event_purchase_limit
+    event, limit = catalog.snapshot().events.get(purchase.event_id), settings.current().event_purchase_limit
     try:
-        lines = _hold_again(purchase, now)
+        again = replace(purchase, lines=_hold_again(purchase, now))
     except (NotEnough, StockClosed):
         return _refund(purchase, now)
-    again = replace(purchase, lines=lines)
-    ticket_lines = [_ticket_line(line, payment.currency) for line in lines]
-    issue = tickets.issue(purchase.id, purchase.user_id, purchase.event_id, ticket_lines, now)
     paid = replace(payment, status="captured")
-    refused = store.revive(again, paid, limit, issue.items, now)
+    issue = _issue(again, paid, now)
+    refused = store.revive(again, paid, event.limit(limit) if event else limit, issue.items, now)
     if refused is None:
-        inventory.end_holds("convert", again.holds)
-        log.count("orders_paid")
-        log.count("tickets_issued", len(issue.tickets))
-        log.info("order.paid_late", purchase_id=purchase.id, event_id=purchase.event_id, total_cents=purchase.total_cents)
-        return Settled(replace(moved(again, "paid", paid), ended_at=now), issue.tickets, repeated=False)
+        return _issued(again, paid, issue, now)
     inventory.end_holds("release", again.holds)
     return None if refused == "changed" else _refund(purchase, now)
+
+
+def _issue(purchase: Purchase, payment: Payment, now: int) -> Issue:
+    lines = [_ticket_line(line, payment.currency) for line in purchase.lines]
+    return tickets.issue(purchase.id, purchase.user_id, purchase.event_id, lines, now)
+
+
+def _issued(purchase: Purchase, payment: Payment, issue: Issue, now: int) -> Settled:
+    """From here on it is an order. A crash before the conversion leaves a hold that recovery converts."""
+    inventory.end_holds("convert", purchase.holds)
+    log.count("orders_paid")
+    log.count("tickets_issued", len(issue.tickets))
+    facts = {"purchase_id": purchase.id, "event_id": purchase.event_id}
+    log.info("order.paid", total_cents=purchase.total_cents, late=purchase.state != "paying", **facts)
+    log.info("ticket.issued", tickets=len(issue.tickets), **facts)
+    return Settled(replace(moved(purchase, "paid", payment), ended_at=now), issue.tickets, repeated=False)
 
 
 def _hold_again(purchase: Purchase, now: int) -> list[Line]:
@@ -125,10 +125,9 @@ def _refund(purchase: Purchase, now: int) -> Settled | None:
     payment = purchase.payment
     assert payment is not None
     due = replace(payment, status="refund_due")
-    was_living = purchase.state in ("held", "paying")
     if not store.refuse_money(purchase, due, now):
         return None
-    if was_living:
+    if purchase.state in LIVE:
         inventory.end_holds("release", purchase.holds)
     log.count("refunds")
     log.info("payment.refunded", purchase_id=purchase.id, event_id=purchase.event_id, amount_cents=payment.amount_cents)

@@ -6,7 +6,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib import dynamo, log
 from chalicelib.errors import Refusal
-from chalicelib.payments import stripe_api
+from chalicelib.payments import service as payments
 from chalicelib.purchases import checkout
 
 KEPT_SECONDS = 30 * 86_400
@@ -38,7 +38,7 @@ def take_in(body: bytes, signature: str, now: int) -> str:
 
     Raises SignatureRefused. Any other exception makes Stripe send the event again, which is what we want then.
     """
-    event = stripe_api.verified_event(body, signature, now)
+    event = payments.verified_event(body, signature, now)
     if event is None:
         log.count("webhooks_refused")
         log.warning("webhook.refused")

@@ -125,7 +125,7 @@ def _sellable_wave(event: Event, room: Room, total: int, now: int) -> int:
     fewer. While nobody is inside and anything is left, one comes in.
     """
     first = _opening(event, now)
-    limit = event.purchase_limit or settings.current().event_purchase_limit
+    limit = event.limit(settings.current().event_purchase_limit)
     stock = _stock(event, now)
     inside = active_passes(room.segments, total, pass_seconds(event), now)
     could_buy = -(-stock.available // limit) - inside
@@ -196,11 +196,4 @@ def _stopped(event: Event, now: int) -> tuple[str | None, int | None]:
 
 def _stock(event: Event, now: int) -> Stock:
     """What the event's tiers add up to, a second old at most."""
-    stocks = inventory.levels(catalog.snapshot().wanted([event.id]), now).values()
-    return Stock(
-        capacity=sum(stock.capacity for stock in stocks),
-        available=sum(stock.available for stock in stocks),
-        held=sum(stock.held for stock in stocks),
-        sold=sum(stock.sold for stock in stocks),
-        open=all(stock.open for stock in stocks),
-    )
+    return Stock.of(inventory.levels(catalog.snapshot().wanted([event.id]), now).values())
