@@ -54,11 +54,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     payment_rate: Annotated[
         int, Meta(ge=1, le=10_000), _says("Payments a second that the provider takes; waves that follow the stock heed it.")
     ] = 25
+    payment_provider: Annotated[
+        Literal["auto", "simulated", "stripe"],
+        _says("Who takes a payment when the buyer does not ask: `auto` is Stripe where a key is set up, else simulation."),
+    ] = "auto"
     stripe_api_key: Annotated[
         str, _says("Secret key of Stripe; with one, Stripe takes the payments. Live keys belong to stage `prod` only.")
     ] = ""
     stripe_webhook_secrets: Annotated[str, _says("Signing secrets of Stripe's webhooks, comma separated; any of them verifies.")] = ""
     stripe_api_base: Annotated[str, _says("Address of a stand-in for Stripe's API; empty for Stripe.")] = ""
+    stripe_publishable_key: Annotated[str, _says("Publishable key of Stripe, for the buyers' browsers.")] = ""
+    checkout_origins: Annotated[
+        str,
+        _says(
+            "Origins that `success_url` and `cancel_url` may lead to, comma separated; "
+            "the first one is where buyers return to when they name none."
+        ),
+    ] = ""
     purchase_ttl_seconds: Annotated[Seconds, _says("When an abandoned purchase may be deleted, after its end.")] = 30 * 86_400
     jwt_secret: Annotated[str, _says("Secret that signs access tokens, 32 characters or more.")] = ""
     ticket_keys: Annotated[str, _says("Keys that sign tickets, `id:secret` comma separated; the first one signs, all of them verify.")] = ""
