@@ -25,6 +25,14 @@ class TicketVoid(Refusal):
     default_message: ClassVar[str] = "This ticket is void."
 
 
+class TicketFrozen(Refusal):
+    code: ClassVar[str] = "ticket_frozen"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "The payment for this ticket is disputed, so it cannot be used now. It counts again if the dispute ends and the payment stands."
+    )
+
+
 @route(bp, "GET", "/me/tickets")
 def my_tickets(call: Call) -> Answer:
     user = call.user()
@@ -44,8 +52,8 @@ def one_ticket(call: Call, ticket_id: str) -> Answer:
 def ticket_qr(call: Call, ticket_id: str) -> Answer:
     chosen = _format(call)
     ticket = _visible(call, ticket_id)
-    if ticket.state == "void":
-        raise TicketVoid()
+    if not ticket.admissible:
+        raise TicketVoid() if ticket.state == "void" else TicketFrozen()
     content = qr.text(ticket)
     etag = f'"{chosen}-{sha256(content.encode()).hexdigest()[:32]}"'
     headers = {**QR_HEADERS, "ETag": etag}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-State = Literal["valid", "void"]
+State = Literal["valid", "frozen", "void"]  # frozen: its payment is disputed
 
 MAX_TICKETS = 50  # of one purchase: with the purchase, the buyer's record and the wallet they fit one transaction of 100
 
@@ -43,6 +43,16 @@ class Ticket(Struct, frozen=True):
     currency: str
     state: State
     created_at: int
+
+    @property
+    def number(self) -> int:
+        """Which of its purchase's tickets it is, counted from 1."""
+        return int(self.id.rpartition("-")[2])
+
+    @property
+    def admissible(self) -> bool:
+        """Whether it is good for entry."""
+        return self.state == "valid"
 
 
 class Issue(Struct, frozen=True):

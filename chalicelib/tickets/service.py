@@ -1,6 +1,7 @@
 """Tickets from issue to void: exactly one set per purchase, whatever is retried."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from chalicelib import dynamo
 from chalicelib.errors import NotFound
@@ -24,13 +25,13 @@ def issue(purchase_id: str, owner_id: str, event_id: str, lines: Sequence[Line],
 
 def of_purchase(purchase_id: str, count: int) -> list[Ticket]:
     """The tickets 1 to `count` of a purchase, in that order, strongly consistent; absent ones are left out."""
-    return sorted(store.load(ticket_id(purchase_id, number) for number in range(1, count + 1)), key=_number)
+    return sorted(store.load(ticket_id(purchase_id, number) for number in range(1, count + 1)), key=attrgetter("number"))
 
 
 def of_owner(owner_id: str) -> list[Ticket]:
-    """Everything the owner can come in with, newest purchase first; void tickets are left out."""
-    tickets = [ticket for ticket in store.load(store.owned_ids(owner_id)) if ticket.state == "valid"]
-    tickets.sort(key=_number)
+    """The owner's tickets that count or may count again, newest purchase first; void ones are left out."""
+    tickets = [ticket for ticket in store.load(store.owned_ids(owner_id)) if ticket.state != "void"]
+    tickets.sort(key=attrgetter("number"))
     tickets.sort(key=lambda ticket: (ticket.created_at, ticket.purchase_id), reverse=True)
     return tickets
 
@@ -43,8 +44,18 @@ def get(one: str) -> Ticket:
     return ticket
 
 
+def freeze(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
+    """`valid -> frozen`, for all of them: refused if one is not valid, so a void ticket never comes back through a dispute."""
+    return [store.changing(ticket.id, "valid", "frozen") for ticket in tickets]
+
+
+def thaw(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
+    """`frozen -> valid`, for all of them: refused if one is not frozen."""
+    return [store.changing(ticket.id, "frozen", "valid") for ticket in tickets]
+
+
 def void(*ticket_ids: str) -> list[dynamo.TransactItem]:
-    """Items that take away what the tickets are good for; safe to repeat, refused for a ticket that does not exist."""
+    """`valid|frozen -> void`, for good; safe to repeat, refused for a ticket that does not exist."""
     return [store.voiding(one) for one in ticket_ids]
 
 
@@ -71,7 +82,3 @@ def _new(purchase_id: str, number: int, owner_id: str, event_id: str, line: Line
         state="valid",
         created_at=now,
     )
-
-
-def _number(ticket: Ticket) -> int:
-    return int(ticket.id.rpartition("-")[2])

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pynamodb.attributes import NumberAttribute, NumberSetAttribute, UnicodeAttribute
 
 from chalicelib import dynamo
-from chalicelib.tickets.model import Ticket, ticket_id
+from chalicelib.tickets.model import State, Ticket, ticket_id
 
 
 class TicketRow(dynamo.Table):
@@ -54,6 +54,11 @@ def wallet(owner_id: str, purchase_id: str, event_id: str, count: int) -> dynamo
     """All tickets of the purchase, 1 to `count`, are the owner's."""
     row = WalletRow(owner_id, purchase_id, event_id=event_id, numbers=set(range(1, count + 1)))
     return dynamo.put(row, WalletRow.purchase_id.does_not_exist())
+
+
+def changing(one: str, before: State, after: State) -> dynamo.TransactItem:
+    """Refused where the ticket is not `before`, or is not at all."""
+    return dynamo.update(TicketRow(one), [TicketRow.state.set(after)], TicketRow.state == before)
 
 
 def voiding(one: str) -> dynamo.TransactItem:

@@ -5,7 +5,7 @@ import pytest
 from chalicelib import clock, dynamo, settings
 from chalicelib.tickets import service
 from chalicelib.tickets.model import Line
-from tests import builders
+from tests import builders, invariants
 from tests.bed import faults
 
 ROTATED = "k2:" + "r" * 32 + ",k1:a-secret-of-the-tests-that-signs-tickets"
@@ -133,6 +133,25 @@ def test_a_void_ticket_says_so_and_has_no_qr_code(api, time):
     assert api.get(f"/tickets/{first}", user="ada").json["state"] == "void"
     gone = api.get(f"/tickets/{first}/qr", user="ada")
     assert (gone.status, gone.json["error"]) == (410, "ticket_void")
+
+
+def test_a_frozen_ticket_is_shown_but_has_no_qr_code_until_it_counts_again(api, time):
+    first, second = (one["id"] for one in bought(api)[0]["tickets"])
+    etag = api.get(f"/tickets/{first}/qr", user="ada").headers["etag"]
+    dynamo.transact(service.freeze([service.get(first)]))
+    wallet = api.get("/me/tickets", user="ada").json
+    assert [(one["id"], one["state"]) for one in wallet["tickets"]] == [(first, "frozen"), (second, "valid")]
+    assert api.get(f"/tickets/{first}", user="ada").json["state"] == "frozen"
+    # Not even a 304 for the code that a browser kept, and none at the door's own request.
+    for caller in ({"user": "ada"}, {"user": "ada", "headers": {"If-None-Match": etag}}, {"token": builders.token("door", "staff")}):
+        refused = api.get(f"/tickets/{first}/qr", **caller)
+        assert (refused.status, refused.json["error"]) == (409, "ticket_frozen")
+        assert "disputed" in refused.json["message"]
+    assert api.get(f"/tickets/{first}/qr", user="bob").status == 404
+    assert api.get(f"/tickets/{second}/qr", user="ada").status == 200
+    dynamo.transact(service.thaw([service.get(first)]))
+    assert api.get(f"/tickets/{first}/qr", user="ada").headers["etag"] == etag
+    invariants.check(time.now)
 
 
 def test_tickets_of_an_event_that_vanished_still_show(api, time):
