@@ -78,6 +78,13 @@ def test_the_wallet_is_one_query_and_one_batch_for_each_hundred(store):
     assert [ticket.id for ticket in tickets] == [f"order{order}-{number}" for order in (2, 1, 0) for number in range(1, 41)]
 
 
+def test_the_order_is_ours_whatever_order_the_store_answers_in(store, monkeypatch):
+    tickets = issued(lines=[Line("seat", 12, 1, 500, "USD")])
+    answer = dynamo.batch_get
+    monkeypatch.setattr(dynamo, "batch_get", lambda *args, **options: answer(*args, **options)[::-1])
+    assert service.of_owner("ada") == service.of_purchase(PURCHASE, 12) == tickets
+
+
 def test_an_empty_wallet_is_one_query(store):
     with faults.calls() as made:
         assert service.of_owner("nobody") == []
