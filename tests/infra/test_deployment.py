@@ -15,7 +15,7 @@ CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_bytes())
 
 
 def test_every_feature_has_one_table(store):
-    first = {"audit", "buyers", "catalog", "idempotency", "inventory", "purchases", "tickets", "wallets"}
+    first = {"audit", "buyers", "catalog", "idempotency", "inventory", "payment-transactions", "purchases", "tickets", "wallets"}
     assert first <= set(tables.descriptions())
     names = {dynamo.table_name(feature) for feature in tables.descriptions()}
     assert set(store.list_tables()["TableNames"]) == names
