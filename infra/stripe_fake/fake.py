@@ -29,6 +29,7 @@ Forgery = Literal["wrong_secret", "no_signature", "tampered", "stale", "garbled"
 class StripeFake:
     """Serves while the block runs. `deliver="auto"` sends webhooks by itself; "by_hand" leaves it to `deliver()`.
 
+    The port is bound, and `url` known, from the moment it is made; raises OSError when it is taken.
     `clock` answers seconds since the epoch; `sleep` is only used for `slow_next`; `seed` makes ids repeat themselves.
     """
 
@@ -50,8 +51,16 @@ class StripeFake:
         self._webhooks = Webhooks(self._state, attempts=deque(maxlen=10_000))
         self._state.listeners.append(self._webhooks.plan)
         self._api = Api(self._state, self._faults, self.calls, self.api_key, self.publishable_key)
-        self._server = Server(port, self._api.handle, lambda method, path, form: pages.answer(self._state, method, path, form, self.url))
+        try:
+            self._server = Server(
+                port, self._api.handle, lambda method, path, form: pages.answer(self._state, method, path, form, self.url)
+            )
+        except OSError:
+            self._state.close()
+            raise
         self.url = self._api.origin = self._server.origin
+        self.port = self._server.server_port
+        sessions.move(self._state, self.url)
         self._postman = Postman(self._webhooks, self._tick) if deliver == "auto" else None
 
     def __enter__(self) -> Self:
@@ -62,8 +71,7 @@ class StripeFake:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._faults.clear()
-        if self._postman is not None:
-            self._postman.stop()
+        self.hush()
         self._server.stop()
         self._state.close()
 
@@ -125,8 +133,16 @@ class StripeFake:
 
     # Webhooks.
 
-    def add_endpoint(self, target: str | Receiver, *, secret: str = WEBHOOK_SECRET, types: Sequence[str] = ("*",)) -> Endpoint:
-        return self._webhooks.add(target, secret, tuple(types))
+    def add_endpoint(
+        self, target: str | Receiver, *, secret: str = WEBHOOK_SECRET, types: Sequence[str] = ("*",), name: str = ""
+    ) -> Endpoint:
+        """`name`: whose deliveries wait in a journal, when the URL may be another one next time."""
+        return self._webhooks.add(target, secret, tuple(types), name)
+
+    def hush(self) -> None:
+        """From now on no webhook goes out by itself; what is due waits, in the journal for the next start."""
+        if self._postman is not None:
+            self._postman.stop()
 
     def deliver(self, *, only: int | None = None) -> list[Attempt]:
         """Send what is due by the clock, and the events that come of it."""

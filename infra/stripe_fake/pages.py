@@ -40,7 +40,10 @@ def answer(state: State, method: str, path: str, encoded: str, origin: str) -> P
         finally:
             state.commit()
     if path == "/":
-        body = "<h1>Stripe, locally</h1><p>This server stands in for Stripe's API while Fairgate runs without a network.</p>"
+        body = (
+            "<h1>Stripe, locally</h1><p>This server stands in for Stripe while Fairgate runs without a key of Stripe's. Buyers who pay by "
+        )
+        body += "card are sent to a page here, as they would be to Stripe's.</p>"
         return Page(200, layout.page("Stripe, locally", body, cards=True))
     return None
 
@@ -100,10 +103,11 @@ def _form(session: Obj, form: dict[str, str], problem: str) -> str:
 
 
 def _card_fields(form: dict[str, str]) -> str:
-    number = layout.field("number", "Card number", "", autocomplete="cc-number", inputmode="numeric", placeholder="4242 4242 4242 4242")
-    expiry = layout.field("expiry", "Expires", form.get("expiry", ""), autocomplete="cc-exp", placeholder="12/34")
-    cvc = layout.field("cvc", "Security code", "", autocomplete="cc-csc", inputmode="numeric", placeholder="123")
-    name = layout.field("name", "Name on card", form.get("name", ""), autocomplete="cc-name")
+    """No browser is to offer a real card here."""
+    number = layout.field("number", "Test card number", autocomplete="off", inputmode="numeric", placeholder="4242 4242 4242 4242")
+    expiry = layout.field("expiry", "Expires", form.get("expiry", ""), autocomplete="off", placeholder="12/34")
+    cvc = layout.field("cvc", "Security code", autocomplete="off", inputmode="numeric", placeholder="123")
+    name = layout.field("name", "Name on card", form.get("name", ""), autocomplete="off", placeholder="Any name")
     return f'{number}<div class="row">{expiry}{cvc}</div>{name}'
 
 

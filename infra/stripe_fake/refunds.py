@@ -12,7 +12,7 @@ def create(state: State, given: Obj) -> Obj:
     left = charge["amount_captured"] - charge["amount_refunded"]
     if charge["refunded"] or left == 0:
         raise invalid(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
-    if charge["disputed"]:
+    if any(dispute["charge"] == charge["id"] and dispute["status"] != "won" for dispute in state.all("dispute")):
         raise invalid(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed")
     amount = given.get("amount", left)
     if amount > left:

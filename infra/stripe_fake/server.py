@@ -32,6 +32,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    allow_reuse_port = False  # a port in use is to be noticed
     request_queue_size = 256
 
     def __init__(self, port: int, handle: Handle, show: Show) -> None:

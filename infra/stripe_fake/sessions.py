@@ -58,10 +58,10 @@ def create(state: State, given: Obj, origin: str) -> Obj:
         "status": "open",
         "total_details": {"amount_discount": discount, "amount_shipping": 0, "amount_tax": 0},
         "ui_mode": "hosted_page",
-        "url": f"{origin}/c/pay/{session_id}",
         "_lines": lines,
         "_intent_data": given.get("payment_intent_data", {}),
     }
+    session["url"] = _url(session, origin)
     return state.put("checkout.session", session)
 
 
@@ -72,7 +72,7 @@ def pay(state: State, session: Obj, given: Obj, email: str | None, origin: str) 
     if session["amount_total"] == 0:
         return _complete(state, session, "no_payment_required")
     intent = _intent(state, session)
-    target = f"{origin}/c/pay/{session['id']}/done"
+    target = f"{_url(session, origin)}/done"
     payments.confirm(state, intent, {**given, "return_url": target, "_by_session": True}, by_client=True, origin=origin)
     return follow(state, intent)
 
@@ -103,11 +103,22 @@ def expire(state: State, session: Obj) -> Obj:
     return session
 
 
+def move(state: State, origin: str) -> None:
+    """Open pages are at `origin` from now on: a journal may have been written at another port."""
+    for session in state.all("checkout.session"):
+        if session["status"] == "open" and session["url"] != _url(session, origin):
+            state.put("checkout.session", {**session, "url": _url(session, origin)})
+
+
 def expire_due(state: State) -> None:
     now = state.now()
     for session in state.all("checkout.session"):
         if session["status"] == "open" and session["expires_at"] <= now:
             expire(state, session)
+
+
+def _url(session: Obj, origin: str) -> str:
+    return f"{origin}/c/pay/{session['id']}"
 
 
 def _complete(state: State, session: Obj, payment_status: str) -> Obj:

@@ -92,7 +92,7 @@ class State:
 def _opened(path: Path, tables: dict[str, dict[str, Obj]]) -> IO[str]:
     """Read what is there, write it anew in one piece, and go on behind it. A last line that was cut off is left out."""
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entries = json.loads(line)
             except ValueError:

@@ -78,10 +78,12 @@ class Webhooks:
     seed: int = 0
     attempts: deque[Attempt] = field(default_factory=deque)
     woken: Callable[[], None] = lambda: None
+    # Deliveries that are under way. They stay in the state until they are answered: a run that is killed meanwhile sends them again.
+    _sending: set[str] = field(default_factory=set)
 
-    def add(self, target: str | Receiver, secret: str, types: tuple[str, ...]) -> Endpoint:
-        """The id depends on the URL alone, so that what waits in a journal finds its endpoint again."""
-        name = target if isinstance(target, str) else f"function {len(self.endpoints)}"
+    def add(self, target: str | Receiver, secret: str, types: tuple[str, ...], name: str = "") -> Endpoint:
+        """The id depends on the name, or else on the URL, so that what waits in a journal finds its endpoint again."""
+        name = name or (target if isinstance(target, str) else f"function {len(self.endpoints)}")
         endpoint = Endpoint(f"we_{sha256(name.encode()).hexdigest()[:24]}", target, [secret], types)
         with self.state.lock:
             self.endpoints = [one for one in self.endpoints if one.id != endpoint.id] + [endpoint]
@@ -111,7 +113,10 @@ class Webhooks:
                 delivery = self._next(self.state.now() if now is None else now)
             if delivery is None:
                 break
-            made.append(self._send(delivery))
+            try:
+                made.append(self._send(delivery))
+            finally:
+                self._sending.discard(delivery["id"])
         self.attempts.extend(made)
         return made
 
@@ -138,7 +143,10 @@ class Webhooks:
             if attempt.ok:
                 event["pending_webhooks"] -= 1
                 event["_delivered"] = event["pending_webhooks"] == 0
-            elif delivery["attempt"] <= len(RETRIES):
+                self.state.remove("_delivery", delivery["id"])
+            elif delivery["attempt"] > len(RETRIES):
+                self.state.remove("_delivery", delivery["id"])
+            else:
                 again = {**delivery, "at": at + RETRIES[delivery["attempt"] - 1], "attempt": delivery["attempt"] + 1}
                 self.state.put("_delivery", again)
             self.state.put("event", event)
@@ -146,7 +154,8 @@ class Webhooks:
         return attempt
 
     def _next(self, now: int) -> Obj | None:
-        due = sorted((one for one in self.state.all("_delivery") if one["at"] <= now), key=lambda one: one["at"])
+        waiting = (one for one in self.state.all("_delivery") if one["at"] <= now and one["id"] not in self._sending)
+        due = sorted(waiting, key=lambda one: one["at"])
         if not due:
             return None
         chosen = due[0]
@@ -155,7 +164,7 @@ class Webhooks:
         elif self.order == "shuffled":
             self.seed += 1
             chosen = random.Random(self.seed).choice(due)
-        self.state.remove("_delivery", chosen["id"])
+        self._sending.add(chosen["id"])
         return chosen
 
     def _enqueue(self, event: Obj, endpoint_id: str, at: int) -> None:

@@ -44,6 +44,44 @@ def test_a_journal_keeps_everything(tmp_path, clock):
     assert journal.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_webhook_that_was_under_way_at_a_power_cut_goes_out_again(tmp_path, clock):
+    """The receiver asks back while it is told, so the journal grows in the middle of the delivery."""
+    journal, cut, got = tmp_path / "journal", tmp_path / "cut", []
+
+    def power_cut(body, headers):
+        shop.intents.retrieve(intent.id)
+        cut.write_bytes(journal.read_bytes())
+        return 200
+
+    with StripeFake(clock=clock, journal=journal) as fake:
+        fake.add_endpoint(power_cut, name="shop")
+        shop = Shop(fake)
+        intent = shop.open()
+        fake.deliver()
+        assert fake.waiting == []
+    with StripeFake(clock=clock, journal=cut) as fake:
+        fake.add_endpoint(lambda body, _: got.append(json.loads(body)["type"]) or 200, name="shop")
+        fake.deliver()
+        assert (got, fake.waiting) == (["payment_intent.created"], [])
+
+
+def test_it_can_be_hushed():
+    with StripeFake(deliver="auto") as fake:
+        fake.add_endpoint(lambda *_: 200)
+        fake.hush()
+        Shop(fake).open()
+        assert len(fake.waiting) == 1
+
+
+def test_a_port_that_is_taken_is_noticed_and_the_journal_let_go(tmp_path, clock):
+    with StripeFake(clock=clock, journal=tmp_path / "first") as fake:
+        page = Shop(fake).session()
+        with pytest.raises(OSError, match="in use"):
+            StripeFake(port=fake.port, journal=tmp_path / "second")
+    with StripeFake(clock=clock, journal=tmp_path / "first") as moved:
+        assert Shop(moved).sessions.retrieve(page.id).url == f"{moved.url}/c/pay/{page.id}"
+
+
 def test_without_a_journal_nothing_is_kept():
     with StripeFake() as fake:
         Shop(fake).open()

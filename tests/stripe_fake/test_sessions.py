@@ -14,6 +14,9 @@ def test_opened_and_paid_on_the_page(shop):
     assert (session.status, session.payment_status, session.amount_total, session.payment_intent) == ("open", "unpaid", 5000, None)
     status, html, _ = visit(session.url)
     assert (status, "2 × Standing" in html, "50.00 USD" in html) == (200, True, True)
+    assert "Never type a real card" in html.partition("<form")[0]
+    assert "cc-number" not in html
+    assert "<code>4000 0000 0000 9995</code></td><td>has insufficient funds" in html
     status, _, back = visit(session.url, **CARD)
     assert (status, back) == (303, f"https://shop.test/ok?s={session.id}")
     session = shop.sessions.retrieve(session.id, {"expand": ["payment_intent.latest_charge", "line_items"]})
@@ -101,6 +104,41 @@ def test_prices_and_promotions(shop, fake):
     with pytest.raises(stripe.InvalidRequestError) as caught:
         shop.session(line_items=[{"price": "price_nobody", "quantity": 1}])
     assert (caught.value.code, caught.value.param) == ("resource_missing", "line_items[0][price]")
+
+
+def test_prices_and_price_data_in_one_session(shop, fake):
+    fake.add_price("price_upper", unit_amount=2000, currency="usd", name="Upper")
+    fee = {"price_data": {"currency": "usd", "unit_amount": 150, "product_data": {"name": "Fee"}}, "quantity": 3}
+    coupon = shop.client.v1.coupons.create({"amount_off": 1000, "currency": "usd"})
+    session = shop.session(
+        line_items=[{"price": "price_upper", "quantity": 3}, fee],
+        discounts=[{"coupon": coupon.id}],
+        metadata={"purchase": "p1"},
+        payment_intent_data={"metadata": {"purchase": "p1"}},
+        client_reference_id="p1",
+    )
+    assert (session.client_reference_id, session.metadata["purchase"]) == ("p1", "p1")
+    lines = [(one.description, one.quantity, one.amount_subtotal) for one in shop.sessions.line_items.list(session.id).data]
+    assert lines == [("Upper", 3, 6000), ("Fee", 3, 450)]
+    paid = fake.pay(session.id)
+    intent = shop.intents.retrieve(paid["payment_intent"])
+    assert (intent.amount, intent.amount_received, intent.metadata["purchase"]) == (5450, 5450, "p1")
+
+
+def test_a_price_may_be_told_again_and_be_another_one(shop, fake):
+    for amount in (2000, 2000, 2500):
+        fake.add_price("price_upper", unit_amount=amount, currency="USD", name="Upper")
+    assert shop.client.v1.prices.retrieve("price_upper").unit_amount == 2500
+    assert shop.session(line_items=[{"price": "price_upper", "quantity": 1}]).currency == "usd"
+
+
+def test_what_is_paid_is_not_expired(shop, fake):
+    session = fake.pay(shop.session().id)
+    with pytest.raises(stripe.InvalidRequestError, match="has a status of `complete`") as caught:
+        shop.sessions.expire(session["id"])
+    # Stripe has no code for this: the status of the session, fetched again, says what happened.
+    assert (caught.value.http_status, caught.value.code) == (400, None)
+    assert shop.sessions.retrieve(session["id"]).payment_status == "paid"
 
 
 def test_nothing_to_pay(shop, fake):
