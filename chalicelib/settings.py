@@ -51,9 +51,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     wave_seconds: Annotated[Seconds, _says("Time from one wave to the next where the event is silent.")] = 30
     pass_seconds: Annotated[Seconds, _says("How long an admitted buyer may reserve where the event is silent.")] = 180
     waiting_room_counters: Annotated[int, Meta(ge=1, le=64), _says("Shards of the arrival counter; one takes 1,000 joins a second.")] = 1
-    payment_rate: Annotated[
-        int, Meta(ge=1, le=10_000), _says("Payments a second that the provider takes; waves that follow the stock heed it.")
-    ] = 25
+    stripe_call_rate: Annotated[
+        int,
+        Meta(ge=1, le=10_000),
+        _says("Calls a second that Stripe takes from us: 100 live, 25 in test mode. Waves that follow the stock heed it."),
+    ] = 100
+    refund_fee_cents: Annotated[
+        int, Meta(ge=0), _says("What a refund keeps of each ticket, in minor units, where who refunds is silent.")
+    ] = 0
+    refund_fee_percent: Annotated[int, Meta(ge=0, le=100), _says("The same in percent of the ticket's price; added to it.")] = 0
     payment_provider: Annotated[
         Literal["auto", "simulated", "stripe"],
         _says("Who takes a payment when the buyer does not ask: `auto` is Stripe where a key is set up, else simulation."),
@@ -75,6 +81,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_secret: Annotated[str, _says("Secret that signs access tokens, 32 characters or more.")] = ""
     ticket_keys: Annotated[str, _says("Keys that sign tickets, `id:secret` comma separated; the first one signs, all of them verify.")] = ""
     secrets_arn: Annotated[str, _says("Secrets Manager secret (JSON of setting names) for what the environment does not hold.")] = ""
+
+
+# Calls that one payment takes: one to open it, one to verify it.
+STRIPE_CALLS_PER_PAYMENT = 2
 
 
 class SettingsError(Exception):

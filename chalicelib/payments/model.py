@@ -1,4 +1,4 @@
-"""One way of paying for one purchase."""
+"""One way of paying for one purchase, and what the provider says about payments, refunds and disputes."""
 
 from typing import ClassVar, Literal
 
@@ -8,13 +8,14 @@ from chalicelib.errors import InvalidInput, Refusal
 
 Outcome = Literal["success", "fail"]
 Provider = Literal["free", "simulated", "stripe"]
-PaymentStatus = Literal["open", "captured", "declined", "cancelled", "refund_due", "refunded"]
+PaymentStatus = Literal["open", "captured", "declined"]
 
 
 class Payment(Struct, frozen=True):
     """`free` needs no provider; `simulated` stands in for one where a stage allows it. Kept inside the purchase.
 
-    `reference` is the provider's id of the payment, null until it was opened there.
+    `reference` is what was opened at the provider, null before: a Payment Intent, or a Checkout Session (its hosted page).
+    `capture` is the Payment Intent that has taken the money. With a `success_url` the provider's own page takes it.
     """
 
     provider: Provider
@@ -22,26 +23,105 @@ class Payment(Struct, frozen=True):
     amount_cents: int
     currency: str
     reference: str | None = None
+    capture: str | None = None
+    success_url: str | None = None
+    cancel_url: str | None = None
 
 
-class Intent(Struct, frozen=True):
-    """A payment as the provider sees it: `status` in Stripe's words, amounts in minor units, `currency` in capitals."""
+class Item(Struct, frozen=True):
+    """A line of the hosted page. With `price_id` the provider knows name and price; both must be ours all the same."""
+
+    name: str
+    quantity: int
+    price_cents: int
+    price_id: str | None
+
+
+class Hosted(Struct, frozen=True):
+    """What the provider's own page shows, and where it sends the buyer afterwards."""
+
+    items: list[Item]
+    success_url: str
+    cancel_url: str | None
+
+
+class Owner(Struct, frozen=True):
+    """Whose payment it is. It travels as metadata, so that whatever the provider tells can be brought home."""
+
+    purchase_id: str
+    event_id: str
+    user_id: str
+
+
+class Intent(Struct, frozen=True, kw_only=True):
+    """A payment as the provider sees it: amounts in minor units, `currency` in capitals, `created` in epoch seconds.
+
+    `id` is what was opened, `capture` the Payment Intent behind it (of a hosted page: null until somebody pays there). `status` is
+    the Payment Intent's, in Stripe's words; a hosted page that cannot be paid any more is `canceled`. `charge` and `decline` are
+    of the latest attempt.
+    """
 
     id: str
     status: str
     amount: int
     amount_received: int
+    amount_refunded: int
     currency: str
-    purchase_id: str | None
-    client_secret: str | None
+    created: int
+    capture: str | None = None
+    stage: str | None = None
+    purchase_id: str | None = None
+    event_id: str | None = None
+    client_secret: str | None = None
+    url: str | None = None
+    charge: str | None = None
+    decline: str | None = None
+
+    @property
+    def left(self) -> int:
+        """What came in and has not gone back."""
+        return self.amount_received - self.amount_refunded
 
     @property
     def captured(self) -> bool:
-        return self.status == "succeeded"
+        return self.status == "succeeded" and self.left > 0
+
+    @property
+    def over(self) -> bool:
+        """Whether it can neither be paid any more nor has money in it."""
+        return self.status == "canceled" or (self.status == "succeeded" and not self.captured)
 
     def pays(self, payment: Payment) -> bool:
-        """Whether what came in is what was asked for."""
-        return (self.amount_received, self.currency) == (payment.amount_cents, payment.currency)
+        """Whether what came in, and is still there, is what was asked for."""
+        return (self.left, self.currency) == (payment.amount_cents, payment.currency)
+
+
+class RefundSeen(Struct, frozen=True, kw_only=True):
+    """A refund as the provider sees it. `status`: pending, succeeded or failed; `id` is null for one that it refused to make.
+
+    `refund_id` and `attempt` are ours, null and 0 for a refund that somebody made by hand in the provider's dashboard.
+    """
+
+    id: str | None
+    status: Literal["pending", "succeeded", "failed"]
+    amount_cents: int
+    currency: str
+    capture: str | None
+    refund_id: str | None = None
+    attempt: int = 0
+    purchase_id: str | None = None
+    failure: str | None = None
+
+
+class DisputeSeen(Struct, frozen=True, kw_only=True):
+    """A dispute as the provider sees it. `verdict` is null for an inquiry, which takes no money."""
+
+    id: str
+    verdict: Literal["open", "won", "lost"] | None
+    amount_cents: int
+    currency: str
+    capture: str | None
+    reason: str
 
 
 class SimulationRequired(InvalidInput):
@@ -50,6 +130,10 @@ class SimulationRequired(InvalidInput):
 
 class SimulationRefused(InvalidInput):
     code: ClassVar[str] = "simulation_refused"
+
+
+class ProviderNotOffered(InvalidInput):
+    code: ClassVar[str] = "payment_provider_not_offered"
 
 
 class PaymentsUnavailable(Refusal):
@@ -73,3 +157,11 @@ class PaymentNotCompleted(Refusal):
     code: ClassVar[str] = "payment_not_completed"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "The payment has not gone through yet. Finish it, or try another card."
+
+
+class PriceMismatch(Refusal):
+    """The provider's prices add up to another sum than ours: somebody has changed one of the two."""
+
+    code: ClassVar[str] = "price_mismatch"
+    status: ClassVar[int] = 503
+    default_message: ClassVar[str] = "The prices are being updated. Nothing was charged; please try again later."

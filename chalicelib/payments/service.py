@@ -4,21 +4,67 @@ from msgspec.structs import replace
 
 from chalicelib import settings
 from chalicelib.payments import stripe_api
-from chalicelib.payments.model import Intent, Outcome, Payment, PaymentsUnavailable, SimulationRefused, SimulationRequired
-from chalicelib.payments.stripe_api import retrieve, verified_event
+from chalicelib.payments.model import (
+    Hosted,
+    Intent,
+    Outcome,
+    Owner,
+    Payment,
+    PaymentsUnavailable,
+    PriceMismatch,
+    Provider,
+    ProviderNotOffered,
+    RefundSeen,
+    SimulationRefused,
+    SimulationRequired,
+)
+from chalicelib.payments.stripe_api import (
+    disputes_made,
+    events_made,
+    find_dispute,
+    find_refund,
+    intents_made,
+    refunds_made,
+    refunds_of,
+    retrieve,
+    verified_event,
+)
 
-__all__ = ["finish", "give_back", "look", "open_with_provider", "retrieve", "start", "stop", "verified_event"]
+__all__ = [
+    "disputes_made",
+    "events_made",
+    "find_dispute",
+    "find_refund",
+    "finish",
+    "intents_made",
+    "look",
+    "open_with_provider",
+    "pay_back",
+    "refunds_made",
+    "refunds_of",
+    "retrieve",
+    "start",
+    "stop",
+    "verified_event",
+]
 
 
-def start(amount_cents: int, currency: str) -> Payment:
-    """A payment that is not opened with its provider yet; raises PaymentsUnavailable when nobody can take it."""
+def start(amount_cents: int, currency: str, asked: Provider | None = None) -> Payment:
+    """A payment that is not opened with its provider yet.
+
+    Raises ProviderNotOffered for one that was asked for and is not to be had, PaymentsUnavailable when nobody can take it.
+    """
     if amount_cents == 0:
         return Payment("free", "open", 0, currency)
-    if settings.optional_secret("stripe_api_key"):
-        return Payment("stripe", "open", amount_cents, currency)
-    if settings.current().payment_simulation == "on":
-        return Payment("simulated", "open", amount_cents, currency)
-    raise PaymentsUnavailable()
+    by_stripe = bool(settings.optional_secret("stripe_api_key"))
+    offered = {"stripe": by_stripe, "simulated": settings.current().payment_simulation == "on"}
+    if asked is not None and not offered.get(asked, False):
+        raise ProviderNotOffered(f"Payments by `{asked}` are not offered here.", path="$.provider")
+    usual = settings.current().payment_provider
+    chosen: Provider = asked or (usual if usual != "auto" else "stripe" if by_stripe else "simulated")
+    if not offered[chosen]:
+        raise PaymentsUnavailable()
+    return Payment(chosen, "open", amount_cents, currency)
 
 
 def finish(payment: Payment, simulate: Outcome | None) -> Payment:
@@ -32,33 +78,39 @@ def finish(payment: Payment, simulate: Outcome | None) -> Payment:
     return replace(payment, status="captured" if simulate == "success" else "declined")
 
 
-def open_with_provider(payment: Payment, purchase_id: str, event_id: str, user_id: str) -> Intent:
-    """Open the payment at Stripe; asked again, the same one."""
-    attempt = f"{payment.amount_cents}-{payment.currency}"
-    metadata = {"event_id": event_id, "user_id": user_id}
-    return stripe_api.create(purchase_id, attempt, payment.amount_cents, payment.currency, metadata)
+def open_with_provider(payment: Payment, owner: Owner, hosted: Hosted | None) -> Intent:
+    """Open the payment at Stripe, for our page or for its own; asked again, the same one. Raises PriceMismatch."""
+    if hosted is None:
+        return stripe_api.create_intent(owner, payment.amount_cents, payment.currency)
+    opened = stripe_api.create_session(owner, payment.currency, hosted)
+    if (opened.amount, opened.currency) != (payment.amount_cents, payment.currency):
+        stripe_api.cancel(opened.id)
+        raise PriceMismatch(expected_cents=payment.amount_cents, provider_cents=opened.amount)
+    return opened
 
 
 def look(payment: Payment, simulate: Outcome | None = None) -> Intent:
     """The payment as Stripe sees it; `simulate` has no place there."""
     if simulate is not None:
-        raise SimulationRefused("Payments are real here; leave `simulate` out.", path="$.simulate")
+        raise SimulationRefused("This payment is Stripe's to take; leave `simulate` out.", path="$.simulate")
     assert payment.reference is not None
     return retrieve(payment.reference)
 
 
 def stop(payment: Payment | None) -> Intent | None:
-    """See to it that nobody can pay any more. The payment if the money came in all the same, else None.
+    """See to it that nobody can pay any more. The payment if the money came in all the same, or still may, else None.
 
     Without a reference nothing was opened that anybody could pay: who opens it now will not be able to write that down.
     """
     if payment is None or payment.provider != "stripe" or payment.reference is None:
         return None
     intent = stripe_api.cancel(payment.reference)
-    return None if intent.status == "canceled" else intent
+    return None if intent.over else intent
 
 
-def give_back(payment: Payment, purchase_id: str) -> None:
-    """Refund all of it at Stripe; repeating is safe."""
-    assert payment.reference is not None
-    stripe_api.refund(payment.reference, purchase_id)
+def pay_back(purchase_id: str, refund_id: str, attempt: int, capture: str, amount_cents: int, *, again: bool) -> RefundSeen:
+    """Make one refund at Stripe. `again`: an earlier try may have made it, and Stripe forgets idempotency keys after a day."""
+    for made in stripe_api.refunds_of(capture) if again else []:
+        if (made.refund_id, made.attempt) == (refund_id, attempt):
+            return made
+    return stripe_api.refund(purchase_id, refund_id, attempt, capture, amount_cents)

@@ -1,15 +1,20 @@
 """The calls that we make to Stripe, and nothing else of it. `stripe` is imported with the first call: a cold start does without.
 
 Every creating call carries an idempotency key made of what it is for, so that a repeated one (ours, the SDK's, a retry after a
-crash) is the same payment. Amounts are minor units; currencies are capitals with us and lower case there.
+crash) is the same payment or refund. Each function raises ProviderUnavailable when Stripe is out of reach or overloaded.
 """
 
 import re
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 from chalicelib import log, settings
-from chalicelib.payments.model import Intent, ProviderUnavailable
+from chalicelib.payments import stripe_shapes as shapes
+from chalicelib.payments.model import DisputeSeen, Hosted, Intent, Owner, ProviderUnavailable, RefundSeen
 
 if TYPE_CHECKING:
     import stripe
@@ -18,49 +23,123 @@ API_VERSION = "2026-10-28.endive"
 TIMEOUT_SECONDS = 10
 RETRIES = 2  # of the SDK, with its own jittered backoff and the same idempotency key
 SIGNATURE_TOLERANCE_SECONDS = 300
+PAGE = 100  # Stripe's most
 
 _SIGNED_AT = re.compile(r"(?:^|,)t=([0-9]{1,12})(?:,|$)", re.ASCII)
 
+List = Literal["payment_intents", "refunds", "disputes", "events"]
 
-def create(purchase_id: str, attempt: str, amount: int, currency: str, metadata: dict[str, str]) -> Intent:
-    """Open a payment; the same one for the same purchase and attempt."""
+
+def create_intent(owner: Owner, amount: int, currency: str) -> Intent:
+    """Open a payment for our own page; the same one for the same purchase and sum."""
     params: Any = {
         "amount": amount,
         "currency": currency.lower(),
         "automatic_payment_methods": {"enabled": True},
-        "metadata": {"purchase_id": purchase_id, **metadata},
+        "metadata": _metadata(owner),
     }
-    return _asked(lambda api: api.v1.payment_intents.create(params, {"idempotency_key": f"intent-{purchase_id}-{attempt}"}))
+    return shapes.intent(_asked(lambda api: api.v1.payment_intents.create(params, _key("intent", owner.purchase_id, params))))
+
+
+def create_session(owner: Owner, currency: str, hosted: Hosted) -> Intent:
+    """Open a hosted page; the same one for the same purchase and content. It expires with the hold, by `cancel`."""
+    items = [
+        {"quantity": one.quantity, "price": one.price_id}
+        if one.price_id is not None
+        else {
+            "quantity": one.quantity,
+            "price_data": {"currency": currency.lower(), "unit_amount": one.price_cents, "product_data": {"name": one.name}},
+        }
+        for one in hosted.items
+    ]
+    params: Any = {
+        "mode": "payment",
+        "line_items": items,
+        "success_url": hosted.success_url,
+        "client_reference_id": owner.purchase_id,
+        "metadata": _metadata(owner),
+        "payment_intent_data": {"metadata": _metadata(owner)},
+        **({"cancel_url": hosted.cancel_url} if hosted.cancel_url else {}),
+    }
+    return shapes.session(_asked(lambda api: api.v1.checkout.sessions.create(params, _key("session", owner.purchase_id, params))))
 
 
 def retrieve(reference: str) -> Intent:
-    return _asked(lambda api: api.v1.payment_intents.retrieve(reference))
+    """What was opened, a Payment Intent or a Checkout Session, as it is now."""
+    if _hosted(reference):
+        params: Any = {"expand": ["payment_intent.latest_charge"]}
+        return shapes.session(_asked(lambda api: api.v1.checkout.sessions.retrieve(reference, params)))
+    return shapes.intent(_asked(lambda api: api.v1.payment_intents.retrieve(reference, {"expand": ["latest_charge"]})))
 
 
 def cancel(reference: str) -> Intent:
-    """Cancel a payment if it still can be; the payment as it is then, which may be captured."""
+    """See to it that nobody can pay any more, if that is still possible; the payment as it is then, which may be captured."""
     import stripe
 
     try:
-        return _asked(lambda api: api.v1.payment_intents.cancel(reference))
+        if _hosted(reference):
+            return shapes.session(_asked(lambda api: api.v1.checkout.sessions.expire(reference)))
+        return shapes.intent(_asked(lambda api: api.v1.payment_intents.cancel(reference)))
     except stripe.InvalidRequestError:
         return retrieve(reference)  # it has ended one way or another
 
 
-def refund(reference: str, purchase_id: str) -> None:
-    """Give all of it back, once: the idempotency key is the purchase's."""
+def refund(purchase_id: str, refund_id: str, attempt: int, capture: str, amount: int) -> RefundSeen:
+    """Give some of a payment back, once for each attempt. A refund that Stripe refuses to make is `failed` and has no id."""
     import stripe
 
+    metadata = {"purchase_id": purchase_id, "refund_id": refund_id, "attempt": str(attempt), "stage": settings.current().stage}
+    params: Any = {"payment_intent": capture, "amount": amount, "metadata": metadata}
     try:
-        _call(lambda api: api.v1.refunds.create({"payment_intent": reference}, {"idempotency_key": f"refund-{purchase_id}"}))
+        return shapes.refund(_asked(lambda api: api.v1.refunds.create(params, _key("refund", purchase_id, params))))
     except stripe.InvalidRequestError as error:
-        if error.code != "charge_already_refunded":
-            raise
+        log.warning("stripe.refund_refused", purchase_id=purchase_id, refund_id=refund_id, code=error.code)
+        return RefundSeen(
+            id=None,
+            status="failed",
+            amount_cents=amount,
+            currency="",
+            capture=capture,
+            refund_id=refund_id,
+            attempt=attempt,
+            failure=error.code or "refused",
+        )
+
+
+def refunds_of(capture: str) -> list[RefundSeen]:
+    """The refunds of one payment, newest first; Stripe lists up to a hundred, twice what a purchase has tickets."""
+    params: Any = {"payment_intent": capture, "limit": PAGE}
+    return [shapes.refund(found) for found in _asked(lambda api: api.v1.refunds.list(params))["data"]]
+
+
+def find_refund(reference: str) -> RefundSeen:
+    return shapes.refund(_asked(lambda api: api.v1.refunds.retrieve(reference)))
+
+
+def find_dispute(reference: str) -> DisputeSeen:
+    return shapes.dispute(_asked(lambda api: api.v1.disputes.retrieve(reference)))
+
+
+def intents_made(since: int, until: int) -> Iterator[Intent]:
+    """Payment Intents created in [since, until), epoch seconds."""
+    return map(shapes.intent, _made("payment_intents", since, until, expand=["data.latest_charge"]))
+
+
+def refunds_made(since: int, until: int) -> Iterator[RefundSeen]:
+    return map(shapes.refund, _made("refunds", since, until))
+
+
+def disputes_made(since: int, until: int) -> Iterator[DisputeSeen]:
+    return map(shapes.dispute, _made("disputes", since, until))
+
+
+def events_made(since: int, until: int, types: list[str]) -> Iterator[dict[str, Any]]:
+    """Stripe's own record of what it told our webhook; it keeps 30 days."""
+    return _made("events", since, until, types=types)
 
 
 def verified_event(body: bytes, signature: str, now: int) -> dict[str, Any] | None:
     """A webhook's event, if one of our secrets signed these very bytes within the tolerance; else None."""
-    import msgspec
     import stripe
 
     signed_at = _SIGNED_AT.search(signature)
@@ -85,6 +164,35 @@ def check_key(key: str) -> None:
         raise settings.SettingsError(f"FAIRGATE_STRIPE_API_KEY: {kind} does not belong to stage {settings.current().stage}.")
 
 
+def _hosted(reference: str) -> bool:
+    return reference.startswith("cs_")
+
+
+def _metadata(owner: Owner) -> dict[str, str]:
+    # The stage: several may share one account of Stripe, and each hears the webhooks of all.
+    return {**msgspec.to_builtins(owner), "stage": settings.current().stage}
+
+
+def _key(what: str, purchase_id: str, params: dict[str, Any]) -> Any:
+    digest = sha256(msgspec.json.encode(params, order="deterministic")).hexdigest()[:16]
+    return {"idempotency_key": f"{what}-{purchase_id}-{digest}"}
+
+
+def _made(what: List, since: int, until: int, **more: Any) -> Iterator[dict[str, Any]]:
+    """Everything of a list, newest first, one call for each page."""
+    params: Any = {"created": {"gte": since, "lt": until}, "limit": PAGE, **more}
+    while True:
+        page = _page(what, params)
+        yield from page["data"]
+        if not page["has_more"]:
+            return
+        params = {**params, "starting_after": page["data"][-1]["id"]}
+
+
+def _page(what: List, params: dict[str, Any]) -> dict[str, Any]:
+    return _asked(lambda api: getattr(api.v1, what).list(params))
+
+
 @lru_cache(maxsize=4)
 def _client(key: str, base: str) -> "stripe.StripeClient":
     import stripe
@@ -99,30 +207,24 @@ def _client(key: str, base: str) -> "stripe.StripeClient":
     )
 
 
-def _asked(call: Any) -> Intent:
+def _asked(call: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
     found: dict[str, Any] = _call(call).to_dict()
-    return Intent(
-        id=found["id"],
-        status=found["status"],
-        amount=found["amount"],
-        amount_received=found.get("amount_received") or 0,
-        currency=found["currency"].upper(),
-        purchase_id=(found.get("metadata") or {}).get("purchase_id"),
-        client_secret=found.get("client_secret"),
-    )
+    return found
 
 
-def _call(call: Any) -> Any:
+def _call(call: Callable[["stripe.StripeClient"], Any]) -> Any:
     import stripe
 
     log.count("stripe_calls")
+    log.gauge("stripe_call_budget", settings.current().stripe_call_rate)
     try:
         return call(_client(settings.optional_secret("stripe_api_key"), settings.current().stripe_api_base))
-    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
-        log.warning("stripe.unavailable", error=type(error).__name__)
-        raise ProviderUnavailable() from error
     except stripe.InvalidRequestError:
         raise
-    except stripe.APIError as error:  # a 5xx, or a key that is in use by a call of ours that still runs
+    except (stripe.AuthenticationError, stripe.PermissionError) as error:  # ours to mend, and until then nobody can pay
+        log.failure("stripe.key_refused")
+        raise ProviderUnavailable() from error
+    except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
+        # APIError: a 5xx, or an idempotency key that is in use by a call of ours that still runs.
         log.warning("stripe.unavailable", error=type(error).__name__)
         raise ProviderUnavailable() from error

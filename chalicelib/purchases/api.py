@@ -1,6 +1,6 @@
 """Reservations, checkout sessions and orders over HTTP."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
@@ -12,6 +12,7 @@ from chalicelib.edge.respond import Answer, Call, route
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.payments.model import Outcome
 from chalicelib.purchases import checkout, service, shapes, undoing, webhooks
+from chalicelib.purchases.hosting import Wish
 from chalicelib.purchases.model import MAX_LINES, MAX_QUANTITY, PromoCodeInvalid, Purchase
 from chalicelib.waiting_room import service as waiting_room
 
@@ -20,6 +21,7 @@ bp = Blueprint(__name__)
 Id = Annotated[str, Meta(min_length=1, max_length=128)]
 Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 Text = Annotated[str, Meta(max_length=500)]
+Address = Annotated[str, Meta(max_length=2048, pattern="^https?://")]
 
 
 class ItemBody(Struct, forbid_unknown_fields=True):
@@ -42,11 +44,16 @@ class Attendee(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class CheckoutBody(Struct, forbid_unknown_fields=True):
+    """`page`: pay in the shop's own page or on the provider's (`hosted`), which returns to `success_url` or `cancel_url`."""
+
     reservation_id: Id
     promo_code: Annotated[str, Meta(max_length=64)] | None = None
     responses: dict[Annotated[str, Meta(max_length=64)], Text] | None = None
     attendees: Annotated[list[Attendee], Meta(max_length=MAX_QUANTITY)] | None = None
-    success_url: Annotated[str, Meta(max_length=2048, pattern="^https?://")] | None = None
+    provider: Literal["simulated", "stripe"] | None = None
+    page: Literal["own", "hosted"] | None = None
+    success_url: Address | None = None
+    cancel_url: Address | None = None
 
 
 class ConfirmBody(Struct, forbid_unknown_fields=True):
@@ -88,7 +95,7 @@ def begin_checkout(call: Call) -> Answer:
     def execute(_: str) -> Answer:
         if body.promo_code:
             raise PromoCodeInvalid("This promo code is not valid for this event.", path="$.promo_code")
-        begun = checkout.begin(user_id, body.reservation_id, _details(body), call.now)
+        begun = checkout.begin(user_id, body.reservation_id, _wish(body), call.now)
         return _session_answer(begun, call.now)
 
     return once(call, user_id, execute, required=True)
@@ -104,7 +111,7 @@ def confirm(call: Call) -> Answer:
     user_id, body = call.user().user_id, call.body(ConfirmBody)
     limits.check(call, limits.CONFIRM, user_id)
     done = checkout.confirm(user_id, body.checkout_id, body.simulate, call.now)
-    created = done.purchase.state == "paid" and not done.repeated
+    created = done.purchase.was_order and not done.repeated
     return Answer(shapes.confirmation(done.purchase, done.tickets, done.repeated, call.now), 201 if created else 200)
 
 
@@ -150,7 +157,7 @@ def _order_answer(purchase: Purchase, tickets: list[Any]) -> Answer:
 
 
 def _session_answer(begun: checkout.Begun, now: int) -> Answer:
-    body = shapes.checkout_session(begun.purchase, now, begun.client_secret)
+    body = shapes.checkout_session(begun.purchase, now, begun.client_secret, begun.url)
     if begun.opened:
         return Answer(body, 201)
     return Answer({**body, "message": "This reservation is being checked out already (idempotent)."})
@@ -173,6 +180,7 @@ def _wanted(body: ReservationBody) -> list[service.Wanted]:
     return [service.Wanted(body.tier_id, body.quantity)]
 
 
-def _details(body: CheckoutBody) -> dict[str, Any]:
-    """What the buyer said about themselves; kept with the purchase."""
-    return {name: value for name, value in (("responses", body.responses), ("attendees", body.attendees)) if value}
+def _wish(body: CheckoutBody) -> Wish:
+    """How the buyer wants to pay, and what they said about themselves, which is kept with the purchase."""
+    details = {name: value for name, value in (("responses", body.responses), ("attendees", body.attendees)) if value}
+    return Wish(provider=body.provider, page=body.page, success_url=body.success_url, cancel_url=body.cancel_url, details=details)

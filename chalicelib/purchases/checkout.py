@@ -1,52 +1,54 @@
 """From a reservation to an order: opening the payment, and confirming how it ended."""
 
-from typing import Any
-
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib import dynamo, log, settings
 from chalicelib.inventory import service as inventory
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import Outcome, Payment, PaymentNotCompleted
-from chalicelib.purchases import ending, recovery, store
+from chalicelib.payments.model import Outcome, Owner, Payment, PaymentNotCompleted
+from chalicelib.purchases import books, ending, hosting, recovery, store
+from chalicelib.purchases.hosting import Wish
 from chalicelib.purchases.model import CheckoutNotFound, OrderNotFound, PaymentRefunded, Purchase, ReservationOver
 from chalicelib.purchases.service import owned
-from chalicelib.purchases.settlement import Settled, captured, moved, pay
-from chalicelib.tickets import service as tickets
+from chalicelib.purchases.settlement import Settled, captured, of_order, pay
 from chalicelib.tickets.model import Ticket
 
 _ATTEMPTS = 4
 
 
 class Begun(Struct, frozen=True):
-    """`opened`: this call did it. `client_secret` lets the buyer's browser pay at the provider, where there is one."""
+    """`opened`: this call did it. The buyer pays in our page with the `client_secret`, or at the `url`, where there is a provider."""
 
     purchase: Purchase
     opened: bool
     client_secret: str | None
+    url: str | None
 
 
-def begin(user_id: str, purchase_id: str, details: dict[str, Any], now: int) -> Begun:
+def begin(user_id: str, purchase_id: str, wish: Wish, now: int) -> Begun:
     """Open the checkout of a reservation: `held -> paying`, then the payment at its provider.
 
     Raises ReservationNotFound for an unknown or foreign one, ReservationOver when its time is over or it has ended, and
-    ProviderUnavailable: then the next try goes on where this one stopped.
+    ProviderUnavailable: then the next try goes on where this one stopped. What was wished for counts in the first try only.
     """
     for _ in range(_ATTEMPTS):
         purchase = _living(owned(user_id, purchase_id), now)
         if purchase.state == "paying":
             return _open_payment(purchase, False, now)
-        payment = payments.start(purchase.total_cents, purchase.currency)
+        payment = hosting.chosen(purchase, payments.start(purchase.total_cents, purchase.currency, wish.provider), wish)
         expires_at = purchase.expires_at + settings.current().checkout_seconds
-        if store.start_paying(purchase, payment, expires_at, details, now):
+        paying = replace(
+            purchase, state="paying", payment=payment, checkout_at=now, expires_at=expires_at, details={**purchase.details, **wish.details}
+        )
+        done = store.move(purchase, paying)
+        if not isinstance(done, str):
             if expires_at != purchase.expires_at:
                 # The purchase says how long it lives; a shard that was not told is corrected by recovery.
                 for hold in purchase.holds:
                     inventory.extend(hold, expires_at)
             log.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
-            paying = replace(moved(purchase, "paying", payment), checkout_at=now, expires_at=expires_at, details=details)
-            return _open_payment(paying, True, now)
+            return _open_payment(done, True, now)
     raise dynamo.StoreUnavailable("the purchase kept changing")
 
 
@@ -62,14 +64,14 @@ def confirm(user_id: str, purchase_id: str, simulate: Outcome | None, now: int) 
     """End a checkout: paid, with its tickets, or declined, with its stock back. Repeating gives the same answer.
 
     Three round trips: read the purchase, one transaction, one conversion for each hold; with a provider one call to it. Raises
-    CheckoutNotFound, ReservationOver, SimulationRequired and PaymentNotCompleted.
+    CheckoutNotFound, ReservationOver, SimulationRequired, PaymentNotCompleted and PaymentRefunded.
     """
     for _ in range(_ATTEMPTS):
         purchase = session(user_id, purchase_id)
-        if purchase.state == "paid":
-            return Settled(purchase, tickets.of_purchase(purchase.id, purchase.quantity), repeated=True)
-        if purchase.declined:
-            return Settled(purchase, [], repeated=True)
+        if purchase.was_order or purchase.declined:
+            return Settled(purchase, of_order(purchase), repeated=True)
+        if purchase.state == "refunded":
+            raise _refunded(purchase)
         assert purchase.payment is not None  # checked out, so it was started
         if purchase.payment.provider == "stripe":
             return _confirm_with_provider(purchase, purchase.payment, simulate, now)
@@ -81,22 +83,6 @@ def confirm(user_id: str, purchase_id: str, simulate: Outcome | None, now: int) 
     raise dynamo.StoreUnavailable("the purchase kept changing")
 
 
-def provider_says(intent_id: str, now: int) -> str:
-    """Bring a purchase to what its payment at the provider has become; how that ended, in a word. For webhooks, and safe to repeat.
-
-    The payment is asked for, not taken from whoever told: the order and the truth of messages are nobody's promise.
-    """
-    intent = payments.retrieve(intent_id)
-    purchase = store.load(intent.purchase_id) if intent.purchase_id else None
-    if purchase is None or purchase.payment is None:
-        return "not_ours"
-    if purchase.payment.reference not in (None, intent.id):
-        return "not_ours"
-    if not intent.captured:
-        return "not_captured"
-    return captured(_with_reference(purchase, intent.id), intent, now).purchase.state
-
-
 def order(user_id: str, event_id: str) -> tuple[Purchase, list[Ticket]]:
     """The user's newest order of an event with its tickets; raises OrderNotFound."""
     buying = store.buying(user_id, event_id)
@@ -106,10 +92,11 @@ def order(user_id: str, event_id: str) -> tuple[Purchase, list[Ticket]]:
 
 
 def order_by_id(user_id: str, purchase_id: str) -> tuple[Purchase, list[Ticket]]:
+    """One order of the user, also one that was refunded; raises OrderNotFound."""
     purchase = store.load(purchase_id)
-    if purchase is None or purchase.user_id != user_id or purchase.state != "paid":
+    if purchase is None or purchase.user_id != user_id or not purchase.was_order:
         raise OrderNotFound()
-    return purchase, tickets.of_purchase(purchase.id, purchase.quantity)
+    return purchase, of_order(purchase)
 
 
 def _living(purchase: Purchase, now: int) -> Purchase:
@@ -129,16 +116,19 @@ def _open_payment(purchase: Purchase, opened: bool, now: int) -> Begun:
     payment = purchase.payment
     assert payment is not None
     if payment.provider != "stripe":
-        return Begun(purchase, opened, None)
-    intent = payments.open_with_provider(payment, purchase.id, purchase.event_id, purchase.user_id)
+        return Begun(purchase, opened, None, None)
+    owner = Owner(purchase.id, purchase.event_id, purchase.user_id)
+    intent = payments.open_with_provider(payment, owner, hosting.page(purchase, payment))
+    begun = Begun(purchase, opened, intent.client_secret, intent.url)
     if payment.reference == intent.id:
-        return Begun(purchase, opened, intent.client_secret)
+        return begun
     attached = replace(payment, reference=intent.id)
-    if store.attach(purchase, attached):
-        return Begun(moved(purchase, "paying", attached), opened, intent.client_secret)
+    done = store.move(purchase, replace(purchase, payment=attached), [books.opened(purchase, intent.id, now)])
+    if not isinstance(done, str):
+        return replace(begun, purchase=done)
     now_there = owned(purchase.user_id, purchase.id)
     if now_there.payment is not None and now_there.payment.reference == intent.id and now_there.lives(now):
-        return Begun(now_there, opened, intent.client_secret)
+        return replace(begun, purchase=now_there)
     payments.stop(attached)
     raise ReservationOver()
 
@@ -149,17 +139,18 @@ def _confirm_with_provider(purchase: Purchase, payment: Payment, simulate: Outco
     intent = payments.look(payment, simulate)
     if intent.captured:
         settled = captured(purchase, intent, now)
-        if settled.purchase.state == "refunded":
-            raise PaymentRefunded(order_id=purchase.id, amount_cents=payment.amount_cents)
+        if not settled.purchase.was_order:
+            raise _refunded(settled.purchase)
         return settled
     _living(purchase, now)
     raise PaymentNotCompleted(payment_status=intent.status)
 
 
-def _with_reference(purchase: Purchase, reference: str) -> Purchase:
-    """A payment that was opened and paid, though the one who opened it died before writing it down."""
-    assert purchase.payment is not None
-    return replace(purchase, payment=replace(purchase.payment, reference=reference))
+def _refunded(purchase: Purchase) -> PaymentRefunded:
+    back = [refund for refund in purchase.refunds if not refund.tickets]
+    return PaymentRefunded(
+        order_id=purchase.id, amount_cents=sum(one.amount_cents for one in back), refund_status=back[-1].status if back else None
+    )
 
 
 def _decline(purchase: Purchase, payment: Payment, now: int) -> Settled | None:
@@ -167,4 +158,5 @@ def _decline(purchase: Purchase, payment: Payment, now: int) -> Settled | None:
         return None
     log.count("payments_failed")
     log.info("payment.declined", purchase_id=purchase.id, event_id=purchase.event_id)
-    return Settled(replace(moved(purchase, "cancelled", payment), ended_at=now), [], repeated=False)
+    over = replace(purchase, state="cancelled", version=purchase.version + 1, payment=payment, ended_at=now)
+    return Settled(over, [], repeated=False)

@@ -3,12 +3,13 @@
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib import log
 from chalicelib.inventory import service as inventory
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, ProviderUnavailable
-from chalicelib.purchases import settlement, store
+from chalicelib.purchases import books, settlement, store
 from chalicelib.purchases.model import Purchase
 
 Ending = Literal["expired", "cancelled"]
@@ -35,7 +36,8 @@ def end(purchase: Purchase, state: Ending, now: int, payment: Payment | None = N
         return Ended("paid")
     if intent is not None:
         return Ended("unknown")  # under way at the provider, too late to cancel and not decided yet
-    if not store.end(purchase, state, now, payment):
+    over = replace(purchase, state=state, ended_at=now, payment=payment or purchase.payment)
+    if isinstance(store.move(purchase, over, books.taken(purchase, payment, now) if payment else []), str):
         return Ended("changed")
     released = inventory.end_holds("release", purchase.holds)
     log.info(f"reservation.{state}", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)

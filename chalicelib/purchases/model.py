@@ -1,5 +1,6 @@
 """A purchase: one buyer's attempt, from the hold to the order. Its `state` is the arbiter of everything that belongs to it."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 from msgspec import Struct
@@ -8,8 +9,9 @@ from chalicelib.errors import InvalidInput, NotFound, Refusal
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import Payment
 
-State = Literal["held", "paying", "paid", "refunded", "expired", "cancelled"]
+State = Literal["held", "paying", "paid", "partially_refunded", "refunded", "expired", "cancelled"]
 LIVE: tuple[State, ...] = ("held", "paying")
+ORDERED: tuple[State, ...] = ("paid", "partially_refunded")
 
 MAX_QUANTITY = 50
 MAX_LINES = 10
@@ -24,14 +26,53 @@ class Line(Struct, frozen=True):
     price_cents: int
     admits: int
     holds: list[Hold]
+    stripe_price_id: str | None = None
 
     @property
     def total_cents(self) -> int:
         return self.quantity * self.price_cents
 
 
+class Refund(Struct, frozen=True, kw_only=True):
+    """Money that goes back, from the payment `capture` (null: nobody's money but simulated or none). `at` in epoch seconds.
+
+    `due` until the provider has taken it on, `failed` when it could not be made although it was tried again. `tickets` are the
+    numbers of those that went with it; `fee_cents` was kept of their price. `by_hand`: made in the provider's dashboard.
+    """
+
+    id: str
+    status: Literal["due", "pending", "succeeded", "failed"]
+    amount_cents: int
+    currency: str
+    reason: str
+    by: str
+    at: int
+    tickets: list[int] = []
+    fee_cents: int = 0
+    seats_returned: bool = True
+    capture: str | None = None
+    attempt: int = 1
+    reference: str | None = None
+    failure: str | None = None
+    note: str | None = None
+    by_hand: bool = False
+
+
+class Dispute(Struct, frozen=True, kw_only=True):
+    """A buyer's bank asks the money back. `voided`: the numbers of the tickets that a lost one took."""
+
+    id: str
+    status: Literal["open", "won", "lost"]
+    amount_cents: int
+    currency: str
+    reason: str
+    capture: str
+    at: int
+    voided: list[int] = []
+
+
 class Purchase(Struct, frozen=True, kw_only=True):
-    """`version` goes up with every write: the fence. Times in epoch seconds."""
+    """`version` goes up with every write: the fence. Times in epoch seconds. Tickets are numbered from 1, line by line."""
 
     id: str
     user_id: str
@@ -47,6 +88,8 @@ class Purchase(Struct, frozen=True, kw_only=True):
     ended_at: int | None = None
     details: dict[str, Any] = {}
     pass_id: str | None = None  # the waiting room's pass that it was reserved with
+    refunds: list[Refund] = []
+    disputes: list[Dispute] = []
 
     @property
     def quantity(self) -> int:
@@ -65,8 +108,67 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return self.state in LIVE and self.expires_at > now
 
     @property
+    def is_order(self) -> bool:
+        """Whether somebody can come in with it."""
+        return self.state in ORDERED
+
+    @property
+    def was_order(self) -> bool:
+        """Whether tickets were ever issued, though all of them may have been taken back."""
+        return self.is_order or any(refund.tickets for refund in self.refunds) or any(dispute.voided for dispute in self.disputes)
+
+    @property
     def declined(self) -> bool:
         return self.state == "cancelled" and self.payment is not None and self.payment.status == "declined"
+
+    @property
+    def gone(self) -> set[int]:
+        """The numbers of the tickets that were refunded, or lost in a dispute."""
+        refunded = {number for refund in self.refunds for number in refund.tickets}
+        return refunded | {number for dispute in self.disputes for number in dispute.voided}
+
+    @property
+    def live_tickets(self) -> list[int]:
+        """The numbers of the tickets that its owner has paid for and keeps."""
+        return [number for number in range(1, self.quantity + 1) if number not in self.gone] if self.is_order else []
+
+    @property
+    def disputed(self) -> bool:
+        return any(dispute.status == "open" for dispute in self.disputes)
+
+    @property
+    def refunded_cents(self) -> int:
+        """What went back, or will, of the order's own payment."""
+        own = self.payment.capture if self.payment else None
+        return sum(refund.amount_cents for refund in self.refunds if refund.capture == own)
+
+    def price_of(self, number: int) -> int:
+        return next(line.price_cents for line, numbers in self._numbered() if number in numbers)
+
+    def seats(self, numbers: Iterable[int]) -> list[Hold]:
+        """From which shards the tickets came: the holds that became them, each with as many as are asked for."""
+        wanted = set(numbers)
+        found = []
+        for line, of_line in self._numbered():
+            first = of_line.start
+            for hold in line.holds:
+                taken = len(wanted.intersection(range(first, first + hold.quantity)))
+                first += hold.quantity
+                if taken:
+                    found.append(Hold(hold.shard_id, hold.hold_id, taken))
+        return found
+
+    def _numbered(self) -> Iterable[tuple[Line, range]]:
+        first = 1
+        for line in self.lines:
+            yield line, range(first, first + line.quantity)
+            first += line.quantity
+
+    def refund(self, refund_id: str) -> Refund | None:
+        return next((one for one in self.refunds if one.id == refund_id), None)
+
+    def dispute(self, dispute_id: str) -> Dispute | None:
+        return next((one for one in self.disputes if one.id == dispute_id), None)
 
 
 class Buying(Struct, frozen=True):
@@ -139,3 +241,23 @@ class TierLimitExceeded(InvalidInput):
 
 class PromoCodeInvalid(InvalidInput):
     code: ClassVar[str] = "promo_code_invalid"
+
+
+class RefundInvalid(InvalidInput):
+    code: ClassVar[str] = "refund_invalid"
+
+
+class NotRefundable(Refusal):
+    code: ClassVar[str] = "not_refundable"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Only an order with tickets can be refunded."
+
+
+class OrderDisputed(Refusal):
+    code: ClassVar[str] = "order_disputed"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The payment is disputed. The bank decides about the money; answer the dispute instead."
+
+
+class ReturnAddressRefused(InvalidInput):
+    code: ClassVar[str] = "return_address_refused"

@@ -10,8 +10,8 @@ from msgspec import Struct
 from chalicelib import log
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold
-from chalicelib.purchases import ending, store
-from chalicelib.purchases.model import LIVE, Purchase
+from chalicelib.purchases import ending, happenings, store
+from chalicelib.purchases.model import Purchase
 
 _ATTEMPTS = 5
 
@@ -43,7 +43,7 @@ def settle_all(holds: Iterable[Hold], now: int) -> Report:
 
 def expire(purchase: Purchase, now: int) -> int:
     """End a purchase whose time is over and give back what it holds; how many holds went back. 0 if it lives or ended otherwise."""
-    if purchase.lives(now) or purchase.state not in LIVE:
+    if purchase.lives(now) or happenings.answer(purchase.state, "time_over") == "keep":
         return 0
     ended = ending.end(purchase, "expired", now)
     log.count("holds_expired", ended.released)
@@ -72,7 +72,7 @@ def _decided(purchase_id: str, holds: list[Hold], purchase: Purchase | None, pre
     listed = [hold for hold in holds if hold in purchase.holds]
     stray = [hold for hold in holds if hold not in purchase.holds]
     match purchase.state:
-        case "paid":
+        case "paid" | "partially_refunded":
             report.converted += inventory.end_holds("convert", listed)
         case "held" | "paying" if purchase.lives(now):
             # A checkout made it longer and died before telling the shard.
@@ -88,7 +88,7 @@ def _decided(purchase_id: str, holds: list[Hold], purchase: Purchase | None, pre
                 log.count("holds_expired", ended.released)
         case _:
             # Fence: whoever read this version with late money in hand can no longer list these holds.
-            if not store.fence(purchase):
+            if isinstance(store.move(purchase, purchase), str):
                 return False
             report.released += inventory.end_holds("release", listed)
     # Stray holds are those of an execution that lost against another one for the same purchase: nobody will ever list them.

@@ -10,7 +10,7 @@ from chalicelib.catalog.model import Event, Tier, event_phase
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnough
 from chalicelib.payments.model import ProviderUnavailable
-from chalicelib.purchases import ending, recovery, store
+from chalicelib.purchases import ending, happenings, recovery, store
 from chalicelib.purchases.model import (
     ActiveReservationExists,
     Buying,
@@ -86,9 +86,10 @@ def release(user_id: str, purchase_id: str, now: int) -> Purchase:
     """
     while True:
         purchase = owned(user_id, purchase_id)
-        if purchase.state in ("paid", "refunded"):
+        answer = happenings.answer(purchase.state, "released")
+        if answer == "refuse":
             raise ReservationConverted()
-        if purchase.state in ("expired", "cancelled"):
+        if answer == "keep":
             return purchase
         if ending.end(purchase, "cancelled", now).how == "unknown":
             raise ProviderUnavailable()
@@ -132,7 +133,7 @@ def _hold(purchase_id: str, tiers: Sequence[Tier], wanted: Sequence[Wanted], unt
         # lacks, and both would hear "sold out".
         for tier, one in sorted(zip(tiers, wanted, strict=True), key=lambda pair: pair[0].id):
             holds = _take(tier, one.quantity, purchase_id, until, now)
-            lines.append(Line(tier.id, tier.name, one.quantity, tier.price_cents, tier.admits, holds))
+            lines.append(Line(tier.id, tier.name, one.quantity, tier.price_cents, tier.admits, holds, tier.stripe_price_id))
     except Exception:
         # No purchase lists these holds and, since their ids were made for this execution alone, none ever will.
         inventory.end_holds("release", [hold for line in lines for hold in line.holds])

@@ -9,15 +9,16 @@ from chalicelib import dynamo, log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnough, StockClosed
-from chalicelib.payments import service as payments
 from chalicelib.payments.model import Intent, Payment
-from chalicelib.purchases import store
-from chalicelib.purchases.model import LIVE, Line, Purchase, State
+from chalicelib.purchases import books, happenings, paying_back, store
+from chalicelib.purchases.model import LIVE, Line, Purchase, Refund
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Issue, Ticket
 from chalicelib.tickets.model import Line as TicketLine
 
-_ATTEMPTS = 5
+ATTEMPTS = 5
+
+_WHY = {"captured": "late", "captured_other": "amount_mismatch", "captured_twice": "duplicate"}
 
 
 class Settled(Struct, frozen=True):
@@ -30,7 +31,7 @@ class Settled(Struct, frozen=True):
 
 def captured(purchase: Purchase, intent: Intent, now: int) -> Settled:
     """The provider has the money. Ends in an order, also for a purchase that was over but can have its tickets again, else in a refund."""
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         settled = _settled(purchase, intent, now)
         if settled is not None:
             return settled
@@ -43,64 +44,68 @@ def captured(purchase: Purchase, intent: Intent, now: int) -> Settled:
 
 def pay(purchase: Purchase, payment: Payment, now: int) -> Settled | None:
     """`paying -> paid` with its tickets; None if the purchase has changed since it was read."""
-    issue = _issue(purchase, payment, now)
-    return _issued(purchase, payment, issue, now) if store.pay(purchase, payment, issue.items, now) else None
-
-
-def moved(purchase: Purchase, state: State, payment: Payment) -> Purchase:
-    """The purchase as a compare-and-set that succeeded has left it; spares reading it again."""
-    return replace(purchase, state=state, version=purchase.version + 1, payment=payment)
+    paid = replace(purchase, state="paid", payment=payment, ended_at=now)
+    issue = _issue(paid, now)
+    done = store.move(purchase, paid, [*issue.items, *books.taken(paid, payment, now)])
+    return None if isinstance(done, str) else _issued(done, issue, late=False)
 
 
 def _settled(purchase: Purchase, intent: Intent, now: int) -> Settled | None:
     """None if the purchase has changed since it was read."""
-    payment = purchase.payment
-    assert payment is not None, "money comes in for what was checked out"
-    if purchase.state == "paid":
-        return Settled(purchase, tickets.of_purchase(purchase.id, purchase.quantity), repeated=True)
-    if purchase.state == "refunded":
-        return _give_back(purchase, repeated=True)
-    if not intent.pays(payment):
-        # Never a ticket for another sum: somebody has changed the payment behind our back.
-        log.count("payment_mismatches")
-        log.warning("payment.mismatch", purchase_id=purchase.id, expected=payment.amount_cents, received=intent.amount_received)
-        return _refund(purchase, now)
-    if purchase.state == "paying":
-        return pay(purchase, replace(payment, status="captured"), now)
-    return _late(purchase, payment, now)
+    happening = happenings.of_payment(purchase, intent)
+    match happenings.answer(purchase.state, happening):
+        case "issue":
+            return pay(purchase, _captured(purchase, intent), now)
+        case "issue_again":
+            return _late(purchase, intent, now)
+        case "pay_back":
+            return _pay_back(purchase, intent, happening, now)
+        case _:
+            return Settled(purchase, of_order(purchase), repeated=True)
 
 
-def _late(purchase: Purchase, payment: Payment, now: int) -> Settled | None:
+def of_order(purchase: Purchase) -> list[Ticket]:
+    """The tickets of an order, also those that were taken back; none of a purchase that never had any."""
+    return tickets.of_purchase(purchase.id, purchase.quantity) if purchase.was_order else []
+
+
+def _captured(purchase: Purchase, intent: Intent) -> Payment:
+    assert purchase.payment is not None
+    return replace(purchase.payment, status="captured", reference=purchase.payment.reference or intent.id, capture=intent.capture)
+
+
+def _late(purchase: Purchase, intent: Intent, now: int) -> Settled | None:
     """Money for a purchase that is over: its tickets again if they can be had, under new holds, else the money goes back."""
     log.count("late_payments")
+    payment = _captured(purchase, intent)
     event, limit = catalog.snapshot().events.get(purchase.event_id), settings.current().event_purchase_limit
     try:
-        again = replace(purchase, lines=_hold_again(purchase, now))
+        lines = _hold_again(purchase, now)
     except (NotEnough, StockClosed):
-        return _refund(purchase, now)
-    paid = replace(payment, status="captured")
-    issue = _issue(again, paid, now)
-    refused = store.revive(again, paid, event.limit(limit) if event else limit, issue.items, now)
-    if refused is None:
-        return _issued(again, paid, issue, now)
+        return _pay_back(purchase, intent, "captured", now)
+    again = replace(purchase, state="paid", payment=payment, lines=lines, ended_at=now)
+    issue = _issue(again, now)
+    done = store.move(purchase, again, [*issue.items, *books.taken(again, payment, now)], limit=event.limit(limit) if event else limit)
+    if not isinstance(done, str):
+        return _issued(done, issue, late=True)
     inventory.end_holds("release", again.holds)
-    return None if refused == "changed" else _refund(purchase, now)
+    return _pay_back(purchase, intent, "captured", now) if done == "buyer" else None
 
 
-def _issue(purchase: Purchase, payment: Payment, now: int) -> Issue:
-    lines = [_ticket_line(line, payment.currency) for line in purchase.lines]
+def _issue(purchase: Purchase, now: int) -> Issue:
+    lines = [_ticket_line(line, purchase.currency) for line in purchase.lines]
     return tickets.issue(purchase.id, purchase.user_id, purchase.event_id, lines, now)
 
 
-def _issued(purchase: Purchase, payment: Payment, issue: Issue, now: int) -> Settled:
+def _issued(purchase: Purchase, issue: Issue, *, late: bool) -> Settled:
     """From here on it is an order. A crash before the conversion leaves a hold that recovery converts."""
     inventory.end_holds("convert", purchase.holds)
     log.count("orders_paid")
     log.count("tickets_issued", len(issue.tickets))
     facts = {"purchase_id": purchase.id, "event_id": purchase.event_id}
-    log.info("order.paid", total_cents=purchase.total_cents, late=purchase.state != "paying", **facts)
+    log.info("order.paid", total_cents=purchase.total_cents, late=late, **facts)
     log.info("ticket.issued", tickets=len(issue.tickets), **facts)
-    return Settled(replace(moved(purchase, "paid", payment), ended_at=now), issue.tickets, repeated=False)
+    return Settled(purchase, issue.tickets, repeated=False)
 
 
 def _hold_again(purchase: Purchase, now: int) -> list[Line]:
@@ -120,28 +125,43 @@ def _hold_again(purchase: Purchase, now: int) -> list[Line]:
     return lines
 
 
-def _refund(purchase: Purchase, now: int) -> Settled | None:
-    """The arbiter first, so that nobody issues tickets any more; then the provider. A crash between leaves `refund_due`."""
-    payment = purchase.payment
-    assert payment is not None
-    due = replace(payment, status="refund_due")
-    if not store.refuse_money(purchase, due, now):
+def _pay_back(purchase: Purchase, intent: Intent, happening: happenings.Happening, now: int) -> Settled | None:
+    """The arbiter first, so that nobody issues tickets for this money any more; then the provider.
+
+    A crash in between leaves a refund that is due, and an open matter that brings the sweep here. A second payment of one purchase
+    goes back without the purchase's own payment hearing of it.
+    """
+    assert intent.capture is not None
+    own = happening != "captured_twice"
+    refund = Refund(
+        id=f"{_WHY[happening]}-{intent.capture}",
+        status="due",
+        amount_cents=intent.left,
+        currency=intent.currency,
+        reason=_WHY[happening],
+        by="fairgate",
+        at=now,
+        capture=intent.capture,
+    )
+    if purchase.refund(refund.id) is not None:
+        return Settled(purchase, of_order(purchase), repeated=True)
+    after = replace(purchase, refunds=[*purchase.refunds, refund])
+    if own:
+        after = replace(after, state="refunded", payment=_captured(purchase, intent), ended_at=now)
+    came_in = books.line(
+        purchase, "captured", intent.capture, intent.amount_received, now, currency=intent.currency, facts={"refused": refund.reason}
+    )
+    done = store.move(purchase, after, [came_in, paying_back.opening(after, refund, now)])
+    if isinstance(done, str):
         return None
-    if purchase.state in LIVE:
+    if own and purchase.state in LIVE:
         inventory.end_holds("release", purchase.holds)
-    log.count("refunds")
-    log.info("payment.refunded", purchase_id=purchase.id, event_id=purchase.event_id, amount_cents=payment.amount_cents)
-    return _give_back(replace(moved(purchase, "refunded", due), ended_at=now), repeated=False)
-
-
-def _give_back(purchase: Purchase, *, repeated: bool) -> Settled:
-    payment = purchase.payment
-    if payment is not None and payment.status == "refund_due":
-        payments.give_back(payment, purchase.id)
-        done = replace(payment, status="refunded")
-        if store.note_payment(purchase, done):
-            purchase = moved(purchase, "refunded", done)
-    return Settled(purchase, [], repeated)
+    if happening == "captured_other":
+        # Never a ticket for another sum: somebody has changed the payment behind our back.
+        log.count("payment_mismatches")
+        log.warning("payment.mismatch", purchase_id=purchase.id, expected=purchase.total_cents, received=intent.left)
+    log.info("payment.refused", purchase_id=purchase.id, event_id=purchase.event_id, why=refund.reason, amount_cents=intent.left)
+    return Settled(paying_back.attempt(done, refund.id, now), of_order(done), repeated=False)
 
 
 def _holds(lines: Sequence[Line]) -> list[Hold]:

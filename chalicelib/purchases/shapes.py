@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from chalicelib import clock
+from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.purchases.model import Purchase
-from chalicelib.tickets.model import Ticket
+from chalicelib.purchases.model import Purchase, Refund
+from chalicelib.tickets.model import Ticket, ticket_id
 
 _SESSION_STATUS = {
     "held": "pending",
     "paying": "pending",
     "paid": "completed",
+    "partially_refunded": "completed",
     "refunded": "completed",
     "expired": "expired",
     "cancelled": "canceled",
@@ -20,6 +21,7 @@ _RESERVATION_STATUS = {
     "held": "active",
     "paying": "active",
     "paid": "converted",
+    "partially_refunded": "converted",
     "refunded": "converted",
     "expired": "expired",
     "cancelled": "canceled",
@@ -64,16 +66,19 @@ def reservation_status(purchase: Purchase, now: int) -> str:
 def session_status(purchase: Purchase, now: int) -> str:
     if purchase.declined:
         return "failed"
-    if purchase.state == "refunded":
+    if purchase.state == "refunded" and not purchase.was_order:
         return "refunded"
     if purchase.state in ("held", "paying") and not purchase.lives(now):
         return "expired"
     return _SESSION_STATUS[purchase.state]
 
 
-def checkout_session(purchase: Purchase, now: int, client_secret: str | None = None) -> dict[str, Any]:
+def checkout_session(purchase: Purchase, now: int, client_secret: str | None = None, url: str | None = None) -> dict[str, Any]:
+    """`payment` says where the buyer pays: in the shop's page with `client_secret` and `publishable_key`, or at `url`."""
     payment = purchase.payment
-    secret = {"client_secret": client_secret} if client_secret else {}
+    secret = {"client_secret": client_secret, "publishable_key": settings.current().stripe_publishable_key} if client_secret else {}
+    if url:
+        secret = {"url": url}
     return {
         "id": purchase.id,
         "reservation_id": purchase.id,
@@ -89,12 +94,30 @@ def order(purchase: Purchase) -> dict[str, Any]:
         "id": purchase.id,
         "checkout_session_id": purchase.id,
         "event_id": purchase.event_id,
-        "status": "paid",
+        "status": purchase.state,
         "quantity": purchase.quantity,
         "total_price_cents": purchase.total_cents,
         "currency": purchase.currency,
         "items": [{"tier_id": line.tier_id, "tier_name": line.tier_name, "quantity": line.quantity} for line in purchase.lines],
         "created_at": clock.iso(purchase.ended_at or purchase.created_at),
+        "refunded_cents": purchase.refunded_cents,
+        "refunds": [refund(one, purchase) for one in purchase.refunds if one.tickets],
+        "disputed": purchase.disputed,
+    }
+
+
+def refund(one: Refund, purchase: Purchase) -> dict[str, Any]:
+    """A refund as its buyer sees it. `status`: due or pending until the money is on its way, then succeeded; or failed."""
+    return {
+        "id": one.id,
+        "order_id": purchase.id,
+        "status": one.status,
+        "amount_cents": one.amount_cents,
+        "fee_cents": one.fee_cents,
+        "currency": one.currency,
+        "reason": one.reason,
+        "tickets": [ticket_id(purchase.id, number) for number in one.tickets],
+        "created_at": clock.iso(one.at),
     }
 
 
@@ -114,12 +137,19 @@ def order_with_event(purchase: Purchase) -> dict[str, Any]:
 
 
 def ticket(one: Ticket) -> dict[str, Any]:
-    return {"id": one.id, "code": one.code, "qr_sig": one.qr_sig, "tier_id": one.tier_id, "created_at": clock.iso(one.created_at)}
+    return {
+        "id": one.id,
+        "code": one.code,
+        "qr_sig": one.qr_sig,
+        "state": one.state,
+        "tier_id": one.tier_id,
+        "created_at": clock.iso(one.created_at),
+    }
 
 
 def confirmation(purchase: Purchase, tickets: list[Ticket], repeated: bool, now: int) -> dict[str, Any]:
     """A paid or a declined checkout; a repeated one says so in `message`."""
-    paid = purchase.state == "paid"
+    paid = purchase.was_order
     message = "Payment received, here are your tickets." if paid else "The payment was declined; the tickets were given back."
     answer: dict[str, Any] = {
         "checkout_session": {"id": purchase.id, "status": session_status(purchase, now)},

@@ -3,17 +3,33 @@
 So a purchase is `held` or `paying` exactly while the buyer's record names it as active.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib import dynamo, settings
 from chalicelib.payments.model import Payment
-from chalicelib.purchases.model import LIVE, Buying, Line, Purchase, State
+from chalicelib.purchases.model import LIVE, Buying, Dispute, Line, Purchase, Refund, State
+
+Refused = Literal["purchase", "buyer", "items"]
+
+# What may change of a purchase, and whether it is kept as JSON.
+_CHANGING = {
+    "state": False,
+    "expires_at": False,
+    "checkout_at": False,
+    "ended_at": False,
+    "lines": True,
+    "payment": True,
+    "details": True,
+    "refunds": True,
+    "disputes": True,
+}
 
 
 class PurchaseRow(dynamo.Table):
@@ -38,6 +54,8 @@ class PurchaseRow(dynamo.Table):
     ended_at = NumberAttribute(null=True)
     details = UnicodeAttribute(null=True)
     pass_id = UnicodeAttribute(null=True)
+    refunds = UnicodeAttribute(null=True)
+    disputes = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
 
@@ -98,7 +116,7 @@ def open_purchase(purchase: Purchase, limit: int) -> Opening | None:
         created_at=purchase.created_at,
         expires_at=purchase.expires_at,
         pass_id=purchase.pass_id,
-        ttl=_ttl(purchase.expires_at),
+        ttl=_ttl(purchase),
     )
     quantity = purchase.quantity
     # No active purchase: two reserves of one user at once must not both hold.
@@ -126,140 +144,30 @@ def open_purchase(purchase: Purchase, limit: int) -> Opening | None:
     return None
 
 
-def start_paying(purchase: Purchase, payment: Payment, expires_at: int, details: dict[str, Any], now: int) -> bool:
-    """`held -> paying`. False if the purchase has changed since it was read."""
-    row = PurchaseRow(purchase.id)
-    buyer = BuyerRow(purchase.user_id, purchase.event_id)
-    actions = [
-        *_next(purchase, "paying"),
-        PurchaseRow.payment.set(_json(payment)),
-        PurchaseRow.checkout_at.set(now),
-        PurchaseRow.expires_at.set(expires_at),
-        PurchaseRow.ttl.set(_ttl(expires_at)),
-        PurchaseRow.details.set(_json(details)),
-    ]
-    unchanged = _unchanged(purchase) & (PurchaseRow.state == "held")
-    if expires_at == purchase.expires_at:
-        return dynamo.swap(row, actions, unchanged)
-    longer = dynamo.update(buyer, [BuyerRow.active_until.set(expires_at)], BuyerRow.active_id == purchase.id)
-    return _committed([dynamo.update(row, actions, unchanged), longer])
+def move(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem] = (), *, limit: int | None = None) -> Purchase | Refused:
+    """Write `after` over `before`, with what follows from it for the buyer's record and with `items`, all of it or nothing.
 
-
-def attach(purchase: Purchase, payment: Payment) -> bool:
-    """Write down which payment was opened for a purchase that is `paying`. The version goes up: whoever is ending it must look again."""
-    actions = [*_next(purchase, "paying"), PurchaseRow.payment.set(_json(payment))]
-    return dynamo.swap(PurchaseRow(purchase.id), actions, _unchanged(purchase) & (PurchaseRow.state == "paying"))
-
-
-def note_payment(purchase: Purchase, payment: Payment) -> bool:
-    """Another status of the payment of a purchase that has ended; False if it has changed."""
-    actions = [*_next(purchase, purchase.state), PurchaseRow.payment.set(_json(payment))]
-    return dynamo.swap(PurchaseRow(purchase.id), actions, _unchanged(purchase))
-
-
-def revive(purchase: Purchase, payment: Payment, limit: int, tickets: list[dynamo.TransactItem], now: int) -> str | None:
-    """`expired|cancelled -> paid` for money that came late, with new holds. None on success; else `changed`, or `refused` by the buyer."""
-    actions = [
-        *_next(purchase, "paid"),
-        PurchaseRow.payment.set(_json(payment)),
-        PurchaseRow.lines.set(_json(purchase.lines)),
-        PurchaseRow.ended_at.set(now),
-        PurchaseRow.ttl.remove(),
-    ]
-    bought: list[Action] = [BuyerRow.bought.add(purchase.quantity), BuyerRow.orders.add({purchase.id})]
-    # Within the limit, and nothing else in hand: since the purchase was over, the buyer may have bought or be holding others.
-    room = BuyerRow.active_id.does_not_exist() & (BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= limit - purchase.quantity))
-    over = _unchanged(purchase) & PurchaseRow.state.is_in("expired", "cancelled")
+    The purchase as it is then, with its version one up; else who refused: `purchase` if it has changed since it was read, `buyer`,
+    or `items`. `limit`: money came late, so the buyer must have room for it and nothing else in hand.
+    """
+    after = replace(after, version=before.version + 1)
+    row = PurchaseRow(before.id)
+    # The version says it all, the state too: every write raises it.
+    unchanged = PurchaseRow.version == before.version
+    buyer = _buyer(before, after, limit)
+    if buyer is None and not items:
+        return after if dynamo.swap(row, _changes(before, after), unchanged) else "purchase"
     try:
-        dynamo.transact(
-            [
-                dynamo.update(PurchaseRow(purchase.id), actions, over),
-                dynamo.update(BuyerRow(purchase.user_id, purchase.event_id), bought, room),
-                *tickets,
-            ]
-        )
+        dynamo.transact([dynamo.update(row, _changes(before, after), unchanged), *([buyer] if buyer else []), *items])
     except dynamo.TransactionRefused as refused:
-        return "changed" if refused.failed(0) else "refused"
-    return None
-
-
-def refuse_money(purchase: Purchase, payment: Payment, now: int) -> bool:
-    """`paying|expired|cancelled -> refunded`: the money is to go back, and no ticket will ever be issued."""
-    row = PurchaseRow(purchase.id)
-    actions = [
-        *_next(purchase, "refunded"),
-        PurchaseRow.payment.set(_json(payment)),
-        PurchaseRow.ended_at.set(now),
-        PurchaseRow.ttl.remove(),
-    ]
-    if purchase.state in LIVE:
-        freed = dynamo.update(BuyerRow(purchase.user_id, purchase.event_id), _INACTIVE, BuyerRow.active_id == purchase.id)
-        return _committed([dynamo.update(row, actions, _unchanged(purchase)), freed])
-    return dynamo.swap(row, actions, _unchanged(purchase))
-
-
-def pay(purchase: Purchase, payment: Payment, tickets: list[dynamo.TransactItem], now: int) -> bool:
-    """`paying -> paid`, the tickets and the buyer's record, in one transaction. False if the purchase has changed."""
-    row = PurchaseRow(purchase.id)
-    actions = [
-        *_next(purchase, "paid"),
-        PurchaseRow.payment.set(_json(payment)),
-        PurchaseRow.ended_at.set(now),
-        # An order is kept for ever; only abandoned attempts vanish by themselves.
-        PurchaseRow.ttl.remove(),
-    ]
-    bought = [*_INACTIVE, BuyerRow.bought.add(purchase.quantity), BuyerRow.orders.add({purchase.id})]
-    if purchase.pass_id is not None:
-        bought.append(BuyerRow.passes.add({purchase.pass_id}))
-    return _committed(
-        [
-            dynamo.update(row, actions, _unchanged(purchase) & (PurchaseRow.state == "paying")),
-            *tickets,
-            dynamo.update(BuyerRow(purchase.user_id, purchase.event_id), bought, BuyerRow.active_id == purchase.id),
-        ]
-    )
-
-
-def refund(purchase: Purchase, items: list[dynamo.TransactItem], now: int) -> bool:
-    """`paid -> refunded`, with what `items` do to stock and tickets; the buyer may buy again. False if anything has changed."""
-    row = PurchaseRow(purchase.id)
-    actions = [*_next(purchase, "refunded"), PurchaseRow.ended_at.set(now)]
-    freed: list[Action] = [BuyerRow.bought.add(-purchase.quantity), BuyerRow.orders.delete({purchase.id})]
-    if purchase.pass_id is not None:
-        freed.append(BuyerRow.passes.delete({purchase.pass_id}))
-    return _committed(
-        [
-            dynamo.update(row, actions, _unchanged(purchase) & (PurchaseRow.state == "paid")),
-            dynamo.update(BuyerRow(purchase.user_id, purchase.event_id), freed, BuyerRow.orders.contains(purchase.id)),
-            *items,
-        ]
-    )
-
-
-def end(purchase: Purchase, state: State, now: int, payment: Payment | None = None) -> bool:
-    """`held|paying -> expired|cancelled`, and the buyer is free again. False if the purchase has changed since it was read."""
-    row = PurchaseRow(purchase.id)
-    actions = [*_next(purchase, state), PurchaseRow.ended_at.set(now), PurchaseRow.ttl.set(_ttl(now))]
-    if payment is not None:
-        actions.append(PurchaseRow.payment.set(_json(payment)))
-    living = _unchanged(purchase) & PurchaseRow.state.is_in(*LIVE)
-    return _committed(
-        [
-            dynamo.update(row, actions, living),
-            dynamo.update(BuyerRow(purchase.user_id, purchase.event_id), _INACTIVE, BuyerRow.active_id == purchase.id),
-        ]
-    )
+        return "purchase" if refused.failed(0) else "buyer" if buyer is not None and refused.failed(1) else "items"
+    return after
 
 
 def bury(purchase_id: str, now: int) -> bool:
     """Put a tombstone for a purchase that was never written, so that it never will be. False if something is there."""
-    row = PurchaseRow(purchase_id, state="expired", version=1, ttl=_ttl(now))
+    row = PurchaseRow(purchase_id, state="expired", version=1, ttl=now + settings.current().purchase_ttl_seconds)
     return dynamo.insert(row, PurchaseRow.id.does_not_exist()) is None
-
-
-def fence(purchase: Purchase) -> bool:
-    """Raise the version of a purchase that is over: who read the old one can no longer list a hold of it."""
-    return dynamo.swap(PurchaseRow(purchase.id), _next(purchase, purchase.state), _unchanged(purchase))
 
 
 def every_purchase() -> Iterable[Purchase]:
@@ -274,27 +182,48 @@ def every_buying() -> Iterable[Buying]:
     return (_buying(row) for row in BuyerRow.scan(consistent_read=True))
 
 
-_INACTIVE = [BuyerRow.active_id.remove(), BuyerRow.active_until.remove(), BuyerRow.active_quantity.remove()]
+def _changes(before: Purchase, after: Purchase) -> list[Action]:
+    actions: list[Action] = [PurchaseRow.version.set(after.version)]
+    for name, encoded in _CHANGING.items():
+        value = getattr(after, name)
+        if value != getattr(before, name):
+            actions.append(getattr(PurchaseRow, name).set(_json(value) if encoded else value))
+    if (ttl := _ttl(after)) != _ttl(before):
+        actions.append(PurchaseRow.ttl.set(ttl) if ttl else PurchaseRow.ttl.remove())
+    return actions
 
 
-def _next(purchase: Purchase, state: State) -> list[Action]:
-    return [PurchaseRow.state.set(state), PurchaseRow.version.set(purchase.version + 1)]
+def _buyer(before: Purchase, after: Purchase, limit: int | None) -> dynamo.TransactItem | None:
+    """What a change of a purchase means for its buyer: what is in hand, what was bought, which orders and passes."""
+    actions: list[Action] = []
+    condition: Condition = BuyerRow.user_id.exists()
+    if before.state in LIVE:
+        condition = BuyerRow.active_id == before.id
+        if after.state not in LIVE:
+            actions += [BuyerRow.active_id.remove(), BuyerRow.active_until.remove(), BuyerRow.active_quantity.remove()]
+        elif after.expires_at != before.expires_at:
+            actions.append(BuyerRow.active_until.set(after.expires_at))
+    more = len(after.live_tickets) - len(before.live_tickets)
+    if more:
+        actions.append(BuyerRow.bought.add(more))
+    if after.is_order != before.is_order:
+        change = "add" if after.is_order else "delete"
+        actions.append(getattr(BuyerRow.orders, change)({after.id}))
+        if after.pass_id is not None:
+            actions.append(getattr(BuyerRow.passes, change)({after.pass_id}))
+    if before.is_order:
+        condition = BuyerRow.orders.contains(before.id)
+    if limit is not None:
+        # Within the limit, and nothing else in hand: since the purchase was over, the buyer may have bought or be holding others.
+        condition = BuyerRow.active_id.does_not_exist() & (BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= limit - more))
+    return dynamo.update(BuyerRow(after.user_id, after.event_id), actions, condition) if actions else None
 
 
-def _unchanged(purchase: Purchase) -> Condition:
-    return PurchaseRow.version == purchase.version
-
-
-def _committed(items: list[dynamo.TransactItem]) -> bool:
-    try:
-        dynamo.transact(items)
-    except dynamo.TransactionRefused:
-        return False
-    return True
-
-
-def _ttl(end: int) -> int:
-    return end + settings.current().purchase_ttl_seconds
+def _ttl(purchase: Purchase) -> int | None:
+    """When it may be deleted. What was paid is kept for ever, an order or not; only abandoned attempts vanish by themselves."""
+    if purchase.state in ("held", "paying", "expired", "cancelled") and not purchase.refunds:
+        return (purchase.ended_at or purchase.expires_at) + settings.current().purchase_ttl_seconds
+    return None
 
 
 def _json(value: Any) -> str:
@@ -319,6 +248,8 @@ def _purchase(row: PurchaseRow) -> Purchase | None:
         ended_at=int(row.ended_at) if row.ended_at else None,
         details=msgspec.json.decode(row.details) if row.details else {},
         pass_id=row.pass_id,
+        refunds=msgspec.json.decode(row.refunds, type=list[Refund]) if row.refunds else [],
+        disputes=msgspec.json.decode(row.disputes, type=list[Dispute]) if row.disputes else [],
     )
 
 

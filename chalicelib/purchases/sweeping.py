@@ -1,4 +1,4 @@
-"""One look at all of the stock: ends holds whose time is over and corrects shards that a pause or resume did not reach."""
+"""One look at all of the stock: ends holds whose time is over, corrects shards that a pause or resume did not reach, pays what is due."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from chalicelib import log
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
-from chalicelib.purchases import recovery
+from chalicelib.purchases import paying_back, recovery
 
 
 def run(now: int) -> dict[str, Any]:
@@ -24,6 +24,7 @@ def run(now: int) -> dict[str, Any]:
         "holds_over": len(over),
         "active_holds": held,
         "reopened_or_closed": _correct_pauses(shards),
+        "refunds_due": paying_back.due(now),
         **msgspec.to_builtins(report),
     }
 

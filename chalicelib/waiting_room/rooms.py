@@ -128,8 +128,9 @@ def _sellable_wave(event: Event, room: Room, total: int, now: int) -> int:
     limit = event.limit(settings.current().event_purchase_limit)
     stock = _stock(event, now)
     inside = active_passes(room.segments, total, pass_seconds(event), now)
+    payments_a_second = max(1, settings.current().stripe_call_rate // settings.STRIPE_CALLS_PER_PAYMENT)
     could_buy = -(-stock.available // limit) - inside
-    return max(0, min(first.wave_size, could_buy, settings.current().payment_rate * first.interval))
+    return max(0, min(first.wave_size, could_buy, payments_a_second * first.interval))
 
 
 def active_passes(plan: Sequence[Segment], total: int, seconds: int, now: int) -> int:

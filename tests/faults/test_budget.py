@@ -50,9 +50,9 @@ def test_sold_out_costs_one_write(api, world):
     assert cost(lambda: builders.reserve(api, "ada", world.event_id, world.balcony, 2), 409) == (1, 0, 1)
 
 
-@pytest.mark.parametrize(("quantity", "units"), [(1, 9), (2, 11), (4, 15)])
+@pytest.mark.parametrize(("quantity", "units"), [(1, 11), (2, 13), (4, 17)])
 def test_confirm_takes_three_round_trips_the_reading_included(api, world, quantity, units):
-    """The purchase, the buyer's record, the wallet and each ticket, in a transaction: 2 each. The hot item: 1."""
+    """The purchase, the buyer's record, the wallet, the ledger and each ticket, in a transaction: 2 each. The hot item: 1."""
     reservation_id = builders.reserve(api, "ada", world.event_id, world.floor, quantity).json["id"]
     assert cost(lambda: builders.begin(api, "ada", reservation_id)) == (4, 1, 3)
     with calls("confirm", measured=True) as log:

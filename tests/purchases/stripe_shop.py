@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import stripe
 
 from chalicelib import settings
+from chalicelib.payments import ledger
 from chalicelib.purchases import store
 from infra.stripe_fake.fake import StripeFake
 from tests import builders, invariants
@@ -59,7 +60,8 @@ class StripeShop:
         """Cents that came in, and cents that were not given back."""
         charges = self.dashboard.v1.charges.list({"limit": 100}).data
         received = sum(charge.amount_captured for charge in charges if charge.paid)
-        return received, received - sum(charge.amount_refunded for charge in charges)
+        taken = sum(one.amount for one in self.dashboard.v1.disputes.list({"limit": 100}).data if one.status != "won")
+        return received, received - taken - sum(charge.amount_refunded for charge in charges)
 
 
 @contextmanager
@@ -72,11 +74,14 @@ def opened(api: Client, time) -> Iterator[StripeShop]:
 
 
 def books_balance(shop: StripeShop, *, recovered: bool = False) -> None:
-    """Every captured payment has an order or a refund: what was kept is what the orders cost."""
+    """Every captured payment has an order or a refund: what Stripe kept for us is what our ledger says, and it is for tickets."""
     invariants.check(shop.time.now, recovered=recovered)
-    paid = sum(one.total_cents for one in store.every_purchase() if one.state == "paid" and one.event_id == shop.event_id)
+    every = [one for one in store.every_purchase() if one.event_id == shop.event_id]
     received, kept = shop.received_and_kept()
-    assert kept == paid, f"{received} came in and {kept} was kept for orders of {paid}"
+    balance = sum(one.amount_cents for one in ledger.of_event(shop.event_id))
+    assert kept == balance, f"{received} came in and {kept} was kept, but the ledger says {balance}"
+    unsettled = [refund for one in every for refund in one.refunds if refund.status == "due"]
+    assert not (recovered and unsettled), f"still due: {unsettled}"
 
 
 def _reference(session: dict) -> str:

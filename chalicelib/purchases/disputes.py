@@ -1,0 +1,93 @@
+"""Disputes: while a bank decides, the tickets are frozen; then they are valid again, or as many are void as the bank took money for."""
+
+from msgspec.structs import replace
+
+from chalicelib import dynamo, log
+from chalicelib.payments import ledger
+from chalicelib.payments.model import DisputeSeen
+from chalicelib.purchases import books, happenings, matters, refunds, store
+from chalicelib.purchases.model import Dispute, Purchase
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import ticket_id
+
+ATTEMPTS = 5
+
+_HAPPENING: dict[str, happenings.Happening] = {"open": "disputed", "won": "dispute_won", "lost": "dispute_lost"}
+
+
+def became(purchase: Purchase, seen: DisputeSeen, now: int) -> str:
+    """Bring an order to what its dispute is now, whatever was heard of it before; what came of it, in a word."""
+    if seen.verdict is None:
+        return "inquiry"
+    for _ in range(ATTEMPTS):
+        known = purchase.dispute(seen.id)
+        if known is not None and (known.status == seen.verdict or known.status != "open"):
+            return f"dispute_{known.status}"
+        done = _follow(purchase, known, seen, now)
+        if not isinstance(done, str):
+            log.count(f"disputes_{seen.verdict}")
+            log.warning(f"dispute.{seen.verdict}", purchase_id=purchase.id, dispute=seen.id, amount_cents=seen.amount_cents)
+            return f"dispute_{seen.verdict}"
+        purchase = store.load(purchase.id) or purchase
+    raise dynamo.StoreUnavailable("the order kept changing")
+
+
+def _follow(purchase: Purchase, known: Dispute | None, seen: DisputeSeen, now: int) -> Purchase | store.Refused:
+    assert seen.verdict is not None
+    assert seen.capture is not None
+    dispute = Dispute(
+        id=seen.id,
+        status=seen.verdict,
+        amount_cents=seen.amount_cents,
+        currency=seen.currency,
+        reason=seen.reason,
+        capture=seen.capture,
+        at=known.at if known else now,
+    )
+    owned = tickets.of_purchase(purchase.id, purchase.quantity) if purchase.is_order else []
+    items = _entries(purchase, known, dispute, now)
+    state = purchase.state
+    match happenings.answer(purchase.state, _HAPPENING[seen.verdict]):
+        case "freeze":
+            items += tickets.freeze([one for one in owned if one.admissible])
+        case "thaw":
+            items += tickets.thaw([one for one in owned if one.state == "frozen"]) if _last(purchase, seen.id) else []
+        case "void":
+            dispute = replace(dispute, voided=_worth(purchase, seen.amount_cents))
+            state = refunds.without(purchase, dispute.voided)
+            items += [*refunds.seats_back(purchase, dispute.voided), *_void(purchase, dispute.voided)]
+            rest = [one for one in owned if one.state == "frozen" and one.number not in dispute.voided]
+            items += tickets.thaw(rest) if _last(purchase, seen.id) else []
+    others = [one for one in purchase.disputes if one.id != seen.id]
+    return store.move(purchase, replace(purchase, state=state, disputes=[*others, dispute]), items)
+
+
+def _entries(purchase: Purchase, known: Dispute | None, dispute: Dispute, now: int) -> list[dynamo.TransactItem]:
+    """The ledger hears of each step once, also of those that nobody told us about."""
+    facts = {"event_id": purchase.event_id, "amount_cents": dispute.amount_cents, "currency": dispute.currency, "reason": dispute.reason}
+    steps: list[ledger.Kind] = ["disputed"] if known is None else []
+    if dispute.status == "won":
+        steps.append("dispute_won")
+    items = [books.line(purchase, step, dispute.id, dispute.amount_cents, now, currency=dispute.currency, facts=facts) for step in steps]
+    what = f"dispute#{dispute.id}"
+    items.append(matters.opening(purchase.id, what, now, facts) if dispute.status == "open" else matters.closing(purchase.id, what))
+    return items
+
+
+def _last(purchase: Purchase, dispute_id: str) -> bool:
+    """Whether no other dispute keeps the tickets frozen."""
+    return not any(one.status == "open" and one.id != dispute_id for one in purchase.disputes)
+
+
+def _worth(purchase: Purchase, amount_cents: int) -> list[int]:
+    """The fewest tickets, counted from the last one, that cost what the bank has taken; all of them if they cost less."""
+    numbers: list[int] = []
+    for number in reversed(purchase.live_tickets):
+        if sum(purchase.price_of(one) for one in numbers) >= amount_cents:
+            break
+        numbers.append(number)
+    return sorted(numbers)
+
+
+def _void(purchase: Purchase, numbers: list[int]) -> list[dynamo.TransactItem]:
+    return tickets.void(*(ticket_id(purchase.id, number) for number in numbers))

@@ -1,0 +1,121 @@
+"""What becomes of a purchase, for every state and everything that can happen to it: the state machine, as the code asks it.
+
+docs/payments.md shows this table; a test holds the two together, and another one plays every pair.
+"""
+
+from typing import Literal, get_args
+
+from chalicelib.payments.model import Intent
+from chalicelib.purchases.model import Purchase, State
+
+Happening = Literal[
+    "captured",
+    "captured_other",
+    "captured_twice",
+    "waiting",
+    "declined",
+    "canceled",
+    "time_over",
+    "released",
+    "refund_asked",
+    "refund_failed",
+    "refunded_by_hand",
+    "disputed",
+    "dispute_won",
+    "dispute_lost",
+]
+Answer = Literal[
+    "issue",
+    "issue_again",
+    "pay_back",
+    "keep",
+    "end",
+    "stop",
+    "refuse",
+    "give_back",
+    "retry",
+    "record",
+    "settle",
+    "freeze",
+    "thaw",
+    "void",
+]
+
+STATES: tuple[State, ...] = get_args(State)
+
+HAPPENINGS: dict[Happening, str] = {
+    "captured": "the payment came in",
+    "captured_other": "it came in with another sum or currency",
+    "captured_twice": "a second payment for the same purchase came in",
+    "waiting": "the buyer has yet to pay or to pass 3D Secure, or the bank to answer",
+    "declined": "an attempt was declined",
+    "canceled": "it cannot be paid any more",
+    "time_over": "the hold's time is over",
+    "released": "the buyer gives the tickets back",
+    "refund_asked": "a promoter or admin refunds tickets",
+    "refund_failed": "a refund did not reach the buyer",
+    "refunded_by_hand": "somebody made a refund in Stripe's dashboard",
+    "disputed": "the buyer's bank takes the money back for now",
+    "dispute_won": "the bank gave it back to us",
+    "dispute_lost": "the bank gave it to the buyer",
+}
+
+ANSWERS: dict[Answer, str] = {
+    "issue": "tickets; `paid`",
+    "issue_again": "held again if stock and limits allow: tickets, `paid`; else all of it goes back, `refunded`",
+    "pay_back": "all of that payment goes back; a purchase without tickets is `refunded` if it was its own payment",
+    "keep": "nothing changes",
+    "end": "ended: `expired`, or `cancelled` if the buyer or the provider did it; the tickets go back to the stock",
+    "stop": "the payment is cancelled at Stripe first; then what Stripe says has become of it",
+    "refuse": "refused with 409",
+    "give_back": "tickets void, seats back to the stock, the money goes back; `partially_refunded`, or `refunded` with the last ticket",
+    "retry": "made again, three times in all; then shown to the admins",
+    "record": "written down; an order that got all of its money back loses its tickets, one that got some of it is shown to the admins",
+    "settle": "what Stripe says about the payment is done first, then looked at again",
+    "freeze": "the tickets are frozen",
+    "thaw": "the frozen tickets are valid again",
+    "void": "tickets worth the disputed sum are void, their seats back in the stock; the others are valid again",
+}
+
+# In the order of STATES:       held        paying      paid         partially_r. refunded    expired        cancelled
+_TABLE: dict[Happening, tuple[Answer, ...]] = {
+    "captured": ("pay_back", "issue", "keep", "keep", "keep", "issue_again", "issue_again"),
+    "captured_other": ("pay_back", "pay_back", "keep", "keep", "keep", "pay_back", "pay_back"),
+    "captured_twice": ("pay_back", "pay_back", "pay_back", "pay_back", "pay_back", "pay_back", "pay_back"),
+    "waiting": ("keep", "keep", "keep", "keep", "keep", "keep", "keep"),
+    "declined": ("keep", "keep", "keep", "keep", "keep", "keep", "keep"),
+    "canceled": ("keep", "end", "keep", "keep", "keep", "keep", "keep"),
+    "time_over": ("end", "stop", "keep", "keep", "keep", "keep", "keep"),
+    "released": ("end", "stop", "refuse", "refuse", "refuse", "keep", "keep"),
+    "refund_asked": ("refuse", "refuse", "give_back", "give_back", "refuse", "refuse", "refuse"),
+    "refund_failed": ("retry", "retry", "retry", "retry", "retry", "retry", "retry"),
+    "refunded_by_hand": ("record", "record", "record", "record", "record", "record", "record"),
+    "disputed": ("record", "settle", "freeze", "freeze", "record", "settle", "settle"),
+    "dispute_won": ("record", "settle", "thaw", "thaw", "record", "settle", "settle"),
+    "dispute_lost": ("record", "settle", "void", "void", "record", "settle", "settle"),
+}
+
+
+def answer(state: State, happening: Happening) -> Answer:
+    return _TABLE[happening][STATES.index(state)]
+
+
+def of_payment(purchase: Purchase, intent: Intent) -> Happening:
+    """What a look at a payment says. The purchase's own payment is the one that it was paid with, else the one that it opened."""
+    payment = purchase.payment
+    if intent.captured:
+        if payment is None or not _own(purchase, intent):
+            return "captured_twice"
+        return "captured" if purchase.is_order or intent.pays(payment) else "captured_other"
+    if intent.over:
+        return "canceled"
+    return "declined" if intent.decline is not None else "waiting"
+
+
+def _own(purchase: Purchase, intent: Intent) -> bool:
+    payment = purchase.payment
+    assert payment is not None
+    if payment.capture is not None:
+        return intent.capture == payment.capture
+    # Nothing written down: whoever opened it died before, and this is what they had opened.
+    return payment.reference in (None, intent.id)

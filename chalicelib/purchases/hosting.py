@@ -1,0 +1,58 @@
+"""Which page takes the money: ours, with a Payment Element, or the provider's own, and where that one sends the buyer afterwards."""
+
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib import settings
+from chalicelib.payments.model import Hosted, Item, Payment, Provider
+from chalicelib.purchases.model import Purchase, ReturnAddressRefused
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """How the buyer wants to pay. A silent one pays at the usual provider, and there on the page that the tiers are made for."""
+
+    provider: Provider | None = None
+    page: Literal["own", "hosted"] | None = None
+    success_url: str | None = None
+    cancel_url: str | None = None
+    details: dict[str, Any] = {}
+
+
+def chosen(purchase: Purchase, payment: Payment, wish: Wish) -> Payment:
+    """The payment with the hosted page's way back, if it is to be one; raises ReturnAddressRefused.
+
+    The hosted page is for who asks for it, by name or by saying where to return to, and for tiers that the provider has prices of.
+    """
+    if payment.provider != "stripe":
+        return payment
+    origins = [origin.strip().rstrip("/") for origin in settings.current().checkout_origins.split(",") if origin.strip()]
+    for name, address in (("success_url", wish.success_url), ("cancel_url", wish.cancel_url)):
+        if address is not None and _origin(address) not in origins:
+            raise ReturnAddressRefused(f"`{name}` must lead to one of the shop's own origins.", path=f"$.{name}", origins=origins)
+    wanted = wish.page == "hosted" or wish.success_url is not None
+    usual = bool(origins) and all(line.stripe_price_id for line in purchase.lines)
+    if wish.page == "own" or not (wanted or usual):
+        return payment
+    if wish.success_url is None and not origins:
+        raise ReturnAddressRefused("Say where to return to: this shop has no address of its own.", path="$.success_url")
+    back = wish.success_url or f"{origins[0]}/?checkout_id={purchase.id}"
+    return replace(payment, success_url=back, cancel_url=wish.cancel_url)
+
+
+def page(purchase: Purchase, payment: Payment) -> Hosted | None:
+    """What the hosted page shows; None for a payment in our own page."""
+    if payment.success_url is None:
+        return None
+    items = [Item(line.tier_name, line.quantity, line.price_cents, line.stripe_price_id) for line in purchase.lines]
+    return Hosted(items, payment.success_url, payment.cancel_url)
+
+
+def _origin(address: str) -> str | None:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    return f"{parts.scheme}://{parts.netloc}".lower()

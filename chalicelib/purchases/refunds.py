@@ -1,0 +1,212 @@
+"""Refunds of orders, whole or single tickets: asked for by promoters and admins, or made by hand in the provider's dashboard."""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib import dynamo, log, settings
+from chalicelib.audit import service as audit
+from chalicelib.inventory import service as inventory
+from chalicelib.payments.model import RefundSeen
+from chalicelib.purchases import books, happenings, matters, paying_back, store
+from chalicelib.purchases.model import NotRefundable, OrderDisputed, OrderNotFound, Purchase, Refund, RefundInvalid, State
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import ticket_id
+
+ATTEMPTS = 5
+
+
+class Wish(Struct, frozen=True, kw_only=True):
+    """What is to be refunded. `tickets`: ids, null for all that are left; `fee_cents`: kept of each ticket, null for the rule."""
+
+    reason: str
+    tickets: Sequence[str] | None = None
+    fee_cents: int | None = None
+    return_seats: bool = True
+    note: str | None = None
+
+
+def ask(purchase_id: str, wish: Wish, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
+    """Take tickets back and let their money go back. Repeating it with the same `refund_id` changes nothing more.
+
+    One transaction: the order's state, the tickets void, their seats back in the stock, the buyer's record, the audit and the open
+    matter. Then the provider; what it cannot do now, the sweep does. Raises OrderNotFound, NotRefundable, OrderDisputed, RefundInvalid.
+    """
+    for _ in range(ATTEMPTS):
+        purchase = store.load(purchase_id)
+        if purchase is None or not (purchase.is_order or purchase.was_order):
+            raise OrderNotFound()
+        made = purchase.refund(refund_id)
+        if made is not None:
+            return purchase, made
+        if happenings.answer(purchase.state, "refund_asked") == "refuse":
+            raise NotRefundable(state=purchase.state)
+        if purchase.disputed:
+            raise OrderDisputed()
+        refund = _planned(purchase, wish, refund_id, by, now)
+        done = _taken_back(purchase, refund, now)
+        if done is not None:
+            log.count("refunds")
+            facts = {"purchase_id": purchase.id, "event_id": purchase.event_id, "reason": refund.reason}
+            log.info("order.refunded", tickets=len(refund.tickets), amount_cents=refund.amount_cents, **facts)
+            done = paying_back.attempt(done, refund_id, now)
+            return done, done.refund(refund_id) or refund
+    raise dynamo.StoreUnavailable("the order kept changing")
+
+
+def retry(purchase_id: str, refund_id: str, now: int) -> tuple[Purchase, Refund]:
+    """Try a refund again that could not be made, or sooner than its time; raises OrderNotFound, NotRefundable."""
+    for _ in range(ATTEMPTS):
+        purchase = store.load(purchase_id)
+        refund = purchase.refund(refund_id) if purchase is not None else None
+        if purchase is None or refund is None:
+            raise OrderNotFound("There is no such refund.")
+        if refund.by_hand or refund.status not in ("due", "failed"):
+            raise NotRefundable("This refund is not one that waits to be made.", status_of_refund=refund.status)
+        if refund.status == "failed":
+            due = replace(refund, status="due", attempt=refund.attempt + 1)
+            changed = replace(purchase, refunds=[due if one.id == refund_id else one for one in purchase.refunds])
+            done = store.move(purchase, changed, [paying_back.opening(changed, due, now)])
+            if isinstance(done, str):
+                continue
+            purchase = done
+        purchase = paying_back.attempt(purchase, refund_id, now, again=True)
+        return purchase, purchase.refund(refund_id) or refund
+    raise dynamo.StoreUnavailable("the order kept changing")
+
+
+def made_by_hand(purchase: Purchase, seen: RefundSeen, now: int) -> Purchase:
+    """A refund that we did not make. One that leaves nothing of the order's money takes its tickets; another one is shown to the admins."""
+    assert seen.id is not None
+    for _ in range(ATTEMPTS):
+        if purchase.refund(seen.id) is not None:
+            return paying_back.became(purchase, seen.id, seen, now)
+        if seen.status == "failed":
+            return purchase
+        refund = _by_hand(purchase, seen, now)
+        entry = books.line(purchase, "refunded", seen.id, seen.amount_cents, now, currency=seen.currency, facts={"by_hand": True})
+        if refund.tickets:
+            done = _taken_back(purchase, refund, now, [entry])
+        else:
+            told = matters.opening(purchase.id, f"finding#{seen.id}", now, _facts(purchase, refund)) if purchase.is_order else None
+            moved = store.move(purchase, replace(purchase, refunds=[*purchase.refunds, refund]), [entry, *([told] if told else [])])
+            done = None if isinstance(moved, str) else moved
+        if done is not None:
+            log.warning("refund.by_hand", purchase_id=purchase.id, refund=seen.id, amount_cents=seen.amount_cents)
+            return done
+        purchase = store.load(purchase.id) or purchase
+    raise dynamo.StoreUnavailable("the order kept changing")
+
+
+def without(purchase: Purchase, numbers: Iterable[int]) -> State:
+    """The state of an order once these tickets are gone."""
+    return "partially_refunded" if set(purchase.live_tickets) - set(numbers) else "refunded"
+
+
+def seats_back(purchase: Purchase, numbers: Sequence[int]) -> list[dynamo.TransactItem]:
+    """Transaction items that put the tickets' seats back into the stock, each once."""
+    seats = purchase.seats(numbers)
+    # Converted first: a conversion that a crash left undone would otherwise give the same seats back a second time.
+    inventory.end_holds("convert", [hold for hold in purchase.holds if hold.hold_id in {seat.hold_id for seat in seats}])
+    return [inventory.returning(seat) for seat in seats]
+
+
+def _planned(purchase: Purchase, wish: Wish, refund_id: str, by: str, now: int) -> Refund:
+    numbers = _numbers(purchase, wish.tickets)
+    fees = sum(_fee(purchase.price_of(number), wish.fee_cents) for number in numbers)
+    amount = sum(purchase.price_of(number) for number in numbers) - fees
+    payment = purchase.payment
+    assert payment is not None  # an order was paid
+    return Refund(
+        id=refund_id,
+        status="due" if amount and payment.provider == "stripe" else "succeeded",
+        amount_cents=amount,
+        currency=purchase.currency,
+        reason=wish.reason,
+        by=by,
+        at=now,
+        tickets=numbers,
+        fee_cents=fees,
+        seats_returned=wish.return_seats,
+        capture=payment.capture,
+        note=wish.note,
+    )
+
+
+def _numbers(purchase: Purchase, ids: Sequence[str] | None) -> list[int]:
+    if ids is None:
+        return purchase.live_tickets
+    known = {ticket_id(purchase.id, number): number for number in range(1, purchase.quantity + 1)}
+    for place, one in enumerate(ids):
+        path = f"$.tickets[{place}]"
+        if one not in known:
+            raise RefundInvalid(f"The order has no ticket {one}.", path=path)
+        if known[one] not in purchase.live_tickets:
+            raise RefundInvalid(f"The ticket {one} was taken back before.", path=path)
+    if len(set(ids)) < len(ids):
+        raise RefundInvalid("Name each ticket once.", path="$.tickets")
+    return sorted(known[one] for one in ids)
+
+
+def _fee(price_cents: int, given: int | None) -> int:
+    """What is kept of one ticket: never more than was paid for it; fractions of a cent in the buyer's favour."""
+    rule = settings.current()
+    fee = given if given is not None else rule.refund_fee_cents + price_cents * rule.refund_fee_percent // 100
+    return min(price_cents, fee)
+
+
+def _taken_back(purchase: Purchase, refund: Refund, now: int, entries: Sequence[dynamo.TransactItem] = ()) -> Purchase | None:
+    """None if the purchase, or one of its tickets or seats, has changed since it was read."""
+    after = replace(purchase, state=without(purchase, refund.tickets), refunds=[*purchase.refunds, refund], ended_at=purchase.ended_at)
+    items = [
+        *(seats_back(purchase, refund.tickets) if refund.seats_returned else []),
+        *tickets.void(*(ticket_id(purchase.id, number) for number in refund.tickets)),
+        audit.entry(f"order#{purchase.id}", "order.refunded", refund.by, now, _facts(purchase, refund)),
+        *entries,
+    ]
+    if refund.status == "due":
+        items.append(paying_back.opening(after, refund, now))
+    elif not refund.by_hand and refund.amount_cents:
+        assert purchase.payment is not None
+        items.append(books.line(purchase, "refunded", refund.id, refund.amount_cents, now, provider=purchase.payment.provider))
+    if len(items) > dynamo.MAX_TRANSACT_ITEMS - 2:
+        raise RefundInvalid("These are too many tickets and seats for one refund; refund them in two parts.", path="$.tickets")
+    done = store.move(purchase, after, items)
+    inventory.invalidate()
+    return None if isinstance(done, str) else done
+
+
+def _by_hand(purchase: Purchase, seen: RefundSeen, now: int) -> Refund:
+    before = sum(one.amount_cents for one in purchase.refunds if one.capture == seen.capture and one.status != "failed")
+    payment = purchase.payment
+    own = payment is not None and payment.capture == seen.capture
+    everything = own and payment is not None and before + seen.amount_cents >= payment.amount_cents and not purchase.disputed
+    numbers = purchase.live_tickets if everything else []
+    assert seen.id is not None
+    return Refund(
+        id=seen.id,
+        status=seen.status,
+        amount_cents=seen.amount_cents,
+        currency=seen.currency,
+        reason="by_hand",
+        by="stripe",
+        at=now,
+        tickets=numbers,
+        fee_cents=sum(purchase.price_of(number) for number in numbers) - seen.amount_cents if numbers else 0,
+        capture=seen.capture,
+        reference=seen.id,
+        by_hand=True,
+    )
+
+
+def _facts(purchase: Purchase, refund: Refund) -> dict[str, object]:
+    return {
+        "event_id": purchase.event_id,
+        "refund_id": refund.id,
+        "tickets": refund.tickets,
+        "amount_cents": refund.amount_cents,
+        "fee_cents": refund.fee_cents,
+        "currency": refund.currency,
+        "reason": refund.reason,
+    }
