@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
@@ -16,6 +17,7 @@ from infra.local.store.errors import StoreDamaged, StoreInUse, StoreTooNew
 
 if TYPE_CHECKING:
     from infra.local.store.store import Store
+    from infra.stripe_fake.fake import StripeFake
 
 WEB = Path(__file__).parents[2] / "web"
 
@@ -29,10 +31,11 @@ def main() -> int:
         folder = DataFolder(chosen.data, reset=chosen.reset)
         server = Server(chosen.port)
         kept = folder.secrets()
-        prepare(kept)
+        prepare(kept, server.port)
         for name in unknown_settings():
             _say(terminal, f"Note: {name} is not a setting, so it changes nothing. docs/settings.md lists them all.")
-        _run(folder, kept, server, terminal)
+        stripe = _stripe(folder, server, chosen.port)
+        _run(folder, kept, server, stripe, terminal)
     except KeyboardInterrupt:
         _say(terminal, "Stopped. The data is saved.")
     except PortInUse:
@@ -42,7 +45,14 @@ def main() -> int:
     return 0
 
 
-def _run(folder: DataFolder, kept: Secrets, server: Server, terminal: TextIO) -> NoReturn:
+def _stripe(folder: DataFolder, server: Server, asked_port: int) -> "StripeFake | None":
+    """The stand-in for Stripe, where no key is given. Any port will do for it when any does for the server."""
+    from infra.local import stand_in
+
+    return stand_in.prepare(folder, server.origin, stand_in.PORT if asked_port else 0) if stand_in.wanted() else None
+
+
+def _run(folder: DataFolder, kept: Secrets, server: Server, stripe: "StripeFake | None", terminal: TextIO) -> NoReturn:
     """Start everything, serve until a signal (KeyboardInterrupt), stop in order."""
     from chalicelib import dynamo
     from infra.local import telemetry
@@ -53,11 +63,20 @@ def _run(folder: DataFolder, kept: Secrets, server: Server, terminal: TextIO) ->
     telemetry.route_to(folder.logs / "fairgate.jsonl")
     _say(terminal, "Opening the store ...")
     with open_store(folder.store) as store, attached(store, dynamo.client()), Port(store) as port:
-        _serve(folder, kept, server, store, port.url, terminal)
+        _serve(folder, kept, server, stripe, store, port.url, terminal)
 
 
-def _serve(folder: DataFolder, kept: Secrets, server: Server, store: "Store", store_url: str, terminal: TextIO) -> NoReturn:
-    from infra.local import catalog, demo
+def _serve(
+    folder: DataFolder,
+    kept: Secrets,
+    server: Server,
+    stripe: "StripeFake | None",
+    store: "Store",
+    store_url: str,
+    terminal: TextIO,
+) -> NoReturn:
+    from chalicelib.catalog import service
+    from infra.local import catalog, demo, stand_in
     from infra.local.gateway import Gateway
     from infra.local.schedules import Schedules
 
@@ -66,15 +85,21 @@ def _serve(folder: DataFolder, kept: Secrets, server: Server, store: "Store", st
 
     schedules = Schedules(app.app, store)
     server.start(Gateway(app.app), WEB)
-    schedules.start()
-    try:
-        file = folder.write_private("demo.json", demo.describe(server.origin, store_url, kept))
-        _say(terminal, demo.welcome(server.origin, store_url, kept, file))
+    with ExitStack() as ending:
+        # Ended in the opposite order: webhooks, schedules, requests, and last what they may still ask.
+        if stripe is not None:
+            stand_in.add_prices(stripe, service.snapshot())
+            ending.enter_context(stripe)
+        ending.callback(server.stop)
+        schedules.start()
+        ending.callback(schedules.stop)
+        if stripe is not None:
+            ending.callback(stripe.hush)
+        found = demo.describe(server.origin, store_url, stripe.url if stripe is not None else None, kept)
+        file = folder.write_private("demo.json", found)
+        _say(terminal, demo.welcome(found, file))
         threading.Event().wait()
         raise AssertionError("only a signal ends the wait")
-    finally:
-        server.stop()
-        schedules.stop()
 
 
 def _stop_on_signals(terminal: TextIO) -> None:

@@ -11,7 +11,7 @@ from typing import IO
 import msgspec
 
 MARKER = ".fairgate-data"
-_OURS = ("store", "logs", "secrets.json", "demo.json", "demo-tickets.json")
+_OURS = ("store", "logs", "stripe", "secrets.json", "demo.json", "demo-tickets.json")
 
 
 class DataError(Exception):
@@ -37,8 +37,8 @@ class DataFolder:
         self._claim()
         if reset:
             self._empty()
-        self.logs, self.store = self.path / "logs", self.path / "store"
-        for folder in (self.logs, self.store):
+        self.logs, self.store, self.stripe = self.path / "logs", self.path / "store", self.path / "stripe"
+        for folder in (self.logs, self.store, self.stripe):
             folder.mkdir(exist_ok=True)
 
     def secrets(self) -> Secrets:

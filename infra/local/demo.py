@@ -18,17 +18,18 @@ class Login(msgspec.Struct):
 
 
 class Demo(msgspec.Struct):
-    """`demo.json`: for scripts, which find here where to call and as whom."""
+    """`demo.json`: for scripts, which find here where to call and as whom. `stripe_url`: of the stand-in, if it runs."""
 
     base_url: str
     web_url: str
     store_url: str
+    stripe_url: str | None
     admin: Login
     promoter: Login
     user: Login
 
 
-def describe(origin: str, store_url: str, kept: Secrets) -> Demo:
+def describe(origin: str, store_url: str, stripe_url: str | None, kept: Secrets) -> Demo:
     def login(name: str, password: str, *roles: auth.Role) -> Login:
         return Login(f"{name}@demo.example", password, auth.issue_token(f"demo-{name}", {"user", *roles}, seconds=TOKEN_SECONDS))
 
@@ -36,28 +37,39 @@ def describe(origin: str, store_url: str, kept: Secrets) -> Demo:
         base_url=f"{origin}/api/v1",
         web_url=f"{origin}/",
         store_url=store_url,
+        stripe_url=stripe_url,
         admin=login("admin", kept.admin_password, "admin"),
         promoter=login("promoter", kept.promoter_password, "promoter"),
         user=login("user", kept.user_password),
     )
 
 
-def welcome(origin: str, store_url: str, kept: Secrets, file: Path) -> str:
-    by_stripe = bool(settings.optional_secret("stripe_api_key"))
-    payments = "by Stripe, with your key" if by_stripe else "simulated   (FAIRGATE_STRIPE_API_KEY=sk_test_... for Stripe's test mode)"
+def welcome(found: Demo, file: Path) -> str:
     return f"""
 Fairgate is running.
 
-  Web       {origin}/
-  API       {origin}/api/v1        (try {origin}/api/v1/events)
-  Store     {store_url}               (aws dynamodb list-tables --endpoint-url {store_url})
+  Web       {found.web_url}
+  API       {found.base_url}        (try {found.base_url}/events)
+  Store     {found.store_url}               (aws dynamodb list-tables --endpoint-url {found.store_url})
 
-  Payments  {payments}
+  Payments  {_payments(found.stripe_url)}
 
-  Logins    admin@demo.example      {kept.admin_password}
-            promoter@demo.example   {kept.promoter_password}
-            user@demo.example       {kept.user_password}
+  Logins    {found.admin.email}      {found.admin.password}
+            {found.promoter.email}   {found.promoter.password}
+            {found.user.email}       {found.user.password}
   Tokens    in {file}
 
 Ctrl-C stops it. The data is in {file.parent}.
 """
+
+
+def _payments(stripe_url: str | None) -> str:
+    """Who takes them when a checkout does not ask, and who when it asks for Stripe."""
+    simulated = settings.current().payment_provider == "simulated"
+    if stripe_url is None:
+        if not settings.optional_secret("stripe_api_key"):
+            return "simulated, as far as the stage allows it"
+        return "simulated, or by Stripe with your key for a checkout that asks for it" if simulated else "by Stripe, with your key"
+    played = f"by a stand-in for Stripe at {stripe_url} (no real cards: it shows test cards)"
+    rest = "\n            FAIRGATE_STRIPE_API_KEY=sk_test_... uses Stripe's own test mode instead"
+    return (f'simulated; a checkout with "provider": "stripe" is paid\n            {played}' if simulated else played) + rest

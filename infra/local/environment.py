@@ -38,11 +38,16 @@ def entries() -> Entries:
     return Entries(int(port), Path(os.environ.get("DATA") or ".data"), reset == "1")
 
 
-def prepare(kept: Secrets) -> None:
-    """Complete this process's environment; what is there already stays. Raises SettingsError for a malformed setting."""
+def prepare(kept: Secrets, port: int) -> None:
+    """Complete this process's environment; what is there already stays. Raises SettingsError for a malformed setting.
+
+    Buyers who paid come back to `port` of this machine, by either of its names.
+    """
     if os.environ.get(f"{settings.PREFIX}STORE_ENDPOINT"):
         raise SetupError(f"`make run` starts its own store; unset {settings.PREFIX}STORE_ENDPOINT.")
-    for name, value in {**LOCAL, "JWT_SECRET": kept.jwt_secret, "TICKET_KEYS": kept.ticket_keys}.items():
+    origins = f"http://127.0.0.1:{port},http://localhost:{port}"
+    secrets = {"JWT_SECRET": kept.jwt_secret, "TICKET_KEYS": kept.ticket_keys}
+    for name, value in {**LOCAL, **secrets, "CHECKOUT_ORIGINS": origins}.items():
         os.environ.setdefault(settings.PREFIX + name, value)
     os.environ.update(CREDENTIALS, **{f"{settings.PREFIX}STORE_ENDPOINT": NOWHERE})
     settings.read(dict(os.environ))

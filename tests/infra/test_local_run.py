@@ -1,92 +1,18 @@
 """`make run` as a process: what it serves, what survives, and what it says when something is wrong."""
 
-import contextlib
-import json
-import os
 import re
 import shutil
 import signal
 import stat
 import subprocess
-import sys
-from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-_direct = build_opener(ProxyHandler({}))
+from tests.infra.conftest import DIRECT, Run
+from tests.test_tidy import ROOT
 
 EVENT, TIER = "summits-v-harbor", "summits-v-harbor-upper"
-
-
-class Run:
-    """One local runtime in a process group of its own, as a terminal would start it."""
-
-    def __init__(self, data: Path, **environment: str) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRGATE_", "COV_"))}
-        self.data = data
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local"],
-            cwd=ROOT,
-            env={**clean, "PORT": "0", "DATA": str(data), **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.said = ""
-
-    def until(self, text: str) -> "Run":
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.said += line
-            if text in line:
-                return self
-        raise AssertionError(f"it ended before it said {text!r}: {self.said}")
-
-    @property
-    def demo(self) -> dict:
-        return json.loads((self.data / "demo.json").read_bytes())
-
-    def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, dict]:
-        sent = {
-            "X-User-Id": "ada",
-            "Content-Type": "application/json",
-            **{name.replace("_", "-"): value for name, value in headers.items()},
-        }
-        data = json.dumps(body).encode() if body is not None else None
-        try:
-            with _direct.open(Request(self.demo["base_url"] + path, data, sent, method=method), timeout=10) as answer:
-                return answer.status, json.loads(answer.read())
-        except HTTPError as error:
-            return error.code, json.loads(error.read())
-
-    def end(self) -> int:
-        """Wait for it; what it says until then is in `said`."""
-        self.said += self.process.communicate(timeout=60)[0]
-        return self.process.returncode
-
-    def ctrl_c(self) -> int:
-        os.killpg(self.process.pid, signal.SIGINT)
-        return self.end()
-
-
-@pytest.fixture
-def start():
-    runs: list[Run] = []
-
-    def start(data: Path, **environment: str) -> Run:
-        runs.append(Run(data, **environment))
-        return runs[-1]
-
-    yield start
-    for run in runs:
-        if run.process.poll() is None:
-            run.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                run.process.communicate(timeout=30)
 
 
 def buy(run: Run, user: str) -> dict:
@@ -161,12 +87,12 @@ def test_a_run_serves_pages_and_says_what_stands_in_its_way(start, tmp_path):
     run = start(data, FAIRGATE_HOLD_SECONDS="7", FAIRGATE_HOLD_SECOND="9").until("Ctrl-C stops it")
     assert "FAIRGATE_HOLD_SECOND is not a setting" in run.said
     assert run.ask("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 1})[1]["expires_in_seconds"] == 7
-    with _direct.open(run.demo["web_url"], timeout=10) as page:
+    with DIRECT.open(run.demo["web_url"], timeout=10) as page:
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert b"Fairgate" in page.read()
     for path in ("missing", "..%2fapp.py", "%2e%2e/app.py", "index.html%00"):
         with pytest.raises(HTTPError, match="404"):
-            _direct.open(run.demo["web_url"] + path, timeout=10)
+            DIRECT.open(run.demo["web_url"] + path, timeout=10)
 
     other = start(data)
     assert other.end() == 1
@@ -208,6 +134,7 @@ def test_the_purchase_of_the_readme_works_as_it_is_pasted(start, tmp_path):
         ({"FAIRGATE_HOLD_SECONDS": "soon"}, "FAIRGATE_HOLD_SECONDS"),
         ({"FAIRGATE_JWT_SECRET": "short"}, "FAIRGATE_JWT_SECRET"),
         ({"FAIRGATE_STORE_ENDPOINT": "http://127.0.0.1:1"}, "starts its own store"),
+        ({"FAIRGATE_STRIPE_API_BASE": "http://127.0.0.1:1"}, "FAIRGATE_STRIPE_API_KEY"),
     ],
 )
 def test_a_wrong_environment_is_one_clear_line(start, tmp_path, environment, says):

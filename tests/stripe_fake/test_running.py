@@ -60,6 +60,7 @@ def test_a_webhook_that_was_under_way_at_a_power_cut_goes_out_again(tmp_path, cl
         fake.deliver()
         assert fake.waiting == []
     with StripeFake(clock=clock, journal=cut) as fake:
+        fake.add_endpoint(lambda *_: 200)  # not the one that it waits for
         fake.add_endpoint(lambda body, _: got.append(json.loads(body)["type"]) or 200, name="shop")
         fake.deliver()
         assert (got, fake.waiting) == (["payment_intent.created"], [])
@@ -80,6 +81,11 @@ def test_a_port_that_is_taken_is_noticed_and_the_journal_let_go(tmp_path, clock)
             StripeFake(port=fake.port, journal=tmp_path / "second")
     with StripeFake(clock=clock, journal=tmp_path / "first") as moved:
         assert Shop(moved).sessions.retrieve(page.id).url == f"{moved.url}/c/pay/{page.id}"
+
+
+def test_it_starts_without_the_sdk():
+    script = "import sys, infra.local.stand_in; assert 'stripe' not in sys.modules and 'requests' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
 
 
 def test_without_a_journal_nothing_is_kept():
