@@ -15,7 +15,7 @@ Template = dict[str, Any]
 
 ROOT = Path(__file__).parents[1]
 # Chalice names a role after its function: api_handler -> ApiHandlerRole.
-_POLICIES = {"ApiHandlerRole": "policy-api.json", "SweepRole": "policy-sweep.json"}
+_POLICIES = {"ApiHandlerRole": "policy-api.json", "SweepRole": "policy-sweep.json", "ReconcileRole": "policy-reconcile.json"}
 
 _UNKNOWN_ADDRESS = (404, "not_found", "There is nothing at this address.")
 _GATEWAY_ANSWERS: dict[str, tuple[int | None, str, str]] = {

@@ -9,6 +9,7 @@ from chalicelib.errors import InvalidInput, Refusal
 Outcome = Literal["success", "fail"]
 Provider = Literal["free", "simulated", "stripe"]
 PaymentStatus = Literal["open", "captured", "declined"]
+Verdict = Literal["open", "won", "lost"]
 
 
 class Payment(Struct, frozen=True):
@@ -117,7 +118,7 @@ class DisputeSeen(Struct, frozen=True, kw_only=True):
     """A dispute as the provider sees it. `verdict` is null for an inquiry, which takes no money."""
 
     id: str
-    verdict: Literal["open", "won", "lost"] | None
+    verdict: Verdict | None
     amount_cents: int
     currency: str
     capture: str | None

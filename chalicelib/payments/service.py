@@ -21,6 +21,7 @@ from chalicelib.payments.model import (
 from chalicelib.payments.stripe_api import (
     disputes_made,
     events_made,
+    find,
     find_dispute,
     find_refund,
     intents_made,
@@ -33,6 +34,7 @@ from chalicelib.payments.stripe_api import (
 __all__ = [
     "disputes_made",
     "events_made",
+    "find",
     "find_dispute",
     "find_refund",
     "finish",

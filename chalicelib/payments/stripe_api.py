@@ -72,6 +72,18 @@ def retrieve(reference: str) -> Intent:
     return shapes.intent(_asked(lambda api: api.v1.payment_intents.retrieve(reference, {"expand": ["latest_charge"]})))
 
 
+def find(reference: str) -> Intent | None:
+    """As `retrieve`; None where Stripe has no such thing."""
+    import stripe
+
+    try:
+        return retrieve(reference)
+    except stripe.InvalidRequestError as error:
+        if error.code != "resource_missing":
+            raise
+        return None
+
+
 def cancel(reference: str) -> Intent:
     """See to it that nobody can pay any more, if that is still possible; the payment as it is then, which may be captured."""
     import stripe

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from chalicelib.payments.model import DisputeSeen, Intent, RefundSeen
+from chalicelib.payments.model import DisputeSeen, Intent, RefundSeen, Verdict
 
 Json = dict[str, Any]
 
@@ -13,7 +13,7 @@ _REFUND_STATUS: dict[str, Literal["pending", "succeeded", "failed"]] = {
     "failed": "failed",
     "canceled": "failed",
 }
-_VERDICT: dict[str, Literal["open", "won", "lost"]] = {
+_VERDICT: dict[str, Verdict] = {
     "needs_response": "open",
     "under_review": "open",
     "won": "won",

@@ -11,7 +11,7 @@ from chalicelib.edge.idempotency import once
 from chalicelib.edge.respond import Answer, Call, route
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.payments.model import Outcome
-from chalicelib.purchases import checkout, service, shapes, undoing, webhooks
+from chalicelib.purchases import checkout, orders, service, shapes, undoing, webhooks
 from chalicelib.purchases.hosting import Wish
 from chalicelib.purchases.model import MAX_LINES, MAX_QUANTITY, PromoCodeInvalid, Purchase
 from chalicelib.waiting_room import service as waiting_room
@@ -121,12 +121,12 @@ def my_order(call: Call) -> Answer:
     event_id = call.query("event_id")
     if event_id is None:
         raise InvalidInput("Name the event.", path="event_id")
-    return _order_answer(*checkout.order(user_id, event_id))
+    return _order_answer(*orders.newest(user_id, event_id))
 
 
 @route(bp, "GET", "/orders/{order_id}")
 def order(call: Call, order_id: str) -> Answer:
-    return _order_answer(*checkout.order_by_id(call.user().user_id, order_id))
+    return _order_answer(*orders.own(call.user().user_id, order_id))
 
 
 @route(bp, "POST", "/webhooks/stripe")

@@ -9,10 +9,9 @@ from chalicelib.payments import service as payments
 from chalicelib.payments.model import Outcome, Owner, Payment, PaymentNotCompleted
 from chalicelib.purchases import books, ending, hosting, recovery, store
 from chalicelib.purchases.hosting import Wish
-from chalicelib.purchases.model import CheckoutNotFound, OrderNotFound, PaymentRefunded, Purchase, ReservationOver
+from chalicelib.purchases.model import CheckoutNotFound, PaymentRefunded, Purchase, ReservationOver
 from chalicelib.purchases.service import owned
 from chalicelib.purchases.settlement import Settled, captured, of_order, pay
-from chalicelib.tickets.model import Ticket
 
 _ATTEMPTS = 4
 
@@ -81,22 +80,6 @@ def confirm(user_id: str, purchase_id: str, simulate: Outcome | None, now: int) 
         if ended is not None:
             return ended
     raise dynamo.StoreUnavailable("the purchase kept changing")
-
-
-def order(user_id: str, event_id: str) -> tuple[Purchase, list[Ticket]]:
-    """The user's newest order of an event with its tickets; raises OrderNotFound."""
-    buying = store.buying(user_id, event_id)
-    if buying is None or not buying.orders:
-        raise OrderNotFound()
-    return order_by_id(user_id, max(buying.orders))  # ULIDs sort by time
-
-
-def order_by_id(user_id: str, purchase_id: str) -> tuple[Purchase, list[Ticket]]:
-    """One order of the user, also one that was refunded; raises OrderNotFound."""
-    purchase = store.load(purchase_id)
-    if purchase is None or purchase.user_id != user_id or not purchase.was_order:
-        raise OrderNotFound()
-    return purchase, of_order(purchase)
 
 
 def _living(purchase: Purchase, now: int) -> Purchase:

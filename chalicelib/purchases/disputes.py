@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from chalicelib import dynamo, log
 from chalicelib.payments import ledger
-from chalicelib.payments.model import DisputeSeen
+from chalicelib.payments.model import DisputeSeen, Verdict
 from chalicelib.purchases import books, happenings, matters, refunds, store
 from chalicelib.purchases.model import Dispute, Purchase
 from chalicelib.tickets import service as tickets
@@ -12,32 +12,29 @@ from chalicelib.tickets.model import ticket_id
 
 ATTEMPTS = 5
 
-_HAPPENING: dict[str, happenings.Happening] = {"open": "disputed", "won": "dispute_won", "lost": "dispute_lost"}
+_HAPPENING: dict[Verdict, happenings.Happening] = {"open": "disputed", "won": "dispute_won", "lost": "dispute_lost"}
 
 
-def became(purchase: Purchase, seen: DisputeSeen, now: int) -> str:
-    """Bring an order to what its dispute is now, whatever was heard of it before; what came of it, in a word."""
-    if seen.verdict is None:
-        return "inquiry"
+def became(purchase: Purchase, seen: DisputeSeen, verdict: Verdict, now: int) -> Purchase:
+    """Bring an order to what its dispute is now, whatever was heard of it before; the purchase as it is then."""
     for _ in range(ATTEMPTS):
         known = purchase.dispute(seen.id)
-        if known is not None and (known.status == seen.verdict or known.status != "open"):
-            return f"dispute_{known.status}"
-        done = _follow(purchase, known, seen, now)
+        if known is not None and (known.status == verdict or known.status != "open"):
+            return purchase
+        done = _follow(purchase, known, seen, verdict, now)
         if not isinstance(done, str):
-            log.count(f"disputes_{seen.verdict}")
-            log.warning(f"dispute.{seen.verdict}", purchase_id=purchase.id, dispute=seen.id, amount_cents=seen.amount_cents)
-            return f"dispute_{seen.verdict}"
+            log.count(f"disputes_{verdict}")
+            log.warning(f"dispute.{verdict}", purchase_id=purchase.id, dispute=seen.id, amount_cents=seen.amount_cents)
+            return done
         purchase = store.load(purchase.id) or purchase
     raise dynamo.StoreUnavailable("the order kept changing")
 
 
-def _follow(purchase: Purchase, known: Dispute | None, seen: DisputeSeen, now: int) -> Purchase | store.Refused:
-    assert seen.verdict is not None
+def _follow(purchase: Purchase, known: Dispute | None, seen: DisputeSeen, verdict: Verdict, now: int) -> Purchase | store.Refused:
     assert seen.capture is not None
     dispute = Dispute(
         id=seen.id,
-        status=seen.verdict,
+        status=verdict,
         amount_cents=seen.amount_cents,
         currency=seen.currency,
         reason=seen.reason,
@@ -47,7 +44,7 @@ def _follow(purchase: Purchase, known: Dispute | None, seen: DisputeSeen, now: i
     owned = tickets.of_purchase(purchase.id, purchase.quantity) if purchase.is_order else []
     items = _entries(purchase, known, dispute, now)
     state = purchase.state
-    match happenings.answer(purchase.state, _HAPPENING[seen.verdict]):
+    match happenings.answer(purchase.state, _HAPPENING[verdict]):
         case "freeze":
             items += tickets.freeze([one for one in owned if one.admissible])
         case "thaw":

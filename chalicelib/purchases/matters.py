@@ -60,6 +60,11 @@ def note(purchase_id: str, kind: str, now: int, facts: dict[str, Any]) -> bool:
     return dynamo.insert(row, MatterRow.purchase_id.does_not_exist()) is None
 
 
+def dismissal(purchase_id: str, finding: str) -> dynamo.TransactItem:
+    """Transaction item that closes a finding that is there: a person has dealt with it."""
+    return dynamo.delete(MatterRow(purchase_id, f"finding#{finding}"), MatterRow.purchase_id.exists())
+
+
 def forget(purchase_id: str, kind: str) -> None:
     """Close a finding."""
     MatterRow(purchase_id, f"finding#{kind}").delete()

@@ -1,5 +1,7 @@
 """What the provider tells, brought home to the purchase that it is about. For webhooks and reconciliation; safe to repeat, in any order."""
 
+from msgspec import Struct
+
 from chalicelib import log, settings
 from chalicelib.payments import ledger
 from chalicelib.payments import service as payments
@@ -8,17 +10,24 @@ from chalicelib.purchases import books, disputes, ending, happenings, paying_bac
 from chalicelib.purchases.model import Purchase
 
 
-def of_payment(reference: str, now: int) -> str:
-    """A payment, by its Payment Intent or Checkout Session: look at it and act; what came of it, in a word."""
+class Told(Struct, frozen=True):
+    """What came of it, in a word, and the purchase as it is then (null: none of ours). `changed`: it was news to the purchase."""
+
+    result: str
+    purchase: Purchase | None = None
+    changed: bool = False
+
+
+def of_payment(reference: str, now: int) -> Told:
+    """A payment, by its Payment Intent or Checkout Session: look at it and act."""
     intent = payments.retrieve(reference)
-    return home(intent, now)
-
-
-def home(intent: Intent, now: int) -> str:
-    """A payment as the provider shows it."""
     if intent.stage != settings.current().stage or intent.purchase_id is None:
-        return "not_ours"
-    purchase = store.load(intent.purchase_id)
+        return Told("not_ours")
+    return home(store.load(intent.purchase_id), intent, now)
+
+
+def home(purchase: Purchase | None, intent: Intent, now: int) -> Told:
+    """A payment of this stage, as the provider shows it, and its purchase as it was read."""
     if purchase is None:
         return _nobodys(intent, now)
     payment = purchase.payment
@@ -29,31 +38,35 @@ def home(intent: Intent, now: int) -> str:
     books.declined(purchase, intent, now)
     match happenings.answer(purchase.state, happenings.of_payment(purchase, intent)):
         case "issue" | "issue_again" | "pay_back":
-            return settlement.captured(purchase, intent, now).purchase.state
+            after = settlement.captured(purchase, intent, now).purchase
+            return Told(after.state, after, after.version != purchase.version)
         case "end":
-            return ending.end(purchase, "cancelled", now).how
-    return purchase.state
+            how = ending.end(purchase, "cancelled", now).how
+            return Told(how, store.load(purchase.id), how == "ended")
+    return Told(purchase.state, purchase)
 
 
-def of_refund(seen: RefundSeen, now: int) -> str:
+def of_refund(seen: RefundSeen, now: int) -> Told:
     purchase = _owner(seen.purchase_id, seen.capture)
     if purchase is None:
-        return "not_ours"
+        return Told("not_ours")
     if seen.refund_id is not None:
-        paying_back.became(purchase, seen.refund_id, seen, now)
+        after = paying_back.became(purchase, seen.refund_id, seen, now)
     else:
-        refunds.made_by_hand(purchase, seen, now)
-    return f"refund_{seen.status}"
+        after = refunds.made_by_hand(purchase, seen, now)
+    return Told(f"refund_{seen.status}", after, after.version != purchase.version)
 
 
-def of_dispute(seen: DisputeSeen, now: int) -> str:
+def of_dispute(seen: DisputeSeen, now: int) -> Told:
     purchase = _owner(None, seen.capture)
     if purchase is None or seen.capture is None:
-        return "not_ours"
+        return Told("not_ours")
     if happenings.answer(purchase.state, "disputed") == "settle":
-        of_payment(seen.capture, now)
-        purchase = store.load(purchase.id) or purchase
-    return disputes.became(purchase, seen, now)
+        purchase = of_payment(seen.capture, now).purchase or purchase
+    if seen.verdict is None:
+        return Told("inquiry", purchase)  # it takes no money
+    after = disputes.became(purchase, seen, seen.verdict, now)
+    return Told(f"dispute_{seen.verdict}", after, after.version != purchase.version)
 
 
 def _owner(purchase_id: str | None, capture: str | None) -> Purchase | None:
@@ -64,10 +77,10 @@ def _owner(purchase_id: str | None, capture: str | None) -> Purchase | None:
     return store.load(purchase_id) if purchase_id is not None else None
 
 
-def _nobodys(intent: Intent, now: int) -> str:
+def _nobodys(intent: Intent, now: int) -> Told:
     """Money for a purchase that does not exist: it was never written, or has been deleted long ago. It goes back."""
     if not intent.captured or intent.capture is None or intent.purchase_id is None or intent.event_id is None:
-        return "unknown"
+        return Told("unknown")
     seen = payments.pay_back(intent.purchase_id, "unknown_purchase", 1, intent.capture, intent.left, again=True)
     log.count("payments_unknown")
     log.warning("payment.unknown", purchase_id=intent.purchase_id, amount_cents=intent.left, refund=seen.id)
@@ -85,4 +98,4 @@ def _nobodys(intent: Intent, now: int) -> str:
             provider="stripe",
             now=now,
         )
-    return "refunded"
+    return Told("refunded", None, True)

@@ -15,6 +15,7 @@ from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import ticket_id
 
 ATTEMPTS = 5
+BUYERS_WISH = "requested_by_customer"
 
 
 class Wish(Struct, frozen=True, kw_only=True):
@@ -114,7 +115,7 @@ def seats_back(purchase: Purchase, numbers: Sequence[int]) -> list[dynamo.Transa
 
 def _planned(purchase: Purchase, wish: Wish, refund_id: str, by: str, now: int) -> Refund:
     numbers = _numbers(purchase, wish.tickets)
-    fees = sum(_fee(purchase.price_of(number), wish.fee_cents) for number in numbers)
+    fees = sum(_fee(purchase.price_of(number), wish) for number in numbers)
     amount = sum(purchase.price_of(number) for number in numbers) - fees
     payment = purchase.payment
     assert payment is not None  # an order was paid
@@ -149,11 +150,17 @@ def _numbers(purchase: Purchase, ids: Sequence[str] | None) -> list[int]:
     return sorted(known[one] for one in ids)
 
 
-def _fee(price_cents: int, given: int | None) -> int:
-    """What is kept of one ticket: never more than was paid for it; fractions of a cent in the buyer's favour."""
+def _fee(price_cents: int, wish: Wish) -> int:
+    """What is kept of one ticket, never more than was paid for it.
+
+    By the rule only where it is the buyer who has changed their mind, with fractions of a cent in their favour.
+    """
     rule = settings.current()
-    fee = given if given is not None else rule.refund_fee_cents + price_cents * rule.refund_fee_percent // 100
-    return min(price_cents, fee)
+    if wish.fee_cents is not None:
+        return min(price_cents, wish.fee_cents)
+    if wish.reason != BUYERS_WISH:
+        return 0
+    return min(price_cents, rule.refund_fee_cents + price_cents * rule.refund_fee_percent // 100)
 
 
 def _taken_back(purchase: Purchase, refund: Refund, now: int, entries: Sequence[dynamo.TransactItem] = ()) -> Purchase | None:

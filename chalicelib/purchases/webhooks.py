@@ -77,21 +77,21 @@ def _payment(found: dict[str, Any], now: int) -> str:
             return purchase.state  # the echo of our own cancelling
     if found["status"] == "requires_action":
         return "waiting"
-    return news.of_payment(str(found["id"]), now)
+    return news.of_payment(str(found["id"]), now).result
 
 
 def _charge(found: dict[str, Any], now: int) -> str:
     capture = found.get("payment_intent")
-    told = [news.of_refund(seen, now) for seen in payments.refunds_of(capture)] if capture else []
+    told = [news.of_refund(seen, now).result for seen in payments.refunds_of(capture)] if capture else []
     return told[0] if told else "not_ours"
 
 
 def _refund(found: dict[str, Any], now: int) -> str:
-    return news.of_refund(payments.find_refund(str(found["id"])), now)
+    return news.of_refund(payments.find_refund(str(found["id"])), now).result
 
 
 def _dispute(found: dict[str, Any], now: int) -> str:
-    return news.of_dispute(payments.find_dispute(str(found["id"])), now)
+    return news.of_dispute(payments.find_dispute(str(found["id"])), now).result
 
 
 HANDLED: dict[tuple[str, ...], Callable[[dict[str, Any], int], str]] = {

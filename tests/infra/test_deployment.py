@@ -54,7 +54,7 @@ def test_abandoned_purchases_and_used_keys_vanish():
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_a_role_reaches_its_own_stage_and_nothing_else(stage):
     resources = template.merged(stage, app.app.routes)["Resources"]
-    for role in ("ApiHandlerRole", "SweepRole"):
+    for role in ("ApiHandlerRole", "SweepRole", "ReconcileRole"):
         (policy,) = resources[role]["Properties"]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]:
             actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
