@@ -49,8 +49,9 @@ def reserve(api: Client, user: str, event_id: str, tier_id: str, quantity: int =
     return api.post(f"/events/{event_id}/reservations", json={"tier_id": tier_id, "quantity": quantity}, user=user)
 
 
-def begin(api: Client, user: str, reservation_id: str, key: str = "key") -> Reply:
-    return api.post("/checkout/sessions", json={"reservation_id": reservation_id}, user=user, headers={"Idempotency-Key": key})
+def begin(api: Client, user: str, reservation_id: str, key: str = "key", **fields: Any) -> Reply:
+    body = {"reservation_id": reservation_id} | fields
+    return api.post("/checkout/sessions", json=body, user=user, headers={"Idempotency-Key": key})
 
 
 def confirm(api: Client, user: str, checkout_id: str, simulate: str | None = "success") -> Reply:
@@ -58,11 +59,11 @@ def confirm(api: Client, user: str, checkout_id: str, simulate: str | None = "su
     return api.post("/checkout/confirm", json=body, user=user)
 
 
-def buy(api: Client, user: str, event_id: str, tier_id: str, quantity: int = 1) -> Reply:
+def buy(api: Client, user: str, event_id: str, tier_id: str, quantity: int = 1, **fields: Any) -> Reply:
     """A whole purchase; the confirmation."""
     reserved = reserve(api, user, event_id, tier_id, quantity)
     assert reserved.status == 201, reserved.json
-    begun = begin(api, user, reserved.json["id"], key=reserved.json["id"])
+    begun = begin(api, user, reserved.json["id"], key=reserved.json["id"], **fields)
     assert begun.status == 201, begun.json
     return confirm(api, user, begun.json["id"])
 

@@ -5,7 +5,7 @@ docs/payments.md shows this table; a test holds the two together, and another on
 
 from typing import Literal, get_args
 
-from chalicelib.payments.model import Intent
+from chalicelib.payments.model import Intent, Payment
 from chalicelib.purchases.model import Purchase, State
 
 Happening = Literal[
@@ -104,7 +104,7 @@ def of_payment(purchase: Purchase, intent: Intent) -> Happening:
     """What a look at a payment says. The purchase's own payment is the one that it was paid with, else the one that it opened."""
     payment = purchase.payment
     if intent.captured:
-        if payment is None or not _own(purchase, intent):
+        if payment is None or not _own(payment, intent):
             return "captured_twice"
         return "captured" if purchase.is_order or intent.pays(payment) else "captured_other"
     if intent.over:
@@ -112,9 +112,9 @@ def of_payment(purchase: Purchase, intent: Intent) -> Happening:
     return "declined" if intent.decline is not None else "waiting"
 
 
-def _own(purchase: Purchase, intent: Intent) -> bool:
-    payment = purchase.payment
-    assert payment is not None
+def _own(payment: Payment, intent: Intent) -> bool:
+    if payment.provider != "stripe":
+        return False
     if payment.capture is not None:
         return intent.capture == payment.capture
     # Nothing written down: whoever opened it died before, and this is what they had opened.

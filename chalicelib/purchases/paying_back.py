@@ -68,10 +68,13 @@ def due(now: int) -> int:
         if purchase is None or refund is None:
             continue
         count += 1
-        if refund.status == "due":
-            attempt(purchase, refund.id, now, again=True)
-        elif refund.status == "pending" and refund.reference is not None:
-            became(purchase, refund.id, payments.find_refund(refund.reference), now)
+        try:
+            if refund.status == "due":
+                attempt(purchase, refund.id, now, again=True)
+            elif refund.status == "pending" and refund.reference is not None:
+                became(purchase, refund.id, payments.find_refund(refund.reference), now)
+        except ProviderUnavailable:
+            break
     return count
 
 
@@ -82,7 +85,7 @@ def _after(purchase: Purchase, refund: Refund, seen: RefundSeen) -> Refund:
             return replace(told, status=seen.status, failure=None)
         case ("due" | "pending" | "succeeded", "failed"):
             assert happenings.answer(purchase.state, "refund_failed") == "retry"
-            if refund.by_hand or refund.attempt == TRIES:
+            if refund.by_hand or refund.attempt >= TRIES:
                 return replace(told, status="failed", failure=seen.failure)
             return replace(told, status="due", attempt=refund.attempt + 1, failure=seen.failure)
     return refund

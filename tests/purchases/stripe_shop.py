@@ -78,7 +78,7 @@ def books_balance(shop: StripeShop, *, recovered: bool = False) -> None:
     invariants.check(shop.time.now, recovered=recovered)
     every = [one for one in store.every_purchase() if one.event_id == shop.event_id]
     received, kept = shop.received_and_kept()
-    balance = sum(one.amount_cents for one in ledger.of_event(shop.event_id))
+    balance = sum(one.amount_cents for one in ledger.of_event(shop.event_id) if one.provider == "stripe")
     assert kept == balance, f"{received} came in and {kept} was kept, but the ledger says {balance}"
     unsettled = [refund for one in every for refund in one.refunds if refund.status == "due"]
     assert not (recovered and unsettled), f"still due: {unsettled}"
