@@ -8,6 +8,7 @@ import pytest
 
 import app
 from chalicelib import dynamo, settings
+from chalicelib.payments.store import EntryRow
 from infra import package, tables, template
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,14 @@ def test_a_role_reaches_its_own_stage_and_nothing_else(stage):
             for arn in statement["Resource"]:
                 assert re.search(rf"fairgate[-/]{stage}-", arn["Fn::Sub"])
                 assert "${Stage}" not in arn["Fn::Sub"]
+
+
+def test_no_function_may_change_the_ledger():
+    for file in (ROOT / ".chalice").glob("policy-*.json"):
+        statements = json.loads(file.read_bytes())["Statement"]
+        (denied,) = [statement for statement in statements if statement["Effect"] == "Deny"]
+        assert set(denied["Action"]) == {"dynamodb:DeleteItem", "dynamodb:UpdateItem"}
+        assert denied["Resource"].endswith(f"-{EntryRow.feature}")
 
 
 def test_every_function_has_its_policy():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib import settings
 from tests import builders, invariants
 from tests.waiting_room.test_line import OPENS, gather, in_line, make_drop, reserve, status
 
@@ -24,6 +25,20 @@ def test_no_more_come_in_than_could_buy(api, time, drop):
     for _ in range(80):
         time.advance(1)
         assert len(inside(api, event_id, tokens)) <= 4
+
+
+@pytest.mark.parametrize(("calls_a_second", "come_in"), [(4, 20), (100, 30)])
+def test_no_more_come_in_than_the_provider_takes_payments_of(api, time, calls_a_second, come_in):
+    """Two calls for each payment, ten seconds from wave to wave; with calls enough the second wave is as large as it may be."""
+    event_id, _ = make_drop(api, time, capacity=600, wave_size=30, wave_seconds=10, follow_stock=True)
+    tokens = gather(api, event_id, 65)
+    with settings.changed(stripe_call_rate=calls_a_second):
+        time.advance(OPENS)
+        assert len(inside(api, event_id, tokens)) == 30
+        for _ in range(10):
+            time.advance(1)
+            status(api, event_id, tokens["u0"])
+        assert len(inside(api, event_id, tokens)) == 30 + come_in
 
 
 def test_nobody_comes_in_while_nothing_is_left_and_somebody_when_it_returns(api, time, drop):
