@@ -24,6 +24,7 @@ COUNTERS = {
     "payments_failed": "Payments declined.",
     "late_payments": "Payments that came in for a purchase that was over.",
     "payment_mismatches": "Payments of another sum than was asked for; refunded, never issued.",
+    "price_mismatches": "Payments that were not opened, because the prices at Stripe are not ours.",
     "payments_unknown": "Payments for a purchase that does not exist; refunded.",
     "refunds": "Refunds of orders that were asked for.",
     "refunds_failed": "Refunds that could not be made although they were tried again; a person must look.",

@@ -39,11 +39,12 @@ class Item(Struct, frozen=True):
 
 
 class Hosted(Struct, frozen=True):
-    """What the provider's own page shows, and where it sends the buyer afterwards."""
+    """What the provider's own page shows, where it sends the buyer afterwards, and when it is gone at the latest (epoch seconds)."""
 
     items: list[Item]
     success_url: str
     cancel_url: str | None
+    expires_at: int | None
 
 
 class Owner(Struct, frozen=True):
@@ -161,7 +162,7 @@ class PaymentNotCompleted(Refusal):
 
 
 class PriceMismatch(Refusal):
-    """The provider's prices add up to another sum than ours: somebody has changed one of the two."""
+    """The provider's prices are not ours, or it takes no payment at ours: somebody has changed one of the two."""
 
     code: ClassVar[str] = "price_mismatch"
     status: ClassVar[int] = 503

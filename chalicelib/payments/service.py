@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from chalicelib import settings
+from chalicelib import log, settings
 from chalicelib.payments import stripe_api
 from chalicelib.payments.model import (
     Hosted,
@@ -82,6 +82,15 @@ def finish(payment: Payment, simulate: Outcome | None) -> Payment:
 
 def open_with_provider(payment: Payment, owner: Owner, hosted: Hosted | None) -> Intent:
     """Open the payment at Stripe, for our page or for its own; asked again, the same one. Raises PriceMismatch."""
+    try:
+        return _opened(payment, owner, hosted)
+    except PriceMismatch as refused:
+        log.count("price_mismatches")
+        log.warning("payment.price_mismatch", purchase_id=owner.purchase_id, event_id=owner.event_id, **refused.facts)
+        raise
+
+
+def _opened(payment: Payment, owner: Owner, hosted: Hosted | None) -> Intent:
     if hosted is None:
         return stripe_api.create_intent(owner, payment.amount_cents, payment.currency)
     opened = stripe_api.create_session(owner, payment.currency, hosted)

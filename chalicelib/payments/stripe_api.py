@@ -14,7 +14,7 @@ import msgspec
 
 from chalicelib import log, settings
 from chalicelib.payments import stripe_shapes as shapes
-from chalicelib.payments.model import DisputeSeen, Hosted, Intent, Owner, ProviderUnavailable, RefundSeen
+from chalicelib.payments.model import DisputeSeen, Hosted, Intent, Owner, PriceMismatch, ProviderUnavailable, RefundSeen
 
 if TYPE_CHECKING:
     import stripe
@@ -38,7 +38,7 @@ def create_intent(owner: Owner, amount: int, currency: str) -> Intent:
         "automatic_payment_methods": {"enabled": True},
         "metadata": _metadata(owner),
     }
-    return shapes.intent(_asked(lambda api: api.v1.payment_intents.create(params, _key("intent", owner.purchase_id, params))))
+    return shapes.intent(_opened(lambda api: api.v1.payment_intents.create(params, _key("intent", owner.purchase_id, params))))
 
 
 def create_session(owner: Owner, currency: str, hosted: Hosted) -> Intent:
@@ -60,8 +60,9 @@ def create_session(owner: Owner, currency: str, hosted: Hosted) -> Intent:
         "metadata": _metadata(owner),
         "payment_intent_data": {"metadata": _metadata(owner)},
         **({"cancel_url": hosted.cancel_url} if hosted.cancel_url else {}),
+        **({"expires_at": hosted.expires_at} if hosted.expires_at else {}),
     }
-    return shapes.session(_asked(lambda api: api.v1.checkout.sessions.create(params, _key("session", owner.purchase_id, params))))
+    return shapes.session(_opened(lambda api: api.v1.checkout.sessions.create(params, _key("session", owner.purchase_id, params))))
 
 
 def retrieve(reference: str) -> Intent:
@@ -217,6 +218,17 @@ def _client(key: str, base: str) -> "stripe.StripeClient":
         base_addresses={"api": base} if base else {},
         http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
     )
+
+
+def _opened(call: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
+    """What was opened. Stripe refuses a price that it does not have, two currencies in one payment, and a sum below its least."""
+    import stripe
+
+    try:
+        return _asked(call)
+    except stripe.InvalidRequestError as error:
+        log.failure("stripe.opening_refused", code=error.code, param=error.param)
+        raise PriceMismatch() from error
 
 
 def _asked(call: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:

@@ -33,21 +33,19 @@ def session(found: Json) -> Intent:
     metadata = found.get("metadata") or {}
     facts: Json = {
         "status": "requires_payment_method",
+        "amount": found["amount_total"],
         "amount_received": 0,
         "amount_refunded": 0,
+        "currency": found["currency"].upper(),
+        "created": found["created"],
         "stage": metadata.get("stage"),
         "purchase_id": metadata.get("purchase_id"),
         "event_id": metadata.get("event_id"),
     }
     if behind is not None:
         facts |= _payment(behind)
-    can_be_paid = found["status"] == "open" or facts["status"] in ("succeeded", "processing")
-    facts |= {
-        "status": facts["status"] if can_be_paid else "canceled",
-        "amount": found["amount_total"],
-        "currency": found["currency"].upper(),
-        "created": found["created"],
-    }
+    if found["status"] != "open" and facts["status"] not in ("succeeded", "processing"):
+        facts["status"] = "canceled"
     return Intent(id=found["id"], url=found.get("url"), **facts)
 
 

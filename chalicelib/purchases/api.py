@@ -21,7 +21,6 @@ bp = Blueprint(__name__)
 Id = Annotated[str, Meta(min_length=1, max_length=128)]
 Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 Text = Annotated[str, Meta(max_length=500)]
-Address = Annotated[str, Meta(max_length=2048, pattern="^https?://")]
 
 
 class ItemBody(Struct, forbid_unknown_fields=True):
@@ -52,8 +51,8 @@ class CheckoutBody(Struct, forbid_unknown_fields=True):
     attendees: Annotated[list[Attendee], Meta(max_length=MAX_QUANTITY)] | None = None
     provider: Literal["simulated", "stripe"] | None = None
     page: Literal["own", "hosted"] | None = None
-    success_url: Address | None = None
-    cancel_url: Address | None = None
+    success_url: str | None = None
+    cancel_url: str | None = None
 
 
 class ConfirmBody(Struct, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from chalicelib.payments import service as payments
 from chalicelib.payments.model import Outcome, Owner, Payment, PaymentNotCompleted
 from chalicelib.purchases import books, ending, hosting, recovery, store
 from chalicelib.purchases.hosting import Wish
-from chalicelib.purchases.model import CheckoutNotFound, PaymentRefunded, Purchase, ReservationOver
+from chalicelib.purchases.model import CheckoutNotFound, PaymentRefunded, Purchase, ReservationConverted, ReservationOver
 from chalicelib.purchases.service import owned
 from chalicelib.purchases.settlement import Settled, captured, of_order, pay
 
@@ -28,8 +28,9 @@ class Begun(Struct, frozen=True):
 def begin(user_id: str, purchase_id: str, wish: Wish, now: int) -> Begun:
     """Open the checkout of a reservation: `held -> paying`, then the payment at its provider.
 
-    Raises ReservationNotFound for an unknown or foreign one, ReservationOver when its time is over or it has ended, and
-    ProviderUnavailable: then the next try goes on where this one stopped. What was wished for counts in the first try only.
+    Raises ReservationNotFound for an unknown or foreign one, ReservationOver when its time is over or it has ended,
+    ReservationConverted or PaymentRefunded when it had been paid, ReturnAddressRefused, PriceMismatch, and ProviderUnavailable:
+    then the next try goes on where this one stopped. What was wished for counts in the first try only.
     """
     for _ in range(_ATTEMPTS):
         purchase = _living(owned(user_id, purchase_id), now)
@@ -83,11 +84,16 @@ def confirm(user_id: str, purchase_id: str, simulate: Outcome | None, now: int) 
 
 
 def _living(purchase: Purchase, now: int) -> Purchase:
-    """The purchase if it still holds its tickets; if only its time is over, they go back at once."""
-    if not purchase.lives(now):
-        recovery.expire(purchase, now)
-        raise ReservationOver()
-    return purchase
+    """The purchase if it still holds its tickets. If only its time is over, they go back at once, unless its money has come in."""
+    if purchase.lives(now):
+        return purchase
+    recovery.expire(purchase, now)
+    ended = owned(purchase.user_id, purchase.id)
+    if ended.was_order:
+        raise ReservationConverted("The reservation is an order already.")
+    if ended.state == "refunded":
+        raise _refunded(ended)
+    raise ReservationOver()
 
 
 def _open_payment(purchase: Purchase, opened: bool, now: int) -> Begun:
@@ -101,7 +107,8 @@ def _open_payment(purchase: Purchase, opened: bool, now: int) -> Begun:
     if payment.provider != "stripe":
         return Begun(purchase, opened, None, None)
     owner = Owner(purchase.id, purchase.event_id, purchase.user_id)
-    intent = payments.open_with_provider(payment, owner, hosting.page(purchase, payment))
+    # Once it is written down it is looked at: opening it again would be another one when the provider has forgotten the first.
+    intent = payments.look(payment) if payment.reference else payments.open_with_provider(payment, owner, hosting.page(purchase, payment))
     begun = Begun(purchase, opened, intent.client_secret, intent.url)
     if payment.reference == intent.id:
         return begun
@@ -125,7 +132,8 @@ def _confirm_with_provider(purchase: Purchase, payment: Payment, simulate: Outco
         if not settled.purchase.was_order:
             raise _refunded(settled.purchase)
         return settled
-    _living(purchase, now)
+    if intent.status != "processing":  # else the bank has yet to answer, and the tickets stay with the buyer until it does
+        _living(purchase, now)
     raise PaymentNotCompleted(payment_status=intent.status)
 
 

@@ -107,8 +107,8 @@ def of_payment(purchase: Purchase, intent: Intent) -> Happening:
         if payment is None or not _own(payment, intent):
             return "captured_twice"
         return "captured" if purchase.is_order or intent.pays(payment) else "captured_other"
-    if intent.over:
-        return "canceled"
+    if intent.over and payment is not None and intent.id == payment.reference:
+        return "canceled"  # another one, opened by hand or never written down, says nothing about the buyer's
     return "declined" if intent.decline is not None else "waiting"
 
 

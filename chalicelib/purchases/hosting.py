@@ -1,7 +1,7 @@
 """Which page takes the money: ours, with a Payment Element, or the provider's own, and where that one sends the buyer afterwards."""
 
+import re
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -9,6 +9,15 @@ from msgspec.structs import replace
 from chalicelib import settings
 from chalicelib.payments.model import Hosted, Item, Payment, Provider
 from chalicelib.purchases.model import Purchase, ReturnAddressRefused
+
+LONGEST_ADDRESS = 2048
+# A hosted page is expired when its hold ends. Should that not be possible, it goes by itself at the first moment the provider allows.
+SHORTEST_SECONDS = 30 * 60
+LONGEST_SECONDS = 24 * 3600
+CLOCK_SKEW_SECONDS = 60
+
+# Printable ASCII without a backslash: nothing that a browser reads otherwise than we do, and nothing that the provider refuses.
+_ADDRESS = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
 
 
 class Wish(Struct, frozen=True, kw_only=True):
@@ -28,9 +37,9 @@ def chosen(purchase: Purchase, payment: Payment, wish: Wish) -> Payment:
     """
     if payment.provider != "stripe":
         return payment
-    origins = [origin.strip().rstrip("/") for origin in settings.current().checkout_origins.split(",") if origin.strip()]
+    origins = [origin.strip().rstrip("/").lower() for origin in settings.current().checkout_origins.split(",") if origin.strip()]
     for name, address in (("success_url", wish.success_url), ("cancel_url", wish.cancel_url)):
-        if address is not None and _origin(address) not in origins:
+        if address is not None and not _ours(address, origins):
             raise ReturnAddressRefused(f"`{name}` must lead to one of the shop's own origins.", path=f"$.{name}", origins=origins)
     wanted = wish.page == "hosted" or wish.success_url is not None
     usual = bool(origins) and all(line.stripe_price_id for line in purchase.lines)
@@ -47,12 +56,16 @@ def page(purchase: Purchase, payment: Payment) -> Hosted | None:
     if payment.success_url is None:
         return None
     items = [Item(line.tier_name, line.quantity, line.price_cents, line.stripe_price_id) for line in purchase.lines]
-    return Hosted(items, payment.success_url, payment.cancel_url)
+    return Hosted(items, payment.success_url, payment.cancel_url, _expires_at(purchase))
 
 
-def _origin(address: str) -> str | None:
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return None
-    return f"{parts.scheme}://{parts.netloc}".lower()
+def _expires_at(purchase: Purchase) -> int | None:
+    """Made of the purchase alone, so that a repeated call says the same; None leaves it to the provider, which says a day."""
+    until = purchase.expires_at + SHORTEST_SECONDS + CLOCK_SKEW_SECONDS
+    return until if until <= (purchase.checkout_at or 0) + LONGEST_SECONDS - CLOCK_SKEW_SECONDS else None
+
+
+def _ours(address: str, origins: list[str]) -> bool:
+    """Whether it begins with one of the origins, letter for letter, and the host ends there."""
+    sound = len(address) <= LONGEST_ADDRESS and _ADDRESS.fullmatch(address)
+    return bool(sound) and any(address == one or address.startswith((f"{one}/", f"{one}?", f"{one}#")) for one in origins)

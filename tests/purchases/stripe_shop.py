@@ -5,13 +5,17 @@ from contextlib import contextmanager
 
 import stripe
 
+from bootstrap import apply as applying
+from bootstrap import validate
 from chalicelib import settings
 from chalicelib.payments import ledger
 from chalicelib.purchases import store
 from infra.stripe_fake.fake import StripeFake
 from tests import builders, invariants
 from tests.bed import faults
+from tests.bootstrap.conftest import event
 from tests.client import Client, Reply
+from tests.stripe_fake.browser import visit
 
 
 class StripeShop:
@@ -33,17 +37,40 @@ class StripeShop:
         signature = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
         return self.api.post("/webhooks/stripe", body=body, headers={"Content-Type": "application/json", "Stripe-Signature": signature})
 
-    def begin(self, user: str = "ada", quantity: int = 2) -> dict:
+    def apply(self, *tickets: dict) -> None:
+        """Sell tiers of a bootstrap file from now on; Stripe has their prices, as they are in the file."""
+        tree = {"version": "1", "events": {"fest": event("fest")}, "ticket_types": {one["id"]: one for one in tickets}}
+        applying.apply(validate.checked_tree(tree), "test", self.time.now)
+        for one in tickets:
+            if one["stripe_price_id"]:
+                self.fake.add_price(one["stripe_price_id"], unit_amount=one["price_cents"], currency=one["currency"], name=one["name"])
+        self.event_id, self.tier_id = "fest", tickets[0]["id"]
+
+    def begin(self, user: str = "ada", quantity: int = 2, **wish: str) -> dict:
+        """A checkout that is open; `wish`: `page`, `success_url` and the like."""
         reserved = builders.reserve(self.api, user, self.event_id, self.tier_id, quantity)
         assert reserved.status == 201, reserved.json
-        reply = builders.begin(self.api, user, reserved.json["id"], key=reserved.json["id"])
+        reply = self.ask(reserved.json["id"], user, **wish)
         assert reply.status == 201, reply.json
         return reply.json
+
+    def ask(self, reservation_id: str, user: str = "ada", key: str = "", **wish: str) -> Reply:
+        body = {"reservation_id": reservation_id, **wish}
+        return self.api.post("/checkout/sessions", json=body, user=user, headers={"Idempotency-Key": key or reservation_id})
 
     def pay(self, session: dict, card: str = "pm_card_visa") -> object:
         """What the Payment Element does with the client secret."""
         params = {"client_secret": session["payment"]["client_secret"], "payment_method": card, "return_url": "https://shop.test/back"}
         return self.browser.v1.payment_intents.confirm(_reference(session), params)
+
+    def visit(self, session: dict, number: str = "4242 4242 4242 4242") -> tuple[int, str, str | None]:
+        """A browser fills in the hosted page: status, what it says, and where it sends the buyer."""
+        card = {"number": number, "expiry": "12/34", "cvc": "123", "name": "Ada", "email": "ada@example.com"}
+        return visit(session["payment"]["url"], **card)
+
+    def page(self, session: dict) -> stripe.checkout.Session:
+        """The hosted page as the dashboard shows it."""
+        return self.dashboard.v1.checkout.sessions.retrieve(store.load(session["id"]).payment.reference)
 
     def confirm(self, session: dict, user: str = "ada") -> Reply:
         return builders.confirm(self.api, user, session["id"], simulate=None)
@@ -65,10 +92,11 @@ class StripeShop:
 
 
 @contextmanager
-def opened(api: Client, time) -> Iterator[StripeShop]:
+def opened(api: Client, time, **changes: str) -> Iterator[StripeShop]:
+    """`changes`: settings that are not the usual ones."""
     with (
         StripeFake(clock=lambda: float(time.now)) as fake,
-        settings.changed(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=fake.webhook_secret),
+        settings.changed(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=fake.webhook_secret, **changes),
     ):
         yield StripeShop(api, fake, time)
 
