@@ -19,6 +19,7 @@ from chalicelib.payments.model import (
     SimulationRequired,
 )
 from chalicelib.payments.stripe_api import (
+    check_key,
     disputes_made,
     events_made,
     find,
@@ -32,6 +33,7 @@ from chalicelib.payments.stripe_api import (
 )
 
 __all__ = [
+    "check_key",
     "disputes_made",
     "events_made",
     "find",

@@ -49,7 +49,13 @@ def _stripe(folder: DataFolder, server: Server, asked_port: int) -> "StripeFake 
     """The stand-in for Stripe, where no key is given. Any port will do for it when any does for the server."""
     from infra.local import stand_in
 
-    return stand_in.prepare(folder, server.origin, stand_in.PORT if asked_port else 0) if stand_in.wanted() else None
+    if stand_in.wanted():
+        return stand_in.prepare(folder, server.origin, stand_in.PORT if asked_port else 0)
+    if key := settings.optional_secret("stripe_api_key"):
+        from chalicelib.payments import service
+
+        service.check_key(key)  # now, not when the first buyer pays
+    return None
 
 
 def _run(folder: DataFolder, kept: Secrets, server: Server, stripe: "StripeFake | None", terminal: TextIO) -> NoReturn:

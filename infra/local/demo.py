@@ -10,6 +10,11 @@ from infra.local.data import Secrets
 
 TOKEN_SECONDS = 30 * 86_400
 
+_LISTEN = """
+            No webhook secret is set, so only the browser tells when somebody has paid. To hear it from Stripe:
+            stripe listen --forward-to {}/webhooks/stripe
+            make run STRIPE_API_KEY=... STRIPE_WEBHOOK_SECRET=<the whsec_... that it prints>"""
+
 
 class Login(msgspec.Struct):
     email: str
@@ -52,7 +57,7 @@ Fairgate is running.
   API       {found.base_url}        (try {found.base_url}/events)
   Store     {found.store_url}               (aws dynamodb list-tables --endpoint-url {found.store_url})
 
-  Payments  {_payments(found.stripe_url)}
+  Payments  {_payments(found.stripe_url, found.base_url)}
 
   Logins    {found.admin.email}      {found.admin.password}
             {found.promoter.email}   {found.promoter.password}
@@ -63,13 +68,14 @@ Ctrl-C stops it. The data is in {file.parent}.
 """
 
 
-def _payments(stripe_url: str | None) -> str:
+def _payments(stripe_url: str | None, base_url: str) -> str:
     """Who takes them when a checkout does not ask, and who when it asks for Stripe."""
     simulated = settings.current().payment_provider == "simulated"
     if stripe_url is None:
         if not settings.optional_secret("stripe_api_key"):
             return "simulated, as far as the stage allows it"
-        return "simulated, or by Stripe with your key for a checkout that asks for it" if simulated else "by Stripe, with your key"
+        taken = "simulated, or by Stripe with your key for a checkout that asks for it" if simulated else "by Stripe, with your key"
+        return taken if settings.optional_secret("stripe_webhook_secrets") else taken + _LISTEN.format(base_url)
     played = f"by a stand-in for Stripe at {stripe_url} (no real cards: it shows test cards)"
-    rest = "\n            FAIRGATE_STRIPE_API_KEY=sk_test_... uses Stripe's own test mode instead"
+    rest = "\n            make run STRIPE_API_KEY=sk_test_... uses Stripe's own test mode instead"
     return (f'simulated; a checkout with "provider": "stripe" is paid\n            {played}' if simulated else played) + rest

@@ -18,6 +18,10 @@ NOWHERE = "http://127.0.0.1:9"
 LOCAL = {"STAGE": "local", "IDENTITY": "demo", "PAYMENT_SIMULATION": "on", "ADDRESS_FACTOR": "10000"}
 
 
+# What Stripe's own tools call them, so that `make run STRIPE_API_KEY=...` does what it says.
+STRIPES_NAMES = {"STRIPE_API_KEY": "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET": "STRIPE_WEBHOOK_SECRETS"}
+
+
 class SetupError(Exception):
     """The environment asks for something that cannot be; the message says for what."""
 
@@ -29,6 +33,9 @@ class Entries(msgspec.Struct, frozen=True):
 
 
 def entries() -> Entries:
+    for name, ours in STRIPES_NAMES.items():
+        if value := os.environ.get(name):
+            os.environ.setdefault(settings.PREFIX + ours, value)
     port = os.environ.get("PORT") or "8000"
     if not port.isdecimal() or int(port) > 65_535:
         raise SetupError(f"PORT must be a number from 0 (any free port) to 65535, not {port!r}.")

@@ -21,7 +21,7 @@ class Run:
     """One local runtime in a process group of its own, as a terminal would start it."""
 
     def __init__(self, data: Path, **environment: str) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRGATE_", "COV_"))}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRGATE_", "COV_", "STRIPE_"))}
         self.data = data
         self.process = subprocess.Popen(
             [sys.executable, "-m", "infra.local"],

@@ -108,7 +108,8 @@ def test_another_port_when_its_own_is_taken(start, tmp_path):
 @pytest.mark.parametrize(
     "environment",
     [
-        {"FAIRGATE_STRIPE_API_KEY": "sk_test_of_the_user"},
+        {"STRIPE_API_KEY": "sk_test_of_the_user"},
+        {"STRIPE_API_KEY": "sk_test_of_the_user", "STRIPE_WEBHOOK_SECRET": "whsec_of_the_user"},
         {"FAIRGATE_STRIPE_API_KEY": "sk_test_of_the_user", "FAIRGATE_STRIPE_API_BASE": "http://127.0.0.1:9"},
         {"FAIRGATE_STAGE": "prod"},
     ],
@@ -117,5 +118,7 @@ def test_none_starts_where_a_key_is_given_or_play_money_has_no_place(start, tmp_
     run = start(tmp_path / "data", **environment).until("Ctrl-C stops it")
     assert run.demo["stripe_url"] is None
     assert "stand-in" not in run.said
-    assert ("with your key" in run.said) == ("FAIRGATE_STRIPE_API_KEY" in environment)
+    by_key = any(name.endswith("STRIPE_API_KEY") for name in environment)
+    assert ("with your key" in run.said) == by_key
+    assert ("stripe listen --forward-to" in run.said) == (by_key and "STRIPE_WEBHOOK_SECRET" not in environment)
     assert list((tmp_path / "data" / "stripe").iterdir()) == []
