@@ -35,11 +35,18 @@ def chosen(purchase: Purchase, payment: Payment, wish: Wish) -> Payment:
 
     The hosted page is for who asks for it, by name or by saying where to return to, and for tiers that the provider has prices of.
     """
+    named = [
+        (name, address) for name, address in (("success_url", wish.success_url), ("cancel_url", wish.cancel_url)) if address is not None
+    ]
+    for name, address in named:
+        if not address.startswith(("https://", "http://")) or len(address) > LONGEST_ADDRESS:
+            message = f"`{name}` must be an address of the web, of {LONGEST_ADDRESS} characters at most."
+            raise ReturnAddressRefused(message, path=f"$.{name}")
     if payment.provider != "stripe":
-        return payment
+        return payment  # nobody is sent anywhere
     origins = [origin.strip().rstrip("/").lower() for origin in settings.current().checkout_origins.split(",") if origin.strip()]
-    for name, address in (("success_url", wish.success_url), ("cancel_url", wish.cancel_url)):
-        if address is not None and not _ours(address, origins):
+    for name, address in named:
+        if not _ours(address, origins):
             raise ReturnAddressRefused(f"`{name}` must lead to one of the shop's own origins.", path=f"$.{name}", origins=origins)
     wanted = wish.page == "hosted" or wish.success_url is not None
     usual = bool(origins) and all(line.stripe_price_id for line in purchase.lines)
@@ -67,5 +74,5 @@ def _expires_at(purchase: Purchase) -> int | None:
 
 def _ours(address: str, origins: list[str]) -> bool:
     """Whether it begins with one of the origins, letter for letter, and the host ends there."""
-    sound = len(address) <= LONGEST_ADDRESS and _ADDRESS.fullmatch(address)
-    return bool(sound) and any(address == one or address.startswith((f"{one}/", f"{one}?", f"{one}#")) for one in origins)
+    within = any(address == one or address.startswith((f"{one}/", f"{one}?", f"{one}#")) for one in origins)
+    return within and _ADDRESS.fullmatch(address) is not None
