@@ -13,14 +13,30 @@ together       the buyer's record is written after the purchase, not with it
 late_limit     money that comes late is turned into tickets whatever the buyer has bought or holds by then
 late_cancelled money that comes for a cancelled purchase is nobody's business
 convert_first  a refund returns what was sold without looking whether it was counted as sold
+duplicate      a second payment for what is paid is nobody's business
+mismatch       a payment of another amount is turned into tickets
+matter         what the sweep reads to find a refund that is due is written after the purchase, not with it
+numbers        tickets are taken back whatever happened to the purchase since it was read
+returned       the seats of a refund go back after the purchase has changed, not with it
+look_first     a refund is asked for again without looking whether it was made
+attempt        a refund that came back is asked for again under the key that it had
+same_key       a refund that was refused is asked for again under a new key
+outcome        what became of a refund is written down whatever happened to it since it was read
+same_attempt   a refund is due again whenever one of its attempts is said to have come back
+disputed       (the provider's own) a refund is refused while its payment is disputed, and when the dispute was lost
+money_first    a dispute is written down before the money that it is about was settled
+read_first     the provider is asked for a dispute before the purchase is read
+note_won       a dispute that was won is not written down where none was known
+own_payment    a dispute of any payment is a dispute of the tickets
 """
 
-from tests.protocol.world import ALIVE, Cast
+from tests.protocol.refunding import Refunding
+from tests.protocol.world import ALIVE, SOLD, Cast
 
 RULES = tuple(line.split()[0] for line in __doc__.split(":\n\n")[1].splitlines())
 
 
-class Processes:
+class Processes(Refunding):
     def __init__(self, cast: Cast, without: frozenset[str]) -> None:
         self.cast, self.without = cast, without
 
@@ -62,29 +78,39 @@ class Processes:
         if answer == "done":
             yield from (self._convert if to == "paid" else self._release)(purchase.listed)
 
-    def confirm(self, name, who):
+    def confirm(self, payment, who):
         """The client's call or the provider's webhook, whichever comes first, and recovery."""
-        if not (yield "is_captured", name):
+        if not (yield "is_captured", payment):
             return
-        attempt = 0
+        name, attempt = self.cast.payments[payment], 0
         while True:
             purchase = yield "read", name
-            if purchase.state in ALIVE:
-                yield from self._move(name, ALIVE, "paid")
-            elif purchase.state == "paid":
-                yield from self._convert(purchase.listed)
+            settled = purchase.state in (*SOLD, "refunded")
+            if settled and purchase.paid_by == payment:
+                yield from self._convert(purchase.listed if purchase.state in SOLD else ())
                 return
-            elif purchase.state == "refunded" or (purchase.state == "cancelled" and "late_cancelled" not in self.without):
-                if purchase.state == "refunded" or (yield from self._move(name, ("cancelled",), "refunded")) == "done":
-                    yield "refund_payment", name
+            if settled:
+                if "duplicate" in self.without or (yield from self._duplicate(name, payment)):
                     return
+            elif payment in self.cast.mismatched and "mismatch" not in self.without:
+                if (yield from self._refused(purchase, name, payment)):
+                    return
+            elif purchase.state in ALIVE:
+                yield from self._move(name, ALIVE, "paid", payment=payment)
             elif purchase.state == "expired":
                 attempt += 1
-                yield from self._late(name, purchase.version, f"{who}{attempt}")
-            else:
+                yield from self._late(name, payment, purchase.version, f"{who}{attempt}")
+            elif "late_cancelled" in self.without or (yield from self._refused(purchase, name, payment)):
                 return
 
-    def _late(self, name, version, nonce):
+    def _refused(self, purchase, name, payment):
+        """Money that cannot have tickets: due in the same transaction. False if the purchase changed meanwhile."""
+        if (yield from self._move(name, (purchase.state,), "refunded", purchase.version, payment=payment)) != "done":
+            return False
+        yield from self._release(purchase.listed)
+        return True
+
+    def _late(self, name, payment, version, nonce):
         """Money after the end: hold again under a name never used before, or let it be refunded."""
         mine = []
         for shard in self.cast.plans[name]:
@@ -93,19 +119,23 @@ class Processes:
                 break
             mine.append((shard, (name, nonce)))
         else:
-            answer = yield from self._move(name, ("expired",), "paid", version, tuple(mine))
+            answer = yield from self._move(name, ("expired",), "paid", version, tuple(mine), payment)
         if answer == "done":
             return
         yield from self._release(mine)
         if answer != "purchase":
-            yield from self._move(name, ("expired",), "refunded", version)
+            yield from self._move(name, ("expired",), "refunded", version, payment=payment)
 
     def end(self, name, to, seen=None):
         """Expire a purchase or, at the buyer's wish, cancel it; one whose money is already there is finished instead."""
         purchase = seen or (yield "read", name)
         while purchase.state in ALIVE:
-            if name in self.cast.charged and "cancel_first" not in self.without and (yield "cancel_payment", name) == "captured":
-                if (yield from self._move(name, ALIVE, "paid")) == "done":
+            payment = None if "cancel_first" in self.without else (yield from self._stop(name))
+            if payment in self.cast.mismatched:
+                if (yield from self._refused(purchase, name, payment)):
+                    return
+            elif payment:
+                if (yield from self._move(name, ALIVE, "paid", payment=payment)) == "done":
                     yield from self._convert(purchase.listed)
                     return
             else:
@@ -115,17 +145,12 @@ class Processes:
                     return
             purchase = yield "read", name
 
-    def refund(self, name):
-        """An administrator takes a paid order back."""
-        while True:
-            purchase = yield "read", name
-            if purchase.state != "paid":
-                return
-            if "convert_first" not in self.without:
-                yield from self._convert(purchase.listed)
-            if (yield from self._move(name, ("paid",), "refunded", purchase.version)) == "done":
-                yield "refund_payment", name
-                return
+    def _stop(self, name):
+        """See to it that nobody can pay any more; the payment that was taken before, if one was."""
+        for payment, purchase in self.cast.payments.items():
+            if purchase == name and name in self.cast.charged and (yield "cancel_payment", payment) == "captured":
+                return payment
+        return None
 
     def sweep(self, shard):
         """Meet a hold that is over, and give it back or finish its purchase."""
@@ -139,7 +164,7 @@ class Processes:
             if purchase.state in ALIVE and place in purchase.listed:
                 yield from self.end(name, "expired", purchase)
                 return
-            if purchase.state == "paid" and place in purchase.listed:
+            if purchase.state in SOLD and place in purchase.listed:
                 yield from self._convert([place])
                 return
             if (yield from self._is_disowned(name, purchase)):
@@ -164,18 +189,23 @@ class Processes:
         for shard in range(len(self.cast.capacities)):
             yield "set_open", shard, True
 
+    def bounce(self, payment):
+        yield "bounce", payment
+
+    def dispute(self, payment):
+        yield "open_dispute", payment
+        yield "decide", payment
+
     # ------------------------------------------------------------------
-    def _move(self, name, expected, to, version=None, listed=None):
+    def _move(self, name, expected, to, version=None, listed=None, payment=None):
         before = (yield "read", name).state if "together" in self.without else None
-        answer = yield "move", name, expected, to, version, listed
+        answer = yield "move", name, expected, to, version, listed, payment
         if answer == "done" and "together" in self.without:
             yield "book", name, before, to
+        if answer == "done" and to == "refunded" and "matter" in self.without:
+            yield "put_matter", name
         return answer
 
     def _release(self, listed):
         for shard, hold_id in listed:
             yield "release", shard, hold_id
-
-    def _convert(self, listed):
-        for shard, hold_id in listed:
-            yield "convert", shard, hold_id

@@ -5,9 +5,10 @@ from tests.protocol.world import Cast
 
 
 def _runs(*texts: str) -> tuple[Run, ...]:
-    """`reserve A 1` is the process `reserve("A", "1")`."""
+    """`reserve A 1` is the process `reserve("A", "1")`; shards and tickets are numbers."""
     parts = [text.split() for text in texts]
-    return tuple(Run(method, tuple(int(one) if method == "sweep" else one for one in arguments)) for method, *arguments in parts)
+    numbered = ("sweep", "refund")
+    return tuple(Run(method, tuple(int(one) if method in numbered and one.isdigit() else one for one in rest)) for method, *rest in parts)
 
 
 BUYERS = {"A": "ann", "B": "bob"}
@@ -56,11 +57,46 @@ SCENARIOS = {
     "refunded": Scenario(
         "Two administrators take an order back, before or after its holds were counted as sold.",
         Cast((1,), {"A": (0,), "B": (0,)}, BUYERS, charged=frozenset("A")),
-        _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "refund A", "refund A", "sweep 0", "reserve B 1"),
+        _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "refund A 0", "refund A 0", "sweep 0", "reserve B 1"),
     ),
     "paused": Scenario(
         "An event is paused and resumed around a purchase whose money may come late.",
         Cast((1, 1), {"A": (0, 1)}, {"A": "ann"}, charged=frozenset("A")),
         _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "sweep 0", "pause", "resume"),
+    ),
+    "mismatched": Scenario(
+        "The money is not what was asked for, and comes in time or late.",
+        Cast((1,), {"A": (0,), "B": (0,)}, BUYERS, charged=frozenset("A"), mismatched=frozenset("A")),
+        _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "confirm A webhook", "settle A", "sweep 0"),
+    ),
+    "paid twice": Scenario(
+        "Two payments of one purchase come in while it is swept, and the bank of one of them opens a dispute.",
+        Cast((1,), {"A": (0,)}, {"A": "ann"}, charged=frozenset("A"), begun={"A": "paying"}, second={"A2": "A"}),
+        _runs("pay A", "pay A2", "confirm A client", "confirm A2 webhook", "sweep 0", "dispute A2", "hear A2 opened"),
+    ),
+    "single tickets": Scenario(
+        "Three administrators take back tickets of one order, one of them all, before or after its holds were counted as sold.",
+        Cast((1, 1), {"A": (0, 1)}, {"A": "ann"}, charged=frozenset("A"), begun={"A": "paid"}),
+        _runs("refund A 0", "refund A 0 1", "refund A 1", "settle A", "sweep 0", "sweep 1"),
+    ),
+    "came back": Scenario(
+        "Refunds of two tickets come back from the bank, which is heard of twice, while two functions pay them out.",
+        Cast((1, 1), {"A": (0, 1)}, {"A": "ann"}, charged=frozenset("A"), begun={"A": "paid and sold"}),
+        _runs("refund A 0", "settle A", "settle A", "bounce A", "bounce A", "hear A failed", "hear A failed"),
+    ),
+    "refused": Scenario(
+        "Two functions pay out a refund that the provider refuses while the payment is disputed, and nobody hears of the dispute.",
+        Cast((1, 1), {"A": (0, 1)}, {"A": "ann"}, charged=frozenset("A"), begun={"A": "paid and sold"}),
+        _runs("refund A 0", "settle A", "settle A", "dispute A"),
+    ),
+    "disputed": Scenario(
+        "A refund and a dispute meet, whose events come in any order.",
+        Cast((1, 1), {"A": (0, 1)}, {"A": "ann"}, charged=frozenset("A"), begun={"A": "paid and sold"}),
+        _runs("refund A 0", "settle A", "dispute A", "hear A opened", "hear A closed"),
+    ),
+    "disputed and back": Scenario(
+        "A refund comes back from the bank when the payment is disputed.",
+        Cast((1, 1), {"A": (0, 1)}, {"A": "ann"}, charged=frozenset("A"), begun={"A": "paid and sold"}),
+        _runs("refund A 0", "settle A", "bounce A", "dispute A", "hear A failed", "hear A closed"),
     ),
 }

@@ -19,6 +19,21 @@ NEEDED_FOR = {
     "late_limit": ("one buyer", "nobody is above the limit"),
     "late_cancelled": ("second thoughts", "money ends in tickets or a refund"),
     "convert_first": ("refunded", "the ledger adds up"),
+    "duplicate": ("paid twice", "money ends in tickets or a refund"),
+    "mismatch": ("mismatched", "money ends in tickets or a refund"),
+    "matter": ("late over two shards", "what is due is paid"),
+    "numbers": ("single tickets", "the ledger adds up"),
+    "returned": ("single tickets", "what is sold is paid, and once"),
+    "look_first": ("came back", "no money goes back twice"),
+    "attempt": ("came back", "what is due is paid"),
+    "same_key": ("refused", "no money goes back twice"),
+    "outcome": ("came back", "money ends in tickets or a refund"),
+    "same_attempt": ("came back", "no money goes back twice"),
+    "disputed": ("disputed", "no money goes back twice"),
+    "money_first": ("paid twice", "a dispute ends with us as it ended"),
+    "read_first": ("disputed", "a dispute ends with us as it ended"),
+    "note_won": ("disputed", "a dispute ends with us as it ended"),
+    "own_payment": ("paid twice", "a dispute ends with us as it ended"),
 }
 
 
@@ -27,7 +42,7 @@ def test_all_invariants_hold(name):
     explorer = Explorer(SCENARIOS[name])
     found = explorer.explore()
     assert found is None, f"\n{found}"
-    assert 1_000 < explorer.states < 300_000  # larger ones do not fit a test run, smaller ones show nothing
+    assert 200 < explorer.states < 150_000  # larger ones do not fit a test run, smaller ones show nothing
 
 
 @pytest.mark.parametrize("rule", RULES)
