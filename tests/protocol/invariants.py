@@ -17,7 +17,7 @@ def in_every_state(cast: Cast, w: World) -> Broken:
         if purchase.state in ALIVE and not all(on_hold):
             return "a living purchase has its holds", f"{name} is {purchase.state} and lost one of {shown(purchase.listed)}"
         paid_for += sum(not on_hold[ticket] for ticket in purchase.tickets())
-        returned = [ticket for refund in purchase.refunds for ticket in refund.numbers]
+        returned = [*purchase.voided, *(ticket for refund in purchase.refunds for ticket in refund.numbers)]
         if len(returned) != len(set(returned)):
             return "no ticket is refunded twice", f"{name}: {shown(purchase)}"
     if sum(shard.sold for shard in w.shards) != paid_for:

@@ -54,7 +54,8 @@ class Refunding:
         dispute, _, left = yield "look", refund.payment
         if dispute == "lost":
             kept = sum(one.amount for one in purchase.refunds if (one.payment, one.status) == (refund.payment, "stuck"))
-            return refund._replace(status="stuck" if left - kept >= refund.amount else "taken")
+            rest = min(refund.amount, left - kept)
+            return refund._replace(status="stuck", amount=rest) if rest > 0 else refund._replace(status="taken")
         return refund if "same_key" not in self.without else self._again(refund)
 
     def _again(self, refund):
@@ -69,7 +70,7 @@ class Refunding:
             yield from self._failed(payment, *event[1:])
         else:
             if "money_first" not in self.without:
-                yield from self.confirm(payment, "dispute")
+                yield from self.confirm(payment, kind)
             yield from self._disputed(payment)
         yield "acknowledge", payment, event
 
@@ -85,22 +86,18 @@ class Refunding:
                 return
 
     def _disputed(self, payment):
-        """Write down what the provider says now. It is asked after the purchase was read: an older answer loses the compare-and-set."""
+        """Write down what the provider says. The answer may be old when it is written: what was decided stays."""
         name = self.cast.payments[payment]
+        status, amount, _ = yield "look", payment
         while True:
-            if "read_first" in self.without:
-                status, amount, _ = yield "look", payment
-                purchase = yield "read", name
-            else:
-                purchase = yield "read", name
-                status, amount, _ = yield "look", payment
+            purchase = yield "read", name
             if purchase.paid_by != payment and "own_payment" not in self.without:
                 return  # money that has no tickets; its refund finds the dispute
-            if status == purchase.dispute or ("note_won" in self.without and (purchase.dispute, status) == ("", "won")):
+            decided = purchase.dispute in ("won", "lost") and "decided" not in self.without
+            if decided or status == purchase.dispute or ("note_won" in self.without and (purchase.dispute, status) == ("", "won")):
                 return
-            voided = purchase.tickets() if status == "lost" else ()
-            version = purchase.version
-            if (yield from self._voided(purchase, voided, "note_dispute", name, status, version, amount)) == "done":
+            numbers = purchase.tickets()[-amount:] if status == "lost" else ()
+            if (yield from self._voided(purchase, numbers, "note_dispute", name, status, numbers, purchase.version)) == "done":
                 return
 
     # ------------------------------------------------------------------

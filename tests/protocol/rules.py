@@ -25,7 +25,7 @@ outcome        what became of a refund is written down whatever happened to it s
 same_attempt   a refund is due again whenever one of its attempts is said to have come back
 disputed       (the provider's own) a refund is refused while its payment is disputed, and when the dispute was lost
 money_first    a dispute is written down before the money that it is about was settled
-read_first     the provider is asked for a dispute before the purchase is read
+decided        a dispute that was decided is written over by an older answer
 note_won       a dispute that was won is not written down where none was known
 own_payment    a dispute of any payment is a dispute of the tickets
 """

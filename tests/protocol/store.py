@@ -117,18 +117,16 @@ class Store:
         after = purchase._replace(refunds=swapped(purchase.refunds, number, refund))
         return [(self._purchase(w, name, after)._replace(matters=matters), "done")]
 
-    def note_dispute(self, w, name, dispute, version, disputed):
-        """Open: the tickets are frozen. Won: they are valid again. Lost: void, and what the dispute left of the money is due."""
+    def note_dispute(self, w, name, dispute, numbers, version):
+        """Open: the tickets are frozen. Won: they are valid again. Lost: those that the bank took the money for are void, the others
+        valid again."""
         purchase = w.purchases[self.index[name]]
         if purchase.version != version:
             return [(w, "purchase")]
-        after = purchase._replace(dispute=dispute)
-        if dispute != "lost":
-            return [(self._purchase(w, name, after), "done")]
-        promised = sum(one.amount for one in purchase.refunds if one.payment == purchase.paid_by and one.status != "taken")
-        rest = self.cast.amount(purchase.paid_by) - promised - disputed
-        refund = Refund(purchase.paid_by, (), rest) if rest > 0 else None
-        return self._voided(w, name, after._replace(state="refunded"), purchase.tickets(), refund)
+        after = purchase._replace(dispute=dispute, voided=numbers)
+        if numbers:
+            after = after._replace(state="partially_refunded" if after.tickets() else "refunded")
+        return self._voided(w, name, after, numbers, None)
 
     def put_matter(self, w, name):
         """Where the rule `matter` was taken away: the rows of what is due, written afterwards."""

@@ -31,7 +31,7 @@ NEEDED_FOR = {
     "same_attempt": ("came back", "no money goes back twice"),
     "disputed": ("disputed", "no money goes back twice"),
     "money_first": ("paid twice", "a dispute ends with us as it ended"),
-    "read_first": ("disputed", "a dispute ends with us as it ended"),
+    "decided": ("disputed", "what is sold is paid, and once"),
     "note_won": ("disputed", "a dispute ends with us as it ended"),
     "own_payment": ("paid twice", "a dispute ends with us as it ended"),
 }

@@ -28,7 +28,7 @@ class Refund(NamedTuple):
     numbers: tuple[int, ...]
     amount: int
     attempt: int = 1
-    status: str = "due"  # due made; or, once a dispute was lost: taken (by it), stuck (still with us, nobody can send it)
+    status: str = "due"  # due made; or, once a dispute was lost: taken (by it), stuck (what is left with us, and cannot be sent)
 
 
 class Purchase(NamedTuple):
@@ -38,10 +38,11 @@ class Purchase(NamedTuple):
     paid_by: str = ""  # the payment that its tickets stand for, or that was refused
     refunds: tuple[Refund, ...] = ()
     dispute: str = ""  # of that payment, as far as we know: open won lost; its tickets are frozen while it is open
+    voided: tuple[int, ...] = ()  # numbers of the tickets that a lost one took
 
     def tickets(self) -> tuple[int, ...]:
         """Numbers of those that are valid or frozen."""
-        back = {number for refund in self.refunds for number in refund.numbers}
+        back = {*self.voided, *(number for refund in self.refunds for number in refund.numbers)}
         return tuple(number for number in range(len(self.listed)) if number not in back) if self.state in SOLD else ()
 
 
