@@ -10,8 +10,11 @@ from chalicelib.payments import stripe_api
 from chalicelib.purchases import store
 from tests import builders
 from tests.bed import faults
+from tests.bootstrap.conftest import ticket
 from tests.faults import worlds
 from tests.purchases import stripe_shop
+
+pytestmark = pytest.mark.usefixtures("threaded_store")
 
 FLOWS = {
     "checkout": ([], "begin"),
@@ -23,6 +26,14 @@ FLOWS = {
     "late, with stock": (["begin", "pay", "expire_blindly"], "deliver"),
     "late, sold out": (["begin", "pay", "expire_blindly", "compete"], "deliver"),
     "another amount": (["begin", "change", "pay"], "deliver"),
+    "hosted, checkout": ([], "begin_hosted"),
+    "hosted, other prices": (["misprice"], "begin_hosted"),
+    "hosted, confirm": (["begin_hosted", "pay"], "confirm"),
+    "hosted, webhook": (["begin_hosted", "pay"], "deliver"),
+    "hosted, expire unpaid": (["begin_hosted", "lapse"], "sweep"),
+    "hosted, expired by hand": (["begin_hosted", "expire_page"], "deliver"),
+    "hosted, debit failed": (["begin_hosted", "debit_failed"], "deliver"),
+    "hosted, paid again by hand": (["begin_hosted", "pay", "confirm", "deliver", "pay_by_hand"], "deliver"),
 }
 
 
@@ -35,8 +46,28 @@ class Sale:
         reply = builders.begin(self.shop.api, "ada", self.reserved, key=self.reserved)
         self.session = reply.json
 
+    def begin_hosted(self):
+        self.session = self.shop.ask(self.reserved, page="hosted").json
+
+    def misprice(self):
+        """Of the tier that is reserved now, Stripe has another price."""
+        self.shop.apply(ticket("floor"))
+        self.shop.fake.add_price("price_floor", unit_amount=4000, currency="usd", name="Floor")
+        self.reserved = builders.reserve(self.shop.api, "ada", "fest", "floor", 2).json["id"]
+
     def pay(self):
-        self.shop.pay(self.session)
+        (self.shop.visit if "url" in self.session["payment"] else self.shop.pay)(self.session)
+
+    def pay_by_hand(self):
+        self.shop.pay_by_hand(self.session)
+
+    def expire_page(self):
+        self.shop.dashboard.v1.checkout.sessions.expire(self.shop.page(self.session).id)
+
+    def debit_failed(self):
+        self.shop.fake.pay_by_bank(self.shop.page(self.session).id, fails=True)
+        self.deliver()
+        self.shop.fake.settle()
 
     def change(self):
         self.shop.dashboard.v1.payment_intents.update(self.shop.intent(self.session).id, {"amount": 100})
@@ -88,7 +119,7 @@ def provider_dies_after(number, monkeypatch):
 
 @contextlib.contextmanager
 def prepared(api, time, before):
-    with worlds.fresh(api), stripe_shop.opened(api, time) as shop:
+    with worlds.fresh(api), stripe_shop.opened(api, time, checkout_origins="https://shop.test") as shop:
         sale = Sale(shop)
         for step in before:
             getattr(sale, step)()
@@ -104,19 +135,40 @@ def recover(sale):
     builders.sweep()
 
 
+def points(made, asked):
+    """Where a run can die: after each store call, and after each answer of the provider."""
+    return [("store", number) for number in range(1, len(list(made)) + 1)] + [("provider", number) for number in range(1, len(asked) + 1)]
+
+
+def dying(point, monkeypatch):
+    where, number = point
+    return faults.crash_after(number) if where == "store" else provider_dies_after(number, monkeypatch)
+
+
 @pytest.mark.parametrize("name", FLOWS)
 def test_the_books_balance_after_a_crash_anywhere(api, time, monkeypatch, name):
     before, flow = FLOWS[name]
-    with prepared(api, time, before) as sale:
-        with faults.calls() as made, provider_dies_after(0, monkeypatch) as asked:
-            getattr(sale, flow)()
-        points = [("store", number) for number in range(1, len(list(made)) + 1)]
-        points += [("provider", number) for number in range(1, len(asked) + 1)]
+    with prepared(api, time, before) as sale, faults.calls() as made, provider_dies_after(0, monkeypatch) as asked:
+        getattr(sale, flow)()
     assert len(asked) >= 1
-    for where, number in points:
+    for point in points(made, asked):
         with prepared(api, time, before) as sale:
-            dying = faults.crash_after(number) if where == "store" else provider_dies_after(number, monkeypatch)
-            with dying:
+            with dying(point, monkeypatch):
                 getattr(sale, flow)()
             recover(sale)
             stripe_shop.books_balance(sale.shop, recovered=True)
+
+
+def test_a_buyer_who_asks_again_after_any_crash_pays_on_the_one_page_that_there_is(api, time, monkeypatch):
+    with prepared(api, time, []) as sale, faults.calls() as made, provider_dies_after(0, monkeypatch) as asked:
+        sale.begin_hosted()
+    for point in points(made, asked):
+        with prepared(api, time, []) as sale:
+            with dying(point, monkeypatch):
+                sale.begin_hosted()
+            time.advance(31)  # the key of the dead request is free again
+            sale.begin_hosted()
+            sale.pay()
+            assert sale.confirm().status == 201
+            assert len(sale.shop.dashboard.v1.checkout.sessions.list().data) == 1
+            stripe_shop.books_balance(sale.shop)

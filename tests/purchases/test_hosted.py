@@ -335,11 +335,9 @@ def test_while_the_provider_is_down_nothing_expires_and_later_it_does(shop):
 @pytest.mark.parametrize("first", ["by hand", "on the page"])
 def test_a_payment_made_by_hand_for_a_hosted_purchase_goes_back(shop, first):
     session = shop.begin(page="hosted")
-    metadata = shop.page(session).metadata.to_dict()
 
     def by_hand():
-        given = {"amount": 10000, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True, "metadata": metadata}
-        shop.dashboard.v1.payment_intents.create({**given, "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}})
+        shop.pay_by_hand(session)
         shop.fake.deliver()
 
     for pay in (by_hand, lambda: shop.visit(session)) if first == "by hand" else (lambda: shop.visit(session), by_hand):
