@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from bootstrap import apply as applying
+from bootstrap import validate
 from chalicelib import clock
 from chalicelib.edge import auth
+from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, Reply
 
 
@@ -45,6 +48,15 @@ def shop(api: Client, **tier_fields: Any) -> tuple[str, str]:
     return event_id, tier(api, event_id, **tier_fields)
 
 
+def promoted_shop(promoter_id: str) -> tuple[str, str]:
+    """The same out of a bootstrap file that names the event's promoter."""
+    tickets = {"fest-pass": bootstrap.ticket("fest-pass")}
+    events = {"fest": bootstrap.event("fest", metadata={"timezone": "America/Denver", "promoter_id": promoter_id})}
+    tree = {"version": "1", "events": events, "ticket_types": tickets}
+    applying.apply(validate.checked_tree(tree), "test", clock.now())
+    return "fest", "fest-pass"
+
+
 def reserve(api: Client, user: str, event_id: str, tier_id: str, quantity: int = 1) -> Reply:
     return api.post(f"/events/{event_id}/reservations", json={"tier_id": tier_id, "quantity": quantity}, user=user)
 
@@ -66,6 +78,13 @@ def buy(api: Client, user: str, event_id: str, tier_id: str, quantity: int = 1, 
     begun = begin(api, user, reserved.json["id"], key=reserved.json["id"], **fields)
     assert begun.status == 201, begun.json
     return confirm(api, user, begun.json["id"])
+
+
+def refund(api: Client, order_id: str, *, key: str = "refund", by: str = "", **fields: Any) -> Reply:
+    """Asked for by an admin unless a token says otherwise; a goodwill refund unless a reason is given, since that one has no fee."""
+    body = {"reason": "goodwill"} | fields
+    headers = {"Idempotency-Key": key} if key else {}
+    return api.post(f"/admin/orders/{order_id}/refunds", json=body, token=by or admin_token(), headers=headers)
 
 
 def sweep() -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections import Counter
 from msgspec import json
 
 from chalicelib import settings
+from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.payments import ledger
@@ -127,7 +128,14 @@ def _open_matters_are_open(every: dict[str, Purchase]) -> list[str]:
     known = {(one.purchase_id, one.what) for one in matters.every() if one.kind != "finding"}
     wanted = {(one.id, f"refund#{refund.id}") for one in every.values() for refund in one.refunds if refund.status != "succeeded"}
     wanted |= {(one.id, f"dispute#{dispute.id}") for one in every.values() for dispute in one.disputes if dispute.status == "open"}
-    return [f"{purchase_id}: {what} is open in one place and not in the other" for purchase_id, what in known ^ wanted]
+    failed = {(one.id, f"refund#{refund.id}", refund.id) for one in every.values() for refund in one.refunds if refund.status == "failed"}
+    dismissed = {(order_id, what) for order_id, what, refund_id in failed if _dismissed(order_id, refund_id)}
+    differ = (known ^ wanted) - dismissed
+    return [f"{purchase_id}: {what} is open in one place and not in the other" for purchase_id, what in differ]
+
+
+def _dismissed(order_id: str, refund_id: str) -> bool:
+    return any(one.action == "finding.dismissed" and one.facts["finding"] == refund_id for one in audit.of(f"order#{order_id}"))
 
 
 def _buyers_agree(every: dict[str, Purchase], now: int) -> list[str]:

@@ -16,7 +16,7 @@ from chalicelib.purchases.settlement import of_order
 
 
 def order_for(identity: Identity, order_id: str) -> Purchase:
-    """An order that the caller answers for: any for admins, those of their own events for promoters.
+    """An order, or other money, that the caller answers for: any for admins, that of their own events for promoters.
 
     Raises Forbidden for other roles and OrderNotFound, also for the orders of other promoters.
     """
@@ -86,12 +86,18 @@ def open_matters() -> dict[str, Any]:
 
 
 def dismiss(order_id: str, finding: str, actor: str, now: int) -> None:
-    """Close a finding that a person has dealt with; raises NotFound. Refunds and disputes close by themselves."""
+    """Close what a person has dealt with, by its id: a finding, or a refund that failed for good. Raises NotFound.
+
+    Disputes, and refunds that are still tried, close by themselves.
+    """
+    matter = matters.for_a_person(order_id, finding)
+    if matter is None:
+        raise NotFound("There is no such finding.")
     said = audit.entry(f"order#{order_id}", "finding.dismissed", actor, now, {"finding": finding})
     try:
-        dynamo.transact([matters.dismissal(order_id, finding), said])
+        dynamo.transact([matters.dismissal(matter), said])
     except dynamo.TransactionRefused:
-        raise NotFound("There is no such finding.") from None
+        raise NotFound("There is no such finding any more.") from None
 
 
 def _report(report: reconciliation.Report) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from msgspec.structs import replace
 
 from chalicelib import dynamo, log
+from chalicelib.inventory import service as inventory
 from chalicelib.payments import ledger
 from chalicelib.payments.model import DisputeSeen, Verdict
-from chalicelib.purchases import books, happenings, matters, refunds, store
-from chalicelib.purchases.model import Dispute, Purchase
+from chalicelib.purchases import books, happenings, matters, paying_back, refunds, store
+from chalicelib.purchases.model import Dispute, Purchase, Refund
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import ticket_id
 
 ATTEMPTS = 5
+DISPUTED = "charge_disputed"  # Stripe's code for a refund that it refuses because of a dispute
 
 _HAPPENING: dict[Verdict, happenings.Happening] = {"open": "disputed", "won": "dispute_won", "lost": "dispute_lost"}
 
@@ -43,20 +45,25 @@ def _follow(purchase: Purchase, known: Dispute | None, seen: DisputeSeen, verdic
     )
     owned = tickets.of_purchase(purchase.id, purchase.quantity) if purchase.is_order else []
     items = _entries(purchase, known, dispute, now)
-    state = purchase.state
-    match happenings.answer(purchase.state, _HAPPENING[verdict]):
+    after = purchase
+    if verdict == "won":
+        after, due = paying_back.reopened(purchase, _refused(purchase, seen.capture), now)
+        items += due
+    # A dispute about a second payment, which went back, has nothing to do with the tickets.
+    match happenings.answer(purchase.state, _HAPPENING[verdict]) if purchase.paid_with(seen.capture) else "record":
         case "freeze":
             items += tickets.freeze([one for one in owned if one.admissible])
         case "thaw":
             items += tickets.thaw([one for one in owned if one.state == "frozen"]) if _last(purchase, seen.id) else []
         case "void":
             dispute = replace(dispute, voided=_worth(purchase, seen.amount_cents))
-            state = refunds.without(purchase, dispute.voided)
-            items += [*refunds.seats_back(purchase, dispute.voided), *_void(purchase, dispute.voided)]
+            after = replace(purchase, state=refunds.without(purchase, dispute.voided))
+            items += [inventory.returning(seat) for seat in refunds.sold_seats(purchase, dispute.voided)]
+            items += tickets.void(*(ticket_id(purchase.id, number) for number in dispute.voided))
             rest = [one for one in owned if one.state == "frozen" and one.number not in dispute.voided]
             items += tickets.thaw(rest) if _last(purchase, seen.id) else []
     others = [one for one in purchase.disputes if one.id != seen.id]
-    return store.move(purchase, replace(purchase, state=state, disputes=[*others, dispute]), items)
+    return store.move(purchase, replace(after, disputes=[*others, dispute]), items)
 
 
 def _entries(purchase: Purchase, known: Dispute | None, dispute: Dispute, now: int) -> list[dynamo.TransactItem]:
@@ -73,18 +80,21 @@ def _entries(purchase: Purchase, known: Dispute | None, dispute: Dispute, now: i
 
 def _last(purchase: Purchase, dispute_id: str) -> bool:
     """Whether no other dispute keeps the tickets frozen."""
-    return not any(one.status == "open" and one.id != dispute_id for one in purchase.disputes)
+    return not any(one.status == "open" and one.id != dispute_id and purchase.paid_with(one.capture) for one in purchase.disputes)
+
+
+def _refused(purchase: Purchase, capture: str) -> list[Refund]:
+    """Refunds that Stripe would not make while the payment was disputed."""
+    return [one for one in purchase.refunds if (one.status, one.failure, one.capture) == ("failed", DISPUTED, capture)]
 
 
 def _worth(purchase: Purchase, amount_cents: int) -> list[int]:
-    """The fewest tickets, counted from the last one, that cost what the bank has taken; all of them if they cost less."""
+    """The fewest tickets, counted from the last one, that cost what the bank has taken; all of them if they cost no more."""
+    if sum(purchase.price_of(one) for one in purchase.live_tickets) <= amount_cents:
+        return purchase.live_tickets
     numbers: list[int] = []
     for number in reversed(purchase.live_tickets):
         if sum(purchase.price_of(one) for one in numbers) >= amount_cents:
             break
         numbers.append(number)
     return sorted(numbers)
-
-
-def _void(purchase: Purchase, numbers: list[int]) -> list[dynamo.TransactItem]:
-    return tickets.void(*(ticket_id(purchase.id, number) for number in numbers))

@@ -60,9 +60,21 @@ def note(purchase_id: str, kind: str, now: int, facts: dict[str, Any]) -> bool:
     return dynamo.insert(row, MatterRow.purchase_id.does_not_exist()) is None
 
 
-def dismissal(purchase_id: str, finding: str) -> dynamo.TransactItem:
-    """Transaction item that closes a finding that is there: a person has dealt with it."""
-    return dynamo.delete(MatterRow(purchase_id, f"finding#{finding}"), MatterRow.purchase_id.exists())
+def postpone(matter: Matter, next_at: int) -> None:
+    """Nothing was new: look again then, unless the matter has changed meanwhile."""
+    dynamo.swap(MatterRow(matter.purchase_id, matter.what), [MatterRow.next_at.set(next_at)], MatterRow.next_at == matter.next_at)
+
+
+def for_a_person(purchase_id: str, matter_id: str) -> Matter | None:
+    """A matter that only a person can put right: a finding, or a refund that is not tried again."""
+    found = (_matter(row) for row in MatterRow.query(purchase_id, consistent_read=True))
+    return next((one for one in found if one.id == matter_id and one.kind != "dispute" and one.next_at is None), None)
+
+
+def dismissal(matter: Matter) -> dynamo.TransactItem:
+    """Transaction item that closes what a person has dealt with; refused if it is gone, or the sweep is at it again."""
+    still = MatterRow.purchase_id.exists() & MatterRow.next_at.does_not_exist()
+    return dynamo.delete(MatterRow(matter.purchase_id, matter.what), still)
 
 
 def forget(purchase_id: str, kind: str) -> None:

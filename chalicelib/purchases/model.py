@@ -134,7 +134,17 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def disputed(self) -> bool:
-        return any(dispute.status == "open" for dispute in self.disputes)
+        """Whether a bank is still to decide about the money that its tickets were bought with."""
+        return any(one.status == "open" and self.paid_with(one.capture) for one in self.disputes)
+
+    def paid_with(self, capture: str) -> bool:
+        """Whether that is the order's own payment, and not a second one that went back."""
+        return self.payment is not None and self.payment.capture == capture
+
+    @property
+    def captures(self) -> set[str | None]:
+        """The payments whose money is in the books of this purchase: its own, and those that went back at once."""
+        return {self.payment.capture if self.payment else None, *(refund.capture for refund in self.refunds)}
 
     @property
     def refunded_cents(self) -> int:

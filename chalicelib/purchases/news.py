@@ -50,10 +50,16 @@ def of_refund(seen: RefundSeen, now: int) -> Told:
     purchase = _owner(seen.purchase_id, seen.capture)
     if purchase is None:
         return Told("not_ours")
+    after = purchase
     if seen.refund_id is not None:
         after = paying_back.became(purchase, seen.refund_id, seen, now)
-    else:
-        after = refunds.made_by_hand(purchase, seen, now)
+    elif seen.capture is not None:
+        if seen.capture not in purchase.captures:
+            # Made before we heard that the money had come in: first things first.
+            after = of_payment(seen.capture, now).purchase or purchase
+        # All of it went back before it was ours: in the books it neither came nor went.
+        if seen.capture in after.captures:
+            after = refunds.made_by_hand(after, seen, now)
     return Told(f"refund_{seen.status}", after, after.version != purchase.version)
 
 

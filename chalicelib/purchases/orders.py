@@ -16,15 +16,15 @@ def newest(user_id: str, event_id: str) -> tuple[Purchase, list[Ticket]]:
 
 def own(user_id: str, order_id: str) -> tuple[Purchase, list[Ticket]]:
     """One order of the user, also one that was refunded; somebody else's is as unknown as one that never was."""
-    purchase = find(order_id)
-    if purchase.user_id != user_id:
+    purchase = store.load(order_id)
+    if purchase is None or purchase.user_id != user_id or not purchase.was_order:
         raise OrderNotFound()
     return purchase, of_order(purchase)
 
 
 def find(order_id: str) -> Purchase:
-    """Anybody's order; raises OrderNotFound, also for a purchase that never became one."""
+    """Anybody's order, or a purchase that never became one though money came in for it; raises OrderNotFound."""
     purchase = store.load(order_id)
-    if purchase is None or not purchase.was_order:
+    if purchase is None or not (purchase.was_order or purchase.refunds or purchase.disputes):
         raise OrderNotFound()
     return purchase

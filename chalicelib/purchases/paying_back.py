@@ -1,5 +1,7 @@
 """Refunds on their way: what is due is made at the provider, and what the provider says of it is written down, both safe to repeat."""
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from chalicelib import dynamo, log
@@ -17,8 +19,15 @@ PENDING_SECONDS = 6 * 3600
 
 
 def opening(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
-    """Transaction item: this refund is due, and stays an open matter until it is through."""
-    return _matter(purchase, refund, now, now + FIRST_LOOK_SECONDS)
+    """Transaction item: this refund is under way, and stays an open matter until it is through."""
+    return _matter(purchase, refund, now + (PENDING_SECONDS if refund.status == "pending" else FIRST_LOOK_SECONDS))
+
+
+def reopened(purchase: Purchase, refunds: Sequence[Refund], now: int) -> tuple[Purchase, list[dynamo.TransactItem]]:
+    """The purchase with refunds that could not be made due once more, and the transaction items that go with it."""
+    due = {one.id: replace(one, status="due", attempt=one.attempt + 1) for one in refunds}
+    after = replace(purchase, refunds=[due.get(one.id, one) for one in purchase.refunds])
+    return after, [opening(purchase, one, now) for one in due.values()]
 
 
 def attempt(purchase: Purchase, refund_id: str, now: int, *, again: bool = False) -> Purchase:
@@ -72,7 +81,9 @@ def due(now: int) -> int:
             if refund.status == "due":
                 attempt(purchase, refund.id, now, again=True)
             elif refund.status == "pending" and refund.reference is not None:
-                became(purchase, refund.id, payments.find_refund(refund.reference), now)
+                after = became(purchase, refund.id, payments.find_refund(refund.reference), now)
+                if after == purchase:
+                    matters.postpone(matter, now + PENDING_SECONDS)
         except ProviderUnavailable:
             break
     return count
@@ -109,13 +120,13 @@ def _follow(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem
         case "succeeded":
             return matters.closing(purchase.id, f"refund#{refund.id}")
         case "due":
-            return _matter(purchase, refund, now, now + RETRY_SECONDS[refund.attempt])
+            return _matter(purchase, refund, now + RETRY_SECONDS[refund.attempt])
         case "pending":
-            return _matter(purchase, refund, now, now + PENDING_SECONDS)
+            return _matter(purchase, refund, now + PENDING_SECONDS)
         case "failed":
-            return _matter(purchase, refund, now, None)
+            return _matter(purchase, refund, None)
 
 
-def _matter(purchase: Purchase, refund: Refund, now: int, next_at: int | None) -> dynamo.TransactItem:
+def _matter(purchase: Purchase, refund: Refund, next_at: int | None) -> dynamo.TransactItem:
     facts = {"status": refund.status, "amount_cents": refund.amount_cents, "currency": refund.currency, "failure": refund.failure}
-    return matters.opening(purchase.id, f"refund#{refund.id}", now, {"event_id": purchase.event_id, **facts}, next_at)
+    return matters.opening(purchase.id, f"refund#{refund.id}", refund.at, {"event_id": purchase.event_id, **facts}, next_at)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from chalicelib import dynamo, log, settings
 from chalicelib.audit import service as audit
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import RefundSeen
 from chalicelib.purchases import books, happenings, matters, paying_back, store
 from chalicelib.purchases.model import NotRefundable, OrderDisputed, OrderNotFound, Purchase, Refund, RefundInvalid, State
@@ -36,7 +37,7 @@ def ask(purchase_id: str, wish: Wish, refund_id: str, by: str, now: int) -> tupl
     """
     for _ in range(ATTEMPTS):
         purchase = store.load(purchase_id)
-        if purchase is None or not (purchase.is_order or purchase.was_order):
+        if purchase is None or not purchase.was_order:
             raise OrderNotFound()
         made = purchase.refund(refund_id)
         if made is not None:
@@ -66,9 +67,8 @@ def retry(purchase_id: str, refund_id: str, now: int) -> tuple[Purchase, Refund]
         if refund.by_hand or refund.status not in ("due", "failed"):
             raise NotRefundable("This refund is not one that waits to be made.", status_of_refund=refund.status)
         if refund.status == "failed":
-            due = replace(refund, status="due", attempt=refund.attempt + 1)
-            changed = replace(purchase, refunds=[due if one.id == refund_id else one for one in purchase.refunds])
-            done = store.move(purchase, changed, [paying_back.opening(changed, due, now)])
+            after, items = paying_back.reopened(purchase, [refund], now)
+            done = store.move(purchase, after, items)
             if isinstance(done, str):
                 continue
             purchase = done
@@ -90,8 +90,9 @@ def made_by_hand(purchase: Purchase, seen: RefundSeen, now: int) -> Purchase:
         if refund.tickets:
             done = _taken_back(purchase, refund, now, [entry])
         else:
-            told = matters.opening(purchase.id, f"finding#{seen.id}", now, _facts(purchase, refund)) if purchase.is_order else None
-            moved = store.move(purchase, replace(purchase, refunds=[*purchase.refunds, refund]), [entry, *([told] if told else [])])
+            told = [matters.opening(purchase.id, f"finding#{seen.id}", now, _facts(purchase, refund))] if purchase.is_order else []
+            after = replace(purchase, refunds=[*purchase.refunds, refund])
+            moved = store.move(purchase, after, [entry, *told, *_followed(purchase, refund, now)])
             done = None if isinstance(moved, str) else moved
         if done is not None:
             log.warning("refund.by_hand", purchase_id=purchase.id, refund=seen.id, amount_cents=seen.amount_cents)
@@ -105,20 +106,25 @@ def without(purchase: Purchase, numbers: Iterable[int]) -> State:
     return "partially_refunded" if set(purchase.live_tickets) - set(numbers) else "refunded"
 
 
-def seats_back(purchase: Purchase, numbers: Sequence[int]) -> list[dynamo.TransactItem]:
-    """Transaction items that put the tickets' seats back into the stock, each once."""
+def sold_seats(purchase: Purchase, numbers: Sequence[int]) -> list[Hold]:
+    """From which shards the tickets came, which count them as sold from here on, whatever a crash left undone.
+
+    A hold that is still there would go back to the stock by itself once the order is refunded: a second time where its seats were
+    returned, and though they were to stay out of the sale where not.
+    """
     seats = purchase.seats(numbers)
-    # Converted first: a conversion that a crash left undone would otherwise give the same seats back a second time.
     inventory.end_holds("convert", [hold for hold in purchase.holds if hold.hold_id in {seat.hold_id for seat in seats}])
-    return [inventory.returning(seat) for seat in seats]
+    return seats
 
 
 def _planned(purchase: Purchase, wish: Wish, refund_id: str, by: str, now: int) -> Refund:
     numbers = _numbers(purchase, wish.tickets)
     fees = sum(_fee(purchase.price_of(number), wish) for number in numbers)
-    amount = sum(purchase.price_of(number) for number in numbers) - fees
     payment = purchase.payment
     assert payment is not None  # an order was paid
+    # Somebody may have given some of it back by hand.
+    left = payment.amount_cents - _given_back(purchase, payment.capture)
+    amount = min(left, sum(purchase.price_of(number) for number in numbers) - fees)
     return Refund(
         id=refund_id,
         status="due" if amount and payment.provider == "stripe" else "succeeded",
@@ -165,16 +171,16 @@ def _fee(price_cents: int, wish: Wish) -> int:
 
 def _taken_back(purchase: Purchase, refund: Refund, now: int, entries: Sequence[dynamo.TransactItem] = ()) -> Purchase | None:
     """None if the purchase, or one of its tickets or seats, has changed since it was read."""
-    after = replace(purchase, state=without(purchase, refund.tickets), refunds=[*purchase.refunds, refund], ended_at=purchase.ended_at)
+    after = replace(purchase, state=without(purchase, refund.tickets), refunds=[*purchase.refunds, refund])
+    seats = sold_seats(purchase, refund.tickets)
     items = [
-        *(seats_back(purchase, refund.tickets) if refund.seats_returned else []),
+        *([inventory.returning(seat) for seat in seats] if refund.seats_returned else []),
         *tickets.void(*(ticket_id(purchase.id, number) for number in refund.tickets)),
         audit.entry(f"order#{purchase.id}", "order.refunded", refund.by, now, _facts(purchase, refund)),
         *entries,
+        *_followed(purchase, refund, now),
     ]
-    if refund.status == "due":
-        items.append(paying_back.opening(after, refund, now))
-    elif not refund.by_hand and refund.amount_cents:
+    if refund.status == "succeeded" and not refund.by_hand and refund.amount_cents:
         assert purchase.payment is not None
         items.append(books.line(purchase, "refunded", refund.id, refund.amount_cents, now, provider=purchase.payment.provider))
     if len(items) > dynamo.MAX_TRANSACT_ITEMS - 2:
@@ -185,11 +191,13 @@ def _taken_back(purchase: Purchase, refund: Refund, now: int, entries: Sequence[
 
 
 def _by_hand(purchase: Purchase, seen: RefundSeen, now: int) -> Refund:
-    before = sum(one.amount_cents for one in purchase.refunds if one.capture == seen.capture and one.status != "failed")
     payment = purchase.payment
-    own = payment is not None and payment.capture == seen.capture
-    everything = own and payment is not None and before + seen.amount_cents >= payment.amount_cents and not purchase.disputed
-    numbers = purchase.live_tickets if everything else []
+    everything = (
+        payment is not None
+        and payment.capture == seen.capture
+        and _given_back(purchase, seen.capture) + seen.amount_cents >= payment.amount_cents
+        and not purchase.disputed
+    )
     assert seen.id is not None
     return Refund(
         id=seen.id,
@@ -199,12 +207,21 @@ def _by_hand(purchase: Purchase, seen: RefundSeen, now: int) -> Refund:
         reason="by_hand",
         by="stripe",
         at=now,
-        tickets=numbers,
-        fee_cents=sum(purchase.price_of(number) for number in numbers) - seen.amount_cents if numbers else 0,
+        tickets=purchase.live_tickets if everything else [],
         capture=seen.capture,
         reference=seen.id,
         by_hand=True,
     )
+
+
+def _given_back(purchase: Purchase, capture: str | None) -> int:
+    """Cents of one payment that went back, or are on their way."""
+    return sum(one.amount_cents for one in purchase.refunds if one.capture == capture and one.status != "failed")
+
+
+def _followed(purchase: Purchase, refund: Refund, now: int) -> list[dynamo.TransactItem]:
+    """An open matter for a new refund that is not through yet."""
+    return [] if refund.status == "succeeded" else [paying_back.opening(purchase, refund, now)]
 
 
 def _facts(purchase: Purchase, refund: Refund) -> dict[str, object]:

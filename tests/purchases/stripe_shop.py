@@ -63,6 +63,36 @@ class StripeShop:
         params = {"client_secret": session["payment"]["client_secret"], "payment_method": card, "return_url": "https://shop.test/back"}
         return self.browser.v1.payment_intents.confirm(_reference(session), params)
 
+    def buy(self, user: str = "ada", quantity: int = 2, card: str = "pm_card_visa") -> str:
+        """An order, confirmed and with its webhooks delivered; its id."""
+        session = self.begin(user, quantity)
+        self.pay(session, card)
+        assert self.confirm(session, user).status == 201
+        self.fake.deliver()
+        return str(session["id"])
+
+    def charge(self, order_id: str) -> stripe.Charge:
+        """The charge that the order was paid with, as the dashboard shows it."""
+        payment = store.load(order_id).payment
+        return next(one for one in self.dashboard.v1.charges.list({"payment_intent": payment.capture}).data if one.paid)
+
+    def refunds(self) -> list[tuple[int, str]]:
+        """What Stripe has of refunds, oldest first: (cents, status)."""
+        return [(one.amount, one.status) for one in reversed(self.dashboard.v1.refunds.list({"limit": 100}).data)]
+
+    def refund_by_hand(self, order_id: str, cents: int) -> stripe.Refund:
+        """Somebody makes a refund in the dashboard."""
+        return self.dashboard.v1.refunds.create({"charge": self.charge(order_id).id, "amount": cents})
+
+    def pay_twice(self, order_id: str, cents: int = 10_000) -> str:
+        """Another payment for the same purchase comes in; its Payment Intent."""
+        metadata = {"purchase_id": order_id, "event_id": self.event_id, "stage": settings.current().stage}
+        automatic = {"enabled": True, "allow_redirects": "never"}
+        params = {"amount": cents, "currency": "usd", "metadata": metadata, "automatic_payment_methods": automatic}
+        made = self.dashboard.v1.payment_intents.create(params)
+        self.dashboard.v1.payment_intents.confirm(made.id, {"payment_method": "pm_card_visa"})
+        return str(made.id)
+
     def visit(self, session: dict, number: str = "4242 4242 4242 4242") -> tuple[int, str, str | None]:
         """A browser fills in the hosted page: status, what it says, and where it sends the buyer."""
         card = {"number": number, "expiry": "12/34", "cvc": "123", "name": "Ada", "email": "ada@example.com"}

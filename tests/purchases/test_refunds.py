@@ -1,0 +1,316 @@
+"""Refunds that promoters and admins ask for: what goes back, to whom, and what is refused."""
+
+import msgspec
+import pytest
+
+from chalicelib import settings
+from chalicelib.audit import service as audit
+from chalicelib.catalog import management
+from chalicelib.inventory import service as inventory
+from chalicelib.payments import ledger
+from chalicelib.purchases import store
+from tests import builders, invariants
+from tests.bed import faults
+from tests.purchases import stripe_shop
+
+
+@pytest.fixture
+def shop(api, time):
+    with stripe_shop.opened(api, time) as made:
+        yield made
+        stripe_shop.books_balance(made)
+
+
+@pytest.fixture
+def stand(api, time):
+    """A sale without Stripe: (event id, id of a tier of 10 at 50.00)."""
+    yield builders.shop(api)
+    invariants.check(time.now)
+
+
+def bought(api, stand, quantity=2, user="ada"):
+    return builders.buy(api, user, *stand, quantity).json["order"]["id"]
+
+
+def tickets(order_id, *numbers):
+    return [f"{order_id}-{number}" for number in numbers]
+
+
+def stock():
+    """What is sold and free in each shard."""
+    return {shard.id: (shard.sold, shard.available) for shard in inventory.scan()}
+
+
+def test_a_whole_refund_gives_back_money_seats_and_the_right_to_buy_again(shop):
+    order_id = shop.buy(quantity=4)
+    shop.fake.calls.clear()
+    reply = builders.refund(shop.api, order_id)
+    assert (reply.status, reply.json["order"]["status"], reply.json["balance_cents"]) == (201, "refunded", 0)
+    refund = reply.json["refund"]
+    assert (refund["status"], refund["amount_cents"], refund["fee_cents"]) == ("succeeded", 20_000, 0)
+    assert refund["tickets"] == tickets(order_id, 1, 2, 3, 4)
+    assert shop.fake.calls.counts == {"POST /v1/refunds": 1}
+    assert shop.received_and_kept() == (20_000, 0)
+    assert stock() == {f"{shop.tier_id}#0": (0, 4)}
+    assert builders.buy(shop.api, "bob", shop.event_id, shop.tier_id, 2, provider="simulated").status == 201
+    assert shop.buy("ada", 2) != order_id
+    shop.fake.deliver()
+    assert {attempt.status for attempt in shop.fake.attempts} == {200}
+
+
+def test_single_tickets_first_and_the_rest_later(shop):
+    order_id = shop.buy(quantity=4)
+    first = builders.refund(shop.api, order_id, key="1", tickets=tickets(order_id, 3, 1))
+    assert (first.json["order"]["status"], first.json["refund"]["tickets"]) == ("partially_refunded", tickets(order_id, 1, 3))
+    assert shop.received_and_kept() == (20_000, 10_000)
+    stripe_shop.books_balance(shop)
+    second = builders.refund(shop.api, order_id, key="2")
+    assert (second.json["order"]["status"], second.json["refund"]["tickets"]) == ("refunded", tickets(order_id, 2, 4))
+    assert (second.json["order"]["refunded_cents"], shop.refunds()) == (20_000, [(10_000, "succeeded")] * 2)
+
+
+def test_what_the_buyer_sees(shop):
+    order_id, user = shop.buy(quantity=2), {"user": "ada"}
+    builders.refund(shop.api, order_id, key="1", tickets=tickets(order_id, 1))
+    mine = shop.api.get("/me/order", query={"event_id": shop.event_id}, **user).json
+    assert (mine["order"]["status"], mine["order"]["refunded_cents"]) == ("partially_refunded", 5000)
+    assert [one["state"] for one in mine["tickets"]] == ["void", "valid"]
+    assert "by" not in mine["order"]["refunds"][0]
+    assert [one["id"] for one in shop.api.get("/me/tickets", **user).json["tickets"]] == tickets(order_id, 2)
+    builders.refund(shop.api, order_id, key="2")
+    for number in (1, 2):
+        assert shop.api.get(f"/tickets/{order_id}-{number}/qr", **user).status == 410
+    assert shop.api.get("/me/tickets", **user).json["count"] == 0
+    assert shop.api.get("/me/order", query={"event_id": shop.event_id}, **user).status == 404
+    shown = shop.api.get(f"/orders/{order_id}", **user).json
+    assert (shown["order"]["status"], [one["state"] for one in shown["tickets"]]) == ("refunded", ["void", "void"])
+    assert shop.api.get(f"/checkout/sessions/{order_id}", **user).json["status"] == "completed"
+    again = builders.confirm(shop.api, "ada", order_id, simulate=None)
+    assert (again.status, again.json["order"]["status"]) == (200, "refunded")
+    assert "idempotent" in again.json["message"]
+
+
+def test_a_refunded_buyer_has_the_whole_limit_again(api, stand):
+    with settings.changed(event_purchase_limit=4):
+        order_id = bought(api, stand, 4)
+        assert builders.reserve(api, "ada", *stand, 1).json["error"] == "purchase_limit_exceeded"
+        builders.refund(api, order_id, key="1", tickets=tickets(order_id, 2))
+        assert builders.reserve(api, "ada", *stand, 2).json["error"] == "purchase_limit_exceeded"
+        builders.refund(api, order_id, key="2")
+        assert builders.buy(api, "ada", *stand, 4).status == 201
+
+
+def test_a_seat_goes_back_to_the_shard_that_it_came_from(api, time, monkeypatch):
+    monkeypatch.setattr(management, "default_shards", lambda _: 4)
+    event_id, floor = builders.shop(api, capacity=4)
+    balcony = builders.tier(api, event_id, "Balcony", capacity=4, price_cents=3000)
+    items = [{"tier_id": floor, "quantity": 3}, {"tier_id": balcony, "quantity": 2}]
+    order_id = api.post(f"/events/{event_id}/reservations", json={"items": items}, user="ada").json["id"]
+    builders.begin(api, "ada", order_id)
+    builders.confirm(api, "ada", order_id)
+    of_ticket = [hold.shard_id for hold in store.load(order_id).holds]
+    assert len(set(of_ticket)) == 5
+    for number in (2, 5, 3, 1, 4):
+        before = stock()
+        reply = builders.refund(api, order_id, key=str(number), tickets=tickets(order_id, number))
+        assert reply.json["refund"]["amount_cents"] == (5000 if number < 4 else 3000)
+        assert {shard for shard, one in stock().items() if one != before[shard]} == {of_ticket[number - 1]}
+        invariants.check(time.now)
+    assert set(stock().values()) == {(0, 1)}
+
+
+def test_seats_may_stay_out_of_the_sale(api, stand):
+    order_id = bought(api, stand, 3)
+    builders.refund(api, order_id, key="1", tickets=tickets(order_id, 1), return_seats=False)
+    assert set(stock().values()) == {(3, 7)}
+    builders.refund(api, order_id, key="2")
+    assert set(stock().values()) == {(1, 9)}
+
+
+@pytest.mark.parametrize("return_seats", [True, False])
+def test_a_conversion_that_a_crash_left_undone_is_made_first(api, time, stand, return_seats):
+    order_id = builders.reserve(api, "ada", *stand, 2).json["id"]
+    builders.begin(api, "ada", order_id)
+    with faults.crash_before(1, table="inventory"):
+        builders.confirm(api, "ada", order_id)
+    builders.refund(api, order_id, return_seats=return_seats)
+    time.advance(400)
+    builders.sweep()
+    assert set(stock().values()) == {(0, 10) if return_seats else (2, 8)}
+    invariants.check(time.now, recovered=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "fee_cents"),
+    [
+        ({"reason": "requested_by_customer"}, 2 * 249),  # 99 and 3 % of 50.33, each ticket by itself, cents cut off
+        ({"reason": "event_cancelled"}, 0),
+        ({"reason": "requested_by_customer", "fee_cents": 0}, 0),
+        ({"reason": "event_cancelled", "fee_cents": 700}, 1400),
+        ({"reason": "goodwill", "fee_cents": 1_000_000}, 2 * 5033),
+    ],
+)
+def test_fees(api, time, fields, fee_cents):
+    stand = builders.shop(api, price_cents=5033)
+    order_id = bought(api, stand)
+    with settings.changed(refund_fee_cents=99, refund_fee_percent=3):
+        reply = builders.refund(api, order_id, **fields)
+    assert (reply.json["refund"]["fee_cents"], reply.json["refund"]["amount_cents"]) == (fee_cents, 2 * 5033 - fee_cents)
+    assert (reply.json["refund"]["status"], reply.json["balance_cents"]) == ("succeeded", fee_cents)
+    invariants.check(time.now)
+
+
+def test_a_fee_is_never_more_than_the_price_of_its_ticket(api, time):
+    event_id, floor = builders.shop(api)
+    cheap = builders.tier(api, event_id, "Child", price_cents=100)
+    items = [{"tier_id": floor, "quantity": 1}, {"tier_id": cheap, "quantity": 1}]
+    order_id = api.post(f"/events/{event_id}/reservations", json={"items": items}, user="ada").json["id"]
+    builders.begin(api, "ada", order_id)
+    builders.confirm(api, "ada", order_id)
+    assert builders.refund(api, order_id, fee_cents=300).json["refund"]["fee_cents"] == 400
+    invariants.check(time.now)
+
+
+def test_where_the_fee_is_the_price_nothing_is_asked_of_stripe(shop):
+    order_id = shop.buy(quantity=1)
+    shop.fake.calls.clear()
+    reply = builders.refund(shop.api, order_id, fee_cents=5000)
+    assert (reply.json["refund"]["status"], reply.json["refund"]["amount_cents"]) == ("succeeded", 0)
+    assert (reply.json["order"]["status"], reply.json["balance_cents"]) == ("refunded", 5000)
+    assert not shop.fake.calls.counts
+
+
+def test_orders_that_stripe_knows_nothing_of(shop):
+    free = builders.tier(shop.api, shop.event_id, "Free", price_cents=0)
+    paid = builders.buy(shop.api, "ada", shop.event_id, shop.tier_id, 2, provider="simulated").json["order"]["id"]
+    reserved = builders.reserve(shop.api, "bob", shop.event_id, free, 2).json["id"]
+    builders.begin(shop.api, "bob", reserved)
+    given = builders.confirm(shop.api, "bob", reserved, None).json["order"]["id"]
+    shop.fake.calls.clear()
+    for order_id, cents, entries in ((paid, 10_000, ["captured", "refunded"]), (given, 0, [])):
+        reply = builders.refund(shop.api, order_id)
+        assert (reply.json["refund"]["status"], reply.json["refund"]["amount_cents"]) == ("succeeded", cents)
+        assert [(one.kind, one.provider) for one in ledger.of_purchase(shop.event_id, order_id)] == [
+            (kind, "simulated") for kind in entries
+        ]
+    assert not shop.fake.calls.counts
+
+
+def test_what_was_done_is_in_the_audit(api, stand):
+    order_id = bought(api, stand)
+    reply = builders.refund(api, order_id, tickets=tickets(order_id, 2), fee_cents=100, note="Broke a leg.", reason="requested_by_customer")
+    refund = reply.json["refund"]
+    assert (refund["note"], refund["by"], refund["reason"]) == ("Broke a leg.", "root", "requested_by_customer")
+    [entry] = audit.of(f"order#{order_id}")
+    assert (entry.action, entry.actor, entry.facts["refund_id"]) == ("order.refunded", "root", refund["id"])
+    assert (entry.facts["tickets"], entry.facts["amount_cents"], entry.facts["fee_cents"]) == ([2], 4900, 100)
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"tickets": ["nonsense"]}, "$.tickets[0]"),
+        ({"tickets": ["{own}-1", "{other}-1"]}, "$.tickets[1]"),
+        ({"tickets": ["{own}-4"]}, "$.tickets[0]"),
+        ({"tickets": ["{own}-1", "{own}-1"]}, "$.tickets"),
+        ({"tickets": ["{own}-1", "{own}-3"]}, "$.tickets[1]"),  # taken back before
+        ({"tickets": []}, "$.tickets"),
+        ({"tickets": [1]}, "$.tickets[0]"),
+        ({"tickets": "{own}-1"}, "$.tickets"),
+        ({"reason": "because"}, "$.reason"),
+        ({"reason": None}, "$.reason"),
+        ({"fee_cents": -1}, "$.fee_cents"),
+        ({"fee_cents": 1.5}, "$.fee_cents"),
+        ({"return_seats": "yes"}, "$.return_seats"),
+        ({"note": "x" * 501}, "$.note"),
+        ({"amount_cents": 5000}, "$.amount_cents"),
+    ],
+)
+def test_bad_input_names_its_place_and_changes_nothing(api, stand, fields, path):
+    own, other = bought(api, stand, 3), bought(api, stand, 1, "bob")
+    builders.refund(api, own, key="1", tickets=tickets(own, 3))
+    before = store.load(own)
+    given = msgspec.json.decode(msgspec.json.encode(fields).replace(b"{own}", own.encode()).replace(b"{other}", other.encode()))
+    reply = builders.refund(api, own, key="2", **given)
+    assert (reply.status, reply.json["path"]) == (400, path), reply.json
+    assert store.load(own) == before
+
+
+def test_a_key_is_needed(api, stand):
+    order_id = bought(api, stand)
+    reply = builders.refund(api, order_id, key="")
+    assert (reply.status, reply.json["path"]) == (400, "Idempotency-Key")
+    assert store.load(order_id).state == "paid"
+
+
+def test_only_orders_with_tickets_can_be_refunded(api, stand):
+    assert builders.refund(api, "01KB6Z5C0V8S3J5Y7N9Q2R4T6W").status == 404
+    held = builders.reserve(api, "bob", *stand).json["id"]
+    assert builders.refund(api, held).status == 404
+    builders.begin(api, "bob", held)
+    assert builders.refund(api, held).status == 404
+    order_id = bought(api, stand)
+    builders.refund(api, order_id)
+    again = builders.refund(api, order_id, key="2")
+    assert (again.status, again.json["error"], again.json["state"]) == (409, "not_refundable", "refunded")
+
+
+def test_who_may(api, stand):
+    order_id = bought(api, stand, 3)
+    path, body, headers = f"/admin/orders/{order_id}/refunds", {"reason": "goodwill"}, {"Idempotency-Key": "k"}
+    assert api.post(path, json=body, headers=headers).status == 401
+    assert api.post(path, json=body, headers=headers, user="root").status == 403  # the demo header is never an admin
+    for role in ("user", "staff"):
+        assert builders.refund(api, order_id, by=builders.token("eve", role)).status == 403
+    assert builders.refund(api, order_id, by=builders.token("eve", "promoter")).status == 404
+    assert store.load(order_id).state == "paid"
+
+
+def test_the_events_own_promoter_may(api, time):
+    order_id = bought(api, builders.promoted_shop("eve"))
+    assert builders.refund(api, order_id, by=builders.token("bob", "promoter")).status == 404
+    assert builders.refund(api, order_id, by=builders.token("eve")).status == 403
+    reply = builders.refund(api, order_id, by=builders.token("eve", "promoter"))
+    assert (reply.status, reply.json["refund"]["by"]) == (201, "eve")
+    invariants.check(time.now)
+
+
+def test_a_key_sent_again_is_the_same_refund(shop):
+    order_id = shop.buy(quantity=3)
+    first = builders.refund(shop.api, order_id, tickets=tickets(order_id, 1))
+    again = builders.refund(shop.api, order_id, tickets=tickets(order_id, 1))
+    assert (again.status, again.json["refund"]) == (200, first.json["refund"])
+    other = builders.refund(shop.api, order_id, tickets=tickets(order_id, 2))
+    assert (other.status, other.json["error"]) == (409, "idempotency_key_reused")
+    assert shop.refunds() == [(5000, "succeeded")]
+
+
+@pytest.mark.parametrize(
+    ("number", "operation", "table"), [(1, "UpdateItem", "inventory"), (1, "TransactWriteItems", ""), (2, "", "purchases")]
+)
+def test_a_request_that_died_is_taken_over_and_makes_one_refund(shop, number, operation, table):
+    order_id = shop.buy(quantity=3)
+    with faults.crash_after(number, operation=operation, table=table):
+        builders.refund(shop.api, order_id, tickets=tickets(order_id, 1))
+    assert builders.refund(shop.api, order_id, tickets=tickets(order_id, 1)).json["error"] == "request_in_flight"
+    shop.time.advance(31)
+    reply = builders.refund(shop.api, order_id, tickets=tickets(order_id, 1))
+    assert (reply.status, reply.json["refund"]["tickets"]) == (201, tickets(order_id, 1))
+    shop.time.advance(60)
+    builders.sweep()
+    assert shop.refunds() == [(5000, "succeeded")]
+    assert store.load(order_id).live_tickets == [2, 3]
+
+
+def test_a_refusal_leaves_the_key_free(api, stand):
+    order_id = bought(api, stand)
+    assert builders.refund(api, order_id, tickets=["nonsense"]).status == 400
+    assert builders.refund(api, order_id, tickets=tickets(order_id, 1)).status == 201
+
+
+def test_an_order_that_keeps_changing_is_a_503_and_nothing_is_lost(api, stand, monkeypatch):
+    order_id = bought(api, stand)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "move", lambda *_, **__: "purchase")
+        assert builders.refund(api, order_id).status == 503
+    assert builders.refund(api, order_id).status == 201
