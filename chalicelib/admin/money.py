@@ -10,7 +10,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.errors import NotFound
 from chalicelib.payments import ledger
-from chalicelib.purchases import matters, orders, reconciliation, shapes
+from chalicelib.purchases import comparison, matters, orders, reconciliation, shapes
 from chalicelib.purchases.model import OrderNotFound, Purchase, Refund
 from chalicelib.purchases.settlement import of_order
 
@@ -100,5 +100,5 @@ def dismiss(order_id: str, finding: str, actor: str, now: int) -> None:
         raise NotFound("There is no such finding any more.") from None
 
 
-def _report(report: reconciliation.Report) -> dict[str, Any]:
+def _report(report: comparison.Report) -> dict[str, Any]:
     return {**msgspec.to_builtins(report), "since": clock.iso(report.since), "until": clock.iso(report.until)}

@@ -101,7 +101,8 @@ class Intent(Struct, frozen=True, kw_only=True):
 class RefundSeen(Struct, frozen=True, kw_only=True):
     """A refund as the provider sees it. `status`: pending, succeeded or failed; `id` is null for one that it refused to make.
 
-    `refund_id` and `attempt` are ours, null and 0 for a refund that somebody made by hand in the provider's dashboard.
+    `refund_id` and `attempt` are ours, null and 0 for a refund that somebody made by hand in the provider's dashboard. `stage` and
+    `purchase_id` are its own, else those of its payment.
     """
 
     id: str | None
@@ -111,12 +112,16 @@ class RefundSeen(Struct, frozen=True, kw_only=True):
     capture: str | None
     refund_id: str | None = None
     attempt: int = 0
+    stage: str | None = None
     purchase_id: str | None = None
     failure: str | None = None
 
 
 class DisputeSeen(Struct, frozen=True, kw_only=True):
-    """A dispute as the provider sees it. `verdict` is null for an inquiry, which takes no money."""
+    """A dispute as the provider sees it. `verdict` is null for an inquiry, which takes no money.
+
+    `stage` and `purchase_id` are those of its payment.
+    """
 
     id: str
     verdict: Verdict | None
@@ -124,6 +129,8 @@ class DisputeSeen(Struct, frozen=True, kw_only=True):
     currency: str
     capture: str | None
     reason: str
+    stage: str | None = None
+    purchase_id: str | None = None
 
 
 class SimulationRequired(InvalidInput):

@@ -27,6 +27,10 @@ PAGE = 100  # Stripe's most
 
 _SIGNED_AT = re.compile(r"(?:^|,)t=([0-9]{1,12})(?:,|$)", re.ASCII)
 
+# Refunds that were made by hand, and disputes, say in their payment whose they are.
+_WITH_PAYMENT = {"expand": ["payment_intent"]}
+_IN_LISTS = {"expand": ["data.payment_intent"]}
+
 List = Literal["payment_intents", "refunds", "disputes", "events"]
 
 
@@ -121,16 +125,18 @@ def refund(purchase_id: str, refund_id: str, attempt: int, capture: str, amount:
 
 def refunds_of(capture: str) -> list[RefundSeen]:
     """The refunds of one payment, newest first; Stripe lists up to a hundred, twice what a purchase has tickets."""
-    params: Any = {"payment_intent": capture, "limit": PAGE}
+    params: Any = {"payment_intent": capture, "limit": PAGE, **_IN_LISTS}
     return [shapes.refund(found) for found in _asked(lambda api: api.v1.refunds.list(params))["data"]]
 
 
 def find_refund(reference: str) -> RefundSeen:
-    return shapes.refund(_asked(lambda api: api.v1.refunds.retrieve(reference)))
+    params: Any = _WITH_PAYMENT
+    return shapes.refund(_asked(lambda api: api.v1.refunds.retrieve(reference, params)))
 
 
 def find_dispute(reference: str) -> DisputeSeen:
-    return shapes.dispute(_asked(lambda api: api.v1.disputes.retrieve(reference)))
+    params: Any = _WITH_PAYMENT
+    return shapes.dispute(_asked(lambda api: api.v1.disputes.retrieve(reference, params)))
 
 
 def intents_made(since: int, until: int) -> Iterator[Intent]:
@@ -139,11 +145,11 @@ def intents_made(since: int, until: int) -> Iterator[Intent]:
 
 
 def refunds_made(since: int, until: int) -> Iterator[RefundSeen]:
-    return map(shapes.refund, _made("refunds", since, until))
+    return map(shapes.refund, _made("refunds", since, until, **_IN_LISTS))
 
 
 def disputes_made(since: int, until: int) -> Iterator[DisputeSeen]:
-    return map(shapes.dispute, _made("disputes", since, until))
+    return map(shapes.dispute, _made("disputes", since, until, **_IN_LISTS))
 
 
 def events_made(since: int, until: int, types: list[str]) -> Iterator[dict[str, Any]]:

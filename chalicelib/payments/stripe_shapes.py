@@ -50,7 +50,9 @@ def session(found: Json) -> Intent:
 
 
 def refund(found: Json) -> RefundSeen:
+    """A refund, with its Payment Intent if that was expanded."""
     metadata = found.get("metadata") or {}
+    owner = metadata if "purchase_id" in metadata else _payments_metadata(found)
     attempt = str(metadata.get("attempt", "0"))
     return RefundSeen(
         id=found["id"],
@@ -60,12 +62,15 @@ def refund(found: Json) -> RefundSeen:
         capture=_id(found.get("payment_intent")),
         refund_id=metadata.get("refund_id"),
         attempt=int(attempt) if attempt.isdecimal() else 0,
-        purchase_id=metadata.get("purchase_id"),
+        stage=owner.get("stage"),
+        purchase_id=owner.get("purchase_id"),
         failure=found.get("failure_reason"),
     )
 
 
 def dispute(found: Json) -> DisputeSeen:
+    """A dispute, with its Payment Intent expanded."""
+    owner = _payments_metadata(found)
     return DisputeSeen(
         id=found["id"],
         verdict=_VERDICT.get(found["status"]),
@@ -73,6 +78,8 @@ def dispute(found: Json) -> DisputeSeen:
         currency=found["currency"].upper(),
         capture=_id(found.get("payment_intent")),
         reason=found["reason"],
+        stage=owner.get("stage"),
+        purchase_id=owner.get("purchase_id"),
     )
 
 
@@ -95,6 +102,11 @@ def _payment(found: Json) -> Json:
         "charge": _id(charge) or error.get("charge"),
         "decline": error.get("decline_code") or error.get("code"),
     }
+
+
+def _payments_metadata(found: Json) -> Json:
+    behind = found.get("payment_intent")
+    return (behind.get("metadata") or {}) if isinstance(behind, dict) else {}
 
 
 def _id(one: Any) -> str | None:

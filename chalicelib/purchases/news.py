@@ -6,8 +6,10 @@ from chalicelib import log, settings
 from chalicelib.payments import ledger
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import DisputeSeen, Intent, RefundSeen
-from chalicelib.purchases import books, disputes, ending, happenings, paying_back, refunds, settlement, store
+from chalicelib.purchases import books, disputes, ending, happenings, matters, paying_back, refunds, settlement, store
 from chalicelib.purchases.model import Purchase
+
+_UNKNOWN = "unknown_purchase"
 
 
 class Told(Struct, frozen=True):
@@ -23,7 +25,10 @@ def of_payment(reference: str, now: int) -> Told:
     intent = payments.retrieve(reference)
     if intent.stage != settings.current().stage or intent.purchase_id is None:
         return Told("not_ours")
-    return home(store.load(intent.purchase_id), intent, now)
+    purchase = store.load(intent.purchase_id)
+    if purchase is not None:
+        books.declined(purchase, intent, now)
+    return home(purchase, intent, now)
 
 
 def home(purchase: Purchase | None, intent: Intent, now: int) -> Told:
@@ -31,23 +36,23 @@ def home(purchase: Purchase | None, intent: Intent, now: int) -> Told:
     if purchase is None:
         return _nobodys(intent, now)
     payment = purchase.payment
-    if payment is not None and payment.capture is None and payment.reference not in (None, intent.id):
+    elsewhere = payment is not None and payment.capture is None and payment.reference not in (None, intent.id)
+    if payment is not None and elsewhere and (intent.captured or purchase.state == "paying"):
         # The purchase opened something else: perhaps the hosted page that has this Payment Intent behind it.
         own = payments.look(payment)
         intent = own if own.capture == intent.capture else intent
-    books.declined(purchase, intent, now)
     match happenings.answer(purchase.state, happenings.of_payment(purchase, intent)):
         case "issue" | "issue_again" | "pay_back":
-            after = settlement.captured(purchase, intent, now).purchase
-            return Told(after.state, after, after.version != purchase.version)
+            settled = settlement.captured(purchase, intent, now)
+            return Told(settled.purchase.state, settled.purchase, not settled.repeated)
         case "end":
             how = ending.end(purchase, "cancelled", now).how
-            return Told(how, store.load(purchase.id), how == "ended")
+            return Told(how, store.load(purchase.id), how in ("ended", "paid"))
     return Told(purchase.state, purchase)
 
 
 def of_refund(seen: RefundSeen, now: int) -> Told:
-    purchase = _owner(seen.purchase_id, seen.capture)
+    purchase = _owner(seen)
     if purchase is None:
         return Told("not_ours")
     after = purchase
@@ -64,7 +69,7 @@ def of_refund(seen: RefundSeen, now: int) -> Told:
 
 
 def of_dispute(seen: DisputeSeen, now: int) -> Told:
-    purchase = _owner(None, seen.capture)
+    purchase = _owner(seen)
     if purchase is None or seen.capture is None:
         return Told("not_ours")
     if happenings.answer(purchase.state, "disputed") == "settle":
@@ -75,24 +80,29 @@ def of_dispute(seen: DisputeSeen, now: int) -> Told:
     return Told(f"dispute_{seen.verdict}", after, after.version != purchase.version)
 
 
-def _owner(purchase_id: str | None, capture: str | None) -> Purchase | None:
-    """The purchase that a refund or dispute is about: as its metadata says, else that of its payment."""
-    if purchase_id is None and capture is not None:
-        intent = payments.retrieve(capture)
-        purchase_id = intent.purchase_id if intent.stage == settings.current().stage else None
-    return store.load(purchase_id) if purchase_id is not None else None
+def _owner(seen: RefundSeen | DisputeSeen) -> Purchase | None:
+    """The purchase that a refund or dispute is about; None for those of other stages, and of other shops on the same account."""
+    return store.load(seen.purchase_id) if seen.purchase_id is not None and seen.stage == settings.current().stage else None
 
 
 def _nobodys(intent: Intent, now: int) -> Told:
-    """Money for a purchase that does not exist: it was never written, or has been deleted long ago. It goes back."""
-    if not intent.captured or intent.capture is None or intent.purchase_id is None or intent.event_id is None:
+    """Money for a purchase that does not exist: it was never written, or has been deleted long ago. It goes back.
+
+    A person must look where it cannot. The ledger is written after, from what the provider has, so that a crash in between is made up for.
+    """
+    if not intent.amount_received or intent.capture is None or intent.purchase_id is None or intent.event_id is None:
         return Told("unknown")
-    seen = payments.pay_back(intent.purchase_id, "unknown_purchase", 1, intent.capture, intent.left, again=True)
-    log.count("payments_unknown")
-    log.warning("payment.unknown", purchase_id=intent.purchase_id, amount_cents=intent.left, refund=seen.id)
+    facts = {"event_id": intent.event_id, "capture": intent.capture, "amount_cents": intent.left, "currency": intent.currency}
+    seen = payments.pay_back(intent.purchase_id, _UNKNOWN, 1, intent.capture, intent.left, again=True) if intent.captured else None
+    if seen is not None and seen.status == "failed":
+        matters.note(intent.purchase_id, f"{_UNKNOWN}-{intent.capture}", now, {**facts, "failure": seen.failure})
+        return Told("refund_failed")
+    if seen is not None:
+        log.count("payments_unknown")
+        log.warning("payment.unknown", purchase_id=intent.purchase_id, refund=seen.id, **facts)
     moved: list[tuple[ledger.Kind, str, int]] = [("captured", intent.capture, intent.amount_received)]
-    if seen.id is not None and seen.status != "failed":
-        moved.append(("refunded", seen.id, seen.amount_cents))
+    back = [one for one in payments.refunds_of(intent.capture) if one.status != "failed"]
+    moved += [("refunded", str(one.id), one.amount_cents) for one in back]
     for kind, reference, amount in moved:
         ledger.note(
             event_id=intent.event_id,
@@ -104,4 +114,4 @@ def _nobodys(intent: Intent, now: int) -> Told:
             provider="stripe",
             now=now,
         )
-    return Told("refunded", None, True)
+    return Told("refunded", None, seen is not None)

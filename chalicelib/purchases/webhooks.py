@@ -1,6 +1,6 @@
 """Stripe's webhooks: signed, deduplicated, and only ever a reason to look, never a truth to act on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
@@ -9,6 +9,7 @@ from chalicelib import dynamo, log, settings
 from chalicelib.errors import Refusal
 from chalicelib.payments import service as payments
 from chalicelib.purchases import news, store
+from chalicelib.purchases.news import Told
 
 KEPT_SECONDS = 30 * 86_400  # as long as Stripe keeps, and may send, an event
 
@@ -43,58 +44,74 @@ def take_in(body: bytes, signature: str, now: int) -> str:
         log.count("webhooks_refused")
         log.warning("webhook.refused")
         raise SignatureRefused()
-    return deal_with(event, now)
+    return deal_with(event, now).result
 
 
-def deal_with(event: dict[str, Any], now: int) -> str:
+def unheard(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of these events (100 at most) that are for us and were never dealt with; one round trip."""
+    ours = {str(event["id"]): event for event in events if not _foreign(event)}
+    found = dynamo.batch_get(Seen.name(), [{"id": {"S": event_id}} for event_id in ours], consistent=True)
+    known = {Seen.from_raw_data(item).id for item in found}
+    return [event for event_id, event in ours.items() if event_id not in known]
+
+
+def deal_with(event: dict[str, Any], now: int) -> Told:
     """The same for an event whose sender is known: a webhook, or Stripe's own list of what it told us."""
     event_id, kind = str(event.get("id", "")), str(event.get("type", ""))
     handle = next((handle for names, handle in HANDLED.items() if kind in names), None)
     if handle is None:
-        return "ignored"
+        return Told("ignored")
+    if _foreign(event):
+        return Told("not_ours")
     if Seen.find(event_id) is not None:
-        return "seen"
-    result = handle(event["data"]["object"], now)
+        return Told("seen")
+    told = handle(event["data"]["object"], now)
     # Noted when it was dealt with, not before: a crash in between brings the event again, and dealing with it twice is safe.
-    Seen(event_id, type=kind, result=result, ttl=now + KEPT_SECONDS).save()
+    Seen(event_id, type=kind, result=told.result, ttl=now + KEPT_SECONDS).save()
     log.count("webhooks")
-    log.info("webhook.taken", event=event_id, kind=kind, result=result)
-    return result
+    log.info("webhook.taken", event=event_id, kind=kind, result=told.result)
+    return told
 
 
-def _payment(found: dict[str, Any], now: int) -> str:
+def _foreign(event: dict[str, Any]) -> bool:
+    """Whether it says that it is another stage's: several may share one account. Some say nothing, and have to be looked at."""
+    said = (event["data"]["object"].get("metadata") or {}).get("stage")
+    return said is not None and bool(said != settings.current().stage)
+
+
+def _payment(found: dict[str, Any], now: int) -> Told:
     """A Payment Intent or a Checkout Session. What the purchase knows already is not asked for again: each call to Stripe counts."""
     metadata = found.get("metadata") or {}
     if metadata.get("stage") != settings.current().stage:
-        return "not_ours"
+        return Told("not_ours")
     purchase = store.load(str(metadata.get("purchase_id")))
     payment = purchase.payment if purchase is not None else None
     if purchase is not None and payment is not None:
         own = found["id"] in (payment.reference, payment.capture)
         if own and purchase.is_order and payment.capture is not None:
-            return purchase.state
+            return Told(purchase.state, purchase)
         if own and purchase.state in ("expired", "cancelled") and found["status"] in ("canceled", "expired"):
-            return purchase.state  # the echo of our own cancelling
+            return Told(purchase.state, purchase)  # the echo of our own cancelling
     if found["status"] == "requires_action":
-        return "waiting"
-    return news.of_payment(str(found["id"]), now).result
+        return Told("waiting")
+    return news.of_payment(str(found["id"]), now)
 
 
-def _charge(found: dict[str, Any], now: int) -> str:
+def _charge(found: dict[str, Any], now: int) -> Told:
     capture = found.get("payment_intent")
-    told = [news.of_refund(seen, now).result for seen in payments.refunds_of(capture)] if capture else []
-    return told[0] if told else "not_ours"
+    told = [news.of_refund(seen, now) for seen in payments.refunds_of(capture)] if capture else []
+    return next((one for one in told if one.changed), told[0] if told else Told("not_ours"))
 
 
-def _refund(found: dict[str, Any], now: int) -> str:
-    return news.of_refund(payments.find_refund(str(found["id"])), now).result
+def _refund(found: dict[str, Any], now: int) -> Told:
+    return news.of_refund(payments.find_refund(str(found["id"])), now)
 
 
-def _dispute(found: dict[str, Any], now: int) -> str:
-    return news.of_dispute(payments.find_dispute(str(found["id"])), now).result
+def _dispute(found: dict[str, Any], now: int) -> Told:
+    return news.of_dispute(payments.find_dispute(str(found["id"])), now)
 
 
-HANDLED: dict[tuple[str, ...], Callable[[dict[str, Any], int], str]] = {
+HANDLED: dict[tuple[str, ...], Callable[[dict[str, Any], int], Told]] = {
     (
         "payment_intent.succeeded",
         "payment_intent.payment_failed",
