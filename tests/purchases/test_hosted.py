@@ -131,7 +131,7 @@ def test_an_abandoned_page_is_expired_with_its_hold_and_cannot_be_paid_any_more(
     assert shop.visit(session)[0] == 410
     shop.fake.calls.clear()
     assert {attempt.status for attempt in shop.fake.deliver()} == {200}
-    assert shop.fake.calls.counts == {"GET /v1/payment_intents/:id": 1, "GET /v1/checkout/sessions/:id": 1}
+    assert shop.fake.calls.counts == {"GET /v1/payment_intents/:id": 1}
     assert shop.received_and_kept() == (0, 0)
 
 
