@@ -132,8 +132,7 @@ def _confirm_with_provider(purchase: Purchase, payment: Payment, simulate: Outco
         if not settled.purchase.was_order:
             raise _refunded(settled.purchase)
         return settled
-    if intent.status != "processing":  # else the bank has yet to answer, and the tickets stay with the buyer until it does
-        _living(purchase, now)
+    _living(purchase, now)
     raise PaymentNotCompleted(payment_status=intent.status)
 
 

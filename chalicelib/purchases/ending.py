@@ -1,6 +1,6 @@
 """Ending a purchase that is not paid: the payment first, then the arbiter, then the stock."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from chalicelib import log
 from chalicelib.inventory import service as inventory
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import Payment, ProviderUnavailable
+from chalicelib.payments.model import Payment, PaymentNotCompleted, ProviderUnavailable
 from chalicelib.purchases import books, settlement, store
 from chalicelib.purchases.model import Purchase
 
@@ -16,10 +16,20 @@ Ending = Literal["expired", "cancelled"]
 
 
 class Ended(Struct, frozen=True):
-    """`how`: it was ended, it turned out to be paid, it changed under us, or the provider did not say and it goes on for now."""
+    """`how`: it was ended, it turned out to be paid, it changed under us, or it goes on for now: the provider did not say
+    (`unknown`), or the payment is under way there, too late to cancel and not decided yet (`processing`).
+    """
 
-    how: Literal["ended", "paid", "changed", "unknown"]
+    how: Literal["ended", "paid", "changed", "unknown", "processing"]
     released: int = 0
+
+    def decided(self) -> Self:
+        """For a request that wants it over: raises ProviderUnavailable or PaymentNotCompleted when it goes on."""
+        if self.how == "unknown":
+            raise ProviderUnavailable()
+        if self.how == "processing":
+            raise PaymentNotCompleted("The bank has yet to answer; the tickets stay with you until it does.", payment_status="processing")
+        return self
 
 
 def end(purchase: Purchase, state: Ending, now: int, payment: Payment | None = None) -> Ended:
@@ -35,7 +45,7 @@ def end(purchase: Purchase, state: Ending, now: int, payment: Payment | None = N
         settlement.captured(purchase, intent, now)
         return Ended("paid")
     if intent is not None:
-        return Ended("unknown")  # under way at the provider, too late to cancel and not decided yet
+        return Ended("processing")
     over = replace(purchase, state=state, ended_at=now, payment=payment or purchase.payment)
     if isinstance(store.move(purchase, over, books.taken(purchase, payment, now) if payment else []), str):
         return Ended("changed")

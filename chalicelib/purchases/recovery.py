@@ -41,13 +41,14 @@ def settle_all(holds: Iterable[Hold], now: int) -> Report:
     return report
 
 
-def expire(purchase: Purchase, now: int) -> int:
-    """End a purchase whose time is over and give back what it holds; how many holds went back. 0 if it lives or ended otherwise."""
+def expire(purchase: Purchase, now: int) -> None:
+    """End a purchase whose time is over and give back what it holds; nothing if it lives or ended otherwise.
+
+    Raises ProviderUnavailable or PaymentNotCompleted when it goes on, because nobody knows yet what has become of its payment.
+    """
     if purchase.lives(now) or happenings.answer(purchase.state, "time_over") == "keep":
-        return 0
-    ended = ending.end(purchase, "expired", now)
-    log.count("holds_expired", ended.released)
-    return ended.released
+        return
+    log.count("holds_expired", ending.end(purchase, "expired", now).decided().released)
 
 
 def _settle(purchase_id: str, holds: list[Hold], purchase: Purchase | None, present: bool, now: int, report: Report) -> None:
@@ -84,7 +85,7 @@ def _decided(purchase_id: str, holds: list[Hold], purchase: Purchase | None, pre
                     return False
                 report.expired += ended.how == "ended"
                 report.released += ended.released
-                report.undecided += len(listed) if ended.how == "unknown" else 0
+                report.undecided += len(listed) if ended.how in ("unknown", "processing") else 0
                 log.count("holds_expired", ended.released)
         case _:
             # Fence: whoever read this version with late money in hand can no longer list these holds.

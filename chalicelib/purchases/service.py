@@ -9,7 +9,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier, event_phase
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnough
-from chalicelib.payments.model import ProviderUnavailable
+from chalicelib.payments.model import PaymentNotCompleted, ProviderUnavailable
 from chalicelib.purchases import ending, happenings, recovery, store
 from chalicelib.purchases.model import (
     ActiveReservationExists,
@@ -82,7 +82,8 @@ def active(user_id: str, event_id: str, now: int) -> Purchase:
 def release(user_id: str, purchase_id: str, now: int) -> Purchase:
     """Give a reservation back, and cancel its payment. Repeating it, or doing it after the hold's end, is fine.
 
-    Raises ReservationConverted for an order, also if it became one just now because the money had come in.
+    Raises ReservationConverted for an order, also if it became one just now because the money had come in, ProviderUnavailable, and
+    PaymentNotCompleted while the bank has yet to answer.
     """
     while True:
         purchase = owned(user_id, purchase_id)
@@ -91,8 +92,7 @@ def release(user_id: str, purchase_id: str, now: int) -> Purchase:
             raise ReservationConverted()
         if answer == "keep":
             return purchase
-        if ending.end(purchase, "cancelled", now).how == "unknown":
-            raise ProviderUnavailable()
+        ending.end(purchase, "cancelled", now).decided()
 
 
 def owned(user_id: str, purchase_id: str) -> Purchase:
@@ -183,12 +183,18 @@ def _why(buying: Buying | None, purchase: Purchase, limit: int, now: int) -> Exc
         # A tombstone: recovery took this execution for dead. Its id is burnt; the client may ask again.
         return ReservationOver()
     if buying.active_id is not None:
+        until = clock.iso(buying.active_until)
+        exists = ActiveReservationExists(reservation_id=buying.active_id, expires_at=until, activeHolds=buying.active_quantity)
         if buying.active_until > now:
-            until = clock.iso(buying.active_until)
-            return ActiveReservationExists(reservation_id=buying.active_id, expires_at=until, activeHolds=buying.active_quantity)
+            return exists
         blocking = store.load(buying.active_id)
-        if blocking is not None:
-            recovery.expire(blocking, now)
+        try:
+            if blocking is not None:
+                recovery.expire(blocking, now)
+        except PaymentNotCompleted:
+            return exists
+        except ProviderUnavailable as down:
+            return down
         return None
     if purchase.pass_id in buying.passes:
         return PassUsed()

@@ -190,22 +190,43 @@ def debited(shop, *, fails=False):
         session = shop.begin(page="hosted")
     shop.fake.pay_by_bank(shop.page(session).id, fails=fails)
     shop.time.advance(6)
-    builders.sweep()
-    waiting = shop.confirm(session)
-    assert (waiting.status, waiting.json["payment_status"]) == (409, "processing")
+    assert builders.sweep()["undecided"] == 1
     assert (state(session), available(shop)) == ("paying", 2)
-    shop.fake.settle()
     return session
+
+
+def test_until_the_bank_answers_nothing_is_over_and_nothing_is_charged_twice(shop):
+    session = debited(shop)
+    for refused in (
+        shop.confirm(session),
+        shop.ask(session["id"], key="again"),
+        shop.api.delete(f"/reservations/{session['id']}", user="ada"),
+    ):
+        assert (refused.status, refused.json["error"], refused.json["payment_status"]) == (409, "payment_not_completed", "processing")
+    refused = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id)
+    assert (refused.status, refused.json["error"], refused.json["reservation_id"]) == (409, "active_reservation_exists", session["id"])
+    assert (state(session), available(shop)) == ("paying", 2)
+
+
+def test_who_comes_back_while_the_provider_is_down_hears_so(shop):
+    session = shop.begin(page="hosted")
+    shop.time.advance(181)
+    with settings.changed(stripe_api_base="http://127.0.0.1:9"):
+        for refused in (shop.ask(session["id"], key="again"), builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id)):
+            assert (refused.status, refused.json["error"]) == (503, "payment_provider_unavailable")
+    assert (state(session), available(shop)) == ("paying", 2)
 
 
 def test_a_debit_that_succeeds_is_an_order_however_late(shop):
     session = debited(shop)
+    shop.fake.settle()
     assert shop.webhook(*told(shop, "checkout.session.async_payment_succeeded")).json == {"received": "paid"}
     assert shop.confirm(session).status == 200
 
 
 def test_a_debit_that_fails_gives_the_tickets_back_and_is_in_the_ledger(shop):
     session = debited(shop, fails=True)
+    shop.fake.settle()
     shop.webhook(*told(shop, "checkout.session.async_payment_failed"))
     assert (state(session), available(shop)) == ("cancelled", 4)
     entries = ledger.of_purchase(shop.event_id, session["id"])
