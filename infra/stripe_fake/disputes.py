@@ -18,14 +18,15 @@ _EVIDENCE = (
 )
 
 
-def open_for(state: State, charge: Obj, reason: str) -> Obj:
-    """The whole charge is disputed, and its amount withdrawn with a fee."""
+def open_for(state: State, charge: Obj, reason: str, amount: int | None = None) -> Obj:
+    """A charge is disputed, all of it when `amount` is silent, and the amount withdrawn with a fee."""
+    amount = charge["amount"] if amount is None else amount
     dispute_id = state.new_id("du_1")
     dispute = {
         "id": dispute_id,
         "object": "dispute",
-        "amount": charge["amount"],
-        "balance_transactions": [charges.move(state, "adjustment", dispute_id, -charge["amount"], charge["currency"], FEE)],
+        "amount": amount,
+        "balance_transactions": [charges.move(state, "adjustment", dispute_id, -amount, charge["currency"], FEE)],
         "charge": charge["id"],
         "created": state.now(),
         "currency": charge["currency"],

@@ -111,9 +111,9 @@ class StripeFake:
             refunds.settle(self._state, self._state.get("refund", refund_id), ok=False)
             return self._done("refund", refund_id)
 
-    def dispute(self, charge_id: str, reason: str = "fraudulent") -> Obj:
+    def dispute(self, charge_id: str, reason: str = "fraudulent", *, amount: int | None = None) -> Obj:
         with self._state.lock:
-            made = disputes.open_for(self._state, self._state.get("charge", charge_id), reason)
+            made = disputes.open_for(self._state, self._state.get("charge", charge_id), reason, amount)
             return self._done("dispute", made["id"])
 
     def close_dispute(self, dispute_id: str, *, won: bool) -> Obj:
