@@ -39,6 +39,7 @@ Answer = Literal[
     "freeze",
     "thaw",
     "void",
+    "never",
 ]
 
 STATES: tuple[State, ...] = get_args(State)
@@ -67,32 +68,33 @@ ANSWERS: dict[Answer, str] = {
     "keep": "nothing changes",
     "end": "ended: `expired`, or `cancelled` if the buyer or the provider did it; the tickets go back to the stock",
     "stop": "the payment is cancelled at Stripe first; then what Stripe says has become of it",
-    "refuse": "refused with 409",
+    "refuse": "refused: 409, or 404 where there never was an order",
     "give_back": "tickets void, seats back to the stock, the money goes back; `partially_refunded`, or `refunded` with the last ticket",
     "retry": "made again, three times in all; then shown to the admins",
     "record": "written down; an order that got all of its money back loses its tickets, one that got some of it is shown to the admins",
-    "settle": "what Stripe says about the payment is done first, then looked at again",
+    "settle": "what Stripe says about the payment is done first, and then this, in the state that it has led to",
     "freeze": "the tickets are frozen",
     "thaw": "the frozen tickets are valid again",
     "void": "tickets worth the disputed sum are void, their seats back in the stock; the others are valid again",
+    "never": "cannot happen",
 }
 
 # In the order of STATES:       held        paying      paid         partially_r. refunded    expired        cancelled
 _TABLE: dict[Happening, tuple[Answer, ...]] = {
-    "captured": ("pay_back", "issue", "keep", "keep", "keep", "issue_again", "issue_again"),
-    "captured_other": ("pay_back", "pay_back", "keep", "keep", "keep", "pay_back", "pay_back"),
+    "captured": ("never", "issue", "keep", "keep", "keep", "issue_again", "issue_again"),
+    "captured_other": ("never", "pay_back", "never", "never", "keep", "pay_back", "pay_back"),
     "captured_twice": ("pay_back", "pay_back", "pay_back", "pay_back", "pay_back", "pay_back", "pay_back"),
     "waiting": ("keep", "keep", "keep", "keep", "keep", "keep", "keep"),
     "declined": ("keep", "keep", "keep", "keep", "keep", "keep", "keep"),
-    "canceled": ("keep", "end", "keep", "keep", "keep", "keep", "keep"),
+    "canceled": ("never", "end", "keep", "keep", "keep", "keep", "keep"),
     "time_over": ("end", "stop", "keep", "keep", "keep", "keep", "keep"),
     "released": ("end", "stop", "refuse", "refuse", "refuse", "keep", "keep"),
     "refund_asked": ("refuse", "refuse", "give_back", "give_back", "refuse", "refuse", "refuse"),
     "refund_failed": ("retry", "retry", "retry", "retry", "retry", "retry", "retry"),
-    "refunded_by_hand": ("record", "record", "record", "record", "record", "record", "record"),
-    "disputed": ("record", "settle", "freeze", "freeze", "record", "settle", "settle"),
-    "dispute_won": ("record", "settle", "thaw", "thaw", "record", "settle", "settle"),
-    "dispute_lost": ("record", "settle", "void", "void", "record", "settle", "settle"),
+    "refunded_by_hand": ("settle", "settle", "record", "record", "record", "settle", "settle"),
+    "disputed": ("settle", "settle", "freeze", "freeze", "record", "settle", "settle"),
+    "dispute_won": ("settle", "settle", "thaw", "thaw", "record", "settle", "settle"),
+    "dispute_lost": ("settle", "settle", "void", "void", "record", "settle", "settle"),
 }
 
 

@@ -72,7 +72,7 @@ def of_dispute(seen: DisputeSeen, now: int) -> Told:
     purchase = _owner(seen)
     if purchase is None or seen.capture is None:
         return Told("not_ours")
-    if happenings.answer(purchase.state, "disputed") == "settle":
+    if happenings.answer(purchase.state, "disputed") == "settle" or seen.capture not in purchase.captures:
         purchase = of_payment(seen.capture, now).purchase or purchase
     if seen.verdict is None:
         return Told("inquiry", purchase)  # it takes no money

@@ -1,0 +1,93 @@
+"""The state table: the page shows what the code has, and every pair of state and happening ends as the page says.
+
+What is expected comes from the page, not from the code's own table: a cell that is changed there alone is found by the play.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from chalicelib.purchases import comparison, happenings
+from chalicelib.purchases.happenings import ANSWERS, HAPPENINGS, STATES
+from tests import builders, conftest
+from tests.purchases import outcomes, plays, stripe_shop
+
+PAGE = Path(__file__).parents[2] / "docs" / "payments.md"
+MARKER = "<!-- state table -->"
+
+# Pairs that cannot happen -> what the nearest accident is taken for, and why it is not the pair itself.
+NEVER = {
+    ("held", "captured"): ("captured_twice", "it has opened no payment, so whatever comes in is not its own"),
+    ("held", "captured_other"): ("captured_twice", "the same"),
+    ("held", "canceled"): ("waiting", "the same"),
+    ("paid", "captured_other"): ("captured", "what has come in cannot change; less is left of it after a refund, and that is known"),
+    ("partially_refunded", "captured_other"): ("captured", "the same"),
+}
+PAIRS = [(state, happening) for state in STATES for happening in HAPPENINGS]
+
+
+def rendered() -> str:
+    """Both tables as they belong on the page, padded, so that they can be read as plain text."""
+    table = [["", *STATES]]
+    table += [[words, *(happenings.answer(state, happening) for state in STATES)] for happening, words in HAPPENINGS.items()]
+    return f"{_aligned(table)}\n\n{_aligned([['answer', 'what becomes of it'], *map(list, ANSWERS.items())])}"
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows = [rows[0], ["-" * width for width in widths], *rows[1:]]
+    return "\n".join("| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows)
+
+
+def shown() -> str:
+    parts = PAGE.read_text(encoding="utf-8").split(MARKER)
+    assert len(parts) == 3, f"{PAGE.name} needs the marker {MARKER} before and after the table"
+    return parts[1].strip()
+
+
+def told() -> dict[tuple[str, str], str]:
+    """The page's table: (state, happening) -> answer."""
+    by_words = {words: happening for happening, words in HAPPENINGS.items()}
+    found = {}
+    for line in shown().splitlines():
+        words, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if words in by_words:
+            found |= {(state, by_words[words]): cell for state, cell in zip(STATES, cells, strict=True)}
+    return found
+
+
+def test_the_page_shows_the_table():
+    assert shown() == rendered(), f"paste this between the markers of {PAGE.name}:\n\n{rendered()}\n"
+
+
+def test_every_answer_is_given_and_explained():
+    assert set(told().values()) == set(ANSWERS)
+    assert {pair for pair, answer in told().items() if answer == "never"} == set(NEVER)
+    assert set(told()) == set(PAIRS)
+    assert not re.search("[^\x20-\x7e]", "".join(HAPPENINGS.values()))
+
+
+@pytest.fixture
+def shop(threaded_store, api, time):
+    """On the store in this process, which makes a hundred plays in a third of moto's time."""
+    with stripe_shop.opened(api, time) as made:
+        yield made
+
+
+@pytest.mark.parametrize(("state", "happening"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+def test_every_pair_ends_as_the_page_says(shop, state, happening):
+    play = plays.Play(shop, state, happening)
+    play.bring()
+    before = play.look()
+    plays.happen(play)
+    taken_for, _ = NEVER.get((state, happening), (happening, ""))
+    check = outcomes.CHECKERS[told()[state, taken_for]]
+    if play.told:
+        check(play, before, play.look())
+    shop.fake.deliver()
+    builders.sweep()
+    comparison.compare(conftest.START, shop.time.now + 1, shop.time.now)
+    check(play, before, play.look())
+    assert {attempt.status for attempt in shop.fake.attempts} <= {200}
+    stripe_shop.books_balance(shop)
