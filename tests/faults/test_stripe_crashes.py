@@ -5,9 +5,10 @@ import contextlib
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.audit import service as audit
 from chalicelib.inventory import service as inventory
 from chalicelib.payments import stripe_api
-from chalicelib.purchases import store
+from chalicelib.purchases import matters, store
 from tests import builders
 from tests.bed import faults
 from tests.bootstrap.conftest import ticket
@@ -36,6 +37,22 @@ FLOWS = {
     "hosted, paid again by hand": (["begin_hosted", "pay", "confirm", "deliver", "pay_by_hand"], "deliver"),
 }
 
+# What is done again with the same key by whoever got no answer, or comes again as a webhook or with the next sweep.
+GIVING_BACK = {
+    "refund": (["buy"], "refund"),
+    "refund of one ticket": (["buy"], "refund_one"),
+    "refund of the rest": (["buy", "refund_one"], "refund"),
+    "refund that fails": (["buy_failing", "refund", "bank_answers"], "deliver"),
+    "refund that is due": (["buy", "refund_in_vain", "next_minute"], "sweep"),
+    "refund tried again": (["buy_failing", "refund", "fail_for_good"], "retry"),
+    "dispute": (["buy", "dispute"], "deliver"),
+    "dispute won": (["buy", "dispute", "deliver", "win"], "deliver"),
+    "dispute lost": (["buy", "dispute", "deliver", "lose"], "deliver"),
+    "dispute won, with a refund that it kept back": (["buy", "refund_in_vain", "dispute", "deliver", "fail_for_good", "win"], "deliver"),
+    "refund by hand": (["buy", "by_hand"], "deliver"),
+    "refund by hand of some": (["buy", "by_hand_some"], "deliver"),
+}
+
 
 class Sale:
     def __init__(self, shop):
@@ -59,7 +76,7 @@ class Sale:
         (self.shop.visit if "url" in self.session["payment"] else self.shop.pay)(self.session)
 
     def pay_by_hand(self):
-        self.shop.pay_by_hand(self.session)
+        self.shop.pay_by_hand(self.reserved)
 
     def expire_page(self):
         self.shop.dashboard.v1.checkout.sessions.expire(self.shop.page(self.session).id)
@@ -96,6 +113,58 @@ class Sale:
 
     def compete(self):
         assert builders.reserve(self.shop.api, "bob", self.shop.event_id, self.shop.tier_id, 3).status == 201
+
+    def buy(self, card="pm_card_visa"):
+        self.begin()
+        self.shop.pay(self.session, card)
+        assert self.confirm().status == 201
+        self.deliver()
+
+    def buy_failing(self):
+        self.buy("pm_card_refundFail")
+
+    def refund(self, **fields):
+        return builders.refund(self.shop.api, self.reserved, **fields)
+
+    def refund_one(self):
+        self.refund(key="one", tickets=[f"{self.reserved}-2"])
+
+    def refund_in_vain(self):
+        self.shop.fake.fail_next("POST", "/v1/refunds", status=500, should_retry=False)
+        assert self.refund().json["refund"]["status"] == "due"
+
+    def next_minute(self):
+        self.shop.time.advance(60)
+
+    def bank_answers(self):
+        self.deliver()
+        self.shop.time.advance(10)
+
+    def fail_for_good(self):
+        for seconds in (60, 10, 3600, 10, 86_400, 10):
+            self.shop.time.advance(seconds)
+            self.sweep()
+            self.deliver()
+        assert store.load(self.reserved).refunds[0].status == "failed"
+
+    def retry(self):
+        [refund] = store.load(self.reserved).refunds
+        self.shop.api.post(f"/admin/orders/{self.reserved}/refunds/{refund.id}/retry", token=builders.admin_token())
+
+    def dispute(self):
+        self.disputed = self.shop.fake.dispute(self.shop.charge(self.reserved).id)["id"]
+
+    def win(self):
+        self.shop.fake.close_dispute(self.disputed, won=True)
+
+    def lose(self):
+        self.shop.fake.close_dispute(self.disputed, won=False)
+
+    def by_hand(self):
+        self.shop.refund_by_hand(self.reserved, 10_000)
+
+    def by_hand_some(self):
+        self.shop.refund_by_hand(self.reserved, 4000)
 
 
 @contextlib.contextmanager
@@ -172,3 +241,36 @@ def test_a_buyer_who_asks_again_after_any_crash_pays_on_the_one_page_that_there_
             assert sale.confirm().status == 201
             assert len(sale.shop.dashboard.v1.checkout.sessions.list().data) == 1
             stripe_shop.books_balance(sale.shop)
+
+
+def come_to_rest(sale, flow):
+    """Who got no answer asks again; then everything that time brings: banks, webhooks, sweeps. How it has ended."""
+    sale.shop.time.advance(31)
+    getattr(sale, flow)()
+    for seconds in (60, 301, 3600, 10, 86_400, 10):
+        sale.shop.time.advance(seconds)
+        builders.sweep()
+        sale.shop.fake.deliver()
+    stripe_shop.books_balance(sale.shop, recovered=True)
+    order = store.load(sale.reserved)
+    return {
+        "order": (order.state, order.live_tickets, [(one.status, one.amount_cents) for one in order.refunds]),
+        "stock": [(shard.sold, shard.available) for shard in inventory.scan()],
+        "at Stripe": sale.shop.refunds(),
+        "open": sorted(one.kind for one in matters.every()),
+        "audit": len(audit.of(f"order#{sale.reserved}")),
+    }
+
+
+@pytest.mark.parametrize("name", GIVING_BACK)
+def test_what_goes_back_ends_as_if_nobody_had_died(api, time, monkeypatch, name):
+    before, flow = GIVING_BACK[name]
+    with prepared(api, time, before) as sale:
+        with faults.calls() as made, provider_dies_after(0, monkeypatch) as asked:
+            getattr(sale, flow)()
+        expected = come_to_rest(sale, flow)
+    for point in points(made, asked):
+        with prepared(api, time, before) as sale:
+            with dying(point, monkeypatch):
+                getattr(sale, flow)()
+            assert come_to_rest(sale, flow) == expected, point

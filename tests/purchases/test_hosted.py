@@ -358,7 +358,7 @@ def test_a_payment_made_by_hand_for_a_hosted_purchase_goes_back(shop, first):
     session = shop.begin(page="hosted")
 
     def by_hand():
-        shop.pay_by_hand(session)
+        shop.pay_by_hand(session["id"])
         shop.fake.deliver()
 
     for pay in (by_hand, lambda: shop.visit(session)) if first == "by hand" else (lambda: shop.visit(session), by_hand):

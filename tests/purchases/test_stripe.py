@@ -165,11 +165,7 @@ def test_another_amount_is_never_issued(shop):
 def test_money_for_a_simulated_order_goes_back(shop):
     """Somebody made a payment by hand, with an order's id in its metadata."""
     order = builders.buy(shop.api, "ada", shop.event_id, shop.tier_id, 1, provider="simulated").json["order"]
-    metadata = {"purchase_id": order["id"], "event_id": shop.event_id, "stage": settings.current().stage}
-    automatic = {"enabled": True, "allow_redirects": "never"}
-    params = {"amount": 5000, "currency": "usd", "metadata": metadata, "automatic_payment_methods": automatic}
-    made = shop.dashboard.v1.payment_intents.create(params)
-    shop.dashboard.v1.payment_intents.confirm(made.id, {"payment_method": "pm_card_visa"})
+    shop.pay_by_hand(order["id"], 5000)
     shop.fake.deliver()
     assert (store.load(order["id"]).state, shop.received_and_kept()) == ("paid", (5000, 0))
 
