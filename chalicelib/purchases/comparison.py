@@ -108,11 +108,16 @@ class _Span:
     def __init__(self, report: Report, now: int, unknown_most: int | None) -> None:
         self.report, self.now = report, now
         self.unknown_left = unknown_most
+        self.looked_at: dict[str, bool] = {}  # refunds and disputes by id, and whether they are ours
         open_matters = matters.every()
         self.disputes = [one for one in open_matters if one.kind == "dispute"]
         findings = [one for one in open_matters if one.kind == "finding"]
         self.shown = {(one.purchase_id, one.id) for one in findings}
         self.found = [one for one in findings if "capture" in one.facts]
+
+    def ours(self, about: str, stage: str | None) -> bool:
+        self.looked_at[about] = stage == settings.current().stage
+        return self.looked_at[about]
 
     def repaired(self, kind: str, told: news.Told) -> Purchase | None:
         """Count what was news to the purchase; the purchase as it is now."""
@@ -195,6 +200,7 @@ def _payment(span: _Span, intent: Intent, purchase: Purchase | None) -> None:
     if _back(purchase, intent.id) != intent.amount_refunded:
         for seen in payments.refunds_of(intent.id):
             purchase = span.repaired("refunds_differ", news.of_refund(seen, span.now)) or purchase
+        intent = payments.retrieve(intent.id)  # something may have gone back just now
     if any(one.status in ("due", "failed") for one in purchase.refunds if one.capture == intent.id):
         return None  # an open matter, which the admins see already
     expected = _expected(purchase, intent)
@@ -230,7 +236,7 @@ def _kind_of_event(name: str) -> str | None:
 
 def _refunds(span: _Span) -> None:
     for seen in payments.refunds_made(span.report.since, span.report.until):
-        if seen.stage == settings.current().stage:
+        if span.ours(str(seen.id), seen.stage):
             span.report.refunds += 1
             with span.going_on(str(seen.purchase_id), str(seen.id)):
                 span.repaired("refunds_differ", news.of_refund(seen, span.now))
@@ -238,7 +244,7 @@ def _refunds(span: _Span) -> None:
 
 def _disputes(span: _Span) -> None:
     for seen in payments.disputes_made(span.report.since, span.report.until):
-        if seen.stage == settings.current().stage:
+        if span.ours(seen.id, seen.stage):
             span.report.disputes += 1
             with span.going_on(str(seen.purchase_id), seen.id):
                 span.repaired("disputes_differ", news.of_dispute(seen, span.now))
@@ -250,6 +256,9 @@ def _events(span: _Span) -> None:
     while some := list(islice(told, dynamo.MAX_BATCH_GET)):
         for event in webhooks.unheard(some):
             found = event["data"]["object"]
+            if found["id"] in span.looked_at:
+                span.report.unheard += span.looked_at[found["id"]]
+                continue  # as it is now was dealt with above
             with span.going_on((found.get("metadata") or {}).get("purchase_id", found["id"]), event["id"]):
                 heard = webhooks.deal_with(event, span.now)
                 span.report.unheard += heard.result not in ("not_ours", "seen")

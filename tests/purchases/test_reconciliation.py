@@ -1,0 +1,466 @@
+"""Our books against Stripe's, over real HTTP with the real SDK: what was lost is found, what differs is shown, the rest is left alone."""
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib import ids, settings
+from chalicelib.inventory import service as inventory
+from chalicelib.payments import ledger
+from chalicelib.purchases import comparison, matters, news, store
+from tests import builders
+from tests.bed import faults
+from tests.purchases import stripe_shop
+from tests.purchases.stripe_shop import books_balance
+
+
+@pytest.fixture
+def shop(api, time):
+    with stripe_shop.opened(api, time, checkout_origins="https://shop.test") as made:
+        yield made
+        books_balance(made)
+
+
+def state(session):
+    return store.load(session["id"]).state
+
+
+def deaf(shop):
+    """From now on no webhook ever comes."""
+    shop.fake.drop(times=10_000)
+
+
+def look(shop, *, back=3600, **how):
+    """Compare the last hour, a second later."""
+    shop.time.advance(1)
+    return comparison.compare(shop.time.now - back, shop.time.now, shop.time.now, **how)
+
+
+def bought(shop, user="ada", quantity=2):
+    session = shop.begin(user, quantity)
+    shop.pay(session)
+    assert shop.confirm(session, user).status == 201
+    return session
+
+
+def over(shop, session, how="expired"):
+    """It ended while the provider was not to be reached for the look, and the payment came in."""
+    shop.time.advance(181)
+    purchase = store.load(session["id"])
+    assert not isinstance(store.move(purchase, replace(purchase, state=how, ended_at=shop.time.now)), str)
+    inventory.end_holds("release", purchase.holds)
+
+
+def shown(shop):
+    """What admins see that only a person can put right: order -> difference."""
+    reply = shop.api.get("/admin/reconciliation", token=builders.admin_token())
+    return {one["order_id"]: one["id"] for one in reply.json["open"] if one["kind"] == "finding"}
+
+
+def again_is_quiet(shop):
+    """Once is enough: the same look again changes nothing."""
+    report = look(shop)
+    assert (report.repaired, report.findings) == ({}, {})
+
+
+def test_a_payment_whose_webhook_never_came_gets_its_tickets(shop):
+    deaf(shop)
+    session = shop.begin()
+    shop.pay(session)
+    report = look(shop)
+    assert state(session) == "paid"
+    assert (report.payments, report.repaired, report.findings, report.unheard) == (1, {"paid_without_tickets": 1}, {}, 1)
+    again_is_quiet(shop)
+
+
+def test_a_decline_that_nobody_told_is_in_the_ledger(shop):
+    deaf(shop)
+    session = shop.begin()
+    with pytest.raises(Exception, match="declined"):
+        shop.pay(session, "pm_card_visa_chargeDeclined")
+    report = look(shop)
+    assert (report.repaired, report.unheard, state(session)) == ({}, 1, "paying")
+    assert [one.kind for one in ledger.of_purchase(shop.event_id, session["id"])] == ["opened", "declined"]
+
+
+@pytest.mark.parametrize("crash", range(1, 8))
+def test_a_webhook_that_died_and_never_came_again(shop, crash):
+    session = shop.begin()
+    shop.pay(session)
+    event = shop.fake.signed(shop.succeeded(session))
+    with faults.crash_after(crash) as fault:
+        shop.webhook(*event)
+    look(shop)
+    assert state(session) == "paid"
+    again_is_quiet(shop)
+    assert fault.happened == (crash <= 6)
+
+
+def test_refunds_that_failed_unheard_are_made_again(shop):
+    session = bought(shop)
+    body = {"reason": "goodwill"}
+    key = {"Idempotency-Key": "r"}
+    refunded = shop.api.post(f"/admin/orders/{session['id']}/refunds", json=body, token=builders.admin_token(), headers=key)
+    assert refunded.status == 201
+    shop.fake.deliver()
+    shop.time.advance(7200)
+    deaf(shop)
+    shop.fake.fail_refund(store.load(session["id"]).refunds[0].reference)
+    report = look(shop)
+    assert report.repaired == {"refunds_differ": 1}
+    assert [(one.status, one.attempt) for one in store.load(session["id"]).refunds] == [("due", 2)]
+    again_is_quiet(shop)
+    shop.time.advance(3600)
+    builders.sweep()
+    assert shop.received_and_kept() == (10000, 0)
+
+
+@pytest.mark.parametrize(("won", "end"), [(True, "paid"), (False, "refunded")])
+def test_disputes_that_nobody_told_of(shop, won, end):
+    session = bought(shop)
+    shop.fake.deliver()
+    deaf(shop)
+    shop.time.advance(86_400)
+    dispute = shop.fake.dispute(shop.intent(session).latest_charge)
+    report = look(shop)
+    assert (report.disputes, report.repaired, report.unheard) == (1, {"disputes_differ": 1}, 2)
+    assert store.load(session["id"]).disputed
+    shop.time.advance(30 * 86_400)
+    shop.fake.close_dispute(dispute["id"], won=won)
+    report = look(shop)
+    assert (report.disputes, report.repaired) == (0, {"disputes_differ": 1})
+    assert state(session) == end
+    again_is_quiet(shop)
+
+
+def test_a_debit_that_a_bank_answers_days_after_it_was_begun(shop):
+    deaf(shop)
+    session = shop.begin(page="hosted")
+    shop.fake.pay_by_bank(store.load(session["id"]).payment.reference)
+    shop.fake.settle()
+    shop.time.advance(5 * 86_400)
+    assert look(shop).repaired == {}
+    event = shop.fake.events("checkout.session.async_payment_succeeded")[0]
+    report = comparison.compare(event["created"], event["created"] + 1, shop.time.now)
+    assert (state(session), report.repaired) == ("paid", {"paid_without_tickets": 1})
+
+
+def test_what_succeeds_long_after_it_was_opened_is_found_by_what_stripe_told(shop):
+    deaf(shop)
+    session = shop.begin()
+    shop.time.advance(7200)  # the sweep was not to be reached either
+    shop.pay(session)
+    report = look(shop)
+    assert (report.payments, report.repaired, state(session)) == (0, {"paid_without_tickets": 1}, "paid")
+
+
+@pytest.mark.parametrize(
+    ("how", "compete", "end"),
+    [("expired", False, "paid"), ("expired", True, "refunded"), ("cancelled", False, "paid"), ("cancelled", True, "refunded")],
+)
+def test_money_for_what_was_over_ends_in_tickets_or_goes_back(shop, how, compete, end):
+    deaf(shop)
+    session = shop.begin()
+    shop.pay(session)
+    over(shop, session, how)
+    if compete:
+        assert builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id, 3).status == 201
+    report = look(shop)
+    assert (state(session), report.repaired, report.findings) == (end, {"paid_without_tickets": 1}, {})
+    assert shop.received_and_kept() == (10000, 10000 if end == "paid" else 0)
+    again_is_quiet(shop)
+
+
+def test_what_was_cancelled_at_stripe_gives_its_tickets_back(shop):
+    deaf(shop)
+    session = shop.begin()
+    shop.dashboard.v1.payment_intents.cancel(shop.intent(session).id)
+    report = look(shop)
+    assert (state(session), report.repaired) == ("cancelled", {"payment_over": 1})
+    again_is_quiet(shop)
+
+
+def test_a_second_payment_goes_back_and_the_order_stays(shop):
+    session = bought(shop)
+    deaf(shop)
+    paid(shop, session["id"])
+    report = look(shop)
+    assert (state(session), report.repaired, report.findings) == ("paid", {"paid_without_tickets": 1}, {})
+    assert shop.received_and_kept() == (20000, 10000)
+    again_is_quiet(shop)
+
+
+def test_an_altered_payment_goes_back(shop):
+    deaf(shop)
+    session = shop.begin()
+    shop.dashboard.v1.payment_intents.update(shop.intent(session).id, {"amount": 100})
+    shop.pay(session)
+    report = look(shop)
+    assert (state(session), report.repaired, report.findings) == ("refunded", {"paid_without_tickets": 1}, {})
+    assert shop.received_and_kept() == (100, 0)
+    again_is_quiet(shop)
+
+
+@pytest.mark.parametrize(("amount", "end"), [(10000, "refunded"), (3000, "paid")])
+def test_refunds_by_hand_that_nobody_told_of(shop, amount, end):
+    session = bought(shop)
+    shop.time.advance(7200)
+    deaf(shop)
+    made = shop.dashboard.v1.refunds.create({"payment_intent": shop.intent(session).id, "amount": amount})
+    report = look(shop)
+    assert (state(session), report.refunds, report.repaired) == (end, 1, {"refunds_differ": 1})
+    assert shown(shop) == ({} if end == "refunded" else {session["id"]: made.id})
+    again_is_quiet(shop)
+
+
+def test_a_refund_that_was_made_before_its_maker_died(shop):
+    session = bought(shop)
+    with faults.crash_before(2, operation="TransactWriteItems"):
+        shop.api.post(
+            f"/admin/orders/{session['id']}/refunds",
+            json={"reason": "goodwill"},
+            token=builders.admin_token(),
+            headers={"Idempotency-Key": "r"},
+        )
+    assert [one.status for one in store.load(session["id"]).refunds] == ["due"]
+    assert shop.received_and_kept() == (10000, 0)
+    report = look(shop)
+    assert report.repaired == {"refunds_differ": 1}
+    assert [one.status for one in store.load(session["id"]).refunds] == ["succeeded"]
+
+
+def test_a_refund_that_is_due_is_the_sweeps(shop):
+    session = bought(shop)
+    shop.fake.fail_next("POST", "/v1/refunds", status=500, times=3)
+    shop.api.post(
+        f"/admin/orders/{session['id']}/refunds",
+        json={"reason": "goodwill"},
+        token=builders.admin_token(),
+        headers={"Idempotency-Key": "r"},
+    )
+    report = look(shop)
+    assert (report.repaired, report.findings) == ({}, {})
+    assert [one.status for one in store.load(session["id"]).refunds] == ["due"]
+    shop.time.advance(61)
+    builders.sweep()
+    assert shop.received_and_kept() == (10000, 0)
+
+
+def paid(shop, purchase_id, stage=None, amount=10000):
+    """A payment that names a purchase, made past our checkout; its id."""
+    metadata = {"purchase_id": purchase_id, "event_id": shop.event_id, "user_id": "x", "stage": stage or settings.current().stage}
+    params = {"amount": amount, "currency": "usd", "metadata": metadata, "confirm": True, "payment_method": "pm_card_visa"}
+    return shop.dashboard.v1.payment_intents.create({**params, "return_url": "https://shop.test/back"}).id
+
+
+@pytest.mark.parametrize("left", ["nothing", "a tombstone"])
+def test_money_for_a_purchase_that_is_not_there_goes_back(shop, left):
+    deaf(shop)
+    session = shop.begin()
+    shop.pay(session)
+    over(shop, session)
+    store.PurchaseRow(session["id"]).delete()
+    if left == "a tombstone":
+        assert store.bury(session["id"], shop.time.now)
+    report = look(shop)
+    assert (report.repaired, report.findings) == ({"paid_without_tickets": 1}, {})
+    assert shop.received_and_kept() == (10000, 0)
+    again_is_quiet(shop)
+    entries = [(one.kind, one.amount_cents) for one in ledger.of_purchase(shop.event_id, session["id"])]
+    assert entries == [("opened", 0), ("captured", 10000), ("refunded", -10000)]
+
+
+@pytest.mark.parametrize("crash", range(1, 5))
+def test_its_ledger_is_whole_whoever_died(shop, crash):
+    deaf(shop)
+    paid(shop, ids.new_id())
+    with faults.crash_before(crash, table="payment-transactions"):
+        look(shop)
+    look(shop)
+    assert shop.received_and_kept() == (10000, 0)
+    assert sorted(one.kind for one in ledger.of_event(shop.event_id)) == ["captured", "refunded"]
+
+
+def test_what_cannot_go_back_is_shown_and_not_counted_as_repaired(shop):
+    deaf(shop)
+    purchase_id = ids.new_id()
+    intent = shop.dashboard.v1.payment_intents.retrieve(paid(shop, purchase_id))
+    dispute = shop.fake.dispute(intent.latest_charge)
+    report = look(shop)
+    assert (report.repaired, report.findings) == ({}, {"unknown_purchase": 1})
+    assert shown(shop) == {purchase_id: f"unknown_purchase-{intent.id}"}
+    shop.fake.close_dispute(dispute["id"], won=True)
+    shop.dashboard.v1.refunds.create({"payment_intent": intent.id})
+    comparison.again(shop.time.now, disputes=False)
+    assert shown(shop) == {}
+    look(shop)
+
+
+def test_payments_of_other_stages_are_left_alone(shop):
+    deaf(shop)
+    for number in range(3):
+        shop.dashboard.v1.refunds.create({"payment_intent": paid(shop, f"refunded-{number}", stage="another")})
+        disputed = shop.dashboard.v1.payment_intents.retrieve(paid(shop, f"disputed-{number}", stage="another"))
+        shop.fake.dispute(disputed.latest_charge)
+    shop.dashboard.v1.payment_intents.create({"amount": 500, "currency": "usd"})  # of somebody who knows nothing of us
+    shop.fake.calls.clear()
+    with faults.calls() as made:
+        report = look(shop)
+    assert (report.payments, report.refunds, report.disputes, report.unheard, report.repaired, report.findings) == (0, 0, 0, 0, {}, {})
+    assert shop.fake.calls.counts == {f"GET /v1/{name}": 1 for name in ("payment_intents", "refunds", "disputes", "events")}
+    assert not made.of("PutItem") + made.of("UpdateItem") + made.of("TransactWriteItems") + made.of("DeleteItem")
+    assert shop.received_and_kept() == (60_000, 0)
+
+
+def test_a_whole_sale_of_unknown_purchases_is_somebody_elses_store(shop):
+    deaf(shop)
+    lost = {ids.new_id(): "" for _ in range(comparison.UNKNOWN_MOST + 1)}
+    for purchase_id in lost:
+        lost[purchase_id] = paid(shop, purchase_id)
+    with pytest.raises(comparison.StoreIsBehind):
+        look(shop)
+    comparison.again(shop.time.now, disputes=False)
+    assert set(shown(shop)) == set(lost)
+    received, kept = shop.received_and_kept()
+    assert (received, kept) == (110_000, 110_000)
+    report = look(shop, unknown_most=None)
+    assert (report.repaired, report.findings, shown(shop)) == ({"paid_without_tickets": 11}, {}, {})
+    assert shop.received_and_kept() == (110_000, 0)
+
+
+def test_other_sums_are_shown_until_they_are_right_or_a_person_says_so(shop):
+    session = bought(shop)
+    at_stripe = shop.fake._state.get("payment_intent", shop.intent(session).id)
+    at_stripe["amount_received"] = 9000
+    report = look(shop)
+    assert (report.repaired, report.findings) == ({}, {"amounts_differ": 1})
+    finding = f"amounts_differ-{at_stripe['id']}"
+    assert shown(shop) == {session["id"]: finding}
+    assert look(shop).findings == {"amounts_differ": 1}
+    assert shown(shop) == {session["id"]: finding}
+    comparison.again(shop.time.now, disputes=False)
+    assert shown(shop) == {session["id"]: finding}
+    where = f"/admin/reconciliation/{session['id']}/{finding}"
+    assert [shop.api.delete(where, token=builders.admin_token()).status for _ in range(2)] == [200, 404]
+    assert shown(shop) == {}
+    look(shop)
+    at_stripe["amount_received"] = 10000
+    assert shown(shop) == {session["id"]: finding}
+    assert comparison.again(shop.time.now, disputes=False) == {}
+    assert shown(shop) == {}
+
+
+def test_money_that_we_believe_went_back_and_did_not_is_shown(shop):
+    deaf(shop)
+    session = shop.begin()
+    shop.pay(session)
+    over(shop, session)
+    builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id, 3)
+    assert look(shop).repaired == {"paid_without_tickets": 1}
+    charge = shop.fake._state.get("charge", shop.intent(session).latest_charge)
+    charge["amount_refunded"] = 0
+    assert look(shop).findings == {"amounts_differ": 1}
+    charge["amount_refunded"] = 10000
+    again_is_quiet(shop)
+    assert shown(shop) == {}
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_tickets_that_stripe_has_no_money_for_are_shown(shop, monkeypatch, gone):
+    session = bought(shop)
+    intent = shop.fake._state.get("payment_intent", shop.intent(session).id)
+    created, intent["created"] = intent["created"], 0  # it is in no list of this time
+    with monkeypatch.context() as patch:
+        patch.setitem(intent, "amount_received", 0)
+        if gone:
+            shop.fake._state.remove("payment_intent", intent["id"])
+        assert look(shop).findings == {"tickets_without_payment": 1}
+        comparison.again(shop.time.now, disputes=False)
+    assert shown(shop) == {session["id"]: f"tickets_without_payment-{intent['id']}"}
+    shop.fake._state.put("payment_intent", intent | {"created": created})
+    comparison.again(shop.time.now, disputes=False)
+    assert (shown(shop), state(session)) == ({}, "paid")
+
+
+def test_one_that_cannot_be_dealt_with_stops_nothing(shop, monkeypatch):
+    deaf(shop)
+    sessions = [shop.begin(user, 1) for user in ("ada", "bob")]
+    for session in sessions:
+        shop.pay(session)
+    home = news.home
+    poison = sessions[1]["id"]
+    with monkeypatch.context() as patch:
+        patch.setattr(news, "home", lambda purchase, *rest: 1 // 0 if purchase.id == poison else home(purchase, *rest))
+        report = look(shop)
+    assert [state(session) for session in sessions] == ["paid", "paying"]
+    assert report.repaired == {"paid_without_tickets": 1}
+    assert report.findings["not_dealt_with"] >= 1
+    assert poison in shown(shop)
+    assert comparison.again(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
+    look(shop)
+    assert (state(sessions[1]), shown(shop)) == ("paid", {})
+
+
+def test_from_the_first_second_to_before_the_last(shop):
+    deaf(shop)
+    session = shop.begin()
+    shop.pay(session)
+    at = shop.time.now
+    for since, until, found in ((at - 900, at, 0), (at + 1, at + 900, 0), (at, at + 1, 1)):
+        report = comparison.compare(since, until, shop.time.now)
+        assert (report.payments, report.unheard) == (found, found)
+    assert state(session) == "paid"
+
+
+def test_a_checkout_opened_after_the_end_of_its_reservations_span_costs_no_call(shop):
+    reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
+    until = shop.time.advance(10)
+    session = shop.ask(reserved).json
+    shop.pay(session)
+    shop.confirm(session)
+    shop.fake.deliver()
+    shop.fake.calls.clear()
+    report = comparison.compare(until - 900, until, shop.time.now)
+    assert (report.payments, report.findings) == (0, {})
+    assert sum(shop.fake.calls.counts.values()) == 4
+
+
+def test_nothing_differs_nothing_is_written_and_each_list_is_asked_once(shop):
+    for user in ("ada", "bob"):
+        bought(shop, user, 1)
+    shop.fake.deliver()
+    shop.fake.calls.clear()
+    with faults.calls() as made:
+        report = look(shop)
+    assert (report.payments, report.repaired, report.findings, report.unheard) == (2, {}, {}, 0)
+    assert shop.fake.calls.counts == {f"GET /v1/{name}": 1 for name in ("payment_intents", "refunds", "disputes", "events")}
+    # Open matters; purchases and events, a hundred at a time; the catalog; the ledger, one query for each lane of the event.
+    assert made.names == ["Scan", "BatchGetItem", "BatchGetItem", "GetItem", "Query", *["Query"] * 4]
+
+
+def test_hundreds_come_page_by_page_and_are_read_in_batches(shop):
+    session = bought(shop)
+    metadata = {"event_id": shop.event_id, "user_id": "x", "stage": settings.current().stage}
+    for number in range(250):
+        params = {"amount": 500, "currency": "usd", "metadata": {**metadata, "purchase_id": f"nobody-{number}"}}
+        shop.dashboard.v1.payment_intents.create(params)
+    shop.fake.deliver()
+    shop.fake.calls.clear()
+    with faults.calls() as made:
+        report = look(shop)
+    assert (report.payments, report.repaired, report.findings) == (251, {}, {})
+    assert shop.fake.calls.counts["GET /v1/payment_intents"] == 3
+    assert len(made.of("BatchGetItem", "purchases")) == 3
+    assert not made.of("PutItem")
+    assert state(session) == "paid"
+
+
+def test_what_stripe_is_asked_for_in_one_list_of_events():
+    from chalicelib.purchases import webhooks
+
+    assert len([kind for some in webhooks.HANDLED for kind in some]) <= 20  # Stripe's most
+
+
+def test_no_matter_is_left_behind(shop):
+    bought(shop)
+    again_is_quiet(shop)
+    assert matters.every() == []

@@ -1,0 +1,275 @@
+"""The schedule that compares our books with Stripe's: how far it comes, whoever dies, is away, or does the same at the same time."""
+
+import contextlib
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib import settings
+from chalicelib.inventory import service as inventory
+from chalicelib.payments.model import ProviderUnavailable
+from chalicelib.purchases import comparison, jobs, matters, reconciliation, store
+from chalicelib.purchases.reconciliation import SPAN_SECONDS, SPANS_A_RUN, RunRow
+from tests import builders
+from tests.bed import faults
+from tests.bed.threads import at_once
+from tests.faults import worlds
+from tests.faults.test_stripe_crashes import provider_dies_after
+from tests.purchases import stripe_shop
+from tests.purchases.stripe_shop import books_balance
+
+BEHIND = 600 + 180  # what is younger is still being dealt with
+LISTS = ("payment_intents", "refunds", "disputes", "events")
+
+pytestmark = pytest.mark.usefixtures("threaded_store")
+
+
+@pytest.fixture
+def shop(api, time):
+    with stripe_shop.opened(api, time) as made:
+        yield made
+        made.fake.deliver()
+        books_balance(made)
+
+
+def begin_the_schedule(shop):
+    """As if it had always run."""
+    RunRow("last", until=shop.time.now - BEHIND, at=shop.time.now, report='{"since":0,"until":0}').save()
+
+
+def lost(shop, user="ada", quantity=1):
+    """A payment whose webhooks never come."""
+    shop.fake.drop(times=100)
+    session = shop.begin(user, quantity)
+    shop.pay(session)
+    shop.fake._webhooks.rules.clear()
+    return session
+
+
+def state(session):
+    return store.load(session["id"]).state
+
+
+def cursor():
+    return int(RunRow.find("last").until)
+
+
+def run(shop):
+    return reconciliation.run(shop.time.now)
+
+
+def test_a_lost_payment_has_its_tickets_with_the_next_run_after_it_settled(shop):
+    begin_the_schedule(shop)
+    session = lost(shop)
+    for minutes, there in ((0, False), (15, True)):
+        shop.time.advance(minutes * 60)
+        report = run(shop)
+        assert (report.until, state(session) == "paid") == (shop.time.now - BEHIND, there)
+    assert (report.since, report.payments, report.repaired) == (shop.time.now - BEHIND - 900, 1, {"paid_without_tickets": 1})
+    assert reconciliation.last_run().report == report
+
+
+def test_the_first_run_begins_a_day_ago(shop):
+    for number in range(1, 86_400 // SPAN_SECONDS // SPANS_A_RUN + 1):
+        shop.fake.calls.clear()
+        report = run(shop)
+        assert report.until - report.since == SPANS_A_RUN * SPAN_SECONDS == 6 * 3600
+        assert report.since == shop.time.now - BEHIND - 86_400 + (number - 1) * 6 * 3600
+        assert shop.fake.calls.counts == {f"GET /v1/{name}": SPANS_A_RUN for name in LISTS}
+    assert cursor() == shop.time.now - BEHIND
+    run(shop)
+    assert cursor() == shop.time.now - BEHIND
+
+
+def test_after_days_of_standstill_it_catches_up_and_counts_everything_once(shop):
+    begin_the_schedule(shop)
+    edge = cursor() + 3 * SPAN_SECONDS
+    shop.time.set(edge - 1)
+    sessions = []
+    for user in ("ada", "bob", "eve"):
+        sessions.append(lost(shop, user))
+        shop.time.advance(1)
+    shop.time.advance(2 * 86_400)
+    reports = [run(shop) for _ in range(10)]
+    assert [state(session) for session in sessions] == ["paid"] * 3
+    assert sum(report.payments for report in reports) == 3
+    assert sum(report.repaired.get("paid_without_tickets", 0) for report in reports) == 3
+    assert all(report.findings == {} for report in reports)
+    assert cursor() == shop.time.now - BEHIND
+
+
+def test_the_next_run_goes_on_where_the_provider_went_away(shop, monkeypatch):
+    begin_the_schedule(shop)
+    session, since = lost(shop), cursor()
+    shop.time.advance(3600)
+    compare, spans = comparison.compare, []
+
+    def fails_at_the_third(*span):
+        spans.append(span)
+        if len(spans) == 3:
+            shop.fake.fail_next("GET", "/v1/disputes", status=500, times=3)
+        return compare(*span)
+
+    monkeypatch.setattr(comparison, "compare", fails_at_the_third)
+    with pytest.raises(ProviderUnavailable):
+        run(shop)
+    assert cursor() == since + 2 * SPAN_SECONDS
+    report = run(shop)
+    assert (report.since, report.until) == (since + 2 * SPAN_SECONDS, shop.time.now - BEHIND)
+    assert state(session) == "paid"
+
+
+def test_two_runs_at_once_do_no_harm(shop):
+    begin_the_schedule(shop)
+    sessions = [lost(shop, user) for user in ("ada", "bob", "eve")]
+    shop.time.advance(1800)
+    reports = at_once(4, lambda _: run(shop), range(4))
+    assert [state(session) for session in sessions] == ["paid"] * 3
+    assert cursor() <= shop.time.now - BEHIND
+    assert all(report.findings == {} for report in reports)
+    run(shop)
+    assert cursor() == shop.time.now - BEHIND
+
+
+def test_an_older_run_does_not_take_a_newer_one_back(shop, monkeypatch):
+    begin_the_schedule(shop)
+    shop.time.advance(1800)
+    old, compare = shop.time.now, comparison.compare
+
+    def overtaken(*span):
+        monkeypatch.setattr(comparison, "compare", compare)
+        shop.time.advance(900)
+        run(shop)
+        return compare(*span)
+
+    monkeypatch.setattr(comparison, "compare", overtaken)
+    report = reconciliation.run(old)
+    assert report.until < cursor() == shop.time.now - BEHIND
+    assert reconciliation.last_run().at == shop.time.now
+
+
+def test_it_ends_at_a_span_when_it_has_seen_enough(shop, monkeypatch):
+    begin_the_schedule(shop)
+    since = cursor()
+    monkeypatch.setattr(reconciliation, "PAYMENTS_A_RUN", 1)
+    lost(shop)
+    shop.time.advance(7200)
+    report = run(shop)
+    assert (report.payments, since + SPAN_SECONDS <= report.until < shop.time.now - BEHIND) == (1, True)
+    assert run(shop).until == shop.time.now - BEHIND
+
+
+def test_nothing_differs_and_only_its_place_is_written(shop):
+    begin_the_schedule(shop)
+    for user in ("ada", "bob"):
+        session = shop.begin(user, 1)
+        shop.pay(session)
+        assert shop.confirm(session, user).status == 201
+    shop.fake.deliver()
+    shop.time.advance(900)
+    shop.fake.calls.clear()
+    with faults.calls() as made:
+        report = run(shop)
+    assert (report.payments, report.repaired, report.findings, report.unheard) == (2, {}, {}, 0)
+    spans = 900 // SPAN_SECONDS
+    assert shop.fake.calls.counts == {f"GET /v1/{name}": spans for name in LISTS}
+    writes = [one for one in made.entries if one.operation not in ("Scan", "Query", "GetItem", "BatchGetItem")]
+    assert [(one.operation, one.tables) for one in writes] == [("PutItem", ["reconciliation"])] * spans
+    # Purchases and events; each span's open matters, catalog (an item and a list) and four lanes of the one event that sells.
+    assert len(made.of("BatchGetItem")) == 2
+    assert (len(made.of("Scan")), len(made.of("Query")), len(made.of("GetItem"))) == (spans + 2, 5 * spans, spans + 1)
+
+
+def test_open_disputes_are_asked_for_once_a_day(shop):
+    session = shop.begin()
+    shop.pay(session)
+    shop.confirm(session)
+    dispute = shop.fake.dispute(shop.intent(session).latest_charge)
+    shop.fake.deliver()
+    shop.time.set((shop.time.now // 86_400 + 40) * 86_400)  # Stripe has forgotten the events by now
+    begin_the_schedule(shop)
+    shop.fake.drop(times=100)
+    shop.fake.close_dispute(dispute["id"], won=False)
+    for event in list(shop.fake._state.all("event")):
+        shop.fake._state.remove("event", event["id"])
+    shop.fake.calls.clear()
+    for _ in range(3):
+        shop.time.advance(900)
+        run(shop)
+    assert (state(session), shop.fake.calls.counts.get("GET /v1/disputes/:id", 0)) == ("paid", 0)
+    shop.time.advance(86_400)
+    assert run(shop).repaired == {"disputes_differ": 1}
+    assert (state(session), shop.fake.calls.counts.get("GET /v1/disputes/:id", 0), matters.every()) == ("refunded", 1, [])
+
+
+def test_what_was_found_is_gone_with_the_run_after_it_is_right(shop):
+    begin_the_schedule(shop)
+    session = shop.begin()
+    shop.pay(session)
+    shop.confirm(session)
+    shop.fake.deliver()
+    intent = shop.fake._state.get("payment_intent", shop.intent(session).id)
+    intent["amount_received"] = 1
+    shop.time.advance(900)
+    assert run(shop).findings == {"amounts_differ": 1}
+    shop.time.advance(900)
+    assert run(shop).findings == {}
+    reply = shop.api.get("/admin/reconciliation", token=builders.admin_token()).json
+    assert [(one["order_id"], one["expected"]["received_cents"]) for one in reply["open"]] == [(session["id"], 10000)]
+    intent["amount_received"] = 10000
+    shop.time.advance(900)
+    run(shop)
+    reply = shop.api.get("/admin/reconciliation", token=builders.admin_token()).json
+    assert (reply["open"], reply["last_run"]["findings"]) == ([], {})
+
+
+def test_where_stripe_takes_no_payments_it_does_nothing(shop):
+    with settings.changed(stripe_api_key=""), faults.calls() as made:
+        assert jobs.reconcile(_event(), None) == {"off": "Stripe takes no payments here."}
+    assert made.names == []
+    assert jobs.reconcile(_event(), None)["findings"] == {}
+
+
+def _event():
+    event = {"version": "0", "account": "0", "region": "", "detail": {}, "detail-type": "Scheduled Event", "source": "aws.events"}
+    return event | {"time": "", "id": "1", "resources": []}
+
+
+@contextlib.contextmanager
+def trouble(api, time):
+    """Money for what was over, another sum than was asked for, and a dispute, all in one time; nothing of it was heard."""
+    with worlds.fresh(api), stripe_shop.opened(api, time) as shop:
+        begin_the_schedule(shop)
+        order = shop.begin("eve", 1)
+        shop.pay(order)
+        shop.confirm(order, "eve")
+        shop.fake.deliver()
+        late = lost(shop, "ada")
+        shop.fake.drop(times=100)
+        expired = store.load(late["id"])
+        store.move(expired, replace(expired, state="expired", ended_at=shop.time.now))
+        inventory.end_holds("release", expired.holds)
+        second = lost(shop, "bob")
+        shop.fake.drop(times=100)
+        shop.fake.dispute(shop.intent(order).latest_charge)
+        shop.dashboard.v1.refunds.create({"payment_intent": shop.intent(second).id, "amount": 1000})
+        shop.time.advance(900)
+        yield shop, (order, late, second)
+
+
+def test_a_crash_anywhere_is_made_up_for_by_the_next_run(api, time, monkeypatch):
+    with trouble(api, time) as (shop, _), faults.calls() as made, provider_dies_after(0, monkeypatch) as asked:
+        run(shop)
+    points = [("store", number) for number in range(1, len(list(made)) + 1)]
+    points += [("provider", number) for number in range(1, len(asked) + 1)]
+    for where, number in points:
+        with trouble(api, time) as (shop, (order, late, second)):
+            with faults.crash_after(number) if where == "store" else provider_dies_after(number, monkeypatch):
+                run(shop)
+            run(shop)
+            shop.time.advance(181)
+            builders.sweep()
+            assert (state(late), state(second), store.load(order["id"]).disputed) == ("paid", "refunded", True)
+            assert cursor() > shop.time.now - BEHIND - 900
+            books_balance(shop, recovered=True)
+    assert len(points) > 50
