@@ -68,7 +68,7 @@ class Play:
         if self.state == "partially_refunded":
             self.refund(tickets=[f"{self.id}-1"])
         if self.state == "refunded":
-            self.refund(fee_cents=0 if self.happening in ("captured", "refund_failed") else 500)
+            self.refund(fee_cents=0 if self.happening in ("captured", "canceled", "refund_failed") else 500)
         if self.state == "expired":
             self.lapse()
         if self.state == "cancelled":
@@ -198,6 +198,9 @@ def _declined(play: Play) -> None:
 def _canceled(play: Play) -> None:
     if play.state in OVER:
         play.fake.resend(play.fake.events("payment_intent.canceled")[-1]["id"])
+        return
+    if play.state == "refunded":  # nothing is left of it
+        play.fake.resend(play.fake.events("payment_intent.succeeded")[-1]["id"])
         return
     if play.state in ("held", *ORDERS):
         play.open_another()
