@@ -259,7 +259,7 @@ def test_news_of_a_dispute_in_every_order_end_the_same(shop, kinds, early, won):
 
 def test_a_dispute_that_is_the_first_news_of_a_second_payment(shop):
     order_id = shop.buy()
-    intent = shop.pay_twice(order_id)
+    intent = shop.pay_by_hand(order_id)
     shop.fake.dispute(shop.dashboard.v1.payment_intents.retrieve(intent).latest_charge)
     tell(shop, "charge.dispute.created")
     books_balance(shop)
