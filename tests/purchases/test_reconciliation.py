@@ -1,15 +1,14 @@
 """Our books against Stripe's, over real HTTP with the real SDK: what was lost is found, what differs is shown, the rest is left alone."""
 
 import pytest
-from msgspec.structs import replace
 
-from chalicelib import ids, settings
-from chalicelib.inventory import service as inventory
+from chalicelib import settings
 from chalicelib.payments import ledger
-from chalicelib.purchases import comparison, matters, news, store
+from chalicelib.purchases import comparison, matters, store
 from tests import builders
 from tests.bed import faults
 from tests.purchases import stripe_shop
+from tests.purchases.looking import again_is_quiet, bought, deaf, look, over, paid, shown, state
 from tests.purchases.stripe_shop import books_balance
 
 
@@ -18,48 +17,6 @@ def shop(api, time):
     with stripe_shop.opened(api, time, checkout_origins="https://shop.test") as made:
         yield made
         books_balance(made)
-
-
-def state(session):
-    return store.load(session["id"]).state
-
-
-def deaf(shop):
-    """From now on no webhook ever comes."""
-    shop.fake.drop(times=10_000)
-
-
-def look(shop, *, back=3600, **how):
-    """Compare the last hour, a second later."""
-    shop.time.advance(1)
-    return comparison.compare(shop.time.now - back, shop.time.now, shop.time.now, **how)
-
-
-def bought(shop, user="ada", quantity=2):
-    session = shop.begin(user, quantity)
-    shop.pay(session)
-    assert shop.confirm(session, user).status == 201
-    return session
-
-
-def over(shop, session, how="expired"):
-    """It ended while the provider was not to be reached for the look, and the payment came in."""
-    shop.time.advance(181)
-    purchase = store.load(session["id"])
-    assert not isinstance(store.move(purchase, replace(purchase, state=how, ended_at=shop.time.now)), str)
-    inventory.end_holds("release", purchase.holds)
-
-
-def shown(shop):
-    """What admins see that only a person can put right: order -> difference."""
-    reply = shop.api.get("/admin/reconciliation", token=builders.admin_token())
-    return {one["order_id"]: one["id"] for one in reply.json["open"] if one["kind"] == "finding"}
-
-
-def again_is_quiet(shop):
-    """Once is enough: the same look again changes nothing."""
-    report = look(shop)
-    assert (report.repaired, report.findings) == ({}, {})
 
 
 def test_a_payment_whose_webhook_never_came_gets_its_tickets(shop):
@@ -243,161 +200,6 @@ def test_a_refund_that_is_due_is_the_sweeps(shop):
     shop.time.advance(61)
     builders.sweep()
     assert shop.received_and_kept() == (10000, 0)
-
-
-def paid(shop, purchase_id, stage=None, amount=10000):
-    """A payment that names a purchase, made past our checkout; its id."""
-    metadata = {"purchase_id": purchase_id, "event_id": shop.event_id, "user_id": "x", "stage": stage or settings.current().stage}
-    params = {"amount": amount, "currency": "usd", "metadata": metadata, "confirm": True, "payment_method": "pm_card_visa"}
-    return shop.dashboard.v1.payment_intents.create({**params, "return_url": "https://shop.test/back"}).id
-
-
-@pytest.mark.parametrize("left", ["nothing", "a tombstone"])
-def test_money_for_a_purchase_that_is_not_there_goes_back(shop, left):
-    deaf(shop)
-    session = shop.begin()
-    shop.pay(session)
-    over(shop, session)
-    store.PurchaseRow(session["id"]).delete()
-    if left == "a tombstone":
-        assert store.bury(session["id"], shop.time.now)
-    report = look(shop)
-    assert (report.repaired, report.findings) == ({"paid_without_tickets": 1}, {})
-    assert shop.received_and_kept() == (10000, 0)
-    again_is_quiet(shop)
-    entries = [(one.kind, one.amount_cents) for one in ledger.of_purchase(shop.event_id, session["id"])]
-    assert entries == [("opened", 0), ("captured", 10000), ("refunded", -10000)]
-
-
-@pytest.mark.parametrize("crash", range(1, 5))
-def test_its_ledger_is_whole_whoever_died(shop, crash):
-    deaf(shop)
-    paid(shop, ids.new_id())
-    with faults.crash_before(crash, table="payment-transactions"):
-        look(shop)
-    look(shop)
-    assert shop.received_and_kept() == (10000, 0)
-    assert sorted(one.kind for one in ledger.of_event(shop.event_id)) == ["captured", "refunded"]
-
-
-def test_what_cannot_go_back_is_shown_and_not_counted_as_repaired(shop):
-    deaf(shop)
-    purchase_id = ids.new_id()
-    intent = shop.dashboard.v1.payment_intents.retrieve(paid(shop, purchase_id))
-    dispute = shop.fake.dispute(intent.latest_charge)
-    report = look(shop)
-    assert (report.repaired, report.findings) == ({}, {"unknown_purchase": 1})
-    assert shown(shop) == {purchase_id: f"unknown_purchase-{intent.id}"}
-    shop.fake.close_dispute(dispute["id"], won=True)
-    shop.dashboard.v1.refunds.create({"payment_intent": intent.id})
-    comparison.again(shop.time.now, disputes=False)
-    assert shown(shop) == {}
-    look(shop)
-
-
-def test_payments_of_other_stages_are_left_alone(shop):
-    deaf(shop)
-    for number in range(3):
-        shop.dashboard.v1.refunds.create({"payment_intent": paid(shop, f"refunded-{number}", stage="another")})
-        disputed = shop.dashboard.v1.payment_intents.retrieve(paid(shop, f"disputed-{number}", stage="another"))
-        shop.fake.dispute(disputed.latest_charge)
-    shop.dashboard.v1.payment_intents.create({"amount": 500, "currency": "usd"})  # of somebody who knows nothing of us
-    shop.fake.calls.clear()
-    with faults.calls() as made:
-        report = look(shop)
-    assert (report.payments, report.refunds, report.disputes, report.unheard, report.repaired, report.findings) == (0, 0, 0, 0, {}, {})
-    assert shop.fake.calls.counts == {f"GET /v1/{name}": 1 for name in ("payment_intents", "refunds", "disputes", "events")}
-    assert not made.of("PutItem") + made.of("UpdateItem") + made.of("TransactWriteItems") + made.of("DeleteItem")
-    assert shop.received_and_kept() == (60_000, 0)
-
-
-def test_a_whole_sale_of_unknown_purchases_is_somebody_elses_store(shop):
-    deaf(shop)
-    lost = {ids.new_id(): "" for _ in range(comparison.UNKNOWN_MOST + 1)}
-    for purchase_id in lost:
-        lost[purchase_id] = paid(shop, purchase_id)
-    with pytest.raises(comparison.StoreIsBehind):
-        look(shop)
-    comparison.again(shop.time.now, disputes=False)
-    assert set(shown(shop)) == set(lost)
-    received, kept = shop.received_and_kept()
-    assert (received, kept) == (110_000, 110_000)
-    report = look(shop, unknown_most=None)
-    assert (report.repaired, report.findings, shown(shop)) == ({"paid_without_tickets": 11}, {}, {})
-    assert shop.received_and_kept() == (110_000, 0)
-
-
-def test_other_sums_are_shown_until_they_are_right_or_a_person_says_so(shop):
-    session = bought(shop)
-    at_stripe = shop.fake._state.get("payment_intent", shop.intent(session).id)
-    at_stripe["amount_received"] = 9000
-    report = look(shop)
-    assert (report.repaired, report.findings) == ({}, {"amounts_differ": 1})
-    finding = f"amounts_differ-{at_stripe['id']}"
-    assert shown(shop) == {session["id"]: finding}
-    assert look(shop).findings == {"amounts_differ": 1}
-    assert shown(shop) == {session["id"]: finding}
-    comparison.again(shop.time.now, disputes=False)
-    assert shown(shop) == {session["id"]: finding}
-    where = f"/admin/reconciliation/{session['id']}/{finding}"
-    assert [shop.api.delete(where, token=builders.admin_token()).status for _ in range(2)] == [200, 404]
-    assert shown(shop) == {}
-    look(shop)
-    at_stripe["amount_received"] = 10000
-    assert shown(shop) == {session["id"]: finding}
-    assert comparison.again(shop.time.now, disputes=False) == {}
-    assert shown(shop) == {}
-
-
-def test_money_that_we_believe_went_back_and_did_not_is_shown(shop):
-    deaf(shop)
-    session = shop.begin()
-    shop.pay(session)
-    over(shop, session)
-    builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id, 3)
-    assert look(shop).repaired == {"paid_without_tickets": 1}
-    charge = shop.fake._state.get("charge", shop.intent(session).latest_charge)
-    charge["amount_refunded"] = 0
-    assert look(shop).findings == {"amounts_differ": 1}
-    charge["amount_refunded"] = 10000
-    again_is_quiet(shop)
-    assert shown(shop) == {}
-
-
-@pytest.mark.parametrize("gone", [True, False])
-def test_tickets_that_stripe_has_no_money_for_are_shown(shop, monkeypatch, gone):
-    session = bought(shop)
-    intent = shop.fake._state.get("payment_intent", shop.intent(session).id)
-    created, intent["created"] = intent["created"], 0  # it is in no list of this time
-    with monkeypatch.context() as patch:
-        patch.setitem(intent, "amount_received", 0)
-        if gone:
-            shop.fake._state.remove("payment_intent", intent["id"])
-        assert look(shop).findings == {"tickets_without_payment": 1}
-        comparison.again(shop.time.now, disputes=False)
-    assert shown(shop) == {session["id"]: f"tickets_without_payment-{intent['id']}"}
-    shop.fake._state.put("payment_intent", intent | {"created": created})
-    comparison.again(shop.time.now, disputes=False)
-    assert (shown(shop), state(session)) == ({}, "paid")
-
-
-def test_one_that_cannot_be_dealt_with_stops_nothing(shop, monkeypatch):
-    deaf(shop)
-    sessions = [shop.begin(user, 1) for user in ("ada", "bob")]
-    for session in sessions:
-        shop.pay(session)
-    home = news.home
-    poison = sessions[1]["id"]
-    with monkeypatch.context() as patch:
-        patch.setattr(news, "home", lambda purchase, *rest: 1 // 0 if purchase.id == poison else home(purchase, *rest))
-        report = look(shop)
-    assert [state(session) for session in sessions] == ["paid", "paying"]
-    assert report.repaired == {"paid_without_tickets": 1}
-    assert report.findings["not_dealt_with"] >= 1
-    assert poison in shown(shop)
-    assert comparison.again(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
-    look(shop)
-    assert (state(sessions[1]), shown(shop)) == ("paid", {})
 
 
 def test_from_the_first_second_to_before_the_last(shop):

@@ -1,0 +1,192 @@
+"""`python -m infra.reconcile`: what it prints, what it exits with, and that it works beside a run that is under way."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from chalicelib import clock, ids, settings
+from chalicelib.catalog import service as catalog
+from chalicelib.purchases import comparison
+from infra.local.environment import CREDENTIALS
+from infra.reconcile import MOST_SECONDS, main
+from infra.stripe_fake.fake import API_KEY
+from tests.infra import test_local_stripe as card
+from tests.purchases import stripe_shop
+from tests.purchases.looking import bought, deaf, paid, shown, state
+from tests.purchases.stripe_shop import books_balance
+from tests.test_tidy import ROOT
+
+
+@pytest.fixture
+def shop(api, time):
+    with stripe_shop.opened(api, time) as made:
+        yield made
+        books_balance(made)
+
+
+@pytest.fixture
+def command(capsys, time):
+    """`command("--json", since=..., until=...)`: exit status, what it printed, and what it said beside."""
+
+    def call(*more: str, since: int | None = None, until: int | None = None) -> tuple[int, str, str]:
+        capsys.readouterr()
+        span = (clock.iso(since or time.now - 7200), clock.iso(until or time.now))
+        status = main(["--since", span[0], "--until", span[1], *more])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return call
+
+
+def test_nothing_differs(shop, command):
+    bought(shop)
+    shop.fake.deliver()
+    shop.time.advance(60)
+    status, out, err = command()
+    assert status == 0
+    assert "payments 1, refunds 0, disputes 0, webhooks that never came 0" in out
+    assert "Nothing had to be put right." in out
+    assert err.count(" ...") == 2  # hour by hour
+
+
+def test_a_lost_payment_is_put_right_and_the_schedules_place_stays(shop, command):
+    deaf(shop)
+    session = shop.begin()
+    shop.pay(session)
+    shop.time.advance(60)
+    status, out, _ = command()
+    assert (status, state(session)) == (0, "paid")
+    assert "1 payments that had come in" in out
+    assert shop.api.get("/admin/reconciliation", token=stripe_shop.builders.admin_token()).json["last_run"] is None
+    assert command()[0] == 0
+
+
+def test_findings_are_named_and_make_it_1(shop, command):
+    session = bought(shop)
+    intent = shop.fake._state.get("payment_intent", shop.intent(session).id)
+    intent["amount_received"] = 9000
+    shop.time.advance(60)
+    status, out, _ = command()
+    assert status == 1
+    assert f"order {session['id']}: finding amounts_differ-{intent['id']}" in out
+    status, out, _ = command("--json")
+    found = json.loads(out)
+    assert (status, found["findings"], [one["order_id"] for one in found["open"]]) == (1, {"amounts_differ": 1}, [session["id"]])
+    assert found["since"] == clock.iso(shop.time.now - 7200)
+    intent["amount_received"] = 10000
+    assert command()[0] == 0
+
+
+def test_a_refund_that_failed_for_good_makes_it_1(shop, command):
+    session = bought(shop)
+    intent = shop.intent(session)
+    shop.time.advance(60)
+    refund = shop.dashboard.v1.refunds.create({"payment_intent": intent.id})
+    shop.fake.deliver()
+    assert command(until=shop.time.now)[0] == 0
+    shop.fake.fail_refund(refund.id)
+    shop.time.advance(60)
+    status, out, _ = command()
+    assert status == 1
+    assert f"order {session['id']}: refund {refund.id}" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ([], "--since"),
+        (["--since", "2026-05-01T00:00:00Z"], "--until"),
+        (["--since", "yesterday", "--until", "2026-05-02T00:00:00Z"], "'yesterday' is not a time like 2026-11-01T00:00:00Z"),
+        (["--since", "2026-05-01T00:00:00", "--until", "2026-05-02T00:00:00Z"], "does not say its time zone"),
+        (["--since", "2026-05-02T00:00:00Z", "--until", "2026-05-02T00:00:00Z"], "--since must be before --until"),
+        (["--since", "2026-05-01T00:00:00Z", "--until", "2036-05-02T00:00:00Z"], "--until is in the future; it is 2026-06-01T"),
+        (["--since", "2026-04-01T00:00:00Z", "--until", "2026-05-02T00:00:01Z"], "more than 31 days"),
+    ],
+)
+def test_arguments_that_make_no_sense(shop, capsys, arguments, why):
+    assert main(arguments) == 2
+    assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"stripe_api_key": ""}, "has no key of Stripe's; set FAIRGATE_STRIPE_API_KEY"),
+        ({"stripe_api_key": "sk_live_x"}, "A live key does not belong to stage"),
+        ({"stripe_api_key": "sk_test_somebody_elses"}, "Stripe does not answer, or refuses the key"),
+        ({"ticket_keys": ""}, "FAIRGATE_TICKET_KEYS must be set"),
+        ({"stage": "nowhere"}, "the store failed"),
+    ],
+)
+def test_settings_that_make_no_sense(shop, command, changes, why):
+    with settings.changed(**changes):
+        status, out, err = command()
+    assert (status, out) == (2, "")
+    assert why in err
+
+
+def test_a_store_that_sells_nothing_is_another_one(store, time, command):
+    with settings.changed(stripe_api_key=API_KEY):
+        catalog.invalidate()
+        status, _, err = command()
+    assert status == 2
+    assert "has no events" in err
+
+
+def test_the_longest_time_is_a_month(shop, command, monkeypatch):
+    monkeypatch.setattr(comparison, "compare", lambda since, until, *_: comparison.Report(since, until))
+    assert command(since=shop.time.now - MOST_SECONDS)[0] == 0
+
+
+def test_where_it_stopped_is_where_to_go_on(shop, command):
+    shop.fake.fail_next("GET", "/v1/events", status=500, times=3)
+    status, _, err = command()
+    assert status == 2
+    assert f"Go on with --since {clock.iso(shop.time.now - 7200)}" in err
+
+
+def test_a_store_that_lacks_a_whole_sale_is_not_believed_without_being_told(shop, command):
+    deaf(shop)
+    for _ in range(11):
+        paid(shop, ids.new_id())
+    shop.time.advance(60)
+    status, _, err = command()
+    assert (status, len(shown(shop)), shop.received_and_kept()) == (2, 11, (110_000, 110_000))
+    assert "11 payments belong to purchases that this store does not have" in err
+    assert "--pay-back-unknown" in err
+    assert (command("--pay-back-unknown")[0], shown(shop), shop.received_and_kept()) == (0, {}, (110_000, 0))
+
+
+def test_beside_a_run_whose_webhooks_never_come(start, tmp_path):
+    # They are signed with the first of the secrets, and an empty one verifies nothing.
+    run = start(tmp_path / "data", FAIRGATE_PAYMENT_PROVIDER="stripe", FAIRGATE_STRIPE_WEBHOOK_SECRETS=",whsec_of_nobody")
+    run.until("Ctrl-C stops it")
+    opened = {page: card.checkout(run, user, page=page) for user, page in (("ada", "own"), ("bob", "hosted"))}
+    for one in opened.values():
+        card.pay(run, one)
+    assert run.ask("GET", f"/me/order?event_id={card.EVENT}", X_User_Id="ada")[0] == 404
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("FAIRGATE_", "COV_"))},
+        **CREDENTIALS,
+        "FAIRGATE_STAGE": "local",
+        "FAIRGATE_STORE_ENDPOINT": run.demo["store_url"],
+        "FAIRGATE_STRIPE_API_BASE": run.demo["stripe_url"],
+        "FAIRGATE_STRIPE_API_KEY": API_KEY,
+        "FAIRGATE_TICKET_KEYS": json.loads((run.data / "secrets.json").read_bytes())["ticket_keys"],
+    }
+    paid_until = clock.now() + 1
+    asked = [sys.executable, "-m", "infra.reconcile", "--json", "--since", clock.iso(paid_until - 600), "--until", clock.iso(paid_until)]
+    for _ in range(5):  # until that second is over
+        done = subprocess.run(asked, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        if "in the future" not in done.stderr:
+            break
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["payments"], found["repaired"], found["open"]) == (2, {"paid_without_tickets": 2}, [])
+    for user in ("ada", "bob"):
+        status, order = run.ask("GET", f"/me/order?event_id={card.EVENT}", X_User_Id=user)
+        assert (status, len(order["tickets"])) == (200, 2)
+    assert run.ctrl_c() == 0

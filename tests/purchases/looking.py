@@ -1,0 +1,57 @@
+"""Looks at our books and Stripe's in tests: what gets lost before, and what is seen after."""
+
+from msgspec.structs import replace
+
+from chalicelib import settings
+from chalicelib.inventory import service as inventory
+from chalicelib.purchases import comparison, store
+from tests import builders
+
+
+def state(session):
+    return store.load(session["id"]).state
+
+
+def deaf(shop):
+    """From now on no webhook ever comes."""
+    shop.fake.drop(times=10_000)
+
+
+def look(shop, *, back=3600, **how):
+    """Compare the last hour, a second later."""
+    shop.time.advance(1)
+    return comparison.compare(shop.time.now - back, shop.time.now, shop.time.now, **how)
+
+
+def bought(shop, user="ada", quantity=2):
+    session = shop.begin(user, quantity)
+    shop.pay(session)
+    assert shop.confirm(session, user).status == 201
+    return session
+
+
+def over(shop, session, how="expired"):
+    """It ended while the provider was not to be reached for the look, and the payment came in."""
+    shop.time.advance(181)
+    purchase = store.load(session["id"])
+    assert not isinstance(store.move(purchase, replace(purchase, state=how, ended_at=shop.time.now)), str)
+    inventory.end_holds("release", purchase.holds)
+
+
+def shown(shop):
+    """What admins see that only a person can put right: order -> difference."""
+    reply = shop.api.get("/admin/reconciliation", token=builders.admin_token())
+    return {one["order_id"]: one["id"] for one in reply.json["open"] if one["kind"] == "finding"}
+
+
+def again_is_quiet(shop):
+    """Once is enough: the same look again changes nothing."""
+    report = look(shop)
+    assert (report.repaired, report.findings) == ({}, {})
+
+
+def paid(shop, purchase_id, stage=None, amount=10000):
+    """A payment that names a purchase, made past our checkout; its id."""
+    metadata = {"purchase_id": purchase_id, "event_id": shop.event_id, "user_id": "x", "stage": stage or settings.current().stage}
+    params = {"amount": amount, "currency": "usd", "metadata": metadata, "confirm": True, "payment_method": "pm_card_visa"}
+    return shop.dashboard.v1.payment_intents.create({**params, "return_url": "https://shop.test/back"}).id
