@@ -27,6 +27,7 @@ from chalicelib.waiting_room import service as waiting_room
 
 _OPEN_ATTEMPTS = 4
 _TAKE_ATTEMPTS = 3
+_RELEASE_ATTEMPTS = 5
 
 
 class Wanted(Struct, frozen=True):
@@ -85,7 +86,7 @@ def release(user_id: str, purchase_id: str, now: int) -> Purchase:
     Raises ReservationConverted for an order, also if it became one just now because the money had come in, ProviderUnavailable, and
     PaymentNotCompleted while the bank has yet to answer.
     """
-    while True:
+    for _ in range(_RELEASE_ATTEMPTS):
         purchase = owned(user_id, purchase_id)
         answer = happenings.answer(purchase.state, "released")
         if answer == "refuse":
@@ -93,6 +94,7 @@ def release(user_id: str, purchase_id: str, now: int) -> Purchase:
         if answer == "keep":
             return purchase
         ending.end(purchase, "cancelled", now).decided()
+    raise dynamo.StoreUnavailable("the purchase kept changing")
 
 
 def owned(user_id: str, purchase_id: str) -> Purchase:
