@@ -195,18 +195,19 @@ def _unknown(span: _Span, intent: Intent, *, differs: bool) -> None:
 def _payment(span: _Span, intent: Intent, purchase: Purchase | None) -> None:
     told = news.home(purchase, intent, span.now)
     purchase = span.repaired(_kind(told), told)
+    _unknown(span, intent, differs=purchase is None and told.result == "refund_failed")
     if purchase is None:
-        return _unknown(span, intent, differs=told.result == "refund_failed")
+        return
     if _back(purchase, intent.id) != intent.amount_refunded:
         for seen in payments.refunds_of(intent.id):
             purchase = span.repaired("refunds_differ", news.of_refund(seen, span.now)) or purchase
         intent = payments.retrieve(intent.id)  # something may have gone back just now
     if any(one.status in ("due", "failed") for one in purchase.refunds if one.capture == intent.id):
-        return None  # an open matter, which the admins see already
+        return  # an open matter, which the admins see already
     expected = _expected(purchase, intent)
     found = {"received_cents": intent.amount_received, "refunded_cents": intent.amount_refunded, "currency": intent.currency}
     facts = {"event_id": purchase.event_id, "capture": intent.id, "expected": expected, "found": found}
-    return span.show(purchase.id, "amounts_differ", intent.id, expected != found, facts)
+    span.show(purchase.id, "amounts_differ", intent.id, expected != found, facts)
 
 
 def _expected(purchase: Purchase, intent: Intent) -> dict[str, Any]:

@@ -74,9 +74,14 @@ def deal_with(event: dict[str, Any], now: int) -> Told:
 
 
 def _foreign(event: dict[str, Any]) -> bool:
-    """Whether it says that it is another stage's: several may share one account. Some say nothing, and have to be looked at."""
-    said = (event["data"]["object"].get("metadata") or {}).get("stage")
-    return said is not None and bool(said != settings.current().stage)
+    """Whether it is another stage's, or another shop's on the same account.
+
+    Payments of ours are marked; refunds by hand and disputes have to be looked at, as it is their payment that is.
+    """
+    found = event["data"]["object"]
+    said = (found.get("metadata") or {}).get("stage")
+    marked = found["object"] in ("payment_intent", "checkout.session", "charge")
+    return bool(said != settings.current().stage) and (marked or said is not None)
 
 
 def _payment(found: dict[str, Any], now: int) -> Told:

@@ -62,36 +62,49 @@ def test_what_cannot_go_back_is_shown_and_not_counted_as_repaired(shop):
     look(shop)
 
 
-def test_payments_of_other_stages_are_left_alone(shop):
+@pytest.mark.parametrize("stage", ["another", ""])
+def test_payments_of_other_stages_and_shops_are_left_alone(shop, stage):
+    order = bought(shop)["id"]  # which somebody has copied into the other stage
+    shop.fake.deliver()
+    before, since = store.load(order), shop.time.advance(600)
     deaf(shop)
     for number in range(3):
-        shop.dashboard.v1.refunds.create({"payment_intent": paid(shop, f"refunded-{number}", stage="another")})
-        disputed = shop.dashboard.v1.payment_intents.retrieve(paid(shop, f"disputed-{number}", stage="another"))
-        shop.fake.dispute(disputed.latest_charge)
-    shop.dashboard.v1.payment_intents.create({"amount": 500, "currency": "usd"})  # of somebody who knows nothing of us
+        made = [paid(shop, owner, stage=stage) for owner in (order, f"theirs-{number}")]
+        shop.dashboard.v1.refunds.create({"payment_intent": made[0]})
+        shop.fake.dispute(shop.dashboard.v1.payment_intents.retrieve(made[1]).latest_charge)
     shop.fake.calls.clear()
-    with faults.calls() as made:
-        report = look(shop)
-    assert (report.payments, report.refunds, report.disputes, report.unheard, report.repaired, report.findings) == (0, 0, 0, 0, {}, {})
+    shop.time.advance(1)
+    with faults.calls() as calls:
+        report = comparison.compare(since, shop.time.now, shop.time.now)
+    assert report == comparison.Report(since, shop.time.now)
     assert shop.fake.calls.counts == {f"GET /v1/{name}": 1 for name in ("payment_intents", "refunds", "disputes", "events")}
-    assert not made.of("PutItem") + made.of("UpdateItem") + made.of("TransactWriteItems") + made.of("DeleteItem")
-    assert shop.received_and_kept() == (60_000, 0)
+    reads = {"Scan", "GetItem", "Query", "BatchGetItem"}
+    assert (set(calls.names) <= reads, store.load(order)) == (True, before)
+    for kind in ("payment_intent.succeeded", "charge.refunded", "refund.created", "charge.dispute.created"):
+        assert shop.webhook(*shop.fake.signed(shop.fake.events(kind)[-1]["id"])).json == {"received": "not_ours"}
+    assert (store.load(order), shop.received_and_kept()) == (before, (70_000, 10_000))
 
 
 def test_a_whole_sale_of_unknown_purchases_is_somebody_elses_store(shop):
     deaf(shop)
-    lost = {ids.new_id(): "" for _ in range(comparison.UNKNOWN_MOST + 1)}
+    session = shop.begin()
+    shop.pay(session)
+    row = store.PurchaseRow.find(session["id"])
+    row.delete()
+    lost = [ids.new_id() for _ in range(comparison.UNKNOWN_MOST)]
     for purchase_id in lost:
-        lost[purchase_id] = paid(shop, purchase_id)
+        paid(shop, purchase_id)
     with pytest.raises(comparison.StoreIsBehind):
         look(shop)
     comparison.again(shop.time.now, disputes=False)
-    assert set(shown(shop)) == set(lost)
-    received, kept = shop.received_and_kept()
-    assert (received, kept) == (110_000, 110_000)
+    assert set(shown(shop)) == {session["id"], *lost}
+    assert shop.received_and_kept() == (110_000, 110_000)
+    row.save()  # the rest of the store is back
+    assert comparison.again(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
+    assert (state(session), set(shown(shop))) == ("paid", set(lost))
     report = look(shop, unknown_most=None)
-    assert (report.repaired, report.findings, shown(shop)) == ({"paid_without_tickets": 11}, {}, {})
-    assert shop.received_and_kept() == (110_000, 0)
+    assert (report.repaired, report.findings, shown(shop)) == ({"paid_without_tickets": 10}, {}, {})
+    assert shop.received_and_kept() == (110_000, 10_000)
 
 
 def test_other_sums_are_shown_until_they_are_right_or_a_person_says_so(shop):
