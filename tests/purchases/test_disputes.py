@@ -5,7 +5,8 @@ from msgspec.structs import replace
 
 from chalicelib.inventory import service as inventory
 from chalicelib.payments import ledger, stripe_shapes
-from chalicelib.purchases import store
+from chalicelib.payments import service as payments
+from chalicelib.purchases import news, store
 from tests import builders
 from tests.purchases import stripe_shop
 
@@ -285,3 +286,14 @@ def test_an_inquiry_takes_no_money_and_changes_nothing(shop, monkeypatch):
     assert (states(shop, order_id), open_matters(shop), entries(shop, order_id)) == (["valid", "valid"], [], [])
     shop.fake.close_dispute(made["id"], won=True)
     shop.fake.deliver()
+
+
+@pytest.mark.parametrize("won", [True, False])
+def test_a_look_from_before_the_decision_changes_nothing(shop, won):
+    """A webhook that fetched the dispute and was slow meets an order to which it is decided."""
+    order_id = shop.buy()
+    made = dispute(shop, order_id)
+    seen = payments.find_dispute(made)
+    decide(shop, made, won=won)
+    after = news.of_dispute(seen, shop.time.now)
+    assert (after.changed, states(shop, order_id), open_matters(shop)) == (False, ["valid" if won else "void"] * 2, [])

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from chalicelib import settings
+from chalicelib import dynamo, settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import management
 from chalicelib.inventory import service as inventory
@@ -194,6 +194,36 @@ def test_orders_that_stripe_knows_nothing_of(shop):
             (kind, "simulated") for kind in entries
         ]
     assert not shop.fake.calls.counts
+
+
+def test_the_largest_order_goes_back_at_once(api, time, monkeypatch):
+    monkeypatch.setattr(management, "default_shards", lambda _: 4)
+    with settings.changed(event_purchase_limit=50):
+        stand = builders.shop(api, capacity=52, per_user_limit=50)
+        order_id = bought(api, stand, 50)
+        assert len(store.load(order_id).holds) == 4
+        assert len(builders.refund(api, order_id).json["refund"]["tickets"]) == 50
+        assert set(stock().values()) == {(0, 13)}
+        invariants.check(time.now)
+
+
+def test_more_than_a_transaction_takes_is_refused_and_goes_in_two_parts(api, stand, monkeypatch):
+    order_id = bought(api, stand, 4)
+    monkeypatch.setattr(dynamo, "MAX_TRANSACT_ITEMS", 7)
+    refused = builders.refund(api, order_id)
+    assert (refused.status, refused.json["path"], store.load(order_id).state) == (400, "$.tickets", "paid")
+    assert builders.refund(api, order_id, tickets=tickets(order_id, 1, 2)).status == 201
+    assert builders.refund(api, order_id, key="rest").json["order"]["status"] == "refunded"
+
+
+def test_an_event_that_is_paused_gets_its_seats_back_and_sells_them_later(api, stand):
+    order_id = bought(api, stand, 4)
+    api.post(f"/admin/events/{stand[0]}/pause", token=builders.admin_token())
+    assert builders.refund(api, order_id).status == 201
+    assert builders.reserve(api, "bob", *stand, 1).status == 403
+    api.post(f"/admin/events/{stand[0]}/resume", token=builders.admin_token())
+    assert builders.reserve(api, "bob", *stand, 1).status == 201
+    assert set(stock().values()) == {(0, 9)}
 
 
 def test_what_was_done_is_in_the_audit(api, stand):
