@@ -1,0 +1,152 @@
+"""Refunds as they are asked for: by whom, how often, and in which words."""
+
+import msgspec
+import pytest
+
+from chalicelib.audit import service as audit
+from chalicelib.purchases import store
+from tests import builders, invariants
+from tests.bed import faults
+from tests.purchases import stripe_shop
+
+
+@pytest.fixture
+def shop(api, time):
+    with stripe_shop.opened(api, time) as made:
+        yield made
+        stripe_shop.books_balance(made)
+
+
+@pytest.fixture
+def stand(api, time):
+    """A sale without Stripe: (event id, id of a tier of 10 at 50.00)."""
+    yield builders.shop(api)
+    invariants.check(time.now)
+
+
+def bought(api, stand, quantity=2, user="ada"):
+    return builders.buy(api, user, *stand, quantity).json["order"]["id"]
+
+
+def tickets(order_id, *numbers):
+    return [f"{order_id}-{number}" for number in numbers]
+
+
+def test_what_was_done_is_in_the_audit(api, stand):
+    order_id = bought(api, stand)
+    reply = builders.refund(api, order_id, tickets=tickets(order_id, 2), fee_cents=100, note="Broke a leg.", reason="requested_by_customer")
+    refund = reply.json["refund"]
+    assert (refund["note"], refund["by"], refund["reason"]) == ("Broke a leg.", "root", "requested_by_customer")
+    [entry] = audit.of(f"order#{order_id}")
+    assert (entry.action, entry.actor, entry.facts["refund_id"]) == ("order.refunded", "root", refund["id"])
+    assert (entry.facts["tickets"], entry.facts["amount_cents"], entry.facts["fee_cents"]) == ([2], 4900, 100)
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"tickets": ["nonsense"]}, "$.tickets[0]"),
+        ({"tickets": ["{own}-1", "{other}-1"]}, "$.tickets[1]"),
+        ({"tickets": ["{own}-4"]}, "$.tickets[0]"),
+        ({"tickets": ["{own}-1", "{own}-1"]}, "$.tickets"),
+        ({"tickets": ["{own}-1", "{own}-3"]}, "$.tickets[1]"),  # taken back before
+        ({"tickets": []}, "$.tickets"),
+        ({"tickets": [1]}, "$.tickets[0]"),
+        ({"tickets": "{own}-1"}, "$.tickets"),
+        ({"reason": "because"}, "$.reason"),
+        ({"reason": None}, "$.reason"),
+        ({"fee_cents": -1}, "$.fee_cents"),
+        ({"fee_cents": 1.5}, "$.fee_cents"),
+        ({"return_seats": "yes"}, "$.return_seats"),
+        ({"note": "x" * 501}, "$.note"),
+        ({"amount_cents": 5000}, "$.amount_cents"),
+    ],
+)
+def test_bad_input_names_its_place_and_changes_nothing(api, stand, fields, path):
+    own, other = bought(api, stand, 3), bought(api, stand, 1, "bob")
+    builders.refund(api, own, key="1", tickets=tickets(own, 3))
+    before = store.load(own)
+    given = msgspec.json.decode(msgspec.json.encode(fields).replace(b"{own}", own.encode()).replace(b"{other}", other.encode()))
+    reply = builders.refund(api, own, key="2", **given)
+    assert (reply.status, reply.json["path"]) == (400, path), reply.json
+    assert store.load(own) == before
+
+
+def test_a_key_is_needed(api, stand):
+    order_id = bought(api, stand)
+    reply = builders.refund(api, order_id, key="")
+    assert (reply.status, reply.json["path"]) == (400, "Idempotency-Key")
+    assert store.load(order_id).state == "paid"
+
+
+def test_only_orders_with_tickets_can_be_refunded(api, stand):
+    assert builders.refund(api, "01KB6Z5C0V8S3J5Y7N9Q2R4T6W").status == 404
+    held = builders.reserve(api, "bob", *stand).json["id"]
+    assert builders.refund(api, held).status == 404
+    builders.begin(api, "bob", held)
+    assert builders.refund(api, held).status == 404
+    order_id = bought(api, stand)
+    builders.refund(api, order_id)
+    again = builders.refund(api, order_id, key="2")
+    assert (again.status, again.json["error"], again.json["state"]) == (409, "not_refundable", "refunded")
+
+
+def test_who_may(api, stand):
+    order_id = bought(api, stand, 3)
+    path, body, headers = f"/admin/orders/{order_id}/refunds", {"reason": "goodwill"}, {"Idempotency-Key": "k"}
+    assert api.post(path, json=body, headers=headers).status == 401
+    assert api.post(path, json=body, headers=headers, user="root").status == 403  # the demo header is never an admin
+    for role in ("user", "staff"):
+        assert builders.refund(api, order_id, by=builders.token("eve", role)).status == 403
+    assert builders.refund(api, order_id, by=builders.token("eve", "promoter")).status == 404
+    assert store.load(order_id).state == "paid"
+
+
+def test_the_events_own_promoter_may(api, time):
+    order_id = bought(api, builders.promoted_shop("eve"))
+    assert builders.refund(api, order_id, by=builders.token("bob", "promoter")).status == 404
+    assert builders.refund(api, order_id, by=builders.token("eve")).status == 403
+    reply = builders.refund(api, order_id, by=builders.token("eve", "promoter"))
+    assert (reply.status, reply.json["refund"]["by"]) == (201, "eve")
+    invariants.check(time.now)
+
+
+def test_a_key_sent_again_is_the_same_refund(shop):
+    order_id = shop.buy(quantity=3)
+    first = builders.refund(shop.api, order_id, tickets=tickets(order_id, 1))
+    again = builders.refund(shop.api, order_id, tickets=tickets(order_id, 1))
+    assert (again.status, again.json["refund"]) == (200, first.json["refund"])
+    other = builders.refund(shop.api, order_id, tickets=tickets(order_id, 2))
+    assert (other.status, other.json["error"]) == (409, "idempotency_key_reused")
+    assert shop.refunds() == [(5000, "succeeded")]
+
+
+@pytest.mark.parametrize(
+    ("number", "operation", "table"), [(1, "UpdateItem", "inventory"), (1, "TransactWriteItems", ""), (2, "", "purchases")]
+)
+def test_a_request_that_died_is_taken_over_and_makes_one_refund(shop, number, operation, table):
+    order_id = shop.buy(quantity=3)
+    with faults.crash_after(number, operation=operation, table=table):
+        builders.refund(shop.api, order_id, tickets=tickets(order_id, 1))
+    assert builders.refund(shop.api, order_id, tickets=tickets(order_id, 1)).json["error"] == "request_in_flight"
+    shop.time.advance(31)
+    reply = builders.refund(shop.api, order_id, tickets=tickets(order_id, 1))
+    assert (reply.status, reply.json["refund"]["tickets"]) == (201, tickets(order_id, 1))
+    shop.time.advance(60)
+    builders.sweep()
+    assert shop.refunds() == [(5000, "succeeded")]
+    assert store.load(order_id).live_tickets == [2, 3]
+
+
+def test_a_refusal_leaves_the_key_free(api, stand):
+    order_id = bought(api, stand)
+    assert builders.refund(api, order_id, tickets=["nonsense"]).status == 400
+    assert builders.refund(api, order_id, tickets=tickets(order_id, 1)).status == 201
+
+
+def test_an_order_that_keeps_changing_is_a_503_and_nothing_is_lost(api, stand, monkeypatch):
+    order_id = bought(api, stand)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "move", lambda *_, **__: "purchase")
+        assert builders.refund(api, order_id).status == 503
+    assert builders.refund(api, order_id).status == 201
