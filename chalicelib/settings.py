@@ -68,6 +68,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, _says("Secret key of Stripe; with one, Stripe takes the payments. Live keys belong to stage `prod` only.")
     ] = ""
     stripe_webhook_secrets: Annotated[str, _says("Signing secrets of Stripe's webhooks, comma separated; any of them verifies.")] = ""
+    stripe_namespace: Annotated[
+        str,
+        Meta(pattern="^[a-zA-Z0-9_-]{0,40}$"),
+        _says("What marks our payments at Stripe as this shop's, where several share an account; empty is the stage."),
+    ] = ""
     stripe_api_base: Annotated[str, _says("Address of a stand-in for Stripe's API; empty for Stripe.")] = ""
     stripe_publishable_key: Annotated[str, _says("Publishable key of Stripe, for the buyers' browsers.")] = ""
     checkout_origins: Annotated[
@@ -81,6 +86,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_secret: Annotated[str, _says("Secret that signs access tokens, 32 characters or more.")] = ""
     ticket_keys: Annotated[str, _says("Keys that sign tickets, `id:secret` comma separated; the first one signs, all of them verify.")] = ""
     secrets_arn: Annotated[str, _says("Secrets Manager secret (JSON of setting names) for what the environment does not hold.")] = ""
+
+    @property
+    def stripe_mark(self) -> str:
+        """What our payments at Stripe carry: each shop on an account hears the webhooks of all."""
+        return self.stripe_namespace or self.stage
 
 
 # Calls that one payment takes: one to open it, one to verify it.

@@ -122,8 +122,11 @@ def stop(payment: Payment | None) -> Intent | None:
 
 
 def pay_back(purchase_id: str, refund_id: str, attempt: int, capture: str, amount_cents: int, *, again: bool) -> RefundSeen:
-    """Make one refund at Stripe. `again`: an earlier try may have made it, and Stripe forgets idempotency keys after a day."""
+    """Make one refund at Stripe. `again`: an earlier try may have made it, and Stripe forgets idempotency keys after a day.
+
+    So may an earlier attempt that was taken for refused, by somebody who read it before and asked after: that is the one then.
+    """
     for made in stripe_api.refunds_of(capture) if again else []:
-        if (made.refund_id, made.attempt) == (refund_id, attempt):
-            return made
+        if made.refund_id == refund_id and (made.attempt == attempt or made.status != "failed"):
+            return replace(made, attempt=attempt)
     return stripe_api.refund(purchase_id, refund_id, attempt, capture, amount_cents)

@@ -105,7 +105,7 @@ def refund(purchase_id: str, refund_id: str, attempt: int, capture: str, amount:
     """Give some of a payment back, once for each attempt. A refund that Stripe refuses to make is `failed` and has no id."""
     import stripe
 
-    metadata = {"purchase_id": purchase_id, "refund_id": refund_id, "attempt": str(attempt), "stage": settings.current().stage}
+    metadata = {"purchase_id": purchase_id, "refund_id": refund_id, "attempt": str(attempt), "stage": settings.current().stripe_mark}
     params: Any = {"payment_intent": capture, "amount": amount, "metadata": metadata}
     try:
         return shapes.refund(_asked(lambda api: api.v1.refunds.create(params, _key("refund", purchase_id, params))))
@@ -189,7 +189,7 @@ def _hosted(reference: str) -> bool:
 
 def _metadata(owner: Owner) -> dict[str, str]:
     # The stage: several may share one account of Stripe, and each hears the webhooks of all.
-    return {**msgspec.to_builtins(owner), "stage": settings.current().stage}
+    return {**msgspec.to_builtins(owner), "stage": settings.current().stripe_mark}
 
 
 def _key(what: str, purchase_id: str, params: dict[str, Any]) -> Any:

@@ -116,7 +116,7 @@ class _Span:
         self.found = [one for one in findings if "capture" in one.facts]
 
     def ours(self, about: str, stage: str | None) -> bool:
-        self.looked_at[about] = stage == settings.current().stage
+        self.looked_at[about] = stage == settings.current().stripe_mark
         return self.looked_at[about]
 
     def repaired(self, kind: str, told: news.Told) -> Purchase | None:
@@ -168,7 +168,7 @@ def _ours(report: Report, paid: set[str]) -> Iterator[Intent]:
     """Payments opened in this time; `paid` is filled with those that came in until a purchase of this time must have opened its own."""
     chosen = settings.current()
     for intent in payments.intents_made(report.since, report.until + chosen.hold_seconds + chosen.checkout_seconds):
-        if intent.stage != chosen.stage or intent.purchase_id is None:
+        if intent.stage != chosen.stripe_mark or intent.purchase_id is None:
             continue
         if intent.amount_received:
             paid.add(intent.id)

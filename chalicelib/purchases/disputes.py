@@ -60,6 +60,10 @@ def _follow(purchase: Purchase, known: Dispute | None, seen: DisputeSeen, verdic
             after = replace(purchase, state=refunds.without(purchase, dispute.voided))
             items += [inventory.returning(seat) for seat in refunds.sold_seats(purchase, dispute.voided)]
             items += tickets.void(*(ticket_id(purchase.id, number) for number in dispute.voided))
+            kept = sum(purchase.price_of(number) for number in dispute.voided) - seen.amount_cents
+            if kept > 0:  # tickets are void as a whole, so a person decides whom the rest of their price belongs to
+                facts = {"event_id": purchase.event_id, "dispute": seen.id, "kept_cents": kept, "currency": seen.currency}
+                items.append(matters.opening(purchase.id, f"finding#kept_of_dispute-{seen.id}", now, facts))
             rest = [one for one in owned if one.state == "frozen" and one.number not in dispute.voided]
             items += tickets.thaw(rest) if _last(purchase, seen.id) else []
     others = [one for one in purchase.disputes if one.id != seen.id]

@@ -23,7 +23,7 @@ class Told(Struct, frozen=True):
 def of_payment(reference: str, now: int) -> Told:
     """A payment, by its Payment Intent or Checkout Session: look at it and act."""
     intent = payments.retrieve(reference)
-    if intent.stage != settings.current().stage or intent.purchase_id is None:
+    if intent.stage != settings.current().stripe_mark or intent.purchase_id is None:
         return Told("not_ours")
     purchase = store.load(intent.purchase_id)
     if purchase is not None:
@@ -82,7 +82,7 @@ def of_dispute(seen: DisputeSeen, now: int) -> Told:
 
 def _owner(seen: RefundSeen | DisputeSeen) -> Purchase | None:
     """The purchase that a refund or dispute is about; None for those of other stages, and of other shops on the same account."""
-    return store.load(seen.purchase_id) if seen.purchase_id is not None and seen.stage == settings.current().stage else None
+    return store.load(seen.purchase_id) if seen.purchase_id is not None and seen.stage == settings.current().stripe_mark else None
 
 
 def _nobodys(intent: Intent, now: int) -> Told:

@@ -13,7 +13,7 @@ from chalicelib.purchases.comparison import Report
 SPAN_SECONDS = 300
 SPANS_A_RUN = 72  # six hours at most: what was missed while nothing ran is caught up run by run
 PAYMENTS_A_RUN = 10_000  # no further span after so many
-FIRST_SECONDS = 86_400  # how far back the very first run looks
+FIRST_SECONDS = 3600  # how far back the very first run looks: the schedule is there from the first deployment on
 SETTLE_SECONDS = 600  # younger payments are still being dealt with
 DAY_SECONDS = 86_400
 

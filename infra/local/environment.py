@@ -1,6 +1,7 @@
 """What the environment says about a local run: PORT, DATA, RESET and FAIRGATE_<NAME>."""
 
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -54,7 +55,9 @@ def prepare(kept: Secrets, port: int) -> None:
         raise SetupError(f"`make run` starts its own store; unset {settings.PREFIX}STORE_ENDPOINT.")
     origins = f"http://127.0.0.1:{port},http://localhost:{port}"
     secrets = {"JWT_SECRET": kept.jwt_secret, "TICKET_KEYS": kept.ticket_keys}
-    for name, value in {**LOCAL, **secrets, "CHECKOUT_ORIGINS": origins}.items():
+    # People share a test account of Stripe: nobody's local run takes the payments of another one for its own.
+    namespace = f"local-{sha256(kept.jwt_secret.encode()).hexdigest()[:12]}"
+    for name, value in {**LOCAL, **secrets, "CHECKOUT_ORIGINS": origins, "STRIPE_NAMESPACE": namespace}.items():
         os.environ.setdefault(settings.PREFIX + name, value)
     os.environ.update(CREDENTIALS, **{f"{settings.PREFIX}STORE_ENDPOINT": NOWHERE})
     settings.read(dict(os.environ))

@@ -1,0 +1,36 @@
+"""Two executions at one refund: whatever each of them believes, it is made once."""
+
+import pytest
+
+from chalicelib.payments import service as payments
+from chalicelib.purchases import store
+from tests import builders
+from tests.purchases import stripe_shop
+from tests.purchases.stripe_shop import books_balance
+
+
+@pytest.fixture
+def shop(api, time):
+    with stripe_shop.opened(api, time) as made:
+        yield made
+        books_balance(made, recovered=True)
+
+
+def test_who_read_an_attempt_before_it_was_refused_and_asks_for_it_after_makes_the_only_refund(shop):
+    """The refusal was because of a dispute, which is won before the slow one wakes up."""
+    session = shop.begin(quantity=2)
+    shop.pay(session)
+    order = shop.confirm(session).json
+    charge = shop.dashboard.v1.charges.list({"limit": 1}).data[0].id
+    dispute = shop.fake.dispute(charge)  # whose webhook is late
+    ticket = order["tickets"][0]["id"]
+    refund = builders.refund(shop.api, session["id"], tickets=[ticket]).json["refund"]
+    assert (refund["status"], refund["attempt"], refund["failure"]) == ("due", 2, "charge_disputed")
+    shop.fake.close_dispute(dispute["id"], won=True)
+    shop.time.advance(86_401)  # the provider has forgotten the key, and with it that it refused
+    capture = store.load(session["id"]).payment.capture
+    payments.pay_back(session["id"], refund["id"], 1, capture, 5000, again=False)
+    shop.fake.deliver()
+    builders.sweep()
+    assert [one.amount for one in shop.dashboard.v1.refunds.list({"limit": 9}).data] == [5000]
+    assert store.load(session["id"]).refund(refund["id"]).status == "succeeded"
