@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from chalicelib.inventory import service as inventory
 from chalicelib.payments import ledger, stripe_shapes
 from chalicelib.payments import service as payments
-from chalicelib.purchases import news, store
+from chalicelib.purchases import matters, news, store
 from tests import builders
 from tests.purchases import stripe_shop
 
@@ -123,6 +123,8 @@ def test_a_smaller_one_that_is_lost_takes_the_fewest_tickets_that_cost_as_much(s
     decide(shop, made, won=False)
     assert (order(order_id).state, states(shop, order_id)) == (state, after)
     assert stock() == [(after.count("valid"), 4 - after.count("valid"))]
+    found = [one.facts["kept_cents"] for one in matters.every() if one.purchase_id == order_id]
+    assert found == ([after.count("void") * 5000 - cents] if cents % 5000 else [])
 
 
 def test_free_tickets_go_with_an_order_that_was_lost_as_a_whole(shop):
