@@ -10,6 +10,7 @@ from infra.local.store.errors import StoreFailed
 from infra.local.store.store import Store
 
 INTERVAL_SECONDS = 30
+STOP_SECONDS = 3
 
 
 class Schedules:
@@ -25,12 +26,14 @@ class Schedules:
         self._thread.start()
 
     def stop(self) -> None:
-        """Waits for a run that is under way."""
+        """Waits a moment for a run that is under way; one that takes longer is gone on with at the next start."""
         self._stop.set()
-        self._thread.join(timeout=INTERVAL_SECONDS)
+        self._thread.join(timeout=STOP_SECONDS)
 
     def run_once(self) -> None:
         for handler in self._handlers:
+            if self._stop.is_set():
+                return
             try:
                 handler(_event(), None)
             except Exception:
