@@ -69,15 +69,23 @@ def test_a_lost_payment_has_its_tickets_with_the_next_run_after_it_settled(shop)
     assert reconciliation.last_run().report == report
 
 
-def test_the_first_run_begins_a_day_ago(shop):
-    for number in range(1, 86_400 // SPAN_SECONDS // SPANS_A_RUN + 1):
-        shop.fake.calls.clear()
-        report = run(shop)
-        assert report.until - report.since == SPANS_A_RUN * SPAN_SECONDS == 6 * 3600
-        assert report.since == shop.time.now - BEHIND - 86_400 + (number - 1) * 6 * 3600
-        assert shop.fake.calls.counts == {f"GET /v1/{name}": SPANS_A_RUN for name in LISTS}
-    assert cursor() == shop.time.now - BEHIND
+def test_the_first_run_begins_an_hour_ago(shop):
+    report = run(shop)
+    assert (report.since, report.until) == (shop.time.now - BEHIND - 3600, shop.time.now - BEHIND)
+    assert shop.fake.calls.counts == {f"GET /v1/{name}": 3600 // SPAN_SECONDS for name in LISTS}
     run(shop)
+    assert cursor() == shop.time.now - BEHIND
+
+
+def test_a_run_does_six_hours_at_most(shop):
+    begin_the_schedule(shop)
+    began = cursor()
+    shop.time.advance(86_400)
+    for number in range(1, 5):
+        shop.fake.calls.clear()
+        run(shop)
+        assert cursor() == began + number * 6 * 3600
+        assert shop.fake.calls.counts == {f"GET /v1/{name}": SPANS_A_RUN for name in LISTS}
     assert cursor() == shop.time.now - BEHIND
 
 
