@@ -5,6 +5,7 @@ import stripe
 from msgspec.structs import replace
 
 from chalicelib import settings
+from chalicelib.payments import stripe_api
 from chalicelib.purchases import ending, store
 from tests import builders
 from tests.bed import faults
@@ -218,15 +219,44 @@ def test_a_webhook_that_fails_comes_again(shop):
     assert state(session) == "paid"
 
 
-def test_a_provider_that_is_down_is_a_503_and_the_next_try_goes_on(shop):
+# What the provider answers, and how often before the SDK gives up: it repeats what may have been a hiccup, but not "too many".
+DOWN = pytest.mark.parametrize(("status", "times"), [(429, 1), (500, 3), (503, 3)])
+
+
+@DOWN
+def test_a_provider_that_is_down_is_a_503_and_the_next_try_goes_on(shop, status, times):
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json
-    shop.fake.fail_next("POST", "/v1/payment_intents", status=500, times=3)
+    shop.fake.fail_next("POST", "/v1/payment_intents", status=status, times=times)
     refused = builders.begin(shop.api, "ada", reserved["id"])
     assert (refused.status, refused.json["error"]) == (503, "payment_provider_unavailable")
     assert refused.headers["retry-after"] == "5"
     again = builders.begin(shop.api, "ada", reserved["id"])
     assert again.status in (200, 201)
     assert again.json["payment"]["client_secret"]
+
+
+@DOWN
+def test_a_confirmation_waits_for_a_provider_that_is_down(shop, status, times):
+    session = shop.begin()
+    shop.pay(session)
+    shop.fake.fail_next("GET", "/v1/payment_intents/*", status=status, times=times)
+    refused = shop.confirm(session)
+    assert (refused.status, refused.json["error"], refused.json["retryAfterSeconds"]) == (503, "payment_provider_unavailable", 5)
+    assert shop.confirm(session).status == 201
+
+
+def test_a_provider_that_accepted_and_never_answered_has_taken_one_payment(shop, monkeypatch):
+    monkeypatch.setattr(stripe_api, "TIMEOUT_SECONDS", 0.3)
+    stripe_api._client.cache_clear()
+    reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json
+    shop.fake.lose_next("POST", "/v1/payment_intents", times=1, how="hang")
+    session = builders.begin(shop.api, "ada", reserved["id"]).json
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+    calls = [call for call in shop.fake.calls if (call.method, call.path) == ("POST", "/v1/payment_intents")]
+    assert [call.replayed for call in calls] == [False, True]
+    assert len(shop.dashboard.v1.payment_intents.list({"limit": 10}).data) == 1
+    stripe_api._client.cache_clear()
 
 
 def test_an_answer_that_was_lost_is_one_payment(shop):
@@ -249,7 +279,6 @@ def test_while_the_provider_is_down_nothing_expires_and_later_it_does(shop):
 
 
 def test_a_live_key_does_not_start_in_a_test_stage(shop):
-    from chalicelib.payments import stripe_api
 
     with pytest.raises(settings.SettingsError, match="live key"):
         stripe_api.check_key("sk_live_abc")
