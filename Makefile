@@ -15,7 +15,7 @@ help:
 	@echo "make run       everything on this machine: http://127.0.0.1:8000"
 	@echo "               PORT=9000  another port (0: any)     DATA=folder  where the data is (.data)"
 	@echo "               RESET=1    start with empty data     FAIRGATE_<NAME>=value  any setting of docs/settings.md"
-	@echo "make test      all tests (ARGS='-k name' for some)"
+	@echo "make test      all tests, on all cores (ARGS='-k name' for some, '-n 0' for one process)"
 	@echo "make check     format, lint, types, layers, what is imported at start"
 	@echo "make format    write the files as 'make check' wants them"
 	@echo "make bench     measure; writes bench/results/latest.md"
@@ -26,7 +26,7 @@ run: $(STAMP)
 	@exec $(BIN)/python -m infra.local
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check .
