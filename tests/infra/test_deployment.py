@@ -8,6 +8,7 @@ import pytest
 
 import app
 from chalicelib import dynamo, settings
+from chalicelib.audit.model import Record
 from chalicelib.payments.store import EntryRow
 from infra import package, tables, template
 
@@ -65,12 +66,12 @@ def test_a_role_reaches_its_own_stage_and_nothing_else(stage):
                 assert "${Stage}" not in arn["Fn::Sub"]
 
 
-def test_no_function_may_change_the_ledger():
+def test_no_function_may_change_the_ledger_or_the_audit():
     for file in (ROOT / ".chalice").glob("policy-*.json"):
         statements = json.loads(file.read_bytes())["Statement"]
         (denied,) = [statement for statement in statements if statement["Effect"] == "Deny"]
         assert set(denied["Action"]) == {"dynamodb:DeleteItem", "dynamodb:UpdateItem"}
-        assert denied["Resource"].endswith(f"-{EntryRow.feature}")
+        assert {arn.partition("${Stage}-")[2] for arn in denied["Resource"]} == {EntryRow.feature, Record.feature}
 
 
 def test_every_function_has_its_policy():
