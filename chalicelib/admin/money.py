@@ -12,7 +12,6 @@ from chalicelib.errors import NotFound
 from chalicelib.payments import ledger
 from chalicelib.purchases import comparison, matters, orders, reconciliation, shapes
 from chalicelib.purchases.model import OrderNotFound, Purchase, Refund
-from chalicelib.purchases.settlement import of_order
 
 
 def order_for(identity: Identity, order_id: str) -> Purchase:
@@ -42,7 +41,7 @@ def order(purchase: Purchase) -> dict[str, Any]:
     payment = purchase.payment
     return {
         "order": {**shapes.order_with_event(purchase), "user_id": purchase.user_id},
-        "tickets": [shapes.ticket(one) for one in of_order(purchase)],
+        "tickets": [shapes.ticket(one) for one in orders.tickets_of(purchase)],
         "payment": {"provider": payment.provider, "reference": payment.reference, "capture": payment.capture} if payment else None,
         "refunds": [refund(one, purchase) for one in purchase.refunds],
         "disputes": [{**msgspec.to_builtins(one), "at": clock.iso(one.at)} for one in purchase.disputes],

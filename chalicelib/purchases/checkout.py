@@ -3,17 +3,15 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import dynamo, log, settings
+from chalicelib import log, settings
 from chalicelib.inventory import service as inventory
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Outcome, Owner, Payment, PaymentNotCompleted
-from chalicelib.purchases import books, ending, hosting, recovery, store
+from chalicelib.purchases import books, ending, hosting, orders, recovery, store
 from chalicelib.purchases.hosting import Wish
 from chalicelib.purchases.model import CheckoutNotFound, PaymentRefunded, Purchase, ReservationConverted, ReservationOver
 from chalicelib.purchases.service import owned
-from chalicelib.purchases.settlement import Settled, captured, of_order, pay
-
-_ATTEMPTS = 4
+from chalicelib.purchases.settlement import Settled, captured, pay
 
 
 class Begun(Struct, frozen=True):
@@ -32,24 +30,7 @@ def begin(user_id: str, purchase_id: str, wish: Wish, now: int) -> Begun:
     ReservationConverted or PaymentRefunded when it had been paid, ReturnAddressRefused, PriceMismatch, and ProviderUnavailable:
     then the next try goes on where this one stopped. What was wished for counts in the first try only.
     """
-    for _ in range(_ATTEMPTS):
-        purchase = _living(owned(user_id, purchase_id), now)
-        if purchase.state == "paying":
-            return _open_payment(purchase, False, now)
-        payment = hosting.chosen(purchase, payments.start(purchase.total_cents, purchase.currency, wish.provider), wish)
-        expires_at = purchase.expires_at + settings.current().checkout_seconds
-        paying = replace(
-            purchase, state="paying", payment=payment, checkout_at=now, expires_at=expires_at, details={**purchase.details, **wish.details}
-        )
-        done = store.move(purchase, paying)
-        if not isinstance(done, str):
-            if expires_at != purchase.expires_at:
-                # The purchase says how long it lives; a shard that was not told is corrected by recovery.
-                for hold in purchase.holds:
-                    inventory.extend(hold, expires_at)
-            log.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
-            return _open_payment(done, True, now)
-    raise dynamo.StoreUnavailable("the purchase kept changing")
+    return store.retry_on_conflict(owned(user_id, purchase_id), lambda current: _begun(_living(current, now), wish, now))
 
 
 def session(user_id: str, purchase_id: str) -> Purchase:
@@ -66,21 +47,41 @@ def confirm(user_id: str, purchase_id: str, simulate: Outcome | None, now: int) 
     Three round trips: read the purchase, one transaction, one conversion for each hold; with a provider one call to it. Raises
     CheckoutNotFound, ReservationOver, SimulationRequired, PaymentNotCompleted and PaymentRefunded.
     """
-    for _ in range(_ATTEMPTS):
-        purchase = session(user_id, purchase_id)
-        if purchase.was_order or purchase.declined:
-            return Settled(purchase, of_order(purchase), repeated=True)
-        if purchase.state == "refunded":
-            raise _refunded(purchase)
-        assert purchase.payment is not None  # checked out, so it was started
-        if purchase.payment.provider == "stripe":
-            return _confirm_with_provider(purchase, purchase.payment, simulate, now)
-        _living(purchase, now)
-        payment = payments.finish(purchase.payment, simulate)
-        ended = pay(purchase, payment, now) if payment.status == "captured" else _decline(purchase, payment, now)
-        if ended is not None:
-            return ended
-    raise dynamo.StoreUnavailable("the purchase kept changing")
+    return store.retry_on_conflict(session(user_id, purchase_id), lambda current: _confirmed(current, simulate, now))
+
+
+def _begun(purchase: Purchase, wish: Wish, now: int) -> Begun | None:
+    """None if the purchase has changed since it was read."""
+    if purchase.state == "paying":
+        return _open_payment(purchase, False, now)
+    payment = hosting.chosen(purchase, payments.start(purchase.total_cents, purchase.currency, wish.provider), wish)
+    expires_at = purchase.expires_at + settings.current().checkout_seconds
+    paying = replace(
+        purchase, state="paying", payment=payment, checkout_at=now, expires_at=expires_at, details={**purchase.details, **wish.details}
+    )
+    done = store.move(purchase, paying)
+    if isinstance(done, str):
+        return None
+    if expires_at != purchase.expires_at:
+        # The purchase says how long it lives; a shard that was not told is corrected by recovery.
+        for hold in purchase.holds:
+            inventory.extend(hold, expires_at)
+    log.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
+    return _open_payment(done, True, now)
+
+
+def _confirmed(purchase: Purchase, simulate: Outcome | None, now: int) -> Settled | None:
+    """None if the purchase has changed since it was read."""
+    if purchase.was_order or purchase.declined:
+        return Settled(purchase, orders.tickets_of(purchase), repeated=True)
+    if purchase.state == "refunded":
+        raise _refunded(purchase)
+    assert purchase.payment is not None  # checked out, so it was started
+    if purchase.payment.provider == "stripe":
+        return _confirm_with_provider(purchase, purchase.payment, simulate, now)
+    _living(purchase, now)
+    payment = payments.finish(purchase.payment, simulate)
+    return pay(purchase, payment, now) if payment.status == "captured" else _decline(purchase, payment, now)
 
 
 def _living(purchase: Purchase, now: int) -> Purchase:
@@ -144,9 +145,9 @@ def _refunded(purchase: Purchase) -> PaymentRefunded:
 
 
 def _decline(purchase: Purchase, payment: Payment, now: int) -> Settled | None:
-    if ending.end(purchase, "cancelled", now, payment).how != "ended":
+    ended = ending.end(purchase, "cancelled", now, payment)
+    if ended.how != "ended":
         return None
     log.count("payments_failed")
     log.info("payment.declined", purchase_id=purchase.id, event_id=purchase.event_id)
-    over = replace(purchase, state="cancelled", version=purchase.version + 1, payment=payment, ended_at=now)
-    return Settled(over, [], repeated=False)
+    return Settled(ended.purchase, [], repeated=False)

@@ -11,7 +11,6 @@ from chalicelib.purchases.model import Dispute, Purchase, Refund
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import ticket_id
 
-ATTEMPTS = 5
 DISPUTED = "charge_disputed"  # Stripe's code for a refund that it refuses because of a dispute
 
 _HAPPENING: dict[Verdict, happenings.Happening] = {"open": "disputed", "won": "dispute_won", "lost": "dispute_lost"}
@@ -19,17 +18,20 @@ _HAPPENING: dict[Verdict, happenings.Happening] = {"open": "disputed", "won": "d
 
 def became(purchase: Purchase, seen: DisputeSeen, verdict: Verdict, now: int) -> Purchase:
     """Bring an order to what its dispute is now, whatever was heard of it before; the purchase as it is then."""
-    for _ in range(ATTEMPTS):
-        known = purchase.dispute(seen.id)
-        if known is not None and (known.status == verdict or known.status != "open"):
-            return purchase
-        done = _follow(purchase, known, seen, verdict, now)
-        if not isinstance(done, str):
-            log.count(f"disputes_{verdict}")
-            log.warning(f"dispute.{verdict}", purchase_id=purchase.id, dispute=seen.id, amount_cents=seen.amount_cents)
-            return done
-        purchase = store.load(purchase.id) or purchase
-    raise dynamo.StoreUnavailable("the order kept changing")
+    return store.retry_on_conflict(purchase, lambda current: _became(current, seen, verdict, now))
+
+
+def _became(purchase: Purchase, seen: DisputeSeen, verdict: Verdict, now: int) -> Purchase | None:
+    """None if the purchase, or one of its tickets or seats, has changed since it was read."""
+    known = purchase.dispute(seen.id)
+    if known is not None and (known.status == verdict or known.status != "open"):
+        return purchase
+    done = _follow(purchase, known, seen, verdict, now)
+    if isinstance(done, str):
+        return None
+    log.count(f"disputes_{verdict}")
+    log.warning(f"dispute.{verdict}", purchase_id=purchase.id, dispute=seen.id, amount_cents=seen.amount_cents)
+    return done
 
 
 def _follow(purchase: Purchase, known: Dispute | None, seen: DisputeSeen, verdict: Verdict, now: int) -> Purchase | store.Refused:

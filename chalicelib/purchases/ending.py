@@ -18,9 +18,12 @@ Ending = Literal["expired", "cancelled"]
 class Ended(Struct, frozen=True):
     """`how`: it was ended, it turned out to be paid, it changed under us, or it goes on for now: the provider did not say
     (`unknown`), or the payment is under way there, too late to cancel and not decided yet (`processing`).
+
+    `purchase` is what this call has made of it, or what it was given.
     """
 
     how: Literal["ended", "paid", "changed", "unknown", "processing"]
+    purchase: Purchase
     released: int = 0
 
     def decided(self) -> Self:
@@ -40,15 +43,15 @@ def end(purchase: Purchase, state: Ending, now: int, payment: Payment | None = N
     try:
         intent = payments.stop(purchase.payment)
     except ProviderUnavailable:
-        return Ended("unknown")
+        return Ended("unknown", purchase)
     if intent is not None and intent.captured:
-        settlement.captured(purchase, intent, now)
-        return Ended("paid")
+        return Ended("paid", settlement.captured(purchase, intent, now).purchase)
     if intent is not None:
-        return Ended("processing")
+        return Ended("processing", purchase)
     over = replace(purchase, state=state, ended_at=now, payment=payment or purchase.payment)
-    if isinstance(store.move(purchase, over, books.taken(purchase, payment, now) if payment else []), str):
-        return Ended("changed")
+    done = store.move(purchase, over, books.taken(purchase, payment, now) if payment else [])
+    if isinstance(done, str):
+        return Ended("changed", purchase)
     released = inventory.end_holds("release", purchase.holds)
     log.info(f"reservation.{state}", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
-    return Ended("ended", released)
+    return Ended("ended", done, released)

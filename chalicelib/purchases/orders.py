@@ -2,7 +2,7 @@
 
 from chalicelib.purchases import store
 from chalicelib.purchases.model import OrderNotFound, Purchase
-from chalicelib.purchases.settlement import of_order
+from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket
 
 
@@ -19,7 +19,7 @@ def own(user_id: str, order_id: str) -> tuple[Purchase, list[Ticket]]:
     purchase = store.load(order_id)
     if purchase is None or purchase.user_id != user_id or not purchase.was_order:
         raise OrderNotFound()
-    return purchase, of_order(purchase)
+    return purchase, tickets_of(purchase)
 
 
 def find(order_id: str) -> Purchase:
@@ -28,3 +28,8 @@ def find(order_id: str) -> Purchase:
     if purchase is None or not (purchase.was_order or purchase.refunds or purchase.disputes):
         raise OrderNotFound()
     return purchase
+
+
+def tickets_of(purchase: Purchase) -> list[Ticket]:
+    """The tickets of an order, also those that were taken back; none of a purchase that never had any."""
+    return tickets.of_purchase(purchase.id, purchase.quantity) if purchase.was_order else []

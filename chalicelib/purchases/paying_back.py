@@ -11,7 +11,6 @@ from chalicelib.payments.model import ProviderUnavailable, RefundSeen
 from chalicelib.purchases import books, happenings, matters, store
 from chalicelib.purchases.model import Purchase, Refund
 
-ATTEMPTS = 5
 TRIES = 3
 FIRST_LOOK_SECONDS = 60  # the request that opened it makes it at once; the sweep comes when that one must have died
 RETRY_SECONDS = {2: 3600, 3: 86_400}  # before the second and the third try
@@ -48,22 +47,7 @@ def attempt(purchase: Purchase, refund_id: str, now: int, *, again: bool = False
 
 def became(purchase: Purchase, refund_id: str, seen: RefundSeen, now: int) -> Purchase:
     """Write down what the provider says about a refund. News of an earlier attempt, and old news, change nothing."""
-    for _ in range(ATTEMPTS):
-        refund = purchase.refund(refund_id)
-        if refund is None or (not refund.by_hand and seen.attempt != refund.attempt):
-            return purchase
-        after = _after(purchase, refund, seen)
-        if after == refund:
-            return purchase
-        changed = replace(purchase, refunds=[after if one.id == refund_id else one for one in purchase.refunds])
-        done = store.move(purchase, changed, [*_entries(purchase, refund, after, seen, now), _follow(purchase, after, now)])
-        if not isinstance(done, str):
-            if after.status == "failed":
-                log.count("refunds_failed")
-            log.info(f"refund.{after.status}", purchase_id=purchase.id, refund_id=refund_id, failure=after.failure)
-            return done
-        purchase = store.load(purchase.id) or purchase
-    raise dynamo.StoreUnavailable("the purchase kept changing")
+    return store.retry_on_conflict(purchase, lambda current: _became(current, refund_id, seen, now))
 
 
 def due(now: int) -> int:
@@ -100,6 +84,24 @@ def _after(purchase: Purchase, refund: Refund, seen: RefundSeen) -> Refund:
                 return replace(told, status="failed", failure=seen.failure)
             return replace(told, status="due", attempt=refund.attempt + 1, failure=seen.failure)
     return refund
+
+
+def _became(purchase: Purchase, refund_id: str, seen: RefundSeen, now: int) -> Purchase | None:
+    """None if the purchase has changed since it was read."""
+    refund = purchase.refund(refund_id)
+    if refund is None or (not refund.by_hand and seen.attempt != refund.attempt):
+        return purchase
+    after = _after(purchase, refund, seen)
+    if after == refund:
+        return purchase
+    changed = replace(purchase, refunds=[after if one.id == refund_id else one for one in purchase.refunds])
+    done = store.move(purchase, changed, [*_entries(purchase, refund, after, seen, now), _follow(purchase, after, now)])
+    if isinstance(done, str):
+        return None
+    if after.status == "failed":
+        log.count("refunds_failed")
+    log.info(f"refund.{after.status}", purchase_id=purchase.id, refund_id=refund_id, failure=after.failure)
+    return done
 
 
 def _entries(purchase: Purchase, refund: Refund, after: Refund, seen: RefundSeen, now: int) -> list[dynamo.TransactItem]:

@@ -15,7 +15,6 @@ from chalicelib.purchases.model import NotRefundable, OrderDisputed, OrderNotFou
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import ticket_id
 
-ATTEMPTS = 5
 BUYERS_WISH = "requested_by_customer"
 
 
@@ -35,70 +34,23 @@ def ask(purchase_id: str, wish: Wish, refund_id: str, by: str, now: int) -> tupl
     One transaction: the order's state, the tickets void, their seats back in the stock, the buyer's record, the audit and the open
     matter. Then the provider; what it cannot do now, the sweep does. Raises OrderNotFound, NotRefundable, OrderDisputed, RefundInvalid.
     """
-    for _ in range(ATTEMPTS):
-        purchase = store.load(purchase_id)
-        if purchase is None or not purchase.was_order:
-            raise OrderNotFound()
-        made = purchase.refund(refund_id)
-        if made is not None:
-            return purchase, made
-        if happenings.answer(purchase.state, "refund_asked") == "refuse":
-            raise NotRefundable(state=purchase.state)
-        if purchase.disputed:
-            raise OrderDisputed()
-        refund = _planned(purchase, wish, refund_id, by, now)
-        done = _taken_back(purchase, refund, now)
-        if done is not None:
-            log.count("refunds")
-            facts = {"purchase_id": purchase.id, "event_id": purchase.event_id, "reason": refund.reason}
-            log.info("order.refunded", tickets=len(refund.tickets), amount_cents=refund.amount_cents, **facts)
-            done = paying_back.attempt(done, refund_id, now)
-            return done, done.refund(refund_id) or refund
-    raise dynamo.StoreUnavailable("the order kept changing")
+    purchase = store.load(purchase_id)
+    if purchase is None or not purchase.was_order:
+        raise OrderNotFound()
+    return store.retry_on_conflict(purchase, lambda current: _asked(current, wish, refund_id, by, now))
 
 
 def retry(purchase_id: str, refund_id: str, now: int) -> tuple[Purchase, Refund]:
     """Try a refund again that could not be made, or sooner than its time; raises OrderNotFound, NotRefundable."""
-    for _ in range(ATTEMPTS):
-        purchase = store.load(purchase_id)
-        refund = purchase.refund(refund_id) if purchase is not None else None
-        if purchase is None or refund is None:
-            raise OrderNotFound("There is no such refund.")
-        if refund.by_hand or refund.status not in ("due", "failed"):
-            raise NotRefundable("This refund is not one that waits to be made.", status_of_refund=refund.status)
-        if refund.status == "failed":
-            after, items = paying_back.reopened(purchase, [refund], now)
-            done = store.move(purchase, after, items)
-            if isinstance(done, str):
-                continue
-            purchase = done
-        purchase = paying_back.attempt(purchase, refund_id, now, again=True)
-        return purchase, purchase.refund(refund_id) or refund
-    raise dynamo.StoreUnavailable("the order kept changing")
+    purchase = store.load(purchase_id)
+    if purchase is None:
+        raise OrderNotFound("There is no such refund.")
+    return store.retry_on_conflict(purchase, lambda current: _retried(current, refund_id, now))
 
 
 def made_by_hand(purchase: Purchase, seen: RefundSeen, now: int) -> Purchase:
     """A refund that we did not make. One that leaves nothing of the order's money takes its tickets; another one is shown to the admins."""
-    assert seen.id is not None
-    for _ in range(ATTEMPTS):
-        if purchase.refund(seen.id) is not None:
-            return paying_back.became(purchase, seen.id, seen, now)
-        if seen.status == "failed":
-            return purchase
-        refund = _by_hand(purchase, seen, now)
-        entry = books.line(purchase, "refunded", seen.id, seen.amount_cents, now, currency=seen.currency, facts={"by_hand": True})
-        if refund.tickets:
-            done = _taken_back(purchase, refund, now, [entry])
-        else:
-            told = [matters.opening(purchase.id, f"finding#{seen.id}", now, _facts(purchase, refund))] if purchase.is_order else []
-            after = replace(purchase, refunds=[*purchase.refunds, refund])
-            moved = store.move(purchase, after, [entry, *told, *_followed(purchase, refund, now)])
-            done = None if isinstance(moved, str) else moved
-        if done is not None:
-            log.warning("refund.by_hand", purchase_id=purchase.id, refund=seen.id, amount_cents=seen.amount_cents)
-            return done
-        purchase = store.load(purchase.id) or purchase
-    raise dynamo.StoreUnavailable("the order kept changing")
+    return store.retry_on_conflict(purchase, lambda current: _made_by_hand(current, seen, now))
 
 
 def without(purchase: Purchase, numbers: Iterable[int]) -> State:
@@ -115,6 +67,64 @@ def sold_seats(purchase: Purchase, numbers: Sequence[int]) -> list[Hold]:
     seats = purchase.seats(numbers)
     inventory.end_holds("convert", [hold for hold in purchase.holds if hold.hold_id in {seat.hold_id for seat in seats}])
     return seats
+
+
+def _asked(purchase: Purchase, wish: Wish, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund] | None:
+    """None if the purchase has changed since it was read."""
+    made = purchase.refund(refund_id)
+    if made is not None:
+        return purchase, made
+    if happenings.answer(purchase.state, "refund_asked") == "refuse":
+        raise NotRefundable(state=purchase.state)
+    if purchase.disputed:
+        raise OrderDisputed()
+    refund = _planned(purchase, wish, refund_id, by, now)
+    done = _taken_back(purchase, refund, now)
+    if done is None:
+        return None
+    log.count("refunds")
+    facts = {"purchase_id": purchase.id, "event_id": purchase.event_id, "reason": refund.reason}
+    log.info("order.refunded", tickets=len(refund.tickets), amount_cents=refund.amount_cents, **facts)
+    done = paying_back.attempt(done, refund_id, now)
+    return done, done.refund(refund_id) or refund
+
+
+def _retried(purchase: Purchase, refund_id: str, now: int) -> tuple[Purchase, Refund] | None:
+    """None if the purchase has changed since it was read."""
+    refund = purchase.refund(refund_id)
+    if refund is None:
+        raise OrderNotFound("There is no such refund.")
+    if refund.by_hand or refund.status not in ("due", "failed"):
+        raise NotRefundable("This refund is not one that waits to be made.", status_of_refund=refund.status)
+    if refund.status == "failed":
+        after, items = paying_back.reopened(purchase, [refund], now)
+        done = store.move(purchase, after, items)
+        if isinstance(done, str):
+            return None
+        purchase = done
+    purchase = paying_back.attempt(purchase, refund_id, now, again=True)
+    return purchase, purchase.refund(refund_id) or refund
+
+
+def _made_by_hand(purchase: Purchase, seen: RefundSeen, now: int) -> Purchase | None:
+    """None if the purchase has changed since it was read."""
+    assert seen.id is not None  # it was read from the provider
+    if purchase.refund(seen.id) is not None:
+        return paying_back.became(purchase, seen.id, seen, now)
+    if seen.status == "failed":
+        return purchase
+    refund = _by_hand(purchase, seen, now)
+    entry = books.line(purchase, "refunded", seen.id, seen.amount_cents, now, currency=seen.currency, facts={"by_hand": True})
+    if refund.tickets:
+        done = _taken_back(purchase, refund, now, [entry])
+    else:
+        told = [matters.opening(purchase.id, f"finding#{seen.id}", now, _facts(purchase, refund))] if purchase.is_order else []
+        after = replace(purchase, refunds=[*purchase.refunds, refund])
+        moved = store.move(purchase, after, [entry, *told, *_followed(purchase, refund, now)])
+        done = None if isinstance(moved, str) else moved
+    if done is not None:
+        log.warning("refund.by_hand", purchase_id=purchase.id, refund=seen.id, amount_cents=seen.amount_cents)
+    return done
 
 
 def _planned(purchase: Purchase, wish: Wish, refund_id: str, by: str, now: int) -> Refund:

@@ -27,7 +27,6 @@ from chalicelib.waiting_room import service as waiting_room
 
 _OPEN_ATTEMPTS = 4
 _TAKE_ATTEMPTS = 3
-_RELEASE_ATTEMPTS = 5
 
 
 class Wanted(Struct, frozen=True):
@@ -86,15 +85,7 @@ def release(user_id: str, purchase_id: str, now: int) -> Purchase:
     Raises ReservationConverted for an order, also if it became one just now because the money had come in, ProviderUnavailable, and
     PaymentNotCompleted while the bank has yet to answer.
     """
-    for _ in range(_RELEASE_ATTEMPTS):
-        purchase = owned(user_id, purchase_id)
-        answer = happenings.answer(purchase.state, "released")
-        if answer == "refuse":
-            raise ReservationConverted()
-        if answer == "keep":
-            return purchase
-        ending.end(purchase, "cancelled", now).decided()
-    raise dynamo.StoreUnavailable("the purchase kept changing")
+    return store.retry_on_conflict(owned(user_id, purchase_id), lambda current: _released(current, now))
 
 
 def owned(user_id: str, purchase_id: str) -> Purchase:
@@ -103,6 +94,17 @@ def owned(user_id: str, purchase_id: str) -> Purchase:
     if purchase is None or purchase.user_id != user_id:
         raise ReservationNotFound()
     return purchase
+
+
+def _released(purchase: Purchase, now: int) -> Purchase | None:
+    """None if the purchase is to be looked at again: it has changed since it was read, just now or by this."""
+    answer = happenings.answer(purchase.state, "released")
+    if answer == "refuse":
+        raise ReservationConverted()
+    if answer == "keep":
+        return purchase
+    ended = ending.end(purchase, "cancelled", now).decided()
+    return ended.purchase if ended.how == "ended" else None
 
 
 def _check_limits(user_id: str, event: Event, tiers: Sequence[Tier], wanted: Sequence[Wanted], limit: int) -> None:

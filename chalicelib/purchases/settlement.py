@@ -5,18 +5,16 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import dynamo, log, settings
+from chalicelib import log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnough, StockClosed
 from chalicelib.payments.model import Intent, Payment
-from chalicelib.purchases import books, happenings, paying_back, store
+from chalicelib.purchases import books, happenings, orders, paying_back, store
 from chalicelib.purchases.model import LIVE, Line, Purchase, Refund
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Issue, Ticket
 from chalicelib.tickets.model import Line as TicketLine
-
-ATTEMPTS = 5
 
 _WHY = {"captured": "late", "captured_other": "amount_mismatch", "captured_twice": "duplicate"}
 
@@ -31,15 +29,7 @@ class Settled(Struct, frozen=True):
 
 def captured(purchase: Purchase, intent: Intent, now: int) -> Settled:
     """The provider has the money. Ends in an order, also for a purchase that was over but can have its tickets again, else in a refund."""
-    for _ in range(ATTEMPTS):
-        settled = _settled(purchase, intent, now)
-        if settled is not None:
-            return settled
-        again = store.load(purchase.id)
-        if again is None:
-            break
-        purchase = again
-    raise dynamo.StoreUnavailable("the purchase kept changing")
+    return store.retry_on_conflict(purchase, lambda current: _settled(current, intent, now))
 
 
 def pay(purchase: Purchase, payment: Payment, now: int) -> Settled | None:
@@ -61,12 +51,7 @@ def _settled(purchase: Purchase, intent: Intent, now: int) -> Settled | None:
         case "pay_back":
             return _pay_back(purchase, intent, happening, now)
         case _:
-            return Settled(purchase, of_order(purchase), repeated=True)
-
-
-def of_order(purchase: Purchase) -> list[Ticket]:
-    """The tickets of an order, also those that were taken back; none of a purchase that never had any."""
-    return tickets.of_purchase(purchase.id, purchase.quantity) if purchase.was_order else []
+            return Settled(purchase, orders.tickets_of(purchase), repeated=True)
 
 
 def _captured(purchase: Purchase, intent: Intent) -> Payment:
@@ -144,7 +129,7 @@ def _pay_back(purchase: Purchase, intent: Intent, happening: happenings.Happenin
         capture=intent.capture,
     )
     if purchase.refund(refund.id) is not None:
-        return Settled(purchase, of_order(purchase), repeated=True)
+        return Settled(purchase, orders.tickets_of(purchase), repeated=True)
     after = replace(purchase, refunds=[*purchase.refunds, refund])
     if own:
         after = replace(after, state="refunded", payment=_captured(purchase, intent), ended_at=now)
@@ -161,7 +146,7 @@ def _pay_back(purchase: Purchase, intent: Intent, happening: happenings.Happenin
         log.count("payment_mismatches")
         log.warning("payment.mismatch", purchase_id=purchase.id, expected=purchase.total_cents, received=intent.left)
     log.info("payment.refused", purchase_id=purchase.id, event_id=purchase.event_id, why=refund.reason, amount_cents=intent.left)
-    return Settled(paying_back.attempt(done, refund.id, now), of_order(done), repeated=False)
+    return Settled(paying_back.attempt(done, refund.id, now), orders.tickets_of(done), repeated=False)
 
 
 def _holds(lines: Sequence[Line]) -> list[Hold]:

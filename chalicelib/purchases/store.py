@@ -3,8 +3,8 @@
 So a purchase is `held` or `paying` exactly while the buyer's record names it as active.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -16,7 +16,10 @@ from chalicelib import dynamo, settings
 from chalicelib.payments.model import Payment
 from chalicelib.purchases.model import LIVE, Buying, Dispute, Line, Purchase, Refund, State
 
+T = TypeVar("T")
 Refused = Literal["purchase", "buyer", "items"]
+
+ATTEMPTS = 5
 
 # What may change of a purchase, and whether it is kept as JSON.
 _CHANGING = {
@@ -162,6 +165,19 @@ def move(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem]
     except dynamo.TransactionRefused as refused:
         return "purchase" if refused.failed(0) else "buyer" if buyer is not None and refused.failed(1) else "items"
     return after
+
+
+def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T | None]) -> T:
+    """What `attempt` makes of the purchase; it says None when the purchase has changed since it was read, and is then asked again.
+
+    Raises StoreUnavailable when it keeps changing.
+    """
+    for _ in range(ATTEMPTS):
+        done = attempt(purchase)
+        if done is not None:
+            return done
+        purchase = load(purchase.id) or purchase
+    raise dynamo.StoreUnavailable("the purchase kept changing")
 
 
 def bury(purchase_id: str, now: int) -> bool:
