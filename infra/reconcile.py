@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with redirect_stdout(sys.stderr):
             _check(chosen)
             report = _compared(chosen)
-            left = [one for one in matters.every() if _for_a_person(one)]
+            left = [one for one in matters.every() if one.needs_a_person]
     except SystemExit as ended:
         return int(ended.code or 0)
     except (Unusable, settings.SettingsError) as error:
@@ -116,10 +116,6 @@ def _compared(chosen: Namespace) -> Report:
                 f"If they are to go back: --since {clock.iso(whole.until)} --pay-back-unknown"
             ) from None
     return whole
-
-
-def _for_a_person(one: Matter) -> bool:
-    return one.kind == "finding" or (one.kind == "refund" and one.facts.get("status") == "failed")
 
 
 def _facts(report: Report, left: list[Matter]) -> dict[str, Any]:

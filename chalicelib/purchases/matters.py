@@ -43,6 +43,11 @@ class Matter(Struct, frozen=True):
     def id(self) -> str:
         return self.what.partition("#")[2]
 
+    @property
+    def needs_a_person(self) -> bool:
+        """A finding, or a refund that is not tried again; a dispute is the bank's to decide."""
+        return self.kind != "dispute" and self.next_at is None
+
 
 def opening(purchase_id: str, what: str, now: int, facts: dict[str, Any], next_at: int | None = None) -> dynamo.TransactItem:
     """Transaction item that opens a matter, or brings one that is open up to date."""
@@ -66,9 +71,9 @@ def postpone(matter: Matter, next_at: int) -> None:
 
 
 def for_a_person(purchase_id: str, matter_id: str) -> Matter | None:
-    """A matter that only a person can put right: a finding, or a refund that is not tried again."""
+    """The matter of that id, if only a person can put it right."""
     found = (_matter(row) for row in MatterRow.query(purchase_id, consistent_read=True))
-    return next((one for one in found if one.id == matter_id and one.kind != "dispute" and one.next_at is None), None)
+    return next((one for one in found if one.id == matter_id and one.needs_a_person), None)
 
 
 def dismissal(matter: Matter) -> dynamo.TransactItem:

@@ -18,7 +18,6 @@ NOWHERE = "http://127.0.0.1:9"
 # A local stage trusts its user, unless the environment says otherwise. All of its users share one address.
 LOCAL = {"STAGE": "local", "IDENTITY": "demo", "PAYMENT_SIMULATION": "on", "ADDRESS_FACTOR": "10000"}
 
-
 # What Stripe's own tools call them, so that `make run STRIPE_API_KEY=...` does what it says.
 STRIPES_NAMES = {"STRIPE_API_KEY": "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET": "STRIPE_WEBHOOK_SECRETS"}
 
