@@ -23,8 +23,7 @@ from chalicelib.purchases.model import Purchase
 UNKNOWN_MOST = 10  # payments of purchases that are not there, in one comparison; more of them speak of another, or an older, store
 AGAIN_MOST = 100  # findings that are looked at again in one go
 
-# After these nothing else would go well either.
-_STOPPING: tuple[type[Exception], ...] = (ProviderUnavailable, settings.SettingsError, *dynamo.STORE_ERRORS)
+_STOPPING: tuple[type[Exception], ...] = (ProviderUnavailable, *store.STOPPING)
 
 
 class StoreIsBehind(Exception):

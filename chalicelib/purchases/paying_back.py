@@ -15,6 +15,7 @@ TRIES = 3
 FIRST_LOOK_SECONDS = 60  # the request that opened it makes it at once; the sweep comes when that one must have died
 RETRY_SECONDS = {2: 3600, 3: 86_400}  # before the second and the third try
 PENDING_SECONDS = 6 * 3600
+MOST_A_SWEEP = 100  # two calls to the provider each, within the two minutes that a sweep may take
 
 
 def opening(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
@@ -37,12 +38,10 @@ def attempt(purchase: Purchase, refund_id: str, now: int, *, again: bool = False
     refund = purchase.refund(refund_id)
     if refund is None or refund.status != "due":
         return purchase
-    assert refund.capture is not None
     try:
-        seen = payments.pay_back(purchase.id, refund.id, refund.attempt, refund.capture, refund.amount_cents, again=again)
+        return _made(purchase, refund, now, again=again)
     except ProviderUnavailable:
         return purchase
-    return became(purchase, refund.id, seen, now)
 
 
 def became(purchase: Purchase, refund_id: str, seen: RefundSeen, now: int) -> Purchase:
@@ -51,26 +50,40 @@ def became(purchase: Purchase, refund_id: str, seen: RefundSeen, now: int) -> Pu
 
 
 def due(now: int) -> int:
-    """Go on with the refunds whose time has come; how many. For the sweep."""
-    count = 0
-    for matter in matters.every():
-        if matter.kind != "refund" or matter.next_at is None or matter.next_at > now:
-            continue
-        purchase = store.load(matter.purchase_id)
-        refund = purchase.refund(matter.id) if purchase is not None else None
-        if purchase is None or refund is None:
-            continue
-        count += 1
+    """Go on with the refunds whose time has come, the oldest first; how many were looked at. For the sweep.
+
+    When the provider is away the rest waits for the next sweep. One that cannot be dealt with does not keep the others waiting.
+    """
+    ready = [one for one in matters.every() if one.kind == "refund" and one.next_at is not None and one.next_at <= now]
+    for number, matter in enumerate(ready[:MOST_A_SWEEP]):
         try:
-            if refund.status == "due":
-                attempt(purchase, refund.id, now, again=True)
-            elif refund.status == "pending" and refund.reference is not None:
-                after = became(purchase, refund.id, payments.find_refund(refund.reference), now)
-                if after == purchase:
-                    matters.postpone(matter, now + PENDING_SECONDS)
+            _go_on(matter, now)
         except ProviderUnavailable:
-            break
-    return count
+            return number + 1
+        except store.STOPPING:
+            raise
+        except Exception:
+            log.failure("refund.not_dealt_with", purchase_id=matter.purchase_id, refund_id=matter.id)
+    return min(len(ready), MOST_A_SWEEP)
+
+
+def _go_on(matter: matters.Matter, now: int) -> None:
+    purchase = store.load(matter.purchase_id)
+    refund = purchase.refund(matter.id) if purchase is not None else None
+    if purchase is None or refund is None:
+        return
+    if refund.status == "due":
+        _made(purchase, refund, now, again=True)
+    elif refund.status == "pending" and refund.reference is not None:
+        after = became(purchase, refund.id, payments.find_refund(refund.reference), now)
+        if after == purchase:
+            matters.postpone(matter, now + PENDING_SECONDS)
+
+
+def _made(purchase: Purchase, refund: Refund, now: int, *, again: bool) -> Purchase:
+    assert refund.capture is not None  # what is due has come in by the provider
+    seen = payments.pay_back(purchase.id, refund.id, refund.attempt, refund.capture, refund.amount_cents, again=again)
+    return became(purchase, refund.id, seen, now)
 
 
 def _after(purchase: Purchase, refund: Refund, seen: RefundSeen) -> Refund:

@@ -37,7 +37,14 @@ def settle_all(holds: Iterable[Hold], now: int) -> Report:
         return report
     known = store.load_many(by_purchase)
     for purchase_id, own in by_purchase.items():
-        _settle(purchase_id, own, known.get(purchase_id), purchase_id in known, now, report)
+        try:
+            _settle(purchase_id, own, known.get(purchase_id), purchase_id in known, now, report)
+        except store.STOPPING:
+            raise
+        except Exception:
+            # E.g. a payment that the provider does not know any more: it must not keep everybody else's tickets out of the sale.
+            log.failure("recovery.not_dealt_with", purchase_id=purchase_id)
+            report.undecided += len(own)
     return report
 
 

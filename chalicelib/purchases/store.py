@@ -21,6 +21,9 @@ Refused = Literal["purchase", "buyer", "items"]
 
 ATTEMPTS = 5
 
+# After these nothing else would go well either; after anything else, whoever deals with many purchases goes on with the next.
+STOPPING: tuple[type[Exception], ...] = (settings.SettingsError, dynamo.StoreUnavailable, *dynamo.STORE_ERRORS)
+
 # What may change of a purchase, and whether it is kept as JSON.
 _CHANGING = {
     "state": False,

@@ -1,6 +1,7 @@
 """Refunds that do not go through at once: what the provider cannot do now, or takes back later, and what somebody did by hand."""
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.payments import ledger
 from chalicelib.purchases import matters, store
@@ -195,6 +196,38 @@ def test_stripe_out_of_order_is_a_refund_that_is_due_and_comes_later(shop):
     sweep_after(shop, 60)
     assert progress(order_id) == ("succeeded", 1)
     assert (matter(shop), shop.refunds()) == ([], [(10_000, "succeeded")])
+
+
+def due_at_once(shop, *users):
+    """An order of each whose refund Stripe did not answer, so that the sweep has them all to make."""
+    orders = [shop.buy(user, 1) for user in users]
+    for order_id in orders:
+        down(shop)
+        builders.refund(shop.api, order_id)
+        assert progress(order_id) == ("due", 1)
+    return orders
+
+
+def test_a_sweep_asks_once_while_stripe_is_out_of_order(shop):
+    due_at_once(shop, "ada", "bob", "cid")
+    calls(shop)
+    shop.fake.fail_next("GET", "/v1/refunds", status=500, should_retry=False)
+    sweep_after(shop, 60)
+    assert shop.fake.calls.counts == {"GET /v1/refunds": 1}
+    sweep_after(shop, 60)
+    assert len(shop.refunds()) == 3
+
+
+def test_a_refund_that_cannot_be_dealt_with_does_not_keep_others_waiting(shop):
+    broken, sound = due_at_once(shop, "ada", "bob")
+    purchase = store.load(broken)
+    gone = [replace(one, status="pending", reference="re_gone") for one in purchase.refunds]
+    changed = store.move(purchase, replace(purchase, refunds=gone))
+    sweep_after(shop, 60)
+    assert (progress(broken), progress(sound)) == (("pending", 1), ("succeeded", 1))
+    store.move(changed, replace(changed, refunds=purchase.refunds))
+    sweep_after(shop, 60)
+    assert progress(broken) == ("succeeded", 1)
 
 
 def test_it_can_be_made_before_its_time_by_a_person(shop):

@@ -278,6 +278,18 @@ def test_while_the_provider_is_down_nothing_expires_and_later_it_does(shop):
     assert state(session) == "expired"
 
 
+def test_a_payment_that_stripe_does_not_know_keeps_nobody_elses_tickets(shop):
+    strange, other = shop.begin("ada"), shop.begin("bob")
+    purchase = store.load(strange["id"])
+    changed = store.move(purchase, replace(purchase, payment=replace(purchase.payment, reference="pi_gone")))
+    shop.time.advance(181)
+    report = builders.sweep()
+    assert (report["expired"], report["released"], report["undecided"]) == (1, 1, 1)
+    assert (store.load(strange["id"]).state, store.load(other["id"]).state) == ("paying", "expired")
+    store.move(changed, replace(changed, payment=purchase.payment))
+    assert builders.sweep()["expired"] == 1
+
+
 def test_a_live_key_does_not_start_in_a_test_stage(shop):
 
     with pytest.raises(settings.SettingsError, match="live key"):
