@@ -62,7 +62,9 @@ def once(call: Call, user_id: str, execute: Callable[[str], Answer], *, required
     key = call.header("idempotency-key")
     if key is None or key == "":
         if required:
-            raise IdempotencyKeyRequired("Send an Idempotency-Key header, fresh for each new purchase.", path="Idempotency-Key")
+            raise IdempotencyKeyRequired(
+                "Send an Idempotency-Key header: fresh for a new request, the same for a repeated one.", path="Idempotency-Key"
+            )
         return execute(ids.new_id())
     if len(key) > MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise InvalidInput(f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} printable ASCII characters.", path="Idempotency-Key")
