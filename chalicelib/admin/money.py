@@ -13,6 +13,8 @@ from chalicelib.payments import ledger
 from chalicelib.purchases import comparison, matters, orders, reconciliation, shapes
 from chalicelib.purchases.model import OrderNotFound, Purchase, Refund
 
+SHOWN_MOST = 1000  # open matters in one answer
+
 
 def order_for(identity: Identity, order_id: str) -> Purchase:
     """An order, or other money, that the caller answers for: any for admins, that of their own events for promoters.
@@ -65,8 +67,8 @@ def of_event(event_id: str) -> dict[str, Any]:
 
 
 def open_matters() -> dict[str, Any]:
-    """What is not through, oldest first, and what the last comparison with Stripe's books found."""
-    last = reconciliation.last_run()
+    """What is not through, the oldest of it first, and what the last comparison with Stripe's books found."""
+    last, found = reconciliation.last_run(), matters.every()
     return {
         "open": [
             {
@@ -77,8 +79,9 @@ def open_matters() -> dict[str, Any]:
                 "next_try_at": clock.iso(one.next_at) if one.next_at is not None else None,
                 **one.facts,
             }
-            for one in matters.every()
+            for one in found[:SHOWN_MOST]
         ],
+        "open_total": len(found),
         "last_run": {"at": clock.iso(last.at), **_report(last.report)} if last else None,
         "stripe_call_budget": settings.current().stripe_call_rate,
     }

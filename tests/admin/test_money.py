@@ -2,9 +2,10 @@
 
 import pytest
 
-from chalicelib import clock
+from chalicelib import clock, ids
+from chalicelib.admin import money as admin_money
 from chalicelib.payments import ledger
-from chalicelib.purchases import store
+from chalicelib.purchases import matters, store
 from tests import builders, invariants
 from tests.purchases import stripe_shop
 
@@ -142,6 +143,15 @@ def test_open_matters_are_for_admins(api, time):
     assert api.get("/admin/reconciliation", token=builders.token("eve", "promoter")).status == 403
     shown = api.get("/admin/reconciliation", token=builders.admin_token())
     assert (shown.status, shown.json["open"], shown.json["last_run"]) == (200, [], None)
+    assert shown.json["open_total"] == 0
+
+
+def test_of_many_open_matters_the_oldest_are_shown(api, time, monkeypatch):
+    monkeypatch.setattr(admin_money, "SHOWN_MOST", 2)
+    for number in range(3):
+        matters.note(ids.new_id(), f"amounts_differ-pi_{number}", time.now - number, {})
+    shown = api.get("/admin/reconciliation", token=builders.admin_token()).json
+    assert ([one["id"][-1] for one in shown["open"]], shown["open_total"]) == (["2", "1"], 3)
 
 
 def test_open_matters_say_what_they_are_about(shop):
