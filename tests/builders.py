@@ -80,6 +80,15 @@ def buy(api: Client, user: str, event_id: str, tier_id: str, quantity: int = 1, 
     return confirm(api, user, begun.json["id"])
 
 
+def bought(api: Client, stand: tuple[str, str], quantity: int = 2, user: str = "ada") -> str:
+    """The id of a paid order of a tier, given as (event id, tier id)."""
+    return str(buy(api, user, *stand, quantity).json["order"]["id"])
+
+
+def ticket_ids(order_id: str, *numbers: int) -> list[str]:
+    return [f"{order_id}-{number}" for number in numbers]
+
+
 def refund(api: Client, order_id: str, *, key: str = "refund", by: str = "", **fields: Any) -> Reply:
     """Asked for by an admin unless a token says otherwise; a goodwill refund unless a reason is given, since that one has no fee."""
     body = {"reason": "goodwill"} | fields

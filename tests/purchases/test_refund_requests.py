@@ -17,24 +17,11 @@ def shop(api, time):
         stripe_shop.books_balance(made)
 
 
-@pytest.fixture
-def stand(api, time):
-    """A sale without Stripe: (event id, id of a tier of 10 at 50.00)."""
-    yield builders.shop(api)
-    invariants.check(time.now)
-
-
-def bought(api, stand, quantity=2, user="ada"):
-    return builders.buy(api, user, *stand, quantity).json["order"]["id"]
-
-
-def tickets(order_id, *numbers):
-    return [f"{order_id}-{number}" for number in numbers]
-
-
 def test_what_was_done_is_in_the_audit(api, stand):
-    order_id = bought(api, stand)
-    reply = builders.refund(api, order_id, tickets=tickets(order_id, 2), fee_cents=100, note="Broke a leg.", reason="requested_by_customer")
+    order_id = builders.bought(api, stand)
+    reply = builders.refund(
+        api, order_id, tickets=builders.ticket_ids(order_id, 2), fee_cents=100, note="Broke a leg.", reason="requested_by_customer"
+    )
     refund = reply.json["refund"]
     assert (refund["note"], refund["by"], refund["reason"]) == ("Broke a leg.", "root", "requested_by_customer")
     [entry] = audit.of(f"order#{order_id}")
@@ -63,8 +50,8 @@ def test_what_was_done_is_in_the_audit(api, stand):
     ],
 )
 def test_bad_input_names_its_place_and_changes_nothing(api, stand, fields, path):
-    own, other = bought(api, stand, 3), bought(api, stand, 1, "bob")
-    builders.refund(api, own, key="1", tickets=tickets(own, 3))
+    own, other = builders.bought(api, stand, 3), builders.bought(api, stand, 1, "bob")
+    builders.refund(api, own, key="1", tickets=builders.ticket_ids(own, 3))
     before = store.load(own)
     given = msgspec.json.decode(msgspec.json.encode(fields).replace(b"{own}", own.encode()).replace(b"{other}", other.encode()))
     reply = builders.refund(api, own, key="2", **given)
@@ -73,7 +60,7 @@ def test_bad_input_names_its_place_and_changes_nothing(api, stand, fields, path)
 
 
 def test_a_key_is_needed(api, stand):
-    order_id = bought(api, stand)
+    order_id = builders.bought(api, stand)
     reply = builders.refund(api, order_id, key="")
     assert (reply.status, reply.json["path"]) == (400, "Idempotency-Key")
     assert store.load(order_id).state == "paid"
@@ -85,14 +72,14 @@ def test_only_orders_with_tickets_can_be_refunded(api, stand):
     assert builders.refund(api, held).status == 404
     builders.begin(api, "bob", held)
     assert builders.refund(api, held).status == 404
-    order_id = bought(api, stand)
+    order_id = builders.bought(api, stand)
     builders.refund(api, order_id)
     again = builders.refund(api, order_id, key="2")
     assert (again.status, again.json["error"], again.json["state"]) == (409, "not_refundable", "refunded")
 
 
 def test_who_may(api, stand):
-    order_id = bought(api, stand, 3)
+    order_id = builders.bought(api, stand, 3)
     path, body, headers = f"/admin/orders/{order_id}/refunds", {"reason": "goodwill"}, {"Idempotency-Key": "k"}
     assert api.post(path, json=body, headers=headers).status == 401
     assert api.post(path, json=body, headers=headers, user="root").status == 403  # the demo header is never an admin
@@ -103,7 +90,7 @@ def test_who_may(api, stand):
 
 
 def test_the_events_own_promoter_may(api, time):
-    order_id = bought(api, builders.promoted_shop("eve"))
+    order_id = builders.bought(api, builders.promoted_shop("eve"))
     assert builders.refund(api, order_id, by=builders.token("bob", "promoter")).status == 404
     assert builders.refund(api, order_id, by=builders.token("eve")).status == 403
     reply = builders.refund(api, order_id, by=builders.token("eve", "promoter"))
@@ -113,10 +100,10 @@ def test_the_events_own_promoter_may(api, time):
 
 def test_a_key_sent_again_is_the_same_refund(shop):
     order_id = shop.buy(quantity=3)
-    first = builders.refund(shop.api, order_id, tickets=tickets(order_id, 1))
-    again = builders.refund(shop.api, order_id, tickets=tickets(order_id, 1))
+    first = builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, 1))
+    again = builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, 1))
     assert (again.status, again.json["refund"]) == (200, first.json["refund"])
-    other = builders.refund(shop.api, order_id, tickets=tickets(order_id, 2))
+    other = builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, 2))
     assert (other.status, other.json["error"]) == (409, "idempotency_key_reused")
     assert shop.refunds() == [(5000, "succeeded")]
 
@@ -127,11 +114,11 @@ def test_a_key_sent_again_is_the_same_refund(shop):
 def test_a_request_that_died_is_taken_over_and_makes_one_refund(shop, number, operation, table):
     order_id = shop.buy(quantity=3)
     with faults.crash_after(number, operation=operation, table=table):
-        builders.refund(shop.api, order_id, tickets=tickets(order_id, 1))
-    assert builders.refund(shop.api, order_id, tickets=tickets(order_id, 1)).json["error"] == "request_in_flight"
+        builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, 1))
+    assert builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, 1)).json["error"] == "request_in_flight"
     shop.time.advance(31)
-    reply = builders.refund(shop.api, order_id, tickets=tickets(order_id, 1))
-    assert (reply.status, reply.json["refund"]["tickets"]) == (201, tickets(order_id, 1))
+    reply = builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, 1))
+    assert (reply.status, reply.json["refund"]["tickets"]) == (201, builders.ticket_ids(order_id, 1))
     shop.time.advance(60)
     builders.sweep()
     assert shop.refunds() == [(5000, "succeeded")]
@@ -139,13 +126,13 @@ def test_a_request_that_died_is_taken_over_and_makes_one_refund(shop, number, op
 
 
 def test_a_refusal_leaves_the_key_free(api, stand):
-    order_id = bought(api, stand)
+    order_id = builders.bought(api, stand)
     assert builders.refund(api, order_id, tickets=["nonsense"]).status == 400
-    assert builders.refund(api, order_id, tickets=tickets(order_id, 1)).status == 201
+    assert builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 1)).status == 201
 
 
 def test_an_order_that_keeps_changing_is_a_503_and_nothing_is_lost(api, stand, monkeypatch):
-    order_id = bought(api, stand)
+    order_id = builders.bought(api, stand)
     with monkeypatch.context() as patch:
         patch.setattr(store, "move", lambda *_, **__: "purchase")
         assert builders.refund(api, order_id).status == 503

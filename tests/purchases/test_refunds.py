@@ -19,21 +19,6 @@ def shop(api, time):
         stripe_shop.books_balance(made)
 
 
-@pytest.fixture
-def stand(api, time):
-    """A sale without Stripe: (event id, id of a tier of 10 at 50.00)."""
-    yield builders.shop(api)
-    invariants.check(time.now)
-
-
-def bought(api, stand, quantity=2, user="ada"):
-    return builders.buy(api, user, *stand, quantity).json["order"]["id"]
-
-
-def tickets(order_id, *numbers):
-    return [f"{order_id}-{number}" for number in numbers]
-
-
 def stock():
     """What is sold and free in each shard."""
     return {shard.id: (shard.sold, shard.available) for shard in inventory.scan()}
@@ -46,7 +31,7 @@ def test_a_whole_refund_gives_back_money_seats_and_the_right_to_buy_again(shop):
     assert (reply.status, reply.json["order"]["status"], reply.json["balance_cents"]) == (201, "refunded", 0)
     refund = reply.json["refund"]
     assert (refund["status"], refund["amount_cents"], refund["fee_cents"]) == ("succeeded", 20_000, 0)
-    assert refund["tickets"] == tickets(order_id, 1, 2, 3, 4)
+    assert refund["tickets"] == builders.ticket_ids(order_id, 1, 2, 3, 4)
     assert shop.fake.calls.counts == {"POST /v1/refunds": 1}
     assert shop.received_and_kept() == (20_000, 0)
     assert stock() == {f"{shop.tier_id}#0": (0, 4)}
@@ -58,23 +43,23 @@ def test_a_whole_refund_gives_back_money_seats_and_the_right_to_buy_again(shop):
 
 def test_single_tickets_first_and_the_rest_later(shop):
     order_id = shop.buy(quantity=4)
-    first = builders.refund(shop.api, order_id, key="1", tickets=tickets(order_id, 3, 1))
-    assert (first.json["order"]["status"], first.json["refund"]["tickets"]) == ("partially_refunded", tickets(order_id, 1, 3))
+    first = builders.refund(shop.api, order_id, key="1", tickets=builders.ticket_ids(order_id, 3, 1))
+    assert (first.json["order"]["status"], first.json["refund"]["tickets"]) == ("partially_refunded", builders.ticket_ids(order_id, 1, 3))
     assert shop.received_and_kept() == (20_000, 10_000)
     stripe_shop.books_balance(shop)
     second = builders.refund(shop.api, order_id, key="2")
-    assert (second.json["order"]["status"], second.json["refund"]["tickets"]) == ("refunded", tickets(order_id, 2, 4))
+    assert (second.json["order"]["status"], second.json["refund"]["tickets"]) == ("refunded", builders.ticket_ids(order_id, 2, 4))
     assert (second.json["order"]["refunded_cents"], shop.refunds()) == (20_000, [(10_000, "succeeded")] * 2)
 
 
 def test_what_the_buyer_sees(shop):
     order_id, user = shop.buy(quantity=2), {"user": "ada"}
-    builders.refund(shop.api, order_id, key="1", tickets=tickets(order_id, 1))
+    builders.refund(shop.api, order_id, key="1", tickets=builders.ticket_ids(order_id, 1))
     mine = shop.api.get("/me/order", query={"event_id": shop.event_id}, **user).json
     assert (mine["order"]["status"], mine["order"]["refunded_cents"]) == ("partially_refunded", 5000)
     assert [one["state"] for one in mine["tickets"]] == ["void", "valid"]
     assert "by" not in mine["order"]["refunds"][0]
-    assert [one["id"] for one in shop.api.get("/me/tickets", **user).json["tickets"]] == tickets(order_id, 2)
+    assert [one["id"] for one in shop.api.get("/me/tickets", **user).json["tickets"]] == builders.ticket_ids(order_id, 2)
     builders.refund(shop.api, order_id, key="2")
     for number in (1, 2):
         assert shop.api.get(f"/tickets/{order_id}-{number}/qr", **user).status == 410
@@ -90,9 +75,9 @@ def test_what_the_buyer_sees(shop):
 
 def test_a_refunded_buyer_has_the_whole_limit_again(api, stand):
     with settings.changed(event_purchase_limit=4):
-        order_id = bought(api, stand, 4)
+        order_id = builders.bought(api, stand, 4)
         assert builders.reserve(api, "ada", *stand, 1).json["error"] == "purchase_limit_exceeded"
-        builders.refund(api, order_id, key="1", tickets=tickets(order_id, 2))
+        builders.refund(api, order_id, key="1", tickets=builders.ticket_ids(order_id, 2))
         assert builders.reserve(api, "ada", *stand, 2).json["error"] == "purchase_limit_exceeded"
         builders.refund(api, order_id, key="2")
         assert builders.buy(api, "ada", *stand, 4).status == 201
@@ -110,7 +95,7 @@ def test_a_seat_goes_back_to_the_shard_that_it_came_from(api, time, monkeypatch)
     assert len(set(of_ticket)) == 5
     for number in (2, 5, 3, 1, 4):
         before = stock()
-        reply = builders.refund(api, order_id, key=str(number), tickets=tickets(order_id, number))
+        reply = builders.refund(api, order_id, key=str(number), tickets=builders.ticket_ids(order_id, number))
         assert reply.json["refund"]["amount_cents"] == (5000 if number < 4 else 3000)
         assert {shard for shard, one in stock().items() if one != before[shard]} == {of_ticket[number - 1]}
         invariants.check(time.now)
@@ -118,8 +103,8 @@ def test_a_seat_goes_back_to_the_shard_that_it_came_from(api, time, monkeypatch)
 
 
 def test_seats_may_stay_out_of_the_sale(api, stand):
-    order_id = bought(api, stand, 3)
-    builders.refund(api, order_id, key="1", tickets=tickets(order_id, 1), return_seats=False)
+    order_id = builders.bought(api, stand, 3)
+    builders.refund(api, order_id, key="1", tickets=builders.ticket_ids(order_id, 1), return_seats=False)
     assert set(stock().values()) == {(3, 7)}
     builders.refund(api, order_id, key="2")
     assert set(stock().values()) == {(1, 9)}
@@ -150,7 +135,7 @@ def test_a_conversion_that_a_crash_left_undone_is_made_first(api, time, stand, r
 )
 def test_fees(api, time, fields, fee_cents):
     stand = builders.shop(api, price_cents=5033)
-    order_id = bought(api, stand)
+    order_id = builders.bought(api, stand)
     with settings.changed(refund_fee_cents=99, refund_fee_percent=3):
         reply = builders.refund(api, order_id, **fields)
     assert (reply.json["refund"]["fee_cents"], reply.json["refund"]["amount_cents"]) == (fee_cents, 2 * 5033 - fee_cents)
@@ -198,7 +183,7 @@ def test_the_largest_order_goes_back_at_once(api, time, monkeypatch):
     monkeypatch.setattr(management, "default_shards", lambda _: 4)
     with settings.changed(event_purchase_limit=50):
         stand = builders.shop(api, capacity=52, per_user_limit=50)
-        order_id = bought(api, stand, 50)
+        order_id = builders.bought(api, stand, 50)
         assert len(store.load(order_id).holds) == 4
         assert len(builders.refund(api, order_id).json["refund"]["tickets"]) == 50
         assert set(stock().values()) == {(0, 13)}
@@ -206,16 +191,16 @@ def test_the_largest_order_goes_back_at_once(api, time, monkeypatch):
 
 
 def test_more_than_a_transaction_takes_is_refused_and_goes_in_two_parts(api, stand, monkeypatch):
-    order_id = bought(api, stand, 4)
+    order_id = builders.bought(api, stand, 4)
     monkeypatch.setattr(dynamo, "MAX_TRANSACT_ITEMS", 7)
     refused = builders.refund(api, order_id)
     assert (refused.status, refused.json["path"], store.load(order_id).state) == (400, "$.tickets", "paid")
-    assert builders.refund(api, order_id, tickets=tickets(order_id, 1, 2)).status == 201
+    assert builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 1, 2)).status == 201
     assert builders.refund(api, order_id, key="rest").json["order"]["status"] == "refunded"
 
 
 def test_an_event_that_is_paused_gets_its_seats_back_and_sells_them_later(api, stand):
-    order_id = bought(api, stand, 4)
+    order_id = builders.bought(api, stand, 4)
     api.post(f"/admin/events/{stand[0]}/pause", token=builders.admin_token())
     assert builders.refund(api, order_id).status == 201
     assert builders.reserve(api, "bob", *stand, 1).status == 403
