@@ -54,7 +54,14 @@ def order(purchase: Purchase) -> dict[str, Any]:
 
 def refund(one: Refund, purchase: Purchase) -> dict[str, Any]:
     """A refund with what its buyer need not know."""
-    more = {"by": one.by, "note": one.note, "attempt": one.attempt, "reference": one.reference, "failure": one.failure}
+    more = {
+        "reason": one.reason,
+        "by": one.by,
+        "note": one.note,
+        "attempt": one.attempt,
+        "reference": one.reference,
+        "failure": one.failure,
+    }
     return {**shapes.refund(one, purchase), **more, "seats_returned": one.seats_returned}
 
 

@@ -91,6 +91,8 @@ def _after(purchase: Purchase, refund: Refund, seen: RefundSeen) -> Refund:
     match (refund.status, seen.status):
         case ("due" | "pending", "succeeded" | "pending"):
             return replace(told, status=seen.status, failure=None)
+        case (_, "failed") if seen.id is None and refund.status != "due":
+            return refund  # refused to one who asked while somebody else had it made
         case ("due" | "pending" | "succeeded", "failed"):
             assert happenings.answer(purchase.state, "refund_failed") == "retry"
             if refund.by_hand or refund.attempt >= TRIES:

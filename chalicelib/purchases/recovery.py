@@ -25,6 +25,7 @@ class Report(Struct):
     expired: int = 0
     orphans: int = 0
     undecided: int = 0
+    silent: bool = False  # the payment provider did not answer, so nobody else's payment was asked for
 
 
 def settle_all(holds: Iterable[Hold], now: int) -> Report:
@@ -36,7 +37,12 @@ def settle_all(holds: Iterable[Hold], now: int) -> Report:
     if not by_purchase:
         return report
     known = store.load_many(by_purchase)
-    for purchase_id, own in by_purchase.items():
+    # Those that nobody has to be asked about come first: a provider that hangs keeps no other tickets out of the sale.
+    for purchase_id in sorted(by_purchase, key=lambda one: _asks(known.get(one))):
+        own = by_purchase[purchase_id]
+        if report.silent and _asks(known.get(purchase_id)):
+            report.undecided += len(own)
+            continue
         try:
             _settle(purchase_id, own, known.get(purchase_id), purchase_id in known, now, report)
         except store.STOPPING:
@@ -56,6 +62,12 @@ def expire(purchase: Purchase, now: int) -> None:
     if purchase.lives(now) or happenings.answer(purchase.state, "time_over") == "keep":
         return
     log.count("holds_expired", ending.end(purchase, "expired", now).decided().released)
+
+
+def _asks(purchase: Purchase | None) -> bool:
+    """Whether ending it takes a call to the provider."""
+    payment = purchase.payment if purchase is not None and purchase.state == "paying" else None
+    return payment is not None and payment.reference is not None
 
 
 def _settle(purchase_id: str, holds: list[Hold], purchase: Purchase | None, present: bool, now: int, report: Report) -> None:
@@ -93,6 +105,7 @@ def _decided(purchase_id: str, holds: list[Hold], purchase: Purchase | None, pre
                 report.expired += ended.how == "ended"
                 report.released += ended.released
                 report.undecided += len(listed) if ended.how in ("unknown", "processing") else 0
+                report.silent |= ended.how == "unknown"
                 log.count("holds_expired", ended.released)
         case _:
             # Fence: whoever read this version with late money in hand can no longer list these holds.

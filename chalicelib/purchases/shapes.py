@@ -107,7 +107,9 @@ def order(purchase: Purchase) -> dict[str, Any]:
 
 
 def refund(one: Refund, purchase: Purchase) -> dict[str, Any]:
-    """A refund as its buyer sees it. `status`: due or pending until the money is on its way, then succeeded; or failed."""
+    """A refund as its buyer sees it, who need not know the reason. `status`: due or pending until the money is on its way, then
+    succeeded; or failed.
+    """
     return {
         "id": one.id,
         "order_id": purchase.id,
@@ -115,7 +117,6 @@ def refund(one: Refund, purchase: Purchase) -> dict[str, Any]:
         "amount_cents": one.amount_cents,
         "fee_cents": one.fee_cents,
         "currency": one.currency,
-        "reason": one.reason,
         "tickets": [ticket_id(purchase.id, number) for number in one.tickets],
         "created_at": clock.iso(one.at),
     }

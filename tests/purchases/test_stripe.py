@@ -2,6 +2,7 @@
 
 import pytest
 import stripe
+from msgspec.structs import replace
 
 from chalicelib import settings
 from chalicelib.payments import stripe_api
@@ -284,8 +285,20 @@ def test_a_payment_that_stripe_does_not_know_keeps_nobody_elses_tickets(shop):
     assert builders.sweep()["expired"] == 1
 
 
-def test_a_live_key_does_not_start_in_a_test_stage(shop):
+def test_a_provider_that_is_silent_is_asked_once_and_keeps_no_tickets_that_need_no_answer(shop):
+    for user in ("ada", "bob"):
+        shop.begin(user, quantity=1)
+    builders.reserve(shop.api, "eve", shop.event_id, shop.tier_id, 1)
+    shop.time.advance(181)
+    shop.fake.calls.clear()
+    shop.fake.fail_next("POST", "/v1/payment_intents/*/cancel", status=500, times=3)
+    report = builders.sweep()
+    assert (report["expired"], report["undecided"], report["silent"]) == (1, 2, True)
+    assert shop.fake.calls.counts == {"POST /v1/payment_intents/:id/cancel": 3}
+    assert builders.sweep()["expired"] == 2
 
+
+def test_a_live_key_does_not_start_in_a_test_stage(shop):
     with pytest.raises(settings.SettingsError, match="live key"):
         stripe_api.check_key("sk_live_abc")
     with settings.changed(stage="prod"), pytest.raises(settings.SettingsError, match="test key"):
