@@ -55,8 +55,10 @@ def order(call: Call, order_id: str) -> Answer:
 def refund(call: Call, order_id: str) -> Answer:
     _order(call, order_id)
     by, body = call.user().user_id, call.body(RefundBody)
-    wish = refunds.Wish(reason=body.reason, tickets=body.tickets, fee_cents=body.fee_cents, return_seats=body.return_seats, note=body.note)
-    return once(call, by, lambda refund_id: _refunded(*refunds.ask(order_id, wish, refund_id, by, call.now), 201), required=True)
+    request = refunds.RefundRequest(
+        reason=body.reason, tickets=body.tickets, fee_cents=body.fee_cents, return_seats=body.return_seats, note=body.note
+    )
+    return once(call, by, lambda refund_id: _refunded(*refunds.ask(order_id, request, refund_id, by, call.now), 201), required=True)
 
 
 @route(bp, "POST", "/admin/orders/{order_id}/refunds/{refund_id}/retry")

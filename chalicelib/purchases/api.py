@@ -12,7 +12,7 @@ from chalicelib.edge.respond import Answer, Call, route
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.payments.model import Outcome
 from chalicelib.purchases import checkout, orders, service, shapes, undoing, webhooks
-from chalicelib.purchases.hosting import Wish
+from chalicelib.purchases.hosting import CheckoutOptions
 from chalicelib.purchases.model import MAX_LINES, MAX_QUANTITY, PromoCodeInvalid, Purchase
 from chalicelib.waiting_room import service as waiting_room
 
@@ -94,7 +94,7 @@ def begin_checkout(call: Call) -> Answer:
     def execute(_: str) -> Answer:
         if body.promo_code:
             raise PromoCodeInvalid("This promo code is not valid for this event.", path="$.promo_code")
-        begun = checkout.begin(user_id, body.reservation_id, _wish(body), call.now)
+        begun = checkout.begin(user_id, body.reservation_id, _options(body), call.now)
         return _session_answer(begun, call.now)
 
     return once(call, user_id, execute, required=True)
@@ -179,7 +179,9 @@ def _wanted(body: ReservationBody) -> list[service.Wanted]:
     return [service.Wanted(body.tier_id, body.quantity)]
 
 
-def _wish(body: CheckoutBody) -> Wish:
+def _options(body: CheckoutBody) -> CheckoutOptions:
     """How the buyer wants to pay, and what they said about themselves, which is kept with the purchase."""
     details = {name: value for name, value in (("responses", body.responses), ("attendees", body.attendees)) if value}
-    return Wish(provider=body.provider, page=body.page, success_url=body.success_url, cancel_url=body.cancel_url, details=details)
+    return CheckoutOptions(
+        provider=body.provider, page=body.page, success_url=body.success_url, cancel_url=body.cancel_url, details=details
+    )

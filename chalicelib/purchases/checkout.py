@@ -8,7 +8,7 @@ from chalicelib.inventory import service as inventory
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Outcome, Owner, Payment, PaymentNotCompleted
 from chalicelib.purchases import books, ending, hosting, orders, recovery, store
-from chalicelib.purchases.hosting import Wish
+from chalicelib.purchases.hosting import CheckoutOptions
 from chalicelib.purchases.model import CheckoutNotFound, PaymentRefunded, Purchase, ReservationConverted, ReservationOver
 from chalicelib.purchases.service import owned
 from chalicelib.purchases.settlement import Settled, captured, pay
@@ -23,14 +23,14 @@ class Begun(Struct, frozen=True):
     url: str | None
 
 
-def begin(user_id: str, purchase_id: str, wish: Wish, now: int) -> Begun:
+def begin(user_id: str, purchase_id: str, options: CheckoutOptions, now: int) -> Begun:
     """Open the checkout of a reservation: `held -> paying`, then the payment at its provider.
 
     Raises ReservationNotFound for an unknown or foreign one, ReservationOver when its time is over or it has ended,
     ReservationConverted or PaymentRefunded when it had been paid, ReturnAddressRefused, PriceMismatch, and ProviderUnavailable:
-    then the next try goes on where this one stopped. What was wished for counts in the first try only.
+    then the next try goes on where this one stopped. The options count in the first try only.
     """
-    return store.retry_on_conflict(owned(user_id, purchase_id), lambda current: _begun(_living(current, now), wish, now))
+    return store.retry_on_conflict(owned(user_id, purchase_id), lambda current: _begun(_living(current, now), options, now))
 
 
 def session(user_id: str, purchase_id: str) -> Purchase:
@@ -50,17 +50,17 @@ def confirm(user_id: str, purchase_id: str, simulate: Outcome | None, now: int) 
     return store.retry_on_conflict(session(user_id, purchase_id), lambda current: _confirmed(current, simulate, now))
 
 
-def _begun(purchase: Purchase, wish: Wish, now: int) -> Begun | None:
+def _begun(purchase: Purchase, options: CheckoutOptions, now: int) -> Begun | None:
     """None if the purchase has changed since it was read."""
     if purchase.state == "paying":
         return _open_payment(purchase, False, now)
-    payment = hosting.chosen(purchase, payments.start(purchase.total_cents, purchase.currency, wish.provider), wish)
+    payment = hosting.chosen(purchase, payments.start(purchase.total_cents, purchase.currency, options.provider), options)
     expires_at = purchase.expires_at + settings.current().checkout_seconds
     paying = replace(
-        purchase, state="paying", payment=payment, checkout_at=now, expires_at=expires_at, details={**purchase.details, **wish.details}
+        purchase, state="paying", payment=payment, checkout_at=now, expires_at=expires_at, details={**purchase.details, **options.details}
     )
     done = store.move(purchase, paying)
-    if isinstance(done, str):
+    if done is None:
         return None
     if expires_at != purchase.expires_at:
         # The purchase says how long it lives; a shard that was not told is corrected by recovery.
@@ -115,7 +115,7 @@ def _open_payment(purchase: Purchase, opened: bool, now: int) -> Begun:
         return begun
     attached = replace(payment, reference=intent.id)
     done = store.move(purchase, replace(purchase, payment=attached), [books.opened(purchase, intent.id, now)])
-    if not isinstance(done, str):
+    if done is not None:
         return replace(begun, purchase=done)
     now_there = owned(purchase.user_id, purchase.id)
     if now_there.payment is not None and now_there.payment.reference == intent.id and now_there.lives(now):

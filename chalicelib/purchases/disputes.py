@@ -27,14 +27,14 @@ def _became(purchase: Purchase, seen: DisputeSeen, verdict: Verdict, now: int) -
     if known is not None and (known.status == verdict or known.status != "open"):
         return purchase
     done = _follow(purchase, known, seen, verdict, now)
-    if isinstance(done, str):
+    if done is None:
         return None
     log.count(f"disputes_{verdict}")
     log.warning(f"dispute.{verdict}", purchase_id=purchase.id, dispute=seen.id, amount_cents=seen.amount_cents)
     return done
 
 
-def _follow(purchase: Purchase, known: Dispute | None, seen: DisputeSeen, verdict: Verdict, now: int) -> Purchase | store.Refused:
+def _follow(purchase: Purchase, known: Dispute | None, seen: DisputeSeen, verdict: Verdict, now: int) -> Purchase | None:
     assert seen.capture is not None
     dispute = Dispute(
         id=seen.id,

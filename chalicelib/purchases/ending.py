@@ -50,7 +50,7 @@ def end(purchase: Purchase, state: Ending, now: int, payment: Payment | None = N
         return Ended("processing", purchase)
     over = replace(purchase, state=state, ended_at=now, payment=payment or purchase.payment)
     done = store.move(purchase, over, books.taken(purchase, payment, now) if payment else [])
-    if isinstance(done, str):
+    if done is None:
         return Ended("changed", purchase)
     released = inventory.end_holds("release", purchase.holds)
     log.info(f"reservation.{state}", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)

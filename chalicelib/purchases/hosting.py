@@ -20,7 +20,7 @@ CLOCK_SKEW_SECONDS = 60
 _ADDRESS = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
 
 
-class Wish(Struct, frozen=True, kw_only=True):
+class CheckoutOptions(Struct, frozen=True, kw_only=True):
     """How the buyer wants to pay. A silent one pays at the usual provider, and there on the page that the tiers are made for."""
 
     provider: Provider | None = None
@@ -30,13 +30,15 @@ class Wish(Struct, frozen=True, kw_only=True):
     details: dict[str, Any] = {}
 
 
-def chosen(purchase: Purchase, payment: Payment, wish: Wish) -> Payment:
+def chosen(purchase: Purchase, payment: Payment, options: CheckoutOptions) -> Payment:
     """The payment with the hosted page's way back, if it is to be one; raises ReturnAddressRefused.
 
     The hosted page is for who asks for it, by name or by saying where to return to, and for tiers that the provider has prices of.
     """
     named = [
-        (name, address) for name, address in (("success_url", wish.success_url), ("cancel_url", wish.cancel_url)) if address is not None
+        (name, address)
+        for name, address in (("success_url", options.success_url), ("cancel_url", options.cancel_url))
+        if address is not None
     ]
     for name, address in named:
         if not address.startswith(("https://", "http://")) or len(address) > LONGEST_ADDRESS:
@@ -48,14 +50,14 @@ def chosen(purchase: Purchase, payment: Payment, wish: Wish) -> Payment:
     for name, address in named:
         if not _ours(address, origins):
             raise ReturnAddressRefused(f"`{name}` must lead to one of the shop's own origins.", path=f"$.{name}", origins=origins)
-    wanted = wish.page == "hosted" or wish.success_url is not None
+    wanted = options.page == "hosted" or options.success_url is not None
     usual = bool(origins) and all(line.stripe_price_id for line in purchase.lines)
-    if wish.page == "own" or not (wanted or usual):
+    if options.page == "own" or not (wanted or usual):
         return payment
-    if wish.success_url is None and not origins:
+    if options.success_url is None and not origins:
         raise ReturnAddressRefused("Say where to return to: this shop has no address of its own.", path="$.success_url")
-    back = wish.success_url or f"{origins[0]}/?checkout_id={purchase.id}"
-    return replace(payment, success_url=back, cancel_url=wish.cancel_url)
+    back = options.success_url or f"{origins[0]}/?checkout_id={purchase.id}"
+    return replace(payment, success_url=back, cancel_url=options.cancel_url)
 
 
 def page(purchase: Purchase, payment: Payment) -> Hosted | None:

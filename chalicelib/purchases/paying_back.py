@@ -111,7 +111,7 @@ def _became(purchase: Purchase, refund_id: str, seen: RefundSeen, now: int) -> P
         return purchase
     changed = replace(purchase, refunds=[after if one.id == refund_id else one for one in purchase.refunds])
     done = store.move(purchase, changed, [*_entries(purchase, refund, after, seen, now), _follow(purchase, after, now)])
-    if isinstance(done, str):
+    if done is None:
         return None
     if after.status == "failed":
         log.count("refunds_failed")

@@ -109,7 +109,7 @@ def _decided(purchase_id: str, holds: list[Hold], purchase: Purchase | None, pre
                 log.count("holds_expired", ended.released)
         case _:
             # Fence: whoever read this version with late money in hand can no longer list these holds.
-            if isinstance(store.move(purchase, purchase), str):
+            if store.move(purchase, purchase) is None:
                 return False
             report.released += inventory.end_holds("release", listed)
     # Stray holds are those of an execution that lost against another one for the same purchase: nobody will ever list them.

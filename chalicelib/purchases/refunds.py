@@ -18,7 +18,7 @@ from chalicelib.tickets.model import ticket_id
 BUYERS_WISH = "requested_by_customer"
 
 
-class Wish(Struct, frozen=True, kw_only=True):
+class RefundRequest(Struct, frozen=True, kw_only=True):
     """What is to be refunded. `tickets`: ids, null for all that are left; `fee_cents`: kept of each ticket, null for the rule."""
 
     reason: str
@@ -28,7 +28,7 @@ class Wish(Struct, frozen=True, kw_only=True):
     note: str | None = None
 
 
-def ask(purchase_id: str, wish: Wish, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
+def ask(purchase_id: str, request: RefundRequest, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
     """Take tickets back and let their money go back. Repeating it with the same `refund_id` changes nothing more.
 
     One transaction: the order's state, the tickets void, their seats back in the stock, the buyer's record, the audit and the open
@@ -37,7 +37,7 @@ def ask(purchase_id: str, wish: Wish, refund_id: str, by: str, now: int) -> tupl
     purchase = store.load(purchase_id)
     if purchase is None or not purchase.was_order:
         raise OrderNotFound()
-    return store.retry_on_conflict(purchase, lambda current: _asked(current, wish, refund_id, by, now))
+    return store.retry_on_conflict(purchase, lambda current: _asked(current, request, refund_id, by, now))
 
 
 def retry(purchase_id: str, refund_id: str, now: int) -> tuple[Purchase, Refund]:
@@ -69,7 +69,7 @@ def sold_seats(purchase: Purchase, numbers: Sequence[int]) -> list[Hold]:
     return seats
 
 
-def _asked(purchase: Purchase, wish: Wish, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund] | None:
+def _asked(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund] | None:
     """None if the purchase has changed since it was read."""
     made = purchase.refund(refund_id)
     if made is not None:
@@ -78,7 +78,7 @@ def _asked(purchase: Purchase, wish: Wish, refund_id: str, by: str, now: int) ->
         raise NotRefundable(state=purchase.state)
     if purchase.disputed:
         raise OrderDisputed()
-    refund = _planned(purchase, wish, refund_id, by, now)
+    refund = _planned(purchase, request, refund_id, by, now)
     done = _taken_back(purchase, refund, now)
     if done is None:
         return None
@@ -99,7 +99,7 @@ def _retried(purchase: Purchase, refund_id: str, now: int) -> tuple[Purchase, Re
     if refund.status == "failed":
         after, items = paying_back.reopened(purchase, [refund], now)
         done = store.move(purchase, after, items)
-        if isinstance(done, str):
+        if done is None:
             return None
         purchase = done
     purchase = paying_back.attempt(purchase, refund_id, now, again=True)
@@ -120,16 +120,15 @@ def _made_by_hand(purchase: Purchase, seen: RefundSeen, now: int) -> Purchase | 
     else:
         told = [matters.opening(purchase.id, f"finding#{seen.id}", now, _facts(purchase, refund))] if purchase.is_order else []
         after = replace(purchase, refunds=[*purchase.refunds, refund])
-        moved = store.move(purchase, after, [entry, *told, *_followed(purchase, refund, now)])
-        done = None if isinstance(moved, str) else moved
+        done = store.move(purchase, after, [entry, *told, *_followed(purchase, refund, now)])
     if done is not None:
         log.warning("refund.by_hand", purchase_id=purchase.id, refund=seen.id, amount_cents=seen.amount_cents)
     return done
 
 
-def _planned(purchase: Purchase, wish: Wish, refund_id: str, by: str, now: int) -> Refund:
-    numbers = _numbers(purchase, wish.tickets)
-    fees = sum(_fee(purchase.price_of(number), wish) for number in numbers)
+def _planned(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> Refund:
+    numbers = _numbers(purchase, request.tickets)
+    fees = sum(_fee(purchase.price_of(number), request) for number in numbers)
     payment = purchase.payment
     assert payment is not None  # an order was paid
     # Somebody may have given some of it back by hand.
@@ -140,14 +139,14 @@ def _planned(purchase: Purchase, wish: Wish, refund_id: str, by: str, now: int) 
         status="due" if amount and payment.provider == "stripe" else "succeeded",
         amount_cents=amount,
         currency=purchase.currency,
-        reason=wish.reason,
+        reason=request.reason,
         by=by,
         at=now,
         tickets=numbers,
         fee_cents=fees,
-        seats_returned=wish.return_seats,
+        seats_returned=request.return_seats,
         capture=payment.capture,
-        note=wish.note,
+        note=request.note,
     )
 
 
@@ -166,15 +165,15 @@ def _numbers(purchase: Purchase, ids: Sequence[str] | None) -> list[int]:
     return sorted(known[one] for one in ids)
 
 
-def _fee(price_cents: int, wish: Wish) -> int:
+def _fee(price_cents: int, request: RefundRequest) -> int:
     """What is kept of one ticket, never more than was paid for it.
 
     By the rule only where it is the buyer who has changed their mind, with fractions of a cent in their favour.
     """
     rule = settings.current()
-    if wish.fee_cents is not None:
-        return min(price_cents, wish.fee_cents)
-    if wish.reason != BUYERS_WISH:
+    if request.fee_cents is not None:
+        return min(price_cents, request.fee_cents)
+    if request.reason != BUYERS_WISH:
         return 0
     return min(price_cents, rule.refund_fee_cents + price_cents * rule.refund_fee_percent // 100)
 
@@ -197,7 +196,7 @@ def _taken_back(purchase: Purchase, refund: Refund, now: int, entries: Sequence[
         raise RefundInvalid("These are too many tickets and seats for one refund; refund them in two parts.", path="$.tickets")
     done = store.move(purchase, after, items)
     inventory.invalidate()
-    return None if isinstance(done, str) else done
+    return done
 
 
 def _by_hand(purchase: Purchase, seen: RefundSeen, now: int) -> Refund:

@@ -37,7 +37,7 @@ def pay(purchase: Purchase, payment: Payment, now: int) -> Settled | None:
     paid = replace(purchase, state="paid", payment=payment, ended_at=now)
     issue = _issue(paid, now)
     done = store.move(purchase, paid, [*issue.items, *books.taken(paid, payment, now)])
-    return None if isinstance(done, str) else _issued(done, issue, late=False)
+    return _issued(done, issue, late=False) if done is not None else None
 
 
 def _settled(purchase: Purchase, intent: Intent, now: int) -> Settled | None:
@@ -70,11 +70,16 @@ def _late(purchase: Purchase, intent: Intent, now: int) -> Settled | None:
         return _pay_back(purchase, intent, "captured", now)
     again = replace(purchase, state="paid", payment=payment, lines=lines, ended_at=now)
     issue = _issue(again, now)
-    done = store.move(purchase, again, [*issue.items, *books.taken(again, payment, now)], limit=event.limit(limit) if event else limit)
-    if not isinstance(done, str):
-        return _issued(done, issue, late=True)
-    inventory.end_holds("release", again.holds)
-    return _pay_back(purchase, intent, "captured", now) if done == "buyer" else None
+    items = [*issue.items, *books.taken(again, payment, now)]
+    try:
+        done = store.move(purchase, again, items, limit=event.limit(limit) if event else limit)
+    except store.NoRoom:
+        inventory.end_holds("release", again.holds)
+        return _pay_back(purchase, intent, "captured", now)
+    if done is None:
+        inventory.end_holds("release", again.holds)
+        return None
+    return _issued(done, issue, late=True)
 
 
 def _issue(purchase: Purchase, now: int) -> Issue:
@@ -137,7 +142,7 @@ def _pay_back(purchase: Purchase, intent: Intent, happening: happenings.Happenin
         purchase, "captured", intent.capture, intent.amount_received, now, currency=intent.currency, facts={"refused": refund.reason}
     )
     done = store.move(purchase, after, [came_in, paying_back.opening(after, refund, now)])
-    if isinstance(done, str):
+    if done is None:
         return None
     if own and purchase.state in LIVE:
         inventory.end_holds("release", purchase.holds)

@@ -4,7 +4,7 @@ So a purchase is `held` or `paying` exactly while the buyer's record names it as
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -17,8 +17,6 @@ from chalicelib.payments.model import Payment
 from chalicelib.purchases.model import LIVE, Buying, Dispute, Line, Purchase, Refund, State
 
 T = TypeVar("T")
-Refused = Literal["purchase", "buyer", "items"]
-
 ATTEMPTS = 5
 
 # After these nothing else would go well either; after anything else, whoever deals with many purchases goes on with the next.
@@ -79,6 +77,10 @@ class BuyerRow(dynamo.Table):
     bought = NumberAttribute(null=True)
     orders = UnicodeSetAttribute(null=True)
     passes = UnicodeSetAttribute(null=True)
+
+
+class NoRoom(Exception):
+    """The buyer has bought, or is holding, too much for money that came late."""
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -150,11 +152,11 @@ def open_purchase(purchase: Purchase, limit: int) -> Opening | None:
     return None
 
 
-def move(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem] = (), *, limit: int | None = None) -> Purchase | Refused:
+def move(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem] = (), *, limit: int | None = None) -> Purchase | None:
     """Write `after` over `before`, with what follows from it for the buyer's record and with `items`, all of it or nothing.
 
-    The purchase as it is then, with its version one up; else who refused: `purchase` if it has changed since it was read, `buyer`,
-    or `items`. `limit`: money came late, so the buyer must have room for it and nothing else in hand.
+    The purchase as it is then, with its version one up; None if it, or what `items` are about, has changed since it was read.
+    `limit`: money came late, so the buyer must have room for it and nothing else in hand; raises NoRoom.
     """
     after = replace(after, version=before.version + 1)
     row = PurchaseRow(before.id)
@@ -162,11 +164,13 @@ def move(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem]
     unchanged = PurchaseRow.version == before.version
     buyer = _buyer(before, after, limit)
     if buyer is None and not items:
-        return after if dynamo.swap(row, _changes(before, after), unchanged) else "purchase"
+        return after if dynamo.swap(row, _changes(before, after), unchanged) else None
     try:
         dynamo.transact([dynamo.update(row, _changes(before, after), unchanged), *([buyer] if buyer else []), *items])
     except dynamo.TransactionRefused as refused:
-        return "purchase" if refused.failed(0) else "buyer" if buyer is not None and refused.failed(1) else "items"
+        if limit is not None and not refused.failed(0) and refused.failed(1):
+            raise NoRoom from refused
+        return None
     return after
 
 

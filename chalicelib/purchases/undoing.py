@@ -4,7 +4,7 @@ from chalicelib import dynamo, log
 from chalicelib.audit import service as audit
 from chalicelib.purchases import refunds, store
 from chalicelib.purchases.model import NotRefundable, OrderDisputed
-from chalicelib.purchases.refunds import Wish
+from chalicelib.purchases.refunds import RefundRequest
 
 
 def undo_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
@@ -17,7 +17,7 @@ def undo_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
         if purchase.event_id != event_id or not purchase.is_order:
             continue
         try:
-            _, refund = refunds.ask(purchase.id, Wish(reason="undone", fee_cents=0), f"undone-{purchase.version}", actor, now)
+            _, refund = refunds.ask(purchase.id, RefundRequest(reason="undone", fee_cents=0), f"undone-{purchase.version}", actor, now)
         except (NotRefundable, OrderDisputed):
             continue
         orders += 1

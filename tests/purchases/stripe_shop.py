@@ -109,7 +109,7 @@ class StripeShop:
         """As if expiry had looked at the provider a moment before the buyer paid."""
         self.time.advance(181)
         purchase = store.load(purchase_id)
-        assert not isinstance(store.move(purchase, replace(purchase, state="expired", ended_at=self.time.now)), str)
+        assert store.move(purchase, replace(purchase, state="expired", ended_at=self.time.now)) is not None
         inventory.end_holds("release", purchase.holds)
 
     def intent(self, session: dict) -> stripe.PaymentIntent:
