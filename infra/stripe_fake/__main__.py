@@ -29,7 +29,8 @@ def main() -> int:
         print(f"publishable key {fake.publishable_key}")
         print(f"webhook secret  {fake.webhook_secret}", flush=True)
         try:
-            threading.Event().wait()
+            while True:
+                threading.Event().wait(0.5)  # without an end, a signal that comes just before it is never heard
         except KeyboardInterrupt:
             print("Stopped.")
     return 0

@@ -1,6 +1,5 @@
 """`make run` as processes, and what is said to them."""
 
-import contextlib
 import json
 import os
 import signal
@@ -81,5 +80,8 @@ def start():
     for run in runs:
         if run.process.poll() is None:
             run.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            try:
                 run.process.communicate(timeout=30)
+            except subprocess.TimeoutExpired:
+                run.process.kill()
+                raise
