@@ -12,8 +12,6 @@ from contextlib import redirect_stdout
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from chalicelib import clock, dynamo, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.payments.model import ProviderUnavailable
@@ -119,9 +117,7 @@ def _compared(chosen: Namespace) -> Report:
 
 
 def _facts(report: Report, left: list[Matter]) -> dict[str, Any]:
-    seen = {**msgspec.to_builtins(report), "since": clock.iso(report.since), "until": clock.iso(report.until)}
-    shown = [{"order_id": one.purchase_id, "kind": one.kind, "id": one.id, "since": clock.iso(one.since), **one.facts} for one in left]
-    return {"stage": settings.current().stage, **seen, "open": shown}
+    return {"stage": settings.current().stage, **report.shown(), "open": [one.shown() for one in left]}
 
 
 def _lines(report: Report, left: list[Matter]) -> list[str]:

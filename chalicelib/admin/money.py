@@ -10,7 +10,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.errors import NotFound
 from chalicelib.payments import ledger
-from chalicelib.purchases import comparison, matters, orders, reconciliation, shapes
+from chalicelib.purchases import matters, orders, reconciliation, shapes
 from chalicelib.purchases.model import OrderNotFound, Purchase, Refund
 
 SHOWN_MOST = 1000  # open matters in one answer
@@ -77,19 +77,9 @@ def open_matters() -> dict[str, Any]:
     """What is not through, the oldest of it first, and what the last comparison with Stripe's books found."""
     last, found = reconciliation.last_run(), matters.every()
     return {
-        "open": [
-            {
-                "order_id": one.purchase_id,
-                "kind": one.kind,
-                "id": one.id,
-                "since": clock.iso(one.since),
-                "next_try_at": clock.iso(one.next_at) if one.next_at is not None else None,
-                **one.facts,
-            }
-            for one in found[:SHOWN_MOST]
-        ],
+        "open": [{**one.shown(), "next_try_at": clock.iso(one.next_at) if one.next_at is not None else None} for one in found[:SHOWN_MOST]],
         "open_total": len(found),
-        "last_run": {"at": clock.iso(last.at), **_report(last.report)} if last else None,
+        "last_run": {"at": clock.iso(last.at), **last.report.shown()} if last else None,
         "stripe_call_budget": settings.current().stripe_call_rate,
     }
 
@@ -107,7 +97,3 @@ def dismiss(order_id: str, finding: str, actor: str, now: int) -> None:
         dynamo.transact([matters.dismissal(matter), said])
     except dynamo.TransactionRefused:
         raise NotFound("There is no such finding any more.") from None
-
-
-def _report(report: comparison.Report) -> dict[str, Any]:
-    return {**msgspec.to_builtins(report), "since": clock.iso(report.since), "until": clock.iso(report.until)}

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct, field, to_builtins
 
-from chalicelib import dynamo, ids, log, settings
+from chalicelib import clock, dynamo, ids, log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.payments import ledger
 from chalicelib.payments import service as payments
@@ -44,6 +44,10 @@ class Report(Struct):
     unheard: int = 0
     repaired: dict[str, int] = field(default_factory=dict)
     findings: dict[str, int] = field(default_factory=dict)
+
+    def shown(self) -> dict[str, Any]:
+        """For people and their programs, with times in ISO 8601."""
+        return {**to_builtins(self), "since": clock.iso(self.since), "until": clock.iso(self.until)}
 
     def add(self, part: "Report") -> None:
         """The span that follows."""
@@ -197,7 +201,7 @@ def _payment(span: _Span, intent: Intent, purchase: Purchase | None) -> None:
     _unknown(span, intent, differs=purchase is None and told.result == "refund_failed")
     if purchase is None:
         return
-    if _back(purchase, intent.id) != intent.amount_refunded:
+    if purchase.given_back(intent.id, due=False) != intent.amount_refunded:
         for seen in payments.refunds_of(intent.id):
             purchase = span.repaired("refunds_differ", news.of_refund(seen, span.now)) or purchase
         intent = payments.retrieve(intent.id)  # something may have gone back just now
@@ -213,14 +217,9 @@ def _expected(purchase: Purchase, intent: Intent) -> dict[str, Any]:
     """What Stripe should have. Of a payment that bought no tickets all must have gone back."""
     payment = purchase.payment
     if purchase.was_order and payment is not None and payment.capture == intent.id:
-        back = _back(purchase, intent.id)
+        back = purchase.given_back(intent.id, due=False)
         return {"received_cents": payment.amount_cents, "refunded_cents": back, "currency": purchase.currency}
     return {"received_cents": intent.amount_received, "refunded_cents": intent.amount_received, "currency": intent.currency}
-
-
-def _back(purchase: Purchase, capture: str) -> int:
-    """What has left towards the buyer, of one payment."""
-    return sum(one.amount_cents for one in purchase.refunds if one.capture == capture and one.status in ("pending", "succeeded"))
 
 
 def _kind(told: news.Told) -> str:

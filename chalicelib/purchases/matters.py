@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo
+from chalicelib import clock, dynamo
 
 
 class MatterRow(dynamo.Table):
@@ -42,6 +42,10 @@ class Matter(Struct, frozen=True):
     @property
     def id(self) -> str:
         return self.what.partition("#")[2]
+
+    def shown(self) -> dict[str, Any]:
+        """For people and their programs, with times in ISO 8601."""
+        return {"order_id": self.purchase_id, "kind": self.kind, "id": self.id, "since": clock.iso(self.since), **self.facts}
 
     @property
     def needs_a_person(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.errors import InvalidInput, NotFound, Refusal
 from chalicelib.inventory.model import Hold
@@ -151,6 +152,15 @@ class Purchase(Struct, frozen=True, kw_only=True):
         """What went back, or will, of the order's own payment."""
         own = self.payment.capture if self.payment else None
         return sum(refund.amount_cents for refund in self.refunds if refund.capture == own)
+
+    def with_refunds(self, *changed: Refund) -> "Purchase":
+        """The purchase with these refunds as they are now; new ones come last."""
+        return replace(self, refunds=list({one.id: one for one in (*self.refunds, *changed)}.values()))
+
+    def given_back(self, capture: str | None, *, due: bool) -> int:
+        """Cents of one payment that have left towards the buyer; `due`: and those that are to leave."""
+        states = ("due", "pending", "succeeded") if due else ("pending", "succeeded")
+        return sum(one.amount_cents for one in self.refunds if one.capture == capture and one.status in states)
 
     def price_of(self, number: int) -> int:
         return next(line.price_cents for line, numbers in self._numbered() if number in numbers)

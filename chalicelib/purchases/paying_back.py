@@ -25,9 +25,8 @@ def opening(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem
 
 def reopened(purchase: Purchase, refunds: Sequence[Refund], now: int) -> tuple[Purchase, list[dynamo.TransactItem]]:
     """The purchase with refunds that could not be made due once more, and the transaction items that go with it."""
-    due = {one.id: replace(one, status="due", attempt=one.attempt + 1) for one in refunds}
-    after = replace(purchase, refunds=[due.get(one.id, one) for one in purchase.refunds])
-    return after, [opening(purchase, one, now) for one in due.values()]
+    due = [replace(one, status="due", attempt=one.attempt + 1) for one in refunds]
+    return purchase.with_refunds(*due), [opening(purchase, one, now) for one in due]
 
 
 def attempt(purchase: Purchase, refund_id: str, now: int, *, again: bool = False) -> Purchase:
@@ -109,8 +108,9 @@ def _became(purchase: Purchase, refund_id: str, seen: RefundSeen, now: int) -> P
     after = _after(purchase, refund, seen)
     if after == refund:
         return purchase
-    changed = replace(purchase, refunds=[after if one.id == refund_id else one for one in purchase.refunds])
-    done = store.move(purchase, changed, [*_entries(purchase, refund, after, seen, now), _follow(purchase, after, now)])
+    done = store.move(
+        purchase, purchase.with_refunds(after), [*_entries(purchase, refund, after, seen, now), _follow(purchase, after, now)]
+    )
     if done is None:
         return None
     if after.status == "failed":

@@ -119,8 +119,7 @@ def _made_by_hand(purchase: Purchase, seen: RefundSeen, now: int) -> Purchase | 
         done = _taken_back(purchase, refund, now, [entry])
     else:
         told = [matters.opening(purchase.id, f"finding#{seen.id}", now, _facts(purchase, refund))] if purchase.is_order else []
-        after = replace(purchase, refunds=[*purchase.refunds, refund])
-        done = store.move(purchase, after, [entry, *told, *_followed(purchase, refund, now)])
+        done = store.move(purchase, purchase.with_refunds(refund), [entry, *told, *_followed(purchase, refund, now)])
     if done is not None:
         log.warning("refund.by_hand", purchase_id=purchase.id, refund=seen.id, amount_cents=seen.amount_cents)
     return done
@@ -132,7 +131,7 @@ def _planned(purchase: Purchase, request: RefundRequest, refund_id: str, by: str
     payment = purchase.payment
     assert payment is not None  # an order was paid
     # Somebody may have given some of it back by hand.
-    left = payment.amount_cents - _given_back(purchase, payment.capture)
+    left = payment.amount_cents - purchase.given_back(payment.capture, due=True)
     amount = min(left, sum(purchase.price_of(number) for number in numbers) - fees)
     return Refund(
         id=refund_id,
@@ -180,7 +179,7 @@ def _fee(price_cents: int, request: RefundRequest) -> int:
 
 def _taken_back(purchase: Purchase, refund: Refund, now: int, entries: Sequence[dynamo.TransactItem] = ()) -> Purchase | None:
     """None if the purchase, or one of its tickets or seats, has changed since it was read."""
-    after = replace(purchase, state=without(purchase, refund.tickets), refunds=[*purchase.refunds, refund])
+    after = replace(purchase.with_refunds(refund), state=without(purchase, refund.tickets))
     seats = sold_seats(purchase, refund.tickets)
     items = [
         *([inventory.returning(seat) for seat in seats] if refund.seats_returned else []),
@@ -204,7 +203,7 @@ def _by_hand(purchase: Purchase, seen: RefundSeen, now: int) -> Refund:
     everything = (
         payment is not None
         and payment.capture == seen.capture
-        and _given_back(purchase, seen.capture) + seen.amount_cents >= payment.amount_cents
+        and purchase.given_back(seen.capture, due=True) + seen.amount_cents >= payment.amount_cents
         and not purchase.disputed
     )
     assert seen.id is not None
@@ -221,11 +220,6 @@ def _by_hand(purchase: Purchase, seen: RefundSeen, now: int) -> Refund:
         reference=seen.id,
         by_hand=True,
     )
-
-
-def _given_back(purchase: Purchase, capture: str | None) -> int:
-    """Cents of one payment that went back, or are on their way."""
-    return sum(one.amount_cents for one in purchase.refunds if one.capture == capture and one.status != "failed")
 
 
 def _followed(purchase: Purchase, refund: Refund, now: int) -> list[dynamo.TransactItem]:

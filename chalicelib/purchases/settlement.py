@@ -135,7 +135,7 @@ def _pay_back(purchase: Purchase, intent: Intent, happening: happenings.Happenin
     )
     if purchase.refund(refund.id) is not None:
         return Settled(purchase, orders.tickets_of(purchase), repeated=True)
-    after = replace(purchase, refunds=[*purchase.refunds, refund])
+    after = purchase.with_refunds(refund)
     if own:
         after = replace(after, state="refunded", payment=_captured(purchase, intent), ended_at=now)
     came_in = books.line(
