@@ -1,5 +1,6 @@
 """What the features above may do with stock. A stock is named by its id and its number of shards; tiers map to it one to one."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from chalicelib import dynamo
@@ -11,6 +12,7 @@ from chalicelib.inventory.resize import resize
 from chalicelib.inventory.store import extend, returning, scan, table
 
 __all__ = [
+    "all_or_none",
     "correct_open",
     "creation",
     "end_holds",
@@ -31,6 +33,21 @@ __all__ = [
 def end_holds(move: Literal["release", "convert"], holds: list[Hold]) -> int:
     """Give holds back or turn them into sold; how many were still there. Only after the arbiter (the purchase) said so."""
     return sum(store.end_hold(move, hold) for hold in holds)
+
+
+def all_or_none(taken: Iterable[list[Hold]]) -> list[list[Hold]]:
+    """What each of several `take`s has set aside, one after the other; if one of them fails, the others go back, and it is raised.
+
+    Only for holds that no purchase lists yet: their ids were made for this execution alone, so none ever will.
+    """
+    held: list[list[Hold]] = []
+    try:
+        for holds in taken:
+            held.append(holds)  # noqa: PERF402
+    except Exception:
+        end_holds("release", [hold for holds in held for hold in holds])
+        raise
+    return held
 
 
 def new_shards(stock_id: str, *, capacity: int, sold: int, shards: int, is_open: bool) -> list[dict[str, Any]]:

@@ -131,19 +131,15 @@ def _limit_exceeded(limit: int, requested: int, buying: Buying | None) -> Purcha
 
 def _hold(purchase_id: str, tiers: Sequence[Tier], wanted: Sequence[Wanted], until: int, now: int) -> list[Line]:
     """A hold for each tier, or none at all; lines as `wanted`."""
-    lines: list[Line] = []
-    try:
-        # In the order of the ids, whatever the buyer's is: of two that want the same tiers, each could hold what the other one
-        # lacks, and both would hear "sold out".
-        for tier, one in sorted(zip(tiers, wanted, strict=True), key=lambda pair: pair[0].id):
-            holds = _take(tier, one.quantity, purchase_id, until, now)
-            lines.append(Line(tier.id, tier.name, one.quantity, tier.price_cents, tier.admits, holds, tier.stripe_price_id))
-    except Exception:
-        # No purchase lists these holds and, since their ids were made for this execution alone, none ever will.
-        inventory.end_holds("release", [hold for line in lines for hold in line.holds])
-        raise
-    order = [tier.id for tier in tiers]
-    return sorted(lines, key=lambda line: order.index(line.tier_id))
+    # In the order of the ids, whatever the buyer's is: of two that want the same tiers, each could hold what the other one
+    # lacks, and both would hear "sold out".
+    pairs = sorted(zip(tiers, wanted, strict=True), key=lambda pair: pair[0].id)
+    held = inventory.all_or_none(_take(tier, one.quantity, purchase_id, until, now) for tier, one in pairs)
+    lines = {
+        tier.id: Line(tier.id, tier.name, one.quantity, tier.price_cents, tier.admits, holds, tier.stripe_price_id)
+        for (tier, one), holds in zip(pairs, held, strict=True)
+    }
+    return [lines[tier.id] for tier in tiers]
 
 
 def _take(tier: Tier, quantity: int, purchase_id: str, until: int, now: int) -> list[Hold]:

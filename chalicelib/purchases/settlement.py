@@ -1,7 +1,5 @@
 """What becomes of money: a payment that came in ends in tickets or in a refund, whatever the purchase has been through meanwhile."""
 
-from collections.abc import Sequence
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -99,20 +97,15 @@ def _issued(purchase: Purchase, issue: Issue, *, late: bool) -> Settled:
 
 
 def _hold_again(purchase: Purchase, now: int) -> list[Line]:
-    until = now + settings.current().hold_seconds
-    tiers = catalog.snapshot().tiers
-    lines: list[Line] = []
-    try:
-        for line in purchase.lines:
-            tier = tiers.get(line.tier_id)
-            if tier is None:
-                raise NotEnough(0, line.quantity, [])
-            holds = inventory.take(tier.stock_id, tier.shards, line.quantity, purchase.id, until, now)
-            lines.append(replace(line, holds=holds))
-    except Exception:
-        inventory.end_holds("release", _holds(lines))
-        raise
-    return lines
+    held = inventory.all_or_none(_take_again(purchase, line, now) for line in purchase.lines)
+    return [replace(line, holds=holds) for line, holds in zip(purchase.lines, held, strict=True)]
+
+
+def _take_again(purchase: Purchase, line: Line, now: int) -> list[Hold]:
+    tier = catalog.snapshot().tiers.get(line.tier_id)
+    if tier is None:
+        raise NotEnough(0, line.quantity, [])
+    return inventory.take(tier.stock_id, tier.shards, line.quantity, purchase.id, now + settings.current().hold_seconds, now)
 
 
 def _pay_back(purchase: Purchase, intent: Intent, happening: happenings.Happening, now: int) -> Settled | None:
@@ -152,10 +145,6 @@ def _pay_back(purchase: Purchase, intent: Intent, happening: happenings.Happenin
         log.warning("payment.mismatch", purchase_id=purchase.id, expected=purchase.total_cents, received=intent.left)
     log.info("payment.refused", purchase_id=purchase.id, event_id=purchase.event_id, why=refund.reason, amount_cents=intent.left)
     return Settled(paying_back.attempt(done, refund.id, now), orders.tickets_of(done), repeated=False)
-
-
-def _holds(lines: Sequence[Line]) -> list[Hold]:
-    return [hold for line in lines for hold in line.holds]
 
 
 def _ticket_line(line: Line, currency: str) -> TicketLine:
