@@ -13,11 +13,11 @@ from chalice.app import Chalice
 
 from bench.measure import Measure
 from chalicelib import clock, dynamo, settings
+from devtools.dynamodb.attach import attached
+from devtools.dynamodb.opening import open_store
 from infra.local import catalog
 from infra.local.environment import CREDENTIALS, NOWHERE
 from infra.local.gateway import Gateway
-from infra.local.store.attach import attached
-from infra.local.store.opening import open_store
 
 CALLS = 400
 ROUNDS = 15

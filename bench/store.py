@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 
 from bench.measure import Measure
-from infra.local.store.attach import attached
-from infra.local.store.opening import open_store
-from infra.local.store.store import DYNAMODB, Store
+from devtools.dynamodb.attach import attached
+from devtools.dynamodb.opening import open_store
+from devtools.dynamodb.store import DYNAMODB, Store
 
 ITEMS = 100
 ROUNDS = 7
@@ -197,7 +197,7 @@ def fill(store: Store, count: int) -> None:
 _OPEN = """
 import resource, sys, time
 from pathlib import Path
-from infra.local.store.opening import open_store
+from devtools.dynamodb.opening import open_store
 start = time.perf_counter()
 store = open_store(Path(sys.argv[1]))
 print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2))

@@ -14,10 +14,10 @@ from chalicelib import clock, dynamo, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.waiting_room import rooms
+from devtools.dynamodb.attach import attached
+from devtools.dynamodb.opening import open_store
 from infra import tables
 from infra.local.environment import CREDENTIALS, NOWHERE
-from infra.local.store.attach import attached
-from infra.local.store.opening import open_store
 from tests.client import Client
 
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
-CODE = sorted(path for name in ("chalicelib", "bootstrap", "infra", "bench", "tests") for path in (ROOT / name).rglob("*.py"))
+CODE = sorted(path for name in ("chalicelib", "bootstrap", "devtools", "infra", "bench", "tests") for path in (ROOT / name).rglob("*.py"))
 DEPLOYED = [path for path in CODE if path.is_relative_to(ROOT / "chalicelib")]
 
 

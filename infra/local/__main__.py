@@ -10,14 +10,14 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from chalicelib import settings
+from devtools.dynamodb.errors import StoreDamaged, StoreInUse, StoreTooNew
 from infra.local.data import DataError, DataFolder, Secrets
 from infra.local.environment import SetupError, entries, prepare, unknown_settings
 from infra.local.server import PortInUse, Server
-from infra.local.store.errors import StoreDamaged, StoreInUse, StoreTooNew
 
 if TYPE_CHECKING:
-    from infra.local.store.store import Store
-    from infra.stripe_fake.fake import StripeFake
+    from devtools.dynamodb.store import Store
+    from devtools.stripe.fake import StripeFake
 
 HEARING_SECONDS = 0.5
 WEB = Path(__file__).parents[2] / "web"
@@ -62,10 +62,10 @@ def _stripe(folder: DataFolder, server: Server, asked_port: int) -> "StripeFake 
 def _run(folder: DataFolder, kept: Secrets, server: Server, stripe: "StripeFake | None", terminal: TextIO) -> NoReturn:
     """Start everything, serve until a signal (KeyboardInterrupt), stop in order."""
     from chalicelib import dynamo
+    from devtools.dynamodb.attach import attached
+    from devtools.dynamodb.opening import open_store
+    from devtools.dynamodb.port import Port
     from infra.local import telemetry
-    from infra.local.store.attach import attached
-    from infra.local.store.opening import open_store
-    from infra.local.store.port import Port
 
     telemetry.route_to(folder.logs / "fairgate.jsonl")
     _say(terminal, "Opening the store ...")

@@ -6,8 +6,8 @@ from typing import Any
 from chalice.app import Chalice, ScheduledEventConfig
 
 from chalicelib import clock, ids, log
-from infra.local.store.errors import StoreFailed
-from infra.local.store.store import Store
+from devtools.dynamodb.errors import StoreFailed
+from devtools.dynamodb.store import Store
 
 INTERVAL_SECONDS = 30
 STOP_SECONDS = 3

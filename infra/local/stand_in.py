@@ -5,9 +5,9 @@ from pathlib import Path
 
 from chalicelib import settings
 from chalicelib.catalog.model import Catalog
+from devtools.stripe.fake import StripeFake
 from infra.local.data import DataError, DataFolder
 from infra.local.environment import SetupError
-from infra.stripe_fake.fake import StripeFake
 
 PORT = 12111
 WEBHOOKS = "/api/v1/webhooks/stripe"

@@ -13,8 +13,8 @@ from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import shard_ids
 from infra import tables
-from tests.bed import faults as bed
 from tests.bootstrap.conftest import checked, event, stock_of, take, ticket
+from tests.simulation import faults as bed
 
 pytestmark = pytest.mark.usefixtures("time")
 

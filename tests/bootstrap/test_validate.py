@@ -12,8 +12,8 @@ from bootstrap import document, parse, plan, validate
 from bootstrap.faults import Faulty
 from bootstrap.parse import MAX_BYTES
 from chalicelib.catalog.model import Catalog, Content, Head
-from tests.bed import faults as bed
 from tests.bootstrap.conftest import EXAMPLE, event, ticket
+from tests.simulation import faults as bed
 
 
 def test_the_example_is_valid(run):

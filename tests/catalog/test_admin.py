@@ -11,7 +11,7 @@ from chalicelib.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import shard_ids
 from tests import builders
-from tests.bed import faults as bed
+from tests.simulation import faults as bed
 
 pytestmark = pytest.mark.usefixtures("time")
 

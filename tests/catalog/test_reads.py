@@ -6,8 +6,8 @@ from chalicelib import clock, dynamo, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from tests import builders
-from tests.bed import faults as bed
 from tests.bootstrap.conftest import event, ticket
+from tests.simulation import faults as bed
 from tests.test_cache import counted
 
 DAY = 86_400

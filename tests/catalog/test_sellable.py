@@ -8,8 +8,8 @@ from chalicelib.catalog.model import EventNotOnSale, TierNotOnSale
 from chalicelib.errors import NotFound
 from chalicelib.inventory.model import StockClosed
 from tests import builders
-from tests.bed import faults as bed
 from tests.bootstrap.conftest import event, ticket
+from tests.simulation import faults as bed
 
 
 def refused(time, kind, *tier_ids, event_id="fest"):

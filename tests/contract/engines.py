@@ -13,9 +13,9 @@ import pytest
 from moto import mock_aws
 
 from chalicelib import dynamo, settings
+from devtools.dynamodb.attach import attached
+from devtools.dynamodb.opening import open_store
 from infra.local.environment import NOWHERE
-from infra.local.store.attach import attached
-from infra.local.store.opening import open_store
 
 FEATURES = ("contract-things", "contract-lines")
 _PATIENCE_SECONDS = 60  # for a stream that is a service; the others have it all at once

@@ -7,9 +7,9 @@ import pytest
 from chalicelib import dynamo, log, settings
 from chalicelib.edge import limits
 from tests import builders
-from tests.bed.calls import calls
-from tests.bed.faults import fail_from, internal_error, lost_answer, throttled, unreachable
-from tests.bed.threads import at_once
+from tests.simulation.calls import calls
+from tests.simulation.faults import fail_from, internal_error, lost_answer, throttled, unreachable
+from tests.simulation.threads import at_once
 
 HOME, OFFICE = "198.51.100.7", "203.0.113.20"
 

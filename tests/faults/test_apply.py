@@ -12,9 +12,9 @@ from chalicelib import dynamo
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from infra import tables
-from tests.bed import faults
 from tests.bootstrap.conftest import EXAMPLE, event, ticket
 from tests.faults.test_crashes import FAULTS
+from tests.simulation import faults
 
 pytestmark = pytest.mark.usefixtures("threaded_store", "time")
 

@@ -5,9 +5,9 @@ import pytest
 from chalicelib.inventory import store as stock
 from chalicelib.inventory.model import HOLDS_PER_SHARD
 from tests import builders
-from tests.bed import capacity
-from tests.bed.faults import calls
 from tests.faults import worlds
+from tests.simulation import capacity
+from tests.simulation.faults import calls
 
 
 @pytest.fixture

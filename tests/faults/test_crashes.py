@@ -13,8 +13,8 @@ from chalicelib import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases import store
 from tests import builders, invariants
-from tests.bed import faults
 from tests.faults import worlds
+from tests.simulation import faults
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
 

@@ -9,10 +9,10 @@ from chalicelib.inventory import service as inventory
 from chalicelib.payments import stripe_api
 from chalicelib.purchases import matters, store
 from tests import builders
-from tests.bed import faults
 from tests.bootstrap.conftest import ticket
 from tests.faults import worlds
 from tests.purchases import stripe_shop
+from tests.simulation import faults
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
 

@@ -11,8 +11,8 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.purchases import store
 from tests import builders, invariants
-from tests.bed import faults
 from tests.faults import worlds
+from tests.simulation import faults
 
 USERS = st.sampled_from(["ada", "bob", "eve"])
 EXPECTED = {200, 201, 400, 403, 404, 409}

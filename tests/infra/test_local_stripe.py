@@ -5,9 +5,9 @@ import socket
 import pytest
 import stripe
 
-from infra.stripe_fake.fake import API_KEY
+from devtools.stripe.fake import API_KEY
+from tests.devtools.stripe.browser import visit
 from tests.infra.conftest import DIRECT, Run
-from tests.stripe_fake.browser import visit
 
 EVENT, TIER, PRICE = "summits-v-harbor", "summits-v-harbor-upper", "price_demo_summits_v_harbor_upper"
 CARD = {"type": "card", "card": {"number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123"}}

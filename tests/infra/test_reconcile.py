@@ -10,9 +10,9 @@ import pytest
 from chalicelib import clock, ids, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.purchases import comparison
+from devtools.stripe.fake import API_KEY
 from infra.local.environment import CREDENTIALS
 from infra.reconcile import MOST_SECONDS, main
-from infra.stripe_fake.fake import API_KEY
 from tests.infra import test_local_stripe as card
 from tests.purchases import stripe_shop
 from tests.purchases.looking import bought, deaf, paid, shown, state

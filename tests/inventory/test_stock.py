@@ -6,7 +6,7 @@ from chalicelib import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
 from chalicelib.inventory.model import CapacityInUse, Hold, NotEnough, Stock, StockClosed, default_shards, split
-from tests.bed import faults
+from tests.simulation import faults
 
 pytestmark = pytest.mark.usefixtures("store")
 

@@ -14,7 +14,7 @@ from chalicelib.audit import service as audit
 from chalicelib.payments import ledger
 from chalicelib.payments.ledger import Kind
 from chalicelib.payments.model import Provider
-from tests.bed import faults as bed
+from tests.simulation import faults as bed
 
 NOW = 1_780_315_200
 PURCHASE = "01J00000000000000000000001"

@@ -13,8 +13,8 @@ from chalicelib.purchases.happenings import Happening
 from chalicelib.purchases.model import Purchase, State
 from chalicelib.tickets import service as tickets
 from tests import builders
-from tests.bed import faults
 from tests.purchases.stripe_shop import StripeShop
+from tests.simulation import faults
 
 USER, QUANTITY, PRICE = "ada", 2, 5000
 TOTAL = QUANTITY * PRICE

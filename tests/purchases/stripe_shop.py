@@ -12,12 +12,12 @@ from chalicelib import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.payments import ledger
 from chalicelib.purchases import store
-from infra.stripe_fake.fake import StripeFake
+from devtools.stripe.fake import StripeFake
 from tests import builders, invariants
-from tests.bed import faults
 from tests.bootstrap.conftest import event
 from tests.client import Client, Reply
-from tests.stripe_fake.browser import visit
+from tests.devtools.stripe.browser import visit
+from tests.simulation import faults
 
 
 class StripeShop:

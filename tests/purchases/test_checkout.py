@@ -3,7 +3,7 @@
 import pytest
 
 from tests import builders, invariants
-from tests.bed import faults
+from tests.simulation import faults
 
 
 @pytest.fixture

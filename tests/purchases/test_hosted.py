@@ -12,9 +12,9 @@ from chalicelib.purchases import store
 from chalicelib.purchases.model import LIVE
 from tests import builders
 from tests.bootstrap.conftest import ticket
+from tests.devtools.stripe.browser import visit
 from tests.purchases import stripe_shop
 from tests.purchases.stripe_shop import books_balance
-from tests.stripe_fake.browser import visit
 
 BACK = "https://shop.test/thanks"
 DECLINED, CHALLENGED = "4000 0000 0000 9995", "4000 0025 0000 3155"

@@ -6,9 +6,9 @@ from chalicelib import settings
 from chalicelib.purchases import store
 from tests import builders
 from tests.bootstrap.conftest import ticket
+from tests.devtools.stripe.browser import visit
 from tests.purchases import stripe_shop
 from tests.purchases.stripe_shop import books_balance
-from tests.stripe_fake.browser import visit
 
 BACK = "https://shop.test/thanks"
 CREATED = "POST /v1/checkout/sessions"

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from chalicelib.payments import ledger
 from chalicelib.purchases import matters, store
-from infra.stripe_fake import later
+from devtools.stripe import later
 from tests import builders
 from tests.purchases import stripe_shop
 

@@ -6,10 +6,10 @@ from chalicelib import settings
 from chalicelib.payments import ledger
 from chalicelib.purchases import comparison, matters, store
 from tests import builders
-from tests.bed import faults
 from tests.purchases import stripe_shop
 from tests.purchases.looking import again_is_quiet, bought, deaf, look, over, paid, shown, state
 from tests.purchases.stripe_shop import books_balance
+from tests.simulation import faults
 
 
 @pytest.fixture

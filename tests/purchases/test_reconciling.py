@@ -11,12 +11,12 @@ from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.purchases import comparison, jobs, matters, reconciliation, store
 from chalicelib.purchases.reconciliation import SPAN_SECONDS, SPANS_A_RUN, RunRow
 from tests import builders
-from tests.bed import faults
-from tests.bed.threads import at_once
 from tests.faults import worlds
 from tests.faults.test_stripe_crashes import provider_dies_after
 from tests.purchases import stripe_shop
 from tests.purchases.stripe_shop import books_balance
+from tests.simulation import faults
+from tests.simulation.threads import at_once
 
 BEHIND = 600 + 180  # what is younger is still being dealt with
 LISTS = ("payment_intents", "refunds", "disputes", "events")

@@ -3,7 +3,7 @@
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases import store
 from tests import builders, invariants
-from tests.bed import faults
+from tests.simulation import faults
 
 
 def test_the_sweep_ends_what_is_over_and_leaves_what_lives(api, time):

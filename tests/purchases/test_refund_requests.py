@@ -6,8 +6,8 @@ import pytest
 from chalicelib.audit import service as audit
 from chalicelib.purchases import store
 from tests import builders, invariants
-from tests.bed import faults
 from tests.purchases import stripe_shop
+from tests.simulation import faults
 
 
 @pytest.fixture

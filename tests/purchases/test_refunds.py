@@ -8,8 +8,8 @@ from chalicelib.inventory import service as inventory
 from chalicelib.payments import ledger
 from chalicelib.purchases import store
 from tests import builders, invariants
-from tests.bed import faults
 from tests.purchases import stripe_shop
+from tests.simulation import faults
 
 
 @pytest.fixture

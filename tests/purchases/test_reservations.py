@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib.inventory import service as inventory
 from tests import builders, invariants
-from tests.bed import faults
+from tests.simulation import faults
 
 
 def left(api, event_id):

@@ -8,9 +8,9 @@ from chalicelib import settings
 from chalicelib.payments import stripe_api
 from chalicelib.purchases import ending, store
 from tests import builders
-from tests.bed import faults
 from tests.purchases import stripe_shop
 from tests.purchases.stripe_shop import books_balance
+from tests.simulation import faults
 
 
 @pytest.fixture

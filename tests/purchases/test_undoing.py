@@ -3,8 +3,8 @@
 from chalicelib import settings
 from chalicelib.inventory import service as inventory
 from tests import builders, invariants
-from tests.bed import faults
 from tests.faults import worlds
+from tests.simulation import faults
 
 
 def undo(api, event_id, **who):

@@ -12,9 +12,9 @@ from chalicelib.purchases import store
 from chalicelib.purchases.webhooks import HANDLED, KEPT_SECONDS, Seen
 from chalicelib.tickets import service as tickets
 from tests import invariants
-from tests.bed.threads import at_once
 from tests.purchases import stripe_shop
 from tests.purchases.stripe_shop import StripeShop, books_balance
+from tests.simulation.threads import at_once
 
 DAY = 86_400
 

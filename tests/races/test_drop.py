@@ -9,7 +9,7 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.purchases import store
 from tests import builders, invariants
-from tests.bed.threads import at_once, without_condition
+from tests.simulation.threads import at_once, without_condition
 
 THREADS = 32
 

@@ -12,8 +12,8 @@ from chalicelib.inventory import service as inventory
 from chalicelib.purchases import store
 from infra import tables
 from tests import builders, invariants
-from tests.bed.interleavings import explore, for_seeds
-from tests.bed.threads import without_condition
+from tests.simulation.interleavings import explore, for_seeds
+from tests.simulation.threads import without_condition
 
 SEEDS = range(100)
 OLD, ADA, BOB = "old", "ada", "bob"

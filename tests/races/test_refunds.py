@@ -11,11 +11,11 @@ from chalicelib import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases import store
 from tests import builders, invariants
-from tests.bed import faults
-from tests.bed.interleavings import for_seeds
-from tests.bed.threads import at_once
 from tests.faults import worlds
 from tests.purchases import stripe_shop
+from tests.simulation import faults
+from tests.simulation.interleavings import for_seeds
+from tests.simulation.threads import at_once
 
 THREADS = 16
 SEEDS, SEEDS_AT_STRIPE = range(60), range(24)

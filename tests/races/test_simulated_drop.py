@@ -5,7 +5,7 @@ import pytest
 from chalicelib import dynamo
 from chalicelib.inventory import service as inventory
 from tests import builders, invariants
-from tests.bed.limits import Limits, simulate
+from tests.simulation.limits import Limits, simulate
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
 

@@ -6,7 +6,7 @@ from chalicelib import clock, dynamo, settings
 from chalicelib.tickets import service
 from chalicelib.tickets.model import Line
 from tests import builders, invariants
-from tests.bed import faults
+from tests.simulation import faults
 
 ROTATED = "k2:" + "r" * 32 + ",k1:a-secret-of-the-tests-that-signs-tickets"
 

@@ -8,7 +8,7 @@ from chalicelib import dynamo
 from chalicelib.errors import NotFound
 from chalicelib.tickets import service
 from chalicelib.tickets.model import CODE_ALPHABET, MAX_TICKETS, Line, new_code
-from tests.bed import faults
+from tests.simulation import faults
 
 NOW = 1_780_315_200
 PURCHASE = "01KB6Z5C0V8S3J5Y7N9Q2R4T6W"

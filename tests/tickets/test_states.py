@@ -5,7 +5,7 @@ import pytest
 from chalicelib import dynamo
 from chalicelib.tickets import service
 from chalicelib.tickets.model import MAX_TICKETS, Line
-from tests.bed import faults
+from tests.simulation import faults
 
 NOW = 1_780_315_200
 PURCHASE = "01KB6Z5C0V8S3J5Y7N9Q2R4T6W"

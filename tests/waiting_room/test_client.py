@@ -7,7 +7,7 @@ import msgspec
 
 from chalicelib.waiting_room import draw, permutation, service, tokens
 from chalicelib.waiting_room.model import LATE, Arrival, State
-from tests.bed import node
+from tests.simulation import node
 from tests.waiting_room import histories
 
 CASES = 10_000

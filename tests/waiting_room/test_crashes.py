@@ -4,8 +4,8 @@ import pytest
 
 from chalicelib.waiting_room import rooms
 from tests import builders, invariants
-from tests.bed import faults
 from tests.faults import worlds
+from tests.simulation import faults
 from tests.waiting_room.test_line import OPENS, join, make_drop, status
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.waiting_room import rooms, store
 from tests import builders, invariants
-from tests.bed import faults
+from tests.simulation import faults
 
 OPENS = 600
 

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.waiting_room import rooms, store
 from tests import builders
-from tests.bed.threads import at_once
+from tests.simulation.threads import at_once
 from tests.waiting_room.test_line import OPENS, join, make_drop, status
 
 pytestmark = pytest.mark.usefixtures("threaded_store")

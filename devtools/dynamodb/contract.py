@@ -1,0 +1,99 @@
+"""What of MiniStack the engine leans on: a version, and private names whose source has a fingerprint."""
+
+import ast
+import importlib.util
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+VERSION = "1.5.33"  # of MiniStack; tests/devtools/dynamodb/test_contract.py says what to do when another one is installed
+
+# Operation -> MiniStack's function. PartiQL is left out, since its writes make no change records; so are backups, exports,
+# Kinesis and global tables, which change tables on other ways than those that are watched here.
+OPERATIONS = {
+    "BatchGetItem": "_batch_get_item",
+    "BatchWriteItem": "_batch_write_item",
+    "CreateTable": "_create_table",
+    "DeleteItem": "_delete_item",
+    "DeleteTable": "_delete_table",
+    "DescribeContinuousBackups": "_describe_continuous_backups",
+    "DescribeLimits": "_describe_limits",
+    "DescribeTable": "_describe_table",
+    "DescribeTimeToLive": "_describe_ttl",
+    "GetItem": "_get_item",
+    "ListTables": "_list_tables",
+    "ListTagsOfResource": "_list_tags",
+    "PutItem": "_put_item",
+    "Query": "_query",
+    "Scan": "_scan",
+    "TagResource": "_tag_resource",
+    "TransactGetItems": "_transact_get_items",
+    "TransactWriteItems": "_transact_write_items",
+    "UntagResource": "_untag_resource",
+    "UpdateContinuousBackups": "_update_continuous_backups",
+    "UpdateItem": "_update_item",
+    "UpdateTable": "_update_table",
+    "UpdateTimeToLive": "_update_ttl",
+}
+STREAM_OPERATIONS = {
+    "DescribeStream": "_describe_stream",
+    "GetRecords": "_get_records",
+    "GetShardIterator": "_get_shard_iterator",
+    "ListStreams": "_list_streams",
+}
+# What else is called, replaced or read; the contract test takes the fingerprint of all of them.
+INTERNALS = (
+    "_build_change_record",
+    "_closed_streams",
+    "_emit_stream_event",
+    "_extract_key_val",
+    "_item_size_bytes",
+    "_items_replaced",
+    "_next_stream_seq",
+    "_pitr_settings",
+    "_remove_item",
+    "_set_item",
+    "_stream_label",
+    "_stream_records",
+    "_stream_trimmed",
+    "_table_name_from_arn",
+    "_tables",
+    "_tags",
+    "_trim_stream_records",
+    "_ttl_reaper",
+    "_ttl_settings",
+    "_txn_token_lookup",
+    "_txn_token_store",
+    "_validate_attribute_value",
+    "closed_stream",
+    "drop_stream_records",
+    "stream_live_records",
+)
+# Functions of a string alone.
+PURE = ("_ddb_canonicalize_number", "_number_error", "_number_size_bytes")
+FINGERPRINT = "57c371421cadf8d86b924bb9ec7c8ca0ce9866152dde78eeabc5553045f217ad"
+
+
+def installed() -> str:
+    return version("ministack")
+
+
+def fingerprint() -> str:
+    """A digest of the source of everything that is named here; names that are missing make it differ."""
+    found = []
+    for module, names in (("dynamodb", {*OPERATIONS.values(), *INTERNALS, *PURE}), ("dynamodb_streams", set(STREAM_OPERATIONS.values()))):
+        spec = importlib.util.find_spec(f"ministack.services.{module}")
+        assert spec is not None
+        assert spec.origin is not None
+        source = Path(spec.origin).read_text(encoding="utf-8")
+        lines = source.splitlines()
+        for node in ast.parse(source).body:
+            defined = {node.name} if isinstance(node, ast.FunctionDef) else _assigned(node)
+            if defined & names:
+                found += [module, *lines[node.lineno - 1 : node.end_lineno]]
+    return sha256("\n".join(found).encode()).hexdigest()
+
+
+def _assigned(node: ast.stmt) -> set[str]:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}

@@ -1,0 +1,106 @@
+"""The simulated service: its arithmetic, and that it is the same for the same seed."""
+
+import pytest
+
+from chalicelib import dynamo
+from chalicelib.inventory import store as stock
+from chalicelib.purchases.store import PurchaseRow
+from tests.simulation import faults as bed
+from tests.simulation.limits import Latency, Limits, latency, simulate
+
+pytestmark = pytest.mark.usefixtures("store")
+
+
+def put(one):
+    PurchaseRow(one, state="held", version=1).save()
+
+
+def transact(*ids):
+    dynamo.transact([dynamo.put(PurchaseRow(one, state="held", version=1)) for one in ids])
+
+
+def test_latencies_have_the_percentiles_that_were_asked_for():
+    source = Latency(1, p50=5, p99=25)
+    times = sorted(source.draw() for _ in range(10_000))
+    assert times[5000] == pytest.approx(0.005, rel=0.05)
+    assert times[9900] == pytest.approx(0.025, rel=0.1)
+
+
+def test_latency_of_a_block_is_virtual_and_seeded():
+    def took(seed):
+        with latency(seed) as clock:
+            put("p")
+            transact("p", "q")
+        return clock.elapsed
+
+    assert took(1) == took(1) != took(2)
+    assert 0.005 < took(1) < 0.2
+
+
+def writers(number, key, spacing=0.0):
+    return {f"w{n}": (n * spacing, lambda n=n: put(key(n))) for n in range(number)}
+
+
+def test_writes_of_one_item_are_throttled_above_the_limit_and_not_below():
+    small = Limits(write_units=20)
+    assert simulate(writers(15, lambda _: "p"), limits=small).throttles == {}
+    report = simulate(writers(35, lambda _: "p", 0.001), limits=small, seed=3)
+    assert report.throttles["purchases"] > 0
+    assert report.units[(PurchaseRow.name(), "p")][1] == 35
+    assert report.elapsed > 0.5, "the SDK's waiting takes virtual time"
+
+
+def test_writes_of_many_items_are_not():
+    report = simulate(writers(60, lambda n: f"p{n}", 0.001), limits=Limits(write_units=20))
+    assert report.throttles == {}
+    assert report.elapsed < 0.2
+
+
+def test_a_key_that_stays_hot_is_refused_in_the_end():
+    with pytest.raises(Exception, match="ThrottlingException"):
+        simulate(writers(100, lambda _: "p"), limits=Limits(write_units=2))
+
+
+def test_overlapping_transactions_of_one_item_conflict_and_others_do_not():
+    together = {f"t{n}": (0.0, lambda n=n: transact("shared", f"own{n}")) for n in range(5)}
+    report = simulate(together)
+    assert report.conflicts["purchases"] >= 4
+    apart = {f"t{n}": (float(n), lambda n=n: transact("shared", f"own{n}")) for n in range(5)}
+    assert simulate(apart).conflicts == {}
+    different = {f"t{n}": (0.0, lambda n=n: transact(f"own{n}")) for n in range(5)}
+    assert simulate(different).conflicts == {}
+
+
+def test_a_write_that_meets_a_transaction_is_refused():
+    outcomes = []
+
+    def write():
+        try:
+            put("shared")
+        except Exception as error:
+            outcomes.append(dynamo.error_code(error))
+
+    actors = {"t": (0.0, lambda: transact("shared"))} | {f"w{n}": (n / 1000, write) for n in range(12)}
+    report = simulate(actors)
+    assert set(outcomes) == {"TransactionConflictException"}
+    assert 0 < report.conflicts["purchases"] == len(outcomes) < 12
+
+
+def test_the_same_seed_is_the_same_report():
+    def play():
+        return str(simulate(writers(30, lambda _: "p", 0.001), limits=Limits(write_units=20), seed=5))
+
+    assert play() == play()
+
+
+def test_reads_are_counted_as_reads():
+    stock.create(stock.item("t#0", capacity=1, sold=0, is_open=True))
+    report = simulate({f"r{n}": (0.0, lambda: stock.read(["t#0"])) for n in range(10)}, limits=Limits(read_units=5))
+    assert report.throttles["inventory"] > 0
+    (key, (read, write)) = next(iter(report.units.items()))
+    assert (key, read, write) == ((stock.table(), "t#0"), 10, 0)
+
+
+def test_a_conflict_can_be_made_by_hand_too():
+    with bed.fail(1, bed.conflict):
+        transact("p", "q")
