@@ -5,7 +5,7 @@ import sys
 import threading
 from pathlib import Path
 
-from devtools.stripe.fake import StripeFake
+from devtools.stripe.fake import FakeStripe
 
 
 def main() -> int:
@@ -15,13 +15,13 @@ def main() -> int:
     parser.add_argument("--journal", type=Path, metavar="FILE", help="keep everything there, and go on with it at the next start")
     chosen = parser.parse_args()
     try:
-        fake = StripeFake(port=chosen.port, journal=chosen.journal, deliver="auto")
+        fake = FakeStripe(port=chosen.port, journal=chosen.journal, webhook_delivery="automatic")
     except OSError as error:
         print(f"fake Stripe: port {chosen.port}: {error.strerror}", file=sys.stderr)
         return 1
     with fake:
         for url in chosen.webhook:
-            fake.add_endpoint(url)
+            fake.add_webhook_endpoint(url)
         print(f"API             {fake.url}")
         print(f"secret key      {fake.api_key}")
         print(f"publishable key {fake.publishable_key}")

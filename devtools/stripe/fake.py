@@ -26,7 +26,7 @@ WEBHOOK_SECRET = "whsec_fairgate_local_fake"
 Forgery = Literal["wrong_secret", "no_signature", "tampered", "stale", "garbled"]
 
 
-class StripeFake:
+class FakeStripe:
     """Serves while the block runs. `deliver="auto"` sends webhooks by itself; "by_hand" leaves it to `deliver()`.
 
     The port is bound, and `url` known, from the moment it is made; raises OSError when it is taken.
@@ -40,17 +40,17 @@ class StripeFake:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], object] = time.sleep,
         journal: Path | None = None,
-        deliver: Literal["auto", "by_hand"] = "by_hand",
+        webhook_delivery: Literal["automatic", "manual"] = "manual",
         seed: int | None = None,
     ) -> None:
         self.api_key, self.publishable_key, self.webhook_secret = API_KEY, PUBLISHABLE_KEY, WEBHOOK_SECRET
         self.api_version = events.API_VERSION
-        self.calls = Calls()
+        self.request_log = Calls()
         self._state = State(clock, journal, seed)
         self._faults = Faults(sleep)
         self._webhooks = Webhooks(self._state, attempts=deque(maxlen=10_000))
         self._state.listeners.append(self._webhooks.plan)
-        self._api = Api(self._state, self._faults, self.calls, self.api_key, self.publishable_key)
+        self._api = Api(self._state, self._faults, self.request_log, self.api_key, self.publishable_key)
         try:
             self._server = Server(
                 port, self._api.handle, lambda method, path, form: pages.answer(self._state, method, path, form, self.url)
@@ -61,7 +61,7 @@ class StripeFake:
         self.url = self._api.origin = self._server.origin
         self.port = self._server.server_port
         sessions.move(self._state, self.url)
-        self._postman = Postman(self._webhooks, self._tick) if deliver == "auto" else None
+        self._postman = Postman(self._webhooks, self._tick) if webhook_delivery == "automatic" else None
 
     def __enter__(self) -> Self:
         self._server.start()
@@ -71,7 +71,7 @@ class StripeFake:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._faults.clear()
-        self.hush()
+        self.stop_webhooks()
         self._server.stop()
         self._state.close()
 
@@ -83,7 +83,7 @@ class StripeFake:
             clockwork.authenticate(self._state, intent_id, ok=ok)
             return self._done("payment_intent", intent_id)
 
-    def pay(self, session_id: str, number: str = "4242424242424242", email: str = "buyer@example.com") -> Obj:
+    def pay_session(self, session_id: str, number: str = "4242424242424242", email: str = "buyer@example.com") -> Obj:
         """Somebody fills in the hosted page. Raises errors.ApiError as the page would show it. Answers the session."""
         form = {"number": number, "expiry": "12/34", "cvc": "123", "name": "A Buyer", "email": email}
         with self._state.lock:
@@ -93,14 +93,14 @@ class StripeFake:
                 self._state.commit()
             return self._done("checkout.session", session_id)
 
-    def pay_by_bank(self, session_id: str, *, fails: bool = False, email: str = "buyer@example.com") -> Obj:
+    def pay_session_by_bank(self, session_id: str, *, fails: bool = False, email: str = "buyer@example.com") -> Obj:
         """The same with a bank account, whose debit is answered later (`settle`)."""
         form = {"method": "bank_fails" if fails else "bank_ok", "name": "A Buyer", "email": email}
         with self._state.lock:
             sessions.pay(self._state, self._state.get("checkout.session", session_id), pages.given(form), email, self.url)
             return self._done("checkout.session", session_id)
 
-    def settle(self) -> None:
+    def complete_pending(self) -> None:
         """The banks answer now what they would answer later: pending and failing refunds, debits."""
         with self._state.lock:
             clockwork.settle_all(self._state)
@@ -111,7 +111,7 @@ class StripeFake:
             refunds.settle(self._state, self._state.get("refund", refund_id), ok=False)
             return self._done("refund", refund_id)
 
-    def dispute(self, charge_id: str, reason: str = "fraudulent", *, amount: int | None = None) -> Obj:
+    def create_dispute(self, charge_id: str, reason: str = "fraudulent", *, amount: int | None = None) -> Obj:
         with self._state.lock:
             made = disputes.open_for(self._state, self._state.get("charge", charge_id), reason, amount)
             return self._done("dispute", made["id"])
@@ -127,19 +127,19 @@ class StripeFake:
             pricing.new_price(self._state, price_id, unit_amount=unit_amount, currency=currency, name=name)
             return self._done("price", price_id)
 
-    def tick(self) -> None:
+    def apply_elapsed_time(self) -> None:
         """Let the clock's time take effect (each call does that too): sessions expire, banks answer."""
         self._tick()
 
     # Webhooks.
 
-    def add_endpoint(
+    def add_webhook_endpoint(
         self, target: str | Receiver, *, secret: str = WEBHOOK_SECRET, types: Sequence[str] = ("*",), name: str = ""
     ) -> Endpoint:
         """`name`: whose deliveries wait in a journal, when the URL may be another one next time."""
         return self._webhooks.add(target, secret, tuple(types), name)
 
-    def hush(self) -> None:
+    def stop_webhooks(self) -> None:
         """From now on no webhook goes out by itself; what is due waits, in the journal for the next start."""
         if self._postman is not None:
             self._postman.stop()
@@ -150,28 +150,28 @@ class StripeFake:
         return self._webhooks.deliver(only=only)
 
     @property
-    def attempts(self) -> list[Attempt]:
+    def delivery_attempts(self) -> list[Attempt]:
         return list(self._webhooks.attempts)
 
     @property
-    def waiting(self) -> list[Obj]:
+    def pending_deliveries(self) -> list[Obj]:
         return self._webhooks.waiting()
 
-    def drop(self, types: str = "*", times: int = 1) -> None:
+    def drop_webhooks(self, types: str = "*", times: int = 1) -> None:
         """The next `times` events of these types are never sent."""
         self._webhooks.rules.append(Rule(types, times, drop=True))
 
-    def delay(self, types: str = "*", *, seconds: int, times: int = 1) -> None:
+    def delay_webhooks(self, types: str = "*", *, seconds: int, times: int = 1) -> None:
         self._webhooks.rules.append(Rule(types, times, delay=seconds))
 
-    def duplicate(self, types: str = "*", *, copies: int = 2, times: int = 1) -> None:
+    def duplicate_webhooks(self, types: str = "*", *, copies: int = 2, times: int = 1) -> None:
         self._webhooks.rules.append(Rule(types, times, copies=copies))
 
-    def reorder(self, order: Order, seed: int = 0) -> None:
+    def set_delivery_order(self, order: Order, seed: int = 0) -> None:
         """In which order what is due at once is sent, from now on."""
         self._webhooks.order, self._webhooks.seed = order, seed
 
-    def resend(self, event_id: str, copies: int = 1) -> None:
+    def resend_event(self, event_id: str, copies: int = 1) -> None:
         with self._state.lock:
             self._webhooks.again(self._state.get("event", event_id), copies)
             self._state.commit()
@@ -181,16 +181,16 @@ class StripeFake:
         with self._state.lock:
             return [public(event) for event in self._state.all("event") if fnmatchcase(event["type"], types)]
 
-    def signed(self, event_id: str, endpoint: Endpoint | None = None, *, at: int | None = None) -> tuple[bytes, dict[str, str]]:
+    def signed_delivery(self, event_id: str, endpoint: Endpoint | None = None, *, at: int | None = None) -> tuple[bytes, dict[str, str]]:
         """Body and headers of a delivery, for tests that post it themselves; `at`: when it was signed."""
         with self._state.lock:
             to = endpoint or Endpoint("we_unregistered", "", [self.webhook_secret])
             return self._webhooks.signed(to, self._state.get("event", event_id), at)
 
-    def forge(self, event_id: str, how: Forgery) -> tuple[bytes, dict[str, str]]:
+    def forged_delivery(self, event_id: str, how: Forgery) -> tuple[bytes, dict[str, str]]:
         """A delivery that must be refused."""
         now = self._state.now()
-        body, told = self.signed(event_id, at=now - 3600 if how == "stale" else now)
+        body, told = self.signed_delivery(event_id, at=now - 3600 if how == "stale" else now)
         if how == "wrong_secret":
             told = webhooks.headers(signing.header(body, ["whsec_somebody_else"], now))
         elif how == "no_signature":
@@ -203,20 +203,22 @@ class StripeFake:
 
     # Faults. `path` may have `*` for one part: /v1/payment_intents/*/confirm.
 
-    def fail_next(
-        self, method: str, path: str, *, status: int, times: int = 1, effect: bool = False, should_retry: bool | None = None
+    def fail_next_request(
+        self, method: str, path: str, *, status: int, times: int = 1, execute: bool = False, should_retry: bool | None = None
     ) -> None:
         """Answer 429 or 5xx; with `effect` the work is done all the same, and its real answer kept under the idempotency key."""
-        self._faults.add("status", method, path, times, status=status, effect=effect, retry=should_retry)
+        self._faults.add("status", method, path, times, status=status, effect=execute, retry=should_retry)
 
-    def lose_next(self, method: str, path: str, *, times: int = 1, effect: bool = True, how: Literal["close", "hang"] = "close") -> None:
+    def lose_next_response(
+        self, method: str, path: str, *, times: int = 1, execute: bool = True, how: Literal["close", "hang"] = "close"
+    ) -> None:
         """Do the work (or, without `effect`, don't) and never answer: close the connection, or let the client time out."""
-        self._faults.add(how, method, path, times, effect=effect)
+        self._faults.add(how, method, path, times, effect=execute)
 
-    def slow_next(self, method: str, path: str, *, seconds: float, times: int = 1) -> None:
+    def delay_next_request(self, method: str, path: str, *, seconds: float, times: int = 1) -> None:
         self._faults.add("slow", method, path, times, seconds=seconds)
 
-    def hold_next(self, method: str, path: str) -> Held:
+    def hold_next_request(self, method: str, path: str) -> Held:
         """The next such call waits inside, its idempotency key taken, until `release`."""
         held = Held()
         self._faults.add("hold", method, path, 1, held=held)

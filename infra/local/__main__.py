@@ -17,7 +17,7 @@ from infra.local.server import PortInUse, Server
 
 if TYPE_CHECKING:
     from devtools.dynamodb.store import Store
-    from devtools.stripe.fake import StripeFake
+    from devtools.stripe.fake import FakeStripe
 
 HEARING_SECONDS = 0.5
 WEB = Path(__file__).parents[2] / "web"
@@ -46,7 +46,7 @@ def main() -> int:
     return 0
 
 
-def _stripe(folder: DataFolder, server: Server, asked_port: int) -> "StripeFake | None":
+def _stripe(folder: DataFolder, server: Server, asked_port: int) -> "FakeStripe | None":
     """The stand-in for Stripe, where no key is given. Any port will do for it when any does for the server."""
     from infra.local import stand_in
 
@@ -59,7 +59,7 @@ def _stripe(folder: DataFolder, server: Server, asked_port: int) -> "StripeFake 
     return None
 
 
-def _run(folder: DataFolder, kept: Secrets, server: Server, stripe: "StripeFake | None", terminal: TextIO) -> NoReturn:
+def _run(folder: DataFolder, kept: Secrets, server: Server, stripe: "FakeStripe | None", terminal: TextIO) -> NoReturn:
     """Start everything, serve until a signal (KeyboardInterrupt), stop in order."""
     from chalicelib import dynamo
     from devtools.dynamodb.attach import attached
@@ -77,7 +77,7 @@ def _serve(
     folder: DataFolder,
     kept: Secrets,
     server: Server,
-    stripe: "StripeFake | None",
+    stripe: "FakeStripe | None",
     store: "Store",
     store_url: str,
     terminal: TextIO,
@@ -101,7 +101,7 @@ def _serve(
         schedules.start()
         ending.callback(schedules.stop)
         if stripe is not None:
-            ending.callback(stripe.hush)
+            ending.callback(stripe.stop_webhooks)
         found = demo.describe(server.origin, store_url, stripe.url if stripe is not None else None, kept)
         file = folder.write_private("demo.json", found)
         _say(terminal, demo.welcome(found, file))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chalicelib import settings
 from chalicelib.catalog.model import Catalog
-from devtools.stripe.fake import StripeFake
+from devtools.stripe.fake import FakeStripe
 from infra.local.data import DataError, DataFolder
 from infra.local.environment import SetupError
 
@@ -22,14 +22,14 @@ def wanted() -> bool:
     return _given("STAGE") != "prod"
 
 
-def prepare(folder: DataFolder, origin: str, port: int) -> StripeFake:
+def prepare(folder: DataFolder, origin: str, port: int) -> FakeStripe:
     """A stand-in that this process's settings lead to; it serves, and sends webhooks to `origin`, once it is entered.
 
     It keeps its data and its port in the folder; `port` is where it tries to be the first time (0: anywhere).
     """
     fake = _bound(folder, port)
     secrets = _given("STRIPE_WEBHOOK_SECRETS") or fake.webhook_secret
-    fake.add_endpoint(f"{origin}{WEBHOOKS}", secret=secrets.split(",")[0].strip(), name="make run")
+    fake.add_webhook_endpoint(f"{origin}{WEBHOOKS}", secret=secrets.split(",")[0].strip(), name="make run")
     chosen = {
         "STRIPE_API_KEY": fake.api_key,
         "STRIPE_API_BASE": fake.url,
@@ -42,19 +42,19 @@ def prepare(folder: DataFolder, origin: str, port: int) -> StripeFake:
     return fake
 
 
-def add_prices(fake: StripeFake, catalog: Catalog) -> None:
+def add_prices(fake: FakeStripe, catalog: Catalog) -> None:
     """The prices that tiers name, which at Stripe somebody makes in the dashboard."""
     for tier in catalog.tiers.values():
         if tier.stripe_price_id:
             fake.add_price(tier.stripe_price_id, unit_amount=tier.price_cents, currency=tier.currency, name=tier.name)
 
 
-def _bound(folder: DataFolder, port: int) -> StripeFake:
+def _bound(folder: DataFolder, port: int) -> FakeStripe:
     """Where it was the last time, if that is free: addresses of its pages are out in the world."""
     file = folder.stripe / "port.json"
     for tried in dict.fromkeys((*_remembered(file), port, 0)):
         try:
-            fake = StripeFake(port=tried, journal=folder.stripe / "journal.jsonl", deliver="auto")
+            fake = FakeStripe(port=tried, journal=folder.stripe / "journal.jsonl", webhook_delivery="automatic")
         except OSError as error:
             failure = error
             continue

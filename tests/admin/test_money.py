@@ -29,7 +29,7 @@ def test_an_order_shows_everything_that_money_did_to_it(shop):
     order_id = shop.buy()
     builders.refund(shop.api, order_id, tickets=[f"{order_id}-1"], fee_cents=500, note="Ill.")
     shop.fake.deliver()
-    made = shop.fake.dispute(shop.charge(order_id).id, amount=5000)
+    made = shop.fake.create_dispute(shop.charge(order_id).id, amount=5000)
     shop.fake.deliver()
     shown = view(shop.api, order_id).json
     payment = store.load(order_id).payment
@@ -156,12 +156,12 @@ def test_of_many_open_matters_the_oldest_are_shown(api, time, monkeypatch):
 
 def test_open_matters_say_what_they_are_about(shop):
     order_id = shop.buy("ada", 1)
-    made = shop.fake.dispute(shop.charge(order_id).id, "product_not_received")
+    made = shop.fake.create_dispute(shop.charge(order_id).id, "product_not_received")
     shop.fake.deliver()
     since = clock.iso(shop.time.now)
     other = shop.buy("bob", 1)
     shop.time.advance(1)
-    shop.fake.fail_next("POST", "/v1/refunds", status=500, should_retry=False)
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
     refund = builders.refund(shop.api, other).json["refund"]
     common = {"event_id": shop.event_id, "amount_cents": 5000, "currency": "USD"}
     assert shop.api.get("/admin/reconciliation", token=builders.admin_token()).json["open"] == [

@@ -81,9 +81,9 @@ class Sale:
         self.shop.dashboard.v1.checkout.sessions.expire(self.shop.page(self.session).id)
 
     def debit_failed(self):
-        self.shop.fake.pay_by_bank(self.shop.page(self.session).id, fails=True)
+        self.shop.fake.pay_session_by_bank(self.shop.page(self.session).id, fails=True)
         self.deliver()
-        self.shop.fake.settle()
+        self.shop.fake.complete_pending()
 
     def change(self):
         self.shop.dashboard.v1.payment_intents.update(self.shop.intent(self.session).id, {"amount": 100})
@@ -125,7 +125,7 @@ class Sale:
         self.refund(key="one", tickets=[f"{self.reserved}-2"])
 
     def refund_in_vain(self):
-        self.shop.fake.fail_next("POST", "/v1/refunds", status=500, should_retry=False)
+        self.shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
         assert self.refund().json["refund"]["status"] == "due"
 
     def next_minute(self):
@@ -147,7 +147,7 @@ class Sale:
         self.shop.api.post(f"/admin/orders/{self.reserved}/refunds/{refund.id}/retry", token=builders.admin_token())
 
     def dispute(self):
-        self.disputed = self.shop.fake.dispute(self.shop.charge(self.reserved).id)["id"]
+        self.disputed = self.shop.fake.create_dispute(self.shop.charge(self.reserved).id)["id"]
 
     def win(self):
         self.shop.fake.close_dispute(self.disputed, won=True)

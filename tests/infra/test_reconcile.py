@@ -142,7 +142,7 @@ def test_the_longest_time_is_a_month(shop, command, monkeypatch):
 
 
 def test_where_it_stopped_is_where_to_go_on(shop, command):
-    shop.fake.fail_next("GET", "/v1/events", status=500, times=3)
+    shop.fake.fail_next_request("GET", "/v1/events", status=500, times=3)
     status, _, err = command()
     assert status == 2
     assert f"Go on with --since {clock.iso(shop.time.now - 7200)}" in err

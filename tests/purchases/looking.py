@@ -14,7 +14,7 @@ def state(session):
 
 def deaf(shop):
     """From now on no webhook ever comes."""
-    shop.fake.drop(times=10_000)
+    shop.fake.drop_webhooks(times=10_000)
 
 
 def look(shop, *, back=3600, **how):

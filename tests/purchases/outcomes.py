@@ -81,7 +81,7 @@ def retry(play: Play, before: Look, after: Look) -> None:
         play.shop.time.advance(1)
         builders.sweep()
         assert ((tried := play.look().purchase.refunds[-1]).status, tried.attempt) == ("succeeded", attempt)
-        play.fake.settle()
+        play.fake.complete_pending()
         play.fake.deliver()
     assert again.kept == play.look().kept == after.kept
     shown = play.look()

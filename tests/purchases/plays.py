@@ -75,7 +75,7 @@ class Play:
             self.release()
         self.fake.deliver()
         if self.state == "refunded" and self.happening == "captured":
-            self.fake.settle()  # the refund fails, so all of the money is with us again
+            self.fake.complete_pending()  # the refund fails, so all of the money is with us again
         if self.state in ("paid", "partially_refunded") and self.happening == "captured_other":
             self.refund_by_hand(1000)
         self.fake.deliver()
@@ -143,7 +143,7 @@ class Play:
     def tell(self, kind: str) -> None:
         """Only the newest event of this kind comes, before all others that Stripe has sent meanwhile."""
         event = self.fake.events(kind)[-1]
-        assert self.shop.webhook(*self.fake.signed(event["id"])).status == 200
+        assert self.shop.webhook(*self.fake.signed_delivery(event["id"])).status == 200
         self.told = True
 
 
@@ -156,7 +156,7 @@ def happen(play: Play) -> None:
 
 def _captured(play: Play) -> None:
     if play.state in ORDERS:
-        play.fake.resend(play.fake.events("payment_intent.succeeded")[-1]["id"])
+        play.fake.resend_event(play.fake.events("payment_intent.succeeded")[-1]["id"])
         return
     if play.state == "held":
         play.open_another()
@@ -165,7 +165,7 @@ def _captured(play: Play) -> None:
 
 def _captured_other(play: Play) -> None:
     if play.state in ORDERS:
-        play.fake.resend(play.fake.events("payment_intent.succeeded")[-1]["id"])
+        play.fake.resend_event(play.fake.events("payment_intent.succeeded")[-1]["id"])
         return
     if play.state == "held":
         play.open_another(PRICE)
@@ -197,10 +197,10 @@ def _declined(play: Play) -> None:
 
 def _canceled(play: Play) -> None:
     if play.state in OVER:
-        play.fake.resend(play.fake.events("payment_intent.canceled")[-1]["id"])
+        play.fake.resend_event(play.fake.events("payment_intent.canceled")[-1]["id"])
         return
     if play.state == "refunded":  # nothing is left of it
-        play.fake.resend(play.fake.events("payment_intent.succeeded")[-1]["id"])
+        play.fake.resend_event(play.fake.events("payment_intent.succeeded")[-1]["id"])
         return
     if play.state in ("held", *ORDERS):
         play.open_another()
@@ -219,7 +219,7 @@ def _refund_failed(play: Play) -> None:
         play.open_another()
         play.pay("pm_card_refundFail")
         play.fake.deliver()
-    play.fake.settle()
+    play.fake.complete_pending()
 
 
 def _refunded_by_hand(play: Play) -> None:
@@ -237,7 +237,7 @@ def _disputed(play: Play) -> None:
         if play.state == "held":
             play.open_another()
         play.pay()
-    play.fake.dispute(play.shop.dashboard.v1.payment_intents.retrieve(play.intent).latest_charge)
+    play.fake.create_dispute(play.shop.dashboard.v1.payment_intents.retrieve(play.intent).latest_charge)
     play.tell("charge.dispute.created")
 
 
@@ -247,7 +247,7 @@ def _decided(play: Play, won: bool) -> None:
         if play.state == "held":
             play.open_another()
         play.pay()
-    dispute = play.fake.dispute(play.shop.dashboard.v1.payment_intents.retrieve(play.intent).latest_charge)
+    dispute = play.fake.create_dispute(play.shop.dashboard.v1.payment_intents.retrieve(play.intent).latest_charge)
     if play.state in ("paid", "partially_refunded"):
         play.fake.deliver()
     play.fake.close_dispute(dispute["id"], won=won)

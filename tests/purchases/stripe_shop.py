@@ -12,7 +12,7 @@ from chalicelib import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.payments import ledger
 from chalicelib.purchases import store
-from devtools.stripe.fake import StripeFake
+from devtools.stripe.fake import FakeStripe
 from tests import builders, invariants
 from tests.bootstrap.conftest import event
 from tests.client import Client, Reply
@@ -23,10 +23,10 @@ from tests.simulation import faults
 class StripeShop:
     """`fake.deliver()` sends the webhooks that are due to our own route."""
 
-    def __init__(self, api: Client, fake: StripeFake, time) -> None:
+    def __init__(self, api: Client, fake: FakeStripe, time) -> None:
         self.api, self.fake, self.time = api, fake, time
         self.browser, self.dashboard = _sdk(fake, fake.publishable_key), _sdk(fake, fake.api_key)
-        fake.add_endpoint(self._receive)
+        fake.add_webhook_endpoint(self._receive)
         self.event_id, self.tier_id = builders.shop(api, capacity=4)
 
     def _receive(self, body: bytes, headers: Mapping[str, str]) -> int:
@@ -132,7 +132,7 @@ class StripeShop:
 def opened(api: Client, time, **changes: str) -> Iterator[StripeShop]:
     """`changes`: settings that are not the usual ones."""
     with (
-        StripeFake(clock=lambda: float(time.now)) as fake,
+        FakeStripe(clock=lambda: float(time.now)) as fake,
         settings.changed(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=fake.webhook_secret, **changes),
     ):
         yield StripeShop(api, fake, time)
@@ -153,7 +153,7 @@ def _reference(session: dict) -> str:
     return session["payment"]["client_secret"].partition("_secret_")[0]
 
 
-def _sdk(fake: StripeFake, key: str) -> stripe.StripeClient:
+def _sdk(fake: FakeStripe, key: str) -> stripe.StripeClient:
     http = stripe.RequestsClient(timeout=10)
     return stripe.StripeClient(
         key, base_addresses={"api": fake.url}, stripe_version=fake.api_version, http_client=http, max_network_retries=0

@@ -22,7 +22,7 @@ def test_who_read_an_attempt_before_it_was_refused_and_asks_for_it_after_makes_t
     shop.pay(session)
     order = shop.confirm(session).json
     charge = shop.dashboard.v1.charges.list({"limit": 1}).data[0].id
-    dispute = shop.fake.dispute(charge)  # whose webhook is late
+    dispute = shop.fake.create_dispute(charge)  # whose webhook is late
     ticket = order["tickets"][0]["id"]
     refund = builders.refund(shop.api, session["id"], tickets=[ticket]).json["refund"]
     assert (refund["status"], refund["attempt"], refund["failure"]) == ("due", 2, "charge_disputed")

@@ -30,7 +30,7 @@ def states(shop, user="ada"):
 def by_hand(shop, order_id, cents):
     made = shop.refund_by_hand(order_id, cents)
     shop.fake.deliver()
-    assert {attempt.status for attempt in shop.fake.attempts} == {200}
+    assert {attempt.status for attempt in shop.fake.delivery_attempts} == {200}
     return made.id
 
 
@@ -47,8 +47,8 @@ def test_some_of_the_money_is_shown_and_closed_by_a_person(shop):
     assert shop.api.delete(path, token=builders.admin_token()).status == 200
     assert shop.api.delete(path, token=builders.admin_token()).status == 404
     for event in shop.fake.events("*refund*"):
-        shop.webhook(*shop.fake.signed(event["id"]))
-    shop.fake.resend(shop.fake.events("charge.refunded")[0]["id"])
+        shop.webhook(*shop.fake.signed_delivery(event["id"]))
+    shop.fake.resend_event(shop.fake.events("charge.refunded")[0]["id"])
     shop.fake.deliver()
     assert shown(shop) == []
 
@@ -57,7 +57,7 @@ def test_some_of_the_money_is_shown_and_closed_by_a_person(shop):
 @pytest.mark.parametrize("order_of_news", ["as_created", "reversed"])
 def test_all_of_the_money_takes_the_tickets(shop, parts, order_of_news):
     order_id = shop.buy()
-    shop.fake.reorder(order_of_news)
+    shop.fake.set_delivery_order(order_of_news)
     for cents in parts:
         shop.refund_by_hand(order_id, cents)
     shop.fake.deliver()
@@ -72,10 +72,10 @@ def test_what_went_back_by_hand_is_not_given_back_again(shop):
     by_hand(shop, order_id, 7000)
     first = builders.refund(shop.api, order_id, key="1", tickets=[f"{order_id}-1"])
     assert (first.json["refund"]["amount_cents"], first.json["refund"]["status"]) == (3000, "succeeded")
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     second = builders.refund(shop.api, order_id, key="2")
     assert (second.json["refund"]["amount_cents"], second.json["refund"]["status"]) == (0, "succeeded")
-    assert (second.json["order"]["status"], dict(shop.fake.calls.counts)) == ("refunded", {})
+    assert (second.json["order"]["status"], dict(shop.fake.request_log.counts)) == ("refunded", {})
 
 
 def test_by_hand_after_some_tickets_were_refunded_by_us(shop):
@@ -90,7 +90,7 @@ def test_by_hand_after_some_tickets_were_refunded_by_us(shop):
 def test_by_hand_before_our_own_refund_that_is_due(shop):
     """Ours is refused, three times, and then closed by who made the other one."""
     order_id = shop.buy()
-    shop.fake.fail_next("POST", "/v1/refunds", status=500, should_retry=False)
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
     builders.refund(shop.api, order_id)
     by_hand(shop, order_id, 10_000)
     for seconds in (60, 3600, 86_400):
@@ -130,7 +130,7 @@ def test_one_by_hand_that_is_pending_is_followed(shop):
     made = by_hand(shop, order_id, 10_000)
     stripe_shop.books_balance(shop)
     assert shown(shop) == [("refund", made)]
-    shop.fake.drop("*", times=9)
+    shop.fake.drop_webhooks("*", times=9)
     shop.time.advance(6 * 3600)
     builders.sweep()
     assert (order(order_id).refunds[0].status, shown(shop)) == ("succeeded", [])
@@ -142,9 +142,9 @@ def test_by_hand_before_we_heard_that_the_money_had_come_in(shop, cents, news):
     """What is left is another sum than was asked for, and goes back; where nothing is left, nothing came in."""
     session = shop.begin()
     if news == "the refund alone":
-        shop.fake.drop("payment_intent.*", times=9)
+        shop.fake.drop_webhooks("payment_intent.*", times=9)
     else:
-        shop.fake.reorder(news)
+        shop.fake.set_delivery_order(news)
     shop.pay(session)
     shop.dashboard.v1.refunds.create({"charge": shop.intent(session).latest_charge, "amount": cents})
     shop.fake.deliver()

@@ -51,7 +51,7 @@ def test_what_cannot_go_back_is_shown_and_not_counted_as_repaired(shop):
     deaf(shop)
     purchase_id = ids.new_id()
     intent = shop.dashboard.v1.payment_intents.retrieve(paid(shop, purchase_id))
-    dispute = shop.fake.dispute(intent.latest_charge)
+    dispute = shop.fake.create_dispute(intent.latest_charge)
     report = look(shop)
     assert (report.repaired, report.findings) == ({}, {"unknown_purchase": 1})
     assert shown(shop) == {purchase_id: f"unknown_purchase-{intent.id}"}
@@ -71,17 +71,17 @@ def test_payments_of_other_stages_and_shops_are_left_alone(shop, stage):
     for number in range(3):
         made = [paid(shop, owner, stage=stage) for owner in (order, f"theirs-{number}")]
         shop.dashboard.v1.refunds.create({"payment_intent": made[0]})
-        shop.fake.dispute(shop.dashboard.v1.payment_intents.retrieve(made[1]).latest_charge)
-    shop.fake.calls.clear()
+        shop.fake.create_dispute(shop.dashboard.v1.payment_intents.retrieve(made[1]).latest_charge)
+    shop.fake.request_log.clear()
     shop.time.advance(1)
     with faults.calls() as calls:
         report = comparison.compare(since, shop.time.now, shop.time.now)
     assert report == comparison.Report(since, shop.time.now)
-    assert shop.fake.calls.counts == {f"GET /v1/{name}": 1 for name in ("payment_intents", "refunds", "disputes", "events")}
+    assert shop.fake.request_log.counts == {f"GET /v1/{name}": 1 for name in ("payment_intents", "refunds", "disputes", "events")}
     reads = {"Scan", "GetItem", "Query", "BatchGetItem"}
     assert (set(calls.names) <= reads, store.load(order)) == (True, before)
     for kind in ("payment_intent.succeeded", "charge.refunded", "refund.created", "charge.dispute.created"):
-        assert shop.webhook(*shop.fake.signed(shop.fake.events(kind)[-1]["id"])).json == {"received": "not_ours"}
+        assert shop.webhook(*shop.fake.signed_delivery(shop.fake.events(kind)[-1]["id"])).json == {"received": "not_ours"}
     assert (store.load(order), shop.received_and_kept()) == (before, (70_000, 10_000))
 
 

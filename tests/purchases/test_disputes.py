@@ -17,7 +17,7 @@ HOUR, DAY = 3600, 86_400
 def shop(api, time):
     with stripe_shop.opened(api, time) as made:
         yield made
-        assert {attempt.status for attempt in made.fake.attempts} <= {200}
+        assert {attempt.status for attempt in made.fake.delivery_attempts} <= {200}
         stripe_shop.books_balance(made)
 
 
@@ -39,7 +39,7 @@ def open_matters(shop):
 
 
 def dispute(shop, order_id, cents=None):
-    made = shop.fake.dispute(shop.charge(order_id).id, amount=cents)
+    made = shop.fake.create_dispute(shop.charge(order_id).id, amount=cents)
     shop.fake.deliver()
     stripe_shop.books_balance(shop)
     return made["id"]
@@ -94,15 +94,15 @@ def test_lost_the_tickets_are_void_and_their_seats_for_sale(shop):
 def test_events_in_any_order_and_number(shop, won, order_of_news):
     """Opened, withdrawn, closed and reinstated are told at once, each three times; what counts is how the dispute stands."""
     order_id = shop.buy()
-    shop.fake.reorder(order_of_news, 7)
-    shop.fake.duplicate("charge.dispute.*", copies=3, times=9)
-    made = shop.fake.dispute(shop.charge(order_id).id)
+    shop.fake.set_delivery_order(order_of_news, 7)
+    shop.fake.duplicate_webhooks("charge.dispute.*", copies=3, times=9)
+    made = shop.fake.create_dispute(shop.charge(order_id).id)
     shop.fake.close_dispute(made["id"], won=won)
     shop.fake.deliver()
     assert states(shop, order_id) == (["valid"] * 2 if won else ["void"] * 2)
     version = order(order_id).version
     for event in shop.fake.events("charge.dispute.*"):
-        shop.fake.resend(event["id"])
+        shop.fake.resend_event(event["id"])
     shop.fake.deliver()
     assert order(order_id).version == version
 
@@ -184,13 +184,13 @@ def test_of_two_the_last_one_decides_whether_the_tickets_thaw(shop, first, secon
 def test_one_about_a_purchase_whose_success_nobody_told_us(shop, verdict):
     session = shop.begin()
     shop.pay(session)
-    shop.fake.drop("*", times=100)
+    shop.fake.drop_webhooks("*", times=100)
     shop.fake.deliver()
     shop.time.advance(181)
-    made = shop.fake.dispute(shop.intent(session).latest_charge)
+    made = shop.fake.create_dispute(shop.intent(session).latest_charge)
     if verdict is not None:
         shop.fake.close_dispute(made["id"], won=verdict)
-    shop.fake.resend(shop.fake.events("charge.dispute.created")[0]["id"])
+    shop.fake.resend_event(shop.fake.events("charge.dispute.created")[0]["id"])
     shop.fake.deliver()
     assert states(shop, session["id"]) == [{None: "frozen", True: "valid", False: "void"}[verdict]] * 2
 
@@ -204,8 +204,8 @@ def test_one_about_late_money_that_could_not_be_given_back(shop):
     assert store.move(purchase, replace(purchase, state="expired", ended_at=shop.time.now)) is not None
     inventory.end_holds("release", purchase.holds)
     builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id, 4)
-    shop.fake.drop("payment_intent.*", times=100)
-    made = shop.fake.dispute(shop.intent(session).latest_charge)
+    shop.fake.drop_webhooks("payment_intent.*", times=100)
+    made = shop.fake.create_dispute(shop.intent(session).latest_charge)
     shop.fake.deliver()
     [refund] = order(session["id"]).refunds
     assert (order(session["id"]).state, refund.status, refund.failure) == ("refunded", "due", "charge_disputed")
@@ -228,7 +228,7 @@ def test_a_refund_is_not_taken_on_while_one_is_open(shop):
 def refused_refund(shop, tickets=None):
     """A refund that is due while Stripe is out of order, and then refused because of a dispute, for good."""
     order_id = shop.buy()
-    shop.fake.fail_next("POST", "/v1/refunds", status=500, should_retry=False)
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
     builders.refund(shop.api, order_id, **({"tickets": [f"{order_id}-{number}" for number in tickets]} if tickets else {}))
     made = dispute(shop, order_id)
     for seconds in (60, HOUR, DAY):
@@ -271,7 +271,7 @@ def test_one_about_a_second_payment_leaves_the_tickets_alone(shop):
     order_id = shop.buy()
     other = shop.pay_by_hand(order_id)
     shop.fake.deliver()
-    made = shop.fake.dispute(shop.dashboard.v1.payment_intents.retrieve(other).latest_charge)
+    made = shop.fake.create_dispute(shop.dashboard.v1.payment_intents.retrieve(other).latest_charge)
     shop.fake.deliver()
     assert (states(shop, order_id), open_matters(shop)) == (["valid", "valid"], ["dispute"])
     assert builders.refund(shop.api, order_id, tickets=[f"{order_id}-2"]).status == 201
@@ -283,7 +283,7 @@ def test_one_about_a_second_payment_leaves_the_tickets_alone(shop):
 def test_an_inquiry_takes_no_money_and_changes_nothing(shop, monkeypatch):
     order_id = shop.buy()
     monkeypatch.setitem(stripe_shapes._VERDICT, "needs_response", None)
-    made = shop.fake.dispute(shop.charge(order_id).id)
+    made = shop.fake.create_dispute(shop.charge(order_id).id)
     shop.fake.deliver()
     assert (states(shop, order_id), open_matters(shop), entries(shop, order_id)) == (["valid", "valid"], [], [])
     shop.fake.close_dispute(made["id"], won=True)

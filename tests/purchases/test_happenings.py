@@ -89,5 +89,5 @@ def test_every_pair_ends_as_the_page_says(shop, state, happening):
     builders.sweep()
     comparison.compare(conftest.START, shop.time.now + 1, shop.time.now)
     check(play, before, play.look())
-    assert {attempt.status for attempt in shop.fake.attempts} <= {200}
+    assert {attempt.status for attempt in shop.fake.delivery_attempts} <= {200}
     stripe_shop.books_balance(shop)

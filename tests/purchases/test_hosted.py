@@ -42,7 +42,7 @@ def available(shop):
 
 def told(shop, kind):
     """The newest event of that kind, signed."""
-    return shop.fake.signed(shop.fake.events(kind)[-1]["id"])
+    return shop.fake.signed_delivery(shop.fake.events(kind)[-1]["id"])
 
 
 def test_paid_on_the_page_then_confirmed_by_the_client(shop):
@@ -57,22 +57,22 @@ def test_paid_on_the_page_then_confirmed_by_the_client(shop):
 
 def test_the_happy_path_asks_the_provider_twice_and_its_webhooks_not_at_all(shop):
     session = shop.begin(page="hosted")
-    assert shop.fake.calls.counts == {"POST /v1/checkout/sessions": 1}
+    assert shop.fake.request_log.counts == {"POST /v1/checkout/sessions": 1}
     shop.visit(session)
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     assert shop.confirm(session).status == 201
-    assert shop.fake.calls.counts == {"GET /v1/checkout/sessions/:id": 1}
-    shop.fake.calls.clear()
+    assert shop.fake.request_log.counts == {"GET /v1/checkout/sessions/:id": 1}
+    shop.fake.request_log.clear()
     assert {attempt.status for attempt in shop.fake.deliver()} == {200}
-    assert shop.fake.calls.counts == {}
+    assert shop.fake.request_log.counts == {}
 
 
 def test_the_webhook_alone_is_enough(shop):
     session = shop.begin(page="hosted")
     shop.visit(session)
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     assert shop.webhook(*told(shop, "checkout.session.completed")).json == {"received": "paid"}
-    assert shop.fake.calls.counts == {"GET /v1/checkout/sessions/:id": 1}
+    assert shop.fake.request_log.counts == {"GET /v1/checkout/sessions/:id": 1}
     assert shop.confirm(session).status == 200
 
 
@@ -83,9 +83,9 @@ def test_webhooks_of_one_payment_in_any_order_and_number_are_one_order(shop, kin
     shop.visit(session)
     for kind in kinds * copies:
         assert shop.webhook(*told(shop, kind)).status == 200
-    shop.fake.reorder("reversed")
+    shop.fake.set_delivery_order("reversed")
     for event in shop.fake.events():
-        shop.fake.resend(event["id"], copies=copies)
+        shop.fake.resend_event(event["id"], copies=copies)
     assert {attempt.status for attempt in shop.fake.deliver()} == {200}
     assert (state(session), shop.confirm(session).status) == ("paid", 200)
     assert shop.received_and_kept() == (10000, 10000)
@@ -128,9 +128,9 @@ def test_an_abandoned_page_is_expired_with_its_hold_and_cannot_be_paid_any_more(
     builders.sweep()
     assert (state(session), shop.page(session).status, available(shop)) == ("expired", "expired", 4)
     assert shop.visit(session)[0] == 410
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     assert {attempt.status for attempt in shop.fake.deliver()} == {200}
-    assert shop.fake.calls.counts == {"GET /v1/payment_intents/:id": 1}
+    assert shop.fake.request_log.counts == {"GET /v1/payment_intents/:id": 1}
     assert shop.received_and_kept() == (0, 0)
 
 
@@ -151,7 +151,7 @@ def test_what_is_paid_while_its_expiry_is_under_way_is_an_order(shop):
     """Stripe refuses to expire the page then, since it is complete."""
     session = shop.begin(page="hosted")
     shop.time.advance(181)
-    expiring = shop.fake.hold_next("POST", "/v1/checkout/sessions/*/expire")
+    expiring = shop.fake.hold_next_request("POST", "/v1/checkout/sessions/*/expire")
 
     def buyer():
         assert expiring.arrived.wait(5)
@@ -187,7 +187,7 @@ def debited(shop, *, fails=False):
     """A checkout whose debit is under way longer than the hold lasts."""
     with settings.changed(hold_seconds=5):
         session = shop.begin(page="hosted")
-    shop.fake.pay_by_bank(shop.page(session).id, fails=fails)
+    shop.fake.pay_session_by_bank(shop.page(session).id, fails=fails)
     shop.time.advance(6)
     assert builders.sweep()["undecided"] == 1
     assert (state(session), available(shop)) == ("paying", 2)
@@ -218,14 +218,14 @@ def test_who_comes_back_while_the_provider_is_down_hears_so(shop):
 
 def test_a_debit_that_succeeds_is_an_order_however_late(shop):
     session = debited(shop)
-    shop.fake.settle()
+    shop.fake.complete_pending()
     assert shop.webhook(*told(shop, "checkout.session.async_payment_succeeded")).json == {"received": "paid"}
     assert shop.confirm(session).status == 200
 
 
 def test_a_debit_that_fails_gives_the_tickets_back_and_is_in_the_ledger(shop):
     session = debited(shop, fails=True)
-    shop.fake.settle()
+    shop.fake.complete_pending()
     shop.webhook(*told(shop, "checkout.session.async_payment_failed"))
     assert (state(session), available(shop)) == ("cancelled", 4)
     entries = ledger.of_purchase(shop.event_id, session["id"])
@@ -319,7 +319,7 @@ def test_a_tier_without_a_price_makes_our_own_page_the_usual_one(shop):
 
 def test_a_provider_that_is_down_is_a_503_and_the_next_try_goes_on(shop):
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
-    shop.fake.fail_next("POST", "/v1/checkout/sessions", status=500, times=3)
+    shop.fake.fail_next_request("POST", "/v1/checkout/sessions", status=500, times=3)
     refused = shop.ask(reserved, page="hosted")
     assert (refused.status, refused.json["error"]) == (503, "payment_provider_unavailable")
     again = shop.ask(reserved, page="hosted")
@@ -330,7 +330,7 @@ def test_a_provider_that_is_down_is_a_503_and_the_next_try_goes_on(shop):
 def test_an_answer_that_was_lost_is_one_page(shop, times):
     """By the SDK's own repetition, or by the buyer's next try: one key, one page."""
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
-    shop.fake.lose_next("POST", "/v1/checkout/sessions", times=times)
+    shop.fake.lose_next_response("POST", "/v1/checkout/sessions", times=times)
     session = shop.ask(reserved, page="hosted")
     assert session.status == (201 if times == 1 else 503)
     session = shop.ask(reserved, page="hosted").json
@@ -342,7 +342,7 @@ def test_an_answer_that_was_lost_is_one_page(shop, times):
 def test_while_the_provider_is_down_nothing_expires_and_later_it_does(shop):
     session = shop.begin(page="hosted")
     shop.time.advance(181)
-    shop.fake.fail_next("POST", "/v1/checkout/sessions/*/expire", status=500, times=3)
+    shop.fake.fail_next_request("POST", "/v1/checkout/sessions/*/expire", status=500, times=3)
     assert builders.sweep()["undecided"] == 1
     assert state(session) == "paying"
     builders.sweep()

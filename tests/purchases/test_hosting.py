@@ -32,7 +32,7 @@ def priced(shop):
 def test_the_hosted_page_is_for_who_asks_for_it(shop, wish):
     payment = shop.begin(**wish)["payment"]
     assert payment == {"provider": "stripe", "status": "open", "url": payment["url"]}
-    assert shop.fake.calls.counts == {CREATED: 1}
+    assert shop.fake.request_log.counts == {CREATED: 1}
 
 
 def test_who_says_nothing_pays_in_the_shops_own_page(shop):
@@ -62,14 +62,14 @@ def test_the_simulated_provider_has_no_page_and_ignores_where_to_return_to(shop)
         session = shop.begin(success_url="https://elsewhere.test/thanks", cancel_url="https://elsewhere.test/\u00e9")
         assert session["payment"] == {"provider": "simulated", "status": "open"}
         assert builders.confirm(shop.api, "ada", session["id"]).status == 201
-    assert shop.fake.calls.counts == {}
+    assert shop.fake.request_log.counts == {}
 
 
 def test_a_free_order_has_no_page(api, time):
     with stripe_shop.opened(api, time, checkout_origins="https://shop.test") as shop:
         shop.tier_id = builders.tier(api, shop.event_id, "Free", price_cents=0)
         assert shop.begin(page="hosted")["payment"] == {"provider": "free", "status": "open"}
-        assert shop.fake.calls.counts == {}
+        assert shop.fake.request_log.counts == {}
 
 
 REFUSED = [
@@ -112,7 +112,7 @@ def test_nobody_is_sent_to_a_foreign_address(shop, name, address):
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
     refused = shop.ask(reserved, **{"success_url": BACK, name: address})
     assert (refused.status, refused.json["error"], refused.json["path"]) == (400, "return_address_refused", f"$.{name}")
-    assert (store.load(reserved).state, shop.fake.calls.counts) == ("held", {})
+    assert (store.load(reserved).state, shop.fake.request_log.counts) == ("held", {})
     assert shop.ask(reserved, success_url=BACK).status == 201
 
 

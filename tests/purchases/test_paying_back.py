@@ -35,8 +35,8 @@ def matter(shop):
 
 def calls(shop):
     """How often Stripe was asked for a refund since the last time."""
-    made = shop.fake.calls.counts.get("POST /v1/refunds", 0)
-    shop.fake.calls.clear()
+    made = shop.fake.request_log.counts.get("POST /v1/refunds", 0)
+    shop.fake.request_log.clear()
     return made
 
 
@@ -53,7 +53,7 @@ def sweep_after(shop, seconds):
 
 def down(shop):
     """Stripe is out of order for one call of ours; the SDK does not try again."""
-    shop.fake.fail_next("POST", "/v1/refunds", status=500, should_retry=False)
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
 
 
 def failed_for_good(shop):
@@ -142,24 +142,24 @@ def pending(shop, monkeypatch):
     order_id = shop.buy(card="pm_card_pendingRefund")
     assert builders.refund(shop.api, order_id).json["refund"]["status"] == "pending"
     shop.fake.deliver()
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     return order_id
 
 
 def test_pending_refunds_are_asked_for_every_six_hours(shop, pending):
-    shop.fake.drop("*", times=100)
+    shop.fake.drop_webhooks("*", times=100)
     for looks in (1, 2):
         sweep_after(shop, 6 * HOUR - 60)
         sweep_after(shop, 60)
         sweep_after(shop, 0)
-        assert shop.fake.calls.counts == {"GET /v1/refunds/:id": looks}
+        assert shop.fake.request_log.counts == {"GET /v1/refunds/:id": looks}
         assert (progress(pending), matter(shop)[0][2]) == (("pending", 1), "pending")
     sweep_after(shop, 6 * HOUR)
     assert (progress(pending), matter(shop)) == (("succeeded", 1), [])
 
 
 def test_a_webhook_tells_sooner(shop, pending):
-    shop.fake.settle()
+    shop.fake.complete_pending()
     shop.fake.deliver()
     assert (progress(pending), matter(shop)) == (("succeeded", 1), [])
 
@@ -172,9 +172,9 @@ def test_a_pending_refund_may_fail(shop, pending):
 
 
 def test_stripe_out_of_order_leaves_a_pending_refund_for_the_next_sweep(shop, pending):
-    shop.fake.drop("*", times=100)
-    shop.fake.settle()
-    shop.fake.fail_next("GET", "/v1/refunds/*", status=500, should_retry=False)
+    shop.fake.drop_webhooks("*", times=100)
+    shop.fake.complete_pending()
+    shop.fake.fail_next_request("GET", "/v1/refunds/*", status=500, should_retry=False)
     sweep_after(shop, 6 * HOUR)
     assert progress(pending) == ("pending", 1)
     sweep_after(shop, 60)
@@ -211,9 +211,9 @@ def due_at_once(shop, *users):
 def test_a_sweep_asks_once_while_stripe_is_out_of_order(shop):
     due_at_once(shop, "ada", "bob", "cid")
     calls(shop)
-    shop.fake.fail_next("GET", "/v1/refunds", status=500, should_retry=False)
+    shop.fake.fail_next_request("GET", "/v1/refunds", status=500, should_retry=False)
     sweep_after(shop, 60)
-    assert shop.fake.calls.counts == {"GET /v1/refunds": 1}
+    assert shop.fake.request_log.counts == {"GET /v1/refunds": 1}
     sweep_after(shop, 60)
     assert len(shop.refunds()) == 3
 
@@ -240,7 +240,7 @@ def test_it_can_be_made_before_its_time_by_a_person(shop):
 
 def test_an_answer_that_was_lost_is_one_refund(shop):
     order_id = shop.buy()
-    shop.fake.lose_next("POST", "/v1/refunds")
+    shop.fake.lose_next_response("POST", "/v1/refunds")
     assert builders.refund(shop.api, order_id).json["refund"]["status"] == "succeeded"
     assert shop.refunds() == [(10_000, "succeeded")]
 
@@ -250,8 +250,8 @@ def test_a_refund_of_which_no_answer_came_is_found_and_not_made_again(shop, seco
     """After 24 hours Stripe has forgotten the idempotency key: only looking first helps. Not so for two halves that are alike."""
     order_id = shop.buy()
     builders.refund(shop.api, order_id, key="1", tickets=[f"{order_id}-1"])
-    shop.fake.drop("*", times=100)
-    shop.fake.lose_next("POST", "/v1/refunds", times=3)
+    shop.fake.drop_webhooks("*", times=100)
+    shop.fake.lose_next_response("POST", "/v1/refunds", times=3)
     assert builders.refund(shop.api, order_id, key="2").json["refund"]["status"] == "due"
     sweep_after(shop, seconds)
     assert progress(order_id, 1) == ("succeeded", 1)
@@ -260,7 +260,7 @@ def test_a_refund_of_which_no_answer_came_is_found_and_not_made_again(shop, seco
 
 def test_the_webhook_may_be_quicker_than_our_own_note(shop):
     order_id = shop.buy()
-    shop.fake.lose_next("POST", "/v1/refunds", times=3)
+    shop.fake.lose_next_response("POST", "/v1/refunds", times=3)
     builders.refund(shop.api, order_id)
     shop.fake.deliver()
     assert (progress(order_id), matter(shop)) == (("succeeded", 1), [])
@@ -269,16 +269,16 @@ def test_the_webhook_may_be_quicker_than_our_own_note(shop):
 def test_news_of_an_earlier_attempt_change_nothing(shop):
     order_id = shop.buy(card="pm_card_refundFail")
     builders.refund(shop.api, order_id)
-    shop.fake.settle()
+    shop.fake.complete_pending()
     shop.fake.deliver()
     sweep_after(shop, HOUR)
     assert progress(order_id) == ("succeeded", 2)
     for event in shop.fake.events("refund.*"):
-        body, headers = shop.fake.signed(event["id"])
+        body, headers = shop.fake.signed_delivery(event["id"])
         assert shop.webhook(body, headers).status == 200
     version = store.load(order_id).version
     for event in shop.fake.events("charge.refunded"):
-        shop.webhook(*shop.fake.signed(event["id"]))
+        shop.webhook(*shop.fake.signed_delivery(event["id"]))
     assert (progress(order_id), store.load(order_id).version) == (("succeeded", 2), version)
 
 

@@ -43,7 +43,7 @@ def test_a_decline_that_nobody_told_is_in_the_ledger(shop):
 def test_a_webhook_that_died_and_never_came_again(shop, crash):
     session = shop.begin()
     shop.pay(session)
-    event = shop.fake.signed(shop.succeeded(session))
+    event = shop.fake.signed_delivery(shop.succeeded(session))
     with faults.crash_after(crash) as fault:
         shop.webhook(*event)
     look(shop)
@@ -77,7 +77,7 @@ def test_disputes_that_nobody_told_of(shop, won, end):
     shop.fake.deliver()
     deaf(shop)
     shop.time.advance(86_400)
-    dispute = shop.fake.dispute(shop.intent(session).latest_charge)
+    dispute = shop.fake.create_dispute(shop.intent(session).latest_charge)
     report = look(shop)
     assert (report.disputes, report.repaired, report.unheard) == (1, {"disputes_differ": 1}, 2)
     assert store.load(session["id"]).disputed
@@ -92,8 +92,8 @@ def test_disputes_that_nobody_told_of(shop, won, end):
 def test_a_debit_that_a_bank_answers_days_after_it_was_begun(shop):
     deaf(shop)
     session = shop.begin(page="hosted")
-    shop.fake.pay_by_bank(store.load(session["id"]).payment.reference)
-    shop.fake.settle()
+    shop.fake.pay_session_by_bank(store.load(session["id"]).payment.reference)
+    shop.fake.complete_pending()
     shop.time.advance(5 * 86_400)
     assert look(shop).repaired == {}
     event = shop.fake.events("checkout.session.async_payment_succeeded")[0]
@@ -187,7 +187,7 @@ def test_a_refund_that_was_made_before_its_maker_died(shop):
 
 def test_a_refund_that_is_due_is_the_sweeps(shop):
     session = bought(shop)
-    shop.fake.fail_next("POST", "/v1/refunds", status=500, times=3)
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, times=3)
     shop.api.post(
         f"/admin/orders/{session['id']}/refunds",
         json={"reason": "goodwill"},
@@ -220,21 +220,21 @@ def test_a_checkout_opened_after_the_end_of_its_reservations_span_costs_no_call(
     shop.pay(session)
     shop.confirm(session)
     shop.fake.deliver()
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     report = comparison.compare(until - 900, until, shop.time.now)
     assert (report.payments, report.findings) == (0, {})
-    assert sum(shop.fake.calls.counts.values()) == 4
+    assert sum(shop.fake.request_log.counts.values()) == 4
 
 
 def test_nothing_differs_nothing_is_written_and_each_list_is_asked_once(shop):
     for user in ("ada", "bob"):
         bought(shop, user, 1)
     shop.fake.deliver()
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     with faults.calls() as made:
         report = look(shop)
     assert (report.payments, report.repaired, report.findings, report.unheard) == (2, {}, {}, 0)
-    assert shop.fake.calls.counts == {f"GET /v1/{name}": 1 for name in ("payment_intents", "refunds", "disputes", "events")}
+    assert shop.fake.request_log.counts == {f"GET /v1/{name}": 1 for name in ("payment_intents", "refunds", "disputes", "events")}
     # Open matters; purchases and events, a hundred at a time; the catalog; the ledger, one query for each lane of the event.
     assert made.names == ["Scan", "BatchGetItem", "BatchGetItem", "GetItem", "Query", *["Query"] * 4]
 
@@ -246,11 +246,11 @@ def test_hundreds_come_page_by_page_and_are_read_in_batches(shop):
         params = {"amount": 500, "currency": "usd", "metadata": {**metadata, "purchase_id": f"nobody-{number}"}}
         shop.dashboard.v1.payment_intents.create(params)
     shop.fake.deliver()
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     with faults.calls() as made:
         report = look(shop)
     assert (report.payments, report.repaired, report.findings) == (251, {}, {})
-    assert shop.fake.calls.counts["GET /v1/payment_intents"] == 3
+    assert shop.fake.request_log.counts["GET /v1/payment_intents"] == 3
     assert len(made.of("BatchGetItem", "purchases")) == 3
     assert not made.of("PutItem")
     assert state(session) == "paid"

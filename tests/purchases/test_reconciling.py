@@ -39,7 +39,7 @@ def begin_the_schedule(shop):
 
 def lost(shop, user="ada", quantity=1):
     """A payment whose webhooks never come."""
-    shop.fake.drop(times=100)
+    shop.fake.drop_webhooks(times=100)
     session = shop.begin(user, quantity)
     shop.pay(session)
     shop.fake._webhooks.rules.clear()
@@ -72,7 +72,7 @@ def test_a_lost_payment_has_its_tickets_with_the_next_run_after_it_settled(shop)
 def test_the_first_run_begins_an_hour_ago(shop):
     report = run(shop)
     assert (report.since, report.until) == (shop.time.now - BEHIND - 3600, shop.time.now - BEHIND)
-    assert shop.fake.calls.counts == {f"GET /v1/{name}": 3600 // SPAN_SECONDS for name in LISTS}
+    assert shop.fake.request_log.counts == {f"GET /v1/{name}": 3600 // SPAN_SECONDS for name in LISTS}
     run(shop)
     assert cursor() == shop.time.now - BEHIND
 
@@ -82,10 +82,10 @@ def test_a_run_does_six_hours_at_most(shop):
     began = cursor()
     shop.time.advance(86_400)
     for number in range(1, 5):
-        shop.fake.calls.clear()
+        shop.fake.request_log.clear()
         run(shop)
         assert cursor() == began + number * 6 * 3600
-        assert shop.fake.calls.counts == {f"GET /v1/{name}": SPANS_A_RUN for name in LISTS}
+        assert shop.fake.request_log.counts == {f"GET /v1/{name}": SPANS_A_RUN for name in LISTS}
     assert cursor() == shop.time.now - BEHIND
 
 
@@ -115,7 +115,7 @@ def test_the_next_run_goes_on_where_the_provider_went_away(shop, monkeypatch):
     def fails_at_the_third(*span):
         spans.append(span)
         if len(spans) == 3:
-            shop.fake.fail_next("GET", "/v1/disputes", status=500, times=3)
+            shop.fake.fail_next_request("GET", "/v1/disputes", status=500, times=3)
         return compare(*span)
 
     monkeypatch.setattr(comparison, "compare", fails_at_the_third)
@@ -175,12 +175,12 @@ def test_nothing_differs_and_only_its_place_is_written(shop):
         assert shop.confirm(session, user).status == 201
     shop.fake.deliver()
     shop.time.advance(900)
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     with faults.calls() as made:
         report = run(shop)
     assert (report.payments, report.repaired, report.findings, report.unheard) == (2, {}, {}, 0)
     spans = 900 // SPAN_SECONDS
-    assert shop.fake.calls.counts == {f"GET /v1/{name}": spans for name in LISTS}
+    assert shop.fake.request_log.counts == {f"GET /v1/{name}": spans for name in LISTS}
     writes = [one for one in made.entries if one.operation not in ("Scan", "Query", "GetItem", "BatchGetItem")]
     assert [(one.operation, one.tables) for one in writes] == [("PutItem", ["reconciliation"])] * spans
     # Purchases and events; each span's open matters, catalog (an item and a list) and four lanes of the one event that sells.
@@ -192,22 +192,22 @@ def test_open_disputes_are_asked_for_once_a_day(shop):
     session = shop.begin()
     shop.pay(session)
     shop.confirm(session)
-    dispute = shop.fake.dispute(shop.intent(session).latest_charge)
+    dispute = shop.fake.create_dispute(shop.intent(session).latest_charge)
     shop.fake.deliver()
     shop.time.set((shop.time.now // 86_400 + 40) * 86_400)  # Stripe has forgotten the events by now
     begin_the_schedule(shop)
-    shop.fake.drop(times=100)
+    shop.fake.drop_webhooks(times=100)
     shop.fake.close_dispute(dispute["id"], won=False)
     for event in list(shop.fake._state.all("event")):
         shop.fake._state.remove("event", event["id"])
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     for _ in range(3):
         shop.time.advance(900)
         run(shop)
-    assert (state(session), shop.fake.calls.counts.get("GET /v1/disputes/:id", 0)) == ("paid", 0)
+    assert (state(session), shop.fake.request_log.counts.get("GET /v1/disputes/:id", 0)) == ("paid", 0)
     shop.time.advance(86_400)
     assert run(shop).repaired == {"disputes_differ": 1}
-    assert (state(session), shop.fake.calls.counts.get("GET /v1/disputes/:id", 0), matters.every()) == ("refunded", 1, [])
+    assert (state(session), shop.fake.request_log.counts.get("GET /v1/disputes/:id", 0), matters.every()) == ("refunded", 1, [])
 
 
 def test_what_was_found_is_gone_with_the_run_after_it_is_right(shop):
@@ -253,13 +253,13 @@ def trouble(api, time):
         shop.confirm(order, "eve")
         shop.fake.deliver()
         late = lost(shop, "ada")
-        shop.fake.drop(times=100)
+        shop.fake.drop_webhooks(times=100)
         expired = store.load(late["id"])
         store.move(expired, replace(expired, state="expired", ended_at=shop.time.now))
         inventory.end_holds("release", expired.holds)
         second = lost(shop, "bob")
-        shop.fake.drop(times=100)
-        shop.fake.dispute(shop.intent(order).latest_charge)
+        shop.fake.drop_webhooks(times=100)
+        shop.fake.create_dispute(shop.intent(order).latest_charge)
         shop.dashboard.v1.refunds.create({"payment_intent": shop.intent(second).id, "amount": 1000})
         shop.time.advance(900)
         yield shop, (order, late, second)

@@ -26,19 +26,19 @@ def stock():
 
 def test_a_whole_refund_gives_back_money_seats_and_the_right_to_buy_again(shop):
     order_id = shop.buy(quantity=4)
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     reply = builders.refund(shop.api, order_id)
     assert (reply.status, reply.json["order"]["status"], reply.json["balance_cents"]) == (201, "refunded", 0)
     refund = reply.json["refund"]
     assert (refund["status"], refund["amount_cents"], refund["fee_cents"]) == ("succeeded", 20_000, 0)
     assert refund["tickets"] == builders.ticket_ids(order_id, 1, 2, 3, 4)
-    assert shop.fake.calls.counts == {"POST /v1/refunds": 1}
+    assert shop.fake.request_log.counts == {"POST /v1/refunds": 1}
     assert shop.received_and_kept() == (20_000, 0)
     assert stock() == {f"{shop.tier_id}#0": (0, 4)}
     assert builders.buy(shop.api, "bob", shop.event_id, shop.tier_id, 2, provider="simulated").status == 201
     assert shop.buy("ada", 2) != order_id
     shop.fake.deliver()
-    assert {attempt.status for attempt in shop.fake.attempts} == {200}
+    assert {attempt.status for attempt in shop.fake.delivery_attempts} == {200}
 
 
 def test_single_tickets_first_and_the_rest_later(shop):
@@ -156,11 +156,11 @@ def test_a_fee_is_never_more_than_the_price_of_its_ticket(api, time):
 
 def test_where_the_fee_is_the_price_nothing_is_asked_of_stripe(shop):
     order_id = shop.buy(quantity=1)
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     reply = builders.refund(shop.api, order_id, fee_cents=5000)
     assert (reply.json["refund"]["status"], reply.json["refund"]["amount_cents"]) == ("succeeded", 0)
     assert (reply.json["order"]["status"], reply.json["balance_cents"]) == ("refunded", 5000)
-    assert not shop.fake.calls.counts
+    assert not shop.fake.request_log.counts
 
 
 def test_orders_that_stripe_knows_nothing_of(shop):
@@ -169,14 +169,14 @@ def test_orders_that_stripe_knows_nothing_of(shop):
     reserved = builders.reserve(shop.api, "bob", shop.event_id, free, 2).json["id"]
     builders.begin(shop.api, "bob", reserved)
     given = builders.confirm(shop.api, "bob", reserved, None).json["order"]["id"]
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     for order_id, cents, entries in ((paid, 10_000, ["captured", "refunded"]), (given, 0, [])):
         reply = builders.refund(shop.api, order_id)
         assert (reply.json["refund"]["status"], reply.json["refund"]["amount_cents"]) == ("succeeded", cents)
         assert [(one.kind, one.provider) for one in ledger.of_purchase(shop.event_id, order_id)] == [
             (kind, "simulated") for kind in entries
         ]
-    assert not shop.fake.calls.counts
+    assert not shop.fake.request_log.counts
 
 
 def test_the_largest_order_goes_back_at_once(api, time, monkeypatch):

@@ -18,9 +18,9 @@ def test_no_secret_is_logged_whatever_happens(shop, capfd, caplog):
     shop.pay(session)
     assert shop.confirm(session).status == 201
     shop.fake.deliver()
-    body, headers = shop.fake.forge(shop.succeeded(session), "tampered")
+    body, headers = shop.fake.forged_delivery(shop.succeeded(session), "tampered")
     assert shop.webhook(body, headers).status == 400
-    shop.fake.fail_next("POST", "/v1/payment_intents", status=500, times=3)
+    shop.fake.fail_next_request("POST", "/v1/payment_intents", status=500, times=3)
     reserved = builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id).json["id"]
     assert builders.begin(shop.api, "bob", reserved).status == 503
     with settings.changed(stripe_api_key="sk_test_that_was_rolled_over"):

@@ -33,17 +33,17 @@ def test_a_paid_intent_ends_in_tickets_by_the_clients_confirmation(shop):
     again = shop.confirm(session)
     assert (again.status, again.json["tickets"]) == (200, reply.json["tickets"])
     shop.fake.deliver()
-    assert {attempt.status for attempt in shop.fake.attempts} == {200}
+    assert {attempt.status for attempt in shop.fake.delivery_attempts} == {200}
     assert shop.received_and_kept() == (10000, 10000)
 
 
 def test_the_happy_path_asks_the_provider_twice(shop):
     session = shop.begin()
-    assert shop.fake.calls.counts == {"POST /v1/payment_intents": 1}
+    assert shop.fake.request_log.counts == {"POST /v1/payment_intents": 1}
     shop.pay(session)
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     assert shop.confirm(session).status == 201
-    assert shop.fake.calls.counts == {"GET /v1/payment_intents/:id": 1}
+    assert shop.fake.request_log.counts == {"GET /v1/payment_intents/:id": 1}
 
 
 def test_the_webhook_alone_is_enough(shop):
@@ -169,22 +169,22 @@ def test_money_for_a_simulated_order_goes_back(shop):
 def test_events_in_any_order_and_number_end_the_same(shop):
     session = shop.begin()
     shop.pay(session)
-    shop.fake.resend(shop.succeeded(session), copies=5)
-    shop.fake.reorder("reversed")
+    shop.fake.resend_event(shop.succeeded(session), copies=5)
+    shop.fake.set_delivery_order("reversed")
     shop.fake.deliver()
-    assert {attempt.status for attempt in shop.fake.attempts} == {200}
+    assert {attempt.status for attempt in shop.fake.delivery_attempts} == {200}
     assert shop.confirm(session).status == 200
 
 
 def test_a_forged_a_changed_and_a_stale_webhook_are_refused(shop):
     session = shop.begin()
     shop.pay(session)
-    body, headers = shop.fake.signed(shop.succeeded(session))
+    body, headers = shop.fake.signed_delivery(shop.succeeded(session))
     for bad_body, bad_headers in (
         (body, {}),
         (body, {"Stripe-Signature": "t=1,v1=00"}),
         (body + b" ", headers),
-        shop.fake.signed(shop.succeeded(session), at=shop.time.now - 301),
+        shop.fake.signed_delivery(shop.succeeded(session), at=shop.time.now - 301),
     ):
         reply = shop.webhook(bad_body, bad_headers)
         assert (reply.status, reply.json["error"]) == (400, "signature_refused")
@@ -198,15 +198,15 @@ def test_either_secret_verifies_while_one_is_rolled_over(shop):
     shop.pay(session)
     both = f"whsec_{'n' * 32}, {shop.fake.webhook_secret}"
     with settings.changed(stripe_webhook_secrets=both):
-        assert shop.webhook(*shop.fake.signed(shop.succeeded(session))).status == 200
+        assert shop.webhook(*shop.fake.signed_delivery(shop.succeeded(session))).status == 200
     with settings.changed(stripe_webhook_secrets=""):
-        assert shop.webhook(*shop.fake.signed(shop.succeeded(session))).status == 400
+        assert shop.webhook(*shop.fake.signed_delivery(shop.succeeded(session))).status == 400
 
 
 def test_a_webhook_that_fails_comes_again(shop):
     session = shop.begin()
     shop.pay(session)
-    shop.fake.fail_next("GET", "/v1/payment_intents/*", status=500, times=3)
+    shop.fake.fail_next_request("GET", "/v1/payment_intents/*", status=500, times=3)
     shop.fake.deliver(only=3)
     assert state(session) == "paying"
     shop.time.advance(300)
@@ -221,7 +221,7 @@ DOWN = pytest.mark.parametrize(("status", "times"), [(429, 1), (500, 3), (503, 3
 @DOWN
 def test_a_provider_that_is_down_is_a_503_and_the_next_try_goes_on(shop, status, times):
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json
-    shop.fake.fail_next("POST", "/v1/payment_intents", status=status, times=times)
+    shop.fake.fail_next_request("POST", "/v1/payment_intents", status=status, times=times)
     refused = builders.begin(shop.api, "ada", reserved["id"])
     assert (refused.status, refused.json["error"]) == (503, "payment_provider_unavailable")
     assert refused.headers["retry-after"] == "5"
@@ -234,7 +234,7 @@ def test_a_provider_that_is_down_is_a_503_and_the_next_try_goes_on(shop, status,
 def test_a_confirmation_waits_for_a_provider_that_is_down(shop, status, times):
     session = shop.begin()
     shop.pay(session)
-    shop.fake.fail_next("GET", "/v1/payment_intents/*", status=status, times=times)
+    shop.fake.fail_next_request("GET", "/v1/payment_intents/*", status=status, times=times)
     refused = shop.confirm(session)
     assert (refused.status, refused.json["error"], refused.json["retryAfterSeconds"]) == (503, "payment_provider_unavailable", 5)
     assert shop.confirm(session).status == 201
@@ -244,11 +244,11 @@ def test_a_provider_that_accepted_and_never_answered_has_taken_one_payment(shop,
     monkeypatch.setattr(stripe_api, "TIMEOUT_SECONDS", 0.3)
     stripe_api._client.cache_clear()
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json
-    shop.fake.lose_next("POST", "/v1/payment_intents", times=1, how="hang")
+    shop.fake.lose_next_response("POST", "/v1/payment_intents", times=1, how="hang")
     session = builders.begin(shop.api, "ada", reserved["id"]).json
     shop.pay(session)
     assert shop.confirm(session).status == 201
-    calls = [call for call in shop.fake.calls if (call.method, call.path) == ("POST", "/v1/payment_intents")]
+    calls = [call for call in shop.fake.request_log if (call.method, call.path) == ("POST", "/v1/payment_intents")]
     assert [call.replayed for call in calls] == [False, True]
     assert len(shop.dashboard.v1.payment_intents.list({"limit": 10}).data) == 1
     stripe_api._client.cache_clear()
@@ -256,7 +256,7 @@ def test_a_provider_that_accepted_and_never_answered_has_taken_one_payment(shop,
 
 def test_an_answer_that_was_lost_is_one_payment(shop):
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json
-    shop.fake.lose_next("POST", "/v1/payment_intents", times=1)
+    shop.fake.lose_next_response("POST", "/v1/payment_intents", times=1)
     session = builders.begin(shop.api, "ada", reserved["id"]).json
     shop.pay(session)
     assert shop.confirm(session).status == 201
@@ -266,7 +266,7 @@ def test_an_answer_that_was_lost_is_one_payment(shop):
 def test_while_the_provider_is_down_nothing_expires_and_later_it_does(shop):
     session = shop.begin()
     shop.time.advance(181)
-    shop.fake.fail_next("POST", "/v1/payment_intents/*/cancel", status=500, times=3)
+    shop.fake.fail_next_request("POST", "/v1/payment_intents/*/cancel", status=500, times=3)
     assert builders.sweep()["undecided"] == 1
     assert state(session) == "paying"
     builders.sweep()
@@ -290,11 +290,11 @@ def test_a_provider_that_is_silent_is_asked_once_and_keeps_no_tickets_that_need_
         shop.begin(user, quantity=1)
     builders.reserve(shop.api, "eve", shop.event_id, shop.tier_id, 1)
     shop.time.advance(181)
-    shop.fake.calls.clear()
-    shop.fake.fail_next("POST", "/v1/payment_intents/*/cancel", status=500, times=3)
+    shop.fake.request_log.clear()
+    shop.fake.fail_next_request("POST", "/v1/payment_intents/*/cancel", status=500, times=3)
     report = builders.sweep()
     assert (report["expired"], report["undecided"], report["silent"]) == (1, 2, True)
-    assert shop.fake.calls.counts == {"POST /v1/payment_intents/:id/cancel": 3}
+    assert shop.fake.request_log.counts == {"POST /v1/payment_intents/:id/cancel": 3}
     assert builders.sweep()["expired"] == 2
 
 

@@ -29,7 +29,7 @@ def shop(threaded_store, api, time):
 
 def tell(shop: StripeShop, kind: str) -> str:
     """Only the newest event of that kind comes; what became of it, in a word."""
-    reply = shop.webhook(*shop.fake.signed(shop.fake.events(kind)[-1]["id"]))
+    reply = shop.webhook(*shop.fake.signed_delivery(shop.fake.events(kind)[-1]["id"]))
     assert reply.status == 200, reply.json
     return str(reply.json["received"])
 
@@ -56,7 +56,7 @@ def refunded(shop: StripeShop) -> str:
 
 def disputed(shop: StripeShop) -> str:
     order_id = shop.buy()
-    shop.fake.dispute(shop.charge(order_id).id)
+    shop.fake.create_dispute(shop.charge(order_id).id)
     return order_id
 
 
@@ -70,7 +70,7 @@ def disputed(shop: StripeShop) -> str:
 )
 def test_fifty_copies_on_sixteen_threads_are_one(shop, kind, prepare, state, ticket, entries):
     order_id = prepare(shop)
-    body, headers = shop.fake.signed(shop.fake.events(kind)[-1]["id"])
+    body, headers = shop.fake.signed_delivery(shop.fake.events(kind)[-1]["id"])
     replies = at_once(16, lambda _: shop.webhook(body, headers), range(50))
     assert Counter(reply.status for reply in replies) == {200: 50}
     assert store.load(order_id).state == state
@@ -108,8 +108,8 @@ def leaves_the_page(shop: StripeShop) -> None:
 
 def pays_by_bank(fails: bool):
     def act(shop: StripeShop) -> None:
-        shop.fake.pay_by_bank(shop.page(shop.begin(page="hosted")).id, fails=fails)
-        shop.fake.settle()
+        shop.fake.pay_session_by_bank(shop.page(shop.begin(page="hosted")).id, fails=fails)
+        shop.fake.complete_pending()
 
     return act
 
@@ -117,14 +117,14 @@ def pays_by_bank(fails: bool):
 def refunds(card: str):
     def act(shop: StripeShop) -> None:
         shop.refund_by_hand(shop.buy(card=card), 1000)
-        shop.fake.settle()
+        shop.fake.complete_pending()
 
     return act
 
 
 def disputes(won: bool | None):
     def act(shop: StripeShop) -> None:
-        made = shop.fake.dispute(shop.charge(shop.buy()).id)
+        made = shop.fake.create_dispute(shop.charge(shop.buy()).id)
         shop.dashboard.v1.disputes.update(made["id"], {"evidence": {"uncategorized_text": "They came in."}})
         if won is not None:
             shop.fake.close_dispute(made["id"], won=won)
@@ -168,9 +168,9 @@ def test_each_type_does_what_it_is_for_once(shop, kind):
 
 def test_other_types_are_taken_and_ignored(shop):
     shop.begin()
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     assert tell(shop, "payment_intent.created") == "ignored"
-    assert shop.fake.calls.counts == {}
+    assert shop.fake.request_log.counts == {}
 
 
 # Calls to Stripe.
@@ -179,19 +179,19 @@ def test_other_types_are_taken_and_ignored(shop):
 def test_what_another_stage_has_done_is_not_looked_at(shop):
     session = shop.begin()
     shop.pay(session)
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     with settings.changed(stage="other"):
         assert tell(shop, "payment_intent.succeeded") == "not_ours"
-    assert shop.fake.calls.counts == {}
+    assert shop.fake.request_log.counts == {}
     assert store.load(session["id"]).state == "paying"
 
 
 def test_what_somebody_else_does_with_the_account_is_not_looked_at(shop):
     intent = shop.dashboard.v1.payment_intents.create({"amount": 900, "currency": "usd"})
     shop.dashboard.v1.payment_intents.cancel(intent.id)
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     assert tell(shop, "payment_intent.canceled") == "not_ours"
-    assert shop.fake.calls.counts == {}
+    assert shop.fake.request_log.counts == {}
 
 
 @pytest.mark.parametrize("page", ["own", "hosted"])
@@ -199,18 +199,18 @@ def test_a_webhook_after_the_confirm_asks_nothing(shop, page):
     session = shop.begin(page=page)
     shop.visit(session) if page == "hosted" else shop.pay(session)
     assert shop.confirm(session).status == 201
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     shop.fake.deliver()
-    assert {attempt.status for attempt in shop.fake.attempts} == {200}
-    assert shop.fake.calls.counts == {}
+    assert {attempt.status for attempt in shop.fake.delivery_attempts} == {200}
+    assert shop.fake.request_log.counts == {}
 
 
 def test_the_echo_of_our_own_cancelling_asks_nothing(shop):
     session = shop.begin()
     assert shop.api.delete(f"/reservations/{session['id']}", user="ada").status == 200
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     assert tell(shop, "payment_intent.canceled") == "cancelled"
-    assert shop.fake.calls.counts == {}
+    assert shop.fake.request_log.counts == {}
 
 
 # Orders, and times.
@@ -226,7 +226,7 @@ def test_news_of_a_refund_in_every_order_end_the_same(shop, kinds, early):
     for kind in told:
         assert tell(shop, kind) == "refund_succeeded"
         books_balance(shop)
-    shop.fake.settle()
+    shop.fake.complete_pending()
     for kind in kinds:
         if kind not in told:
             tell(shop, kind)
@@ -242,7 +242,7 @@ def test_news_of_a_refund_in_every_order_end_the_same(shop, kinds, early):
 @pytest.mark.parametrize("kinds", list(permutations(["created", "updated", "closed"])), ids=" ".join)
 def test_news_of_a_dispute_in_every_order_end_the_same(shop, kinds, early, won):
     order_id = shop.buy()
-    made = shop.fake.dispute(shop.charge(order_id).id)
+    made = shop.fake.create_dispute(shop.charge(order_id).id)
     shop.dashboard.v1.disputes.update(made["id"], {"evidence": {"uncategorized_text": "They came in."}})
     told = [kind for kind in kinds if kind != "closed"][:early]
     for kind in told:
@@ -260,7 +260,7 @@ def test_news_of_a_dispute_in_every_order_end_the_same(shop, kinds, early, won):
 def test_a_dispute_that_is_the_first_news_of_a_second_payment(shop):
     order_id = shop.buy()
     intent = shop.pay_by_hand(order_id)
-    shop.fake.dispute(shop.dashboard.v1.payment_intents.retrieve(intent).latest_charge)
+    shop.fake.create_dispute(shop.dashboard.v1.payment_intents.retrieve(intent).latest_charge)
     tell(shop, "charge.dispute.created")
     books_balance(shop)
     assert [one.state for one in tickets.of_purchase(order_id, 2)] == ["valid", "valid"]
@@ -279,6 +279,6 @@ def test_weeks_late_it_is_still_known_as_seen(shop):
     event = shop.fake.events("payment_intent.succeeded")[-1]["id"]
     assert Seen.find(event).ttl == shop.time.now + KEPT_SECONDS == shop.time.now + 30 * DAY
     shop.time.advance(29 * DAY)
-    shop.fake.calls.clear()
+    shop.fake.request_log.clear()
     assert tell(shop, "payment_intent.succeeded") == "seen"
-    assert shop.fake.calls.counts == {}
+    assert shop.fake.request_log.counts == {}

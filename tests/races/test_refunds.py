@@ -126,7 +126,7 @@ def shop_of(api, time):
 
 def told(shop, kinds, count=1):
     """The latest events of a kind as deliveries that are posted by hand."""
-    return [shop.fake.signed(event["id"]) for event in shop.fake.events(kinds)[-count:]]
+    return [shop.fake.signed_delivery(event["id"]) for event in shop.fake.events(kinds)[-count:]]
 
 
 @pytest.mark.parametrize("verdict", [None, True, False])
@@ -137,7 +137,7 @@ def test_a_refund_and_the_webhooks_of_a_dispute(api, time, verdict):
     def scenario(play):
         with shop_of(api, time) as shop:
             order_id = shop.buy()
-            made = shop.fake.dispute(shop.charge(order_id).id)
+            made = shop.fake.create_dispute(shop.charge(order_id).id)
             opened, withdrawn = told(shop, "charge.dispute.*", 2)
             if verdict is not None:
                 shop.fake.close_dispute(made["id"], won=verdict)
@@ -169,7 +169,7 @@ def test_a_refund_that_is_due_made_by_a_sweep_a_person_and_a_webhook(api, time):
     def scenario(play):
         with shop_of(api, time) as shop:
             order_id = shop.buy()
-            shop.fake.fail_next("POST", "/v1/refunds", status=500, effect=bool(play.seed % 3), should_retry=False)
+            shop.fake.fail_next_request("POST", "/v1/refunds", status=500, execute=bool(play.seed % 3), should_retry=False)
             due = refund(api, order_id).json["refund"]
             assert due["status"] == "due"
             time.advance(60)

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import pytest
 import stripe
 
-from devtools.stripe.fake import StripeFake
+from devtools.stripe.fake import FakeStripe
 from tests.conftest import START
 
 
 class Shop:
     """`client`: the SDK with the secret key; `browser`: with the publishable one. Neither retries by itself."""
 
-    def __init__(self, fake: StripeFake) -> None:
+    def __init__(self, fake: FakeStripe) -> None:
         self.fake = fake
         self.client = sdk(fake, fake.api_key)
         self.browser = sdk(fake, fake.publishable_key)
@@ -64,10 +64,10 @@ def clock() -> Clock:
 
 @pytest.fixture
 def shop(clock: Clock) -> Iterator[Shop]:
-    with StripeFake(clock=clock) as fake:
+    with FakeStripe(clock=clock) as fake:
         yield Shop(fake)
 
 
 @pytest.fixture
-def fake(shop: Shop) -> StripeFake:
+def fake(shop: Shop) -> FakeStripe:
     return shop.fake

@@ -7,7 +7,7 @@ import stripe
 
 
 def replayed(fake):
-    return [call.replayed for call in fake.calls]
+    return [call.replayed for call in fake.request_log]
 
 
 def test_the_same_call_gets_the_same_answer(shop, fake):
@@ -57,7 +57,7 @@ def test_parameters_that_fail_validation_leave_the_key_free(shop, wrong):
 
 def test_refusals_before_the_work_leave_the_key_free(shop, fake):
     for status, kind in ((429, stripe.RateLimitError), (500, stripe.APIError)):
-        fake.fail_next("POST", "/v1/payment_intents", status=status)
+        fake.fail_next_request("POST", "/v1/payment_intents", status=status)
         with pytest.raises(kind):
             shop.open(key="k1")
     assert shop.open(key="k1").amount == 5000
@@ -72,7 +72,7 @@ def test_a_key_is_free_again_after_a_day(shop, clock):
 
 
 def test_while_the_first_is_under_way(shop, fake):
-    held = fake.hold_next("POST", "/v1/payment_intents")
+    held = fake.hold_next_request("POST", "/v1/payment_intents")
     answers = []
     first = threading.Thread(target=lambda: answers.append(shop.open(key="k1")))
     first.start()

@@ -13,9 +13,9 @@ def day(shop, fake, clock):
     """Five payments on hosted pages, a minute apart, each refunded in part and disputed. Answers when the first one was."""
     first = int(clock.now)
     for number in range(5):
-        session = fake.pay(shop.session(payment_intent_data={"metadata": {"purchase": f"p{number}"}}).id)
+        session = fake.pay_session(shop.session(payment_intent_data={"metadata": {"purchase": f"p{number}"}}).id)
         shop.refunds.create({"payment_intent": session["payment_intent"], "amount": 100})
-        fake.dispute(shop.charges.list({"payment_intent": session["payment_intent"]}).data[0].id)
+        fake.create_dispute(shop.charges.list({"payment_intent": session["payment_intent"]}).data[0].id)
         clock.advance(MINUTE)
     return first
 
@@ -128,7 +128,7 @@ def test_a_refund_that_failed_leaves_room_for_another(shop: Shop, clock):
 @pytest.mark.parametrize("decision", ["open", "under_review", "lost", "won"])
 def test_a_disputed_charge_is_refunded_only_once_it_is_won(shop: Shop, fake, decision):
     intent = shop.paid()
-    dispute = fake.dispute(intent.latest_charge)
+    dispute = fake.create_dispute(intent.latest_charge)
     if decision == "under_review":
         assert shop.disputes.update(dispute["id"], {"evidence": {"uncategorized_text": "They came"}}).status == "under_review"
     elif decision != "open":

@@ -32,7 +32,7 @@ def test_parts_add_up(shop):
 def test_one_that_is_pending(shop, fake):
     refund = shop.refunds.create({"payment_intent": shop.paid("pm_card_pendingRefund").id})
     assert refund.status == "pending"
-    fake.settle()
+    fake.complete_pending()
     assert shop.refunds.retrieve(refund.id).status == "succeeded"
     assert shop.kinds()[-2:] == ["refund.updated", "charge.refund.updated"]
 
@@ -88,14 +88,14 @@ def test_a_dispute_that_a_card_causes(shop):
 
 @pytest.mark.parametrize(("won", "status"), [(True, "won"), (False, "lost")])
 def test_a_dispute_ends(shop, fake, won, status):
-    dispute = fake.dispute(shop.paid().latest_charge, "product_not_received")
+    dispute = fake.create_dispute(shop.paid().latest_charge, "product_not_received")
     assert fake.close_dispute(dispute["id"], won=won)["status"] == status
     assert shop.disputes.retrieve(dispute["id"], {"expand": ["charge"]}).charge.disputed
     assert ("charge.dispute.closed" in shop.kinds(), "charge.dispute.funds_reinstated" in shop.kinds()) == (True, won)
 
 
 def test_evidence_decides(shop, fake):
-    first, second = (fake.dispute(shop.paid().latest_charge)["id"] for _ in range(2))
+    first, second = (fake.create_dispute(shop.paid().latest_charge)["id"] for _ in range(2))
     assert shop.disputes.update(first, {"evidence": {"uncategorized_text": "winning_evidence"}}).status == "won"
     assert shop.disputes.close(second).status == "lost"
     with pytest.raises(stripe.InvalidRequestError) as caught:

@@ -12,7 +12,7 @@ import urllib.request
 import pytest
 import stripe
 
-from devtools.stripe.fake import StripeFake
+from devtools.stripe.fake import FakeStripe
 from tests.devtools.stripe.conftest import Shop, sdk
 from tests.test_tidy import ROOT
 
@@ -21,26 +21,26 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 def test_a_journal_keeps_everything(tmp_path, clock):
     journal = tmp_path / "data" / "stripe.jsonl"
-    with StripeFake(clock=clock, journal=journal) as fake:
+    with FakeStripe(clock=clock, journal=journal) as fake:
         shop = Shop(fake)
         intent = shop.open(key="k1")
         shop.intents.confirm(intent.id, {"payment_method": "pm_card_refundFail"})
         refund = shop.refunds.create({"payment_intent": intent.id})
-        fake.add_endpoint("http://127.0.0.1:9/hook")
+        fake.add_webhook_endpoint("http://127.0.0.1:9/hook")
         session = shop.session(expires_at=int(clock.now) + 1800)
-        fake.resend(fake.events()[0]["id"])
+        fake.resend_event(fake.events()[0]["id"])
     # A run that was killed in the middle of a write leaves half a line.
     with journal.open("a") as file:
         file.write('[["payment_intent", "pi_half')
     clock.advance(1800)
     for _ in range(2):
-        with StripeFake(clock=clock, journal=journal) as fake:
+        with FakeStripe(clock=clock, journal=journal) as fake:
             shop = Shop(fake)
             assert shop.open(key="k1").id == intent.id
             assert shop.intents.retrieve(intent.id).status == "succeeded"
             assert shop.refunds.retrieve(refund.id).status == "failed"
             assert shop.sessions.retrieve(session.id).status == "expired"
-            assert [one["event"] for one in fake.waiting] == [fake.events()[0]["id"]]
+            assert [one["event"] for one in fake.pending_deliveries] == [fake.events()[0]["id"]]
     assert journal.stat().st_mode & 0o777 == 0o600
 
 
@@ -53,33 +53,33 @@ def test_a_webhook_that_was_under_way_at_a_power_cut_goes_out_again(tmp_path, cl
         cut.write_bytes(journal.read_bytes())
         return 200
 
-    with StripeFake(clock=clock, journal=journal) as fake:
-        fake.add_endpoint(power_cut, name="shop")
+    with FakeStripe(clock=clock, journal=journal) as fake:
+        fake.add_webhook_endpoint(power_cut, name="shop")
         shop = Shop(fake)
         intent = shop.open()
         fake.deliver()
-        assert fake.waiting == []
-    with StripeFake(clock=clock, journal=cut) as fake:
-        fake.add_endpoint(lambda *_: 200)  # not the one that it waits for
-        fake.add_endpoint(lambda body, _: got.append(json.loads(body)["type"]) or 200, name="shop")
+        assert fake.pending_deliveries == []
+    with FakeStripe(clock=clock, journal=cut) as fake:
+        fake.add_webhook_endpoint(lambda *_: 200)  # not the one that it waits for
+        fake.add_webhook_endpoint(lambda body, _: got.append(json.loads(body)["type"]) or 200, name="shop")
         fake.deliver()
-        assert (got, fake.waiting) == (["payment_intent.created"], [])
+        assert (got, fake.pending_deliveries) == (["payment_intent.created"], [])
 
 
 def test_it_can_be_hushed():
-    with StripeFake(deliver="auto") as fake:
-        fake.add_endpoint(lambda *_: 200)
-        fake.hush()
+    with FakeStripe(webhook_delivery="automatic") as fake:
+        fake.add_webhook_endpoint(lambda *_: 200)
+        fake.stop_webhooks()
         Shop(fake).open()
-        assert len(fake.waiting) == 1
+        assert len(fake.pending_deliveries) == 1
 
 
 def test_a_port_that_is_taken_is_noticed_and_the_journal_let_go(tmp_path, clock):
-    with StripeFake(clock=clock, journal=tmp_path / "first") as fake:
+    with FakeStripe(clock=clock, journal=tmp_path / "first") as fake:
         page = Shop(fake).session()
         with pytest.raises(OSError, match="in use"):
-            StripeFake(port=fake.port, journal=tmp_path / "second")
-    with StripeFake(clock=clock, journal=tmp_path / "first") as moved:
+            FakeStripe(port=fake.port, journal=tmp_path / "second")
+    with FakeStripe(clock=clock, journal=tmp_path / "first") as moved:
         assert Shop(moved).sessions.retrieve(page.id).url == f"{moved.url}/c/pay/{page.id}"
 
 
@@ -89,16 +89,16 @@ def test_it_starts_without_the_sdk():
 
 
 def test_without_a_journal_nothing_is_kept():
-    with StripeFake() as fake:
+    with FakeStripe() as fake:
         Shop(fake).open()
-    with StripeFake() as fake:
+    with FakeStripe() as fake:
         assert Shop(fake).intents.list().data == []
 
 
 def test_seeds_repeat_ids(clock):
     ids = []
     for seed in (1, 1, 2):
-        with StripeFake(clock=clock, seed=seed) as fake:
+        with FakeStripe(clock=clock, seed=seed) as fake:
             ids.append(Shop(fake).open().id)
     assert ids[0] == ids[1] != ids[2]
 
@@ -181,14 +181,14 @@ def test_the_front_page(fake):
 
 
 def test_two_fakes_share_nothing(fake, shop):
-    with StripeFake() as other:
+    with FakeStripe() as other:
         assert other.url != fake.url
         shop.open()
         assert sdk(other, other.api_key).v1.payment_intents.list().data == []
 
 
 def test_it_stops_while_a_call_hangs(clock):
-    with StripeFake(clock=clock) as fake:
-        fake.lose_next("POST", "/v1/payment_intents", how="hang")
+    with FakeStripe(clock=clock) as fake:
+        fake.lose_next_response("POST", "/v1/payment_intents", how="hang")
         with pytest.raises(stripe.APIConnectionError):
             sdk(fake, fake.api_key, timeout=0.05).v1.payment_intents.create({"amount": 100, "currency": "usd"})

@@ -97,7 +97,7 @@ def test_prices_and_promotions(shop, fake):
     given = {"line_items": [{"price": "price_fest-pass", "quantity": 1}], "discounts": [{"coupon": coupon.id}]}
     session = shop.session(**given)
     assert (session.amount_subtotal, session.total_details.amount_discount, session.amount_total) == (9900, 1000, 8900)
-    assert fake.pay(session.id)["payment_status"] == "paid"
+    assert fake.pay_session(session.id)["payment_status"] == "paid"
     with pytest.raises(stripe.InvalidRequestError) as caught:
         shop.session(**given)
     assert caught.value.code == "coupon_expired"
@@ -120,7 +120,7 @@ def test_prices_and_price_data_in_one_session(shop, fake):
     assert (session.client_reference_id, session.metadata["purchase"]) == ("p1", "p1")
     lines = [(one.description, one.quantity, one.amount_subtotal) for one in shop.sessions.line_items.list(session.id).data]
     assert lines == [("Upper", 3, 6000), ("Fee", 3, 450)]
-    paid = fake.pay(session.id)
+    paid = fake.pay_session(session.id)
     intent = shop.intents.retrieve(paid["payment_intent"])
     assert (intent.amount, intent.amount_received, intent.metadata["purchase"]) == (5450, 5450, "p1")
 
@@ -133,7 +133,7 @@ def test_a_price_may_be_told_again_and_be_another_one(shop, fake):
 
 
 def test_what_is_paid_is_not_expired(shop, fake):
-    session = fake.pay(shop.session().id)
+    session = fake.pay_session(shop.session().id)
     with pytest.raises(stripe.InvalidRequestError, match="has a status of `complete`") as caught:
         shop.sessions.expire(session["id"])
     # Stripe has no code for this: the status of the session, fetched again, says what happened.
@@ -145,14 +145,14 @@ def test_nothing_to_pay(shop, fake):
     coupon = shop.client.v1.coupons.create({"percent_off": 100})
     session = shop.session(discounts=[{"coupon": coupon.id}])
     assert (session.amount_total, session.payment_status) == (0, "no_payment_required")
-    assert fake.pay(session.id)["status"] == "complete"
+    assert fake.pay_session(session.id)["status"] == "complete"
 
 
 @pytest.mark.parametrize(("fails", "payment_status", "kind"), [(False, "paid", "succeeded"), (True, "unpaid", "failed")])
 def test_paid_from_a_bank_account(shop, fake, fails, payment_status, kind):
-    session = fake.pay_by_bank(shop.session().id, fails=fails)
+    session = fake.pay_session_by_bank(shop.session().id, fails=fails)
     assert (session["status"], session["payment_status"], shop.kinds()[-1]) == ("complete", "unpaid", "checkout.session.completed")
-    fake.settle()
+    fake.complete_pending()
     assert shop.sessions.retrieve(session["id"]).payment_status == payment_status
     assert shop.kinds()[-1] == f"checkout.session.async_payment_{kind}"
 
@@ -160,7 +160,7 @@ def test_paid_from_a_bank_account(shop, fake, fails, payment_status, kind):
 def test_the_knob_declines_as_the_page_does(shop, fake):
     session = shop.session()
     with pytest.raises(ApiError, match="Your card was declined"):
-        fake.pay(session.id, "4000000000000002")
+        fake.pay_session(session.id, "4000000000000002")
     assert shop.sessions.retrieve(session.id).status == "open"
 
 

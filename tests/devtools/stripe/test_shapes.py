@@ -68,7 +68,7 @@ def test_what_stripe_requires_is_required():
 @pytest.fixture
 def made(shop, fake):
     """One object of each kind, after a life that fills most fields."""
-    session = fake.pay(shop.session().id, "4000000000000259")
+    session = fake.pay_session(shop.session().id, "4000000000000259")
     session = shop.sessions.retrieve(session["id"], {"expand": ["payment_intent.payment_method", "line_items"]})
     intent = shop.paid(metadata={"a": "b"})
     shop.refunds.create({"payment_intent": intent.id, "amount": 100})
@@ -129,8 +129,8 @@ def test_every_event_type_is_one_of_stripes(shop, fake, made, clock):
     shop.intents.cancel(made["waiting"].id)
     shop.refunds.create({"payment_intent": intent.id})
     for fails in (False, True):
-        fake.pay_by_bank(shop.session().id, fails=fails)
-    fake.settle()
+        fake.pay_session_by_bank(shop.session().id, fails=fails)
+    fake.complete_pending()
     shop.sessions.expire(shop.session().id)
     known = set(typing.get_args(inspect.get_annotations(stripe.Event, eval_str=True)["type"]))
     emitted = set(shop.kinds())

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import stripe
 
-from devtools.stripe.fake import StripeFake
+from devtools.stripe.fake import FakeStripe
 from devtools.stripe.webhooks import RETRIES
 
 
@@ -53,7 +53,7 @@ def listening(inbox):
 @pytest.fixture
 def inbox(fake):
     inbox = Inbox()
-    fake.add_endpoint(inbox)
+    fake.add_webhook_endpoint(inbox)
     return inbox
 
 
@@ -72,7 +72,7 @@ def verified(fake, message, secret=None):
 def test_over_http_with_a_signature_that_the_sdk_accepts(shop, fake):
     inbox = Inbox()
     with listening(inbox) as url:
-        fake.add_endpoint(url)
+        fake.add_webhook_endpoint(url)
         intent = shop.paid()
         attempts = fake.deliver()
     assert [(one.type, one.status, one.attempt) for one in attempts] == [(kind, 200, 1) for kind in shop.kinds()]
@@ -80,13 +80,13 @@ def test_over_http_with_a_signature_that_the_sdk_accepts(shop, fake):
     assert (event.type, event.data.object.id, event.data.object.status) == ("payment_intent.succeeded", intent.id, "succeeded")
     assert inbox.got[0][1]["Content-Type"] == "application/json; charset=utf-8"
     assert fake.deliver() == []
-    assert fake.waiting == []
+    assert fake.pending_deliveries == []
 
 
 @pytest.mark.usefixtures("_clock_of_the_sdk")
 def test_two_secrets_while_one_is_rolled_over(shop, fake):
     inbox = Inbox()
-    fake.add_endpoint(inbox, secret="whsec_old").secrets.append("whsec_new")
+    fake.add_webhook_endpoint(inbox, secret="whsec_old").secrets.append("whsec_new")
     shop.open()
     fake.deliver()
     for secret in ("whsec_old", "whsec_new"):
@@ -100,9 +100,9 @@ def test_two_secrets_while_one_is_rolled_over(shop, fake):
 def test_forgeries_are_refused_by_the_sdk(shop, fake, how):
     shop.open()
     event = fake.events()[0]
-    assert verified(fake, fake.signed(event["id"])).id == event["id"]
+    assert verified(fake, fake.signed_delivery(event["id"])).id == event["id"]
     with pytest.raises(stripe.SignatureVerificationError):
-        verified(fake, fake.forge(event["id"], how))
+        verified(fake, fake.forged_delivery(event["id"], how))
 
 
 def test_tried_again_until_it_is_accepted(shop, fake, clock, inbox):
@@ -119,7 +119,9 @@ def test_tried_again_until_it_is_accepted(shop, fake, clock, inbox):
     assert [(one.attempt, one.ok) for one in fake.deliver()] == [(3, True)]
     assert shop.events.list({"delivery_success": False}).data == []
     assert shop.events.retrieve(event["id"]).pending_webhooks == 0
-    assert [headers["Stripe-Signature"][:12] for _, headers in inbox.got] == [f"t={at}" for at in (one.at for one in fake.attempts)]
+    assert [headers["Stripe-Signature"][:12] for _, headers in inbox.got] == [
+        f"t={at}" for at in (one.at for one in fake.delivery_attempts)
+    ]
 
 
 def test_given_up_after_three_days(shop, fake, clock, inbox):
@@ -138,24 +140,24 @@ def test_nobody_listens_and_redirects_are_not_followed(shop, fake):
     inbox = Inbox()
     inbox.status = 302
     with listening(inbox) as url:
-        fake.add_endpoint(url)
+        fake.add_webhook_endpoint(url)
         shop.open()
         assert [one.status for one in fake.deliver()] == [302]
     assert len(inbox.got) == 1
-    fake.resend(fake.events()[0]["id"])
+    fake.resend_event(fake.events()[0]["id"])
     assert [one.status for one in fake.deliver()] == [0]
 
 
 def test_only_the_types_that_were_asked_for(shop, fake):
     inbox = Inbox()
-    fake.add_endpoint(inbox, types=["payment_intent.*"])
+    fake.add_webhook_endpoint(inbox, types=["payment_intent.*"])
     shop.paid()
     fake.deliver()
     assert inbox.kinds == ["payment_intent.created", "payment_intent.succeeded"]
 
 
 def test_dropped(shop, fake, clock, inbox):
-    fake.drop("payment_intent.succeeded")
+    fake.drop_webhooks("payment_intent.succeeded")
     shop.paid()
     fake.deliver()
     clock.advance(7 * 86400)
@@ -168,7 +170,7 @@ def test_dropped(shop, fake, clock, inbox):
 
 
 def test_delayed(shop, fake, clock, inbox):
-    fake.delay("payment_intent.succeeded", seconds=3600)
+    fake.delay_webhooks("payment_intent.succeeded", seconds=3600)
     shop.paid()
     fake.deliver()
     assert inbox.kinds == ["payment_intent.created", "charge.succeeded"]
@@ -178,25 +180,25 @@ def test_delayed(shop, fake, clock, inbox):
 
 
 def test_duplicated_and_sent_again(shop, fake, inbox):
-    fake.duplicate("payment_intent.created", copies=50)
+    fake.duplicate_webhooks("payment_intent.created", copies=50)
     shop.open()
     fake.deliver()
     assert len(inbox.got) == 50
-    fake.resend(fake.events()[0]["id"], copies=2)
+    fake.resend_event(fake.events()[0]["id"], copies=2)
     fake.deliver()
     ids = {stripe.Webhook.construct_event_without_verification(body).id for body, _ in inbox.got}
     assert (len(inbox.got), ids) == (52, {fake.events()[0]["id"]})
 
 
 def test_reordered(shop, fake, inbox):
-    fake.reorder("reversed")
+    fake.set_delivery_order("reversed")
     shop.paid()
     fake.deliver()
     assert inbox.kinds == ["payment_intent.succeeded", "charge.succeeded", "payment_intent.created"]
     orders = set()
     for seed in range(8):
         inbox.got.clear()
-        fake.reorder("shuffled", seed=seed)
+        fake.set_delivery_order("shuffled", seed=seed)
         shop.paid()
         fake.deliver()
         assert sorted(inbox.kinds) == ["charge.succeeded", "payment_intent.created", "payment_intent.succeeded"]
@@ -207,7 +209,7 @@ def test_reordered(shop, fake, inbox):
 def test_one_at_a_time(shop, fake, inbox):
     shop.paid()
     assert [one.type for one in fake.deliver(only=1)] == ["payment_intent.created"]
-    assert len(fake.waiting) == 2
+    assert len(fake.pending_deliveries) == 2
 
 
 def test_the_endpoint_may_call_back_while_it_is_called(shop, fake):
@@ -220,7 +222,7 @@ def test_the_endpoint_may_call_back_while_it_is_called(shop, fake):
             shop.intents.cancel(event.data.object.id)
         return 200
 
-    fake.add_endpoint(endpoint)
+    fake.add_webhook_endpoint(endpoint)
     shop.open()
     assert [one.type for one in fake.deliver()] == ["payment_intent.created", "payment_intent.canceled"]
     assert seen == ["requires_payment_method", "canceled"]
@@ -228,8 +230,8 @@ def test_the_endpoint_may_call_back_while_it_is_called(shop, fake):
 
 def test_by_itself_while_it_runs_for_people():
     inbox = Inbox()
-    with listening(inbox) as url, StripeFake(deliver="auto") as fake:
-        fake.add_endpoint(url)
+    with listening(inbox) as url, FakeStripe(webhook_delivery="automatic") as fake:
+        fake.add_webhook_endpoint(url)
         from tests.devtools.stripe.conftest import Shop
 
         Shop(fake).open()

@@ -77,7 +77,7 @@ def test_what_does_not_exist(shop):
 def test_errors_name_their_request(shop, fake):
     with pytest.raises(stripe.InvalidRequestError) as caught:
         shop.open(49)
-    assert caught.value.request_id == next(iter(fake.calls)).request_id
+    assert caught.value.request_id == next(iter(fake.request_log)).request_id
     assert caught.value.error.doc_url == "https://stripe.com/docs/error-codes/amount-too-small"
 
 
