@@ -19,6 +19,7 @@ from devtools.dynamodb.opening import open_store
 from infra import tables
 from infra.local.environment import CREDENTIALS, NOWHERE
 from tests.client import Client
+from tests.tracing import leave_out_store_calls
 
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
@@ -36,6 +37,7 @@ def pytest_configure() -> None:
         del os.environ[name]
     os.environ.update(CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
     os.environ.update(AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
+    leave_out_store_calls()
 
 
 @pytest.fixture(autouse=True)
