@@ -10,18 +10,19 @@ from tests.protocol.scenarios import SCENARIOS
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--scenario", choices=SCENARIOS, action="append")
-    arguments.add_argument("--without", choices=RULES, action="append", default=[])
-    given = arguments.parse_args()
-    faults = 0
-    for name in given.scenario or SCENARIOS:
-        began = time.perf_counter()
-        explorer = Explorer(SCENARIOS[name], frozenset(given.without))
-        found = explorer.explore()
-        faults += found is not None
-        sys.stdout.write(f"{name}: {explorer.states} states, {time.perf_counter() - began:.1f} s; {found or 'all invariants hold'}\n")
-    return min(faults, 1)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scenario", choices=SCENARIOS, action="append", help="only this scenario; may be given several times")
+    parser.add_argument("--without", choices=RULES, action="append", default=[], help="leave this rule out; may be given several times")
+    arguments = parser.parse_args()
+    violations = 0
+    for name in arguments.scenario or SCENARIOS:
+        start = time.perf_counter()
+        explorer = Explorer(SCENARIOS[name], frozenset(arguments.without))
+        violation = explorer.explore()
+        violations += violation is not None
+        seconds = time.perf_counter() - start
+        sys.stdout.write(f"{name}: {explorer.states} states, {seconds:.1f} s; {violation or 'all invariants hold'}\n")
+    return min(violations, 1)
 
 
 if __name__ == "__main__":

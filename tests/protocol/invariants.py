@@ -1,84 +1,84 @@
-"""What must be true in every state of the model, and what recovery must have brought about. Each answers (invariant, facts) or None."""
+"""The invariants of the model: those of every state, and those after recovery. Each check returns (invariant, details) or None."""
 
-from tests.protocol.told import shown
-from tests.protocol.world import ALIVE, SOLD, Cast, World
+from tests.protocol.timeline import format_value
+from tests.protocol.world import ACTIVE, SOLD, Setup, World
 
-Broken = tuple[str, str] | None
+Violated = tuple[str, str] | None
 
 
-def in_every_state(cast: Cast, w: World) -> Broken:
-    """What no state may break, however half-done everything is."""
-    for number, (shard, capacity) in enumerate(zip(w.shards, cast.capacities, strict=True)):
+def check_state(setup: Setup, world: World) -> Violated:
+    """What must be true in every state, also while processes are half done."""
+    for number, (shard, capacity) in enumerate(zip(world.shards, setup.capacities, strict=True)):
         if min(shard.available, shard.sold) < 0 or shard.available + len(shard.holds) + shard.sold != capacity:
-            return "the ledger adds up", f"shard {number}: {shard}"
-    paid_for = 0
-    for name, purchase in zip(cast.names, w.purchases, strict=True):
-        on_hold = [hold_id in w.shards[shard].holds for shard, hold_id in purchase.listed]
-        if purchase.state in ALIVE and not all(on_hold):
-            return "a living purchase has its holds", f"{name} is {purchase.state} and lost one of {shown(purchase.listed)}"
-        paid_for += sum(not on_hold[ticket] for ticket in purchase.tickets())
-        returned = [*purchase.voided, *(ticket for refund in purchase.refunds for ticket in refund.numbers)]
+            return "a shard's numbers add up to its capacity", f"shard {number}: {shard}"
+    expected_sold = 0
+    for name, purchase in zip(setup.names, world.purchases, strict=True):
+        on_hold = [hold_id in world.shards[shard].holds for shard, hold_id in purchase.holds]
+        if purchase.state in ACTIVE and not all(on_hold):
+            return "an active purchase has its holds", f"{name} is {purchase.state} and lost one of {format_value(purchase.holds)}"
+        expected_sold += sum(not on_hold[ticket] for ticket in purchase.tickets())
+        returned = [*purchase.lost_tickets, *(ticket for refund in purchase.refunds for ticket in refund.numbers)]
         if len(returned) != len(set(returned)):
-            return "no ticket is refunded twice", f"{name}: {shown(purchase)}"
-    if sum(shard.sold for shard in w.shards) != paid_for:
-        return "what is sold is paid, and once", f"sold {[shard.sold for shard in w.shards]}, paid and not on hold {paid_for}"
-    for buyer in w.buyers:
-        if buyer.bought > cast.limit:
-            return "nobody is above the limit", f"{buyer}, limit {cast.limit}"
-    for payment, kept in zip(cast.payments, w.payments, strict=True):
-        made = [one.number for one in kept.sent if one.status == "made"]
-        if len(made) != len(set(made)) or kept.left(cast.amount(payment)) < 0:
-            return "no money goes back twice", f"{payment} is {shown(kept)}"
+            return "no ticket is refunded twice", f"{name}: {format_value(purchase)}"
+    if sum(shard.sold for shard in world.shards) != expected_sold:
+        return "every sold ticket is paid, once", f"sold {[shard.sold for shard in world.shards]}, paid and not on hold {expected_sold}"
+    for buyer in world.buyers:
+        if buyer.bought > setup.limit:
+            return "no buyer is above the limit", f"{buyer}, limit {setup.limit}"
+    for name, payment in zip(setup.payments, world.payments, strict=True):
+        made = [refund.number for refund in payment.refunds if refund.status == "made"]
+        if len(made) != len(set(made)) or payment.net_received(setup.amount(name)) < 0:
+            return "no money is refunded twice", f"{name} is {format_value(payment)}"
     return None
 
 
-def after_recovery(cast: Cast, w: World) -> Broken:
-    """What must be true once everything was done that anybody will do."""
-    left = [hold_id for shard in w.shards for hold_id in shard.holds]
+def check_recovered(setup: Setup, world: World) -> Violated:
+    """What must be true at the end of recovery, when no process has anything left to do."""
+    left = [hold_id for shard in world.shards for hold_id in shard.holds]
     if left:
         return "no hold is left", str(left)
-    return _purchases(cast, w) or _money(cast, w) or _buyers(cast, w)
+    return _check_purchases(setup, world) or _check_money(setup, world) or _check_buyers(setup, world)
 
 
-def _purchases(cast: Cast, w: World) -> Broken:
-    status = {payment: one.status for payment, one in zip(cast.payments, w.payments, strict=True)}
-    for name, purchase, in_time in zip(cast.names, w.purchases, w.in_time, strict=True):
-        if purchase.state in ALIVE:
-            return "every state has an exit", f"{name} is {purchase.state}"
-        if purchase.tickets() and name in cast.charged and status.get(purchase.paid_by) != "captured":
-            return "tickets are paid for", f"{name} is {purchase.state}, its payment {status.get(purchase.paid_by)}"
+def _check_purchases(setup: Setup, world: World) -> Violated:
+    status = {name: payment.status for name, payment in zip(setup.payments, world.payments, strict=True)}
+    for name, purchase, paid_in_time in zip(setup.names, world.purchases, world.paid_in_time, strict=True):
+        if purchase.state in ACTIVE:
+            return "no purchase stays active", f"{name} is {purchase.state}"
+        if purchase.tickets() and name in setup.with_provider and status.get(purchase.paid_by) != "succeeded":
+            return "every ticket is paid for", f"{name} is {purchase.state}, its payment {status.get(purchase.paid_by)}"
         had_tickets = purchase.state in SOLD or purchase.dispute == "lost" or any(refund.numbers for refund in purchase.refunds)
-        if in_time and not had_tickets and not cast.mismatched:
-            return "who pays in time has tickets", f"{name} is {purchase.state}"
+        if paid_in_time and not had_tickets and not setup.mismatched:
+            return "who pays in time gets tickets", f"{name} is {purchase.state}"
     return None
 
 
-def _money(cast: Cast, w: World) -> Broken:
-    """What is with us of every payment stands for tickets, or for a refund that the provider refuses."""
-    purchases = dict(zip(cast.names, w.purchases, strict=True))
-    for (payment, name), one in zip(cast.payments.items(), w.payments, strict=True):
-        if one.status != "captured":
+def _check_money(setup: Setup, world: World) -> Violated:
+    """What we have of every payment is the price of tickets, or of a refund that the provider refuses."""
+    purchases = dict(zip(setup.names, world.purchases, strict=True))
+    for (payment_name, name), payment in zip(setup.payments.items(), world.payments, strict=True):
+        if payment.status != "succeeded":
             continue
         purchase = purchases[name]
-        refunds = [refund for refund in purchase.refunds if refund.payment == payment]
-        waiting = [refund.amount for refund in refunds if refund.status == ("stuck" if one.dispute == "lost" else "due")]
-        tickets = len(purchase.tickets()) if purchase.paid_by == payment else 0
-        facts = f"{name} is {shown(purchase)}; {payment} is {shown(one)}"
-        if one.left(cast.amount(payment)) + (one.disputed if one.dispute == "open" else 0) != tickets + sum(waiting):
-            return "money ends in tickets or a refund", facts
-        if any(refund.status == "due" for refund in refunds) and one.dispute != "open":
-            return "what is due is paid", facts
-        known, is_so = purchase.dispute, one.dispute  # none and won come to the same
-        if purchase.paid_by == payment and known != is_so and {known, is_so} != {"", "won"}:
-            return "a dispute ends with us as it ended", f"{facts}; we wrote down {known or 'none'}"
-    due = {(name, number) for name, one in purchases.items() for number, refund in enumerate(one.refunds) if refund.status == "due"}
-    return None if due == w.matters else ("what is due is a matter", f"{due}, {set(w.matters)}")
+        refunds = [refund for refund in purchase.refunds if refund.payment == payment_name]
+        waiting = [refund.amount for refund in refunds if refund.status == ("stuck" if payment.dispute == "lost" else "due")]
+        tickets = len(purchase.tickets()) if purchase.paid_by == payment_name else 0
+        details = f"{name} is {format_value(purchase)}; {payment_name} is {format_value(payment)}"
+        received = payment.net_received(setup.amount(payment_name)) + (payment.disputed_amount if payment.dispute == "open" else 0)
+        if received != tickets + sum(waiting):
+            return "every payment ends in tickets or a refund", details
+        if any(refund.status == "due" for refund in refunds) and payment.dispute != "open":
+            return "every refund that is due is made", details
+        recorded, actual = purchase.dispute, payment.dispute  # none and won have the same effect
+        if purchase.paid_by == payment_name and recorded != actual and {recorded, actual} != {"", "won"}:
+            return "the recorded dispute is the provider's", f"{details}; we recorded {recorded or 'none'}"
+    due = {(name, number) for name, order in purchases.items() for number, refund in enumerate(order.refunds) if refund.status == "due"}
+    return None if due == world.cases else ("every refund that is due is an open case", f"{due}, {set(world.cases)}")
 
 
-def _buyers(cast: Cast, w: World) -> Broken:
-    people = sorted(set(cast.owners.values()))
-    for who, buyer in zip(people, w.buyers, strict=True):
-        mine = {name: purchase for name, purchase in zip(cast.names, w.purchases, strict=True) if cast.owners[name] == who}
-        if buyer.active is not None or buyer.bought != sum(len(purchase.tickets()) for purchase in mine.values()):
-            return "the buyer's record is true", f"{buyer}, {mine}"
+def _check_buyers(setup: Setup, world: World) -> Violated:
+    for name, buyer in zip(sorted(set(setup.buyers.values())), world.buyers, strict=True):
+        purchases = {key: purchase for key, purchase in zip(setup.names, world.purchases, strict=True) if setup.buyers[key] == name}
+        if buyer.active is not None or buyer.bought != sum(len(purchase.tickets()) for purchase in purchases.values()):
+            return "the buyer's record is correct", f"{buyer}, {purchases}"
     return None

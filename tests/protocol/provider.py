@@ -1,134 +1,138 @@
-"""The calls of the payment provider, and what happens there without us; each of them atomic, in the shape of the store's calls.
+"""The payment provider: its calls, and what happens there without us. Each is atomic and has the form of the store's calls.
 
-Its idempotency keys are forgotten after a day, which is less than a recovery may come late: `forget` is how each recovery begins.
-An answer that is repeated under a key is the first one, however old. A refusal may or may not be kept under its key.
+The provider forgets idempotency keys after a day, and a recovery may run later than that, so each recovery begins with `forget_keys`.
+A repeated key gets the first answer, however old it is. A refusal may or may not be kept under its key.
 """
 
-from tests.protocol.world import ALIVE, Cast, Sent, swapped
+from tests.protocol.world import ACTIVE, ProviderRefund, Setup, with_item
 
 
 class Provider:
-    def __init__(self, cast: Cast, without: frozenset[str]) -> None:
-        self.cast, self.without = cast, without
-        self.names = tuple(cast.payments)
+    def __init__(self, setup: Setup, without: frozenset[str]) -> None:
+        self.setup, self.without = setup, without
+        self.names = tuple(setup.payments)
 
     # ------------------------------------------------------------------ payments
-    def open_payment(self, w, payment):
-        return self._move(w, payment, ("none",), "opened")
+    def create_payment(self, world, name):
+        return self._change_status(world, name, ("none",), "created")
 
-    def hand_out(self, w, payment):
-        """Where the rule `attach` was taken away: the buyer can pay, whatever became of the purchase."""
-        return self._move(w, payment, ("opened",), "attached")
+    def show_payment(self, world, name):
+        """Only without the rule `attach`: let the buyer pay, whatever state the purchase is in."""
+        return self._change_status(world, name, ("created",), "attached")
 
-    def pay(self, w, payment):
-        """At any moment at which the provider lets them: by card, at once, or by a transfer that cannot be called back."""
-        if self._of(w, payment).status != "attached":
-            return [(w, "refused")]
-        [(captured, _), (processing, _)] = (self._move(w, payment, ("attached",), to)[0] for to in ("captured", "processing"))
-        index = self.cast.names.index(self.cast.payments[payment])
-        if w.purchases[index].state in ALIVE:
-            captured = captured._replace(in_time=swapped(w.in_time, index, True))
-        return [(captured, "captured"), (processing, "processing")]
+    def pay(self, world, name):
+        """The buyer pays, which is possible as long as the payment can be paid: by card, or by a transfer that cannot be recalled."""
+        if self._payment(world, name).status != "attached":
+            return [(world, "refused")]
+        [(succeeded, _), (processing, _)] = (
+            self._change_status(world, name, ("attached",), status)[0] for status in ("succeeded", "processing")
+        )
+        index = self.setup.names.index(self.setup.payments[name])
+        if world.purchases[index].state in ACTIVE:
+            succeeded = succeeded._replace(paid_in_time=with_item(world.paid_in_time, index, True))
+        return [(succeeded, "succeeded"), (processing, "processing")]
 
-    def arrive(self, w, payment):
-        return self._move(w, payment, ("processing",), "captured")
+    def complete_transfer(self, world, name):
+        return self._change_status(world, name, ("processing",), "succeeded")
 
-    def cancel_payment(self, w, payment):
-        """Only what the purchase names can be cancelled. Answers whether the money had been taken before."""
-        if self._of(w, payment).status == "captured":
-            return [(w, "captured")]
-        return [(self._move(w, payment, ("attached",), "cancelled")[0][0], "none taken")]
+    def cancel_payment(self, world, name):
+        """Cancel a payment that its purchase names. Returns whether it had succeeded before."""
+        if self._payment(world, name).status == "succeeded":
+            return [(world, "succeeded")]
+        return [(self._change_status(world, name, ("attached",), "cancelled")[0][0], "not succeeded")]
 
-    def drop_payment(self, w, payment):
-        """Cancel a payment that one has opened oneself and shown to nobody."""
-        return self._move(w, payment, ("opened",), "cancelled")
+    def cancel_unattached(self, world, name):
+        """Cancel a payment that this process has created and that no buyer has seen."""
+        return self._change_status(world, name, ("created",), "cancelled")
 
-    def is_captured(self, w, payment):
-        return [(w, self._of(w, payment).status == "captured")]
+    def has_succeeded(self, world, name):
+        return [(world, self._payment(world, name).status == "succeeded")]
 
     # ------------------------------------------------------------------ refunds
-    def find_refund(self, w, payment, number, attempt):
-        """What has become of the refund that was asked for under this attempt; None where none was made."""
-        sent = [one.status for one in self._of(w, payment).sent if (one.number, one.attempt) == (number, attempt)]
-        return [(w, sent[-1] if sent else None)]
+    def find_refund(self, world, name, number, attempt):
+        """The status of the refund that this attempt created, None if it created none."""
+        refunds = self._payment(world, name).refunds
+        statuses = [refund.status for refund in refunds if (refund.number, refund.attempt) == (number, attempt)]
+        return [(world, statuses[-1] if statuses else None)]
 
-    def ask_refund(self, w, payment, number, attempt, amount):
-        """Answers made or refused."""
-        one = self._of(w, payment)
-        repeated = [answer for *key, answer in one.keys if key == [number, attempt]]
-        if repeated:
-            return [(w, repeated[0])]
-        back = sum(sent.amount for sent in one.sent if sent.status == "made")
-        disputed = one.dispute in ("open", "lost") and "disputed" not in self.without
-        if disputed or back + amount > self.cast.amount(payment):
-            kept = one._replace(keys=one.keys | {(number, attempt, "refused")})
-            return [(w, "refused"), (self._put(w, payment, kept), "refused")]
-        sent = (*one.sent, Sent(number, attempt, amount, "made"))
-        made = one._replace(sent=sent, keys=one.keys | {(number, attempt, "made")})
-        return [(self._put(w, payment, made), "made")]
+    def create_refund(self, world, name, number, attempt, amount):
+        """Returns made or refused."""
+        payment = self._payment(world, name)
+        earlier = [answer for *key, answer in payment.keys if key == [number, attempt]]
+        if earlier:
+            return [(world, earlier[0])]
+        refunded = sum(refund.amount for refund in payment.refunds if refund.status == "made")
+        is_disputed = payment.dispute in ("open", "lost") and "provider_refusal" not in self.without
+        if is_disputed or refunded + amount > self.setup.amount(name):
+            kept = payment._replace(keys=payment.keys | {(number, attempt, "refused")})
+            return [(world, "refused"), (self._with_payment(world, name, kept), "refused")]
+        refunds = (*payment.refunds, ProviderRefund(number, attempt, amount, "made"))
+        made = payment._replace(refunds=refunds, keys=payment.keys | {(number, attempt, "made")})
+        return [(self._with_payment(world, name, made), "made")]
 
-    def bounce(self, w, payment):
-        """The bank sends a refund back, after days perhaps."""
-        one = self._of(w, payment)
+    def fail_refund(self, world, name):
+        """The bank returns a refund, perhaps days later."""
+        payment = self._payment(world, name)
         outcomes = []
-        for index, sent in enumerate(one.sent):
-            if sent.status == "made":
-                unheard = one.unheard | {("failed", sent.number, sent.attempt)}
-                failed = one._replace(sent=swapped(one.sent, index, sent._replace(status="failed")), unheard=unheard)
-                outcomes.append((self._put(w, payment, failed), "failed"))
-        return outcomes or [(w, "nothing to fail")]
+        for index, refund in enumerate(payment.refunds):
+            if refund.status == "made":
+                refunds = with_item(payment.refunds, index, refund._replace(status="failed"))
+                events = payment.unacknowledged | {("refund_failed", refund.number, refund.attempt)}
+                failed = payment._replace(refunds=refunds, unacknowledged=events)
+                outcomes.append((self._with_payment(world, name, failed), "failed"))
+        return outcomes or [(world, "no refund to fail")]
 
-    def forget(self, w):
-        return [(w._replace(payments=tuple(one._replace(keys=frozenset()) for one in w.payments)), None)]
+    def forget_keys(self, world):
+        return [(world._replace(payments=tuple(payment._replace(keys=frozenset()) for payment in world.payments)), None)]
 
     # ------------------------------------------------------------------ disputes
-    def open_dispute(self, w, payment):
-        """Of all the money that is still with us, or of part of it."""
-        one = self._of(w, payment)
-        left = one.left(self.cast.amount(payment))
-        if one.status != "captured" or one.dispute or left < 1:
-            return [(w, "no reason")]
-        unheard = one.unheard | {("opened",)}
-        opened = [one._replace(dispute="open", disputed=amount, unheard=unheard) for amount in sorted({left, 1}, reverse=True)]
-        return [(self._put(w, payment, each), f"open, {each.disputed}") for each in opened]
+    def open_dispute(self, world, name):
+        """A dispute of all the money that we still have of a payment, or of part of it."""
+        payment = self._payment(world, name)
+        received = payment.net_received(self.setup.amount(name))
+        if payment.status != "succeeded" or payment.dispute or received < 1:
+            return [(world, "nothing to dispute")]
+        opened = payment._replace(dispute="open", unacknowledged=payment.unacknowledged | {("dispute_opened",)})
+        amounts = sorted({received, 1}, reverse=True)
+        return [(self._with_payment(world, name, opened._replace(disputed_amount=amount)), f"open, {amount}") for amount in amounts]
 
-    def decide(self, w, payment):
-        one = self._of(w, payment)
-        if one.dispute != "open":
-            return [(w, "nothing to decide")]
-        unheard = one.unheard | {("closed",)}
-        return [(self._put(w, payment, one._replace(dispute=end, unheard=unheard)), end) for end in ("won", "lost")]
+    def decide_dispute(self, world, name):
+        payment = self._payment(world, name)
+        if payment.dispute != "open":
+            return [(world, "nothing to decide")]
+        closed = payment._replace(unacknowledged=payment.unacknowledged | {("dispute_closed",)})
+        return [(self._with_payment(world, name, closed._replace(dispute=decision)), decision) for decision in ("won", "lost")]
 
-    def look(self, w, payment):
-        """Status and amount of its dispute, and how much of the payment is with us."""
-        one = self._of(w, payment)
-        return [(w, (one.dispute, one.disputed, one.left(self.cast.amount(payment))))]
+    def fetch_dispute(self, world, name):
+        """Returns the status and the amount of a payment's dispute, and how much of the payment we have."""
+        payment = self._payment(world, name)
+        return [(world, (payment.dispute, payment.disputed_amount, payment.net_received(self.setup.amount(name))))]
 
     # ------------------------------------------------------------------ events
-    def arrives(self, w, payment, kind):
-        """An event that has happened, in any order and any number of times; one that is new where there is one, in a recovery."""
-        one = self._of(w, payment)
-        happened = [("opened",)] * bool(one.dispute) + [("closed",)] * (one.dispute in ("won", "lost"))
-        happened += [("failed", sent.number, sent.attempt) for sent in one.sent if sent.status == "failed"]
-        mine = sorted((event for event in happened if event[0] == kind), key=lambda event: (event not in one.unheard, event))
-        return [(w, event) for event in mine] or [(w, None)]
+    def next_event(self, world, name, kind):
+        """Deliver an event: in any order, any number of times. During recovery one that is not acknowledged, if there is one."""
+        payment = self._payment(world, name)
+        events = [("dispute_opened",)] * bool(payment.dispute) + [("dispute_closed",)] * (payment.dispute in ("won", "lost"))
+        events += [("refund_failed", refund.number, refund.attempt) for refund in payment.refunds if refund.status == "failed"]
+        of_kind = sorted((event for event in events if event[0] == kind), key=lambda event: (event not in payment.unacknowledged, event))
+        return [(world, event) for event in of_kind] or [(world, None)]
 
-    def acknowledge(self, w, payment, event):
-        """From now on the provider does not send it again."""
-        one = self._of(w, payment)
-        if event not in one.unheard:
-            return [(w, None)]
-        return [(self._put(w, payment, one._replace(unheard=one.unheard - {event})), None)]
+    def acknowledge_event(self, world, name, event):
+        """From now on the provider does not send this event again."""
+        payment = self._payment(world, name)
+        if event not in payment.unacknowledged:
+            return [(world, None)]
+        return [(self._with_payment(world, name, payment._replace(unacknowledged=payment.unacknowledged - {event})), None)]
 
     # ------------------------------------------------------------------
-    def _of(self, w, payment):
-        return w.payments[self.names.index(payment)]
+    def _payment(self, world, name):
+        return world.payments[self.names.index(name)]
 
-    def _put(self, w, payment, value):
-        return w._replace(payments=swapped(w.payments, self.names.index(payment), value))
+    def _with_payment(self, world, name, payment):
+        return world._replace(payments=with_item(world.payments, self.names.index(name), payment))
 
-    def _move(self, w, payment, expected, status):
-        one = self._of(w, payment)
-        if one.status not in expected:
-            return [(w, False)]
-        return [(self._put(w, payment, one._replace(status=status)), True)]
+    def _change_status(self, world, name, expected, status):
+        payment = self._payment(world, name)
+        if payment.status not in expected:
+            return [(world, False)]
+        return [(self._with_payment(world, name, payment._replace(status=status)), True)]

@@ -1,102 +1,117 @@
-"""Small worlds that together have every process of the protocol in every order that matters."""
+"""Small setups that together run every process of the protocol beside each other process that it can conflict with."""
 
 from tests.protocol.explorer import Run, Scenario
-from tests.protocol.world import Cast
+from tests.protocol.world import Setup
 
 
 def _runs(*texts: str) -> tuple[Run, ...]:
     """`reserve A 1` is the process `reserve("A", "1")`; shards and tickets are numbers."""
-    parts = [text.split() for text in texts]
-    numbered = ("sweep", "refund")
-    return tuple(Run(method, tuple(int(one) if method in numbered and one.isdigit() else one for one in rest)) for method, *rest in parts)
+    runs = []
+    for text in texts:
+        method, *words = text.split()
+        is_numbered = method in ("sweep", "request_refund")
+        runs.append(Run(method, tuple(int(word) if is_numbered and word.isdigit() else word for word in words)))
+    return tuple(runs)
 
 
 BUYERS = {"A": "ann", "B": "bob"}
+ONE_BUYER = {"A": "ann"}
+A = frozenset("A")
+# An order of two tickets from two shards, paid and converted.
+SOLD_PAIR = Setup((1, 1), {"A": (0, 1)}, ONE_BUYER, with_provider=A, initial={"A": "paid and converted"})
 
 SCENARIOS = {
-    "spanning": Scenario(
-        "An impatient client's reserve runs twice over two shards, while another buyer wants one of them.",
-        Cast((1, 1), {"A": (0, 1), "B": (0,)}, BUYERS),
+    "two shards": Scenario(
+        "A client's reserve over two shards runs twice, while another buyer wants a ticket of one of them.",
+        Setup((1, 1), {"A": (0, 1), "B": (0,)}, BUYERS),
         _runs("reserve A 1", "reserve A 2", "checkout A", "simulate A success", "sweep 0", "sweep 1", "reserve B 1"),
     ),
-    "retried": Scenario(
+    "delayed duplicate": Scenario(
         "A delayed duplicate of a reserve arrives after everything else.",
-        Cast((2,), {"A": (0,)}, {"A": "ann"}),
+        Setup((2,), {"A": (0,)}, ONE_BUYER),
         _runs("reserve A 1", "reserve A 2", "checkout A", "simulate A success", "sweep 0", "sweep 0"),
     ),
-    "money": Scenario(
-        "Client and webhook confirm at once while the purchase is swept, and somebody else takes what was given back.",
-        Cast((1,), {"A": (0,), "B": (0,)}, BUYERS, charged=frozenset("A")),
+    "client and webhook": Scenario(
+        "Client and webhook confirm at once while the purchase is swept, and another buyer takes the ticket that was released.",
+        Setup((1,), {"A": (0,), "B": (0,)}, BUYERS, with_provider=A),
         _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "confirm A webhook", "sweep 0", "reserve B 1"),
     ),
     "two sweeps": Scenario(
-        "Two sweeps meet the same holds, those of late money too.",
-        Cast((1,), {"A": (0,), "B": (0,)}, BUYERS, charged=frozenset("A")),
+        "Two sweeps find the same holds, also those of a late payment.",
+        Setup((1,), {"A": (0,), "B": (0,)}, BUYERS, with_provider=A),
         _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "sweep 0", "sweep 0", "reserve B 1"),
     ),
-    "late over two shards": Scenario(
-        "Money comes late for two holds of which perhaps only one can be had again.",
-        Cast((1, 1), {"A": (0, 1), "B": (1,)}, BUYERS, charged=frozenset("A")),
+    "late payment over two shards": Scenario(
+        "A late payment needs two holds, of which perhaps only one is available again.",
+        Setup((1, 1), {"A": (0, 1), "B": (1,)}, BUYERS, with_provider=A),
         _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "sweep 0", "sweep 1", "reserve B 1"),
     ),
-    "one buyer": Scenario(
-        "A buyer whose first purchase is over begins a second one, pays both, and may have one ticket.",
-        Cast((2,), {"A": (0,), "C": (0,)}, {"A": "ann", "C": "ann"}, limit=1, charged=frozenset("A")),
+    "one buyer, two purchases": Scenario(
+        "A buyer whose first purchase has expired starts a second one, pays both, and may have one ticket.",
+        Setup((2,), {"A": (0,), "C": (0,)}, {"A": "ann", "C": "ann"}, limit=1, with_provider=A),
         _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "reserve C 1", "checkout C", "simulate C success", "sweep 0"),
     ),
-    "second thoughts": Scenario(
-        "The buyer cancels while paying, and late money meets the cancelled purchase.",
-        Cast((1,), {"A": (0,), "B": (0,)}, BUYERS, charged=frozenset("A")),
-        _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "end A cancelled", "sweep 0", "reserve B 1"),
+    "cancelled while paying": Scenario(
+        "The buyer cancels while paying, and a late payment arrives for the cancelled purchase.",
+        Setup((1,), {"A": (0,), "B": (0,)}, BUYERS, with_provider=A),
+        _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "end_purchase A cancelled", "sweep 0", "reserve B 1"),
     ),
-    "simulated": Scenario(
+    "simulated payment": Scenario(
         "Success and failure are simulated at once, the buyer cancels, the sweep runs.",
-        Cast((1, 1), {"A": (0, 1), "B": (0,)}, BUYERS),
-        _runs("reserve A 1", "checkout A", "simulate A success", "simulate A fail", "end A cancelled", "sweep 0", "reserve B 1"),
+        Setup((1, 1), {"A": (0, 1), "B": (0,)}, BUYERS),
+        _runs("reserve A 1", "checkout A", "simulate A success", "simulate A fail", "end_purchase A cancelled", "sweep 0", "reserve B 1"),
     ),
-    "refunded": Scenario(
-        "Two administrators take an order back, before or after its holds were counted as sold.",
-        Cast((1,), {"A": (0,), "B": (0,)}, BUYERS, charged=frozenset("A")),
-        _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "refund A 0", "refund A 0", "sweep 0", "reserve B 1"),
+    "two refunds": Scenario(
+        "Two admins refund an order, before or after its holds were converted.",
+        Setup((1,), {"A": (0,), "B": (0,)}, BUYERS, with_provider=A),
+        _runs(
+            "reserve A 1", "checkout A", "pay A", "confirm A client", "request_refund A 0", "request_refund A 0", "sweep 0", "reserve B 1"
+        ),
     ),
-    "paused": Scenario(
-        "An event is paused and resumed around a purchase whose money may come late.",
-        Cast((1, 1), {"A": (0, 1)}, {"A": "ann"}, charged=frozenset("A")),
+    "pause and resume": Scenario(
+        "An event is paused and resumed around a purchase whose payment may be late.",
+        Setup((1, 1), {"A": (0, 1)}, ONE_BUYER, with_provider=A),
         _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "sweep 0", "pause", "resume"),
     ),
-    "mismatched": Scenario(
-        "The money is not what was asked for, and comes in time or late.",
-        Cast((1,), {"A": (0,), "B": (0,)}, BUYERS, charged=frozenset("A"), mismatched=frozenset("A")),
-        _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "confirm A webhook", "settle A", "sweep 0"),
+    "wrong amount": Scenario(
+        "The payment has another amount than the purchase costs, and comes in time or late.",
+        Setup((1,), {"A": (0,), "B": (0,)}, BUYERS, with_provider=A, mismatched=A),
+        _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "confirm A webhook", "process_refunds A", "sweep 0"),
     ),
-    "paid twice": Scenario(
-        "Two payments of one purchase come in while it is swept, and the bank of one of them opens a dispute.",
-        Cast((1,), {"A": (0,)}, {"A": "ann"}, charged=frozenset("A"), begun={"A": "paying"}, second={"A2": "A"}),
-        _runs("pay A", "pay A2", "confirm A client", "confirm A2 webhook", "sweep 0", "dispute A2", "hear A2 opened"),
+    "two payments": Scenario(
+        "Two payments of one purchase succeed while it is swept, and the bank opens a dispute of one of them.",
+        Setup((1,), {"A": (0,)}, ONE_BUYER, with_provider=A, initial={"A": "paying"}, extra_payments={"A2": "A"}),
+        _runs("pay A", "pay A2", "confirm A client", "confirm A2 webhook", "sweep 0", "dispute A2", "handle_event A2 dispute_opened"),
     ),
-    "single tickets": Scenario(
-        "Three administrators take back tickets of one order, one of them all, before or after its holds were counted as sold.",
-        Cast((1, 1), {"A": (0, 1)}, {"A": "ann"}, charged=frozenset("A"), begun={"A": "paid"}),
-        _runs("refund A 0", "refund A 0 1", "refund A 1", "settle A", "sweep 0", "sweep 1"),
+    "partial refunds": Scenario(
+        "Three admins refund tickets of one order, one of them all of it, before or after its holds were converted.",
+        Setup((1, 1), {"A": (0, 1)}, ONE_BUYER, with_provider=A, initial={"A": "paid"}),
+        _runs("request_refund A 0", "request_refund A 0 1", "request_refund A 1", "process_refunds A", "sweep 0", "sweep 1"),
     ),
-    "came back": Scenario(
-        "Refunds of two tickets come back from the bank, which is heard of twice, while two functions pay them out.",
-        Cast((1, 1), {"A": (0, 1)}, {"A": "ann"}, charged=frozenset("A"), begun={"A": "paid and sold"}),
-        _runs("refund A 0", "settle A", "settle A", "bounce A", "bounce A", "hear A failed", "hear A failed"),
+    "failed refunds": Scenario(
+        "Two functions make the refund of a ticket, which fails at the bank twice, with two events.",
+        SOLD_PAIR,
+        _runs(
+            *("request_refund A 0", "process_refunds A", "process_refunds A", "fail_refund A", "fail_refund A"),
+            *("handle_event A refund_failed", "handle_event A refund_failed"),
+        ),
     ),
-    "refused": Scenario(
-        "Two functions pay out a refund that the provider refuses while the payment is disputed, and nobody hears of the dispute.",
-        Cast((1, 1), {"A": (0, 1)}, {"A": "ann"}, charged=frozenset("A"), begun={"A": "paid and sold"}),
-        _runs("refund A 0", "settle A", "settle A", "dispute A"),
+    "refused refund": Scenario(
+        "Two functions make a refund that the provider refuses while the payment is disputed, and no event of the dispute arrives.",
+        SOLD_PAIR,
+        _runs("request_refund A 0", "process_refunds A", "process_refunds A", "dispute A"),
     ),
-    "disputed": Scenario(
-        "A refund and a dispute meet, whose events come in any order.",
-        Cast((1, 1), {"A": (0, 1)}, {"A": "ann"}, charged=frozenset("A"), begun={"A": "paid and sold"}),
-        _runs("refund A 0", "settle A", "dispute A", "hear A opened", "hear A closed"),
+    "refund and dispute": Scenario(
+        "A refund is made while a dispute opens and closes, whose events arrive in any order.",
+        SOLD_PAIR,
+        _runs("request_refund A 0", "process_refunds A", "dispute A", "handle_event A dispute_opened", "handle_event A dispute_closed"),
     ),
-    "disputed and back": Scenario(
-        "A refund comes back from the bank when the payment is disputed.",
-        Cast((1, 1), {"A": (0, 1)}, {"A": "ann"}, charged=frozenset("A"), begun={"A": "paid and sold"}),
-        _runs("refund A 0", "settle A", "bounce A", "dispute A", "hear A failed", "hear A closed"),
+    "failed refund and dispute": Scenario(
+        "A refund fails at the bank while the payment is disputed.",
+        SOLD_PAIR,
+        _runs(
+            *("request_refund A 0", "process_refunds A", "fail_refund A", "dispute A"),
+            *("handle_event A refund_failed", "handle_event A dispute_closed"),
+        ),
     ),
 }

@@ -6,60 +6,60 @@ from tests.protocol.explorer import Explorer
 from tests.protocol.rules import RULES
 from tests.protocol.scenarios import SCENARIOS
 
-# What goes wrong without a rule: in which scenario, and which invariant says so.
+# Without this rule, this scenario violates this invariant.
 NEEDED_FOR = {
-    "nonce": ("retried", "what is sold is paid, and once"),
-    "arbiter": ("spanning", "a living purchase has its holds"),
-    "tombstone": ("spanning", "a living purchase has its holds"),
-    "fence": ("two sweeps", "what is sold is paid, and once"),
-    "attach": ("money", "who pays in time has tickets"),
-    "cancel_first": ("money", "who pays in time has tickets"),
-    "version": ("money", "who pays in time has tickets"),
-    "together": ("spanning", "the buyer's record is true"),
-    "late_limit": ("one buyer", "nobody is above the limit"),
-    "late_cancelled": ("second thoughts", "money ends in tickets or a refund"),
-    "convert_first": ("refunded", "the ledger adds up"),
-    "duplicate": ("paid twice", "money ends in tickets or a refund"),
-    "mismatch": ("mismatched", "money ends in tickets or a refund"),
-    "matter": ("late over two shards", "what is due is paid"),
-    "numbers": ("single tickets", "the ledger adds up"),
-    "returned": ("single tickets", "what is sold is paid, and once"),
-    "look_first": ("came back", "no money goes back twice"),
-    "attempt": ("came back", "what is due is paid"),
-    "same_key": ("refused", "no money goes back twice"),
-    "outcome": ("came back", "money ends in tickets or a refund"),
-    "same_attempt": ("came back", "no money goes back twice"),
-    "disputed": ("disputed", "no money goes back twice"),
-    "money_first": ("paid twice", "a dispute ends with us as it ended"),
-    "decided": ("disputed", "what is sold is paid, and once"),
-    "note_won": ("disputed", "a dispute ends with us as it ended"),
-    "own_payment": ("paid twice", "a dispute ends with us as it ended"),
+    "nonce": ("delayed duplicate", "every sold ticket is paid, once"),
+    "arbiter": ("two shards", "an active purchase has its holds"),
+    "tombstone": ("two shards", "an active purchase has its holds"),
+    "fence": ("two sweeps", "every sold ticket is paid, once"),
+    "attach": ("client and webhook", "who pays in time gets tickets"),
+    "cancel_first": ("client and webhook", "who pays in time gets tickets"),
+    "version": ("client and webhook", "who pays in time gets tickets"),
+    "buyer_record": ("two shards", "the buyer's record is correct"),
+    "late_limit": ("one buyer, two purchases", "no buyer is above the limit"),
+    "payment_after_cancel": ("cancelled while paying", "every payment ends in tickets or a refund"),
+    "convert_first": ("two refunds", "a shard's numbers add up to its capacity"),
+    "duplicate": ("two payments", "every payment ends in tickets or a refund"),
+    "mismatch": ("wrong amount", "every payment ends in tickets or a refund"),
+    "case": ("late payment over two shards", "every refund that is due is made"),
+    "refund_version": ("partial refunds", "a shard's numbers add up to its capacity"),
+    "seat_return": ("partial refunds", "every sold ticket is paid, once"),
+    "lookup_first": ("failed refunds", "no money is refunded twice"),
+    "attempt": ("failed refunds", "every refund that is due is made"),
+    "keep_key": ("refused refund", "no money is refunded twice"),
+    "outcome_version": ("failed refunds", "every payment ends in tickets or a refund"),
+    "stale_attempt": ("failed refunds", "no money is refunded twice"),
+    "provider_refusal": ("refund and dispute", "no money is refunded twice"),
+    "payment_first": ("two payments", "the recorded dispute is the provider's"),
+    "final_decision": ("refund and dispute", "every sold ticket is paid, once"),
+    "record_won": ("refund and dispute", "the recorded dispute is the provider's"),
+    "ticket_payment": ("two payments", "the recorded dispute is the provider's"),
 }
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_all_invariants_hold(name):
     explorer = Explorer(SCENARIOS[name])
-    found = explorer.explore()
-    assert found is None, f"\n{found}"
-    assert 200 < explorer.states < 150_000  # larger ones do not fit a test run, smaller ones show nothing
+    violation = explorer.explore()
+    assert violation is None, f"\n{violation}"
+    assert 200 < explorer.states < 150_000  # more would make the test run too long, fewer explore too little
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_is_needed(rule):
     scenario, invariant = NEEDED_FOR[rule]
-    found = Explorer(SCENARIOS[scenario], frozenset({rule})).explore()
-    assert found is not None, f"{scenario} holds without {rule}"
-    assert found.invariant == invariant
+    violation = Explorer(SCENARIOS[scenario], frozenset({rule})).explore()
+    assert violation is not None, f"{scenario} violates no invariant without {rule}"
+    assert violation.invariant == invariant
 
 
-def test_the_shortest_way_to_a_fault_reads_as_a_timeline():
-    found = Explorer(SCENARIOS["money"], frozenset({"tombstone"})).explore()
-    assert str(found).splitlines() == [
-        "a living purchase has its holds: A is held and lost one of A.1 in 0",
+def test_the_shortest_way_to_a_violation_reads_as_a_timeline():
+    violation = Explorer(SCENARIOS["client and webhook"], frozenset({"tombstone"})).explore()
+    assert str(violation).splitlines() == [
+        "an active purchase has its holds: A is held and lost one of A.1 in 0",
         "  1. reserve A 1: hold(0, A.1) -> True",
-        "  2. sweep 0: meet(0) -> A.1",
-        "  3. sweep 0: read(A) -> absent version 0, lists nothing",
-        "  4. reserve A 1: move(A, absent, held, A.1 in 0) -> done",
+        "  2. sweep 0: find_expired_hold(0) -> A.1",
+        "  3. sweep 0: read_purchase(A) -> absent version 0, holds none",
+        "  4. reserve A 1: transition(A, absent, held, A.1 in 0) -> done",
         "  5. sweep 0: release(0, A.1) -> True",
     ]

@@ -1,4 +1,4 @@
-"""The world of the model: what the store and the payment provider keep.
+"""The state that the model explores: what the store and the payment provider keep, and the setup that it starts from.
 
 Every ticket is one unit: a purchase takes one from each shard in its plan, and its tickets are numbered in that order.
 """
@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 HoldId = tuple[str, str]  # purchase, nonce
-Listed = tuple[tuple[int, HoldId], ...]  # shard, hold id
+HoldRefs = tuple[tuple[int, HoldId], ...]  # shard, hold id
 
 STATES = ("absent", "held", "paying", "paid", "partially_refunded", "expired", "cancelled", "refunded")
-ALIVE = ("held", "paying")
+ACTIVE = ("held", "paying")
 SOLD = ("paid", "partially_refunded")
 
 
@@ -22,28 +22,28 @@ class Shard(NamedTuple):
 
 
 class Refund(NamedTuple):
-    """Money that a purchase has promised to give back: for some of its tickets, or for none where it never gave any."""
+    """A refund that a purchase owes or has made: for some of its tickets, or for none if the payment never had tickets."""
 
     payment: str
     numbers: tuple[int, ...]
     amount: int
     attempt: int = 1
-    status: str = "due"  # due made; or, once a dispute was lost: taken (by it), stuck (what is left with us, and cannot be sent)
+    status: str = "due"  # due made; or, once a dispute was lost: taken (by the dispute), stuck (we have the money, and cannot send it)
 
 
 class Purchase(NamedTuple):
     state: str  # one of STATES
-    listed: Listed
+    holds: HoldRefs
     version: int
-    paid_by: str = ""  # the payment that its tickets stand for, or that was refused
+    paid_by: str = ""  # the payment that its tickets were bought with, or that was refunded instead
     refunds: tuple[Refund, ...] = ()
-    dispute: str = ""  # of that payment, as far as we know: open won lost; its tickets are frozen while it is open
-    voided: tuple[int, ...] = ()  # numbers of the tickets that a lost one took
+    dispute: str = ""  # of that payment, as we have recorded it: open won lost; the tickets are frozen while it is open
+    lost_tickets: tuple[int, ...] = ()  # numbers of the tickets that a lost dispute made void
 
     def tickets(self) -> tuple[int, ...]:
-        """Numbers of those that are valid or frozen."""
-        back = {*self.voided, *(number for refund in self.refunds for number in refund.numbers)}
-        return tuple(number for number in range(len(self.listed)) if number not in back) if self.state in SOLD else ()
+        """The numbers of the tickets that are valid or frozen."""
+        void = {*self.lost_tickets, *(number for refund in self.refunds for number in refund.numbers)}
+        return tuple(number for number in range(len(self.holds)) if number not in void) if self.state in SOLD else ()
 
 
 class Buyer(NamedTuple):
@@ -51,8 +51,8 @@ class Buyer(NamedTuple):
     bought: int
 
 
-class Sent(NamedTuple):
-    """A refund as the provider keeps it: the number that it has in its purchase, under which attempt it was asked for."""
+class ProviderRefund(NamedTuple):
+    """A refund as the provider keeps it: its number in our purchase, and the attempt under which it was created."""
 
     number: int
     attempt: int
@@ -60,40 +60,40 @@ class Sent(NamedTuple):
     status: str  # made failed
 
 
-class Payment(NamedTuple):
-    status: str = "none"  # none opened attached processing captured cancelled
-    sent: tuple[Sent, ...] = ()
-    keys: frozenset[tuple[int, int, str]] = frozenset()  # idempotency keys (number and attempt) and what they were answered
+class ProviderPayment(NamedTuple):
+    status: str = "none"  # none created attached processing succeeded cancelled
+    refunds: tuple[ProviderRefund, ...] = ()
+    keys: frozenset[tuple[int, int, str]] = frozenset()  # idempotency keys (number and attempt), each with the answer that it got
     dispute: str = ""  # open won lost
-    disputed: int = 0
-    unheard: frozenset[tuple[Any, ...]] = frozenset()  # events that nobody has acknowledged
+    disputed_amount: int = 0
+    unacknowledged: frozenset[tuple[Any, ...]] = frozenset()  # events that no webhook has acknowledged yet
 
-    def left(self, amount: int) -> int:
-        """What is with us of the amount captured; a dispute takes its part when it opens and brings it back when it is won."""
-        gone = sum(one.amount for one in self.sent if one.status == "made")
-        return amount - gone - (self.disputed if self.dispute in ("open", "lost") else 0)
+    def net_received(self, amount: int) -> int:
+        """What we have of a payment of `amount`. An open dispute takes its part, and a dispute that we win returns it."""
+        refunded = sum(refund.amount for refund in self.refunds if refund.status == "made")
+        return amount - refunded - (self.disputed_amount if self.dispute in ("open", "lost") else 0)
 
 
 class World(NamedTuple):
     shards: tuple[Shard, ...]
     purchases: tuple[Purchase, ...]
     buyers: tuple[Buyer, ...]
-    payments: tuple[Payment, ...]
-    matters: frozenset[tuple[str, int]]  # rows that the sweep reads: purchase, number of a refund that is due
-    in_time: tuple[bool, ...]  # ghost: was the money there, and the purchase alive, when it could still be cancelled?
+    payments: tuple[ProviderPayment, ...]
+    cases: frozenset[tuple[str, int]]  # open cases, which the sweep reads: purchase, number of a refund that is due
+    paid_in_time: tuple[bool, ...]  # only for the invariants: did the payment succeed while its purchase was active?
 
 
-class Cast(NamedTuple):
-    """Who is in a world: capacity of each shard, shards that each purchase takes one from, its buyer, and who pays money."""
+class Setup(NamedTuple):
+    """What a scenario starts with: the capacity of each shard, the shards that each purchase takes a ticket from, and its buyer."""
 
     capacities: tuple[int, ...]
     plans: Mapping[str, tuple[int, ...]]
-    owners: Mapping[str, str]
+    buyers: Mapping[str, str]
     limit: int = 9
-    charged: frozenset[str] = frozenset()  # the other purchases are free or simulated
-    begun: Mapping[str, str] = {}  # purchases that are at the start `paying`, `paid` or `paid and sold` (converted)
-    second: Mapping[str, str] = {}  # further payments, and the purchase that each is for
-    mismatched: frozenset[str] = frozenset()  # payments of another amount than was asked for
+    with_provider: frozenset[str] = frozenset()  # purchases whose payment the provider takes; the others are free or simulated
+    initial: Mapping[str, str] = {}  # purchases that are `paying`, `paid` or `paid and converted` at the start
+    extra_payments: Mapping[str, str] = {}  # further payments, each with the purchase that it is for
+    mismatched: frozenset[str] = frozenset()  # payments of another amount than the purchase costs
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,47 +101,45 @@ class Cast(NamedTuple):
 
     @property
     def payments(self) -> dict[str, str]:
-        """Every payment and its purchase; the first payment of a purchase is named like it."""
-        return {name: name for name in self.plans} | dict(self.second)
+        """Every payment and its purchase; the first payment of a purchase has the purchase's name."""
+        return {name: name for name in self.plans} | dict(self.extra_payments)
 
     def amount(self, payment: str) -> int:
         return len(self.plans[self.payments[payment]]) + (payment in self.mismatched)
 
-    def start(self) -> World:
+    def initial_world(self) -> World:
         shards = [Shard(capacity, 0, True, frozenset()) for capacity in self.capacities]
-        for name, begun in self.begun.items():
-            for shard, hold_id in self._own(name):
-                one = shards[shard]
-                more = {"sold": one.sold + 1} if begun == "paid and sold" else {"holds": one.holds | {hold_id}}
-                shards[shard] = one._replace(available=one.available - 1, **more)
-        people = sorted(set(self.owners.values()))
+        for name, initial in self.initial.items():
+            for number, hold_id in self._initial_holds(name):
+                shard = shards[number]
+                change = {"sold": shard.sold + 1} if initial == "paid and converted" else {"holds": shard.holds | {hold_id}}
+                shards[number] = shard._replace(available=shard.available - 1, **change)
+        statuses = {"absent": "none", "paying": "attached", "paid": "succeeded"}
         return World(
             tuple(shards),
-            tuple(self._purchase(name) for name in self.names),
-            tuple(self._buyer(who) for who in people),
-            tuple(
-                Payment({"absent": "none", "paying": "attached", "paid": "captured"}[self._state(name)]) for name in self.payments.values()
-            ),
+            tuple(self._initial_purchase(name) for name in self.names),
+            tuple(self._initial_buyer(buyer) for buyer in sorted(set(self.buyers.values()))),
+            tuple(ProviderPayment(statuses[self._initial_state(name)]) for name in self.payments.values()),
             frozenset(),
-            tuple(self._state(name) == "paid" for name in self.names),
+            tuple(self._initial_state(name) == "paid" for name in self.names),
         )
 
-    def _state(self, name: str) -> str:
-        return self.begun.get(name, "absent").split()[0]
+    def _initial_state(self, name: str) -> str:
+        return self.initial.get(name, "absent").split()[0]
 
-    def _own(self, name: str) -> Listed:
-        return tuple((shard, (name, "0")) for shard in self.plans[name]) if name in self.begun else ()
+    def _initial_holds(self, name: str) -> HoldRefs:
+        return tuple((shard, (name, "0")) for shard in self.plans[name]) if name in self.initial else ()
 
-    def _purchase(self, name: str) -> Purchase:
-        state = self._state(name)
-        return Purchase(state, self._own(name), int(name in self.begun), name if state == "paid" else "")
+    def _initial_purchase(self, name: str) -> Purchase:
+        state = self._initial_state(name)
+        return Purchase(state, self._initial_holds(name), int(name in self.initial), name if state == "paid" else "")
 
-    def _buyer(self, who: str) -> Buyer:
-        mine = [name for name in self.names if self.owners[name] == who]
-        active = next((name for name in mine if self._state(name) == "paying"), None)
-        return Buyer(active, sum(len(self.plans[name]) for name in mine if self._state(name) == "paid"))
+    def _initial_buyer(self, buyer: str) -> Buyer:
+        states = {name: self._initial_state(name) for name in self.names if self.buyers[name] == buyer}
+        active = next((name for name, state in states.items() if state == "paying"), None)
+        return Buyer(active, sum(len(self.plans[name]) for name, state in states.items() if state == "paid"))
 
 
-def swapped(items, index, value):
+def with_item(items, index, value):
     """The tuple with another value at one index."""
     return (*items[:index], value, *items[index + 1 :])

@@ -1,0 +1,182 @@
+"""The protocol's processes: each is the code that one Lambda invocation runs, with one `yield` for each call of the store or provider.
+
+`without` names the rules that are left out; see `rules.py`.
+"""
+
+from tests.protocol.refund_processes import RefundProcesses
+from tests.protocol.world import ACTIVE, SOLD, Setup
+
+
+class Processes(RefundProcesses):
+    def __init__(self, setup: Setup, without: frozenset[str]) -> None:
+        self.setup, self.without = setup, without
+
+    def reserve(self, name, nonce):
+        holds = []
+        for shard in self.setup.plans[name]:
+            hold_id = (name, "same" if "nonce" in self.without else nonce)
+            if not (yield "hold", shard, hold_id):
+                break
+            holds.append((shard, hold_id))
+        else:
+            answer = yield from self._transition(name, ("absent",), "held", holds=tuple(holds))
+            if answer in self.setup.names and (yield ("is_expired",)):
+                yield from self.end_purchase(answer, "expired")
+                answer = yield from self._transition(name, ("absent",), "held", holds=tuple(holds))
+            if answer == "done":
+                return
+        yield from self._release(holds)
+
+    def checkout(self, name):
+        answer = yield from self._transition(name, ("held",), "paying")
+        if answer != "done" or name not in self.setup.with_provider:
+            return
+        yield "create_payment", name
+        if "attach" in self.without:
+            yield "show_payment", name
+        elif (yield "attach_payment", name) != "done":
+            yield "cancel_unattached", name
+
+    def pay(self, name):
+        if (yield "pay", name) == "processing":
+            yield "complete_transfer", name
+
+    def simulate(self, name, outcome):
+        """Confirm a purchase without a provider; free orders are confirmed like this too."""
+        purchase = yield "read_purchase", name
+        to = {"success": "paid", "fail": "cancelled"}[outcome]
+        answer = yield from self._transition(name, ("paying",), to)
+        if answer == "done":
+            yield from (self._convert if to == "paid" else self._release)(purchase.holds)
+
+    def confirm(self, payment, caller):
+        """Apply a payment to its purchase: the client's request, the provider's webhook, and recovery all do this."""
+        if not (yield "has_succeeded", payment):
+            return
+        name, attempt = self.setup.payments[payment], 0
+        while True:
+            purchase = yield "read_purchase", name
+            settled = purchase.state in (*SOLD, "refunded")
+            if settled and purchase.paid_by == payment:
+                yield from self._convert(purchase.holds if purchase.state in SOLD else ())
+                return
+            if settled:
+                if "duplicate" in self.without or (yield from self._refund_duplicate(name, payment)):
+                    return
+            elif payment in self.setup.mismatched and "mismatch" not in self.without:
+                if (yield from self._refund_payment(purchase, name, payment)):
+                    return
+            elif purchase.state in ACTIVE:
+                yield from self._transition(name, ACTIVE, "paid", payment=payment)
+            elif purchase.state == "expired":
+                attempt += 1
+                yield from self._apply_late_payment(name, payment, purchase.version, f"{caller}{attempt}")
+            elif "payment_after_cancel" in self.without or (yield from self._refund_payment(purchase, name, payment)):
+                return
+
+    def _refund_payment(self, purchase, name, payment):
+        """Refund a payment that gets no tickets; the refund is due in the same transaction. False if the purchase has changed."""
+        if (yield from self._transition(name, (purchase.state,), "refunded", purchase.version, payment=payment)) != "done":
+            return False
+        yield from self._release(purchase.holds)
+        return True
+
+    def _apply_late_payment(self, name, payment, version, nonce):
+        """A payment of an expired purchase: hold the tickets again under a new nonce, or refund the payment."""
+        holds = []
+        for shard in self.setup.plans[name]:
+            if not (yield "hold", shard, (name, nonce)):
+                answer = "stock"
+                break
+            holds.append((shard, (name, nonce)))
+        else:
+            answer = yield from self._transition(name, ("expired",), "paid", version, tuple(holds), payment)
+        if answer == "done":
+            return
+        yield from self._release(holds)
+        if answer != "purchase":
+            yield from self._transition(name, ("expired",), "refunded", version, payment=payment)
+
+    def end_purchase(self, name, to, found=None):
+        """Expire a purchase, or cancel it for the buyer. If its payment has succeeded already, the purchase is paid instead."""
+        purchase = found or (yield "read_purchase", name)
+        while purchase.state in ACTIVE:
+            payment = None if "cancel_first" in self.without else (yield from self._cancel_payments(name))
+            if payment in self.setup.mismatched:
+                if (yield from self._refund_payment(purchase, name, payment)):
+                    return
+            elif payment:
+                if (yield from self._transition(name, ACTIVE, "paid", payment=payment)) == "done":
+                    yield from self._convert(purchase.holds)
+                    return
+            else:
+                version = None if "version" in self.without else purchase.version
+                if (yield from self._transition(name, ACTIVE, to, version)) == "done":
+                    yield from self._release(purchase.holds)
+                    return
+            purchase = yield "read_purchase", name
+
+    def _cancel_payments(self, name):
+        """Cancel the payments of a purchase, so that nobody can pay any more. Returns the payment that had succeeded before, if any."""
+        for payment, purchase in self.setup.payments.items():
+            if purchase == name and name in self.setup.with_provider and (yield "cancel_payment", payment) == "succeeded":
+                return payment
+        return None
+
+    def sweep(self, shard):
+        """Find an expired hold, and release it or convert it, as its purchase says."""
+        hold_id = yield "find_expired_hold", shard
+        while hold_id is not None:
+            name, place = hold_id[0], (shard, hold_id)
+            if "arbiter" in self.without:
+                yield from self._release([place])
+                return
+            purchase = yield "read_purchase", name
+            if purchase.state in ACTIVE and place in purchase.holds:
+                yield from self.end_purchase(name, "expired", purchase)
+                return
+            if purchase.state in SOLD and place in purchase.holds:
+                yield from self._convert([place])
+                return
+            if (yield from self._rule_out_owner(name, purchase)):
+                yield from self._release([place])
+                return
+
+    def _rule_out_owner(self, name, purchase):
+        """Make sure that no purchase can come to list the hold. False if the purchase changed since it was read."""
+        if purchase.state == "absent":
+            if "tombstone" in self.without:
+                return True
+            return (yield from self._transition(name, ("absent",), "expired")) == "done"
+        if purchase.state == "expired" and "fence" not in self.without:
+            return (yield from self._transition(name, ("expired",), "expired", purchase.version)) == "done"
+        return True  # active and paid purchases already list all their holds, cancelled and refunded ones get no new ones
+
+    def pause(self):
+        for shard in range(len(self.setup.capacities)):
+            yield "set_open", shard, False
+
+    def resume(self):
+        for shard in range(len(self.setup.capacities)):
+            yield "set_open", shard, True
+
+    def fail_refund(self, payment):
+        yield "fail_refund", payment
+
+    def dispute(self, payment):
+        yield "open_dispute", payment
+        yield "decide_dispute", payment
+
+    # ------------------------------------------------------------------
+    def _transition(self, name, expected, to, version=None, holds=None, payment=None):
+        before = (yield "read_purchase", name).state if "buyer_record" in self.without else None
+        answer = yield "transition", name, expected, to, version, holds, payment
+        if answer == "done" and "buyer_record" in self.without:
+            yield "update_buyer", name, before, to
+        if answer == "done" and to == "refunded" and "case" in self.without:
+            yield "put_cases", name
+        return answer
+
+    def _release(self, holds):
+        for shard, hold_id in holds:
+            yield "release", shard, hold_id
