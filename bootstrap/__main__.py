@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bootstrap import commands
-from bootstrap.apply import Refused
-from bootstrap.faults import Faulty
+from bootstrap.faults import InvalidDocument
+from bootstrap.rollout import ApplyRefused
 from chalicelib import dynamo
 from chalicelib.settings import SettingsError
 
@@ -17,7 +17,7 @@ DEFAULT_FILE = Path(__file__).parent / "bootstrap-tickets.json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; 0 done or nothing to do, 1 faults, refusals, drift or a store out of reach, 2 wrong arguments."""
+    """Run a command. Returns 0 done or nothing to do; 1 faults, a refusal, drift or an unusable store; 2 wrong arguments."""
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as error:
@@ -25,57 +25,62 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = arguments.run(arguments)
         return code
-    except Faulty as error:
-        lines = commands.faults(arguments, error)
-    except Refused as error:
-        lines = commands.refused(arguments, error)
-    except commands.Unusable as error:
+    except InvalidDocument as error:
+        lines = commands.invalid_document_lines(arguments, error)
+    except ApplyRefused as error:
+        lines = commands.refusal_lines(arguments, error)
+    except commands.CommandError as error:
         lines = [str(error)]
     except SettingsError as error:
-        lines = [f"settings: {error}"]
+        lines = [f"wrong setting: {error}", "docs/settings.md lists the settings and their values"]
     except STORE_ERRORS as error:
-        lines = [f"the store failed: {error}", "what is served is whole, the old or the new; running this again finishes it"]
+        lines = [
+            f"the store failed: {error}",
+            "Buyers see the old version or the new one, never a mixture. Run the command again to finish.",
+        ]
     print("\n".join(lines), file=sys.stderr)
     return 1
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="python -m bootstrap", description="What is sold, from a file to the store. See docs/bootstrap.md.")
+    description = "Put the events and ticket types of a file on sale. docs/bootstrap.md explains the commands and the format of the file."
+    parser = ArgumentParser(prog="python -m bootstrap", description=description)
     add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
     for name, run, text in (
-        ("validate", commands.validate, "check files without a store; every fault with its JSON path"),
-        ("plan", commands.plan, "show what apply would do, to sold and held stock too"),
-        ("apply", commands.apply, "make the files what is served"),
-        ("drift", commands.drift, "compare the store with the files; 1 if they differ"),
+        ("validate", commands.validate, "check files and list every fault with its JSON path; needs no store"),
+        ("plan", commands.plan, "show what apply would change, and what that means for sold and held tickets"),
+        ("apply", commands.apply, "serve the content of the files to buyers, all of it or nothing"),
+        ("drift", commands.drift, "compare the store with the files; exits with 1 if they differ"),
     ):
         command = add(name, help=text, description=text)
-        command.add_argument("files", nargs="*", metavar="FILE", default=[str(DEFAULT_FILE)], help="several are merged into one")
+        file_help = f"bootstrap files, merged into one document (default: {DEFAULT_FILE.parent.name}/{DEFAULT_FILE.name})"
+        command.add_argument("files", nargs="*", metavar="FILE", default=[str(DEFAULT_FILE)], help=file_help)
         command.set_defaults(run=run)
-        _common(command)
-    status = add("status", help="what is served")
+        _add_common_options(command)
+    status = add("status", help="show which version is served, since when and by whom")
     status.set_defaults(run=commands.status)
-    _common(status)
-    rollback = add("rollback", help="apply an older version again, as a new one")
-    rollback.add_argument("version", type=int, metavar="VERSION")
+    _add_common_options(status)
+    rollback = add("rollback", help="apply the document of an older version again, as a new version")
+    rollback.add_argument("version", type=int, metavar="VERSION", help="the number of the older version; `status` lists them")
     rollback.set_defaults(run=commands.rollback)
-    _common(rollback)
-    export = add("export", help="write the document that is served, in the file's format")
-    export.add_argument("--version", type=int, help="another version than the head")
-    export.add_argument("--output", "-o", metavar="FILE", help="instead of the standard output")
+    _add_common_options(rollback)
+    export = add("export", help="write the document that is served, in the format of the file")
+    export.add_argument("--version", type=int, help="the version to write (default: the one that is served)")
+    export.add_argument("--output", "-o", metavar="FILE", help="write to this file instead of the standard output")
     export.set_defaults(run=commands.export)
-    _common(export)
+    _add_common_options(export)
     return parser
 
 
-def _common(command: ArgumentParser) -> None:
-    command.add_argument("--actor", default=_me(), help="who does it, for the audit")
-    command.add_argument("--json", action="store_true", help="for scripts")
+def _add_common_options(command: ArgumentParser) -> None:
+    command.add_argument("--actor", default=_user_name(), help="the name that the audit records (default: the user of this machine)")
+    command.add_argument("--json", action="store_true", help="print JSON, for scripts")
 
 
-def _me() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # no such user, as in containers
+    except (KeyError, OSError):  # the user has no name, as in containers
         return "bootstrap"
 
 

@@ -1,4 +1,4 @@
-"""The commands, each from arguments to what is printed and the exit code: 0 done or nothing to do, 1 faults, refusals or drift."""
+"""The commands: each from its arguments to what is printed and the exit code (0 done or nothing to do, 1 refusals or drift)."""
 
 import json
 from argparse import Namespace
@@ -7,43 +7,50 @@ from typing import Any
 
 import msgspec
 
-from bootstrap import apply as applying
-from bootstrap.faults import Faulty
-from bootstrap.parse import Tree, load
+from bootstrap import rollout
+from bootstrap.faults import InvalidDocument
+from bootstrap.files import Tree, load_files
 from bootstrap.plan import Plan
-from bootstrap.validate import Checked, checked, checked_tree
+from bootstrap.rollout import ApplyRefused
+from bootstrap.validation import ValidDocument, validate_files, validate_tree
 from chalicelib import clock
 from chalicelib.catalog import service as catalog
 
+LISTED_VERSIONS = 10
+
+
+class CommandError(Exception):
+    """The command cannot do anything with its arguments; the message says why and what to do."""
+
 
 def validate(arguments: Namespace) -> int:
-    found = _checked(arguments)
-    document = found.document
-    facts = {"valid": True, "checksum": found.checksum, "events": len(document.events), "ticket_types": len(document.ticket_types)}
-    text = f"valid: {len(document.events)} events, {len(document.ticket_types)} ticket types, checksum {found.checksum}"
-    return _said(arguments, facts, [text])
+    valid = _load_document(arguments)
+    events, ticket_types = len(valid.document.events), len(valid.document.ticket_types)
+    details = {"valid": True, "checksum": valid.checksum, "events": events, "ticket_types": ticket_types}
+    return _print_result(arguments, details, [f"valid: {events} events, {ticket_types} ticket types, checksum {valid.checksum}"])
 
 
 def plan(arguments: Namespace) -> int:
-    planned = applying.plan(_checked(arguments))
-    facts = {"head": planned.head.version, "checksum": planned.checksum, "unchanged": planned.clean, "changes": planned.lines}
-    _said(arguments, {**facts, "refusals": planned.refusals}, [*_diff(planned), *planned.refusals])
+    planned = rollout.plan(_load_document(arguments))
+    details = {"head": planned.head.version, "checksum": planned.checksum, "unchanged": planned.is_empty, "changes": planned.changes}
+    _print_result(arguments, {**details, "refusals": planned.refusals}, [*_diff(planned), *planned.refusals])
     return 1 if planned.refusals else 0
 
 
 def apply(arguments: Namespace) -> int:
-    return _applied(arguments, _checked(arguments), "catalog.applied", {})
+    return _apply(arguments, _load_document(arguments), "catalog.applied", {})
 
 
 def rollback(arguments: Namespace) -> int:
-    found = checked_tree(_document(arguments.version))
-    return _applied(arguments, found, "catalog.rolled_back", {"rolled_back_to": arguments.version})
+    valid = validate_tree(_version_tree(arguments.version))
+    return _apply(arguments, valid, "catalog.rolled_back", {"rolled_back_to": arguments.version})
 
 
 def status(arguments: Namespace) -> int:
     head, served = catalog.standing()
     if not head.version:
-        return _said(arguments, {"version": 0, "revision": head.revision}, ["nothing was applied yet"])
+        lines = ["nothing was applied yet; `python -m bootstrap apply` does it"]
+        return _print_result(arguments, {"version": 0, "revision": head.revision}, lines)
     counts = {
         "events": sum(event.managed_by == "bootstrap" and not event.removed for event in served.events.values()),
         "ticket_types": sum(tier.managed_by == "bootstrap" and not tier.removed for tier in served.tiers.values()),
@@ -51,34 +58,43 @@ def status(arguments: Namespace) -> int:
         "tiers_of_the_api": sum(tier.managed_by == "api" for tier in served.tiers.values()),
         "paused": sum(event.paused for event in served.events.values()),
     }
-    facts = {
+    versions = catalog.versions(LISTED_VERSIONS)
+    details = {
         "version": head.version,
         "revision": head.revision,
         "checksum": head.checksum,
         "applied_at": clock.iso(head.at),
         "applied_by": head.by,
         **counts,
-        "versions": [{"version": one.version, "at": clock.iso(one.at), "by": one.by} for one in catalog.versions(10)],
+        "versions": [{"version": version.version, "at": clock.iso(version.at), "by": version.by} for version in versions],
     }
-    lines = [f"head: version {head.version}, applied {clock.iso(head.at)} by {head.by}", f"checksum: {head.checksum}"]
-    lines.append(", ".join(f"{name}: {number}" for name, number in counts.items()))
-    lines += [f"  version {one.version}, {clock.iso(one.at)}, {one.by}" for one in catalog.versions(10)]
-    return _said(arguments, facts, lines)
+    lines = [
+        f"version {head.version} is served, applied {clock.iso(head.at)} by {head.by}",
+        f"checksum: {head.checksum}",
+        f"from files: {counts['events']} events, {counts['ticket_types']} ticket types",
+        f"from the API: {counts['events_of_the_api']} events, {counts['tiers_of_the_api']} ticket types",
+        f"paused: {counts['paused']} events",
+        "latest versions:",
+        *(f"  version {version.version}, {clock.iso(version.at)}, {version.by}" for version in versions),
+    ]
+    return _print_result(arguments, details, lines)
 
 
 def drift(arguments: Namespace) -> int:
-    planned = applying.plan(_checked(arguments))
-    differs = not planned.clean
-    lines = ["drift: the store is not as the file says", *_diff(planned), *planned.refusals] if differs else ["no drift"]
-    _said(arguments, {"drift": differs, "differences": [*planned.lines, *planned.refusals]}, lines)
+    planned = rollout.plan(_load_document(arguments))
+    differs = not planned.is_empty
+    lines = ["no drift: the store is as the file says"]
+    if differs:
+        lines = ["drift: the store is not as the file says; `apply` makes it so", *_diff(planned), *planned.refusals]
+    _print_result(arguments, {"drift": differs, "differences": [*planned.changes, *planned.refusals]}, lines)
     return 1 if differs else 0
 
 
 def export(arguments: Namespace) -> int:
     version = arguments.version or catalog.standing()[0].version
     if not version:
-        raise Unusable("nothing was applied yet, so there is nothing to export")
-    text = json.dumps(_document(version), indent=2, ensure_ascii=False) + "\n"
+        raise CommandError("nothing was applied yet, so there is nothing to export; `python -m bootstrap apply` first")
+    text = json.dumps(_version_tree(version), indent=2, ensure_ascii=False) + "\n"
     if arguments.output:
         Path(arguments.output).write_text(text, encoding="utf-8")
     else:
@@ -86,54 +102,49 @@ def export(arguments: Namespace) -> int:
     return 0
 
 
-class Unusable(Exception):
-    """The command can't do anything with its arguments; the message says why."""
-
-
-def faults(arguments: Namespace, error: Faulty) -> list[str]:
-    """What is printed for people; scripts that asked for JSON get it on the standard output."""
+def invalid_document_lines(arguments: Namespace, error: InvalidDocument) -> list[str]:
+    """What people read about an invalid file. With --json, scripts get the faults on the standard output."""
     if arguments.json:
         print(msgspec.json.encode({"valid": False, "faults": error.faults}).decode())
-    plural = "fault" if len(error.faults) == 1 else "faults"
-    return [*map(str, error.faults), f"{len(error.faults)} {plural}; nothing was applied"]
+    count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
+    return [*map(str, error.faults), f"{count}; nothing was changed. Correct the file and run the command again."]
 
 
-def refused(arguments: Namespace, error: applying.Refused) -> list[str]:
-    """As `faults`, for an apply that the store's state does not allow."""
+def refusal_lines(arguments: Namespace, error: ApplyRefused) -> list[str]:
+    """The same about an apply that the present state of the store does not allow."""
     if arguments.json:
-        print(msgspec.json.encode({"result": "refused", "reasons": error.reasons, "changes": error.plan.lines}).decode())
-    return [*error.reasons, "refused; nothing was applied"]
+        print(msgspec.json.encode({"result": "refused", "reasons": error.reasons, "changes": error.plan.changes}).decode())
+    return [*error.reasons, "Refused; nothing was applied. Resolve what is marked with ! and run the command again."]
 
 
-def _applied(arguments: Namespace, found: Checked, action: str, facts: dict[str, Any]) -> int:
-    done = applying.apply(found, arguments.actor, clock.now(), action=action, facts=facts)
-    said = {
+def _apply(arguments: Namespace, valid: ValidDocument, action: str, audited: dict[str, Any]) -> int:
+    done = rollout.apply(valid, arguments.actor, clock.now(), action=action, details=audited)
+    summary = {
         "applied": f"applied as version {done.version}",
-        "healed": f"version {done.version} is the head already; its stock was brought in line",
-        "unchanged": f"version {done.version} is the head already; nothing to do",
+        "healed": f"version {done.version} is served already; its stock was corrected",
+        "unchanged": f"version {done.version} is served already; nothing to do",
     }[done.result]
-    answer = {"result": done.result, "version": done.version, "checksum": found.checksum, "changes": done.plan.lines}
-    return _said(arguments, answer, [*(_diff(done.plan) if done.result != "unchanged" else []), said])
+    details = {"result": done.result, "version": done.version, "checksum": valid.checksum, "changes": done.plan.changes}
+    return _print_result(arguments, details, [*(_diff(done.plan) if done.result != "unchanged" else []), summary])
 
 
-def _checked(arguments: Namespace) -> Checked:
-    return checked(load([Path(file) for file in arguments.files]))
+def _load_document(arguments: Namespace) -> ValidDocument:
+    return validate_files(load_files([Path(file) for file in arguments.files]))
 
 
-def _document(version: int) -> Tree:
-    raw = catalog.document(version)
-    if raw is None:
-        raise Unusable(f"there is no version {version}")
-    tree: Tree = msgspec.json.decode(raw)
+def _version_tree(version: int) -> Tree:
+    document = catalog.document(version)
+    if document is None:
+        raise CommandError(f"there is no version {version}; `python -m bootstrap status` lists the latest ones")
+    tree: Tree = msgspec.json.decode(document)
     return tree
 
 
 def _diff(planned: Plan) -> list[str]:
-    if planned.lines:
-        return [f"against version {planned.head.version}:", *planned.lines]
-    return [f"against version {planned.head.version}: nothing that readers would see"]
+    compared = f"compared with version {planned.head.version}:" if planned.head.version else "compared with an empty catalog:"
+    return [compared, *planned.changes] if planned.changes else [f"{compared} nothing changes that buyers see"]
 
 
-def _said(arguments: Namespace, facts: dict[str, Any], lines: list[str]) -> int:
-    print(msgspec.json.encode(facts).decode() if arguments.json else "\n".join(lines))
+def _print_result(arguments: Namespace, details: dict[str, Any], lines: list[str]) -> int:
+    print(msgspec.json.encode(details).decode() if arguments.json else "\n".join(lines))
     return 0

@@ -1,36 +1,36 @@
-"""The demo's ten events, always in the near future: all dates move by whole days, from the day they were written for to today."""
+"""The demo catalog of ten events. Its dates move by whole days, so that the events are always in the near future."""
 
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bootstrap.parse import Tree, read
-from bootstrap.times import DAY, INSTANT
+from bootstrap.dates import DAY, DAY_AND_TIME
+from bootstrap.files import Tree, read_file
 
 FILE = Path(__file__).parent / "demo-tickets.json"
 
 
-def document() -> Tree:
-    """The demo as it is written, with `generated` as the day that all of its dates are relative to."""
-    return read(FILE)
+def load() -> Tree:
+    """The demo as it is written; all of its dates are relative to its date `generated`."""
+    return read_file(FILE)
 
 
-def shifted(document: Tree, today: date) -> Tree:
-    """A copy of a document in which `generated` is `today` and every other date and time lies as far from it as before."""
+def shift_dates(document: Tree, today: date) -> Tree:
+    """A copy of a document in which `generated` is `today` and every other date and time is as many days away from it as before."""
     days = today - date.fromisoformat(document["generated"][:10])
-    moved: Tree = _moved(document, days)
-    return moved
+    shifted: Tree = _shift(document, days)
+    return shifted
 
 
-def _moved(value: Any, days: timedelta) -> Any:
+def _shift(value: Any, days: timedelta) -> Any:
     match value:
         case dict():
-            return {key: _moved(item, days) for key, item in value.items()}
+            return {key: _shift(item, days) for key, item in value.items()}
         case list():
-            return [_moved(item, days) for item in value]
+            return [_shift(item, days) for item in value]
         case str() if DAY.fullmatch(value):
             return (date.fromisoformat(value) + days).isoformat()
-        case str() if INSTANT.fullmatch(value):
-            # The day is moved and the wall clock stays, so that a concert at 20:00 is at 20:00 on both sides of a time change.
+        case str() if DAY_AND_TIME.fullmatch(value):
+            # The day moves and the wall clock stays, so that a concert at 20:00 is at 20:00 on both sides of a change to summer time.
             return (datetime.fromisoformat(value[:10]) + days).date().isoformat() + value[10:]
     return value

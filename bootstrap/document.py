@@ -1,4 +1,4 @@
-"""The format of the bootstrap file. `schema.json` is made from these types, and docs/bootstrap.md explains them."""
+"""The format of the bootstrap file. `schema.json` is generated from these types; docs/bootstrap.md explains them."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,10 +11,14 @@ from chalicelib.money import Cents, Currency
 
 MAX_CAPACITY = 1_000_000
 
-Id = Annotated[str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="Letters, digits and . _ - only.")]
+Id = Annotated[
+    str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="1 to 100 letters, digits and . _ - with a letter or digit first.")
+]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(max_length=10_000)]
-Day = Annotated[str, Meta(max_length=40, description="YYYY-MM-DD or ISO 8601; in the event's timezone unless it has an offset.")]
+Day = Annotated[
+    str, Meta(max_length=40, description="A day, YYYY-MM-DD, or an ISO 8601 time; in the event's timezone unless it has an offset.")
+]
 Order = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 Count = Annotated[int, Meta(ge=0, le=MAX_CAPACITY)]
 Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
@@ -22,7 +26,7 @@ Limit = Annotated[int, Meta(ge=1, le=1000)]
 
 
 class EventMetadata(Struct, frozen=True):
-    """Free-form; these keys have a meaning."""
+    """Free-form: any key is kept. These keys have a meaning."""
 
     description: Text | None = None
     timezone: str | None = None
@@ -46,7 +50,7 @@ class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
     waiting_room: WaitingRoom | None = None
 
 
-class Availability(Struct, frozen=True, forbid_unknown_fields=True):
+class SaleWindow(Struct, frozen=True, forbid_unknown_fields=True):
     start_date: Day | None = None
     end_date: Day | None = None
     max_per_transaction: Limit | None = None
@@ -65,14 +69,14 @@ class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
     sold_count: Count = 0
     display_order: Order = 0
     metadata: dict[str, Any] = {}
-    availability: Availability | None = None
+    availability: SaleWindow | None = None
     per_user_limit: Limit | None = None
     admits: Annotated[int, Meta(ge=1, le=100)] = 1
     shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] | None = None
 
 
-class Document(Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole file."""
+class BootstrapDocument(Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole bootstrap file, or several of them merged."""
 
     version: Annotated[str, Meta(min_length=1, max_length=50)]
     events: dict[str, EventEntry]
@@ -82,7 +86,7 @@ class Document(Struct, frozen=True, forbid_unknown_fields=True):
     ticket_states: dict[TierStatus, DisplayState] = {}
 
 
-def schema() -> bytes:
+def json_schema() -> bytes:
     """The JSON Schema of the format, as `schema.json` holds it."""
-    made = msgspec.json.schema(Document)
-    return msgspec.json.format(msgspec.json.encode({"$schema": "https://json-schema.org/draft/2020-12/schema", **made}), indent=2) + b"\n"
+    content = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(BootstrapDocument)}
+    return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"

@@ -1,15 +1,17 @@
-"""What is wrong with a file, and where."""
+"""What is wrong with a bootstrap file, and where."""
 
+import json
 import re
 from typing import Any
 
 from msgspec import Struct
 
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+MAX_QUOTE_LENGTH = 80
+_SIMPLE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class Fault(Struct, frozen=True):
-    """`path` is a JSON path (`$.events.spring-fest.date`), `message` says what is wrong there."""
+class DocumentFault(Struct, frozen=True):
+    """`path` is a JSON path (`$.events.spring-fest.date`); `message` says what is wrong there and what is allowed."""
 
     path: str
     message: str
@@ -19,24 +21,25 @@ class Fault(Struct, frozen=True):
         return f"{self.file}: {self.path}: {self.message}" if self.file else f"{self.path}: {self.message}"
 
 
-class Faulty(Exception):
-    """The files can't be used; `faults` are all of them."""
+class InvalidDocument(Exception):
+    """The files cannot be used; `faults` lists everything that is wrong with them."""
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[DocumentFault]) -> None:
         self.faults = faults
         super().__init__(f"{len(faults)} faults")
 
 
-def below(path: str, key: str | int) -> str:
-    """The path of a member: `.key`, or `['an odd key']`, or `[3]`."""
+def member_path(path: str, key: str | int) -> str:
+    """The JSON path of a member of `path`: `.key`, or `['an odd key']`, or `[3]`."""
     if isinstance(key, int):
         return f"{path}[{key}]"
-    if _PLAIN.fullmatch(key):
-        return f"{path}.{key}"
-    return f"{path}[{shown(key)}]"
+    return f"{path}.{key}" if _SIMPLE_KEY.fullmatch(key) else f"{path}[{_shortened(ascii(key))}]"
 
 
-def shown(value: Any) -> str:
-    """A value in a message: quoted and not too long, in ASCII, whatever it holds."""
-    text = ascii(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def quoted(value: Any) -> str:
+    """A value as the file has it, for a message: JSON in printable ASCII, at most 80 characters."""
+    return _shortened(json.dumps(value).replace("\x7f", "\\u007f"))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_QUOTE_LENGTH else text[: MAX_QUOTE_LENGTH - 3] + "..."

@@ -1,4 +1,4 @@
-"""What an apply would do: pure, from a document, what is served and what is in stock, to a diff that a person can read."""
+"""What an apply would do, as a diff that a person can read: computed from a document, the served catalog and its stock."""
 
 from collections.abc import Container, Mapping
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from bootstrap import entities
-from bootstrap.faults import shown
-from bootstrap.validate import Checked
+from bootstrap import conversion
+from bootstrap.faults import quoted
+from bootstrap.validation import ValidDocument
 from chalicelib import clock
 from chalicelib.catalog.model import DEFAULT_STATES, Catalog, Content, DisplayState, Event, Head, Tier
 from chalicelib.inventory.model import Stock, default_shards
 
-# What the diff of an entry leaves out: kept by the store, or said in other words.
+# What the diff of an entry leaves out: fields that the store keeps, and fields that repeat another one.
 _NOT_COMPARED = {
     Event: frozenset({"starts_at", "ends_at", "description", "timezone", "image_url", "featured", "managed_by", "paused", "removed"}),
     Tier: frozenset({"stock_id", "shards", "capacity", "availability", "managed_by", "removed"}),
@@ -23,6 +23,8 @@ _TIMES = frozenset({"starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sal
 
 
 class NewStock(Struct, frozen=True):
+    """The stock of a tier that never existed."""
+
     tier_id: str
     capacity: int
     sold: int
@@ -31,57 +33,65 @@ class NewStock(Struct, frozen=True):
 
 
 class Resize(Struct, frozen=True):
-    """Bring a stock from what it has now to what the file says. `shards` never shrink."""
+    """Bring a stock from its present capacity to that of the file. The number of shards never shrinks."""
 
     tier_id: str
     stock_id: str
-    was: int
-    capacity: int
+    old_capacity: int
+    new_capacity: int
+    old_shards: int
+    new_shards: int
+    is_open: bool
+
+
+class OpenChange(Struct, frozen=True):
+    """Open or close a stock that missed a pause or a resume of its event."""
+
+    stock_id: str
     shards: int
-    to_shards: int
     is_open: bool
 
 
 class Plan(Struct, frozen=True):
-    """`lines` are the diff; with `refusals` nothing may be applied. `same` says that the head already is this document."""
+    """`changes` are the lines of the diff; with `refusals` nothing may be applied. `is_served`: the head already is this document."""
 
     head: Head
     checksum: str
-    lines: list[str]
+    changes: list[str]
     refusals: list[str]
-    same: bool
+    is_served: bool
     events: list[Event]
     tiers: list[Tier]
     states: dict[str, DisplayState]
-    new: list[NewStock]
+    new_stocks: list[NewStock]
     resizes: list[Resize]
-    reopen: list[tuple[str, int, bool]]
+    open_changes: list[OpenChange]
 
     @property
-    def clean(self) -> bool:
-        """Neither the catalog nor the stock has anything to change."""
-        return self.same and not (self.resizes or self.reopen or self.refusals)
+    def is_empty(self) -> bool:
+        """Whether neither the catalog nor the stock has anything to change."""
+        return self.is_served and not (self.resizes or self.open_changes or self.refusals)
 
     def content(self, version: int) -> Content:
-        """What readers will load as this version; tiers that never existed get a stock that is named after it."""
-        tiers = [replace(tier, stock_id=tier.stock_id or stock_id(tier.id, version)) for tier in self.tiers]
+        """What readers will load as this version; a tier that never existed gets a stock named after it."""
+        tiers = [replace(tier, stock_id=tier.stock_id or new_stock_id(tier.id, version)) for tier in self.tiers]
         return Content(self.events, tiers, self.states)
 
 
-def stock_id(tier_id: str, version: int) -> str:
-    """See docs/decisions/0002-stock-ids.md."""
+def new_stock_id(tier_id: str, version: int) -> str:
+    """The stock id of a tier that `version` creates. See docs/decisions/0002-stock-ids.md."""
     return f"{tier_id}@{version}"
 
 
 def all_stock(catalog: Catalog) -> dict[str, int]:
-    """The stock of every tier that a file made: stock id -> shards."""
+    """The stock of every tier that came from a bootstrap file: stock id -> number of shards."""
     return {tier.stock_id: tier.shards for tier in catalog.tiers.values() if tier.managed_by == "bootstrap"}
 
 
-def touched_stock(checked: Checked, catalog: Catalog) -> dict[str, int]:
-    """The stock about which the plan has anything to say, so that a change of one tier does not read a thousand."""
-    wanted = entities.tiers(checked)
-    touched = {}
+def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
+    """The stock that the document changes: stock id -> number of shards. A change of one tier need not read a thousand."""
+    wanted = conversion.to_tiers(valid)
+    changed = {}
     for old in catalog.tiers.values():
         new = wanted.get(old.id)
         if old.managed_by == "bootstrap" and (
@@ -89,146 +99,148 @@ def touched_stock(checked: Checked, catalog: Catalog) -> dict[str, int]:
             or (new is not None and (old.capacity, old.price_cents, old.event_id) != (new.capacity, new.price_cents, new.event_id))
             or (new is not None and _shards(old, new) != old.shards)
         ):
-            touched[old.stock_id] = old.shards
-    return touched
+            changed[old.stock_id] = old.shards
+    return changed
 
 
-def make(checked: Checked, head: Head, catalog: Catalog, asked: Container[str], stocks: Mapping[str, Stock]) -> Plan:
-    """`stocks` is what the store strongly read for the `asked` stock ids; the rest is taken to be as the catalog says."""
-    return _Planner(checked, head, catalog, asked, stocks).plan()
+def build_plan(valid: ValidDocument, head: Head, catalog: Catalog, stock_ids: Container[str], stocks: Mapping[str, Stock]) -> Plan:
+    """The plan of one document. `stocks` is what was strongly read for `stock_ids`; other stock is assumed to match the catalog."""
+    return _PlanBuilder(valid, head, catalog, stock_ids, stocks).build()
 
 
 def _shards(old: Tier, new: Tier) -> int:
-    """Shards are only ever added: taking one away would mean to move holds, which belong to purchases."""
+    """Shards are only ever added: removing one would mean moving holds, which belong to purchases."""
     return max(old.shards, new.shards or default_shards(new.capacity))
 
 
-class _Planner:
-    def __init__(self, checked: Checked, head: Head, catalog: Catalog, asked: Container[str], stocks: Mapping[str, Stock]) -> None:
-        self.checked, self.head, self.catalog, self.asked, self.stocks = checked, head, catalog, asked, stocks
-        self.lines: list[str] = []
+class _PlanBuilder:
+    def __init__(self, valid: ValidDocument, head: Head, catalog: Catalog, stock_ids: Container[str], stocks: Mapping[str, Stock]) -> None:
+        self.valid, self.head, self.catalog, self.stock_ids, self.stocks = valid, head, catalog, stock_ids, stocks
+        self.changes: list[str] = []
         self.refusals: list[str] = []
-        self.new: list[NewStock] = []
+        self.new_stocks: list[NewStock] = []
         self.resizes: list[Resize] = []
-        self.reopen: list[tuple[str, int, bool]] = []
+        self.open_changes: list[OpenChange] = []
 
-    def plan(self) -> Plan:
+    def build(self) -> Plan:
         events = self._events()
         tiers = self._tiers()
         states: dict[str, DisplayState] = {**DEFAULT_STATES}
-        states.update({str(name): state for name, state in self.checked.document.ticket_states.items()})
+        states.update({str(name): state for name, state in self.valid.document.ticket_states.items()})
         for name, state in states.items():
             if self.head.version and state != self.catalog.states[name]:
                 self._line("~", "state", name, _difference(self.catalog.states[name], state))
         return Plan(
             head=self.head,
-            checksum=self.checked.checksum,
-            lines=self.lines,
+            checksum=self.valid.checksum,
+            changes=self.changes,
             refusals=self.refusals,
-            same=self._is_same(events, tiers, states),
+            is_served=self._is_served(events, tiers, states),
             events=events,
             tiers=tiers,
             states=states,
-            new=self.new,
+            new_stocks=self.new_stocks,
             resizes=self.resizes,
-            reopen=self.reopen,
+            open_changes=self.open_changes,
         )
 
-    def _is_same(self, events: list[Event], tiers: list[Tier], states: dict[str, DisplayState]) -> bool:
-        """The checksum alone would miss a version that other code, or other hands, made of the same document."""
+    def _is_served(self, events: list[Event], tiers: list[Tier], states: dict[str, DisplayState]) -> bool:
+        """The checksum alone would miss a version that other code, or a person, made of the same document."""
         unpaused = {event.id: replace(event, paused=False) for event in self.catalog.events.values() if event.managed_by == "bootstrap"}
         served = {tier.id: tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap"}
         return (
             self.head.version > 0
-            and self.checked.checksum == self.head.checksum
+            and self.valid.checksum == self.head.checksum
             and {event.id: event for event in events} == unpaused
             and {tier.id: tier for tier in tiers} == served
             and states == self.catalog.states
         )
 
     def _events(self) -> list[Event]:
-        wanted = entities.events(self.checked)
+        wanted = conversion.to_events(self.valid)
         for event in wanted.values():
             old = self.catalog.events.get(event.id)
             if old is None:
-                self._line("+", "event", event.id, f"{shown(event.name)}, {event.date}, {event.venue}")
+                self._line("+", "event", event.id, f"{quoted(event.name)}, {event.date}, {event.venue}")
             elif old.managed_by == "api":
-                self._refuse("event", event.id, "an event of this id was made through the API")
+                self._refuse("event", event.id, "an event with this id was made through the API; use another id")
             else:
-                self._changed("event", event.id, old, event)
-        gone = [event for event in self.catalog.events.values() if event.managed_by == "bootstrap" and event.id not in wanted]
-        for event in gone:
+                self._note_difference("event", event.id, old, event)
+        removed = [event for event in self.catalog.events.values() if event.managed_by == "bootstrap" and event.id not in wanted]
+        for event in removed:
             if not event.removed:
-                self._line("-", "event", event.id, "is not in the file any more: its sale is closed, what was sold stays valid")
-        return [*wanted.values(), *(_closed(event) for event in gone)]
+                self._line("-", "event", event.id, "is no longer in the file: its sale closes, sold tickets stay valid")
+        return [*wanted.values(), *(_removed_event(event) for event in removed)]
 
     def _tiers(self) -> list[Tier]:
-        wanted = entities.tiers(self.checked)
+        wanted = conversion.to_tiers(self.valid)
         tiers = []
         for tier in wanted.values():
             old = self.catalog.tiers.get(tier.id)
             if old is None:
-                tiers.append(self._new(tier))
+                tiers.append(self._new_tier(tier))
             elif old.managed_by == "api":
-                self._refuse("tier", tier.id, "a tier of this id was made through the API")
+                self._refuse("tier", tier.id, "a tier with this id was made through the API; use another id")
             else:
-                tiers.append(self._kept(old, tier))
-        gone = [tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap" and tier.id not in wanted]
-        for tier in gone:
+                tiers.append(self._existing_tier(old, tier))
+        removed = [tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap" and tier.id not in wanted]
+        for tier in removed:
             if not tier.removed:
-                self._line("-", "tier", tier.id, f"is not in the file any more: closed{self._in_use(tier)}")
-        return [*tiers, *(replace(tier, status="closed", removed=True) for tier in gone)]
+                self._line("-", "tier", tier.id, f"is no longer in the file: it closes{self._in_use(tier)}")
+        return [*tiers, *(replace(tier, status="closed", removed=True) for tier in removed)]
 
-    def _new(self, tier: Tier) -> Tier:
-        sold = self.checked.document.ticket_types[tier.id].sold_count
+    def _new_tier(self, tier: Tier) -> Tier:
+        """A tier that never existed, with its number of shards; notes its new stock."""
+        sold = self.valid.document.ticket_types[tier.id].sold_count
         shards = tier.shards or default_shards(tier.capacity)
-        started = f", {sold} of them sold already" if sold else ""
-        self._line(
-            "+",
-            "tier",
-            tier.id,
-            f"{tier.capacity} for {tier.price_cents} {tier.currency} (price_cents) each{started} (event {tier.event_id})",
-        )
-        self.new.append(NewStock(tier.id, tier.capacity, sold, shards, not self._is_paused(tier)))
+        already_sold = f", {sold} of them already sold" if sold else ""
+        text = f"{tier.capacity} tickets at price_cents {tier.price_cents} {tier.currency}{already_sold} (event {tier.event_id})"
+        self._line("+", "tier", tier.id, text)
+        self.new_stocks.append(NewStock(tier.id, tier.capacity, sold, shards, not self._is_paused(tier)))
         return replace(tier, shards=shards)
 
-    def _kept(self, old: Tier, tier: Tier) -> Tier:
+    def _existing_tier(self, old: Tier, tier: Tier) -> Tier:
+        """A tier that exists, with its stock; notes what changes."""
         shards = _shards(old, tier)
         tier = replace(tier, stock_id=old.stock_id, shards=shards)
-        self._changed("tier", tier.id, old, tier)
-        if old.stock_id not in self.asked:
+        self._note_difference("tier", tier.id, old, tier)
+        if old.stock_id not in self.stock_ids:
             return tier
         stock = self.stocks.get(old.stock_id)
         if stock is None:
-            self._refuse("tier", tier.id, f"its stock {old.stock_id} is missing in the store, so nobody knows what was sold")
+            self._refuse(
+                "tier", tier.id, f"its stock {old.stock_id} is missing from the store, so the number sold is unknown; restore the table"
+            )
             return tier
         in_use = stock.sold + stock.held
         if old.event_id != tier.event_id and in_use:
-            self._refuse("tier", tier.id, f"can't move from event {old.event_id}, {self._figures(stock)}")
+            reason = f"cannot move from event {old.event_id} ({self._figures(stock)}); add a new ticket type to the other event"
+            self._refuse("tier", tier.id, reason)
         if stock.capacity != tier.capacity or shards != old.shards:
-            self._resized(old, tier, stock)
+            self._note_resize(old, tier, stock)
         elif stock.open == self._is_paused(tier):
-            state = "closed, though its event is not paused" if not stock.open else "open, though its event is paused"
-            self._line("~", "tier", tier.id, f"the stock is {state}: brought in line")
-            self.reopen.append((tier.stock_id, shards, not stock.open))
+            text, change = ("open", "closes") if stock.open else ("closed", "opens")
+            pause = "is paused" if stock.open else "is not paused"
+            self._line("~", "tier", tier.id, f"the stock is {text}, though its event {pause}: it {change}")
+            self.open_changes.append(OpenChange(tier.stock_id, shards, not stock.open))
         return tier
 
-    def _resized(self, old: Tier, tier: Tier, stock: Stock) -> None:
+    def _note_resize(self, old: Tier, tier: Tier, stock: Stock) -> None:
         in_use, left = stock.sold + stock.held, tier.capacity - stock.sold - stock.held
         if left < 0:
-            self._refuse("tier", tier.id, f"capacity {tier.capacity} is below {in_use} ({self._figures(stock)})")
+            self._refuse("tier", tier.id, f"capacity {tier.capacity} is below {in_use} ({self._figures(stock)}); use {in_use} or more")
             return
         if old.capacity != tier.capacity:
             self._line("~", "tier", tier.id, f"capacity {stock.capacity} -> {tier.capacity} ({self._figures(stock)}, {left} left)")
         elif stock.capacity != tier.capacity:
-            message = f"the stock has {stock.capacity}, the file says {tier.capacity}: brought to {tier.capacity}"
-            self._line("~", "tier", tier.id, f"{message} ({self._figures(stock)}, {left} left)")
+            text = f"the stock has {stock.capacity}, the file says {tier.capacity}: it becomes {tier.capacity}"
+            self._line("~", "tier", tier.id, f"{text} ({self._figures(stock)}, {left} left)")
         if tier.shards != old.shards:
             self._line("~", "tier", tier.id, f"shards {old.shards} -> {tier.shards}")
         is_open = not self._is_paused(tier)
         self.resizes.append(Resize(tier.id, tier.stock_id, stock.capacity, tier.capacity, old.shards, tier.shards, is_open))
 
-    def _changed(self, kind: str, name: str, old: Event | Tier, new: Event | Tier) -> None:
+    def _note_difference(self, kind: str, name: str, old: Event | Tier, new: Event | Tier) -> None:
         if old.removed:
             self._line("+", kind, name, "is back in the file")
         text = _difference(old, new)
@@ -241,7 +253,7 @@ class _Planner:
         stock = self.stocks.get(tier.stock_id)
         if stock is None or not stock.sold + stock.held:
             return ", nothing was sold"
-        return f" (sold {stock.sold} stay valid, on hold {stock.held} can still be paid)"
+        return f" ({stock.sold} sold stay valid, {stock.held} on hold can still be paid)"
 
     def _is_paused(self, tier: Tier) -> bool:
         event = self.catalog.events.get(tier.event_id)
@@ -251,20 +263,20 @@ class _Planner:
         return f"sold {stock.sold}, on hold {stock.held}"
 
     def _line(self, sign: str, kind: str, name: str, text: str) -> None:
-        self.lines.append(f"{sign} {kind} {name}: {text}")
+        self.changes.append(f"{sign} {kind} {name}: {text}")
 
     def _refuse(self, kind: str, name: str, text: str) -> None:
         self.refusals.append(f"! {kind} {name}: {text}")
 
 
-def _closed(event: Event) -> Event:
-    """An event that left the file: over, unless it says something stronger; a test stays what nobody but testers sees."""
+def _removed_event(event: Event) -> Event:
+    """An event that is no longer in the file: past, unless it was cancelled or a test, which it stays."""
     status = event.status if event.status in ("cancelled", "test") else "past"
     return replace(event, status=status, removed=True, paused=False)
 
 
 def _difference(old: Event | Tier | DisplayState, new: Event | Tier | DisplayState) -> str:
-    """`name old -> new` for each field that differs; of metadata, for each key."""
+    """`name old -> new` for each field that differs, and for each key of metadata that differs."""
     before, after = _flat(old), _flat(new)
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return ", ".join(f"{name} {_value(name, before.get(name))} -> {_value(name, after.get(name))}" for name in changed)
@@ -279,4 +291,4 @@ def _flat(entry: Event | Tier | DisplayState) -> dict[str, Any]:
 def _value(name: str, value: Any) -> str:
     if value is None:
         return "none"
-    return clock.iso(value) if name in _TIMES else shown(value)
+    return clock.iso(value) if name in _TIMES else quoted(value)

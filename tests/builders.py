@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bootstrap import apply as applying
-from bootstrap import validate
+from bootstrap import rollout
+from bootstrap.validation import validate_tree
 from chalicelib import clock
 from chalicelib.edge import auth
 from tests.bootstrap import conftest as bootstrap
@@ -53,7 +53,7 @@ def promoted_shop(promoter_id: str) -> tuple[str, str]:
     tickets = {"fest-pass": bootstrap.ticket("fest-pass")}
     events = {"fest": bootstrap.event("fest", metadata={"timezone": "America/Denver", "promoter_id": promoter_id})}
     tree = {"version": "1", "events": events, "ticket_types": tickets}
-    applying.apply(validate.checked_tree(tree), "test", clock.now())
+    rollout.apply(validate_tree(tree), "test", clock.now())
     return "fest", "fest-pass"
 
 

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from bootstrap import apply, demo, parse, validate
-from bootstrap.faults import Faulty
+from bootstrap import demo, rollout
+from bootstrap.faults import InvalidDocument
+from bootstrap.files import load_files, read_file
+from bootstrap.rollout import ApplyRefused
+from bootstrap.validation import validate_files
 from chalicelib import clock, dynamo
 from infra import tables
 from infra.local.environment import SetupError
@@ -24,16 +27,16 @@ def fill(first_day: int, demo_file: Path, say: Callable[[str], None]) -> None:
     """
     if tables.create_all(dynamo.client()):
         say("Created the tables.")
-    moved = demo.shifted(demo.document(), datetime.fromtimestamp(first_day, UTC).date())
+    moved = demo.shift_dates(demo.load(), datetime.fromtimestamp(first_day, UTC).date())
     try:
         # Files are merged only within one environment.
-        moved["environment"] = parse.read(SOURCE)["environment"]
+        moved["environment"] = read_file(SOURCE)["environment"]
         demo_file.write_bytes(msgspec.json.format(msgspec.json.encode(moved), indent=2))
-        checked = validate.checked(parse.load([SOURCE, demo_file]))
-        outcome = apply.apply(checked, ACTOR, clock.now())
-    except Faulty as error:
+        valid = validate_files(load_files([SOURCE, demo_file]))
+        outcome = rollout.apply(valid, ACTOR, clock.now())
+    except InvalidDocument as error:
         raise SetupError("The catalog has faults.\n" + "\n".join(map(str, error.faults))) from None
-    except apply.Refused as error:
+    except ApplyRefused as error:
         raise SetupError("The catalog cannot be applied to what was sold.\n" + "\n".join(error.reasons)) from None
     if outcome.result != "unchanged":
-        say(f"Applied the catalog: version {outcome.version}, {len(checked.document.events)} events.")
+        say(f"Applied the catalog: version {outcome.version}, {len(valid.document.events)} events.")

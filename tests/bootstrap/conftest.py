@@ -1,4 +1,4 @@
-"""The command as an operator meets it: arguments in, exit code and output out."""
+"""Runs the bootstrap command as an operator does: arguments in, exit code and output out."""
 
 import copy
 import json
@@ -9,15 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from bootstrap import parse, validate
 from bootstrap.__main__ import main
+from bootstrap.files import parse_json
+from bootstrap.validation import ValidDocument, validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 
 EXAMPLE = Path(__file__).parents[2] / "bootstrap" / "bootstrap-tickets.json"
 
 
-class Result(msgspec.Struct, frozen=True):
+class CommandResult(msgspec.Struct, frozen=True):
     code: int
     out: str
     err: str
@@ -28,14 +29,14 @@ class Result(msgspec.Struct, frozen=True):
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """`run("apply", file)`: what `python -m bootstrap apply file` exits with and prints."""
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandResult]:
+    """`run("apply", file)` runs `python -m bootstrap apply file`; returns its exit code and what it prints."""
 
-    def call(*argv: Any) -> Result:
+    def call(*argv: Any) -> CommandResult:
         capsys.readouterr()
         code = main([str(argument) for argument in argv])
         printed = capsys.readouterr()
-        return Result(code, printed.out, printed.err)
+        return CommandResult(code, printed.out, printed.err)
 
     return call
 
@@ -66,12 +67,12 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 def event(event_id: str, **fields: Any) -> dict[str, Any]:
-    made = {"id": event_id, "name": "Fest", "date": "2026-09-01", "venue": "Hall", "status": "active", "display_order": 1}
-    return made | {"metadata": {"timezone": "America/Denver"}} | fields
+    defaults = {"id": event_id, "name": "Fest", "date": "2026-09-01", "venue": "Hall", "status": "active", "display_order": 1}
+    return defaults | {"metadata": {"timezone": "America/Denver"}} | fields
 
 
 def ticket(ticket_id: str, event_id: str = "fest", **fields: Any) -> dict[str, Any]:
-    made = {
+    defaults = {
         "id": ticket_id,
         "event_id": event_id,
         "stripe_price_id": f"price_{ticket_id}",
@@ -86,7 +87,7 @@ def ticket(ticket_id: str, event_id: str = "fest", **fields: Any) -> dict[str, A
         "metadata": {},
         "availability": {"start_date": "2026-01-01T00:00:00Z", "end_date": "2026-08-31", "max_per_transaction": 4},
     }
-    return made | fields
+    return defaults | fields
 
 
 def stock_of(tier_id: str) -> Any:
@@ -94,13 +95,16 @@ def stock_of(tier_id: str) -> Any:
     return inventory.read({tier.stock_id: tier.shards})[tier.stock_id]
 
 
-def take(tier_id: str, quantity: int, *, sold: bool = False) -> None:
-    """Hold tickets as a buyer would, or sell them."""
+def hold(tier_id: str, quantity: int, hold_id: str = "held.1") -> Any:
+    """Set tickets aside, as a reservation does; returns the holds."""
     tier = catalog.fresh().tiers[tier_id]
-    holds = inventory.take(tier.stock_id, tier.shards, quantity, f"p{quantity}{sold}.1", until=4_000_000_000, now=0)
-    if sold:
-        inventory.end_holds("convert", holds)
+    return inventory.take(tier.stock_id, tier.shards, quantity, hold_id, until=4_000_000_000, now=0)
 
 
-def checked(tree: dict[str, Any]) -> validate.Checked:
-    return validate.checked_tree(parse.parse(json.dumps(tree).encode()))
+def sell(tier_id: str, quantity: int) -> None:
+    """Sell tickets, as a paid purchase does."""
+    inventory.end_holds("convert", hold(tier_id, quantity, "sold.1"))
+
+
+def valid_document(tree: dict[str, Any]) -> ValidDocument:
+    return validate_tree(parse_json(json.dumps(tree).encode()))

@@ -1,20 +1,21 @@
-"""The demo is always fresh, and has what a demo needs."""
+"""The demo catalog always has sales that are open and sales that open soon."""
 
 import json
 from datetime import UTC, date, datetime
 
 import pytest
 
-from bootstrap import apply as applying
-from bootstrap import demo, parse, validate
+from bootstrap import demo, rollout
+from bootstrap.files import merge, read_file
+from bootstrap.validation import validate_files, validate_tree
 from tests.bootstrap.conftest import EXAMPLE
 
 NIGHTLY = [date(2026, 1, 5), date(2026, 6, 1), date(2027, 2, 28), date(2028, 2, 29)]
 
 
 def test_it_has_four_games_and_six_concerts_with_every_kind_of_tier():
-    tree = demo.document()
-    games = [one for one in tree["events"].values() if one["metadata"]["category"] == "basketball"]
+    tree = demo.load()
+    games = [event for event in tree["events"].values() if event["metadata"]["category"] == "basketball"]
     assert (len(tree["events"]), len(games)) == (10, 4)
     tickets = list(tree["ticket_types"].values())
     for event_id in tree["events"]:
@@ -25,24 +26,24 @@ def test_it_has_four_games_and_six_concerts_with_every_kind_of_tier():
 
 @pytest.mark.parametrize("today", NIGHTLY)
 def test_it_is_valid_on_any_day(today):
-    assert validate.checked_tree(demo.shifted(demo.document(), today)).tree["generated"] == today.isoformat()
+    assert validate_tree(demo.shift_dates(demo.load(), today)).tree["generated"] == today.isoformat()
 
 
 @pytest.mark.parametrize("today", NIGHTLY)
 def test_it_has_open_and_scheduled_sales_on_any_day(api, time, today):
     time.set(int(datetime(today.year, today.month, today.day, 12, tzinfo=UTC).timestamp()))
-    applying.apply(validate.checked_tree(demo.shifted(demo.document(), today)), "demo", time.now)
-    statuses = [one["status"] for one in api.get("/events").json]
+    rollout.apply(validate_tree(demo.shift_dates(demo.load(), today)), "demo", time.now)
+    statuses = [event["status"] for event in api.get("/events").json]
     assert len(statuses) == 10
     assert statuses.count("on_sale") == 6
     assert statuses.count("scheduled") == 4
 
 
 def test_the_clock_on_the_wall_stays_over_a_time_change():
-    tree = demo.document() | {"generated": "2026-03-01"}
+    tree = demo.load() | {"generated": "2026-03-01"}
     tree["events"] = {"a": {"date": "2026-03-07T20:00:00", "end_date": "2026-03-08", "metadata": {"doors": "19:00", "n": [1, None]}}}
-    moved = demo.shifted(tree, date(2026, 3, 3))["events"]["a"]
-    assert moved == {"date": "2026-03-09T20:00:00", "end_date": "2026-03-10", "metadata": {"doors": "19:00", "n": [1, None]}}
+    shifted = demo.shift_dates(tree, date(2026, 3, 3))["events"]["a"]
+    assert shifted == {"date": "2026-03-09T20:00:00", "end_date": "2026-03-10", "metadata": {"doors": "19:00", "n": [1, None]}}
 
 
 def test_it_is_written_as_people_would_write_it():
@@ -51,6 +52,6 @@ def test_it_is_written_as_people_would_write_it():
 
 
 def test_it_can_be_applied_together_with_the_example():
-    moved = demo.shifted(demo.document(), date(2026, 6, 1))
-    source = parse.merged([("example", parse.read(EXAMPLE)), ("demo", moved)])
-    assert len(validate.checked(source).document.events) == 14
+    shifted = demo.shift_dates(demo.load(), date(2026, 6, 1))
+    files = merge([("example", read_file(EXAMPLE)), ("demo", shifted)])
+    assert len(validate_files(files).document.events) == 14

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bootstrap import apply as applying
-from bootstrap import validate
+from bootstrap import rollout
+from bootstrap.validation import validate_tree
 from chalicelib import clock
 from tests.bootstrap.conftest import event, ticket
 
@@ -19,6 +19,6 @@ def serve(store: Any, time: Any) -> Callable[..., None]:
         events = [event("fest")] if events is None else events
         tickets = [ticket("fest-pass")] if tickets is None else tickets
         tree = {"version": "1", "events": {one["id"]: one for one in events}, "ticket_types": {one["id"]: one for one in tickets}}
-        applying.apply(validate.checked_tree(tree | more), "test", clock.now())
+        rollout.apply(validate_tree(tree | more), "test", clock.now())
 
     return apply

@@ -6,8 +6,9 @@ from contextlib import suppress
 
 import pytest
 
-from bootstrap import apply as applying
-from bootstrap import parse, validate
+from bootstrap import rollout
+from bootstrap.files import parse_json
+from bootstrap.validation import validate_tree
 from chalicelib import dynamo
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
@@ -23,7 +24,7 @@ def document(**tickets):
     tree = {"version": "1", "generated": "2026-05-01T00:00:00Z", "environment": "test", "events": {"a": event("a")}}
     tree["ticket_states"] = copy.deepcopy(json.loads(EXAMPLE.read_text())["ticket_states"])
     made = {name: ticket(name, "a", max_quantity=quantity) for name, quantity in tickets.items()}
-    return validate.checked_tree(parse.parse(json.dumps({**tree, "ticket_types": made}).encode()))
+    return validate_tree(parse_json(json.dumps({**tree, "ticket_types": made}).encode()))
 
 
 BEFORE = document(shrinks=40, grows=20, shards=110, goes=10)
@@ -38,7 +39,7 @@ def begin():
         client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **tables.descriptions()[feature])
     catalog.invalidate()
     inventory.invalidate()
-    applying.apply(BEFORE, "ann", 0)
+    rollout.apply(BEFORE, "ann", 0)
     tier = catalog.fresh().tiers["shrinks"]
     inventory.end_holds("convert", inventory.take(tier.stock_id, tier.shards, 5, "p", until=4_000_000_000, now=0))
 
@@ -47,18 +48,18 @@ def begin():
 def test_a_fault_at_any_call_leaves_the_old_or_the_new_and_running_again_finishes(kind):
     begin()
     with faults.calls() as made:
-        applying.apply(AFTER, "ann", 0)
+        rollout.apply(AFTER, "ann", 0)
     assert len(made) > 15
     for number in range(1, len(made) + 1):
         begin()
         with FAULTS[kind](number) as fault, suppress(*dynamo.STORE_ERRORS, dynamo.StoreUnavailable):
-            applying.apply(AFTER, "ann", 0)
+            rollout.apply(AFTER, "ann", 0)
         assert fault.happened
         served = catalog.fresh()
         assert ("new" in served.tiers) == (served.tiers["shrinks"].capacity == 20) == (served.version > 1)
-        applying.apply(AFTER, "ann", 0)
-        planned = applying.plan(AFTER)
-        assert planned.lines == []
-        assert planned.clean
+        rollout.apply(AFTER, "ann", 0)
+        planned = rollout.plan(AFTER)
+        assert planned.changes == []
+        assert planned.is_empty
         tier = catalog.fresh().tiers["shrinks"]
         assert inventory.read({tier.stock_id: tier.shards})[tier.stock_id].sold == 5

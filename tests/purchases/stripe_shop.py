@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import stripe
 from msgspec.structs import replace
 
-from bootstrap import apply as applying
-from bootstrap import validate
+from bootstrap import rollout
+from bootstrap.validation import validate_tree
 from chalicelib import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.payments import ledger
@@ -42,7 +42,7 @@ class StripeShop:
     def apply(self, *tickets: dict, at_stripe: bool = True) -> None:
         """Sell tiers of a bootstrap file from now on; `at_stripe`: which has their prices, as they are in the file."""
         tree = {"version": "1", "events": {"fest": event("fest")}, "ticket_types": {one["id"]: one for one in tickets}}
-        applying.apply(validate.checked_tree(tree), "test", self.time.now)
+        rollout.apply(validate_tree(tree), "test", self.time.now)
         for one in tickets:
             if at_stripe and one["stripe_price_id"]:
                 self.fake.add_price(one["stripe_price_id"], unit_amount=one["price_cents"], currency=one["currency"], name=one["name"])

@@ -1,4 +1,4 @@
-"""An apply that dies, or that others come between: readers see the old or the new, never a mixture, and running it again finishes."""
+"""An apply that crashes, or during which others write: readers see the old version or the new, and a second run finishes it."""
 
 import json
 from collections.abc import Callable
@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from bootstrap import apply as applying
+from bootstrap import rollout
 from chalicelib import dynamo, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import shard_ids
 from infra import tables
-from tests.bootstrap.conftest import checked, event, stock_of, take, ticket
+from tests.bootstrap.conftest import event, sell, stock_of, ticket, valid_document
 from tests.simulation import faults as bed
 
 pytestmark = pytest.mark.usefixtures("time")
@@ -27,10 +27,10 @@ def test_a_pause_in_between_closes_every_shard(store, tree):
     paused = number = 0
     while paused == number:
         number += 1
-        with _world(f"pause-{number}"):
-            applying.apply(checked(tree), "ann", 0)
+        with _separate_stage(f"pause-{number}"):
+            rollout.apply(valid_document(tree), "ann", 0)
             with _interference(number, lambda: catalog.set_paused("fest", True, "root", 0)) as happened:
-                applying.apply(checked(after), "ann", 0)
+                rollout.apply(valid_document(after), "ann", 0)
             paused += len(happened)
             if happened:
                 assert _open_shards() == [False] * 4
@@ -46,13 +46,13 @@ def _open_shards() -> list[bool]:
 
 @contextmanager
 def _interference(number: int, act: Callable[[], Any]):
-    """`act` runs just before store call `number` of the block; yields a list that is empty until it has."""
-    made, happened = 0, []
+    """Runs `act` just before store call `number` of the block; yields a list that is empty until then."""
+    calls, happened = 0, []
 
     def interfere(**_):
-        nonlocal made
-        made += 1
-        if made == number:
+        nonlocal calls
+        calls += 1
+        if calls == number:
             happened.append(act())
 
     events = dynamo.client().meta.events
@@ -63,25 +63,25 @@ def _interference(number: int, act: Callable[[], Any]):
         events.unregister("before-call.dynamodb", interfere)
 
 
-def test_two_applies_at_once_leave_one_of_them_whole(store, run, write, tree):
-    """The other one flips first, at any moment of ours: ours gives up and the stock is as the other one says."""
+def test_two_applies_at_once_leave_one_of_them_assert_served(store, run, write, tree):
+    """The other apply finishes first, at any moment of ours: ours gives up, and the stock is that of the other document."""
     base, ours, theirs = (json.loads(json.dumps(tree)) for _ in range(3))
     ours["ticket_types"]["fest-pass"]["max_quantity"] = 6
     theirs["ticket_types"]["fest-pass"]["max_quantity"] = 8
-    applying.apply(checked(base), "base", 0)
+    rollout.apply(valid_document(base), "base", 0)
     with bed.calls() as calls:
-        applying.apply(checked(ours), "ours", 0)
+        rollout.apply(valid_document(ours), "ours", 0)
     for number in range(1, len(calls) + 1):
-        applying.apply(checked(base), "base", 0)
-        with _interference(number, lambda: applying.apply(checked(theirs), "theirs", 0)), suppress(applying.Refused):
-            applying.apply(checked(ours), "ours", 0)
+        rollout.apply(valid_document(base), "base", 0)
+        with _interference(number, lambda: rollout.apply(valid_document(theirs), "theirs", 0)), suppress(rollout.ApplyRefused):
+            rollout.apply(valid_document(ours), "ours", 0)
         served = catalog.fresh().tiers["fest-pass"].capacity
         assert served == stock_of("fest-pass").capacity
         assert served in (6, 8)
 
 
 def _states(tree) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A document and a successor that does everything at once: new, grown, shrunk, gone, moved in price and words."""
+    """A document and its successor with every change at once: tiers that are new, grown, shrunk, gone or get more shards."""
     tree["events"]["b"] = event("b")
     tree["ticket_types"] |= {name: ticket(name, "b", max_quantity=40) for name in ("shrinks", "grows", "goes", "shards")}
     after = json.loads(json.dumps(tree))
@@ -94,33 +94,33 @@ def _states(tree) -> tuple[dict[str, Any], dict[str, Any]]:
     return tree, after
 
 
-def _whole(tree) -> None:
-    """What is served is exactly this document, with its stock and what was sold before."""
-    planned = applying.plan(checked(tree))
-    assert planned.lines == []
-    assert planned.clean
+def _assert_served(tree) -> None:
+    """Exactly this document is served, with its stock and what was sold before."""
+    planned = rollout.plan(valid_document(tree))
+    assert planned.changes == []
+    assert planned.is_empty
     assert stock_of("shrinks").sold == 5
 
 
 def _crashes(tree):
-    """For each store call of the second apply, counted in a dry run: a world of its own in which the process dies in that call."""
+    """For each store call of the second apply, counted in a dry run: a stage of its own in which the process dies in that call."""
     before, after = _states(tree)
-    with _world("dry"):
-        applying.apply(checked(before), "ann", 0)
+    with _separate_stage("dry"):
+        rollout.apply(valid_document(before), "ann", 0)
         with bed.calls() as calls:
-            applying.apply(checked(after), "ann", 0)
+            rollout.apply(valid_document(after), "ann", 0)
     assert len(calls) > 15
     for number in range(1, len(calls) + 1):
-        with _world(f"crash-{number}"):
-            applying.apply(checked(before), "ann", 0)
-            take("shrinks", 5, sold=True)
+        with _separate_stage(f"crash-{number}"):
+            rollout.apply(valid_document(before), "ann", 0)
+            sell("shrinks", 5)
             with bed.crash_after(number):
-                applying.apply(checked(after), "ann", 0)
+                rollout.apply(valid_document(after), "ann", 0)
             yield before, after, calls[:number]
 
 
 @contextmanager
-def _world(name: str):
+def _separate_stage(name: str):
     """A stage of its own, with empty tables."""
     features = ("audit", "catalog", "inventory")
     with settings.changed(stage=f"{settings.current().stage}-{name}"):
@@ -137,24 +137,24 @@ def _world(name: str):
 def test_a_crash_at_any_call_leaves_the_old_head_and_running_again_finishes(store, tree):
     for _, after, calls in _crashes(tree):
         head, served = catalog.standing()
-        if "TransactWriteItems" in calls:  # the flip, which was the last thing to do
+        if "TransactWriteItems" in calls:  # the new head, which is the last step
             assert head.version == 2
         else:
             assert head.version == 1
             assert served.tiers["shrinks"].capacity == 40
             assert "new" not in served.tiers
-        applying.apply(checked(after), "ann", 0)
-        _whole(after)
+        rollout.apply(valid_document(after), "ann", 0)
+        _assert_served(after)
         assert stock_of("new").sold == 2
 
 
-def test_after_a_crash_one_may_also_go_back(store, tree):
+def test_after_a_crash_the_old_document_can_be_applied_again(store, tree):
     for before, _, _ in _crashes(tree):
-        applying.apply(checked(before), "ann", 0)
-        _whole(before)
+        rollout.apply(valid_document(before), "ann", 0)
+        _assert_served(before)
 
 
-def test_the_store_going_down_is_told_and_changes_nothing(store, run, write, tree):
+def test_a_store_that_goes_down_is_reported_and_nothing_changes(store, run, write, tree):
     run("apply", write(tree))
     tree["ticket_types"]["fest-pass"]["price_cents"] = 1
     for number in range(1, 7):

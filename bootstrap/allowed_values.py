@@ -1,0 +1,41 @@
+"""The values that a field of the bootstrap file may have, in words, out of its type."""
+
+from typing import Any
+
+from msgspec import inspect
+
+
+def description(field_type: Any) -> str:
+    """For example `a whole number from 1 to 1,000`, `true or false`, `text of at most 200 characters or null`."""
+    return _words(inspect.type_info(field_type))
+
+
+def _words(kind: inspect.Type, hint: str = "") -> str:
+    match kind:
+        case inspect.Metadata():
+            return _words(kind.type, str((kind.extra_json_schema or {}).get("description", "")).removesuffix("."))
+        case inspect.UnionType():
+            return " or ".join(_words(member) for member in kind.types)
+        case inspect.LiteralType():
+            return "one of " + ", ".join(str(value) for value in kind.values)
+        case inspect.IntType():
+            return "a whole number" + _range(kind.ge, kind.le)
+        case inspect.StrType():
+            return "text" + _length(kind) + (f" ({hint})" if hint else "")
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.NoneType():
+            return "null"
+    return "a JSON object"
+
+
+def _range(least: float | None, most: float | None) -> str:
+    if least is not None and most is not None:
+        return f" from {least:,} to {most:,}"
+    return f" of {least:,} or more" if least is not None else ""
+
+
+def _length(kind: inspect.StrType) -> str:
+    if kind.max_length is None:
+        return ""
+    return f" of {kind.min_length} to {kind.max_length:,} characters" if kind.min_length else f" of at most {kind.max_length:,} characters"

@@ -1,0 +1,118 @@
+"""The rules between fields and between entries of a bootstrap file. They are checked for the entries whose own fields are right."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, tzinfo
+from typing import Any
+
+from bootstrap import dates
+from bootstrap.document import EventEntry, TicketEntry
+from bootstrap.faults import DocumentFault, member_path, quoted
+
+Events = Mapping[str, EventEntry]
+Tickets = Mapping[str, TicketEntry]
+
+
+def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -> list[DocumentFault]:
+    """All broken rules. `tree` is the whole document, so that an event with a fault of its own still counts as present."""
+    section = tree.get("events")
+    event_ids = set(section) if isinstance(section, dict) else set()
+    return [
+        *(fault for key, event in events.items() for fault in _event_faults(key, event)),
+        *(fault for key, ticket in tickets.items() for fault in _ticket_faults(key, ticket, events, event_ids)),
+        *_repeated_price_ids(tickets),
+        *_repeated_names(tickets),
+        *_mixed_currencies(tickets),
+    ]
+
+
+def _event_faults(key: str, event: EventEntry) -> Iterator[DocumentFault]:
+    path = member_path("$.events", key)
+    if key != event.id:
+        yield DocumentFault(f"{path}.id", f"must repeat the entry's key {quoted(key)}, not {quoted(event.id)}")
+    try:
+        zone = dates.timezone(event.metadata.timezone)
+    except ValueError as error:
+        yield DocumentFault(f"{path}.metadata.timezone", str(error))
+        zone = UTC
+    seconds, faults = _read_dates(path, {"date": event.date, "end_date": event.end_date, "on_sale_at": event.on_sale_at}, zone)
+    yield from faults
+    if "date" in seconds and seconds.get("end_date", seconds["date"]) < seconds["date"]:
+        message = f"the event ends ({event.end_date}) before it starts ({event.date}); use a later end_date or an earlier date"
+        yield DocumentFault(f"{path}.end_date", message)
+    if "date" in seconds and "on_sale_at" in seconds and seconds["on_sale_at"] >= seconds["date"]:
+        message = f"the sale opens ({event.on_sale_at}) when the event has started ({event.date}); use a time before the start"
+        yield DocumentFault(f"{path}.on_sale_at", message)
+
+
+def _ticket_faults(key: str, ticket: TicketEntry, events: Events, event_ids: set[str]) -> Iterator[DocumentFault]:
+    path = member_path("$.ticket_types", key)
+    if key != ticket.id:
+        yield DocumentFault(f"{path}.id", f"must repeat the entry's key {quoted(key)}, not {quoted(ticket.id)}")
+    if ticket.event_id not in event_ids:
+        yield DocumentFault(f"{path}.event_id", f"there is no event {quoted(ticket.event_id)}; use a key of $.events")
+    if ticket.max_quantity < ticket.sold_count:
+        message = f"{ticket.max_quantity} is below sold_count {ticket.sold_count}; raise it, or lower sold_count"
+        yield DocumentFault(f"{path}.max_quantity", message)
+    if ticket.shards is not None and ticket.shards > ticket.max_quantity:
+        message = f"{ticket.shards} shards are too many for {ticket.max_quantity} tickets; use {ticket.max_quantity} or fewer"
+        yield DocumentFault(f"{path}.shards", message)
+    window = ticket.availability
+    if window is None:
+        return
+    if ticket.per_user_limit and window.max_per_transaction and window.max_per_transaction < ticket.per_user_limit:
+        message = f"{window.max_per_transaction} is below per_user_limit {ticket.per_user_limit}; raise it, or lower per_user_limit"
+        yield DocumentFault(f"{path}.availability.max_per_transaction", message)
+    zone = _zone_of(events.get(ticket.event_id))
+    seconds, faults = _read_dates(f"{path}.availability", {"start_date": window.start_date, "end_date": window.end_date}, zone)
+    yield from faults
+    if len(seconds) == 2 and seconds["end_date"] < seconds["start_date"]:
+        message = f"the sale ends ({window.end_date}) before it starts ({window.start_date}); use a later end_date or an earlier start_date"
+        yield DocumentFault(f"{path}.availability.end_date", message)
+
+
+def _read_dates(path: str, texts: dict[str, str | None], zone: tzinfo) -> tuple[dict[str, int], list[DocumentFault]]:
+    """The dates that are there and right, by their key, as epoch seconds; and the faults of the others."""
+    seconds: dict[str, int] = {}
+    faults: list[DocumentFault] = []
+    for key, text in texts.items():
+        if text is None:
+            continue
+        try:
+            seconds[key] = dates.epoch_seconds(text, zone, is_end=key == "end_date")
+        except ValueError as error:
+            faults.append(DocumentFault(f"{path}.{key}", str(error)))
+    return seconds, faults
+
+
+def _zone_of(event: EventEntry | None) -> tzinfo:
+    try:
+        return dates.timezone(event.metadata.timezone if event else None)
+    except ValueError:  # reported as a fault of the event
+        return UTC
+
+
+def _repeated_price_ids(tickets: Tickets) -> Iterator[DocumentFault]:
+    first: dict[str, str] = {}
+    for key, ticket in tickets.items():
+        price_id = ticket.stripe_price_id
+        if price_id is not None and first.setdefault(price_id, key) != key:
+            message = f"duplicate: {quoted(price_id)} is already the stripe_price_id of {first[price_id]}; each needs its own, or null"
+            yield DocumentFault(f"{member_path('$.ticket_types', key)}.stripe_price_id", message)
+
+
+def _repeated_names(tickets: Tickets) -> Iterator[DocumentFault]:
+    first: dict[tuple[str, str], str] = {}
+    for key, ticket in tickets.items():
+        name = (ticket.event_id, " ".join(ticket.name.split()).casefold())
+        if first.setdefault(name, key) != key:
+            message = f"duplicate: {quoted(ticket.name)} is already the name of {first[name]} in the same event; use another name"
+            yield DocumentFault(f"{member_path('$.ticket_types', key)}.name", message)
+
+
+def _mixed_currencies(tickets: Tickets) -> Iterator[DocumentFault]:
+    first: dict[str, tuple[str, str]] = {}
+    for key, ticket in tickets.items():
+        currency, other = first.setdefault(ticket.event_id, (ticket.currency, key))
+        if ticket.currency != currency:
+            message = f"is {ticket.currency}, but {other} of the same event is sold in {currency}; use one currency for each event"
+            yield DocumentFault(f"{member_path('$.ticket_types', key)}.currency", message)

@@ -1,0 +1,69 @@
+"""The entries of a bootstrap file as the events and tiers that the catalog stores."""
+
+from bootstrap import dates
+from bootstrap.document import EventEntry, TicketEntry
+from bootstrap.validation import ValidDocument
+from chalicelib.catalog.model import Event, Tier
+
+
+def to_events(valid: ValidDocument) -> dict[str, Event]:
+    """The document's events by id."""
+    return {key: _event(entry, valid) for key, entry in valid.document.events.items()}
+
+
+def to_tiers(valid: ValidDocument) -> dict[str, Tier]:
+    """The document's tiers by id, without a stock yet: `stock_id` is empty, and `shards` is 0 where the file does not set it."""
+    return {key: _tier(entry, valid) for key, entry in valid.document.ticket_types.items()}
+
+
+def _event(entry: EventEntry, valid: ValidDocument) -> Event:
+    zone = dates.timezone(entry.metadata.timezone)
+    ends_on = entry.end_date or (entry.date if dates.DAY.fullmatch(entry.date) else None)
+    return Event(
+        id=entry.id,
+        name=entry.name,
+        venue=entry.venue,
+        description=entry.metadata.description or "",
+        starts_at=dates.epoch_seconds(entry.date, zone),
+        ends_at=None if ends_on is None else dates.epoch_seconds(ends_on, zone, is_end=True),
+        on_sale_at=None if entry.on_sale_at is None else dates.epoch_seconds(entry.on_sale_at, zone),
+        date=entry.date,
+        end_date=entry.end_date,
+        status=entry.status,
+        display_order=entry.display_order,
+        timezone=entry.metadata.timezone or "UTC",
+        image_url=entry.metadata.image_url,
+        featured=entry.metadata.featured or False,
+        purchase_limit=entry.purchase_limit,
+        waiting_room=entry.waiting_room,
+        metadata=valid.tree["events"][entry.id].get("metadata", {}),
+        managed_by="bootstrap",
+    )
+
+
+def _tier(entry: TicketEntry, valid: ValidDocument) -> Tier:
+    zone = dates.timezone(valid.document.events[entry.event_id].metadata.timezone)
+    window = entry.availability
+    start, end = (window.start_date, window.end_date) if window else (None, None)
+    return Tier(
+        id=entry.id,
+        event_id=entry.event_id,
+        name=entry.name,
+        description=entry.description,
+        price_cents=entry.price_cents,
+        currency=entry.currency,
+        capacity=entry.max_quantity,
+        status=entry.status,
+        per_user_limit=entry.per_user_limit,
+        max_per_transaction=window.max_per_transaction if window else None,
+        admits=entry.admits,
+        sale_starts_at=None if start is None else dates.epoch_seconds(start, zone),
+        sale_ends_at=None if end is None else dates.epoch_seconds(end, zone, is_end=True),
+        display_order=entry.display_order,
+        stripe_price_id=entry.stripe_price_id,
+        availability=valid.tree["ticket_types"][entry.id].get("availability"),
+        metadata=entry.metadata,
+        stock_id="",
+        shards=entry.shards or 0,
+        managed_by="bootstrap",
+    )

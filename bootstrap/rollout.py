@@ -1,0 +1,169 @@
+"""Make a document what readers see. The old version is served until the last step, so after a crash anywhere a second run finishes it.
+
+1. plan against the served catalog and its stock, strongly read     4. create the stock of new tiers
+2. write the new version beside the others                          5. grow stock
+3. shrink stock, each by a condition; undo all if one is refused    6. make the new version the head, with the audit entry
+
+Stock is shrunk first, since only that can be refused. New stock is named after the version number of this attempt, which no other
+attempt ever gets: an apply that stalls here and goes on an hour later overwrites nothing that was ever for sale.
+"""
+
+from typing import Any, Literal, NoReturn
+
+import msgspec
+from msgspec import Struct
+
+from bootstrap.plan import Plan, Resize, all_stock, build_plan, changed_stock, new_stock_id
+from bootstrap.validation import ValidDocument, validate_tree
+from chalicelib import dynamo
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Head
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import CapacityInUse
+
+MAX_ATTEMPTS = 3
+# Up to this many shards an apply reads all stock and corrects drift. In a larger catalog it reads only the stock that it changes,
+# unless the document is the served one already: applying that again asks for a correction.
+MAX_SHARDS_READ = 1000
+MAX_AUDITED_CHARACTERS = 100_000  # an audit entry is one item of at most 400 KB; the version's document has everything
+
+
+class ApplyResult(Struct, frozen=True):
+    """What an apply did. `unchanged` and `healed` leave the head as it was; `healed` corrected the stock."""
+
+    result: Literal["applied", "healed", "unchanged"]
+    version: int
+    plan: Plan
+
+
+class ApplyRefused(Exception):
+    """The document was not applied; `reasons` say why and what to do."""
+
+    def __init__(self, reasons: list[str], plan: Plan) -> None:
+        self.reasons, self.plan = reasons, plan
+        super().__init__("; ".join(reasons))
+
+
+def plan(valid: ValidDocument) -> Plan:
+    """What `apply` would do now, including the drift of any stock; reads all stock."""
+    return _load_plan(valid, all_shards=True)
+
+
+def apply(
+    valid: ValidDocument, actor: str, now: int, *, action: str = "catalog.applied", details: dict[str, Any] | None = None
+) -> ApplyResult:
+    """Apply a document; raises ApplyRefused. Starts again after a pause or an API change in between, gives up after another apply."""
+    for _ in range(MAX_ATTEMPTS):
+        planned = _load_plan(valid, all_shards=False)
+        if planned.refusals:
+            _refuse(planned, planned.refusals, actor, now)
+        if planned.is_served:
+            return _heal(planned, actor, now)
+        try:
+            return _publish(planned, valid, actor, now, action, details or {})
+        except catalog.HeadMoved as moved:
+            if moved.head.version != planned.head.version:
+                _give_up(moved.head, planned, actor, now)
+    raise ApplyRefused(["! the catalog kept changing during the apply; run the command again"], planned)
+
+
+def _load_plan(valid: ValidDocument, *, all_shards: bool) -> Plan:
+    head, served = catalog.standing()
+    stock_ids = all_stock(served)
+    if not all_shards and valid.checksum != head.checksum and sum(stock_ids.values()) > MAX_SHARDS_READ:
+        stock_ids = changed_stock(valid, served)
+    return build_plan(valid, head, served, stock_ids, inventory.read(stock_ids))
+
+
+def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: str, details: dict[str, Any]) -> ApplyResult:
+    version = catalog.new_version()
+    catalog.write_version(version, planned.content(version), msgspec.json.encode(valid.tree))
+    _shrink(planned, actor, now)
+    _create_stock(planned, version)
+    _grow(planned)
+    new_head = Head(version, planned.head.revision + 1, planned.checksum, now, actor)
+    audited = {**details, "replaced": planned.head.version, "diff": _shortened(planned.changes)}
+    catalog.publish(planned.head, new_head, action, audited)
+    inventory.invalidate()
+    return ApplyResult("applied", version, planned)
+
+
+def _heal(planned: Plan, actor: str, now: int) -> ApplyResult:
+    """The document is served already; correct the stock where it has drifted from it."""
+    _shrink(planned, actor, now)
+    _grow(planned)
+    inventory.invalidate()
+    result: Literal["unchanged", "healed"] = "unchanged" if planned.is_empty else "healed"
+    _audit(planned, f"catalog.{result}", actor, now, planned.changes)
+    return ApplyResult(result, planned.head.version, planned)
+
+
+def _shrink(planned: Plan, actor: str, now: int) -> None:
+    done: list[Resize] = []
+    for resize in planned.resizes:
+        if resize.new_capacity >= resize.old_capacity:
+            continue
+        try:
+            _resize(resize)
+        except CapacityInUse as error:
+            for shrunk in done:
+                inventory.resize(shrunk.stock_id, shrunk.new_shards, shrunk.old_capacity)
+            in_use = f"sold {error.facts['sold']}, on hold {error.facts['held']}"
+            reason = f"capacity {resize.new_capacity} is below what has been sold or held meanwhile ({in_use}); use a larger one"
+            _refuse(planned, [f"! tier {resize.tier_id}: {reason}"], actor, now)
+        done.append(resize)
+
+
+def _create_stock(planned: Plan, version: int) -> None:
+    items: list[dict[str, Any]] = []
+    for new in planned.new_stocks:
+        stock_id = new_stock_id(new.tier_id, version)
+        items += inventory.new_shards(stock_id, capacity=new.capacity, sold=new.sold, shards=new.shards, is_open=new.is_open)
+    dynamo.batch_put(inventory.table(), items)
+
+
+def _grow(planned: Plan) -> None:
+    for resize in planned.resizes:
+        if resize.new_capacity >= resize.old_capacity:
+            _resize(resize)
+    for change in planned.open_changes:
+        inventory.set_open(change.stock_id, change.shards, change.is_open)
+
+
+def _resize(resize: Resize) -> None:
+    inventory.resize(resize.stock_id, resize.old_shards, resize.new_capacity, grow_to=resize.new_shards)
+    if resize.new_shards != resize.old_shards:
+        # A shard that an earlier, crashed attempt added has missed every pause since. If the event is paused or resumed after
+        # this line, the head's revision moves, the publication is refused, and the next attempt reads the pause.
+        inventory.set_open(resize.stock_id, resize.new_shards, resize.is_open)
+
+
+def _give_up(head: Head, planned: Plan, actor: str, now: int) -> NoReturn:
+    """Another apply came first. Our resizes may have undone its own, so correct the stock to its document, then refuse."""
+    document = catalog.document(head.version)
+    if document is not None:
+        _heal(plan(validate_tree(msgspec.json.decode(document))), actor, now)
+    _refuse(planned, [f"! {head.by} has applied version {head.version} meanwhile; look at the plan and apply again"], actor, now)
+
+
+def _refuse(planned: Plan, reasons: list[str], actor: str, now: int) -> NoReturn:
+    """Audit the refusal and raise ApplyRefused."""
+    _audit(planned, "catalog.refused", actor, now, reasons)
+    raise ApplyRefused(reasons, planned) from None
+
+
+def _audit(planned: Plan, action: str, actor: str, now: int, lines: list[str]) -> None:
+    details = {"version": planned.head.version, "checksum": planned.checksum, "diff": _shortened(lines)}
+    catalog.record(action, actor, now, details)
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    """The first lines, as many as an audit entry has room for, and how many more there are."""
+    size = 0
+    first: list[str] = []
+    for line in lines:
+        size += len(line)
+        if size > MAX_AUDITED_CHARACTERS:
+            return [*first, f"... and {len(lines) - len(first)} more"]
+        first.append(line)
+    return first

@@ -1,0 +1,92 @@
+"""The commands that only read, and what wrong arguments and settings lead to."""
+
+import json
+
+import pytest
+
+from chalicelib.catalog import service as catalog
+from chalicelib.inventory import service as inventory
+from tests.bootstrap.conftest import stock_of
+
+pytestmark = pytest.mark.usefixtures("time")
+
+
+def test_export_gives_the_file_back(store, run, write, tree, tmp_path):
+    assert run("export").code == 1
+    run("apply", write(tree))
+    assert json.loads(run("export").out) == tree
+    run("export", "-o", tmp_path / "out.json")
+    assert run("apply", tmp_path / "out.json").out.endswith("nothing to do\n")
+    tree["events"]["fest"]["venue"] = "Elsewhere"
+    run("apply", write(tree))
+    assert json.loads(run("export", "--version", 1).out)["events"]["fest"]["venue"] == "Hall"
+
+
+def test_status_says_what_is_served(store, run, write, tree):
+    assert "nothing was applied" in run("status").out
+    run("apply", "--actor", "deploy-7", write(tree))
+    shown = run("status", "--json").json
+    assert (shown["version"], shown["applied_by"], shown["events"], shown["ticket_types"]) == (1, "deploy-7", 1, 1)
+    assert shown["checksum"] == run("validate", "--json", write(tree)).json["checksum"]
+    assert "applied 2026-06-01T12:00:00Z by deploy-7" in run("status").out
+
+
+class TestDrift:
+    def test_none(self, store, run, write, tree):
+        run("apply", write(tree))
+        assert run("drift", write(tree)).out == "no drift: the store is as the file says\n"
+
+    def test_of_the_file(self, store, run, write, tree):
+        run("apply", write(tree))
+        tree["events"]["fest"]["venue"] = "Elsewhere"
+        result = run("drift", write(tree))
+        assert result.code == 1
+        assert 'venue "Hall" -> "Elsewhere"' in result.out
+
+    def test_of_the_stock_is_healed_by_the_same_file(self, store, run, write, tree):
+        run("apply", write(tree))
+        inventory.resize(catalog.fresh().tiers["fest-pass"].stock_id, 1, 7)
+        result = run("drift", write(tree))
+        assert (result.code, "the stock has 7, the file says 10" in result.out) == (1, True)
+        assert "its stock was corrected" in run("apply", write(tree)).out
+        assert stock_of("fest-pass").capacity == 10
+        assert run("drift", write(tree)).code == 0
+        assert catalog.standing()[0].version == 1
+
+    def test_of_a_pause_that_did_not_reach_the_stock(self, store, run, write, tree):
+        run("apply", write(tree))
+        inventory.set_open(catalog.fresh().tiers["fest-pass"].stock_id, 1, False)
+        assert "closed, though its event is not paused" in run("drift", write(tree)).out
+        run("apply", write(tree))
+        assert stock_of("fest-pass").open
+
+    def test_of_stock_that_is_missing_is_never_invented(self, store, run, write, tree):
+        run("apply", write(tree))
+        stock_id = catalog.fresh().tiers["fest-pass"].stock_id
+        store.delete_item(TableName=inventory.table(), Key={"id": {"S": f"{stock_id}#0"}})
+        for command in ("drift", "apply"):
+            result = run(command, write(tree))
+            assert result.code == 1
+            assert "is missing from the store" in result.out + result.err
+
+    def test_of_a_version_that_was_tampered_with(self, store, run, write, tree):
+        from chalicelib.catalog import store as catalog_store
+        from chalicelib.catalog.model import Content
+
+        run("apply", write(tree))
+        served = catalog.fresh()
+        catalog_store.write_version(1, Content(list(served.events.values()), [], served.states), b"{}")
+        assert run("drift", write(tree)).code == 1
+        assert run("apply", write(tree)).code == 0
+
+
+def test_wrong_arguments_exit_with_2(run):
+    assert run("appply").code == 2
+    assert run("rollback", "seven").code == 2
+    assert run("--help").code == 0
+
+
+def test_a_malformed_setting_is_named(run, monkeypatch):
+    monkeypatch.setattr("chalicelib.settings._current", None)
+    monkeypatch.setenv("FAIRGATE_HOLD_SECONDS", "soon")
+    assert "FAIRGATE_HOLD_SECONDS" in run("status").err

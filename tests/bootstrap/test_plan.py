@@ -1,0 +1,50 @@
+"""A plan says what happens to sold and held stock, and refuses what would harm it."""
+
+import pytest
+
+from chalicelib.audit import service as audit
+from chalicelib.catalog import service as catalog
+from tests.bootstrap.conftest import event, hold, sell, stock_of, ticket
+
+pytestmark = pytest.mark.usefixtures("time")
+
+
+def test_a_plan_says_what_happens_to_sold_and_held_stock(store, run, write, tree):
+    tree["ticket_types"]["fest-pass"]["max_quantity"] = 200
+    run("apply", write(tree))
+    sell("fest-pass", 45)
+    hold("fest-pass", 3)
+    tree["ticket_types"]["fest-pass"] |= {"max_quantity": 150, "price_cents": 6000}
+    tree["ticket_types"]["fest-late"] = ticket("fest-late")
+    tree["events"]["fest"]["metadata"]["doors"] = "19:00"
+    result = run("plan", write(tree))
+    assert result.code == 0
+    assert "~ tier fest-pass: capacity 200 -> 150 (sold 45, on hold 3, 102 left)" in result.out
+    assert "~ tier fest-pass: price_cents 5000 -> 6000 (3 on hold keep the old price)" in result.out
+    assert "+ tier fest-late: 10 tickets at price_cents 5000 USD" in result.out
+    assert '~ event fest: metadata.doors none -> "19:00"' in result.out
+    assert stock_of("fest-pass").capacity == 200, "a plan changes nothing"
+
+
+def test_capacity_below_sold_and_held_is_refused_by_plan_and_apply(store, run, write, tree):
+    run("apply", write(tree))
+    sell("fest-pass", 4)
+    hold("fest-pass", 2)
+    tree["ticket_types"]["fest-pass"]["max_quantity"] = 5
+    path = write(tree)
+    for command in ("plan", "apply"):
+        result = run(command, path)
+        assert result.code == 1
+        assert "! tier fest-pass: capacity 5 is below 6 (sold 4, on hold 2); use 6 or more" in result.out + result.err
+    assert catalog.standing()[0].version == 1
+    assert [entry.action for entry in audit.of("catalog")] == ["catalog.refused", "catalog.applied"]
+    assert run("apply", "--json", path).json["result"] == "refused"
+
+
+def test_a_tier_with_buyers_stays_in_its_event(store, run, write, tree):
+    tree["events"]["b"] = event("b")
+    run("apply", write(tree))
+    tree["ticket_types"]["fest-pass"]["event_id"] = "b"
+    assert run("plan", write(tree)).code == 0
+    hold("fest-pass", 1)
+    assert "cannot move from event fest (sold 0, on hold 1)" in run("apply", write(tree)).err

@@ -1,0 +1,209 @@
+"""Every fault of a document has a JSON path and says what is allowed; all of them come at once, and nothing is applied."""
+
+import contextlib
+import json
+
+import hypothesis
+import msgspec
+import pytest
+from hypothesis import strategies as st
+
+from bootstrap import document
+from bootstrap.faults import InvalidDocument
+from bootstrap.files import parse_json
+from bootstrap.plan import build_plan
+from bootstrap.validation import validate_tree
+from chalicelib.catalog.model import Catalog, Content, Head
+from tests.bootstrap.conftest import EXAMPLE, event, ticket
+from tests.simulation import faults as bed
+
+
+def test_the_example_is_valid(run):
+    result = run("validate", EXAMPLE)
+    assert (result.code, result.err) == (0, "")
+    assert "4 events, 4 ticket types" in result.out
+
+
+def test_the_schema_is_current():
+    assert (EXAMPLE.parent / "schema.json").read_bytes() == document.json_schema(), "write document.json_schema() to bootstrap/schema.json"
+
+
+def _set(path, value):
+    def change(tree):
+        *parents, last = path
+        for key in parents:
+            tree = tree[key]
+        tree[last] = value
+
+    return change
+
+
+def _drop(*path):
+    def change(tree):
+        *parents, last = path
+        for key in parents:
+            tree = tree[key]
+        del tree[last]
+
+    return change
+
+
+EVENT, PASS = ("events", "fest"), ("ticket_types", "fest-pass")
+WINDOW = (*PASS, "availability")
+
+FAULTS = [
+    ("no events", _drop("events"), "$.events", "missing"),
+    ("no ticket types", _drop("ticket_types"), "$.ticket_types", "missing"),
+    ("events are a list", _set(("events",), []), "$.events", "must be a JSON object"),
+    ("an entry is no object", _set(EVENT, 7), "$.events.fest", "must be a JSON object"),
+    ("unknown key at the top", _set(("extra",), 1), "$.extra", "unknown key; allowed keys are"),
+    ("unknown key of an event", _set((*EVENT, "vennue"), "x"), "$.events.fest.vennue", "unknown key; allowed keys are"),
+    ("unknown key of a ticket type", _set((*PASS, "price"), 1), "$.ticket_types.fest-pass.price", "unknown key; allowed keys are"),
+    ("a field is missing", _drop(*PASS, "price_cents"), "$.ticket_types.fest-pass.price_cents", "missing"),
+    ("wrong type", _set((*PASS, "price_cents"), "50"), "$.ticket_types.fest-pass.price_cents", "must be a whole number"),
+    ("true is no number", _set((*PASS, "max_quantity"), True), "$.ticket_types.fest-pass.max_quantity", "must be a whole number"),
+    ("a fraction of a cent", _set((*PASS, "price_cents"), 1.5), "$.ticket_types.fest-pass.price_cents", "must be a whole number"),
+    ("negative price", _set((*PASS, "price_cents"), -1), "$.ticket_types.fest-pass.price_cents", "from 0 to"),
+    ("no capacity", _set((*PASS, "max_quantity"), 0), "$.ticket_types.fest-pass.max_quantity", "from 1 to"),
+    ("no such currency", _set((*PASS, "currency"), "usd"), "$.ticket_types.fest-pass.currency", "ISO 4217"),
+    ("no such tier status", _set((*PASS, "status"), "gone"), "$.ticket_types.fest-pass.status", "one of available, closed,"),
+    ("no such event status", _set((*EVENT, "status"), "draft"), "$.events.fest.status", "one of active, cancelled,"),
+    (
+        "no such state",
+        _set(("ticket_states", "lost"), {"purchasable": True, "display": True}),
+        "$.ticket_states.lost",
+        "unknown status; use one of available,",
+    ),
+    ("a state's message", _set(("ticket_states", "closed", "message"), 5), "$.ticket_states.closed.message", "must be text or null"),
+    (
+        "limit of 0",
+        _set((*WINDOW, "max_per_transaction"), 0),
+        "$.ticket_types.fest-pass.availability.max_per_transaction",
+        "from 1 to 1,000",
+    ),
+    (
+        "huge limit",
+        _set((*WINDOW, "max_per_transaction"), 1001),
+        "$.ticket_types.fest-pass.availability.max_per_transaction",
+        "from 1 to 1,000",
+    ),
+    (
+        "limit above the other limit",
+        _set((*PASS, "per_user_limit"), 5),
+        "$.ticket_types.fest-pass.availability.max_per_transaction",
+        "per_user_limit",
+    ),
+    ("admits too many", _set((*PASS, "admits"), 101), "$.ticket_types.fest-pass.admits", "from 1 to 100"),
+    ("more shards than tickets", _set((*PASS, "shards"), 11), "$.ticket_types.fest-pass.shards", "11 shards"),
+    ("key is not the id", _set((*PASS, "id"), "other"), "$.ticket_types.fest-pass.id", "must repeat the entry's key"),
+    ("event key is not the id", _set((*EVENT, "id"), "other"), "$.events.fest.id", "must repeat the entry's key"),
+    ("an id with a hash", _set((*EVENT, "id"), "a#b"), "$.events.fest.id", "a#b"),
+    ("unknown event", _set((*PASS, "event_id"), "nowhere"), "$.ticket_types.fest-pass.event_id", 'no event "nowhere"'),
+    ("capacity below sold", _set((*PASS, "sold_count"), 11), "$.ticket_types.fest-pass.max_quantity", "below sold_count 11"),
+    ("ends before it starts", _set((*EVENT, "end_date"), "2026-08-31"), "$.events.fest.end_date", "before it starts"),
+    ("sale opens after the start", _set((*EVENT, "on_sale_at"), "2026-09-02"), "$.events.fest.on_sale_at", "has started"),
+    ("sale ends first", _set((*WINDOW, "end_date"), "2025-01-01"), "$.ticket_types.fest-pass.availability.end_date", "before it starts"),
+    ("no date", _set((*EVENT, "date"), "soon"), "$.events.fest.date", "must be a day (2026-09-01)"),
+    ("no such day", _set((*EVENT, "date"), "2026-02-30"), "$.events.fest.date", "day"),
+    ("no such year", _set((*EVENT, "date"), "0001-01-01"), "$.events.fest.date", "year"),
+    ("no such hour", _set((*WINDOW, "start_date"), "2026-01-01T25:00:00Z"), "$.ticket_types.fest-pass.availability.start_date", "hour"),
+    ("no such zone", _set((*EVENT, "metadata", "timezone"), "Mars/Base"), "$.events.fest.metadata.timezone", "Mars/Base"),
+    ("a zone's folder", _set((*EVENT, "metadata", "timezone"), "America"), "$.events.fest.metadata.timezone", "timezone"),
+    ("a path as zone", _set((*EVENT, "metadata", "timezone"), "../etc"), "$.events.fest.metadata.timezone", "timezone"),
+    ("description is a number", _set((*EVENT, "metadata", "description"), 1), "$.events.fest.metadata.description", "must be text"),
+    ("waves of 0", _set((*EVENT, "waiting_room"), {"wave_size": 0}), "$.events.fest.waiting_room.wave_size", "from 1 to"),
+    (
+        "same price id",
+        _set(("ticket_types", "b"), ticket("b", stripe_price_id="price_fest-pass")),
+        "$.ticket_types.b.stripe_price_id",
+        "dup",
+    ),
+    ("same name", _set(("ticket_types", "b"), ticket("b", name=" FEST-pass ")), "$.ticket_types.b.name", "duplicate"),
+    ("two currencies", _set(("ticket_types", "b"), ticket("b", currency="EUR")), "$.ticket_types.b.currency", "USD"),
+    ("an odd key", _set(("events", "a b"), event("a b")), "$.events['a b'].id", "a b"),
+]
+
+
+@pytest.mark.parametrize(("change", "path", "message"), [pytest.param(*rest, id=name) for name, *rest in FAULTS])
+def test_a_fault_is_named_with_its_path(run, write, tree, change, path, message):
+    change(tree)
+    result = run("validate", write(tree))
+    assert result.code == 1
+    named = [line for line in result.err.splitlines() if f" {path}: " in line]
+    assert named, result.err
+    assert message in named[0]
+
+
+def test_all_faults_come_at_once_and_in_one_answer_for_scripts(run, write, tree):
+    for index in range(30):
+        tree["ticket_types"][f"t{index}"] = ticket(f"t{index}", price_cents=-1, status="?", event_id="nowhere")
+    result = run("validate", "--json", write(tree))
+    assert result.code == 1
+    paths = [fault["path"] for fault in result.json["faults"]]
+    assert len([path for path in paths if path.endswith(("price_cents", "status"))]) == 60
+    assert "60 faults" in result.err
+
+
+def test_shape_faults_do_not_hide_broken_rules(run, write, tree):
+    tree["events"]["fest"]["venue"] = 5
+    tree["ticket_types"]["fest-pass"]["sold_count"] = 99
+    result = run("validate", write(tree))
+    assert "$.events.fest.venue" in result.err
+    assert "below sold_count" in result.err
+    assert "there is no event" not in result.err  # it is there, only faulty
+
+
+@pytest.mark.parametrize("command", ["apply", "plan", "drift"])
+def test_a_faulty_file_never_reaches_the_store(run, write, tree, store, command):
+    tree["ticket_types"]["fest-pass"]["event_id"] = "nowhere"
+    with bed.calls() as calls:
+        assert run(command, write(tree)).code == 1
+    assert calls == []
+
+
+def test_order_and_spacing_do_not_change_the_checksum(run, write, tree):
+    turned = {key: tree[key] for key in reversed(tree)}
+    first = run("validate", "--json", write(tree)).json["checksum"]
+    second = run("validate", "--json", write(json.dumps(turned, indent=7).encode(), "turned.json")).json["checksum"]
+    assert first == second
+    tree["events"]["fest"]["venue"] += "!"
+    assert run("validate", "--json", write(tree)).json["checksum"] != first
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.sampled_from(["2026-02-30", "fest", "UTC", "-1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+PLACES = [
+    ("version",),
+    ("events",),
+    ("ticket_types",),
+    ("ticket_states", "closed"),
+    EVENT,
+    *((*EVENT, name) for name in msgspec.structs.asdict(document.EventEntry("a", "a", "a", "a", "active"))),
+    (*EVENT, "metadata", "timezone"),
+    *((*PASS, name) for name in msgspec.structs.asdict(document.TicketEntry("a", "a", "a", 0, "USD", "test", 1))),
+    *((*WINDOW, name) for name in ("start_date", "end_date", "max_per_transaction")),
+]
+
+
+@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.given(changes=st.lists(st.tuples(st.sampled_from(PLACES), ODD), min_size=1, max_size=4))
+def test_every_document_is_either_valid_or_has_named_faults(changes):
+    """No value anywhere makes validation fail in another way than with faults, and a valid document can be served."""
+    tree = {"version": "1", "events": {"fest": event("fest")}, "ticket_types": {"fest-pass": ticket("fest-pass")}}
+    tree |= {"ticket_states": {"closed": {"purchasable": False, "display": False}}}
+    for path, value in changes:
+        with contextlib.suppress(KeyError, TypeError, IndexError):
+            _set(path, value)(tree)
+    valid, faults = None, []
+    try:
+        valid = validate_tree(parse_json(json.dumps(tree).encode()))
+    except InvalidDocument as error:
+        faults = error.faults
+    assert (valid is None) is bool(faults)
+    assert all(fault.path.startswith("$") and str(fault).isprintable() for fault in faults)
+    if valid:
+        content = build_plan(valid, Head(), Catalog.of((), ()), (), {}).content(1)
+        assert msgspec.json.decode(msgspec.json.encode(content), type=Content) == content
