@@ -13,8 +13,8 @@ from chalice.app import Chalice
 
 from bench.measure import Measure
 from chalicelib import clock, dynamo, settings
-from devtools.dynamodb.attach import attached
-from devtools.dynamodb.opening import open_store
+from devtools.dynamodb.store import open_store
+from devtools.dynamodb.transport import in_process_transport
 from infra.local import catalog
 from infra.local.environment import CREDENTIALS, NOWHERE
 from infra.local.gateway import Gateway
@@ -29,7 +29,7 @@ GOAL = 3.0
 
 def measure(scratch: Path) -> Iterator[Measure]:
     os.environ.update(CREDENTIALS)
-    with settings.changed(stage="bench", store_endpoint=NOWHERE), open_store() as store, attached(store, dynamo.client()):
+    with settings.changed(stage="bench", store_endpoint=NOWHERE), open_store() as store, in_process_transport(store, dynamo.client()):
         catalog.fill(clock.now(), scratch / "demo.json", lambda _: None)
         import app
 

@@ -17,9 +17,8 @@ from typing import Any
 import msgspec
 
 from bench.measure import Measure
-from devtools.dynamodb.attach import attached
-from devtools.dynamodb.opening import open_store
-from devtools.dynamodb.store import DYNAMODB, Store
+from devtools.dynamodb.store import DYNAMODB, Store, open_store
+from devtools.dynamodb.transport import in_process_transport
 
 ITEMS = 100
 ROUNDS = 7
@@ -62,7 +61,7 @@ def _journal_beside_memory(
         best = {"memory": float("inf"), "journal": float("inf")}
         for _ in range(ROUNDS):  # in turns: what else the machine does meets both
             for kind, store in (("memory", memory), ("journal", disk)):
-                with attached(store, client):
+                with in_process_transport(store, client):
                     best[kind] = min(best[kind], _time(threads, call))
         yield _measure(
             f"{name}, boto3, {threads} threads", best["memory"], (MOTO, floors[name]) if threads == 1 and name in floors else None
@@ -146,8 +145,8 @@ def _prepare(store: Store, requests: list[tuple[str, dict[str, Any]]]) -> None:
 
 def _bare(store: Store, operation: str, arguments: Callable[[], dict[str, Any]]) -> Call:
     def call() -> None:
-        assert store.engine.call(operation, arguments())[0] == 200
-        store.engine.take()
+        assert store.engine.call_dynamodb(operation, arguments())[0] == 200
+        store.engine.take_changes()
 
     return call
 
@@ -186,18 +185,19 @@ def fill(store: Store, count: int) -> None:
     keys = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST"}
     table = {"TableName": "big", **keys, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}]}
     _prepare(store, [("CreateTable", table)])
+    dynamodb = store.engine._ministack.dynamodb
     for first in range(0, count, 1000):
-        with store._change():
+        with store._locked():
             for number in range(first, first + 1000):
                 item = {"id": {"S": f"item-{number}"}, "owner": {"S": "x" * 26}, "state": {"S": "paid"}, "price": {"N": "1250"}}
                 more = {"lines": {"L": [{"M": {"tier": {"S": "standing"}, "quantity": {"N": "2"}}}]}, "version": {"N": "3"}}
-                store.engine._noted_set(store.engine._ddb._tables["big"], item["id"]["S"], "__no_sort__", item | more)
+                dynamodb._set_item(dynamodb._tables["big"], item["id"]["S"], "__no_sort__", item | more)
 
 
 _OPEN = """
 import resource, sys, time
 from pathlib import Path
-from devtools.dynamodb.opening import open_store
+from devtools.dynamodb.store import open_store
 start = time.perf_counter()
 store = open_store(Path(sys.argv[1]))
 print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2))

@@ -14,8 +14,8 @@ from chalicelib import clock, dynamo, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.waiting_room import rooms
-from devtools.dynamodb.attach import attached
-from devtools.dynamodb.opening import open_store
+from devtools.dynamodb.store import open_store
+from devtools.dynamodb.transport import in_process_transport
 from infra import tables
 from infra.local.environment import CREDENTIALS, NOWHERE
 from tests.client import Client
@@ -108,7 +108,7 @@ def _on_moto() -> Iterator[None]:
 
 @contextmanager
 def _on_local() -> Iterator[None]:
-    with settings.changed(store_endpoint=NOWHERE), open_store() as kept, attached(kept, dynamo.client()), _fresh_stage():
+    with settings.changed(store_endpoint=NOWHERE), open_store() as kept, in_process_transport(kept, dynamo.client()), _fresh_stage():
         yield
 
 

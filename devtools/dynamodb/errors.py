@@ -1,17 +1,17 @@
-"""Why a store can't be opened or can't go on; each message says what to do."""
+"""The reasons why a store cannot be opened or cannot go on. Each message says what to do."""
 
 
 class StoreFailed(Exception):
-    """The store can't go on: its journal could not be written. What was answered before is safe."""
+    """The store accepts no more calls: its journal could not be written, or it is closed. All earlier answers are safe on disk."""
 
 
 class StoreInUse(Exception):
-    """Another process, or another store of this one, has the folder open."""
+    """Another process, or another store of this process, has the folder open."""
 
 
 class StoreDamaged(Exception):
-    """What is on disk is not what was written. Nothing was changed by looking at it."""
+    """The files on disk are not what was written. The check did not change them."""
 
 
 class StoreTooNew(Exception):
-    """A later version of this program wrote the store."""
+    """A newer version of this program wrote the store."""

@@ -1,96 +1,125 @@
-"""A DynamoDB in this process: an engine, a lock around it and, when it has a folder, a journal."""
+"""A DynamoDB in this process: an engine, a lock around it and, if it has a folder, a journal."""
 
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 
-from devtools.dynamodb.answers import error
+from devtools.dynamodb.change_recorder import RecordedChange
+from devtools.dynamodb.changes import ConsumerPosition, ItemDeletion, ItemPut, TableDefinition
 from devtools.dynamodb.checksum import Checksum
-from devtools.dynamodb.effects import Define, Handled, Put, Remove
-from devtools.dynamodb.engine import Engine, Step
+from devtools.dynamodb.engine import Engine
 from devtools.dynamodb.errors import StoreFailed
 from devtools.dynamodb.journal import Journal
+from devtools.dynamodb.lock_file import lock
+from devtools.dynamodb.recovery import recover
+from devtools.dynamodb.responses import error_response
 
+SNAPSHOT_AT_START_BYTES = 4 * 1024 * 1024  # of journal
 SNAPSHOT_BYTES = 64 * 1024 * 1024  # of journal
-CHANGED_AT_MOST = 1000  # items that are remembered as changed, before those that are on disk are forgotten
-EXPIRE_AT_ONCE = 200  # items deleted by one entry, so that the sweep never keeps others waiting for long
+MAX_TRACKED_CHANGES = 1000  # items and tables whose last change is remembered, before those that are on disk are forgotten
+EXPIRY_BATCH_SIZE = 200  # expired items that one entry deletes, so that other calls never wait for long
 
 _log = logging.getLogger(__name__)
 
 DYNAMODB, STREAMS = "dynamodb", "dynamodb-streams"
 
 
+def open_store(folder: Path | None = None, *, clock: Callable[[], float] = time.time, region: str = "us-east-1") -> "Store":
+    """Open the store in this folder, which is made if it is missing; without a folder, make an empty store in memory.
+
+    Raises StoreInUse, StoreDamaged or StoreTooNew; the folder is then unchanged.
+    """
+    engine = Engine(clock, region)
+    if folder is None:
+        return Store(engine)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock_file = lock(folder / "store.lock")
+    try:
+        checksum = Checksum()
+        journal = recover(folder, engine, checksum, lock_file)
+        store = Store(engine, journal, checksum)
+        if journal.size > SNAPSHOT_AT_START_BYTES:
+            store.write_snapshot()
+    except BaseException:
+        lock_file.close()
+        raise
+    return store
+
+
 class Store:
-    """Made by `open_store`. All methods may be called from any thread."""
+    """Made by `open_store`. All methods may be called from any thread, and raise StoreFailed when the store cannot go on."""
 
     def __init__(self, engine: Engine, journal: Journal | None = None, checksum: Checksum | None = None) -> None:
         self.engine = engine
         self._journal = journal
         self._checksum = checksum
         self._lock: Any = threading.Lock()
-        self._changed: dict[Any, int] = {}  # items and tables -> the entry that last changed them; those on disk may be missing
-        self._snapshot: threading.Thread | None = None
-        self._closed = False
+        # Items and tables -> the entry that last changed them. Those whose entry is on disk may be missing.
+        self._last_changes: dict[Any, int] = {}
+        self._snapshot_thread: threading.Thread | None = None
+        self._is_closed = False
 
     def call(self, service: str, operation: str, body: bytes) -> tuple[int, bytes]:
-        """HTTP status and JSON body, once everything that they tell of is on disk. Raises StoreFailed."""
+        """Process a call of DYNAMODB or STREAMS; returns HTTP status and JSON body, once everything they report is on disk."""
         try:
-            data = msgspec.json.decode(body, type=dict[str, Any]) if body else {}
+            request = msgspec.json.decode(body, type=dict[str, Any]) if body else {}
         except (msgspec.DecodeError, RecursionError) as fault:
-            return error(400, "SerializationException", str(fault))
-        with self._change(data if operation == "GetItem" else None):
-            return self.engine.stream_call(operation, data) if service == STREAMS else self.engine.call(operation, data)
+            return error_response(400, "SerializationException", str(fault))
+        with self._locked(request if operation == "GetItem" else None):
+            return self.engine.call_streams(operation, request) if service == STREAMS else self.engine.call_dynamodb(operation, request)
 
-    def expire(self) -> int:
-        """Delete all items whose time to live is over by the store's clock, as DynamoDB does some time later; their number."""
+    def delete_expired_items(self) -> int:
+        """Delete all items whose time to live is over by the store's clock, which DynamoDB does some time later; returns their number."""
         total = 0
         while True:
-            with self._change():
-                gone = self.engine.expire(EXPIRE_AT_ONCE)
-            total += gone
-            if gone < EXPIRE_AT_ONCE:
+            with self._locked():
+                deleted = self.engine.delete_expired_items(EXPIRY_BATCH_SIZE)
+            total += deleted
+            if deleted < EXPIRY_BATCH_SIZE:
                 return total
 
-    def streams(self) -> dict[str, str]:
-        """Table -> ARN of its stream."""
-        with self._change():
-            return self.engine.streams()
+    def stream_arns(self) -> dict[str, str]:
+        """Table -> ARN of its stream, for the tables whose stream is on."""
+        with self._locked():
+            return self.engine.stream_arns()
 
-    def records(self, stream: str, after: str, limit: int) -> list[dict[str, Any]] | None:
-        """See Engine.records; the records are the caller's own."""
-        with self._change():
-            found = self.engine.records(stream, after, limit)
-        return None if found is None else msgspec.json.decode(msgspec.json.encode(found))
+    def stream_records(self, stream: str, after: str, limit: int) -> list[dict[str, Any]] | None:
+        """See Engine.stream_records; the records are copies that the caller may change."""
+        with self._locked():
+            records = self.engine.stream_records(stream, after, limit)
+        return None if records is None else msgspec.json.decode(msgspec.json.encode(records))
 
-    def position(self, consumer: str) -> Handled | None:
-        return self.engine.positions.get(consumer)
+    def stream_position(self, consumer: str) -> ConsumerPosition | None:
+        return self.engine.stream_position(consumer)
 
-    def handled(self, consumer: str, stream: str, sequence: str) -> None:
-        """Remember that the consumer is done with the stream up to there."""
-        with self._change():
-            self.engine.handled(Handled(consumer, stream, sequence))
+    def save_stream_position(self, consumer: str, stream: str, sequence: str) -> None:
+        """Save that the consumer has processed the stream up to and including this sequence number."""
+        with self._locked():
+            self.engine.save_stream_position(ConsumerPosition(consumer, stream, sequence))
 
-    def snapshot(self) -> None:
-        """Write everything anew and forget the journal up to here. Others go on meanwhile."""
+    def write_snapshot(self) -> None:
+        """Write the whole state, and delete the journal up to it. Other calls go on meanwhile."""
         if self._journal is None or self._checksum is None:
             return
         with self._lock:
-            effects = list(self.engine.dump())
+            changes = list(self.engine.dump_state())
             number, checksum = self._journal.last, self._checksum.value
         self._journal.wait(number)
-        self._journal.replace(effects, number, checksum)
+        self._journal.replace_snapshot(changes, number, checksum)
 
     def close(self) -> None:
         with self._lock:
-            self._closed = True
-        if self._snapshot is not None:
-            self._snapshot.join()
+            self._is_closed = True
+        if self._snapshot_thread is not None:
+            self._snapshot_thread.join()
         if self._journal is not None:
             self._journal.close()
 
@@ -101,67 +130,67 @@ class Store:
         self.close()
 
     @contextmanager
-    def _change(self, get: dict[str, Any] | None = None) -> Iterator[None]:
-        """The lock; afterwards, what was done is journaled, and so is everything that may have been seen.
+    def _locked(self, get_item: dict[str, Any] | None = None) -> Iterator[None]:
+        """Hold the lock; afterwards, journal what was changed and wait until everything that may have been read is on disk.
 
-        What a `get` may have seen is one item; who looks at anything else waits for all that was done before.
+        The request `get_item` may have read one item only. Every other call waits for all changes before it.
         """
         journal = self._journal
         with self._lock:
-            if self._closed:
+            if self._is_closed:
                 raise StoreFailed("The store is closed.")
-            if journal is not None and journal.failure is not None:
-                raise StoreFailed(f"The store can't write its journal: {journal.failure}. Make room, and start again.")
+            if journal is not None:
+                journal.raise_failure()
             try:
                 yield
             finally:
-                steps = self.engine.take()
-                if journal is not None and steps:
-                    self._note(journal, steps)
-                number = 0 if journal is None else journal.last if get is None else self._last_change(get, journal.last)
+                changes = self.engine.take_changes()
+                if journal is not None and changes:
+                    self._write_entry(journal, changes)
+                number = 0 if journal is None else journal.last if get_item is None else self._last_change(get_item, journal.last)
         if journal is not None:
             journal.wait(number)
             if journal.size > SNAPSHOT_BYTES:
-                self._snapshot_behind()
+                self._start_snapshot()
 
-    def _last_change(self, get: dict[str, Any], otherwise: int) -> int:
-        """The entry that last changed the item or its table, 0 when that is on disk for long."""
+    def _last_change(self, get_item: dict[str, Any], default: int) -> int:
+        """The number of the entry that last changed the item or its table; 0 when that entry is known to be on disk."""
         try:
-            place = self.engine.place(get["TableName"], get["Key"])
-            return max(self._changed.get(place, 0), self._changed.get(get["TableName"], 0))
+            location = self.engine.item_location(get_item["TableName"], get_item["Key"])
+            return max(self._last_changes.get(location, 0), self._last_changes.get(get_item["TableName"], 0))
         except (KeyError, TypeError, AttributeError):
-            return otherwise
+            return default
 
-    def _note(self, journal: Journal, steps: list[Step]) -> None:
+    def _write_entry(self, journal: Journal, changes: list[RecordedChange]) -> None:
         assert self._checksum is not None, "a journal comes with a checksum"
         try:
-            for effect, old in steps:
-                self._checksum.add(effect, old)
-            journal.add(self.engine.clock(), [effect for effect, _ in steps], self._checksum.value)
-            self._mark(steps, journal)
+            for change, old_item in changes:
+                self._checksum.add(change, old_item)
+            journal.add(self.engine.now(), [change for change, _ in changes], self._checksum.value)
+            self._track(changes, journal)
         except BaseException as fault:
-            journal.failure = fault  # what is in the tables now will never be in the journal
+            journal.failure = fault  # the tables now contain what the journal will never have
             raise
 
-    def _mark(self, steps: list[Step], journal: Journal) -> None:
-        for effect, _ in steps:
-            if isinstance(effect, Put | Remove):
-                place = self.engine.place(effect.table, effect.item if isinstance(effect, Put) else effect.key)
-                self._changed[place] = journal.last
-            elif isinstance(effect, Define):
-                self._changed[effect.table] = journal.last
-        if len(self._changed) > CHANGED_AT_MOST:
-            self._changed = {place: number for place, number in self._changed.items() if number > journal.durable}
+    def _track(self, changes: list[RecordedChange], journal: Journal) -> None:
+        for change, _ in changes:
+            if isinstance(change, ItemPut | ItemDeletion):
+                location = self.engine.item_location(change.table, change.item if isinstance(change, ItemPut) else change.key)
+                self._last_changes[location] = journal.last
+            elif isinstance(change, TableDefinition):
+                self._last_changes[change.table] = journal.last
+        if len(self._last_changes) > MAX_TRACKED_CHANGES:
+            self._last_changes = {location: number for location, number in self._last_changes.items() if number > journal.durable}
 
-    def _snapshot_behind(self) -> None:
+    def _start_snapshot(self) -> None:
         with self._lock:
-            if self._closed or (self._snapshot is not None and self._snapshot.is_alive()):
+            if self._is_closed or (self._snapshot_thread is not None and self._snapshot_thread.is_alive()):
                 return
-            self._snapshot = threading.Thread(target=self._try_snapshot, name="store-snapshot")
-            self._snapshot.start()
+            self._snapshot_thread = threading.Thread(target=self._try_snapshot, name="store-snapshot")
+            self._snapshot_thread.start()
 
     def _try_snapshot(self) -> None:
         try:
-            self.snapshot()
+            self.write_snapshot()
         except (StoreFailed, sqlite3.Error) as fault:
-            _log.warning("the journal stays long, since no snapshot could be written: %s", fault)
+            _log.warning("no snapshot could be written, so the journal keeps growing: %s", fault)

@@ -9,7 +9,7 @@ from devtools.stripe.fake import FakeStripe
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m devtools.stripe", description="A local stand-in for Stripe; see docs/stripe-fake.md.")
+    parser = argparse.ArgumentParser(prog="python -m devtools.stripe", description="A local stand-in for Stripe; see docs/fake-stripe.md.")
     parser.add_argument("--port", type=int, default=12111, help="0: any (default: 12111)")
     parser.add_argument("--webhook", action="append", default=[], metavar="URL", help="where webhooks go; may be repeated")
     parser.add_argument("--journal", type=Path, metavar="FILE", help="keep everything there, and go on with it at the next start")

@@ -53,7 +53,7 @@ def not_for_publishable_keys() -> ApiError:
 
 def unknown_url(method: str, path: str) -> ApiError:
     return invalid(
-        f"Unrecognized request URL ({method}: {path}). The local fake knows the calls of docs/stripe-fake.md.", status=404, saved=False
+        f"Unrecognized request URL ({method}: {path}). The local fake knows the calls of docs/fake-stripe.md.", status=404, saved=False
     )
 
 

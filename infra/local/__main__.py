@@ -62,14 +62,14 @@ def _stripe(folder: DataFolder, server: Server, asked_port: int) -> "FakeStripe 
 def _run(folder: DataFolder, kept: Secrets, server: Server, stripe: "FakeStripe | None", terminal: TextIO) -> NoReturn:
     """Start everything, serve until a signal (KeyboardInterrupt), stop in order."""
     from chalicelib import dynamo
-    from devtools.dynamodb.attach import attached
-    from devtools.dynamodb.opening import open_store
-    from devtools.dynamodb.port import Port
+    from devtools.dynamodb.http_server import StoreHttpServer
+    from devtools.dynamodb.store import open_store
+    from devtools.dynamodb.transport import in_process_transport
     from infra.local import telemetry
 
     telemetry.route_to(folder.logs / "fairgate.jsonl")
     _say(terminal, "Opening the store ...")
-    with open_store(folder.store) as store, attached(store, dynamo.client()), Port(store) as port:
+    with open_store(folder.store) as store, in_process_transport(store, dynamo.client()), StoreHttpServer(store) as port:
         _serve(folder, kept, server, stripe, store, port.url, terminal)
 
 

@@ -39,7 +39,7 @@ class Schedules:
             except Exception:
                 log.failure("schedule.failed")
         try:
-            self._store.expire()
+            self._store.delete_expired_items()
         except StoreFailed:
             log.failure("schedule.failed")
 

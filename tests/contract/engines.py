@@ -13,8 +13,8 @@ import pytest
 from moto import mock_aws
 
 from chalicelib import dynamo, settings
-from devtools.dynamodb.attach import attached
-from devtools.dynamodb.opening import open_store
+from devtools.dynamodb.store import open_store
+from devtools.dynamodb.transport import in_process_transport
 from infra.local.environment import NOWHERE
 
 FEATURES = ("contract-things", "contract-lines")
@@ -77,8 +77,8 @@ def _moto(stack: ExitStack) -> Engine:
 
 def _local(stack: ExitStack) -> Engine:
     store = stack.enter_context(open_store())
-    engine = _connected(stack, "local", NOWHERE, store.expire)
-    stack.enter_context(attached(store, engine.client, engine.streams))
+    engine = _connected(stack, "local", NOWHERE, store.delete_expired_items)
+    stack.enter_context(in_process_transport(store, engine.client, engine.streams))
     return engine
 
 

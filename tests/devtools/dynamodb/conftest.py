@@ -8,9 +8,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from devtools.dynamodb.attach import attached
-from devtools.dynamodb.opening import open_store
-from devtools.dynamodb.store import Store
+from devtools.dynamodb.store import Store, open_store
+from devtools.dynamodb.transport import in_process_transport
 
 START = 1_780_000_000.0
 
@@ -38,7 +37,7 @@ def clock() -> Clock:
 
 @contextmanager
 def serving(store: Store, clients) -> Iterator:
-    with store, attached(store, *clients):
+    with store, in_process_transport(store, *clients):
         yield clients[0]
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from devtools.dynamodb import store as stores
-from devtools.dynamodb.opening import open_store
-from devtools.dynamodb.store import DYNAMODB, Store
-from devtools.dynamodb.streams import Runner, Source
+from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
+from devtools.dynamodb.store import DYNAMODB, Store, open_store
 
 WRITERS = 4
 
@@ -54,9 +53,9 @@ def note(event: dict[str, Any], _: Any) -> None:
 def main(folder: str, name: str) -> None:
     stores.SNAPSHOT_BYTES = 60_000  # so that some are killed in the middle of a snapshot
     store = open_store(Path(folder))
-    if not store.streams():
+    if not store.stream_arns():
         make_tables(store)
-    Runner(store, [Source(name="notes", table="puts", handler=note, batch_size=7)]).start()
+    StreamPoller(store, [EventSourceMapping(name="notes", table="puts", handler=note, batch_size=7)]).start()
     for writer in range(WRITERS):
         threading.Thread(target=write, args=(store, f"{name}-{writer}")).start()
 

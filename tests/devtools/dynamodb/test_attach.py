@@ -8,9 +8,9 @@ from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribu
 from pynamodb.exceptions import PutError
 from pynamodb.models import Model
 
-from devtools.dynamodb.attach import attached
-from devtools.dynamodb.opening import open_store
-from devtools.dynamodb.port import Port
+from devtools.dynamodb.http_server import StoreHttpServer
+from devtools.dynamodb.store import open_store
+from devtools.dynamodb.transport import in_process_transport
 from tests.devtools.dynamodb.conftest import put, serving, table
 
 THING = {
@@ -68,7 +68,7 @@ def answers(client) -> list[dict]:
 
 def test_the_same_as_over_http(memory):
     table(memory)
-    with open_store() as store, Port(store) as port:
+    with open_store() as store, StoreHttpServer(store) as port:
         remote = boto3.client("dynamodb", endpoint_url=port.url, region_name="us-east-1", config=Config(retries={"total_max_attempts": 1}))
         table(remote)
         for mine, over_http, call in zip(answers(memory), answers(remote), CALLS, strict=True):
@@ -123,21 +123,21 @@ def test_whoever_listens_afterwards_hears_the_answer(memory):
 def test_a_detached_client_is_as_it_was(clients):
     client = clients[0]
     agent = client._user_agent_creator
-    with open_store() as first, attached(first, client):
+    with open_store() as first, in_process_transport(first, client):
         table(client)
     assert client._user_agent_creator is agent
-    with open_store() as second, attached(second, client):
+    with open_store() as second, in_process_transport(second, client):
         assert client.list_tables()["TableNames"] == []
 
 
 def test_a_client_has_one_store(memory):
-    with pytest.raises(ValueError, match="already"), open_store() as other, attached(other, memory):
+    with pytest.raises(ValueError, match="already"), open_store() as other, in_process_transport(other, memory):
         pass
 
 
 def test_a_closed_store_is_a_server_error(clients):
     store = open_store()
-    with attached(store, clients[0]):
+    with in_process_transport(store, clients[0]):
         store.close()
         with pytest.raises(ClientError, match="closed") as refused:
             clients[0].list_tables()
@@ -186,19 +186,19 @@ def test_a_fault_in_the_middle_of_a_transaction_leaves_nothing(fault, clients, t
     with serving(store, clients) as client:
         table(client, stream=True)
         put(client, "old", a="before")
-        emit = store.engine._ddb._emit_stream_event
+        emit = store.engine._ministack.dynamodb._emit_stream_event
 
         def fail(name, event, old, new):
             emit(name, event, old, new)
             if new["id"]["S"] == "second":
                 raise fault("in the middle")
 
-        monkeypatch.setattr(store.engine._ddb, "_emit_stream_event", fail)
+        monkeypatch.setattr(store.engine._ministack.dynamodb, "_emit_stream_event", fail)
         items = [{"Put": {**T, "Item": {"id": {"S": key}, "a": {"S": "after"}}}} for key in ("old", "new", "second", "third")]
         with pytest.raises((ClientError, Interrupted), match="in the middle"):
             client.transact_write_items(TransactItems=items)
         assert client.scan(**T)["Items"] == [{"id": {"S": "old"}, "a": {"S": "before"}}]
-        assert len(store.records(store.streams()["things"], "", 100)) == 1
+        assert len(store.stream_records(store.stream_arns()["things"], "", 100)) == 1
     with serving(open_store(tmp_path), clients) as client:
         assert client.scan(**T)["Count"] == 1
 
@@ -210,7 +210,7 @@ def test_what_the_journal_cannot_keep_ends_the_store(clients, tmp_path, monkeypa
         monkeypatch.setattr(store._checksum, "add", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             put(client, "1")
-        with pytest.raises(ClientError, match="can't write its journal"):
+        with pytest.raises(ClientError, match="cannot write its journal"):
             client.scan(**T)
     with serving(open_store(tmp_path), clients) as client:
         assert client.scan(**T)["Count"] == 0

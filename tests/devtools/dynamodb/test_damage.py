@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from devtools.dynamodb import opening
-from devtools.dynamodb.effects import encoder
+from devtools.dynamodb.changes import encoder
 from devtools.dynamodb.errors import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
-from devtools.dynamodb.opening import open_store
+from devtools.dynamodb.store import open_store
 from tests.devtools.dynamodb import storm
 
 FILES = ("store.sqlite", "store.sqlite-wal", "store.witness")
@@ -19,7 +18,7 @@ FLIPS = 60  # of each file
 
 
 def contents(store) -> bytes:
-    return encoder.encode(sorted(encoder.encode(effect) for effect in store.engine.dump()))
+    return encoder.encode(sorted(encoder.encode(change) for change in store.engine.dump_state()))
 
 
 def copy_of(folder: Path, to: Path) -> Path:
@@ -42,7 +41,7 @@ def killed(tmp_path_factory) -> tuple[Path, bytes]:
         for first in range(0, 1200, 25):
             old = [{"PutRequest": {"Item": {"id": {"S": f"old-{number}"}}}} for number in range(first, first + 25)]
             storm.call(store, "BatchWriteItem", RequestItems={"left": old})
-        store.snapshot()
+        store.write_snapshot()
         for number in range(20):
             storm.call(store, "PutItem", TableName="puts", Item={"id": {"S": f"new-{number}"}, "filling": {"S": "y" * 300}})
     with open_store(folder / "live") as store:
@@ -154,7 +153,7 @@ def test_a_later_format(killed, tmp_path):
 
 
 def test_a_crash_while_the_store_was_made(tmp_path, monkeypatch):
-    monkeypatch.setattr(opening.journals, "create", lambda file: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("devtools.dynamodb.recovery.create_journal_file", lambda file: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         open_store(tmp_path)
     monkeypatch.undo()
@@ -188,7 +187,7 @@ def test_a_full_disk_ends_the_store_and_loses_nothing_acknowledged(tmp_path):
     store._journal._connection = Full(store._journal._connection)
     with pytest.raises(StoreFailed, match="disk is full"):
         storm.call(store, "PutItem", TableName="left", Item={"id": {"S": "lost"}})
-    with pytest.raises(StoreFailed, match="Make room"):
+    with pytest.raises(StoreFailed, match="Free some disk space"):
         storm.call(store, "GetItem", TableName="left", Key={"id": {"S": "lost"}})
     store.close()
     with open_store(tmp_path) as again:

@@ -6,8 +6,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from devtools.dynamodb.opening import open_store
-from devtools.dynamodb.streams import Runner, Source
+from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
+from devtools.dynamodb.store import open_store
 from tests.devtools.dynamodb import storm
 
 KILLS = 20
@@ -65,7 +65,7 @@ def check_stream(store, said: list[list[str]], there) -> None:
     def note(event, _):
         after.extend((record["dynamodb"]["SequenceNumber"], record["dynamodb"]["Keys"]["id"]["S"]) for record in event["Records"])
 
-    Runner(store, [Source(name="notes", table="puts", handler=note)]).drain()
+    StreamPoller(store, [EventSourceMapping(name="notes", table="puts", handler=note)]).drain()
     numbers = sorted({int(number) for number, _ in before + after})
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     assert [number for number, _ in after] == sorted({number for number, _ in after})

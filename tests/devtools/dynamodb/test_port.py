@@ -7,8 +7,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 import boto3
 import pytest
 
-from devtools.dynamodb.opening import open_store
-from devtools.dynamodb.port import Port
+from devtools.dynamodb.http_server import StoreHttpServer
+from devtools.dynamodb.store import open_store
 from tests.devtools.dynamodb.conftest import ids, put, table
 
 direct = build_opener(ProxyHandler({}))
@@ -16,11 +16,11 @@ direct = build_opener(ProxyHandler({}))
 
 @pytest.fixture
 def port():
-    with open_store() as store, Port(store) as opened:
+    with open_store() as store, StoreHttpServer(store) as opened:
         yield opened
 
 
-def post(port: Port, body: bytes, **headers: str):
+def post(port: StoreHttpServer, body: bytes, **headers: str):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = Request(port.url, body, {"Content-Type": "application/x-amz-json-1.0", **named})
     try:

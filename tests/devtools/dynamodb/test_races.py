@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 
-from devtools.dynamodb.opening import open_store
+from devtools.dynamodb.store import open_store
 from tests.devtools.dynamodb.conftest import put, serving, table
 
 RUNS = 10

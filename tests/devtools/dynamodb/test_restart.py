@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from bench.store import fill
-from devtools.dynamodb.effects import encoder
-from devtools.dynamodb.opening import open_store
+from devtools.dynamodb.changes import encoder
+from devtools.dynamodb.store import open_store
 from tests.devtools.dynamodb.conftest import ids, put, serving, table
 
 INDEX = {
@@ -21,7 +21,7 @@ INDEX = {
 
 
 def contents(store) -> list[bytes]:
-    return sorted(encoder.encode(effect) for effect in store.engine.dump())
+    return sorted(encoder.encode(change) for change in store.engine.dump_state())
 
 
 def owned(client, owner: str) -> set[str]:
@@ -69,14 +69,14 @@ def test_any_calls(clients, tmp_path, clock, seed):
         store = open_store(tmp_path, clock=clock)
         assert contents(store) == expected or not expected
         with serving(store, clients) as client:
-            if not store.streams() and not expected:
+            if not store.stream_arns() and not expected:
                 table(client, stream=True)
             for _ in range(40):
                 clock.now += chance.choice((0, 1, 100, 40_000))
                 with suppress(client.exceptions.ConditionalCheckFailedException):
                     some_call(client, chance)
                 if chance.random() < 0.05:
-                    store.snapshot()
+                    store.write_snapshot()
             expected = contents(store)
 
 
@@ -148,9 +148,9 @@ def test_snapshots_keep_the_journal_short(clients, tmp_path, monkeypatch):
         for number in range(300):
             put(client, str(number % 10), filling="x" * 1000)
         assert store._journal.size < 100_000
-        for thread in [store._snapshot] if store._snapshot else []:
+        for thread in [store._snapshot_thread] if store._snapshot_thread else []:
             thread.join()
-        assert store._journal._head.generation > 1
+        assert store._journal._header.generation > 1
     with serving(open_store(tmp_path), clients) as client:
         assert len(ids(client)) == 10
 
@@ -159,7 +159,7 @@ def test_a_long_journal_becomes_a_snapshot_at_the_start(clients, tmp_path, monke
     with serving(open_store(tmp_path), clients) as client:
         table(client)
         put(client, "1", filling="x" * 1000)
-    monkeypatch.setattr("devtools.dynamodb.opening.SNAPSHOT_AT_START_BYTES", 1000)
+    monkeypatch.setattr("devtools.dynamodb.store.SNAPSHOT_AT_START_BYTES", 1000)
     store = open_store(tmp_path)
     with serving(store, clients) as client:
         assert store._journal.size == 0
@@ -183,7 +183,7 @@ def test_nothing_is_read_before_it_is_on_disk(clients, tmp_path):
     with serving(store, clients) as client, ThreadPoolExecutor() as pool:
         table(client)
         put(client, "other")
-        with store._journal._disk:
+        with store._journal._disk_lock:
             write = pool.submit(put, client, "new")
             while store._journal.last == store._journal.durable and not write.done():
                 pass
@@ -195,10 +195,10 @@ def test_nothing_is_read_before_it_is_on_disk(clients, tmp_path):
 
 
 def test_what_was_changed_is_forgotten_when_it_is_on_disk(clients, tmp_path, monkeypatch):
-    monkeypatch.setattr("devtools.dynamodb.store.CHANGED_AT_MOST", 10)
+    monkeypatch.setattr("devtools.dynamodb.store.MAX_TRACKED_CHANGES", 10)
     store = open_store(tmp_path)
     with serving(store, clients) as client:
         table(client)
         for number in range(50):
             put(client, str(number))
-        assert len(store._changed) <= 11
+        assert len(store._last_changes) <= 11

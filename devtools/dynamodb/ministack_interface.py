@@ -1,4 +1,4 @@
-"""What of MiniStack the engine leans on: a version, and private names whose source has a fingerprint."""
+"""The parts of MiniStack that the engine relies on: a version, and private names with a fingerprint of their source."""
 
 import ast
 import importlib.util
@@ -6,10 +6,10 @@ from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
-VERSION = "1.5.33"  # of MiniStack; tests/devtools/dynamodb/test_contract.py says what to do when another one is installed
+VERSION = "1.5.33"  # of MiniStack; tests/devtools/dynamodb/test_ministack_interface.py says what to do when another version is installed
 
-# Operation -> MiniStack's function. PartiQL is left out, since its writes make no change records; so are backups, exports,
-# Kinesis and global tables, which change tables on other ways than those that are watched here.
+# Operation -> MiniStack's function. PartiQL is left out because its writes make no change records. Backups, exports, Kinesis
+# and global tables are left out because they change tables without passing through the functions that the engine replaces.
 OPERATIONS = {
     "BatchGetItem": "_batch_get_item",
     "BatchWriteItem": "_batch_write_item",
@@ -41,7 +41,7 @@ STREAM_OPERATIONS = {
     "GetShardIterator": "_get_shard_iterator",
     "ListStreams": "_list_streams",
 }
-# What else is called, replaced or read; the contract test takes the fingerprint of all of them.
+# The other private names that are called, replaced or read. The fingerprint covers all of them.
 INTERNALS = (
     "_build_change_record",
     "_closed_streams",
@@ -69,31 +69,34 @@ INTERNALS = (
     "drop_stream_records",
     "stream_live_records",
 )
-# Functions of a string alone.
-PURE = ("_ddb_canonicalize_number", "_number_error", "_number_size_bytes")
+# Functions whose result depends on one string alone, so that it can be cached.
+CACHEABLE = ("_ddb_canonicalize_number", "_number_error", "_number_size_bytes")
 FINGERPRINT = "57c371421cadf8d86b924bb9ec7c8ca0ce9866152dde78eeabc5553045f217ad"
 
 
-def installed() -> str:
+def installed_version() -> str:
     return version("ministack")
 
 
 def fingerprint() -> str:
-    """A digest of the source of everything that is named here; names that are missing make it differ."""
-    found = []
-    for module, names in (("dynamodb", {*OPERATIONS.values(), *INTERNALS, *PURE}), ("dynamodb_streams", set(STREAM_OPERATIONS.values()))):
+    """A digest of the source of all names above. It also changes when one of them is missing."""
+    sources = []
+    for module, names in (
+        ("dynamodb", {*OPERATIONS.values(), *INTERNALS, *CACHEABLE}),
+        ("dynamodb_streams", set(STREAM_OPERATIONS.values())),
+    ):
         spec = importlib.util.find_spec(f"ministack.services.{module}")
         assert spec is not None
         assert spec.origin is not None
         source = Path(spec.origin).read_text(encoding="utf-8")
         lines = source.splitlines()
         for node in ast.parse(source).body:
-            defined = {node.name} if isinstance(node, ast.FunctionDef) else _assigned(node)
-            if defined & names:
-                found += [module, *lines[node.lineno - 1 : node.end_lineno]]
-    return sha256("\n".join(found).encode()).hexdigest()
+            names_of_node = {node.name} if isinstance(node, ast.FunctionDef) else _assignment_targets(node)
+            if names_of_node & names:
+                sources += [module, *lines[node.lineno - 1 : node.end_lineno]]
+    return sha256("\n".join(sources).encode()).hexdigest()
 
 
-def _assigned(node: ast.stmt) -> set[str]:
+def _assignment_targets(node: ast.stmt) -> set[str]:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     return {target.id for target in targets if isinstance(target, ast.Name)}

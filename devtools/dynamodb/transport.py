@@ -1,0 +1,123 @@
+"""The in-process transport: botocore's clients get their responses from a store, before a request is signed or sent.
+
+The handler listens to an event of the client, so boto3 and PynamoDB, which share a client, are both served. It is the last handler
+of that event: another handler that responds or raises before it keeps the call from the store, as fault injection does.
+"""
+
+import itertools
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from botocore.awsrequest import AWSResponse
+from botocore.parsers import create_parser
+
+from devtools.dynamodb.errors import StoreFailed
+from devtools.dynamodb.responses import error_response
+from devtools.dynamodb.store import Store
+
+# Operations whose responses have only text, numbers and binaries. Without binaries, their JSON is what botocore would return.
+_PLAIN_OPERATIONS = frozenset(
+    {
+        "BatchGetItem",
+        "BatchWriteItem",
+        "DeleteItem",
+        "GetItem",
+        "PutItem",
+        "Query",
+        "Scan",
+        "TransactGetItems",
+        "TransactWriteItems",
+        "UpdateItem",
+    }
+)
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_parser = create_parser("json")
+_request_numbers = itertools.count(1)
+
+
+class _FixedUserAgent:
+    """Replaces botocore's user agent, which is composed anew for each request in 50 microseconds."""
+
+    def __init__(self, replaced: Any) -> None:
+        self.replaced = replaced
+
+    def to_string(self) -> str:
+        return "local-store"
+
+
+def attach_client(store: Store, client: Any) -> None:
+    """Respond to all calls of this DynamoDB or DynamoDB Streams client from `store`, until `detach_client`."""
+    if isinstance(client._user_agent_creator, _FixedUserAgent):
+        raise ValueError("the client is already attached to a store: detach it first")
+    service = _service(client)
+
+    def respond(model: Any, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+        try:
+            status, body = store.call(service, model.name, params["body"])
+        except StoreFailed as failure:
+            status, body = error_response(500, "InternalServerError", str(failure))
+        return _response(params["url"], status, body, model)
+
+    client._user_agent_creator = _FixedUserAgent(client._user_agent_creator)
+    client.meta.events.register_last(f"before-call.{service}", respond, unique_id=_handler_id(client))
+
+
+def detach_client(client: Any) -> None:
+    client._user_agent_creator = client._user_agent_creator.replaced
+    client.meta.events.unregister(f"before-call.{_service(client)}", unique_id=_handler_id(client))
+
+
+@contextmanager
+def in_process_transport(store: Store, *clients: Any) -> Iterator[None]:
+    """Within the block, the clients are attached to the store."""
+    for client in clients:
+        attach_client(store, client)
+    try:
+        yield
+    finally:
+        for client in clients:
+            detach_client(client)
+
+
+def _service(client: Any) -> str:
+    return str(client.meta.service_model.service_id.hyphenize())
+
+
+def _handler_id(client: Any) -> str:
+    return f"local-store-{id(client.meta.events)}"
+
+
+def _response(url: str, status: int, body: bytes, model: Any) -> tuple[AWSResponse, dict[str, Any]]:
+    headers = {
+        "x-amzn-requestid": f"{next(_request_numbers):052X}",
+        "x-amz-crc32": str(zlib.crc32(body)),
+        "content-type": "application/x-amz-json-1.0",
+        "content-length": str(len(body)),
+    }
+    response: Any = AWSResponse(url, status, headers, None)  # type: ignore[arg-type]
+    response._content = body  # what it would have read from a connection
+    if status < 300 and model.name in _PLAIN_OPERATIONS and b'"B"' not in body and b'"BS"' not in body:
+        parsed = _decode(body)
+    else:
+        parsed = _parse_like_botocore(status, headers, body, model)
+    parsed["ResponseMetadata"] = {
+        "RequestId": headers["x-amzn-requestid"],
+        "HTTPStatusCode": status,
+        "HTTPHeaders": headers,
+        "RetryAttempts": 0,
+    }
+    return response, parsed
+
+
+def _parse_like_botocore(status: int, headers: dict[str, str], body: bytes, model: Any) -> dict[str, Any]:
+    raw = {"status_code": status, "headers": headers, "body": body}
+    parsed: dict[str, Any] = _parser.parse(raw, model.output_shape)
+    if status >= 300:
+        shape = model.service_model.shape_for_error_code(parsed["Error"]["Code"])
+        if shape is not None:
+            parsed.update(_parser.parse(raw, shape))
+    return parsed
