@@ -1,31 +1,21 @@
 """The engine under the tests, the clock, and the client. Tests never sleep and never reach AWS."""
 
-import itertools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import pytest
-from moto import mock_aws
 
 from chalicelib import clock, dynamo, settings
-from chalicelib.catalog import service as catalog
-from chalicelib.inventory import service as inventory
-from chalicelib.waiting_room import rooms
-from devtools.dynamodb.store import open_store
-from devtools.dynamodb.transport import in_process_transport
-from infra import tables
-from infra.local.environment import CREDENTIALS, NOWHERE
+from infra.local.environment import CREDENTIALS
+from tests import engines
 from tests.client import Client
 from tests.tracing import leave_out_store_calls
 
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
-
-_stages = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,7 +43,7 @@ def _settings() -> Iterator[settings.Settings]:
 @pytest.fixture
 def store(request: pytest.FixtureRequest, _settings: settings.Settings) -> Iterator[Any]:
     """Empty tables on the engine that `--store` chose; the value is the DynamoDB client. For one thread."""
-    with _on_local() if request.config.getoption("--store") == "local" else _on_moto():
+    with engines.local() if request.config.getoption("--store") == "local" else engines.moto(), engines.fresh_stage():
         yield dynamo.client()
 
 
@@ -63,7 +53,7 @@ def threaded_store(request: pytest.FixtureRequest, _settings: settings.Settings)
     if request.config.getoption("--store") == "local":
         yield request.getfixturevalue("store")
         return
-    with _on_local():
+    with engines.local(), engines.fresh_stage():
         yield dynamo.client()
 
 
@@ -98,26 +88,3 @@ def time() -> Iterator[Time]:
     frozen = Time(START)
     with clock.replaced(lambda: float(frozen.now)):
         yield frozen
-
-
-@contextmanager
-def _on_moto() -> Iterator[None]:
-    with mock_aws(), _fresh_stage():
-        yield
-
-
-@contextmanager
-def _on_local() -> Iterator[None]:
-    with settings.changed(store_endpoint=NOWHERE), open_store() as kept, in_process_transport(kept, dynamo.client()), _fresh_stage():
-        yield
-
-
-@contextmanager
-def _fresh_stage() -> Iterator[None]:
-    """Tables of a stage that no test had before: nothing that an instance remembers can be about them."""
-    with settings.changed(stage=f"test-{next(_stages)}"):
-        tables.create_all(dynamo.client())
-        catalog.invalidate()
-        inventory.invalidate()
-        rooms.invalidate()
-        yield

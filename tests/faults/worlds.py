@@ -1,17 +1,10 @@
 """A fresh shop for each crash, so that a crash point never inherits what another one left."""
 
-import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chalicelib import dynamo, settings
-from chalicelib.catalog import service as catalog
-from chalicelib.inventory import service as inventory
-from infra import tables
-from tests import builders
+from tests import builders, engines
 from tests.client import Client
-
-_stages = itertools.count(1)
 
 
 class World:
@@ -25,10 +18,6 @@ class World:
 
 @contextmanager
 def fresh(api: Client) -> Iterator[World]:
-    with settings.changed(stage=f"fault-{next(_stages)}"):
-        tables.create_all(dynamo.client())
-        catalog.invalidate()
-        inventory.invalidate()
+    with engines.fresh_stage():
         yield World(api)
-    catalog.invalidate()
-    inventory.invalidate()
+    engines.clear_caches()

@@ -1,0 +1,44 @@
+"""The tables that tests get are those that the product creates."""
+
+import pytest
+
+from chalicelib import dynamo, settings
+from infra import tables
+from tests import engines
+
+ENGINES = {"moto": engines.moto, "local": engines.local}
+
+
+def described():
+    """Everything that the engine says about the tables of the current stage, times and ids aside."""
+    client, found = dynamo.client(), {}
+    for feature in tables.descriptions():
+        name = dynamo.table_name(feature)
+        table = client.describe_table(TableName=name)["Table"]
+        table["TimeToLive"] = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        found[feature] = {key: value for key, value in table.items() if key not in ("CreationDateTime", "TableId")}
+    return found
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_copied_tables_are_like_those_that_are_created(engine):
+    with ENGINES[engine]():
+        engines.create_tables()
+        copied = described()
+        for feature in tables.descriptions():
+            dynamo.client().delete_table(TableName=dynamo.table_name(feature))
+        assert len(tables.create_all(dynamo.client())) == len(copied)
+        assert described() == copied
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_stage_begins_empty(engine):
+    for _ in range(2):
+        with ENGINES[engine]():
+            for stage in ("one", "two"):
+                with settings.changed(stage=stage):
+                    engines.create_tables()
+                    name = dynamo.table_name("inventory")
+                    assert dynamo.client().scan(TableName=name)["Count"] == 0
+                    dynamo.client().put_item(TableName=name, Item={"id": {"S": "a"}})
+                    assert dynamo.client().describe_table(TableName=name)["Table"]["TableArn"].endswith(f"/{name}")
