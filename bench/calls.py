@@ -15,8 +15,8 @@ from bench.measure import Measure
 from chalicelib import clock, dynamo, settings
 from devtools.dynamodb.store import open_store
 from devtools.dynamodb.transport import in_process_transport
-from infra.local import catalog
-from infra.local.environment import CREDENTIALS, NOWHERE
+from infra.local import initial_data
+from infra.local.environment import LOCAL_CREDENTIALS, UNREACHABLE_ENDPOINT
 from infra.local.gateway import Gateway
 
 CALLS = 400
@@ -28,9 +28,13 @@ GOAL = 3.0
 
 
 def measure(scratch: Path) -> Iterator[Measure]:
-    os.environ.update(CREDENTIALS)
-    with settings.changed(stage="bench", store_endpoint=NOWHERE), open_store() as store, in_process_transport(store, dynamo.client()):
-        catalog.fill(clock.now(), scratch / "demo.json", lambda _: None)
+    os.environ.update(LOCAL_CREDENTIALS)
+    with (
+        settings.changed(stage="bench", store_endpoint=UNREACHABLE_ENDPOINT),
+        open_store() as store,
+        in_process_transport(store, dynamo.client()),
+    ):
+        initial_data.create_tables_and_catalog(clock.now(), scratch / "demo.json", lambda _: None)
         import app
 
         yield from _reads(app.app)
@@ -92,7 +96,7 @@ def _microseconds(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
 
 def _call(app: Chalice, path: str, headers: dict[str, str] | None = None) -> Callable[[], Any]:
     given = {"accept": "application/json", "user-agent": "bench", "host": "api.example", **(headers or {})}
-    event = Gateway(app).event("GET", f"/api{path}", list(given.items()))
+    event = Gateway(app).proxy_event("GET", f"/api{path}", list(given.items()))
     # As on Lambda, where one instance serves one request at a time.
     app.__class__ = Chalice
     return lambda: app(event, None)

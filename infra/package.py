@@ -1,6 +1,6 @@
-"""`make package`: what is deployed to AWS, and the budgets it must keep.
+"""`make package`: build what is deployed to AWS, and check its size against budgets.
 
-Writes .build/<stage>/{sam.json,deployment.zip}. Exits with 1 when the artefact or what is imported at start grows past its budget.
+Writes .build/<stage>/{sam.json,deployment.zip}. Exits with 1 when the zip, or what is imported at start, is above its budget.
 """
 
 import argparse
@@ -15,50 +15,55 @@ from pathlib import Path
 
 from infra.template import ROOT
 
-# What a cold start must not pay for. Each is imported where it is used, or not deployed at all.
-ABSENT_AT_IMPORT = frozenset(
+# Modules that a cold start must not load. Each is imported where it is used, or not deployed at all.
+NOT_LOADED_AT_START = frozenset(
     "argon2 bootstrap cryptography infra jinja2 jwt ministack moto PIL pkg_resources pytest qrcode requests setuptools stripe yaml".split()  # noqa: SIM905
 )
 
-# botocore describes every AWS service there is, 15 of 19 MB; these are the ones that we call.
+# botocore has descriptions of all AWS services, 15 of 19 MB; these are the services that we call.
 AWS_SERVICES = ("dynamodb", "secretsmanager", "ssm", "sts")
 
-# The types of Stripe's parameters and events are for type checkers: 8 MB that are never imported.
-STRIPE_TYPES = ("params", "events")
+# Only type checkers read the types of Stripe's parameters and events: 8 MB that are never imported.
+STRIPE_TYPE_PACKAGES = ("params", "events")
 
 # About a fifth above what was measured last (docs/performance.md).
 MAX_ZIP_BYTES = 5_800_000
 MAX_UNZIPPED_BYTES = 22_800_000
 MAX_MODULES = 670
+_ADVICE = "remove what is not needed, or raise the budget in infra/package.py and docs/performance.md"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.package", description=__doc__)
-    parser.add_argument("--imports-only", action="store_true", help="check what is imported at start, build nothing")
-    parser.add_argument("--stage", default=os.environ.get("STAGE", "dev"), choices=["dev", "prod"])
+    parser.add_argument("--imports-only", action="store_true", help="only check what is imported at start; build nothing")
+    parser.add_argument(
+        "--stage", default=os.environ.get("STAGE", "dev"), choices=["dev", "prod"], help="the stage to build (default: dev)"
+    )
     arguments = parser.parse_args()
-    faults = check_imports()
+    problems = check_imports()
     if not arguments.imports_only:
-        faults += check_artefact(build(arguments.stage))
-    for fault in faults:
-        print(f"BUDGET: {fault}", file=sys.stderr)
-    return 1 if faults else 0
+        problems += check_artefact(build(arguments.stage))
+    for problem in problems:
+        print(f"FAILED: {problem}", file=sys.stderr)
+    return 1 if problems else 0
 
 
 def check_imports() -> list[str]:
-    """Faults of what `import app` loads in a fresh interpreter with an empty environment."""
+    """What is wrong with the modules that `import app` loads, in a fresh interpreter with an empty environment."""
     script = "import app, json, sys; print(json.dumps(sorted(sys.modules)))"
-    answer = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={}, capture_output=True, text=True, check=True)
-    modules: list[str] = json.loads(answer.stdout)
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={}, capture_output=True, text=True, check=True)
+    modules: list[str] = json.loads(result.stdout)
     print(f"imports     {len(modules):>12,} modules at start (budget {MAX_MODULES:,})")
-    faults = [f"`import app` loads {name}" for name in sorted(ABSENT_AT_IMPORT.intersection(modules))]
+    problems = [
+        f"`import app` loads {name}: import it in the function that needs it" for name in sorted(NOT_LOADED_AT_START.intersection(modules))
+    ]
     if len(modules) > MAX_MODULES:
-        faults.append(f"`import app` loads {len(modules)} modules, more than {MAX_MODULES}")
-    return faults
+        problems.append(f"`import app` loads {len(modules)} modules, more than the budget of {MAX_MODULES}: {_ADVICE}")
+    return problems
 
 
 def build(stage: str) -> Path:
-    """Run `chalice package` on a clean copy, so that nothing but the code of the repository gets into the zip."""
+    """Run `chalice package` on a clean copy, so that only the code of the repository gets into the zip; returns the folder."""
     import app
     from infra import template
 
@@ -72,59 +77,60 @@ def build(stage: str) -> Path:
         for name in ("chalicelib", ".chalice"):
             shutil.copytree(ROOT / name, clean / name, ignore=shutil.ignore_patterns("__pycache__", "deployments", "deployed", "*.pyc"))
         (clean / "requirements.txt").write_text(_requirements())
-        extra = Path(scratch) / "extra.json"
-        extra.write_text(json.dumps(template.merged(stage, app.app.routes)))
+        additions = Path(scratch) / "additions.json"
+        additions.write_text(json.dumps(template.template_additions(stage, app.app.routes)))
         chalice = [sys.executable, "-c", "from chalice.cli import main; main()"]
-        command = [*chalice, "package", "--stage", stage, "--merge-template", str(extra), str(target)]
+        command = [*chalice, "package", "--stage", stage, "--merge-template", str(additions), str(target)]
         subprocess.run(command, cwd=clean, env={**os.environ, **_region()}, check=True, stdout=subprocess.DEVNULL)
-    _slim(target / "deployment.zip")
+    _remove_unused(target / "deployment.zip")
     return target
 
 
 def check_artefact(target: Path) -> list[str]:
+    """What is wrong with the zip in `target`: its size, its content, or that it does not run."""
     artefact = target / "deployment.zip"
     with zipfile.ZipFile(artefact) as zipped:
         entries = zipped.infolist()
     packed, unpacked = artefact.stat().st_size, sum(entry.file_size for entry in entries)
     print(f"zip         {packed:>12,} bytes (budget {MAX_ZIP_BYTES:,}); unpacked {unpacked:,} (budget {MAX_UNZIPPED_BYTES:,})")
     print(f"written to  {target.relative_to(ROOT)}")
-    faults = []
+    problems = []
     if packed > MAX_ZIP_BYTES:
-        faults.append(f"the zip has {packed:,} bytes, more than {MAX_ZIP_BYTES:,}")
+        problems.append(f"the zip has {packed:,} bytes, more than the budget of {MAX_ZIP_BYTES:,}: {_ADVICE}")
     if unpacked > MAX_UNZIPPED_BYTES:
-        faults.append(f"the unpacked zip has {unpacked:,} bytes, more than {MAX_UNZIPPED_BYTES:,}")
-    strangers = [entry.filename for entry in entries if "__pycache__" in entry.filename or entry.filename.startswith(("tests/", "infra/"))]
-    return faults + [f"the zip holds {name}" for name in strangers[:5]] + _answers(artefact)
+        problems.append(f"the unpacked zip has {unpacked:,} bytes, more than the budget of {MAX_UNZIPPED_BYTES:,}: {_ADVICE}")
+    unwanted = [entry.filename for entry in entries if "__pycache__" in entry.filename or entry.filename.startswith(("tests/", "infra/"))]
+    return problems + [f"the zip has {name}, which is not deployed" for name in unwanted[:5]] + _check_runs_alone(artefact)
 
 
 def _requirements() -> str:
-    """With the transitive pins, and without Chalice: its packager puts the few files in that run on Lambda."""
+    """The requirements with the pins of what they require, without Chalice: its packager adds the few files that run on Lambda."""
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     return "\n".join(["-c constraints.txt", *(line for line in lines if not line.startswith("chalice=="))]) + "\n"
 
 
-def _slim(artefact: Path) -> None:
-    """Leave out what never runs: the descriptions of AWS services that we don't call, and types."""
+def _remove_unused(artefact: Path) -> None:
+    """Rewrite the zip without files that are never loaded: descriptions of other AWS services, and types."""
     full = artefact.rename(artefact.with_suffix(".full"))
-    with zipfile.ZipFile(full) as source, zipfile.ZipFile(artefact, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as slim:
+    with zipfile.ZipFile(full) as source, zipfile.ZipFile(artefact, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as reduced:
         for entry in source.infolist():
-            if _runs(entry.filename):
-                # A fixed time, so that the same code makes the same zip.
-                slim.writestr(zipfile.ZipInfo(entry.filename, (2020, 1, 1, 0, 0, 0)), source.read(entry), zipfile.ZIP_DEFLATED)
+            if _is_loaded(entry.filename):
+                # A fixed time, so that the same code gives the same zip.
+                reduced.writestr(zipfile.ZipInfo(entry.filename, (2020, 1, 1, 0, 0, 0)), source.read(entry), zipfile.ZIP_DEFLATED)
     full.unlink()
 
 
-def _runs(name: str) -> bool:
+def _is_loaded(name: str) -> bool:
     parts = name.split("/")
     if parts[:2] == ["botocore", "data"] and len(parts) > 3:
         return parts[2] in AWS_SERVICES
-    if parts[0] == "stripe" and parts[1] in STRIPE_TYPES:
+    if parts[0] == "stripe" and parts[1] in STRIPE_TYPE_PACKAGES:
         return False
     return not (parts[0] == "botocore" and name.endswith("examples-1.json"))
 
 
-def _answers(artefact: Path) -> list[str]:
-    """On Linux: unpack it, and let it alone answer a request, without anything that is installed here."""
+def _check_runs_alone(artefact: Path) -> list[str]:
+    """On Linux: unpack the zip and send it a request, without any package that is installed here."""
     if sys.platform != "linux":
         return []
     script = (
@@ -141,12 +147,12 @@ def _answers(artefact: Path) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(artefact) as zipped:
             zipped.extractall(folder)
-        answer = subprocess.run([sys.executable, "-I", "-S", "-c", script, folder], env={}, capture_output=True, text=True, check=False)
-    return [] if answer.returncode == 0 else [f"what was packaged does not run: {answer.stderr.strip().splitlines()[-1]}"]
+        result = subprocess.run([sys.executable, "-I", "-S", "-c", script, folder], env={}, capture_output=True, text=True, check=False)
+    return [] if result.returncode == 0 else [f"the unpacked zip does not run by itself: {result.stderr.strip().splitlines()[-1]}"]
 
 
 def _region() -> dict[str, str]:
-    """Chalice asks for a region though the template has none."""
+    """Chalice requires a region, although the template does not have one."""
     return {} if "AWS_DEFAULT_REGION" in os.environ else {"AWS_DEFAULT_REGION": "us-east-1"}
 
 

@@ -1,4 +1,4 @@
-"""All tables, collected from the features' models: the one source of the local, the tests' and the deployed ones."""
+"""The definitions of all tables, collected from the features' models: for local runs, for tests and for the deployment."""
 
 import pkgutil
 from collections.abc import Iterator
@@ -12,32 +12,32 @@ from chalicelib import dynamo
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
-Description = dict[str, Any]
+TableDefinition = dict[str, Any]
 
-# Tables that boto3 writes without a PynamoDB model: their feature and the name of their (string) hash key.
+# Tables that boto3 writes without a PynamoDB model: feature -> name of the hash key, which is a string.
 _WITHOUT_MODEL = {"inventory": "id"}
 
 
 @cache
 def models() -> tuple[type[dynamo.Table], ...]:
-    """Every model of every feature."""
+    """Every PynamoDB model of every feature."""
     for module in pkgutil.walk_packages(chalicelib.__path__, "chalicelib."):
         import_module(module.name)
     return tuple(model for model in _descendants(dynamo.Table) if model.__module__.startswith("chalicelib."))
 
 
-def descriptions() -> dict[str, Description]:
-    """Feature -> the arguments of CreateTable without the table's name; models that share a table are put together."""
-    found = {feature: _plain(key) for feature, key in _WITHOUT_MODEL.items()}
+def definitions() -> dict[str, TableDefinition]:
+    """Feature -> arguments of CreateTable without the table's name. Models of one feature share its table."""
+    by_feature = {feature: _string_key(key) for feature, key in _WITHOUT_MODEL.items()}
     for model in models():
-        description = _description(model)
-        known = found.setdefault(model.feature, description)
-        if known["KeySchema"] != description["KeySchema"]:
-            raise TypeError(f"the models of the table {model.feature!r} disagree about its keys")
-        _add_missing(known["AttributeDefinitions"], description["AttributeDefinitions"])
-        if indexes := description.get("GlobalSecondaryIndexes"):
+        definition = _definition(model)
+        known = by_feature.setdefault(model.feature, definition)
+        if known["KeySchema"] != definition["KeySchema"]:
+            raise TypeError(f"the models of the table {model.feature!r} have different keys; give them the same hash and range key")
+        _add_missing(known["AttributeDefinitions"], definition["AttributeDefinitions"])
+        if indexes := definition.get("GlobalSecondaryIndexes"):
             _add_missing(known.setdefault("GlobalSecondaryIndexes", []), indexes)
-    return dict(sorted(found.items()))
+    return dict(sorted(by_feature.items()))
 
 
 def ttl_attributes() -> dict[str, str]:
@@ -46,16 +46,16 @@ def ttl_attributes() -> dict[str, str]:
 
 
 def create_all(client: "DynamoDBClient") -> list[str]:
-    """Create what is missing in the current stage, wait for it, and answer the names of the tables that are new."""
+    """Create the missing tables of the current stage and wait for them; returns the names of the new ones."""
     ttl, created = ttl_attributes(), []
-    for feature, description in descriptions().items():
+    for feature, definition in definitions().items():
         name = dynamo.table_name(feature)
         try:
-            answer = client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **description)
+            response = client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **definition)
         except client.exceptions.ResourceInUseException:
             continue
         created.append(name)
-        if answer["TableDescription"]["TableStatus"] != "ACTIVE":
+        if response["TableDescription"]["TableStatus"] != "ACTIVE":
             client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     for feature, attribute in ttl.items():
         if dynamo.table_name(feature) in created:
@@ -65,8 +65,8 @@ def create_all(client: "DynamoDBClient") -> list[str]:
     return created
 
 
-def cloudformation(stage: str) -> dict[str, Description]:
-    """Logical id -> AWS::DynamoDB::Table. Retained when the stack goes: tables hold what people have paid for."""
+def cloudformation(stage: str) -> dict[str, TableDefinition]:
+    """Logical id -> AWS::DynamoDB::Table. The tables stay when the stack is deleted: they hold what people have paid for."""
     ttl = ttl_attributes()
     return {
         f"Table{feature.title().replace('-', '').replace('_', '')}": {
@@ -78,11 +78,11 @@ def cloudformation(stage: str) -> dict[str, Description]:
                 "BillingMode": "PAY_PER_REQUEST",
                 "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
                 "SSESpecification": {"SSEEnabled": True},
-                **description,
+                **definition,
                 **({"TimeToLiveSpecification": {"Enabled": True, "AttributeName": ttl[feature]}} if feature in ttl else {}),
             },
         }
-        for feature, description in descriptions().items()
+        for feature, definition in definitions().items()
     }
 
 
@@ -92,27 +92,28 @@ def _descendants(model: type[dynamo.Table]) -> Iterator[type[dynamo.Table]]:
         yield from _descendants(child)
 
 
-def _plain(key: str) -> Description:
+def _string_key(key: str) -> TableDefinition:
     return {
         "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
         "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
     }
 
 
-def _description(model: type[dynamo.Table]) -> Description:
+def _definition(model: type[dynamo.Table]) -> TableDefinition:
     schema = model._get_schema()
-    description: Description = {
+    definition: TableDefinition = {
         "KeySchema": _keys(schema["key_schema"]),
         "AttributeDefinitions": [
-            {"AttributeName": one["AttributeName"], "AttributeType": one["AttributeType"]} for one in schema["attribute_definitions"]
+            {"AttributeName": attribute["AttributeName"], "AttributeType": attribute["AttributeType"]}
+            for attribute in schema["attribute_definitions"]
         ],
     }
     if schema["global_secondary_indexes"]:
-        description["GlobalSecondaryIndexes"] = [
+        definition["GlobalSecondaryIndexes"] = [
             {"IndexName": index["index_name"], "KeySchema": _keys(index["key_schema"]), "Projection": index["projection"]}
             for index in schema["global_secondary_indexes"]
         ]
-    return description
+    return definition
 
 
 def _keys(key_schema: list[Any]) -> list[dict[str, str]]:
@@ -123,4 +124,4 @@ def _keys(key_schema: list[Any]) -> list[dict[str, str]]:
 
 
 def _add_missing(known: list[Any], more: list[Any]) -> None:
-    known.extend(one for one in more if one not in known)
+    known.extend(item for item in more if item not in known)

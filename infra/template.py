@@ -1,7 +1,7 @@
-"""What is merged into the CloudFormation template that `chalice package` writes.
+"""The additions to the CloudFormation template that `chalice package` writes.
 
-Tables from the models, roles from the policy files of .chalice/, and API Gateway's own answers in the shape of ours.
-Merging is deep for maps and replaces lists.
+Tables from the models, roles from the policy files of .chalice/, and API Gateway's own error responses in the shape of ours.
+Chalice merges maps deeply and replaces lists.
 """
 
 import json
@@ -18,27 +18,27 @@ ROOT = Path(__file__).parents[1]
 _POLICIES = {"ApiHandlerRole": "policy-api.json", "SweepRole": "policy-sweep.json", "ReconcileRole": "policy-reconcile.json"}
 
 _UNKNOWN_ADDRESS = (404, "not_found", "There is nothing at this address.")
-_GATEWAY_ANSWERS: dict[str, tuple[int | None, str, str]] = {
-    # API Gateway's words for "no such resource or method".
+_GATEWAY_RESPONSES: dict[str, tuple[int | None, str, str]] = {
+    # What API Gateway calls an unknown resource or method.
     "MISSING_AUTHENTICATION_TOKEN": _UNKNOWN_ADDRESS,
     "RESOURCE_NOT_FOUND": _UNKNOWN_ADDRESS,
-    "ACCESS_DENIED": (403, "forbidden", "This is not allowed."),
-    "REQUEST_TOO_LARGE": (413, "body_too_large", "The body is too large."),
+    "ACCESS_DENIED": (403, "forbidden", "You are not allowed to make this request."),
+    "REQUEST_TOO_LARGE": (413, "body_too_large", "The body is too large. Send less in one request."),
     "UNSUPPORTED_MEDIA_TYPE": (415, "unsupported_media_type", "Send JSON with `Content-Type: application/json`."),
     "THROTTLED": (429, "too_many_requests", "Too many requests. Try again shortly."),
     "QUOTA_EXCEEDED": (429, "too_many_requests", "Too many requests. Try again shortly."),
     "INTEGRATION_TIMEOUT": (503, "service_unavailable", "The service is busy. Try again shortly."),
     "INTEGRATION_FAILURE": (503, "service_unavailable", "The service is busy. Try again shortly."),
-    "DEFAULT_4XX": (None, "bad_request", "The request cannot be handled."),
+    "DEFAULT_4XX": (None, "bad_request", "The request cannot be handled. Check its path, headers and body."),
     "DEFAULT_5XX": (503, "service_unavailable", "The service is busy. Try again shortly."),
 }
 
 
-def merged(stage: str, routes: dict[str, Any]) -> Template:
-    """The template for a stage; `routes` are the app's, by path."""
+def template_additions(stage: str, routes: dict[str, Any]) -> Template:
+    """The additions for a stage; `routes` are those of the app, by path."""
     body = {
-        "x-amazon-apigateway-gateway-responses": {name: _gateway_answer(*answer) for name, answer in _GATEWAY_ANSWERS.items()},
-        # Chalice knows which methods a path has, and answers 405; without this API Gateway would say 404.
+        "x-amazon-apigateway-gateway-responses": {name: _gateway_response(*response) for name, response in _GATEWAY_RESPONSES.items()},
+        # Chalice knows the methods of a path and responds with 405; without this API Gateway would respond with 404.
         "paths": {path: {"x-amazon-apigateway-any-method": _any_method(path)} for path in routes},
     }
     return {
@@ -50,16 +50,16 @@ def merged(stage: str, routes: dict[str, Any]) -> Template:
     }
 
 
-def _gateway_answer(status: int | None, code: str, message: str) -> Template:
-    answer: Template = {"error": code, "message": message, "request_id": "$context.requestId"}
+def _gateway_response(status: int | None, code: str, message: str) -> Template:
+    body: Template = {"error": code, "message": message, "request_id": "$context.requestId"}
     headers = {"Access-Control-Allow-Origin": "'*'", "X-Request-Id": "context.requestId"}
     if status in (429, 503):
-        answer["retryAfterSeconds"] = respond.STORE_RETRY_SECONDS
+        body["retryAfterSeconds"] = respond.STORE_RETRY_SECONDS
         headers["Retry-After"] = f"'{respond.STORE_RETRY_SECONDS}'"
     return {
         **({"statusCode": str(status)} if status else {}),
         "responseParameters": {f"gatewayresponse.header.{name}": value for name, value in headers.items()},
-        "responseTemplates": {"application/json": json.dumps(answer)},
+        "responseTemplates": {"application/json": json.dumps(body)},
     }
 
 
@@ -80,9 +80,9 @@ def _any_method(path: str) -> Template:
 
 
 def _role(stage: str, file: str) -> Template:
-    """Policy files say `${Stage}`, and CloudFormation's own `${AWS::...}`."""
+    """The role of one function. Policy files have `${Stage}`, which is replaced here, and CloudFormation's own `${AWS::...}`."""
     policy = json.loads((ROOT / ".chalice" / file).read_text().replace("${Stage}", stage))
     for statement in policy["Statement"]:
-        given = statement["Resource"]
-        statement["Resource"] = [{"Fn::Sub": arn} for arn in ([given] if isinstance(given, str) else given)]
+        arns = statement["Resource"]
+        statement["Resource"] = [{"Fn::Sub": arn} for arn in ([arns] if isinstance(arns, str) else arns)]
     return {"Properties": {"Policies": [{"PolicyName": file.removesuffix(".json"), "PolicyDocument": policy}]}}

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from chalicelib import clock, dynamo, settings
-from infra.local.environment import CREDENTIALS
+from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines
 from tests.client import Client
 from tests.tracing import leave_out_store_calls
@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     for name in [name for name in os.environ if name.startswith(("AWS_", settings.PREFIX))]:
         del os.environ[name]
-    os.environ.update(CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
+    os.environ.update(LOCAL_CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
     os.environ.update(AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     leave_out_store_calls()
 

@@ -20,7 +20,7 @@ from devtools.dynamodb.changes import TableDefinition
 from devtools.dynamodb.store import Store, open_store
 from devtools.dynamodb.transport import in_process_transport
 from infra import tables
-from infra.local.environment import NOWHERE
+from infra.local.environment import UNREACHABLE_ENDPOINT
 
 _TEMPLATE = "template"  # the stage whose tables are copied
 
@@ -36,7 +36,7 @@ def moto() -> Iterator[None]:
 
 @contextmanager
 def local() -> Iterator[None]:
-    with settings.changed(store_endpoint=NOWHERE), open_store() as store, in_process_transport(store, dynamo.client()):
+    with settings.changed(store_endpoint=UNREACHABLE_ENDPOINT), open_store() as store, in_process_transport(store, dynamo.client()):
         _open_stores.append(store)
         try:
             yield
@@ -83,7 +83,7 @@ def _moto_templates() -> dict[str, Any]:
     """Feature -> moto's table."""
     with settings.changed(stage=_TEMPLATE):
         tables.create_all(dynamo.client())
-        return {feature: _moto_tables().pop(dynamo.table_name(feature)) for feature in tables.descriptions()}
+        return {feature: _moto_tables().pop(dynamo.table_name(feature)) for feature in tables.definitions()}
 
 
 def _local_definitions(stage: str) -> list[TableDefinition]:

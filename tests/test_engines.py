@@ -12,7 +12,7 @@ ENGINES = {"moto": engines.moto, "local": engines.local}
 def described():
     """Everything that the engine says about the tables of the current stage, times and ids aside."""
     client, found = dynamo.client(), {}
-    for feature in tables.descriptions():
+    for feature in tables.definitions():
         name = dynamo.table_name(feature)
         table = client.describe_table(TableName=name)["Table"]
         table["TimeToLive"] = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
@@ -25,7 +25,7 @@ def test_copied_tables_are_like_those_that_are_created(engine):
     with ENGINES[engine]():
         engines.create_tables()
         copied = described()
-        for feature in tables.descriptions():
+        for feature in tables.definitions():
             dynamo.client().delete_table(TableName=dynamo.table_name(feature))
         assert len(tables.create_all(dynamo.client())) == len(copied)
         assert described() == copied

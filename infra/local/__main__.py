@@ -1,4 +1,4 @@
-"""`make run`: the whole of Fairgate on this machine, on one port of loopback."""
+"""`make run`: the whole of Fairgate on this machine, on one port of 127.0.0.1."""
 
 import os
 import signal
@@ -11,47 +11,49 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from chalicelib import settings
 from devtools.dynamodb.errors import StoreDamaged, StoreInUse, StoreTooNew
-from infra.local.data import DataError, DataFolder, Secrets
-from infra.local.environment import SetupError, entries, prepare, unknown_settings
-from infra.local.server import PortInUse, Server
+from infra.local.data_folder import DataFolder, DataFolderError, RunSecrets
+from infra.local.environment import SetupError, complete_environment, read_options, unknown_settings
+from infra.local.server import LocalServer, PortInUse
 
 if TYPE_CHECKING:
     from devtools.dynamodb.store import Store
     from devtools.stripe.fake import FakeStripe
 
-HEARING_SECONDS = 0.5
+SIGNAL_CHECK_SECONDS = 0.5
 WEB = Path(__file__).parents[2] / "web"
 
 
 def main() -> int:
-    """0 after Ctrl-C or SIGTERM, 1 when something that must be there is not."""
+    """Run until a signal. Returns 0 after Ctrl-C or SIGTERM, 1 when the run cannot start; the reason is printed."""
     terminal = sys.stdout
-    _stop_on_signals(terminal)
+    _handle_signals(terminal)
     try:
-        chosen = entries()
-        folder = DataFolder(chosen.data, reset=chosen.reset)
-        server = Server(chosen.port)
-        kept = folder.secrets()
-        prepare(kept, server.port)
+        options = read_options()
+        folder = DataFolder(options.data, reset=options.reset)
+        server = LocalServer(options.port)
+        secrets = folder.load_secrets()
+        complete_environment(secrets, server.port)
         for name in unknown_settings():
-            _say(terminal, f"Note: {name} is not a setting, so it changes nothing. docs/settings.md lists them all.")
-        stripe = _stripe(folder, server, chosen.port)
-        _run(folder, kept, server, stripe, terminal)
+            _print(terminal, f"Note: {name} is not a setting and has no effect. docs/settings.md lists all settings.")
+        stripe = _create_stripe(folder, server, options.port)
+        _run(folder, secrets, server, stripe, terminal)
     except KeyboardInterrupt:
-        _say(terminal, "Stopped. The data is saved.")
+        _print(terminal, "Stopped. The data is saved.")
     except PortInUse:
-        return _fail(f"Port {chosen.port} is in use. Stop what listens there, or take another one: make run PORT={chosen.port + 1}")
-    except (DataError, SetupError, StoreDamaged, StoreInUse, StoreTooNew, settings.SettingsError) as error:
+        return _fail(f"Port {options.port} is in use. Stop the program that uses it, or take any free port: make run PORT=0")
+    except settings.SettingsError as error:
+        return _fail(f"{error} (docs/settings.md lists the settings and their values)")
+    except (DataFolderError, SetupError, StoreDamaged, StoreInUse, StoreTooNew) as error:
         return _fail(str(error))
     return 0
 
 
-def _stripe(folder: DataFolder, server: Server, asked_port: int) -> "FakeStripe | None":
-    """The stand-in for Stripe, where no key is given. Any port will do for it when any does for the server."""
-    from infra.local import stand_in
+def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int) -> "FakeStripe | None":
+    """The fake Stripe, where no key is given. It takes any free port when the server does. Checks a key that is given."""
+    from infra.local import local_stripe
 
-    if stand_in.wanted():
-        return stand_in.prepare(folder, server.origin, stand_in.PORT if asked_port else 0)
+    if local_stripe.is_needed():
+        return local_stripe.create(folder, server.origin, local_stripe.PORT if requested_port else 0)
     if key := settings.optional_secret("stripe_api_key"):
         from chalicelib.payments import service
 
@@ -59,7 +61,7 @@ def _stripe(folder: DataFolder, server: Server, asked_port: int) -> "FakeStripe 
     return None
 
 
-def _run(folder: DataFolder, kept: Secrets, server: Server, stripe: "FakeStripe | None", terminal: TextIO) -> NoReturn:
+def _run(folder: DataFolder, secrets: RunSecrets, server: LocalServer, stripe: "FakeStripe | None", terminal: TextIO) -> NoReturn:
     """Start everything, serve until a signal (KeyboardInterrupt), stop in order."""
     from chalicelib import dynamo
     from devtools.dynamodb.http_server import StoreHttpServer
@@ -67,67 +69,68 @@ def _run(folder: DataFolder, kept: Secrets, server: Server, stripe: "FakeStripe 
     from devtools.dynamodb.transport import in_process_transport
     from infra.local import telemetry
 
-    telemetry.route_to(folder.logs / "fairgate.jsonl")
-    _say(terminal, "Opening the store ...")
-    with open_store(folder.store) as store, in_process_transport(store, dynamo.client()), StoreHttpServer(store) as port:
-        _serve(folder, kept, server, stripe, store, port.url, terminal)
+    telemetry.redirect_stdout(folder.logs / "fairgate.jsonl")
+    _print(terminal, "Opening the store ...")
+    with open_store(folder.store) as store, in_process_transport(store, dynamo.client()), StoreHttpServer(store) as store_server:
+        _serve(folder, secrets, server, stripe, store, store_server.url, terminal)
 
 
 def _serve(
     folder: DataFolder,
-    kept: Secrets,
-    server: Server,
+    secrets: RunSecrets,
+    server: LocalServer,
     stripe: "FakeStripe | None",
     store: "Store",
     store_url: str,
     terminal: TextIO,
 ) -> NoReturn:
     from chalicelib.catalog import service
-    from infra.local import catalog, demo, stand_in
+    from infra.local import demo_access, initial_data, local_stripe
     from infra.local.gateway import Gateway
     from infra.local.schedules import Schedules
 
-    catalog.fill(kept.first_day, folder.path / "demo-tickets.json", lambda line: _say(terminal, line))
+    demo_file = folder.path / "demo-tickets.json"
+    initial_data.create_tables_and_catalog(secrets.first_day, demo_file, lambda line: _print(terminal, line))
     import app
 
     schedules = Schedules(app.app, store)
     server.start(Gateway(app.app), WEB)
-    with ExitStack() as ending:
-        # Ended in the opposite order: webhooks, schedules, requests, and last what they may still ask.
+    with ExitStack() as on_stop:
+        # Stopped in the opposite order: webhooks, schedules, requests, and last the fake Stripe that all of them call.
         if stripe is not None:
-            stand_in.add_prices(stripe, service.snapshot())
-            ending.enter_context(stripe)
-        ending.callback(server.stop)
+            local_stripe.add_prices(stripe, service.snapshot())
+            on_stop.enter_context(stripe)
+        on_stop.callback(server.stop)
         schedules.start()
-        ending.callback(schedules.stop)
+        on_stop.callback(schedules.stop)
         if stripe is not None:
-            ending.callback(stripe.stop_webhooks)
-        found = demo.describe(server.origin, store_url, stripe.url if stripe is not None else None, kept)
-        file = folder.write_private("demo.json", found)
-        _say(terminal, demo.welcome(found, file))
+            on_stop.callback(stripe.stop_webhooks)
+        access = demo_access.create_access(server.origin, store_url, stripe.url if stripe is not None else None, secrets)
+        file = folder.write_private("demo.json", access)
+        _print(terminal, demo_access.welcome_text(access, file))
         while True:
-            # Again and again: a signal that comes just before a wait without an end begins is only heard when that ends.
-            threading.Event().wait(HEARING_SECONDS)
+            # Not one endless wait: a signal that comes just before it begins would be noticed only when it ends.
+            threading.Event().wait(SIGNAL_CHECK_SECONDS)
 
 
-def _stop_on_signals(terminal: TextIO) -> None:
-    """The first Ctrl-C or SIGTERM stops in order; the second ends at once, which loses nothing that was answered."""
+def _handle_signals(terminal: TextIO) -> None:
+    """The first Ctrl-C or SIGTERM stops in order; the second one ends at once, which loses nothing that was answered."""
 
-    def force(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
-        _say(terminal, "Ended at once.")
+    def end_now(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
+        _print(terminal, "Stopped at once. Everything that was answered is saved.")
         os._exit(130)
 
     def stop(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001
-        signal.signal(signal.SIGINT, force)
-        signal.signal(signal.SIGTERM, force)
-        _say(terminal, "\nStopping (Ctrl-C again ends at once) ...")
+        signal.signal(signal.SIGINT, end_now)
+        signal.signal(signal.SIGTERM, end_now)
+        _print(terminal, "\nStopping (press Ctrl-C again to stop at once) ...")
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
 
 
-def _say(terminal: TextIO, text: str) -> None:
+def _print(terminal: TextIO, text: str) -> None:
     print(text, file=terminal, flush=True)
 
 

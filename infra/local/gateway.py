@@ -1,4 +1,4 @@
-"""What API Gateway does in front of a Chalice app, in process: matching, proxy events, preflight, and its own refusals.
+"""A local API Gateway in front of a Chalice app, in process: it matches paths, builds proxy events, answers preflights and errors.
 
 The local runtime and the tests share it, so that handlers see the same events everywhere.
 """
@@ -23,7 +23,7 @@ Headers = Sequence[tuple[str, str]]
 Event = dict[str, Any]
 
 
-class Reply(msgspec.Struct, frozen=True):
+class GatewayResponse(msgspec.Struct, frozen=True):
     status: int
     headers: dict[str, str]
     body: bytes
@@ -36,23 +36,23 @@ class ThreadedChalice(Chalice):
     so that is right there; here each thread has its own, as in chalice.local.LocalChalice.
     """
 
-    _of_thread = threading.local()
+    _thread_state = threading.local()
 
     @property
     def current_request(self) -> Any:
-        return getattr(self._of_thread, "request", None)
+        return getattr(self._thread_state, "request", None)
 
     @current_request.setter
     def current_request(self, value: Any) -> None:
-        self._of_thread.request = value
+        self._thread_state.request = value
 
     @property
     def lambda_context(self) -> Any:
-        return getattr(self._of_thread, "context", None)
+        return getattr(self._thread_state, "context", None)
 
     @lambda_context.setter
     def lambda_context(self, value: Any) -> None:
-        self._of_thread.context = value
+        self._thread_state.context = value
 
 
 class Gateway:
@@ -63,23 +63,25 @@ class Gateway:
         self._app = app
         self._routes = _Routes(app.routes)
 
-    def handle(self, method: str, target: str, headers: Headers = (), body: bytes = b"", source_ip: str = "127.0.0.1") -> Reply:
+    def handle(self, method: str, target: str, headers: Headers = (), body: bytes = b"", source_ip: str = "127.0.0.1") -> GatewayResponse:
         """Answer one request; `target` is the raw path with its query string, `/api/v1/events?status=active`."""
-        event = self.event(method, target, headers, body, source_ip)
-        return event if isinstance(event, Reply) else _reply(self._app(event, None))
+        event = self.proxy_event(method, target, headers, body, source_ip)
+        return event if isinstance(event, GatewayResponse) else _response(self._app(event, None))
 
-    def event(self, method: str, target: str, headers: Headers = (), body: bytes = b"", source_ip: str = "127.0.0.1") -> Event | Reply:
-        """The proxy event that the app is called with, or what API Gateway answers by itself."""
+    def proxy_event(
+        self, method: str, target: str, headers: Headers = (), body: bytes = b"", source_ip: str = "127.0.0.1"
+    ) -> Event | GatewayResponse:
+        """The proxy event for the app, or the response that API Gateway gives by itself."""
         path, _, query = target.partition("?")
         request_id = ids.new_id()
-        found = self._routes.match(path.removeprefix(f"/{STAGE}")) if path.startswith(f"/{STAGE}/") else None
-        if found is None:
-            return _refusal(404, "not_found", "There is nothing at this address.", request_id)
-        resource, parameters = found
+        route = self._routes.match(path.removeprefix(f"/{STAGE}")) if path.startswith(f"/{STAGE}/") else None
+        if route is None:
+            return _error_response(404, "not_found", "There is nothing at this address.", request_id)
+        resource, parameters = route
         if method == "OPTIONS":
-            return _preflight(sorted(self._app.routes[resource]))
+            return _preflight_response(sorted(self._app.routes[resource]))
         if len(body) > MAX_PAYLOAD_BYTES:
-            return _refusal(413, "body_too_large", "The body is too large.", request_id)
+            return _error_response(413, "body_too_large", "The body is too large. Send less in one request.", request_id)
         return _event(method, path, query, headers, body, resource, parameters, request_id, source_ip)
 
 
@@ -167,20 +169,22 @@ def _last(grouped: dict[str, list[str]]) -> dict[str, str]:
     return {name: values[-1] for name, values in grouped.items()}
 
 
-def _reply(answer: dict[str, Any]) -> Reply:
+def _response(answer: dict[str, Any]) -> GatewayResponse:
     body = answer["body"]
     raw = base64.b64decode(body) if answer.get("isBase64Encoded") else (body or "").encode()
     headers = dict(answer["headers"])
     for name, values in (answer.get("multiValueHeaders") or {}).items():
         headers[name] = ", ".join(values)
-    return Reply(answer["statusCode"], headers, raw)
+    return GatewayResponse(answer["statusCode"], headers, raw)
 
 
-def _preflight(methods: list[str]) -> Reply:
+def _preflight_response(methods: list[str]) -> GatewayResponse:
     headers = respond.CORS.get_access_control_headers()
-    return Reply(200, {**headers, "Access-Control-Allow-Methods": ",".join([*methods, "OPTIONS"]), "Content-Type": "application/json"}, b"")
+    return GatewayResponse(
+        200, {**headers, "Access-Control-Allow-Methods": ",".join([*methods, "OPTIONS"]), "Content-Type": "application/json"}, b""
+    )
 
 
-def _refusal(status: int, code: str, message: str, request_id: str) -> Reply:
+def _error_response(status: int, code: str, message: str, request_id: str) -> GatewayResponse:
     headers = {"Content-Type": "application/json", "X-Request-Id": request_id, "Access-Control-Allow-Origin": "*"}
-    return Reply(status, headers, msgspec.json.encode({"error": code, "message": message, "request_id": request_id}))
+    return GatewayResponse(status, headers, msgspec.json.encode({"error": code, "message": message, "request_id": request_id}))

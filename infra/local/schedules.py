@@ -1,4 +1,4 @@
-"""Runs in the background what AWS would: the app's scheduled functions, and the deletion of items whose time to live is over."""
+"""Runs in the background what AWS runs: the app's scheduled functions, and the deletion of items whose time to live is over."""
 
 import threading
 from typing import Any
@@ -14,7 +14,7 @@ STOP_SECONDS = 3
 
 
 class Schedules:
-    """All schedules run every 30 s whatever they ask for: a person who tries things out does not want to wait longer."""
+    """All schedules run every 30 seconds, whatever their own interval is: a person who tries things out does not want to wait longer."""
 
     def __init__(self, app: Chalice, store: Store) -> None:
         self._store = store
@@ -26,11 +26,12 @@ class Schedules:
         self._thread.start()
 
     def stop(self) -> None:
-        """Waits a moment for a run that is under way; one that takes longer is gone on with at the next start."""
+        """Wait a moment for a run that is under way; one that takes longer is continued at the next start."""
         self._stop.set()
         self._thread.join(timeout=STOP_SECONDS)
 
     def run_once(self) -> None:
+        """Run each schedule, then delete expired items; a failure of one is logged and does not stop the others."""
         for handler in self._handlers:
             if self._stop.is_set():
                 return
@@ -44,7 +45,7 @@ class Schedules:
             log.failure("schedule.failed")
 
     def _run(self) -> None:
-        """The first run is at once: whatever the last process left unfinished is finished now."""
+        """The first run is at once, to finish what the last process left unfinished."""
         self.run_once()
         while not self._stop.wait(INTERVAL_SECONDS):
             self.run_once()

@@ -1,4 +1,4 @@
-"""The HTTP server: the API under /api, the files of web/ under /, on one port of loopback."""
+"""The HTTP server of a local run: the API under /api, the files of web/ under /, on one port of 127.0.0.1."""
 
 import logging
 import mimetypes
@@ -25,24 +25,27 @@ _PAGE_POLICY = "default-src 'self'; img-src 'self' https: data:; style-src 'self
 
 
 class PortInUse(Exception):
-    """Something else listens on the port."""
+    """Another program uses the port."""
 
 
-class Server:
-    """Bound at once, so that a port in use is noticed before anything else starts; serves after `start`."""
+class LocalServer:
+    """Takes its port when it is created, so that a port in use is noticed before anything else starts; serves after `start`.
+
+    Raises PortInUse.
+    """
 
     def __init__(self, port: int) -> None:
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # its warnings only say that there is much to do
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # its warnings only report a long queue
         self._handle: Callable[[Environ, StartResponse], Iterable[bytes]] | None = None
         try:
             self._server: Any = waitress.create_server(
-                self._answer,
+                self._respond,
                 host=HOST,
                 port=port,
                 threads=THREADS,
                 ident=None,
                 connection_limit=1000,
-                # Above what the gateway refuses, so that its answer is the one that callers see.
+                # Above the gateway's limit, so that callers see the gateway's error.
                 max_request_body_size=4 * MAX_PAYLOAD_BYTES,
             )
         except OSError as error:
@@ -54,32 +57,33 @@ class Server:
         return f"http://{HOST}:{self.port}"
 
     def start(self, gateway: Gateway, web: Path) -> None:
-        self._handle = application(gateway, web)
+        """Serve in a thread; `web` is the folder of the pages."""
+        self._handle = wsgi_application(gateway, web)
         threading.Thread(target=self._server.run, name="server", daemon=True).start()
 
     def stop(self) -> None:
-        """Finish the requests that are being handled; later ones wait in vain."""
+        """Finish the requests that are being handled; later ones get no response."""
         if self._handle is not None:
             self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=STOP_SECONDS)
 
-    def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def _respond(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         assert self._handle is not None, "connections are accepted only after start"
         return self._handle(environ, start_response)
 
 
-def application(gateway: Gateway, web: Path) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
-    """A WSGI application."""
+def wsgi_application(gateway: Gateway, web: Path) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
+    """A WSGI application that serves the API and the pages."""
 
-    def answer(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def respond(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         target = environ["REQUEST_URI"]
         if target.startswith("/api/") or target == "/api":
-            return _api(gateway, environ, target, start_response)
-        return _file(web, environ["REQUEST_METHOD"], target, start_response)
+            return _serve_api(gateway, environ, target, start_response)
+        return _serve_file(web, environ["REQUEST_METHOD"], target, start_response)
 
-    return answer
+    return respond
 
 
-def _api(gateway: Gateway, environ: Environ, target: str, start_response: StartResponse) -> Iterable[bytes]:
+def _serve_api(gateway: Gateway, environ: Environ, target: str, start_response: StartResponse) -> Iterable[bytes]:
     headers = [(name[5:].replace("_", "-").title(), value) for name, value in environ.items() if name.startswith("HTTP_")]
     if environ.get("CONTENT_TYPE"):
         headers.append(("Content-Type", environ["CONTENT_TYPE"]))
@@ -89,16 +93,16 @@ def _api(gateway: Gateway, environ: Environ, target: str, start_response: StartR
     return [reply.body]
 
 
-def _file(web: Path, method: str, target: str, start_response: StartResponse) -> Iterable[bytes]:
+def _serve_file(web: Path, method: str, target: str, start_response: StartResponse) -> Iterable[bytes]:
     if method not in ("GET", "HEAD"):
-        return _plain(start_response, 405, "Only GET.")
+        return _text_response(start_response, 405, "Pages can only be read: use GET. The API is under /api/v1.")
     path = unquote(target.partition("?")[0]).lstrip("/")
     root = web.resolve()
     file = (root / path).resolve() if "\0" not in path else root / "missing"
     if file.is_dir():
         file /= "index.html"
     if not file.is_relative_to(root) or not file.is_file():
-        return _plain(start_response, 404, "There is no such page.")
+        return _text_response(start_response, 404, "There is no such page. The start page is /, the API is under /api/v1.")
     content = file.read_bytes()
     kind = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     headers = [
@@ -112,7 +116,7 @@ def _file(web: Path, method: str, target: str, start_response: StartResponse) ->
     return [content] if method == "GET" else []
 
 
-def _plain(start_response: StartResponse, status: int, text: str) -> Iterable[bytes]:
+def _text_response(start_response: StartResponse, status: int, text: str) -> Iterable[bytes]:
     start_response(_status(status), [("Content-Type", "text/plain; charset=utf-8")])
     return [text.encode()]
 

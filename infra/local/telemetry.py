@@ -1,4 +1,4 @@
-"""Log lines and metrics go to a file, so that the terminal stays readable."""
+"""Send log lines and metrics to a file, so that the terminal stays readable."""
 
 import io
 import sys
@@ -10,19 +10,19 @@ MAX_BYTES = 50 * 1024 * 1024
 
 
 class WholeLines(io.TextIOBase):
-    """Writes whole lines only, whichever thread they come from: `print` writes a line and its end separately."""
+    """A text file for several threads: it writes whole lines only, while `print` writes a line and its end separately."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._of_thread = threading.local()
+        self._thread_state = threading.local()
         self._lock = threading.Lock()
 
     def writable(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        lines, end, rest = (getattr(self._of_thread, "begun", "") + text).rpartition("\n")
-        self._of_thread.begun = rest
+        lines, end, rest = (getattr(self._thread_state, "unfinished", "") + text).rpartition("\n")
+        self._thread_state.unfinished = rest
         if end:
             with self._lock:
                 self._file.write(lines + end)
@@ -33,8 +33,8 @@ class WholeLines(io.TextIOBase):
             self._file.flush()
 
 
-def route_to(file: Path) -> TextIO:
-    """From now on what is written to stdout goes to `file`; the answer is the terminal. A file that has grown large is set aside."""
+def redirect_stdout(file: Path) -> TextIO:
+    """Append everything that is written to stdout to `file` from now on; returns the terminal. A file above 50 MB is set aside first."""
     if file.exists() and file.stat().st_size > MAX_BYTES:
         file.replace(file.with_suffix(file.suffix + ".1"))
     terminal, sys.stdout = sys.stdout, WholeLines(file.open("a", buffering=1, encoding="utf-8"))

@@ -125,7 +125,7 @@ def _separate_stage(name: str):
     features = ("audit", "catalog", "inventory")
     with settings.changed(stage=f"{settings.current().stage}-{name}"):
         for feature in features:
-            description = tables.descriptions()[feature]
+            description = tables.definitions()[feature]
             dynamo.client().create_table(TableName=dynamo.table_name(feature), BillingMode="PAY_PER_REQUEST", **description)
         catalog.invalidate()
         inventory.invalidate()

@@ -15,7 +15,7 @@ from moto import mock_aws
 from chalicelib import dynamo, settings
 from devtools.dynamodb.store import open_store
 from devtools.dynamodb.transport import in_process_transport
-from infra.local.environment import NOWHERE
+from infra.local.environment import UNREACHABLE_ENDPOINT
 
 FEATURES = ("contract-things", "contract-lines")
 _PATIENCE_SECONDS = 60  # for a stream that is a service; the others have it all at once
@@ -77,7 +77,7 @@ def _moto(stack: ExitStack) -> Engine:
 
 def _local(stack: ExitStack) -> Engine:
     store = stack.enter_context(open_store())
-    engine = _connected(stack, "local", NOWHERE, store.delete_expired_items)
+    engine = _connected(stack, "local", UNREACHABLE_ENDPOINT, store.delete_expired_items)
     stack.enter_context(in_process_transport(store, engine.client, engine.streams))
     return engine
 

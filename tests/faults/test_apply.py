@@ -36,7 +36,7 @@ def begin():
     for feature in ("audit", "catalog", "inventory"):
         client, name = dynamo.client(), dynamo.table_name(feature)
         client.delete_table(TableName=name)
-        client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **tables.descriptions()[feature])
+        client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **tables.definitions()[feature])
     catalog.invalidate()
     inventory.invalidate()
     rollout.apply(BEFORE, "ann", 0)

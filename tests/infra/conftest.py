@@ -1,4 +1,4 @@
-"""`make run` as processes, and what is said to them."""
+"""Starts `make run` as processes and sends them requests and signals."""
 
 import json
 import os
@@ -16,8 +16,8 @@ from tests.test_tidy import ROOT
 DIRECT = build_opener(ProxyHandler({}))
 
 
-class Run:
-    """One local runtime in a process group of its own, as a terminal would start it."""
+class LocalRun:
+    """One `make run` in a process group of its own, as a terminal starts it."""
 
     def __init__(self, data: Path, **environment: str) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRGATE_", "COV_", "STRIPE_"))}
@@ -31,15 +31,15 @@ class Run:
             text=True,
             start_new_session=True,
         )
-        self.said = ""
+        self.output = ""
 
-    def until(self, text: str) -> "Run":
+    def wait_for(self, text: str) -> "LocalRun":
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self.said += line
+            self.output += line
             if text in line:
                 return self
-        raise AssertionError(f"it ended before it said {text!r}: {self.said}")
+        raise AssertionError(f"it ended before it printed {text!r}: {self.output}")
 
     @property
     def demo(self) -> dict:
@@ -58,22 +58,22 @@ class Run:
         except HTTPError as error:
             return error.code, json.loads(error.read())
 
-    def end(self) -> int:
-        """Wait for it; what it says until then is in `said`."""
-        self.said += self.process.communicate(timeout=60)[0]
+    def wait(self) -> int:
+        """Wait until it ends; returns its exit code. What it prints until then is in `output`."""
+        self.output += self.process.communicate(timeout=60)[0]
         return self.process.returncode
 
     def ctrl_c(self) -> int:
         os.killpg(self.process.pid, signal.SIGINT)
-        return self.end()
+        return self.wait()
 
 
 @pytest.fixture
 def start():
-    runs: list[Run] = []
+    runs: list[LocalRun] = []
 
-    def start(data: Path, **environment: str) -> Run:
-        runs.append(Run(data, **environment))
+    def start(data: Path, **environment: str) -> LocalRun:
+        runs.append(LocalRun(data, **environment))
         return runs[-1]
 
     yield start

@@ -11,9 +11,9 @@ from chalicelib import clock, ids, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.purchases import comparison
 from devtools.stripe.fake import API_KEY
-from infra.local.environment import CREDENTIALS
+from infra.local.environment import LOCAL_CREDENTIALS
 from infra.reconcile import MOST_SECONDS, main
-from tests.infra import test_local_stripe as card
+from tests.infra import stripe_checkout as card
 from tests.purchases import stripe_shop
 from tests.purchases.looking import bought, deaf, paid, shown, state
 from tests.purchases.stripe_shop import books_balance
@@ -163,14 +163,14 @@ def test_a_store_that_lacks_a_whole_sale_is_not_believed_without_being_told(shop
 def test_beside_a_run_whose_webhooks_never_come(start, tmp_path):
     # They are signed with the first of the secrets, and an empty one verifies nothing.
     run = start(tmp_path / "data", FAIRGATE_PAYMENT_PROVIDER="stripe", FAIRGATE_STRIPE_WEBHOOK_SECRETS=",whsec_of_nobody")
-    run.until("Ctrl-C stops it")
+    run.wait_for("Ctrl-C stops it")
     opened = {page: card.checkout(run, user, page=page) for user, page in (("ada", "own"), ("bob", "hosted"))}
     for one in opened.values():
         card.pay(run, one)
     assert run.ask("GET", f"/me/order?event_id={card.EVENT}", X_User_Id="ada")[0] == 404
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("FAIRGATE_", "COV_"))},
-        **CREDENTIALS,
+        **LOCAL_CREDENTIALS,
         "FAIRGATE_STAGE": "local",
         "FAIRGATE_STORE_ENDPOINT": run.demo["store_url"],
         "FAIRGATE_STRIPE_API_BASE": run.demo["stripe_url"],

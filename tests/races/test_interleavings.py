@@ -97,7 +97,7 @@ def _shard(shard_id, amount):
 
 
 def _empty(feature):
-    keys = [key["AttributeName"] for key in tables.descriptions()[feature]["KeySchema"]]
+    keys = [key["AttributeName"] for key in tables.definitions()[feature]["KeySchema"]]
     table = dynamo.table_name(feature)
     for page in dynamo.client().get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
         for item in page["Items"]:

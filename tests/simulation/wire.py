@@ -266,7 +266,7 @@ def _touch(kind: str, table: str, what: dict[str, Any]) -> Touch:
 def _keys() -> dict[str, tuple[str, ...]]:
     from infra import tables
 
-    return {feature: tuple(key["AttributeName"] for key in one["KeySchema"]) for feature, one in tables.descriptions().items()}
+    return {feature: tuple(key["AttributeName"] for key in one["KeySchema"]) for feature, one in tables.definitions().items()}
 
 
 def _key_names(feature: str) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ def test_a_port_that_is_taken_is_noticed_and_the_journal_let_go(tmp_path, clock)
 
 
 def test_it_starts_without_the_sdk():
-    script = "import sys, infra.local.stand_in; assert 'stripe' not in sys.modules and 'requests' not in sys.modules"
+    script = "import sys, infra.local.local_stripe; assert 'stripe' not in sys.modules and 'requests' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
 
 

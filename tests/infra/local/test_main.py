@@ -1,4 +1,4 @@
-"""`make run` as a process: what it serves, what survives, and what it says when something is wrong."""
+"""`make run` as a process: what it serves, what survives, and what it prints when something is wrong."""
 
 import re
 import shutil
@@ -9,28 +9,29 @@ from urllib.error import HTTPError
 
 import pytest
 
-from tests.infra.conftest import DIRECT, Run
+from tests.infra.conftest import DIRECT, LocalRun
 from tests.test_tidy import ROOT
 
 EVENT, TIER = "summits-v-harbor", "summits-v-harbor-upper"
 
 
-def buy(run: Run, user: str) -> dict:
-    made = run.ask("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 2}, X_User_Id=user)[1]
-    run.ask("POST", "/checkout/sessions", {"reservation_id": made["id"]}, X_User_Id=user, Idempotency_Key=made["id"])
-    status, paid = run.ask("POST", "/checkout/confirm", {"checkout_id": made["id"], "simulate": "success"}, X_User_Id=user)
+def buy(run: LocalRun, user: str) -> dict:
+    reservation = run.ask("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 2}, X_User_Id=user)[1]
+    body = {"reservation_id": reservation["id"]}
+    run.ask("POST", "/checkout/sessions", body, X_User_Id=user, Idempotency_Key=reservation["id"])
+    status, paid = run.ask("POST", "/checkout/confirm", {"checkout_id": reservation["id"], "simulate": "success"}, X_User_Id=user)
     assert status == 201
     return {"order": paid["order"]["id"], "codes": [ticket["code"] for ticket in paid["tickets"]]}
 
 
-def bought(run: Run, user: str) -> dict:
-    status, found = run.ask("GET", f"/me/order?event_id={EVENT}", X_User_Id=user)
-    return {"order": found["order"]["id"], "codes": [ticket["code"] for ticket in found["tickets"]]} if status == 200 else {}
+def order_of(run: LocalRun, user: str) -> dict:
+    status, body = run.ask("GET", f"/me/order?event_id={EVENT}", X_User_Id=user)
+    return {"order": body["order"]["id"], "codes": [ticket["code"] for ticket in body["tickets"]]} if status == 200 else {}
 
 
-def test_what_was_sold_survives_every_end(start, tmp_path):
+def test_sold_tickets_survive_ctrl_c_kill_and_sigterm(start, tmp_path):
     data = tmp_path / "data"
-    run = start(data).until("Ctrl-C stops it")
+    run = start(data).wait_for("Ctrl-C stops it")
     logins = run.demo
     assert stat.S_IMODE((data / "demo.json").stat().st_mode) == stat.S_IMODE((data / "secrets.json").stat().st_mode) == 0o600
     admin = f"Bearer {logins['admin']['token']}"
@@ -38,27 +39,27 @@ def test_what_was_sold_survives_every_end(start, tmp_path):
     assert run.ask("GET", f"/admin/events/{EVENT}/status", Authorization=f"Bearer {logins['user']['token']}")[0] == 403
     ada = buy(run, "ada")
     assert run.ctrl_c() == 0
-    assert "The data is saved" in run.said
+    assert "The data is saved" in run.output
 
-    run = start(data).until("Ctrl-C stops it")
-    assert "Applied" not in run.said
+    run = start(data).wait_for("Ctrl-C stops it")
+    assert "Applied" not in run.output
     assert run.demo["admin"]["password"] == logins["admin"]["password"]
-    assert bought(run, "ada") == ada
+    assert order_of(run, "ada") == ada
     assert run.ask("GET", f"/admin/events/{EVENT}/status", Authorization=admin)[1]["total_sold"] == 2
     bob = buy(run, "bob")
     run.process.kill()  # a power cut, as far as the store can tell
-    run.end()
+    run.wait()
 
-    run = start(data).until("Ctrl-C stops it")
-    assert (bought(run, "ada"), bought(run, "bob")) == (ada, bob)
+    run = start(data).wait_for("Ctrl-C stops it")
+    assert (order_of(run, "ada"), order_of(run, "bob")) == (ada, bob)
     run.process.send_signal(signal.SIGTERM)
-    assert run.end() == 0
-    assert bought(start(data).until("Ctrl-C stops it"), "bob") == bob
+    assert run.wait() == 0
+    assert order_of(start(data).wait_for("Ctrl-C stops it"), "bob") == bob
 
 
-def test_a_damaged_store_is_told_and_left_as_it_is(start, tmp_path):
+def test_a_damaged_store_is_reported_and_left_as_it_is(start, tmp_path):
     data = tmp_path / "data"
-    run = start(data).until("Ctrl-C stops it")
+    run = start(data).wait_for("Ctrl-C stops it")
     buy(run, "ada")
     run.ctrl_c()
     file = data / "store" / "store.sqlite"
@@ -66,26 +67,26 @@ def test_a_damaged_store_is_told_and_left_as_it_is(start, tmp_path):
     damaged = whole[: len(whole) // 2] + bytes(byte ^ 0xFF for byte in whole[len(whole) // 2 :])
     file.write_bytes(damaged)
     run = start(data)
-    assert run.end() == 1
-    assert "damaged" in run.said or "lost" in run.said or "not what they were" in run.said
-    assert "RESET=1" in run.said
-    assert "Traceback" not in run.said
+    assert run.wait() == 1
+    assert "damaged" in run.output or "lost" in run.output or "not what they were" in run.output
+    assert "RESET=1" in run.output
+    assert "Traceback" not in run.output
     assert file.read_bytes() == damaged
 
 
 def test_other_processes_reach_the_store_on_loopback(start, tmp_path):
     import boto3
 
-    run = start(tmp_path / "data").until("Ctrl-C stops it")
+    run = start(tmp_path / "data").wait_for("Ctrl-C stops it")
     assert run.demo["store_url"].startswith("http://127.0.0.1:")
     client = boto3.client("dynamodb", endpoint_url=run.demo["store_url"], region_name="us-east-1")
     assert "fairgate-local-purchases" in client.list_tables()["TableNames"]
 
 
-def test_a_run_serves_pages_and_says_what_stands_in_its_way(start, tmp_path):
+def test_a_run_serves_pages_and_reports_what_prevents_its_start(start, tmp_path):
     data = tmp_path / "data"
-    run = start(data, FAIRGATE_HOLD_SECONDS="7", FAIRGATE_HOLD_SECOND="9").until("Ctrl-C stops it")
-    assert "FAIRGATE_HOLD_SECOND is not a setting" in run.said
+    run = start(data, FAIRGATE_HOLD_SECONDS="7", FAIRGATE_HOLD_SECOND="9").wait_for("Ctrl-C stops it")
+    assert "FAIRGATE_HOLD_SECOND is not a setting" in run.output
     assert run.ask("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 1})[1]["expires_in_seconds"] == 7
     with DIRECT.open(run.demo["web_url"], timeout=10) as page:
         assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -95,24 +96,24 @@ def test_a_run_serves_pages_and_says_what_stands_in_its_way(start, tmp_path):
             DIRECT.open(run.demo["web_url"] + path, timeout=10)
 
     other = start(data)
-    assert other.end() == 1
-    assert "Another `make run` is using" in other.said
+    assert other.wait() == 1
+    assert "Another `make run` is using" in other.output
     taken = run.demo["web_url"].rstrip("/").rpartition(":")[2]
     late = start(tmp_path / "other", PORT=taken)
-    assert late.end() == 1
-    assert f"Port {taken} is in use" in late.said
+    assert late.wait() == 1
+    assert f"Port {taken} is in use" in late.output
 
     assert run.ctrl_c() == 0
-    kept = (data / "secrets.json").read_bytes()
-    fresh = start(data, RESET="1").until("Ctrl-C stops it")
-    assert "Applied the catalog" in fresh.said
-    assert (data / "secrets.json").read_bytes() != kept
+    secrets = (data / "secrets.json").read_bytes()
+    fresh = start(data, RESET="1").wait_for("Ctrl-C stops it")
+    assert "Applied the catalog" in fresh.output
+    assert (data / "secrets.json").read_bytes() != secrets
     assert fresh.ask("GET", f"/events/{EVENT}/reservations")[0] == 404
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="the README uses curl")
-def test_the_purchase_of_the_readme_works_as_it_is_pasted(start, tmp_path):
-    run = start(tmp_path / "data").until("Ctrl-C stops it")
+def test_the_purchase_in_the_readme_works_when_it_is_pasted(start, tmp_path):
+    run = start(tmp_path / "data").wait_for("Ctrl-C stops it")
     blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     script = "set -euo pipefail\n" + "".join(block for block in blocks if "$API" in block)
     script = script.replace("http://127.0.0.1:8000", run.demo["web_url"].rstrip("/")).replace(".data/", f"{run.data}/")
@@ -126,7 +127,7 @@ def test_the_purchase_of_the_readme_works_as_it_is_pasted(start, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("environment", "says"),
+    ("environment", "message"),
     [
         ({"PORT": "web"}, "PORT must be a number"),
         ({"PORT": "65536"}, "PORT must be a number"),
@@ -138,27 +139,27 @@ def test_the_purchase_of_the_readme_works_as_it_is_pasted(start, tmp_path):
         ({"FAIRGATE_STRIPE_API_BASE": "http://127.0.0.1:1"}, "FAIRGATE_STRIPE_API_KEY"),
     ],
 )
-def test_a_wrong_environment_is_one_clear_line(start, tmp_path, environment, says):
+def test_a_wrong_environment_is_one_clear_message(start, tmp_path, environment, message):
     run = start(tmp_path / "data", **environment)
-    assert run.end() == 1
-    assert says in run.said
-    assert "Traceback" not in run.said
+    assert run.wait() == 1
+    assert message in run.output
+    assert "Traceback" not in run.output
 
 
 @pytest.mark.parametrize("reset", ["", "1"])
-def test_a_folder_of_somebody_else_is_left_alone(start, tmp_path, reset):
+def test_a_folder_with_other_files_is_not_touched(start, tmp_path, reset):
     (tmp_path / "thesis.txt").write_text("years of work")
     run = start(tmp_path, RESET=reset)
-    assert run.end() == 1
-    assert "holds something else" in run.said
+    assert run.wait() == 1
+    assert "has files of something else" in run.output
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_second_signal_ends_at_once_and_loses_nothing(start, tmp_path):
+def test_a_second_signal_stops_at_once_and_loses_nothing(start, tmp_path):
     data = tmp_path / "data"
-    run = start(data).until("Ctrl-C stops it")
+    run = start(data).wait_for("Ctrl-C stops it")
     ada = buy(run, "ada")
     run.process.send_signal(signal.SIGINT)
     run.process.send_signal(signal.SIGINT)
-    assert run.end() in (0, 130)
-    assert bought(start(data).until("Ctrl-C stops it"), "ada") == ada
+    assert run.wait() in (0, 130)
+    assert order_of(start(data).wait_for("Ctrl-C stops it"), "ada") == ada

@@ -1,4 +1,4 @@
-"""Tables, policies and API Gateway's own answers, as they are deployed."""
+"""The template, the policies and the stages, as they are deployed."""
 
 import json
 import re
@@ -10,31 +10,20 @@ import app
 from chalicelib import dynamo, settings
 from chalicelib.audit.model import Record
 from chalicelib.payments.store import EntryRow
-from infra import package, tables, template
+from infra import tables, template
 
 ROOT = Path(__file__).parents[2]
 CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_bytes())
 
 
-def test_every_feature_has_one_table(store):
-    first = {"audit", "buyers", "catalog", "idempotency", "inventory", "payment-transactions", "purchases", "tickets", "wallets"}
-    assert first <= set(tables.descriptions())
-    names = {dynamo.table_name(feature) for feature in tables.descriptions()}
-    assert set(store.list_tables()["TableNames"]) == names
-
-
-def test_making_the_tables_again_changes_nothing(store):
-    assert tables.create_all(store) == []
-
-
 def test_what_is_created_is_what_is_deployed(store):
-    resources = template.merged(settings.current().stage, app.app.routes)["Resources"].values()
-    deployed = {one["Properties"]["TableName"]: one["Properties"] for one in resources if one.get("Type") == "AWS::DynamoDB::Table"}
-    for feature, description in tables.descriptions().items():
+    resources = template.template_additions(settings.current().stage, app.app.routes)["Resources"].values()
+    deployed = {table["Properties"]["TableName"]: table["Properties"] for table in resources if table.get("Type") == "AWS::DynamoDB::Table"}
+    for feature, definition in tables.definitions().items():
         properties = deployed[dynamo.table_name(feature)]
         live = store.describe_table(TableName=properties["TableName"])["Table"]
         for name in ("KeySchema", "AttributeDefinitions"):
-            assert live[name] == properties[name] == description[name]
+            assert live[name] == properties[name] == definition[name]
         assert {index["IndexName"] for index in live.get("GlobalSecondaryIndexes", [])} == {
             index["IndexName"] for index in properties.get("GlobalSecondaryIndexes", [])
         }
@@ -42,20 +31,9 @@ def test_what_is_created_is_what_is_deployed(store):
         assert ttl.get("AttributeName") == properties.get("TimeToLiveSpecification", {}).get("AttributeName")
 
 
-def test_tables_outlive_the_stack_and_can_be_restored():
-    for resource in tables.cloudformation("prod").values():
-        assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
-        assert resource["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-        assert resource["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
-
-
-def test_abandoned_purchases_and_used_keys_vanish():
-    assert {"idempotency", "purchases"} <= set(tables.ttl_attributes())
-
-
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_a_role_reaches_its_own_stage_and_nothing_else(stage):
-    resources = template.merged(stage, app.app.routes)["Resources"]
+    resources = template.template_additions(stage, app.app.routes)["Resources"]
     for role in ("ApiHandlerRole", "SweepRole", "ReconcileRole"):
         (policy,) = resources[role]["Properties"]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]:
@@ -82,7 +60,7 @@ def test_every_function_has_its_policy():
         assert (ROOT / ".chalice" / function["iam_policy_file"]).exists()
 
 
-def test_stages_say_how_far_they_trust():
+def test_stages_differ_in_identity_and_simulated_payments():
     def read(stage):
         return settings.read({**CONFIG["environment_variables"], **CONFIG["stages"][stage]["environment_variables"]})
 
@@ -95,14 +73,10 @@ def test_stages_say_how_far_they_trust():
 
 
 def test_api_gateways_own_answers_have_our_shape():
-    body = template.merged("dev", app.app.routes)["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
-    for name, answer in body["x-amazon-apigateway-gateway-responses"].items():
-        shown = json.loads(answer["responseTemplates"]["application/json"])
-        assert {"error", "message", "request_id"} <= shown.keys(), name
-        assert answer["responseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"] == "'*'"
-        assert ("gatewayresponse.header.Retry-After" in answer["responseParameters"]) == (answer.get("statusCode") in ("429", "503"))
+    body = template.template_additions("dev", app.app.routes)["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    for name, response in body["x-amazon-apigateway-gateway-responses"].items():
+        error = json.loads(response["responseTemplates"]["application/json"])
+        assert {"error", "message", "request_id"} <= error.keys(), name
+        assert response["responseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"] == "'*'"
+        assert ("gatewayresponse.header.Retry-After" in response["responseParameters"]) == (response.get("statusCode") in ("429", "503"))
     assert body["paths"].keys() == app.app.routes.keys()
-
-
-def test_a_cold_start_loads_only_what_it_needs():
-    assert package.check_imports() == []

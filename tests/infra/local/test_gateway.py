@@ -1,4 +1,4 @@
-"""The local gateway gives handlers what API Gateway gives them."""
+"""The local gateway gives handlers the same events as API Gateway."""
 
 import msgspec
 import pytest
@@ -34,7 +34,7 @@ def ask(gateway: Gateway, target: str, method: str = "GET", headers=(("Accept", 
 
 
 @pytest.mark.parametrize(
-    ("target", "answer"),
+    ("target", "body"),
     [
         ("/things/special", {"special": True}),
         ("/things/special/", {"special": True}),
@@ -44,8 +44,8 @@ def ask(gateway: Gateway, target: str, method: str = "GET", headers=(("Accept", 
         ("/things/%7Bthing_id%7D/parts/..", ["{thing_id}", ".."]),
     ],
 )
-def test_paths_find_their_resource(gateway, target, answer):
-    assert ask(gateway, target) == (200, answer)
+def test_paths_find_their_resource(gateway, target, body):
+    assert ask(gateway, target) == (200, body)
 
 
 @pytest.mark.parametrize(
@@ -64,39 +64,43 @@ def test_only_the_stage_is_served(gateway, path):
 
 @pytest.fixture
 def event(gateway):
-    """The event that a request becomes."""
-    return lambda target, method="GET", headers=(), body=b"": gateway.event(method, f"/api/v1{target}", headers, body, "192.0.2.7")
+    """Builds the proxy event of a request."""
+    return lambda target, method="GET", headers=(), body=b"": gateway.proxy_event(method, f"/api/v1{target}", headers, body, "192.0.2.7")
 
 
 def test_the_query_is_decoded_and_keeps_every_value(event):
-    made = event("/things/a?x=1&x=2&empty=&text=a%20b%2Bc+d&%C3%BC=%F0%9F%8E%9F")
-    assert made["multiValueQueryStringParameters"] == {"x": ["1", "2"], "empty": [""], "text": ["a b+c d"], "ü": ["🎟"]}
-    assert made["queryStringParameters"]["x"] == "2"
+    proxy_event = event("/things/a?x=1&x=2&empty=&text=a%20b%2Bc+d&%C3%BC=%F0%9F%8E%9F")
+    assert proxy_event["multiValueQueryStringParameters"] == {"x": ["1", "2"], "empty": [""], "text": ["a b+c d"], "ü": ["🎟"]}
+    assert proxy_event["queryStringParameters"]["x"] == "2"
     assert event("/things/a")["multiValueQueryStringParameters"] is None
 
 
 def test_headers_keep_every_value(event):
-    made = event("/things/a", headers=[("X-A", "1"), ("X-A", "2"), ("User-Agent", "ua")])
-    assert made["headers"]["X-A"] == "2"
-    assert made["multiValueHeaders"]["X-A"] == ["1", "2"]
+    proxy_event = event("/things/a", headers=[("X-A", "1"), ("X-A", "2"), ("User-Agent", "ua")])
+    assert proxy_event["headers"]["X-A"] == "2"
+    assert proxy_event["multiValueHeaders"]["X-A"] == ["1", "2"]
 
 
 def test_the_body_comes_in_base64_since_every_type_is_binary(event):
-    made = event("/things/a", method="POST", body=b"\x00\xff{}")
-    assert (made["body"], made["isBase64Encoded"]) == ("AP97fQ==", True)
+    proxy_event = event("/things/a", method="POST", body=b"\x00\xff{}")
+    assert (proxy_event["body"], proxy_event["isBase64Encoded"]) == ("AP97fQ==", True)
     assert event("/things/a")["body"] is None
 
 
-def test_the_context_says_who_asks_for_what(event):
-    made = event("/things/a%20b")
-    context = made["requestContext"]
-    assert (made["path"], context["path"], context["resourcePath"]) == ("/v1/things/a%20b", "/api/v1/things/a%20b", "/v1/things/{thing_id}")
+def test_the_context_has_the_path_the_method_and_the_source_address(event):
+    proxy_event = event("/things/a%20b")
+    context = proxy_event["requestContext"]
+    assert (proxy_event["path"], context["path"], context["resourcePath"]) == (
+        "/v1/things/a%20b",
+        "/api/v1/things/a%20b",
+        "/v1/things/{thing_id}",
+    )
     assert (context["stage"], context["httpMethod"], context["identity"]["sourceIp"]) == ("api", "GET", "192.0.2.7")
-    assert made["pathParameters"] == {"thing_id": "a b"}
+    assert proxy_event["pathParameters"] == {"thing_id": "a b"}
     assert context["requestId"] != event("/things/a")["requestContext"]["requestId"]
 
 
-def test_a_bare_chalice_answer_arrives_decoded(gateway):
+def test_a_response_of_bare_chalice_arrives_decoded(gateway):
     assert ask(gateway, "/things/x", "POST", body=b"abc") == (200, {"id": "x", "method": "POST", "body": "abc"})
 
 
@@ -106,7 +110,7 @@ def test_a_body_above_ten_megabytes_stops_at_the_gateway(gateway):
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD"])
-def test_a_method_that_a_path_has_not_is_a_405_that_says_which_it_has(api, method):
+def test_a_method_that_a_path_does_not_have_is_a_405_that_lists_those_it_has(api, method):
     reply = api.request(method, "/events")
     assert (reply.status, reply.json["error"]) == (405, "method_not_allowed")
     assert reply.headers["allow"] == "GET, OPTIONS"

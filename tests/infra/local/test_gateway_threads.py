@@ -27,23 +27,23 @@ def _echo_app() -> Chalice:
     return app
 
 
-def _strangers(gateway: Gateway) -> int:
-    """How many of 16 simultaneous handlers saw a request that was not theirs."""
+def _mixed_up(gateway: Gateway) -> int:
+    """How many of 16 simultaneous handlers saw the request of another one."""
 
     def ask(name: str) -> bool:
-        answer = msgspec.json.decode(gateway.handle("GET", f"/api/echo/{name}", [("X-Name", name)]).body)
-        return answer != {"asked": name, "seen": name, "header": name}
+        body = msgspec.json.decode(gateway.handle("GET", f"/api/echo/{name}", [("X-Name", name)]).body)
+        return body != {"asked": name, "seen": name, "header": name}
 
     with ThreadPoolExecutor(THREADS) as pool:
         return sum(pool.map(ask, [f"n{n}" for n in range(THREADS)]))
 
 
 def test_every_handler_sees_its_own_request():
-    assert _strangers(Gateway(_echo_app())) == 0
+    assert _mixed_up(Gateway(_echo_app())) == 0
 
 
 def test_the_twin_without_thread_local_state_mixes_them_up():
     app = _echo_app()
     gateway = Gateway(app)
     app.__class__ = Chalice
-    assert _strangers(gateway) == THREADS - 1
+    assert _mixed_up(gateway) == THREADS - 1

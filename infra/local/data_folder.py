@@ -1,0 +1,97 @@
+"""The data folder of a local run: everything that survives a restart. It holds the lock, secrets, store, logs and demo logins."""
+
+import fcntl
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+MARKER = ".fairgate-data"
+_CREATED_NAMES = ("store", "logs", "stripe", "secrets.json", "demo.json", "demo-tickets.json")
+
+
+class DataFolderError(Exception):
+    """The folder cannot be used; the message says what to do."""
+
+
+class RunSecrets(msgspec.Struct):
+    """Generated once for a folder. `first_day` (epoch seconds) is the day from which the demo catalog's dates count."""
+
+    jwt_secret: str
+    ticket_keys: str
+    admin_password: str
+    promoter_password: str
+    user_password: str
+    first_day: int
+
+
+class DataFolder:
+    """The folder, locked for as long as this process lives. Raises DataFolderError when it cannot be used."""
+
+    def __init__(self, path: Path, *, reset: bool) -> None:
+        self.path = path.expanduser().absolute()
+        self._lock_folder()
+        if reset:
+            self._delete_content()
+        self.logs, self.store, self.stripe = self.path / "logs", self.path / "store", self.path / "stripe"
+        for folder in (self.logs, self.store, self.stripe):
+            folder.mkdir(exist_ok=True)
+
+    def load_secrets(self) -> RunSecrets:
+        """The secrets of the folder; generates them the first time."""
+        file = self.path / "secrets.json"
+        if file.exists():
+            try:
+                return msgspec.json.decode(file.read_bytes(), type=RunSecrets)
+            except msgspec.DecodeError:
+                raise DataFolderError(f"{file} is damaged. Restore it from a copy, or start with empty data: make run RESET=1") from None
+        generated = RunSecrets(
+            jwt_secret=secrets.token_urlsafe(48),
+            ticket_keys=f"k1:{secrets.token_urlsafe(48)}",
+            admin_password=secrets.token_urlsafe(12),
+            promoter_password=secrets.token_urlsafe(12),
+            user_password=secrets.token_urlsafe(12),
+            first_day=int(time.time()),
+        )
+        self.write_private("secrets.json", generated)
+        return generated
+
+    def write_private(self, name: str, content: object) -> Path:
+        """Write a JSON file that only this user may read, completely or not at all; returns its path."""
+        file, draft = self.path / name, self.path / f"{name}.new"
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+        draft.replace(file)
+        return file
+
+    def _lock_folder(self) -> None:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            marker = self.path / MARKER
+            if not marker.exists():
+                if any(self.path.iterdir()):
+                    raise DataFolderError(f"{self.path} has files of something else. Choose an empty or new folder: make run DATA=<folder>")
+                marker.write_text("Data of `make run`. `make run RESET=1` deletes it.\n")
+            self._lock: IO[str] = marker.open("r+")
+        except OSError as error:
+            raise DataFolderError(f"{self.path} cannot be used: {error.strerror}. Choose another folder: make run DATA=<folder>") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataFolderError(
+                f"Another `make run` is using {self.path}. Stop it, or choose another folder: make run DATA=<folder>"
+            ) from None
+
+    def _delete_content(self) -> None:
+        """Delete what `make run` created, and only that."""
+        for name in _CREATED_NAMES:
+            path = self.path / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)

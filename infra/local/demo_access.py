@@ -1,0 +1,86 @@
+"""The addresses and demo logins of a local run: what is printed at its start and written to `demo.json`."""
+
+from pathlib import Path
+
+import msgspec
+
+from chalicelib import settings
+from chalicelib.edge import auth
+from infra.local.data_folder import RunSecrets
+
+TOKEN_SECONDS = 30 * 86_400
+
+_LISTEN = """
+            Stripe cannot report payments to this run yet, because no webhook secret is set. To receive its webhooks:
+            stripe listen --forward-to {}/webhooks/stripe
+            make run STRIPE_API_KEY=... STRIPE_WEBHOOK_SECRET=<the whsec_... that it prints>"""
+
+
+class DemoLogin(msgspec.Struct):
+    email: str
+    password: str
+    token: str
+
+
+class DemoAccess(msgspec.Struct):
+    """The content of `demo.json`, for scripts. `stripe_url` is the address of the fake Stripe, None when it does not run."""
+
+    base_url: str
+    web_url: str
+    store_url: str
+    stripe_url: str | None
+    admin: DemoLogin
+    promoter: DemoLogin
+    user: DemoLogin
+
+
+def create_access(origin: str, store_url: str, stripe_url: str | None, secrets: RunSecrets) -> DemoAccess:
+    """Issue the tokens of the demo logins, which are valid for 30 days."""
+
+    def login(name: str, password: str, *roles: auth.Role) -> DemoLogin:
+        return DemoLogin(f"{name}@demo.example", password, auth.issue_token(f"demo-{name}", {"user", *roles}, seconds=TOKEN_SECONDS))
+
+    return DemoAccess(
+        base_url=f"{origin}/api/v1",
+        web_url=f"{origin}/",
+        store_url=store_url,
+        stripe_url=stripe_url,
+        admin=login("admin", secrets.admin_password, "admin"),
+        promoter=login("promoter", secrets.promoter_password, "promoter"),
+        user=login("user", secrets.user_password),
+    )
+
+
+def welcome_text(access: DemoAccess, file: Path) -> str:
+    """What is printed when the run is ready; `file` is the path of `demo.json`."""
+    return f"""
+Fairgate is running.
+
+  Web       {access.web_url}
+  API       {access.base_url}        (try {access.base_url}/events)
+  Store     {access.store_url}               (aws dynamodb list-tables --endpoint-url {access.store_url})
+
+  Payments  {_payments_text(access.stripe_url, access.base_url)}
+
+  Logins    {access.admin.email}      {access.admin.password}
+            {access.promoter.email}   {access.promoter.password}
+            {access.user.email}       {access.user.password}
+  Tokens    in {file}
+
+Ctrl-C stops it. The data is in {file.parent}.
+"""
+
+
+def _payments_text(stripe_url: str | None, base_url: str) -> str:
+    """How a checkout is paid that does not ask for a provider, and how one that asks for Stripe."""
+    simulated_by_default = settings.current().payment_provider == "simulated"
+    on_request = 'simulated; a checkout with "provider": "stripe" is paid\n            ' if simulated_by_default else ""
+    if stripe_url is not None:
+        where = f"at a fake Stripe on this machine, {stripe_url}, which takes test cards only"
+        return f"{on_request}{where}\n            To use Stripe's own test mode: make run STRIPE_API_KEY=sk_test_..."
+    if settings.optional_secret("stripe_api_key"):
+        where = f"{on_request}at Stripe, with your key"
+        return where if settings.optional_secret("stripe_webhook_secrets") else where + _LISTEN.format(base_url)
+    if settings.current().payment_simulation == "on":
+        return "simulated"
+    return "none: simulation is off and no key of Stripe is set. Set one: make run STRIPE_API_KEY=..."

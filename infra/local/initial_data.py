@@ -1,0 +1,45 @@
+"""The tables and the catalog that a local run starts with. Creates what is missing and keeps what is there."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from bootstrap import demo, rollout
+from bootstrap.faults import InvalidDocument
+from bootstrap.files import load_files, read_file
+from bootstrap.rollout import ApplyRefused
+from bootstrap.validation import validate_files
+from chalicelib import clock, dynamo
+from infra import tables
+from infra.local.environment import SetupError
+
+BOOTSTRAP_FILE = Path(__file__).parents[2] / "bootstrap" / "bootstrap-tickets.json"
+ACTOR = "make run"
+
+
+def create_tables_and_catalog(first_day: int, demo_file: Path, report: Callable[[str], None]) -> None:
+    """Create the tables, and apply the bootstrap file and the demo. A second run changes nothing unless the file was edited.
+
+    The demo's dates count from `first_day` (epoch seconds), the day of the folder's first run, so that the demo is the same at
+    every start. It is written to `demo_file`, for use with `python -m bootstrap`. `report` prints a line. Raises SetupError.
+    """
+    if tables.create_all(dynamo.client()):
+        report("Created the tables.")
+    demo_document = demo.shift_dates(demo.load(), datetime.fromtimestamp(first_day, UTC).date())
+    try:
+        # Files are merged only if their `environment` is the same.
+        demo_document["environment"] = read_file(BOOTSTRAP_FILE)["environment"]
+        demo_file.write_bytes(msgspec.json.format(msgspec.json.encode(demo_document), indent=2))
+        valid = validate_files(load_files([BOOTSTRAP_FILE, demo_file]))
+        result = rollout.apply(valid, ACTOR, clock.now())
+    except InvalidDocument as error:
+        raise SetupError("The catalog files have faults. Correct them and start again.\n" + "\n".join(map(str, error.faults))) from None
+    except ApplyRefused as error:
+        advice = (
+            "The catalog does not fit the tickets that are sold or on hold. Change the file, or start with empty data: make run RESET=1"
+        )
+        raise SetupError(advice + "\n" + "\n".join(error.reasons)) from None
+    if result.result != "unchanged":
+        report(f"Applied the catalog: version {result.version}, {len(valid.document.events)} events.")
