@@ -7,7 +7,7 @@ replaced in one copy is replaced nowhere else. Replaced here, for correctness or
   does it instead.
 - `time`: the clock is an argument.
 - `copy.deepcopy`: items are trees of JSON values, and the general function is most of the cost of an update.
-- the checks of numbers: the same few numbers come again and again, so their results are cached.
+- the checks of numbers, and the parsing of expressions: the same few come again and again, so their results are cached.
 
 Replaced elsewhere: what writes items and change records (`change_recorder.py`), the tokens of transactions
 (`transaction_tokens.py`), and the numbering and trimming of streams (`change_streams.py`).
@@ -50,6 +50,8 @@ class MiniStack:
         self.dynamodb.copy = SimpleNamespace(deepcopy=deep_copy)
         for name in CACHEABLE:
             setattr(self.dynamodb, name, _cached(getattr(self.dynamodb, name)))
+        tokenize = _cached(self.dynamodb._tokenize)
+        self.dynamodb._tokenize = lambda expression: list(tokenize(expression))
         self.dynamodb.json_response, self.streams.json_response = json_response, streams_json_response
 
     def select_account(self) -> None:
@@ -78,7 +80,7 @@ def deep_copy(value: Any) -> Any:
     return _decode(_encode(value))
 
 
-def _cached(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _cached(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with its results for strings cached. Other values go to the function itself, whose error names them."""
     cached = lru_cache(4096)(function)
-    return lambda value: cached(value) if type(value) is str else function(value)
+    return lambda value, *more: cached(value, *more) if type(value) is str else function(value, *more)

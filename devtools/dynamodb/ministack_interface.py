@@ -59,6 +59,7 @@ INTERNALS = (
     "_table_name_from_arn",
     "_tables",
     "_tags",
+    "_tokenize",
     "_trim_stream_records",
     "_ttl_reaper",
     "_ttl_settings",
@@ -69,9 +70,9 @@ INTERNALS = (
     "drop_stream_records",
     "stream_live_records",
 )
-# Functions whose result depends on one string alone, so that it can be cached.
-CACHEABLE = ("_ddb_canonicalize_number", "_number_error", "_number_size_bytes")
-FINGERPRINT = "57c371421cadf8d86b924bb9ec7c8ca0ce9866152dde78eeabc5553045f217ad"
+# Functions whose result depends on their arguments alone, which are strings, so that it can be cached.
+CACHEABLE = ("_condition_syntax_error", "_ddb_canonicalize_number", "_number_error", "_number_size_bytes")
+FINGERPRINT = "041c760c48cfec32aca0f6cc4feca5f30bdaa98406bfd6ab163795a3456676e9"
 
 
 def installed_version() -> str:

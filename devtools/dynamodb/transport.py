@@ -40,10 +40,14 @@ _request_numbers = itertools.count(1)
 
 
 class _FixedUserAgent:
-    """Replaces botocore's user agent, which is composed anew for each request in 50 microseconds."""
+    """Replaces botocore's user agent, which is composed anew for each request in 50 microseconds.
 
-    def __init__(self, replaced: Any) -> None:
-        self.replaced = replaced
+    Keeps the client's own parts until it is detached. The other one resolves the endpoint, for each request anew in 100
+    microseconds: without it, botocore takes the client's endpoint as it is, and nothing is ever sent there.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self.user_agent_creator, self.ruleset_resolver = client._user_agent_creator, client._ruleset_resolver
 
     def to_string(self) -> str:
         return "local-store"
@@ -62,12 +66,13 @@ def attach_client(store: Store, client: Any) -> None:
             status, body = error_response(500, "InternalServerError", str(failure))
         return _response(params["url"], status, body, model)
 
-    client._user_agent_creator = _FixedUserAgent(client._user_agent_creator)
+    client._user_agent_creator, client._ruleset_resolver = _FixedUserAgent(client), None
     client.meta.events.register_last(f"before-call.{service}", respond, unique_id=_handler_id(client))
 
 
 def detach_client(client: Any) -> None:
-    client._user_agent_creator = client._user_agent_creator.replaced
+    own = client._user_agent_creator
+    client._user_agent_creator, client._ruleset_resolver = own.user_agent_creator, own.ruleset_resolver
     client.meta.events.unregister(f"before-call.{_service(client)}", unique_id=_handler_id(client))
 
 

@@ -1,17 +1,28 @@
 """Events: a snapshot of an object at the moment when something happened to it."""
 
-from devtools.stripe.account_state import AccountState
-from devtools.stripe.objects import StripeObject, public_copy
+import copy
+from typing import Any
+
+from devtools.stripe.errors import Obj
+from devtools.stripe.state import State
 
 API_VERSION = "2026-10-28.endive"
-RETENTION_SECONDS = 30 * 86400
+KEPT_SECONDS = 30 * 86400
 
 
-def emit(state: AccountState, kind: str, obj: StripeObject, previous: StripeObject | None = None) -> StripeObject:
-    """Store an event of this type and pass it to the listeners. `previous`: the fields that changed, with their old values."""
-    data: StripeObject = {"object": public_copy(obj)}
+def public(obj: Any) -> Any:
+    """A copy without the fake's own fields."""
+    if isinstance(obj, dict):
+        return {name: public(value) for name, value in obj.items() if not name.startswith("_")}
+    if isinstance(obj, list):
+        return [public(value) for value in obj]
+    return copy.copy(obj)
+
+
+def emit(state: State, kind: str, obj: Obj, previous: Obj | None = None) -> Obj:
+    data: Obj = {"object": public(obj)}
     if previous is not None:
-        data["previous_attributes"] = public_copy(previous)
+        data["previous_attributes"] = public(previous)
     event = {
         "id": state.new_id("evt", 24),
         "object": "event",
@@ -25,6 +36,6 @@ def emit(state: AccountState, kind: str, obj: StripeObject, previous: StripeObje
         "_delivered": True,
     }
     state.put("event", event)
-    for listener in state.event_listeners:
+    for listener in state.listeners:
         listener(event)
     return event

@@ -1,4 +1,4 @@
-"""Faults on request: errors, lost responses, delays, and requests that are held until a test releases them."""
+"""Faults on request: refusals, lost answers, slowness, and calls that are held until a test lets them go."""
 
 import re
 import threading
@@ -6,76 +6,75 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-FaultKind = Literal["status", "close", "hang", "slow", "hold"]
+Kind = Literal["status", "close", "hang", "slow", "hold"]
 
 
 @dataclass
-class HeldRequest:
-    """`arrived` is set when the request is being held; it goes on after `release`."""
+class Held:
+    """`arrived` is set when the call is inside; it goes on after `release`."""
 
     arrived: threading.Event = field(default_factory=threading.Event)
-    _released: threading.Event = field(default_factory=threading.Event)
+    _gone: threading.Event = field(default_factory=threading.Event)
 
     def release(self) -> None:
-        self._released.set()
+        self._gone.set()
 
     def wait(self) -> None:
         self.arrived.set()
-        self._released.wait()
+        self._gone.wait()
 
 
 @dataclass
-class RequestFault:
-    """What goes wrong with the next `remaining` requests that match. `execute`: the request is executed before the fault strikes."""
+class Fault:
+    """`effect`: the call does its work before the fault strikes."""
 
-    kind: FaultKind
+    kind: Kind
     method: str
     pattern: re.Pattern[str]
-    remaining: int
+    left: int
     status: int = 0
     seconds: float = 0
-    execute: bool = False
-    should_retry: bool | None = None
-    held: HeldRequest | None = None
+    effect: bool = False
+    retry: bool | None = None
+    held: Held | None = None
 
 
-class FaultQueue:
-    """Each request takes the first fault that matches it, if there is one; a fault with no requests remaining is removed."""
+class Faults:
+    """The first fault that fits a call and is not used up strikes it, and is used once."""
 
     def __init__(self, sleep: Callable[[float], object]) -> None:
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._faults: list[RequestFault] = []
+        self._waiting: list[Fault] = []
 
-    def add(self, kind: FaultKind, method: str, path: str, times: int, **more: object) -> RequestFault:
-        """`path` may have `*` in place of one part, as in /v1/payment_intents/*/confirm."""
+    def add(self, kind: Kind, method: str, path: str, times: int, **more: object) -> Fault:
+        """`path`: with `*` for one part, like /v1/payment_intents/*/confirm."""
         pattern = re.compile("[^/]+".join(re.escape(part) for part in path.split("*")))
-        fault = RequestFault(kind, method.upper(), pattern, times, **more)  # type: ignore[arg-type]
+        fault = Fault(kind, method.upper(), pattern, times, **more)  # type: ignore[arg-type]
         with self._lock:
-            self._faults.append(fault)
+            self._waiting.append(fault)
         return fault
 
-    def take(self, method: str, path: str) -> RequestFault | None:
+    def strike(self, method: str, path: str) -> Fault | None:
         with self._lock:
-            for fault in self._faults:
+            for fault in self._waiting:
                 if fault.method in (method, "*") and fault.pattern.fullmatch(path):
-                    fault.remaining -= 1
-                    if fault.remaining == 0:
-                        self._faults.remove(fault)
+                    fault.left -= 1
+                    if fault.left == 0:
+                        self._waiting.remove(fault)
                     return fault
         return None
 
-    def delay(self, fault: RequestFault) -> None:
-        """Sleep, or wait for the release, if the fault says so. Callers hold no lock."""
+    def delay(self, fault: Fault) -> None:
+        """Outside of all locks."""
         if fault.kind == "slow":
             self._sleep(fault.seconds)
         elif fault.held is not None:
             fault.held.wait()
 
     def clear(self) -> None:
-        """Remove all faults, and release the requests that would have been held."""
         with self._lock:
-            for fault in self._faults:
+            for fault in self._waiting:
                 if fault.held is not None:
                     fault.held.release()
-            self._faults.clear()
+            self._waiting.clear()
