@@ -1,35 +1,35 @@
 /**
- * The waiting room, computed by whoever waits: the public state document and one's own token say everything that the status
- * call says. No dependencies; browsers (on https or localhost, for WebCrypto) and Node 20.
+ * Computes a buyer's status in the waiting room in the buyer's browser: the public state document and the buyer's token contain
+ * everything that the status call returns. No dependencies; for browsers (on https or localhost, for WebCrypto) and Node 20.
  *
- *   const place = await openPlace(await (await fetch(`.../waiting-room/state`)).json(), token);
- *   setInterval(() => render(place.at(Date.now() / 1000)), 1000);   // countdown, position, ETA: no request
- *   await place.follow(newerState);                                 // whenever the document has been polled
+ *   const tracker = await trackPosition(await (await fetch(`.../waiting-room/state`)).json(), token);
+ *   setInterval(() => render(tracker.statusAt(Date.now() / 1000)), 1000);   // countdown, position, ETA: no request
+ *   await tracker.update(newerState);                                       // each time the document has been fetched again
  *
- * It computes what chalicelib/waiting_room/{segments,permutation,place,service}.py compute; a test compares 10,000 cases.
- * All numbers are integers below 2^53, which JavaScript adds and multiplies exactly; no 32-bit operation touches what can be larger.
+ * It computes the same as chalicelib/waiting_room/{segments,permutation,place,service}.py; a test compares 10,000 cases.
+ * All numbers are integers below 2^53, which JavaScript adds and multiplies exactly; larger than 2^31 they meet no 32-bit operation.
  */
 
 /**
  * @typedef {{since: number, base: number, wave_size: number, interval: number, waited?: number, paused?: boolean}} Segment
- *   From second `since` on, `base` are admitted, and `wave_size` more every `interval` seconds; nobody more while paused.
+ *   From the second `since`, `base` buyers are admitted, and `wave_size` more every `interval` seconds; no more while paused.
  * @typedef {{event_id: string, room: number, on_sale_at: number, commitment: string, key: string | null, n: number | null,
  *   offsets: number[], segments: Segment[], total: number, pass_seconds: number, stopped: string | null,
  *   may_return: number | null}} State  The public state document; times are epoch seconds.
  * @typedef {{eventId: string, room: number, counter: number, number: number, joinedAt: number, until: number}} Arrival
- *   What a token says. `counter` -1 is that of arrivals after the opening.
+ *   The content of a token. `counter` is -1 for arrivals after the opening.
  * @typedef {{state: "waiting" | "sale_open", onSaleAt: string, secondsUntilOnSale: number, paused: boolean,
  *   position: number | null, ahead: number | null, total: number, canEnter: boolean, etaSeconds: number | null,
  *   passSecondsLeft: number | null, passExpired: boolean, stopped: string | null, mayReturn: number | null}} Status
- *   The answer of the status call.
+ *   The response of the status call.
  */
 
 export const LATE = -1;
 const MIN_ROUNDS = 10;
 const TRACE_BITS = 32;
 
-/** Why a token has no place by this document; `code` is the server's, or `state_outdated`: fetch the document again. */
-export class PlaceError extends Error {
+/** Why a token has no position in this document. `code` is that of the server, or `state_outdated`: fetch the document again. */
+export class PositionError extends Error {
   /** @param {string} code @param {string} message */
   constructor(code, message) {
     super(message);
@@ -38,25 +38,25 @@ export class PlaceError extends Error {
 }
 
 /**
- * The place of a token's holder. Reads the token (its signature is the server's to check) and, once the sale has opened,
- * computes the position.
+ * Track the position of a token's holder. Reads the token, without checking its signature, which the server does; once the sale
+ * has opened, computes the position.
  * @param {State} state
  * @param {string} token
- * @returns {Promise<Place>}
- * @throws {PlaceError} token_unknown, waiting_room_cleared, state_outdated
+ * @returns {Promise<PositionTracker>}
+ * @throws {PositionError} token_unknown, waiting_room_cleared, state_outdated
  */
-export async function openPlace(state, token) {
-  const place = new Place(readToken(token));
-  await place.follow(state);
-  return place;
+export async function trackPosition(state, token) {
+  const tracker = new PositionTracker(readToken(token));
+  await tracker.update(state);
+  return tracker;
 }
 
-class Place {
+class PositionTracker {
   /** @type {State} */ #state;
   /** @type {number | null} */ #position = null;
-  /** @type {string | null} */ #noted = null;
+  /** @type {string | null} */ #firstCommitment = null;
 
-  /** Whether the key that was revealed is the one committed to when this page first saw the room; null before.
+  /** Whether the revealed key fits the commitment of the first document that this page saw; null until it is revealed.
    * @type {boolean | null} */
   commitmentKept = null;
 
@@ -65,53 +65,56 @@ class Place {
     this.arrival = arrival;
   }
 
-  /** From 1, and for ever; null until the draw. */
+  /** From 1; it never changes. Null until the draw. */
   get position() {
     return this.#position;
   }
 
   /**
-   * Go by a newer document.
+   * Use a newer document.
    * @param {State} state
    */
-  async follow(state) {
-    check(state, this.arrival);
-    this.#noted ??= state.commitment;
+  async update(state) {
+    assertFits(state, this.arrival);
+    this.#firstCommitment ??= state.commitment;
     if (this.#position === null && state.n !== null && state.key !== null) {
-      const kept = toHex(await sha256(fromHex(state.key))) === this.#noted;
+      const commitmentKept = toHex(await sha256(fromHex(state.key))) === this.#firstCommitment;
       this.#position = await positionOf(state, this.arrival);
-      this.commitmentKept = kept;
+      this.commitmentKept = commitmentKept;
     }
     this.#state = state;
   }
 
   /**
-   * What the status call answers at `now` (epoch seconds; a fraction is cut off, as the server does).
+   * The response of the status call at `now` (epoch seconds; a fraction is cut off, as on the server).
    * @param {number} now
    * @returns {Status}
    */
-  at(now) {
-    return shown(this.#state, this.arrival, this.#position, Math.floor(now));
+  statusAt(now) {
+    return statusOf(this.#state, this.arrival, this.#position, Math.floor(now));
   }
 }
 
 /**
+ * Throws a PositionError if the token belongs to another event or room, or is newer than the document.
  * @param {State} state
  * @param {Arrival} arrival
  */
-function check(state, arrival) {
-  if (arrival.eventId !== state.event_id) throw new PlaceError("token_unknown", "This is not a token of this waiting room.");
-  if (arrival.room < state.room) throw new PlaceError("waiting_room_cleared", "The waiting room was cleared. Join again.");
+function assertFits(state, arrival) {
+  if (arrival.eventId !== state.event_id) {
+    throw new PositionError("token_unknown", "This token belongs to another waiting room. Join this one.");
+  }
+  if (arrival.room < state.room) throw new PositionError("waiting_room_cleared", "The waiting room was cleared. Join again.");
   if (arrival.room > state.room || (arrival.counter === LATE && state.n === null)) {
-    throw new PlaceError("state_outdated", "The document is older than the token.");
+    throw new PositionError("state_outdated", "The document is older than the token. Fetch it again.");
   }
 }
 
 /**
- * The arrival that a token carries.
+ * The arrival that is in a token.
  * @param {string} token
  * @returns {Arrival}
- * @throws {PlaceError} token_unknown
+ * @throws {PositionError} token_unknown
  */
 export function readToken(token) {
   try {
@@ -121,12 +124,12 @@ export function readToken(token) {
     if (typeof eventId !== "string" || ![room, counter, number, joinedAt, until].every(Number.isSafeInteger)) throw new TypeError();
     return { eventId, room, counter, number, joinedAt, until };
   } catch {
-    throw new PlaceError("token_unknown", "This is not a token of a waiting room.");
+    throw new PositionError("token_unknown", "This is not a token of a waiting room. Join again to get one.");
   }
 }
 
 /**
- * Computed once: an arrival's position from 1, null until the draw. Who came after the opening stands behind, in order.
+ * An arrival's position from 1, null until the draw. Arrivals after the opening come behind the others, in their order.
  * @param {State} state
  * @param {Arrival} arrival
  * @returns {Promise<number | null>}
@@ -177,27 +180,27 @@ async function round(key, turn, half) {
 }
 
 /**
- * The status answer, from the document, the arrival, its position and the time alone.
+ * The status, from the document, the arrival, its position and the time alone.
  * @param {State} state
  * @param {Arrival} arrival
- * @param {number | null} position as positionOf gives it
+ * @param {number | null} position from positionOf
  * @param {number} now whole epoch seconds
  * @returns {Status}
  */
-export function shown(state, arrival, position, now) {
-  const stands = placeAt(state, arrival, position, now);
+export function statusOf(state, arrival, position, now) {
+  const admission = admissionAt(state, arrival, position, now);
   return {
     state: now >= state.on_sale_at ? "sale_open" : "waiting",
     onSaleAt: new Date(state.on_sale_at * 1000).toISOString().replace(".000Z", "Z"),
     secondsUntilOnSale: Math.max(0, state.on_sale_at - now),
-    paused: stands.paused,
-    position: stands.position,
-    ahead: stands.ahead,
-    total: Math.max(state.total, stands.position ?? 0),
-    canEnter: stands.canEnter && state.stopped === null,
-    etaSeconds: stands.etaSeconds,
-    passSecondsLeft: stands.passLeft,
-    passExpired: stands.passExpired,
+    paused: admission.paused,
+    position: admission.position,
+    ahead: admission.ahead,
+    total: Math.max(state.total, admission.position ?? 0),
+    canEnter: admission.canEnter && state.stopped === null,
+    etaSeconds: admission.etaSeconds,
+    passSecondsLeft: admission.passLeft,
+    passExpired: admission.passExpired,
     stopped: state.stopped,
     mayReturn: state.may_return,
   };
@@ -209,43 +212,43 @@ export function shown(state, arrival, position, now) {
  * @param {number | null} position
  * @param {number} now
  */
-function placeAt({ segments, on_sale_at: opensAt, pass_seconds: passSeconds }, arrival, position, now) {
-  const paused = (running(segments, now) ?? segments[0]).paused ?? false;
-  const waits = { position, paused, ahead: null, passLeft: null, canEnter: false, passExpired: false };
+function admissionAt({ segments, on_sale_at: opensAt, pass_seconds: passSeconds }, arrival, position, now) {
+  const paused = (activeSegment(segments, now) ?? segments[0]).paused ?? false;
+  const waiting = { position, paused, ahead: null, passLeft: null, canEnter: false, passExpired: false };
   if (position === null || now < opensAt) {
-    return { ...waits, position: null, etaSeconds: paused ? null : Math.max(0, opensAt - now) };
+    return { ...waiting, position: null, etaSeconds: paused ? null : Math.max(0, opensAt - now) };
   }
-  const moment = admittedAt(segments, position, arrival.joinedAt);
+  const moment = admissionTime(segments, position, arrival.joinedAt);
   if (moment === null || moment > now) {
-    const ahead = Math.max(0, position - 1 - admitted(segments, now));
-    return { ...waits, ahead, etaSeconds: moment === null ? null : moment - now };
+    const ahead = Math.max(0, position - 1 - admittedCount(segments, now));
+    return { ...waiting, ahead, etaSeconds: moment === null ? null : moment - now };
   }
   const left = passSeconds - runningSeconds(segments, moment, now);
-  return { ...waits, ahead: 0, passLeft: Math.max(0, left), canEnter: left > 0 && !paused, passExpired: left <= 0, etaSeconds: 0 };
+  return { ...waiting, ahead: 0, passLeft: Math.max(0, left), canEnter: left > 0 && !paused, passExpired: left <= 0, etaSeconds: 0 };
 }
 
 /**
- * How many are admitted at `now`; 0 before the opening.
+ * How many buyers are admitted at `now`; 0 before the opening.
  * @param {Segment[]} segments
  * @param {number} now
  */
-export function admitted(segments, now) {
-  const segment = running(segments, now);
+export function admittedCount(segments, now) {
+  const segment = activeSegment(segments, now);
   if (!segment) return 0;
   const { since, base, wave_size: size, interval, waited = 0, paused } = segment;
   return paused ? base : base + size * quotient(Math.max(0, now - since + waited), interval);
 }
 
 /**
- * The second in which `position`, taken at `joinedAt`, was or will be admitted; null while nothing planned gets there.
+ * The second in which `position`, which joined at `joinedAt`, was or will be admitted; null if no planned wave reaches it.
  * @param {Segment[]} segments
  * @param {number} position
  * @param {number} joinedAt
  * @returns {number | null}
  */
-export function admittedAt(segments, position, joinedAt) {
+export function admissionTime(segments, position, joinedAt) {
   for (const [number, segment] of segments.entries()) {
-    const reached = reaches(segment, position);
+    const reached = timeReached(segment, position);
     if (reached === null) continue;
     const moment = Math.max(reached, joinedAt);
     if (moment < (segments[number + 1]?.since ?? Infinity)) return moment;
@@ -254,7 +257,7 @@ export function admittedAt(segments, position, joinedAt) {
 }
 
 /** @param {Segment} segment @param {number} position */
-function reaches({ since, base, wave_size: size, interval, waited = 0, paused }, position) {
+function timeReached({ since, base, wave_size: size, interval, waited = 0, paused }, position) {
   const missing = position - base;
   if (missing <= 0) return since;
   if (paused || size === 0) return null;
@@ -262,7 +265,7 @@ function reaches({ since, base, wave_size: size, interval, waited = 0, paused },
 }
 
 /**
- * Seconds between `start` and `now` in which the room was not paused.
+ * How many seconds between `start` and `now` the room was not paused.
  * @param {Segment[]} segments
  * @param {number} start
  * @param {number} now
@@ -275,11 +278,11 @@ export function runningSeconds(segments, start, now) {
 }
 
 /** @param {Segment[]} segments @param {number} now */
-function running(segments, now) {
+function activeSegment(segments, now) {
   return segments.findLast(({ since }) => since <= now);
 }
 
-/** Exact where a floating-point division would round. @param {number} dividend @param {number} divisor */
+/** The whole quotient, exact where a floating-point division would round. @param {number} dividend @param {number} divisor */
 function quotient(dividend, divisor) {
   return (dividend - (dividend % divisor)) / divisor;
 }

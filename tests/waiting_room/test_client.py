@@ -26,8 +26,8 @@ SHOWN = (
     EACH
     + """
 async function answer({ state, token, now }) {
-  const place = await room.openPlace(state, token);
-  return place.at(now);
+  const tracker = await room.trackPosition(state, token);
+  return tracker.statusAt(now);
 }
 """
 )
@@ -83,11 +83,11 @@ def test_one_place_follows_the_room_from_the_gathering_to_the_pass():
     arrival = Arrival(opened.event_id, 1, "u", 0, 2, histories.OPENS - 50, histories.UNTIL)
     follow = """
 async function answer({ states, token, now }) {
-  const place = await room.openPlace(states[0], token);
+  const tracker = await room.trackPosition(states[0], token);
   const seen = [];
   for (const state of states) {
-    await place.follow(state);
-    seen.push([place.position, place.commitmentKept, place.at(now).position]);
+    await tracker.update(state);
+    seen.push([tracker.position, tracker.commitmentKept, tracker.statusAt(now).position]);
   }
   return seen;
 }
@@ -117,6 +117,6 @@ def test_tokens_without_a_place_are_refused_by_the_client_with_the_servers_codes
         tokens.sign(arrival): None,
     }
     code = """
-const answer = ({ state, token }) => room.openPlace(state, token).then(() => null, (error) => error.code ?? String(error));
+const answer = ({ state, token }) => room.trackPosition(state, token).then(() => null, (error) => error.code ?? String(error));
 """
     assert node.run_lines(code + EACH, [{"state": plain(state), "token": token} for token in given]) == list(given.values())
