@@ -1,4 +1,4 @@
-# Fairgate. `make` shows what there is.
+# Fairgate. `make` lists the commands.
 
 # Variables on the command line (make run PORT=9000 FAIRGATE_HOLD_SECONDS=5) reach the commands as environment variables.
 .DEFAULT_GOAL := help
@@ -12,15 +12,17 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 	$(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))))
 
 help:
-	@echo "make run       everything on this machine: http://127.0.0.1:8000"
-	@echo "               PORT=9000  another port (0: any)     DATA=folder  where the data is (.data)"
-	@echo "               RESET=1    start with empty data     FAIRGATE_<NAME>=value  any setting of docs/settings.md"
-	@echo "make test      all tests, on all cores (ARGS='-k name' for some, '-n 0' for one process)"
-	@echo "make check     format, lint, types, layers, what is imported at start"
-	@echo "make format    write the files as 'make check' wants them"
-	@echo "make bench     measure; writes bench/results/latest.md"
-	@echo "make package   build what is deployed to AWS into .build/ (STAGE=dev)"
-	@echo "make clean     remove the environment and everything that was built, but no data"
+	@echo "make run       start everything on this machine: http://127.0.0.1:8000"
+	@echo "                 PORT=9000              use another port (0: any free one)"
+	@echo "                 DATA=folder            keep the data in another folder (default: .data)"
+	@echo "                 RESET=1                delete the data in that folder first"
+	@echo "                 FAIRGATE_<NAME>=value  change a setting; docs/settings.md lists them all"
+	@echo "make test      run all tests on all cores (ARGS='-k name': some of them; ARGS='-n 0': in one process)"
+	@echo "make check     check format, lint, types, layers, and what is imported at start"
+	@echo "make format    format the files and fix what the linter can fix"
+	@echo "make bench     take the measures of docs/performance.md; writes bench/results/latest.md"
+	@echo "make package   build what is deployed to AWS into .build/<stage>/ (STAGE=dev or STAGE=prod; default: dev)"
+	@echo "make clean     delete the Python environment and everything that was built; the data stays"
 
 run: $(STAMP)
 	@exec $(BIN)/python -m infra.local
@@ -49,11 +51,11 @@ clean:
 	rm -rf $(VENV) .build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*
 
 $(STAMP): requirements.txt requirements-dev.txt constraints.txt
-	@test -n "$(PYTHON)" || { echo "Fairgate needs Python 3.11 or later; none was found. Install it, or name it: make run PYTHON=/path/to/python3"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Fairgate needs Python 3.11 or later; $(PYTHON) is older or missing. Name one: make run PYTHON=/path/to/python3"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Fairgate needs Python 3.11 or later; none was found. Install it, or say where it is: make run PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Fairgate needs Python 3.11 or later; $(PYTHON) is older or missing. Say where a newer one is: make run PYTHON=/path/to/python3"; exit 1; }
 	@echo "Preparing the Python environment in $(VENV) (about a minute, once) ..."
-	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot make environments here. On Debian and Ubuntu: sudo apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot create environments here, because its module venv is missing. On Debian and Ubuntu: sudo apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
 	@{ $(PIP) --quiet -c constraints.txt pip setuptools wheel && $(PIP) -r requirements-dev.txt; echo $$? >$(VENV)/status; } 2>$(VENV)/errors | \
 		awk '/^Collecting/ { printf "."; fflush() } END { print "" }'
-	@test "$$(cat $(VENV)/status)" = 0 || { cat $(VENV)/errors; echo "The packages could not be installed; see above."; exit 1; }
+	@test "$$(cat $(VENV)/status)" = 0 || { cat $(VENV)/errors; echo "The packages could not be installed; the reason is above. Check the network and run the command again."; exit 1; }
 	@touch $@

@@ -1,4 +1,4 @@
-"""One figure: its unit, the floor beside it and the ratio that it must keep."""
+"""One measured figure, the floor that it is compared with, and the largest ratio that is allowed."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Measure(Struct, frozen=True):
-    """`floor` is the name and figure of what it is compared with, in the same unit; `goal` is the most that the ratio may be."""
+    """`floor` is the name and the figure that `value` is divided by, in the same unit; `goal` is the largest ratio allowed."""
 
     name: str
     value: float
@@ -20,25 +20,27 @@ class Measure(Struct, frozen=True):
         return self.value / self.floor[1] if self.floor else None
 
     @property
-    def missed(self) -> bool:
+    def misses_goal(self) -> bool:
         return self.ratio is not None and self.goal is not None and self.ratio > self.goal
 
-    def line(self) -> str:
+    def text_line(self) -> str:
+        """One line for the terminal."""
         ratio = f"   {self.ratio:.2f} x {self.floor[0]}" if self.floor and self.ratio else ""
         return f"{self.name:<46}{_figure(self.value):>10} {self.unit}{ratio}"
 
-    def facts(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
+        """An entry of latest.json."""
         return {"name": self.name, "value": self.value, "unit": self.unit, "floor": self.floor, "ratio": self.ratio, "goal": self.goal}
 
 
-def table(machine: dict[str, Any], measures: list[Measure]) -> str:
-    """Markdown."""
+def markdown_table(machine: dict[str, Any], measures: list[Measure]) -> str:
+    """The content of latest.md."""
     head = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, {machine['system']}.\n\n"
-    rows = ["| measure | figure | beside the floor | goal | note |", "| --- | ---: | ---: | ---: | --- |"]
-    for one in measures:
-        ratio = f"{one.ratio:.2f} x {one.floor[0]}" if one.floor and one.ratio else ""
-        goal = f"<= {one.goal:g} x" if one.goal else ""
-        rows.append(f"| {one.name} | {_figure(one.value)} {one.unit} | {ratio} | {goal} | {one.note} |")
+    rows = ["| measure | figure | ratio to the floor | goal | note |", "| --- | ---: | ---: | ---: | --- |"]
+    for measure in measures:
+        ratio = f"{measure.ratio:.2f} x {measure.floor[0]}" if measure.floor and measure.ratio else ""
+        goal = f"<= {measure.goal:g} x" if measure.goal else ""
+        rows.append(f"| {measure.name} | {_figure(measure.value)} {measure.unit} | {ratio} | {goal} | {measure.note} |")
     return head + "\n".join(rows) + "\n"
 
 

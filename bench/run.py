@@ -1,6 +1,6 @@
-"""`make bench`: the measures of docs/performance.md, each beside a floor that is measured in the same run.
+"""`make bench`: take the measures of docs/performance.md, each compared with a floor that is measured in the same run.
 
-Writes bench/results/latest.json and latest.md. Takes about two minutes.
+Writes bench/results/latest.json and latest.md. It takes about two minutes and exits with 1 when a goal is missed.
 """
 
 import json
@@ -10,35 +10,35 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import calls, server, store
-from bench.measure import Measure, table
+from bench import app_calls, local_runtime, store
+from bench.measure import Measure, markdown_table
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
-    # Log lines would measure the disk.
+    # Writing log lines would add the time of the disk.
     os.environ["POWERTOOLS_LOG_LEVEL"] = "ERROR"
     os.environ["POWERTOOLS_METRICS_DISABLED"] = "true"
     measures: list[Measure] = []
     with tempfile.TemporaryDirectory() as scratch:
-        for part in (calls.measure, server.measure, store.measure):
-            for one in part(Path(scratch)):
-                print(one.line(), flush=True)
-                measures.append(one)
+        for take_measures in (app_calls.take_measures, local_runtime.take_measures, store.take_measures):
+            for measure in take_measures(Path(scratch)):
+                print(measure.text_line(), flush=True)
+                measures.append(measure)
     RESULTS.mkdir(exist_ok=True)
-    machine = {"python": platform.python_version(), "system": platform.system(), "cores": os.cpu_count(), "cpu": _cpu()}
-    facts = {"machine": machine, "measures": [one.facts() for one in measures]}
-    (RESULTS / "latest.json").write_text(json.dumps(facts, indent=2) + "\n")
-    (RESULTS / "latest.md").write_text(table(machine, measures))
-    print(f"written to {RESULTS.name}/latest.md")
-    missed = [one for one in measures if one.missed]
-    for one in missed:
-        print(f"MISSED: {one.line()}", file=sys.stderr)
+    machine = {"python": platform.python_version(), "system": platform.system(), "cores": os.cpu_count(), "cpu": _cpu_name()}
+    results = {"machine": machine, "measures": [measure.as_json() for measure in measures]}
+    (RESULTS / "latest.json").write_text(json.dumps(results, indent=2) + "\n")
+    (RESULTS / "latest.md").write_text(markdown_table(machine, measures))
+    print(f"written to bench/{RESULTS.name}/latest.md")
+    missed = [measure for measure in measures if measure.misses_goal]
+    for measure in missed:
+        print(f"MISSED its goal of {measure.goal:g} x: {measure.text_line()}", file=sys.stderr)
     return 1 if missed else 0
 
 
-def _cpu() -> str:
+def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,6 +1,6 @@
-"""The local store: microseconds per operation on the bare engine, through boto3, with the journal and beside moto; and its start.
+"""The local store: microseconds per operation on the bare engine, through boto3, with the journal and compared with moto; its start.
 
-`python -m bench.store` prints them alone.
+`python -m bench.store` takes only these measures.
 """
 
 import itertools
@@ -22,12 +22,12 @@ from devtools.dynamodb.transport import in_process_transport
 
 ITEMS = 100
 ROUNDS = 7
-SECONDS = 0.4  # of each round
+ROUND_SECONDS = 0.4
 THREADS = 16
-BIG = 100_000
+MANY_ITEMS = 100_000
 MOTO = "moto"
 MIX = "2 gets, 2 updates, 1 transaction"
-JOURNAL_GOAL = 1 / 0.7  # it costs less than 30 % of the operations/s
+MAX_JOURNAL_RATIO = 1 / 0.7  # the journal costs less than 30 % of the operations per second
 
 _HOLDS = {"M": {f"h{number}": {"L": [{"N": "2"}, {"N": "1780000000"}]} for number in range(10)}}
 _unique = itertools.count()
@@ -35,62 +35,65 @@ _unique = itertools.count()
 Call = Callable[[], Any]
 
 
-def measure(scratch: Path) -> Iterator[Measure]:
-    floors = _moto()
+def take_measures(scratch: Path) -> Iterator[Measure]:
+    floors = _moto_seconds()
     client = _client()
     for name, figure in floors.items():
         yield _measure(f"{name}, moto in process", figure)
-    with open_store() as memory, open_store(scratch / "journaled") as disk:
+    with open_store() as memory_store, open_store(scratch / "journaled") as journal_store:
         requests = _requests()
-        for store in (memory, disk):
-            _prepare(store, requests["tables"])
-        engine = {name: _bare(memory, operation, arguments) for name, (operation, arguments) in requests["calls"].items()}
-        for name, figure in _rounds(engine).items():
+        for store in (memory_store, journal_store):
+            _prepare(store, requests["preparation"])
+        engine_calls = {
+            name: _engine_call(memory_store, operation, arguments) for name, (operation, arguments) in requests["calls"].items()
+        }
+        for name, figure in _best_seconds(engine_calls).items():
             yield _measure(f"{name}, bare engine", figure, (MOTO, floors[name]))
         for threads in (1, THREADS):
-            yield from _journal_beside_memory(client, memory, disk, requests["calls"], threads, floors)
-    yield from _start(scratch / "big")
+            yield from _boto3_measures(client, memory_store, journal_store, requests["calls"], threads, floors)
+    yield from _start_measures(scratch / "big")
 
 
-def _journal_beside_memory(
-    client: Any, memory: Store, disk: Store, calls: Any, threads: int, floors: dict[str, float]
+def _boto3_measures(
+    client: Any, memory_store: Store, journal_store: Store, requests: Any, threads: int, floors: dict[str, float]
 ) -> Iterator[Measure]:
-    ways = {name: _through(client, operation, arguments) for name, (operation, arguments) in calls.items()}
-    ways[MIX] = _mix(ways)
-    for name, call in ways.items():
+    """Each operation through boto3, in memory and with the journal."""
+    calls = {name: _boto3_call(client, operation, arguments) for name, (operation, arguments) in requests.items()}
+    calls[MIX] = _mixed_call(calls)
+    thread_count = "1 thread" if threads == 1 else f"{threads} threads"
+    for name, call in calls.items():
         best = {"memory": float("inf"), "journal": float("inf")}
-        for _ in range(ROUNDS):  # in turns: what else the machine does meets both
-            for kind, store in (("memory", memory), ("journal", disk)):
+        for _ in range(ROUNDS):  # in turns, so that other work of the machine slows both
+            for kind, store in (("memory", memory_store), ("journal", journal_store)):
                 with in_process_transport(store, client):
-                    best[kind] = min(best[kind], _time(threads, call))
-        yield _measure(
-            f"{name}, boto3, {threads} threads", best["memory"], (MOTO, floors[name]) if threads == 1 and name in floors else None
-        )
-        goal = JOURNAL_GOAL if threads > 1 and name == MIX else None
-        yield _measure(f"{name}, boto3, journal, {threads} threads", best["journal"], ("in memory", best["memory"]), goal)
+                    best[kind] = min(best[kind], _seconds_per_call(threads, call))
+        yield _measure(f"{name}, boto3, {thread_count}", best["memory"], (MOTO, floors[name]) if threads == 1 and name in floors else None)
+        goal = MAX_JOURNAL_RATIO if threads > 1 and name == MIX else None
+        yield _measure(f"{name}, boto3, journal, {thread_count}", best["journal"], ("in memory", best["memory"]), goal)
 
 
 def _measure(name: str, figure: float, floor: tuple[str, float] | None = None, goal: float | None = None) -> Measure:
     return Measure(name, figure * 1e6, "µs", (floor[0], floor[1] * 1e6) if floor else None, goal, f"{1 / figure:,.0f}/s")
 
 
-def _rounds(calls: dict[str, Call]) -> dict[str, float]:
+def _best_seconds(calls: dict[str, Call]) -> dict[str, float]:
+    """Seconds per call, the best of all rounds."""
     best = dict.fromkeys(calls, float("inf"))
     for _ in range(ROUNDS):
         for name, call in calls.items():
-            best[name] = min(best[name], _time(1, call))
+            best[name] = min(best[name], _seconds_per_call(1, call))
     return best
 
 
-def _time(threads: int, call: Call) -> float:
+def _seconds_per_call(threads: int, call: Call) -> float:
     """Seconds per call while that many threads call."""
-    end = time.perf_counter() + SECONDS
-    made = [0] * threads
+    end = time.perf_counter() + ROUND_SECONDS
+    counts = [0] * threads
 
     def work(number: int) -> None:
         while time.perf_counter() < end:
             call()
-            made[number] += 1
+            counts[number] += 1
 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
     start = time.perf_counter()
@@ -98,11 +101,11 @@ def _time(threads: int, call: Call) -> float:
         worker.start()
     for worker in workers:
         worker.join()
-    return (time.perf_counter() - start) / sum(made)
+    return (time.perf_counter() - start) / sum(counts)
 
 
 def _requests() -> dict[str, Any]:
-    """The calls, as functions that make the arguments of the next one."""
+    """The operations, each with a function that creates the arguments of its next call; and the requests that prepare the table."""
 
     def key() -> dict[str, Any]:
         return {"TableName": "bench", "Key": {"id": {"S": f"shard-{next(_unique) % ITEMS}"}}}
@@ -119,7 +122,7 @@ def _requests() -> dict[str, Any]:
 
     def transaction() -> dict[str, Any]:
         puts = [{"TableName": "bench", "Item": {"id": {"S": f"p-{next(_unique)}"}, "a": {"S": "x" * 200}}} for _ in range(2)]
-        count = {**key(), "UpdateExpression": "ADD made :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
+        count = {**key(), "UpdateExpression": "ADD updates :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
         conditional = [{"Put": {**put, "ConditionExpression": "attribute_not_exists(id)"}} for put in puts]
         return {"TransactItems": [*conditional, {"Update": count}]}
 
@@ -130,7 +133,7 @@ def _requests() -> dict[str, Any]:
     }
     schema = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST"}
     table = {"TableName": "bench", **schema, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}]}
-    return {"calls": calls, "tables": [("CreateTable", table), *(("PutItem", _item(number)) for number in range(ITEMS))]}
+    return {"calls": calls, "preparation": [("CreateTable", table), *(("PutItem", _item(number)) for number in range(ITEMS))]}
 
 
 def _item(number: int) -> dict[str, Any]:
@@ -143,7 +146,7 @@ def _prepare(store: Store, requests: list[tuple[str, dict[str, Any]]]) -> None:
         assert store.call(DYNAMODB, operation, msgspec.json.encode(arguments))[0] == 200
 
 
-def _bare(store: Store, operation: str, arguments: Callable[[], dict[str, Any]]) -> Call:
+def _engine_call(store: Store, operation: str, arguments: Callable[[], dict[str, Any]]) -> Call:
     def call() -> None:
         assert store.engine.call_dynamodb(operation, arguments())[0] == 200
         store.engine.take_changes()
@@ -151,14 +154,14 @@ def _bare(store: Store, operation: str, arguments: Callable[[], dict[str, Any]])
     return call
 
 
-def _through(client: Any, operation: str, arguments: Callable[[], dict[str, Any]]) -> Call:
+def _boto3_call(client: Any, operation: str, arguments: Callable[[], dict[str, Any]]) -> Call:
     return lambda: client._make_api_call(operation, arguments())
 
 
-def _mix(ways: dict[str, Call]) -> Call:
-    """What a purchase asks of the store: about as many reads as writes, and a transaction now and then."""
+def _mixed_call(calls: dict[str, Call]) -> Call:
+    """The mixture of a purchase: as many reads as updates, and one transaction for two of each."""
     order = itertools.cycle(["get", "conditional update", "get", "conditional update", "3-item transaction"])
-    return lambda: ways[next(order)]()
+    return lambda: calls[next(order)]()
 
 
 def _client() -> Any:
@@ -169,19 +172,21 @@ def _client() -> Any:
     return session.client("dynamodb", config=Config(parameter_validation=False, max_pool_connections=64))
 
 
-def _moto() -> dict[str, float]:
+def _moto_seconds() -> dict[str, float]:
     from moto import mock_aws
 
     with mock_aws():
         client = _client()
         requests = _requests()
-        for operation, arguments in requests["tables"]:
+        for operation, arguments in requests["preparation"]:
             client._make_api_call(operation, arguments)
-        return _rounds({name: _through(client, operation, arguments) for name, (operation, arguments) in requests["calls"].items()})
+        return _best_seconds(
+            {name: _boto3_call(client, operation, arguments) for name, (operation, arguments) in requests["calls"].items()}
+        )
 
 
-def fill(store: Store, count: int) -> None:
-    """Put that many small items into a new table, past the checks of requests, in one entry of the journal per 1,000."""
+def put_items(store: Store, count: int) -> None:
+    """Put that many small items into a new table, without the checks of requests, in one entry of the journal per 1,000."""
     keys = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST"}
     table = {"TableName": "big", **keys, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}]}
     _prepare(store, [("CreateTable", table)])
@@ -194,7 +199,7 @@ def fill(store: Store, count: int) -> None:
                 dynamodb._set_item(dynamodb._tables["big"], item["id"]["S"], "__no_sort__", item | more)
 
 
-_OPEN = """
+_OPEN_STORE = """
 import resource, sys, time
 from pathlib import Path
 from devtools.dynamodb.store import open_store
@@ -204,21 +209,21 @@ print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_m
 """
 
 
-def _start(folder: Path) -> Iterator[Measure]:
+def _start_measures(folder: Path) -> Iterator[Measure]:
     with open_store(folder) as store:
-        fill(store, BIG)
-    for what in ("from the journal", "from a snapshot"):
-        answer = subprocess.run([sys.executable, "-c", _OPEN, str(folder)], capture_output=True, text=True, check=True)
-        seconds, megabytes = (float(figure) for figure in answer.stdout.split())
-        yield Measure(f"start with {BIG:,} items {what}", seconds * 1000, "ms", ("the limit", 5000), 1)
-        yield Measure(f"memory of {BIG:,} items {what}", megabytes, "MB", ("the limit", 500), 1)
+        put_items(store, MANY_ITEMS)
+    for source in ("from the journal", "from a snapshot"):
+        result = subprocess.run([sys.executable, "-c", _OPEN_STORE, str(folder)], capture_output=True, text=True, check=True)
+        seconds, megabytes = (float(figure) for figure in result.stdout.split())
+        yield Measure(f"start with {MANY_ITEMS:,} items {source}", seconds * 1000, "ms", ("the limit", 5000), 1)
+        yield Measure(f"memory of {MANY_ITEMS:,} items {source}", megabytes, "MB", ("the limit", 500), 1)
 
 
 def main() -> None:
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
     with tempfile.TemporaryDirectory() as scratch:
-        for one in measure(Path(scratch)):
-            print(f"{one.line()}   {one.note}", flush=True)
+        for measure in take_measures(Path(scratch)):
+            print(f"{measure.text_line()}   {measure.note}", flush=True)
 
 
 if __name__ == "__main__":

@@ -23,69 +23,100 @@ def _says(description: str) -> Meta:
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Field NAME is set by FAIRGATE_NAME. The descriptions are the documentation: docs/settings.md is checked against them."""
 
-    stage: Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,19}$"), _says("Stage; part of every table's name.")] = "local"
-    region: Annotated[str, _says("AWS region of the store.")] = "us-east-1"
-    store_endpoint: Annotated[str, _says("Address of a DynamoDB-compatible store; empty for AWS.")] = ""
-    identity: Annotated[Literal["demo", "jwt"], _says("`demo` lets the header X-User-Id name the user; never in production.")] = "jwt"
-    payment_simulation: Annotated[Switch, _says("Whether `simulate` may stand in for a payment provider; never in production.")] = "off"
-    cors_origins: Annotated[str, _says("Origins that may call from a browser, comma separated, or `*`.")] = "*"
-    hold_seconds: Annotated[Seconds, _says("How long a reservation sets tickets aside.")] = 180
-    checkout_seconds: Annotated[int, Meta(ge=0, le=86_400), _says("What opening a checkout adds to the hold; 0 adds nothing.")] = 0
-    event_purchase_limit: Annotated[int, Meta(ge=1, le=1000), _says("Tickets per user and event where the event is silent.")] = 6
-    tier_purchase_limit: Annotated[int, Meta(ge=1, le=50), _says("Tickets of one tier per purchase where the tier is silent.")] = 4
-    rate_limits: Annotated[Switch, _says("Whether requests are counted and refused above the limits below.")] = "on"
-    limit_join: Annotated[Rate, _says("Joins of a waiting room per user and event: requests/seconds.")] = "10/60"
-    limit_reserve: Annotated[Rate, _says("Reservations per user: requests/seconds.")] = "5/60"
-    limit_checkout: Annotated[Rate, _says("Checkout sessions opened per user: requests/seconds.")] = "5/60"
-    limit_confirm: Annotated[Rate, _says("Confirmations per user: requests/seconds.")] = "10/60"
-    address_factor: Annotated[int, Meta(ge=1, le=10_000), _says("How many times a user's limit a source address may use.")] = 10
-    join_difficulty: Annotated[int, Meta(ge=0, le=24), _says("Leading zero bits of the proof of work at a join; 0 asks for none.")] = 0
-    challenge_seconds: Annotated[Seconds, _says("How long a proof of work may take and is good for.")] = 300
-    cache_seconds: Annotated[Seconds, _says("Age at which an instance loads the catalog again.")] = 300
-    head_check_seconds: Annotated[Seconds, _says("How often an instance asks whether the catalog's head has moved.")] = 5
-    stock_cache_seconds: Annotated[Seconds, _says("Age of the stock figures that public reads may show.")] = 1
-    idempotency_seconds: Annotated[Seconds, _says("How long the answer to an Idempotency-Key is kept.")] = 86_400
+    stage: Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,19}$"), _says("Name of the deployment; part of the name of every table.")] = (
+        "local"
+    )
+    region: Annotated[str, _says("AWS region of the DynamoDB tables.")] = "us-east-1"
+    store_endpoint: Annotated[str, _says("Address of a DynamoDB-compatible store; empty means DynamoDB on AWS.")] = ""
+    identity: Annotated[
+        Literal["demo", "jwt"],
+        _says("`jwt` requires access tokens. `demo` also accepts the header X-User-Id as the user; never use it in production."),
+    ] = "jwt"
+    payment_simulation: Annotated[
+        Switch, _says("Whether a payment may be simulated (`simulate` at the confirmation); never use it in production.")
+    ] = "off"
+    cors_origins: Annotated[str, _says("Origins whose pages may call the API from a browser, comma separated; `*` allows all.")] = "*"
+    hold_seconds: Annotated[Seconds, _says("Seconds for which a reservation holds its tickets.")] = 180
+    checkout_seconds: Annotated[
+        int, Meta(ge=0, le=86_400), _says("Seconds that opening a checkout adds to the hold of a reservation; 0 adds nothing.")
+    ] = 0
+    event_purchase_limit: Annotated[
+        int, Meta(ge=1, le=1000), _says("How many tickets a user may have of an event that sets no limit of its own.")
+    ] = 6
+    tier_purchase_limit: Annotated[
+        int, Meta(ge=1, le=50), _says("How many tickets of one tier a purchase may have, if the tier sets no limit of its own.")
+    ] = 4
+    rate_limits: Annotated[Switch, _says("Whether the rate limits below apply.")] = "on"
+    limit_join: Annotated[Rate, _says("How often a user may join the waiting room of an event: requests/seconds.")] = "10/60"
+    limit_reserve: Annotated[Rate, _says("How often a user may reserve: requests/seconds.")] = "5/60"
+    limit_checkout: Annotated[Rate, _says("How often a user may open a checkout session: requests/seconds.")] = "5/60"
+    limit_confirm: Annotated[Rate, _says("How often a user may confirm a checkout: requests/seconds.")] = "10/60"
+    address_factor: Annotated[
+        int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
+    ] = 10
+    join_difficulty: Annotated[
+        int, Meta(ge=0, le=24), _says("Leading zero bits of the proof of work that a join requires; 0 requires none.")
+    ] = 0
+    challenge_seconds: Annotated[
+        Seconds, _says("Seconds from the issue of a proof-of-work challenge until its solution is no longer accepted.")
+    ] = 300
+    cache_seconds: Annotated[Seconds, _says("Seconds after which an instance loads the catalog again.")] = 300
+    head_check_seconds: Annotated[Seconds, _says("Seconds between an instance's checks for a new version of the catalog.")] = 5
+    stock_cache_seconds: Annotated[Seconds, _says("Seconds for which public reads may show the same stock figures.")] = 1
+    idempotency_seconds: Annotated[Seconds, _says("Seconds for which the response to an Idempotency-Key is kept.")] = 86_400
     wave_size: Annotated[
-        int, Meta(ge=1, le=1_000_000), _says("How many of a waiting room come in with each wave where the event is silent.")
+        int, Meta(ge=1, le=1_000_000), _says("How many buyers a waiting room admits with each wave, if the event does not set it.")
     ] = 100
-    wave_seconds: Annotated[Seconds, _says("Time from one wave to the next where the event is silent.")] = 30
-    pass_seconds: Annotated[Seconds, _says("How long an admitted buyer may reserve where the event is silent.")] = 180
-    waiting_room_counters: Annotated[int, Meta(ge=1, le=64), _says("Shards of the arrival counter; one takes 1,000 joins a second.")] = 1
+    wave_seconds: Annotated[Seconds, _says("Seconds from one wave to the next, if the event does not set it.")] = 30
+    pass_seconds: Annotated[Seconds, _says("Seconds for which an admitted buyer may reserve, if the event does not set it.")] = 180
+    waiting_room_counters: Annotated[
+        int, Meta(ge=1, le=64), _says("How many items count the arrivals of a waiting room; each one takes 1,000 joins a second.")
+    ] = 1
     stripe_call_rate: Annotated[
         int,
         Meta(ge=1, le=10_000),
-        _says("Calls a second that Stripe takes from us: 100 live, 25 in test mode. Waves that follow the stock heed it."),
+        _says("How many calls a second Stripe accepts: 100 in live mode, 25 in test mode. Waves that follow the stock stay below it."),
     ] = 100
     refund_fee_cents: Annotated[
-        int, Meta(ge=0), _says("What a refund keeps of each ticket, in minor units, where who refunds is silent.")
+        int,
+        Meta(ge=0),
+        _says("Fee kept of each ticket in minor units, when a buyer changes their mind and the refund request does not set it."),
     ] = 0
-    refund_fee_percent: Annotated[int, Meta(ge=0, le=100), _says("The same in percent of the ticket's price; added to it.")] = 0
+    refund_fee_percent: Annotated[
+        int, Meta(ge=0, le=100), _says("Fee kept of each ticket in percent of its price; added to the fee above.")
+    ] = 0
     payment_provider: Annotated[
         Literal["auto", "simulated", "stripe"],
-        _says("Who takes a payment when the buyer does not ask: `auto` is Stripe where a key is set up, else simulation."),
+        _says("The payment provider of a checkout that does not name one; `auto` is Stripe if its key is set, otherwise simulation."),
     ] = "auto"
     stripe_api_key: Annotated[
-        str, _says("Secret key of Stripe; with one, Stripe takes the payments. Live keys belong to stage `prod` only.")
+        str, _says("Secret key of Stripe, which enables payments by Stripe. Live keys are accepted in stage `prod` only.")
     ] = ""
-    stripe_webhook_secrets: Annotated[str, _says("Signing secrets of Stripe's webhooks, comma separated; any of them verifies.")] = ""
+    stripe_webhook_secrets: Annotated[
+        str, _says("Signing secrets of Stripe's webhooks, comma separated; a webhook is accepted if one of them fits.")
+    ] = ""
     stripe_namespace: Annotated[
         str,
         Meta(pattern="^[a-zA-Z0-9_-]{0,40}$"),
-        _says("What marks our payments at Stripe as this shop's, where several share an account; empty is the stage."),
+        _says("Marks payments at Stripe as those of this deployment, if several share an account; empty means the name of the stage."),
     ] = ""
-    stripe_api_base: Annotated[str, _says("Address of a stand-in for Stripe's API; empty for Stripe.")] = ""
-    stripe_publishable_key: Annotated[str, _says("Publishable key of Stripe, for the buyers' browsers.")] = ""
+    stripe_api_base: Annotated[str, _says("Address of a fake Stripe API; empty means Stripe itself.")] = ""
+    stripe_publishable_key: Annotated[str, _says("Publishable key of Stripe, which buyers' browsers use.")] = ""
     checkout_origins: Annotated[
         str,
         _says(
-            "Origins that `success_url` and `cancel_url` may lead to, comma separated; "
-            "the first one is where buyers return to when they name none."
+            "Origins to which `success_url` and `cancel_url` may lead, comma separated; "
+            "buyers return to the first one if a checkout names no URL."
         ),
     ] = ""
-    purchase_ttl_seconds: Annotated[Seconds, _says("When an abandoned purchase may be deleted, after its end.")] = 30 * 86_400
-    jwt_secret: Annotated[str, _says("Secret that signs access tokens, 32 characters or more.")] = ""
-    ticket_keys: Annotated[str, _says("Keys that sign tickets, `id:secret` comma separated; the first one signs, all of them verify.")] = ""
-    secrets_arn: Annotated[str, _says("Secrets Manager secret (JSON of setting names) for what the environment does not hold.")] = ""
+    purchase_ttl_seconds: Annotated[Seconds, _says("Seconds after its end at which an abandoned purchase may be deleted.")] = 30 * 86_400
+    jwt_secret: Annotated[str, _says("Secret that signs access tokens; 32 characters or more.")] = ""
+    ticket_keys: Annotated[
+        str, _says("Keys that sign tickets, `id:secret`, comma separated; the first one signs new tickets, all of them verify tickets.")
+    ] = ""
+    secrets_arn: Annotated[
+        str, _says("Name or ARN of a secret in Secrets Manager: JSON with the secret settings that the environment does not have.")
+    ] = ""
 
     @property
     def stripe_mark(self) -> str:

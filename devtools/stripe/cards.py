@@ -3,33 +3,33 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Challenge = Literal["never", "always"]
-Refunding = Literal["at_once", "later", "fails"]
-Settling = Literal["at_once", "later", "fails"]
+RefundOutcome = Literal["succeeds", "pending", "fails"]
+DebitOutcome = Literal["succeeds", "fails"]
 
 
 @dataclass(frozen=True)
 class Card:
-    """`error` is the error code of a refused charge ("" when it succeeds), `decline` its decline code.
+    """`error_code` and `decline_code` are those of a failed charge; they are "" when the charge succeeds.
 
-    `challenge`: 3D Secure before the charge. `dispute`: reason of the dispute that follows a charge.
+    `requires_authentication`: 3D Secure comes before the charge. `dispute_reason`: a dispute with this reason follows the charge.
+    `refunds`: whether refunds succeed at once, are pending and then succeed, or succeed and then fail.
     """
 
     number: str
-    error: str = ""
-    decline: str = ""
-    challenge: Challenge = "never"
-    dispute: str = ""
-    refunding: Refunding = "at_once"
+    error_code: str = ""
+    decline_code: str = ""
+    requires_authentication: bool = False
+    dispute_reason: str = ""
+    refunds: RefundOutcome = "succeeds"
     brand: str = "visa"
 
 
 @dataclass(frozen=True)
-class Bank:
-    """A debit of a bank account: accepted at once, known days later."""
+class BankAccount:
+    """Debits of it are accepted at once; their outcome comes later."""
 
-    account: str
-    settling: Settling = "later"
+    number: str
+    debits: DebitOutcome = "succeeds"
 
 
 _DECLINED = "card_declined"
@@ -47,32 +47,32 @@ CARDS: dict[str, Card] = {
     "pm_card_chargeDeclinedExpiredCard": Card("4000000000000069", "expired_card", "expired_card"),
     "pm_card_chargeDeclinedIncorrectCvc": Card("4000000000000127", "incorrect_cvc", "incorrect_cvc"),
     "pm_card_chargeDeclinedProcessingError": Card("4000000000000119", "processing_error", "processing_error"),
-    "pm_card_authenticationRequiredOnSetup": Card("4000002500003155", challenge="always"),
-    "pm_card_authenticationRequired": Card("4000002760003184", challenge="always"),
-    "pm_card_threeDSecure2Required": Card("4000000000003220", challenge="always"),
+    "pm_card_authenticationRequiredOnSetup": Card("4000002500003155", requires_authentication=True),
+    "pm_card_authenticationRequired": Card("4000002760003184", requires_authentication=True),
+    "pm_card_threeDSecure2Required": Card("4000000000003220", requires_authentication=True),
     "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds": Card(
-        "4000008260003178", _DECLINED, "insufficient_funds", challenge="always"
+        "4000008260003178", _DECLINED, "insufficient_funds", requires_authentication=True
     ),
-    "pm_card_threeDSecureRequiredChargeDeclined": Card("4000008400001629", _DECLINED, "generic_decline", challenge="always"),
-    "pm_card_createDispute": Card("4000000000000259", dispute="fraudulent"),
-    "pm_card_createDisputeProductNotReceived": Card("4000000000002685", dispute="product_not_received"),
-    "pm_card_pendingRefund": Card("4000000000007726", refunding="later"),
-    "pm_card_refundFail": Card("4000000000005126", refunding="fails"),
+    "pm_card_threeDSecureRequiredChargeDeclined": Card("4000008400001629", _DECLINED, "generic_decline", requires_authentication=True),
+    "pm_card_createDispute": Card("4000000000000259", dispute_reason="fraudulent"),
+    "pm_card_createDisputeProductNotReceived": Card("4000000000002685", dispute_reason="product_not_received"),
+    "pm_card_pendingRefund": Card("4000000000007726", refunds="pending"),
+    "pm_card_refundFail": Card("4000000000005126", refunds="fails"),
 }
-BANKS: dict[str, Bank] = {
-    "pm_usBankAccount": Bank("000123456789", "later"),
-    "pm_usBankAccount_success": Bank("000123456789", "later"),
-    "pm_usBankAccount_accountClosed": Bank("000111111113", "fails"),
-    "pm_usBankAccount_insufficientFunds": Bank("000222222227", "fails"),
+BANK_ACCOUNTS: dict[str, BankAccount] = {
+    "pm_usBankAccount": BankAccount("000123456789"),
+    "pm_usBankAccount_success": BankAccount("000123456789"),
+    "pm_usBankAccount_accountClosed": BankAccount("000111111113", "fails"),
+    "pm_usBankAccount_insufficientFunds": BankAccount("000222222227", "fails"),
 }
 
-# An alias that is no longer documented under this name, kept because much code still uses it.
+# An alias that Stripe no longer documents, kept because much code still uses it.
 CARDS["pm_card_threeDSecureRequired"] = CARDS["pm_card_threeDSecure2Required"]
 
-_BY_NUMBER = {card.number: card for card in CARDS.values()}
-_BY_ACCOUNT = {bank.account: bank for bank in BANKS.values()}
+_CARDS_BY_NUMBER = {card.number: card for card in CARDS.values()}
+_BANK_ACCOUNTS_BY_NUMBER = {account.number: account for account in BANK_ACCOUNTS.values()}
 
-MESSAGES = {
+DECLINE_MESSAGES = {
     "generic_decline": "Your card was declined.",
     "insufficient_funds": "Your card has insufficient funds.",
     "lost_card": "Your card was declined.",
@@ -83,7 +83,7 @@ MESSAGES = {
     "incorrect_cvc": "Your card's security code is incorrect.",
     "processing_error": "An error occurred while processing your card. Try again in a little bit.",
 }
-ADVICE = {
+ADVICE_CODES = {
     "insufficient_funds": "try_again_later",
     "processing_error": "try_again_later",
     "card_velocity_exceeded": "try_again_later",
@@ -94,17 +94,17 @@ ADVICE = {
 }
 
 
-def by_number(number: str) -> Card | None:
-    """None: not a test card."""
-    return _BY_NUMBER.get(number.replace(" ", ""))
+def card_by_number(number: str) -> Card | None:
+    """None: the number is not one of a test card."""
+    return _CARDS_BY_NUMBER.get(number.replace(" ", ""))
 
 
-def by_account(account: str) -> Bank | None:
-    return _BY_ACCOUNT.get(account)
+def bank_account_by_number(number: str) -> BankAccount | None:
+    return _BANK_ACCOUNTS_BY_NUMBER.get(number)
 
 
 def is_valid_number(number: str) -> bool:
-    """By Luhn's check digit."""
+    """Whether the check digit (Luhn's) is right."""
     digits = [int(digit) for digit in number.replace(" ", "")][::-1]
     doubled = [sum(divmod(2 * digit, 10)) if index % 2 else digit for index, digit in enumerate(digits)]
     return sum(doubled) % 10 == 0

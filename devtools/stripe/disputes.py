@@ -1,15 +1,17 @@
-"""Disputes: the buyer's bank takes the money back until somebody has decided."""
+"""Disputes: the buyer's bank takes the money back until the dispute is decided."""
 
-from devtools.stripe import charges, events
-from devtools.stripe.errors import Obj, invalid
-from devtools.stripe.intents import merged
-from devtools.stripe.state import State
+from devtools.stripe import events
+from devtools.stripe.account_state import AccountState
+from devtools.stripe.balance_transactions import create_balance_transaction
+from devtools.stripe.errors import invalid_request
+from devtools.stripe.metadata import updated_metadata
+from devtools.stripe.objects import StripeObject
 
 FEE = 1500
 EVIDENCE_SECONDS = 9 * 86400
-OPEN = ("needs_response", "under_review")
+OPEN_STATUSES = ("needs_response", "under_review")
 
-_EVIDENCE = (
+_EVIDENCE_FIELDS = (
     "access_activity_log billing_address cancellation_policy cancellation_policy_disclosure cancellation_rebuttal customer_communication "
     "customer_email_address customer_name customer_purchase_ip customer_signature duplicate_charge_documentation "
     "duplicate_charge_explanation duplicate_charge_id product_description receipt refund_policy refund_policy_disclosure "
@@ -18,20 +20,20 @@ _EVIDENCE = (
 )
 
 
-def open_for(state: State, charge: Obj, reason: str, amount: int | None = None) -> Obj:
-    """A charge is disputed, all of it when `amount` is silent, and the amount withdrawn with a fee."""
+def create(state: AccountState, charge: StripeObject, reason: str, amount: int | None = None) -> StripeObject:
+    """Dispute a charge, all of it when `amount` is None: the amount and a fee are withdrawn from the balance."""
     amount = charge["amount"] if amount is None else amount
     dispute_id = state.new_id("du_1")
     dispute = {
         "id": dispute_id,
         "object": "dispute",
         "amount": amount,
-        "balance_transactions": [charges.move(state, "adjustment", dispute_id, -amount, charge["currency"], FEE)],
+        "balance_transactions": [create_balance_transaction(state, "adjustment", dispute_id, -amount, charge["currency"], FEE)],
         "charge": charge["id"],
         "created": state.now(),
         "currency": charge["currency"],
         "enhanced_eligibility_types": [],
-        "evidence": {**dict.fromkeys(_EVIDENCE.split()), "enhanced_evidence": {}},
+        "evidence": {**dict.fromkeys(_EVIDENCE_FIELDS.split()), "enhanced_evidence": {}},
         "evidence_details": {
             "due_by": state.now() + EVIDENCE_SECONDS,
             "enhanced_eligibility": {},
@@ -59,39 +61,40 @@ def open_for(state: State, charge: Obj, reason: str, amount: int | None = None) 
     return dispute
 
 
-def update(state: State, dispute: Obj, given: Obj) -> Obj:
-    """Evidence decides at once when it says `winning_evidence` or `losing_evidence`, as in Stripe's test mode."""
+def update(state: AccountState, dispute: StripeObject, params: StripeObject) -> StripeObject:
+    """Submit evidence. The texts `winning_evidence` and `losing_evidence` decide the dispute at once, as in Stripe's test mode."""
     _check_open(dispute)
     before = {"evidence": dict(dispute["evidence"]), "status": dispute["status"]}
-    dispute["evidence"].update(given.get("evidence", {}))
-    dispute["metadata"] = merged(dispute["metadata"], given.get("metadata", {}))
-    if given.get("evidence"):
+    dispute["evidence"].update(params.get("evidence", {}))
+    dispute["metadata"] = updated_metadata(dispute["metadata"], params.get("metadata", {}))
+    if params.get("evidence"):
         dispute["evidence_details"]["has_evidence"] = True
-        if given.get("submit", True):
+        if params.get("submit", True):
             dispute["evidence_details"].update(
                 submission_count=dispute["evidence_details"]["submission_count"] + 1, submission_method="manual"
             )
             dispute["status"] = "under_review"
     events.emit(state, "charge.dispute.updated", state.put("dispute", dispute), before)
-    verdict = dispute["evidence"]["uncategorized_text"]
-    if dispute["status"] == "under_review" and verdict in ("winning_evidence", "losing_evidence"):
-        return close(state, dispute, won=verdict == "winning_evidence")
+    decisive_text = dispute["evidence"]["uncategorized_text"]
+    if dispute["status"] == "under_review" and decisive_text in ("winning_evidence", "losing_evidence"):
+        return close(state, dispute, won=decisive_text == "winning_evidence")
     return dispute
 
 
-def close(state: State, dispute: Obj, *, won: bool) -> Obj:
+def close(state: AccountState, dispute: StripeObject, *, won: bool) -> StripeObject:
+    """Decide the dispute. When it is won, the amount and the fee return to the balance."""
     _check_open(dispute)
     before = {"status": dispute["status"]}
     dispute["status"] = "won" if won else "lost"
     if won:
-        back = charges.move(state, "adjustment", dispute["id"], dispute["amount"], dispute["currency"], -FEE)
-        dispute["balance_transactions"].append(back)
+        reinstated = create_balance_transaction(state, "adjustment", dispute["id"], dispute["amount"], dispute["currency"], -FEE)
+        dispute["balance_transactions"].append(reinstated)
     events.emit(state, "charge.dispute.closed", state.put("dispute", dispute), before)
     if won:
         events.emit(state, "charge.dispute.funds_reinstated", dispute)
     return dispute
 
 
-def _check_open(dispute: Obj) -> None:
-    if dispute["status"] not in OPEN:
-        raise invalid("This dispute is already closed", code="dispute_already_closed")
+def _check_open(dispute: StripeObject) -> None:
+    if dispute["status"] not in OPEN_STATUSES:
+        raise invalid_request("This dispute is already closed", code="dispute_already_closed")

@@ -1,65 +1,68 @@
-"""Refusals in Stripe's words: status, type, code, parameter, and the objects that go with them."""
+"""Stripe's errors, in Stripe's words: HTTP status, type, code, parameter, and the objects that come with them."""
 
 from typing import Any
 
-Obj = dict[str, Any]
+from devtools.stripe.objects import StripeObject
 
 
-class ApiError(Exception):
-    """`saved`: an endpoint had begun to work, so the answer is kept under the idempotency key."""
+class StripeApiError(Exception):
+    """An error response. `is_saved`: processing had begun, so the response is saved under the idempotency key."""
 
     def __init__(
-        self, status: int, kind: str, message: str, *, code: str | None = None, param: str | None = None, saved: bool = True, **more: Any
+        self, status: int, kind: str, message: str, *, code: str | None = None, param: str | None = None, is_saved: bool = True, **more: Any
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.saved = saved
-        facts = {"code": code, "message": message, "param": param, "type": kind, **more}
-        self.error: Obj = {name: value for name, value in facts.items() if value is not None}
+        self.is_saved = is_saved
+        details = {"code": code, "message": message, "param": param, "type": kind, **more}
+        self.error: StripeObject = {name: value for name, value in details.items() if value is not None}
         if code is not None:
             self.error["doc_url"] = f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}"
 
 
-def invalid(message: str, *, param: str | None = None, code: str | None = None, status: int = 400, **more: Any) -> ApiError:
-    return ApiError(status, "invalid_request_error", message, code=code, param=param, **more)
+def invalid_request(message: str, *, param: str | None = None, code: str | None = None, status: int = 400, **more: Any) -> StripeApiError:
+    return StripeApiError(status, "invalid_request_error", message, code=code, param=param, **more)
 
 
-def malformed(message: str, *, param: str | None, code: str | None = None) -> ApiError:
-    """A parameter that fails validation: no endpoint began to work, so nothing is kept under the key."""
-    return invalid(message, param=param, code=code, saved=False)
+def invalid_parameter(message: str, *, param: str | None, code: str | None = None) -> StripeApiError:
+    """A parameter fails validation: processing has not begun, so nothing is saved under the idempotency key."""
+    return invalid_request(message, param=param, code=code, is_saved=False)
 
 
-def missing(kind: str, wanted: str, *, param: str = "id", status: int = 404) -> ApiError:
-    """404 when the path names it, 400 when a parameter does, as Stripe does."""
-    return invalid(f"No such {kind}: '{wanted}'", param=param, code="resource_missing", status=status)
+def no_such_object(kind: str, object_id: str, *, param: str = "id", status: int = 404) -> StripeApiError:
+    """The status is 404 when the path names the object, 400 when a parameter does, as at Stripe."""
+    return invalid_request(f"No such {kind}: '{object_id}'", param=param, code="resource_missing", status=status)
 
 
-def unexpected_state(message: str, intent: Obj) -> ApiError:
-    return invalid(message, code="payment_intent_unexpected_state", payment_intent=intent)
+def unexpected_intent_state(message: str, intent: StripeObject) -> StripeApiError:
+    return invalid_request(message, code="payment_intent_unexpected_state", payment_intent=intent)
 
 
-def idempotency(message: str, *, status: int = 400, code: str | None = None) -> ApiError:
-    return ApiError(status, "idempotency_error", message, code=code, saved=False)
+def idempotency_error(message: str, *, status: int = 400, code: str | None = None) -> StripeApiError:
+    return StripeApiError(status, "idempotency_error", message, code=code, is_saved=False)
 
 
-def unauthorized(message: str) -> ApiError:
-    return ApiError(401, "invalid_request_error", message, saved=False)
+def card_error(message: str, **more: Any) -> StripeApiError:
+    return StripeApiError(402, "card_error", message, **more)
 
 
-def not_for_publishable_keys() -> ApiError:
-    text = "This API call cannot be made with a publishable API key. Please use a secret API key."
-    return invalid(text, code="secret_key_required", status=403, saved=False)
+def unauthorized(message: str) -> StripeApiError:
+    return StripeApiError(401, "invalid_request_error", message, is_saved=False)
 
 
-def unknown_url(method: str, path: str) -> ApiError:
-    return invalid(
-        f"Unrecognized request URL ({method}: {path}). The local fake knows the calls of docs/fake-stripe.md.", status=404, saved=False
-    )
+def secret_key_required() -> StripeApiError:
+    message = "This API call cannot be made with a publishable API key. Please use a secret API key."
+    return invalid_request(message, code="secret_key_required", status=403, is_saved=False)
 
 
-def injected(status: int) -> ApiError:
-    """What a fault answers with, when a test or an operator asked for one."""
+def unknown_url(method: str, path: str) -> StripeApiError:
+    message = f"Unrecognized request URL ({method}: {path}). docs/fake-stripe.md lists the calls that the fake Stripe supports."
+    return invalid_request(message, status=404, is_saved=False)
+
+
+def injected_error(status: int) -> StripeApiError:
+    """The response of a fault that a test or an operator requested."""
     if status == 429:
-        text = "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits."
-        return ApiError(429, "invalid_request_error", text, code="rate_limit", saved=False)
-    return ApiError(status, "api_error", "An unknown error occurred (injected by the local fake).", saved=False)
+        message = "Request rate limit exceeded. Learn more about rate limits here https://stripe.com/docs/rate-limits."
+        return StripeApiError(429, "invalid_request_error", message, code="rate_limit", is_saved=False)
+    return StripeApiError(status, "api_error", "An unknown error occurred (injected by the fake Stripe).", is_saved=False)

@@ -1,28 +1,17 @@
 """Events: a snapshot of an object at the moment when something happened to it."""
 
-import copy
-from typing import Any
-
-from devtools.stripe.errors import Obj
-from devtools.stripe.state import State
+from devtools.stripe.account_state import AccountState
+from devtools.stripe.objects import StripeObject, public_copy
 
 API_VERSION = "2026-10-28.endive"
-KEPT_SECONDS = 30 * 86400
+RETENTION_SECONDS = 30 * 86400
 
 
-def public(obj: Any) -> Any:
-    """A copy without the fake's own fields."""
-    if isinstance(obj, dict):
-        return {name: public(value) for name, value in obj.items() if not name.startswith("_")}
-    if isinstance(obj, list):
-        return [public(value) for value in obj]
-    return copy.copy(obj)
-
-
-def emit(state: State, kind: str, obj: Obj, previous: Obj | None = None) -> Obj:
-    data: Obj = {"object": public(obj)}
+def emit(state: AccountState, kind: str, obj: StripeObject, previous: StripeObject | None = None) -> StripeObject:
+    """Store an event of this type and pass it to the listeners. `previous`: the fields that changed, with their old values."""
+    data: StripeObject = {"object": public_copy(obj)}
     if previous is not None:
-        data["previous_attributes"] = public(previous)
+        data["previous_attributes"] = public_copy(previous)
     event = {
         "id": state.new_id("evt", 24),
         "object": "event",
@@ -36,6 +25,6 @@ def emit(state: State, kind: str, obj: Obj, previous: Obj | None = None) -> Obj:
         "_delivered": True,
     }
     state.put("event", event)
-    for listener in state.listeners:
+    for listener in state.event_listeners:
         listener(event)
     return event

@@ -1,4 +1,4 @@
-"""The whole fake as one object: a context manager with the knobs that tests and `make run` turn."""
+"""The fake Stripe as one object: a context manager with the controls that tests and `make run` use."""
 
 import time
 from collections import deque
@@ -8,16 +8,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from devtools.stripe import clockwork, disputes, events, pages, pricing, refunds, sessions, signing, webhooks
-from devtools.stripe.api import Api
-from devtools.stripe.calls import Calls
-from devtools.stripe.errors import Obj
-from devtools.stripe.events import public
-from devtools.stripe.faults import Faults, Held
-from devtools.stripe.postman import Postman
-from devtools.stripe.server import Server
-from devtools.stripe.state import State
-from devtools.stripe.webhooks import Attempt, Endpoint, Order, Receiver, Rule, Webhooks
+from devtools.stripe import checkout_sessions, disputes, events, pages, prices, refunds
+from devtools.stripe.account_state import AccountState
+from devtools.stripe.authentication import complete_authentication
+from devtools.stripe.checkout_page import confirmation_params
+from devtools.stripe.elapsed_time import apply_elapsed_time, complete_pending
+from devtools.stripe.faults import FaultQueue, HeldRequest
+from devtools.stripe.http_server import StripeHttpServer
+from devtools.stripe.objects import StripeObject, public_copy
+from devtools.stripe.request_handler import RequestHandler
+from devtools.stripe.request_log import RequestLog
+from devtools.stripe.webhook_requests import Receiver, webhook_headers
+from devtools.stripe.webhook_signature import signature_header
+from devtools.stripe.webhook_worker import WebhookWorker
+from devtools.stripe.webhooks import DeliveryAttempt, DeliveryOrder, DeliveryRule, WebhookEndpoint, WebhookQueue
 
 API_KEY = "sk_test_fairgate_local_fake"
 PUBLISHABLE_KEY = "pk_test_fairgate_local_fake"
@@ -27,10 +31,10 @@ Forgery = Literal["wrong_secret", "no_signature", "tampered", "stale", "garbled"
 
 
 class FakeStripe:
-    """Serves while the block runs. `deliver="auto"` sends webhooks by itself; "by_hand" leaves it to `deliver()`.
+    """Serves within a `with` block. Webhooks go out automatically, or manually when `deliver` is called.
 
-    The port is bound, and `url` known, from the moment it is made; raises OSError when it is taken.
-    `clock` answers seconds since the epoch; `sleep` is only used for `slow_next`; `seed` makes ids repeat themselves.
+    Its port is bound, and its `url` known, as soon as it is made; raises OSError when the port is in use.
+    `clock` returns seconds since the epoch; `sleep` is only used for `delay_next_request`; with a `seed`, ids repeat from run to run.
     """
 
     def __init__(
@@ -45,28 +49,28 @@ class FakeStripe:
     ) -> None:
         self.api_key, self.publishable_key, self.webhook_secret = API_KEY, PUBLISHABLE_KEY, WEBHOOK_SECRET
         self.api_version = events.API_VERSION
-        self.request_log = Calls()
-        self._state = State(clock, journal, seed)
-        self._faults = Faults(sleep)
-        self._webhooks = Webhooks(self._state, attempts=deque(maxlen=10_000))
-        self._state.listeners.append(self._webhooks.plan)
-        self._api = Api(self._state, self._faults, self.request_log, self.api_key, self.publishable_key)
+        self.request_log = RequestLog()
+        self._state = AccountState(clock, journal, seed)
+        self._faults = FaultQueue(sleep)
+        self._webhooks = WebhookQueue(self._state, attempts=deque(maxlen=10_000))
+        self._state.event_listeners.append(self._webhooks.enqueue_event)
+        self._handler = RequestHandler(self._state, self._faults, self.request_log, self.api_key, self.publishable_key)
         try:
-            self._server = Server(
-                port, self._api.handle, lambda method, path, form: pages.answer(self._state, method, path, form, self.url)
+            self._server = StripeHttpServer(
+                port, self._handler.handle, lambda method, path, form: pages.respond(self._state, method, path, form, self.url)
             )
         except OSError:
             self._state.close()
             raise
-        self.url = self._api.origin = self._server.origin
+        self.url = self._handler.origin = self._server.origin
         self.port = self._server.server_port
-        sessions.move(self._state, self.url)
-        self._postman = Postman(self._webhooks, self._tick) if webhook_delivery == "automatic" else None
+        checkout_sessions.update_page_urls(self._state, self.url)
+        self._webhook_worker = WebhookWorker(self._webhooks, self.apply_elapsed_time) if webhook_delivery == "automatic" else None
 
     def __enter__(self) -> Self:
         self._server.start()
-        if self._postman is not None:
-            self._postman.start()
+        if self._webhook_worker is not None:
+            self._webhook_worker.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -75,161 +79,166 @@ class FakeStripe:
         self._server.stop()
         self._state.close()
 
-    # What happens on the buyer's and the bank's side.
+    # What buyers, banks and the shop's staff do. Each returns the object that it changed.
 
-    def authenticate(self, intent_id: str, *, ok: bool) -> Obj:
-        """3D Secure is completed or failed. Answers the payment intent."""
+    def authenticate(self, intent_id: str, *, ok: bool) -> StripeObject:
+        """Complete or fail 3D Secure. Returns the payment intent."""
         with self._state.lock:
-            clockwork.authenticate(self._state, intent_id, ok=ok)
-            return self._done("payment_intent", intent_id)
+            complete_authentication(self._state, intent_id, ok=ok)
+            return self._committed("payment_intent", intent_id)
 
-    def pay_session(self, session_id: str, number: str = "4242424242424242", email: str = "buyer@example.com") -> Obj:
-        """Somebody fills in the hosted page. Raises errors.ApiError as the page would show it. Answers the session."""
+    def pay_session(self, session_id: str, number: str = "4242424242424242", email: str = "buyer@example.com") -> StripeObject:
+        """Fill in the hosted page of a session. Raises StripeApiError with the message that the page would show."""
         form = {"number": number, "expiry": "12/34", "cvc": "123", "name": "A Buyer", "email": email}
         with self._state.lock:
             try:
-                sessions.pay(self._state, self._state.get("checkout.session", session_id), pages.given(form), email, self.url)
+                self._pay(session_id, form)
             finally:
                 self._state.commit()
-            return self._done("checkout.session", session_id)
+            return self._committed("checkout.session", session_id)
 
-    def pay_session_by_bank(self, session_id: str, *, fails: bool = False, email: str = "buyer@example.com") -> Obj:
-        """The same with a bank account, whose debit is answered later (`settle`)."""
+    def pay_session_by_bank(self, session_id: str, *, fails: bool = False, email: str = "buyer@example.com") -> StripeObject:
+        """The same with a bank account; the outcome of the debit is pending."""
         form = {"method": "bank_fails" if fails else "bank_ok", "name": "A Buyer", "email": email}
         with self._state.lock:
-            sessions.pay(self._state, self._state.get("checkout.session", session_id), pages.given(form), email, self.url)
-            return self._done("checkout.session", session_id)
+            self._pay(session_id, form)
+            return self._committed("checkout.session", session_id)
 
     def complete_pending(self) -> None:
-        """The banks answer now what they would answer later: pending and failing refunds, debits."""
+        """Let the banks give now the answers that they would give later: about pending and failing refunds, and debits."""
         with self._state.lock:
-            clockwork.settle_all(self._state)
+            complete_pending(self._state)
             self._state.commit()
 
-    def fail_refund(self, refund_id: str) -> Obj:
+    def fail_refund(self, refund_id: str) -> StripeObject:
         with self._state.lock:
-            refunds.settle(self._state, self._state.get("refund", refund_id), ok=False)
-            return self._done("refund", refund_id)
+            refunds.complete(self._state, self._state.get("refund", refund_id), ok=False)
+            return self._committed("refund", refund_id)
 
-    def create_dispute(self, charge_id: str, reason: str = "fraudulent", *, amount: int | None = None) -> Obj:
+    def create_dispute(self, charge_id: str, reason: str = "fraudulent", *, amount: int | None = None) -> StripeObject:
+        """Dispute a charge; without an amount, all of it."""
         with self._state.lock:
-            made = disputes.open_for(self._state, self._state.get("charge", charge_id), reason, amount)
-            return self._done("dispute", made["id"])
+            dispute = disputes.create(self._state, self._state.get("charge", charge_id), reason, amount)
+            return self._committed("dispute", dispute["id"])
 
-    def close_dispute(self, dispute_id: str, *, won: bool) -> Obj:
+    def close_dispute(self, dispute_id: str, *, won: bool) -> StripeObject:
         with self._state.lock:
             disputes.close(self._state, self._state.get("dispute", dispute_id), won=won)
-            return self._done("dispute", dispute_id)
+            return self._committed("dispute", dispute_id)
 
-    def add_price(self, price_id: str, *, unit_amount: int, currency: str, name: str) -> Obj:
-        """A price that was made in the dashboard. Safe to repeat."""
+    def add_price(self, price_id: str, *, unit_amount: int, currency: str, name: str) -> StripeObject:
+        """Create or replace a price, as the dashboard does."""
         with self._state.lock:
-            pricing.new_price(self._state, price_id, unit_amount=unit_amount, currency=currency, name=name)
-            return self._done("price", price_id)
+            prices.create_price(self._state, price_id, unit_amount=unit_amount, currency=currency, name=name)
+            return self._committed("price", price_id)
 
     def apply_elapsed_time(self) -> None:
-        """Let the clock's time take effect (each call does that too): sessions expire, banks answer."""
-        self._tick()
+        """Expire sessions and let banks answer, as far as due by the clock. Each API call does that too."""
+        with self._state.lock:
+            apply_elapsed_time(self._state)
+            self._state.commit()
 
-    # Webhooks.
+    # Webhooks. `types` may have `*`: "payment_intent.*".
 
     def add_webhook_endpoint(
         self, target: str | Receiver, *, secret: str = WEBHOOK_SECRET, types: Sequence[str] = ("*",), name: str = ""
-    ) -> Endpoint:
-        """`name`: whose deliveries wait in a journal, when the URL may be another one next time."""
-        return self._webhooks.add(target, secret, tuple(types), name)
+    ) -> WebhookEndpoint:
+        """Send webhooks to a URL or a function. Pending deliveries in a journal find their endpoint by `name`, or else by its URL."""
+        return self._webhooks.add_endpoint(target, secret, tuple(types), name)
 
     def stop_webhooks(self) -> None:
-        """From now on no webhook goes out by itself; what is due waits, in the journal for the next start."""
-        if self._postman is not None:
-            self._postman.stop()
+        """Send no more webhooks automatically; those that are due stay pending, in the journal until the next start."""
+        if self._webhook_worker is not None:
+            self._webhook_worker.stop()
 
-    def deliver(self, *, only: int | None = None) -> list[Attempt]:
-        """Send what is due by the clock, and the events that come of it."""
-        self._tick()
+    def deliver(self, *, only: int | None = None) -> list[DeliveryAttempt]:
+        """Send at most `only` webhooks that are due by the clock, and those of events that result from them."""
+        self.apply_elapsed_time()
         return self._webhooks.deliver(only=only)
 
     @property
-    def delivery_attempts(self) -> list[Attempt]:
+    def delivery_attempts(self) -> list[DeliveryAttempt]:
         return list(self._webhooks.attempts)
 
     @property
-    def pending_deliveries(self) -> list[Obj]:
-        return self._webhooks.waiting()
+    def pending_deliveries(self) -> list[StripeObject]:
+        return self._webhooks.pending()
 
     def drop_webhooks(self, types: str = "*", times: int = 1) -> None:
-        """The next `times` events of these types are never sent."""
-        self._webhooks.rules.append(Rule(types, times, drop=True))
+        """Never send the next `times` events of these types."""
+        self._webhooks.rules.append(DeliveryRule(types, times, drop=True))
 
     def delay_webhooks(self, types: str = "*", *, seconds: int, times: int = 1) -> None:
-        self._webhooks.rules.append(Rule(types, times, delay=seconds))
+        self._webhooks.rules.append(DeliveryRule(types, times, delay=seconds))
 
     def duplicate_webhooks(self, types: str = "*", *, copies: int = 2, times: int = 1) -> None:
-        self._webhooks.rules.append(Rule(types, times, copies=copies))
+        self._webhooks.rules.append(DeliveryRule(types, times, copies=copies))
 
-    def set_delivery_order(self, order: Order, seed: int = 0) -> None:
-        """In which order what is due at once is sent, from now on."""
+    def set_delivery_order(self, order: DeliveryOrder, seed: int = 0) -> None:
+        """From now on, send webhooks that are due at the same time in this order."""
         self._webhooks.order, self._webhooks.seed = order, seed
 
     def resend_event(self, event_id: str, copies: int = 1) -> None:
         with self._state.lock:
-            self._webhooks.again(self._state.get("event", event_id), copies)
+            self._webhooks.resend(self._state.get("event", event_id), copies)
             self._state.commit()
 
-    def events(self, types: str = "*") -> list[Obj]:
-        """Oldest first."""
+    def events(self, types: str = "*") -> list[StripeObject]:
+        """All events of these types, oldest first."""
         with self._state.lock:
-            return [public(event) for event in self._state.all("event") if fnmatchcase(event["type"], types)]
+            return [public_copy(event) for event in self._state.oldest_first("event") if fnmatchcase(event["type"], types)]
 
-    def signed_delivery(self, event_id: str, endpoint: Endpoint | None = None, *, at: int | None = None) -> tuple[bytes, dict[str, str]]:
-        """Body and headers of a delivery, for tests that post it themselves; `at`: when it was signed."""
+    def signed_delivery(
+        self, event_id: str, endpoint: WebhookEndpoint | None = None, *, at: int | None = None
+    ) -> tuple[bytes, dict[str, str]]:
+        """Body and headers of a delivery, for tests that post it themselves; `at`: the time of the signature."""
         with self._state.lock:
-            to = endpoint or Endpoint("we_unregistered", "", [self.webhook_secret])
-            return self._webhooks.signed(to, self._state.get("event", event_id), at)
+            receiver = endpoint or WebhookEndpoint("we_unregistered", "", [self.webhook_secret])
+            return self._webhooks.signed_request(receiver, self._state.get("event", event_id), at)
 
     def forged_delivery(self, event_id: str, how: Forgery) -> tuple[bytes, dict[str, str]]:
-        """A delivery that must be refused."""
+        """Body and headers of a delivery that a receiver must refuse."""
         now = self._state.now()
-        body, told = self.signed_delivery(event_id, at=now - 3600 if how == "stale" else now)
+        body, headers = self.signed_delivery(event_id, at=now - 3600 if how == "stale" else now)
         if how == "wrong_secret":
-            told = webhooks.headers(signing.header(body, ["whsec_somebody_else"], now))
+            headers = webhook_headers(signature_header(body, ["whsec_somebody_else"], now))
         elif how == "no_signature":
-            told = webhooks.headers(None)
+            headers = webhook_headers(None)
         elif how == "garbled":
-            told = webhooks.headers("t=soon,v1=x")
+            headers = webhook_headers("t=soon,v1=x")
         elif how == "tampered":
             body = body.replace(b'"livemode": false', b'"livemode": true')
-        return body, told
+        return body, headers
 
-    # Faults. `path` may have `*` for one part: /v1/payment_intents/*/confirm.
+    # Faults. `path` may have `*` in place of one part: /v1/payment_intents/*/confirm.
 
     def fail_next_request(
         self, method: str, path: str, *, status: int, times: int = 1, execute: bool = False, should_retry: bool | None = None
     ) -> None:
-        """Answer 429 or 5xx; with `effect` the work is done all the same, and its real answer kept under the idempotency key."""
-        self._faults.add("status", method, path, times, status=status, effect=execute, retry=should_retry)
+        """Respond with 429 or 5xx. With `execute`, the request is executed first, and its real response saved under its key."""
+        self._faults.add("status", method, path, times, status=status, execute=execute, should_retry=should_retry)
 
     def lose_next_response(
         self, method: str, path: str, *, times: int = 1, execute: bool = True, how: Literal["close", "hang"] = "close"
     ) -> None:
-        """Do the work (or, without `effect`, don't) and never answer: close the connection, or let the client time out."""
-        self._faults.add(how, method, path, times, effect=execute)
+        """Execute the request (unless `execute` is False) and never respond: close the connection, or let the client time out."""
+        self._faults.add(how, method, path, times, execute=execute)
 
     def delay_next_request(self, method: str, path: str, *, seconds: float, times: int = 1) -> None:
         self._faults.add("slow", method, path, times, seconds=seconds)
 
-    def hold_next_request(self, method: str, path: str) -> Held:
-        """The next such call waits inside, its idempotency key taken, until `release`."""
-        held = Held()
+    def hold_next_request(self, method: str, path: str) -> HeldRequest:
+        """Hold the next such request, with its idempotency key in use, until `release` is called on the result."""
+        held = HeldRequest()
         self._faults.add("hold", method, path, 1, held=held)
         return held
 
-    def _tick(self) -> None:
-        with self._state.lock:
-            clockwork.tick(self._state)
-            self._state.commit()
+    def _pay(self, session_id: str, form: dict[str, str]) -> None:
+        session = self._state.get("checkout.session", session_id)
+        checkout_sessions.pay(self._state, session, confirmation_params(form), form["email"], self.url)
 
-    def _done(self, table: str, key: str) -> Obj:
+    def _committed(self, table: str, key: str) -> StripeObject:
+        """Commit, and return a copy of the object."""
         self._state.commit()
-        shown: Obj = public(self._state.get(table, key))
-        return shown
+        committed: StripeObject = public_copy(self._state.get(table, key))
+        return committed

@@ -1,35 +1,29 @@
-"""Webhooks: which endpoint gets which event when, again and again until it answers with 2xx."""
+"""The queue of webhook deliveries: which endpoint gets which event when, and retries until it responds with 2xx."""
 
 import json
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from http.client import HTTPException
-from typing import Any, Literal
-from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
-from urllib.request import Request as UrlRequest
+from typing import Literal
 
-from devtools.stripe import signing
-from devtools.stripe.errors import Obj
-from devtools.stripe.events import public
-from devtools.stripe.state import State
+from devtools.stripe.account_state import AccountState
+from devtools.stripe.objects import StripeObject, public_copy
+from devtools.stripe.webhook_requests import Receiver, send, webhook_headers
+from devtools.stripe.webhook_signature import signature_header
 
-# Seconds between attempts; then it is given up. About three days in all.
-RETRIES = (300, 1800, 7200, 18000, 36000, *[43200] * 4)
-TIMEOUT_SECONDS = 20
-MAX_ROUNDS = 10_000
+# Seconds between attempts, about three days in all. After the last one the delivery is given up.
+RETRY_SECONDS = (300, 1800, 7200, 18000, 36000, *[43200] * 4)
+MAX_DELIVERIES_PER_CALL = 10_000
 
-Receiver = Callable[[bytes, Mapping[str, str]], int]
-Order = Literal["as_created", "reversed", "shuffled"]
+DeliveryOrder = Literal["as_created", "reversed", "shuffled"]
 
 
 @dataclass
-class Endpoint:
-    """`target`: a URL, or a function of (body, headers) that answers with a status. All `secrets` sign: two while one is rolled over."""
+class WebhookEndpoint:
+    """`target`: a URL, or a function of (body, headers) that returns a status. All `secrets` sign: two while one is rolled over."""
 
     id: str
     target: str | Receiver
@@ -38,8 +32,8 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One delivery. `status` 0: no answer came."""
+class DeliveryAttempt:
+    """`status` 0: there was no response."""
 
     event_id: str
     type: str
@@ -54,44 +48,42 @@ class Attempt:
 
 
 @dataclass
-class Rule:
-    """What happens to the next `left` events of a kind: dropped, delayed, or sent several times."""
+class DeliveryRule:
+    """What happens to the next `remaining` events of matching types: dropped, delayed (seconds), or sent several times."""
 
     pattern: str
-    left: int
+    remaining: int
     drop: bool = False
     delay: int = 0
     copies: int = 1
 
 
-class _NoRedirects(HTTPRedirectHandler):
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        """A redirect is a failed delivery, as it is for Stripe."""
-
-
 @dataclass
-class Webhooks:
-    state: State
-    endpoints: list[Endpoint] = field(default_factory=list)
-    rules: list[Rule] = field(default_factory=list)
-    order: Order = "as_created"
+class WebhookQueue:
+    """`on_enqueue` is called after each new delivery."""
+
+    state: AccountState
+    endpoints: list[WebhookEndpoint] = field(default_factory=list)
+    rules: list[DeliveryRule] = field(default_factory=list)
+    order: DeliveryOrder = "as_created"
     seed: int = 0
-    attempts: deque[Attempt] = field(default_factory=deque)
-    woken: Callable[[], None] = lambda: None
-    # Deliveries that are under way. They stay in the state until they are answered: a run that is killed meanwhile sends them again.
+    attempts: deque[DeliveryAttempt] = field(default_factory=deque)
+    on_enqueue: Callable[[], None] = lambda: None
+    # Ids of the deliveries that are being sent. They stay in the state until there is a response, so that a process that was
+    # killed meanwhile sends them again.
     _sending: set[str] = field(default_factory=set)
 
-    def add(self, target: str | Receiver, secret: str, types: tuple[str, ...], name: str = "") -> Endpoint:
-        """The id depends on the name, or else on the URL, so that what waits in a journal finds its endpoint again."""
+    def add_endpoint(self, target: str | Receiver, secret: str, types: tuple[str, ...], name: str = "") -> WebhookEndpoint:
+        """The id depends on the name, or else on the URL, so that pending deliveries from a journal find their endpoint again."""
         name = name or (target if isinstance(target, str) else f"function {len(self.endpoints)}")
-        endpoint = Endpoint(f"we_{sha256(name.encode()).hexdigest()[:24]}", target, [secret], types)
+        added = WebhookEndpoint(f"we_{sha256(name.encode()).hexdigest()[:24]}", target, [secret], types)
         with self.state.lock:
-            self.endpoints = [one for one in self.endpoints if one.id != endpoint.id] + [endpoint]
-        return endpoint
+            self.endpoints = [endpoint for endpoint in self.endpoints if endpoint.id != added.id] + [added]
+        return added
 
-    def plan(self, event: Obj) -> None:
-        """A new event. Under the lock."""
-        rule = self._rule(event["type"])
+    def enqueue_event(self, event: StripeObject) -> None:
+        """Plan the deliveries of a new event. Callers hold the lock."""
+        rule = self._take_rule(event["type"])
         for endpoint in self.endpoints:
             if rule is not None and rule.drop:
                 event["_delivered"] = False
@@ -99,63 +91,68 @@ class Webhooks:
                 for _ in range(rule.copies if rule is not None else 1):
                     self._enqueue(event, endpoint.id, self.state.now() + (rule.delay if rule is not None else 0))
 
-    def again(self, event: Obj, copies: int) -> None:
-        """Send an event once more to everybody, whatever happened to it. Under the lock."""
+    def resend(self, event: StripeObject, copies: int) -> None:
+        """Plan further deliveries of an event to all endpoints, whatever happened to the earlier ones. Callers hold the lock."""
         for endpoint in self.endpoints:
             for _ in range(copies):
                 self._enqueue(event, endpoint.id, self.state.now())
 
-    def deliver(self, *, now: int | None = None, only: int | None = None) -> list[Attempt]:
-        """Send what is due at `now` (default: the clock's), and what comes of it, at most `only`. The lock is free while it is sent."""
-        made: list[Attempt] = []
-        while len(made) < (MAX_ROUNDS if only is None else only):
+    def deliver(self, *, only: int | None = None) -> list[DeliveryAttempt]:
+        """Send at most `only` deliveries that are due, and those that result from them. The lock is free while they are sent."""
+        attempts: list[DeliveryAttempt] = []
+        while len(attempts) < (MAX_DELIVERIES_PER_CALL if only is None else only):
             with self.state.lock:
-                delivery = self._next(self.state.now() if now is None else now)
+                delivery = self._take_next()
             if delivery is None:
                 break
             try:
-                made.append(self._send(delivery))
+                attempts.append(self._send(delivery))
             finally:
                 self._sending.discard(delivery["id"])
-        self.attempts.extend(made)
-        return made
+        self.attempts.extend(attempts)
+        return attempts
 
-    def waiting(self) -> list[Obj]:
+    def pending(self) -> list[StripeObject]:
         """Deliveries that have not succeeded yet, with `at`, `event`, `endpoint` and `attempt`."""
         with self.state.lock:
-            return [dict(delivery) for delivery in self.state.all("_delivery")]
+            return [dict(delivery) for delivery in self.state.oldest_first("_delivery")]
 
-    def signed(self, endpoint: Endpoint, event: Obj, at: int | None = None) -> tuple[bytes, dict[str, str]]:
-        """Body and headers of a delivery."""
-        body = json.dumps(public(event), indent=2).encode()
-        return body, headers(signing.header(body, endpoint.secrets, self.state.now() if at is None else at))
+    def signed_request(self, endpoint: WebhookEndpoint, event: StripeObject, at: int | None = None) -> tuple[bytes, dict[str, str]]:
+        """Body and headers of a delivery, signed at this time (None: now)."""
+        body = json.dumps(public_copy(event), indent=2).encode()
+        return body, webhook_headers(signature_header(body, endpoint.secrets, self.state.now() if at is None else at))
 
-    def _send(self, delivery: Obj) -> Attempt:
+    def _send(self, delivery: StripeObject) -> DeliveryAttempt:
         with self.state.lock:
             event = self.state.find("event", delivery["event"])
-            endpoint = next((one for one in self.endpoints if one.id == delivery["endpoint"]), None)
+            endpoint = next((endpoint for endpoint in self.endpoints if endpoint.id == delivery["endpoint"]), None)
             at = self.state.now()
-            sent = self.signed(endpoint, event) if event is not None and endpoint is not None else None
+            request = self.signed_request(endpoint, event) if event is not None and endpoint is not None else None
         assert event is not None, "events are never removed"
-        status = send(endpoint.target, *sent) if endpoint is not None and sent is not None else 0
-        attempt = Attempt(event["id"], event["type"], delivery["endpoint"], delivery["attempt"], status, at)
+        status = send(endpoint.target, *request) if endpoint is not None and request is not None else 0
+        attempt = DeliveryAttempt(event["id"], event["type"], delivery["endpoint"], delivery["attempt"], status, at)
         with self.state.lock:
-            if attempt.ok:
-                event["pending_webhooks"] -= 1
-                event["_delivered"] = event["pending_webhooks"] == 0
-                self.state.remove("_delivery", delivery["id"])
-            elif delivery["attempt"] > len(RETRIES):
-                self.state.remove("_delivery", delivery["id"])
-            else:
-                again = {**delivery, "at": at + RETRIES[delivery["attempt"] - 1], "attempt": delivery["attempt"] + 1}
-                self.state.put("_delivery", again)
-            self.state.put("event", event)
+            self._record(attempt, delivery, event)
             self.state.commit()
         return attempt
 
-    def _next(self, now: int) -> Obj | None:
-        waiting = (one for one in self.state.all("_delivery") if one["at"] <= now and one["id"] not in self._sending)
-        due = sorted(waiting, key=lambda one: one["at"])
+    def _record(self, attempt: DeliveryAttempt, delivery: StripeObject, event: StripeObject) -> None:
+        if attempt.ok:
+            event["pending_webhooks"] -= 1
+            event["_delivered"] = event["pending_webhooks"] == 0
+            self.state.remove("_delivery", delivery["id"])
+        elif attempt.attempt > len(RETRY_SECONDS):
+            self.state.remove("_delivery", delivery["id"])
+        else:
+            retry_at = attempt.at + RETRY_SECONDS[attempt.attempt - 1]
+            self.state.put("_delivery", {**delivery, "at": retry_at, "attempt": attempt.attempt + 1})
+        self.state.put("event", event)
+
+    def _take_next(self) -> StripeObject | None:
+        now = self.state.now()
+        pending = self.state.oldest_first("_delivery")
+        due = [delivery for delivery in pending if delivery["at"] <= now and delivery["id"] not in self._sending]
+        due.sort(key=lambda delivery: delivery["at"])
         if not due:
             return None
         chosen = due[0]
@@ -167,39 +164,19 @@ class Webhooks:
         self._sending.add(chosen["id"])
         return chosen
 
-    def _enqueue(self, event: Obj, endpoint_id: str, at: int) -> None:
+    def _enqueue(self, event: StripeObject, endpoint_id: str, at: int) -> None:
         delivery = {"id": self.state.new_id("dlv"), "event": event["id"], "endpoint": endpoint_id, "at": at, "attempt": 1}
         self.state.put("_delivery", delivery)
         event["pending_webhooks"] += 1
         event["_delivered"] = False
         self.state.put("event", event)
-        self.woken()
+        self.on_enqueue()
 
-    def _rule(self, kind: str) -> Rule | None:
+    def _take_rule(self, event_type: str) -> DeliveryRule | None:
         for rule in self.rules:
-            if fnmatchcase(kind, rule.pattern):
-                rule.left -= 1
-                if rule.left == 0:
+            if fnmatchcase(event_type, rule.pattern):
+                rule.remaining -= 1
+                if rule.remaining == 0:
                     self.rules.remove(rule)
                 return rule
         return None
-
-
-def headers(signature: str | None) -> dict[str, str]:
-    fixed = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)"}
-    return fixed if signature is None else {**fixed, "Stripe-Signature": signature}
-
-
-def send(target: str | Receiver, body: bytes, told: Mapping[str, str]) -> int:
-    """The status; 0 when no answer came."""
-    if callable(target):
-        return target(body, told)
-    opener = build_opener(ProxyHandler({}), _NoRedirects)
-    try:
-        with opener.open(UrlRequest(target, data=body, headers=dict(told), method="POST"), timeout=TIMEOUT_SECONDS) as answer:
-            return int(answer.status)
-    except HTTPError as error:
-        error.close()
-        return error.code
-    except (OSError, HTTPException):
-        return 0

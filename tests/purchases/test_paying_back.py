@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from chalicelib.payments import ledger
 from chalicelib.purchases import matters, store
-from devtools.stripe import later
+from devtools.stripe import pending_outcomes
 from tests import builders
 from tests.purchases import stripe_shop
 
@@ -138,7 +138,7 @@ def test_who_may_try_again(shop):
 @pytest.fixture
 def pending(shop, monkeypatch):
     """A refund whose bank takes thirteen hours."""
-    monkeypatch.setattr(later, "DUE_SECONDS", 13 * HOUR)
+    monkeypatch.setattr(pending_outcomes, "OUTCOME_DELAY_SECONDS", 13 * HOUR)
     order_id = shop.buy(card="pm_card_pendingRefund")
     assert builders.refund(shop.api, order_id).json["refund"]["status"] == "pending"
     shop.fake.deliver()

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from botocore.exceptions import ClientError
 
-from bench.store import fill
+from bench.store import put_items
 from devtools.dynamodb.changes import encoder
 from devtools.dynamodb.store import open_store
 from tests.devtools.dynamodb.conftest import ids, put, serving, table
@@ -171,7 +171,7 @@ def test_a_long_journal_becomes_a_snapshot_at_the_start(clients, tmp_path, monke
 def test_a_hundred_thousand_items(tmp_path):
     """bench/store.py measures how long it takes."""
     with open_store(tmp_path) as store:
-        fill(store, 100_000)
+        put_items(store, 100_000)
     with open_store(tmp_path) as store:
         assert len(store.engine) == 100_000
 

@@ -3,7 +3,7 @@
 import pytest
 import stripe
 
-from devtools.stripe.errors import ApiError
+from devtools.stripe.errors import StripeApiError
 from tests.devtools.stripe.browser import visit
 
 CARD = {"email": "ann@example.com", "number": "4242 4242 4242 4242", "expiry": "12/34", "cvc": "123", "name": "Ann"}
@@ -159,7 +159,7 @@ def test_paid_from_a_bank_account(shop, fake, fails, payment_status, kind):
 
 def test_the_knob_declines_as_the_page_does(shop, fake):
     session = shop.session()
-    with pytest.raises(ApiError, match="Your card was declined"):
+    with pytest.raises(StripeApiError, match="Your card was declined"):
         fake.pay_session(session.id, "4000000000000002")
     assert shop.sessions.retrieve(session.id).status == "open"
 

@@ -8,7 +8,7 @@ import typing
 import pytest
 import stripe
 
-from devtools.stripe import params
+from devtools.stripe import parameters
 from devtools.stripe.routes import ROUTES
 
 PARAMETERS = {
@@ -47,7 +47,7 @@ def test_every_parameter_is_one_that_stripe_knows(name):
     route = next(route for route in ROUTES if f"{route.method} {route.path}" == name)
     module, _, cls = PARAMETERS[name].rpartition(".")
     module = importlib.import_module(f"stripe.params.{module}")
-    _same_names(module, cls, {**route.fields, **(route.client or {})})
+    _same_names(module, cls, {**route.parameters, **(route.browser_parameters or {})})
 
 
 def _same_names(module, cls, fields):
@@ -55,14 +55,14 @@ def _same_names(module, cls, fields):
     assert set(fields) <= set(hints) | ELSEWHERE.get(cls, set()), cls
     for name, field in fields.items():
         inner = re.findall(rf"\b{cls[: cls.index('Params') + 6]}\w+", str(hints.get(name, "")))
-        if field.inside and inner:
-            _same_names(module, inner[0], field.inside)
+        if field.nested and inner:
+            _same_names(module, inner[0], field.nested)
 
 
 def test_what_stripe_requires_is_required():
-    for cls, fields in ((stripe.params.PaymentIntentCreateParams, params.INTENT_CREATE),):
+    for cls, fields in ((stripe.params.PaymentIntentCreateParams, parameters.INTENT_CREATE),):
         required = {name for name, kind in cls.__annotations__.items() if "NotRequired" not in str(kind) and name in fields}
-        assert required == {name for name, field in fields.items() if field.required}
+        assert required == {name for name, field in fields.items() if field.is_required}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import stripe
 
 from devtools.stripe.fake import FakeStripe
-from devtools.stripe.webhooks import RETRIES
+from devtools.stripe.webhooks import RETRY_SECONDS
 
 
 class Inbox:
@@ -109,13 +109,13 @@ def test_tried_again_until_it_is_accepted(shop, fake, clock, inbox):
     inbox.status = 500
     event = shop.open() and fake.events()[0]
     assert [one.status for one in fake.deliver()] == [500]
-    clock.advance(RETRIES[0] - 1)
+    clock.advance(RETRY_SECONDS[0] - 1)
     assert fake.deliver() == []
     clock.advance(1)
     assert [one.attempt for one in fake.deliver()] == [2]
     assert shop.events.list({"delivery_success": False}).data[0].id == event["id"]
     inbox.status = 200
-    clock.advance(RETRIES[1])
+    clock.advance(RETRY_SECONDS[1])
     assert [(one.attempt, one.ok) for one in fake.deliver()] == [(3, True)]
     assert shop.events.list({"delivery_success": False}).data == []
     assert shop.events.retrieve(event["id"]).pending_webhooks == 0
@@ -128,12 +128,12 @@ def test_given_up_after_three_days(shop, fake, clock, inbox):
     inbox.status = 404
     shop.open()
     fake.deliver()
-    for seconds in RETRIES:
+    for seconds in RETRY_SECONDS:
         clock.advance(seconds)
         assert len(fake.deliver()) == 1
     clock.advance(10 * 86400)
     assert fake.deliver() == []
-    assert 2.5 * 86400 < sum(RETRIES) < 3.5 * 86400
+    assert 2.5 * 86400 < sum(RETRY_SECONDS) < 3.5 * 86400
 
 
 def test_nobody_listens_and_redirects_are_not_followed(shop, fake):

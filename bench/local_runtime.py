@@ -1,6 +1,6 @@
-"""The local runtime as a process: requests a second, and whole purchases with one and with fifty buyers.
+"""`make run` as a process: requests per second, and purchases per second with one buyer and with fifty.
 
-The client runs on the same cores, in Python: the figures are a lower bound.
+The client is written in Python and runs on the same cores, so the figures are a lower bound.
 """
 
 import http.client
@@ -29,8 +29,8 @@ CAPACITY = 100_000
 _users = itertools.count()
 
 
-class Api:
-    """One connection that is kept open."""
+class ApiClient:
+    """A client of the API with one connection that stays open."""
 
     def __init__(self, port: int, token: str = "") -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -39,31 +39,31 @@ class Api:
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         sent = {"Content-Type": "application/json", **self._token, **{name.replace("_", "-"): value for name, value in headers.items()}}
         self._connection.request(method, f"/api/v1{path}", json.dumps(body) if body is not None else None, sent)
-        answer = self._connection.getresponse()
-        return answer.status, json.loads(answer.read() or b"null")
+        response = self._connection.getresponse()
+        return response.status, json.loads(response.read() or b"null")
 
 
-def measure(scratch: Path) -> Iterator[Measure]:
-    with _running(scratch / "data") as (port, admin):
-        figure = _rate(CONNECTIONS, partial(_reader, port))
+def take_measures(scratch: Path) -> Iterator[Measure]:
+    with _local_runtime(scratch / "data") as (port, admin):
+        figure = _per_second(CONNECTIONS, partial(_reader, port))
         yield Measure("local runtime, GET /events/{id}", figure, "requests/s", note=f"{CONNECTIONS} connections")
         for buyers in BUYERS:
-            event_id, tier_id = _sale(port, admin, f"{buyers} buyers")
-            figure = _rate(buyers, partial(_buyer, port, event_id, tier_id))
+            event_id, tier_id = _create_sale(port, admin, f"{buyers} buyers")
+            figure = _per_second(buyers, partial(_buyer, port, event_id, tier_id))
             note = "reserve, checkout and confirm; the store journals"
             yield Measure(f"local runtime, purchases, {buyers} at once", figure, "purchases/s", note=note)
 
 
-def _rate(threads: int, client: Callable[[], Callable[[], None]]) -> float:
-    """How often a second `threads` clients get done, together."""
-    clients = [client() for _ in range(threads)]
+def _per_second(threads: int, create_client: Callable[[], Callable[[], None]]) -> float:
+    """How many times per second `threads` clients together do what theirs does."""
+    clients = [create_client() for _ in range(threads)]
     clients[0]()
     end = time.perf_counter() + SECONDS
 
-    def work(act: Callable[[], None]) -> int:
+    def work(client: Callable[[], None]) -> int:
         done = 0
         while time.perf_counter() < end:
-            act()
+            client()
             done += 1
         return done
 
@@ -74,7 +74,7 @@ def _rate(threads: int, client: Callable[[], Callable[[], None]]) -> float:
 
 
 def _reader(port: int) -> Callable[[], None]:
-    api = Api(port)
+    api = ApiClient(port)
 
     def read() -> None:
         status, _ = api.ask("GET", "/events/summits-v-harbor")
@@ -84,46 +84,47 @@ def _reader(port: int) -> Callable[[], None]:
 
 
 def _buyer(port: int, event_id: str, tier_id: str) -> Callable[[], None]:
-    api = Api(port)
+    api = ApiClient(port)
 
     def buy() -> None:
         user = f"bench-{next(_users)}"
-        status, made = api.ask("POST", f"/events/{event_id}/reservations", {"tier_id": tier_id, "quantity": 1}, X_User_Id=user)
-        assert status == 201, made
-        status, begun = api.ask("POST", "/checkout/sessions", {"reservation_id": made["id"]}, X_User_Id=user, Idempotency_Key=made["id"])
-        assert status == 201, begun
-        status, paid = api.ask("POST", "/checkout/confirm", {"checkout_id": begun["id"], "simulate": "success"}, X_User_Id=user)
+        status, reservation = api.ask("POST", f"/events/{event_id}/reservations", {"tier_id": tier_id, "quantity": 1}, X_User_Id=user)
+        assert status == 201, reservation
+        body = {"reservation_id": reservation["id"]}
+        status, session = api.ask("POST", "/checkout/sessions", body, X_User_Id=user, Idempotency_Key=reservation["id"])
+        assert status == 201, session
+        status, paid = api.ask("POST", "/checkout/confirm", {"checkout_id": session["id"], "simulate": "success"}, X_User_Id=user)
         assert status == 201, paid
 
     return buy
 
 
-def _sale(port: int, token: str, name: str) -> tuple[str, str]:
-    """An event with one tier that is on sale now."""
-    now, api = datetime.now(UTC), Api(port, token)
+def _create_sale(port: int, token: str, name: str) -> tuple[str, str]:
+    """Create an event with one tier that is on sale now; returns the ids of both."""
+    now, api = datetime.now(UTC), ApiClient(port, token)
     times = {"starts_at": now + timedelta(days=9), "on_sale_at": now - timedelta(days=1)}
     event = {"name": f"Bench, {name}", "venue": "Here", "status": "on_sale", "waiting_room": {"enabled": False}} | {
         key: value.strftime("%Y-%m-%dT%H:%M:%SZ") for key, value in times.items()
     }
-    status, made = api.ask("POST", "/admin/events", event)
-    assert status == 201, made
-    tier = {"event_id": made["id"], "name": "Floor", "price_cents": 5000, "capacity": CAPACITY}
-    status, tier_made = api.ask("POST", "/admin/tiers", tier)
-    assert status == 201, tier_made
-    return made["id"], tier_made["id"]
+    status, created_event = api.ask("POST", "/admin/events", event)
+    assert status == 201, created_event
+    tier = {"event_id": created_event["id"], "name": "Floor", "price_cents": 5000, "capacity": CAPACITY}
+    status, created_tier = api.ask("POST", "/admin/tiers", tier)
+    assert status == 201, created_tier
+    return created_event["id"], created_tier["id"]
 
 
 @contextmanager
-def _running(data: Path) -> Iterator[tuple[int, str]]:
-    """The local runtime on a free port: its port and an admin's token."""
-    # All buyers of the bench come from one address, more than the limits allow.
-    quiet = {"POWERTOOLS_LOG_LEVEL": "ERROR", "POWERTOOLS_METRICS_DISABLED": "true", "FAIRGATE_RATE_LIMITS": "off"}
-    environment = {**os.environ, **quiet, "PORT": "0", "DATA": str(data)}
+def _local_runtime(data: Path) -> Iterator[tuple[int, str]]:
+    """Runs `make run` on a free port; yields the port and an admin's token."""
+    # All buyers come from one address, with more requests than its limit allows.
+    overrides = {"POWERTOOLS_LOG_LEVEL": "ERROR", "POWERTOOLS_METRICS_DISABLED": "true", "FAIRGATE_RATE_LIMITS": "off"}
+    environment = {**os.environ, **overrides, "PORT": "0", "DATA": str(data)}
     process = subprocess.Popen([sys.executable, "-m", "infra.local"], env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         if not any("Ctrl-C stops it" in line for line in process.stdout):
-            raise RuntimeError("the local runtime did not start")
+            raise RuntimeError("the local runtime did not start; the reason is printed above")
         demo = json.loads((data / "demo.json").read_bytes())
         yield int(demo["web_url"].rstrip("/").rpartition(":")[2]), demo["admin"]["token"]
     finally:

@@ -1,5 +1,6 @@
-"""How the pages look: plain HTML, no script, readable on a phone and with a screen reader."""
+"""The layout of the pages: plain HTML without scripts, readable on a phone and with a screen reader."""
 
+from dataclasses import dataclass
 from html import escape
 
 _STYLE = """
@@ -22,25 +23,38 @@ td,input,select{border-color:#3b4457}input,select{background:#12151c;color:inher
 header{color:#ffe9b0;background:#4a3500}
 button.second{background:#3b4457;color:inherit}}
 """
-_CARDS = (
+_TEST_CARDS = (
     ("4242 4242 4242 4242", "succeeds"),
     ("4000 0025 0000 3155", "asks for 3D Secure"),
     ("4000 0000 0000 0002", "is declined"),
     ("4000 0000 0000 9995", "has insufficient funds"),
     ("4000 0000 0000 0259", "succeeds, then is disputed"),
-    ("4000 0000 0000 7726", "succeeds; its refunds take a while"),
+    ("4000 0000 0000 7726", "succeeds; its refunds stay pending for a while"),
     ("4000 0000 0000 5126", "succeeds; its refunds fail"),
 )
-_HELP = "".join(f"<tr><td><code>{number}</code></td><td>{outcome}</td></tr>" for number, outcome in _CARDS)
-_NOTICE = "<strong>Practice only.</strong> This is a local stand-in for Stripe: no money moves. Never type a real card."
+_TEST_CARD_ROWS = "".join(f"<tr><td><code>{number}</code></td><td>{outcome}</td></tr>" for number, outcome in _TEST_CARDS)
+_NOTICE = "<strong>Practice only.</strong> This is a fake Stripe on your own machine: no money moves. Never type a real card."
 
 
-def page(title: str, body: str, *, cards: bool = False) -> str:
-    more = f"<h2>Test cards</h2><p>With any name, any future date and any security code.</p><table>{_HELP}</table>" if cards else ""
+@dataclass(frozen=True)
+class Page:
+    """HTML, or (with `location`) a redirect."""
+
+    status: int
+    html: str = ""
+    location: str = ""
+
+
+def html_page(title: str, body: str, *, with_test_cards: bool = False) -> str:
+    footer = (
+        f"<h2>Test cards</h2><p>With any name, any future date and any security code.</p><table>{_TEST_CARD_ROWS}</table>"
+        if with_test_cards
+        else ""
+    )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
-        f"<header>{_NOTICE}</header><main>{body}</main><footer>{more}</footer></body></html>"
+        f"<header>{_NOTICE}</header><main>{body}</main><footer>{footer}</footer></body></html>"
     )
 
 
@@ -52,10 +66,10 @@ def link(url: str | None, text: str) -> str:
     return f'<a class="link" href="{escape(url)}">{escape(text)}</a>' if url else ""
 
 
-def money(amount: int, currency: str) -> str:
+def formatted_amount(amount: int, currency: str) -> str:
     return f"{amount} {currency.upper()}" if currency == "jpy" else f"{amount / 100:,.2f} {currency.upper()}"
 
 
-def field(name: str, label: str, value: str = "", **more: str) -> str:
-    extra = "".join(f' {key}="{escape(text)}"' for key, text in more.items())
+def input_field(name: str, label: str, value: str = "", **attributes: str) -> str:
+    extra = "".join(f' {key}="{escape(text)}"' for key, text in attributes.items())
     return f'<label>{escape(label)}<input name="{name}" value="{escape(value)}" required{extra}></label>'

@@ -1,4 +1,4 @@
-"""HTTP on 127.0.0.1: a thread for each connection, answers in one packet, at once."""
+"""The HTTP server on 127.0.0.1: one thread per connection; each response is sent at once, in one packet."""
 
 import contextlib
 import socket
@@ -7,15 +7,15 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from devtools.stripe.api import Reply, Request
-from devtools.stripe.pages import Page
+from devtools.stripe.page_layout import Page
+from devtools.stripe.request_handler import StripeRequest, StripeResponse
 
 HOST = "127.0.0.1"
 MAX_BODY_BYTES = 1_000_000
 IDLE_SECONDS = 120
 _PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
-# Browsers of any shop may call, as with Stripe; a key or a client secret is what lets them in.
-_CORS = {
+# Browsers of any shop may call, as at Stripe: access depends on a key or a client secret.
+_CORS_HEADERS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Stripe-Version",
@@ -23,22 +23,22 @@ _CORS = {
     "Access-Control-Max-Age": "300",
 }
 
-Handle = Callable[[Request], Reply]
-Show = Callable[[str, str, str], Page | None]
+HandleRequest = Callable[[StripeRequest], StripeResponse]
+FindPage = Callable[[str, str, str], Page | None]
 
 
-class Server(ThreadingHTTPServer):
-    """Bound when made, serves after `start`. `stop` ends every connection, also those that a fault keeps silent."""
+class StripeHttpServer(ThreadingHTTPServer):
+    """Its port is bound when it is made; it serves after `start`. `stop` ends all connections, also those that a fault keeps silent."""
 
     daemon_threads = True
     block_on_close = False
-    allow_reuse_port = False  # a port in use is to be noticed
+    allow_reuse_port = False  # a port in use must raise an error
     request_queue_size = 256
 
-    def __init__(self, port: int, handle: Handle, show: Show) -> None:
-        self.handle, self.show = handle, show
+    def __init__(self, port: int, handle_api_request: HandleRequest, find_page: FindPage) -> None:
+        self.handle_api_request, self.find_page = handle_api_request, find_page
         self.stopping = threading.Event()
-        self._open: set[socket.socket] = set()
+        self._connections: set[socket.socket] = set()
         super().__init__((HOST, port), _Handler)
 
     @property
@@ -46,38 +46,38 @@ class Server(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_address[1]}"
 
     def start(self) -> None:
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, name="stripe-fake", daemon=True).start()
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, name="fake-stripe", daemon=True).start()
 
     def stop(self) -> None:
         self.stopping.set()
         self.shutdown()
         self.server_close()
-        for connection in list(self._open):
+        for connection in list(self._connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
+        self._connections.add(request)
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._open.discard(request)
+            self._connections.discard(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients may leave at any time; that is no news."""
+        """Do nothing: clients may close their connection at any time."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Server
+    server: StripeHttpServer
     protocol_version = "HTTP/1.1"
-    # Without this each answer waits 40 ms for an acknowledgement that the client delays.
+    # Without this, each response waits 40 ms for an acknowledgement that the client delays.
     disable_nagle_algorithm = True
     wbufsize = -1
     timeout = IDLE_SECONDS
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
-        self._answer("GET", path, query)
+        self._respond("GET", path, query)
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "0")
@@ -86,36 +86,36 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(413, "", {"Content-Type": "text/plain"})
             return
         body = self.rfile.read(int(length)).decode("utf-8", "replace")
-        self._answer("POST", self.path.partition("?")[0], body)
+        self._respond("POST", self.path.partition("?")[0], body)
 
     def do_DELETE(self) -> None:
         path, _, query = self.path.partition("?")
-        self._answer("DELETE", path, query)
+        self._respond("DELETE", path, query)
 
     def do_OPTIONS(self) -> None:
-        self._send(204, "", _CORS)
+        self._send(204, "", _CORS_HEADERS)
 
-    def _answer(self, method: str, path: str, encoded: str) -> None:
+    def _respond(self, method: str, path: str, encoded: str) -> None:
         if path.startswith("/v1/"):
-            self._api(Request(method, path, encoded, {name.lower(): value for name, value in self.headers.items()}))
+            self._respond_as_api(StripeRequest(method, path, encoded, {name.lower(): value for name, value in self.headers.items()}))
             return
-        page = self.server.show(method, path, encoded)
+        page = self.server.find_page(method, path, encoded)
         if page is None:
-            self._send(404, "There is no such page.", {"Content-Type": "text/plain; charset=utf-8"})
+            self._send(404, "This page does not exist.", {"Content-Type": "text/plain; charset=utf-8"})
         elif page.location:
             self._send(page.status, "", {"Location": page.location, "Cache-Control": "no-store"})
         else:
-            told = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Content-Security-Policy": _PAGE_POLICY}
-            self._send(page.status, page.html, {**told, "Referrer-Policy": "no-referrer"})
+            headers = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Content-Security-Policy": _PAGE_POLICY}
+            self._send(page.status, page.html, {**headers, "Referrer-Policy": "no-referrer"})
 
-    def _api(self, request: Request) -> None:
-        reply = self.server.handle(request)
-        if reply.lost:
+    def _respond_as_api(self, request: StripeRequest) -> None:
+        response = self.server.handle_api_request(request)
+        if response.lost:
             self.close_connection = True
-            if reply.lost == "hang":
+            if response.lost == "hang":
                 self.server.stopping.wait()
             return
-        self._send(reply.status, reply.body, {"Content-Type": "application/json", **_CORS, **reply.headers})
+        self._send(response.status, response.body, {"Content-Type": "application/json", **_CORS_HEADERS, **response.headers})
 
     def _send(self, status: int, body: str, headers: dict[str, str]) -> None:
         content = body.encode()
@@ -129,4 +129,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """The log of calls is kept elsewhere."""
+        """Do nothing: the request log is kept elsewhere."""
