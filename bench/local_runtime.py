@@ -61,16 +61,16 @@ def _per_second(threads: int, create_client: Callable[[], Callable[[], None]]) -
     end = time.perf_counter() + SECONDS
 
     def work(client: Callable[[], None]) -> int:
-        done = 0
+        count = 0
         while time.perf_counter() < end:
             client()
-            done += 1
-        return done
+            count += 1
+        return count
 
     began = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        done = sum(pool.map(work, clients))
-    return done / (time.perf_counter() - began)
+        count = sum(pool.map(work, clients))
+    return count / (time.perf_counter() - began)
 
 
 def _reader(port: int) -> Callable[[], None]:

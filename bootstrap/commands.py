@@ -118,14 +118,14 @@ def refusal_lines(arguments: Namespace, error: ApplyRefused) -> list[str]:
 
 
 def _apply(arguments: Namespace, valid: ValidDocument, action: str, audited: dict[str, Any]) -> int:
-    done = rollout.apply(valid, arguments.actor, clock.now(), action=action, details=audited)
+    applied = rollout.apply(valid, arguments.actor, clock.now(), action=action, details=audited)
     summary = {
-        "applied": f"applied as version {done.version}",
-        "healed": f"version {done.version} is served already; its stock was corrected",
-        "unchanged": f"version {done.version} is served already; nothing to do",
-    }[done.result]
-    details = {"result": done.result, "version": done.version, "checksum": valid.checksum, "changes": done.plan.changes}
-    return _print_result(arguments, details, [*(_diff(done.plan) if done.result != "unchanged" else []), summary])
+        "applied": f"applied as version {applied.version}",
+        "healed": f"version {applied.version} is served already; its stock was corrected",
+        "unchanged": f"version {applied.version} is served already; nothing to do",
+    }[applied.result]
+    details = {"result": applied.result, "version": applied.version, "checksum": valid.checksum, "changes": applied.plan.changes}
+    return _print_result(arguments, details, [*(_diff(applied.plan) if applied.result != "unchanged" else []), summary])
 
 
 def _load_document(arguments: Namespace) -> ValidDocument:

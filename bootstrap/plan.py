@@ -90,10 +90,10 @@ def all_stock(catalog: Catalog) -> dict[str, int]:
 
 def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
     """The stock that the document changes: stock id -> number of shards. A change of one tier need not read a thousand."""
-    wanted = conversion.to_tiers(valid)
+    file_tiers = conversion.to_tiers(valid)
     changed = {}
     for old in catalog.tiers.values():
-        new = wanted.get(old.id)
+        new = file_tiers.get(old.id)
         if old.managed_by == "bootstrap" and (
             (new is None and not old.removed)
             or (new is not None and (old.capacity, old.price_cents, old.event_id) != (new.capacity, new.price_cents, new.event_id))
@@ -123,13 +123,13 @@ class _PlanBuilder:
         self.open_changes: list[OpenChange] = []
 
     def build(self) -> Plan:
-        events = self._events()
-        tiers = self._tiers()
+        events = self._compare_events()
+        tiers = self._compare_tiers()
         states: dict[str, DisplayState] = {**DEFAULT_STATES}
         states.update({str(name): state for name, state in self.valid.document.ticket_states.items()})
         for name, state in states.items():
             if self.head.version and state != self.catalog.states[name]:
-                self._line("~", "state", name, _difference(self.catalog.states[name], state))
+                self._add_change("~", "state", name, _difference(self.catalog.states[name], state))
         return Plan(
             head=self.head,
             checksum=self.valid.checksum,
@@ -145,7 +145,7 @@ class _PlanBuilder:
         )
 
     def _is_served(self, events: list[Event], tiers: list[Tier], states: dict[str, DisplayState]) -> bool:
-        """The checksum alone would miss a version that other code, or a person, made of the same document."""
+        """Whether the head is this document. The checksum alone would miss a version that other code created from the same document."""
         unpaused = {event.id: replace(event, paused=False) for event in self.catalog.events.values() if event.managed_by == "bootstrap"}
         served = {tier.id: tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap"}
         return (
@@ -156,37 +156,39 @@ class _PlanBuilder:
             and states == self.catalog.states
         )
 
-    def _events(self) -> list[Event]:
-        wanted = conversion.to_events(self.valid)
-        for event in wanted.values():
+    def _compare_events(self) -> list[Event]:
+        """The events of the new version; notes what changes."""
+        file_events = conversion.to_events(self.valid)
+        for event in file_events.values():
             old = self.catalog.events.get(event.id)
             if old is None:
-                self._line("+", "event", event.id, f"{quoted(event.name)}, {event.date}, {event.venue}")
+                self._add_change("+", "event", event.id, f"{quoted(event.name)}, {event.date}, {event.venue}")
             elif old.managed_by == "api":
-                self._refuse("event", event.id, "an event with this id was made through the API; use another id")
+                self._add_refusal("event", event.id, "an event with this id was made through the API; use another id")
             else:
                 self._note_difference("event", event.id, old, event)
-        removed = [event for event in self.catalog.events.values() if event.managed_by == "bootstrap" and event.id not in wanted]
+        removed = [event for event in self.catalog.events.values() if event.managed_by == "bootstrap" and event.id not in file_events]
         for event in removed:
             if not event.removed:
-                self._line("-", "event", event.id, "is no longer in the file: its sale closes, sold tickets stay valid")
-        return [*wanted.values(), *(_removed_event(event) for event in removed)]
+                self._add_change("-", "event", event.id, "is no longer in the file: its sale closes, sold tickets stay valid")
+        return [*file_events.values(), *(_removed_event(event) for event in removed)]
 
-    def _tiers(self) -> list[Tier]:
-        wanted = conversion.to_tiers(self.valid)
+    def _compare_tiers(self) -> list[Tier]:
+        """The tiers of the new version; notes what changes."""
+        file_tiers = conversion.to_tiers(self.valid)
         tiers = []
-        for tier in wanted.values():
+        for tier in file_tiers.values():
             old = self.catalog.tiers.get(tier.id)
             if old is None:
                 tiers.append(self._new_tier(tier))
             elif old.managed_by == "api":
-                self._refuse("tier", tier.id, "a tier with this id was made through the API; use another id")
+                self._add_refusal("tier", tier.id, "a tier with this id was made through the API; use another id")
             else:
                 tiers.append(self._existing_tier(old, tier))
-        removed = [tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap" and tier.id not in wanted]
+        removed = [tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap" and tier.id not in file_tiers]
         for tier in removed:
             if not tier.removed:
-                self._line("-", "tier", tier.id, f"is no longer in the file: it closes{self._in_use(tier)}")
+                self._add_change("-", "tier", tier.id, f"is no longer in the file: it closes{self._in_use(tier)}")
         return [*tiers, *(replace(tier, status="closed", removed=True) for tier in removed)]
 
     def _new_tier(self, tier: Tier) -> Tier:
@@ -195,7 +197,7 @@ class _PlanBuilder:
         shards = tier.shards or default_shards(tier.capacity)
         already_sold = f", {sold} of them already sold" if sold else ""
         text = f"{tier.capacity} tickets at price_cents {tier.price_cents} {tier.currency}{already_sold} (event {tier.event_id})"
-        self._line("+", "tier", tier.id, text)
+        self._add_change("+", "tier", tier.id, text)
         self.new_stocks.append(NewStock(tier.id, tier.capacity, sold, shards, not self._is_paused(tier)))
         return replace(tier, shards=shards)
 
@@ -208,46 +210,45 @@ class _PlanBuilder:
             return tier
         stock = self.stocks.get(old.stock_id)
         if stock is None:
-            self._refuse(
-                "tier", tier.id, f"its stock {old.stock_id} is missing from the store, so the number sold is unknown; restore the table"
-            )
+            reason = f"its stock {old.stock_id} is missing from the store, so the number sold is unknown; restore the table inventory"
+            self._add_refusal("tier", tier.id, reason)
             return tier
         in_use = stock.sold + stock.held
         if old.event_id != tier.event_id and in_use:
             reason = f"cannot move from event {old.event_id} ({self._figures(stock)}); add a new ticket type to the other event"
-            self._refuse("tier", tier.id, reason)
+            self._add_refusal("tier", tier.id, reason)
         if stock.capacity != tier.capacity or shards != old.shards:
             self._note_resize(old, tier, stock)
         elif stock.open == self._is_paused(tier):
             text, change = ("open", "closes") if stock.open else ("closed", "opens")
             pause = "is paused" if stock.open else "is not paused"
-            self._line("~", "tier", tier.id, f"the stock is {text}, though its event {pause}: it {change}")
+            self._add_change("~", "tier", tier.id, f"the stock is {text}, though its event {pause}: it {change}")
             self.open_changes.append(OpenChange(tier.stock_id, shards, not stock.open))
         return tier
 
     def _note_resize(self, old: Tier, tier: Tier, stock: Stock) -> None:
         in_use, left = stock.sold + stock.held, tier.capacity - stock.sold - stock.held
         if left < 0:
-            self._refuse("tier", tier.id, f"capacity {tier.capacity} is below {in_use} ({self._figures(stock)}); use {in_use} or more")
+            self._add_refusal("tier", tier.id, f"capacity {tier.capacity} is below {in_use} ({self._figures(stock)}); use {in_use} or more")
             return
         if old.capacity != tier.capacity:
-            self._line("~", "tier", tier.id, f"capacity {stock.capacity} -> {tier.capacity} ({self._figures(stock)}, {left} left)")
+            self._add_change("~", "tier", tier.id, f"capacity {stock.capacity} -> {tier.capacity} ({self._figures(stock)}, {left} left)")
         elif stock.capacity != tier.capacity:
             text = f"the stock has {stock.capacity}, the file says {tier.capacity}: it becomes {tier.capacity}"
-            self._line("~", "tier", tier.id, f"{text} ({self._figures(stock)}, {left} left)")
+            self._add_change("~", "tier", tier.id, f"{text} ({self._figures(stock)}, {left} left)")
         if tier.shards != old.shards:
-            self._line("~", "tier", tier.id, f"shards {old.shards} -> {tier.shards}")
+            self._add_change("~", "tier", tier.id, f"shards {old.shards} -> {tier.shards}")
         is_open = not self._is_paused(tier)
         self.resizes.append(Resize(tier.id, tier.stock_id, stock.capacity, tier.capacity, old.shards, tier.shards, is_open))
 
     def _note_difference(self, kind: str, name: str, old: Event | Tier, new: Event | Tier) -> None:
         if old.removed:
-            self._line("+", kind, name, "is back in the file")
+            self._add_change("+", kind, name, "is back in the file")
         text = _difference(old, new)
         if text:
             stock = self.stocks.get(old.stock_id) if isinstance(old, Tier) else None
             keep = f" ({stock.held} on hold keep the old price)" if stock and stock.held and "price_cents" in text else ""
-            self._line("~", kind, name, text + keep)
+            self._add_change("~", kind, name, text + keep)
 
     def _in_use(self, tier: Tier) -> str:
         stock = self.stocks.get(tier.stock_id)
@@ -262,10 +263,10 @@ class _PlanBuilder:
     def _figures(self, stock: Stock) -> str:
         return f"sold {stock.sold}, on hold {stock.held}"
 
-    def _line(self, sign: str, kind: str, name: str, text: str) -> None:
+    def _add_change(self, sign: str, kind: str, name: str, text: str) -> None:
         self.changes.append(f"{sign} {kind} {name}: {text}")
 
-    def _refuse(self, kind: str, name: str, text: str) -> None:
+    def _add_refusal(self, kind: str, name: str, text: str) -> None:
         self.refusals.append(f"! {kind} {name}: {text}")
 
 

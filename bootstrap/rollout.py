@@ -99,19 +99,19 @@ def _heal(planned: Plan, actor: str, now: int) -> ApplyResult:
 
 
 def _shrink(planned: Plan, actor: str, now: int) -> None:
-    done: list[Resize] = []
+    shrunk: list[Resize] = []
     for resize in planned.resizes:
         if resize.new_capacity >= resize.old_capacity:
             continue
         try:
             _resize(resize)
         except CapacityInUse as error:
-            for shrunk in done:
-                inventory.resize(shrunk.stock_id, shrunk.new_shards, shrunk.old_capacity)
+            for earlier in shrunk:
+                inventory.resize(earlier.stock_id, earlier.new_shards, earlier.old_capacity)
             in_use = f"sold {error.facts['sold']}, on hold {error.facts['held']}"
             reason = f"capacity {resize.new_capacity} is below what has been sold or held meanwhile ({in_use}); use a larger one"
             _refuse(planned, [f"! tier {resize.tier_id}: {reason}"], actor, now)
-        done.append(resize)
+        shrunk.append(resize)
 
 
 def _create_stock(planned: Plan, version: int) -> None:

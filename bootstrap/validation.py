@@ -51,7 +51,7 @@ def checksum(tree: Tree) -> str:
 
 
 def _schema_faults(tree: Tree) -> list[DocumentFault]:
-    """What is wrong with keys and values, each seen alone."""
+    """What is wrong with single keys and values, without regard to the others."""
     rest = {key: value for key, value in tree.items() if key not in SECTIONS}
     faults = [fault for fault in _struct_faults(rest, BootstrapDocument, "$") if fault.path not in ("$.events", "$.ticket_types")]
     faults += [_missing(member_path("$", name)) for name in ("events", "ticket_types") if name not in tree]

@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int) -> "FakeStripe | None":
-    """The fake Stripe, where no key is given. It takes any free port when the server does. Checks a key that is given."""
+    """Create the fake Stripe if no key is given; else check the key and return None. Port 0 of the server means any port here too."""
     from infra.local import local_stripe
 
     if local_stripe.is_needed():

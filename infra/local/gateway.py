@@ -1,4 +1,4 @@
-"""A local API Gateway in front of a Chalice app, in process: it matches paths, builds proxy events, answers preflights and errors.
+"""A local API Gateway in front of a Chalice app, in process: it matches paths, builds proxy events, and responds to preflights and errors.
 
 The local runtime and the tests share it, so that handlers see the same events everywhere.
 """
@@ -104,7 +104,7 @@ class _Routes:
         if resource is None:
             return None
         names = resource.strip("/").split("/")
-        parameters = {name[1:-1]: unquote(given) for name, given in zip(names, segments, strict=True) if name.startswith("{")}
+        parameters = {name[1:-1]: unquote(segment) for name, segment in zip(names, segments, strict=True) if name.startswith("{")}
         return resource, parameters or None
 
 
@@ -115,8 +115,8 @@ def _find(node: dict[str, Any], segments: list[str]) -> str | None:
     if not first:
         return None
     for key in (unquote(first), "{}"):
-        if key in node and (found := _find(node[key], rest)):
-            return found
+        if key in node and (resource := _find(node[key], rest)):
+            return resource
     return None
 
 
@@ -169,13 +169,13 @@ def _last(grouped: dict[str, list[str]]) -> dict[str, str]:
     return {name: values[-1] for name, values in grouped.items()}
 
 
-def _response(answer: dict[str, Any]) -> GatewayResponse:
-    body = answer["body"]
-    raw = base64.b64decode(body) if answer.get("isBase64Encoded") else (body or "").encode()
-    headers = dict(answer["headers"])
-    for name, values in (answer.get("multiValueHeaders") or {}).items():
+def _response(result: dict[str, Any]) -> GatewayResponse:
+    body = result["body"]
+    raw = base64.b64decode(body) if result.get("isBase64Encoded") else (body or "").encode()
+    headers = dict(result["headers"])
+    for name, values in (result.get("multiValueHeaders") or {}).items():
         headers[name] = ", ".join(values)
-    return GatewayResponse(answer["statusCode"], headers, raw)
+    return GatewayResponse(result["statusCode"], headers, raw)
 
 
 def _preflight_response(methods: list[str]) -> GatewayResponse:

@@ -14,7 +14,7 @@ STOP_SECONDS = 3
 
 
 class Schedules:
-    """All schedules run every 30 seconds, whatever their own interval is: a person who tries things out does not want to wait longer."""
+    """Runs all schedules every 30 seconds instead of at their own intervals, so that a person who tries things out waits less."""
 
     def __init__(self, app: Chalice, store: Store) -> None:
         self._store = store

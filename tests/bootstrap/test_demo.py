@@ -39,14 +39,14 @@ def test_it_has_open_and_scheduled_sales_on_any_day(api, time, today):
     assert statuses.count("scheduled") == 4
 
 
-def test_the_clock_on_the_wall_stays_over_a_time_change():
+def test_local_times_stay_the_same_over_a_change_to_summer_time():
     tree = demo.load() | {"generated": "2026-03-01"}
     tree["events"] = {"a": {"date": "2026-03-07T20:00:00", "end_date": "2026-03-08", "metadata": {"doors": "19:00", "n": [1, None]}}}
     shifted = demo.shift_dates(tree, date(2026, 3, 3))["events"]["a"]
     assert shifted == {"date": "2026-03-09T20:00:00", "end_date": "2026-03-10", "metadata": {"doors": "19:00", "n": [1, None]}}
 
 
-def test_it_is_written_as_people_would_write_it():
+def test_it_is_formatted_for_people():
     text = demo.FILE.read_text()
     assert json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n" == text
 

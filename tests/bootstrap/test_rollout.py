@@ -26,7 +26,7 @@ def test_the_example_can_be_bought_from(api, run):
     assert {key: types["boulder-fest-2026-full-pass"][key] for key in original} == original
 
 
-def test_the_same_again_is_a_no_op(store, run, write, tree):
+def test_applying_the_same_file_again_changes_nothing(store, run, write, tree):
     path = write(tree)
     assert "applied as version 1" in run("apply", path).out
     again = run("apply", path)
@@ -85,7 +85,7 @@ def test_nothing_sold_is_deleted(api, run, write, tree, time):
     assert (stock_of("b1").sold, stock_of("b1").available) == (3, 7)
 
 
-def test_a_rollback_is_a_real_change_that_keeps_what_was_sold(store, run, write, tree):
+def test_a_rollback_is_a_new_version_that_keeps_sold_tickets(store, run, write, tree):
     run("apply", write(tree))
     tree["ticket_types"]["fest-pass"] |= {"max_quantity": 20, "price_cents": 1}
     run("apply", write(tree))
@@ -100,7 +100,7 @@ def test_a_rollback_is_a_real_change_that_keeps_what_was_sold(store, run, write,
     assert run("rollback", 9).err == "there is no version 9; `python -m bootstrap status` lists the latest ones\n"
 
 
-def test_every_application_is_audited(store, run, write, tree):
+def test_every_apply_is_audited(store, run, write, tree):
     run("apply", "--actor", "ann", write(tree))
     run("apply", "--actor", "bob", write(tree))
     latest, first = audit.of("catalog")
@@ -178,7 +178,7 @@ def _seconds(work: Callable[[], Any]) -> float:
     return wall.process_time() - before
 
 
-def test_a_large_document_is_kept_in_parts(store, run, write, tree):
+def test_a_large_document_is_stored_in_parts(store, run, write, tree):
     """Descriptions that do not compress: the version needs several items of DynamoDB's 400 KB."""
     import random
 

@@ -63,7 +63,7 @@ def _interference(number: int, act: Callable[[], Any]):
         events.unregister("before-call.dynamodb", interfere)
 
 
-def test_two_applies_at_once_leave_one_of_them_assert_served(store, run, write, tree):
+def test_of_two_applies_at_once_one_is_served_with_its_stock(store, run, write, tree):
     """The other apply finishes first, at any moment of ours: ours gives up, and the stock is that of the other document."""
     base, ours, theirs = (json.loads(json.dumps(tree)) for _ in range(3))
     ours["ticket_types"]["fest-pass"]["max_quantity"] = 6
@@ -81,7 +81,7 @@ def test_two_applies_at_once_leave_one_of_them_assert_served(store, run, write, 
 
 
 def _states(tree) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A document and its successor with every change at once: tiers that are new, grown, shrunk, gone or get more shards."""
+    """A document and its successor with every change at once: tiers that are new, grow, shrink, disappear or get more shards."""
     tree["events"]["b"] = event("b")
     tree["ticket_types"] |= {name: ticket(name, "b", max_quantity=40) for name in ("shrinks", "grows", "goes", "shards")}
     after = json.loads(json.dumps(tree))

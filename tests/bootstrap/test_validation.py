@@ -134,7 +134,7 @@ def test_a_fault_is_named_with_its_path(run, write, tree, change, path, message)
     assert message in named[0]
 
 
-def test_all_faults_come_at_once_and_in_one_answer_for_scripts(run, write, tree):
+def test_all_faults_are_listed_at_once_also_as_json(run, write, tree):
     for index in range(30):
         tree["ticket_types"][f"t{index}"] = ticket(f"t{index}", price_cents=-1, status="?", event_id="nowhere")
     result = run("validate", "--json", write(tree))
@@ -144,7 +144,7 @@ def test_all_faults_come_at_once_and_in_one_answer_for_scripts(run, write, tree)
     assert "60 faults" in result.err
 
 
-def test_shape_faults_do_not_hide_broken_rules(run, write, tree):
+def test_faults_of_single_fields_do_not_hide_broken_rules(run, write, tree):
     tree["events"]["fest"]["venue"] = 5
     tree["ticket_types"]["fest-pass"]["sold_count"] = 99
     result = run("validate", write(tree))
@@ -154,7 +154,7 @@ def test_shape_faults_do_not_hide_broken_rules(run, write, tree):
 
 
 @pytest.mark.parametrize("command", ["apply", "plan", "drift"])
-def test_a_faulty_file_never_reaches_the_store(run, write, tree, store, command):
+def test_an_invalid_file_never_reaches_the_store(run, write, tree, store, command):
     tree["ticket_types"]["fest-pass"]["event_id"] = "nowhere"
     with bed.calls() as calls:
         assert run(command, write(tree)).code == 1

@@ -53,8 +53,8 @@ class LocalRun:
         }
         data = json.dumps(body).encode() if body is not None else None
         try:
-            with DIRECT.open(Request(self.demo["base_url"] + path, data, sent, method=method), timeout=10) as answer:
-                return answer.status, json.loads(answer.read())
+            with DIRECT.open(Request(self.demo["base_url"] + path, data, sent, method=method), timeout=10) as response:
+                return response.status, json.loads(response.read())
         except HTTPError as error:
             return error.code, json.loads(error.read())
 

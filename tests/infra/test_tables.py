@@ -11,7 +11,7 @@ def test_every_feature_has_one_table(store):
     assert set(store.list_tables()["TableNames"]) == names
 
 
-def test_making_the_tables_again_changes_nothing(store):
+def test_creating_the_tables_again_changes_nothing(store):
     assert tables.create_all(store) == []
 
 
@@ -22,5 +22,5 @@ def test_tables_outlive_the_stack_and_can_be_restored():
         assert resource["Properties"]["BillingMode"] == "PAY_PER_REQUEST"
 
 
-def test_abandoned_purchases_and_used_keys_vanish():
+def test_abandoned_purchases_and_used_keys_expire():
     assert {"idempotency", "purchases"} <= set(tables.ttl_attributes())

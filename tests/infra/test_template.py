@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_bytes())
 
 
-def test_what_is_created_is_what_is_deployed(store):
+def test_created_tables_equal_deployed_tables(store):
     resources = template.template_additions(settings.current().stage, app.app.routes)["Resources"].values()
     deployed = {table["Properties"]["TableName"]: table["Properties"] for table in resources if table.get("Type") == "AWS::DynamoDB::Table"}
     for feature, definition in tables.definitions().items():
@@ -52,7 +52,7 @@ def test_no_function_may_change_the_ledger_or_the_audit():
         assert {arn.partition("${Stage}-")[2] for arn in denied["Resource"]} == {EntryRow.feature, Record.feature}
 
 
-def test_every_function_has_its_policy():
+def test_every_function_has_a_policy():
     functions = {"api_handler", *(source.name for source in app.app.event_sources)}
     assert set(CONFIG["lambda_functions"]) == functions
     assert CONFIG["autogen_policy"] is False
@@ -72,7 +72,7 @@ def test_stages_differ_in_identity_and_simulated_payments():
     ]
 
 
-def test_api_gateways_own_answers_have_our_shape():
+def test_error_responses_of_api_gateway_have_our_shape():
     body = template.template_additions("dev", app.app.routes)["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     for name, response in body["x-amazon-apigateway-gateway-responses"].items():
         error = json.loads(response["responseTemplates"]["application/json"])

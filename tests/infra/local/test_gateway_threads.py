@@ -42,7 +42,7 @@ def test_every_handler_sees_its_own_request():
     assert _mixed_up(Gateway(_echo_app())) == 0
 
 
-def test_the_twin_without_thread_local_state_mixes_them_up():
+def test_without_thread_local_state_handlers_see_other_requests():
     app = _echo_app()
     gateway = Gateway(app)
     app.__class__ = Chalice

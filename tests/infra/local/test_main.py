@@ -117,12 +117,12 @@ def test_the_purchase_in_the_readme_works_when_it_is_pasted(start, tmp_path):
     blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     script = "set -euo pipefail\n" + "".join(block for block in blocks if "$API" in block)
     script = script.replace("http://127.0.0.1:8000", run.demo["web_url"].rstrip("/")).replace(".data/", f"{run.data}/")
-    answer = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
-    assert answer.returncode == 0, answer.stderr
-    assert "error" not in answer.stdout
-    assert '"count":2' in answer.stdout
-    assert '"paused":true' in answer.stdout
-    assert '"total_sold":2' in answer.stdout
+    result = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert "error" not in result.stdout
+    assert '"count":2' in result.stdout
+    assert '"paused":true' in result.stdout
+    assert '"total_sold":2' in result.stdout
     assert (tmp_path / "ticket.svg").read_text().startswith("<svg")
 
 
