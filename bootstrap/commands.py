@@ -96,7 +96,11 @@ def export(arguments: Namespace) -> int:
         raise CommandError("nothing was applied yet, so there is nothing to export; `python -m bootstrap apply` first")
     text = json.dumps(_version_tree(version), indent=2, ensure_ascii=False) + "\n"
     if arguments.output:
-        Path(arguments.output).write_text(text, encoding="utf-8")
+        try:
+            Path(arguments.output).write_text(text, encoding="utf-8")
+        except OSError as error:
+            reason = error.strerror or error
+            raise CommandError(f"{arguments.output} cannot be written ({reason}); choose another file with --output") from None
     else:
         print(text, end="")
     return 0

@@ -16,6 +16,7 @@ def test_export_gives_the_file_back(store, run, write, tree, tmp_path):
     run("apply", write(tree))
     assert json.loads(run("export").out) == tree
     run("export", "-o", tmp_path / "out.json")
+    assert f"{tmp_path} cannot be written" in run("export", "-o", tmp_path).err
     assert run("apply", tmp_path / "out.json").out.endswith("nothing to do\n")
     tree["events"]["fest"]["venue"] = "Elsewhere"
     run("apply", write(tree))
