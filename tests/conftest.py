@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,10 +14,12 @@ from chalicelib import clock, dynamo, settings
 from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines
 from tests.client import Client
-from tests.tracing import leave_out_store_calls
+from tests.tracing import trace_the_product_alone
 
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
+TESTS = Path(__file__).parent
+UNMEASURED = {"contract", "devtools", "histories", "protocol", "races", "simulation"}
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 
 
@@ -30,7 +33,15 @@ def pytest_configure() -> None:
     os.environ.update(LOCAL_CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
     os.environ.update(AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     stripe.HTTPClient.INITIAL_DELAY = stripe.HTTPClient.MAX_DELAY = 0  # its retries do not wait
-    leave_out_store_calls()
+    trace_the_product_alone()
+    engines.cache_motos_names()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure no coverage where the same lines run many thousand times, or none of the product's do."""
+    for item in items:
+        if item.path.relative_to(TESTS).parts[0] in UNMEASURED:
+            item.add_marker("no_cover")
 
 
 def pytest_collection_finish() -> None:

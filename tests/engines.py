@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.serialize import XFormedAttributePicker
 from moto.dynamodb.models import dynamodb_backends
 
 from chalicelib import dynamo, settings
@@ -26,6 +27,23 @@ _TEMPLATE = "template"  # the stage whose tables are copied
 
 _stages = itertools.count(1)
 _open_stores: list[Store] = []  # the last one answers
+
+
+def cache_motos_names() -> None:
+    """Let moto compute only once under which names an object may have a field of a response: it was a quarter of each call."""
+    names, known = XFormedAttributePicker.get_possible_keys, {}
+
+    def cached(self: XFormedAttributePicker, context: Any) -> Any:
+        shape, kind = context.shape, type(context.obj)
+        if shape is None or hasattr(kind, "Meta"):
+            return names(self, context)
+        parent = getattr(shape, "parent", None)
+        place = (context.service_model.service_name, parent and parent.name, shape.name, shape.serialization.get("name"), kind, context.key)
+        if place not in known:
+            known[place] = tuple(names(self, context))
+        return known[place]
+
+    XFormedAttributePicker.get_possible_keys = cached  # type: ignore[assignment]
 
 
 @contextmanager

@@ -6,6 +6,9 @@ from functools import wraps
 from typing import Any
 
 from botocore.client import BaseClient
+from stripe._api_requestor import _APIRequestor
+
+from devtools.stripe.http_server import StripeHttpServer
 
 
 def untraced(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,6 +33,8 @@ def _nothing() -> None:
     """See above."""
 
 
-def leave_out_store_calls() -> None:
-    """botocore, and the engine that answers it, run without the tracer; what called them goes on with it."""
+def trace_the_product_alone() -> None:
+    """Run without the tracer what the product calls: botocore and the engine behind it, Stripe's SDK and the fake behind that."""
     BaseClient._make_api_call = untraced(BaseClient._make_api_call)  # type: ignore[method-assign]
+    _APIRequestor.request = untraced(_APIRequestor.request)  # type: ignore[method-assign]
+    StripeHttpServer.process_request_thread = untraced(StripeHttpServer.process_request_thread)  # type: ignore[method-assign]

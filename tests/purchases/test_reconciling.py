@@ -198,7 +198,7 @@ def test_open_disputes_are_asked_for_once_a_day(shop):
     begin_the_schedule(shop)
     shop.fake.drop_webhooks(times=100)
     shop.fake.close_dispute(dispute["id"], won=False)
-    for event in list(shop.fake._state.all("event")):
+    for event in list(shop.fake._state.oldest_first("event")):
         shop.fake._state.remove("event", event["id"])
     shop.fake.request_log.clear()
     for _ in range(3):

@@ -349,6 +349,7 @@ def test_a_guest_is_known_by_the_token_where_the_header_names_users(api, time, d
         assert api.post(f"/events/{event_id}/reservations", json=body).status == 401
 
 
+@pytest.mark.no_cover
 def test_two_thousand_joins_make_a_permutation(api, time):
     from chalicelib import settings
 

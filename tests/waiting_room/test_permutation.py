@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.waiting_room import draw, verify
 from chalicelib.waiting_room.permutation import ALGORITHM, MAX_N, permute
+from tests.tracing import untraced
 from tests.waiting_room.histories import unsigned
 
 CROWD = 100_000
@@ -22,6 +23,7 @@ def key(number):
 
 
 @pytest.fixture(scope="module")
+@untraced
 def drawn():
     """The crowd's positions from 0, by arrival, for one key."""
     return [permute(key(0), CROWD, number) for number in range(CROWD)]
@@ -54,6 +56,7 @@ def test_the_p_value_is_that_of_the_tables():
         assert p_value(one_in_a_thousand, degrees) == pytest.approx(0.001, abs=0.0003)
 
 
+@pytest.mark.no_cover
 def test_every_small_crowd_is_permuted():
     for n in range(1, 301):
         for number in (1, 2):
@@ -110,6 +113,7 @@ def test_who_comes_together_does_not_stand_together(drawn, lag):
     assert p_value(chi_square((gaps[part] for part in range(20)), (CROWD - lag) / 20), 19) > 0.001
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("n", SMALL_SIZES)
 def test_over_many_keys_everybody_may_stand_everywhere(n):
     table = Counter((one, permute(key(number), n, one)) for number in range(KEYS) for one in {0, 1, n // 2, n - 1})
@@ -119,6 +123,7 @@ def test_over_many_keys_everybody_may_stand_everywhere(n):
         assert p_value(statistic, n - 1) > 0.001, one
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("n", [3, 4, 5])
 def test_over_many_keys_every_order_of_a_small_crowd_is_as_likely(n):
     orders = Counter(tuple(permute(key(number), n, one) for one in range(n)) for number in range(KEYS))
@@ -126,6 +131,7 @@ def test_over_many_keys_every_order_of_a_small_crowd_is_as_likely(n):
     assert p_value(chi_square((orders[order] for order in possible), KEYS / len(possible)), len(possible) - 1) > 0.001
 
 
+@pytest.mark.no_cover
 def test_the_verifier_accepts_a_hundred_thousand_tokens_and_finds_one_swap():
     offsets = [sum(COUNTS[:counter]) for counter in range(len(COUNTS))]
     proof = verify.Proof("drop", 1, draw.commitment(key(7)), key(7), CROWD, offsets)

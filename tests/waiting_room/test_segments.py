@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
@@ -66,6 +67,7 @@ def first_second(plan, position, joined, until):
     return next((second for second in range(joined, until) if segments.admitted(plan, second) >= position), None)
 
 
+@pytest.mark.no_cover
 @given(plans, histories, st.integers(1, 60), st.integers(-80, 300))
 @effort(max_examples=300, deadline=None)
 def test_the_moment_of_admission_is_the_first_second_that_admits(plan, history, position, joined):
@@ -78,6 +80,7 @@ def test_the_moment_of_admission_is_the_first_second_that_admits(plan, history, 
     assert (moment if moment is not None and moment < until else None) == first_second(story.plan, position, joined, until)
 
 
+@pytest.mark.no_cover
 @given(plans, histories)
 @effort(max_examples=500, deadline=None)
 def test_nobody_is_sent_back_by_whatever_is_done(plan, history):
@@ -96,6 +99,7 @@ def test_nobody_is_sent_back_by_whatever_is_done(plan, history):
     assert admitted == sorted(admitted)
 
 
+@pytest.mark.no_cover
 @given(plans, histories)
 @effort(max_examples=300, deadline=None)
 def test_a_change_admits_nobody_by_itself_but_who_is_let_in(plan, history):
@@ -115,6 +119,7 @@ def test_a_change_admits_nobody_by_itself_but_who_is_let_in(plan, history):
             assert admits == 0
 
 
+@pytest.mark.no_cover
 @given(plans, histories, st.integers(0, 100), st.integers(1, 500), st.integers(1, 60), st.integers(10, 200))
 @effort(max_examples=300, deadline=None)
 def test_a_pause_costs_nobody_any_wait_or_pass_time(plan, history, until, length, position, pass_seconds):
@@ -140,6 +145,7 @@ def test_a_pause_costs_nobody_any_wait_or_pass_time(plan, history, until, length
         assert segments.running_seconds(paused, begins, ends) == 0
 
 
+@pytest.mark.no_cover
 @given(plans, st.lists(st.tuples(st.integers(0, 5), changes()), max_size=8), st.integers(0, 10))
 def test_what_is_done_before_the_opening_changes_the_plan_and_not_its_time(plan, history, more):
     story = Story(plan)
@@ -164,6 +170,7 @@ def test_a_room_that_opens_paused_lets_its_first_wave_in_when_it_goes_on():
     assert [segments.admitted_at(going, position, OPENS - 50) for position in (5, 6)] == [OPENS + 1_000, OPENS + 1_030]
 
 
+@pytest.mark.no_cover
 @given(st.integers(1, 7), intervals, st.integers(0, 100), sizes, intervals)
 def test_another_rate_counts_the_wait_so_far(size, interval, after, new_size, new_interval):
     plan = segments.opening(OPENS, size, interval)
@@ -177,6 +184,7 @@ def test_another_rate_counts_the_wait_so_far(size, interval, after, new_size, ne
         assert segments.admitted(changed, due - 1) == before
 
 
+@pytest.mark.no_cover
 @given(plans, histories, st.integers(0, 40))
 def test_no_more_than_a_wave_piles_up_behind_an_empty_line(plan, history, total):
     story = Story(plan)
@@ -194,6 +202,7 @@ def test_no_more_than_a_wave_piles_up_behind_an_empty_line(plan, history, total)
     assert segments.cap(capped, story.now, total) is None
 
 
+@pytest.mark.no_cover
 @given(plans, st.integers(0, 100), sizes)
 def test_a_wave_that_follows_the_shop_changes_at_the_gate(plan, after, target):
     now, (first,) = OPENS + after, plan
@@ -206,6 +215,7 @@ def test_a_wave_that_follows_the_shop_changes_at_the_gate(plan, after, target):
         assert segments.admitted(changed, now) == segments.admitted(plan, now)
 
 
+@pytest.mark.no_cover
 @given(plans, st.lists(changes(), max_size=25), st.integers(1, 120), st.integers(0, 40))
 @effort(max_examples=300, deadline=None)
 def test_a_shortened_plan_says_the_same_about_everybody_who_is_not_over(plan, history, pass_seconds, later):
@@ -233,6 +243,7 @@ def test_a_room_that_is_steered_for_days_keeps_its_plan_short():
     assert segments.shortened(story.plan, story.now, 180) == story.plan
 
 
+@pytest.mark.no_cover
 def test_a_room_that_stands_open_for_a_week_keeps_its_plan_short():
     """Looked at every second or so, with somebody now and then: an empty line is no reason to write down every wave."""
     story = Story(segments.opening(OPENS, 3, 30))
