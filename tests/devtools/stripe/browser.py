@@ -1,23 +1,26 @@
-"""A browser for the pages of the fake: one request, no redirects followed."""
+"""A browser for the pages of the fake: it sends one request and follows no redirects."""
 
 import urllib.error
 import urllib.request
 from urllib.parse import urlencode
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *args, **kwargs):
         return None
 
 
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
+# The fields of the payment form.
+CARD_FORM = {"email": "ann@example.com", "number": "4242 4242 4242 4242", "expiry": "12/34", "cvc": "123", "name": "Ann"}
+
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
 
 
 def visit(url, **form):
-    """Status, body, and where it sends the browser."""
+    """Open a page, or send a form to it; returns status, body, and the address of the redirect."""
     try:
-        answer = OPENER.open(url, data=urlencode(form).encode() if form else None, timeout=10)
+        response = OPENER.open(url, data=urlencode(form).encode() if form else None, timeout=10)
     except urllib.error.HTTPError as error:
-        answer = error
-    with answer:
-        return answer.status, answer.read().decode(), answer.headers.get("Location")
+        response = error
+    with response:
+        return response.status, response.read().decode(), response.headers.get("Location")

@@ -1,73 +1,61 @@
-"""A running fake on a clock that stands still, and the real SDK as its client."""
+"""A running fake on a clock that stands still, and a shop that uses it."""
 
 from collections.abc import Iterator
 
 import pytest
-import stripe
 
 from devtools.stripe.fake import FakeStripe
 from tests.conftest import START
+from tests.devtools.manual_clock import ManualClock
+from tests.devtools.stripe.sdk_shop import SdkShop
+from tests.devtools.stripe.webhook_inbox import WebhookInbox
 
-
-class Shop:
-    """`client`: the SDK with the secret key; `browser`: with the publishable one. Neither retries by itself."""
-
-    def __init__(self, fake: FakeStripe) -> None:
-        self.fake = fake
-        self.client = sdk(fake, fake.api_key)
-        self.browser = sdk(fake, fake.publishable_key)
-        self.intents = self.client.v1.payment_intents
-        self.refunds = self.client.v1.refunds
-        self.charges = self.client.v1.charges
-        self.sessions = self.client.v1.checkout.sessions
-        self.disputes = self.client.v1.disputes
-        self.events = self.client.v1.events
-
-    def open(self, amount=5000, key=None, **more):
-        params = {"amount": amount, "currency": "usd", "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}, **more}
-        return self.intents.create(params, {"idempotency_key": key} if key else {})
-
-    def paid(self, method="pm_card_visa", **more):
-        return self.open(confirm=True, payment_method=method, **more)
-
-    def session(self, **more):
-        line = {"quantity": 2, "price_data": {"currency": "usd", "unit_amount": 2500, "product_data": {"name": "Standing"}}}
-        urls = {"success_url": "https://shop.test/ok?s={CHECKOUT_SESSION_ID}", "cancel_url": "https://shop.test/back"}
-        return self.sessions.create({"mode": "payment", "line_items": [line], **urls, **more})
-
-    def kinds(self):
-        return [event["type"] for event in self.fake.events()]
-
-
-def sdk(fake, key, *, timeout=10, retries=0):
-    http = stripe.RequestsClient(timeout=timeout)
-    return stripe.StripeClient(
-        key, base_addresses={"api": fake.url}, stripe_version=fake.api_version, http_client=http, max_network_retries=retries
-    )
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = float(START)
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
+MINUTE = 60
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock(float(START))
 
 
 @pytest.fixture
-def shop(clock: Clock) -> Iterator[Shop]:
+def shop(clock: ManualClock) -> Iterator[SdkShop]:
     with FakeStripe(clock=clock) as fake:
-        yield Shop(fake)
+        yield SdkShop(fake)
 
 
 @pytest.fixture
-def fake(shop: Shop) -> FakeStripe:
+def fake(shop: SdkShop) -> FakeStripe:
     return shop.fake
+
+
+@pytest.fixture
+def sdk_clock(monkeypatch, clock) -> None:
+    """The SDK reads the machine's time when it checks a signature: give it the time of the test."""
+    monkeypatch.setattr("stripe._webhook.time.time", clock)
+
+
+@pytest.fixture
+def inbox(fake: FakeStripe) -> WebhookInbox:
+    """A webhook endpoint of the fake."""
+    inbox = WebhookInbox()
+    fake.add_webhook_endpoint(inbox)
+    return inbox
+
+
+@pytest.fixture
+def waiting_intent(shop: SdkShop):
+    """A payment intent that waits for 3D Secure."""
+    return shop.pay("pm_card_authenticationRequired", return_url="https://shop.test/back?order=1")
+
+
+@pytest.fixture
+def first_payment_at(shop: SdkShop, fake: FakeStripe, clock: ManualClock) -> int:
+    """Make five payments on hosted pages, a minute apart, each partially refunded and disputed; the value is the time of the first."""
+    first = int(clock.now)
+    for number in range(5):
+        session = fake.pay_session(shop.create_session(payment_intent_data={"metadata": {"purchase": f"p{number}"}}).id)
+        shop.refunds.create({"payment_intent": session["payment_intent"], "amount": 100})
+        fake.create_dispute(shop.charges.list({"payment_intent": session["payment_intent"]}).data[0].id)
+        clock.advance(MINUTE)
+    return first

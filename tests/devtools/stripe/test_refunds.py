@@ -1,23 +1,25 @@
-"""Refunds and disputes: whole, in parts, late, failing; won and lost."""
+"""Refunds: full, partial, pending and failed."""
 
 import pytest
 import stripe
 
+from tests.devtools.stripe.sdk_shop import SdkShop
 
-def test_whole(shop):
-    intent = shop.paid()
+
+def test_full_refund(shop):
+    intent = shop.pay()
     refund = shop.refunds.create({"payment_intent": intent.id, "reason": "requested_by_customer", "metadata": {"order": "o1"}})
     assert (refund.status, refund.amount, refund.payment_intent, refund.charge) == ("succeeded", 5000, intent.id, intent.latest_charge)
     charge = shop.charges.retrieve(intent.latest_charge, {"expand": ["refunds"]})
-    assert (charge.refunded, charge.amount_refunded, [one.id for one in charge.refunds.data]) == (True, 5000, [refund.id])
-    assert shop.kinds()[-2:] == ["refund.created", "charge.refunded"]
+    assert (charge.refunded, charge.amount_refunded, [listed.id for listed in charge.refunds.data]) == (True, 5000, [refund.id])
+    assert shop.event_types()[-2:] == ["refund.created", "charge.refunded"]
     with pytest.raises(stripe.InvalidRequestError) as caught:
         shop.refunds.create({"payment_intent": intent.id})
     assert (caught.value.http_status, caught.value.code) == (400, "charge_already_refunded")
 
 
-def test_parts_add_up(shop):
-    intent = shop.paid()
+def test_partial_refunds_add_up(shop):
+    intent = shop.pay()
     for amount in (2000, 1000):
         shop.refunds.create({"payment_intent": intent.id, "amount": amount})
     with pytest.raises(stripe.InvalidRequestError) as caught:
@@ -29,16 +31,16 @@ def test_parts_add_up(shop):
     assert shop.charges.retrieve(intent.latest_charge).refunded
 
 
-def test_one_that_is_pending(shop, fake):
-    refund = shop.refunds.create({"payment_intent": shop.paid("pm_card_pendingRefund").id})
+def test_pending_refund(shop, fake):
+    refund = shop.refunds.create({"payment_intent": shop.pay("pm_card_pendingRefund").id})
     assert refund.status == "pending"
     fake.complete_pending()
     assert shop.refunds.retrieve(refund.id).status == "succeeded"
-    assert shop.kinds()[-2:] == ["refund.updated", "charge.refund.updated"]
+    assert shop.event_types()[-2:] == ["refund.updated", "charge.refund.updated"]
 
 
-def test_one_that_fails_later(shop, clock):
-    intent = shop.paid("pm_card_refundFail")
+def test_refund_that_fails_later(shop, clock):
+    intent = shop.pay("pm_card_refundFail")
     refund = shop.refunds.create({"payment_intent": intent.id})
     assert refund.status == "succeeded"
     clock.advance(10)
@@ -47,19 +49,19 @@ def test_one_that_fails_later(shop, clock):
     assert refund.failure_balance_transaction is not None
     charge = shop.charges.retrieve(intent.latest_charge)
     assert (charge.refunded, charge.amount_refunded) == (False, 0)
-    assert shop.kinds()[-3:] == ["refund.failed", "refund.updated", "charge.refund.updated"]
+    assert shop.event_types()[-3:] == ["refund.failed", "refund.updated", "charge.refund.updated"]
 
 
-def test_one_that_a_test_fails(shop, fake):
-    refund = shop.refunds.create({"payment_intent": shop.paid().id})
+def test_refund_that_a_test_fails(shop, fake):
+    refund = shop.refunds.create({"payment_intent": shop.pay().id})
     assert fake.fail_refund(refund.id)["status"] == "failed"
     assert shop.refunds.create({"payment_intent": refund.payment_intent}).status == "succeeded"
 
 
-def test_what_cannot_be_refunded(shop):
+def test_refunds_that_are_refused(shop):
     refusals = [
         ({}, "parameter_missing"),
-        ({"payment_intent": shop.open().id}, "payment_intent_unexpected_state"),
+        ({"payment_intent": shop.create_intent().id}, "payment_intent_unexpected_state"),
         ({"payment_intent": "pi_nobody"}, "resource_missing"),
         ({"charge": "ch_1", "payment_intent": "pi_1"}, "parameters_exclusive"),
     ]
@@ -69,42 +71,47 @@ def test_what_cannot_be_refunded(shop):
         assert caught.value.code == code
 
 
-def test_a_refund_gets_metadata_later(shop):
-    refund = shop.refunds.create({"payment_intent": shop.paid().id})
+def test_metadata_is_added_later(shop):
+    refund = shop.refunds.create({"payment_intent": shop.pay().id})
     assert shop.refunds.update(refund.id, {"metadata": {"by": "ann"}}).metadata["by"] == "ann"
 
 
-def test_a_dispute_that_a_card_causes(shop):
-    intent = shop.paid("pm_card_createDispute")
-    assert intent.status == "succeeded"
-    dispute = shop.disputes.list({"payment_intent": intent.id}).data[0]
-    assert (dispute.status, dispute.reason, dispute.amount, dispute.charge) == ("needs_response", "fraudulent", 5000, intent.latest_charge)
-    assert shop.charges.retrieve(intent.latest_charge).disputed
-    assert shop.kinds()[-3:] == ["payment_intent.succeeded", "charge.dispute.created", "charge.dispute.funds_withdrawn"]
+@pytest.mark.parametrize("reason", ["duplicate", "fraudulent", "requested_by_customer"])
+def test_reason_and_metadata(shop: SdkShop, reason):
+    refund = shop.refunds.create({"payment_intent": shop.pay().id, "amount": 1, "reason": reason, "metadata": {"refund": "r1"}})
+    found = shop.refunds.list({"payment_intent": refund.payment_intent}).data[0]
+    assert (found.amount, found.reason, found.metadata["refund"]) == (1, reason, "r1")
+
+
+def test_reasons_that_stripe_does_not_know_are_refused(shop: SdkShop):
+    intent = shop.pay()
     with pytest.raises(stripe.InvalidRequestError) as caught:
-        shop.refunds.create({"payment_intent": intent.id})
-    assert caught.value.code == "charge_disputed"
+        shop.refunds.create({"payment_intent": intent.id, "reason": "event_cancelled"})
+    assert caught.value.param == "reason"
 
 
-@pytest.mark.parametrize(("won", "status"), [(True, "won"), (False, "lost")])
-def test_a_dispute_ends(shop, fake, won, status):
-    dispute = fake.create_dispute(shop.paid().latest_charge, "product_not_received")
-    assert fake.close_dispute(dispute["id"], won=won)["status"] == status
-    assert shop.disputes.retrieve(dispute["id"], {"expand": ["charge"]}).charge.disputed
-    assert ("charge.dispute.closed" in shop.kinds(), "charge.dispute.funds_reinstated" in shop.kinds()) == (True, won)
-
-
-def test_evidence_decides(shop, fake):
-    first, second = (fake.create_dispute(shop.paid().latest_charge)["id"] for _ in range(2))
-    assert shop.disputes.update(first, {"evidence": {"uncategorized_text": "winning_evidence"}}).status == "won"
-    assert shop.disputes.close(second).status == "lost"
+def test_partial_refunds_up_to_the_last_cent(shop: SdkShop):
+    intent = shop.pay()
+    for amount in (1, 4000, 998):
+        assert shop.refunds.create({"payment_intent": intent.id, "amount": amount}).status == "succeeded"
     with pytest.raises(stripe.InvalidRequestError) as caught:
-        shop.disputes.close(second)
-    assert caught.value.code == "dispute_already_closed"
+        shop.refunds.create({"payment_intent": intent.id, "amount": 2})
+    assert (caught.value.param, caught.value.code) == ("amount", None)
+    assert shop.charges.retrieve(intent.latest_charge).amount_refunded == 4999
+    assert shop.refunds.create({"payment_intent": intent.id, "amount": 1}).amount == 1
+    assert shop.charges.retrieve(intent.latest_charge).refunded
 
 
-def test_the_balance_moves_with_it(shop):
-    intent = shop.paid()
-    shop.refunds.create({"payment_intent": intent.id, "amount": 500})
-    moved = [(one.type, one.amount, one.fee) for one in shop.client.v1.balance_transactions.list().data]
-    assert moved == [("refund", -500, 0), ("charge", 5000, 175)]
+def test_a_failed_refund_can_be_made_again(shop: SdkShop, clock):
+    """The second refund needs a key of its own: the first key returns the first refund, as it was then."""
+    intent = shop.pay("pm_card_refundFail")
+    shop.refunds.create({"payment_intent": intent.id, "amount": 3000}, {"idempotency_key": "r1"})
+    with pytest.raises(stripe.InvalidRequestError):
+        shop.refunds.create({"payment_intent": intent.id, "amount": 2001})
+    clock.advance(10)
+    again = shop.refunds.create({"payment_intent": intent.id, "amount": 3000}, {"idempotency_key": "r1"})
+    assert (again.status, shop.refunds.retrieve(again.id).status) == ("succeeded", "failed")
+    second = shop.refunds.create({"payment_intent": intent.id}, {"idempotency_key": "r2"})
+    assert (second.amount, second.status) == (5000, "succeeded")
+    returned = shop.client.v1.balance_transactions.list({"type": "refund_failure"}).data
+    assert [transaction.amount for transaction in returned] == [3000]

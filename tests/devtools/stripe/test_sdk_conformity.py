@@ -33,8 +33,10 @@ PARAMETERS = {
     "GET /v1/balance_transactions": "_balance_transaction_list_params.BalanceTransactionListParams",
     "POST /v1/coupons": "_coupon_create_params.CouponCreateParams",
 }
-# The SDK's way to send these is another one, but the API knows them.
-ELSEWHERE = {
+
+
+# Parameters that the API accepts though the SDK does not declare them here.
+UNDECLARED = {
     "PaymentIntentConfirmParams": {"client_secret", "key"},
     "PaymentIntentRetrieveParams": {"key"},
     "PaymentMethodCreateParams": {"key"},
@@ -43,38 +45,38 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_every_parameter_is_one_that_stripe_knows(name):
+def test_every_parameter_is_declared_for_its_call(name):
     route = next(route for route in ROUTES if f"{route.method} {route.path}" == name)
     module, _, cls = PARAMETERS[name].rpartition(".")
     module = importlib.import_module(f"stripe.params.{module}")
-    _same_names(module, cls, {**route.parameters, **(route.browser_parameters or {})})
+    _check_names(module, cls, {**route.parameters, **(route.browser_parameters or {})})
 
 
-def _same_names(module, cls, fields):
+def _check_names(module, cls, fields):
     hints = getattr(module, cls).__annotations__
-    assert set(fields) <= set(hints) | ELSEWHERE.get(cls, set()), cls
+    assert set(fields) <= set(hints) | UNDECLARED.get(cls, set()), cls
     for name, field in fields.items():
         inner = re.findall(rf"\b{cls[: cls.index('Params') + 6]}\w+", str(hints.get(name, "")))
         if field.nested and inner:
-            _same_names(module, inner[0], field.nested)
+            _check_names(module, inner[0], field.nested)
 
 
-def test_what_stripe_requires_is_required():
+def test_required_parameters():
     for cls, fields in ((stripe.params.PaymentIntentCreateParams, parameters.INTENT_CREATE),):
         required = {name for name, kind in cls.__annotations__.items() if "NotRequired" not in str(kind) and name in fields}
         assert required == {name for name, field in fields.items() if field.is_required}
 
 
 @pytest.fixture
-def made(shop, fake):
-    """One object of each kind, after a life that fills most fields."""
-    session = fake.pay_session(shop.session().id, "4000000000000259")
+def objects(shop, fake):
+    """One object of each kind, after calls that fill most fields."""
+    session = fake.pay_session(shop.create_session().id, "4000000000000259")
     session = shop.sessions.retrieve(session["id"], {"expand": ["payment_intent.payment_method", "line_items"]})
-    intent = shop.paid(metadata={"a": "b"})
+    intent = shop.pay(metadata={"a": "b"})
     shop.refunds.create({"payment_intent": intent.id, "amount": 100})
     with pytest.raises(stripe.CardError) as declined:
-        shop.paid("pm_card_visa_chargeDeclined")
-    waiting = shop.paid("pm_card_threeDSecure2Required", return_url="https://shop.test")
+        shop.pay("pm_card_visa_chargeDeclined")
+    waiting = shop.pay("pm_card_threeDSecure2Required", return_url="https://shop.test")
     dispute = shop.disputes.list().data[0]
     return {
         "session": session,
@@ -97,21 +99,21 @@ def made(shop, fake):
 OPTIONAL = {"deleted", "OBJECT_NAME"}
 
 
-def test_objects_have_the_fields_that_the_sdk_declares(made):
-    assert [fault for name, one in made.items() for fault in _faults(one, type(one), name)] == []
+def test_objects_have_the_declared_fields(objects):
+    assert [deviation for name, obj in objects.items() for deviation in _deviations(obj, type(obj), name)] == []
 
 
-def _faults(one, cls, where):
+def _deviations(obj, cls, where):
     hints = {name: str(kind) for name, kind in _annotations(cls).items()}
-    shown = one.to_dict() if hasattr(one, "to_dict") else dict(one)
-    yield from (f"{where}.{name}: Stripe has no such field" for name in set(shown) - set(hints))
-    needed = {name for name, kind in hints.items() if not re.search(r"\b(Optional|None|NoneType)\b", kind)} - OPTIONAL
-    yield from (f"{where}.{name}: must be there" for name in needed if shown.get(name) is None)
-    for name in shown:
-        value = getattr(one, name)
+    fields = obj.to_dict() if hasattr(obj, "to_dict") else dict(obj)
+    yield from (f"{where}.{name}: Stripe has no such field" for name in set(fields) - set(hints))
+    always_set = {name for name, kind in hints.items() if not re.search(r"\b(Optional|None|NoneType)\b", kind)} - OPTIONAL
+    yield from (f"{where}.{name}: must be there" for name in always_set if fields.get(name) is None)
+    for name in fields:
+        value = getattr(obj, name)
         for index, inner in enumerate(value if isinstance(value, list) else [value]):
             if isinstance(inner, stripe.StripeObject) and type(inner) is not stripe.ListObject and _annotations(type(inner)):
-                yield from _faults(inner, type(inner), f"{where}.{name}[{index}]")
+                yield from _deviations(inner, type(inner), f"{where}.{name}[{index}]")
 
 
 def _annotations(cls):
@@ -122,18 +124,18 @@ def _annotations(cls):
     return found
 
 
-def test_every_event_type_is_one_of_stripes(shop, fake, made, clock):
-    intent = shop.intents.retrieve(made["intent"].id)
-    fake.fail_refund(made["refund"].id)
-    fake.close_dispute(made["dispute"].id, won=True)
-    shop.intents.cancel(made["waiting"].id)
+def test_every_event_type_is_declared(shop, fake, objects, clock):
+    intent = shop.intents.retrieve(objects["intent"].id)
+    fake.fail_refund(objects["refund"].id)
+    fake.close_dispute(objects["dispute"].id, won=True)
+    shop.intents.cancel(objects["waiting"].id)
     shop.refunds.create({"payment_intent": intent.id})
     for fails in (False, True):
-        fake.pay_session_by_bank(shop.session().id, fails=fails)
+        fake.pay_session_by_bank(shop.create_session().id, fails=fails)
     fake.complete_pending()
-    shop.sessions.expire(shop.session().id)
+    shop.sessions.expire(shop.create_session().id)
     known = set(typing.get_args(inspect.get_annotations(stripe.Event, eval_str=True)["type"]))
-    emitted = set(shop.kinds())
+    emitted = set(shop.event_types())
     assert emitted <= known
     assert {kind.partition(".")[0] for kind in emitted} == {"payment_intent", "charge", "checkout", "refund"}
     assert len(emitted) >= 20, emitted

@@ -1,4 +1,4 @@
-"""Idempotency keys: the same answer for a day, whatever happened to the first one."""
+"""Idempotency keys: the same response for a day, whatever happened to the first one."""
 
 import threading
 
@@ -6,44 +6,44 @@ import pytest
 import stripe
 
 
-def replayed(fake):
+def replay_flags(fake):
     return [call.replayed for call in fake.request_log]
 
 
-def test_the_same_call_gets_the_same_answer(shop, fake):
-    first, second = shop.open(key="k1"), shop.open(key="k1")
+def test_the_same_request_gets_the_same_response(shop, fake):
+    first, second = shop.create_intent(key="k1"), shop.create_intent(key="k1")
     assert first.id == second.id
     assert first.last_response.headers["Request-Id"] != second.last_response.headers["Request-Id"]
     assert second.last_response.headers["Idempotent-Replayed"] == "true"
     assert second.last_response.headers["Original-Request"] == first.last_response.headers["Request-Id"]
     assert "Idempotent-Replayed" not in first.last_response.headers
-    assert replayed(fake) == [False, True]
+    assert replay_flags(fake) == [False, True]
     assert len(shop.intents.list().data) == 1
 
 
-def test_it_is_the_answer_of_then(shop):
-    intent = shop.open(key="k1")
+def test_the_response_shows_the_object_as_it_was(shop):
+    intent = shop.create_intent(key="k1")
     shop.intents.confirm(intent.id, {"payment_method": "pm_card_visa"})
-    assert shop.open(key="k1").status == "requires_payment_method"
+    assert shop.create_intent(key="k1").status == "requires_payment_method"
 
 
 def test_other_parameters_are_refused(shop):
-    shop.open(key="k1")
+    shop.create_intent(key="k1")
     with pytest.raises(stripe.IdempotencyError, match="same parameters") as caught:
-        shop.open(5001, key="k1")
+        shop.create_intent(5001, key="k1")
     assert (caught.value.http_status, caught.value.error.type) == (400, "idempotency_error")
 
 
 def test_another_endpoint_is_refused(shop):
-    intent = shop.open(key="k1")
+    intent = shop.create_intent(key="k1")
     with pytest.raises(stripe.IdempotencyError, match="same endpoint"):
         shop.intents.confirm(intent.id, {"payment_method": "pm_card_visa"}, {"idempotency_key": "k1"})
 
 
-def test_errors_are_kept_once_work_has_begun(shop):
+def test_errors_are_saved_after_processing_began(shop):
     for _ in range(2):
         with pytest.raises(stripe.CardError) as caught:
-            shop.open(key="k1", confirm=True, payment_method="pm_card_visa_chargeDeclined")
+            shop.create_intent(key="k1", confirm=True, payment_method="pm_card_visa_chargeDeclined")
     assert caught.value.headers["Idempotent-Replayed"] == "true"
     assert len(shop.charges.list().data) == 1
 
@@ -51,49 +51,49 @@ def test_errors_are_kept_once_work_has_begun(shop):
 @pytest.mark.parametrize("wrong", [{"amount": "many"}, {"colour": "red"}])
 def test_parameters_that_fail_validation_leave_the_key_free(shop, wrong):
     with pytest.raises(stripe.InvalidRequestError):
-        shop.open(key="k1", **wrong)
-    assert shop.open(key="k1").amount == 5000
+        shop.create_intent(key="k1", **wrong)
+    assert shop.create_intent(key="k1").amount == 5000
 
 
-def test_refusals_before_the_work_leave_the_key_free(shop, fake):
+def test_errors_before_processing_leave_the_key_free(shop, fake):
     for status, kind in ((429, stripe.RateLimitError), (500, stripe.APIError)):
         fake.fail_next_request("POST", "/v1/payment_intents", status=status)
         with pytest.raises(kind):
-            shop.open(key="k1")
-    assert shop.open(key="k1").amount == 5000
+            shop.create_intent(key="k1")
+    assert shop.create_intent(key="k1").amount == 5000
 
 
 def test_a_key_is_free_again_after_a_day(shop, clock):
-    first = shop.open(key="k1")
+    first = shop.create_intent(key="k1")
     clock.advance(24 * 3600 - 1)
-    assert shop.open(key="k1").id == first.id
+    assert shop.create_intent(key="k1").id == first.id
     clock.advance(1)
-    assert shop.open(key="k1", amount=7000).id != first.id
+    assert shop.create_intent(key="k1", amount=7000).id != first.id
 
 
-def test_while_the_first_is_under_way(shop, fake):
+def test_a_key_is_in_use_while_its_first_request_is_processed(shop, fake):
     held = fake.hold_next_request("POST", "/v1/payment_intents")
-    answers = []
-    first = threading.Thread(target=lambda: answers.append(shop.open(key="k1")))
+    intents = []
+    first = threading.Thread(target=lambda: intents.append(shop.create_intent(key="k1")))
     first.start()
     assert held.arrived.wait(5)
     with pytest.raises(stripe.APIError) as caught:
-        shop.open(key="k1")
+        shop.create_intent(key="k1")
     assert (caught.value.http_status, caught.value.error.code) == (409, "idempotency_key_in_use")
-    other = shop.open(key="k2")
+    other = shop.create_intent(key="k2")
     held.release()
     first.join(5)
-    assert shop.open(key="k1").id == answers[0].id != other.id
+    assert shop.create_intent(key="k1").id == intents[0].id != other.id
 
 
-def test_sixteen_at_once_make_one_charge(shop):
+def test_sixteen_concurrent_requests_make_one_charge(shop):
     ids, refused = set(), []
     ready = threading.Barrier(16)
 
     def call():
         ready.wait()
         try:
-            ids.add(shop.open(key="k1", confirm=True, payment_method="pm_card_visa").id)
+            ids.add(shop.create_intent(key="k1", confirm=True, payment_method="pm_card_visa").id)
         except stripe.APIError as error:
             refused.append(error.http_status)
 
@@ -107,7 +107,7 @@ def test_sixteen_at_once_make_one_charge(shop):
     assert len(shop.charges.list().data) == 1
 
 
-def test_a_key_that_is_too_long(shop):
+def test_maximum_length(shop):
     with pytest.raises(stripe.IdempotencyError):
-        shop.open(key="k" * 256)
-    assert shop.open(key="k" * 255).amount == 5000
+        shop.create_intent(key="k" * 256)
+    assert shop.create_intent(key="k" * 255).amount == 5000

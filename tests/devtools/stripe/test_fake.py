@@ -1,0 +1,31 @@
+"""The fake as a whole."""
+
+import subprocess
+import sys
+
+import pytest
+
+from devtools.stripe.fake import FakeStripe
+from tests.devtools.stripe.sdk_shop import SdkShop, sdk_client
+from tests.test_tidy import ROOT
+
+
+def test_a_port_in_use_raises_and_closes_the_journal(tmp_path, clock):
+    with FakeStripe(clock=clock, journal=tmp_path / "first") as fake:
+        page = SdkShop(fake).create_session()
+        with pytest.raises(OSError, match="in use"):
+            FakeStripe(port=fake.port, journal=tmp_path / "second")
+    with FakeStripe(clock=clock, journal=tmp_path / "first") as moved:
+        assert SdkShop(moved).sessions.retrieve(page.id).url == f"{moved.url}/c/pay/{page.id}"
+
+
+def test_the_fake_does_not_import_the_sdk():
+    script = "import sys, infra.local.local_stripe; assert 'stripe' not in sys.modules and 'requests' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
+
+
+def test_two_fakes_share_nothing(fake, shop):
+    with FakeStripe() as other:
+        assert other.url != fake.url
+        shop.create_intent()
+        assert sdk_client(other, other.api_key).v1.payment_intents.list().data == []

@@ -1,0 +1,34 @@
+"""The fake as a server of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import stripe
+
+from tests.test_tidy import ROOT
+
+
+def test_start_and_stop(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "devtools.stripe",
+        "--port",
+        "0",
+        "--journal",
+        str(tmp_path / "j"),
+        "--webhook",
+        "http://127.0.0.1:9/",
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "NO_PROXY": "127.0.0.1"})
+    try:
+        printed = dict(process.stdout.readline().strip().rsplit(" ", 1) for _ in range(4))
+        printed = {name.strip(): value for name, value in printed.items()}
+        client = stripe.StripeClient(printed["secret key"], base_addresses={"api": printed["API"]})
+        assert client.v1.payment_intents.create({"amount": 100, "currency": "eur"}).currency == "eur"
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+        process.stdout.close()
