@@ -1,4 +1,4 @@
-"""32 threads and one store: exact with its lock, wrong without."""
+"""32 threads on one store: exact with its lock, wrong without."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -8,17 +8,23 @@ from contextlib import contextmanager, nullcontext
 import pytest
 
 from devtools.dynamodb.store import open_store
-from tests.devtools.dynamodb.conftest import put, serving, table
+from tests.devtools.dynamodb.conftest import attached_client, create_table, put
 
 RUNS = 10
+
+
 THREADS = 32
+
+
 ATTEMPTS = 1000
+
+
 SEATS = 100
 
 
 @contextmanager
-def switching(seconds: float) -> Iterator[None]:
-    """How long a thread may run before another one gets its turn."""
+def switch_interval(seconds: float) -> Iterator[None]:
+    """Let each thread run for so long before another one continues."""
     usual = sys.getswitchinterval()
     sys.setswitchinterval(seconds)
     try:
@@ -27,7 +33,7 @@ def switching(seconds: float) -> Iterator[None]:
         sys.setswitchinterval(usual)
 
 
-def by_update(client, run: int, attempt: int) -> None:
+def sell_by_update(client, run: int, attempt: int) -> None:
     client.update_item(
         TableName="things",
         Key={"id": {"S": f"tier-{run}"}},
@@ -38,7 +44,7 @@ def by_update(client, run: int, attempt: int) -> None:
     )
 
 
-def by_transaction(client, run: int, attempt: int) -> None:
+def sell_by_transaction(client, run: int, attempt: int) -> None:
     take = {
         "TableName": "things",
         "Key": {"id": {"S": f"tier-{run}"}},
@@ -50,19 +56,19 @@ def by_transaction(client, run: int, attempt: int) -> None:
     client.transact_write_items(TransactItems=[{"Update": take}, {"Put": ticket}])
 
 
-def by_put(client, run: int, attempt: int) -> None:
+def sell_by_put(client, run: int, attempt: int) -> None:
     seat = {"id": {"S": f"seat-{run}-{attempt % SEATS}"}, "owner": {"S": str(attempt)}}
     client.put_item(TableName="things", Item=seat, ConditionExpression="attribute_not_exists(id)")
 
 
-def sold(client, way: Callable, run: int) -> int:
-    """Let all attempts at it; how many say that they got a seat. Refusals are the only other answer."""
+def sell(client, attempt_sale: Callable, run: int) -> int:
+    """Make all attempts on 32 threads; returns how many got a seat. All others are refused."""
     client.put_item(TableName="things", Item={"id": {"S": f"tier-{run}"}, "available": {"N": str(SEATS)}, "holds": {"M": {}}})
     refused = (client.exceptions.ConditionalCheckFailedException, client.exceptions.TransactionCanceledException)
 
     def attempt(number: int) -> bool:
         try:
-            way(client, run, number)
+            attempt_sale(client, run, number)
         except refused:
             return False
         return True
@@ -71,40 +77,42 @@ def sold(client, way: Callable, run: int) -> int:
         return sum(pool.map(attempt, range(ATTEMPTS)))
 
 
-def left(client, run: int) -> dict:
+def stored_tier(client, run: int) -> dict:
     return client.get_item(TableName="things", Key={"id": {"S": f"tier-{run}"}})["Item"]
 
 
 @pytest.mark.parametrize("interval", [0.005, 1e-5])
-@pytest.mark.parametrize("way", [by_update, by_transaction, by_put])
-def test_every_seat_is_sold_once(memory, way, interval):
-    table(memory)
-    with switching(interval):
+@pytest.mark.parametrize("attempt_sale", [sell_by_update, sell_by_transaction, sell_by_put])
+def test_every_seat_is_sold_once(memory_client, attempt_sale, interval):
+    create_table(memory_client)
+    with switch_interval(interval):
         for run in range(RUNS):
-            assert sold(memory, way, run) == SEATS
-            if way is not by_put:
-                assert left(memory, run)["available"] == {"N": "0"}
-            if way is by_update:
-                assert len(left(memory, run)["holds"]["M"]) == SEATS
+            assert sell(memory_client, attempt_sale, run) == SEATS
+            if attempt_sale is not sell_by_put:
+                assert stored_tier(memory_client, run)["available"] == {"N": "0"}
+            if attempt_sale is sell_by_update:
+                assert len(stored_tier(memory_client, run)["holds"]["M"]) == SEATS
 
 
-@pytest.mark.parametrize("way", [by_update, by_transaction, by_put])
-def test_with_a_journal_too(on_disk, way):
-    with on_disk() as client:
-        table(client)
-        assert sold(client, way, 0) == SEATS
+@pytest.mark.parametrize("attempt_sale", [sell_by_update, sell_by_transaction, sell_by_put])
+def test_every_seat_is_sold_once_with_a_journal(open_on_disk, attempt_sale):
+    with open_on_disk() as client:
+        create_table(client)
+        assert sell(client, attempt_sale, 0) == SEATS
 
 
-def test_a_twin_without_the_lock_oversells(clients, monkeypatch):
+def test_a_store_without_its_lock_oversells(clients, monkeypatch):
     """Proof that the tests above would notice: the same attempts, the same engine, no lock."""
     store = open_store()
     monkeypatch.setattr(store, "_lock", nullcontext())
-    with serving(store, clients) as client, switching(1e-6):
-        table(client)
+    with attached_client(store, clients) as client, switch_interval(1e-6):
+        create_table(client)
         put(client, "warm")
         results = []
         for run in range(RUNS):
-            results.append((sold(client, by_update, run), left(client, run)["available"]["N"], len(left(client, run)["holds"]["M"])))
+            results.append(
+                (sell(client, sell_by_update, run), stored_tier(client, run)["available"]["N"], len(stored_tier(client, run)["holds"]["M"]))
+            )
             if results[-1] != (SEATS, "0", SEATS):
                 return
     pytest.fail(f"exact without the lock, {RUNS} times: {results}")

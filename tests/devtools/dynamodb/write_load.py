@@ -1,4 +1,4 @@
-"""A process that writes until it is killed, and says on its output what was acknowledged. Run by test_kill.py."""
+"""A process that writes until it is killed, and reports on its output which writes were acknowledged."""
 
 import itertools
 import json
@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from devtools.dynamodb import store as stores
+from devtools.dynamodb import store as store_module
 from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
 from devtools.dynamodb.store import DYNAMODB, Store, open_store
 
@@ -16,12 +16,13 @@ WRITERS = 4
 
 
 def call(store: Store, operation: str, **arguments: Any) -> dict[str, Any]:
+    """The response of a call that must succeed."""
     status, body = store.call(DYNAMODB, operation, json.dumps(arguments).encode())
     assert status == 200, body
     return json.loads(body)
 
 
-def make_tables(store: Store) -> None:
+def create_tables(store: Store) -> None:
     streamed = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
     for name, more in {"puts": streamed, "left": {}, "right": {}, "counters": {}}.items():
         key = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}
@@ -29,33 +30,34 @@ def make_tables(store: Store) -> None:
         call(store, "CreateTable", TableName=name, BillingMode="PAY_PER_REQUEST", **key, **types, **more)
 
 
-def say(kind: str, what: str) -> None:
-    os.write(1, f"{kind} {what}\n".encode())  # one write: lines of several threads stay whole
+def report(kind: str, text: str) -> None:
+    os.write(1, f"{kind} {text}\n".encode())  # in one write, so that the lines of several threads do not mix
 
 
 def write(store: Store, name: str) -> None:
-    one = {":one": {"N": "1"}}
+    """Write items one by one and in transactions, for ever."""
+    increment = {":one": {"N": "1"}}
     for number in itertools.count():
-        unique = f"{name}-{number}"
-        call(store, "PutItem", TableName="puts", Item={"id": {"S": unique}, "filling": {"S": "x" * 200}})
-        say("put", unique)
-        sides = [{"Put": {"TableName": side, "Item": {"id": {"S": unique}}}} for side in ("left", "right")]
+        key = f"{name}-{number}"
+        call(store, "PutItem", TableName="puts", Item={"id": {"S": key}, "filling": {"S": "x" * 200}})
+        report("put", key)
+        puts = [{"Put": {"TableName": table, "Item": {"id": {"S": key}}}} for table in ("left", "right")]
         count = {"TableName": "counters", "Key": {"id": {"S": "transactions"}}, "UpdateExpression": "ADD made :one"}
-        call(store, "TransactWriteItems", TransactItems=[*sides, {"Update": {**count, "ExpressionAttributeValues": one}}])
-        say("transaction", unique)
+        call(store, "TransactWriteItems", TransactItems=[*puts, {"Update": {**count, "ExpressionAttributeValues": increment}}])
+        report("transaction", key)
 
 
-def note(event: dict[str, Any], _: Any) -> None:
+def report_records(event: dict[str, Any], _: Any) -> None:
     for record in event["Records"]:
-        say("record", f"{record['dynamodb']['SequenceNumber']} {record['dynamodb']['Keys']['id']['S']}")
+        report("record", f"{record['dynamodb']['SequenceNumber']} {record['dynamodb']['Keys']['id']['S']}")
 
 
 def main(folder: str, name: str) -> None:
-    stores.SNAPSHOT_BYTES = 60_000  # so that some are killed in the middle of a snapshot
+    store_module.SNAPSHOT_BYTES = 60_000  # so that some processes are killed during a snapshot
     store = open_store(Path(folder))
     if not store.stream_arns():
-        make_tables(store)
-    StreamPoller(store, [EventSourceMapping(name="notes", table="puts", handler=note, batch_size=7)]).start()
+        create_tables(store)
+    StreamPoller(store, [EventSourceMapping(name="notes", table="puts", handler=report_records, batch_size=7)]).start()
     for writer in range(WRITERS):
         threading.Thread(target=write, args=(store, f"{name}-{writer}")).start()
 

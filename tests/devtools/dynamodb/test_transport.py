@@ -1,0 +1,182 @@
+"""The in-process transport: clients get the same responses as over HTTP, and other handlers of their events still work."""
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import PutError
+from pynamodb.models import Model
+
+from devtools.dynamodb.http_server import StoreHttpServer
+from devtools.dynamodb.store import open_store
+from devtools.dynamodb.transport import in_process_transport
+from tests.devtools.dynamodb.conftest import create_table, put
+
+ITEM = {
+    "id": {"S": "1"},
+    "raw": {"B": b"\x00\xff"},
+    "raws": {"BS": [b"a", b"b"]},
+    "deep": {"M": {"B": {"L": [{"B": b"in"}, {"NULL": True}, {"BOOL": False}]}}},
+    "n": {"N": "1.50"},
+    "ns": {"NS": ["3", "4"]},
+    "empty": {"M": {}},
+}
+
+
+KEY = {"Key": {"id": {"S": "1"}}}
+
+
+ABSENT = {"ConditionExpression": "attribute_not_exists(id)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+
+ONE_VALUE = {"ExpressionAttributeValues": {":one": {"N": "1"}}}
+
+
+TABLE = {"TableName": "things"}
+
+
+CAPACITY = {"ReturnConsumedCapacity": "INDEXES"}
+
+
+CALLS = [
+    ("put_item", {**TABLE, "Item": ITEM, **CAPACITY}),
+    ("get_item", {**TABLE, **KEY, "ConsistentRead": True, **CAPACITY}),
+    ("get_item", {**TABLE, "Key": {"id": {"S": "missing"}}}),
+    ("put_item", {**TABLE, "Item": {"id": {"S": "1"}}, **ABSENT}),
+    ("put_item", {**TABLE, "Item": {"id": {"S": "2"}}, **ABSENT}),
+    ("update_item", {**TABLE, **KEY, "UpdateExpression": "SET n = n + :one", **ONE_VALUE, "ReturnValues": "ALL_NEW"}),
+    ("update_item", {**TABLE, **KEY, "UpdateExpression": "SET n = nothing + :one", **ONE_VALUE}),
+    ("query", {**TABLE, "KeyConditionExpression": "id = :id", "ExpressionAttributeValues": {":id": {"S": "1"}}}),
+    ("scan", {**TABLE, "Limit": 1}),
+    ("transact_write_items", {"TransactItems": [{"Put": {**TABLE, "Item": ITEM, **ABSENT}}, {"Delete": {**TABLE, **KEY}}]}),
+    (
+        "transact_write_items",
+        {"TransactItems": [{"Put": {**TABLE, "Item": ITEM, **ABSENT}}, {"Delete": {**TABLE, "Key": {"id": {"S": "2"}}}}]},
+    ),
+    ("transact_get_items", {"TransactItems": [{"Get": {**TABLE, **KEY}}, {"Get": {**TABLE, "Key": {"id": {"S": "0"}}}}]}),
+    ("batch_get_item", {"RequestItems": {"things": {"Keys": [KEY["Key"]]}}}),
+    ("batch_write_item", {"RequestItems": {"things": [{"DeleteRequest": KEY}]}, **CAPACITY}),
+    ("delete_item", {**TABLE, "Key": {"id": {"S": "2"}}, "ReturnValues": "ALL_OLD"}),
+    ("describe_time_to_live", TABLE),
+    ("get_item", {"TableName": "nowhere", **KEY}),
+    ("describe_table", {"TableName": "nowhere"}),
+    ("list_tables", {}),
+    ("execute_statement", {"Statement": "SELECT * FROM things"}),
+]
+
+
+def responses(client) -> list[dict]:
+    results = []
+    for operation, arguments in CALLS:
+        try:
+            response = getattr(client, operation)(**arguments)
+        except ClientError as error:
+            response = {"raised": type(error).__name__, "message": str(error), **error.response}
+        metadata = response.pop("ResponseMetadata")
+        results.append(
+            {**response, "status": metadata["HTTPStatusCode"], "keys": sorted(metadata), "type": metadata["HTTPHeaders"]["content-type"]}
+        )
+    return results
+
+
+def test_responses_are_the_same_as_over_http(memory_client):
+    create_table(memory_client)
+    with open_store() as store, StoreHttpServer(store) as server:
+        remote = boto3.client(
+            "dynamodb", endpoint_url=server.url, region_name="us-east-1", config=Config(retries={"total_max_attempts": 1})
+        )
+        create_table(remote)
+        for in_process, over_http, call in zip(responses(memory_client), responses(remote), CALLS, strict=True):
+            assert in_process == over_http, call
+
+
+def test_times_are_parsed(memory_client):
+    create_table(memory_client)
+    assert memory_client.describe_table(**TABLE)["Table"]["CreationDateTime"].timestamp() == 1_780_000_000
+
+
+def test_responses_are_copies(memory_client):
+    create_table(memory_client)
+    memory_client.put_item(**TABLE, Item={"id": {"S": "1"}, "list": {"L": [{"S": "a"}]}})
+    memory_client.get_item(**TABLE, **KEY)["Item"]["list"]["L"].append({"S": "b"})
+    assert memory_client.get_item(**TABLE, **KEY)["Item"]["list"]["L"] == [{"S": "a"}]
+
+
+def test_an_earlier_handler_can_keep_a_call_from_the_store(memory_client):
+    create_table(memory_client)
+
+    def refuse(**_):
+        raise ConnectionError("lost")
+
+    memory_client.meta.events.register("before-call.dynamodb.PutItem", refuse)
+    try:
+        with pytest.raises(ConnectionError):
+            put(memory_client, "1")
+    finally:
+        memory_client.meta.events.unregister("before-call.dynamodb.PutItem", refuse)
+    put(memory_client, "2")
+    assert memory_client.scan(**TABLE)["Count"] == 1
+
+
+def test_later_handlers_receive_the_response(memory_client):
+    create_table(memory_client)
+    responses = []
+
+    def listen(http_response, parsed, model, **_):
+        responses.append((model.name, http_response.status_code, parsed["Error"]["Code"] if "Error" in parsed else None))
+
+    memory_client.meta.events.register("after-call.dynamodb", listen)
+    try:
+        put(memory_client, "1")
+        with pytest.raises(ClientError):
+            memory_client.put_item(**TABLE, Item={"id": {"S": "1"}}, **ABSENT)
+    finally:
+        memory_client.meta.events.unregister("after-call.dynamodb", listen)
+    assert responses == [("PutItem", 200, None), ("PutItem", 400, "ConditionalCheckFailedException")]
+
+
+def test_a_detached_client_is_as_before(clients):
+    client = clients[0]
+    agent = client._user_agent_creator
+    with open_store() as first, in_process_transport(first, client):
+        create_table(client)
+    assert client._user_agent_creator is agent
+    with open_store() as second, in_process_transport(second, client):
+        assert client.list_tables()["TableNames"] == []
+
+
+def test_a_client_is_attached_to_one_store_at_a_time(memory_client):
+    with pytest.raises(ValueError, match="already"), open_store() as other, in_process_transport(other, memory_client):
+        pass
+
+
+def test_a_closed_store_responds_with_a_server_error(clients):
+    store = open_store()
+    with in_process_transport(store, clients[0]):
+        store.close()
+        with pytest.raises(ClientError, match="closed") as refused:
+            clients[0].list_tables()
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+
+
+class Thing(Model):
+    class Meta:
+        table_name = "things"
+        region = "us-east-1"
+
+    id = UnicodeAttribute(hash_key=True)
+    raw = BinaryAttribute(legacy_encoding=False)
+    n = NumberAttribute(default=0)
+
+
+def test_pynamodb(memory_client):
+    create_table(memory_client)
+    Thing._get_connection().connection._client = memory_client
+    Thing("1", raw=b"\x00\xff").save(Thing.id.does_not_exist())
+    with pytest.raises(PutError) as refused:
+        Thing("1", raw=b"").save(Thing.id.does_not_exist())
+    assert refused.value.cause_response_code == "ConditionalCheckFailedException"
+    thing = Thing.get("1", consistent_read=True)
+    thing.update([Thing.n.add(2)])
+    assert (thing.raw, thing.n) == (b"\x00\xff", 2)
