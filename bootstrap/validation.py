@@ -11,11 +11,11 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from bootstrap import allowed_values
 from bootstrap.consistency import consistency_faults
 from bootstrap.document import BootstrapDocument, EventEntry, TicketEntry
 from bootstrap.faults import DocumentFault, InvalidDocument, member_path, quoted
 from bootstrap.files import SECTIONS, MergedFiles, Tree
+from chalicelib import allowed_values
 from chalicelib.catalog.model import DisplayState, TierStatus
 
 STATUSES = get_args(TierStatus)

@@ -23,9 +23,13 @@ def _says(description: str) -> Meta:
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Field NAME is set by FAIRGATE_NAME. The descriptions are the documentation: docs/settings.md is checked against them."""
 
-    stage: Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,19}$"), _says("Name of the deployment; part of the name of every table.")] = (
-        "local"
-    )
+    stage: Annotated[
+        str,
+        Meta(pattern="^[a-z][a-z0-9-]{0,19}$"),
+        _says(
+            "Name of the deployment, part of every table's name: lowercase letters, digits and `-`, a letter first, at most 20 characters."
+        ),
+    ] = "local"
     region: Annotated[str, _says("AWS region of the DynamoDB tables.")] = "us-east-1"
     store_endpoint: Annotated[str, _says("Address of a DynamoDB-compatible store; empty means DynamoDB on AWS.")] = ""
     identity: Annotated[
@@ -47,10 +51,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=50), _says("How many tickets of one tier a purchase may have, if the tier sets no limit of its own.")
     ] = 4
     rate_limits: Annotated[Switch, _says("Whether the rate limits below apply.")] = "on"
-    limit_join: Annotated[Rate, _says("How often a user may join the waiting room of an event: requests/seconds.")] = "10/60"
-    limit_reserve: Annotated[Rate, _says("How often a user may reserve: requests/seconds.")] = "5/60"
-    limit_checkout: Annotated[Rate, _says("How often a user may open a checkout session: requests/seconds.")] = "5/60"
-    limit_confirm: Annotated[Rate, _says("How often a user may confirm a checkout: requests/seconds.")] = "10/60"
+    limit_join: Annotated[
+        Rate, _says("How often a user may join the waiting room of an event: requests/seconds, each from 1 to 99999.")
+    ] = "10/60"
+    limit_reserve: Annotated[Rate, _says("How often a user may reserve: requests/seconds, each from 1 to 99999.")] = "5/60"
+    limit_checkout: Annotated[Rate, _says("How often a user may open a checkout session: requests/seconds, each from 1 to 99999.")] = "5/60"
+    limit_confirm: Annotated[Rate, _says("How often a user may confirm a checkout: requests/seconds, each from 1 to 99999.")] = "10/60"
     address_factor: Annotated[
         int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
     ] = 10
@@ -98,7 +104,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stripe_namespace: Annotated[
         str,
         Meta(pattern="^[a-zA-Z0-9_-]{0,40}$"),
-        _says("Marks payments at Stripe as those of this deployment, if several share an account; empty means the name of the stage."),
+        _says(
+            "Marks payments at Stripe as those of this deployment, if several share an account: "
+            "letters, digits, `_` and `-`, at most 40; empty means the name of the stage."
+        ),
     ] = ""
     stripe_api_base: Annotated[str, _says("Address of a fake Stripe API; empty means Stripe itself.")] = ""
     stripe_publishable_key: Annotated[str, _says("Publishable key of Stripe, which buyers' browsers use.")] = ""
@@ -137,13 +146,16 @@ _current: Settings | None = None
 
 def read(environment: dict[str, str]) -> Settings:
     """Settings out of environment variables; raises SettingsError that names the faulty one."""
-    names = {field.name for field in msgspec.structs.fields(Settings)}
-    given = {name: environment[key] for name in names if (key := PREFIX + name.upper()) in environment}
+    types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    given = {name: environment[key] for name in types if (key := PREFIX + name.upper()) in environment}
     for name, value in given.items():
         try:
             msgspec.convert({name: value}, Settings, strict=False)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"{PREFIX}{name.upper()}: {str(error).split(' - at ')[0]}") from None
+        except msgspec.ValidationError:
+            from chalicelib import allowed_values  # not needed at a cold start
+
+            allowed = allowed_values.description(types[name])
+            raise SettingsError(f"{PREFIX}{name.upper()}: must be {allowed}, not {value!a}") from None
     return msgspec.convert(given, Settings, strict=False)
 
 

@@ -43,6 +43,11 @@ def test_a_fault_names_its_variable(name, value):
         settings.read({f"FAIRGATE_{name}": value, "FAIRGATE_REGION": "eu-central-1"})
 
 
+def test_a_fault_says_what_is_allowed():
+    with pytest.raises(settings.SettingsError, match=r"^FAIRGATE_HOLD_SECONDS: must be a whole number from 1 to 2,678,400, not 'soon'$"):
+        settings.read({"FAIRGATE_HOLD_SECONDS": "soon"})
+
+
 def test_a_secret_must_be_there_and_long():
     with settings.changed(jwt_secret="short"), pytest.raises(settings.SettingsError, match="FAIRGATE_JWT_SECRET"):
         settings.secret("jwt_secret")

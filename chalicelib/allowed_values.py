@@ -1,4 +1,4 @@
-"""The values that a field of the bootstrap file may have, in words, out of its type."""
+"""The values that a field may have, in words, from its type: for messages about a setting or a field of the bootstrap file."""
 
 from typing import Any
 
