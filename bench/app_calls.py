@@ -30,7 +30,7 @@ MAX_RATIO = 3.0
 def take_measures(scratch: Path) -> Iterator[Measure]:
     os.environ.update(LOCAL_CREDENTIALS)
     with (
-        settings.changed(stage="bench", store_endpoint=UNREACHABLE_ENDPOINT),
+        settings.override(stage="bench", store_endpoint=UNREACHABLE_ENDPOINT),
         open_store() as store,
         in_process_transport(store, dynamo.client()),
     ):
@@ -39,7 +39,10 @@ def take_measures(scratch: Path) -> Iterator[Measure]:
 
         yield from _read_measures(app.app)
         # The sale opens tomorrow; polls are measured on the day after, when every position has to be computed.
-        with clock.replaced(lambda: time.time() + 2 * 86_400), settings.changed(identity="demo", rate_limits="off", jwt_secret="bench" * 8):
+        with (
+            clock.override(lambda: time.time() + 2 * 86_400),
+            settings.override(identity="demo", rate_limits="off", jwt_secret="bench" * 8),
+        ):
             yield from _poll_measures(app.app)
 
 

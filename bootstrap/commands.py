@@ -47,7 +47,7 @@ def rollback(arguments: Namespace) -> int:
 
 
 def status(arguments: Namespace) -> int:
-    head, served = catalog.standing()
+    head, served = catalog.load_served()
     if not head.version:
         lines = ["nothing was applied yet; `python -m bootstrap apply` does it"]
         return _print_result(arguments, {"version": 0, "revision": head.revision}, lines)
@@ -58,7 +58,7 @@ def status(arguments: Namespace) -> int:
         "tiers_of_the_api": sum(tier.managed_by == "api" for tier in served.tiers.values()),
         "paused": sum(event.paused for event in served.events.values()),
     }
-    versions = catalog.versions(LISTED_VERSIONS)
+    versions = catalog.list_versions(LISTED_VERSIONS)
     details = {
         "version": head.version,
         "revision": head.revision,
@@ -91,7 +91,7 @@ def drift(arguments: Namespace) -> int:
 
 
 def export(arguments: Namespace) -> int:
-    version = arguments.version or catalog.standing()[0].version
+    version = arguments.version or catalog.load_served()[0].version
     if not version:
         raise CommandError("nothing was applied yet, so there is nothing to export; `python -m bootstrap apply` first")
     text = json.dumps(_version_tree(version), indent=2, ensure_ascii=False) + "\n"
@@ -137,7 +137,7 @@ def _load_document(arguments: Namespace) -> ValidDocument:
 
 
 def _version_tree(version: int) -> Tree:
-    document = catalog.document(version)
+    document = catalog.load_document(version)
     if document is None:
         raise CommandError(f"there is no version {version}; `python -m bootstrap status` lists the latest ones")
     tree: Tree = msgspec.json.decode(document)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from chalicelib.catalog.model import DisplayState, TierStatus, WaitingRoom
+from chalicelib.catalog.model import DisplayState, TierStatus, WaitingRoomConfig
 from chalicelib.inventory.model import MAX_SHARDS
 from chalicelib.money import Cents, Currency
 
@@ -47,7 +47,7 @@ class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
     metadata: EventMetadata = EventMetadata()
     on_sale_at: Day | None = None
     purchase_limit: Limit | None = None
-    waiting_room: WaitingRoom | None = None
+    waiting_room: WaitingRoomConfig | None = None
 
 
 class SaleWindow(Struct, frozen=True, forbid_unknown_fields=True):

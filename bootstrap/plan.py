@@ -10,7 +10,7 @@ from bootstrap import conversion
 from bootstrap.faults import quoted
 from bootstrap.validation import ValidDocument
 from chalicelib import clock
-from chalicelib.catalog.model import DEFAULT_STATES, Catalog, Content, DisplayState, Event, Head, Tier
+from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier, VersionContent
 from chalicelib.inventory.model import Stock, default_shards
 
 # What the diff of an entry leaves out: fields that the store keeps, and fields that repeat another one.
@@ -55,7 +55,7 @@ class OpenChange(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """`changes` are the lines of the diff; with `refusals` nothing may be applied. `is_served`: the head already is this document."""
 
-    head: Head
+    head: CatalogHead
     checksum: str
     changes: list[str]
     refusals: list[str]
@@ -72,10 +72,10 @@ class Plan(Struct, frozen=True):
         """Whether neither the catalog nor the stock has anything to change."""
         return self.is_served and not (self.resizes or self.open_changes or self.refusals)
 
-    def content(self, version: int) -> Content:
+    def content(self, version: int) -> VersionContent:
         """What readers will load as this version; a tier that never existed gets a stock named after it."""
         tiers = [replace(tier, stock_id=tier.stock_id or new_stock_id(tier.id, version)) for tier in self.tiers]
-        return Content(self.events, tiers, self.states)
+        return VersionContent(self.events, tiers, self.states)
 
 
 def new_stock_id(tier_id: str, version: int) -> str:
@@ -103,7 +103,7 @@ def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
     return changed
 
 
-def build_plan(valid: ValidDocument, head: Head, catalog: Catalog, stock_ids: Container[str], stocks: Mapping[str, Stock]) -> Plan:
+def build_plan(valid: ValidDocument, head: CatalogHead, catalog: Catalog, stock_ids: Container[str], stocks: Mapping[str, Stock]) -> Plan:
     """The plan of one document. `stocks` is what was strongly read for `stock_ids`; other stock is assumed to match the catalog."""
     return _PlanBuilder(valid, head, catalog, stock_ids, stocks).build()
 
@@ -114,7 +114,9 @@ def _shards(old: Tier, new: Tier) -> int:
 
 
 class _PlanBuilder:
-    def __init__(self, valid: ValidDocument, head: Head, catalog: Catalog, stock_ids: Container[str], stocks: Mapping[str, Stock]) -> None:
+    def __init__(
+        self, valid: ValidDocument, head: CatalogHead, catalog: Catalog, stock_ids: Container[str], stocks: Mapping[str, Stock]
+    ) -> None:
         self.valid, self.head, self.catalog, self.stock_ids, self.stocks = valid, head, catalog, stock_ids, stocks
         self.changes: list[str] = []
         self.refusals: list[str] = []

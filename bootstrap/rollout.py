@@ -17,7 +17,7 @@ from bootstrap.plan import Plan, Resize, all_stock, build_plan, changed_stock, n
 from bootstrap.validation import ValidDocument, validate_tree
 from chalicelib import dynamo
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Head
+from chalicelib.catalog.model import CatalogHead
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
 
@@ -68,22 +68,22 @@ def apply(
 
 
 def _load_plan(valid: ValidDocument, *, all_shards: bool) -> Plan:
-    head, served = catalog.standing()
+    head, served = catalog.load_served()
     stock_ids = all_stock(served)
     if not all_shards and valid.checksum != head.checksum and sum(stock_ids.values()) > MAX_SHARDS_READ:
         stock_ids = changed_stock(valid, served)
-    return build_plan(valid, head, served, stock_ids, inventory.read(stock_ids))
+    return build_plan(valid, head, served, stock_ids, inventory.read_stock(stock_ids))
 
 
 def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: str, details: dict[str, Any]) -> ApplyResult:
-    version = catalog.new_version()
+    version = catalog.allocate_version()
     catalog.write_version(version, planned.content(version), msgspec.json.encode(valid.tree))
     _shrink(planned, actor, now)
     _create_stock(planned, version)
     _grow(planned)
-    new_head = Head(version, planned.head.revision + 1, planned.checksum, now, actor)
+    new_head = CatalogHead(version, planned.head.revision + 1, planned.checksum, now, actor)
     audited = {**details, "replaced": planned.head.version, "diff": _shortened(planned.changes)}
-    catalog.publish(planned.head, new_head, action, audited)
+    catalog.publish_version(planned.head, new_head, action, audited)
     inventory.invalidate()
     return ApplyResult("applied", version, planned)
 
@@ -108,7 +108,7 @@ def _shrink(planned: Plan, actor: str, now: int) -> None:
         except CapacityInUse as error:
             for earlier in shrunk:
                 inventory.resize(earlier.stock_id, earlier.new_shards, earlier.old_capacity)
-            in_use = f"sold {error.facts['sold']}, on hold {error.facts['held']}"
+            in_use = f"sold {error.details['sold']}, on hold {error.details['held']}"
             reason = f"capacity {resize.new_capacity} is below what has been sold or held meanwhile ({in_use}); use a larger one"
             _refuse(planned, [f"! tier {resize.tier_id}: {reason}"], actor, now)
         shrunk.append(resize)
@@ -118,8 +118,8 @@ def _create_stock(planned: Plan, version: int) -> None:
     items: list[dict[str, Any]] = []
     for new in planned.new_stocks:
         stock_id = new_stock_id(new.tier_id, version)
-        items += inventory.new_shards(stock_id, capacity=new.capacity, sold=new.sold, shards=new.shards, is_open=new.is_open)
-    dynamo.batch_put(inventory.table(), items)
+        items += inventory.new_shard_items(stock_id, capacity=new.capacity, sold=new.sold, shards=new.shards, is_open=new.is_open)
+    dynamo.batch_put(inventory.table_name(), items)
 
 
 def _grow(planned: Plan) -> None:
@@ -138,9 +138,9 @@ def _resize(resize: Resize) -> None:
         inventory.set_open(resize.stock_id, resize.new_shards, resize.is_open)
 
 
-def _give_up(head: Head, planned: Plan, actor: str, now: int) -> NoReturn:
+def _give_up(head: CatalogHead, planned: Plan, actor: str, now: int) -> NoReturn:
     """Another apply came first. Our resizes may have undone its own, so correct the stock to its document, then refuse."""
-    document = catalog.document(head.version)
+    document = catalog.load_document(head.version)
     if document is not None:
         _heal(plan(validate_tree(msgspec.json.decode(document))), actor, now)
     _refuse(planned, [f"! {head.by} has applied version {head.version} meanwhile; look at the plan and apply again"], actor, now)
@@ -154,7 +154,7 @@ def _refuse(planned: Plan, reasons: list[str], actor: str, now: int) -> NoReturn
 
 def _audit(planned: Plan, action: str, actor: str, now: int, lines: list[str]) -> None:
     details = {"version": planned.head.version, "checksum": planned.checksum, "diff": _shortened(lines)}
-    catalog.record(action, actor, now, details)
+    catalog.record_attempt(action, actor, now, details)
 
 
 def _shortened(lines: list[str]) -> list[str]:

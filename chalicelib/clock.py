@@ -24,7 +24,7 @@ def iso(epoch_seconds: int) -> str:
 
 
 @contextmanager
-def replaced(source: Callable[[], float]) -> Iterator[None]:
+def override(source: Callable[[], float]) -> Iterator[None]:
     """Let `source` tell the time while the block runs, in all threads."""
     global _source
     before, _source = _source, source

@@ -46,17 +46,17 @@ _UNAVAILABLE = frozenset(
 )
 
 
-class Reason(Struct, frozen=True):
+class CancellationReason(Struct, frozen=True):
     """Why one item of a transaction was refused: DynamoDB's code (`None` for an item that was fine) and the item as it is."""
 
     code: str
     item: Any
 
 
-class TransactionRefused(Exception):
+class TransactionCanceled(Exception):
     """A condition of a transaction did not hold, so nothing of it was written; `reasons` has one entry per item, in order."""
 
-    def __init__(self, reasons: Sequence[Reason]) -> None:
+    def __init__(self, reasons: Sequence[CancellationReason]) -> None:
         self.reasons = reasons
         super().__init__(", ".join(reason.code for reason in reasons))
 
@@ -125,19 +125,19 @@ def table_name(feature: str) -> str:
 
 def put(model: Model, condition: Condition | None = None) -> TransactItem:
     """A transaction item that writes the whole of `model`."""
-    return {"Put": _told_why(model.get_save_kwargs_from_instance(condition))}
+    return {"Put": _returning_old_item(model.get_save_kwargs_from_instance(condition))}
 
 
 def update(model: Model, actions: Sequence[Action], condition: Condition | None = None) -> TransactItem:
     """A transaction item that changes attributes of the item with the key of `model`."""
-    return {"Update": _told_why(model.get_update_kwargs_from_instance(list(actions), condition))}
+    return {"Update": _returning_old_item(model.get_update_kwargs_from_instance(list(actions), condition))}
 
 
 def delete(model: Model, condition: Condition | None = None) -> TransactItem:
-    return {"Delete": _told_why(model.get_delete_kwargs_from_instance(condition))}
+    return {"Delete": _returning_old_item(model.get_delete_kwargs_from_instance(condition))}
 
 
-def _told_why(arguments: dict[str, Any]) -> dict[str, Any]:
+def _returning_old_item(arguments: dict[str, Any]) -> dict[str, Any]:
     return {**arguments, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 
@@ -156,25 +156,28 @@ def transact(items: Sequence[TransactItem]) -> None:
         except ClientError as error:
             if error.response["Error"]["Code"] != "TransactionCanceledException":
                 raise
-            reasons = [Reason(reason.get("Code", "None"), reason.get("Item")) for reason in error.response.get("CancellationReasons", [])]
+            reasons = [
+                CancellationReason(reason.get("Code", "None"), reason.get("Item"))
+                for reason in error.response.get("CancellationReasons", [])
+            ]
             if any(reason.code == "ConditionalCheckFailed" for reason in reasons):
-                raise TransactionRefused(reasons) from error
+                raise TransactionCanceled(reasons) from error
             if attempt == _CONFLICT_ATTEMPTS:
                 raise StoreUnavailable("the transaction kept colliding with others") from error
             # Full jitter (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
             time.sleep(random.uniform(0, 0.01 * 2**attempt))
 
 
-def insert(model: Model, condition: Condition) -> dict[str, Any] | None:
+def put_if(model: Model, condition: Condition) -> dict[str, Any] | None:
     """Put one item if the condition holds. None on success; otherwise the item that is there, and nothing is written."""
     try:
-        client().put_item(**_told_why(model.get_save_kwargs_from_instance(condition)))
+        client().put_item(**_returning_old_item(model.get_save_kwargs_from_instance(condition)))
     except ClientError as error:
-        return refused_item(error)
+        return item_of_failed_condition(error)
     return None
 
 
-def swap(model: Model, actions: Sequence[Action], condition: Condition) -> bool:
+def update_if(model: Model, actions: Sequence[Action], condition: Condition) -> bool:
     """Change one item if the condition holds; False, and nothing written, if it does not. Refreshes `model` on success."""
     try:
         model.update(list(actions), condition)
@@ -185,16 +188,16 @@ def swap(model: Model, actions: Sequence[Action], condition: Condition) -> bool:
     return True
 
 
-def change(model: Model, actions: Sequence[Action], condition: Condition) -> tuple[bool, dict[str, Any]]:
+def update_if_returning(model: Model, actions: Sequence[Action], condition: Condition) -> tuple[bool, dict[str, Any]]:
     """Change one item if the condition holds. True with the item as it is now, or False with what is there (empty: nothing)."""
-    arguments = _told_why(model.get_update_kwargs_from_instance(list(actions), condition))
+    arguments = _returning_old_item(model.get_update_kwargs_from_instance(list(actions), condition))
     try:
         return True, client().update_item(**arguments, ReturnValues="ALL_NEW")["Attributes"]
     except ClientError as error:
-        return False, refused_item(error)
+        return False, item_of_failed_condition(error)
 
 
-def refused_item(error: ClientError) -> dict[str, Any]:
+def item_of_failed_condition(error: ClientError) -> dict[str, Any]:
     """The item that a condition kept from being changed (empty: there is none); any other error is raised again."""
     if error_code(error) != "ConditionalCheckFailedException":
         raise error

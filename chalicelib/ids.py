@@ -12,7 +12,7 @@ def new_id() -> str:
     return str(ULID.from_timestamp(clock.precise_now()))
 
 
-def first_of(second: int) -> str:
+def lowest_id_of(second: int) -> str:
     """The id before all that are made from this second (of the epoch) on, and after all that were made earlier."""
     return str(ULID.from_bytes((second * 1000).to_bytes(6, "big") + bytes(10)))
 

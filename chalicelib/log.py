@@ -71,18 +71,18 @@ def _logger() -> Logger:
     return Logger(service=SERVICE, utc=True, location=None)
 
 
-def info(event: str, /, **facts: Any) -> None:
+def info(event: str, /, **details: Any) -> None:
     """One line about a happening: `event` is a constant such as `reservation.created`."""
-    _logger().info(event, extra={"request_id": _request_id.get(), **facts})
+    _logger().info(event, extra={"request_id": _request_id.get(), **details})
 
 
-def warning(event: str, /, **facts: Any) -> None:
-    _logger().warning(event, extra={"request_id": _request_id.get(), **facts})
+def warning(event: str, /, **details: Any) -> None:
+    _logger().warning(event, extra={"request_id": _request_id.get(), **details})
 
 
-def failure(event: str, /, **facts: Any) -> None:
+def exception(event: str, /, **details: Any) -> None:
     """An error line with the traceback of the exception that is being handled."""
-    _logger().exception(event, extra={"request_id": _request_id.get(), **facts})
+    _logger().exception(event, extra={"request_id": _request_id.get(), **details})
 
 
 def count(name: str, amount: float = 1) -> None:

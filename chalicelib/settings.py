@@ -128,7 +128,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
     @property
-    def stripe_mark(self) -> str:
+    def provider_namespace(self) -> str:
         """What our payments at Stripe carry: each shop on an account hears the webhooks of all."""
         return self.stripe_namespace or self.stage
 
@@ -192,7 +192,7 @@ def derived_key(purpose: str) -> bytes:
 
 
 @contextmanager
-def changed(**values: Any) -> Iterator[Settings]:
+def override(**values: Any) -> Iterator[Settings]:
     """Other settings while the block runs, in all threads; for tests and tools."""
     global _current
     before = current()

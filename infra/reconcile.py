@@ -13,11 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib import clock, dynamo, settings
+from chalicelib.cases import service as cases
+from chalicelib.cases.service import Case
 from chalicelib.catalog import service as catalog
 from chalicelib.payments.model import ProviderUnavailable
-from chalicelib.purchases import comparison, matters
-from chalicelib.purchases.comparison import Report
-from chalicelib.purchases.matters import Matter
+from chalicelib.reconciliation import comparison
+from chalicelib.reconciliation.comparison import ReconciliationReport
 
 SPAN_SECONDS = 3600  # longer than the schedule's: nothing cuts this short
 MOST_SECONDS = 31 * 86_400
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with redirect_stdout(sys.stderr):
             _check(chosen)
             report = _compared(chosen)
-            left = [one for one in matters.every() if one.needs_a_person]
+            left = [one for one in cases.list_open() if one.needs_a_person]
     except SystemExit as ended:
         return int(ended.code or 0)
     except (Unusable, settings.SettingsError) as error:
@@ -94,13 +95,13 @@ def _check(chosen: Namespace) -> None:
     if not settings.optional_secret("stripe_api_key"):
         raise Unusable(f"stage {stage} has no key of Stripe's; set FAIRGATE_STRIPE_API_KEY or FAIRGATE_SECRETS_ARN")
     settings.secret("ticket_keys")  # whose payment is found gets tickets
-    if not catalog.fresh().events:
+    if not catalog.load_current().events:
         raise Unusable(f"the store of stage {stage} has no events; FAIRGATE_STAGE, FAIRGATE_REGION or FAIRGATE_STORE_ENDPOINT name another")
 
 
-def _compared(chosen: Namespace) -> Report:
-    now, whole = clock.now(), Report(chosen.since, chosen.since)
-    unknown_most = None if chosen.pay_back_unknown else comparison.UNKNOWN_MOST
+def _compared(chosen: Namespace) -> ReconciliationReport:
+    now, whole = clock.now(), ReconciliationReport(chosen.since, chosen.since)
+    unknown_most = None if chosen.pay_back_unknown else comparison.MAX_UNKNOWN_PAYMENTS
     while whole.until < chosen.until:
         until = min(whole.until + SPAN_SECONDS, chosen.until)
         print(f"{clock.iso(whole.until)} to {clock.iso(until)} ...", file=sys.stderr, flush=True)
@@ -116,11 +117,11 @@ def _compared(chosen: Namespace) -> Report:
     return whole
 
 
-def _facts(report: Report, left: list[Matter]) -> dict[str, Any]:
+def _facts(report: ReconciliationReport, left: list[Case]) -> dict[str, Any]:
     return {"stage": settings.current().stage, **report.shown(), "open": [one.shown() for one in left]}
 
 
-def _lines(report: Report, left: list[Matter]) -> list[str]:
+def _lines(report: ReconciliationReport, left: list[Case]) -> list[str]:
     lines = [
         f"Stage {settings.current().stage}, {clock.iso(report.since)} to {clock.iso(report.until)}:",
         f"  payments {report.payments}, refunds {report.refunds}, disputes {report.disputes}, webhooks that never came {report.unheard}",
@@ -131,7 +132,7 @@ def _lines(report: Report, left: list[Matter]) -> list[str]:
     ]
     if left:
         lines.append("Open, of any time, for a person to look at:")
-        lines += [f"  order {one.purchase_id}: {one.kind} {one.id} {json.dumps(one.facts)}" for one in left]
+        lines += [f"  order {one.purchase_id}: {one.kind} {one.id} {json.dumps(one.details)}" for one in left]
     return lines
 
 

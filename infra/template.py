@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chalicelib.edge import respond
+from chalicelib.edge import http
 from infra import tables
 
 Template = dict[str, Any]
@@ -54,8 +54,8 @@ def _gateway_response(status: int | None, code: str, message: str) -> Template:
     body: Template = {"error": code, "message": message, "request_id": "$context.requestId"}
     headers = {"Access-Control-Allow-Origin": "'*'", "X-Request-Id": "context.requestId"}
     if status in (429, 503):
-        body["retryAfterSeconds"] = respond.STORE_RETRY_SECONDS
-        headers["Retry-After"] = f"'{respond.STORE_RETRY_SECONDS}'"
+        body["retryAfterSeconds"] = http.STORE_RETRY_SECONDS
+        headers["Retry-After"] = f"'{http.STORE_RETRY_SECONDS}'"
     return {
         **({"statusCode": str(status)} if status else {}),
         "responseParameters": {f"gatewayresponse.header.{name}": value for name, value in headers.items()},

@@ -7,7 +7,7 @@ from bootstrap.validation import validate_tree
 from chalicelib import clock
 from chalicelib.edge import auth
 from tests.bootstrap import conftest as bootstrap
-from tests.client import Client, Reply
+from tests.client import Client, ClientReply
 
 
 def token(user_id: str = "ada", *roles: auth.Role) -> str:
@@ -57,21 +57,21 @@ def promoted_shop(promoter_id: str) -> tuple[str, str]:
     return "fest", "fest-pass"
 
 
-def reserve(api: Client, user: str, event_id: str, tier_id: str, quantity: int = 1) -> Reply:
+def reserve(api: Client, user: str, event_id: str, tier_id: str, quantity: int = 1) -> ClientReply:
     return api.post(f"/events/{event_id}/reservations", json={"tier_id": tier_id, "quantity": quantity}, user=user)
 
 
-def begin(api: Client, user: str, reservation_id: str, key: str = "key", **fields: Any) -> Reply:
+def begin(api: Client, user: str, reservation_id: str, key: str = "key", **fields: Any) -> ClientReply:
     body = {"reservation_id": reservation_id} | fields
     return api.post("/checkout/sessions", json=body, user=user, headers={"Idempotency-Key": key})
 
 
-def confirm(api: Client, user: str, checkout_id: str, simulate: str | None = "success") -> Reply:
+def confirm(api: Client, user: str, checkout_id: str, simulate: str | None = "success") -> ClientReply:
     body = {"checkout_id": checkout_id} | ({"simulate": simulate} if simulate else {})
     return api.post("/checkout/confirm", json=body, user=user)
 
 
-def buy(api: Client, user: str, event_id: str, tier_id: str, quantity: int = 1, **fields: Any) -> Reply:
+def buy(api: Client, user: str, event_id: str, tier_id: str, quantity: int = 1, **fields: Any) -> ClientReply:
     """A whole purchase; the confirmation."""
     reserved = reserve(api, user, event_id, tier_id, quantity)
     assert reserved.status == 201, reserved.json
@@ -89,7 +89,7 @@ def ticket_ids(order_id: str, *numbers: int) -> list[str]:
     return [f"{order_id}-{number}" for number in numbers]
 
 
-def refund(api: Client, order_id: str, *, key: str = "refund", by: str = "", **fields: Any) -> Reply:
+def refund(api: Client, order_id: str, *, key: str = "refund", by: str = "", **fields: Any) -> ClientReply:
     """Asked for by an admin unless a token says otherwise; a goodwill refund unless a reason is given, since that one has no fee."""
     body = {"reason": "goodwill"} | fields
     headers = {"Idempotency-Key": key} if key else {}

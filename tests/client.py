@@ -13,7 +13,7 @@ from infra.local.gateway import Gateway
 BASE = "/api/v1"
 
 
-class Reply(msgspec.Struct, frozen=True):
+class ClientReply(msgspec.Struct, frozen=True):
     """`json` is the decoded body, None when it is not JSON; `body` is the bytes after any Content-Encoding was undone."""
 
     status: int
@@ -26,22 +26,22 @@ class Client:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def get(self, path: str, **how: Any) -> Reply:
+    def get(self, path: str, **how: Any) -> ClientReply:
         return self.request("GET", path, **how)
 
-    def post(self, path: str, **how: Any) -> Reply:
+    def post(self, path: str, **how: Any) -> ClientReply:
         return self.request("POST", path, **how)
 
-    def put(self, path: str, **how: Any) -> Reply:
+    def put(self, path: str, **how: Any) -> ClientReply:
         return self.request("PUT", path, **how)
 
-    def patch(self, path: str, **how: Any) -> Reply:
+    def patch(self, path: str, **how: Any) -> ClientReply:
         return self.request("PATCH", path, **how)
 
-    def delete(self, path: str, **how: Any) -> Reply:
+    def delete(self, path: str, **how: Any) -> ClientReply:
         return self.request("DELETE", path, **how)
 
-    def options(self, path: str, **how: Any) -> Reply:
+    def options(self, path: str, **how: Any) -> ClientReply:
         return self.request("OPTIONS", path, **how)
 
     def request(
@@ -56,7 +56,7 @@ class Client:
         user: str | None = None,
         token: str | None = None,
         source_ip: str = "127.0.0.1",
-    ) -> Reply:
+    ) -> ClientReply:
         """`path` is below /api/v1. `json` is encoded as the body; `user` goes into X-User-Id, `token` into Authorization."""
         given = {"Accept": "application/json"}
         if json is not msgspec.UNSET:
@@ -72,4 +72,4 @@ class Client:
         answered = CaseInsensitiveMapping(reply.headers)
         plain = gzip.decompress(reply.body) if answered.get("content-encoding") == "gzip" else reply.body
         is_json = plain and answered.get("content-type", "").startswith("application/json")
-        return Reply(reply.status, answered, plain, msgspec.json.decode(plain) if is_json else None)
+        return ClientReply(reply.status, answered, plain, msgspec.json.decode(plain) if is_json else None)

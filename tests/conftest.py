@@ -57,7 +57,7 @@ def _settings() -> Iterator[settings.Settings]:
     values = {field.name: field.default for field in msgspec.structs.fields(settings.Settings)}
     values |= {"stage": "test", "identity": "demo", "payment_simulation": "on", "jwt_secret": JWT_SECRET, "ticket_keys": TICKET_KEYS}
     values |= {"rate_limits": "off"}  # the tests of the limits turn them on
-    with settings.changed(**values) as current:
+    with settings.override(**values) as current:
         yield current
 
 
@@ -107,5 +107,5 @@ class Time:
 @pytest.fixture
 def time() -> Iterator[Time]:
     frozen = Time(START)
-    with clock.replaced(lambda: float(frozen.now)):
+    with clock.override(lambda: float(frozen.now)):
         yield frozen

@@ -16,7 +16,7 @@ from moto.dynamodb.models import dynamodb_backends
 from chalicelib import dynamo, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
-from chalicelib.waiting_room import rooms
+from chalicelib.waiting_room import room_cache
 from devtools.dynamodb.changes import TableDefinition
 from devtools.dynamodb.store import Store, open_store
 from devtools.dynamodb.transport import in_process_transport
@@ -54,7 +54,7 @@ def moto() -> Iterator[None]:
 
 @contextmanager
 def local() -> Iterator[None]:
-    with settings.changed(store_endpoint=UNREACHABLE_ENDPOINT), open_store() as store, in_process_transport(store, dynamo.client()):
+    with settings.override(store_endpoint=UNREACHABLE_ENDPOINT), open_store() as store, in_process_transport(store, dynamo.client()):
         _open_stores.append(store)
         try:
             yield
@@ -65,7 +65,7 @@ def local() -> Iterator[None]:
 @contextmanager
 def fresh_stage() -> Iterator[None]:
     """Empty tables of a stage that no test had before, so that nothing that an instance caches can be about them."""
-    with settings.changed(stage=f"test-{next(_stages)}"):
+    with settings.override(stage=f"test-{next(_stages)}"):
         create_tables()
         clear_caches()
         yield
@@ -75,7 +75,7 @@ def clear_caches() -> None:
     """Make this process a new instance, which has nothing cached."""
     catalog.invalidate()
     inventory.invalidate()
-    rooms.invalidate()
+    room_cache.invalidate()
 
 
 def create_tables() -> None:
@@ -99,7 +99,7 @@ def _moto_tables() -> dict[str, Any]:
 @cache
 def _moto_templates() -> dict[str, Any]:
     """Feature -> moto's table."""
-    with settings.changed(stage=_TEMPLATE):
+    with settings.override(stage=_TEMPLATE):
         tables.create_all(dynamo.client())
         return {feature: _moto_tables().pop(dynamo.table_name(feature)) for feature in tables.definitions()}
 
@@ -112,7 +112,7 @@ def _local_definitions(stage: str) -> list[TableDefinition]:
 @cache
 def _local_templates() -> bytes:
     """The local store's definitions of the tables, in JSON."""
-    with settings.changed(stage=_TEMPLATE, store_endpoint="http://template.invalid"), open_store() as store:
+    with settings.override(stage=_TEMPLATE, store_endpoint="http://template.invalid"), open_store() as store:
         with in_process_transport(store, dynamo.client()):
             tables.create_all(dynamo.client())
         return msgspec.json.encode([change for change in store.engine.dump_state() if isinstance(change, TableDefinition)])

@@ -6,19 +6,19 @@ from msgspec import json
 
 from chalicelib import settings
 from chalicelib.audit import service as audit
+from chalicelib.cases import service as cases
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
-from chalicelib.payments import ledger
-from chalicelib.purchases import matters
-from chalicelib.purchases import store as purchases
-from chalicelib.purchases.model import LIVE, Purchase
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases.record import store as purchases
+from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
 from chalicelib.tickets import service as tickets
 from chalicelib.waiting_room.model import LATE, Arrival
 
 
 def check(now: int, *, recovered: bool = False) -> None:
     """Assert every invariant; with `recovered`, also those that hold only when recovery has run after every hold's end."""
-    every = {purchase.id: purchase for purchase in purchases.every_purchase()}
+    every = {purchase.id: purchase for purchase in purchases.scan_purchases()}
     orders = [purchase for purchase in every.values() if purchase.was_order]
     faults = [
         *_shards_add_up(every, orders, recovered),
@@ -36,7 +36,7 @@ def _shards_add_up(every: dict[str, Purchase], orders: list[Purchase], recovered
     faults, sold, listed = [], Counter(), Counter()
     start = Counter()
     converted = {(hold.shard_id, hold.hold_id) for purchase in orders for hold in purchase.holds}
-    for shard in inventory.scan():
+    for shard in inventory.scan_shards():
         stock_id = shard.id.rpartition("#")[0]
         if min(shard.available, shard.sold, shard.capacity) < 0:
             faults.append(f"{shard.id}: something is negative: {shard}")
@@ -50,7 +50,7 @@ def _shards_add_up(every: dict[str, Purchase], orders: list[Purchase], recovered
                 faults.append(f"{shard.id}: hold {hold_id} belongs to nobody")
             if recovered and (shard.id, hold_id) in converted:
                 faults.append(f"{shard.id}: hold {hold_id} is paid and was not converted")
-    for tier in catalog.fresh().tiers.values():
+    for tier in catalog.load_current().tiers.values():
         start[tier.stock_id] = _sold_elsewhere(tier.metadata)
     seats = [seat for purchase in orders for seat in purchase.seats(_seated(purchase))]
     for stock_id in sold:
@@ -62,7 +62,7 @@ def _shards_add_up(every: dict[str, Purchase], orders: list[Purchase], recovered
 
 def _seated(purchase: Purchase) -> list[int]:
     """The tickets whose seats are sold: those that are kept, and those that were refunded without giving the seat back."""
-    return purchase.live_tickets + [number for one in purchase.refunds if not one.seats_returned for number in one.tickets]
+    return purchase.kept_tickets + [number for one in purchase.refunds if not one.seats_returned for number in one.tickets]
 
 
 def _sold_elsewhere(metadata: dict[str, object]) -> int:
@@ -75,7 +75,7 @@ def _sold_elsewhere(metadata: dict[str, object]) -> int:
 def _orders_have_their_tickets(orders: list[Purchase]) -> list[str]:
     faults = []
     for purchase in orders:
-        found = tickets.of_purchase(purchase.id, purchase.quantity + 5)
+        found = tickets.load_purchase_tickets(purchase.id, purchase.quantity + 5)
         wanted = Counter({line.tier_id: line.quantity for line in purchase.lines})
         if Counter(ticket.tier_id for ticket in found) != wanted:
             faults.append(f"{purchase.id}: paid for {dict(wanted)}, has {[ticket.id for ticket in found]}")
@@ -83,15 +83,15 @@ def _orders_have_their_tickets(orders: list[Purchase]) -> list[str]:
             faults.append(f"{purchase.id}: a ticket's signature is not ours")
         if sum(hold.quantity for hold in purchase.holds) != purchase.quantity:
             faults.append(f"{purchase.id}: its holds do not add up to its quantity")
-        good = "frozen" if purchase.disputed else "valid"
+        good = "frozen" if purchase.is_disputed else "valid"
         states = {one.number: one.state for one in found}
-        if states != {number: good if number in purchase.live_tickets else "void" for number in states}:
-            faults.append(f"{purchase.id}: a {purchase.state} order of {purchase.live_tickets} has tickets that are {states}")
+        if states != {number: good if number in purchase.kept_tickets else "void" for number in states}:
+            faults.append(f"{purchase.id}: a {purchase.state} order of {purchase.kept_tickets} has tickets that are {states}")
         back = [number for one in purchase.refunds for number in one.tickets] + [n for one in purchase.disputes for n in one.voided]
         if len(set(back)) < len(back):
             faults.append(f"{purchase.id}: a ticket was taken back twice: {back}")
-        if purchase.is_order != bool(purchase.live_tickets):
-            faults.append(f"{purchase.id}: {purchase.state}, with {purchase.live_tickets} left")
+        if purchase.is_order != bool(purchase.kept_tickets):
+            faults.append(f"{purchase.id}: {purchase.state}, with {purchase.kept_tickets} left")
     return faults
 
 
@@ -99,7 +99,7 @@ def _books_add_up(every: dict[str, Purchase]) -> list[str]:
     """The ledger of a purchase sums to what it shows: what came in, less what went back or was taken by a bank."""
     faults = []
     for purchase in every.values():
-        entries = ledger.of_purchase(purchase.event_id, purchase.id)
+        entries = ledger.list_purchase_entries(purchase.event_id, purchase.id)
         came_in: Counter[str] = Counter()
         gone: Counter[str] = Counter()
         for one in entries:
@@ -109,11 +109,11 @@ def _books_add_up(every: dict[str, Purchase]) -> list[str]:
         for one in purchase.disputes:
             gone[one.currency] += one.amount_cents if one.status in ("open", "lost") else 0
         kept = {currency: came_in[currency] - gone[currency] for currency in came_in | gone}
-        balance = {currency: ledger.balance(entries).get(currency, 0) for currency in kept}
+        balance = {currency: ledger.balances(entries).get(currency, 0) for currency in kept}
         if balance != kept:
             faults.append(f"{purchase.id}: the ledger keeps {balance}, the purchase {kept}")
-        if purchase.was_order and not any(one.by_hand for one in purchase.refunds):
-            worth = sum(purchase.price_of(number) for number in purchase.live_tickets) + sum(one.fee_cents for one in purchase.refunds)
+        if purchase.was_order and not any(one.is_external for one in purchase.refunds):
+            worth = sum(purchase.price_of(number) for number in purchase.kept_tickets) + sum(one.fee_cents for one in purchase.refunds)
             due = sum(one.amount_cents for one in purchase.refunds if one.status in ("due", "failed") and one.tickets)
             extra = sum(one.amount_cents for one in purchase.refunds if one.status in ("due", "failed") and not one.tickets)
             at_bank = sum(one.amount_cents for one in purchase.disputes if one.status == "open")
@@ -125,7 +125,7 @@ def _books_add_up(every: dict[str, Purchase]) -> list[str]:
 
 def _open_matters_are_open(every: dict[str, Purchase]) -> list[str]:
     """What is not through is an open matter, so that the sweep or a person finds it; and nothing else is."""
-    known = {(one.purchase_id, one.what) for one in matters.every() if one.kind != "finding"}
+    known = {(one.purchase_id, one.what) for one in cases.list_open() if one.kind != "finding"}
     wanted = {(one.id, f"refund#{refund.id}") for one in every.values() for refund in one.refunds if refund.status != "succeeded"}
     wanted |= {(one.id, f"dispute#{dispute.id}") for one in every.values() for dispute in one.disputes if dispute.status == "open"}
     failed = {(one.id, f"refund#{refund.id}", refund.id) for one in every.values() for refund in one.refunds if refund.status == "failed"}
@@ -135,16 +135,16 @@ def _open_matters_are_open(every: dict[str, Purchase]) -> list[str]:
 
 
 def _dismissed(order_id: str, refund_id: str) -> bool:
-    return any(one.action == "finding.dismissed" and one.facts["finding"] == refund_id for one in audit.of(f"order#{order_id}"))
+    return any(one.action == "finding.dismissed" and one.details["finding"] == refund_id for one in audit.list_entries(f"order#{order_id}"))
 
 
 def _buyers_agree(every: dict[str, Purchase], now: int) -> list[str]:
     faults = []
-    active = {(one.user_id, one.event_id): one.id for one in every.values() if one.state in LIVE}
-    events = catalog.fresh().events
-    for buying in purchases.every_buying():
+    active = {(one.user_id, one.event_id): one.id for one in every.values() if one.state in ACTIVE_STATES}
+    events = catalog.load_current().events
+    for buying in purchases.scan_buyers():
         own = [one for one in every.values() if (one.user_id, one.event_id) == (buying.user_id, buying.event_id)]
-        bought = sum(len(one.live_tickets) for one in own)
+        bought = sum(len(one.kept_tickets) for one in own)
         event = events.get(buying.event_id)
         limit = (event.purchase_limit if event else None) or settings.current().event_purchase_limit
         if buying.active_id != active.pop((buying.user_id, buying.event_id), None):
@@ -169,9 +169,9 @@ def _nothing_out_of_nothing(every: dict[str, Purchase]) -> list[str]:
 
 def _nobody_shares_a_place() -> list[str]:
     """Each arrival has a number of its own that its counter gave out; a frozen N is what the closed counters add up to."""
-    from chalicelib.waiting_room.store import Row
+    from chalicelib.waiting_room.store import WaitingRoomRow
 
-    rows = {row.id: row for row in Row.scan(consistent_read=True)}
+    rows = {row.id: row for row in WaitingRoomRow.scan(consistent_read=True)}
     given = {key: int(row.arrivals or 0) for key, row in rows.items() if key.startswith("counter#")}
     faults, taken = [], Counter()
     for key, row in rows.items():

@@ -36,7 +36,7 @@ def test_every_stage_begins_empty(engine):
     for _ in range(2):
         with ENGINES[engine]():
             for stage in ("one", "two"):
-                with settings.changed(stage=stage):
+                with settings.override(stage=stage):
                     engines.create_tables()
                     name = dynamo.table_name("inventory")
                     assert dynamo.client().scan(TableName=name)["Count"] == 0

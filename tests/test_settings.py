@@ -49,12 +49,12 @@ def test_a_fault_says_what_is_allowed():
 
 
 def test_a_secret_must_be_there_and_long():
-    with settings.changed(jwt_secret="short"), pytest.raises(settings.SettingsError, match="FAIRGATE_JWT_SECRET"):
+    with settings.override(jwt_secret="short"), pytest.raises(settings.SettingsError, match="FAIRGATE_JWT_SECRET"):
         settings.secret("jwt_secret")
 
 
 def test_a_secret_comes_from_secrets_manager_where_the_environment_is_silent():
-    with mock_aws(), settings.changed(jwt_secret="", secrets_arn="fairgate/test"):
+    with mock_aws(), settings.override(jwt_secret="", secrets_arn="fairgate/test"):
         kept = '{"jwt_secret": "a-secret-that-secrets-manager-keeps-for-us"}'
         boto3.client("secretsmanager").create_secret(Name="fairgate/test", SecretString=kept)
         assert settings.secret("jwt_secret") == "a-secret-that-secrets-manager-keeps-for-us"

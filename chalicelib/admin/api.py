@@ -6,13 +6,13 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib import clock
-from chalicelib.admin import money, service
+from chalicelib.admin import orders, service
 from chalicelib.catalog import service as catalog
 from chalicelib.edge.auth import Forbidden
-from chalicelib.edge.idempotency import once
-from chalicelib.edge.respond import Answer, Call, route
-from chalicelib.purchases import refunds
-from chalicelib.purchases.model import MAX_QUANTITY, Purchase, Refund
+from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.idempotency import execute_once
+from chalicelib.purchases.record.model import MAX_QUANTITY, Purchase, Refund
+from chalicelib.purchases.refunds import requests as refund_requests
 from chalicelib.waiting_room import service as waiting_room
 
 bp = Blueprint(__name__)
@@ -31,72 +31,77 @@ class RefundBody(Struct, forbid_unknown_fields=True):
 
 
 @route(bp, "POST", "/admin/events/{event_id}/pause")
-def pause(call: Call, event_id: str) -> Answer:
-    return _set_paused(call, event_id, True, "The sale is paused. Living reservations can still be paid.")
+def pause(request: RequestContext, event_id: str) -> Reply:
+    return _set_paused(request, event_id, True, "The sale is paused. Living reservations can still be paid.")
 
 
 @route(bp, "POST", "/admin/events/{event_id}/resume")
-def resume(call: Call, event_id: str) -> Answer:
-    return _set_paused(call, event_id, False, "The sale goes on.")
+def resume(request: RequestContext, event_id: str) -> Reply:
+    return _set_paused(request, event_id, False, "The sale goes on.")
 
 
 @route(bp, "GET", "/admin/events/{event_id}/status")
-def status(call: Call, event_id: str) -> Answer:
-    call.require("admin")
-    return Answer(service.status(event_id, call.now))
+def status(request: RequestContext, event_id: str) -> Reply:
+    request.require_role("admin")
+    return Reply(service.status(event_id, request.now))
 
 
 @route(bp, "GET", "/admin/orders/{order_id}")
-def order(call: Call, order_id: str) -> Answer:
-    return Answer(money.order(_order(call, order_id)))
+def order(request: RequestContext, order_id: str) -> Reply:
+    return Reply(orders.order_view(_order(request, order_id)))
 
 
 @route(bp, "POST", "/admin/orders/{order_id}/refunds")
-def refund(call: Call, order_id: str) -> Answer:
-    _order(call, order_id)
-    by, body = call.user().user_id, call.body(RefundBody)
-    request = refunds.RefundRequest(
+def refund(request: RequestContext, order_id: str) -> Reply:
+    _order(request, order_id)
+    by, body = request.require_user().user_id, request.parse_body(RefundBody)
+    asked = refund_requests.RefundRequest(
         reason=body.reason, tickets=body.tickets, fee_cents=body.fee_cents, return_seats=body.return_seats, note=body.note
     )
-    return once(call, by, lambda refund_id: _refunded(*refunds.ask(order_id, request, refund_id, by, call.now), 201), required=True)
+    return execute_once(
+        request,
+        by,
+        lambda refund_id: _refunded(*refund_requests.request_refund(order_id, asked, refund_id, by, request.now), 201),
+        required=True,
+    )
 
 
 @route(bp, "POST", "/admin/orders/{order_id}/refunds/{refund_id}/retry")
-def retry_refund(call: Call, order_id: str, refund_id: str) -> Answer:
-    _order(call, order_id)
-    return _refunded(*refunds.retry(order_id, refund_id, call.now), 200)
+def retry_refund(request: RequestContext, order_id: str, refund_id: str) -> Reply:
+    _order(request, order_id)
+    return _refunded(*refund_requests.retry_refund(order_id, refund_id, request.now), 200)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/money")
-def event_money(call: Call, event_id: str) -> Answer:
-    identity = call.identity or call.require("admin")
-    if not money.answers_for(identity, event_id):
+def event_money(request: RequestContext, event_id: str) -> Reply:
+    identity = request.identity or request.require_role("admin")
+    if not orders.may_manage(identity, event_id):
         raise Forbidden()
-    return Answer(money.of_event(event_id))
+    return Reply(orders.event_revenue(event_id))
 
 
 @route(bp, "GET", "/admin/reconciliation")
-def reconciliation(call: Call) -> Answer:
-    call.require("admin")
-    return Answer(money.open_matters())
+def reconciliation(request: RequestContext) -> Reply:
+    request.require_role("admin")
+    return Reply(orders.list_open_cases())
 
 
 @route(bp, "DELETE", "/admin/reconciliation/{order_id}/{finding}")
-def dismiss_finding(call: Call, order_id: str, finding: str) -> Answer:
-    money.dismiss(order_id, finding, call.require("admin").user_id, call.now)
-    return Answer({"message": "Dismissed."})
+def dismiss_finding(request: RequestContext, order_id: str, finding: str) -> Reply:
+    orders.dismiss_case(order_id, finding, request.require_role("admin").user_id, request.now)
+    return Reply({"message": "Dismissed."})
 
 
-def _order(call: Call, order_id: str) -> Purchase:
-    return money.order_for(call.identity or call.require("admin"), order_id)
+def _order(request: RequestContext, order_id: str) -> Purchase:
+    return orders.get_order(request.identity or request.require_role("admin"), order_id)
 
 
-def _refunded(purchase: Purchase, refund: Refund, status: int) -> Answer:
-    return Answer({**money.order(purchase), "refund": money.refund(refund, purchase)}, status)
+def _refunded(purchase: Purchase, refund: Refund, status: int) -> Reply:
+    return Reply({**orders.order_view(purchase), "refund": orders.refund_view(refund, purchase)}, status)
 
 
-def _set_paused(call: Call, event_id: str, paused: bool, message: str) -> Answer:
-    event = catalog.set_paused(event_id, paused, call.require("admin").user_id, call.now)
-    waiting_room.follow(event, call.now)
+def _set_paused(request: RequestContext, event_id: str, paused: bool, message: str) -> Reply:
+    event = catalog.set_paused(event_id, paused, request.require_role("admin").user_id, request.now)
+    waiting_room.reload(event, request.now)
     shown: dict[str, Any] = {"id": event.id, "name": event.name, "venue": event.venue, "starts_at": clock.iso(event.starts_at)}
-    return Answer({"message": message, "event": {**shown, "paused": event.paused}})
+    return Reply({"message": message, "event": {**shown, "paused": event.paused}})

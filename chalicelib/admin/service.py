@@ -6,21 +6,21 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import event_status
 from chalicelib.errors import NotFound
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.model import NOTHING, Stock
+from chalicelib.inventory.model import NO_STOCK, Stock
 from chalicelib.waiting_room import service as waiting_room
 
 
 def status(event_id: str, now: int) -> dict[str, Any]:
     """Figures as they are now, not from a cache."""
-    shown = catalog.fresh()
+    shown = catalog.load_current()
     event = shown.events.get(event_id)
     if event is None:
         raise NotFound("There is no such event.", event_id=event_id)
     tiers = shown.tiers_of(event_id)
-    stocks = inventory.read({tier.stock_id: tier.shards for tier in tiers})
-    each = [(tier, stocks.get(tier.stock_id, NOTHING)) for tier in tiers]
+    stocks = inventory.read_stock({tier.stock_id: tier.shards for tier in tiers})
+    each = [(tier, stocks.get(tier.stock_id, NO_STOCK)) for tier in tiers]
     whole = Stock.of(stock for _, stock in each)
-    room = waiting_room.overview(event, now)
+    room = waiting_room.admin_overview(event, now)
     return {
         "event_id": event.id,
         "event_name": event.name,

@@ -8,7 +8,7 @@ from pynamodb.attributes import UnicodeAttribute
 from chalicelib import dynamo
 
 
-class Record(dynamo.Table):
+class AuditRow(dynamo.Table):
     """`subject` is what was changed (`event#<id>`, `catalog`), `at` is `<ISO time>#<ULID>`, so that entries sort by time."""
 
     feature = "audit"
@@ -20,14 +20,14 @@ class Record(dynamo.Table):
     at = UnicodeAttribute(range_key=True)
     action = UnicodeAttribute()
     actor = UnicodeAttribute()
-    facts = UnicodeAttribute()
+    details = UnicodeAttribute()
 
 
-class Entry(Struct, frozen=True):
+class AuditEntry(Struct, frozen=True):
     """Who (`actor`) did what (`action`, e.g. `event.paused`) to `subject`; `at` is ISO 8601 in UTC."""
 
     subject: str
     at: str
     action: str
     actor: str
-    facts: dict[str, Any]
+    details: dict[str, Any]

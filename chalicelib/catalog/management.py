@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from chalicelib import clock, dynamo, settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import snapshots, store
-from chalicelib.catalog.model import Catalog, Event, Tier, WaitingRoom
-from chalicelib.errors import InvalidInput, NotFound, Refusal
+from chalicelib.catalog.model import Catalog, Event, Tier, WaitingRoomConfig
+from chalicelib.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import default_shards
 from chalicelib.money import Cents, Currency
@@ -26,7 +26,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Text = Annotated[str, Meta(max_length=10_000)]
 Moment = Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")]
 
-Made = TypeVar("Made")
+Created = TypeVar("Created")
 
 
 class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +38,7 @@ class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
     on_sale_at: Moment
     description: Text = ""
     status: Literal["draft", "scheduled", "on_sale"] = "draft"
-    waiting_room: WaitingRoom | None = None
+    waiting_room: WaitingRoomConfig | None = None
 
 
 class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,19 +53,19 @@ class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
     display_order: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)] = 0
 
 
-class ManagedByBootstrap(Refusal):
+class ManagedByBootstrap(ApiError):
     code: ClassVar[str] = "managed_by_bootstrap"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "This event comes from the bootstrap file; change it there."
 
 
-class TierNameTaken(Refusal):
+class TierNameTaken(ApiError):
     code: ClassVar[str] = "tier_name_taken"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "The event has a ticket of this name."
 
 
-class CatalogChanging(Refusal):
+class CatalogChanging(ApiError):
     code: ClassVar[str] = "catalog_changing"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "Others are changing the catalog; try again."
@@ -94,10 +94,10 @@ def create_event(event_id: str, new: NewEvent, actor: str, now: int) -> Event:
     def creation(catalog: Catalog) -> tuple[Event, list[dynamo.TransactItem]]:
         if event_id in catalog.events:
             return catalog.events[event_id], []
-        entry = audit.entry(f"event#{event_id}", "event.created", actor, now, {"name": event.name, "status": event.status})
-        return event, [store.put_event(event), entry]
+        entry = audit.entry_item(f"event#{event_id}", "event.created", actor, now, {"name": event.name, "status": event.status})
+        return event, [store.put_event_item(event), entry]
 
-    return _changed(creation)
+    return _commit(creation)
 
 
 def create_tier(tier_id: str, new: NewTier, actor: str, now: int) -> Tier:
@@ -106,15 +106,15 @@ def create_tier(tier_id: str, new: NewTier, actor: str, now: int) -> Tier:
     def creation(catalog: Catalog) -> tuple[Tier, list[dynamo.TransactItem]]:
         if tier_id in catalog.tiers:
             return catalog.tiers[tier_id], []
-        event = _changeable(catalog, new.event_id)
-        tier = _tier(tier_id, new, _currency(catalog, new), now)
-        if any(_key(other.name) == _key(tier.name) for other in catalog.tiers_of(event.id)):
+        event = _get_changeable_event(catalog, new.event_id)
+        tier = _build_tier(tier_id, new, _currency(catalog, new), now)
+        if any(_comparable_name(other.name) == _comparable_name(tier.name) for other in catalog.tiers_of(event.id)):
             raise TierNameTaken(name=tier.name)
-        facts = {"event_id": event.id, "name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
-        stock = inventory.creation(tier.stock_id, capacity=tier.capacity, sold=0, shards=tier.shards, is_open=not event.paused)
-        return tier, [store.put_tier(tier), audit.entry(f"tier#{tier_id}", "tier.created", actor, now, facts), *stock]
+        details = {"event_id": event.id, "name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
+        stock = inventory.create_stock_items(tier.stock_id, capacity=tier.capacity, sold=0, shards=tier.shards, is_open=not event.paused)
+        return tier, [store.put_tier_item(tier), audit.entry_item(f"tier#{tier_id}", "tier.created", actor, now, details), *stock]
 
-    return _changed(creation)
+    return _commit(creation)
 
 
 def set_paused(event_id: str, paused: bool, actor: str, now: int) -> Event:
@@ -130,41 +130,41 @@ def set_paused(event_id: str, paused: bool, actor: str, now: int) -> Event:
         if event.paused == paused:
             return event, []
         action = "event.paused" if paused else "event.resumed"
-        entry = audit.entry(f"event#{event_id}", action, actor, now, {})
-        return replace(event, paused=paused), [store.set_paused(event_id, paused, actor, now), entry]
+        entry = audit.entry_item(f"event#{event_id}", action, actor, now, {})
+        return replace(event, paused=paused), [store.set_paused_item(event_id, paused, actor, now), entry]
 
-    event = _changed(flag)
-    _shut(event_id, paused)
+    event = _commit(flag)
+    _apply_pause(event_id, paused)
     return event
 
 
-def drop_caches(actor: str, now: int) -> None:
+def invalidate_everywhere(actor: str, now: int) -> None:
     """Let every instance load the catalog again, this one at once, the others when they next look at the head."""
-    dynamo.transact([store.bump(), audit.entry("catalog", "catalog.invalidated", actor, now, {})])
+    dynamo.transact([store.bump_revision_item(), audit.entry_item("catalog", "catalog.invalidated", actor, now, {})])
     snapshots.invalidate()
     inventory.invalidate()
 
 
-def _changed(make: Callable[[Catalog], tuple[Made, list[dynamo.TransactItem]]]) -> Made:
+def _commit(make: Callable[[Catalog], tuple[Created, list[dynamo.TransactItem]]]) -> Created:
     """Commit what `make` says about the catalog as it is, if the catalog is still so; no items: nothing to do."""
     for _ in range(ATTEMPTS):
-        catalog = snapshots.fresh()
+        catalog = snapshots.load_current()
         made, items = make(catalog)
         if not items:
             return made
         try:
-            dynamo.transact([store.bump(catalog.revision), *items])
-        except dynamo.TransactionRefused:
+            dynamo.transact([store.bump_revision_item(catalog.revision), *items])
+        except dynamo.TransactionCanceled:
             continue  # somebody else changed the catalog between our read and our write; look again
         snapshots.invalidate()
         return made
     raise CatalogChanging(retryAfterSeconds=1)
 
 
-def _shut(event_id: str, paused: bool) -> None:
+def _apply_pause(event_id: str, paused: bool) -> None:
     """Bring the shards to the flag. Who pauses and who resumes may run at once: whoever ends last follows the flag."""
     for _ in range(ATTEMPTS):
-        for stock_id, shards in snapshots.fresh().wanted([event_id]).items():
+        for stock_id, shards in snapshots.load_current().wanted([event_id]).items():
             inventory.set_open(stock_id, shards, not paused)
         inventory.invalidate()
         flag = store.is_paused(event_id)
@@ -174,7 +174,7 @@ def _shut(event_id: str, paused: bool) -> None:
     raise CatalogChanging(retryAfterSeconds=1)
 
 
-def _changeable(catalog: Catalog, event_id: str) -> Event:
+def _get_changeable_event(catalog: Catalog, event_id: str) -> Event:
     event = catalog.events.get(event_id)
     if event is None:
         raise NotFound("There is no such event.", event_id=event_id)
@@ -183,7 +183,7 @@ def _changeable(catalog: Catalog, event_id: str) -> Event:
     return event
 
 
-def _tier(tier_id: str, new: NewTier, currency: str, now: int) -> Tier:
+def _build_tier(tier_id: str, new: NewTier, currency: str, now: int) -> Tier:
     limit = new.per_user_limit
     return Tier(
         id=tier_id,
@@ -214,6 +214,6 @@ def _currency(catalog: Catalog, new: NewTier) -> str:
     return chosen
 
 
-def _key(name: str) -> str:
+def _comparable_name(name: str) -> str:
     """Names that people can't tell apart are the same."""
     return " ".join(name.split()).casefold()

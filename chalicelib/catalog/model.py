@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from msgspec import Meta, Struct
 
 from chalicelib import clock
-from chalicelib.errors import Refusal
+from chalicelib.errors import ApiError
 from chalicelib.inventory.model import Stock
 
 EventKind = Literal["draft", "active", "past", "cancelled", "test"]
@@ -15,7 +15,7 @@ EventStatus = Literal["scheduled", "on_sale", "sold_out", "closed", "cancelled"]
 ManagedBy = Literal["bootstrap", "api"]
 
 
-class WaitingRoom(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the event's waiting room differs from the settings, in the bootstrap file and in the API; null follows them."""
 
     enabled: bool = True
@@ -44,7 +44,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     image_url: str | None = None
     featured: bool = False
     purchase_limit: int | None = None
-    waiting_room: WaitingRoom | None = None
+    waiting_room: WaitingRoomConfig | None = None
     metadata: dict[str, Any] = {}
     removed: bool = False  # it has gone from the bootstrap file
     created_at: int = 0
@@ -111,7 +111,7 @@ DEFAULT_STATES: dict[str, DisplayState] = {
 }
 
 
-class Head(Struct, frozen=True):
+class CatalogHead(Struct, frozen=True):
     """What is served. Version 0: nothing was applied yet. `at` is epoch seconds, when `by` applied it."""
 
     version: int = 0
@@ -121,7 +121,7 @@ class Head(Struct, frozen=True):
     by: str = ""
 
 
-class Content(Struct, frozen=True):
+class VersionContent(Struct, frozen=True):
     """What a version holds for readers."""
 
     events: list[Event]
@@ -179,13 +179,13 @@ class Catalog(Struct, frozen=True, eq=False):
         return {tier.stock_id: tier.shards for event_id in event_ids for tier in self.tiers_of(event_id)}
 
 
-class EventNotOnSale(Refusal):
+class EventNotOnSale(ApiError):
     code: ClassVar[str] = "event_not_on_sale"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "This event is not on sale."
 
 
-class TierNotOnSale(Refusal):
+class TierNotOnSale(ApiError):
     code: ClassVar[str] = "tier_not_on_sale"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "This ticket is not on sale."
@@ -227,7 +227,7 @@ def event_status(catalog: Catalog, event: Event, now: int, stocks: Mapping[str, 
     return "sold_out" if "sold-out" in states else "closed"
 
 
-def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_test: bool) -> Refusal | None:
+def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_test: bool) -> ApiError | None:
     """Why this tier can't be bought now, or None. How much is left is the stock's to say, and whether the event is paused too."""
     phase = event_phase(event, now)
     if phase != "open":

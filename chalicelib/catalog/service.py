@@ -3,76 +3,76 @@
 from collections.abc import Sequence
 
 from chalicelib import settings
-from chalicelib.catalog.management import create_event, create_tier, drop_caches, set_paused
+from chalicelib.catalog.management import create_event, create_tier, invalidate_everywhere, set_paused
 from chalicelib.catalog.model import Catalog, Event, Tier, sale_refusal
-from chalicelib.catalog.publishing import HeadMoved, publish, record, standing
-from chalicelib.catalog.snapshots import checked, fresh, invalidate, snapshot
-from chalicelib.catalog.store import document, new_version, versions, write_version
+from chalicelib.catalog.snapshots import invalidate, load_current, refresh_snapshot, snapshot
+from chalicelib.catalog.store import allocate_version, list_versions, load_document, write_version
+from chalicelib.catalog.versions import HeadMoved, load_served, publish_version, record_attempt
 from chalicelib.errors import NotFound
-from chalicelib.inventory.model import StockClosed
+from chalicelib.inventory.model import SalePaused
 
 __all__ = [
     "HeadMoved",
+    "allocate_version",
     "create_event",
     "create_tier",
-    "document",
-    "drop_caches",
-    "fresh",
+    "get_sellable_tiers",
+    "get_visible_event",
     "invalidate",
-    "new_version",
-    "publish",
-    "record",
-    "sellable",
+    "invalidate_everywhere",
+    "list_versions",
+    "load_current",
+    "load_document",
+    "load_served",
+    "publish_version",
+    "record_attempt",
     "set_paused",
     "snapshot",
-    "standing",
-    "versions",
-    "visible",
     "write_version",
 ]
 
 
-def visible(event_id: str) -> tuple[Catalog, Event]:
+def get_visible_event(event_id: str) -> tuple[Catalog, Event]:
     """An event that the public may see, with the catalog it is in; raises NotFound for drafts, and in production for tests."""
     catalog = snapshot()
     event = catalog.events.get(event_id)
     if event is None:  # it may be newer than what this instance knows
-        catalog = checked()
+        catalog = refresh_snapshot()
         event = catalog.events.get(event_id)
-    if event is None or event.status == "draft" or (event.status == "test" and not tests_are_sold()):
+    if event is None or event.status == "draft" or (event.status == "test" and not allows_test_sales()):
         raise NotFound("There is no such event.", event_id=event_id)
     return catalog, event
 
 
-def sellable(event_id: str, tier_ids: Sequence[str], now: int) -> tuple[Event, list[Tier]]:
+def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tuple[Event, list[Tier]]:
     """The event and these tiers of it, in order, if they are for sale at `now`.
 
     Raises NotFound (event hidden, or a tier that is not of it), StockClosed (paused), EventNotOnSale, TierNotOnSale. It
     informs: that the stock is open and enough is decided by the shards' conditions.
     """
-    catalog, event = visible(event_id)
-    if any(not _is_of(catalog, tier_id, event_id) for tier_id in tier_ids):
-        catalog = checked()
+    catalog, event = get_visible_event(event_id)
+    if any(not _belongs_to(catalog, tier_id, event_id) for tier_id in tier_ids):
+        catalog = refresh_snapshot()
         event = catalog.events[event_id]
     tiers = []
     for tier_id in tier_ids:
-        if not _is_of(catalog, tier_id, event_id):
+        if not _belongs_to(catalog, tier_id, event_id):
             raise NotFound("This event has no such ticket.", event_id=event_id, tier_id=tier_id)
         tiers.append(catalog.tiers[tier_id])
     if event.paused:
-        raise StockClosed()
+        raise SalePaused()
     for tier in tiers:
-        refusal = sale_refusal(catalog, event, tier, now, tests_are_sold())
+        refusal = sale_refusal(catalog, event, tier, now, allows_test_sales())
         if refusal is not None:
             raise refusal
     return event, tiers
 
 
-def tests_are_sold() -> bool:
+def allows_test_sales() -> bool:
     """Test events and tiers can be bought, though they are listed nowhere, in every stage but production."""
     return settings.current().stage != "prod"
 
 
-def _is_of(catalog: Catalog, tier_id: str, event_id: str) -> bool:
+def _belongs_to(catalog: Catalog, tier_id: str, event_id: str) -> bool:
     tier = catalog.tiers.get(tier_id)
     return tier is not None and tier.event_id == event_id

@@ -10,13 +10,13 @@ from typing import Any
 from chalicelib import clock, settings
 from chalicelib.cache import TtlCache
 from chalicelib.catalog import store
-from chalicelib.catalog.model import Catalog, Head
+from chalicelib.catalog.model import Catalog, CatalogHead
 
-_heads: TtlCache[Head] = TtlCache(lambda: settings.current().head_check_seconds)
+_heads: TtlCache[CatalogHead] = TtlCache(lambda: settings.current().head_check_seconds)
 _catalogs: TtlCache[Catalog] = TtlCache(lambda: settings.current().cache_seconds, counted=True)
 
 # What was made from snapshots, by address (see `pages`); here, so that it goes when they go.
-derived: dict[Hashable, TtlCache[Any]] = {}
+derived_caches: dict[Hashable, TtlCache[Any]] = {}
 
 
 def snapshot() -> Catalog:
@@ -26,13 +26,13 @@ def snapshot() -> Catalog:
     return _catalogs.get(now, head.revision, lambda: store.load(head))
 
 
-def checked() -> Catalog:
+def refresh_snapshot() -> Catalog:
     """As `snapshot`, after a look at the head: for what a snapshot does not know, which may be new."""
     _heads.expire()
     return snapshot()
 
 
-def fresh() -> Catalog:
+def load_current() -> Catalog:
     """The catalog as the store has it now, strongly consistent; for changes and for admins, never for buyers' reads."""
     return store.load(store.read_head())
 
@@ -41,4 +41,4 @@ def invalidate() -> None:
     """Let the next snapshot load again, in this instance."""
     _heads.invalidate()
     _catalogs.invalidate()
-    derived.clear()
+    derived_caches.clear()

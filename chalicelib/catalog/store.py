@@ -18,12 +18,12 @@ from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribu
 from pynamodb.expressions.condition import Condition
 
 from chalicelib import dynamo
-from chalicelib.catalog.model import Catalog, Content, Event, Head, Tier
+from chalicelib.catalog.model import Catalog, CatalogHead, Event, Tier, VersionContent
 
 PART_BYTES = 300_000  # an item has 400 KB at most
 
 
-class Record(dynamo.Table):
+class CatalogRow(dynamo.Table):
     feature = "catalog"
 
     class Meta:
@@ -40,19 +40,19 @@ class Record(dynamo.Table):
     by = UnicodeAttribute(null=True)
 
 
-def read_head() -> Head:
+def read_head() -> CatalogHead:
     """Strongly consistent; one read unit."""
-    found = Record.find("head", "head")
-    return Head() if found is None else _head(found)
+    found = CatalogRow.find("head", "head")
+    return CatalogHead() if found is None else _head(found)
 
 
-def load(head: Head) -> Catalog:
+def load(head: CatalogHead) -> Catalog:
     """The catalog as of `head`: its version and what the API made, in at least two queries."""
-    content = _content(head.version) if head.version else Content([], [], {})
+    content = _content(head.version) if head.version else VersionContent([], [], {})
     made_events: list[Event] = []
     made_tiers: list[Tier] = []
     paused = set()
-    for item in Record.query("live", consistent_read=True):
+    for item in CatalogRow.query("live", consistent_read=True):
         kind, _, name = item.sk.partition("#")
         if kind == "pause":
             paused.add(name)
@@ -64,84 +64,84 @@ def load(head: Head) -> Catalog:
     return Catalog.of(events, (*content.tiers, *made_tiers), content.states, version=head.version, revision=head.revision)
 
 
-def document(version: int) -> bytes | None:
+def load_document(version: int) -> bytes | None:
     """The bootstrap document (JSON) of a version that was the head once, else None."""
-    if Record.find("versions", _number(version)) is None:
+    if CatalogRow.find("versions", _number(version)) is None:
         return None
-    return _joined(version, "document")
+    return _load_parts(version, "document")
 
 
-def versions(limit: int) -> list[Head]:
+def list_versions(limit: int) -> list[CatalogHead]:
     """The latest heads, newest first."""
-    found = Record.query("versions", scan_index_forward=False, limit=limit, consistent_read=True)
+    found = CatalogRow.query("versions", scan_index_forward=False, limit=limit, consistent_read=True)
     return [_head(item) for item in found]
 
 
-def new_version() -> int:
+def allocate_version() -> int:
     """A version number that nobody ever had."""
-    counter = Record("counter", "version")
-    counter.update([Record.version.add(1)])
+    counter = CatalogRow("counter", "version")
+    counter.update([CatalogRow.version.add(1)])
     return int(counter.version)
 
 
-def write_version(version: int, content: Content, document: bytes) -> None:
+def write_version(version: int, content: VersionContent, document: bytes) -> None:
     """Put a version beside the others; nobody reads it before `flip`."""
     parts = [*_parts(version, "part", msgspec.json.encode(content)), *_parts(version, "document", document)]
-    dynamo.batch_put(Record.name(), (part.serialize() for part in parts))
+    dynamo.batch_put(CatalogRow.name(), (part.serialize() for part in parts))
 
 
-def flip(read: Head, to: Head) -> list[dynamo.TransactItem]:
+def move_head_items(read: CatalogHead, to: CatalogHead) -> list[dynamo.TransactItem]:
     """Transaction items that make `to` the head, unless anything changed since `read`: an apply, a pause, an API call.
 
     Without the condition an apply that stalled would bring back an old version, or forget to close the new shards of an
     event that was paused meanwhile.
     """
     actions = [
-        Record.version.set(to.version),
-        Record.revision.set(to.revision),
-        Record.checksum.set(to.checksum),
-        Record.at.set(to.at),
-        Record.by.set(to.by),
+        CatalogRow.version.set(to.version),
+        CatalogRow.revision.set(to.revision),
+        CatalogRow.checksum.set(to.checksum),
+        CatalogRow.at.set(to.at),
+        CatalogRow.by.set(to.by),
     ]
-    listed = Record("versions", _number(to.version), **msgspec.structs.asdict(to))
-    return [dynamo.update(Record("head", "head"), actions, _unmoved(read.revision)), dynamo.put(listed)]
+    listed = CatalogRow("versions", _number(to.version), **msgspec.structs.asdict(to))
+    return [dynamo.update(CatalogRow("head", "head"), actions, _head_unchanged(read.revision)), dynamo.put(listed)]
 
 
-def bump(read: int | None = None) -> dynamo.TransactItem:
+def bump_revision_item(read: int | None = None) -> dynamo.TransactItem:
     """Transaction item that tells all readers that something changed; with `read`, only if nothing changed since that revision."""
-    return dynamo.update(Record("head", "head"), [Record.revision.add(1)], None if read is None else _unmoved(read))
+    return dynamo.update(CatalogRow("head", "head"), [CatalogRow.revision.add(1)], None if read is None else _head_unchanged(read))
 
 
-def put_event(event: Event) -> dynamo.TransactItem:
-    return _put_made(f"event#{event.id}", event)
+def put_event_item(event: Event) -> dynamo.TransactItem:
+    return _put_created_item(f"event#{event.id}", event)
 
 
-def put_tier(tier: Tier) -> dynamo.TransactItem:
-    return _put_made(f"tier#{tier.id}", tier)
+def put_tier_item(tier: Tier) -> dynamo.TransactItem:
+    return _put_created_item(f"tier#{tier.id}", tier)
 
 
-def set_paused(event_id: str, paused: bool, by: str, now: int) -> dynamo.TransactItem:
-    flag = Record("live", f"pause#{event_id}", by=by, at=now)
+def set_paused_item(event_id: str, paused: bool, by: str, now: int) -> dynamo.TransactItem:
+    flag = CatalogRow("live", f"pause#{event_id}", by=by, at=now)
     return dynamo.put(flag) if paused else dynamo.delete(flag)
 
 
 def is_paused(event_id: str) -> bool:
-    return Record.find("live", f"pause#{event_id}") is not None
+    return CatalogRow.find("live", f"pause#{event_id}") is not None
 
 
-def _put_made(key: str, made: Event | Tier) -> dynamo.TransactItem:
+def _put_created_item(key: str, made: Event | Tier) -> dynamo.TransactItem:
     # Absent: a creation that is repeated after it was committed must not be a second one.
-    absent: Condition = Record.pk.does_not_exist()
-    return dynamo.put(Record("live", key, text=msgspec.json.encode(made).decode()), absent)
+    absent: Condition = CatalogRow.pk.does_not_exist()
+    return dynamo.put(CatalogRow("live", key, text=msgspec.json.encode(made).decode()), absent)
 
 
-def _unmoved(revision: int) -> Condition:
-    condition: Condition = Record.revision == revision if revision else Record.revision.does_not_exist()
+def _head_unchanged(revision: int) -> Condition:
+    condition: Condition = CatalogRow.revision == revision if revision else CatalogRow.revision.does_not_exist()
     return condition
 
 
-def _head(item: Record) -> Head:
-    return Head(
+def _head(item: CatalogRow) -> CatalogHead:
+    return CatalogHead(
         version=int(item.version or 0),
         revision=int(item.revision or 0),
         checksum=item.checksum or "",
@@ -154,17 +154,17 @@ def _number(version: int) -> str:
     return f"{version:010d}"
 
 
-def _parts(version: int, kind: str, raw: bytes) -> Iterable[Record]:
+def _parts(version: int, kind: str, raw: bytes) -> Iterable[CatalogRow]:
     packed = zlib.compress(raw)
     for index, start in enumerate(range(0, len(packed), PART_BYTES)):
-        yield Record(f"version#{_number(version)}", f"{kind}#{index:04d}", body=packed[start : start + PART_BYTES])
+        yield CatalogRow(f"version#{_number(version)}", f"{kind}#{index:04d}", body=packed[start : start + PART_BYTES])
 
 
-def _content(version: int) -> Content:
-    return msgspec.json.decode(_joined(version, "part"), type=Content)
+def _content(version: int) -> VersionContent:
+    return msgspec.json.decode(_load_parts(version, "part"), type=VersionContent)
 
 
-def _joined(version: int, kind: str) -> bytes:
-    belongs: Any = Record.sk.startswith(f"{kind}#")
-    found = Record.query(f"version#{_number(version)}", belongs, consistent_read=True)
+def _load_parts(version: int, kind: str) -> bytes:
+    belongs: Any = CatalogRow.sk.startswith(f"{kind}#")
+    found = CatalogRow.query(f"version#{_number(version)}", belongs, consistent_read=True)
     return zlib.decompress(b"".join(part.body for part in found))

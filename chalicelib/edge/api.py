@@ -4,19 +4,19 @@ from chalice.app import Blueprint
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from chalicelib import clock, log, settings
-from chalicelib.edge.respond import Answer, Call, route
+from chalicelib.edge.http import Reply, RequestContext, route
 
 bp = Blueprint(__name__)
 
 
 @route(bp, "GET", "/health")
-def health(call: Call) -> Answer:
+def health(request: RequestContext) -> Reply:
     """Says that this instance answers. It asks nothing of the store, so that a store that is down does not restart instances."""
-    return Answer({"status": "ok", "service": log.SERVICE, "stage": settings.current().stage, "time": clock.iso(call.now)})
+    return Reply({"status": "ok", "service": log.SERVICE, "stage": settings.current().stage, "time": clock.iso(request.now)})
 
 
 @route(bp, "GET", "/metrics")
-def metrics(call: Call) -> Answer:  # noqa: ARG001
+def metrics(request: RequestContext) -> Reply:  # noqa: ARG001
     """Prometheus' text format. The figures are this instance's; CloudWatch has those of all instances."""
     text = generate_latest(log.registry).decode()
-    return Answer(text, headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})
+    return Reply(text, headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from chalicelib import clock, settings
-from chalicelib.errors import Refusal
+from chalicelib.errors import ApiError
 
 ALGORITHM = "HS256"
 ACCESS_SECONDS = 15 * 60
@@ -22,19 +22,19 @@ class Identity(msgspec.Struct, frozen=True):
     roles: frozenset[str]
 
 
-class Unauthenticated(Refusal):
+class Unauthenticated(ApiError):
     code: ClassVar[str] = "unauthenticated"
     status: ClassVar[int] = 401
     default_message: ClassVar[str] = "Send a valid access token as `Authorization: Bearer <token>`."
 
 
-class UserRequired(Refusal):
+class UserRequired(ApiError):
     code: ClassVar[str] = "user_required"
     status: ClassVar[int] = 400
     default_message: ClassVar[str] = "Name the user in the header X-User-Id: 1 to 64 letters, digits or . _ @ + -."
 
 
-class Forbidden(Refusal):
+class Forbidden(ApiError):
     code: ClassVar[str] = "forbidden"
     status: ClassVar[int] = 403
     default_message: ClassVar[str] = "This needs a role that you do not have."

@@ -13,8 +13,8 @@ import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib import clock, dynamo, ids, settings
-from chalicelib.edge.respond import Answer, Call
-from chalicelib.errors import InvalidInput, Refusal
+from chalicelib.edge.http import Reply, RequestContext
+from chalicelib.errors import ApiError, InvalidInput
 
 LOCK_SECONDS = 30  # longer than a request may run; after it, the execution is taken to be dead
 MAX_KEY_LENGTH = 255
@@ -24,19 +24,19 @@ class IdempotencyKeyRequired(InvalidInput):
     code: ClassVar[str] = "idempotency_key_required"
 
 
-class IdempotencyConflict(Refusal):
+class IdempotencyConflict(ApiError):
     code: ClassVar[str] = "idempotency_key_reused"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "This Idempotency-Key was used with another request."
 
 
-class InFlight(Refusal):
+class RequestInFlight(ApiError):
     code: ClassVar[str] = "request_in_flight"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "The first request with this Idempotency-Key is still running."
 
 
-class Record(dynamo.Table):
+class IdempotencyRow(dynamo.Table):
     """One use of a key. `answer` is absent while the first execution runs, until `locked_until`."""
 
     feature = "idempotency"
@@ -54,12 +54,12 @@ class Record(dynamo.Table):
     ttl = NumberAttribute()
 
 
-def once(call: Call, user_id: str, execute: Callable[[str], Answer], *, required: bool = False) -> Answer:
+def execute_once(request: RequestContext, user_id: str, execute: Callable[[str], Reply], *, required: bool = False) -> Reply:
     """Run `execute(resource_id)` once for the request's Idempotency-Key and repeat its answer afterwards.
 
     Without a key it just runs, or is refused when a key is `required`. Refusals are not remembered: they raise through.
     """
-    key = call.header("idempotency-key")
+    key = request.header("idempotency-key")
     if key is None or key == "":
         if required:
             raise IdempotencyKeyRequired(
@@ -68,12 +68,12 @@ def once(call: Call, user_id: str, execute: Callable[[str], Answer], *, required
         return execute(ids.new_id())
     if len(key) > MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise InvalidInput(f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} printable ASCII characters.", path="Idempotency-Key")
-    record = _claim(call, user_id, key)
+    record = _claim(request, user_id, key)
     if record.answer is not None:
-        return _replayed(record)
+        return _replay(record)
     try:
         answer = execute(record.resource_id)
-    except Refusal:
+    except ApiError:
         _forget(record)
         raise
     except Exception:
@@ -84,23 +84,31 @@ def once(call: Call, user_id: str, execute: Callable[[str], Answer], *, required
     return answer
 
 
-def _claim(call: Call, user_id: str, key: str) -> Record:
+def _claim(request: RequestContext, user_id: str, key: str) -> IdempotencyRow:
     now = clock.now()
-    address = "\n".join((user_id, call.request.method, call.request.path, str(sorted((call.request.uri_params or {}).items())), key))
-    record = Record(
+    address = "\n".join(
+        (
+            user_id,
+            request.chalice_request.method,
+            request.chalice_request.path,
+            str(sorted((request.chalice_request.uri_params or {}).items())),
+            key,
+        )
+    )
+    record = IdempotencyRow(
         sha256(address.encode()).hexdigest(),
-        payload=sha256(call.raw_body()).hexdigest(),
+        payload=sha256(request.read_body()).hexdigest(),
         resource_id=ids.new_id(),
         locked_until=now + LOCK_SECONDS,
         expires_at=now + settings.current().idempotency_seconds,
         ttl=now + settings.current().idempotency_seconds,
     )
     # Put if absent, or if what is there is over: DynamoDB's TTL may leave it for days.
-    absent = Record.id.does_not_exist() | (Record.expires_at <= now)
-    present = dynamo.insert(record, absent)
+    absent = IdempotencyRow.id.does_not_exist() | (IdempotencyRow.expires_at <= now)
+    present = dynamo.put_if(record, absent)
     if present is None:
         return record
-    known = Record.from_raw_data(present)
+    known = IdempotencyRow.from_raw_data(present)
     if known.resource_id == record.resource_id:  # our own write, repeated by botocore after a lost answer
         return record
     if known.payload != record.payload:
@@ -108,39 +116,41 @@ def _claim(call: Call, user_id: str, key: str) -> Record:
     if known.answer is not None:
         return known
     if known.locked_until > now:
-        raise InFlight(retryAfterSeconds=known.locked_until - now)
+        raise RequestInFlight(retryAfterSeconds=known.locked_until - now)
     # The first execution died. Take over under its resource id; whoever reads the old lock too loses this swap.
-    if not dynamo.swap(known, [Record.locked_until.set(record.locked_until)], Record.locked_until == known.locked_until):
-        raise InFlight(retryAfterSeconds=LOCK_SECONDS)
+    if not dynamo.update_if(
+        known, [IdempotencyRow.locked_until.set(record.locked_until)], IdempotencyRow.locked_until == known.locked_until
+    ):
+        raise RequestInFlight(retryAfterSeconds=LOCK_SECONDS)
     return known
 
 
-def _replayed(record: Record) -> Answer:
+def _replay(record: IdempotencyRow) -> Reply:
     body: Any = msgspec.json.decode(record.answer)
     if isinstance(body, dict):
         body["message"] = "The answer to the first request with this key (idempotent)."
-    return Answer(body, 200 if record.status == 201 else int(record.status), {"Idempotency-Replayed": "true"})
+    return Reply(body, 200 if record.status == 201 else int(record.status), {"Idempotency-Replayed": "true"})
 
 
-def _remember(record: Record, answer: Answer) -> None:
+def _remember(record: IdempotencyRow, answer: Reply) -> None:
     actions = [
-        Record.answer.set(msgspec.json.encode(answer.body).decode()),
-        Record.status.set(answer.status),
-        Record.locked_until.remove(),
+        IdempotencyRow.answer.set(msgspec.json.encode(answer.body).decode()),
+        IdempotencyRow.status.set(answer.status),
+        IdempotencyRow.locked_until.remove(),
     ]
-    dynamo.swap(record, actions, Record.locked_until == record.locked_until)
+    dynamo.update_if(record, actions, IdempotencyRow.locked_until == record.locked_until)
 
 
-def _forget(record: Record) -> None:
+def _forget(record: IdempotencyRow) -> None:
     """Let the key be tried again as if it had never been used."""
     try:
-        record.delete(Record.locked_until == record.locked_until)
+        record.delete(IdempotencyRow.locked_until == record.locked_until)
     except dynamo.STORE_ERRORS:
         return  # the lock ends by itself
 
 
-def _unlock(record: Record) -> None:
+def _unlock(record: IdempotencyRow) -> None:
     try:
-        dynamo.swap(record, [Record.locked_until.set(0)], Record.locked_until == record.locked_until)
+        dynamo.update_if(record, [IdempotencyRow.locked_until.set(0)], IdempotencyRow.locked_until == record.locked_until)
     except dynamo.STORE_ERRORS:
         return  # the lock ends by itself

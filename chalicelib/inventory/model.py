@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self
 
 from msgspec import Struct
 
-from chalicelib.errors import Refusal
+from chalicelib.errors import ApiError
 
 SMALL_CAPACITY = 100
 TICKETS_PER_HOLD = 2
@@ -47,10 +47,10 @@ class Shard(Struct, frozen=True):
     def held(self) -> int:
         return sum(quantity for quantity, _ in self.holds.values())
 
-    def over(self, now: int) -> Iterator[Hold]:
+    def expired_holds(self, now: int) -> Iterator[Hold]:
         """The holds whose time is over; they still count until the arbiter lets them go."""
-        for hold_id, (quantity, until) in self.holds.items():
-            if until <= now:
+        for hold_id, (quantity, expires_at) in self.holds.items():
+            if expires_at <= now:
                 yield Hold(self.id, hold_id, quantity)
 
 
@@ -76,10 +76,10 @@ class Stock(Struct, frozen=True):
 
 
 # What there is of a stock that has no shards.
-NOTHING = Stock(capacity=0, available=0, held=0, sold=0, open=False)
+NO_STOCK = Stock(capacity=0, available=0, held=0, sold=0, open=False)
 
 
-class NotEnough(Refusal):
+class NotEnoughTickets(ApiError):
     """The sum over all shards is short. `over` are holds met on the way whose time is over: giving them back may help."""
 
     code: ClassVar[str] = "not_enough_tickets"
@@ -88,10 +88,10 @@ class NotEnough(Refusal):
 
     def __init__(self, available: int, requested: int, over: list[Hold]) -> None:
         super().__init__(available=available, requested=requested)
-        self.over = over
+        self.expired_holds = over
 
 
-class StockClosed(Refusal):
+class SalePaused(ApiError):
     """The shards' `open` flag is off: the sale is paused. No cache has a say in it."""
 
     code: ClassVar[str] = "event_paused"
@@ -102,7 +102,7 @@ class StockClosed(Refusal):
         super().__init__(paused=True)
 
 
-class CapacityInUse(Refusal):
+class CapacityInUse(ApiError):
     code: ClassVar[str] = "capacity_in_use"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "More tickets are sold or on hold than the new capacity."
@@ -123,7 +123,7 @@ def default_shards(capacity: int) -> int:
     return min(MAX_SHARDS, -(-capacity // (TICKETS_PER_HOLD * HOLDS_PER_SHARD)))
 
 
-def split(total: int, parts: int) -> list[int]:
+def split_evenly(total: int, parts: int) -> list[int]:
     """`total` in `parts` that differ by one at most."""
     share, rest = divmod(total, parts)
     return [share + (1 if number < rest else 0) for number in range(parts)]

@@ -5,28 +5,28 @@ from typing import Any, Literal
 
 from chalicelib import dynamo
 from chalicelib.inventory import store
-from chalicelib.inventory.allocation import take
-from chalicelib.inventory.levels import invalidate, levels, read
-from chalicelib.inventory.model import Hold, Shard, shard_ids, split
-from chalicelib.inventory.resize import resize
-from chalicelib.inventory.store import extend, returning, scan, table
+from chalicelib.inventory.allocation import hold
+from chalicelib.inventory.availability import cached_stock, invalidate, read_stock
+from chalicelib.inventory.capacity import resize
+from chalicelib.inventory.model import Hold, Shard, shard_ids, split_evenly
+from chalicelib.inventory.store import extend_hold, return_sold_item, scan_shards, table_name
 
 __all__ = [
-    "all_or_none",
-    "correct_open",
-    "creation",
+    "cached_stock",
+    "correct_open_flag",
+    "create_stock_items",
     "end_holds",
-    "extend",
+    "extend_hold",
+    "hold",
+    "hold_all",
     "invalidate",
-    "levels",
-    "new_shards",
-    "read",
+    "new_shard_items",
+    "read_stock",
     "resize",
-    "returning",
-    "scan",
+    "return_sold_item",
+    "scan_shards",
     "set_open",
-    "table",
-    "take",
+    "table_name",
 ]
 
 
@@ -35,7 +35,7 @@ def end_holds(move: Literal["release", "convert"], holds: list[Hold]) -> int:
     return sum(store.end_hold(move, hold) for hold in holds)
 
 
-def all_or_none(taken: Iterable[list[Hold]]) -> list[list[Hold]]:
+def hold_all(taken: Iterable[list[Hold]]) -> list[list[Hold]]:
     """What each of several `take`s has set aside, one after the other; if one of them fails, the others go back, and it is raised.
 
     Only for holds that no purchase lists yet: their ids were made for this execution alone, so none ever will.
@@ -50,22 +50,24 @@ def all_or_none(taken: Iterable[list[Hold]]) -> list[list[Hold]]:
     return held
 
 
-def new_shards(stock_id: str, *, capacity: int, sold: int, shards: int, is_open: bool) -> list[dict[str, Any]]:
+def new_shard_items(stock_id: str, *, capacity: int, sold: int, shards: int, is_open: bool) -> list[dict[str, Any]]:
     """The items of a stock that nobody has ever used, for `dynamo.batch_put` into `table()`.
 
     `sold` tickets that were sold elsewhere are spread from the first shard on; each shard starts with the rest free.
     """
     items = []
-    for shard_id, share in zip(shard_ids(stock_id, shards), split(capacity, shards), strict=True):
+    for shard_id, share in zip(shard_ids(stock_id, shards), split_evenly(capacity, shards), strict=True):
         gone = min(share, sold)
         sold -= gone
-        items.append(store.item(shard_id, capacity=share, sold=gone, is_open=is_open))
+        items.append(store.new_shard_item(shard_id, capacity=share, sold=gone, is_open=is_open))
     return items
 
 
-def creation(stock_id: str, *, capacity: int, sold: int, shards: int, is_open: bool) -> list[dynamo.TransactItem]:
+def create_stock_items(stock_id: str, *, capacity: int, sold: int, shards: int, is_open: bool) -> list[dynamo.TransactItem]:
     """Transaction items that create a stock unless it exists."""
-    return [store.creation(item) for item in new_shards(stock_id, capacity=capacity, sold=sold, shards=shards, is_open=is_open)]
+    return [
+        store.create_shard_item(item) for item in new_shard_items(stock_id, capacity=capacity, sold=sold, shards=shards, is_open=is_open)
+    ]
 
 
 def set_open(stock_id: str, shards: int, is_open: bool) -> None:
@@ -74,6 +76,6 @@ def set_open(stock_id: str, shards: int, is_open: bool) -> None:
         store.set_open(shard_id, is_open)
 
 
-def correct_open(seen: Shard) -> bool:
+def correct_open_flag(seen: Shard) -> bool:
     """Turn a shard's flag round unless the shard has changed since it was seen."""
     return store.set_open(seen.id, not seen.open, seen.version)

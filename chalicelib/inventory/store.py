@@ -16,11 +16,11 @@ FEATURE = "inventory"
 KEY = "id"
 
 
-def table() -> str:
+def table_name() -> str:
     return dynamo.table_name(FEATURE)
 
 
-def item(shard_id: str, *, capacity: int, sold: int, is_open: bool) -> dict[str, Any]:
+def new_shard_item(shard_id: str, *, capacity: int, sold: int, is_open: bool) -> dict[str, Any]:
     """A new shard in wire format."""
     return {
         "id": {"S": shard_id},
@@ -33,24 +33,24 @@ def item(shard_id: str, *, capacity: int, sold: int, is_open: bool) -> dict[str,
     }
 
 
-def creation(new: dict[str, Any]) -> dynamo.TransactItem:
+def create_shard_item(new: dict[str, Any]) -> dynamo.TransactItem:
     """Transaction item: put the shard unless it exists, so that a repeated creation never resets a stock that sells."""
-    return {"Put": {"TableName": table(), "Item": new, "ConditionExpression": "attribute_not_exists(id)"}}
+    return {"Put": {"TableName": table_name(), "Item": new, "ConditionExpression": "attribute_not_exists(id)"}}
 
 
-def create(new: dict[str, Any]) -> None:
+def create_shard(new: dict[str, Any]) -> None:
     """Put one shard unless it exists."""
     try:
-        dynamo.client().put_item(TableName=table(), Item=new, ConditionExpression="attribute_not_exists(id)")
+        dynamo.client().put_item(TableName=table_name(), Item=new, ConditionExpression="attribute_not_exists(id)")
     except ClientError as error:
-        _refused(error)
+        _shard_of_failed_condition(error)
 
 
-def hold(shard_id: str, hold_id: str, quantity: int, until: int) -> tuple[bool, Shard | int | None]:
+def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int) -> tuple[bool, Shard | int | None]:
     """Set `quantity` aside until `until`. True with what is available now, or False with the shard as it is (None: no shard)."""
     try:
         answer = dynamo.client().update_item(
-            TableName=table(),
+            TableName=table_name(),
             Key={KEY: {"S": shard_id}},
             UpdateExpression="SET holds.#hold = :entry, available = available - :quantity, version = version + :one",
             # open: a pause that was written before this hold stops it, whatever any cache says.
@@ -59,7 +59,7 @@ def hold(shard_id: str, hold_id: str, quantity: int, until: int) -> tuple[bool, 
             ConditionExpression="#open = :true AND available >= :quantity AND attribute_not_exists(holds.#hold)",
             ExpressionAttributeNames={"#hold": hold_id, "#open": "open"},
             ExpressionAttributeValues={
-                ":entry": {"L": [{"N": str(quantity)}, {"N": str(until)}]},
+                ":entry": {"L": [{"N": str(quantity)}, {"N": str(expires_at)}]},
                 ":quantity": {"N": str(quantity)},
                 ":one": {"N": "1"},
                 ":true": {"BOOL": True},
@@ -68,7 +68,7 @@ def hold(shard_id: str, hold_id: str, quantity: int, until: int) -> tuple[bool, 
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
     except ClientError as error:
-        shard = _refused(error)
+        shard = _shard_of_failed_condition(error)
         if shard is not None and hold_id in shard.holds:
             return True, shard.available
         return False, shard
@@ -83,7 +83,7 @@ def end_hold(move: Literal["release", "convert"], held: Hold) -> bool:
     gains = {"release": "available", "convert": "sold"}[move]
     try:
         dynamo.client().update_item(
-            TableName=table(),
+            TableName=table_name(),
             Key={KEY: {"S": held.shard_id}},
             UpdateExpression=f"SET {gains} = {gains} + :quantity, version = version + :one REMOVE holds.#hold",
             # The quantity is compared too: a caller that is wrong about it must not unbalance the shard.
@@ -92,16 +92,16 @@ def end_hold(move: Literal["release", "convert"], held: Hold) -> bool:
             ExpressionAttributeValues={":quantity": {"N": str(held.quantity)}, ":one": {"N": "1"}},
         )
     except ClientError as error:
-        _refused(error)
+        _shard_of_failed_condition(error)
         return False
     return True
 
 
-def returning(held: Hold) -> dynamo.TransactItem:
+def return_sold_item(held: Hold) -> dynamo.TransactItem:
     """Transaction item that takes a converted hold's quantity out of `sold` and makes it available again."""
     return {
         "Update": {
-            "TableName": table(),
+            "TableName": table_name(),
             "Key": {KEY: {"S": held.shard_id}},
             "UpdateExpression": "SET sold = sold - :quantity, available = available + :quantity, version = version + :one",
             # Hold gone: a purchase whose conversion is still missing is not in `sold`; returning it would make seats out of nothing.
@@ -112,29 +112,29 @@ def returning(held: Hold) -> dynamo.TransactItem:
     }
 
 
-def extend(held: Hold, until: int) -> bool:
+def extend_hold(held: Hold, expires_at: int) -> bool:
     """Let a hold live until `until`; False if it is gone."""
     try:
         dynamo.client().update_item(
-            TableName=table(),
+            TableName=table_name(),
             Key={KEY: {"S": held.shard_id}},
             UpdateExpression="SET holds.#hold[1] = :until, version = version + :one",
             ConditionExpression="attribute_exists(holds.#hold)",
             ExpressionAttributeNames={"#hold": held.hold_id},
-            ExpressionAttributeValues={":until": {"N": str(until)}, ":one": {"N": "1"}},
+            ExpressionAttributeValues={":until": {"N": str(expires_at)}, ":one": {"N": "1"}},
         )
     except ClientError as error:
-        _refused(error)
+        _shard_of_failed_condition(error)
         return False
     return True
 
 
-def resize(shard: Shard, capacity: int) -> bool:
+def resize_shard(shard: Shard, capacity: int) -> bool:
     """Set the capacity, and `available` with it. False when the shard has changed under us, or has too little left."""
     change = capacity - shard.capacity
     try:
         dynamo.client().update_item(
-            TableName=table(),
+            TableName=table_name(),
             Key={KEY: {"S": shard.id}},
             UpdateExpression="SET #capacity = :capacity, available = available + :change, version = version + :one",
             # capacity as read: of two resizes at once, and of a repeated one, only the first moves the stock.
@@ -150,7 +150,7 @@ def resize(shard: Shard, capacity: int) -> bool:
             },
         )
     except ClientError as error:
-        _refused(error)
+        _shard_of_failed_condition(error)
         return False
     return True
 
@@ -164,7 +164,7 @@ def set_open(shard_id: str, is_open: bool, seen_version: int | None = None) -> b
         values[":seen"] = {"N": str(seen_version)}
     try:
         dynamo.client().update_item(
-            TableName=table(),
+            TableName=table_name(),
             Key={KEY: {"S": shard_id}},
             UpdateExpression="SET #open = :open, version = version + :one",
             ConditionExpression=condition,
@@ -172,25 +172,25 @@ def set_open(shard_id: str, is_open: bool, seen_version: int | None = None) -> b
             ExpressionAttributeValues=values,
         )
     except ClientError as error:
-        _refused(error)
+        _shard_of_failed_condition(error)
         return False
     return True
 
 
-def read(shard_ids: Iterable[str]) -> list[Shard]:
+def read_shards(shard_ids: Iterable[str]) -> list[Shard]:
     """Shards by id, strongly consistent; absent ones are left out."""
     keys = [{KEY: {"S": shard_id}} for shard_id in shard_ids]
-    return [Shard.of(found) for found in dynamo.batch_get(table(), keys, consistent=True)]
+    return [Shard.of(found) for found in dynamo.batch_get(table_name(), keys, consistent=True)]
 
 
-def scan() -> Iterator[Shard]:
+def scan_shards() -> Iterator[Shard]:
     """Every shard there is, page by page. For schedules: there is no expiry index, which a drop would run hot."""
-    for page in dynamo.client().get_paginator("scan").paginate(TableName=table(), ConsistentRead=True):
+    for page in dynamo.client().get_paginator("scan").paginate(TableName=table_name(), ConsistentRead=True):
         for found in page["Items"]:
             yield Shard.of(found)
 
 
-def _refused(error: ClientError) -> Shard | None:
+def _shard_of_failed_condition(error: ClientError) -> Shard | None:
     """The shard as it is (None: there is none) if a condition did not hold; any other error is raised again."""
-    found = dynamo.refused_item(error)
+    found = dynamo.item_of_failed_condition(error)
     return Shard.of(found) if found else None

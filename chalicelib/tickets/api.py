@@ -8,8 +8,8 @@ from chalice.app import Blueprint
 from chalicelib import clock
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog
-from chalicelib.edge.respond import Answer, Call, etag_matches, route
-from chalicelib.errors import InvalidInput, NotFound, Refusal
+from chalicelib.edge.http import Reply, RequestContext, etag_matches, route
+from chalicelib.errors import ApiError, InvalidInput, NotFound
 from chalicelib.tickets import qr, service
 from chalicelib.tickets.model import Ticket
 
@@ -19,13 +19,13 @@ QR_HEADERS = {"Cache-Control": "private, max-age=300", "Vary": "Accept"}
 bp = Blueprint(__name__)
 
 
-class TicketVoid(Refusal):
+class TicketVoid(ApiError):
     code: ClassVar[str] = "ticket_void"
     status: ClassVar[int] = 410
     default_message: ClassVar[str] = "This ticket is void."
 
 
-class TicketFrozen(Refusal):
+class TicketFrozen(ApiError):
     code: ClassVar[str] = "ticket_frozen"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
@@ -34,49 +34,49 @@ class TicketFrozen(Refusal):
 
 
 @route(bp, "GET", "/me/tickets")
-def my_tickets(call: Call) -> Answer:
-    user = call.user()
-    tickets = service.of_owner(user.user_id)
+def my_tickets(request: RequestContext) -> Reply:
+    user = request.require_user()
+    tickets = service.list_owned(user.user_id)
     now = catalog.snapshot()
-    return Answer({"tickets": [_shown(ticket, now) for ticket in tickets], "count": len(tickets)})
+    return Reply({"tickets": [_ticket_view(ticket, now) for ticket in tickets], "count": len(tickets)})
 
 
 @route(bp, "GET", "/tickets/{ticket_id}")
-def one_ticket(call: Call, ticket_id: str) -> Answer:
-    ticket = _visible(call, ticket_id)
+def one_ticket(request: RequestContext, ticket_id: str) -> Reply:
+    ticket = _get_visible_ticket(request, ticket_id)
     more = {"admits": ticket.admits, "currency": ticket.currency}
-    return Answer({**_shown(ticket, catalog.snapshot()), **more})
+    return Reply({**_ticket_view(ticket, catalog.snapshot()), **more})
 
 
 @route(bp, "GET", "/tickets/{ticket_id}/qr")
-def ticket_qr(call: Call, ticket_id: str) -> Answer:
-    chosen = _format(call)
-    ticket = _visible(call, ticket_id)
+def ticket_qr(request: RequestContext, ticket_id: str) -> Reply:
+    chosen = _image_format(request)
+    ticket = _get_visible_ticket(request, ticket_id)
     if not ticket.admissible:
         raise TicketVoid() if ticket.state == "void" else TicketFrozen()
     content = qr.text(ticket)
     etag = f'"{chosen}-{sha256(content.encode()).hexdigest()[:32]}"'
     headers = {**QR_HEADERS, "ETag": etag}
-    if etag_matches(call.header("if-none-match"), etag):
-        return Answer("", 304, headers)
+    if etag_matches(request.header("if-none-match"), etag):
+        return Reply("", 304, headers)
     draw = qr.svg if chosen == "svg" else qr.png
-    return Answer(draw(qr.modules(content)), 200, {**headers, "Content-Type": QR_TYPES[chosen]})
+    return Reply(draw(qr.modules(content)), 200, {**headers, "Content-Type": QR_TYPES[chosen]})
 
 
-def _visible(call: Call, ticket_id: str) -> Ticket:
+def _get_visible_ticket(request: RequestContext, ticket_id: str) -> Ticket:
     """The ticket, if the caller owns it or works here; to everybody else it does not exist (a 403 would say that it does)."""
-    user = call.user()
-    ticket = service.get(ticket_id)
+    user = request.require_user()
+    ticket = service.get_ticket(ticket_id)
     if ticket.owner_id != user.user_id and not user.roles & {"admin", "staff"}:
         raise NotFound("There is no such ticket.")
     return ticket
 
 
-def _format(call: Call) -> str:
+def _image_format(request: RequestContext) -> str:
     """What `?format=` says, else the first of the two types that Accept names, else SVG."""
-    asked = call.query("format")
+    asked = request.query("format")
     if asked is None:
-        accept = call.header("accept") or ""
+        accept = request.header("accept") or ""
         named = {accept.find(media_type): name for name, media_type in QR_TYPES.items() if media_type in accept}
         return named[min(named)] if named else "svg"
     if asked not in QR_TYPES:
@@ -84,7 +84,7 @@ def _format(call: Call) -> str:
     return asked
 
 
-def _shown(ticket: Ticket, catalog_now: Catalog) -> dict[str, Any]:
+def _ticket_view(ticket: Ticket, catalog_now: Catalog) -> dict[str, Any]:
     """A ticket as buyers see it. Names are null when the catalog does not have the event or tier any more."""
     event, tier = catalog_now.events.get(ticket.event_id), catalog_now.tiers.get(ticket.tier_id)
     return {

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-State = Literal["valid", "frozen", "void"]  # frozen: its payment is disputed
+TicketState = Literal["valid", "frozen", "void"]  # frozen: its payment is disputed
 
 MAX_TICKETS = 50  # of one purchase: with the purchase, the buyer's record and the wallet they fit one transaction of 100
 
@@ -18,7 +18,7 @@ CODE_GROUP = 5
 _TICKET_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}-[1-9][0-9]?")
 
 
-class Line(Struct, frozen=True):
+class TicketLine(Struct, frozen=True):
     """`quantity` tickets of one tier, as they were priced when the purchase was held."""
 
     tier_id: str
@@ -41,7 +41,7 @@ class Ticket(Struct, frozen=True):
     admits: int
     price_cents: int
     currency: str
-    state: State
+    state: TicketState
     created_at: int
 
     @property
@@ -55,7 +55,7 @@ class Ticket(Struct, frozen=True):
         return self.state == "valid"
 
 
-class Issue(Struct, frozen=True):
+class TicketIssue(Struct, frozen=True):
     """New tickets and the transaction items that write them; they exist once the caller has committed the items."""
 
     tickets: list[Ticket]

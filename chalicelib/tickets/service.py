@@ -6,10 +6,10 @@ from operator import attrgetter
 from chalicelib import dynamo
 from chalicelib.errors import NotFound
 from chalicelib.tickets import signature, store
-from chalicelib.tickets.model import MAX_TICKETS, Issue, Line, Ticket, may_be_ticket_id, new_code, ticket_id
+from chalicelib.tickets.model import MAX_TICKETS, Ticket, TicketIssue, TicketLine, may_be_ticket_id, new_code, ticket_id
 
 
-def issue(purchase_id: str, owner_id: str, event_id: str, lines: Sequence[Line], now: int) -> Issue:
+def issue_tickets(purchase_id: str, owner_id: str, event_id: str, lines: Sequence[TicketLine], now: int) -> TicketIssue:
     """Tickets for a purchase that is being paid; commit their items together with its change of state.
 
     The codes are fresh in every call, the ids are not: of two issues of one purchase the second transaction is refused
@@ -18,45 +18,45 @@ def issue(purchase_id: str, owner_id: str, event_id: str, lines: Sequence[Line],
     wanted = [line for line in lines for _ in range(line.quantity)]
     if not 1 <= len(wanted) <= MAX_TICKETS:
         raise ValueError(f"a purchase has 1 to {MAX_TICKETS} tickets, not {len(wanted)}")
-    tickets = [_new(purchase_id, number, owner_id, event_id, line, now) for number, line in enumerate(wanted, start=1)]
-    wallet = store.wallet(owner_id, purchase_id, event_id, len(tickets))
-    return Issue(tickets, [*(store.creation(ticket) for ticket in tickets), wallet])
+    tickets = [_new_ticket(purchase_id, number, owner_id, event_id, line, now) for number, line in enumerate(wanted, start=1)]
+    wallet = store.create_wallet_item(owner_id, purchase_id, event_id, len(tickets))
+    return TicketIssue(tickets, [*(store.create_ticket_item(ticket) for ticket in tickets), wallet])
 
 
-def of_purchase(purchase_id: str, count: int) -> list[Ticket]:
+def load_purchase_tickets(purchase_id: str, count: int) -> list[Ticket]:
     """The tickets 1 to `count` of a purchase, in that order, strongly consistent; absent ones are left out."""
-    return sorted(store.load(ticket_id(purchase_id, number) for number in range(1, count + 1)), key=attrgetter("number"))
+    return sorted(store.load_tickets(ticket_id(purchase_id, number) for number in range(1, count + 1)), key=attrgetter("number"))
 
 
-def of_owner(owner_id: str) -> list[Ticket]:
+def list_owned(owner_id: str) -> list[Ticket]:
     """The owner's tickets that count or may count again, newest purchase first; void ones are left out."""
-    tickets = [ticket for ticket in store.load(store.owned_ids(owner_id)) if ticket.state != "void"]
+    tickets = [ticket for ticket in store.load_tickets(store.list_owned_ids(owner_id)) if ticket.state != "void"]
     tickets.sort(key=attrgetter("number"))
     tickets.sort(key=lambda ticket: (ticket.created_at, ticket.purchase_id), reverse=True)
     return tickets
 
 
-def get(one: str) -> Ticket:
+def get_ticket(one: str) -> Ticket:
     """One ticket, void ones too; raises NotFound."""
-    ticket = store.find(one) if may_be_ticket_id(one) else None
+    ticket = store.find_ticket(one) if may_be_ticket_id(one) else None
     if ticket is None:
         raise NotFound("There is no such ticket.")
     return ticket
 
 
-def freeze(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
+def freeze_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
     """`valid -> frozen`, for all of them: refused if one is not valid, so a void ticket never comes back through a dispute."""
-    return [store.changing(ticket.id, "valid", "frozen") for ticket in tickets]
+    return [store.change_state_item(ticket.id, "valid", "frozen") for ticket in tickets]
 
 
-def thaw(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
+def thaw_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
     """`frozen -> valid`, for all of them: refused if one is not frozen."""
-    return [store.changing(ticket.id, "frozen", "valid") for ticket in tickets]
+    return [store.change_state_item(ticket.id, "frozen", "valid") for ticket in tickets]
 
 
-def void(*ticket_ids: str) -> list[dynamo.TransactItem]:
+def void_items(*ticket_ids: str) -> list[dynamo.TransactItem]:
     """`valid|frozen -> void`, for good; safe to repeat, refused for a ticket that does not exist."""
-    return [store.voiding(one) for one in ticket_ids]
+    return [store.void_item(one) for one in ticket_ids]
 
 
 def is_genuine(qr_sig: str, one: str, event_id: str, code: str) -> bool:
@@ -64,7 +64,7 @@ def is_genuine(qr_sig: str, one: str, event_id: str, code: str) -> bool:
     return signature.verify(qr_sig, one, event_id, code)
 
 
-def _new(purchase_id: str, number: int, owner_id: str, event_id: str, line: Line, now: int) -> Ticket:
+def _new_ticket(purchase_id: str, number: int, owner_id: str, event_id: str, line: TicketLine, now: int) -> Ticket:
     one, code = ticket_id(purchase_id, number), new_code()
     return Ticket(
         id=one,

@@ -6,11 +6,11 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib import ids, settings
-from chalicelib.edge import challenge, limits
-from chalicelib.edge.respond import Answer, Call, Document, route
+from chalicelib.edge import proof_of_work, rate_limits
+from chalicelib.edge.http import EncodedBody, Reply, RequestContext, route
 from chalicelib.errors import InvalidInput
-from chalicelib.waiting_room import live, rooms, service
-from chalicelib.waiting_room.model import NoWaitingRoom, State
+from chalicelib.waiting_room import admin_controls, room_cache, service
+from chalicelib.waiting_room.model import NoWaitingRoom, RoomState
 from chalicelib.waiting_room.tokens import GUEST
 
 bp = Blueprint(__name__)
@@ -33,69 +33,69 @@ class LetInBody(Struct, forbid_unknown_fields=True):
 
 
 @route(bp, "POST", "/events/{event_id}/waiting-room/join")
-def join(call: Call, event_id: str) -> Answer:
-    user_id = _joining(call)
-    limits.check(call, limits.JOIN, user_id, event_id)
-    body = call.body(JoinBody) if call.raw_body() else JoinBody()
+def join(request: RequestContext, event_id: str) -> Reply:
+    user_id = _joining(request)
+    rate_limits.check(request, rate_limits.JOIN, user_id, event_id)
+    body = request.parse_body(JoinBody) if request.read_body() else JoinBody()
     worker = GUEST if user_id.startswith(GUEST) else user_id  # a guest's id is new with each request
 
     def check_work() -> None:
-        challenge.verify(body.challenge, body.nonce, event_id, worker, call.now)
+        proof_of_work.verify_solution(body.challenge, body.nonce, event_id, worker, request.now)
 
     try:
-        joined = service.join(event_id, user_id, check_work, call.now)
+        joined = service.join(event_id, user_id, check_work, request.now)
     except NoWaitingRoom:
-        joined = service.open_to_all(event_id)
-    return Answer({**joined, "user_id": user_id})
+        joined = service.status_without_room(event_id)
+    return Reply({**joined, "user_id": user_id})
 
 
 @route(bp, "GET", "/events/{event_id}/waiting-room/state")
-def state(call: Call, event_id: str) -> Document:
-    return rooms.known(event_id, call.now).document
+def state(request: RequestContext, event_id: str) -> EncodedBody:
+    return room_cache.get_room(event_id, request.now).document
 
 
 @route(bp, "GET", "/events/{event_id}/waiting-room/status")
-def status(call: Call, event_id: str) -> Answer:
-    token = call.query("token")
+def status(request: RequestContext, event_id: str) -> Reply:
+    token = request.query("token")
     if token is None:
         raise InvalidInput("Send the token that joining gave you.", path="token")
     try:
-        return Answer(service.status(event_id, token, call.now))
+        return Reply(service.status(event_id, token, request.now))
     except NoWaitingRoom:
-        return Answer(service.open_to_all(event_id))
+        return Reply(service.status_without_room(event_id))
 
 
 @route(bp, "GET", "/events/{event_id}/waiting-room/proof")
-def proof(call: Call, event_id: str) -> Answer:
-    return Answer(service.proof(event_id, call.now))
+def proof(request: RequestContext, event_id: str) -> Reply:
+    return Reply(service.proof(event_id, request.now))
 
 
 @route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate")
-def set_rate(call: Call, event_id: str) -> Answer:
-    admin, body = call.require("admin"), call.body(RateBody)
-    changed = live.set_rate(event_id, body.wave_size, body.wave_seconds, admin.user_id, call.now)
+def set_rate(request: RequestContext, event_id: str) -> Reply:
+    admin, body = request.require_role("admin"), request.parse_body(RateBody)
+    changed = admin_controls.set_rate(event_id, body.wave_size, body.wave_seconds, admin.user_id, request.now)
     return _changed(changed, "The waves have changed.")
 
 
 @route(bp, "POST", "/admin/events/{event_id}/waiting-room/let-in")
-def let_in(call: Call, event_id: str) -> Answer:
-    admin, body = call.require("admin"), call.body(LetInBody)
-    return _changed(live.let_in(event_id, body.count, admin.user_id, call.now), f"{body.count} more may come in.")
+def let_in(request: RequestContext, event_id: str) -> Reply:
+    admin, body = request.require_role("admin"), request.parse_body(LetInBody)
+    return _changed(admin_controls.let_in(event_id, body.count, admin.user_id, request.now), f"{body.count} more may come in.")
 
 
 @route(bp, "DELETE", "/events/{event_id}/waiting-room/clear")
-def clear(call: Call, event_id: str) -> Answer:
-    cleared = live.clear(event_id, call.require("admin").user_id, call.now)
-    return Answer({"cleared": cleared, "message": "A new waiting room has begun. Old tokens are worth nothing; join again."})
+def clear(request: RequestContext, event_id: str) -> Reply:
+    cleared = admin_controls.clear(event_id, request.require_role("admin").user_id, request.now)
+    return Reply({"cleared": cleared, "message": "A new waiting room has begun. Old tokens are worth nothing; join again."})
 
 
-def _joining(call: Call) -> str:
+def _joining(request: RequestContext) -> str:
     """The user who joins. Where the header names users, one without a name joins as a guest, whose token is the user."""
-    if call.identity is None and settings.current().identity == "demo":
+    if request.identity is None and settings.current().identity == "demo":
         return GUEST + ids.new_id().lower()
-    return call.user().user_id
+    return request.require_user().user_id
 
 
-def _changed(room: State, message: str) -> Answer:
-    facts: dict[str, Any] = {"room": room.room, "segments": room.segments, "total": room.total}
-    return Answer({"message": message, **facts})
+def _changed(room: RoomState, message: str) -> Reply:
+    details: dict[str, Any] = {"room": room.room, "segments": room.segments, "total": room.total}
+    return Reply({"message": message, **details})

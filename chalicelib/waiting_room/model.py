@@ -4,13 +4,13 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from chalicelib.errors import NotFound, Refusal
-from chalicelib.waiting_room.segments import Segment
+from chalicelib.errors import ApiError, NotFound
+from chalicelib.waiting_room.admission_plan import Segment
 
 LATE = -1
 
 
-class State(Struct, frozen=True, kw_only=True):
+class RoomState(Struct, frozen=True, kw_only=True):
     """The public state document: the same for everybody, enough to compute any place in the line from a token alone.
 
     Times are epoch seconds. `key` (hex) and `n` are null until the opening; `offsets` says where each counter's arrivals begin.
@@ -59,49 +59,49 @@ class TokenUnknown(NotFound):
     default_message: ClassVar[str] = "This is not a token of this waiting room."
 
 
-class TokenInvalid(Refusal):
+class TokenInvalid(ApiError):
     code: ClassVar[str] = "token_invalid"
     status: ClassVar[int] = 403
     default_message: ClassVar[str] = "The token is not one of ours."
 
 
-class TokenOfAnotherEvent(Refusal):
+class TokenOfAnotherEvent(ApiError):
     code: ClassVar[str] = "token_of_another_event"
     status: ClassVar[int] = 403
     default_message: ClassVar[str] = "The token belongs to another event."
 
 
-class TokenOfAnotherUser(Refusal):
+class TokenOfAnotherUser(ApiError):
     code: ClassVar[str] = "token_of_another_user"
     status: ClassVar[int] = 403
     default_message: ClassVar[str] = "The token belongs to somebody else; places in the line cannot be passed on."
 
 
-class TokenExpired(Refusal):
+class TokenExpired(ApiError):
     code: ClassVar[str] = "token_expired"
     status: ClassVar[int] = 403
     default_message: ClassVar[str] = "The token has expired."
 
 
-class RoomCleared(Refusal):
+class RoomCleared(ApiError):
     code: ClassVar[str] = "waiting_room_cleared"
     status: ClassVar[int] = 410
     default_message: ClassVar[str] = "The waiting room was cleared. Join again."
 
 
-class NotAdmitted(Refusal):
+class NotAdmitted(ApiError):
     code: ClassVar[str] = "not_admitted"
     status: ClassVar[int] = 403
     default_message: ClassVar[str] = "It is not your turn yet."
 
 
-class PassExpired(Refusal):
+class PassExpired(ApiError):
     code: ClassVar[str] = "pass_expired"
     status: ClassVar[int] = 403
     default_message: ClassVar[str] = "Your time to buy is over. Join again to queue up behind."
 
 
-class JoiningStopped(Refusal):
+class JoiningStopped(ApiError):
     code: ClassVar[str] = "waiting_room_stopped"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "Nobody can join this waiting room any more."
@@ -112,7 +112,7 @@ class NoWaitingRoom(NotFound):
     default_message: ClassVar[str] = "This event has no waiting room: it can be bought from directly."
 
 
-class TooManyChanges(Refusal):
+class TooManyChanges(ApiError):
     code: ClassVar[str] = "too_many_changes"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "The room's plan has changed too often to change again; clear the room to start over."

@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib import clock, dynamo, log
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.waiting_room import rooms, segments, store, tokens
+from chalicelib.waiting_room import admission_plan, room_cache, store, tokens
 from chalicelib.waiting_room.model import (
     LATE,
     Arrival,
@@ -15,7 +15,7 @@ from chalicelib.waiting_room.model import (
     NotAdmitted,
     PassExpired,
     RoomCleared,
-    State,
+    RoomState,
     TokenExpired,
     TokenInvalid,
     TokenOfAnotherEvent,
@@ -23,8 +23,8 @@ from chalicelib.waiting_room.model import (
     TokenUnknown,
 )
 from chalicelib.waiting_room.permutation import ALGORITHM
-from chalicelib.waiting_room.place import place
-from chalicelib.waiting_room.rooms import Known
+from chalicelib.waiting_room.position import compute_position
+from chalicelib.waiting_room.room_cache import CachedRoom
 
 _ATTEMPTS = 4
 KEPT_SECONDS = 7 * 86_400  # entries are of no use after the event
@@ -38,23 +38,23 @@ def join(event_id: str, user_id: str, check_work: Callable[[], None], now: int) 
     nobody stands there, and those behind are one place further back than they need to be.
     """
     for _ in range(_ATTEMPTS):
-        known = rooms.known(event_id, now)
-        user = tokens.holder(user_id)
-        present = store.entry(known.room, user)
-        if present is not None and not place(known.state, present, now).pass_expired:
-            return _joined(known, present, now)
+        known = room_cache.get_room(event_id, now)
+        user = tokens.user_digest(user_id)
+        present = store.load_entry(known.room, user)
+        if present is not None and not compute_position(known.state, present, now).pass_expired:
+            return _join_view(known, present, now)
         if known.state.stopped is not None:
             raise JoiningStopped(reason=known.state.stopped)
         check_work()
-        arrival = _arrive(known, user, now)
+        arrival = _take_arrival(known, user, now)
         if arrival is None:  # the sale opened since this instance looked
-            rooms.current(event_id, now)
+            room_cache.reload_room(event_id, now)
             continue
         winner = store.put_entry(arrival, present, arrival.until + KEPT_SECONDS)
         if winner is None or winner == arrival:
             log.info("waiting_room.joined", event_id=event_id, room=arrival.room, late=arrival.counter == LATE)
             log.count("waiting_room_joins")
-            return _joined(known, arrival, now)
+            return _join_view(known, arrival, now)
     raise dynamo.StoreUnavailable("the waiting room kept changing")
 
 
@@ -63,19 +63,19 @@ def status(event_id: str, token: str, now: int) -> dict[str, Any]:
 
     Raises NotFound, NoWaitingRoom, TokenUnknown and RoomCleared.
     """
-    known = rooms.known(event_id, now)
-    arrival = tokens.read(token)
+    known = room_cache.get_room(event_id, now)
+    arrival = tokens.read_token(token)
     if arrival is None or arrival.event_id != event_id:
         raise TokenUnknown()
-    known = _not_older(known, arrival, now)
+    known = _reload_if_behind(known, arrival, now)
     if arrival.room != known.state.room:
         raise RoomCleared()
-    return shown(known.state, arrival, now)
+    return status_view(known.state, arrival, now)
 
 
-def guest(token: str | None) -> str | None:
+def guest_user_id(token: str | None) -> str | None:
     """The user that a guest's token stands for, where nobody else names one."""
-    arrival = tokens.read(token) if token else None
+    arrival = tokens.read_token(token) if token else None
     return arrival.user if arrival is not None and arrival.user.startswith(tokens.GUEST) else None
 
 
@@ -85,15 +85,15 @@ def admit(event: Event, user_id: str, token: str | None, now: int) -> str | None
     Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted and PassExpired.
     It decides who may try; how much is left, and whether the sale is paused, is decided by the stock.
     """
-    if not rooms.has_room(event):
+    if not room_cache.has_waiting_room(event):
         return None
     if token is None:
         raise NotAdmitted("Join the waiting room first, and send its token.", position=None, etaSeconds=None)
-    arrival = _checked(tokens.read(token), event.id, user_id, now)
-    known = _not_older(rooms.known(event.id, now), arrival, now)
+    arrival = _check_arrival(tokens.read_token(token), event.id, user_id, now)
+    known = _reload_if_behind(room_cache.get_room(event.id, now), arrival, now)
     if arrival.room != known.state.room:
         raise RoomCleared()
-    stands = place(known.state, arrival, now)
+    stands = compute_position(known.state, arrival, now)
     if stands.pass_expired:
         raise PassExpired()
     if not stands.opened or stands.admitted_at is None or stands.admitted_at > now:
@@ -101,9 +101,9 @@ def admit(event: Event, user_id: str, token: str | None, now: int) -> str | None
     return arrival.pass_id
 
 
-def shown(state: State, arrival: Arrival, now: int) -> dict[str, Any]:
+def status_view(state: RoomState, arrival: Arrival, now: int) -> dict[str, Any]:
     """The status answer; camelCase by its fixed shape."""
-    stands = place(state, arrival, now)
+    stands = compute_position(state, arrival, now)
     return {
         "state": "sale_open" if now >= state.on_sale_at else "waiting",
         "onSaleAt": clock.iso(state.on_sale_at),
@@ -121,9 +121,9 @@ def shown(state: State, arrival: Arrival, now: int) -> dict[str, Any]:
     }
 
 
-def open_to_all(event_id: str) -> dict[str, Any]:
+def status_without_room(event_id: str) -> dict[str, Any]:
     """The answer to a join or a status of an event without a waiting room: there is no line, and no token is needed."""
-    _, event = catalog.visible(event_id)
+    _, event = catalog.get_visible_event(event_id)
     return {
         "token": None,
         "state": "sale_open",
@@ -140,7 +140,7 @@ def open_to_all(event_id: str) -> dict[str, Any]:
 
 def proof(event_id: str, now: int) -> dict[str, Any]:
     """What anybody needs to recompute every position; the key only after the opening."""
-    state = rooms.known(event_id, now).state
+    state = room_cache.get_room(event_id, now).state
     return {
         "event_id": event_id,
         "room": state.room,
@@ -156,18 +156,18 @@ def proof(event_id: str, now: int) -> dict[str, Any]:
     }
 
 
-def follow(event: Event, now: int) -> None:
+def reload(event: Event, now: int) -> None:
     """Let the room stop or go on with its event in this second; otherwise it does when the next instance loads it."""
-    if rooms.has_room(event) and event.status != "draft":
-        rooms.current(event.id, now)
+    if room_cache.has_waiting_room(event) and event.status != "draft":
+        room_cache.reload_room(event.id, now)
 
 
-def overview(event: Event, now: int) -> dict[str, Any] | None:
+def admin_overview(event: Event, now: int) -> dict[str, Any] | None:
     """The room as an admin sees it; None for an event without one."""
-    if not rooms.has_room(event) or event.status == "draft":
+    if not room_cache.has_waiting_room(event) or event.status == "draft":
         return None
-    state = rooms.known(event.id, now).state
-    admitted = min(state.total, segments.admitted(state.segments, now))
+    state = room_cache.get_room(event.id, now).state
+    admitted = min(state.total, admission_plan.admitted_count(state.segments, now))
     latest = state.segments[-1]
     return {
         "room": state.room,
@@ -175,8 +175,8 @@ def overview(event: Event, now: int) -> dict[str, Any] | None:
         "total": state.total,
         "admitted": admitted,
         "queue_length": state.total - admitted,
-        "active_passes": rooms.active_passes(state.segments, state.total, state.pass_seconds, now),
-        "paused": segments.is_paused(state.segments, now),
+        "active_passes": room_cache.active_passes(state.segments, state.total, state.pass_seconds, now),
+        "paused": admission_plan.is_paused(state.segments, now),
         "wave_size": latest.wave_size,
         "wave_seconds": latest.interval,
         "pass_seconds": state.pass_seconds,
@@ -184,10 +184,10 @@ def overview(event: Event, now: int) -> dict[str, Any] | None:
     }
 
 
-def _arrive(known: Known, user: str, now: int) -> Arrival | None:
+def _take_arrival(known: CachedRoom, user: str, now: int) -> Arrival | None:
     room = known.room
     counter = random.randrange(room.counters) if room.n is None else LATE
-    number = store.arrive(room, counter)
+    number = store.take_arrival_number(room, counter)
     if number is None:
         return None
     return Arrival(
@@ -201,23 +201,23 @@ def _arrive(known: Known, user: str, now: int) -> Arrival | None:
     )
 
 
-def _joined(known: Known, arrival: Arrival, now: int) -> dict[str, Any]:
-    return {"token": tokens.sign(arrival), **shown(known.state, arrival, now)}
+def _join_view(known: CachedRoom, arrival: Arrival, now: int) -> dict[str, Any]:
+    return {"token": tokens.sign_arrival(arrival), **status_view(known.state, arrival, now)}
 
 
-def _checked(arrival: Arrival | None, event_id: str, user_id: str, now: int) -> Arrival:
+def _check_arrival(arrival: Arrival | None, event_id: str, user_id: str, now: int) -> Arrival:
     if arrival is None:
         raise TokenInvalid()
     if arrival.event_id != event_id:
         raise TokenOfAnotherEvent()
-    if arrival.user != tokens.holder(user_id):
+    if arrival.user != tokens.user_digest(user_id):
         raise TokenOfAnotherUser()
     if arrival.until <= now:
         raise TokenExpired()
     return arrival
 
 
-def _not_older(known: Known, arrival: Arrival, now: int) -> Known:
+def _reload_if_behind(known: CachedRoom, arrival: Arrival, now: int) -> CachedRoom:
     """A room that is newer than this instance knows, or whose draw it has not seen: look again."""
     behind = arrival.room > known.state.room or (arrival.counter == LATE and known.state.n is None)
-    return rooms.current(arrival.event_id, now) if behind else known
+    return room_cache.reload_room(arrival.event_id, now) if behind else known

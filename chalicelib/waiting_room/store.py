@@ -15,12 +15,12 @@ import msgspec
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 
 from chalicelib import dynamo
+from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import commitment
 from chalicelib.waiting_room.model import LATE, Arrival
-from chalicelib.waiting_room.segments import Segment
 
 
-class Row(dynamo.Table):
+class WaitingRoomRow(dynamo.Table):
     feature = "waiting-room"
 
     class Meta:
@@ -57,19 +57,19 @@ class Room(msgspec.Struct, frozen=True):
 
 def load(event_id: str) -> tuple[Room | None, int]:
     """The event's room and how many joined it, strongly consistent, in two round trips."""
-    row = Row.find(f"room#{event_id}")
+    row = WaitingRoomRow.find(f"room#{event_id}")
     if row is None:
         return None, 0
     room = _room(event_id, row)
     keys = [{"id": {"S": _counter(room, number)}} for number in (*range(room.counters), LATE)]
-    found = dynamo.batch_get(Row.name(), keys, consistent=True)
+    found = dynamo.batch_get(WaitingRoomRow.name(), keys, consistent=True)
     return room, sum(int(item["arrivals"]["N"]) for item in found if "arrivals" in item)
 
 
-def creation(event_id: str, counters: int, replacing: Room | None = None) -> dynamo.TransactItem:
+def create_room_item(event_id: str, counters: int, replacing: Room | None = None) -> dynamo.TransactItem:
     """Transaction item for a new room with a fresh key, committed to from now on."""
     key = secrets.token_bytes(32)
-    row = Row(
+    row = WaitingRoomRow(
         f"room#{event_id}",
         room=1 if replacing is None else replacing.number + 1,
         version=1 if replacing is None else replacing.version + 1,
@@ -80,47 +80,54 @@ def creation(event_id: str, counters: int, replacing: Room | None = None) -> dyn
         offsets="[]",
     )
     # Absent, or the very room that is to be replaced: of two that create or clear at once one makes the room.
-    return dynamo.put(row, Row.id.does_not_exist() if replacing is None else Row.version == replacing.version)
+    return dynamo.put(row, WaitingRoomRow.id.does_not_exist() if replacing is None else WaitingRoomRow.version == replacing.version)
 
 
-def arrive(room: Room, counter: int) -> int | None:
+def take_arrival_number(room: Room, counter: int) -> int | None:
     """The next number of a counter, from 1; None once it is closed."""
-    row = Row(_counter(room, counter))
+    row = WaitingRoomRow(_counter(room, counter))
     # Open: a number given out after the counter was closed would not be among those that are drawn.
-    return int(row.arrivals) if dynamo.swap(row, [Row.arrivals.add(1)], Row.closed.does_not_exist()) else None
+    return int(row.arrivals) if dynamo.update_if(row, [WaitingRoomRow.arrivals.add(1)], WaitingRoomRow.closed.does_not_exist()) else None
 
 
-def close(room: Room, counter: int) -> int:
+def close_counter(room: Room, counter: int) -> int:
     """Close a counter for ever; how many arrived. Safe to repeat: a closed one never counts again."""
-    row = Row(_counter(room, counter))
-    row.update([Row.closed.set(True)])
+    row = WaitingRoomRow(_counter(room, counter))
+    row.update([WaitingRoomRow.closed.set(True)])
     return int(row.arrivals or 0)
 
 
-def freeze(room: Room, n: int, offsets: Sequence[int], segments: Sequence[Segment]) -> bool:
+def freeze_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[Segment]) -> bool:
     """Write the draw's N once and for ever; False if the room has changed (somebody froze it, or an admin was at it)."""
-    actions = [Row.n.set(n), Row.offsets.set(_json(offsets)), Row.segments.set(_json(segments)), Row.version.set(room.version + 1)]
-    return dynamo.swap(Row(f"room#{room.event_id}"), actions, (Row.version == room.version) & Row.n.does_not_exist())
+    actions = [
+        WaitingRoomRow.n.set(n),
+        WaitingRoomRow.offsets.set(_json(offsets)),
+        WaitingRoomRow.segments.set(_json(segments)),
+        WaitingRoomRow.version.set(room.version + 1),
+    ]
+    return dynamo.update_if(
+        WaitingRoomRow(f"room#{room.event_id}"), actions, (WaitingRoomRow.version == room.version) & WaitingRoomRow.n.does_not_exist()
+    )
 
 
-def plan(room: Room, segments: Sequence[Segment]) -> dynamo.TransactItem:
+def replace_plan_item(room: Room, segments: Sequence[Segment]) -> dynamo.TransactItem:
     """Transaction item that sets the segments, if the room is as it was read."""
-    actions = [Row.segments.set(_json(segments)), Row.version.set(room.version + 1)]
-    return dynamo.update(Row(f"room#{room.event_id}"), actions, Row.version == room.version)
+    actions = [WaitingRoomRow.segments.set(_json(segments)), WaitingRoomRow.version.set(room.version + 1)]
+    return dynamo.update(WaitingRoomRow(f"room#{room.event_id}"), actions, WaitingRoomRow.version == room.version)
 
 
-def entry(room: Room, user: str) -> Arrival | None:
-    row = Row.find(_entry(room.event_id, room.number, user))
+def load_entry(room: Room, user: str) -> Arrival | None:
+    row = WaitingRoomRow.find(_entry(room.event_id, room.number, user))
     return _arrival(row) if row is not None else None
 
 
 def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> Arrival | None:
     """Make it the user's arrival; None on success, else the one that is there."""
-    row = Row(_entry(arrival.event_id, arrival.room, arrival.user), arrival=_json(arrival), ttl=ttl)
+    row = WaitingRoomRow(_entry(arrival.event_id, arrival.room, arrival.user), arrival=_json(arrival), ttl=ttl)
     # Of one user's two requests at once only one gets a place; and a missed place is given up once.
-    condition = Row.id.does_not_exist() if replacing is None else Row.arrival == _json(replacing)
-    present = dynamo.insert(row, condition)
-    return None if present is None else _arrival(Row.from_raw_data(present))
+    condition = WaitingRoomRow.id.does_not_exist() if replacing is None else WaitingRoomRow.arrival == _json(replacing)
+    present = dynamo.put_if(row, condition)
+    return None if present is None else _arrival(WaitingRoomRow.from_raw_data(present))
 
 
 def _counter(room: Room, counter: int) -> str:
@@ -131,11 +138,11 @@ def _entry(event_id: str, room: int, user: str) -> str:
     return f"entry#{event_id}#{room}#{user}"
 
 
-def _arrival(row: Row) -> Arrival:
+def _arrival(row: WaitingRoomRow) -> Arrival:
     return msgspec.json.decode(row.arrival, type=Arrival)
 
 
-def _room(event_id: str, row: Row) -> Room:
+def _room(event_id: str, row: WaitingRoomRow) -> Room:
     return Room(
         event_id=event_id,
         number=int(row.room),

@@ -15,13 +15,13 @@ GUEST = "guest-"
 _PURPOSE = "waiting room token v1"
 
 
-def sign(arrival: Arrival) -> str:
+def sign_arrival(arrival: Arrival) -> str:
     """`<payload>.<HMAC-SHA256>`, both base64url; the payload is JSON that the holder's browser reads."""
     payload = _encode(msgspec.json.encode(arrival))
     return f"{payload}.{_signature(payload)}"
 
 
-def read(token: str) -> Arrival | None:
+def read_token(token: str) -> Arrival | None:
     """The arrival, or None for anything that we did not sign."""
     if len(token) > MAX_LENGTH or not token.isascii():
         return None
@@ -34,7 +34,7 @@ def read(token: str) -> Arrival | None:
         return None
 
 
-def holder(user_id: str) -> str:
+def user_digest(user_id: str) -> str:
     """What stands for a user in a token: a digest, or the id itself of a guest, which names nobody."""
     return user_id if user_id.startswith(GUEST) else sha256(f"{_PURPOSE} {user_id}".encode()).hexdigest()[:16]
 

@@ -25,16 +25,16 @@ MAX_SHOWN = 20
 _HASH = re.compile("[0-9a-f]{64}")
 
 
-class Unusable(Exception):
+class UnusableProof(Exception):
     """What was given cannot be checked at all; the message says why."""
 
 
-class Fault(Exception):
+class InvalidClaim(Exception):
     """Something is not as it must be in an honest draw."""
 
 
 @dataclass(frozen=True)
-class Proof:
+class DrawProof:
     """The proof document of an opened room. `offsets[i]` arrivals were counted before those of counter i, of n in all."""
 
     event_id: str
@@ -53,7 +53,7 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Claim:
+class PositionClaim:
     """One line of the tokens: the token and, if somebody was told one, the position to compare with."""
 
     where: str
@@ -62,10 +62,10 @@ class Claim:
 
 
 @dataclass
-class Report:
+class VerificationReport:
     """What was found: `faults` is empty after an honest draw."""
 
-    proof: Proof
+    proof: DrawProof
     faults: list[str]
     positions: dict[int, str]
     compared: int = 0
@@ -75,16 +75,16 @@ class Report:
         return sum(position <= self.proof.n for position in self.positions)
 
 
-def check(proof: Proof, claims: Iterable[Claim], noted: str | None = None) -> Report:
+def check(proof: DrawProof, claims: Iterable[PositionClaim], noted: str | None = None) -> VerificationReport:
     """Recompute everything. `noted` is the commitment that somebody wrote down before the opening."""
-    report = Report(proof, list(_key_faults(proof, noted)), {})
+    report = VerificationReport(proof, list(_key_faults(proof, noted)), {})
     if not proof.adds_up():
         report.faults.append(f"the counters' offsets {proof.offsets} do not add up to {proof.n}: no position follows from them")
         return report
     for claim in claims:
         try:
             position = _position(proof, claim.token)
-        except Fault as fault:
+        except InvalidClaim as fault:
             report.faults.append(f"{claim.where}: {fault}")
             continue
         if claim.position is not None:
@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(error.code or 0)
     try:
         return _run(arguments)
-    except Unusable as error:
+    except UnusableProof as error:
         sys.stderr.write(f"nothing was checked: {error}\n")
         return UNUSABLE
 
@@ -113,32 +113,32 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: Namespace) -> int:
     noted = arguments.commitment.strip().lower() if arguments.commitment else None
     if noted is not None and not _HASH.fullmatch(noted):
-        raise Unusable("--commitment must be 64 hexadecimal digits")
+        raise UnusableProof("--commitment must be 64 hexadecimal digits")
     document = _document(arguments.proof)
     if document.get("opened") is False:
         if noted is not None and noted != document.get("commitment"):
-            return _tell([f"FAULT  the commitment is {document.get('commitment')}, not the one that was noted"], FAULTY)
-        raise Unusable(f"the sale has not opened yet; note its commitment: {document.get('commitment')}")
+            return _print([f"FAULT  the commitment is {document.get('commitment')}, not the one that was noted"], FAULTY)
+        raise UnusableProof(f"the sale has not opened yet; note its commitment: {document.get('commitment')}")
     proof = _proof(document)
     report = check(proof, _claims(arguments), noted)
-    return _tell(_lines(report, noted), FAULTY if report.faults else GOOD)
+    return _print(_lines(report, noted), FAULTY if report.faults else GOOD)
 
 
-def _key_faults(proof: Proof, noted: str | None) -> Iterator[str]:
+def _key_faults(proof: DrawProof, noted: str | None) -> Iterator[str]:
     if draw.commitment(proof.key) != proof.commitment:
         yield "the key is not the one that was committed to"
     if noted is not None and noted != proof.commitment:
         yield "the commitment is not the one that was noted before the opening"
 
 
-def _position(proof: Proof, token: str) -> int:
+def _position(proof: DrawProof, token: str) -> int:
     """The position of a token; raises Fault for one that cannot be of this draw."""
     event_id, room, counter, number = _arrival(token)
     if (event_id, room) != (proof.event_id, proof.room):
-        raise Fault(f"the token is of event {event_id}, room {room}")
+        raise InvalidClaim(f"the token is of event {event_id}, room {room}")
     late = counter < 0
     if number < 1 or not (late or (counter < len(proof.offsets) and number <= proof.arrivals(counter))):
-        raise Fault(f"the token's number {number} of counter {counter} was never given out before the opening")
+        raise InvalidClaim(f"the token's number {number} of counter {counter} was never given out before the opening")
     return draw.position(proof.key, proof.n, proof.offsets, counter, number)
 
 
@@ -149,17 +149,17 @@ def _arrival(token: str) -> tuple[str, int, int, int]:
         said = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         event_id, room, counter, number = (said[name] for name in ("e", "r", "s", "c"))
     except (ValueError, TypeError, KeyError):
-        raise Fault("this is not a token of a waiting room") from None
+        raise InvalidClaim("this is not a token of a waiting room") from None
     if not isinstance(event_id, str) or not all(type(value) is int for value in (room, counter, number)):
-        raise Fault("this is not a token of a waiting room")
+        raise InvalidClaim("this is not a token of a waiting room")
     return event_id, room, counter, number
 
 
-def _proof(document: dict[str, Any]) -> Proof:
+def _proof(document: dict[str, Any]) -> DrawProof:
     if document.get("algorithm") != ALGORITHM:
-        raise Unusable(f"the algorithm is {document.get('algorithm')!r}; this program knows {ALGORITHM!r}")
+        raise UnusableProof(f"the algorithm is {document.get('algorithm')!r}; this program knows {ALGORITHM!r}")
     try:
-        proof = Proof(
+        proof = DrawProof(
             str(document["event_id"]),
             int(document["room"]),
             str(document["commitment"]),
@@ -168,9 +168,9 @@ def _proof(document: dict[str, Any]) -> Proof:
             [int(offset) for offset in document["offsets"]],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise Unusable(f"the proof is incomplete: {error!r}") from None
+        raise UnusableProof(f"the proof is incomplete: {error!r}") from None
     if not 0 <= proof.n <= MAX_N:
-        raise Unusable(f"n = {proof.n} is not between 0 and 2^40")
+        raise UnusableProof(f"n = {proof.n} is not between 0 and 2^40")
     return proof
 
 
@@ -183,13 +183,13 @@ def _document(source: str) -> dict[str, Any]:
             raw = Path(source).read_bytes()
         document = json.loads(raw)
     except (OSError, ValueError) as error:
-        raise Unusable(f"{source}: {error}") from None
+        raise UnusableProof(f"{source}: {error}") from None
     if not isinstance(document, dict):
-        raise Unusable(f"{source} is not a proof document")
+        raise UnusableProof(f"{source} is not a proof document")
     return document
 
 
-def _claims(arguments: Namespace) -> Iterator[Claim]:
+def _claims(arguments: Namespace) -> Iterator[PositionClaim]:
     for number, text in enumerate(arguments.token, 1):
         yield _claim(f"token {number}", text)
     if arguments.tokens is None:
@@ -197,22 +197,22 @@ def _claims(arguments: Namespace) -> Iterator[Claim]:
     try:
         lines = sys.stdin.read() if arguments.tokens == "-" else Path(arguments.tokens).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise Unusable(f"{arguments.tokens}: {error}") from None
+        raise UnusableProof(f"{arguments.tokens}: {error}") from None
     for number, line in enumerate(lines.splitlines(), 1):
         if line.strip():
             yield _claim(f"line {number}", line)
 
 
-def _claim(where: str, text: str) -> Claim:
+def _claim(where: str, text: str) -> PositionClaim:
     match text.split():
         case [token]:
-            return Claim(where, token, None)
+            return PositionClaim(where, token, None)
         case [token, position] if re.fullmatch("[0-9]{1,15}", position):
-            return Claim(where, token, int(position))
-    raise Unusable(f"{where} is neither a token nor a token and a position")
+            return PositionClaim(where, token, int(position))
+    raise UnusableProof(f"{where} is neither a token nor a token and a position")
 
 
-def _lines(report: Report, noted: str | None) -> Iterator[str]:
+def _lines(report: VerificationReport, noted: str | None) -> Iterator[str]:
     proof, late = report.proof, len(report.positions) - report.drawn
     yield f"event {proof.event_id}, room {proof.room}: {proof.n} were drawn"
     yield f"commitment {proof.commitment}"
@@ -228,7 +228,7 @@ def _lines(report: Report, noted: str | None) -> Iterator[str]:
     yield f"faults found: {len(report.faults)}" if report.faults else "everything that was checked is right"
 
 
-def _tell(lines: Iterable[str], code: int) -> int:
+def _print(lines: Iterable[str], code: int) -> int:
     sys.stdout.write("\n".join(lines) + "\n")
     return code
 

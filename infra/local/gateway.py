@@ -14,7 +14,7 @@ import msgspec
 from chalice.app import Chalice
 
 from chalicelib import ids
-from chalicelib.edge import respond
+from chalicelib.edge import http
 
 STAGE = "api"
 MAX_PAYLOAD_BYTES = 10 * 1024 * 1024
@@ -179,7 +179,7 @@ def _response(result: dict[str, Any]) -> GatewayResponse:
 
 
 def _preflight_response(methods: list[str]) -> GatewayResponse:
-    headers = respond.CORS.get_access_control_headers()
+    headers = http.CORS.get_access_control_headers()
     return GatewayResponse(
         200, {**headers, "Access-Control-Allow-Methods": ",".join([*methods, "OPTIONS"]), "Content-Type": "application/json"}, b""
     )

@@ -38,11 +38,11 @@ class Schedules:
             try:
                 handler(_event(), None)
             except Exception:
-                log.failure("schedule.failed")
+                log.exception("schedule.failed")
         try:
             self._store.delete_expired_items()
         except StoreFailed:
-            log.failure("schedule.failed")
+            log.exception("schedule.failed")
 
     def _run(self) -> None:
         """The first run is at once, to finish what the last process left unfinished."""

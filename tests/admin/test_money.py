@@ -3,9 +3,10 @@
 import pytest
 
 from chalicelib import clock, ids
-from chalicelib.admin import money as admin_money
-from chalicelib.payments import ledger
-from chalicelib.purchases import matters, store
+from chalicelib.admin import orders as admin_money
+from chalicelib.cases import service as cases
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases.record import store
 from tests import builders, invariants
 from tests.purchases import stripe_shop
 
@@ -33,7 +34,7 @@ def test_an_order_shows_everything_that_money_did_to_it(shop):
     shop.fake.deliver()
     shown = view(shop.api, order_id).json
     payment = store.load(order_id).payment
-    assert shown["payment"] == {"provider": "stripe", "reference": payment.reference, "capture": payment.capture}
+    assert shown["payment"] == {"provider": "stripe", "reference": payment.provider_id, "capture": payment.payment_intent_id}
     assert (shown["order"]["user_id"], shown["order"]["status"], shown["order"]["disputed"]) == ("ada", "partially_refunded", True)
     assert [(one["id"], one["state"]) for one in shown["tickets"]] == [(f"{order_id}-1", "void"), (f"{order_id}-2", "frozen")]
     [refund] = shown["refunds"]
@@ -108,7 +109,7 @@ def test_an_event_without_money_has_no_takings(api, time):
     assert builders.confirm(api, "ada", reserved, None).status == 201
     assert money(api, event_id).json["takings"] == []
     assert view(api, reserved).json["balance_cents"] == 0
-    assert list(ledger.of_event(event_id)) == []
+    assert list(ledger.list_event_entries(event_id)) == []
     invariants.check(time.now)
 
 
@@ -147,9 +148,9 @@ def test_open_matters_are_for_admins(api, time):
 
 
 def test_of_many_open_matters_the_oldest_are_shown(api, time, monkeypatch):
-    monkeypatch.setattr(admin_money, "SHOWN_MOST", 2)
+    monkeypatch.setattr(admin_money, "MAX_CASES_SHOWN", 2)
     for number in range(3):
-        matters.note(ids.new_id(), f"amounts_differ-pi_{number}", time.now - number, {})
+        cases.record_finding(ids.new_id(), f"amounts_differ-pi_{number}", time.now - number, {})
     shown = api.get("/admin/reconciliation", token=builders.admin_token()).json
     assert ([one["id"][-1] for one in shown["open"]], shown["open_total"]) == (["2", "1"], 3)
 

@@ -91,14 +91,14 @@ def ticket(ticket_id: str, event_id: str = "fest", **fields: Any) -> dict[str, A
 
 
 def stock_of(tier_id: str) -> Any:
-    tier = catalog.fresh().tiers[tier_id]
-    return inventory.read({tier.stock_id: tier.shards})[tier.stock_id]
+    tier = catalog.load_current().tiers[tier_id]
+    return inventory.read_stock({tier.stock_id: tier.shards})[tier.stock_id]
 
 
 def hold(tier_id: str, quantity: int, hold_id: str = "held.1") -> Any:
     """Set tickets aside, as a reservation does; returns the holds."""
-    tier = catalog.fresh().tiers[tier_id]
-    return inventory.take(tier.stock_id, tier.shards, quantity, hold_id, until=4_000_000_000, now=0)
+    tier = catalog.load_current().tiers[tier_id]
+    return inventory.hold(tier.stock_id, tier.shards, quantity, hold_id, expires_at=4_000_000_000, now=0)
 
 
 def sell(tier_id: str, quantity: int) -> None:

@@ -46,25 +46,25 @@ class TestDrift:
 
     def test_of_the_stock_is_healed_by_the_same_file(self, store, run, write, tree):
         run("apply", write(tree))
-        inventory.resize(catalog.fresh().tiers["fest-pass"].stock_id, 1, 7)
+        inventory.resize(catalog.load_current().tiers["fest-pass"].stock_id, 1, 7)
         result = run("drift", write(tree))
         assert (result.code, "the stock has 7, the file says 10" in result.out) == (1, True)
         assert "its stock was corrected" in run("apply", write(tree)).out
         assert stock_of("fest-pass").capacity == 10
         assert run("drift", write(tree)).code == 0
-        assert catalog.standing()[0].version == 1
+        assert catalog.load_served()[0].version == 1
 
     def test_of_a_pause_that_did_not_reach_the_stock(self, store, run, write, tree):
         run("apply", write(tree))
-        inventory.set_open(catalog.fresh().tiers["fest-pass"].stock_id, 1, False)
+        inventory.set_open(catalog.load_current().tiers["fest-pass"].stock_id, 1, False)
         assert "closed, though its event is not paused" in run("drift", write(tree)).out
         run("apply", write(tree))
         assert stock_of("fest-pass").open
 
     def test_of_stock_that_is_missing_is_never_invented(self, store, run, write, tree):
         run("apply", write(tree))
-        stock_id = catalog.fresh().tiers["fest-pass"].stock_id
-        store.delete_item(TableName=inventory.table(), Key={"id": {"S": f"{stock_id}#0"}})
+        stock_id = catalog.load_current().tiers["fest-pass"].stock_id
+        store.delete_item(TableName=inventory.table_name(), Key={"id": {"S": f"{stock_id}#0"}})
         for command in ("drift", "apply"):
             result = run(command, write(tree))
             assert result.code == 1
@@ -72,11 +72,11 @@ class TestDrift:
 
     def test_of_a_version_that_was_tampered_with(self, store, run, write, tree):
         from chalicelib.catalog import store as catalog_store
-        from chalicelib.catalog.model import Content
+        from chalicelib.catalog.model import VersionContent
 
         run("apply", write(tree))
-        served = catalog.fresh()
-        catalog_store.write_version(1, Content(list(served.events.values()), [], served.states), b"{}")
+        served = catalog.load_current()
+        catalog_store.write_version(1, VersionContent(list(served.events.values()), [], served.states), b"{}")
         assert run("drift", write(tree)).code == 1
         assert run("apply", write(tree)).code == 0
 

@@ -31,7 +31,7 @@ def test_applying_the_same_file_again_changes_nothing(store, run, write, tree):
     assert "applied as version 1" in run("apply", path).out
     again = run("apply", path)
     assert (again.code, again.out) == (0, "version 1 is served already; nothing to do\n")
-    assert catalog.standing()[0].version == 1
+    assert catalog.load_served()[0].version == 1
 
 
 def test_sold_count_is_the_starting_value_only(store, run, write, tree):
@@ -61,7 +61,7 @@ def test_a_sale_between_plan_and_shrink_refuses_the_apply_and_undoes_its_resizes
     assert result.code == 1
     assert "below what has been sold or held meanwhile (sold 0, on hold 7)" in result.err
     assert [stock_of(name).capacity for name in ("fest-pass", "fest-more")] == [10, 10]
-    assert catalog.standing()[0].version == 1
+    assert catalog.load_served()[0].version == 1
 
 
 def test_nothing_sold_is_deleted(api, run, write, tree, time):
@@ -69,19 +69,19 @@ def test_nothing_sold_is_deleted(api, run, write, tree, time):
     tree["ticket_types"]["b1"] = ticket("b1", "b")
     run("apply", write(tree))
     sell("b1", 3)
-    old = catalog.fresh().tiers["b1"].stock_id
+    old = catalog.load_current().tiers["b1"].stock_id
     both = json.loads(json.dumps(tree))
     del tree["events"]["b"], tree["ticket_types"]["b1"]
     result = run("apply", write(tree))
     assert "- tier b1: is no longer in the file: it closes (3 sold stay valid, 0 on hold can still be paid)" in result.out
     assert "- event b:" in result.out
-    assert catalog.fresh().tiers["b1"].status == "closed"
+    assert catalog.load_current().tiers["b1"].status == "closed"
     time.advance(10)
     assert [entry["id"] for entry in api.get("/events").json] == ["fest"]
     assert api.get("/events/b").json["status"] == "closed"
     assert "b1" not in run("plan", write(tree)).out, "a removal is reported once"
     assert "is back in the file" in run("apply", write(both)).out
-    assert catalog.fresh().tiers["b1"].stock_id == old
+    assert catalog.load_current().tiers["b1"].stock_id == old
     assert (stock_of("b1").sold, stock_of("b1").available) == (3, 7)
 
 
@@ -93,21 +93,21 @@ def test_a_rollback_is_a_new_version_that_keeps_sold_tickets(store, run, write, 
     result = run("rollback", 1)
     assert result.code == 0
     assert "applied as version 3" in result.out
-    assert catalog.fresh().tiers["fest-pass"].price_cents == 5000
+    assert catalog.load_current().tiers["fest-pass"].price_cents == 5000
     assert (stock_of("fest-pass").sold, stock_of("fest-pass").capacity) == (3, 10)
-    entry = audit.of("catalog")[0]
-    assert (entry.action, entry.facts["rolled_back_to"], entry.facts["replaced"]) == ("catalog.rolled_back", 1, 2)
+    entry = audit.list_entries("catalog")[0]
+    assert (entry.action, entry.details["rolled_back_to"], entry.details["replaced"]) == ("catalog.rolled_back", 1, 2)
     assert run("rollback", 9).err == "there is no version 9; `python -m bootstrap status` lists the latest ones\n"
 
 
 def test_every_apply_is_audited(store, run, write, tree):
     run("apply", "--actor", "ann", write(tree))
     run("apply", "--actor", "bob", write(tree))
-    latest, first = audit.of("catalog")
+    latest, first = audit.list_entries("catalog")
     assert (latest.action, latest.actor) == ("catalog.unchanged", "bob")
-    assert (first.action, first.actor, first.at, first.facts["version"]) == ("catalog.applied", "ann", "2026-06-01T12:00:00Z", 1)
-    assert len(first.facts["checksum"]) == 64
-    assert any("fest-pass" in line for line in first.facts["diff"])
+    assert (first.action, first.actor, first.at, first.details["version"]) == ("catalog.applied", "ann", "2026-06-01T12:00:00Z", 1)
+    assert len(first.details["checksum"]) == 64
+    assert any("fest-pass" in line for line in first.details["diff"])
 
 
 def test_what_the_api_created_is_not_touched(api, run, write, tree):
@@ -115,7 +115,7 @@ def test_what_the_api_created_is_not_touched(api, run, write, tree):
     run("apply", write(tree))
     tree["events"]["b"] = event("b")
     assert run("apply", write(tree)).code == 0
-    served = catalog.fresh()
+    served = catalog.load_current()
     assert served.events[event_id].managed_by == "api"
     assert served.tiers[tier_id].capacity == stock_of(tier_id).capacity == 10
     tree["events"][event_id] = event(event_id)
@@ -131,7 +131,7 @@ def test_a_cancelled_and_a_test_event_stay_so_when_they_leave_the_file(api, run,
     del tree["events"]["off"], tree["events"]["try"]
     run("apply", write(tree))
     assert api.get("/events/off").json["status"] == "cancelled"
-    assert catalog.fresh().events["try"].status == "test"
+    assert catalog.load_current().events["try"].status == "test"
 
 
 def test_a_change_of_a_display_state_is_reported_and_shown(api, run, write, tree):
@@ -148,7 +148,7 @@ class TestPauses:
         tree["ticket_types"]["fest-late"] = ticket("fest-late")
         tree["ticket_types"]["fest-pass"]["max_quantity"] = 500
         run("apply", write(tree))
-        assert catalog.fresh().events["fest"].paused
+        assert catalog.load_current().events["fest"].paused
         assert not stock_of("fest-pass").open
         assert not stock_of("fest-late").open
         catalog.set_paused("fest", False, "root", 0)
@@ -159,7 +159,7 @@ class TestPauses:
 def test_1500_ticket_types_take_less_than_2_seconds(store, run, write, tree):
     tree["ticket_types"] = {f"t{number}": ticket(f"t{number}") for number in range(1500)}
     assert _seconds(lambda: run("apply", write(tree))) < LIMIT
-    assert len(catalog.fresh().tiers) == 1500
+    assert len(catalog.load_current().tiers) == 1500
     for number in range(0, 1500, 3):
         tree["ticket_types"][f"t{number}"]["name"] += " II"
     tree["ticket_types"]["t7"]["max_quantity"] = 11
@@ -187,7 +187,7 @@ def test_a_large_document_is_stored_in_parts(store, run, write, tree):
         text = "".join(chr(noise.randrange(0x4E00, 0x9FFF)) for _ in range(3000))
         tree["ticket_types"][f"t{number}"] = ticket(f"t{number}", description=text)
     assert run("apply", write(tree)).code == 0
-    served = catalog.fresh()
+    served = catalog.load_current()
     assert len(served.tiers) == 201
     assert served.tiers["t9"].description == tree["ticket_types"]["t9"]["description"]
     assert json.loads(run("export").out) == tree

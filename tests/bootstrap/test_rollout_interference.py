@@ -39,9 +39,9 @@ def test_a_pause_in_between_closes_every_shard(store, tree):
 
 def _open_shards() -> list[bool]:
     """The `open` flag of every shard that a buyer could find."""
-    served = catalog.fresh()
+    served = catalog.load_current()
     ids = [shard_id for tier in served.tiers.values() for shard_id in shard_ids(tier.stock_id, tier.shards)]
-    return [shard.open for shard in inventory.scan() if shard.id in ids]
+    return [shard.open for shard in inventory.scan_shards() if shard.id in ids]
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def test_of_two_applies_at_once_one_is_served_with_its_stock(store, run, write, 
         rollout.apply(valid_document(base), "base", 0)
         with _interference(number, lambda: rollout.apply(valid_document(theirs), "theirs", 0)), suppress(rollout.ApplyRefused):
             rollout.apply(valid_document(ours), "ours", 0)
-        served = catalog.fresh().tiers["fest-pass"].capacity
+        served = catalog.load_current().tiers["fest-pass"].capacity
         assert served == stock_of("fest-pass").capacity
         assert served in (6, 8)
 
@@ -123,7 +123,7 @@ def _crashes(tree):
 def _separate_stage(name: str):
     """A stage of its own, with empty tables."""
     features = ("audit", "catalog", "inventory")
-    with settings.changed(stage=f"{settings.current().stage}-{name}"):
+    with settings.override(stage=f"{settings.current().stage}-{name}"):
         for feature in features:
             description = tables.definitions()[feature]
             dynamo.client().create_table(TableName=dynamo.table_name(feature), BillingMode="PAY_PER_REQUEST", **description)
@@ -136,7 +136,7 @@ def _separate_stage(name: str):
 
 def test_a_crash_at_any_call_leaves_the_old_head_and_running_again_finishes(store, tree):
     for _, after, calls in _crashes(tree):
-        head, served = catalog.standing()
+        head, served = catalog.load_served()
         if "TransactWriteItems" in calls:  # the new head, which is the last step
             assert head.version == 2
         else:
@@ -162,4 +162,4 @@ def test_a_store_that_goes_down_is_reported_and_nothing_changes(store, run, writ
             result = run("apply", write(tree))
         assert result.code == 1
         assert "the store failed" in result.err
-        assert catalog.fresh().tiers["fest-pass"].price_cents == 5000
+        assert catalog.load_current().tiers["fest-pass"].price_cents == 5000

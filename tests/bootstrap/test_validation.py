@@ -13,7 +13,7 @@ from bootstrap.faults import InvalidDocument
 from bootstrap.files import parse_json
 from bootstrap.plan import build_plan
 from bootstrap.validation import validate_tree
-from chalicelib.catalog.model import Catalog, Content, Head
+from chalicelib.catalog.model import Catalog, CatalogHead, VersionContent
 from tests.bootstrap.conftest import EXAMPLE, event, ticket
 from tests.simulation import faults as bed
 
@@ -205,5 +205,5 @@ def test_every_document_is_either_valid_or_has_named_faults(changes):
     assert (valid is None) is bool(faults)
     assert all(fault.path.startswith("$") and str(fault).isprintable() for fault in faults)
     if valid:
-        content = build_plan(valid, Head(), Catalog.of((), ()), (), {}).content(1)
-        assert msgspec.json.decode(msgspec.json.encode(content), type=Content) == content
+        content = build_plan(valid, CatalogHead(), Catalog.of((), ()), (), {}).content(1)
+        assert msgspec.json.decode(msgspec.json.encode(content), type=VersionContent) == content

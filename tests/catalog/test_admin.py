@@ -28,9 +28,9 @@ def get(api, path):
 
 
 def open_flags(event_id: str) -> set[bool]:
-    wanted = catalog.fresh().wanted([event_id])
+    wanted = catalog.load_current().wanted([event_id])
     ids = {shard_id for stock_id, shards in wanted.items() for shard_id in shard_ids(stock_id, shards)}
-    return {shard.open for shard in inventory.scan() if shard.id in ids}
+    return {shard.open for shard in inventory.scan_shards() if shard.id in ids}
 
 
 class TestGuard:
@@ -111,11 +111,11 @@ class TestEvents:
         )
         first = catalog.create_event("id", new, "root", time.now)
         assert catalog.create_event("id", new, "root", time.now + 5) == first
-        assert len(audit.of("event#id")) == 1
+        assert len(audit.list_entries("event#id")) == 1
 
     def test_are_audited(self, api, time):
         made = post(api, "/admin/events", EVENT).json
-        (entry,) = audit.of(f"event#{made['id']}")
+        (entry,) = audit.list_entries(f"event#{made['id']}")
         assert (entry.action, entry.actor, entry.at) == ("event.created", "root", clock.iso(time.now))
 
     def test_unknown_is_404(self, api):
@@ -230,13 +230,13 @@ class TestPause:
         assert not api.get("/tickets/types").json["ticket_types"][0]["is_available"]
         assert not catalog.set_paused(event_id, False, "root", time.now).paused
         assert open_flags(event_id) == {True}
-        assert [entry.action for entry in audit.of(f"event#{event_id}")] == ["event.resumed", "event.paused", "event.created"]
+        assert [entry.action for entry in audit.list_entries(f"event#{event_id}")] == ["event.resumed", "event.paused", "event.created"]
 
     def test_twice_is_audited_once(self, api, time):
         event_id, _ = builders.shop(api)
         for _ in range(2):
             catalog.set_paused(event_id, True, "root", time.now)
-        assert len(audit.of(f"event#{event_id}")) == 2
+        assert len(audit.list_entries(f"event#{event_id}")) == 2
 
     def test_of_nothing_is_404(self, api, time):
         with pytest.raises(NotFound):
@@ -276,21 +276,21 @@ class TestPause:
                 catalog.set_paused(event_id, True, "bob", time.now)
             finally:
                 events.unregister("before-call.dynamodb", resume)
-            assert open_flags(event_id) == {not catalog.fresh().events[event_id].paused}
+            assert open_flags(event_id) == {not catalog.load_current().events[event_id].paused}
 
 
 def test_an_invalidation_reaches_every_instance(api, time):
-    before = catalog.standing()[0].revision
+    before = catalog.load_served()[0].revision
     assert post(api, "/admin/catalog/invalidate", {}).status == 200
-    assert catalog.standing()[0].revision == before + 1
-    assert audit.of("catalog")[0].action == "catalog.invalidated"
+    assert catalog.load_served()[0].revision == before + 1
+    assert audit.list_entries("catalog")[0].action == "catalog.invalidated"
 
 
 def test_changes_that_never_come_through_are_a_conflict(api, monkeypatch):
     from chalicelib import dynamo
 
     def refuse(items):
-        raise dynamo.TransactionRefused([])
+        raise dynamo.TransactionCanceled([])
 
     monkeypatch.setattr(dynamo, "transact", refuse)
     reply = post(api, "/admin/events", EVENT)

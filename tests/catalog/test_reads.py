@@ -16,8 +16,8 @@ INTERNAL = {"created_at", "updated_at", "managed_by", "stock_id", "shards", "rem
 
 
 def hold(tier_id: str, quantity: int) -> None:
-    tier = catalog.fresh().tiers[tier_id]
-    inventory.take(tier.stock_id, tier.shards, quantity, f"p{quantity}.1", 4_000_000_000, 0)
+    tier = catalog.load_current().tiers[tier_id]
+    inventory.hold(tier.stock_id, tier.shards, quantity, f"p{quantity}.1", 4_000_000_000, 0)
 
 
 class TestLists:
@@ -95,7 +95,7 @@ class TestOneEvent:
 
     def test_a_test_event_is_not_there_in_production(self, api, serve, monkeypatch):
         serve([event("try", status="test")], [ticket("try-pass", "try", status="test")])
-        monkeypatch.setattr("chalicelib.catalog.service.tests_are_sold", lambda: False)
+        monkeypatch.setattr("chalicelib.catalog.service.allows_test_sales", lambda: False)
         assert api.get("/events/try").status == 404
 
     def test_availability_adds_up(self, api, serve, time):

@@ -38,7 +38,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[engines.Engine]:
 
 @pytest.fixture
 def db(request: pytest.FixtureRequest, engine: engines.Engine) -> Iterator[Db]:
-    with settings.changed(**engine.settings):
+    with settings.override(**engine.settings):
         yield Db(engine, sha256(short_id(request.node.nodeid).encode()).hexdigest()[:32])
 
 

@@ -96,7 +96,7 @@ def _remote(stack: ExitStack) -> Engine:
 def _connected(stack: ExitStack, name: str, endpoint: str, expire: Callable[[], Any] | None) -> Engine:
     region = os.environ.get("CONTRACT_REGION", "us-east-1")
     chosen = {"stage": f"contract-{uuid.uuid4().hex[:12]}", "store_endpoint": endpoint, "region": region}
-    with settings.changed(**chosen):
+    with settings.override(**chosen):
         client = dynamo.client()  # the very one that the product uses, with its retries and without validation of its own
     streams = boto3.session.Session().client("dynamodbstreams", region_name=region, endpoint_url=endpoint or None)
     return Engine(name, chosen, client, streams, expire)

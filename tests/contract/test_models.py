@@ -54,14 +54,14 @@ def test_find(db, agrees):
 
 def test_insert(db, agrees):
     absent = Thing.id.does_not_exist()
-    first = dynamo.insert(Thing(db.id, version=1), absent)
-    second = dynamo.insert(Thing(db.id, version=2), absent)
+    first = dynamo.put_if(Thing(db.id, version=1), absent)
+    second = dynamo.put_if(Thing(db.id, version=2), absent)
     agrees((first, second and Thing.from_raw_data(second).version, db.get()), (None, 1, {"version": 1}))
 
 
 def test_insert_over_what_is_over(db, agrees):
     absent = Thing.id.does_not_exist() | (Thing.ttl <= 100)
-    answers = [dynamo.insert(Thing(db.id, ttl=ttl), absent) is None for ttl in (100, 101, 102)]
+    answers = [dynamo.put_if(Thing(db.id, ttl=ttl), absent) is None for ttl in (100, 101, 102)]
     agrees(answers, [True, True, False])
 
 
@@ -70,21 +70,21 @@ def test_swap(db, agrees):
     thing = Thing(db.id)
     actions = [Thing.state.set("paid"), Thing.version.set(2), Thing.ttl.remove(), Thing.orders.add({"o"})]
     living = (Thing.version == 1) & Thing.state.is_in("held", "paying")
-    answers = dynamo.swap(thing, actions, living), dynamo.swap(Thing(db.id), actions, living)
+    answers = dynamo.update_if(thing, actions, living), dynamo.update_if(Thing(db.id), actions, living)
     agrees((answers, thing.state, db.get()), ((True, False), "paid", {"version": 2, "state": "paid", "orders": {"o"}}))
 
 
 def test_swap_of_nothing(db, agrees):
-    agrees((dynamo.swap(Thing(db.id), [Thing.version.set(1)], Thing.version == 0), db.get()), (False, None))
+    agrees((dynamo.update_if(Thing(db.id), [Thing.version.set(1)], Thing.version == 0), db.get()), (False, None))
 
 
 def test_change(db, agrees):
     paid_back = Thing.version.does_not_exist() | (Thing.version <= 5)
     ahead = (Thing.version > 5) & (Thing.version <= 10)
-    made = dynamo.change(Thing(db.id), [Thing.version.set(9)], paid_back)
-    refused = dynamo.change(Thing(db.id), [Thing.version.set(9)], paid_back)
-    moved = dynamo.change(Thing(db.id), [Thing.version.set(Thing.version + 3)], ahead)
-    nothing = dynamo.change(Thing(f"{db.id}-none"), [Thing.version.set(1)], ahead)
+    made = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(9)], paid_back)
+    refused = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(9)], paid_back)
+    moved = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(Thing.version + 3)], ahead)
+    nothing = dynamo.update_if_returning(Thing(f"{db.id}-none"), [Thing.version.set(1)], ahead)
     answers = [(done, item.get("version", {}).get("N")) for done, item in (made, refused, moved, nothing)]
     agrees(answers, [(True, "9"), (False, "9"), (True, "12"), (False, None)])
 
@@ -92,19 +92,19 @@ def test_change(db, agrees):
 def test_a_counter(db, agrees):
     """The update makes the item and refreshes the model; once it is closed it never counts again."""
     counter = Thing(db.id)
-    taken = [dynamo.swap(counter, [Thing.version.add(1)], Thing.closed.does_not_exist()) and int(counter.version) for _ in range(2)]
+    taken = [dynamo.update_if(counter, [Thing.version.add(1)], Thing.closed.does_not_exist()) and int(counter.version) for _ in range(2)]
     closing = Thing(db.id)
     closing.update([Thing.closed.set(True)])
-    late = dynamo.swap(Thing(db.id), [Thing.version.add(1)], Thing.closed.does_not_exist())
+    late = dynamo.update_if(Thing(db.id), [Thing.version.add(1)], Thing.closed.does_not_exist())
     agrees((taken, int(closing.version), late), ([1, 2], 2, False))
 
 
 def test_sets(db, agrees):
     buyer = Thing(db.id)
     steps = [
-        dynamo.swap(buyer, [Thing.orders.add({"a"}), Thing.version.add(2)], ~Thing.orders.contains("a")),
-        dynamo.swap(buyer, [Thing.orders.add({"a"}), Thing.version.add(2)], ~Thing.orders.contains("a")),
-        dynamo.swap(buyer, [Thing.orders.delete({"a"}), Thing.version.add(-2)], Thing.orders.contains("a")),
+        dynamo.update_if(buyer, [Thing.orders.add({"a"}), Thing.version.add(2)], ~Thing.orders.contains("a")),
+        dynamo.update_if(buyer, [Thing.orders.add({"a"}), Thing.version.add(2)], ~Thing.orders.contains("a")),
+        dynamo.update_if(buyer, [Thing.orders.delete({"a"}), Thing.version.add(-2)], Thing.orders.contains("a")),
     ]
     agrees((steps, db.get()), ([True, False, True], {"version": 0}))
 
@@ -114,7 +114,7 @@ def test_a_transaction(db, agrees):
     dynamo.transact([dynamo.put(row, Thing.id.does_not_exist()), dynamo.put(line)])
     change = dynamo.update(Thing(db.id), [Thing.version.set(2)], Thing.version == 1)
     dynamo.transact([change, dynamo.delete(Line(db.id, "1"), Line.n == 1)])
-    with pytest.raises(dynamo.TransactionRefused) as refused:
+    with pytest.raises(dynamo.TransactionCanceled) as refused:
         dynamo.transact([change, dynamo.delete(Line(db.id, "1"))])
     reasons = [(reason.code, reason.item and item_of(reason.item)) for reason in refused.value.reasons]
     agrees((reasons, db.get(), Line.find(db.id, "1")), ([(FAILED, {"id": db.id, "version": 2}), ("None", None)], {"version": 2}, None))

@@ -7,10 +7,10 @@ import pytest
 from chalice.app import Blueprint, Chalice
 from msgspec import Meta, Struct
 
-from chalicelib.edge import fallback
-from chalicelib.edge.idempotency import once
-from chalicelib.edge.respond import Answer, Call, Document, route
-from chalicelib.errors import NotFound, Refusal
+from chalicelib.edge import error_middleware
+from chalicelib.edge.http import EncodedBody, Reply, RequestContext, route
+from chalicelib.edge.idempotency import execute_once
+from chalicelib.errors import ApiError, NotFound
 from infra.local.gateway import Gateway
 from tests.client import Client
 
@@ -22,7 +22,7 @@ class Order(Struct, forbid_unknown_fields=True):
     quantity: Annotated[int, Meta(ge=1, le=50)]
 
 
-class SoldOut(Refusal):
+class SoldOut(ApiError):
     code = "sold_out"
     status = 409
     default_message = "Nothing is left."
@@ -35,80 +35,80 @@ class Made:
         self.ids: list[str] = []
         self.action: Any = lambda: None
 
-    def execute(self, resource_id: str) -> Answer:
+    def execute(self, resource_id: str) -> Reply:
         self.ids.append(resource_id)
         self.action()
-        return Answer({"id": resource_id}, 201)
+        return Reply({"id": resource_id}, 201)
 
 
 made = Made()
 
 
 @route(bp, "POST", "/orders")
-def order(call: Call) -> Answer:
-    body = call.body(Order)
-    return Answer({"name": body.name, "quantity": body.quantity}, 201)
+def order(request: RequestContext) -> Reply:
+    body = request.parse_body(Order)
+    return Reply({"name": body.name, "quantity": body.quantity}, 201)
 
 
 @route(bp, "POST", "/once")
-def make_once(call: Call) -> Answer:
-    return once(call, call.user().user_id, made.execute)
+def make_once(request: RequestContext) -> Reply:
+    return execute_once(request, request.require_user().user_id, made.execute)
 
 
 @route(bp, "POST", "/must")
-def make_with_key(call: Call) -> Answer:
-    return once(call, call.user().user_id, made.execute, required=True)
+def make_with_key(request: RequestContext) -> Reply:
+    return execute_once(request, request.require_user().user_id, made.execute, required=True)
 
 
 @route(bp, "GET", "/small")
-def small(call: Call) -> Document:
-    return Document.of({"a": 1}, max_age=5)
+def small(request: RequestContext) -> EncodedBody:
+    return EncodedBody.of({"a": 1}, max_age=5)
 
 
 @route(bp, "GET", "/large")
-def large(call: Call) -> Document:
-    return Document.of({"text": "fairgate " * 1000}, max_age=60)
+def large(request: RequestContext) -> EncodedBody:
+    return EncodedBody.of({"text": "fairgate " * 1000}, max_age=60)
 
 
 @route(bp, "GET", "/fresh")
-def fresh(call: Call) -> Answer:
-    return Answer({"text": "fairgate " * 1000})
+def fresh(request: RequestContext) -> Reply:
+    return Reply({"text": "fairgate " * 1000})
 
 
 @route(bp, "GET", "/me")
-def me(call: Call) -> Answer:
-    who = call.user()
-    return Answer({"id": who.user_id, "roles": sorted(who.roles)})
+def me(request: RequestContext) -> Reply:
+    who = request.require_user()
+    return Reply({"id": who.user_id, "roles": sorted(who.roles)})
 
 
 @route(bp, "GET", "/admins")
-def admins(call: Call) -> Answer:
-    return Answer({"id": call.require("admin").user_id})
+def admins(request: RequestContext) -> Reply:
+    return Reply({"id": request.require_role("admin").user_id})
 
 
 @route(bp, "GET", "/things/{thing_id}")
-def thing(call: Call, thing_id: str) -> Answer:
-    return Answer({"id": thing_id, "q": call.query("q")})
+def thing(request: RequestContext, thing_id: str) -> Reply:
+    return Reply({"id": thing_id, "q": request.query("q")})
 
 
 @route(bp, "GET", "/things/special")
-def special(call: Call) -> Answer:
-    return Answer({"special": True})
+def special(request: RequestContext) -> Reply:
+    return Reply({"special": True})
 
 
 @route(bp, "GET", "/bytes")
-def some_bytes(call: Call) -> Answer:
-    return Answer(b"\x00\xff", headers={"Content-Type": "application/octet-stream"})
+def some_bytes(request: RequestContext) -> Reply:
+    return Reply(b"\x00\xff", headers={"Content-Type": "application/octet-stream"})
 
 
 @route(bp, "GET", "/fails/{how}")
-def fails(call: Call, how: str) -> Answer:
+def fails(request: RequestContext, how: str) -> Reply:
     if how == "bug":
         raise ZeroDivisionError("secret detail")
     if how == "gone":
         raise NotFound()
     if how == "header":
-        return Answer({}, headers={"X-Bad": "a\nb"})
+        return Reply({}, headers={"X-Bad": "a\nb"})
     raise SoldOut(available=0, requested=2)
 
 
@@ -117,7 +117,7 @@ def app() -> Chalice:
     """One for all tests: Chalice uses a blueprint's registrations up."""
     made_app = Chalice(app_name="edge", configure_logs=False)
     made_app.api.binary_types = ["*/*"]
-    made_app.register_middleware(fallback.in_our_shape, "http")
+    made_app.register_middleware(error_middleware.reshape_errors, "http")
     made_app.register_blueprint(bp, url_prefix="/v1")
     return made_app
 

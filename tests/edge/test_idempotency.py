@@ -101,5 +101,5 @@ def test_an_answer_is_kept_for_a_day_and_no_longer(edge, execution, time):
 
 def test_the_record_vanishes_by_its_ttl(edge, execution, time):
     post(edge)
-    found = dynamo.client().scan(TableName=idempotency.Record.name())["Items"]
+    found = dynamo.client().scan(TableName=idempotency.IdempotencyRow.name())["Items"]
     assert [item["ttl"]["N"] for item in found] == [str(time.now + 86_400)]

@@ -86,12 +86,12 @@ def test_a_user_that_cannot_be_one_is_a_400(edge, name):
 
 def test_nobody_is_a_400_in_the_demo_stage_and_a_401_elsewhere(edge):
     assert edge.get("/me").status == 400
-    with settings.changed(identity="jwt"):
+    with settings.override(identity="jwt"):
         assert edge.get("/me").status == 401
 
 
 def test_the_demo_header_is_ignored_where_identity_is_by_token(edge):
-    with settings.changed(identity="jwt"):
+    with settings.override(identity="jwt"):
         assert edge.get("/me", user="ada").status == 401
         assert edge.get("/me", user="eve", token=builders.token("ada")).json["id"] == "ada"
 

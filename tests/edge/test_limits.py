@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from chalicelib import dynamo, log, settings
-from chalicelib.edge import limits
+from chalicelib.edge import rate_limits
 from tests import builders
 from tests.simulation.calls import calls
 from tests.simulation.faults import fail_from, internal_error, lost_answer, throttled, unreachable
@@ -16,7 +16,7 @@ HOME, OFFICE = "198.51.100.7", "203.0.113.20"
 
 @pytest.fixture(autouse=True)
 def _on(_settings):
-    with settings.changed(rate_limits="on"):
+    with settings.override(rate_limits="on"):
         yield
 
 
@@ -30,7 +30,7 @@ def statuses(api, times, **how):
 
 
 def another_instance():
-    limits._known.clear()
+    rate_limits._local_counters.clear()
 
 
 class TestAUser:
@@ -59,7 +59,7 @@ class TestAUser:
     @pytest.mark.parametrize("rate", ["1/1", "7/60", "3/10", "100/7", "1/3600", "13/13"])
     def test_gets_through_at_retry_after_and_not_a_second_before(self, api, time, rate):
         most = int(rate.partition("/")[0])
-        with settings.changed(limit_reserve=rate):
+        with settings.override(limit_reserve=rate):
             assert statuses(api, most + 1) == {404: most, 429: 1}
             wait = ask(api).json["retryAfterSeconds"]
             time.advance(wait - 1)
@@ -69,7 +69,7 @@ class TestAUser:
             assert ask(api).status == 404
 
     def test_never_exceeds_the_rate_in_the_long_run(self, api, time):
-        with settings.changed(limit_reserve="7/60"):
+        with settings.override(limit_reserve="7/60"):
             granted = sum(ask(api).status == 404 for _ in range(600) if time.advance(1))
         assert 7 + 69 <= granted <= 7 + 70  # ten minutes
 
@@ -113,7 +113,7 @@ class TestTheBuyersRoutes:
         assert builders.buy(api, "ada", *builders.shop(api), 2).status == 201
 
     def test_off_is_off(self, api, time):
-        with settings.changed(rate_limits="off"), calls() as log:
+        with settings.override(rate_limits="off"), calls() as log:
             assert statuses(api, 60) == {404: 60}
         assert log.of(table="limits") == []
 
@@ -128,28 +128,28 @@ class TestAnAddress:
         assert ask(api, "next", source_ip=OFFICE).status == 404
 
     def test_factor_is_a_setting(self, api, time):
-        with settings.changed(address_factor=2):
+        with settings.override(address_factor=2):
             assert Counter(ask(api, f"user-{number}").status for number in range(12)) == {404: 10, 429: 2}
 
     @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "CF-Connecting-IP", "Via"])
     def test_is_never_what_a_header_says(self, api, time, header):
-        with settings.changed(address_factor=1):
+        with settings.override(address_factor=1):
             ends = [ask(api, f"user-{number}", headers={header: f"192.0.2.{number}"}).status for number in range(6)]
         assert ends == [404] * 5 + [429]
 
     def test_of_ipv6_is_its_64(self, api, time):
-        with settings.changed(address_factor=1):
+        with settings.override(address_factor=1):
             same = [ask(api, f"user-{number}", source_ip=f"2001:db8:1:2::{number:x}").status for number in range(6)]
             assert same == [404] * 5 + [429]
             assert ask(api, "other", source_ip="2001:db8:1:3::1").status == 404
 
     def test_of_ipv4_inside_ipv6_is_the_ipv4_address(self, api, time):
-        with settings.changed(address_factor=1):
+        with settings.override(address_factor=1):
             assert [ask(api, f"user-{n}", source_ip=(HOME, f"::ffff:{HOME}")[n % 2]).status for n in range(6)][-1] == 429
 
     @pytest.mark.parametrize("unknown", ["", "test-invoke-source-ip"])
     def test_that_is_unknown_leaves_the_users_limit(self, api, time, unknown):
-        with settings.changed(address_factor=1):
+        with settings.override(address_factor=1):
             assert {ask(api, f"user-{number}", source_ip=unknown).status for number in range(8)} == {404}
             assert statuses(api, 6, source_ip=unknown)[429] == 1
 
@@ -162,9 +162,9 @@ class TestAnAddress:
         instances = [{} for _ in range(8)]
         granted = 0
         for number in range(400):
-            limits._known = instances[number % 8]
+            rate_limits._local_counters = instances[number % 8]
             granted += ask(api, f"user-{number}").status == 404
-        assert 50 <= granted <= 50 + 8 * (50 // limits.LATE_SHARE)
+        assert 50 <= granted <= 50 + 8 * (50 // rate_limits.UNREPORTED_SHARE)
 
     def test_that_went_quiet_is_not_charged_for_what_is_paid_back(self, api, time):
         for number in range(60):  # one request in each period: the late one of the last is not in the next
@@ -193,9 +193,9 @@ class TestTheStore:
         assert [entry.outcome for entry in log.entries] == ["refused"]
 
     def test_a_crowd_behind_one_address_costs_a_fifth_more(self, api, time):
-        with settings.changed(address_factor=100), calls() as log:
+        with settings.override(address_factor=100), calls() as log:
             assert Counter(ask(api, f"user-{number}").status for number in range(300)) == {404: 300}
-        assert len(log.of(table="limits")) == 300 + 300 // (limits.MOST_LATE + 1)
+        assert len(log.of(table="limits")) == 300 + 300 // (rate_limits.MAX_UNREPORTED + 1)
 
     def test_counts_without_asking_what_is_there(self, api, time):
         for _ in range(5):
@@ -207,7 +207,7 @@ class TestTheStore:
     def test_names_nobody_and_forgets(self, api, store, time):
         ask(api, "ada", source_ip=OFFICE)
         ask(api, "bob", source_ip=OFFICE)
-        items = store.scan(TableName=limits.Counter.name())["Items"]
+        items = store.scan(TableName=rate_limits.RateLimitRow.name())["Items"]
         assert len(items) == 3
         assert "ada" not in str(items)
         assert OFFICE not in str(items)
@@ -215,8 +215,8 @@ class TestTheStore:
 
     def test_one_that_was_emptied_starts_anew(self, api, store, time):
         statuses(api, 4)
-        for item in store.scan(TableName=limits.Counter.name())["Items"]:
-            store.delete_item(TableName=limits.Counter.name(), Key={"id": item["id"]})
+        for item in store.scan(TableName=rate_limits.RateLimitRow.name())["Items"]:
+            store.delete_item(TableName=rate_limits.RateLimitRow.name(), Key={"id": item["id"]})
         assert ask(api).status == 404
 
     def test_ids_that_a_caller_makes_up_may_be_long(self, api, time):
@@ -236,7 +236,7 @@ class TestTheStore:
         assert statuses(api, 5)[404] in (3, 4)
 
     def test_a_table_that_is_missing_is_our_fault(self, api, store, time):
-        store.delete_table(TableName=limits.Counter.name())
+        store.delete_table(TableName=rate_limits.RateLimitRow.name())
         assert ask(api).status == 500
 
 
@@ -258,7 +258,7 @@ class TestTelemetry:
     def test_names_a_network_of_ipv6_and_who_shares_it(self, api, time, monkeypatch):
         lines = []
         monkeypatch.setattr(log, "info", lambda event, /, **facts: lines.append(facts))
-        with settings.changed(address_factor=1):
+        with settings.override(address_factor=1):
             for number in range(9):
                 ask(api, f"user-{number}", source_ip="2001:db8:1:2::9")
         assert lines == [{"limiter": "reserve", "by": "address", "network": "2001:db8:1::/48"}]
@@ -275,14 +275,14 @@ class TestThreads:
 
     def test_nor_when_each_is_an_instance_of_its_own(self, api, time, monkeypatch):
         """Nothing is remembered, so the conditions alone decide."""
-        monkeypatch.setattr(limits, "_look", lambda key: limits._Known())
+        monkeypatch.setattr(rate_limits, "_local_counter", lambda key: rate_limits._LocalCounter())
         assert Counter(at_once(16, lambda _: ask(api, source_ip="").status, range(96))) == {404: 5, 429: 91}
 
     def test_without_the_condition_they_do(self, api, time, monkeypatch):
         """The twin: if this did not let more through, the test above would prove nothing."""
-        change, anyway = dynamo.change, limits.Counter.id.exists() | limits.Counter.id.does_not_exist()
-        monkeypatch.setattr(limits, "_look", lambda key: limits._Known())
-        monkeypatch.setattr(limits.dynamo, "change", lambda counter, actions, condition: change(counter, actions, anyway))
+        change, anyway = dynamo.update_if_returning, rate_limits.RateLimitRow.id.exists() | rate_limits.RateLimitRow.id.does_not_exist()
+        monkeypatch.setattr(rate_limits, "_local_counter", lambda key: rate_limits._LocalCounter())
+        monkeypatch.setattr(rate_limits.dynamo, "update_if_returning", lambda counter, actions, condition: change(counter, actions, anyway))
         assert Counter(at_once(16, lambda _: ask(api, source_ip="").status, range(48)))[404] > 5
 
     def test_behind_one_address_get_its_limit(self, api, time):
@@ -302,5 +302,5 @@ def test_settings_refuse_a_limit_that_is_none():
 
 
 def test_every_named_limit_has_a_setting():
-    named = [one for one in vars(limits).values() if isinstance(one, limits.Limit)]
+    named = [one for one in vars(rate_limits).values() if isinstance(one, rate_limits.RateLimit)]
     assert {f"limit_{one.name}" for one in named} == {name for name in settings.Settings.__struct_fields__ if name.startswith("limit_")}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.edge import respond
+from chalicelib.edge import http
 
 ORDER = {"name": "floor", "quantity": 2}
 
@@ -59,8 +59,8 @@ def test_a_body_may_have_256_kb_and_not_a_byte_more(edge):
         return b'{"quantity": 1, "name": "' + b"x" * (size - 27) + b'"}'
 
     assert len(body(1000)) == 1000
-    assert edge.post("/orders", body=body(respond.MAX_BODY_BYTES)).status == 201
-    reply = edge.post("/orders", body=body(respond.MAX_BODY_BYTES + 1))
+    assert edge.post("/orders", body=body(http.MAX_BODY_BYTES)).status == 201
+    reply = edge.post("/orders", body=body(http.MAX_BODY_BYTES + 1))
     assert (reply.status, reply.json["error"]) == (413, "body_too_large")
 
 

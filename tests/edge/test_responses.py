@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib import settings
-from chalicelib.edge import respond
+from chalicelib.edge import http
 
 DOCUMENTS = ["/small", "/large"]
 
@@ -18,7 +18,7 @@ def test_the_preflight_allows_what_clients_send(edge):
     assert (reply.status, reply.body) == (200, b"")
     assert reply.headers["access-control-allow-methods"] == "POST,OPTIONS"
     allowed = reply.headers["access-control-allow-headers"].split(",")
-    assert set(respond.ALLOWED_HEADERS) <= set(allowed)
+    assert set(http.ALLOWED_HEADERS) <= set(allowed)
     assert edge.options("/nowhere").status == 404
 
 
@@ -26,7 +26,7 @@ def test_the_preflight_allows_what_clients_send(edge):
     ("origin", "answered"), [("https://b.example", "https://b.example"), ("https://evil.example", "https://a.example")]
 )
 def test_origins_can_be_limited(edge, origin, answered):
-    with settings.changed(cors_origins="https://a.example, https://b.example"):
+    with settings.override(cors_origins="https://a.example, https://b.example"):
         reply = edge.get("/small", headers={"Origin": origin})
     assert reply.headers["access-control-allow-origin"] == answered
     assert "Origin" in reply.headers["vary"]

@@ -32,7 +32,7 @@ def fault(request, monkeypatch):
     def fail(*args):
         raise FAULTS[request.param]
 
-    monkeypatch.setattr(idempotency.dynamo, "insert", fail)
+    monkeypatch.setattr(idempotency.dynamo, "put_if", fail)
 
 
 def ask(edge):
@@ -51,7 +51,7 @@ def test_it_is_a_503_with_retry_after(edge, execution):
 
 
 def test_pynamodbs_errors_count_too(edge, execution, store):
-    store.delete_table(TableName=idempotency.Record.name())
+    store.delete_table(TableName=idempotency.IdempotencyRow.name())
     assert ask(edge).status == 500  # a table that is missing is our fault, and coming back does not help
 
 

@@ -40,8 +40,8 @@ def begin():
     catalog.invalidate()
     inventory.invalidate()
     rollout.apply(BEFORE, "ann", 0)
-    tier = catalog.fresh().tiers["shrinks"]
-    inventory.end_holds("convert", inventory.take(tier.stock_id, tier.shards, 5, "p", until=4_000_000_000, now=0))
+    tier = catalog.load_current().tiers["shrinks"]
+    inventory.end_holds("convert", inventory.hold(tier.stock_id, tier.shards, 5, "p", expires_at=4_000_000_000, now=0))
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -55,11 +55,11 @@ def test_a_fault_at_any_call_leaves_the_old_or_the_new_and_running_again_finishe
         with FAULTS[kind](number) as fault, suppress(*dynamo.STORE_ERRORS, dynamo.StoreUnavailable):
             rollout.apply(AFTER, "ann", 0)
         assert fault.happened
-        served = catalog.fresh()
+        served = catalog.load_current()
         assert ("new" in served.tiers) == (served.tiers["shrinks"].capacity == 20) == (served.version > 1)
         rollout.apply(AFTER, "ann", 0)
         planned = rollout.plan(AFTER)
         assert planned.changes == []
         assert planned.is_empty
-        tier = catalog.fresh().tiers["shrinks"]
-        assert inventory.read({tier.stock_id: tier.shards})[tier.stock_id].sold == 5
+        tier = catalog.load_current().tiers["shrinks"]
+        assert inventory.read_stock({tier.stock_id: tier.shards})[tier.stock_id].sold == 5

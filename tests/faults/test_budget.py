@@ -63,7 +63,7 @@ def test_confirm_takes_three_round_trips_the_reading_included(api, world, quanti
 
 
 def test_a_shard_with_the_holds_that_are_expected_is_written_for_one_unit():
-    shard = stock.item("01J0000000000000000000000A#31", capacity=40, sold=0, is_open=True)
+    shard = stock.new_shard_item("01J0000000000000000000000A#31", capacity=40, sold=0, is_open=True)
     entry = {"L": [{"N": "2"}, {"N": "1780315380"}]}
     shard["holds"]["M"] = {f"01J00000000000000000000{number:03}.0123abcd": entry for number in range(HOLDS_PER_SHARD)}
     assert capacity.item_size(shard) == 961

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib import dynamo
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases import store
+from chalicelib.purchases.record import store
 from tests import builders, invariants
 from tests.faults import worlds
 from tests.simulation import faults
@@ -165,5 +165,5 @@ def _recover(time):
 
 
 def _nothing_is_held():
-    assert {shard.held for shard in inventory.scan()} == {0}
-    assert all(one.state in ("paid", "expired", "cancelled") for one in store.every_purchase())
+    assert {shard.held for shard in inventory.scan_shards()} == {0}
+    assert all(one.state in ("paid", "expired", "cancelled") for one in store.scan_purchases())

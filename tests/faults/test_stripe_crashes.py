@@ -5,9 +5,10 @@ import contextlib
 import pytest
 
 from chalicelib.audit import service as audit
+from chalicelib.cases import service as cases
 from chalicelib.inventory import service as inventory
-from chalicelib.payments import stripe_api
-from chalicelib.purchases import matters, store
+from chalicelib.payments.providers import stripe
+from chalicelib.purchases.record import store
 from tests import builders
 from tests.bootstrap.conftest import ticket
 from tests.faults import worlds
@@ -147,13 +148,13 @@ class Sale:
         self.shop.api.post(f"/admin/orders/{self.reserved}/refunds/{refund.id}/retry", token=builders.admin_token())
 
     def dispute(self):
-        self.disputed = self.shop.fake.create_dispute(self.shop.charge(self.reserved).id)["id"]
+        self.is_disputed = self.shop.fake.create_dispute(self.shop.charge(self.reserved).id)["id"]
 
     def win(self):
-        self.shop.fake.close_dispute(self.disputed, won=True)
+        self.shop.fake.close_dispute(self.is_disputed, won=True)
 
     def lose(self):
-        self.shop.fake.close_dispute(self.disputed, won=False)
+        self.shop.fake.close_dispute(self.is_disputed, won=False)
 
     def by_hand(self):
         self.shop.refund_by_hand(self.reserved, 10_000)
@@ -166,7 +167,7 @@ class Sale:
 def provider_dies_after(number, monkeypatch):
     """The process dies when call `number` to the provider was answered; counts only, for 0."""
     made = []
-    call = stripe_api._call
+    call = stripe._call
 
     def counted(act):
         answer = call(act)
@@ -176,7 +177,7 @@ def provider_dies_after(number, monkeypatch):
         return answer
 
     with monkeypatch.context() as patch:
-        patch.setattr(stripe_api, "_call", counted)
+        patch.setattr(stripe, "_call", counted)
         with contextlib.suppress(faults.Crash):
             yield made
 
@@ -249,11 +250,11 @@ def come_to_rest(sale, flow):
     stripe_shop.books_balance(sale.shop, recovered=True)
     order = store.load(sale.reserved)
     return {
-        "order": (order.state, order.live_tickets, [(one.status, one.amount_cents) for one in order.refunds]),
-        "stock": [(shard.sold, shard.available) for shard in inventory.scan()],
+        "order": (order.state, order.kept_tickets, [(one.status, one.amount_cents) for one in order.refunds]),
+        "stock": [(shard.sold, shard.available) for shard in inventory.scan_shards()],
         "at Stripe": sale.shop.refunds(),
-        "open": sorted(one.kind for one in matters.every()),
-        "audit": len(audit.of(f"order#{sale.reserved}")),
+        "open": sorted(one.kind for one in cases.list_open()),
+        "audit": len(audit.list_entries(f"order#{sale.reserved}")),
     }
 
 

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
-from chalicelib.purchases import store
+from chalicelib.purchases.record import store
 from tests import builders, invariants
 from tests.faults import worlds
 from tests.simulation import faults
@@ -66,7 +66,7 @@ class History(RuleBasedStateMachine):
     @rule(which=st.integers(0, 2), some=st.integers(0, 7), seats=st.booleans(), fee=st.sampled_from([0, 100]), crash=dying(8))
     def refund(self, which, some, seats, fee, crash):
         """Some tickets of an order, by the bits of a number, also such that went back before; where there is none, of a reservation."""
-        every = [one.id for one in store.every_purchase() if one.is_order] or list(self.known.values())
+        every = [one.id for one in store.scan_purchases() if one.is_order] or list(self.known.values())
         order_id = sorted(every)[which % len(every)]
         numbers = [number for number in (1, 2, 3) if some & 1 << number - 1]
         wish = {"tickets": [f"{order_id}-{number}" for number in numbers]} if numbers else {}

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib import clock, ids, settings
 from chalicelib.catalog import service as catalog
-from chalicelib.purchases import comparison
+from chalicelib.reconciliation import comparison
 from devtools.stripe.fake import API_KEY
 from infra.local.environment import LOCAL_CREDENTIALS
 from infra.reconcile import MOST_SECONDS, main
@@ -122,14 +122,14 @@ def test_arguments_that_make_no_sense(shop, capsys, arguments, why):
     ],
 )
 def test_settings_that_make_no_sense(shop, command, changes, why):
-    with settings.changed(**changes):
+    with settings.override(**changes):
         status, out, err = command()
     assert (status, out) == (2, "")
     assert why in err
 
 
 def test_a_store_that_sells_nothing_is_another_one(store, time, command):
-    with settings.changed(stripe_api_key=API_KEY):
+    with settings.override(stripe_api_key=API_KEY):
         catalog.invalidate()
         status, _, err = command()
     assert status == 2
@@ -137,7 +137,7 @@ def test_a_store_that_sells_nothing_is_another_one(store, time, command):
 
 
 def test_the_longest_time_is_a_month(shop, command, monkeypatch):
-    monkeypatch.setattr(comparison, "compare", lambda since, until, *_: comparison.Report(since, until))
+    monkeypatch.setattr(comparison, "compare", lambda since, until, *_: comparison.ReconciliationReport(since, until))
     assert command(since=shop.time.now - MOST_SECONDS)[0] == 0
 
 

@@ -8,8 +8,8 @@ import pytest
 
 import app
 from chalicelib import dynamo, settings
-from chalicelib.audit.model import Record
-from chalicelib.payments.store import EntryRow
+from chalicelib.audit.model import AuditRow
+from chalicelib.ledger.store import LedgerRow
 from infra import tables, template
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_no_function_may_change_the_ledger_or_the_audit():
         statements = json.loads(file.read_bytes())["Statement"]
         (denied,) = [statement for statement in statements if statement["Effect"] == "Deny"]
         assert set(denied["Action"]) == {"dynamodb:DeleteItem", "dynamodb:UpdateItem"}
-        assert {arn.partition("${Stage}-")[2] for arn in denied["Resource"]} == {EntryRow.feature, Record.feature}
+        assert {arn.partition("${Stage}-")[2] for arn in denied["Resource"]} == {LedgerRow.feature, AuditRow.feature}
 
 
 def test_every_function_has_a_policy():

@@ -5,7 +5,7 @@ import pytest
 from chalicelib import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
-from chalicelib.inventory.model import CapacityInUse, Hold, NotEnough, Stock, StockClosed, default_shards, split
+from chalicelib.inventory.model import CapacityInUse, Hold, NotEnoughTickets, SalePaused, Stock, default_shards, split_evenly
 from tests.simulation import faults
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -14,16 +14,16 @@ NOW, UNTIL = 1000, 1180
 
 
 def stocked(capacity: int, shards: int, *, sold: int = 0, is_open: bool = True) -> dict[str, int]:
-    dynamo.batch_put(inventory.table(), inventory.new_shards("t", capacity=capacity, sold=sold, shards=shards, is_open=is_open))
+    dynamo.batch_put(inventory.table_name(), inventory.new_shard_items("t", capacity=capacity, sold=sold, shards=shards, is_open=is_open))
     return {"t": shards}
 
 
 def take(quantity: int, shards: int, purchase: str = "p", until: int = UNTIL, now: int = NOW) -> list[Hold]:
-    return inventory.take("t", shards, quantity, purchase, until, now)
+    return inventory.hold("t", shards, quantity, purchase, until, now)
 
 
 def stock(wanted: dict[str, int]) -> Stock:
-    found = inventory.read(wanted)["t"]
+    found = inventory.read_stock(wanted)["t"]
     assert found.available + found.held + found.sold == found.capacity
     return found
 
@@ -48,7 +48,7 @@ def test_what_was_sold_elsewhere_is_not_sold_again():
     wanted = stocked(10, 3, sold=7)
     assert stock(wanted) == Stock(capacity=10, available=3, held=0, sold=7, open=True)
     take(3, 3)
-    with pytest.raises(NotEnough):
+    with pytest.raises(NotEnoughTickets):
         take(1, 3, "q")
 
 
@@ -67,25 +67,25 @@ def test_everything_sellable_is_sold_whatever_the_quantities():
             number += 1
             try:
                 sold += sum(hold.quantity for hold in take(quantity, 8, f"p{number}"))
-            except NotEnough:
+            except NotEnoughTickets:
                 break
     assert sold == 50
 
 
 def test_not_enough_says_what_is_left_and_keeps_nothing():
     wanted = stocked(5, 2)
-    with pytest.raises(NotEnough) as refused:
+    with pytest.raises(NotEnoughTickets) as refused:
         take(6, 2)
-    assert refused.value.facts == {"available": 5, "requested": 6}
+    assert refused.value.details == {"available": 5, "requested": 6}
     assert stock(wanted).held == 0
 
 
 def test_a_refusal_names_the_holds_that_are_over_but_does_not_touch_them():
     wanted = stocked(4, 2)
     take(4, 2, "old", until=NOW)
-    with pytest.raises(NotEnough) as refused:
+    with pytest.raises(NotEnoughTickets) as refused:
         take(1, 2, "new")
-    assert {hold.purchase_id for hold in refused.value.over} == {"old"}
+    assert {hold.purchase_id for hold in refused.value.expired_holds} == {"old"}
     assert stock(wanted).held == 4
 
 
@@ -94,7 +94,7 @@ def test_closed_stock_refuses_new_holds_and_lets_old_ones_end(shards):
     wanted = stocked(9, shards)
     holds = take(2, shards)
     inventory.set_open("t", shards, False)
-    with pytest.raises(StockClosed):
+    with pytest.raises(SalePaused):
         take(1, shards, "q")
     assert inventory.end_holds("convert", holds) == 1
     assert stock(wanted).sold == 2
@@ -104,7 +104,7 @@ def test_closed_stock_refuses_new_holds_and_lets_old_ones_end(shards):
 
 def test_a_call_whose_answer_was_lost_is_not_held_twice():
     wanted = stocked(5, 1)
-    assert [store.hold("t#0", "p.n", 2, UNTIL) for _ in range(2)] == [(True, 3), (True, 3)]  # as botocore repeats a call
+    assert [store.hold_in_shard("t#0", "p.n", 2, UNTIL) for _ in range(2)] == [(True, 3), (True, 3)]  # as botocore repeats a call
     assert stock(wanted).held == 2
 
 
@@ -127,17 +127,17 @@ def test_a_hold_with_another_quantity_is_not_ours_to_end():
 def test_an_extended_hold_is_over_later():
     stocked(5, 1)
     (hold,) = take(2, 1)
-    assert inventory.extend(hold, UNTIL + 60)
-    (shard,) = inventory.scan()
-    assert list(shard.over(UNTIL)) == []
-    assert list(shard.over(UNTIL + 60)) == [hold]
+    assert inventory.extend_hold(hold, UNTIL + 60)
+    (shard,) = inventory.scan_shards()
+    assert list(shard.expired_holds(UNTIL)) == []
+    assert list(shard.expired_holds(UNTIL + 60)) == [hold]
 
 
 def test_extending_or_taking_from_what_is_not_there_changes_nothing():
-    assert not inventory.extend(Hold("t#0", "p.n", 1), UNTIL)
-    with pytest.raises(NotEnough):
+    assert not inventory.extend_hold(Hold("t#0", "p.n", 1), UNTIL)
+    with pytest.raises(NotEnoughTickets):
         take(1, 1)
-    assert list(inventory.scan()) == []
+    assert list(inventory.scan_shards()) == []
 
 
 @pytest.mark.parametrize("shards", [1, 2, 5])
@@ -156,18 +156,18 @@ def test_resize_reaches_the_capacity_and_keeps_what_is_sold_and_held(shards, cap
 def test_resize_below_what_is_sold_and_held_is_refused_whole():
     wanted = stocked(20, 3)
     take(8, 3)
-    before = list(inventory.scan())
+    before = list(inventory.scan_shards())
     with pytest.raises(CapacityInUse) as refused:
         inventory.resize("t", 3, 7)
-    assert refused.value.facts == {"capacity": 7, "sold": 0, "held": 8}
-    assert list(inventory.scan()) == before
+    assert refused.value.details == {"capacity": 7, "sold": 0, "held": 8}
+    assert list(inventory.scan_shards()) == before
     assert stock(wanted).capacity == 20
 
 
 def test_new_shards_share_what_is_added():
     stocked(10, 1)
     inventory.resize("t", 1, 40, grow_to=4)
-    assert [shard.capacity for shard in sorted(inventory.scan(), key=lambda one: one.id)] == [10, 10, 10, 10]
+    assert [shard.capacity for shard in sorted(inventory.scan_shards(), key=lambda one: one.id)] == [10, 10, 10, 10]
 
 
 def test_a_resize_that_died_is_finished_by_the_next_one():
@@ -183,24 +183,24 @@ def test_a_resize_that_died_is_finished_by_the_next_one():
 def test_shown_levels_are_read_once_a_second_and_survive_a_store_that_is_down():
     wanted = stocked(10, 2)
     with faults.calls() as made:
-        assert inventory.levels(wanted, NOW)["t"].available == 10
-        inventory.levels(wanted, NOW)
-        inventory.levels(wanted, NOW + 1)
+        assert inventory.cached_stock(wanted, NOW)["t"].available == 10
+        inventory.cached_stock(wanted, NOW)
+        inventory.cached_stock(wanted, NOW + 1)
     assert made == ["BatchGetItem"] * 2
     with faults.refuse_from(1):
-        assert inventory.levels(wanted, NOW + 5)["t"].available == 10
+        assert inventory.cached_stock(wanted, NOW + 5)["t"].available == 10
 
 
 def test_shards_grow_with_the_capacity_up_to_a_limit():
     assert [default_shards(capacity) for capacity in (1, 100, 101, 400, 5000)] == [1, 1, 3, 12, 32]
-    assert split(11, 3) == [4, 4, 3]
+    assert split_evenly(11, 3) == [4, 4, 3]
 
 
 def test_no_hold_id_is_ever_used_twice_not_even_by_the_tries_of_one_purchase(monkeypatch):
     """A release whose answer was lost may reach the store late; it must not meet a later try's hold."""
     stocked(4, 4)
     used = []
-    hold = store.hold
+    hold = store.hold_in_shard
 
     def contended(shard_id, hold_id, quantity, until):
         used.append((shard_id, hold_id))
@@ -208,7 +208,7 @@ def test_no_hold_id_is_ever_used_twice_not_even_by_the_tries_of_one_purchase(mon
             return False, None
         return hold(shard_id, hold_id, quantity, until)
 
-    monkeypatch.setattr(store, "hold", contended)
+    monkeypatch.setattr(store, "hold_in_shard", contended)
     assert sum(one.quantity for one in take(4, 4)) == 4
     assert len(used) > 8
     assert len(set(used)) == len(used)

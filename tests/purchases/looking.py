@@ -4,7 +4,8 @@ from msgspec.structs import replace
 
 from chalicelib import settings
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases import comparison, store
+from chalicelib.purchases.record import store
+from chalicelib.reconciliation import comparison
 from tests import builders
 
 
@@ -34,7 +35,7 @@ def over(shop, session, how="expired"):
     """It ended while the provider was not to be reached for the look, and the payment came in."""
     shop.time.advance(181)
     purchase = store.load(session["id"])
-    assert store.move(purchase, replace(purchase, state=how, ended_at=shop.time.now)) is not None
+    assert store.save(purchase, replace(purchase, state=how, ended_at=shop.time.now)) is not None
     inventory.end_holds("release", purchase.holds)
 
 
@@ -53,6 +54,6 @@ def again_is_quiet(shop):
 def paid(shop, purchase_id, stage=None, amount=10000):
     """A payment that names a purchase, made past our checkout; its id. Without a `stage` ("") it names nothing."""
     owner = {"purchase_id": purchase_id, "event_id": shop.event_id, "user_id": "x"}
-    metadata = {} if stage == "" else {**owner, "stage": stage or settings.current().stage}
+    metadata = {} if stage == "" else {**owner, "namespace": stage or settings.current().stage}
     params = {"amount": amount, "currency": "usd", "metadata": metadata, "confirm": True, "payment_method": "pm_card_visa"}
     return shop.dashboard.v1.payment_intents.create({**params, "return_url": "https://shop.test/back"}).id

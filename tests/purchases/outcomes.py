@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import get_args
 
-from chalicelib.purchases.happenings import Answer
+from chalicelib.purchases.record.transitions import Action
 from tests import builders
 from tests.purchases.plays import PRICE, QUANTITY, TOTAL, USER, Look, Play
 
@@ -32,7 +32,7 @@ def pay_back(play: Play, before: Look, after: Look) -> None:
     assert money(before, after) == {"captured": came, "refunded": -came}
     (refund,) = after.purchase.refunds[len(before.purchase.refunds) :]
     assert (after.tickets, after.sold) == (before.tickets, before.sold)
-    own = after.purchase.payment is not None and after.purchase.payment.capture == play.intent
+    own = after.purchase.payment is not None and after.purchase.payment.payment_intent_id == play.intent
     assert (refund.status, refund.reason) == ("succeeded", "amount_mismatch" if own else "duplicate")
     assert after.purchase.state == ("refunded" if own else before.purchase.state)
     given = QUANTITY if own and before.held else 0
@@ -72,7 +72,7 @@ def retry(play: Play, before: Look, after: Look) -> None:
     """Each further try fails as well."""
     refund = after.purchase.refunds[-1]
     what, amount = f"refund#{refund.id}", refund.amount_cents
-    assert (refund.status, refund.attempt, after.matters[what]) == ("due", 2, play.shop.time.now + 3600)
+    assert (refund.status, refund.attempt, after.cases[what]) == ("due", 2, play.shop.time.now + 3600)
     assert (after.tickets, after.purchase.state) == (before.tickets, before.purchase.state)
     for attempt, wait in ((2, 3600), (3, 86_400)):
         play.shop.time.advance(wait - 1)
@@ -85,14 +85,14 @@ def retry(play: Play, before: Look, after: Look) -> None:
         play.fake.deliver()
     assert again.kept == play.look().kept == after.kept
     shown = play.look()
-    assert (shown.purchase.refunds[-1].status, shown.matters) == ("failed", {what: None})
+    assert (shown.purchase.refunds[-1].status, shown.cases) == ("failed", {what: None})
     assert (shown.moved["refunded"], shown.moved["refund_failed"]) == (
         after.moved["refunded"] - 2 * amount,
         after.moved["refund_failed"] + 2 * amount,
     )
     play.shop.time.advance(3 * 86_400)
     builders.sweep()
-    assert play.look().matters == shown.matters
+    assert play.look().cases == shown.cases
 
 
 def record(play: Play, before: Look, after: Look) -> None:
@@ -106,17 +106,17 @@ def record(play: Play, before: Look, after: Look) -> None:
 
 def _record_refund(play: Play, before: Look, after: Look) -> None:
     refund = after.purchase.refunds[-1]
-    assert (refund.by_hand, refund.status) == (True, "succeeded")
+    assert (refund.is_external, refund.status) == (True, "succeeded")
     assert money(before, after) == {"refunded": -refund.amount_cents}
     assert before.kept - after.kept == refund.amount_cents
     if refund.amount_cents == before.kept:
         assert set(after.tickets.values()) == {"void"}
         assert after.purchase.state == "refunded"
         assert after.sold == 0
-        assert after.matters == before.matters
+        assert after.cases == before.cases
     else:
         assert (after.tickets, after.purchase.state) == (before.tickets, before.purchase.state)
-        assert after.matters == {f"finding#{refund.id}": None}
+        assert after.cases == {f"finding#{refund.id}": None}
 
 
 def settle(play: Play, before: Look, after: Look) -> None:
@@ -162,9 +162,9 @@ def void(play: Play, before: Look, after: Look) -> None:
 
 def _dispute_is_known(play: Play, before: Look, after: Look) -> None:
     (dispute,) = after.purchase.disputes
-    assert (dispute.capture, dispute.amount_cents) == (play.intent, TOTAL)
+    assert (dispute.payment_intent_id, dispute.amount_cents) == (play.intent, TOTAL)
     assert dispute.status == {"disputed": "open", "dispute_won": "won", "dispute_lost": "lost"}[play.happening]
-    assert (f"dispute#{dispute.id}" in after.matters) == (dispute.status == "open")
+    assert (f"dispute#{dispute.id}" in after.cases) == (dispute.status == "open")
     assert (after.moved["disputed"], after.moved["dispute_won"]) == (-TOTAL, TOTAL if dispute.status == "won" else 0)
 
 
@@ -179,4 +179,4 @@ def money(before: Look, after: Look) -> dict[str, int]:
     return {kind: cents for kind in after.moved if (cents := after.moved[kind] - before.moved[kind])}
 
 
-CHECKERS: dict[str, Checker] = {name: globals()[name] for name in get_args(Answer) if name != "never"}
+CHECKERS: dict[str, Checker] = {name: globals()[name] for name in get_args(Action) if name != "never"}

@@ -6,11 +6,12 @@ import stripe
 from msgspec import Struct
 
 from chalicelib import settings
+from chalicelib.cases import service as cases
 from chalicelib.inventory import service as inventory
-from chalicelib.payments import ledger
-from chalicelib.purchases import matters, store
-from chalicelib.purchases.happenings import Happening
-from chalicelib.purchases.model import Purchase, State
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases.record import store
+from chalicelib.purchases.record.model import Purchase, PurchaseState
+from chalicelib.purchases.record.transitions import Trigger
 from chalicelib.tickets import service as tickets
 from tests import builders
 from tests.purchases.stripe_shop import StripeShop
@@ -18,8 +19,8 @@ from tests.simulation import faults
 
 USER, QUANTITY, PRICE = "ada", 2, 5000
 TOTAL = QUANTITY * PRICE
-ORDERS: tuple[State, ...] = ("paid", "partially_refunded", "refunded")
-OVER: tuple[State, ...] = ("expired", "cancelled")
+ORDERS: tuple[PurchaseState, ...] = ("paid", "partially_refunded", "refunded")
+OVER: tuple[PurchaseState, ...] = ("expired", "cancelled")
 
 
 class Look(Struct, frozen=True):
@@ -33,7 +34,7 @@ class Look(Struct, frozen=True):
     moved: Counter[str]
     received: int
     kept: int
-    matters: dict[str, int | None]
+    cases: dict[str, int | None]
 
 
 class Play:
@@ -42,7 +43,7 @@ class Play:
     `told`: the news has come already, alone; else it comes with all the webhooks that wait.
     """
 
-    def __init__(self, shop: StripeShop, state: State, happening: Happening) -> None:
+    def __init__(self, shop: StripeShop, state: PurchaseState, happening: Trigger) -> None:
         self.shop, self.fake, self.state, self.happening = shop, shop.fake, state, happening
         self.id, self.intent, self.refused, self.told = "", "", None, False
         # A purchase that is over has cancelled its payment. Money can only come for it when it did not know its payment: the checkout
@@ -89,20 +90,20 @@ class Play:
 
     def look(self) -> Look:
         purchase, (received, kept) = self.purchase, self.shop.received_and_kept()
-        shards = list(inventory.scan())
+        shards = list(inventory.scan_shards())
         moved: Counter[str] = Counter()
-        for entry in ledger.of_purchase(purchase.event_id, purchase.id):
+        for entry in ledger.list_purchase_entries(purchase.event_id, purchase.id):
             moved[entry.kind] += entry.amount_cents
         return Look(
             purchase=purchase,
-            tickets={one.number: one.state for one in tickets.of_purchase(purchase.id, QUANTITY)},
+            tickets={one.number: one.state for one in tickets.load_purchase_tickets(purchase.id, QUANTITY)},
             available=sum(shard.available for shard in shards),
             held=sum(shard.held for shard in shards),
             sold=sum(shard.sold for shard in shards),
             moved=Counter({kind: cents for kind, cents in moved.items() if cents}),
             received=received,
             kept=kept,
-            matters={one.what: one.next_at for one in matters.every()},
+            cases={one.what: one.next_at for one in cases.list_open()},
         )
 
     # What people do.
@@ -119,7 +120,7 @@ class Play:
     def open_another(self, amount: int = TOTAL) -> None:
         """Somebody opens a payment in the dashboard and marks it as this purchase's."""
         purchase = self.purchase
-        metadata = {"purchase_id": purchase.id, "event_id": purchase.event_id, "user_id": USER, "stage": _stage()}
+        metadata = {"purchase_id": purchase.id, "event_id": purchase.event_id, "user_id": USER, "namespace": _stage()}
         self.intent = self.shop.dashboard.v1.payment_intents.create({"amount": amount, "currency": "usd", "metadata": metadata}).id
         self.forgotten = True
 

@@ -10,12 +10,12 @@ from bootstrap import rollout
 from bootstrap.validation import validate_tree
 from chalicelib import settings
 from chalicelib.inventory import service as inventory
-from chalicelib.payments import ledger
-from chalicelib.purchases import store
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases.record import store
 from devtools.stripe.fake import FakeStripe
 from tests import builders, invariants
 from tests.bootstrap.conftest import event
-from tests.client import Client, Reply
+from tests.client import Client, ClientReply
 from tests.devtools.stripe.browser import visit
 from tests.simulation import faults
 
@@ -35,7 +35,7 @@ class StripeShop:
         except faults.Crash:
             return 502  # what API Gateway makes of a function that died
 
-    def webhook(self, body: bytes, headers: Mapping[str, str]) -> Reply:
+    def webhook(self, body: bytes, headers: Mapping[str, str]) -> ClientReply:
         signature = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
         return self.api.post("/webhooks/stripe", body=body, headers={"Content-Type": "application/json", "Stripe-Signature": signature})
 
@@ -56,7 +56,7 @@ class StripeShop:
         assert reply.status == 201, reply.json
         return reply.json
 
-    def ask(self, reservation_id: str, user: str = "ada", key: str = "", **wish: str) -> Reply:
+    def ask(self, reservation_id: str, user: str = "ada", key: str = "", **wish: str) -> ClientReply:
         body = {"reservation_id": reservation_id, **wish}
         return self.api.post("/checkout/sessions", json=body, user=user, headers={"Idempotency-Key": key or reservation_id})
 
@@ -76,7 +76,7 @@ class StripeShop:
     def charge(self, order_id: str) -> stripe.Charge:
         """The charge that the order was paid with, as the dashboard shows it."""
         payment = store.load(order_id).payment
-        return next(one for one in self.dashboard.v1.charges.list({"payment_intent": payment.capture}).data if one.paid)
+        return next(one for one in self.dashboard.v1.charges.list({"payment_intent": payment.payment_intent_id}).data if one.paid)
 
     def refunds(self) -> list[tuple[int, str]]:
         """What Stripe has of refunds, oldest first: (cents, status)."""
@@ -90,7 +90,7 @@ class StripeShop:
         """Somebody takes money in the dashboard, with a purchase's metadata; the Payment Intent."""
         given = {"amount": cents, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
         given |= {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}
-        metadata = {"purchase_id": purchase_id, "event_id": store.load(purchase_id).event_id, "stage": settings.current().stage}
+        metadata = {"purchase_id": purchase_id, "event_id": store.load(purchase_id).event_id, "namespace": settings.current().stage}
         return str(self.dashboard.v1.payment_intents.create({**given, "metadata": metadata}).id)
 
     def visit(self, session: dict, number: str = "4242 4242 4242 4242") -> tuple[int, str, str | None]:
@@ -100,16 +100,16 @@ class StripeShop:
 
     def page(self, session: dict) -> stripe.checkout.Session:
         """The hosted page as the dashboard shows it."""
-        return self.dashboard.v1.checkout.sessions.retrieve(store.load(session["id"]).payment.reference)
+        return self.dashboard.v1.checkout.sessions.retrieve(store.load(session["id"]).payment.provider_id)
 
-    def confirm(self, session: dict, user: str = "ada") -> Reply:
+    def confirm(self, session: dict, user: str = "ada") -> ClientReply:
         return builders.confirm(self.api, user, session["id"], simulate=None)
 
     def expire_blindly(self, purchase_id: str) -> None:
         """As if expiry had looked at the provider a moment before the buyer paid."""
         self.time.advance(181)
         purchase = store.load(purchase_id)
-        assert store.move(purchase, replace(purchase, state="expired", ended_at=self.time.now)) is not None
+        assert store.save(purchase, replace(purchase, state="expired", ended_at=self.time.now)) is not None
         inventory.end_holds("release", purchase.holds)
 
     def intent(self, session: dict) -> stripe.PaymentIntent:
@@ -133,7 +133,7 @@ def opened(api: Client, time, **changes: str) -> Iterator[StripeShop]:
     """`changes`: settings that are not the usual ones."""
     with (
         FakeStripe(clock=lambda: float(time.now)) as fake,
-        settings.changed(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=fake.webhook_secret, **changes),
+        settings.override(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=fake.webhook_secret, **changes),
     ):
         yield StripeShop(api, fake, time)
 
@@ -141,9 +141,9 @@ def opened(api: Client, time, **changes: str) -> Iterator[StripeShop]:
 def books_balance(shop: StripeShop, *, recovered: bool = False) -> None:
     """Every captured payment has an order or a refund: what Stripe kept for us is what our ledger says, and it is for tickets."""
     invariants.check(shop.time.now, recovered=recovered)
-    every = [one for one in store.every_purchase() if one.event_id == shop.event_id]
+    every = [one for one in store.scan_purchases() if one.event_id == shop.event_id]
     received, kept = shop.received_and_kept()
-    balance = sum(one.amount_cents for one in ledger.of_event(shop.event_id) if one.provider == "stripe")
+    balance = sum(one.amount_cents for one in ledger.list_event_entries(shop.event_id) if one.provider == "stripe")
     assert kept == balance, f"{received} came in and {kept} was kept, but the ledger says {balance}"
     unsettled = [refund for one in every for refund in one.refunds if refund.status == "due"]
     assert not (recovered and unsettled), f"still due: {unsettled}"

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.payments import service as payments
-from chalicelib.purchases import store
+from chalicelib.purchases.record import store
 from tests import builders
 from tests.purchases import stripe_shop
 from tests.purchases.stripe_shop import books_balance
@@ -28,8 +28,8 @@ def test_who_read_an_attempt_before_it_was_refused_and_asks_for_it_after_makes_t
     assert (refund["status"], refund["attempt"], refund["failure"]) == ("due", 2, "charge_disputed")
     shop.fake.close_dispute(dispute["id"], won=True)
     shop.time.advance(86_401)  # the provider has forgotten the key, and with it that it refused
-    capture = store.load(session["id"]).payment.capture
-    payments.pay_back(session["id"], refund["id"], 1, capture, 5000, again=False)
+    capture = store.load(session["id"]).payment.payment_intent_id
+    payments.create_refund(session["id"], refund["id"], 1, capture, 5000, again=False)
     shop.fake.deliver()
     builders.sweep()
     assert [one.amount for one in shop.dashboard.v1.refunds.list({"limit": 9}).data] == [5000]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.purchases import store
+from chalicelib.purchases.record import store
 from tests import builders
 from tests.purchases import stripe_shop
 
@@ -158,5 +158,5 @@ def test_a_second_payment_that_went_back_can_go_back_no_more(shop):
     other = shop.pay_by_hand(order_id)
     shop.fake.deliver()
     assert shop.received_and_kept() == (20_000, 10_000)
-    assert [(one.capture, one.status) for one in order(order_id).refunds] == [(other, "succeeded")]
+    assert [(one.payment_intent_id, one.status) for one in order(order_id).refunds] == [(other, "succeeded")]
     assert (order(order_id).state, states(shop)) == ("paid", ["valid", "valid"])

@@ -90,10 +90,10 @@ def test_what_the_buyer_said_is_kept_with_the_purchase(api, time, held):
     _, _, reservation_id = held
     body = {"reservation_id": reservation_id, "responses": {"diet": "none"}, "attendees": [{"name": "Ada", "email": "ada@example.org"}]}
     assert api.post("/checkout/sessions", json=body, user="ada", headers={"Idempotency-Key": "k"}).status == 201
-    from chalicelib.purchases import store
+    from chalicelib.purchases.record import store
 
     kept = store.load(reservation_id)
-    assert kept.details == {"responses": {"diet": "none"}, "attendees": [{"name": "Ada", "email": "ada@example.org"}]}
+    assert kept.checkout_details == {"responses": {"diet": "none"}, "attendees": [{"name": "Ada", "email": "ada@example.org"}]}
 
 
 def test_a_paid_checkout_ends_in_signed_tickets(api, time, held):
@@ -210,11 +210,11 @@ def test_without_a_provider_only_free_orders_go_through(api, time, held):
     from chalicelib import settings
 
     _, _, reservation_id = held
-    with settings.changed(payment_simulation="off"):
+    with settings.override(payment_simulation="off"):
         reply = builders.begin(api, "ada", reservation_id)
     assert (reply.status, reply.json["error"]) == (503, "payments_unavailable")
     builders.begin(api, "ada", reservation_id, key="k2")
-    with settings.changed(payment_simulation="off"):
+    with settings.override(payment_simulation="off"):
         assert builders.confirm(api, "ada", reservation_id).status == 503
     assert builders.confirm(api, "ada", reservation_id).status == 201
 
@@ -223,7 +223,7 @@ def test_a_checkout_can_lengthen_the_hold(api, time, held):
     from chalicelib import settings
 
     _, _, reservation_id = held
-    with settings.changed(checkout_seconds=600):
+    with settings.override(checkout_seconds=600):
         reply = builders.begin(api, "ada", reservation_id)
     assert reply.json["reservation"]["expires_in_seconds"] == 780
     time.advance(700)

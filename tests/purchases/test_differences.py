@@ -3,8 +3,10 @@
 import pytest
 
 from chalicelib import ids
-from chalicelib.payments import ledger
-from chalicelib.purchases import comparison, news, store
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases.provider_events import apply as event_application
+from chalicelib.purchases.record import store
+from chalicelib.reconciliation import comparison
 from tests import builders
 from tests.purchases import stripe_shop
 from tests.purchases.looking import again_is_quiet, bought, deaf, look, over, paid, shown, state
@@ -27,12 +29,12 @@ def test_money_for_a_purchase_that_is_not_there_goes_back(shop, left):
     over(shop, session)
     store.PurchaseRow(session["id"]).delete()
     if left == "a tombstone":
-        assert store.bury(session["id"], shop.time.now)
+        assert store.put_tombstone(session["id"], shop.time.now)
     report = look(shop)
     assert (report.repaired, report.findings) == ({"paid_without_tickets": 1}, {})
     assert shop.received_and_kept() == (10000, 0)
     again_is_quiet(shop)
-    entries = [(one.kind, one.amount_cents) for one in ledger.of_purchase(shop.event_id, session["id"])]
+    entries = [(one.kind, one.amount_cents) for one in ledger.list_purchase_entries(shop.event_id, session["id"])]
     assert entries == [("opened", 0), ("captured", 10000), ("refunded", -10000)]
 
 
@@ -44,7 +46,7 @@ def test_its_ledger_is_whole_whoever_died(shop, crash):
         look(shop)
     look(shop)
     assert shop.received_and_kept() == (10000, 0)
-    assert sorted(one.kind for one in ledger.of_event(shop.event_id)) == ["captured", "refunded"]
+    assert sorted(one.kind for one in ledger.list_event_entries(shop.event_id)) == ["captured", "refunded"]
 
 
 def test_what_cannot_go_back_is_shown_and_not_counted_as_repaired(shop):
@@ -57,7 +59,7 @@ def test_what_cannot_go_back_is_shown_and_not_counted_as_repaired(shop):
     assert shown(shop) == {purchase_id: f"unknown_purchase-{intent.id}"}
     shop.fake.close_dispute(dispute["id"], won=True)
     shop.dashboard.v1.refunds.create({"payment_intent": intent.id})
-    comparison.again(shop.time.now, disputes=False)
+    comparison.recheck_open_cases(shop.time.now, disputes=False)
     assert shown(shop) == {}
     look(shop)
 
@@ -76,7 +78,7 @@ def test_payments_of_other_stages_and_shops_are_left_alone(shop, stage):
     shop.time.advance(1)
     with faults.calls() as calls:
         report = comparison.compare(since, shop.time.now, shop.time.now)
-    assert report == comparison.Report(since, shop.time.now)
+    assert report == comparison.ReconciliationReport(since, shop.time.now)
     assert shop.fake.request_log.counts == {f"GET /v1/{name}": 1 for name in ("payment_intents", "refunds", "disputes", "events")}
     reads = {"Scan", "GetItem", "Query", "BatchGetItem"}
     assert (set(calls.names) <= reads, store.load(order)) == (True, before)
@@ -91,16 +93,16 @@ def test_a_whole_sale_of_unknown_purchases_is_somebody_elses_store(shop):
     shop.pay(session)
     row = store.PurchaseRow.find(session["id"])
     row.delete()
-    lost = [ids.new_id() for _ in range(comparison.UNKNOWN_MOST)]
+    lost = [ids.new_id() for _ in range(comparison.MAX_UNKNOWN_PAYMENTS)]
     for purchase_id in lost:
         paid(shop, purchase_id)
     with pytest.raises(comparison.StoreIsBehind):
         look(shop)
-    comparison.again(shop.time.now, disputes=False)
+    comparison.recheck_open_cases(shop.time.now, disputes=False)
     assert set(shown(shop)) == {session["id"], *lost}
     assert shop.received_and_kept() == (110_000, 110_000)
     row.save()  # the rest of the store is back
-    assert comparison.again(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
+    assert comparison.recheck_open_cases(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
     assert (state(session), set(shown(shop))) == ("paid", set(lost))
     report = look(shop, unknown_most=None)
     assert (report.repaired, report.findings, shown(shop)) == ({"paid_without_tickets": 10}, {}, {})
@@ -117,7 +119,7 @@ def test_other_sums_are_shown_until_they_are_right_or_a_person_says_so(shop):
     assert shown(shop) == {session["id"]: finding}
     assert look(shop).findings == {"amounts_differ": 1}
     assert shown(shop) == {session["id"]: finding}
-    comparison.again(shop.time.now, disputes=False)
+    comparison.recheck_open_cases(shop.time.now, disputes=False)
     assert shown(shop) == {session["id"]: finding}
     where = f"/admin/reconciliation/{session['id']}/{finding}"
     assert [shop.api.delete(where, token=builders.admin_token()).status for _ in range(2)] == [200, 404]
@@ -125,7 +127,7 @@ def test_other_sums_are_shown_until_they_are_right_or_a_person_says_so(shop):
     look(shop)
     at_stripe["amount_received"] = 10000
     assert shown(shop) == {session["id"]: finding}
-    assert comparison.again(shop.time.now, disputes=False) == {}
+    assert comparison.recheck_open_cases(shop.time.now, disputes=False) == {}
     assert shown(shop) == {}
 
 
@@ -154,10 +156,10 @@ def test_tickets_that_stripe_has_no_money_for_are_shown(shop, monkeypatch, gone)
         if gone:
             shop.fake._state.remove("payment_intent", intent["id"])
         assert look(shop).findings == {"tickets_without_payment": 1}
-        comparison.again(shop.time.now, disputes=False)
+        comparison.recheck_open_cases(shop.time.now, disputes=False)
     assert shown(shop) == {session["id"]: f"tickets_without_payment-{intent['id']}"}
     shop.fake._state.put("payment_intent", intent | {"created": created})
-    comparison.again(shop.time.now, disputes=False)
+    comparison.recheck_open_cases(shop.time.now, disputes=False)
     assert (shown(shop), state(session)) == ({}, "paid")
 
 
@@ -166,15 +168,17 @@ def test_one_that_cannot_be_dealt_with_stops_nothing(shop, monkeypatch):
     sessions = [shop.begin(user, 1) for user in ("ada", "bob")]
     for session in sessions:
         shop.pay(session)
-    home = news.home
+    home = event_application.apply_payment
     poison = sessions[1]["id"]
     with monkeypatch.context() as patch:
-        patch.setattr(news, "home", lambda purchase, *rest: 1 // 0 if purchase.id == poison else home(purchase, *rest))
+        patch.setattr(
+            event_application, "apply_payment", lambda purchase, *rest: 1 // 0 if purchase.id == poison else home(purchase, *rest)
+        )
         report = look(shop)
     assert [state(session) for session in sessions] == ["paid", "paying"]
     assert report.repaired == {"paid_without_tickets": 1}
     assert report.findings["not_dealt_with"] >= 1
     assert poison in shown(shop)
-    assert comparison.again(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
+    assert comparison.recheck_open_cases(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
     look(shop)
     assert (state(sessions[1]), shown(shop)) == ("paid", {})

@@ -3,10 +3,13 @@
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.cases import service as cases
 from chalicelib.inventory import service as inventory
-from chalicelib.payments import ledger, stripe_shapes
+from chalicelib.ledger import service as ledger
 from chalicelib.payments import service as payments
-from chalicelib.purchases import matters, news, store
+from chalicelib.payments.providers import stripe_mapping
+from chalicelib.purchases.provider_events import apply as event_application
+from chalicelib.purchases.record import store
 from tests import builders
 from tests.purchases import stripe_shop
 
@@ -30,7 +33,7 @@ def states(shop, order_id):
 
 
 def stock():
-    return [(shard.sold, shard.available) for shard in inventory.scan()]
+    return [(shard.sold, shard.available) for shard in inventory.scan_shards()]
 
 
 def open_matters(shop):
@@ -52,7 +55,7 @@ def decide(shop, dispute_id, *, won):
 
 
 def entries(shop, order_id):
-    return [(one.kind, one.amount_cents) for one in ledger.of_purchase(shop.event_id, order_id) if one.kind.startswith("dispute")]
+    return [(one.kind, one.amount_cents) for one in ledger.list_purchase_entries(shop.event_id, order_id) if one.kind.startswith("dispute")]
 
 
 def test_while_it_is_open_the_tickets_are_frozen(shop):
@@ -123,7 +126,7 @@ def test_a_smaller_one_that_is_lost_takes_the_fewest_tickets_that_cost_as_much(s
     decide(shop, made, won=False)
     assert (order(order_id).state, states(shop, order_id)) == (state, after)
     assert stock() == [(after.count("valid"), 4 - after.count("valid"))]
-    found = [one.facts["kept_cents"] for one in matters.every() if one.purchase_id == order_id]
+    found = [one.details["kept_cents"] for one in cases.list_open() if one.purchase_id == order_id]
     assert found == ([after.count("void") * 5000 - cents] if cents % 5000 else [])
 
 
@@ -201,7 +204,7 @@ def test_one_about_late_money_that_could_not_be_given_back(shop):
     shop.pay(session)
     purchase = order(session["id"])
     shop.time.advance(181)
-    assert store.move(purchase, replace(purchase, state="expired", ended_at=shop.time.now)) is not None
+    assert store.save(purchase, replace(purchase, state="expired", ended_at=shop.time.now)) is not None
     inventory.end_holds("release", purchase.holds)
     builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id, 4)
     shop.fake.drop_webhooks("payment_intent.*", times=100)
@@ -282,7 +285,7 @@ def test_one_about_a_second_payment_leaves_the_tickets_alone(shop):
 
 def test_an_inquiry_takes_no_money_and_changes_nothing(shop, monkeypatch):
     order_id = shop.buy()
-    monkeypatch.setitem(stripe_shapes._VERDICT, "needs_response", None)
+    monkeypatch.setitem(stripe_mapping._DISPUTE_STATUS, "needs_response", None)
     made = shop.fake.create_dispute(shop.charge(order_id).id)
     shop.fake.deliver()
     assert (states(shop, order_id), open_matters(shop), entries(shop, order_id)) == (["valid", "valid"], [], [])
@@ -295,7 +298,7 @@ def test_a_look_from_before_the_decision_changes_nothing(shop, won):
     """A webhook that fetched the dispute and was slow meets an order to which it is decided."""
     order_id = shop.buy()
     made = dispute(shop, order_id)
-    seen = payments.find_dispute(made)
+    seen = payments.fetch_dispute(made)
     decide(shop, made, won=won)
-    after = news.of_dispute(seen, shop.time.now)
+    after = event_application.apply_dispute(seen, shop.time.now)
     assert (after.changed, states(shop, order_id), open_matters(shop)) == (False, ["valid" if won else "void"] * 2, [])

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.purchases import comparison, happenings
-from chalicelib.purchases.happenings import ANSWERS, HAPPENINGS, STATES
+from chalicelib.purchases.record import transitions
+from chalicelib.purchases.record.transitions import ACTIONS, STATES, TRIGGERS
+from chalicelib.reconciliation import comparison
 from tests import builders, conftest
 from tests.purchases import outcomes, plays, stripe_shop
 
@@ -24,14 +25,14 @@ NEVER = {
     ("paid", "captured_other"): ("captured", "what has come in cannot change; less is left of it after a refund, and that is known"),
     ("partially_refunded", "captured_other"): ("captured", "the same"),
 }
-PAIRS = [(state, happening) for state in STATES for happening in HAPPENINGS]
+PAIRS = [(state, happening) for state in STATES for happening in TRIGGERS]
 
 
 def rendered() -> str:
     """Both tables as they belong on the page, padded, so that they can be read as plain text."""
     table = [["", *STATES]]
-    table += [[words, *(happenings.answer(state, happening) for state in STATES)] for happening, words in HAPPENINGS.items()]
-    return f"{_aligned(table)}\n\n{_aligned([['answer', 'what becomes of it'], *map(list, ANSWERS.items())])}"
+    table += [[words, *(transitions.action_for(state, happening) for state in STATES)] for happening, words in TRIGGERS.items()]
+    return f"{_aligned(table)}\n\n{_aligned([['answer', 'what becomes of it'], *map(list, ACTIONS.items())])}"
 
 
 def _aligned(rows: list[list[str]]) -> str:
@@ -48,7 +49,7 @@ def shown() -> str:
 
 def told() -> dict[tuple[str, str], str]:
     """The page's table: (state, happening) -> answer."""
-    by_words = {words: happening for happening, words in HAPPENINGS.items()}
+    by_words = {words: happening for happening, words in TRIGGERS.items()}
     found = {}
     for line in shown().splitlines():
         words, *cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -62,10 +63,10 @@ def test_the_page_shows_the_table():
 
 
 def test_every_answer_is_given_and_explained():
-    assert set(told().values()) == set(ANSWERS)
+    assert set(told().values()) == set(ACTIONS)
     assert {pair for pair, answer in told().items() if answer == "never"} == set(NEVER)
     assert set(told()) == set(PAIRS)
-    assert not re.search("[^\x20-\x7e]", "".join(HAPPENINGS.values()))
+    assert not re.search("[^\x20-\x7e]", "".join(TRIGGERS.values()))
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from chalicelib import log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
-from chalicelib.payments import ledger
-from chalicelib.purchases import store
-from chalicelib.purchases.model import LIVE
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases.record import store
+from chalicelib.purchases.record.model import ACTIVE_STATES
 from tests import builders
 from tests.bootstrap.conftest import ticket
 from tests.devtools.stripe.browser import visit
@@ -26,9 +26,9 @@ def shop(api, time):
         yield made
         made.fake.deliver()
         books_balance(made)
-        over = [one for one in store.every_purchase() if one.state not in LIVE and one.payment and one.payment.success_url]
+        over = [one for one in store.scan_purchases() if one.state not in ACTIVE_STATES and one.payment and one.payment.success_url]
         pages = {page.id: page for page in made.dashboard.v1.checkout.sessions.list({"limit": 100}).data}
-        assert [one.id for one in over if one.payment.reference and pages[one.payment.reference].status == "open"] == []
+        assert [one.id for one in over if one.payment.provider_id and pages[one.payment.provider_id].status == "open"] == []
 
 
 def state(session):
@@ -36,8 +36,8 @@ def state(session):
 
 
 def available(shop):
-    tier = catalog.fresh().tiers[shop.tier_id]
-    return sum(shard.available for shard in inventory.scan() if shard.id.rpartition("#")[0] == tier.stock_id)
+    tier = catalog.load_current().tiers[shop.tier_id]
+    return sum(shard.available for shard in inventory.scan_shards() if shard.id.rpartition("#")[0] == tier.stock_id)
 
 
 def told(shop, kind):
@@ -105,7 +105,7 @@ def test_declined_then_paid_on_the_same_page(shop):
     assert state(session) == "paying"
     assert shop.visit(session)[2] == BACK
     assert shop.confirm(session).status == 201
-    kinds = [one.kind for one in ledger.of_purchase(shop.event_id, session["id"])]
+    kinds = [one.kind for one in ledger.list_purchase_entries(shop.event_id, session["id"])]
     assert sorted(kinds) == ["captured", "declined", "opened"]
 
 
@@ -144,7 +144,7 @@ def test_what_was_paid_in_the_last_second_is_issued_by_whoever_comes_to_expire_i
     assert (told.status, told.json["error"]) == (409, "reservation_converted")
     builders.sweep()
     assert [state(session) for session in sessions] == ["paid"] * 3
-    shop.api.delete(f"/reservations/{store.buying('ada', shop.event_id).active_id}", user="ada")
+    shop.api.delete(f"/reservations/{store.load_buyer('ada', shop.event_id).active_id}", user="ada")
 
 
 def test_what_is_paid_while_its_expiry_is_under_way_is_an_order(shop):
@@ -185,7 +185,7 @@ def test_a_page_that_was_expired_in_the_dashboard_gives_the_tickets_back_at_once
 
 def debited(shop, *, fails=False):
     """A checkout whose debit is under way longer than the hold lasts."""
-    with settings.changed(hold_seconds=5):
+    with settings.override(hold_seconds=5):
         session = shop.begin(page="hosted")
     shop.fake.pay_session_by_bank(shop.page(session).id, fails=fails)
     shop.time.advance(6)
@@ -210,7 +210,7 @@ def test_until_the_bank_answers_nothing_is_over_and_nothing_is_charged_twice(sho
 def test_who_comes_back_while_the_provider_is_down_hears_so(shop):
     session = shop.begin(page="hosted")
     shop.time.advance(181)
-    with settings.changed(stripe_api_base="http://127.0.0.1:9"):
+    with settings.override(stripe_api_base="http://127.0.0.1:9"):
         for refused in (shop.ask(session["id"], key="again"), builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id)):
             assert (refused.status, refused.json["error"]) == (503, "payment_provider_unavailable")
     assert (state(session), available(shop)) == ("paying", 2)
@@ -228,7 +228,7 @@ def test_a_debit_that_fails_gives_the_tickets_back_and_is_in_the_ledger(shop):
     shop.fake.complete_pending()
     shop.webhook(*told(shop, "checkout.session.async_payment_failed"))
     assert (state(session), available(shop)) == ("cancelled", 4)
-    entries = ledger.of_purchase(shop.event_id, session["id"])
+    entries = ledger.list_purchase_entries(shop.event_id, session["id"])
     assert sorted(one.kind for one in entries) == ["declined", "opened"]
     assert sum(one.amount_cents for one in entries) == 0
     over = shop.confirm(session)

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib import settings
-from chalicelib.purchases import store
+from chalicelib.purchases.record import store
 from tests import builders
 from tests.bootstrap.conftest import ticket
 from tests.devtools.stripe.browser import visit
@@ -53,12 +53,12 @@ def test_tiers_that_stripe_has_prices_of_are_paid_on_its_page_unless_asked_other
 
 
 def test_without_an_address_of_its_own_a_shop_has_no_usual_hosted_page(priced):
-    with settings.changed(checkout_origins=""):
+    with settings.override(checkout_origins=""):
         assert "client_secret" in priced.begin()["payment"]
 
 
 def test_the_simulated_provider_has_no_page_and_ignores_where_to_return_to(shop):
-    with settings.changed(payment_provider="simulated"):
+    with settings.override(payment_provider="simulated"):
         session = shop.begin(success_url="https://elsewhere.test/thanks", cancel_url="https://elsewhere.test/\u00e9")
         assert session["payment"] == {"provider": "simulated", "status": "open"}
         assert builders.confirm(shop.api, "ada", session["id"]).status == 201
@@ -140,14 +140,14 @@ def test_the_refusal_says_where_it_may_lead(shop):
 
 
 def test_an_origin_may_be_configured_in_any_case(shop):
-    with settings.changed(checkout_origins="HTTPS://Shop.Test/"):
+    with settings.override(checkout_origins="HTTPS://Shop.Test/"):
         assert shop.begin(success_url=BACK)["payment"]["url"]
 
 
 @pytest.mark.parametrize(("wish", "path"), [({"page": "hosted"}, "$.success_url"), ({"success_url": BACK}, "$.success_url")])
 def test_a_shop_without_origins_has_no_hosted_page(shop, wish, path):
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
-    with settings.changed(checkout_origins=""):
+    with settings.override(checkout_origins=""):
         refused = shop.ask(reserved, **wish)
     assert (refused.status, refused.json["error"], refused.json["path"]) == (400, "return_address_refused", path)
     assert store.load(reserved).state == "held"
@@ -163,7 +163,7 @@ def test_asked_again_it_is_the_same_page(shop):
 
 
 def test_it_is_still_the_same_page_when_stripe_has_forgotten_the_key(shop):
-    with settings.changed(checkout_seconds=86_400):
+    with settings.override(checkout_seconds=86_400):
         session = shop.begin(page="hosted")
         shop.time.advance(86_400 - 1)
         assert shop.ask(session["id"], key="other").json["payment"] == session["payment"]
@@ -188,5 +188,5 @@ def test_the_page_goes_by_itself_at_the_first_moment_that_stripe_allows(shop):
 
 
 def test_with_a_hold_of_a_day_it_goes_when_stripe_says(shop):
-    with settings.changed(checkout_seconds=86_400):
+    with settings.override(checkout_seconds=86_400):
         assert shop.page(shop.begin(page="hosted")).expires_at == shop.time.now + 86_400

@@ -3,8 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
-from chalicelib.payments import ledger
-from chalicelib.purchases import matters, store
+from chalicelib.cases import service as cases
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases.record import store
 from devtools.stripe import pending_outcomes
 from tests import builders
 from tests.purchases import stripe_shop
@@ -85,7 +86,7 @@ def test_a_refund_that_fails_after_all_is_made_again_and_then_shown(shop):
     assert matter(shop) == [("refund", refund(order_id).id, "failed", None)]
     sweep_after(shop, 30 * DAY)
     assert calls(shop) == 0
-    kinds = [(one.kind, one.amount_cents) for one in ledger.of_purchase(shop.event_id, order_id)][2:]
+    kinds = [(one.kind, one.amount_cents) for one in ledger.list_purchase_entries(shop.event_id, order_id)][2:]
     assert sorted(kinds) == [("refund_failed", 10_000)] * 3 + [("refunded", -10_000)] * 3
     shown = shop.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json
     assert (shown["balance_cents"], shown["order"]["status"]) == (10_000, "refunded")
@@ -165,7 +166,7 @@ def test_a_webhook_tells_sooner(shop, pending):
 
 
 def test_a_pending_refund_may_fail(shop, pending):
-    shop.fake.fail_refund(refund(pending).reference)
+    shop.fake.fail_refund(refund(pending).provider_id)
     shop.fake.deliver()
     assert progress(pending) == ("due", 2)
     stripe_shop.books_balance(shop)
@@ -221,11 +222,11 @@ def test_a_sweep_asks_once_while_stripe_is_out_of_order(shop):
 def test_a_refund_that_cannot_be_dealt_with_does_not_keep_others_waiting(shop):
     broken, sound = due_at_once(shop, "ada", "bob")
     purchase = store.load(broken)
-    gone = [replace(one, status="pending", reference="re_gone") for one in purchase.refunds]
-    changed = store.move(purchase, replace(purchase, refunds=gone))
+    gone = [replace(one, status="pending", provider_id="re_gone") for one in purchase.refunds]
+    changed = store.save(purchase, replace(purchase, refunds=gone))
     sweep_after(shop, 60)
     assert (progress(broken), progress(sound)) == (("pending", 1), ("succeeded", 1))
-    store.move(changed, replace(changed, refunds=purchase.refunds))
+    store.save(changed, replace(changed, refunds=purchase.refunds))
     sweep_after(shop, 60)
     assert progress(broken) == ("succeeded", 1)
 
@@ -301,4 +302,4 @@ def test_a_refund_of_late_money_that_fails_can_be_tried_again_by_a_person(shop):
 def test_matters_are_as_old_as_what_they_are_about(shop):
     began = shop.time.now
     failed_for_good(shop)
-    assert matters.every()[0].since == began
+    assert cases.list_open()[0].since == began

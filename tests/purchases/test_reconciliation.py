@@ -3,8 +3,10 @@
 import pytest
 
 from chalicelib import settings
-from chalicelib.payments import ledger
-from chalicelib.purchases import comparison, matters, store
+from chalicelib.cases import service as cases
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases.record import store
+from chalicelib.reconciliation import comparison
 from tests import builders
 from tests.purchases import stripe_shop
 from tests.purchases.looking import again_is_quiet, bought, deaf, look, over, paid, shown, state
@@ -36,7 +38,7 @@ def test_a_decline_that_nobody_told_is_in_the_ledger(shop):
         shop.pay(session, "pm_card_visa_chargeDeclined")
     report = look(shop)
     assert (report.repaired, report.unheard, state(session)) == ({}, 1, "paying")
-    assert [one.kind for one in ledger.of_purchase(shop.event_id, session["id"])] == ["opened", "declined"]
+    assert [one.kind for one in ledger.list_purchase_entries(shop.event_id, session["id"])] == ["opened", "declined"]
 
 
 @pytest.mark.parametrize("crash", range(1, 8))
@@ -61,7 +63,7 @@ def test_refunds_that_failed_unheard_are_made_again(shop):
     shop.fake.deliver()
     shop.time.advance(7200)
     deaf(shop)
-    shop.fake.fail_refund(store.load(session["id"]).refunds[0].reference)
+    shop.fake.fail_refund(store.load(session["id"]).refunds[0].provider_id)
     report = look(shop)
     assert report.repaired == {"refunds_differ": 1}
     assert [(one.status, one.attempt) for one in store.load(session["id"]).refunds] == [("due", 2)]
@@ -80,7 +82,7 @@ def test_disputes_that_nobody_told_of(shop, won, end):
     dispute = shop.fake.create_dispute(shop.intent(session).latest_charge)
     report = look(shop)
     assert (report.disputes, report.repaired, report.unheard) == (1, {"disputes_differ": 1}, 2)
-    assert store.load(session["id"]).disputed
+    assert store.load(session["id"]).is_disputed
     shop.time.advance(30 * 86_400)
     shop.fake.close_dispute(dispute["id"], won=won)
     report = look(shop)
@@ -92,7 +94,7 @@ def test_disputes_that_nobody_told_of(shop, won, end):
 def test_a_debit_that_a_bank_answers_days_after_it_was_begun(shop):
     deaf(shop)
     session = shop.begin(page="hosted")
-    shop.fake.pay_session_by_bank(store.load(session["id"]).payment.reference)
+    shop.fake.pay_session_by_bank(store.load(session["id"]).payment.provider_id)
     shop.fake.complete_pending()
     shop.time.advance(5 * 86_400)
     assert look(shop).repaired == {}
@@ -241,7 +243,7 @@ def test_nothing_differs_nothing_is_written_and_each_list_is_asked_once(shop):
 
 def test_hundreds_come_page_by_page_and_are_read_in_batches(shop):
     session = bought(shop)
-    metadata = {"event_id": shop.event_id, "user_id": "x", "stage": settings.current().stage}
+    metadata = {"event_id": shop.event_id, "user_id": "x", "namespace": settings.current().stage}
     for number in range(250):
         params = {"amount": 500, "currency": "usd", "metadata": {**metadata, "purchase_id": f"nobody-{number}"}}
         shop.dashboard.v1.payment_intents.create(params)
@@ -257,12 +259,12 @@ def test_hundreds_come_page_by_page_and_are_read_in_batches(shop):
 
 
 def test_what_stripe_is_asked_for_in_one_list_of_events():
-    from chalicelib.purchases import webhooks
+    from chalicelib.purchases.provider_events import webhook
 
-    assert len([kind for some in webhooks.HANDLED for kind in some]) <= 20  # Stripe's most
+    assert len([kind for some in webhook.HANDLERS for kind in some]) <= 20  # Stripe's most
 
 
 def test_no_matter_is_left_behind(shop):
     bought(shop)
     again_is_quiet(shop)
-    assert matters.every() == []
+    assert cases.list_open() == []

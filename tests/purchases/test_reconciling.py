@@ -6,10 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib import settings
+from chalicelib.cases import service as cases
 from chalicelib.inventory import service as inventory
 from chalicelib.payments.model import ProviderUnavailable
-from chalicelib.purchases import comparison, jobs, matters, reconciliation, store
-from chalicelib.purchases.reconciliation import SPAN_SECONDS, SPANS_A_RUN, RunRow
+from chalicelib.purchases.record import store
+from chalicelib.reconciliation import comparison, jobs, schedule
+from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS, ReconciliationRow
 from tests import builders
 from tests.faults import worlds
 from tests.faults.test_stripe_crashes import provider_dies_after
@@ -34,7 +36,7 @@ def shop(api, time):
 
 def begin_the_schedule(shop):
     """As if it had always run."""
-    RunRow("last", until=shop.time.now - BEHIND, at=shop.time.now, report='{"since":0,"until":0}').save()
+    ReconciliationRow("last", until=shop.time.now - BEHIND, at=shop.time.now, report='{"since":0,"until":0}').save()
 
 
 def lost(shop, user="ada", quantity=1):
@@ -51,11 +53,11 @@ def state(session):
 
 
 def cursor():
-    return int(RunRow.find("last").until)
+    return int(ReconciliationRow.find("last").until)
 
 
 def run(shop):
-    return reconciliation.run(shop.time.now)
+    return schedule.run(shop.time.now)
 
 
 def test_a_lost_payment_has_its_tickets_with_the_next_run_after_it_settled(shop):
@@ -66,7 +68,7 @@ def test_a_lost_payment_has_its_tickets_with_the_next_run_after_it_settled(shop)
         report = run(shop)
         assert (report.until, state(session) == "paid") == (shop.time.now - BEHIND, there)
     assert (report.since, report.payments, report.repaired) == (shop.time.now - BEHIND - 900, 1, {"paid_without_tickets": 1})
-    assert reconciliation.last_run().report == report
+    assert schedule.last_run().report == report
 
 
 def test_the_first_run_begins_an_hour_ago(shop):
@@ -85,7 +87,7 @@ def test_a_run_does_six_hours_at_most(shop):
         shop.fake.request_log.clear()
         run(shop)
         assert cursor() == began + number * 6 * 3600
-        assert shop.fake.request_log.counts == {f"GET /v1/{name}": SPANS_A_RUN for name in LISTS}
+        assert shop.fake.request_log.counts == {f"GET /v1/{name}": MAX_SPANS_PER_RUN for name in LISTS}
     assert cursor() == shop.time.now - BEHIND
 
 
@@ -151,15 +153,15 @@ def test_an_older_run_does_not_take_a_newer_one_back(shop, monkeypatch):
         return compare(*span)
 
     monkeypatch.setattr(comparison, "compare", overtaken)
-    report = reconciliation.run(old)
+    report = schedule.run(old)
     assert report.until < cursor() == shop.time.now - BEHIND
-    assert reconciliation.last_run().at == shop.time.now
+    assert schedule.last_run().at == shop.time.now
 
 
 def test_it_ends_at_a_span_when_it_has_seen_enough(shop, monkeypatch):
     begin_the_schedule(shop)
     since = cursor()
-    monkeypatch.setattr(reconciliation, "PAYMENTS_A_RUN", 1)
+    monkeypatch.setattr(schedule, "MAX_PAYMENTS_PER_RUN", 1)
     lost(shop)
     shop.time.advance(7200)
     report = run(shop)
@@ -207,7 +209,7 @@ def test_open_disputes_are_asked_for_once_a_day(shop):
     assert (state(session), shop.fake.request_log.counts.get("GET /v1/disputes/:id", 0)) == ("paid", 0)
     shop.time.advance(86_400)
     assert run(shop).repaired == {"disputes_differ": 1}
-    assert (state(session), shop.fake.request_log.counts.get("GET /v1/disputes/:id", 0), matters.every()) == ("refunded", 1, [])
+    assert (state(session), shop.fake.request_log.counts.get("GET /v1/disputes/:id", 0), cases.list_open()) == ("refunded", 1, [])
 
 
 def test_what_was_found_is_gone_with_the_run_after_it_is_right(shop):
@@ -232,7 +234,7 @@ def test_what_was_found_is_gone_with_the_run_after_it_is_right(shop):
 
 
 def test_where_stripe_takes_no_payments_it_does_nothing(shop):
-    with settings.changed(stripe_api_key=""), faults.calls() as made:
+    with settings.override(stripe_api_key=""), faults.calls() as made:
         assert jobs.reconcile(_event(), None) == {"off": "Stripe takes no payments here."}
     assert made.names == []
     assert jobs.reconcile(_event(), None)["findings"] == {}
@@ -255,7 +257,7 @@ def trouble(api, time):
         late = lost(shop, "ada")
         shop.fake.drop_webhooks(times=100)
         expired = store.load(late["id"])
-        store.move(expired, replace(expired, state="expired", ended_at=shop.time.now))
+        store.save(expired, replace(expired, state="expired", ended_at=shop.time.now))
         inventory.end_holds("release", expired.holds)
         second = lost(shop, "bob")
         shop.fake.drop_webhooks(times=100)
@@ -277,7 +279,7 @@ def test_a_crash_anywhere_is_made_up_for_by_the_next_run(api, time, monkeypatch)
             run(shop)
             shop.time.advance(181)
             builders.sweep()
-            assert (state(late), state(second), store.load(order["id"]).disputed) == ("paid", "refunded", True)
+            assert (state(late), state(second), store.load(order["id"]).is_disputed) == ("paid", "refunded", True)
             assert cursor() > shop.time.now - BEHIND - 900
             books_balance(shop, recovered=True)
     assert len(points) > 50

@@ -1,7 +1,7 @@
 """The sweep: what it ends, what it finishes, and what it leaves alone."""
 
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases import store
+from chalicelib.purchases.record import store
 from tests import builders, invariants
 from tests.simulation import faults
 
@@ -23,7 +23,7 @@ def test_a_hold_without_a_purchase_is_buried_and_given_back(api, time):
     api.get(f"/events/{event_id}")  # warms the catalog
     with faults.crash_after(1):
         builders.reserve(api, "ada", event_id, tier_id, 2)
-    (shard,) = inventory.scan()
+    (shard,) = inventory.scan_shards()
     (hold_id,) = shard.holds
     assert builders.sweep()["holds_over"] == 0
     time.advance(180)
@@ -39,12 +39,12 @@ def test_a_paid_purchase_whose_conversion_is_missing_is_converted(api, time):
     builders.begin(api, "ada", reservation_id)
     with faults.crash_after(2):
         builders.confirm(api, "ada", reservation_id)
-    (shard,) = inventory.scan()
+    (shard,) = inventory.scan_shards()
     assert (shard.held, shard.sold) == (2, 0)
     invariants.check(time.now)
     time.advance(180)
     assert builders.sweep()["converted"] == 1
-    (shard,) = inventory.scan()
+    (shard,) = inventory.scan_shards()
     assert (shard.held, shard.sold) == (0, 2)
     invariants.check(time.now, recovered=True)
 
@@ -54,7 +54,7 @@ def test_a_checkout_that_died_before_telling_the_shard_keeps_its_longer_hold(api
 
     event_id, tier_id = builders.shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
-    with settings.changed(checkout_seconds=600), faults.crash_after(3):
+    with settings.override(checkout_seconds=600), faults.crash_after(3):
         builders.begin(api, "ada", reservation_id)
     assert store.load(reservation_id).state == "paying"
     time.advance(200)
@@ -66,14 +66,14 @@ def test_a_checkout_that_died_before_telling_the_shard_keeps_its_longer_hold(api
 
 def test_two_executions_of_one_request_leave_one_hold(api, time):
     """An impatient client and a slow first execution: both hold, one purchase is written, the other hold goes back."""
-    from chalicelib.purchases import service
+    from chalicelib.purchases.reservations import service as reservations
 
     event_id, tier_id = builders.shop(api)
-    wanted = [service.Wanted(tier_id, 2)]
-    first = service.reserve("ada", event_id, wanted, None, "01PURCHASE", time.now)
-    again = service.reserve("ada", event_id, wanted, None, "01PURCHASE", time.now)
+    wanted = [reservations.RequestedItem(tier_id, 2)]
+    first = reservations.reserve("ada", event_id, wanted, None, "01PURCHASE", time.now)
+    again = reservations.reserve("ada", event_id, wanted, None, "01PURCHASE", time.now)
     assert first == again
-    (shard,) = inventory.scan()
+    (shard,) = inventory.scan_shards()
     assert shard.held == 2
     invariants.check(time.now)
 
@@ -81,7 +81,7 @@ def test_two_executions_of_one_request_leave_one_hold(api, time):
 def test_a_stray_hold_of_a_living_purchase_goes_back_alone(api, time):
     event_id, tier_id = builders.shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
-    inventory.take(tier_id, 1, 2, f"{reservation_id}.stray", time.now + 10, time.now)
+    inventory.hold(tier_id, 1, 2, f"{reservation_id}.stray", time.now + 10, time.now)
     time.advance(10)
     assert builders.sweep()["released"] == 1
     assert api.get(f"/events/{event_id}/reservations", user="ada").status == 200
@@ -109,11 +109,11 @@ def test_a_pause_that_reached_only_its_flag_is_finished(api, time):
     api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
     with faults.crash_after(made.index("UpdateItem") + 1):
         api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
-    assert {shard.open for shard in inventory.scan()} != {False}
+    assert {shard.open for shard in inventory.scan_shards()} != {False}
     assert builders.sweep()["reopened_or_closed"] >= 1
-    assert {shard.open for shard in inventory.scan()} == {False}
+    assert {shard.open for shard in inventory.scan_shards()} == {False}
     api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
-    assert {shard.open for shard in inventory.scan()} == {True}
+    assert {shard.open for shard in inventory.scan_shards()} == {True}
     assert builders.sweep()["reopened_or_closed"] == 0
 
 
@@ -129,14 +129,14 @@ def test_abandoned_purchases_vanish_by_themselves_and_orders_stay(api, time):
 
 def test_who_read_a_purchase_before_its_checkout_made_it_longer_cannot_end_it(api, time):
     from chalicelib import settings
-    from chalicelib.purchases import ending
+    from chalicelib.purchases.settlement import cancellation
 
     event_id, tier_id = builders.shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
     stale = store.load(reservation_id)
-    with settings.changed(checkout_seconds=600):
+    with settings.override(checkout_seconds=600):
         builders.begin(api, "ada", reservation_id)
     time.advance(181)
-    assert ending.end(stale, "expired", time.now).how == "changed"
+    assert cancellation.cancel_purchase(stale, "expired", time.now).how == "changed"
     assert builders.confirm(api, "ada", reservation_id).status == 201
     invariants.check(time.now)

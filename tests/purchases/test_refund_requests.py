@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from chalicelib.audit import service as audit
-from chalicelib.purchases import store
+from chalicelib.purchases.record import store
 from tests import builders, invariants
 from tests.purchases import stripe_shop
 from tests.simulation import faults
@@ -24,9 +24,9 @@ def test_what_was_done_is_in_the_audit(api, stand):
     )
     refund = reply.json["refund"]
     assert (refund["note"], refund["by"], refund["reason"]) == ("Broke a leg.", "root", "requested_by_customer")
-    [entry] = audit.of(f"order#{order_id}")
-    assert (entry.action, entry.actor, entry.facts["refund_id"]) == ("order.refunded", "root", refund["id"])
-    assert (entry.facts["tickets"], entry.facts["amount_cents"], entry.facts["fee_cents"]) == ([2], 4900, 100)
+    [entry] = audit.list_entries(f"order#{order_id}")
+    assert (entry.action, entry.actor, entry.details["refund_id"]) == ("order.refunded", "root", refund["id"])
+    assert (entry.details["tickets"], entry.details["amount_cents"], entry.details["fee_cents"]) == ([2], 4900, 100)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_request_that_died_is_taken_over_and_makes_one_refund(shop, number, op
     shop.time.advance(60)
     builders.sweep()
     assert shop.refunds() == [(5000, "succeeded")]
-    assert store.load(order_id).live_tickets == [2, 3]
+    assert store.load(order_id).kept_tickets == [2, 3]
 
 
 def test_a_refusal_leaves_the_key_free(api, stand):
@@ -134,6 +134,6 @@ def test_a_refusal_leaves_the_key_free(api, stand):
 def test_an_order_that_keeps_changing_is_a_503_and_nothing_is_lost(api, stand, monkeypatch):
     order_id = builders.bought(api, stand)
     with monkeypatch.context() as patch:
-        patch.setattr(store, "move", lambda *_, **__: None)
+        patch.setattr(store, "save", lambda *_, **__: None)
         assert builders.refund(api, order_id).status == 503
     assert builders.refund(api, order_id).status == 201

@@ -5,8 +5,8 @@ import pytest
 from chalicelib import dynamo, settings
 from chalicelib.catalog import management
 from chalicelib.inventory import service as inventory
-from chalicelib.payments import ledger
-from chalicelib.purchases import store
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases.record import store
 from tests import builders, invariants
 from tests.purchases import stripe_shop
 from tests.simulation import faults
@@ -21,7 +21,7 @@ def shop(api, time):
 
 def stock():
     """What is sold and free in each shard."""
-    return {shard.id: (shard.sold, shard.available) for shard in inventory.scan()}
+    return {shard.id: (shard.sold, shard.available) for shard in inventory.scan_shards()}
 
 
 def test_a_whole_refund_gives_back_money_seats_and_the_right_to_buy_again(shop):
@@ -74,7 +74,7 @@ def test_what_the_buyer_sees(shop):
 
 
 def test_a_refunded_buyer_has_the_whole_limit_again(api, stand):
-    with settings.changed(event_purchase_limit=4):
+    with settings.override(event_purchase_limit=4):
         order_id = builders.bought(api, stand, 4)
         assert builders.reserve(api, "ada", *stand, 1).json["error"] == "purchase_limit_exceeded"
         builders.refund(api, order_id, key="1", tickets=builders.ticket_ids(order_id, 2))
@@ -136,7 +136,7 @@ def test_a_conversion_that_a_crash_left_undone_is_made_first(api, time, stand, r
 def test_fees(api, time, fields, fee_cents):
     stand = builders.shop(api, price_cents=5033)
     order_id = builders.bought(api, stand)
-    with settings.changed(refund_fee_cents=99, refund_fee_percent=3):
+    with settings.override(refund_fee_cents=99, refund_fee_percent=3):
         reply = builders.refund(api, order_id, **fields)
     assert (reply.json["refund"]["fee_cents"], reply.json["refund"]["amount_cents"]) == (fee_cents, 2 * 5033 - fee_cents)
     assert (reply.json["refund"]["status"], reply.json["balance_cents"]) == ("succeeded", fee_cents)
@@ -173,7 +173,7 @@ def test_orders_that_stripe_knows_nothing_of(shop):
     for order_id, cents, entries in ((paid, 10_000, ["captured", "refunded"]), (given, 0, [])):
         reply = builders.refund(shop.api, order_id)
         assert (reply.json["refund"]["status"], reply.json["refund"]["amount_cents"]) == ("succeeded", cents)
-        assert [(one.kind, one.provider) for one in ledger.of_purchase(shop.event_id, order_id)] == [
+        assert [(one.kind, one.provider) for one in ledger.list_purchase_entries(shop.event_id, order_id)] == [
             (kind, "simulated") for kind in entries
         ]
     assert not shop.fake.request_log.counts
@@ -181,7 +181,7 @@ def test_orders_that_stripe_knows_nothing_of(shop):
 
 def test_the_largest_order_goes_back_at_once(api, time, monkeypatch):
     monkeypatch.setattr(management, "default_shards", lambda _: 4)
-    with settings.changed(event_purchase_limit=50):
+    with settings.override(event_purchase_limit=50):
         stand = builders.shop(api, capacity=52, per_user_limit=50)
         order_id = builders.bought(api, stand, 50)
         assert len(store.load(order_id).holds) == 4

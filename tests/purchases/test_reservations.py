@@ -231,7 +231,7 @@ def test_an_order_cannot_be_given_back_as_a_reservation(api, time):
 def test_the_price_is_frozen_when_held(api, time):
     event_id, tier_id = builders.shop(api)
     reserved = builders.reserve(api, "ada", event_id, tier_id).json
-    from chalicelib.purchases import store
+    from chalicelib.purchases.record import store
 
     kept = store.load(reserved["id"])
     assert kept is not None
@@ -264,7 +264,7 @@ def test_a_store_that_throttles_is_a_503_and_nothing_is_half_written(api, time, 
     invariants.check(time.now)
     time.advance(200)
     builders.sweep()
-    assert sum(shard.held for shard in inventory.scan()) == 0
+    assert sum(shard.held for shard in inventory.scan_shards()) == 0
     invariants.check(time.now, recovered=True)
 
 

@@ -23,7 +23,7 @@ def test_no_secret_is_logged_whatever_happens(shop, capfd, caplog):
     shop.fake.fail_next_request("POST", "/v1/payment_intents", status=500, times=3)
     reserved = builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id).json["id"]
     assert builders.begin(shop.api, "bob", reserved).status == 503
-    with settings.changed(stripe_api_key="sk_test_that_was_rolled_over"):
+    with settings.override(stripe_api_key="sk_test_that_was_rolled_over"):
         assert builders.begin(shop.api, "bob", reserved, key="again").status == 503
     said = "".join(capfd.readouterr()) + caplog.text
     assert "stripe.key_refused" in said

@@ -5,8 +5,9 @@ import stripe
 from msgspec.structs import replace
 
 from chalicelib import settings
-from chalicelib.payments import stripe_api
-from chalicelib.purchases import ending, store
+from chalicelib.payments.providers import stripe as stripe_provider
+from chalicelib.purchases.record import store
+from chalicelib.purchases.settlement import cancellation
 from tests import builders
 from tests.purchases import stripe_shop
 from tests.purchases.stripe_shop import books_balance
@@ -140,7 +141,7 @@ def test_late_money_goes_back_when_nothing_is_left(shop):
 
 
 def test_late_money_goes_back_when_the_buyer_has_bought_otherwise(shop):
-    with settings.changed(event_purchase_limit=2):
+    with settings.override(event_purchase_limit=2):
         session = lapsed_but_paid(shop)
         other = shop.begin()
         shop.pay(other)
@@ -197,9 +198,9 @@ def test_either_secret_verifies_while_one_is_rolled_over(shop):
     session = shop.begin()
     shop.pay(session)
     both = f"whsec_{'n' * 32}, {shop.fake.webhook_secret}"
-    with settings.changed(stripe_webhook_secrets=both):
+    with settings.override(stripe_webhook_secrets=both):
         assert shop.webhook(*shop.fake.signed_delivery(shop.succeeded(session))).status == 200
-    with settings.changed(stripe_webhook_secrets=""):
+    with settings.override(stripe_webhook_secrets=""):
         assert shop.webhook(*shop.fake.signed_delivery(shop.succeeded(session))).status == 400
 
 
@@ -241,8 +242,8 @@ def test_a_confirmation_waits_for_a_provider_that_is_down(shop, status, times):
 
 
 def test_a_provider_that_accepted_and_never_answered_has_taken_one_payment(shop, monkeypatch):
-    monkeypatch.setattr(stripe_api, "TIMEOUT_SECONDS", 0.3)
-    stripe_api._client.cache_clear()
+    monkeypatch.setattr(stripe_provider, "TIMEOUT_SECONDS", 0.3)
+    stripe_provider._client.cache_clear()
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json
     shop.fake.lose_next_response("POST", "/v1/payment_intents", times=1, how="hang")
     session = builders.begin(shop.api, "ada", reserved["id"]).json
@@ -251,7 +252,7 @@ def test_a_provider_that_accepted_and_never_answered_has_taken_one_payment(shop,
     calls = [call for call in shop.fake.request_log if (call.method, call.path) == ("POST", "/v1/payment_intents")]
     assert [call.replayed for call in calls] == [False, True]
     assert len(shop.dashboard.v1.payment_intents.list({"limit": 10}).data) == 1
-    stripe_api._client.cache_clear()
+    stripe_provider._client.cache_clear()
 
 
 def test_an_answer_that_was_lost_is_one_payment(shop):
@@ -276,12 +277,12 @@ def test_while_the_provider_is_down_nothing_expires_and_later_it_does(shop):
 def test_a_payment_that_stripe_does_not_know_keeps_nobody_elses_tickets(shop):
     strange, other = shop.begin("ada"), shop.begin("bob")
     purchase = store.load(strange["id"])
-    changed = store.move(purchase, replace(purchase, payment=replace(purchase.payment, reference="pi_gone")))
+    changed = store.save(purchase, replace(purchase, payment=replace(purchase.payment, provider_id="pi_gone")))
     shop.time.advance(181)
     report = builders.sweep()
     assert (report["expired"], report["released"], report["undecided"]) == (1, 1, 1)
     assert (store.load(strange["id"]).state, store.load(other["id"]).state) == ("paying", "expired")
-    store.move(changed, replace(changed, payment=purchase.payment))
+    store.save(changed, replace(changed, payment=purchase.payment))
     assert builders.sweep()["expired"] == 1
 
 
@@ -293,16 +294,16 @@ def test_a_provider_that_is_silent_is_asked_once_and_keeps_no_tickets_that_need_
     shop.fake.request_log.clear()
     shop.fake.fail_next_request("POST", "/v1/payment_intents/*/cancel", status=500, times=3)
     report = builders.sweep()
-    assert (report["expired"], report["undecided"], report["silent"]) == (1, 2, True)
+    assert (report["expired"], report["undecided"], report["provider_silent"]) == (1, 2, True)
     assert shop.fake.request_log.counts == {"POST /v1/payment_intents/:id/cancel": 3}
     assert builders.sweep()["expired"] == 2
 
 
 def test_a_live_key_does_not_start_in_a_test_stage(shop):
     with pytest.raises(settings.SettingsError, match="live key"):
-        stripe_api.check_key("sk_live_abc")
-    with settings.changed(stage="prod"), pytest.raises(settings.SettingsError, match="test key"):
-        stripe_api.check_key("sk_test_abc")
+        stripe_provider.check_key("sk_live_abc")
+    with settings.override(stage="prod"), pytest.raises(settings.SettingsError, match="test key"):
+        stripe_provider.check_key("sk_test_abc")
 
 
 def test_who_looked_before_the_payment_was_opened_cannot_end_the_purchase(shop):
@@ -311,10 +312,10 @@ def test_who_looked_before_the_payment_was_opened_cannot_end_the_purchase(shop):
     with faults.crash_after(1, operation="UpdateItem", table="purchases"):
         builders.begin(shop.api, "ada", reserved, key="k2")
     stale = store.load(reserved)
-    assert (stale.state, stale.payment.reference) == ("paying", None)
+    assert (stale.state, stale.payment.provider_id) == ("paying", None)
     session = builders.begin(shop.api, "ada", reserved, key="k3").json
     shop.pay(session)
     shop.time.advance(181)
-    assert ending.end(stale, "expired", shop.time.now).how == "changed"
+    assert cancellation.cancel_purchase(stale, "expired", shop.time.now).how == "changed"
     builders.sweep()
     assert state(session) == "paid"

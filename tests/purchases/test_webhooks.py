@@ -7,9 +7,9 @@ import pytest
 import stripe
 
 from chalicelib import settings
-from chalicelib.payments import ledger
-from chalicelib.purchases import store
-from chalicelib.purchases.webhooks import HANDLED, KEPT_SECONDS, Seen
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases.provider_events.webhook import HANDLERS, RETENTION_SECONDS, ProcessedEventRow
+from chalicelib.purchases.record import store
 from chalicelib.tickets import service as tickets
 from tests import invariants
 from tests.purchases import stripe_shop
@@ -36,7 +36,7 @@ def tell(shop: StripeShop, kind: str) -> str:
 
 def written(order_id: str) -> Counter[str]:
     """How many entries of each kind the ledger has of the order."""
-    return Counter(entry.kind for entry in ledger.of_purchase(store.load(order_id).event_id, order_id))
+    return Counter(entry.kind for entry in ledger.list_purchase_entries(store.load(order_id).event_id, order_id))
 
 
 # Many at once.
@@ -74,7 +74,7 @@ def test_fifty_copies_on_sixteen_threads_are_one(shop, kind, prepare, state, tic
     replies = at_once(16, lambda _: shop.webhook(body, headers), range(50))
     assert Counter(reply.status for reply in replies) == {200: 50}
     assert store.load(order_id).state == state
-    assert [one.state for one in tickets.of_purchase(order_id, 10)] == [ticket] * 2
+    assert [one.state for one in tickets.load_purchase_tickets(order_id, 10)] == [ticket] * 2
     assert len(shop.api.get("/me/tickets", user="ada").json["tickets"]) == (0 if ticket == "void" else 2)
     assert written(order_id) == {"opened": 1, **entries}
     invariants.check(shop.time.now)
@@ -155,7 +155,7 @@ TYPES = {
 
 
 def test_every_type_that_is_handled_is_tried():
-    assert set(TYPES) == {kind for kinds in HANDLED for kind in kinds}
+    assert set(TYPES) == {kind for kinds in HANDLERS for kind in kinds}
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -180,7 +180,7 @@ def test_what_another_stage_has_done_is_not_looked_at(shop):
     session = shop.begin()
     shop.pay(session)
     shop.fake.request_log.clear()
-    with settings.changed(stage="other"):
+    with settings.override(stage="other"):
         assert tell(shop, "payment_intent.succeeded") == "not_ours"
     assert shop.fake.request_log.counts == {}
     assert store.load(session["id"]).state == "paying"
@@ -233,7 +233,7 @@ def test_news_of_a_refund_in_every_order_end_the_same(shop, kinds, early):
             books_balance(shop)
     order = store.load(order_id)
     assert (order.state, [one.status for one in order.refunds]) == ("paid", ["failed"] if told else [])
-    moved = ledger.of_purchase(order.event_id, order_id)
+    moved = ledger.list_purchase_entries(order.event_id, order_id)
     assert sum(entry.amount_cents for entry in moved) == 10_000
 
 
@@ -253,7 +253,7 @@ def test_news_of_a_dispute_in_every_order_end_the_same(shop, kinds, early, won):
         if kind not in told:
             tell(shop, f"charge.dispute.{kind}")
             books_balance(shop)
-    assert [one.state for one in tickets.of_purchase(order_id, 2)] == ["valid" if won else "void"] * 2
+    assert [one.state for one in tickets.load_purchase_tickets(order_id, 2)] == ["valid" if won else "void"] * 2
     assert written(order_id) == {"opened": 1, "captured": 1, "disputed": 1, **({"dispute_won": 1} if won else {})}
 
 
@@ -263,7 +263,7 @@ def test_a_dispute_that_is_the_first_news_of_a_second_payment(shop):
     shop.fake.create_dispute(shop.dashboard.v1.payment_intents.retrieve(intent).latest_charge)
     tell(shop, "charge.dispute.created")
     books_balance(shop)
-    assert [one.state for one in tickets.of_purchase(order_id, 2)] == ["valid", "valid"]
+    assert [one.state for one in tickets.load_purchase_tickets(order_id, 2)] == ["valid", "valid"]
 
 
 def test_weeks_late_it_is_news_all_the_same(shop):
@@ -277,7 +277,7 @@ def test_weeks_late_it_is_news_all_the_same(shop):
 def test_weeks_late_it_is_still_known_as_seen(shop):
     shop.buy()
     event = shop.fake.events("payment_intent.succeeded")[-1]["id"]
-    assert Seen.find(event).ttl == shop.time.now + KEPT_SECONDS == shop.time.now + 30 * DAY
+    assert ProcessedEventRow.find(event).ttl == shop.time.now + RETENTION_SECONDS == shop.time.now + 30 * DAY
     shop.time.advance(29 * DAY)
     shop.fake.request_log.clear()
     assert tell(shop, "payment_intent.succeeded") == "seen"

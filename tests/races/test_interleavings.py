@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib import dynamo
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases import store
+from chalicelib.purchases.record import store
 from infra import tables
 from tests import builders, invariants
 from tests.simulation.interleavings import explore, for_seeds
@@ -35,7 +35,7 @@ class Shop:
             _empty(feature)
         amounts = (*available, *(0 for _ in range(3 - len(available))))
         items = [shard for n, amount in enumerate(amounts) for shard in _shard(f"{self.tier}#{n}", amount)]
-        dynamo.batch_put(inventory.table(), [*items, *_shard(f"{self.side}#0", side)])
+        dynamo.batch_put(inventory.table_name(), [*items, *_shard(f"{self.side}#0", side)])
         self.warm()
 
     def warm(self):
@@ -92,7 +92,7 @@ def shop(api, time):
 
 
 def _shard(shard_id, amount):
-    (item,) = inventory.new_shards(shard_id.rpartition("#")[0], capacity=amount, sold=0, shards=1, is_open=True)
+    (item,) = inventory.new_shard_items(shard_id.rpartition("#")[0], capacity=amount, sold=0, shards=1, is_open=True)
     return [{**item, "id": {"S": shard_id}}]
 
 
@@ -123,7 +123,7 @@ def test_reserve_and_reserve_of_one_user(shop):
         if not run.crashed:
             assert statuses(run) == {201: 1, 409: 1}
             assert errors(run) == {"active_reservation_exists"}
-            assert sum(shard.held for shard in inventory.scan()) == 1
+            assert sum(shard.held for shard in inventory.scan_shards()) == 1
         shop.check(run)
 
     for_seeds(SEEDS, scenario)
@@ -278,11 +278,11 @@ def test_pause_and_reserve(shop):
         run = play({ADA: shop.reserve, "admin": lambda: shop.switch("pause")}, crashes=crashes(play))
         if not run.crashed:
             assert run.results[ADA].status in (201, 403)
-            assert not any(shard.open for shard in inventory.scan())
+            assert not any(shard.open for shard in inventory.scan_shards())
             assert shop.reserve(BOB).status == 403
         shop.check(run)
         shop.switch("resume")
-        assert all(shard.open for shard in inventory.scan())
+        assert all(shard.open for shard in inventory.scan_shards())
 
     for_seeds(SEEDS, scenario)
 
@@ -292,7 +292,7 @@ def test_pause_and_resume_end_as_the_flag_says(shop):
         shop.lay_out(4)
         run = play({"pause": lambda: shop.switch("pause"), "resume": lambda: shop.switch("resume"), "sweep": builders.sweep})
         paused = shop.api.get(f"/admin/events/{shop.event_id}/status", token=builders.admin_token()).json["paused"]
-        assert {shard.open for shard in inventory.scan()} == {not paused}
+        assert {shard.open for shard in inventory.scan_shards()} == {not paused}
         shop.check(run)
         shop.switch("resume")
 

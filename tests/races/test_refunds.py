@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib import dynamo
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases import store
+from chalicelib.purchases.record import store
 from tests import builders, invariants
 from tests.faults import worlds
 from tests.purchases import stripe_shop
@@ -41,7 +41,7 @@ def taken_back(order_id):
 
 
 def stock(tier_id):
-    return [(shard.sold, shard.held, shard.available) for shard in inventory.scan() if shard.id.startswith(tier_id)]
+    return [(shard.sold, shard.held, shard.available) for shard in inventory.scan_shards() if shard.id.startswith(tier_id)]
 
 
 def unconverted(api, world, quantity):

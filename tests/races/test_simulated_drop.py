@@ -16,10 +16,10 @@ SLOW = Limits(write_units=100)  # a tenth of the real one, so that a tenth of th
 def drop(api, shards, seconds):
     """Every buyer wants two tickets of 400 within so many seconds; the report and how many reservations there were."""
     event_id, tier_id = builders.shop(api, capacity=400)
-    every = inventory.new_shards(tier_id, capacity=400, sold=0, shards=shards, is_open=True)
+    every = inventory.new_shard_items(tier_id, capacity=400, sold=0, shards=shards, is_open=True)
     for number in range(shards, 12):  # a tier of 400 has twelve shards; the rest of them are empty here
-        every += [{**inventory.new_shards(tier_id, capacity=0, sold=0, shards=1, is_open=True)[0], "id": {"S": f"{tier_id}#{number}"}}]
-    dynamo.batch_put(inventory.table(), every)
+        every += [{**inventory.new_shard_items(tier_id, capacity=0, sold=0, shards=1, is_open=True)[0], "id": {"S": f"{tier_id}#{number}"}}]
+    dynamo.batch_put(inventory.table_name(), every)
     api.get(f"/events/{event_id}")
     statuses = []
 

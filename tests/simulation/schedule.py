@@ -198,7 +198,7 @@ def determined(seed: int) -> Iterator[None]:
         stack.enter_context(mock.patch.object(dynamo, "random", dice))
         stack.enter_context(mock.patch.object(dynamo, "time", SimpleNamespace(sleep=_pause_for)))
         stack.enter_context(mock.patch.object(allocation, "random", dice))
-        stack.enter_context(mock.patch.dict(allocation._seen, clear=True))
+        stack.enter_context(mock.patch.dict(allocation._available_hints, clear=True))
         yield
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from chalicelib import dynamo
-from chalicelib.purchases import store as purchases
-from chalicelib.purchases.store import PurchaseRow
+from chalicelib.purchases.record import store as purchases
+from chalicelib.purchases.record.store import PurchaseRow
 from tests.simulation import capacity, wire
 from tests.simulation.faults import calls
 
@@ -12,13 +12,13 @@ pytestmark = pytest.mark.usefixtures("store")
 
 
 def row(one="p1", size=0):
-    return PurchaseRow(one, state="held", version=1, details="x" * size)
+    return PurchaseRow(one, state="held", version=1, checkout_details="x" * size)
 
 
 def test_a_log_says_what_was_called_about_what_and_how_it_ended():
     with calls("two puts") as log:
-        dynamo.insert(row(), PurchaseRow.id.does_not_exist())
-        dynamo.insert(row(), PurchaseRow.id.does_not_exist())
+        dynamo.put_if(row(), PurchaseRow.id.does_not_exist())
+        dynamo.put_if(row(), PurchaseRow.id.does_not_exist())
         purchases.load("p1")
     assert log.names == ["PutItem", "PutItem", "GetItem"]
     assert [entry.outcome for entry in log.entries] == ["done", "refused", "done"]
@@ -57,7 +57,7 @@ def transact(*items):
 
 
 def refused():
-    assert dynamo.insert(row(size=10), PurchaseRow.id.does_not_exist()) is not None
+    assert dynamo.put_if(row(size=10), PurchaseRow.id.does_not_exist()) is not None
 
 
 def test_units_by_hand():
@@ -78,8 +78,8 @@ def test_what_we_compute_is_what_an_engine_counts(threaded_store):
     with calls(measured=True) as log:
         row(size=1500).save()
         row("p2").save()
-        dynamo.swap(PurchaseRow("p1"), [PurchaseRow.version.set(2)], PurchaseRow.version == 1)
-        dynamo.transact([dynamo.put(row("p3")), dynamo.update(PurchaseRow("p1"), [PurchaseRow.details.remove()])])
+        dynamo.update_if(PurchaseRow("p1"), [PurchaseRow.version.set(2)], PurchaseRow.version == 1)
+        dynamo.transact([dynamo.put(row("p3")), dynamo.update(PurchaseRow("p1"), [PurchaseRow.checkout_details.remove()])])
         purchases.load("p1")
         purchases.load_many(["p1", "p2", "p3"])
     counted = [entry for entry in log.entries if entry.operation != "BatchGetItem"]  # MiniStack does not count those

@@ -6,7 +6,7 @@ from pynamodb.exceptions import PynamoDBException
 
 from chalicelib import dynamo
 from chalicelib.inventory import store as stock
-from chalicelib.purchases.store import PurchaseRow
+from chalicelib.purchases.record.store import PurchaseRow
 from tests.simulation import faults as bed
 from tests.simulation.threads import at_once
 
@@ -71,7 +71,7 @@ def test_a_fault_that_never_comes_says_so():
 )
 def test_errors_are_those_of_the_sdk_for_both_libraries(error, code, kind):
     with bed.calls() as made, bed.fail(1, error) as fault, pytest.raises(kind) as raised:
-        stock.create(stock.item("t#0", capacity=1, sold=0, is_open=True))
+        stock.create_shard(stock.new_shard_item("t#0", capacity=1, sold=0, is_open=True))
     assert dynamo.error_code(raised.value) == code
     assert fault.call.attempts == 1, "no waiting for the SDK's repetitions"
     with bed.fail(1, error), pytest.raises(PynamoDBException) as raised:
@@ -108,7 +108,7 @@ def test_a_lost_answer_took_effect():
 def test_a_lost_answer_that_the_sdk_repeats_meets_its_own_effect():
     absent = PurchaseRow.id.does_not_exist()
     with bed.calls() as made, bed.lost_answer(1, repeated=True):
-        met = dynamo.insert(PurchaseRow("p1", state="held", version=1), absent)
+        met = dynamo.put_if(PurchaseRow("p1", state="held", version=1), absent)
     assert met is not None
     assert made.round_trips == 2
     assert made.entries[0].outcome == "refused"
@@ -123,11 +123,11 @@ def test_a_repeated_transaction_is_one_by_its_token():
 def test_a_fault_can_be_for_an_operation_and_a_table():
     with bed.crash_before(1, operation="PutItem", table="inventory") as crash:
         put(1)
-        stock.read(["t#0"])
-        stock.create(stock.item("t#0", capacity=1, sold=0, is_open=True))
+        stock.read_shards(["t#0"])
+        stock.create_shard(stock.new_shard_item("t#0", capacity=1, sold=0, is_open=True))
     assert crash.call.tables == ["inventory"]
     assert there() == ["p1"]
-    assert stock.read(["t#0"]) == []
+    assert stock.read_shards(["t#0"]) == []
 
 
 def test_everything_from_a_call_on_can_fail():

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib import dynamo
 from chalicelib.inventory import store as stock
-from chalicelib.purchases.store import PurchaseRow
+from chalicelib.purchases.record.store import PurchaseRow
 from tests.simulation import faults as bed
 from tests.simulation.limits import Latency, Limits, latency, simulate
 
@@ -94,11 +94,11 @@ def test_the_same_seed_is_the_same_report():
 
 
 def test_reads_are_counted_as_reads():
-    stock.create(stock.item("t#0", capacity=1, sold=0, is_open=True))
-    report = simulate({f"r{n}": (0.0, lambda: stock.read(["t#0"])) for n in range(10)}, limits=Limits(read_units=5))
+    stock.create_shard(stock.new_shard_item("t#0", capacity=1, sold=0, is_open=True))
+    report = simulate({f"r{n}": (0.0, lambda: stock.read_shards(["t#0"])) for n in range(10)}, limits=Limits(read_units=5))
     assert report.throttles["inventory"] > 0
     (key, (read, write)) = next(iter(report.units.items()))
-    assert (key, read, write) == ((stock.table(), "t#0"), 10, 0)
+    assert (key, read, write) == ((stock.table_name(), "t#0"), 10, 0)
 
 
 def test_a_conflict_can_be_made_by_hand_too():

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from chalicelib import dynamo
-from chalicelib.purchases.store import PurchaseRow
+from chalicelib.purchases.record.store import PurchaseRow
 from tests.simulation import faults as bed
 from tests.simulation import schedule
 from tests.simulation.interleavings import by_seed, explore, for_seeds, in_order, replay
@@ -31,7 +31,7 @@ def lossy():
 def safe():
     while True:
         seen = version()
-        if dynamo.swap(PurchaseRow("p"), [PurchaseRow.version.set(seen + 1)], PurchaseRow.version == seen):
+        if dynamo.update_if(PurchaseRow("p"), [PurchaseRow.version.set(seen + 1)], PurchaseRow.version == seen):
             return
 
 

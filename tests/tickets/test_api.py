@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib import clock, dynamo, settings
 from chalicelib.tickets import service
-from chalicelib.tickets.model import Line
+from chalicelib.tickets.model import TicketLine
 from tests import builders, invariants
 from tests.simulation import faults
 
@@ -41,7 +41,7 @@ def test_a_buyer_sees_the_tickets_at_once(api, time):
 
 def test_repeating_the_confirmation_changes_no_ticket_even_after_a_rotation(api, time):
     confirmed, event_id, _ = bought(api)
-    with settings.changed(ticket_keys=ROTATED):
+    with settings.override(ticket_keys=ROTATED):
         again = builders.confirm(api, "ada", confirmed["checkout_session"]["id"])
         assert (again.status, again.json["tickets"]) == (200, confirmed["tickets"])
         assert api.get("/me/tickets", user="ada").json["count"] == 2
@@ -57,7 +57,7 @@ def test_an_empty_wallet_is_no_error(api, time):
 def test_nobody_is_asked_for_a_name(api, time, path):
     reply = api.get(path)
     assert (reply.status, reply.json["error"]) == (400, "user_required")
-    with settings.changed(identity="jwt"):
+    with settings.override(identity="jwt"):
         assert api.get(path, user="ada").status == 401
 
 
@@ -128,7 +128,7 @@ def test_another_format_is_refused(api, time):
 
 def test_a_void_ticket_says_so_and_has_no_qr_code(api, time):
     first, second = (one["id"] for one in bought(api)[0]["tickets"])
-    dynamo.transact(service.void(first))
+    dynamo.transact(service.void_items(first))
     assert [one["id"] for one in api.get("/me/tickets", user="ada").json["tickets"]] == [second]
     assert api.get(f"/tickets/{first}", user="ada").json["state"] == "void"
     gone = api.get(f"/tickets/{first}/qr", user="ada")
@@ -138,7 +138,7 @@ def test_a_void_ticket_says_so_and_has_no_qr_code(api, time):
 def test_a_frozen_ticket_is_shown_but_has_no_qr_code_until_it_counts_again(api, time):
     first, second = (one["id"] for one in bought(api)[0]["tickets"])
     etag = api.get(f"/tickets/{first}/qr", user="ada").headers["etag"]
-    dynamo.transact(service.freeze([service.get(first)]))
+    dynamo.transact(service.freeze_items([service.get_ticket(first)]))
     wallet = api.get("/me/tickets", user="ada").json
     assert [(one["id"], one["state"]) for one in wallet["tickets"]] == [(first, "frozen"), (second, "valid")]
     assert api.get(f"/tickets/{first}", user="ada").json["state"] == "frozen"
@@ -149,13 +149,13 @@ def test_a_frozen_ticket_is_shown_but_has_no_qr_code_until_it_counts_again(api, 
         assert "disputed" in refused.json["message"]
     assert api.get(f"/tickets/{first}/qr", user="bob").status == 404
     assert api.get(f"/tickets/{second}/qr", user="ada").status == 200
-    dynamo.transact(service.thaw([service.get(first)]))
+    dynamo.transact(service.thaw_items([service.get_ticket(first)]))
     assert api.get(f"/tickets/{first}/qr", user="ada").headers["etag"] == etag
     invariants.check(time.now)
 
 
 def test_tickets_of_an_event_that_vanished_still_show(api, time):
-    made = service.issue("p1", "ada", "lost-event", [Line("lost-tier", 1, 1, 700, "EUR")], time.now)
+    made = service.issue_tickets("p1", "ada", "lost-event", [TicketLine("lost-tier", 1, 1, 700, "EUR")], time.now)
     dynamo.transact(made.items)
     [ticket] = api.get("/me/tickets", user="ada").json["tickets"]
     assert ticket["event"] == {"id": "lost-event", "name": None, "venue": None, "starts_at": None}
@@ -164,7 +164,7 @@ def test_tickets_of_an_event_that_vanished_still_show(api, time):
 
 def test_the_price_shown_is_the_price_paid(api, time):
     _, _, tier_id = bought(api)
-    dynamo.transact(service.issue("p2", "bob", "e", [Line(tier_id, 1, 1, 1, "USD")], time.now).items)
+    dynamo.transact(service.issue_tickets("p2", "bob", "e", [TicketLine(tier_id, 1, 1, 1, "USD")], time.now).items)
     assert api.get("/me/tickets", user="bob").json["tickets"][0]["tier"] == {"id": tier_id, "name": "Floor", "price_cents": 1}
 
 

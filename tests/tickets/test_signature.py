@@ -15,22 +15,22 @@ FACTS = ("01J-1", "gala", "7K3MX-0QWZ9-H4TRB-V81CD")
 
 @pytest.fixture
 def signed():
-    with settings.changed(ticket_keys=OLD):
+    with settings.override(ticket_keys=OLD):
         return signature.sign(*FACTS)
 
 
 def test_names_its_key_and_verifies(signed):
     assert signed.startswith("old.")
-    with settings.changed(ticket_keys=OLD):
+    with settings.override(ticket_keys=OLD):
         assert signature.verify(signed, *FACTS)
 
 
 def test_the_first_key_signs_and_all_verify(signed):
-    with settings.changed(ticket_keys=f"{NEW}, {OLD}"):
+    with settings.override(ticket_keys=f"{NEW}, {OLD}"):
         assert signature.sign(*FACTS).startswith("new.")
         assert signature.verify(signature.sign(*FACTS), *FACTS)
         assert signature.verify(signed, *FACTS)
-    with settings.changed(ticket_keys=NEW):
+    with settings.override(ticket_keys=NEW):
         assert not signature.verify(signed, *FACTS)
 
 
@@ -38,12 +38,12 @@ def test_the_first_key_signs_and_all_verify(signed):
 def test_another_id_event_or_code_is_refused(signed, position):
     facts = [*FACTS]
     facts[position] += "x"
-    with settings.changed(ticket_keys=OLD):
+    with settings.override(ticket_keys=OLD):
         assert not signature.verify(signed, *facts)
 
 
 def test_every_single_changed_character_is_refused(signed):
-    with settings.changed(ticket_keys=OLD):
+    with settings.override(ticket_keys=OLD):
         for position, sign in enumerate(signed):
             forged = signed[:position] + ("A" if sign != "A" else "B") + signed[position + 1 :]
             assert not signature.verify(forged, *FACTS), position
@@ -51,23 +51,23 @@ def test_every_single_changed_character_is_refused(signed):
 
 @pytest.mark.parametrize("forged", ["", ".", "old", "old.", "old.é", "none.abc", ".abc", "\x00"])
 def test_what_is_no_signature_is_refused(signed, forged):
-    with settings.changed(ticket_keys=OLD):
+    with settings.override(ticket_keys=OLD):
         assert not signature.verify(forged, *FACTS)
 
 
 def test_a_key_under_anothers_name_is_refused(signed):
-    with settings.changed(ticket_keys=f"{NEW},{OLD}"):
+    with settings.override(ticket_keys=f"{NEW},{OLD}"):
         assert not signature.verify("new." + signed.partition(".")[2], *FACTS)
 
 
 @given(st.lists(st.text(max_size=6), min_size=3, max_size=3), st.lists(st.text(max_size=6), min_size=3, max_size=3))
 def test_different_fields_never_share_a_signature(one, other):
-    with settings.changed(ticket_keys=OLD):
+    with settings.override(ticket_keys=OLD):
         assert (signature.sign(*one) == signature.sign(*other)) == (one == other)
 
 
 def test_fields_cannot_be_moved_into_one_another():
-    with settings.changed(ticket_keys=OLD):
+    with settings.override(ticket_keys=OLD):
         assert signature.sign("a", "b", "1:c,") != signature.sign("a", "b,1:c", "")
 
 
@@ -84,7 +84,7 @@ def test_fields_cannot_be_moved_into_one_another():
     ],
 )
 def test_malformed_keys_are_named_without_their_secret(keys, says):
-    with settings.changed(ticket_keys=keys), pytest.raises(SettingsError, match=says) as error:
+    with settings.override(ticket_keys=keys), pytest.raises(SettingsError, match=says) as error:
         signature.sign(*FACTS)
     assert "xxx" not in str(error.value)
     assert "short" not in str(error.value)

@@ -5,9 +5,9 @@ from base64 import urlsafe_b64encode
 
 import msgspec
 
-from chalicelib.waiting_room import draw, segments
-from chalicelib.waiting_room.model import LATE, Arrival, State
-from chalicelib.waiting_room.segments import Segment
+from chalicelib.waiting_room import admission_plan, draw
+from chalicelib.waiting_room.admission_plan import Segment
+from chalicelib.waiting_room.model import LATE, Arrival, RoomState
 
 OPENS = 1_780_315_200
 UNTIL = OPENS + 86_400
@@ -17,22 +17,24 @@ def changed(rng: random.Random, plan: list[Segment], now: int, total: int) -> li
     """The plan after one random change at `now`."""
     move = rng.randrange(7)
     if move == 0:
-        return segments.resume(plan, now) if segments.is_paused(plan, now) or plan[0].paused else segments.pause(plan, now)
+        return (
+            admission_plan.resume(plan, now) if admission_plan.is_paused(plan, now) or plan[0].paused else admission_plan.pause(plan, now)
+        )
     if move == 1:
-        return segments.resume(plan, now)
+        return admission_plan.resume(plan, now)
     if move == 2:
-        return segments.set_rate(plan, now, rng.choice([0, 1, 7, 100, 5_000]), rng.choice([1, 10, 30, 3_600]))
+        return admission_plan.set_rate(plan, now, rng.choice([0, 1, 7, 100, 5_000]), rng.choice([1, 10, 30, 3_600]))
     if move == 3:
-        return segments.let_in(plan, now, rng.choice([1, 50, 10_000]))
+        return admission_plan.let_in(plan, now, rng.choice([1, 50, 10_000]))
     if move == 4:
-        return segments.cap(plan, now, total) or plan
+        return admission_plan.cap_unused_admissions(plan, now, total) or plan
     if move == 5:
-        return segments.follow(plan, now, rng.choice([0, 1, 40])) or plan
-    return segments.shortened(plan, now, rng.choice([60, 180]))
+        return admission_plan.follow_stock(plan, now, rng.choice([0, 1, 40])) or plan
+    return admission_plan.shorten(plan, now, rng.choice([60, 180]))
 
 
 def history(rng: random.Random, total: int) -> list[Segment]:
-    plan = segments.opening(OPENS, rng.choice([1, 3, 100, 10_000]), rng.choice([1, 30, 60, 997]))
+    plan = admission_plan.initial_plan(OPENS, rng.choice([1, 3, 100, 10_000]), rng.choice([1, 30, 60, 997]))
     now = OPENS - rng.choice([0, 500])
     for _ in range(rng.choice([0, 1, 2, 5, 12])):
         plan = changed(rng, plan, now, total)
@@ -40,11 +42,11 @@ def history(rng: random.Random, total: int) -> list[Segment]:
     return plan
 
 
-def room(rng: random.Random) -> State:
+def room(rng: random.Random) -> RoomState:
     """A room of any phase and size, beyond 2^31 arrivals too."""
     counts = [rng.choice([0, 1, 2, 1_000, rng.randrange(1, 200_000), rng.randrange(1, 1 << 33)]) for _ in range(rng.choice([1, 1, 3, 8]))]
     n, opened, key = sum(counts), rng.random() < 0.9, rng.randbytes(32)
-    return State(
+    return RoomState(
         event_id="ein Fest – 祭",
         room=rng.randrange(1, 4),
         on_sale_at=OPENS,
@@ -60,7 +62,7 @@ def room(rng: random.Random) -> State:
     )
 
 
-def arrival(rng: random.Random, state: State, n: int) -> Arrival:
+def arrival(rng: random.Random, state: RoomState, n: int) -> Arrival:
     """Somebody in that room of `n` drawn: from any counter that counted, or late."""
     ends = [*state.offsets[1:], n]
     counters = [number for number, offset in enumerate(state.offsets) if ends[number] > offset]
@@ -70,12 +72,12 @@ def arrival(rng: random.Random, state: State, n: int) -> Arrival:
     return Arrival(state.event_id, state.room, "0123456789abcdef", counter, number, _moment(rng, state), UNTIL)
 
 
-def now(rng: random.Random, state: State) -> int:
+def now(rng: random.Random, state: RoomState) -> int:
     """Any time, often one at which something changes."""
     return _moment(rng, state) + rng.choice([0, 0, 1, 29, 30, 59, 180, 100_000])
 
 
-def _moment(rng: random.Random, state: State) -> int:
+def _moment(rng: random.Random, state: RoomState) -> int:
     return rng.choice([segment.since for segment in state.segments]) + rng.choice([-1000, -1, 0, 0, 1, 30, 3_000])
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from chalicelib.waiting_room import draw, permutation, service, tokens
-from chalicelib.waiting_room.model import LATE, Arrival, State
+from chalicelib.waiting_room.model import LATE, Arrival, RoomState
 from tests.simulation import node
 from tests.waiting_room import histories
 
@@ -34,7 +34,7 @@ async function answer({ state, token, now }) {
 )
 
 
-def plain(state: State):
+def plain(state: RoomState):
     return msgspec.json.decode(msgspec.json.encode(state))
 
 
@@ -50,8 +50,8 @@ def test_client_and_server_agree_on_ten_thousand_random_cases():
             arrival, now = histories.arrival(rng, state, n), histories.now(rng, state)
             if state.n is None and arrival.counter == LATE:
                 continue
-            cases.append({"state": document, "token": tokens.sign(arrival), "now": now + rng.choice([0, 0.75])})
-            expected.append(service.shown(state, arrival, now))
+            cases.append({"state": document, "token": tokens.sign_arrival(arrival), "now": now + rng.choice([0, 0.75])})
+            expected.append(service.status_view(state, arrival, now))
     seen = node.run_lines(SHOWN, cases)
     wrong = [(case, client, server) for case, client, server in zip(cases, seen, expected, strict=True) if client != server]
     assert wrong[:1] == []
@@ -96,7 +96,7 @@ async function answer({ states, token, now }) {
 """
     position = draw.position(key, 3, [0], 0, 2)
     cases = [
-        {"states": [plain(gathering), plain(second), plain(second)], "token": tokens.sign(arrival), "now": histories.OPENS}
+        {"states": [plain(gathering), plain(second), plain(second)], "token": tokens.sign_arrival(arrival), "now": histories.OPENS}
         for second in (opened, grinded)
     ]
     honest, caught = node.run_lines(EACH + follow, cases)
@@ -112,11 +112,11 @@ def test_tokens_without_a_place_are_refused_by_the_client_with_the_servers_codes
         "": "token_unknown",
         "e30.AA": "token_unknown",
         "bnVsbA.AA": "token_unknown",
-        tokens.sign(msgspec.structs.replace(arrival, event_id="another")): "token_unknown",
-        tokens.sign(msgspec.structs.replace(arrival, room=1)): "waiting_room_cleared",
-        tokens.sign(msgspec.structs.replace(arrival, room=3)): "state_outdated",
-        tokens.sign(msgspec.structs.replace(arrival, counter=LATE)): "state_outdated",
-        tokens.sign(arrival): None,
+        tokens.sign_arrival(msgspec.structs.replace(arrival, event_id="another")): "token_unknown",
+        tokens.sign_arrival(msgspec.structs.replace(arrival, room=1)): "waiting_room_cleared",
+        tokens.sign_arrival(msgspec.structs.replace(arrival, room=3)): "state_outdated",
+        tokens.sign_arrival(msgspec.structs.replace(arrival, counter=LATE)): "state_outdated",
+        tokens.sign_arrival(arrival): None,
     }
     code = """
 const answer = ({ state, token }) => room.trackPosition(state, token).then(() => null, (error) => error.code ?? String(error));

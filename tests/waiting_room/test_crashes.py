@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.waiting_room import rooms
+from chalicelib.waiting_room import room_cache
 from tests import builders, invariants
 from tests.faults import worlds
 from tests.simulation import faults
@@ -19,7 +19,7 @@ class Sale:
         self.time.advance(OPENS)
 
     def load(self):
-        rooms.invalidate()
+        room_cache.invalidate()
         return self.api.get(f"/events/{self.event_id}/waiting-room/state")
 
     def join(self):
@@ -75,7 +75,7 @@ def test_a_crash_after_any_call_leaves_a_sound_room(api, time, name):
             sale = prepared(api, time, before)
             with faults.crash_after(number):
                 getattr(sale, flow)()
-            rooms.invalidate()
+            room_cache.invalidate()
             invariants.check(time.now)
             getattr(sale, flow)()  # the client, the admin or the next instance tries again
             builders.sweep()

@@ -32,7 +32,7 @@ def test_no_more_come_in_than_the_provider_takes_payments_of(api, time, calls_a_
     """Two calls for each payment, ten seconds from wave to wave; with calls enough the second wave is as large as it may be."""
     event_id, _ = make_drop(api, time, capacity=600, wave_size=30, wave_seconds=10, follow_stock=True)
     tokens = gather(api, event_id, 65)
-    with settings.changed(stripe_call_rate=calls_a_second):
+    with settings.override(stripe_call_rate=calls_a_second):
         time.advance(OPENS)
         assert len(inside(api, event_id, tokens)) == 30
         for _ in range(10):
@@ -50,7 +50,7 @@ def test_nobody_comes_in_while_nothing_is_left_and_somebody_when_it_returns(api,
         assert reserve(api, event_id, tier_id, user, tokens[user], 4).status == 201
     from chalicelib.inventory import service as inventory
 
-    inventory.take(tier_id, 1, 12, "rest", time.now + 100_000, time.now)
+    inventory.hold(tier_id, 1, 12, "rest", time.now + 100_000, time.now)
     for _ in range(70):
         time.advance(1)
         assert inside(api, event_id, tokens) <= first

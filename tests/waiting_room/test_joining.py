@@ -3,7 +3,7 @@
 import itertools
 
 from chalicelib import settings
-from chalicelib.edge import challenge
+from chalicelib.edge import proof_of_work
 from tests import builders
 from tests.waiting_room.test_line import OPENS, make_drop
 
@@ -13,12 +13,14 @@ def path(event_id):
 
 
 def solved(asked):
-    return next(str(nonce) for nonce in itertools.count() if challenge.zero_bits(asked["challenge"], str(nonce)) >= asked["difficulty"])
+    return next(
+        str(nonce) for nonce in itertools.count() if proof_of_work.leading_zero_bits(asked["challenge"], str(nonce)) >= asked["difficulty"]
+    )
 
 
 def test_a_place_costs_work_where_it_is_switched_on(api, time):
     event_id, _ = make_drop(api, time)
-    with settings.changed(join_difficulty=8):
+    with settings.override(join_difficulty=8):
         asked = api.post(path(event_id), user="ada")
         assert (asked.status, asked.json["error"], asked.json["difficulty"]) == (403, "challenge_required", 8)
         done = {"challenge": asked.json["challenge"], "nonce": solved(asked.json)}
@@ -34,7 +36,7 @@ def test_a_place_costs_work_where_it_is_switched_on(api, time):
 def test_joining_is_limited_for_each_user_and_event(api, time):
     event_id, _ = make_drop(api, time)
     other, _ = make_drop(api, time, "Other")
-    with settings.changed(rate_limits="on"):
+    with settings.override(rate_limits="on"):
         assert [api.post(path(event_id), user="ada").status for _ in range(11)] == [200] * 10 + [429]
         assert api.post(path(other), user="ada").status == 200
         assert api.post(path(event_id), user="bob").status == 200

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from chalicelib.waiting_room import rooms, store
+from chalicelib.waiting_room import room_cache, store
 from tests import builders, invariants
 from tests.simulation import faults
 
@@ -242,7 +242,7 @@ def test_a_poll_that_began_before_a_pause_finds_it_and_does_not_pause_again(api,
     assert api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token()).status == 200
     plan = store.load(event_id)[0].segments
     time.advance(-1)
-    rooms.invalidate()
+    room_cache.invalidate()
     assert status(api, event_id, token)["position"] == 1
     assert store.load(event_id)[0].segments == plan
 
@@ -265,7 +265,7 @@ def test_the_admin_changes_the_waves_and_lets_some_in(api, time, drop):
         assert api.post(f"/admin/events/{event_id}/waiting-room/{path}", json={}, **admin).status == 400
     from chalicelib.audit import service as audit
 
-    actions = [entry.action for entry in audit.of(f"event#{event_id}")]
+    actions = [entry.action for entry in audit.list_entries(f"event#{event_id}")]
     assert {"waiting_room.let_in", "waiting_room.rate"} <= set(actions)
 
 
@@ -344,7 +344,7 @@ def test_a_guest_is_known_by_the_token_where_the_header_names_users(api, time, d
     assert builders.confirm(api, joined["user_id"], begun.json["id"]).status == 201
     from chalicelib import settings
 
-    with settings.changed(identity="jwt"):
+    with settings.override(identity="jwt"):
         assert api.post(f"/events/{event_id}/waiting-room/join").status == 401
         assert api.post(f"/events/{event_id}/reservations", json=body).status == 401
 
@@ -353,7 +353,7 @@ def test_a_guest_is_known_by_the_token_where_the_header_names_users(api, time, d
 def test_two_thousand_joins_make_a_permutation(api, time):
     from chalicelib import settings
 
-    with settings.changed(waiting_room_counters=4):
+    with settings.override(waiting_room_counters=4):
         event_id, _ = make_drop(api, time, wave_size=100)
         random.seed(7)
         tokens = gather(api, event_id, 2000)

@@ -134,16 +134,16 @@ def test_over_many_keys_every_order_of_a_small_crowd_is_as_likely(n):
 @pytest.mark.no_cover
 def test_the_verifier_accepts_a_hundred_thousand_tokens_and_finds_one_swap():
     offsets = [sum(COUNTS[:counter]) for counter in range(len(COUNTS))]
-    proof = verify.Proof("drop", 1, draw.commitment(key(7)), key(7), CROWD, offsets)
+    proof = verify.DrawProof("drop", 1, draw.commitment(key(7)), key(7), CROWD, offsets)
     claims = []
     for counter, count in enumerate(COUNTS):
         for number in range(1, count + 1):
             position = draw.position(proof.key, CROWD, offsets, counter, number)
-            claims.append(verify.Claim(f"line {len(claims) + 1}", unsigned(counter, number), position))
+            claims.append(verify.PositionClaim(f"line {len(claims) + 1}", unsigned(counter, number), position))
     report = verify.check(proof, claims, proof.commitment)
     assert (report.faults, report.drawn, report.compared) == ([], CROWD, CROWD)
     assert sorted(report.positions) == list(range(1, CROWD + 1))
     one, other = claims[12_345], claims[67_890]
-    claims[12_345] = verify.Claim(one.where, one.token, other.position)
-    claims[67_890] = verify.Claim(other.where, other.token, one.position)
+    claims[12_345] = verify.PositionClaim(one.where, one.token, other.position)
+    claims[67_890] = verify.PositionClaim(other.where, other.token, one.position)
     assert [fault.split(":")[0] for fault in verify.check(proof, claims).faults] == ["line 12346", "line 67891"]

@@ -5,7 +5,7 @@ from threading import Barrier
 
 import pytest
 
-from chalicelib.waiting_room import rooms, store
+from chalicelib.waiting_room import room_cache, store
 from tests import builders
 from tests.simulation.threads import at_once
 from tests.waiting_room.test_line import OPENS, join, make_drop, status
@@ -17,15 +17,15 @@ def load_as_another_instance(event_id, now, barrier):
     """What an instance with empty memory does; its own load, not this process's cache."""
     from chalicelib.catalog import service as catalog
 
-    event = catalog.fresh().events[event_id]
+    event = catalog.load_current().events[event_id]
     barrier.wait()
-    return rooms._load(event, now)
+    return room_cache._load(event, now)
 
 
 def test_twenty_instances_freeze_one_n_and_one_key(api, time):
     from chalicelib import settings
 
-    with settings.changed(waiting_room_counters=3):
+    with settings.override(waiting_room_counters=3):
         for round_number in range(5):
             event_id, _ = make_drop(api, time, f"Drop {round_number}")
             at_once(16, lambda number: join(api, event_id, f"u{number}"), range(40))  # noqa: B023
@@ -47,7 +47,7 @@ def test_joins_during_the_opening_are_drawn_or_late_and_nobody_is_both(api, time
         return join(api, event_id, f"u{number}")
 
     tokens += at_once(16, work, range(120))
-    rooms.invalidate()
+    room_cache.invalidate()
     positions = Counter(status(api, event_id, token)["position"] for token in tokens)
     assert positions == Counter(range(1, 181))
 

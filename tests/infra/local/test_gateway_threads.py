@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 from chalice.app import Blueprint, Chalice
 
-from chalicelib.edge.respond import Answer, route
+from chalicelib.edge.http import Reply, route
 from infra.local.gateway import Gateway
 
 THREADS = 16
@@ -19,7 +19,7 @@ def _echo_app() -> Chalice:
     def echo(call, name):
         barrier.wait(10)  # all requests are inside their handlers now
         seen = bp.current_request
-        return Answer({"asked": name, "seen": seen.uri_params["name"], "header": seen.headers["x-name"]})
+        return Reply({"asked": name, "seen": seen.uri_params["name"], "header": seen.headers["x-name"]})
 
     app = Chalice(app_name="echo", configure_logs=False)
     app.api.binary_types = ["*/*"]

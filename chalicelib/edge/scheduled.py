@@ -1,0 +1,30 @@
+"""Scheduled functions: the same telemetry scope as requests. Chalice's middleware does not run for a blueprint's functions."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from chalicelib import ids, log
+
+
+def scheduled_job(name: str) -> Callable[[Callable[[], dict[str, Any]]], Callable[[Any], dict[str, Any]]]:
+    """Wrap `run() -> report` as a Lambda handler; what it did is logged as `<name>.done` and returned.
+
+    An exception is logged and raised again, so that Lambda's error metric and its retry see it.
+    """
+
+    def wrap(run: Callable[[], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+        @wraps(run)
+        def handle(event: Any) -> dict[str, Any]:
+            with log.scope(ids.new_id()):
+                try:
+                    report = run()
+                except Exception:
+                    log.exception(f"{name}.failed")
+                    raise
+                log.info(f"{name}.done", **report)
+                return report
+
+        return handle
+
+    return wrap

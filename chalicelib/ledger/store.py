@@ -1,0 +1,99 @@
+"""Table `payment-transactions`, the ledger's keys and queries. An entry is put where there is none; nothing here changes or deletes one.
+
+Hash key `lane` = `<event_id>#<n>`, range key `entry` = `<purchase_id>#<kind>#<reference>`. All entries of a purchase are in one lane, next
+to each other, so one strongly consistent query finds them; there is no index, which would be late, and hot during a sale. A DynamoDB
+partition takes 1,000 write units a second, an entry in a transaction costs two, and new purchases always write at the end of their lane,
+where splitting it would not help: so an event has several.
+"""
+
+import heapq
+import re
+from collections.abc import Iterator
+from zlib import crc32
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
+
+from chalicelib import dynamo
+
+# 4,000 write units: 2,000 entries a second for each event. It cannot change: old entries would be looked for in the wrong lane.
+LANES = 4
+
+# Characters of ids all sort above `#` and `$`: keys sort as their purchases do, and no id can be taken for the beginning of another.
+_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+MAX_REFERENCE = 255  # Stripe's ids are not longer
+
+
+class LedgerRow(dynamo.Table):
+    feature = "payment-transactions"
+
+    class Meta:
+        table_name = None
+
+    lane = UnicodeAttribute(hash_key=True)
+    entry = UnicodeAttribute(range_key=True)
+    amount_cents = NumberAttribute()
+    currency = UnicodeAttribute()
+    provider = UnicodeAttribute()
+    at = NumberAttribute()
+    details = UnicodeAttribute()
+
+
+def entry_key(event_id: str, purchase_id: str, kind: str, reference: str) -> tuple[str, str]:
+    """`lane` and `entry`. Raises ValueError for what could be confused with another key."""
+    if not 1 <= len(reference) <= MAX_REFERENCE:
+        raise ValueError(f"a reference has 1 to {MAX_REFERENCE} characters, not {len(reference)}")
+    return _lane(event_id, purchase_id), f"{purchase_id}#{kind}#{reference}"
+
+
+def entry_key_parts(row: LedgerRow) -> tuple[str, str, str, str]:
+    """What `key` was made of."""
+    purchase_id, kind, reference = row.entry.split("#", 2)
+    return row.lane.rpartition("#")[0], purchase_id, kind, reference
+
+
+def create_entry_item(row: LedgerRow) -> dynamo.TransactItem:
+    return dynamo.put(row, _ABSENT)
+
+
+def create_entry(row: LedgerRow) -> bool:
+    """Put one entry by itself; False if there was one, which stays."""
+    return dynamo.put_if(row, _ABSENT) is None
+
+
+def query_purchase(event_id: str, purchase_id: str) -> Iterator[LedgerRow]:
+    """Strongly consistent, in order of the key."""
+    return LedgerRow.query(_lane(event_id, purchase_id), LedgerRow.entry.startswith(f"{purchase_id}#"), consistent_read=True)
+
+
+def query_event(event_id: str) -> Iterator[LedgerRow]:
+    """All lanes, merged in order of the purchase id; strongly consistent page by page, and one page of each lane in memory."""
+    return _merge_lanes(event_id, None)
+
+
+def query_event_between(event_id: str, first_purchase_id: str, last_purchase_id: str) -> Iterator[LedgerRow]:
+    """As `of_event`, of the purchases from the first to the last, both included."""
+    first, last = _checked_id(first_purchase_id), _checked_id(last_purchase_id)
+    if first > last:
+        return iter(())  # nothing is between them; DynamoDB would refuse to say so
+    return _merge_lanes(event_id, LedgerRow.entry.between(f"{first}#", f"{last}$"))  # `$` comes next after `#`
+
+
+# Absent: what is in the ledger stays as it was written, whoever comes again.
+_ABSENT: Condition = LedgerRow.entry.does_not_exist()
+
+
+def _merge_lanes(event_id: str, within: Condition | None) -> Iterator[LedgerRow]:
+    event_id = _checked_id(event_id)
+    lanes = [LedgerRow.query(f"{event_id}#{number}", within, consistent_read=True) for number in range(LANES)]
+    return heapq.merge(*lanes, key=lambda row: row.entry)
+
+
+def _lane(event_id: str, purchase_id: str) -> str:
+    return f"{_checked_id(event_id)}#{crc32(_checked_id(purchase_id).encode()) % LANES}"
+
+
+def _checked_id(one: str) -> str:
+    if not _ID.fullmatch(one):
+        raise ValueError(f"{one!r} cannot be a part of a key")
+    return one

@@ -1,0 +1,287 @@
+"""Purchases and buyers: each change of a purchase is a compare-and-set, and the buyer's record changes in the same transaction.
+
+So a purchase is `held` or `paying` exactly while the buyer's record names it as active.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from chalicelib import dynamo, settings
+from chalicelib.payments.model import Payment
+from chalicelib.purchases.record.model import ACTIVE_STATES, BuyerRecord, Dispute, LineItem, Purchase, PurchaseState, Refund
+
+T = TypeVar("T")
+MAX_ATTEMPTS = 5
+
+
+# What may change of a purchase, and whether it is kept as JSON.
+_CHANGEABLE = {
+    "state": False,
+    "expires_at": False,
+    "checkout_at": False,
+    "ended_at": False,
+    "lines": True,
+    "payment": True,
+    "checkout_details": True,
+    "refunds": True,
+    "disputes": True,
+}
+
+
+class PurchaseRow(dynamo.Table):
+    """A tombstone has only id, state and version: it stands for a purchase that was never written, and never will be."""
+
+    feature = "purchases"
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    state = UnicodeAttribute()
+    version = NumberAttribute()
+    user_id = UnicodeAttribute(null=True)
+    event_id = UnicodeAttribute(null=True)
+    lines = UnicodeAttribute(null=True)
+    currency = UnicodeAttribute(null=True)
+    created_at = NumberAttribute(null=True)
+    expires_at = NumberAttribute(null=True)
+    payment = UnicodeAttribute(null=True)
+    checkout_at = NumberAttribute(null=True)
+    ended_at = NumberAttribute(null=True)
+    checkout_details = UnicodeAttribute(null=True)
+    pass_id = UnicodeAttribute(null=True)
+    refunds = UnicodeAttribute(null=True)
+    disputes = UnicodeAttribute(null=True)
+    ttl = NumberAttribute(null=True)
+
+
+class BuyerRow(dynamo.Table):
+    feature = "buyers"
+
+    class Meta:
+        table_name = None
+
+    user_id = UnicodeAttribute(hash_key=True)
+    event_id = UnicodeAttribute(range_key=True)
+    active_id = UnicodeAttribute(null=True)
+    active_until = NumberAttribute(null=True)
+    active_quantity = NumberAttribute(null=True)
+    bought = NumberAttribute(null=True)
+    orders = UnicodeSetAttribute(null=True)
+    passes = UnicodeSetAttribute(null=True)
+
+
+class LimitReached(Exception):
+    """The buyer has bought, or is holding, too much for money that came late."""
+
+
+class OpenConflict(msgspec.Struct, frozen=True):
+    """What a refused opening met: the purchase that is there already, or the buyer's record as it is."""
+
+    existing: Purchase | None
+    buyer: BuyerRecord | None
+
+
+def load(purchase_id: str) -> Purchase | None:
+    """The purchase, strongly consistent; None for an unknown id and for a tombstone."""
+    row = PurchaseRow.find(purchase_id)
+    return _purchase(row) if row is not None else None
+
+
+def load_many(ids: Iterable[str]) -> dict[str, Purchase | None]:
+    """Purchases that have an item, by id; None stands for a tombstone. One round trip per 100."""
+    keys = [{"id": {"S": purchase_id}} for purchase_id in ids]
+    rows = [PurchaseRow.from_raw_data(item) for item in dynamo.batch_get(PurchaseRow.name(), keys, consistent=True)]
+    return {row.id: _purchase(row) for row in rows}
+
+
+def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
+    row = BuyerRow.find(user_id, event_id)
+    return _buyer_record(row) if row is not None else None
+
+
+def open_purchase(purchase: Purchase, limit: int) -> OpenConflict | None:
+    """Write a new purchase and make it the buyer's active one; None when that was done, else what stood in the way.
+
+    The quantity must be within `limit` by itself.
+    """
+    row = PurchaseRow(
+        purchase.id,
+        state=purchase.state,
+        version=purchase.version,
+        user_id=purchase.user_id,
+        event_id=purchase.event_id,
+        lines=_json(purchase.lines),
+        currency=purchase.currency,
+        created_at=purchase.created_at,
+        expires_at=purchase.expires_at,
+        pass_id=purchase.pass_id,
+        ttl=_ttl(purchase),
+    )
+    quantity = purchase.quantity
+    # No active purchase: two reserves of one user at once must not both hold.
+    # bought + quantity <= limit, compared here and not before: another order may have been paid meanwhile.
+    room = BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= limit - quantity)
+    free = BuyerRow.active_id.does_not_exist() & room
+    if purchase.pass_id is not None:
+        # Unused: one pass, one order, however many requests carry its token.
+        free = free & ~BuyerRow.passes.contains(purchase.pass_id)
+    active = [
+        BuyerRow.active_id.set(purchase.id),
+        BuyerRow.active_until.set(purchase.expires_at),
+        BuyerRow.active_quantity.set(quantity),
+    ]
+    buyer = BuyerRow(purchase.user_id, purchase.event_id)
+    try:
+        # Absent: a tombstone, or another execution for the same id, was first.
+        dynamo.transact([dynamo.put(row, PurchaseRow.id.does_not_exist()), dynamo.update(buyer, active, free)])
+    except dynamo.TransactionCanceled as refused:
+        existing = PurchaseRow.from_raw_data(refused.reasons[0].item) if refused.failed(0) else None
+        return OpenConflict(
+            existing=_purchase(existing) if existing is not None else None,
+            buyer=_buyer_record(BuyerRow.from_raw_data(refused.reasons[1].item)) if refused.failed(1) else None,
+        )
+    return None
+
+
+def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem] = (), *, limit: int | None = None) -> Purchase | None:
+    """Write `after` over `before`, with what follows from it for the buyer's record and with `items`, all of it or nothing.
+
+    The purchase as it is then, with its version one up; None if it, or what `items` are about, has changed since it was read.
+    `limit`: money came late, so the buyer must have room for it and nothing else in hand; raises NoRoom.
+    """
+    after = replace(after, version=before.version + 1)
+    row = PurchaseRow(before.id)
+    # The version says it all, the state too: every write raises it.
+    unchanged = PurchaseRow.version == before.version
+    buyer = _buyer_update_item(before, after, limit)
+    if buyer is None and not items:
+        return after if dynamo.update_if(row, _changed_attributes(before, after), unchanged) else None
+    try:
+        dynamo.transact([dynamo.update(row, _changed_attributes(before, after), unchanged), *([buyer] if buyer else []), *items])
+    except dynamo.TransactionCanceled as refused:
+        if limit is not None and not refused.failed(0) and refused.failed(1):
+            raise LimitReached from refused
+        return None
+    return after
+
+
+def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T | None]) -> T:
+    """What `attempt` makes of the purchase; it says None when the purchase has changed since it was read, and is then asked again.
+
+    Raises StoreUnavailable when it keeps changing.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        done = attempt(purchase)
+        if done is not None:
+            return done
+        purchase = load(purchase.id) or purchase
+    raise dynamo.StoreUnavailable("the purchase kept changing")
+
+
+def put_tombstone(purchase_id: str, now: int) -> bool:
+    """Put a tombstone for a purchase that was never written, so that it never will be. False if something is there."""
+    row = PurchaseRow(purchase_id, state="expired", version=1, ttl=now + settings.current().purchase_ttl_seconds)
+    return dynamo.put_if(row, PurchaseRow.id.does_not_exist()) is None
+
+
+def scan_purchases() -> Iterable[Purchase]:
+    """All purchases, tombstones left out; for checks, not for requests."""
+    for row in PurchaseRow.scan(consistent_read=True):
+        purchase = _purchase(row)
+        if purchase is not None:
+            yield purchase
+
+
+def scan_buyers() -> Iterable[BuyerRecord]:
+    return (_buyer_record(row) for row in BuyerRow.scan(consistent_read=True))
+
+
+def _changed_attributes(before: Purchase, after: Purchase) -> list[Action]:
+    actions: list[Action] = [PurchaseRow.version.set(after.version)]
+    for name, encoded in _CHANGEABLE.items():
+        value = getattr(after, name)
+        if value != getattr(before, name):
+            actions.append(getattr(PurchaseRow, name).set(_json(value) if encoded else value))
+    if (ttl := _ttl(after)) != _ttl(before):
+        actions.append(PurchaseRow.ttl.set(ttl) if ttl else PurchaseRow.ttl.remove())
+    return actions
+
+
+def _buyer_update_item(before: Purchase, after: Purchase, limit: int | None) -> dynamo.TransactItem | None:
+    """What a change of a purchase means for its buyer: what is in hand, what was bought, which orders and passes."""
+    actions: list[Action] = []
+    condition: Condition = BuyerRow.user_id.exists()
+    if before.state in ACTIVE_STATES:
+        condition = BuyerRow.active_id == before.id
+        if after.state not in ACTIVE_STATES:
+            actions += [BuyerRow.active_id.remove(), BuyerRow.active_until.remove(), BuyerRow.active_quantity.remove()]
+        elif after.expires_at != before.expires_at:
+            actions.append(BuyerRow.active_until.set(after.expires_at))
+    more = len(after.kept_tickets) - len(before.kept_tickets)
+    if more:
+        actions.append(BuyerRow.bought.add(more))
+    if after.is_order != before.is_order:
+        change = "add" if after.is_order else "delete"
+        actions.append(getattr(BuyerRow.orders, change)({after.id}))
+        if after.pass_id is not None:
+            actions.append(getattr(BuyerRow.passes, change)({after.pass_id}))
+    if before.is_order:
+        condition = BuyerRow.orders.contains(before.id)
+    if limit is not None:
+        # Within the limit, and nothing else in hand: since the purchase was over, the buyer may have bought or be holding others.
+        condition = BuyerRow.active_id.does_not_exist() & (BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= limit - more))
+    return dynamo.update(BuyerRow(after.user_id, after.event_id), actions, condition) if actions else None
+
+
+def _ttl(purchase: Purchase) -> int | None:
+    """When it may be deleted. What was paid is kept for ever, an order or not; only abandoned attempts vanish by themselves."""
+    if purchase.state in ("held", "paying", "expired", "cancelled") and not purchase.refunds:
+        return (purchase.ended_at or purchase.expires_at) + settings.current().purchase_ttl_seconds
+    return None
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _purchase(row: PurchaseRow) -> Purchase | None:
+    if row.user_id is None:
+        return None
+    return Purchase(
+        id=row.id,
+        user_id=row.user_id,
+        event_id=row.event_id,
+        state=msgspec.convert(row.state, PurchaseState),
+        version=int(row.version),
+        lines=msgspec.json.decode(row.lines, type=list[LineItem]),
+        currency=row.currency,
+        created_at=int(row.created_at),
+        expires_at=int(row.expires_at),
+        payment=msgspec.json.decode(row.payment, type=Payment) if row.payment else None,
+        checkout_at=int(row.checkout_at) if row.checkout_at else None,
+        ended_at=int(row.ended_at) if row.ended_at else None,
+        checkout_details=msgspec.json.decode(row.checkout_details) if row.checkout_details else {},
+        pass_id=row.pass_id,
+        refunds=msgspec.json.decode(row.refunds, type=list[Refund]) if row.refunds else [],
+        disputes=msgspec.json.decode(row.disputes, type=list[Dispute]) if row.disputes else [],
+    )
+
+
+def _buyer_record(row: BuyerRow) -> BuyerRecord:
+    return BuyerRecord(
+        user_id=row.user_id,
+        event_id=row.event_id,
+        active_id=row.active_id,
+        active_until=int(row.active_until or 0),
+        active_quantity=int(row.active_quantity or 0),
+        bought=int(row.bought or 0),
+        orders=frozenset(row.orders or ()),
+        passes=frozenset(row.passes or ()),
+    )

@@ -1,0 +1,162 @@
+"""How a purchase looks from outside: a reservation while held, a checkout session while paying, an order for ever."""
+
+from typing import Any
+
+from chalicelib import clock, settings
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
+from chalicelib.purchases.record.model import Purchase, Refund
+from chalicelib.tickets.model import Ticket, ticket_id
+
+_SESSION_STATUS = {
+    "held": "pending",
+    "paying": "pending",
+    "paid": "completed",
+    "partially_refunded": "completed",
+    "refunded": "completed",
+    "expired": "expired",
+    "cancelled": "canceled",
+}
+_RESERVATION_STATUS = {
+    "held": "active",
+    "paying": "active",
+    "paid": "converted",
+    "partially_refunded": "converted",
+    "refunded": "converted",
+    "expired": "expired",
+    "cancelled": "canceled",
+}
+
+
+def reservation_view(purchase: Purchase, now: int) -> dict[str, Any]:
+    """With several tiers, the `tier_*` and `price_cents` of the whole are null and `items` tells."""
+    only = purchase.lines[0] if len(purchase.lines) == 1 else None
+    return {
+        "id": purchase.id,
+        "event_id": purchase.event_id,
+        "status": reservation_status(purchase, now),
+        "tier_id": only.tier_id if only else None,
+        "tier_name": only.tier_name if only else None,
+        "quantity": purchase.quantity,
+        "price_cents": only.price_cents if only else None,
+        "total_price_cents": purchase.total_cents,
+        "currency": purchase.currency,
+        "items": [
+            {
+                "tier_id": line.tier_id,
+                "tier_name": line.tier_name,
+                "quantity": line.quantity,
+                "price_cents": line.price_cents,
+                "total_price_cents": line.total_cents,
+            }
+            for line in purchase.lines
+        ],
+        "created_at": clock.iso(purchase.created_at),
+        "expires_at": clock.iso(purchase.expires_at),
+        "expires_in_seconds": max(0, purchase.expires_at - now),
+    }
+
+
+def reservation_status(purchase: Purchase, now: int) -> str:
+    if purchase.state in ("held", "paying") and not purchase.is_active(now):
+        return "expired"  # nobody has come by to write it down yet
+    return _RESERVATION_STATUS[purchase.state]
+
+
+def session_status(purchase: Purchase, now: int) -> str:
+    if purchase.is_declined:
+        return "failed"
+    if purchase.state == "refunded" and not purchase.was_order:
+        return "refunded"
+    if purchase.state in ("held", "paying") and not purchase.is_active(now):
+        return "expired"
+    return _SESSION_STATUS[purchase.state]
+
+
+def checkout_session_view(purchase: Purchase, now: int, client_secret: str | None = None, url: str | None = None) -> dict[str, Any]:
+    """`payment` says where the buyer pays: in the shop's page with `client_secret` and `publishable_key`, or at `url`."""
+    payment = purchase.payment
+    secret = {"client_secret": client_secret, "publishable_key": settings.current().stripe_publishable_key} if client_secret else {}
+    if url:
+        secret = {"url": url}
+    return {
+        "id": purchase.id,
+        "reservation_id": purchase.id,
+        "status": session_status(purchase, now),
+        "reservation": reservation_view(purchase, now),
+        "payment": {"provider": payment.provider, "status": payment.status, **secret} if payment else None,
+        "created_at": clock.iso(purchase.checkout_at or purchase.created_at),
+    }
+
+
+def order_view(purchase: Purchase) -> dict[str, Any]:
+    return {
+        "id": purchase.id,
+        "checkout_session_id": purchase.id,
+        "event_id": purchase.event_id,
+        "status": purchase.state,
+        "quantity": purchase.quantity,
+        "total_price_cents": purchase.total_cents,
+        "currency": purchase.currency,
+        "items": [{"tier_id": line.tier_id, "tier_name": line.tier_name, "quantity": line.quantity} for line in purchase.lines],
+        "created_at": clock.iso(purchase.ended_at or purchase.created_at),
+        "refunded_cents": purchase.refunded_cents,
+        "refunds": [refund_view(one, purchase) for one in purchase.refunds if one.tickets],
+        "disputed": purchase.is_disputed,
+    }
+
+
+def refund_view(one: Refund, purchase: Purchase) -> dict[str, Any]:
+    """A refund as its buyer sees it, who need not know the reason. `status`: due or pending until the money is on its way, then
+    succeeded; or failed.
+    """
+    return {
+        "id": one.id,
+        "order_id": purchase.id,
+        "status": one.status,
+        "amount_cents": one.amount_cents,
+        "fee_cents": one.fee_cents,
+        "currency": one.currency,
+        "tickets": [ticket_id(purchase.id, number) for number in one.tickets],
+        "created_at": clock.iso(one.at),
+    }
+
+
+def order_with_event_view(purchase: Purchase) -> dict[str, Any]:
+    """An order with the event's present name and place, or none of them if the event is no longer in the catalog."""
+    event: Event | None = catalog.snapshot().events.get(purchase.event_id)
+    first = purchase.lines[0]
+    return {
+        **order_view(purchase),
+        "event_name": event.name if event else None,
+        "event_venue": event.venue if event else None,
+        "event_starts_at": clock.iso(event.starts_at) if event else None,
+        "tier_id": first.tier_id,
+        "tier_name": first.tier_name,
+        "tier_price_cents": first.price_cents,
+    }
+
+
+def ticket_view(one: Ticket) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "code": one.code,
+        "qr_sig": one.qr_sig,
+        "state": one.state,
+        "tier_id": one.tier_id,
+        "created_at": clock.iso(one.created_at),
+    }
+
+
+def confirmation_view(purchase: Purchase, tickets: list[Ticket], repeated: bool, now: int) -> dict[str, Any]:
+    """A paid or a declined checkout; a repeated one says so in `message`."""
+    paid = purchase.was_order
+    message = "Payment received, here are your tickets." if paid else "The payment was declined; the tickets were given back."
+    answer: dict[str, Any] = {
+        "checkout_session": {"id": purchase.id, "status": session_status(purchase, now)},
+        "reservation": {"id": purchase.id, "status": reservation_status(purchase, now)},
+        "message": f"{message} (idempotent: this was confirmed before)" if repeated else message,
+    }
+    if paid:
+        answer |= {"order": order_view(purchase), "tickets": [ticket_view(one) for one in tickets]}
+    return answer

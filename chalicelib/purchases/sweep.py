@@ -1,0 +1,41 @@
+"""One look at all of the stock: ends holds whose time is over, corrects shards that a pause or resume did not reach, pays what is due."""
+
+from typing import Any
+
+import msgspec
+
+from chalicelib import log
+from chalicelib.catalog import service as catalog
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Shard
+from chalicelib.purchases.refunds import processing as refund_processing
+from chalicelib.purchases.reservations import hold_recovery
+
+
+def run_sweep(now: int) -> dict[str, Any]:
+    """What was done, for the log. Two runs at once do no harm: every step is conditional, and the second finds it done."""
+    shards = list(inventory.scan_shards())
+    over = [hold for shard in shards for hold in shard.expired_holds(now)]
+    report = hold_recovery.recover_holds(over, now)
+    held = sum(shard.held for shard in shards) - sum(hold.quantity for hold in over)
+    log.count("sweep_runs")
+    log.gauge("active_holds", held)
+    return {
+        "shards": len(shards),
+        "holds_over": len(over),
+        "active_holds": held,
+        "reopened_or_closed": _correct_open_flags(shards),
+        "refunds_due": refund_processing.process_due(now),
+        **msgspec.to_builtins(report),
+    }
+
+
+def _correct_open_flags(shards: list[Shard]) -> int:
+    """Bring shards in line with their event's pause flag, which is written first when a sale is paused or resumed.
+
+    The flags are read after the shards, and a shard is only touched as it was seen: a pause in between wins.
+    """
+    shown = catalog.load_current()
+    paused = {tier.stock_id: shown.events[tier.event_id].paused for tier in shown.tiers.values()}
+    wrong = [shard for shard in shards if paused.get(shard.id.rpartition("#")[0], not shard.open) == shard.open]
+    return sum(inventory.correct_open_flag(shard) for shard in wrong)

@@ -1,0 +1,19 @@
+"""The schedule that compares our books with the payment provider's."""
+
+from typing import Any
+
+import msgspec
+from chalice.app import Blueprint, Rate
+
+from chalicelib import clock
+from chalicelib.edge.scheduled import scheduled_job
+from chalicelib.reconciliation import schedule
+
+bp = Blueprint(__name__)
+
+
+@bp.schedule(Rate(15, unit=Rate.MINUTES), name="reconcile", description="Compares our books with Stripe's and repairs the differences.")
+@scheduled_job("reconcile")
+def reconcile() -> dict[str, Any]:
+    report = schedule.run(clock.now())
+    return dict(msgspec.to_builtins(report)) if report is not None else {"off": "Stripe takes no payments here."}
