@@ -10,7 +10,7 @@ def test_success(shop):
     intent = shop.intents.confirm(intent.id, {"payment_method": "pm_card_visa", "expand": ["latest_charge.balance_transaction"]})
     assert (intent.status, intent.amount_received) == ("succeeded", 5000)
     charge = intent.latest_charge
-    assert (charge.status, charge.paid, charge.is_paid, charge.payment_intent) == ("succeeded", True, True, intent.id)
+    assert (charge.status, charge.paid, charge.captured, charge.payment_intent) == ("succeeded", True, True, intent.id)
     assert charge.payment_method_details.card.last4 == "4242"
     assert (charge.balance_transaction.fee, charge.balance_transaction.net) == (175, 4825)
     assert shop.event_types() == ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded"]

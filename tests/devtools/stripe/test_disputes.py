@@ -11,7 +11,7 @@ def test_a_card_that_causes_a_dispute(shop):
     assert intent.status == "succeeded"
     dispute = shop.disputes.list({"payment_intent": intent.id}).data[0]
     assert (dispute.status, dispute.reason, dispute.amount, dispute.charge) == ("needs_response", "fraudulent", 5000, intent.latest_charge)
-    assert shop.charges.retrieve(intent.latest_charge).is_disputed
+    assert shop.charges.retrieve(intent.latest_charge).disputed
     assert shop.event_types()[-3:] == ["payment_intent.succeeded", "charge.dispute.created", "charge.dispute.funds_withdrawn"]
     with pytest.raises(stripe.InvalidRequestError) as caught:
         shop.refunds.create({"payment_intent": intent.id})
@@ -22,7 +22,7 @@ def test_a_card_that_causes_a_dispute(shop):
 def test_a_dispute_is_closed(shop, fake, won, status):
     dispute = fake.create_dispute(shop.pay().latest_charge, "product_not_received")
     assert fake.close_dispute(dispute["id"], won=won)["status"] == status
-    assert shop.disputes.retrieve(dispute["id"], {"expand": ["charge"]}).charge.is_disputed
+    assert shop.disputes.retrieve(dispute["id"], {"expand": ["charge"]}).charge.disputed
     assert ("charge.dispute.closed" in shop.event_types(), "charge.dispute.funds_reinstated" in shop.event_types()) == (True, won)
 
 

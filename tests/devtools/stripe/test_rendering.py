@@ -29,6 +29,6 @@ def test_expansion_in_lists(shop: SdkShop, first_payment_at):
 
 def test_expansion_of_one_object(shop: SdkShop, first_payment_at):
     intent = shop.intents.list({"limit": 1}).data[0]
-    assert shop.intents.retrieve(intent.id, {"expand": ["latest_charge"]}).latest_charge.is_disputed
+    assert shop.intents.retrieve(intent.id, {"expand": ["latest_charge"]}).latest_charge.disputed
     session = shop.sessions.list({"payment_intent": intent.id}).data[0]
     assert shop.sessions.retrieve(session.id, {"expand": ["payment_intent"]}).payment_intent.metadata["purchase"] == "p4"
