@@ -6,7 +6,7 @@
  *   setInterval(() => render(tracker.statusAt(Date.now() / 1000)), 1000);   // countdown, position, ETA: no request
  *   await tracker.update(newerState);                                       // each time the document has been fetched again
  *
- * It computes the same as chalicelib/waiting_room/{segments,permutation,place,service}.py; a test compares 10,000 cases.
+ * It computes the same as chalicelib/waiting_room/{admission_plan,permutation,position,service}.py; a test compares 10,000 cases.
  * All numbers are integers below 2^53, which JavaScript adds and multiplies exactly; larger than 2^31 they meet no 32-bit operation.
  */
 
@@ -91,7 +91,7 @@ class PositionTracker {
    * @returns {Status}
    */
   statusAt(now) {
-    return statusOf(this.#state, this.arrival, this.#position, Math.floor(now));
+    return statusView(this.#state, this.arrival, this.#position, Math.floor(now));
   }
 }
 
@@ -187,20 +187,20 @@ async function round(key, turn, half) {
  * @param {number} now whole epoch seconds
  * @returns {Status}
  */
-export function statusOf(state, arrival, position, now) {
-  const admission = admissionAt(state, arrival, position, now);
+export function statusView(state, arrival, position, now) {
+  const computed = computePosition(state, arrival, position, now);
   return {
     state: now >= state.on_sale_at ? "sale_open" : "waiting",
     onSaleAt: new Date(state.on_sale_at * 1000).toISOString().replace(".000Z", "Z"),
     secondsUntilOnSale: Math.max(0, state.on_sale_at - now),
-    paused: admission.paused,
-    position: admission.position,
-    ahead: admission.ahead,
-    total: Math.max(state.total, admission.position ?? 0),
-    canEnter: admission.canEnter && state.stopped === null,
-    etaSeconds: admission.etaSeconds,
-    passSecondsLeft: admission.passLeft,
-    passExpired: admission.passExpired,
+    paused: computed.paused,
+    position: computed.position,
+    ahead: computed.ahead,
+    total: Math.max(state.total, computed.position ?? 0),
+    canEnter: computed.canEnter && state.stopped === null,
+    etaSeconds: computed.etaSeconds,
+    passSecondsLeft: computed.passLeft,
+    passExpired: computed.passExpired,
     stopped: state.stopped,
     mayReturn: state.may_return,
   };
@@ -212,13 +212,13 @@ export function statusOf(state, arrival, position, now) {
  * @param {number | null} position
  * @param {number} now
  */
-function admissionAt({ segments, on_sale_at: opensAt, pass_seconds: passSeconds }, arrival, position, now) {
-  const paused = (activeSegment(segments, now) ?? segments[0]).paused ?? false;
+function computePosition({ segments, on_sale_at: opensAt, pass_seconds: passSeconds }, arrival, position, now) {
+  const paused = (runningSegment(segments, now) ?? segments[0]).paused ?? false;
   const waiting = { position, paused, ahead: null, passLeft: null, canEnter: false, passExpired: false };
   if (position === null || now < opensAt) {
     return { ...waiting, position: null, etaSeconds: paused ? null : Math.max(0, opensAt - now) };
   }
-  const moment = admissionTime(segments, position, arrival.joinedAt);
+  const moment = admittedAt(segments, position, arrival.joinedAt);
   if (moment === null || moment > now) {
     const ahead = Math.max(0, position - 1 - admittedCount(segments, now));
     return { ...waiting, ahead, etaSeconds: moment === null ? null : moment - now };
@@ -233,7 +233,7 @@ function admissionAt({ segments, on_sale_at: opensAt, pass_seconds: passSeconds 
  * @param {number} now
  */
 export function admittedCount(segments, now) {
-  const segment = activeSegment(segments, now);
+  const segment = runningSegment(segments, now);
   if (!segment) return 0;
   const { since, base, wave_size: size, interval, waited = 0, paused } = segment;
   return paused ? base : base + size * quotient(Math.max(0, now - since + waited), interval);
@@ -246,7 +246,7 @@ export function admittedCount(segments, now) {
  * @param {number} joinedAt
  * @returns {number | null}
  */
-export function admissionTime(segments, position, joinedAt) {
+export function admittedAt(segments, position, joinedAt) {
   for (const [number, segment] of segments.entries()) {
     const reached = timeReached(segment, position);
     if (reached === null) continue;
@@ -278,7 +278,7 @@ export function runningSeconds(segments, start, now) {
 }
 
 /** @param {Segment[]} segments @param {number} now */
-function activeSegment(segments, now) {
+function runningSegment(segments, now) {
   return segments.findLast(({ since }) => since <= now);
 }
 
