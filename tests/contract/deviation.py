@@ -1,4 +1,4 @@
-"""One thing that an engine does otherwise than AWS documents."""
+"""One deviation: a behavior of an engine that differs from what AWS documents."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Deviation:
-    """What the engine does, and the page of AWS's documentation that says otherwise (with its words in quotation marks).
+    """`behavior`: what the engine does. `documentation`: the page of AWS that says otherwise, with quotations.
 
-    `answers`: the id of each test that shows it, without the engine, and what the engine answers there, in the test's terms.
+    `results`: the id of each test that shows it, without the engine -> what the engine returns there, in the test's terms.
     """
 
-    does: str
-    page: str
-    answers: dict[str, Any]
+    behavior: str
+    documentation: str
+    results: dict[str, Any]
 
 
-def short_id(node: str) -> str:
-    """`test_values.py::test_depth[33]` of `tests/contract/test_values.py::test_depth[moto-33]`."""
-    name, _, case = node.removeprefix("tests/contract/").partition("[")
+def case_id(node_id: str) -> str:
+    """`test_values.py::test_depth[33]` for `tests/contract/test_values.py::test_depth[moto-33]`."""
+    name, _, case = node_id.removeprefix("tests/contract/").partition("[")
     _, _, rest = case.removesuffix("]").partition("-")
     return f"{name}[{rest}]" if rest else name

@@ -1,47 +1,47 @@
-"""The one list of what engines do otherwise than AWS documents: the tests hold each engine to exactly that.
+"""The list of deviations of each engine from what AWS documents. The tests hold each engine to exactly these.
 
-`python -m tests.contract.deviations` writes it into docs/engines.md.
+`python -m tests.contract.deviations` writes the list into docs/engines.md.
 """
 
 from pathlib import Path
 
 from tests.contract.deviation import Deviation
-from tests.contract.deviations_of_local import LOCAL
-from tests.contract.deviations_of_moto import MOTO
+from tests.contract.local_deviations import LOCAL
+from tests.contract.moto_deviations import MOTO
 
-# An engine that only CONTRACT_ENGINE names gets its entry here when it has been run.
+# An engine that CONTRACT_ENGINE names gets its entry here once it has been tested.
 DEVIATIONS: dict[str, tuple[Deviation, ...]] = {"moto": MOTO, "local": LOCAL}
 
 PAGE = Path(__file__).parents[2] / "docs" / "engines.md"
 _BEGIN, _END = "<!-- deviations: begin -->\n", "<!-- deviations: end -->\n"
 
 
-def answers(engine: str) -> dict[str, object]:
-    """Test -> what the engine answers there instead of what AWS documents."""
-    return {test: answer for one in DEVIATIONS.get(engine, ()) for test, answer in one.answers.items()}
+def expected_results(engine: str) -> dict[str, object]:
+    """Test -> what the engine returns instead of what AWS documents."""
+    return {test: result for deviation in DEVIATIONS.get(engine, ()) for test, result in deviation.results.items()}
 
 
-def written() -> str:
-    """The page as it should be."""
+def rendered_page() -> str:
+    """The text that the page should have."""
     before, rest = PAGE.read_text(encoding="utf-8").split(_BEGIN)
-    return before + _BEGIN + "".join(_section(engine) for engine in DEVIATIONS) + _shared() + _END + rest.split(_END)[1]
+    return before + _BEGIN + "".join(_section(engine) for engine in DEVIATIONS) + _common_section() + _END + rest.split(_END)[1]
 
 
 def _section(engine: str) -> str:
-    rows = [f"| {one.does} | {one.page} | {_tests(one)} |\n" for one in DEVIATIONS[engine]]
+    rows = [f"| {deviation.behavior} | {deviation.documentation} | {_tests(deviation)} |\n" for deviation in DEVIATIONS[engine]]
     return f"\n### {engine}\n\n| what it does | AWS says otherwise in | shown by |\n| --- | --- | --- |\n{''.join(rows)}"
 
 
-def _shared() -> str:
-    """What a mistake of ours would pass on every engine: those tests that all of them deviate in."""
-    tests = [test for test in answers("moto") if test in answers("local")]
+def _common_section() -> str:
+    """The tests in which all engines deviate, so that none of them would reveal a mistake in the product."""
+    tests = [test for test in expected_results("moto") if test in expected_results("local")]
     return "\n### on both\n\n" + "".join(f"- `{test}`\n" for test in tests) + "\n"
 
 
-def _tests(one: Deviation) -> str:
-    files = dict.fromkeys(test.partition(".py")[0] for test in one.answers)
-    return f"{', '.join(f'`{name}`' for name in files)} ({len(one.answers)})"
+def _tests(deviation: Deviation) -> str:
+    files = dict.fromkeys(test.partition(".py")[0] for test in deviation.results)
+    return f"{', '.join(f'`{name}`' for name in files)} ({len(deviation.results)})"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written(), encoding="utf-8")
+    PAGE.write_text(rendered_page(), encoding="utf-8")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.contract.calls import INVALID, REFUSED, N, Raw
+from tests.contract.outcomes import CONDITION_FAILED, INVALID
+from tests.contract.wire_values import N, RawValue
 
 ITEM = {
     "n": 5,
@@ -116,10 +117,10 @@ def used(expression: str) -> dict:
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_of_an_update(db, agrees, condition):
+def test_conditions_of_updates(db, assert_matches, condition):
     db.put(ITEM)
-    answer = db.update("SET done = :done", condition, **_with_done(used(condition)))
-    agrees((answer, "done" in db.get()), ("done", True) if CONDITIONS[condition] else (REFUSED, False))
+    result = db.update("SET done = :done", condition, **_with_done(used(condition)))
+    assert_matches((result, "done" in db.get()), ("done", True) if CONDITIONS[condition] else (CONDITION_FAILED, False))
 
 
 def _with_done(arguments: dict) -> dict:
@@ -127,79 +128,81 @@ def _with_done(arguments: dict) -> dict:
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_of_a_transaction(db, agrees, condition):
+def test_conditions_of_transactions(db, assert_matches, condition):
     """The same conditions as ConditionChecks."""
     db.put(ITEM)
     arguments = db.update_arguments("", condition, **used(condition))
     del arguments["UpdateExpression"]
-    answer = db.transact({"ConditionCheck": arguments})
-    agrees(answer, "done" if CONDITIONS[condition] else ("TransactionCanceledException 400", ["ConditionalCheckFailed"]))
+    result = db.transact({"ConditionCheck": arguments})
+    assert_matches(result, "done" if CONDITIONS[condition] else ("TransactionCanceledException 400", ["ConditionalCheckFailed"]))
 
 
-def test_put_if_absent(db, agrees):
-    first = db.put({"n": 1}, "attribute_not_exists(id)", told=True)
-    second = db.put({"n": 2}, "attribute_not_exists(id)", told=True)
-    agrees((first, second, db.get()), ("done", (REFUSED, {"id": db.id, "n": 1}), {"n": 1}))
+def test_put_if_absent(db, assert_matches):
+    first = db.put({"n": 1}, "attribute_not_exists(id)", return_item=True)
+    second = db.put({"n": 2}, "attribute_not_exists(id)", return_item=True)
+    assert_matches((first, second, db.get()), ("done", (CONDITION_FAILED, {"id": db.id, "n": 1}), {"n": 1}))
 
 
-def test_put_if_absent_or_over(db, agrees):
-    over = {"condition": "attribute_not_exists(id) OR expires_at <= :now", "told": True}
-    answers = [db.put({"expires_at": at + 10}, values={":now": at}, **over) for at in (100, 109, 110)]
-    agrees(answers, ["done", (REFUSED, {"id": db.id, "expires_at": 110}), "done"])
+def test_put_if_absent_or_expired(db, assert_matches):
+    over = {"condition": "attribute_not_exists(id) OR expires_at <= :now", "return_item": True}
+    results = [db.put({"expires_at": at + 10}, values={":now": at}, **over) for at in (100, 109, 110)]
+    assert_matches(results, ["done", (CONDITION_FAILED, {"id": db.id, "expires_at": 110}), "done"])
 
 
-def test_a_refused_update_brings_the_item(db, agrees):
+def test_a_refused_update_returns_the_item(db, assert_matches):
     db.put(ITEM)
-    answer = db.update("SET n = :two", "n = :two", values={":two": 2}, told=True)
-    agrees((answer, db.get()), ((REFUSED, {"id": db.id, **ITEM}), ITEM))
+    result = db.update("SET n = :two", "n = :two", values={":two": 2}, return_item=True)
+    assert_matches((result, db.get()), ((CONDITION_FAILED, {"id": db.id, **ITEM}), ITEM))
 
 
-def test_a_refused_update_of_nothing_brings_nothing_and_makes_nothing(db, agrees):
-    answer = db.update("SET n = :two", "attribute_exists(id)", values={":two": 2}, told=True)
-    agrees((answer, db.get()), (REFUSED, None))
+def test_a_refused_update_of_a_missing_item_returns_and_creates_nothing(db, assert_matches):
+    result = db.update("SET n = :two", "attribute_exists(id)", values={":two": 2}, return_item=True)
+    assert_matches((result, db.get()), (CONDITION_FAILED, None))
 
 
-def test_a_refusal_brings_nothing_unless_it_is_asked(db, agrees):
+def test_a_refusal_returns_the_item_on_request_only(db, assert_matches):
     db.put(ITEM)
-    agrees(db.update("SET n = :two", "n = :two", values={":two": 2}), REFUSED)
+    assert_matches(db.update("SET n = :two", "n = :two", values={":two": 2}), CONDITION_FAILED)
 
 
-def test_a_delete(db, agrees):
+def test_a_delete(db, assert_matches):
     db.put({"n": 1})
-    refused = db.delete("n = :two", values={":two": 2}, told=True)
+    refused = db.delete("n = :two", values={":two": 2}, return_item=True)
     deleted = db.delete("n = :one", values={":one": 1}, returns="ALL_OLD")
-    again = db.delete("n = :one", values={":one": 1}, told=True)
-    agrees((refused, deleted, again, db.delete()), ((REFUSED, {"id": db.id, "n": 1}), {"id": db.id, "n": 1}, REFUSED, "done"))
+    again = db.delete("n = :one", values={":one": 1}, return_item=True)
+    assert_matches(
+        (refused, deleted, again, db.delete()), ((CONDITION_FAILED, {"id": db.id, "n": 1}), {"id": db.id, "n": 1}, CONDITION_FAILED, "done")
+    )
 
 
-def test_a_put_returns_what_it_replaced(db, agrees):
-    answers = [db.put({"n": number}, returns="ALL_OLD") for number in (1, 2)]
-    agrees(answers, ["done", {"id": db.id, "n": 1}])
+def test_a_put_returns_what_it_replaced(db, assert_matches):
+    results = [db.put({"n": number}, returns="ALL_OLD") for number in (1, 2)]
+    assert_matches(results, ["done", {"id": db.id, "n": 1}])
 
 
-def test_the_refusal_is_a_class_of_its_own(db, agrees):
+def test_the_refusal_has_its_own_exception_class(db, assert_matches):
     db.put()
     kinds = db.client.exceptions
     try:
         db.client.put_item(**db.put_arguments(None, "attribute_not_exists(id)"))
     except kinds.ConditionalCheckFailedException as error:
-        agrees(error.response["Error"]["Message"], "The conditional request failed")
+        assert_matches(error.response["Error"]["Message"], "The conditional request failed")
 
 
 # Reserved, and used as attributes here: the code must write them with a placeholder, in any case of letters.
 @pytest.mark.parametrize("word", ["capacity", "open", "Open", "state", "status", "name", "ttl", "count", "role", "at"])
-def test_reserved_words(db, agrees, word):
+def test_reserved_words(db, assert_matches, word):
     db.put(ITEM)
     bare = db.update(f"SET {word} = :one", values={":one": 1})
     condition = db.update("SET n = :one", f"{word} = :one", values={":one": 1})
     placed = db.update("SET #word = :one", names={"#word": word}, values={":one": 1})
-    agrees((bare, condition, placed), (INVALID, INVALID, "done"))
+    assert_matches((bare, condition, placed), (INVALID, INVALID, "done"))
 
 
 # What the code writes without a placeholder.
 @pytest.mark.parametrize("word", ["available", "sold", "holds", "version", "id", "tat", "arrivals", "active_id"])
-def test_words_that_are_free(db, agrees, word):
-    agrees(db.update("SET n = :one", f"attribute_not_exists({word})", values={":one": 1}), "done")
+def test_words_that_are_not_reserved(db, assert_matches, word):
+    assert_matches(db.update("SET n = :one", f"attribute_not_exists({word})", values={":one": 1}), "done")
 
 
 NO_CONDITIONS = {
@@ -214,14 +217,14 @@ NO_CONDITIONS = {
     "a value alone": (":five", {"values": {":five": 5}}),
     "an attribute compared with itself": ("n = n", {}),
     "bounds the wrong way round": ("n BETWEEN :five AND :one", {"values": {":five": 5, ":one": 1}}),
-    "an empty set": ("tags = :none", {"values": {":none": Raw(SS=[])}}),
-    "a value of no type": ("tags = :none", {"values": {":none": Raw()}}),
+    "an empty set": ("tags = :none", {"values": {":none": RawValue(SS=[])}}),
+    "a value of no type": ("tags = :none", {"values": {":none": RawValue()}}),
     "begins_with a number": ("begins_with(letters, :five)", {"values": {":five": 5}}),
 }
 
 
 @pytest.mark.parametrize("case", NO_CONDITIONS)
-def test_what_is_no_condition(db, agrees, case):
+def test_invalid_conditions(db, assert_matches, case):
     condition, more = NO_CONDITIONS[case]
     db.put(ITEM)
-    agrees((db.put({"n": 1}, condition, **more), db.get() == ITEM), (INVALID, True))
+    assert_matches((db.put({"n": 1}, condition, **more), db.get() == ITEM), (INVALID, True))

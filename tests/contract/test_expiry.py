@@ -2,53 +2,54 @@
 
 import time
 
-from tests.contract.calls import INVALID, N, done
+from tests.contract.outcomes import INVALID, completion
+from tests.contract.wire_values import N
 
 
-def test_the_setting(db, agrees):
+def test_the_setting(db, assert_matches):
     """A service may take an hour to enable it."""
     found = [db.client.describe_time_to_live(TableName=table)["TimeToLiveDescription"] for table in (db.things, db.lines)]
     status = found[0].get("TimeToLiveStatus", "").replace("ENABLING", "ENABLED")
-    agrees((status, found[0].get("AttributeName"), found[1]), ("ENABLED", "ttl", {"TimeToLiveStatus": "DISABLED"}))
+    assert_matches((status, found[0].get("AttributeName"), found[1]), ("ENABLED", "ttl", {"TimeToLiveStatus": "DISABLED"}))
 
 
-def test_it_is_enabled_once(db, agrees):
+def test_time_to_live_is_enabled_once(db, assert_matches):
     again = {"Enabled": True, "AttributeName": "ttl"}
-    agrees(done(lambda: db.client.update_time_to_live(TableName=db.things, TimeToLiveSpecification=again)), INVALID)
+    assert_matches(completion(lambda: db.client.update_time_to_live(TableName=db.things, TimeToLiveSpecification=again)), INVALID)
 
 
-def test_it_has_one_attribute(db, agrees):
+def test_the_attribute_cannot_be_changed(db, assert_matches):
     def change(attribute: str):
         wanted = {"Enabled": True, "AttributeName": attribute}
-        return done(lambda: db.client.update_time_to_live(TableName=db.things, TimeToLiveSpecification=wanted))
+        return completion(lambda: db.client.update_time_to_live(TableName=db.things, TimeToLiveSpecification=wanted))
 
-    answer = change("other")
+    result = change("other")
     change("ttl")  # for the other tests, where the change was made
-    agrees(answer, INVALID)
+    assert_matches(result, INVALID)
 
 
-def test_what_is_over_is_there_until_it_is_deleted(db, agrees):
+def test_expired_items_exist_until_they_are_deleted(db, assert_matches):
     """So nothing may rely on its being gone: conditions compare the time themselves."""
     db.put({"ttl": int(time.time()) - 1})
-    agrees("ttl" in (db.get() or {}), True)
+    assert_matches("ttl" in (db.get() or {}), True)
 
 
-def test_what_is_deleted_and_what_the_stream_says(db, agrees, expire):
+def test_deleted_items_and_their_change_records(db, assert_matches, delete_expired):
     now = int(time.time())
-    over, later, text, fraction, old = db.others(5)
+    over, later, text, fraction, old = db.more_keys(5)
     kept = {later: now + 1000, text: "1", old: now - 6 * 365 * 24 * 3600}
     for key, ttl in {over: now - 10, fraction: N(f"{now - 10}.5"), **kept}.items():
         db.put({"ttl": ttl}, key=key)
-    expire()
+    delete_expired()
     left = [name for name, key in zip(("over", "later", "text", "old"), (over, later, text, old), strict=True) if db.get(key) is not None]
-    removed = [one for one in db.changes(6) if one["eventName"] == "REMOVE" and one["dynamodb"]["Keys"]["id"]["S"] == over]
+    removed = [one for one in db.change_records(6) if one["eventName"] == "REMOVE" and one["dynamodb"]["Keys"]["id"]["S"] == over]
     identities = [one.get("userIdentity") for one in removed]
-    agrees((left, identities), (["later", "text", "old"], [{"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}]))
+    assert_matches((left, identities), (["later", "text", "old"], [{"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}]))
 
 
-def test_an_item_that_an_update_keeps(db, agrees, expire):
+def test_an_item_without_the_attribute_is_kept(db, assert_matches, delete_expired):
     """As an order does when it is paid: without the attribute it is kept for ever."""
     db.put({"ttl": int(time.time()) - 10, "n": 1})
     db.update("REMOVE #ttl", names={"#ttl": "ttl"})
-    expire()
-    agrees(db.get(), {"n": 1})
+    delete_expired()
+    assert_matches(db.get(), {"n": 1})

@@ -12,7 +12,8 @@ from pynamodb.attributes import (
 from pynamodb.exceptions import DeleteError
 
 from chalicelib import dynamo
-from tests.contract.calls import FAILED, item_of
+from tests.contract.outcomes import CONDITION_FAILED_REASON
+from tests.contract.wire_values import plain_item
 
 
 class Thing(dynamo.Table):
@@ -42,103 +43,106 @@ class Line(dynamo.Table):
     n = NumberAttribute(null=True)
 
 
-def test_find(db, agrees):
+def test_find(db, assert_matches):
     before = Thing.find(db.id)
     Thing(db.id, state="held", version=1, closed=False, orders={"a"}, numbers={1, 2}, body=b"\x00\xff").save()
     found = Thing.find(db.id)
-    agrees(
+    assert_matches(
         (before, found.attribute_values, db.get().keys()),
         (None, Thing(db.id, **db.get()).attribute_values, found.attribute_values.keys() - {"id"}),
     )
 
 
-def test_insert(db, agrees):
+def test_put_if(db, assert_matches):
     absent = Thing.id.does_not_exist()
     first = dynamo.put_if(Thing(db.id, version=1), absent)
     second = dynamo.put_if(Thing(db.id, version=2), absent)
-    agrees((first, second and Thing.from_raw_data(second).version, db.get()), (None, 1, {"version": 1}))
+    assert_matches((first, second and Thing.from_raw_data(second).version, db.get()), (None, 1, {"version": 1}))
 
 
-def test_insert_over_what_is_over(db, agrees):
+def test_put_if_over_an_expired_item(db, assert_matches):
     absent = Thing.id.does_not_exist() | (Thing.ttl <= 100)
-    answers = [dynamo.put_if(Thing(db.id, ttl=ttl), absent) is None for ttl in (100, 101, 102)]
-    agrees(answers, [True, True, False])
+    results = [dynamo.put_if(Thing(db.id, ttl=ttl), absent) is None for ttl in (100, 101, 102)]
+    assert_matches(results, [True, True, False])
 
 
-def test_swap(db, agrees):
+def test_update_if(db, assert_matches):
     Thing(db.id, version=1, state="held").save()
     thing = Thing(db.id)
     actions = [Thing.state.set("paid"), Thing.version.set(2), Thing.ttl.remove(), Thing.orders.add({"o"})]
     living = (Thing.version == 1) & Thing.state.is_in("held", "paying")
-    answers = dynamo.update_if(thing, actions, living), dynamo.update_if(Thing(db.id), actions, living)
-    agrees((answers, thing.state, db.get()), ((True, False), "paid", {"version": 2, "state": "paid", "orders": {"o"}}))
+    results = dynamo.update_if(thing, actions, living), dynamo.update_if(Thing(db.id), actions, living)
+    assert_matches((results, thing.state, db.get()), ((True, False), "paid", {"version": 2, "state": "paid", "orders": {"o"}}))
 
 
-def test_swap_of_nothing(db, agrees):
-    agrees((dynamo.update_if(Thing(db.id), [Thing.version.set(1)], Thing.version == 0), db.get()), (False, None))
+def test_update_if_of_a_missing_item(db, assert_matches):
+    assert_matches((dynamo.update_if(Thing(db.id), [Thing.version.set(1)], Thing.version == 0), db.get()), (False, None))
 
 
-def test_change(db, agrees):
+def test_update_if_returning(db, assert_matches):
     paid_back = Thing.version.does_not_exist() | (Thing.version <= 5)
     ahead = (Thing.version > 5) & (Thing.version <= 10)
     made = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(9)], paid_back)
     refused = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(9)], paid_back)
     moved = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(Thing.version + 3)], ahead)
     nothing = dynamo.update_if_returning(Thing(f"{db.id}-none"), [Thing.version.set(1)], ahead)
-    answers = [(done, item.get("version", {}).get("N")) for done, item in (made, refused, moved, nothing)]
-    agrees(answers, [(True, "9"), (False, "9"), (True, "12"), (False, None)])
+    results = [(done, item.get("version", {}).get("N")) for done, item in (made, refused, moved, nothing)]
+    assert_matches(results, [(True, "9"), (False, "9"), (True, "12"), (False, None)])
 
 
-def test_a_counter(db, agrees):
+def test_a_counter(db, assert_matches):
     """The update makes the item and refreshes the model; once it is closed it never counts again."""
     counter = Thing(db.id)
     taken = [dynamo.update_if(counter, [Thing.version.add(1)], Thing.closed.does_not_exist()) and int(counter.version) for _ in range(2)]
     closing = Thing(db.id)
     closing.update([Thing.closed.set(True)])
     late = dynamo.update_if(Thing(db.id), [Thing.version.add(1)], Thing.closed.does_not_exist())
-    agrees((taken, int(closing.version), late), ([1, 2], 2, False))
+    assert_matches((taken, int(closing.version), late), ([1, 2], 2, False))
 
 
-def test_sets(db, agrees):
+def test_sets(db, assert_matches):
     buyer = Thing(db.id)
     steps = [
         dynamo.update_if(buyer, [Thing.orders.add({"a"}), Thing.version.add(2)], ~Thing.orders.contains("a")),
         dynamo.update_if(buyer, [Thing.orders.add({"a"}), Thing.version.add(2)], ~Thing.orders.contains("a")),
         dynamo.update_if(buyer, [Thing.orders.delete({"a"}), Thing.version.add(-2)], Thing.orders.contains("a")),
     ]
-    agrees((steps, db.get()), ([True, False, True], {"version": 0}))
+    assert_matches((steps, db.get()), ([True, False, True], {"version": 0}))
 
 
-def test_a_transaction(db, agrees):
+def test_a_transaction(db, assert_matches):
     row, line = Thing(db.id, version=1), Line(db.id, "1", n=1)
     dynamo.transact([dynamo.put(row, Thing.id.does_not_exist()), dynamo.put(line)])
     change = dynamo.update(Thing(db.id), [Thing.version.set(2)], Thing.version == 1)
     dynamo.transact([change, dynamo.delete(Line(db.id, "1"), Line.n == 1)])
     with pytest.raises(dynamo.TransactionCanceled) as refused:
         dynamo.transact([change, dynamo.delete(Line(db.id, "1"))])
-    reasons = [(reason.code, reason.item and item_of(reason.item)) for reason in refused.value.reasons]
-    agrees((reasons, db.get(), Line.find(db.id, "1")), ([(FAILED, {"id": db.id, "version": 2}), ("None", None)], {"version": 2}, None))
+    reasons = [(reason.code, reason.item and plain_item(reason.item)) for reason in refused.value.reasons]
+    assert_matches(
+        (reasons, db.get(), Line.find(db.id, "1")),
+        ([(CONDITION_FAILED_REASON, {"id": db.id, "version": 2}), ("None", None)], {"version": 2}, None),
+    )
 
 
-def test_a_delete_that_is_refused(db, agrees):
+def test_a_refused_delete(db, assert_matches):
     Thing(db.id, ttl=1).save()
     with pytest.raises(DeleteError) as refused:
         Thing(db.id).delete(Thing.ttl == 2)
     Thing(db.id).delete(Thing.ttl == 1)
-    agrees((dynamo.error_code(refused.value), db.get()), ("ConditionalCheckFailedException", None))
+    assert_matches((dynamo.error_code(refused.value), db.get()), ("ConditionalCheckFailedException", None))
 
 
-def test_queries(db, agrees):
+def test_queries(db, assert_matches):
     for number in range(12):
         Line(db.id, f"part#{number:04d}", n=number).save()
     Line(db.id, "document#0000").save()
     latest = [int(one.n) for one in Line.query(db.id, scan_index_forward=False, limit=3, consistent_read=True)]
     parts = [one.at for one in Line.query(db.id, Line.at.startswith("part#"), consistent_read=True)]
-    agrees((latest, parts), ([11, 10, 9], [f"part#{number:04d}" for number in range(12)]))
+    assert_matches((latest, parts), ([11, 10, 9], [f"part#{number:04d}" for number in range(12)]))
 
 
-def test_a_scan(db, agrees):
-    for key in db.others(3):
+def test_a_scan(db, assert_matches):
+    for key in db.more_keys(3):
         Line(key, "1", n=1).save()
     found = [one.id for one in Line.scan(consistent_read=True) if one.id.startswith(db.id)]
-    agrees(sorted(found), list(db.others(3)))
+    assert_matches(sorted(found), list(db.more_keys(3)))

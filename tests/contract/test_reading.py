@@ -2,14 +2,15 @@
 
 import pytest
 
-from tests.contract.calls import INVALID, attributes, done
+from tests.contract.outcomes import INVALID, completion
+from tests.contract.wire_values import wire_item
 
 # In the order of their UTF-8 bytes; the last two are the other way round in UTF-16.
 TEXTS = ["#", "0", "00", "1", "10", "2", "A", "Z", "a", "a#", "ab", "b", "é", "\ufb01", "\U0001f600"]
 
 
-def ats(answer: dict) -> list[str]:
-    return [item["at"]["S"] for item in answer["Items"]]
+def ats(result: dict) -> list[str]:
+    return [item["at"]["S"] for item in result["Items"]]
 
 
 @pytest.fixture
@@ -20,8 +21,8 @@ def filled(db):
 
 
 @pytest.mark.parametrize("forward", [True, False])
-def test_order_is_that_of_bytes(filled, agrees, forward):
-    agrees(ats(filled.query(ConsistentRead=True, ScanIndexForward=forward)), TEXTS if forward else TEXTS[::-1])
+def test_items_are_in_the_order_of_bytes(filled, assert_matches, forward):
+    assert_matches(ats(filled.query(ConsistentRead=True, ScanIndexForward=forward)), TEXTS if forward else TEXTS[::-1])
 
 
 RANGES = {
@@ -36,47 +37,51 @@ RANGES = {
 
 
 @pytest.mark.parametrize("condition", RANGES)
-def test_ranges(filled, agrees, condition):
+def test_ranges(filled, assert_matches, condition):
     values = {":a": "a", **({":b": "b"} if ":b" in condition else {})}
-    answer = filled.query(f"id = :id AND {condition.replace('at', '#at', 1)}", names={"#at": "at"}, values=values, ConsistentRead=True)
-    agrees(ats(answer), [at for at in TEXTS if RANGES[condition](at)])
+    result = filled.query(f"id = :id AND {condition.replace('at', '#at', 1)}", names={"#at": "at"}, values=values, ConsistentRead=True)
+    assert_matches(ats(result), [at for at in TEXTS if RANGES[condition](at)])
 
 
 @pytest.mark.parametrize("forward", [True, False])
-def test_the_first_few(filled, agrees, forward):
-    answer = filled.query(Limit=4, ScanIndexForward=forward, ConsistentRead=True)
+def test_limit(filled, assert_matches, forward):
+    result = filled.query(Limit=4, ScanIndexForward=forward, ConsistentRead=True)
     expected = (TEXTS if forward else TEXTS[::-1])[:4]
-    agrees((ats(answer), answer["Count"], answer.get("LastEvaluatedKey")), (expected, 4, attributes({"id": filled.id, "at": expected[-1]})))
+    assert_matches(
+        (ats(result), result["Count"], result.get("LastEvaluatedKey")), (expected, 4, wire_item({"id": filled.id, "at": expected[-1]}))
+    )
 
 
 @pytest.mark.parametrize("forward", [True, False])
-def test_pages_follow_each_other(filled, agrees, forward):
+def test_pages(filled, assert_matches, forward):
     arguments = {"TableName": filled.lines, "KeyConditionExpression": "id = :id", "ConsistentRead": True, "Limit": 4}
-    arguments |= {"ExpressionAttributeValues": attributes({":id": filled.id}), "ScanIndexForward": forward}
+    arguments |= {"ExpressionAttributeValues": wire_item({":id": filled.id}), "ScanIndexForward": forward}
     pages = [ats(page) for page in filled.client.get_paginator("query").paginate(**arguments)]
-    agrees(([at for page in pages for at in page], [len(page) for page in pages]), (TEXTS if forward else TEXTS[::-1], [4, 4, 4, 3]))
+    assert_matches(
+        ([at for page in pages for at in page], [len(page) for page in pages]), (TEXTS if forward else TEXTS[::-1], [4, 4, 4, 3])
+    )
 
 
-def test_a_limit_that_is_just_met_may_have_more_behind_it(db, agrees):
+def test_a_limit_that_is_just_met_has_a_last_key(db, assert_matches):
     """ "If LastEvaluatedKey is not empty, it does not necessarily mean that there is more data": the next page is empty."""
     db.put_line("1")
     first = db.query(Limit=1, ConsistentRead=True)
     second = db.query(Limit=1, ConsistentRead=True, ExclusiveStartKey=first["LastEvaluatedKey"]) if "LastEvaluatedKey" in first else None
-    agrees(("LastEvaluatedKey" in first, second and (second["Count"], "LastEvaluatedKey" in second)), (True, (0, False)))
+    assert_matches(("LastEvaluatedKey" in first, second and (second["Count"], "LastEvaluatedKey" in second)), (True, (0, False)))
 
 
-def test_a_start_that_is_gone(filled, agrees):
+def test_a_start_key_of_a_deleted_item(filled, assert_matches):
     """The item at which a page ended was deleted: the next page goes on behind its place."""
-    start = {"ExclusiveStartKey": attributes({"id": filled.id, "at": "aa"})}
-    agrees(ats(filled.query(ConsistentRead=True, **start)), TEXTS[TEXTS.index("ab") :])
+    start = {"ExclusiveStartKey": wire_item({"id": filled.id, "at": "aa"})}
+    assert_matches(ats(filled.query(ConsistentRead=True, **start)), TEXTS[TEXTS.index("ab") :])
 
 
-def test_nothing(db, agrees):
-    answer = db.query(ConsistentRead=True)
-    agrees((answer["Items"], answer["Count"], "LastEvaluatedKey" in answer), ([], 0, False))
+def test_a_query_without_results(db, assert_matches):
+    result = db.query(ConsistentRead=True)
+    assert_matches((result["Items"], result["Count"], "LastEvaluatedKey" in result), ([], 0, False))
 
 
-def test_a_page_has_a_megabyte_at_most(db, agrees):
+def test_a_page_has_at_most_a_megabyte(db, assert_matches):
     for number in range(5):
         db.put_line(str(number), a="x" * 400_000)
     sizes, found, more = [], [], {}
@@ -87,27 +92,27 @@ def test_a_page_has_a_megabyte_at_most(db, agrees):
         if "LastEvaluatedKey" not in page:
             break
         more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-    agrees((max(sizes) <= 3, len(sizes) > 1, found), (True, True, ["0", "1", "2", "3", "4"]))
+    assert_matches((max(sizes) <= 3, len(sizes) > 1, found), (True, True, ["0", "1", "2", "3", "4"]))
 
 
-def test_a_scan_finds_everything_page_by_page(db, agrees):
+def test_a_scan_finds_everything_in_pages(db, assert_matches):
     """There is more than one megabyte in the table by now, so there are pages."""
-    for key in db.others(4):
+    for key in db.more_keys(4):
         db.put({"a": "x" * 300_000}, key=key)
     pages = list(db.client.get_paginator("scan").paginate(TableName=db.things, ConsistentRead=True))
     found = [item["id"]["S"] for page in pages for item in page["Items"]]
-    agrees((len(pages) > 1, len(found) == len(set(found)), set(db.others(4)) <= set(found)), (True, True, True))
+    assert_matches((len(pages) > 1, len(found) == len(set(found)), set(db.more_keys(4)) <= set(found)), (True, True, True))
 
 
-def test_scans_with_a_limit(db, agrees):
-    for key in db.others(3):
+def test_scans_with_a_limit(db, assert_matches):
+    for key in db.more_keys(3):
         db.put(key=key)
     page = db.client.scan(TableName=db.things, Limit=2, ConsistentRead=True)
-    agrees((page["Count"], page["ScannedCount"], set(page.get("LastEvaluatedKey", {}))), (2, 2, {"id"}))
+    assert_matches((page["Count"], page["ScannedCount"], set(page.get("LastEvaluatedKey", {}))), (2, 2, {"id"}))
 
 
-def test_a_get_of_nothing_has_no_item(db, agrees):
-    agrees("Item" in db.client.get_item(**db.key_arguments(), ConsistentRead=True), False)
+def test_a_get_of_a_missing_item(db, assert_matches):
+    assert_matches("Item" in db.client.get_item(**db.key_arguments(), ConsistentRead=True), False)
 
 
 WRONG = {
@@ -142,5 +147,5 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_no_query(db, agrees, case):
-    agrees(done(lambda: db.client.query(TableName=db.lines, **WRONG[case])), INVALID)
+def test_invalid_queries(db, assert_matches, case):
+    assert_matches(completion(lambda: db.client.query(TableName=db.lines, **WRONG[case])), INVALID)

@@ -2,20 +2,20 @@
 
 import pytest
 
-from tests.contract.calls import done
-from tests.contract.engines import description
+from tests.contract.contract_engines import table_description
+from tests.contract.outcomes import completion
 
 MISSING = "ResourceNotFoundException 400"
 
 
-def test_a_table_that_is_there(db, agrees):
-    agrees(done(lambda: db.client.create_table(**description(db.things, ["id"]))), "ResourceInUseException 400")
+def test_an_existing_table_cannot_be_created(db, assert_matches):
+    assert_matches(completion(lambda: db.client.create_table(**table_description(db.things, ["id"]))), "ResourceInUseException 400")
 
 
-def test_what_a_table_is(db, agrees):
+def test_description_of_a_table(db, assert_matches):
     found = db.client.describe_table(TableName=db.lines)["Table"]
     keys = [(key["AttributeName"], key["KeyType"]) for key in found["KeySchema"]]
-    agrees(
+    assert_matches(
         (found["TableStatus"], keys, found["BillingModeSummary"]["BillingMode"], found["StreamSpecification"]),
         ("ACTIVE", [("id", "HASH"), ("at", "RANGE")], "PAY_PER_REQUEST", {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}),
     )
@@ -38,5 +38,5 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_table_that_is_not_there(db, agrees, call):
-    agrees(done(lambda: CALLS[call](db, f"{db.things}-missing")), MISSING)
+def test_a_missing_table(db, assert_matches, call):
+    assert_matches(completion(lambda: CALLS[call](db, f"{db.things}-missing")), MISSING)

@@ -1,15 +1,16 @@
-"""What update expressions do, what they answer, and what they refuse."""
+"""What update expressions do, what they result, and what they refuse."""
 
 import pytest
 
-from tests.contract.calls import CANCELLED, INVALID, REFUSED, N, Raw
+from tests.contract.outcomes import CONDITION_FAILED, INVALID, TRANSACTION_CANCELED
+from tests.contract.wire_values import N, RawValue
 
 SHARD = {"capacity": 10, "available": 6, "sold": 1, "open": True, "version": 3, "holds": {"h1": [2, 100], "h2": [1, 200]}}
 HOLD = {
     "update": "SET holds.#hold = :entry, available = available - :quantity, version = version + :one",
     "condition": "#open = :true AND available >= :quantity AND attribute_not_exists(holds.#hold)",
     "returns": "UPDATED_NEW",
-    "told": True,
+    "return_item": True,
 }
 
 
@@ -18,17 +19,17 @@ def hold(db, hold_id: str, quantity: int):
     return db.update(**HOLD, names={"#hold": hold_id, "#open": "open"}, values=values)
 
 
-def test_a_hold(db, agrees):
+def test_a_hold(db, assert_matches):
     """Of a map in which one entry was set, UPDATED_NEW has that entry: AWS does not say so, and no code of ours reads it."""
     db.put(SHARD)
     taken, too_many, again = hold(db, "h3", 4), hold(db, "h4", 3), hold(db, "h3", 1)
     after = {**SHARD, "available": 2, "version": 4, "holds": {**SHARD["holds"], "h3": [4, 300]}}
-    refusal = (REFUSED, {"id": db.id, **after})
-    agrees((taken, too_many, again, db.get()), ({"holds": {"h3": [4, 300]}, "available": 2, "version": 4}, refusal, refusal, after))
+    refusal = (CONDITION_FAILED, {"id": db.id, **after})
+    assert_matches((taken, too_many, again, db.get()), ({"holds": {"h3": [4, 300]}, "available": 2, "version": 4}, refusal, refusal, after))
 
 
 @pytest.mark.parametrize("gains", ["available", "sold"])
-def test_the_end_of_a_hold(db, agrees, gains):
+def test_the_end_of_a_hold(db, assert_matches, gains):
     db.put(SHARD)
     arguments = {
         "update": f"SET {gains} = {gains} + :quantity, version = version + :one REMOVE holds.#hold",
@@ -36,15 +37,17 @@ def test_the_end_of_a_hold(db, agrees, gains):
         "names": {"#hold": "h1"},
         "values": {":quantity": 2, ":one": 1},
     }
-    answers = db.update(**arguments), db.update(**arguments)
-    agrees((answers, db.get()), (("done", REFUSED), {**SHARD, gains: SHARD[gains] + 2, "version": 4, "holds": {"h2": [1, 200]}}))
+    results = db.update(**arguments), db.update(**arguments)
+    assert_matches(
+        (results, db.get()), (("done", CONDITION_FAILED), {**SHARD, gains: SHARD[gains] + 2, "version": 4, "holds": {"h2": [1, 200]}})
+    )
 
 
-def test_a_hold_that_lives_longer(db, agrees):
+def test_a_hold_is_extended(db, assert_matches):
     db.put(SHARD)
     more = {"names": {"#hold": "h1"}, "values": {":until": 900}, "condition": "attribute_exists(holds.#hold)"}
-    answer = db.update("SET holds.#hold[1] = :until", **more)
-    agrees((answer, db.get()["holds"]), ("done", {"h1": [2, 900], "h2": [1, 200]}))
+    result = db.update("SET holds.#hold[1] = :until", **more)
+    assert_matches((result, db.get()["holds"]), ("done", {"h1": [2, 900], "h2": [1, 200]}))
 
 
 ITEM = {
@@ -111,19 +114,19 @@ def changed(changes: dict) -> dict:
 
 
 @pytest.mark.parametrize("case", DONE)
-def test_what_it_does(db, agrees, case):
+def test_updates(db, assert_matches, case):
     expression, values, changes = DONE[case]
     db.put(ITEM)
-    answer = db.update(expression, **named(expression), values=values, returns="ALL_NEW")
-    agrees((answer, db.get()), ({"id": db.id, **changed(changes)}, changed(changes)))
+    result = db.update(expression, **named(expression), values=values, returns="ALL_NEW")
+    assert_matches((result, db.get()), ({"id": db.id, **changed(changes)}, changed(changes)))
 
 
 @pytest.mark.parametrize("case", DONE)
-def test_what_it_does_in_a_transaction(db, agrees, case):
+def test_updates_in_a_transaction(db, assert_matches, case):
     expression, values, changes = DONE[case]
     db.put(ITEM)
-    answer = db.transact({"Update": db.update_arguments(expression, **named(expression), values=values)})
-    agrees((answer, db.get()), ("done", changed(changes)))
+    result = db.transact({"Update": db.update_arguments(expression, **named(expression), values=values)})
+    assert_matches((result, db.get()), ("done", changed(changes)))
 
 
 # Name -> (expression, values, the reason in a transaction: None where the whole request is refused before it is tried).
@@ -145,7 +148,7 @@ REFUSALS = {
     "a map and its inside": ("SET #tree = :one, #tree.a = :two", TWO, None),
     "two clauses of a kind": ("SET x = :one SET y = :two", TWO, None),
     "adding a text value": ("ADD n :letters", {":letters": "x"}, None),
-    "an empty set": ("ADD tags :set", {":set": Raw(SS=[])}, None),
+    "an empty set": ("ADD tags :set", {":set": RawValue(SS=[])}, None),
     "a plus without a second": ("SET x = n +", {}, None),
     "no clause": ("x = :one", ONE, None),
     "an unused value": ("REMOVE x", ONE, None),
@@ -156,14 +159,14 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_what_it_refuses(db, agrees, case):
+def test_refused_updates(db, assert_matches, case):
     expression, values, _ = REFUSALS[case]
     db.put(ITEM)
-    agrees((db.update(expression, **named(expression), values=values), db.get() == ITEM), (INVALID, True))
+    assert_matches((db.update(expression, **named(expression), values=values), db.get() == ITEM), (INVALID, True))
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_what_it_refuses_in_a_transaction(db, agrees, case):
+def test_refused_updates_in_a_transaction(db, assert_matches, case):
     """Together with another item, which stays as it was.
 
     What shows when it is tried is a reason, as documented; of a malformed request AWS only says that it is rejected.
@@ -171,17 +174,17 @@ def test_what_it_refuses_in_a_transaction(db, agrees, case):
     expression, values, reason = REFUSALS[case]
     other = f"{db.id}-other"
     db.put(ITEM)
-    answer = db.transact(
+    result = db.transact(
         {"Put": db.put_arguments(key=other)}, {"Update": db.update_arguments(expression, **named(expression), values=values)}
     )
-    refusal = (CANCELLED, ["None", "ValidationError"])
-    if reason is None and answer == INVALID:
-        answer = refusal
-    agrees((answer, db.get() == ITEM, db.get(other)), (refusal, True, None))
+    refusal = (TRANSACTION_CANCELED, ["None", "ValidationError"])
+    if reason is None and result == INVALID:
+        result = refusal
+    assert_matches((result, db.get() == ITEM, db.get(other)), (refusal, True, None))
 
 
-def test_an_update_makes_what_is_not_there(db, agrees):
-    agrees((db.update("ADD n :one SET x = :one", values=ONE), db.get()), ("done", {"n": 1, "x": 1}))
+def test_an_update_creates_a_missing_item(db, assert_matches):
+    assert_matches((db.update("ADD n :one SET x = :one", values=ONE), db.get()), ("done", {"n": 1, "x": 1}))
 
 
 RETURNS = {
@@ -195,18 +198,18 @@ RETURNS = {
 
 
 @pytest.mark.parametrize("returns", RETURNS)
-def test_what_it_returns(db, agrees, returns):
+def test_return_values(db, assert_matches, returns):
     db.put(ITEM)
-    answer = db.update("SET n = n + :one, x = :one", values=ONE, returns=returns)
-    if isinstance(answer, dict) and "id" in answer:
-        answer["id"] = ""
-    agrees(answer, RETURNS[returns])
+    result = db.update("SET n = n + :one, x = :one", values=ONE, returns=returns)
+    if isinstance(result, dict) and "id" in result:
+        result["id"] = ""
+    assert_matches(result, RETURNS[returns])
 
 
-def test_what_is_gone_is_not_among_the_new(db, agrees):
+def test_removed_attributes_are_not_returned_as_new(db, assert_matches):
     db.put(ITEM)
-    agrees(db.update("REMOVE letters ADD n :one", values=ONE, returns="UPDATED_NEW"), {"n": 6})
+    assert_matches(db.update("REMOVE letters ADD n :one", values=ONE, returns="UPDATED_NEW"), {"n": 6})
 
 
-def test_a_counter_that_is_new(db, agrees):
-    agrees([db.update("ADD n :one", values=ONE, returns="ALL_NEW")["n"] for _ in range(3)], [1, 2, 3])
+def test_a_new_counter(db, assert_matches):
+    assert_matches([db.update("ADD n :one", values=ONE, returns="ALL_NEW")["n"] for _ in range(3)], [1, 2, 3])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.contract.calls import INVALID, N, Raw, done
+from tests.contract.outcomes import INVALID, completion
+from tests.contract.wire_values import N, RawValue
 
 DIGITS = "12345678901234567890123456789012345678"
 
@@ -45,16 +46,16 @@ WRITES = {
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_how_numbers_come_back(db, agrees, write):
+def test_numbers_are_normalized(db, assert_matches, write):
     """Those that come back otherwise than in their shortest form: an engine that keeps numbers as text is one deviation, not many."""
     found = {text: (WRITES[write](db, N(text)), read(db)) for text in FORMS}
-    agrees({text: back for text, back in found.items() if back != ("done", {"N": FORMS[text]})}, {})
+    assert_matches({text: back for text, back in found.items() if back != ("done", {"N": FORMS[text]})}, {})
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_what_is_no_number(db, agrees, write):
+def test_invalid_numbers(db, assert_matches, write):
     found = {text: (db.delete() and WRITES[write](db, N(text)), read(db)) for text in NO_NUMBERS}
-    agrees({text: answer for text, answer in found.items() if answer != (INVALID, None)}, {})
+    assert_matches({text: result for text, result in found.items() if result != (INVALID, None)}, {})
 
 
 SUMS = {
@@ -69,16 +70,16 @@ SUMS = {
 
 @pytest.mark.parametrize("how", ["SET n = n + :n", "ADD n :n"])
 @pytest.mark.parametrize("case", SUMS)
-def test_sums(db, agrees, case, how):
+def test_sums(db, assert_matches, case, how):
     first, second, total = SUMS[case]
     db.put({"n": N(first)})
-    agrees((db.update(how, values={":n": N(second)}), read(db)), ("done", {"N": total}))
+    assert_matches((db.update(how, values={":n": N(second)}), read(db)), ("done", {"N": total}))
 
 
 @pytest.mark.parametrize("how", ["SET n = n + :n", "ADD n :n"])
-def test_a_sum_that_is_too_large(db, agrees, how):
+def test_a_sum_that_is_too_large(db, assert_matches, how):
     db.put({"n": N("9e125")})
-    agrees((db.update(how, values={":n": N("9e125")}), read(db)), (INVALID, {"N": "9" + 125 * "0"}))
+    assert_matches((db.update(how, values={":n": N("9e125")}), read(db)), (INVALID, {"N": "9" + 125 * "0"}))
 
 
 VALUES = {
@@ -100,25 +101,25 @@ VALUES = {
 
 
 @pytest.mark.parametrize("case", VALUES)
-def test_what_is_put_comes_back(db, agrees, case):
-    agrees((db.put({"x": VALUES[case]}), db.get()), ("done", {"x": VALUES[case]}))
+def test_values_are_returned_as_they_were_put(db, assert_matches, case):
+    assert_matches((db.put({"x": VALUES[case]}), db.get()), ("done", {"x": VALUES[case]}))
 
 
 NO_VALUES = {
-    "an empty set of text": Raw(SS=[]),
-    "an empty set of numbers": Raw(NS=[]),
-    "an empty set of binaries": Raw(BS=[]),
-    "a set with one twice": Raw(SS=["a", "a"]),
-    "a set with one number twice": Raw(NS=["1", "1.0"]),
-    "two types": Raw(S="a", N="1"),
-    "no type": Raw(),
-    "null that is false": Raw(NULL=False),
+    "an empty set of text": RawValue(SS=[]),
+    "an empty set of numbers": RawValue(NS=[]),
+    "an empty set of binaries": RawValue(BS=[]),
+    "a set with one twice": RawValue(SS=["a", "a"]),
+    "a set with one number twice": RawValue(NS=["1", "1.0"]),
+    "two types": RawValue(S="a", N="1"),
+    "no type": RawValue(),
+    "null that is false": RawValue(NULL=False),
 }
 
 
 @pytest.mark.parametrize("case", NO_VALUES)
-def test_what_is_no_value(db, agrees, case):
-    agrees((db.put({"x": NO_VALUES[case]}), db.get()), (INVALID, None))
+def test_invalid_values(db, assert_matches, case):
+    assert_matches((db.put({"x": NO_VALUES[case]}), db.get()), (INVALID, None))
 
 
 KEYS = {
@@ -131,7 +132,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("case", KEYS)
-def test_what_is_no_key(db, agrees, case):
+def test_invalid_hash_keys(db, assert_matches, case):
 
     key = {"id": KEYS[case]}
     calls = [
@@ -140,7 +141,7 @@ def test_what_is_no_key(db, agrees, case):
         lambda: db.client.delete_item(TableName=db.things, Key=key),
         lambda: db.client.update_item(TableName=db.things, Key=key),
     ]
-    agrees([done(call) for call in calls], [INVALID] * 4)
+    assert_matches([completion(call) for call in calls], [INVALID] * 4)
 
 
 SHAPES = {
@@ -153,35 +154,35 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("case", SHAPES)
-def test_what_is_no_key_of_two(db, agrees, case):
+def test_invalid_composite_keys(db, assert_matches, case):
 
-    agrees(done(lambda: db.client.get_item(TableName=db.lines, Key=SHAPES[case])), INVALID)
+    assert_matches(completion(lambda: db.client.get_item(TableName=db.lines, Key=SHAPES[case])), INVALID)
 
 
-def test_the_longest_keys(db, agrees):
+def test_the_longest_keys(db, assert_matches):
     hash_key = f"{db.id}{'x' * (2048 - len(db.id))}"
     item = {"id": {"S": hash_key}, "at": {"S": "x" * 1024}}
 
-    agrees(done(lambda: db.client.put_item(TableName=db.lines, Item=item)), "done")
+    assert_matches(completion(lambda: db.client.put_item(TableName=db.lines, Item=item)), "done")
 
 
 # 400 KB are 409,600 bytes: 2 + 32 of the id and its name, 1 of the name, and the text.
 @pytest.mark.parametrize(("size", "allowed"), [(409_600, True), (409_601, False)])
-def test_400_kilobytes(db, agrees, size, allowed):
-    answer = db.put({"a": "x" * (size - 35)})
-    agrees(answer, "done" if allowed else INVALID)
+def test_maximum_item_size(db, assert_matches, size, allowed):
+    result = db.put({"a": "x" * (size - 35)})
+    assert_matches(result, "done" if allowed else INVALID)
 
 
 @pytest.mark.parametrize(("size", "allowed"), [(409_600, True), (409_601, False)])
-def test_400_kilobytes_after_an_update(db, agrees, size, allowed):
+def test_maximum_item_size_after_an_update(db, assert_matches, size, allowed):
     db.put({"a": "x" * 300_000})
-    answer = db.update("SET b = :b", values={":b": "ä" * ((size - 300_036) // 2) + "x" * (size % 2)})
-    agrees((answer, "b" in db.get()), ("done", True) if allowed else (INVALID, False))
+    result = db.update("SET b = :b", values={":b": "ä" * ((size - 300_036) // 2) + "x" * (size % 2)})
+    assert_matches((result, "b" in db.get()), ("done", True) if allowed else (INVALID, False))
 
 
 @pytest.mark.parametrize(("depth", "allowed"), [(32, True), (33, False)])
-def test_depth(db, agrees, depth, allowed):
+def test_maximum_depth(db, assert_matches, depth, allowed):
     value: object = "x"
     for _ in range(depth - 1):
         value = {"a": value}
-    agrees(db.put({"a": value}), "done" if allowed else INVALID)
+    assert_matches(db.put({"a": value}), "done" if allowed else INVALID)

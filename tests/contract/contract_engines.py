@@ -1,4 +1,4 @@
-"""The engines that the contract is held against: moto, the local store, and what CONTRACT_ENDPOINT names (docs/engines.md)."""
+"""The engines that the suite tests: moto, the local store, and the one that CONTRACT_ENDPOINT names (docs/engines.md)."""
 
 import os
 import time
@@ -18,16 +18,16 @@ from devtools.dynamodb.transport import in_process_transport
 from infra.local.environment import UNREACHABLE_ENDPOINT
 
 FEATURES = ("contract-things", "contract-lines")
-_PATIENCE_SECONDS = 60  # for a stream that is a service; the others have it all at once
+_MAX_WAIT_SECONDS = 60  # for the change records of a service; other engines have them at once
 
 
 @dataclass
-class Engine:
-    name: str  # whose deviations are expected
+class ContractEngine:
+    name: str  # in the list of deviations
     settings: dict[str, Any]
     client: Any
     streams: Any
-    expire: Callable[[], Any] | None  # delete what is expired now; None: nobody can tell when it will
+    delete_expired: Callable[[], Any] | None  # deletes expired items now; None: the engine does it at an unknown time
 
     @property
     def things(self) -> str:
@@ -37,13 +37,13 @@ class Engine:
     def lines(self) -> str:
         return f"fairgate-{self.settings['stage']}-{FEATURES[1]}"
 
-    def changes(self, table: str, key: str, count: int) -> list[Any]:
-        """Change records of the items whose id begins with `key`, in order, as soon as there are `count`."""
-        until = time.monotonic() + (_PATIENCE_SECONDS if self.expire is None else 0)
+    def change_records(self, table: str, key: str, count: int) -> list[Any]:
+        """The change records of items whose id begins with `key`, in order. Waits until there are `count`."""
+        deadline = time.monotonic() + (_MAX_WAIT_SECONDS if self.delete_expired is None else 0)
         while True:
-            found = [one for one in self._records(table) if one["dynamodb"]["Keys"]["id"]["S"].startswith(key)]
-            if len(found) >= count or time.monotonic() >= until:
-                return found
+            records = [record for record in self._records(table) if record["dynamodb"]["Keys"]["id"]["S"].startswith(key)]
+            if len(records) >= count or time.monotonic() >= deadline:
+                return records
 
     def _records(self, table: str) -> Iterator[Any]:
         stream = self.client.describe_table(TableName=table)["Table"]["LatestStreamArn"]
@@ -56,58 +56,58 @@ class Engine:
                 iterator, empty = page.get("NextShardIterator"), 0 if page["Records"] else empty + 1
 
 
-def names() -> list[str]:
+def engine_names() -> list[str]:
     return ["moto", "local", *(["remote"] if os.environ.get("CONTRACT_ENDPOINT") else [])]
 
 
 @contextmanager
-def running(name: str) -> Iterator[Engine]:
-    """The engine with empty tables, which are gone afterwards."""
-    opener = {"moto": _moto, "local": _local, "remote": _remote}[name]
+def run_engine(name: str) -> Iterator[ContractEngine]:
+    """The engine with empty tables, which are deleted afterwards."""
+    start = {"moto": _start_moto, "local": _start_local, "remote": _start_remote}[name]
     with ExitStack() as stack:
-        engine = opener(stack)
+        engine = start(stack)
         with _tables(engine):
             yield engine
 
 
-def _moto(stack: ExitStack) -> Engine:
+def _start_moto(stack: ExitStack) -> ContractEngine:
     stack.enter_context(mock_aws())
-    return _connected(stack, "moto", "", lambda: 0)
+    return _connect(stack, "moto", "", lambda: 0)
 
 
-def _local(stack: ExitStack) -> Engine:
+def _start_local(stack: ExitStack) -> ContractEngine:
     store = stack.enter_context(open_store())
-    engine = _connected(stack, "local", UNREACHABLE_ENDPOINT, store.delete_expired_items)
+    engine = _connect(stack, "local", UNREACHABLE_ENDPOINT, store.delete_expired_items)
     stack.enter_context(in_process_transport(store, engine.client, engine.streams))
     return engine
 
 
-def _remote(stack: ExitStack) -> Engine:
+def _start_remote(stack: ExitStack) -> ContractEngine:
     endpoint = os.environ["CONTRACT_ENDPOINT"]
     patch = stack.enter_context(pytest.MonkeyPatch.context())
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
         if value := os.environ.get(f"CONTRACT_{name}"):
             patch.setenv(f"AWS_{name}", value)
-    dynamo._client.cache_clear()  # a client of other credentials
+    dynamo._client.cache_clear()  # which may have other credentials
     stack.callback(dynamo._client.cache_clear)
-    return _connected(stack, os.environ.get("CONTRACT_ENGINE", "remote"), "" if endpoint == "aws" else endpoint, None)
+    return _connect(stack, os.environ.get("CONTRACT_ENGINE", "remote"), "" if endpoint == "aws" else endpoint, None)
 
 
-def _connected(stack: ExitStack, name: str, endpoint: str, expire: Callable[[], Any] | None) -> Engine:
+def _connect(stack: ExitStack, name: str, endpoint: str, delete_expired: Callable[[], Any] | None) -> ContractEngine:
     region = os.environ.get("CONTRACT_REGION", "us-east-1")
-    chosen = {"stage": f"contract-{uuid.uuid4().hex[:12]}", "store_endpoint": endpoint, "region": region}
-    with settings.override(**chosen):
-        client = dynamo.client()  # the very one that the product uses, with its retries and without validation of its own
+    values = {"stage": f"contract-{uuid.uuid4().hex[:12]}", "store_endpoint": endpoint, "region": region}
+    with settings.override(**values):
+        client = dynamo.client()  # as the product uses it: with its retries, without botocore's validation
     streams = boto3.session.Session().client("dynamodbstreams", region_name=region, endpoint_url=endpoint or None)
-    return Engine(name, chosen, client, streams, expire)
+    return ContractEngine(name, values, client, streams, delete_expired)
 
 
 @contextmanager
-def _tables(engine: Engine) -> Iterator[None]:
+def _tables(engine: ContractEngine) -> Iterator[None]:
     tables = {engine.things: ["id"], engine.lines: ["id", "at"]}
     try:
         for table, keys in tables.items():
-            engine.client.create_table(**description(table, keys))
+            engine.client.create_table(**table_description(table, keys))
         for table in tables:
             engine.client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 90})
         engine.client.update_time_to_live(TableName=engine.things, TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"})
@@ -118,7 +118,7 @@ def _tables(engine: Engine) -> Iterator[None]:
                 engine.client.delete_table(TableName=table)
 
 
-def description(table: str, keys: list[str]) -> dict[str, Any]:
+def table_description(table: str, keys: list[str]) -> dict[str, Any]:
     return {
         "TableName": table,
         "BillingMode": "PAY_PER_REQUEST",
