@@ -78,7 +78,7 @@ def _hold_across_shards(shard_ids: list[str], quantity: int, purchase_id: str, e
         if sum(piece.quantity for piece in pieces) == quantity:
             return pieces
         for piece in pieces:
-            store.end_hold("release", piece)
+            store.release_hold(piece)
     raise dynamo.StoreUnavailable("others kept taking the pieces")
 
 

@@ -1,7 +1,7 @@
 """What the features above may do with stock. A stock is named by its id and its number of shards; tiers map to it one to one."""
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 from chalicelib import dynamo
 from chalicelib.inventory import store
@@ -13,15 +13,16 @@ from chalicelib.inventory.store import extend_hold, return_sold_item, scan_shard
 
 __all__ = [
     "cached_stock",
+    "convert_holds",
     "correct_open_flag",
     "create_stock_items",
-    "end_holds",
     "extend_hold",
     "hold",
     "hold_all",
     "invalidate",
     "new_shard_items",
     "read_stock",
+    "release_holds",
     "resize",
     "return_sold_item",
     "scan_shards",
@@ -30,9 +31,14 @@ __all__ = [
 ]
 
 
-def end_holds(move: Literal["release", "convert"], holds: list[Hold]) -> int:
-    """Give holds back or turn them into sold; how many were still there. Only after the arbiter (the purchase) said so."""
-    return sum(store.end_hold(move, hold) for hold in holds)
+def release_holds(holds: list[Hold]) -> int:
+    """Make the tickets of these holds available again, once their purchase is no longer active. Returns how many holds still existed."""
+    return sum(store.release_hold(hold) for hold in holds)
+
+
+def convert_holds(holds: list[Hold]) -> int:
+    """Count the tickets of these holds as sold, once their purchase is paid. Returns how many holds still existed."""
+    return sum(store.convert_hold(hold) for hold in holds)
 
 
 def hold_all(taken: Iterable[list[Hold]]) -> list[list[Hold]]:
@@ -45,7 +51,7 @@ def hold_all(taken: Iterable[list[Hold]]) -> list[list[Hold]]:
         for holds in taken:
             held.append(holds)  # noqa: PERF402
     except Exception:
-        end_holds("release", [hold for holds in held for hold in holds])
+        release_holds([hold for holds in held for hold in holds])
         raise
     return held
 

@@ -75,26 +75,14 @@ def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int) -
     return True, int(answer["Attributes"]["available"]["N"])
 
 
-def end_hold(move: Literal["release", "convert"], held: Hold) -> bool:
-    """Give a hold back (`release`) or turn it into sold (`convert`). False if it was gone: somebody did it before.
+def release_hold(hold: Hold) -> bool:
+    """Remove a hold and make its tickets available again. False if the hold no longer exists."""
+    return _remove_hold(hold, "available")
 
-    The condition makes both safe to repeat and to race: the hold leaves the shard exactly once.
-    """
-    gains = {"release": "available", "convert": "sold"}[move]
-    try:
-        dynamo.client().update_item(
-            TableName=table_name(),
-            Key={KEY: {"S": held.shard_id}},
-            UpdateExpression=f"SET {gains} = {gains} + :quantity, version = version + :one REMOVE holds.#hold",
-            # The quantity is compared too: a caller that is wrong about it must not unbalance the shard.
-            ConditionExpression="holds.#hold[0] = :quantity",
-            ExpressionAttributeNames={"#hold": held.hold_id},
-            ExpressionAttributeValues={":quantity": {"N": str(held.quantity)}, ":one": {"N": "1"}},
-        )
-    except ClientError as error:
-        _shard_of_failed_condition(error)
-        return False
-    return True
+
+def convert_hold(hold: Hold) -> bool:
+    """Remove a hold and count its tickets as sold. False if the hold no longer exists."""
+    return _remove_hold(hold, "sold")
 
 
 def return_sold_item(held: Hold) -> dynamo.TransactItem:
@@ -188,6 +176,24 @@ def scan_shards() -> Iterator[Shard]:
     for page in dynamo.client().get_paginator("scan").paginate(TableName=table_name(), ConsistentRead=True):
         for found in page["Items"]:
             yield Shard.of(found)
+
+
+def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:
+    """Move a hold's quantity to the `gaining` attribute. Safe to repeat and to race: the condition lets a hold be removed once only."""
+    try:
+        dynamo.client().update_item(
+            TableName=table_name(),
+            Key={KEY: {"S": hold.shard_id}},
+            UpdateExpression=f"SET {gaining} = {gaining} + :quantity, version = version + :one REMOVE holds.#hold",
+            # The quantity is compared too: a caller that is wrong about it must not unbalance the shard.
+            ConditionExpression="holds.#hold[0] = :quantity",
+            ExpressionAttributeNames={"#hold": hold.hold_id},
+            ExpressionAttributeValues={":quantity": {"N": str(hold.quantity)}, ":one": {"N": "1"}},
+        )
+    except ClientError as error:
+        _shard_of_failed_condition(error)
+        return False
+    return True
 
 
 def _shard_of_failed_condition(error: ClientError) -> Shard | None:

@@ -103,7 +103,7 @@ def hold(tier_id: str, quantity: int, hold_id: str = "held.1") -> Any:
 
 def sell(tier_id: str, quantity: int) -> None:
     """Sell tickets, as a paid purchase does."""
-    inventory.end_holds("convert", hold(tier_id, quantity, "sold.1"))
+    inventory.convert_holds(hold(tier_id, quantity, "sold.1"))
 
 
 def valid_document(tree: dict[str, Any]) -> ValidDocument:

@@ -41,7 +41,7 @@ def begin():
     inventory.invalidate()
     rollout.apply(BEFORE, "ann", 0)
     tier = catalog.load_current().tiers["shrinks"]
-    inventory.end_holds("convert", inventory.hold(tier.stock_id, tier.shards, 5, "p", expires_at=4_000_000_000, now=0))
+    inventory.convert_holds(inventory.hold(tier.stock_id, tier.shards, 5, "p", expires_at=4_000_000_000, now=0))
 
 
 @pytest.mark.parametrize("kind", FAULTS)

@@ -96,7 +96,7 @@ def test_closed_stock_refuses_new_holds_and_lets_old_ones_end(shards):
     inventory.set_open("t", shards, False)
     with pytest.raises(SalePaused):
         take(1, shards, "q")
-    assert inventory.end_holds("convert", holds) == 1
+    assert inventory.convert_holds(holds) == 1
     assert stock(wanted).sold == 2
     inventory.set_open("t", shards, True)
     take(1, shards, "q")
@@ -108,19 +108,19 @@ def test_a_call_whose_answer_was_lost_is_not_held_twice():
     assert stock(wanted).held == 2
 
 
-@pytest.mark.parametrize("move", ["release", "convert"])
-def test_a_hold_ends_exactly_once(move):
+@pytest.mark.parametrize(("end", "available", "sold"), [(inventory.release_holds, 5, 0), (inventory.convert_holds, 3, 2)])
+def test_a_hold_is_released_or_converted_exactly_once(end, available, sold):
     wanted = stocked(5, 1)
     holds = take(2, 1)
-    assert [inventory.end_holds(move, holds), inventory.end_holds("release", holds), inventory.end_holds("convert", holds)] == [1, 0, 0]
+    assert [end(holds), inventory.release_holds(holds), inventory.convert_holds(holds)] == [1, 0, 0]
     after = stock(wanted)
-    assert (after.available, after.sold) == ((5, 0) if move == "release" else (3, 2))
+    assert (after.available, after.sold) == (available, sold)
 
 
 def test_a_hold_with_another_quantity_is_not_ours_to_end():
     wanted = stocked(5, 1)
     (hold,) = take(2, 1)
-    assert inventory.end_holds("release", [Hold("t#0", hold.hold_id, 3)]) == 0
+    assert inventory.release_holds([Hold("t#0", hold.hold_id, 3)]) == 0
     assert stock(wanted).held == 2
 
 
@@ -144,7 +144,7 @@ def test_extending_or_taking_from_what_is_not_there_changes_nothing():
 @pytest.mark.parametrize("capacity", [10, 11, 25, 40])
 def test_resize_reaches_the_capacity_and_keeps_what_is_sold_and_held(shards, capacity):
     wanted = stocked(20, shards)
-    inventory.end_holds("convert", take(6, shards, "p"))
+    inventory.convert_holds(take(6, shards, "p"))
     take(4, shards, "q")
     inventory.resize("t", shards, capacity)
     assert stock(wanted) == Stock(capacity=capacity, available=capacity - 10, held=4, sold=6, open=True)

@@ -36,7 +36,7 @@ def over(shop, session, how="expired"):
     shop.time.advance(181)
     purchase = store.load(session["id"])
     assert store.save(purchase, replace(purchase, state=how, ended_at=shop.time.now)) is not None
-    inventory.end_holds("release", purchase.holds)
+    inventory.release_holds(purchase.holds)
 
 
 def shown(shop):

@@ -110,7 +110,7 @@ class StripeShop:
         self.time.advance(181)
         purchase = store.load(purchase_id)
         assert store.save(purchase, replace(purchase, state="expired", ended_at=self.time.now)) is not None
-        inventory.end_holds("release", purchase.holds)
+        inventory.release_holds(purchase.holds)
 
     def intent(self, session: dict) -> stripe.PaymentIntent:
         return self.dashboard.v1.payment_intents.retrieve(_reference(session))

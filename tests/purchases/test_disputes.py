@@ -205,7 +205,7 @@ def test_one_about_late_money_that_could_not_be_given_back(shop):
     purchase = order(session["id"])
     shop.time.advance(181)
     assert store.save(purchase, replace(purchase, state="expired", ended_at=shop.time.now)) is not None
-    inventory.end_holds("release", purchase.holds)
+    inventory.release_holds(purchase.holds)
     builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id, 4)
     shop.fake.drop_webhooks("payment_intent.*", times=100)
     made = shop.fake.create_dispute(shop.intent(session).latest_charge)

@@ -258,7 +258,7 @@ def trouble(api, time):
         shop.fake.drop_webhooks(times=100)
         expired = store.load(late["id"])
         store.save(expired, replace(expired, state="expired", ended_at=shop.time.now))
-        inventory.end_holds("release", expired.holds)
+        inventory.release_holds(expired.holds)
         second = lost(shop, "bob")
         shop.fake.drop_webhooks(times=100)
         shop.fake.create_dispute(shop.intent(order).latest_charge)

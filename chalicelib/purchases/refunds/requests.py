@@ -68,7 +68,7 @@ def convert_returned_holds(purchase: Purchase, numbers: Sequence[int]) -> list[H
     returned, and though they were to stay out of the sale where not.
     """
     seats = purchase.seats(numbers)
-    inventory.end_holds("convert", [hold for hold in purchase.holds if hold.hold_id in {seat.hold_id for seat in seats}])
+    inventory.convert_holds([hold for hold in purchase.holds if hold.hold_id in {seat.hold_id for seat in seats}])
     return seats
 
 

@@ -91,13 +91,13 @@ def _recover_once(purchase_id: str, holds: list[Hold], purchase: Purchase | None
         if not present and not store.put_tombstone(purchase_id, now):
             return False
         report.orphans += not present
-        report.released += inventory.end_holds("release", holds)
+        report.released += inventory.release_holds(holds)
         return True
     listed = [hold for hold in holds if hold in purchase.holds]
     stray = [hold for hold in holds if hold not in purchase.holds]
     match purchase.state:
         case "paid" | "partially_refunded":
-            report.converted += inventory.end_holds("convert", listed)
+            report.converted += inventory.convert_holds(listed)
         case "held" | "paying" if purchase.is_active(now):
             # A checkout made it longer and died before telling the shard.
             report.extended += sum(inventory.extend_hold(hold, purchase.expires_at) for hold in listed)
@@ -115,7 +115,7 @@ def _recover_once(purchase_id: str, holds: list[Hold], purchase: Purchase | None
             # Fence: whoever read this version with late money in hand can no longer list these holds.
             if store.save(purchase, purchase) is None:
                 return False
-            report.released += inventory.end_holds("release", listed)
+            report.released += inventory.release_holds(listed)
     # Stray holds are those of an execution that lost against another one for the same purchase: nobody will ever list them.
-    report.released += inventory.end_holds("release", stray)
+    report.released += inventory.release_holds(stray)
     return True

@@ -167,13 +167,13 @@ def _open_purchase(purchase: Purchase, limit: int, now: int) -> Purchase:
         if met is None:
             return purchase
         if met.existing is not None:
-            inventory.end_holds("release", purchase.holds)
+            inventory.release_holds(purchase.holds)
             return met.existing
         refusal = _refusal(met.buyer, purchase, limit, now)
         if refusal is not None:
-            inventory.end_holds("release", purchase.holds)
+            inventory.release_holds(purchase.holds)
             raise refusal
-    inventory.end_holds("release", purchase.holds)
+    inventory.release_holds(purchase.holds)
     raise dynamo.StoreUnavailable("the buyer's record kept changing")
 
 

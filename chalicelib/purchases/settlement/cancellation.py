@@ -53,6 +53,6 @@ def cancel_purchase(purchase: Purchase, state: EndState, now: int, payment: Paym
     done = store.save(purchase, over, ledger_entries.payment_items(purchase, payment, now) if payment else [])
     if done is None:
         return CancellationResult("changed", purchase)
-    released = inventory.end_holds("release", purchase.holds)
+    released = inventory.release_holds(purchase.holds)
     log.info(f"reservation.{state}", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
     return CancellationResult("ended", done, released)

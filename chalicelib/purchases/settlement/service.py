@@ -78,10 +78,10 @@ def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int
     try:
         done = store.save(purchase, again, items, limit=event.limit(limit) if event else limit)
     except store.LimitReached:
-        inventory.end_holds("release", again.holds)
+        inventory.release_holds(again.holds)
         return _refund_payment(purchase, provider_payment, "captured", now)
     if done is None:
-        inventory.end_holds("release", again.holds)
+        inventory.release_holds(again.holds)
         return None
     return _finish_order(done, issue, late=True)
 
@@ -93,7 +93,7 @@ def _issue_tickets(purchase: Purchase, now: int) -> TicketIssue:
 
 def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> SettlementResult:
     """From here on it is an order. A crash before the conversion leaves a hold that recovery converts."""
-    inventory.end_holds("convert", purchase.holds)
+    inventory.convert_holds(purchase.holds)
     log.count("orders_paid")
     log.count("tickets_issued", len(issue.tickets))
     details = {"purchase_id": purchase.id, "event_id": purchase.event_id}
@@ -152,7 +152,7 @@ def _refund_payment(
     if done is None:
         return None
     if own and purchase.state in ACTIVE_STATES:
-        inventory.end_holds("release", purchase.holds)
+        inventory.release_holds(purchase.holds)
     if trigger == "captured_other":
         # Never a ticket for another sum: somebody has changed the payment behind our back.
         log.count("payment_mismatches")
