@@ -1,5 +1,6 @@
-"""Small makers of the things that tests are about."""
+"""Builders of events, tiers and purchases for tests, through the API where it has them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from bootstrap import rollout
@@ -11,7 +12,7 @@ from tests.client import Client, ClientReply
 
 
 def token(user_id: str = "ada", *roles: auth.Role) -> str:
-    """An access token; a plain user unless roles are named."""
+    """An access token of a user, with further roles if they are given."""
     return auth.issue_token(user_id, {"user", *roles}, seconds=86_400)
 
 
@@ -19,8 +20,8 @@ def admin_token() -> str:
     return token("root", "admin")
 
 
-def event(api: Client, name: str = "Night", **fields: Any) -> str:
-    """An event made through the API, on sale since an hour and starting in thirty days, without a waiting room; its id."""
+def create_event(api: Client, name: str = "Night", **fields: Any) -> str:
+    """Create an event that has been on sale for an hour, starts in thirty days and has no waiting room. Returns its id."""
     body = {
         "name": name,
         "venue": "Hall",
@@ -34,22 +35,22 @@ def event(api: Client, name: str = "Night", **fields: Any) -> str:
     return str(reply.json["id"])
 
 
-def tier(api: Client, event_id: str, name: str = "Floor", **fields: Any) -> str:
-    """A tier of 10 tickets at 50.00; its id."""
+def create_tier(api: Client, event_id: str, name: str = "Floor", **fields: Any) -> str:
+    """Create a tier of 10 tickets at 50.00. Returns its id."""
     body = {"event_id": event_id, "name": name, "price_cents": 5000, "capacity": 10}
     reply = api.post("/admin/tiers", json=body | fields, token=admin_token())
     assert reply.status == 201, reply.json
     return str(reply.json["id"])
 
 
-def shop(api: Client, **tier_fields: Any) -> tuple[str, str]:
-    """An event on sale with one tier: the ids of both."""
-    event_id = event(api)
-    return event_id, tier(api, event_id, **tier_fields)
+def create_shop(api: Client, **tier_fields: Any) -> tuple[str, str]:
+    """Create an event on sale with one tier. Returns both ids."""
+    event_id = create_event(api)
+    return event_id, create_tier(api, event_id, **tier_fields)
 
 
-def promoted_shop(promoter_id: str) -> tuple[str, str]:
-    """The same out of a bootstrap file that names the event's promoter."""
+def create_promoted_shop(promoter_id: str) -> tuple[str, str]:
+    """Create an event on sale with one tier by a bootstrap file that names the event's promoter. Returns both ids."""
     tickets = {"fest-pass": bootstrap.ticket("fest-pass")}
     events = {"fest": bootstrap.event("fest", metadata={"timezone": "America/Denver", "promoter_id": promoter_id})}
     tree = {"version": "1", "events": events, "ticket_types": tickets}
@@ -61,7 +62,14 @@ def reserve(api: Client, user: str, event_id: str, tier_id: str, quantity: int =
     return api.post(f"/events/{event_id}/reservations", json={"tier_id": tier_id, "quantity": quantity}, user=user)
 
 
-def begin(api: Client, user: str, reservation_id: str, key: str = "key", **fields: Any) -> ClientReply:
+def reserve_items(api: Client, user: str, event_id: str, quantities: Mapping[str, int], key: str = "") -> ClientReply:
+    """Reserve tickets of several tiers, given as tier id -> quantity, with an Idempotency-Key if `key` is given."""
+    items = [{"tier_id": tier_id, "quantity": quantity} for tier_id, quantity in quantities.items() if quantity]
+    headers = {"Idempotency-Key": key} if key else {}
+    return api.post(f"/events/{event_id}/reservations", json={"items": items}, user=user, headers=headers)
+
+
+def start_checkout(api: Client, user: str, reservation_id: str, key: str = "key", **fields: Any) -> ClientReply:
     body = {"reservation_id": reservation_id} | fields
     return api.post("/checkout/sessions", json=body, user=user, headers={"Idempotency-Key": key})
 
@@ -72,17 +80,17 @@ def confirm(api: Client, user: str, checkout_id: str, simulate: str | None = "su
 
 
 def buy(api: Client, user: str, event_id: str, tier_id: str, quantity: int = 1, **fields: Any) -> ClientReply:
-    """A whole purchase; the confirmation."""
+    """Reserve, check out and confirm. Returns the reply to the confirmation."""
     reserved = reserve(api, user, event_id, tier_id, quantity)
     assert reserved.status == 201, reserved.json
-    begun = begin(api, user, reserved.json["id"], key=reserved.json["id"], **fields)
-    assert begun.status == 201, begun.json
-    return confirm(api, user, begun.json["id"])
+    checkout = start_checkout(api, user, reserved.json["id"], key=reserved.json["id"], **fields)
+    assert checkout.status == 201, checkout.json
+    return confirm(api, user, checkout.json["id"])
 
 
-def bought(api: Client, stand: tuple[str, str], quantity: int = 2, user: str = "ada") -> str:
-    """The id of a paid order of a tier, given as (event id, tier id)."""
-    return str(buy(api, user, *stand, quantity).json["order"]["id"])
+def create_order(api: Client, shop: tuple[str, str], quantity: int = 2, user: str = "ada") -> str:
+    """Buy tickets of a shop, given as (event id, tier id). Returns the id of the paid order."""
+    return str(buy(api, user, *shop, quantity).json["order"]["id"])
 
 
 def ticket_ids(order_id: str, *numbers: int) -> list[str]:
@@ -90,14 +98,14 @@ def ticket_ids(order_id: str, *numbers: int) -> list[str]:
 
 
 def refund(api: Client, order_id: str, *, key: str = "refund", by: str = "", **fields: Any) -> ClientReply:
-    """Asked for by an admin unless a token says otherwise; a goodwill refund unless a reason is given, since that one has no fee."""
+    """Request a refund as an admin, or with the token `by`. The reason is goodwill unless another is given, since goodwill has no fee."""
     body = {"reason": "goodwill"} | fields
     headers = {"Idempotency-Key": key} if key else {}
     return api.post(f"/admin/orders/{order_id}/refunds", json=body, token=by or admin_token(), headers=headers)
 
 
-def sweep() -> dict[str, Any]:
-    """One run of the schedule, as EventBridge would start it."""
+def run_sweep() -> dict[str, Any]:
+    """Run the sweep once, as EventBridge would start it. Returns its report."""
     from chalicelib.purchases import jobs
 
     event = {"version": "0", "account": "0", "region": "", "detail": {}, "detail-type": "Scheduled Event", "source": "aws.events"}

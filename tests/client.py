@@ -1,4 +1,4 @@
-"""An HTTP client for tests that speaks to the app through the same gateway as the local runtime, without a socket."""
+"""An HTTP client for tests. It calls the app through the same gateway as the local runtime, without a socket."""
 
 import gzip
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ BASE = "/api/v1"
 
 
 class ClientReply(msgspec.Struct, frozen=True):
-    """`json` is the decoded body, None when it is not JSON; `body` is the bytes after any Content-Encoding was undone."""
+    """A response. `json` is the decoded body, None if it is not JSON; `body` has the bytes after any Content-Encoding was decoded."""
 
     status: int
     headers: CaseInsensitiveMapping
@@ -26,23 +26,23 @@ class Client:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def get(self, path: str, **how: Any) -> ClientReply:
-        return self.request("GET", path, **how)
+    def get(self, path: str, **options: Any) -> ClientReply:
+        return self.request("GET", path, **options)
 
-    def post(self, path: str, **how: Any) -> ClientReply:
-        return self.request("POST", path, **how)
+    def post(self, path: str, **options: Any) -> ClientReply:
+        return self.request("POST", path, **options)
 
-    def put(self, path: str, **how: Any) -> ClientReply:
-        return self.request("PUT", path, **how)
+    def put(self, path: str, **options: Any) -> ClientReply:
+        return self.request("PUT", path, **options)
 
-    def patch(self, path: str, **how: Any) -> ClientReply:
-        return self.request("PATCH", path, **how)
+    def patch(self, path: str, **options: Any) -> ClientReply:
+        return self.request("PATCH", path, **options)
 
-    def delete(self, path: str, **how: Any) -> ClientReply:
-        return self.request("DELETE", path, **how)
+    def delete(self, path: str, **options: Any) -> ClientReply:
+        return self.request("DELETE", path, **options)
 
-    def options(self, path: str, **how: Any) -> ClientReply:
-        return self.request("OPTIONS", path, **how)
+    def options(self, path: str, **options: Any) -> ClientReply:
+        return self.request("OPTIONS", path, **options)
 
     def request(
         self,
@@ -57,19 +57,19 @@ class Client:
         token: str | None = None,
         source_ip: str = "127.0.0.1",
     ) -> ClientReply:
-        """`path` is below /api/v1. `json` is encoded as the body; `user` goes into X-User-Id, `token` into Authorization."""
-        given = {"Accept": "application/json"}
+        """Send a request to a path below /api/v1. `json` is encoded as the body; `user` goes into X-User-Id, `token` into Authorization."""
+        sent = {"Accept": "application/json"}
         if json is not msgspec.UNSET:
             body = msgspec.json.encode(json)
-            given["Content-Type"] = "application/json"
+            sent["Content-Type"] = "application/json"
         if user is not None:
-            given["X-User-Id"] = user
+            sent["X-User-Id"] = user
         if token is not None:
-            given["Authorization"] = f"Bearer {token}"
-        given |= headers or {}
+            sent["Authorization"] = f"Bearer {token}"
+        sent |= headers or {}
         target = BASE + path + (f"?{urlencode(query, doseq=True)}" if query else "")
-        reply = self._gateway.handle(method, target, list(given.items()), body, source_ip)
-        answered = CaseInsensitiveMapping(reply.headers)
-        plain = gzip.decompress(reply.body) if answered.get("content-encoding") == "gzip" else reply.body
-        is_json = plain and answered.get("content-type", "").startswith("application/json")
-        return ClientReply(reply.status, answered, plain, msgspec.json.decode(plain) if is_json else None)
+        reply = self._gateway.handle(method, target, list(sent.items()), body, source_ip)
+        received = CaseInsensitiveMapping(reply.headers)
+        decoded = gzip.decompress(reply.body) if received.get("content-encoding") == "gzip" else reply.body
+        is_json = decoded and received.get("content-type", "").startswith("application/json")
+        return ClientReply(reply.status, received, decoded, msgspec.json.decode(decoded) if is_json else None)

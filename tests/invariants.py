@@ -1,4 +1,4 @@
-"""What must be true of the store after anything whatever. Flows, faults and races all end with `check`."""
+"""The invariants of the stored data. Tests of flows, violations and races end with `check`."""
 
 from collections import Counter
 
@@ -17,173 +17,194 @@ from chalicelib.waiting_room.model import LATE, Arrival
 
 
 def check(now: int, *, recovered: bool = False) -> None:
-    """Assert every invariant; with `recovered`, also those that hold only when recovery has run after every hold's end."""
-    every = {purchase.id: purchase for purchase in purchases.scan_purchases()}
-    orders = [purchase for purchase in every.values() if purchase.was_order]
-    faults = [
-        *_shards_add_up(every, orders, recovered),
-        *_orders_have_their_tickets(orders),
-        *_books_add_up(every),
-        *_open_matters_are_open(every),
-        *_buyers_agree(every, now),
-        *_nothing_out_of_nothing(every),
-        *_nobody_shares_a_place(),
+    """Assert every invariant. `recovered` adds those that are true once all holds have expired and recovery has run."""
+    purchases_by_id = {purchase.id: purchase for purchase in purchases.scan_purchases()}
+    orders = [purchase for purchase in purchases_by_id.values() if purchase.was_order]
+    violations = [
+        *_check_shards(purchases_by_id, orders, recovered),
+        *_check_orders(orders),
+        *_check_ledger(purchases_by_id),
+        *_check_cases(purchases_by_id),
+        *_check_buyers(purchases_by_id),
+        *_check_tickets(purchases_by_id),
+        *_check_waiting_rooms(),
     ]
-    assert not faults, "\n".join(faults)
+    assert not violations, "\n".join(violations)
 
 
-def _shards_add_up(every: dict[str, Purchase], orders: list[Purchase], recovered: bool) -> list[str]:
-    faults, sold, listed = [], Counter(), Counter()
-    start = Counter()
-    converted = {(hold.shard_id, hold.hold_id) for purchase in orders for hold in purchase.holds}
+def _check_shards(purchases_by_id: dict[str, Purchase], orders: list[Purchase], recovered: bool) -> list[str]:
+    """The numbers of a shard add up to its capacity, and every sold ticket is paid. After recovery no hold is without its purchase."""
+    violations, sold, unconverted, sold_before = [], Counter(), Counter(), Counter()
+    paid_holds = {(hold.shard_id, hold.hold_id) for purchase in orders for hold in purchase.holds}
     for shard in inventory.scan_shards():
         stock_id = shard.id.rpartition("#")[0]
         if min(shard.available, shard.sold, shard.capacity) < 0:
-            faults.append(f"{shard.id}: something is negative: {shard}")
+            violations.append(f"{shard.id}: something is negative: {shard}")
         if shard.available + shard.held + shard.sold != shard.capacity:
-            faults.append(f"{shard.id}: {shard.available} + {shard.held} + {shard.sold} is not {shard.capacity}")
+            violations.append(f"{shard.id}: {shard.available} + {shard.held} + {shard.sold} is not {shard.capacity}")
         sold[stock_id] += shard.sold
         for hold_id, (quantity, _) in shard.holds.items():
-            if (shard.id, hold_id) in converted:
-                listed[stock_id] += quantity  # paid, and on its way from held to sold
-            if recovered and every.get(hold_id.partition(".")[0]) is None:
-                faults.append(f"{shard.id}: hold {hold_id} belongs to nobody")
-            if recovered and (shard.id, hold_id) in converted:
-                faults.append(f"{shard.id}: hold {hold_id} is paid and was not converted")
+            if (shard.id, hold_id) in paid_holds:
+                unconverted[stock_id] += quantity  # paid, and not yet converted from held to sold
+            if recovered and purchases_by_id.get(hold_id.partition(".")[0]) is None:
+                violations.append(f"{shard.id}: hold {hold_id} has no purchase")
+            if recovered and (shard.id, hold_id) in paid_holds:
+                violations.append(f"{shard.id}: hold {hold_id} is paid and was not converted")
     for tier in catalog.load_current().tiers.values():
-        start[tier.stock_id] = _sold_elsewhere(tier.metadata)
-    seats = [seat for purchase in orders for seat in purchase.seats(_seated(purchase))]
+        sold_before[tier.stock_id] = _sold_before(tier.metadata)
+    seats = [seat for purchase in orders for seat in purchase.seats(_tickets_with_sold_seats(purchase))]
     for stock_id in sold:
         tickets_paid = sum(seat.quantity for seat in seats if seat.shard_id.rpartition("#")[0] == stock_id)
-        if sold[stock_id] + listed[stock_id] != tickets_paid + start[stock_id]:
-            faults.append(f"{stock_id}: {sold[stock_id]} sold and {listed[stock_id]} to convert, but {tickets_paid} paid")
-    return faults
+        if sold[stock_id] + unconverted[stock_id] != tickets_paid + sold_before[stock_id]:
+            violations.append(f"{stock_id}: {sold[stock_id]} sold and {unconverted[stock_id]} to convert, but {tickets_paid} paid")
+    return violations
 
 
-def _seated(purchase: Purchase) -> list[int]:
-    """The tickets whose seats are sold: those that are kept, and those that were refunded without giving the seat back."""
-    return purchase.kept_tickets + [number for one in purchase.refunds if not one.seats_returned for number in one.tickets]
+def _tickets_with_sold_seats(purchase: Purchase) -> list[int]:
+    """The tickets whose seats count as sold: those that the buyer keeps, and those that were refunded without returning the seat."""
+    return purchase.kept_tickets + [number for refund in purchase.refunds if not refund.seats_returned for number in refund.tickets]
 
 
-def _sold_elsewhere(metadata: dict[str, object]) -> int:
-    """Tests say in a tier's metadata how much of it was sold before it came here."""
+def _sold_before(metadata: dict[str, object]) -> int:
+    """How much of a tier was sold before this shop had it; tests write that into the tier's metadata."""
     value = metadata.get("sold_before", 0)
     assert isinstance(value, int)
     return value
 
 
-def _orders_have_their_tickets(orders: list[Purchase]) -> list[str]:
-    faults = []
+def _check_orders(orders: list[Purchase]) -> list[str]:
+    """An order has exactly its tickets, in the states that its refunds and disputes require."""
+    violations = []
     for purchase in orders:
         found = tickets.load_purchase_tickets(purchase.id, purchase.quantity + 5)
-        wanted = Counter({line.tier_id: line.quantity for line in purchase.lines})
-        if Counter(ticket.tier_id for ticket in found) != wanted:
-            faults.append(f"{purchase.id}: paid for {dict(wanted)}, has {[ticket.id for ticket in found]}")
-        if any(not tickets.is_genuine(one.qr_sig, one.id, one.event_id, one.code) for one in found):
-            faults.append(f"{purchase.id}: a ticket's signature is not ours")
+        expected = Counter({line.tier_id: line.quantity for line in purchase.lines})
+        if Counter(ticket.tier_id for ticket in found) != expected:
+            violations.append(f"{purchase.id}: paid for {dict(expected)}, has {[ticket.id for ticket in found]}")
+        if any(not tickets.is_genuine(ticket.qr_sig, ticket.id, ticket.event_id, ticket.code) for ticket in found):
+            violations.append(f"{purchase.id}: a ticket's signature is not ours")
         if sum(hold.quantity for hold in purchase.holds) != purchase.quantity:
-            faults.append(f"{purchase.id}: its holds do not add up to its quantity")
-        good = "frozen" if purchase.is_disputed else "valid"
-        states = {one.number: one.state for one in found}
-        if states != {number: good if number in purchase.kept_tickets else "void" for number in states}:
-            faults.append(f"{purchase.id}: a {purchase.state} order of {purchase.kept_tickets} has tickets that are {states}")
-        back = [number for one in purchase.refunds for number in one.tickets] + [n for one in purchase.disputes for n in one.voided]
-        if len(set(back)) < len(back):
-            faults.append(f"{purchase.id}: a ticket was taken back twice: {back}")
+            violations.append(f"{purchase.id}: its holds do not add up to its quantity")
+        kept_state = "frozen" if purchase.is_disputed else "valid"
+        states = {ticket.number: ticket.state for ticket in found}
+        if states != {number: kept_state if number in purchase.kept_tickets else "void" for number in states}:
+            violations.append(
+                f"{purchase.id}: a {purchase.state} order with the tickets {purchase.kept_tickets} has the ticket states {states}"
+            )
+        void = [number for refund in purchase.refunds for number in refund.tickets]
+        void += [number for dispute in purchase.disputes for number in dispute.voided]
+        if len(set(void)) < len(void):
+            violations.append(f"{purchase.id}: a ticket was made void twice: {void}")
         if purchase.is_order != bool(purchase.kept_tickets):
-            faults.append(f"{purchase.id}: {purchase.state}, with {purchase.kept_tickets} left")
-    return faults
+            violations.append(f"{purchase.id}: {purchase.state}, with the tickets {purchase.kept_tickets}")
+    return violations
 
 
-def _books_add_up(every: dict[str, Purchase]) -> list[str]:
-    """The ledger of a purchase sums to what it shows: what came in, less what went back or was taken by a bank."""
-    faults = []
-    for purchase in every.values():
+def _check_ledger(purchases_by_id: dict[str, Purchase]) -> list[str]:
+    """A purchase's ledger entries add up to what was received, less what was refunded or taken by a bank for a dispute."""
+    violations = []
+    for purchase in purchases_by_id.values():
         entries = ledger.list_purchase_entries(purchase.event_id, purchase.id)
-        came_in: Counter[str] = Counter()
-        gone: Counter[str] = Counter()
-        for one in entries:
-            came_in[one.currency] += one.amount_cents if one.kind == "captured" else 0
-        for one in purchase.refunds:
-            gone[one.currency] += one.amount_cents if one.status in ("pending", "succeeded") else 0
-        for one in purchase.disputes:
-            gone[one.currency] += one.amount_cents if one.status in ("open", "lost") else 0
-        kept = {currency: came_in[currency] - gone[currency] for currency in came_in | gone}
-        balance = {currency: ledger.balances(entries).get(currency, 0) for currency in kept}
-        if balance != kept:
-            faults.append(f"{purchase.id}: the ledger keeps {balance}, the purchase {kept}")
-        if purchase.was_order and not any(one.is_external for one in purchase.refunds):
-            worth = sum(purchase.price_of(number) for number in purchase.kept_tickets) + sum(one.fee_cents for one in purchase.refunds)
-            due = sum(one.amount_cents for one in purchase.refunds if one.status in ("due", "failed") and one.tickets)
-            extra = sum(one.amount_cents for one in purchase.refunds if one.status in ("due", "failed") and not one.tickets)
-            at_bank = sum(one.amount_cents for one in purchase.disputes if one.status == "open")
-            lost = sum(one.amount_cents - sum(map(purchase.price_of, one.voided)) for one in purchase.disputes if one.status == "lost")
-            if balance.get(purchase.currency, 0) != worth + due + extra - at_bank - lost:
-                faults.append(f"{purchase.id}: keeps {balance} for tickets and fees of {worth}, {due + extra} due, {at_bank} at a bank")
-    return faults
+        net: Counter[str] = Counter()
+        for entry in entries:
+            net[entry.currency] += entry.amount_cents if entry.kind == "captured" else 0
+        for refund in purchase.refunds:
+            net[refund.currency] -= refund.amount_cents if refund.status in ("pending", "succeeded") else 0
+        for dispute in purchase.disputes:
+            net[dispute.currency] -= dispute.amount_cents if dispute.status in ("open", "lost") else 0
+        balance = {currency: ledger.balances(entries).get(currency, 0) for currency in net}
+        if balance != net:
+            violations.append(f"{purchase.id}: the ledger adds up to {balance}, the purchase to {dict(net)}")
+        if purchase.was_order and not any(refund.is_external for refund in purchase.refunds):
+            expected = _expected_balance(purchase)
+            if balance.get(purchase.currency, 0) != expected:
+                violations.append(f"{purchase.id}: the ledger adds up to {balance}; its tickets, fees, refunds and disputes to {expected}")
+    return violations
 
 
-def _open_matters_are_open(every: dict[str, Purchase]) -> list[str]:
-    """What is not through is an open matter, so that the sweep or a person finds it; and nothing else is."""
-    known = {(one.purchase_id, one.what) for one in cases.list_open() if one.kind != "finding"}
-    wanted = {(one.id, f"refund#{refund.id}") for one in every.values() for refund in one.refunds if refund.status != "succeeded"}
-    wanted |= {(one.id, f"dispute#{dispute.id}") for one in every.values() for dispute in one.disputes if dispute.status == "open"}
-    failed = {(one.id, f"refund#{refund.id}", refund.id) for one in every.values() for refund in one.refunds if refund.status == "failed"}
-    dismissed = {(order_id, what) for order_id, what, refund_id in failed if _dismissed(order_id, refund_id)}
-    differ = (known ^ wanted) - dismissed
-    return [f"{purchase_id}: {what} is open in one place and not in the other" for purchase_id, what in differ]
+def _expected_balance(purchase: Purchase) -> int:
+    """The price of the tickets that the buyer keeps, with fees and refunds that are still due, less what banks have taken."""
+    tickets_and_fees = sum(purchase.price_of(number) for number in purchase.kept_tickets) + sum(
+        refund.fee_cents for refund in purchase.refunds
+    )
+    due = sum(refund.amount_cents for refund in purchase.refunds if refund.status in ("due", "failed"))
+    open_disputes = sum(dispute.amount_cents for dispute in purchase.disputes if dispute.status == "open")
+    lost = [dispute for dispute in purchase.disputes if dispute.status == "lost"]
+    lost_beyond_tickets = sum(dispute.amount_cents - sum(map(purchase.price_of, dispute.voided)) for dispute in lost)
+    return tickets_and_fees + due - open_disputes - lost_beyond_tickets
 
 
-def _dismissed(order_id: str, refund_id: str) -> bool:
-    return any(one.action == "finding.dismissed" and one.details["finding"] == refund_id for one in audit.list_entries(f"order#{order_id}"))
+def _check_cases(purchases_by_id: dict[str, Purchase]) -> list[str]:
+    """Refunds and disputes that are not finished, and only these, are open cases, so that the sweep or an admin finds them."""
+    recorded = {(case.purchase_id, case.what) for case in cases.list_open() if case.kind != "finding"}
+    expected, dismissed = set(), set()
+    for purchase in purchases_by_id.values():
+        expected |= {(purchase.id, f"refund#{refund.id}") for refund in purchase.refunds if refund.status != "succeeded"}
+        expected |= {(purchase.id, f"dispute#{dispute.id}") for dispute in purchase.disputes if dispute.status == "open"}
+        failed = [refund for refund in purchase.refunds if refund.status == "failed"]
+        dismissed |= {(purchase.id, f"refund#{refund.id}") for refund in failed if _is_dismissed(purchase.id, refund.id)}
+    differences = (recorded ^ expected) - dismissed
+    return [f"{purchase_id}: {what} is open in the purchase or in the cases, but not in both" for purchase_id, what in differences]
 
 
-def _buyers_agree(every: dict[str, Purchase], now: int) -> list[str]:
-    faults = []
-    active = {(one.user_id, one.event_id): one.id for one in every.values() if one.state in ACTIVE_STATES}
+def _is_dismissed(order_id: str, refund_id: str) -> bool:
+    entries = audit.list_entries(f"order#{order_id}")
+    return any(entry.action == "finding.dismissed" and entry.details["finding"] == refund_id for entry in entries)
+
+
+def _check_buyers(purchases_by_id: dict[str, Purchase]) -> list[str]:
+    """A buyer's record agrees with the buyer's purchases, and nobody is above the limit."""
+    violations = []
+    active = {
+        (purchase.user_id, purchase.event_id): purchase.id for purchase in purchases_by_id.values() if purchase.state in ACTIVE_STATES
+    }
     events = catalog.load_current().events
-    for buying in purchases.scan_buyers():
-        own = [one for one in every.values() if (one.user_id, one.event_id) == (buying.user_id, buying.event_id)]
-        bought = sum(len(one.kept_tickets) for one in own)
-        event = events.get(buying.event_id)
+    for record in purchases.scan_buyers():
+        key = (record.user_id, record.event_id)
+        own = [purchase for purchase in purchases_by_id.values() if (purchase.user_id, purchase.event_id) == key]
+        bought = sum(len(purchase.kept_tickets) for purchase in own)
+        event = events.get(record.event_id)
         limit = (event.purchase_limit if event else None) or settings.current().event_purchase_limit
-        if buying.active_id != active.pop((buying.user_id, buying.event_id), None):
-            faults.append(f"{buying.user_id}: the record names {buying.active_id} as active, which is not so")
-        if buying.bought != bought:
-            faults.append(f"{buying.user_id}: the record says {buying.bought} bought, the orders {bought}")
-        if buying.orders != {one.id for one in own if one.is_order}:
-            faults.append(f"{buying.user_id}: the record's orders are {set(buying.orders)}")
-        if bought + buying.active_quantity > limit:
-            faults.append(f"{buying.user_id}: {bought} bought and {buying.active_quantity} held, above the limit of {limit}")
-    faults += [f"{user_id}: {purchase_id} is active and the record does not know it" for (user_id, _), purchase_id in active.items()]
-    return faults
+        if record.active_id != active.pop(key, None):
+            violations.append(f"{record.user_id}: the record names {record.active_id} as active, wrongly")
+        if record.bought != bought:
+            violations.append(f"{record.user_id}: the record says {record.bought} bought, the orders {bought}")
+        if record.orders != {purchase.id for purchase in own if purchase.is_order}:
+            violations.append(f"{record.user_id}: the record's orders are {set(record.orders)}")
+        if bought + record.active_quantity > limit:
+            violations.append(f"{record.user_id}: {bought} bought and {record.active_quantity} held, above the limit of {limit}")
+    violations += [f"{user_id}: {purchase_id} is active, and the record does not name it" for (user_id, _), purchase_id in active.items()]
+    return violations
 
 
-def _nothing_out_of_nothing(every: dict[str, Purchase]) -> list[str]:
-    """Every ticket belongs to an order, or to one that was."""
+def _check_tickets(purchases_by_id: dict[str, Purchase]) -> list[str]:
+    """Every ticket belongs to a purchase that is or was an order."""
     from chalicelib.tickets.store import TicketRow
 
     rows = list(TicketRow.scan(consistent_read=True))
-    return [f"{row.id}: a ticket of nothing" for row in rows if row.purchase_id not in every or not every[row.purchase_id].was_order]
+    return [
+        f"{row.id}: a ticket without an order"
+        for row in rows
+        if row.purchase_id not in purchases_by_id or not purchases_by_id[row.purchase_id].was_order
+    ]
 
 
-def _nobody_shares_a_place() -> list[str]:
-    """Each arrival has a number of its own that its counter gave out; a frozen N is what the closed counters add up to."""
+def _check_waiting_rooms() -> list[str]:
+    """Each arrival has its own number, which its counter has issued. The N of an opened room is the sum of its counters."""
     from chalicelib.waiting_room.store import WaitingRoomRow
 
     rows = {row.id: row for row in WaitingRoomRow.scan(consistent_read=True)}
-    given = {key: int(row.arrivals or 0) for key, row in rows.items() if key.startswith("counter#")}
-    faults, taken = [], Counter()
+    issued = {key: int(row.arrivals or 0) for key, row in rows.items() if key.startswith("counter#")}
+    violations, arrivals = [], Counter()
     for key, row in rows.items():
         kind, event_id, *rest = key.split("#")
         if kind == "entry":
             arrival = json.decode(row.arrival, type=Arrival)
             counter = f"counter#{event_id}#{rest[0]}#{'late' if arrival.counter == LATE else arrival.counter}"
-            taken[(counter, arrival.number)] += 1
-            if not 1 <= arrival.number <= given.get(counter, 0):
-                faults.append(f"{key}: number {arrival.number} was never given out")
+            arrivals[(counter, arrival.number)] += 1
+            if not 1 <= arrival.number <= issued.get(counter, 0):
+                violations.append(f"{key}: number {arrival.number} was never issued")
         elif kind == "room" and row.n is not None:
             counters = [f"counter#{event_id}#{int(row.room)}#{number}" for number in range(int(row.counters))]
-            if row.n != sum(given.get(counter, 0) for counter in counters):
-                faults.append(f"{key}: N is {row.n}, the counters say {[given.get(counter, 0) for counter in counters]}")
-    return faults + [f"{counter}: {times} people have number {number}" for (counter, number), times in taken.items() if times > 1]
+            if row.n != sum(issued.get(counter, 0) for counter in counters):
+                violations.append(f"{key}: N is {row.n}, the counters say {[issued.get(counter, 0) for counter in counters]}")
+    return violations + [f"{counter}: {times} arrivals have number {number}" for (counter, number), times in arrivals.items() if times > 1]

@@ -103,9 +103,9 @@ def test_an_event_adds_up_to_its_orders(shop):
 
 
 def test_an_event_without_money_has_no_takings(api, time):
-    event_id, tier_id = builders.shop(api, price_cents=0)
+    event_id, tier_id = builders.create_shop(api, price_cents=0)
     reserved = builders.reserve(api, "ada", event_id, tier_id).json["id"]
-    builders.begin(api, "ada", reserved)
+    builders.start_checkout(api, "ada", reserved)
     assert builders.confirm(api, "ada", reserved, None).status == 201
     assert money(api, event_id).json["takings"] == []
     assert view(api, reserved).json["balance_cents"] == 0
@@ -115,7 +115,7 @@ def test_an_event_without_money_has_no_takings(api, time):
 
 @pytest.mark.parametrize("what", ["money", "order"])
 def test_who_may_look(api, time, what):
-    event_id, tier_id = builders.promoted_shop("eve")
+    event_id, tier_id = builders.create_promoted_shop("eve")
     order_id = builders.buy(api, "ada", event_id, tier_id).json["order"]["id"]
 
     def look(**who):
@@ -132,7 +132,7 @@ def test_who_may_look(api, time, what):
 
 
 def test_what_there_is_not(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     assert money(api, "unknown").status == 404
     assert view(api, "unknown").status == 404
     assert view(api, builders.reserve(api, "ada", event_id, tier_id).json["id"]).status == 404

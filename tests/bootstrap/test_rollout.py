@@ -111,7 +111,7 @@ def test_every_apply_is_audited(store, run, write, tree):
 
 
 def test_what_the_api_created_is_not_touched(api, run, write, tree):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     run("apply", write(tree))
     tree["events"]["b"] = event("b")
     assert run("apply", write(tree)).code == 0

@@ -14,7 +14,7 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import shard_ids
 from infra import tables
 from tests.bootstrap.conftest import event, sell, stock_of, ticket, valid_document
-from tests.simulation import faults as bed
+from tests.simulation import faults
 
 pytestmark = pytest.mark.usefixtures("time")
 
@@ -69,7 +69,7 @@ def test_of_two_applies_at_once_one_is_served_with_its_stock(store, run, write, 
     ours["ticket_types"]["fest-pass"]["max_quantity"] = 6
     theirs["ticket_types"]["fest-pass"]["max_quantity"] = 8
     rollout.apply(valid_document(base), "base", 0)
-    with bed.calls() as calls:
+    with faults.record_calls() as calls:
         rollout.apply(valid_document(ours), "ours", 0)
     for number in range(1, len(calls) + 1):
         rollout.apply(valid_document(base), "base", 0)
@@ -107,14 +107,14 @@ def _crashes(tree):
     before, after = _states(tree)
     with _separate_stage("dry"):
         rollout.apply(valid_document(before), "ann", 0)
-        with bed.calls() as calls:
+        with faults.record_calls() as calls:
             rollout.apply(valid_document(after), "ann", 0)
     assert len(calls) > 15
     for number in range(1, len(calls) + 1):
         with _separate_stage(f"crash-{number}"):
             rollout.apply(valid_document(before), "ann", 0)
             sell("shrinks", 5)
-            with bed.crash_after(number):
+            with faults.crash_after(number):
                 rollout.apply(valid_document(after), "ann", 0)
             yield before, after, calls[:number]
 
@@ -158,7 +158,7 @@ def test_a_store_that_goes_down_is_reported_and_nothing_changes(store, run, writ
     run("apply", write(tree))
     tree["ticket_types"]["fest-pass"]["price_cents"] = 1
     for number in range(1, 7):
-        with bed.refuse_from(number):
+        with faults.refuse_from(number):
             result = run("apply", write(tree))
         assert result.code == 1
         assert "the store failed" in result.err

@@ -15,7 +15,7 @@ from bootstrap.plan import build_plan
 from bootstrap.validation import validate_tree
 from chalicelib.catalog.model import Catalog, CatalogHead, VersionContent
 from tests.bootstrap.conftest import EXAMPLE, event, ticket
-from tests.simulation import faults as bed
+from tests.simulation import faults
 
 
 def test_the_example_is_valid(run):
@@ -156,7 +156,7 @@ def test_faults_of_single_fields_do_not_hide_broken_rules(run, write, tree):
 @pytest.mark.parametrize("command", ["apply", "plan", "drift"])
 def test_an_invalid_file_never_reaches_the_store(run, write, tree, store, command):
     tree["ticket_types"]["fest-pass"]["event_id"] = "nowhere"
-    with bed.calls() as calls:
+    with faults.record_calls() as calls:
         assert run(command, write(tree)).code == 1
     assert calls == []
 

@@ -11,7 +11,7 @@ from chalicelib.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import shard_ids
 from tests import builders
-from tests.simulation import faults as bed
+from tests.simulation import faults
 
 pytestmark = pytest.mark.usefixtures("time")
 
@@ -124,7 +124,7 @@ class TestEvents:
 
 class TestTiers:
     def test_come_with_their_stock(self, api):
-        event_id = builders.event(api)
+        event_id = builders.create_event(api)
         reply = post(api, "/admin/tiers", TIER | {"event_id": event_id})
         assert reply.status == 201
         made = reply.json
@@ -143,7 +143,7 @@ class TestTiers:
         assert [tier["id"] for tier in api.get(f"/events/{event_id}").json["tiers"]] == [made["id"]]
 
     def test_of_any_size(self, api):
-        event_id = builders.event(api)
+        event_id = builders.create_event(api)
         made = post(api, "/admin/tiers", TIER | {"event_id": event_id, "capacity": 1_000_000}).json
         assert made["available"] == 1_000_000
 
@@ -164,22 +164,22 @@ class TestTiers:
         ],
     )
     def test_with_faults_are_refused(self, api, change, path):
-        event_id = builders.event(api)
+        event_id = builders.create_event(api)
         reply = post(api, "/admin/tiers", TIER | {"event_id": event_id} | change)
         assert (reply.status, reply.json["path"]) == (400, path)
         assert get(api, "/admin/tiers").json == []
 
     def test_of_one_event_have_different_names(self, api):
-        event_id = builders.event(api)
-        builders.tier(api, event_id, "Floor")
+        event_id = builders.create_event(api)
+        builders.create_tier(api, event_id, "Floor")
         reply = post(api, "/admin/tiers", TIER | {"event_id": event_id, "name": " floor "})
         assert (reply.status, reply.json["error"]) == (409, "tier_name_taken")
-        builders.tier(api, builders.event(api), "Floor")
+        builders.create_tier(api, builders.create_event(api), "Floor")
 
     def test_of_one_event_have_one_currency(self, api):
-        event_id = builders.event(api)
-        builders.tier(api, event_id, "Floor", currency="EUR")
-        assert get(api, f"/admin/tiers/{builders.tier(api, event_id, 'Balcony')}").json["currency"] == "EUR"
+        event_id = builders.create_event(api)
+        builders.create_tier(api, event_id, "Floor", currency="EUR")
+        assert get(api, f"/admin/tiers/{builders.create_tier(api, event_id, 'Balcony')}").json["currency"] == "EUR"
         reply = post(api, "/admin/tiers", TIER | {"event_id": event_id, "name": "Box", "currency": "USD"})
         assert (reply.status, reply.json["path"]) == (400, "$.currency")
 
@@ -196,14 +196,14 @@ class TestTiers:
         assert get(api, "/admin/tiers").json[0]["managed_by"] == "bootstrap"
 
     def test_of_a_paused_event_are_born_closed(self, api, time):
-        event_id = builders.event(api)
+        event_id = builders.create_event(api)
         catalog.set_paused(event_id, True, "root", time.now)
-        builders.tier(api, event_id, capacity=500)
+        builders.create_tier(api, event_id, capacity=500)
         assert open_flags(event_id) == {False}
 
     def test_made_while_somebody_else_changes_the_catalog_start_again(self, api, time):
         """Two admins make the same name at once: the second one sees the first one's tier and is refused."""
-        event_id = builders.event(api)
+        event_id = builders.create_event(api)
         made = []
 
         def interfere(model, **_):
@@ -211,7 +211,7 @@ class TestTiers:
                 made.append(True)
                 catalog.create_tier("first", management.NewTier(event_id, "Floor", 1, 1), "ann", time.now)
 
-        events = bed.dynamo.client().meta.events
+        events = faults.dynamo.client().meta.events
         events.register("before-call.dynamodb", interfere)
         try:
             with pytest.raises(management.TierNameTaken):
@@ -223,7 +223,7 @@ class TestTiers:
 
 class TestPause:
     def test_closes_the_stock_and_opens_it_again(self, api, time):
-        event_id, _ = builders.shop(api, capacity=300)
+        event_id, _ = builders.create_shop(api, capacity=300)
         assert catalog.set_paused(event_id, True, "root", time.now).paused
         assert open_flags(event_id) == {False}
         assert get(api, f"/admin/events/{event_id}").json["paused"]
@@ -233,7 +233,7 @@ class TestPause:
         assert [entry.action for entry in audit.list_entries(f"event#{event_id}")] == ["event.resumed", "event.paused", "event.created"]
 
     def test_twice_is_audited_once(self, api, time):
-        event_id, _ = builders.shop(api)
+        event_id, _ = builders.create_shop(api)
         for _ in range(2):
             catalog.set_paused(event_id, True, "root", time.now)
         assert len(audit.list_entries(f"event#{event_id}")) == 2
@@ -243,13 +243,13 @@ class TestPause:
             catalog.set_paused("nowhere", True, "root", time.now)
 
     def test_after_a_crash_at_any_call_can_be_finished_or_taken_back(self, api, time):
-        event_id, _ = builders.shop(api, capacity=150)
-        with bed.calls() as calls:
+        event_id, _ = builders.create_shop(api, capacity=150)
+        with faults.record_calls() as calls:
             catalog.set_paused(event_id, True, "root", time.now)
         for number in range(1, len(calls) + 1):
             for paused in (True, False):
                 catalog.set_paused(event_id, not paused, "root", time.now)
-                with bed.crash_after(number):
+                with faults.crash_after(number):
                     catalog.set_paused(event_id, paused, "root", time.now)
                 catalog.set_paused(event_id, True, "root", time.now)
                 assert open_flags(event_id) == {False}
@@ -257,8 +257,8 @@ class TestPause:
                 assert open_flags(event_id) == {True}
 
     def test_and_resume_at_once_end_with_the_stock_as_the_flag_says(self, api, time):
-        event_id, _ = builders.shop(api, capacity=150)
-        with bed.calls() as calls:
+        event_id, _ = builders.create_shop(api, capacity=150)
+        with faults.record_calls() as calls:
             catalog.set_paused(event_id, True, "root", time.now)
         for number in range(1, len(calls) + 1):
             catalog.set_paused(event_id, False, "root", time.now)
@@ -270,7 +270,7 @@ class TestPause:
                 if made == number:  # noqa: B023 - called within this round
                     catalog.set_paused(event_id, False, "ann", time.now)
 
-            events = bed.dynamo.client().meta.events
+            events = faults.dynamo.client().meta.events
             events.register("before-call.dynamodb", resume)
             try:
                 catalog.set_paused(event_id, True, "bob", time.now)

@@ -7,7 +7,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from tests import builders
 from tests.bootstrap.conftest import event, ticket
-from tests.simulation import faults as bed
+from tests.simulation import faults
 from tests.test_cache import counted
 
 DAY = 86_400
@@ -31,7 +31,7 @@ class TestLists:
 
     def test_drafts_and_tests_are_in_no_list(self, api, serve):
         serve([event("fest"), event("try", status="test")], [ticket("fest-pass"), ticket("try-pass", "try", status="test")])
-        draft = builders.event(api, status="draft")
+        draft = builders.create_event(api, status="draft")
         assert [one["id"] for one in api.get("/events").json] == ["fest"]
         assert [one["id"] for one in api.get("/tickets/types").json["ticket_types"]] == ["fest-pass"]
         assert api.get(f"/tickets/types?event_id={draft}").json == {"ticket_types": [], "total": 0}
@@ -82,7 +82,7 @@ class TestOneEvent:
         assert expected.items() <= free.items()
 
     def test_unknown_and_drafts_are_404(self, api, serve):
-        draft = builders.event(api, status="draft")
+        draft = builders.create_event(api, status="draft")
         for event_id in ("nowhere", draft):
             for path in (f"/events/{event_id}", f"/events/{event_id}/availability"):
                 reply = api.get(path)
@@ -178,7 +178,7 @@ class TestCost:
     def test_a_warm_read_asks_the_store_nothing(self, api, serve, path):
         serve()
         cold = api.get(path)
-        with bed.calls() as calls:
+        with faults.record_calls() as calls:
             warm = [api.get(path) for _ in range(5)]
         assert calls == []
         assert {reply.body for reply in warm} == {cold.body}
@@ -188,7 +188,7 @@ class TestCost:
         api.get("/events/fest/availability")
         for _ in range(4):
             time.advance(1)
-            with bed.calls() as calls:
+            with faults.record_calls() as calls:
                 api.get("/events/fest/availability")
                 api.get("/events/fest/availability")
             assert [call for call in calls if call == "BatchGetItem"] == ["BatchGetItem"]
@@ -199,7 +199,7 @@ class TestCost:
         looks = []
         for _ in range(20):
             time.advance(1)
-            with bed.calls() as calls:
+            with faults.record_calls() as calls:
                 api.get("/events")
             looks.append(calls.count("GetItem"))
         assert looks == [0, 0, 0, 0, 1] * 4
@@ -253,7 +253,7 @@ class TestNews:
         serve()
         api.get("/events")
         time.advance(settings.current().cache_seconds)
-        with bed.calls() as calls:
+        with faults.record_calls() as calls:
             api.get("/events")
         assert "Query" in calls
 
@@ -264,7 +264,7 @@ class TestBadDays:
         serve()
         catalog.invalidate()
         inventory.invalidate()
-        with bed.refuse_from(1):
+        with faults.refuse_from(1):
             reply = api.get(path)
         assert (reply.status, reply.headers["retry-after"]) == (503, "2")
 
@@ -274,7 +274,7 @@ class TestBadDays:
         before = api.get(path).json
         stale = counted("cache_stale")
         time.advance(600)
-        with bed.refuse_from(1):
+        with faults.refuse_from(1):
             reply = api.get(path)
         assert reply.status == 200
         assert counted("cache_stale") > stale
@@ -284,7 +284,7 @@ class TestBadDays:
     def test_a_question_about_nothing_does_not_cost_a_warm_instance_what_it_has(self, api, serve):
         serve()
         api.get("/events/fest")
-        with bed.refuse_from(1):
+        with faults.refuse_from(1):
             assert api.get("/events/nowhere").status == 404
             assert api.get("/events/fest").status == 200
 

@@ -9,7 +9,7 @@ from chalicelib.errors import NotFound
 from chalicelib.inventory.model import SalePaused
 from tests import builders
 from tests.bootstrap.conftest import event, ticket
-from tests.simulation import faults as bed
+from tests.simulation import faults
 
 
 def refused(time, kind, *tier_ids, event_id="fest"):
@@ -22,14 +22,14 @@ def test_what_is_for_sale_is_told_in_the_order_asked(serve, time):
     serve(None, [ticket("a"), ticket("b")])
     found, tiers = catalog.get_sellable_tiers("fest", ["b", "a"], time.now)
     assert (found.id, [tier.id for tier in tiers]) == ("fest", ["b", "a"])
-    with bed.calls() as calls:
+    with faults.record_calls() as calls:
         catalog.get_sellable_tiers("fest", ["b", "a"], time.now)
     assert calls == []
 
 
 def test_what_does_not_exist_is_not_found(api, serve, time):
     serve([event("fest"), event("other")], [ticket("fest-pass"), ticket("other-pass", "other")])
-    draft, tier_id = builders.event(api, status="draft"), "fest-pass"
+    draft, tier_id = builders.create_event(api, status="draft"), "fest-pass"
     refused(time, NotFound, event_id="nowhere")
     refused(time, NotFound, event_id=draft)
     assert refused(time, NotFound, "nothing")["tier_id"] == "nothing"

@@ -7,9 +7,9 @@ import pytest
 from chalicelib import dynamo, log, settings
 from chalicelib.edge import rate_limits
 from tests import builders
-from tests.simulation.calls import calls
-from tests.simulation.faults import fail_from, internal_error, lost_answer, throttled, unreachable
-from tests.simulation.threads import at_once
+from tests.simulation.call_log import record_calls
+from tests.simulation.faults import fail_from, internal_error, lose_answer, throttled, unreachable
+from tests.simulation.threads import run_in_threads
 
 HOME, OFFICE = "198.51.100.7", "203.0.113.20"
 
@@ -110,10 +110,10 @@ class TestTheBuyersRoutes:
         assert Counter(reply.status for reply in ends) == {404: most, 429: 2}
 
     def test_a_purchase_goes_through_with_limits_on(self, api, time):
-        assert builders.buy(api, "ada", *builders.shop(api), 2).status == 201
+        assert builders.buy(api, "ada", *builders.create_shop(api), 2).status == 201
 
     def test_off_is_off(self, api, time):
-        with settings.override(rate_limits="off"), calls() as log:
+        with settings.override(rate_limits="off"), record_calls() as log:
             assert statuses(api, 60) == {404: 60}
         assert log.of(table="limits") == []
 
@@ -169,17 +169,17 @@ class TestAnAddress:
     def test_that_went_quiet_is_not_charged_for_what_is_paid_back(self, api, time):
         for number in range(60):  # one request in each period: the late one of the last is not in the next
             time.advance(61)
-            with calls() as log:
+            with record_calls() as log:
                 assert ask(api, f"user-{number}").status == 404
             assert len(log.of(table="limits")) == 1
 
 
 class TestTheStore:
     def test_a_reservation_takes_three_round_trips_and_six_units(self, api, time):
-        event_id, tier_id = builders.shop(api)
+        event_id, tier_id = builders.create_shop(api)
         builders.reserve(api, "first", event_id, tier_id)  # everything is warm
         path, body = f"/events/{event_id}/reservations", {"tier_id": tier_id, "quantity": 1}
-        with calls("reserve with limits", measured=True) as log:
+        with record_calls("reserve with limits", measured=True) as log:
             assert api.post(path, json=body, user="ada", source_ip=HOME).status == 201
         assert log.names == ["UpdateItem", "UpdateItem", "TransactWriteItems"]
         assert [entry.tables for entry in log.entries] == [["limits"], ["inventory"], ["purchases", "buyers"]]
@@ -188,18 +188,18 @@ class TestTheStore:
     def test_who_hammers_costs_one_write_on_each_instance(self, api, time):
         statuses(api, 5)
         another_instance()
-        with calls() as log:
+        with record_calls() as log:
             assert statuses(api, 100) == {429: 100}
         assert [entry.outcome for entry in log.entries] == ["refused"]
 
     def test_a_crowd_behind_one_address_costs_a_fifth_more(self, api, time):
-        with settings.override(address_factor=100), calls() as log:
+        with settings.override(address_factor=100), record_calls() as log:
             assert Counter(ask(api, f"user-{number}").status for number in range(300)) == {404: 300}
         assert len(log.of(table="limits")) == 300 + 300 // (rate_limits.MAX_UNREPORTED + 1)
 
     def test_counts_without_asking_what_is_there(self, api, time):
         for _ in range(5):
-            with calls() as log:
+            with record_calls() as log:
                 ask(api)
             assert len(log.of(table="limits")) <= 2
         assert {entry.operation for entry in log.of(table="limits")} == {"UpdateItem"}
@@ -231,7 +231,7 @@ class TestTheStore:
         assert statuses(api, 6) == {404: 5, 429: 1}
 
     def test_that_lost_an_answer_never_lets_more_through(self, api, time):
-        with lost_answer(1, repeated=True):
+        with lose_answer(1, repeated=True):
             assert ask(api).status == 404
         assert statuses(api, 5)[404] in (3, 4)
 
@@ -270,23 +270,23 @@ class TestThreads:
         pass
 
     def test_sixteen_never_get_more_than_the_limit(self, api, time):
-        replies = at_once(16, lambda _: ask(api).status, range(160))
+        replies = run_in_threads(16, lambda _: ask(api).status, range(160))
         assert Counter(replies) == {404: 5, 429: 155}
 
     def test_nor_when_each_is_an_instance_of_its_own(self, api, time, monkeypatch):
         """Nothing is remembered, so the conditions alone decide."""
         monkeypatch.setattr(rate_limits, "_local_counter", lambda key: rate_limits._LocalCounter())
-        assert Counter(at_once(16, lambda _: ask(api, source_ip="").status, range(96))) == {404: 5, 429: 91}
+        assert Counter(run_in_threads(16, lambda _: ask(api, source_ip="").status, range(96))) == {404: 5, 429: 91}
 
     def test_without_the_condition_they_do(self, api, time, monkeypatch):
         """The twin: if this did not let more through, the test above would prove nothing."""
         change, anyway = dynamo.update_if_returning, rate_limits.RateLimitRow.id.exists() | rate_limits.RateLimitRow.id.does_not_exist()
         monkeypatch.setattr(rate_limits, "_local_counter", lambda key: rate_limits._LocalCounter())
         monkeypatch.setattr(rate_limits.dynamo, "update_if_returning", lambda counter, actions, condition: change(counter, actions, anyway))
-        assert Counter(at_once(16, lambda _: ask(api, source_ip="").status, range(48)))[404] > 5
+        assert Counter(run_in_threads(16, lambda _: ask(api, source_ip="").status, range(48)))[404] > 5
 
     def test_behind_one_address_get_its_limit(self, api, time):
-        replies = at_once(16, lambda number: ask(api, f"user-{number}").status, range(200))
+        replies = run_in_threads(16, lambda number: ask(api, f"user-{number}").status, range(200))
         assert 50 <= Counter(replies)[404] <= 52
 
 

@@ -1,4 +1,4 @@
-"""Applying a catalog with every kind of fault at every store call: readers see the old or the new, and running it again finishes it."""
+"""Every kind of fault at every store call of applying a catalog: readers see the old or the new one, and applying it again finishes it."""
 
 import copy
 import json
@@ -14,25 +14,25 @@ from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from infra import tables
 from tests.bootstrap.conftest import EXAMPLE, event, ticket
-from tests.faults.test_crashes import FAULTS
+from tests.faults.kinds import FAULTS
 from tests.simulation import faults
 
 pytestmark = pytest.mark.usefixtures("threaded_store", "time")
 
 
-def document(**tickets):
+def document(**quantities):
     tree = {"version": "1", "generated": "2026-05-01T00:00:00Z", "environment": "test", "events": {"a": event("a")}}
     tree["ticket_states"] = copy.deepcopy(json.loads(EXAMPLE.read_text())["ticket_states"])
-    made = {name: ticket(name, "a", max_quantity=quantity) for name, quantity in tickets.items()}
-    return validate_tree(parse_json(json.dumps({**tree, "ticket_types": made}).encode()))
+    tickets = {name: ticket(name, "a", max_quantity=quantity) for name, quantity in quantities.items()}
+    return validate_tree(parse_json(json.dumps({**tree, "ticket_types": tickets}).encode()))
 
 
 BEFORE = document(shrinks=40, grows=20, shards=110, goes=10)
 AFTER = document(shrinks=20, grows=60, shards=300, new=10)
 
 
-def begin():
-    """Five tickets of an older version are sold."""
+def apply_before():
+    """Start from empty tables with the older catalog, five tickets of which are sold."""
     for feature in ("audit", "catalog", "inventory"):
         client, name = dynamo.client(), dynamo.table_name(feature)
         client.delete_table(TableName=name)
@@ -46,17 +46,17 @@ def begin():
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_fault_at_any_call_leaves_the_old_or_the_new_and_running_again_finishes(kind):
-    begin()
-    with faults.calls() as made:
+    apply_before()
+    with faults.record_calls() as calls:
         rollout.apply(AFTER, "ann", 0)
-    assert len(made) > 15
-    for number in range(1, len(made) + 1):
-        begin()
+    assert len(calls) > 15
+    for number in range(1, len(calls) + 1):
+        apply_before()
         with FAULTS[kind](number) as fault, suppress(*dynamo.STORE_ERRORS, dynamo.StoreUnavailable):
             rollout.apply(AFTER, "ann", 0)
-        assert fault.happened
-        served = catalog.load_current()
-        assert ("new" in served.tiers) == (served.tiers["shrinks"].capacity == 20) == (served.version > 1)
+        assert fault.was_triggered
+        current = catalog.load_current()
+        assert ("new" in current.tiers) == (current.tiers["shrinks"].capacity == 20) == (current.version > 1)
         rollout.apply(AFTER, "ann", 0)
         planned = rollout.plan(AFTER)
         assert planned.changes == []

@@ -1,4 +1,4 @@
-"""A crash after every store call and every call to the provider, in each flow that money goes through; then the books balance."""
+"""A crash after every store call and every call to the provider, in each flow that moves money; then the books balance."""
 
 import contextlib
 
@@ -7,86 +7,90 @@ import pytest
 from chalicelib.audit import service as audit
 from chalicelib.cases import service as cases
 from chalicelib.inventory import service as inventory
-from chalicelib.payments.providers import stripe
 from chalicelib.purchases.record import store
-from tests import builders
+from tests import builders, shops
 from tests.bootstrap.conftest import ticket
-from tests.faults import worlds
 from tests.purchases import stripe_shop
 from tests.simulation import faults
+from tests.simulation.provider_faults import crash_at, crash_points, record_provider_calls
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
 
 FLOWS = {
-    "checkout": ([], "begin"),
-    "confirm": (["begin", "pay"], "confirm"),
-    "webhook": (["begin", "pay"], "deliver"),
-    "expire unpaid": (["begin", "lapse"], "sweep"),
-    "expire paid": (["begin", "pay", "lapse"], "sweep"),
-    "release": (["begin"], "release"),
-    "late, with stock": (["begin", "pay", "expire_blindly"], "deliver"),
-    "late, sold out": (["begin", "pay", "expire_blindly", "compete"], "deliver"),
-    "another amount": (["begin", "change", "pay"], "deliver"),
-    "hosted, checkout": ([], "begin_hosted"),
-    "hosted, other prices": (["misprice"], "begin_hosted"),
-    "hosted, confirm": (["begin_hosted", "pay"], "confirm"),
-    "hosted, webhook": (["begin_hosted", "pay"], "deliver"),
-    "hosted, expire unpaid": (["begin_hosted", "lapse"], "sweep"),
-    "hosted, expired by hand": (["begin_hosted", "expire_page"], "deliver"),
-    "hosted, debit failed": (["begin_hosted", "debit_failed"], "deliver"),
-    "hosted, paid again by hand": (["begin_hosted", "pay", "confirm", "deliver", "pay_by_hand"], "deliver"),
+    "checkout": ([], "start_checkout"),
+    "confirm": (["start_checkout", "pay"], "confirm"),
+    "webhook": (["start_checkout", "pay"], "deliver"),
+    "expire unpaid": (["start_checkout", "expire_hold"], "sweep"),
+    "expire paid": (["start_checkout", "pay", "expire_hold"], "sweep"),
+    "release": (["start_checkout"], "release"),
+    "late, with stock": (["start_checkout", "pay", "expire_despite_payment"], "deliver"),
+    "late, sold out": (["start_checkout", "pay", "expire_despite_payment", "sell_the_rest"], "deliver"),
+    "another amount": (["start_checkout", "change_amount", "pay"], "deliver"),
+    "hosted, checkout": ([], "start_hosted_checkout"),
+    "hosted, price differs at Stripe": (["change_price_at_stripe"], "start_hosted_checkout"),
+    "hosted, confirm": (["start_hosted_checkout", "pay"], "confirm"),
+    "hosted, webhook": (["start_hosted_checkout", "pay"], "deliver"),
+    "hosted, expire unpaid": (["start_hosted_checkout", "expire_hold"], "sweep"),
+    "hosted, expired in the dashboard": (["start_hosted_checkout", "expire_page_in_dashboard"], "deliver"),
+    "hosted, bank debit failed": (["start_hosted_checkout", "fail_bank_debit"], "deliver"),
+    "hosted, paid again in the dashboard": (["start_hosted_checkout", "pay", "confirm", "deliver", "pay_in_dashboard"], "deliver"),
 }
 
-# What is done again with the same key by whoever got no answer, or comes again as a webhook or with the next sweep.
-GIVING_BACK = {
+# Flows that are repeated after a crash: by the client with the same key, by the provider's webhook or by the next sweep.
+REFUND_FLOWS = {
     "refund": (["buy"], "refund"),
-    "refund of one ticket": (["buy"], "refund_one"),
-    "refund of the rest": (["buy", "refund_one"], "refund"),
-    "refund that fails": (["buy_failing", "refund", "bank_answers"], "deliver"),
-    "refund that is due": (["buy", "refund_in_vain", "next_minute"], "sweep"),
-    "refund tried again": (["buy_failing", "refund", "fail_for_good"], "retry"),
+    "refund of one ticket": (["buy"], "refund_one_ticket"),
+    "refund of the rest": (["buy", "refund_one_ticket"], "refund"),
+    "refund fails at the bank": (["buy_with_failing_refunds", "refund", "wait_for_bank"], "deliver"),
+    "refund that is due": (["buy", "refund_during_outage", "wait_a_minute"], "sweep"),
+    "refund retried by an admin": (["buy_with_failing_refunds", "refund", "exhaust_retries"], "retry_refund"),
     "dispute": (["buy", "dispute"], "deliver"),
-    "dispute won": (["buy", "dispute", "deliver", "win"], "deliver"),
-    "dispute lost": (["buy", "dispute", "deliver", "lose"], "deliver"),
-    "dispute won, with a refund that it kept back": (["buy", "refund_in_vain", "dispute", "deliver", "fail_for_good", "win"], "deliver"),
-    "refund by hand": (["buy", "by_hand"], "deliver"),
-    "refund by hand of some": (["buy", "by_hand_some"], "deliver"),
+    "dispute won": (["buy", "dispute", "deliver", "win_dispute"], "deliver"),
+    "dispute lost": (["buy", "dispute", "deliver", "lose_dispute"], "deliver"),
+    "dispute won, with a refund that it blocked": (
+        ["buy", "refund_during_outage", "dispute", "deliver", "exhaust_retries", "win_dispute"],
+        "deliver",
+    ),
+    "refund in the dashboard": (["buy", "refund_in_dashboard"], "deliver"),
+    "partial refund in the dashboard": (["buy", "refund_part_in_dashboard"], "deliver"),
 }
 
 
-class Sale:
+class Purchase:
+    """The steps of one purchase, its payment, refunds and disputes; `id` is that of the reservation."""
+
     def __init__(self, shop):
         self.shop, self.session = shop, None
-        self.reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
+        self.id = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
 
-    def begin(self):
-        reply = builders.begin(self.shop.api, "ada", self.reserved, key=self.reserved)
+    def start_checkout(self):
+        reply = builders.start_checkout(self.shop.api, "ada", self.id, key=self.id)
         self.session = reply.json
 
-    def begin_hosted(self):
-        self.session = self.shop.ask(self.reserved, page="hosted").json
+    def start_hosted_checkout(self):
+        self.session = self.shop.ask(self.id, page="hosted").json
 
-    def misprice(self):
-        """Of the tier that is reserved now, Stripe has another price."""
+    def change_price_at_stripe(self):
+        """Reserve a tier that has another price at Stripe than in the catalog."""
         self.shop.apply(ticket("floor"))
         self.shop.fake.add_price("price_floor", unit_amount=4000, currency="usd", name="Floor")
-        self.reserved = builders.reserve(self.shop.api, "ada", "fest", "floor", 2).json["id"]
+        self.id = builders.reserve(self.shop.api, "ada", "fest", "floor", 2).json["id"]
 
     def pay(self):
         (self.shop.visit if "url" in self.session["payment"] else self.shop.pay)(self.session)
 
-    def pay_by_hand(self):
-        self.shop.pay_by_hand(self.reserved)
+    def pay_in_dashboard(self):
+        self.shop.pay_by_hand(self.id)
 
-    def expire_page(self):
+    def expire_page_in_dashboard(self):
         self.shop.dashboard.v1.checkout.sessions.expire(self.shop.page(self.session).id)
 
-    def debit_failed(self):
+    def fail_bank_debit(self):
         self.shop.fake.pay_session_by_bank(self.shop.page(self.session).id, fails=True)
         self.deliver()
         self.shop.fake.complete_pending()
 
-    def change(self):
+    def change_amount(self):
         self.shop.dashboard.v1.payment_intents.update(self.shop.intent(self.session).id, {"amount": 100})
 
     def confirm(self):
@@ -95,178 +99,150 @@ class Sale:
     def deliver(self):
         self.shop.fake.deliver()
 
-    def lapse(self):
+    def expire_hold(self):
         self.shop.time.advance(181)
 
     def sweep(self):
-        builders.sweep()
+        builders.run_sweep()
 
     def release(self):
-        self.shop.api.delete(f"/reservations/{self.reserved}", user="ada")
+        self.shop.api.delete(f"/reservations/{self.id}", user="ada")
 
-    def expire_blindly(self):
-        self.shop.expire_blindly(self.reserved)
+    def expire_despite_payment(self):
+        self.shop.expire_blindly(self.id)
 
-    def compete(self):
+    def sell_the_rest(self):
         assert builders.reserve(self.shop.api, "bob", self.shop.event_id, self.shop.tier_id, 3).status == 201
 
     def buy(self, card="pm_card_visa"):
-        self.begin()
+        self.start_checkout()
         self.shop.pay(self.session, card)
         assert self.confirm().status == 201
         self.deliver()
 
-    def buy_failing(self):
+    def buy_with_failing_refunds(self):
         self.buy("pm_card_refundFail")
 
     def refund(self, **fields):
-        return builders.refund(self.shop.api, self.reserved, **fields)
+        return builders.refund(self.shop.api, self.id, **fields)
 
-    def refund_one(self):
-        self.refund(key="one", tickets=[f"{self.reserved}-2"])
+    def refund_one_ticket(self):
+        self.refund(key="one", tickets=[f"{self.id}-2"])
 
-    def refund_in_vain(self):
+    def refund_during_outage(self):
         self.shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
         assert self.refund().json["refund"]["status"] == "due"
 
-    def next_minute(self):
+    def wait_a_minute(self):
         self.shop.time.advance(60)
 
-    def bank_answers(self):
+    def wait_for_bank(self):
         self.deliver()
         self.shop.time.advance(10)
 
-    def fail_for_good(self):
+    def exhaust_retries(self):
         for seconds in (60, 10, 3600, 10, 86_400, 10):
             self.shop.time.advance(seconds)
             self.sweep()
             self.deliver()
-        assert store.load(self.reserved).refunds[0].status == "failed"
+        assert store.load(self.id).refunds[0].status == "failed"
 
-    def retry(self):
-        [refund] = store.load(self.reserved).refunds
-        self.shop.api.post(f"/admin/orders/{self.reserved}/refunds/{refund.id}/retry", token=builders.admin_token())
+    def retry_refund(self):
+        [refund] = store.load(self.id).refunds
+        self.shop.api.post(f"/admin/orders/{self.id}/refunds/{refund.id}/retry", token=builders.admin_token())
 
     def dispute(self):
-        self.is_disputed = self.shop.fake.create_dispute(self.shop.charge(self.reserved).id)["id"]
+        self.dispute_id = self.shop.fake.create_dispute(self.shop.charge(self.id).id)["id"]
 
-    def win(self):
-        self.shop.fake.close_dispute(self.is_disputed, won=True)
+    def win_dispute(self):
+        self.shop.fake.close_dispute(self.dispute_id, won=True)
 
-    def lose(self):
-        self.shop.fake.close_dispute(self.is_disputed, won=False)
+    def lose_dispute(self):
+        self.shop.fake.close_dispute(self.dispute_id, won=False)
 
-    def by_hand(self):
-        self.shop.refund_by_hand(self.reserved, 10_000)
+    def refund_in_dashboard(self):
+        self.shop.refund_by_hand(self.id, 10_000)
 
-    def by_hand_some(self):
-        self.shop.refund_by_hand(self.reserved, 4000)
-
-
-@contextlib.contextmanager
-def provider_dies_after(number, monkeypatch):
-    """The process dies when call `number` to the provider was answered; counts only, for 0."""
-    made = []
-    call = stripe._call
-
-    def counted(act):
-        answer = call(act)
-        made.append(act)
-        if len(made) == number:
-            raise faults.Crash()
-        return answer
-
-    with monkeypatch.context() as patch:
-        patch.setattr(stripe, "_call", counted)
-        with contextlib.suppress(faults.Crash):
-            yield made
+    def refund_part_in_dashboard(self):
+        self.shop.refund_by_hand(self.id, 4000)
 
 
 @contextlib.contextmanager
-def prepared(api, time, before):
-    with worlds.fresh(api), stripe_shop.opened(api, time, checkout_origins="https://shop.test") as shop:
-        sale = Sale(shop)
+def prepared_purchase(api, time, before):
+    """A purchase in a shop of its own, with the steps before done."""
+    with shops.isolated_shop(api), stripe_shop.opened(api, time, checkout_origins="https://shop.test") as shop:
+        purchase = Purchase(shop)
         for step in before:
-            getattr(sale, step)()
-        yield sale
+            getattr(purchase, step)()
+        yield purchase
 
 
-def recover(sale):
-    """What happens anyway: holds end, the sweep runs, and Stripe sends again what was not answered."""
+def recover(purchase):
+    """Let time pass: holds expire, the sweep runs, and Stripe sends unanswered webhooks again."""
     for _ in range(3):
-        sale.shop.time.advance(301)
-        builders.sweep()
-        sale.shop.fake.deliver()
-    builders.sweep()
-
-
-def points(made, asked):
-    """Where a run can die: after each store call, and after each answer of the provider."""
-    return [("store", number) for number in range(1, len(list(made)) + 1)] + [("provider", number) for number in range(1, len(asked) + 1)]
-
-
-def dying(point, monkeypatch):
-    where, number = point
-    return faults.crash_after(number) if where == "store" else provider_dies_after(number, monkeypatch)
+        purchase.shop.time.advance(301)
+        builders.run_sweep()
+        purchase.shop.fake.deliver()
+    builders.run_sweep()
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_the_books_balance_after_a_crash_anywhere(api, time, monkeypatch, name):
+def test_the_books_balance_after_a_crash_anywhere(api, time, name):
     before, flow = FLOWS[name]
-    with prepared(api, time, before) as sale, faults.calls() as made, provider_dies_after(0, monkeypatch) as asked:
-        getattr(sale, flow)()
-    assert len(asked) >= 1
-    for point in points(made, asked):
-        with prepared(api, time, before) as sale:
-            with dying(point, monkeypatch):
-                getattr(sale, flow)()
-            recover(sale)
-            stripe_shop.books_balance(sale.shop, recovered=True)
+    with prepared_purchase(api, time, before) as purchase, faults.record_calls() as store_calls, record_provider_calls() as provider_calls:
+        getattr(purchase, flow)()
+    assert len(provider_calls) >= 1
+    for point in crash_points(store_calls, provider_calls):
+        with prepared_purchase(api, time, before) as purchase:
+            with crash_at(point):
+                getattr(purchase, flow)()
+            recover(purchase)
+            stripe_shop.books_balance(purchase.shop, recovered=True)
 
 
-def test_a_buyer_who_asks_again_after_any_crash_pays_on_the_one_page_that_there_is(api, time, monkeypatch):
-    with prepared(api, time, []) as sale, faults.calls() as made, provider_dies_after(0, monkeypatch) as asked:
-        sale.begin_hosted()
-    for point in points(made, asked):
-        with prepared(api, time, []) as sale:
-            with dying(point, monkeypatch):
-                sale.begin_hosted()
-            time.advance(31)  # the key of the dead request is free again
-            sale.begin_hosted()
-            sale.pay()
-            assert sale.confirm().status == 201
-            assert len(sale.shop.dashboard.v1.checkout.sessions.list().data) == 1
-            stripe_shop.books_balance(sale.shop)
+def test_a_buyer_who_checks_out_again_after_any_crash_pays_on_the_only_page(api, time):
+    with prepared_purchase(api, time, []) as purchase, faults.record_calls() as store_calls, record_provider_calls() as provider_calls:
+        purchase.start_hosted_checkout()
+    for point in crash_points(store_calls, provider_calls):
+        with prepared_purchase(api, time, []) as purchase:
+            with crash_at(point):
+                purchase.start_hosted_checkout()
+            time.advance(31)  # the idempotency key of the crashed request is free again
+            purchase.start_hosted_checkout()
+            purchase.pay()
+            assert purchase.confirm().status == 201
+            assert len(purchase.shop.dashboard.v1.checkout.sessions.list().data) == 1
+            stripe_shop.books_balance(purchase.shop)
 
 
-def come_to_rest(sale, flow):
-    """Who got no answer asks again; then everything that time brings: banks, webhooks, sweeps. How it has ended."""
-    sale.shop.time.advance(31)
-    getattr(sale, flow)()
+def repeat_until_settled(purchase, flow):
+    """Repeat the flow, as a client that got no answer does; then let time pass for banks, webhooks and sweeps. Returns the final state."""
+    purchase.shop.time.advance(31)
+    getattr(purchase, flow)()
     for seconds in (60, 301, 3600, 10, 86_400, 10):
-        sale.shop.time.advance(seconds)
-        builders.sweep()
-        sale.shop.fake.deliver()
-    stripe_shop.books_balance(sale.shop, recovered=True)
-    order = store.load(sale.reserved)
+        purchase.shop.time.advance(seconds)
+        builders.run_sweep()
+        purchase.shop.fake.deliver()
+    stripe_shop.books_balance(purchase.shop, recovered=True)
+    order = store.load(purchase.id)
     return {
-        "order": (order.state, order.kept_tickets, [(one.status, one.amount_cents) for one in order.refunds]),
+        "order": (order.state, order.kept_tickets, [(refund.status, refund.amount_cents) for refund in order.refunds]),
         "stock": [(shard.sold, shard.available) for shard in inventory.scan_shards()],
-        "at Stripe": sale.shop.refunds(),
-        "open": sorted(one.kind for one in cases.list_open()),
-        "audit": len(audit.list_entries(f"order#{sale.reserved}")),
+        "at Stripe": purchase.shop.refunds(),
+        "open": sorted(case.kind for case in cases.list_open()),
+        "audit": len(audit.list_entries(f"order#{purchase.id}")),
     }
 
 
-@pytest.mark.parametrize("name", GIVING_BACK)
-def test_what_goes_back_ends_as_if_nobody_had_died(api, time, monkeypatch, name):
-    before, flow = GIVING_BACK[name]
-    with prepared(api, time, before) as sale:
-        with faults.calls() as made, provider_dies_after(0, monkeypatch) as asked:
-            getattr(sale, flow)()
-        expected = come_to_rest(sale, flow)
-    for point in points(made, asked):
-        with prepared(api, time, before) as sale:
-            with dying(point, monkeypatch):
-                getattr(sale, flow)()
-            assert come_to_rest(sale, flow) == expected, point
+@pytest.mark.parametrize("name", REFUND_FLOWS)
+def test_refunds_and_disputes_end_the_same_after_a_crash_anywhere(api, time, name):
+    before, flow = REFUND_FLOWS[name]
+    with prepared_purchase(api, time, before) as purchase:
+        with faults.record_calls() as store_calls, record_provider_calls() as provider_calls:
+            getattr(purchase, flow)()
+        expected = repeat_until_settled(purchase, flow)
+    for point in crash_points(store_calls, provider_calls):
+        with prepared_purchase(api, time, before) as purchase:
+            with crash_at(point):
+                getattr(purchase, flow)()
+            assert repeat_until_settled(purchase, flow) == expected, point

@@ -30,7 +30,7 @@ def stock(wanted: dict[str, int]) -> Stock:
 
 def test_a_hold_takes_one_call_and_moves_available_to_held():
     wanted = stocked(10, 1)
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         holds = take(3, 1)
     assert made == ["UpdateItem"]
     assert [(hold.shard_id, hold.purchase_id, hold.quantity) for hold in holds] == [("t#0", "p", 3)]
@@ -39,7 +39,7 @@ def test_a_hold_takes_one_call_and_moves_available_to_held():
 
 def test_with_many_shards_a_hold_still_takes_one_call():
     stocked(80, 8)
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         take(2, 8)
     assert made == ["UpdateItem"]
 
@@ -148,7 +148,7 @@ def test_resize_reaches_the_capacity_and_keeps_what_is_sold_and_held(shards, cap
     take(4, shards, "q")
     inventory.resize("t", shards, capacity)
     assert stock(wanted) == Stock(capacity=capacity, available=capacity - 10, held=4, sold=6, open=True)
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         inventory.resize("t", shards, capacity)
     assert made == ["BatchGetItem"]
 
@@ -182,7 +182,7 @@ def test_a_resize_that_died_is_finished_by_the_next_one():
 
 def test_shown_levels_are_read_once_a_second_and_survive_a_store_that_is_down():
     wanted = stocked(10, 2)
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         assert inventory.cached_stock(wanted, NOW)["t"].available == 10
         inventory.cached_stock(wanted, NOW)
         inventory.cached_stock(wanted, NOW + 1)

@@ -14,7 +14,7 @@ from chalicelib.audit import service as audit
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.service import EntryKind
 from chalicelib.payments.model import ProviderName
-from tests.simulation import faults as bed
+from tests.simulation import faults
 
 NOW = 1_780_315_200
 PURCHASE = "01J00000000000000000000001"
@@ -111,7 +111,7 @@ def test_what_cannot_be_an_entry_is_not_written(store, wrong):
 
 @pytest.mark.parametrize("purchase_id", ["", "A#captured", "A$", "A\n"])
 def test_nothing_is_asked_for_by_a_part_of_a_key(store, purchase_id):
-    with bed.calls() as made, pytest.raises(ValueError):
+    with faults.record_calls() as made, pytest.raises(ValueError):
         ledger.list_purchase_entries("ev", purchase_id)
     assert made.names == []
 
@@ -141,13 +141,13 @@ def test_a_note_is_written_once(store):
 @pytest.mark.parametrize("repeated", [False, True])
 def test_a_note_whose_answer_is_lost_is_there_once(store, repeated):
     said = happening("declined", reference="ch_1")
-    with bed.lost_answer(1, repeated=repeated) as fault:
+    with faults.lose_answer(1, repeated=repeated) as fault:
         if repeated:
             assert ledger.record_entry(**said) is False
         else:
             with pytest.raises(dynamo.STORE_ERRORS):
                 ledger.record_entry(**said)
-    assert fault.happened
+    assert fault.was_triggered
     assert ledger.record_entry(**said) is False
     assert len(ledger.list_purchase_entries("ev", PURCHASE)) == 1
 
@@ -170,7 +170,7 @@ def test_a_change_is_not_made_when_its_entry_is_there(store):
 
 
 def test_an_entry_costs_two_units_in_a_transaction_and_one_as_a_note(store):
-    with bed.calls(measured=True) as made:
+    with faults.record_calls(measured=True) as made:
         write(details={"reason": "requested_by_customer"})
         ledger.record_entry(**happening("declined", details={"decline_code": "insufficient_funds"}))
     assert made.names == ["TransactWriteItems", "PutItem"]
@@ -216,7 +216,7 @@ def test_a_purchase_has_its_own_entries_only(store):
 def test_one_strongly_consistent_query_finds_a_purchase(store):
     write("opened")
     write("captured")
-    with bed.calls(measured=True) as made:
+    with faults.record_calls(measured=True) as made:
         assert len(ledger.list_purchase_entries("ev", PURCHASE)) == 2
     assert (made.names, made.capacity) == (["Query"], (1, 0))
 
@@ -284,7 +284,7 @@ def test_a_range_includes_both_ends_and_nothing_that_begins_alike(store, first, 
 def test_entries_are_read_as_they_are_asked_for(store):
     for number in range(40):
         write(purchase_id=f"{PURCHASE[:-2]}{number:02}")
-    with pages_of(store, 2), bed.calls() as made:
+    with pages_of(store, 2), faults.record_calls() as made:
         next(ledger.list_event_entries("ev"))
     assert made.names == ["Query"] * 4
 
@@ -322,7 +322,7 @@ def test_a_report_tells_providers_and_currencies_apart(store):
 def test_a_report_takes_one_strongly_consistent_query_for_each_lane(store):
     for number in range(20):
         write(purchase_id=f"{PURCHASE[:-2]}{number:02}")
-    with bed.calls(measured=True) as made:
+    with faults.record_calls(measured=True) as made:
         ledger.revenue_report("ev")
     assert (made.names, made.capacity) == (["Query"] * 4, (4, 0))
 

@@ -10,5 +10,5 @@ from tests import builders, invariants
 @pytest.fixture
 def stand(api, time) -> Iterator[tuple[str, str]]:
     """A sale without Stripe: (event id, id of a tier of 10 at 50.00)."""
-    yield builders.shop(api)
+    yield builders.create_shop(api)
     invariants.check(time.now)

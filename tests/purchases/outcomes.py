@@ -76,10 +76,10 @@ def retry(play: Play, before: Look, after: Look) -> None:
     assert (after.tickets, after.purchase.state) == (before.tickets, before.purchase.state)
     for attempt, wait in ((2, 3600), (3, 86_400)):
         play.shop.time.advance(wait - 1)
-        builders.sweep()
+        builders.run_sweep()
         assert (again := play.look()).purchase.refunds[-1].status == "due"
         play.shop.time.advance(1)
-        builders.sweep()
+        builders.run_sweep()
         assert ((tried := play.look().purchase.refunds[-1]).status, tried.attempt) == ("succeeded", attempt)
         play.fake.complete_pending()
         play.fake.deliver()
@@ -91,7 +91,7 @@ def retry(play: Play, before: Look, after: Look) -> None:
         after.moved["refund_failed"] + 2 * amount,
     )
     play.shop.time.advance(3 * 86_400)
-    builders.sweep()
+    builders.run_sweep()
     assert play.look().cases == shown.cases
 
 

@@ -59,9 +59,9 @@ class Play:
             return
         if self.forgotten:
             with faults.crash_before(1, operation="TransactWriteItems", table="payment-transactions"):
-                builders.begin(self.shop.api, USER, self.id)
+                builders.start_checkout(self.shop.api, USER, self.id)
         else:
-            assert builders.begin(self.shop.api, USER, self.id).status == 201
+            assert builders.start_checkout(self.shop.api, USER, self.id).status == 201
         self.intent = self.shop.dashboard.v1.payment_intents.list({"limit": 1}).data[0].id
         if self.state in ORDERS:
             self.pay("pm_card_refundFail" if self.happening in ("captured", "refund_failed") else "pm_card_visa")
@@ -139,7 +139,7 @@ class Play:
 
     def lapse(self) -> None:
         self.shop.time.advance(181)
-        builders.sweep()
+        builders.run_sweep()
 
     def tell(self, kind: str) -> None:
         """Only the newest event of this kind comes, before all others that Stripe has sent meanwhile."""
@@ -211,7 +211,7 @@ def _canceled(play: Play) -> None:
 def _time_over(play: Play) -> None:
     """The buyer comes back too late, and meets it before the sweep does."""
     play.shop.time.advance(181)
-    assert builders.begin(play.shop.api, USER, play.id, key="too late").status == 409
+    assert builders.start_checkout(play.shop.api, USER, play.id, key="too late").status == 409
     play.told = True
 
 

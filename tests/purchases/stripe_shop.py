@@ -27,7 +27,7 @@ class StripeShop:
         self.api, self.fake, self.time = api, fake, time
         self.browser, self.dashboard = _sdk(fake, fake.publishable_key), _sdk(fake, fake.api_key)
         fake.add_webhook_endpoint(self._receive)
-        self.event_id, self.tier_id = builders.shop(api, capacity=4)
+        self.event_id, self.tier_id = builders.create_shop(api, capacity=4)
 
     def _receive(self, body: bytes, headers: Mapping[str, str]) -> int:
         try:

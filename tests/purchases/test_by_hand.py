@@ -95,7 +95,7 @@ def test_by_hand_before_our_own_refund_that_is_due(shop):
     by_hand(shop, order_id, 10_000)
     for seconds in (60, 3600, 86_400):
         shop.time.advance(seconds)
-        builders.sweep()
+        builders.run_sweep()
         stripe_shop.books_balance(shop)
     ours = order(order_id).refunds[0]
     assert (ours.status, ours.failure) == ("failed", "charge_already_refunded")
@@ -132,7 +132,7 @@ def test_one_by_hand_that_is_pending_is_followed(shop):
     assert shown(shop) == [("refund", made)]
     shop.fake.drop_webhooks("*", times=9)
     shop.time.advance(6 * 3600)
-    builders.sweep()
+    builders.run_sweep()
     assert (order(order_id).refunds[0].status, shown(shop)) == ("succeeded", [])
 
 

@@ -9,7 +9,7 @@ from tests.simulation import faults
 @pytest.fixture
 def held(api, time):
     """A reservation of two tickets by ada: (event, tier, reservation)."""
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     return event_id, tier_id, builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
 
 
@@ -20,7 +20,7 @@ def totals(api, event_id):
 
 def test_a_checkout_session_shows_the_reservation_and_the_payment(api, time, held):
     _, _, reservation_id = held
-    reply = builders.begin(api, "ada", reservation_id)
+    reply = builders.start_checkout(api, "ada", reservation_id)
     assert reply.status == 201
     session = reply.json
     assert (session["id"], session["reservation_id"], session["status"]) == (reservation_id, reservation_id, "pending")
@@ -36,9 +36,9 @@ def test_a_checkout_session_shows_the_reservation_and_the_payment(api, time, hel
 
 def test_a_checkout_is_begun_once_whatever_key_asks(api, time, held):
     _, _, reservation_id = held
-    first = builders.begin(api, "ada", reservation_id)
-    same = builders.begin(api, "ada", reservation_id)
-    other = builders.begin(api, "ada", reservation_id, key="another")
+    first = builders.start_checkout(api, "ada", reservation_id)
+    same = builders.start_checkout(api, "ada", reservation_id)
+    other = builders.start_checkout(api, "ada", reservation_id, key="another")
     assert [first.status, same.status, other.status] == [201, 200, 200]
     assert same.json["id"] == other.json["id"] == first.json["id"]
     assert "idempotent" in same.json["message"]
@@ -50,19 +50,19 @@ def test_a_checkout_needs_a_key_and_a_living_reservation_of_the_user(api, time, 
     _, _, reservation_id = held
     no_key = api.post("/checkout/sessions", json={"reservation_id": reservation_id}, user="ada")
     assert (no_key.status, no_key.json["error"], no_key.json["path"]) == (400, "idempotency_key_required", "Idempotency-Key")
-    assert builders.begin(api, "bob", reservation_id).status == 404
-    assert builders.begin(api, "ada", "unknown").status == 404
+    assert builders.start_checkout(api, "bob", reservation_id).status == 404
+    assert builders.start_checkout(api, "ada", "unknown").status == 404
     reused = api.post("/checkout/sessions", json={"reservation_id": "other"}, user="ada", headers={"Idempotency-Key": "key"})
     assert reused.status == 404
     time.advance(180)
-    over = builders.begin(api, "ada", reservation_id, key="late")
+    over = builders.start_checkout(api, "ada", reservation_id, key="late")
     assert (over.status, over.json["error"]) == (409, "reservation_expired_or_invalid")
     invariants.check(time.now, recovered=True)
 
 
 def test_a_key_of_another_reservation_is_refused(api, time, held):
     _, _, reservation_id = held
-    assert builders.begin(api, "ada", reservation_id).status == 201
+    assert builders.start_checkout(api, "ada", reservation_id).status == 201
     reused = api.post("/checkout/sessions", json={"reservation_id": "other"}, user="ada", headers={"Idempotency-Key": "key"})
     assert (reused.status, reused.json["error"]) == (409, "idempotency_key_reused")
 
@@ -98,7 +98,7 @@ def test_what_the_buyer_said_is_kept_with_the_purchase(api, time, held):
 
 def test_a_paid_checkout_ends_in_signed_tickets(api, time, held):
     event_id, tier_id, reservation_id = held
-    builders.begin(api, "ada", reservation_id)
+    builders.start_checkout(api, "ada", reservation_id)
     time.advance(30)
     reply = builders.confirm(api, "ada", reservation_id)
     assert reply.status == 201
@@ -127,7 +127,7 @@ def test_a_paid_checkout_ends_in_signed_tickets(api, time, held):
 
 def test_confirming_again_answers_the_same_tickets(api, time, held):
     event_id, _, reservation_id = held
-    builders.begin(api, "ada", reservation_id)
+    builders.start_checkout(api, "ada", reservation_id)
     first = builders.confirm(api, "ada", reservation_id)
     time.advance(10_000)
     again = builders.confirm(api, "ada", reservation_id)
@@ -141,15 +141,15 @@ def test_confirming_again_answers_the_same_tickets(api, time, held):
 
 def test_confirming_takes_three_round_trips(api, time, held):
     _, _, reservation_id = held
-    builders.begin(api, "ada", reservation_id)
-    with faults.calls() as made:
+    builders.start_checkout(api, "ada", reservation_id)
+    with faults.record_calls() as made:
         builders.confirm(api, "ada", reservation_id)
     assert made == ["GetItem", "TransactWriteItems", "UpdateItem"]
 
 
 def test_a_declined_payment_gives_the_stock_back(api, time, held):
     event_id, tier_id, reservation_id = held
-    builders.begin(api, "ada", reservation_id)
+    builders.start_checkout(api, "ada", reservation_id)
     for _ in range(2):
         reply = builders.confirm(api, "ada", reservation_id, "fail")
         assert reply.status == 200
@@ -163,7 +163,7 @@ def test_a_declined_payment_gives_the_stock_back(api, time, held):
 
 def test_a_payment_that_comes_too_late_is_refused(api, time, held):
     event_id, _, reservation_id = held
-    builders.begin(api, "ada", reservation_id)
+    builders.start_checkout(api, "ada", reservation_id)
     time.advance(180)
     reply = builders.confirm(api, "ada", reservation_id)
     assert (reply.status, reply.json["error"]) == (409, "reservation_expired_or_invalid")
@@ -183,7 +183,7 @@ def test_a_payment_that_comes_too_late_is_refused(api, time, held):
 )
 def test_bad_confirmation_input_names_its_field(api, time, held, body, path):
     _, _, reservation_id = held
-    builders.begin(api, "ada", reservation_id)
+    builders.start_checkout(api, "ada", reservation_id)
     body = {name: reservation_id if value == "ID" else value for name, value in body.items()}
     reply = api.post("/checkout/confirm", json=body, user="ada")
     assert (reply.status, reply.json["path"]) == (400, path)
@@ -192,15 +192,15 @@ def test_bad_confirmation_input_names_its_field(api, time, held, body, path):
 def test_only_a_checkout_of_ones_own_can_be_confirmed(api, time, held):
     _, _, reservation_id = held
     assert builders.confirm(api, "ada", reservation_id).status == 404  # reserved, not checked out
-    builders.begin(api, "ada", reservation_id)
+    builders.start_checkout(api, "ada", reservation_id)
     assert builders.confirm(api, "bob", reservation_id).status == 404
     assert builders.confirm(api, "ada", "unknown").status == 404
 
 
 def test_free_orders_need_no_payment(api, time):
-    event_id, tier_id = builders.shop(api, price_cents=0)
+    event_id, tier_id = builders.create_shop(api, price_cents=0)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 1).json["id"]
-    assert builders.begin(api, "ada", reservation_id).json["payment"]["provider"] == "free"
+    assert builders.start_checkout(api, "ada", reservation_id).json["payment"]["provider"] == "free"
     reply = builders.confirm(api, "ada", reservation_id, simulate=None)
     assert (reply.status, reply.json["order"]["total_price_cents"], len(reply.json["tickets"])) == (201, 0, 1)
     invariants.check(time.now, recovered=True)
@@ -211,9 +211,9 @@ def test_without_a_provider_only_free_orders_go_through(api, time, held):
 
     _, _, reservation_id = held
     with settings.override(payment_simulation="off"):
-        reply = builders.begin(api, "ada", reservation_id)
+        reply = builders.start_checkout(api, "ada", reservation_id)
     assert (reply.status, reply.json["error"]) == (503, "payments_unavailable")
-    builders.begin(api, "ada", reservation_id, key="k2")
+    builders.start_checkout(api, "ada", reservation_id, key="k2")
     with settings.override(payment_simulation="off"):
         assert builders.confirm(api, "ada", reservation_id).status == 503
     assert builders.confirm(api, "ada", reservation_id).status == 201
@@ -224,10 +224,10 @@ def test_a_checkout_can_lengthen_the_hold(api, time, held):
 
     _, _, reservation_id = held
     with settings.override(checkout_seconds=600):
-        reply = builders.begin(api, "ada", reservation_id)
+        reply = builders.start_checkout(api, "ada", reservation_id)
     assert reply.json["reservation"]["expires_in_seconds"] == 780
     time.advance(700)
-    assert builders.sweep()["holds_over"] == 0
+    assert builders.run_sweep()["holds_over"] == 0
     assert builders.confirm(api, "ada", reservation_id).status == 201
     invariants.check(time.now, recovered=True)
 
@@ -235,7 +235,7 @@ def test_a_checkout_can_lengthen_the_hold(api, time, held):
 @pytest.mark.parametrize("call", [1, 2, 3])
 def test_a_store_that_fails_during_confirmation_is_a_503_and_can_be_tried_again(api, time, held, call):
     _, _, reservation_id = held
-    builders.begin(api, "ada", reservation_id)
+    builders.start_checkout(api, "ada", reservation_id)
     with faults.refuse_from(call):
         reply = builders.confirm(api, "ada", reservation_id)
     assert reply.status == 503
@@ -244,5 +244,5 @@ def test_a_store_that_fails_during_confirmation_is_a_503_and_can_be_tried_again(
     assert again.status in (200, 201)
     assert len(again.json["tickets"]) == 2
     time.advance(181)
-    builders.sweep()
+    builders.run_sweep()
     invariants.check(time.now, recovered=True)

@@ -76,7 +76,7 @@ def test_payments_of_other_stages_and_shops_are_left_alone(shop, stage):
         shop.fake.create_dispute(shop.dashboard.v1.payment_intents.retrieve(made[1]).latest_charge)
     shop.fake.request_log.clear()
     shop.time.advance(1)
-    with faults.calls() as calls:
+    with faults.record_calls() as calls:
         report = comparison.compare(since, shop.time.now, shop.time.now)
     assert report == comparison.ReconciliationReport(since, shop.time.now)
     assert shop.fake.request_log.counts == {f"GET /v1/{name}": 1 for name in ("payment_intents", "refunds", "disputes", "events")}

@@ -131,7 +131,7 @@ def test_a_smaller_one_that_is_lost_takes_the_fewest_tickets_that_cost_as_much(s
 
 
 def test_free_tickets_go_with_an_order_that_was_lost_as_a_whole(shop):
-    companion = builders.tier(shop.api, shop.event_id, "Companion", price_cents=0)
+    companion = builders.create_tier(shop.api, shop.event_id, "Companion", price_cents=0)
     items = [{"tier_id": companion, "quantity": 1}, {"tier_id": shop.tier_id, "quantity": 1}]
     reserved = shop.api.post(f"/events/{shop.event_id}/reservations", json={"items": items}, user="ada").json["id"]
     session = shop.ask(reserved).json
@@ -214,7 +214,7 @@ def test_one_about_late_money_that_could_not_be_given_back(shop):
     assert (order(session["id"]).state, refund.status, refund.failure) == ("refunded", "due", "charge_disputed")
     decide(shop, made["id"], won=True)
     shop.time.advance(HOUR)
-    builders.sweep()
+    builders.run_sweep()
     assert (shop.refunds(), open_matters(shop)) == ([(10_000, "succeeded")], [])
 
 
@@ -237,7 +237,7 @@ def refused_refund(shop, tickets=None):
     for seconds in (60, HOUR, DAY):
         assert order(order_id).refunds[0].status == "due"
         shop.time.advance(seconds)
-        builders.sweep()
+        builders.run_sweep()
         stripe_shop.books_balance(shop)
     assert (order(order_id).refunds[0].status, order(order_id).refunds[0].failure) == ("failed", "charge_disputed")
     assert open_matters(shop) == ["dispute", "refund"]
@@ -249,7 +249,7 @@ def test_a_refund_that_a_dispute_kept_back_is_made_when_that_is_won(shop, ticket
     order_id, made = refused_refund(shop, tickets)
     decide(shop, made, won=True)
     shop.time.advance(60)
-    builders.sweep()
+    builders.run_sweep()
     stripe_shop.books_balance(shop)
     assert shop.refunds() == [(5000 if tickets else 10_000, "succeeded")]
     assert open_matters(shop) == []
@@ -261,7 +261,7 @@ def test_a_refund_that_a_lost_dispute_made_pointless_stays_visible_until_a_perso
     order_id, made = refused_refund(shop, tickets)
     decide(shop, made, won=False)
     shop.time.advance(DAY)
-    builders.sweep()
+    builders.run_sweep()
     assert (open_matters(shop), shop.refunds()) == (["refund"], [])
     assert (shop.received_and_kept(), states(shop, order_id)) == ((10_000, 0), ["void", "void"])
     assert shop.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["balance_cents"] == 0

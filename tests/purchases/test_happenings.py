@@ -87,7 +87,7 @@ def test_every_pair_ends_as_the_page_says(shop, state, happening):
     if play.told:
         check(play, before, play.look())
     shop.fake.deliver()
-    builders.sweep()
+    builders.run_sweep()
     comparison.compare(conftest.START, shop.time.now + 1, shop.time.now)
     check(play, before, play.look())
     assert {attempt.status for attempt in shop.fake.delivery_attempts} <= {200}

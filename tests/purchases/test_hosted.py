@@ -125,7 +125,7 @@ def test_an_abandoned_page_is_expired_with_its_hold_and_cannot_be_paid_any_more(
     session = shop.begin(page="hosted")
     shop.visit(session, CHALLENGED)
     shop.time.advance(181)
-    builders.sweep()
+    builders.run_sweep()
     assert (state(session), shop.page(session).status, available(shop)) == ("expired", "expired", 4)
     assert shop.visit(session)[0] == 410
     shop.fake.request_log.clear()
@@ -142,7 +142,7 @@ def test_what_was_paid_in_the_last_second_is_issued_by_whoever_comes_to_expire_i
     assert builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id).status == 201
     told = shop.ask(sessions[1]["id"], "bob", key="again")
     assert (told.status, told.json["error"]) == (409, "reservation_converted")
-    builders.sweep()
+    builders.run_sweep()
     assert [state(session) for session in sessions] == ["paid"] * 3
     shop.api.delete(f"/reservations/{store.load_buyer('ada', shop.event_id).active_id}", user="ada")
 
@@ -160,7 +160,7 @@ def test_what_is_paid_while_its_expiry_is_under_way_is_an_order(shop):
 
     paying = threading.Thread(target=buyer)
     paying.start()
-    builders.sweep()
+    builders.run_sweep()
     paying.join()
     assert state(session) == "paid"
 
@@ -189,7 +189,7 @@ def debited(shop, *, fails=False):
         session = shop.begin(page="hosted")
     shop.fake.pay_session_by_bank(shop.page(session).id, fails=fails)
     shop.time.advance(6)
-    assert builders.sweep()["undecided"] == 1
+    assert builders.run_sweep()["undecided"] == 1
     assert (state(session), available(shop)) == ("paying", 2)
     return session
 
@@ -283,7 +283,7 @@ def test_prices_that_are_not_ours_open_no_page(shop, at_stripe):
     shop.fake.deliver()
     assert (state({"id": reserved}), available(shop)) == ("paying", 8)
     shop.time.advance(181)
-    builders.sweep()
+    builders.run_sweep()
     assert (state({"id": reserved}), available(shop)) == ("expired", 10)
 
 
@@ -343,9 +343,9 @@ def test_while_the_provider_is_down_nothing_expires_and_later_it_does(shop):
     session = shop.begin(page="hosted")
     shop.time.advance(181)
     shop.fake.fail_next_request("POST", "/v1/checkout/sessions/*/expire", status=500, times=3)
-    assert builders.sweep()["undecided"] == 1
+    assert builders.run_sweep()["undecided"] == 1
     assert state(session) == "paying"
-    builders.sweep()
+    builders.run_sweep()
     assert (state(session), shop.page(session).status) == ("expired", "expired")
 
 

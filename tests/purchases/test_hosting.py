@@ -67,7 +67,7 @@ def test_the_simulated_provider_has_no_page_and_ignores_where_to_return_to(shop)
 
 def test_a_free_order_has_no_page(api, time):
     with stripe_shop.opened(api, time, checkout_origins="https://shop.test") as shop:
-        shop.tier_id = builders.tier(api, shop.event_id, "Free", price_cents=0)
+        shop.tier_id = builders.create_tier(api, shop.event_id, "Free", price_cents=0)
         assert shop.begin(page="hosted")["payment"] == {"provider": "free", "status": "open"}
         assert shop.fake.request_log.counts == {}
 

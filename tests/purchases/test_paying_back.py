@@ -48,7 +48,7 @@ def retry(shop, order_id, number=0):
 
 def sweep_after(shop, seconds):
     shop.time.advance(seconds)
-    builders.sweep()
+    builders.run_sweep()
     shop.fake.deliver()
 
 

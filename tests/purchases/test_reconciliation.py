@@ -51,7 +51,7 @@ def test_a_webhook_that_died_and_never_came_again(shop, crash):
     look(shop)
     assert state(session) == "paid"
     again_is_quiet(shop)
-    assert fault.happened == (crash <= 6)
+    assert fault.was_triggered == (crash <= 6)
 
 
 def test_refunds_that_failed_unheard_are_made_again(shop):
@@ -69,7 +69,7 @@ def test_refunds_that_failed_unheard_are_made_again(shop):
     assert [(one.status, one.attempt) for one in store.load(session["id"]).refunds] == [("due", 2)]
     again_is_quiet(shop)
     shop.time.advance(3600)
-    builders.sweep()
+    builders.run_sweep()
     assert shop.received_and_kept() == (10000, 0)
 
 
@@ -200,7 +200,7 @@ def test_a_refund_that_is_due_is_the_sweeps(shop):
     assert (report.repaired, report.findings) == ({}, {})
     assert [one.status for one in store.load(session["id"]).refunds] == ["due"]
     shop.time.advance(61)
-    builders.sweep()
+    builders.run_sweep()
     assert shop.received_and_kept() == (10000, 0)
 
 
@@ -233,7 +233,7 @@ def test_nothing_differs_nothing_is_written_and_each_list_is_asked_once(shop):
         bought(shop, user, 1)
     shop.fake.deliver()
     shop.fake.request_log.clear()
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         report = look(shop)
     assert (report.payments, report.repaired, report.findings, report.unheard) == (2, {}, {}, 0)
     assert shop.fake.request_log.counts == {f"GET /v1/{name}": 1 for name in ("payment_intents", "refunds", "disputes", "events")}
@@ -249,7 +249,7 @@ def test_hundreds_come_page_by_page_and_are_read_in_batches(shop):
         shop.dashboard.v1.payment_intents.create(params)
     shop.fake.deliver()
     shop.fake.request_log.clear()
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         report = look(shop)
     assert (report.payments, report.repaired, report.findings) == (251, {}, {})
     assert shop.fake.request_log.counts["GET /v1/payment_intents"] == 3

@@ -12,13 +12,12 @@ from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.purchases.record import store
 from chalicelib.reconciliation import comparison, jobs, schedule
 from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS, ReconciliationRow
-from tests import builders
-from tests.faults import worlds
-from tests.faults.test_stripe_crashes import provider_dies_after
+from tests import builders, shops
 from tests.purchases import stripe_shop
 from tests.purchases.stripe_shop import books_balance
 from tests.simulation import faults
-from tests.simulation.threads import at_once
+from tests.simulation.provider_faults import crash_after_provider_call, record_provider_calls
+from tests.simulation.threads import run_in_threads
 
 BEHIND = 600 + 180  # what is younger is still being dealt with
 LISTS = ("payment_intents", "refunds", "disputes", "events")
@@ -133,7 +132,7 @@ def test_two_runs_at_once_do_no_harm(shop):
     begin_the_schedule(shop)
     sessions = [lost(shop, user) for user in ("ada", "bob", "eve")]
     shop.time.advance(1800)
-    reports = at_once(4, lambda _: run(shop), range(4))
+    reports = run_in_threads(4, lambda _: run(shop), range(4))
     assert [state(session) for session in sessions] == ["paid"] * 3
     assert cursor() <= shop.time.now - BEHIND
     assert all(report.findings == {} for report in reports)
@@ -178,7 +177,7 @@ def test_nothing_differs_and_only_its_place_is_written(shop):
     shop.fake.deliver()
     shop.time.advance(900)
     shop.fake.request_log.clear()
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         report = run(shop)
     assert (report.payments, report.repaired, report.findings, report.unheard) == (2, {}, {}, 0)
     spans = 900 // SPAN_SECONDS
@@ -234,7 +233,7 @@ def test_what_was_found_is_gone_with_the_run_after_it_is_right(shop):
 
 
 def test_where_stripe_takes_no_payments_it_does_nothing(shop):
-    with settings.override(stripe_api_key=""), faults.calls() as made:
+    with settings.override(stripe_api_key=""), faults.record_calls() as made:
         assert jobs.reconcile(_event(), None) == {"off": "Stripe takes no payments here."}
     assert made.names == []
     assert jobs.reconcile(_event(), None)["findings"] == {}
@@ -248,7 +247,7 @@ def _event():
 @contextlib.contextmanager
 def trouble(api, time):
     """Money for what was over, another sum than was asked for, and a dispute, all in one time; nothing of it was heard."""
-    with worlds.fresh(api), stripe_shop.opened(api, time) as shop:
+    with shops.isolated_shop(api), stripe_shop.opened(api, time) as shop:
         begin_the_schedule(shop)
         order = shop.begin("eve", 1)
         shop.pay(order)
@@ -268,17 +267,17 @@ def trouble(api, time):
 
 
 def test_a_crash_anywhere_is_made_up_for_by_the_next_run(api, time, monkeypatch):
-    with trouble(api, time) as (shop, _), faults.calls() as made, provider_dies_after(0, monkeypatch) as asked:
+    with trouble(api, time) as (shop, _), faults.record_calls() as made, record_provider_calls() as asked:
         run(shop)
     points = [("store", number) for number in range(1, len(list(made)) + 1)]
     points += [("provider", number) for number in range(1, len(asked) + 1)]
     for where, number in points:
         with trouble(api, time) as (shop, (order, late, second)):
-            with faults.crash_after(number) if where == "store" else provider_dies_after(number, monkeypatch):
+            with faults.crash_after(number) if where == "store" else crash_after_provider_call(number):
                 run(shop)
             run(shop)
             shop.time.advance(181)
-            builders.sweep()
+            builders.run_sweep()
             assert (state(late), state(second), store.load(order["id"]).is_disputed) == ("paid", "refunded", True)
             assert cursor() > shop.time.now - BEHIND - 900
             books_balance(shop, recovered=True)

@@ -18,7 +18,7 @@ def shop(api, time):
 
 
 def test_what_was_done_is_in_the_audit(api, stand):
-    order_id = builders.bought(api, stand)
+    order_id = builders.create_order(api, stand)
     reply = builders.refund(
         api, order_id, tickets=builders.ticket_ids(order_id, 2), fee_cents=100, note="Broke a leg.", reason="requested_by_customer"
     )
@@ -50,7 +50,7 @@ def test_what_was_done_is_in_the_audit(api, stand):
     ],
 )
 def test_bad_input_names_its_place_and_changes_nothing(api, stand, fields, path):
-    own, other = builders.bought(api, stand, 3), builders.bought(api, stand, 1, "bob")
+    own, other = builders.create_order(api, stand, 3), builders.create_order(api, stand, 1, "bob")
     builders.refund(api, own, key="1", tickets=builders.ticket_ids(own, 3))
     before = store.load(own)
     given = msgspec.json.decode(msgspec.json.encode(fields).replace(b"{own}", own.encode()).replace(b"{other}", other.encode()))
@@ -60,7 +60,7 @@ def test_bad_input_names_its_place_and_changes_nothing(api, stand, fields, path)
 
 
 def test_a_key_is_needed(api, stand):
-    order_id = builders.bought(api, stand)
+    order_id = builders.create_order(api, stand)
     reply = builders.refund(api, order_id, key="")
     assert (reply.status, reply.json["path"]) == (400, "Idempotency-Key")
     assert store.load(order_id).state == "paid"
@@ -70,16 +70,16 @@ def test_only_orders_with_tickets_can_be_refunded(api, stand):
     assert builders.refund(api, "01KB6Z5C0V8S3J5Y7N9Q2R4T6W").status == 404
     held = builders.reserve(api, "bob", *stand).json["id"]
     assert builders.refund(api, held).status == 404
-    builders.begin(api, "bob", held)
+    builders.start_checkout(api, "bob", held)
     assert builders.refund(api, held).status == 404
-    order_id = builders.bought(api, stand)
+    order_id = builders.create_order(api, stand)
     builders.refund(api, order_id)
     again = builders.refund(api, order_id, key="2")
     assert (again.status, again.json["error"], again.json["state"]) == (409, "not_refundable", "refunded")
 
 
 def test_who_may(api, stand):
-    order_id = builders.bought(api, stand, 3)
+    order_id = builders.create_order(api, stand, 3)
     path, body, headers = f"/admin/orders/{order_id}/refunds", {"reason": "goodwill"}, {"Idempotency-Key": "k"}
     assert api.post(path, json=body, headers=headers).status == 401
     assert api.post(path, json=body, headers=headers, user="root").status == 403  # the demo header is never an admin
@@ -90,7 +90,7 @@ def test_who_may(api, stand):
 
 
 def test_the_events_own_promoter_may(api, time):
-    order_id = builders.bought(api, builders.promoted_shop("eve"))
+    order_id = builders.create_order(api, builders.create_promoted_shop("eve"))
     assert builders.refund(api, order_id, by=builders.token("bob", "promoter")).status == 404
     assert builders.refund(api, order_id, by=builders.token("eve")).status == 403
     reply = builders.refund(api, order_id, by=builders.token("eve", "promoter"))
@@ -120,19 +120,19 @@ def test_a_request_that_died_is_taken_over_and_makes_one_refund(shop, number, op
     reply = builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, 1))
     assert (reply.status, reply.json["refund"]["tickets"]) == (201, builders.ticket_ids(order_id, 1))
     shop.time.advance(60)
-    builders.sweep()
+    builders.run_sweep()
     assert shop.refunds() == [(5000, "succeeded")]
     assert store.load(order_id).kept_tickets == [2, 3]
 
 
 def test_a_refusal_leaves_the_key_free(api, stand):
-    order_id = builders.bought(api, stand)
+    order_id = builders.create_order(api, stand)
     assert builders.refund(api, order_id, tickets=["nonsense"]).status == 400
     assert builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 1)).status == 201
 
 
 def test_an_order_that_keeps_changing_is_a_503_and_nothing_is_lost(api, stand, monkeypatch):
-    order_id = builders.bought(api, stand)
+    order_id = builders.create_order(api, stand)
     with monkeypatch.context() as patch:
         patch.setattr(store, "save", lambda *_, **__: None)
         assert builders.refund(api, order_id).status == 503

@@ -75,7 +75,7 @@ def test_what_the_buyer_sees(shop):
 
 def test_a_refunded_buyer_has_the_whole_limit_again(api, stand):
     with settings.override(event_purchase_limit=4):
-        order_id = builders.bought(api, stand, 4)
+        order_id = builders.create_order(api, stand, 4)
         assert builders.reserve(api, "ada", *stand, 1).json["error"] == "purchase_limit_exceeded"
         builders.refund(api, order_id, key="1", tickets=builders.ticket_ids(order_id, 2))
         assert builders.reserve(api, "ada", *stand, 2).json["error"] == "purchase_limit_exceeded"
@@ -85,11 +85,11 @@ def test_a_refunded_buyer_has_the_whole_limit_again(api, stand):
 
 def test_a_seat_goes_back_to_the_shard_that_it_came_from(api, time, monkeypatch):
     monkeypatch.setattr(management, "default_shards", lambda _: 4)
-    event_id, floor = builders.shop(api, capacity=4)
-    balcony = builders.tier(api, event_id, "Balcony", capacity=4, price_cents=3000)
+    event_id, floor = builders.create_shop(api, capacity=4)
+    balcony = builders.create_tier(api, event_id, "Balcony", capacity=4, price_cents=3000)
     items = [{"tier_id": floor, "quantity": 3}, {"tier_id": balcony, "quantity": 2}]
     order_id = api.post(f"/events/{event_id}/reservations", json={"items": items}, user="ada").json["id"]
-    builders.begin(api, "ada", order_id)
+    builders.start_checkout(api, "ada", order_id)
     builders.confirm(api, "ada", order_id)
     of_ticket = [hold.shard_id for hold in store.load(order_id).holds]
     assert len(set(of_ticket)) == 5
@@ -103,7 +103,7 @@ def test_a_seat_goes_back_to_the_shard_that_it_came_from(api, time, monkeypatch)
 
 
 def test_seats_may_stay_out_of_the_sale(api, stand):
-    order_id = builders.bought(api, stand, 3)
+    order_id = builders.create_order(api, stand, 3)
     builders.refund(api, order_id, key="1", tickets=builders.ticket_ids(order_id, 1), return_seats=False)
     assert set(stock().values()) == {(3, 7)}
     builders.refund(api, order_id, key="2")
@@ -113,12 +113,12 @@ def test_seats_may_stay_out_of_the_sale(api, stand):
 @pytest.mark.parametrize("return_seats", [True, False])
 def test_a_conversion_that_a_crash_left_undone_is_made_first(api, time, stand, return_seats):
     order_id = builders.reserve(api, "ada", *stand, 2).json["id"]
-    builders.begin(api, "ada", order_id)
+    builders.start_checkout(api, "ada", order_id)
     with faults.crash_before(1, table="inventory"):
         builders.confirm(api, "ada", order_id)
     builders.refund(api, order_id, return_seats=return_seats)
     time.advance(400)
-    builders.sweep()
+    builders.run_sweep()
     assert set(stock().values()) == {(0, 10) if return_seats else (2, 8)}
     invariants.check(time.now, recovered=True)
 
@@ -134,8 +134,8 @@ def test_a_conversion_that_a_crash_left_undone_is_made_first(api, time, stand, r
     ],
 )
 def test_fees(api, time, fields, fee_cents):
-    stand = builders.shop(api, price_cents=5033)
-    order_id = builders.bought(api, stand)
+    stand = builders.create_shop(api, price_cents=5033)
+    order_id = builders.create_order(api, stand)
     with settings.override(refund_fee_cents=99, refund_fee_percent=3):
         reply = builders.refund(api, order_id, **fields)
     assert (reply.json["refund"]["fee_cents"], reply.json["refund"]["amount_cents"]) == (fee_cents, 2 * 5033 - fee_cents)
@@ -144,11 +144,11 @@ def test_fees(api, time, fields, fee_cents):
 
 
 def test_a_fee_is_never_more_than_the_price_of_its_ticket(api, time):
-    event_id, floor = builders.shop(api)
-    cheap = builders.tier(api, event_id, "Child", price_cents=100)
+    event_id, floor = builders.create_shop(api)
+    cheap = builders.create_tier(api, event_id, "Child", price_cents=100)
     items = [{"tier_id": floor, "quantity": 1}, {"tier_id": cheap, "quantity": 1}]
     order_id = api.post(f"/events/{event_id}/reservations", json={"items": items}, user="ada").json["id"]
-    builders.begin(api, "ada", order_id)
+    builders.start_checkout(api, "ada", order_id)
     builders.confirm(api, "ada", order_id)
     assert builders.refund(api, order_id, fee_cents=300).json["refund"]["fee_cents"] == 400
     invariants.check(time.now)
@@ -164,10 +164,10 @@ def test_where_the_fee_is_the_price_nothing_is_asked_of_stripe(shop):
 
 
 def test_orders_that_stripe_knows_nothing_of(shop):
-    free = builders.tier(shop.api, shop.event_id, "Free", price_cents=0)
+    free = builders.create_tier(shop.api, shop.event_id, "Free", price_cents=0)
     paid = builders.buy(shop.api, "ada", shop.event_id, shop.tier_id, 2, provider="simulated").json["order"]["id"]
     reserved = builders.reserve(shop.api, "bob", shop.event_id, free, 2).json["id"]
-    builders.begin(shop.api, "bob", reserved)
+    builders.start_checkout(shop.api, "bob", reserved)
     given = builders.confirm(shop.api, "bob", reserved, None).json["order"]["id"]
     shop.fake.request_log.clear()
     for order_id, cents, entries in ((paid, 10_000, ["captured", "refunded"]), (given, 0, [])):
@@ -182,8 +182,8 @@ def test_orders_that_stripe_knows_nothing_of(shop):
 def test_the_largest_order_goes_back_at_once(api, time, monkeypatch):
     monkeypatch.setattr(management, "default_shards", lambda _: 4)
     with settings.override(event_purchase_limit=50):
-        stand = builders.shop(api, capacity=52, per_user_limit=50)
-        order_id = builders.bought(api, stand, 50)
+        stand = builders.create_shop(api, capacity=52, per_user_limit=50)
+        order_id = builders.create_order(api, stand, 50)
         assert len(store.load(order_id).holds) == 4
         assert len(builders.refund(api, order_id).json["refund"]["tickets"]) == 50
         assert set(stock().values()) == {(0, 13)}
@@ -191,7 +191,7 @@ def test_the_largest_order_goes_back_at_once(api, time, monkeypatch):
 
 
 def test_more_than_a_transaction_takes_is_refused_and_goes_in_two_parts(api, stand, monkeypatch):
-    order_id = builders.bought(api, stand, 4)
+    order_id = builders.create_order(api, stand, 4)
     monkeypatch.setattr(dynamo, "MAX_TRANSACT_ITEMS", 7)
     refused = builders.refund(api, order_id)
     assert (refused.status, refused.json["path"], store.load(order_id).state) == (400, "$.tickets", "paid")
@@ -200,7 +200,7 @@ def test_more_than_a_transaction_takes_is_refused_and_goes_in_two_parts(api, sta
 
 
 def test_an_event_that_is_paused_gets_its_seats_back_and_sells_them_later(api, stand):
-    order_id = builders.bought(api, stand, 4)
+    order_id = builders.create_order(api, stand, 4)
     api.post(f"/admin/events/{stand[0]}/pause", token=builders.admin_token())
     assert builders.refund(api, order_id).status == 201
     assert builders.reserve(api, "bob", *stand, 1).status == 403

@@ -13,7 +13,7 @@ def left(api, event_id):
 
 
 def test_a_reservation_sets_tickets_aside_at_the_price_shown(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     reply = builders.reserve(api, "ada", event_id, tier_id, 2)
     assert reply.status == 201
     reservation = reply.json
@@ -38,16 +38,16 @@ def test_a_reservation_sets_tickets_aside_at_the_price_shown(api, time):
 
 
 def test_reserving_one_tier_takes_two_round_trips(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     api.get(f"/events/{event_id}")  # warms the catalog
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         assert builders.reserve(api, "ada", event_id, tier_id, 2).status == 201
     assert made == ["UpdateItem", "TransactWriteItems"]
 
 
 def test_several_tiers_are_held_together_or_not_at_all(api, time):
-    event_id, floor = builders.shop(api)
-    balcony = builders.tier(api, event_id, "Balcony", price_cents=3000, capacity=2)
+    event_id, floor = builders.create_shop(api)
+    balcony = builders.create_tier(api, event_id, "Balcony", price_cents=3000, capacity=2)
     items = [{"tier_id": floor, "quantity": 2}, {"tier_id": balcony, "quantity": 3}]
     refused = api.post(f"/events/{event_id}/reservations", json={"items": items}, user="ada")
     assert (refused.status, refused.json["error"], refused.json["tier_id"]) == (409, "not_enough_tickets", balcony)
@@ -62,7 +62,7 @@ def test_several_tiers_are_held_together_or_not_at_all(api, time):
 
 
 def test_the_active_reservation_is_shown_until_it_is_over(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     path = f"/events/{event_id}/reservations"
     assert api.get(path, user="ada").status == 404
     made = builders.reserve(api, "ada", event_id, tier_id).json
@@ -75,7 +75,7 @@ def test_the_active_reservation_is_shown_until_it_is_over(api, time):
 
 
 def test_sold_out_says_what_is_left(api, time):
-    event_id, tier_id = builders.shop(api, capacity=3)
+    event_id, tier_id = builders.create_shop(api, capacity=3)
     builders.reserve(api, "ada", event_id, tier_id, 2)
     refused = builders.reserve(api, "bob", event_id, tier_id, 2)
     assert refused.status == 409
@@ -85,18 +85,18 @@ def test_sold_out_says_what_is_left(api, time):
 
 
 def test_a_refused_buyer_gives_back_what_is_over_before_hearing_sold_out(api, time):
-    event_id, tier_id = builders.shop(api, capacity=2)
+    event_id, tier_id = builders.create_shop(api, capacity=2)
     first = builders.reserve(api, "ada", event_id, tier_id, 2)
     time.advance(179)
     assert builders.reserve(api, "bob", event_id, tier_id, 2).status == 409
     time.advance(1)
     assert builders.reserve(api, "bob", event_id, tier_id, 2).status == 201
-    assert builders.begin(api, "ada", first.json["id"]).json["error"] == "reservation_expired_or_invalid"
+    assert builders.start_checkout(api, "ada", first.json["id"]).json["error"] == "reservation_expired_or_invalid"
     invariants.check(time.now)
 
 
 def test_one_active_reservation_per_user_and_event(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     first = builders.reserve(api, "ada", event_id, tier_id, 2)
     second = builders.reserve(api, "ada", event_id, tier_id, 1)
     assert (second.status, second.json["error"]) == (409, "active_reservation_exists")
@@ -105,14 +105,14 @@ def test_one_active_reservation_per_user_and_event(api, time):
     time.advance(180)
     assert builders.reserve(api, "ada", event_id, tier_id, 1).status == 201
     assert left(api, event_id) == {"Floor": 9}
-    other_event, other_tier = builders.event(api, "Other"), None
-    other_tier = builders.tier(api, other_event)
+    other_event, other_tier = builders.create_event(api, "Other"), None
+    other_tier = builders.create_tier(api, other_event)
     assert builders.reserve(api, "ada", other_event, other_tier).status == 201
     invariants.check(time.now)
 
 
 def test_bought_and_held_count_towards_the_limit_of_the_event(api, time):
-    event_id, tier_id = builders.shop(api, capacity=50, per_user_limit=10)
+    event_id, tier_id = builders.create_shop(api, capacity=50, per_user_limit=10)
     assert builders.buy(api, "ada", event_id, tier_id, 4).status == 201
     refused = builders.reserve(api, "ada", event_id, tier_id, 3)
     assert (refused.status, refused.json["error"]) == (403, "purchase_limit_exceeded")
@@ -126,7 +126,7 @@ def test_bought_and_held_count_towards_the_limit_of_the_event(api, time):
 
 
 def test_the_limit_of_the_tier_names_the_field(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     refused = builders.reserve(api, "ada", event_id, tier_id, 5)
     assert (refused.status, refused.json["error"], refused.json["path"]) == (400, "tier_limit_exceeded", "$.quantity")
     assert refused.json["limit"] == 4
@@ -160,7 +160,7 @@ def test_the_limit_of_the_tier_names_the_field(api, time):
     ],
 )
 def test_bad_input_names_its_field_and_holds_nothing(api, time, body, path):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     body = _with_tier(body, tier_id)
     reply = api.post(f"/events/{event_id}/reservations", json=body, user="ada")
     assert reply.status == 400, reply.json
@@ -179,34 +179,34 @@ def _with_tier(body, tier_id):
 
 
 def test_a_tier_of_another_event_and_unknown_ones_are_not_found(api, time):
-    event_id, _ = builders.shop(api)
-    other = builders.event(api, "Other")
-    foreign = builders.tier(api, other)
+    event_id, _ = builders.create_shop(api)
+    other = builders.create_event(api, "Other")
+    foreign = builders.create_tier(api, other)
     assert builders.reserve(api, "ada", event_id, foreign).status == 404
     assert builders.reserve(api, "ada", event_id, "no-such-tier").status == 404
     assert builders.reserve(api, "ada", "no-such-event", foreign).status == 404
 
 
 def test_nobody_reserves_without_a_name(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     reply = api.post(f"/events/{event_id}/reservations", json={"tier_id": tier_id, "quantity": 1})
     assert (reply.status, reply.json["error"]) == (400, "user_required")
 
 
 def test_what_is_not_on_sale_cannot_be_reserved(api, time):
-    opens = builders.event(api, "Later", on_sale_at="2026-06-02T12:00:00Z", status="scheduled")
-    tier_id = builders.tier(api, opens)
+    opens = builders.create_event(api, "Later", on_sale_at="2026-06-02T12:00:00Z", status="scheduled")
+    tier_id = builders.create_tier(api, opens)
     refused = builders.reserve(api, "ada", opens, tier_id)
     assert (refused.status, refused.json["error"]) == (409, "event_not_on_sale")
-    draft = builders.event(api, "Draft", status="draft")
-    hidden = builders.tier(api, draft)
+    draft = builders.create_event(api, "Draft", status="draft")
+    hidden = builders.create_tier(api, draft)
     assert builders.reserve(api, "ada", draft, hidden).status == 404
     time.set(1_780_401_600)
     assert builders.reserve(api, "ada", opens, tier_id).status == 201
 
 
 def test_a_reservation_can_be_given_back_once_or_many_times(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 3).json["id"]
     assert api.delete(f"/reservations/{reservation_id}", user="bob").status == 404
     for _ in range(2):
@@ -214,14 +214,14 @@ def test_a_reservation_can_be_given_back_once_or_many_times(api, time):
         assert (reply.status, reply.json["status"]) == (200, "canceled")
     assert left(api, event_id) == {"Floor": 10}
     assert api.get(f"/events/{event_id}/reservations", user="ada").status == 404
-    assert builders.begin(api, "ada", reservation_id).status == 409
+    assert builders.start_checkout(api, "ada", reservation_id).status == 409
     assert api.delete("/reservations/unknown", user="ada").status == 404
     assert builders.reserve(api, "ada", event_id, tier_id).status == 201
     invariants.check(time.now)
 
 
 def test_an_order_cannot_be_given_back_as_a_reservation(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     order_id = builders.buy(api, "ada", event_id, tier_id).json["order"]["id"]
     reply = api.delete(f"/reservations/{order_id}", user="ada")
     assert (reply.status, reply.json["error"]) == (409, "reservation_converted")
@@ -229,7 +229,7 @@ def test_an_order_cannot_be_given_back_as_a_reservation(api, time):
 
 
 def test_the_price_is_frozen_when_held(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     reserved = builders.reserve(api, "ada", event_id, tier_id).json
     from chalicelib.purchases.record import store
 
@@ -239,7 +239,7 @@ def test_the_price_is_frozen_when_held(api, time):
 
 
 def test_a_repeated_request_with_its_key_holds_once(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     body = {"tier_id": tier_id, "quantity": 2}
     replies = [api.post(f"/events/{event_id}/reservations", json=body, user="ada", headers={"Idempotency-Key": "k"}) for _ in range(2)]
     assert [reply.status for reply in replies] == [201, 200]
@@ -253,7 +253,7 @@ def test_a_repeated_request_with_its_key_holds_once(api, time):
 
 @pytest.mark.parametrize("call", [1, 2])
 def test_a_store_that_throttles_is_a_503_and_nothing_is_half_written(api, time, call):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     api.get(f"/events/{event_id}")
     with faults.refuse_from(call):
         reply = builders.reserve(api, "ada", event_id, tier_id, 2)
@@ -263,31 +263,31 @@ def test_a_store_that_throttles_is_a_503_and_nothing_is_half_written(api, time, 
     assert api.get(f"/events/{event_id}/reservations", user="ada").status == 404
     invariants.check(time.now)
     time.advance(200)
-    builders.sweep()
+    builders.run_sweep()
     assert sum(shard.held for shard in inventory.scan_shards()) == 0
     invariants.check(time.now, recovered=True)
 
 
 def test_pausing_stops_new_reservations_at_once_even_for_a_warm_cache(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     held = builders.reserve(api, "ada", event_id, tier_id, 2)
     inventory.set_open(tier_id, 1, False)  # as another instance would: this one's cache still says open
     refused = builders.reserve(api, "bob", event_id, tier_id)
     assert (refused.status, refused.json["error"], refused.json["paused"]) == (403, "event_paused", True)
-    assert builders.confirm(api, "ada", builders.begin(api, "ada", held.json["id"]).json["id"]).status == 201
+    assert builders.confirm(api, "ada", builders.start_checkout(api, "ada", held.json["id"]).json["id"]).status == 201
     invariants.check(time.now)
 
 
 def test_a_retry_after_a_lost_answer_finds_the_reservation_that_was_made(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     api.get(f"/events/{event_id}")
     body, headers = {"tier_id": tier_id, "quantity": 2}, {"Idempotency-Key": "k"}
     path = f"/events/{event_id}/reservations"
-    with faults.lost_answer(1, operation="TransactWriteItems"):
+    with faults.lose_answer(1, operation="TransactWriteItems"):
         assert api.post(path, json=body, user="ada", headers=headers).status == 503
     again = api.post(path, json=body, user="ada", headers=headers)
     assert again.status == 201
     assert again.json["id"] == api.get(path, user="ada").json["id"]
     time.advance(181)
-    builders.sweep()
+    builders.run_sweep()
     invariants.check(time.now, recovered=True)

@@ -22,9 +22,9 @@ def test_no_secret_is_logged_whatever_happens(shop, capfd, caplog):
     assert shop.webhook(body, headers).status == 400
     shop.fake.fail_next_request("POST", "/v1/payment_intents", status=500, times=3)
     reserved = builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id).json["id"]
-    assert builders.begin(shop.api, "bob", reserved).status == 503
+    assert builders.start_checkout(shop.api, "bob", reserved).status == 503
     with settings.override(stripe_api_key="sk_test_that_was_rolled_over"):
-        assert builders.begin(shop.api, "bob", reserved, key="again").status == 503
+        assert builders.start_checkout(shop.api, "bob", reserved, key="again").status == 503
     said = "".join(capfd.readouterr()) + caplog.text
     assert "stripe.key_refused" in said
     secrets = (shop.fake.api_key, shop.fake.webhook_secret, session["payment"]["client_secret"], "sk_test_that", "whsec_", "_secret_")

@@ -57,7 +57,7 @@ def test_the_webhook_alone_is_enough(shop):
 
 def test_a_checkout_that_is_asked_for_again_shows_the_same_payment(shop):
     session = shop.begin()
-    again = builders.begin(shop.api, "ada", session["id"], key="other")
+    again = builders.start_checkout(shop.api, "ada", session["id"], key="other")
     assert (again.status, again.json["payment"]) == (200, session["payment"])
 
 
@@ -90,7 +90,7 @@ def test_simulating_has_no_place_where_money_is_real(shop):
 def test_what_expires_is_cancelled_first(shop):
     session = shop.begin()
     shop.time.advance(181)
-    builders.sweep()
+    builders.run_sweep()
     assert (state(session), shop.intent(session).status) == ("expired", "canceled")
     with pytest.raises(stripe.InvalidRequestError):
         shop.pay(session)
@@ -100,7 +100,7 @@ def test_what_was_paid_in_the_last_second_is_issued_by_whoever_comes_to_expire_i
     session = shop.begin()
     shop.pay(session)
     shop.time.advance(181)
-    builders.sweep()
+    builders.run_sweep()
     assert state(session) == "paid"
 
 
@@ -223,10 +223,10 @@ DOWN = pytest.mark.parametrize(("status", "times"), [(429, 1), (500, 3), (503, 3
 def test_a_provider_that_is_down_is_a_503_and_the_next_try_goes_on(shop, status, times):
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json
     shop.fake.fail_next_request("POST", "/v1/payment_intents", status=status, times=times)
-    refused = builders.begin(shop.api, "ada", reserved["id"])
+    refused = builders.start_checkout(shop.api, "ada", reserved["id"])
     assert (refused.status, refused.json["error"]) == (503, "payment_provider_unavailable")
     assert refused.headers["retry-after"] == "5"
-    again = builders.begin(shop.api, "ada", reserved["id"])
+    again = builders.start_checkout(shop.api, "ada", reserved["id"])
     assert again.status in (200, 201)
     assert again.json["payment"]["client_secret"]
 
@@ -246,7 +246,7 @@ def test_a_provider_that_accepted_and_never_answered_has_taken_one_payment(shop,
     stripe_provider._client.cache_clear()
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json
     shop.fake.lose_next_response("POST", "/v1/payment_intents", times=1, how="hang")
-    session = builders.begin(shop.api, "ada", reserved["id"]).json
+    session = builders.start_checkout(shop.api, "ada", reserved["id"]).json
     shop.pay(session)
     assert shop.confirm(session).status == 201
     calls = [call for call in shop.fake.request_log if (call.method, call.path) == ("POST", "/v1/payment_intents")]
@@ -258,7 +258,7 @@ def test_a_provider_that_accepted_and_never_answered_has_taken_one_payment(shop,
 def test_an_answer_that_was_lost_is_one_payment(shop):
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json
     shop.fake.lose_next_response("POST", "/v1/payment_intents", times=1)
-    session = builders.begin(shop.api, "ada", reserved["id"]).json
+    session = builders.start_checkout(shop.api, "ada", reserved["id"]).json
     shop.pay(session)
     assert shop.confirm(session).status == 201
     assert len(shop.dashboard.v1.payment_intents.list({"limit": 10}).data) == 1
@@ -268,9 +268,9 @@ def test_while_the_provider_is_down_nothing_expires_and_later_it_does(shop):
     session = shop.begin()
     shop.time.advance(181)
     shop.fake.fail_next_request("POST", "/v1/payment_intents/*/cancel", status=500, times=3)
-    assert builders.sweep()["undecided"] == 1
+    assert builders.run_sweep()["undecided"] == 1
     assert state(session) == "paying"
-    builders.sweep()
+    builders.run_sweep()
     assert state(session) == "expired"
 
 
@@ -279,11 +279,11 @@ def test_a_payment_that_stripe_does_not_know_keeps_nobody_elses_tickets(shop):
     purchase = store.load(strange["id"])
     changed = store.save(purchase, replace(purchase, payment=replace(purchase.payment, provider_id="pi_gone")))
     shop.time.advance(181)
-    report = builders.sweep()
+    report = builders.run_sweep()
     assert (report["expired"], report["released"], report["undecided"]) == (1, 1, 1)
     assert (store.load(strange["id"]).state, store.load(other["id"]).state) == ("paying", "expired")
     store.save(changed, replace(changed, payment=purchase.payment))
-    assert builders.sweep()["expired"] == 1
+    assert builders.run_sweep()["expired"] == 1
 
 
 def test_a_provider_that_is_silent_is_asked_once_and_keeps_no_tickets_that_need_no_answer(shop):
@@ -293,10 +293,10 @@ def test_a_provider_that_is_silent_is_asked_once_and_keeps_no_tickets_that_need_
     shop.time.advance(181)
     shop.fake.request_log.clear()
     shop.fake.fail_next_request("POST", "/v1/payment_intents/*/cancel", status=500, times=3)
-    report = builders.sweep()
+    report = builders.run_sweep()
     assert (report["expired"], report["undecided"], report["provider_silent"]) == (1, 2, True)
     assert shop.fake.request_log.counts == {"POST /v1/payment_intents/:id/cancel": 3}
-    assert builders.sweep()["expired"] == 2
+    assert builders.run_sweep()["expired"] == 2
 
 
 def test_a_live_key_does_not_start_in_a_test_stage(shop):
@@ -310,12 +310,12 @@ def test_who_looked_before_the_payment_was_opened_cannot_end_the_purchase(shop):
     """Expiry finds no payment to cancel, the checkout opens one and the buyer pays: the expiry must look again."""
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
     with faults.crash_after(1, operation="UpdateItem", table="purchases"):
-        builders.begin(shop.api, "ada", reserved, key="k2")
+        builders.start_checkout(shop.api, "ada", reserved, key="k2")
     stale = store.load(reserved)
     assert (stale.state, stale.payment.provider_id) == ("paying", None)
-    session = builders.begin(shop.api, "ada", reserved, key="k3").json
+    session = builders.start_checkout(shop.api, "ada", reserved, key="k3").json
     shop.pay(session)
     shop.time.advance(181)
     assert cancellation.cancel_purchase(stale, "expired", shop.time.now).how == "changed"
-    builders.sweep()
+    builders.run_sweep()
     assert state(session) == "paid"

@@ -2,8 +2,7 @@
 
 from chalicelib import settings
 from chalicelib.inventory import service as inventory
-from tests import builders, invariants
-from tests.faults import worlds
+from tests import builders, invariants, shops
 from tests.simulation import faults
 
 
@@ -12,12 +11,12 @@ def undo(api, event_id, **who):
 
 
 def test_orders_are_undone_and_their_seats_are_for_sale_again(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     builders.buy(api, "ada", event_id, tier_id, 4)
     builders.buy(api, "bob", event_id, tier_id, 2)
     builders.reserve(api, "eve", event_id, tier_id, 1)
-    other = builders.event(api, "Other")
-    other_tier = builders.tier(api, other)
+    other = builders.create_event(api, "Other")
+    other_tier = builders.create_tier(api, other)
     kept = builders.buy(api, "ada", other, other_tier, 1).json["tickets"][0]["id"]
     reply = undo(api, event_id)
     assert (reply.status, reply.json["orders_deleted"], reply.json["tickets_deleted"]) == (200, 2, 6)
@@ -31,7 +30,7 @@ def test_orders_are_undone_and_their_seats_are_for_sale_again(api, time):
 
 
 def test_only_an_admin_of_a_demo_may(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     builders.buy(api, "ada", event_id, tier_id)
     assert undo(api, event_id, user="ada").status == 403
     with settings.override(identity="jwt"):
@@ -43,13 +42,13 @@ def test_a_crash_at_any_call_gives_no_seat_back_twice(api, time):
     calls = 0
     number = 0
     while number <= calls:
-        with worlds.fresh(api) as world:
+        with shops.isolated_shop(api) as world:
             reserved = builders.reserve(api, "ada", world.event_id, world.floor, 3).json["id"]
-            builders.begin(api, "ada", reserved)
+            builders.start_checkout(api, "ada", reserved)
             with faults.crash_after(2):  # paid, not converted
                 builders.confirm(api, "ada", reserved)
             if number == 0:
-                with faults.calls() as made:
+                with faults.record_calls() as made:
                     undo(api, world.event_id)
                 calls = len(list(made))
             else:
@@ -58,7 +57,7 @@ def test_a_crash_at_any_call_gives_no_seat_back_twice(api, time):
                 invariants.check(time.now)
                 undo(api, world.event_id)
             time.advance(200)
-            builders.sweep()
+            builders.run_sweep()
             invariants.check(time.now, recovered=True)
             assert {shard.id: (shard.sold, shard.held) for shard in inventory.scan_shards()} == {
                 f"{world.floor}#0": (0, 0),

@@ -14,7 +14,7 @@ from chalicelib.tickets import service as tickets
 from tests import invariants
 from tests.purchases import stripe_shop
 from tests.purchases.stripe_shop import StripeShop, books_balance
-from tests.simulation.threads import at_once
+from tests.simulation.threads import run_in_threads
 
 DAY = 86_400
 
@@ -71,7 +71,7 @@ def disputed(shop: StripeShop) -> str:
 def test_fifty_copies_on_sixteen_threads_are_one(shop, kind, prepare, state, ticket, entries):
     order_id = prepare(shop)
     body, headers = shop.fake.signed_delivery(shop.fake.events(kind)[-1]["id"])
-    replies = at_once(16, lambda _: shop.webhook(body, headers), range(50))
+    replies = run_in_threads(16, lambda _: shop.webhook(body, headers), range(50))
     assert Counter(reply.status for reply in replies) == {200: 50}
     assert store.load(order_id).state == state
     assert [one.state for one in tickets.load_purchase_tickets(order_id, 10)] == [ticket] * 2

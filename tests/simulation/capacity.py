@@ -1,7 +1,7 @@
-"""What a call costs in DynamoDB's units, by the rules of its documentation, from the sizes of the items.
+"""The capacity units that a call consumes, computed from the sizes of its items by the rules of DynamoDB's documentation.
 
-A write takes a unit for each KB of the larger of old and new item, twice that in a transaction, and as much when it is
-refused; a strongly consistent read takes one for each 4 KB, any other half of it.
+A write takes one unit per KB of the old or new item, whichever is larger; a transaction takes twice as much, and a refused write as
+much as one that is done. A strongly consistent read takes one unit per 4 KB, any other read half of that.
 """
 
 import base64
@@ -10,104 +10,104 @@ from collections.abc import Iterable
 from typing import Any
 
 from chalicelib import dynamo
-from tests.simulation.wire import Call, Touch, quiet
+from tests.simulation.interception import ItemAccess, StoreCall, unobserved
 
 Units = dict[tuple[str, str], tuple[float, float]]  # (table, partition key) -> (read units, write units)
-Sizes = dict[int, int]  # number of the touch in its call -> bytes
+ItemSizes = dict[int, int]  # number of the access in its call -> bytes
 
 
-def size(value: dict[str, Any]) -> int:
+def value_size(value: dict[str, Any]) -> int:
     """Bytes of one attribute value in wire format."""
     ((kind, content),) = value.items()
     match kind:
         case "S":
             return len(content.encode())
         case "N":
-            return _number(content)
+            return _number_size(content)
         case "B":
             return len(content if isinstance(content, bytes) else base64.b64decode(content))
         case "BOOL" | "NULL":
             return 1
         case "L":
-            return 3 + sum(1 + size(one) for one in content)
+            return 3 + sum(1 + value_size(element) for element in content)
         case "M":
-            return 3 + sum(1 + len(name.encode()) + size(one) for name, one in content.items())
+            return 3 + sum(1 + len(name.encode()) + value_size(element) for name, element in content.items())
         case _:
-            return sum(size({kind[0]: one}) for one in content)
+            return sum(value_size({kind[0]: element}) for element in content)
 
 
 def item_size(item: dict[str, Any]) -> int:
-    return sum(len(name.encode()) + size(value) for name, value in item.items())
+    return sum(len(name.encode()) + value_size(value) for name, value in item.items())
 
 
-def _number(text: str) -> int:
+def _number_size(text: str) -> int:
     digits = text.lstrip("-").replace(".", "").strip("0")
     return 1 + -(-len(digits) // 2) + text.startswith("-")
 
 
-def reported(answer: dict[str, Any]) -> float:
-    """What the engine says. Only to compare with: moto's figures are constants, and MiniStack's for reads forget the size."""
-    found = answer.get("ConsumedCapacity", [])
-    return float(sum(one["CapacityUnits"] for one in ([found] if isinstance(found, dict) else found)))
+def reported_units(answer: dict[str, Any]) -> float:
+    """The units that the engine reports. Only to compare with: moto's are constants, and MiniStack's for reads ignore the size."""
+    reports = answer.get("ConsumedCapacity", [])
+    return float(sum(report["CapacityUnits"] for report in ([reports] if isinstance(reports, dict) else reports)))
 
 
 def is_write(operation: str) -> bool:
     return operation in ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems")
 
 
-def peek(touches: Iterable[Touch]) -> Sizes:
-    """The sizes of the items that are written or checked, as they are now; 0 for an absent one."""
-    sizes: Sizes = {}
-    with quiet():
-        for number, touch in enumerate(touches):
-            if touch.kind != "read":
-                found = dynamo.client().get_item(TableName=touch.table, Key=touch.key, ConsistentRead=True).get("Item")
-                sizes[number] = item_size(found) if found else 0
+def item_sizes(accesses: Iterable[ItemAccess]) -> ItemSizes:
+    """The sizes of the items that a call writes or checks, as they are now; 0 for an absent item."""
+    sizes: ItemSizes = {}
+    with unobserved():
+        for number, access in enumerate(accesses):
+            if access.kind != "read":
+                item = dynamo.client().get_item(TableName=access.table, Key=access.key, ConsistentRead=True).get("Item")
+                sizes[number] = item_size(item) if item else 0
     return sizes
 
 
-def computed(call: Call, before: Sizes, after: Sizes) -> Units:
-    """By item; a query or scan under the table's name."""
+def consumed_units(call: StoreCall, before: ItemSizes, after: ItemSizes) -> Units:
+    """The units of each item; those of a query or scan are under the table's name."""
     if call.answer is None:
         return {}
     if is_write(call.operation):
-        return _written(call, before, after)
-    return _read(call)
+        return _write_units(call, before, after)
+    return _read_units(call)
 
 
-def total(units: Units) -> tuple[float, float]:
+def total_units(units: Units) -> tuple[float, float]:
     return sum(read for read, _ in units.values()), sum(write for _, write in units.values())
 
 
-def _written(call: Call, before: Sizes, after: Sizes) -> Units:
+def _write_units(call: StoreCall, before: ItemSizes, after: ItemSizes) -> Units:
     factor = 2 if call.operation == "TransactWriteItems" else 1
     units: Units = defaultdict(lambda: (0.0, 0.0))
-    for number, touch in enumerate(call.touches):
+    for number, access in enumerate(call.accesses):
         cost = factor * _blocks(max(before.get(number, 0), after.get(number, 0)), 1024)
-        units[touch.id] = (0.0, units[touch.id][1] + cost)
+        units[access.id] = (0.0, units[access.id][1] + cost)
     return dict(units)
 
 
-def _read(call: Call) -> Units:
+def _read_units(call: StoreCall) -> Units:
     answer, request = call.answer or {}, call.request
     if call.operation in ("Query", "Scan"):
-        read = _blocks(sum(item_size(item) for item in answer.get("Items", ())), 4096)
-        return {(request["TableName"], ""): (read * (1 if request.get("ConsistentRead") else 0.5), 0.0)}
+        blocks = _blocks(sum(item_size(item) for item in answer.get("Items", ())), 4096)
+        return {(request["TableName"], ""): (blocks * (1 if request.get("ConsistentRead") else 0.5), 0.0)}
     if call.operation == "GetItem":
-        found, factor = [answer.get("Item")], 1 if request.get("ConsistentRead") else 0.5
+        items, factor = [answer.get("Item")], 1 if request.get("ConsistentRead") else 0.5
     elif call.operation == "TransactGetItems":
-        found, factor = [one.get("Item") for one in answer.get("Responses", ())], 2
+        items, factor = [response.get("Item") for response in answer.get("Responses", ())], 2
     elif call.operation == "BatchGetItem":
-        found = [item for items in answer.get("Responses", {}).values() for item in items]
-        factor = 1 if all(what.get("ConsistentRead") for what in request["RequestItems"].values()) else 0.5
-        found += [None] * (len(call.touches) - len(found))
+        items = [item for of_table in answer.get("Responses", {}).values() for item in of_table]
+        factor = 1 if all(of_table.get("ConsistentRead") for of_table in request["RequestItems"].values()) else 0.5
+        items += [None] * (len(call.accesses) - len(items))
     else:
         return {}
     units: Units = defaultdict(lambda: (0.0, 0.0))
-    for touch, item in zip(call.touches, found, strict=False):
-        units[touch.id] = (units[touch.id][0] + factor * _blocks(item_size(item) if item else 0, 4096), 0.0)
+    for access, item in zip(call.accesses, items, strict=False):
+        units[access.id] = (units[access.id][0] + factor * _blocks(item_size(item) if item else 0, 4096), 0.0)
     return dict(units)
 
 
-def _blocks(size_bytes: int, block: int) -> int:
-    return max(1, -(-size_bytes // block))
+def _blocks(size_bytes: int, block_bytes: int) -> int:
+    return max(1, -(-size_bytes // block_bytes))

@@ -1,9 +1,9 @@
-"""The bed's own tests run on moto, which answers before botocore sends, and on the local store, which answers before it signs."""
+"""These tests run on moto, which answers before botocore sends a request, and on the local store, which answers before it signs one."""
 
 import pytest
 
 
-@pytest.fixture(params=["chosen", "in process"])
+@pytest.fixture(params=["chosen engine", "local store"])
 def store(request, store):
-    already = request.config.getoption("--store") == "local"
-    return store if request.param == "chosen" or already else request.getfixturevalue("threaded_store")
+    is_local = request.config.getoption("--store") == "local"
+    return store if request.param == "chosen engine" or is_local else request.getfixturevalue("threaded_store")

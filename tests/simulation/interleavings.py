@@ -1,14 +1,14 @@
-"""Ways to go through the interleavings of a scenario: by seeds, in a given order, or all of them up to a bound.
+"""Explores the interleavings of a scenario: by seeds, in a given order, or all of them up to a bound.
 
-A scenario is a function of `play`. It builds its world, plays its actors once and looks at what came out:
+A scenario is a function of `play`. It prepares its data, plays its actors once and checks the results:
 
     def scenario(play):
-        run = play({"ada": lambda: reserve("ada"), "sweep": builders.sweep}, crashes=1)
+        run = play({"ada": lambda: reserve("ada"), "sweep": builders.run_sweep}, crashes=1)
         assert run.results["sweep"]["released"] == 1
 
-    for_seeds(range(300), scenario)       a failure names its seed and prints the schedule
-    BED_SEED=17 make test ARGS=...        only that seed
-    explore(scenario, preemptions=2)      every schedule with at most two preemptions
+    run_seeds(range(300), scenario)           a failure names its seed and prints the schedule
+    SIMULATION_SEED=17 make test ARGS=...     only that seed
+    explore(scenario, preemptions=2)          every schedule with at most two preemptions
 """
 
 import os
@@ -16,7 +16,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from tests.simulation.schedule import Actor, Choice, Fate, Run, Scheduler, Step, determined
+from tests.simulation.scheduler import Actor, Choice, Fate, Run, Scheduler, Step, without_randomness
 
 Actors = Mapping[str, Callable[[], Any]]
 Scenario = Callable[["Play"], object]
@@ -25,67 +25,67 @@ CRASH_PROBABILITY = 0.1
 
 
 class Play:
-    """Plays actors once, in the way of the exploration that made it; `run` is how it went."""
+    """Plays actors once, in an order that `choice` decides; `run` is the record of it."""
 
     def __init__(self, seed: int, choice: Callable[[int], Choice], origin: str) -> None:
         self.seed, self.run = seed, Run(origin)
         self._choice = choice
 
-    def __call__(self, actors: Actors, *, crashes: int = 0, **how: Any) -> Run:
-        """`crashes`: at most so many actors die at a seeded point. Raises what an actor raised."""
-        scheduler = Scheduler(self._choice(crashes), self.run.origin, **how)
-        self.run = scheduler.outcome
-        with determined(self.seed):
+    def __call__(self, actors: Actors, *, crashes: int = 0, **options: Any) -> Run:
+        """At most `crashes` actors crash, each at a seeded step. Raises the exception of an actor that raised one."""
+        scheduler = Scheduler(self._choice(crashes), self.run.origin, **options)
+        self.run = scheduler.record
+        with without_randomness(self.seed):
             return scheduler.run(actors)
 
 
-def by_seed(seed: int) -> Play:
-    return Play(seed, lambda crashes: _Dice(seed, crashes), f"seed {seed}")
+def seeded_play(seed: int) -> Play:
+    return Play(seed, lambda crashes: _SeededChoice(seed, crashes), f"seed {seed}")
 
 
-def in_order(names: Sequence[str], seed: int = 0) -> Play:
-    """In the order of `names`, one for each step; those that have ended are passed over, and what is left runs in turn."""
-    return Play(seed, lambda _: _Order(names), "in order")
+def ordered_play(names: Sequence[str], seed: int = 0) -> Play:
+    """Play one step for each of `names`, in order, and skip actors that have ended. After the last name the others run in turn."""
+    return Play(seed, lambda _: _OrderedChoice(names), "in order")
 
 
-def for_seeds(seeds: Iterable[int], scenario: Scenario) -> list[Run]:
-    """Run the scenario once for each seed; one failure ends it, with the seed and its schedule in the message."""
-    only = os.environ.get("BED_SEED")
-    return [_played(by_seed(seed), scenario) for seed in ([int(only)] if only else seeds)]
+def run_seeds(seeds: Iterable[int], scenario: Scenario) -> list[Run]:
+    """Run the scenario once for each seed. The first failure ends it; its message has the seed and the schedule."""
+    only = os.environ.get("SIMULATION_SEED")
+    return [_run_scenario(seeded_play(seed), scenario) for seed in ([int(only)] if only else seeds)]
 
 
 def replay(scenario: Scenario, names: Sequence[str]) -> Run:
-    """Run the scenario once in the order that a failure has printed."""
-    return _played(in_order(names), scenario)
+    """Run the scenario once, in the order that a failure has printed."""
+    return _run_scenario(ordered_play(names), scenario)
 
 
-def explore(scenario: Scenario, *, preemptions: int = 2, depth: int = 1000, most: int = 5000) -> list[Run]:
-    """Every schedule that takes the turn from an actor that could go on at most `preemptions` times, within `depth` steps.
+def explore(scenario: Scenario, *, preemptions: int = 2, depth: int = 1000, max_schedules: int = 5000) -> list[Run]:
+    """Run every schedule that interrupts an actor at most `preemptions` times, within the first `depth` steps.
 
-    Few preemptions find most races (Musuvathi and Qadeer, 2007). The scenario must make the same world each time.
+    Few preemptions find most races (Musuvathi and Qadeer, 2007). The scenario must prepare the same data each time.
     """
     runs: list[Run] = []
     waiting: list[list[str]] = [[]]
     while waiting:
         prefix = waiting.pop()
-        if len(runs) >= most:
-            raise AssertionError(f"more than {most} schedules; lower the bounds")
-        seen = _Prefix(prefix)
-        runs.append(_played(Play(0, lambda _, seen=seen: seen, f"in order {prefix}"), scenario))  # type: ignore[misc]
-        waiting += seen.alternatives(preemptions, depth)
+        if len(runs) >= max_schedules:
+            raise AssertionError(f"more than {max_schedules} schedules: lower `preemptions` or `depth`, or raise `max_schedules`")
+        choice = _PrefixChoice(prefix)
+        runs.append(_run_scenario(Play(0, lambda _, choice=choice: choice, f"in order {prefix}"), scenario))  # type: ignore[misc]
+        waiting += choice.alternatives(preemptions, depth)
     return runs
 
 
-def _played(play: Play, scenario: Scenario) -> Run:
+def _run_scenario(play: Play, scenario: Scenario) -> Run:
     try:
         scenario(play)
     except Exception as error:
-        error.add_note(f"{play.run}\nagain: replay(scenario, {play.run.order})")
+        error.add_note(f"{play.run}\nto replay it: replay(scenario, {play.run.order})")
         raise
     return play.run
 
 
-class _Dice:
+class _SeededChoice:
     def __init__(self, seed: int, crashes: int) -> None:
         self._random, self._crashes = random.Random(seed), crashes
 
@@ -98,7 +98,7 @@ class _Dice:
         return actor, fate
 
 
-class _Order:
+class _OrderedChoice:
     def __init__(self, names: Sequence[str]) -> None:
         self._left = list(names)
 
@@ -111,8 +111,8 @@ class _Order:
         return ready[0], "run"
 
 
-class _Prefix:
-    """Follows a prefix, then changes actors only when it must; remembers where it could have done otherwise."""
+class _PrefixChoice:
+    """Follows a prefix, then changes actors only when it must; records the steps at which another actor could have run."""
 
     def __init__(self, prefix: Sequence[str]) -> None:
         self._prefix = prefix
@@ -129,12 +129,12 @@ class _Prefix:
         return actor, "run"
 
     def alternatives(self, preemptions: int, depth: int) -> list[list[str]]:
-        found, spent = [], 0
+        found, used = [], 0
         for number, (ready, chosen) in enumerate(zip(self._ready, self._chosen, strict=True)):
             last = self._chosen[number - 1] if number else ""
-            goes_on = last in ready
+            can_continue = last in ready
             if len(self._prefix) <= number < depth:
-                cost = spent + goes_on
+                cost = used + can_continue
                 found += [[*self._chosen[:number], name] for name in ready if name != chosen and cost <= preemptions]
-            spent += goes_on and chosen != last
+            used += can_continue and chosen != last
         return found

@@ -1,8 +1,8 @@
-"""What a drop would do on the real service: its limits and its latency, on a virtual clock, over whatever engine runs the calls.
+"""The limits and the latency of the real DynamoDB, simulated on a virtual clock over any engine.
 
-Simulated: a partition key takes 1,000 write units and 3,000 read units a second (a bucket of one second), beyond that calls
+Simulated: a partition key takes 1,000 write units and 3,000 read units a second (a bucket of one second), and calls beyond that
 are throttled; an item that a transaction is writing refuses every other write (TransactionConflict); answers take a
-log-normal time, transactions twice as long; the SDK repeats what is throttled after its usual backoff. Not simulated: the split
+log-normal time, transactions twice as long; the SDK repeats throttled calls after its usual backoff. Not simulated: the split
 of hot partitions, which divides a table and never an item, and the limits of an account.
 """
 
@@ -17,14 +17,14 @@ import msgspec
 from msgspec import field
 
 from tests.simulation import capacity, faults
-from tests.simulation.schedule import Actor, Fate, Run, Scheduler, Step, current_actor, determined
-from tests.simulation.wire import Call, Listener, listening
+from tests.simulation.interception import ItemAccess, Listener, StoreCall, intercept
+from tests.simulation.scheduler import Actor, Fate, Run, Scheduler, Step, current_actor, without_randomness
 
 _Z99 = 2.326  # the 99th percentile of the normal distribution, in standard deviations
 
 
 class Latency:
-    """Seeded answer times in seconds, log-normal through the two given percentiles (milliseconds)."""
+    """Seeded answer times in seconds, log-normally distributed with the given percentiles (in milliseconds)."""
 
     def __init__(self, seed: int, p50: float = 4.0, p99: float = 20.0) -> None:
         self._random = random.Random(seed)
@@ -35,7 +35,7 @@ class Latency:
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """`attempts`: how often the SDK tries, the first time included, as the product's client is set up."""
+    """`attempts`: how often the SDK tries, the first attempt included, as the product configures its client."""
 
     write_units: float = 1000
     read_units: float = 3000
@@ -44,8 +44,8 @@ class Limits(msgspec.Struct, frozen=True):
     attempts: int = 3
 
 
-class Report(msgspec.Struct):
-    """`elapsed`: virtual seconds until the last actor ended; `took`: those of each actor, from its start; `calls`: answered attempts.
+class SimulationReport(msgspec.Struct):
+    """`elapsed`: virtual seconds until the last actor ended; `durations`: virtual seconds of each actor; `calls`: attempts with an answer.
 
     `throttles` and `conflicts` count attempts by feature of the table; `units` are (read, write) by table and partition key.
     """
@@ -55,56 +55,56 @@ class Report(msgspec.Struct):
     throttles: Counter[str] = field(default_factory=Counter)
     conflicts: Counter[str] = field(default_factory=Counter)
     units: dict[tuple[str, str], tuple[float, float]] = {}
-    took: dict[str, float] = {}
+    durations: dict[str, float] = {}
     run: Run | None = None
 
     def percentile(self, percent: float) -> float:
-        """Virtual seconds that so many percent of the actors took at most."""
-        times = sorted(self.took.values())
+        """The duration, in virtual seconds, that so many percent of the actors do not exceed."""
+        times = sorted(self.durations.values())
         return times[max(0, math.ceil(len(times) * percent / 100) - 1)]
 
     def hottest(self) -> tuple[tuple[str, str], tuple[float, float]]:
         """The partition key with the most write units."""
-        return max(self.units.items(), key=lambda one: one[1][1])
+        return max(self.units.items(), key=lambda item: item[1][1])
 
     def __str__(self) -> str:
         (table, key), (read, write) = self.hottest()
         return (
-            f"{len(self.took)} actors in {self.elapsed:.2f} s, p50 {self.percentile(50):.3f} s, p99 {self.percentile(99):.3f} s; "
+            f"{len(self.durations)} actors in {self.elapsed:.2f} s, p50 {self.percentile(50):.3f} s, p99 {self.percentile(99):.3f} s; "
             f"{self.calls} calls, throttled {dict(self.throttles)}, conflicts {dict(self.conflicts)}; "
             f"hottest {table} {key}: {read:g} RCU, {write:g} WCU"
         )
 
 
 @contextmanager
-def latency(seed: int, p50: float = 4.0, p99: float = 20.0) -> Iterator[Report]:
-    """One actor without limits: `elapsed` is what the calls of the block would have taken."""
-    report = Report()
-    with listening(_Clocked(report, Latency(seed, p50, p99))):
+def measure_latency(seed: int, p50: float = 4.0, p99: float = 20.0) -> Iterator[SimulationReport]:
+    """One actor without limits: `elapsed` is the time that the calls of the block would have taken."""
+    report = SimulationReport()
+    with intercept(_LatencyMeter(report, Latency(seed, p50, p99))):
         yield report
 
 
-def simulate(actors: Mapping[str, tuple[float, Callable[[], Any]]], *, seed: int = 0, limits: Limits | None = None) -> Report:
-    """Play actors, each from its virtual second on, against the service's limits. Raises what an actor raised."""
-    service = _Service(limits or Limits(), seed)
-    scheduler = Scheduler(_earliest, f"seed {seed}", yields=False, most_steps=1_000_000)
+def simulate(actors: Mapping[str, tuple[float, Callable[[], Any]]], *, seed: int = 0, limits: Limits | None = None) -> SimulationReport:
+    """Run actors against the service's limits, each starting at its virtual second. Raises the exception of an actor that raised one."""
+    service = _SimulatedService(limits or Limits(), seed)
+    scheduler = Scheduler(_earliest, f"seed {seed}", yields=False, max_steps=1_000_000)
     starts = {name: at for name, (at, _) in actors.items()}
 
-    def began(name: str, at: float, work: Callable[[], Any]) -> Callable[[], Any]:
-        def begin() -> Any:
+    def delayed(name: str, at: float, work: Callable[[], Any]) -> Callable[[], Any]:
+        def start() -> Any:
             actor = current_actor()
             assert actor is not None
             actor.pause("start", at)
             try:
                 return work()
             finally:
-                service.report.took[name] = actor.wake - at
+                service.report.durations[name] = actor.wake - at
 
-        return begin
+        return start
 
-    with determined(seed), listening(service):
-        service.report.run = scheduler.run({name: began(name, at, work) for name, (at, work) in actors.items()})
-    service.report.elapsed = max(starts[name] + took for name, took in service.report.took.items())
+    with without_randomness(seed), intercept(service):
+        service.report.run = scheduler.run({name: delayed(name, at, work) for name, (at, work) in actors.items()})
+    service.report.elapsed = max(starts[name] + seconds for name, seconds in service.report.durations.items())
     return service.report
 
 
@@ -112,102 +112,102 @@ def _earliest(ready: Sequence[Actor], steps: Sequence[Step]) -> tuple[Actor, Fat
     return min(ready, key=lambda actor: actor.wake), "run"
 
 
-class _Clocked(Listener):
+class _LatencyMeter(Listener):
     rank = 20
 
-    def __init__(self, report: Report, times: Latency) -> None:
+    def __init__(self, report: SimulationReport, times: Latency) -> None:
         self.report, self._times = report, times
 
-    def before(self, call: Call) -> None:
+    def before(self, call: StoreCall) -> None:
         self.report.calls += 1
         self.report.elapsed += self._times.draw() * (2 if call.operation.startswith("Transact") else 1)
 
 
 class _Bucket:
-    """Units that a partition key has left; a call is let in while there is any, and pays afterwards."""
+    """The units that a partition key has left. A call is admitted while there are any, and its units are subtracted afterwards."""
 
     def __init__(self, rate: float) -> None:
-        self._rate, self._left, self._since = rate, rate, 0.0
+        self._rate, self._units, self._updated_at = rate, rate, 0.0
 
-    def open(self, now: float) -> bool:
-        self._left = min(self._rate, self._left + (now - self._since) * self._rate)
-        self._since = now
-        return self._left > 0
+    def has_units(self, now: float) -> bool:
+        self._units = min(self._rate, self._units + (now - self._updated_at) * self._rate)
+        self._updated_at = now
+        return self._units > 0
 
-    def pay(self, units: float) -> None:
-        self._left -= units
+    def subtract(self, units: float) -> None:
+        self._units -= units
 
 
-class _Service(Listener):
-    """Stands where the network would be; the actors' virtual times are in `Actor.wake`."""
+class _SimulatedService(Listener):
+    """Takes the place of the network. The virtual time of an actor is its `wake`."""
 
     rank = 20
 
     def __init__(self, limits: Limits, seed: int) -> None:
-        self.report = Report()
-        self._limits, self._times, self._dice = limits, Latency(seed, limits.p50_ms, limits.p99_ms), random.Random(seed)
+        self.report = SimulationReport()
+        self._limits, self._times, self._random = limits, Latency(seed, limits.p50_ms, limits.p99_ms), random.Random(seed)
         self._buckets: dict[tuple[str, str], tuple[_Bucket, _Bucket]] = defaultdict(
             lambda: (_Bucket(limits.read_units), _Bucket(limits.write_units))
         )
-        self._locked: dict[str, Call] = {}  # item -> the transaction that is writing it
-        self._on_way: dict[int, tuple[Call, float, capacity.Sizes]] = {}  # call -> when its answer arrives, sizes before
+        self._locked: dict[str, StoreCall] = {}  # item -> the transaction that is writing it
+        self._in_flight: dict[int, tuple[StoreCall, float, capacity.ItemSizes]] = {}  # call id -> call, time of its answer, sizes before
 
-    def before(self, call: Call) -> None:
+    def before(self, call: StoreCall) -> None:
         actor = current_actor()
         if actor is None:
             return
         if call.attempts > 1:  # "standard" mode: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
-            actor.pause(f"backoff {call}", actor.wake + self._dice.random() * min(2.0 ** (call.attempts - 2), 20))
+            actor.pause(f"backoff {call}", actor.wake + self._random.random() * min(2.0 ** (call.attempts - 2), 20))
         transaction = call.operation == "TransactWriteItems"
-        takes = self._times.draw() * (2 if transaction else 1)
-        arrives, answered = actor.wake + takes / 4, actor.wake + takes
-        actor.pause(f"sends {call}", arrives if transaction else actor.wake + takes / 2)
-        self._on_way[id(call)] = (call, answered, {})
+        duration = self._times.draw() * (2 if transaction else 1)
+        arrives_at, answered_at = actor.wake + duration / 4, actor.wake + duration
+        actor.pause(f"sends {call}", arrives_at if transaction else actor.wake + duration / 2)
+        self._in_flight[id(call)] = (call, answered_at, {})
         self._admit(call, actor.wake)
         self._refuse_locked(call)
         if transaction:
-            locked = [_item(touch) for touch in call.touches]
+            locked = [_item_id(access) for access in call.accesses]
             self._locked.update(dict.fromkeys(locked, call))
-            actor.pause(f"commits {call}", arrives + takes / 2)
+            actor.pause(f"commits {call}", arrives_at + duration / 2)
             for item in locked:
                 self._locked.pop(item, None)
-        sizes = capacity.peek(call.touches) if capacity.is_write(call.operation) else {}
-        self._on_way[id(call)] = (call, answered, sizes)
+        sizes = capacity.item_sizes(call.accesses) if capacity.is_write(call.operation) else {}
+        self._in_flight[id(call)] = (call, answered_at, sizes)
 
-    def after(self, call: Call) -> None:
+    def after(self, call: StoreCall) -> None:
         actor = current_actor()
-        known = self._on_way.pop(id(call), None)
-        if actor is None or known is None:
+        in_flight = self._in_flight.pop(id(call), None)
+        if actor is None or in_flight is None:
             return
         self.report.calls += 1
-        _, actor.wake, before = known
+        _, actor.wake, before = in_flight
         if call.answer is None:
             return
-        after = capacity.peek(call.touches) if capacity.is_write(call.operation) else {}
-        for key, (read, write) in capacity.computed(call, before, after).items():
-            self._buckets[key][0].pay(read)
-            self._buckets[key][1].pay(write)
-            had = self.report.units.get(key, (0.0, 0.0))
-            self.report.units[key] = (had[0] + read, had[1] + write)
+        after = capacity.item_sizes(call.accesses) if capacity.is_write(call.operation) else {}
+        for key, (read, write) in capacity.consumed_units(call, before, after).items():
+            self._buckets[key][0].subtract(read)
+            self._buckets[key][1].subtract(write)
+            total_read, total_write = self.report.units.get(key, (0.0, 0.0))
+            self.report.units[key] = (total_read + read, total_write + write)
 
-    def retry(self, call: Call) -> bool | None:
+    def retry(self, call: StoreCall) -> bool | None:
         if current_actor() is None or call.outcome != "ThrottlingException":
             return None
         return call.attempts < self._limits.attempts
 
-    def _admit(self, call: Call, now: float) -> None:
-        which = 1 if capacity.is_write(call.operation) else 0
-        for touch in call.touches:
-            if not self._buckets[touch.id][which].open(now):
+    def _admit(self, call: StoreCall, now: float) -> None:
+        bucket = 1 if capacity.is_write(call.operation) else 0
+        for access in call.accesses:
+            if not self._buckets[access.id][bucket].has_units(now):
                 self.report.throttles[call.tables[0]] += 1
                 raise faults.throttled(call)
 
-    def _refuse_locked(self, call: Call) -> None:
-        for number, touch in enumerate(call.touches):
-            if touch.kind != "read" and _item(touch) in self._locked:
+    def _refuse_locked(self, call: StoreCall) -> None:
+        for number, access in enumerate(call.accesses):
+            if access.kind != "read" and _item_id(access) in self._locked:
                 self.report.conflicts[call.tables[0]] += 1
                 raise faults.conflict(call, number)
 
 
-def _item(touch: capacity.Touch) -> str:
-    return f"{touch.table} {sorted(touch.key.items())}"
+def _item_id(access: ItemAccess) -> str:
+    return f"{access.table} {sorted(access.key.items())}"

@@ -5,21 +5,21 @@ import pytest
 from chalicelib import dynamo
 from chalicelib.inventory import store as stock
 from chalicelib.purchases.record.store import PurchaseRow
-from tests.simulation import faults as bed
-from tests.simulation.limits import Latency, Limits, latency, simulate
+from tests.simulation import faults
+from tests.simulation.limits import Latency, Limits, measure_latency, simulate
 
 pytestmark = pytest.mark.usefixtures("store")
 
 
-def put(one):
-    PurchaseRow(one, state="held", version=1).save()
+def put(purchase_id):
+    PurchaseRow(purchase_id, state="held", version=1).save()
 
 
 def transact(*ids):
-    dynamo.transact([dynamo.put(PurchaseRow(one, state="held", version=1)) for one in ids])
+    dynamo.transact([dynamo.put(PurchaseRow(purchase_id, state="held", version=1)) for purchase_id in ids])
 
 
-def test_latencies_have_the_percentiles_that_were_asked_for():
+def test_latencies_have_the_given_percentiles():
     source = Latency(1, p50=5, p99=25)
     times = sorted(source.draw() for _ in range(10_000))
     assert times[5000] == pytest.approx(0.005, rel=0.05)
@@ -27,14 +27,14 @@ def test_latencies_have_the_percentiles_that_were_asked_for():
 
 
 def test_latency_of_a_block_is_virtual_and_seeded():
-    def took(seed):
-        with latency(seed) as clock:
+    def elapsed(seed):
+        with measure_latency(seed) as report:
             put("p")
             transact("p", "q")
-        return clock.elapsed
+        return report.elapsed
 
-    assert took(1) == took(1) != took(2)
-    assert 0.005 < took(1) < 0.2
+    assert elapsed(1) == elapsed(1) != elapsed(2)
+    assert 0.005 < elapsed(1) < 0.2
 
 
 def writers(number, key, spacing=0.0):
@@ -50,13 +50,13 @@ def test_writes_of_one_item_are_throttled_above_the_limit_and_not_below():
     assert report.elapsed > 0.5, "the SDK's waiting takes virtual time"
 
 
-def test_writes_of_many_items_are_not():
+def test_writes_of_many_items_are_not_throttled():
     report = simulate(writers(60, lambda n: f"p{n}", 0.001), limits=Limits(write_units=20))
     assert report.throttles == {}
     assert report.elapsed < 0.2
 
 
-def test_a_key_that_stays_hot_is_refused_in_the_end():
+def test_a_key_that_stays_hot_is_throttled_until_the_sdk_gives_up():
     with pytest.raises(Exception, match="ThrottlingException"):
         simulate(writers(100, lambda _: "p"), limits=Limits(write_units=2))
 
@@ -71,7 +71,7 @@ def test_overlapping_transactions_of_one_item_conflict_and_others_do_not():
     assert simulate(different).conflicts == {}
 
 
-def test_a_write_that_meets_a_transaction_is_refused():
+def test_a_write_during_a_transaction_of_the_same_item_is_refused():
     outcomes = []
 
     def write():
@@ -101,6 +101,6 @@ def test_reads_are_counted_as_reads():
     assert (key, read, write) == ((stock.table_name(), "t#0"), 10, 0)
 
 
-def test_a_conflict_can_be_made_by_hand_too():
-    with bed.fail(1, bed.conflict):
+def test_a_conflict_can_be_injected_too():
+    with faults.fail(1, faults.conflict):
         transact("p", "q")

@@ -13,7 +13,7 @@ ROTATED = "k2:" + "r" * 32 + ",k1:a-secret-of-the-tests-that-signs-tickets"
 
 def bought(api, quantity=2, user="ada"):
     """The confirmation of a whole purchase, with the ids of event and tier."""
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     reply = builders.buy(api, user, event_id, tier_id, quantity)
     assert reply.status == 201, reply.json
     return reply.json, event_id, tier_id
@@ -171,6 +171,6 @@ def test_the_price_shown_is_the_price_paid(api, time):
 def test_a_warm_wallet_is_two_round_trips(api, time):
     bought(api)
     api.get("/me/tickets", user="ada")
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         assert api.get("/me/tickets", user="ada").json["count"] == 2
     assert made == ["Query", "BatchGetItem"]

@@ -56,7 +56,7 @@ def test_a_second_issue_with_more_tickets_adds_none(store):
 
 
 def test_the_largest_purchase_fits_one_transaction_and_one_read(store):
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         tickets = issued(lines=[TicketLine("seat", MAX_TICKETS, 1, 500, "USD")])
         assert service.load_purchase_tickets(PURCHASE, MAX_TICKETS) == tickets
     assert made == ["TransactWriteItems", "BatchGetItem"]
@@ -72,7 +72,7 @@ def test_the_wallet_is_one_query_and_one_batch_for_each_hundred(store):
     for order in range(3):
         issued(f"order{order}", lines=[TicketLine("seat", 40, 1, 500, "USD")], now=NOW + order)
     issued("other", owner="bob")
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         tickets = service.list_owned("ada")
     assert made == ["Query", "BatchGetItem", "BatchGetItem"]
     assert [ticket.id for ticket in tickets] == [f"order{order}-{number}" for order in (2, 1, 0) for number in range(1, 41)]
@@ -86,7 +86,7 @@ def test_the_order_is_ours_whatever_order_the_store_answers_in(store, monkeypatc
 
 
 def test_an_empty_wallet_is_one_query(store):
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         assert service.list_owned("nobody") == []
     assert made == ["Query"]
 

@@ -87,7 +87,7 @@ def test_the_wallet_keeps_frozen_tickets_and_loses_void_ones(store):
 
 def test_the_largest_purchase_freezes_and_thaws_in_one_transaction_each(store):
     tickets = issued(MAX_TICKETS)
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         dynamo.transact(service.freeze_items(tickets))
         dynamo.transact(service.thaw_items(tickets))
     assert made == ["TransactWriteItems"] * 2

@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.waiting_room import draw, permutation, service, tokens
 from chalicelib.waiting_room.model import LATE, Arrival, RoomState
-from tests.simulation import node
-from tests.waiting_room import histories
+from tests import javascript
+from tests.waiting_room import random_rooms
 
 CASES = 10_000
 
@@ -43,16 +43,16 @@ def test_client_and_server_agree_on_ten_thousand_random_cases():
     rng = random.Random(4)
     cases, expected = [], []
     while len(cases) < CASES:
-        state = histories.room(rng)
+        state = random_rooms.random_room(rng)
         n = state.n if state.n is not None else state.total
         document = plain(state)
         for _ in range(10):
-            arrival, now = histories.arrival(rng, state, n), histories.now(rng, state)
+            arrival, now = random_rooms.random_arrival(rng, state, n), random_rooms.random_time(rng, state)
             if state.n is None and arrival.counter == LATE:
                 continue
             cases.append({"state": document, "token": tokens.sign_arrival(arrival), "now": now + rng.choice([0, 0.75])})
             expected.append(service.status_view(state, arrival, now))
-    seen = node.run_lines(SHOWN, cases)
+    seen = javascript.run_module(SHOWN, cases)
     wrong = [(case, client, server) for case, client, server in zip(cases, seen, expected, strict=True) if client != server]
     assert wrong[:1] == []
     # The cases are worth something: every kind of answer is among them, many times.
@@ -72,17 +72,17 @@ def test_client_and_server_draw_alike_for_every_size():
 const answer = ({ key, n, number }) => room.permute(Uint8Array.from(Buffer.from(key, "hex")), n, number);
 """
     expected = [permutation.permute(bytes.fromhex(case["key"]), case["n"], case["number"]) for case in cases]
-    assert node.run_lines(permute + EACH, cases) == expected
+    assert javascript.run_module(permute + EACH, cases) == expected
 
 
 def test_one_place_follows_the_room_from_the_gathering_to_the_pass():
     rng, key = random.Random(6), bytes(range(32))
     opened = msgspec.structs.replace(
-        histories.room(rng), room=1, commitment=draw.commitment(key), key=key.hex(), n=3, total=3, offsets=[0], stopped=None
+        random_rooms.random_room(rng), room=1, commitment=draw.commitment(key), key=key.hex(), n=3, total=3, offsets=[0], stopped=None
     )
     gathering = msgspec.structs.replace(opened, key=None, n=None)
     grinded = msgspec.structs.replace(opened, key=bytes(32).hex())
-    arrival = Arrival(opened.event_id, 1, "u", 0, 2, histories.OPENS - 50, histories.UNTIL)
+    arrival = Arrival(opened.event_id, 1, "u", 0, 2, random_rooms.OPENS - 50, random_rooms.UNTIL)
     follow = """
 async function answer({ states, token, now }) {
   const tracker = await room.trackPosition(states[0], token);
@@ -96,17 +96,17 @@ async function answer({ states, token, now }) {
 """
     position = draw.position(key, 3, [0], 0, 2)
     cases = [
-        {"states": [plain(gathering), plain(second), plain(second)], "token": tokens.sign_arrival(arrival), "now": histories.OPENS}
+        {"states": [plain(gathering), plain(second), plain(second)], "token": tokens.sign_arrival(arrival), "now": random_rooms.OPENS}
         for second in (opened, grinded)
     ]
-    honest, caught = node.run_lines(EACH + follow, cases)
+    honest, caught = javascript.run_module(EACH + follow, cases)
     assert honest == [[None, None, None], *[[position, True, position]] * 2]
     assert [kept for _, kept, _ in caught] == [None, False, False]
 
 
 def test_tokens_without_a_place_are_refused_by_the_client_with_the_servers_codes():
-    state = msgspec.structs.replace(histories.room(random.Random(7)), room=2, key=None, n=None)
-    arrival = Arrival(state.event_id, 2, "u", 0, 1, histories.OPENS - 50, histories.UNTIL)
+    state = msgspec.structs.replace(random_rooms.random_room(random.Random(7)), room=2, key=None, n=None)
+    arrival = Arrival(state.event_id, 2, "u", 0, 1, random_rooms.OPENS - 50, random_rooms.UNTIL)
     given = {
         "rubbish": "token_unknown",
         "": "token_unknown",
@@ -121,4 +121,4 @@ def test_tokens_without_a_place_are_refused_by_the_client_with_the_servers_codes
     code = """
 const answer = ({ state, token }) => room.trackPosition(state, token).then(() => null, (error) => error.code ?? String(error));
 """
-    assert node.run_lines(code + EACH, [{"state": plain(state), "token": token} for token in given]) == list(given.values())
+    assert javascript.run_module(code + EACH, [{"state": plain(state), "token": token} for token in given]) == list(given.values())

@@ -3,8 +3,7 @@
 import pytest
 
 from chalicelib.waiting_room import room_cache
-from tests import builders, invariants
-from tests.faults import worlds
+from tests import builders, invariants, shops
 from tests.simulation import faults
 from tests.waiting_room.test_line import OPENS, join, make_drop, status
 
@@ -64,21 +63,21 @@ def prepared(api, time, before):
 @pytest.mark.parametrize("name", FLOWS)
 def test_a_crash_after_any_call_leaves_a_sound_room(api, time, name):
     before, flow = FLOWS[name]
-    with worlds.fresh(api):
+    with shops.isolated_shop(api):
         sale = prepared(api, time, before)
-        with faults.calls() as made:
+        with faults.record_calls() as made:
             getattr(sale, flow)()
         calls = len(list(made))
     assert calls >= 2
     for number in range(1, calls + 1):
-        with worlds.fresh(api):
+        with shops.isolated_shop(api):
             sale = prepared(api, time, before)
             with faults.crash_after(number):
                 getattr(sale, flow)()
             room_cache.invalidate()
             invariants.check(time.now)
             getattr(sale, flow)()  # the client, the admin or the next instance tries again
-            builders.sweep()
+            builders.run_sweep()
             invariants.check(time.now, recovered=True)
             everybody_has_a_place_of_their_own(sale)
 

@@ -57,7 +57,7 @@ def test_nobody_comes_in_while_nothing_is_left_and_somebody_when_it_returns(api,
     seen = status(api, event_id, tokens[in_line(api, event_id, tokens)[5]])
     assert (seen["mayReturn"], seen["etaSeconds"], seen["stopped"]) == (24, None, None)
     time.advance(180)
-    builders.sweep()  # the three let their reservations lapse
+    builders.run_sweep()  # the three let their reservations lapse
     time.advance(35)
     status(api, event_id, tokens["u0"])
     time.advance(35)

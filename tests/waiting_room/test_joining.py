@@ -55,5 +55,5 @@ def test_a_closed_or_cancelled_sale_cannot_be_joined(api, time):
     time.advance(OPENS + 40 * 86_400)
     refused = api.post(path(event_id), user="ada")
     assert (refused.status, refused.json["reason"]) == (409, "closed")
-    draft = builders.event(api, "Draft", status="draft", waiting_room={"enabled": True})
+    draft = builders.create_event(api, "Draft", status="draft", waiting_room={"enabled": True})
     assert api.post(path(draft), user="ada").status == 404

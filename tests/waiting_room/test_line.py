@@ -22,8 +22,8 @@ def drop(api, time):
 def make_drop(api, time, name="Drop", capacity=50, **room):
     opens = builders.clock.iso(time.now + OPENS)
     waves = {"wave_size": 3, "wave_seconds": 30, "pass_seconds": 60} | room
-    event_id = builders.event(api, name, on_sale_at=opens, status="scheduled", waiting_room=waves)
-    return event_id, builders.tier(api, event_id, capacity=capacity, per_user_limit=4)
+    event_id = builders.create_event(api, name, on_sale_at=opens, status="scheduled", waiting_room=waves)
+    return event_id, builders.create_tier(api, event_id, capacity=capacity, per_user_limit=4)
 
 
 def join(api, event_id, user):
@@ -143,7 +143,7 @@ def test_a_pass_buys_once(api, time, drop):
     reservation_id = reserve(api, event_id, tier_id, "u0", tokens["u0"]).json["id"]
     api.delete(f"/reservations/{reservation_id}", user="u0")
     reservation_id = reserve(api, event_id, tier_id, "u0", tokens["u0"]).json["id"]  # given back, chosen again
-    builders.begin(api, "u0", reservation_id)
+    builders.start_checkout(api, "u0", reservation_id)
     assert builders.confirm(api, "u0", reservation_id).status == 201
     refused = reserve(api, event_id, tier_id, "u0", tokens["u0"])
     assert (refused.status, refused.json["error"]) == (403, "pass_used")
@@ -178,17 +178,17 @@ def test_each_bad_token_is_refused_with_its_own_code(api, time, drop):
 def test_a_poll_reads_nothing_and_a_join_writes_twice(api, time, drop):
     event_id, _ = drop
     token = join(api, event_id, "ada")
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         for _ in range(5):
             status(api, event_id, token)
             api.get(f"/events/{event_id}/waiting-room/state")
     assert list(made) == []
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         join(api, event_id, "bob")
     assert list(made) == ["GetItem", "UpdateItem", "PutItem"]
     time.advance(OPENS)
     status(api, event_id, token)
-    with faults.calls() as made:
+    with faults.record_calls() as made:
         status(api, event_id, token)
         join(api, event_id, "eve")
     assert list(made) == ["GetItem", "UpdateItem", "PutItem"]
@@ -312,7 +312,7 @@ def test_joining_stops_when_everything_is_sold(api, time):
     reservation_id = reserve(api, event_id, tier_id, "u0", tokens["u0"], 4).json["id"]
     time.advance(2)
     assert status(api, event_id, tokens["u1"])["mayReturn"] == 4
-    builders.begin(api, "u0", reservation_id)
+    builders.start_checkout(api, "u0", reservation_id)
     builders.confirm(api, "u0", reservation_id)
     time.advance(2)
     seen = status(api, event_id, tokens["u1"])
@@ -322,7 +322,7 @@ def test_joining_stops_when_everything_is_sold(api, time):
 
 
 def test_an_event_without_a_waiting_room_is_open(api, time):
-    event_id, tier_id = builders.shop(api)
+    event_id, tier_id = builders.create_shop(api)
     reply = api.post(f"/events/{event_id}/waiting-room/join", user="ada")
     assert reply.json.items() >= {"token": None, "state": "sale_open", "canEnter": True}.items()
     assert builders.reserve(api, "ada", event_id, tier_id).status == 201
@@ -340,7 +340,7 @@ def test_a_guest_is_known_by_the_token_where_the_header_names_users(api, time, d
     reserved = api.post(f"/events/{event_id}/reservations", json=body)
     assert reserved.status == 201
     assert api.get(f"/events/{event_id}/reservations", query={"token": joined["token"]}).json["id"] == reserved.json["id"]
-    begun = builders.begin(api, joined["user_id"], reserved.json["id"])
+    begun = builders.start_checkout(api, joined["user_id"], reserved.json["id"])
     assert builders.confirm(api, joined["user_id"], begun.json["id"]).status == 201
     from chalicelib import settings
 

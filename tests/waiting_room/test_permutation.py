@@ -10,7 +10,7 @@ import pytest
 from chalicelib.waiting_room import draw, verify
 from chalicelib.waiting_room.permutation import ALGORITHM, MAX_N, permute
 from tests.tracing import untraced
-from tests.waiting_room.histories import unsigned
+from tests.waiting_room.random_rooms import unsigned_token
 
 CROWD = 100_000
 COUNTS = [25_003, 1, 0, 49_996, 25_000]  # arrivals that several counters counted; they add up to the crowd
@@ -139,7 +139,7 @@ def test_the_verifier_accepts_a_hundred_thousand_tokens_and_finds_one_swap():
     for counter, count in enumerate(COUNTS):
         for number in range(1, count + 1):
             position = draw.position(proof.key, CROWD, offsets, counter, number)
-            claims.append(verify.PositionClaim(f"line {len(claims) + 1}", unsigned(counter, number), position))
+            claims.append(verify.PositionClaim(f"line {len(claims) + 1}", unsigned_token(counter, number), position))
     report = verify.check(proof, claims, proof.commitment)
     assert (report.faults, report.drawn, report.compared) == ([], CROWD, CROWD)
     assert sorted(report.positions) == list(range(1, CROWD + 1))

@@ -13,7 +13,7 @@ import pytest
 from chalicelib.waiting_room import draw, verify
 from chalicelib.waiting_room.model import LATE
 from chalicelib.waiting_room.permutation import ALGORITHM
-from tests.waiting_room.histories import unsigned
+from tests.waiting_room.random_rooms import unsigned_token
 
 ROOT = Path(__file__).parents[2]
 KEY = sha256(b"a key of the tests").digest()
@@ -31,7 +31,7 @@ def everybody():
     """All tokens with their positions, late ones too, as `token position` lines."""
     arrivals = [(counter, number) for counter, count in enumerate(COUNTS) for number in range(1, count + 1)]
     arrivals += [(LATE, number) for number in range(1, 4)]
-    return [(unsigned(*arrival), draw.position(KEY, N, OFFSETS, *arrival)) for arrival in arrivals]
+    return [(unsigned_token(*arrival), draw.position(KEY, N, OFFSETS, *arrival)) for arrival in arrivals]
 
 
 @pytest.fixture
@@ -104,14 +104,14 @@ def test_another_commitment_than_the_noted_one_is_found_before_and_after_the_ope
 @pytest.mark.parametrize(
     ("forged", "says"),
     [
-        (unsigned(0, 41), "was never given out"),
-        (unsigned(4, 1), "was never given out"),
-        (unsigned(0, 0), "was never given out"),
-        (unsigned(LATE, 0), "was never given out"),
-        (unsigned(0, 5), "as line 5 has"),
-        (unsigned(LATE, 2), "as line 68 has"),
-        (unsigned(0, 5, event_id="other"), "the token is of event other"),
-        (unsigned(0, 5, room=2), "the token is of event drop, room 2"),
+        (unsigned_token(0, 41), "was never given out"),
+        (unsigned_token(4, 1), "was never given out"),
+        (unsigned_token(0, 0), "was never given out"),
+        (unsigned_token(LATE, 0), "was never given out"),
+        (unsigned_token(0, 5), "as line 5 has"),
+        (unsigned_token(LATE, 2), "as line 68 has"),
+        (unsigned_token(0, 5, event_id="other"), "the token is of event other"),
+        (unsigned_token(0, 5, room=2), "the token is of event drop, room 2"),
         ("rubbish", "not a token"),
         ("!", "not a token"),
         ("e30.x", "not a token"),

@@ -1,4 +1,4 @@
-"""Random rooms: histories of segments as admins and empty lines make them, rooms in any phase, and those who stand in them."""
+"""Random waiting rooms for tests: admission plans with the changes that admins make, rooms in any phase, and arrivals in them."""
 
 import random
 from base64 import urlsafe_b64encode
@@ -13,48 +13,48 @@ OPENS = 1_780_315_200
 UNTIL = OPENS + 86_400
 
 
-def changed(rng: random.Random, plan: list[Segment], now: int, total: int) -> list[Segment]:
-    """The plan after one random change at `now`."""
-    move = rng.randrange(7)
-    if move == 0:
+def random_change(rng: random.Random, plan: list[Segment], now: int, total: int) -> list[Segment]:
+    """The plan after a random change at `now`."""
+    kind = rng.randrange(7)
+    if kind == 0:
         return (
             admission_plan.resume(plan, now) if admission_plan.is_paused(plan, now) or plan[0].paused else admission_plan.pause(plan, now)
         )
-    if move == 1:
+    if kind == 1:
         return admission_plan.resume(plan, now)
-    if move == 2:
+    if kind == 2:
         return admission_plan.set_rate(plan, now, rng.choice([0, 1, 7, 100, 5_000]), rng.choice([1, 10, 30, 3_600]))
-    if move == 3:
+    if kind == 3:
         return admission_plan.let_in(plan, now, rng.choice([1, 50, 10_000]))
-    if move == 4:
+    if kind == 4:
         return admission_plan.cap_unused_admissions(plan, now, total) or plan
-    if move == 5:
+    if kind == 5:
         return admission_plan.follow_stock(plan, now, rng.choice([0, 1, 40])) or plan
     return admission_plan.shorten(plan, now, rng.choice([60, 180]))
 
 
-def history(rng: random.Random, total: int) -> list[Segment]:
+def random_plan(rng: random.Random, total: int) -> list[Segment]:
     plan = admission_plan.initial_plan(OPENS, rng.choice([1, 3, 100, 10_000]), rng.choice([1, 30, 60, 997]))
     now = OPENS - rng.choice([0, 500])
     for _ in range(rng.choice([0, 1, 2, 5, 12])):
-        plan = changed(rng, plan, now, total)
+        plan = random_change(rng, plan, now, total)
         now += rng.choice([0, 1, 5, 30, 59, 600, 7_200])
     return plan
 
 
-def room(rng: random.Random) -> RoomState:
+def random_room(rng: random.Random) -> RoomState:
     """A room of any phase and size, beyond 2^31 arrivals too."""
     counts = [rng.choice([0, 1, 2, 1_000, rng.randrange(1, 200_000), rng.randrange(1, 1 << 33)]) for _ in range(rng.choice([1, 1, 3, 8]))]
-    n, opened, key = sum(counts), rng.random() < 0.9, rng.randbytes(32)
+    n, is_open, key = sum(counts), rng.random() < 0.9, rng.randbytes(32)
     return RoomState(
         event_id="ein Fest – 祭",
         room=rng.randrange(1, 4),
         on_sale_at=OPENS,
         commitment=draw.commitment(key),
-        key=key.hex() if opened else None,
-        n=n if opened else None,
+        key=key.hex() if is_open else None,
+        n=n if is_open else None,
         offsets=[sum(counts[:number]) for number in range(len(counts))],
-        segments=history(rng, n),
+        segments=random_plan(rng, n),
         total=n + rng.choice([0, 3, 4_000]),
         pass_seconds=rng.choice([60, 180, 86_400]),
         stopped=rng.choice([None, None, None, "sold_out"]),
@@ -62,8 +62,8 @@ def room(rng: random.Random) -> RoomState:
     )
 
 
-def arrival(rng: random.Random, state: RoomState, n: int) -> Arrival:
-    """Somebody in that room of `n` drawn: from any counter that counted, or late."""
+def random_arrival(rng: random.Random, state: RoomState, n: int) -> Arrival:
+    """An arrival in a room whose draw had `n` arrivals: of any counter that counted some, or a late one."""
     ends = [*state.offsets[1:], n]
     counters = [number for number, offset in enumerate(state.offsets) if ends[number] > offset]
     late = state.n is not None and (not counters or rng.random() < 0.2)
@@ -72,8 +72,8 @@ def arrival(rng: random.Random, state: RoomState, n: int) -> Arrival:
     return Arrival(state.event_id, state.room, "0123456789abcdef", counter, number, _moment(rng, state), UNTIL)
 
 
-def now(rng: random.Random, state: RoomState) -> int:
-    """Any time, often one at which something changes."""
+def random_time(rng: random.Random, state: RoomState) -> int:
+    """Any time, often one at which the plan changes."""
     return _moment(rng, state) + rng.choice([0, 0, 1, 29, 30, 59, 180, 100_000])
 
 
@@ -81,7 +81,7 @@ def _moment(rng: random.Random, state: RoomState) -> int:
     return rng.choice([segment.since for segment in state.segments]) + rng.choice([-1000, -1, 0, 0, 1, 30, 3_000])
 
 
-def unsigned(counter: int, number: int, event_id: str = "drop", room: int = 1) -> str:
-    """A token as the shop makes them, but signed by nobody: only the shop can tell."""
+def unsigned_token(counter: int, number: int, event_id: str = "drop", room: int = 1) -> str:
+    """A token as the shop issues it, but without a valid signature, which only the shop can check."""
     arrival = Arrival(event_id, room, "0123456789abcdef", counter, number, OPENS - 1000, UNTIL)
     return urlsafe_b64encode(msgspec.json.encode(arrival)).rstrip(b"=").decode() + ".signature"

@@ -1,0 +1,32 @@
+"""A shop with two tiers on sale, alone in tables of its own, for the tests that need many shops in one test."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests import builders, engines
+from tests.client import Client, ClientReply
+
+
+class Shop:
+    """An event with 10 tickets of the tier `floor` and 4 of `balcony`, which one reservation can sell out."""
+
+    def __init__(self, api: Client) -> None:
+        self.api = api
+        self.event_id, self.floor = builders.create_shop(api, capacity=10)
+        self.balcony = builders.create_tier(api, self.event_id, "Balcony", capacity=4, price_cents=3000)
+        self.warm_up()
+
+    def warm_up(self) -> None:
+        """Load the catalog into the cache, so that store calls are only those of the purchase."""
+        self.api.get(f"/events/{self.event_id}")
+
+    def reserve(self, user: str, *, floor: int = 0, balcony: int = 0, key: str = "") -> ClientReply:
+        return builders.reserve_items(self.api, user, self.event_id, {self.floor: floor, self.balcony: balcony}, key=key)
+
+
+@contextmanager
+def isolated_shop(api: Client) -> Iterator[Shop]:
+    """A shop in empty tables, which the shops before and after it have nothing to do with."""
+    with engines.fresh_stage():
+        yield Shop(api)
+    engines.clear_caches()

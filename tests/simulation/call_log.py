@@ -1,0 +1,109 @@
+"""A log of the store calls that a block makes: operations, tables, keys, outcomes, round trips and consumed capacity."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from tests.simulation import capacity
+from tests.simulation.interception import Listener, StoreCall, current_process, intercept
+
+
+class LogEntry(msgspec.Struct):
+    """One call. `outcome`: done, refused (by a condition), conflict, or the error; `round_trips`: attempts that reached the store.
+
+    `read_units` and `write_units` are computed, `reported_units` is the engine's own sum.
+    """
+
+    operation: str
+    tables: list[str]
+    keys: list[dict[str, Any]]
+    outcome: str = "sent"
+    round_trips: int = 0
+    read_units: float = 0
+    write_units: float = 0
+    reported_units: float = 0
+    text: str = ""
+
+
+class CallLog(list[str]):
+    """The names of the operations in order; all other details are in `entries`. `label` is only for the text."""
+
+    def __init__(self, label: str) -> None:
+        super().__init__()
+        self.label = label
+        self.entries: list[LogEntry] = []
+
+    @property
+    def names(self) -> list[str]:
+        return list(self)
+
+    @property
+    def round_trips(self) -> int:
+        return sum(entry.round_trips for entry in self.entries)
+
+    @property
+    def capacity(self) -> tuple[float, float]:
+        """Read units and write units."""
+        return sum(entry.read_units for entry in self.entries), sum(entry.write_units for entry in self.entries)
+
+    def of(self, operation: str = "", table: str = "") -> list[LogEntry]:
+        """The entries of one operation, one table, or both."""
+        return [entry for entry in self.entries if operation in ("", entry.operation) and (not table or table in entry.tables)]
+
+    def __str__(self) -> str:
+        read, write = self.capacity
+        lines = [f"{entry.text} {entry.outcome:10} {entry.read_units:g} RCU {entry.write_units:g} WCU" for entry in self.entries]
+        return "\n".join([f"{self.label or 'calls'}: {self.round_trips} round trips, {read:g} RCU, {write:g} WCU", *lines])
+
+
+@contextmanager
+def record_calls(label: str = "", *, measured: bool = False) -> Iterator[CallLog]:
+    """Log the calls that reach the store while the block runs: those of all threads, or inside `process(...)` of that process.
+
+    `measured` adds the capacity units. They are computed from the items, which are read before and after each write, so the block
+    must not use threads then.
+    """
+    log = CallLog(label)
+    with intercept(_Recorder(log, measured)):
+        yield log
+
+
+class _Recorder(Listener):
+    rank = 90  # next to the store: a call that a fault stops does not reach it
+
+    def __init__(self, log: CallLog, measured: bool) -> None:
+        self.log, self.measures = log, measured
+        self.process = current_process()
+        self._lock = Lock()
+        self._open: dict[int, tuple[StoreCall, LogEntry, capacity.ItemSizes]] = {}
+
+    def before(self, call: StoreCall) -> None:
+        if self.process not in ("", call.process):
+            return
+        with self._lock:
+            known = self._open.get(id(call))
+            entry = known[1] if known is not None and known[0] is call else None
+            if entry is None:
+                entry = LogEntry(call.operation, call.tables, [access.key for access in call.accesses], text=str(call))
+                self.log.append(call.operation)
+                self.log.entries.append(entry)
+            self._open[id(call)] = (call, entry, self._item_sizes(call))  # the call is kept, so that its id is not used again
+        entry.round_trips += 1
+
+    def after(self, call: StoreCall) -> None:
+        known = self._open.get(id(call))
+        if known is None:
+            return
+        _, entry, before = known
+        entry.outcome = call.outcome
+        if self.measures and call.answer is not None:
+            read, write = capacity.total_units(capacity.consumed_units(call, before, self._item_sizes(call)))
+            entry.read_units += read
+            entry.write_units += write
+            entry.reported_units += capacity.reported_units(call.answer)
+
+    def _item_sizes(self, call: StoreCall) -> capacity.ItemSizes:
+        return capacity.item_sizes(call.accesses) if self.measures and capacity.is_write(call.operation) else {}

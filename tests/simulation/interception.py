@@ -1,0 +1,281 @@
+"""Intercepts every attempt of every store call at botocore's events, which works for any engine, and for boto3 and PynamoDB alike."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from chalicelib import dynamo
+
+# The simulated process that makes a call. All threads of a test are one process, "", unless they name another with `process`.
+_process: ContextVar[str] = ContextVar("process", default="")
+_local = threading.local()
+_listeners: tuple["Listener", ...] = ()
+_lock = threading.Lock()
+
+_WRITES = {"Put": "Item", "Update": "Key", "Delete": "Key", "ConditionCheck": "Key", "PutRequest": "Item", "DeleteRequest": "Key"}
+_SINGLE = {"PutItem": "Put", "UpdateItem": "Update", "DeleteItem": "Delete"}
+_REPORTING = {*_SINGLE, "GetItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem", "TransactWriteItems", "TransactGetItems"}
+
+
+class ItemAccess(msgspec.Struct, frozen=True):
+    """An item that a call reads, writes or checks (`kind`), by its key in wire format."""
+
+    table: str
+    key: dict[str, Any]
+    kind: str
+
+    @property
+    def id(self) -> tuple[str, str]:
+        """Table and partition key."""
+        return self.table, next(iter(next(iter(self.key.values())).values()))
+
+
+class StoreCall:
+    """One call of the store as its caller sees it. botocore may make several attempts."""
+
+    def __init__(self, operation: str, request: dict[str, Any]) -> None:
+        self.operation = operation
+        self.request = request
+        self.process = _process.get()
+        self.attempts = 0  # started
+        self.announced = False  # the listeners were notified of the attempt that botocore is about to send
+        self.answer: dict[str, Any] | None = None  # of the last attempt; an error that the store returns is an answer too
+        self.error: BaseException | None = None  # there was no answer
+        self.accesses = tuple(_accesses(operation, request))
+
+    @property
+    def tables(self) -> list[str]:
+        """The features whose tables it uses, in order: `purchases`, `buyers`."""
+        named = [self.request["TableName"]] if "TableName" in self.request else list(self.request.get("RequestItems", ()))
+        return list(dict.fromkeys(feature_of(name) for name in named or [access.table for access in self.accesses]))
+
+    @property
+    def outcome(self) -> str:
+        """`done`, `refused` (by a condition), `conflict`, or the name of the error."""
+        if self.error is not None:
+            response = getattr(self.error, "response", None)
+            return response["Error"]["Code"] if response else type(self.error).__name__
+        code = (self.answer or {}).get("Error", {}).get("Code")
+        if code == "ConditionalCheckFailedException":
+            return "refused"
+        if code == "TransactionCanceledException":
+            reasons = {reason.get("Code") for reason in (self.answer or {}).get("CancellationReasons", ())}
+            return "refused" if "ConditionalCheckFailed" in reasons else "conflict"
+        return code or "done"
+
+    def __str__(self) -> str:
+        return f"{self.operation:18} {','.join(self.tables):28} {','.join(_short(access.key) for access in self.accesses[:4])}"
+
+
+class Listener:
+    """Is notified of every attempt. A lower rank is farther from the store: notified earlier of a call, later of its answer."""
+
+    rank = 0
+    measures = False  # ask the store to report consumed capacity
+
+    def before(self, call: StoreCall) -> None:
+        """An attempt is about to leave; if this raises, it never reaches the store."""
+
+    def after(self, call: StoreCall) -> None:
+        """An attempt has ended, with `call.answer` or `call.error`; if this raises, the caller hears that instead."""
+
+    def retry(self, call: StoreCall) -> bool | None:
+        """Whether the SDK repeats a failed attempt, at once; None leaves it to the SDK."""
+        return None
+
+
+@contextmanager
+def process(name: str) -> Iterator[None]:
+    """In the block, this thread is a simulated process of its own, with its own call numbers, faults and crashes."""
+    token = _process.set(name)
+    try:
+        yield
+    finally:
+        _process.reset(token)
+
+
+def current_process() -> str:
+    return _process.get()
+
+
+@contextmanager
+def unobserved() -> Iterator[None]:
+    """Calls of this thread in the block belong to the simulation itself: listeners are not notified of them."""
+    before, _local.unobserved = getattr(_local, "unobserved", False), True
+    try:
+        yield
+    finally:
+        _local.unobserved = before
+
+
+@contextmanager
+def intercept(listener: Listener) -> Iterator[None]:
+    """Notify the listener of every store call while the block runs."""
+    events = dynamo.client().meta.events
+    with _lock:
+        _set_listeners((*_listeners, listener), events)
+    try:
+        yield
+    finally:
+        with _lock:
+            _set_listeners(tuple(other for other in _listeners if other is not listener), events)
+
+
+def _set_listeners(listeners: tuple[Listener, ...], events: Any) -> None:
+    global _listeners
+    before, _listeners = _listeners, tuple(sorted(listeners, key=lambda listener: listener.rank))
+    if bool(before) == bool(_listeners):
+        return
+    for event, handler in _HANDLERS.items():
+        if _listeners:
+            events.register_first(f"{event}.dynamodb", handler)
+        else:
+            events.unregister(f"{event}.dynamodb", handler)
+
+
+def _on_parameters(params: dict[str, Any], model: Any, **_: Any) -> None:
+    if model.name in _REPORTING and any(listener.measures for listener in _listeners):
+        params.setdefault("ReturnConsumedCapacity", "TOTAL")
+
+
+def _on_call(model: Any, params: dict[str, Any], event_name: str, **more: Any) -> Any:
+    """Make the attempts here if the engine answers to this event, as one in this process does; else announce the first attempt."""
+    if getattr(_local, "unobserved", False) or getattr(_local, "inside", False):
+        return None
+    call = _local.call = StoreCall(model.name, json.loads(params["body"]))
+    while True:
+        try:
+            _notify_before(call)
+        except Exception as error:
+            _notify_after(call, None, error)
+            if not _is_repeated(call):
+                raise
+            continue
+        _local.inside = True
+        try:
+            events = dynamo.client().meta.events
+            _, answer = events.emit_until_response(event_name, model=model, params=params, **more)
+        finally:
+            _local.inside = False
+        if answer is None:
+            call.announced = True
+            return None
+        _notify_after(call, answer[1], None)
+        if not _is_repeated(call):
+            return answer
+
+
+def _on_attempt(**_: Any) -> None:
+    call = _current_call()
+    if call is not None and not call.announced:
+        _notify_before(call)
+
+
+def _on_answer(parsed_response: dict[str, Any] | None, exception: BaseException | None, **_: Any) -> None:
+    call = _current_call()
+    if call is not None:
+        call.announced = False
+        _notify_after(call, parsed_response, exception)
+
+
+def _on_retry(**_: Any) -> float | bool | None:
+    call = _current_call()
+    decision = _is_repeated(call) if call is not None else None
+    return 0.0 if decision else decision  # without waiting: time is virtual here
+
+
+def _notify_before(call: StoreCall) -> None:
+    call.attempts += 1
+    call.answer = call.error = None
+    notified: list[Listener] = []
+    try:
+        for listener in _listeners:
+            notified.append(listener)
+            listener.before(call)
+    except Exception:
+        raise  # the caller notifies the listeners of it as of an answer
+    except BaseException as crash:
+        call.error = crash
+        for listener in reversed(notified):
+            listener.after(call)
+        raise
+
+
+def _notify_after(call: StoreCall, answer: dict[str, Any] | None, error: BaseException | None) -> None:
+    call.answer, call.error = answer, error
+    raised: BaseException | None = None
+    for listener in reversed(_listeners):
+        try:
+            listener.after(call)
+        except BaseException as error:
+            raised = raised or error
+            call.error = raised
+    if raised is not None:
+        raise raised
+
+
+def _is_repeated(call: StoreCall) -> bool | None:
+    return next((decision for listener in _listeners if (decision := listener.retry(call)) is not None), None)
+
+
+_HANDLERS = {
+    "before-parameter-build": _on_parameters,
+    "before-call": _on_call,
+    "before-send": _on_attempt,
+    "response-received": _on_answer,
+    "needs-retry": _on_retry,
+}
+
+
+def _current_call() -> StoreCall | None:
+    return None if getattr(_local, "unobserved", False) else getattr(_local, "call", None)
+
+
+def _accesses(operation: str, request: dict[str, Any]) -> Iterator[ItemAccess]:
+    if operation in _SINGLE:
+        yield _write_access(_SINGLE[operation], request["TableName"], request)
+    elif operation == "GetItem":
+        yield ItemAccess(request["TableName"], request["Key"], "read")
+    elif operation in ("TransactWriteItems", "TransactGetItems"):
+        for item in request["TransactItems"]:
+            for kind, action in item.items():
+                table = action["TableName"]
+                yield ItemAccess(table, action["Key"], "read") if kind == "Get" else _write_access(kind, table, action)
+    elif operation == "BatchGetItem":
+        for table, reads in request["RequestItems"].items():
+            for key in reads["Keys"]:
+                yield ItemAccess(table, key, "read")
+    elif operation == "BatchWriteItem":
+        for table, writes in request["RequestItems"].items():
+            for write in writes:
+                for kind, action in write.items():
+                    yield _write_access(kind, table, action)
+
+
+def _write_access(kind: str, table: str, action: dict[str, Any]) -> ItemAccess:
+    fields = action[_WRITES[kind]]
+    names = _key_names()[feature_of(table)]
+    return ItemAccess(table, {name: fields[name] for name in names if name in fields}, "check" if kind == "ConditionCheck" else "write")
+
+
+@cache
+def _key_names() -> dict[str, tuple[str, ...]]:
+    from infra import tables
+
+    return {feature: tuple(key["AttributeName"] for key in table["KeySchema"]) for feature, table in tables.definitions().items()}
+
+
+def feature_of(table: str) -> str:
+    """`fairgate-<stage>-<feature>` -> feature; any other name is returned as it is."""
+    return max((feature for feature in _key_names() if table.endswith(f"-{feature}")), key=len, default=table)
+
+
+def _short(key: dict[str, Any]) -> str:
+    """The end of each part of a key, since that is where keys differ."""
+    return "/".join(str(next(iter(value.values())))[-8:] for value in key.values())

@@ -1,0 +1,96 @@
+"""The call log, and its capacity units: they are those of DynamoDB's documentation, and of an engine that counts."""
+
+import pytest
+
+from chalicelib import dynamo
+from chalicelib.purchases.record import store as purchases
+from chalicelib.purchases.record.store import PurchaseRow
+from tests.simulation import capacity
+from tests.simulation.call_log import record_calls
+from tests.simulation.interception import process
+
+pytestmark = pytest.mark.usefixtures("store")
+
+
+def row(purchase_id="p1", size=0):
+    return PurchaseRow(purchase_id, state="held", version=1, checkout_details="x" * size)
+
+
+def test_a_log_has_the_operation_table_key_and_outcome_of_each_call():
+    with record_calls("two puts") as log:
+        dynamo.put_if(row(), PurchaseRow.id.does_not_exist())
+        dynamo.put_if(row(), PurchaseRow.id.does_not_exist())
+        purchases.load("p1")
+    assert log.names == ["PutItem", "PutItem", "GetItem"]
+    assert [entry.outcome for entry in log.entries] == ["done", "refused", "done"]
+    assert log.entries[0].tables == ["purchases"]
+    assert log.entries[0].keys == [{"id": {"S": "p1"}}]
+    assert log.round_trips == 3
+    assert len(log.of("PutItem", "purchases")) == 2
+    assert str(log).startswith("two puts: 3 round trips")
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        ({"S": "ü1"}, 3),
+        ({"N": "-1234"}, 4),
+        ({"N": "100"}, 2),
+        ({"BOOL": True}, 1),
+        ({"B": b"abc"}, 3),
+        ({"SS": ["ab", "c"]}, 3),
+        ({"L": [{"S": "abc"}]}, 7),
+        ({"M": {"k": {"NULL": True}}}, 6),
+    ],
+)
+def test_sizes_are_those_of_the_documentation(value, size):
+    assert capacity.value_size(value) == size
+
+
+def capacity_of(work):
+    with record_calls(measured=True) as log:
+        work()
+    return log.capacity
+
+
+def transact(*items):
+    return lambda: dynamo.transact(items)
+
+
+def insert_existing():
+    assert dynamo.put_if(row(size=10), PurchaseRow.id.does_not_exist()) is not None
+
+
+def test_units_are_those_of_the_documentation():
+    assert capacity_of(lambda: row(size=900).save()) == (0, 1)
+    assert capacity_of(lambda: row(size=1100).save()) == (0, 2)
+    assert capacity_of(insert_existing) == (0, 2), "the size of the existing item counts, also when the write is refused"
+    assert capacity_of(lambda: purchases.load("p1")) == (1, 0)
+    assert capacity_of(lambda: PurchaseRow.find("p1", consistent=False)) == (0.5, 0)
+    assert capacity_of(lambda: row(size=9000).save()) == (0, 9)
+    assert capacity_of(lambda: purchases.load("p1")) == (3, 0)
+    assert capacity_of(lambda: purchases.load_many(["p1", "p2"])) == (4, 0), "absent items cost a unit"
+    assert capacity_of(transact(dynamo.put(row("p2")), dynamo.put(row("p3", 2100)))) == (0, 8)
+    assert capacity_of(transact(dynamo.delete(row("p3")))) == (0, 6), "a delete costs the size of the deleted item"
+    assert capacity_of(lambda: list(PurchaseRow.scan(consistent_read=True))) == (3, 0)
+
+
+def test_computed_units_are_those_that_an_engine_reports(threaded_store):
+    with record_calls(measured=True) as log:
+        row(size=1500).save()
+        row("p2").save()
+        dynamo.update_if(PurchaseRow("p1"), [PurchaseRow.version.set(2)], PurchaseRow.version == 1)
+        dynamo.transact([dynamo.put(row("p3")), dynamo.update(PurchaseRow("p1"), [PurchaseRow.checkout_details.remove()])])
+        purchases.load("p1")
+        purchases.load_many(["p1", "p2", "p3"])
+    counted = [entry for entry in log.entries if entry.operation != "BatchGetItem"]  # MiniStack does not count those
+    assert [entry.read_units + entry.write_units for entry in counted] == [entry.reported_units for entry in counted]
+    assert log.capacity == (4, 11)
+
+
+def test_a_log_of_a_process_is_its_own():
+    with record_calls() as log_of_all, process("one"), record_calls() as log_of_one:
+        purchases.load("p1")
+        with process("two"):
+            purchases.load("p1")
+    assert (len(log_of_all), len(log_of_one)) == (2, 1)
