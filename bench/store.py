@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from bench.measure import Measure
-from devtools.dynamodb.store import DYNAMODB, Store, open_store
+from devtools.dynamodb.store import DYNAMODB, LocalStore, open_store
 from devtools.dynamodb.transport import in_process_transport
 
 ITEMS = 100
@@ -55,7 +55,7 @@ def take_measures(scratch: Path) -> Iterator[Measure]:
 
 
 def _boto3_measures(
-    client: Any, memory_store: Store, journal_store: Store, requests: Any, threads: int, floors: dict[str, float]
+    client: Any, memory_store: LocalStore, journal_store: LocalStore, requests: Any, threads: int, floors: dict[str, float]
 ) -> Iterator[Measure]:
     """Each operation through boto3, in memory and with the journal."""
     calls = {name: _boto3_call(client, operation, arguments) for name, (operation, arguments) in requests.items()}
@@ -141,12 +141,12 @@ def _item(number: int) -> dict[str, Any]:
     return {"TableName": "bench", "Item": {"id": {"S": f"shard-{number}"}, **amounts}}
 
 
-def _prepare(store: Store, requests: list[tuple[str, dict[str, Any]]]) -> None:
+def _prepare(store: LocalStore, requests: list[tuple[str, dict[str, Any]]]) -> None:
     for operation, arguments in requests:
         assert store.call(DYNAMODB, operation, msgspec.json.encode(arguments))[0] == 200
 
 
-def _engine_call(store: Store, operation: str, arguments: Callable[[], dict[str, Any]]) -> Call:
+def _engine_call(store: LocalStore, operation: str, arguments: Callable[[], dict[str, Any]]) -> Call:
     def call() -> None:
         assert store.engine.call_dynamodb(operation, arguments())[0] == 200
         store.engine.take_changes()
@@ -185,7 +185,7 @@ def _moto_seconds() -> dict[str, float]:
         )
 
 
-def put_items(store: Store, count: int) -> None:
+def put_items(store: LocalStore, count: int) -> None:
     """Put that many small items into a new table, without the checks of requests, in one entry of the journal per 1,000."""
     keys = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST"}
     table = {"TableName": "big", **keys, "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}]}

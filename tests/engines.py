@@ -18,7 +18,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.waiting_room import room_cache
 from devtools.dynamodb.changes import TableDefinition
-from devtools.dynamodb.store import Store, open_store
+from devtools.dynamodb.store import LocalStore, open_store
 from devtools.dynamodb.transport import in_process_transport
 from infra import tables
 from infra.local.environment import UNREACHABLE_ENDPOINT
@@ -26,7 +26,7 @@ from infra.local.environment import UNREACHABLE_ENDPOINT
 _TEMPLATE = "template"  # the stage whose tables are copied
 
 _stages = itertools.count(1)
-_open_stores: list[Store] = []  # the last one answers
+_open_stores: list[LocalStore] = []  # the last one answers
 
 
 def cache_motos_names() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from devtools.dynamodb.errors import StoreFailed
-from devtools.dynamodb.store import Store
+from devtools.dynamodb.store import LocalStore
 
 POLL_SECONDS = 0.25
 FIRST_PAUSE_SECONDS = 1.0
@@ -45,7 +45,7 @@ class EventSourceMapping(msgspec.Struct, kw_only=True):
     context: Any = None  # the second argument of the handler
 
 
-class _Progress:
+class _MappingProgress:
     def __init__(self) -> None:
         self.failures = 0  # of the next batch
         self.batch_size: int | None = None  # of the next batch, when it is smaller than usual
@@ -58,13 +58,13 @@ class _Progress:
 class StreamPoller:
     """Reads streams for mappings. `poll_once` processes what is due; `start` calls it repeatedly in a thread."""
 
-    def __init__(self, store: Store, mappings: list[EventSourceMapping], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: LocalStore, mappings: list[EventSourceMapping], clock: Callable[[], float] = time.monotonic) -> None:
         if len({mapping.name for mapping in mappings}) < len(mappings):
             raise ValueError("two event source mappings have the same name: give each its own")
         self._store = store
         self._mappings = mappings
         self._clock = clock
-        self._progress = {mapping.name: _Progress() for mapping in mappings}
+        self._progress = {mapping.name: _MappingProgress() for mapping in mappings}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -99,7 +99,7 @@ class StreamPoller:
             if not processed:
                 self._stop.wait(POLL_SECONDS)
 
-    def _poll(self, mapping: EventSourceMapping, progress: _Progress) -> int:
+    def _poll(self, mapping: EventSourceMapping, progress: _MappingProgress) -> int:
         if self._clock() < progress.not_before:
             return 0
         stream, after = self._position(mapping)
@@ -123,7 +123,7 @@ class StreamPoller:
             self._store.save_stream_position(mapping.name, stream, "")  # from now on, records are kept for this mapping
         return stream, ""
 
-    def _process(self, mapping: EventSourceMapping, progress: _Progress, stream: str, batch: Records) -> int:
+    def _process(self, mapping: EventSourceMapping, progress: _MappingProgress, stream: str, batch: Records) -> int:
         succeeded = self._invoke(mapping, batch)
         if succeeded:
             self._store.save_stream_position(mapping.name, stream, _sequence(batch[succeeded - 1]))

@@ -16,7 +16,7 @@ import waitress
 
 from devtools.dynamodb.errors import StoreFailed
 from devtools.dynamodb.responses import error_response
-from devtools.dynamodb.store import DYNAMODB, STREAMS, Store
+from devtools.dynamodb.store import DYNAMODB, STREAMS, LocalStore
 
 HOST = "127.0.0.1"
 THREADS = 16
@@ -33,7 +33,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], object]
 class StoreHttpServer:
     """Serves from the moment it is made until `close`. Port 0 takes any free port. Raises OSError when the port is in use."""
 
-    def __init__(self, store: Store, port: int = 0) -> None:
+    def __init__(self, store: LocalStore, port: int = 0) -> None:
         self._store = store
         self._server: Any = waitress.create_server(
             self._respond, host=HOST, port=port, threads=THREADS, ident=None, max_request_body_size=MAX_REQUEST_BYTES

@@ -32,20 +32,20 @@ _log = logging.getLogger(__name__)
 DYNAMODB, STREAMS = "dynamodb", "dynamodb-streams"
 
 
-def open_store(folder: Path | None = None, *, clock: Callable[[], float] = time.time, region: str = "us-east-1") -> "Store":
+def open_store(folder: Path | None = None, *, clock: Callable[[], float] = time.time, region: str = "us-east-1") -> "LocalStore":
     """Open the store in this folder, which is made if it is missing; without a folder, make an empty store in memory.
 
     Raises StoreInUse, StoreDamaged or StoreTooNew; the folder is then unchanged.
     """
     engine = Engine(clock, region)
     if folder is None:
-        return Store(engine)
+        return LocalStore(engine)
     folder.mkdir(parents=True, exist_ok=True)
     lock_file = lock(folder / "store.lock")
     try:
         checksum = Checksum()
         journal = recover(folder, engine, checksum, lock_file)
-        store = Store(engine, journal, checksum)
+        store = LocalStore(engine, journal, checksum)
         if journal.size > SNAPSHOT_AT_START_BYTES:
             store.write_snapshot()
     except BaseException:
@@ -54,7 +54,7 @@ def open_store(folder: Path | None = None, *, clock: Callable[[], float] = time.
     return store
 
 
-class Store:
+class LocalStore:
     """Made by `open_store`. All methods may be called from any thread, and raise StoreFailed when the store cannot go on."""
 
     def __init__(self, engine: Engine, journal: Journal | None = None, checksum: Checksum | None = None) -> None:

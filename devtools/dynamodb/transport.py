@@ -16,7 +16,7 @@ from botocore.parsers import create_parser
 
 from devtools.dynamodb.errors import StoreFailed
 from devtools.dynamodb.responses import error_response
-from devtools.dynamodb.store import Store
+from devtools.dynamodb.store import LocalStore
 
 # Operations whose responses have only text, numbers and binaries. Without binaries, their JSON is what botocore would return.
 _PLAIN_OPERATIONS = frozenset(
@@ -53,7 +53,7 @@ class _FixedUserAgent:
         return "local-store"
 
 
-def attach_client(store: Store, client: Any) -> None:
+def attach_client(store: LocalStore, client: Any) -> None:
     """Respond to all calls of this DynamoDB or DynamoDB Streams client from `store`, until `detach_client`."""
     if isinstance(client._user_agent_creator, _FixedUserAgent):
         raise ValueError("the client is already attached to a store: detach it first")
@@ -77,7 +77,7 @@ def detach_client(client: Any) -> None:
 
 
 @contextmanager
-def in_process_transport(store: Store, *clients: Any) -> Iterator[None]:
+def in_process_transport(store: LocalStore, *clients: Any) -> Iterator[None]:
     """Within the block, the clients are attached to the store."""
     for client in clients:
         attach_client(store, client)

@@ -46,7 +46,7 @@ class StripeResponse:
 
 
 @dataclass
-class _Progress:
+class _RequestProgress:
     """What is known so far about a request that is being handled. `error`: the code of the error response."""
 
     request: StripeRequest
@@ -69,7 +69,7 @@ class RequestHandler:
         self._idempotency_keys = IdempotencyKeys(state)
 
     def handle(self, request: StripeRequest) -> StripeResponse:
-        progress = _Progress(request, self._state.new_id("req", 14))
+        progress = _RequestProgress(request, self._state.new_id("req", 14))
         fault = self._faults.take(request.method, request.path)
         response = self._respond(progress, fault)
         response.headers = {"Request-Id": progress.request_id, "Stripe-Version": API_VERSION, **response.headers}
@@ -81,7 +81,7 @@ class RequestHandler:
         self._add_to_log(progress, response, key)
         return response
 
-    def _add_to_log(self, progress: _Progress, response: StripeResponse, key: str | None) -> None:
+    def _add_to_log(self, progress: _RequestProgress, response: StripeResponse, key: str | None) -> None:
         request = progress.request
         self._log.add(
             LoggedRequest(
@@ -98,7 +98,7 @@ class RequestHandler:
             )
         )
 
-    def _respond(self, progress: _Progress, fault: RequestFault | None) -> StripeResponse:
+    def _respond(self, progress: _RequestProgress, fault: RequestFault | None) -> StripeResponse:
         try:
             self._identify(progress)
             if fault is not None and not fault.execute and fault.kind in ("status", "close", "hang"):
@@ -110,12 +110,12 @@ class RequestHandler:
             return self._fault_response(progress, fault)
         return response
 
-    def _fault_response(self, progress: _Progress, fault: RequestFault) -> StripeResponse:
+    def _fault_response(self, progress: _RequestProgress, fault: RequestFault) -> StripeResponse:
         if fault.kind == "status":
             return self._error_response(progress, injected_error(fault.status))
         return StripeResponse(0, "", lost=fault.kind)
 
-    def _identify(self, progress: _Progress) -> None:
+    def _identify(self, progress: _RequestProgress) -> None:
         """Check key and API version, find the route, and decode the parameters."""
         request = progress.request
         key = _api_key(request)
@@ -141,7 +141,7 @@ class RequestHandler:
             raise secret_key_required()
         progress.params = decode_form(request.encoded)
 
-    def _execute_once(self, progress: _Progress, fault: RequestFault | None) -> StripeResponse:
+    def _execute_once(self, progress: _RequestProgress, fault: RequestFault | None) -> StripeResponse:
         """Execute the request, or return the response that is saved under its idempotency key."""
         key = progress.request.headers.get("idempotency-key") if progress.request.method == "POST" else None
         path = progress.request.path
@@ -163,7 +163,7 @@ class RequestHandler:
             self._state.commit()
         return response
 
-    def _execute(self, progress: _Progress, key: str | None) -> tuple[StripeResponse, bool]:
+    def _execute(self, progress: _RequestProgress, key: str | None) -> tuple[StripeResponse, bool]:
         """The response, and whether it is saved under the idempotency key. Callers hold the lock."""
         assert progress.route is not None
         apply_elapsed_time(self._state)
@@ -179,7 +179,7 @@ class RequestHandler:
         finally:
             self._state.request = {"id": None, "idempotency_key": None}
 
-    def _result(self, progress: _Progress, route: Route) -> StripeObject:
+    def _result(self, progress: _RequestProgress, route: Route) -> StripeObject:
         parameters = route.browser_parameters if progress.from_browser and route.browser_parameters is not None else route.parameters
         call = ApiCall(progress.object_id, parse_parameters(parameters, progress.params), progress.from_browser, self.origin)
         payment_methods.check_card_number_source(call.params, from_browser=progress.from_browser)
@@ -191,7 +191,7 @@ class RequestHandler:
             return {name: value for name, value in rendered.items() if name in rendering.BROWSER_FIELDS}
         return rendered
 
-    def _error_response(self, progress: _Progress, error: StripeApiError) -> StripeResponse:
+    def _error_response(self, progress: _RequestProgress, error: StripeApiError) -> StripeResponse:
         progress.error = error.error.get("code") or error.error["type"]
         rendered = dict(error.error)
         if "payment_intent" in rendered:

@@ -16,7 +16,7 @@ from infra.local.environment import SetupError, complete_environment, read_optio
 from infra.local.server import LocalServer, PortInUse
 
 if TYPE_CHECKING:
-    from devtools.dynamodb.store import Store
+    from devtools.dynamodb.store import LocalStore
     from devtools.stripe.fake import FakeStripe
 
 SIGNAL_CHECK_SECONDS = 0.5
@@ -80,7 +80,7 @@ def _serve(
     secrets: RunSecrets,
     server: LocalServer,
     stripe: "FakeStripe | None",
-    store: "Store",
+    store: "LocalStore",
     store_url: str,
     terminal: TextIO,
 ) -> NoReturn:

@@ -7,7 +7,7 @@ from chalice.app import Chalice, ScheduledEventConfig
 
 from chalicelib import clock, ids, log
 from devtools.dynamodb.errors import StoreFailed
-from devtools.dynamodb.store import Store
+from devtools.dynamodb.store import LocalStore
 
 INTERVAL_SECONDS = 30
 STOP_SECONDS = 3
@@ -16,7 +16,7 @@ STOP_SECONDS = 3
 class Schedules:
     """Runs all schedules every 30 seconds instead of at their own intervals, so that a person who tries things out waits less."""
 
-    def __init__(self, app: Chalice, store: Store) -> None:
+    def __init__(self, app: Chalice, store: LocalStore) -> None:
         self._store = store
         self._handlers = [app.handler_map[source.name] for source in app.event_sources if isinstance(source, ScheduledEventConfig)]
         self._stop = threading.Event()

@@ -1,4 +1,4 @@
-"""Batches: how many, what comes back, what is left over; and the loops of `dynamo` around them."""
+"""Batches: their size, their results, what remains unprocessed; and the functions of `dynamo` that repeat them."""
 
 import pytest
 
@@ -24,8 +24,8 @@ def delete(key: str) -> dict:
 def read(db, *keys: str, **more):
     def call():
         result = db.client.batch_get_item(RequestItems={db.things: {"Keys": [wire_item({"id": key}) for key in keys], **more}})
-        found = {item["id"]["S"]: plain_item(item) for item in result["Responses"][db.things]}
-        return found, result["UnprocessedKeys"]
+        items = {item["id"]["S"]: plain_item(item) for item in result["Responses"][db.things]}
+        return items, result["UnprocessedKeys"]
 
     return outcome(call)
 
@@ -37,9 +37,9 @@ def test_number_of_writes(db, assert_matches, count):
 
 def test_puts_and_deletes(db, assert_matches):
     db.put({"n": 1})
-    one, other = db.more_keys(2)
-    result = write(db, delete(db.id), put(one, n=1), delete(other))
-    assert_matches((result, db.get(), db.get(one)), ({}, None, {"n": 1}))
+    first, second = db.more_keys(2)
+    result = write(db, delete(db.id), put(first, n=1), delete(second))
+    assert_matches((result, db.get(), db.get(first)), ({}, None, {"n": 1}))
 
 
 @pytest.mark.parametrize("second", [put, delete])
@@ -67,12 +67,12 @@ def test_only_existing_items_are_read(db, assert_matches, consistent):
     first, second, third = db.more_keys(3)
     for key in (first, third):
         db.put({"n": 1}, key=key)
-    found = read(db, first, second, third, ConsistentRead=consistent)
-    if not consistent and isinstance(found, tuple):
-        found = (found[0].keys() <= {first, third}, found[1])  # it may be late
-        assert_matches(found, (True, {}))
+    items = read(db, first, second, third, ConsistentRead=consistent)
+    if not consistent and isinstance(items, tuple):
+        items = (items[0].keys() <= {first, third}, items[1])  # the read may not see the writes yet
+        assert_matches(items, (True, {}))
         return
-    assert_matches(found, ({key: {"id": key, "n": 1} for key in (first, third)}, {}))
+    assert_matches(items, ({key: {"id": key, "n": 1} for key in (first, third)}, {}))
 
 
 def test_a_key_is_read_once(db, assert_matches):
@@ -94,15 +94,15 @@ def test_a_batch_of_reads_stops_at_16_megabytes(db, assert_matches):
     size, keys = 400_000, list(db.more_keys(44))
     for first in range(0, len(keys), 11):
         write(db, *(put(key, a="x" * size) for key in keys[first : first + 11]))
-    found, unprocessed = read(db, *keys, ConsistentRead=True)
+    items, unprocessed = read(db, *keys, ConsistentRead=True)
     left = unprocessed.get(db.things, {}).get("Keys", [])
     everything = dynamo.batch_get(db.things, (wire_item({"id": key}) for key in keys), consistent=True)
-    whole = (len(found) * size <= 16 * MEGABYTE, len(found) + len(left), {item["id"]["S"] for item in everything} == set(keys))
+    whole = (len(items) * size <= 16 * MEGABYTE, len(items) + len(left), {item["id"]["S"] for item in everything} == set(keys))
     assert_matches(whole, (True, 44, True))
 
 
 def test_functions_of_dynamo_split_batches(db, assert_matches):
     keys = list(db.more_keys(230))
     dynamo.batch_put(db.things, (wire_item({"id": key}) for key in keys))
-    found = dynamo.batch_get(db.things, (wire_item({"id": key}) for key in [*keys, f"{db.id}-none"]), consistent=True)
-    assert_matches(sorted(item["id"]["S"] for item in found), keys)
+    items = dynamo.batch_get(db.things, (wire_item({"id": key}) for key in [*keys, f"{db.id}-none"]), consistent=True)
+    assert_matches(sorted(item["id"]["S"] for item in items), keys)

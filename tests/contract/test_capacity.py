@@ -1,4 +1,4 @@
-"""What calls cost: one write unit per KB, one read unit per 4 KB, half of it for reads that may be late, twice for transactions."""
+"""What calls cost: one write unit per KB, one read unit per 4 KB, half of it for eventually consistent reads, twice for transactions."""
 
 import uuid
 
@@ -17,7 +17,7 @@ def sized(db, size: int) -> dict:
 def units(result: dict) -> object:
     consumed = result.get("ConsumedCapacity")
     if isinstance(consumed, list):
-        return [one["CapacityUnits"] for one in consumed]
+        return [table["CapacityUnits"] for table in consumed]
     return consumed["CapacityUnits"] if consumed else None
 
 
@@ -73,7 +73,7 @@ def test_a_query_rounds_the_sum(db, assert_matches, consistent, cost):
 
 @pytest.mark.parametrize(("consistent", "cost"), [(True, 4), (False, 2)])
 def test_a_batch_of_reads_rounds_each(db, assert_matches, consistent, cost):
-    """Of 100 bytes, of 5 KB, and one that is not there."""
+    """Items of 100 bytes and of 5 KB, and a missing one."""
     small, large, none = db.more_keys(3)
     db.put(sized(db, 100), key=small)
     db.put(sized(db, 5 * KB), key=large)
@@ -109,15 +109,15 @@ def test_a_transaction_costs_twice(db, assert_matches):
 def test_each_table_of_a_transaction(db, assert_matches):
     line = {"TableName": db.lines, "Item": wire_item({"id": db.id, "at": "1"})}
     result = db.client.transact_write_items(TransactItems=[{"Put": db.put_arguments()}, {"Put": line}], **TOTAL)
-    costs = {one["TableName"]: one["CapacityUnits"] for one in result.get("ConsumedCapacity", [])}
+    costs = {table["TableName"]: table["CapacityUnits"] for table in result.get("ConsumedCapacity", [])}
     assert_matches([costs.get(table) for table in (db.things, db.lines)], [2, 2])
 
 
 def test_a_repeated_transaction_costs_reads(db, assert_matches):
     again = {"TransactItems": [{"Put": db.put_arguments()}], "ClientRequestToken": str(uuid.uuid4()), **TOTAL}
     first, second = (db.client.transact_write_items(**again).get("ConsumedCapacity") for _ in range(2))
-    kinds = [sorted(name for name in one[0] if name.startswith(("Read", "Write"))) if one else None for one in (first, second)]
-    assert_matches(kinds, [["WriteCapacityUnits"], ["ReadCapacityUnits"]])
+    units = [sorted(name for name in tables[0] if name.startswith(("Read", "Write"))) if tables else None for tables in (first, second)]
+    assert_matches(units, [["WriteCapacityUnits"], ["ReadCapacityUnits"]])
 
 
 def test_capacity_is_returned_on_request_only(db, assert_matches):

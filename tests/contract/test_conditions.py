@@ -1,4 +1,4 @@
-"""Conditions: when they hold, what comes back when they do not, and what is no condition at all."""
+"""Conditions: when they hold, what is returned when they do not, and which conditions are invalid."""
 
 import pytest
 
@@ -107,7 +107,7 @@ VALUES = {
 NAMES = {"#h": "h1", "#gone": "01J-gone", "#n": "n"}
 
 
-def used(expression: str) -> dict:
+def placeholders_of(expression: str) -> dict:
     """The names and values that an expression needs: unused ones are refused."""
     words = set(expression.replace("(", " ").replace(")", " ").replace(",", " ").replace(".", " ").replace("[", " ").split())
     return {
@@ -119,7 +119,7 @@ def used(expression: str) -> dict:
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_conditions_of_updates(db, assert_matches, condition):
     db.put(ITEM)
-    result = db.update("SET done = :done", condition, **_with_done(used(condition)))
+    result = db.update("SET done = :done", condition, **_with_done(placeholders_of(condition)))
     assert_matches((result, "done" in db.get()), ("done", True) if CONDITIONS[condition] else (CONDITION_FAILED, False))
 
 
@@ -131,7 +131,7 @@ def _with_done(arguments: dict) -> dict:
 def test_conditions_of_transactions(db, assert_matches, condition):
     """The same conditions as ConditionChecks."""
     db.put(ITEM)
-    arguments = db.update_arguments("", condition, **used(condition))
+    arguments = db.update_arguments("", condition, **placeholders_of(condition))
     del arguments["UpdateExpression"]
     result = db.transact({"ConditionCheck": arguments})
     assert_matches(result, "done" if CONDITIONS[condition] else ("TransactionCanceledException 400", ["ConditionalCheckFailed"]))
@@ -144,8 +144,8 @@ def test_put_if_absent(db, assert_matches):
 
 
 def test_put_if_absent_or_expired(db, assert_matches):
-    over = {"condition": "attribute_not_exists(id) OR expires_at <= :now", "return_item": True}
-    results = [db.put({"expires_at": at + 10}, values={":now": at}, **over) for at in (100, 109, 110)]
+    arguments = {"condition": "attribute_not_exists(id) OR expires_at <= :now", "return_item": True}
+    results = [db.put({"expires_at": at + 10}, values={":now": at}, **arguments) for at in (100, 109, 110)]
     assert_matches(results, ["done", (CONDITION_FAILED, {"id": db.id, "expires_at": 110}), "done"])
 
 
@@ -182,10 +182,10 @@ def test_a_put_returns_what_it_replaced(db, assert_matches):
 
 def test_the_refusal_has_its_own_exception_class(db, assert_matches):
     db.put()
-    kinds = db.client.exceptions
+    exceptions = db.client.exceptions
     try:
         db.client.put_item(**db.put_arguments(None, "attribute_not_exists(id)"))
-    except kinds.ConditionalCheckFailedException as error:
+    except exceptions.ConditionalCheckFailedException as error:
         assert_matches(error.response["Error"]["Message"], "The conditional request failed")
 
 
@@ -193,10 +193,10 @@ def test_the_refusal_has_its_own_exception_class(db, assert_matches):
 @pytest.mark.parametrize("word", ["capacity", "open", "Open", "state", "status", "name", "ttl", "count", "role", "at"])
 def test_reserved_words(db, assert_matches, word):
     db.put(ITEM)
-    bare = db.update(f"SET {word} = :one", values={":one": 1})
+    without_placeholder = db.update(f"SET {word} = :one", values={":one": 1})
     condition = db.update("SET n = :one", f"{word} = :one", values={":one": 1})
-    placed = db.update("SET #word = :one", names={"#word": word}, values={":one": 1})
-    assert_matches((bare, condition, placed), (INVALID, INVALID, "done"))
+    with_placeholder = db.update("SET #word = :one", names={"#word": word}, values={":one": 1})
+    assert_matches((without_placeholder, condition, with_placeholder), (INVALID, INVALID, "done"))
 
 
 # What the code writes without a placeholder.
@@ -205,7 +205,7 @@ def test_words_that_are_not_reserved(db, assert_matches, word):
     assert_matches(db.update("SET n = :one", f"attribute_not_exists({word})", values={":one": 1}), "done")
 
 
-NO_CONDITIONS = {
+INVALID_CONDITIONS = {
     "an unused name": ("n = :five", {"names": {"#unused": "x"}, "values": {":five": 5}}),
     "an unused value": ("n = :five", {"values": {":five": 5, ":unused": 1}}),
     "an undefined name": ("#undefined = :five", {"values": {":five": 5}}),
@@ -223,8 +223,8 @@ NO_CONDITIONS = {
 }
 
 
-@pytest.mark.parametrize("case", NO_CONDITIONS)
+@pytest.mark.parametrize("case", INVALID_CONDITIONS)
 def test_invalid_conditions(db, assert_matches, case):
-    condition, more = NO_CONDITIONS[case]
+    condition, more = INVALID_CONDITIONS[case]
     db.put(ITEM)
     assert_matches((db.put({"n": 1}, condition, **more), db.get() == ITEM), (INVALID, True))

@@ -1,4 +1,4 @@
-"""Time to live: the setting, and what becomes of items that are over. DynamoDB deletes them within days, so nothing waits for it here."""
+"""Time to live: the setting, and what happens to expired items. DynamoDB deletes them within days, so no test waits for that."""
 
 import time
 
@@ -8,9 +8,9 @@ from tests.contract.wire_values import N
 
 def test_the_setting(db, assert_matches):
     """A service may take an hour to enable it."""
-    found = [db.client.describe_time_to_live(TableName=table)["TimeToLiveDescription"] for table in (db.things, db.lines)]
-    status = found[0].get("TimeToLiveStatus", "").replace("ENABLING", "ENABLED")
-    assert_matches((status, found[0].get("AttributeName"), found[1]), ("ENABLED", "ttl", {"TimeToLiveStatus": "DISABLED"}))
+    descriptions = [db.client.describe_time_to_live(TableName=table)["TimeToLiveDescription"] for table in (db.things, db.lines)]
+    status = descriptions[0].get("TimeToLiveStatus", "").replace("ENABLING", "ENABLED")
+    assert_matches((status, descriptions[0].get("AttributeName"), descriptions[1]), ("ENABLED", "ttl", {"TimeToLiveStatus": "DISABLED"}))
 
 
 def test_time_to_live_is_enabled_once(db, assert_matches):
@@ -29,26 +29,30 @@ def test_the_attribute_cannot_be_changed(db, assert_matches):
 
 
 def test_expired_items_exist_until_they_are_deleted(db, assert_matches):
-    """So nothing may rely on its being gone: conditions compare the time themselves."""
+    """So no code may rely on the deletion: conditions compare the time themselves."""
     db.put({"ttl": int(time.time()) - 1})
     assert_matches("ttl" in (db.get() or {}), True)
 
 
 def test_deleted_items_and_their_change_records(db, assert_matches, delete_expired):
     now = int(time.time())
-    over, later, text, fraction, old = db.more_keys(5)
+    expired, later, text, fraction, old = db.more_keys(5)
     kept = {later: now + 1000, text: "1", old: now - 6 * 365 * 24 * 3600}
-    for key, ttl in {over: now - 10, fraction: N(f"{now - 10}.5"), **kept}.items():
+    for key, ttl in {expired: now - 10, fraction: N(f"{now - 10}.5"), **kept}.items():
         db.put({"ttl": ttl}, key=key)
     delete_expired()
-    left = [name for name, key in zip(("over", "later", "text", "old"), (over, later, text, old), strict=True) if db.get(key) is not None]
-    removed = [one for one in db.change_records(6) if one["eventName"] == "REMOVE" and one["dynamodb"]["Keys"]["id"]["S"] == over]
-    identities = [one.get("userIdentity") for one in removed]
-    assert_matches((left, identities), (["later", "text", "old"], [{"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}]))
+    remaining = [
+        name for name, key in zip(("expired", "later", "text", "old"), (expired, later, text, old), strict=True) if db.get(key) is not None
+    ]
+    removed = [
+        record for record in db.change_records(6) if record["eventName"] == "REMOVE" and record["dynamodb"]["Keys"]["id"]["S"] == expired
+    ]
+    identities = [record.get("userIdentity") for record in removed]
+    assert_matches((remaining, identities), (["later", "text", "old"], [{"PrincipalId": "dynamodb.amazonaws.com", "Type": "Service"}]))
 
 
 def test_an_item_without_the_attribute_is_kept(db, assert_matches, delete_expired):
-    """As an order does when it is paid: without the attribute it is kept for ever."""
+    """As for a paid order: without the attribute, the item is kept for ever."""
     db.put({"ttl": int(time.time()) - 10, "n": 1})
     db.update("REMOVE #ttl", names={"#ttl": "ttl"})
     delete_expired()

@@ -46,10 +46,10 @@ class Line(dynamo.Table):
 def test_find(db, assert_matches):
     before = Thing.find(db.id)
     Thing(db.id, state="held", version=1, closed=False, orders={"a"}, numbers={1, 2}, body=b"\x00\xff").save()
-    found = Thing.find(db.id)
+    thing = Thing.find(db.id)
     assert_matches(
-        (before, found.attribute_values, db.get().keys()),
-        (None, Thing(db.id, **db.get()).attribute_values, found.attribute_values.keys() - {"id"}),
+        (before, thing.attribute_values, db.get().keys()),
+        (None, Thing(db.id, **db.get()).attribute_values, thing.attribute_values.keys() - {"id"}),
     )
 
 
@@ -82,22 +82,22 @@ def test_update_if_of_a_missing_item(db, assert_matches):
 def test_update_if_returning(db, assert_matches):
     paid_back = Thing.version.does_not_exist() | (Thing.version <= 5)
     ahead = (Thing.version > 5) & (Thing.version <= 10)
-    made = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(9)], paid_back)
+    first = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(9)], paid_back)
     refused = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(9)], paid_back)
     moved = dynamo.update_if_returning(Thing(db.id), [Thing.version.set(Thing.version + 3)], ahead)
     nothing = dynamo.update_if_returning(Thing(f"{db.id}-none"), [Thing.version.set(1)], ahead)
-    results = [(done, item.get("version", {}).get("N")) for done, item in (made, refused, moved, nothing)]
+    results = [(done, item.get("version", {}).get("N")) for done, item in (first, refused, moved, nothing)]
     assert_matches(results, [(True, "9"), (False, "9"), (True, "12"), (False, None)])
 
 
 def test_a_counter(db, assert_matches):
     """The update makes the item and refreshes the model; once it is closed it never counts again."""
     counter = Thing(db.id)
-    taken = [dynamo.update_if(counter, [Thing.version.add(1)], Thing.closed.does_not_exist()) and int(counter.version) for _ in range(2)]
+    numbers = [dynamo.update_if(counter, [Thing.version.add(1)], Thing.closed.does_not_exist()) and int(counter.version) for _ in range(2)]
     closing = Thing(db.id)
     closing.update([Thing.closed.set(True)])
     late = dynamo.update_if(Thing(db.id), [Thing.version.add(1)], Thing.closed.does_not_exist())
-    assert_matches((taken, int(closing.version), late), ([1, 2], 2, False))
+    assert_matches((numbers, int(closing.version), late), ([1, 2], 2, False))
 
 
 def test_sets(db, assert_matches):
@@ -136,13 +136,13 @@ def test_queries(db, assert_matches):
     for number in range(12):
         Line(db.id, f"part#{number:04d}", n=number).save()
     Line(db.id, "document#0000").save()
-    latest = [int(one.n) for one in Line.query(db.id, scan_index_forward=False, limit=3, consistent_read=True)]
-    parts = [one.at for one in Line.query(db.id, Line.at.startswith("part#"), consistent_read=True)]
+    latest = [int(line.n) for line in Line.query(db.id, scan_index_forward=False, limit=3, consistent_read=True)]
+    parts = [line.at for line in Line.query(db.id, Line.at.startswith("part#"), consistent_read=True)]
     assert_matches((latest, parts), ([11, 10, 9], [f"part#{number:04d}" for number in range(12)]))
 
 
 def test_a_scan(db, assert_matches):
     for key in db.more_keys(3):
         Line(key, "1", n=1).save()
-    found = [one.id for one in Line.scan(consistent_read=True) if one.id.startswith(db.id)]
-    assert_matches(sorted(found), list(db.more_keys(3)))
+    ids = [line.id for line in Line.scan(consistent_read=True) if line.id.startswith(db.id)]
+    assert_matches(sorted(ids), list(db.more_keys(3)))

@@ -6,12 +6,14 @@ from tests.contract.wire_values import N, RawValue, plain_item
 
 def seen(db, count: int, table: str = "") -> list:
     """(event, old image, new image) of this test's changes, in the stream's order."""
-    return [(one["eventName"], *(image(one, name) for name in ("OldImage", "NewImage"))) for one in db.change_records(count, table)]
+    return [
+        (record["eventName"], *(image(record, name) for name in ("OldImage", "NewImage"))) for record in db.change_records(count, table)
+    ]
 
 
 def image(record: dict, name: str) -> dict | None:
-    found = record["dynamodb"].get(name)
-    return None if found is None else {key: value for key, value in plain_item(found).items() if key != "id"}
+    attributes = record["dynamodb"].get(name)
+    return None if attributes is None else {key: value for key, value in plain_item(attributes).items() if key != "id"}
 
 
 def test_records_of_an_item_from_insert_to_remove(db, assert_matches):
@@ -72,7 +74,10 @@ def test_records_of_a_transaction_and_of_a_batch(db, assert_matches):
     requests = [{"PutRequest": {"Item": {"id": {"S": fourth}}}}, {"DeleteRequest": {"Key": {"id": {"S": first}}}}]
     db.client.batch_write_item(RequestItems={db.things: requests})
     records = db.change_records(5)
-    events = [[one["eventName"] for one in records if one["dynamodb"]["Keys"]["id"]["S"] == key] for key in (first, second, third, fourth)]
+    events = [
+        [record["eventName"] for record in records if record["dynamodb"]["Keys"]["id"]["S"] == key]
+        for key in (first, second, third, fourth)
+    ]
     assert_matches(events, [["INSERT", "REMOVE"], ["INSERT", "MODIFY"], [], ["INSERT"]])
 
 
@@ -80,8 +85,11 @@ def test_the_changes_of_an_item_are_in_order(db, assert_matches):
     for number in range(30):
         db.update("SET n = :n", values={":n": number}, key=list(db.more_keys(3))[number % 3])
     records = db.change_records(30)
-    by_item = [[image(one, "NewImage").get("n") for one in records if one["dynamodb"]["Keys"]["id"]["S"] == key] for key in db.more_keys(3)]
-    numbers = [int(one["dynamodb"]["SequenceNumber"]) for one in records]
+    by_item = [
+        [image(record, "NewImage").get("n") for record in records if record["dynamodb"]["Keys"]["id"]["S"] == key]
+        for key in db.more_keys(3)
+    ]
+    numbers = [int(record["dynamodb"]["SequenceNumber"]) for record in records]
     assert_matches((by_item, len(set(numbers))), ([list(range(index, 30, 3)) for index in range(3)], 30))
 
 

@@ -13,10 +13,10 @@ def test_an_existing_table_cannot_be_created(db, assert_matches):
 
 
 def test_description_of_a_table(db, assert_matches):
-    found = db.client.describe_table(TableName=db.lines)["Table"]
-    keys = [(key["AttributeName"], key["KeyType"]) for key in found["KeySchema"]]
+    description = db.client.describe_table(TableName=db.lines)["Table"]
+    keys = [(key["AttributeName"], key["KeyType"]) for key in description["KeySchema"]]
     assert_matches(
-        (found["TableStatus"], keys, found["BillingModeSummary"]["BillingMode"], found["StreamSpecification"]),
+        (description["TableStatus"], keys, description["BillingModeSummary"]["BillingMode"], description["StreamSpecification"]),
         ("ACTIVE", [("id", "HASH"), ("at", "RANGE")], "PAY_PER_REQUEST", {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}),
     )
 

@@ -1,4 +1,4 @@
-"""Transactions: all or nothing, the reasons, what may not be in one, and repetition with a token."""
+"""Transactions: all or nothing, the reasons, what a transaction may not contain, and repetition with a token."""
 
 import uuid
 
@@ -26,8 +26,8 @@ def test_all_actions_over_two_tables(db, assert_matches):
         {"ConditionCheck": {**db.key_arguments(check), "ConditionExpression": "attribute_exists(id)"}},
         line,
     )
-    found = [db.get(key) for key in (put, update, delete, check)]
-    assert_matches((result, found, db.query()["Count"]), ("done", [{"n": 1}, {"n": 2}, None, {"n": 1}], 1))
+    items = [db.get(key) for key in (put, update, delete, check)]
+    assert_matches((result, items, db.query()["Count"]), ("done", [{"n": 1}, {"n": 2}, None, {"n": 1}], 1))
 
 
 def test_reasons_are_in_the_order_of_the_items(db, assert_matches):
@@ -135,7 +135,7 @@ def test_the_refusal_has_its_own_exception_class(db, assert_matches):
 
 
 def test_an_item_that_becomes_too_large(db, assert_matches):
-    """An update that makes an item larger than 400 KB is found out when it is tried."""
+    """An update that makes an item larger than 400 KB is detected when the transaction is executed."""
     other = f"{db.id}-other"
     db.put({"a": "x" * 300_000})
     growing = db.update_arguments("SET b = :b", values={":b": "x" * 200_000})

@@ -1,4 +1,4 @@
-"""What update expressions do, what they result, and what they refuse."""
+"""Update expressions: what they do, what they return, and what is refused."""
 
 import pytest
 
@@ -20,26 +20,29 @@ def hold(db, hold_id: str, quantity: int):
 
 
 def test_a_hold(db, assert_matches):
-    """Of a map in which one entry was set, UPDATED_NEW has that entry: AWS does not say so, and no code of ours reads it."""
+    """Of a map in which one entry was set, UPDATED_NEW has that entry: AWS does not document this, and no code relies on it."""
     db.put(SHARD)
-    taken, too_many, again = hold(db, "h3", 4), hold(db, "h4", 3), hold(db, "h3", 1)
+    accepted, too_many, again = hold(db, "h3", 4), hold(db, "h4", 3), hold(db, "h3", 1)
     after = {**SHARD, "available": 2, "version": 4, "holds": {**SHARD["holds"], "h3": [4, 300]}}
     refusal = (CONDITION_FAILED, {"id": db.id, **after})
-    assert_matches((taken, too_many, again, db.get()), ({"holds": {"h3": [4, 300]}, "available": 2, "version": 4}, refusal, refusal, after))
+    assert_matches(
+        (accepted, too_many, again, db.get()), ({"holds": {"h3": [4, 300]}, "available": 2, "version": 4}, refusal, refusal, after)
+    )
 
 
-@pytest.mark.parametrize("gains", ["available", "sold"])
-def test_the_end_of_a_hold(db, assert_matches, gains):
+@pytest.mark.parametrize("increased", ["available", "sold"])
+def test_the_end_of_a_hold(db, assert_matches, increased):
     db.put(SHARD)
     arguments = {
-        "update": f"SET {gains} = {gains} + :quantity, version = version + :one REMOVE holds.#hold",
+        "update": f"SET {increased} = {increased} + :quantity, version = version + :one REMOVE holds.#hold",
         "condition": "holds.#hold[0] = :quantity",
         "names": {"#hold": "h1"},
         "values": {":quantity": 2, ":one": 1},
     }
     results = db.update(**arguments), db.update(**arguments)
     assert_matches(
-        (results, db.get()), (("done", CONDITION_FAILED), {**SHARD, gains: SHARD[gains] + 2, "version": 4, "holds": {"h2": [1, 200]}})
+        (results, db.get()),
+        (("done", CONDITION_FAILED), {**SHARD, increased: SHARD[increased] + 2, "version": 4, "holds": {"h2": [1, 200]}}),
     )
 
 

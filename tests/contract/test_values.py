@@ -1,4 +1,4 @@
-"""Values: how numbers come back, what is a number, binaries, sets, what is empty."""
+"""Values: how numbers come result, what is a number, binaries, sets, what is empty."""
 
 import pytest
 
@@ -30,7 +30,7 @@ FORMS = {
     "1e-130": "0." + 129 * "0" + "1",
     "1780315200": "1780315200",
 }
-NO_NUMBERS = ["", "abc", "1,5", "NaN", "Infinity", "0x10", "1 2", f"{DIGITS}9", "1e126", "1e-131", "-1e126"]
+INVALID_NUMBERS = ["", "abc", "1,5", "NaN", "Infinity", "0x10", "1 2", f"{DIGITS}9", "1e126", "1e-131", "-1e126"]
 
 
 def read(db, name: str = "n") -> dict:
@@ -47,15 +47,15 @@ WRITES = {
 
 @pytest.mark.parametrize("write", WRITES)
 def test_numbers_are_normalized(db, assert_matches, write):
-    """Those that come back otherwise than in their shortest form: an engine that keeps numbers as text is one deviation, not many."""
-    found = {text: (WRITES[write](db, N(text)), read(db)) for text in FORMS}
-    assert_matches({text: back for text, back in found.items() if back != ("done", {"N": FORMS[text]})}, {})
+    """Compares only those that are not in their shortest form: an engine that keeps numbers as text is one deviation, not many."""
+    results = {text: (WRITES[write](db, N(text)), read(db)) for text in FORMS}
+    assert_matches({text: result for text, result in results.items() if result != ("done", {"N": FORMS[text]})}, {})
 
 
 @pytest.mark.parametrize("write", WRITES)
 def test_invalid_numbers(db, assert_matches, write):
-    found = {text: (db.delete() and WRITES[write](db, N(text)), read(db)) for text in NO_NUMBERS}
-    assert_matches({text: result for text, result in found.items() if result != (INVALID, None)}, {})
+    results = {text: (db.delete() and WRITES[write](db, N(text)), read(db)) for text in INVALID_NUMBERS}
+    assert_matches({text: result for text, result in results.items() if result != (INVALID, None)}, {})
 
 
 SUMS = {

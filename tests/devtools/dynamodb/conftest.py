@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from devtools.dynamodb.store import Store, open_store
+from devtools.dynamodb.store import LocalStore, open_store
 from devtools.dynamodb.transport import in_process_transport
 from tests.devtools.manual_clock import ManualClock
 
@@ -29,7 +29,7 @@ def clock() -> ManualClock:
 
 
 @contextmanager
-def attached_client(store: Store, clients) -> Iterator:
+def attached_client(store: LocalStore, clients) -> Iterator:
     """The DynamoDB client, attached to the store, which is closed afterwards."""
     with store, in_process_transport(store, *clients):
         yield clients[0]
@@ -49,7 +49,7 @@ def open_on_disk(clients, clock, tmp_path: Path):
 
 
 @pytest.fixture
-def store(clock) -> Store:
+def store(clock) -> LocalStore:
     """An empty store in memory."""
     return open_store(clock=clock)
 

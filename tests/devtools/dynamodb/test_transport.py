@@ -160,7 +160,7 @@ def test_a_closed_store_responds_with_a_server_error(clients):
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
 
 
-class Thing(Model):
+class ThingModel(Model):
     class Meta:
         table_name = "things"
         region = "us-east-1"
@@ -172,11 +172,11 @@ class Thing(Model):
 
 def test_pynamodb(memory_client):
     create_table(memory_client)
-    Thing._get_connection().connection._client = memory_client
-    Thing("1", raw=b"\x00\xff").save(Thing.id.does_not_exist())
+    ThingModel._get_connection().connection._client = memory_client
+    ThingModel("1", raw=b"\x00\xff").save(ThingModel.id.does_not_exist())
     with pytest.raises(PutError) as refused:
-        Thing("1", raw=b"").save(Thing.id.does_not_exist())
+        ThingModel("1", raw=b"").save(ThingModel.id.does_not_exist())
     assert refused.value.cause_response_code == "ConditionalCheckFailedException"
-    thing = Thing.get("1", consistent_read=True)
-    thing.update([Thing.n.add(2)])
+    thing = ThingModel.get("1", consistent_read=True)
+    thing.update([ThingModel.n.add(2)])
     assert (thing.raw, thing.n) == (b"\x00\xff", 2)

@@ -10,19 +10,19 @@ from typing import Any
 
 from devtools.dynamodb import store as store_module
 from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
-from devtools.dynamodb.store import DYNAMODB, Store, open_store
+from devtools.dynamodb.store import DYNAMODB, LocalStore, open_store
 
 WRITERS = 4
 
 
-def call(store: Store, operation: str, **arguments: Any) -> dict[str, Any]:
+def call(store: LocalStore, operation: str, **arguments: Any) -> dict[str, Any]:
     """The response of a call that must succeed."""
     status, body = store.call(DYNAMODB, operation, json.dumps(arguments).encode())
     assert status == 200, body
     return json.loads(body)
 
 
-def create_tables(store: Store) -> None:
+def create_tables(store: LocalStore) -> None:
     streamed = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
     for name, more in {"puts": streamed, "left": {}, "right": {}, "counters": {}}.items():
         key = {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}
@@ -34,7 +34,7 @@ def report(kind: str, text: str) -> None:
     os.write(1, f"{kind} {text}\n".encode())  # in one write, so that the lines of several threads do not mix
 
 
-def write(store: Store, name: str) -> None:
+def write(store: LocalStore, name: str) -> None:
     """Write items one by one and in transactions, for ever."""
     increment = {":one": {"N": "1"}}
     for number in itertools.count():

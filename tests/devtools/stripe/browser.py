@@ -5,7 +5,7 @@ import urllib.request
 from urllib.parse import urlencode
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
+class _IgnoredRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *args, **kwargs):
         return None
 
@@ -13,7 +13,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 # The fields of the payment form.
 CARD_FORM = {"email": "ann@example.com", "number": "4242 4242 4242 4242", "expiry": "12/34", "cvc": "123", "name": "Ann"}
 
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _IgnoredRedirects)
 
 
 def visit(url, **form):

@@ -10,8 +10,8 @@ def test_complete_authentication(shop, waiting_intent):
     status, html, _ = visit(page)
     assert (status, "50.00 USD" in html) == (200, True)
     status, _, back = visit(page, outcome="complete")
-    facts = parse_qs(urlsplit(back).query)
-    assert (status, facts["order"], facts["redirect_status"], facts["payment_intent"]) == (303, ["1"], ["succeeded"], [waiting_intent.id])
+    query = parse_qs(urlsplit(back).query)
+    assert (status, query["order"], query["redirect_status"], query["payment_intent"]) == (303, ["1"], ["succeeded"], [waiting_intent.id])
     intent = shop.intents.retrieve(waiting_intent.id, {"expand": ["latest_charge"]})
     assert (intent.status, intent.next_action) == ("succeeded", None)
     assert intent.latest_charge.payment_method_details.card.three_d_secure.result == "authenticated"
