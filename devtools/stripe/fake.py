@@ -178,6 +178,10 @@ class FakeStripe:
         """From now on, send webhooks that are due at the same time in this order."""
         self._webhooks.order, self._webhooks.seed = order, seed
 
+    def clear_webhook_rules(self) -> None:
+        """From now on send webhooks as usual: forget what is left of drop_webhooks, delay_webhooks and duplicate_webhooks."""
+        self._webhooks.rules.clear()
+
     def resend_event(self, event_id: str, copies: int = 1) -> None:
         with self._state.lock:
             self._webhooks.resend(self._state.get("event", event_id), copies)
@@ -209,6 +213,30 @@ class FakeStripe:
         elif how == "tampered":
             body = body.replace(b'"livemode": false', b'"livemode": true')
         return body, headers
+
+    # Errors in Stripe's own books, which no API call could make. No event reports them.
+
+    def overwrite_object(self, kind: str, object_id: str, **fields: object) -> StripeObject:
+        """Set fields of an object ("charge", "payment_intent"), or put back one that was removed. Returns the object as it was."""
+        with self._state.lock:
+            found = self._state.find(kind, object_id) or {}
+            before = dict(found)
+            self._state.put(kind, found | {"id": object_id} | fields)
+            self._state.commit()
+            return before
+
+    def remove_object(self, kind: str, object_id: str) -> StripeObject:
+        """Remove an object, as if Stripe had never had it. Returns it."""
+        with self._state.lock:
+            removed = self._state.get(kind, object_id)
+            self._state.remove(kind, object_id)
+            self._state.commit()
+            return removed
+
+    def forget_events(self) -> None:
+        """Remove all events, as Stripe does after 30 days."""
+        for event in self.events():
+            self.remove_object("event", event["id"])
 
     # Faults. `path` may have `*` in place of one part: /v1/payment_intents/*/confirm.
 

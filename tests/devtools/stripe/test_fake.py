@@ -29,3 +29,24 @@ def test_two_fakes_share_nothing(fake, shop):
         assert other.url != fake.url
         shop.create_intent()
         assert sdk_client(other, other.api_key).v1.payment_intents.list().data == []
+
+
+def test_overwrite_object_changes_fields_and_reports_no_event(fake, shop):
+    intent, events = shop.pay(), len(fake.events())
+    before = fake.overwrite_object("payment_intent", intent.id, amount_received=1)
+    assert (before["amount_received"], shop.intents.retrieve(intent.id).amount_received) == (5000, 1)
+    assert len(fake.events()) == events
+
+
+def test_an_object_that_was_removed_can_be_put_back(fake, shop):
+    intent = shop.pay()
+    removed = fake.remove_object("payment_intent", intent.id)
+    assert shop.intents.list().data == []
+    fake.overwrite_object("payment_intent", **{"object_id": intent.id} | removed)
+    assert shop.intents.retrieve(intent.id) == intent
+
+
+def test_forget_events(fake, shop):
+    shop.pay()
+    fake.forget_events()
+    assert (fake.events(), shop.events.list().data) == ([], [])

@@ -72,6 +72,13 @@ def test_delay_webhooks(shop, fake, clock, inbox):
     assert inbox.event_types[-1] == "payment_intent.succeeded"
 
 
+def test_clear_webhook_rules_sends_the_next_events_again(shop, fake, inbox):
+    fake.drop_webhooks(times=100)
+    fake.clear_webhook_rules()
+    shop.create_intent()
+    assert [attempt.status for attempt in fake.deliver()] == [200]
+
+
 def test_duplicate_webhooks_and_resend_event(shop, fake, inbox):
     fake.duplicate_webhooks("payment_intent.created", copies=50)
     shop.create_intent()
