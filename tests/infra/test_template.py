@@ -8,7 +8,7 @@ import pytest
 
 import app
 from chalicelib import dynamo, settings
-from chalicelib.audit.model import AuditRow
+from chalicelib.audit.store import AuditRow
 from chalicelib.ledger.store import LedgerRow
 from infra import tables, template
 
