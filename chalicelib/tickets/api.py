@@ -1,17 +1,15 @@
-"""A buyer's tickets: the wallet, one ticket, its QR code."""
+"""Tickets over HTTP: the buyer's wallet, a single ticket, its QR code."""
 
 from hashlib import sha256
-from typing import Any, ClassVar
 
 from chalice.app import Blueprint
 
-from chalicelib import clock
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog
 from chalicelib.edge.http import Reply, RequestContext, etag_matches, route
-from chalicelib.errors import ApiError, InvalidInput, NotFound
+from chalicelib.errors import InvalidInput
 from chalicelib.tickets import qr, service
-from chalicelib.tickets.model import Ticket
+from chalicelib.tickets.model import Ticket, TicketFrozen, TicketNotFound, TicketVoid
+from chalicelib.tickets.views import ticket_view
 
 QR_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 QR_HEADERS = {"Cache-Control": "private, max-age=300", "Vary": "Accept"}
@@ -19,87 +17,51 @@ QR_HEADERS = {"Cache-Control": "private, max-age=300", "Vary": "Accept"}
 bp = Blueprint(__name__)
 
 
-class TicketVoid(ApiError):
-    code: ClassVar[str] = "ticket_void"
-    status: ClassVar[int] = 410
-    default_message: ClassVar[str] = "This ticket is void."
-
-
-class TicketFrozen(ApiError):
-    code: ClassVar[str] = "ticket_frozen"
-    status: ClassVar[int] = 409
-    default_message: ClassVar[str] = (
-        "The payment for this ticket is disputed, so it cannot be used now. It counts again if the dispute ends and the payment stands."
-    )
-
-
 @route(bp, "GET", "/me/tickets")
-def my_tickets(request: RequestContext) -> Reply:
+def list_my_tickets(request: RequestContext) -> Reply:
     user = request.require_user()
     tickets = service.list_owned(user.user_id)
-    now = catalog.snapshot()
-    return Reply({"tickets": [_ticket_view(ticket, now) for ticket in tickets], "count": len(tickets)})
+    snapshot = catalog.snapshot()
+    return Reply({"tickets": [ticket_view(ticket, snapshot) for ticket in tickets], "count": len(tickets)})
 
 
 @route(bp, "GET", "/tickets/{ticket_id}")
-def one_ticket(request: RequestContext, ticket_id: str) -> Reply:
+def get_ticket(request: RequestContext, ticket_id: str) -> Reply:
     ticket = _get_visible_ticket(request, ticket_id)
-    more = {"admits": ticket.admits, "currency": ticket.currency}
-    return Reply({**_ticket_view(ticket, catalog.snapshot()), **more})
+    return Reply({**ticket_view(ticket, catalog.snapshot()), "admits": ticket.admits, "currency": ticket.currency})
 
 
 @route(bp, "GET", "/tickets/{ticket_id}/qr")
-def ticket_qr(request: RequestContext, ticket_id: str) -> Reply:
-    chosen = _image_format(request)
+def get_qr_code(request: RequestContext, ticket_id: str) -> Reply:
+    image_format = _image_format(request)
     ticket = _get_visible_ticket(request, ticket_id)
     if not ticket.admissible:
         raise TicketVoid() if ticket.state == "void" else TicketFrozen()
-    content = qr.text(ticket)
-    etag = f'"{chosen}-{sha256(content.encode()).hexdigest()[:32]}"'
+    text = qr.text(ticket)
+    etag = f'"{image_format}-{sha256(text.encode()).hexdigest()[:32]}"'
     headers = {**QR_HEADERS, "ETag": etag}
     if etag_matches(request.header("if-none-match"), etag):
         return Reply("", 304, headers)
-    draw = qr.svg if chosen == "svg" else qr.png
-    return Reply(draw(qr.modules(content)), 200, {**headers, "Content-Type": QR_TYPES[chosen]})
+    render = qr.svg if image_format == "svg" else qr.png
+    return Reply(render(qr.modules(text)), 200, {**headers, "Content-Type": QR_TYPES[image_format]})
 
 
 def _get_visible_ticket(request: RequestContext, ticket_id: str) -> Ticket:
-    """The ticket, if the caller owns it or works here; to everybody else it does not exist (a 403 would say that it does)."""
+    """The ticket, for its owner, staff and admins; raises TicketNotFound for others, because a 403 would reveal that it exists."""
     user = request.require_user()
     ticket = service.get_ticket(ticket_id)
     if ticket.owner_id != user.user_id and not user.roles & {"admin", "staff"}:
-        raise NotFound("There is no such ticket.")
+        raise TicketNotFound()
     return ticket
 
 
 def _image_format(request: RequestContext) -> str:
-    """What `?format=` says, else the first of the two types that Accept names, else SVG."""
-    asked = request.query("format")
-    if asked is None:
+    """The format in `?format=`, else the first of the two types in the Accept header, else SVG."""
+    requested = request.query("format")
+    if requested is None:
         accept = request.header("accept") or ""
-        named = {accept.find(media_type): name for name, media_type in QR_TYPES.items() if media_type in accept}
-        return named[min(named)] if named else "svg"
-    if asked not in QR_TYPES:
-        raise InvalidInput("The format is `svg` or `png`.", path="$.format")
-    return asked
-
-
-def _ticket_view(ticket: Ticket, catalog_now: Catalog) -> dict[str, Any]:
-    """A ticket as buyers see it. Names are null when the catalog does not have the event or tier any more."""
-    event, tier = catalog_now.events.get(ticket.event_id), catalog_now.tiers.get(ticket.tier_id)
-    return {
-        "id": ticket.id,
-        "code": ticket.code,
-        "qr_sig": ticket.qr_sig,
-        "state": ticket.state,
-        "created_at": clock.iso(ticket.created_at),
-        "order_id": ticket.purchase_id,
-        "event": {
-            "id": ticket.event_id,
-            "name": event.name if event else None,
-            "venue": event.venue if event else None,
-            "starts_at": clock.iso(event.starts_at) if event else None,
-        },
-        # The price is what was paid, not what the tier costs today.
-        "tier": {"id": ticket.tier_id, "name": tier.name if tier else None, "price_cents": ticket.price_cents},
-    }
+        accepted = {accept.find(media_type): name for name, media_type in QR_TYPES.items() if media_type in accept}
+        return accepted[min(accepted)] if accepted else "svg"
+    if requested not in QR_TYPES:
+        raise InvalidInput("`format` must be `svg` or `png`.", path="$.format")
+    return requested

@@ -1,7 +1,7 @@
-"""The QR code of a ticket: its text, and how it is drawn.
+"""The QR code of a ticket: its text, and its image as SVG and PNG.
 
-Drawn here from the symbol's modules instead of with the library's image classes: they need Pillow or pypng for PNG, and their
-SVG is eight times as large (one subpath for each dark module).
+The images are drawn here from the modules (the dark and light squares) of the symbol, not by the library's image classes: those
+need Pillow or pypng for PNG, and their SVG is eight times as large (one subpath for each dark module).
 """
 
 import struct
@@ -10,30 +10,30 @@ import zlib
 from chalicelib.tickets.model import Ticket
 
 PREFIX = "FG1"
-BORDER = 4  # modules of quiet zone on each side, as ISO/IEC 18004 asks
+BORDER = 4  # modules of quiet zone on each side, as ISO/IEC 18004 requires
 PNG_SCALE = 8  # pixels of a module's side
 
 Modules = list[list[bool]]
 
 
 def text(ticket: Ticket) -> str:
-    """What a scanner reads: `FG1:<id>:<code>:<qr_sig>`. It knows the event, which the signature covers too."""
+    """The text in the QR code: `FG1:<id>:<code>:<qr_sig>`. The signature also covers the event, which the scanner knows."""
     return f"{PREFIX}:{ticket.id}:{ticket.code}:{ticket.qr_sig}"
 
 
-def modules(content: str) -> Modules:
-    """The symbol with its quiet zone, True where it is dark; error correction M, the smallest version that fits."""
+def modules(text: str) -> Modules:
+    """The modules of the QR symbol and its quiet zone, True where dark: error correction M, the smallest version that fits."""
     import qrcode
 
     symbol = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, border=BORDER)
-    symbol.add_data(content)
+    symbol.add_data(text)
     symbol.make(fit=True)
     rows: Modules = symbol.get_matrix()
     return rows
 
 
 def svg(rows: Modules) -> bytes:
-    """An SVG document of one unit per module: white ground, and a path of one stroke for each run of dark modules."""
+    """An SVG document of one unit per module: a white background, and one path with a rectangle for each run of dark modules."""
     size = len(rows)
     path = "".join(f"M{x} {y}h{length}v1h-{length}z" for y, row in enumerate(rows) for x, length in _runs(row))
     return (
@@ -51,13 +51,13 @@ def png(rows: Modules) -> bytes:
 
 
 def _runs(row: list[bool]) -> list[tuple[int, int]]:
-    """(start, length) of each run of dark modules."""
+    """The runs of dark modules in a row, as (start, length)."""
     edges = [x for x, (before, here) in enumerate(zip([False, *row], [*row, False], strict=True)) if before != here]
     return [(start, end - start) for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def _line(row: list[bool]) -> bytes:
-    """One line of pixels after its filter byte. A module is PNG_SCALE = 8 bits wide, so one byte; white is 1."""
+    """One line of pixels behind its filter byte (0, none). A module is PNG_SCALE = 8 pixels of 1 bit wide, so one byte; white is 1."""
     return b"\x00" + bytes(0x00 if dark else 0xFF for dark in row)
 
 

@@ -1,7 +1,7 @@
-"""`qr_sig`: proof, without asking the store, that a ticket's id, event and code were put together by us.
+"""Sign tickets: `qr_sig` proves, without a store read, that this shop issued a ticket with this id, event and code.
 
-`<key id>.<base64url HMAC-SHA256>`. The first key of the setting `ticket_keys` signs, all of them verify: to rotate, put a new
-key in front and keep the old one for as long as tickets that it signed may come to the door.
+Its form is `<key id>.<base64url HMAC-SHA256>`. The first key of the setting `ticket_keys` signs, all of them verify. To rotate,
+put a new key in front, and keep the old key until the last event whose tickets it signed is over.
 """
 
 import base64
@@ -20,40 +20,40 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}")
 
 
 def sign(ticket_id: str, event_id: str, code: str) -> str:
-    """The signature under the first key. Raises SettingsError when the keys are missing or malformed."""
+    """The signature of a ticket with the first key. Raises SettingsError if the keys are missing or malformed."""
     key_id, secret = next(iter(_keys().items()))
     return f"{key_id}.{_mac(secret, ticket_id, event_id, code)}"
 
 
 def verify(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:
-    """Whether one of our keys made `qr_sig` for just this ticket; the comparison takes the same time wherever they differ."""
+    """Whether `qr_sig` was made with one of the keys for exactly this ticket; compared in constant time."""
     key_id, _, mac = qr_sig.partition(".")
     secret = _keys().get(key_id)
     return secret is not None and hmac.compare_digest(_mac(secret, ticket_id, event_id, code).encode(), mac.encode())
 
 
 def _mac(secret: str, *fields: str) -> str:
-    # Each field carries its length: no two different lists of fields are the same message.
+    # Each field is preceded by its length, so that no two different lists of fields make the same message.
     message = "".join(f"{len(field.encode())}:{field}," for field in (_VERSION, *fields))
     digest = hmac.digest(secret.encode(), message.encode(), sha256)
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 def _keys() -> dict[str, str]:
-    return _parsed(settings.secret("ticket_keys"))
+    return _parse_keys(settings.secret("ticket_keys"))
 
 
 @lru_cache(maxsize=4)
-def _parsed(text: str) -> dict[str, str]:
+def _parse_keys(text: str) -> dict[str, str]:
     keys: dict[str, str] = {}
     for position, entry in enumerate(text.split(","), start=1):
         key_id, colon, secret = entry.strip().partition(":")
-        # The entry itself stays out of the messages: they are logged.
+        # The messages must not contain the entry: they are logged.
         if not colon or not _KEY_ID.fullmatch(key_id):
-            raise SettingsError(f"FAIRGATE_TICKET_KEYS: key {position} must read `id:secret`, its id 1 to 16 letters, digits, _ or -.")
+            raise SettingsError(f"FAIRGATE_TICKET_KEYS: key {position} must be `id:secret`, with an id of 1 to 16 letters, digits, _ or -.")
         if len(secret) < MIN_SECRET_LENGTH:
             raise SettingsError(f"FAIRGATE_TICKET_KEYS: the secret of key {position} must have {MIN_SECRET_LENGTH} characters or more.")
         if key_id in keys:
-            raise SettingsError(f"FAIRGATE_TICKET_KEYS: the id of key {position} is there twice.")
+            raise SettingsError(f"FAIRGATE_TICKET_KEYS: the id of key {position} is used twice; give each key its own id.")
         keys[key_id] = secret
     return keys

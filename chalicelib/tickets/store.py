@@ -1,7 +1,7 @@
 """Tables `tickets` (one item per ticket) and `wallets` (one item per owner and purchase), and their transaction items.
 
-A wallet item lists which tickets of a purchase its owner has. It is read by its full key or as one owner's partition, both
-strongly consistent, which an index on the tickets would not be (docs/decisions/0004-wallets.md).
+A wallet item lists the tickets of a purchase that its owner has. All of an owner's items are read with one strongly consistent
+query, which an index on the tickets would not allow (docs/decisions/0004-wallets.md).
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,6 +13,8 @@ from chalicelib.tickets.model import Ticket, TicketState, ticket_id
 
 
 class TicketRow(dynamo.Table):
+    """A ticket, with the fields of `Ticket`."""
+
     feature = "tickets"
 
     class Meta:
@@ -33,6 +35,8 @@ class TicketRow(dynamo.Table):
 
 
 class WalletRow(dynamo.Table):
+    """The numbers (from 1) of the tickets of a purchase that belong to an owner."""
+
     feature = "wallets"
 
     class Meta:
@@ -45,40 +49,42 @@ class WalletRow(dynamo.Table):
 
 
 def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
-    """Refused where the ticket exists: another execution issued it, and its code is the one that the buyer has."""
+    """Transaction item that writes a new ticket; canceled if it exists, because then the buyer already has its code."""
     row = TicketRow(**{name: getattr(ticket, name) for name in Ticket.__struct_fields__})
     return dynamo.put(row, TicketRow.id.does_not_exist())
 
 
 def create_wallet_item(owner_id: str, purchase_id: str, event_id: str, count: int) -> dynamo.TransactItem:
-    """All tickets of the purchase, 1 to `count`, are the owner's."""
+    """Transaction item that makes the tickets 1 to `count` of the purchase the owner's."""
     row = WalletRow(owner_id, purchase_id, event_id=event_id, numbers=set(range(1, count + 1)))
     return dynamo.put(row, WalletRow.purchase_id.does_not_exist())
 
 
-def change_state_item(one: str, before: TicketState, after: TicketState) -> dynamo.TransactItem:
-    """Refused where the ticket is not `before`, or is not at all."""
-    return dynamo.update(TicketRow(one), [TicketRow.state.set(after)], TicketRow.state == before)
+def change_state_item(ticket_id: str, before: TicketState, after: TicketState) -> dynamo.TransactItem:
+    """Transaction item that changes a ticket's state; canceled if the ticket is not in the state `before` or does not exist."""
+    return dynamo.update(TicketRow(ticket_id), [TicketRow.state.set(after)], TicketRow.state == before)
 
 
-def void_item(one: str) -> dynamo.TransactItem:
-    """Refused only where there is no such ticket: a void one is voided again without harm."""
-    return dynamo.update(TicketRow(one), [TicketRow.state.set("void")], TicketRow.id.exists())
+def void_item(ticket_id: str) -> dynamo.TransactItem:
+    """Transaction item that makes a ticket void, whatever its state; canceled if the ticket does not exist."""
+    return dynamo.update(TicketRow(ticket_id), [TicketRow.state.set("void")], TicketRow.id.exists())
 
 
-def find_ticket(one: str) -> Ticket | None:
-    row = TicketRow.find(one)
+def find_ticket(ticket_id: str) -> Ticket | None:
+    """The ticket, strongly consistent, or None."""
+    row = TicketRow.find(ticket_id)
     return _ticket(row) if row else None
 
 
-def load_tickets(ids: Iterable[str]) -> list[Ticket]:
-    """The tickets that exist, strongly consistent, in no particular order."""
-    keys = [{"id": {"S": one}} for one in ids]
-    found = dynamo.batch_get(TicketRow.name(), keys, consistent=True)
-    return [_ticket(TicketRow.from_raw_data(item)) for item in found]
+def load_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
+    """Those of the tickets that exist, strongly consistent, in no particular order."""
+    keys = [{"id": {"S": ticket_id}} for ticket_id in ticket_ids]
+    items = dynamo.batch_get(TicketRow.name(), keys, consistent=True)
+    return [_ticket(TicketRow.from_raw_data(item)) for item in items]
 
 
 def list_owned_ids(owner_id: str) -> Iterator[str]:
+    """The ids of all tickets that an owner has or had, void ones too; strongly consistent."""
     for row in WalletRow.query(owner_id, consistent_read=True):
         for number in row.numbers:
             yield ticket_id(row.purchase_id, int(number))

@@ -1,4 +1,4 @@
-"""Tickets over HTTP: the wallet, one ticket, its QR code, and who may see them."""
+"""Tickets over HTTP: the wallet, a single ticket, its QR code, and who may see them."""
 
 import pytest
 
@@ -8,19 +8,19 @@ from chalicelib.tickets.model import TicketLine
 from tests import builders, invariants
 from tests.simulation import faults
 
-ROTATED = "k2:" + "r" * 32 + ",k1:a-secret-of-the-tests-that-signs-tickets"
+KEYS_AFTER_ROTATION = "k2:" + "r" * 32 + ",k1:a-secret-of-the-tests-that-signs-tickets"
 
 
-def bought(api, quantity=2, user="ada"):
-    """The confirmation of a whole purchase, with the ids of event and tier."""
+def buy(api, quantity=2, user="ada"):
+    """Buy tickets; returns the confirmation and the ids of the event and the tier."""
     event_id, tier_id = builders.create_shop(api)
     reply = builders.buy(api, user, event_id, tier_id, quantity)
     assert reply.status == 201, reply.json
     return reply.json, event_id, tier_id
 
 
-def test_a_buyer_sees_the_tickets_at_once(api, time):
-    confirmed, event_id, tier_id = bought(api)
+def test_a_buyer_sees_the_tickets_right_after_paying(api, time):
+    confirmed, event_id, tier_id = buy(api)
     wallet = api.get("/me/tickets", user="ada").json
     assert wallet["count"] == 2
     first = confirmed["tickets"][0]
@@ -34,14 +34,14 @@ def test_a_buyer_sees_the_tickets_at_once(api, time):
         "event": {"id": event_id, "name": "Night", "venue": "Hall", "starts_at": clock.iso(time.now + 30 * 86_400)},
         "tier": {"id": tier_id, "name": "Floor", "price_cents": 5000},
     }
-    assert [one["code"] for one in wallet["tickets"]] == [one["code"] for one in confirmed["tickets"]]
-    for one in wallet["tickets"]:
-        assert service.is_genuine(one["qr_sig"], one["id"], event_id, one["code"])
+    assert [ticket["code"] for ticket in wallet["tickets"]] == [ticket["code"] for ticket in confirmed["tickets"]]
+    for ticket in wallet["tickets"]:
+        assert service.is_genuine(ticket["qr_sig"], ticket["id"], event_id, ticket["code"])
 
 
 def test_repeating_the_confirmation_changes_no_ticket_even_after_a_rotation(api, time):
-    confirmed, event_id, _ = bought(api)
-    with settings.override(ticket_keys=ROTATED):
+    confirmed, event_id, _ = buy(api)
+    with settings.override(ticket_keys=KEYS_AFTER_ROTATION):
         again = builders.confirm(api, "ada", confirmed["checkout_session"]["id"])
         assert (again.status, again.json["tickets"]) == (200, confirmed["tickets"])
         assert api.get("/me/tickets", user="ada").json["count"] == 2
@@ -49,20 +49,20 @@ def test_repeating_the_confirmation_changes_no_ticket_even_after_a_rotation(api,
         assert service.is_genuine(old["qr_sig"], old["id"], event_id, old["code"])
 
 
-def test_an_empty_wallet_is_no_error(api, time):
+def test_a_user_without_tickets_gets_an_empty_wallet(api, time):
     assert api.get("/me/tickets", user="bob").json == {"tickets": [], "count": 0}
 
 
 @pytest.mark.parametrize("path", ["/me/tickets", "/tickets/any-1", "/tickets/any-1/qr"])
-def test_nobody_is_asked_for_a_name(api, time, path):
+def test_a_request_without_a_user_is_refused(api, time, path):
     reply = api.get(path)
     assert (reply.status, reply.json["error"]) == (400, "user_required")
     with settings.override(identity="jwt"):
         assert api.get(path, user="ada").status == 401
 
 
-def test_one_ticket_for_its_owner_staff_and_admins(api, time):
-    ticket = bought(api)[0]["tickets"][0]
+def test_a_ticket_is_shown_to_its_owner_staff_and_admins(api, time):
+    ticket = buy(api)[0]["tickets"][0]
     shown = api.get(f"/tickets/{ticket['id']}", user="ada")
     assert shown.status == 200
     assert (shown.json["code"], shown.json["admits"], shown.json["currency"]) == (ticket["code"], 1, "USD")
@@ -71,20 +71,20 @@ def test_one_ticket_for_its_owner_staff_and_admins(api, time):
         assert api.get(f"/tickets/{ticket['id']}", token=token).json == shown.json
 
 
-def test_a_foreign_ticket_is_as_unknown_as_none(api, time):
-    ticket = bought(api)[0]["tickets"][0]
-    for tail in ("", "/qr"):
-        foreign = api.get(f"/tickets/{ticket['id']}{tail}", user="bob")
-        unknown = api.get(f"/tickets/{ticket['id'][:-1]}9{tail}", user="bob")
-        odd = api.get(f"/tickets/{'x' * 3000}{tail}", user="bob")
-        assert foreign.status == unknown.status == odd.status == 404
-        answers = [{**reply.json, "request_id": ""} for reply in (foreign, unknown, odd)]
-        assert answers[0] == answers[1] == answers[2]
+def test_the_ticket_of_another_user_looks_like_one_that_does_not_exist(api, time):
+    ticket = buy(api)[0]["tickets"][0]
+    for suffix in ("", "/qr"):
+        foreign = api.get(f"/tickets/{ticket['id']}{suffix}", user="bob")
+        unknown = api.get(f"/tickets/{ticket['id'][:-1]}9{suffix}", user="bob")
+        malformed = api.get(f"/tickets/{'x' * 3000}{suffix}", user="bob")
+        assert foreign.status == unknown.status == malformed.status == 404
+        bodies = [{**reply.json, "request_id": ""} for reply in (foreign, unknown, malformed)]
+        assert bodies[0] == bodies[1] == bodies[2]
     assert api.get(f"/tickets/{ticket['id']}", token=builders.token("eve", "promoter")).status == 404
 
 
-def test_qr_codes_in_both_formats(api, time):
-    path = f"/tickets/{bought(api)[0]['tickets'][0]['id']}/qr"
+def test_a_qr_code_comes_as_svg_or_png(api, time):
+    path = f"/tickets/{buy(api)[0]['tickets'][0]['id']}/qr"
     svg, png = api.get(path, user="ada"), api.get(path, user="ada", query={"format": "png"})
     assert (svg.status, svg.headers["content-type"]) == (200, "image/svg+xml")
     assert svg.body.startswith(b"<svg ")
@@ -106,14 +106,14 @@ def test_qr_codes_in_both_formats(api, time):
         ("application/json", "image/svg+xml"),
     ],
 )
-def test_accept_chooses_where_the_query_is_silent(api, time, accept, media_type):
-    path = f"/tickets/{bought(api)[0]['tickets'][0]['id']}/qr"
+def test_the_accept_header_chooses_the_format_unless_the_query_does(api, time, accept, media_type):
+    path = f"/tickets/{buy(api)[0]['tickets'][0]['id']}/qr"
     assert api.get(path, user="ada", headers={"Accept": accept}).headers["content-type"] == media_type
     assert api.get(path, user="ada", headers={"Accept": accept}, query={"format": "png"}).headers["content-type"] == "image/png"
 
 
-def test_an_unchanged_qr_code_is_not_sent_again(api, time):
-    path = f"/tickets/{bought(api)[0]['tickets'][0]['id']}/qr"
+def test_a_cached_qr_code_is_answered_with_304(api, time):
+    path = f"/tickets/{buy(api)[0]['tickets'][0]['id']}/qr"
     etag = api.get(path, user="ada").headers["etag"]
     again = api.get(path, user="ada", headers={"If-None-Match": etag})
     assert (again.status, again.body, again.headers["etag"]) == (304, b"", etag)
@@ -121,28 +121,28 @@ def test_an_unchanged_qr_code_is_not_sent_again(api, time):
     assert api.get(path, user="bob", headers={"If-None-Match": etag}).status == 404
 
 
-def test_another_format_is_refused(api, time):
+def test_an_unknown_format_is_refused(api, time):
     reply = api.get("/tickets/any-1/qr", user="ada", query={"format": "gif"})
     assert (reply.status, reply.json["path"]) == (400, "$.format")
 
 
-def test_a_void_ticket_says_so_and_has_no_qr_code(api, time):
-    first, second = (one["id"] for one in bought(api)[0]["tickets"])
+def test_a_void_ticket_is_shown_as_void_and_has_no_qr_code(api, time):
+    first, second = (ticket["id"] for ticket in buy(api)[0]["tickets"])
     dynamo.transact(service.void_items(first))
-    assert [one["id"] for one in api.get("/me/tickets", user="ada").json["tickets"]] == [second]
+    assert [ticket["id"] for ticket in api.get("/me/tickets", user="ada").json["tickets"]] == [second]
     assert api.get(f"/tickets/{first}", user="ada").json["state"] == "void"
     gone = api.get(f"/tickets/{first}/qr", user="ada")
     assert (gone.status, gone.json["error"]) == (410, "ticket_void")
 
 
-def test_a_frozen_ticket_is_shown_but_has_no_qr_code_until_it_counts_again(api, time):
-    first, second = (one["id"] for one in bought(api)[0]["tickets"])
+def test_a_frozen_ticket_is_shown_but_has_no_qr_code_until_it_is_valid_again(api, time):
+    first, second = (ticket["id"] for ticket in buy(api)[0]["tickets"])
     etag = api.get(f"/tickets/{first}/qr", user="ada").headers["etag"]
     dynamo.transact(service.freeze_items([service.get_ticket(first)]))
     wallet = api.get("/me/tickets", user="ada").json
-    assert [(one["id"], one["state"]) for one in wallet["tickets"]] == [(first, "frozen"), (second, "valid")]
+    assert [(ticket["id"], ticket["state"]) for ticket in wallet["tickets"]] == [(first, "frozen"), (second, "valid")]
     assert api.get(f"/tickets/{first}", user="ada").json["state"] == "frozen"
-    # Not even a 304 for the code that a browser kept, and none at the door's own request.
+    # Not even a 304 for a browser that has cached it, and not for staff either.
     for caller in ({"user": "ada"}, {"user": "ada", "headers": {"If-None-Match": etag}}, {"token": builders.token("door", "staff")}):
         refused = api.get(f"/tickets/{first}/qr", **caller)
         assert (refused.status, refused.json["error"]) == (409, "ticket_frozen")
@@ -154,23 +154,23 @@ def test_a_frozen_ticket_is_shown_but_has_no_qr_code_until_it_counts_again(api, 
     invariants.check(time.now)
 
 
-def test_tickets_of_an_event_that_vanished_still_show(api, time):
-    made = service.issue_tickets("p1", "ada", "lost-event", [TicketLine("lost-tier", 1, 1, 700, "EUR")], time.now)
-    dynamo.transact(made.items)
+def test_tickets_of_an_event_that_is_not_in_the_catalog_are_shown_without_names(api, time):
+    ticket_issue = service.issue_tickets("p1", "ada", "lost-event", [TicketLine("lost-tier", 1, 1, 700, "EUR")], time.now)
+    dynamo.transact(ticket_issue.items)
     [ticket] = api.get("/me/tickets", user="ada").json["tickets"]
     assert ticket["event"] == {"id": "lost-event", "name": None, "venue": None, "starts_at": None}
     assert ticket["tier"] == {"id": "lost-tier", "name": None, "price_cents": 700}
 
 
 def test_the_price_shown_is_the_price_paid(api, time):
-    _, _, tier_id = bought(api)
+    _, _, tier_id = buy(api)
     dynamo.transact(service.issue_tickets("p2", "bob", "e", [TicketLine(tier_id, 1, 1, 1, "USD")], time.now).items)
     assert api.get("/me/tickets", user="bob").json["tickets"][0]["tier"] == {"id": tier_id, "name": "Floor", "price_cents": 1}
 
 
-def test_a_warm_wallet_is_two_round_trips(api, time):
-    bought(api)
+def test_a_wallet_takes_two_round_trips_once_the_catalog_is_cached(api, time):
+    buy(api)
     api.get("/me/tickets", user="ada")
-    with faults.record_calls() as made:
+    with faults.record_calls() as store_calls:
         assert api.get("/me/tickets", user="ada").json["count"] == 2
-    assert made == ["Query", "BatchGetItem"]
+    assert store_calls == ["Query", "BatchGetItem"]
