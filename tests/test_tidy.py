@@ -1,9 +1,11 @@
-"""House rules that no linter knows."""
+"""House rules that no linter checks."""
 
 import ast
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ CODE = sorted(path for name in ("chalicelib", "bootstrap", "devtools", "infra", 
 DEPLOYED = [path for path in CODE if path.is_relative_to(ROOT / "chalicelib")]
 
 
-def _named(paths):
+def _each(paths):
     return pytest.mark.parametrize("path", paths, ids=lambda path: str(path.relative_to(ROOT)))
 
 
@@ -24,7 +26,7 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-@_named([*CODE, ROOT / "app.py"])
+@_each([*CODE, ROOT / "app.py"])
 def test_files_and_functions_are_short(path):
     lines = path.read_text(encoding="utf-8").count("\n")
     assert lines <= MAX_FILE_LINES
@@ -40,7 +42,7 @@ def test_packages_are_empty():
     assert [str(path) for path in CODE if path.name == "__init__.py" and path.read_text()] == []
 
 
-@_named([path for path in CODE if path.name not in ("__init__.py", "__main__.py")])
+@_each([path for path in CODE if path.name not in ("__init__.py", "__main__.py")])
 def test_files_say_what_they_are(path):
     assert ast.get_docstring(_tree(path))
 
@@ -52,8 +54,8 @@ def test_app_only_registers():
         assert isinstance(node, ast.ImportFrom | ast.Assign) or registers or loops, ast.unparse(node)
 
 
-# What may be called where: pattern -> the only files of chalicelib that may have it.
-ROOMS = {
+# Calls that only some files of chalicelib may make: pattern -> these files.
+RESTRICTED_CALLS = {
     r"os\.(environ|getenv)": {"settings.py"},
     r"\btime\.(time|time_ns)\b|datetime\.(now|utcnow|today)\b|date\.today\b": {"clock.py"},
     r"\bprint\(": set(),
@@ -61,10 +63,10 @@ ROOMS = {
 }
 
 
-@pytest.mark.parametrize("pattern", ROOMS)
-def test_rooms(pattern):
+@pytest.mark.parametrize("pattern", RESTRICTED_CALLS)
+def test_calls_are_only_where_they_belong(pattern):
     found = {str(path.relative_to(ROOT / "chalicelib")) for path in DEPLOYED if re.search(pattern, path.read_text(encoding="utf-8"))}
-    assert found <= ROOMS[pattern]
+    assert found <= RESTRICTED_CALLS[pattern]
 
 
 def test_tests_never_sleep():
@@ -77,12 +79,12 @@ def test_importing_the_app_reads_no_environment_and_opens_no_connection():
 import os, socket, sys
 
 class Watched(dict):
-    def _note(self, name):
+    def _check(self, name):
         if str(name).startswith(("FAIRGATE_", "AWS_REGION", "AWS_DEFAULT", "AWS_PROFILE", "AWS_ACCESS", "AWS_SECRET")):
             raise AssertionError(f"read {name} at import")
-    def __getitem__(self, name): self._note(name); return super().__getitem__(name)
-    def get(self, name, default=None): self._note(name); return super().get(name, default)
-    def __contains__(self, name): self._note(name); return super().__contains__(name)
+    def __getitem__(self, name): self._check(name); return super().__getitem__(name)
+    def get(self, name, default=None): self._check(name); return super().get(name, default)
+    def __contains__(self, name): self._check(name); return super().__contains__(name)
 
 def refuse(*args): raise AssertionError("opened a connection at import")
 
@@ -91,5 +93,21 @@ socket.socket.connect = refuse
 import app
 assert app.app.routes
 """
-    answer = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={}, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stderr
+    finished = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={}, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+
+
+def _shared_class_names(trees: Iterable[ast.Module]) -> list[str]:
+    """The names that several classes have; `Meta` is PynamoDB's and stands in every table."""
+    names = [node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    return sorted(name for name, count in Counter(names).items() if count > 1 and name != "Meta")
+
+
+def test_no_two_classes_have_one_name():
+    assert _shared_class_names(_tree(path) for path in CODE if path.relative_to(ROOT).parts[0] not in ("bench", "tests")) == []
+
+
+def test_the_check_of_class_names_can_fail():
+    row, rows = ast.parse("class Row:\n    class Meta: ..."), ast.parse("class Row:\n    class Meta: ...\nclass Rows: ...")
+    assert _shared_class_names([row, rows]) == ["Row"]
+    assert _shared_class_names([rows]) == []
