@@ -11,7 +11,7 @@ from bootstrap.faults import quoted
 from bootstrap.validation import ValidDocument
 from chalicelib import clock
 from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier, VersionContent
-from chalicelib.inventory.model import Stock, default_shards
+from chalicelib.inventory.model import Stock, default_shard_count
 
 # What the diff of an entry leaves out: fields that the store keeps, and fields that repeat another one.
 _NOT_COMPARED = {
@@ -110,7 +110,7 @@ def build_plan(valid: ValidDocument, head: CatalogHead, catalog: Catalog, stock_
 
 def _shards(old: Tier, new: Tier) -> int:
     """Shards are only ever added: removing one would mean moving holds, which belong to purchases."""
-    return max(old.shards, new.shards or default_shards(new.capacity))
+    return max(old.shards, new.shards or default_shard_count(new.capacity))
 
 
 class _PlanBuilder:
@@ -196,7 +196,7 @@ class _PlanBuilder:
     def _new_tier(self, tier: Tier) -> Tier:
         """A tier that never existed, with its number of shards; notes its new stock."""
         sold = self.valid.document.ticket_types[tier.id].sold_count
-        shards = tier.shards or default_shards(tier.capacity)
+        shards = tier.shards or default_shard_count(tier.capacity)
         already_sold = f", {sold} of them already sold" if sold else ""
         text = f"{tier.capacity} tickets at price_cents {tier.price_cents} {tier.currency}{already_sold} (event {tier.event_id})"
         self._add_change("+", "tier", tier.id, text)
@@ -221,11 +221,11 @@ class _PlanBuilder:
             self._add_refusal("tier", tier.id, reason)
         if stock.capacity != tier.capacity or shards != old.shards:
             self._note_resize(old, tier, stock)
-        elif stock.open == self._is_paused(tier):
-            text, change = ("open", "closes") if stock.open else ("closed", "opens")
-            pause = "is paused" if stock.open else "is not paused"
+        elif stock.is_open == self._is_paused(tier):
+            text, change = ("open", "closes") if stock.is_open else ("closed", "opens")
+            pause = "is paused" if stock.is_open else "is not paused"
             self._add_change("~", "tier", tier.id, f"the stock is {text}, though its event {pause}: it {change}")
-            self.open_changes.append(OpenChange(tier.stock_id, shards, not stock.open))
+            self.open_changes.append(OpenChange(tier.stock_id, shards, not stock.is_open))
         return tier
 
     def _note_resize(self, old: Tier, tier: Tier, stock: Stock) -> None:

@@ -118,7 +118,7 @@ def _create_stock(planned: Plan, version: int) -> None:
     items: list[dict[str, Any]] = []
     for new in planned.new_stocks:
         stock_id = new_stock_id(new.tier_id, version)
-        items += inventory.new_shard_items(stock_id, capacity=new.capacity, sold=new.sold, shards=new.shards, is_open=new.is_open)
+        items += inventory.new_shard_items(stock_id, capacity=new.capacity, sold=new.sold, shard_count=new.shards, is_open=new.is_open)
     dynamo.batch_put(inventory.table_name(), items)
 
 

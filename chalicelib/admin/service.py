@@ -19,7 +19,7 @@ def status(event_id: str, now: int) -> dict[str, Any]:
     tiers = shown.tiers_of(event_id)
     stocks = inventory.read_stock({tier.stock_id: tier.shards for tier in tiers})
     each = [(tier, stocks.get(tier.stock_id, NO_STOCK)) for tier in tiers]
-    whole = Stock.of(stock for _, stock in each)
+    whole = Stock.total_of(stock for _, stock in each)
     room = waiting_room.admin_overview(event, now)
     return {
         "event_id": event.id,

@@ -12,7 +12,7 @@ View = dict[str, Any]
 
 def events(now: int) -> list[View]:
     catalog = service.load_current()
-    stocks = inventory.read_stock(catalog.wanted(catalog.events))
+    stocks = inventory.read_stock(catalog.shard_counts(catalog.events))
     ordered = sorted(catalog.events.values(), key=lambda one: (one.display_order, one.starts_at, one.id))
     return [views.admin_event(catalog, one, stocks, now) for one in ordered]
 
@@ -21,7 +21,7 @@ def event(event_id: str, now: int) -> View:
     """The event with all its tiers; raises NotFound."""
     catalog = service.load_current()
     one = _event(catalog, event_id)
-    stocks = inventory.read_stock(catalog.wanted([event_id]))
+    stocks = inventory.read_stock(catalog.shard_counts([event_id]))
     tiers = [views.admin_tier(catalog, tier, stocks, now) for tier in catalog.tiers_of(event_id)]
     return {**views.admin_event(catalog, one, stocks, now), "tiers": tiers}
 
@@ -30,7 +30,7 @@ def tiers(event_id: str | None, now: int) -> list[View]:
     """The tiers of one event (raises NotFound when there is none), or of all events."""
     catalog = service.load_current()
     events = list(catalog.events) if event_id is None else [_event(catalog, event_id).id]
-    stocks = inventory.read_stock(catalog.wanted(events))
+    stocks = inventory.read_stock(catalog.shard_counts(events))
     return [views.admin_tier(catalog, tier, stocks, now) for one in events for tier in catalog.tiers_of(one)]
 
 

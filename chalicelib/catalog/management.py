@@ -15,7 +15,7 @@ from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.model import Catalog, Event, Tier, WaitingRoomConfig
 from chalicelib.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.model import default_shards
+from chalicelib.inventory.model import default_shard_count
 from chalicelib.money import Cents, Currency
 
 ATTEMPTS = 5
@@ -111,7 +111,9 @@ def create_tier(tier_id: str, new: NewTier, actor: str, now: int) -> Tier:
         if any(_comparable_name(other.name) == _comparable_name(tier.name) for other in catalog.tiers_of(event.id)):
             raise TierNameTaken(name=tier.name)
         details = {"event_id": event.id, "name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
-        stock = inventory.create_stock_items(tier.stock_id, capacity=tier.capacity, sold=0, shards=tier.shards, is_open=not event.paused)
+        stock = inventory.create_stock_items(
+            tier.stock_id, capacity=tier.capacity, sold=0, shard_count=tier.shards, is_open=not event.paused
+        )
         return tier, [store.put_tier_item(tier), audit.entry_item(f"tier#{tier_id}", "tier.created", actor, now, details), *stock]
 
     return _commit(creation)
@@ -164,7 +166,7 @@ def _commit(make: Callable[[Catalog], tuple[Created, list[dynamo.TransactItem]]]
 def _apply_pause(event_id: str, paused: bool) -> None:
     """Bring the shards to the flag. Who pauses and who resumes may run at once: whoever ends last follows the flag."""
     for _ in range(ATTEMPTS):
-        for stock_id, shards in snapshots.load_current().wanted([event_id]).items():
+        for stock_id, shards in snapshots.load_current().shard_counts([event_id]).items():
             inventory.set_open(stock_id, shards, not paused)
         inventory.invalidate()
         flag = store.is_paused(event_id)
@@ -198,7 +200,7 @@ def _build_tier(tier_id: str, new: NewTier, currency: str, now: int) -> Tier:
         display_order=new.display_order,
         status="available",
         stock_id=tier_id,
-        shards=default_shards(new.capacity),
+        shards=default_shard_count(new.capacity),
         managed_by="api",
         created_at=now,
         updated_at=now,

@@ -174,8 +174,8 @@ class Catalog(Struct, frozen=True, eq=False):
             if not tier.removed and (self.states[tier.status].display or event.status == tier.status == "test")
         )
 
-    def wanted(self, event_ids: Iterable[str]) -> dict[str, int]:
-        """Stock id -> shards of all tiers of these events, as `inventory.service.levels` takes them."""
+    def shard_counts(self, event_ids: Iterable[str]) -> dict[str, int]:
+        """Stock id -> number of shards, for all tiers of these events, as `inventory.service.read_stock` takes them."""
         return {tier.stock_id: tier.shards for event_id in event_ids for tier in self.tiers_of(event_id)}
 
 

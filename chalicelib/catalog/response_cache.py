@@ -25,7 +25,7 @@ def events(now: int) -> EncodedBody:
 
     def body() -> Any:
         listed = _listed_events(catalog)
-        stocks = inventory.cached_stock(catalog.wanted(one.id for one in listed if event_phase(one, now) == "open"), now)
+        stocks = inventory.cached_stock(catalog.shard_counts(one.id for one in listed if event_phase(one, now) == "open"), now)
         return [views.event(catalog, one, stocks, now) for one in listed]
 
     return _cached_body("events", catalog, now, LIST_MAX_AGE, body)
@@ -35,7 +35,7 @@ def event(event_id: str, now: int) -> EncodedBody:
     catalog, one = service.get_visible_event(event_id)
 
     def body() -> Any:
-        return views.event_with_tiers(catalog, one, inventory.cached_stock(catalog.wanted([event_id]), now), now)
+        return views.event_with_tiers(catalog, one, inventory.cached_stock(catalog.shard_counts([event_id]), now), now)
 
     return _cached_body(("event", event_id), catalog, now, LIST_MAX_AGE, body)
 
@@ -44,7 +44,7 @@ def availability(event_id: str, now: int) -> EncodedBody:
     catalog, one = service.get_visible_event(event_id)
 
     def body() -> Any:
-        return views.availability(catalog, one, inventory.cached_stock(catalog.wanted([event_id]), now), now)
+        return views.availability(catalog, one, inventory.cached_stock(catalog.shard_counts([event_id]), now), now)
 
     return _cached_body(("availability", event_id), catalog, now, STOCK_MAX_AGE, body)
 

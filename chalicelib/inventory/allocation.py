@@ -1,101 +1,111 @@
-"""Which shards a hold is taken from: the better of two, then any that has enough, then several together."""
+"""Choose the shards that a hold is taken from: the better of two, or several together if no single shard has enough."""
 
 import random
 
 from chalicelib import dynamo, ids, log
 from chalicelib.inventory import store
-from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused, Shard
-from chalicelib.inventory.model import shard_ids as ids_of
+from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused, Shard, shard_ids
 
-SPANNING_ROUNDS = 8
+MAX_SPANNING_ROUNDS = 8
 UNKNOWN_AVAILABLE = 1 << 30
 
-# What the last answers said is available in a shard. Only a hint for where to try first: the shard's condition decides.
+# How many tickets each shard had available when this instance last heard of it. Only a hint for which shard to try first: the
+# condition of the write decides.
 _available_hints: dict[str, int] = {}
 
 
-def hold(stock_id: str, shards: int, quantity: int, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
-    """Set `quantity` aside for a purchase, in one shard if one has enough, else in several.
+def hold(stock_id: str, shard_count: int, quantity: int, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
+    """Hold `quantity` tickets for a purchase until `expires_at`, in one shard if one has enough, otherwise in several.
 
-    One round trip while stock is plentiful. Raises NotEnough only when the sum over all shards is short, with what is left,
-    and StockClosed when the sale is paused; nothing stays held then.
+    One round trip while tickets are plentiful. Raises NotEnoughTickets only when all shards together have too few, and
+    SalePaused while the sale is paused; in both cases nothing remains held.
     """
-    all_ids = ids_of(stock_id, shards)
+    all_ids = shard_ids(stock_id, shard_count)
     hold_id = _new_hold_id(purchase_id)
-    refused: list[Shard] = []
-    for chosen in _better_of_two(all_ids, quantity):
-        held, found = store.hold_in_shard(chosen, hold_id, quantity, expires_at)
-        if held:
-            _available_hints[chosen] = found if isinstance(found, int) else UNKNOWN_AVAILABLE
-            return [Hold(chosen, hold_id, quantity)]
-        if isinstance(found, Shard):
-            refused.append(_note_refusal(found))
-        else:
-            log.warning("stock.missing", shard_id=chosen)
+    refusing_shards: list[Shard] = []
+    for shard_id in _better_of_two(all_ids, quantity):
+        try:
+            _available_hints[shard_id] = store.hold_in_shard(shard_id, hold_id, quantity, expires_at)
+        except store.HoldRefused as refusal:
+            if refusal.shard is None:
+                log.warning("stock.missing", shard_id=shard_id)
+            else:
+                _note_refusal(refusal.shard)
+                refusing_shards.append(refusal.shard)
+            continue
+        return [Hold(shard_id, hold_id, quantity)]
     if len(all_ids) == 1:
-        raise _not_enough(refused, quantity, now)
+        raise _not_enough(refusing_shards, quantity, now)
     return _hold_across_shards(all_ids, quantity, purchase_id, expires_at, now)
 
 
 def _new_hold_id(purchase_id: str) -> str:
-    """A hold id for one try. A release of an earlier try that reaches the store late must not meet a hold of this one."""
+    """A hold id that is used for one attempt only, so that a late release of an earlier attempt cannot remove this hold."""
     return f"{purchase_id}.{ids.nonce()}"
 
 
-def _better_of_two(shard_ids: list[str], quantity: int) -> list[str]:
-    """Two at random, the one with more left first: balances nearly as well as the best of all (Mitzenmacher, 2001).
+def _better_of_two(ids_of_shards: list[str], quantity: int) -> list[str]:
+    """Two random shards, the one with more tickets first: balances nearly as well as the best of all (Mitzenmacher, 2001).
 
-    Shards that are believed to have too little are left out: one reading of all of them is cheaper than trying each in turn.
+    Shards that are believed to have too few tickets are left out: reading all shards once is cheaper than trying each in turn.
     """
-    if len(shard_ids) == 1:
-        return shard_ids
-    pair = sorted(random.sample(shard_ids, 2), key=lambda shard_id: _available_hints.get(shard_id, UNKNOWN_AVAILABLE), reverse=True)
-    return [shard_id for shard_id in pair if _available_hints.get(shard_id, UNKNOWN_AVAILABLE) >= quantity]
+    if len(ids_of_shards) == 1:
+        return ids_of_shards
+    pair = sorted(random.sample(ids_of_shards, 2), key=_available_hint, reverse=True)
+    return [shard_id for shard_id in pair if _available_hint(shard_id) >= quantity]
 
 
-def _note_refusal(shard: Shard) -> Shard:
+def _available_hint(shard_id: str) -> int:
+    return _available_hints.get(shard_id, UNKNOWN_AVAILABLE)
+
+
+def _note_refusal(shard: Shard) -> None:
+    """Remember what a shard that refused a hold has available; raises SalePaused if that is why."""
     _available_hints[shard.id] = shard.available
-    if not shard.open:
+    if not shard.is_open:
         raise SalePaused()
     log.count("oversell_attempts")
-    return shard
 
 
-def _hold_across_shards(shard_ids: list[str], quantity: int, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
-    """Take pieces from several shards; the decision "not enough" is only made on a reading taken after our own pieces went back.
+def _hold_across_shards(ids_of_shards: list[str], quantity: int, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
+    """Take parts of the quantity from several shards, and release them and start over if others were quicker.
 
-    So of several buyers that fail on each other's pieces, the last to give back sees them all and succeeds.
+    "Not enough" is decided only by a read that follows the release of our own parts. So of several buyers who block each other
+    with their parts, the last one to release sees all tickets and succeeds.
     """
-    for _ in range(SPANNING_ROUNDS):
-        shards = store.read_shards(shard_ids)
+    for _ in range(MAX_SPANNING_ROUNDS):
+        shards = store.read_shards(ids_of_shards)
         for shard in shards:
             _available_hints[shard.id] = shard.available
-        if any(not shard.open for shard in shards):
+        if any(not shard.is_open for shard in shards):
             raise SalePaused()
         if sum(shard.available for shard in shards) < quantity:
             raise _not_enough(shards, quantity, now)
-        pieces = _hold_pieces(shards, quantity, _new_hold_id(purchase_id), expires_at)
-        if sum(piece.quantity for piece in pieces) == quantity:
-            return pieces
-        for piece in pieces:
-            store.release_hold(piece)
-    raise dynamo.StoreUnavailable("others kept taking the pieces")
+        parts = _hold_parts(shards, quantity, _new_hold_id(purchase_id), expires_at)
+        if sum(part.quantity for part in parts) == quantity:
+            return parts
+        for part in parts:
+            store.release_hold(part)
+    raise dynamo.StoreUnavailable("other buyers kept taking the last tickets of this stock's shards")
 
 
-def _hold_pieces(shards: list[Shard], quantity: int, hold_id: str, expires_at: int) -> list[Hold]:
-    pieces: list[Hold] = []
+def _hold_parts(shards: list[Shard], quantity: int, hold_id: str, expires_at: int) -> list[Hold]:
+    """Hold up to `quantity` tickets, from the fullest shard on; fewer if shards have changed since they were read."""
+    parts: list[Hold] = []
     missing = quantity
-    for shard in sorted(shards, key=lambda one: one.available, reverse=True):
+    for shard in sorted(shards, key=lambda shard: shard.available, reverse=True):
         share = min(missing, shard.available)
         if share == 0:
             break
-        held, _ = store.hold_in_shard(shard.id, hold_id, share, expires_at)
-        if held:
-            pieces.append(Hold(shard.id, hold_id, share))
-            missing -= share
-    return pieces
+        try:
+            store.hold_in_shard(shard.id, hold_id, share, expires_at)
+        except store.HoldRefused:
+            continue
+        parts.append(Hold(shard.id, hold_id, share))
+        missing -= share
+    return parts
 
 
 def _not_enough(shards: list[Shard], quantity: int, now: int) -> NotEnoughTickets:
-    over = [hold for shard in shards for hold in shard.expired_holds(now)]
-    return NotEnoughTickets(sum(shard.available for shard in shards), quantity, over)
+    expired_holds = [hold for shard in shards for hold in shard.expired_holds(now)]
+    return NotEnoughTickets(sum(shard.available for shard in shards), quantity, expired_holds)

@@ -1,4 +1,4 @@
-"""Stock as it is kept: shards with their holds, and what they add up to."""
+"""The types of the stock: shards with their holds, and their total. Rules without a store."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Self
@@ -14,7 +14,7 @@ MAX_SHARDS = 32
 
 
 class Hold(Struct, frozen=True):
-    """A quantity set aside in one shard. `hold_id` is `<purchase_id>.<nonce>` and is never used twice."""
+    """Tickets set aside in one shard for a purchase. `hold_id` is `<purchase_id>.<nonce>` and is never reused."""
 
     shard_id: str
     hold_id: str
@@ -26,77 +26,77 @@ class Hold(Struct, frozen=True):
 
 
 class Shard(Struct, frozen=True):
-    """One slice of a stock, as one DynamoDB item. Holds: hold id -> (quantity, end in epoch seconds)."""
+    """One part of a stock: one DynamoDB item. `holds`: hold id -> (quantity, expiry in epoch seconds)."""
 
     id: str
     capacity: int
     available: int
     sold: int
     holds: dict[str, tuple[int, int]]
-    open: bool
+    is_open: bool
     version: int
 
     @classmethod
-    def of(cls, item: dict[str, Any]) -> Self:
-        """From DynamoDB's wire format; by hand, since every refusal and every look at the stock passes here."""
-        holds = {key: (int(entry["L"][0]["N"]), int(entry["L"][1]["N"])) for key, entry in item["holds"]["M"].items()}
+    def from_item(cls, item: dict[str, Any]) -> Self:
+        """Decode DynamoDB's wire format; by hand, because every read of the stock and every refused hold needs it."""
+        holds = {hold_id: (int(entry["L"][0]["N"]), int(entry["L"][1]["N"])) for hold_id, entry in item["holds"]["M"].items()}
         numbers = {name: int(item[name]["N"]) for name in ("capacity", "available", "sold", "version")}
-        return cls(id=item["id"]["S"], holds=holds, open=item["open"]["BOOL"], **numbers)
+        return cls(id=item["id"]["S"], holds=holds, is_open=item["open"]["BOOL"], **numbers)
 
     @property
     def held(self) -> int:
         return sum(quantity for quantity, _ in self.holds.values())
 
     def expired_holds(self, now: int) -> Iterator[Hold]:
-        """The holds whose time is over; they still count until the arbiter lets them go."""
+        """The holds that have expired. Their tickets remain held until the purchase is ended and releases them."""
         for hold_id, (quantity, expires_at) in self.holds.items():
             if expires_at <= now:
                 yield Hold(self.id, hold_id, quantity)
 
 
 class Stock(Struct, frozen=True):
-    """What shards, or stocks, add up to. `open` only if every one of them is."""
+    """The total of several shards or stocks. `is_open` only if all of them are."""
 
     capacity: int
     available: int
     held: int
     sold: int
-    open: bool
+    is_open: bool
 
     @classmethod
-    def of(cls, parts: Iterable["Shard | Stock"]) -> Self:
+    def total_of(cls, parts: Iterable["Shard | Stock"]) -> Self:
         parts = list(parts)
         return cls(
             capacity=sum(part.capacity for part in parts),
             available=sum(part.available for part in parts),
             held=sum(part.held for part in parts),
             sold=sum(part.sold for part in parts),
-            open=all(part.open for part in parts),
+            is_open=all(part.is_open for part in parts),
         )
 
 
-# What there is of a stock that has no shards.
-NO_STOCK = Stock(capacity=0, available=0, held=0, sold=0, open=False)
+# The stock of a tier that has no shards yet.
+NO_STOCK = Stock(capacity=0, available=0, held=0, sold=0, is_open=False)
 
 
 class NotEnoughTickets(ApiError):
-    """The sum over all shards is short. `over` are holds met on the way whose time is over: giving them back may help."""
+    """All shards together have too few tickets. `expired_holds` were seen in them: releasing those may free enough."""
 
     code: ClassVar[str] = "not_enough_tickets"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "Not enough tickets available"
 
-    def __init__(self, available: int, requested: int, over: list[Hold]) -> None:
+    def __init__(self, available: int, requested: int, expired_holds: list[Hold]) -> None:
         super().__init__(available=available, requested=requested)
-        self.expired_holds = over
+        self.expired_holds = expired_holds
 
 
 class SalePaused(ApiError):
-    """The shards' `open` flag is off: the sale is paused. No cache has a say in it."""
+    """The sale is paused: the `open` flag of the shards is false. Decided in the store, never by a cache."""
 
     code: ClassVar[str] = "event_paused"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "The sale is paused. Nobody loses anything; please wait."
+    default_message: ClassVar[str] = "The sale is paused. Reservations, waiting room places and passes are kept; try again when it resumes."
 
     def __init__(self) -> None:
         super().__init__(paused=True)
@@ -105,18 +105,19 @@ class SalePaused(ApiError):
 class CapacityInUse(ApiError):
     code: ClassVar[str] = "capacity_in_use"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "More tickets are sold or on hold than the new capacity."
+    default_message: ClassVar[str] = "More tickets are sold or held than the new capacity. Choose a larger capacity."
 
 
-def shard_ids(stock_id: str, shards: int) -> list[str]:
-    return [f"{stock_id}#{number}" for number in range(shards)]
+def shard_ids(stock_id: str, shard_count: int) -> list[str]:
+    """The keys of a stock's shards: `<stock id>#<number>`."""
+    return [f"{stock_id}#{number}" for number in range(shard_count)]
 
 
-def default_shards(capacity: int) -> int:
-    """How many shards a stock gets when nobody says.
+def default_shard_count(capacity: int) -> int:
+    """How many shards a stock gets if the bootstrap file or the admin does not say.
 
-    Each hold adds 49 bytes to its shard, and a write costs 1 WCU for each KB: 18 holds keep it at one. As many holds are
-    expected at once as a sell-out in twos makes, so shards follow the capacity up to a limit that one read can fetch.
+    A write costs one unit for each KB of the item and each hold adds 49 bytes, so 18 holds in a shard keep it at one unit. A
+    sell-out in purchases of two tickets makes capacity / 2 holds; there are enough shards for these, up to MAX_SHARDS.
     """
     if capacity <= SMALL_CAPACITY:
         return 1
@@ -124,6 +125,6 @@ def default_shards(capacity: int) -> int:
 
 
 def split_evenly(total: int, parts: int) -> list[int]:
-    """`total` in `parts` that differ by one at most."""
+    """Split `total` into `parts` numbers that differ by at most one."""
     share, rest = divmod(total, parts)
     return [share + (1 if number < rest else 0) for number in range(parts)]

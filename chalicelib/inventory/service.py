@@ -1,4 +1,4 @@
-"""What the features above may do with stock. A stock is named by its id and its number of shards; tiers map to it one to one."""
+"""What other features may do with stock. A stock is addressed by its id and its number of shards; each tier has one stock."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -41,47 +41,46 @@ def convert_holds(holds: list[Hold]) -> int:
     return sum(store.convert_hold(hold) for hold in holds)
 
 
-def hold_all(taken: Iterable[list[Hold]]) -> list[list[Hold]]:
-    """What each of several `take`s has set aside, one after the other; if one of them fails, the others go back, and it is raised.
+def hold_all(holds_by_line: Iterable[list[Hold]]) -> list[list[Hold]]:
+    """Hold the tickets of several lines, or of none: if the hold of a line fails, the earlier ones are released and its error is raised.
 
-    Only for holds that no purchase lists yet: their ids were made for this execution alone, so none ever will.
+    `holds_by_line` is a generator that calls `hold` for one line after the other. Only for holds that no purchase refers to yet.
     """
-    held: list[list[Hold]] = []
+    completed: list[list[Hold]] = []
     try:
-        for holds in taken:
-            held.append(holds)  # noqa: PERF402
+        for holds in holds_by_line:
+            completed.append(holds)  # noqa: PERF402
     except Exception:
-        release_holds([hold for holds in held for hold in holds])
+        release_holds([hold for holds in completed for hold in holds])
         raise
-    return held
+    return completed
 
 
-def new_shard_items(stock_id: str, *, capacity: int, sold: int, shards: int, is_open: bool) -> list[dict[str, Any]]:
-    """The items of a stock that nobody has ever used, for `dynamo.batch_put` into `table()`.
+def new_shard_items(stock_id: str, *, capacity: int, sold: int, shard_count: int, is_open: bool) -> list[dict[str, Any]]:
+    """The shards of a new stock in wire format, for `dynamo.batch_put` into `table_name()`.
 
-    `sold` tickets that were sold elsewhere are spread from the first shard on; each shard starts with the rest free.
+    `sold` tickets, which were sold elsewhere, fill the shards from the first one on; the rest of the capacity is available.
     """
     items = []
-    for shard_id, share in zip(shard_ids(stock_id, shards), split_evenly(capacity, shards), strict=True):
-        gone = min(share, sold)
-        sold -= gone
-        items.append(store.new_shard_item(shard_id, capacity=share, sold=gone, is_open=is_open))
+    for shard_id, share in zip(shard_ids(stock_id, shard_count), split_evenly(capacity, shard_count), strict=True):
+        sold_here = min(share, sold)
+        sold -= sold_here
+        items.append(store.new_shard_item(shard_id, capacity=share, sold=sold_here, is_open=is_open))
     return items
 
 
-def create_stock_items(stock_id: str, *, capacity: int, sold: int, shards: int, is_open: bool) -> list[dynamo.TransactItem]:
-    """Transaction items that create a stock unless it exists."""
-    return [
-        store.create_shard_item(item) for item in new_shard_items(stock_id, capacity=capacity, sold=sold, shards=shards, is_open=is_open)
-    ]
+def create_stock_items(stock_id: str, *, capacity: int, sold: int, shard_count: int, is_open: bool) -> list[dynamo.TransactItem]:
+    """Transaction items that create a stock; they fail if it exists."""
+    items = new_shard_items(stock_id, capacity=capacity, sold=sold, shard_count=shard_count, is_open=is_open)
+    return [store.create_shard_item(item) for item in items]
 
 
-def set_open(stock_id: str, shards: int, is_open: bool) -> None:
-    """Let a stock be held from, or not: at once, for everybody. Living holds go on."""
-    for shard_id in shard_ids(stock_id, shards):
+def set_open(stock_id: str, shard_count: int, is_open: bool) -> None:
+    """Open or close a stock for new holds, with immediate effect. Existing holds are not affected."""
+    for shard_id in shard_ids(stock_id, shard_count):
         store.set_open(shard_id, is_open)
 
 
-def correct_open_flag(seen: Shard) -> bool:
-    """Turn a shard's flag round unless the shard has changed since it was seen."""
-    return store.set_open(seen.id, not seen.open, seen.version)
+def correct_open_flag(shard: Shard) -> bool:
+    """Close a shard that is open, or open one that is closed. False if it has changed since it was read."""
+    return store.set_open(shard.id, not shard.is_open, shard.version)

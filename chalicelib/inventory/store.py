@@ -1,7 +1,7 @@
-"""The shard ledger: every change of stock is ONE conditional UpdateItem of ONE item.
+"""The shards in DynamoDB: every change of stock is ONE conditional UpdateItem of ONE item.
 
-`available + sum(holds) + sold = capacity` holds after each of these expressions if it held before. boto3 rather than PynamoDB,
-because a refused update must bring the item back (ReturnValuesOnConditionCheckFailure): the next try then knows.
+Each of these expressions preserves `available + sum(holds) + sold = capacity`. boto3 instead of PynamoDB, because a refused
+update must return the item (ReturnValuesOnConditionCheckFailure), so that the next attempt needs no read.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,6 +14,14 @@ from chalicelib.inventory.model import Hold, Shard
 
 FEATURE = "inventory"
 KEY = "id"
+
+
+class HoldRefused(Exception):
+    """A shard did not accept a hold: it is closed or has too few tickets. `shard` is its state, or None if it does not exist."""
+
+    def __init__(self, shard: Shard | None) -> None:
+        self.shard = shard
+        super().__init__("the shard is closed, has too few tickets or does not exist")
 
 
 def table_name() -> str:
@@ -33,29 +41,29 @@ def new_shard_item(shard_id: str, *, capacity: int, sold: int, is_open: bool) ->
     }
 
 
-def create_shard_item(new: dict[str, Any]) -> dynamo.TransactItem:
-    """Transaction item: put the shard unless it exists, so that a repeated creation never resets a stock that sells."""
-    return {"Put": {"TableName": table_name(), "Item": new, "ConditionExpression": "attribute_not_exists(id)"}}
+def create_shard_item(item: dict[str, Any]) -> dynamo.TransactItem:
+    """Transaction item that creates a shard; it fails if the shard exists, so that a repetition never resets a stock that sells."""
+    return {"Put": {"TableName": table_name(), "Item": item, "ConditionExpression": "attribute_not_exists(id)"}}
 
 
-def create_shard(new: dict[str, Any]) -> None:
-    """Put one shard unless it exists."""
+def create_shard(item: dict[str, Any]) -> None:
+    """Create a shard unless it exists."""
     try:
-        dynamo.client().put_item(TableName=table_name(), Item=new, ConditionExpression="attribute_not_exists(id)")
+        dynamo.client().put_item(TableName=table_name(), Item=item, ConditionExpression="attribute_not_exists(id)")
     except ClientError as error:
         _shard_of_failed_condition(error)
 
 
-def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int) -> tuple[bool, Shard | int | None]:
-    """Set `quantity` aside until `until`. True with what is available now, or False with the shard as it is (None: no shard)."""
+def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int) -> int:
+    """Set `quantity` tickets of a shard aside until `expires_at`; returns how many are available then. Raises HoldRefused."""
     try:
-        answer = dynamo.client().update_item(
+        response = dynamo.client().update_item(
             TableName=table_name(),
             Key={KEY: {"S": shard_id}},
             UpdateExpression="SET holds.#hold = :entry, available = available - :quantity, version = version + :one",
-            # open: a pause that was written before this hold stops it, whatever any cache says.
-            # available: the one line that makes overselling impossible.
-            # hold absent: botocore repeats a call whose answer was lost; the repetition must not take stock twice.
+            # open: a sale that was paused before this write sells nothing more, even if a cache says that it is open.
+            # available: the condition that makes overselling impossible.
+            # hold absent: botocore repeats a call whose response was lost; the repetition must not take tickets twice.
             ConditionExpression="#open = :true AND available >= :quantity AND attribute_not_exists(holds.#hold)",
             ExpressionAttributeNames={"#hold": hold_id, "#open": "open"},
             ExpressionAttributeValues={
@@ -70,9 +78,9 @@ def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int) -
     except ClientError as error:
         shard = _shard_of_failed_condition(error)
         if shard is not None and hold_id in shard.holds:
-            return True, shard.available
-        return False, shard
-    return True, int(answer["Attributes"]["available"]["N"])
+            return shard.available
+        raise HoldRefused(shard) from None
+    return int(response["Attributes"]["available"]["N"])
 
 
 def release_hold(hold: Hold) -> bool:
@@ -85,31 +93,31 @@ def convert_hold(hold: Hold) -> bool:
     return _remove_hold(hold, "sold")
 
 
-def return_sold_item(held: Hold) -> dynamo.TransactItem:
-    """Transaction item that takes a converted hold's quantity out of `sold` and makes it available again."""
+def return_sold_item(hold: Hold) -> dynamo.TransactItem:
+    """Transaction item that makes the sold tickets of a converted hold available again."""
     return {
         "Update": {
             "TableName": table_name(),
-            "Key": {KEY: {"S": held.shard_id}},
+            "Key": {KEY: {"S": hold.shard_id}},
             "UpdateExpression": "SET sold = sold - :quantity, available = available + :quantity, version = version + :one",
-            # Hold gone: a purchase whose conversion is still missing is not in `sold`; returning it would make seats out of nothing.
+            # Hold absent: a hold that was not converted yet is not counted in `sold`; returning it would create tickets from nothing.
             "ConditionExpression": "attribute_not_exists(holds.#hold) AND sold >= :quantity",
-            "ExpressionAttributeNames": {"#hold": held.hold_id},
-            "ExpressionAttributeValues": {":quantity": {"N": str(held.quantity)}, ":one": {"N": "1"}},
+            "ExpressionAttributeNames": {"#hold": hold.hold_id},
+            "ExpressionAttributeValues": {":quantity": {"N": str(hold.quantity)}, ":one": {"N": "1"}},
         }
     }
 
 
-def extend_hold(held: Hold, expires_at: int) -> bool:
-    """Let a hold live until `until`; False if it is gone."""
+def extend_hold(hold: Hold, expires_at: int) -> bool:
+    """Set when a hold expires. False if the hold no longer exists."""
     try:
         dynamo.client().update_item(
             TableName=table_name(),
-            Key={KEY: {"S": held.shard_id}},
-            UpdateExpression="SET holds.#hold[1] = :until, version = version + :one",
+            Key={KEY: {"S": hold.shard_id}},
+            UpdateExpression="SET holds.#hold[1] = :expires_at, version = version + :one",
             ConditionExpression="attribute_exists(holds.#hold)",
-            ExpressionAttributeNames={"#hold": held.hold_id},
-            ExpressionAttributeValues={":until": {"N": str(expires_at)}, ":one": {"N": "1"}},
+            ExpressionAttributeNames={"#hold": hold.hold_id},
+            ExpressionAttributeValues={":expires_at": {"N": str(expires_at)}, ":one": {"N": "1"}},
         )
     except ClientError as error:
         _shard_of_failed_condition(error)
@@ -118,15 +126,15 @@ def extend_hold(held: Hold, expires_at: int) -> bool:
 
 
 def resize_shard(shard: Shard, capacity: int) -> bool:
-    """Set the capacity, and `available` with it. False when the shard has changed under us, or has too little left."""
+    """Set the capacity, and change `available` with it. False if the capacity has changed since it was read, or too few are free."""
     change = capacity - shard.capacity
     try:
         dynamo.client().update_item(
             TableName=table_name(),
             Key={KEY: {"S": shard.id}},
             UpdateExpression="SET #capacity = :capacity, available = available + :change, version = version + :one",
-            # capacity as read: of two resizes at once, and of a repeated one, only the first moves the stock.
-            # available: never below held + sold.
+            # capacity as read: of two concurrent resizes, or of a repeated one, only the first has an effect.
+            # available: the capacity never falls below held + sold.
             ConditionExpression="#capacity = :before AND available >= :needed",
             ExpressionAttributeNames={"#capacity": "capacity"},
             ExpressionAttributeValues={
@@ -143,13 +151,13 @@ def resize_shard(shard: Shard, capacity: int) -> bool:
     return True
 
 
-def set_open(shard_id: str, is_open: bool, seen_version: int | None = None) -> bool:
-    """Open or close one shard for new holds; living holds are untouched. With `seen_version`, only if it has not changed since."""
+def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) -> bool:
+    """Open or close a shard for new holds. False if it does not exist, or no longer has `expected_version`."""
     values: dict[str, Any] = {":open": {"BOOL": is_open}, ":one": {"N": "1"}}
     condition = "attribute_exists(id)"
-    if seen_version is not None:
-        condition = "version = :seen"
-        values[":seen"] = {"N": str(seen_version)}
+    if expected_version is not None:
+        condition = "version = :expected"
+        values[":expected"] = {"N": str(expected_version)}
     try:
         dynamo.client().update_item(
             TableName=table_name(),
@@ -166,16 +174,16 @@ def set_open(shard_id: str, is_open: bool, seen_version: int | None = None) -> b
 
 
 def read_shards(shard_ids: Iterable[str]) -> list[Shard]:
-    """Shards by id, strongly consistent; absent ones are left out."""
+    """Read shards by id, strongly consistent; those that do not exist are left out."""
     keys = [{KEY: {"S": shard_id}} for shard_id in shard_ids]
-    return [Shard.of(found) for found in dynamo.batch_get(table_name(), keys, consistent=True)]
+    return [Shard.from_item(item) for item in dynamo.batch_get(table_name(), keys, consistent=True)]
 
 
 def scan_shards() -> Iterator[Shard]:
-    """Every shard there is, page by page. For schedules: there is no expiry index, which a drop would run hot."""
+    """Read all shards, page by page. For scheduled jobs only; an index by expiry would become a hot partition during a drop."""
     for page in dynamo.client().get_paginator("scan").paginate(TableName=table_name(), ConsistentRead=True):
-        for found in page["Items"]:
-            yield Shard.of(found)
+        for item in page["Items"]:
+            yield Shard.from_item(item)
 
 
 def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:
@@ -185,7 +193,7 @@ def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:
             TableName=table_name(),
             Key={KEY: {"S": hold.shard_id}},
             UpdateExpression=f"SET {gaining} = {gaining} + :quantity, version = version + :one REMOVE holds.#hold",
-            # The quantity is compared too: a caller that is wrong about it must not unbalance the shard.
+            # The quantity is compared too, so that a wrong one cannot break the sum of the shard.
             ConditionExpression="holds.#hold[0] = :quantity",
             ExpressionAttributeNames={"#hold": hold.hold_id},
             ExpressionAttributeValues={":quantity": {"N": str(hold.quantity)}, ":one": {"N": "1"}},
@@ -197,6 +205,6 @@ def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:
 
 
 def _shard_of_failed_condition(error: ClientError) -> Shard | None:
-    """The shard as it is (None: there is none) if a condition did not hold; any other error is raised again."""
-    found = dynamo.item_of_failed_condition(error)
-    return Shard.of(found) if found else None
+    """The state of a shard whose condition failed, or None if it does not exist. Raises any other error again."""
+    item = dynamo.item_of_failed_condition(error)
+    return Shard.from_item(item) if item else None

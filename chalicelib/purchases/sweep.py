@@ -37,5 +37,5 @@ def _correct_open_flags(shards: list[Shard]) -> int:
     """
     shown = catalog.load_current()
     paused = {tier.stock_id: shown.events[tier.event_id].paused for tier in shown.tiers.values()}
-    wrong = [shard for shard in shards if paused.get(shard.id.rpartition("#")[0], not shard.open) == shard.open]
+    wrong = [shard for shard in shards if paused.get(shard.id.rpartition("#")[0], not shard.is_open) == shard.is_open]
     return sum(inventory.correct_open_flag(shard) for shard in wrong)

@@ -197,4 +197,4 @@ def _why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None
 
 def _stock(event: Event, now: int) -> Stock:
     """What the event's tiers add up to, a second old at most."""
-    return Stock.of(inventory.cached_stock(catalog.snapshot().wanted([event.id]), now).values())
+    return Stock.total_of(inventory.cached_stock(catalog.snapshot().shard_counts([event.id]), now).values())

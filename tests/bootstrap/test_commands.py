@@ -59,7 +59,7 @@ class TestDrift:
         inventory.set_open(catalog.load_current().tiers["fest-pass"].stock_id, 1, False)
         assert "closed, though its event is not paused" in run("drift", write(tree)).out
         run("apply", write(tree))
-        assert stock_of("fest-pass").open
+        assert stock_of("fest-pass").is_open
 
     def test_of_stock_that_is_missing_is_never_invented(self, store, run, write, tree):
         run("apply", write(tree))

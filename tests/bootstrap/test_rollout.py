@@ -149,11 +149,11 @@ class TestPauses:
         tree["ticket_types"]["fest-pass"]["max_quantity"] = 500
         run("apply", write(tree))
         assert catalog.load_current().events["fest"].paused
-        assert not stock_of("fest-pass").open
-        assert not stock_of("fest-late").open
+        assert not stock_of("fest-pass").is_open
+        assert not stock_of("fest-late").is_open
         catalog.set_paused("fest", False, "root", 0)
-        assert stock_of("fest-pass").open
-        assert stock_of("fest-late").open
+        assert stock_of("fest-pass").is_open
+        assert stock_of("fest-late").is_open
 
 
 def test_1500_ticket_types_take_less_than_2_seconds(store, run, write, tree):

@@ -41,7 +41,7 @@ def _open_shards() -> list[bool]:
     """The `open` flag of every shard that a buyer could find."""
     served = catalog.load_current()
     ids = [shard_id for tier in served.tiers.values() for shard_id in shard_ids(tier.stock_id, tier.shards)]
-    return [shard.open for shard in inventory.scan_shards() if shard.id in ids]
+    return [shard.is_open for shard in inventory.scan_shards() if shard.id in ids]
 
 
 @contextmanager

@@ -28,9 +28,9 @@ def get(api, path):
 
 
 def open_flags(event_id: str) -> set[bool]:
-    wanted = catalog.load_current().wanted([event_id])
+    wanted = catalog.load_current().shard_counts([event_id])
     ids = {shard_id for stock_id, shards in wanted.items() for shard_id in shard_ids(stock_id, shards)}
-    return {shard.open for shard in inventory.scan_shards() if shard.id in ids}
+    return {shard.is_open for shard in inventory.scan_shards() if shard.id in ids}
 
 
 class TestGuard:

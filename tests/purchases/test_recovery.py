@@ -109,11 +109,11 @@ def test_a_pause_that_reached_only_its_flag_is_finished(api, time):
     api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
     with faults.crash_after(made.index("UpdateItem") + 1):
         api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
-    assert {shard.open for shard in inventory.scan_shards()} != {False}
+    assert {shard.is_open for shard in inventory.scan_shards()} != {False}
     assert builders.run_sweep()["reopened_or_closed"] >= 1
-    assert {shard.open for shard in inventory.scan_shards()} == {False}
+    assert {shard.is_open for shard in inventory.scan_shards()} == {False}
     api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
-    assert {shard.open for shard in inventory.scan_shards()} == {True}
+    assert {shard.is_open for shard in inventory.scan_shards()} == {True}
     assert builders.run_sweep()["reopened_or_closed"] == 0
 
 

@@ -84,7 +84,7 @@ def test_a_refunded_buyer_has_the_whole_limit_again(api, stand):
 
 
 def test_a_seat_goes_back_to_the_shard_that_it_came_from(api, time, monkeypatch):
-    monkeypatch.setattr(management, "default_shards", lambda _: 4)
+    monkeypatch.setattr(management, "default_shard_count", lambda _: 4)
     event_id, floor = builders.create_shop(api, capacity=4)
     balcony = builders.create_tier(api, event_id, "Balcony", capacity=4, price_cents=3000)
     items = [{"tier_id": floor, "quantity": 3}, {"tier_id": balcony, "quantity": 2}]
@@ -180,7 +180,7 @@ def test_orders_that_stripe_knows_nothing_of(shop):
 
 
 def test_the_largest_order_goes_back_at_once(api, time, monkeypatch):
-    monkeypatch.setattr(management, "default_shards", lambda _: 4)
+    monkeypatch.setattr(management, "default_shard_count", lambda _: 4)
     with settings.override(event_purchase_limit=50):
         stand = builders.create_shop(api, capacity=52, per_user_limit=50)
         order_id = builders.create_order(api, stand, 50)

@@ -91,7 +91,7 @@ def shop(api, time):
 
 
 def _shard_items(shard_id, amount):
-    (item,) = inventory.new_shard_items(shard_id.rpartition("#")[0], capacity=amount, sold=0, shards=1, is_open=True)
+    (item,) = inventory.new_shard_items(shard_id.rpartition("#")[0], capacity=amount, sold=0, shard_count=1, is_open=True)
     return [{**item, "id": {"S": shard_id}}]
 
 
@@ -271,11 +271,11 @@ def test_pause_and_reserve(shop):
         run = play({ADA: shop.reserve, "admin": lambda: shop.set_sales("pause")}, crashes=max_crashes(play))
         if not run.crashed:
             assert run.results[ADA].status in (201, 403)
-            assert not any(shard.open for shard in inventory.scan_shards())
+            assert not any(shard.is_open for shard in inventory.scan_shards())
             assert shop.reserve(BOB).status == 403
         shop.check(run)
         shop.set_sales("resume")
-        assert all(shard.open for shard in inventory.scan_shards())
+        assert all(shard.is_open for shard in inventory.scan_shards())
 
     run_seeds(SEEDS, scenario)
 
@@ -285,7 +285,7 @@ def test_after_pause_and_resume_the_shards_agree_with_the_flag(shop):
         shop.restock(4)
         run = play({"pause": lambda: shop.set_sales("pause"), "resume": lambda: shop.set_sales("resume"), "sweep": builders.run_sweep})
         paused = shop.api.get(f"/admin/events/{shop.event_id}/status", token=builders.admin_token()).json["paused"]
-        assert {shard.open for shard in inventory.scan_shards()} == {not paused}
+        assert {shard.is_open for shard in inventory.scan_shards()} == {not paused}
         shop.check(run)
         shop.set_sales("resume")
 

@@ -16,9 +16,11 @@ LIMITS = Limits(write_units=100)  # a tenth of the real limit, so that a tenth o
 def drop(api, shards, seconds):
     """Every buyer reserves two of 400 tickets, within so many seconds. Returns the report and the number of reservations."""
     event_id, tier_id = builders.create_shop(api, capacity=400)
-    items = inventory.new_shard_items(tier_id, capacity=400, sold=0, shards=shards, is_open=True)
+    items = inventory.new_shard_items(tier_id, capacity=400, sold=0, shard_count=shards, is_open=True)
     for number in range(shards, 12):  # a tier of 400 has twelve shards; the rest of them are empty here
-        items += [{**inventory.new_shard_items(tier_id, capacity=0, sold=0, shards=1, is_open=True)[0], "id": {"S": f"{tier_id}#{number}"}}]
+        items += [
+            {**inventory.new_shard_items(tier_id, capacity=0, sold=0, shard_count=1, is_open=True)[0], "id": {"S": f"{tier_id}#{number}"}}
+        ]
     dynamo.batch_put(inventory.table_name(), items)
     api.get(f"/events/{event_id}")
     statuses = []

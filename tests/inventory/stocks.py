@@ -1,0 +1,22 @@
+"""Make a stock named `t`, hold tickets of it and read it back."""
+
+from chalicelib import dynamo
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Hold, Stock
+
+NOW, EXPIRES_AT = 1000, 1180
+
+
+def create_stock(capacity: int, shard_count: int, *, sold: int = 0) -> None:
+    items = inventory.new_shard_items("t", capacity=capacity, sold=sold, shard_count=shard_count, is_open=True)
+    dynamo.batch_put(inventory.table_name(), items)
+
+
+def hold(quantity: int, shard_count: int, purchase_id: str = "p", expires_at: int = EXPIRES_AT) -> list[Hold]:
+    return inventory.hold("t", shard_count, quantity, purchase_id, expires_at, NOW)
+
+
+def read_stock(shard_count: int) -> Stock:
+    stock = inventory.read_stock({"t": shard_count})["t"]
+    assert stock.available + stock.held + stock.sold == stock.capacity
+    return stock

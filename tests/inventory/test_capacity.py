@@ -1,0 +1,51 @@
+"""Changing the capacity of a stock that may be selling."""
+
+import pytest
+
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import CapacityInUse, Stock
+from tests.inventory.stocks import create_stock, hold, read_stock
+from tests.simulation import faults
+from tests.simulation.call_log import record_calls
+
+pytestmark = pytest.mark.usefixtures("store")
+
+
+@pytest.mark.parametrize("shard_count", [1, 2, 5])
+@pytest.mark.parametrize("capacity", [10, 11, 25, 40])
+def test_resize_reaches_the_capacity_and_keeps_what_is_sold_and_held(shard_count, capacity):
+    create_stock(20, shard_count)
+    inventory.convert_holds(hold(6, shard_count, "p"))
+    hold(4, shard_count, "q")
+    inventory.resize("t", shard_count, capacity)
+    assert read_stock(shard_count) == Stock(capacity=capacity, available=capacity - 10, held=4, sold=6, is_open=True)
+    with record_calls() as calls:
+        inventory.resize("t", shard_count, capacity)
+    assert calls == ["BatchGetItem"]
+
+
+def test_resize_below_what_is_sold_and_held_changes_nothing():
+    create_stock(20, 3)
+    hold(8, 3)
+    before = list(inventory.scan_shards())
+    with pytest.raises(CapacityInUse) as refusal:
+        inventory.resize("t", 3, 7)
+    assert refusal.value.details == {"capacity": 7, "sold": 0, "held": 8}
+    assert list(inventory.scan_shards()) == before
+    assert read_stock(3).capacity == 20
+
+
+def test_new_shards_share_the_added_capacity():
+    create_stock(10, 1)
+    inventory.resize("t", 1, 40, grow_to=4)
+    assert [shard.capacity for shard in sorted(inventory.scan_shards(), key=lambda shard: shard.id)] == [10, 10, 10, 10]
+
+
+def test_a_resize_that_crashed_is_completed_by_the_next_one():
+    for number in range(1, 6):
+        create_stock(30, 3)
+        with faults.crash_after(number):
+            inventory.resize("t", 3, 12)
+        assert read_stock(3).capacity >= 12
+        inventory.resize("t", 3, 12)
+        assert read_stock(3).capacity == 12

@@ -1,0 +1,33 @@
+"""What other features do with stock: release, convert and create it."""
+
+import pytest
+
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Hold, NotEnoughTickets, Stock
+from tests.inventory.stocks import create_stock, hold, read_stock
+
+pytestmark = pytest.mark.usefixtures("store")
+
+
+@pytest.mark.parametrize(("remove", "available", "sold"), [(inventory.release_holds, 5, 0), (inventory.convert_holds, 3, 2)])
+def test_a_hold_is_released_or_converted_exactly_once(remove, available, sold):
+    create_stock(5, 1)
+    holds = hold(2, 1)
+    assert [remove(holds), inventory.release_holds(holds), inventory.convert_holds(holds)] == [1, 0, 0]
+    stock = read_stock(1)
+    assert (stock.available, stock.sold) == (available, sold)
+
+
+def test_a_hold_is_not_released_with_a_wrong_quantity():
+    create_stock(5, 1)
+    (held,) = hold(2, 1)
+    assert inventory.release_holds([Hold("t#0", held.hold_id, 3)]) == 0
+    assert read_stock(1).held == 2
+
+
+def test_tickets_that_were_sold_elsewhere_are_not_sold_again():
+    create_stock(10, 3, sold=7)
+    assert read_stock(3) == Stock(capacity=10, available=3, held=0, sold=7, is_open=True)
+    hold(3, 3)
+    with pytest.raises(NotEnoughTickets):
+        hold(1, 3, "q")
