@@ -28,7 +28,7 @@ run: $(STAMP)
 	@exec $(BIN)/python -m infra.local
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check .

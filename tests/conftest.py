@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import stripe
 
-from chalicelib import clock, dynamo, settings
+from chalicelib import clock, dynamo, log, settings
 from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines
 from tests.client import Client
@@ -34,7 +34,7 @@ def pytest_configure() -> None:
     os.environ.update(AWS_SHARED_CREDENTIALS_FILE=os.devnull, NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
     stripe.HTTPClient.INITIAL_DELAY = stripe.HTTPClient.MAX_DELAY = 0  # its retries do not wait
     trace_the_product_alone()
-    engines.cache_motos_names()
+    engines.cache_names_of_moto()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,6 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Leave what was imported out of garbage collections, and make them rarer: they took a fifth of the time."""
+    log._logger()  # writes to the stdout of its first line for good, so that must not be one that a test captures and closes
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
