@@ -76,16 +76,16 @@ def _check_orders(orders: list[Purchase]) -> list[str]:
     """An order has exactly its tickets, in the states that its refunds and disputes require."""
     violations = []
     for purchase in orders:
-        found = tickets.load_purchase_tickets(purchase.id, purchase.quantity + 5)
+        issued = tickets.load_purchase_tickets(purchase.id, purchase.quantity + 5)
         expected = Counter({line.tier_id: line.quantity for line in purchase.lines})
-        if Counter(ticket.tier_id for ticket in found) != expected:
-            violations.append(f"{purchase.id}: paid for {dict(expected)}, has {[ticket.id for ticket in found]}")
-        if any(not tickets.is_genuine(ticket.qr_sig, ticket.id, ticket.event_id, ticket.code) for ticket in found):
+        if Counter(ticket.tier_id for ticket in issued) != expected:
+            violations.append(f"{purchase.id}: paid for {dict(expected)}, has {[ticket.id for ticket in issued]}")
+        if any(not tickets.is_genuine(ticket.qr_sig, ticket.id, ticket.event_id, ticket.code) for ticket in issued):
             violations.append(f"{purchase.id}: a ticket's signature is not ours")
         if sum(hold.quantity for hold in purchase.holds) != purchase.quantity:
             violations.append(f"{purchase.id}: its holds do not add up to its quantity")
         kept_state = "frozen" if purchase.is_disputed else "valid"
-        states = {ticket.number: ticket.state for ticket in found}
+        states = {ticket.number: ticket.state for ticket in issued}
         if states != {number: kept_state if number in purchase.kept_tickets else "void" for number in states}:
             violations.append(
                 f"{purchase.id}: a {purchase.state} order with the tickets {purchase.kept_tickets} has the ticket states {states}"

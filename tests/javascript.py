@@ -19,9 +19,9 @@ def node_path() -> str:
         for path in (folder / "bin" / "node", folder / "node.exe"):
             if path.exists():
                 return str(path)
-    found = shutil.which("node")
-    assert found is not None, "Node is missing: install requirements-dev.txt"
-    return found
+    installed = shutil.which("node")
+    assert installed is not None, "Node is missing: install requirements-dev.txt"
+    return installed
 
 
 def run_module(script: str, cases: Iterable[Any]) -> list[Any]:

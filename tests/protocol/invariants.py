@@ -26,8 +26,8 @@ def check_state(setup: Setup, world: World) -> Violated:
         if buyer.bought > setup.limit:
             return "no buyer is above the limit", f"{buyer}, limit {setup.limit}"
     for name, payment in zip(setup.payments, world.payments, strict=True):
-        made = [refund.number for refund in payment.refunds if refund.status == "made"]
-        if len(made) != len(set(made)) or payment.net_received(setup.amount(name)) < 0:
+        succeeded = [refund.number for refund in payment.refunds if refund.status == "succeeded"]
+        if len(succeeded) != len(set(succeeded)) or payment.net_received(setup.amount(name)) < 0:
             return "no money is refunded twice", f"{name} is {format_value(payment)}"
     return None
 

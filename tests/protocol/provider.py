@@ -56,26 +56,26 @@ class Provider:
         return [(world, statuses[-1] if statuses else None)]
 
     def create_refund(self, world, name, number, attempt, amount):
-        """Returns made or refused."""
+        """Returns succeeded or refused."""
         payment = self._payment(world, name)
         earlier = [answer for *key, answer in payment.keys if key == [number, attempt]]
         if earlier:
             return [(world, earlier[0])]
-        refunded = sum(refund.amount for refund in payment.refunds if refund.status == "made")
+        refunded = sum(refund.amount for refund in payment.refunds if refund.status == "succeeded")
         is_disputed = payment.dispute in ("open", "lost") and "provider_refusal" not in self.without
         if is_disputed or refunded + amount > self.setup.amount(name):
             kept = payment._replace(keys=payment.keys | {(number, attempt, "refused")})
             return [(world, "refused"), (self._with_payment(world, name, kept), "refused")]
-        refunds = (*payment.refunds, ProviderRefund(number, attempt, amount, "made"))
-        made = payment._replace(refunds=refunds, keys=payment.keys | {(number, attempt, "made")})
-        return [(self._with_payment(world, name, made), "made")]
+        refunds = (*payment.refunds, ProviderRefund(number, attempt, amount, "succeeded"))
+        succeeded = payment._replace(refunds=refunds, keys=payment.keys | {(number, attempt, "succeeded")})
+        return [(self._with_payment(world, name, succeeded), "succeeded")]
 
     def fail_refund(self, world, name):
         """The bank returns a refund, perhaps days later."""
         payment = self._payment(world, name)
         outcomes = []
         for index, refund in enumerate(payment.refunds):
-            if refund.status == "made":
+            if refund.status == "succeeded":
                 refunds = with_item(payment.refunds, index, refund._replace(status="failed"))
                 events = payment.unacknowledged | {("refund_failed", refund.number, refund.attempt)}
                 failed = payment._replace(refunds=refunds, unacknowledged=events)

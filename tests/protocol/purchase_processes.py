@@ -97,9 +97,9 @@ class Processes(RefundProcesses):
         if answer != "purchase":
             yield from self._transition(name, ("expired",), "refunded", version, payment=payment)
 
-    def end_purchase(self, name, to, found=None):
+    def end_purchase(self, name, to, known=None):
         """Expire a purchase, or cancel it for the buyer. If its payment has succeeded already, the purchase is paid instead."""
-        purchase = found or (yield "read_purchase", name)
+        purchase = known or (yield "read_purchase", name)
         while purchase.state in ACTIVE:
             payment = None if "cancel_first" in self.without else (yield from self._cancel_payments(name))
             if payment in self.setup.mismatched:

@@ -51,8 +51,8 @@ class RefundProcesses:
             status = yield "create_refund", *request, refund.amount
         if status == "failed":
             return self._next_attempt(refund)
-        if status == "made":
-            return refund._replace(status="made")
+        if status == "succeeded":
+            return refund._replace(status="succeeded")
         # Nothing was created, so the attempt is not over: another process may be about to use the same key.
         dispute, _, received = yield "fetch_dispute", refund.payment
         if dispute == "lost":

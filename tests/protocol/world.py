@@ -28,7 +28,7 @@ class Refund(NamedTuple):
     numbers: tuple[int, ...]
     amount: int
     attempt: int = 1
-    status: str = "due"  # due made; or, once a dispute was lost: taken (by the dispute), stuck (we have the money, and cannot send it)
+    status: str = "due"  # due succeeded; or, once a dispute was lost: taken (by the dispute), stuck (we have the money, and cannot send it)
 
 
 class Purchase(NamedTuple):
@@ -57,7 +57,7 @@ class ProviderRefund(NamedTuple):
     number: int
     attempt: int
     amount: int
-    status: str  # made failed
+    status: str  # succeeded failed
 
 
 class ProviderPayment(NamedTuple):
@@ -70,7 +70,7 @@ class ProviderPayment(NamedTuple):
 
     def net_received(self, amount: int) -> int:
         """What we have of a payment of `amount`. An open dispute takes its part, and a dispute that we win returns it."""
-        refunded = sum(refund.amount for refund in self.refunds if refund.status == "made")
+        refunded = sum(refund.amount for refund in self.refunds if refund.status == "succeeded")
         return amount - refunded - (self.disputed_amount if self.dispute in ("open", "lost") else 0)
 
 

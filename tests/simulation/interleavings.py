@@ -129,12 +129,12 @@ class _PrefixChoice:
         return actor, "run"
 
     def alternatives(self, preemptions: int, depth: int) -> list[list[str]]:
-        found, used = [], 0
+        schedules, used = [], 0
         for number, (ready, chosen) in enumerate(zip(self._ready, self._chosen, strict=True)):
             last = self._chosen[number - 1] if number else ""
             can_continue = last in ready
             if len(self._prefix) <= number < depth:
                 cost = used + can_continue
-                found += [[*self._chosen[:number], name] for name in ready if name != chosen and cost <= preemptions]
+                schedules += [[*self._chosen[:number], name] for name in ready if name != chosen and cost <= preemptions]
             used += can_continue and chosen != last
-        return found
+        return schedules

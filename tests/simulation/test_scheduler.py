@@ -104,17 +104,17 @@ def test_an_order_is_kept():
 
 
 def test_the_scheduler_crashes_actors_before_or_after_their_calls():
-    ends = set()
+    outcomes = set()
 
     def scenario(play):
         put_counter()
         run = play({"ada": increment, "bob": increment}, crashes=1)
         assert len(run.crashed) <= 1
         assert version() in ((2,) if not run.crashed else (1, 2))
-        ends.add((len(run.crashed), version()))
+        outcomes.add((len(run.crashed), version()))
 
     run_seeds(range(40), scenario)
-    assert ends == {(0, 2), (1, 1), (1, 2)}
+    assert outcomes == {(0, 2), (1, 1), (1, 2)}
 
 
 def test_a_crashed_actor_makes_no_further_call():
