@@ -4,7 +4,7 @@ import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -15,6 +15,9 @@ from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines
 from tests.client import Client
 from tests.tracing import trace_the_product_alone
+
+if TYPE_CHECKING:
+    from tests.stripe_shop import StripeShop
 
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
@@ -88,6 +91,19 @@ def api(request: pytest.FixtureRequest) -> Client:
     from infra.local.gateway import Gateway
 
     return Client(Gateway(app.app))
+
+
+@pytest.fixture
+def shop(api: Client, time: "Time") -> Iterator["StripeShop"]:
+    """A shop whose payments the fake Stripe takes. At the end its books balance, with and without the webhooks that still wait."""
+    from tests.stripe_shop import open_shop
+
+    with open_shop(api, time, checkout_origins="https://shop.test, http://localhost:3000/") as shop:
+        yield shop
+        shop.assert_books_balance()
+        if shop.fake.deliver():
+            shop.assert_books_balance()
+        shop.assert_closed_purchases_cannot_be_paid()
 
 
 class Time:

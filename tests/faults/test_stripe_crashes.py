@@ -10,9 +10,9 @@ from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store
 from tests import builders, shops
 from tests.bootstrap.conftest import ticket
-from tests.purchases import stripe_shop
 from tests.simulation import faults
 from tests.simulation.provider_faults import crash_at, crash_points, record_provider_calls
+from tests.stripe_shop import open_shop
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
 
@@ -68,30 +68,30 @@ class Purchase:
         self.session = reply.json
 
     def start_hosted_checkout(self):
-        self.session = self.shop.ask(self.id, page="hosted").json
+        self.session = self.shop.request_checkout(self.id, page="hosted").json
 
     def change_price_at_stripe(self):
         """Reserve a tier that has another price at Stripe than in the catalog."""
-        self.shop.apply(ticket("floor"))
+        self.shop.sell_tiers(ticket("floor"))
         self.shop.fake.add_price("price_floor", unit_amount=4000, currency="usd", name="Floor")
         self.id = builders.reserve(self.shop.api, "ada", "fest", "floor", 2).json["id"]
 
     def pay(self):
-        (self.shop.visit if "url" in self.session["payment"] else self.shop.pay)(self.session)
+        (self.shop.pay_on_hosted_page if "url" in self.session["payment"] else self.shop.pay)(self.session)
 
     def pay_in_dashboard(self):
-        self.shop.pay_by_hand(self.id)
+        self.shop.pay_in_dashboard(self.id)
 
     def expire_page_in_dashboard(self):
-        self.shop.dashboard.v1.checkout.sessions.expire(self.shop.page(self.session).id)
+        self.shop.dashboard.v1.checkout.sessions.expire(self.shop.fetch_hosted_page(self.session).id)
 
     def fail_bank_debit(self):
-        self.shop.fake.pay_session_by_bank(self.shop.page(self.session).id, fails=True)
+        self.shop.fake.pay_session_by_bank(self.shop.fetch_hosted_page(self.session).id, fails=True)
         self.deliver()
         self.shop.fake.complete_pending()
 
     def change_amount(self):
-        self.shop.dashboard.v1.payment_intents.update(self.shop.intent(self.session).id, {"amount": 100})
+        self.shop.dashboard.v1.payment_intents.update(self.shop.fetch_payment_intent(self.session).id, {"amount": 100})
 
     def confirm(self):
         return self.shop.confirm(self.session)
@@ -109,7 +109,7 @@ class Purchase:
         self.shop.api.delete(f"/reservations/{self.id}", user="ada")
 
     def expire_despite_payment(self):
-        self.shop.expire_blindly(self.id)
+        self.shop.expire_without_asking_stripe(self.id)
 
     def sell_the_rest(self):
         assert builders.reserve(self.shop.api, "bob", self.shop.event_id, self.shop.tier_id, 3).status == 201
@@ -152,7 +152,7 @@ class Purchase:
         self.shop.api.post(f"/admin/orders/{self.id}/refunds/{refund.id}/retry", token=builders.admin_token())
 
     def dispute(self):
-        self.dispute_id = self.shop.fake.create_dispute(self.shop.charge(self.id).id)["id"]
+        self.dispute_id = self.shop.fake.create_dispute(self.shop.fetch_charge(self.id).id)["id"]
 
     def win_dispute(self):
         self.shop.fake.close_dispute(self.dispute_id, won=True)
@@ -161,16 +161,16 @@ class Purchase:
         self.shop.fake.close_dispute(self.dispute_id, won=False)
 
     def refund_in_dashboard(self):
-        self.shop.refund_by_hand(self.id, 10_000)
+        self.shop.refund_in_dashboard(self.id, 10_000)
 
     def refund_part_in_dashboard(self):
-        self.shop.refund_by_hand(self.id, 4000)
+        self.shop.refund_in_dashboard(self.id, 4000)
 
 
 @contextlib.contextmanager
 def prepared_purchase(api, time, before):
     """A purchase in a shop of its own, with the steps before done."""
-    with shops.isolated_shop(api), stripe_shop.opened(api, time, checkout_origins="https://shop.test") as shop:
+    with shops.isolated_shop(api), open_shop(api, time, checkout_origins="https://shop.test") as shop:
         purchase = Purchase(shop)
         for step in before:
             getattr(purchase, step)()
@@ -197,7 +197,7 @@ def test_the_books_balance_after_a_crash_anywhere(api, time, name):
             with crash_at(point):
                 getattr(purchase, flow)()
             recover(purchase)
-            stripe_shop.books_balance(purchase.shop, recovered=True)
+            purchase.shop.assert_books_balance(recovered=True)
 
 
 def test_a_buyer_who_checks_out_again_after_any_crash_pays_on_the_only_page(api, time):
@@ -212,7 +212,7 @@ def test_a_buyer_who_checks_out_again_after_any_crash_pays_on_the_only_page(api,
             purchase.pay()
             assert purchase.confirm().status == 201
             assert len(purchase.shop.dashboard.v1.checkout.sessions.list().data) == 1
-            stripe_shop.books_balance(purchase.shop)
+            purchase.shop.assert_books_balance()
 
 
 def repeat_until_settled(purchase, flow):
@@ -223,12 +223,12 @@ def repeat_until_settled(purchase, flow):
         purchase.shop.time.advance(seconds)
         builders.run_sweep()
         purchase.shop.fake.deliver()
-    stripe_shop.books_balance(purchase.shop, recovered=True)
+    purchase.shop.assert_books_balance(recovered=True)
     order = store.load(purchase.id)
     return {
         "order": (order.state, order.kept_tickets, [(refund.status, refund.amount_cents) for refund in order.refunds]),
         "stock": [(shard.sold, shard.available) for shard in inventory.scan_shards()],
-        "at Stripe": purchase.shop.refunds(),
+        "at Stripe": purchase.shop.list_refunds(),
         "open": sorted(case.kind for case in cases.list_open()),
         "audit": len(audit.list_entries(f"order#{purchase.id}")),
     }

@@ -13,18 +13,10 @@ from chalicelib.reconciliation import comparison
 from devtools.stripe.fake import API_KEY
 from infra.local.environment import LOCAL_CREDENTIALS
 from infra.reconcile import MOST_SECONDS, main
+from tests import builders
 from tests.infra import stripe_checkout as card
-from tests.purchases import stripe_shop
-from tests.purchases.looking import bought, deaf, paid, shown, state
-from tests.purchases.stripe_shop import books_balance
+from tests.reconciliation.looking import bought, deaf, paid, shown, state
 from tests.test_tidy import ROOT
-
-
-@pytest.fixture
-def shop(api, time):
-    with stripe_shop.opened(api, time) as made:
-        yield made
-        books_balance(made)
 
 
 @pytest.fixture
@@ -54,19 +46,19 @@ def test_nothing_differs(shop, command):
 
 def test_a_lost_payment_is_put_right_and_the_schedules_place_stays(shop, command):
     deaf(shop)
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     shop.time.advance(60)
     status, out, _ = command()
     assert (status, state(session)) == (0, "paid")
     assert "1 payments that had come in" in out
-    assert shop.api.get("/admin/reconciliation", token=stripe_shop.builders.admin_token()).json["last_run"] is None
+    assert shop.api.get("/admin/reconciliation", token=builders.admin_token()).json["last_run"] is None
     assert command()[0] == 0
 
 
 def test_findings_are_named_and_make_it_1(shop, command):
     session = bought(shop)
-    intent = shop.fake._state.get("payment_intent", shop.intent(session).id)
+    intent = shop.fake._state.get("payment_intent", shop.fetch_payment_intent(session).id)
     intent["amount_received"] = 9000
     shop.time.advance(60)
     status, out, _ = command()
@@ -82,7 +74,7 @@ def test_findings_are_named_and_make_it_1(shop, command):
 
 def test_a_refund_that_failed_for_good_makes_it_1(shop, command):
     session = bought(shop)
-    intent = shop.intent(session)
+    intent = shop.fetch_payment_intent(session)
     shop.time.advance(60)
     refund = shop.dashboard.v1.refunds.create({"payment_intent": intent.id})
     shop.fake.deliver()

@@ -11,10 +11,10 @@ from chalicelib import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store
 from tests import builders, invariants, shops
-from tests.purchases import stripe_shop
 from tests.simulation import faults
 from tests.simulation.interleavings import run_seeds
 from tests.simulation.threads import run_in_threads
+from tests.stripe_shop import open_shop
 
 THREADS = 16
 SEEDS, SEEDS_AT_STRIPE = range(60), range(24)
@@ -119,7 +119,7 @@ def test_a_refund_and_two_buyers_who_want_its_seats(api, time):
 
 @contextmanager
 def isolated_stripe_shop(api, time):
-    with shops.isolated_shop(api), stripe_shop.opened(api, time) as shop:
+    with shops.isolated_shop(api), open_shop(api, time) as shop:
         yield shop
 
 
@@ -136,27 +136,27 @@ def test_a_refund_and_the_webhooks_of_a_dispute(api, time, won):
     def scenario(play):
         with isolated_stripe_shop(api, time) as shop:
             order_id = shop.buy()
-            dispute = shop.fake.create_dispute(shop.charge(order_id).id)
+            dispute = shop.fake.create_dispute(shop.fetch_charge(order_id).id)
             opened, withdrawn = signed_events(shop, "charge.dispute.*", 2)
             if won is not None:
                 shop.fake.close_dispute(dispute["id"], won=won)
             actors = {
                 "refund": lambda: refund(api, order_id, 1),
-                "opened": lambda: shop.webhook(*opened),
-                "withdrawn": lambda: shop.webhook(*withdrawn),
+                "opened": lambda: shop.post_webhook(*opened),
+                "withdrawn": lambda: shop.post_webhook(*withdrawn),
             }
             run = play(actors, crashes=play.seed % 2)
             if not run.crashed:
                 assert {run.results[name].status for name in ("opened", "withdrawn")} == {200}
                 outcomes.add(run.results["refund"].status)
             shop.fake.deliver()
-            stripe_shop.books_balance(shop)
+            shop.assert_books_balance()
             for seconds in (301, 3600, 86_400):
                 time.advance(seconds)
                 builders.run_sweep()
                 shop.fake.deliver()
-            stripe_shop.books_balance(shop, recovered=True)
-            assert len(shop.refunds()) == (won is True and bool(store.load(order_id).refunds))
+            shop.assert_books_balance(recovered=True)
+            assert len(shop.list_refunds()) == (won is True and bool(store.load(order_id).refunds))
 
     run_seeds(SEEDS_AT_STRIPE, scenario)
     assert outcomes == {None: {201, 409}, True: {201}, False: {201, 409}}[won]
@@ -180,14 +180,14 @@ def test_a_refund_that_is_due_and_a_sweep_an_admin_and_a_webhook(api, time):
             }
             if play.seed % 3:
                 [webhook] = signed_events(shop, "refund.created")
-                actors["webhook"] = lambda: shop.webhook(*webhook)
+                actors["webhook"] = lambda: shop.post_webhook(*webhook)
             run = play(actors, crashes=play.seed % 2)
             if not run.crashed:
                 assert run.results["admin"].status in (200, 409)
             time.advance(60)
             builders.run_sweep()
-            assert shop.refunds() == [(10_000, "succeeded")]
-            stripe_shop.books_balance(shop, recovered=True)
+            assert shop.list_refunds() == [(10_000, "succeeded")]
+            shop.assert_books_balance(recovered=True)
 
     run_seeds(SEEDS_AT_STRIPE, scenario)
 

@@ -4,14 +4,6 @@ import pytest
 
 from chalicelib.purchases.record import store
 from tests import builders
-from tests.purchases import stripe_shop
-
-
-@pytest.fixture
-def shop(api, time):
-    with stripe_shop.opened(api, time) as made:
-        yield made
-        stripe_shop.books_balance(made)
 
 
 def order(order_id):
@@ -28,7 +20,7 @@ def states(shop, user="ada"):
 
 
 def by_hand(shop, order_id, cents):
-    made = shop.refund_by_hand(order_id, cents)
+    made = shop.refund_in_dashboard(order_id, cents)
     shop.fake.deliver()
     assert {attempt.status for attempt in shop.fake.delivery_attempts} == {200}
     return made.id
@@ -47,7 +39,7 @@ def test_some_of_the_money_is_shown_and_closed_by_a_person(shop):
     assert shop.api.delete(path, token=builders.admin_token()).status == 200
     assert shop.api.delete(path, token=builders.admin_token()).status == 404
     for event in shop.fake.events("*refund*"):
-        shop.webhook(*shop.fake.signed_delivery(event["id"]))
+        shop.post_webhook(*shop.fake.signed_delivery(event["id"]))
     shop.fake.resend_event(shop.fake.events("charge.refunded")[0]["id"])
     shop.fake.deliver()
     assert shown(shop) == []
@@ -59,7 +51,7 @@ def test_all_of_the_money_takes_the_tickets(shop, parts, order_of_news):
     order_id = shop.buy()
     shop.fake.set_delivery_order(order_of_news)
     for cents in parts:
-        shop.refund_by_hand(order_id, cents)
+        shop.refund_in_dashboard(order_id, cents)
     shop.fake.deliver()
     assert (order(order_id).state, states(shop)) == ("refunded", [])
     assert order(order_id).refunded_cents == 10_000
@@ -96,7 +88,7 @@ def test_by_hand_before_our_own_refund_that_is_due(shop):
     for seconds in (60, 3600, 86_400):
         shop.time.advance(seconds)
         builders.run_sweep()
-        stripe_shop.books_balance(shop)
+        shop.assert_books_balance()
     ours = order(order_id).refunds[0]
     assert (ours.status, ours.failure) == ("failed", "charge_already_refunded")
     assert shown(shop) == [("refund", ours.id)]
@@ -128,7 +120,7 @@ def test_one_by_hand_that_failed_is_still_owed(shop):
 def test_one_by_hand_that_is_pending_is_followed(shop):
     order_id = shop.buy(card="pm_card_pendingRefund")
     made = by_hand(shop, order_id, 10_000)
-    stripe_shop.books_balance(shop)
+    shop.assert_books_balance()
     assert shown(shop) == [("refund", made)]
     shop.fake.drop_webhooks("*", times=9)
     shop.time.advance(6 * 3600)
@@ -140,13 +132,13 @@ def test_one_by_hand_that_is_pending_is_followed(shop):
 @pytest.mark.parametrize("cents", [4000, 10_000])
 def test_by_hand_before_we_heard_that_the_money_had_come_in(shop, cents, news):
     """What is left is another sum than was asked for, and goes back; where nothing is left, nothing came in."""
-    session = shop.begin()
+    session = shop.open_checkout()
     if news == "the refund alone":
         shop.fake.drop_webhooks("payment_intent.*", times=9)
     else:
         shop.fake.set_delivery_order(news)
     shop.pay(session)
-    shop.dashboard.v1.refunds.create({"charge": shop.intent(session).latest_charge, "amount": cents})
+    shop.dashboard.v1.refunds.create({"charge": shop.fetch_payment_intent(session).latest_charge, "amount": cents})
     shop.fake.deliver()
     assert shop.received_and_kept() == (10_000, 0)
     assert (order(session["id"]).state, states(shop)) == ("cancelled" if cents == 10_000 else "refunded", [])
@@ -155,7 +147,7 @@ def test_by_hand_before_we_heard_that_the_money_had_come_in(shop, cents, news):
 def test_a_second_payment_that_went_back_can_go_back_no_more(shop):
     """A refund by hand of another payment of the same purchase says nothing about the tickets."""
     order_id = shop.buy()
-    other = shop.pay_by_hand(order_id)
+    other = shop.pay_in_dashboard(order_id)
     shop.fake.deliver()
     assert shop.received_and_kept() == (20_000, 10_000)
     assert [(one.payment_intent_id, one.status) for one in order(order_id).refunds] == [(other, "succeeded")]

@@ -13,24 +13,15 @@ from chalicelib.purchases.record import store
 from chalicelib.reconciliation import comparison, jobs, schedule
 from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS, ReconciliationRow
 from tests import builders, shops
-from tests.purchases import stripe_shop
-from tests.purchases.stripe_shop import books_balance
 from tests.simulation import faults
 from tests.simulation.provider_faults import crash_after_provider_call, record_provider_calls
 from tests.simulation.threads import run_in_threads
+from tests.stripe_shop import open_shop
 
 BEHIND = 600 + 180  # what is younger is still being dealt with
 LISTS = ("payment_intents", "refunds", "disputes", "events")
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
-
-
-@pytest.fixture
-def shop(api, time):
-    with stripe_shop.opened(api, time) as made:
-        yield made
-        made.fake.deliver()
-        books_balance(made)
 
 
 def begin_the_schedule(shop):
@@ -41,7 +32,7 @@ def begin_the_schedule(shop):
 def lost(shop, user="ada", quantity=1):
     """A payment whose webhooks never come."""
     shop.fake.drop_webhooks(times=100)
-    session = shop.begin(user, quantity)
+    session = shop.open_checkout(user, quantity)
     shop.pay(session)
     shop.fake._webhooks.rules.clear()
     return session
@@ -171,7 +162,7 @@ def test_it_ends_at_a_span_when_it_has_seen_enough(shop, monkeypatch):
 def test_nothing_differs_and_only_its_place_is_written(shop):
     begin_the_schedule(shop)
     for user in ("ada", "bob"):
-        session = shop.begin(user, 1)
+        session = shop.open_checkout(user, 1)
         shop.pay(session)
         assert shop.confirm(session, user).status == 201
     shop.fake.deliver()
@@ -190,10 +181,10 @@ def test_nothing_differs_and_only_its_place_is_written(shop):
 
 
 def test_open_disputes_are_asked_for_once_a_day(shop):
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     shop.confirm(session)
-    dispute = shop.fake.create_dispute(shop.intent(session).latest_charge)
+    dispute = shop.fake.create_dispute(shop.fetch_payment_intent(session).latest_charge)
     shop.fake.deliver()
     shop.time.set((shop.time.now // 86_400 + 40) * 86_400)  # Stripe has forgotten the events by now
     begin_the_schedule(shop)
@@ -213,11 +204,11 @@ def test_open_disputes_are_asked_for_once_a_day(shop):
 
 def test_what_was_found_is_gone_with_the_run_after_it_is_right(shop):
     begin_the_schedule(shop)
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     shop.confirm(session)
     shop.fake.deliver()
-    intent = shop.fake._state.get("payment_intent", shop.intent(session).id)
+    intent = shop.fake._state.get("payment_intent", shop.fetch_payment_intent(session).id)
     intent["amount_received"] = 1
     shop.time.advance(900)
     assert run(shop).findings == {"amounts_differ": 1}
@@ -247,9 +238,9 @@ def _event():
 @contextlib.contextmanager
 def trouble(api, time):
     """Money for what was over, another sum than was asked for, and a dispute, all in one time; nothing of it was heard."""
-    with shops.isolated_shop(api), stripe_shop.opened(api, time) as shop:
+    with shops.isolated_shop(api), open_shop(api, time) as shop:
         begin_the_schedule(shop)
-        order = shop.begin("eve", 1)
+        order = shop.open_checkout("eve", 1)
         shop.pay(order)
         shop.confirm(order, "eve")
         shop.fake.deliver()
@@ -260,8 +251,8 @@ def trouble(api, time):
         inventory.release_holds(expired.holds)
         second = lost(shop, "bob")
         shop.fake.drop_webhooks(times=100)
-        shop.fake.create_dispute(shop.intent(order).latest_charge)
-        shop.dashboard.v1.refunds.create({"payment_intent": shop.intent(second).id, "amount": 1000})
+        shop.fake.create_dispute(shop.fetch_payment_intent(order).latest_charge)
+        shop.dashboard.v1.refunds.create({"payment_intent": shop.fetch_payment_intent(second).id, "amount": 1000})
         shop.time.advance(900)
         yield shop, (order, late, second)
 
@@ -280,5 +271,5 @@ def test_a_crash_anywhere_is_made_up_for_by_the_next_run(api, time, monkeypatch)
             builders.run_sweep()
             assert (state(late), state(second), store.load(order["id"]).is_disputed) == ("paid", "refunded", True)
             assert cursor() > shop.time.now - BEHIND - 900
-            books_balance(shop, recovered=True)
+            shop.assert_books_balance(recovered=True)
     assert len(points) > 50

@@ -5,7 +5,7 @@ from typing import get_args
 
 from chalicelib.purchases.record.transitions import Action
 from tests import builders
-from tests.purchases.plays import PRICE, QUANTITY, TOTAL, USER, Look, Play
+from tests.purchases.record.purchase_scenarios import PRICE, QUANTITY, TOTAL, USER, Look, Play
 
 Checker = Callable[[Play, Look, Look], None]  # the play, and what there was before and after
 

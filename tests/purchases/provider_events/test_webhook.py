@@ -4,7 +4,6 @@ from collections import Counter
 from itertools import permutations
 
 import pytest
-import stripe
 
 from chalicelib import settings
 from chalicelib.ledger import service as ledger
@@ -12,24 +11,17 @@ from chalicelib.purchases.provider_events.webhook import HANDLERS, RETENTION_SEC
 from chalicelib.purchases.record import store
 from chalicelib.tickets import service as tickets
 from tests import invariants
-from tests.purchases import stripe_shop
-from tests.purchases.stripe_shop import StripeShop, books_balance
 from tests.simulation.threads import run_in_threads
+from tests.stripe_shop import AUTHENTICATION_REQUIRED, DECLINED, VISA, StripeShop
 
 DAY = 86_400
 
-
-@pytest.fixture
-def shop(threaded_store, api, time):
-    with stripe_shop.opened(api, time, checkout_origins="https://shop.test") as made:
-        yield made
-        made.fake.deliver()
-        books_balance(made)
+pytestmark = pytest.mark.usefixtures("threaded_store")
 
 
 def tell(shop: StripeShop, kind: str) -> str:
     """Only the newest event of that kind comes; what became of it, in a word."""
-    reply = shop.webhook(*shop.fake.signed_delivery(shop.fake.events(kind)[-1]["id"]))
+    reply = shop.post_webhook(*shop.fake.signed_delivery(shop.fake.events(kind)[-1]["id"]))
     assert reply.status == 200, reply.json
     return str(reply.json["received"])
 
@@ -43,20 +35,20 @@ def written(order_id: str) -> Counter[str]:
 
 
 def paid(shop: StripeShop) -> str:
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     return str(session["id"])
 
 
 def refunded(shop: StripeShop) -> str:
     order_id = shop.buy()
-    shop.refund_by_hand(order_id, 10_000)
+    shop.refund_in_dashboard(order_id, 10_000)
     return order_id
 
 
 def disputed(shop: StripeShop) -> str:
     order_id = shop.buy()
-    shop.fake.create_dispute(shop.charge(order_id).id)
+    shop.fake.create_dispute(shop.fetch_charge(order_id).id)
     return order_id
 
 
@@ -71,7 +63,7 @@ def disputed(shop: StripeShop) -> str:
 def test_fifty_copies_on_sixteen_threads_are_one(shop, kind, prepare, state, ticket, entries):
     order_id = prepare(shop)
     body, headers = shop.fake.signed_delivery(shop.fake.events(kind)[-1]["id"])
-    replies = run_in_threads(16, lambda _: shop.webhook(body, headers), range(50))
+    replies = run_in_threads(16, lambda _: shop.post_webhook(body, headers), range(50))
     assert Counter(reply.status for reply in replies) == {200: 50}
     assert store.load(order_id).state == state
     assert [one.state for one in tickets.load_purchase_tickets(order_id, 10)] == [ticket] * 2
@@ -83,32 +75,28 @@ def test_fifty_copies_on_sixteen_threads_are_one(shop, kind, prepare, state, tic
 # Every type.
 
 
-def pays(card: str):
+def pays(card: str, outcome: str = "succeeded"):
     def act(shop: StripeShop) -> None:
-        session = shop.begin()
-        try:
-            shop.pay(session, card)
-        except stripe.CardError:
-            return
+        shop.pay(shop.open_checkout(), card, expect=outcome)
 
     return act
 
 
 def cancels(shop: StripeShop) -> None:
-    shop.dashboard.v1.payment_intents.cancel(shop.intent(shop.begin()).id)
+    shop.dashboard.v1.payment_intents.cancel(shop.fetch_payment_intent(shop.open_checkout()).id)
 
 
 def pays_on_the_page(shop: StripeShop) -> None:
-    shop.visit(shop.begin(page="hosted"))
+    shop.pay_on_hosted_page(shop.open_checkout(page="hosted"))
 
 
 def leaves_the_page(shop: StripeShop) -> None:
-    shop.dashboard.v1.checkout.sessions.expire(shop.page(shop.begin(page="hosted")).id)
+    shop.dashboard.v1.checkout.sessions.expire(shop.fetch_hosted_page(shop.open_checkout(page="hosted")).id)
 
 
 def pays_by_bank(fails: bool):
     def act(shop: StripeShop) -> None:
-        shop.fake.pay_session_by_bank(shop.page(shop.begin(page="hosted")).id, fails=fails)
+        shop.fake.pay_session_by_bank(shop.fetch_hosted_page(shop.open_checkout(page="hosted")).id, fails=fails)
         shop.fake.complete_pending()
 
     return act
@@ -116,7 +104,7 @@ def pays_by_bank(fails: bool):
 
 def refunds(card: str):
     def act(shop: StripeShop) -> None:
-        shop.refund_by_hand(shop.buy(card=card), 1000)
+        shop.refund_in_dashboard(shop.buy(card=card), 1000)
         shop.fake.complete_pending()
 
     return act
@@ -124,7 +112,7 @@ def refunds(card: str):
 
 def disputes(won: bool | None):
     def act(shop: StripeShop) -> None:
-        made = shop.fake.create_dispute(shop.charge(shop.buy()).id)
+        made = shop.fake.create_dispute(shop.fetch_charge(shop.buy()).id)
         shop.dashboard.v1.disputes.update(made["id"], {"evidence": {"uncategorized_text": "They came in."}})
         if won is not None:
             shop.fake.close_dispute(made["id"], won=won)
@@ -133,9 +121,9 @@ def disputes(won: bool | None):
 
 
 TYPES = {
-    "payment_intent.succeeded": (pays("pm_card_visa"), "paid"),
-    "payment_intent.payment_failed": (pays("pm_card_visa_chargeDeclined"), "paying"),
-    "payment_intent.requires_action": (pays("pm_card_authenticationRequired"), "waiting"),
+    "payment_intent.succeeded": (pays(VISA), "paid"),
+    "payment_intent.payment_failed": (pays(DECLINED, "declined"), "paying"),
+    "payment_intent.requires_action": (pays(AUTHENTICATION_REQUIRED, "requires_action"), "waiting"),
     "payment_intent.canceled": (cancels, "ended"),
     "checkout.session.completed": (pays_on_the_page, "paid"),
     "checkout.session.expired": (leaves_the_page, "ended"),
@@ -167,7 +155,7 @@ def test_each_type_does_what_it_is_for_once(shop, kind):
 
 
 def test_other_types_are_taken_and_ignored(shop):
-    shop.begin()
+    shop.open_checkout()
     shop.fake.request_log.clear()
     assert tell(shop, "payment_intent.created") == "ignored"
     assert shop.fake.request_log.counts == {}
@@ -177,13 +165,14 @@ def test_other_types_are_taken_and_ignored(shop):
 
 
 def test_what_another_stage_has_done_is_not_looked_at(shop):
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     shop.fake.request_log.clear()
     with settings.override(stage="other"):
         assert tell(shop, "payment_intent.succeeded") == "not_ours"
     assert shop.fake.request_log.counts == {}
     assert store.load(session["id"]).state == "paying"
+    shop.fake.deliver()
 
 
 def test_what_somebody_else_does_with_the_account_is_not_looked_at(shop):
@@ -196,8 +185,8 @@ def test_what_somebody_else_does_with_the_account_is_not_looked_at(shop):
 
 @pytest.mark.parametrize("page", ["own", "hosted"])
 def test_a_webhook_after_the_confirm_asks_nothing(shop, page):
-    session = shop.begin(page=page)
-    shop.visit(session) if page == "hosted" else shop.pay(session)
+    session = shop.open_checkout(page=page)
+    shop.pay_on_hosted_page(session) if page == "hosted" else shop.pay(session)
     assert shop.confirm(session).status == 201
     shop.fake.request_log.clear()
     shop.fake.deliver()
@@ -206,7 +195,7 @@ def test_a_webhook_after_the_confirm_asks_nothing(shop, page):
 
 
 def test_the_echo_of_our_own_cancelling_asks_nothing(shop):
-    session = shop.begin()
+    session = shop.open_checkout()
     assert shop.api.delete(f"/reservations/{session['id']}", user="ada").status == 200
     shop.fake.request_log.clear()
     assert tell(shop, "payment_intent.canceled") == "cancelled"
@@ -221,16 +210,16 @@ def test_the_echo_of_our_own_cancelling_asks_nothing(shop):
 def test_news_of_a_refund_in_every_order_end_the_same(shop, kinds, early):
     """It fails after `early` of them were heard; the others come after that."""
     order_id = shop.buy(card="pm_card_refundFail")
-    shop.refund_by_hand(order_id, 1000)
+    shop.refund_in_dashboard(order_id, 1000)
     told = [kind for kind in kinds if kind != "refund.failed"][:early]
     for kind in told:
         assert tell(shop, kind) == "refund_succeeded"
-        books_balance(shop)
+        shop.assert_books_balance()
     shop.fake.complete_pending()
     for kind in kinds:
         if kind not in told:
             tell(shop, kind)
-            books_balance(shop)
+            shop.assert_books_balance()
     order = store.load(order_id)
     assert (order.state, [one.status for one in order.refunds]) == ("paid", ["failed"] if told else [])
     moved = ledger.list_purchase_entries(order.event_id, order_id)
@@ -242,36 +231,36 @@ def test_news_of_a_refund_in_every_order_end_the_same(shop, kinds, early):
 @pytest.mark.parametrize("kinds", list(permutations(["created", "updated", "closed"])), ids=" ".join)
 def test_news_of_a_dispute_in_every_order_end_the_same(shop, kinds, early, won):
     order_id = shop.buy()
-    made = shop.fake.create_dispute(shop.charge(order_id).id)
+    made = shop.fake.create_dispute(shop.fetch_charge(order_id).id)
     shop.dashboard.v1.disputes.update(made["id"], {"evidence": {"uncategorized_text": "They came in."}})
     told = [kind for kind in kinds if kind != "closed"][:early]
     for kind in told:
         assert tell(shop, f"charge.dispute.{kind}") == "dispute_open"
-        books_balance(shop)
+        shop.assert_books_balance()
     shop.fake.close_dispute(made["id"], won=won)
     for kind in kinds:
         if kind not in told:
             tell(shop, f"charge.dispute.{kind}")
-            books_balance(shop)
+            shop.assert_books_balance()
     assert [one.state for one in tickets.load_purchase_tickets(order_id, 2)] == ["valid" if won else "void"] * 2
     assert written(order_id) == {"opened": 1, "captured": 1, "disputed": 1, **({"dispute_won": 1} if won else {})}
 
 
 def test_a_dispute_that_is_the_first_news_of_a_second_payment(shop):
     order_id = shop.buy()
-    intent = shop.pay_by_hand(order_id)
+    intent = shop.pay_in_dashboard(order_id)
     shop.fake.create_dispute(shop.dashboard.v1.payment_intents.retrieve(intent).latest_charge)
     tell(shop, "charge.dispute.created")
-    books_balance(shop)
+    shop.assert_books_balance()
     assert [one.state for one in tickets.load_purchase_tickets(order_id, 2)] == ["valid", "valid"]
 
 
 def test_weeks_late_it_is_news_all_the_same(shop):
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     shop.time.advance(29 * DAY)
     assert tell(shop, "payment_intent.succeeded") == "paid"
-    books_balance(shop)
+    shop.assert_books_balance()
 
 
 def test_weeks_late_it_is_still_known_as_seen(shop):

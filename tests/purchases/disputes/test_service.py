@@ -11,17 +11,8 @@ from chalicelib.payments.providers import stripe_mapping
 from chalicelib.purchases.provider_events import apply as event_application
 from chalicelib.purchases.record import store
 from tests import builders
-from tests.purchases import stripe_shop
 
 HOUR, DAY = 3600, 86_400
-
-
-@pytest.fixture
-def shop(api, time):
-    with stripe_shop.opened(api, time) as made:
-        yield made
-        assert {attempt.status for attempt in made.fake.delivery_attempts} <= {200}
-        stripe_shop.books_balance(made)
 
 
 def order(order_id):
@@ -42,16 +33,16 @@ def open_matters(shop):
 
 
 def dispute(shop, order_id, cents=None):
-    made = shop.fake.create_dispute(shop.charge(order_id).id, amount=cents)
+    made = shop.fake.create_dispute(shop.fetch_charge(order_id).id, amount=cents)
     shop.fake.deliver()
-    stripe_shop.books_balance(shop)
+    shop.assert_books_balance()
     return made["id"]
 
 
 def decide(shop, dispute_id, *, won):
     shop.fake.close_dispute(dispute_id, won=won)
     shop.fake.deliver()
-    stripe_shop.books_balance(shop)
+    shop.assert_books_balance()
 
 
 def entries(shop, order_id):
@@ -99,7 +90,7 @@ def test_events_in_any_order_and_number(shop, won, order_of_news):
     order_id = shop.buy()
     shop.fake.set_delivery_order(order_of_news, 7)
     shop.fake.duplicate_webhooks("charge.dispute.*", copies=3, times=9)
-    made = shop.fake.create_dispute(shop.charge(order_id).id)
+    made = shop.fake.create_dispute(shop.fetch_charge(order_id).id)
     shop.fake.close_dispute(made["id"], won=won)
     shop.fake.deliver()
     assert states(shop, order_id) == (["valid"] * 2 if won else ["void"] * 2)
@@ -134,7 +125,7 @@ def test_free_tickets_go_with_an_order_that_was_lost_as_a_whole(shop):
     companion = builders.create_tier(shop.api, shop.event_id, "Companion", price_cents=0)
     items = [{"tier_id": companion, "quantity": 1}, {"tier_id": shop.tier_id, "quantity": 1}]
     reserved = shop.api.post(f"/events/{shop.event_id}/reservations", json={"items": items}, user="ada").json["id"]
-    session = shop.ask(reserved).json
+    session = shop.request_checkout(reserved).json
     shop.pay(session)
     shop.confirm(session)
     decide(shop, dispute(shop, reserved), won=False)
@@ -185,12 +176,12 @@ def test_of_two_the_last_one_decides_whether_the_tickets_thaw(shop, first, secon
 
 @pytest.mark.parametrize("verdict", [None, True, False])
 def test_one_about_a_purchase_whose_success_nobody_told_us(shop, verdict):
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     shop.fake.drop_webhooks("*", times=100)
     shop.fake.deliver()
     shop.time.advance(181)
-    made = shop.fake.create_dispute(shop.intent(session).latest_charge)
+    made = shop.fake.create_dispute(shop.fetch_payment_intent(session).latest_charge)
     if verdict is not None:
         shop.fake.close_dispute(made["id"], won=verdict)
     shop.fake.resend_event(shop.fake.events("charge.dispute.created")[0]["id"])
@@ -200,7 +191,7 @@ def test_one_about_a_purchase_whose_success_nobody_told_us(shop, verdict):
 
 def test_one_about_late_money_that_could_not_be_given_back(shop):
     """The tickets are gone, and Stripe refuses the refund while the dispute is open: it is made when that is won."""
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     purchase = order(session["id"])
     shop.time.advance(181)
@@ -208,14 +199,14 @@ def test_one_about_late_money_that_could_not_be_given_back(shop):
     inventory.release_holds(purchase.holds)
     builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id, 4)
     shop.fake.drop_webhooks("payment_intent.*", times=100)
-    made = shop.fake.create_dispute(shop.intent(session).latest_charge)
+    made = shop.fake.create_dispute(shop.fetch_payment_intent(session).latest_charge)
     shop.fake.deliver()
     [refund] = order(session["id"]).refunds
     assert (order(session["id"]).state, refund.status, refund.failure) == ("refunded", "due", "charge_disputed")
     decide(shop, made["id"], won=True)
     shop.time.advance(HOUR)
     builders.run_sweep()
-    assert (shop.refunds(), open_matters(shop)) == ([(10_000, "succeeded")], [])
+    assert (shop.list_refunds(), open_matters(shop)) == ([(10_000, "succeeded")], [])
 
 
 def test_a_refund_is_not_taken_on_while_one_is_open(shop):
@@ -223,7 +214,7 @@ def test_a_refund_is_not_taken_on_while_one_is_open(shop):
     made = dispute(shop, order_id)
     refused = builders.refund(shop.api, order_id)
     assert (refused.status, refused.json["error"]) == (409, "order_disputed")
-    assert (states(shop, order_id), shop.refunds()) == (["frozen", "frozen"], [])
+    assert (states(shop, order_id), shop.list_refunds()) == (["frozen", "frozen"], [])
     decide(shop, made, won=True)
     assert builders.refund(shop.api, order_id).status == 201
 
@@ -238,7 +229,7 @@ def refused_refund(shop, tickets=None):
         assert order(order_id).refunds[0].status == "due"
         shop.time.advance(seconds)
         builders.run_sweep()
-        stripe_shop.books_balance(shop)
+        shop.assert_books_balance()
     assert (order(order_id).refunds[0].status, order(order_id).refunds[0].failure) == ("failed", "charge_disputed")
     assert open_matters(shop) == ["dispute", "refund"]
     return order_id, made
@@ -250,8 +241,8 @@ def test_a_refund_that_a_dispute_kept_back_is_made_when_that_is_won(shop, ticket
     decide(shop, made, won=True)
     shop.time.advance(60)
     builders.run_sweep()
-    stripe_shop.books_balance(shop)
-    assert shop.refunds() == [(5000 if tickets else 10_000, "succeeded")]
+    shop.assert_books_balance()
+    assert shop.list_refunds() == [(5000 if tickets else 10_000, "succeeded")]
     assert open_matters(shop) == []
     assert states(shop, order_id) == ["void", "valid" if tickets else "void"]
 
@@ -262,7 +253,7 @@ def test_a_refund_that_a_lost_dispute_made_pointless_stays_visible_until_a_perso
     decide(shop, made, won=False)
     shop.time.advance(DAY)
     builders.run_sweep()
-    assert (open_matters(shop), shop.refunds()) == (["refund"], [])
+    assert (open_matters(shop), shop.list_refunds()) == (["refund"], [])
     assert (shop.received_and_kept(), states(shop, order_id)) == ((10_000, 0), ["void", "void"])
     assert shop.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["balance_cents"] == 0
     path = f"/admin/reconciliation/{order_id}/{order(order_id).refunds[0].id}"
@@ -272,7 +263,7 @@ def test_a_refund_that_a_lost_dispute_made_pointless_stays_visible_until_a_perso
 
 def test_one_about_a_second_payment_leaves_the_tickets_alone(shop):
     order_id = shop.buy()
-    other = shop.pay_by_hand(order_id)
+    other = shop.pay_in_dashboard(order_id)
     shop.fake.deliver()
     made = shop.fake.create_dispute(shop.dashboard.v1.payment_intents.retrieve(other).latest_charge)
     shop.fake.deliver()
@@ -286,7 +277,7 @@ def test_one_about_a_second_payment_leaves_the_tickets_alone(shop):
 def test_an_inquiry_takes_no_money_and_changes_nothing(shop, monkeypatch):
     order_id = shop.buy()
     monkeypatch.setitem(stripe_mapping._DISPUTE_STATUS, "needs_response", None)
-    made = shop.fake.create_dispute(shop.charge(order_id).id)
+    made = shop.fake.create_dispute(shop.fetch_charge(order_id).id)
     shop.fake.deliver()
     assert (states(shop, order_id), open_matters(shop), entries(shop, order_id)) == (["valid", "valid"], [], [])
     shop.fake.close_dispute(made["id"], won=True)

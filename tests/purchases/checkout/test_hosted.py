@@ -9,26 +9,13 @@ from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
-from chalicelib.purchases.record.model import ACTIVE_STATES
 from tests import builders
 from tests.bootstrap.conftest import ticket
 from tests.devtools.stripe.browser import visit
-from tests.purchases import stripe_shop
-from tests.purchases.stripe_shop import books_balance
+from tests.stripe_shop import AUTHENTICATION_REQUIRED, DECLINED
 
 BACK = "https://shop.test/thanks"
-DECLINED, CHALLENGED = "4000 0000 0000 9995", "4000 0025 0000 3155"
-
-
-@pytest.fixture
-def shop(api, time):
-    with stripe_shop.opened(api, time, checkout_origins="https://shop.test") as made:
-        yield made
-        made.fake.deliver()
-        books_balance(made)
-        over = [one for one in store.scan_purchases() if one.state not in ACTIVE_STATES and one.payment and one.payment.success_url]
-        pages = {page.id: page for page in made.dashboard.v1.checkout.sessions.list({"limit": 100}).data}
-        assert [one.id for one in over if one.payment.provider_id and pages[one.payment.provider_id].status == "open"] == []
+CHALLENGED = AUTHENTICATION_REQUIRED
 
 
 def state(session):
@@ -46,8 +33,8 @@ def told(shop, kind):
 
 
 def test_paid_on_the_page_then_confirmed_by_the_client(shop):
-    session = shop.begin(success_url=BACK)
-    assert shop.visit(session)[::2] == (303, BACK)
+    session = shop.open_checkout(success_url=BACK)
+    assert shop.pay_on_hosted_page(session)[::2] == (303, BACK)
     reply = shop.confirm(session)
     assert (reply.status, len(reply.json["tickets"]), reply.json["checkout_session"]["status"]) == (201, 2, "completed")
     again = shop.confirm(session)
@@ -56,9 +43,9 @@ def test_paid_on_the_page_then_confirmed_by_the_client(shop):
 
 
 def test_the_happy_path_asks_the_provider_twice_and_its_webhooks_not_at_all(shop):
-    session = shop.begin(page="hosted")
+    session = shop.open_checkout(page="hosted")
     assert shop.fake.request_log.counts == {"POST /v1/checkout/sessions": 1}
-    shop.visit(session)
+    shop.pay_on_hosted_page(session)
     shop.fake.request_log.clear()
     assert shop.confirm(session).status == 201
     assert shop.fake.request_log.counts == {"GET /v1/checkout/sessions/:id": 1}
@@ -68,10 +55,10 @@ def test_the_happy_path_asks_the_provider_twice_and_its_webhooks_not_at_all(shop
 
 
 def test_the_webhook_alone_is_enough(shop):
-    session = shop.begin(page="hosted")
-    shop.visit(session)
+    session = shop.open_checkout(page="hosted")
+    shop.pay_on_hosted_page(session)
     shop.fake.request_log.clear()
-    assert shop.webhook(*told(shop, "checkout.session.completed")).json == {"received": "paid"}
+    assert shop.post_webhook(*told(shop, "checkout.session.completed")).json == {"received": "paid"}
     assert shop.fake.request_log.counts == {"GET /v1/checkout/sessions/:id": 1}
     assert shop.confirm(session).status == 200
 
@@ -79,10 +66,10 @@ def test_the_webhook_alone_is_enough(shop):
 @pytest.mark.parametrize("kinds", [["payment_intent.succeeded"], ["payment_intent.succeeded", "checkout.session.completed"], []])
 @pytest.mark.parametrize("copies", [1, 3])
 def test_webhooks_of_one_payment_in_any_order_and_number_are_one_order(shop, kinds, copies):
-    session = shop.begin(page="hosted")
-    shop.visit(session)
+    session = shop.open_checkout(page="hosted")
+    shop.pay_on_hosted_page(session)
     for kind in kinds * copies:
-        assert shop.webhook(*told(shop, kind)).status == 200
+        assert shop.post_webhook(*told(shop, kind)).status == 200
     shop.fake.set_delivery_order("reversed")
     for event in shop.fake.events():
         shop.fake.resend_event(event["id"], copies=copies)
@@ -92,8 +79,8 @@ def test_webhooks_of_one_payment_in_any_order_and_number_are_one_order(shop, kin
 
 
 def test_declined_then_paid_on_the_same_page(shop):
-    session = shop.begin(success_url=BACK)
-    status, html, _ = shop.visit(session, DECLINED)
+    session = shop.open_checkout(success_url=BACK)
+    status, html, _ = shop.pay_on_hosted_page(session, DECLINED)
     assert (status, "insufficient funds" in html) == (402, True)
     refused = shop.confirm(session)
     assert (refused.status, refused.json["error"], refused.json["payment_status"]) == (
@@ -103,7 +90,7 @@ def test_declined_then_paid_on_the_same_page(shop):
     )
     shop.fake.deliver()
     assert state(session) == "paying"
-    assert shop.visit(session)[2] == BACK
+    assert shop.pay_on_hosted_page(session)[2] == BACK
     assert shop.confirm(session).status == 201
     kinds = [one.kind for one in ledger.list_purchase_entries(shop.event_id, session["id"])]
     assert sorted(kinds) == ["captured", "declined", "opened"]
@@ -111,8 +98,8 @@ def test_declined_then_paid_on_the_same_page(shop):
 
 @pytest.mark.parametrize(("outcome", "status"), [("complete", 201), ("fail", 409)])
 def test_three_d_secure_waits_for_the_buyer(shop, outcome, status):
-    session = shop.begin(success_url=BACK)
-    _, _, bank = shop.visit(session, CHALLENGED)
+    session = shop.open_checkout(success_url=BACK)
+    _, _, bank = shop.pay_on_hosted_page(session, CHALLENGED)
     assert {attempt.status for attempt in shop.fake.deliver()} == {200}
     waiting = shop.confirm(session)
     assert (waiting.status, waiting.json["payment_status"]) == (409, "requires_action")
@@ -122,12 +109,12 @@ def test_three_d_secure_waits_for_the_buyer(shop, outcome, status):
 
 
 def test_an_abandoned_page_is_expired_with_its_hold_and_cannot_be_paid_any_more(shop):
-    session = shop.begin(page="hosted")
-    shop.visit(session, CHALLENGED)
+    session = shop.open_checkout(page="hosted")
+    shop.pay_on_hosted_page(session, CHALLENGED)
     shop.time.advance(181)
     builders.run_sweep()
-    assert (state(session), shop.page(session).status, available(shop)) == ("expired", "expired", 4)
-    assert shop.visit(session)[0] == 410
+    assert (state(session), shop.fetch_hosted_page(session).status, available(shop)) == ("expired", "expired", 4)
+    assert shop.pay_on_hosted_page(session)[0] == 410
     shop.fake.request_log.clear()
     assert {attempt.status for attempt in shop.fake.deliver()} == {200}
     assert shop.fake.request_log.counts == {"GET /v1/payment_intents/:id": 1}
@@ -135,12 +122,12 @@ def test_an_abandoned_page_is_expired_with_its_hold_and_cannot_be_paid_any_more(
 
 
 def test_what_was_paid_in_the_last_second_is_issued_by_whoever_comes_to_expire_it(shop):
-    sessions = [shop.begin(user, 1, page="hosted") for user in ("ada", "bob", "eve")]
+    sessions = [shop.open_checkout(user, 1, page="hosted") for user in ("ada", "bob", "eve")]
     for session in sessions:
-        shop.visit(session)
+        shop.pay_on_hosted_page(session)
     shop.time.advance(180)
     assert builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id).status == 201
-    told = shop.ask(sessions[1]["id"], "bob", key="again")
+    told = shop.request_checkout(sessions[1]["id"], "bob", key="again")
     assert (told.status, told.json["error"]) == (409, "reservation_converted")
     builders.run_sweep()
     assert [state(session) for session in sessions] == ["paid"] * 3
@@ -149,13 +136,13 @@ def test_what_was_paid_in_the_last_second_is_issued_by_whoever_comes_to_expire_i
 
 def test_what_is_paid_while_its_expiry_is_under_way_is_an_order(shop):
     """Stripe refuses to expire the page then, since it is complete."""
-    session = shop.begin(page="hosted")
+    session = shop.open_checkout(page="hosted")
     shop.time.advance(181)
     expiring = shop.fake.hold_next_request("POST", "/v1/checkout/sessions/*/expire")
 
     def buyer():
         assert expiring.arrived.wait(5)
-        shop.visit(session)
+        shop.pay_on_hosted_page(session)
         expiring.release()
 
     paying = threading.Thread(target=buyer)
@@ -166,28 +153,28 @@ def test_what_is_paid_while_its_expiry_is_under_way_is_an_order(shop):
 
 
 def test_a_release_expires_the_page_or_finds_an_order(shop):
-    session = shop.begin(page="hosted")
+    session = shop.open_checkout(page="hosted")
     assert shop.api.delete(f"/reservations/{session['id']}", user="ada").status == 200
-    assert (shop.page(session).status, available(shop)) == ("expired", 4)
-    session = shop.begin(page="hosted")
-    shop.visit(session)
+    assert (shop.fetch_hosted_page(session).status, available(shop)) == ("expired", 4)
+    session = shop.open_checkout(page="hosted")
+    shop.pay_on_hosted_page(session)
     refused = shop.api.delete(f"/reservations/{session['id']}", user="ada")
     assert (refused.status, refused.json["error"], state(session)) == (409, "reservation_converted", "paid")
 
 
 def test_a_page_that_was_expired_in_the_dashboard_gives_the_tickets_back_at_once(shop):
-    session = shop.begin(page="hosted")
-    shop.dashboard.v1.checkout.sessions.expire(shop.page(session).id)
+    session = shop.open_checkout(page="hosted")
+    shop.dashboard.v1.checkout.sessions.expire(shop.fetch_hosted_page(session).id)
     shop.fake.deliver()
     assert (state(session), available(shop)) == ("cancelled", 4)
-    assert shop.begin(page="hosted")["id"] != session["id"]
+    assert shop.open_checkout(page="hosted")["id"] != session["id"]
 
 
 def debited(shop, *, fails=False):
     """A checkout whose debit is under way longer than the hold lasts."""
     with settings.override(hold_seconds=5):
-        session = shop.begin(page="hosted")
-    shop.fake.pay_session_by_bank(shop.page(session).id, fails=fails)
+        session = shop.open_checkout(page="hosted")
+    shop.fake.pay_session_by_bank(shop.fetch_hosted_page(session).id, fails=fails)
     shop.time.advance(6)
     assert builders.run_sweep()["undecided"] == 1
     assert (state(session), available(shop)) == ("paying", 2)
@@ -198,7 +185,7 @@ def test_until_the_bank_answers_nothing_is_over_and_nothing_is_charged_twice(sho
     session = debited(shop)
     for refused in (
         shop.confirm(session),
-        shop.ask(session["id"], key="again"),
+        shop.request_checkout(session["id"], key="again"),
         shop.api.delete(f"/reservations/{session['id']}", user="ada"),
     ):
         assert (refused.status, refused.json["error"], refused.json["payment_status"]) == (409, "payment_not_completed", "processing")
@@ -208,10 +195,10 @@ def test_until_the_bank_answers_nothing_is_over_and_nothing_is_charged_twice(sho
 
 
 def test_who_comes_back_while_the_provider_is_down_hears_so(shop):
-    session = shop.begin(page="hosted")
+    session = shop.open_checkout(page="hosted")
     shop.time.advance(181)
     with settings.override(stripe_api_base="http://127.0.0.1:9"):
-        for refused in (shop.ask(session["id"], key="again"), builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id)):
+        for refused in (shop.request_checkout(session["id"], key="again"), builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id)):
             assert (refused.status, refused.json["error"]) == (503, "payment_provider_unavailable")
     assert (state(session), available(shop)) == ("paying", 2)
 
@@ -219,14 +206,14 @@ def test_who_comes_back_while_the_provider_is_down_hears_so(shop):
 def test_a_debit_that_succeeds_is_an_order_however_late(shop):
     session = debited(shop)
     shop.fake.complete_pending()
-    assert shop.webhook(*told(shop, "checkout.session.async_payment_succeeded")).json == {"received": "paid"}
+    assert shop.post_webhook(*told(shop, "checkout.session.async_payment_succeeded")).json == {"received": "paid"}
     assert shop.confirm(session).status == 200
 
 
 def test_a_debit_that_fails_gives_the_tickets_back_and_is_in_the_ledger(shop):
     session = debited(shop, fails=True)
     shop.fake.complete_pending()
-    shop.webhook(*told(shop, "checkout.session.async_payment_failed"))
+    shop.post_webhook(*told(shop, "checkout.session.async_payment_failed"))
     assert (state(session), available(shop)) == ("cancelled", 4)
     entries = ledger.list_purchase_entries(shop.event_id, session["id"])
     assert sorted(one.kind for one in entries) == ["declined", "opened"]
@@ -237,9 +224,9 @@ def test_a_debit_that_fails_gives_the_tickets_back_and_is_in_the_ledger(shop):
 
 def lapsed_but_paid(shop):
     """A purchase that expired while the provider was not to be reached for the look, and whose page was paid."""
-    session = shop.begin(page="hosted")
-    shop.visit(session)
-    shop.expire_blindly(session["id"])
+    session = shop.open_checkout(page="hosted")
+    shop.pay_on_hosted_page(session)
+    shop.expire_without_asking_stripe(session["id"])
     return session
 
 
@@ -256,7 +243,7 @@ def test_late_money_goes_back_when_nothing_is_left(shop):
     assert (state(session), shop.received_and_kept()) == ("refunded", (10000, 0))
     refused = shop.confirm(session)
     assert (refused.status, refused.json["error"]) == (409, "payment_refunded")
-    again = shop.ask(session["id"], key="again")
+    again = shop.request_checkout(session["id"], key="again")
     assert (again.status, again.json["error"]) == (409, "payment_refunded")
 
 
@@ -270,12 +257,12 @@ def mismatches():
     ids=["less", "more", "another currency", "below what Stripe takes"],
 )
 def test_prices_that_are_not_ours_open_no_page(shop, at_stripe):
-    shop.apply(ticket("floor"))
+    shop.sell_tiers(ticket("floor"))
     shop.fake.add_price("price_floor", **{"unit_amount": 5000, "currency": "usd", "name": "Floor"} | at_stripe)
     reserved = builders.reserve(shop.api, "ada", "fest", "floor", 2).json["id"]
     before = mismatches()
     for key in ("one", "two"):
-        refused = shop.ask(reserved, key=key)
+        refused = shop.request_checkout(reserved, key=key)
         assert (refused.status, refused.json["error"]) == (503, "price_mismatch")
     assert mismatches() == before + 2
     pages = shop.dashboard.v1.checkout.sessions.list().data
@@ -288,41 +275,41 @@ def test_prices_that_are_not_ours_open_no_page(shop, at_stripe):
 
 
 def test_a_price_that_stripe_does_not_have_opens_no_page(shop):
-    shop.apply(ticket("floor"), at_stripe=False)
+    shop.sell_tiers(ticket("floor"), at_stripe=False)
     reserved = builders.reserve(shop.api, "ada", "fest", "floor", 2).json["id"]
-    refused = shop.ask(reserved)
+    refused = shop.request_checkout(reserved)
     assert (refused.status, refused.json["error"]) == (503, "price_mismatch")
 
 
 def test_several_tiers_with_and_without_prices_are_lines_of_one_page(shop):
-    shop.apply(ticket("floor"), ticket("balcony", price_cents=3000), ticket("box", price_cents=12000, stripe_price_id=None))
+    shop.sell_tiers(ticket("floor"), ticket("balcony", price_cents=3000), ticket("box", price_cents=12000, stripe_price_id=None))
     wanted = [{"tier_id": "box", "quantity": 1}, {"tier_id": "balcony", "quantity": 3}, {"tier_id": "floor", "quantity": 2}]
     reserved = shop.api.post("/events/fest/reservations", json={"items": wanted}, user="ada").json["id"]
-    session = shop.ask(reserved, page="hosted").json
-    lines = shop.dashboard.v1.checkout.sessions.line_items.list(shop.page(session).id).data
+    session = shop.request_checkout(reserved, page="hosted").json
+    lines = shop.dashboard.v1.checkout.sessions.line_items.list(shop.fetch_hosted_page(session).id).data
     assert [(one.description, one.quantity, one.amount_total) for one in lines] == [
         ("box", 1, 12000),
         ("balcony", 3, 9000),
         ("floor", 2, 10000),
     ]
-    shop.visit(session)
+    shop.pay_on_hosted_page(session)
     assert len(shop.confirm(session).json["tickets"]) == 6
     assert shop.received_and_kept() == (31000, 31000)
 
 
 def test_a_tier_without_a_price_makes_our_own_page_the_usual_one(shop):
-    shop.apply(ticket("floor"), ticket("box", stripe_price_id=None))
+    shop.sell_tiers(ticket("floor"), ticket("box", stripe_price_id=None))
     wanted = [{"tier_id": "box", "quantity": 1}, {"tier_id": "floor", "quantity": 2}]
     reserved = shop.api.post("/events/fest/reservations", json={"items": wanted}, user="ada").json["id"]
-    assert "client_secret" in shop.ask(reserved).json["payment"]
+    assert "client_secret" in shop.request_checkout(reserved).json["payment"]
 
 
 def test_a_provider_that_is_down_is_a_503_and_the_next_try_goes_on(shop):
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
     shop.fake.fail_next_request("POST", "/v1/checkout/sessions", status=500, times=3)
-    refused = shop.ask(reserved, page="hosted")
+    refused = shop.request_checkout(reserved, page="hosted")
     assert (refused.status, refused.json["error"]) == (503, "payment_provider_unavailable")
-    again = shop.ask(reserved, page="hosted")
+    again = shop.request_checkout(reserved, page="hosted")
     assert (again.status, "url" in again.json["payment"]) == (200, True)
 
 
@@ -331,33 +318,35 @@ def test_an_answer_that_was_lost_is_one_page(shop, times):
     """By the SDK's own repetition, or by the buyer's next try: one key, one page."""
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
     shop.fake.lose_next_response("POST", "/v1/checkout/sessions", times=times)
-    session = shop.ask(reserved, page="hosted")
+    session = shop.request_checkout(reserved, page="hosted")
     assert session.status == (201 if times == 1 else 503)
-    session = shop.ask(reserved, page="hosted").json
-    shop.visit(session)
+    session = shop.request_checkout(reserved, page="hosted").json
+    shop.pay_on_hosted_page(session)
     assert shop.confirm(session).status == 201
     assert len(shop.dashboard.v1.checkout.sessions.list().data) == 1
 
 
 def test_while_the_provider_is_down_nothing_expires_and_later_it_does(shop):
-    session = shop.begin(page="hosted")
+    session = shop.open_checkout(page="hosted")
     shop.time.advance(181)
     shop.fake.fail_next_request("POST", "/v1/checkout/sessions/*/expire", status=500, times=3)
     assert builders.run_sweep()["undecided"] == 1
     assert state(session) == "paying"
     builders.run_sweep()
-    assert (state(session), shop.page(session).status) == ("expired", "expired")
+    assert (state(session), shop.fetch_hosted_page(session).status) == ("expired", "expired")
 
 
 @pytest.mark.parametrize("first", ["by hand", "on the page"])
 def test_a_payment_made_by_hand_for_a_hosted_purchase_goes_back(shop, first):
-    session = shop.begin(page="hosted")
+    session = shop.open_checkout(page="hosted")
 
     def by_hand():
-        shop.pay_by_hand(session["id"])
+        shop.pay_in_dashboard(session["id"])
         shop.fake.deliver()
 
-    for pay in (by_hand, lambda: shop.visit(session)) if first == "by hand" else (lambda: shop.visit(session), by_hand):
+    for pay in (
+        (by_hand, lambda: shop.pay_on_hosted_page(session)) if first == "by hand" else (lambda: shop.pay_on_hosted_page(session), by_hand)
+    ):
         pay()
     reply = shop.confirm(session)
     assert (reply.status in (200, 201), len(reply.json["tickets"])) == (True, 2)
@@ -366,16 +355,16 @@ def test_a_payment_made_by_hand_for_a_hosted_purchase_goes_back(shop, first):
 
 
 def test_an_intent_that_was_made_and_cancelled_by_hand_leaves_the_hold_alone(shop):
-    session = shop.begin(page="hosted")
-    given = {"amount": 10000, "currency": "usd", "metadata": shop.page(session).metadata.to_dict()}
+    session = shop.open_checkout(page="hosted")
+    given = {"amount": 10000, "currency": "usd", "metadata": shop.fetch_hosted_page(session).metadata.to_dict()}
     shop.dashboard.v1.payment_intents.cancel(shop.dashboard.v1.payment_intents.create(given).id)
     shop.fake.deliver()
-    assert (state(session), shop.page(session).status) == ("paying", "open")
+    assert (state(session), shop.fetch_hosted_page(session).status) == ("paying", "open")
 
 
 def test_a_page_that_nobody_came_to_expire_goes_by_itself(shop):
-    session = shop.begin(page="hosted")
+    session = shop.open_checkout(page="hosted")
     shop.time.advance(180 + 1800 + 60)
-    assert shop.visit(session)[0] == 410
+    assert shop.pay_on_hosted_page(session)[0] == 410
     shop.fake.deliver()
     assert state(session) == "cancelled"

@@ -8,22 +8,14 @@ from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from chalicelib.reconciliation import comparison
 from tests import builders
-from tests.purchases import stripe_shop
-from tests.purchases.looking import again_is_quiet, bought, deaf, look, over, paid, shown, state
-from tests.purchases.stripe_shop import books_balance
+from tests.reconciliation.looking import again_is_quiet, bought, deaf, look, over, paid, shown, state
 from tests.simulation import faults
-
-
-@pytest.fixture
-def shop(api, time):
-    with stripe_shop.opened(api, time, checkout_origins="https://shop.test") as made:
-        yield made
-        books_balance(made)
+from tests.stripe_shop import DECLINED
 
 
 def test_a_payment_whose_webhook_never_came_gets_its_tickets(shop):
     deaf(shop)
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     report = look(shop)
     assert state(session) == "paid"
@@ -33,9 +25,8 @@ def test_a_payment_whose_webhook_never_came_gets_its_tickets(shop):
 
 def test_a_decline_that_nobody_told_is_in_the_ledger(shop):
     deaf(shop)
-    session = shop.begin()
-    with pytest.raises(Exception, match="declined"):
-        shop.pay(session, "pm_card_visa_chargeDeclined")
+    session = shop.open_checkout()
+    shop.pay(session, DECLINED, expect="declined")
     report = look(shop)
     assert (report.repaired, report.unheard, state(session)) == ({}, 1, "paying")
     assert [one.kind for one in ledger.list_purchase_entries(shop.event_id, session["id"])] == ["opened", "declined"]
@@ -43,11 +34,11 @@ def test_a_decline_that_nobody_told_is_in_the_ledger(shop):
 
 @pytest.mark.parametrize("crash", range(1, 8))
 def test_a_webhook_that_died_and_never_came_again(shop, crash):
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
-    event = shop.fake.signed_delivery(shop.succeeded(session))
+    event = shop.fake.signed_delivery(shop.succeeded_event_id(session))
     with faults.crash_after(crash) as fault:
-        shop.webhook(*event)
+        shop.post_webhook(*event)
     look(shop)
     assert state(session) == "paid"
     again_is_quiet(shop)
@@ -79,7 +70,7 @@ def test_disputes_that_nobody_told_of(shop, won, end):
     shop.fake.deliver()
     deaf(shop)
     shop.time.advance(86_400)
-    dispute = shop.fake.create_dispute(shop.intent(session).latest_charge)
+    dispute = shop.fake.create_dispute(shop.fetch_payment_intent(session).latest_charge)
     report = look(shop)
     assert (report.disputes, report.repaired, report.unheard) == (1, {"disputes_differ": 1}, 2)
     assert store.load(session["id"]).is_disputed
@@ -93,7 +84,7 @@ def test_disputes_that_nobody_told_of(shop, won, end):
 
 def test_a_debit_that_a_bank_answers_days_after_it_was_begun(shop):
     deaf(shop)
-    session = shop.begin(page="hosted")
+    session = shop.open_checkout(page="hosted")
     shop.fake.pay_session_by_bank(store.load(session["id"]).payment.provider_id)
     shop.fake.complete_pending()
     shop.time.advance(5 * 86_400)
@@ -105,7 +96,7 @@ def test_a_debit_that_a_bank_answers_days_after_it_was_begun(shop):
 
 def test_what_succeeds_long_after_it_was_opened_is_found_by_what_stripe_told(shop):
     deaf(shop)
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.time.advance(7200)  # the sweep was not to be reached either
     shop.pay(session)
     report = look(shop)
@@ -118,7 +109,7 @@ def test_what_succeeds_long_after_it_was_opened_is_found_by_what_stripe_told(sho
 )
 def test_money_for_what_was_over_ends_in_tickets_or_goes_back(shop, how, compete, end):
     deaf(shop)
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     over(shop, session, how)
     if compete:
@@ -131,8 +122,8 @@ def test_money_for_what_was_over_ends_in_tickets_or_goes_back(shop, how, compete
 
 def test_what_was_cancelled_at_stripe_gives_its_tickets_back(shop):
     deaf(shop)
-    session = shop.begin()
-    shop.dashboard.v1.payment_intents.cancel(shop.intent(session).id)
+    session = shop.open_checkout()
+    shop.dashboard.v1.payment_intents.cancel(shop.fetch_payment_intent(session).id)
     report = look(shop)
     assert (state(session), report.repaired) == ("cancelled", {"payment_over": 1})
     again_is_quiet(shop)
@@ -150,8 +141,8 @@ def test_a_second_payment_goes_back_and_the_order_stays(shop):
 
 def test_an_altered_payment_goes_back(shop):
     deaf(shop)
-    session = shop.begin()
-    shop.dashboard.v1.payment_intents.update(shop.intent(session).id, {"amount": 100})
+    session = shop.open_checkout()
+    shop.dashboard.v1.payment_intents.update(shop.fetch_payment_intent(session).id, {"amount": 100})
     shop.pay(session)
     report = look(shop)
     assert (state(session), report.repaired, report.findings) == ("refunded", {"paid_without_tickets": 1}, {})
@@ -164,7 +155,7 @@ def test_refunds_by_hand_that_nobody_told_of(shop, amount, end):
     session = bought(shop)
     shop.time.advance(7200)
     deaf(shop)
-    made = shop.dashboard.v1.refunds.create({"payment_intent": shop.intent(session).id, "amount": amount})
+    made = shop.dashboard.v1.refunds.create({"payment_intent": shop.fetch_payment_intent(session).id, "amount": amount})
     report = look(shop)
     assert (state(session), report.refunds, report.repaired) == (end, 1, {"refunds_differ": 1})
     assert shown(shop) == ({} if end == "refunded" else {session["id"]: made.id})
@@ -206,7 +197,7 @@ def test_a_refund_that_is_due_is_the_sweeps(shop):
 
 def test_from_the_first_second_to_before_the_last(shop):
     deaf(shop)
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     at = shop.time.now
     for since, until, found in ((at - 900, at, 0), (at + 1, at + 900, 0), (at, at + 1, 1)):
@@ -218,7 +209,7 @@ def test_from_the_first_second_to_before_the_last(shop):
 def test_a_checkout_opened_after_the_end_of_its_reservations_span_costs_no_call(shop):
     reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
     until = shop.time.advance(10)
-    session = shop.ask(reserved).json
+    session = shop.request_checkout(reserved).json
     shop.pay(session)
     shop.confirm(session)
     shop.fake.deliver()

@@ -8,14 +8,6 @@ from chalicelib.cases import service as cases
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from tests import builders, invariants
-from tests.purchases import stripe_shop
-
-
-@pytest.fixture
-def shop(api, time):
-    with stripe_shop.opened(api, time) as made:
-        yield made
-        stripe_shop.books_balance(made)
 
 
 def money(api, event_id, **who):
@@ -30,7 +22,7 @@ def test_an_order_shows_everything_that_money_did_to_it(shop):
     order_id = shop.buy()
     builders.refund(shop.api, order_id, tickets=[f"{order_id}-1"], fee_cents=500, note="Ill.")
     shop.fake.deliver()
-    made = shop.fake.create_dispute(shop.charge(order_id).id, amount=5000)
+    made = shop.fake.create_dispute(shop.fetch_charge(order_id).id, amount=5000)
     shop.fake.deliver()
     shown = view(shop.api, order_id).json
     payment = store.load(order_id).payment
@@ -157,7 +149,7 @@ def test_of_many_open_matters_the_oldest_are_shown(api, time, monkeypatch):
 
 def test_open_matters_say_what_they_are_about(shop):
     order_id = shop.buy("ada", 1)
-    made = shop.fake.create_dispute(shop.charge(order_id).id, "product_not_received")
+    made = shop.fake.create_dispute(shop.fetch_charge(order_id).id, "product_not_received")
     shop.fake.deliver()
     since = clock.iso(shop.time.now)
     other = shop.buy("bob", 1)

@@ -6,15 +6,7 @@ import pytest
 from chalicelib.audit import service as audit
 from chalicelib.purchases.record import store
 from tests import builders, invariants
-from tests.purchases import stripe_shop
 from tests.simulation import faults
-
-
-@pytest.fixture
-def shop(api, time):
-    with stripe_shop.opened(api, time) as made:
-        yield made
-        stripe_shop.books_balance(made)
 
 
 def test_what_was_done_is_in_the_audit(api, stand):
@@ -105,7 +97,7 @@ def test_a_key_sent_again_is_the_same_refund(shop):
     assert (again.status, again.json["refund"]) == (200, first.json["refund"])
     other = builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, 2))
     assert (other.status, other.json["error"]) == (409, "idempotency_key_reused")
-    assert shop.refunds() == [(5000, "succeeded")]
+    assert shop.list_refunds() == [(5000, "succeeded")]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +113,7 @@ def test_a_request_that_died_is_taken_over_and_makes_one_refund(shop, number, op
     assert (reply.status, reply.json["refund"]["tickets"]) == (201, builders.ticket_ids(order_id, 1))
     shop.time.advance(60)
     builders.run_sweep()
-    assert shop.refunds() == [(5000, "succeeded")]
+    assert shop.list_refunds() == [(5000, "succeeded")]
     assert store.load(order_id).kept_tickets == [2, 3]
 
 

@@ -1,24 +1,13 @@
 """Two executions at one refund: whatever each of them believes, it is made once."""
 
-import pytest
-
 from chalicelib.payments import service as payments
 from chalicelib.purchases.record import store
 from tests import builders
-from tests.purchases import stripe_shop
-from tests.purchases.stripe_shop import books_balance
-
-
-@pytest.fixture
-def shop(api, time):
-    with stripe_shop.opened(api, time) as made:
-        yield made
-        books_balance(made, recovered=True)
 
 
 def test_who_read_an_attempt_before_it_was_refused_and_asks_for_it_after_makes_the_only_refund(shop):
     """The refusal was because of a dispute, which is won before the slow one wakes up."""
-    session = shop.begin(quantity=2)
+    session = shop.open_checkout(quantity=2)
     shop.pay(session)
     order = shop.confirm(session).json
     charge = shop.dashboard.v1.charges.list({"limit": 1}).data[0].id

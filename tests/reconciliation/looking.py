@@ -2,7 +2,6 @@
 
 from msgspec.structs import replace
 
-from chalicelib import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store
 from chalicelib.reconciliation import comparison
@@ -25,7 +24,7 @@ def look(shop, *, back=3600, **how):
 
 
 def bought(shop, user="ada", quantity=2):
-    session = shop.begin(user, quantity)
+    session = shop.open_checkout(user, quantity)
     shop.pay(session)
     assert shop.confirm(session, user).status == 201
     return session
@@ -53,7 +52,5 @@ def again_is_quiet(shop):
 
 def paid(shop, purchase_id, stage=None, amount=10000):
     """A payment that names a purchase, made past our checkout; its id. Without a `stage` ("") it names nothing."""
-    owner = {"purchase_id": purchase_id, "event_id": shop.event_id, "user_id": "x"}
-    metadata = {} if stage == "" else {**owner, "namespace": stage or settings.current().stage}
-    params = {"amount": amount, "currency": "usd", "metadata": metadata, "confirm": True, "payment_method": "pm_card_visa"}
-    return shop.dashboard.v1.payment_intents.create({**params, "return_url": "https://shop.test/back"}).id
+    metadata = {} if stage == "" else shop.payment_metadata(purchase_id) | ({"namespace": stage} if stage else {})
+    return shop.pay_in_dashboard(purchase_id, amount, metadata)

@@ -8,15 +8,7 @@ from chalicelib.inventory import service as inventory
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from tests import builders, invariants
-from tests.purchases import stripe_shop
 from tests.simulation import faults
-
-
-@pytest.fixture
-def shop(api, time):
-    with stripe_shop.opened(api, time) as made:
-        yield made
-        stripe_shop.books_balance(made)
 
 
 def stock():
@@ -46,10 +38,10 @@ def test_single_tickets_first_and_the_rest_later(shop):
     first = builders.refund(shop.api, order_id, key="1", tickets=builders.ticket_ids(order_id, 3, 1))
     assert (first.json["order"]["status"], first.json["refund"]["tickets"]) == ("partially_refunded", builders.ticket_ids(order_id, 1, 3))
     assert shop.received_and_kept() == (20_000, 10_000)
-    stripe_shop.books_balance(shop)
+    shop.assert_books_balance()
     second = builders.refund(shop.api, order_id, key="2")
     assert (second.json["order"]["status"], second.json["refund"]["tickets"]) == ("refunded", builders.ticket_ids(order_id, 2, 4))
-    assert (second.json["order"]["refunded_cents"], shop.refunds()) == (20_000, [(10_000, "succeeded")] * 2)
+    assert (second.json["order"]["refunded_cents"], shop.list_refunds()) == (20_000, [(10_000, "succeeded")] * 2)
 
 
 def test_what_the_buyer_sees(shop):

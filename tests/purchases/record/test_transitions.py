@@ -4,7 +4,6 @@ What is expected comes from the page, not from the code's own table: a cell that
 """
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -12,9 +11,12 @@ from chalicelib.purchases.record import transitions
 from chalicelib.purchases.record.transitions import ACTIONS, STATES, TRIGGERS
 from chalicelib.reconciliation import comparison
 from tests import builders, conftest
-from tests.purchases import outcomes, plays, stripe_shop
+from tests.purchases.record import expected_outcomes, purchase_scenarios
+from tests.test_tidy import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "payments.md"
+pytestmark = pytest.mark.usefixtures("threaded_store")  # it takes a third of moto's time
+
+PAGE = ROOT / "docs" / "payments.md"
 MARKER = "<!-- state table -->"
 
 # Pairs that cannot happen -> what the nearest accident is taken for, and why it is not the pair itself.
@@ -69,21 +71,14 @@ def test_every_answer_is_given_and_explained():
     assert not re.search("[^\x20-\x7e]", "".join(TRIGGERS.values()))
 
 
-@pytest.fixture
-def shop(threaded_store, api, time):
-    """On the store in this process, which makes a hundred plays in a third of moto's time."""
-    with stripe_shop.opened(api, time) as made:
-        yield made
-
-
 @pytest.mark.parametrize(("state", "happening"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
 def test_every_pair_ends_as_the_page_says(shop, state, happening):
-    play = plays.Play(shop, state, happening)
+    play = purchase_scenarios.Play(shop, state, happening)
     play.bring()
     before = play.look()
-    plays.happen(play)
+    purchase_scenarios.happen(play)
     taken_for, _ = NEVER.get((state, happening), (happening, ""))
-    check = outcomes.CHECKERS[told()[state, taken_for]]
+    check = expected_outcomes.CHECKERS[told()[state, taken_for]]
     if play.told:
         check(play, before, play.look())
     shop.fake.deliver()
@@ -91,4 +86,4 @@ def test_every_pair_ends_as_the_page_says(shop, state, happening):
     comparison.compare(conftest.START, shop.time.now + 1, shop.time.now)
     check(play, before, play.look())
     assert {attempt.status for attempt in shop.fake.delivery_attempts} <= {200}
-    stripe_shop.books_balance(shop)
+    shop.assert_books_balance()

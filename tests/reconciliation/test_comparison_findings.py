@@ -8,23 +8,14 @@ from chalicelib.purchases.provider_events import apply as event_application
 from chalicelib.purchases.record import store
 from chalicelib.reconciliation import comparison
 from tests import builders
-from tests.purchases import stripe_shop
-from tests.purchases.looking import again_is_quiet, bought, deaf, look, over, paid, shown, state
-from tests.purchases.stripe_shop import books_balance
+from tests.reconciliation.looking import again_is_quiet, bought, deaf, look, over, paid, shown, state
 from tests.simulation import faults
-
-
-@pytest.fixture
-def shop(api, time):
-    with stripe_shop.opened(api, time, checkout_origins="https://shop.test") as made:
-        yield made
-        books_balance(made)
 
 
 @pytest.mark.parametrize("left", ["nothing", "a tombstone"])
 def test_money_for_a_purchase_that_is_not_there_goes_back(shop, left):
     deaf(shop)
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     over(shop, session)
     store.PurchaseRow(session["id"]).delete()
@@ -83,13 +74,13 @@ def test_payments_of_other_stages_and_shops_are_left_alone(shop, stage):
     reads = {"Scan", "GetItem", "Query", "BatchGetItem"}
     assert (set(calls.names) <= reads, store.load(order)) == (True, before)
     for kind in ("payment_intent.succeeded", "charge.refunded", "refund.created", "charge.dispute.created"):
-        assert shop.webhook(*shop.fake.signed_delivery(shop.fake.events(kind)[-1]["id"])).json == {"received": "not_ours"}
+        assert shop.post_webhook(*shop.fake.signed_delivery(shop.fake.events(kind)[-1]["id"])).json == {"received": "not_ours"}
     assert (store.load(order), shop.received_and_kept()) == (before, (70_000, 10_000))
 
 
 def test_a_whole_sale_of_unknown_purchases_is_somebody_elses_store(shop):
     deaf(shop)
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     row = store.PurchaseRow.find(session["id"])
     row.delete()
@@ -111,7 +102,7 @@ def test_a_whole_sale_of_unknown_purchases_is_somebody_elses_store(shop):
 
 def test_other_sums_are_shown_until_they_are_right_or_a_person_says_so(shop):
     session = bought(shop)
-    at_stripe = shop.fake._state.get("payment_intent", shop.intent(session).id)
+    at_stripe = shop.fake._state.get("payment_intent", shop.fetch_payment_intent(session).id)
     at_stripe["amount_received"] = 9000
     report = look(shop)
     assert (report.repaired, report.findings) == ({}, {"amounts_differ": 1})
@@ -133,12 +124,12 @@ def test_other_sums_are_shown_until_they_are_right_or_a_person_says_so(shop):
 
 def test_money_that_we_believe_went_back_and_did_not_is_shown(shop):
     deaf(shop)
-    session = shop.begin()
+    session = shop.open_checkout()
     shop.pay(session)
     over(shop, session)
     builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id, 3)
     assert look(shop).repaired == {"paid_without_tickets": 1}
-    charge = shop.fake._state.get("charge", shop.intent(session).latest_charge)
+    charge = shop.fake._state.get("charge", shop.fetch_payment_intent(session).latest_charge)
     charge["amount_refunded"] = 0
     assert look(shop).findings == {"amounts_differ": 1}
     charge["amount_refunded"] = 10000
@@ -149,7 +140,7 @@ def test_money_that_we_believe_went_back_and_did_not_is_shown(shop):
 @pytest.mark.parametrize("gone", [True, False])
 def test_tickets_that_stripe_has_no_money_for_are_shown(shop, monkeypatch, gone):
     session = bought(shop)
-    intent = shop.fake._state.get("payment_intent", shop.intent(session).id)
+    intent = shop.fake._state.get("payment_intent", shop.fetch_payment_intent(session).id)
     created, intent["created"] = intent["created"], 0  # it is in no list of this time
     with monkeypatch.context() as patch:
         patch.setitem(intent, "amount_received", 0)
@@ -165,7 +156,7 @@ def test_tickets_that_stripe_has_no_money_for_are_shown(shop, monkeypatch, gone)
 
 def test_one_that_cannot_be_dealt_with_stops_nothing(shop, monkeypatch):
     deaf(shop)
-    sessions = [shop.begin(user, 1) for user in ("ada", "bob")]
+    sessions = [shop.open_checkout(user, 1) for user in ("ada", "bob")]
     for session in sessions:
         shop.pay(session)
     home = event_application.apply_payment

@@ -14,8 +14,8 @@ from chalicelib.purchases.record.model import Purchase, PurchaseState
 from chalicelib.purchases.record.transitions import Trigger
 from chalicelib.tickets import service as tickets
 from tests import builders
-from tests.purchases.stripe_shop import StripeShop
 from tests.simulation import faults
+from tests.stripe_shop import StripeShop
 
 USER, QUANTITY, PRICE = "ada", 2, 5000
 TOTAL = QUANTITY * PRICE
@@ -144,7 +144,7 @@ class Play:
     def tell(self, kind: str) -> None:
         """Only the newest event of this kind comes, before all others that Stripe has sent meanwhile."""
         event = self.fake.events(kind)[-1]
-        assert self.shop.webhook(*self.fake.signed_delivery(event["id"])).status == 200
+        assert self.shop.post_webhook(*self.fake.signed_delivery(event["id"])).status == 200
         self.told = True
 
 

@@ -8,16 +8,8 @@ from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from devtools.stripe import pending_outcomes
 from tests import builders
-from tests.purchases import stripe_shop
 
 HOUR, DAY = 3600, 86_400
-
-
-@pytest.fixture
-def shop(api, time):
-    with stripe_shop.opened(api, time) as made:
-        yield made
-        stripe_shop.books_balance(made)
 
 
 def refund(order_id, number=0):
@@ -70,11 +62,11 @@ def test_a_refund_that_fails_after_all_is_made_again_and_then_shown(shop):
     order_id = shop.buy(card="pm_card_refundFail")
     assert builders.refund(shop.api, order_id).json["refund"]["status"] == "succeeded"
     assert calls(shop) == 1
-    stripe_shop.books_balance(shop)
+    shop.assert_books_balance()
     for attempt, seconds in ((2, HOUR), (3, DAY)):
         sweep_after(shop, 10)  # the bank answers, and the webhook says so
         assert progress(order_id) == ("due", attempt)
-        stripe_shop.books_balance(shop)
+        shop.assert_books_balance()
         sweep_after(shop, seconds - 11)
         assert calls(shop) == 0
         sweep_after(shop, 11)
@@ -169,7 +161,7 @@ def test_a_pending_refund_may_fail(shop, pending):
     shop.fake.fail_refund(refund(pending).provider_id)
     shop.fake.deliver()
     assert progress(pending) == ("due", 2)
-    stripe_shop.books_balance(shop)
+    shop.assert_books_balance()
 
 
 def test_stripe_out_of_order_leaves_a_pending_refund_for_the_next_sweep(shop, pending):
@@ -188,7 +180,7 @@ def test_stripe_out_of_order_is_a_refund_that_is_due_and_comes_later(shop):
     reply = builders.refund(shop.api, order_id)
     assert (reply.status, reply.json["refund"]["status"], reply.json["order"]["status"]) == (201, "due", "refunded")
     assert shop.api.get("/me/tickets", user="ada").json["count"] == 0
-    stripe_shop.books_balance(shop)
+    shop.assert_books_balance()
     sweep_after(shop, 59)
     assert progress(order_id) == ("due", 1)
     down(shop)
@@ -196,7 +188,7 @@ def test_stripe_out_of_order_is_a_refund_that_is_due_and_comes_later(shop):
     assert progress(order_id) == ("due", 1)
     sweep_after(shop, 60)
     assert progress(order_id) == ("succeeded", 1)
-    assert (matter(shop), shop.refunds()) == ([], [(10_000, "succeeded")])
+    assert (matter(shop), shop.list_refunds()) == ([], [(10_000, "succeeded")])
 
 
 def due_at_once(shop, *users):
@@ -216,7 +208,7 @@ def test_a_sweep_asks_once_while_stripe_is_out_of_order(shop):
     sweep_after(shop, 60)
     assert shop.fake.request_log.counts == {"GET /v1/refunds": 1}
     sweep_after(shop, 60)
-    assert len(shop.refunds()) == 3
+    assert len(shop.list_refunds()) == 3
 
 
 def test_a_refund_that_cannot_be_dealt_with_does_not_keep_others_waiting(shop):
@@ -236,14 +228,14 @@ def test_it_can_be_made_before_its_time_by_a_person(shop):
     down(shop)
     builders.refund(shop.api, order_id)
     assert retry(shop, order_id).json["refund"]["status"] == "succeeded"
-    assert shop.refunds() == [(10_000, "succeeded")]
+    assert shop.list_refunds() == [(10_000, "succeeded")]
 
 
 def test_an_answer_that_was_lost_is_one_refund(shop):
     order_id = shop.buy()
     shop.fake.lose_next_response("POST", "/v1/refunds")
     assert builders.refund(shop.api, order_id).json["refund"]["status"] == "succeeded"
-    assert shop.refunds() == [(10_000, "succeeded")]
+    assert shop.list_refunds() == [(10_000, "succeeded")]
 
 
 @pytest.mark.parametrize("seconds", [60, 25 * HOUR])
@@ -256,7 +248,7 @@ def test_a_refund_of_which_no_answer_came_is_found_and_not_made_again(shop, seco
     assert builders.refund(shop.api, order_id, key="2").json["refund"]["status"] == "due"
     sweep_after(shop, seconds)
     assert progress(order_id, 1) == ("succeeded", 1)
-    assert shop.refunds() == [(5000, "succeeded")] * 2
+    assert shop.list_refunds() == [(5000, "succeeded")] * 2
 
 
 def test_the_webhook_may_be_quicker_than_our_own_note(shop):
@@ -276,17 +268,17 @@ def test_news_of_an_earlier_attempt_change_nothing(shop):
     assert progress(order_id) == ("succeeded", 2)
     for event in shop.fake.events("refund.*"):
         body, headers = shop.fake.signed_delivery(event["id"])
-        assert shop.webhook(body, headers).status == 200
+        assert shop.post_webhook(body, headers).status == 200
     version = store.load(order_id).version
     for event in shop.fake.events("charge.refunded"):
-        shop.webhook(*shop.fake.signed_delivery(event["id"]))
+        shop.post_webhook(*shop.fake.signed_delivery(event["id"]))
     assert (progress(order_id), store.load(order_id).version) == (("succeeded", 2), version)
 
 
 def test_a_refund_of_late_money_that_fails_can_be_tried_again_by_a_person(shop):
     """It never was an order, and its money is somebody's all the same."""
-    session = shop.begin()
-    shop.dashboard.v1.payment_intents.update(shop.intent(session).id, {"amount": 100})
+    session = shop.open_checkout()
+    shop.dashboard.v1.payment_intents.update(shop.fetch_payment_intent(session).id, {"amount": 100})
     shop.pay(session, "pm_card_refundFail")
     shop.fake.deliver()
     for seconds in (10, HOUR, 10, DAY, 10):

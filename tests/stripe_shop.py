@@ -1,0 +1,285 @@
+"""A shop whose payments the fake Stripe takes: the real SDK on the shop's side and in the buyer's browser, over HTTP."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import stripe
+from msgspec.structs import replace
+
+from bootstrap import rollout
+from bootstrap.validation import validate_tree
+from chalicelib import settings
+from chalicelib.inventory import service as inventory
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases.record import store
+from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
+from devtools.stripe.cards import CARDS
+from devtools.stripe.fake import FakeStripe
+from tests import builders, invariants
+from tests.bootstrap.conftest import event
+from tests.client import Client, ClientReply
+from tests.devtools.stripe.browser import visit
+from tests.simulation import faults
+
+RETURN_URL = "https://shop.test/thanks"
+VISA = "pm_card_visa"
+DECLINED = "pm_card_visa_chargeDeclinedInsufficientFunds"
+AUTHENTICATION_REQUIRED = "pm_card_authenticationRequired"  # 3D Secure
+REFUNDS_FAIL = "pm_card_refundFail"
+REFUNDS_PENDING = "pm_card_pendingRefund"
+
+
+class StripeShop:
+    """It sells one tier of 4 tickets at 50.00. `fake.deliver()` sends the webhooks that are due to the app's own route.
+
+    `browser` and `dashboard`: Stripe's SDK with the publishable and with the secret key. Cards are given as test payment methods.
+    """
+
+    def __init__(self, api: Client, fake: FakeStripe, time: Any) -> None:
+        self.api, self.fake, self.time = api, fake, time
+        self.browser, self.dashboard = _sdk_client(fake, fake.publishable_key), _sdk_client(fake, fake.api_key)
+        fake.add_webhook_endpoint(self._receive_webhook)
+        self.event_id, self.tier_id = builders.create_shop(api, capacity=4)
+
+    # What is sold.
+
+    def sell_tiers(self, *tickets: dict[str, Any], at_stripe: bool = True) -> None:
+        """Sell the ticket types of a bootstrap file from now on. With `at_stripe`, Stripe has their prices, as they are in the file."""
+        tree = {"version": "1", "events": {"fest": event("fest")}, "ticket_types": {ticket["id"]: ticket for ticket in tickets}}
+        rollout.apply(validate_tree(tree), "test", self.time.now)
+        for ticket in tickets:
+            if at_stripe and ticket["stripe_price_id"]:
+                self.fake.add_price(
+                    ticket["stripe_price_id"], unit_amount=ticket["price_cents"], currency=ticket["currency"], name=ticket["name"]
+                )
+        self.event_id, self.tier_id = "fest", tickets[0]["id"]
+
+    # What buyers do.
+
+    def reserve(self, user: str = "ada", quantity: int = 2) -> str:
+        """The id of a new reservation."""
+        reply = builders.reserve(self.api, user, self.event_id, self.tier_id, quantity)
+        assert reply.status == 201, reply.json
+        return str(reply.json["id"])
+
+    def request_checkout(self, reservation_id: str, user: str = "ada", key: str = "", **options: str) -> ClientReply:
+        body = {"reservation_id": reservation_id, **options}
+        return self.api.post("/checkout/sessions", json=body, user=user, headers={"Idempotency-Key": key or reservation_id})
+
+    def open_checkout(self, user: str = "ada", quantity: int = 2, **options: str) -> dict[str, Any]:
+        """Reserve tickets and open a checkout session; `options`: `page`, `success_url` and the like."""
+        reply = self.request_checkout(self.reserve(user, quantity), user, **options)
+        assert reply.status == 201, reply.json
+        return dict(reply.json)
+
+    def pay(self, session: dict[str, Any], card: str = VISA, expect: str = "succeeded") -> str | None:
+        """Pay on the page of the checkout session. `expect`: "succeeded", "requires_action", "declined" or "closed".
+
+        Returns where the hosted page sends the buyer, also to 3D Secure; None without that page.
+        """
+        outcome, address = self._pay_on_hosted_page(session, card) if is_hosted(session) else self._pay_with_element(session, card)
+        assert outcome == expect, f"{outcome}, {address}"
+        return address
+
+    def pay_on_hosted_page(self, session: dict[str, Any], card: str = VISA) -> tuple[int, str, str | None]:
+        """A browser fills in the hosted page. Returns the status, the HTML, and the address that it redirects to."""
+        form = {"number": CARDS[card].number, "expiry": "12/34", "cvc": "123", "name": "Ada", "email": "ada@example.com"}
+        return visit(session["payment"]["url"], **form)
+
+    def confirm(self, session: dict[str, Any], user: str = "ada") -> ClientReply:
+        return builders.confirm(self.api, user, session["id"], simulate=None)
+
+    def buy(self, user: str = "ada", quantity: int = 2, card: str = VISA) -> str:
+        """The id of a new order, confirmed and with its webhooks delivered."""
+        session = self.open_checkout(user, quantity)
+        self.pay(session, card)
+        assert self.confirm(session, user).status == 201
+        self.fake.deliver()
+        return str(session["id"])
+
+    # What the shop's staff does.
+
+    def pay_in_dashboard(self, purchase_id: str, cents: int = 10_000, metadata: dict[str, str] | None = None) -> str:
+        """Take money in Stripe's dashboard, by default with a purchase's metadata. Returns the id of the Payment Intent."""
+        payment = {"amount": cents, "currency": "usd", "payment_method": VISA, "confirm": True}
+        payment |= {"automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}
+        metadata = self.payment_metadata(purchase_id) if metadata is None else metadata
+        return str(self.dashboard.v1.payment_intents.create({**payment, "metadata": metadata}).id)
+
+    def payment_metadata(self, purchase_id: str) -> dict[str, str]:
+        """The metadata that the app gives to a purchase's payment."""
+        return {"purchase_id": purchase_id, "event_id": self.event_id, "user_id": "ada", "namespace": settings.current().provider_namespace}
+
+    def refund_in_dashboard(self, order_id: str, cents: int) -> stripe.Refund:
+        return self.dashboard.v1.refunds.create({"charge": self.fetch_charge(order_id).id, "amount": cents})
+
+    def list_open_cases(self) -> list[dict[str, Any]]:
+        """What admins see open."""
+        return list(self.api.get("/admin/reconciliation", token=builders.admin_token()).json["open"])
+
+    def close_case(self, order_id: str, case_id: str) -> ClientReply:
+        return self.api.delete(f"/admin/reconciliation/{order_id}/{case_id}", token=builders.admin_token())
+
+    def retry_refund(self, order_id: str, refund_id: str) -> ClientReply:
+        return self.api.post(f"/admin/orders/{order_id}/refunds/{refund_id}/retry", token=builders.admin_token())
+
+    def fetch_order(self, order_id: str) -> dict[str, Any]:
+        """The order as admins see it."""
+        return dict(self.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json)
+
+    # Webhooks.
+
+    def post_webhook(self, body: bytes, headers: Mapping[str, str]) -> ClientReply:
+        signature = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
+        return self.api.post("/webhooks/stripe", body=body, headers={"Content-Type": "application/json", "Stripe-Signature": signature})
+
+    def post_newest_event(self, event_type: str) -> str:
+        """Post the newest event of this type, and no other, to the webhook. Returns the result that it reports."""
+        reply = self.post_webhook(*self.sign_newest_event(event_type))
+        assert reply.status == 200, reply.json
+        return str(reply.json["received"])
+
+    def sign_newest_event(self, event_type: str) -> tuple[bytes, dict[str, str]]:
+        """Body and headers of a delivery of the newest event of this type."""
+        return self.fake.signed_delivery(self.fake.events(event_type)[-1]["id"])
+
+    def lose_webhooks(self) -> None:
+        """Deliver no event from now on."""
+        self.fake.drop_webhooks(times=10_000)
+
+    def _receive_webhook(self, body: bytes, headers: Mapping[str, str]) -> int:
+        try:
+            return self.post_webhook(body, headers).status
+        except faults.Crash:
+            return 502  # what API Gateway makes of a function that died
+
+    # What the store has.
+
+    def load_purchase(self, purchase_id: str) -> Purchase:
+        purchase = store.load(purchase_id)
+        assert purchase is not None
+        return purchase
+
+    def purchase_state(self, session: dict[str, Any]) -> str:
+        return self.load_purchase(session["id"]).state
+
+    def ticket_states(self, order_id: str, user: str = "ada") -> list[str]:
+        """The states of an order's tickets, as its buyer sees them."""
+        return [ticket["state"] for ticket in self.api.get(f"/orders/{order_id}", user=user).json["tickets"]]
+
+    def expire_without_asking_stripe(self, purchase_id: str) -> None:
+        """Expire a purchase as if Stripe had been asked just before the buyer paid."""
+        self.time.advance(181)
+        self.end_without_asking_stripe(purchase_id, "expired")
+
+    def end_without_asking_stripe(self, purchase_id: str, state: Any) -> None:
+        purchase = self.load_purchase(purchase_id)
+        store.save(purchase, replace(purchase, state=state, ended_at=self.time.now))
+        assert self.load_purchase(purchase_id).state == state
+        inventory.release_holds(purchase.holds)
+
+    # What Stripe has.
+
+    def fetch_payment_intent(self, session: dict[str, Any]) -> stripe.PaymentIntent:
+        """The Payment Intent of the shop's own page, or the one behind the hosted page."""
+        if is_hosted(session):
+            return self.dashboard.v1.payment_intents.retrieve(str(self.fetch_hosted_page(session).payment_intent))
+        return self.dashboard.v1.payment_intents.retrieve(_payment_intent_id(session))
+
+    def fetch_hosted_page(self, session: dict[str, Any]) -> stripe.checkout.Session:
+        """Stripe's Checkout Session."""
+        payment = self.load_purchase(session["id"]).payment
+        assert payment is not None
+        return self.dashboard.v1.checkout.sessions.retrieve(str(payment.provider_id))
+
+    def is_payment_closed(self, session: dict[str, Any]) -> bool:
+        """Whether nobody can pay any more."""
+        if is_hosted(session):
+            return self.fetch_hosted_page(session).status == "expired"
+        return self.fetch_payment_intent(session).status == "canceled"
+
+    def fetch_charge(self, order_id: str) -> stripe.Charge:
+        """The charge that the order was paid with."""
+        payment = self.load_purchase(order_id).payment
+        assert payment is not None
+        charges = self.dashboard.v1.charges.list({"payment_intent": str(payment.payment_intent_id)}).data
+        return next(charge for charge in charges if charge.paid)
+
+    def list_refunds(self) -> list[tuple[int, str]]:
+        """All refunds, oldest first: (cents, status)."""
+        return [(refund.amount, refund.status) for refund in reversed(self.dashboard.v1.refunds.list({"limit": 100}).data)]
+
+    def succeeded_event_id(self, session: dict[str, Any]) -> str:
+        """The id of the event that reports the payment of the shop's own page."""
+        events = self.fake.events("payment_intent.succeeded")
+        return next(event["id"] for event in events if event["data"]["object"]["id"] == _payment_intent_id(session))
+
+    def received_and_kept(self) -> tuple[int, int]:
+        """Cents that were paid, and cents that were neither refunded nor taken by a dispute."""
+        charges = self.dashboard.v1.charges.list({"limit": 100}).data
+        received = sum(charge.amount_captured for charge in charges if charge.paid)
+        disputed = sum(dispute.amount for dispute in self.dashboard.v1.disputes.list({"limit": 100}).data if dispute.status != "won")
+        return received, received - disputed - sum(charge.amount_refunded for charge in charges)
+
+    # What must hold at the end.
+
+    def assert_books_balance(self, *, recovered: bool = False) -> None:
+        """The invariants hold, and what Stripe has kept is to the cent what the ledger says. `recovered`: no refund is due any more."""
+        invariants.check(self.time.now, recovered=recovered)
+        received, kept = self.received_and_kept()
+        balance = sum(entry.amount_cents for entry in ledger.list_event_entries(self.event_id) if entry.provider == "stripe")
+        assert kept == balance, f"{received} was paid and {kept} was kept, but the ledger says {balance}"
+        purchases = [purchase for purchase in store.scan_purchases() if purchase.event_id == self.event_id]
+        due = [refund for purchase in purchases for refund in purchase.refunds if refund.status == "due"]
+        assert not (recovered and due), f"still due: {due}"
+
+    def assert_closed_purchases_cannot_be_paid(self) -> None:
+        """The hosted pages of purchases that have ended are not open."""
+        pages = self.dashboard.v1.checkout.sessions.list({"limit": 100}).data
+        open_pages = {page.id for page in pages if page.status == "open"}
+        ended = [purchase for purchase in store.scan_purchases() if purchase.state not in ACTIVE_STATES and purchase.payment]
+        assert [purchase.id for purchase in ended if purchase.payment and purchase.payment.provider_id in open_pages] == []
+
+    def _pay_with_element(self, session: dict[str, Any], card: str) -> tuple[str, None]:
+        """What Stripe's Payment Element does with the client secret."""
+        params = {"client_secret": session["payment"]["client_secret"], "payment_method": card, "return_url": RETURN_URL}
+        try:
+            return str(self.browser.v1.payment_intents.confirm(_payment_intent_id(session), params).status), None
+        except stripe.CardError:
+            return "declined", None
+        except stripe.InvalidRequestError:
+            return "closed", None
+
+    def _pay_on_hosted_page(self, session: dict[str, Any], card: str) -> tuple[str, str | None]:
+        status, html, address = self.pay_on_hosted_page(session, card)
+        outcome = {402: "declined", 410: "closed"}.get(status, html)
+        if status == 303:
+            outcome = "requires_action" if str(address).startswith(self.fake.url) else "succeeded"
+        return outcome, address
+
+
+@contextmanager
+def open_shop(api: Client, time: Any, **changes: str) -> Iterator[StripeShop]:
+    """A shop with a fake Stripe of its own; `changes`: settings that are not the usual ones."""
+    with (
+        FakeStripe(clock=lambda: float(time.now)) as fake,
+        settings.override(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=fake.webhook_secret, **changes),
+    ):
+        yield StripeShop(api, fake, time)
+
+
+def is_hosted(session: dict[str, Any]) -> bool:
+    """Whether the checkout session is paid on Stripe's own page."""
+    return "url" in session["payment"]
+
+
+def _payment_intent_id(session: dict[str, Any]) -> str:
+    return str(session["payment"]["client_secret"].partition("_secret_")[0])
+
+
+def _sdk_client(fake: FakeStripe, key: str) -> stripe.StripeClient:
+    http = stripe.RequestsClient(timeout=10)
+    return stripe.StripeClient(
+        key, base_addresses={"api": fake.url}, stripe_version=fake.api_version, http_client=http, max_network_retries=0
+    )
