@@ -1,18 +1,18 @@
-"""The one base of every error that a caller is meant to see."""
+"""The base class of all errors that a caller of the API sees."""
 
 from typing import Any, ClassVar
 
 
 class ApiError(Exception):
-    """The request cannot be granted. Features raise small subclasses; `edge.respond` turns them into answers.
+    """A request that is refused. Features raise subclasses; `edge.http` turns them into replies.
 
-    `code` is for machines and never changes, `status` is the HTTP status, `message` is for people, and `facts` are put
-    beside them in the answer's body (JSON-encodable values only).
+    `code` is for programs and never changes, `status` is the HTTP status, `message` is for people. `details` are further keys of
+    the reply's JSON body.
     """
 
     code: ClassVar[str] = "bad_request"
     status: ClassVar[int] = 400
-    default_message: ClassVar[str] = "The request cannot be granted."
+    default_message: ClassVar[str] = "The request was refused."
 
     def __init__(self, message: str | None = None, /, **details: Any) -> None:
         self.message = message or self.default_message
@@ -27,7 +27,7 @@ class NotFound(ApiError):
 
 
 class InvalidInput(ApiError):
-    """A field is missing, malformed or against a rule; `path` names it as a JSON path (`$.quantity`)."""
+    """A field is missing, malformed or breaks a rule; `path` is its JSON path, such as `$.quantity`."""
 
     code = "invalid_input"
     status = 400

@@ -8,29 +8,29 @@ from chalicelib.catalog import admin_queries, response_cache, service
 from chalicelib.catalog.management import NewEvent, NewTier
 from chalicelib.catalog.model import TierStatus
 from chalicelib.edge import idempotency
-from chalicelib.edge.http import EncodedBody, Reply, RequestContext, route
+from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.errors import InvalidInput
 
 bp = Blueprint(__name__)
 
 
 @route(bp, "GET", "/events")
-def list_events(request: RequestContext) -> EncodedBody:
+def list_events(request: RequestContext) -> CacheableReply:
     return response_cache.events(request.now)
 
 
 @route(bp, "GET", "/events/{event_id}")
-def show_event(request: RequestContext, event_id: str) -> EncodedBody:
+def show_event(request: RequestContext, event_id: str) -> CacheableReply:
     return response_cache.event(event_id, request.now)
 
 
 @route(bp, "GET", "/events/{event_id}/availability")
-def show_availability(request: RequestContext, event_id: str) -> EncodedBody:
+def show_availability(request: RequestContext, event_id: str) -> CacheableReply:
     return response_cache.availability(event_id, request.now)
 
 
 @route(bp, "GET", "/tickets/types")
-def list_ticket_types(request: RequestContext) -> EncodedBody:
+def list_ticket_types(request: RequestContext) -> CacheableReply:
     status = request.query("status")
     if status is not None and status not in get_args(TierStatus):
         raise InvalidInput(f"`status` is one of {', '.join(get_args(TierStatus))}.", path="$.status")

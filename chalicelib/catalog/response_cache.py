@@ -12,7 +12,7 @@ from chalicelib.cache import TtlCache
 from chalicelib.catalog import service, views
 from chalicelib.catalog.model import Catalog, Event, Tier, event_phase
 from chalicelib.catalog.snapshots import derived_caches
-from chalicelib.edge.http import EncodedBody
+from chalicelib.edge.http import CacheableReply
 from chalicelib.inventory import service as inventory
 
 MAX_PAGES = 2000  # each is some KB; addresses come from the catalog, so only a huge one gets here
@@ -20,7 +20,7 @@ LIST_MAX_AGE = 2
 STOCK_MAX_AGE = 1
 
 
-def events(now: int) -> EncodedBody:
+def events(now: int) -> CacheableReply:
     catalog = service.snapshot()
 
     def body() -> Any:
@@ -31,7 +31,7 @@ def events(now: int) -> EncodedBody:
     return _cached_body("events", catalog, now, LIST_MAX_AGE, body)
 
 
-def event(event_id: str, now: int) -> EncodedBody:
+def event(event_id: str, now: int) -> CacheableReply:
     catalog, one = service.get_visible_event(event_id)
 
     def body() -> Any:
@@ -40,7 +40,7 @@ def event(event_id: str, now: int) -> EncodedBody:
     return _cached_body(("event", event_id), catalog, now, LIST_MAX_AGE, body)
 
 
-def availability(event_id: str, now: int) -> EncodedBody:
+def availability(event_id: str, now: int) -> CacheableReply:
     catalog, one = service.get_visible_event(event_id)
 
     def body() -> Any:
@@ -49,11 +49,11 @@ def availability(event_id: str, now: int) -> EncodedBody:
     return _cached_body(("availability", event_id), catalog, now, STOCK_MAX_AGE, body)
 
 
-def ticket_types(event_id: str | None, status: str | None, now: int) -> EncodedBody:
+def ticket_types(event_id: str | None, status: str | None, now: int) -> CacheableReply:
     """All ticket types that are displayed, or those of one event or of one status."""
     catalog = service.snapshot()
     if event_id is not None and event_id not in catalog.events:
-        return EncodedBody.of({"ticket_types": [], "total": 0}, max_age=STOCK_MAX_AGE)
+        return CacheableReply.encode({"ticket_types": [], "total": 0}, max_age=STOCK_MAX_AGE)
 
     def body() -> Any:
         chosen = [
@@ -80,10 +80,10 @@ def _in_display_order(tiers: Iterable[Tier]) -> list[Tier]:
     return sorted(tiers, key=lambda tier: (tier.display_order, tier.id))
 
 
-def _cached_body(address: Hashable, catalog: Catalog, now: int, max_age: int, body: Callable[[], Any]) -> EncodedBody:
-    page: TtlCache[EncodedBody] | None = derived_caches.get(address)
+def _cached_body(address: Hashable, catalog: Catalog, now: int, max_age: int, body: Callable[[], Any]) -> CacheableReply:
+    page: TtlCache[CacheableReply] | None = derived_caches.get(address)
     if page is None:
         if len(derived_caches) >= MAX_PAGES:
             derived_caches.clear()
         page = derived_caches.setdefault(address, TtlCache(lambda: settings.current().stock_cache_seconds))
-    return page.get(now, catalog, lambda: EncodedBody.of(body(), max_age=max_age))
+    return page.get(now, catalog, lambda: CacheableReply.encode(body(), max_age=max_age))

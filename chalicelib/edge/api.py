@@ -1,4 +1,4 @@
-"""Routes about the service itself: is it alive, and what has this instance counted."""
+"""Routes about the service itself: whether it is up, and the metrics of this instance."""
 
 from chalice.app import Blueprint
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -11,12 +11,12 @@ bp = Blueprint(__name__)
 
 @route(bp, "GET", "/health")
 def health(request: RequestContext) -> Reply:
-    """Says that this instance answers. It asks nothing of the store, so that a store that is down does not restart instances."""
+    """Report that this instance responds. Does not call the store, so that instances are not restarted when the store is down."""
     return Reply({"status": "ok", "service": log.SERVICE, "stage": settings.current().stage, "time": clock.iso(request.now)})
 
 
 @route(bp, "GET", "/metrics")
 def metrics(request: RequestContext) -> Reply:  # noqa: ARG001
-    """Prometheus' text format. The figures are this instance's; CloudWatch has those of all instances."""
+    """Return this instance's metrics in Prometheus' text format. CloudWatch has those of all instances."""
     text = generate_latest(log.registry).decode()
     return Reply(text, headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""Who is calling. Tokens are JWTs signed with HS256 (and nothing else); the demo header never gives a role but `user`."""
+"""Authentication: access tokens (JWTs signed with HS256, no other algorithm), and the demo header, which gives the role `user` only."""
 
 import re
 from collections.abc import Mapping
@@ -18,6 +18,8 @@ _USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 
 
 class Identity(msgspec.Struct, frozen=True):
+    """The authenticated caller of a request."""
+
     user_id: str
     roles: frozenset[str]
 
@@ -31,17 +33,19 @@ class Unauthenticated(ApiError):
 class UserRequired(ApiError):
     code: ClassVar[str] = "user_required"
     status: ClassVar[int] = 400
-    default_message: ClassVar[str] = "Name the user in the header X-User-Id: 1 to 64 letters, digits or . _ @ + -."
+    default_message: ClassVar[str] = (
+        "Send your user id in the header X-User-Id: 1 to 64 letters, digits or . _ @ + -, beginning with a letter or digit."
+    )
 
 
 class Forbidden(ApiError):
     code: ClassVar[str] = "forbidden"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "This needs a role that you do not have."
+    default_message: ClassVar[str] = "Your role does not allow this. Send the access token of a user who has the necessary role."
 
 
 def issue_token(user_id: str, roles: set[Role], *, seconds: int = ACCESS_SECONDS) -> str:
-    """A signed access token that is valid for `seconds` from now."""
+    """Return a signed access token that is valid for `seconds` from now."""
     import jwt
 
     now = clock.now()
@@ -50,41 +54,43 @@ def issue_token(user_id: str, roles: set[Role], *, seconds: int = ACCESS_SECONDS
 
 
 def identify(headers: Mapping[str, str]) -> Identity | None:
-    """The caller, None when nobody is named; raises Unauthenticated for a token that is forged, expired or malformed."""
+    """The caller, or None for an anonymous request; raises Unauthenticated for a token that is forged, expired or malformed."""
     bearer = headers.get("authorization")
     if bearer is not None:
         scheme, _, token = bearer.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated()
-        return _verified(token.strip())
-    named = headers.get("x-user-id")
-    if named and settings.current().identity == "demo":
-        if not _USER_ID.fullmatch(named):
+        return _verify(token.strip())
+    user_id = headers.get("x-user-id")
+    if user_id and settings.current().identity == "demo":
+        if not _USER_ID.fullmatch(user_id):
             raise UserRequired()
-        return Identity(named, frozenset({"user"}))
+        return Identity(user_id, frozenset({"user"}))
     return None
 
 
 def require_user(identity: Identity | None) -> Identity:
+    """The caller; raises UserRequired or Unauthenticated for an anonymous request."""
     if identity is not None:
         return identity
     raise UserRequired() if settings.current().identity == "demo" else Unauthenticated()
 
 
 def require_role(identity: Identity | None, role: Role) -> Identity:
+    """The caller, if they have `role`; raises Unauthenticated or Forbidden."""
     if identity is None:
         raise Unauthenticated()
     if role not in identity.roles:
-        raise Forbidden()
+        raise Forbidden(f"This request needs the role `{role}`. Send the access token of a user who has it.")
     return identity
 
 
 def _issuer() -> str:
-    # A token of one stage must be worth nothing in another, even if somebody gave both the same secret.
+    # A token of one stage is not valid in another, even if both have the same secret.
     return f"fairgate-{settings.current().stage}"
 
 
-def _verified(token: str) -> Identity:
+def _verify(token: str) -> Identity:
     import jwt
 
     try:
@@ -93,12 +99,12 @@ def _verified(token: str) -> Identity:
             settings.secret("jwt_secret"),
             algorithms=[ALGORITHM],
             issuer=_issuer(),
-            # Times are compared below, with the injected clock.
+            # Times are compared below, with the clock of `chalicelib.clock`.
             options={"require": ["iss", "sub", "exp", "iat"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
         )
     except jwt.InvalidTokenError:
         raise Unauthenticated() from None
     expires_at = claims["exp"]
     if not isinstance(expires_at, int) or expires_at <= clock.now():
-        raise Unauthenticated("The access token has expired.")
+        raise Unauthenticated("The access token has expired. Get a new one and send it as `Authorization: Bearer <token>`.")
     return Identity(str(claims["sub"]), frozenset(claims.get("roles", [])))

@@ -1,30 +1,34 @@
-"""Answers that Chalice makes by itself, in the shape of ours: an unknown method, or a fault outside of any handler."""
+"""Chalice's own error responses in the format of ours: an unsupported method, or an exception outside a handler."""
 
 from collections.abc import Callable
 from typing import Any
 
-from chalice.app import Request, Response
+from chalice.app import Request as ChaliceRequest
+from chalice.app import Response as ChaliceResponse
 
 from chalicelib import ids
 from chalicelib.edge.http import CORS
 
 _CODES = {405: "method_not_allowed", 415: "unsupported_media_type", 500: "internal_error"}
-_MESSAGES = {405: "This address does not know the method.", 500: "Something went wrong on our side."}
+_MESSAGES = {
+    405: "This address does not support this HTTP method; the header Allow lists those that it supports.",
+    500: "Something went wrong on our side. Try again; if it happens again, report the request id.",
+}
 
 
-def reshape_errors(request: Request, get_response: Callable[[Request], Response]) -> Response:
-    """HTTP middleware. Chalice's own errors are `{"Code", "Message"}`; everything else passes as it is."""
-    response = get_response(request)
+def reshape_errors(chalice_request: ChaliceRequest, get_response: Callable[[ChaliceRequest], ChaliceResponse]) -> ChaliceResponse:
+    """HTTP middleware: convert Chalice's own errors, which are `{"Code", "Message"}`. All other responses pass unchanged."""
+    response = get_response(chalice_request)
     body = response.body
     if isinstance(body, dict) and body.keys() == {"Code", "Message"}:
-        return _reshape(request, response, body)
+        return _reshape(chalice_request, response, body)
     return response
 
 
-def _reshape(request: Request, response: Response, body: dict[str, Any]) -> Response:
+def _reshape(chalice_request: ChaliceRequest, response: ChaliceResponse, body: dict[str, Any]) -> ChaliceResponse:
     status = response.status_code
-    request_id = request.context.get("requestId") or ids.new_id()
-    answer = {
+    request_id = chalice_request.context.get("requestId") or ids.new_id()
+    reshaped = {
         "error": _CODES.get(status, "bad_request"),
         "message": _MESSAGES.get(status, body["Message"]),
         "request_id": request_id,
@@ -32,4 +36,4 @@ def _reshape(request: Request, response: Response, body: dict[str, Any]) -> Resp
     headers = {**CORS.get_access_control_headers(), **response.headers, "X-Request-Id": request_id, "Content-Type": "application/json"}
     if "Allow" in headers:
         headers["Allow"] = f"{headers['Allow']}, OPTIONS"
-    return Response(answer, headers, status)
+    return ChaliceResponse(reshaped, headers, status)

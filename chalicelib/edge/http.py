@@ -1,4 +1,6 @@
-"""From a Chalice request to a response: request id, body limits, decoding, errors, CORS, ETag and gzip, in one decorator.
+"""The decorator of every route. It turns Chalice's request into a RequestContext, and a handler's Reply into Chalice's response.
+
+It takes care of request ids, body limits, decoding, errors, CORS, ETag and gzip:
 
 bp = Blueprint(__name__)
 
@@ -15,7 +17,9 @@ from hashlib import sha256
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
-from chalice.app import Blueprint, CaseInsensitiveMapping, CORSConfig, Request, Response
+from chalice.app import Blueprint, CaseInsensitiveMapping, CORSConfig
+from chalice.app import Request as ChaliceRequest
+from chalice.app import Response as ChaliceResponse
 
 from chalicelib import clock, dynamo, ids, log, settings
 from chalicelib.edge import auth
@@ -27,7 +31,7 @@ STORE_RETRY_SECONDS = 2
 
 ALLOWED_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-User-Id", "X-Request-Id"]
 EXPOSED_HEADERS = ["ETag", "Idempotency-Replayed", "Link", "Retry-After", "X-Request-Id"]
-# The preflight is answered by API Gateway from this constant; which origins may read an answer is a setting (see _cors).
+# API Gateway answers preflight requests with this constant. Which origins may read a reply is a setting (see _cors_headers).
 CORS = CORSConfig(allow_origin="*", allow_headers=ALLOWED_HEADERS, expose_headers=EXPOSED_HEADERS, max_age=600)
 
 _EXPOSED = ", ".join(EXPOSED_HEADERS)
@@ -40,13 +44,13 @@ T = TypeVar("T")
 class BodyTooLarge(ApiError):
     code: ClassVar[str] = "body_too_large"
     status: ClassVar[int] = 413
-    default_message: ClassVar[str] = f"A body has {MAX_BODY_BYTES // 1024} KB at most."
+    default_message: ClassVar[str] = f"The request body is too large. Send at most {MAX_BODY_BYTES // 1024} KB."
 
 
 class UnsupportedMediaType(ApiError):
     code: ClassVar[str] = "unsupported_media_type"
     status: ClassVar[int] = 415
-    default_message: ClassVar[str] = "Send JSON with `Content-Type: application/json`."
+    default_message: ClassVar[str] = "Send the request body as JSON, with the header `Content-Type: application/json`."
 
 
 class MalformedJson(InvalidInput):
@@ -54,15 +58,15 @@ class MalformedJson(InvalidInput):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What a handler returns: `body` is anything msgspec encodes; bytes go out as they are, under their Content-Type."""
+    """What a handler returns. `body` is encoded as JSON, except for str and bytes, which need a Content-Type in `headers`."""
 
     body: Any
     status: int = 200
     headers: dict[str, str] = {}
 
 
-class EncodedBody(msgspec.Struct, frozen=True):
-    """A body encoded once and answered many times, with a strong ETag for each of its two encodings."""
+class CacheableReply(msgspec.Struct, frozen=True):
+    """A public reply that is encoded once and sent many times, plain or as gzip, with a strong ETag for each of the two."""
 
     text: str
     etag: str
@@ -71,8 +75,8 @@ class EncodedBody(msgspec.Struct, frozen=True):
     cache_control: str
 
     @classmethod
-    def of(cls, body: Any, *, max_age: int) -> "EncodedBody":
-        """Encode `body` as JSON; browsers and CDNs may keep it for `max_age` seconds."""
+    def encode(cls, body: Any, *, max_age: int) -> "CacheableReply":
+        """Encode `body` as JSON. Browsers and CDNs may keep it for `max_age` seconds."""
         raw = msgspec.json.encode(body)
         digest = sha256(raw).hexdigest()[:32]
         zipped = base64.b64encode(gzip.compress(raw, mtime=0)).decode() if len(raw) >= MIN_GZIP_BYTES else None
@@ -80,12 +84,12 @@ class EncodedBody(msgspec.Struct, frozen=True):
 
 
 class RequestContext:
-    """One request as a handler sees it."""
+    """A request as handlers see it; `now` is the time of the request in epoch seconds."""
 
     __slots__ = ("_identity", "chalice_request", "now")
 
-    def __init__(self, request: Request) -> None:
-        self.chalice_request = request
+    def __init__(self, chalice_request: ChaliceRequest) -> None:
+        self.chalice_request = chalice_request
         self.now = clock.now()
         self._identity: auth.Identity | bool | None = False
 
@@ -100,20 +104,21 @@ class RequestContext:
 
     @property
     def identity(self) -> auth.Identity | None:
-        """The caller, or None when nobody is named."""
+        """The caller, or None if the request is anonymous."""
         if isinstance(self._identity, bool):
             self._identity = auth.identify(self.chalice_request.headers)
         return self._identity
 
     def require_user(self) -> auth.Identity:
-        """The caller; refuses when nobody is named."""
+        """The caller; raises UserRequired or Unauthenticated if the request is anonymous."""
         return auth.require_user(self.identity)
 
     def require_role(self, role: auth.Role) -> auth.Identity:
+        """The caller, if they have `role`; raises Unauthenticated or Forbidden."""
         return auth.require_role(self.identity, role)
 
     def read_body(self) -> bytes:
-        """The body's bytes, after its size was checked."""
+        """The body as bytes; raises BodyTooLarge."""
         body = self.chalice_request.raw_body
         raw = body if isinstance(body, bytes) else body.encode()
         if len(raw) > MAX_BODY_BYTES:
@@ -121,7 +126,7 @@ class RequestContext:
         return raw
 
     def parse_body(self, shape: type[T]) -> T:
-        """The JSON body as a `shape` (a msgspec Struct); every fault is a 400 that names the field."""
+        """The JSON body as an instance of `shape` (a msgspec Struct); raises InvalidInput, which names the field at fault."""
         raw = self.read_body()
         media_type = (self.header("content-type") or "application/json").split(";")[0].strip().lower()
         if media_type != "application/json":
@@ -129,32 +134,32 @@ class RequestContext:
         try:
             return msgspec.json.decode(raw, type=shape)
         except msgspec.ValidationError as error:
-            raise _invalid(error) from None
+            raise _invalid_input(error) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise MalformedJson("The body is not valid JSON.") from None
+            raise MalformedJson("The request body is not valid JSON. Correct it and send it again.") from None
 
 
-def route(bp: Blueprint, method: str, path: str) -> Callable[[Callable[..., Reply | EncodedBody]], Callable[..., Response]]:
-    """Register a handler `(request, **path parameters) -> Reply | EncodedBody` on a blueprint.
+def route(bp: Blueprint, method: str, path: str) -> Callable[[Callable[..., Reply | CacheableReply]], Callable[..., ChaliceResponse]]:
+    """Register a handler `(request, **path parameters) -> Reply | CacheableReply` on a blueprint.
 
-    Chalice turns an exception of a view into a 500 before any middleware sees it, so errors become answers here.
+    Chalice turns an exception of a handler into a 500 before any middleware sees it, so exceptions become replies here.
     """
 
-    def register(view: Callable[..., Reply | EncodedBody]) -> Callable[..., Response]:
-        @wraps(view)
-        def handle(**parameters: str) -> Response:
-            request: Request = bp.current_request
-            if "accept" not in request.headers:
-                # Chalice answers 400 when a binary media type meets a request without Accept; absent means anything.
-                request.headers = CaseInsensitiveMapping({**request.headers, "accept": "*/*"})
-            with log.scope(_request_id(request)):
+    def register(handler: Callable[..., Reply | CacheableReply]) -> Callable[..., ChaliceResponse]:
+        @wraps(handler)
+        def handle(**parameters: str) -> ChaliceResponse:
+            chalice_request: ChaliceRequest = bp.current_request
+            if "accept" not in chalice_request.headers:
+                # With binary media types Chalice answers 400 to a request without Accept, although that means "anything".
+                chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
+            with log.scope(_request_id(chalice_request)):
                 try:
-                    answer = view(RequestContext(request), **parameters)
-                    if isinstance(answer, EncodedBody):
-                        return _render_document(request, answer)
-                    return _render(request, answer)
+                    reply = handler(RequestContext(chalice_request), **parameters)
+                    if isinstance(reply, CacheableReply):
+                        return _respond_cacheable(chalice_request, reply)
+                    return _respond(chalice_request, reply)
                 except Exception as error:
-                    return _render(request, _error_answer(error))
+                    return _respond(chalice_request, _error_reply(error))
 
         bp.route(path, methods=[method], content_types=["*/*"], cors=CORS)(handle)
         return handle
@@ -162,95 +167,98 @@ def route(bp: Blueprint, method: str, path: str) -> Callable[[Callable[..., Repl
     return register
 
 
-class _Rendered(Response):
-    """A response whose body is text, or base64 of bytes; Chalice's own encoding would base64 all of them."""
+class _EncodedResponse(ChaliceResponse):
+    """A response whose body is text, or bytes as base64. Chalice's own class would encode every body as base64."""
 
-    def __init__(self, body: str, headers: dict[str, str], status: int, *, encoded: bool) -> None:
+    def __init__(self, body: str, headers: dict[str, str], status: int, *, is_base64: bool) -> None:
         super().__init__(body, {**headers}, status)
-        self.encoded = encoded
+        self.is_base64 = is_base64
 
     def to_dict(self, binary_types: list[str] | None = None) -> dict[str, Any]:  # noqa: ARG002
-        answer = {"headers": self.headers, "multiValueHeaders": {}, "statusCode": self.status_code, "body": self.body}
-        if self.encoded:
-            answer["isBase64Encoded"] = True
-        return answer
+        response = {"headers": self.headers, "multiValueHeaders": {}, "statusCode": self.status_code, "body": self.body}
+        if self.is_base64:
+            response["isBase64Encoded"] = True
+        return response
 
 
-def _request_id(request: Request) -> str:
-    given = request.headers.get("x-request-id") or request.context.get("requestId") or ""
-    return given if _REQUEST_ID.fullmatch(given) else ids.new_id()
+def _request_id(chalice_request: ChaliceRequest) -> str:
+    """The caller's request id if it is well-formed, otherwise API Gateway's or a new one."""
+    request_id = chalice_request.headers.get("x-request-id") or chalice_request.context.get("requestId") or ""
+    return request_id if _REQUEST_ID.fullmatch(request_id) else ids.new_id()
 
 
-def _cors(request: Request) -> dict[str, str]:
-    allowed = settings.current().cors_origins
-    if allowed == "*":
+def _cors_headers(chalice_request: ChaliceRequest) -> dict[str, str]:
+    setting = settings.current().cors_origins
+    if setting == "*":
         return {"Access-Control-Allow-Origin": "*"}
-    origin = request.headers.get("origin", "")
-    known = [one.strip() for one in allowed.split(",")]
-    return {"Access-Control-Allow-Origin": origin if origin in known else known[0], "Vary": "Origin"}
+    origin = chalice_request.headers.get("origin", "")
+    allowed_origins = [allowed.strip() for allowed in setting.split(",")]
+    return {"Access-Control-Allow-Origin": origin if origin in allowed_origins else allowed_origins[0], "Vary": "Origin"}
 
 
-def _headers(request: Request, more: dict[str, str]) -> dict[str, str]:
-    headers = {"X-Request-Id": log.request_id(), **_cors(request), "Access-Control-Expose-Headers": _EXPOSED}
-    vary = [value for value in (headers.get("Vary"), more.get("Vary")) if value]
-    return {**headers, **more, **({"Vary": ", ".join(vary)} if vary else {})}
+def _headers(chalice_request: ChaliceRequest, reply_headers: dict[str, str]) -> dict[str, str]:
+    """A reply's headers with those that every response has."""
+    headers = {"X-Request-Id": log.request_id(), **_cors_headers(chalice_request), "Access-Control-Expose-Headers": _EXPOSED}
+    vary = [value for value in (headers.get("Vary"), reply_headers.get("Vary")) if value]
+    return {**headers, **reply_headers, **({"Vary": ", ".join(vary)} if vary else {})}
 
 
-def _wants_gzip(request: Request) -> bool:
-    for coding in request.headers.get("accept-encoding", "").split(","):
+def _accepts_gzip(chalice_request: ChaliceRequest) -> bool:
+    for coding in chalice_request.headers.get("accept-encoding", "").split(","):
         name, _, weight = coding.partition(";")
         if name.strip().lower() == "gzip":
             return weight.strip().replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
     return False
 
 
-def _render(request: Request, answer: Reply) -> Response:
-    if isinstance(answer.body, bytes):
-        return _Rendered(base64.b64encode(answer.body).decode(), _headers(request, answer.headers), answer.status, encoded=True)
-    if isinstance(answer.body, str):
-        return _Rendered(answer.body, _headers(request, answer.headers), answer.status, encoded=False)
-    raw = msgspec.json.encode(answer.body)
-    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **answer.headers}
-    if len(raw) < MIN_GZIP_BYTES or not _wants_gzip(request):
-        return _Rendered(raw.decode(), _headers(request, headers), answer.status, encoded=False)
+def _respond(chalice_request: ChaliceRequest, reply: Reply) -> ChaliceResponse:
+    if isinstance(reply.body, bytes):
+        headers = _headers(chalice_request, reply.headers)
+        return _EncodedResponse(base64.b64encode(reply.body).decode(), headers, reply.status, is_base64=True)
+    if isinstance(reply.body, str):
+        return _EncodedResponse(reply.body, _headers(chalice_request, reply.headers), reply.status, is_base64=False)
+    raw = msgspec.json.encode(reply.body)
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **reply.headers}
+    if len(raw) < MIN_GZIP_BYTES or not _accepts_gzip(chalice_request):
+        return _EncodedResponse(raw.decode(), _headers(chalice_request, headers), reply.status, is_base64=False)
     headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
     zipped = base64.b64encode(gzip.compress(raw, compresslevel=5)).decode()
-    return _Rendered(zipped, _headers(request, headers), answer.status, encoded=True)
+    return _EncodedResponse(zipped, _headers(chalice_request, headers), reply.status, is_base64=True)
 
 
-def _render_document(request: Request, document: EncodedBody) -> Response:
-    zipped = document.zipped is not None and _wants_gzip(request)
-    etag = document.zipped_etag if zipped and document.zipped_etag else document.etag
-    headers = _headers(request, {"ETag": etag, "Cache-Control": document.cache_control, "Vary": "Accept-Encoding"})
-    if etag_matches(request.headers.get("if-none-match"), document.etag, document.zipped_etag):
-        return _Rendered("", headers, 304, encoded=False)
+def _respond_cacheable(chalice_request: ChaliceRequest, reply: CacheableReply) -> ChaliceResponse:
+    send_zipped = reply.zipped is not None and _accepts_gzip(chalice_request)
+    etag = reply.zipped_etag if send_zipped and reply.zipped_etag else reply.etag
+    headers = _headers(chalice_request, {"ETag": etag, "Cache-Control": reply.cache_control, "Vary": "Accept-Encoding"})
+    if etag_matches(chalice_request.headers.get("if-none-match"), reply.etag, reply.zipped_etag):
+        return _EncodedResponse("", headers, 304, is_base64=False)
     headers["Content-Type"] = "application/json"
-    if zipped:
+    if send_zipped:
         headers["Content-Encoding"] = "gzip"
-    return _Rendered((document.zipped if zipped else None) or document.text, headers, 200, encoded=zipped)
+    return _EncodedResponse((reply.zipped if send_zipped else None) or reply.text, headers, 200, is_base64=send_zipped)
 
 
 def etag_matches(if_none_match: str | None, *etags: str | None) -> bool:
-    """Whether the caller has what one of `etags` names (RFC 9110, 13.1.2: a list of tags or `*`, compared weakly)."""
+    """Whether If-None-Match names one of `etags` (RFC 9110, 13.1.2: a list of tags or `*`, compared weakly)."""
     if if_none_match is None:
         return False
     tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     return "*" in tags or not tags.isdisjoint(etags)
 
 
-def _invalid(error: msgspec.ValidationError) -> InvalidInput:
+def _invalid_input(error: msgspec.ValidationError) -> InvalidInput:
     message, _, path = str(error).partition(" - at `")
     path = path.rstrip("`") or "$"
-    named = _NAMED_FIELD.search(message)
-    return InvalidInput(message + ".", path=f"{path}.{named.group(1)}" if named else path)
+    field = _NAMED_FIELD.search(message)
+    return InvalidInput(message + ".", path=f"{path}.{field.group(1)}" if field else path)
 
 
-def _error_answer(error: Exception) -> Reply:
-    """The one table from exceptions to answers."""
+def _error_reply(error: Exception) -> Reply:
+    """The reply to every exception: the one place that maps exceptions to statuses."""
     match error:
         case ApiError():
-            retry = error.details.get("retryAfterSeconds")
-            headers = {"Retry-After": str(retry)} if retry is not None else {}
+            retry_seconds = error.details.get("retryAfterSeconds")
+            headers = {"Retry-After": str(retry_seconds)} if retry_seconds is not None else {}
             return _error(error.status, error.code, error.message, error.details, headers)
         case _ if isinstance(error, (*dynamo.STORE_ERRORS, dynamo.StoreUnavailable)) and dynamo.is_unavailable(error):
             log.count("store_unavailable")
@@ -260,7 +268,8 @@ def _error_answer(error: Exception) -> Reply:
             return _error(503, "service_unavailable", message, details, {"Retry-After": str(STORE_RETRY_SECONDS)})
         case _:
             log.exception("request.failed", error=type(error).__name__)
-            return _error(500, "internal_error", "Something went wrong on our side.", {}, {})
+            message = "Something went wrong on our side. Try again; if it happens again, report the request id."
+            return _error(500, "internal_error", message, {}, {})
 
 
 def _error(status: int, code: str, message: str, details: dict[str, Any], headers: dict[str, str]) -> Reply:

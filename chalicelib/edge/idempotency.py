@@ -1,8 +1,8 @@
-"""Idempotency-Key: the same key gives the same answer, once for each user and address, for a day.
+"""Idempotency-Key: a repeated request with the same key gets the same reply, for each user and address, for a day.
 
-Powertools' idempotency was considered: it reads the machine's clock and keeps no id for a repeated execution (see
-docs/decisions). What is kept: the payload's hash, the answer, and `resource_id`, the id that the execution gives to what it
-creates, so that an execution that died and is taken over makes the same thing, not a second one.
+AWS Powertools' idempotency was considered: it reads the machine's clock and keeps no id for a repeated execution (see
+docs/decisions/0005-idempotency.md). A use of a key keeps the payload's hash, the reply and `resource_id`, the id of what the
+request creates: if the first execution dies, the next one creates the same thing and not a second one.
 """
 
 from collections.abc import Callable
@@ -10,13 +10,14 @@ from hashlib import sha256
 from typing import Any, ClassVar
 
 import msgspec
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib import clock, dynamo, ids, settings
+from chalicelib import clock, ids, settings
+from chalicelib.edge import store
 from chalicelib.edge.http import Reply, RequestContext
+from chalicelib.edge.store import IdempotencyRow
 from chalicelib.errors import ApiError, InvalidInput
 
-LOCK_SECONDS = 30  # longer than a request may run; after it, the execution is taken to be dead
+LOCK_SECONDS = 30  # longer than a request may run; a request that still has no reply after this is dead
 MAX_KEY_LENGTH = 255
 
 
@@ -27,130 +28,86 @@ class IdempotencyKeyRequired(InvalidInput):
 class IdempotencyConflict(ApiError):
     code: ClassVar[str] = "idempotency_key_reused"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This Idempotency-Key was used with another request."
+    default_message: ClassVar[str] = (
+        "This Idempotency-Key was already used with a different request body. Send a new request with a new key."
+    )
 
 
 class RequestInFlight(ApiError):
     code: ClassVar[str] = "request_in_flight"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The first request with this Idempotency-Key is still running."
 
-
-class IdempotencyRow(dynamo.Table):
-    """One use of a key. `answer` is absent while the first execution runs, until `locked_until`."""
-
-    feature = "idempotency"
-
-    class Meta:
-        table_name = None
-
-    id = UnicodeAttribute(hash_key=True)
-    payload = UnicodeAttribute()
-    resource_id = UnicodeAttribute()
-    locked_until = NumberAttribute(null=True)
-    status = NumberAttribute(null=True)
-    answer = UnicodeAttribute(null=True)
-    expires_at = NumberAttribute()
-    ttl = NumberAttribute()
+    def __init__(self, retry_seconds: int) -> None:
+        message = f"The first request with this Idempotency-Key is still being processed. Try again in {retry_seconds} s."
+        super().__init__(message, retryAfterSeconds=retry_seconds)
 
 
 def execute_once(request: RequestContext, user_id: str, execute: Callable[[str], Reply], *, required: bool = False) -> Reply:
-    """Run `execute(resource_id)` once for the request's Idempotency-Key and repeat its answer afterwards.
+    """Call `execute(resource_id)` once for the request's Idempotency-Key, and repeat its reply for later requests with that key.
 
-    Without a key it just runs, or is refused when a key is `required`. Refusals are not remembered: they raise through.
+    Without a key `execute` is called every time, or the request is refused if a key is `required`. An ApiError is not kept: the
+    next request with the key executes again.
     """
     key = request.header("idempotency-key")
     if key is None or key == "":
         if required:
-            raise IdempotencyKeyRequired(
-                "Send an Idempotency-Key header: fresh for a new request, the same for a repeated one.", path="Idempotency-Key"
-            )
+            message = "Send an Idempotency-Key header: a new key for each new request, and the same key when you repeat a request."
+            raise IdempotencyKeyRequired(message, path="Idempotency-Key")
         return execute(ids.new_id())
     if len(key) > MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
-        raise InvalidInput(f"An Idempotency-Key has 1 to {MAX_KEY_LENGTH} printable ASCII characters.", path="Idempotency-Key")
-    record = _claim(request, user_id, key)
-    if record.answer is not None:
-        return _replay(record)
+        raise InvalidInput(f"The Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable ASCII characters.", path="Idempotency-Key")
+    row = _claim(request, user_id, key)
+    if row.reply is not None:
+        return _replay(row)
     try:
-        answer = execute(record.resource_id)
+        reply = execute(row.resource_id)
     except ApiError:
-        _forget(record)
+        store.delete_key(row)
         raise
     except Exception:
-        # It may have been done all the same: the next try takes over at once, under the same resource id, and finds out.
-        _unlock(record)
+        # It may have taken effect all the same: the next request takes over at once, with the same resource id, and finds out.
+        store.unlock_key(row)
         raise
-    _remember(record, answer)
-    return answer
+    store.save_reply(row, msgspec.json.encode(reply.body).decode(), reply.status)
+    return reply
 
 
 def _claim(request: RequestContext, user_id: str, key: str) -> IdempotencyRow:
+    """The use of the key that this request may execute, or one that has a reply; raises IdempotencyConflict or RequestInFlight."""
     now = clock.now()
-    address = "\n".join(
-        (
-            user_id,
-            request.chalice_request.method,
-            request.chalice_request.path,
-            str(sorted((request.chalice_request.uri_params or {}).items())),
-            key,
-        )
-    )
-    record = IdempotencyRow(
-        sha256(address.encode()).hexdigest(),
+    new = IdempotencyRow(
+        _row_id(request, user_id, key),
         payload=sha256(request.read_body()).hexdigest(),
         resource_id=ids.new_id(),
         locked_until=now + LOCK_SECONDS,
         expires_at=now + settings.current().idempotency_seconds,
         ttl=now + settings.current().idempotency_seconds,
     )
-    # Put if absent, or if what is there is over: DynamoDB's TTL may leave it for days.
-    absent = IdempotencyRow.id.does_not_exist() | (IdempotencyRow.expires_at <= now)
-    present = dynamo.put_if(record, absent)
-    if present is None:
-        return record
-    known = IdempotencyRow.from_raw_data(present)
-    if known.resource_id == record.resource_id:  # our own write, repeated by botocore after a lost answer
-        return record
-    if known.payload != record.payload:
+    existing = store.claim_key(new, now)
+    if existing is None:
+        return new
+    if existing.resource_id == new.resource_id:  # our own write, repeated by botocore because its response was lost
+        return new
+    if existing.payload != new.payload:
         raise IdempotencyConflict()
-    if known.answer is not None:
-        return known
-    if known.locked_until > now:
-        raise RequestInFlight(retryAfterSeconds=known.locked_until - now)
-    # The first execution died. Take over under its resource id; whoever reads the old lock too loses this swap.
-    if not dynamo.update_if(
-        known, [IdempotencyRow.locked_until.set(record.locked_until)], IdempotencyRow.locked_until == known.locked_until
-    ):
-        raise RequestInFlight(retryAfterSeconds=LOCK_SECONDS)
-    return known
+    if existing.reply is not None:
+        return existing
+    if existing.locked_until > now:
+        raise RequestInFlight(existing.locked_until - now)
+    if not store.take_over_key(existing, new.locked_until):
+        raise RequestInFlight(LOCK_SECONDS)
+    return existing
 
 
-def _replay(record: IdempotencyRow) -> Reply:
-    body: Any = msgspec.json.decode(record.answer)
+def _row_id(request: RequestContext, user_id: str, key: str) -> str:
+    chalice_request = request.chalice_request
+    uri_params = str(sorted((chalice_request.uri_params or {}).items()))
+    return sha256("\n".join((user_id, chalice_request.method, chalice_request.path, uri_params, key)).encode()).hexdigest()
+
+
+def _replay(row: IdempotencyRow) -> Reply:
+    """The kept reply; 200 in place of 201, because nothing was created this time."""
+    body: Any = msgspec.json.decode(row.reply)
     if isinstance(body, dict):
-        body["message"] = "The answer to the first request with this key (idempotent)."
-    return Reply(body, 200 if record.status == 201 else int(record.status), {"Idempotency-Replayed": "true"})
-
-
-def _remember(record: IdempotencyRow, answer: Reply) -> None:
-    actions = [
-        IdempotencyRow.answer.set(msgspec.json.encode(answer.body).decode()),
-        IdempotencyRow.status.set(answer.status),
-        IdempotencyRow.locked_until.remove(),
-    ]
-    dynamo.update_if(record, actions, IdempotencyRow.locked_until == record.locked_until)
-
-
-def _forget(record: IdempotencyRow) -> None:
-    """Let the key be tried again as if it had never been used."""
-    try:
-        record.delete(IdempotencyRow.locked_until == record.locked_until)
-    except dynamo.STORE_ERRORS:
-        return  # the lock ends by itself
-
-
-def _unlock(record: IdempotencyRow) -> None:
-    try:
-        dynamo.update_if(record, [IdempotencyRow.locked_until.set(0)], IdempotencyRow.locked_until == record.locked_until)
-    except dynamo.STORE_ERRORS:
-        return  # the lock ends by itself
+        body["message"] = "This is the reply to the first request with this Idempotency-Key; nothing was done again (idempotent)."
+    return Reply(body, 200 if row.status == 201 else int(row.status), {"Idempotency-Replayed": "true"})

@@ -1,9 +1,9 @@
-"""Rate limits: how often a user, and far more widely a source address, may ask for something.
+"""Rate limits: how often a user, and much more widely a source address, may send a request.
 
-The algorithm is GCRA (the Generic Cell Rate Algorithm of ITU-T I.371): a counter is one time, the theoretical arrival time
-`tat`, at which everything that was used is paid back. Each request moves it on by one interval, and is refused while `tat` is
-so far ahead that one interval more would exceed a full budget. So a full budget may be used at once, it comes back steadily,
-and when the next request fits is known exactly. What was decided, and why: docs/decisions/0006-rate-limits.md.
+The algorithm is GCRA (the Generic Cell Rate Algorithm of ITU-T I.371): a counter is a single time, the theoretical arrival time
+`tat`. Each request moves it on by one interval, and is refused while `tat` is so far in the future that another interval would
+exceed a full budget. So a full budget may be used at once, it is restored steadily, and it is known exactly when the next
+request will be granted. The reasons are in docs/decisions/0006-rate-limits.md.
 """
 
 import hmac
@@ -14,55 +14,42 @@ from typing import ClassVar, Literal
 
 import msgspec
 from msgspec import Struct
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib import dynamo, log, settings
+from chalicelib.edge import store
 from chalicelib.edge.http import RequestContext
+from chalicelib.edge.store import CountResult
 from chalicelib.errors import ApiError
 
-# An instance may let a 25th of what an address has left, and 4 requests at most, pass before it tells the store. The request of
-# a lone buyer, the common case, then costs one write, the user's, and not two.
+# An instance may grant a 25th of what an address has left, and 4 requests at most, before it reports them to the store. So the
+# request of a lone buyer, the common case, costs one write (the user's) and not two.
 UNREPORTED_SHARE = 25
 MAX_UNREPORTED = 4
-MAX_REMEMBERED = 10_000
+MAX_LOCAL_COUNTERS = 10_000
 _MAX_ATTEMPTS = 4
 _TTL_MARGIN_SECONDS = 60
 
 Address = IPv4Address | IPv6Address
-By = Literal["user", "address"]
+CountedBy = Literal["user", "address"]
 
 
 class RateLimit(Struct, frozen=True):
-    """A named limit: so many requests per user as the setting `limit_<name>` says, `address_factor` times that per address."""
+    """A named limit: the setting `limit_<name>` for each user, and `address_factor` times as many requests for each address."""
 
     name: str
 
 
-JOIN = RateLimit("join")  # its scope is the event
+JOIN = RateLimit("join")  # counted for each event separately
 RESERVE = RateLimit("reserve")
 CHECKOUT = RateLimit("checkout")
 CONFIRM = RateLimit("confirm")
 
 
 class RateLimited(ApiError):
-    """Its facts say who is above which limit (`by`: the user, or the address, which many may share) and when to come back."""
+    """A user or an address has exceeded a limit. The details say which limit, by whom (`by`) and when to try again."""
 
     code: ClassVar[str] = "rate_limited"
     status: ClassVar[int] = 429
-    default_message: ClassVar[str] = "Too many requests. Try again when Retry-After is over."
-
-
-class RateLimitRow(dynamo.Table):
-    """What a user or an address has used of a limit: `tat`, in milliseconds since the epoch."""
-
-    feature = "limits"
-
-    class Meta:
-        table_name = None
-
-    id = UnicodeAttribute(hash_key=True)
-    tat = NumberAttribute()
-    ttl = NumberAttribute()
 
 
 class Quota(Struct, frozen=True):
@@ -73,16 +60,16 @@ class Quota(Struct, frozen=True):
 
     @property
     def interval(self) -> int:
-        """What one request costs; rounded up, so that a quota that does not divide evenly is never exceeded."""
+        """By how much one request moves a counter; rounded up, so that a quota that does not divide evenly is never exceeded."""
         return -(-self.seconds * 1000 // self.count)
 
     @property
     def burst_tolerance(self) -> int:
-        """How far ahead `tat` may be of a request that is granted."""
+        """How far in the future `tat` may be when a request is granted."""
         return (self.count - 1) * self.interval
 
     def wait(self, tat: int, now: int) -> int:
-        """How long until a request is granted; 0 or less: at once."""
+        """How long until the next request is granted; 0 or less means at once."""
         return tat - self.burst_tolerance - now
 
     def remaining(self, tat: int, now: int) -> int:
@@ -91,48 +78,49 @@ class Quota(Struct, frozen=True):
 
 
 class _LocalCounter(Struct):
-    """What this instance knows of a counter: `tat` has `late` requests in it that the store, at `stored`, has not heard of.
+    """What this instance knows of a counter.
 
-    `told` is the `tat` at which a refusal was logged.
+    `stored_tat` is what the store said last. `tat` also has the `unreported` requests in it, which the store does not know yet.
+    `refusal_logged_at` is the `tat` at which a refusal was logged.
     """
 
-    stored: int = 0
+    stored_tat: int = 0
     tat: int = 0
     unreported: int = 0
     refusal_logged_at: int = 0
 
 
 _local_counters: dict[str, _LocalCounter] = {}
-_lock = Lock()  # the local runtime has threads; nobody holds it while the store is asked
+_lock = Lock()  # for the threads of the local runtime; never held during a call to the store
 
 
 def check(request: RequestContext, limit: RateLimit, user_id: str, scope: str = "") -> None:
-    """Count a request; raises RateLimited when the user (in `scope`, such as an event) or their address is above `limit`.
+    """Count a request; raises RateLimited if the user (within `scope`, such as an event) or their address has exceeded `limit`.
 
-    One conditional write, and none for who is known to be above. A refused request does not count. When the store does not
-    answer the request passes: whatever it wants to do needs the same store.
+    One conditional write, or none if the counter is known to be exceeded. A refused request is not counted. If the store is
+    unavailable the request passes, because what it does next needs the same store.
     """
-    chosen = settings.current()
-    if chosen.rate_limits == "off":
+    current = settings.current()
+    if current.rate_limits == "off":
         return
-    now, quota = request.now * 1000, _quota(getattr(chosen, f"limit_{limit.name}"))
-    wide = Quota(quota.count * chosen.address_factor, quota.seconds)
+    now, user_quota = request.now * 1000, _quota(getattr(current, f"limit_{limit.name}"))
+    address_quota = Quota(user_quota.count * current.address_factor, user_quota.seconds)
     address = source_address(request)
     try:
         user_key = _key(limit, "user", scope, user_id)
-        block_key = _key(limit, "address", _counted_block(address)) if address is not None else None
-        if block_key is not None and (wait := wide.wait(_local_counter(block_key).tat, now)) > 0:
-            raise _refusal(limit, wide, "address", block_key, wait, address)
-        granted, own = _count_in_store(user_key, quota, 1, now)
-        if not granted:
-            raise _refusal(limit, quota, "user", user_key, quota.wait(own, now), address)
-        if block_key is None:
+        address_key = _key(limit, "address", _counted_network(address)) if address is not None else None
+        if address_key is not None and (wait := address_quota.wait(_local_counter(address_key).tat, now)) > 0:
+            raise _refusal(limit, address_quota, "address", address_key, wait, address)
+        by_user = _count_in_store(user_key, user_quota, 1, now)
+        if not by_user.granted:
+            raise _refusal(limit, user_quota, "user", user_key, user_quota.wait(by_user.tat, now), address)
+        if address_key is None:
             return
-        granted, shared = _count_address(block_key, wide, now)
-        if not granted:
-            # The user's own request counts already: after the wait both must be open.
-            wait = max(wide.wait(shared, now), quota.wait(own, now))
-            raise _refusal(limit, wide, "address", block_key, wait, address)
+        by_address = _count_address(address_key, address_quota, now)
+        if not by_address.granted:
+            # The request already counts for the user: the wait must be long enough for both.
+            wait = max(address_quota.wait(by_address.tat, now), user_quota.wait(by_user.tat, now))
+            raise _refusal(limit, address_quota, "address", address_key, wait, address)
     except Exception as error:
         if not dynamo.is_unavailable(error):
             raise
@@ -141,7 +129,7 @@ def check(request: RequestContext, limit: RateLimit, user_id: str, scope: str = 
 
 
 def source_address(request: RequestContext) -> Address | None:
-    """Who API Gateway was called by; never what a header says, since a client can write any (X-Forwarded-For too)."""
+    """The address that called API Gateway. Never from a header, because a client can write any (X-Forwarded-For too)."""
     try:
         address = ip_address(request.chalice_request.context.get("identity", {}).get("sourceIp"))
     except ValueError:
@@ -149,96 +137,91 @@ def source_address(request: RequestContext) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _counted_block(address: Address) -> str:
-    """An IPv4 address, or the /64 of an IPv6 address: a subscriber gets a /64 at least and may take any address in it."""
+def _counted_network(address: Address) -> str:
+    """An IPv4 address, or the /64 of an IPv6 address: a subscriber has at least a /64 and may use any address in it."""
     return str(address if address.version == 4 else ip_network((address, 64), strict=False))
 
 
-def _logged_block(address: Address) -> str:
-    """What a log may say: a network of many. A hash would not hide an IPv4 address, there are only 4 billion to try."""
+def _logged_network(address: Address) -> str:
+    """A network of many users, which may be logged. A hash would not hide an IPv4 address: there are only 4 billion to try."""
     return str(ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
 
-def _key(limit: RateLimit, by: By, *who: str) -> str:
-    """The counter's id: keyed, so that the table names nobody, and of one length, whatever ids a caller makes up."""
-    named = msgspec.json.encode((settings.current().stage, limit.name, by, *who))
-    return hmac.digest(settings.derived_key("rate limits"), named, "sha256").hex()[:32]
+def _key(limit: RateLimit, by: CountedBy, *names: str) -> str:
+    """The counter's id: an HMAC, so that the table names nobody and the id has a fixed length, whatever ids a caller invents."""
+    message = msgspec.json.encode((settings.current().stage, limit.name, by, *names))
+    return hmac.digest(settings.derived_key("rate limits"), message, "sha256").hex()[:32]
 
 
 @lru_cache(maxsize=32)
 def _quota(rate: str) -> Quota:
+    """The quota of a setting such as `5/60`: five requests in 60 seconds."""
     count, _, seconds = rate.partition("/")
     return Quota(int(count), int(seconds))
 
 
-def _count_address(key: str, quota: Quota, now: int) -> tuple[bool, int]:
-    """Count a request of an address: here at once, in the store when what it has not heard of is no longer little."""
+def _count_address(key: str, quota: Quota, now: int) -> CountResult:
+    """Count a request of an address in this instance, and report to the store once too many requests are unreported."""
     with _lock:
-        known = _local_counter(key)
-        if known.tat <= now:  # all of it is paid back
-            known.tat, known.unreported = now, 0
-        known.tat += quota.interval
-        known.unreported += 1
-        if known.unreported <= min(MAX_UNREPORTED, quota.remaining(known.tat, now) // UNREPORTED_SHARE):
-            return True, known.tat
-        amount, known.unreported = known.unreported, 0
+        counter = _local_counter(key)
+        if counter.tat <= now:  # the full budget is available again
+            counter.tat, counter.unreported = now, 0
+        counter.tat += quota.interval
+        counter.unreported += 1
+        if counter.unreported <= min(MAX_UNREPORTED, quota.remaining(counter.tat, now) // UNREPORTED_SHARE):
+            return CountResult(True, counter.tat)
+        amount, counter.unreported = counter.unreported, 0
     return _count_in_store(key, quota, amount, now)
 
 
-def _count_in_store(key: str, quota: Quota, amount: int, now: int) -> tuple[bool, int]:
-    """Count in the store, from what is known of the counter; whether it was granted, and where the counter is.
-
-    An update cannot say max(tat, now), so there is one for a counter that is paid back and one for a counter that is ahead; the
-    wrong one is refused and brings the counter with it.
-    """
-    tat = _local_counter(key).stored
+def _count_in_store(key: str, quota: Quota, amount: int, now: int) -> CountResult:
+    """Count `amount` requests in the store, starting from what this instance knows of the counter."""
+    tat = _local_counter(key).stored_tat
     for _ in range(_MAX_ATTEMPTS):
         if quota.wait(tat, now) > 0:
-            _remember(key, tat, exactly=True)
-            return False, tat
-        granted, tat = _advance(key, tat, quota, amount, now)
-        if granted:
-            _remember(key, tat, exactly=False)
-            return True, tat
-    raise dynamo.StoreUnavailable("a counter kept changing")
-
-
-def _advance(key: str, tat: int, quota: Quota, amount: int, now: int) -> tuple[bool, int]:
-    """One conditional write for a counter that is thought to be at `tat`; whether it was made, and where the counter is."""
-    step = amount * quota.interval
-    if tat <= now:
-        # paid back: two first requests at once must not both start from now, the second would be forgotten.
-        condition = RateLimitRow.tat.does_not_exist() | (RateLimitRow.tat <= now)
-        action = RateLimitRow.tat.set(now + step)
-    else:
-        # ahead: from a time that is over, the pause would be credit to use beyond a full budget.
-        # room: the limit. `amount` is not in it: what passed late must be counted, even above the limit.
-        condition = (RateLimitRow.tat > now) & (RateLimitRow.tat <= now + quota.burst_tolerance)
-        action = RateLimitRow.tat.set(RateLimitRow.tat + step)
-    ttl = RateLimitRow.ttl.set(now // 1000 + quota.seconds + _TTL_MARGIN_SECONDS)
-    moved, item = dynamo.update_if_returning(RateLimitRow(key), [action, ttl], condition)
-    return moved, int(item["tat"]["N"]) if item else 0
+            _update_local_counter(key, tat, exactly=True)
+            return CountResult(False, tat)
+        result = store.advance_counter(
+            key,
+            tat,
+            step=amount * quota.interval,
+            now=now,
+            max_tat=now + quota.burst_tolerance,
+            ttl=now // 1000 + quota.seconds + _TTL_MARGIN_SECONDS,
+        )
+        if result.granted:
+            _update_local_counter(key, result.tat, exactly=False)
+            return result
+        tat = result.tat
+    raise dynamo.StoreUnavailable("a rate limit's counter kept changing")
 
 
 def _local_counter(key: str) -> _LocalCounter:
-    if len(_local_counters) >= MAX_REMEMBERED:
-        _local_counters.clear()  # costs a few writes more, and nothing else
+    if len(_local_counters) >= MAX_LOCAL_COUNTERS:
+        _local_counters.clear()  # costs only a few more writes
     return _local_counters.setdefault(key, _LocalCounter())
 
 
-def _remember(key: str, tat: int, *, exactly: bool) -> None:
-    """Keep where the store's counter is. What others on this instance have counted here meanwhile stays, unless `exactly`."""
+def _update_local_counter(key: str, tat: int, *, exactly: bool) -> None:
+    """Note the `tat` that the store has. Unless `exactly`, requests that other threads have counted here meanwhile remain."""
     with _lock:
-        known = _local_counter(key)
-        known.stored = max(known.stored, tat)
-        known.tat = tat if exactly else max(known.tat, tat)
+        counter = _local_counter(key)
+        counter.stored_tat = max(counter.stored_tat, tat)
+        counter.tat = tat if exactly else max(counter.tat, tat)
 
 
-def _refusal(limit: RateLimit, quota: Quota, by: By, key: str, wait: int, address: Address | None) -> RateLimited:
+def _refusal(limit: RateLimit, quota: Quota, by: CountedBy, key: str, wait: int, address: Address | None) -> RateLimited:
     log.count("rate_limited")
-    known = _local_counter(key)
-    if known.refusal_logged_at != known.tat:  # a line for the first refusal, not for each further one of who goes on hammering
-        known.refusal_logged_at = known.tat
-        log.info("rate.limited", limiter=limit.name, by=by, network=_logged_block(address) if address is not None else None)
+    counter = _local_counter(key)
+    if counter.refusal_logged_at != counter.tat:  # log the first refusal, not every further one of a client that does not wait
+        counter.refusal_logged_at = counter.tat
+        log.info("rate.limited", limiter=limit.name, by=by, network=_logged_network(address) if address is not None else None)
     seconds = -(-wait // 1000)
-    return RateLimited(retryAfterSeconds=seconds, limiter=limit.name, by=by, limit=quota.count, period_seconds=quota.seconds)
+    return RateLimited(
+        f"Too many requests. Try again in {seconds} s.",
+        retryAfterSeconds=seconds,
+        limiter=limit.name,
+        by=by,
+        limit=quota.count,
+        period_seconds=quota.seconds,
+    )

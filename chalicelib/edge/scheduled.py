@@ -1,4 +1,4 @@
-"""Scheduled functions: the same telemetry scope as requests. Chalice's middleware does not run for a blueprint's functions."""
+"""Scheduled functions, with the same logging and metrics as requests. Chalice's middleware does not run for them."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,9 +8,9 @@ from chalicelib import ids, log
 
 
 def scheduled_job(name: str) -> Callable[[Callable[[], dict[str, Any]]], Callable[[Any], dict[str, Any]]]:
-    """Wrap `run() -> report` as a Lambda handler; what it did is logged as `<name>.done` and returned.
+    """Wrap `run() -> report` as a Lambda handler. The report is logged as `<name>.done` and returned.
 
-    An exception is logged and raised again, so that Lambda's error metric and its retry see it.
+    An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries.
     """
 
     def wrap(run: Callable[[], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:

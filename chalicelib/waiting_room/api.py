@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from chalicelib import ids, settings
 from chalicelib.edge import proof_of_work, rate_limits
-from chalicelib.edge.http import EncodedBody, Reply, RequestContext, route
+from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.errors import InvalidInput
 from chalicelib.waiting_room import admin_controls, room_cache, service
 from chalicelib.waiting_room.model import NoWaitingRoom, RoomState
@@ -50,7 +50,7 @@ def join(request: RequestContext, event_id: str) -> Reply:
 
 
 @route(bp, "GET", "/events/{event_id}/waiting-room/state")
-def state(request: RequestContext, event_id: str) -> EncodedBody:
+def state(request: RequestContext, event_id: str) -> CacheableReply:
     return room_cache.get_room(event_id, request.now).document
 
 

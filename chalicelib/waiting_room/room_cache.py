@@ -12,7 +12,7 @@ from chalicelib import dynamo, log, settings
 from chalicelib.cache import TtlCache
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, event_phase
-from chalicelib.edge.http import EncodedBody
+from chalicelib.edge.http import CacheableReply
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
 from chalicelib.waiting_room import admission_plan, store
@@ -31,7 +31,7 @@ class CachedRoom(Struct, frozen=True, eq=False):
     event: Event
     room: Room
     state: RoomState
-    document: EncodedBody
+    document: CacheableReply
 
 
 _rooms: dict[str, TtlCache[CachedRoom]] = {}
@@ -179,7 +179,7 @@ def _build_cached_room(event: Event, room: Room, total: int, now: int) -> Cached
     log.gauge("admitted", min(total, admitted), event_id=event.id)
     log.gauge("queue_length", max(0, total - admitted), event_id=event.id)
     log.gauge("active_passes", active_passes(state.segments, total, state.pass_seconds, now), event_id=event.id)
-    return CachedRoom(event, room, state, EncodedBody.of(state, max_age=MAX_AGE_SECONDS))
+    return CachedRoom(event, room, state, CacheableReply.encode(state, max_age=MAX_AGE_SECONDS))
 
 
 def _why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]:

@@ -1,4 +1,4 @@
-"""A small app whose routes do what the tests of the edge need."""
+"""A small app with the routes that the tests of the edge call."""
 
 from functools import cache
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from chalice.app import Blueprint, Chalice
 from msgspec import Meta, Struct
 
 from chalicelib.edge import error_middleware
-from chalicelib.edge.http import EncodedBody, Reply, RequestContext, route
+from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.edge.idempotency import execute_once
 from chalicelib.errors import ApiError, NotFound
 from infra.local.gateway import Gateway
@@ -28,8 +28,8 @@ class SoldOut(ApiError):
     default_message = "Nothing is left."
 
 
-class Made:
-    """What the idempotent route does: a test may replace it."""
+class Execution:
+    """What the idempotent routes execute: records the resource ids, and calls `action`, which a test may replace."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
@@ -41,7 +41,7 @@ class Made:
         return Reply({"id": resource_id}, 201)
 
 
-made = Made()
+execution_of_routes = Execution()
 
 
 @route(bp, "POST", "/orders")
@@ -51,23 +51,23 @@ def order(request: RequestContext) -> Reply:
 
 
 @route(bp, "POST", "/once")
-def make_once(request: RequestContext) -> Reply:
-    return execute_once(request, request.require_user().user_id, made.execute)
+def create_once(request: RequestContext) -> Reply:
+    return execute_once(request, request.require_user().user_id, execution_of_routes.execute)
 
 
-@route(bp, "POST", "/must")
-def make_with_key(request: RequestContext) -> Reply:
-    return execute_once(request, request.require_user().user_id, made.execute, required=True)
+@route(bp, "POST", "/once-with-required-key")
+def create_with_required_key(request: RequestContext) -> Reply:
+    return execute_once(request, request.require_user().user_id, execution_of_routes.execute, required=True)
 
 
 @route(bp, "GET", "/small")
-def small(request: RequestContext) -> EncodedBody:
-    return EncodedBody.of({"a": 1}, max_age=5)
+def small(request: RequestContext) -> CacheableReply:
+    return CacheableReply.encode({"a": 1}, max_age=5)
 
 
 @route(bp, "GET", "/large")
-def large(request: RequestContext) -> EncodedBody:
-    return EncodedBody.of({"text": "fairgate " * 1000}, max_age=60)
+def large(request: RequestContext) -> CacheableReply:
+    return CacheableReply.encode({"text": "fairgate " * 1000}, max_age=60)
 
 
 @route(bp, "GET", "/fresh")
@@ -77,8 +77,8 @@ def fresh(request: RequestContext) -> Reply:
 
 @route(bp, "GET", "/me")
 def me(request: RequestContext) -> Reply:
-    who = request.require_user()
-    return Reply({"id": who.user_id, "roles": sorted(who.roles)})
+    identity = request.require_user()
+    return Reply({"id": identity.user_id, "roles": sorted(identity.roles)})
 
 
 @route(bp, "GET", "/admins")
@@ -101,34 +101,34 @@ def some_bytes(request: RequestContext) -> Reply:
     return Reply(b"\x00\xff", headers={"Content-Type": "application/octet-stream"})
 
 
-@route(bp, "GET", "/fails/{how}")
-def fails(request: RequestContext, how: str) -> Reply:
-    if how == "bug":
+@route(bp, "GET", "/fails/{cause}")
+def fails(request: RequestContext, cause: str) -> Reply:
+    if cause == "bug":
         raise ZeroDivisionError("secret detail")
-    if how == "gone":
+    if cause == "not-found":
         raise NotFound()
-    if how == "header":
+    if cause == "invalid-header":
         return Reply({}, headers={"X-Bad": "a\nb"})
     raise SoldOut(available=0, requested=2)
 
 
 @cache
 def app() -> Chalice:
-    """One for all tests: Chalice uses a blueprint's registrations up."""
-    made_app = Chalice(app_name="edge", configure_logs=False)
-    made_app.api.binary_types = ["*/*"]
-    made_app.register_middleware(error_middleware.reshape_errors, "http")
-    made_app.register_blueprint(bp, url_prefix="/v1")
-    return made_app
+    """One app for all tests, because a blueprint can be registered only once."""
+    chalice_app = Chalice(app_name="edge", configure_logs=False)
+    chalice_app.api.binary_types = ["*/*"]
+    chalice_app.register_middleware(error_middleware.reshape_errors, "http")
+    chalice_app.register_blueprint(bp, url_prefix="/v1")
+    return chalice_app
 
 
 @pytest.fixture
 def edge(_settings) -> Client:
-    """The small app behind the gateway; no store."""
+    """A client of the small app behind the local gateway, without a store."""
     return Client(Gateway(app()))
 
 
 @pytest.fixture
-def execution() -> Made:
-    made.__init__()
-    return made
+def execution() -> Execution:
+    execution_of_routes.__init__()
+    return execution_of_routes

@@ -1,9 +1,9 @@
-"""Idempotency-Key: one execution, one answer."""
+"""Idempotency-Key: one execution, one reply."""
 
 import pytest
 
 from chalicelib import dynamo
-from chalicelib.edge import idempotency
+from chalicelib.edge import idempotency, store
 from tests.edge.conftest import SoldOut
 
 
@@ -14,7 +14,7 @@ def post(edge, key="k1", body=None, user="ada", path="/once"):
 pytestmark = pytest.mark.usefixtures("store", "time")
 
 
-def test_the_same_request_gets_the_same_answer(edge, execution):
+def test_a_repeated_request_gets_the_same_reply(edge, execution):
     first, second = post(edge), post(edge)
     assert (first.status, second.status) == (201, 200)
     assert first.json["id"] == second.json["id"]
@@ -23,18 +23,18 @@ def test_the_same_request_gets_the_same_answer(edge, execution):
     assert len(execution.ids) == 1
 
 
-def test_without_a_key_every_request_is_its_own(edge, execution):
+def test_without_a_key_every_request_is_executed(edge, execution):
     assert post(edge, key=None).json["id"] != post(edge, key=None).json["id"]
 
 
 @pytest.mark.parametrize("key", [None, ""])
 def test_a_key_can_be_required(edge, execution, key):
-    reply = post(edge, key=key, path="/must")
+    reply = post(edge, key=key, path="/once-with-required-key")
     assert (reply.status, reply.json["error"], execution.ids) == (400, "idempotency_key_required", [])
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "ü", "a\tb"])
-def test_a_key_that_is_none_is_a_400(edge, execution, key):
+def test_a_malformed_key_is_a_400(edge, execution, key):
     assert post(edge, key=key).status == 400
     assert execution.ids == []
 
@@ -47,12 +47,12 @@ def test_another_payload_under_the_same_key_is_a_409(edge, execution):
 
 
 def test_a_key_belongs_to_one_user_and_one_address(edge, execution):
-    replies = [post(edge), post(edge, user="bob"), post(edge, path="/must")]
+    replies = [post(edge), post(edge, user="bob"), post(edge, path="/once-with-required-key")]
     assert [reply.status for reply in replies] == [201, 201, 201]
     assert len(set(execution.ids)) == 3
 
 
-def test_a_request_in_flight_is_a_409_that_says_when_to_come_back(edge, execution):
+def test_a_request_during_the_first_one_is_a_409_with_retry_after(edge, execution):
     inner = []
     execution.action = lambda: inner.append(post(edge)) if not inner else None
     assert post(edge).status == 201
@@ -61,13 +61,13 @@ def test_a_request_in_flight_is_a_409_that_says_when_to_come_back(edge, executio
     assert len(execution.ids) == 1
 
 
-def test_an_execution_that_died_is_taken_over_under_its_resource_id(edge, execution, time, monkeypatch):
-    def die(record):
-        raise KeyboardInterrupt  # the process ends: nothing is cleaned up
+def test_an_execution_that_died_is_taken_over_with_the_same_resource_id(edge, execution, time, monkeypatch):
+    def die(row):
+        raise KeyboardInterrupt  # the process ends without cleaning up
 
     execution.action = lambda: (_ for _ in ()).throw(KeyboardInterrupt)
     with monkeypatch.context() as patched:
-        patched.setattr(idempotency, "_forget", die)
+        patched.setattr(store, "delete_key", die)
         with pytest.raises(KeyboardInterrupt):
             post(edge)
     execution.action = lambda: None
@@ -79,7 +79,7 @@ def test_an_execution_that_died_is_taken_over_under_its_resource_id(edge, execut
 
 
 @pytest.mark.parametrize("status", [409, 429, 500])
-def test_refusals_and_faults_are_not_remembered(edge, execution, status):
+def test_errors_are_not_kept(edge, execution, status):
     class Refused(SoldOut):
         pass
 
@@ -91,7 +91,7 @@ def test_refusals_and_faults_are_not_remembered(edge, execution, status):
     assert len(execution.ids) == 2
 
 
-def test_an_answer_is_kept_for_a_day_and_no_longer(edge, execution, time):
+def test_a_reply_is_kept_for_a_day_and_no_longer(edge, execution, time):
     first = post(edge)
     time.advance(86_399)
     assert post(edge).json["id"] == first.json["id"]
@@ -99,7 +99,7 @@ def test_an_answer_is_kept_for_a_day_and_no_longer(edge, execution, time):
     assert post(edge).json["id"] != first.json["id"]
 
 
-def test_the_record_vanishes_by_its_ttl(edge, execution, time):
+def test_the_row_has_a_ttl_of_a_day(edge, execution, time):
     post(edge)
-    found = dynamo.client().scan(TableName=idempotency.IdempotencyRow.name())["Items"]
-    assert [item["ttl"]["N"] for item in found] == [str(time.now + 86_400)]
+    items = dynamo.client().scan(TableName=store.IdempotencyRow.name())["Items"]
+    assert [item["ttl"]["N"] for item in items] == [str(time.now + 86_400)]

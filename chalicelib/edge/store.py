@@ -1,0 +1,104 @@
+"""The two tables of the edge: uses of Idempotency-Keys, and counters of rate limits.
+
+| table | id | content |
+| --- | --- | --- |
+| `idempotency` | hash of user, method, path and key | the first reply, or the lock of a request that is still running |
+| `rate-limits` | HMAC of limit, user or address | the counter of a limit |
+"""
+
+from msgspec import Struct
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from chalicelib import dynamo
+
+
+class IdempotencyRow(dynamo.Table):
+    """One use of an Idempotency-Key. `reply` (JSON) and `status` are absent while the first request runs, until `locked_until`."""
+
+    feature = "idempotency"
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    payload = UnicodeAttribute()
+    resource_id = UnicodeAttribute()
+    locked_until = NumberAttribute(null=True)
+    status = NumberAttribute(null=True)
+    reply = UnicodeAttribute(null=True)
+    expires_at = NumberAttribute()
+    ttl = NumberAttribute()
+
+
+class RateLimitRow(dynamo.Table):
+    """How much of a limit a user or an address has used: `tat` (theoretical arrival time), in milliseconds since the epoch."""
+
+    feature = "rate-limits"
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    tat = NumberAttribute()
+    ttl = NumberAttribute()
+
+
+class CountResult(Struct, frozen=True):
+    """Whether a request was counted, and the counter's `tat` after that; 0 if there is no counter."""
+
+    granted: bool
+    tat: int
+
+
+def claim_key(row: IdempotencyRow, now: int) -> IdempotencyRow | None:
+    """Write the first use of a key. None on success, otherwise the use that exists and has not expired."""
+    # Expired rows are overwritten, because DynamoDB's TTL may leave them for days.
+    unused = IdempotencyRow.id.does_not_exist() | (IdempotencyRow.expires_at <= now)
+    existing = dynamo.put_if(row, unused)
+    return None if existing is None else IdempotencyRow.from_raw_data(existing)
+
+
+def take_over_key(row: IdempotencyRow, locked_until: int) -> bool:
+    """Lock a use whose request died. False if another request took it over first."""
+    return dynamo.update_if(row, [IdempotencyRow.locked_until.set(locked_until)], IdempotencyRow.locked_until == row.locked_until)
+
+
+def save_reply(row: IdempotencyRow, reply: str, status: int) -> None:
+    """Keep the reply for repeated requests, unless another request has taken the key over."""
+    actions = [IdempotencyRow.reply.set(reply), IdempotencyRow.status.set(status), IdempotencyRow.locked_until.remove()]
+    dynamo.update_if(row, actions, IdempotencyRow.locked_until == row.locked_until)
+
+
+def delete_key(row: IdempotencyRow) -> None:
+    """Make the key unused again. A store error is ignored, because the lock expires anyway."""
+    try:
+        row.delete(IdempotencyRow.locked_until == row.locked_until)
+    except dynamo.STORE_ERRORS:
+        return
+
+
+def unlock_key(row: IdempotencyRow) -> None:
+    """Let the next request take the key over at once. A store error is ignored, because the lock expires anyway."""
+    try:
+        dynamo.update_if(row, [IdempotencyRow.locked_until.set(0)], IdempotencyRow.locked_until == row.locked_until)
+    except dynamo.STORE_ERRORS:
+        return
+
+
+def advance_counter(counter_id: str, expected_tat: int, *, step: int, now: int, max_tat: int, ttl: int) -> CountResult:
+    """Move a counter on by `step`, unless it is later than `max_tat`. Times are milliseconds, `ttl` is epoch seconds.
+
+    An update cannot say max(tat, now), so `expected_tat` chooses between two updates: one for a counter in the past and one for a
+    counter in the future. If it was wrong the update is refused, and the result has the counter's actual `tat`.
+    """
+    if expected_tat <= now:
+        # In the past: of two concurrent first requests only one may start from now, or the other would not be counted.
+        condition = RateLimitRow.tat.does_not_exist() | (RateLimitRow.tat <= now)
+        action = RateLimitRow.tat.set(now + step)
+    else:
+        # In the future: counting on from a time in the past would grant more than a full budget after a pause.
+        # max_tat: the limit. `step` is not in it: requests that were granted but not yet reported must be counted above the limit too.
+        condition = (RateLimitRow.tat > now) & (RateLimitRow.tat <= max_tat)
+        action = RateLimitRow.tat.set(RateLimitRow.tat + step)
+    granted, item = dynamo.update_if_returning(RateLimitRow(counter_id), [action, RateLimitRow.ttl.set(ttl)], condition)
+    return CountResult(granted, int(item["tat"]["N"]) if item else 0)

@@ -1,0 +1,249 @@
+"""Requests and replies: bodies, request ids, errors, CORS, gzip, ETags, and a store that is unavailable."""
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+
+from chalicelib import dynamo, log, settings
+from chalicelib.edge import http
+from chalicelib.edge.store import IdempotencyRow
+
+ORDER = {"name": "floor", "quantity": 2}
+CACHEABLE = ["/small", "/large"]
+
+THROTTLED = [
+    "ThrottlingException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "InternalServerError",
+    "ServiceUnavailable",
+]
+
+
+def _client_error(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": 400}}, "PutItem")
+
+
+FAULTS = {code: _client_error(code) for code in THROTTLED} | {
+    "unreachable": EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
+    "slow connection": ConnectTimeoutError(endpoint_url="http://127.0.0.1:1"),
+    "slow answer": ReadTimeoutError(endpoint_url="http://127.0.0.1:1"),
+    "contended": dynamo.StoreUnavailable("collided"),
+}
+
+
+def test_a_valid_body_is_decoded(edge):
+    reply = edge.post("/orders", json=ORDER)
+    assert (reply.status, reply.json) == (201, ORDER)
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"quantity": 0}, "$.quantity"),
+        ({"quantity": -1}, "$.quantity"),
+        ({"quantity": 51}, "$.quantity"),
+        ({"quantity": 2**53}, "$.quantity"),
+        ({"quantity": 2**80}, "$.quantity"),
+        ({"quantity": 1.5}, "$.quantity"),
+        ({"quantity": "2"}, "$.quantity"),
+        ({"quantity": True}, "$.quantity"),
+        ({"quantity": None}, "$.quantity"),
+        ({"name": 7}, "$.name"),
+        ({"more": 1}, "$.more"),
+    ],
+)
+def test_an_invalid_field_is_a_400_that_names_the_field(edge, change, path):
+    reply = edge.post("/orders", json={**ORDER, **change})
+    assert reply.status == 400
+    assert reply.json["error"] == "invalid_input"
+    assert reply.json["path"] == path
+    assert reply.json["request_id"] == reply.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("field", ["name", "quantity"])
+def test_a_missing_field_is_a_400_that_names_the_field(edge, field):
+    reply = edge.post("/orders", json={name: value for name, value in ORDER.items() if name != field})
+    assert (reply.status, reply.json["path"]) == (400, f"$.{field}")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"nope", b'{"name": NaN}', b"\xff\xfe", b'{"name": "\xed\xa0\x80", "quantity": 1}'])
+def test_a_body_that_is_not_json_is_a_400(edge, body):
+    reply = edge.post("/orders", body=body, headers={"Content-Type": "application/json"})
+    assert (reply.status, reply.json["error"]) == (400, "malformed_json")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"7", b"null", b'"text"', b"[" * 100_000])
+def test_json_that_is_not_an_object_is_a_400(edge, body):
+    reply = edge.post("/orders", body=body)
+    assert (reply.status, reply.json["path"]) == (400, "$")
+
+
+def test_a_body_has_at_most_256_kb(edge):
+    def body(size: int) -> bytes:
+        return b'{"quantity": 1, "name": "' + b"x" * (size - 27) + b'"}'
+
+    assert len(body(1000)) == 1000
+    assert edge.post("/orders", body=body(http.MAX_BODY_BYTES)).status == 201
+    reply = edge.post("/orders", body=body(http.MAX_BODY_BYTES + 1))
+    assert (reply.status, reply.json["error"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON"])
+def test_the_content_type_of_json_has_several_spellings(edge, content_type):
+    assert edge.post("/orders", json=ORDER, headers={"Content-Type": content_type}).status == 201
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/jsonp", ";"]
+)
+def test_another_content_type_is_a_415(edge, content_type):
+    reply = edge.post("/orders", json=ORDER, headers={"Content-Type": content_type})
+    assert (reply.status, reply.json["error"]) == (415, "unsupported_media_type")
+
+
+def test_the_reply_has_the_callers_request_id(edge):
+    reply = edge.get("/fails/refused", headers={"X-Request-Id": "trace-7.a_B"})
+    assert reply.headers["x-request-id"] == reply.json["request_id"] == "trace-7.a_B"
+
+
+@pytest.mark.parametrize("request_id", ["", " ", "a b", "x" * 129, "<script>", "ü"])
+def test_a_malformed_request_id_is_replaced(edge, request_id):
+    replaced = edge.get("/me", user="ada", headers={"X-Request-Id": request_id}).headers["x-request-id"]
+    assert replaced != request_id
+    assert len(replaced) == 26
+
+
+def test_an_api_error_has_its_status_code_message_and_details(edge):
+    reply = edge.get("/fails/refused")
+    assert reply.status == 409
+    assert reply.json == {
+        "error": "sold_out",
+        "message": "Nothing is left.",
+        "request_id": reply.headers["x-request-id"],
+        "available": 0,
+        "requested": 2,
+    }
+
+
+def test_an_unexpected_exception_is_a_500_without_its_text(edge):
+    reply = edge.get("/fails/bug")
+    assert (reply.status, reply.json["error"]) == (500, "internal_error")
+    assert b"secret" not in reply.body
+    assert b"ZeroDivision" not in reply.body
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html", "image/*", "*/*", "nonsense", ""])
+def test_every_accept_header_gets_the_same_body(edge, accept):
+    assert edge.get("/small", headers={"Accept": accept}).json == {"a": 1}
+    assert edge.get("/bytes", headers={"Accept": accept}).body == b"\x00\xff"
+
+
+@pytest.mark.parametrize("path", ["/small", "/fresh", "/fails/refused", "/fails/bug", "/fails/not-found", "/me", "/nowhere"])
+def test_every_reply_may_be_read_by_a_browser(edge, path):
+    assert edge.get(path).headers["access-control-allow-origin"] == "*"
+
+
+def test_a_preflight_request_allows_the_headers_that_clients_send(edge):
+    reply = edge.options("/orders", headers={"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"})
+    assert (reply.status, reply.body) == (200, b"")
+    assert reply.headers["access-control-allow-methods"] == "POST,OPTIONS"
+    allowed = reply.headers["access-control-allow-headers"].split(",")
+    assert set(http.ALLOWED_HEADERS) <= set(allowed)
+    assert edge.options("/nowhere").status == 404
+
+
+@pytest.mark.parametrize(("origin", "allowed"), [("https://b.example", "https://b.example"), ("https://evil.example", "https://a.example")])
+def test_the_allowed_origins_can_be_limited(edge, origin, allowed):
+    with settings.override(cors_origins="https://a.example, https://b.example"):
+        reply = edge.get("/small", headers={"Origin": origin})
+    assert reply.headers["access-control-allow-origin"] == allowed
+    assert "Origin" in reply.headers["vary"]
+    assert "Accept-Encoding" in reply.headers["vary"]
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "zipped"),
+    [
+        ("gzip", True),
+        ("GZIP", True),
+        ("br, gzip;q=0.5", True),
+        ("gzip; q=1.0", True),
+        ("br;q=1.0, gzip;q=0", False),
+        ("gzip;q=0.000", False),
+        ("gzip ; q=0", False),
+        ("identity", False),
+        ("br", False),
+        ("", False),
+        ("x-gzipped", False),
+    ],
+)
+@pytest.mark.parametrize("path", ["/large", "/fresh"])
+def test_a_reply_is_zipped_only_if_the_client_accepts_gzip(edge, path, accept_encoding, zipped):
+    reply = edge.get(path, headers={"Accept-Encoding": accept_encoding})
+    assert (reply.headers.get("content-encoding") == "gzip") is zipped
+    assert reply.json == {"text": "fairgate " * 1000}
+
+
+def test_a_small_reply_is_not_zipped(edge):
+    assert "content-encoding" not in edge.get("/small", headers={"Accept-Encoding": "gzip"}).headers
+
+
+@pytest.mark.parametrize("path", CACHEABLE)
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_a_matching_etag_is_a_304_without_a_body(edge, path, encoding):
+    first = edge.get(path, headers={"Accept-Encoding": encoding})
+    reply = edge.get(path, headers={"Accept-Encoding": encoding, "If-None-Match": first.headers["etag"]})
+    assert (reply.status, reply.body) == (304, b"")
+    for name in ("etag", "cache-control", "vary"):
+        assert reply.headers[name] == first.headers[name]
+
+
+@pytest.mark.parametrize("form", ['"other", {}', "W/{}", "*", '{}, "other"', '"a",{},"b"'])
+def test_if_none_match_accepts_lists_weak_tags_and_any(edge, form):
+    etag = edge.get("/small").headers["etag"]
+    assert edge.get("/small", headers={"If-None-Match": form.format(etag)}).status == 304
+
+
+@pytest.mark.parametrize("if_none_match", ['"other"', "", "nonsense", '"'])
+def test_another_etag_gets_the_body(edge, if_none_match):
+    assert edge.get("/small", headers={"If-None-Match": if_none_match}).status == 200
+
+
+def test_the_plain_and_the_zipped_body_have_different_strong_etags(edge):
+    plain, zipped = (edge.get("/large", headers={"Accept-Encoding": coding}).headers["etag"] for coding in ("identity", "gzip"))
+    assert plain != zipped
+    assert plain.startswith('"')
+    assert zipped.startswith('"')
+
+
+def test_only_a_cacheable_reply_may_be_stored(edge):
+    assert edge.get("/fresh").headers["cache-control"] == "no-store"
+    assert edge.get("/small").headers["cache-control"] == "public, max-age=5"
+
+
+@pytest.fixture
+def fault(request, monkeypatch):
+    def fail(*args):
+        raise FAULTS[request.param]
+
+    monkeypatch.setattr(dynamo, "put_if", fail)
+
+
+def post_once(edge):
+    return edge.post("/once", json={}, user="ada", headers={"Idempotency-Key": "k"})
+
+
+@pytest.mark.parametrize("fault", FAULTS, indirect=True)
+@pytest.mark.usefixtures("fault")
+def test_an_unavailable_store_is_a_503_with_retry_after(edge, execution):
+    before = log.registry.get_sample_value("fairgate_store_unavailable_total")
+    reply = post_once(edge)
+    assert (reply.status, reply.json["error"]) == (503, "service_unavailable")
+    assert reply.headers["retry-after"] == str(reply.json["retryAfterSeconds"])
+    assert execution.ids == []
+    assert log.registry.get_sample_value("fairgate_store_unavailable_total") == before + 1
+
+
+def test_a_missing_table_is_a_500(edge, execution, store):
+    store.delete_table(TableName=IdempotencyRow.name())
+    assert post_once(edge).status == 500  # trying again does not help

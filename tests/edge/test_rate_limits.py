@@ -1,0 +1,310 @@
+"""Rate limits: a full budget at once, an exact Retry-After, few writes, and addresses that no header can change."""
+
+from collections import Counter
+
+import pytest
+
+from chalicelib import dynamo, log, settings
+from chalicelib.edge import rate_limits
+from chalicelib.edge.store import RateLimitRow
+from tests import builders
+from tests.simulation.call_log import record_calls
+from tests.simulation.faults import fail_from, internal_error, lose_answer, throttled, unreachable
+from tests.simulation.threads import run_in_threads
+
+HOME, OFFICE = "198.51.100.7", "203.0.113.20"
+
+
+@pytest.fixture(autouse=True)
+def _limits_on(_settings):
+    with settings.override(rate_limits="on"):
+        yield
+
+
+def request_reservation(api, user="ada", **options):
+    """A reservation for an event that does not exist: the limits count it, and it changes nothing."""
+    return api.post("/events/none/reservations", json={"tier_id": "t", "quantity": 1}, user=user, **{"source_ip": HOME} | options)
+
+
+def statuses(api, times, **options):
+    return Counter(request_reservation(api, **options).status for _ in range(times))
+
+
+def start_new_instance():
+    """Forget what this instance knows of the counters."""
+    rate_limits._local_counters.clear()
+
+
+class TestUser:
+    def test_may_use_the_full_budget_at_once_and_no_more(self, api, time):
+        assert statuses(api, 8) == {404: 5, 429: 3}
+
+    def test_is_granted_again_after_retry_after(self, api, time):
+        statuses(api, 5)
+        refused = request_reservation(api)
+        assert (refused.status, refused.json["error"]) == (429, "rate_limited")
+        assert refused.headers["retry-after"] == str(refused.json["retryAfterSeconds"]) == "12"
+        details = {name: refused.json[name] for name in ("by", "limit", "limiter", "period_seconds")}
+        assert details == {"by": "user", "limit": 5, "limiter": "reserve", "period_seconds": 60}
+        time.advance(11)
+        assert request_reservation(api).json["retryAfterSeconds"] == 1
+        time.advance(1)
+        assert statuses(api, 2) == {404: 1, 429: 1}
+
+    def test_has_the_full_budget_again_after_the_period_and_no_more(self, api, time):
+        statuses(api, 5)
+        time.advance(36)
+        assert statuses(api, 5) == {404: 3, 429: 2}
+        time.advance(86_400)
+        assert statuses(api, 8) == {404: 5, 429: 3}
+
+    @pytest.mark.parametrize("rate", ["1/1", "7/60", "3/10", "100/7", "1/3600", "13/13"])
+    def test_is_granted_exactly_at_retry_after(self, api, time, rate):
+        count = int(rate.partition("/")[0])
+        with settings.override(limit_reserve=rate):
+            assert statuses(api, count + 1) == {404: count, 429: 1}
+            wait = request_reservation(api).json["retryAfterSeconds"]
+            time.advance(wait - 1)
+            if wait > 1:
+                assert request_reservation(api).status == 429
+            time.advance(1)
+            assert request_reservation(api).status == 404
+
+    def test_never_exceeds_the_rate_in_the_long_run(self, api, time):
+        with settings.override(limit_reserve="7/60"):
+            granted = sum(request_reservation(api).status == 404 for _ in range(600) if time.advance(1))
+        assert 7 + 69 <= granted <= 7 + 70  # ten minutes
+
+    def test_is_counted_separately_for_each_limit_and_user(self, api, time):
+        statuses(api, 6)
+        assert request_reservation(api, "bob").status == 404
+        assert api.post("/checkout/confirm", json={"checkout_id": "none"}, user="ada").status == 404
+
+    def test_a_refused_request_is_not_counted(self, api, time):
+        statuses(api, 5)
+        for _ in range(30):
+            start_new_instance()
+            assert request_reservation(api).json["retryAfterSeconds"] == 12
+
+    def test_a_malformed_or_anonymous_request_is_not_counted(self, api, time):
+        for _ in range(8):
+            assert api.post("/events/none/reservations", json={"tier_id": "t"}, user="ada").status == 400
+            assert api.post("/events/none/reservations", json={"tier_id": "t", "quantity": 1}).status == 400
+        assert request_reservation(api).status == 404
+
+    def test_a_repeated_idempotency_key_counts(self, api, time):
+        """Its reply is kept, but finding it takes a write too."""
+        headers = {"Idempotency-Key": "k"}
+        assert statuses(api, 6, headers=headers) == {404: 5, 429: 1}
+
+
+class TestRoutes:
+    @pytest.mark.parametrize(
+        ("path", "body", "count"),
+        [
+            ("/events/none/reservations", {"tier_id": "t", "quantity": 1}, 5),
+            ("/checkout/sessions", {"reservation_id": "r"}, 5),
+            ("/checkout/confirm", {"checkout_id": "r"}, 10),
+        ],
+    )
+    def test_have_the_limits_of_their_settings(self, api, time, path, body, count):
+        replies = [api.post(path, json=body, user="ada", headers={"Idempotency-Key": str(n)}) for n in range(count + 2)]
+        assert Counter(reply.status for reply in replies) == {404: count, 429: 2}
+
+    def test_a_purchase_succeeds_with_limits_on(self, api, time):
+        assert builders.buy(api, "ada", *builders.create_shop(api), 2).status == 201
+
+    def test_nothing_is_counted_with_limits_off(self, api, time):
+        with settings.override(rate_limits="off"), record_calls() as log:
+            assert statuses(api, 60) == {404: 60}
+        assert log.of(table="rate-limits") == []
+
+
+class TestAddress:
+    def test_may_use_ten_times_as_much_as_a_user(self, api, time):
+        replies = [request_reservation(api, f"user-{number}", source_ip=OFFICE) for number in range(55)]
+        assert [reply.status for reply in replies] == [404] * 50 + [429] * 5
+        assert (replies[-1].json["by"], replies[-1].json["limit"], replies[-1].json["retryAfterSeconds"]) == ("address", 50, 2)
+        assert request_reservation(api, "elsewhere").status == 404
+        time.advance(2)
+        assert request_reservation(api, "next", source_ip=OFFICE).status == 404
+
+    def test_has_the_factor_of_the_setting(self, api, time):
+        with settings.override(address_factor=2):
+            assert Counter(request_reservation(api, f"user-{number}").status for number in range(12)) == {404: 10, 429: 2}
+
+    @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "CF-Connecting-IP", "Via"])
+    def test_is_never_taken_from_a_header(self, api, time, header):
+        with settings.override(address_factor=1):
+            replies = [request_reservation(api, f"user-{number}", headers={header: f"192.0.2.{number}"}).status for number in range(6)]
+        assert replies == [404] * 5 + [429]
+
+    def test_of_ipv6_is_counted_by_its_64_network(self, api, time):
+        with settings.override(address_factor=1):
+            same = [request_reservation(api, f"user-{number}", source_ip=f"2001:db8:1:2::{number:x}").status for number in range(6)]
+            assert same == [404] * 5 + [429]
+            assert request_reservation(api, "other", source_ip="2001:db8:1:3::1").status == 404
+
+    def test_of_ipv4_mapped_to_ipv6_is_the_ipv4_address(self, api, time):
+        with settings.override(address_factor=1):
+            assert [request_reservation(api, f"user-{n}", source_ip=(HOME, f"::ffff:{HOME}")[n % 2]).status for n in range(6)][-1] == 429
+
+    @pytest.mark.parametrize("unknown", ["", "test-invoke-source-ip"])
+    def test_that_is_unknown_leaves_the_limit_of_the_user(self, api, time, unknown):
+        with settings.override(address_factor=1):
+            assert {request_reservation(api, f"user-{number}", source_ip=unknown).status for number in range(8)} == {404}
+            assert statuses(api, 6, source_ip=unknown)[429] == 1
+
+    def test_is_not_used_up_by_the_refused_requests_of_one_user(self, api, time):
+        statuses(api, 200)
+        assert {request_reservation(api, f"colleague-{number}").status for number in range(45)} == {404}
+
+    def test_spread_over_instances_exceeds_its_limit_by_few_requests(self, api, time):
+        """Each instance may have a few unreported requests (UNREPORTED_SHARE). The worst case: all requests in one second."""
+        instances = [{} for _ in range(8)]
+        granted = 0
+        for number in range(400):
+            rate_limits._local_counters = instances[number % 8]
+            granted += request_reservation(api, f"user-{number}").status == 404
+        assert 50 <= granted <= 50 + 8 * (50 // rate_limits.UNREPORTED_SHARE)
+
+    def test_that_paused_is_not_charged_for_earlier_requests(self, api, time):
+        for number in range(60):  # one request in each period: the unreported one of the last period does not count in the next
+            time.advance(61)
+            with record_calls() as log:
+                assert request_reservation(api, f"user-{number}").status == 404
+            assert len(log.of(table="rate-limits")) == 1
+
+
+class TestStore:
+    def test_a_reservation_takes_three_round_trips_and_six_units(self, api, time):
+        event_id, tier_id = builders.create_shop(api)
+        builders.reserve(api, "first", event_id, tier_id)  # fills all caches
+        path, body = f"/events/{event_id}/reservations", {"tier_id": tier_id, "quantity": 1}
+        with record_calls("reserve with limits", measured=True) as log:
+            assert api.post(path, json=body, user="ada", source_ip=HOME).status == 201
+        assert log.names == ["UpdateItem", "UpdateItem", "TransactWriteItems"]
+        assert [entry.tables for entry in log.entries] == [["rate-limits"], ["inventory"], ["purchases", "buyers"]]
+        assert (log.round_trips, log.capacity) == (3, (0, 6))
+
+    def test_refused_requests_cost_one_write_on_each_instance(self, api, time):
+        statuses(api, 5)
+        start_new_instance()
+        with record_calls() as log:
+            assert statuses(api, 100) == {429: 100}
+        assert [entry.outcome for entry in log.entries] == ["refused"]
+
+    def test_many_users_of_one_address_cost_a_fifth_more(self, api, time):
+        with settings.override(address_factor=100), record_calls() as log:
+            assert Counter(request_reservation(api, f"user-{number}").status for number in range(300)) == {404: 300}
+        assert len(log.of(table="rate-limits")) == 300 + 300 // (rate_limits.MAX_UNREPORTED + 1)
+
+    def test_a_request_is_counted_without_a_read(self, api, time):
+        for _ in range(5):
+            with record_calls() as log:
+                request_reservation(api)
+            assert len(log.of(table="rate-limits")) <= 2
+        assert {entry.operation for entry in log.of(table="rate-limits")} == {"UpdateItem"}
+
+    def test_a_row_names_nobody_and_expires(self, api, store, time):
+        request_reservation(api, "ada", source_ip=OFFICE)
+        request_reservation(api, "bob", source_ip=OFFICE)
+        items = store.scan(TableName=RateLimitRow.name())["Items"]
+        assert len(items) == 3
+        assert "ada" not in str(items)
+        assert OFFICE not in str(items)
+        assert {int(item["ttl"]["N"]) for item in items} == {time.now + 120}
+
+    def test_a_deleted_counter_starts_again(self, api, store, time):
+        statuses(api, 4)
+        for item in store.scan(TableName=RateLimitRow.name())["Items"]:
+            store.delete_item(TableName=RateLimitRow.name(), Key={"id": item["id"]})
+        assert request_reservation(api).status == 404
+
+    def test_a_caller_may_invent_a_long_event_id(self, api, time):
+        assert api.post(f"/events/{'x' * 3000}/reservations", json={"tier_id": "t", "quantity": 1}, user="ada").status != 500
+
+    @pytest.mark.parametrize("error", [throttled, internal_error, unreachable])
+    def test_requests_pass_uncounted_while_the_store_is_unavailable(self, api, time, error):
+        before = _counted("rate_limits_skipped")
+        with fail_from(1, error, table="rate-limits"):
+            assert statuses(api, 7) == {404: 7}
+        assert _counted("rate_limits_skipped") == before + 7
+        assert statuses(api, 6) == {404: 5, 429: 1}
+
+    def test_a_lost_response_never_grants_more_requests(self, api, time):
+        with lose_answer(1, repeated=True):
+            assert request_reservation(api).status == 404
+        assert statuses(api, 5)[404] in (3, 4)
+
+    def test_a_missing_table_is_a_500(self, api, store, time):
+        store.delete_table(TableName=RateLimitRow.name())
+        assert request_reservation(api).status == 500
+
+
+class TestTelemetry:
+    def test_every_refusal_is_counted_and_the_first_is_logged_without_the_address(self, api, time, monkeypatch):
+        lines = []
+        monkeypatch.setattr(log, "info", lambda event, /, **details: lines.append({"event": event, **details}))
+        before = _counted("rate_limited")
+        statuses(api, 15, source_ip=OFFICE)
+        assert _counted("rate_limited") == before + 10
+        line = {"event": "rate.limited", "limiter": "reserve", "by": "user", "network": "203.0.113.0/24"}
+        assert lines == [line]
+        time.advance(12)
+        statuses(api, 3, source_ip=OFFICE)
+        start_new_instance()
+        statuses(api, 3, source_ip=OFFICE)
+        assert lines == [line] * 3  # a request was granted in between; and another instance logs its own first refusal
+
+    def test_a_refusal_by_address_logs_the_network_of_ipv6(self, api, time, monkeypatch):
+        lines = []
+        monkeypatch.setattr(log, "info", lambda event, /, **details: lines.append(details))
+        with settings.override(address_factor=1):
+            for number in range(9):
+                request_reservation(api, f"user-{number}", source_ip="2001:db8:1:2::9")
+        assert lines == [{"limiter": "reserve", "by": "address", "network": "2001:db8:1::/48"}]
+
+
+class TestThreads:
+    @pytest.fixture(autouse=True)
+    def _threaded(self, threaded_store):
+        pass
+
+    def test_of_one_instance_never_get_more_than_the_limit(self, api, time):
+        replies = run_in_threads(16, lambda _: request_reservation(api).status, range(160))
+        assert Counter(replies) == {404: 5, 429: 155}
+
+    def test_of_different_instances_never_get_more_than_the_limit(self, api, time, monkeypatch):
+        """Each request is counted as by a new instance, so the condition of the write alone decides."""
+        monkeypatch.setattr(rate_limits, "_local_counter", lambda key: rate_limits._LocalCounter())
+        assert Counter(run_in_threads(16, lambda _: request_reservation(api, source_ip="").status, range(96))) == {404: 5, 429: 91}
+
+    def test_get_more_than_the_limit_without_the_condition(self, api, time, monkeypatch):
+        """The counter-test: if this granted no more either, the test above would prove nothing."""
+        update, always = dynamo.update_if_returning, RateLimitRow.id.exists() | RateLimitRow.id.does_not_exist()
+        monkeypatch.setattr(rate_limits, "_local_counter", lambda key: rate_limits._LocalCounter())
+        monkeypatch.setattr(dynamo, "update_if_returning", lambda row, actions, condition: update(row, actions, always))
+        assert Counter(run_in_threads(16, lambda _: request_reservation(api, source_ip="").status, range(48)))[404] > 5
+
+    def test_of_one_address_get_the_limit_of_the_address(self, api, time):
+        replies = run_in_threads(16, lambda number: request_reservation(api, f"user-{number}").status, range(200))
+        assert 50 <= Counter(replies)[404] <= 52
+
+
+def _counted(name):
+    return log.registry.get_sample_value(f"fairgate_{name}_total")
+
+
+def test_a_malformed_limit_is_refused_by_the_settings():
+    for malformed in ("0/60", "5", "5/0", "five/60", "5/60s", "-1/60", "5/ 60", "100000/60"):
+        with pytest.raises(settings.SettingsError, match=r"^FAIRGATE_LIMIT_RESERVE: "):
+            settings.read({"FAIRGATE_LIMIT_RESERVE": malformed})
+    assert settings.read({"FAIRGATE_LIMIT_RESERVE": "50/1"}).limit_reserve == "50/1"
+
+
+def test_every_limit_has_a_setting():
+    limits = [value for value in vars(rate_limits).values() if isinstance(value, rate_limits.RateLimit)]
+    assert {f"limit_{limit.name}" for limit in limits} == {
+        name for name in settings.Settings.__struct_fields__ if name.startswith("limit_")
+    }
