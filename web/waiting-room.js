@@ -6,7 +6,7 @@
  *   setInterval(() => render(tracker.statusAt(Date.now() / 1000)), 1000);   // countdown, position, ETA: no request
  *   await tracker.update(newerState);                                       // each time the document has been fetched again
  *
- * It computes the same as chalicelib/waiting_room/{admission_plan,permutation,position,service}.py; a test compares 10,000 cases.
+ * It computes the same as chalicelib/waiting_room/{admission_plan,permutation,draw,queue_status,views}.py; a test compares 10,000 cases.
  * All numbers are integers below 2^53, which JavaScript adds and multiplies exactly; larger than 2^31 they meet no 32-bit operation.
  */
 
@@ -188,19 +188,19 @@ async function round(key, turn, half) {
  * @returns {Status}
  */
 export function statusView(state, arrival, position, now) {
-  const computed = computePosition(state, arrival, position, now);
+  const queueStatus = computeQueueStatus(state, arrival, position, now);
   return {
     state: now >= state.on_sale_at ? "sale_open" : "waiting",
     onSaleAt: new Date(state.on_sale_at * 1000).toISOString().replace(".000Z", "Z"),
     secondsUntilOnSale: Math.max(0, state.on_sale_at - now),
-    paused: computed.paused,
-    position: computed.position,
-    ahead: computed.ahead,
-    total: Math.max(state.total, computed.position ?? 0),
-    canEnter: computed.canEnter && state.stopped === null,
-    etaSeconds: computed.etaSeconds,
-    passSecondsLeft: computed.passLeft,
-    passExpired: computed.passExpired,
+    paused: queueStatus.paused,
+    position: queueStatus.position,
+    ahead: queueStatus.ahead,
+    total: Math.max(state.total, queueStatus.position ?? 0),
+    canEnter: queueStatus.canEnter && state.stopped === null,
+    etaSeconds: queueStatus.etaSeconds,
+    passSecondsLeft: queueStatus.passSecondsLeft,
+    passExpired: queueStatus.passExpired,
     stopped: state.stopped,
     mayReturn: state.may_return,
   };
@@ -212,19 +212,19 @@ export function statusView(state, arrival, position, now) {
  * @param {number | null} position
  * @param {number} now
  */
-function computePosition({ segments, on_sale_at: opensAt, pass_seconds: passSeconds }, arrival, position, now) {
-  const paused = (runningSegment(segments, now) ?? segments[0]).paused ?? false;
-  const waiting = { position, paused, ahead: null, passLeft: null, canEnter: false, passExpired: false };
+function computeQueueStatus({ segments, on_sale_at: opensAt, pass_seconds: passSeconds }, arrival, position, now) {
+  const paused = (activeSegment(segments, now) ?? segments[0]).paused ?? false;
+  const waiting = { position, paused, ahead: null, passSecondsLeft: null, canEnter: false, passExpired: false };
   if (position === null || now < opensAt) {
     return { ...waiting, position: null, etaSeconds: paused ? null : Math.max(0, opensAt - now) };
   }
-  const moment = admittedAt(segments, position, arrival.joinedAt);
-  if (moment === null || moment > now) {
+  const admittedAt = admissionTime(segments, position, arrival.joinedAt);
+  if (admittedAt === null || admittedAt > now) {
     const ahead = Math.max(0, position - 1 - admittedCount(segments, now));
-    return { ...waiting, ahead, etaSeconds: moment === null ? null : moment - now };
+    return { ...waiting, ahead, etaSeconds: admittedAt === null ? null : admittedAt - now };
   }
-  const left = passSeconds - runningSeconds(segments, moment, now);
-  return { ...waiting, ahead: 0, passLeft: Math.max(0, left), canEnter: left > 0 && !paused, passExpired: left <= 0, etaSeconds: 0 };
+  const left = passSeconds - runningSeconds(segments, admittedAt, now);
+  return { ...waiting, ahead: 0, passSecondsLeft: Math.max(0, left), canEnter: left > 0 && !paused, passExpired: left <= 0, etaSeconds: 0 };
 }
 
 /**
@@ -233,7 +233,7 @@ function computePosition({ segments, on_sale_at: opensAt, pass_seconds: passSeco
  * @param {number} now
  */
 export function admittedCount(segments, now) {
-  const segment = runningSegment(segments, now);
+  const segment = activeSegment(segments, now);
   if (!segment) return 0;
   const { since, base, wave_size: size, interval, waited = 0, paused } = segment;
   return paused ? base : base + size * quotient(Math.max(0, now - since + waited), interval);
@@ -246,12 +246,12 @@ export function admittedCount(segments, now) {
  * @param {number} joinedAt
  * @returns {number | null}
  */
-export function admittedAt(segments, position, joinedAt) {
+export function admissionTime(segments, position, joinedAt) {
   for (const [number, segment] of segments.entries()) {
     const reached = timeReached(segment, position);
     if (reached === null) continue;
-    const moment = Math.max(reached, joinedAt);
-    if (moment < (segments[number + 1]?.since ?? Infinity)) return moment;
+    const admittedAt = Math.max(reached, joinedAt);
+    if (admittedAt < (segments[number + 1]?.since ?? Infinity)) return admittedAt;
   }
   return null;
 }
@@ -278,7 +278,7 @@ export function runningSeconds(segments, start, now) {
 }
 
 /** @param {Segment[]} segments @param {number} now */
-function runningSegment(segments, now) {
+function activeSegment(segments, now) {
   return segments.findLast(({ since }) => since <= now);
 }
 

@@ -1,7 +1,7 @@
-"""Admission as a function of time: how many of the line may have come in, out of a short list of segments.
+"""The admission plan: how many buyers are admitted at any second, computed from a short list of segments.
 
-Nothing is written when a wave opens. Pausing, resuming, another rate and "let in N now" append a segment; each begins with what
-was admitted before it, so the number never falls. web/waiting-room.js computes the same.
+Nothing is written when a wave comes in. To pause, resume, change the rate or let buyers in at once, append a segment; it begins with
+the number that was admitted before it, so nobody who was admitted is sent back. web/waiting-room.js computes the same.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ RESIZE_WINDOW_SECONDS = 3
 
 
 class Segment(Struct, frozen=True, omit_defaults=True):
-    """From second `since` on, `base` are admitted, and `wave_size` more after every `interval` seconds; nobody more while paused.
+    """A part of the plan: from second `since` on, `base` buyers are admitted, and `wave_size` more after every `interval` seconds.
 
-    `waited` seconds of the first interval had passed before: a pause or a new rate does not start a wave's wait over. Below 0 the
-    first interval begins that much later: those who came meanwhile found no line and are among the `base`.
+    While `paused`, nobody more is admitted. `waited` seconds of the first interval had passed before `since`: a pause or a new rate does
+    not make buyers wait for a whole interval again. A negative `waited` puts the first wave off by that much.
     """
 
     since: int
@@ -27,18 +27,19 @@ class Segment(Struct, frozen=True, omit_defaults=True):
     waited: int = 0
     paused: bool = False
 
-    def admitted(self, now: int) -> int:
-        return self.base if self.paused else self.base + self.wave_size * self._waves(now)
+    def admitted_count(self, now: int) -> int:
+        """How many are admitted at `now`, if the segment is active then."""
+        return self.base if self.paused else self.base + self.wave_size * self._wave_count(now)
 
-    def _waves(self, now: int) -> int:
+    def _wave_count(self, now: int) -> int:
         return max(0, now - self.since + self.waited) // self.interval
 
-    def phase(self, now: int) -> int:
-        """Seconds of the present interval that have passed."""
+    def seconds_into_interval(self, now: int) -> int:
+        """How many seconds of the current interval have passed."""
         return self.waited if self.paused else (now - self.since + self.waited) % self.interval
 
-    def reaches(self, position: int) -> int | None:
-        """The second in which the segment, if it runs for ever, admits `position`; None if it never does."""
+    def time_reached(self, position: int) -> int | None:
+        """The second in which the segment, if it never ends, admits `position`; None if it never does."""
         missing = position - self.base
         if missing <= 0:
             return self.since
@@ -48,136 +49,143 @@ class Segment(Struct, frozen=True, omit_defaults=True):
         return self.since + self.interval * waves - self.waited
 
 
-def initial_plan(at: int, wave_size: int, interval: int) -> list[Segment]:
-    """The first wave comes in at the opening: as if its wait had passed before."""
-    return [Segment(at, 0, wave_size, interval, waited=interval)]
+def initial_plan(opens_at: int, wave_size: int, interval: int) -> list[Segment]:
+    """The plan of a new room. The first wave comes in right at the opening: its interval counts as already waited."""
+    return [Segment(opens_at, 0, wave_size, interval, waited=interval)]
 
 
 def admitted_count(segments: Sequence[Segment], now: int) -> int:
-    """How many are admitted at `now`; 0 before the opening."""
-    running = _running_segment(segments, now)
-    return running.admitted(now) if running is not None else 0
+    """How many buyers are admitted at `now`; 0 before the opening."""
+    active = _active_segment(segments, now)
+    return active.admitted_count(now) if active is not None else 0
+
+
+def active_pass_count(segments: Sequence[Segment], total: int, pass_seconds: int, now: int) -> int:
+    """How many of the `total` arrivals were admitted within the last `pass_seconds`, so that their pass may be valid."""
+    return min(total, admitted_count(segments, now)) - min(total, admitted_count(segments, now - pass_seconds))
 
 
 def is_paused(segments: Sequence[Segment], now: int) -> bool:
-    """Before the opening: whether it will open paused."""
-    return (_running_segment(segments, now) or segments[0]).paused
+    """Whether admission is paused at `now`; before the opening, whether it will open paused."""
+    return (_active_segment(segments, now) or segments[0]).paused
 
 
-def admitted_at(segments: Sequence[Segment], position: int, joined_at: int) -> int | None:
-    """The second in which `position` (from 1), taken at `joined_at`, was or will be admitted; None while nothing planned gets there.
+def admission_time(segments: Sequence[Segment], position: int, joined_at: int) -> int | None:
+    """The second in which `position` (from 1), taken at `joined_at`, was or will be admitted; None if no planned wave reaches it.
 
-    Once passed, that second never changes: later segments begin after it.
+    Once that second has passed, it never changes: later segments begin after it.
     """
-    for number, segment in enumerate(segments):
-        moment = segment.reaches(position)
-        end = segments[number + 1].since if number + 1 < len(segments) else None
-        if moment is not None:
-            moment = max(moment, joined_at)
-            if end is None or moment < end:
-                return moment
+    for index, segment in enumerate(segments):
+        reached_at = segment.time_reached(position)
+        end = segments[index + 1].since if index + 1 < len(segments) else None
+        if reached_at is not None:
+            admitted_at = max(reached_at, joined_at)
+            if end is None or admitted_at < end:
+                return admitted_at
     return None
 
 
 def running_seconds(segments: Sequence[Segment], start: int, now: int) -> int:
-    """Seconds between `start` and `now` in which the room was not paused: a pass does not run out during a pause."""
+    """How many seconds between `start` and `now` the room was not paused. Only these count for a pass."""
     total = 0
-    for number, segment in enumerate(segments):
-        end = segments[number + 1].since if number + 1 < len(segments) else now
+    for index, segment in enumerate(segments):
+        end = segments[index + 1].since if index + 1 < len(segments) else now
         if not segment.paused:
             total += max(0, min(end, now) - max(segment.since, start))
     return total
 
 
 def pause(segments: Sequence[Segment], now: int) -> list[Segment]:
+    """The plan with admission paused from `now` on."""
     return _append_change(segments, now, paused=True)
 
 
 def resume(segments: Sequence[Segment], now: int) -> list[Segment]:
-    """Going on from `now`: the wave that was under way needs only what it still needed."""
+    """The plan with admission resumed at `now`; the next wave waits only for the rest of its interval."""
     return _append_change(segments, now, paused=False)
 
 
 def set_rate(segments: Sequence[Segment], now: int, wave_size: int, interval: int) -> list[Segment]:
-    """Other waves from `now` on; the wait so far counts, up to the new interval."""
-    latest = _latest(segments, now)
-    waited = interval if latest is None else min(latest[0].phase(latest[1]), interval)
+    """The plan with another wave size and interval from `now` on; the time waited so far counts, up to the new interval."""
+    last = _last_segment(segments, now)
+    waited = interval if last is None else min(last[0].seconds_into_interval(last[1]), interval)
     return _append_change(segments, now, wave_size=wave_size, interval=interval, waited=waited)
 
 
-def let_in(segments: Sequence[Segment], now: int, more: int) -> list[Segment]:
-    """`more` come in now, beside the waves; before the opening, with the first wave."""
-    latest = _latest(segments, now)
-    before = segments[0].base if latest is None else latest[0].admitted(latest[1])
-    return _append_change(segments, now, base=before + more)
+def let_in(segments: Sequence[Segment], now: int, count: int) -> list[Segment]:
+    """The plan with `count` more buyers admitted at `now`, in addition to the waves; before the opening, with the first wave."""
+    last = _last_segment(segments, now)
+    admitted = segments[0].base if last is None else last[0].admitted_count(last[1])
+    return _append_change(segments, now, base=admitted + count)
 
 
 def cap_unused_admissions(segments: Sequence[Segment], now: int, total: int) -> list[Segment] | None:
-    """When the line has run empty, admissions must not pile up: a crowd that comes late still comes in waves.
+    """The plan with at most one wave admitted beyond the `total` arrivals; None if it is so already.
 
-    None if nothing piled up; otherwise the segments in which no more than one wave beyond `total` arrivals is admitted. Where the
-    running segment's waves have admitted nobody, it starts over in its place, so that a room may stand open and empty for weeks.
+    Waves that come in while the queue is empty would otherwise add up, and a crowd that arrives late would be admitted all at once.
+    If the last segment has not admitted anybody, it is changed in place: a room may stand open and empty for weeks.
     """
-    latest = _latest(segments, now)
-    if latest is None:
+    last = _last_segment(segments, now)
+    if last is None:
         return None
-    running, at = latest
-    base, waited = total + running.wave_size, running.phase(at)
-    if running.paused or running.admitted(at) <= base:
+    segment, at = last
+    base, waited = total + segment.wave_size, segment.seconds_into_interval(at)
+    if segment.paused or segment.admitted_count(at) <= base:
         return None
-    if total <= running.base:
-        return [*segments[:-1], replace(running, base=base, waited=waited - (at - running.since))]
-    return [*segments, replace(running, since=at, base=base, waited=waited)]
+    if total <= segment.base:
+        return [*segments[:-1], replace(segment, base=base, waited=waited - (at - segment.since))]
+    return [*segments, replace(segment, since=at, base=base, waited=waited)]
 
 
-def follow_stock(segments: Sequence[Segment], now: int, target: int) -> list[Segment] | None:
-    """The next wave is to be `target`; None if nothing is to be done yet.
+def follow_stock(segments: Sequence[Segment], now: int, wave_size: int) -> list[Segment] | None:
+    """The plan with `wave_size` for the next wave; None if there is nothing to change yet.
 
-    Decided at the gate, in the last seconds before a wave, so that a long sale does not make a long list; an end of all waves,
-    and their beginning again, at once.
+    The size changes in the last RESIZE_WINDOW_SECONDS before a wave, so that a long sale does not make a long plan. Only stopping all
+    waves (size 0) and starting them again take effect at once.
     """
-    latest = _latest(segments, now)
-    if latest is None:
+    last = _last_segment(segments, now)
+    if last is None:
         return None
-    running, at = latest
-    if running.paused or running.wave_size == target:
+    segment, at = last
+    if segment.paused or segment.wave_size == wave_size:
         return None
-    near = running.interval - running.phase(at) <= RESIZE_WINDOW_SECONDS
-    if not near and target > 0 and running.wave_size > 0:
+    wave_is_near = segment.interval - segment.seconds_into_interval(at) <= RESIZE_WINDOW_SECONDS
+    if not wave_is_near and wave_size > 0 and segment.wave_size > 0:
         return None
-    return _append_change(segments, now, wave_size=target)
+    return _append_change(segments, now, wave_size=wave_size)
 
 
 def shorten(segments: Sequence[Segment], now: int, pass_seconds: int) -> list[Segment]:
-    """The same for everybody whose turn is to come or whose pass is alive; what came before is one segment that says "long ago".
+    """The plan with its oldest segments merged: the same for everybody who waits or whose pass is still valid.
 
-    Without it the plan of a room that is steered, or follows its stock, for days would outgrow the document that all poll.
+    Without this, the plan of a room that is changed often, or follows its stock, for days would outgrow the public state document.
     """
-    over = [number for number, one in enumerate(segments) if running_seconds(segments, one.since, now) >= pass_seconds]
-    if not over or over[-1] < 2:
+    # Whoever was admitted before one of these segments began has no valid pass any more.
+    expired = [index for index, segment in enumerate(segments) if running_seconds(segments, segment.since, now) >= pass_seconds]
+    if not expired or expired[-1] < 2:
         return list(segments)
-    first, kept = segments[0], segments[over[-1] :]
+    first, kept = segments[0], segments[expired[-1] :]
     return [Segment(first.since, admitted_count(segments, kept[0].since - 1), 0, first.interval), *kept]
 
 
 def _append_change(segments: Sequence[Segment], now: int, **changes: Any) -> list[Segment]:
-    latest = _latest(segments, now)
-    if latest is None:  # what is planned changes, and still begins at the opening
+    last = _last_segment(segments, now)
+    if last is None:  # before the opening, the planned segment changes and still begins at the opening
         return [replace(segments[0], **changes)]
-    running, at = latest
-    kept = {"since": at, "base": running.admitted(at), "waited": running.phase(at)}
-    return [*segments, replace(running, **{**kept, **changes})]
+    segment, at = last
+    continued = {"since": at, "base": segment.admitted_count(at), "waited": segment.seconds_into_interval(at)}
+    return [*segments, replace(segment, **{**continued, **changes})]
 
 
-def _latest(segments: Sequence[Segment], now: int) -> tuple[Segment, int] | None:
-    """The segment that a change follows on, and the second in which it does; None before the opening.
+def _last_segment(segments: Sequence[Segment], now: int) -> tuple[Segment, int] | None:
+    """The last segment, and the second in which a change follows it; None before the opening.
 
-    Not before the segment itself begins: a request that came in the second before may find a change of the second after.
+    That second is never before the segment begins, even if `now` is: a request may be a second older than the change that it reads.
     """
     if len(segments) == 1 and now < segments[0].since:
         return None
     return segments[-1], max(now, segments[-1].since)
 
 
-def _running_segment(segments: Sequence[Segment], now: int) -> Segment | None:
+def _active_segment(segments: Sequence[Segment], now: int) -> Segment | None:
     return next((segment for segment in reversed(segments) if segment.since <= now), None)

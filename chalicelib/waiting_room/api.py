@@ -1,4 +1,4 @@
-"""The waiting room over HTTP: join, state, status, proof, and the admin's controls."""
+"""The waiting room over HTTP: join, state, status, proof, and the controls for admins."""
 
 from typing import Annotated, Any
 
@@ -11,36 +11,40 @@ from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.errors import InvalidInput
 from chalicelib.waiting_room import admin_controls, room_cache, service
 from chalicelib.waiting_room.model import NoWaitingRoom, RoomState
-from chalicelib.waiting_room.tokens import GUEST
+from chalicelib.waiting_room.tokens import GUEST_PREFIX
 
 bp = Blueprint(__name__)
 
 
 class JoinBody(Struct, forbid_unknown_fields=True):
-    """Empty, but where a place costs work: then the challenge that a first try was refused with, and the nonce that solves it."""
+    """Empty, unless joining requires proof of work: then the challenge from the refused first request, and the nonce that solves it."""
 
     challenge: Annotated[str, Meta(max_length=512)] | None = None
     nonce: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class RateBody(Struct, forbid_unknown_fields=True):
+    """The new waves: `wave_size` buyers every `wave_seconds`."""
+
     wave_size: Annotated[int, Meta(ge=1, le=1_000_000)]
     wave_seconds: Annotated[int, Meta(ge=1, le=86_400)]
 
 
 class LetInBody(Struct, forbid_unknown_fields=True):
+    """How many buyers to admit at once."""
+
     count: Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 @route(bp, "POST", "/events/{event_id}/waiting-room/join")
 def join(request: RequestContext, event_id: str) -> Reply:
-    user_id = _joining(request)
+    user_id = _joining_user_id(request)
     rate_limits.check(request, rate_limits.JOIN, user_id, event_id)
     body = request.parse_body(JoinBody) if request.read_body() else JoinBody()
-    worker = GUEST if user_id.startswith(GUEST) else user_id  # a guest's id is new with each request
+    solver = GUEST_PREFIX if user_id.startswith(GUEST_PREFIX) else user_id  # a guest gets a new id with each request
 
     def check_work() -> None:
-        proof_of_work.verify_solution(body.challenge, body.nonce, event_id, worker, request.now)
+        proof_of_work.verify_solution(body.challenge, body.nonce, event_id, solver, request.now)
 
     try:
         joined = service.join(event_id, user_id, check_work, request.now)
@@ -58,7 +62,7 @@ def state(request: RequestContext, event_id: str) -> CacheableReply:
 def status(request: RequestContext, event_id: str) -> Reply:
     token = request.query("token")
     if token is None:
-        raise InvalidInput("Send the token that joining gave you.", path="token")
+        raise InvalidInput("Send the `token` that you got when you joined the waiting room.", path="token")
     try:
         return Reply(service.status(event_id, token, request.now))
     except NoWaitingRoom:
@@ -73,29 +77,30 @@ def proof(request: RequestContext, event_id: str) -> Reply:
 @route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate")
 def set_rate(request: RequestContext, event_id: str) -> Reply:
     admin, body = request.require_role("admin"), request.parse_body(RateBody)
-    changed = admin_controls.set_rate(event_id, body.wave_size, body.wave_seconds, admin.user_id, request.now)
-    return _changed(changed, "The waves have changed.")
+    room = admin_controls.set_rate(event_id, body.wave_size, body.wave_seconds, admin.user_id, request.now)
+    return _plan_reply(room, f"From now on, {body.wave_size} buyers are admitted every {body.wave_seconds} seconds.")
 
 
 @route(bp, "POST", "/admin/events/{event_id}/waiting-room/let-in")
 def let_in(request: RequestContext, event_id: str) -> Reply:
     admin, body = request.require_role("admin"), request.parse_body(LetInBody)
-    return _changed(admin_controls.let_in(event_id, body.count, admin.user_id, request.now), f"{body.count} more may come in.")
+    room = admin_controls.let_in(event_id, body.count, admin.user_id, request.now)
+    return _plan_reply(room, f"{body.count} more buyers are admitted at once; before the opening, with the first wave.")
 
 
 @route(bp, "DELETE", "/events/{event_id}/waiting-room/clear")
 def clear(request: RequestContext, event_id: str) -> Reply:
     cleared = admin_controls.clear(event_id, request.require_role("admin").user_id, request.now)
-    return Reply({"cleared": cleared, "message": "A new waiting room has begun. Old tokens are worth nothing; join again."})
+    return Reply({"cleared": cleared, "message": "The waiting room was cleared. Its tokens are no longer valid; buyers must join again."})
 
 
-def _joining(request: RequestContext) -> str:
-    """The user who joins. Where the header names users, one without a name joins as a guest, whose token is the user."""
+def _joining_user_id(request: RequestContext) -> str:
+    """The id of the user who joins. In a demo stage, a request without a user gets a new guest id, which its token carries."""
     if request.identity is None and settings.current().identity == "demo":
-        return GUEST + ids.new_id().lower()
+        return GUEST_PREFIX + ids.new_id().lower()
     return request.require_user().user_id
 
 
-def _changed(room: RoomState, message: str) -> Reply:
+def _plan_reply(room: RoomState, message: str) -> Reply:
     details: dict[str, Any] = {"room": room.room, "segments": room.segments, "total": room.total}
     return Reply({"message": message, **details})

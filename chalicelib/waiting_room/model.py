@@ -1,4 +1,4 @@
-"""The room in front of a sale: its public document, what a token says, and the refusals."""
+"""The public state of a waiting room, the content of a token, and the errors that callers see."""
 
 from typing import ClassVar
 
@@ -7,15 +7,15 @@ from msgspec import Struct
 from chalicelib.errors import ApiError, NotFound
 from chalicelib.waiting_room.admission_plan import Segment
 
-LATE = -1
+LATE = -1  # the counter of arrivals after the opening
 
 
 class RoomState(Struct, frozen=True, kw_only=True):
-    """The public state document: the same for everybody, enough to compute any place in the line from a token alone.
+    """The public state of a room: the same for everybody. With it, a buyer's status follows from their token alone.
 
-    Times are epoch seconds. `key` (hex) and `n` are null until the opening; `offsets` says where each counter's arrivals begin.
-    `total` counts all that joined. `stopped` says why nobody can join any more; `may_return` how many tickets are on hold
-    while nothing is left.
+    Times are epoch seconds. `key` (hex) and `n`, the number of arrivals in the draw, are null until the opening. `offsets[i]` arrivals
+    were counted before those of counter i. `total` counts everybody who joined. `stopped` says why nobody can join any more.
+    `may_return` is how many tickets are on hold if no others are left.
     """
 
     event_id: str
@@ -33,11 +33,13 @@ class RoomState(Struct, frozen=True, kw_only=True):
 
 
 class Arrival(
-    Struct, frozen=True, rename={"event_id": "e", "room": "r", "user": "u", "counter": "s", "number": "c", "joined_at": "t", "until": "x"}
+    Struct,
+    frozen=True,
+    rename={"event_id": "e", "room": "r", "user": "u", "counter": "s", "number": "c", "joined_at": "t", "expires_at": "x"},
 ):
-    """What a token says. `number` counts from 1 within `counter`; counter LATE (-1) is that of arrivals after the opening.
+    """A user's arrival, the content of their token. `number` counts from 1 within `counter`; times are epoch seconds.
 
-    `user` is a digest of the user's id: a token that is shown or logged names nobody.
+    `user` is a digest of the user's id, so that a token that is shown or logged does not identify anybody.
     """
 
     event_id: str
@@ -46,73 +48,81 @@ class Arrival(
     counter: int
     number: int
     joined_at: int
-    until: int
+    expires_at: int
 
     @property
     def pass_id(self) -> str:
-        """Names the pass that this arrival gets: what it bought is remembered under it."""
+        """The id of the pass that this arrival gets. Purchases are recorded under it, because a pass buys only once."""
         return f"{self.room}.{self.counter}.{self.number}"
 
 
 class TokenUnknown(NotFound):
     code: ClassVar[str] = "token_unknown"
-    default_message: ClassVar[str] = "This is not a token of this waiting room."
+    default_message: ClassVar[str] = "This is not a token of this waiting room. Join the waiting room to get one."
 
 
 class TokenInvalid(ApiError):
     code: ClassVar[str] = "token_invalid"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "The token is not one of ours."
+    default_message: ClassVar[str] = "This is not a valid waiting room token. Join the waiting room again."
 
 
 class TokenOfAnotherEvent(ApiError):
     code: ClassVar[str] = "token_of_another_event"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "The token belongs to another event."
+    default_message: ClassVar[str] = "This token belongs to another event. Join the waiting room of this event."
 
 
 class TokenOfAnotherUser(ApiError):
     code: ClassVar[str] = "token_of_another_user"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "The token belongs to somebody else; places in the line cannot be passed on."
+    default_message: ClassVar[str] = (
+        "This token belongs to another user, and positions cannot be passed on. Join the waiting room yourself."
+    )
 
 
 class TokenExpired(ApiError):
     code: ClassVar[str] = "token_expired"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "The token has expired."
+    default_message: ClassVar[str] = "This token has expired, because the sale that it was issued for has ended."
 
 
 class RoomCleared(ApiError):
     code: ClassVar[str] = "waiting_room_cleared"
     status: ClassVar[int] = 410
-    default_message: ClassVar[str] = "The waiting room was cleared. Join again."
+    default_message: ClassVar[str] = "The waiting room was cleared. Join it again to get a new position."
 
 
 class NotAdmitted(ApiError):
     code: ClassVar[str] = "not_admitted"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "It is not your turn yet."
+    default_message: ClassVar[str] = "It is not your turn yet. Keep your token and wait until your position is admitted."
 
 
 class PassExpired(ApiError):
     code: ClassVar[str] = "pass_expired"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "Your time to buy is over. Join again to queue up behind."
+    default_message: ClassVar[str] = (
+        "Your time to buy has run out. Join the waiting room again to get a new position at the end of the queue."
+    )
 
 
 class JoiningStopped(ApiError):
     code: ClassVar[str] = "waiting_room_stopped"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Nobody can join this waiting room any more."
+    default_message: ClassVar[str] = (
+        "This waiting room can no longer be joined: the sale has ended, the event was cancelled or all tickets are sold."
+    )
 
 
 class NoWaitingRoom(NotFound):
     code: ClassVar[str] = "no_waiting_room"
-    default_message: ClassVar[str] = "This event has no waiting room: it can be bought from directly."
+    default_message: ClassVar[str] = "This event has no waiting room. Reserve tickets directly."
 
 
 class TooManyChanges(ApiError):
     code: ClassVar[str] = "too_many_changes"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The room's plan has changed too often to change again; clear the room to start over."
+    default_message: ClassVar[str] = (
+        "The waves of this waiting room have been changed too often to be changed again. Clear the waiting room to start over."
+    )

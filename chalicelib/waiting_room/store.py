@@ -1,10 +1,13 @@
-"""Rooms, counters and entries.
+"""The table `waiting-room`: rooms, arrival counters and entries.
 
 | id | what |
 | --- | --- |
-| `room#<event>` | the present room of an event: commitment and key, what was frozen, the segments |
-| `counter#<event>#<room>#<n>` | arrivals of one shard; `closed` at the opening. `late` instead of a number: arrivals after it |
-| `entry#<event>#<room>#<user>` | one user's arrival |
+| `room#<event>` | the current room of an event: its key and commitment, the result of the draw, the admission plan |
+| `counter#<event>#<room>#<counter>` | how many arrived at a counter; `closed` at the opening. The counter `late` counts arrivals after it |
+| `entry#<event>#<room>#<user>` | a user's arrival |
+
+A write that loses a race against another request raises one of the exceptions below and changes nothing; the caller loads again and
+retries.
 """
 
 import secrets
@@ -20,7 +23,21 @@ from chalicelib.waiting_room.draw import commitment
 from chalicelib.waiting_room.model import LATE, Arrival
 
 
+class RoomConflict(Exception):
+    """Another request changed the room after it was read."""
+
+
+class CounterClosed(Exception):
+    """The counter gives out no more numbers, because the sale has opened."""
+
+
+class EntryConflict(Exception):
+    """Another request of the same user wrote the entry after it was read."""
+
+
 class WaitingRoomRow(dynamo.Table):
+    """A room, a counter or an entry; each uses some of the attributes. `offsets`, `segments` and `arrival` are JSON."""
+
     feature = "waiting-room"
 
     class Meta:
@@ -42,7 +59,7 @@ class WaitingRoomRow(dynamo.Table):
 
 
 class Room(msgspec.Struct, frozen=True):
-    """`key` (hex) is secret until `n` is frozen. `segments` is empty while nothing but the plan of the event is known."""
+    """The current room of an event. `key` (hex) is secret until the draw sets `n`. `segments` is empty while the event's plan applies."""
 
     event_id: str
     number: int
@@ -56,18 +73,18 @@ class Room(msgspec.Struct, frozen=True):
 
 
 def load(event_id: str) -> tuple[Room | None, int]:
-    """The event's room and how many joined it, strongly consistent, in two round trips."""
+    """The event's room and how many have joined it; strongly consistent, two round trips."""
     row = WaitingRoomRow.find(f"room#{event_id}")
     if row is None:
         return None, 0
     room = _room(event_id, row)
-    keys = [{"id": {"S": _counter(room, number)}} for number in (*range(room.counters), LATE)]
-    found = dynamo.batch_get(WaitingRoomRow.name(), keys, consistent=True)
-    return room, sum(int(item["arrivals"]["N"]) for item in found if "arrivals" in item)
+    keys = [{"id": {"S": _counter_id(room, counter)}} for counter in (*range(room.counters), LATE)]
+    items = dynamo.batch_get(WaitingRoomRow.name(), keys, consistent=True)
+    return room, sum(int(item["arrivals"]["N"]) for item in items if "arrivals" in item)
 
 
 def create_room_item(event_id: str, counters: int, replacing: Room | None = None) -> dynamo.TransactItem:
-    """Transaction item for a new room with a fresh key, committed to from now on."""
+    """Transaction item that creates a room with a new secret key and its commitment, instead of the room `replacing` if there is one."""
     key = secrets.token_bytes(32)
     row = WaitingRoomRow(
         f"room#{event_id}",
@@ -79,62 +96,75 @@ def create_room_item(event_id: str, counters: int, replacing: Room | None = None
         segments="[]",
         offsets="[]",
     )
-    # Absent, or the very room that is to be replaced: of two that create or clear at once one makes the room.
+    # Of two requests that create or clear the room at once, only one may succeed.
     return dynamo.put(row, WaitingRoomRow.id.does_not_exist() if replacing is None else WaitingRoomRow.version == replacing.version)
 
 
-def take_arrival_number(room: Room, counter: int) -> int | None:
-    """The next number of a counter, from 1; None once it is closed."""
-    row = WaitingRoomRow(_counter(room, counter))
-    # Open: a number given out after the counter was closed would not be among those that are drawn.
-    return int(row.arrivals) if dynamo.update_if(row, [WaitingRoomRow.arrivals.add(1)], WaitingRoomRow.closed.does_not_exist()) else None
+def take_arrival_number(room: Room, counter: int) -> int:
+    """Take the next number of a counter, from 1. Raises CounterClosed once the sale has opened."""
+    row = WaitingRoomRow(_counter_id(room, counter))
+    # A number given out after the counter was closed would not take part in the draw.
+    if not dynamo.update_if(row, [WaitingRoomRow.arrivals.add(1)], WaitingRoomRow.closed.does_not_exist()):
+        raise CounterClosed
+    return int(row.arrivals)
 
 
 def close_counter(room: Room, counter: int) -> int:
-    """Close a counter for ever; how many arrived. Safe to repeat: a closed one never counts again."""
-    row = WaitingRoomRow(_counter(room, counter))
+    """Close a counter for ever and return how many arrived. Safe to repeat, because a closed counter never counts again."""
+    row = WaitingRoomRow(_counter_id(room, counter))
     row.update([WaitingRoomRow.closed.set(True)])
     return int(row.arrivals or 0)
 
 
-def freeze_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[Segment]) -> bool:
-    """Write the draw's N once and for ever; False if the room has changed (somebody froze it, or an admin was at it)."""
+def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[Segment]) -> None:
+    """Write the number of arrivals in the draw, once and for ever. Raises RoomConflict if another request changed the room or wrote it."""
     actions = [
         WaitingRoomRow.n.set(n),
         WaitingRoomRow.offsets.set(_json(offsets)),
         WaitingRoomRow.segments.set(_json(segments)),
         WaitingRoomRow.version.set(room.version + 1),
     ]
-    return dynamo.update_if(
-        WaitingRoomRow(f"room#{room.event_id}"), actions, (WaitingRoomRow.version == room.version) & WaitingRoomRow.n.does_not_exist()
-    )
+    unchanged = (WaitingRoomRow.version == room.version) & WaitingRoomRow.n.does_not_exist()
+    if not dynamo.update_if(WaitingRoomRow(f"room#{room.event_id}"), actions, unchanged):
+        raise RoomConflict
 
 
 def replace_plan_item(room: Room, segments: Sequence[Segment]) -> dynamo.TransactItem:
-    """Transaction item that sets the segments, if the room is as it was read."""
+    """Transaction item that sets the admission plan; canceled if the room was changed after it was read."""
     actions = [WaitingRoomRow.segments.set(_json(segments)), WaitingRoomRow.version.set(room.version + 1)]
     return dynamo.update(WaitingRoomRow(f"room#{room.event_id}"), actions, WaitingRoomRow.version == room.version)
 
 
-def load_entry(room: Room, user: str) -> Arrival | None:
-    row = WaitingRoomRow.find(_entry(room.event_id, room.number, user))
+def commit(*items: dynamo.TransactItem) -> None:
+    """Write a change of a room, and what belongs to it, in one transaction. Raises RoomConflict if the transaction is canceled."""
+    try:
+        dynamo.transact(items)
+    except dynamo.TransactionCanceled as error:
+        raise RoomConflict from error
+
+
+def find_entry(room: Room, user: str) -> Arrival | None:
+    """The user's arrival, or None if the user has not joined the room; strongly consistent."""
+    row = WaitingRoomRow.find(_entry_id(room.event_id, room.number, user))
     return _arrival(row) if row is not None else None
 
 
-def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> Arrival | None:
-    """Make it the user's arrival; None on success, else the one that is there."""
-    row = WaitingRoomRow(_entry(arrival.event_id, arrival.room, arrival.user), arrival=_json(arrival), ttl=ttl)
-    # Of one user's two requests at once only one gets a place; and a missed place is given up once.
+def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> None:
+    """Write the user's arrival, instead of the arrival `replacing` if there is one. Raises EntryConflict."""
+    row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user), arrival=_json(arrival), ttl=ttl)
+    # Of two requests of one user at once, only one may get a position, and only one may replace an expired one.
     condition = WaitingRoomRow.id.does_not_exist() if replacing is None else WaitingRoomRow.arrival == _json(replacing)
-    present = dynamo.put_if(row, condition)
-    return None if present is None else _arrival(WaitingRoomRow.from_raw_data(present))
+    existing = dynamo.put_if(row, condition)
+    # If the same arrival exists, this write had succeeded, and its retry after a lost answer was refused.
+    if existing is not None and _arrival(WaitingRoomRow.from_raw_data(existing)) != arrival:
+        raise EntryConflict
 
 
-def _counter(room: Room, counter: int) -> str:
+def _counter_id(room: Room, counter: int) -> str:
     return f"counter#{room.event_id}#{room.number}#{'late' if counter == LATE else counter}"
 
 
-def _entry(event_id: str, room: int, user: str) -> str:
+def _entry_id(event_id: str, room: int, user: str) -> str:
     return f"entry#{event_id}#{room}#{user}"
 
 

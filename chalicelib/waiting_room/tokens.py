@@ -1,4 +1,4 @@
-"""Tokens carry an arrival, signed: nobody can make one, move it to another event or give it to somebody else."""
+"""Tokens: an arrival, signed by the shop. A token cannot be forged, used for another event or passed on to another user."""
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -11,18 +11,18 @@ from chalicelib import settings
 from chalicelib.waiting_room.model import Arrival
 
 MAX_LENGTH = 1024
-GUEST = "guest-"
+GUEST_PREFIX = "guest-"
 _PURPOSE = "waiting room token v1"
 
 
 def sign_arrival(arrival: Arrival) -> str:
-    """`<payload>.<HMAC-SHA256>`, both base64url; the payload is JSON that the holder's browser reads."""
+    """The token of an arrival: `<payload>.<HMAC-SHA256>`, both base64url. The payload is JSON, which the buyer's browser reads."""
     payload = _encode(msgspec.json.encode(arrival))
     return f"{payload}.{_signature(payload)}"
 
 
 def read_token(token: str) -> Arrival | None:
-    """The arrival, or None for anything that we did not sign."""
+    """The arrival in a token, or None if this shop did not sign it."""
     if len(token) > MAX_LENGTH or not token.isascii():
         return None
     payload, _, signature = token.partition(".")
@@ -35,8 +35,8 @@ def read_token(token: str) -> Arrival | None:
 
 
 def user_digest(user_id: str) -> str:
-    """What stands for a user in a token: a digest, or the id itself of a guest, which names nobody."""
-    return user_id if user_id.startswith(GUEST) else sha256(f"{_PURPOSE} {user_id}".encode()).hexdigest()[:16]
+    """The user as tokens show it: a digest of the user's id. A guest's id is shown as it is, because it identifies nobody."""
+    return user_id if user_id.startswith(GUEST_PREFIX) else sha256(f"{_PURPOSE} {user_id}".encode()).hexdigest()[:16]
 
 
 def _signature(payload: str) -> str:

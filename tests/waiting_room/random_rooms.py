@@ -10,7 +10,7 @@ from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.model import LATE, Arrival, RoomState
 
 OPENS = 1_780_315_200
-UNTIL = OPENS + 86_400
+EXPIRES = OPENS + 86_400
 
 
 def random_change(rng: random.Random, plan: list[Segment], now: int, total: int) -> list[Segment]:
@@ -69,7 +69,7 @@ def random_arrival(rng: random.Random, state: RoomState, n: int) -> Arrival:
     late = state.n is not None and (not counters or rng.random() < 0.2)
     counter = LATE if late or not counters else rng.choice(counters)
     number = rng.randrange(1, 5_000) if counter == LATE else rng.randint(1, ends[counter] - state.offsets[counter])
-    return Arrival(state.event_id, state.room, "0123456789abcdef", counter, number, _moment(rng, state), UNTIL)
+    return Arrival(state.event_id, state.room, "0123456789abcdef", counter, number, _moment(rng, state), EXPIRES)
 
 
 def random_time(rng: random.Random, state: RoomState) -> int:
@@ -83,5 +83,5 @@ def _moment(rng: random.Random, state: RoomState) -> int:
 
 def unsigned_token(counter: int, number: int, event_id: str = "drop", room: int = 1) -> str:
     """A token as the shop issues it, but without a valid signature, which only the shop can check."""
-    arrival = Arrival(event_id, room, "0123456789abcdef", counter, number, OPENS - 1000, UNTIL)
+    arrival = Arrival(event_id, room, "0123456789abcdef", counter, number, OPENS - 1000, EXPIRES)
     return urlsafe_b64encode(msgspec.json.encode(arrival)).rstrip(b"=").decode() + ".signature"

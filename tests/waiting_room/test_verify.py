@@ -1,4 +1,4 @@
-"""The command that checks a draw from outside: it accepts an honest one and finds what is wrong with any other."""
+"""The command that checks a draw from outside accepts an honest draw and finds the faults of any other."""
 
 import http.server
 import json
@@ -13,35 +13,37 @@ import pytest
 from chalicelib.waiting_room import draw, verify
 from chalicelib.waiting_room.model import LATE
 from chalicelib.waiting_room.permutation import ALGORITHM
+from tests.waiting_room import sale
 from tests.waiting_room.random_rooms import unsigned_token
 
 ROOT = Path(__file__).parents[2]
 KEY = sha256(b"a key of the tests").digest()
 COUNTS = [40, 0, 25, 1]
-OFFSETS = [0, 40, 40, 65]
+OFFSETS = [0, 40, 40, 65]  # per counter, the arrivals of the counters before it
 N = 66
 
 
 def proof(**changes):
-    known = {"event_id": "drop", "room": 1, "algorithm": ALGORITHM, "commitment": draw.commitment(KEY), "opened": True}
-    return known | {"key": KEY.hex(), "n": N, "offsets": OFFSETS, "total": N + 3} | changes
+    """The proof document of an honest draw, with changes."""
+    document = {"event_id": "drop", "room": 1, "algorithm": ALGORITHM, "commitment": draw.commitment(KEY), "opened": True}
+    return document | {"key": KEY.hex(), "n": N, "offsets": OFFSETS, "total": N + 3} | changes
 
 
-def everybody():
-    """All tokens with their positions, late ones too, as `token position` lines."""
+def all_claims():
+    """(token, position) of all arrivals, late ones too."""
     arrivals = [(counter, number) for counter, count in enumerate(COUNTS) for number in range(1, count + 1)]
     arrivals += [(LATE, number) for number in range(1, 4)]
-    return [(unsigned_token(*arrival), draw.position(KEY, N, OFFSETS, *arrival)) for arrival in arrivals]
+    return [(unsigned_token(*arrival), draw.position(KEY, N, tuple(OFFSETS), *arrival)) for arrival in arrivals]
 
 
 @pytest.fixture
 def run(tmp_path, capsys):
-    """Run the command on a proof and lines of tokens; (exit code, what it printed)."""
+    """A function that runs the command on a proof and lines of tokens; it returns (exit code, printed text)."""
 
-    def run(document, lines=(), *more):
+    def run(document, lines=(), *options):
         (tmp_path / "proof.json").write_text(document if isinstance(document, str) else json.dumps(document))
         (tmp_path / "tokens").write_text("\n".join(lines))
-        code = verify.main([str(tmp_path / "proof.json"), str(tmp_path / "tokens"), *more])
+        code = verify.main([str(tmp_path / "proof.json"), str(tmp_path / "tokens"), *options])
         printed = capsys.readouterr()
         return code, printed.out + printed.err
 
@@ -53,18 +55,18 @@ def lines(claims):
 
 
 def test_an_honest_draw_is_accepted(run):
-    code, text = run(proof(), lines(everybody()), "--commitment", draw.commitment(KEY))
+    code, text = run(proof(), lines(all_claims()), "--commitment", draw.commitment(KEY))
     assert code == 0, text
     assert "66 drawn and 3 late positions computed, 69 compared" in text
     assert "every position from 1 to 66 belongs to exactly one of them" in text
-    assert run(proof(), [token for token, _ in everybody()])[0] == 0
-    assert run(proof(), ["", everybody()[0][0], " "])[0] == 0
-    assert run(proof(), [], "--token", everybody()[0][0], "--token", "{} {}".format(*everybody()[1]))[0] == 0
+    assert run(proof(), [token for token, _ in all_claims()])[0] == 0
+    assert run(proof(), ["", all_claims()[0][0], " "])[0] == 0
+    assert run(proof(), [], "--token", all_claims()[0][0], "--token", "{} {}".format(*all_claims()[1]))[0] == 0
     assert run(proof(n=0, offsets=[0], total=0))[0] == 0
 
 
 def test_two_swapped_positions_are_found(run):
-    claims = everybody()
+    claims = all_claims()
     claims[7], claims[30] = (claims[7][0], claims[30][1]), (claims[30][0], claims[7][1])
     code, text = run(proof(), lines(claims))
     assert code == 1
@@ -74,7 +76,7 @@ def test_two_swapped_positions_are_found(run):
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "fault"),
     [
         ({"key": bytes(32).hex()}, "not the one that was committed to"),
         ({"commitment": "0" * 64}, "not the one that was committed to"),
@@ -88,68 +90,72 @@ def test_two_swapped_positions_are_found(run):
         ({"event_id": "other"}, "the token is of event drop, room 1"),
     ],
 )
-def test_a_proof_that_was_tampered_with_is_found(run, changes, says):
-    code, text = run(proof(**changes), lines(everybody()))
-    assert (code, says in text) == (1, True), text
+def test_a_changed_proof_is_found(run, changes, fault):
+    code, text = run(proof(**changes), lines(all_claims()))
+    assert (code, fault in text) == (1, True), text
 
 
-def test_another_commitment_than_the_noted_one_is_found_before_and_after_the_opening(run):
+def test_a_commitment_that_differs_from_the_noted_one_is_found_before_and_after_the_opening(run):
     code, text = run(proof(), [], "--commitment", "ab" * 32)
     assert (code, "not the one that was noted" in text) == (1, True)
-    closed = proof(opened=False, key=None, n=None)
-    code, text = run(closed, [], "--commitment", "ab" * 32)
+    unopened = proof(opened=False, key=None, n=None)
+    code, text = run(unopened, [], "--commitment", "ab" * 32)
     assert (code, "not the one that was noted" in text) == (1, True)
 
 
 @pytest.mark.parametrize(
-    ("forged", "says"),
+    ("forged", "fault"),
     [
         (unsigned_token(0, 41), "was never given out"),
         (unsigned_token(4, 1), "was never given out"),
         (unsigned_token(0, 0), "was never given out"),
         (unsigned_token(LATE, 0), "was never given out"),
-        (unsigned_token(0, 5), "as line 5 has"),
-        (unsigned_token(LATE, 2), "as line 68 has"),
+        (unsigned_token(0, 5), "as line 5"),
+        (unsigned_token(LATE, 2), "as line 68"),
         (unsigned_token(0, 5, event_id="other"), "the token is of event other"),
         (unsigned_token(0, 5, room=2), "the token is of event drop, room 2"),
-        ("rubbish", "not a token"),
-        ("!", "not a token"),
-        ("e30.x", "not a token"),
-        ("bnVsbA.x", "not a token"),
-        ("W10.x", "not a token"),
-        ("eyJlIjoxLCJyIjoyLCJzIjowLCJjIjoxfQ.x", "not a token"),
+        ("rubbish", "not a waiting room token"),
+        ("!", "not a waiting room token"),
+        ("e30.x", "not a waiting room token"),
+        ("bnVsbA.x", "not a waiting room token"),
+        ("W10.x", "not a waiting room token"),
+        ("eyJlIjoxLCJyIjoyLCJzIjowLCJjIjoxfQ.x", "not a waiting room token"),
     ],
 )
-def test_a_token_that_cannot_be_of_this_draw_is_found(run, forged, says):
-    code, text = run(proof(), [*lines(everybody()), forged])
-    assert (code, says in text, "faults found: 1" in text) == (1, True, True), text
+def test_a_token_that_cannot_belong_to_the_draw_is_found(run, forged, fault):
+    code, text = run(proof(), [*lines(all_claims()), forged])
+    assert (code, fault in text, "faults found: 1" in text) == (1, True, True), text
 
 
-def test_many_faults_are_counted_and_some_shown(run):
+def test_many_faults_are_counted_and_the_first_are_shown(run):
     code, text = run(proof(), ["rubbish"] * 50)
-    assert (code, text.count("FAULT"), "and 30 more" in text) == (1, verify.MAX_SHOWN, True)
+    assert (code, text.count("FAULT"), "and 30 more" in text) == (1, verify.MAX_FAULTS_SHOWN, True)
 
 
 @pytest.mark.parametrize(
-    ("document", "given", "says"),
+    ("document", "token_lines", "reason"),
     [
-        (proof(opened=False, key=None, n=None), [], f"has not opened yet; note its commitment: {draw.commitment(KEY)}"),
+        (
+            proof(opened=False, key=None, n=None),
+            [],
+            f"has not opened yet; note its commitment and run this again after the opening: {draw.commitment(KEY)}",
+        ),
         (proof(algorithm="dice"), [], "'dice'"),
         (proof(n=None), [], "incomplete"),
         (proof(key="xyz"), [], "incomplete"),
         (proof(n=-1), [], "not between"),
         ("[]", [], "not a proof"),
         ("<html>", [], "proof.json"),
-        (proof(), ["token 5 6"], "line 1 is neither"),
-        (proof(), ["token five"], "line 1 is neither"),
+        (proof(), ["token 5 6"], "line 1 must be a token"),
+        (proof(), ["token five"], "line 1 must be a token"),
     ],
 )
-def test_what_cannot_be_checked_is_neither_right_nor_wrong(run, document, given, says):
-    code, text = run(document, given)
-    assert (code, says in text) == (2, True), text
+def test_an_unusable_proof_or_token_line_exits_with_2_and_the_reason(run, document, token_lines, reason):
+    code, text = run(document, token_lines)
+    assert (code, reason in text) == (2, True), text
 
 
-def test_wrong_use(run, tmp_path, capsys):
+def test_wrong_arguments_exit_with_2(run, tmp_path, capsys):
     assert run(proof(), [], "--commitment", "short")[0] == 2
     (tmp_path / "proof.json").write_text(json.dumps(proof()))
     for arguments in ([], ["--no-such"], ["missing.json"], ["http://127.0.0.1:1/"], [str(tmp_path / "proof.json"), "missing"]):
@@ -157,8 +163,8 @@ def test_wrong_use(run, tmp_path, capsys):
     capsys.readouterr()
 
 
-def test_it_runs_on_python_alone_with_a_proof_from_an_address(tmp_path):
-    class Answering(http.server.BaseHTTPRequestHandler):
+def test_it_runs_without_packages_on_a_proof_from_a_url(tmp_path):
+    class ProofHandler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
             self.end_headers()
@@ -167,11 +173,11 @@ def test_it_runs_on_python_alone_with_a_proof_from_an_address(tmp_path):
         def log_message(self, *args):
             pass
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Answering) as server:
+    with http.server.HTTPServer(("127.0.0.1", 0), ProofHandler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        answer = subprocess.run(
+        finished = subprocess.run(
             [sys.executable, "-S", "-m", "chalicelib.waiting_room.verify", f"http://127.0.0.1:{server.server_port}/", "-"],
-            input="\n".join(lines(everybody())),
+            input="\n".join(lines(all_claims())),
             cwd=ROOT,
             env={},
             capture_output=True,
@@ -179,18 +185,35 @@ def test_it_runs_on_python_alone_with_a_proof_from_an_address(tmp_path):
             check=False,
         )
         server.shutdown()
-    assert (answer.returncode, "66 drawn and 3 late" in answer.stdout) == (0, True), answer.stderr
+    assert (finished.returncode, "66 drawn and 3 late" in finished.stdout) == (0, True), finished.stderr
 
 
-def test_it_accepts_what_the_shop_says(api, time, run):
-    from tests.waiting_room import test_line
-
-    event_id, _ = test_line.make_drop(api, time)
-    address = f"/events/{event_id}/waiting-room/proof"
-    before = api.get(address).json
-    given = test_line.gather(api, event_id, 12)
-    time.advance(test_line.OPENS)
-    given["late"] = test_line.join(api, event_id, "late")
-    claims = [f"{token} {test_line.status(api, event_id, token)['position']}" for token in given.values()]
-    code, text = run(api.get(address).json, claims, "--commitment", before["commitment"])
+def test_it_accepts_the_draw_of_a_real_sale(api, time, run):
+    event_id, _ = sale.create_sale(api, time)
+    proof_path = f"/events/{event_id}/waiting-room/proof"
+    before = api.get(proof_path).json
+    tokens = sale.join_many(api, event_id, 12)
+    time.advance(sale.SECONDS_TO_OPENING)
+    tokens["late"] = sale.join(api, event_id, "late")
+    claims = [f"{token} {sale.get_status(api, event_id, token)['position']}" for token in tokens.values()]
+    code, text = run(api.get(proof_path).json, claims, "--commitment", before["commitment"])
     assert (code, "12 drawn and 1 late" in text) == (0, True), text
+
+
+@pytest.mark.no_cover
+def test_a_hundred_thousand_tokens_are_accepted_and_one_swap_is_found():
+    counts = [25_003, 1, 0, 49_996, 25_000]  # of five counters
+    offsets = tuple(sum(counts[:counter]) for counter in range(len(counts)))
+    proof = verify.DrawProof("drop", 1, draw.commitment(KEY), KEY, 100_000, offsets)
+    claims = []
+    for counter, count in enumerate(counts):
+        for number in range(1, count + 1):
+            position = draw.position(proof.key, 100_000, offsets, counter, number)
+            claims.append(verify.PositionClaim(f"line {len(claims) + 1}", unsigned_token(counter, number), position))
+    report = verify.check(proof, claims, proof.commitment)
+    assert (report.faults, report.drawn, report.compared) == ([], 100_000, 100_000)
+    assert sorted(report.positions) == list(range(1, 100_000 + 1))
+    first, second = claims[12_345], claims[67_890]
+    claims[12_345] = verify.PositionClaim(first.source, first.token, second.position)
+    claims[67_890] = verify.PositionClaim(second.source, second.token, first.position)
+    assert [fault.split(":")[0] for fault in verify.check(proof, claims).faults] == ["line 12346", "line 67891"]

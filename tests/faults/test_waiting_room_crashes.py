@@ -1,21 +1,23 @@
-"""A crash after every store call of joining, the opening, pausing, steering and clearing; then somebody tries again."""
+"""A crash after every store call of joining, opening, pausing, letting in and clearing a waiting room, and then a retry."""
 
 import pytest
 
 from chalicelib.waiting_room import room_cache
 from tests import builders, invariants, shops
 from tests.simulation import faults
-from tests.waiting_room.test_line import OPENS, join, make_drop, status
+from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join
 
 
 class Sale:
+    """A sale that four users have joined, and the steps of its flows."""
+
     def __init__(self, api, time):
         self.api, self.time = api, time
-        self.event_id, self.tier_id = make_drop(api, time)
+        self.event_id, self.tier_id = create_sale(api, time)
         self.tokens = {user: join(api, self.event_id, user) for user in ("ada", "bob", "eve", "kim")}
 
     def open(self):
-        self.time.advance(OPENS)
+        self.time.advance(SECONDS_TO_OPENING)
 
     def load(self):
         room_cache.invalidate()
@@ -24,27 +26,27 @@ class Sale:
     def join(self):
         self.tokens["new"] = join(self.api, self.event_id, "new")
 
-    def admin(self, method, path, **how):
-        return self.api.request(method, path, token=builders.admin_token(), **how)
+    def _call_as_admin(self, method, path, **arguments):
+        return self.api.request(method, path, token=builders.admin_token(), **arguments)
 
     def pause(self):
-        return self.admin("POST", f"/admin/events/{self.event_id}/pause")
+        return self._call_as_admin("POST", f"/admin/events/{self.event_id}/pause")
 
     def resume(self):
-        return self.admin("POST", f"/admin/events/{self.event_id}/resume")
+        return self._call_as_admin("POST", f"/admin/events/{self.event_id}/resume")
 
     def let_in(self):
-        return self.admin("POST", f"/admin/events/{self.event_id}/waiting-room/let-in", json={"count": 2})
+        return self._call_as_admin("POST", f"/admin/events/{self.event_id}/waiting-room/let-in", json={"count": 2})
 
     def clear(self):
-        return self.admin("DELETE", f"/events/{self.event_id}/waiting-room/clear")
+        return self._call_as_admin("DELETE", f"/events/{self.event_id}/waiting-room/clear")
 
 
 FLOWS = {
-    "first look": (["clear"], "load"),
+    "first load": (["clear"], "load"),
     "join before the opening": ([], "join"),
     "opening": (["open"], "load"),
-    "join that opens": (["open"], "join"),
+    "join that runs the draw": (["open"], "join"),
     "join after the opening": (["open", "load"], "join"),
     "pause": (["open", "load"], "pause"),
     "resume": (["open", "load", "pause"], "resume"),
@@ -53,42 +55,43 @@ FLOWS = {
 }
 
 
-def prepared(api, time, before):
+def prepare(api, time, steps):
+    """A sale after these steps."""
     sale = Sale(api, time)
-    for step in before:
+    for step in steps:
         getattr(sale, step)()
     return sale
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_a_crash_after_any_call_leaves_a_sound_room(api, time, name):
+def test_a_retry_after_a_crash_at_any_store_call_leaves_a_sound_room(api, time, name):
     before, flow = FLOWS[name]
     with shops.isolated_shop(api):
-        sale = prepared(api, time, before)
-        with faults.record_calls() as made:
+        sale = prepare(api, time, before)
+        with faults.record_calls() as store_calls:
             getattr(sale, flow)()
-        calls = len(list(made))
-    assert calls >= 2
-    for number in range(1, calls + 1):
+        call_count = len(list(store_calls))
+    assert call_count >= 2
+    for number in range(1, call_count + 1):
         with shops.isolated_shop(api):
-            sale = prepared(api, time, before)
+            sale = prepare(api, time, before)
             with faults.crash_after(number):
                 getattr(sale, flow)()
             room_cache.invalidate()
             invariants.check(time.now)
-            getattr(sale, flow)()  # the client, the admin or the next instance tries again
+            getattr(sale, flow)()  # the client, the admin or the next instance retries
             builders.run_sweep()
             invariants.check(time.now, recovered=True)
-            everybody_has_a_place_of_their_own(sale)
+            check_that_positions_are_unique(sale)
 
 
-def everybody_has_a_place_of_their_own(sale):
+def check_that_positions_are_unique(sale):
     room = sale.load().json["room"]
     if room > 1:
         sale.tokens = {user: join(sale.api, sale.event_id, user) for user in sale.tokens}
     if sale.time.now < sale.load().json["on_sale_at"]:
         sale.open()
     sale.load()
-    positions = [status(sale.api, sale.event_id, token)["position"] for token in sale.tokens.values()]
+    positions = [get_status(sale.api, sale.event_id, token)["position"] for token in sale.tokens.values()]
     assert None not in positions
     assert len(set(positions)) == len(positions)

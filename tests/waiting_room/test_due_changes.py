@@ -1,0 +1,75 @@
+"""What happens to a room by itself: the draw, pauses, and no admissions that pile up."""
+
+from threading import Barrier
+
+import pytest
+
+from chalicelib import settings
+from chalicelib.catalog import service as catalog
+from chalicelib.waiting_room import room_cache, store
+from tests import builders
+from tests.simulation.threads import run_in_threads
+from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve, users_by_position
+
+
+def load_as_another_instance(event_id, now, barrier):
+    """Load the room as an instance with an empty cache does."""
+    event = catalog.load_current().events[event_id]
+    barrier.wait()
+    return room_cache._load(event, now)
+
+
+@pytest.mark.usefixtures("threaded_store")
+def test_twenty_instances_that_open_a_room_at_once_record_one_draw(api, time):
+    with settings.override(waiting_room_counters=3):
+        for round_number in range(5):
+            event_id, _ = create_sale(api, time, f"Drop {round_number}")
+            run_in_threads(16, lambda number: join(api, event_id, f"u{number}"), range(40))  # noqa: B023
+            time.advance(SECONDS_TO_OPENING)
+            barrier = Barrier(20)
+            states = run_in_threads(20, lambda _: load_as_another_instance(event_id, time.now, barrier).state, range(20))  # noqa: B023
+            assert {(state.n, state.key, tuple(state.offsets), tuple(state.segments)) for state in states} == {
+                (40, states[0].key, tuple(states[0].offsets), tuple(states[0].segments))
+            }
+
+
+def test_a_sale_that_opens_paused_admits_its_first_wave_on_resume(api, time, sale):
+    """However late the first request: the first wave keeps its full passes, and the second wave does not come in with it."""
+    event_id, tier_id = sale
+    tokens = join_many(api, event_id, 5)
+    api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
+    time.advance(2)
+    before = get_status(api, event_id, tokens["u0"])
+    assert (before["state"], before["paused"], before["etaSeconds"]) == ("waiting", True, None)
+    time.advance(SECONDS_TO_OPENING + 500)
+    queue = users_by_position(api, event_id, tokens)
+    assert {get_status(api, event_id, token)["canEnter"] for token in tokens.values()} == {False}
+    api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
+    first, fourth = get_status(api, event_id, tokens[queue[0]]), get_status(api, event_id, tokens[queue[3]])
+    assert (first["canEnter"], first["passSecondsLeft"]) == (True, 60)
+    assert (fourth["canEnter"], fourth["etaSeconds"]) == (False, 30)
+    assert reserve(api, event_id, tier_id, queue[0], tokens[queue[0]]).status == 201
+
+
+def test_a_poll_that_is_older_than_a_pause_does_not_pause_again(api, time, sale):
+    """The time of a request is when it began; the pause that it reads from the store may be a second younger."""
+    event_id, _ = sale
+    token = join(api, event_id, "ada")
+    time.advance(SECONDS_TO_OPENING)
+    get_status(api, event_id, token)
+    time.advance(40)
+    assert api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token()).status == 200
+    plan = store.load(event_id)[0].segments
+    time.advance(-1)
+    room_cache.invalidate()
+    assert get_status(api, event_id, token)["position"] == 1
+    assert store.load(event_id)[0].segments == plan
+
+
+def test_admissions_do_not_pile_up_while_the_queue_is_empty(api, time, sale):
+    event_id, _ = sale
+    time.advance(SECONDS_TO_OPENING + 3600)
+    tokens = join_many(api, event_id, 8)
+    statuses = [get_status(api, event_id, token) for token in tokens.values()]
+    assert [status["canEnter"] for status in statuses] == [True] * 3 + [False] * 5
+    assert max(status["etaSeconds"] for status in statuses) <= 60

@@ -1,0 +1,139 @@
+"""Joining, and the pass that a reservation needs."""
+
+from collections import Counter
+
+import pytest
+
+from chalicelib import settings
+from chalicelib.catalog import service as catalog
+from chalicelib.waiting_room import room_cache
+from tests import builders, invariants
+from tests.simulation.threads import run_in_threads
+from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve
+
+
+def test_a_pass_buys_once(api, time, sale):
+    event_id, tier_id = sale
+    tokens = join_many(api, event_id, 2)
+    time.advance(SECONDS_TO_OPENING)
+    reservation_id = reserve(api, event_id, tier_id, "u0", tokens["u0"]).json["id"]
+    api.delete(f"/reservations/{reservation_id}", user="u0")
+    reservation_id = reserve(api, event_id, tier_id, "u0", tokens["u0"]).json["id"]  # a released reservation does not use the pass
+    builders.start_checkout(api, "u0", reservation_id)
+    assert builders.confirm(api, "u0", reservation_id).status == 201
+    refused = reserve(api, event_id, tier_id, "u0", tokens["u0"])
+    assert (refused.status, refused.json["error"]) == (403, "pass_used")
+    invariants.check(time.now)
+
+
+def test_each_bad_token_is_refused_with_its_own_code(api, time, sale):
+    event_id, tier_id = sale
+    other_event_id, _ = create_sale(api, time, "Other")
+    tokens = join_many(api, event_id, 2)
+    foreign_token = join(api, other_event_id, "u0")
+    time.advance(SECONDS_TO_OPENING)
+    payload, _, signature = tokens["u0"].partition(".")
+    cases = {
+        None: "not_admitted",
+        tokens["u1"]: "token_of_another_user",
+        foreign_token: "token_of_another_event",
+        f"{payload}x.{signature}": "token_invalid",
+        f"{payload}.{signature[:-2]}AA": "token_invalid",
+        "rubbish": "token_invalid",
+        "": "token_invalid",
+    }
+    for token, code in cases.items():
+        refused = reserve(api, event_id, tier_id, "u0", token)
+        assert (refused.status, refused.json["error"]) == (403, code), token
+    for token in (foreign_token, f"{payload}x.{signature}", "rubbish"):
+        assert api.get(f"/events/{event_id}/waiting-room/status", query={"token": token}).status == 404
+    assert api.get(f"/events/{event_id}/waiting-room/status").status == 400
+    assert reserve(api, event_id, tier_id, "u0", tokens["u0"]).status == 201
+
+
+def test_an_event_without_a_waiting_room_needs_no_token(api, time):
+    event_id, tier_id = builders.create_shop(api)
+    reply = api.post(f"/events/{event_id}/waiting-room/join", user="ada")
+    assert reply.json.items() >= {"token": None, "state": "sale_open", "canEnter": True}.items()
+    assert builders.reserve(api, "ada", event_id, tier_id).status == 201
+    assert get_status(api, event_id, "whatever").items() >= {"state": "sale_open", "canEnter": True, "position": None}.items()
+    assert api.get(f"/events/{event_id}/waiting-room/state").status == 404
+    assert api.post("/events/unknown/waiting-room/join", user="ada").status == 404
+
+
+def test_a_guest_is_identified_by_the_token_in_a_demo_stage(api, time, sale):
+    event_id, tier_id = sale
+    joined = api.post(f"/events/{event_id}/waiting-room/join").json
+    assert joined["user_id"].startswith("guest-")
+    time.advance(SECONDS_TO_OPENING)
+    body = {"tier_id": tier_id, "quantity": 1, "token": joined["token"]}
+    reserved = api.post(f"/events/{event_id}/reservations", json=body)
+    assert reserved.status == 201
+    assert api.get(f"/events/{event_id}/reservations", query={"token": joined["token"]}).json["id"] == reserved.json["id"]
+    checkout = builders.start_checkout(api, joined["user_id"], reserved.json["id"])
+    assert builders.confirm(api, joined["user_id"], checkout.json["id"]).status == 201
+    with settings.override(identity="jwt"):
+        assert api.post(f"/events/{event_id}/waiting-room/join").status == 401
+        assert api.post(f"/events/{event_id}/reservations", json=body).status == 401
+
+
+def test_admins_and_metrics_see_the_room(api, time):
+    event_id, _ = create_sale(api, time)
+    join_many(api, event_id, 8)
+    time.advance(SECONDS_TO_OPENING + 30)
+    api.get(f"/events/{event_id}/waiting-room/state")
+    overview = api.get(f"/admin/events/{event_id}/status", token=builders.admin_token()).json
+    assert overview["queue_length"] == 2
+    assert overview["waiting_room"] == {
+        "room": 1,
+        "opened": True,
+        "total": 8,
+        "admitted": 6,
+        "queue_length": 2,
+        "active_passes": 6,
+        "paused": False,
+        "wave_size": 3,
+        "wave_seconds": 30,
+        "pass_seconds": 60,
+        "stopped": None,
+    }
+    metrics = api.get("/metrics").body.decode()
+    for name, value in (("queue_length", 2), ("admitted", 6), ("active_passes", 6)):
+        assert f'fairgate_{name}{{event_id="{event_id}"}} {value}.0' in metrics
+    assert "fairgate_waiting_room_joins_total" in metrics
+
+
+def test_a_join_that_finds_its_counter_closed_gets_a_late_position(api, time, sale):
+    """This instance still has the room from before the opening; another instance has run the draw in the meantime."""
+    event_id, _ = sale
+    join(api, event_id, "ada")
+    time.advance(SECONDS_TO_OPENING - 1)
+    room_cache.get_room(event_id, time.now)
+    room_cache._load(catalog.load_current().events[event_id], time.now + 1)
+    token = join(api, event_id, "bob")
+    time.advance(1)
+    assert get_status(api, event_id, token)["position"] == 2
+
+
+@pytest.mark.usefixtures("threaded_store")
+def test_joins_during_the_opening_are_either_drawn_or_late(api, time):
+    event_id, _ = create_sale(api, time, wave_size=1000)
+    tokens = run_in_threads(16, lambda number: join(api, event_id, f"early-{number}"), range(60))
+
+    def join_around_the_opening(number):
+        if number == 30:
+            time.advance(SECONDS_TO_OPENING)
+        return join(api, event_id, f"u{number}")
+
+    tokens += run_in_threads(16, join_around_the_opening, range(120))
+    room_cache.invalidate()
+    positions = Counter(get_status(api, event_id, token)["position"] for token in tokens)
+    assert positions == Counter(range(1, 181))
+
+
+@pytest.mark.usefixtures("threaded_store")
+def test_a_user_who_joins_on_many_devices_gets_one_token(api, time):
+    event_id, _ = create_sale(api, time)
+    tokens = run_in_threads(16, lambda _: join(api, event_id, "ada"), range(48))
+    assert len(set(tokens)) == 1
+    assert len(set(run_in_threads(8, lambda number: join(api, event_id, f"u{number % 4}"), range(32)))) == 4

@@ -1,0 +1,91 @@
+"""Waves that follow the stock and the provider, and joining that stops when nothing is left."""
+
+import pytest
+
+from chalicelib import settings
+from chalicelib.inventory import service as inventory
+from tests import builders, invariants
+from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join_many, reserve, users_by_position
+
+
+@pytest.fixture
+def small_sale(api, time):
+    """A sale with 24 tickets whose waves follow the stock."""
+    return create_sale(api, time, capacity=24, wave_size=3, follow_stock=True, pass_seconds=60)
+
+
+def admitted_users(api, event_id, tokens):
+    """The users who may reserve now."""
+    return {user for user, token in tokens.items() if get_status(api, event_id, token)["canEnter"]}
+
+
+def test_no_more_buyers_are_admitted_than_the_stock_suffices_for(api, time, small_sale):
+    """24 tickets, at most 6 for each buyer: never more than four are admitted at once, whatever the wave size."""
+    event_id, _ = small_sale
+    tokens = join_many(api, event_id, 12)
+    time.advance(SECONDS_TO_OPENING)
+    assert len(admitted_users(api, event_id, tokens)) == 3
+    for _ in range(80):
+        time.advance(1)
+        assert len(admitted_users(api, event_id, tokens)) <= 4
+
+
+@pytest.mark.parametrize(("calls_per_second", "admitted"), [(4, 20), (100, 30)])
+def test_no_more_buyers_are_admitted_than_the_provider_can_take_payments_of(api, time, calls_per_second, admitted):
+    """Two calls per payment, ten seconds between waves; with enough calls the second wave has its full size."""
+    event_id, _ = create_sale(api, time, capacity=600, wave_size=30, wave_seconds=10, follow_stock=True)
+    tokens = join_many(api, event_id, 65)
+    with settings.override(stripe_call_rate=calls_per_second):
+        time.advance(SECONDS_TO_OPENING)
+        assert len(admitted_users(api, event_id, tokens)) == 30
+        for _ in range(10):
+            time.advance(1)
+            get_status(api, event_id, tokens["u0"])
+        assert len(admitted_users(api, event_id, tokens)) == 30 + admitted
+
+
+def test_nobody_is_admitted_while_nothing_is_left_and_somebody_once_tickets_return(api, time, small_sale):
+    event_id, tier_id = small_sale
+    tokens = join_many(api, event_id, 12)
+    time.advance(SECONDS_TO_OPENING)
+    first_wave = admitted_users(api, event_id, tokens)
+    for user in first_wave:
+        assert reserve(api, event_id, tier_id, user, tokens[user], 4).status == 201
+    inventory.hold(tier_id, 1, 12, "rest", time.now + 100_000, time.now)
+    for _ in range(70):
+        time.advance(1)
+        assert admitted_users(api, event_id, tokens) <= first_wave
+    status = get_status(api, event_id, tokens[users_by_position(api, event_id, tokens)[5]])
+    assert (status["mayReturn"], status["etaSeconds"], status["stopped"]) == (24, None, None)
+    time.advance(180)
+    builders.run_sweep()  # the reservations of the first wave expire
+    time.advance(35)
+    get_status(api, event_id, tokens["u0"])
+    time.advance(35)
+    assert len(admitted_users(api, event_id, tokens) - first_wave) >= 1
+    invariants.check(time.now)
+
+
+def test_joining_stops_when_everything_is_sold(api, time):
+    event_id, tier_id = create_sale(api, time, capacity=4)
+    tokens = join_many(api, event_id, 3)
+    time.advance(SECONDS_TO_OPENING)
+    reservation_id = reserve(api, event_id, tier_id, "u0", tokens["u0"], 4).json["id"]
+    time.advance(2)
+    assert get_status(api, event_id, tokens["u1"])["mayReturn"] == 4
+    builders.start_checkout(api, "u0", reservation_id)
+    builders.confirm(api, "u0", reservation_id)
+    time.advance(2)
+    status = get_status(api, event_id, tokens["u1"])
+    assert (status["stopped"], status["canEnter"]) == ("sold_out", False)
+    refused = api.post(f"/events/{event_id}/waiting-room/join", user="new")
+    assert (refused.status, refused.json["error"], refused.json["reason"]) == (409, "waiting_room_stopped", "sold_out")
+
+
+def test_a_closed_sale_and_a_draft_cannot_be_joined(api, time):
+    event_id, _ = create_sale(api, time)
+    time.advance(SECONDS_TO_OPENING + 40 * 86_400)
+    refused = api.post(f"/events/{event_id}/waiting-room/join", user="ada")
+    assert (refused.status, refused.json["reason"]) == (409, "closed")
+    draft = builders.create_event(api, "Draft", status="draft", waiting_room={"enabled": True})
+    assert api.post(f"/events/{draft}/waiting-room/join", user="ada").status == 404

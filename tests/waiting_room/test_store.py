@@ -1,0 +1,58 @@
+"""Writes that lose a race raise an exception and change nothing."""
+
+import pytest
+
+from chalicelib.waiting_room import store
+from chalicelib.waiting_room.model import Arrival
+
+TTL = 2_000_000_000
+
+
+@pytest.fixture
+def room(request):
+    """A new room with one counter."""
+    request.getfixturevalue("store")
+    store.commit(store.create_room_item("drop", 1))
+    return store.load("drop")[0]
+
+
+def arrival(number):
+    return Arrival("drop", 1, "ada", 0, number, 1_000, 2_000)
+
+
+def test_a_room_is_created_once(room):
+    with pytest.raises(store.RoomConflict):
+        store.commit(store.create_room_item("drop", 1))
+    assert store.load("drop")[0] == room
+
+
+def test_the_plan_of_a_room_that_has_changed_is_not_replaced(room):
+    store.commit(store.replace_plan_item(room, []))
+    with pytest.raises(store.RoomConflict):
+        store.commit(store.replace_plan_item(room, []))
+
+
+def test_a_closed_counter_gives_out_no_number(room):
+    assert [store.take_arrival_number(room, 0) for _ in range(2)] == [1, 2]
+    assert store.close_counter(room, 0) == 2
+    with pytest.raises(store.CounterClosed):
+        store.take_arrival_number(room, 0)
+    assert store.close_counter(room, 0) == 2
+
+
+def test_the_draw_is_recorded_once(room):
+    store.record_draw(room, 2, [0], [])
+    with pytest.raises(store.RoomConflict):
+        store.record_draw(room, 3, [0], [])
+    assert store.load("drop")[0].n == 2
+
+
+def test_an_entry_is_replaced_only_if_it_is_the_one_that_was_read(room):
+    store.put_entry(arrival(1), None, TTL)
+    store.put_entry(arrival(1), None, TTL)  # the retry of a write whose answer was lost
+    with pytest.raises(store.EntryConflict):
+        store.put_entry(arrival(2), None, TTL)
+    store.put_entry(arrival(2), arrival(1), TTL)
+    with pytest.raises(store.EntryConflict):
+        store.put_entry(arrival(3), arrival(1), TTL)
+    assert store.find_entry(room, "ada") == arrival(2)
