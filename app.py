@@ -6,8 +6,12 @@ from chalicelib.admin import api as admin_api
 from chalicelib.catalog import api as catalog_api
 from chalicelib.edge import api as edge_api
 from chalicelib.edge import error_middleware
-from chalicelib.purchases import api as purchases_api
 from chalicelib.purchases import jobs as purchases_jobs
+from chalicelib.purchases.checkout import api as checkout_api
+from chalicelib.purchases.provider_events import api as provider_events_api
+from chalicelib.purchases.record import api as orders_api
+from chalicelib.purchases.refunds import api as refunds_api
+from chalicelib.purchases.reservations import api as reservations_api
 from chalicelib.reconciliation import jobs as reconciliation_jobs
 from chalicelib.tickets import api as tickets_api
 from chalicelib.waiting_room import api as waiting_room_api
@@ -16,8 +20,16 @@ app = Chalice(app_name="fairgate", configure_logs=False)  # chalicelib.log owns 
 app.api.binary_types = ["*/*"]
 app.register_middleware(error_middleware.reshape_errors, "http")
 
-for routes in (edge_api.bp, catalog_api.bp, waiting_room_api.bp, tickets_api.bp, purchases_api.bp, admin_api.bp):
-    app.register_blueprint(routes, url_prefix="/v1")
+app.register_blueprint(edge_api.bp, url_prefix="/v1")
+app.register_blueprint(catalog_api.bp, url_prefix="/v1")
+app.register_blueprint(waiting_room_api.bp, url_prefix="/v1")
+app.register_blueprint(tickets_api.bp, url_prefix="/v1")
+app.register_blueprint(reservations_api.bp, url_prefix="/v1")
+app.register_blueprint(checkout_api.bp, url_prefix="/v1")
+app.register_blueprint(orders_api.bp, url_prefix="/v1")
+app.register_blueprint(provider_events_api.bp, url_prefix="/v1")
+app.register_blueprint(refunds_api.bp, url_prefix="/v1")
+app.register_blueprint(admin_api.bp, url_prefix="/v1")
 
 app.register_blueprint(purchases_jobs.bp)
 app.register_blueprint(reconciliation_jobs.bp)

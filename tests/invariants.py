@@ -52,7 +52,7 @@ def _check_shards(purchases_by_id: dict[str, Purchase], orders: list[Purchase], 
                 violations.append(f"{shard.id}: hold {hold_id} is paid and was not converted")
     for tier in catalog.load_current().tiers.values():
         sold_before[tier.stock_id] = _sold_before(tier.metadata)
-    seats = [seat for purchase in orders for seat in purchase.seats(_tickets_with_sold_seats(purchase))]
+    seats = [seat for purchase in orders for seat in purchase.holds_of_tickets(_tickets_with_sold_seats(purchase))]
     for stock_id in sold:
         tickets_paid = sum(seat.quantity for seat in seats if seat.shard_id.rpartition("#")[0] == stock_id)
         if sold[stock_id] + unconverted[stock_id] != tickets_paid + sold_before[stock_id]:
@@ -123,19 +123,19 @@ def _check_ledger(purchases_by_id: dict[str, Purchase]) -> list[str]:
 
 def _expected_balance(purchase: Purchase) -> int:
     """The price of the tickets that the buyer keeps, with fees and refunds that are still due, less what banks have taken."""
-    tickets_and_fees = sum(purchase.price_of(number) for number in purchase.kept_tickets) + sum(
+    tickets_and_fees = sum(purchase.ticket_price(number) for number in purchase.kept_tickets) + sum(
         refund.fee_cents for refund in purchase.refunds
     )
     due = sum(refund.amount_cents for refund in purchase.refunds if refund.status in ("due", "failed"))
     open_disputes = sum(dispute.amount_cents for dispute in purchase.disputes if dispute.status == "open")
     lost = [dispute for dispute in purchase.disputes if dispute.status == "lost"]
-    lost_beyond_tickets = sum(dispute.amount_cents - sum(map(purchase.price_of, dispute.voided)) for dispute in lost)
+    lost_beyond_tickets = sum(dispute.amount_cents - sum(map(purchase.ticket_price, dispute.voided)) for dispute in lost)
     return tickets_and_fees + due - open_disputes - lost_beyond_tickets
 
 
 def _check_cases(purchases_by_id: dict[str, Purchase]) -> list[str]:
     """Refunds and disputes that are not finished, and only these, are open cases, so that the sweep or an admin finds them."""
-    recorded = {(case.purchase_id, case.what) for case in cases.list_open() if case.kind != "finding"}
+    recorded = {(case.purchase_id, f"{case.kind}#{case.id}") for case in cases.list_open() if case.kind != "finding"}
     expected, dismissed = set(), set()
     for purchase in purchases_by_id.values():
         expected |= {(purchase.id, f"refund#{refund.id}") for refund in purchase.refunds if refund.status != "succeeded"}

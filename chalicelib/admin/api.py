@@ -1,4 +1,4 @@
-"""What an admin does to a running sale and to its money. Every route needs the role `admin`; some are for an event's promoter too."""
+"""What admins do with a running sale and its money. Every route needs the role `admin`; orders and revenue are for promoters too."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,7 +6,7 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib import clock
-from chalicelib.admin import orders, service
+from chalicelib.admin import open_cases, orders, service
 from chalicelib.catalog import service as catalog
 from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.http import Reply, RequestContext, route
@@ -21,7 +21,7 @@ Reason = Literal["requested_by_customer", "event_cancelled", "event_changed", "d
 
 
 class RefundBody(Struct, forbid_unknown_fields=True):
-    """`tickets`: ids, all that are left when silent. `fee_cents`: kept of each ticket instead of what the rule says."""
+    """`tickets`: ids; null for all that are left. `fee_cents`: kept of each ticket; null for what the settings say."""
 
     reason: Reason
     tickets: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(min_length=1, max_length=MAX_QUANTITY)] | None = None
@@ -32,48 +32,47 @@ class RefundBody(Struct, forbid_unknown_fields=True):
 
 @route(bp, "POST", "/admin/events/{event_id}/pause")
 def pause(request: RequestContext, event_id: str) -> Reply:
-    return _set_paused(request, event_id, True, "The sale is paused. Living reservations can still be paid.")
+    return _set_paused(request, event_id, True, "The sale is paused. Active reservations can still be paid.")
 
 
 @route(bp, "POST", "/admin/events/{event_id}/resume")
 def resume(request: RequestContext, event_id: str) -> Reply:
-    return _set_paused(request, event_id, False, "The sale goes on.")
+    return _set_paused(request, event_id, False, "The sale is open again.")
 
 
 @route(bp, "GET", "/admin/events/{event_id}/status")
-def status(request: RequestContext, event_id: str) -> Reply:
+def show_status(request: RequestContext, event_id: str) -> Reply:
     request.require_role("admin")
     return Reply(service.status(event_id, request.now))
 
 
 @route(bp, "GET", "/admin/orders/{order_id}")
-def order(request: RequestContext, order_id: str) -> Reply:
-    return Reply(orders.order_view(_order(request, order_id)))
+def show_order(request: RequestContext, order_id: str) -> Reply:
+    return Reply(orders.order_view(_get_order(request, order_id)))
 
 
 @route(bp, "POST", "/admin/orders/{order_id}/refunds")
-def refund(request: RequestContext, order_id: str) -> Reply:
-    _order(request, order_id)
+def refund_order(request: RequestContext, order_id: str) -> Reply:
+    _get_order(request, order_id)
     by, body = request.require_user().user_id, request.parse_body(RefundBody)
-    asked = refund_requests.RefundRequest(
+    refund_request = refund_requests.RefundRequest(
         reason=body.reason, tickets=body.tickets, fee_cents=body.fee_cents, return_seats=body.return_seats, note=body.note
     )
-    return execute_once(
-        request,
-        by,
-        lambda refund_id: _refunded(*refund_requests.request_refund(order_id, asked, refund_id, by, request.now), 201),
-        required=True,
-    )
+
+    def execute(refund_id: str) -> Reply:
+        return _refund_reply(*refund_requests.request_refund(order_id, refund_request, refund_id, by, request.now), 201)
+
+    return execute_once(request, by, execute, required=True)
 
 
 @route(bp, "POST", "/admin/orders/{order_id}/refunds/{refund_id}/retry")
 def retry_refund(request: RequestContext, order_id: str, refund_id: str) -> Reply:
-    _order(request, order_id)
-    return _refunded(*refund_requests.retry_refund(order_id, refund_id, request.now), 200)
+    _get_order(request, order_id)
+    return _refund_reply(*refund_requests.retry_refund(order_id, refund_id, request.now), 200)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/money")
-def event_money(request: RequestContext, event_id: str) -> Reply:
+def show_revenue(request: RequestContext, event_id: str) -> Reply:
     identity = request.identity or request.require_role("admin")
     if not orders.may_manage(identity, event_id):
         raise Forbidden()
@@ -81,22 +80,22 @@ def event_money(request: RequestContext, event_id: str) -> Reply:
 
 
 @route(bp, "GET", "/admin/reconciliation")
-def reconciliation(request: RequestContext) -> Reply:
+def list_open_cases(request: RequestContext) -> Reply:
     request.require_role("admin")
-    return Reply(orders.list_open_cases())
+    return Reply(open_cases.list_open_cases())
 
 
 @route(bp, "DELETE", "/admin/reconciliation/{order_id}/{finding}")
-def dismiss_finding(request: RequestContext, order_id: str, finding: str) -> Reply:
-    orders.dismiss_case(order_id, finding, request.require_role("admin").user_id, request.now)
-    return Reply({"message": "Dismissed."})
+def dismiss_case(request: RequestContext, order_id: str, finding: str) -> Reply:
+    open_cases.dismiss_case(order_id, finding, request.require_role("admin").user_id, request.now)
+    return Reply({"message": "The case is closed."})
 
 
-def _order(request: RequestContext, order_id: str) -> Purchase:
+def _get_order(request: RequestContext, order_id: str) -> Purchase:
     return orders.get_order(request.identity or request.require_role("admin"), order_id)
 
 
-def _refunded(purchase: Purchase, refund: Refund, status: int) -> Reply:
+def _refund_reply(purchase: Purchase, refund: Refund, status: int) -> Reply:
     return Reply({**orders.order_view(purchase), "refund": orders.refund_view(refund, purchase)}, status)
 
 

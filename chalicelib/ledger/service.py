@@ -1,40 +1,27 @@
-"""Every payment attempt, capture, refund and dispute, written once, in the transaction of the change that it belongs to.
+"""The money ledger: every payment attempt, capture, refund and dispute, written once, together with the change that it belongs to.
 
-The entries of a purchase sum to the order's balance: what we keep for it, before the provider's fees. Those of an event are its money
-report. Simulated money is told apart from real by the provider.
+The entries of a purchase add up to the balance of its order: what we keep for it, before the provider's fees. Those of an event add up
+to its revenue. The ledger knows no provider: `provider` is a label that keeps simulated money apart from real money.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, NotRequired, TypedDict, Unpack
+from typing import Any, NotRequired, TypedDict, Unpack
 
 import msgspec
-from msgspec import Struct
 
 from chalicelib import dynamo
 from chalicelib.ledger import store
+from chalicelib.ledger.model import KIND_ORDER, SIGNS, EntryKind, LedgerEntry, RevenueReport, RevenueTotals
 from chalicelib.money import Currency
-
-EntryKind = Literal["opened", "declined", "captured", "refunded", "refund_failed", "disputed", "dispute_won"]
-
-# What came in counts up, what went out counts down. Where no money moved, the amount that was asked for is kept as a fact.
-# The order is that of a purchase's story: it tells apart what happened within one second.
-SIGNS: dict[EntryKind, int] = {
-    "opened": 0,
-    "declined": 0,
-    "captured": +1,
-    "refunded": -1,
-    "refund_failed": +1,  # the provider could not deliver it: it came back to us
-    "disputed": -1,  # the bank took it until the dispute is decided
-    "dispute_won": +1,
-}
-_KIND_ORDER = {kind: number for number, kind in enumerate(SIGNS)}
 
 
 class EntryFields(TypedDict):
-    """What the writer of an entry says. `reference` is the provider's id of what happened (the attempt, the refund, the dispute): one
-    purchase has one entry for each kind and reference. `amount` is in minor units and never negative; `now` is in epoch seconds;
-    `facts` are JSON-encodable and hold no secrets. ValueError for what cannot be an entry.
+    """What the writer of an entry gives. ValueError for what cannot be an entry.
+
+    `reference` names what happened at the provider (the attempt, the refund, the dispute): a purchase has one entry for each kind and
+    reference. `amount` is in minor units and never negative: the kind gives the sign. `now` is in epoch seconds. `details` are
+    JSON-encodable and hold no secrets.
     """
 
     event_id: str
@@ -48,96 +35,52 @@ class EntryFields(TypedDict):
     details: NotRequired[dict[str, Any]]
 
 
-class LedgerEntry(Struct, frozen=True, kw_only=True):
-    """One line of the ledger. `amount_cents` is signed: what came in is positive, what went out negative. `at` in epoch seconds."""
-
-    event_id: str
-    purchase_id: str
-    kind: EntryKind
-    reference: str
-    amount_cents: int
-    currency: Currency
-    provider: str
-    at: int
-    details: dict[str, Any]
-
-
-class RevenueTotals(Struct, frozen=True, kw_only=True):
-    """Money of one provider in one currency, in its minor units. `refunded_cents` is net of refunds that failed, `disputed_cents` of
-    disputes that were won; `balance_cents` is what is kept. Below the sums: how many entries of each kind there are.
-    """
-
-    provider: str
-    currency: Currency
-    captured_cents: int
-    refunded_cents: int
-    disputed_cents: int
-    balance_cents: int
-    attempts: int
-    declined: int
-    payments: int
-    refunds: int
-    failed_refunds: int
-    disputes: int
-    disputes_won: int
-
-
-class RevenueReport(Struct, frozen=True):
-    """What an event took, by provider and currency; nothing is added up across them."""
-
-    event_id: str
-    takings: list[RevenueTotals]
-
-
 def entry_item(**fields: Unpack[EntryFields]) -> dynamo.TransactItem:
-    """A transaction item for `dynamo.transact`. Refused, and with it the whole transaction, if the ledger has this entry.
-
-    So a change that wrote it before cannot be made again; who is refused reads the purchase anew.
-    """
-    return store.create_entry_item(_row(**fields))
+    """Transaction item that adds an entry. It cancels the transaction if the ledger has the entry: the change was made before."""
+    return dynamo.put(_row(**fields), store.ABSENT)
 
 
 def record_entry(**fields: Unpack[EntryFields]) -> bool:
-    """Write one entry that belongs to no change, e.g. a declined attempt. False if the ledger had it: nothing is written then.
+    """Add one entry that belongs to no other change, e.g. a declined attempt. False, and nothing written, if the ledger has it.
 
-    False also if the answer was lost and the SDK repeated the call.
+    Also False if the store's answer was lost and the SDK repeated the call.
     """
-    return store.create_entry(_row(**fields))
+    return dynamo.put_if(_row(**fields), store.ABSENT) is None
 
 
 def list_purchase_entries(event_id: str, purchase_id: str) -> list[LedgerEntry]:
-    """What happened to one purchase, as it happened; strongly consistent, one query."""
-    found = [_entry(row) for row in store.query_purchase(event_id, purchase_id)]
-    return sorted(found, key=lambda one: (one.at, _KIND_ORDER[one.kind], one.reference))
+    """The entries of one purchase in the order in which they happened; strongly consistent, one query."""
+    entries = [_entry(row) for row in store.query_purchase(event_id, purchase_id)]
+    return sorted(entries, key=lambda entry: (entry.at, KIND_ORDER[entry.kind], entry.reference))
 
 
 def list_event_entries(event_id: str) -> Iterator[LedgerEntry]:
-    """All entries of an event by purchase id, so by the age of the purchase; read page by page as they are asked for."""
+    """All entries of an event in order of the purchase id, which is by age; read page by page while iterating."""
     return map(_entry, store.query_event(event_id))
 
 
 def list_entries_between(event_id: str, first_purchase_id: str, last_purchase_id: str) -> Iterator[LedgerEntry]:
-    """As `of_event`, of the purchases from the first to the last, both included."""
+    """As `list_event_entries`, for the purchases from the first to the last, both included."""
     return map(_entry, store.query_event_between(event_id, first_purchase_id, last_purchase_id))
 
 
 def balances(entries: Iterable[LedgerEntry]) -> dict[str, int]:
-    """Currency -> what is kept, in its minor units."""
+    """Currency -> what we keep, in minor units."""
     sums: Counter[str] = Counter()
-    for one in entries:
-        sums[one.currency] += one.amount_cents
+    for entry in entries:
+        sums[entry.currency] += entry.amount_cents
     return dict(sums)
 
 
 def revenue_report(event_id: str) -> RevenueReport:
-    """The money of an event. It reads all its entries, and keeps only sums."""
+    """The revenue of an event. Reads all its entries and keeps only sums."""
     cents: dict[tuple[str, str], Counter[EntryKind]] = {}
     counts: dict[tuple[str, str], Counter[EntryKind]] = {}
-    for one in list_event_entries(event_id):
-        of = (one.provider, one.currency)
-        cents.setdefault(of, Counter())[one.kind] += one.amount_cents
-        counts.setdefault(of, Counter())[one.kind] += 1
-    return RevenueReport(event_id, [_revenue_totals(*of, cents[of], counts[of]) for of in sorted(cents)])
+    for entry in list_event_entries(event_id):
+        key = (entry.provider, entry.currency)
+        cents.setdefault(key, Counter())[entry.kind] += entry.amount_cents
+        counts.setdefault(key, Counter())[entry.kind] += 1
+    return RevenueReport(event_id, [_revenue_totals(*key, cents[key], counts[key]) for key in sorted(cents)])
 
 
 def _revenue_totals(provider: str, currency: str, cents: Counter[EntryKind], counts: Counter[EntryKind]) -> RevenueTotals:

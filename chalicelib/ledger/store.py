@@ -1,4 +1,4 @@
-"""Table `payment-transactions`, the ledger's keys and queries. An entry is put where there is none; nothing here changes or deletes one.
+"""Table `payment-transactions`: keys and queries of the ledger. Entries are only ever added, never changed or deleted.
 
 Hash key `lane` = `<event_id>#<n>`, range key `entry` = `<purchase_id>#<kind>#<reference>`. All entries of a purchase are in one lane, next
 to each other, so one strongly consistent query finds them; there is no index, which would be late, and hot during a sale. A DynamoDB
@@ -39,26 +39,21 @@ class LedgerRow(dynamo.Table):
     details = UnicodeAttribute()
 
 
+# The condition of every write: an entry stays as it was written.
+ABSENT: Condition = LedgerRow.entry.does_not_exist()
+
+
 def entry_key(event_id: str, purchase_id: str, kind: str, reference: str) -> tuple[str, str]:
-    """`lane` and `entry`. Raises ValueError for what could be confused with another key."""
+    """`lane` and `entry`. Raises ValueError for parts that could be confused with another key."""
     if not 1 <= len(reference) <= MAX_REFERENCE:
         raise ValueError(f"a reference has 1 to {MAX_REFERENCE} characters, not {len(reference)}")
     return _lane(event_id, purchase_id), f"{purchase_id}#{kind}#{reference}"
 
 
 def entry_key_parts(row: LedgerRow) -> tuple[str, str, str, str]:
-    """What `key` was made of."""
+    """The event, purchase, kind and reference that a key was made of."""
     purchase_id, kind, reference = row.entry.split("#", 2)
     return row.lane.rpartition("#")[0], purchase_id, kind, reference
-
-
-def create_entry_item(row: LedgerRow) -> dynamo.TransactItem:
-    return dynamo.put(row, _ABSENT)
-
-
-def create_entry(row: LedgerRow) -> bool:
-    """Put one entry by itself; False if there was one, which stays."""
-    return dynamo.put_if(row, _ABSENT) is None
 
 
 def query_purchase(event_id: str, purchase_id: str) -> Iterator[LedgerRow]:
@@ -67,20 +62,16 @@ def query_purchase(event_id: str, purchase_id: str) -> Iterator[LedgerRow]:
 
 
 def query_event(event_id: str) -> Iterator[LedgerRow]:
-    """All lanes, merged in order of the purchase id; strongly consistent page by page, and one page of each lane in memory."""
+    """All lanes of an event, merged in order of the purchase id. Each page is strongly consistent; one page of each lane is in memory."""
     return _merge_lanes(event_id, None)
 
 
 def query_event_between(event_id: str, first_purchase_id: str, last_purchase_id: str) -> Iterator[LedgerRow]:
-    """As `of_event`, of the purchases from the first to the last, both included."""
+    """As `query_event`, for the purchases from the first to the last, both included."""
     first, last = _checked_id(first_purchase_id), _checked_id(last_purchase_id)
     if first > last:
-        return iter(())  # nothing is between them; DynamoDB would refuse to say so
+        return iter(())  # DynamoDB refuses a range that ends before it begins
     return _merge_lanes(event_id, LedgerRow.entry.between(f"{first}#", f"{last}$"))  # `$` comes next after `#`
-
-
-# Absent: what is in the ledger stays as it was written, whoever comes again.
-_ABSENT: Condition = LedgerRow.entry.does_not_exist()
 
 
 def _merge_lanes(event_id: str, within: Condition | None) -> Iterator[LedgerRow]:
@@ -93,7 +84,7 @@ def _lane(event_id: str, purchase_id: str) -> str:
     return f"{_checked_id(event_id)}#{crc32(_checked_id(purchase_id).encode()) % LANES}"
 
 
-def _checked_id(one: str) -> str:
-    if not _ID.fullmatch(one):
-        raise ValueError(f"{one!r} cannot be a part of a key")
-    return one
+def _checked_id(text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise ValueError(f"{text!r} cannot be a part of a key")
+    return text

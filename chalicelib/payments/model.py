@@ -1,4 +1,4 @@
-"""One way of paying for one purchase, and what the provider says about payments, refunds and disputes."""
+"""The payment of a purchase, and payments, refunds, disputes and events as the payment provider has them."""
 
 from typing import ClassVar, Literal
 
@@ -10,13 +10,14 @@ SimulatedOutcome = Literal["success", "fail"]
 ProviderName = Literal["free", "simulated", "stripe"]
 PaymentStatus = Literal["open", "captured", "declined"]
 DisputeStatus = Literal["open", "won", "lost"]
+EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute"]
 
 
 class Payment(Struct, frozen=True):
-    """`free` needs no provider; `simulated` stands in for one where a stage allows it. Kept inside the purchase.
+    """How a purchase is paid. Stored inside the purchase.
 
-    `provider_id` is what was opened at the provider, null before: a Payment Intent, or a Checkout Session (its hosted page).
-    `capture` is the Payment Intent that has taken the money. With a `success_url` the provider's own page takes it.
+    `provider_id` is the id of what was opened at the provider: a Payment Intent, or a Checkout Session for the hosted page; null before.
+    `payment_intent_id` is the Payment Intent that has taken the money. A `success_url` means that the hosted page takes it.
     """
 
     provider: ProviderName
@@ -30,7 +31,7 @@ class Payment(Struct, frozen=True):
 
 
 class CheckoutPageItem(Struct, frozen=True):
-    """A line of the hosted page. With `price_id` the provider knows name and price; both must be ours all the same."""
+    """A line of the hosted page. With a `price_id` the provider shows its own name and price, which must equal ours."""
 
     name: str
     quantity: int
@@ -39,7 +40,7 @@ class CheckoutPageItem(Struct, frozen=True):
 
 
 class CheckoutPage(Struct, frozen=True):
-    """What the provider's own page shows, where it sends the buyer afterwards, and when it is gone at the latest (epoch seconds)."""
+    """The provider's hosted page: what it shows, where it sends the buyer afterwards, and when it closes at the latest (epoch seconds)."""
 
     items: list[CheckoutPageItem]
     success_url: str
@@ -48,7 +49,7 @@ class CheckoutPage(Struct, frozen=True):
 
 
 class PaymentMetadata(Struct, frozen=True):
-    """Whose payment it is. It travels as metadata, so that whatever the provider tells can be brought home."""
+    """What the provider keeps with a payment, so that its events can be matched with our purchase."""
 
     purchase_id: str
     event_id: str
@@ -56,13 +57,14 @@ class PaymentMetadata(Struct, frozen=True):
 
 
 class ProviderPayment(Struct, frozen=True, kw_only=True):
-    """A payment as the provider sees it: amounts in minor units, `currency` in capitals, `created` in epoch seconds.
+    """A payment as the provider has it: amounts in minor units, `currency` in capitals, `created` in epoch seconds.
 
-    `id` is what was opened, `capture` the Payment Intent behind it (of a hosted page: null until somebody pays there). `status` is
-    the Payment Intent's, in Stripe's words; a hosted page that cannot be paid any more is `canceled`. `charge` and `decline` are
-    of the latest attempt.
+    `id` is what was opened; `payment_intent_id` the Payment Intent behind it, for a hosted page null until the buyer pays there.
+    `status` is the Payment Intent's, in Stripe's words; a hosted page that cannot be paid any more is `canceled`. `charge_id` and
+    `decline_code` are of the latest attempt. `namespace` says which shop on the provider's account it belongs to.
     """
 
+    provider: ProviderName
     id: str
     status: str
     amount: int
@@ -81,7 +83,7 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
 
     @property
     def net_received(self) -> int:
-        """What came in and has not gone back."""
+        """What came in, without what was refunded."""
         return self.amount_received - self.amount_refunded
 
     @property
@@ -90,21 +92,22 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it can neither be paid any more nor has money in it."""
+        """Whether it holds no money and cannot be paid any more."""
         return self.status == "canceled" or (self.status == "succeeded" and not self.is_paid)
 
     def matches(self, payment: Payment) -> bool:
-        """Whether what came in, and is still there, is what was asked for."""
+        """Whether the money that it holds is what was asked for."""
         return (self.net_received, self.currency) == (payment.amount_cents, payment.currency)
 
 
 class ProviderRefund(Struct, frozen=True, kw_only=True):
-    """A refund as the provider sees it. `status`: pending, succeeded or failed; `id` is null for one that it refused to make.
+    """A refund as the provider has it. `id` is null for one that the provider refused to make.
 
-    `refund_id` and `attempt` are ours, null and 0 for a refund that somebody made by hand in the provider's dashboard. `namespace` and
+    `refund_id` and `attempt` are ours; null and 0 for an external refund, made in the provider's dashboard. `namespace` and
     `purchase_id` are its own, else those of its payment.
     """
 
+    provider: ProviderName
     id: str | None
     status: Literal["pending", "succeeded", "failed"]
     amount_cents: int
@@ -118,11 +121,12 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
 
 
 class ProviderDispute(Struct, frozen=True, kw_only=True):
-    """A dispute as the provider sees it. `verdict` is null for an inquiry, which takes no money.
+    """A dispute as the provider has it. `status` is null for an inquiry, which takes no money.
 
     `namespace` and `purchase_id` are those of its payment.
     """
 
+    provider: ProviderName
     id: str
     status: DisputeStatus | None
     amount_cents: int
@@ -131,6 +135,24 @@ class ProviderDispute(Struct, frozen=True, kw_only=True):
     reason: str
     namespace: str | None = None
     purchase_id: str | None = None
+
+
+class ProviderEvent(Struct, frozen=True, kw_only=True):
+    """An event of the provider's, from a webhook or from its list of events: a reason to fetch its object, never a truth to act on.
+
+    `subject` is null for types that we do not handle. `object_status`, `namespace`, `purchase_id` and `payment_intent_id` are what the
+    object said when the event was sent; `carries_metadata` says whether an object of its kind has a namespace of its own.
+    """
+
+    id: str
+    type: str
+    subject: EventSubject | None
+    object_id: str
+    object_status: str | None
+    namespace: str | None
+    carries_metadata: bool
+    purchase_id: str | None
+    payment_intent_id: str | None
 
 
 class SimulationRequired(InvalidInput):
@@ -148,15 +170,15 @@ class ProviderNotOffered(InvalidInput):
 class PaymentsUnavailable(ApiError):
     code: ClassVar[str] = "payments_unavailable"
     status: ClassVar[int] = 503
-    default_message: ClassVar[str] = "No payment provider is set up in this stage, so nothing with a price can be bought."
+    default_message: ClassVar[str] = "No payment provider is set up here, so only free tickets can be ordered. An admin has to set one up."
 
 
 class ProviderUnavailable(ApiError):
-    """The provider did not answer, or asked us to come back. What it may have done is found out with the next try."""
+    """The provider did not answer, or asked us to come back. The next try finds out what it has done."""
 
     code: ClassVar[str] = "payment_provider_unavailable"
     status: ClassVar[int] = 503
-    default_message: ClassVar[str] = "The payment provider is not answering. Nothing is lost; try again shortly."
+    default_message: ClassVar[str] = "The payment provider does not answer. You lose nothing; please try again in a few seconds."
 
     def __init__(self) -> None:
         super().__init__(retryAfterSeconds=5)
@@ -169,7 +191,7 @@ class PaymentNotCompleted(ApiError):
 
 
 class PriceMismatch(ApiError):
-    """The provider's prices are not ours, or it takes no payment at ours: somebody has changed one of the two."""
+    """The provider's prices differ from ours, or it refuses a payment at ours: one of the two was changed."""
 
     code: ClassVar[str] = "price_mismatch"
     status: ClassVar[int] = 503

@@ -1,5 +1,10 @@
-"""How money is taken: not at all for free orders, by Stripe where a key is set up, by simulation where the stage allows it."""
+"""Payments: free orders, simulated payments where the stage allows them, and Stripe where a key is set up.
 
+`providers/protocol.py` says what each provider can do. What only an external one has (events, disputes, lists for reconciliation) is
+re-exported here from Stripe, the only external provider so far.
+"""
+
+import msgspec
 from msgspec.structs import replace
 
 from chalicelib import log, settings
@@ -14,12 +19,10 @@ from chalicelib.payments.model import (
     ProviderPayment,
     ProviderRefund,
     SimulatedOutcome,
-    SimulationRefused,
-    SimulationRequired,
 )
 from chalicelib.payments.providers import stripe
+from chalicelib.payments.providers.protocol import PROVIDERS
 from chalicelib.payments.providers.stripe import (
-    check_key,
     fetch_by_id,
     fetch_dispute,
     fetch_refund,
@@ -31,6 +34,7 @@ from chalicelib.payments.providers.stripe import (
     list_refunds_of_payment,
     verify_event,
 )
+from chalicelib.payments.providers.stripe_client import check_key
 
 __all__ = [
     "cancel_payment",
@@ -41,6 +45,8 @@ __all__ = [
     "fetch_payment",
     "fetch_refund",
     "find_by_id",
+    "has_external_provider",
+    "is_external",
     "list_disputes",
     "list_events",
     "list_payments",
@@ -48,87 +54,87 @@ __all__ = [
     "list_refunds_of_payment",
     "new_payment",
     "open_payment",
-    "resolve_offline",
+    "resolve",
     "verify_event",
 ]
 
 
-def new_payment(amount_cents: int, currency: str, asked: ProviderName | None = None) -> Payment:
-    """A payment that is not opened with its provider yet.
+def new_payment(amount_cents: int, currency: str, requested: ProviderName | None = None) -> Payment:
+    """Choose who takes the money; nothing is opened with them yet. A total of 0 is free, whatever was `requested`.
 
-    Raises ProviderNotOffered for one that was asked for and is not to be had, PaymentsUnavailable when nobody can take it.
+    Raises ProviderNotOffered if the requested provider cannot be had here, PaymentsUnavailable if nobody can take the money.
     """
     if amount_cents == 0:
         return Payment("free", "open", 0, currency)
-    by_stripe = bool(settings.optional_secret("stripe_api_key"))
-    offered = {"stripe": by_stripe, "simulated": settings.current().payment_simulation == "on"}
-    if asked is not None and not offered.get(asked, False):
-        raise ProviderNotOffered(f"Payments by `{asked}` are not offered here.", path="$.provider")
-    usual = settings.current().payment_provider
-    chosen: ProviderName = asked or (usual if usual != "auto" else "stripe" if by_stripe else "simulated")
-    if not offered[chosen]:
+    if requested is not None and (requested == "free" or not PROVIDERS[requested].is_offered()):
+        raise ProviderNotOffered(f"Payments by `{requested}` are not offered here. Leave `provider` out.", path="$.provider")
+    chosen = requested or _default_provider()
+    if not PROVIDERS[chosen].is_offered():
         raise PaymentsUnavailable()
     return Payment(chosen, "open", amount_cents, currency)
 
 
-def resolve_offline(payment: Payment, simulate: SimulatedOutcome | None) -> Payment:
-    """A payment without a provider as it ended. The caller's transaction makes it true, with the tickets or the release."""
-    if payment.provider == "free":
-        return replace(payment, status="captured")
-    if settings.current().payment_simulation == "off":
-        raise PaymentsUnavailable()
-    if simulate is None:
-        raise SimulationRequired('Say how the simulated payment ends: "success" or "fail".', path="$.simulate")
-    return replace(payment, status="captured" if simulate == "success" else "declined")
+def is_external(provider: str) -> bool:
+    """Whether the provider of this name is a company with books of its own, where payments are opened, verified and refunded."""
+    return PROVIDERS[msgspec.convert(provider, ProviderName)].IS_EXTERNAL
 
 
-def open_payment(payment: Payment, owner: PaymentMetadata, hosted: CheckoutPage | None) -> ProviderPayment:
-    """Open the payment at Stripe, for our page or for its own; asked again, the same one. Raises PriceMismatch."""
+def has_external_provider() -> bool:
+    """Whether any external provider takes payments in this stage."""
+    return any(provider.IS_EXTERNAL and provider.is_offered() for provider in PROVIDERS.values())
+
+
+def resolve(payment: Payment, simulate: SimulatedOutcome | None) -> Payment | None:
+    """The payment as it ended, if no external provider has to be asked, else None. Becomes true with the caller's transaction.
+
+    Raises SimulationRequired, SimulationRefused and PaymentsUnavailable.
+    """
+    return PROVIDERS[payment.provider].resolve(payment, simulate)
+
+
+def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment | None:
+    """Open the payment at its provider, for our page or for its own; the same one when called again. None if there is nothing to open.
+
+    Raises PriceMismatch and ProviderUnavailable.
+    """
     try:
-        return _opened(payment, owner, hosted)
-    except PriceMismatch as refused:
+        return PROVIDERS[payment.provider].open_payment(payment, metadata, page)
+    except PriceMismatch as mismatch:
         log.count("price_mismatches")
-        log.warning("payment.price_mismatch", purchase_id=owner.purchase_id, event_id=owner.event_id, **refused.details)
+        log.warning("payment.price_mismatch", purchase_id=metadata.purchase_id, event_id=metadata.event_id, **mismatch.details)
         raise
 
 
-def _opened(payment: Payment, owner: PaymentMetadata, hosted: CheckoutPage | None) -> ProviderPayment:
-    if hosted is None:
-        return stripe.create_payment_intent(owner, payment.amount_cents, payment.currency)
-    opened = stripe.create_checkout_session(owner, payment.currency, hosted)
-    if (opened.amount, opened.currency) != (payment.amount_cents, payment.currency):
-        stripe.cancel_by_id(opened.id)
-        raise PriceMismatch(expected_cents=payment.amount_cents, provider_cents=opened.amount)
-    return opened
-
-
-def fetch_payment(payment: Payment, simulate: SimulatedOutcome | None = None) -> ProviderPayment:
-    """The payment as Stripe sees it; `simulate` has no place there."""
-    if simulate is not None:
-        raise SimulationRefused("This payment is Stripe's to take; leave `simulate` out.", path="$.simulate")
+def fetch_payment(payment: Payment) -> ProviderPayment:
+    """The payment as its provider has it now; it must have been opened there. Raises ProviderUnavailable."""
     assert payment.provider_id is not None
     return fetch_by_id(payment.provider_id)
 
 
 def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
-    """See to it that nobody can pay any more. The payment if the money came in all the same, or still may, else None.
+    """Make sure that nobody can pay any more. None on success; the payment if its money has come in, or still may.
 
-    Without a reference nothing was opened that anybody could pay: who opens it now will not be able to write that down.
+    Raises ProviderUnavailable.
     """
-    if payment is None or payment.provider != "stripe" or payment.provider_id is None:
-        return None
-    provider_payment = stripe.cancel_by_id(payment.provider_id)
-    return None if provider_payment.is_closed else provider_payment
+    return PROVIDERS[payment.provider].cancel_payment(payment) if payment is not None else None
 
 
 def create_refund(
-    purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount_cents: int, *, again: bool
+    purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount_cents: int, *, look_first: bool
 ) -> ProviderRefund:
-    """Make one refund at Stripe. `again`: an earlier try may have made it, and Stripe forgets idempotency keys after a day.
+    """Make one refund at the external provider.
 
-    So may an earlier attempt that was taken for refused, by somebody who read it before and asked after: that is the one then.
+    `look_first`: an earlier call may have made it, and the provider forgets idempotency keys after a day. The refund that is there
+    is then returned instead, also one of an earlier attempt that was taken for refused.
     """
-    for made in stripe.list_refunds_of_payment(payment_intent_id) if again else []:
-        if made.refund_id == refund_id and (made.attempt == attempt or made.status != "failed"):
-            return replace(made, attempt=attempt)
+    for refund in list_refunds_of_payment(payment_intent_id) if look_first else []:
+        if refund.refund_id == refund_id and (refund.attempt == attempt or refund.status != "failed"):
+            return replace(refund, attempt=attempt)
     return stripe.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents)
+
+
+def _default_provider() -> ProviderName:
+    usual = settings.current().payment_provider
+    if usual != "auto":
+        return usual
+    return next((name for name, provider in PROVIDERS.items() if provider.IS_EXTERNAL and provider.is_offered()), "simulated")

@@ -1,4 +1,4 @@
-"""One look at all of the stock: ends holds whose time is over, corrects shards that a pause or resume did not reach, pays what is due."""
+"""The sweep over all stock: recover expired holds, correct shards that a pause or resume did not reach, and make due refunds."""
 
 from typing import Any
 
@@ -8,24 +8,24 @@ from chalicelib import log
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
-from chalicelib.purchases.refunds import processing as refund_processing
+from chalicelib.purchases.refunds import processing
 from chalicelib.purchases.reservations import hold_recovery
 
 
 def run_sweep(now: int) -> dict[str, Any]:
-    """What was done, for the log. Two runs at once do no harm: every step is conditional, and the second finds it done."""
+    """Returns what was done, for the log. Two runs at once do no harm: every step is conditional, and the second finds it done."""
     shards = list(inventory.scan_shards())
-    over = [hold for shard in shards for hold in shard.expired_holds(now)]
-    report = hold_recovery.recover_holds(over, now)
-    held = sum(shard.held for shard in shards) - sum(hold.quantity for hold in over)
+    expired_holds = [hold for shard in shards for hold in shard.expired_holds(now)]
+    report = hold_recovery.recover_holds(expired_holds, now)
+    active_holds = sum(shard.held for shard in shards) - sum(hold.quantity for hold in expired_holds)
     log.count("sweep_runs")
-    log.gauge("active_holds", held)
+    log.gauge("active_holds", active_holds)
     return {
         "shards": len(shards),
-        "holds_over": len(over),
-        "active_holds": held,
+        "holds_over": len(expired_holds),
+        "active_holds": active_holds,
         "reopened_or_closed": _correct_open_flags(shards),
-        "refunds_due": refund_processing.process_due(now),
+        "refunds_due": processing.process_due(now),
         **msgspec.to_builtins(report),
     }
 
@@ -33,9 +33,9 @@ def run_sweep(now: int) -> dict[str, Any]:
 def _correct_open_flags(shards: list[Shard]) -> int:
     """Bring shards in line with their event's pause flag, which is written first when a sale is paused or resumed.
 
-    The flags are read after the shards, and a shard is only touched as it was seen: a pause in between wins.
+    The flags are read after the shards, and a shard is changed only if it is still as it was read: a pause in between wins.
     """
-    shown = catalog.load_current()
-    paused = {tier.stock_id: shown.events[tier.event_id].paused for tier in shown.tiers.values()}
+    current = catalog.load_current()
+    paused = {tier.stock_id: current.events[tier.event_id].paused for tier in current.tiers.values()}
     wrong = [shard for shard in shards if paused.get(shard.id.rpartition("#")[0], not shard.is_open) == shard.is_open]
     return sum(inventory.correct_open_flag(shard) for shard in wrong)

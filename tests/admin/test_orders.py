@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib import clock, ids
-from chalicelib.admin import orders as admin_money
+from chalicelib.admin import open_cases
 from chalicelib.cases import service as cases
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
@@ -140,7 +140,7 @@ def test_open_matters_are_for_admins(api, time):
 
 
 def test_of_many_open_matters_the_oldest_are_shown(api, time, monkeypatch):
-    monkeypatch.setattr(admin_money, "MAX_CASES_SHOWN", 2)
+    monkeypatch.setattr(open_cases, "MAX_CASES_SHOWN", 2)
     for number in range(3):
         cases.record_finding(ids.new_id(), f"amounts_differ-pi_{number}", time.now - number, {})
     shown = api.get("/admin/reconciliation", token=builders.admin_token()).json

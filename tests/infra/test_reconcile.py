@@ -12,7 +12,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.reconciliation import comparison
 from devtools.stripe.fake import API_KEY
 from infra.local.environment import LOCAL_CREDENTIALS
-from infra.reconcile import MOST_SECONDS, main
+from infra.reconcile import MAX_SECONDS, main
 from tests import builders
 from tests.infra import stripe_checkout as card
 from tests.reconciliation.looking import bought, deaf, paid, shown, state
@@ -39,8 +39,8 @@ def test_nothing_differs(shop, command):
     shop.time.advance(60)
     status, out, err = command()
     assert status == 0
-    assert "payments 1, refunds 0, disputes 0, webhooks that never came 0" in out
-    assert "Nothing had to be put right." in out
+    assert "payments 1, refunds 0, disputes 0, lost webhooks 0" in out
+    assert "Nothing had to be repaired." in out
     assert err.count(" ...") == 2  # hour by hour
 
 
@@ -51,7 +51,7 @@ def test_a_lost_payment_is_put_right_and_the_schedules_place_stays(shop, command
     shop.time.advance(60)
     status, out, _ = command()
     assert (status, state(session)) == (0, "paid")
-    assert "1 payments that had come in" in out
+    assert "1 payments had come in" in out
     assert shop.api.get("/admin/reconciliation", token=builders.admin_token()).json["last_run"] is None
     assert command()[0] == 0
 
@@ -92,10 +92,10 @@ def test_a_refund_that_failed_for_good_makes_it_1(shop, command):
         ([], "--since"),
         (["--since", "2026-05-01T00:00:00Z"], "--until"),
         (["--since", "yesterday", "--until", "2026-05-02T00:00:00Z"], "'yesterday' is not a time like 2026-11-01T00:00:00Z"),
-        (["--since", "2026-05-01T00:00:00", "--until", "2026-05-02T00:00:00Z"], "does not say its time zone"),
+        (["--since", "2026-05-01T00:00:00", "--until", "2026-05-02T00:00:00Z"], "has no time zone"),
         (["--since", "2026-05-02T00:00:00Z", "--until", "2026-05-02T00:00:00Z"], "--since must be before --until"),
         (["--since", "2026-05-01T00:00:00Z", "--until", "2036-05-02T00:00:00Z"], "--until is in the future; it is 2026-06-01T"),
-        (["--since", "2026-04-01T00:00:00Z", "--until", "2026-05-02T00:00:01Z"], "more than 31 days"),
+        (["--since", "2026-04-01T00:00:00Z", "--until", "2026-05-02T00:00:01Z"], "longer than 31 days"),
     ],
 )
 def test_arguments_that_make_no_sense(shop, capsys, arguments, why):
@@ -106,8 +106,8 @@ def test_arguments_that_make_no_sense(shop, capsys, arguments, why):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"stripe_api_key": ""}, "has no key of Stripe's; set FAIRGATE_STRIPE_API_KEY"),
-        ({"stripe_api_key": "sk_live_x"}, "A live key does not belong to stage"),
+        ({"stripe_api_key": ""}, "has no Stripe key; set FAIRGATE_STRIPE_API_KEY"),
+        ({"stripe_api_key": "sk_live_x"}, "a live key takes real money; stage"),
         ({"stripe_api_key": "sk_test_somebody_elses"}, "Stripe does not answer, or refuses the key"),
         ({"ticket_keys": ""}, "FAIRGATE_TICKET_KEYS must be set"),
         ({"stage": "nowhere"}, "the store failed"),
@@ -130,14 +130,14 @@ def test_a_store_that_sells_nothing_is_another_one(store, time, command):
 
 def test_the_longest_time_is_a_month(shop, command, monkeypatch):
     monkeypatch.setattr(comparison, "compare", lambda since, until, *_: comparison.ReconciliationReport(since, until))
-    assert command(since=shop.time.now - MOST_SECONDS)[0] == 0
+    assert command(since=shop.time.now - MAX_SECONDS)[0] == 0
 
 
 def test_where_it_stopped_is_where_to_go_on(shop, command):
     shop.fake.fail_next_request("GET", "/v1/events", status=500, times=3)
     status, _, err = command()
     assert status == 2
-    assert f"Go on with --since {clock.iso(shop.time.now - 7200)}" in err
+    assert f"go on with --since {clock.iso(shop.time.now - 7200)}" in err
 
 
 def test_a_store_that_lacks_a_whole_sale_is_not_believed_without_being_told(shop, command):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chalicelib import dynamo, ids
 from chalicelib.audit import service as audit
 from chalicelib.ledger import service as ledger
-from chalicelib.ledger.service import EntryKind
+from chalicelib.ledger.model import SIGNS, EntryKind, RevenueTotals
 from chalicelib.payments.model import ProviderName
 from tests.simulation import faults
 
@@ -83,7 +83,7 @@ def test_what_was_only_asked_for_is_a_fact_and_no_money(store, kind):
 
 
 def test_every_kind_has_a_sign():
-    assert set(ledger.SIGNS) == set(get_args(EntryKind))
+    assert set(SIGNS) == set(get_args(EntryKind))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_what_cannot_be_an_entry_is_not_written(store, wrong):
     for put in (ledger.entry_item, ledger.record_entry):
         with pytest.raises(ValueError):
             put(**happening(**wrong))
-    assert ledger.revenue_report("ev").takings == []
+    assert ledger.revenue_report("ev").totals == []
 
 
 @pytest.mark.parametrize("purchase_id", ["", "A#captured", "A$", "A\n"])
@@ -258,7 +258,7 @@ def test_pages_of_any_size_are_put_together(store, size):
         assert shown(ledger.list_purchase_entries("ev", purchases[5])) == [("captured", 100), ("refunded", -30)]
         between = [one.purchase_id for one in ledger.list_entries_between("ev", purchases[3], purchases[8])]
         assert between == [one for one in purchases[3:9] for _ in range(2)]
-        (takings,) = ledger.revenue_report("ev").takings
+        (takings,) = ledger.revenue_report("ev").totals
         assert (takings.payments, takings.refunds, takings.balance_cents) == (12, 12, 12 * 70)
 
 
@@ -306,8 +306,8 @@ def test_a_report_tells_providers_and_currencies_apart(store):
     write("captured", 77777, event_id="other")
     report = ledger.revenue_report("ev")
     assert report.event_id == "ev"
-    nothing = dict.fromkeys(ledger.RevenueTotals.__struct_fields__[2:], 0)
-    assert [msgspec.to_builtins(one) for one in report.takings] == [
+    nothing = dict.fromkeys(RevenueTotals.__struct_fields__[2:], 0)
+    assert [msgspec.to_builtins(one) for one in report.totals] == [
         nothing
         | {"provider": "simulated", "currency": "EUR", "captured_cents": 999, "balance_cents": 999}
         | {"attempts": 1, "payments": 1},
@@ -345,7 +345,7 @@ def test_the_balance_of_a_report_is_that_of_its_purchases(store, said):
         told = {"purchase_id": purchase_id, "currency": currency, "provider": provider, "event_id": event_id}
         ledger.record_entry(**happening(kind, amount, reference, **told))
     reported, summed = {}, {}
-    for one in ledger.revenue_report(event_id).takings:
+    for one in ledger.revenue_report(event_id).totals:
         assert one.balance_cents == one.captured_cents - one.refunded_cents - one.disputed_cents
         reported[one.currency] = reported.get(one.currency, 0) + one.balance_cents
     for purchase_id in {purchase_id for purchase_id, *_ in said}:
@@ -353,4 +353,4 @@ def test_the_balance_of_a_report_is_that_of_its_purchases(store, said):
             summed[currency] = summed.get(currency, 0) + cents
     assert reported == summed
     first = {(purchase_id, kind, reference): amount for purchase_id, kind, reference, amount, *_ in reversed(said)}
-    assert sum(summed.values()) == sum(ledger.SIGNS[kind] * amount for (_, kind, _), amount in first.items())
+    assert sum(summed.values()) == sum(SIGNS[kind] * amount for (_, kind, _), amount in first.items())

@@ -20,7 +20,7 @@ def test_money_for_a_purchase_that_is_not_there_goes_back(shop, left):
     over(shop, session)
     store.PurchaseRow(session["id"]).delete()
     if left == "a tombstone":
-        assert store.put_tombstone(session["id"], shop.time.now)
+        store.put_tombstone(session["id"], shop.time.now)
     report = look(shop)
     assert (report.repaired, report.findings) == ({"paid_without_tickets": 1}, {})
     assert shop.received_and_kept() == (10000, 0)
@@ -95,7 +95,7 @@ def test_a_whole_sale_of_unknown_purchases_is_somebody_elses_store(shop):
     row.save()  # the rest of the store is back
     assert comparison.recheck_open_cases(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
     assert (state(session), set(shown(shop))) == ("paid", set(lost))
-    report = look(shop, unknown_most=None)
+    report = look(shop, max_unknown=None)
     assert (report.repaired, report.findings, shown(shop)) == ({"paid_without_tickets": 10}, {}, {})
     assert shop.received_and_kept() == (110_000, 10_000)
 

@@ -11,7 +11,8 @@ from chalicelib.inventory import service as inventory
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.purchases.record import store
 from chalicelib.reconciliation import comparison, jobs, schedule
-from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS, ReconciliationRow
+from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS
+from chalicelib.reconciliation.store import ReconciliationRow
 from tests import builders, shops
 from tests.simulation import faults
 from tests.simulation.provider_faults import crash_after_provider_call, record_provider_calls
@@ -58,7 +59,7 @@ def test_a_lost_payment_has_its_tickets_with_the_next_run_after_it_settled(shop)
         report = run(shop)
         assert (report.until, state(session) == "paid") == (shop.time.now - BEHIND, there)
     assert (report.since, report.payments, report.repaired) == (shop.time.now - BEHIND - 900, 1, {"paid_without_tickets": 1})
-    assert schedule.last_run().report == report
+    assert schedule.load_last_run().report == report
 
 
 def test_the_first_run_begins_an_hour_ago(shop):
@@ -145,7 +146,7 @@ def test_an_older_run_does_not_take_a_newer_one_back(shop, monkeypatch):
     monkeypatch.setattr(comparison, "compare", overtaken)
     report = schedule.run(old)
     assert report.until < cursor() == shop.time.now - BEHIND
-    assert schedule.last_run().at == shop.time.now
+    assert schedule.load_last_run().at == shop.time.now
 
 
 def test_it_ends_at_a_span_when_it_has_seen_enough(shop, monkeypatch):

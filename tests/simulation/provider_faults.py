@@ -49,7 +49,7 @@ def crash_at(point: CrashPoint) -> AbstractContextManager[Any]:
 def _provider_calls(after: Callable[[list[Any]], None]) -> Iterator[list[Any]]:
     """Record the calls to the provider, and call `after` when one was answered."""
     calls: list[Any] = []
-    original = stripe._call
+    original = stripe.call
 
     def call(request: Callable[..., Any]) -> Any:
         answer = original(request)
@@ -57,5 +57,5 @@ def _provider_calls(after: Callable[[list[Any]], None]) -> Iterator[list[Any]]:
         after(calls)
         return answer
 
-    with mock.patch.object(stripe, "_call", call):
+    with mock.patch.object(stripe, "call", call):
         yield calls

@@ -1,12 +1,11 @@
-"""The calls that we make to Stripe, and nothing else of it. `stripe` is imported with the first call: a cold start does without.
+"""Stripe: the calls that we make to its API, and the check of its webhooks' signatures.
 
-Every creating call carries an idempotency key made of what it is for, so that a repeated one (ours, the SDK's, a retry after a
-crash) is the same payment or refund. Each function raises ProviderUnavailable when Stripe is out of reach or overloaded.
+Every call that creates something carries an idempotency key made of what it is for: repeated by us, by the SDK or after a crash,
+it creates nothing new. Each function raises ProviderUnavailable when Stripe cannot be reached or is overloaded.
 """
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,84 +14,113 @@ import msgspec
 from chalicelib import log, settings
 from chalicelib.payments.model import (
     CheckoutPage,
+    Payment,
     PaymentMetadata,
     PriceMismatch,
     ProviderDispute,
+    ProviderEvent,
     ProviderPayment,
     ProviderRefund,
-    ProviderUnavailable,
+    SimulatedOutcome,
+    SimulationRefused,
 )
-from chalicelib.payments.providers import stripe_mapping as shapes
+from chalicelib.payments.providers import stripe_mapping as mapping
+from chalicelib.payments.providers.stripe_client import call
 
 if TYPE_CHECKING:
     import stripe
 
-API_VERSION = "2026-10-28.endive"
-TIMEOUT_SECONDS = 10
-RETRIES = 2  # of the SDK, with its own jittered backoff and the same idempotency key
+IS_EXTERNAL = True
+
 SIGNATURE_TOLERANCE_SECONDS = 300
-MAX_PAGE_SIZE = 100  # Stripe's most
+MAX_PAGE_SIZE = 100  # the most that Stripe returns
 
 _SIGNED_AT = re.compile(r"(?:^|,)t=([0-9]{1,12})(?:,|$)", re.ASCII)
 
-# Refunds that were made by hand, and disputes, say in their payment whose they are.
+# Of disputes, and of refunds made in the dashboard, only the payment carries our metadata.
 _EXPAND_PAYMENT = {"expand": ["payment_intent"]}
 _EXPAND_IN_LISTS = {"expand": ["data.payment_intent"]}
 
 ListName = Literal["payment_intents", "refunds", "disputes", "events"]
 
 
-def create_payment_intent(owner: PaymentMetadata, amount: int, currency: str) -> ProviderPayment:
-    """Open a payment for our own page; the same one for the same purchase and sum."""
+def is_offered() -> bool:
+    """Whether a key of Stripe's is set up."""
+    return bool(settings.optional_secret("stripe_api_key"))
+
+
+def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
+    """Open a Payment Intent, or with a `page` a Checkout Session. Raises PriceMismatch."""
+    if page is None:
+        return _create_payment_intent(metadata, payment.amount_cents, payment.currency)
+    opened = _create_checkout_session(metadata, payment.currency, page)
+    if (opened.amount, opened.currency) != (payment.amount_cents, payment.currency):
+        _cancel(opened.id)
+        raise PriceMismatch(expected_cents=payment.amount_cents, provider_cents=opened.amount)
+    return opened
+
+
+def cancel_payment(payment: Payment) -> ProviderPayment | None:
+    """Without a `provider_id` nothing was opened that anybody could pay: if it is being opened now, writing that down will be refused."""
+    if payment.provider_id is None:
+        return None
+    provider_payment = _cancel(payment.provider_id)
+    return None if provider_payment.is_closed else provider_payment
+
+
+def resolve(payment: Payment, simulate: SimulatedOutcome | None) -> None:  # noqa: ARG001
+    """Only Stripe knows how the payment ended."""
+    if simulate is not None:
+        raise SimulationRefused("Stripe takes this payment; leave `simulate` out.", path="$.simulate")
+
+
+def _create_payment_intent(metadata: PaymentMetadata, amount: int, currency: str) -> ProviderPayment:
     params: Any = {
         "amount": amount,
         "currency": currency.lower(),
         "automatic_payment_methods": {"enabled": True},
-        "metadata": _metadata(owner),
+        "metadata": _metadata_of(metadata),
     }
-    return shapes.payment_of_intent(
-        _call_to_open(lambda api: api.v1.payment_intents.create(params, _idempotency_key("intent", owner.purchase_id, params)))
+    return mapping.payment_of_intent(
+        _call_to_open(lambda api: api.v1.payment_intents.create(params, _idempotency_key("intent", metadata.purchase_id, params)))
     )
 
 
-def create_checkout_session(owner: PaymentMetadata, currency: str, hosted: CheckoutPage) -> ProviderPayment:
-    """Open a hosted page; the same one for the same purchase and content. It expires with the hold, by `cancel`."""
+def _create_checkout_session(metadata: PaymentMetadata, currency: str, page: CheckoutPage) -> ProviderPayment:
     items = [
-        {"quantity": one.quantity, "price": one.price_id}
-        if one.price_id is not None
+        {"quantity": item.quantity, "price": item.price_id}
+        if item.price_id is not None
         else {
-            "quantity": one.quantity,
-            "price_data": {"currency": currency.lower(), "unit_amount": one.price_cents, "product_data": {"name": one.name}},
+            "quantity": item.quantity,
+            "price_data": {"currency": currency.lower(), "unit_amount": item.price_cents, "product_data": {"name": item.name}},
         }
-        for one in hosted.items
+        for item in page.items
     ]
     params: Any = {
         "mode": "payment",
         "line_items": items,
-        "success_url": hosted.success_url,
-        "client_reference_id": owner.purchase_id,
-        "metadata": _metadata(owner),
-        "payment_intent_data": {"metadata": _metadata(owner)},
-        **({"cancel_url": hosted.cancel_url} if hosted.cancel_url else {}),
-        **({"expires_at": hosted.expires_at} if hosted.expires_at else {}),
+        "success_url": page.success_url,
+        "client_reference_id": metadata.purchase_id,
+        "metadata": _metadata_of(metadata),
+        "payment_intent_data": {"metadata": _metadata_of(metadata)},
+        **({"cancel_url": page.cancel_url} if page.cancel_url else {}),
+        **({"expires_at": page.expires_at} if page.expires_at else {}),
     }
-    return shapes.payment_of_session(
-        _call_to_open(lambda api: api.v1.checkout.sessions.create(params, _idempotency_key("session", owner.purchase_id, params)))
+    return mapping.payment_of_session(
+        _call_to_open(lambda api: api.v1.checkout.sessions.create(params, _idempotency_key("session", metadata.purchase_id, params)))
     )
 
 
 def fetch_by_id(provider_id: str) -> ProviderPayment:
-    """What was opened, a Payment Intent or a Checkout Session, as it is now."""
+    """A Payment Intent or a Checkout Session as it is now."""
     if _is_checkout_session(provider_id):
         params: Any = {"expand": ["payment_intent.latest_charge"]}
-        return shapes.payment_of_session(_call_for_object(lambda api: api.v1.checkout.sessions.retrieve(provider_id, params)))
-    return shapes.payment_of_intent(
-        _call_for_object(lambda api: api.v1.payment_intents.retrieve(provider_id, {"expand": ["latest_charge"]}))
-    )
+        return mapping.payment_of_session(call(lambda api: api.v1.checkout.sessions.retrieve(provider_id, params)))
+    return mapping.payment_of_intent(call(lambda api: api.v1.payment_intents.retrieve(provider_id, {"expand": ["latest_charge"]})))
 
 
 def find_by_id(provider_id: str) -> ProviderPayment | None:
-    """As `retrieve`; None where Stripe has no such thing."""
+    """As `fetch_by_id`; None if Stripe does not have it."""
     import stripe
 
     try:
@@ -103,20 +131,20 @@ def find_by_id(provider_id: str) -> ProviderPayment | None:
         return None
 
 
-def cancel_by_id(provider_id: str) -> ProviderPayment:
-    """See to it that nobody can pay any more, if that is still possible; the payment as it is then, which may be captured."""
+def _cancel(provider_id: str) -> ProviderPayment:
+    """Cancel or expire it, if that is still possible. The payment as it is then: its money may have come in."""
     import stripe
 
     try:
         if _is_checkout_session(provider_id):
-            return shapes.payment_of_session(_call_for_object(lambda api: api.v1.checkout.sessions.expire(provider_id)))
-        return shapes.payment_of_intent(_call_for_object(lambda api: api.v1.payment_intents.cancel(provider_id)))
+            return mapping.payment_of_session(call(lambda api: api.v1.checkout.sessions.expire(provider_id)))
+        return mapping.payment_of_intent(call(lambda api: api.v1.payment_intents.cancel(provider_id)))
     except stripe.InvalidRequestError:
         return fetch_by_id(provider_id)  # it has ended one way or another
 
 
-def create_refund(purchase_id: str, refund_id: str, attempt: int, capture: str, amount: int) -> ProviderRefund:
-    """Give some of a payment back, once for each attempt. A refund that Stripe refuses to make is `failed` and has no id."""
+def create_refund(purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount: int) -> ProviderRefund:
+    """Refund some of a payment, once for each attempt. If Stripe refuses, the refund is `failed` and has no id."""
     import stripe
 
     metadata = {
@@ -125,92 +153,83 @@ def create_refund(purchase_id: str, refund_id: str, attempt: int, capture: str, 
         "attempt": str(attempt),
         "namespace": settings.current().provider_namespace,
     }
-    params: Any = {"payment_intent": capture, "amount": amount, "metadata": metadata}
+    params: Any = {"payment_intent": payment_intent_id, "amount": amount, "metadata": metadata}
     try:
-        return shapes.refund_of(
-            _call_for_object(lambda api: api.v1.refunds.create(params, _idempotency_key("refund", purchase_id, params)))
-        )
+        return mapping.refund_of(call(lambda api: api.v1.refunds.create(params, _idempotency_key("refund", purchase_id, params))))
     except stripe.InvalidRequestError as error:
         log.warning("stripe.refund_refused", purchase_id=purchase_id, refund_id=refund_id, code=error.code)
         return ProviderRefund(
+            provider="stripe",
             id=None,
             status="failed",
             amount_cents=amount,
             currency="",
-            payment_intent_id=capture,
+            payment_intent_id=payment_intent_id,
             refund_id=refund_id,
             attempt=attempt,
             failure=error.code or "refused",
         )
 
 
-def list_refunds_of_payment(capture: str) -> list[ProviderRefund]:
-    """The refunds of one payment, newest first; Stripe lists up to a hundred, twice what a purchase has tickets."""
-    params: Any = {"payment_intent": capture, "limit": MAX_PAGE_SIZE, **_EXPAND_IN_LISTS}
-    return [shapes.refund_of(found) for found in _call_for_object(lambda api: api.v1.refunds.list(params))["data"]]
+def list_refunds_of_payment(payment_intent_id: str) -> list[ProviderRefund]:
+    """The refunds of one payment, newest first. Stripe lists a hundred, twice as many as a purchase has tickets."""
+    params: Any = {"payment_intent": payment_intent_id, "limit": MAX_PAGE_SIZE, **_EXPAND_IN_LISTS}
+    return [mapping.refund_of(found) for found in call(lambda api: api.v1.refunds.list(params))["data"]]
 
 
 def fetch_refund(provider_id: str) -> ProviderRefund:
     params: Any = _EXPAND_PAYMENT
-    return shapes.refund_of(_call_for_object(lambda api: api.v1.refunds.retrieve(provider_id, params)))
+    return mapping.refund_of(call(lambda api: api.v1.refunds.retrieve(provider_id, params)))
 
 
 def fetch_dispute(provider_id: str) -> ProviderDispute:
     params: Any = _EXPAND_PAYMENT
-    return shapes.dispute_of(_call_for_object(lambda api: api.v1.disputes.retrieve(provider_id, params)))
+    return mapping.dispute_of(call(lambda api: api.v1.disputes.retrieve(provider_id, params)))
 
 
 def list_payments(since: int, until: int) -> Iterator[ProviderPayment]:
     """Payment Intents created in [since, until), epoch seconds."""
-    return map(shapes.payment_of_intent, _list_created("payment_intents", since, until, expand=["data.latest_charge"]))
+    return map(mapping.payment_of_intent, _list_created("payment_intents", since, until, expand=["data.latest_charge"]))
 
 
 def list_refunds(since: int, until: int) -> Iterator[ProviderRefund]:
-    return map(shapes.refund_of, _list_created("refunds", since, until, **_EXPAND_IN_LISTS))
+    return map(mapping.refund_of, _list_created("refunds", since, until, **_EXPAND_IN_LISTS))
 
 
 def list_disputes(since: int, until: int) -> Iterator[ProviderDispute]:
-    return map(shapes.dispute_of, _list_created("disputes", since, until, **_EXPAND_IN_LISTS))
+    return map(mapping.dispute_of, _list_created("disputes", since, until, **_EXPAND_IN_LISTS))
 
 
-def list_events(since: int, until: int, types: list[str]) -> Iterator[dict[str, Any]]:
-    """Stripe's own record of what it told our webhook; it keeps 30 days."""
-    return _list_created("events", since, until, types=types)
+def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
+    """The events that Stripe has sent, or tried to send, to our webhook; it keeps them for 30 days."""
+    return map(mapping.event_of, _list_created("events", since, until, types=list(mapping.EVENT_TYPES)))
 
 
-def verify_event(body: bytes, signature: str, now: int) -> dict[str, Any] | None:
-    """A webhook's event, if one of our secrets signed these very bytes within the tolerance; else None."""
+def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
+    """The event of a webhook, if one of our secrets signed exactly these bytes within the tolerance; else None."""
     import stripe
 
     signed_at = _SIGNED_AT.search(signature)
     if signed_at is None or abs(now - int(signed_at[1])) > SIGNATURE_TOLERANCE_SECONDS:
         return None
-    for secret in filter(None, (one.strip() for one in settings.optional_secret("stripe_webhook_secrets").split(","))):
+    for secret in filter(None, (part.strip() for part in settings.optional_secret("stripe_webhook_secrets").split(","))):
         try:
             # The age was checked above, by the injected clock.
             stripe.WebhookSignature.verify_header(body.decode(), signature, secret, tolerance=None)
             event: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
         except (stripe.SignatureVerificationError, UnicodeDecodeError, msgspec.DecodeError):
             continue
-        return event
+        return mapping.event_of(event)
     return None
-
-
-def check_key(key: str) -> None:
-    """Live money in the live stage only, and play money nowhere near it; raises SettingsError."""
-    live = key.startswith(("sk_live_", "rk_live_"))
-    if live != (settings.current().stage == "prod"):
-        kind = "A live key" if live else "A test key"
-        raise settings.SettingsError(f"FAIRGATE_STRIPE_API_KEY: {kind} does not belong to stage {settings.current().stage}.")
 
 
 def _is_checkout_session(provider_id: str) -> bool:
     return provider_id.startswith("cs_")
 
 
-def _metadata(owner: PaymentMetadata) -> dict[str, str]:
-    # The stage: several may share one account of Stripe, and each hears the webhooks of all.
-    return {**msgspec.to_builtins(owner), "namespace": settings.current().provider_namespace}
+def _metadata_of(metadata: PaymentMetadata) -> dict[str, str]:
+    # The namespace: several shops may share one account of Stripe, and each receives the webhooks of all.
+    return {**msgspec.to_builtins(metadata), "namespace": settings.current().provider_namespace}
 
 
 def _idempotency_key(what: str, purchase_id: str, params: dict[str, Any]) -> Any:
@@ -219,7 +238,7 @@ def _idempotency_key(what: str, purchase_id: str, params: dict[str, Any]) -> Any
 
 
 def _list_created(what: ListName, since: int, until: int, **more: Any) -> Iterator[dict[str, Any]]:
-    """Everything of a list, newest first, one call for each page."""
+    """Everything that a list has of this time, newest first; one call for each page."""
     params: Any = {"created": {"gte": since, "lt": until}, "limit": MAX_PAGE_SIZE, **more}
     while True:
         page = _fetch_page(what, params)
@@ -230,52 +249,15 @@ def _list_created(what: ListName, since: int, until: int, **more: Any) -> Iterat
 
 
 def _fetch_page(what: ListName, params: dict[str, Any]) -> dict[str, Any]:
-    return _call_for_object(lambda api: getattr(api.v1, what).list(params))
+    return call(lambda api: getattr(api.v1, what).list(params))
 
 
-@lru_cache(maxsize=4)
-def _client(key: str, base: str) -> "stripe.StripeClient":
-    import stripe
-
-    check_key(key)
-    return stripe.StripeClient(
-        key,
-        stripe_version=API_VERSION,
-        max_network_retries=RETRIES,
-        base_addresses={"api": base} if base else {},
-        http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
-    )
-
-
-def _call_to_open(call: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
-    """What was opened. Stripe refuses a price that it does not have, two currencies in one payment, and a sum below its least."""
+def _call_to_open(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
+    """Call Stripe to open a payment. It refuses unknown prices, two currencies in one payment, and sums below its minimum."""
     import stripe
 
     try:
-        return _call_for_object(call)
+        return call(operation)
     except stripe.InvalidRequestError as error:
         log.exception("stripe.opening_refused", code=error.code, param=error.param)
         raise PriceMismatch() from error
-
-
-def _call_for_object(call: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
-    found: dict[str, Any] = _call(call).to_dict()
-    return found
-
-
-def _call(call: Callable[["stripe.StripeClient"], Any]) -> Any:
-    import stripe
-
-    log.count("stripe_calls")
-    log.gauge("stripe_call_budget", settings.current().stripe_call_rate)
-    try:
-        return call(_client(settings.optional_secret("stripe_api_key"), settings.current().stripe_api_base))
-    except stripe.InvalidRequestError:
-        raise
-    except (stripe.AuthenticationError, stripe.PermissionError) as error:  # ours to mend, and until then nobody can pay
-        log.exception("stripe.key_refused")
-        raise ProviderUnavailable() from error
-    except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
-        # APIError: a 5xx, or an idempotency key that is in use by a call of ours that still runs.
-        log.warning("stripe.unavailable", error=type(error).__name__)
-        raise ProviderUnavailable() from error

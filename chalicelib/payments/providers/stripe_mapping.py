@@ -1,15 +1,15 @@
-"""Stripe's objects, as JSON, in our words. Currencies are lower case there and capitals with us."""
+"""Stripe's JSON objects as our types. Stripe writes currencies in lower case, we in capitals."""
 
 from typing import Any, Literal
 
-from chalicelib.payments.model import DisputeStatus, ProviderDispute, ProviderPayment, ProviderRefund
+from chalicelib.payments.model import DisputeStatus, EventSubject, ProviderDispute, ProviderEvent, ProviderPayment, ProviderRefund
 
 Json = dict[str, Any]
 
 _REFUND_STATUS: dict[str, Literal["pending", "succeeded", "failed"]] = {
     "succeeded": "succeeded",
     "pending": "pending",
-    "requires_action": "pending",  # the buyer is asked where to; Stripe says `failed` if they never answer
+    "requires_action": "pending",  # the buyer is asked where to send it; Stripe says `failed` if they never answer
     "failed": "failed",
     "canceled": "failed",
 }
@@ -20,18 +20,41 @@ _DISPUTE_STATUS: dict[str, DisputeStatus] = {
     "lost": "lost",
 }
 
+# The events that our webhook handles, and what each is about.
+EVENT_TYPES: dict[str, EventSubject] = {
+    "payment_intent.succeeded": "payment",
+    "payment_intent.payment_failed": "payment",
+    "payment_intent.canceled": "payment",
+    "payment_intent.requires_action": "payment",
+    "checkout.session.completed": "payment",
+    "checkout.session.expired": "payment",
+    "checkout.session.async_payment_succeeded": "payment",
+    "checkout.session.async_payment_failed": "payment",
+    "charge.refunded": "refunds_of_payment",
+    "refund.created": "refund",
+    "refund.updated": "refund",
+    "refund.failed": "refund",
+    "charge.refund.updated": "refund",
+    "charge.dispute.created": "dispute",
+    "charge.dispute.updated": "dispute",
+    "charge.dispute.closed": "dispute",
+    "charge.dispute.funds_withdrawn": "dispute",
+    "charge.dispute.funds_reinstated": "dispute",
+}
+# Refunds made in the dashboard, and disputes, don't carry our metadata themselves: their payment does.
+_CARRIES_METADATA = ("payment_intent", "checkout.session", "charge")
+
 
 def payment_of_intent(found: Json) -> ProviderPayment:
     """A Payment Intent, with its latest charge if that was expanded."""
-    return ProviderPayment(id=found["id"], client_secret=found.get("client_secret"), **_payment_fields(found))
+    return ProviderPayment(provider="stripe", id=found["id"], client_secret=found.get("client_secret"), **_payment_fields(found))
 
 
 def payment_of_session(found: Json) -> ProviderPayment:
-    """A Checkout Session, with its Payment Intent expanded where somebody has begun to pay."""
-    behind = found.get("payment_intent")
-    behind = behind if isinstance(behind, dict) else None
+    """A Checkout Session, with its Payment Intent if the buyer has begun to pay and that was expanded."""
+    intent = found.get("payment_intent")
     metadata = found.get("metadata") or {}
-    details: Json = {
+    fields: Json = {
         "status": "requires_payment_method",
         "amount": found["amount_total"],
         "amount_received": 0,
@@ -42,11 +65,11 @@ def payment_of_session(found: Json) -> ProviderPayment:
         "purchase_id": metadata.get("purchase_id"),
         "event_id": metadata.get("event_id"),
     }
-    if behind is not None:
-        details |= _payment_fields(behind)
-    if found["status"] != "open" and details["status"] not in ("succeeded", "processing"):
-        details["status"] = "canceled"
-    return ProviderPayment(id=found["id"], url=found.get("url"), **details)
+    if isinstance(intent, dict):
+        fields |= _payment_fields(intent)
+    if found["status"] != "open" and fields["status"] not in ("succeeded", "processing"):
+        fields["status"] = "canceled"
+    return ProviderPayment(provider="stripe", id=found["id"], url=found.get("url"), **fields)
 
 
 def refund_of(found: Json) -> ProviderRefund:
@@ -55,6 +78,7 @@ def refund_of(found: Json) -> ProviderRefund:
     owner = metadata if "purchase_id" in metadata else _metadata_of_payment(found)
     attempt = str(metadata.get("attempt", "0"))
     return ProviderRefund(
+        provider="stripe",
         id=found["id"],
         status=_REFUND_STATUS[found["status"]],
         amount_cents=found["amount"],
@@ -72,6 +96,7 @@ def dispute_of(found: Json) -> ProviderDispute:
     """A dispute, with its Payment Intent expanded."""
     owner = _metadata_of_payment(found)
     return ProviderDispute(
+        provider="stripe",
         id=found["id"],
         status=_DISPUTE_STATUS.get(found["status"]),
         amount_cents=found["amount"],
@@ -83,16 +108,34 @@ def dispute_of(found: Json) -> ProviderDispute:
     )
 
 
+def event_of(found: Json) -> ProviderEvent:
+    """An event of any type, with what its object said when it was sent."""
+    kind = str(found.get("type", ""))
+    about: Json = (found.get("data") or {}).get("object") or {}
+    metadata = about.get("metadata") or {}
+    return ProviderEvent(
+        id=str(found.get("id", "")),
+        type=kind,
+        subject=EVENT_TYPES.get(kind),
+        object_id=str(about.get("id", "")),
+        object_status=about.get("status"),
+        namespace=metadata.get("namespace"),
+        carries_metadata=about.get("object") in _CARRIES_METADATA,
+        purchase_id=metadata.get("purchase_id"),
+        payment_intent_id=_id_of(about.get("payment_intent")),
+    )
+
+
 def _payment_fields(found: Json) -> Json:
     metadata = found.get("metadata") or {}
     charge = found.get("latest_charge")
-    known = charge if isinstance(charge, dict) else {}
+    expanded = charge if isinstance(charge, dict) else {}
     error = found.get("last_payment_error") or {}
     return {
         "status": found["status"],
         "amount": found["amount"],
         "amount_received": found.get("amount_received") or 0,
-        "amount_refunded": known.get("amount_refunded") or 0,
+        "amount_refunded": expanded.get("amount_refunded") or 0,
         "currency": found["currency"].upper(),
         "created": found["created"],
         "payment_intent_id": found["id"],
@@ -105,11 +148,11 @@ def _payment_fields(found: Json) -> Json:
 
 
 def _metadata_of_payment(found: Json) -> Json:
-    behind = found.get("payment_intent")
-    return (behind.get("metadata") or {}) if isinstance(behind, dict) else {}
+    intent = found.get("payment_intent")
+    return (intent.get("metadata") or {}) if isinstance(intent, dict) else {}
 
 
-def _id_of(one: Any) -> str | None:
+def _id_of(field: Any) -> str | None:
     """The id of a field that holds an object or only its id."""
-    found: str | None = one["id"] if isinstance(one, dict) else one
+    found: str | None = field["id"] if isinstance(field, dict) else field
     return found

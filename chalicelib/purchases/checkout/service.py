@@ -1,4 +1,4 @@
-"""From a reservation to an order: opening the payment, and confirming how it ended."""
+"""Checkout: from a reservation to an order. Open the payment, and confirm how it ended."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -9,159 +9,156 @@ from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotCompleted, SimulatedOutcome
 from chalicelib.purchases.checkout import checkout_page
 from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
-from chalicelib.purchases.record import ledger_entries, store
-from chalicelib.purchases.record import queries as order_queries
-from chalicelib.purchases.record.errors import CheckoutNotFound, PaymentRefunded, ReservationConverted, ReservationEnded
+from chalicelib.purchases.record import ledger_entries, queries, store
+from chalicelib.purchases.record.errors import PaymentRefunded, ReservationConverted, ReservationEnded
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.reservations import hold_recovery
-from chalicelib.purchases.reservations.service import get_owned
 from chalicelib.purchases.settlement import cancellation
-from chalicelib.purchases.settlement.service import SettlementResult, complete_purchase, settle_payment
+from chalicelib.purchases.settlement import service as settlement
+from chalicelib.purchases.settlement.service import SettlementResult
 
 
 class CheckoutResult(Struct, frozen=True):
-    """`opened`: this call did it. The buyer pays in our page with the `client_secret`, or at the `url`, where there is a provider."""
+    """An open checkout. `is_new`: this call opened it.
+
+    At an external provider the buyer pays in our own page with the `client_secret`, or on the hosted page at the `url`.
+    """
 
     purchase: Purchase
-    opened: bool
-    client_secret: str | None
-    url: str | None
+    is_new: bool
+    client_secret: str | None = None
+    url: str | None = None
 
 
 def open_checkout(user_id: str, purchase_id: str, options: CheckoutOptions, now: int) -> CheckoutResult:
-    """Open the checkout of a reservation: `held -> paying`, then the payment at its provider.
+    """Open the checkout of a reservation: `held -> paying`, then the payment at its provider. Calling it again goes on where it stopped.
 
-    Raises ReservationNotFound for an unknown or foreign one, ReservationOver when its time is over or it has ended,
-    ReservationConverted or PaymentRefunded when it had been paid, ReturnAddressRefused, PriceMismatch, and ProviderUnavailable:
-    then the next try goes on where this one stopped. The options count in the first try only.
+    The options count only in the first call. Raises ReservationNotFound, also for a reservation of another user; ReservationEnded;
+    ReservationConverted or PaymentRefunded if it was paid; ReturnAddressRefused, PriceMismatch and ProviderUnavailable.
     """
-    return store.retry_on_conflict(get_owned(user_id, purchase_id), lambda current: _open(_require_active(current, now), options, now))
-
-
-def get_session(user_id: str, purchase_id: str) -> Purchase:
-    """A purchase that has been checked out, in whatever state; raises CheckoutNotFound."""
-    purchase = store.load(purchase_id)
-    if purchase is None or purchase.user_id != user_id or purchase.checkout_at is None:
-        raise CheckoutNotFound()
-    return purchase
+    purchase = queries.get_own_purchase(user_id, purchase_id)
+    return store.retry_on_conflict(purchase, lambda current: _open(_require_active(current, now), options, now))
 
 
 def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
-    """End a checkout: paid, with its tickets, or declined, with its stock back. Repeating gives the same answer.
+    """End a checkout: paid, with its tickets, or declined, with its tickets back in the stock. Calling it again gives the same result.
 
-    Three round trips: read the purchase, one transaction, one conversion for each hold; with a provider one call to it. Raises
-    CheckoutNotFound, ReservationOver, SimulationRequired, PaymentNotCompleted and PaymentRefunded.
+    Three round trips: read the purchase, one transaction, one conversion for each hold; with an external provider one call to it.
+    Raises CheckoutNotFound, ReservationEnded, SimulationRequired, SimulationRefused, PaymentNotCompleted and PaymentRefunded.
     """
-    return store.retry_on_conflict(get_session(user_id, purchase_id), lambda current: _confirm(current, simulate, now))
+    purchase = queries.get_own_checkout(user_id, purchase_id)
+    return store.retry_on_conflict(purchase, lambda current: _confirm(current, simulate, now))
 
 
-def _open(purchase: Purchase, options: CheckoutOptions, now: int) -> CheckoutResult | None:
-    """None if the purchase has changed since it was read."""
+def _open(purchase: Purchase, options: CheckoutOptions, now: int) -> CheckoutResult:
     if purchase.state == "paying":
-        return _open_payment(purchase, False, now)
-    payment = checkout_page.choose_page(purchase, payments.new_payment(purchase.total_cents, purchase.currency, options.provider), options)
+        return _open_payment(purchase, now, is_new=False)
+    payment = payments.new_payment(purchase.total_cents, purchase.currency, options.provider)
     expires_at = purchase.expires_at + settings.current().checkout_seconds
     paying = replace(
         purchase,
         state="paying",
-        payment=payment,
+        payment=checkout_page.choose_page(purchase, payment, options),
         checkout_at=now,
         expires_at=expires_at,
         checkout_details={**purchase.checkout_details, **options.checkout_details},
     )
-    done = store.save(purchase, paying)
-    if done is None:
-        return None
+    saved = store.save(purchase, paying)
     if expires_at != purchase.expires_at:
-        # The purchase says how long it lives; a shard that was not told is corrected by recovery.
+        # The purchase decides how long it lives; if a shard is not told, hold recovery corrects it.
         for hold in purchase.holds:
             inventory.extend_hold(hold, expires_at)
     log.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
-    return _open_payment(done, True, now)
+    return _open_payment(saved, now, is_new=True)
 
 
-def _confirm(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) -> SettlementResult | None:
-    """None if the purchase has changed since it was read."""
+def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResult:
+    """Open the payment at its provider, and write its id down before the buyer can pay it.
+
+    A cancellation in between either sees the id and cancels the payment, or changes the purchase first: then writing the id down
+    is refused here, and the payment is cancelled before anybody could pay it.
+    """
+    payment = purchase.payment
+    assert payment is not None  # it is set together with the state
+    if payment.provider_id is not None:
+        # Opening it again would make a second payment once the provider has forgotten the first call.
+        provider_payment = payments.fetch_payment(payment)
+        return CheckoutResult(purchase, is_new, provider_payment.client_secret, provider_payment.url)
+    metadata = PaymentMetadata(purchase.id, purchase.event_id, purchase.user_id)
+    opened = payments.open_payment(payment, metadata, checkout_page.page_content(purchase, payment))
+    if opened is None:
+        return CheckoutResult(purchase, is_new)
+    identified = replace(payment, provider_id=opened.id)
+    try:
+        entry = ledger_entries.checkout_opened_item(purchase, opened, now)
+        saved = store.save(purchase, replace(purchase, payment=identified), [entry])
+    except store.Conflict:
+        saved = _require_same_payment(purchase, identified, now)
+    return CheckoutResult(saved, is_new, opened.client_secret, opened.url)
+
+
+def _require_same_payment(purchase: Purchase, payment: Payment, now: int) -> Purchase:
+    """The purchase, if another execution has written the same payment down; else the payment is cancelled."""
+    current = queries.get_own_purchase(purchase.user_id, purchase.id)
+    if current.payment is not None and current.payment.provider_id == payment.provider_id and current.is_active(now):
+        return current
+    payments.cancel_payment(payment)
+    raise ReservationEnded()
+
+
+def _confirm(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
     if purchase.was_order or purchase.is_declined:
-        return SettlementResult(purchase, order_queries.load_tickets(purchase), repeated=True)
+        return SettlementResult(purchase, queries.load_tickets(purchase), repeated=True)
     if purchase.state == "refunded":
         raise _payment_refunded(purchase)
-    assert purchase.payment is not None  # checked out, so it was started
-    if purchase.payment.provider == "stripe":
-        return _confirm_with_provider(purchase, purchase.payment, simulate, now)
+    assert purchase.payment is not None  # its checkout was opened
+    if payments.is_external(purchase.payment.provider):
+        return _confirm_external(purchase, purchase.payment, simulate, now)
     _require_active(purchase, now)
-    payment = payments.resolve_offline(purchase.payment, simulate)
-    return complete_purchase(purchase, payment, now) if payment.status == "captured" else _decline(purchase, payment, now)
+    payment = payments.resolve(purchase.payment, simulate)
+    assert payment is not None  # only external providers have to be asked
+    if payment.status == "captured":
+        return settlement.complete_purchase(purchase, payment, now)
+    return _decline(purchase, payment, now)
+
+
+def _confirm_external(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
+    if payment.provider_id is None:
+        raise PaymentNotCompleted(payment_status="not_opened")
+    payments.resolve(payment, simulate)  # refuses `simulate`
+    provider_payment = payments.fetch_payment(payment)
+    if not provider_payment.is_paid:
+        _require_active(purchase, now)
+        raise PaymentNotCompleted(payment_status=provider_payment.status)
+    result = settlement.settle_payment(purchase, provider_payment, now)
+    if not result.purchase.was_order:
+        raise _payment_refunded(result.purchase)
+    return result
 
 
 def _require_active(purchase: Purchase, now: int) -> Purchase:
-    """The purchase if it still holds its tickets. If only its time is over, they go back at once, unless its money has come in."""
+    """The purchase if it still holds its tickets. If its time is over, it ends here and now, unless its money has come in."""
     if purchase.is_active(now):
         return purchase
-    hold_recovery.expire_purchase(purchase, now)
-    ended = get_owned(purchase.user_id, purchase.id)
+    ended = hold_recovery.expire_purchase(purchase, now)
     if ended.was_order:
-        raise ReservationConverted("The reservation is an order already.")
+        raise ReservationConverted("This reservation is already paid. You find the tickets in your order.")
     if ended.state == "refunded":
         raise _payment_refunded(ended)
     raise ReservationEnded()
 
 
-def _open_payment(purchase: Purchase, opened: bool, now: int) -> CheckoutResult:
-    """The payment at the provider, opened and written down before the buyer can pay it.
-
-    Whoever ends the purchase in between either sees the payment and cancels it, or changes the purchase first: then writing
-    it down is refused here, and it is cancelled before anybody heard of it.
-    """
-    payment = purchase.payment
-    assert payment is not None
-    if payment.provider != "stripe":
-        return CheckoutResult(purchase, opened, None, None)
-    owner = PaymentMetadata(purchase.id, purchase.event_id, purchase.user_id)
-    # Once it is written down it is looked at: opening it again would be another one when the provider has forgotten the first.
-    provider_payment = (
-        payments.fetch_payment(payment)
-        if payment.provider_id
-        else payments.open_payment(payment, owner, checkout_page.page_content(purchase, payment))
-    )
-    begun = CheckoutResult(purchase, opened, provider_payment.client_secret, provider_payment.url)
-    if payment.provider_id == provider_payment.id:
-        return begun
-    attached = replace(payment, provider_id=provider_payment.id)
-    done = store.save(purchase, replace(purchase, payment=attached), [ledger_entries.opened_item(purchase, provider_payment.id, now)])
-    if done is not None:
-        return replace(begun, purchase=done)
-    now_there = get_owned(purchase.user_id, purchase.id)
-    if now_there.payment is not None and now_there.payment.provider_id == provider_payment.id and now_there.is_active(now):
-        return replace(begun, purchase=now_there)
-    payments.cancel_payment(attached)
-    raise ReservationEnded()
-
-
-def _confirm_with_provider(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
-    if payment.provider_id is None:
-        raise PaymentNotCompleted(payment_status="not_opened")
-    provider_payment = payments.fetch_payment(payment, simulate)
-    if provider_payment.is_paid:
-        settled = settle_payment(purchase, provider_payment, now)
-        if not settled.purchase.was_order:
-            raise _payment_refunded(settled.purchase)
-        return settled
-    _require_active(purchase, now)
-    raise PaymentNotCompleted(payment_status=provider_payment.status)
+def _decline(purchase: Purchase, payment: Payment, now: int) -> SettlementResult:
+    result = cancellation.cancel_purchase(purchase, "cancelled", now, payment)
+    log.count("payments_failed")
+    log.info("payment.declined", purchase_id=purchase.id, event_id=purchase.event_id)
+    return SettlementResult(result.purchase, [], repeated=False)
 
 
 def _payment_refunded(purchase: Purchase) -> PaymentRefunded:
-    back = [refund for refund in purchase.refunds if not refund.tickets]
+    refunds = [refund for refund in purchase.refunds if not refund.tickets]
     return PaymentRefunded(
-        order_id=purchase.id, amount_cents=sum(one.amount_cents for one in back), refund_status=back[-1].status if back else None
+        order_id=purchase.id,
+        amount_cents=sum(refund.amount_cents for refund in refunds),
+        refund_status=refunds[-1].status if refunds else None,
     )
-
-
-def _decline(purchase: Purchase, payment: Payment, now: int) -> SettlementResult | None:
-    ended = cancellation.cancel_purchase(purchase, "cancelled", now, payment)
-    if ended.how != "ended":
-        return None
-    log.count("payments_failed")
-    log.info("payment.declined", purchase_id=purchase.id, event_id=purchase.event_id)
-    return SettlementResult(ended.purchase, [], repeated=False)

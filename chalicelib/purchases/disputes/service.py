@@ -1,116 +1,120 @@
-"""Disputes: while a bank decides, the tickets are frozen; then they are valid again, or as many are void as the bank took money for."""
+"""Disputes: the tickets are frozen until the bank decides. Then they are valid again, or as many are void as the bank took money for."""
 
 from msgspec.structs import replace
 
 from chalicelib import dynamo, log
 from chalicelib.cases import service as cases
 from chalicelib.inventory import service as inventory
-from chalicelib.ledger import service as ledger
 from chalicelib.payments.model import DisputeStatus, ProviderDispute
 from chalicelib.purchases.record import ledger_entries, store, transitions
 from chalicelib.purchases.record.model import Dispute, Purchase, Refund
-from chalicelib.purchases.refunds import processing as refund_processing
-from chalicelib.purchases.refunds import requests as refund_requests
+from chalicelib.purchases.refunds import processing, requests
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.model import ticket_id
+from chalicelib.tickets.model import Ticket, ticket_id
 
-DISPUTED = "charge_disputed"  # Stripe's code for a refund that it refuses because of a dispute
+REFUND_REFUSED = "charge_disputed"  # the provider's code for a refund that it refuses because of a dispute
 
-_TRIGGER: dict[DisputeStatus, transitions.Trigger] = {"open": "disputed", "won": "dispute_won", "lost": "dispute_lost"}
-
-
-def apply_dispute(purchase: Purchase, seen: ProviderDispute, verdict: DisputeStatus, now: int) -> Purchase:
-    """Bring an order to what its dispute is now, whatever was heard of it before; the purchase as it is then."""
-    return store.retry_on_conflict(purchase, lambda current: _apply(current, seen, verdict, now))
+_TRIGGER: dict[DisputeStatus, transitions.Trigger] = {"open": "dispute_opened", "won": "dispute_won", "lost": "dispute_lost"}
 
 
-def _apply(purchase: Purchase, seen: ProviderDispute, verdict: DisputeStatus, now: int) -> Purchase | None:
-    """None if the purchase, or one of its tickets or seats, has changed since it was read."""
-    known = purchase.dispute(seen.id)
-    if known is not None and (known.status == verdict or known.status != "open"):
+def apply_dispute(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
+    """Bring the purchase to where its dispute is now, whatever we knew of it before. An inquiry, which takes no money, changes nothing."""
+    return store.retry_on_conflict(purchase, lambda current: _apply(current, provider_dispute, now))
+
+
+def _apply(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
+    status, known = provider_dispute.status, purchase.find_dispute(provider_dispute.id)
+    if status is None or (known is not None and (known.status == status or known.status != "open")):
         return purchase
-    done = _save_dispute(purchase, known, seen, verdict, now)
-    if done is None:
-        return None
-    log.count(f"disputes_{verdict}")
-    log.warning(f"dispute.{verdict}", purchase_id=purchase.id, dispute=seen.id, amount_cents=seen.amount_cents)
-    return done
+    saved = _save_dispute(purchase, known, provider_dispute, status, now)
+    log.count(f"disputes_{status}")
+    log.warning(f"dispute.{status}", purchase_id=purchase.id, dispute=provider_dispute.id, amount_cents=provider_dispute.amount_cents)
+    return saved
 
 
-def _save_dispute(purchase: Purchase, known: Dispute | None, seen: ProviderDispute, verdict: DisputeStatus, now: int) -> Purchase | None:
-    assert seen.payment_intent_id is not None
+def _save_dispute(
+    purchase: Purchase, known: Dispute | None, provider_dispute: ProviderDispute, status: DisputeStatus, now: int
+) -> Purchase:
+    """Raises Conflict also if one of the tickets or seats has changed."""
+    assert provider_dispute.payment_intent_id is not None
     dispute = Dispute(
-        id=seen.id,
-        status=verdict,
-        amount_cents=seen.amount_cents,
-        currency=seen.currency,
-        reason=seen.reason,
-        payment_intent_id=seen.payment_intent_id,
+        id=provider_dispute.id,
+        status=status,
+        amount_cents=provider_dispute.amount_cents,
+        currency=provider_dispute.currency,
+        reason=provider_dispute.reason,
+        payment_intent_id=provider_dispute.payment_intent_id,
         at=known.at if known else now,
     )
     owned = tickets.load_purchase_tickets(purchase.id, purchase.quantity) if purchase.is_order else []
-    items = _entry_and_case_items(purchase, known, dispute, now)
+    items = [*ledger_entries.dispute_items(purchase, provider_dispute, is_new=known is None, now=now), _case_item(purchase, dispute, now)]
     after = purchase
-    if verdict == "won":
-        after, due = refund_processing.reopen(purchase, _refunds_refused_by_dispute(purchase, seen.payment_intent_id), now)
-        items += due
-    # A dispute about a second payment, which went back, has nothing to do with the tickets.
-    match transitions.action_for(purchase.state, _TRIGGER[verdict]) if purchase.is_own_payment(seen.payment_intent_id) else "record":
+    if status == "won":
+        after, reopened = processing.reopen(purchase, _refunds_refused_by(purchase, dispute), now)
+        items += reopened
+    # A dispute about a second payment, which is refunded, has nothing to do with the tickets.
+    is_own = purchase.is_own_payment(dispute.payment_intent_id)
+    match transitions.action_for(purchase.state, _TRIGGER[status]) if is_own else "record":
         case "freeze":
-            items += tickets.freeze_items([one for one in owned if one.admissible])
+            items += tickets.freeze_items([ticket for ticket in owned if ticket.admissible])
         case "thaw":
-            items += tickets.thaw_items([one for one in owned if one.state == "frozen"]) if _is_last_open(purchase, seen.id) else []
+            items += _thaw_items(purchase, dispute, owned)
         case "void":
-            dispute = replace(dispute, voided=_tickets_worth(purchase, seen.amount_cents))
-            after = replace(purchase, state=refund_requests.state_after_return(purchase, dispute.voided))
-            items += [inventory.return_sold_item(seat) for seat in refund_requests.convert_returned_holds(purchase, dispute.voided)]
-            items += tickets.void_items(*(ticket_id(purchase.id, number) for number in dispute.voided))
-            kept = sum(purchase.price_of(number) for number in dispute.voided) - seen.amount_cents
-            if kept > 0:  # tickets are void as a whole, so a person decides whom the rest of their price belongs to
-                details = {"event_id": purchase.event_id, "dispute": seen.id, "kept_cents": kept, "currency": seen.currency}
-                items.append(cases.open_case_item(purchase.id, f"finding#kept_of_dispute-{seen.id}", now, details))
-            rest = [one for one in owned if one.state == "frozen" and one.number not in dispute.voided]
-            items += tickets.thaw_items(rest) if _is_last_open(purchase, seen.id) else []
-    others = [one for one in purchase.disputes if one.id != seen.id]
+            dispute = replace(dispute, voided=_tickets_worth(purchase, dispute.amount_cents))
+            after = replace(purchase, state=requests.state_after_return(purchase, dispute.voided))
+            items += _void_items(purchase, dispute, now)
+            items += _thaw_items(purchase, dispute, [ticket for ticket in owned if ticket.number not in dispute.voided])
+    others = [other for other in purchase.disputes if other.id != dispute.id]
     return store.save(purchase, replace(after, disputes=[*others, dispute]), items)
 
 
-def _entry_and_case_items(purchase: Purchase, known: Dispute | None, dispute: Dispute, now: int) -> list[dynamo.TransactItem]:
-    """The ledger hears of each step once, also of those that nobody told us about."""
-    details = {"event_id": purchase.event_id, "amount_cents": dispute.amount_cents, "currency": dispute.currency, "reason": dispute.reason}
-    steps: list[ledger.EntryKind] = ["disputed"] if known is None else []
-    if dispute.status == "won":
-        steps.append("dispute_won")
-    items = [
-        ledger_entries.entry_item(purchase, step, dispute.id, dispute.amount_cents, now, currency=dispute.currency, details=details)
-        for step in steps
-    ]
-    what = f"dispute#{dispute.id}"
-    items.append(
-        cases.open_case_item(purchase.id, what, now, details) if dispute.status == "open" else cases.close_case_item(purchase.id, what)
-    )
+def _void_items(purchase: Purchase, dispute: Dispute, now: int) -> list[dynamo.TransactItem]:
+    """The tickets that a lost dispute takes are void, and their seats are for sale again."""
+    holds = requests.convert_returned_holds(purchase, dispute.voided)
+    items = [inventory.return_sold_item(hold) for hold in holds]
+    items += tickets.void_items(*(ticket_id(purchase.id, number) for number in dispute.voided))
+    kept = sum(purchase.ticket_price(number) for number in dispute.voided) - dispute.amount_cents
+    if kept > 0:  # tickets are void as a whole, so a person decides who gets the rest of their price
+        details = {"event_id": purchase.event_id, "dispute": dispute.id, "kept_cents": kept, "currency": dispute.currency}
+        items.append(cases.open_case_item(purchase.id, "finding", f"kept_of_dispute-{dispute.id}", now, details))
     return items
 
 
-def _is_last_open(purchase: Purchase, dispute_id: str) -> bool:
-    """Whether no other dispute keeps the tickets frozen."""
-    return not any(
-        one.status == "open" and one.id != dispute_id and purchase.is_own_payment(one.payment_intent_id) for one in purchase.disputes
+def _thaw_items(purchase: Purchase, dispute: Dispute, owned: list[Ticket]) -> list[dynamo.TransactItem]:
+    """Frozen tickets are valid again, unless another dispute keeps them frozen."""
+    others_open = any(
+        other.status == "open" and other.id != dispute.id and purchase.is_own_payment(other.payment_intent_id)
+        for other in purchase.disputes
     )
+    return [] if others_open else tickets.thaw_items([ticket for ticket in owned if ticket.state == "frozen"])
 
 
-def _refunds_refused_by_dispute(purchase: Purchase, payment_intent_id: str) -> list[Refund]:
-    """Refunds that Stripe would not make while the payment was disputed."""
-    return [one for one in purchase.refunds if (one.status, one.failure, one.payment_intent_id) == ("failed", DISPUTED, payment_intent_id)]
+def _case_item(purchase: Purchase, dispute: Dispute, now: int) -> dynamo.TransactItem:
+    """An open dispute is an open case; a decided one is not."""
+    if dispute.status != "open":
+        return cases.close_case_item(purchase.id, "dispute", dispute.id)
+    details = {
+        "event_id": purchase.event_id,
+        "amount_cents": dispute.amount_cents,
+        "currency": dispute.currency,
+        "reason": dispute.reason,
+    }
+    return cases.open_case_item(purchase.id, "dispute", dispute.id, now, details)
+
+
+def _refunds_refused_by(purchase: Purchase, dispute: Dispute) -> list[Refund]:
+    """Refunds that the provider would not make while the payment was disputed."""
+    refused = ("failed", REFUND_REFUSED, dispute.payment_intent_id)
+    return [refund for refund in purchase.refunds if (refund.status, refund.failure, refund.payment_intent_id) == refused]
 
 
 def _tickets_worth(purchase: Purchase, amount_cents: int) -> list[int]:
-    """The fewest tickets, counted from the last one, that cost what the bank has taken; all of them if they cost no more."""
-    if sum(purchase.price_of(one) for one in purchase.kept_tickets) <= amount_cents:
+    """The fewest tickets, counted from the last one, that cost at least this amount; all of them if they cost no more."""
+    if sum(purchase.ticket_price(number) for number in purchase.kept_tickets) <= amount_cents:
         return purchase.kept_tickets
     numbers: list[int] = []
     for number in reversed(purchase.kept_tickets):
-        if sum(purchase.price_of(one) for one in numbers) >= amount_cents:
+        if sum(purchase.ticket_price(taken) for taken in numbers) >= amount_cents:
             break
         numbers.append(number)
     return sorted(numbers)

@@ -1,25 +1,28 @@
-"""What the provider tells, brought home to the purchase that it is about. For webhooks and reconciliation; safe to repeat, in any order."""
+"""Apply what the payment provider says about a payment, a refund or a dispute to its purchase.
+
+For webhooks and for the reconciliation. Everything is safe to repeat, in any order.
+"""
 
 from msgspec import Struct
 
 from chalicelib import log, settings
 from chalicelib.cases import service as cases
 from chalicelib.ledger import service as ledger
+from chalicelib.ledger.model import EntryKind
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderDispute, ProviderPayment, ProviderRefund
 from chalicelib.purchases.disputes import service as disputes
-from chalicelib.purchases.record import ledger_entries, store, transitions
+from chalicelib.purchases.record import ledger_entries, queries, store, transitions
 from chalicelib.purchases.record.model import Purchase
-from chalicelib.purchases.refunds import processing as refund_processing
-from chalicelib.purchases.refunds import requests as refund_requests
+from chalicelib.purchases.refunds import processing, requests
 from chalicelib.purchases.settlement import cancellation
 from chalicelib.purchases.settlement import service as settlement
 
-_UNKNOWN = "unknown_purchase"
+_UNKNOWN_PURCHASE = "unknown_purchase"
 
 
 class EventResult(Struct, frozen=True):
-    """What came of it, in a word, and the purchase as it is then (null: none of ours). `changed`: it was news to the purchase."""
+    """The result in a word, and the purchase as it is then (null: none of ours). `changed`: it was news to the purchase."""
 
     result: str
     purchase: Purchase | None = None
@@ -27,117 +30,122 @@ class EventResult(Struct, frozen=True):
 
 
 def apply_payment_by_id(provider_id: str, now: int) -> EventResult:
-    """A payment, by its Payment Intent or Checkout Session: look at it and act."""
+    """Fetch a payment (a Payment Intent or a Checkout Session) and apply it to its purchase."""
     provider_payment = payments.fetch_by_id(provider_id)
-    if provider_payment.namespace != settings.current().provider_namespace or provider_payment.purchase_id is None:
+    if not _is_ours(provider_payment) or provider_payment.purchase_id is None:
         return EventResult("not_ours")
-    purchase = store.load(provider_payment.purchase_id)
+    purchase = queries.load(provider_payment.purchase_id)
     if purchase is not None:
         ledger_entries.record_decline(purchase, provider_payment, now)
     return apply_payment(purchase, provider_payment, now)
 
 
 def apply_payment(purchase: Purchase | None, provider_payment: ProviderPayment, now: int) -> EventResult:
-    """A payment of this stage, as the provider shows it, and its purchase as it was read."""
+    """Apply a payment of this stage to its purchase as it was read; None: there is no such purchase, so the money is refunded."""
     if purchase is None:
         return _refund_unknown_payment(provider_payment, now)
-    payment = purchase.payment
-    elsewhere = payment is not None and payment.payment_intent_id is None and payment.provider_id not in (None, provider_payment.id)
-    if payment is not None and elsewhere and (provider_payment.is_paid or purchase.state == "paying"):
-        # The purchase opened something else: perhaps the hosted page that has this Payment Intent behind it.
-        own = payments.fetch_payment(payment)
-        provider_payment = own if own.payment_intent_id == provider_payment.payment_intent_id else provider_payment
-    match transitions.action_for(purchase.state, transitions.classify_payment(purchase, provider_payment)):
-        case "issue" | "issue_again" | "pay_back":
-            settled = settlement.settle_payment(purchase, provider_payment, now)
-            return EventResult(settled.purchase.state, settled.purchase, not settled.repeated)
-        case "end":
-            how = cancellation.cancel_purchase(purchase, "cancelled", now).how
-            return EventResult(how, store.load(purchase.id), how in ("ended", "paid"))
-    return EventResult(purchase.state, purchase)
+    return store.retry_on_conflict(purchase, lambda current: _apply_payment(current, provider_payment, now))
 
 
-def apply_refund(seen: ProviderRefund, now: int) -> EventResult:
-    purchase = _find_purchase(seen)
+def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
+    """Apply a refund, one of ours or an external one, to its purchase."""
+    purchase = _find_purchase(provider_refund)
     if purchase is None:
         return EventResult("not_ours")
     after = purchase
-    if seen.refund_id is not None:
-        after = refund_processing.apply_provider_status(purchase, seen.refund_id, seen, now)
-    elif seen.payment_intent_id is not None:
-        if seen.payment_intent_id not in purchase.payment_intent_ids:
-            # Made before we heard that the money had come in: first things first.
-            after = apply_payment_by_id(seen.payment_intent_id, now).purchase or purchase
-        # All of it went back before it was ours: in the books it neither came nor went.
-        if seen.payment_intent_id in after.payment_intent_ids:
-            after = refund_requests.record_external_refund(after, seen, now)
-    return EventResult(f"refund_{seen.status}", after, after.version != purchase.version)
+    if provider_refund.refund_id is not None:
+        after = processing.apply_provider_status(purchase, provider_refund.refund_id, provider_refund, now)
+    elif provider_refund.payment_intent_id is not None:
+        if provider_refund.payment_intent_id not in purchase.payment_intent_ids:
+            # The refund was made before we heard that the money had come in, so the payment is applied first.
+            after = apply_payment_by_id(provider_refund.payment_intent_id, now).purchase or purchase
+        # If all of the money was refunded before we heard of it, our books know of neither.
+        if provider_refund.payment_intent_id in after.payment_intent_ids:
+            after = requests.record_external_refund(after, provider_refund, now)
+    return EventResult(f"refund_{provider_refund.status}", after, after.version != purchase.version)
 
 
-def apply_dispute(seen: ProviderDispute, now: int) -> EventResult:
-    purchase = _find_purchase(seen)
-    if purchase is None or seen.payment_intent_id is None:
+def apply_dispute(provider_dispute: ProviderDispute, now: int) -> EventResult:
+    """Apply a dispute to its purchase; the payment that it is about is applied first if it is news."""
+    purchase = _find_purchase(provider_dispute)
+    if purchase is None or provider_dispute.payment_intent_id is None:
         return EventResult("not_ours")
-    if transitions.action_for(purchase.state, "disputed") == "settle" or seen.payment_intent_id not in purchase.payment_intent_ids:
-        purchase = apply_payment_by_id(seen.payment_intent_id, now).purchase or purchase
-    if seen.status is None:
+    settles_first = transitions.action_for(purchase.state, "dispute_opened") == "settle_first"
+    if settles_first or provider_dispute.payment_intent_id not in purchase.payment_intent_ids:
+        purchase = apply_payment_by_id(provider_dispute.payment_intent_id, now).purchase or purchase
+    if provider_dispute.status is None:
         return EventResult("inquiry", purchase)  # it takes no money
-    after = disputes.apply_dispute(purchase, seen, seen.status, now)
-    return EventResult(f"dispute_{seen.status}", after, after.version != purchase.version)
+    after = disputes.apply_dispute(purchase, provider_dispute, now)
+    return EventResult(f"dispute_{provider_dispute.status}", after, after.version != purchase.version)
 
 
-def _find_purchase(seen: ProviderRefund | ProviderDispute) -> Purchase | None:
+def _apply_payment(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> EventResult:
+    provider_payment = _behind_own_page(purchase, provider_payment)
+    match transitions.action_for(purchase.state, transitions.classify_payment(purchase, provider_payment)):
+        case "issue" | "reissue_or_refund" | "refund":
+            settled = settlement.settle_payment(purchase, provider_payment, now)
+            return EventResult(settled.purchase.state, settled.purchase, not settled.repeated)
+        case "end":
+            canceled = cancellation.cancel_purchase(purchase, "cancelled", now)
+            return EventResult(canceled.outcome, canceled.purchase, canceled.outcome in ("ended", "paid"))
+    return EventResult(purchase.state, purchase)
+
+
+def _behind_own_page(purchase: Purchase, provider_payment: ProviderPayment) -> ProviderPayment:
+    """The payment of the hosted page that the purchase opened, if `provider_payment` is the Payment Intent behind that page."""
+    payment = purchase.payment
+    if payment is None or payment.payment_intent_id is not None or payment.provider_id in (None, provider_payment.id):
+        return provider_payment
+    if not provider_payment.is_paid and purchase.state != "paying":
+        return provider_payment
+    own = payments.fetch_payment(payment)
+    return own if own.payment_intent_id == provider_payment.payment_intent_id else provider_payment
+
+
+def _is_ours(provider_object: ProviderPayment | ProviderRefund | ProviderDispute) -> bool:
+    return provider_object.namespace == settings.current().provider_namespace
+
+
+def _find_purchase(provider_object: ProviderRefund | ProviderDispute) -> Purchase | None:
     """The purchase that a refund or dispute is about; None for those of other stages, and of other shops on the same account."""
-    return (
-        store.load(seen.purchase_id) if seen.purchase_id is not None and seen.namespace == settings.current().provider_namespace else None
-    )
+    if provider_object.purchase_id is None or not _is_ours(provider_object):
+        return None
+    return queries.load(provider_object.purchase_id)
 
 
 def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> EventResult:
-    """Money for a purchase that does not exist: it was never written, or has been deleted long ago. It goes back.
+    """Refund money for a purchase that does not exist: it was never written, or was deleted long ago.
 
-    A person must look where it cannot. The ledger is written after, from what the provider has, so that a crash in between is made up for.
+    If that fails, the admins are shown it. The ledger is written afterwards, from what the provider has, so a crash in between
+    loses nothing.
     """
-    if (
-        not provider_payment.amount_received
-        or provider_payment.payment_intent_id is None
-        or provider_payment.purchase_id is None
-        or provider_payment.event_id is None
-    ):
+    purchase_id, event_id = provider_payment.purchase_id, provider_payment.event_id
+    payment_intent_id = provider_payment.payment_intent_id
+    if not provider_payment.amount_received or payment_intent_id is None or purchase_id is None or event_id is None:
         return EventResult("unknown")
-    details = {
-        "event_id": provider_payment.event_id,
-        "capture": provider_payment.payment_intent_id,
-        "amount_cents": provider_payment.net_received,
-        "currency": provider_payment.currency,
-    }
-    seen = (
-        payments.create_refund(
-            provider_payment.purchase_id, _UNKNOWN, 1, provider_payment.payment_intent_id, provider_payment.net_received, again=True
-        )
-        if provider_payment.is_paid
-        else None
-    )
-    if seen is not None and seen.status == "failed":
-        cases.record_finding(
-            provider_payment.purchase_id, f"{_UNKNOWN}-{provider_payment.payment_intent_id}", now, {**details, "failure": seen.failure}
-        )
+    amount = provider_payment.net_received
+    details = {"event_id": event_id, "capture": payment_intent_id, "amount_cents": amount, "currency": provider_payment.currency}
+    refund = None
+    if provider_payment.is_paid:
+        refund = payments.create_refund(purchase_id, _UNKNOWN_PURCHASE, 1, payment_intent_id, amount, look_first=True)
+    if refund is not None and refund.status == "failed":
+        cases.record_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{payment_intent_id}", now, {**details, "failure": refund.failure})
         return EventResult("refund_failed")
-    if seen is not None:
+    if refund is not None:
         log.count("payments_unknown")
-        log.warning("payment.unknown", purchase_id=provider_payment.purchase_id, refund=seen.id, **details)
-    moved: list[tuple[ledger.EntryKind, str, int]] = [("captured", provider_payment.payment_intent_id, provider_payment.amount_received)]
-    back = [one for one in payments.list_refunds_of_payment(provider_payment.payment_intent_id) if one.status != "failed"]
-    moved += [("refunded", str(one.id), one.amount_cents) for one in back]
-    for kind, reference, amount in moved:
+        log.warning("payment.unknown", purchase_id=purchase_id, refund=refund.id, **details)
+    entries: list[tuple[EntryKind, str, int]] = [("captured", payment_intent_id, provider_payment.amount_received)]
+    made = [refund for refund in payments.list_refunds_of_payment(payment_intent_id) if refund.status != "failed"]
+    entries += [("refunded", str(refund.id), refund.amount_cents) for refund in made]
+    for kind, reference, cents in entries:
         ledger.record_entry(
-            event_id=provider_payment.event_id,
-            purchase_id=provider_payment.purchase_id,
+            event_id=event_id,
+            purchase_id=purchase_id,
             kind=kind,
             reference=reference,
-            amount=amount,
+            amount=cents,
             currency=provider_payment.currency,
-            provider="stripe",
+            provider=provider_payment.provider,
             now=now,
         )
-    return EventResult("refunded", None, seen is not None)
+    return EventResult("refunded", None, refund is not None)

@@ -1,4 +1,4 @@
-"""Why a request about a purchase is refused, and the conflict that a lost race raises."""
+"""Why a request about a purchase is refused."""
 
 from typing import ClassVar
 
@@ -11,53 +11,53 @@ FATAL_ERRORS: tuple[type[Exception], ...] = (settings.SettingsError, dynamo.Stor
 
 class ReservationNotFound(NotFound):
     code: ClassVar[str] = "reservation_not_found"
-    default_message: ClassVar[str] = "You have no such reservation."
+    default_message: ClassVar[str] = "You have no reservation with this id."
 
 
 class CheckoutNotFound(NotFound):
     code: ClassVar[str] = "checkout_session_not_found"
-    default_message: ClassVar[str] = "You have no such checkout session."
+    default_message: ClassVar[str] = "You have no checkout session with this id."
 
 
 class OrderNotFound(NotFound):
     code: ClassVar[str] = "order_not_found"
-    default_message: ClassVar[str] = "You have no such order."
+    default_message: ClassVar[str] = "You have no order with this id."
 
 
 class ReservationEnded(ApiError):
     code: ClassVar[str] = "reservation_expired_or_invalid"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The reservation is over. Nothing was charged; please choose again."
+    default_message: ClassVar[str] = "This reservation has ended and nothing was charged. Please choose your tickets again."
 
 
 class PaymentRefunded(ApiError):
     code: ClassVar[str] = "payment_refunded"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The payment came when the tickets were gone. All of it goes back to you."
+    default_message: ClassVar[str] = "Your payment arrived when the tickets were sold out. The full amount is being refunded to you."
 
 
 class ReservationConverted(ApiError):
     code: ClassVar[str] = "reservation_converted"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The reservation became an order and cannot be given back."
+    default_message: ClassVar[str] = "This reservation is paid: it is an order now. Ask for a refund instead."
 
 
 class ActiveReservationExists(ApiError):
     code: ClassVar[str] = "active_reservation_exists"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "You already have a reservation for this event. Finish it or give it back first."
+    default_message: ClassVar[str] = "You already have a reservation for this event. Pay for it or cancel it first."
 
 
 class PassUsed(ApiError):
     code: ClassVar[str] = "pass_used"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "You have bought with this pass. Join the waiting room again to buy more."
+    default_message: ClassVar[str] = "You have already bought tickets with this place in line. Join the waiting room again to buy more."
 
 
 class PurchaseLimitExceeded(ApiError):
     code: ClassVar[str] = "purchase_limit_exceeded"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "That is more than one person may buy for this event."
+    default_message: ClassVar[str] = "That is more tickets than one person may buy for this event."
 
 
 class TierLimitExceeded(InvalidInput):
@@ -75,13 +75,15 @@ class RefundInvalid(InvalidInput):
 class NotRefundable(ApiError):
     code: ClassVar[str] = "not_refundable"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Only an order with tickets can be refunded."
+    default_message: ClassVar[str] = "Only an order that still has tickets can be refunded."
 
 
 class OrderDisputed(ApiError):
     code: ClassVar[str] = "order_disputed"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The payment is disputed. The bank decides about the money; answer the dispute instead."
+    default_message: ClassVar[str] = (
+        "The buyer's bank disputes this payment and decides about the money. Answer the dispute at the payment provider."
+    )
 
 
 class ReturnAddressRefused(InvalidInput):

@@ -1,62 +1,154 @@
-"""What is written into the ledger about a purchase: its entries as transaction items, beside the change that they belong to."""
+"""What the ledger records about a purchase, as transaction items beside the change that each entry belongs to."""
 
-from typing import Any
+from typing import TypedDict
 
 from chalicelib import dynamo
 from chalicelib.ledger import service as ledger
-from chalicelib.payments.model import Payment, ProviderName, ProviderPayment
-from chalicelib.purchases.record.model import Purchase
+from chalicelib.ledger.model import EntryKind
+from chalicelib.payments.model import Payment, ProviderDispute, ProviderPayment, ProviderRefund
+from chalicelib.purchases.record.model import Purchase, Refund
 
 
-def entry_item(
-    purchase: Purchase,
-    kind: ledger.EntryKind,
-    reference: str,
-    amount: int,
-    now: int,
-    *,
-    currency: str | None = None,
-    provider: ProviderName = "stripe",
-    details: dict[str, Any] | None = None,
-) -> dynamo.TransactItem:
-    """Money of this purchase that moved; in the purchase's currency unless another one is named."""
+class _Owner(TypedDict):
+    event_id: str
+    purchase_id: str
+
+
+def checkout_opened_item(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> dynamo.TransactItem:
+    """A payment was opened at its provider; no money has moved."""
     return ledger.entry_item(
-        event_id=purchase.event_id,
-        purchase_id=purchase.id,
-        kind=kind,
-        reference=reference,
-        amount=amount,
-        currency=currency or purchase.currency,
-        provider=provider,
+        **_owner(purchase),
+        kind="opened",
+        reference=provider_payment.id,
+        amount=purchase.total_cents,
+        currency=purchase.currency,
+        provider=provider_payment.provider,
         now=now,
-        details=details or {},
     )
 
 
-def opened_item(purchase: Purchase, reference: str, now: int) -> dynamo.TransactItem:
-    return entry_item(purchase, "opened", reference, purchase.total_cents, now)
-
-
 def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo.TransactItem]:
-    """A payment that was taken, or declined; nothing for a free order."""
+    """The payment of the purchase was captured or declined; no entry for a free order."""
     if payment.provider == "free":
         return []
-    kind: ledger.EntryKind = "declined" if payment.status == "declined" else "captured"
-    return [entry_item(purchase, kind, payment.payment_intent_id or payment.provider, payment.amount_cents, now, provider=payment.provider)]
+    item = ledger.entry_item(
+        **_owner(purchase),
+        kind="declined" if payment.status == "declined" else "captured",
+        reference=payment.payment_intent_id or payment.provider,
+        amount=payment.amount_cents,
+        currency=purchase.currency,
+        provider=payment.provider,
+        now=now,
+    )
+    return [item]
+
+
+def refused_payment_item(purchase: Purchase, provider_payment: ProviderPayment, reason: str, now: int) -> dynamo.TransactItem:
+    """Money came in that gets no tickets and is refunded; `reason` says why."""
+    assert provider_payment.payment_intent_id is not None  # money came in
+    return ledger.entry_item(
+        **_owner(purchase),
+        kind="captured",
+        reference=provider_payment.payment_intent_id,
+        amount=provider_payment.amount_received,
+        currency=provider_payment.currency,
+        provider=provider_payment.provider,
+        now=now,
+        details={"refused": reason},
+    )
+
+
+def offline_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
+    """A refund of a simulated payment, which succeeds at once."""
+    assert purchase.payment is not None  # an order was paid
+    return ledger.entry_item(
+        **_owner(purchase),
+        kind="refunded",
+        reference=refund.id,
+        amount=refund.amount_cents,
+        currency=purchase.currency,
+        provider=purchase.payment.provider,
+        now=now,
+    )
+
+
+def external_refund_item(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> dynamo.TransactItem:
+    """Somebody made a refund in the provider's dashboard."""
+    assert provider_refund.id is not None  # it was read from the provider
+    return ledger.entry_item(
+        **_owner(purchase),
+        kind="refunded",
+        reference=provider_refund.id,
+        amount=provider_refund.amount_cents,
+        currency=provider_refund.currency,
+        provider=provider_refund.provider,
+        now=now,
+        details={"by_hand": True},
+    )
+
+
+def refund_status_items(
+    purchase: Purchase, before: Refund, after: Refund, provider_refund: ProviderRefund, now: int
+) -> list[dynamo.TransactItem]:
+    """Money leaves when the provider first accepts a refund, and comes back if the refund fails after that."""
+    left = before.status == "due" and after.status in ("pending", "succeeded")
+    came_back = before.status in ("pending", "succeeded") and provider_refund.status == "failed"
+    if not (left or came_back):
+        return []
+    assert provider_refund.id is not None  # the provider has made it
+    item = ledger.entry_item(
+        **_owner(purchase),
+        kind="refunded" if left else "refund_failed",
+        reference=provider_refund.id,
+        amount=before.amount_cents,
+        currency=before.currency,
+        provider=provider_refund.provider,
+        now=now,
+        details={"refund_id": before.id, "reason": before.reason},
+    )
+    return [item]
+
+
+def dispute_items(purchase: Purchase, provider_dispute: ProviderDispute, *, is_new: bool, now: int) -> list[dynamo.TransactItem]:
+    """A dispute takes the money when it opens and brings it back when it is won; each step once, also one that we never heard of."""
+    kinds: list[EntryKind] = ["disputed"] if is_new else []
+    if provider_dispute.status == "won":
+        kinds.append("dispute_won")
+    return [
+        ledger.entry_item(
+            **_owner(purchase),
+            kind=kind,
+            reference=provider_dispute.id,
+            amount=provider_dispute.amount_cents,
+            currency=provider_dispute.currency,
+            provider=provider_dispute.provider,
+            now=now,
+            details={
+                "event_id": purchase.event_id,
+                "amount_cents": provider_dispute.amount_cents,
+                "currency": provider_dispute.currency,
+                "reason": provider_dispute.reason,
+            },
+        )
+        for kind in kinds
+    ]
 
 
 def record_decline(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> None:
-    """Write down that an attempt of the buyer failed, once; nothing else changes by it."""
+    """Record once that an attempt of the buyer failed; nothing else changes with it."""
     if provider_payment.charge_id is None or provider_payment.decline_code is None:
         return
     ledger.record_entry(
-        event_id=purchase.event_id,
-        purchase_id=purchase.id,
+        **_owner(purchase),
         kind="declined",
         reference=provider_payment.charge_id,
         amount=provider_payment.amount,
         currency=provider_payment.currency,
-        provider="stripe",
+        provider=provider_payment.provider,
         now=now,
         details={"why": provider_payment.decline_code},
     )
+
+
+def _owner(purchase: Purchase) -> _Owner:
+    return {"event_id": purchase.event_id, "purchase_id": purchase.id}

@@ -1,4 +1,4 @@
-"""A purchase: one buyer's attempt, from the hold to the order. Its `state` is the arbiter of everything that belongs to it."""
+"""A purchase, from the hold to the order and its refunds. Its `state` decides about everything that belongs to it."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.inventory.model import Hold
-from chalicelib.payments.model import Payment
+from chalicelib.payments.model import DisputeStatus, Payment
 
 PurchaseState = Literal["held", "paying", "paid", "partially_refunded", "refunded", "expired", "cancelled"]
 ACTIVE_STATES: tuple[PurchaseState, ...] = ("held", "paying")
@@ -18,7 +18,7 @@ MAX_LINE_ITEMS = 10
 
 
 class LineItem(Struct, frozen=True):
-    """Tickets of one tier, at the price that was shown when they were held."""
+    """Tickets of one tier, at the price at which they were held."""
 
     tier_id: str
     tier_name: str
@@ -34,10 +34,10 @@ class LineItem(Struct, frozen=True):
 
 
 class Refund(Struct, frozen=True, kw_only=True):
-    """Money that goes back, from the payment `capture` (null: nobody's money but simulated or none). `at` in epoch seconds.
+    """Money that is refunded from the payment `payment_intent_id` (null: a free or simulated payment). `at` is in epoch seconds.
 
-    `due` until the provider has taken it on, `failed` when it could not be made although it was tried again. `tickets` are the
-    numbers of those that went with it; `fee_cents` was kept of their price. `by_hand`: made in the provider's dashboard.
+    `due` until the provider has accepted it; `failed` when it failed after its last attempt. `tickets` are the numbers of the tickets
+    that were taken back for it, `fee_cents` was kept of their price. External refunds were made in the provider's dashboard.
     """
 
     id: str
@@ -59,10 +59,10 @@ class Refund(Struct, frozen=True, kw_only=True):
 
 
 class Dispute(Struct, frozen=True, kw_only=True):
-    """A buyer's bank asks the money back. `voided`: the numbers of the tickets that a lost one took."""
+    """The buyer's bank claims the money of a payment back. `voided`: the numbers of the tickets that a lost dispute took."""
 
     id: str
-    status: Literal["open", "won", "lost"]
+    status: DisputeStatus
     amount_cents: int
     currency: str
     reason: str
@@ -72,7 +72,7 @@ class Dispute(Struct, frozen=True, kw_only=True):
 
 
 class Purchase(Struct, frozen=True, kw_only=True):
-    """`version` goes up with every write: the fence. Times in epoch seconds. Tickets are numbered from 1, line by line."""
+    """One buyer's purchase. Every write raises `version`. Times are epoch seconds. Tickets are numbered from 1, line by line."""
 
     id: str
     user_id: str
@@ -86,7 +86,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     payment: Payment | None = None
     checkout_at: int | None = None
     ended_at: int | None = None
-    checkout_details: dict[str, Any] = {}
+    checkout_details: dict[str, Any] = {}  # the buyer's answers and attendees
     pass_id: str | None = None  # the waiting room's pass that it was reserved with
     refunds: list[Refund] = []
     disputes: list[Dispute] = []
@@ -104,18 +104,18 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return [hold for line in self.lines for hold in line.holds]
 
     def is_active(self, now: int) -> bool:
-        """Whether it still holds its tickets: neither ended nor out of time."""
+        """Whether it still holds its tickets: it has not ended, and its time has not run out."""
         return self.state in ACTIVE_STATES and self.expires_at > now
 
     @property
     def is_order(self) -> bool:
-        """Whether somebody can come in with it."""
+        """Whether it has tickets that are good for entry."""
         return self.state in ORDER_STATES
 
     @property
     def was_order(self) -> bool:
-        """Whether tickets were ever issued, though all of them may have been taken back."""
-        return self.is_order or any(refund.tickets for refund in self.refunds) or any(dispute.voided for dispute in self.disputes)
+        """Whether tickets were ever issued for it, though all of them may have been taken back."""
+        return self.is_order or bool(self.returned_tickets)
 
     @property
     def is_declined(self) -> bool:
@@ -129,69 +129,76 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def kept_tickets(self) -> list[int]:
-        """The numbers of the tickets that its owner has paid for and keeps."""
+        """The numbers of the tickets that the buyer has paid for and keeps."""
         return [number for number in range(1, self.quantity + 1) if number not in self.returned_tickets] if self.is_order else []
 
     @property
     def is_disputed(self) -> bool:
-        """Whether a bank is still to decide about the money that its tickets were bought with."""
-        return any(one.status == "open" and self.is_own_payment(one.payment_intent_id) for one in self.disputes)
+        """Whether a bank has yet to decide about the money that the tickets were bought with."""
+        return any(dispute.status == "open" and self.is_own_payment(dispute.payment_intent_id) for dispute in self.disputes)
 
     def is_own_payment(self, payment_intent_id: str) -> bool:
-        """Whether that is the order's own payment, and not a second one that went back."""
+        """Whether the tickets were bought with this payment; false for a second one, which is refunded."""
         return self.payment is not None and self.payment.payment_intent_id == payment_intent_id
 
     @property
     def payment_intent_ids(self) -> set[str | None]:
-        """The payments whose money is in the books of this purchase: its own, and those that went back at once."""
-        return {self.payment.payment_intent_id if self.payment else None, *(refund.payment_intent_id for refund in self.refunds)}
+        """The payments whose money is in this purchase's books: its own, and those that were refunded at once."""
+        own = self.payment.payment_intent_id if self.payment else None
+        return {own, *(refund.payment_intent_id for refund in self.refunds)}
 
     @property
     def refunded_cents(self) -> int:
-        """What went back, or will, of the order's own payment."""
+        """What was refunded, or will be, of the payment that bought the tickets."""
         own = self.payment.payment_intent_id if self.payment else None
         return sum(refund.amount_cents for refund in self.refunds if refund.payment_intent_id == own)
 
-    def with_refunds(self, *changed: Refund) -> "Purchase":
-        """The purchase with these refunds as they are now; new ones come last."""
-        return replace(self, refunds=list({one.id: one for one in (*self.refunds, *changed)}.values()))
+    def with_refunds(self, *refunds: Refund) -> "Purchase":
+        """The purchase with these refunds added, or replaced where their ids are known."""
+        return replace(self, refunds=list({refund.id: refund for refund in (*self.refunds, *refunds)}.values()))
 
     def refunded_total(self, payment_intent_id: str | None, *, include_due: bool) -> int:
-        """Cents of one payment that have left towards the buyer; `due`: and those that are to leave."""
+        """Cents of one payment whose refund the provider has accepted; with `include_due`, also those that it has yet to accept."""
         states = ("due", "pending", "succeeded") if include_due else ("pending", "succeeded")
-        return sum(one.amount_cents for one in self.refunds if one.payment_intent_id == payment_intent_id and one.status in states)
+        return sum(
+            refund.amount_cents for refund in self.refunds if refund.payment_intent_id == payment_intent_id and refund.status in states
+        )
 
-    def price_of(self, number: int) -> int:
-        return next(line.price_cents for line, numbers in self._numbered() if number in numbers)
+    def ticket_price(self, number: int) -> int:
+        """The price in cents of the ticket with this number."""
+        return next(line.price_cents for line, numbers in self._numbered_lines() if number in numbers)
 
-    def seats(self, numbers: Iterable[int]) -> list[Hold]:
-        """From which shards the tickets came: the holds that became them, each with as many as are asked for."""
+    def holds_of_tickets(self, numbers: Iterable[int]) -> list[Hold]:
+        """The holds that became these tickets, each with only as many seats as these tickets took from it."""
         wanted = set(numbers)
-        found = []
-        for line, of_line in self._numbered():
-            first = of_line.start
+        holds = []
+        for line, line_numbers in self._numbered_lines():
+            first = line_numbers.start
             for hold in line.holds:
-                taken = len(wanted.intersection(range(first, first + hold.quantity)))
+                quantity = len(wanted.intersection(range(first, first + hold.quantity)))
                 first += hold.quantity
-                if taken:
-                    found.append(Hold(hold.shard_id, hold.hold_id, taken))
-        return found
+                if quantity:
+                    holds.append(Hold(hold.shard_id, hold.hold_id, quantity))
+        return holds
 
-    def _numbered(self) -> Iterable[tuple[LineItem, range]]:
+    def _numbered_lines(self) -> Iterable[tuple[LineItem, range]]:
         first = 1
         for line in self.lines:
             yield line, range(first, first + line.quantity)
             first += line.quantity
 
-    def refund(self, refund_id: str) -> Refund | None:
-        return next((one for one in self.refunds if one.id == refund_id), None)
+    def find_refund(self, refund_id: str) -> Refund | None:
+        return next((refund for refund in self.refunds if refund.id == refund_id), None)
 
-    def dispute(self, dispute_id: str) -> Dispute | None:
-        return next((one for one in self.disputes if one.id == dispute_id), None)
+    def find_dispute(self, dispute_id: str) -> Dispute | None:
+        return next((dispute for dispute in self.disputes if dispute.id == dispute_id), None)
 
 
 class BuyerRecord(Struct, frozen=True):
-    """What one user has of one event: the active purchase, if any, and what was bought."""
+    """What one user has of one event: the active purchase, if any, how many tickets were bought, and with which orders and passes.
+
+    `passes` are those of the waiting room that have bought something. `active_until` is in epoch seconds.
+    """
 
     user_id: str
     event_id: str
@@ -200,4 +207,4 @@ class BuyerRecord(Struct, frozen=True):
     active_quantity: int
     bought: int
     orders: frozenset[str]
-    passes: frozenset[str]  # those that bought something
+    passes: frozenset[str]

@@ -1,30 +1,58 @@
-"""Orders as they are read: by their buyer, and by those who answer for them."""
+"""Reading purchases: by their buyer, by admins and promoters, and by the reconciliation."""
 
 from chalicelib.purchases.record import store
-from chalicelib.purchases.record.errors import OrderNotFound
+from chalicelib.purchases.record.errors import CheckoutNotFound, OrderNotFound, ReservationNotFound
 from chalicelib.purchases.record.model import Purchase
+from chalicelib.purchases.record.store import load, load_many
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket
 
+__all__ = [
+    "get_newest_order",
+    "get_order",
+    "get_own_checkout",
+    "get_own_order",
+    "get_own_purchase",
+    "load",
+    "load_many",
+    "load_tickets",
+]
+
+
+def get_own_purchase(user_id: str, purchase_id: str) -> Purchase:
+    """The user's purchase in any state. Raises ReservationNotFound, also for one of another user."""
+    purchase = store.load(purchase_id)
+    if purchase is None or purchase.user_id != user_id:
+        raise ReservationNotFound()
+    return purchase
+
+
+def get_own_checkout(user_id: str, purchase_id: str) -> Purchase:
+    """The user's purchase, if a checkout was opened for it, in any state. Raises CheckoutNotFound."""
+    purchase = store.load(purchase_id)
+    if purchase is None or purchase.user_id != user_id or purchase.checkout_at is None:
+        raise CheckoutNotFound()
+    return purchase
+
 
 def get_newest_order(user_id: str, event_id: str) -> tuple[Purchase, list[Ticket]]:
-    """The user's newest order of an event with its tickets; raises OrderNotFound."""
-    buying = store.load_buyer(user_id, event_id)
-    if buying is None or not buying.orders:
+    """The user's newest order of an event with its tickets. Raises OrderNotFound."""
+    buyer = store.load_buyer(user_id, event_id)
+    if buyer is None or not buyer.orders:
         raise OrderNotFound()
-    return get_own_order(user_id, max(buying.orders))  # ULIDs sort by time
+    return get_own_order(user_id, max(buyer.orders))  # ULIDs sort by time
 
 
 def get_own_order(user_id: str, order_id: str) -> tuple[Purchase, list[Ticket]]:
-    """One order of the user, also one that was refunded; somebody else's is as unknown as one that never was."""
+    """One order of the user with its tickets, also a refunded one. Raises OrderNotFound, also for an order of another user."""
     purchase = store.load(order_id)
     if purchase is None or purchase.user_id != user_id or not purchase.was_order:
         raise OrderNotFound()
     return purchase, load_tickets(purchase)
 
 
-def find_order(order_id: str) -> Purchase:
-    """Anybody's order, or a purchase that never became one though money came in for it; raises OrderNotFound."""
+def get_order(order_id: str) -> Purchase:
+    """Anybody's order, or a purchase that never became one but for which money came in. Raises OrderNotFound."""
     purchase = store.load(order_id)
     if purchase is None or not (purchase.was_order or purchase.refunds or purchase.disputes):
         raise OrderNotFound()
@@ -32,5 +60,5 @@ def find_order(order_id: str) -> Purchase:
 
 
 def load_tickets(purchase: Purchase) -> list[Ticket]:
-    """The tickets of an order, also those that were taken back; none of a purchase that never had any."""
+    """The tickets of an order, also those that were taken back; none if it never had any."""
     return tickets.load_purchase_tickets(purchase.id, purchase.quantity) if purchase.was_order else []

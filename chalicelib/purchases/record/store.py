@@ -1,4 +1,4 @@
-"""Purchases and buyers: each change of a purchase is a compare-and-set, and the buyer's record changes in the same transaction.
+"""Tables `purchases` and `buyers`. A purchase changes by compare-and-set, and its buyer's record in the same transaction.
 
 So a purchase is `held` or `paying` exactly while the buyer's record names it as active.
 """
@@ -20,7 +20,7 @@ T = TypeVar("T")
 MAX_ATTEMPTS = 5
 
 
-# What may change of a purchase, and whether it is kept as JSON.
+# The attributes of a purchase that may change, and whether they are stored as JSON.
 _CHANGEABLE = {
     "state": False,
     "expires_at": False,
@@ -35,7 +35,7 @@ _CHANGEABLE = {
 
 
 class PurchaseRow(dynamo.Table):
-    """A tombstone has only id, state and version: it stands for a purchase that was never written, and never will be."""
+    """A row with only id, state and version is a tombstone: it stands for a purchase that was never written and never will be."""
 
     feature = "purchases"
 
@@ -77,15 +77,23 @@ class BuyerRow(dynamo.Table):
     passes = UnicodeSetAttribute(null=True)
 
 
+class Conflict(Exception):
+    """The purchase, or what else the transaction is about, has changed since it was read; nothing was written. Read it again and retry."""
+
+
+class OpenConflict(Exception):
+    """The new purchase was not written: `existing` is a purchase of the same id, or `buyer` does not allow it.
+
+    With neither, a tombstone has taken the id.
+    """
+
+    def __init__(self, existing: Purchase | None, buyer: BuyerRecord | None) -> None:
+        self.existing, self.buyer = existing, buyer
+        super().__init__()
+
+
 class LimitReached(Exception):
-    """The buyer has bought, or is holding, too much for money that came late."""
-
-
-class OpenConflict(msgspec.Struct, frozen=True):
-    """What a refused opening met: the purchase that is there already, or the buyer's record as it is."""
-
-    existing: Purchase | None
-    buyer: BuyerRecord | None
+    """The buyer has bought or is holding too many tickets to get those of a late payment."""
 
 
 def load(purchase_id: str) -> Purchase | None:
@@ -106,10 +114,10 @@ def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
     return _buyer_record(row) if row is not None else None
 
 
-def open_purchase(purchase: Purchase, limit: int) -> OpenConflict | None:
-    """Write a new purchase and make it the buyer's active one; None when that was done, else what stood in the way.
+def create(purchase: Purchase, limit: int) -> None:
+    """Write a new purchase and make it the buyer's active one. Raises OpenConflict.
 
-    The quantity must be within `limit` by itself.
+    `limit`: how many tickets of the event the buyer may have in all; the quantity must be within it by itself.
     """
     row = PurchaseRow(
         purchase.id,
@@ -141,58 +149,60 @@ def open_purchase(purchase: Purchase, limit: int) -> OpenConflict | None:
     try:
         # Absent: a tombstone, or another execution for the same id, was first.
         dynamo.transact([dynamo.put(row, PurchaseRow.id.does_not_exist()), dynamo.update(buyer, active, free)])
-    except dynamo.TransactionCanceled as refused:
-        existing = PurchaseRow.from_raw_data(refused.reasons[0].item) if refused.failed(0) else None
-        return OpenConflict(
+    except dynamo.TransactionCanceled as canceled:
+        existing = PurchaseRow.from_raw_data(canceled.reasons[0].item) if canceled.failed(0) else None
+        raise OpenConflict(
             existing=_purchase(existing) if existing is not None else None,
-            buyer=_buyer_record(BuyerRow.from_raw_data(refused.reasons[1].item)) if refused.failed(1) else None,
-        )
-    return None
+            buyer=_buyer_record(BuyerRow.from_raw_data(canceled.reasons[1].item)) if canceled.failed(1) else None,
+        ) from canceled
 
 
-def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem] = (), *, limit: int | None = None) -> Purchase | None:
-    """Write `after` over `before`, with what follows from it for the buyer's record and with `items`, all of it or nothing.
+def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem] = (), *, limit: int | None = None) -> Purchase:
+    """Write `after` over `before`, what follows from it for the buyer's record, and `items`: all of it or nothing.
 
-    The purchase as it is then, with its version one up; None if it, or what `items` are about, has changed since it was read.
-    `limit`: money came late, so the buyer must have room for it and nothing else in hand; raises NoRoom.
+    The purchase as it was saved, its version one higher. Raises Conflict if it, or what `items` are about, has changed since it was read.
+    With a `limit` (for late payments) the buyer must have no other active purchase and stay within it, else LimitReached is raised.
     """
     after = replace(after, version=before.version + 1)
     row = PurchaseRow(before.id)
-    # The version says it all, the state too: every write raises it.
+    # Every write raises the version, so it stands for the state too.
     unchanged = PurchaseRow.version == before.version
     buyer = _buyer_update_item(before, after, limit)
     if buyer is None and not items:
-        return after if dynamo.update_if(row, _changed_attributes(before, after), unchanged) else None
+        if not dynamo.update_if(row, _changed_attributes(before, after), unchanged):
+            raise Conflict
+        return after
     try:
         dynamo.transact([dynamo.update(row, _changed_attributes(before, after), unchanged), *([buyer] if buyer else []), *items])
-    except dynamo.TransactionCanceled as refused:
-        if limit is not None and not refused.failed(0) and refused.failed(1):
-            raise LimitReached from refused
-        return None
+    except dynamo.TransactionCanceled as canceled:
+        if limit is not None and not canceled.failed(0) and canceled.failed(1):
+            raise LimitReached from canceled
+        raise Conflict from canceled
     return after
 
 
-def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T | None]) -> T:
-    """What `attempt` makes of the purchase; it says None when the purchase has changed since it was read, and is then asked again.
+def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T]) -> T:
+    """The result of `attempt(purchase)`. On Conflict the purchase is read again and the attempt repeated.
 
-    Raises StoreUnavailable when it keeps changing.
+    Raises StoreUnavailable if the purchase keeps changing.
     """
     for _ in range(MAX_ATTEMPTS):
-        done = attempt(purchase)
-        if done is not None:
-            return done
-        purchase = load(purchase.id) or purchase
+        try:
+            return attempt(purchase)
+        except Conflict:
+            purchase = load(purchase.id) or purchase
     raise dynamo.StoreUnavailable("the purchase kept changing")
 
 
-def put_tombstone(purchase_id: str, now: int) -> bool:
-    """Put a tombstone for a purchase that was never written, so that it never will be. False if something is there."""
+def put_tombstone(purchase_id: str, now: int) -> None:
+    """Make sure that a purchase that was never written never will be. Raises Conflict if it has been written."""
     row = PurchaseRow(purchase_id, state="expired", version=1, ttl=now + settings.current().purchase_ttl_seconds)
-    return dynamo.put_if(row, PurchaseRow.id.does_not_exist()) is None
+    if dynamo.put_if(row, PurchaseRow.id.does_not_exist()) is not None:
+        raise Conflict
 
 
 def scan_purchases() -> Iterable[Purchase]:
-    """All purchases, tombstones left out; for checks, not for requests."""
+    """All purchases without tombstones. Reads the whole table: for checks and the demo, never for requests."""
     for row in PurchaseRow.scan(consistent_read=True):
         purchase = _purchase(row)
         if purchase is not None:
@@ -215,7 +225,7 @@ def _changed_attributes(before: Purchase, after: Purchase) -> list[Action]:
 
 
 def _buyer_update_item(before: Purchase, after: Purchase, limit: int | None) -> dynamo.TransactItem | None:
-    """What a change of a purchase means for its buyer: what is in hand, what was bought, which orders and passes."""
+    """What a change of a purchase changes for its buyer: the active purchase, how many tickets were bought, which orders and passes."""
     actions: list[Action] = []
     condition: Condition = BuyerRow.user_id.exists()
     if before.state in ACTIVE_STATES:
@@ -235,13 +245,13 @@ def _buyer_update_item(before: Purchase, after: Purchase, limit: int | None) -> 
     if before.is_order:
         condition = BuyerRow.orders.contains(before.id)
     if limit is not None:
-        # Within the limit, and nothing else in hand: since the purchase was over, the buyer may have bought or be holding others.
+        # Since the purchase ended, the buyer may have bought others, or may be holding some.
         condition = BuyerRow.active_id.does_not_exist() & (BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= limit - more))
     return dynamo.update(BuyerRow(after.user_id, after.event_id), actions, condition) if actions else None
 
 
 def _ttl(purchase: Purchase) -> int | None:
-    """When it may be deleted. What was paid is kept for ever, an order or not; only abandoned attempts vanish by themselves."""
+    """When DynamoDB may delete it. Abandoned purchases are deleted; whatever was paid is kept for ever."""
     if purchase.state in ("held", "paying", "expired", "cancelled") and not purchase.refunds:
         return (purchase.ended_at or purchase.expires_at) + settings.current().purchase_ttl_seconds
     return None

@@ -1,4 +1,4 @@
-"""What becomes of a purchase, for every state and everything that can happen to it: the state machine, as the code asks it.
+"""The state machine of a purchase: for every state and everything that can happen to it, what the code does.
 
 docs/payments.md shows this table; a test holds the two together, and another one plays every pair.
 """
@@ -9,33 +9,33 @@ from chalicelib.payments.model import Payment, ProviderPayment
 from chalicelib.purchases.record.model import Purchase, PurchaseState
 
 Trigger = Literal[
-    "captured",
-    "captured_other",
-    "captured_twice",
-    "waiting",
-    "declined",
-    "canceled",
-    "time_over",
-    "released",
-    "refund_asked",
+    "payment_succeeded",
+    "payment_mismatched",
+    "payment_duplicated",
+    "payment_pending",
+    "payment_declined",
+    "payment_canceled",
+    "hold_expired",
+    "release_requested",
+    "refund_requested",
     "refund_failed",
-    "refunded_by_hand",
-    "disputed",
+    "refunded_externally",
+    "dispute_opened",
     "dispute_won",
     "dispute_lost",
 ]
 Action = Literal[
     "issue",
-    "issue_again",
-    "pay_back",
-    "keep",
+    "reissue_or_refund",
+    "refund",
+    "ignore",
     "end",
-    "stop",
+    "cancel_payment",
     "refuse",
-    "give_back",
+    "return_tickets",
     "retry",
     "record",
-    "settle",
+    "settle_first",
     "freeze",
     "thaw",
     "void",
@@ -45,79 +45,83 @@ Action = Literal[
 STATES: tuple[PurchaseState, ...] = get_args(PurchaseState)
 
 TRIGGERS: dict[Trigger, str] = {
-    "captured": "the payment came in",
-    "captured_other": "it came in with another sum or currency",
-    "captured_twice": "a second payment for the same purchase came in",
-    "waiting": "the buyer has yet to pay or to pass 3D Secure, or the bank to answer",
-    "declined": "an attempt was declined",
-    "canceled": "it cannot be paid any more",
-    "time_over": "the hold's time is over",
-    "released": "the buyer gives the tickets back",
-    "refund_asked": "a promoter or admin refunds tickets",
+    "payment_succeeded": "the payment came in",
+    "payment_mismatched": "it came in with another amount or currency",
+    "payment_duplicated": "a second payment for the same purchase came in",
+    "payment_pending": "the buyer has yet to pay or to pass 3D Secure, or the bank to answer",
+    "payment_declined": "an attempt to pay was declined",
+    "payment_canceled": "the payment cannot be paid any more",
+    "hold_expired": "the hold has expired",
+    "release_requested": "the buyer gives the tickets back",
+    "refund_requested": "a promoter or admin refunds tickets",
     "refund_failed": "a refund did not reach the buyer",
-    "refunded_by_hand": "somebody made a refund in Stripe's dashboard",
-    "disputed": "the buyer's bank takes the money back for now",
-    "dispute_won": "the bank gave it back to us",
-    "dispute_lost": "the bank gave it to the buyer",
+    "refunded_externally": "somebody made a refund in Stripe's dashboard",
+    "dispute_opened": "the buyer's bank took the money back until it decides",
+    "dispute_won": "the bank gave the money back to us",
+    "dispute_lost": "the bank gave the money to the buyer",
 }
 
 ACTIONS: dict[Action, str] = {
-    "issue": "tickets; `paid`",
-    "issue_again": "held again if stock and limits allow: tickets, `paid`; else all of it goes back, `refunded`",
-    "pay_back": "all of that payment goes back; a purchase without tickets is `refunded` if it was its own payment",
-    "keep": "nothing changes",
-    "end": "ended: `expired`, or `cancelled` if the buyer or the provider did it; the tickets go back to the stock",
-    "stop": "the payment is cancelled at Stripe first; then what Stripe says has become of it",
-    "refuse": "refused: 409, or 404 where there never was an order",
-    "give_back": "tickets void, seats back to the stock, the money goes back; `partially_refunded`, or `refunded` with the last ticket",
-    "retry": "made again, three times in all; then shown to the admins",
-    "record": "written down; an order that got all of its money back loses its tickets, one that got some of it is shown to the admins",
-    "settle": "what Stripe says about the payment is done first, and then this, in the state that it has led to",
+    "issue": "the tickets are issued: `paid`",
+    "reissue_or_refund": "held again if stock and limits allow, and issued: `paid`; else the payment is refunded in full: `refunded`",
+    "refund": "the payment is refunded in full; if it was the purchase's own, a purchase without tickets is `refunded`",
+    "ignore": "nothing changes",
+    "end": "the tickets go back to the stock: `expired`, or `cancelled` if the buyer or the provider ended it",
+    "cancel_payment": "the payment is cancelled at Stripe first, and what Stripe then says about it is done",
+    "refuse": "refused with 409, or 404 if there never was an order",
+    "return_tickets": "tickets void, seats back to the stock, money refunded: `partially_refunded`, or `refunded` with the last ticket",
+    "retry": "the refund is tried again, three times in all, and then shown to the admins",
+    "record": "recorded; an order that got all of its money back loses its tickets, one that got a part is shown to the admins",
+    "settle_first": "what Stripe says about the payment is done first, and then this, in the state that follows",
     "freeze": "the tickets are frozen",
     "thaw": "the frozen tickets are valid again",
-    "void": "tickets worth the disputed sum are void, their seats back in the stock; the others are valid again",
+    "void": "tickets worth the disputed amount are void, their seats back in the stock; the others are valid again",
     "never": "cannot happen",
 }
 
-# In the order of STATES:       held        paying      paid         partially_r. refunded    expired        cancelled
+# One action for each of STATES: held, paying, paid, partially_refunded, refunded, expired, cancelled.
 _TABLE: dict[Trigger, tuple[Action, ...]] = {
-    "captured": ("never", "issue", "keep", "keep", "keep", "issue_again", "issue_again"),
-    "captured_other": ("never", "pay_back", "never", "never", "keep", "pay_back", "pay_back"),
-    "captured_twice": ("pay_back", "pay_back", "pay_back", "pay_back", "pay_back", "pay_back", "pay_back"),
-    "waiting": ("keep", "keep", "keep", "keep", "keep", "keep", "keep"),
-    "declined": ("keep", "keep", "keep", "keep", "keep", "keep", "keep"),
-    "canceled": ("never", "end", "keep", "keep", "keep", "keep", "keep"),
-    "time_over": ("end", "stop", "keep", "keep", "keep", "keep", "keep"),
-    "released": ("end", "stop", "refuse", "refuse", "refuse", "keep", "keep"),
-    "refund_asked": ("refuse", "refuse", "give_back", "give_back", "refuse", "refuse", "refuse"),
+    "payment_succeeded": ("never", "issue", "ignore", "ignore", "ignore", "reissue_or_refund", "reissue_or_refund"),
+    "payment_mismatched": ("never", "refund", "never", "never", "ignore", "refund", "refund"),
+    "payment_duplicated": ("refund", "refund", "refund", "refund", "refund", "refund", "refund"),
+    "payment_pending": ("ignore", "ignore", "ignore", "ignore", "ignore", "ignore", "ignore"),
+    "payment_declined": ("ignore", "ignore", "ignore", "ignore", "ignore", "ignore", "ignore"),
+    "payment_canceled": ("never", "end", "ignore", "ignore", "ignore", "ignore", "ignore"),
+    "hold_expired": ("end", "cancel_payment", "ignore", "ignore", "ignore", "ignore", "ignore"),
+    "release_requested": ("end", "cancel_payment", "refuse", "refuse", "refuse", "ignore", "ignore"),
+    "refund_requested": ("refuse", "refuse", "return_tickets", "return_tickets", "refuse", "refuse", "refuse"),
     "refund_failed": ("retry", "retry", "retry", "retry", "retry", "retry", "retry"),
-    "refunded_by_hand": ("settle", "settle", "record", "record", "record", "settle", "settle"),
-    "disputed": ("settle", "settle", "freeze", "freeze", "record", "settle", "settle"),
-    "dispute_won": ("settle", "settle", "thaw", "thaw", "record", "settle", "settle"),
-    "dispute_lost": ("settle", "settle", "void", "void", "record", "settle", "settle"),
+    "refunded_externally": ("settle_first", "settle_first", "record", "record", "record", "settle_first", "settle_first"),
+    "dispute_opened": ("settle_first", "settle_first", "freeze", "freeze", "record", "settle_first", "settle_first"),
+    "dispute_won": ("settle_first", "settle_first", "thaw", "thaw", "record", "settle_first", "settle_first"),
+    "dispute_lost": ("settle_first", "settle_first", "void", "void", "record", "settle_first", "settle_first"),
 }
 
 
 def action_for(state: PurchaseState, trigger: Trigger) -> Action:
+    """What to do when `trigger` happens to a purchase in `state`."""
     return _TABLE[trigger][STATES.index(state)]
 
 
 def classify_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Trigger:
-    """What a look at a payment says. The purchase's own payment is the one that it was paid with, else the one that it opened."""
+    """What a payment at the provider means for its purchase.
+
+    The purchase's own payment is the one that it was paid with; before that, the one that it opened.
+    """
     payment = purchase.payment
     if provider_payment.is_paid:
         if payment is None or not _is_own(payment, provider_payment):
-            return "captured_twice"
-        return "captured" if purchase.is_order or provider_payment.matches(payment) else "captured_other"
+            return "payment_duplicated"
+        return "payment_succeeded" if purchase.is_order or provider_payment.matches(payment) else "payment_mismatched"
     if provider_payment.is_closed and payment is not None and provider_payment.id == payment.provider_id:
-        return "canceled"  # another one, opened by hand or never written down, says nothing about the buyer's
-    return "declined" if provider_payment.decline_code is not None else "waiting"
+        return "payment_canceled"  # another payment, opened by hand or never written down, says nothing about the buyer's
+    return "payment_declined" if provider_payment.decline_code is not None else "payment_pending"
 
 
 def _is_own(payment: Payment, provider_payment: ProviderPayment) -> bool:
-    if payment.provider != "stripe":
+    if payment.provider != provider_payment.provider:
         return False
     if payment.payment_intent_id is not None:
         return provider_payment.payment_intent_id == payment.payment_intent_id
-    # Nothing written down: whoever opened it died before, and this is what they had opened.
+    # A purchase without an id of what it opened: the request that opened this payment died before writing the id down.
     return payment.provider_id in (None, provider_payment.id)

@@ -1,4 +1,4 @@
-"""How a purchase looks from outside: a reservation while held, a checkout session while paying, an order for ever."""
+"""A purchase over HTTP: a reservation while it is held, a checkout session while it is paid, an order from then on."""
 
 from typing import Any
 
@@ -29,16 +29,16 @@ _RESERVATION_STATUS = {
 
 
 def reservation_view(purchase: Purchase, now: int) -> dict[str, Any]:
-    """With several tiers, the `tier_*` and `price_cents` of the whole are null and `items` tells."""
-    only = purchase.lines[0] if len(purchase.lines) == 1 else None
+    """A reservation. With several tiers `tier_id`, `tier_name` and `price_cents` are null; `items` lists them."""
+    only_line = purchase.lines[0] if len(purchase.lines) == 1 else None
     return {
         "id": purchase.id,
         "event_id": purchase.event_id,
         "status": reservation_status(purchase, now),
-        "tier_id": only.tier_id if only else None,
-        "tier_name": only.tier_name if only else None,
+        "tier_id": only_line.tier_id if only_line else None,
+        "tier_name": only_line.tier_name if only_line else None,
         "quantity": purchase.quantity,
-        "price_cents": only.price_cents if only else None,
+        "price_cents": only_line.price_cents if only_line else None,
         "total_price_cents": purchase.total_cents,
         "currency": purchase.currency,
         "items": [
@@ -59,7 +59,7 @@ def reservation_view(purchase: Purchase, now: int) -> dict[str, Any]:
 
 def reservation_status(purchase: Purchase, now: int) -> str:
     if purchase.state in ("held", "paying") and not purchase.is_active(now):
-        return "expired"  # nobody has come by to write it down yet
+        return "expired"  # its time is over, and the sweep has yet to record that
     return _RESERVATION_STATUS[purchase.state]
 
 
@@ -74,17 +74,17 @@ def session_status(purchase: Purchase, now: int) -> str:
 
 
 def checkout_session_view(purchase: Purchase, now: int, client_secret: str | None = None, url: str | None = None) -> dict[str, Any]:
-    """`payment` says where the buyer pays: in the shop's page with `client_secret` and `publishable_key`, or at `url`."""
+    """A checkout session. The buyer pays on our own page with `client_secret` and `publishable_key`, or on the hosted page at `url`."""
     payment = purchase.payment
-    secret = {"client_secret": client_secret, "publishable_key": settings.current().stripe_publishable_key} if client_secret else {}
+    access = {"client_secret": client_secret, "publishable_key": settings.current().stripe_publishable_key} if client_secret else {}
     if url:
-        secret = {"url": url}
+        access = {"url": url}
     return {
         "id": purchase.id,
         "reservation_id": purchase.id,
         "status": session_status(purchase, now),
         "reservation": reservation_view(purchase, now),
-        "payment": {"provider": payment.provider, "status": payment.status, **secret} if payment else None,
+        "payment": {"provider": payment.provider, "status": payment.status, **access} if payment else None,
         "created_at": clock.iso(purchase.checkout_at or purchase.created_at),
     }
 
@@ -101,29 +101,27 @@ def order_view(purchase: Purchase) -> dict[str, Any]:
         "items": [{"tier_id": line.tier_id, "tier_name": line.tier_name, "quantity": line.quantity} for line in purchase.lines],
         "created_at": clock.iso(purchase.ended_at or purchase.created_at),
         "refunded_cents": purchase.refunded_cents,
-        "refunds": [refund_view(one, purchase) for one in purchase.refunds if one.tickets],
+        "refunds": [refund_view(refund, purchase) for refund in purchase.refunds if refund.tickets],
         "disputed": purchase.is_disputed,
     }
 
 
-def refund_view(one: Refund, purchase: Purchase) -> dict[str, Any]:
-    """A refund as its buyer sees it, who need not know the reason. `status`: due or pending until the money is on its way, then
-    succeeded; or failed.
-    """
+def refund_view(refund: Refund, purchase: Purchase) -> dict[str, Any]:
+    """A refund for its buyer, without the reason. `status` is due or pending until the money is on its way, then succeeded; or failed."""
     return {
-        "id": one.id,
+        "id": refund.id,
         "order_id": purchase.id,
-        "status": one.status,
-        "amount_cents": one.amount_cents,
-        "fee_cents": one.fee_cents,
-        "currency": one.currency,
-        "tickets": [ticket_id(purchase.id, number) for number in one.tickets],
-        "created_at": clock.iso(one.at),
+        "status": refund.status,
+        "amount_cents": refund.amount_cents,
+        "fee_cents": refund.fee_cents,
+        "currency": refund.currency,
+        "tickets": [ticket_id(purchase.id, number) for number in refund.tickets],
+        "created_at": clock.iso(refund.at),
     }
 
 
 def order_with_event_view(purchase: Purchase) -> dict[str, Any]:
-    """An order with the event's present name and place, or none of them if the event is no longer in the catalog."""
+    """An order with the event's current name, venue and start; null if the event is no longer in the catalog."""
     event: Event | None = catalog.snapshot().events.get(purchase.event_id)
     first = purchase.lines[0]
     return {
@@ -137,26 +135,28 @@ def order_with_event_view(purchase: Purchase) -> dict[str, Any]:
     }
 
 
-def ticket_view(one: Ticket) -> dict[str, Any]:
+def ticket_view(ticket: Ticket) -> dict[str, Any]:
     return {
-        "id": one.id,
-        "code": one.code,
-        "qr_sig": one.qr_sig,
-        "state": one.state,
-        "tier_id": one.tier_id,
-        "created_at": clock.iso(one.created_at),
+        "id": ticket.id,
+        "code": ticket.code,
+        "qr_sig": ticket.qr_sig,
+        "state": ticket.state,
+        "tier_id": ticket.tier_id,
+        "created_at": clock.iso(ticket.created_at),
     }
 
 
 def confirmation_view(purchase: Purchase, tickets: list[Ticket], repeated: bool, now: int) -> dict[str, Any]:
-    """A paid or a declined checkout; a repeated one says so in `message`."""
+    """A confirmed checkout, paid or declined; if it was confirmed before, `message` says so."""
     paid = purchase.was_order
-    message = "Payment received, here are your tickets." if paid else "The payment was declined; the tickets were given back."
+    message = (
+        "Payment received. Here are your tickets." if paid else "The payment was declined and the tickets were released. Please try again."
+    )
     answer: dict[str, Any] = {
         "checkout_session": {"id": purchase.id, "status": session_status(purchase, now)},
         "reservation": {"id": purchase.id, "status": reservation_status(purchase, now)},
-        "message": f"{message} (idempotent: this was confirmed before)" if repeated else message,
+        "message": f"{message} (idempotent: this checkout was confirmed before)" if repeated else message,
     }
     if paid:
-        answer |= {"order": order_view(purchase), "tickets": [ticket_view(one) for one in tickets]}
+        answer |= {"order": order_view(purchase), "tickets": [ticket_view(ticket) for ticket in tickets]}
     return answer

@@ -1,26 +1,24 @@
-"""Orders of an event undone, for trying a sale again and again: only where the demo identity is on."""
+"""Reset of an event's orders, for trying a sale again and again. Only where the demo identity is on."""
 
 from chalicelib import dynamo, log
 from chalicelib.audit import service as audit
 from chalicelib.purchases.record import store
 from chalicelib.purchases.record.errors import NotRefundable, OrderDisputed
-from chalicelib.purchases.refunds import requests as refund_requests
-from chalicelib.purchases.refunds.requests import RefundRequest
+from chalicelib.purchases.refunds.requests import RefundRequest, request_refund
 
 
 def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
-    """Refund every order of the event in full; how many orders and tickets. Repeating it finishes what a crash left.
+    """Refund every order of the event in full; how many orders and tickets. Calling it again finishes what a crash left.
 
-    An order whose payment is disputed stays: the bank has its money.
+    An order whose payment is disputed stays, because the bank has its money.
     """
     orders = voided = 0
+    request = RefundRequest(reason="undone", fee_cents=0)
     for purchase in list(store.scan_purchases()):
         if purchase.event_id != event_id or not purchase.is_order:
             continue
         try:
-            _, refund = refund_requests.request_refund(
-                purchase.id, RefundRequest(reason="undone", fee_cents=0), f"undone-{purchase.version}", actor, now
-            )
+            _, refund = request_refund(purchase.id, request, f"undone-{purchase.version}", actor, now)
         except (NotRefundable, OrderDisputed):
             continue
         orders += 1

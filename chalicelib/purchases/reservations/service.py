@@ -1,4 +1,4 @@
-"""Reservations: limits, holds, and the purchase that owns them."""
+"""Reservations: check the limits, hold the tickets, and write the purchase that owns the holds."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from chalicelib.catalog.model import Event, Tier, event_phase
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnoughTickets
 from chalicelib.payments.model import PaymentNotCompleted, ProviderUnavailable
-from chalicelib.purchases.record import store, transitions
+from chalicelib.purchases.record import queries, store, transitions
 from chalicelib.purchases.record.errors import (
     ActiveReservationExists,
     PassUsed,
@@ -25,7 +25,7 @@ from chalicelib.purchases.reservations import hold_recovery
 from chalicelib.purchases.settlement import cancellation
 from chalicelib.waiting_room import service as waiting_room
 
-_OPEN_ATTEMPTS = 4
+_CREATE_ATTEMPTS = 4
 _HOLD_ATTEMPTS = 3
 
 
@@ -34,142 +34,137 @@ class RequestedItem(Struct, frozen=True):
     quantity: int
 
 
-def reserve(user_id: str, event_id: str, wanted: Sequence[RequestedItem], token: str | None, purchase_id: str, now: int) -> Purchase:
-    """Hold the wanted tickets for the user; two round trips when nothing stands in the way and each tier has stock.
+def reserve(user_id: str, event_id: str, items: Sequence[RequestedItem], token: str | None, purchase_id: str, now: int) -> Purchase:
+    """Hold the requested tickets for the user; two round trips when each tier has stock and nothing refuses the purchase.
 
-    `purchase_id` is the same for repeated executions of one request: the one that is first wins, the others give their
-    holds back and return its purchase. Raises the refusals of `catalog.sellable`, NotEnough, StockClosed, TierLimitExceeded,
-    PurchaseLimitExceeded, ActiveReservationExists, PassUsed and those of `waiting_room.admit`; nothing stays held then.
+    `purchase_id` is the same for repeated executions of one request: the first one to write the purchase wins, the others release
+    their holds and return its purchase. Raises the refusals of `catalog.get_sellable_tiers` and `waiting_room.admit`, NotEnoughTickets,
+    SalePaused, TierLimitExceeded, PurchaseLimitExceeded, ActiveReservationExists, PassUsed and ReservationEnded; then nothing stays held.
     """
     _, event = catalog.get_visible_event(event_id)
     if event_phase(event, now) == "scheduled":
-        waiting_room.admit(event, user_id, token, now)  # refuses with the place in the line, where there is one
-    event, tiers = catalog.get_sellable_tiers(event_id, [one.tier_id for one in wanted], now)
+        waiting_room.admit(event, user_id, token, now)  # refuses with the place in the line, if there is one
+    event, tiers = catalog.get_sellable_tiers(event_id, [item.tier_id for item in items], now)
     pass_id = waiting_room.admit(event, user_id, token, now)
     limit = event.limit(settings.current().event_purchase_limit)
-    _check_limits(user_id, event, tiers, wanted, limit)
-    until = now + settings.current().hold_seconds
-    lines = _hold_items(purchase_id, tiers, wanted, until, now)
-    purchase = Purchase(
+    _check_limits(user_id, event, tiers, items, limit)
+    expires_at = now + settings.current().hold_seconds
+    new = Purchase(
         id=purchase_id,
         user_id=user_id,
         event_id=event_id,
         state="held",
         version=1,
-        lines=lines,
+        lines=_hold_items(purchase_id, tiers, items, expires_at, now),
         currency=tiers[0].currency,
         created_at=now,
-        expires_at=until,
+        expires_at=expires_at,
         pass_id=pass_id,
     )
-    opened = _open_purchase(purchase, limit, now)
-    if not opened.is_active(now):  # an earlier execution of this request made it, long ago
+    purchase = _create_purchase(new, limit, now)
+    if not purchase.is_active(now):  # an earlier execution of this request made it, long ago
         raise ReservationEnded()
     log.count("reservations_created")
-    log.info("reservation.created", purchase_id=opened.id, event_id=event_id, quantity=opened.quantity, expires_at=opened.expires_at)
-    return opened
+    details = {"quantity": purchase.quantity, "expires_at": purchase.expires_at}
+    log.info("reservation.created", purchase_id=purchase.id, event_id=event_id, **details)
+    return purchase
 
 
 def get_active_reservation(user_id: str, event_id: str, now: int) -> Purchase:
-    """The user's reservation of an event; raises ReservationNotFound when there is none that lives."""
-    buying = store.load_buyer(user_id, event_id)
-    purchase = store.load(buying.active_id) if buying is not None and buying.active_id is not None else None
+    """The user's active reservation for an event. Raises ReservationNotFound."""
+    buyer = store.load_buyer(user_id, event_id)
+    purchase = store.load(buyer.active_id) if buyer is not None and buyer.active_id is not None else None
     if purchase is None or not purchase.is_active(now):
         raise ReservationNotFound()
     return purchase
 
 
 def release(user_id: str, purchase_id: str, now: int) -> Purchase:
-    """Give a reservation back, and cancel its payment. Repeating it, or doing it after the hold's end, is fine.
+    """Cancel a reservation and its payment, and release its holds. Repeating it, or doing it after the hold's end, is fine.
 
-    Raises ReservationConverted for an order, also if it became one just now because the money had come in, ProviderUnavailable, and
-    PaymentNotCompleted while the bank has yet to answer.
+    Raises ReservationConverted for an order, also if it became one just now because its money had come in; ProviderUnavailable; and
+    PaymentNotCompleted while the bank decides about the payment.
     """
-    return store.retry_on_conflict(get_owned(user_id, purchase_id), lambda current: _release(current, now))
+    purchase = queries.get_own_purchase(user_id, purchase_id)
+    return store.retry_on_conflict(purchase, lambda current: _release(current, now))
 
 
-def get_owned(user_id: str, purchase_id: str) -> Purchase:
-    """The purchase if it is this user's; somebody else's is as unknown as one that never was."""
-    purchase = store.load(purchase_id)
-    if purchase is None or purchase.user_id != user_id:
-        raise ReservationNotFound()
-    return purchase
-
-
-def _release(purchase: Purchase, now: int) -> Purchase | None:
-    """None if the purchase is to be looked at again: it has changed since it was read, just now or by this."""
-    answer = transitions.action_for(purchase.state, "released")
-    if answer == "refuse":
+def _release(purchase: Purchase, now: int) -> Purchase:
+    action = transitions.action_for(purchase.state, "release_requested")
+    if action == "refuse":
         raise ReservationConverted()
-    if answer == "keep":
+    if action == "ignore":
         return purchase
-    ended = cancellation.cancel_purchase(purchase, "cancelled", now).require_decided()
-    return ended.purchase if ended.how == "ended" else None
+    result = cancellation.cancel_purchase(purchase, "cancelled", now).require_decided()
+    if result.outcome == "paid":
+        raise ReservationConverted()
+    return result.purchase
 
 
-def _check_limits(user_id: str, event: Event, tiers: Sequence[Tier], wanted: Sequence[RequestedItem], limit: int) -> None:
-    default = settings.current().tier_purchase_limit
-    for number, (tier, one) in enumerate(zip(tiers, wanted, strict=True)):
-        most = tier.limit(default)
-        if one.quantity > most:
-            path = "$.quantity" if len(wanted) == 1 else f"$.items[{number}].quantity"
-            message = f"At most {most} tickets of this kind in one purchase."
-            raise TierLimitExceeded(message, path=path, tier_id=tier.id, limit=most, requested=one.quantity)
-    requested = sum(one.quantity for one in wanted)
+def _check_limits(user_id: str, event: Event, tiers: Sequence[Tier], items: Sequence[RequestedItem], limit: int) -> None:
+    default_limit = settings.current().tier_purchase_limit
+    for number, (tier, item) in enumerate(zip(tiers, items, strict=True)):
+        max_quantity = tier.limit(default_limit)
+        if item.quantity > max_quantity:
+            path = "$.quantity" if len(items) == 1 else f"$.items[{number}].quantity"
+            message = f"You can buy at most {max_quantity} tickets of this kind at once."
+            raise TierLimitExceeded(message, path=path, tier_id=tier.id, limit=max_quantity, requested=item.quantity)
+    requested = sum(item.quantity for item in items)
     if requested > limit:
         raise _limit_exceeded(limit, requested, store.load_buyer(user_id, event.id))
 
 
-def _limit_exceeded(limit: int, requested: int, buying: BuyerRecord | None) -> PurchaseLimitExceeded:
+def _limit_exceeded(limit: int, requested: int, buyer: BuyerRecord | None) -> PurchaseLimitExceeded:
     return PurchaseLimitExceeded(
         limit=limit,
-        alreadyPurchased=buying.bought if buying else 0,
-        activeHolds=buying.active_quantity if buying else 0,
+        alreadyPurchased=buyer.bought if buyer else 0,
+        activeHolds=buyer.active_quantity if buyer else 0,
         requested=requested,
     )
 
 
-def _hold_items(purchase_id: str, tiers: Sequence[Tier], wanted: Sequence[RequestedItem], until: int, now: int) -> list[LineItem]:
-    """A hold for each tier, or none at all; lines as `wanted`."""
-    # In the order of the ids, whatever the buyer's is: of two that want the same tiers, each could hold what the other one
-    # lacks, and both would hear "sold out".
-    pairs = sorted(zip(tiers, wanted, strict=True), key=lambda pair: pair[0].id)
-    held = inventory.hold_all(_hold_tier(tier, one.quantity, purchase_id, until, now) for tier, one in pairs)
+def _hold_items(purchase_id: str, tiers: Sequence[Tier], items: Sequence[RequestedItem], expires_at: int, now: int) -> list[LineItem]:
+    """Hold all items or none. The lines are in the order of the items."""
+    # Always in the order of the tiers' ids: otherwise two buyers that want the same tiers could each hold what the other one
+    # lacks, and both would be refused.
+    pairs = sorted(zip(tiers, items, strict=True), key=lambda pair: pair[0].id)
+    held = inventory.hold_all(_hold_tier(tier, item.quantity, purchase_id, expires_at, now) for tier, item in pairs)
     lines = {
-        tier.id: LineItem(tier.id, tier.name, one.quantity, tier.price_cents, tier.admits, holds, tier.stripe_price_id)
-        for (tier, one), holds in zip(pairs, held, strict=True)
+        tier.id: LineItem(tier.id, tier.name, item.quantity, tier.price_cents, tier.admits, holds, tier.stripe_price_id)
+        for (tier, item), holds in zip(pairs, held, strict=True)
     }
     return [lines[tier.id] for tier in tiers]
 
 
-def _hold_tier(tier: Tier, quantity: int, purchase_id: str, until: int, now: int) -> list[Hold]:
-    """Holds over their time are given back before anybody hears "sold out"."""
+def _hold_tier(tier: Tier, quantity: int, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
+    """Hold tickets of one tier. Before the buyer is told that there are not enough, expired holds are recovered."""
     for attempt in range(_HOLD_ATTEMPTS):
         try:
-            return inventory.hold(tier.stock_id, tier.shards, quantity, purchase_id, until, now)
-        except NotEnoughTickets as short:
-            if not short.expired_holds or attempt + 1 == _HOLD_ATTEMPTS:
+            return inventory.hold(tier.stock_id, tier.shards, quantity, purchase_id, expires_at, now)
+        except NotEnoughTickets as refusal:
+            if not refusal.expired_holds or attempt + 1 == _HOLD_ATTEMPTS:
                 log.count("reservations_refused")
-                short.details["tier_id"] = tier.id
+                refusal.details["tier_id"] = tier.id
                 raise
-            # Try again also if nothing was left to give back: a sweep that was quicker has done it since we were refused.
-            hold_recovery.recover_holds(short.expired_holds, now)
+            # Try again even if nothing was released here: a sweep may have done it since we were refused.
+            hold_recovery.recover_holds(refusal.expired_holds, now)
     raise AssertionError("unreachable")
 
 
-def _open_purchase(purchase: Purchase, limit: int, now: int) -> Purchase:
-    """Write the purchase. Every way out other than success gives its holds back, unless the store left it open what it did:
+def _create_purchase(purchase: Purchase, limit: int, now: int) -> Purchase:
+    """Write the purchase, or return the one that another execution of the request wrote. When it fails, its holds are released.
 
-    then the purchase may be there, and only the arbiter knows; recovery asks it when the hold's time is over.
+    Only if the store does not say whether it wrote the purchase, the holds stay: hold recovery decides when their time is over.
     """
-    for _ in range(_OPEN_ATTEMPTS):
-        met = store.open_purchase(purchase, limit)
-        if met is None:
+    for _ in range(_CREATE_ATTEMPTS):
+        try:
+            store.create(purchase, limit)
             return purchase
-        if met.existing is not None:
-            inventory.release_holds(purchase.holds)
-            return met.existing
-        refusal = _refusal(met.buyer, purchase, limit, now)
+        except store.OpenConflict as conflict:
+            if conflict.existing is not None:
+                inventory.release_holds(purchase.holds)
+                return conflict.existing
+            refusal = _refusal(conflict.buyer, purchase, limit, now)
         if refusal is not None:
             inventory.release_holds(purchase.holds)
             raise refusal
@@ -177,27 +172,33 @@ def _open_purchase(purchase: Purchase, limit: int, now: int) -> Purchase:
     raise dynamo.StoreUnavailable("the buyer's record kept changing")
 
 
-def _refusal(buying: BuyerRecord | None, purchase: Purchase, limit: int, now: int) -> Exception | None:
-    """The refusal, or None when trying again may work: the reservation in the way was over and has been ended."""
-    if buying is None:
-        # A tombstone: recovery took this execution for dead. Its id is burnt; the client may ask again.
-        return ReservationEnded()
-    if buying.active_id is not None:
-        until = clock.iso(buying.active_until)
-        exists = ActiveReservationExists(reservation_id=buying.active_id, expires_at=until, activeHolds=buying.active_quantity)
-        if buying.active_until > now:
-            return exists
-        blocking = store.load(buying.active_id)
-        try:
-            if blocking is not None:
-                hold_recovery.expire_purchase(blocking, now)
-        except PaymentNotCompleted:
-            return exists
-        except ProviderUnavailable as down:
-            return down
-        return None
-    if purchase.pass_id in buying.passes:
+def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, now: int) -> Exception | None:
+    """Why the buyer cannot have the purchase. None if trying again may work, because the reservation in the way has ended."""
+    if buyer is None:
+        return ReservationEnded()  # a tombstone: hold recovery took this execution for dead, and its id cannot be used again
+    if buyer.active_id is not None:
+        return _refusal_by_active(buyer, buyer.active_id, now)
+    if purchase.pass_id in buyer.passes:
         return PassUsed()
-    if buying.bought + purchase.quantity > limit:
-        return _limit_exceeded(limit, purchase.quantity, buying)
+    if buyer.bought + purchase.quantity > limit:
+        return _limit_exceeded(limit, purchase.quantity, buyer)
+    return None
+
+
+def _refusal_by_active(buyer: BuyerRecord, active_id: str, now: int) -> Exception | None:
+    """The buyer's other reservation is in the way, unless its time is over and it can be ended."""
+    expires_at = clock.iso(buyer.active_until)
+    refusal = ActiveReservationExists(reservation_id=active_id, expires_at=expires_at, activeHolds=buyer.active_quantity)
+    if buyer.active_until > now:
+        return refusal
+    active = store.load(active_id)
+    try:
+        if active is not None:
+            hold_recovery.expire_purchase(active, now)
+    except store.Conflict:
+        return None
+    except PaymentNotCompleted:
+        return refusal
+    except ProviderUnavailable as unavailable:
+        return unavailable
     return None

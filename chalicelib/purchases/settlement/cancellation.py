@@ -1,4 +1,4 @@
-"""Ending a purchase that is not paid: the payment first, then the arbiter, then the stock."""
+"""Cancellation of a purchase that is not paid: first its payment at the provider, then the purchase, then its holds."""
 
 from typing import Literal, Self
 
@@ -17,29 +17,31 @@ EndState = Literal["expired", "cancelled"]
 
 
 class CancellationResult(Struct, frozen=True):
-    """`how`: it was ended, it turned out to be paid, it changed under us, or it goes on for now: the provider did not say
-    (`unknown`), or the payment is under way there, too late to cancel and not decided yet (`processing`).
+    """The purchase after an attempt to cancel it, and how many holds went back to the stock.
 
-    `purchase` is what this call has made of it, or what it was given.
+    `outcome` is `ended`; `paid`, because its money had come in and was settled; `unknown`, because the provider did not answer; or
+    `processing`, because the bank decides about the payment and it is too late to cancel it. With the last two it goes on for now.
     """
 
-    how: Literal["ended", "paid", "changed", "unknown", "processing"]
+    outcome: Literal["ended", "paid", "unknown", "processing"]
     purchase: Purchase
     released: int = 0
 
     def require_decided(self) -> Self:
-        """For a request that wants it over: raises ProviderUnavailable or PaymentNotCompleted when it goes on."""
-        if self.how == "unknown":
+        """For a caller that cannot wait: raises ProviderUnavailable or PaymentNotCompleted if the purchase goes on."""
+        if self.outcome == "unknown":
             raise ProviderUnavailable()
-        if self.how == "processing":
-            raise PaymentNotCompleted("The bank has yet to answer; the tickets stay with you until it does.", payment_status="processing")
+        if self.outcome == "processing":
+            message = "Your bank has not answered yet. The tickets stay reserved for you until it does."
+            raise PaymentNotCompleted(message, payment_status="processing")
         return self
 
 
-def cancel_purchase(purchase: Purchase, state: EndState, now: int, payment: Payment | None = None) -> CancellationResult:
-    """`held|paying -> state`. A payment that can still be cancelled is; one that has come in ends in tickets instead.
+def cancel_purchase(purchase: Purchase, state: EndState, now: int, declined: Payment | None = None) -> CancellationResult:
+    """End a `held` or `paying` purchase as `state`. If its money turns out to have come in, it is settled instead.
 
-    The version that was read is carried through: a checkout that opens a payment meanwhile raises it, and this is refused.
+    `declined`: the payment as it failed, if that is why. Raises Conflict: a checkout that opens a payment at the same time changes
+    the purchase, so a payment is never opened for a purchase that has ended.
     """
     try:
         provider_payment = payments.cancel_payment(purchase.payment)
@@ -49,10 +51,8 @@ def cancel_purchase(purchase: Purchase, state: EndState, now: int, payment: Paym
         return CancellationResult("paid", settlement.settle_payment(purchase, provider_payment, now).purchase)
     if provider_payment is not None:
         return CancellationResult("processing", purchase)
-    over = replace(purchase, state=state, ended_at=now, payment=payment or purchase.payment)
-    done = store.save(purchase, over, ledger_entries.payment_items(purchase, payment, now) if payment else [])
-    if done is None:
-        return CancellationResult("changed", purchase)
+    ended = replace(purchase, state=state, ended_at=now, payment=declined or purchase.payment)
+    saved = store.save(purchase, ended, ledger_entries.payment_items(purchase, declined, now) if declined else [])
     released = inventory.release_holds(purchase.holds)
     log.info(f"reservation.{state}", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
-    return CancellationResult("ended", done, released)
+    return CancellationResult("ended", saved, released)

@@ -1,4 +1,4 @@
-"""What becomes of money: a payment that came in ends in tickets or in a refund, whatever the purchase has been through meanwhile."""
+"""Settlement: a payment that came in ends in tickets or in a refund, whatever has happened to its purchase meanwhile."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -8,18 +8,17 @@ from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused
 from chalicelib.payments.model import Payment, ProviderPayment
-from chalicelib.purchases.record import ledger_entries, store, transitions
-from chalicelib.purchases.record import queries as order_queries
+from chalicelib.purchases.record import ledger_entries, queries, store, transitions
 from chalicelib.purchases.record.model import ACTIVE_STATES, LineItem, Purchase, Refund
-from chalicelib.purchases.refunds import processing as refund_processing
+from chalicelib.purchases.refunds import processing
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketIssue, TicketLine
 
-_REFUND_REASON = {"captured": "late", "captured_other": "amount_mismatch", "captured_twice": "duplicate"}
+_REFUND_REASON = {"payment_succeeded": "late", "payment_mismatched": "amount_mismatch", "payment_duplicated": "duplicate"}
 
 
 class SettlementResult(Struct, frozen=True):
-    """How it ended: an order with its tickets, or a purchase without any. `repeated`: it had ended so before."""
+    """The purchase after its payment: an order with its tickets, or a purchase without any. `repeated`: it was settled before."""
 
     purchase: Purchase
     tickets: list[Ticket]
@@ -27,30 +26,32 @@ class SettlementResult(Struct, frozen=True):
 
 
 def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> SettlementResult:
-    """The provider has the money. Ends in an order, also for a purchase that was over but can have its tickets again, else in a refund."""
+    """Turn money that the provider has received into tickets, or refund it.
+
+    A purchase that had ended gets its tickets too, if they can be held again.
+    """
     return store.retry_on_conflict(purchase, lambda current: _settle(current, provider_payment, now))
 
 
-def complete_purchase(purchase: Purchase, payment: Payment, now: int) -> SettlementResult | None:
-    """`paying -> paid` with its tickets; None if the purchase has changed since it was read."""
+def complete_purchase(purchase: Purchase, payment: Payment, now: int) -> SettlementResult:
+    """`paying -> paid`, with the tickets. Raises Conflict if the purchase has changed since it was read."""
     paid = replace(purchase, state="paid", payment=payment, ended_at=now)
     issue = _issue_tickets(paid, now)
-    done = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)])
-    return _finish_order(done, issue, late=False) if done is not None else None
+    saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)])
+    return _finish_order(saved, issue, late=False)
 
 
-def _settle(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> SettlementResult | None:
-    """None if the purchase has changed since it was read."""
+def _settle(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> SettlementResult:
     trigger = transitions.classify_payment(purchase, provider_payment)
     match transitions.action_for(purchase.state, trigger):
         case "issue":
             return complete_purchase(purchase, _paid_payment(purchase, provider_payment), now)
-        case "issue_again":
+        case "reissue_or_refund":
             return _settle_late(purchase, provider_payment, now)
-        case "pay_back":
+        case "refund":
             return _refund_payment(purchase, provider_payment, trigger, now)
         case _:
-            return SettlementResult(purchase, order_queries.load_tickets(purchase), repeated=True)
+            return SettlementResult(purchase, queries.load_tickets(purchase), repeated=True)
 
 
 def _paid_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Payment:
@@ -63,27 +64,27 @@ def _paid_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Paym
     )
 
 
-def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> SettlementResult | None:
-    """Money for a purchase that is over: its tickets again if they can be had, under new holds, else the money goes back."""
+def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> SettlementResult:
+    """A payment for a purchase that has ended: hold its tickets again under new holds, or refund it."""
     log.count("late_payments")
     payment = _paid_payment(purchase, provider_payment)
-    event, limit = catalog.snapshot().events.get(purchase.event_id), settings.current().event_purchase_limit
+    event, default_limit = catalog.snapshot().events.get(purchase.event_id), settings.current().event_purchase_limit
+    limit = event.limit(default_limit) if event else default_limit
     try:
         lines = _hold_lines(purchase, now)
     except (NotEnoughTickets, SalePaused):
-        return _refund_payment(purchase, provider_payment, "captured", now)
-    again = replace(purchase, state="paid", payment=payment, lines=lines, ended_at=now)
-    issue = _issue_tickets(again, now)
-    items = [*issue.items, *ledger_entries.payment_items(again, payment, now)]
+        return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
+    paid = replace(purchase, state="paid", payment=payment, lines=lines, ended_at=now)
+    issue = _issue_tickets(paid, now)
     try:
-        done = store.save(purchase, again, items, limit=event.limit(limit) if event else limit)
+        saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)], limit=limit)
     except store.LimitReached:
-        inventory.release_holds(again.holds)
-        return _refund_payment(purchase, provider_payment, "captured", now)
-    if done is None:
-        inventory.release_holds(again.holds)
-        return None
-    return _finish_order(done, issue, late=True)
+        inventory.release_holds(paid.holds)
+        return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
+    except store.Conflict:
+        inventory.release_holds(paid.holds)
+        raise
+    return _finish_order(saved, issue, late=True)
 
 
 def _issue_tickets(purchase: Purchase, now: int) -> TicketIssue:
@@ -92,7 +93,7 @@ def _issue_tickets(purchase: Purchase, now: int) -> TicketIssue:
 
 
 def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> SettlementResult:
-    """From here on it is an order. A crash before the conversion leaves a hold that recovery converts."""
+    """Convert the holds of a new order. A crash before leaves a hold that hold recovery converts."""
     inventory.convert_holds(purchase.holds)
     log.count("orders_paid")
     log.count("tickets_issued", len(issue.tickets))
@@ -103,8 +104,8 @@ def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> Sett
 
 
 def _hold_lines(purchase: Purchase, now: int) -> list[LineItem]:
-    held = inventory.hold_all(_hold_line(purchase, line, now) for line in purchase.lines)
-    return [replace(line, holds=holds) for line, holds in zip(purchase.lines, held, strict=True)]
+    holds = inventory.hold_all(_hold_line(purchase, line, now) for line in purchase.lines)
+    return [replace(line, holds=line_holds) for line, line_holds in zip(purchase.lines, holds, strict=True)]
 
 
 def _hold_line(purchase: Purchase, line: LineItem, now: int) -> list[Hold]:
@@ -114,16 +115,14 @@ def _hold_line(purchase: Purchase, line: LineItem, now: int) -> list[Hold]:
     return inventory.hold(tier.stock_id, tier.shards, line.quantity, purchase.id, now + settings.current().hold_seconds, now)
 
 
-def _refund_payment(
-    purchase: Purchase, provider_payment: ProviderPayment, trigger: transitions.Trigger, now: int
-) -> SettlementResult | None:
-    """The arbiter first, so that nobody issues tickets for this money any more; then the provider.
+def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigger: transitions.Trigger, now: int) -> SettlementResult:
+    """Refund a payment in full: first in the purchase, so that nobody issues tickets for this money, then at the provider.
 
-    A crash in between leaves a refund that is due, and an open matter that brings the sweep here. A second payment of one purchase
-    goes back without the purchase's own payment hearing of it.
+    A crash in between leaves a refund that is due, with an open case for the sweep. The refund of a second payment leaves the
+    purchase's own payment as it is.
     """
-    assert provider_payment.payment_intent_id is not None
-    own = trigger != "captured_twice"
+    assert provider_payment.payment_intent_id is not None  # money came in
+    is_own = trigger != "payment_duplicated"
     refund = Refund(
         id=f"{_REFUND_REASON[trigger]}-{provider_payment.payment_intent_id}",
         status="due",
@@ -134,37 +133,22 @@ def _refund_payment(
         at=now,
         payment_intent_id=provider_payment.payment_intent_id,
     )
-    if purchase.refund(refund.id) is not None:
-        return SettlementResult(purchase, order_queries.load_tickets(purchase), repeated=True)
+    if purchase.find_refund(refund.id) is not None:
+        return SettlementResult(purchase, queries.load_tickets(purchase), repeated=True)
     after = purchase.with_refunds(refund)
-    if own:
+    if is_own:
         after = replace(after, state="refunded", payment=_paid_payment(purchase, provider_payment), ended_at=now)
-    came_in = ledger_entries.entry_item(
-        purchase,
-        "captured",
-        provider_payment.payment_intent_id,
-        provider_payment.amount_received,
-        now,
-        currency=provider_payment.currency,
-        details={"refused": refund.reason},
-    )
-    done = store.save(purchase, after, [came_in, refund_processing.open_case_item(after, refund, now)])
-    if done is None:
-        return None
-    if own and purchase.state in ACTIVE_STATES:
+    entry = ledger_entries.refused_payment_item(purchase, provider_payment, refund.reason, now)
+    saved = store.save(purchase, after, [entry, processing.open_case_item(after, refund, now)])
+    if is_own and purchase.state in ACTIVE_STATES:
         inventory.release_holds(purchase.holds)
-    if trigger == "captured_other":
-        # Never a ticket for another sum: somebody has changed the payment behind our back.
+    if trigger == "payment_mismatched":
+        # Somebody has changed the payment at the provider: no ticket is ever issued for another amount.
         log.count("payment_mismatches")
         log.warning("payment.mismatch", purchase_id=purchase.id, expected=purchase.total_cents, received=provider_payment.net_received)
-    log.info(
-        "payment.refused",
-        purchase_id=purchase.id,
-        event_id=purchase.event_id,
-        why=refund.reason,
-        amount_cents=provider_payment.net_received,
-    )
-    return SettlementResult(refund_processing.execute(done, refund.id, now), order_queries.load_tickets(done), repeated=False)
+    details = {"purchase_id": purchase.id, "event_id": purchase.event_id}
+    log.info("payment.refused", why=refund.reason, amount_cents=provider_payment.net_received, **details)
+    return SettlementResult(processing.execute(saved, refund.id, now), queries.load_tickets(saved), repeated=False)
 
 
 def _ticket_line(line: LineItem, currency: str) -> TicketLine:

@@ -131,7 +131,7 @@ def test_the_purchase_in_the_readme_works_when_it_is_pasted(start, tmp_path):
     [
         ({"PORT": "web"}, "PORT must be a number"),
         ({"PORT": "65536"}, "PORT must be a number"),
-        ({"STRIPE_API_KEY": "sk_live_of_the_user"}, "A live key does not belong to stage local"),
+        ({"STRIPE_API_KEY": "sk_live_of_the_user"}, "a live key takes real money; stage local needs a test key"),
         ({"RESET": "yes"}, "RESET must be 1"),
         ({"FAIRGATE_HOLD_SECONDS": "soon"}, "FAIRGATE_HOLD_SECONDS"),
         ({"FAIRGATE_JWT_SECRET": "short"}, "FAIRGATE_JWT_SECRET"),

@@ -19,13 +19,13 @@ def issue(play: Play, before: Look, after: Look) -> None:
     assert after.kept - before.kept == TOTAL
 
 
-def issue_again(play: Play, before: Look, after: Look) -> None:
+def reissue_or_refund(play: Play, before: Look, after: Look) -> None:
     issue(play, before, after)
     assert before.available - after.available == QUANTITY
     assert {hold.hold_id for hold in before.purchase.holds}.isdisjoint(hold.hold_id for hold in after.purchase.holds)
 
 
-def pay_back(play: Play, before: Look, after: Look) -> None:
+def refund(play: Play, before: Look, after: Look) -> None:
     came = after.received - before.received
     assert came > 0
     assert after.kept == before.kept
@@ -39,18 +39,18 @@ def pay_back(play: Play, before: Look, after: Look) -> None:
     assert (after.held, after.available) == (before.held - given, before.available + given)
 
 
-def keep(play: Play, before: Look, after: Look) -> None:
+def ignore(play: Play, before: Look, after: Look) -> None:
     assert after == before
     assert play.refused is None
 
 
 def end(play: Play, before: Look, after: Look) -> None:
-    assert after.purchase.state == ("expired" if play.happening == "time_over" else "cancelled")
+    assert after.purchase.state == ("expired" if play.happening == "hold_expired" else "cancelled")
     assert (after.held, after.available) == (0, before.available + QUANTITY)
     assert (after.tickets, after.moved, after.received) == ({}, {}, 0)
 
 
-def stop(play: Play, before: Look, after: Look) -> None:
+def cancel_payment(play: Play, before: Look, after: Look) -> None:
     end(play, before, after)
     assert play.shop.dashboard.v1.payment_intents.retrieve(play.intent).status == "canceled"
 
@@ -60,7 +60,7 @@ def refuse(play: Play, before: Look, after: Look) -> None:
     assert play.refused in ("reservation_converted", "not_refundable", "order_not_found")
 
 
-def give_back(play: Play, before: Look, after: Look) -> None:
+def return_tickets(play: Play, before: Look, after: Look) -> None:
     assert after.tickets == before.tickets | {2: "void"}
     assert after.purchase.state == ("partially_refunded" if "valid" in after.tickets.values() else "refunded")
     assert (after.available, after.sold) == (before.available + 1, before.sold - 1)
@@ -96,7 +96,7 @@ def retry(play: Play, before: Look, after: Look) -> None:
 
 
 def record(play: Play, before: Look, after: Look) -> None:
-    if play.happening == "refunded_by_hand":
+    if play.happening == "refunded_externally":
         return _record_refund(play, before, after)
     assert (after.tickets, after.sold, after.available) == (before.tickets, before.sold, before.available)
     assert after.purchase.state == before.purchase.state
@@ -119,10 +119,10 @@ def _record_refund(play: Play, before: Look, after: Look) -> None:
         assert after.cases == {f"finding#{refund.id}": None}
 
 
-def settle(play: Play, before: Look, after: Look) -> None:
+def settle_first(play: Play, before: Look, after: Look) -> None:
     """The payment first: one that came in for a purchase without an order makes it one, one that went back already ends it."""
     assert after.received > 0
-    if play.happening == "refunded_by_hand":
+    if play.happening == "refunded_externally":
         assert (after.moved, after.purchase.refunds) == ({}, [])  # it was gone before it was ours
         assert after.purchase.state == {"paying": "cancelled"}.get(play.state, play.state)
         assert (after.tickets, after.sold, after.held) == ({}, 0, before.held if play.state == "held" else 0)
@@ -135,7 +135,7 @@ def settle(play: Play, before: Look, after: Look) -> None:
         assert (after.purchase.state, after.tickets) == ("held", {})
         assert after.purchase.refunds[0].status == ("succeeded" if play.happening == "dispute_won" else "due")
         return
-    state = {"disputed": "frozen", "dispute_won": "valid", "dispute_lost": "void"}[play.happening]
+    state = {"dispute_opened": "frozen", "dispute_won": "valid", "dispute_lost": "void"}[play.happening]
     assert after.tickets == {1: state, 2: state}
     assert after.purchase.state == ("refunded" if state == "void" else "paid")
 
@@ -163,7 +163,7 @@ def void(play: Play, before: Look, after: Look) -> None:
 def _dispute_is_known(play: Play, before: Look, after: Look) -> None:
     (dispute,) = after.purchase.disputes
     assert (dispute.payment_intent_id, dispute.amount_cents) == (play.intent, TOTAL)
-    assert dispute.status == {"disputed": "open", "dispute_won": "won", "dispute_lost": "lost"}[play.happening]
+    assert dispute.status == {"dispute_opened": "open", "dispute_won": "won", "dispute_lost": "lost"}[play.happening]
     assert (f"dispute#{dispute.id}" in after.cases) == (dispute.status == "open")
     assert (after.moved["disputed"], after.moved["dispute_won"]) == (-TOTAL, TOTAL if dispute.status == "won" else 0)
 

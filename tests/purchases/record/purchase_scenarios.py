@@ -48,7 +48,7 @@ class Play:
         self.id, self.intent, self.refused, self.told = "", "", None, False
         # A purchase that is over has cancelled its payment. Money can only come for it when it did not know its payment: the checkout
         # died between Stripe's answer and writing it down, and somebody took the payment in the dashboard.
-        self.forgotten = state in OVER and happening not in ("captured_twice", "refund_failed", "canceled")
+        self.forgotten = state in OVER and happening not in ("payment_duplicated", "refund_failed", "payment_canceled")
 
     # How it gets there.
 
@@ -64,20 +64,20 @@ class Play:
             assert builders.start_checkout(self.shop.api, USER, self.id).status == 201
         self.intent = self.shop.dashboard.v1.payment_intents.list({"limit": 1}).data[0].id
         if self.state in ORDERS:
-            self.pay("pm_card_refundFail" if self.happening in ("captured", "refund_failed") else "pm_card_visa")
+            self.pay("pm_card_refundFail" if self.happening in ("payment_succeeded", "refund_failed") else "pm_card_visa")
             self.fake.deliver()
         if self.state == "partially_refunded":
             self.refund(tickets=[f"{self.id}-1"])
         if self.state == "refunded":
-            self.refund(fee_cents=0 if self.happening in ("captured", "canceled", "refund_failed") else 500)
+            self.refund(fee_cents=0 if self.happening in ("payment_succeeded", "payment_canceled", "refund_failed") else 500)
         if self.state == "expired":
             self.lapse()
         if self.state == "cancelled":
             self.release()
         self.fake.deliver()
-        if self.state == "refunded" and self.happening == "captured":
+        if self.state == "refunded" and self.happening == "payment_succeeded":
             self.fake.complete_pending()  # the refund fails, so all of the money is with us again
-        if self.state in ("paid", "partially_refunded") and self.happening == "captured_other":
+        if self.state in ("paid", "partially_refunded") and self.happening == "payment_mismatched":
             self.refund_by_hand(1000)
         self.fake.deliver()
         assert self.purchase.state == self.state
@@ -103,7 +103,7 @@ class Play:
             moved=Counter({kind: cents for kind, cents in moved.items() if cents}),
             received=received,
             kept=kept,
-            cases={one.what: one.next_at for one in cases.list_open()},
+            cases={f"{case.kind}#{case.id}": case.next_at for case in cases.list_open()},
         )
 
     # What people do.
@@ -256,18 +256,18 @@ def _decided(play: Play, won: bool) -> None:
 
 
 _HAPPEN = {
-    "captured": _captured,
-    "captured_other": _captured_other,
-    "captured_twice": _captured_twice,
-    "waiting": _waiting,
-    "declined": _declined,
-    "canceled": _canceled,
-    "time_over": _time_over,
-    "released": Play.release,
-    "refund_asked": lambda play: play.refund(tickets=[f"{play.id}-2"]),
+    "payment_succeeded": _captured,
+    "payment_mismatched": _captured_other,
+    "payment_duplicated": _captured_twice,
+    "payment_pending": _waiting,
+    "payment_declined": _declined,
+    "payment_canceled": _canceled,
+    "hold_expired": _time_over,
+    "release_requested": Play.release,
+    "refund_requested": lambda play: play.refund(tickets=[f"{play.id}-2"]),
     "refund_failed": _refund_failed,
-    "refunded_by_hand": _refunded_by_hand,
-    "disputed": _disputed,
+    "refunded_externally": _refunded_by_hand,
+    "dispute_opened": _disputed,
     "dispute_won": lambda play: _decided(play, won=True),
     "dispute_lost": lambda play: _decided(play, won=False),
 }

@@ -21,11 +21,14 @@ MARKER = "<!-- state table -->"
 
 # Pairs that cannot happen -> what the nearest accident is taken for, and why it is not the pair itself.
 NEVER = {
-    ("held", "captured"): ("captured_twice", "it has opened no payment, so whatever comes in is not its own"),
-    ("held", "captured_other"): ("captured_twice", "the same"),
-    ("held", "canceled"): ("waiting", "the same"),
-    ("paid", "captured_other"): ("captured", "what has come in cannot change; less is left of it after a refund, and that is known"),
-    ("partially_refunded", "captured_other"): ("captured", "the same"),
+    ("held", "payment_succeeded"): ("payment_duplicated", "it has opened no payment, so whatever comes in is not its own"),
+    ("held", "payment_mismatched"): ("payment_duplicated", "the same"),
+    ("held", "payment_canceled"): ("payment_pending", "the same"),
+    ("paid", "payment_mismatched"): (
+        "payment_succeeded",
+        "what has come in cannot change; a refund leaves less of it, which is recorded",
+    ),
+    ("partially_refunded", "payment_mismatched"): ("payment_succeeded", "the same"),
 }
 PAIRS = [(state, happening) for state in STATES for happening in TRIGGERS]
 
@@ -34,7 +37,7 @@ def rendered() -> str:
     """Both tables as they belong on the page, padded, so that they can be read as plain text."""
     table = [["", *STATES]]
     table += [[words, *(transitions.action_for(state, happening) for state in STATES)] for happening, words in TRIGGERS.items()]
-    return f"{_aligned(table)}\n\n{_aligned([['answer', 'what becomes of it'], *map(list, ACTIONS.items())])}"
+    return f"{_aligned(table)}\n\n{_aligned([['action', 'what it does'], *map(list, ACTIONS.items())])}"
 
 
 def _aligned(rows: list[list[str]]) -> str:

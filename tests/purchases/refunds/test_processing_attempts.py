@@ -18,8 +18,8 @@ def test_who_read_an_attempt_before_it_was_refused_and_asks_for_it_after_makes_t
     shop.fake.close_dispute(dispute["id"], won=True)
     shop.time.advance(86_401)  # the provider has forgotten the key, and with it that it refused
     capture = store.load(session["id"]).payment.payment_intent_id
-    payments.create_refund(session["id"], refund["id"], 1, capture, 5000, again=False)
+    payments.create_refund(session["id"], refund["id"], 1, capture, 5000, look_first=False)
     shop.fake.deliver()
     builders.run_sweep()
     assert [one.amount for one in shop.dashboard.v1.refunds.list({"limit": 9}).data] == [5000]
-    assert store.load(session["id"]).refund(refund["id"]).status == "succeeded"
+    assert store.load(session["id"]).find_refund(refund["id"]).status == "succeeded"

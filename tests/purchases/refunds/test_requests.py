@@ -123,9 +123,13 @@ def test_a_refusal_leaves_the_key_free(api, stand):
     assert builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 1)).status == 201
 
 
+def _lose_the_race(*_, **__):
+    raise store.Conflict
+
+
 def test_an_order_that_keeps_changing_is_a_503_and_nothing_is_lost(api, stand, monkeypatch):
     order_id = builders.create_order(api, stand)
     with monkeypatch.context() as patch:
-        patch.setattr(store, "save", lambda *_, **__: None)
+        patch.setattr(store, "save", _lose_the_race)
         assert builders.refund(api, order_id).status == 503
     assert builders.refund(api, order_id).status == 201

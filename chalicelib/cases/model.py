@@ -1,0 +1,32 @@
+"""An open case: money that needs follow-up, by the sweep or by a person."""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from chalicelib import clock
+
+CaseKind = Literal["refund", "dispute", "finding"]
+
+
+class Case(Struct, frozen=True):
+    """A refund that is not finished, a dispute that is not decided, or a finding: a difference that only a person can resolve.
+
+    Times are epoch seconds. The sweep works on the case at `next_at`; null: never, it waits for a person or for the bank.
+    """
+
+    purchase_id: str
+    kind: CaseKind
+    id: str
+    since: int
+    next_at: int | None
+    details: dict[str, Any]
+
+    @property
+    def needs_person(self) -> bool:
+        """Whether only a person can close it: a finding, or a refund that is not tried again. Disputes are the bank's to decide."""
+        return self.kind != "dispute" and self.next_at is None
+
+    def view(self) -> dict[str, Any]:
+        """The case as JSON for admins and for the command line, with times in ISO 8601."""
+        return {"order_id": self.purchase_id, "kind": self.kind, "id": self.id, "since": clock.iso(self.since), **self.details}

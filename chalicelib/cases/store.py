@@ -1,0 +1,82 @@
+"""Table `cases`: one item for each open case. It is as long as what is open, so mostly empty."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from chalicelib import dynamo
+from chalicelib.cases.model import Case, CaseKind
+
+
+class CaseRow(dynamo.Table):
+    """`case_key` is `<kind>#<id>`."""
+
+    feature = "cases"
+
+    class Meta:
+        table_name = None
+
+    purchase_id = UnicodeAttribute(hash_key=True)
+    case_key = UnicodeAttribute(range_key=True)
+    since = NumberAttribute()
+    next_at = NumberAttribute(null=True)
+    details = UnicodeAttribute()
+
+
+def open_case_item(
+    purchase_id: str, kind: CaseKind, case_id: str, since: int, details: dict[str, Any], next_at: int | None = None
+) -> dynamo.TransactItem:
+    """Transaction item that opens a case, or updates it if it is open."""
+    return dynamo.put(_row(Case(purchase_id, kind, case_id, since, next_at, details)))
+
+
+def close_case_item(purchase_id: str, kind: CaseKind, case_id: str) -> dynamo.TransactItem:
+    """Transaction item that closes a case; fine if it is not open."""
+    return dynamo.delete(CaseRow(purchase_id, _key(kind, case_id)))
+
+
+def dismiss_case_item(case: Case) -> dynamo.TransactItem:
+    """Transaction item that closes a case on behalf of a person; refused if it was closed, or the sweep works on it again."""
+    waiting = CaseRow.purchase_id.exists() & CaseRow.next_at.does_not_exist()
+    return dynamo.delete(CaseRow(case.purchase_id, _key(case.kind, case.id)), waiting)
+
+
+def put_new(case: Case) -> bool:
+    """Write a case; False, and nothing written, if it is open already."""
+    return dynamo.put_if(_row(case), CaseRow.purchase_id.does_not_exist()) is None
+
+
+def postpone(case: Case, next_at: int) -> None:
+    """Let the sweep work on a case at `next_at`, unless the case has changed since it was read."""
+    row = CaseRow(case.purchase_id, _key(case.kind, case.id))
+    dynamo.update_if(row, [CaseRow.next_at.set(next_at)], CaseRow.next_at == case.next_at)
+
+
+def delete(purchase_id: str, kind: CaseKind, case_id: str) -> None:
+    """Close a case outside of any transaction; fine if it is not open."""
+    CaseRow(purchase_id, _key(kind, case_id)).delete()
+
+
+def query_purchase(purchase_id: str) -> Iterator[Case]:
+    return (_case(row) for row in CaseRow.query(purchase_id, consistent_read=True))
+
+
+def scan() -> Iterator[Case]:
+    return (_case(row) for row in CaseRow.scan(consistent_read=True))
+
+
+def _key(kind: CaseKind, case_id: str) -> str:
+    return f"{kind}#{case_id}"
+
+
+def _row(case: Case) -> CaseRow:
+    details = msgspec.json.encode(case.details).decode()
+    return CaseRow(case.purchase_id, _key(case.kind, case.id), since=case.since, next_at=case.next_at, details=details)
+
+
+def _case(row: CaseRow) -> Case:
+    kind, _, case_id = row.case_key.partition("#")
+    next_at = int(row.next_at) if row.next_at is not None else None
+    return Case(row.purchase_id, msgspec.convert(kind, CaseKind), case_id, int(row.since), next_at, msgspec.json.decode(row.details))

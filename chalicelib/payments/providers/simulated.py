@@ -1,0 +1,29 @@
+"""Simulated payments: the caller says how they end. For local runs and test stages; never in production."""
+
+from msgspec.structs import replace
+
+from chalicelib import settings
+from chalicelib.payments.model import CheckoutPage, Payment, PaymentMetadata, PaymentsUnavailable, SimulatedOutcome, SimulationRequired
+
+IS_EXTERNAL = False
+
+
+def is_offered() -> bool:
+    return settings.current().payment_simulation == "on"
+
+
+def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> None:  # noqa: ARG001
+    return None
+
+
+def cancel_payment(payment: Payment) -> None:  # noqa: ARG001
+    return None
+
+
+def resolve(payment: Payment, simulate: SimulatedOutcome | None) -> Payment:
+    """Captured or declined, as `simulate` says."""
+    if not is_offered():
+        raise PaymentsUnavailable()
+    if simulate is None:
+        raise SimulationRequired('Say how the simulated payment ends: "success" or "fail".', path="$.simulate")
+    return replace(payment, status="captured" if simulate == "success" else "declined")

@@ -1,0 +1,89 @@
+"""Checkout over HTTP: open a session, show it, confirm it."""
+
+from typing import Annotated, Literal
+
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+
+from chalicelib.edge import rate_limits
+from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.idempotency import execute_once
+from chalicelib.payments.model import SimulatedOutcome
+from chalicelib.purchases.checkout import service
+from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
+from chalicelib.purchases.checkout.service import CheckoutResult
+from chalicelib.purchases.record import queries, views
+from chalicelib.purchases.record.errors import PromoCodeInvalid
+from chalicelib.purchases.record.model import MAX_QUANTITY
+
+bp = Blueprint(__name__)
+
+Id = Annotated[str, Meta(min_length=1, max_length=128)]
+Text = Annotated[str, Meta(max_length=500)]
+
+
+class Attendee(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    name: Text
+    email: Annotated[str, Meta(max_length=254, pattern="^[^@\\s]+@[^@\\s]+$")] | None = None
+
+
+class CheckoutBody(Struct, forbid_unknown_fields=True):
+    """`page`: pay on the shop's own page, or on the provider's (`hosted`), which returns to `success_url` or `cancel_url`."""
+
+    reservation_id: Id
+    promo_code: Annotated[str, Meta(max_length=64)] | None = None
+    responses: dict[Annotated[str, Meta(max_length=64)], Text] | None = None
+    attendees: Annotated[list[Attendee], Meta(max_length=MAX_QUANTITY)] | None = None
+    provider: Literal["simulated", "stripe"] | None = None
+    page: Literal["own", "hosted"] | None = None
+    success_url: str | None = None
+    cancel_url: str | None = None
+
+
+class ConfirmBody(Struct, forbid_unknown_fields=True):
+    checkout_id: Id
+    simulate: SimulatedOutcome | None = None
+
+
+@route(bp, "POST", "/checkout/sessions")
+def open_checkout(request: RequestContext) -> Reply:
+    user_id, body = request.require_user().user_id, request.parse_body(CheckoutBody)
+    rate_limits.check(request, rate_limits.CHECKOUT, user_id)
+
+    def execute(_: str) -> Reply:
+        if body.promo_code:
+            raise PromoCodeInvalid("This promo code is not valid for this event.", path="$.promo_code")
+        return _session_reply(service.open_checkout(user_id, body.reservation_id, _options(body), request.now), request.now)
+
+    return execute_once(request, user_id, execute, required=True)
+
+
+@route(bp, "GET", "/checkout/sessions/{session_id}")
+def show_checkout(request: RequestContext, session_id: str) -> Reply:
+    purchase = queries.get_own_checkout(request.require_user().user_id, session_id)
+    return Reply(views.checkout_session_view(purchase, request.now))
+
+
+@route(bp, "POST", "/checkout/confirm")
+def confirm(request: RequestContext) -> Reply:
+    user_id, body = request.require_user().user_id, request.parse_body(ConfirmBody)
+    rate_limits.check(request, rate_limits.CONFIRM, user_id)
+    result = service.confirm(user_id, body.checkout_id, body.simulate, request.now)
+    is_new_order = result.purchase.was_order and not result.repeated
+    body_shown = views.confirmation_view(result.purchase, result.tickets, result.repeated, request.now)
+    return Reply(body_shown, 201 if is_new_order else 200)
+
+
+def _session_reply(result: CheckoutResult, now: int) -> Reply:
+    session = views.checkout_session_view(result.purchase, now, result.client_secret, result.url)
+    if result.is_new:
+        return Reply(session, 201)
+    return Reply({**session, "message": "The checkout of this reservation is open already (idempotent)."})
+
+
+def _options(body: CheckoutBody) -> CheckoutOptions:
+    """How the buyer wants to pay, and the answers and attendees that are stored with the purchase."""
+    details = {name: value for name, value in (("responses", body.responses), ("attendees", body.attendees)) if value}
+    return CheckoutOptions(
+        provider=body.provider, page=body.page, success_url=body.success_url, cancel_url=body.cancel_url, checkout_details=details
+    )

@@ -1,0 +1,36 @@
+"""Table `provider-events`: the provider's events that were processed, kept for as long as the provider may send them again."""
+
+from collections.abc import Iterable
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from chalicelib import dynamo
+
+RETENTION_SECONDS = 30 * 86_400
+
+
+class ProcessedEventRow(dynamo.Table):
+    feature = "provider-events"
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    type = UnicodeAttribute()
+    result = UnicodeAttribute()
+    ttl = NumberAttribute()
+
+
+def is_processed(event_id: str) -> bool:
+    return ProcessedEventRow.find(event_id) is not None
+
+
+def select_processed(event_ids: Iterable[str]) -> set[str]:
+    """Those of these ids (100 at most) that were processed; one round trip."""
+    keys = [{"id": {"S": event_id}} for event_id in event_ids]
+    items = dynamo.batch_get(ProcessedEventRow.name(), keys, consistent=True)
+    return {ProcessedEventRow.from_raw_data(item).id for item in items}
+
+
+def record_processed(event_id: str, event_type: str, result: str, now: int) -> None:
+    ProcessedEventRow(event_id, type=event_type, result=result, ttl=now + RETENTION_SECONDS).save()

@@ -1,0 +1,29 @@
+"""A buyer's own orders over HTTP."""
+
+from chalice.app import Blueprint
+
+from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.errors import InvalidInput
+from chalicelib.purchases.record import queries, views
+from chalicelib.purchases.record.model import Purchase
+from chalicelib.tickets.model import Ticket
+
+bp = Blueprint(__name__)
+
+
+@route(bp, "GET", "/me/order")
+def show_newest_order(request: RequestContext) -> Reply:
+    user_id = request.require_user().user_id
+    event_id = request.query("event_id")
+    if event_id is None:
+        raise InvalidInput("Name the event: add ?event_id=... to the address.", path="event_id")
+    return _order_reply(*queries.get_newest_order(user_id, event_id))
+
+
+@route(bp, "GET", "/orders/{order_id}")
+def show_order(request: RequestContext, order_id: str) -> Reply:
+    return _order_reply(*queries.get_own_order(request.require_user().user_id, order_id))
+
+
+def _order_reply(purchase: Purchase, tickets: list[Ticket]) -> Reply:
+    return Reply({"order": views.order_with_event_view(purchase), "tickets": [views.ticket_view(ticket) for ticket in tickets]})

@@ -1,0 +1,88 @@
+"""Reservations over HTTP: reserve, show the active one, release."""
+
+from typing import Annotated
+
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+
+from chalicelib import settings
+from chalicelib.edge import rate_limits
+from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.idempotency import execute_once
+from chalicelib.errors import InvalidInput
+from chalicelib.purchases.record import views
+from chalicelib.purchases.record.model import MAX_LINE_ITEMS, MAX_QUANTITY
+from chalicelib.purchases.reservations import service
+from chalicelib.purchases.reservations.service import RequestedItem
+from chalicelib.waiting_room import service as waiting_room
+
+bp = Blueprint(__name__)
+
+TierId = Annotated[str, Meta(min_length=1, max_length=128)]
+Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
+
+
+class ItemBody(Struct, forbid_unknown_fields=True):
+    tier_id: TierId
+    quantity: Quantity
+
+
+class ReservationBody(Struct, forbid_unknown_fields=True):
+    """Either one tier with its quantity, or `items`. `token` is the waiting room's, if the event has one."""
+
+    tier_id: TierId | None = None
+    quantity: Quantity | None = None
+    items: Annotated[list[ItemBody], Meta(min_length=1, max_length=MAX_LINE_ITEMS)] | None = None
+    token: Annotated[str, Meta(max_length=2048)] | None = None
+
+
+@route(bp, "POST", "/events/{event_id}/reservations")
+def reserve(request: RequestContext, event_id: str) -> Reply:
+    body = request.parse_body(ReservationBody)
+    user_id, items = _require_buyer(request, body.token), _requested_items(body)
+    rate_limits.check(request, rate_limits.RESERVE, user_id)
+
+    def execute(purchase_id: str) -> Reply:
+        purchase = service.reserve(user_id, event_id, items, body.token, purchase_id, request.now)
+        return Reply(views.reservation_view(purchase, request.now), 201)
+
+    return execute_once(request, user_id, execute)
+
+
+@route(bp, "GET", "/events/{event_id}/reservations")
+def show_active_reservation(request: RequestContext, event_id: str) -> Reply:
+    user_id = _require_buyer(request, request.query("token"))
+    return Reply(views.reservation_view(service.get_active_reservation(user_id, event_id, request.now), request.now))
+
+
+@route(bp, "DELETE", "/reservations/{reservation_id}")
+def release(request: RequestContext, reservation_id: str) -> Reply:
+    purchase = service.release(request.require_user().user_id, reservation_id, request.now)
+    status = views.reservation_status(purchase, request.now)
+    return Reply({"id": purchase.id, "status": status, "message": "The reservation is cancelled and its tickets are released."})
+
+
+def _require_buyer(request: RequestContext, token: str | None) -> str:
+    """The caller's user id. Where the demo header names users, a guest's waiting room token stands for a caller without the header."""
+    if request.identity is None and settings.current().identity == "demo":
+        guest = waiting_room.guest_user_id(token)
+        if guest is not None:
+            return guest
+    return request.require_user().user_id
+
+
+def _requested_items(body: ReservationBody) -> list[RequestedItem]:
+    if body.items is not None:
+        if body.tier_id is not None or body.quantity is not None:
+            raise InvalidInput("Send either `tier_id` and `quantity`, or `items`.", path="$.items")
+        items = [RequestedItem(item.tier_id, item.quantity) for item in body.items]
+        if len({item.tier_id for item in items}) < len(items):
+            raise InvalidInput("Name each tier only once.", path="$.items")
+        if sum(item.quantity for item in items) > MAX_QUANTITY:
+            raise InvalidInput(f"You can buy at most {MAX_QUANTITY} tickets in one purchase.", path="$.items")
+        return items
+    if body.tier_id is None:
+        raise InvalidInput("Object missing required field `tier_id`.", path="$.tier_id")
+    if body.quantity is None:
+        raise InvalidInput("Object missing required field `quantity`.", path="$.quantity")
+    return [RequestedItem(body.tier_id, body.quantity)]

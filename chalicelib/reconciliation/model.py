@@ -1,0 +1,51 @@
+"""What a comparison of our books with the payment provider's has seen, repaired and found."""
+
+from collections import Counter
+from typing import Any
+
+from msgspec import Struct, field, to_builtins
+
+from chalicelib import clock
+
+
+class ReconciliationReport(Struct):
+    """What was compared in [since, until), epoch seconds. `unheard` counts events that no webhook had brought to us.
+
+    `repaired` and `findings` count by kind. Every finding is also an open case.
+    """
+
+    since: int
+    until: int
+    payments: int = 0
+    refunds: int = 0
+    disputes: int = 0
+    unheard: int = 0
+    repaired: dict[str, int] = field(default_factory=dict)
+    findings: dict[str, int] = field(default_factory=dict)
+
+    def view(self) -> dict[str, Any]:
+        """The report as JSON for admins and for the command line, with times in ISO 8601."""
+        return {**to_builtins(self), "since": clock.iso(self.since), "until": clock.iso(self.until)}
+
+    def add(self, following: "ReconciliationReport") -> None:
+        """Extend this report by that of the span of time that follows it."""
+        self.until = following.until
+        self.payments += following.payments
+        self.refunds += following.refunds
+        self.disputes += following.disputes
+        self.unheard += following.unheard
+        self.repaired = dict(Counter(self.repaired) + Counter(following.repaired))
+        self.findings = dict(Counter(self.findings) + Counter(following.findings))
+
+    def count_repaired(self, kind: str) -> None:
+        self.repaired[kind] = self.repaired.get(kind, 0) + 1
+
+    def count_finding(self, kind: str) -> None:
+        self.findings[kind] = self.findings.get(kind, 0) + 1
+
+
+class LastRun(Struct):
+    """The last run of the schedule: when it ran (`at`, epoch seconds) and what it did."""
+
+    at: int
+    report: ReconciliationReport
