@@ -47,7 +47,7 @@ def rollback(arguments: Namespace) -> int:
 
 
 def status(arguments: Namespace) -> int:
-    head, served = catalog.load_served()
+    head, served = catalog.load_head_and_catalog()
     if not head.version:
         lines = ["nothing was applied yet; `python -m bootstrap apply` does it"]
         return _print_result(arguments, {"version": 0, "revision": head.revision}, lines)
@@ -63,19 +63,19 @@ def status(arguments: Namespace) -> int:
         "version": head.version,
         "revision": head.revision,
         "checksum": head.checksum,
-        "applied_at": clock.iso(head.at),
-        "applied_by": head.by,
+        "applied_at": clock.iso(head.applied_at),
+        "applied_by": head.applied_by,
         **counts,
-        "versions": [{"version": version.version, "at": clock.iso(version.at), "by": version.by} for version in versions],
+        "versions": [{"version": version.version, "at": clock.iso(version.applied_at), "by": version.applied_by} for version in versions],
     }
     lines = [
-        f"version {head.version} is served, applied {clock.iso(head.at)} by {head.by}",
+        f"version {head.version} is served, applied {clock.iso(head.applied_at)} by {head.applied_by}",
         f"checksum: {head.checksum}",
         f"from files: {counts['events']} events, {counts['ticket_types']} ticket types",
         f"from the API: {counts['events_of_the_api']} events, {counts['tiers_of_the_api']} ticket types",
         f"paused: {counts['paused']} events",
         "latest versions:",
-        *(f"  version {version.version}, {clock.iso(version.at)}, {version.by}" for version in versions),
+        *(f"  version {version.version}, {clock.iso(version.applied_at)}, {version.applied_by}" for version in versions),
     ]
     return _print_result(arguments, details, lines)
 
@@ -91,7 +91,7 @@ def drift(arguments: Namespace) -> int:
 
 
 def export(arguments: Namespace) -> int:
-    version = arguments.version or catalog.load_served()[0].version
+    version = arguments.version or catalog.load_head_and_catalog()[0].version
     if not version:
         raise CommandError("nothing was applied yet, so there is nothing to export; `python -m bootstrap apply` first")
     text = json.dumps(_version_tree(version), indent=2, ensure_ascii=False) + "\n"

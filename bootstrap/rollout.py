@@ -61,14 +61,14 @@ def apply(
             return _heal(planned, actor, now)
         try:
             return _publish(planned, valid, actor, now, action, details or {})
-        except catalog.HeadMoved as moved:
-            if moved.head.version != planned.head.version:
-                _give_up(moved.head, planned, actor, now)
+        except catalog.HeadChanged as conflict:
+            if conflict.head.version != planned.head.version:
+                _give_up(conflict.head, planned, actor, now)
     raise ApplyRefused(["! the catalog kept changing during the apply; run the command again"], planned)
 
 
 def _load_plan(valid: ValidDocument, *, all_shards: bool) -> Plan:
-    head, served = catalog.load_served()
+    head, served = catalog.load_head_and_catalog()
     stock_ids = all_stock(served)
     if not all_shards and valid.checksum != head.checksum and sum(stock_ids.values()) > MAX_SHARDS_READ:
         stock_ids = changed_stock(valid, served)
@@ -143,7 +143,7 @@ def _give_up(head: CatalogHead, planned: Plan, actor: str, now: int) -> NoReturn
     document = catalog.load_document(head.version)
     if document is not None:
         _heal(plan(validate_tree(msgspec.json.decode(document))), actor, now)
-    _refuse(planned, [f"! {head.by} has applied version {head.version} meanwhile; look at the plan and apply again"], actor, now)
+    _refuse(planned, [f"! {head.applied_by} has applied version {head.version} meanwhile; look at the plan and apply again"], actor, now)
 
 
 def _refuse(planned: Plan, reasons: list[str], actor: str, now: int) -> NoReturn:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import event_status
+from chalicelib.catalog.model import public_event_status
 from chalicelib.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import NO_STOCK, Stock
@@ -24,7 +24,7 @@ def status(event_id: str, now: int) -> dict[str, Any]:
     return {
         "event_id": event.id,
         "event_name": event.name,
-        "status": event_status(shown, event, now, stocks),
+        "status": public_event_status(shown, event, now, stocks),
         "paused": event.paused,
         "total_capacity": whole.capacity,
         "total_sold": whole.sold,

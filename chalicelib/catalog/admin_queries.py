@@ -1,4 +1,4 @@
-"""The catalog as admins see it: everything, drafts too, as the store has it now."""
+"""The catalog as admins see it: all events and tiers, drafts too, as the store has them now."""
 
 from typing import Any
 
@@ -10,40 +10,43 @@ from chalicelib.inventory import service as inventory
 View = dict[str, Any]
 
 
-def events(now: int) -> list[View]:
+def list_events(now: int) -> list[View]:
+    """All events in their display order."""
     catalog = service.load_current()
     stocks = inventory.read_stock(catalog.shard_counts(catalog.events))
-    ordered = sorted(catalog.events.values(), key=lambda one: (one.display_order, one.starts_at, one.id))
-    return [views.admin_event(catalog, one, stocks, now) for one in ordered]
+    events = sorted(catalog.events.values(), key=lambda event: event.sort_key)
+    return [views.admin_event_view(catalog, event, stocks, now) for event in events]
 
 
-def event(event_id: str, now: int) -> View:
-    """The event with all its tiers; raises NotFound."""
+def get_event(event_id: str, now: int) -> View:
+    """An event with all its tiers; raises NotFound."""
     catalog = service.load_current()
-    one = _event(catalog, event_id)
+    event = _get_event(catalog, event_id)
     stocks = inventory.read_stock(catalog.shard_counts([event_id]))
-    tiers = [views.admin_tier(catalog, tier, stocks, now) for tier in catalog.tiers_of(event_id)]
-    return {**views.admin_event(catalog, one, stocks, now), "tiers": tiers}
+    tiers = [views.admin_tier_view(catalog, tier, stocks, now) for tier in catalog.tiers_of(event_id)]
+    return {**views.admin_event_view(catalog, event, stocks, now), "tiers": tiers}
 
 
-def tiers(event_id: str | None, now: int) -> list[View]:
-    """The tiers of one event (raises NotFound when there is none), or of all events."""
+def list_tiers(event_id: str | None, now: int) -> list[View]:
+    """The tiers of one event, or of all events if `event_id` is None; raises NotFound."""
     catalog = service.load_current()
-    events = list(catalog.events) if event_id is None else [_event(catalog, event_id).id]
-    stocks = inventory.read_stock(catalog.shard_counts(events))
-    return [views.admin_tier(catalog, tier, stocks, now) for one in events for tier in catalog.tiers_of(one)]
+    event_ids = list(catalog.events) if event_id is None else [_get_event(catalog, event_id).id]
+    stocks = inventory.read_stock(catalog.shard_counts(event_ids))
+    tiers = [tier for event_id in event_ids for tier in catalog.tiers_of(event_id)]
+    return [views.admin_tier_view(catalog, tier, stocks, now) for tier in tiers]
 
 
-def tier(tier_id: str, now: int) -> View:
+def get_tier(tier_id: str, now: int) -> View:
+    """A tier; raises NotFound."""
     catalog = service.load_current()
-    one = catalog.tiers.get(tier_id)
-    if one is None:
-        raise NotFound("There is no such ticket.", tier_id=tier_id)
-    return views.admin_tier(catalog, one, inventory.read_stock({one.stock_id: one.shards}), now)
+    tier = catalog.tiers.get(tier_id)
+    if tier is None:
+        raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
+    return views.admin_tier_view(catalog, tier, inventory.read_stock({tier.stock_id: tier.shards}), now)
 
 
-def _event(catalog: Catalog, event_id: str) -> Event:
-    one = catalog.events.get(event_id)
-    if one is None:
-        raise NotFound("There is no such event.", event_id=event_id)
-    return one
+def _get_event(catalog: Catalog, event_id: str) -> Event:
+    event = catalog.events.get(event_id)
+    if event is None:
+        raise NotFound("There is no event with this id.", event_id=event_id)
+    return event

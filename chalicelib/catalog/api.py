@@ -1,4 +1,4 @@
-"""What the public reads, and what admins make."""
+"""Routes of the public catalog, and of the admins' events and tiers."""
 
 from typing import get_args
 
@@ -16,31 +16,31 @@ bp = Blueprint(__name__)
 
 @route(bp, "GET", "/events")
 def list_events(request: RequestContext) -> CacheableReply:
-    return response_cache.events(request.now)
+    return response_cache.events_reply(request.now)
 
 
 @route(bp, "GET", "/events/{event_id}")
 def show_event(request: RequestContext, event_id: str) -> CacheableReply:
-    return response_cache.event(event_id, request.now)
+    return response_cache.event_reply(event_id, request.now)
 
 
 @route(bp, "GET", "/events/{event_id}/availability")
 def show_availability(request: RequestContext, event_id: str) -> CacheableReply:
-    return response_cache.availability(event_id, request.now)
+    return response_cache.availability_reply(event_id, request.now)
 
 
 @route(bp, "GET", "/tickets/types")
 def list_ticket_types(request: RequestContext) -> CacheableReply:
     status = request.query("status")
     if status is not None and status not in get_args(TierStatus):
-        raise InvalidInput(f"`status` is one of {', '.join(get_args(TierStatus))}.", path="$.status")
-    return response_cache.ticket_types(request.query("event_id"), status, request.now)
+        raise InvalidInput(f"`status` must be one of {', '.join(get_args(TierStatus))}.", path="$.status")
+    return response_cache.ticket_types_reply(request.query("event_id"), status, request.now)
 
 
 @route(bp, "GET", "/admin/events")
 def list_events_for_admins(request: RequestContext) -> Reply:
     request.require_role("admin")
-    return Reply(admin_queries.events(request.now))
+    return Reply(admin_queries.list_events(request.now))
 
 
 @route(bp, "POST", "/admin/events")
@@ -49,7 +49,7 @@ def create_event(request: RequestContext) -> Reply:
 
     def execute(event_id: str) -> Reply:
         service.create_event(event_id, new, admin.user_id, request.now)
-        return Reply(admin_queries.event(event_id, request.now), 201)
+        return Reply(admin_queries.get_event(event_id, request.now), 201)
 
     return idempotency.execute_once(request, admin.user_id, execute)
 
@@ -57,13 +57,13 @@ def create_event(request: RequestContext) -> Reply:
 @route(bp, "GET", "/admin/events/{event_id}")
 def show_event_for_admins(request: RequestContext, event_id: str) -> Reply:
     request.require_role("admin")
-    return Reply(admin_queries.event(event_id, request.now))
+    return Reply(admin_queries.get_event(event_id, request.now))
 
 
 @route(bp, "GET", "/admin/tiers")
 def list_tiers_for_admins(request: RequestContext) -> Reply:
     request.require_role("admin")
-    return Reply(admin_queries.tiers(request.query("event_id"), request.now))
+    return Reply(admin_queries.list_tiers(request.query("event_id"), request.now))
 
 
 @route(bp, "POST", "/admin/tiers")
@@ -72,7 +72,7 @@ def create_tier(request: RequestContext) -> Reply:
 
     def execute(tier_id: str) -> Reply:
         service.create_tier(tier_id, new, admin.user_id, request.now)
-        return Reply(admin_queries.tier(tier_id, request.now), 201)
+        return Reply(admin_queries.get_tier(tier_id, request.now), 201)
 
     return idempotency.execute_once(request, admin.user_id, execute)
 
@@ -80,11 +80,11 @@ def create_tier(request: RequestContext) -> Reply:
 @route(bp, "GET", "/admin/tiers/{tier_id}")
 def show_tier_for_admins(request: RequestContext, tier_id: str) -> Reply:
     request.require_role("admin")
-    return Reply(admin_queries.tier(tier_id, request.now))
+    return Reply(admin_queries.get_tier(tier_id, request.now))
 
 
 @route(bp, "POST", "/admin/catalog/invalidate")
 def invalidate(request: RequestContext) -> Reply:
     admin = request.require_role("admin")
     service.invalidate_everywhere(admin.user_id, request.now)
-    return Reply({"message": "Every instance loads the catalog again within seconds."})
+    return Reply({"message": "All instances will load the catalog again within a few seconds."})

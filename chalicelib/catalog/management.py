@@ -1,10 +1,12 @@
-"""What admins change: events and tiers of their own, pauses. Each change is one transaction with its audit entry and the head's
-revision, so that every instance notices within seconds and nobody changes what somebody else is changing.
+"""What admins change: they create events and tiers, and pause and resume sales.
+
+Each change is one transaction with its audit entry and a new revision of the catalog. So all instances see it within seconds, and
+of two concurrent changes the second is built again on the result of the first.
 """
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -18,7 +20,7 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import default_shard_count
 from chalicelib.money import Cents, Currency
 
-ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 DEFAULT_CURRENCY = "USD"
 MAX_CAPACITY = 1_000_000
 
@@ -26,11 +28,11 @@ Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Text = Annotated[str, Meta(max_length=10_000)]
 Moment = Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")]
 
-Created = TypeVar("Created")
+T = TypeVar("T")
 
 
 class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
-    """`scheduled` and `on_sale` both publish the event: which of the two it is, the clock says."""
+    """An event to create. `scheduled` and `on_sale` both publish it: which of the two it is depends on `on_sale_at`."""
 
     name: Name
     venue: Name
@@ -42,6 +44,8 @@ class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
+    """A tier to create."""
+
     event_id: Annotated[str, Meta(min_length=1, max_length=100)]
     name: Name
     price_cents: Cents
@@ -56,25 +60,25 @@ class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
 class ManagedByBootstrap(ApiError):
     code: ClassVar[str] = "managed_by_bootstrap"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This event comes from the bootstrap file; change it there."
+    default_message: ClassVar[str] = "This event is managed by the bootstrap file. Change it there and apply the file."
 
 
 class TierNameTaken(ApiError):
     code: ClassVar[str] = "tier_name_taken"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "The event has a ticket of this name."
+    default_message: ClassVar[str] = "The event already has a ticket type with this name. Choose another name."
 
 
 class CatalogChanging(ApiError):
     code: ClassVar[str] = "catalog_changing"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Others are changing the catalog; try again."
+    default_message: ClassVar[str] = "Other admins are changing the catalog at this moment. Try again."
 
 
 def create_event(event_id: str, new: NewEvent, actor: str, now: int) -> Event:
-    """Create an event under `event_id`; the same again if it exists, since then an earlier execution made it."""
+    """Create an event. If `event_id` exists, an earlier execution created it, and it is returned unchanged."""
     if new.on_sale_at >= new.starts_at:
-        raise InvalidInput("The sale must open before the event starts.", path="$.on_sale_at")
+        raise InvalidInput("The sale must open before the event starts. Choose an earlier `on_sale_at`.", path="$.on_sale_at")
     starts_at = int(new.starts_at.timestamp())
     event = Event(
         id=event_id,
@@ -91,21 +95,21 @@ def create_event(event_id: str, new: NewEvent, actor: str, now: int) -> Event:
         updated_at=now,
     )
 
-    def creation(catalog: Catalog) -> tuple[Event, list[dynamo.TransactItem]]:
+    def build(catalog: Catalog) -> _Change[Event]:
         if event_id in catalog.events:
-            return catalog.events[event_id], []
+            return _Change(catalog.events[event_id], [])
         entry = audit.entry_item(f"event#{event_id}", "event.created", actor, now, {"name": event.name, "status": event.status})
-        return event, [store.put_event_item(event), entry]
+        return _Change(event, [store.create_event_item(event), entry])
 
-    return _commit(creation)
+    return _commit(build)
 
 
 def create_tier(tier_id: str, new: NewTier, actor: str, now: int) -> Tier:
-    """Create a tier with its stock under `tier_id`; the same again if it exists. Its stock is closed while its event is paused."""
+    """Create a tier with its stock, which is closed while the event is paused. If `tier_id` exists, it is returned unchanged."""
 
-    def creation(catalog: Catalog) -> tuple[Tier, list[dynamo.TransactItem]]:
+    def build(catalog: Catalog) -> _Change[Tier]:
         if tier_id in catalog.tiers:
-            return catalog.tiers[tier_id], []
+            return _Change(catalog.tiers[tier_id], [])
         event = _get_changeable_event(catalog, new.event_id)
         tier = _build_tier(tier_id, new, _currency(catalog, new), now)
         if any(_comparable_name(other.name) == _comparable_name(tier.name) for other in catalog.tiers_of(event.id)):
@@ -114,72 +118,84 @@ def create_tier(tier_id: str, new: NewTier, actor: str, now: int) -> Tier:
         stock = inventory.create_stock_items(
             tier.stock_id, capacity=tier.capacity, sold=0, shard_count=tier.shards, is_open=not event.paused
         )
-        return tier, [store.put_tier_item(tier), audit.entry_item(f"tier#{tier_id}", "tier.created", actor, now, details), *stock]
+        entry = audit.entry_item(f"tier#{tier_id}", "tier.created", actor, now, details)
+        return _Change(tier, [store.create_tier_item(tier), entry, *stock])
 
-    return _commit(creation)
+    return _commit(build)
 
 
 def set_paused(event_id: str, paused: bool, actor: str, now: int) -> Event:
-    """Stop or resume the sale of an event; repeating it finishes what a crash left.
+    """Pause or resume the sale of an event. Repeating the call completes a pause that was interrupted by a crash.
 
-    The flag first, so that shards made from now on are born closed; then the shards, which is what decides.
+    The event's flag is set first, so that new shards are created closed; then the shards, which decide what is sold.
     """
 
-    def flag(catalog: Catalog) -> tuple[Event, list[dynamo.TransactItem]]:
+    def build(catalog: Catalog) -> _Change[Event]:
         event = catalog.events.get(event_id)
         if event is None:
-            raise NotFound("There is no such event.", event_id=event_id)
+            raise NotFound("There is no event with this id.", event_id=event_id)
         if event.paused == paused:
-            return event, []
+            return _Change(event, [])
         action = "event.paused" if paused else "event.resumed"
         entry = audit.entry_item(f"event#{event_id}", action, actor, now, {})
-        return replace(event, paused=paused), [store.set_paused_item(event_id, paused, actor, now), entry]
+        return _Change(replace(event, paused=paused), [store.set_paused_item(event_id, paused, actor, now), entry])
 
-    event = _commit(flag)
+    event = _commit(build)
     _apply_pause(event_id, paused)
     return event
 
 
 def invalidate_everywhere(actor: str, now: int) -> None:
-    """Let every instance load the catalog again, this one at once, the others when they next look at the head."""
-    dynamo.transact([store.bump_revision_item(), audit.entry_item("catalog", "catalog.invalidated", actor, now, {})])
+    """Make all instances load the catalog again: this one at once, the others when they next read the head."""
+    dynamo.transact([store.increment_revision_item(), audit.entry_item("catalog", "catalog.invalidated", actor, now, {})])
     snapshots.invalidate()
     inventory.invalidate()
 
 
-def _commit(make: Callable[[Catalog], tuple[Created, list[dynamo.TransactItem]]]) -> Created:
-    """Commit what `make` says about the catalog as it is, if the catalog is still so; no items: nothing to do."""
-    for _ in range(ATTEMPTS):
-        catalog = snapshots.load_current()
-        made, items = make(catalog)
-        if not items:
-            return made
+class _Change(Struct, Generic[T], frozen=True):
+    """A change of the catalog: its result, and the transaction items that make it; none if there is nothing to change."""
+
+    result: T
+    items: list[dynamo.TransactItem]
+
+
+def _commit(build: Callable[[Catalog], _Change[T]]) -> T:
+    """Build a change on the current catalog and commit it; after a conflict, build it again on the catalog as it is then."""
+    for _ in range(MAX_ATTEMPTS):
         try:
-            dynamo.transact([store.bump_revision_item(catalog.revision), *items])
+            return _try_commit(build)
         except dynamo.TransactionCanceled:
-            continue  # somebody else changed the catalog between our read and our write; look again
-        snapshots.invalidate()
-        return made
+            continue
     raise CatalogChanging(retryAfterSeconds=1)
 
 
+def _try_commit(build: Callable[[Catalog], _Change[T]]) -> T:
+    """Raises TransactionCanceled if another change of the catalog was committed after it was read."""
+    catalog = snapshots.load_current()
+    change = build(catalog)
+    if change.items:
+        dynamo.transact([store.increment_revision_item(catalog.revision), *change.items])
+        snapshots.invalidate()
+    return change.result
+
+
 def _apply_pause(event_id: str, paused: bool) -> None:
-    """Bring the shards to the flag. Who pauses and who resumes may run at once: whoever ends last follows the flag."""
-    for _ in range(ATTEMPTS):
-        for stock_id, shards in snapshots.load_current().shard_counts([event_id]).items():
-            inventory.set_open(stock_id, shards, not paused)
+    """Open or close the shards. A pause and a resume may run concurrently: the one that finishes last follows the event's flag."""
+    for _ in range(MAX_ATTEMPTS):
+        for stock_id, shard_count in snapshots.load_current().shard_counts([event_id]).items():
+            inventory.set_open(stock_id, shard_count, not paused)
         inventory.invalidate()
-        flag = store.is_paused(event_id)
-        if flag == paused:
+        paused_now = store.is_paused(event_id)
+        if paused_now == paused:
             return
-        paused = flag
+        paused = paused_now
     raise CatalogChanging(retryAfterSeconds=1)
 
 
 def _get_changeable_event(catalog: Catalog, event_id: str) -> Event:
     event = catalog.events.get(event_id)
     if event is None:
-        raise NotFound("There is no such event.", event_id=event_id)
+        raise NotFound("There is no event with this id.", event_id=event_id)
     if event.managed_by == "bootstrap":
         raise ManagedByBootstrap(event_id=event_id)
     return event
@@ -208,14 +224,15 @@ def _build_tier(tier_id: str, new: NewTier, currency: str, now: int) -> Tier:
 
 
 def _currency(catalog: Catalog, new: NewTier) -> str:
-    """An event has one currency: that of its first tier."""
-    others = {tier.currency for tier in catalog.tiers_of(new.event_id)}
-    chosen = new.currency or next(iter(others), DEFAULT_CURRENCY)
-    if others and chosen not in others:
-        raise InvalidInput(f"The event's other tickets are sold in {', '.join(sorted(others))}.", path="$.currency")
-    return chosen
+    """The tier's currency, by default that of the event's other tiers; raises InvalidInput if it is another one."""
+    existing = {tier.currency for tier in catalog.tiers_of(new.event_id)}
+    currency = new.currency or next(iter(existing), DEFAULT_CURRENCY)
+    if existing and currency not in existing:
+        message = f"The other tickets of this event are sold in {', '.join(sorted(existing))}. Use the same currency."
+        raise InvalidInput(message, path="$.currency")
+    return currency
 
 
 def _comparable_name(name: str) -> str:
-    """Names that people can't tell apart are the same."""
+    """Names that differ only in case or white space are the same for people, and so here."""
     return " ".join(name.split()).casefold()

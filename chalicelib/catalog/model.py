@@ -1,4 +1,12 @@
-"""Events, tiers and display states as buyers meet them, and the rules of when something is for sale. Nothing here touches a store."""
+"""Events, tiers and display states, and the rules of when tickets are for sale. Nothing here uses the store.
+
+The catalog is the content of the bootstrap files, with the events and tiers that admins have created through the API. Its words:
+
+- a version is the content of one applied bootstrap file, with a number of its own;
+- the revision counts all changes, so a pause or an event created through the API changes it too;
+- the head is the item that says which version and which revision are current;
+- a snapshot is the catalog in an instance's memory.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -9,30 +17,30 @@ from chalicelib import clock
 from chalicelib.errors import ApiError
 from chalicelib.inventory.model import Stock
 
-EventKind = Literal["draft", "active", "past", "cancelled", "test"]
+EventStatus = Literal["draft", "active", "past", "cancelled", "test"]
 TierStatus = Literal["available", "sold-out", "coming-soon", "closed", "test"]
-EventStatus = Literal["scheduled", "on_sale", "sold_out", "closed", "cancelled"]
+PublicEventStatus = Literal["scheduled", "on_sale", "sold_out", "closed", "cancelled"]
 ManagedBy = Literal["bootstrap", "api"]
 
 
 class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How the event's waiting room differs from the settings, in the bootstrap file and in the API; null follows them."""
+    """An event's own configuration of its waiting room, in the bootstrap file and in the API. The settings apply where it is null."""
 
     enabled: bool = True
     wave_size: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     wave_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
     pass_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
-    follow_stock: bool = False  # waves no larger than what can still be bought, and than the payment provider takes
+    follow_stock: bool = False  # waves no larger than the tickets that are left and the payments that the provider accepts
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Times are epoch seconds; `ends_at` is the last second. `date` and `end_date` are what the promoter wrote."""
+    """An event. Times are epoch seconds, and `ends_at` is the last second; `date` and `end_date` are the text of the bootstrap file."""
 
     id: str
     name: str
     venue: str
     starts_at: int
-    status: EventKind
+    status: EventStatus
     date: str
     managed_by: ManagedBy
     description: str = ""
@@ -46,23 +54,28 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     purchase_limit: int | None = None
     waiting_room: WaitingRoomConfig | None = None
     metadata: dict[str, Any] = {}
-    removed: bool = False  # it has gone from the bootstrap file
+    removed: bool = False  # no longer in the bootstrap file
     created_at: int = 0
     updated_at: int = 0
-    paused: bool = False  # kept apart from the event, so that it survives an apply
+    paused: bool = False  # stored apart from the event, so that an apply does not change it
 
     def limit(self, default: int) -> int:
-        """Tickets of this event for one user; `default` where the event is silent."""
+        """How many tickets of this event a user may buy; `default` if the event has no limit of its own."""
         return self.purchase_limit or default
 
     @property
     def last_sale_at(self) -> int:
-        """The last second in which a ticket may be sold: the end, or the start of an event that says no end."""
+        """The last second in which a ticket may be sold: the end of the event, or its start if it has no end."""
         return self.starts_at if self.ends_at is None else self.ends_at
+
+    @property
+    def sort_key(self) -> tuple[int, int, str]:
+        """Orders events as the promoter wants them, then by date."""
+        return self.display_order, self.starts_at, self.id
 
 
 class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One kind of ticket. Its stock is in inventory under `stock_id`, in `shards` shards."""
+    """A ticket type of an event. Its stock is in inventory, under `stock_id` and in `shards` shards."""
 
     id: str
     event_id: str
@@ -89,7 +102,7 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_at: int = 0
 
     def limit(self, default: int) -> int:
-        """Tickets of this tier in one purchase; `default` where the tier is silent."""
+        """How many tickets of this tier one purchase may have; `default` if the tier has no limit of its own."""
         for limit in (self.per_user_limit, self.max_per_transaction):
             if limit is not None:
                 return limit
@@ -97,6 +110,8 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DisplayState(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a tier status means for buyers: whether tiers with it can be bought, are listed, and with which message."""
+
     purchasable: bool
     display: bool
     message: str | None = None
@@ -112,17 +127,17 @@ DEFAULT_STATES: dict[str, DisplayState] = {
 
 
 class CatalogHead(Struct, frozen=True):
-    """What is served. Version 0: nothing was applied yet. `at` is epoch seconds, when `by` applied it."""
+    """Which version and revision are current. Version 0: no file was applied yet. `applied_at` is epoch seconds."""
 
     version: int = 0
     revision: int = 0
     checksum: str = ""
-    at: int = 0
-    by: str = ""
+    applied_at: int = 0
+    applied_by: str = ""
 
 
 class VersionContent(Struct, frozen=True):
-    """What a version holds for readers."""
+    """The content of a version."""
 
     events: list[Event]
     tiers: list[Tier]
@@ -130,17 +145,17 @@ class VersionContent(Struct, frozen=True):
 
 
 class Catalog(Struct, frozen=True, eq=False):
-    """All events and tiers at one revision. Compared by identity: whoever keeps something made from it can tell in no time."""
+    """All events and tiers at one revision. Compared by identity, so that caches of values computed from it compare it quickly."""
 
     version: int
     revision: int
     events: dict[str, Event]
     tiers: dict[str, Tier]
     states: dict[str, DisplayState]
-    by_event: dict[str, tuple[Tier, ...]]
+    tiers_by_event: dict[str, tuple[Tier, ...]]
 
     @classmethod
-    def of(
+    def build(
         cls,
         events: Iterable[Event],
         tiers: Iterable[Tier],
@@ -149,25 +164,25 @@ class Catalog(Struct, frozen=True, eq=False):
         version: int = 0,
         revision: int = 0,
     ) -> Self:
-        by_event: dict[str, list[Tier]] = {}
-        known = {tier.id: tier for tier in tiers}
-        for tier in sorted(known.values(), key=lambda one: (one.price_cents, one.display_order, one.id)):
-            by_event.setdefault(tier.event_id, []).append(tier)
+        tiers_by_id = {tier.id: tier for tier in tiers}
+        tiers_by_event: dict[str, list[Tier]] = {}
+        for tier in sorted(tiers_by_id.values(), key=lambda tier: (tier.price_cents, tier.display_order, tier.id)):
+            tiers_by_event.setdefault(tier.event_id, []).append(tier)
         return cls(
             version=version,
             revision=revision,
             events={event.id: event for event in events},
-            tiers=known,
+            tiers=tiers_by_id,
             states={**DEFAULT_STATES, **(states or {})},
-            by_event={event_id: tuple(of_event) for event_id, of_event in by_event.items()},
+            tiers_by_event={event_id: tuple(of_event) for event_id, of_event in tiers_by_event.items()},
         )
 
     def tiers_of(self, event_id: str) -> tuple[Tier, ...]:
-        """The event's tiers by price, those that are not displayed too."""
-        return self.by_event.get(event_id, ())
+        """All tiers of an event by price, also those that buyers do not see."""
+        return self.tiers_by_event.get(event_id, ())
 
-    def shown_tiers(self, event: Event) -> tuple[Tier, ...]:
-        """What a buyer sees of them: by the display state of the tier's status; a test event shows its test tiers."""
+    def visible_tiers(self, event: Event) -> tuple[Tier, ...]:
+        """The tiers of an event that buyers see: those whose status is displayed, and the test tiers of a test event."""
         return tuple(
             tier
             for tier in self.tiers_of(event.id)
@@ -182,17 +197,17 @@ class Catalog(Struct, frozen=True, eq=False):
 class EventNotOnSale(ApiError):
     code: ClassVar[str] = "event_not_on_sale"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This event is not on sale."
+    default_message: ClassVar[str] = "This event is not on sale now."
 
 
 class TierNotOnSale(ApiError):
     code: ClassVar[str] = "tier_not_on_sale"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This ticket is not on sale."
+    default_message: ClassVar[str] = "This ticket is not on sale now. Choose another one."
 
 
-def tier_state(catalog: Catalog, tier: Tier, now: int, stock: Stock | None = None) -> TierStatus:
-    """The tier's status by the clock and, where a `stock` is given, by what is left of it."""
+def current_tier_status(catalog: Catalog, tier: Tier, now: int, stock: Stock | None = None) -> TierStatus:
+    """A tier's status at `now`, by its sale period and, if `stock` is given, by what is available."""
     if not catalog.states[tier.status].purchasable:
         return tier.status
     if tier.sale_starts_at is not None and now < tier.sale_starts_at:
@@ -205,7 +220,7 @@ def tier_state(catalog: Catalog, tier: Tier, now: int, stock: Stock | None = Non
 
 
 def event_phase(event: Event, now: int) -> Literal["scheduled", "open", "closed", "cancelled"]:
-    """What the event alone says, before its tiers are asked."""
+    """Whether the event's own dates and status allow sales at `now`, whatever its tiers say."""
     if event.status == "cancelled":
         return "cancelled"
     if event.status == "past" or now > event.last_sale_at:
@@ -213,31 +228,31 @@ def event_phase(event: Event, now: int) -> Literal["scheduled", "open", "closed"
     return "scheduled" if event.on_sale_at is not None and now < event.on_sale_at else "open"
 
 
-def event_status(catalog: Catalog, event: Event, now: int, stocks: Mapping[str, Stock]) -> EventStatus:
-    """What buyers are told. An event is sold out when nothing is left of all that is for sale now, held tickets included."""
+def public_event_status(catalog: Catalog, event: Event, now: int, stocks: Mapping[str, Stock]) -> PublicEventStatus:
+    """An event's status for buyers. Sold out means that no tier that is for sale now has a ticket available; held ones are not."""
     phase = event_phase(event, now)
     if phase != "open":
         return phase
-    tiers = catalog.shown_tiers(event)
-    states = {tier_state(catalog, tier, now, stocks.get(tier.stock_id)) for tier in tiers}
-    if not tiers or states & {"available", "test"}:
+    tiers = catalog.visible_tiers(event)
+    statuses = {current_tier_status(catalog, tier, now, stocks.get(tier.stock_id)) for tier in tiers}
+    if not tiers or statuses & {"available", "test"}:
         return "on_sale"
-    if "coming-soon" in states:
+    if "coming-soon" in statuses:
         return "scheduled"
-    return "sold_out" if "sold-out" in states else "closed"
+    return "sold_out" if "sold-out" in statuses else "closed"
 
 
 def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_test: bool) -> ApiError | None:
-    """Why this tier can't be bought now, or None. How much is left is the stock's to say, and whether the event is paused too."""
+    """Why a tier cannot be bought at `now`, or None if it can. Does not check the stock, nor whether the event is paused."""
     phase = event_phase(event, now)
     if phase != "open":
         on_sale_at = None if event.on_sale_at is None else clock.iso(event.on_sale_at)
         return EventNotOnSale(event_status=phase, on_sale_at=on_sale_at)
-    state = "closed" if tier.removed else tier_state(catalog, tier, now)
-    if state == "test" and not allow_test:
-        state = "closed"
-    elif catalog.states[state].purchasable:
+    status = "closed" if tier.removed else current_tier_status(catalog, tier, now)
+    if status == "test" and not allow_test:
+        status = "closed"
+    elif catalog.states[status].purchasable:
         return None
-    opens = tier.sale_starts_at if state == "coming-soon" else None
-    message = catalog.states[state].message
-    return TierNotOnSale(message, tier_id=tier.id, reason=state, sale_starts_at=None if opens is None else clock.iso(opens))
+    starts_at = tier.sale_starts_at if status == "coming-soon" else None
+    message = catalog.states[status].message
+    return TierNotOnSale(message, tier_id=tier.id, reason=status, sale_starts_at=None if starts_at is None else clock.iso(starts_at))

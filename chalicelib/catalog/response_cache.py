@@ -1,7 +1,7 @@
-"""The public answers as encoded documents, one for each address, kept while the catalog stands and the stock in them is young.
+"""The public replies, encoded and kept for as long as the catalog is unchanged and their stock figures are fresh.
 
-A warm read is a look into a dictionary. A page is rebuilt at most every `stock_cache_seconds` and instance, with one read of
-the stock it shows; statuses that the clock moves are never older than that.
+A repeated request costs one look into a dictionary. Each instance encodes a reply again at most every `stock_cache_seconds`, with
+one read of the stock in it; statuses that depend on the clock are never older than that.
 """
 
 from collections.abc import Callable, Hashable, Iterable
@@ -11,79 +11,85 @@ from chalicelib import settings
 from chalicelib.cache import TtlCache
 from chalicelib.catalog import service, views
 from chalicelib.catalog.model import Catalog, Event, Tier, event_phase
-from chalicelib.catalog.snapshots import derived_caches
+from chalicelib.catalog.snapshots import reply_caches
 from chalicelib.edge.http import CacheableReply
 from chalicelib.inventory import service as inventory
 
-MAX_PAGES = 2000  # each is some KB; addresses come from the catalog, so only a huge one gets here
+MAX_REPLIES = 2000  # each has a few KB; only a very large catalog reaches this, because unknown ids are not kept
 LIST_MAX_AGE = 2
 STOCK_MAX_AGE = 1
 
 
-def events(now: int) -> CacheableReply:
+def events_reply(now: int) -> CacheableReply:
+    """All public events."""
     catalog = service.snapshot()
 
-    def body() -> Any:
-        listed = _listed_events(catalog)
-        stocks = inventory.cached_stock(catalog.shard_counts(one.id for one in listed if event_phase(one, now) == "open"), now)
-        return [views.event(catalog, one, stocks, now) for one in listed]
+    def build_body() -> Any:
+        events = _public_events(catalog)
+        open_events = (event.id for event in events if event_phase(event, now) == "open")
+        stocks = inventory.cached_stock(catalog.shard_counts(open_events), now)
+        return [views.event_view(catalog, event, stocks, now) for event in events]
 
-    return _cached_body("events", catalog, now, LIST_MAX_AGE, body)
-
-
-def event(event_id: str, now: int) -> CacheableReply:
-    catalog, one = service.get_visible_event(event_id)
-
-    def body() -> Any:
-        return views.event_with_tiers(catalog, one, inventory.cached_stock(catalog.shard_counts([event_id]), now), now)
-
-    return _cached_body(("event", event_id), catalog, now, LIST_MAX_AGE, body)
+    return _cached_reply("events", catalog, now, LIST_MAX_AGE, build_body)
 
 
-def availability(event_id: str, now: int) -> CacheableReply:
-    catalog, one = service.get_visible_event(event_id)
+def event_reply(event_id: str, now: int) -> CacheableReply:
+    """An event with its tiers; raises NotFound."""
+    catalog, event = service.get_visible_event(event_id)
 
-    def body() -> Any:
-        return views.availability(catalog, one, inventory.cached_stock(catalog.shard_counts([event_id]), now), now)
+    def build_body() -> Any:
+        stocks = inventory.cached_stock(catalog.shard_counts([event_id]), now)
+        return views.event_with_tiers_view(catalog, event, stocks, now)
 
-    return _cached_body(("availability", event_id), catalog, now, STOCK_MAX_AGE, body)
+    return _cached_reply(("event", event_id), catalog, now, LIST_MAX_AGE, build_body)
 
 
-def ticket_types(event_id: str | None, status: str | None, now: int) -> CacheableReply:
-    """All ticket types that are displayed, or those of one event or of one status."""
+def availability_reply(event_id: str, now: int) -> CacheableReply:
+    """How many tickets of each tier of an event are left; raises NotFound."""
+    catalog, event = service.get_visible_event(event_id)
+
+    def build_body() -> Any:
+        stocks = inventory.cached_stock(catalog.shard_counts([event_id]), now)
+        return views.availability_view(catalog, event, stocks, now)
+
+    return _cached_reply(("availability", event_id), catalog, now, STOCK_MAX_AGE, build_body)
+
+
+def ticket_types_reply(event_id: str | None, status: str | None, now: int) -> CacheableReply:
+    """The public tiers, of one event if `event_id` is given, and with one status if `status` is given."""
     catalog = service.snapshot()
     if event_id is not None and event_id not in catalog.events:
         return CacheableReply.encode({"ticket_types": [], "total": 0}, max_age=STOCK_MAX_AGE)
 
-    def body() -> Any:
-        chosen = [
-            (of, tier)
-            for of in _listed_events(catalog)
-            if event_id in (None, of.id)
-            for tier in _in_display_order(catalog.shown_tiers(of))
+    def build_body() -> Any:
+        event_tiers = [
+            (event, tier)
+            for event in _public_events(catalog)
+            if event_id in (None, event.id)
+            for tier in _in_display_order(catalog.visible_tiers(event))
             if status in (None, tier.status)
         ]
-        stocks = inventory.cached_stock({tier.stock_id: tier.shards for _, tier in chosen}, now)
-        lines = [views.ticket_type(catalog, of, tier, stocks, now) for of, tier in chosen]
-        return {"ticket_types": lines, "total": len(lines)}
+        stocks = inventory.cached_stock({tier.stock_id: tier.shards for _, tier in event_tiers}, now)
+        ticket_types = [views.ticket_type_view(catalog, event, tier, stocks, now) for event, tier in event_tiers]
+        return {"ticket_types": ticket_types, "total": len(ticket_types)}
 
-    return _cached_body(("types", event_id, status), catalog, now, LIST_MAX_AGE, body)
+    return _cached_reply(("types", event_id, status), catalog, now, LIST_MAX_AGE, build_body)
 
 
-def _listed_events(catalog: Catalog) -> list[Event]:
-    """What public lists show, in the promoter's order."""
-    listed = (one for one in catalog.events.values() if one.status not in ("draft", "test") and not one.removed)
-    return sorted(listed, key=lambda one: (one.display_order, one.starts_at, one.id))
+def _public_events(catalog: Catalog) -> list[Event]:
+    """The events of public lists, in their display order."""
+    public = (event for event in catalog.events.values() if event.status not in ("draft", "test") and not event.removed)
+    return sorted(public, key=lambda event: event.sort_key)
 
 
 def _in_display_order(tiers: Iterable[Tier]) -> list[Tier]:
     return sorted(tiers, key=lambda tier: (tier.display_order, tier.id))
 
 
-def _cached_body(address: Hashable, catalog: Catalog, now: int, max_age: int, body: Callable[[], Any]) -> CacheableReply:
-    page: TtlCache[CacheableReply] | None = derived_caches.get(address)
-    if page is None:
-        if len(derived_caches) >= MAX_PAGES:
-            derived_caches.clear()
-        page = derived_caches.setdefault(address, TtlCache(lambda: settings.current().stock_cache_seconds))
-    return page.get(now, catalog, lambda: CacheableReply.encode(body(), max_age=max_age))
+def _cached_reply(key: Hashable, catalog: Catalog, now: int, max_age: int, build_body: Callable[[], Any]) -> CacheableReply:
+    cache: TtlCache[CacheableReply] | None = reply_caches.get(key)
+    if cache is None:
+        if len(reply_caches) >= MAX_REPLIES:
+            reply_caches.clear()
+        cache = reply_caches.setdefault(key, TtlCache(lambda: settings.current().stock_cache_seconds))
+    return cache.get(now, catalog, lambda: CacheableReply.encode(build_body(), max_age=max_age))

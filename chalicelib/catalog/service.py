@@ -1,4 +1,4 @@
-"""The catalog's story: what there is, and what may be sold now. Changes are in `management`."""
+"""What other features may do with the catalog: read it, and find what is for sale. Changes by admins are in `management`."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ from chalicelib.catalog.management import create_event, create_tier, invalidate_
 from chalicelib.catalog.model import Catalog, Event, Tier, sale_refusal
 from chalicelib.catalog.snapshots import invalidate, load_current, refresh_snapshot, snapshot
 from chalicelib.catalog.store import allocate_version, list_versions, load_document, write_version
-from chalicelib.catalog.versions import HeadMoved, load_served, publish_version, record_attempt
+from chalicelib.catalog.versions import HeadChanged, load_head_and_catalog, publish_version, record_attempt
 from chalicelib.errors import NotFound
 from chalicelib.inventory.model import SalePaused
 
 __all__ = [
-    "HeadMoved",
+    "HeadChanged",
     "allocate_version",
     "create_event",
     "create_tier",
@@ -23,7 +23,7 @@ __all__ = [
     "list_versions",
     "load_current",
     "load_document",
-    "load_served",
+    "load_head_and_catalog",
     "publish_version",
     "record_attempt",
     "set_paused",
@@ -33,22 +33,22 @@ __all__ = [
 
 
 def get_visible_event(event_id: str) -> tuple[Catalog, Event]:
-    """An event that the public may see, with the catalog it is in; raises NotFound for drafts, and in production for tests."""
+    """An event that the public may see, and its catalog. Raises NotFound for drafts, and for test events in production."""
     catalog = snapshot()
     event = catalog.events.get(event_id)
-    if event is None:  # it may be newer than what this instance knows
+    if event is None:  # it may be newer than this instance's snapshot
         catalog = refresh_snapshot()
         event = catalog.events.get(event_id)
     if event is None or event.status == "draft" or (event.status == "test" and not allows_test_sales()):
-        raise NotFound("There is no such event.", event_id=event_id)
+        raise NotFound("There is no event with this id.", event_id=event_id)
     return catalog, event
 
 
 def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tuple[Event, list[Tier]]:
-    """The event and these tiers of it, in order, if they are for sale at `now`.
+    """The event and these tiers of it, in this order, if they are for sale at `now`.
 
-    Raises NotFound (event hidden, or a tier that is not of it), StockClosed (paused), EventNotOnSale, TierNotOnSale. It
-    informs: that the stock is open and enough is decided by the shards' conditions.
+    Raises NotFound (of an event that is not visible, or a tier of another event), SalePaused, EventNotOnSale or TierNotOnSale.
+    This is an early check: whether the stock is open and sufficient is decided by the conditions of the shards' writes.
     """
     catalog, event = get_visible_event(event_id)
     if any(not _belongs_to(catalog, tier_id, event_id) for tier_id in tier_ids):
@@ -57,7 +57,7 @@ def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tupl
     tiers = []
     for tier_id in tier_ids:
         if not _belongs_to(catalog, tier_id, event_id):
-            raise NotFound("This event has no such ticket.", event_id=event_id, tier_id=tier_id)
+            raise NotFound("This event has no ticket type with this id.", event_id=event_id, tier_id=tier_id)
         tiers.append(catalog.tiers[tier_id])
     if event.paused:
         raise SalePaused()
@@ -69,7 +69,7 @@ def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tupl
 
 
 def allows_test_sales() -> bool:
-    """Test events and tiers can be bought, though they are listed nowhere, in every stage but production."""
+    """Whether test events and tiers, which are in no list, can be bought: in every stage except production."""
     return settings.current().stage != "prod"
 
 

@@ -1,7 +1,7 @@
-"""The catalog in this instance's memory.
+"""The snapshot: the catalog in this instance's memory.
 
-Two caches: the head, looked at every few seconds, and the catalog of that head, loaded when the head's revision moved or
-after some minutes. While the clock stands still a warm snapshot asks the store nothing.
+Two caches: the head, read every few seconds, and the catalog of that head, loaded when the head's revision has changed or after a
+few minutes. In between a snapshot costs no call to the store.
 """
 
 from collections.abc import Hashable
@@ -12,33 +12,33 @@ from chalicelib.cache import TtlCache
 from chalicelib.catalog import store
 from chalicelib.catalog.model import Catalog, CatalogHead
 
-_heads: TtlCache[CatalogHead] = TtlCache(lambda: settings.current().head_check_seconds)
-_catalogs: TtlCache[Catalog] = TtlCache(lambda: settings.current().cache_seconds, counted=True)
+_head_cache: TtlCache[CatalogHead] = TtlCache(lambda: settings.current().head_check_seconds)
+_catalog_cache: TtlCache[Catalog] = TtlCache(lambda: settings.current().cache_seconds, counted=True)
 
-# What was made from snapshots, by address (see `pages`); here, so that it goes when they go.
-derived_caches: dict[Hashable, TtlCache[Any]] = {}
+# The replies of `response_cache`. They are kept here so that they are dropped together with the snapshot.
+reply_caches: dict[Hashable, TtlCache[Any]] = {}
 
 
 def snapshot() -> Catalog:
-    """The catalog as this instance knows it: right within `head_check_seconds`, older only while the store is out of reach."""
+    """The catalog, at most `head_check_seconds` old; older only while the store is unavailable."""
     now = clock.now()
-    head = _heads.get(now, None, store.read_head)
-    return _catalogs.get(now, head.revision, lambda: store.load(head))
+    head = _head_cache.get(now, None, store.read_head)
+    return _catalog_cache.get(now, head.revision, lambda: store.load(head))
 
 
 def refresh_snapshot() -> Catalog:
-    """As `snapshot`, after a look at the head: for what a snapshot does not know, which may be new."""
-    _heads.expire()
+    """Read the head now and return the snapshot. For ids that are not in the snapshot, since they may be new."""
+    _head_cache.expire()
     return snapshot()
 
 
 def load_current() -> Catalog:
-    """The catalog as the store has it now, strongly consistent; for changes and for admins, never for buyers' reads."""
+    """Load the catalog from the store, strongly consistent. For changes and for admins, never for buyers' requests."""
     return store.load(store.read_head())
 
 
 def invalidate() -> None:
-    """Let the next snapshot load again, in this instance."""
-    _heads.invalidate()
-    _catalogs.invalidate()
-    derived_caches.clear()
+    """Drop this instance's snapshot, so that the next one is loaded from the store."""
+    _head_cache.invalidate()
+    _catalog_cache.invalidate()
+    reply_caches.clear()

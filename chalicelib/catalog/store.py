@@ -1,12 +1,12 @@
-"""The catalog's items: the head, versions in parts beside each other, what the API made, and which events are paused.
+"""The catalog's table: the head, the versions, what was created through the API, and which events are paused.
 
-| pk | sk | what |
+| pk | sk | content |
 | --- | --- | --- |
-| `head` | `head` | which version is served; `revision` counts every change that readers could see |
-| `counter` | `version` | the last version number that was given out |
-| `versions` | `<number>` | one for each version that was ever the head |
-| `version#<number>` | `part#<i>`, `document#<i>` | the version as readers load it, and the file's document |
-| `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | made or set through the API |
+| `head` | `head` | the current version and revision |
+| `counter` | `version` | the last version number that was allocated |
+| `versions` | `<number>` | one item for each version that was ever current |
+| `version#<number>` | `part#<i>`, `document#<i>` | the content of the version, and the bootstrap file that it came from |
+| `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | created or set through the API |
 """
 
 import zlib
@@ -20,7 +20,7 @@ from pynamodb.expressions.condition import Condition
 from chalicelib import dynamo
 from chalicelib.catalog.model import Catalog, CatalogHead, Event, Tier, VersionContent
 
-PART_BYTES = 300_000  # an item has 400 KB at most
+PART_BYTES = 300_000  # an item may have 400 KB
 
 
 class CatalogRow(dynamo.Table):
@@ -41,123 +41,135 @@ class CatalogRow(dynamo.Table):
 
 
 def read_head() -> CatalogHead:
-    """Strongly consistent; one read unit."""
-    found = CatalogRow.find("head", "head")
-    return CatalogHead() if found is None else _head(found)
+    """Read the head, strongly consistent; one read unit."""
+    row = CatalogRow.find("head", "head")
+    return CatalogHead() if row is None else _head(row)
 
 
 def load(head: CatalogHead) -> Catalog:
-    """The catalog as of `head`: its version and what the API made, in at least two queries."""
+    """Load the catalog of `head`: its version and what was created through the API, in at least two queries."""
     content = _content(head.version) if head.version else VersionContent([], [], {})
-    made_events: list[Event] = []
-    made_tiers: list[Tier] = []
+    api_events: list[Event] = []
+    api_tiers: list[Tier] = []
     paused = set()
-    for item in CatalogRow.query("live", consistent_read=True):
-        kind, _, name = item.sk.partition("#")
+    for row in CatalogRow.query("live", consistent_read=True):
+        kind, _, event_id = row.sk.partition("#")
         if kind == "pause":
-            paused.add(name)
+            paused.add(event_id)
         elif kind == "event":
-            made_events.append(msgspec.json.decode(item.text, type=Event))
+            api_events.append(msgspec.json.decode(row.text, type=Event))
         else:
-            made_tiers.append(msgspec.json.decode(item.text, type=Tier))
-    events = [msgspec.structs.replace(event, paused=True) if event.id in paused else event for event in (*content.events, *made_events)]
-    return Catalog.of(events, (*content.tiers, *made_tiers), content.states, version=head.version, revision=head.revision)
+            api_tiers.append(msgspec.json.decode(row.text, type=Tier))
+    events = [msgspec.structs.replace(event, paused=True) if event.id in paused else event for event in (*content.events, *api_events)]
+    return Catalog.build(events, (*content.tiers, *api_tiers), content.states, version=head.version, revision=head.revision)
 
 
 def load_document(version: int) -> bytes | None:
-    """The bootstrap document (JSON) of a version that was the head once, else None."""
-    if CatalogRow.find("versions", _number(version)) is None:
+    """Load the bootstrap document (JSON) of a version, or None if the version was never current."""
+    if CatalogRow.find("versions", _sort_key(version)) is None:
         return None
     return _load_parts(version, "document")
 
 
 def list_versions(limit: int) -> list[CatalogHead]:
-    """The latest heads, newest first."""
-    found = CatalogRow.query("versions", scan_index_forward=False, limit=limit, consistent_read=True)
-    return [_head(item) for item in found]
+    """The heads of the latest versions, newest first."""
+    rows = CatalogRow.query("versions", scan_index_forward=False, limit=limit, consistent_read=True)
+    return [_head(row) for row in rows]
 
 
 def allocate_version() -> int:
-    """A version number that nobody ever had."""
+    """Allocate a version number that was never used."""
     counter = CatalogRow("counter", "version")
     counter.update([CatalogRow.version.add(1)])
     return int(counter.version)
 
 
 def write_version(version: int, content: VersionContent, document: bytes) -> None:
-    """Put a version beside the others; nobody reads it before `flip`."""
+    """Write a version. Nobody reads it until `replace_head_items` makes it current."""
     parts = [*_parts(version, "part", msgspec.json.encode(content)), *_parts(version, "document", document)]
     dynamo.batch_put(CatalogRow.name(), (part.serialize() for part in parts))
 
 
-def move_head_items(read: CatalogHead, to: CatalogHead) -> list[dynamo.TransactItem]:
-    """Transaction items that make `to` the head, unless anything changed since `read`: an apply, a pause, an API call.
+def replace_head_items(expected: CatalogHead, new: CatalogHead) -> list[dynamo.TransactItem]:
+    """Transaction items that replace the head, unless it has changed since `expected`: by an apply, a pause or an API call.
 
-    Without the condition an apply that stalled would bring back an old version, or forget to close the new shards of an
-    event that was paused meanwhile.
+    Without the condition a delayed apply would make an old version current again, or would leave the new shards of an event open
+    that was paused meanwhile.
     """
     actions = [
-        CatalogRow.version.set(to.version),
-        CatalogRow.revision.set(to.revision),
-        CatalogRow.checksum.set(to.checksum),
-        CatalogRow.at.set(to.at),
-        CatalogRow.by.set(to.by),
+        CatalogRow.version.set(new.version),
+        CatalogRow.revision.set(new.revision),
+        CatalogRow.checksum.set(new.checksum),
+        CatalogRow.at.set(new.applied_at),
+        CatalogRow.by.set(new.applied_by),
     ]
-    listed = CatalogRow("versions", _number(to.version), **msgspec.structs.asdict(to))
-    return [dynamo.update(CatalogRow("head", "head"), actions, _head_unchanged(read.revision)), dynamo.put(listed)]
+    list_entry = CatalogRow(
+        "versions",
+        _sort_key(new.version),
+        version=new.version,
+        revision=new.revision,
+        checksum=new.checksum,
+        at=new.applied_at,
+        by=new.applied_by,
+    )
+    return [dynamo.update(CatalogRow("head", "head"), actions, _revision_is(expected.revision)), dynamo.put(list_entry)]
 
 
-def bump_revision_item(read: int | None = None) -> dynamo.TransactItem:
-    """Transaction item that tells all readers that something changed; with `read`, only if nothing changed since that revision."""
-    return dynamo.update(CatalogRow("head", "head"), [CatalogRow.revision.add(1)], None if read is None else _head_unchanged(read))
+def increment_revision_item(expected: int | None = None) -> dynamo.TransactItem:
+    """Transaction item that makes all instances load the catalog again; with `expected`, only if that is still the revision."""
+    condition = None if expected is None else _revision_is(expected)
+    return dynamo.update(CatalogRow("head", "head"), [CatalogRow.revision.add(1)], condition)
 
 
-def put_event_item(event: Event) -> dynamo.TransactItem:
-    return _put_created_item(f"event#{event.id}", event)
+def create_event_item(event: Event) -> dynamo.TransactItem:
+    """Transaction item that creates an event of the API; it fails if the event exists."""
+    return _create_item(f"event#{event.id}", event)
 
 
-def put_tier_item(tier: Tier) -> dynamo.TransactItem:
-    return _put_created_item(f"tier#{tier.id}", tier)
+def create_tier_item(tier: Tier) -> dynamo.TransactItem:
+    """Transaction item that creates a tier of the API; it fails if the tier exists."""
+    return _create_item(f"tier#{tier.id}", tier)
 
 
 def set_paused_item(event_id: str, paused: bool, by: str, now: int) -> dynamo.TransactItem:
+    """Transaction item that sets or deletes the pause flag of an event."""
     flag = CatalogRow("live", f"pause#{event_id}", by=by, at=now)
     return dynamo.put(flag) if paused else dynamo.delete(flag)
 
 
 def is_paused(event_id: str) -> bool:
+    """Whether the pause flag of an event is set, strongly consistent."""
     return CatalogRow.find("live", f"pause#{event_id}") is not None
 
 
-def _put_created_item(key: str, made: Event | Tier) -> dynamo.TransactItem:
-    # Absent: a creation that is repeated after it was committed must not be a second one.
+def _create_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
     absent: Condition = CatalogRow.pk.does_not_exist()
-    return dynamo.put(CatalogRow("live", key, text=msgspec.json.encode(made).decode()), absent)
+    return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), absent)
 
 
-def _head_unchanged(revision: int) -> Condition:
+def _revision_is(revision: int) -> Condition:
     condition: Condition = CatalogRow.revision == revision if revision else CatalogRow.revision.does_not_exist()
     return condition
 
 
-def _head(item: CatalogRow) -> CatalogHead:
+def _head(row: CatalogRow) -> CatalogHead:
     return CatalogHead(
-        version=int(item.version or 0),
-        revision=int(item.revision or 0),
-        checksum=item.checksum or "",
-        at=int(item.at or 0),
-        by=item.by or "",
+        version=int(row.version or 0),
+        revision=int(row.revision or 0),
+        checksum=row.checksum or "",
+        applied_at=int(row.at or 0),
+        applied_by=row.by or "",
     )
 
 
-def _number(version: int) -> str:
+def _sort_key(version: int) -> str:
     return f"{version:010d}"
 
 
 def _parts(version: int, kind: str, raw: bytes) -> Iterable[CatalogRow]:
     packed = zlib.compress(raw)
     for index, start in enumerate(range(0, len(packed), PART_BYTES)):
-        yield CatalogRow(f"version#{_number(version)}", f"{kind}#{index:04d}", body=packed[start : start + PART_BYTES])
+        yield CatalogRow(f"version#{_sort_key(version)}", f"{kind}#{index:04d}", body=packed[start : start + PART_BYTES])
 
 
 def _content(version: int) -> VersionContent:
@@ -165,6 +177,6 @@ def _content(version: int) -> VersionContent:
 
 
 def _load_parts(version: int, kind: str) -> bytes:
-    belongs: Any = CatalogRow.sk.startswith(f"{kind}#")
-    found = CatalogRow.query(f"version#{_number(version)}", belongs, consistent_read=True)
-    return zlib.decompress(b"".join(part.body for part in found))
+    of_kind: Any = CatalogRow.sk.startswith(f"{kind}#")
+    parts = CatalogRow.query(f"version#{_sort_key(version)}", of_kind, consistent_read=True)
+    return zlib.decompress(b"".join(part.body for part in parts))

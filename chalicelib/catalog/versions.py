@@ -1,4 +1,4 @@
-"""A version becomes what readers see: the last step of an apply, in one transaction with its audit entry."""
+"""Publish a version of the catalog: the last step of an apply, in one transaction with its audit entry."""
 
 from typing import Any
 
@@ -10,31 +10,32 @@ from chalicelib.catalog.model import Catalog, CatalogHead
 SUBJECT = "catalog"
 
 
-class HeadMoved(Exception):
-    """Something else changed the catalog since it was read; nothing was published. `head` is what is served now."""
+class HeadChanged(Exception):
+    """The catalog was changed after it was read, so nothing was published. `head` is the present head."""
 
     def __init__(self, head: CatalogHead) -> None:
         self.head = head
-        super().__init__(f"version {head.version}, revision {head.revision} is served now")
+        super().__init__(f"the catalog is now at version {head.version}, revision {head.revision}")
 
 
-def load_served() -> tuple[CatalogHead, Catalog]:
-    """What is served now, strongly consistent."""
+def load_head_and_catalog() -> tuple[CatalogHead, Catalog]:
+    """Load the head and its catalog from the store, strongly consistent."""
     head = store.read_head()
     return head, store.load(head)
 
 
-def publish_version(read: CatalogHead, to: CatalogHead, action: str, details: dict[str, Any]) -> None:
-    """Make `to`, whose content was written before, the head in place of `read`; raises HeadMoved."""
-    entry = audit.entry_item(SUBJECT, action, to.by, to.at, {"version": to.version, "checksum": to.checksum, **details})
+def publish_version(expected_head: CatalogHead, new_head: CatalogHead, action: str, details: dict[str, Any]) -> None:
+    """Make a version that was written before the one that readers see. Raises HeadChanged if `expected_head` is no longer the head."""
+    audited = {"version": new_head.version, "checksum": new_head.checksum, **details}
+    entry = audit.entry_item(SUBJECT, action, new_head.applied_by, new_head.applied_at, audited)
     try:
-        dynamo.transact([*store.move_head_items(read, to), entry])
+        dynamo.transact([*store.replace_head_items(expected_head, new_head), entry])
     except dynamo.TransactionCanceled:
-        raise HeadMoved(store.read_head()) from None
+        raise HeadChanged(store.read_head()) from None
     finally:
         snapshots.invalidate()
 
 
 def record_attempt(action: str, actor: str, now: int, details: dict[str, Any]) -> None:
-    """Audit an application that published nothing: refused, or the same again."""
+    """Audit an apply that published no version, because it was refused or changed nothing."""
     dynamo.transact([audit.entry_item(SUBJECT, action, actor, now, details)])

@@ -1,141 +1,143 @@
-"""What the catalog's answers look like."""
+"""How events, tiers and stock look over HTTP."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from chalicelib import clock, settings
-from chalicelib.catalog.model import Catalog, Event, Tier, event_status, sale_refusal, tier_state
+from chalicelib.catalog.model import Catalog, Event, Tier, current_tier_status, public_event_status, sale_refusal
 from chalicelib.inventory.model import NO_STOCK, Stock
 
 Stocks = Mapping[str, Stock]
 
 
-def event(catalog: Catalog, one: Event, stocks: Stocks, now: int) -> dict[str, Any]:
+def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> dict[str, Any]:
     """An event as the public sees it."""
     return {
-        "id": one.id,
-        "name": one.name,
-        "venue": one.venue,
-        "description": one.description,
-        "starts_at": clock.iso(one.starts_at),
-        "ends_at": _iso(one.ends_at),
-        "on_sale_at": _iso(one.on_sale_at),
-        "status": event_status(catalog, one, now, stocks),
-        "timezone": one.timezone,
-        "image_url": one.image_url,
-        "featured": one.featured,
-        "display_order": one.display_order,
-        "purchase_limit": _event_limit(one),
+        "id": event.id,
+        "name": event.name,
+        "venue": event.venue,
+        "description": event.description,
+        "starts_at": clock.iso(event.starts_at),
+        "ends_at": _iso(event.ends_at),
+        "on_sale_at": _iso(event.on_sale_at),
+        "status": public_event_status(catalog, event, now, stocks),
+        "timezone": event.timezone,
+        "image_url": event.image_url,
+        "featured": event.featured,
+        "display_order": event.display_order,
+        "purchase_limit": _event_limit(event),
     }
 
 
-def event_with_tiers(catalog: Catalog, one: Event, stocks: Stocks, now: int) -> dict[str, Any]:
-    tiers = [tier(catalog, each, stocks, now) for each in catalog.shown_tiers(one)]
-    return {**event(catalog, one, stocks, now), "tiers": tiers}
+def event_with_tiers_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> dict[str, Any]:
+    """An event and its visible tiers as the public sees them."""
+    tiers = [tier_view(catalog, tier, stocks, now) for tier in catalog.visible_tiers(event)]
+    return {**event_view(catalog, event, stocks, now), "tiers": tiers}
 
 
-def tier(catalog: Catalog, one: Tier, stocks: Stocks, now: int) -> dict[str, Any]:
-    """A tier as the public sees it in its event; `status` and `message` are by the clock and the stock."""
-    state = tier_state(catalog, one, now, stocks.get(one.stock_id, NO_STOCK))
+def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> dict[str, Any]:
+    """A tier as the public sees it in its event. `status` and `message` depend on the time and the stock."""
+    status = current_tier_status(catalog, tier, now, stocks.get(tier.stock_id, NO_STOCK))
     return {
-        "id": one.id,
-        "event_id": one.event_id,
-        "name": one.name,
-        "description": one.description,
-        "price_cents": one.price_cents,
-        "currency": one.currency,
-        "capacity": one.capacity,
-        "available": stocks.get(one.stock_id, NO_STOCK).available,
-        "per_user_limit": _tier_limit(one),
-        "admits": one.admits,
-        "status": state,
-        "message": catalog.states[state].message,
-        "sale_starts_at": _iso(one.sale_starts_at),
-        "sale_ends_at": _iso(one.sale_ends_at),
-        "display_order": one.display_order,
-        "metadata": one.metadata,
+        "id": tier.id,
+        "event_id": tier.event_id,
+        "name": tier.name,
+        "description": tier.description,
+        "price_cents": tier.price_cents,
+        "currency": tier.currency,
+        "capacity": tier.capacity,
+        "available": stocks.get(tier.stock_id, NO_STOCK).available,
+        "per_user_limit": _tier_limit(tier),
+        "admits": tier.admits,
+        "status": status,
+        "message": catalog.states[status].message,
+        "sale_starts_at": _iso(tier.sale_starts_at),
+        "sale_ends_at": _iso(tier.sale_ends_at),
+        "display_order": tier.display_order,
+        "metadata": tier.metadata,
     }
 
 
-def availability(catalog: Catalog, one: Event, stocks: Stocks, now: int) -> dict[str, Any]:
-    """Figures as of `last_updated`; `capacity = available + reserved + sold` in each line."""
-    lines = [(each, stocks.get(each.stock_id, NO_STOCK)) for each in catalog.shown_tiers(one)]
+def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> dict[str, Any]:
+    """The tickets of each tier of an event; `capacity = available + reserved + sold` in each line."""
+    lines = [(tier, stocks.get(tier.stock_id, NO_STOCK)) for tier in catalog.visible_tiers(event)]
     return {
-        "event_id": one.id,
-        "event_name": one.name,
+        "event_id": event.id,
+        "event_name": event.name,
         "availability": [
             {
-                "tier_id": each.id,
-                "tier_name": each.name,
+                "tier_id": tier.id,
+                "tier_name": tier.name,
                 "capacity": stock.capacity,
                 "available": stock.available,
                 "reserved": stock.held,
                 "sold": stock.sold,
-                "price_cents": each.price_cents,
-                "per_user_limit": _tier_limit(each),
+                "price_cents": tier.price_cents,
+                "per_user_limit": _tier_limit(tier),
             }
-            for each, stock in lines
+            for tier, stock in lines
         ],
         "last_updated": clock.iso(now),
     }
 
 
-def ticket_type(catalog: Catalog, of: Event, one: Tier, stocks: Stocks, now: int) -> dict[str, Any]:
-    """A tier as in the bootstrap file, with its event and what is left of it; `status` is the file's, `message` the clock's."""
-    stock = stocks.get(one.stock_id, NO_STOCK)
-    state = tier_state(catalog, one, now, stock)
-    for_sale = not of.paused and sale_refusal(catalog, of, one, now, allow_test=False) is None
+def ticket_type_view(catalog: Catalog, event: Event, tier: Tier, stocks: Stocks, now: int) -> dict[str, Any]:
+    """A tier as in the bootstrap file, with its event and its stock. `status` is that of the file; `message` depends on the time."""
+    stock = stocks.get(tier.stock_id, NO_STOCK)
+    status = current_tier_status(catalog, tier, now, stock)
+    for_sale = not event.paused and sale_refusal(catalog, event, tier, now, allow_test=False) is None
     return {
-        "id": one.id,
-        "event_id": one.event_id,
-        "stripe_price_id": one.stripe_price_id,
-        "name": one.name,
-        "description": one.description,
-        "price_cents": one.price_cents,
-        "currency": one.currency,
-        "status": one.status,
-        "max_quantity": one.capacity,
+        "id": tier.id,
+        "event_id": tier.event_id,
+        "stripe_price_id": tier.stripe_price_id,
+        "name": tier.name,
+        "description": tier.description,
+        "price_cents": tier.price_cents,
+        "currency": tier.currency,
+        "status": tier.status,
+        "max_quantity": tier.capacity,
         "sold_count": stock.sold,
-        "display_order": one.display_order,
-        "metadata": one.metadata,
-        "availability": one.availability,
-        "admits": one.admits,
-        "per_user_limit": _tier_limit(one),
-        "event_name": of.name,
-        "event_date": of.date,
-        "event_venue": of.venue,
+        "display_order": tier.display_order,
+        "metadata": tier.metadata,
+        "availability": tier.availability,
+        "admits": tier.admits,
+        "per_user_limit": _tier_limit(tier),
+        "event_name": event.name,
+        "event_date": event.date,
+        "event_venue": event.venue,
         "available_quantity": stock.available,
         "is_available": for_sale and stock.available > 0,
-        "message": catalog.states[state].message,
+        "message": catalog.states[status].message,
     }
 
 
-def admin_event(catalog: Catalog, one: Event, stocks: Stocks, now: int) -> dict[str, Any]:
-    """An event as admins see it: drafts and tests by their name, and who manages it."""
-    shown = event(catalog, one, stocks, now)
-    if one.status in ("draft", "test"):
-        shown["status"] = one.status
+def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> dict[str, Any]:
+    """An event as admins see it: with the status `draft` or `test`, and where it is managed."""
+    view = event_view(catalog, event, stocks, now)
+    if event.status in ("draft", "test"):
+        view["status"] = event.status
     return {
-        **shown,
-        "paused": one.paused,
-        "managed_by": one.managed_by,
-        "removed": one.removed,
-        "created_at": _iso(one.created_at or None),
-        "updated_at": _iso(one.updated_at or None),
+        **view,
+        "paused": event.paused,
+        "managed_by": event.managed_by,
+        "removed": event.removed,
+        "created_at": _iso(event.created_at or None),
+        "updated_at": _iso(event.updated_at or None),
     }
 
 
-def admin_tier(catalog: Catalog, one: Tier, stocks: Stocks, now: int) -> dict[str, Any]:
-    stock = stocks.get(one.stock_id, NO_STOCK)
+def admin_tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> dict[str, Any]:
+    """A tier as admins see it: with the tickets that are held and sold, and where it is managed."""
+    stock = stocks.get(tier.stock_id, NO_STOCK)
     return {
-        **tier(catalog, one, stocks, now),
+        **tier_view(catalog, tier, stocks, now),
         "reserved": stock.held,
         "sold": stock.sold,
-        "stripe_price_id": one.stripe_price_id,
-        "managed_by": one.managed_by,
-        "removed": one.removed,
-        "created_at": _iso(one.created_at or None),
-        "updated_at": _iso(one.updated_at or None),
+        "stripe_price_id": tier.stripe_price_id,
+        "managed_by": tier.managed_by,
+        "removed": tier.removed,
+        "created_at": _iso(tier.created_at or None),
+        "updated_at": _iso(tier.updated_at or None),
     }
 
 
@@ -143,9 +145,9 @@ def _iso(epoch_seconds: int | None) -> str | None:
     return None if epoch_seconds is None else clock.iso(epoch_seconds)
 
 
-def _event_limit(one: Event) -> int:
-    return one.limit(settings.current().event_purchase_limit)
+def _event_limit(event: Event) -> int:
+    return event.limit(settings.current().event_purchase_limit)
 
 
-def _tier_limit(one: Tier) -> int:
-    return one.limit(settings.current().tier_purchase_limit)
+def _tier_limit(tier: Tier) -> int:
+    return tier.limit(settings.current().tier_purchase_limit)

@@ -52,7 +52,7 @@ class TestDrift:
         assert "its stock was corrected" in run("apply", write(tree)).out
         assert stock_of("fest-pass").capacity == 10
         assert run("drift", write(tree)).code == 0
-        assert catalog.load_served()[0].version == 1
+        assert catalog.load_head_and_catalog()[0].version == 1
 
     def test_of_a_pause_that_did_not_reach_the_stock(self, store, run, write, tree):
         run("apply", write(tree))

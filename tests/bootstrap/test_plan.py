@@ -36,7 +36,7 @@ def test_capacity_below_sold_and_held_is_refused_by_plan_and_apply(store, run, w
         result = run(command, path)
         assert result.code == 1
         assert "! tier fest-pass: capacity 5 is below 6 (sold 4, on hold 2); use 6 or more" in result.out + result.err
-    assert catalog.load_served()[0].version == 1
+    assert catalog.load_head_and_catalog()[0].version == 1
     assert [entry.action for entry in audit.list_entries("catalog")] == ["catalog.refused", "catalog.applied"]
     assert run("apply", "--json", path).json["result"] == "refused"
 

@@ -31,7 +31,7 @@ def test_applying_the_same_file_again_changes_nothing(store, run, write, tree):
     assert "applied as version 1" in run("apply", path).out
     again = run("apply", path)
     assert (again.code, again.out) == (0, "version 1 is served already; nothing to do\n")
-    assert catalog.load_served()[0].version == 1
+    assert catalog.load_head_and_catalog()[0].version == 1
 
 
 def test_sold_count_is_the_starting_value_only(store, run, write, tree):
@@ -61,7 +61,7 @@ def test_a_sale_between_plan_and_shrink_refuses_the_apply_and_undoes_its_resizes
     assert result.code == 1
     assert "below what has been sold or held meanwhile (sold 0, on hold 7)" in result.err
     assert [stock_of(name).capacity for name in ("fest-pass", "fest-more")] == [10, 10]
-    assert catalog.load_served()[0].version == 1
+    assert catalog.load_head_and_catalog()[0].version == 1
 
 
 def test_nothing_sold_is_deleted(api, run, write, tree, time):
