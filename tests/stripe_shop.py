@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import stripe
 from msgspec.structs import replace
 
 from bootstrap import rollout
 from bootstrap.validation import validate_tree
 from chalicelib import settings
+from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
@@ -28,6 +30,10 @@ DECLINED = "pm_card_visa_chargeDeclinedInsufficientFunds"
 AUTHENTICATION_REQUIRED = "pm_card_authenticationRequired"  # 3D Secure
 REFUNDS_FAIL = "pm_card_refundFail"
 REFUNDS_PENDING = "pm_card_pendingRefund"
+
+# The page that takes the money: the shop's own, with a Payment Element, or Stripe's hosted page. What each of them is at Stripe.
+PATH = {"own": "/v1/payment_intents", "hosted": "/v1/checkout/sessions"}
+on_either_page = pytest.mark.parametrize("page", PATH)
 
 
 class StripeShop:
@@ -98,7 +104,7 @@ class StripeShop:
         self.fake.deliver()
         return str(session["id"])
 
-    # What the shop's staff does.
+    # What the shop's staff and the banks do.
 
     def pay_in_dashboard(self, purchase_id: str, cents: int = 10_000, metadata: dict[str, str] | None = None) -> str:
         """Take money in Stripe's dashboard, by default with a purchase's metadata. Returns the id of the Payment Intent."""
@@ -114,9 +120,25 @@ class StripeShop:
     def refund_in_dashboard(self, order_id: str, cents: int) -> stripe.Refund:
         return self.dashboard.v1.refunds.create({"charge": self.fetch_charge(order_id).id, "amount": cents})
 
+    def create_dispute(self, order_id: str, cents: int | None = None) -> str:
+        """The buyer's bank disputes the order's payment, or a part of it, and the webhooks report it. Returns the id of the dispute."""
+        dispute = self.fake.create_dispute(self.fetch_charge(order_id).id, amount=cents)
+        self.fake.deliver()
+        self.assert_books_balance()
+        return str(dispute["id"])
+
+    def close_dispute(self, dispute_id: str, *, won: bool) -> None:
+        """The bank decides, and the webhooks report it."""
+        self.fake.close_dispute(dispute_id, won=won)
+        self.fake.deliver()
+        self.assert_books_balance()
+
     def list_open_cases(self) -> list[dict[str, Any]]:
         """What admins see open."""
         return list(self.api.get("/admin/reconciliation", token=builders.admin_token()).json["open"])
+
+    def open_case_kinds(self) -> list[str]:
+        return sorted(case["kind"] for case in self.list_open_cases())
 
     def close_case(self, order_id: str, case_id: str) -> ClientReply:
         return self.api.delete(f"/admin/reconciliation/{order_id}/{case_id}", token=builders.admin_token())
@@ -167,6 +189,10 @@ class StripeShop:
     def ticket_states(self, order_id: str, user: str = "ada") -> list[str]:
         """The states of an order's tickets, as its buyer sees them."""
         return [ticket["state"] for ticket in self.api.get(f"/orders/{order_id}", user=user).json["tickets"]]
+
+    def available_tickets(self) -> int:
+        stock_id = catalog.load_current().tiers[self.tier_id].stock_id
+        return sum(shard.available for shard in inventory.scan_shards() if shard.id.rpartition("#")[0] == stock_id)
 
     def expire_without_asking_stripe(self, purchase_id: str) -> None:
         """Expire a purchase as if Stripe had been asked just before the buyer paid."""

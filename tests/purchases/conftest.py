@@ -1,4 +1,4 @@
-"""What tests of purchases share."""
+"""An event for tests of purchases without Stripe."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from tests import builders, invariants
 
 
 @pytest.fixture
-def stand(api, time) -> Iterator[tuple[str, str]]:
-    """A sale without Stripe: (event id, id of a tier of 10 at 50.00)."""
+def event_and_tier(api, time) -> Iterator[tuple[str, str]]:
+    """The ids of an event and of its tier of 10 tickets at 50.00. At the end the invariants hold."""
     yield builders.create_shop(api)
     invariants.check(time.now)

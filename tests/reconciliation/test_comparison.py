@@ -249,12 +249,6 @@ def test_hundreds_come_page_by_page_and_are_read_in_batches(shop):
     assert state(session) == "paid"
 
 
-def test_what_stripe_is_asked_for_in_one_list_of_events():
-    from chalicelib.payments.providers import stripe_mapping
-
-    assert len(stripe_mapping.EVENT_TYPES) <= 20  # Stripe's most
-
-
 def test_no_matter_is_left_behind(shop):
     bought(shop)
     again_is_quiet(shop)

@@ -1,54 +1,56 @@
-"""Which page takes the money, where it may send the buyer afterwards, and what a frontend is told about it."""
+"""Which page takes the money, where the hosted page may send the buyer afterwards, and what a frontend gets to know about it."""
 
 import pytest
 
 from chalicelib import settings
-from chalicelib.purchases.record import store
 from tests import builders
 from tests.bootstrap.conftest import ticket
 from tests.devtools.stripe.browser import visit
-from tests.stripe_shop import open_shop
+from tests.stripe_shop import RETURN_URL
 
-BACK = "https://shop.test/thanks"
-CREATED = "POST /v1/checkout/sessions"
-
-
-@pytest.fixture
-def priced(shop):
-    shop.sell_tiers(ticket("floor"))
-    return shop
+# Which page.
 
 
-@pytest.mark.parametrize("wish", [{"success_url": BACK}, {"page": "hosted"}, {"page": "hosted", "success_url": BACK, "cancel_url": BACK}])
-def test_the_hosted_page_is_for_who_asks_for_it(shop, wish):
-    payment = shop.open_checkout(**wish)["payment"]
+@pytest.mark.parametrize(
+    "options", [{"success_url": RETURN_URL}, {"page": "hosted"}, {"page": "hosted", "success_url": RETURN_URL, "cancel_url": RETURN_URL}]
+)
+def test_a_hosted_page_is_opened_when_a_buyer_asks_for_it(shop, options):
+    payment = shop.open_checkout(**options)["payment"]
     assert payment == {"provider": "stripe", "status": "open", "url": payment["url"]}
-    assert shop.fake.request_log.counts == {CREATED: 1}
+    assert shop.fake.request_log.counts == {"POST /v1/checkout/sessions": 1}
 
 
-def test_who_says_nothing_pays_in_the_shops_own_page(shop):
+def test_the_shops_own_page_is_the_default_for_tiers_without_prices_at_stripe(shop):
     assert "client_secret" in shop.open_checkout()["payment"]
-    assert "client_secret" in shop.open_checkout("bob", cancel_url=BACK)["payment"]
+    assert "client_secret" in shop.open_checkout("bob", cancel_url=RETURN_URL)["payment"]
 
 
-def test_tiers_that_stripe_has_prices_of_are_paid_on_its_page_unless_asked_otherwise(priced):
-    session = priced.open_checkout()
-    page = priced.fetch_hosted_page(session)
+def test_the_hosted_page_is_the_default_for_tiers_with_prices_at_stripe(shop):
+    shop.sell_tiers(ticket("floor"))
+    session = shop.open_checkout()
+    page = shop.fetch_hosted_page(session)
     assert (page.success_url, page.cancel_url) == (f"https://shop.test/?checkout_id={session['id']}", None)
-    line = priced.dashboard.v1.checkout.sessions.line_items.list(page.id).data[0]
-    assert (line.price.id, line.quantity, page.amount_total, page.currency) == ("price_floor", 2, 10000, "usd")
-    own = priced.open_checkout("bob", page="own", success_url=BACK)
+    line = shop.dashboard.v1.checkout.sessions.line_items.list(page.id).data[0]
+    assert (line.price.id, line.quantity, page.amount_total, page.currency) == ("price_floor", 2, 10_000, "usd")
+    own = shop.open_checkout("bob", page="own", success_url=RETURN_URL)
     assert set(own["payment"]) == {"provider", "status", "client_secret", "publishable_key"}
-    priced.pay(own)
-    assert priced.confirm(own, "bob").status == 201
+    shop.pay(own)
+    assert shop.confirm(own, "bob").status == 201
 
 
-def test_without_an_address_of_its_own_a_shop_has_no_usual_hosted_page(priced):
+def test_the_shops_own_page_is_the_default_for_several_tiers_of_which_one_has_no_price_at_stripe(shop):
+    shop.sell_tiers(ticket("floor"), ticket("box", stripe_price_id=None))
+    reservation_id = builders.reserve_items(shop.api, "ada", "fest", {"box": 1, "floor": 2}).json["id"]
+    assert "client_secret" in shop.request_checkout(reservation_id).json["payment"]
+
+
+def test_a_shop_without_origins_has_no_hosted_page_by_default(shop):
+    shop.sell_tiers(ticket("floor"))
     with settings.override(checkout_origins=""):
-        assert "client_secret" in priced.open_checkout()["payment"]
+        assert "client_secret" in shop.open_checkout()["payment"]
 
 
-def test_the_simulated_provider_has_no_page_and_ignores_where_to_return_to(shop):
+def test_the_simulated_provider_has_no_page_and_ignores_return_addresses(shop):
     with settings.override(payment_provider="simulated"):
         session = shop.open_checkout(success_url="https://elsewhere.test/thanks", cancel_url="https://elsewhere.test/\u00e9")
         assert session["payment"] == {"provider": "simulated", "status": "open"}
@@ -56,14 +58,63 @@ def test_the_simulated_provider_has_no_page_and_ignores_where_to_return_to(shop)
     assert shop.fake.request_log.counts == {}
 
 
-def test_a_free_order_has_no_page(api, time):
-    with open_shop(api, time, checkout_origins="https://shop.test") as shop:
-        shop.tier_id = builders.create_tier(api, shop.event_id, "Free", price_cents=0)
-        assert shop.open_checkout(page="hosted")["payment"] == {"provider": "free", "status": "open"}
-        assert shop.fake.request_log.counts == {}
+def test_a_free_order_has_no_page(shop):
+    shop.tier_id = builders.create_tier(shop.api, shop.event_id, "Free", price_cents=0)
+    assert shop.open_checkout(page="hosted")["payment"] == {"provider": "free", "status": "open"}
+    assert shop.fake.request_log.counts == {}
 
 
-REFUSED = [
+# What the hosted page shows, and how long.
+
+
+def test_each_tier_is_a_line_of_the_hosted_page_with_or_without_a_price_at_stripe(shop):
+    shop.sell_tiers(ticket("floor"), ticket("balcony", price_cents=3000), ticket("box", price_cents=12_000, stripe_price_id=None))
+    reservation_id = builders.reserve_items(shop.api, "ada", "fest", {"box": 1, "balcony": 3, "floor": 2}).json["id"]
+    session = shop.request_checkout(reservation_id, page="hosted").json
+    lines = shop.dashboard.v1.checkout.sessions.line_items.list(shop.fetch_hosted_page(session).id).data
+    assert [(line.description, line.quantity, line.amount_total) for line in lines] == [
+        ("box", 1, 12_000),
+        ("balcony", 3, 9000),
+        ("floor", 2, 10_000),
+    ]
+    shop.pay(session)
+    assert len(shop.confirm(session).json["tickets"]) == 6
+    assert shop.received_and_kept() == (31_000, 31_000)
+
+
+def test_a_repeated_checkout_shows_the_same_page_after_stripe_has_forgotten_the_idempotency_key(shop):
+    with settings.override(checkout_seconds=86_400):
+        session = shop.open_checkout(page="hosted")
+        shop.time.advance(86_400 - 1)
+        assert shop.request_checkout(session["id"], key="other").json["payment"] == session["payment"]
+        shop.time.advance(2)
+        assert "url" not in shop.request_checkout(session["id"], key="third").json["payment"]
+        assert len(shop.dashboard.v1.checkout.sessions.list().data) == 1
+
+
+def test_a_second_tab_finds_the_page_paid(shop):
+    session = shop.open_checkout(success_url=RETURN_URL)
+    second_tab = shop.request_checkout(session["id"], key="tab").json
+    assert shop.pay(session) == RETURN_URL
+    assert visit(second_tab["payment"]["url"])[::2] == (303, RETURN_URL)
+    assert shop.confirm(second_tab).status == 201
+    late = shop.request_checkout(session["id"], key="late")
+    assert (late.status, late.json["error"]) == (409, "reservation_converted")
+
+
+def test_the_page_expires_by_itself_half_an_hour_after_the_hold_as_stripe_demands(shop):
+    page = shop.fetch_hosted_page(shop.open_checkout(page="hosted"))
+    assert page.expires_at == shop.time.now + 180 + 1800 + 60
+
+
+def test_the_page_expires_after_stripes_maximum_of_a_day_when_the_hold_is_as_long(shop):
+    with settings.override(checkout_seconds=86_400):
+        assert shop.fetch_hosted_page(shop.open_checkout(page="hosted")).expires_at == shop.time.now + 86_400
+
+
+# Where it may send the buyer.
+
+REFUSED_ADDRESSES = [
     "https://evil.test/thanks",
     "https://shop.test.evil.test/",
     "https://shop.test@evil.test/",
@@ -98,13 +149,13 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("name", ["success_url", "cancel_url"])
-@pytest.mark.parametrize("address", REFUSED, ids=lambda one: one[:40] or "empty")
-def test_nobody_is_sent_to_a_foreign_address(shop, name, address):
-    reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
-    refused = shop.request_checkout(reserved, **{"success_url": BACK, name: address})
+@pytest.mark.parametrize("address", REFUSED_ADDRESSES, ids=lambda address: address[:40] or "empty")
+def test_a_foreign_return_address_is_refused(shop, name, address):
+    reservation_id = shop.reserve()
+    refused = shop.request_checkout(reservation_id, **{"success_url": RETURN_URL, name: address})
     assert (refused.status, refused.json["error"], refused.json["path"]) == (400, "return_address_refused", f"$.{name}")
-    assert (store.load(reserved).state, shop.fake.request_log.counts) == ("held", {})
-    assert shop.request_checkout(reserved, success_url=BACK).status == 201
+    assert (shop.load_purchase(reservation_id).state, shop.fake.request_log.counts) == ("held", {})
+    assert shop.request_checkout(reservation_id, success_url=RETURN_URL).status == 201
 
 
 @pytest.mark.parametrize(
@@ -117,68 +168,28 @@ def test_nobody_is_sent_to_a_foreign_address(shop, name, address):
         "https://shop.test//evil.test/",
     ],
 )
-def test_the_shops_own_addresses_reach_stripe_as_they_are(shop, address):
+def test_a_return_address_of_the_shop_reaches_stripe_unchanged(shop, address):
     session = shop.open_checkout(success_url=address, cancel_url=address)
     page = shop.fetch_hosted_page(session)
     assert (page.success_url, page.cancel_url) == (address, address)
-    assert shop.pay_on_hosted_page(session)[2] == address.replace("{CHECKOUT_SESSION_ID}", page.id)
+    assert shop.pay(session) == address.replace("{CHECKOUT_SESSION_ID}", page.id)
     shop.fake.deliver()
 
 
-def test_the_refusal_says_where_it_may_lead(shop):
-    reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
-    refused = shop.request_checkout(reserved, success_url="https://evil.test/")
+def test_the_refusal_of_a_return_address_lists_the_allowed_origins(shop):
+    refused = shop.request_checkout(shop.reserve(), success_url="https://evil.test/")
     assert refused.json["origins"] == ["https://shop.test", "http://localhost:3000"]
 
 
 def test_an_origin_may_be_configured_in_any_case(shop):
     with settings.override(checkout_origins="HTTPS://Shop.Test/"):
-        assert shop.open_checkout(success_url=BACK)["payment"]["url"]
+        assert shop.open_checkout(success_url=RETURN_URL)["payment"]["url"]
 
 
-@pytest.mark.parametrize(("wish", "path"), [({"page": "hosted"}, "$.success_url"), ({"success_url": BACK}, "$.success_url")])
-def test_a_shop_without_origins_has_no_hosted_page(shop, wish, path):
-    reserved = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).json["id"]
+@pytest.mark.parametrize("options", [{"page": "hosted"}, {"success_url": RETURN_URL}])
+def test_a_shop_without_origins_refuses_a_hosted_page(shop, options):
+    reservation_id = shop.reserve()
     with settings.override(checkout_origins=""):
-        refused = shop.request_checkout(reserved, **wish)
-    assert (refused.status, refused.json["error"], refused.json["path"]) == (400, "return_address_refused", path)
-    assert store.load(reserved).state == "held"
-
-
-def test_asked_again_it_is_the_same_page(shop):
-    session = shop.open_checkout(page="hosted")
-    same_key = shop.request_checkout(session["id"], page="hosted")
-    assert (same_key.status, same_key.json["payment"]) == (200, session["payment"])
-    other_key = shop.request_checkout(session["id"], key="other", page="own", success_url="https://evil.test")
-    assert (other_key.status, other_key.json["payment"]) == (200, session["payment"])
-    assert len(shop.dashboard.v1.checkout.sessions.list().data) == 1
-
-
-def test_it_is_still_the_same_page_when_stripe_has_forgotten_the_key(shop):
-    with settings.override(checkout_seconds=86_400):
-        session = shop.open_checkout(page="hosted")
-        shop.time.advance(86_400 - 1)
-        assert shop.request_checkout(session["id"], key="other").json["payment"] == session["payment"]
-        shop.time.advance(2)
-        assert "url" not in shop.request_checkout(session["id"], key="third").json["payment"]
-        assert len(shop.dashboard.v1.checkout.sessions.list().data) == 1
-
-
-def test_a_second_tab_finds_it_paid(shop):
-    session = shop.open_checkout(success_url=BACK)
-    tab = shop.request_checkout(session["id"], key="tab").json
-    assert shop.pay_on_hosted_page(session)[2] == BACK
-    assert visit(tab["payment"]["url"])[::2] == (303, BACK)
-    assert shop.confirm(tab).status == 201
-    late = shop.request_checkout(session["id"], key="late")
-    assert (late.status, late.json["error"]) == (409, "reservation_converted")
-
-
-def test_the_page_goes_by_itself_at_the_first_moment_that_stripe_allows(shop):
-    page = shop.fetch_hosted_page(shop.open_checkout(page="hosted"))
-    assert page.expires_at == shop.time.now + 180 + 1800 + 60
-
-
-def test_with_a_hold_of_a_day_it_goes_when_stripe_says(shop):
-    with settings.override(checkout_seconds=86_400):
-        assert shop.fetch_hosted_page(shop.open_checkout(page="hosted")).expires_at == shop.time.now + 86_400
+        refused = shop.request_checkout(reservation_id, **options)
+    assert (refused.status, refused.json["error"], refused.json["path"]) == (400, "return_address_refused", "$.success_url")
+    assert shop.load_purchase(reservation_id).state == "held"

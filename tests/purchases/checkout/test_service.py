@@ -206,19 +206,6 @@ def test_free_orders_need_no_payment(api, time):
     invariants.check(time.now, recovered=True)
 
 
-def test_without_a_provider_only_free_orders_go_through(api, time, held):
-    from chalicelib import settings
-
-    _, _, reservation_id = held
-    with settings.override(payment_simulation="off"):
-        reply = builders.start_checkout(api, "ada", reservation_id)
-    assert (reply.status, reply.json["error"]) == (503, "payments_unavailable")
-    builders.start_checkout(api, "ada", reservation_id, key="k2")
-    with settings.override(payment_simulation="off"):
-        assert builders.confirm(api, "ada", reservation_id).status == 503
-    assert builders.confirm(api, "ada", reservation_id).status == 201
-
-
 def test_a_checkout_can_lengthen_the_hold(api, time, held):
     from chalicelib import settings
 

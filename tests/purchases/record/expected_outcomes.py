@@ -154,7 +154,7 @@ def thaw(play: Play, before: Look, after: Look) -> None:
 
 
 def void(play: Play, before: Look, after: Look) -> None:
-    """The stand-in disputes whole payments, so all the tickets go."""
+    """The fake Stripe disputes whole payments, so all the tickets go."""
     assert set(after.tickets.values()) == {"void"}
     assert (after.purchase.state, after.sold, after.available) == ("refunded", 0, before.available + before.sold)
     _dispute_is_known(play, before, after)

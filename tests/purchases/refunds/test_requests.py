@@ -9,8 +9,8 @@ from tests import builders, invariants
 from tests.simulation import faults
 
 
-def test_what_was_done_is_in_the_audit(api, stand):
-    order_id = builders.create_order(api, stand)
+def test_what_was_done_is_in_the_audit(api, event_and_tier):
+    order_id = builders.create_order(api, event_and_tier)
     reply = builders.refund(
         api, order_id, tickets=builders.ticket_ids(order_id, 2), fee_cents=100, note="Broke a leg.", reason="requested_by_customer"
     )
@@ -41,8 +41,8 @@ def test_what_was_done_is_in_the_audit(api, stand):
         ({"amount_cents": 5000}, "$.amount_cents"),
     ],
 )
-def test_bad_input_names_its_place_and_changes_nothing(api, stand, fields, path):
-    own, other = builders.create_order(api, stand, 3), builders.create_order(api, stand, 1, "bob")
+def test_bad_input_names_its_place_and_changes_nothing(api, event_and_tier, fields, path):
+    own, other = builders.create_order(api, event_and_tier, 3), builders.create_order(api, event_and_tier, 1, "bob")
     builders.refund(api, own, key="1", tickets=builders.ticket_ids(own, 3))
     before = store.load(own)
     given = msgspec.json.decode(msgspec.json.encode(fields).replace(b"{own}", own.encode()).replace(b"{other}", other.encode()))
@@ -51,27 +51,27 @@ def test_bad_input_names_its_place_and_changes_nothing(api, stand, fields, path)
     assert store.load(own) == before
 
 
-def test_a_key_is_needed(api, stand):
-    order_id = builders.create_order(api, stand)
+def test_a_key_is_needed(api, event_and_tier):
+    order_id = builders.create_order(api, event_and_tier)
     reply = builders.refund(api, order_id, key="")
     assert (reply.status, reply.json["path"]) == (400, "Idempotency-Key")
     assert store.load(order_id).state == "paid"
 
 
-def test_only_orders_with_tickets_can_be_refunded(api, stand):
+def test_only_orders_with_tickets_can_be_refunded(api, event_and_tier):
     assert builders.refund(api, "01KB6Z5C0V8S3J5Y7N9Q2R4T6W").status == 404
-    held = builders.reserve(api, "bob", *stand).json["id"]
+    held = builders.reserve(api, "bob", *event_and_tier).json["id"]
     assert builders.refund(api, held).status == 404
     builders.start_checkout(api, "bob", held)
     assert builders.refund(api, held).status == 404
-    order_id = builders.create_order(api, stand)
+    order_id = builders.create_order(api, event_and_tier)
     builders.refund(api, order_id)
     again = builders.refund(api, order_id, key="2")
     assert (again.status, again.json["error"], again.json["state"]) == (409, "not_refundable", "refunded")
 
 
-def test_who_may(api, stand):
-    order_id = builders.create_order(api, stand, 3)
+def test_who_may(api, event_and_tier):
+    order_id = builders.create_order(api, event_and_tier, 3)
     path, body, headers = f"/admin/orders/{order_id}/refunds", {"reason": "goodwill"}, {"Idempotency-Key": "k"}
     assert api.post(path, json=body, headers=headers).status == 401
     assert api.post(path, json=body, headers=headers, user="root").status == 403  # the demo header is never an admin
@@ -117,8 +117,8 @@ def test_a_request_that_died_is_taken_over_and_makes_one_refund(shop, number, op
     assert store.load(order_id).kept_tickets == [2, 3]
 
 
-def test_a_refusal_leaves_the_key_free(api, stand):
-    order_id = builders.create_order(api, stand)
+def test_a_refusal_leaves_the_key_free(api, event_and_tier):
+    order_id = builders.create_order(api, event_and_tier)
     assert builders.refund(api, order_id, tickets=["nonsense"]).status == 400
     assert builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 1)).status == 201
 
@@ -127,8 +127,8 @@ def _lose_the_race(*_, **__):
     raise store.Conflict
 
 
-def test_an_order_that_keeps_changing_is_a_503_and_nothing_is_lost(api, stand, monkeypatch):
-    order_id = builders.create_order(api, stand)
+def test_an_order_that_keeps_changing_is_a_503_and_nothing_is_lost(api, event_and_tier, monkeypatch):
+    order_id = builders.create_order(api, event_and_tier)
     with monkeypatch.context() as patch:
         patch.setattr(store, "save", _lose_the_race)
         assert builders.refund(api, order_id).status == 503

@@ -65,14 +65,14 @@ def test_what_the_buyer_sees(shop):
     assert "idempotent" in again.json["message"]
 
 
-def test_a_refunded_buyer_has_the_whole_limit_again(api, stand):
+def test_a_refunded_buyer_has_the_whole_limit_again(api, event_and_tier):
     with settings.override(event_purchase_limit=4):
-        order_id = builders.create_order(api, stand, 4)
-        assert builders.reserve(api, "ada", *stand, 1).json["error"] == "purchase_limit_exceeded"
+        order_id = builders.create_order(api, event_and_tier, 4)
+        assert builders.reserve(api, "ada", *event_and_tier, 1).json["error"] == "purchase_limit_exceeded"
         builders.refund(api, order_id, key="1", tickets=builders.ticket_ids(order_id, 2))
-        assert builders.reserve(api, "ada", *stand, 2).json["error"] == "purchase_limit_exceeded"
+        assert builders.reserve(api, "ada", *event_and_tier, 2).json["error"] == "purchase_limit_exceeded"
         builders.refund(api, order_id, key="2")
-        assert builders.buy(api, "ada", *stand, 4).status == 201
+        assert builders.buy(api, "ada", *event_and_tier, 4).status == 201
 
 
 def test_a_seat_goes_back_to_the_shard_that_it_came_from(api, time, monkeypatch):
@@ -94,8 +94,8 @@ def test_a_seat_goes_back_to_the_shard_that_it_came_from(api, time, monkeypatch)
     assert set(stock().values()) == {(0, 1)}
 
 
-def test_seats_may_stay_out_of_the_sale(api, stand):
-    order_id = builders.create_order(api, stand, 3)
+def test_seats_may_stay_out_of_the_sale(api, event_and_tier):
+    order_id = builders.create_order(api, event_and_tier, 3)
     builders.refund(api, order_id, key="1", tickets=builders.ticket_ids(order_id, 1), return_seats=False)
     assert set(stock().values()) == {(3, 7)}
     builders.refund(api, order_id, key="2")
@@ -103,8 +103,8 @@ def test_seats_may_stay_out_of_the_sale(api, stand):
 
 
 @pytest.mark.parametrize("return_seats", [True, False])
-def test_a_conversion_that_a_crash_left_undone_is_made_first(api, time, stand, return_seats):
-    order_id = builders.reserve(api, "ada", *stand, 2).json["id"]
+def test_a_conversion_that_a_crash_left_undone_is_made_first(api, time, event_and_tier, return_seats):
+    order_id = builders.reserve(api, "ada", *event_and_tier, 2).json["id"]
     builders.start_checkout(api, "ada", order_id)
     with faults.crash_before(1, table="inventory"):
         builders.confirm(api, "ada", order_id)
@@ -126,8 +126,8 @@ def test_a_conversion_that_a_crash_left_undone_is_made_first(api, time, stand, r
     ],
 )
 def test_fees(api, time, fields, fee_cents):
-    stand = builders.create_shop(api, price_cents=5033)
-    order_id = builders.create_order(api, stand)
+    event_and_tier = builders.create_shop(api, price_cents=5033)
+    order_id = builders.create_order(api, event_and_tier)
     with settings.override(refund_fee_cents=99, refund_fee_percent=3):
         reply = builders.refund(api, order_id, **fields)
     assert (reply.json["refund"]["fee_cents"], reply.json["refund"]["amount_cents"]) == (fee_cents, 2 * 5033 - fee_cents)
@@ -174,16 +174,16 @@ def test_orders_that_stripe_knows_nothing_of(shop):
 def test_the_largest_order_goes_back_at_once(api, time, monkeypatch):
     monkeypatch.setattr(management, "default_shard_count", lambda _: 4)
     with settings.override(event_purchase_limit=50):
-        stand = builders.create_shop(api, capacity=52, per_user_limit=50)
-        order_id = builders.create_order(api, stand, 50)
+        event_and_tier = builders.create_shop(api, capacity=52, per_user_limit=50)
+        order_id = builders.create_order(api, event_and_tier, 50)
         assert len(store.load(order_id).holds) == 4
         assert len(builders.refund(api, order_id).json["refund"]["tickets"]) == 50
         assert set(stock().values()) == {(0, 13)}
         invariants.check(time.now)
 
 
-def test_more_than_a_transaction_takes_is_refused_and_goes_in_two_parts(api, stand, monkeypatch):
-    order_id = builders.create_order(api, stand, 4)
+def test_more_than_a_transaction_takes_is_refused_and_goes_in_two_parts(api, event_and_tier, monkeypatch):
+    order_id = builders.create_order(api, event_and_tier, 4)
     monkeypatch.setattr(dynamo, "MAX_TRANSACT_ITEMS", 7)
     refused = builders.refund(api, order_id)
     assert (refused.status, refused.json["path"], store.load(order_id).state) == (400, "$.tickets", "paid")
@@ -191,11 +191,11 @@ def test_more_than_a_transaction_takes_is_refused_and_goes_in_two_parts(api, sta
     assert builders.refund(api, order_id, key="rest").json["order"]["status"] == "refunded"
 
 
-def test_an_event_that_is_paused_gets_its_seats_back_and_sells_them_later(api, stand):
-    order_id = builders.create_order(api, stand, 4)
-    api.post(f"/admin/events/{stand[0]}/pause", token=builders.admin_token())
+def test_an_event_that_is_paused_gets_its_seats_back_and_sells_them_later(api, event_and_tier):
+    order_id = builders.create_order(api, event_and_tier, 4)
+    api.post(f"/admin/events/{event_and_tier[0]}/pause", token=builders.admin_token())
     assert builders.refund(api, order_id).status == 201
-    assert builders.reserve(api, "bob", *stand, 1).status == 403
-    api.post(f"/admin/events/{stand[0]}/resume", token=builders.admin_token())
-    assert builders.reserve(api, "bob", *stand, 1).status == 201
+    assert builders.reserve(api, "bob", *event_and_tier, 1).status == 403
+    api.post(f"/admin/events/{event_and_tier[0]}/resume", token=builders.admin_token())
+    assert builders.reserve(api, "bob", *event_and_tier, 1).status == 201
     assert set(stock().values()) == {(0, 9)}

@@ -1,26 +1,16 @@
-"""The sweep: what it ends, what it finishes, and what it leaves alone."""
+"""What becomes of a hold whose time is over: its purchase decides, and the payment before that."""
 
-import pytest
+from msgspec.structs import replace
 
+from chalicelib import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store
 from tests import builders, invariants
 from tests.simulation import faults
+from tests.stripe_shop import PATH, on_either_page
 
 
-def test_the_sweep_ends_what_is_over_and_leaves_what_lives(api, time):
-    event_id, tier_id = builders.create_shop(api)
-    builders.reserve(api, "ada", event_id, tier_id, 2)
-    time.advance(100)
-    builders.reserve(api, "bob", event_id, tier_id, 3)
-    time.advance(80)
-    report = builders.run_sweep()
-    assert (report["expired"], report["released"], report["active_holds"]) == (1, 1, 3)
-    assert builders.run_sweep()["holds_over"] == 0
-    invariants.check(time.now, recovered=True)
-
-
-def test_a_hold_without_a_purchase_is_buried_and_given_back(api, time):
+def test_a_hold_without_a_purchase_is_released_behind_a_tombstone(api, time):
     event_id, tier_id = builders.create_shop(api)
     api.get(f"/events/{event_id}")  # warms the catalog
     with faults.crash_after(1):
@@ -35,7 +25,7 @@ def test_a_hold_without_a_purchase_is_buried_and_given_back(api, time):
     invariants.check(time.now, recovered=True)
 
 
-def test_a_paid_purchase_whose_conversion_is_missing_is_converted(api, time):
+def test_the_hold_of_a_paid_purchase_is_converted_if_a_crash_left_that_undone(api, time):
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
     builders.start_checkout(api, "ada", reservation_id)
@@ -51,9 +41,7 @@ def test_a_paid_purchase_whose_conversion_is_missing_is_converted(api, time):
     invariants.check(time.now, recovered=True)
 
 
-def test_a_checkout_that_died_before_telling_the_shard_keeps_its_longer_hold(api, time):
-    from chalicelib import settings
-
+def test_a_hold_is_extended_if_its_checkout_crashed_before_it_had_extended_it(api, time):
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
     with settings.override(checkout_seconds=600), faults.crash_after(3):
@@ -66,21 +54,7 @@ def test_a_checkout_that_died_before_telling_the_shard_keeps_its_longer_hold(api
     invariants.check(time.now, recovered=True)
 
 
-def test_two_executions_of_one_request_leave_one_hold(api, time):
-    """An impatient client and a slow first execution: both hold, one purchase is written, the other hold goes back."""
-    from chalicelib.purchases.reservations import service as reservations
-
-    event_id, tier_id = builders.create_shop(api)
-    wanted = [reservations.RequestedItem(tier_id, 2)]
-    first = reservations.reserve("ada", event_id, wanted, None, "01PURCHASE", time.now)
-    again = reservations.reserve("ada", event_id, wanted, None, "01PURCHASE", time.now)
-    assert first == again
-    (shard,) = inventory.scan_shards()
-    assert shard.held == 2
-    invariants.check(time.now)
-
-
-def test_a_stray_hold_of_a_living_purchase_goes_back_alone(api, time):
+def test_a_second_hold_of_an_active_purchase_is_released_alone(api, time):
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
     inventory.hold(tier_id, 1, 2, f"{reservation_id}.stray", time.now + 10, time.now)
@@ -90,7 +64,7 @@ def test_a_stray_hold_of_a_living_purchase_goes_back_alone(api, time):
     invariants.check(time.now)
 
 
-def test_a_purchase_that_is_over_is_fenced_before_its_hold_goes_back(api, time):
+def test_a_purchase_that_has_ended_gets_a_new_version_before_its_hold_is_released(api, time):
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
     with faults.crash_after(2):
@@ -103,43 +77,41 @@ def test_a_purchase_that_is_over_is_fenced_before_its_hold_goes_back(api, time):
     invariants.check(time.now, recovered=True)
 
 
-def test_a_pause_that_reached_only_its_flag_is_finished(api, time):
-    event_id, _ = builders.create_shop(api)
-    builders.create_tier(api, event_id, "Balcony")
-    with faults.record_calls() as made:
-        api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
-    api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
-    with faults.crash_after(made.index("UpdateItem") + 1):
-        api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
-    assert {shard.is_open for shard in inventory.scan_shards()} != {False}
-    assert builders.run_sweep()["reopened_or_closed"] >= 1
-    assert {shard.is_open for shard in inventory.scan_shards()} == {False}
-    api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
-    assert {shard.is_open for shard in inventory.scan_shards()} == {True}
-    assert builders.run_sweep()["reopened_or_closed"] == 0
+# Holds of purchases with a payment at Stripe.
 
 
-def test_abandoned_purchases_vanish_by_themselves_and_orders_stay(api, time):
-    event_id, tier_id = builders.create_shop(api)
-    builders.buy(api, "ada", event_id, tier_id)
-    builders.reserve(api, "bob", event_id, tier_id)
-    time.advance(180)
+@on_either_page
+def test_a_checkout_stays_open_while_stripe_cannot_be_asked_and_expires_later(shop, page):
+    session = shop.open_checkout(page=page)
+    shop.time.advance(181)
+    shop.fake.fail_next_request("POST", f"{PATH[page]}/*/{'cancel' if page == 'own' else 'expire'}", status=500, times=3)
+    assert builders.run_sweep()["undecided"] == 1
+    assert shop.purchase_state(session) == "paying"
     builders.run_sweep()
-    rows = {row.state: row.ttl for row in store.PurchaseRow.scan()}
-    assert rows == {"paid": None, "expired": time.now + 30 * 86_400}
+    assert (shop.purchase_state(session), shop.is_payment_closed(session)) == ("expired", True)
 
 
-def test_who_read_a_purchase_before_its_checkout_made_it_longer_cannot_end_it(api, time):
-    from chalicelib import settings
-    from chalicelib.purchases.settlement import cancellation
+def test_a_payment_that_stripe_does_not_know_keeps_no_other_purchase_from_expiring(shop):
+    unknown, other = shop.open_checkout("ada"), shop.open_checkout("bob")
+    purchase = shop.load_purchase(unknown["id"])
+    store.save(purchase, replace(purchase, payment=replace(purchase.payment, provider_id="pi_gone")))
+    shop.time.advance(181)
+    report = builders.run_sweep()
+    assert (report["expired"], report["released"], report["undecided"]) == (1, 1, 1)
+    assert (shop.purchase_state(unknown), shop.purchase_state(other)) == ("paying", "expired")
+    changed = shop.load_purchase(unknown["id"])
+    store.save(changed, replace(changed, payment=purchase.payment))
+    assert builders.run_sweep()["expired"] == 1
 
-    event_id, tier_id = builders.create_shop(api)
-    reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
-    stale = store.load(reservation_id)
-    with settings.override(checkout_seconds=600):
-        builders.start_checkout(api, "ada", reservation_id)
-    time.advance(181)
-    with pytest.raises(store.Conflict):
-        cancellation.cancel_purchase(stale, "expired", time.now)
-    assert builders.confirm(api, "ada", reservation_id).status == 201
-    invariants.check(time.now)
+
+def test_stripe_is_asked_once_while_it_does_not_respond_and_holds_without_a_payment_expire(shop):
+    for user in ("ada", "bob"):
+        shop.open_checkout(user, quantity=1)
+    shop.reserve("eve", 1)
+    shop.time.advance(181)
+    shop.fake.request_log.clear()
+    shop.fake.fail_next_request("POST", "/v1/payment_intents/*/cancel", status=500, times=3)
+    report = builders.run_sweep()
+    assert (report["expired"], report["undecided"], report["provider_silent"]) == (1, 2, True)
+    assert shop.fake.request_log.counts == {"POST /v1/payment_intents/:id/cancel": 3}
+    assert builders.run_sweep()["expired"] == 2

@@ -1,0 +1,86 @@
+"""Calls to Stripe that fail or are lost, the keys that a stage takes, and what is never logged."""
+
+import pytest
+
+from chalicelib import settings
+from chalicelib.payments.providers import stripe_client
+from tests.stripe_shop import PATH, on_either_page
+
+# The status of the response, and after how many of them the SDK gives up: it repeats server errors, but not "too many requests".
+STRIPE_IS_DOWN = pytest.mark.parametrize(("status", "times"), [(429, 1), (500, 3), (503, 3)])
+
+
+@on_either_page
+@STRIPE_IS_DOWN
+def test_a_checkout_gets_503_while_stripe_is_down_and_can_be_tried_again(shop, page, status, times):
+    reservation_id = shop.reserve()
+    shop.fake.fail_next_request("POST", PATH[page], status=status, times=times)
+    refused = shop.request_checkout(reservation_id, page=page)
+    assert (refused.status, refused.json["error"]) == (503, "payment_provider_unavailable")
+    assert refused.headers["retry-after"] == "5"
+    again = shop.request_checkout(reservation_id, page=page)
+    assert again.status in (200, 201)
+    assert again.json["payment"]["client_secret" if page == "own" else "url"]
+
+
+@on_either_page
+@STRIPE_IS_DOWN
+def test_a_confirmation_gets_503_while_stripe_is_down_and_can_be_tried_again(shop, page, status, times):
+    session = shop.open_checkout(page=page)
+    shop.pay(session)
+    shop.fake.fail_next_request("GET", f"{PATH[page]}/*", status=status, times=times)
+    refused = shop.confirm(session)
+    assert (refused.status, refused.json["error"], refused.json["retryAfterSeconds"]) == (503, "payment_provider_unavailable", 5)
+    assert shop.confirm(session).status == 201
+
+
+@on_either_page
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_lost_response_leads_to_one_payment(shop, page, times):
+    """The SDK repeats the request, and after three times the buyer does: with the same idempotency key."""
+    reservation_id = shop.reserve()
+    shop.fake.lose_next_response("POST", PATH[page], times=times)
+    assert shop.request_checkout(reservation_id, page=page).status == (201 if times == 1 else 503)
+    session = shop.request_checkout(reservation_id, page=page).json
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+    assert len(shop.dashboard.v1.payment_intents.list().data) == 1
+    assert len(shop.dashboard.v1.checkout.sessions.list().data) == (page == "hosted")
+
+
+def test_a_request_that_timed_out_is_repeated_with_the_same_idempotency_key(shop, monkeypatch):
+    monkeypatch.setattr(stripe_client, "TIMEOUT_SECONDS", 0.3)
+    stripe_client._client.cache_clear()
+    shop.fake.lose_next_response("POST", "/v1/payment_intents", times=1, how="hang")
+    session = shop.open_checkout()
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+    calls = [call for call in shop.fake.request_log if (call.method, call.path) == ("POST", "/v1/payment_intents")]
+    assert [call.replayed for call in calls] == [False, True]
+    assert len(shop.dashboard.v1.payment_intents.list().data) == 1
+    stripe_client._client.cache_clear()
+
+
+def test_a_live_key_is_refused_in_a_test_stage_and_a_test_key_in_production(shop):
+    with pytest.raises(settings.SettingsError, match="live key"):
+        stripe_client.check_key("sk_live_abc")
+    with settings.override(stage="prod"), pytest.raises(settings.SettingsError, match="test key"):
+        stripe_client.check_key("sk_test_abc")
+
+
+def test_no_key_signing_secret_or_client_secret_is_logged(shop, capfd, caplog):
+    session = shop.open_checkout()
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+    shop.fake.deliver()
+    body, headers = shop.fake.forged_delivery(shop.succeeded_event_id(session), "tampered")
+    assert shop.post_webhook(body, headers).status == 400
+    shop.fake.fail_next_request("POST", "/v1/payment_intents", status=500, times=3)
+    reservation_id = shop.reserve("bob", 1)
+    assert shop.request_checkout(reservation_id, "bob").status == 503
+    with settings.override(stripe_api_key="sk_test_that_was_rolled_over"):
+        assert shop.request_checkout(reservation_id, "bob", key="again").status == 503
+    logged = "".join(capfd.readouterr()) + caplog.text
+    assert "stripe.key_refused" in logged
+    secrets = (shop.fake.api_key, shop.fake.webhook_secret, session["payment"]["client_secret"], "sk_test_that", "whsec_", "_secret_")
+    assert [secret for secret in secrets if secret in logged] == []

@@ -1,0 +1,96 @@
+"""Checkout and confirmation with payments by Stripe, on the shop's own page and on Stripe's hosted page."""
+
+import pytest
+
+from chalicelib import settings
+from chalicelib.ledger import service as ledger
+from tests import builders
+from tests.devtools.stripe.browser import visit
+from tests.stripe_shop import AUTHENTICATION_REQUIRED, DECLINED, PATH, RETURN_URL, on_either_page
+
+
+@on_either_page
+def test_a_paid_checkout_is_confirmed_with_its_tickets(shop, page):
+    session = shop.open_checkout(page=page, success_url=RETURN_URL)
+    assert session["payment"]["provider"] == "stripe"
+    assert shop.pay(session) == (RETURN_URL if page == "hosted" else None)
+    reply = shop.confirm(session)
+    assert (reply.status, len(reply.json["tickets"]), reply.json["checkout_session"]["status"]) == (201, 2, "completed")
+    again = shop.confirm(session)
+    assert (again.status, again.json["tickets"]) == (200, reply.json["tickets"])
+    assert {attempt.status for attempt in shop.fake.deliver()} == {200}
+    assert shop.received_and_kept() == (10_000, 10_000)
+
+
+@on_either_page
+def test_checkout_and_confirmation_call_stripe_once_each(shop, page):
+    session = shop.open_checkout(page=page)
+    assert shop.fake.request_log.counts == {f"POST {PATH[page]}": 1}
+    shop.pay(session)
+    shop.fake.request_log.clear()
+    assert shop.confirm(session).status == 201
+    assert shop.fake.request_log.counts == {f"GET {PATH[page]}/:id": 1}
+
+
+@on_either_page
+def test_a_repeated_checkout_shows_the_same_payment_whatever_key_and_options(shop, page):
+    session = shop.open_checkout(page=page)
+    other_options = {"page": "own" if page == "hosted" else "hosted", "success_url": "https://evil.test"}
+    for again in (
+        shop.request_checkout(session["id"], page=page),
+        shop.request_checkout(session["id"], key="another", page=page),
+        shop.request_checkout(session["id"], key="third", **other_options),
+    ):
+        assert (again.status, again.json["payment"]) == (200, session["payment"])
+    assert shop.fake.request_log.counts[f"POST {PATH[page]}"] == 1
+    assert len(shop.dashboard.v1.checkout.sessions.list().data) + len(shop.dashboard.v1.payment_intents.list().data) == 1
+
+
+@on_either_page
+def test_a_declined_card_leaves_the_hold_so_that_another_card_can_pay(shop, page):
+    session = shop.open_checkout(page=page)
+    shop.pay(session, DECLINED, expect="declined")
+    shop.fake.deliver()
+    refused = shop.confirm(session)
+    assert (refused.status, refused.json["error"]) == (409, "payment_not_completed")
+    assert refused.json["payment_status"] == "requires_payment_method"
+    assert shop.purchase_state(session) == "paying"
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+    entries = ledger.list_purchase_entries(shop.event_id, session["id"])
+    assert sorted(entry.kind for entry in entries) == ["captured", "declined", "opened"]
+
+
+@on_either_page
+@pytest.mark.parametrize(("succeeds", "status"), [(True, 201), (False, 409)])
+def test_confirmation_waits_for_3d_secure(shop, page, succeeds, status):
+    session = shop.open_checkout(page=page, success_url=RETURN_URL)
+    authentication_url = shop.pay(session, AUTHENTICATION_REQUIRED, expect="requires_action")
+    assert {attempt.status for attempt in shop.fake.deliver()} == {200}
+    waiting = shop.confirm(session)
+    assert (waiting.status, waiting.json["payment_status"]) == (409, "requires_action")
+    if page == "own":
+        shop.fake.authenticate(shop.fetch_payment_intent(session).id, ok=succeeds)
+    else:
+        _, _, hosted_url = visit(authentication_url, outcome="complete" if succeeds else "fail")
+        assert (visit(hosted_url)[2] == RETURN_URL) == succeeds
+    assert shop.confirm(session).status == status
+
+
+def test_a_payment_by_stripe_cannot_be_simulated(shop):
+    session = shop.open_checkout()
+    refused = builders.confirm(shop.api, "ada", session["id"], "success")
+    assert (refused.status, refused.json["path"]) == (400, "$.simulate")
+
+
+@on_either_page
+def test_a_buyer_who_returns_too_late_while_stripe_is_down_gets_503_and_keeps_the_hold(shop, page):
+    session = shop.open_checkout(page=page)
+    shop.time.advance(181)
+    with settings.override(stripe_api_base="http://127.0.0.1:9"):
+        for refused in (
+            shop.request_checkout(session["id"], key="again"),
+            builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id),
+        ):
+            assert (refused.status, refused.json["error"]) == (503, "payment_provider_unavailable")
+    assert (shop.purchase_state(session), shop.available_tickets()) == ("paying", 2)
