@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 TESTS = Path(__file__).parent
-UNMEASURED = {"contract", "devtools", "histories", "protocol", "races", "simulation"}
+UNMEASURED = {"contract", "devtools", "protocol", "simulation"}
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 
 
@@ -41,7 +41,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure no coverage where the same lines run many thousand times, or none of the product's do."""
+    """Measure no coverage where tests are about their own tools and stand-ins, not about the product."""
     for item in items:
         if item.path.relative_to(TESTS).parts[0] in UNMEASURED:
             item.add_marker("no_cover")
