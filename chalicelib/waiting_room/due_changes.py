@@ -1,7 +1,7 @@
 """The changes that a room needs as time passes: create it, run its draw, follow a pause, and keep its admission plan in bounds.
 
-There is no scheduled job for them: each instance that loads a room makes the changes that are due. Every change is one conditional
-write, so of all instances that try, exactly one makes it.
+There is no scheduled job for them: each instance that loads a room makes the changes that are due. Every change ends in
+one conditional write, so of all instances that try, exactly one makes it.
 """
 
 from collections.abc import Callable

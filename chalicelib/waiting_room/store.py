@@ -59,7 +59,10 @@ class WaitingRoomRow(dynamo.Table):
 
 
 class Room(msgspec.Struct, frozen=True):
-    """The current room of an event. `key` (hex) is secret until the draw sets `n`. `segments` is empty while the event's plan applies."""
+    """The current room of an event. `key` (hex) is secret until the draw sets `n`.
+
+    Until the draw, `segments` is empty, and the event's configuration applies, unless an admin has changed the waves.
+    """
 
     event_id: str
     number: int
@@ -117,7 +120,7 @@ def close_counter(room: Room, counter: int) -> int:
 
 
 def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[Segment]) -> None:
-    """Write the number of arrivals in the draw, once and for ever. Raises RoomConflict if another request changed the room or wrote it."""
+    """Write the number of arrivals in the draw, once and for ever. Raises RoomConflict if the room has changed since it was read."""
     actions = [
         WaitingRoomRow.n.set(n),
         WaitingRoomRow.offsets.set(_json(offsets)),

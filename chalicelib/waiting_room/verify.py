@@ -18,7 +18,7 @@ from urllib.request import urlopen
 from chalicelib.waiting_room import draw
 from chalicelib.waiting_room.permutation import ALGORITHM, MAX_N
 
-EXIT_RIGHT, EXIT_FAULTS, EXIT_NOT_CHECKED = 0, 1, 2
+EXIT_OK, EXIT_FAULTS, EXIT_NOT_CHECKED = 0, 1, 2
 MAX_PROOF_BYTES = 1 << 20
 TIMEOUT_SECONDS = 20
 MAX_FAULTS_SHOWN = 20
@@ -35,7 +35,7 @@ class InvalidClaim(Exception):
 
 @dataclass(frozen=True)
 class DrawProof:
-    """The proof document of a room after the opening: `n` arrivals were drawn, of which `offsets[i]` were counted before counter i."""
+    """The proof document of a room after the opening: `n` arrivals were drawn, of which `offsets[i]` by the counters before counter i."""
 
     event_id: str
     room: int
@@ -65,15 +65,15 @@ class PositionClaim:
 
 @dataclass
 class VerificationReport:
-    """The result: the faults (none after an honest draw), and the source of the token at each position."""
+    """The result of a check: the faults (none after an honest draw), and the source of the token at each position."""
 
     proof: DrawProof
     faults: list[str]
     positions: dict[int, str]
-    compared: int = 0
+    compared_count: int = 0
 
     @property
-    def drawn(self) -> int:
+    def drawn_count(self) -> int:
         """How many of the positions were drawn, not given to late arrivals."""
         return sum(position <= self.proof.n for position in self.positions)
 
@@ -91,7 +91,7 @@ def check(proof: DrawProof, claims: Iterable[PositionClaim], noted_commitment: s
             report.faults.append(f"{claim.source}: {error}")
             continue
         if claim.position is not None:
-            report.compared += 1
+            report.compared_count += 1
             if claim.position != position:
                 report.faults.append(f"{claim.source}: position {claim.position} was claimed, but the draw says {position}")
         first_source = report.positions.setdefault(position, claim.source)
@@ -120,26 +120,26 @@ def _run(arguments: Namespace) -> int:
     document = _load_document(arguments.proof)
     if document.get("opened") is False:
         if noted_commitment is not None and noted_commitment != document.get("commitment"):
-            return _print([f"FAULT  the commitment is {document.get('commitment')}, not the one that was noted"], EXIT_FAULTS)
+            return _print([f"FAULT  the commitment is {document.get('commitment')}, not the one that you noted"], EXIT_FAULTS)
         raise UnusableProof(
             f"the sale has not opened yet; note its commitment and run this again after the opening: {document.get('commitment')}"
         )
     report = check(_parse_proof(document), _read_claims(arguments), noted_commitment)
-    return _print(_report_lines(report, noted_commitment), EXIT_FAULTS if report.faults else EXIT_RIGHT)
+    return _print(_report_lines(report, noted_commitment), EXIT_FAULTS if report.faults else EXIT_OK)
 
 
 def _key_faults(proof: DrawProof, noted_commitment: str | None) -> Iterator[str]:
     if draw.commitment(proof.key) != proof.commitment:
-        yield "the key is not the one that was committed to"
+        yield "the key does not match the commitment"
     if noted_commitment is not None and noted_commitment != proof.commitment:
-        yield "the commitment is not the one that was noted before the opening"
+        yield "the commitment is not the one that you noted before the opening"
 
 
 def _position(proof: DrawProof, token: str) -> int:
     """The position of a token; raises InvalidClaim if the token cannot belong to this draw."""
     event_id, room, counter, number = _parse_token(token)
     if (event_id, room) != (proof.event_id, proof.room):
-        raise InvalidClaim(f"the token is of event {event_id}, room {room}")
+        raise InvalidClaim(f"the token belongs to event {event_id}, room {room}")
     is_late = counter < 0
     if number < 1 or not (is_late or (counter < len(proof.offsets) and number <= proof.arrivals(counter))):
         raise InvalidClaim(f"the token's number {number} of counter {counter} was never given out before the opening")
@@ -172,7 +172,7 @@ def _parse_proof(document: dict[str, Any]) -> DrawProof:
             tuple(int(offset) for offset in document["offsets"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UnusableProof(f"the proof is incomplete: {error!r}") from None
+        raise UnusableProof(f"the proof document is incomplete or malformed: {error!r}") from None
     if not 0 <= proof.n <= MAX_N:
         raise UnusableProof(f"n = {proof.n} is not between 0 and 2^40")
     return proof
@@ -217,14 +217,15 @@ def _parse_claim(source: str, text: str) -> PositionClaim:
 
 
 def _report_lines(report: VerificationReport, noted_commitment: str | None) -> Iterator[str]:
-    proof, late = report.proof, len(report.positions) - report.drawn
+    proof, drawn = report.proof, report.drawn_count
+    late = len(report.positions) - drawn
     yield f"event {proof.event_id}, room {proof.room}: {proof.n} were drawn"
     yield f"commitment {proof.commitment}"
     hint = "compared with the one that you noted" if noted_commitment else "(compare it with what you noted before the opening)"
     yield f"           {hint}"
     yield f"key        {proof.key.hex()}"
-    yield f"tokens     {report.drawn} drawn and {late} late positions computed, {report.compared} compared with a claimed position"
-    if report.drawn == proof.n and proof.n > 0:
+    yield f"tokens     {drawn} drawn and {late} late positions computed, {report.compared_count} compared with a claimed position"
+    if drawn == proof.n and proof.n > 0:
         yield f"           every position from 1 to {proof.n} belongs to exactly one of them"
     yield "           (only the shop can check whether it signed them)"
     yield from (f"FAULT  {fault}" for fault in report.faults[:MAX_FAULTS_SHOWN])

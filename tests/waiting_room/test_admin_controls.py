@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.audit import service as audit
-from chalicelib.waiting_room import store
+from chalicelib.waiting_room import admin_controls, store
 from tests import builders
 from tests.simulation.threads import run_in_threads
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve, users_by_position
@@ -39,6 +39,15 @@ def test_the_state_stays_small_however_often_the_rate_changes(api, time, sale):
         assert reply.status == 200
         time.advance(30)
     assert len(api.get(f"/events/{event_id}/waiting-room/state").json["segments"]) <= 5  # a pass lives for two of them
+
+
+def test_a_plan_with_too_many_changes_is_refused(api, time, sale, monkeypatch):
+    monkeypatch.setattr(admin_controls, "MAX_SEGMENTS", 3)
+    time.advance(SECONDS_TO_OPENING)
+    path, admin = f"/admin/events/{sale[0]}/waiting-room/let-in", {"token": builders.admin_token()}
+    assert [api.post(path, json={"count": 1}, **admin).status for _ in range(2)] == [200, 200]
+    refused = api.post(path, json={"count": 1}, **admin)
+    assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "too_many_changes", 3)
 
 
 def test_clearing_starts_a_new_room_and_invalidates_old_tokens(api, time, sale):

@@ -6,7 +6,8 @@ import pytest
 
 from chalicelib import settings
 from chalicelib.catalog import service as catalog
-from chalicelib.waiting_room import room_cache
+from chalicelib.waiting_room import room_cache, service
+from chalicelib.waiting_room.model import TokenExpired
 from tests import builders, invariants
 from tests.simulation.threads import run_in_threads
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join, join_many, reserve
@@ -49,6 +50,13 @@ def test_each_bad_token_is_refused_with_its_own_code(api, time, sale):
         assert api.get(f"/events/{event_id}/waiting-room/status", query={"token": token}).status == 404
     assert api.get(f"/events/{event_id}/waiting-room/status").status == 400
     assert reserve(api, event_id, tier_id, "u0", tokens["u0"]).status == 201
+
+
+def test_an_expired_token_is_refused(api, time, sale):
+    token = join(api, sale[0], "ada")
+    event = catalog.load_current().events[sale[0]]
+    with pytest.raises(TokenExpired):
+        service.admit(event, "ada", token, event.last_sale_at + 1)
 
 
 def test_an_event_without_a_waiting_room_needs_no_token(api, time):
@@ -113,6 +121,18 @@ def test_a_join_that_finds_its_counter_closed_gets_a_late_position(api, time, sa
     token = join(api, event_id, "bob")
     time.advance(1)
     assert get_status(api, event_id, token)["position"] == 2
+
+
+def test_a_user_who_joins_twice_at_once_gets_the_same_token_twice(api, time, sale):
+    """The second request runs between the read and the writes of the first."""
+    replies = []
+
+    def join_on_another_device():
+        replies.append(service.join(sale[0], "ada", lambda: None, time.now))
+
+    replies.append(service.join(sale[0], "ada", join_on_another_device, time.now))
+    assert len(replies) == 2
+    assert replies[0]["token"] == replies[1]["token"]
 
 
 @pytest.mark.usefixtures("threaded_store")

@@ -78,16 +78,16 @@ def test_two_swapped_positions_are_found(run):
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"key": bytes(32).hex()}, "not the one that was committed to"),
-        ({"commitment": "0" * 64}, "not the one that was committed to"),
+        ({"key": bytes(32).hex()}, "does not match the commitment"),
+        ({"commitment": "0" * 64}, "does not match the commitment"),
         ({"n": N - 20}, "do not add up"),
         ({"n": N + 1}, "the draw says"),
         ({"offsets": [1, 40, 40, 65]}, "do not add up"),
         ({"offsets": [0, 40, 39, 65]}, "do not add up"),
         ({"offsets": []}, "do not add up"),
         ({"offsets": [0, 39, 40, 65]}, "was never given out"),
-        ({"room": 2}, "the token is of event drop, room 1"),
-        ({"event_id": "other"}, "the token is of event drop, room 1"),
+        ({"room": 2}, "the token belongs to event drop, room 1"),
+        ({"event_id": "other"}, "the token belongs to event drop, room 1"),
     ],
 )
 def test_a_changed_proof_is_found(run, changes, fault):
@@ -97,10 +97,10 @@ def test_a_changed_proof_is_found(run, changes, fault):
 
 def test_a_commitment_that_differs_from_the_noted_one_is_found_before_and_after_the_opening(run):
     code, text = run(proof(), [], "--commitment", "ab" * 32)
-    assert (code, "not the one that was noted" in text) == (1, True)
+    assert (code, "not the one that you noted" in text) == (1, True)
     unopened = proof(opened=False, key=None, n=None)
     code, text = run(unopened, [], "--commitment", "ab" * 32)
-    assert (code, "not the one that was noted" in text) == (1, True)
+    assert (code, "not the one that you noted" in text) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_a_commitment_that_differs_from_the_noted_one_is_found_before_and_after_
         (unsigned_token(LATE, 0), "was never given out"),
         (unsigned_token(0, 5), "as line 5"),
         (unsigned_token(LATE, 2), "as line 68"),
-        (unsigned_token(0, 5, event_id="other"), "the token is of event other"),
-        (unsigned_token(0, 5, room=2), "the token is of event drop, room 2"),
+        (unsigned_token(0, 5, event_id="other"), "the token belongs to event other"),
+        (unsigned_token(0, 5, room=2), "the token belongs to event drop, room 2"),
         ("rubbish", "not a waiting room token"),
         ("!", "not a waiting room token"),
         ("e30.x", "not a waiting room token"),
@@ -211,7 +211,7 @@ def test_a_hundred_thousand_tokens_are_accepted_and_one_swap_is_found():
             position = draw.position(proof.key, 100_000, offsets, counter, number)
             claims.append(verify.PositionClaim(f"line {len(claims) + 1}", unsigned_token(counter, number), position))
     report = verify.check(proof, claims, proof.commitment)
-    assert (report.faults, report.drawn, report.compared) == ([], 100_000, 100_000)
+    assert (report.faults, report.drawn_count, report.compared_count) == ([], 100_000, 100_000)
     assert sorted(report.positions) == list(range(1, 100_000 + 1))
     first, second = claims[12_345], claims[67_890]
     claims[12_345] = verify.PositionClaim(first.source, first.token, second.position)

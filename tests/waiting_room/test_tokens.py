@@ -1,0 +1,31 @@
+"""Tokens carry an arrival, and only those that the shop signed are read."""
+
+import pytest
+
+from chalicelib.waiting_room import tokens
+from chalicelib.waiting_room.model import Arrival
+from tests.waiting_room.random_rooms import unsigned_token
+
+ARRIVAL = Arrival("drop", 1, "0123456789abcdef", 0, 1, 1_000, 2_000)
+
+
+def signed(payload):
+    return f"{payload}.{tokens._signature(payload)}"
+
+
+def test_a_signed_token_is_read_back():
+    assert tokens.read_token(tokens.sign_arrival(ARRIVAL)) == ARRIVAL
+
+
+@pytest.mark.parametrize("payload", ["", "e30", "!", "bnVsbA", "x" * tokens.MAX_LENGTH, "é"])
+def test_a_signed_payload_that_is_no_arrival_is_not_read(payload):
+    assert tokens.read_token(signed(payload)) is None
+
+
+def test_a_token_without_a_valid_signature_is_not_read():
+    assert tokens.read_token(unsigned_token(0, 1)) is None
+
+
+def test_a_token_shows_a_digest_of_a_user_and_the_id_of_a_guest():
+    assert "ada" not in tokens.user_digest("ada")
+    assert tokens.user_digest("guest-1") == "guest-1"
