@@ -1,4 +1,4 @@
-"""The only place that reads the time. Tests move it with `replaced`; nothing ever sleeps to see time pass."""
+"""The only place that reads the time. Tests set it with `override` and never sleep."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,26 +9,26 @@ _source: Callable[[], float] = time.time
 
 
 def now() -> int:
-    """Seconds since the epoch, rounded down: the resolution in which the store keeps times."""
+    """Seconds since the epoch, rounded down, as times are stored."""
     return int(_source())
 
 
 def precise_now() -> float:
-    """Seconds since the epoch with a fraction, for ids and measured durations."""
+    """Seconds since the epoch with a fraction, for ids and for measuring durations."""
     return _source()
 
 
 def iso(epoch_seconds: int) -> str:
-    """ISO 8601 in UTC with `Z`, as every JSON answer shows times."""
+    """ISO 8601 in UTC with `Z`, the format of times in JSON replies."""
     return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @contextmanager
 def override(source: Callable[[], float]) -> Iterator[None]:
-    """Let `source` tell the time while the block runs, in all threads."""
+    """Take the time from `source` while the block runs, in all threads."""
     global _source
-    before, _source = _source, source
+    previous, _source = _source, source
     try:
         yield
     finally:
-        _source = before
+        _source = previous

@@ -1,4 +1,4 @@
-"""The ground under every store: one DynamoDB client, the base of all tables, and transactions over several of them."""
+"""DynamoDB for all stores: the client, the base class of all tables, conditional writes, transactions and batches."""
 
 import random
 import time
@@ -29,7 +29,7 @@ MAX_BATCH_WRITE = 25
 
 _CONFLICT_ATTEMPTS = 5
 
-# Every exception that a store call can end in; the edge asks `is_unavailable` what to answer.
+# Every exception that a call to the store can raise. `is_unavailable` says whether the store is at fault.
 STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoDBException)
 
 _UNAVAILABLE = frozenset(
@@ -47,25 +47,26 @@ _UNAVAILABLE = frozenset(
 
 
 class CancellationReason(Struct, frozen=True):
-    """Why one item of a transaction was refused: DynamoDB's code (`None` for an item that was fine) and the item as it is."""
+    """Why an item of a transaction was refused: DynamoDB's code (the text `None` if the item was accepted), and the item in the table."""
 
     code: str
     item: Any
 
 
 class TransactionCanceled(Exception):
-    """A condition of a transaction did not hold, so nothing of it was written; `reasons` has one entry per item, in order."""
+    """A condition of a transaction failed, so none of its items was written. `reasons` has an entry for each item, in order."""
 
     def __init__(self, reasons: Sequence[CancellationReason]) -> None:
         self.reasons = reasons
         super().__init__(", ".join(reason.code for reason in reasons))
 
     def failed(self, index: int) -> bool:
+        """Whether the condition of the item at `index` failed."""
         return self.reasons[index].code == "ConditionalCheckFailed"
 
 
 class StoreUnavailable(Exception):
-    """The store is down, throttled or too contended; nothing was written by the call that raised it."""
+    """The store is down, throttles, or too many writers compete for an item. The call that raised this wrote nothing."""
 
 
 @lru_cache(maxsize=8)
@@ -74,7 +75,7 @@ def _client(endpoint: str, region: str) -> "DynamoDBClient":
         "dynamodb",
         region_name=region,
         endpoint_url=endpoint or None,
-        # Short timeouts: a Lambda that waits is paid for, and the caller can come back. Our own shapes need no validation.
+        # Short timeouts, because a waiting Lambda costs money and the client can try again. Our own arguments need no validation.
         config=Config(
             connect_timeout=1,
             read_timeout=5,
@@ -86,23 +87,24 @@ def _client(endpoint: str, region: str) -> "DynamoDBClient":
 
 
 def client() -> "DynamoDBClient":
-    """The one client of this process: PynamoDB's models use it too, so that there is one pool and one place to observe."""
-    chosen = settings.current()
-    return _client(chosen.store_endpoint, chosen.region)
+    """The DynamoDB client of this process. PynamoDB's models use it too, so that all share one connection pool."""
+    current = settings.current()
+    return _client(current.store_endpoint, current.region)
 
 
 class Table(Model):
-    """Base of every PynamoDB model. Subclasses say `feature`; several models may live in the table of one feature."""
+    """Base class of all PynamoDB models. Subclasses set `feature`, which names the table; several models may share a table."""
 
     feature: str
 
     @classmethod
     def name(cls) -> str:
+        """The table's name in the current stage."""
         return table_name(cls.feature)
 
     @classmethod
     def _get_connection(cls) -> TableConnection:
-        # PynamoDB makes a session and a client for each model; sharing ours saves about 50 ms of cold start for each.
+        # PynamoDB creates a session and a client for each model; sharing ours saves about 50 ms of cold start for each.
         name = cls.name()
         if cls.Meta.table_name != name:
             cls.Meta.table_name = name
@@ -112,7 +114,7 @@ class Table(Model):
 
     @classmethod
     def find(cls, hash_key: Any, range_key: Any = None, *, consistent: bool = True) -> Self | None:
-        """The item, or None. Strongly consistent unless told otherwise."""
+        """Read an item; None if it does not exist. Strongly consistent by default."""
         try:
             return cls.get(hash_key, range_key, consistent_read=consistent)
         except DoesNotExist:
@@ -120,20 +122,22 @@ class Table(Model):
 
 
 def table_name(feature: str) -> str:
+    """The name of a feature's table in the current stage."""
     return f"fairgate-{settings.current().stage}-{feature}"
 
 
 def put(model: Model, condition: Condition | None = None) -> TransactItem:
-    """A transaction item that writes the whole of `model`."""
+    """Transaction item that writes all attributes of `model`."""
     return {"Put": _returning_old_item(model.get_save_kwargs_from_instance(condition))}
 
 
 def update(model: Model, actions: Sequence[Action], condition: Condition | None = None) -> TransactItem:
-    """A transaction item that changes attributes of the item with the key of `model`."""
+    """Transaction item that changes attributes of the item with the key of `model`."""
     return {"Update": _returning_old_item(model.get_update_kwargs_from_instance(list(actions), condition))}
 
 
 def delete(model: Model, condition: Condition | None = None) -> TransactItem:
+    """Transaction item that deletes the item with the key of `model`."""
     return {"Delete": _returning_old_item(model.get_delete_kwargs_from_instance(condition))}
 
 
@@ -144,8 +148,8 @@ def _returning_old_item(arguments: dict[str, Any]) -> dict[str, Any]:
 def transact(items: Sequence[TransactItem]) -> None:
     """Write all of `items` or none of them.
 
-    Raises TransactionRefused when a condition does not hold, with each item as it is, and StoreUnavailable when other
-    writers kept colliding with it. botocore adds a client request token, so its own retry after a lost answer is safe.
+    Raises TransactionCanceled if a condition failed, with the items that are in the table, and StoreUnavailable if other writes
+    kept conflicting. botocore adds a client request token, so its own repetition after a lost response is safe.
     """
     if len(items) > MAX_TRANSACT_ITEMS:
         raise ValueError(f"a transaction takes {MAX_TRANSACT_ITEMS} items at most, not {len(items)}")
@@ -163,13 +167,13 @@ def transact(items: Sequence[TransactItem]) -> None:
             if any(reason.code == "ConditionalCheckFailed" for reason in reasons):
                 raise TransactionCanceled(reasons) from error
             if attempt == _CONFLICT_ATTEMPTS:
-                raise StoreUnavailable("the transaction kept colliding with others") from error
+                raise StoreUnavailable("the transaction kept conflicting with other writes") from error
             # Full jitter (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
             time.sleep(random.uniform(0, 0.01 * 2**attempt))
 
 
 def put_if(model: Model, condition: Condition) -> dict[str, Any] | None:
-    """Put one item if the condition holds. None on success; otherwise the item that is there, and nothing is written."""
+    """Write an item if the condition holds. Returns None on success, otherwise the item in the table."""
     try:
         client().put_item(**_returning_old_item(model.get_save_kwargs_from_instance(condition)))
     except ClientError as error:
@@ -178,7 +182,7 @@ def put_if(model: Model, condition: Condition) -> dict[str, Any] | None:
 
 
 def update_if(model: Model, actions: Sequence[Action], condition: Condition) -> bool:
-    """Change one item if the condition holds; False, and nothing written, if it does not. Refreshes `model` on success."""
+    """Change an item if the condition holds, and refresh `model`. Returns False, and changes nothing, if it does not hold."""
     try:
         model.update(list(actions), condition)
     except PynamoDBException as error:
@@ -189,7 +193,7 @@ def update_if(model: Model, actions: Sequence[Action], condition: Condition) -> 
 
 
 def update_if_returning(model: Model, actions: Sequence[Action], condition: Condition) -> tuple[bool, dict[str, Any]]:
-    """Change one item if the condition holds. True with the item as it is now, or False with what is there (empty: nothing)."""
+    """Change an item if the condition holds. Returns whether it held, and the item in the table after that (empty if there is none)."""
     arguments = _returning_old_item(model.get_update_kwargs_from_instance(list(actions), condition))
     try:
         return True, client().update_item(**arguments, ReturnValues="ALL_NEW")["Attributes"]
@@ -198,43 +202,43 @@ def update_if_returning(model: Model, actions: Sequence[Action], condition: Cond
 
 
 def item_of_failed_condition(error: ClientError) -> dict[str, Any]:
-    """The item that a condition kept from being changed (empty: there is none); any other error is raised again."""
+    """The item whose condition failed, empty if there is none; raises any other error again."""
     if error_code(error) != "ConditionalCheckFailedException":
         raise error
     response: Any = error.response
-    found: dict[str, Any] = response.get("Item", {})
-    return found
+    item: dict[str, Any] = response.get("Item", {})
+    return item
 
 
 def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = False) -> list[dict[str, Any]]:
-    """Items of one table by key, in no particular order, absent ones left out; one round trip per 100 keys."""
-    wanted, found = list(keys), []
-    while wanted:
-        page, wanted = wanted[:MAX_BATCH_GET], wanted[MAX_BATCH_GET:]
-        answer = client().batch_get_item(RequestItems={table: {"Keys": page, "ConsistentRead": consistent}})
-        found += answer["Responses"].get(table, [])
-        unprocessed: Any = answer.get("UnprocessedKeys", {})
-        wanted += unprocessed.get(table, {}).get("Keys", [])
-    return found
+    """Read items of a table by key. In no particular order, without those that do not exist; one round trip for each 100 keys."""
+    remaining, items = list(keys), []
+    while remaining:
+        page, remaining = remaining[:MAX_BATCH_GET], remaining[MAX_BATCH_GET:]
+        response = client().batch_get_item(RequestItems={table: {"Keys": page, "ConsistentRead": consistent}})
+        items += response["Responses"].get(table, [])
+        unprocessed: Any = response.get("UnprocessedKeys", {})
+        remaining += unprocessed.get(table, {}).get("Keys", [])
+    return items
 
 
 def batch_put(table: str, items: Iterable[dict[str, Any]]) -> None:
-    """Write items without conditions, 25 at a time; only for keys that nobody else writes."""
-    left: list[Any] = [{"PutRequest": {"Item": item}} for item in items]
-    rounds = 0
-    while left:
-        page, left = left[:MAX_BATCH_WRITE], left[MAX_BATCH_WRITE:]
+    """Write items without conditions, 25 at a time. Only for items that no other process writes."""
+    remaining: list[Any] = [{"PutRequest": {"Item": item}} for item in items]
+    failed_rounds = 0
+    while remaining:
+        page, remaining = remaining[:MAX_BATCH_WRITE], remaining[MAX_BATCH_WRITE:]
         unprocessed = client().batch_write_item(RequestItems={table: page}).get("UnprocessedItems", {}).get(table, [])
         if unprocessed:
-            rounds += 1
-            if rounds > _CONFLICT_ATTEMPTS:
-                raise StoreUnavailable("the store keeps leaving writes unprocessed")
-            time.sleep(random.uniform(0, 0.05 * 2**rounds))
-            left += unprocessed
+            failed_rounds += 1
+            if failed_rounds > _CONFLICT_ATTEMPTS:
+                raise StoreUnavailable("DynamoDB kept leaving writes unprocessed")
+            time.sleep(random.uniform(0, 0.05 * 2**failed_rounds))
+            remaining += unprocessed
 
 
 def error_code(error: Exception) -> str:
-    """DynamoDB's code of a client error, or an empty string."""
+    """DynamoDB's error code, or an empty string if the error has none."""
     # Not PynamoDB's `cause_response_code`, which fails on a timeout: botocore gives that one a `response` of None.
     cause = error.cause if isinstance(error, PynamoDBException) else error
     if isinstance(cause, ClientError):
@@ -243,7 +247,7 @@ def error_code(error: Exception) -> str:
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Whether the store, not our request, is at fault: throttled, overloaded or out of reach."""
+    """Whether the store and not the request is at fault: it throttles, is overloaded or cannot be reached."""
     if isinstance(error, PynamoDBException) and isinstance(error.cause, BotoCoreError):
         return True
     return isinstance(error, StoreUnavailable | BotoCoreError) or error_code(error) in _UNAVAILABLE

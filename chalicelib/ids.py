@@ -1,4 +1,4 @@
-"""Identifiers that nobody has to coordinate."""
+"""Unique identifiers, made without coordination between instances."""
 
 import secrets
 
@@ -8,15 +8,15 @@ from chalicelib import clock
 
 
 def new_id() -> str:
-    """A ULID (26 characters, https://github.com/ulid/spec): sortable by creation time to the millisecond."""
+    """A new ULID (26 characters, https://github.com/ulid/spec). ULIDs sort by their time of creation, in milliseconds."""
     return str(ULID.from_timestamp(clock.precise_now()))
 
 
 def lowest_id_of(second: int) -> str:
-    """The id before all that are made from this second (of the epoch) on, and after all that were made earlier."""
+    """The lowest id that `new_id` can return in this epoch second: greater than all ids that were made earlier."""
     return str(ULID.from_bytes((second * 1000).to_bytes(6, "big") + bytes(10)))
 
 
 def nonce() -> str:
-    """8 hex characters, fresh for every execution: two executions for one purchase never share a hold id."""
+    """8 random hex characters, which make the hold ids of two attempts for one purchase different."""
     return secrets.token_hex(4)

@@ -1,6 +1,6 @@
-"""Telemetry: structured log lines, EMF metrics for CloudWatch and counters for `GET /metrics`.
+"""Structured log lines, and metrics for CloudWatch (as EMF log lines) and for `GET /metrics`.
 
-Log lines carry a static event name and facts, never a secret and never a sentence made of variables: one can search them.
+A log line has a constant event name and details in fields of their own, so that it can be searched. It never has a secret.
 """
 
 from collections.abc import Iterator
@@ -16,43 +16,43 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 SERVICE = "fairgate"
 
 COUNTERS = {
-    "reservations_created": "Reservations granted.",
-    "reservations_refused": "Reservations refused for want of stock.",
-    "oversell_attempts": "Stock changes that a condition refused.",
-    "holds_expired": "Holds given back because their time was over.",
-    "orders_paid": "Purchases paid, free ones included.",
-    "payments_failed": "Payments declined.",
-    "late_payments": "Payments that came in for a purchase that was over.",
-    "payment_mismatches": "Payments of another sum than was asked for; refunded, never issued.",
-    "price_mismatches": "Payments that were not opened, because the prices at Stripe are not ours.",
-    "payments_unknown": "Payments for a purchase that does not exist; refunded.",
-    "refunds": "Refunds of orders that were asked for.",
-    "refunds_failed": "Refunds that could not be made although they were tried again; a person must look.",
-    "disputes_open": "Payments that a buyer's bank took back for now.",
-    "disputes_won": "Disputes that ended in our favour.",
-    "disputes_lost": "Disputes that ended in the buyer's favour; the tickets are void.",
-    "reconciliation_repaired": "Differences from Stripe's books that reconciliation has put right.",
-    "reconciliation_findings": "Differences from Stripe's books that a person must look at.",
-    "stripe_calls": "Calls to Stripe; the gauge stripe_call_budget says how many a second it takes.",
-    "webhooks": "Webhooks of Stripe that were taken in.",
-    "webhooks_refused": "Webhooks whose signature was not Stripe's.",
+    "reservations_created": "Reservations created.",
+    "reservations_refused": "Reservations refused because too few tickets were left.",
+    "oversell_attempts": "Attempts to hold more tickets than a shard had, refused by the condition of the write.",
+    "holds_expired": "Holds that expired and were released.",
+    "orders_paid": "Orders paid, including free ones.",
+    "payments_failed": "Payments that were declined.",
+    "late_payments": "Payments that arrived after their purchase had expired or was cancelled.",
+    "payment_mismatches": "Payments of another amount than requested; they are refunded and no tickets are issued.",
+    "price_mismatches": "Checkouts refused because a price at Stripe differs from the price in the catalog.",
+    "payments_unknown": "Payments for a purchase that does not exist; they are refunded.",
+    "refunds": "Refunds requested.",
+    "refunds_failed": "Refunds that failed in spite of retries; an admin must look at them.",
+    "disputes_open": "Disputes opened by a buyer's bank; the amount is withdrawn until they are decided.",
+    "disputes_won": "Disputes won.",
+    "disputes_lost": "Disputes lost; the tickets are void.",
+    "reconciliation_repaired": "Differences between our records and Stripe's that reconciliation has corrected.",
+    "reconciliation_findings": "Differences between our records and Stripe's that an admin must look at.",
+    "stripe_calls": "Calls to Stripe. The gauge stripe_call_budget is how many it accepts in a second.",
+    "webhooks": "Webhooks of Stripe accepted.",
+    "webhooks_refused": "Webhooks refused because their signature is not Stripe's.",
     "tickets_issued": "Tickets issued.",
-    "cache_hit": "Reads answered from an instance's cache.",
-    "cache_miss": "Reads that had to load from the store.",
-    "cache_stale": "Reads answered with old data because loading failed.",
-    "waiting_room_joins": "Places taken in a waiting room.",
-    "rate_limited": "Requests refused because a user or an address sent too many.",
-    "rate_limits_skipped": "Requests let through uncounted because the store did not answer.",
-    "sweep_runs": "Runs of the sweep.",
-    "store_unavailable": "Requests turned away because the store was down or throttled.",
+    "cache_hit": "Reads served from an instance's cache.",
+    "cache_miss": "Reads that loaded from the store.",
+    "cache_stale": "Reads served with old data because the store was unavailable.",
+    "waiting_room_joins": "Users who joined a waiting room.",
+    "rate_limited": "Requests refused because a user or an address exceeded a rate limit.",
+    "rate_limits_skipped": "Requests that rate limits did not count because the store was unavailable.",
+    "sweep_runs": "Runs of the scheduled sweep.",
+    "store_unavailable": "Requests refused because the store was unavailable or throttled.",
 }
 GAUGES = {
-    "stripe_call_budget": ("Calls a second that Stripe takes from us.", ()),
-    "money_matters": ("Refunds that are not through, disputes that are not decided, and differences from Stripe's books.", ()),
-    "active_holds": ("Tickets on hold, as the last look at the stock said.", ()),
-    "queue_length": ("People in a waiting room who are not admitted yet.", ("event_id",)),
-    "active_passes": ("People who were admitted and may still reserve.", ("event_id",)),
-    "admitted": ("People of a waiting room who were admitted.", ("event_id",)),
+    "stripe_call_budget": ("Calls that Stripe accepts from us in a second.", ()),
+    "money_matters": ("Open cases: pending refunds, undecided disputes, and differences between our records and Stripe's.", ()),
+    "active_holds": ("Tickets on hold, as of the last sweep.", ()),
+    "queue_length": ("Users in a waiting room who are not admitted yet.", ("event_id",)),
+    "active_passes": ("Admitted users whose pass is still valid.", ("event_id",)),
+    "admitted": ("Users whom a waiting room has admitted.", ("event_id",)),
 }
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -62,8 +62,8 @@ registry = CollectorRegistry()
 _counters = {name: Counter(f"{SERVICE}_{name}", text, registry=registry) for name, text in COUNTERS.items()}
 _gauges = {name: Gauge(f"{SERVICE}_{name}", text, labels, registry=registry) for name, (text, labels) in GAUGES.items()}
 
-# What a warm read counts on every call stays out of EMF: it would cost a log line per request.
-_ONLY_COUNTED = frozenset({"cache_hit"})
+# Counted on every cached read; as an EMF metric each would cost a log line.
+_NOT_IN_EMF = frozenset({"cache_hit"})
 
 
 @cache
@@ -72,29 +72,30 @@ def _logger() -> Logger:
 
 
 def info(event: str, /, **details: Any) -> None:
-    """One line about a happening: `event` is a constant such as `reservation.created`."""
+    """Log one line; `event` is a constant such as `reservation.created`."""
     _logger().info(event, extra={"request_id": _request_id.get(), **details})
 
 
 def warning(event: str, /, **details: Any) -> None:
+    """Log one line of level WARNING."""
     _logger().warning(event, extra={"request_id": _request_id.get(), **details})
 
 
 def exception(event: str, /, **details: Any) -> None:
-    """An error line with the traceback of the exception that is being handled."""
+    """Log one line of level ERROR, with the traceback of the exception that is being handled."""
     _logger().exception(event, extra={"request_id": _request_id.get(), **details})
 
 
 def count(name: str, amount: float = 1) -> None:
-    """Add to a counter of COUNTERS."""
+    """Add to a counter; `name` is a key of COUNTERS."""
     _counters[name].inc(amount)
     pending = _pending.get()
-    if pending is not None and name not in _ONLY_COUNTED:
+    if pending is not None and name not in _NOT_IN_EMF:
         pending[name] = pending.get(name, 0) + amount
 
 
 def gauge(name: str, value: float, /, **labels: str) -> None:
-    """Set a gauge of GAUGES. Those with labels stay out of EMF, where each label's value would be a metric to pay for."""
+    """Set a gauge; `name` is a key of GAUGES. Those with labels are not in EMF, where every value of a label would cost a metric."""
     if labels:
         _gauges[name].labels(**labels).set(value)
         return
@@ -106,7 +107,7 @@ def gauge(name: str, value: float, /, **labels: str) -> None:
 
 @contextmanager
 def scope(request_id: str) -> Iterator[None]:
-    """Everything logged inside carries `request_id`; what was counted leaves as one EMF line at the end."""
+    """Give all log lines of the block this `request_id`, and write its metrics as one EMF line at the end."""
     pending: dict[str, float] = {}
     id_token, pending_token = _request_id.set(request_id), _pending.set(pending)
     try:
@@ -119,6 +120,7 @@ def scope(request_id: str) -> Iterator[None]:
 
 
 def request_id() -> str:
+    """The request id of the current scope."""
     return _request_id.get()
 
 

@@ -1,4 +1,4 @@
-"""Money is an integer number of minor units (cents, pence, yen) and an ISO 4217 currency code. Never a float."""
+"""Amounts of money: an integer number of minor units (cents, pence, yen), never a float, and an ISO 4217 currency code."""
 
 from typing import Annotated
 
