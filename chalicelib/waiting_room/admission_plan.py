@@ -160,7 +160,7 @@ def shorten(segments: Sequence[Segment], now: int, pass_seconds: int) -> list[Se
 
     Without this, the plan of a room that is changed often, or follows its stock, for days would outgrow the public state document.
     """
-    # Whoever was admitted before one of these segments began has no valid pass any more.
+    # The passes of buyers who were admitted before one of these segments began have all expired.
     expired = [index for index, segment in enumerate(segments) if running_seconds(segments, segment.since, now) >= pass_seconds]
     if not expired or expired[-1] < 2:
         return list(segments)

@@ -131,8 +131,8 @@ def test_a_void_ticket_is_shown_as_void_and_has_no_qr_code(api, time):
     dynamo.transact(service.void_items(first))
     assert [ticket["id"] for ticket in api.get("/me/tickets", user="ada").json["tickets"]] == [second]
     assert api.get(f"/tickets/{first}", user="ada").json["state"] == "void"
-    gone = api.get(f"/tickets/{first}/qr", user="ada")
-    assert (gone.status, gone.json["error"]) == (410, "ticket_void")
+    refused = api.get(f"/tickets/{first}/qr", user="ada")
+    assert (refused.status, refused.json["error"]) == (410, "ticket_void")
 
 
 def test_a_frozen_ticket_is_shown_but_has_no_qr_code_until_it_is_valid_again(api, time):
