@@ -37,6 +37,45 @@ def test_a_delivery_that_is_forged_changed_or_too_old_is_refused(shop):
     assert shop.post_webhook(body, headers).json == {"received": "seen"}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header, now: header.partition(",")[2],
+        lambda header, now: f"{header},t={now}",
+        lambda header, now: f"{header}, t={now}",
+        lambda header, now: header.replace("t=", "t=+"),
+        lambda header, now: f"{header},t",
+        lambda header, now: header.replace("v1=", "v1=ü"),
+        lambda header, now: f"{header},v1=ü",
+        lambda header, now: f"{header},ü",
+        lambda header, now: header.replace("t=", "t=٣"),
+    ],
+    ids=["no time", "two times", "two times, one after a space", "a sign", "a time without value", *["not ASCII"] * 4],
+)
+def test_a_signature_header_that_stripe_would_not_send_is_refused(shop, change):
+    session = shop.open_checkout()
+    shop.pay(session)
+    body, headers = shop.sign_newest_event("payment_intent.succeeded")
+    header = headers["Stripe-Signature"]
+    reply = shop.post_webhook(body, {"Stripe-Signature": change(header, shop.time.now)})
+    assert (reply.status, reply.json["error"]) == (400, "signature_refused")
+    assert shop.post_webhook(body, {"Stripe-Signature": header}).status == 200
+
+
+@pytest.mark.parametrize("spelling", ["t=+{},t={}", "t={}=,t={}", "t=0{},t=+{}"])
+def test_an_old_delivery_is_not_made_young_by_a_second_time(shop, spelling):
+    """Which of two times is signed, and which is compared with the clock, must never differ."""
+    session = shop.open_checkout()
+    shop.pay(session)
+    signed_at = shop.time.now - 301
+    body, headers = shop.fake.signed_delivery(shop.succeeded_event_id(session), at=signed_at)
+    signatures = headers["Stripe-Signature"].partition(",")[2]
+    reply = shop.post_webhook(body, {"Stripe-Signature": f"{spelling.format(signed_at, shop.time.now)},{signatures}"})
+    assert (reply.status, reply.json["error"]) == (400, "signature_refused")
+    assert shop.purchase_state(session) == "paying"
+    assert shop.post_newest_event("payment_intent.succeeded") == "paid"
+
+
 def test_each_of_several_signing_secrets_is_accepted(shop):
     """There are two while a secret is replaced."""
     session = shop.open_checkout()
