@@ -1,4 +1,4 @@
-"""One fetch at a time, old data rather than an error; with real threads that wait for each other, never for a while."""
+"""One fetch at a time, and old data in place of an error. With real threads that wait for each other and never sleep."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +10,11 @@ import pytest
 from chalicelib import dynamo, log
 from chalicelib.cache import RETRY_SECONDS, TtlCache
 
-PATIENCE = 20  # seconds until a test that hangs fails
+TIMEOUT = 20  # seconds until a test that hangs fails
 
 
 class Source:
-    """Something to fetch from: counts, and can be held up or broken."""
+    """A store to fetch from: counts the fetches, and can be blocked or made to fail."""
 
     def __init__(self) -> None:
         self.fetched = 0
@@ -25,7 +25,7 @@ class Source:
     def __call__(self) -> str:
         self.fetched += 1
         self.entered.set()
-        assert self.go.wait(PATIENCE)
+        assert self.go.wait(TIMEOUT)
         if self.error is not None:
             raise self.error
         return f"value {self.fetched}"
@@ -37,13 +37,13 @@ def counted(name: str) -> float:
 
 @pytest.fixture
 def counts() -> Callable[[], dict[str, float]]:
-    """How often hit, miss and stale were counted since the fixture was made."""
+    """How often hits, misses and stale values were counted since the test began."""
     names = ("cache_hit", "cache_miss", "cache_stale")
     before = {name: counted(name) for name in names}
     return lambda: {name.removeprefix("cache_"): counted(name) - before[name] for name in names}
 
 
-def test_a_value_is_kept_for_its_time_and_not_longer(counts):
+def test_a_value_is_kept_for_its_ttl_and_no_longer(counts):
     cache, source = TtlCache(lambda: 10, counted=True), Source()
     assert [cache.get(now, "a", source) for now in (100, 109)] == ["value 1", "value 1"]
     assert cache.get(110, "a", source) == "value 2"
@@ -51,7 +51,7 @@ def test_a_value_is_kept_for_its_time_and_not_longer(counts):
     assert counts() == {"hit": 1, "miss": 3, "stale": 0}
 
 
-def test_another_stamp_is_another_value():
+def test_a_changed_dependency_fetches_again():
     cache, source = TtlCache(lambda: 10), Source()
     assert cache.get(100, "a", source) == "value 1"
     assert cache.get(100, "b", source) == "value 2"
@@ -65,33 +65,33 @@ def test_only_a_counted_cache_counts(counts):
     assert counts() == {"hit": 0, "miss": 0, "stale": 0}
 
 
-def test_threads_that_meet_share_one_fetch():
+def test_concurrent_threads_share_one_fetch():
     cache, source, threads = TtlCache(lambda: 10), Source(), 16
     source.go.clear()
     start = Barrier(threads)
 
     def read(_: int) -> Any:
-        start.wait(PATIENCE)
+        start.wait(TIMEOUT)
         return cache.get(100, "a", source)
 
     with ThreadPoolExecutor(threads) as pool:
         answers = [pool.submit(read, number) for number in range(threads)]
-        assert source.entered.wait(PATIENCE)
+        assert source.entered.wait(TIMEOUT)
         source.go.set()
-        assert {answer.result(PATIENCE) for answer in answers} == {"value 1"}
+        assert {answer.result(TIMEOUT) for answer in answers} == {"value 1"}
     assert source.fetched == 1
 
 
-def test_threads_that_meet_share_one_error():
+def test_an_error_without_an_old_value_is_raised_and_not_kept():
     cache, source = TtlCache(lambda: 10), Source()
     source.error = dynamo.StoreUnavailable("down")
     with pytest.raises(dynamo.StoreUnavailable):
         cache.get(100, "a", source)
     source.error = None
-    assert cache.get(100, "a", source) == "value 2", "an error is not remembered when there is nothing to show instead"
+    assert cache.get(100, "a", source) == "value 2", "an error is not kept if there is no old value"
 
 
-def test_old_data_is_shown_while_the_store_is_down_and_the_store_is_spared(counts):
+def test_the_old_value_is_returned_while_the_store_is_down_and_the_store_is_called_once_a_second(counts):
     cache, source = TtlCache(lambda: 10, counted=True), Source()
     cache.get(100, "a", source)
     source.error = dynamo.StoreUnavailable("down")
@@ -105,7 +105,7 @@ def test_old_data_is_shown_while_the_store_is_down_and_the_store_is_spared(count
     assert counts() == {"hit": 1, "miss": 2, "stale": 2}
 
 
-def test_a_fault_of_ours_is_never_hidden_by_old_data():
+def test_an_error_that_is_not_of_the_store_is_raised_in_spite_of_an_old_value():
     cache, source = TtlCache(lambda: 10), Source()
     cache.get(100, "a", source)
     source.error = KeyError("a bug")
@@ -114,20 +114,20 @@ def test_a_fault_of_ours_is_never_hidden_by_old_data():
 
 
 def test_an_invalidation_during_a_fetch_is_not_lost():
-    """The fetch began before the change: those who waited may have it, those who come later may not."""
+    """The fetch began before the change: threads that waited for it get its value, later ones do not."""
     cache, source = TtlCache(lambda: 10), Source()
     source.go.clear()
     with ThreadPoolExecutor(1) as pool:
         early = pool.submit(cache.get, 100, "a", source)
-        assert source.entered.wait(PATIENCE)
+        assert source.entered.wait(TIMEOUT)
         cache.invalidate()
         source.go.set()
-        assert early.result(PATIENCE) == "value 1"
+        assert early.result(TIMEOUT) == "value 1"
     assert cache.get(100, "a", source) == "value 2"
     assert cache.get(100, "a", source) == "value 2"
 
 
-def test_nothing_is_shown_after_an_invalidation_even_if_the_store_is_down():
+def test_after_an_invalidation_there_is_no_old_value_even_if_the_store_is_down():
     cache, source = TtlCache(lambda: 10), Source()
     cache.get(100, "a", source)
     cache.invalidate()
@@ -136,7 +136,7 @@ def test_nothing_is_shown_after_an_invalidation_even_if_the_store_is_down():
         cache.get(100, "a", source)
 
 
-def test_an_expired_value_is_fetched_again_but_still_there_for_a_bad_day():
+def test_an_expired_value_is_fetched_again_and_returned_if_that_fails():
     cache, source = TtlCache(lambda: 10), Source()
     cache.expire()
     cache.get(100, "a", source)

@@ -1,4 +1,4 @@
-"""A catalog to read, as the bootstrap command makes it."""
+"""A catalog that was applied with the bootstrap command."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,13 +12,17 @@ from tests.bootstrap.conftest import event, ticket
 
 
 @pytest.fixture
-def serve(store: Any, time: Any) -> Callable[..., None]:
-    """`serve([event, ...], [ticket, ...])`: what a bootstrap file with these entries makes; one event and tier when silent."""
+def apply_document(store: Any, time: Any) -> Callable[..., None]:
+    """`apply_document([event, ...], [ticket, ...])` applies a bootstrap file with these entries; by default one event with one tier."""
 
     def apply(events: list[dict] | None = None, tickets: list[dict] | None = None, **more: Any) -> None:
         events = [event("fest")] if events is None else events
         tickets = [ticket("fest-pass")] if tickets is None else tickets
-        tree = {"version": "1", "events": {one["id"]: one for one in events}, "ticket_types": {one["id"]: one for one in tickets}}
+        tree = {
+            "version": "1",
+            "events": {event["id"]: event for event in events},
+            "ticket_types": {ticket["id"]: ticket for ticket in tickets},
+        }
         rollout.apply(validate_tree(tree | more), "test", clock.now())
 
     return apply

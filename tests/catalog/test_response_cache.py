@@ -1,0 +1,113 @@
+"""The public replies: what they contain, what they cost, and what happens while the store is unavailable."""
+
+import pytest
+
+from chalicelib.catalog import service as catalog
+from chalicelib.inventory import service as inventory
+from tests import builders
+from tests.bootstrap.conftest import event, ticket
+from tests.simulation import faults
+from tests.simulation.call_log import record_calls
+from tests.test_cache import counted
+
+PATHS = ["/events", "/events/fest", "/events/fest/availability", "/tickets/types", "/tickets/types?event_id=fest&status=available"]
+
+
+def test_drafts_and_test_events_are_in_no_list(api, apply_document):
+    apply_document([event("fest"), event("try", status="test")], [ticket("fest-pass"), ticket("try-pass", "try", status="test")])
+    draft = builders.create_event(api, status="draft")
+    assert [event["id"] for event in api.get("/events").json] == ["fest"]
+    assert [ticket_type["id"] for ticket_type in api.get("/tickets/types").json["ticket_types"]] == ["fest-pass"]
+    assert api.get(f"/tickets/types?event_id={draft}").json == {"ticket_types": [], "total": 0}
+    assert api.get("/tickets/types?status=test").json["total"] == 0
+
+
+def test_an_empty_catalog_has_empty_lists(api):
+    assert api.get("/events").json == []
+    assert api.get("/tickets/types").json == {"ticket_types": [], "total": 0}
+
+
+def test_ticket_types_can_be_selected_by_status(api, apply_document):
+    apply_document(None, [ticket("a"), ticket("b", status="coming-soon"), ticket("c", status="sold-out"), ticket("d", status="closed")])
+    assert [ticket_type["id"] for ticket_type in api.get("/tickets/types").json["ticket_types"]] == ["a", "b", "c"]
+    for status, ids in (("available", ["a"]), ("coming-soon", ["b"]), ("sold-out", ["c"]), ("closed", []), ("test", [])):
+        ticket_types = api.get("/tickets/types", query={"status": status}).json["ticket_types"]
+        assert [ticket_type["id"] for ticket_type in ticket_types] == ids
+        assert all(ticket_type["is_available"] is (status == "available") for ticket_type in ticket_types)
+
+
+def test_an_unknown_event_has_no_ticket_types(api, apply_document):
+    apply_document()
+    assert api.get("/tickets/types?event_id=nowhere").json == {"ticket_types": [], "total": 0}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_repeated_request_does_not_call_the_store(api, apply_document, path):
+    apply_document()
+    cold = api.get(path)
+    with record_calls() as calls:
+        warm = [api.get(path) for _ in range(5)]
+    assert calls == []
+    assert {reply.body for reply in warm} == {cold.body}
+
+
+def test_availability_reads_the_stock_once_a_second(api, apply_document, time):
+    apply_document()
+    api.get("/events/fest/availability")
+    for _ in range(4):
+        time.advance(1)
+        with record_calls() as calls:
+            api.get("/events/fest/availability")
+            api.get("/events/fest/availability")
+        assert [call for call in calls if call == "BatchGetItem"] == ["BatchGetItem"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_matching_etag_saves_the_body_and_browsers_keep_it_briefly(api, apply_document, path):
+    apply_document()
+    reply = api.get(path)
+    assert reply.headers["cache-control"] in ("public, max-age=1", "public, max-age=2")
+    again = api.get(path, headers={"If-None-Match": reply.headers["etag"]})
+    assert (again.status, again.body) == (304, b"")
+    assert reply.headers["access-control-allow-origin"] == "*"
+
+
+def test_a_reply_is_zipped_if_the_client_accepts_it(api, apply_document):
+    apply_document(None, [ticket(f"t{number}") for number in range(20)])
+    zipped = api.get("/tickets/types", headers={"Accept-Encoding": "gzip"})
+    assert zipped.headers["content-encoding"] == "gzip"
+    plain = api.get("/tickets/types")
+    assert "content-encoding" not in plain.headers
+    assert zipped.json == plain.json
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_new_instance_without_a_store_replies_503(api, apply_document, path):
+    apply_document()
+    catalog.invalidate()
+    inventory.invalidate()
+    with faults.refuse_from(1):
+        reply = api.get(path)
+    assert (reply.status, reply.headers["retry-after"]) == (503, "2")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_instance_with_a_cache_replies_with_old_data_without_a_store(api, apply_document, time, path):
+    apply_document()
+    before = api.get(path).json
+    stale = counted("cache_stale")
+    time.advance(600)
+    with faults.refuse_from(1):
+        reply = api.get(path)
+    assert reply.status == 200
+    assert counted("cache_stale") > stale
+    if "last_updated" not in before:
+        assert reply.json == before
+
+
+def test_an_unknown_id_does_not_empty_the_cache_without_a_store(api, apply_document):
+    apply_document()
+    api.get("/events/fest")
+    with faults.refuse_from(1):
+        assert api.get("/events/nowhere").status == 404
+        assert api.get("/events/fest").status == 200
