@@ -97,6 +97,18 @@ assert app.app.routes
     assert finished.returncode == 0, finished.stderr
 
 
+# ------------------------------------------------------------------ names and words
+def _tables(tree: ast.Module) -> list[str]:
+    """The names of the module's table classes."""
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    return [node.name for node in classes if any(ast.unparse(base) in ("dynamo.Table", "Table") for base in node.bases)]
+
+
+@_each([path for path in DEPLOYED if path.name != "store.py"])
+def test_tables_are_only_in_stores(path):
+    assert _tables(_tree(path)) == []
+
+
 def _shared_class_names(trees: Iterable[ast.Module]) -> list[str]:
     """The names that several classes have; `Meta` is PynamoDB's and stands in every table."""
     names = [node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
@@ -107,7 +119,24 @@ def test_no_two_classes_have_one_name():
     assert _shared_class_names(_tree(path) for path in CODE if path.relative_to(ROOT).parts[0] not in ("bench", "tests")) == []
 
 
-def test_the_check_of_class_names_can_fail():
-    row, rows = ast.parse("class Row:\n    class Meta: ..."), ast.parse("class Row:\n    class Meta: ...\nclass Rows: ...")
-    assert _shared_class_names([row, rows]) == ["Row"]
-    assert _shared_class_names([rows]) == []
+# Words of no field: say who does what.
+UNPLAIN = re.compile(r"\b(whoever|brought home|burnt|what became of|told|heeded)\b", re.IGNORECASE)
+
+
+def _unplain_texts(tree: ast.Module) -> list[str]:
+    """The docstrings and other strings that have one of the words above."""
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [text for text in texts if UNPLAIN.search(text)]
+
+
+@_each([path for path in CODE if path != Path(__file__)])
+def test_texts_are_plain(path):
+    assert _unplain_texts(_tree(path)) == []
+
+
+def test_the_checks_of_names_and_words_can_fail():
+    tree = ast.parse('class Row(dynamo.Table):\n    """Whoever reads this is told: it is burnt."""\n\n\nclass Row:\n    class Meta: ...\n')
+    assert _tables(tree) == ["Row"]
+    assert _shared_class_names([tree, ast.parse("class Meta: ...")]) == ["Row"]
+    assert _unplain_texts(tree) == ["Whoever reads this is told: it is burnt."]
+    assert _unplain_texts(ast.parse('f"{x} toldest"')) == []

@@ -1,6 +1,6 @@
 """The store as an HTTP server on loopback, for the AWS CLI, NoSQL Workbench and other processes.
 
-Signatures are not checked: whoever can reach loopback can read the files of the store too. Web pages cannot call the server: its
+Signatures are not checked: a program that can reach loopback can read the files of the store too. Web pages cannot call the server: its
 target header makes a browser ask for permission first, which is never given, and a page whose host name was rebound to this
 address is refused by its Host header.
 """

@@ -1,4 +1,4 @@
-"""The schedule that compares our books with Stripe's: how far it comes, whoever dies, is away, or does the same at the same time."""
+"""The schedule that compares our books with Stripe's: how far it comes when runs die, overlap or find Stripe away."""
 
 import contextlib
 

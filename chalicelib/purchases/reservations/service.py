@@ -137,7 +137,7 @@ def _hold_items(purchase_id: str, tiers: Sequence[Tier], items: Sequence[Request
 
 
 def _hold_tier(tier: Tier, quantity: int, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
-    """Hold tickets of one tier. Before the buyer is told that there are not enough, expired holds are recovered."""
+    """Hold tickets of one tier. Recovers expired holds before it refuses the buyer."""
     for attempt in range(_HOLD_ATTEMPTS):
         try:
             return inventory.hold(tier.stock_id, tier.shards, quantity, purchase_id, expires_at, now)

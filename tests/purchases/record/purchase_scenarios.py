@@ -40,12 +40,12 @@ class Look(Struct, frozen=True):
 class Play:
     """One purchase of two tickets out of four, at 50.00 each. `intent` is the payment that it happens to, `refused` why something was.
 
-    `told`: the news has come already, alone; else it comes with all the webhooks that wait.
+    `is_known`: our shop knows of it already; else it comes with the webhooks that wait.
     """
 
     def __init__(self, shop: StripeShop, state: PurchaseState, happening: Trigger) -> None:
         self.shop, self.fake, self.state, self.happening = shop, shop.fake, state, happening
-        self.id, self.intent, self.refused, self.told = "", "", None, False
+        self.id, self.intent, self.refused, self.is_known = "", "", None, False
         # A purchase that is over has cancelled its payment. Money can only come for it when it did not know its payment: the checkout
         # died between Stripe's answer and writing it down, and somebody took the payment in the dashboard.
         self.forgotten = state in OVER and happening not in ("payment_duplicated", "refund_failed", "payment_canceled")
@@ -145,7 +145,7 @@ class Play:
         """Only the newest event of this kind comes, before all others that Stripe has sent meanwhile."""
         event = self.fake.events(kind)[-1]
         assert self.shop.post_webhook(*self.fake.signed_delivery(event["id"])).status == 200
-        self.told = True
+        self.is_known = True
 
 
 # What happens. Each leaves it to the caller to deliver the webhooks that it did not tell itself.
@@ -212,7 +212,7 @@ def _time_over(play: Play) -> None:
     """The buyer comes back too late, and meets it before the sweep does."""
     play.shop.time.advance(181)
     assert builders.start_checkout(play.shop.api, USER, play.id, key="too late").status == 409
-    play.told = True
+    play.is_known = True
 
 
 def _refund_failed(play: Play) -> None:

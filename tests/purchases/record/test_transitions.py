@@ -82,7 +82,7 @@ def test_every_pair_ends_as_the_page_says(shop, state, happening):
     purchase_scenarios.happen(play)
     taken_for, _ = NEVER.get((state, happening), (happening, ""))
     check = expected_outcomes.CHECKERS[told()[state, taken_for]]
-    if play.told:
+    if play.is_known:
         check(play, before, play.look())
     shop.fake.deliver()
     builders.run_sweep()
