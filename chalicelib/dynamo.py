@@ -28,6 +28,7 @@ MAX_BATCH_GET = 100
 MAX_BATCH_WRITE = 25
 
 _CONFLICT_ATTEMPTS = 5
+_MAX_STALLED_ROUNDS = 6  # batches in a row of which nothing was processed
 
 # Every exception that a call to the store can raise. `is_unavailable` says whether the store is at fault.
 STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoDBException)
@@ -211,30 +212,44 @@ def item_of_failed_condition(error: ClientError) -> dict[str, Any]:
 
 
 def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = False) -> list[dict[str, Any]]:
-    """Read items of a table by key. In no particular order, without those that do not exist; one round trip for each 100 keys."""
-    remaining, items = list(keys), []
+    """Read items of a table by key. In no particular order, without those that do not exist; one round trip for each 100 keys.
+
+    Raises StoreUnavailable if keys stay unprocessed for too long.
+    """
+    remaining, items, stalled_rounds = list(keys), [], 0
     while remaining:
         page, remaining = remaining[:MAX_BATCH_GET], remaining[MAX_BATCH_GET:]
         response = client().batch_get_item(RequestItems={table: {"Keys": page, "ConsistentRead": consistent}})
         items += response["Responses"].get(table, [])
-        unprocessed: Any = response.get("UnprocessedKeys", {})
-        remaining += unprocessed.get(table, {}).get("Keys", [])
+        unprocessed: Any = response.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+        stalled_rounds = stalled_rounds + 1 if len(unprocessed) == len(page) else 0
+        if unprocessed:
+            _wait_for_capacity(stalled_rounds)
+            remaining += unprocessed
     return items
 
 
 def batch_put(table: str, items: Iterable[dict[str, Any]]) -> None:
-    """Write items without conditions, 25 at a time. Only for items that no other process writes."""
+    """Write items without conditions, 25 at a time. Only for items that no other process writes.
+
+    Raises StoreUnavailable if items stay unprocessed for too long; others may then be written.
+    """
     remaining: list[Any] = [{"PutRequest": {"Item": item}} for item in items]
-    failed_rounds = 0
+    stalled_rounds = 0
     while remaining:
         page, remaining = remaining[:MAX_BATCH_WRITE], remaining[MAX_BATCH_WRITE:]
         unprocessed = client().batch_write_item(RequestItems={table: page}).get("UnprocessedItems", {}).get(table, [])
+        stalled_rounds = stalled_rounds + 1 if len(unprocessed) == len(page) else 0
         if unprocessed:
-            failed_rounds += 1
-            if failed_rounds > _CONFLICT_ATTEMPTS:
-                raise StoreUnavailable("DynamoDB kept leaving writes unprocessed")
-            time.sleep(random.uniform(0, 0.05 * 2**failed_rounds))
+            _wait_for_capacity(stalled_rounds)
             remaining += unprocessed
+
+
+def _wait_for_capacity(stalled_rounds: int) -> None:
+    """Wait before sending again what stayed unprocessed. Raises StoreUnavailable after too many rounds in which nothing was processed."""
+    if stalled_rounds >= _MAX_STALLED_ROUNDS:
+        raise StoreUnavailable("DynamoDB processed nothing of several batches in a row")
+    time.sleep(random.uniform(0, 0.05 * 2**stalled_rounds))
 
 
 def error_code(error: Exception) -> str:

@@ -89,8 +89,9 @@ def test_a_missing_table(db, assert_matches):
     assert_matches(outcome(lambda: db.client.batch_get_item(RequestItems={f"{db.things}-missing": keys})), "ResourceNotFoundException 400")
 
 
-def test_a_batch_of_reads_stops_at_16_megabytes(db, assert_matches):
+def test_a_batch_of_reads_stops_at_16_megabytes(db, assert_matches, monkeypatch):
     """What is above them comes back as unprocessed keys, and `dynamo.batch_get` asks again."""
+    monkeypatch.setattr(dynamo.time, "sleep", lambda seconds: None)
     size, keys = 400_000, list(db.more_keys(44))
     for first in range(0, len(keys), 11):
         write(db, *(put(key, a="x" * size) for key in keys[first : first + 11]))
