@@ -219,9 +219,9 @@ def batch_get(table: str, keys: Iterable[dict[str, Any]], *, consistent: bool = 
     remaining, items, stalled_rounds = list(keys), [], 0
     while remaining:
         page, remaining = remaining[:MAX_BATCH_GET], remaining[MAX_BATCH_GET:]
-        response = client().batch_get_item(RequestItems={table: {"Keys": page, "ConsistentRead": consistent}})
+        response: Any = client().batch_get_item(RequestItems={table: {"Keys": page, "ConsistentRead": consistent}})
         items += response["Responses"].get(table, [])
-        unprocessed: Any = response.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+        unprocessed = response.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
         stalled_rounds = stalled_rounds + 1 if len(unprocessed) == len(page) else 0
         if unprocessed:
             _wait_for_capacity(stalled_rounds)
