@@ -15,6 +15,14 @@ Seconds = Annotated[int, Meta(ge=1, le=31 * 86_400)]
 Switch = Literal["on", "off"]
 Rate = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$")]  # requests/seconds
 
+PRODUCTION = "prod"  # the stage that takes real money
+# Values that this stage must not have: (setting, value) -> (what is allowed, why).
+NOT_IN_PRODUCTION = {
+    ("identity", "demo"): ("jwt", "with demo, anybody can act as any user"),
+    ("payment_simulation", "on"): ("off", "a simulated payment gives tickets without money"),
+    ("payment_provider", "simulated"): ("auto or stripe", "a simulated payment gives tickets without money"),
+}
+
 
 def _says(description: str) -> Meta:
     return Meta(description=description)
@@ -34,10 +42,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store_endpoint: Annotated[str, _says("Address of a DynamoDB-compatible store; empty means DynamoDB on AWS.")] = ""
     identity: Annotated[
         Literal["demo", "jwt"],
-        _says("`jwt` requires access tokens. `demo` also accepts the header X-User-Id as the user; never use it in production."),
+        _says("`jwt` requires access tokens. `demo` also accepts the header X-User-Id as the user; stage `prod` refuses it."),
     ] = "jwt"
     payment_simulation: Annotated[
-        Switch, _says("Whether a payment may be simulated (`simulate` at the confirmation); never use it in production.")
+        Switch, _says("Whether a payment may be simulated (`simulate` at the confirmation); stage `prod` refuses `on`.")
     ] = "off"
     cors_origins: Annotated[str, _says("Origins whose pages may call the API from a browser, comma separated; `*` allows all.")] = "*"
     hold_seconds: Annotated[Seconds, _says("Seconds for which a reservation holds its tickets.")] = 180
@@ -93,7 +101,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
     payment_provider: Annotated[
         Literal["auto", "simulated", "stripe"],
-        _says("The payment provider of a checkout that does not name one; `auto` is Stripe if its key is set, otherwise simulation."),
+        _says(
+            "The payment provider of a checkout that does not name one; `auto` is Stripe if its key is set, otherwise simulation. "
+            "Stage `prod` refuses `simulated`."
+        ),
     ] = "auto"
     stripe_api_key: Annotated[
         str, _says("Secret key of Stripe, which enables payments by Stripe. Live keys are accepted in stage `prod` only.")
@@ -156,7 +167,18 @@ def read(environment: dict[str, str]) -> Settings:
 
             allowed = allowed_values.description(types[name])
             raise SettingsError(f"{PREFIX}{name.upper()}: must be {allowed}, not {value!a}") from None
-    return msgspec.convert(given, Settings, strict=False)
+    settings = msgspec.convert(given, Settings, strict=False)
+    _check_production(settings)
+    return settings
+
+
+def _check_production(settings: Settings) -> None:
+    """Raise SettingsError for a value that is for tests only, if the stage is production."""
+    if settings.stage != PRODUCTION:
+        return
+    for (name, value), (allowed, reason) in NOT_IN_PRODUCTION.items():
+        if getattr(settings, name) == value:
+            raise SettingsError(f"{PREFIX}{name.upper()}: must be {allowed} in stage {PRODUCTION}, not {value!r}: {reason}")
 
 
 def current() -> Settings:

@@ -48,6 +48,25 @@ def test_a_fault_says_what_is_allowed():
         settings.read({"FAIRGATE_HOLD_SECONDS": "soon"})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("IDENTITY", "demo", "must be jwt in stage prod, not 'demo': "),
+        ("PAYMENT_SIMULATION", "on", "must be off in stage prod, not 'on': "),
+        ("PAYMENT_PROVIDER", "simulated", "must be auto or stripe in stage prod, not 'simulated': "),
+    ],
+)
+def test_production_refuses_what_is_for_tests_only(name, value, allowed):
+    with pytest.raises(settings.SettingsError, match=f"^FAIRGATE_{name}: {allowed}.+"):
+        settings.read({"FAIRGATE_STAGE": "prod", f"FAIRGATE_{name}": value})
+    assert settings.read({"FAIRGATE_STAGE": "dev", f"FAIRGATE_{name}": value})
+
+
+def test_production_needs_no_other_setting():
+    read = settings.read({"FAIRGATE_STAGE": "prod"})
+    assert (read.identity, read.payment_simulation, read.payment_provider) == ("jwt", "off", "auto")
+
+
 def test_a_secret_must_be_there_and_long():
     with settings.override(jwt_secret="short"), pytest.raises(settings.SettingsError, match="FAIRGATE_JWT_SECRET"):
         settings.secret("jwt_secret")

@@ -57,13 +57,20 @@ def complete_environment(run_secrets: RunSecrets, port: int) -> None:
         raise SetupError(f"`make run` starts its own store. Unset {settings.PREFIX}STORE_ENDPOINT and start again.")
     origins = f"http://127.0.0.1:{port},http://localhost:{port}"
     secrets = {"JWT_SECRET": run_secrets.jwt_secret, "TICKET_KEYS": run_secrets.ticket_keys}
-    for name, value in {**LOCAL_DEFAULTS, **secrets, "CHECKOUT_ORIGINS": origins}.items():
+    for name, value in {**_defaults(), **secrets, "CHECKOUT_ORIGINS": origins}.items():
         os.environ.setdefault(settings.PREFIX + name, value)
     if os.environ.get(f"{settings.PREFIX}STRIPE_API_KEY"):
         # People share a test account of Stripe: a local run must not take the payments of another run for its own.
         os.environ.setdefault(f"{settings.PREFIX}STRIPE_NAMESPACE", f"local-{sha256(run_secrets.jwt_secret.encode()).hexdigest()[:12]}")
     os.environ.update(LOCAL_CREDENTIALS, **{f"{settings.PREFIX}STORE_ENDPOINT": UNREACHABLE_ENDPOINT})
     settings.read(dict(os.environ))
+
+
+def _defaults() -> dict[str, str]:
+    """LOCAL_DEFAULTS; in stage `prod` without those that it refuses."""
+    if os.environ.get(f"{settings.PREFIX}STAGE") != settings.PRODUCTION:
+        return LOCAL_DEFAULTS
+    return {name: value for name, value in LOCAL_DEFAULTS.items() if (name.lower(), value) not in settings.NOT_IN_PRODUCTION}
 
 
 def unknown_settings() -> list[str]:

@@ -134,6 +134,7 @@ def test_the_purchase_in_the_readme_works_when_it_is_pasted(start, tmp_path):
         ({"STRIPE_API_KEY": "sk_live_of_the_user"}, "a live key takes real money; stage local needs a test key"),
         ({"RESET": "yes"}, "RESET must be 1"),
         ({"FAIRGATE_HOLD_SECONDS": "soon"}, "FAIRGATE_HOLD_SECONDS"),
+        ({"FAIRGATE_STAGE": "prod", "FAIRGATE_IDENTITY": "demo"}, "FAIRGATE_IDENTITY: must be jwt in stage prod"),
         ({"FAIRGATE_JWT_SECRET": "short"}, "FAIRGATE_JWT_SECRET"),
         ({"FAIRGATE_STORE_ENDPOINT": "http://127.0.0.1:1"}, "starts its own store"),
         ({"FAIRGATE_STRIPE_API_BASE": "http://127.0.0.1:1"}, "FAIRGATE_STRIPE_API_KEY"),
