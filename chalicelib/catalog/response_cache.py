@@ -10,7 +10,7 @@ from typing import Any
 from chalicelib import settings
 from chalicelib.cache import TtlCache
 from chalicelib.catalog import service, views
-from chalicelib.catalog.model import Catalog, Event, Tier, event_phase
+from chalicelib.catalog.model import Catalog, Event, Tier, event_phase, public_event_status
 from chalicelib.catalog.snapshots import reply_caches
 from chalicelib.edge.http import CacheableReply
 from chalicelib.inventory import service as inventory
@@ -69,8 +69,11 @@ def ticket_types_reply(event_id: str | None, status: str | None, now: int) -> Ca
             for tier in _in_display_order(catalog.visible_tiers(event))
             if status in (None, tier.status)
         ]
-        stocks = inventory.cached_stock({tier.stock_id: tier.shards for _, tier in event_tiers}, now)
-        ticket_types = [views.ticket_type_view(catalog, event, tier, stocks, now) for event, tier in event_tiers]
+        events = {event.id: event for event, _ in event_tiers}
+        # The stock of whole events, because an event's status also depends on tiers that are not in this list.
+        stocks = inventory.cached_stock(catalog.shard_counts(events), now)
+        statuses = {event.id: public_event_status(catalog, event, now, stocks) for event in events.values()}
+        ticket_types = [views.ticket_type_view(catalog, event, statuses[event.id], tier, stocks, now) for event, tier in event_tiers]
         return {"ticket_types": ticket_types, "total": len(ticket_types)}
 
     return _cached_reply(("types", event_id, status), catalog, now, LIST_MAX_AGE, build_body)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib import clock, settings
-from chalicelib.catalog.model import Catalog, Event, Tier, current_tier_status, public_event_status, sale_refusal
+from chalicelib.catalog.model import Catalog, Event, PublicEventStatus, Tier, current_tier_status, public_event_status, sale_refusal
 from chalicelib.inventory.model import NO_STOCK, Stock
 
 Stocks = Mapping[str, Stock]
@@ -81,7 +81,9 @@ def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) 
     }
 
 
-def ticket_type_view(catalog: Catalog, event: Event, tier: Tier, stocks: Stocks, now: int) -> dict[str, Any]:
+def ticket_type_view(
+    catalog: Catalog, event: Event, event_status: PublicEventStatus, tier: Tier, stocks: Stocks, now: int
+) -> dict[str, Any]:
     """A tier as in the bootstrap file, with its event and its stock. `status` is that of the file; `message` depends on the time."""
     stock = stocks.get(tier.stock_id, NO_STOCK)
     status = current_tier_status(catalog, tier, now, stock)
@@ -105,6 +107,7 @@ def ticket_type_view(catalog: Catalog, event: Event, tier: Tier, stocks: Stocks,
         "event_name": event.name,
         "event_date": event.date,
         "event_venue": event.venue,
+        "event_status": event_status,
         "available_quantity": stock.available,
         "is_available": for_sale and stock.available > 0,
         "message": catalog.states[status].message,

@@ -1,5 +1,7 @@
 """How events and tiers look over HTTP."""
 
+import pytest
+
 from chalicelib import clock
 from tests.bootstrap.conftest import event, ticket
 from tests.catalog.requests import hold_tickets
@@ -25,6 +27,19 @@ def test_a_ticket_type_has_the_fields_of_the_file_with_its_event_and_availabilit
     assert {key: late[key] for key in tickets[0]} == tickets[0]
     assert (early["event_name"], early["event_date"], early["event_venue"]) == ("Fest", "2026-09-01", "Hall")
     assert (late["available_quantity"], late["is_available"]) == (7, True)
+
+
+@pytest.mark.parametrize("status", [None, "available", "coming-soon"])
+def test_a_ticket_type_has_the_status_of_its_public_event(api, apply_document, status):
+    """Also when the list leaves out tiers that decide about the event: one that opens later keeps a sold-out event scheduled."""
+    events = [event("fest"), event("full"), event("later", on_sale_at="2026-08-01"), event("off", status="cancelled")]
+    passes = [ticket(f"{entry['id']}-pass", entry["id"], sold_count=10 if entry["id"] == "full" else 0) for entry in events]
+    apply_document(events, [*passes, ticket("full-soon", "full", status="coming-soon")])
+    public = {listed["id"]: listed["status"] for listed in api.get("/events").json}
+    assert public == {"fest": "on_sale", "full": "scheduled", "later": "scheduled", "off": "cancelled"}
+    ticket_types = api.get("/tickets/types", query={"status": status} if status else {}).json["ticket_types"]
+    assert len(ticket_types) == {None: 5, "available": 4, "coming-soon": 1}[status]
+    assert all(ticket_type["event_status"] == public[ticket_type["event_id"]] for ticket_type in ticket_types)
 
 
 def test_an_event_has_its_tiers_by_price(api, apply_document):
