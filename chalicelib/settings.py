@@ -10,6 +10,9 @@ import msgspec
 from msgspec import Meta
 
 PREFIX = "FAIRGATE_"
+DEFAULT_REGION = "us-east-1"
+# The first of these variables that is set is the region. Lambda sets AWS_REGION.
+REGION_VARIABLES = (f"{PREFIX}REGION", "AWS_REGION", "AWS_DEFAULT_REGION")
 
 Seconds = Annotated[int, Meta(ge=1, le=31 * 86_400)]
 Switch = Literal["on", "off"]
@@ -38,7 +41,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "Name of the deployment, part of every table's name: lowercase letters, digits and `-`, a letter first, at most 20 characters."
         ),
     ] = "local"
-    region: Annotated[str, _says("AWS region of the DynamoDB tables.")] = "us-east-1"
+    region: Annotated[
+        str,
+        _says("AWS region of the DynamoDB tables and of the secret; if it is not set, that of `AWS_REGION`, then of `AWS_DEFAULT_REGION`."),
+    ] = DEFAULT_REGION
     store_endpoint: Annotated[str, _says("Address of a DynamoDB-compatible store; empty means DynamoDB on AWS.")] = ""
     identity: Annotated[
         Literal["demo", "jwt"],
@@ -159,6 +165,7 @@ def read(environment: dict[str, str]) -> Settings:
     """Settings out of environment variables; raises SettingsError that names the faulty one."""
     types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     given = {name: environment[key] for name in types if (key := PREFIX + name.upper()) in environment}
+    given["region"] = next(filter(None, map(environment.get, REGION_VARIABLES)), DEFAULT_REGION)
     for name, value in given.items():
         try:
             msgspec.convert({name: value}, Settings, strict=False)

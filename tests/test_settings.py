@@ -62,6 +62,21 @@ def test_production_refuses_what_is_for_tests_only(name, value, allowed):
     assert settings.read({"FAIRGATE_STAGE": "dev", f"FAIRGATE_{name}": value})
 
 
+@pytest.mark.parametrize(
+    ("environment", "region"),
+    [
+        ({}, "us-east-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-west-1"}, "eu-central-1"),
+        ({"FAIRGATE_REGION": "sa-east-1", "AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-west-1"}, "sa-east-1"),
+        ({"FAIRGATE_REGION": "", "AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"FAIRGATE_REGION": "", "AWS_REGION": ""}, "us-east-1"),
+    ],
+)
+def test_the_region_is_that_of_the_aws_environment_unless_it_is_set(environment, region):
+    assert settings.read(environment).region == region
+
+
 def test_production_needs_no_other_setting():
     read = settings.read({"FAIRGATE_STAGE": "prod"})
     assert (read.identity, read.payment_simulation, read.payment_provider) == ("jwt", "off", "auto")
