@@ -170,7 +170,7 @@ def _commit(build: Callable[[Catalog], _Change[T]]) -> T:
 
 
 def _try_commit(build: Callable[[Catalog], _Change[T]]) -> T:
-    """Raises TransactionCanceled if another change of the catalog was committed after it was read."""
+    """Build a change and commit it once; raises TransactionCanceled if the catalog was changed after it was read."""
     catalog = snapshots.load_current()
     change = build(catalog)
     if change.items:
@@ -193,6 +193,7 @@ def _apply_pause(event_id: str, paused: bool) -> None:
 
 
 def _get_changeable_event(catalog: Catalog, event_id: str) -> Event:
+    """An event that was created through the API; raises NotFound or ManagedByBootstrap."""
     event = catalog.events.get(event_id)
     if event is None:
         raise NotFound("There is no event with this id.", event_id=event_id)

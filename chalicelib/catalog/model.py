@@ -4,7 +4,7 @@ The catalog is the content of the bootstrap files, with the events and tiers tha
 
 - a version is the content of one applied bootstrap file, with a number of its own;
 - the revision counts all changes, so a pause or an event created through the API changes it too;
-- the head is the item that says which version and which revision are current;
+- the head is the item that says which version is served to readers, and the present revision;
 - a snapshot is the catalog in an instance's memory.
 """
 
@@ -127,7 +127,7 @@ DEFAULT_STATES: dict[str, DisplayState] = {
 
 
 class CatalogHead(Struct, frozen=True):
-    """Which version and revision are current. Version 0: no file was applied yet. `applied_at` is epoch seconds."""
+    """Which version is served, and the present revision. Version 0: no file was applied yet. `applied_at` is epoch seconds."""
 
     version: int = 0
     revision: int = 0
@@ -137,7 +137,7 @@ class CatalogHead(Struct, frozen=True):
 
 
 class VersionContent(Struct, frozen=True):
-    """The content of a version."""
+    """The content of a version, as it is stored."""
 
     events: list[Event]
     tiers: list[Tier]
@@ -164,6 +164,7 @@ class Catalog(Struct, frozen=True, eq=False):
         version: int = 0,
         revision: int = 0,
     ) -> Self:
+        """Index events and tiers; `states` replace the default display states of the same name."""
         tiers_by_id = {tier.id: tier for tier in tiers}
         tiers_by_event: dict[str, list[Tier]] = {}
         for tier in sorted(tiers_by_id.values(), key=lambda tier: (tier.price_cents, tier.display_order, tier.id)):
@@ -197,13 +198,20 @@ class Catalog(Struct, frozen=True, eq=False):
 class EventNotOnSale(ApiError):
     code: ClassVar[str] = "event_not_on_sale"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This event is not on sale now."
+
+    def __init__(self, phase: Literal["scheduled", "closed", "cancelled"], on_sale_at: str | None) -> None:
+        message = {
+            "scheduled": f"The sale of this event has not opened yet. Come back at {on_sale_at}.",
+            "closed": "The sale of this event has ended.",
+            "cancelled": "This event was cancelled.",
+        }[phase]
+        super().__init__(message, event_status=phase, on_sale_at=on_sale_at)
 
 
 class TierNotOnSale(ApiError):
     code: ClassVar[str] = "tier_not_on_sale"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "This ticket is not on sale now. Choose another one."
+    default_message: ClassVar[str] = "This ticket is not on sale now. Choose another ticket."
 
 
 def current_tier_status(catalog: Catalog, tier: Tier, now: int, stock: Stock | None = None) -> TierStatus:
@@ -247,7 +255,7 @@ def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_tes
     phase = event_phase(event, now)
     if phase != "open":
         on_sale_at = None if event.on_sale_at is None else clock.iso(event.on_sale_at)
-        return EventNotOnSale(event_status=phase, on_sale_at=on_sale_at)
+        return EventNotOnSale(phase, on_sale_at)
     status = "closed" if tier.removed else current_tier_status(catalog, tier, now)
     if status == "test" and not allow_test:
         status = "closed"

@@ -2,9 +2,9 @@
 
 | pk | sk | content |
 | --- | --- | --- |
-| `head` | `head` | the current version and revision |
+| `head` | `head` | the version that is served, and the present revision |
 | `counter` | `version` | the last version number that was allocated |
-| `versions` | `<number>` | one item for each version that was ever current |
+| `versions` | `<number>` | one item for each version that was ever served |
 | `version#<number>` | `part#<i>`, `document#<i>` | the content of the version, and the bootstrap file that it came from |
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | created or set through the API |
 """
@@ -65,7 +65,7 @@ def load(head: CatalogHead) -> Catalog:
 
 
 def load_document(version: int) -> bytes | None:
-    """Load the bootstrap document (JSON) of a version, or None if the version was never current."""
+    """Load the bootstrap document (JSON) of a version, or None if the version was never served."""
     if CatalogRow.find("versions", _sort_key(version)) is None:
         return None
     return _load_parts(version, "document")
@@ -85,7 +85,7 @@ def allocate_version() -> int:
 
 
 def write_version(version: int, content: VersionContent, document: bytes) -> None:
-    """Write a version. Nobody reads it until `replace_head_items` makes it current."""
+    """Write a version. It is not served until `replace_head_items` is committed."""
     parts = [*_parts(version, "part", msgspec.json.encode(content)), *_parts(version, "document", document)]
     dynamo.batch_put(CatalogRow.name(), (part.serialize() for part in parts))
 
@@ -93,7 +93,7 @@ def write_version(version: int, content: VersionContent, document: bytes) -> Non
 def replace_head_items(expected: CatalogHead, new: CatalogHead) -> list[dynamo.TransactItem]:
     """Transaction items that replace the head, unless it has changed since `expected`: by an apply, a pause or an API call.
 
-    Without the condition a delayed apply would make an old version current again, or would leave the new shards of an event open
+    Without the condition a delayed apply would serve an old version again, or would leave the new shards of an event open
     that was paused meanwhile.
     """
     actions = [

@@ -25,7 +25,7 @@ def load_head_and_catalog() -> tuple[CatalogHead, Catalog]:
 
 
 def publish_version(expected_head: CatalogHead, new_head: CatalogHead, action: str, details: dict[str, Any]) -> None:
-    """Make a version that was written before the one that readers see. Raises HeadChanged if `expected_head` is no longer the head."""
+    """Serve a version, whose content is written already. Raises HeadChanged if `expected_head` is no longer the head."""
     audited = {"version": new_head.version, "checksum": new_head.checksum, **details}
     entry = audit.entry_item(SUBJECT, action, new_head.applied_by, new_head.applied_at, audited)
     try:

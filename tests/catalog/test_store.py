@@ -20,6 +20,6 @@ def test_a_large_version_is_stored_in_several_parts_and_read_back():
     assert store._load_parts(1, "document") == document
 
 
-def test_the_document_of_a_version_that_was_never_current_is_not_available():
+def test_the_document_of_a_version_that_was_never_served_is_not_available():
     store.write_version(1, VersionContent([], [], {}), b"{}")
     assert store.load_document(1) is None
