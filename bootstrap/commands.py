@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bootstrap import rollout
-from bootstrap.faults import InvalidDocument
+from bootstrap.faults import InvalidDocument, quoted
 from bootstrap.files import Tree, load_files
 from bootstrap.plan import Plan
 from bootstrap.rollout import ApplyRefused
@@ -59,8 +59,11 @@ def status(arguments: Namespace) -> int:
         "paused": sum(event.paused for event in served.events.values()),
     }
     versions = catalog.list_versions(LISTED_VERSIONS)
+    document_version = _version_tree(head.version).get("version")
+    called = f" (the file calls it {quoted(document_version)})" if document_version else ""
     details = {
         "version": head.version,
+        "document_version": document_version,
         "revision": head.revision,
         "checksum": head.checksum,
         "applied_at": clock.iso(head.applied_at),
@@ -69,7 +72,7 @@ def status(arguments: Namespace) -> int:
         "versions": [{"version": version.version, "at": clock.iso(version.applied_at), "by": version.applied_by} for version in versions],
     }
     lines = [
-        f"version {head.version} is served, applied {clock.iso(head.applied_at)} by {head.applied_by}",
+        f"version {head.version} is served{called}, applied {clock.iso(head.applied_at)} by {head.applied_by}",
         f"checksum: {head.checksum}",
         f"from files: {counts['events']} events, {counts['ticket_types']} ticket types",
         f"from the API: {counts['events_of_the_api']} events, {counts['tiers_of_the_api']} ticket types",

@@ -41,7 +41,7 @@ class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     date: Day
     venue: Name
-    status: Literal["active", "past", "cancelled", "test"]
+    status: Literal["active", "past", "cancelled", "test"] = "active"
     end_date: Day | None = None
     display_order: Order = 0
     metadata: EventMetadata = EventMetadata()
@@ -61,9 +61,9 @@ class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
     event_id: str
     name: Name
     price_cents: Cents
-    currency: Currency
-    status: TierStatus
     max_quantity: Capacity
+    currency: Currency = "USD"
+    status: TierStatus = "available"
     description: Text = ""
     stripe_price_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     sold_count: Count = 0

@@ -32,6 +32,15 @@ def test_status_says_what_is_served(store, run, write, tree):
     assert "applied 2026-06-01T12:00:00Z by deploy-7" in run("status").out
 
 
+def test_status_shows_the_version_of_the_file_beside_that_of_the_store(store, run, write, tree):
+    run("apply", write(tree))
+    tree["version"] = "2.4.1"
+    run("apply", write(tree))
+    assert run("status").out.startswith('version 2 is served (the file calls it "2.4.1"), applied ')
+    shown = run("status", "--json").json
+    assert (shown["version"], shown["document_version"]) == (2, "2.4.1")
+
+
 class TestDrift:
     def test_none(self, store, run, write, tree):
         run("apply", write(tree))

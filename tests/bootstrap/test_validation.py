@@ -8,13 +8,13 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from bootstrap import document
+from bootstrap import conversion, document
 from bootstrap.faults import InvalidDocument
 from bootstrap.files import parse_json
 from bootstrap.plan import build_plan
 from bootstrap.validation import validate_tree
 from chalicelib.catalog.model import Catalog, CatalogHead, VersionContent
-from tests.bootstrap.conftest import EXAMPLE, event, ticket
+from tests.bootstrap.conftest import EXAMPLE, event, ticket, valid_document
 from tests.simulation import faults
 
 
@@ -26,6 +26,17 @@ def test_the_example_is_valid(run):
 
 def test_the_schema_is_current():
     assert (EXAMPLE.parent / "schema.json").read_bytes() == document.json_schema(), "write document.json_schema() to bootstrap/schema.json"
+
+
+def test_the_usual_status_and_currency_may_be_left_out(run, write, tree):
+    full_checksum = run("validate", "--json", write(tree)).json["checksum"]
+    del tree["events"]["fest"]["status"], tree["ticket_types"]["fest-pass"]["status"], tree["ticket_types"]["fest-pass"]["currency"]
+    valid = valid_document(tree)
+    assert conversion.to_events(valid)["fest"].status == "active"
+    tier = conversion.to_tiers(valid)["fest-pass"]
+    assert (tier.status, tier.currency) == ("available", "USD")
+    assert valid.tree == tree
+    assert valid.checksum != full_checksum, "the checksum is that of the file as it was written"
 
 
 def _set(path, value):
@@ -181,9 +192,9 @@ PLACES = [
     ("ticket_types",),
     ("ticket_states", "closed"),
     EVENT,
-    *((*EVENT, name) for name in msgspec.structs.asdict(document.EventEntry("a", "a", "a", "a", "active"))),
+    *((*EVENT, name) for name in msgspec.structs.asdict(document.EventEntry("a", "a", "a", "a"))),
     (*EVENT, "metadata", "timezone"),
-    *((*PASS, name) for name in msgspec.structs.asdict(document.TicketEntry("a", "a", "a", 0, "USD", "test", 1))),
+    *((*PASS, name) for name in msgspec.structs.asdict(document.TicketEntry("a", "a", "a", 0, 1))),
     *((*WINDOW, name) for name in ("start_date", "end_date", "max_per_transaction")),
 ]
 
