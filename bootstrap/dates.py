@@ -5,11 +5,10 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from bootstrap.faults import quoted
+from chalicelib import clock
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 DAY_AND_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?")
-
-_YEAR_RULE = "the year must be between 1970 and 9998"
 
 
 def timezone(name: str | None) -> tzinfo:
@@ -29,18 +28,12 @@ def epoch_seconds(text: str, zone: tzinfo, *, is_end: bool = False) -> int:
     try:
         if not DAY.fullmatch(text):
             moment = datetime.fromisoformat(text)
-            return _seconds(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+            return clock.epoch_seconds(moment if moment.tzinfo else moment.replace(tzinfo=zone))
         day = date.fromisoformat(text)
         if is_end:
-            return _seconds(datetime.combine(day + timedelta(days=1), time(), zone)) - 1
-        return _seconds(datetime.combine(day, time(), zone))
+            return clock.epoch_seconds(datetime.combine(day + timedelta(days=1), time(), zone)) - 1
+        return clock.epoch_seconds(datetime.combine(day, time(), zone))
     except OverflowError:
-        raise ValueError(_YEAR_RULE) from None
+        raise ValueError(clock.YEAR_RULE) from None
     except ValueError as error:
         raise ValueError(f"{quoted(text)} cannot be a date: {error}") from None
-
-
-def _seconds(moment: datetime) -> int:
-    if not 1970 <= moment.year <= 9998:
-        raise ValueError(_YEAR_RULE)
-    return int(moment.timestamp())

@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+MIN_YEAR, MAX_YEAR = 1970, 9998  # a year away from the last that Python knows, so that any offset and any last day can be added
+YEAR_RULE = f"the year must be between {MIN_YEAR} and {MAX_YEAR}"
+
 _source: Callable[[], float] = time.time
 
 
@@ -21,6 +24,13 @@ def precise_now() -> float:
 def iso(epoch_seconds: int) -> str:
     """ISO 8601 in UTC with `Z`, the format of times in JSON replies."""
     return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def epoch_seconds(moment: datetime) -> int:
+    """A time that a person wrote, with its offset, as epoch seconds; raises ValueError if its year is outside of `YEAR_RULE`."""
+    if not MIN_YEAR <= moment.year <= MAX_YEAR:
+        raise ValueError(YEAR_RULE)
+    return int(moment.timestamp())
 
 
 @contextmanager

@@ -77,16 +77,16 @@ class CatalogChanging(ApiError):
 
 def create_event(event_id: str, new: NewEvent, actor: str, now: int) -> Event:
     """Create an event. If `event_id` exists, an earlier execution created it, and it is returned unchanged."""
+    starts_at, on_sale_at = _epoch_seconds("starts_at", new.starts_at), _epoch_seconds("on_sale_at", new.on_sale_at)
     if new.on_sale_at >= new.starts_at:
         raise InvalidInput("The sale must open before the event starts. Choose an earlier `on_sale_at`.", path="$.on_sale_at")
-    starts_at = int(new.starts_at.timestamp())
     event = Event(
         id=event_id,
         name=new.name.strip(),
         venue=new.venue.strip(),
         description=new.description,
         starts_at=starts_at,
-        on_sale_at=int(new.on_sale_at.timestamp()),
+        on_sale_at=on_sale_at,
         status="draft" if new.status == "draft" else "active",
         waiting_room=new.waiting_room,
         date=clock.iso(starts_at),
@@ -190,6 +190,13 @@ def _apply_pause(event_id: str, paused: bool) -> None:
             return
         paused = paused_now
     raise CatalogChanging(retryAfterSeconds=1)
+
+
+def _epoch_seconds(field: str, moment: datetime) -> int:
+    try:
+        return clock.epoch_seconds(moment)
+    except ValueError as error:
+        raise InvalidInput(f"In `{field}`, {error}.", path=f"$.{field}") from None
 
 
 def _get_changeable_event(catalog: Catalog, event_id: str) -> Event:

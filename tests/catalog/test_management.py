@@ -57,6 +57,26 @@ def test_an_invalid_event_is_refused_and_names_the_field(api, change, path):
     assert get(api, "/admin/events").json == []
 
 
+@pytest.mark.parametrize("field", ["starts_at", "on_sale_at"])
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z", "9999-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"]
+)
+def test_an_event_outside_the_years_of_the_bootstrap_file_is_refused_and_the_lists_stay_whole(api, field, moment):
+    times = {"starts_at": "9998-12-31T23:59:59-14:00", "on_sale_at": "1970-01-01T00:00:00+14:00"}
+    reply = post(api, "/admin/events", EVENT | times | {field: moment, "status": "on_sale"})
+    assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "invalid_input", f"$.{field}")
+    assert "between 1970 and 9998" in reply.json["message"]
+    assert api.get("/events").json == get(api, "/admin/events").json == []
+
+
+def test_an_event_may_have_the_first_and_the_last_time_of_the_allowed_years(api):
+    times = {"starts_at": "9998-12-31T23:59:59-14:00", "on_sale_at": "1970-01-01T00:00:00+14:00"}
+    assert post(api, "/admin/events", EVENT | times | {"status": "on_sale"}).status == 201
+    (event,) = api.get("/events").json
+    assert (event["starts_at"], event["on_sale_at"]) == ("9999-01-01T13:59:59Z", "1969-12-31T10:00:00Z")
+    assert api.get(f"/events/{event['id']}").status == 200
+
+
 @pytest.mark.parametrize("field", EVENT)
 def test_an_event_without_a_required_field_is_refused(api, field):
     reply = post(api, "/admin/events", {name: value for name, value in EVENT.items() if name != field})
