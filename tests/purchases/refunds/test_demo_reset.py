@@ -1,4 +1,4 @@
-"""Undoing the orders of an event: seats back once, tickets void, buyers free, whatever crashes."""
+"""Resetting the orders of a demo event: its tickets are void and for sale again, once, also after a crash."""
 
 from chalicelib import settings
 from chalicelib.inventory import service as inventory
@@ -6,11 +6,11 @@ from tests import builders, invariants, shops
 from tests.simulation import faults
 
 
-def undo(api, event_id, **who):
+def reset_orders(api, event_id, **who):
     return api.delete(f"/admin/events/{event_id}/orders", **(who or {"token": builders.admin_token()}))
 
 
-def test_orders_are_undone_and_their_seats_are_for_sale_again(api, time):
+def test_reset_orders_have_void_tickets_that_are_for_sale_again(api, time):
     event_id, tier_id = builders.create_shop(api)
     builders.buy(api, "ada", event_id, tier_id, 4)
     builders.buy(api, "bob", event_id, tier_id, 2)
@@ -18,50 +18,50 @@ def test_orders_are_undone_and_their_seats_are_for_sale_again(api, time):
     other = builders.create_event(api, "Other")
     other_tier = builders.create_tier(api, other)
     kept = builders.buy(api, "ada", other, other_tier, 1).json["tickets"][0]["id"]
-    reply = undo(api, event_id)
+    reply = reset_orders(api, event_id)
     assert (reply.status, reply.json["orders_deleted"], reply.json["tickets_deleted"]) == (200, 2, 6)
     assert [ticket["id"] for ticket in api.get("/me/tickets", user="ada").json["tickets"]] == [kept]
     assert api.get("/me/order", user="ada", query={"event_id": event_id}).status == 404
     status = api.get(f"/admin/events/{event_id}/status", token=builders.admin_token()).json
     assert (status["total_sold"], status["total_active_holds"], status["total_available"]) == (0, 1, 9)
-    assert undo(api, event_id).json["orders_deleted"] == 0
+    assert reset_orders(api, event_id).json["orders_deleted"] == 0
     assert builders.buy(api, "ada", event_id, tier_id, 4).status == 201
     invariants.check(time.now)
 
 
-def test_only_an_admin_of_a_demo_may(api, time):
+def test_only_an_admin_may_reset_orders_and_only_in_a_demo(api, time):
     event_id, tier_id = builders.create_shop(api)
     builders.buy(api, "ada", event_id, tier_id)
-    assert undo(api, event_id, user="ada").status == 403
+    assert reset_orders(api, event_id, user="ada").status == 403
     with settings.override(identity="jwt"):
-        assert undo(api, event_id).status == 404
+        assert reset_orders(api, event_id).status == 404
     assert len(api.get("/me/tickets", user="ada").json["tickets"]) == 1
 
 
-def test_a_crash_at_any_call_gives_no_seat_back_twice(api, time):
+def test_a_crash_at_any_store_call_returns_no_ticket_to_the_stock_twice(api, time):
     calls = 0
     number = 0
     while number <= calls:
-        with shops.isolated_shop(api) as world:
-            reserved = builders.reserve(api, "ada", world.event_id, world.floor, 3).json["id"]
+        with shops.isolated_shop(api) as shop:
+            reserved = builders.reserve(api, "ada", shop.event_id, shop.floor, 3).json["id"]
             builders.start_checkout(api, "ada", reserved)
             with faults.crash_after(2):  # paid, not converted
                 builders.confirm(api, "ada", reserved)
             if number == 0:
                 with faults.record_calls() as made:
-                    undo(api, world.event_id)
+                    reset_orders(api, shop.event_id)
                 calls = len(list(made))
             else:
                 with faults.crash_after(number):
-                    undo(api, world.event_id)
+                    reset_orders(api, shop.event_id)
                 invariants.check(time.now)
-                undo(api, world.event_id)
+                reset_orders(api, shop.event_id)
             time.advance(200)
             builders.run_sweep()
             invariants.check(time.now, recovered=True)
             assert {shard.id: (shard.sold, shard.held) for shard in inventory.scan_shards()} == {
-                f"{world.floor}#0": (0, 0),
-                f"{world.balcony}#0": (0, 0),
+                f"{shop.floor}#0": (0, 0),
+                f"{shop.balcony}#0": (0, 0),
             }
         number += 1
     assert calls >= 3

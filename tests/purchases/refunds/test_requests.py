@@ -1,4 +1,4 @@
-"""Refunds as they are asked for: by whom, how often, and in which words."""
+"""Requests for refunds: who may make them, which are refused, and what a repeated one does."""
 
 import msgspec
 import pytest
@@ -9,7 +9,7 @@ from tests import builders, invariants
 from tests.simulation import faults
 
 
-def test_what_was_done_is_in_the_audit(api, event_and_tier):
+def test_a_refund_is_in_the_audit_log(api, event_and_tier):
     order_id = builders.create_order(api, event_and_tier)
     reply = builders.refund(
         api, order_id, tickets=builders.ticket_ids(order_id, 2), fee_cents=100, note="Broke a leg.", reason="requested_by_customer"
@@ -28,7 +28,7 @@ def test_what_was_done_is_in_the_audit(api, event_and_tier):
         ({"tickets": ["{own}-1", "{other}-1"]}, "$.tickets[1]"),
         ({"tickets": ["{own}-4"]}, "$.tickets[0]"),
         ({"tickets": ["{own}-1", "{own}-1"]}, "$.tickets"),
-        ({"tickets": ["{own}-1", "{own}-3"]}, "$.tickets[1]"),  # taken back before
+        ({"tickets": ["{own}-1", "{own}-3"]}, "$.tickets[1]"),  # refunded before
         ({"tickets": []}, "$.tickets"),
         ({"tickets": [1]}, "$.tickets[0]"),
         ({"tickets": "{own}-1"}, "$.tickets"),
@@ -41,17 +41,17 @@ def test_what_was_done_is_in_the_audit(api, event_and_tier):
         ({"amount_cents": 5000}, "$.amount_cents"),
     ],
 )
-def test_bad_input_names_its_place_and_changes_nothing(api, event_and_tier, fields, path):
+def test_invalid_input_is_refused_with_its_field_and_changes_nothing(api, event_and_tier, fields, path):
     own, other = builders.create_order(api, event_and_tier, 3), builders.create_order(api, event_and_tier, 1, "bob")
     builders.refund(api, own, key="1", tickets=builders.ticket_ids(own, 3))
     before = store.load(own)
-    given = msgspec.json.decode(msgspec.json.encode(fields).replace(b"{own}", own.encode()).replace(b"{other}", other.encode()))
-    reply = builders.refund(api, own, key="2", **given)
+    body = msgspec.json.decode(msgspec.json.encode(fields).replace(b"{own}", own.encode()).replace(b"{other}", other.encode()))
+    reply = builders.refund(api, own, key="2", **body)
     assert (reply.status, reply.json["path"]) == (400, path), reply.json
     assert store.load(own) == before
 
 
-def test_a_key_is_needed(api, event_and_tier):
+def test_a_refund_needs_an_idempotency_key(api, event_and_tier):
     order_id = builders.create_order(api, event_and_tier)
     reply = builders.refund(api, order_id, key="")
     assert (reply.status, reply.json["path"]) == (400, "Idempotency-Key")
@@ -70,7 +70,7 @@ def test_only_orders_with_tickets_can_be_refunded(api, event_and_tier):
     assert (again.status, again.json["error"], again.json["state"]) == (409, "not_refundable", "refunded")
 
 
-def test_who_may(api, event_and_tier):
+def test_only_admins_and_the_events_promoter_may_refund(api, event_and_tier):
     order_id = builders.create_order(api, event_and_tier, 3)
     path, body, headers = f"/admin/orders/{order_id}/refunds", {"reason": "goodwill"}, {"Idempotency-Key": "k"}
     assert api.post(path, json=body, headers=headers).status == 401
@@ -81,7 +81,7 @@ def test_who_may(api, event_and_tier):
     assert store.load(order_id).state == "paid"
 
 
-def test_the_events_own_promoter_may(api, time):
+def test_a_promoter_may_refund_orders_of_their_own_events(api, time):
     order_id = builders.create_order(api, builders.create_promoted_shop("eve"))
     assert builders.refund(api, order_id, by=builders.token("bob", "promoter")).status == 404
     assert builders.refund(api, order_id, by=builders.token("eve")).status == 403
@@ -90,7 +90,7 @@ def test_the_events_own_promoter_may(api, time):
     invariants.check(time.now)
 
 
-def test_a_key_sent_again_is_the_same_refund(shop):
+def test_a_request_repeated_with_its_idempotency_key_makes_one_refund(shop):
     order_id = shop.buy(quantity=3)
     first = builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, 1))
     again = builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, 1))
@@ -103,7 +103,7 @@ def test_a_key_sent_again_is_the_same_refund(shop):
 @pytest.mark.parametrize(
     ("number", "operation", "table"), [(1, "UpdateItem", "inventory"), (1, "TransactWriteItems", ""), (2, "", "purchases")]
 )
-def test_a_request_that_died_is_taken_over_and_makes_one_refund(shop, number, operation, table):
+def test_a_request_repeated_after_a_crash_makes_one_refund(shop, number, operation, table):
     order_id = shop.buy(quantity=3)
     with faults.crash_after(number, operation=operation, table=table):
         builders.refund(shop.api, order_id, tickets=builders.ticket_ids(order_id, 1))
@@ -117,19 +117,18 @@ def test_a_request_that_died_is_taken_over_and_makes_one_refund(shop, number, op
     assert store.load(order_id).kept_tickets == [2, 3]
 
 
-def test_a_refusal_leaves_the_key_free(api, event_and_tier):
+def test_the_idempotency_key_of_a_refused_request_can_be_used_again(api, event_and_tier):
     order_id = builders.create_order(api, event_and_tier)
     assert builders.refund(api, order_id, tickets=["nonsense"]).status == 400
     assert builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 1)).status == 201
 
 
-def _lose_the_race(*_, **__):
-    raise store.Conflict
+def test_a_request_that_loses_every_race_gets_503_and_changes_nothing(api, event_and_tier, monkeypatch):
+    def lose_the_race(*_, **__):
+        raise store.Conflict
 
-
-def test_an_order_that_keeps_changing_is_a_503_and_nothing_is_lost(api, event_and_tier, monkeypatch):
     order_id = builders.create_order(api, event_and_tier)
     with monkeypatch.context() as patch:
-        patch.setattr(store, "save", _lose_the_race)
+        patch.setattr(store, "save", lose_the_race)
         assert builders.refund(api, order_id).status == 503
     assert builders.refund(api, order_id).status == 201

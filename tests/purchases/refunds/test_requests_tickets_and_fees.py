@@ -1,22 +1,17 @@
-"""Refunds that promoters and admins ask for: what goes back, to whom, and what is refused."""
+"""Refunds that promoters and admins request: which tickets, how much money without the fee, and what returns to the stock."""
 
 import pytest
 
 from chalicelib import dynamo, settings
 from chalicelib.catalog import management
-from chalicelib.inventory import service as inventory
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from tests import builders, invariants
+from tests.purchases.stock import sold_and_available
 from tests.simulation import faults
 
 
-def stock():
-    """What is sold and free in each shard."""
-    return {shard.id: (shard.sold, shard.available) for shard in inventory.scan_shards()}
-
-
-def test_a_whole_refund_gives_back_money_seats_and_the_right_to_buy_again(shop):
+def test_a_refund_of_the_whole_order_returns_its_money_and_tickets_and_its_buyer_can_buy_again(shop):
     order_id = shop.buy(quantity=4)
     shop.fake.request_log.clear()
     reply = builders.refund(shop.api, order_id)
@@ -26,14 +21,14 @@ def test_a_whole_refund_gives_back_money_seats_and_the_right_to_buy_again(shop):
     assert refund["tickets"] == builders.ticket_ids(order_id, 1, 2, 3, 4)
     assert shop.fake.request_log.counts == {"POST /v1/refunds": 1}
     assert shop.received_and_kept() == (20_000, 0)
-    assert stock() == {f"{shop.tier_id}#0": (0, 4)}
+    assert sold_and_available() == {f"{shop.tier_id}#0": (0, 4)}
     assert builders.buy(shop.api, "bob", shop.event_id, shop.tier_id, 2, provider="simulated").status == 201
     assert shop.buy("ada", 2) != order_id
     shop.fake.deliver()
     assert {attempt.status for attempt in shop.fake.delivery_attempts} == {200}
 
 
-def test_single_tickets_first_and_the_rest_later(shop):
+def test_single_tickets_can_be_refunded_and_the_rest_later(shop):
     order_id = shop.buy(quantity=4)
     first = builders.refund(shop.api, order_id, key="1", tickets=builders.ticket_ids(order_id, 3, 1))
     assert (first.json["order"]["status"], first.json["refund"]["tickets"]) == ("partially_refunded", builders.ticket_ids(order_id, 1, 3))
@@ -44,7 +39,7 @@ def test_single_tickets_first_and_the_rest_later(shop):
     assert (second.json["order"]["refunded_cents"], shop.list_refunds()) == (20_000, [(10_000, "succeeded")] * 2)
 
 
-def test_what_the_buyer_sees(shop):
+def test_the_buyer_sees_refunded_tickets_void(shop):
     order_id, user = shop.buy(quantity=2), {"user": "ada"}
     builders.refund(shop.api, order_id, key="1", tickets=builders.ticket_ids(order_id, 1))
     mine = shop.api.get("/me/order", query={"event_id": shop.event_id}, **user).json
@@ -65,7 +60,7 @@ def test_what_the_buyer_sees(shop):
     assert "idempotent" in again.json["message"]
 
 
-def test_a_refunded_buyer_has_the_whole_limit_again(api, event_and_tier):
+def test_refunded_tickets_do_not_count_towards_the_purchase_limit(api, event_and_tier):
     with settings.override(event_purchase_limit=4):
         order_id = builders.create_order(api, event_and_tier, 4)
         assert builders.reserve(api, "ada", *event_and_tier, 1).json["error"] == "purchase_limit_exceeded"
@@ -75,35 +70,36 @@ def test_a_refunded_buyer_has_the_whole_limit_again(api, event_and_tier):
         assert builders.buy(api, "ada", *event_and_tier, 4).status == 201
 
 
-def test_a_seat_goes_back_to_the_shard_that_it_came_from(api, time, monkeypatch):
+def test_each_ticket_returns_to_the_shard_that_it_came_from(api, time, monkeypatch):
     monkeypatch.setattr(management, "default_shard_count", lambda _: 4)
     event_id, floor = builders.create_shop(api, capacity=4)
     balcony = builders.create_tier(api, event_id, "Balcony", capacity=4, price_cents=3000)
-    items = [{"tier_id": floor, "quantity": 3}, {"tier_id": balcony, "quantity": 2}]
-    order_id = api.post(f"/events/{event_id}/reservations", json={"items": items}, user="ada").json["id"]
+    order_id = builders.reserve_items(api, "ada", event_id, {floor: 3, balcony: 2}).json["id"]
     builders.start_checkout(api, "ada", order_id)
     builders.confirm(api, "ada", order_id)
-    of_ticket = [hold.shard_id for hold in store.load(order_id).holds]
-    assert len(set(of_ticket)) == 5
+    shard_of_ticket = [hold.shard_id for hold in store.load(order_id).holds]
+    assert len(set(shard_of_ticket)) == 5
     for number in (2, 5, 3, 1, 4):
-        before = stock()
+        before = sold_and_available()
         reply = builders.refund(api, order_id, key=str(number), tickets=builders.ticket_ids(order_id, number))
         assert reply.json["refund"]["amount_cents"] == (5000 if number < 4 else 3000)
-        assert {shard for shard, one in stock().items() if one != before[shard]} == {of_ticket[number - 1]}
+        assert {shard_id for shard_id, counts in sold_and_available().items() if counts != before[shard_id]} == {
+            shard_of_ticket[number - 1]
+        }
         invariants.check(time.now)
-    assert set(stock().values()) == {(0, 1)}
+    assert set(sold_and_available().values()) == {(0, 1)}
 
 
-def test_seats_may_stay_out_of_the_sale(api, event_and_tier):
+def test_refunded_tickets_may_stay_out_of_the_sale(api, event_and_tier):
     order_id = builders.create_order(api, event_and_tier, 3)
     builders.refund(api, order_id, key="1", tickets=builders.ticket_ids(order_id, 1), return_seats=False)
-    assert set(stock().values()) == {(3, 7)}
+    assert set(sold_and_available().values()) == {(3, 7)}
     builders.refund(api, order_id, key="2")
-    assert set(stock().values()) == {(1, 9)}
+    assert set(sold_and_available().values()) == {(1, 9)}
 
 
 @pytest.mark.parametrize("return_seats", [True, False])
-def test_a_conversion_that_a_crash_left_undone_is_made_first(api, time, event_and_tier, return_seats):
+def test_holds_that_a_crash_left_unconverted_are_converted_before_the_refund(api, time, event_and_tier, return_seats):
     order_id = builders.reserve(api, "ada", *event_and_tier, 2).json["id"]
     builders.start_checkout(api, "ada", order_id)
     with faults.crash_before(1, table="inventory"):
@@ -111,7 +107,7 @@ def test_a_conversion_that_a_crash_left_undone_is_made_first(api, time, event_an
     builders.refund(api, order_id, return_seats=return_seats)
     time.advance(400)
     builders.run_sweep()
-    assert set(stock().values()) == {(0, 10) if return_seats else (2, 8)}
+    assert set(sold_and_available().values()) == {(0, 10) if return_seats else (2, 8)}
     invariants.check(time.now, recovered=True)
 
 
@@ -125,7 +121,7 @@ def test_a_conversion_that_a_crash_left_undone_is_made_first(api, time, event_an
         ({"reason": "goodwill", "fee_cents": 1_000_000}, 2 * 5033),
     ],
 )
-def test_fees(api, time, fields, fee_cents):
+def test_the_fee_depends_on_the_reason_unless_the_request_names_one(api, time, fields, fee_cents):
     event_and_tier = builders.create_shop(api, price_cents=5033)
     order_id = builders.create_order(api, event_and_tier)
     with settings.override(refund_fee_cents=99, refund_fee_percent=3):
@@ -146,7 +142,7 @@ def test_a_fee_is_never_more_than_the_price_of_its_ticket(api, time):
     invariants.check(time.now)
 
 
-def test_where_the_fee_is_the_price_nothing_is_asked_of_stripe(shop):
+def test_stripe_is_not_called_when_the_fee_is_the_whole_price(shop):
     order_id = shop.buy(quantity=1)
     shop.fake.request_log.clear()
     reply = builders.refund(shop.api, order_id, fee_cents=5000)
@@ -155,7 +151,7 @@ def test_where_the_fee_is_the_price_nothing_is_asked_of_stripe(shop):
     assert not shop.fake.request_log.counts
 
 
-def test_orders_that_stripe_knows_nothing_of(shop):
+def test_simulated_and_free_orders_are_refunded_without_stripe(shop):
     free = builders.create_tier(shop.api, shop.event_id, "Free", price_cents=0)
     paid = builders.buy(shop.api, "ada", shop.event_id, shop.tier_id, 2, provider="simulated").json["order"]["id"]
     reserved = builders.reserve(shop.api, "bob", shop.event_id, free, 2).json["id"]
@@ -171,18 +167,18 @@ def test_orders_that_stripe_knows_nothing_of(shop):
     assert not shop.fake.request_log.counts
 
 
-def test_the_largest_order_goes_back_at_once(api, time, monkeypatch):
+def test_the_largest_order_can_be_refunded_at_once(api, time, monkeypatch):
     monkeypatch.setattr(management, "default_shard_count", lambda _: 4)
     with settings.override(event_purchase_limit=50):
         event_and_tier = builders.create_shop(api, capacity=52, per_user_limit=50)
         order_id = builders.create_order(api, event_and_tier, 50)
         assert len(store.load(order_id).holds) == 4
         assert len(builders.refund(api, order_id).json["refund"]["tickets"]) == 50
-        assert set(stock().values()) == {(0, 13)}
+        assert set(sold_and_available().values()) == {(0, 13)}
         invariants.check(time.now)
 
 
-def test_more_than_a_transaction_takes_is_refused_and_goes_in_two_parts(api, event_and_tier, monkeypatch):
+def test_a_refund_too_large_for_one_transaction_is_refused_and_can_be_made_in_two_parts(api, event_and_tier, monkeypatch):
     order_id = builders.create_order(api, event_and_tier, 4)
     monkeypatch.setattr(dynamo, "MAX_TRANSACT_ITEMS", 7)
     refused = builders.refund(api, order_id)
@@ -191,11 +187,11 @@ def test_more_than_a_transaction_takes_is_refused_and_goes_in_two_parts(api, eve
     assert builders.refund(api, order_id, key="rest").json["order"]["status"] == "refunded"
 
 
-def test_an_event_that_is_paused_gets_its_seats_back_and_sells_them_later(api, event_and_tier):
+def test_tickets_refunded_while_the_sale_is_paused_are_for_sale_after_it(api, event_and_tier):
     order_id = builders.create_order(api, event_and_tier, 4)
     api.post(f"/admin/events/{event_and_tier[0]}/pause", token=builders.admin_token())
     assert builders.refund(api, order_id).status == 201
     assert builders.reserve(api, "bob", *event_and_tier, 1).status == 403
     api.post(f"/admin/events/{event_and_tier[0]}/resume", token=builders.admin_token())
     assert builders.reserve(api, "bob", *event_and_tier, 1).status == 201
-    assert set(stock().values()) == {(0, 9)}
+    assert set(sold_and_available().values()) == {(0, 9)}
