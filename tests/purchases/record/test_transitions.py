@@ -1,6 +1,6 @@
-"""The state table: the page shows what the code has, and every pair of state and happening ends as the page says.
+"""The state table: docs/payments.md shows the table of the code, and every pair of state and trigger ends as the page says.
 
-What is expected comes from the page, not from the code's own table: a cell that is changed there alone is found by the play.
+The expected action is read from the page, not from the code, so that a cell that was changed in the code alone is found.
 """
 
 import re
@@ -19,24 +19,23 @@ pytestmark = pytest.mark.usefixtures("threaded_store")  # it takes a third of mo
 PAGE = ROOT / "docs" / "payments.md"
 MARKER = "<!-- state table -->"
 
-# Pairs that cannot happen -> what the nearest accident is taken for, and why it is not the pair itself.
+# Pairs that cannot happen -> the trigger that the nearest thing that can happen is classified as.
 NEVER = {
-    ("held", "payment_succeeded"): ("payment_duplicated", "it has opened no payment, so whatever comes in is not its own"),
-    ("held", "payment_mismatched"): ("payment_duplicated", "the same"),
-    ("held", "payment_canceled"): ("payment_pending", "the same"),
-    ("paid", "payment_mismatched"): (
-        "payment_succeeded",
-        "what has come in cannot change; a refund leaves less of it, which is recorded",
-    ),
-    ("partially_refunded", "payment_mismatched"): ("payment_succeeded", "the same"),
+    # A held purchase has opened no payment, so a payment for it is never its own.
+    ("held", "payment_succeeded"): "payment_duplicated",
+    ("held", "payment_mismatched"): "payment_duplicated",
+    ("held", "payment_canceled"): "payment_pending",
+    # The amount of a payment that succeeded cannot change. A refund leaves less of it, but refunds are recorded.
+    ("paid", "payment_mismatched"): "payment_succeeded",
+    ("partially_refunded", "payment_mismatched"): "payment_succeeded",
 }
-PAIRS = [(state, happening) for state in STATES for happening in TRIGGERS]
+PAIRS = [(state, trigger) for state in STATES for trigger in TRIGGERS]
 
 
-def rendered() -> str:
-    """Both tables as they belong on the page, padded, so that they can be read as plain text."""
+def render_tables() -> str:
+    """The tables of triggers and of actions in Markdown, aligned so that they can be read as plain text."""
     table = [["", *STATES]]
-    table += [[words, *(transitions.action_for(state, happening) for state in STATES)] for happening, words in TRIGGERS.items()]
+    table += [[description, *(transitions.action_for(state, trigger) for state in STATES)] for trigger, description in TRIGGERS.items()]
     return f"{_aligned(table)}\n\n{_aligned([['action', 'what it does'], *map(list, ACTIONS.items())])}"
 
 
@@ -46,47 +45,48 @@ def _aligned(rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows)
 
 
-def shown() -> str:
+def read_tables() -> str:
+    """The tables on the page."""
     parts = PAGE.read_text(encoding="utf-8").split(MARKER)
     assert len(parts) == 3, f"{PAGE.name} needs the marker {MARKER} before and after the table"
     return parts[1].strip()
 
 
-def told() -> dict[tuple[str, str], str]:
-    """The page's table: (state, happening) -> answer."""
-    by_words = {words: happening for happening, words in TRIGGERS.items()}
-    found = {}
-    for line in shown().splitlines():
-        words, *cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if words in by_words:
-            found |= {(state, by_words[words]): cell for state, cell in zip(STATES, cells, strict=True)}
-    return found
+def read_actions() -> dict[tuple[str, str], str]:
+    """The table on the page: (state, trigger) -> action."""
+    by_description = {description: trigger for trigger, description in TRIGGERS.items()}
+    actions = {}
+    for line in read_tables().splitlines():
+        description, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if description in by_description:
+            actions |= {(state, by_description[description]): cell for state, cell in zip(STATES, cells, strict=True)}
+    return actions
 
 
 def test_the_page_shows_the_table():
-    assert shown() == rendered(), f"paste this between the markers of {PAGE.name}:\n\n{rendered()}\n"
+    assert read_tables() == render_tables(), f"paste this between the markers of {PAGE.name}:\n\n{render_tables()}\n"
 
 
-def test_every_answer_is_given_and_explained():
-    assert set(told().values()) == set(ACTIONS)
-    assert {pair for pair, answer in told().items() if answer == "never"} == set(NEVER)
-    assert set(told()) == set(PAIRS)
+def test_the_page_shows_and_explains_every_action():
+    assert set(read_actions().values()) == set(ACTIONS)
+    assert {pair for pair, action in read_actions().items() if action == "never"} == set(NEVER)
+    assert set(read_actions()) == set(PAIRS)
     assert not re.search("[^\x20-\x7e]", "".join(TRIGGERS.values()))
 
 
-@pytest.mark.parametrize(("state", "happening"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
-def test_every_pair_ends_as_the_page_says(shop, state, happening):
-    play = purchase_scenarios.Play(shop, state, happening)
-    play.bring()
-    before = play.look()
-    purchase_scenarios.happen(play)
-    taken_for, _ = NEVER.get((state, happening), (happening, ""))
-    check = expected_outcomes.CHECKERS[told()[state, taken_for]]
-    if play.is_known:
-        check(play, before, play.look())
+@pytest.mark.parametrize(("state", "trigger"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+def test_every_pair_ends_as_the_page_says(shop, state, trigger):
+    scenario = purchase_scenarios.PurchaseScenario(shop, state, trigger)
+    scenario.bring_to_state()
+    before = scenario.take_snapshot()
+    purchase_scenarios.cause_trigger(scenario)
+    classified_as = NEVER.get((state, trigger), trigger)
+    check = expected_outcomes.CHECKERS[read_actions()[state, classified_as]]
+    if scenario.is_delivered:
+        check(scenario, before, scenario.take_snapshot())
     shop.fake.deliver()
     builders.run_sweep()
     comparison.compare(conftest.START, shop.time.now + 1, shop.time.now)
-    check(play, before, play.look())
+    check(scenario, before, scenario.take_snapshot())
     assert {attempt.status for attempt in shop.fake.delivery_attempts} <= {200}
     shop.assert_books_balance()
