@@ -1,0 +1,32 @@
+"""Comparisons with Stripe's books in tests, and the findings that they leave."""
+
+from typing import Any
+
+from chalicelib.reconciliation import comparison
+from chalicelib.reconciliation.model import ReconciliationReport
+from tests.stripe_shop import StripeShop
+
+
+def compare_last_hour(shop: StripeShop, **options: Any) -> ReconciliationReport:
+    """Compare the hour until now, a second later."""
+    shop.time.advance(1)
+    return comparison.compare(shop.time.now - 3600, shop.time.now, shop.time.now, **options)
+
+
+def assert_no_differences(shop: StripeShop) -> None:
+    """A comparison of the last hour repairs and finds nothing."""
+    report = compare_last_hour(shop)
+    assert (report.repaired, report.findings) == ({}, {})
+
+
+def buy_without_webhooks(shop: StripeShop, user: str = "ada", quantity: int = 2) -> dict[str, Any]:
+    """The checkout session of a new order whose webhooks still wait."""
+    session = shop.open_checkout(user, quantity)
+    shop.pay(session)
+    assert shop.confirm(session, user).status == 201
+    return session
+
+
+def list_findings(shop: StripeShop) -> dict[str, str]:
+    """Order id -> id of the finding that admins see."""
+    return {case["order_id"]: case["id"] for case in shop.list_open_cases() if case["kind"] == "finding"}
