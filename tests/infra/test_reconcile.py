@@ -1,4 +1,4 @@
-"""`python -m infra.reconcile`: what it prints, what it exits with, and that it works beside a run that is under way."""
+"""`python -m infra.reconcile`: its output and exit status, and that it works beside `make run`."""
 
 import json
 import os
@@ -14,27 +14,27 @@ from devtools.stripe.fake import API_KEY
 from infra.local.environment import LOCAL_CREDENTIALS
 from infra.reconcile import MAX_SECONDS, main
 from tests import builders
-from tests.infra import stripe_checkout as card
-from tests.reconciliation.looking import bought, deaf, paid, shown, state
+from tests.infra import stripe_checkout
+from tests.reconciliation.comparing import buy_without_webhooks, list_findings
 from tests.test_tidy import ROOT
 
 
 @pytest.fixture
 def command(capsys, time):
-    """`command("--json", since=..., until=...)`: exit status, what it printed, and what it said beside."""
+    """`command("--json", since=..., until=...)` runs it and returns the exit status, stdout and stderr."""
 
     def call(*more: str, since: int | None = None, until: int | None = None) -> tuple[int, str, str]:
         capsys.readouterr()
         span = (clock.iso(since or time.now - 7200), clock.iso(until or time.now))
         status = main(["--since", span[0], "--until", span[1], *more])
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        output = capsys.readouterr()
+        return status, output.out, output.err
 
     return call
 
 
-def test_nothing_differs(shop, command):
-    bought(shop)
+def test_without_differences_it_exits_with_0(shop, command):
+    buy_without_webhooks(shop)
     shop.fake.deliver()
     shop.time.advance(60)
     status, out, err = command()
@@ -44,36 +44,36 @@ def test_nothing_differs(shop, command):
     assert err.count(" ...") == 2  # hour by hour
 
 
-def test_a_lost_payment_is_put_right_and_the_schedules_place_stays(shop, command):
-    deaf(shop)
+def test_a_payment_whose_webhook_never_came_is_repaired_and_the_schedules_position_stays(shop, command):
+    shop.lose_webhooks()
     session = shop.open_checkout()
     shop.pay(session)
     shop.time.advance(60)
     status, out, _ = command()
-    assert (status, state(session)) == (0, "paid")
+    assert (status, shop.purchase_state(session)) == (0, "paid")
     assert "1 payments had come in" in out
     assert shop.api.get("/admin/reconciliation", token=builders.admin_token()).json["last_run"] is None
     assert command()[0] == 0
 
 
-def test_findings_are_named_and_make_it_1(shop, command):
-    session = bought(shop)
-    intent = shop.fake._state.get("payment_intent", shop.fetch_payment_intent(session).id)
-    intent["amount_received"] = 9000
+def test_findings_are_printed_and_exit_with_1(shop, command):
+    session = buy_without_webhooks(shop)
+    intent_id = shop.fetch_payment_intent(session).id
+    shop.fake.overwrite_object("payment_intent", intent_id, amount_received=9000)
     shop.time.advance(60)
     status, out, _ = command()
     assert status == 1
-    assert f"order {session['id']}: finding amounts_differ-{intent['id']}" in out
+    assert f"order {session['id']}: finding amounts_differ-{intent_id}" in out
     status, out, _ = command("--json")
     found = json.loads(out)
-    assert (status, found["findings"], [one["order_id"] for one in found["open"]]) == (1, {"amounts_differ": 1}, [session["id"]])
+    assert (status, found["findings"], [case["order_id"] for case in found["open"]]) == (1, {"amounts_differ": 1}, [session["id"]])
     assert found["since"] == clock.iso(shop.time.now - 7200)
-    intent["amount_received"] = 10000
+    shop.fake.overwrite_object("payment_intent", intent_id, amount_received=10_000)
     assert command()[0] == 0
 
 
-def test_a_refund_that_failed_for_good_makes_it_1(shop, command):
-    session = bought(shop)
+def test_a_failed_refund_exits_with_1(shop, command):
+    session = buy_without_webhooks(shop)
     intent = shop.fetch_payment_intent(session)
     shop.time.advance(60)
     refund = shop.dashboard.v1.refunds.create({"payment_intent": intent.id})
@@ -87,7 +87,7 @@ def test_a_refund_that_failed_for_good_makes_it_1(shop, command):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "why"),
+    ("arguments", "message"),
     [
         ([], "--since"),
         (["--since", "2026-05-01T00:00:00Z"], "--until"),
@@ -98,13 +98,13 @@ def test_a_refund_that_failed_for_good_makes_it_1(shop, command):
         (["--since", "2026-04-01T00:00:00Z", "--until", "2026-05-02T00:00:01Z"], "longer than 31 days"),
     ],
 )
-def test_arguments_that_make_no_sense(shop, capsys, arguments, why):
+def test_invalid_arguments_exit_with_2_and_a_message(shop, capsys, arguments, message):
     assert main(arguments) == 2
-    assert why in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "message"),
     [
         ({"stripe_api_key": ""}, "has no Stripe key; set FAIRGATE_STRIPE_API_KEY"),
         ({"stripe_api_key": "sk_live_x"}, "a live key takes real money; stage"),
@@ -113,14 +113,14 @@ def test_arguments_that_make_no_sense(shop, capsys, arguments, why):
         ({"stage": "nowhere"}, "the store failed"),
     ],
 )
-def test_settings_that_make_no_sense(shop, command, changes, why):
+def test_invalid_settings_exit_with_2_and_a_message(shop, command, changes, message):
     with settings.override(**changes):
         status, out, err = command()
     assert (status, out) == (2, "")
-    assert why in err
+    assert message in err
 
 
-def test_a_store_that_sells_nothing_is_another_one(store, time, command):
+def test_a_store_without_events_exits_with_2(store, time, command):
     with settings.override(stripe_api_key=API_KEY):
         catalog.invalidate()
         status, _, err = command()
@@ -128,38 +128,38 @@ def test_a_store_that_sells_nothing_is_another_one(store, time, command):
     assert "has no events" in err
 
 
-def test_the_longest_time_is_a_month(shop, command, monkeypatch):
+def test_a_month_is_the_longest_span(shop, command, monkeypatch):
     monkeypatch.setattr(comparison, "compare", lambda since, until, *_: comparison.ReconciliationReport(since, until))
     assert command(since=shop.time.now - MAX_SECONDS)[0] == 0
 
 
-def test_where_it_stopped_is_where_to_go_on(shop, command):
+def test_after_a_failure_it_prints_where_to_go_on(shop, command):
     shop.fake.fail_next_request("GET", "/v1/events", status=500, times=3)
     status, _, err = command()
     assert status == 2
     assert f"go on with --since {clock.iso(shop.time.now - 7200)}" in err
 
 
-def test_a_store_that_lacks_a_whole_sale_is_not_believed_without_being_told(shop, command):
-    deaf(shop)
+def test_many_unknown_purchases_are_refunded_only_if_an_option_says_so(shop, command):
+    shop.lose_webhooks()
     for _ in range(11):
-        paid(shop, ids.new_id())
+        shop.pay_in_dashboard(ids.new_id())
     shop.time.advance(60)
     status, _, err = command()
-    assert (status, len(shown(shop)), shop.received_and_kept()) == (2, 11, (110_000, 110_000))
+    assert (status, len(list_findings(shop)), shop.received_and_kept()) == (2, 11, (110_000, 110_000))
     assert "11 payments belong to purchases that this store does not have" in err
     assert "--pay-back-unknown" in err
-    assert (command("--pay-back-unknown")[0], shown(shop), shop.received_and_kept()) == (0, {}, (110_000, 0))
+    assert (command("--pay-back-unknown")[0], list_findings(shop), shop.received_and_kept()) == (0, {}, (110_000, 0))
 
 
-def test_beside_a_run_whose_webhooks_never_come(start, tmp_path):
+def test_it_repairs_the_payments_of_a_local_run_whose_webhooks_never_come(start, tmp_path):
     # They are signed with the first of the secrets, and an empty one verifies nothing.
     run = start(tmp_path / "data", FAIRGATE_PAYMENT_PROVIDER="stripe", FAIRGATE_STRIPE_WEBHOOK_SECRETS=",whsec_of_nobody")
     run.wait_for("Ctrl-C stops it")
-    opened = {page: card.checkout(run, user, page=page) for user, page in (("ada", "own"), ("bob", "hosted"))}
-    for one in opened.values():
-        card.pay(run, one)
-    assert run.ask("GET", f"/me/order?event_id={card.EVENT}", X_User_Id="ada")[0] == 404
+    sessions = {page: stripe_checkout.checkout(run, user, page=page) for user, page in (("ada", "own"), ("bob", "hosted"))}
+    for session in sessions.values():
+        stripe_checkout.pay(run, session)
+    assert run.ask("GET", f"/me/order?event_id={stripe_checkout.EVENT}", X_User_Id="ada")[0] == 404
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("FAIRGATE_", "COV_"))},
         **LOCAL_CREDENTIALS,
@@ -170,15 +170,24 @@ def test_beside_a_run_whose_webhooks_never_come(start, tmp_path):
         "FAIRGATE_TICKET_KEYS": json.loads((run.data / "secrets.json").read_bytes())["ticket_keys"],
     }
     paid_until = clock.now() + 1
-    asked = [sys.executable, "-m", "infra.reconcile", "--json", "--since", clock.iso(paid_until - 600), "--until", clock.iso(paid_until)]
-    for _ in range(5):  # until that second is over
-        done = subprocess.run(asked, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    command_line = [
+        sys.executable,
+        "-m",
+        "infra.reconcile",
+        "--json",
+        "--since",
+        clock.iso(paid_until - 600),
+        "--until",
+        clock.iso(paid_until),
+    ]
+    for _ in range(5):  # again until that second is over
+        done = subprocess.run(command_line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         if "in the future" not in done.stderr:
             break
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["payments"], found["repaired"], found["open"]) == (2, {"paid_without_tickets": 2}, [])
     for user in ("ada", "bob"):
-        status, order = run.ask("GET", f"/me/order?event_id={card.EVENT}", X_User_Id=user)
+        status, order = run.ask("GET", f"/me/order?event_id={stripe_checkout.EVENT}", X_User_Id=user)
         assert (status, len(order["tickets"])) == (200, 2)
     assert run.ctrl_c() == 0
