@@ -19,7 +19,7 @@ from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
 from devtools.stripe.cards import CARDS
 from devtools.stripe.fake import FakeStripe
 from tests import builders, invariants
-from tests.bootstrap.conftest import event
+from tests.bootstrap.conftest import event, ticket
 from tests.client import Client, ClientReply
 from tests.devtools.stripe.browser import visit
 from tests.simulation import faults
@@ -52,14 +52,20 @@ class StripeShop:
 
     def sell_tiers(self, *tickets: dict[str, Any], at_stripe: bool = True) -> None:
         """Sell the ticket types of a bootstrap file from now on. With `at_stripe`, Stripe has their prices, as they are in the file."""
-        tree = {"version": "1", "events": {"fest": event("fest")}, "ticket_types": {ticket["id"]: ticket for ticket in tickets}}
+        tree = {"version": "1", "events": {"fest": event("fest")}, "ticket_types": {entry["id"]: entry for entry in tickets}}
         rollout.apply(validate_tree(tree), "test", self.time.now)
-        for ticket in tickets:
-            if at_stripe and ticket["stripe_price_id"]:
+        for entry in tickets:
+            if at_stripe and entry["stripe_price_id"]:
                 self.fake.add_price(
-                    ticket["stripe_price_id"], unit_amount=ticket["price_cents"], currency=ticket["currency"], name=ticket["name"]
+                    entry["stripe_price_id"], unit_amount=entry["price_cents"], currency=entry["currency"], name=entry["name"]
                 )
         self.event_id, self.tier_id = "fest", tickets[0]["id"]
+
+    def cancel_event(self) -> None:
+        """Apply the bootstrap file of `sell_tiers` again, with its event cancelled."""
+        tickets = {tier.id: ticket(tier.id) for tier in catalog.load_current().tiers_of("fest")}
+        tree = {"version": "1", "events": {"fest": event("fest", status="cancelled")}, "ticket_types": tickets}
+        rollout.apply(validate_tree(tree), "test", self.time.now)
 
     # What buyers do.
 

@@ -4,6 +4,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib import log, settings
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import EventNotOnSale
 from chalicelib.inventory import service as inventory
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotCompleted, SimulatedOutcome
@@ -34,7 +36,8 @@ def open_checkout(user_id: str, purchase_id: str, options: CheckoutOptions, now:
     """Open the checkout of a reservation: `held -> paying`, then the payment at its provider. Calling it again goes on where it stopped.
 
     The options count only in the first call. Raises ReservationNotFound, also for a reservation of another user; ReservationEnded;
-    ReservationConverted or PaymentRefunded if it was paid; ReturnAddressRefused, PriceMismatch and ProviderUnavailable.
+    ReservationConverted or PaymentRefunded if it was paid; EventNotOnSale for a cancelled event; ReturnAddressRefused, PriceMismatch and
+    ProviderUnavailable.
     """
     purchase = queries.get_own_purchase(user_id, purchase_id)
     return store.retry_on_conflict(purchase, lambda current: _open(_require_active(current, now), options, now))
@@ -53,6 +56,9 @@ def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, n
 def _open(purchase: Purchase, options: CheckoutOptions, now: int) -> CheckoutResult:
     if purchase.state == "paying":
         return _open_payment(purchase, now, is_new=False)
+    event = catalog.snapshot().events.get(purchase.event_id)
+    if event is not None and event.status == "cancelled":
+        raise EventNotOnSale("This event was cancelled, so nothing was charged.", event_status="cancelled", on_sale_at=None)
     payment = payments.new_payment(purchase.total_cents, purchase.currency, options.provider)
     expires_at = purchase.expires_at + settings.current().checkout_seconds
     paying = replace(

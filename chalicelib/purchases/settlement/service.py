@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from chalicelib import log, settings
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import event_phase
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused
 from chalicelib.payments.model import Payment, ProviderPayment
@@ -65,11 +66,17 @@ def _paid_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Paym
 
 
 def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> SettlementResult:
-    """A payment for a purchase that has ended: hold its tickets again under new holds, or refund it."""
+    """A payment for a purchase that has ended: hold its tickets again under new holds, or refund it.
+
+    It is refunded if the event is over, cancelled or no longer in the catalog, if its tickets cannot be held, or if the buyer has
+    reached the purchase limit meanwhile.
+    """
     log.count("late_payments")
     payment = _paid_payment(purchase, provider_payment)
-    event, default_limit = catalog.snapshot().events.get(purchase.event_id), settings.current().event_purchase_limit
-    limit = event.limit(default_limit) if event else default_limit
+    event = catalog.snapshot().events.get(purchase.event_id)
+    if event is None or event_phase(event, now) in ("closed", "cancelled"):
+        return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
+    limit = event.limit(settings.current().event_purchase_limit)
     try:
         lines = _hold_lines(purchase, now)
     except (NotEnoughTickets, SalePaused):

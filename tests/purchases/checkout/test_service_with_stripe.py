@@ -5,6 +5,7 @@ import pytest
 from chalicelib import settings
 from chalicelib.ledger import service as ledger
 from tests import builders
+from tests.bootstrap.conftest import ticket
 from tests.devtools.stripe.browser import visit
 from tests.stripe_shop import AUTHENTICATION_REQUIRED, DECLINED, PATH, RETURN_URL, on_either_page
 
@@ -94,3 +95,12 @@ def test_a_buyer_who_returns_too_late_while_stripe_is_down_gets_503_and_keeps_th
         ):
             assert (refused.status, refused.json["error"]) == (503, "payment_provider_unavailable")
     assert (shop.purchase_state(session), shop.available_tickets()) == ("paying", 2)
+
+
+def test_the_checkout_of_a_cancelled_event_is_refused_and_opens_no_payment(shop):
+    shop.sell_tiers(ticket("fest-pass"))
+    reservation_id = shop.reserve()
+    shop.cancel_event()
+    refused = shop.request_checkout(reservation_id)
+    assert (refused.status, refused.json["error"], refused.json["event_status"]) == (409, "event_not_on_sale", "cancelled")
+    assert shop.load_purchase(reservation_id).payment is None

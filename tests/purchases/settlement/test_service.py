@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib import settings
 from tests import builders
+from tests.bootstrap.conftest import ticket
 from tests.stripe_shop import on_either_page
 
 
@@ -40,6 +41,22 @@ def test_a_late_payment_is_refunded_when_the_buyer_has_reached_the_limit_meanwhi
         assert shop.confirm(other).status == 201
         shop.fake.deliver()
         assert (shop.purchase_state(session), shop.purchase_state(other)) == ("refunded", "paid")
+
+
+def test_a_late_payment_is_refunded_when_the_event_is_over(shop):
+    session = pay_and_expire(shop)
+    shop.time.advance(31 * 86_400)
+    builders.run_sweep()
+    assert shop.confirm(session).json["error"] == "payment_refunded"
+    assert (shop.purchase_state(session), shop.received_and_kept()) == ("refunded", (10_000, 0))
+
+
+def test_a_late_payment_is_refunded_when_the_event_was_cancelled(shop):
+    shop.sell_tiers(ticket("fest-pass"))
+    session = pay_and_expire(shop)
+    shop.cancel_event()
+    assert shop.confirm(session).json["error"] == "payment_refunded"
+    assert shop.purchase_state(session) == "refunded"
 
 
 def test_a_payment_of_another_amount_is_refunded(shop):
