@@ -1,6 +1,7 @@
 """The fake Stripe as a server of its own: `python -m devtools.stripe --port 12111 --webhook http://127.0.0.1:8000/...`."""
 
 import argparse
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -11,8 +12,11 @@ _SIGNAL_SECONDS = 0.5
 
 
 def main() -> int:
-    """0 after Ctrl-C, 1 when the port or the journal cannot be used."""
+    """0 after Ctrl-C or SIGTERM, 1 when the port or the journal cannot be used."""
     options = _parser().parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Explicitly, since a shell starts commands in the background with SIGINT ignored.
+        signal.signal(number, signal.default_int_handler)
     try:
         fake = FakeStripe(port=options.port, journal=options.journal, webhook_delivery="automatic")
     except OSError as error:

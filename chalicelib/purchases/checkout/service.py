@@ -58,7 +58,7 @@ def _open(purchase: Purchase, options: CheckoutOptions, now: int) -> CheckoutRes
         return _open_payment(purchase, now, is_new=False)
     event = catalog.snapshot().events.get(purchase.event_id)
     if event is not None and event.status == "cancelled":
-        raise EventNotOnSale("This event was cancelled, so nothing was charged.", event_status="cancelled", on_sale_at=None)
+        raise EventNotOnSale("cancelled", None)
     payment = payments.new_payment(purchase.total_cents, purchase.currency, options.provider)
     expires_at = purchase.expires_at + settings.current().checkout_seconds
     paying = replace(
