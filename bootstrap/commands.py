@@ -26,14 +26,25 @@ class CommandError(Exception):
 def validate(arguments: Namespace) -> int:
     valid = _load_document(arguments)
     events, ticket_types = len(valid.document.events), len(valid.document.ticket_types)
-    details = {"valid": True, "checksum": valid.checksum, "events": events, "ticket_types": ticket_types}
-    return _print_result(arguments, details, [f"valid: {events} events, {ticket_types} ticket types, checksum {valid.checksum}"])
+    details = {"valid": True, "checksum": valid.checksum, "events": events, "ticket_types": ticket_types, "warnings": valid.warnings}
+    summary = f"valid: {events} events, {ticket_types} ticket types, checksum {valid.checksum}"
+    return _print_result(arguments, details, [*_warning_lines(valid), summary])
 
 
 def plan(arguments: Namespace) -> int:
-    planned = rollout.plan(_load_document(arguments))
-    details = {"head": planned.head.version, "checksum": planned.checksum, "unchanged": planned.is_empty, "changes": planned.changes}
-    _print_result(arguments, {**details, "refusals": planned.refusals}, [*_diff(planned), *planned.refusals])
+    valid = _load_document(arguments)
+    planned = rollout.plan(valid)
+    notes = _notes(valid)
+    details = {
+        "head": planned.head.version,
+        "checksum": planned.checksum,
+        "unchanged": planned.is_empty,
+        "changes": planned.changes,
+        "refusals": planned.refusals,
+        "warnings": valid.warnings,
+        "notes": notes,
+    }
+    _print_result(arguments, details, [*_warning_lines(valid), *_diff(planned), *notes, *planned.refusals])
     return 1 if planned.refusals else 0
 
 
@@ -150,6 +161,16 @@ def _version_tree(version: int) -> Tree:
 def _diff(planned: Plan) -> list[str]:
     compared = f"compared with version {planned.head.version}:" if planned.head.version else "compared with an empty catalog:"
     return [compared, *planned.changes] if planned.changes else [f"{compared} nothing changes that buyers see"]
+
+
+def _warning_lines(valid: ValidDocument) -> list[str]:
+    return [f"warning: {warning}" for warning in valid.warnings]
+
+
+def _notes(valid: ValidDocument) -> list[str]:
+    """What a reader of the plan should know about keys that change nothing."""
+    text = "what is no longer in the file is closed, as in every apply; sold tickets stay valid"
+    return [f"{key}: {text}" for key in ("clear_existing", "clearExisting") if valid.tree.get(key)][:1]
 
 
 def _print_result(arguments: Namespace, details: dict[str, Any], lines: list[str]) -> int:

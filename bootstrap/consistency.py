@@ -5,7 +5,7 @@ from datetime import UTC, tzinfo
 from typing import Any
 
 from bootstrap import dates
-from bootstrap.document import EventEntry, TicketEntry
+from bootstrap.document import EventEntry, TicketEntry, ticket_capacity
 from bootstrap.faults import DocumentFault, member_path, quoted
 
 Events = Mapping[str, EventEntry]
@@ -23,6 +23,20 @@ def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -
         *_repeated_names(tickets),
         *_mixed_currencies(tickets),
     ]
+
+
+def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentFault]:
+    """What is allowed but probably a mistake, in a document without faults: more tickets than an event has room for."""
+    totals = dict.fromkeys(events, 0)
+    for ticket in tickets.values():
+        totals[ticket.event_id] += ticket_capacity(ticket, events[ticket.event_id])
+    warnings = []
+    for key, event in events.items():
+        capacity = event.metadata.capacity
+        if capacity is not None and capacity < totals[key]:
+            message = f"{capacity} is below the {totals[key]} tickets of its ticket types; lower a max_quantity, or raise it"
+            warnings.append(DocumentFault(f"{member_path('$.events', key)}.metadata.capacity", message))
+    return warnings
 
 
 def _event_faults(key: str, event: EventEntry) -> Iterator[DocumentFault]:
@@ -50,12 +64,7 @@ def _ticket_faults(key: str, ticket: TicketEntry, events: Events, event_ids: set
         yield DocumentFault(f"{path}.id", f"must repeat the entry's key {quoted(key)}, not {quoted(ticket.id)}")
     if ticket.event_id not in event_ids:
         yield DocumentFault(f"{path}.event_id", f"there is no event {quoted(ticket.event_id)}; use a key of $.events")
-    if ticket.max_quantity < ticket.sold_count:
-        message = f"{ticket.max_quantity} is below sold_count {ticket.sold_count}; raise it, or lower sold_count"
-        yield DocumentFault(f"{path}.max_quantity", message)
-    if ticket.shards is not None and ticket.shards > ticket.max_quantity:
-        message = f"{ticket.shards} shards are too many for {ticket.max_quantity} tickets; use {ticket.max_quantity} or fewer"
-        yield DocumentFault(f"{path}.shards", message)
+    yield from _capacity_faults(path, ticket, events.get(ticket.event_id))
     window = ticket.availability
     if window is None:
         return
@@ -68,6 +77,24 @@ def _ticket_faults(key: str, ticket: TicketEntry, events: Events, event_ids: set
     if len(seconds) == 2 and seconds["end_date"] < seconds["start_date"]:
         message = f"the sale ends ({window.end_date}) before it starts ({window.start_date}); use a later end_date or an earlier start_date"
         yield DocumentFault(f"{path}.availability.end_date", message)
+
+
+def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -> Iterator[DocumentFault]:
+    """`event` is None if it is missing or has a fault of its own, so that its capacity is unknown."""
+    capacity = ticket.max_quantity or (ticket_capacity(ticket, event) if event else None)
+    if capacity is None:
+        return
+    if not capacity:
+        message = f"the number of tickets is unknown; set it, or metadata.capacity of the event {quoted(ticket.event_id)}, to 1 or more"
+        yield DocumentFault(f"{path}.max_quantity", message)
+        return
+    if capacity < ticket.sold_count:
+        source = "" if ticket.max_quantity else f" (metadata.capacity of the event {quoted(ticket.event_id)})"
+        message = f"{capacity}{source} is below sold_count {ticket.sold_count}; raise it, or lower sold_count"
+        yield DocumentFault(f"{path}.max_quantity", message)
+    if ticket.shards is not None and ticket.shards > capacity:
+        message = f"{ticket.shards} shards are too many for {capacity} tickets; use {capacity} or fewer"
+        yield DocumentFault(f"{path}.shards", message)
 
 
 def _read_dates(path: str, texts: dict[str, str | None], zone: tzinfo) -> tuple[dict[str, int], list[DocumentFault]]:

@@ -1,7 +1,7 @@
 """The entries of a bootstrap file as the events and tiers that the catalog stores."""
 
 from bootstrap import dates
-from bootstrap.document import EventEntry, TicketEntry
+from bootstrap.document import EventEntry, TicketEntry, ticket_capacity
 from bootstrap.validation import ValidDocument
 from chalicelib.catalog.model import Event, Tier
 
@@ -42,7 +42,8 @@ def _event(entry: EventEntry, valid: ValidDocument) -> Event:
 
 
 def _tier(entry: TicketEntry, valid: ValidDocument) -> Tier:
-    zone = dates.timezone(valid.document.events[entry.event_id].metadata.timezone)
+    event = valid.document.events[entry.event_id]
+    zone = dates.timezone(event.metadata.timezone)
     window = entry.availability
     start, end = (window.start_date, window.end_date) if window else (None, None)
     return Tier(
@@ -52,7 +53,7 @@ def _tier(entry: TicketEntry, valid: ValidDocument) -> Tier:
         description=entry.description,
         price_cents=entry.price_cents,
         currency=entry.currency,
-        capacity=entry.max_quantity,
+        capacity=ticket_capacity(entry, event),
         status=entry.status,
         per_user_limit=entry.per_user_limit,
         max_per_transaction=window.max_per_transaction if window else None,

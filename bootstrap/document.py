@@ -61,9 +61,9 @@ class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
     event_id: str
     name: Name
     price_cents: Cents
-    max_quantity: Capacity
     currency: Currency = "USD"
     status: TierStatus = "available"
+    max_quantity: Capacity | None = None
     description: Text = ""
     stripe_price_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     sold_count: Count = 0
@@ -75,6 +75,11 @@ class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
     shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] | None = None
 
 
+def ticket_capacity(ticket: TicketEntry, event: EventEntry) -> int:
+    """How many tickets of a type there are: its `max_quantity`, else its event's `metadata.capacity`; 0 if neither is set."""
+    return ticket.max_quantity or event.metadata.capacity or 0
+
+
 class BootstrapDocument(Struct, frozen=True, forbid_unknown_fields=True):
     """A whole bootstrap file, or several of them merged."""
 
@@ -84,6 +89,9 @@ class BootstrapDocument(Struct, frozen=True, forbid_unknown_fields=True):
     generated: Day | None = None
     environment: Annotated[str, Meta(max_length=50)] | None = None
     ticket_states: dict[TierStatus, DisplayState] = {}
+    # Both spellings are in use. An apply closes what is no longer in the file whether or not the file asks for it.
+    clear_existing: bool = False
+    clear_existing_in_camel_case: bool = msgspec.field(default=False, name="clearExisting")
 
 
 def json_schema() -> bytes:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from bootstrap.consistency import consistency_faults
+from bootstrap.consistency import consistency_faults, consistency_warnings
 from bootstrap.document import BootstrapDocument, EventEntry, TicketEntry
 from bootstrap.faults import DocumentFault, InvalidDocument, member_path, quoted
 from bootstrap.files import SECTIONS, MergedFiles, Tree
@@ -22,11 +22,15 @@ STATUSES = get_args(TierStatus)
 
 
 class ValidDocument(Struct, frozen=True):
-    """A document without faults. `tree` is the JSON as it was written, with everything in its free-form metadata."""
+    """A document without faults. `tree` is the JSON as it was written, with everything in its free-form metadata.
+
+    `warnings` are what is allowed but probably a mistake; they stop nothing.
+    """
 
     document: BootstrapDocument
     tree: Tree
     checksum: str
+    warnings: list[DocumentFault]
 
 
 def validate_files(files: MergedFiles) -> ValidDocument:
@@ -35,8 +39,10 @@ def validate_files(files: MergedFiles) -> ValidDocument:
     faults = _schema_faults(tree)
     faults += consistency_faults(_valid_entries(tree, "events", EventEntry), _valid_entries(tree, "ticket_types", TicketEntry), tree)
     if faults:
-        raise InvalidDocument([DocumentFault(fault.path, fault.message, _file_of(files, fault.path)) for fault in faults])
-    return ValidDocument(msgspec.convert(tree, BootstrapDocument), tree, checksum(tree))
+        raise InvalidDocument(_with_files(faults, files))
+    document = msgspec.convert(tree, BootstrapDocument)
+    warnings = consistency_warnings(document.events, document.ticket_types)
+    return ValidDocument(document, tree, checksum(tree), _with_files(warnings, files))
 
 
 def validate_tree(tree: Tree) -> ValidDocument:
@@ -118,6 +124,10 @@ def _valid_entries(tree: Tree, section: str, struct: type[Any]) -> dict[str, Any
         except msgspec.ValidationError:
             continue
     return valid
+
+
+def _with_files(faults: list[DocumentFault], files: MergedFiles) -> list[DocumentFault]:
+    return [DocumentFault(fault.path, fault.message, _file_of(files, fault.path)) for fault in faults]
 
 
 def _file_of(files: MergedFiles, path: str) -> str:

@@ -48,3 +48,54 @@ def test_a_tier_with_buyers_stays_in_its_event(store, run, write, tree):
     assert run("plan", write(tree)).code == 0
     hold("fest-pass", 1)
     assert "cannot move from event fest (sold 0, on hold 1)" in run("apply", write(tree)).err
+
+
+def test_a_ticket_type_without_a_limit_has_the_capacity_of_its_event(store, run, write, tree):
+    tree["events"]["fest"]["metadata"]["capacity"] = 30
+    tree["ticket_types"]["fest-pass"]["max_quantity"] = None
+    run("apply", write(tree))
+    assert stock_of("fest-pass").capacity == 30
+    del tree["ticket_types"]["fest-pass"]["max_quantity"]
+    tree["events"]["fest"]["metadata"]["capacity"] = 40
+    assert "~ tier fest-pass: capacity 30 -> 40 (sold 0, on hold 0, 40 left)" in run("apply", write(tree)).out
+    assert stock_of("fest-pass").capacity == 40
+
+
+@pytest.mark.parametrize("key", ["clear_existing", "clearExisting"])
+def test_a_file_that_asks_to_clear_what_exists_is_told_what_happens_to_it(store, run, write, tree, key):
+    note = f"{key}: what is no longer in the file is closed, as in every apply; sold tickets stay valid"
+    assert note not in run("plan", write(tree | {key: False})).out
+    path = write(tree | {key: True})
+    assert run("plan", path).out.splitlines().count(note) == 1
+    assert run("plan", "--json", path).json["notes"] == [note]
+
+
+class TestMoreTicketsThanTheEventHolds:
+    LINE = "$.events.fest.metadata.capacity: 15 is below the 20 tickets of its ticket types; lower a max_quantity, or raise it"
+
+    @pytest.fixture
+    def path(self, write, tree):
+        tree["events"]["fest"]["metadata"]["capacity"] = 15
+        tree["ticket_types"]["fest-late"] = ticket("fest-late")
+        return write(tree)
+
+    @pytest.mark.parametrize("command", ["validate", "plan"])
+    def test_is_a_warning(self, store, run, path, command):
+        result = run(command, path)
+        assert (result.code, result.err) == (0, "")
+        assert f"warning: {path}: {self.LINE}" in result.out.splitlines()
+        place, message = self.LINE.split(": ", 1)
+        assert run(command, "--json", path).json["warnings"] == [{"path": place, "message": message, "file": str(path)}]
+
+    def test_does_not_stop_an_apply(self, store, run, path):
+        assert run("apply", path).code == 0
+
+    def test_counts_the_tickets_of_types_without_a_limit(self, run, write, tree, path):
+        tree["ticket_types"]["fest-late"]["max_quantity"] = None
+        assert "15 is below the 25 tickets" in run("validate", write(tree)).out
+
+    @pytest.mark.parametrize("capacity", [20, None])
+    def test_is_silent_when_they_fit_or_the_event_says_nothing(self, run, write, tree, path, capacity):
+        tree["events"]["fest"]["metadata"]["capacity"] = capacity
+        result = run("validate", "--json", write(tree)).json
+        assert result["warnings"] == []

@@ -59,6 +59,16 @@ def _drop(*path):
     return change
 
 
+def _use_event_capacity(**fields):
+    """The event has room for 30, and its ticket type has no limit of its own, but these fields."""
+
+    def change(tree):
+        tree["events"]["fest"]["metadata"]["capacity"] = 30
+        tree["ticket_types"]["fest-pass"] |= {"max_quantity": None, "shards": None} | fields
+
+    return change
+
+
 EVENT, PASS = ("events", "fest"), ("ticket_types", "fest-pass")
 WINDOW = (*PASS, "availability")
 
@@ -76,6 +86,16 @@ FAULTS = [
     ("a fraction of a cent", _set((*PASS, "price_cents"), 1.5), "$.ticket_types.fest-pass.price_cents", "must be a whole number"),
     ("negative price", _set((*PASS, "price_cents"), -1), "$.ticket_types.fest-pass.price_cents", "from 0 to"),
     ("no capacity", _set((*PASS, "max_quantity"), 0), "$.ticket_types.fest-pass.max_quantity", "from 1 to"),
+    ("no capacity anywhere", _drop(*PASS, "max_quantity"), "$.ticket_types.fest-pass.max_quantity", "set it, or metadata.capacity"),
+    (
+        "capacity below sold, by the event",
+        _use_event_capacity(sold_count=31),
+        "$.ticket_types.fest-pass.max_quantity",
+        "30 (metadata.capacity of",
+    ),
+    ("more shards than tickets, by the event", _use_event_capacity(shards=31), "$.ticket_types.fest-pass.shards", "30 or fewer"),
+    ("clear_existing is no boolean", _set(("clear_existing",), "yes"), "$.clear_existing", "true or false"),
+    ("clearExisting is no boolean", _set(("clearExisting",), 1), "$.clearExisting", "true or false"),
     ("no such currency", _set((*PASS, "currency"), "usd"), "$.ticket_types.fest-pass.currency", "ISO 4217"),
     ("no such tier status", _set((*PASS, "status"), "gone"), "$.ticket_types.fest-pass.status", "one of available, closed,"),
     ("no such event status", _set((*EVENT, "status"), "draft"), "$.events.fest.status", "one of active, cancelled,"),
@@ -172,6 +192,12 @@ def test_an_invalid_file_never_reaches_the_store(run, write, tree, store, comman
     assert calls == []
 
 
+def test_a_fault_of_an_events_capacity_is_not_repeated_for_its_ticket_types(run, write, tree):
+    tree["events"]["fest"]["metadata"]["capacity"] = "30"
+    del tree["ticket_types"]["fest-pass"]["max_quantity"]
+    assert "1 fault;" in run("validate", write(tree)).err
+
+
 def test_order_and_spacing_do_not_change_the_checksum(run, write, tree):
     turned = {key: tree[key] for key in reversed(tree)}
     first = run("validate", "--json", write(tree)).json["checksum"]
@@ -194,7 +220,7 @@ PLACES = [
     EVENT,
     *((*EVENT, name) for name in msgspec.structs.asdict(document.EventEntry("a", "a", "a", "a"))),
     (*EVENT, "metadata", "timezone"),
-    *((*PASS, name) for name in msgspec.structs.asdict(document.TicketEntry("a", "a", "a", 0, 1))),
+    *((*PASS, name) for name in msgspec.structs.asdict(document.TicketEntry("a", "a", "a", 0))),
     *((*WINDOW, name) for name in ("start_date", "end_date", "max_per_transaction")),
 ]
 
