@@ -23,7 +23,7 @@ from chalice.app import Response as ChaliceResponse
 
 from chalicelib import clock, dynamo, ids, log, settings
 from chalicelib.edge import auth
-from chalicelib.errors import ApiError, InvalidInput
+from chalicelib.errors import ApiError, InvalidInput, NotFound
 
 MAX_BODY_BYTES = 256 * 1024
 MIN_GZIP_BYTES = 1024
@@ -36,6 +36,9 @@ CORS = CORSConfig(allow_origin="*", allow_headers=ALLOWED_HEADERS, expose_header
 
 _EXPOSED = ", ".join(EXPOSED_HEADERS)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# Every id in a path: of events and tiers (bootstrap files have the same rule, up to 100 characters), of what we create (ULIDs, with
+# a number for tickets), and of findings, which append an id of Stripe's, of 255 characters at most, to their kind.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,299}")
 _NAMED_FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
 
 T = TypeVar("T")
@@ -142,6 +145,7 @@ class RequestContext:
 def route(bp: Blueprint, method: str, path: str) -> Callable[[Callable[..., Reply | CacheableReply]], Callable[..., ChaliceResponse]]:
     """Register a handler `(request, **path parameters) -> Reply | CacheableReply` on a blueprint.
 
+    Path parameters are ids: one that cannot exist is a 404, and the handler is not called.
     Chalice turns an exception of a handler into a 500 before any middleware sees it, so exceptions become replies here.
     """
 
@@ -154,6 +158,8 @@ def route(bp: Blueprint, method: str, path: str) -> Callable[[Callable[..., Repl
                 chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
             with log.scope(_request_id(chalice_request)):
                 try:
+                    if not all(map(_ID.fullmatch, parameters.values())):
+                        raise NotFound()
                     reply = handler(RequestContext(chalice_request), **parameters)
                     if isinstance(reply, CacheableReply):
                         return _respond_cacheable(chalice_request, reply)

@@ -2,6 +2,8 @@
 
 from chalicelib import dynamo, log
 from chalicelib.audit import service as audit
+from chalicelib.catalog import service as catalog
+from chalicelib.errors import NotFound
 from chalicelib.purchases.record import store
 from chalicelib.purchases.record.errors import NotRefundable, OrderDisputed
 from chalicelib.purchases.refunds.requests import RefundRequest, request_refund
@@ -10,8 +12,10 @@ from chalicelib.purchases.refunds.requests import RefundRequest, request_refund
 def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
     """Refund every order of the event in full; how many orders and tickets. Calling it again finishes what a crash left.
 
-    An order whose payment is disputed stays, because the bank has its money.
+    An order whose payment is disputed stays, because the bank has its money. Raises NotFound for an unknown event.
     """
+    if event_id not in catalog.load_current().events:
+        raise NotFound("There is no event with this id.", event_id=event_id)
     orders = voided = 0
     request = RefundRequest(reason="undone", fee_cents=0)
     for purchase in list(store.scan_purchases()):

@@ -1,6 +1,7 @@
 """Resetting the orders of a demo event: its tickets are void and for sale again, once, also after a crash."""
 
 from chalicelib import settings
+from chalicelib.audit import service as audit
 from chalicelib.inventory import service as inventory
 from tests import builders, invariants, shops
 from tests.simulation import faults
@@ -36,6 +37,12 @@ def test_only_an_admin_may_reset_orders_and_only_in_a_demo(api, time):
     with settings.override(identity="jwt"):
         assert reset_orders(api, event_id).status == 404
     assert len(api.get("/me/tickets", user="ada").json["tickets"]) == 1
+
+
+def test_a_reset_of_an_unknown_event_is_a_404(api, store):
+    reply = reset_orders(api, "nowhere")
+    assert (reply.status, reply.json["error"], reply.json["event_id"]) == (404, "not_found", "nowhere")
+    assert audit.list_entries("event#nowhere") == []
 
 
 def test_a_crash_at_any_store_call_returns_no_ticket_to_the_stock_twice(api, time):
