@@ -1,34 +1,31 @@
-"""What admins and promoters see of money: an order with its ledger, an event's takings, what is open."""
+"""The money of an order and of an event, as admins and promoters see it."""
 
 import pytest
 
-from chalicelib import clock, ids
-from chalicelib.admin import open_cases
-from chalicelib.cases import service as cases
+from chalicelib import clock
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from tests import builders, invariants
 
 
-def money(api, event_id, **who):
+def fetch_revenue(api, event_id, **who):
     return api.get(f"/admin/events/{event_id}/money", **(who or {"token": builders.admin_token()}))
 
 
-def view(api, order_id, **who):
+def fetch_order(api, order_id, **who):
     return api.get(f"/admin/orders/{order_id}", **(who or {"token": builders.admin_token()}))
 
 
-def test_an_order_shows_everything_that_money_did_to_it(shop):
+def test_an_order_is_shown_with_its_payment_refunds_disputes_and_ledger(shop):
     order_id = shop.buy()
     builders.refund(shop.api, order_id, tickets=[f"{order_id}-1"], fee_cents=500, note="Ill.")
     shop.fake.deliver()
-    made = shop.fake.create_dispute(shop.fetch_charge(order_id).id, amount=5000)
-    shop.fake.deliver()
-    shown = view(shop.api, order_id).json
+    dispute_id = shop.create_dispute(order_id, 5000)
+    shown = fetch_order(shop.api, order_id).json
     payment = store.load(order_id).payment
     assert shown["payment"] == {"provider": "stripe", "reference": payment.provider_id, "capture": payment.payment_intent_id}
     assert (shown["order"]["user_id"], shown["order"]["status"], shown["order"]["disputed"]) == ("ada", "partially_refunded", True)
-    assert [(one["id"], one["state"]) for one in shown["tickets"]] == [(f"{order_id}-1", "void"), (f"{order_id}-2", "frozen")]
+    assert [(ticket["id"], ticket["state"]) for ticket in shown["tickets"]] == [(f"{order_id}-1", "void"), (f"{order_id}-2", "frozen")]
     [refund] = shown["refunds"]
     assert (refund["amount_cents"], refund["fee_cents"], refund["note"], refund["by"], refund["seats_returned"]) == (
         4500,
@@ -40,32 +37,32 @@ def test_an_order_shows_everything_that_money_did_to_it(shop):
     assert refund["reference"].startswith("re_")
     [dispute] = shown["disputes"]
     assert (dispute["id"], dispute["status"], dispute["amount_cents"], dispute["at"]) == (
-        made["id"],
+        dispute_id,
         "open",
         5000,
         clock.iso(shop.time.now),
     )
-    assert [(one["kind"], one["amount_cents"]) for one in shown["transactions"]] == [
+    assert [(entry["kind"], entry["amount_cents"]) for entry in shown["transactions"]] == [
         ("opened", 0),
         ("captured", 10_000),
         ("refunded", -4500),
         ("disputed", -5000),
     ]
-    assert shown["balance_cents"] == sum(one["amount_cents"] for one in shown["transactions"]) == 500
+    assert shown["balance_cents"] == sum(entry["amount_cents"] for entry in shown["transactions"]) == 500
 
 
-def test_an_event_adds_up_to_its_orders(shop):
-    ids = [shop.buy("ada", 1)]
-    builders.refund(shop.api, ids[0], fee_cents=500)
-    ids.append(shop.buy("ada", 1, "pm_card_createDispute"))
+def test_the_revenue_of_an_event_is_the_balance_of_its_orders(shop):
+    order_ids = [shop.buy("ada", 1)]
+    builders.refund(shop.api, order_ids[0], fee_cents=500)
+    order_ids.append(shop.buy("ada", 1, "pm_card_createDispute"))
     shop.time.advance(10)
     shop.fake.deliver()
-    ids.append(shop.buy("bob", 1, "pm_card_refundFail"))
-    builders.refund(shop.api, ids[2])
+    order_ids.append(shop.buy("bob", 1, "pm_card_refundFail"))
+    builders.refund(shop.api, order_ids[2])
     shop.time.advance(10)
     shop.fake.deliver()
-    ids.append(builders.buy(shop.api, "eve", shop.event_id, shop.tier_id, 1, provider="simulated").json["order"]["id"])
-    shown = money(shop.api, shop.event_id).json
+    order_ids.append(builders.buy(shop.api, "eve", shop.event_id, shop.tier_id, 1, provider="simulated").json["order"]["id"])
+    shown = fetch_revenue(shop.api, shop.event_id).json
     assert (shown["event_id"], shown["event_name"]) == (shop.event_id, "Night")
     simulated, real = shown["takings"]
     assert (simulated["provider"], simulated["currency"], simulated["balance_cents"], simulated["payments"]) == (
@@ -89,85 +86,42 @@ def test_an_event_adds_up_to_its_orders(shop):
         "disputes": 1,
         "disputes_won": 0,
     }
-    balances = [view(shop.api, one).json["balance_cents"] for one in ids]
+    balances = [fetch_order(shop.api, order_id).json["balance_cents"] for order_id in order_ids]
     assert balances == [500, 0, 5000, 5000]
     assert sum(balances) == simulated["balance_cents"] + real["balance_cents"]
 
 
-def test_an_event_without_money_has_no_takings(api, time):
+def test_a_free_event_has_no_revenue(api, time):
     event_id, tier_id = builders.create_shop(api, price_cents=0)
     reserved = builders.reserve(api, "ada", event_id, tier_id).json["id"]
     builders.start_checkout(api, "ada", reserved)
     assert builders.confirm(api, "ada", reserved, None).status == 201
-    assert money(api, event_id).json["takings"] == []
-    assert view(api, reserved).json["balance_cents"] == 0
+    assert fetch_revenue(api, event_id).json["takings"] == []
+    assert fetch_order(api, reserved).json["balance_cents"] == 0
     assert list(ledger.list_event_entries(event_id)) == []
     invariants.check(time.now)
 
 
 @pytest.mark.parametrize("what", ["money", "order"])
-def test_who_may_look(api, time, what):
+def test_only_admins_and_the_events_promoter_may_see_its_money(api, time, what):
     event_id, tier_id = builders.create_promoted_shop("eve")
     order_id = builders.buy(api, "ada", event_id, tier_id).json["order"]["id"]
 
-    def look(**who):
-        return (money(api, event_id, **who) if what == "money" else view(api, order_id, **who)).status
+    def fetch_status(**who):
+        return (fetch_revenue(api, event_id, **who) if what == "money" else fetch_order(api, order_id, **who)).status
 
     assert api.get(f"/admin/events/{event_id}/money").status == 401
     assert api.get(f"/admin/orders/{order_id}").status == 401
-    assert look(user="ada") == 403
-    assert look(token=builders.token("ada")) == 403
-    assert look(token=builders.token("eve", "staff")) == 403
-    assert look(token=builders.token("bob", "promoter")) == (403 if what == "money" else 404)
-    assert look(token=builders.token("eve", "promoter")) == 200
-    assert look(token=builders.admin_token()) == 200
+    assert fetch_status(user="ada") == 403
+    assert fetch_status(token=builders.token("ada")) == 403
+    assert fetch_status(token=builders.token("eve", "staff")) == 403
+    assert fetch_status(token=builders.token("bob", "promoter")) == (403 if what == "money" else 404)
+    assert fetch_status(token=builders.token("eve", "promoter")) == 200
+    assert fetch_status(token=builders.admin_token()) == 200
 
 
-def test_what_there_is_not(api, time):
+def test_unknown_events_and_orders_and_reservations_are_not_found(api, time):
     event_id, tier_id = builders.create_shop(api)
-    assert money(api, "unknown").status == 404
-    assert view(api, "unknown").status == 404
-    assert view(api, builders.reserve(api, "ada", event_id, tier_id).json["id"]).status == 404
-
-
-def test_open_matters_are_for_admins(api, time):
-    assert api.get("/admin/reconciliation").status == 401
-    assert api.get("/admin/reconciliation", user="ada").status == 403
-    assert api.get("/admin/reconciliation", token=builders.token("eve", "promoter")).status == 403
-    shown = api.get("/admin/reconciliation", token=builders.admin_token())
-    assert (shown.status, shown.json["open"], shown.json["last_run"]) == (200, [], None)
-    assert shown.json["open_total"] == 0
-
-
-def test_of_many_open_matters_the_oldest_are_shown(api, time, monkeypatch):
-    monkeypatch.setattr(open_cases, "MAX_CASES_SHOWN", 2)
-    for number in range(3):
-        cases.record_finding(ids.new_id(), f"amounts_differ-pi_{number}", time.now - number, {})
-    shown = api.get("/admin/reconciliation", token=builders.admin_token()).json
-    assert ([one["id"][-1] for one in shown["open"]], shown["open_total"]) == (["2", "1"], 3)
-
-
-def test_open_matters_say_what_they_are_about(shop):
-    order_id = shop.buy("ada", 1)
-    made = shop.fake.create_dispute(shop.fetch_charge(order_id).id, "product_not_received")
-    shop.fake.deliver()
-    since = clock.iso(shop.time.now)
-    other = shop.buy("bob", 1)
-    shop.time.advance(1)
-    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
-    refund = builders.refund(shop.api, other).json["refund"]
-    common = {"event_id": shop.event_id, "amount_cents": 5000, "currency": "USD"}
-    assert shop.api.get("/admin/reconciliation", token=builders.admin_token()).json["open"] == [
-        {"order_id": order_id, "kind": "dispute", "id": made["id"], "since": since, "next_try_at": None, "reason": "product_not_received"}
-        | common,
-        {
-            "order_id": other,
-            "kind": "refund",
-            "id": refund["id"],
-            "since": clock.iso(shop.time.now),
-            "next_try_at": clock.iso(shop.time.now + 60),
-            "status": "due",
-            "failure": None,
-        }
-        | common,
-    ]
+    assert fetch_revenue(api, "unknown").status == 404
+    assert fetch_order(api, "unknown").status == 404
+    assert fetch_order(api, builders.reserve(api, "ada", event_id, tier_id).json["id"]).status == 404
