@@ -226,7 +226,7 @@ class StripeShop:
         return self.dashboard.v1.checkout.sessions.retrieve(str(payment.provider_id))
 
     def is_payment_closed(self, session: dict[str, Any]) -> bool:
-        """Whether nobody can pay any more."""
+        """Whether the payment was cancelled or its page has expired, so that it cannot be paid any more."""
         if is_hosted(session):
             return self.fetch_hosted_page(session).status == "expired"
         return self.fetch_payment_intent(session).status == "canceled"

@@ -134,11 +134,11 @@ def test_a_change_is_refused_when_its_entry_exists(store):
 
 
 def test_an_entry_costs_two_units_in_a_transaction_and_one_alone(store):
-    with faults.record_calls(measured=True) as made:
+    with faults.record_calls(measured=True) as calls:
         write_entry(details={"reason": "requested_by_customer"})
         ledger.record_entry(**entry_fields("declined", details={"decline_code": "insufficient_funds"}))
-    assert made.names == ["TransactWriteItems", "PutItem"]
-    assert [one.write_units for one in made.entries] == [2, 1]
+    assert calls.names == ["TransactWriteItems", "PutItem"]
+    assert [call.write_units for call in calls.entries] == [2, 1]
 
 
 # The entries of one purchase.
@@ -169,9 +169,9 @@ def test_a_balance_adds_up_the_entries_of_each_currency(store):
 def test_a_purchase_takes_one_strongly_consistent_query(store):
     write_entry("opened")
     write_entry("captured")
-    with faults.record_calls(measured=True) as made:
+    with faults.record_calls(measured=True) as calls:
         assert len(ledger.list_purchase_entries("ev", PURCHASE_ID)) == 2
-    assert (made.names, made.capacity) == (["Query"], (1, 0))
+    assert (calls.names, calls.capacity) == (["Query"], (1, 0))
 
 
 # The entries of an event.
@@ -208,9 +208,9 @@ def test_a_report_tells_providers_and_currencies_apart(store):
 def test_a_report_takes_one_strongly_consistent_query_for_each_lane(store):
     for number in range(20):
         write_entry(purchase_id=f"{PURCHASE_ID[:-2]}{number:02}")
-    with faults.record_calls(measured=True) as made:
+    with faults.record_calls(measured=True) as calls:
         ledger.revenue_report("ev")
-    assert (made.names, made.capacity) == (["Query"] * 4, (4, 0))
+    assert (calls.names, calls.capacity) == (["Query"] * 4, (4, 0))
 
 
 ENTRIES = st.tuples(

@@ -10,9 +10,9 @@ from tests.simulation import faults
 
 @pytest.mark.parametrize("purchase_id", ["", "A#captured", "A$", "A\n"])
 def test_a_purchase_id_that_could_be_part_of_a_key_is_refused(store, purchase_id):
-    with faults.record_calls() as made, pytest.raises(ValueError):
+    with faults.record_calls() as calls, pytest.raises(ValueError):
         ledger.list_purchase_entries("ev", purchase_id)
-    assert made.names == []
+    assert calls.names == []
 
 
 def test_a_purchase_has_its_own_entries_only(store):
@@ -56,10 +56,12 @@ def test_pages_of_any_size_are_merged(store, size):
         write_entry("refunded", 30, purchase_id=purchase_id, reference="re_1")
     write_entry(event_id="other")
     with limited_pages(store, size):
-        assert [entry.purchase_id for entry in ledger.list_event_entries("ev")] == [one for one in purchases for _ in range(2)]
+        assert [entry.purchase_id for entry in ledger.list_event_entries("ev")] == [
+            purchase_id for purchase_id in purchases for _ in range(2)
+        ]
         assert kinds_and_cents(ledger.list_purchase_entries("ev", purchases[5])) == [("captured", 100), ("refunded", -30)]
         between = [entry.purchase_id for entry in ledger.list_entries_between("ev", purchases[3], purchases[8])]
-        assert between == [one for one in purchases[3:9] for _ in range(2)]
+        assert between == [purchase_id for purchase_id in purchases[3:9] for _ in range(2)]
         (totals,) = ledger.revenue_report("ev").totals
         assert (totals.payments, totals.refunds, totals.balance_cents) == (12, 12, 12 * 70)
 
@@ -80,12 +82,12 @@ def test_a_range_of_purchases_includes_both_ends_and_no_other_id_with_the_same_b
         write_entry("opened", purchase_id=purchase_id)
         write_entry("captured", purchase_id=purchase_id)
     found = [entry.purchase_id for entry in ledger.list_entries_between("ev", first, last)]
-    assert found == [one for one in expected for _ in range(2)]
+    assert found == [purchase_id for purchase_id in expected for _ in range(2)]
 
 
 def test_the_entries_of_an_event_are_read_page_by_page(store):
     for number in range(40):
         write_entry(purchase_id=f"{PURCHASE_ID[:-2]}{number:02}")
-    with limited_pages(store, 2), faults.record_calls() as made:
+    with limited_pages(store, 2), faults.record_calls() as calls:
         next(ledger.list_event_entries("ev"))
-    assert made.names == ["Query"] * 4
+    assert calls.names == ["Query"] * 4

@@ -211,12 +211,12 @@ def test_without_differences_nothing_is_written_and_each_list_is_fetched_once(sh
         buy_without_webhooks(shop, user, 1)
     shop.fake.deliver()
     shop.fake.request_log.clear()
-    with faults.record_calls() as made:
+    with faults.record_calls() as calls:
         report = compare_last_hour(shop)
     assert (report.payments, report.repaired, report.findings, report.unheard) == (2, {}, {}, 0)
     assert shop.fake.request_log.counts == {f"GET /v1/{name}": 1 for name in ("payment_intents", "refunds", "disputes", "events")}
     # Open cases; purchases and events, a hundred at a time; the catalog; the ledger, one query for each lane of the event.
-    assert made.names == ["Scan", "BatchGetItem", "BatchGetItem", "GetItem", "Query", *["Query"] * 4]
+    assert calls.names == ["Scan", "BatchGetItem", "BatchGetItem", "GetItem", "Query", *["Query"] * 4]
 
 
 def test_hundreds_of_payments_are_fetched_in_pages_and_read_in_batches(shop):
@@ -226,12 +226,12 @@ def test_hundreds_of_payments_are_fetched_in_pages_and_read_in_batches(shop):
         shop.dashboard.v1.payment_intents.create(params)
     shop.fake.deliver()
     shop.fake.request_log.clear()
-    with faults.record_calls() as made:
+    with faults.record_calls() as calls:
         report = compare_last_hour(shop)
     assert (report.payments, report.repaired, report.findings) == (251, {}, {})
     assert shop.fake.request_log.counts["GET /v1/payment_intents"] == 3
-    assert len(made.of("BatchGetItem", "purchases")) == 3
-    assert not made.of("PutItem")
+    assert len(calls.of("BatchGetItem", "purchases")) == 3
+    assert not calls.of("PutItem")
     assert shop.purchase_state(session) == "paid"
 
 

@@ -163,16 +163,16 @@ def test_without_differences_only_the_position_is_written(shop):
     shop.fake.deliver()
     shop.time.advance(900)
     shop.fake.request_log.clear()
-    with faults.record_calls() as made:
+    with faults.record_calls() as calls:
         report = run_schedule(shop)
     assert (report.payments, report.repaired, report.findings, report.unheard) == (2, {}, {}, 0)
     spans = 900 // SPAN_SECONDS
     assert shop.fake.request_log.counts == {f"GET /v1/{name}": spans for name in LISTS}
-    writes = [call for call in made.entries if call.operation not in ("Scan", "Query", "GetItem", "BatchGetItem")]
+    writes = [call for call in calls.entries if call.operation not in ("Scan", "Query", "GetItem", "BatchGetItem")]
     assert [(call.operation, call.tables) for call in writes] == [("PutItem", ["reconciliation"])] * spans
     # Purchases and events; each span's open cases, catalog (an item and a list) and four lanes of the one event that sells.
-    assert len(made.of("BatchGetItem")) == 2
-    assert (len(made.of("Scan")), len(made.of("Query")), len(made.of("GetItem"))) == (spans + 2, 5 * spans, spans + 1)
+    assert len(calls.of("BatchGetItem")) == 2
+    assert (len(calls.of("Scan")), len(calls.of("Query")), len(calls.of("GetItem"))) == (spans + 2, 5 * spans, spans + 1)
 
 
 def test_open_disputes_are_fetched_once_a_day(shop):
@@ -222,9 +222,9 @@ def test_a_finding_is_closed_by_the_next_run_after_it_is_right(shop):
 
 
 def test_without_a_key_of_stripes_the_schedule_does_nothing(shop):
-    with settings.override(stripe_api_key=""), faults.record_calls() as made:
+    with settings.override(stripe_api_key=""), faults.record_calls() as calls:
         assert jobs.reconcile(_event(), None) == {"off": "Stripe takes no payments here."}
-    assert made.names == []
+    assert calls.names == []
     assert jobs.reconcile(_event(), None)["findings"] == {}
 
 
@@ -257,9 +257,9 @@ def open_shop_with_differences(api, time):
 
 
 def test_the_next_run_repairs_what_a_crash_at_any_call_left(api, time, monkeypatch):
-    with open_shop_with_differences(api, time) as (shop, _), faults.record_calls() as made, record_provider_calls() as asked:
+    with open_shop_with_differences(api, time) as (shop, _), faults.record_calls() as calls, record_provider_calls() as asked:
         run_schedule(shop)
-    points = [("store", number) for number in range(1, len(list(made)) + 1)]
+    points = [("store", number) for number in range(1, len(list(calls)) + 1)]
     points += [("provider", number) for number in range(1, len(asked) + 1)]
     for where, number in points:
         with open_shop_with_differences(api, time) as (shop, (order, late, second)):

@@ -1,19 +1,21 @@
-"""Checkout and confirmation over HTTP: paid, declined, free, repeated, late, foreign."""
+"""Checkout and confirmation over HTTP, with simulated payments and free orders."""
 
 import pytest
 
+from chalicelib import settings
+from chalicelib.purchases.record import store
 from tests import builders, invariants
 from tests.simulation import faults
 
 
 @pytest.fixture
 def held(api, time):
-    """A reservation of two tickets by ada: (event, tier, reservation)."""
+    """The ids of an event, of its tier, and of a reservation of two tickets by ada."""
     event_id, tier_id = builders.create_shop(api)
     return event_id, tier_id, builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
 
 
-def totals(api, event_id):
+def count_sold_held_available(api, event_id):
     status = api.get(f"/admin/events/{event_id}/status", token=builders.admin_token()).json
     return status["total_sold"], status["total_active_holds"], status["total_available"]
 
@@ -34,7 +36,7 @@ def test_a_checkout_session_shows_the_reservation_and_the_payment(api, time, hel
     invariants.check(time.now)
 
 
-def test_a_checkout_is_begun_once_whatever_key_asks(api, time, held):
+def test_a_reservation_has_one_checkout_whatever_idempotency_key_asks_for_it(api, time, held):
     _, _, reservation_id = held
     first = builders.start_checkout(api, "ada", reservation_id)
     same = builders.start_checkout(api, "ada", reservation_id)
@@ -46,7 +48,7 @@ def test_a_checkout_is_begun_once_whatever_key_asks(api, time, held):
     invariants.check(time.now)
 
 
-def test_a_checkout_needs_a_key_and_a_living_reservation_of_the_user(api, time, held):
+def test_a_checkout_needs_an_idempotency_key_and_an_active_reservation_of_the_user(api, time, held):
     _, _, reservation_id = held
     no_key = api.post("/checkout/sessions", json={"reservation_id": reservation_id}, user="ada")
     assert (no_key.status, no_key.json["error"], no_key.json["path"]) == (400, "idempotency_key_required", "Idempotency-Key")
@@ -60,7 +62,7 @@ def test_a_checkout_needs_a_key_and_a_living_reservation_of_the_user(api, time, 
     invariants.check(time.now, recovered=True)
 
 
-def test_a_key_of_another_reservation_is_refused(api, time, held):
+def test_an_idempotency_key_of_another_reservation_is_refused(api, time, held):
     _, _, reservation_id = held
     assert builders.start_checkout(api, "ada", reservation_id).status == 201
     reused = api.post("/checkout/sessions", json={"reservation_id": "other"}, user="ada", headers={"Idempotency-Key": "key"})
@@ -68,7 +70,7 @@ def test_a_key_of_another_reservation_is_refused(api, time, held):
 
 
 @pytest.mark.parametrize(
-    ("more", "path"),
+    ("fields", "path"),
     [
         ({"promo_code": "SAVE10"}, "$.promo_code"),
         ({"responses": {"diet": 3}}, "$.responses[...]"),
@@ -78,25 +80,25 @@ def test_a_key_of_another_reservation_is_refused(api, time, held):
         ({"amount": 1}, "$.amount"),
     ],
 )
-def test_bad_checkout_input_names_its_field(api, time, held, more, path):
+def test_invalid_checkout_input_is_refused_with_its_field(api, time, held, fields, path):
     _, _, reservation_id = held
-    body = {"reservation_id": reservation_id} | more
+    body = {"reservation_id": reservation_id} | fields
     reply = api.post("/checkout/sessions", json=body, user="ada", headers={"Idempotency-Key": "k"})
     assert reply.status == 400
     assert reply.json["path"].replace("[0]", "[...]") == path.replace("[0]", "[...]"), reply.json
 
 
-def test_what_the_buyer_said_is_kept_with_the_purchase(api, time, held):
+def test_responses_and_attendees_are_stored_with_the_purchase(api, time, held):
     _, _, reservation_id = held
     body = {"reservation_id": reservation_id, "responses": {"diet": "none"}, "attendees": [{"name": "Ada", "email": "ada@example.org"}]}
     assert api.post("/checkout/sessions", json=body, user="ada", headers={"Idempotency-Key": "k"}).status == 201
-    from chalicelib.purchases.record import store
+    assert store.load(reservation_id).checkout_details == {
+        "responses": {"diet": "none"},
+        "attendees": [{"name": "Ada", "email": "ada@example.org"}],
+    }
 
-    kept = store.load(reservation_id)
-    assert kept.checkout_details == {"responses": {"diet": "none"}, "attendees": [{"name": "Ada", "email": "ada@example.org"}]}
 
-
-def test_a_paid_checkout_ends_in_signed_tickets(api, time, held):
+def test_a_paid_checkout_is_an_order_with_signed_tickets(api, time, held):
     event_id, tier_id, reservation_id = held
     builders.start_checkout(api, "ada", reservation_id)
     time.advance(30)
@@ -109,23 +111,25 @@ def test_a_paid_checkout_ends_in_signed_tickets(api, time, held):
     assert reply.json["reservation"] == {"id": reservation_id, "status": "converted"}
     assert len({ticket["code"] for ticket in reply.json["tickets"]}) == 2
     assert all(ticket["qr_sig"] and ticket["created_at"] for ticket in reply.json["tickets"])
-    assert totals(api, event_id) == (2, 0, 8)
+    assert count_sold_held_available(api, event_id) == (2, 0, 8)
     invariants.check(time.now, recovered=True)
 
     mine = api.get("/me/order", user="ada", query={"event_id": event_id})
     assert mine.status == 200
-    facts = {"event_id": event_id, "event_name": "Night", "event_venue": "Hall", "tier_id": tier_id, "tier_price_cents": 5000}
-    assert mine.json["order"].items() >= facts.items()
-    assert [one["code"] for one in mine.json["tickets"]] == [one["code"] for one in reply.json["tickets"]]
+    expected = {"event_id": event_id, "event_name": "Night", "event_venue": "Hall", "tier_id": tier_id, "tier_price_cents": 5000}
+    assert mine.json["order"].items() >= expected.items()
+    assert [ticket["code"] for ticket in mine.json["tickets"]] == [ticket["code"] for ticket in reply.json["tickets"]]
     assert api.get(f"/orders/{reservation_id}", user="ada").json == mine.json
     assert api.get(f"/orders/{reservation_id}", user="bob").status == 404
     assert api.get("/me/order", user="bob", query={"event_id": event_id}).status == 404
     assert api.get("/me/order", query={"event_id": event_id}).status == 400
     assert api.get("/me/order", user="ada").status == 400
-    assert {one["id"] for one in api.get("/me/tickets", user="ada").json["tickets"]} == {one["id"] for one in mine.json["tickets"]}
+    assert {ticket["id"] for ticket in api.get("/me/tickets", user="ada").json["tickets"]} == {
+        ticket["id"] for ticket in mine.json["tickets"]
+    }
 
 
-def test_confirming_again_answers_the_same_tickets(api, time, held):
+def test_a_repeated_confirmation_returns_the_same_tickets(api, time, held):
     event_id, _, reservation_id = held
     builders.start_checkout(api, "ada", reservation_id)
     first = builders.confirm(api, "ada", reservation_id)
@@ -135,19 +139,19 @@ def test_confirming_again_answers_the_same_tickets(api, time, held):
     assert again.json["tickets"] == first.json["tickets"]
     assert again.json["order"] == first.json["order"]
     assert "idempotent" in again.json["message"]
-    assert totals(api, event_id) == (2, 0, 8)
+    assert count_sold_held_available(api, event_id) == (2, 0, 8)
     invariants.check(time.now, recovered=True)
 
 
-def test_confirming_takes_three_round_trips(api, time, held):
+def test_a_confirmation_takes_three_round_trips(api, time, held):
     _, _, reservation_id = held
     builders.start_checkout(api, "ada", reservation_id)
-    with faults.record_calls() as made:
+    with faults.record_calls() as calls:
         builders.confirm(api, "ada", reservation_id)
-    assert made == ["GetItem", "TransactWriteItems", "UpdateItem"]
+    assert calls == ["GetItem", "TransactWriteItems", "UpdateItem"]
 
 
-def test_a_declined_payment_gives_the_stock_back(api, time, held):
+def test_a_declined_payment_returns_the_tickets(api, time, held):
     event_id, tier_id, reservation_id = held
     builders.start_checkout(api, "ada", reservation_id)
     for _ in range(2):
@@ -156,18 +160,18 @@ def test_a_declined_payment_gives_the_stock_back(api, time, held):
         assert reply.json["checkout_session"]["status"] == "failed"
         assert reply.json["reservation"]["status"] == "canceled"
         assert "tickets" not in reply.json
-    assert totals(api, event_id) == (0, 0, 10)
+    assert count_sold_held_available(api, event_id) == (0, 0, 10)
     assert builders.reserve(api, "ada", event_id, tier_id).status == 201
     invariants.check(time.now, recovered=True)
 
 
-def test_a_payment_that_comes_too_late_is_refused(api, time, held):
+def test_a_confirmation_after_the_hold_has_expired_is_refused(api, time, held):
     event_id, _, reservation_id = held
     builders.start_checkout(api, "ada", reservation_id)
     time.advance(180)
     reply = builders.confirm(api, "ada", reservation_id)
     assert (reply.status, reply.json["error"]) == (409, "reservation_expired_or_invalid")
-    assert totals(api, event_id) == (0, 0, 10)
+    assert count_sold_held_available(api, event_id) == (0, 0, 10)
     assert api.get(f"/checkout/sessions/{reservation_id}", user="ada").json["status"] == "expired"
     invariants.check(time.now, recovered=True)
 
@@ -181,7 +185,7 @@ def test_a_payment_that_comes_too_late_is_refused(api, time, held):
         ({"checkout_id": "ID", "simulate": "success", "amount": 1}, "$.amount"),
     ],
 )
-def test_bad_confirmation_input_names_its_field(api, time, held, body, path):
+def test_invalid_confirmation_input_is_refused_with_its_field(api, time, held, body, path):
     _, _, reservation_id = held
     builders.start_checkout(api, "ada", reservation_id)
     body = {name: reservation_id if value == "ID" else value for name, value in body.items()}
@@ -189,7 +193,7 @@ def test_bad_confirmation_input_names_its_field(api, time, held, body, path):
     assert (reply.status, reply.json["path"]) == (400, path)
 
 
-def test_only_a_checkout_of_ones_own_can_be_confirmed(api, time, held):
+def test_only_the_buyer_can_confirm_a_checkout(api, time, held):
     _, _, reservation_id = held
     assert builders.confirm(api, "ada", reservation_id).status == 404  # reserved, not checked out
     builders.start_checkout(api, "ada", reservation_id)
@@ -206,9 +210,7 @@ def test_free_orders_need_no_payment(api, time):
     invariants.check(time.now, recovered=True)
 
 
-def test_a_checkout_can_lengthen_the_hold(api, time, held):
-    from chalicelib import settings
-
+def test_a_checkout_can_extend_the_hold(api, time, held):
     _, _, reservation_id = held
     with settings.override(checkout_seconds=600):
         reply = builders.start_checkout(api, "ada", reservation_id)
@@ -220,7 +222,7 @@ def test_a_checkout_can_lengthen_the_hold(api, time, held):
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
-def test_a_store_that_fails_during_confirmation_is_a_503_and_can_be_tried_again(api, time, held, call):
+def test_a_confirmation_gets_503_while_the_store_fails_and_can_be_tried_again(api, time, held, call):
     _, _, reservation_id = held
     builders.start_checkout(api, "ada", reservation_id)
     with faults.refuse_from(call):

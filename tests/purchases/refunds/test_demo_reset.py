@@ -55,9 +55,9 @@ def test_a_crash_at_any_store_call_returns_no_ticket_to_the_stock_twice(api, tim
             with faults.crash_after(2):  # paid, not converted
                 builders.confirm(api, "ada", reserved)
             if number == 0:
-                with faults.record_calls() as made:
+                with faults.record_calls() as recorded:
                     reset_orders(api, shop.event_id)
-                calls = len(list(made))
+                calls = len(list(recorded))
             else:
                 with faults.crash_after(number):
                     reset_orders(api, shop.event_id)

@@ -44,16 +44,16 @@ def test_the_buyer_sees_refunded_tickets_void(shop):
     builders.refund(shop.api, order_id, key="1", tickets=builders.ticket_ids(order_id, 1))
     mine = shop.api.get("/me/order", query={"event_id": shop.event_id}, **user).json
     assert (mine["order"]["status"], mine["order"]["refunded_cents"]) == ("partially_refunded", 5000)
-    assert [one["state"] for one in mine["tickets"]] == ["void", "valid"]
+    assert [ticket["state"] for ticket in mine["tickets"]] == ["void", "valid"]
     assert "by" not in mine["order"]["refunds"][0]
-    assert [one["id"] for one in shop.api.get("/me/tickets", **user).json["tickets"]] == builders.ticket_ids(order_id, 2)
+    assert [ticket["id"] for ticket in shop.api.get("/me/tickets", **user).json["tickets"]] == builders.ticket_ids(order_id, 2)
     builders.refund(shop.api, order_id, key="2")
     for number in (1, 2):
         assert shop.api.get(f"/tickets/{order_id}-{number}/qr", **user).status == 410
     assert shop.api.get("/me/tickets", **user).json["count"] == 0
     assert shop.api.get("/me/order", query={"event_id": shop.event_id}, **user).status == 404
     shown = shop.api.get(f"/orders/{order_id}", **user).json
-    assert (shown["order"]["status"], [one["state"] for one in shown["tickets"]]) == ("refunded", ["void", "void"])
+    assert (shown["order"]["status"], [ticket["state"] for ticket in shown["tickets"]]) == ("refunded", ["void", "void"])
     assert shop.api.get(f"/checkout/sessions/{order_id}", **user).json["status"] == "completed"
     again = builders.confirm(shop.api, "ada", order_id, simulate=None)
     assert (again.status, again.json["order"]["status"]) == (200, "refunded")
@@ -161,7 +161,7 @@ def test_simulated_and_free_orders_are_refunded_without_stripe(shop):
     for order_id, cents, entries in ((paid, 10_000, ["captured", "refunded"]), (given, 0, [])):
         reply = builders.refund(shop.api, order_id)
         assert (reply.json["refund"]["status"], reply.json["refund"]["amount_cents"]) == ("succeeded", cents)
-        assert [(one.kind, one.provider) for one in ledger.list_purchase_entries(shop.event_id, order_id)] == [
+        assert [(entry.kind, entry.provider) for entry in ledger.list_purchase_entries(shop.event_id, order_id)] == [
             (kind, "simulated") for kind in entries
         ]
     assert not shop.fake.request_log.counts

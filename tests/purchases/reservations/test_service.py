@@ -38,9 +38,9 @@ def test_a_reservation_holds_tickets_at_the_price_shown(api, time):
 def test_reserving_one_tier_takes_two_round_trips(api, time):
     event_id, tier_id = builders.create_shop(api)
     api.get(f"/events/{event_id}")  # warms the catalog
-    with faults.record_calls() as made:
+    with faults.record_calls() as calls:
         assert builders.reserve(api, "ada", event_id, tier_id, 2).status == 201
-    assert made == ["UpdateItem", "TransactWriteItems"]
+    assert calls == ["UpdateItem", "TransactWriteItems"]
 
 
 def test_several_tiers_are_held_together_or_not_at_all(api, time):
@@ -63,10 +63,10 @@ def test_the_active_reservation_is_shown_until_it_expires(api, time):
     event_id, tier_id = builders.create_shop(api)
     path = f"/events/{event_id}/reservations"
     assert api.get(path, user="ada").status == 404
-    made = builders.reserve(api, "ada", event_id, tier_id).json
+    reservation = builders.reserve(api, "ada", event_id, tier_id).json
     time.advance(60)
     shown = api.get(path, user="ada", query={"token": "anything"})
-    assert shown.json == made | {"expires_in_seconds": 120}
+    assert shown.json == reservation | {"expires_in_seconds": 120}
     assert api.get(path, user="bob").status == 404
     time.advance(120)
     assert api.get(path, user="ada").status == 404
