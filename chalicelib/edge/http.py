@@ -28,6 +28,7 @@ from chalicelib.errors import ApiError, InvalidInput, NotFound
 MAX_BODY_BYTES = 256 * 1024
 MIN_GZIP_BYTES = 1024
 STORE_RETRY_SECONDS = 2
+SETTINGS_RETRY_SECONDS = 60
 
 ALLOWED_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-User-Id", "X-Request-Id"]
 EXPOSED_HEADERS = ["ETag", "Idempotency-Replayed", "Link", "Retry-After", "X-Request-Id"]
@@ -158,6 +159,7 @@ def route(bp: Blueprint, method: str, path: str) -> Callable[[Callable[..., Repl
                 chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
             with log.scope(_request_id(chalice_request)):
                 try:
+                    settings.current()  # with settings that cannot be read, no request succeeds
                     if not all(map(_ID.fullmatch, parameters.values())):
                         raise NotFound()
                     reply = handler(RequestContext(chalice_request), **parameters)
@@ -194,7 +196,10 @@ def _request_id(chalice_request: ChaliceRequest) -> str:
 
 
 def _cors_headers(chalice_request: ChaliceRequest) -> dict[str, str]:
-    setting = settings.current().cors_origins
+    try:
+        setting = settings.current().cors_origins
+    except settings.SettingsError:  # the reply says that they cannot be read
+        setting = "*"
     if setting == "*":
         return {"Access-Control-Allow-Origin": "*"}
     origin = chalice_request.headers.get("origin", "")
@@ -269,13 +274,19 @@ def _error_reply(error: Exception) -> Reply:
         case _ if isinstance(error, (*dynamo.STORE_ERRORS, dynamo.StoreUnavailable)) and dynamo.is_unavailable(error):
             log.count("store_unavailable")
             log.warning("store.unavailable", error=type(error).__name__, store_code=dynamo.error_code(error))
-            message = "The service is busy. Nothing was changed; try again shortly."
-            details = {"retryAfterSeconds": STORE_RETRY_SECONDS}
-            return _error(503, "service_unavailable", message, details, {"Retry-After": str(STORE_RETRY_SECONDS)})
+            return _unavailable("service_unavailable", "The service is busy. Nothing was changed; try again shortly.", STORE_RETRY_SECONDS)
+        case settings.SettingsError():
+            log.exception("settings.wrong", error=str(error))
+            message = "The service is not set up correctly, so it cannot do this now. Try again later."
+            return _unavailable("not_set_up", message, SETTINGS_RETRY_SECONDS)
         case _:
             log.exception("request.failed", error=type(error).__name__)
             message = "Something went wrong on our side. Try again; if it happens again, report the request id."
             return _error(500, "internal_error", message, {}, {})
+
+
+def _unavailable(code: str, message: str, retry_seconds: int) -> Reply:
+    return _error(503, code, message, {"retryAfterSeconds": retry_seconds}, {"Retry-After": str(retry_seconds)})
 
 
 def _error(status: int, code: str, message: str, details: dict[str, Any], headers: dict[str, str]) -> Reply:

@@ -244,6 +244,33 @@ def test_an_unavailable_store_is_a_503_with_retry_after(edge, execution):
     assert log.registry.get_sample_value("fairgate_store_unavailable_total") == before + 1
 
 
+def test_a_wrong_setting_is_a_503_that_the_log_explains(edge, monkeypatch, caplog):
+    def fail(*args):
+        raise settings.SettingsError("FAIRGATE_JWT_SECRET must be set")
+
+    monkeypatch.setattr(dynamo, "put_if", fail)
+    _assert_not_set_up(post_once(edge))
+    (record,) = [record for record in caplog.records if record.message == "settings.wrong"]
+    assert record.error == "FAIRGATE_JWT_SECRET must be set"
+
+
+def test_settings_that_cannot_be_read_are_a_503_on_every_page(edge, monkeypatch, caplog):
+    monkeypatch.setattr(settings, "_current", None)
+    monkeypatch.setenv("FAIRGATE_STAGE", "prod")
+    monkeypatch.setenv("FAIRGATE_IDENTITY", "demo")
+    for reply in (edge.get("/me"), edge.get("/small")):
+        _assert_not_set_up(reply)
+    assert "FAIRGATE_IDENTITY: must be jwt in stage prod" in next(
+        record.error for record in caplog.records if record.message == "settings.wrong"
+    )
+
+
+def _assert_not_set_up(reply):
+    assert (reply.status, reply.json["error"]) == (503, "not_set_up")
+    assert "FAIRGATE" not in str(reply.json)
+    assert reply.headers["retry-after"] == str(reply.json["retryAfterSeconds"])
+
+
 def test_a_missing_table_is_a_500(edge, execution, store):
     store.delete_table(TableName=IdempotencyRow.name())
     assert post_once(edge).status == 500  # trying again does not help
