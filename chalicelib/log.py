@@ -40,6 +40,7 @@ COUNTERS = {
     "cache_hit": "Reads served from an instance's cache.",
     "cache_miss": "Reads that loaded from the store.",
     "cache_stale": "Reads served with old data because the store was unavailable.",
+    "secrets_stale": "Failed attempts to read the secrets again; the last values are used.",
     "waiting_room_joins": "Users who joined a waiting room.",
     "rate_limited": "Requests refused because a user or an address exceeded a rate limit.",
     "rate_limits_skipped": "Requests that rate limits did not count because the store was unavailable.",

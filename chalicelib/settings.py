@@ -1,6 +1,5 @@
 """Every limit, duration and switch, each with an environment variable FAIRGATE_<NAME>. Read at first use, never at import."""
 
-import hmac
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -194,30 +193,6 @@ def current() -> Settings:
     if _current is None:
         _current = read(dict(os.environ))
     return _current
-
-
-def optional_secret(name: Literal["jwt_secret", "ticket_keys", "stripe_api_key", "stripe_webhook_secrets"]) -> str:
-    """A secret from the environment or, where that is silent, from Secrets Manager (kept for its default 5 minutes); else empty."""
-    value: str = getattr(current(), name)
-    if not value and current().secrets_arn:
-        from aws_lambda_powertools.utilities import parameters
-
-        kept: Any = parameters.get_secret(current().secrets_arn, transform="json", max_age=300)
-        value = kept.get(name, "")
-    return value
-
-
-def secret(name: Literal["jwt_secret", "ticket_keys"]) -> str:
-    """A secret that must be there, 32 characters or more; raises SettingsError."""
-    value = optional_secret(name)
-    if len(value) < 32:
-        raise SettingsError(f"{PREFIX}{name.upper()} must be set and have 32 characters or more.")
-    return value
-
-
-def derived_key(purpose: str) -> bytes:
-    """A key of 32 bytes for one purpose, out of the stage's secret: what one signs is never a signature of something else."""
-    return hmac.digest(secret("jwt_secret").encode(), f"fairgate {purpose}".encode(), "sha256")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from contextlib import redirect_stdout
 from datetime import datetime
 from typing import Any
 
-from chalicelib import clock, dynamo, settings
+from chalicelib import clock, dynamo, secret_settings, settings
 from chalicelib.cases import service as cases
 from chalicelib.cases.model import Case
 from chalicelib.catalog import service as catalog
@@ -91,9 +91,9 @@ def _check(chosen: Namespace) -> None:
     if chosen.until - chosen.since > MAX_SECONDS:
         raise ComparisonFailed("the range is longer than 31 days; compare it in parts")
     stage = settings.current().stage
-    if not settings.optional_secret("stripe_api_key"):
+    if not secret_settings.optional_secret("stripe_api_key"):
         raise ComparisonFailed(f"stage {stage} has no Stripe key; set FAIRGATE_STRIPE_API_KEY or FAIRGATE_SECRETS_ARN")
-    settings.secret("ticket_keys")  # payments that are found get tickets
+    secret_settings.secret("ticket_keys")  # payments that are found get tickets
     if not catalog.load_current().events:
         raise ComparisonFailed(
             f"the store of stage {stage} has no events; set FAIRGATE_STAGE, FAIRGATE_REGION or FAIRGATE_STORE_ENDPOINT to use another store"

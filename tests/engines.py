@@ -14,7 +14,7 @@ from moto.core import responses as moto_responses
 from moto.core.serialize import XFormedAttributePicker
 from moto.dynamodb.models import dynamodb_backends
 
-from chalicelib import dynamo, settings
+from chalicelib import dynamo, secret_settings, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.waiting_room import room_cache
@@ -81,6 +81,7 @@ def clear_caches() -> None:
     catalog.invalidate()
     inventory.invalidate()
     room_cache.invalidate()
+    secret_settings.invalidate()
 
 
 def create_tables() -> None:

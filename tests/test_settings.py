@@ -3,10 +3,8 @@
 import re
 from pathlib import Path
 
-import boto3
 import msgspec
 import pytest
-from moto import mock_aws
 
 from chalicelib import settings
 
@@ -80,18 +78,6 @@ def test_the_region_is_that_of_the_aws_environment_unless_it_is_set(environment,
 def test_production_needs_no_other_setting():
     read = settings.read({"FAIRGATE_STAGE": "prod"})
     assert (read.identity, read.payment_simulation, read.payment_provider) == ("jwt", "off", "auto")
-
-
-def test_a_secret_must_be_there_and_long():
-    with settings.override(jwt_secret="short"), pytest.raises(settings.SettingsError, match="FAIRGATE_JWT_SECRET"):
-        settings.secret("jwt_secret")
-
-
-def test_a_secret_comes_from_secrets_manager_where_the_environment_is_silent():
-    with mock_aws(), settings.override(jwt_secret="", secrets_arn="fairgate/test"):
-        kept = '{"jwt_secret": "a-secret-that-secrets-manager-keeps-for-us"}'
-        boto3.client("secretsmanager").create_secret(Name="fairgate/test", SecretString=kept)
-        assert settings.secret("jwt_secret") == "a-secret-that-secrets-manager-keeps-for-us"
 
 
 def test_every_setting_is_documented_as_it_is():

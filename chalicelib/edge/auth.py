@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from chalicelib import clock, settings
+from chalicelib import clock, secret_settings, settings
 from chalicelib.errors import ApiError
 
 ALGORITHM = "HS256"
@@ -50,7 +50,7 @@ def issue_token(user_id: str, roles: set[Role], *, seconds: int = ACCESS_SECONDS
 
     now = clock.now()
     claims = {"iss": _issuer(), "sub": user_id, "roles": sorted(roles), "iat": now, "exp": now + seconds}
-    return jwt.encode(claims, settings.secret("jwt_secret"), algorithm=ALGORITHM)
+    return jwt.encode(claims, secret_settings.secret("jwt_secret"), algorithm=ALGORITHM)
 
 
 def identify(headers: Mapping[str, str]) -> Identity | None:
@@ -96,7 +96,7 @@ def _verify(token: str) -> Identity:
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
-            settings.secret("jwt_secret"),
+            secret_settings.secret("jwt_secret"),
             algorithms=[ALGORITHM],
             issuer=_issuer(),
             # Times are compared below, with the clock of `chalicelib.clock`.

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import msgspec
 
-from chalicelib import settings
+from chalicelib import secret_settings, settings
 from chalicelib.errors import ApiError
 
 MAX_NONCE_LENGTH = 64
@@ -79,5 +79,5 @@ def _new_challenge(event_id: str, user_id: str, now: int) -> dict[str, str | int
 
 def _sign(event_id: str, user_id: str, difficulty: int, issued_at: int) -> str:
     message = msgspec.json.encode((settings.current().stage, event_id, user_id, difficulty, issued_at))
-    mac = hmac.digest(settings.derived_key("join challenge"), message, "sha256")
+    mac = hmac.digest(secret_settings.derived_key("join challenge"), message, "sha256")
     return f"c1.{difficulty}.{issued_at}.{urlsafe_b64encode(mac).rstrip(b'=').decode()}"

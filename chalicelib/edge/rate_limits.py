@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 import msgspec
 from msgspec import Struct
 
-from chalicelib import dynamo, log, settings
+from chalicelib import dynamo, log, secret_settings, settings
 from chalicelib.edge import store
 from chalicelib.edge.http import RequestContext
 from chalicelib.edge.store import CountResult
@@ -150,7 +150,7 @@ def _logged_network(address: Address) -> str:
 def _key(limit: RateLimit, by: CountedBy, *names: str) -> str:
     """The counter's id: an HMAC, so that the table names nobody and the id has a fixed length, whatever ids a caller invents."""
     message = msgspec.json.encode((settings.current().stage, limit.name, by, *names))
-    return hmac.digest(settings.derived_key("rate limits"), message, "sha256").hex()[:32]
+    return hmac.digest(secret_settings.derived_key("rate limits"), message, "sha256").hex()[:32]
 
 
 @lru_cache(maxsize=32)

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from hashlib import sha256
 
-from chalicelib import settings
+from chalicelib import secret_settings
 from chalicelib.settings import SettingsError
 
 MIN_SECRET_LENGTH = 32
@@ -40,7 +40,7 @@ def _mac(secret: str, *fields: str) -> str:
 
 
 def _keys() -> dict[str, str]:
-    return _parse_keys(settings.secret("ticket_keys"))
+    return _parse_keys(secret_settings.secret("ticket_keys"))
 
 
 @lru_cache(maxsize=4)

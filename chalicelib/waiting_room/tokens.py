@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import msgspec
 
-from chalicelib import settings
+from chalicelib import secret_settings
 from chalicelib.waiting_room.model import Arrival
 
 MAX_LENGTH = 1024
@@ -40,7 +40,7 @@ def user_digest(user_id: str) -> str:
 
 
 def _signature(payload: str) -> str:
-    return _encode(hmac.digest(settings.derived_key(_PURPOSE), payload.encode(), "sha256"))
+    return _encode(hmac.digest(secret_settings.derived_key(_PURPOSE), payload.encode(), "sha256"))
 
 
 def _encode(raw: bytes) -> str:

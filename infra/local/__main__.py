@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from chalicelib import settings
+from chalicelib import secret_settings, settings
 from devtools.dynamodb.errors import StoreDamaged, StoreInUse, StoreTooNew
 from infra.local.data_folder import DataFolder, DataFolderError, RunSecrets
 from infra.local.environment import SetupError, complete_environment, read_options, unknown_settings
@@ -54,7 +54,7 @@ def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int)
 
     if local_stripe.is_needed():
         return local_stripe.create(folder, server.origin, local_stripe.PORT if requested_port else 0)
-    if key := settings.optional_secret("stripe_api_key"):
+    if key := secret_settings.optional_secret("stripe_api_key"):
         from chalicelib.payments import service
 
         service.check_key(key)  # now, not when the first buyer pays

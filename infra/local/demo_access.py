@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from chalicelib import settings
+from chalicelib import secret_settings, settings
 from chalicelib.edge import auth
 from infra.local.data_folder import RunSecrets
 
@@ -78,9 +78,9 @@ def _payments_text(stripe_url: str | None, base_url: str) -> str:
     if stripe_url is not None:
         where = f"at a fake Stripe on this machine, {stripe_url}, which takes test cards only"
         return f"{on_request}{where}\n            To use Stripe's own test mode: make run STRIPE_API_KEY=sk_test_..."
-    if settings.optional_secret("stripe_api_key"):
+    if secret_settings.optional_secret("stripe_api_key"):
         where = f"{on_request}at Stripe, with your key"
-        return where if settings.optional_secret("stripe_webhook_secrets") else where + _LISTEN.format(base_url)
+        return where if secret_settings.optional_secret("stripe_webhook_secrets") else where + _LISTEN.format(base_url)
     if settings.current().payment_simulation == "on":
         return "simulated"
     return "none: simulation is off and no key of Stripe is set. Set one: make run STRIPE_API_KEY=..."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from chalicelib import log, settings
+from chalicelib import log, secret_settings, settings
 from chalicelib.payments.model import (
     CheckoutPage,
     Payment,
@@ -46,7 +46,7 @@ ListName = Literal["payment_intents", "refunds", "disputes", "events"]
 
 def is_offered() -> bool:
     """Whether a key of Stripe's is set up."""
-    return bool(settings.optional_secret("stripe_api_key"))
+    return bool(secret_settings.optional_secret("stripe_api_key"))
 
 
 def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
@@ -212,7 +212,7 @@ def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
     signed_at = _signed_at(signature)
     if signed_at is None or abs(now - signed_at) > SIGNATURE_TOLERANCE_SECONDS:
         return None
-    for secret in filter(None, (part.strip() for part in settings.optional_secret("stripe_webhook_secrets").split(","))):
+    for secret in filter(None, (part.strip() for part in secret_settings.optional_secret("stripe_webhook_secrets").split(","))):
         try:
             # The age was checked above, by the injected clock.
             stripe.WebhookSignature.verify_header(body.decode(), signature, secret, tolerance=None)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import log, settings
+from chalicelib import log, secret_settings, settings
 from chalicelib.payments.model import ProviderUnavailable
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
     log.count("stripe_calls")
     log.gauge("stripe_call_budget", settings.current().stripe_call_rate)
     try:
-        answer = operation(_client(settings.optional_secret("stripe_api_key"), settings.current().stripe_api_base))
+        answer = operation(_client(secret_settings.optional_secret("stripe_api_key"), settings.current().stripe_api_base))
     except stripe.InvalidRequestError:
         raise
     except (stripe.AuthenticationError, stripe.PermissionError) as error:  # until the key is replaced, nobody can pay

@@ -1,0 +1,139 @@
+"""The settings that are secret: from the environment or, where it does not have them, from Secrets Manager.
+
+What Secrets Manager returned is kept for five minutes. If it does not respond then, the last values are used until it does.
+No value of a secret is ever logged or part of an error.
+"""
+
+import hmac
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from chalicelib import clock, log, settings
+from chalicelib.settings import PREFIX, SettingsError
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider
+
+MAX_AGE_SECONDS = 300
+# Time from a failed call to the next one: while Secrets Manager is away, not every request may wait for its timeouts.
+RETRY_SECONDS = 60
+MIN_SECRET_LENGTH = 32
+
+
+class SecretValues(msgspec.Struct, frozen=True):
+    """The JSON in Secrets Manager. Further keys are ignored."""
+
+    jwt_secret: str = ""
+    ticket_keys: str = ""
+    stripe_api_key: str = ""
+    stripe_webhook_secrets: str = ""
+
+
+class _KeptSecret(msgspec.Struct, frozen=True):
+    """The last values of a secret; times in epoch seconds."""
+
+    values: SecretValues
+    read_at: int
+    fresh_until: int
+    next_warning_at: int = 0
+
+
+_kept: dict[tuple[str, str], _KeptSecret] = {}  # (region, name or ARN) -> what was read last
+_lock = Lock()
+
+
+def optional_secret(name: Literal["jwt_secret", "ticket_keys", "stripe_api_key", "stripe_webhook_secrets"]) -> str:
+    """The value of a secret, empty if there is none. Raises SettingsError if Secrets Manager never returned the secret."""
+    value: str = getattr(settings.current(), name)
+    if not value and settings.current().secrets_arn:
+        value = getattr(_load(), name)
+    return value
+
+
+def secret(name: Literal["jwt_secret", "ticket_keys"]) -> str:
+    """A secret that must be there, 32 characters or more; raises SettingsError."""
+    value = optional_secret(name)
+    if len(value) < MIN_SECRET_LENGTH:
+        raise SettingsError(f"{PREFIX}{name.upper()} must be set and have {MIN_SECRET_LENGTH} characters or more.")
+    return value
+
+
+def derived_key(purpose: str) -> bytes:
+    """A key of 32 bytes for one purpose, derived from `jwt_secret`: what it signs is never a valid signature for another purpose."""
+    return hmac.digest(secret("jwt_secret").encode(), f"fairgate {purpose}".encode(), "sha256")
+
+
+def invalidate() -> None:
+    """Drop what is kept, as in a new instance."""
+    _kept.clear()
+
+
+def _load() -> SecretValues:
+    """The values in Secrets Manager, at most MAX_AGE_SECONDS old if it responds. Threads share one call."""
+    key = (settings.current().region, settings.current().secrets_arn)
+    now = clock.now()
+    kept = _kept.get(key)
+    if kept is None or now >= kept.fresh_until:
+        with _lock:
+            kept = _kept.get(key)  # another thread may have read it since
+            if kept is None or now >= kept.fresh_until:
+                kept = _kept[key] = _read_again(*key, kept, now)
+    return kept.values
+
+
+def _read_again(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _KeptSecret:
+    """The secret as it is now, or as it was kept if it cannot be read. Raises SettingsError if there is neither."""
+    try:
+        return _KeptSecret(_fetch(region, arn), now, now + MAX_AGE_SECONDS)
+    except SettingsError as error:
+        if kept is None:
+            raise
+        log.count("secrets_stale")
+        is_warning_due = now >= kept.next_warning_at
+        if is_warning_due:
+            log.warning("secrets.stale", error=str(error), age_seconds=now - kept.read_at)
+        next_warning_at = now + MAX_AGE_SECONDS if is_warning_due else kept.next_warning_at
+        return _KeptSecret(kept.values, kept.read_at, now + RETRY_SECONDS, next_warning_at)
+
+
+def _fetch(region: str, arn: str) -> SecretValues:
+    """Ask Secrets Manager. Raises SettingsError, which says why it failed."""
+    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+    try:
+        # Powertools' own cache is not used, because it does not give a value back that has expired.
+        text: Any = _provider(region).get(arn, force_fetch=True)
+    except GetParameterError as error:
+        raise _unreadable(_cause(error.__context__ or error)) from None
+    try:
+        return msgspec.json.decode(text, type=SecretValues)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise _unreadable("it is not a JSON object whose values are text") from None
+
+
+def _unreadable(cause: str) -> SettingsError:
+    return SettingsError(
+        f"{PREFIX}SECRETS_ARN: the secret cannot be read from Secrets Manager ({cause}). "
+        "Check that it exists, that its text is JSON, and that this program may read it."
+    )
+
+
+def _cause(error: BaseException) -> str:
+    """The error code of AWS, or the kind of error. Not its message, which could repeat what was sent or received."""
+    from botocore.exceptions import ClientError
+
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
+
+
+@lru_cache(maxsize=4)
+def _provider(region: str) -> "SecretsProvider":
+    """The client of Secrets Manager; imported at the first call, so that a cold start without it does not load it."""
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider
+    from botocore.config import Config
+
+    # Short timeouts, because a request waits for the secret.
+    config = Config(region_name=region, connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+    return SecretsProvider(boto_config=config)

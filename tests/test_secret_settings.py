@@ -1,0 +1,190 @@
+"""Secrets: from the environment or from Secrets Manager, whose last answer is kept while it is away."""
+
+import json
+import logging
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+from moto import mock_aws
+
+from chalicelib import log, secret_settings, settings
+from chalicelib.secret_settings import MAX_AGE_SECONDS, RETRY_SECONDS
+
+ARN = "fairgate/test"
+FIRST, SECOND = "the-first-secret-that-secrets-manager-has", "the-second-secret-that-secrets-manager-has"
+
+OUTAGES = {
+    "slow connection": ConnectTimeoutError(endpoint_url="https://secretsmanager.test"),
+    "slow answer": ReadTimeoutError(endpoint_url="https://secretsmanager.test"),
+    "throttled": ClientError({"Error": {"Code": "ThrottlingException", "Message": "m"}}, "GetSecretValue"),
+    "denied": ClientError({"Error": {"Code": "AccessDeniedException", "Message": "m"}}, "GetSecretValue"),
+}
+
+
+class SecretsManager:
+    """The secret at moto, and an outage to turn on. `calls` are the requests made so far."""
+
+    def __init__(self, monkeypatch) -> None:
+        self.client = boto3.client("secretsmanager", region_name=settings.current().region)
+        self.outage: Exception | None = None
+        self.calls = 0
+        provider = secret_settings._provider(settings.current().region)
+        fetch = provider.client.get_secret_value
+
+        def get_secret_value(**arguments):
+            self.calls += 1
+            if self.outage is not None:
+                raise self.outage
+            return fetch(**arguments)
+
+        monkeypatch.setattr(provider.client, "get_secret_value", get_secret_value)
+
+    def put(self, text: str) -> None:
+        try:
+            self.client.create_secret(Name=ARN, SecretString=text)
+        except self.client.exceptions.ResourceExistsException:
+            self.client.put_secret_value(SecretId=ARN, SecretString=text)
+
+    def put_jwt_secret(self, value: str) -> None:
+        self.put(json.dumps({"jwt_secret": value}))
+
+
+@pytest.fixture
+def manager(monkeypatch, time):
+    secret_settings.invalidate()
+    with mock_aws(), settings.override(jwt_secret="", ticket_keys="", secrets_arn=ARN):
+        secret_settings._provider.cache_clear()
+        yield SecretsManager(monkeypatch)
+    secret_settings._provider.cache_clear()
+    secret_settings.invalidate()
+
+
+@pytest.fixture(params=OUTAGES)
+def outage(request) -> Exception:
+    return OUTAGES[request.param]
+
+
+def _stale_reads() -> float:
+    return log.registry.get_sample_value("fairgate_secrets_stale_total")
+
+
+def _warnings(caplog) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.message == "secrets.stale"]
+
+
+def test_a_secret_must_be_there_and_long():
+    with settings.override(jwt_secret="short"), pytest.raises(settings.SettingsError, match="FAIRGATE_JWT_SECRET") as error:
+        secret_settings.secret("jwt_secret")
+    assert "short" not in str(error.value)
+
+
+def test_a_secret_comes_from_secrets_manager_where_the_environment_is_silent(manager):
+    manager.put(json.dumps({"jwt_secret": FIRST, "more": 7}))
+    assert secret_settings.secret("jwt_secret") == FIRST
+    assert secret_settings.optional_secret("stripe_api_key") == ""
+
+
+def test_the_environment_is_preferred(manager):
+    with settings.override(jwt_secret=SECOND):
+        assert secret_settings.secret("jwt_secret") == SECOND
+    assert manager.calls == 0
+
+
+def test_a_secret_is_read_again_when_it_is_five_minutes_old(manager, time):
+    manager.put_jwt_secret(FIRST)
+    assert secret_settings.secret("jwt_secret") == FIRST
+    manager.put_jwt_secret(SECOND)
+    time.advance(MAX_AGE_SECONDS - 1)
+    assert secret_settings.secret("jwt_secret") == FIRST
+    assert manager.calls == 1
+    time.advance(1)
+    assert secret_settings.secret("jwt_secret") == SECOND
+    assert manager.calls == 2
+
+
+def test_the_last_value_is_used_while_secrets_manager_is_away(manager, time, outage):
+    manager.put_jwt_secret(FIRST)
+    assert secret_settings.secret("jwt_secret") == FIRST
+    manager.outage, before = outage, _stale_reads()
+    time.advance(MAX_AGE_SECONDS)
+    assert secret_settings.secret("jwt_secret") == FIRST
+    assert _stale_reads() == before + 1
+    manager.put_jwt_secret(SECOND)
+    manager.outage = None
+    time.advance(RETRY_SECONDS)
+    assert secret_settings.secret("jwt_secret") == SECOND
+
+
+@pytest.mark.parametrize("text", [" ", "no JSON", "[]", '"text"', '{"jwt_secret": 7}', '{"jwt_secret": null}'])
+def test_the_last_value_is_used_when_the_new_one_is_malformed(manager, time, text, caplog):
+    manager.put_jwt_secret(FIRST)
+    assert secret_settings.secret("jwt_secret") == FIRST
+    manager.put(text)
+    time.advance(MAX_AGE_SECONDS)
+    assert secret_settings.secret("jwt_secret") == FIRST
+    assert len(_warnings(caplog)) == 1
+
+
+def test_an_outage_costs_one_call_until_the_next_try(manager, time, outage):
+    manager.put_jwt_secret(FIRST)
+    secret_settings.secret("jwt_secret")
+    manager.outage = outage
+    time.advance(MAX_AGE_SECONDS)
+    for _ in range(3):
+        assert secret_settings.secret("jwt_secret") == FIRST
+    assert manager.calls == 2
+    time.advance(RETRY_SECONDS)
+    assert secret_settings.secret("jwt_secret") == FIRST
+    assert manager.calls == 3
+
+
+def test_a_long_outage_is_one_warning_in_five_minutes_without_the_secret(manager, time, outage, caplog):
+    manager.put_jwt_secret(FIRST)
+    secret_settings.secret("jwt_secret")
+    manager.outage = outage
+    time.advance(MAX_AGE_SECONDS)
+    for _ in range(2 * MAX_AGE_SECONDS // RETRY_SECONDS):
+        secret_settings.secret("jwt_secret")
+        time.advance(RETRY_SECONDS)
+    assert [record.age_seconds for record in _warnings(caplog)] == [MAX_AGE_SECONDS, 2 * MAX_AGE_SECONDS]
+    assert FIRST not in str([vars(record) for record in caplog.records])
+
+
+def test_without_a_last_value_the_error_names_the_setting_and_the_cause(manager, outage):
+    manager.outage = outage
+    with pytest.raises(settings.SettingsError, match=r"^FAIRGATE_SECRETS_ARN: ") as error:
+        secret_settings.optional_secret("stripe_api_key")
+    assert secret_settings._cause(outage) in str(error.value)
+
+
+def test_an_outage_without_a_last_value_ends_with_it(manager, outage):
+    manager.outage = outage
+    with pytest.raises(settings.SettingsError):
+        secret_settings.secret("jwt_secret")
+    manager.put_jwt_secret(FIRST)
+    manager.outage = None
+    assert secret_settings.secret("jwt_secret") == FIRST
+
+
+def test_a_malformed_secret_is_not_repeated_in_the_error(manager):
+    manager.put(json.dumps({"jwt_secret": [FIRST]}))
+    with pytest.raises(settings.SettingsError, match=r"^FAIRGATE_SECRETS_ARN: ") as error:
+        secret_settings.secret("jwt_secret")
+    assert FIRST not in str(error.value)
+    assert error.value.__cause__ is None
+    assert error.value.__suppress_context__
+
+
+def test_a_call_waits_for_seconds_only(manager):
+    config = secret_settings._provider(settings.current().region).client.meta.config
+    assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (1, 2, 2)
+    assert config.region_name == settings.current().region
+
+
+def test_another_secret_is_not_the_last_value_of_this_one(manager, outage):
+    manager.put_jwt_secret(FIRST)
+    secret_settings.secret("jwt_secret")
+    manager.outage = outage
+    with settings.override(secrets_arn="fairgate/other"), pytest.raises(settings.SettingsError):
+        secret_settings.secret("jwt_secret")
