@@ -13,7 +13,7 @@ from bootstrap.files import Tree, load_files
 from bootstrap.plan import Plan
 from bootstrap.rollout import ApplyRefused
 from bootstrap.validation import ValidDocument, validate_files, validate_tree
-from chalicelib import clock
+from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
 
 LISTED_VERSIONS = 10
@@ -147,7 +147,7 @@ def _apply(arguments: Namespace, valid: ValidDocument, action: str, audited: dic
 
 
 def _load_document(arguments: Namespace) -> ValidDocument:
-    return validate_files(load_files([Path(file) for file in arguments.files]))
+    return validate_files(load_files([Path(file) for file in arguments.files]), settings.current().stage)
 
 
 def _version_tree(version: int) -> Tree:

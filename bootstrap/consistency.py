@@ -11,6 +11,9 @@ from bootstrap.faults import DocumentFault, member_path, quoted
 Events = Mapping[str, EventEntry]
 Tickets = Mapping[str, TicketEntry]
 
+LONG_STAGE_NAMES = {"dev": "development", "prod": "production"}
+STAGES_WITHOUT_BUYERS = ("local", "test")
+
 
 def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -> list[DocumentFault]:
     """All broken rules. `tree` is the whole document, so that an event with a fault of its own still counts as present."""
@@ -23,6 +26,16 @@ def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -
         *_repeated_names(tickets),
         *_mixed_currencies(tickets),
     ]
+
+
+def environment_faults(environment: Any, stage: str) -> list[DocumentFault]:
+    """The fault of a document that names another stage than the one it is for; none where no buyers are (`local`, `test`, `test-7`)."""
+    if not isinstance(environment, str) or not environment or stage.split("-")[0] in STAGES_WITHOUT_BUYERS:
+        return []
+    if environment.lower() in (stage, LONG_STAGE_NAMES.get(stage)):
+        return []
+    advice = "set FAIRGATE_STAGE to the stage of the file, or leave `environment` out of a file that serves all stages"
+    return [DocumentFault("$.environment", f"is {quoted(environment)}, but the stage is {quoted(stage)}; {advice}")]
 
 
 def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentFault]:
@@ -121,10 +134,11 @@ def _zone_of(event: EventEntry | None) -> tzinfo:
 def _repeated_price_ids(tickets: Tickets) -> Iterator[DocumentFault]:
     first: dict[str, str] = {}
     for key, ticket in tickets.items():
-        price_id = ticket.stripe_price_id
-        if price_id is not None and first.setdefault(price_id, key) != key:
-            message = f"duplicate: {quoted(price_id)} is already the stripe_price_id of {first[price_id]}; each needs its own, or null"
-            yield DocumentFault(f"{member_path('$.ticket_types', key)}.stripe_price_id", message)
+        price_ids = ticket.stripe_price_id
+        for price_id in price_ids.values() if isinstance(price_ids, dict) else filter(None, [price_ids]):
+            if first.setdefault(price_id, key) != key:
+                message = f"duplicate: {quoted(price_id)} is already a stripe_price_id of {first[price_id]}; each needs its own, or null"
+                yield DocumentFault(f"{member_path('$.ticket_types', key)}.stripe_price_id", message)
 
 
 def _repeated_names(tickets: Tickets) -> Iterator[DocumentFault]:

@@ -1,8 +1,9 @@
 """The entries of a bootstrap file as the events and tiers that the catalog stores."""
 
 from bootstrap import dates
-from bootstrap.document import EventEntry, TicketEntry, ticket_capacity
+from bootstrap.document import EventEntry, TicketEntry, price_id, ticket_capacity
 from bootstrap.validation import ValidDocument
+from chalicelib import settings
 from chalicelib.catalog.model import Event, Tier
 
 
@@ -12,7 +13,10 @@ def to_events(valid: ValidDocument) -> dict[str, Event]:
 
 
 def to_tiers(valid: ValidDocument) -> dict[str, Tier]:
-    """The document's tiers by id, without a stock yet: `stock_id` is empty, and `shards` is 0 where the file does not set it."""
+    """The document's tiers by id in the current stage, without a stock yet.
+
+    `stock_id` is empty, and `shards` is 0 where the file does not set it.
+    """
     return {key: _tier(entry, valid) for key, entry in valid.document.ticket_types.items()}
 
 
@@ -61,7 +65,7 @@ def _tier(entry: TicketEntry, valid: ValidDocument) -> Tier:
         sale_starts_at=None if start is None else dates.epoch_seconds(start, zone),
         sale_ends_at=None if end is None else dates.epoch_seconds(end, zone, is_end=True),
         display_order=entry.display_order,
-        stripe_price_id=entry.stripe_price_id,
+        stripe_price_id=price_id(entry, settings.current().stage),
         availability=valid.tree["ticket_types"][entry.id].get("availability"),
         metadata=entry.metadata,
         stock_id="",

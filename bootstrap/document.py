@@ -22,6 +22,9 @@ Day = Annotated[
 Order = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 Count = Annotated[int, Meta(ge=0, le=MAX_CAPACITY)]
 Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
+StageName = Annotated[str, Meta(pattern="^[a-z][a-z0-9-]{0,19}$", description="As in the setting `stage`.")]
+PriceId = Annotated[str, Meta(min_length=1, max_length=255)]
+PriceIds = Annotated[dict[StageName, PriceId], Meta(description='One for each stage: {"dev": "price_1", "prod": "price_2"}.')]
 Limit = Annotated[int, Meta(ge=1, le=1000)]
 
 
@@ -65,7 +68,7 @@ class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
     status: TierStatus = "available"
     max_quantity: Capacity | None = None
     description: Text = ""
-    stripe_price_id: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    stripe_price_id: PriceId | PriceIds | None = None
     sold_count: Count = 0
     display_order: Order = 0
     metadata: dict[str, Any] = {}
@@ -78,6 +81,13 @@ class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
 def ticket_capacity(ticket: TicketEntry, event: EventEntry) -> int:
     """How many tickets of a type there are: its `max_quantity`, else its event's `metadata.capacity`; 0 if neither is set."""
     return ticket.max_quantity or event.metadata.capacity or 0
+
+
+def price_id(ticket: TicketEntry, stage: str) -> str | None:
+    """The Stripe price of a ticket type in a stage; None if it has none there."""
+    if isinstance(ticket.stripe_price_id, dict):
+        return ticket.stripe_price_id.get(stage)
+    return ticket.stripe_price_id
 
 
 class BootstrapDocument(Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from bootstrap.consistency import consistency_faults, consistency_warnings
+from bootstrap.consistency import consistency_faults, consistency_warnings, environment_faults
 from bootstrap.document import BootstrapDocument, EventEntry, TicketEntry
 from bootstrap.faults import DocumentFault, InvalidDocument, member_path, quoted
 from bootstrap.files import SECTIONS, MergedFiles, Tree
@@ -33,11 +33,13 @@ class ValidDocument(Struct, frozen=True):
     warnings: list[DocumentFault]
 
 
-def validate_files(files: MergedFiles) -> ValidDocument:
-    """Check each field, then the rules between them; raises InvalidDocument."""
+def validate_files(files: MergedFiles, stage: str | None = None) -> ValidDocument:
+    """Check each field, then the rules between them, and that the document is for `stage` if one is given; raises InvalidDocument."""
     tree = files.tree
     faults = _schema_faults(tree)
     faults += consistency_faults(_valid_entries(tree, "events", EventEntry), _valid_entries(tree, "ticket_types", TicketEntry), tree)
+    if stage is not None:
+        faults += environment_faults(tree.get("environment"), stage)
     if faults:
         raise InvalidDocument(_with_files(faults, files))
     document = msgspec.convert(tree, BootstrapDocument)

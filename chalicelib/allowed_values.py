@@ -26,7 +26,7 @@ def _words(kind: inspect.Type, hint: str = "") -> str:
             return "true or false"
         case inspect.NoneType():
             return "null"
-    return "a JSON object"
+    return "a JSON object" + (f" ({hint})" if hint else "")
 
 
 def _range(least: float | None, most: float | None) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from bootstrap import demo, rollout
 from bootstrap.faults import InvalidDocument
-from bootstrap.files import load_files, read_file
+from bootstrap.files import load_files
 from bootstrap.rollout import ApplyRefused
 from bootstrap.validation import validate_files
 from chalicelib import clock, dynamo
@@ -29,8 +29,6 @@ def create_tables_and_catalog(first_day: int, demo_file: Path, report: Callable[
         report("Created the tables.")
     demo_document = demo.shift_dates(demo.load(), datetime.fromtimestamp(first_day, UTC).date())
     try:
-        # Files are merged only if their `environment` is the same.
-        demo_document["environment"] = read_file(BOOTSTRAP_FILE)["environment"]
         demo_file.write_bytes(msgspec.json.format(msgspec.json.encode(demo_document), indent=2))
         valid = validate_files(load_files([BOOTSTRAP_FILE, demo_file]))
         result = rollout.apply(valid, ACTOR, clock.now())
