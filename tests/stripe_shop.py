@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 import stripe
 from msgspec.structs import replace
 
@@ -16,24 +15,12 @@ from chalicelib.inventory import service as inventory
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
-from devtools.stripe.cards import CARDS
 from devtools.stripe.fake import FakeStripe
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
 from tests.client import Client, ClientReply
-from tests.devtools.stripe.browser import visit
+from tests.payment_pages import VISA, is_hosted, pay_on_hosted_page, pay_with_element, payment_intent_id
 from tests.simulation import faults
-
-RETURN_URL = "https://shop.test/thanks"
-VISA = "pm_card_visa"
-DECLINED = "pm_card_visa_chargeDeclinedInsufficientFunds"
-AUTHENTICATION_REQUIRED = "pm_card_authenticationRequired"  # 3D Secure
-REFUNDS_FAIL = "pm_card_refundFail"
-REFUNDS_PENDING = "pm_card_pendingRefund"
-
-# The page that takes the money: the shop's own, with a Payment Element, or Stripe's hosted page. What each of them is at Stripe.
-PATH = {"own": "/v1/payment_intents", "hosted": "/v1/checkout/sessions"}
-on_either_page = pytest.mark.parametrize("page", PATH)
 
 
 class StripeShop:
@@ -90,14 +77,12 @@ class StripeShop:
 
         Returns where the hosted page sends the buyer, also to 3D Secure; None without that page.
         """
-        outcome, address = self._pay_on_hosted_page(session, card) if is_hosted(session) else self._pay_with_element(session, card)
+        if is_hosted(session):
+            outcome, address = pay_on_hosted_page(self.fake.url, session, card)
+        else:
+            outcome, address = pay_with_element(self.browser, session, card), None
         assert outcome == expect, f"{outcome}, {address}"
         return address
-
-    def pay_on_hosted_page(self, session: dict[str, Any], card: str = VISA) -> tuple[int, str, str | None]:
-        """A browser fills in the hosted page. Returns the status, the HTML, and the address that it redirects to."""
-        form = {"number": CARDS[card].number, "expiry": "12/34", "cvc": "123", "name": "Ada", "email": "ada@example.com"}
-        return visit(session["payment"]["url"], **form)
 
     def confirm(self, session: dict[str, Any], user: str = "ada") -> ClientReply:
         return builders.confirm(self.api, user, session["id"], simulate=None)
@@ -217,7 +202,7 @@ class StripeShop:
         """The Payment Intent of the shop's own page, or the one behind the hosted page."""
         if is_hosted(session):
             return self.dashboard.v1.payment_intents.retrieve(str(self.fetch_hosted_page(session).payment_intent))
-        return self.dashboard.v1.payment_intents.retrieve(_payment_intent_id(session))
+        return self.dashboard.v1.payment_intents.retrieve(payment_intent_id(session))
 
     def fetch_hosted_page(self, session: dict[str, Any]) -> stripe.checkout.Session:
         """Stripe's Checkout Session."""
@@ -245,7 +230,7 @@ class StripeShop:
     def succeeded_event_id(self, session: dict[str, Any]) -> str:
         """The id of the event that reports the payment of the shop's own page."""
         events = self.fake.events("payment_intent.succeeded")
-        return next(event["id"] for event in events if event["data"]["object"]["id"] == _payment_intent_id(session))
+        return next(event["id"] for event in events if event["data"]["object"]["id"] == payment_intent_id(session))
 
     def received_and_kept(self) -> tuple[int, int]:
         """Cents that were paid, and cents that were neither refunded nor taken by a dispute."""
@@ -273,23 +258,6 @@ class StripeShop:
         ended = [purchase for purchase in store.scan_purchases() if purchase.state not in ACTIVE_STATES and purchase.payment]
         assert [purchase.id for purchase in ended if purchase.payment and purchase.payment.provider_id in open_pages] == []
 
-    def _pay_with_element(self, session: dict[str, Any], card: str) -> tuple[str, None]:
-        """What Stripe's Payment Element does with the client secret."""
-        params = {"client_secret": session["payment"]["client_secret"], "payment_method": card, "return_url": RETURN_URL}
-        try:
-            return str(self.browser.v1.payment_intents.confirm(_payment_intent_id(session), params).status), None
-        except stripe.CardError:
-            return "declined", None
-        except stripe.InvalidRequestError:
-            return "closed", None
-
-    def _pay_on_hosted_page(self, session: dict[str, Any], card: str) -> tuple[str, str | None]:
-        status, html, address = self.pay_on_hosted_page(session, card)
-        outcome = {402: "declined", 410: "closed"}.get(status, html)
-        if status == 303:
-            outcome = "requires_action" if str(address).startswith(self.fake.url) else "succeeded"
-        return outcome, address
-
 
 @contextmanager
 def open_shop(api: Client, time: Any, **changes: str) -> Iterator[StripeShop]:
@@ -299,15 +267,6 @@ def open_shop(api: Client, time: Any, **changes: str) -> Iterator[StripeShop]:
         settings.override(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=fake.webhook_secret, **changes),
     ):
         yield StripeShop(api, fake, time)
-
-
-def is_hosted(session: dict[str, Any]) -> bool:
-    """Whether the checkout session is paid on Stripe's own page."""
-    return "url" in session["payment"]
-
-
-def _payment_intent_id(session: dict[str, Any]) -> str:
-    return str(session["payment"]["client_secret"].partition("_secret_")[0])
 
 
 def _sdk_client(fake: FakeStripe, key: str) -> stripe.StripeClient:

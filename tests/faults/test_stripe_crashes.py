@@ -77,7 +77,7 @@ class Purchase:
         self.id = builders.reserve(self.shop.api, "ada", "fest", "floor", 2).json["id"]
 
     def pay(self):
-        (self.shop.pay_on_hosted_page if "url" in self.session["payment"] else self.shop.pay)(self.session)
+        self.shop.pay(self.session)
 
     def pay_in_dashboard(self):
         self.shop.pay_in_dashboard(self.id)

@@ -7,9 +7,9 @@ from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from chalicelib.reconciliation import comparison
 from tests import builders
+from tests.payment_pages import DECLINED
 from tests.reconciliation.comparing import assert_no_differences, buy_without_webhooks, compare_last_hour, list_findings
 from tests.simulation import faults
-from tests.stripe_shop import DECLINED
 
 
 def test_a_payment_whose_webhook_never_came_gets_its_tickets(shop):

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib import settings
 from chalicelib.payments.providers import stripe_client
-from tests.stripe_shop import PATH, on_either_page
+from tests.payment_pages import PATH, on_either_page
 
 # The status of the response, and after how many of them the SDK gives up: it repeats server errors, but not "too many requests".
 STRIPE_IS_DOWN = pytest.mark.parametrize(("status", "times"), [(429, 1), (500, 3), (503, 3)])

@@ -6,7 +6,7 @@ from chalicelib import settings
 from tests import builders
 from tests.bootstrap.conftest import ticket
 from tests.devtools.stripe.browser import visit
-from tests.stripe_shop import RETURN_URL
+from tests.payment_pages import RETURN_URL
 
 # Which page.
 

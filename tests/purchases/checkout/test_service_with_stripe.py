@@ -7,7 +7,7 @@ from chalicelib.ledger import service as ledger
 from tests import builders
 from tests.bootstrap.conftest import ticket
 from tests.devtools.stripe.browser import visit
-from tests.stripe_shop import AUTHENTICATION_REQUIRED, DECLINED, PATH, RETURN_URL, on_either_page
+from tests.payment_pages import AUTHENTICATION_REQUIRED, DECLINED, PATH, RETURN_URL, on_either_page
 
 
 @on_either_page

@@ -8,7 +8,7 @@ import pytest
 from chalicelib.ledger import service as ledger
 from chalicelib.payments import service as payments
 from chalicelib.purchases.provider_events import apply as event_application
-from tests.stripe_shop import REFUNDS_FAIL
+from tests.payment_pages import REFUNDS_FAIL
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
 

@@ -9,8 +9,8 @@ from chalicelib.ledger import service as ledger
 from chalicelib.purchases.provider_events.store import RETENTION_SECONDS, ProcessedEventRow
 from chalicelib.tickets import service as tickets
 from tests import invariants
+from tests.payment_pages import PATH, on_either_page
 from tests.simulation.threads import run_in_threads
-from tests.stripe_shop import PATH, on_either_page
 
 DAY = 86_400
 

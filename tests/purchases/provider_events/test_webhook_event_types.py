@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from chalicelib.payments.providers.stripe_mapping import EVENT_TYPES
-from tests.stripe_shop import AUTHENTICATION_REQUIRED, DECLINED, REFUNDS_FAIL, REFUNDS_PENDING, VISA, StripeShop
+from tests.payment_pages import AUTHENTICATION_REQUIRED, DECLINED, REFUNDS_FAIL, REFUNDS_PENDING, VISA
+from tests.stripe_shop import StripeShop
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
 

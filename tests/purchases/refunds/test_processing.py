@@ -7,6 +7,7 @@ from chalicelib.payments import service as payments
 from chalicelib.purchases.record import store
 from devtools.stripe import pending_outcomes
 from tests import builders
+from tests.payment_pages import REFUNDS_PENDING
 from tests.purchases.refunds.progress import (
     HOUR,
     advance_and_sweep,
@@ -16,7 +17,6 @@ from tests.purchases.refunds.progress import (
     load_refund,
     status_and_attempt,
 )
-from tests.stripe_shop import REFUNDS_PENDING
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from chalicelib.cases import service as cases
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from tests import builders
+from tests.payment_pages import REFUNDS_FAIL
 from tests.purchases.refunds.progress import (
     DAY,
     HOUR,
@@ -14,7 +15,6 @@ from tests.purchases.refunds.progress import (
     load_refund,
     status_and_attempt,
 )
-from tests.stripe_shop import REFUNDS_FAIL
 
 
 def create_failed_refund(shop):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests import builders
-from tests.stripe_shop import REFUNDS_FAIL, REFUNDS_PENDING
+from tests.payment_pages import REFUNDS_FAIL, REFUNDS_PENDING
 
 
 def list_cases(shop):

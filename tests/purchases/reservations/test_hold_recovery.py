@@ -6,8 +6,8 @@ from chalicelib import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store
 from tests import builders, invariants
+from tests.payment_pages import PATH, on_either_page
 from tests.simulation import faults
-from tests.stripe_shop import PATH, on_either_page
 
 
 def test_a_hold_without_a_purchase_is_released_behind_a_tombstone(api, time):

@@ -9,8 +9,8 @@ from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from chalicelib.purchases.settlement import cancellation
 from tests import builders, invariants
+from tests.payment_pages import AUTHENTICATION_REQUIRED, on_either_page
 from tests.simulation import faults
-from tests.stripe_shop import AUTHENTICATION_REQUIRED, on_either_page
 
 # Expiry and release.
 

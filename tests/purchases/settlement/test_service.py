@@ -5,7 +5,7 @@ import pytest
 from chalicelib import settings
 from tests import builders
 from tests.bootstrap.conftest import ticket
-from tests.stripe_shop import on_either_page
+from tests.payment_pages import on_either_page
 
 
 def pay_and_expire(shop, page="own"):
