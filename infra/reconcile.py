@@ -1,7 +1,6 @@
 """`python -m infra.reconcile --since TIME --until TIME`: compare our books with Stripe's for a range of time.
 
-For the stage that the environment names; docs/reconciliation.md has the whole story. The schedule goes on where it was, and both may
-run at once.
+It compares the stage that the environment names; see docs/reconciliation.md. The schedule is not affected, and may run at the same time.
 """
 
 import json
@@ -21,7 +20,7 @@ from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import comparison
 from chalicelib.reconciliation.model import ReconciliationReport
 
-SPAN_SECONDS = 3600  # longer than the schedule's: nothing cuts this short
+SPAN_SECONDS = 3600  # longer than the schedule's, as there is no time limit here
 MAX_SECONDS = 31 * 86_400
 
 STORE_ERRORS: tuple[type[Exception], ...] = (*dynamo.STORE_ERRORS, dynamo.StoreUnavailable)
@@ -41,27 +40,28 @@ FINDINGS = {
 
 
 class ComparisonFailed(Exception):
-    """The comparison cannot be made, or not to its end; the message says why and what to do."""
+    """The comparison could not start or finish; the message says why and what to do."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 when nothing is left open, 1 when findings or failed refunds are, 2 when it could not be done."""
+    """Compare and print the report. Returns the exit status: 0, or 1 if findings or failed refunds are open, or 2 if it failed."""
     # Log lines go to standard error, so that standard output holds nothing but the report.
     os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
     try:
         chosen = _parser().parse_args(argv)
         with redirect_stdout(sys.stderr):
-            _check(chosen)
+            _check_arguments(chosen)
+            _check_stage()
             report = _compare(chosen)
-            left = [case for case in cases.list_open() if case.needs_person]
-    except SystemExit as ended:
-        return int(ended.code or 0)
+            open_cases = [case for case in cases.list_open() if case.needs_person]
+    except SystemExit as parser_exit:
+        return int(parser_exit.code or 0)
     except (ComparisonFailed, settings.SettingsError) as error:
         return _failed(str(error))
     except STORE_ERRORS as error:
         return _failed(f"the store failed: {error}")
-    print(json.dumps(_json_report(report, left)) if chosen.json else "\n".join(_lines(report, left)))
-    return 1 if left else 0
+    print(json.dumps(_json_report(report, open_cases)) if chosen.json else "\n".join(_lines(report, open_cases)))
+    return 1 if open_cases else 0
 
 
 def _parser() -> ArgumentParser:
@@ -83,17 +83,20 @@ def _time(text: str) -> int:
     return int(found.timestamp())
 
 
-def _check(chosen: Namespace) -> None:
+def _check_arguments(chosen: Namespace) -> None:
     if chosen.since >= chosen.until:
         raise ComparisonFailed("--since must be before --until")
     if chosen.until > clock.now():
         raise ComparisonFailed(f"--until is in the future; it is {clock.iso(clock.now())}")
     if chosen.until - chosen.since > MAX_SECONDS:
         raise ComparisonFailed("the range is longer than 31 days; compare it in parts")
+
+
+def _check_stage() -> None:
     stage = settings.current().stage
     if not secret_settings.optional_secret("stripe_api_key"):
         raise ComparisonFailed(f"stage {stage} has no Stripe key; set FAIRGATE_STRIPE_API_KEY or FAIRGATE_SECRETS_ARN")
-    secret_settings.secret("ticket_keys")  # payments that are found get tickets
+    secret_settings.secret("ticket_keys")  # needed to issue tickets for payments that are found
     if not catalog.load_current().events:
         raise ComparisonFailed(
             f"the store of stage {stage} has no events; set FAIRGATE_STAGE, FAIRGATE_REGION or FAIRGATE_STORE_ENDPOINT to use another store"
@@ -101,30 +104,30 @@ def _check(chosen: Namespace) -> None:
 
 
 def _compare(chosen: Namespace) -> ReconciliationReport:
-    now, whole = clock.now(), ReconciliationReport(chosen.since, chosen.since)
+    now, report = clock.now(), ReconciliationReport(chosen.since, chosen.since)
     max_unknown = None if chosen.pay_back_unknown else comparison.MAX_UNKNOWN_PAYMENTS
-    while whole.until < chosen.until:
-        until = min(whole.until + SPAN_SECONDS, chosen.until)
-        print(f"{clock.iso(whole.until)} to {clock.iso(until)} ...", file=sys.stderr, flush=True)
+    while report.until < chosen.until:
+        until = min(report.until + SPAN_SECONDS, chosen.until)
+        print(f"{clock.iso(report.until)} to {clock.iso(until)} ...", file=sys.stderr, flush=True)
         try:
-            whole.add(comparison.compare(whole.until, until, now, max_unknown))
+            report.add(comparison.compare(report.until, until, now, max_unknown))
         except ProviderUnavailable:
             raise ComparisonFailed(
-                f"Stripe does not answer, or refuses the key. When it is available again, go on with --since {clock.iso(whole.until)}"
+                f"Stripe does not answer, or refuses the key. When it is available again, go on with --since {clock.iso(report.until)}"
             ) from None
         except comparison.StoreIsBehind as error:
             raise ComparisonFailed(
                 f"{error}, so none of them was refunded. Check that this is the complete store of stage {settings.current().stage}. "
-                f"If it is, refund them with --since {clock.iso(whole.until)} --pay-back-unknown"
+                f"If it is, refund them with --since {clock.iso(report.until)} --pay-back-unknown"
             ) from None
-    return whole
+    return report
 
 
-def _json_report(report: ReconciliationReport, left: list[Case]) -> dict[str, Any]:
-    return {"stage": settings.current().stage, **report.view(), "open": [case.view() for case in left]}
+def _json_report(report: ReconciliationReport, open_cases: list[Case]) -> dict[str, Any]:
+    return {"stage": settings.current().stage, **report.view(), "open": [case.view() for case in open_cases]}
 
 
-def _lines(report: ReconciliationReport, left: list[Case]) -> list[str]:
+def _lines(report: ReconciliationReport, open_cases: list[Case]) -> list[str]:
     lines = [
         f"Stage {settings.current().stage}, {clock.iso(report.since)} to {clock.iso(report.until)}:",
         f"  payments {report.payments}, refunds {report.refunds}, disputes {report.disputes}, lost webhooks {report.unheard}",
@@ -133,9 +136,9 @@ def _lines(report: ReconciliationReport, left: list[Case]) -> list[str]:
         "Differences for a person to resolve:" if report.findings else "No differences are left to resolve.",
         *(f"  {number} {kind}: {FINDINGS[kind]}" for kind, number in sorted(report.findings.items())),
     ]
-    if left:
+    if open_cases:
         lines.append("Open cases, of any time, for a person to resolve:")
-        lines += [f"  order {case.purchase_id}: {case.kind} {case.id} {json.dumps(case.details)}" for case in left]
+        lines += [f"  order {case.purchase_id}: {case.kind} {case.id} {json.dumps(case.details)}" for case in open_cases]
     return lines
 
 

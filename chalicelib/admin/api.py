@@ -1,4 +1,4 @@
-"""What admins do with a running sale and its money. Every route needs the role `admin`; orders and revenue are for promoters too."""
+"""Admin routes: pause, resume, sale status, orders, refunds, revenue, open cases. Promoters may use those of their own events' orders."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,9 +6,9 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib import clock
-from chalicelib.admin import open_cases, orders, service
+from chalicelib.admin import open_cases, orders, sale_status
 from chalicelib.catalog import service as catalog
-from chalicelib.edge.auth import Forbidden
+from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.idempotency import execute_once
 from chalicelib.purchases.record.model import MAX_QUANTITY, Purchase, Refund
@@ -21,7 +21,7 @@ Reason = Literal["requested_by_customer", "event_cancelled", "event_changed", "d
 
 
 class RefundBody(Struct, forbid_unknown_fields=True):
-    """`tickets`: ids; null for all that are left. `fee_cents`: kept of each ticket; null for what the settings say."""
+    """`tickets`: ids; null for all that the buyer still has. `fee_cents`: kept of each ticket; null for the settings' fee."""
 
     reason: Reason
     tickets: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(min_length=1, max_length=MAX_QUANTITY)] | None = None
@@ -43,17 +43,17 @@ def resume(request: RequestContext, event_id: str) -> Reply:
 @route(bp, "GET", "/admin/events/{event_id}/status")
 def show_status(request: RequestContext, event_id: str) -> Reply:
     request.require_role("admin")
-    return Reply(service.status(event_id, request.now))
+    return Reply(sale_status.sale_status(event_id, request.now))
 
 
 @route(bp, "GET", "/admin/orders/{order_id}")
 def show_order(request: RequestContext, order_id: str) -> Reply:
-    return Reply(orders.order_view(_get_order(request, order_id)))
+    return Reply(orders.admin_order_view(_get_order(request, order_id)))
 
 
 @route(bp, "POST", "/admin/orders/{order_id}/refunds")
 def refund_order(request: RequestContext, order_id: str) -> Reply:
-    _get_order(request, order_id)
+    _get_order(request, order_id)  # refuses callers who may not manage it
     by, body = request.require_user().user_id, request.parse_body(RefundBody)
     refund_request = refund_requests.RefundRequest(
         reason=body.reason, tickets=body.tickets, fee_cents=body.fee_cents, return_seats=body.return_seats, note=body.note
@@ -67,14 +67,13 @@ def refund_order(request: RequestContext, order_id: str) -> Reply:
 
 @route(bp, "POST", "/admin/orders/{order_id}/refunds/{refund_id}/retry")
 def retry_refund(request: RequestContext, order_id: str, refund_id: str) -> Reply:
-    _get_order(request, order_id)
+    _get_order(request, order_id)  # refuses callers who may not manage it
     return _refund_reply(*refund_requests.retry_refund(order_id, refund_id, request.now), 200)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/money")
 def show_revenue(request: RequestContext, event_id: str) -> Reply:
-    identity = request.identity or request.require_role("admin")
-    if not orders.may_manage(identity, event_id):
+    if not orders.may_manage(_require_identity(request), event_id):
         raise Forbidden()
     return Reply(orders.event_revenue(event_id))
 
@@ -92,11 +91,16 @@ def dismiss_case(request: RequestContext, order_id: str, finding: str) -> Reply:
 
 
 def _get_order(request: RequestContext, order_id: str) -> Purchase:
-    return orders.get_order(request.identity or request.require_role("admin"), order_id)
+    return orders.get_order(_require_identity(request), order_id)
+
+
+def _require_identity(request: RequestContext) -> Identity:
+    """The caller, whatever their roles. An anonymous request is refused as on a route for admins alone."""
+    return request.identity or request.require_role("admin")
 
 
 def _refund_reply(purchase: Purchase, refund: Refund, status: int) -> Reply:
-    return Reply({**orders.order_view(purchase), "refund": orders.refund_view(refund, purchase)}, status)
+    return Reply({**orders.admin_order_view(purchase), "refund": orders.admin_refund_view(refund, purchase)}, status)
 
 
 def _set_paused(request: RequestContext, event_id: str, paused: bool, message: str) -> Reply:

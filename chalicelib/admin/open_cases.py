@@ -26,16 +26,16 @@ def list_open_cases() -> dict[str, Any]:
 def dismiss_case(order_id: str, case_id: str, actor: str, now: int) -> None:
     """Close a case that a person has resolved: a finding, or a refund that has failed for good. Raises NotFound.
 
-    Disputes, and refunds that are still tried, close by themselves.
+    Disputes close when the bank has decided, other refunds when they succeed.
     """
     case = cases.find_manual_case(order_id, case_id)
     if case is None:
-        raise NotFound("There is no such case, or it closes by itself.")
+        raise NotFound("No open case with this id can be closed by hand. Disputes and refunds that are being tried close by themselves.")
     entry = audit.entry_item(f"order#{order_id}", "finding.dismissed", actor, now, {"finding": case_id})
     try:
         dynamo.transact([cases.dismiss_case_item(case), entry])
     except dynamo.TransactionCanceled:
-        raise NotFound("This case is not open any more.") from None
+        raise NotFound("This case has just changed. Load the list of open cases again.") from None
 
 
 def _case_view(case: Case) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.errors import NotFound
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
-from chalicelib.purchases.record import queries as queries
-from chalicelib.purchases.record import views
+from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.errors import OrderNotFound
 from chalicelib.purchases.record.model import Dispute, Purchase, Refund
 
@@ -37,24 +36,24 @@ def may_manage(identity: Identity, event_id: str) -> bool:
     return "promoter" in identity.roles and event is not None and event.metadata.get("promoter_id") == identity.user_id
 
 
-def order_view(purchase: Purchase) -> dict[str, Any]:
+def admin_order_view(purchase: Purchase) -> dict[str, Any]:
     """An order with its payment, refunds, disputes and ledger. `balance_cents` is what we keep, before the provider's fees."""
     entries = ledger.list_purchase_entries(purchase.event_id, purchase.id)
     payment = purchase.payment
     return {
         "order": {**views.order_with_event_view(purchase), "user_id": purchase.user_id},
-        "tickets": [views.ticket_view(ticket) for ticket in queries.load_tickets(purchase)],
+        "tickets": [views.order_ticket_view(ticket) for ticket in queries.load_tickets(purchase)],
         "payment": {"provider": payment.provider, "reference": payment.provider_id, "capture": payment.payment_intent_id}
         if payment
         else None,
-        "refunds": [refund_view(refund, purchase) for refund in purchase.refunds],
+        "refunds": [admin_refund_view(refund, purchase) for refund in purchase.refunds],
         "disputes": [dispute_view(dispute) for dispute in purchase.disputes],
         "transactions": [transaction_view(entry) for entry in entries],
         "balance_cents": ledger.balances(entries).get(purchase.currency, 0),
     }
 
 
-def refund_view(refund: Refund, purchase: Purchase) -> dict[str, Any]:
+def admin_refund_view(refund: Refund, purchase: Purchase) -> dict[str, Any]:
     """A refund with what only admins and promoters see of it."""
     more = {
         "reason": refund.reason,
@@ -74,7 +73,7 @@ def dispute_view(dispute: Dispute) -> dict[str, Any]:
 
 
 def transaction_view(entry: LedgerEntry) -> dict[str, Any]:
-    """One entry of the ledger; `facts` is what else was known when it was written."""
+    """One entry of the ledger; `facts` are the details that it was written with."""
     shown: dict[str, Any] = msgspec.to_builtins(entry)
     return {**shown, "facts": shown.pop("details"), "at": clock.iso(entry.at)}
 

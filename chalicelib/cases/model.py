@@ -12,7 +12,7 @@ CaseKind = Literal["refund", "dispute", "finding"]
 class Case(Struct, frozen=True):
     """A refund that is not finished, a dispute that is not decided, or a finding: a difference that only a person can resolve.
 
-    Times are epoch seconds. The sweep works on the case at `next_at`; null: never, it waits for a person or for the bank.
+    Times are epoch seconds. `since` is when it was opened, `next_at` when the sweep works on it; null if only a person or the bank can.
     """
 
     purchase_id: str
@@ -24,7 +24,7 @@ class Case(Struct, frozen=True):
 
     @property
     def needs_person(self) -> bool:
-        """Whether only a person can close it: a finding, or a refund that is not tried again. Disputes are the bank's to decide."""
+        """Whether only a person can close it: a finding, or a refund that has failed for good. A dispute waits for the bank."""
         return self.kind != "dispute" and self.next_at is None
 
     def view(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Open cases of money: refunds that are not finished, disputes that are not decided, and findings that only a person can resolve.
 
-A case is opened in the transaction of the change that makes it one, so a crash never loses it. The sweep goes on with refunds that are
-due; `GET /admin/reconciliation` shows the rest.
+A case is opened in the transaction of the change that it follows from, so a crash never loses it. The sweep works on refunds when they
+are due; `GET /admin/reconciliation` lists every open case.
 """
 
 from typing import Any
@@ -17,23 +17,23 @@ __all__ = [
     "find_manual_case",
     "list_open",
     "open_case_item",
+    "open_finding",
     "postpone",
-    "record_finding",
 ]
 
 
-def record_finding(purchase_id: str, finding_id: str, now: int, details: dict[str, Any]) -> bool:
-    """Show a difference to the admins until somebody, or the next comparison, closes it. False if it is shown already."""
+def open_finding(purchase_id: str, finding_id: str, now: int, details: dict[str, Any]) -> bool:
+    """Open a finding, which admins see until a person or a later comparison closes it. False, and nothing written, if it is open."""
     return store.put_new(Case(purchase_id, "finding", finding_id, now, None, details))
 
 
 def close_finding(purchase_id: str, finding_id: str) -> None:
-    """Close a finding that does not hold any more."""
+    """Close a finding whose difference is gone; fine if it is not open."""
     store.delete(purchase_id, "finding", finding_id)
 
 
 def find_manual_case(purchase_id: str, case_id: str) -> Case | None:
-    """The case of that id, if only a person can close it."""
+    """The open case with this id, if only a person can close it; else None."""
     return next((case for case in store.query_purchase(purchase_id) if case.id == case_id and case.needs_person), None)
 
 

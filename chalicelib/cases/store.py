@@ -1,4 +1,4 @@
-"""Table `cases`: one item for each open case. It is as long as what is open, so mostly empty."""
+"""Table `cases`: one item for each open case. Closing a case deletes its item, so the table stays small enough to scan."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -38,13 +38,13 @@ def close_case_item(purchase_id: str, kind: CaseKind, case_id: str) -> dynamo.Tr
 
 
 def dismiss_case_item(case: Case) -> dynamo.TransactItem:
-    """Transaction item that closes a case on behalf of a person; refused if it was closed, or the sweep works on it again."""
-    waiting = CaseRow.purchase_id.exists() & CaseRow.next_at.does_not_exist()
-    return dynamo.delete(CaseRow(case.purchase_id, _key(case.kind, case.id)), waiting)
+    """Transaction item that closes a case for a person; cancels the transaction if it was closed or the sweep works on it again."""
+    needs_person = CaseRow.purchase_id.exists() & CaseRow.next_at.does_not_exist()
+    return dynamo.delete(CaseRow(case.purchase_id, _key(case.kind, case.id)), needs_person)
 
 
 def put_new(case: Case) -> bool:
-    """Write a case; False, and nothing written, if it is open already."""
+    """Open a case outside of any transaction. False, and nothing written, if it is open already."""
     return dynamo.put_if(_row(case), CaseRow.purchase_id.does_not_exist()) is None
 
 
@@ -60,10 +60,12 @@ def delete(purchase_id: str, kind: CaseKind, case_id: str) -> None:
 
 
 def query_purchase(purchase_id: str) -> Iterator[Case]:
+    """The open cases of one purchase; strongly consistent."""
     return (_case(row) for row in CaseRow.query(purchase_id, consistent_read=True))
 
 
 def scan() -> Iterator[Case]:
+    """All open cases in no particular order; strongly consistent."""
     return (_case(row) for row in CaseRow.scan(consistent_read=True))
 
 

@@ -8,8 +8,8 @@ from chalicelib.money import Currency
 
 EntryKind = Literal["opened", "declined", "captured", "refunded", "refund_failed", "disputed", "dispute_won"]
 
-# Money that came in is positive, money that went out is negative. Where no money moved, the requested amount is kept in the details.
-# In the order in which they happen to a purchase, which sorts entries of the same second.
+# The sign of an entry's amount: money that came in is positive, money that went out negative. Where no money moves (0), the requested
+# amount is kept in the details. The kinds are in the order in which they happen, which sorts a purchase's entries of the same second.
 SIGNS: dict[EntryKind, int] = {
     "opened": 0,
     "declined": 0,
@@ -37,9 +37,9 @@ class LedgerEntry(Struct, frozen=True, kw_only=True):
 
 
 class RevenueTotals(Struct, frozen=True, kw_only=True):
-    """Money of one provider in one currency, in minor units, and below it how many entries of each kind there are.
+    """What an event took through one provider in one currency, in minor units, and how many entries of each kind that were.
 
-    `refunded_cents` is without refunds that failed, `disputed_cents` without disputes that were won; `balance_cents` is what we keep.
+    `refunded_cents` leaves out refunds that failed, `disputed_cents` disputes that were won; `balance_cents` is what we keep.
     """
 
     provider: str

@@ -17,7 +17,7 @@ from chalicelib.money import Currency
 
 
 class EntryFields(TypedDict):
-    """What the writer of an entry gives. ValueError for what cannot be an entry.
+    """The arguments of a new entry. The functions that take them raise ValueError for an amount, currency or key that cannot be one.
 
     `reference` names what happened at the provider (the attempt, the refund, the dispute): a purchase has one entry for each kind and
     reference. `amount` is in minor units and never negative: the kind gives the sign. `now` is in epoch seconds. `details` are
@@ -36,14 +36,14 @@ class EntryFields(TypedDict):
 
 
 def entry_item(**fields: Unpack[EntryFields]) -> dynamo.TransactItem:
-    """Transaction item that adds an entry. It cancels the transaction if the ledger has the entry: the change was made before."""
+    """Transaction item that adds an entry. It cancels the transaction if the ledger has the entry already."""
     return dynamo.put(_row(**fields), store.ABSENT)
 
 
 def record_entry(**fields: Unpack[EntryFields]) -> bool:
     """Add one entry that belongs to no other change, e.g. a declined attempt. False, and nothing written, if the ledger has it.
 
-    Also False if the store's answer was lost and the SDK repeated the call.
+    Also False if the store's reply was lost and the SDK repeated the call.
     """
     return dynamo.put_if(_row(**fields), store.ABSENT) is None
 
@@ -105,7 +105,7 @@ def _row(**fields: Unpack[EntryFields]) -> store.LedgerRow:
     kind, amount = fields["kind"], fields["amount"]
     sign, details = SIGNS[kind], fields.get("details", {})
     if amount < 0:
-        raise ValueError(f"the kind gives the sign, so {amount} cannot be the amount of what was {kind}")
+        raise ValueError(f"the kind gives the sign, so the amount of a `{kind}` entry cannot be {amount}")
     if sign == 0:
         details = {**details, "asked_cents": amount}
     lane, key = store.entry_key(fields["event_id"], fields["purchase_id"], kind, fields["reference"])
@@ -113,7 +113,7 @@ def _row(**fields: Unpack[EntryFields]) -> store.LedgerRow:
         lane,
         key,
         amount_cents=sign * amount,
-        # Capitals, as everywhere here: the provider's `usd` would be a currency of its own.
+        # Capitals only: `usd`, as the provider writes it, would be summed as a currency of its own.
         currency=msgspec.convert(fields["currency"], Currency),
         provider=fields["provider"],
         at=fields["now"],

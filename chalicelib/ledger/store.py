@@ -16,7 +16,7 @@ from pynamodb.expressions.condition import Condition
 
 from chalicelib import dynamo
 
-# 4,000 write units: 2,000 entries a second for each event. It cannot change: old entries would be looked for in the wrong lane.
+# 4,000 write units: 2,000 entries a second for each event. Never change it: old entries would then be looked for in the wrong lane.
 LANES = 4
 
 # Characters of ids all sort above `#` and `$`: keys sort as their purchases do, and no id can be taken for the beginning of another.

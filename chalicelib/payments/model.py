@@ -17,7 +17,7 @@ class Payment(Struct, frozen=True):
     """How a purchase is paid. Stored inside the purchase.
 
     `provider_id` is the id of what was opened at the provider: a Payment Intent, or a Checkout Session for the hosted page; null before.
-    `payment_intent_id` is the Payment Intent that has taken the money. A `success_url` means that the hosted page takes it.
+    `payment_intent_id` is the Payment Intent that has taken the money. With a `success_url` the buyer pays on the provider's hosted page.
     """
 
     provider: ProviderName
@@ -83,7 +83,7 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
 
     @property
     def net_received(self) -> int:
-        """What came in, without what was refunded."""
+        """What came in less what was refunded, in minor units."""
         return self.amount_received - self.amount_refunded
 
     @property
@@ -92,11 +92,11 @@ class ProviderPayment(Struct, frozen=True, kw_only=True):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it holds no money and cannot be paid any more."""
+        """Whether it has no money in it and cannot be paid any more."""
         return self.status == "canceled" or (self.status == "succeeded" and not self.is_paid)
 
     def matches(self, payment: Payment) -> bool:
-        """Whether the money that it holds is what was asked for."""
+        """Whether the amount and currency that came in are those that were requested."""
         return (self.net_received, self.currency) == (payment.amount_cents, payment.currency)
 
 
@@ -174,11 +174,11 @@ class PaymentsUnavailable(ApiError):
 
 
 class ProviderUnavailable(ApiError):
-    """The provider did not answer, or asked us to come back. The next try finds out what it has done."""
+    """The provider did not answer, or asked us to try later. Whether it did what was asked shows at the next attempt."""
 
     code: ClassVar[str] = "payment_provider_unavailable"
     status: ClassVar[int] = 503
-    default_message: ClassVar[str] = "The payment provider does not answer. You lose nothing; please try again in a few seconds."
+    default_message: ClassVar[str] = "The payment provider does not answer. Nothing is lost; please try again in a few seconds."
 
     def __init__(self) -> None:
         super().__init__(retryAfterSeconds=5)

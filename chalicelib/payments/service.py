@@ -23,10 +23,10 @@ from chalicelib.payments.model import (
 from chalicelib.payments.providers import stripe
 from chalicelib.payments.providers.protocol import PROVIDERS
 from chalicelib.payments.providers.stripe import (
-    fetch_by_id,
     fetch_dispute,
+    fetch_payment_by_id,
     fetch_refund,
-    find_by_id,
+    find_payment_by_id,
     list_disputes,
     list_events,
     list_payments,
@@ -40,11 +40,11 @@ __all__ = [
     "cancel_payment",
     "check_key",
     "create_refund",
-    "fetch_by_id",
     "fetch_dispute",
     "fetch_payment",
+    "fetch_payment_by_id",
     "fetch_refund",
-    "find_by_id",
+    "find_payment_by_id",
     "has_external_provider",
     "is_external",
     "list_disputes",
@@ -52,22 +52,24 @@ __all__ = [
     "list_payments",
     "list_refunds",
     "list_refunds_of_payment",
+    "local_outcome",
     "new_payment",
     "open_payment",
-    "resolve",
     "verify_event",
 ]
 
 
 def new_payment(amount_cents: int, currency: str, requested: ProviderName | None = None) -> Payment:
-    """Choose who takes the money; nothing is opened with them yet. A total of 0 is free, whatever was `requested`.
+    """Choose the provider of a new payment; nothing is opened there yet. An amount of 0 is free, whatever was `requested`.
 
-    Raises ProviderNotOffered if the requested provider cannot be had here, PaymentsUnavailable if nobody can take the money.
+    Raises ProviderNotOffered if the requested provider is not offered here, PaymentsUnavailable if none is.
     """
     if amount_cents == 0:
         return Payment("free", "open", 0, currency)
     if requested is not None and (requested == "free" or not PROVIDERS[requested].is_offered()):
-        raise ProviderNotOffered(f"Payments by `{requested}` are not offered here. Leave `provider` out.", path="$.provider")
+        raise ProviderNotOffered(
+            f"Payments by `{requested}` are not offered here. Leave `provider` out to pay the usual way.", path="$.provider"
+        )
     chosen = requested or _default_provider()
     if not PROVIDERS[chosen].is_offered():
         raise PaymentsUnavailable()
@@ -84,12 +86,12 @@ def has_external_provider() -> bool:
     return any(provider.IS_EXTERNAL and provider.is_offered() for provider in PROVIDERS.values())
 
 
-def resolve(payment: Payment, simulate: SimulatedOutcome | None) -> Payment | None:
-    """The payment as it ended, if no external provider has to be asked, else None. Becomes true with the caller's transaction.
+def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Payment | None:
+    """The payment captured or declined, if that is decided here; None if only its external provider knows. Writes nothing.
 
-    Raises SimulationRequired, SimulationRefused and PaymentsUnavailable.
+    Raises SimulationRequired or SimulationRefused if `simulate` is missing or out of place, and PaymentsUnavailable.
     """
-    return PROVIDERS[payment.provider].resolve(payment, simulate)
+    return PROVIDERS[payment.provider].local_outcome(payment, simulate)
 
 
 def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment | None:
@@ -108,11 +110,11 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
 def fetch_payment(payment: Payment) -> ProviderPayment:
     """The payment as its provider has it now; it must have been opened there. Raises ProviderUnavailable."""
     assert payment.provider_id is not None
-    return fetch_by_id(payment.provider_id)
+    return fetch_payment_by_id(payment.provider_id)
 
 
 def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
-    """Make sure that nobody can pay any more. None on success; the payment if its money has come in, or still may.
+    """Make sure that nobody can pay any more. Returns None on success, or the payment if its money has come in or still may.
 
     Raises ProviderUnavailable.
     """
@@ -120,21 +122,21 @@ def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
 
 
 def create_refund(
-    purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount_cents: int, *, look_first: bool
+    purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount_cents: int, *, check_existing: bool
 ) -> ProviderRefund:
     """Make one refund at the external provider.
 
-    `look_first`: an earlier call may have made it, and the provider forgets idempotency keys after a day. The refund that is there
-    is then returned instead, also one of an earlier attempt that was taken for refused.
+    With `check_existing`, for a refund that an earlier call may have made, one that the provider has already is returned instead: its
+    idempotency keys protect for a day only. That may be one of an earlier attempt that seemed to be refused.
     """
-    for refund in list_refunds_of_payment(payment_intent_id) if look_first else []:
+    for refund in list_refunds_of_payment(payment_intent_id) if check_existing else []:
         if refund.refund_id == refund_id and (refund.attempt == attempt or refund.status != "failed"):
             return replace(refund, attempt=attempt)
     return stripe.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents)
 
 
 def _default_provider() -> ProviderName:
-    usual = settings.current().payment_provider
-    if usual != "auto":
-        return usual
+    setting = settings.current().payment_provider
+    if setting != "auto":
+        return setting
     return next((name for name, provider in PROVIDERS.items() if provider.IS_EXTERNAL and provider.is_offered()), "simulated")

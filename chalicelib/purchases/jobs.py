@@ -1,4 +1,4 @@
-"""The schedule that ends what is over and finishes what was interrupted."""
+"""The schedule of the sweep."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from chalicelib.purchases.sweep import run_sweep
 bp = Blueprint(__name__)
 
 
-@bp.schedule(Rate(1, unit=Rate.MINUTES), name="sweep", description="Ends holds whose time is over and finishes what was interrupted.")
+@bp.schedule(Rate(1, unit=Rate.MINUTES), name="sweep", description="Releases expired holds and finishes what a crash interrupted.")
 @scheduled_job("sweep")
 def sweep() -> dict[str, Any]:
     return run_sweep(clock.now())

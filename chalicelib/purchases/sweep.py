@@ -1,4 +1,4 @@
-"""The sweep over all stock: recover expired holds, correct shards that a pause or resume did not reach, and make due refunds."""
+"""The sweep: recover expired holds, correct shards that a pause or resume did not reach, and process refunds that are due."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from chalicelib.purchases.reservations import hold_recovery
 
 
 def run_sweep(now: int) -> dict[str, Any]:
-    """Returns what was done, for the log. Two runs at once do no harm: every step is conditional, and the second finds it done."""
+    """Run the sweep once. Returns what was done, for the log. Two runs at once do no harm: every write has a condition."""
     shards = list(inventory.scan_shards())
     expired_holds = [hold for shard in shards for hold in shard.expired_holds(now)]
     report = hold_recovery.recover_holds(expired_holds, now)
@@ -31,9 +31,10 @@ def run_sweep(now: int) -> dict[str, Any]:
 
 
 def _correct_open_flags(shards: list[Shard]) -> int:
-    """Bring shards in line with their event's pause flag, which is written first when a sale is paused or resumed.
+    """Open or close shards that do not match their event's pause flag. Returns how many were corrected.
 
-    The flags are read after the shards, and a shard is changed only if it is still as it was read: a pause in between wins.
+    A pause or resume writes the flag first, so the flag decides. It is read after the shards, and a shard is changed only if it is
+    still as it was read: so a pause at the same time is not undone.
     """
     current = catalog.load_current()
     paused = {tier.stock_id: current.events[tier.event_id].paused for tier in current.tiers.values()}

@@ -1,4 +1,4 @@
-"""What a comparison of our books with the payment provider's has seen, repaired and found."""
+"""The report of a comparison of our books with the payment provider's."""
 
 from collections import Counter
 from typing import Any
@@ -9,7 +9,7 @@ from chalicelib import clock
 
 
 class ReconciliationReport(Struct):
-    """What was compared in [since, until), epoch seconds. `unheard` counts events that no webhook had brought to us.
+    """How much was compared in [since, until), epoch seconds. `unheard` counts events that no webhook had brought.
 
     `repaired` and `findings` count by kind. Every finding is also an open case.
     """

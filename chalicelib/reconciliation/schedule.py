@@ -1,4 +1,4 @@
-"""The scheduled comparison of our books with the payment provider's: it goes on where it stopped, span by span."""
+"""The scheduled comparison of our books with the payment provider's: each run goes on, span by span, where the last one stopped."""
 
 from chalicelib import log, settings
 from chalicelib.cases import service as cases
@@ -9,20 +9,20 @@ from chalicelib.reconciliation.store import load_last_run
 
 __all__ = ["load_last_run", "run"]
 
-# A comparison that was killed starts again from its beginning. At the 50 payments a second that Stripe takes from us (two calls each)
-# five minutes are 15,000 payments and some 600 pages of lists: well within the 15 minutes that a function may run.
+# A span that is not finished is compared again from its beginning. At most 50 payments a second can be made (Stripe allows 100 calls,
+# each payment takes two), so five minutes are 15,000 payments and 600 pages of lists: well within the 15 minutes of a function.
 SPAN_SECONDS = 300
 MAX_SPANS_PER_RUN = 72  # six hours; what was missed while nothing ran is caught up run by run
-MAX_PAYMENTS_PER_RUN = 10_000  # no further span after so many
-FIRST_RUN_SECONDS = 3600  # how far back the very first run looks: the schedule is there from the first deployment on
+MAX_PAYMENTS_PER_RUN = 10_000  # after so many no further span is begun
+FIRST_RUN_SECONDS = 3600  # how far back the very first run goes; no payments are older, since every deployment has the schedule
 SETTLE_SECONDS = 600  # younger payments are still being processed
 DAY_SECONDS = 86_400
 
 
 def run(now: int) -> ReconciliationReport | None:
-    """Go on from where the last run stopped; None if no external provider takes payments here.
+    """Compare from where the last run stopped, and return the report of this run; None if no external provider takes payments here.
 
-    Raises ProviderUnavailable and StoreIsBehind; the next run then begins with the span that this one did not finish.
+    Raises ProviderUnavailable and StoreIsBehind; the next run then begins with the span that was not finished.
     """
     if not payments.has_external_provider():
         return None
@@ -31,7 +31,7 @@ def run(now: int) -> ReconciliationReport | None:
     end = now - SETTLE_SECONDS - chosen.hold_seconds - chosen.checkout_seconds
     since = reached if reached is not None else end - FIRST_RUN_SECONDS
     is_new_day = last_at is None or last_at // DAY_SECONDS != now // DAY_SECONDS
-    # The decision of a dispute makes an event, but Stripe keeps events for 30 days only: so open disputes are fetched once a day.
+    # A dispute's decision is an event, but Stripe keeps events for 30 days only, so open disputes are also fetched once a day.
     report = ReconciliationReport(since, since, repaired=comparison.recheck_open_cases(now, disputes=is_new_day))
     for _ in range(MAX_SPANS_PER_RUN):
         until = min(report.until + SPAN_SECONDS, end)
@@ -39,7 +39,7 @@ def run(now: int) -> ReconciliationReport | None:
             break
         report.add(comparison.compare(report.until, until, now))
         if not store.save_progress(reached, report, now):
-            break  # another run is under way, and has come as far
+            break  # another run is active and has compared this span
         reached = until
     log.gauge("money_matters", len(cases.list_open()))
     return report

@@ -1,4 +1,4 @@
-"""Table `reconciliation`: one item that says how far the schedule has come and what its last run found."""
+"""Table `reconciliation`: one item with the time up to which the schedule has compared, and the report of its last run."""
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
@@ -22,18 +22,19 @@ class ReconciliationRow(dynamo.Table):
 
 
 def load_last_run() -> LastRun | None:
+    """The last run of the schedule; None before the first one."""
     row = ReconciliationRow.find(_ID)
     return LastRun(int(row.at), msgspec.json.decode(row.report, type=ReconciliationReport)) if row is not None else None
 
 
 def load_progress() -> tuple[int | None, int | None]:
-    """Until when the books were compared, and when the last run was; epoch seconds, null before the first run."""
+    """The time up to which the books were compared, and the time of the last run, in epoch seconds; None before the first run."""
     row = ReconciliationRow.find(_ID)
     return (int(row.until), int(row.at)) if row is not None else (None, None)
 
 
 def save_progress(reached: int | None, report: ReconciliationReport, now: int) -> bool:
-    """Record how far a run has come. False, and nothing written, if another run has moved on from `reached`: it is never taken back."""
-    unmoved = ReconciliationRow.id.does_not_exist() if reached is None else ReconciliationRow.until == reached
+    """Save the time up to which the books are compared. False, and nothing written, if another run has moved it on from `reached`."""
+    is_unmoved = ReconciliationRow.id.does_not_exist() if reached is None else ReconciliationRow.until == reached
     row = ReconciliationRow(_ID, until=report.until, at=now, report=msgspec.json.encode(report).decode())
-    return dynamo.put_if(row, unmoved) is None
+    return dynamo.put_if(row, is_unmoved) is None

@@ -18,7 +18,7 @@ def test_only_admins_see_open_cases(api, time):
 def test_the_oldest_of_many_open_cases_are_shown(api, time, monkeypatch):
     monkeypatch.setattr(open_cases, "MAX_CASES_SHOWN", 2)
     for number in range(3):
-        cases.record_finding(ids.new_id(), f"amounts_differ-pi_{number}", time.now - number, {})
+        cases.open_finding(ids.new_id(), f"amounts_differ-pi_{number}", time.now - number, {})
     shown = api.get("/admin/reconciliation", token=builders.admin_token()).json
     assert ([case["id"][-1] for case in shown["open"]], shown["open_total"]) == (["2", "1"], 3)
 

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib import ids
 from chalicelib.ledger import service as ledger
-from chalicelib.purchases.provider_events import apply as event_application
+from chalicelib.purchases.provider_events import service as event_application
 from chalicelib.purchases.record import store
 from chalicelib.reconciliation import comparison
 from tests import builders

@@ -1,4 +1,4 @@
-"""Orders without a price: nobody is asked, and the payment succeeds."""
+"""Free orders: nothing is opened anywhere, and the payment always succeeds."""
 
 from msgspec.structs import replace
 
@@ -19,5 +19,5 @@ def cancel_payment(payment: Payment) -> None:  # noqa: ARG001
     return None
 
 
-def resolve(payment: Payment, simulate: SimulatedOutcome | None) -> Payment:  # noqa: ARG001
+def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Payment:  # noqa: ARG001
     return replace(payment, status="captured")

@@ -23,13 +23,13 @@ class PaymentProvider(Protocol):
         """
 
     def cancel_payment(self, payment: Payment) -> ProviderPayment | None:
-        """Make sure that nobody can pay any more. None on success; the payment if its money has come in, or still may.
+        """Make sure that nobody can pay any more. Returns None on success, or the payment if its money has come in or still may.
 
         Raises ProviderUnavailable.
         """
 
-    def resolve(self, payment: Payment, simulate: SimulatedOutcome | None) -> Payment | None:
-        """The payment as it ended, if that can be said without asking anybody; None if only the provider knows.
+    def local_outcome(self, payment: Payment, simulate: SimulatedOutcome | None) -> Payment | None:
+        """The payment captured or declined, if that is decided here; None if only the provider knows.
 
         Raises SimulationRequired or SimulationRefused when `simulate` is missing or out of place, and PaymentsUnavailable.
         """

@@ -20,8 +20,8 @@ def cancel_payment(payment: Payment) -> None:  # noqa: ARG001
     return None
 
 
-def resolve(payment: Payment, simulate: SimulatedOutcome | None) -> Payment:
-    """Captured or declined, as `simulate` says."""
+def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Payment:
+    """The payment captured or declined, as `simulate` says. Raises SimulationRequired and PaymentsUnavailable."""
     if not is_offered():
         raise PaymentsUnavailable()
     if simulate is None:

@@ -61,15 +61,19 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
 
 
 def cancel_payment(payment: Payment) -> ProviderPayment | None:
-    """Without a `provider_id` nothing was opened that anybody could pay: if it is being opened now, writing that down will be refused."""
+    """Cancel what was opened, as the protocol says.
+
+    Without a `provider_id` there is nothing to pay: a request that opens the payment right now cannot save its id any more, and
+    cancels the payment itself.
+    """
     if payment.provider_id is None:
         return None
     provider_payment = _cancel(payment.provider_id)
     return None if provider_payment.is_closed else provider_payment
 
 
-def resolve(payment: Payment, simulate: SimulatedOutcome | None) -> None:  # noqa: ARG001
-    """Only Stripe knows how the payment ended."""
+def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> None:  # noqa: ARG001
+    """Always None: only Stripe knows whether the money came in. Raises SimulationRefused if the caller wants to simulate it."""
     if simulate is not None:
         raise SimulationRefused("Stripe takes this payment; leave `simulate` out.", path="$.simulate")
 
@@ -111,20 +115,20 @@ def _create_checkout_session(metadata: PaymentMetadata, currency: str, page: Che
     )
 
 
-def fetch_by_id(provider_id: str) -> ProviderPayment:
-    """A Payment Intent or a Checkout Session as it is now."""
+def fetch_payment_by_id(provider_id: str) -> ProviderPayment:
+    """A Payment Intent or a Checkout Session as Stripe has it now."""
     if _is_checkout_session(provider_id):
         params: Any = {"expand": ["payment_intent.latest_charge"]}
         return mapping.payment_of_session(call(lambda api: api.v1.checkout.sessions.retrieve(provider_id, params)))
     return mapping.payment_of_intent(call(lambda api: api.v1.payment_intents.retrieve(provider_id, {"expand": ["latest_charge"]})))
 
 
-def find_by_id(provider_id: str) -> ProviderPayment | None:
+def find_payment_by_id(provider_id: str) -> ProviderPayment | None:
     """As `fetch_by_id`; None if Stripe does not have it."""
     import stripe
 
     try:
-        return fetch_by_id(provider_id)
+        return fetch_payment_by_id(provider_id)
     except stripe.InvalidRequestError as error:
         if error.code != "resource_missing":
             raise
@@ -132,7 +136,7 @@ def find_by_id(provider_id: str) -> ProviderPayment | None:
 
 
 def _cancel(provider_id: str) -> ProviderPayment:
-    """Cancel or expire it, if that is still possible. The payment as it is then: its money may have come in."""
+    """Cancel a Payment Intent or expire a Checkout Session, if that is still possible. Returns it as it is afterwards, maybe paid."""
     import stripe
 
     try:
@@ -140,7 +144,7 @@ def _cancel(provider_id: str) -> ProviderPayment:
             return mapping.payment_of_session(call(lambda api: api.v1.checkout.sessions.expire(provider_id)))
         return mapping.payment_of_intent(call(lambda api: api.v1.payment_intents.cancel(provider_id)))
     except stripe.InvalidRequestError:
-        return fetch_by_id(provider_id)  # it has ended one way or another
+        return fetch_payment_by_id(provider_id)  # too late: it is paid or cancelled already
 
 
 def create_refund(purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount: int) -> ProviderRefund:
@@ -206,7 +210,7 @@ def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
 
 
 def verify_event(body: bytes, signature: str, now: int) -> ProviderEvent | None:
-    """The event of a webhook, if one of our secrets signed exactly these bytes within the tolerance; else None."""
+    """The event of a webhook, if one of our signing secrets signed exactly these bytes at most five minutes ago; else None."""
     import stripe
 
     signed_at = _signed_at(signature)
@@ -248,7 +252,7 @@ def _idempotency_key(what: str, purchase_id: str, params: dict[str, Any]) -> Any
 
 
 def _list_created(what: ListName, since: int, until: int, **more: Any) -> Iterator[dict[str, Any]]:
-    """Everything that a list has of this time, newest first; one call for each page."""
+    """All objects of a list that were created in [since, until), newest first; one call for each page of 100."""
     params: Any = {"created": {"gte": since, "lt": until}, "limit": MAX_PAGE_SIZE, **more}
     while True:
         page = _fetch_page(what, params)
@@ -263,7 +267,7 @@ def _fetch_page(what: ListName, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _call_to_open(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
-    """Call Stripe to open a payment. It refuses unknown prices, two currencies in one payment, and sums below its minimum."""
+    """Call Stripe to open a payment. Raises PriceMismatch if it refuses: unknown prices, two currencies, an amount below its minimum."""
     import stripe
 
     try:

@@ -19,16 +19,16 @@ RETRIES = 2  # by the SDK, with its own jittered backoff and the same idempotenc
 
 
 def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
-    """The object that `operation` returns, as JSON.
+    """Call Stripe: run `operation` with the SDK's client and return the object that it gives, as JSON.
 
-    Raises ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our key; stripe.InvalidRequestError passes.
+    Raises ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our key; stripe.InvalidRequestError as it is.
     """
     import stripe
 
     log.count("stripe_calls")
     log.gauge("stripe_call_budget", settings.current().stripe_call_rate)
     try:
-        answer = operation(_client(secret_settings.optional_secret("stripe_api_key"), settings.current().stripe_api_base))
+        stripe_object = operation(_client(secret_settings.optional_secret("stripe_api_key"), settings.current().stripe_api_base))
     except stripe.InvalidRequestError:
         raise
     except (stripe.AuthenticationError, stripe.PermissionError) as error:  # until the key is replaced, nobody can pay
@@ -38,8 +38,8 @@ def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
         # APIError: a 5xx, or an idempotency key that another call of ours is using at this moment.
         log.warning("stripe.unavailable", error=type(error).__name__)
         raise ProviderUnavailable() from error
-    found: dict[str, Any] = answer.to_dict()
-    return found
+    as_json: dict[str, Any] = stripe_object.to_dict()
+    return as_json
 
 
 def check_key(key: str) -> None:

@@ -45,76 +45,76 @@ EVENT_TYPES: dict[str, EventSubject] = {
 _CARRIES_METADATA = ("payment_intent", "checkout.session", "charge")
 
 
-def payment_of_intent(found: Json) -> ProviderPayment:
+def payment_of_intent(intent: Json) -> ProviderPayment:
     """A Payment Intent, with its latest charge if that was expanded."""
-    return ProviderPayment(provider="stripe", id=found["id"], client_secret=found.get("client_secret"), **_payment_fields(found))
+    return ProviderPayment(provider="stripe", id=intent["id"], client_secret=intent.get("client_secret"), **_payment_fields(intent))
 
 
-def payment_of_session(found: Json) -> ProviderPayment:
+def payment_of_session(session: Json) -> ProviderPayment:
     """A Checkout Session, with its Payment Intent if the buyer has begun to pay and that was expanded."""
-    intent = found.get("payment_intent")
-    metadata = found.get("metadata") or {}
+    payment_intent = session.get("payment_intent")
+    metadata = session.get("metadata") or {}
     fields: Json = {
         "status": "requires_payment_method",
-        "amount": found["amount_total"],
+        "amount": session["amount_total"],
         "amount_received": 0,
         "amount_refunded": 0,
-        "currency": found["currency"].upper(),
-        "created": found["created"],
+        "currency": session["currency"].upper(),
+        "created": session["created"],
         "namespace": metadata.get("namespace"),
         "purchase_id": metadata.get("purchase_id"),
         "event_id": metadata.get("event_id"),
     }
-    if isinstance(intent, dict):
-        fields |= _payment_fields(intent)
-    if found["status"] != "open" and fields["status"] not in ("succeeded", "processing"):
+    if isinstance(payment_intent, dict):
+        fields |= _payment_fields(payment_intent)
+    if session["status"] != "open" and fields["status"] not in ("succeeded", "processing"):
         fields["status"] = "canceled"
-    return ProviderPayment(provider="stripe", id=found["id"], url=found.get("url"), **fields)
+    return ProviderPayment(provider="stripe", id=session["id"], url=session.get("url"), **fields)
 
 
-def refund_of(found: Json) -> ProviderRefund:
+def refund_of(refund: Json) -> ProviderRefund:
     """A refund, with its Payment Intent if that was expanded."""
-    metadata = found.get("metadata") or {}
-    owner = metadata if "purchase_id" in metadata else _metadata_of_payment(found)
+    metadata = refund.get("metadata") or {}
+    owner = metadata if "purchase_id" in metadata else _metadata_of_payment(refund)
     attempt = str(metadata.get("attempt", "0"))
     return ProviderRefund(
         provider="stripe",
-        id=found["id"],
-        status=_REFUND_STATUS[found["status"]],
-        amount_cents=found["amount"],
-        currency=found["currency"].upper(),
-        payment_intent_id=_id_of(found.get("payment_intent")),
+        id=refund["id"],
+        status=_REFUND_STATUS[refund["status"]],
+        amount_cents=refund["amount"],
+        currency=refund["currency"].upper(),
+        payment_intent_id=_id_of(refund.get("payment_intent")),
         refund_id=metadata.get("refund_id"),
         attempt=int(attempt) if attempt.isdecimal() else 0,
         namespace=owner.get("namespace"),
         purchase_id=owner.get("purchase_id"),
-        failure=found.get("failure_reason"),
+        failure=refund.get("failure_reason"),
     )
 
 
-def dispute_of(found: Json) -> ProviderDispute:
+def dispute_of(dispute: Json) -> ProviderDispute:
     """A dispute, with its Payment Intent expanded."""
-    owner = _metadata_of_payment(found)
+    owner = _metadata_of_payment(dispute)
     return ProviderDispute(
         provider="stripe",
-        id=found["id"],
-        status=_DISPUTE_STATUS.get(found["status"]),
-        amount_cents=found["amount"],
-        currency=found["currency"].upper(),
-        payment_intent_id=_id_of(found.get("payment_intent")),
-        reason=found["reason"],
+        id=dispute["id"],
+        status=_DISPUTE_STATUS.get(dispute["status"]),
+        amount_cents=dispute["amount"],
+        currency=dispute["currency"].upper(),
+        payment_intent_id=_id_of(dispute.get("payment_intent")),
+        reason=dispute["reason"],
         namespace=owner.get("namespace"),
         purchase_id=owner.get("purchase_id"),
     )
 
 
-def event_of(found: Json) -> ProviderEvent:
+def event_of(event: Json) -> ProviderEvent:
     """An event of any type, with what its object said when it was sent."""
-    kind = str(found.get("type", ""))
-    about: Json = (found.get("data") or {}).get("object") or {}
+    kind = str(event.get("type", ""))
+    about: Json = (event.get("data") or {}).get("object") or {}
     metadata = about.get("metadata") or {}
     return ProviderEvent(
-        id=str(found.get("id", "")),
+        id=str(event.get("id", "")),
         type=kind,
         subject=EVENT_TYPES.get(kind),
         object_id=str(about.get("id", "")),
@@ -126,19 +126,19 @@ def event_of(found: Json) -> ProviderEvent:
     )
 
 
-def _payment_fields(found: Json) -> Json:
-    metadata = found.get("metadata") or {}
-    charge = found.get("latest_charge")
+def _payment_fields(intent: Json) -> Json:
+    metadata = intent.get("metadata") or {}
+    charge = intent.get("latest_charge")
     expanded = charge if isinstance(charge, dict) else {}
-    error = found.get("last_payment_error") or {}
+    error = intent.get("last_payment_error") or {}
     return {
-        "status": found["status"],
-        "amount": found["amount"],
-        "amount_received": found.get("amount_received") or 0,
+        "status": intent["status"],
+        "amount": intent["amount"],
+        "amount_received": intent.get("amount_received") or 0,
         "amount_refunded": expanded.get("amount_refunded") or 0,
-        "currency": found["currency"].upper(),
-        "created": found["created"],
-        "payment_intent_id": found["id"],
+        "currency": intent["currency"].upper(),
+        "created": intent["created"],
+        "payment_intent_id": intent["id"],
         "namespace": metadata.get("namespace"),
         "purchase_id": metadata.get("purchase_id"),
         "event_id": metadata.get("event_id"),
@@ -147,8 +147,8 @@ def _payment_fields(found: Json) -> Json:
     }
 
 
-def _metadata_of_payment(found: Json) -> Json:
-    intent = found.get("payment_intent")
+def _metadata_of_payment(refund_or_dispute: Json) -> Json:
+    intent = refund_or_dispute.get("payment_intent")
     return (intent.get("metadata") or {}) if isinstance(intent, dict) else {}
 
 

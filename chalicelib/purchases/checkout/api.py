@@ -28,7 +28,7 @@ class Attendee(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class CheckoutBody(Struct, forbid_unknown_fields=True):
-    """`page`: pay on the shop's own page, or on the provider's (`hosted`), which returns to `success_url` or `cancel_url`."""
+    """`page`: `own`, to pay on the shop's page, or `hosted`, the provider's page, which returns to `success_url` or `cancel_url`."""
 
     reservation_id: Id
     promo_code: Annotated[str, Meta(max_length=64)] | None = None
@@ -70,8 +70,8 @@ def confirm(request: RequestContext) -> Reply:
     rate_limits.check(request, rate_limits.CONFIRM, user_id)
     result = service.confirm(user_id, body.checkout_id, body.simulate, request.now)
     is_new_order = result.purchase.was_order and not result.repeated
-    body_shown = views.confirmation_view(result.purchase, result.tickets, result.repeated, request.now)
-    return Reply(body_shown, 201 if is_new_order else 200)
+    view = views.confirmation_view(result.purchase, result.tickets, result.repeated, request.now)
+    return Reply(view, 201 if is_new_order else 200)
 
 
 def _session_reply(result: CheckoutResult, now: int) -> Reply:

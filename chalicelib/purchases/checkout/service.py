@@ -1,4 +1,4 @@
-"""Checkout: from a reservation to an order. Open the payment, and confirm how it ended."""
+"""Checkout: from a reservation to an order. Open the payment, then confirm its outcome."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -33,9 +33,9 @@ class CheckoutResult(Struct, frozen=True):
 
 
 def open_checkout(user_id: str, purchase_id: str, options: CheckoutOptions, now: int) -> CheckoutResult:
-    """Open the checkout of a reservation: `held -> paying`, then the payment at its provider. Calling it again goes on where it stopped.
+    """Open the checkout of a reservation: `held -> paying`, then open the payment at its provider. Repeated, it goes on where it stopped.
 
-    The options count only in the first call. Raises ReservationNotFound, also for a reservation of another user; ReservationEnded;
+    Only the first call uses the options. Raises ReservationNotFound, also for a reservation of another user; ReservationEnded;
     ReservationConverted or PaymentRefunded if it was paid; EventNotOnSale for a cancelled event; ReturnAddressRefused, PriceMismatch and
     ProviderUnavailable.
     """
@@ -44,7 +44,7 @@ def open_checkout(user_id: str, purchase_id: str, options: CheckoutOptions, now:
 
 
 def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
-    """End a checkout: paid, with its tickets, or declined, with its tickets back in the stock. Calling it again gives the same result.
+    """Confirm a checkout: paid, with its tickets, or declined, with its tickets back in the stock. Repeated, it gives the same result.
 
     Three round trips: read the purchase, one transaction, one conversion for each hold; with an external provider one call to it.
     Raises CheckoutNotFound, ReservationEnded, SimulationRequired, SimulationRefused, PaymentNotCompleted and PaymentRefunded.
@@ -71,7 +71,7 @@ def _open(purchase: Purchase, options: CheckoutOptions, now: int) -> CheckoutRes
     )
     saved = store.save(purchase, paying)
     if expires_at != purchase.expires_at:
-        # The purchase decides how long it lives; if a shard is not told, hold recovery corrects it.
+        # After a crash before this, hold recovery extends the holds: the purchase's `expires_at` decides.
         for hold in purchase.holds:
             inventory.extend_hold(hold, expires_at)
     log.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
@@ -79,32 +79,32 @@ def _open(purchase: Purchase, options: CheckoutOptions, now: int) -> CheckoutRes
 
 
 def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResult:
-    """Open the payment at its provider, and write its id down before the buyer can pay it.
+    """Open the payment at its provider, and save its id before the buyer can pay it.
 
-    A cancellation in between either sees the id and cancels the payment, or changes the purchase first: then writing the id down
-    is refused here, and the payment is cancelled before anybody could pay it.
+    A cancellation at the same time either reads the id and cancels the payment, or changes the purchase first. Then saving the id
+    fails here, and the payment is cancelled before anybody can pay it.
     """
     payment = purchase.payment
     assert payment is not None  # it is set together with the state
     if payment.provider_id is not None:
-        # Opening it again would make a second payment once the provider has forgotten the first call.
-        provider_payment = payments.fetch_payment(payment)
-        return CheckoutResult(purchase, is_new, provider_payment.client_secret, provider_payment.url)
+        # Not opened again: that would make a second payment once the provider has forgotten the idempotency key.
+        current = payments.fetch_payment(payment)
+        return CheckoutResult(purchase, is_new, current.client_secret, current.url)
     metadata = PaymentMetadata(purchase.id, purchase.event_id, purchase.user_id)
-    opened = payments.open_payment(payment, metadata, checkout_page.page_content(purchase, payment))
-    if opened is None:
+    provider_payment = payments.open_payment(payment, metadata, checkout_page.page_content(purchase, payment))
+    if provider_payment is None:
         return CheckoutResult(purchase, is_new)
-    identified = replace(payment, provider_id=opened.id)
+    opened_payment = replace(payment, provider_id=provider_payment.id)
     try:
-        entry = ledger_entries.checkout_opened_item(purchase, opened, now)
-        saved = store.save(purchase, replace(purchase, payment=identified), [entry])
+        entry = ledger_entries.checkout_opened_item(purchase, provider_payment, now)
+        saved = store.save(purchase, replace(purchase, payment=opened_payment), [entry])
     except store.Conflict:
-        saved = _require_same_payment(purchase, identified, now)
-    return CheckoutResult(saved, is_new, opened.client_secret, opened.url)
+        saved = _require_same_payment(purchase, opened_payment, now)
+    return CheckoutResult(saved, is_new, provider_payment.client_secret, provider_payment.url)
 
 
 def _require_same_payment(purchase: Purchase, payment: Payment, now: int) -> Purchase:
-    """The purchase, if another execution has written the same payment down; else the payment is cancelled."""
+    """Return the purchase if another execution has saved the same payment; else cancel the payment and raise ReservationEnded."""
     current = queries.get_own_purchase(purchase.user_id, purchase.id)
     if current.payment is not None and current.payment.provider_id == payment.provider_id and current.is_active(now):
         return current
@@ -121,8 +121,8 @@ def _confirm(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) ->
     if payments.is_external(purchase.payment.provider):
         return _confirm_external(purchase, purchase.payment, simulate, now)
     _require_active(purchase, now)
-    payment = payments.resolve(purchase.payment, simulate)
-    assert payment is not None  # only external providers have to be asked
+    payment = payments.local_outcome(purchase.payment, simulate)
+    assert payment is not None  # only an external provider's outcome is not decided here
     if payment.status == "captured":
         return settlement.complete_purchase(purchase, payment, now)
     return _decline(purchase, payment, now)
@@ -131,7 +131,7 @@ def _confirm(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) ->
 def _confirm_external(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
     if payment.provider_id is None:
         raise PaymentNotCompleted(payment_status="not_opened")
-    payments.resolve(payment, simulate)  # refuses `simulate`
+    payments.local_outcome(payment, simulate)  # raises if the caller wants to simulate
     provider_payment = payments.fetch_payment(payment)
     if not provider_payment.is_paid:
         _require_active(purchase, now)
@@ -143,12 +143,12 @@ def _confirm_external(purchase: Purchase, payment: Payment, simulate: SimulatedO
 
 
 def _require_active(purchase: Purchase, now: int) -> Purchase:
-    """The purchase if it still holds its tickets. If its time is over, it ends here and now, unless its money has come in."""
+    """Return the purchase if it still holds its tickets. An expired one is ended, or settled if its money has come in, and refused."""
     if purchase.is_active(now):
         return purchase
     ended = hold_recovery.expire_purchase(purchase, now)
     if ended.was_order:
-        raise ReservationConverted("This reservation is already paid. You find the tickets in your order.")
+        raise ReservationConverted("This reservation is already paid. Your tickets are in your order.")
     if ended.state == "refunded":
         raise _payment_refunded(ended)
     raise ReservationEnded()

@@ -17,12 +17,12 @@ REFUND_REFUSED = "charge_disputed"  # the provider's code for a refund that it r
 _TRIGGER: dict[DisputeStatus, transitions.Trigger] = {"open": "dispute_opened", "won": "dispute_won", "lost": "dispute_lost"}
 
 
-def apply_dispute(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
-    """Bring the purchase to where its dispute is now, whatever we knew of it before. An inquiry, which takes no money, changes nothing."""
-    return store.retry_on_conflict(purchase, lambda current: _apply(current, provider_dispute, now))
+def record_dispute(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
+    """Record a dispute as the provider has it now, with what follows for tickets and refunds. An inquiry changes nothing."""
+    return store.retry_on_conflict(purchase, lambda current: _record(current, provider_dispute, now))
 
 
-def _apply(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
+def _record(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
     status, known = provider_dispute.status, purchase.find_dispute(provider_dispute.id)
     if status is None or (known is not None and (known.status == status or known.status != "open")):
         return purchase
@@ -35,7 +35,7 @@ def _apply(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> P
 def _save_dispute(
     purchase: Purchase, known: Dispute | None, provider_dispute: ProviderDispute, status: DisputeStatus, now: int
 ) -> Purchase:
-    """Raises Conflict also if one of the tickets or seats has changed."""
+    """Save the dispute with everything that follows from it. Raises Conflict, also if one of the tickets or seats has changed."""
     assert provider_dispute.payment_intent_id is not None
     dispute = Dispute(
         id=provider_dispute.id,
@@ -50,8 +50,8 @@ def _save_dispute(
     items = [*ledger_entries.dispute_items(purchase, provider_dispute, is_new=known is None, now=now), _case_item(purchase, dispute, now)]
     after = purchase
     if status == "won":
-        after, reopened = processing.reopen(purchase, _refunds_refused_by(purchase, dispute), now)
-        items += reopened
+        after, retry_items = processing.plan_retry(purchase, _refunds_refused_by(purchase, dispute), now)
+        items += retry_items
     # A dispute about a second payment, which is refunded, has nothing to do with the tickets.
     is_own = purchase.is_own_payment(dispute.payment_intent_id)
     match transitions.action_for(purchase.state, _TRIGGER[status]) if is_own else "record":
@@ -69,19 +69,19 @@ def _save_dispute(
 
 
 def _void_items(purchase: Purchase, dispute: Dispute, now: int) -> list[dynamo.TransactItem]:
-    """The tickets that a lost dispute takes are void, and their seats are for sale again."""
+    """Transaction items that void the tickets that a lost dispute takes, and return their seats to the stock."""
     holds = requests.convert_returned_holds(purchase, dispute.voided)
     items = [inventory.return_sold_item(hold) for hold in holds]
     items += tickets.void_items(*(ticket_id(purchase.id, number) for number in dispute.voided))
     kept = sum(purchase.ticket_price(number) for number in dispute.voided) - dispute.amount_cents
-    if kept > 0:  # tickets are void as a whole, so a person decides who gets the rest of their price
+    if kept > 0:  # whole tickets became void: a person decides who gets the rest of their price
         details = {"event_id": purchase.event_id, "dispute": dispute.id, "kept_cents": kept, "currency": dispute.currency}
         items.append(cases.open_case_item(purchase.id, "finding", f"kept_of_dispute-{dispute.id}", now, details))
     return items
 
 
 def _thaw_items(purchase: Purchase, dispute: Dispute, owned: list[Ticket]) -> list[dynamo.TransactItem]:
-    """Frozen tickets are valid again, unless another dispute keeps them frozen."""
+    """Transaction items that make frozen tickets valid again; none while another dispute keeps them frozen."""
     others_open = any(
         other.status == "open" and other.id != dispute.id and purchase.is_own_payment(other.payment_intent_id)
         for other in purchase.disputes
@@ -90,7 +90,7 @@ def _thaw_items(purchase: Purchase, dispute: Dispute, owned: list[Ticket]) -> li
 
 
 def _case_item(purchase: Purchase, dispute: Dispute, now: int) -> dynamo.TransactItem:
-    """An open dispute is an open case; a decided one is not."""
+    """Transaction item that opens the dispute's case, or closes it when the dispute is decided."""
     if dispute.status != "open":
         return cases.close_case_item(purchase.id, "dispute", dispute.id)
     details = {

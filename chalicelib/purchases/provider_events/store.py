@@ -22,15 +22,17 @@ class ProcessedEventRow(dynamo.Table):
 
 
 def is_processed(event_id: str) -> bool:
+    """Whether an event was processed, strongly consistent."""
     return ProcessedEventRow.find(event_id) is not None
 
 
 def select_processed(event_ids: Iterable[str]) -> set[str]:
-    """Those of these ids (100 at most) that were processed; one round trip."""
+    """The ids, of at most 100, whose events were processed; one round trip."""
     keys = [{"id": {"S": event_id}} for event_id in event_ids]
     items = dynamo.batch_get(ProcessedEventRow.name(), keys, consistent=True)
     return {ProcessedEventRow.from_raw_data(item).id for item in items}
 
 
 def record_processed(event_id: str, event_type: str, result: str, now: int) -> None:
+    """Remember an event and its result for 30 days."""
     ProcessedEventRow(event_id, type=event_type, result=result, ttl=now + RETENTION_SECONDS).save()

@@ -1,6 +1,6 @@
-"""The payment provider's webhook: check the signature, skip what was processed, and process the rest.
+"""The payment provider's webhook: check the signature, skip events that were processed, and process the rest.
 
-An event is only a reason to fetch its object from the provider, never a truth to act on.
+What an event says is never trusted: it is only a reason to fetch its object from the provider.
 """
 
 from collections.abc import Sequence
@@ -10,21 +10,23 @@ from chalicelib import log, settings
 from chalicelib.errors import ApiError
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderEvent
-from chalicelib.purchases.provider_events import apply, store
-from chalicelib.purchases.provider_events.apply import EventResult
+from chalicelib.purchases.provider_events import service, store
+from chalicelib.purchases.provider_events.service import EventResult
 from chalicelib.purchases.record import queries
 
 
 class SignatureRefused(ApiError):
     code: ClassVar[str] = "signature_refused"
     status: ClassVar[int] = 400
-    default_message: ClassVar[str] = "The signature is too old, or was not made with one of the webhook's signing secrets."
+    default_message: ClassVar[str] = (
+        "The signature is older than five minutes or was not made with the webhook's signing secret. Check FAIRGATE_STRIPE_WEBHOOK_SECRETS."
+    )
 
 
 def handle_webhook(body: bytes, signature: str, now: int) -> str:
     """Process one event, in any order and any number of times; returns the result in a word.
 
-    Raises SignatureRefused. After any other exception the provider sends the event again, which is what we want then.
+    Raises SignatureRefused. After any other exception the provider sends the event again, so it is not lost.
     """
     event = payments.verify_event(body, signature, now)
     if event is None:
@@ -36,9 +38,9 @@ def handle_webhook(body: bytes, signature: str, now: int) -> str:
 
 def select_unprocessed(events: Sequence[ProviderEvent]) -> list[ProviderEvent]:
     """Those of these events (100 at most) that are ours and were never processed; one round trip."""
-    own = {event.id: event for event in events if not _is_foreign(event)}
-    processed = store.select_processed(own)
-    return [event for event_id, event in own.items() if event_id not in processed]
+    our_events = {event.id: event for event in events if not _is_foreign(event)}
+    processed = store.select_processed(our_events)
+    return [event for event_id, event in our_events.items() if event_id not in processed]
 
 
 def process_event(event: ProviderEvent, now: int) -> EventResult:
@@ -50,7 +52,7 @@ def process_event(event: ProviderEvent, now: int) -> EventResult:
     if store.is_processed(event.id):
         return EventResult("seen")
     result = _apply(event, now)
-    # Recorded after the work: a crash in between brings the event again, and processing it twice is safe.
+    # Recorded last: after a crash the provider sends the event again, and processing it twice is safe.
     store.record_processed(event.id, event.type, result.result, now)
     log.count("webhooks")
     log.info("webhook.taken", event=event.id, kind=event.type, result=result.result)
@@ -60,7 +62,7 @@ def process_event(event: ProviderEvent, now: int) -> EventResult:
 def _is_foreign(event: ProviderEvent) -> bool:
     """Whether the event is about a payment of another stage, or of another shop on the same account.
 
-    Objects that don't carry metadata themselves (disputes, external refunds) have to be fetched to know: their payment does.
+    Disputes and external refunds carry no metadata, only their payment does: they count as ours until they were fetched.
     """
     is_ours = event.namespace == settings.current().provider_namespace
     return not is_ours and (event.carries_metadata or event.namespace is not None)
@@ -69,17 +71,17 @@ def _is_foreign(event: ProviderEvent) -> bool:
 def _apply(event: ProviderEvent, now: int) -> EventResult:
     match event.subject:
         case "refund":
-            return apply.apply_refund(payments.fetch_refund(event.object_id), now)
+            return service.apply_refund(payments.fetch_refund(event.object_id), now)
         case "dispute":
-            return apply.apply_dispute(payments.fetch_dispute(event.object_id), now)
+            return service.apply_dispute(payments.fetch_dispute(event.object_id), now)
         case "refunds_of_payment":
             return _apply_refunds_of_payment(event, now)
         case _:
-            return _known_result(event) or apply.apply_payment_by_id(event.object_id, now)
+            return _result_without_fetch(event) or service.apply_payment_by_id(event.object_id, now)
 
 
-def _known_result(event: ProviderEvent) -> EventResult | None:
-    """The result of an event about a payment that brings no news, so that the provider is not asked: every call counts."""
+def _result_without_fetch(event: ProviderEvent) -> EventResult | None:
+    """The result of an event about a payment that we know already, to save a call to the provider; None if it has to be fetched."""
     purchase = queries.load(str(event.purchase_id))
     payment = purchase.payment if purchase is not None else None
     if purchase is not None and payment is not None and event.object_id in (payment.provider_id, payment.payment_intent_id):
@@ -93,6 +95,6 @@ def _known_result(event: ProviderEvent) -> EventResult | None:
 def _apply_refunds_of_payment(event: ProviderEvent, now: int) -> EventResult:
     if event.payment_intent_id is None:
         return EventResult("not_ours")
-    results = [apply.apply_refund(refund, now) for refund in payments.list_refunds_of_payment(event.payment_intent_id)]
+    results = [service.apply_refund(refund, now) for refund in payments.list_refunds_of_payment(event.payment_intent_id)]
     changed = next((result for result in results if result.changed), None)
     return changed or (results[0] if results else EventResult("not_ours"))

@@ -1,11 +1,11 @@
-"""Why a request about a purchase is refused."""
+"""Why a request about a purchase is refused, and the errors that end a job."""
 
 from typing import ClassVar
 
 from chalicelib import dynamo, settings
 from chalicelib.errors import ApiError, InvalidInput, NotFound
 
-# After these nothing else would work either. After any other error, a job that handles many purchases goes on with the next one.
+# A job that handles many purchases stops at these, since the next one would fail too. After any other error it goes on with the next.
 FATAL_ERRORS: tuple[type[Exception], ...] = (settings.SettingsError, dynamo.StoreUnavailable, *dynamo.STORE_ERRORS)
 
 
@@ -33,7 +33,9 @@ class ReservationEnded(ApiError):
 class PaymentRefunded(ApiError):
     code: ClassVar[str] = "payment_refunded"
     status: ClassVar[int] = 409
-    default_message: ClassVar[str] = "Your payment arrived when the tickets were sold out. The full amount is being refunded to you."
+    default_message: ClassVar[str] = (
+        "Your payment arrived, but the tickets could no longer be issued. The full amount is being refunded to you."
+    )
 
 
 class ReservationConverted(ApiError):
@@ -57,7 +59,7 @@ class PassUsed(ApiError):
 class PurchaseLimitExceeded(ApiError):
     code: ClassVar[str] = "purchase_limit_exceeded"
     status: ClassVar[int] = 403
-    default_message: ClassVar[str] = "That is more tickets than one person may buy for this event."
+    default_message: ClassVar[str] = "That is more than one person may buy for this event, earlier orders included. Choose fewer tickets."
 
 
 class TierLimitExceeded(InvalidInput):

@@ -1,4 +1,4 @@
-"""What the ledger records about a purchase, as transaction items beside the change that each entry belongs to."""
+"""The ledger's entries about a purchase. Each is a transaction item, to be written with the change that it belongs to."""
 
 from typing import TypedDict
 
@@ -15,7 +15,7 @@ class _Owner(TypedDict):
 
 
 def checkout_opened_item(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> dynamo.TransactItem:
-    """A payment was opened at its provider; no money has moved."""
+    """The entry of a payment that was opened at its provider; no money has moved."""
     return ledger.entry_item(
         **_owner(purchase),
         kind="opened",
@@ -28,7 +28,7 @@ def checkout_opened_item(purchase: Purchase, provider_payment: ProviderPayment, 
 
 
 def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo.TransactItem]:
-    """The payment of the purchase was captured or declined; no entry for a free order."""
+    """The entry of the purchase's own payment, captured or declined; none for a free order."""
     if payment.provider == "free":
         return []
     item = ledger.entry_item(
@@ -44,7 +44,7 @@ def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo
 
 
 def refused_payment_item(purchase: Purchase, provider_payment: ProviderPayment, reason: str, now: int) -> dynamo.TransactItem:
-    """Money came in that gets no tickets and is refunded; `reason` says why."""
+    """The entry of money that came in, gets no tickets and is refunded; `reason` says why."""
     assert provider_payment.payment_intent_id is not None  # money came in
     return ledger.entry_item(
         **_owner(purchase),
@@ -58,8 +58,8 @@ def refused_payment_item(purchase: Purchase, provider_payment: ProviderPayment, 
     )
 
 
-def offline_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
-    """A refund of a simulated payment, which succeeds at once."""
+def simulated_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
+    """The entry of a simulated payment's refund, which succeeds at once."""
     assert purchase.payment is not None  # an order was paid
     return ledger.entry_item(
         **_owner(purchase),
@@ -73,7 +73,7 @@ def offline_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.
 
 
 def external_refund_item(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> dynamo.TransactItem:
-    """Somebody made a refund in the provider's dashboard."""
+    """The entry of a refund that was made in the provider's dashboard."""
     assert provider_refund.id is not None  # it was read from the provider
     return ledger.entry_item(
         **_owner(purchase),
@@ -90,7 +90,7 @@ def external_refund_item(purchase: Purchase, provider_refund: ProviderRefund, no
 def refund_status_items(
     purchase: Purchase, before: Refund, after: Refund, provider_refund: ProviderRefund, now: int
 ) -> list[dynamo.TransactItem]:
-    """Money leaves when the provider first accepts a refund, and comes back if the refund fails after that."""
+    """The entry of a refund's new status, if it moves money: out when the provider accepts it, back if it fails after that."""
     left = before.status == "due" and after.status in ("pending", "succeeded")
     came_back = before.status in ("pending", "succeeded") and provider_refund.status == "failed"
     if not (left or came_back):
@@ -110,7 +110,10 @@ def refund_status_items(
 
 
 def dispute_items(purchase: Purchase, provider_dispute: ProviderDispute, *, is_new: bool, now: int) -> list[dynamo.TransactItem]:
-    """A dispute takes the money when it opens and brings it back when it is won; each step once, also one that we never heard of."""
+    """The entries of a dispute's new status: the money leaves when it opens and comes back when it is won.
+
+    A dispute that is new to us although it is won already gets both entries.
+    """
     kinds: list[EntryKind] = ["disputed"] if is_new else []
     if provider_dispute.status == "won":
         kinds.append("dispute_won")
@@ -135,7 +138,7 @@ def dispute_items(purchase: Purchase, provider_dispute: ProviderDispute, *, is_n
 
 
 def record_decline(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> None:
-    """Record once that an attempt of the buyer failed; nothing else changes with it."""
+    """Record a declined attempt to pay, once; no other change goes with it."""
     if provider_payment.charge_id is None or provider_payment.decline_code is None:
         return
     ledger.record_entry(

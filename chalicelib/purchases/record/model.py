@@ -1,4 +1,4 @@
-"""A purchase, from the hold to the order and its refunds. Its `state` decides about everything that belongs to it."""
+"""A purchase, from the hold to the order and its refunds. Its `state` decides what its holds, tickets and payment are worth."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -34,10 +34,10 @@ class LineItem(Struct, frozen=True):
 
 
 class Refund(Struct, frozen=True, kw_only=True):
-    """Money that is refunded from the payment `payment_intent_id` (null: a free or simulated payment). `at` is in epoch seconds.
+    """A refund of the payment `payment_intent_id` (null: a free or simulated payment). `at` is in epoch seconds.
 
-    `due` until the provider has accepted it; `failed` when it failed after its last attempt. `tickets` are the numbers of the tickets
-    that were taken back for it, `fee_cents` was kept of their price. External refunds were made in the provider's dashboard.
+    It is `due` until the provider has accepted it, and `failed` once its last attempt has failed. `tickets` are the numbers of the
+    tickets that were taken back for it; `fee_cents` was kept of their price. An external refund was made in the provider's dashboard.
     """
 
     id: str
@@ -59,7 +59,7 @@ class Refund(Struct, frozen=True, kw_only=True):
 
 
 class Dispute(Struct, frozen=True, kw_only=True):
-    """The buyer's bank claims the money of a payment back. `voided`: the numbers of the tickets that a lost dispute took."""
+    """A claim by the buyer's bank for the money of a payment. `voided`: the numbers of the tickets that became void when it was lost."""
 
     id: str
     status: DisputeStatus
@@ -109,7 +109,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def is_order(self) -> bool:
-        """Whether it has tickets that are good for entry."""
+        """Whether it has tickets that the buyer keeps."""
         return self.state in ORDER_STATES
 
     @property
@@ -143,15 +143,15 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def payment_intent_ids(self) -> set[str | None]:
-        """The payments whose money is in this purchase's books: its own, and those that were refunded at once."""
-        own = self.payment.payment_intent_id if self.payment else None
-        return {own, *(refund.payment_intent_id for refund in self.refunds)}
+        """The payments whose money is in this purchase's books: its own, and second ones that were refunded."""
+        own_id = self.payment.payment_intent_id if self.payment else None
+        return {own_id, *(refund.payment_intent_id for refund in self.refunds)}
 
     @property
     def refunded_cents(self) -> int:
-        """What was refunded, or will be, of the payment that bought the tickets."""
-        own = self.payment.payment_intent_id if self.payment else None
-        return sum(refund.amount_cents for refund in self.refunds if refund.payment_intent_id == own)
+        """All refunds of the payment that bought the tickets in cents, whatever their status."""
+        own_id = self.payment.payment_intent_id if self.payment else None
+        return sum(refund.amount_cents for refund in self.refunds if refund.payment_intent_id == own_id)
 
     def with_refunds(self, *refunds: Refund) -> "Purchase":
         """The purchase with these refunds added, or replaced where their ids are known."""
@@ -195,9 +195,9 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
 
 class BuyerRecord(Struct, frozen=True):
-    """What one user has of one event: the active purchase, if any, how many tickets were bought, and with which orders and passes.
+    """What one user has of one event: the active purchase, if any, the number of tickets bought, and the orders and passes they came with.
 
-    `passes` are those of the waiting room that have bought something. `active_until` is in epoch seconds.
+    `passes` are the waiting room's passes that were used to buy. `active_until` is in epoch seconds.
     """
 
     user_id: str

@@ -1,4 +1,4 @@
-"""Reading purchases: by their buyer, by admins and promoters, and by the reconciliation."""
+"""Queries for purchases: those of a buyer, any order for admins and promoters, and purchases by id for the other rooms."""
 
 from chalicelib.purchases.record import store
 from chalicelib.purchases.record.errors import CheckoutNotFound, OrderNotFound, ReservationNotFound

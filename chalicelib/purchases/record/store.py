@@ -1,4 +1,4 @@
-"""Tables `purchases` and `buyers`. A purchase changes by compare-and-set, and its buyer's record in the same transaction.
+"""Tables `purchases` and `buyers`. A purchase changes by compare-and-set on its version, its buyer's record in the same transaction.
 
 So a purchase is `held` or `paying` exactly while the buyer's record names it as active.
 """
@@ -18,7 +18,6 @@ from chalicelib.purchases.record.model import ACTIVE_STATES, BuyerRecord, Disput
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 5
-
 
 # The attributes of a purchase that may change, and whether they are stored as JSON.
 _CHANGEABLE = {
@@ -81,7 +80,7 @@ class Conflict(Exception):
     """The purchase, or what else the transaction is about, has changed since it was read; nothing was written. Read it again and retry."""
 
 
-class OpenConflict(Exception):
+class CreateConflict(Exception):
     """The new purchase was not written: `existing` is a purchase of the same id, or `buyer` does not allow it.
 
     With neither, a tombstone has taken the id.
@@ -93,7 +92,7 @@ class OpenConflict(Exception):
 
 
 class LimitReached(Exception):
-    """The buyer has bought or is holding too many tickets to get those of a late payment."""
+    """A late payment gets no tickets: the buyer has another active purchase, or would exceed the limit."""
 
 
 def load(purchase_id: str) -> Purchase | None:
@@ -110,12 +109,13 @@ def load_many(ids: Iterable[str]) -> dict[str, Purchase | None]:
 
 
 def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
+    """What the user has of the event, strongly consistent; None if they never reserved anything."""
     row = BuyerRow.find(user_id, event_id)
     return _buyer_record(row) if row is not None else None
 
 
 def create(purchase: Purchase, limit: int) -> None:
-    """Write a new purchase and make it the buyer's active one. Raises OpenConflict.
+    """Write a new purchase and make it the buyer's active one. Raises CreateConflict.
 
     `limit`: how many tickets of the event the buyer may have in all; the quantity must be within it by itself.
     """
@@ -135,11 +135,11 @@ def create(purchase: Purchase, limit: int) -> None:
     quantity = purchase.quantity
     # No active purchase: two reserves of one user at once must not both hold.
     # bought + quantity <= limit, compared here and not before: another order may have been paid meanwhile.
-    room = BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= limit - quantity)
-    free = BuyerRow.active_id.does_not_exist() & room
+    within_limit = BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= limit - quantity)
+    allowed = BuyerRow.active_id.does_not_exist() & within_limit
     if purchase.pass_id is not None:
         # Unused: one pass, one order, however many requests carry its token.
-        free = free & ~BuyerRow.passes.contains(purchase.pass_id)
+        allowed = allowed & ~BuyerRow.passes.contains(purchase.pass_id)
     active = [
         BuyerRow.active_id.set(purchase.id),
         BuyerRow.active_until.set(purchase.expires_at),
@@ -148,20 +148,21 @@ def create(purchase: Purchase, limit: int) -> None:
     buyer = BuyerRow(purchase.user_id, purchase.event_id)
     try:
         # Absent: a tombstone, or another execution for the same id, was first.
-        dynamo.transact([dynamo.put(row, PurchaseRow.id.does_not_exist()), dynamo.update(buyer, active, free)])
+        dynamo.transact([dynamo.put(row, PurchaseRow.id.does_not_exist()), dynamo.update(buyer, active, allowed)])
     except dynamo.TransactionCanceled as canceled:
         existing = PurchaseRow.from_raw_data(canceled.reasons[0].item) if canceled.failed(0) else None
-        raise OpenConflict(
+        raise CreateConflict(
             existing=_purchase(existing) if existing is not None else None,
             buyer=_buyer_record(BuyerRow.from_raw_data(canceled.reasons[1].item)) if canceled.failed(1) else None,
         ) from canceled
 
 
 def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem] = (), *, limit: int | None = None) -> Purchase:
-    """Write `after` over `before`, what follows from it for the buyer's record, and `items`: all of it or nothing.
+    """Replace `before` by `after`, update the buyer's record to match and write `items`, in one transaction.
 
-    The purchase as it was saved, its version one higher. Raises Conflict if it, or what `items` are about, has changed since it was read.
-    With a `limit` (for late payments) the buyer must have no other active purchase and stay within it, else LimitReached is raised.
+    Returns the purchase as it was saved, its version one higher. Raises Conflict if it has changed since it was read, or a condition of
+    `items` does not hold. With a `limit` (for late payments) it raises LimitReached if the buyer has another active purchase or would
+    exceed the limit.
     """
     after = replace(after, version=before.version + 1)
     row = PurchaseRow(before.id)
@@ -182,7 +183,7 @@ def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem]
 
 
 def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T]) -> T:
-    """The result of `attempt(purchase)`. On Conflict the purchase is read again and the attempt repeated.
+    """Return the result of `attempt(purchase)`. On Conflict the purchase is read again and the attempt repeated.
 
     Raises StoreUnavailable if the purchase keeps changing.
     """
@@ -195,7 +196,7 @@ def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T]) -> T
 
 
 def put_tombstone(purchase_id: str, now: int) -> None:
-    """Make sure that a purchase that was never written never will be. Raises Conflict if it has been written."""
+    """Take the id of a purchase that was never written, so that it never will be. Raises Conflict if it has been written."""
     row = PurchaseRow(purchase_id, state="expired", version=1, ttl=now + settings.current().purchase_ttl_seconds)
     if dynamo.put_if(row, PurchaseRow.id.does_not_exist()) is not None:
         raise Conflict
@@ -210,6 +211,7 @@ def scan_purchases() -> Iterable[Purchase]:
 
 
 def scan_buyers() -> Iterable[BuyerRecord]:
+    """All buyers' records, for the same purposes as `scan_purchases`."""
     return (_buyer_record(row) for row in BuyerRow.scan(consistent_read=True))
 
 
@@ -225,7 +227,7 @@ def _changed_attributes(before: Purchase, after: Purchase) -> list[Action]:
 
 
 def _buyer_update_item(before: Purchase, after: Purchase, limit: int | None) -> dynamo.TransactItem | None:
-    """What a change of a purchase changes for its buyer: the active purchase, how many tickets were bought, which orders and passes."""
+    """The update of the buyer's record that goes with a change of a purchase; None if nothing changes in it."""
     actions: list[Action] = []
     condition: Condition = BuyerRow.user_id.exists()
     if before.state in ACTIVE_STATES:
@@ -234,9 +236,9 @@ def _buyer_update_item(before: Purchase, after: Purchase, limit: int | None) -> 
             actions += [BuyerRow.active_id.remove(), BuyerRow.active_until.remove(), BuyerRow.active_quantity.remove()]
         elif after.expires_at != before.expires_at:
             actions.append(BuyerRow.active_until.set(after.expires_at))
-    more = len(after.kept_tickets) - len(before.kept_tickets)
-    if more:
-        actions.append(BuyerRow.bought.add(more))
+    bought_change = len(after.kept_tickets) - len(before.kept_tickets)
+    if bought_change:
+        actions.append(BuyerRow.bought.add(bought_change))
     if after.is_order != before.is_order:
         change = "add" if after.is_order else "delete"
         actions.append(getattr(BuyerRow.orders, change)({after.id}))
@@ -246,12 +248,12 @@ def _buyer_update_item(before: Purchase, after: Purchase, limit: int | None) -> 
         condition = BuyerRow.orders.contains(before.id)
     if limit is not None:
         # Since the purchase ended, the buyer may have bought others, or may be holding some.
-        condition = BuyerRow.active_id.does_not_exist() & (BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= limit - more))
+        condition = BuyerRow.active_id.does_not_exist() & (BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= limit - bought_change))
     return dynamo.update(BuyerRow(after.user_id, after.event_id), actions, condition) if actions else None
 
 
 def _ttl(purchase: Purchase) -> int | None:
-    """When DynamoDB may delete it. Abandoned purchases are deleted; whatever was paid is kept for ever."""
+    """When DynamoDB may delete the purchase (epoch seconds); None for one that money came in for, which is kept for ever."""
     if purchase.state in ("held", "paying", "expired", "cancelled") and not purchase.refunds:
         return (purchase.ended_at or purchase.expires_at) + settings.current().purchase_ttl_seconds
     return None

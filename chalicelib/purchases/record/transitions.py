@@ -1,6 +1,6 @@
 """The state machine of a purchase: for every state and everything that can happen to it, what the code does.
 
-docs/payments.md shows this table; a test holds the two together, and another one plays every pair.
+docs/payments.md shows this table. Tests compare the two, and play every pair of state and trigger.
 """
 
 from typing import Literal, get_args
@@ -63,16 +63,16 @@ TRIGGERS: dict[Trigger, str] = {
 
 ACTIONS: dict[Action, str] = {
     "issue": "the tickets are issued: `paid`",
-    "reissue_or_refund": "held again if stock and limits allow, and issued: `paid`; else the payment is refunded in full: `refunded`",
+    "reissue_or_refund": "if stock and limits allow, tickets are held again and issued: `paid`; else all is refunded: `refunded`",
     "refund": "the payment is refunded in full; if it was the purchase's own, a purchase without tickets is `refunded`",
     "ignore": "nothing changes",
     "end": "the tickets go back to the stock: `expired`, or `cancelled` if the buyer or the provider ended it",
-    "cancel_payment": "the payment is cancelled at Stripe first, and what Stripe then says about it is done",
+    "cancel_payment": "the payment is cancelled at Stripe, then as `end`; if its money has come in, it is settled instead",
     "refuse": "refused with 409, or 404 if there never was an order",
     "return_tickets": "tickets void, seats back to the stock, money refunded: `partially_refunded`, or `refunded` with the last ticket",
     "retry": "the refund is tried again, three times in all, and then shown to the admins",
     "record": "recorded; an order that got all of its money back loses its tickets, one that got a part is shown to the admins",
-    "settle_first": "what Stripe says about the payment is done first, and then this, in the state that follows",
+    "settle_first": "the payment is settled as Stripe has it; then this row applies again, in the state that follows",
     "freeze": "the tickets are frozen",
     "thaw": "the frozen tickets are valid again",
     "void": "tickets worth the disputed amount are void, their seats back in the stock; the others are valid again",
@@ -114,7 +114,7 @@ def classify_payment(purchase: Purchase, provider_payment: ProviderPayment) -> T
             return "payment_duplicated"
         return "payment_succeeded" if purchase.is_order or provider_payment.matches(payment) else "payment_mismatched"
     if provider_payment.is_closed and payment is not None and provider_payment.id == payment.provider_id:
-        return "payment_canceled"  # another payment, opened by hand or never written down, says nothing about the buyer's
+        return "payment_canceled"  # the end of any other payment says nothing about the one that the buyer was given
     return "payment_declined" if provider_payment.decline_code is not None else "payment_pending"
 
 
@@ -123,5 +123,5 @@ def _is_own(payment: Payment, provider_payment: ProviderPayment) -> bool:
         return False
     if payment.payment_intent_id is not None:
         return provider_payment.payment_intent_id == payment.payment_intent_id
-    # A purchase without an id of what it opened: the request that opened this payment died before writing the id down.
+    # No id: the request that opened this payment died before saving it.
     return payment.provider_id in (None, provider_payment.id)

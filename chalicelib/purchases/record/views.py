@@ -5,7 +5,7 @@ from typing import Any
 from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.purchases.record.model import Purchase, Refund
+from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase, Refund
 from chalicelib.tickets.model import Ticket, ticket_id
 
 _SESSION_STATUS = {
@@ -58,17 +58,19 @@ def reservation_view(purchase: Purchase, now: int) -> dict[str, Any]:
 
 
 def reservation_status(purchase: Purchase, now: int) -> str:
-    if purchase.state in ("held", "paying") and not purchase.is_active(now):
-        return "expired"  # its time is over, and the sweep has yet to record that
+    """The status of a purchase as a reservation: active, converted, expired or canceled."""
+    if purchase.state in ACTIVE_STATES and not purchase.is_active(now):
+        return "expired"  # its time is over; the sweep will record that
     return _RESERVATION_STATUS[purchase.state]
 
 
 def session_status(purchase: Purchase, now: int) -> str:
+    """The status of a purchase as a checkout session: pending, completed, failed, refunded, expired or canceled."""
     if purchase.is_declined:
         return "failed"
     if purchase.state == "refunded" and not purchase.was_order:
         return "refunded"
-    if purchase.state in ("held", "paying") and not purchase.is_active(now):
+    if purchase.state in ACTIVE_STATES and not purchase.is_active(now):
         return "expired"
     return _SESSION_STATUS[purchase.state]
 
@@ -90,6 +92,7 @@ def checkout_session_view(purchase: Purchase, now: int, client_secret: str | Non
 
 
 def order_view(purchase: Purchase) -> dict[str, Any]:
+    """An order as its buyer sees it."""
     return {
         "id": purchase.id,
         "checkout_session_id": purchase.id,
@@ -135,7 +138,8 @@ def order_with_event_view(purchase: Purchase) -> dict[str, Any]:
     }
 
 
-def ticket_view(ticket: Ticket) -> dict[str, Any]:
+def order_ticket_view(ticket: Ticket) -> dict[str, Any]:
+    """A ticket within its order, without what the order says already."""
     return {
         "id": ticket.id,
         "code": ticket.code,
@@ -152,11 +156,11 @@ def confirmation_view(purchase: Purchase, tickets: list[Ticket], repeated: bool,
     message = (
         "Payment received. Here are your tickets." if paid else "The payment was declined and the tickets were released. Please try again."
     )
-    answer: dict[str, Any] = {
+    view: dict[str, Any] = {
         "checkout_session": {"id": purchase.id, "status": session_status(purchase, now)},
         "reservation": {"id": purchase.id, "status": reservation_status(purchase, now)},
         "message": f"{message} (idempotent: this checkout was confirmed before)" if repeated else message,
     }
     if paid:
-        answer |= {"order": order_view(purchase), "tickets": [ticket_view(ticket) for ticket in tickets]}
-    return answer
+        view |= {"order": order_view(purchase), "tickets": [order_ticket_view(ticket) for ticket in tickets]}
+    return view

@@ -10,9 +10,10 @@ from chalicelib.purchases.refunds.requests import RefundRequest, request_refund
 
 
 def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
-    """Refund every order of the event in full; how many orders and tickets. Calling it again finishes what a crash left.
+    """Refund every order of the event in full. Returns how many orders and tickets those were.
 
-    An order whose payment is disputed stays, because the bank has its money. Raises NotFound for an unknown event.
+    Calling it again finishes what a crash left. An order whose payment is disputed stays, because the bank has its money. Raises
+    NotFound for an unknown event.
     """
     if event_id not in catalog.load_current().events:
         raise NotFound("There is no event with this id.", event_id=event_id)

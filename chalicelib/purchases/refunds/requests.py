@@ -23,7 +23,7 @@ REQUESTED_BY_CUSTOMER = "requested_by_customer"
 
 
 class RefundRequest(Struct, frozen=True, kw_only=True):
-    """What to refund. `tickets`: ids, null for all that are left; `fee_cents`: kept of each ticket, null for what the settings say."""
+    """What to refund. `tickets`: ids, null for all that are left; `fee_cents`: kept of each ticket, null for the settings' fee."""
 
     reason: str
     tickets: Sequence[str] | None = None
@@ -35,9 +35,9 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
 def request_refund(purchase_id: str, request: RefundRequest, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
     """Take tickets back and refund their price. Calling it again with the same `refund_id` changes nothing more.
 
-    One transaction: the order's state, the tickets void, their seats back in the stock, the buyer's record, the audit and the open
-    case. Then the provider makes the refund; if it cannot now, the sweep goes on. Raises OrderNotFound, NotRefundable, OrderDisputed,
-    RefundInvalid.
+    One transaction voids the tickets, returns their seats to the stock, and writes the order, the buyer's record, the audit and an open
+    case. Then the refund is created at the provider; if that fails, the sweep repeats it. Raises OrderNotFound, NotRefundable,
+    OrderDisputed and RefundInvalid.
     """
     purchase = store.load(purchase_id)
     if purchase is None or not purchase.was_order:
@@ -46,7 +46,7 @@ def request_refund(purchase_id: str, request: RefundRequest, refund_id: str, by:
 
 
 def retry_refund(purchase_id: str, refund_id: str, now: int) -> tuple[Purchase, Refund]:
-    """Try a refund again that has failed, or one that is due before its time. Raises OrderNotFound, NotRefundable."""
+    """Try a refund again that has failed, or make the next attempt of one that is due now. Raises OrderNotFound and NotRefundable."""
     purchase = store.load(purchase_id)
     if purchase is None:
         raise OrderNotFound("There is no such refund.")
@@ -56,7 +56,7 @@ def retry_refund(purchase_id: str, refund_id: str, now: int) -> tuple[Purchase, 
 def record_external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Purchase:
     """Record a refund that was made in the provider's dashboard.
 
-    If nothing is left of the order's money, its tickets are taken back; otherwise the refund is shown to the admins.
+    If nothing is left of the order's money, its tickets are taken back; otherwise a finding asks the admins to decide.
     """
     return store.retry_on_conflict(purchase, lambda current: _record_external(current, provider_refund, now))
 
@@ -69,8 +69,8 @@ def state_after_return(purchase: Purchase, numbers: Iterable[int]) -> PurchaseSt
 def convert_returned_holds(purchase: Purchase, numbers: Sequence[int]) -> list[Hold]:
     """The holds that became these tickets, all of them counted as sold from now on, even if a crash left one unconverted.
 
-    A hold that stayed would go back to the stock by itself once the order is refunded: a second time if its seats were returned, and
-    against the promoter's will if they were to stay out of the sale.
+    An unconverted hold would be released once the order is refunded. Then its seats would return to the stock a second time, or although
+    the request keeps them out of the sale.
     """
     returned = purchase.holds_of_tickets(numbers)
     returned_ids = {hold.hold_id for hold in returned}
@@ -91,8 +91,8 @@ def _request(purchase: Purchase, request: RefundRequest, refund_id: str, by: str
     log.count("refunds")
     details = {"purchase_id": purchase.id, "event_id": purchase.event_id, "reason": refund.reason}
     log.info("order.refunded", tickets=len(refund.tickets), amount_cents=refund.amount_cents, **details)
-    executed = processing.execute(saved, refund_id, now)
-    return executed, executed.find_refund(refund_id) or refund
+    processed = processing.create_if_due(saved, refund_id, now)
+    return processed, processed.find_refund(refund_id) or refund
 
 
 def _retry(purchase: Purchase, refund_id: str, now: int) -> tuple[Purchase, Refund]:
@@ -102,15 +102,15 @@ def _retry(purchase: Purchase, refund_id: str, now: int) -> tuple[Purchase, Refu
     if refund.is_external or refund.status not in ("due", "failed"):
         raise NotRefundable("Only a refund that is due or has failed can be tried again.", status_of_refund=refund.status)
     if refund.status == "failed":
-        purchase = store.save(purchase, *processing.reopen(purchase, [refund], now))
-    executed = processing.execute(purchase, refund_id, now, look_first=True)
-    return executed, executed.find_refund(refund_id) or refund
+        purchase = store.save(purchase, *processing.plan_retry(purchase, [refund], now))
+    processed = processing.create_if_due(purchase, refund_id, now, check_existing=True)
+    return processed, processed.find_refund(refund_id) or refund
 
 
 def _record_external(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Purchase:
     assert provider_refund.id is not None  # it was read from the provider
     if purchase.find_refund(provider_refund.id) is not None:
-        return processing.apply_provider_status(purchase, provider_refund.id, provider_refund, now)
+        return processing.record_status(purchase, provider_refund.id, provider_refund, now)
     if provider_refund.status == "failed":
         return purchase
     refund = _external_refund(purchase, provider_refund, now)
@@ -130,7 +130,7 @@ def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by:
     fees = sum(_fee(purchase.ticket_price(number), request) for number in numbers)
     payment = purchase.payment
     assert payment is not None  # an order was paid
-    # Somebody may have refunded some of it in the provider's dashboard.
+    # Some of it may have been refunded in the provider's dashboard.
     refundable = payment.amount_cents - purchase.refunded_total(payment.payment_intent_id, include_due=True)
     amount = min(refundable, sum(purchase.ticket_price(number) for number in numbers) - fees)
     return Refund(
@@ -167,7 +167,7 @@ def _ticket_numbers(purchase: Purchase, ids: Sequence[str] | None) -> list[int]:
 def _fee(price_cents: int, request: RefundRequest) -> int:
     """What is kept of one ticket, never more than its price.
 
-    The fee of the settings applies only to refunds that the buyer asked for; fractions of a cent are rounded in the buyer's favour.
+    The settings' fee applies only to refunds that the buyer requested; fractions of a cent are rounded in the buyer's favour.
     """
     chosen = settings.current()
     if request.fee_cents is not None:
@@ -178,7 +178,7 @@ def _fee(price_cents: int, request: RefundRequest) -> int:
 
 
 def _return_tickets(purchase: Purchase, refund: Refund, now: int, entries: Sequence[dynamo.TransactItem] = ()) -> Purchase:
-    """Save the refund with its tickets taken back. Raises Conflict also if one of the tickets or seats has changed."""
+    """Save the refund, void its tickets and return their seats. Raises Conflict, also if one of the tickets or seats has changed."""
     after = replace(purchase.with_refunds(refund), state=state_after_return(purchase, refund.tickets))
     returned = convert_returned_holds(purchase, refund.tickets)
     items = [
@@ -189,9 +189,12 @@ def _return_tickets(purchase: Purchase, refund: Refund, now: int, entries: Seque
         *_case_items(purchase, refund, now),
     ]
     if refund.status == "succeeded" and not refund.is_external and refund.amount_cents:
-        items.append(ledger_entries.offline_refund_item(purchase, refund, now))
+        items.append(ledger_entries.simulated_refund_item(purchase, refund, now))
     if len(items) > dynamo.MAX_TRANSACT_ITEMS - 2:
-        raise RefundInvalid("These are too many tickets for one refund. Refund them in two parts, naming the tickets.", path="$.tickets")
+        raise RefundInvalid(
+            "These are too many tickets for one refund. Send two requests, and name half of the ticket ids in each as `tickets`.",
+            path="$.tickets",
+        )
     try:
         return store.save(purchase, after, items)
     finally:
@@ -224,8 +227,8 @@ def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: i
 
 
 def _case_items(purchase: Purchase, refund: Refund, now: int) -> list[dynamo.TransactItem]:
-    """An open case for a new refund that is not finished."""
-    return [] if refund.status == "succeeded" else [processing.open_case_item(purchase, refund, now)]
+    """The open case of a new refund; none if it has succeeded already."""
+    return [] if refund.status == "succeeded" else [processing.open_refund_case_item(purchase, refund, now)]
 
 
 def _refund_details(purchase: Purchase, refund: Refund) -> dict[str, object]:

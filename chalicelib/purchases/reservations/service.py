@@ -35,15 +35,15 @@ class RequestedItem(Struct, frozen=True):
 
 
 def reserve(user_id: str, event_id: str, items: Sequence[RequestedItem], token: str | None, purchase_id: str, now: int) -> Purchase:
-    """Hold the requested tickets for the user; two round trips when each tier has stock and nothing refuses the purchase.
+    """Hold the requested tickets for the user and write their purchase; two round trips if there is stock and nothing refuses.
 
-    `purchase_id` is the same for repeated executions of one request: the first one to write the purchase wins, the others release
-    their holds and return its purchase. Raises the refusals of `catalog.get_sellable_tiers` and `waiting_room.admit`, NotEnoughTickets,
-    SalePaused, TierLimitExceeded, PurchaseLimitExceeded, ActiveReservationExists, PassUsed and ReservationEnded; then nothing stays held.
+    `purchase_id` is the same for repeated executions of one request: the first to write the purchase wins, the others release their
+    holds and return that purchase. Raises the refusals of `catalog.get_sellable_tiers` and `waiting_room.admit`, NotEnoughTickets,
+    SalePaused, TierLimitExceeded, PurchaseLimitExceeded, ActiveReservationExists, PassUsed and ReservationEnded, and leaves no holds.
     """
     _, event = catalog.get_visible_event(event_id)
     if event_phase(event, now) == "scheduled":
-        waiting_room.admit(event, user_id, token, now)  # refuses with the place in the line, if there is one
+        waiting_room.admit(event, user_id, token, now)  # with a waiting room, its refusal tells the buyer what to do until then
     event, tiers = catalog.get_sellable_tiers(event_id, [item.tier_id for item in items], now)
     pass_id = waiting_room.admit(event, user_id, token, now)
     limit = event.limit(settings.current().event_purchase_limit)
@@ -62,7 +62,7 @@ def reserve(user_id: str, event_id: str, items: Sequence[RequestedItem], token: 
         pass_id=pass_id,
     )
     purchase = _create_purchase(new, limit, now)
-    if not purchase.is_active(now):  # an earlier execution of this request made it, long ago
+    if not purchase.is_active(now):  # an earlier execution of this request wrote it, long ago
         raise ReservationEnded()
     log.count("reservations_created")
     details = {"quantity": purchase.quantity, "expires_at": purchase.expires_at}
@@ -80,10 +80,10 @@ def get_active_reservation(user_id: str, event_id: str, now: int) -> Purchase:
 
 
 def release(user_id: str, purchase_id: str, now: int) -> Purchase:
-    """Cancel a reservation and its payment, and release its holds. Repeating it, or doing it after the hold's end, is fine.
+    """Cancel a reservation and its payment, and release its holds. One that has ended already is returned as it is.
 
-    Raises ReservationConverted for an order, also if it became one just now because its money had come in; ProviderUnavailable; and
-    PaymentNotCompleted while the bank decides about the payment.
+    Raises ReservationConverted for an order, also for one that it becomes now because its money has come in; ReservationNotFound;
+    ProviderUnavailable; and PaymentNotCompleted while the bank decides about the payment.
     """
     purchase = queries.get_own_purchase(user_id, purchase_id)
     return store.retry_on_conflict(purchase, lambda current: _release(current, now))
@@ -125,8 +125,8 @@ def _limit_exceeded(limit: int, requested: int, buyer: BuyerRecord | None) -> Pu
 
 def _hold_items(purchase_id: str, tiers: Sequence[Tier], items: Sequence[RequestedItem], expires_at: int, now: int) -> list[LineItem]:
     """Hold all items or none. The lines are in the order of the items."""
-    # Always in the order of the tiers' ids: otherwise two buyers that want the same tiers could each hold what the other one
-    # lacks, and both would be refused.
+    # Always in the order of the tiers' ids: otherwise two buyers of the last tickets of two tiers could each hold one and be
+    # refused the other.
     pairs = sorted(zip(tiers, items, strict=True), key=lambda pair: pair[0].id)
     held = inventory.hold_all(_hold_tier(tier, item.quantity, purchase_id, expires_at, now) for tier, item in pairs)
     lines = {
@@ -137,7 +137,7 @@ def _hold_items(purchase_id: str, tiers: Sequence[Tier], items: Sequence[Request
 
 
 def _hold_tier(tier: Tier, quantity: int, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
-    """Hold tickets of one tier. Recovers expired holds before it refuses the buyer."""
+    """Hold tickets of one tier. If there are too few, expired holds are recovered and it is tried again. Raises NotEnoughTickets."""
     for attempt in range(_HOLD_ATTEMPTS):
         try:
             return inventory.hold(tier.stock_id, tier.shards, quantity, purchase_id, expires_at, now)
@@ -146,21 +146,21 @@ def _hold_tier(tier: Tier, quantity: int, purchase_id: str, expires_at: int, now
                 log.count("reservations_refused")
                 refusal.details["tier_id"] = tier.id
                 raise
-            # Try again even if nothing was released here: a sweep may have done it since we were refused.
+            # Try again even if this releases nothing: the sweep may have released them meanwhile.
             hold_recovery.recover_holds(refusal.expired_holds, now)
     raise AssertionError("unreachable")
 
 
 def _create_purchase(purchase: Purchase, limit: int, now: int) -> Purchase:
-    """Write the purchase, or return the one that another execution of the request wrote. When it fails, its holds are released.
+    """Write the purchase, or return the one that another execution of the request wrote. Raises a refusal after releasing its holds.
 
-    Only if the store does not say whether it wrote the purchase, the holds stay: hold recovery decides when their time is over.
+    If the store does not say whether it wrote the purchase, the holds stay, and hold recovery decides when they expire.
     """
     for _ in range(_CREATE_ATTEMPTS):
         try:
             store.create(purchase, limit)
             return purchase
-        except store.OpenConflict as conflict:
+        except store.CreateConflict as conflict:
             if conflict.existing is not None:
                 inventory.release_holds(purchase.holds)
                 return conflict.existing
@@ -173,9 +173,9 @@ def _create_purchase(purchase: Purchase, limit: int, now: int) -> Purchase:
 
 
 def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, now: int) -> Exception | None:
-    """Why the buyer cannot have the purchase. None if trying again may work, because the reservation in the way has ended."""
+    """Why the buyer cannot have the purchase; None if another attempt may work, because the reservation in the way has ended."""
     if buyer is None:
-        return ReservationEnded()  # a tombstone: hold recovery took this execution for dead, and its id cannot be used again
+        return ReservationEnded()  # a tombstone: this execution was so slow that hold recovery has taken its id
     if buyer.active_id is not None:
         return _refusal_by_active(buyer, buyer.active_id, now)
     if purchase.pass_id in buyer.passes:
@@ -186,7 +186,7 @@ def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, now: int
 
 
 def _refusal_by_active(buyer: BuyerRecord, active_id: str, now: int) -> Exception | None:
-    """The buyer's other reservation is in the way, unless its time is over and it can be ended."""
+    """Why the buyer's active reservation is in the way; None if it has expired and could be ended."""
     expires_at = clock.iso(buyer.active_until)
     refusal = ActiveReservationExists(reservation_id=active_id, expires_at=expires_at, activeHolds=buyer.active_quantity)
     if buyer.active_until > now:

@@ -19,8 +19,8 @@ EndState = Literal["expired", "cancelled"]
 class CancellationResult(Struct, frozen=True):
     """The purchase after an attempt to cancel it, and how many holds went back to the stock.
 
-    `outcome` is `ended`; `paid`, because its money had come in and was settled; `unknown`, because the provider did not answer; or
-    `processing`, because the bank decides about the payment and it is too late to cancel it. With the last two it goes on for now.
+    `outcome` is `ended`; `paid` if its money had come in, which is settled then; `unknown` if the provider did not answer; `processing`
+    if the bank is still deciding about the payment, so that it cannot be cancelled. The last two leave the purchase as it was.
     """
 
     outcome: Literal["ended", "paid", "unknown", "processing"]
@@ -28,11 +28,11 @@ class CancellationResult(Struct, frozen=True):
     released: int = 0
 
     def require_decided(self) -> Self:
-        """For a caller that cannot wait: raises ProviderUnavailable or PaymentNotCompleted if the purchase goes on."""
+        """Return this result if the purchase has ended or is paid. Else raises ProviderUnavailable or PaymentNotCompleted."""
         if self.outcome == "unknown":
             raise ProviderUnavailable()
         if self.outcome == "processing":
-            message = "Your bank has not answered yet. The tickets stay reserved for you until it does."
+            message = "Your bank has not answered yet. The tickets stay reserved for you until it does; please check again in a minute."
             raise PaymentNotCompleted(message, payment_status="processing")
         return self
 
@@ -40,8 +40,8 @@ class CancellationResult(Struct, frozen=True):
 def cancel_purchase(purchase: Purchase, state: EndState, now: int, declined: Payment | None = None) -> CancellationResult:
     """End a `held` or `paying` purchase as `state`. If its money turns out to have come in, it is settled instead.
 
-    `declined`: the payment as it failed, if that is why. Raises Conflict: a checkout that opens a payment at the same time changes
-    the purchase, so a payment is never opened for a purchase that has ended.
+    `declined` is the declined payment, if that is the reason. Raises Conflict if the purchase has changed: a checkout that saves the id
+    of a payment at the same time changes it, so no payment stays open for a purchase that has ended.
     """
     try:
         provider_payment = payments.cancel_payment(purchase.payment)

@@ -1,4 +1,4 @@
-"""Settlement: a payment that came in ends in tickets or in a refund, whatever has happened to its purchase meanwhile."""
+"""Settlement: every payment that comes in ends in tickets or in a refund, whatever has happened to its purchase meanwhile."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -100,7 +100,7 @@ def _issue_tickets(purchase: Purchase, now: int) -> TicketIssue:
 
 
 def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> SettlementResult:
-    """Convert the holds of a new order. A crash before leaves a hold that hold recovery converts."""
+    """Convert the holds of a new order. After a crash before this, hold recovery converts them."""
     inventory.convert_holds(purchase.holds)
     log.count("orders_paid")
     log.count("tickets_issued", len(issue.tickets))
@@ -123,10 +123,10 @@ def _hold_line(purchase: Purchase, line: LineItem, now: int) -> list[Hold]:
 
 
 def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigger: transitions.Trigger, now: int) -> SettlementResult:
-    """Refund a payment in full: first in the purchase, so that nobody issues tickets for this money, then at the provider.
+    """Refund a payment in full: record the refund first, so that no tickets are issued for this money, then create it at the provider.
 
-    A crash in between leaves a refund that is due, with an open case for the sweep. The refund of a second payment leaves the
-    purchase's own payment as it is.
+    After a crash in between the refund is due, and its open case makes the sweep create it. A refund of a second payment changes nothing
+    about the purchase's own payment.
     """
     assert provider_payment.payment_intent_id is not None  # money came in
     is_own = trigger != "payment_duplicated"
@@ -146,7 +146,7 @@ def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigg
     if is_own:
         after = replace(after, state="refunded", payment=_paid_payment(purchase, provider_payment), ended_at=now)
     entry = ledger_entries.refused_payment_item(purchase, provider_payment, refund.reason, now)
-    saved = store.save(purchase, after, [entry, processing.open_case_item(after, refund, now)])
+    saved = store.save(purchase, after, [entry, processing.open_refund_case_item(after, refund, now)])
     if is_own and purchase.state in ACTIVE_STATES:
         inventory.release_holds(purchase.holds)
     if trigger == "payment_mismatched":
@@ -155,7 +155,7 @@ def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigg
         log.warning("payment.mismatch", purchase_id=purchase.id, expected=purchase.total_cents, received=provider_payment.net_received)
     details = {"purchase_id": purchase.id, "event_id": purchase.event_id}
     log.info("payment.refused", why=refund.reason, amount_cents=provider_payment.net_received, **details)
-    return SettlementResult(processing.execute(saved, refund.id, now), queries.load_tickets(saved), repeated=False)
+    return SettlementResult(processing.create_if_due(saved, refund.id, now), queries.load_tickets(saved), repeated=False)
 
 
 def _ticket_line(line: LineItem, currency: str) -> TicketLine:

@@ -1,4 +1,4 @@
-"""Apply what the payment provider says about a payment, a refund or a dispute to its purchase.
+"""Provider events: a payment, refund or dispute as the provider has it now is applied to its purchase.
 
 For webhooks and for the reconciliation. Everything is safe to repeat, in any order.
 """
@@ -22,7 +22,7 @@ _UNKNOWN_PURCHASE = "unknown_purchase"
 
 
 class EventResult(Struct, frozen=True):
-    """The result in a word, and the purchase as it is then (null: none of ours). `changed`: it was news to the purchase."""
+    """The result in a word, and the purchase as it is then (null: none of ours). `changed`: whether the purchase changed."""
 
     result: str
     purchase: Purchase | None = None
@@ -31,7 +31,7 @@ class EventResult(Struct, frozen=True):
 
 def apply_payment_by_id(provider_id: str, now: int) -> EventResult:
     """Fetch a payment (a Payment Intent or a Checkout Session) and apply it to its purchase."""
-    provider_payment = payments.fetch_by_id(provider_id)
+    provider_payment = payments.fetch_payment_by_id(provider_id)
     if not _is_ours(provider_payment) or provider_payment.purchase_id is None:
         return EventResult("not_ours")
     purchase = queries.load(provider_payment.purchase_id)
@@ -41,7 +41,7 @@ def apply_payment_by_id(provider_id: str, now: int) -> EventResult:
 
 
 def apply_payment(purchase: Purchase | None, provider_payment: ProviderPayment, now: int) -> EventResult:
-    """Apply a payment of this stage to its purchase as it was read; None: there is no such purchase, so the money is refunded."""
+    """Apply a payment of ours to its purchase. If there is no such purchase (None), its money is refunded."""
     if purchase is None:
         return _refund_unknown_payment(provider_payment, now)
     return store.retry_on_conflict(purchase, lambda current: _apply_payment(current, provider_payment, now))
@@ -54,19 +54,19 @@ def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
         return EventResult("not_ours")
     after = purchase
     if provider_refund.refund_id is not None:
-        after = processing.apply_provider_status(purchase, provider_refund.refund_id, provider_refund, now)
+        after = processing.record_status(purchase, provider_refund.refund_id, provider_refund, now)
     elif provider_refund.payment_intent_id is not None:
         if provider_refund.payment_intent_id not in purchase.payment_intent_ids:
-            # The refund was made before we heard that the money had come in, so the payment is applied first.
+            # The money came in and was refunded before any event about it arrived, so the payment is applied first.
             after = apply_payment_by_id(provider_refund.payment_intent_id, now).purchase or purchase
-        # If all of the money was refunded before we heard of it, our books know of neither.
+        # A payment that was refunded in full before it was applied gets no tickets and no entries, so its refund gets none either.
         if provider_refund.payment_intent_id in after.payment_intent_ids:
             after = requests.record_external_refund(after, provider_refund, now)
     return EventResult(f"refund_{provider_refund.status}", after, after.version != purchase.version)
 
 
 def apply_dispute(provider_dispute: ProviderDispute, now: int) -> EventResult:
-    """Apply a dispute to its purchase; the payment that it is about is applied first if it is news."""
+    """Apply a dispute to its purchase. The disputed payment is applied first, if the purchase does not have it yet."""
     purchase = _find_purchase(provider_dispute)
     if purchase is None or provider_dispute.payment_intent_id is None:
         return EventResult("not_ours")
@@ -75,12 +75,12 @@ def apply_dispute(provider_dispute: ProviderDispute, now: int) -> EventResult:
         purchase = apply_payment_by_id(provider_dispute.payment_intent_id, now).purchase or purchase
     if provider_dispute.status is None:
         return EventResult("inquiry", purchase)  # it takes no money
-    after = disputes.apply_dispute(purchase, provider_dispute, now)
+    after = disputes.record_dispute(purchase, provider_dispute, now)
     return EventResult(f"dispute_{provider_dispute.status}", after, after.version != purchase.version)
 
 
 def _apply_payment(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> EventResult:
-    provider_payment = _behind_own_page(purchase, provider_payment)
+    provider_payment = _hosted_page_of(purchase, provider_payment)
     match transitions.action_for(purchase.state, transitions.classify_payment(purchase, provider_payment)):
         case "issue" | "reissue_or_refund" | "refund":
             settled = settlement.settle_payment(purchase, provider_payment, now)
@@ -91,23 +91,24 @@ def _apply_payment(purchase: Purchase, provider_payment: ProviderPayment, now: i
     return EventResult(purchase.state, purchase)
 
 
-def _behind_own_page(purchase: Purchase, provider_payment: ProviderPayment) -> ProviderPayment:
-    """The payment of the hosted page that the purchase opened, if `provider_payment` is the Payment Intent behind that page."""
+def _hosted_page_of(purchase: Purchase, provider_payment: ProviderPayment) -> ProviderPayment:
+    """The hosted page that the purchase opened, if `provider_payment` is the Payment Intent behind it; else `provider_payment` itself."""
     payment = purchase.payment
     if payment is None or payment.payment_intent_id is not None or payment.provider_id in (None, provider_payment.id):
         return provider_payment
     if not provider_payment.is_paid and purchase.state != "paying":
         return provider_payment
-    own = payments.fetch_payment(payment)
-    return own if own.payment_intent_id == provider_payment.payment_intent_id else provider_payment
+    page = payments.fetch_payment(payment)
+    return page if page.payment_intent_id == provider_payment.payment_intent_id else provider_payment
 
 
 def _is_ours(provider_object: ProviderPayment | ProviderRefund | ProviderDispute) -> bool:
+    """Whether it belongs to this stage of this shop; several may share one account at the provider."""
     return provider_object.namespace == settings.current().provider_namespace
 
 
 def _find_purchase(provider_object: ProviderRefund | ProviderDispute) -> Purchase | None:
-    """The purchase that a refund or dispute is about; None for those of other stages, and of other shops on the same account."""
+    """The purchase that a refund or dispute is about; None if there is none, or it belongs to another stage or shop."""
     if provider_object.purchase_id is None or not _is_ours(provider_object):
         return None
     return queries.load(provider_object.purchase_id)
@@ -116,8 +117,8 @@ def _find_purchase(provider_object: ProviderRefund | ProviderDispute) -> Purchas
 def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> EventResult:
     """Refund money for a purchase that does not exist: it was never written, or was deleted long ago.
 
-    If that fails, the admins are shown it. The ledger is written afterwards, from what the provider has, so a crash in between
-    loses nothing.
+    If that fails, a finding shows it to the admins. The ledger is written afterwards, from what the provider has: after a crash in
+    between, the repeated call writes it.
     """
     purchase_id, event_id = provider_payment.purchase_id, provider_payment.event_id
     payment_intent_id = provider_payment.payment_intent_id
@@ -127,16 +128,16 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
     details = {"event_id": event_id, "capture": payment_intent_id, "amount_cents": amount, "currency": provider_payment.currency}
     refund = None
     if provider_payment.is_paid:
-        refund = payments.create_refund(purchase_id, _UNKNOWN_PURCHASE, 1, payment_intent_id, amount, look_first=True)
+        refund = payments.create_refund(purchase_id, _UNKNOWN_PURCHASE, 1, payment_intent_id, amount, check_existing=True)
     if refund is not None and refund.status == "failed":
-        cases.record_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{payment_intent_id}", now, {**details, "failure": refund.failure})
+        cases.open_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{payment_intent_id}", now, {**details, "failure": refund.failure})
         return EventResult("refund_failed")
     if refund is not None:
         log.count("payments_unknown")
         log.warning("payment.unknown", purchase_id=purchase_id, refund=refund.id, **details)
     entries: list[tuple[EntryKind, str, int]] = [("captured", payment_intent_id, provider_payment.amount_received)]
-    made = [refund for refund in payments.list_refunds_of_payment(payment_intent_id) if refund.status != "failed"]
-    entries += [("refunded", str(refund.id), refund.amount_cents) for refund in made]
+    refunds = [refund for refund in payments.list_refunds_of_payment(payment_intent_id) if refund.status != "failed"]
+    entries += [("refunded", str(refund.id), refund.amount_cents) for refund in refunds]
     for kind, reference, cents in entries:
         ledger.record_entry(
             event_id=event_id,

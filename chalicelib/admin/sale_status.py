@@ -1,4 +1,4 @@
-"""The admin's view over one event: what is sold, held and left."""
+"""The status of an event's sale for admins: what is sold, held and available, and who waits."""
 
 from typing import Any
 
@@ -10,26 +10,26 @@ from chalicelib.inventory.model import NO_STOCK, Stock
 from chalicelib.waiting_room import service as waiting_room
 
 
-def status(event_id: str, now: int) -> dict[str, Any]:
-    """Figures as they are now, not from a cache."""
-    shown = catalog.load_current()
-    event = shown.events.get(event_id)
+def sale_status(event_id: str, now: int) -> dict[str, Any]:
+    """The status of an event's sale, as it is now and not from a cache. Raises NotFound."""
+    current = catalog.load_current()
+    event = current.events.get(event_id)
     if event is None:
         raise NotFound("There is no such event.", event_id=event_id)
-    tiers = shown.tiers_of(event_id)
+    tiers = current.tiers_of(event_id)
     stocks = inventory.read_stock({tier.stock_id: tier.shards for tier in tiers})
-    each = [(tier, stocks.get(tier.stock_id, NO_STOCK)) for tier in tiers]
-    whole = Stock.total_of(stock for _, stock in each)
+    tier_stocks = [(tier, stocks.get(tier.stock_id, NO_STOCK)) for tier in tiers]
+    total = Stock.total_of(stock for _, stock in tier_stocks)
     room = waiting_room.admin_overview(event, now)
     return {
         "event_id": event.id,
         "event_name": event.name,
-        "status": public_event_status(shown, event, now, stocks),
+        "status": public_event_status(current, event, now, stocks),
         "paused": event.paused,
-        "total_capacity": whole.capacity,
-        "total_sold": whole.sold,
-        "total_active_holds": whole.held,
-        "total_available": whole.available,
+        "total_capacity": total.capacity,
+        "total_sold": total.sold,
+        "total_active_holds": total.held,
+        "total_available": total.available,
         "queue_length": room["queue_length"] if room else 0,
         "waiting_room": room,
         "tiers": [
@@ -41,6 +41,6 @@ def status(event_id: str, now: int) -> dict[str, Any]:
                 "active_holds": stock.held,
                 "available": stock.available,
             }
-            for tier, stock in each
+            for tier, stock in tier_stocks
         ],
     }
