@@ -1,8 +1,12 @@
 """Which provider takes a payment, and prices that differ from Stripe's."""
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from chalicelib import log, settings
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import Payment, PaymentMetadata, PaymentsUnavailable, ProviderNotOffered, SimulationRefused
 from tests import builders
 from tests.bootstrap.conftest import ticket
 
@@ -50,3 +54,92 @@ def test_without_a_provider_only_free_orders_can_be_paid(api, time):
     with settings.override(payment_simulation="off"):
         assert builders.confirm(api, "ada", reservation_id).status == 503
     assert builders.confirm(api, "ada", reservation_id).status == 201
+
+
+# ------------------------------------------------------------------ the choice of a provider
+KEY = {"stripe_api_key": "sk_test_key"}
+
+
+@pytest.mark.parametrize(
+    ("configured", "requested", "chosen"),
+    [
+        ({}, None, "simulated"),
+        ({}, "simulated", "simulated"),
+        (KEY, None, "stripe"),
+        (KEY, "simulated", "simulated"),
+        (KEY, "stripe", "stripe"),
+        (KEY | {"payment_provider": "simulated"}, None, "simulated"),
+        (KEY | {"payment_provider": "simulated"}, "stripe", "stripe"),
+        (KEY | {"payment_provider": "stripe", "payment_simulation": "off"}, None, "stripe"),
+    ],
+)
+def test_a_new_payment_has_the_requested_provider_or_the_usual_one(configured, requested, chosen):
+    with settings.override(**configured):
+        assert payments.new_payment(5000, "USD", requested) == Payment(chosen, "open", 5000, "USD")
+
+
+@pytest.mark.parametrize("requested", [None, "simulated", "stripe"])
+def test_a_payment_of_nothing_is_free_whatever_is_requested_or_offered(requested):
+    with settings.override(payment_simulation="off"):
+        assert payments.new_payment(0, "USD", requested) == Payment("free", "open", 0, "USD")
+
+
+@pytest.mark.parametrize(
+    ("configured", "requested"),
+    [({}, "stripe"), ({"payment_simulation": "off"}, "simulated"), ({}, "free"), (KEY, "free")],
+    ids=["stripe without a key", "simulated but off", "free", "free although stripe is offered"],
+)
+def test_a_requested_provider_that_is_not_offered_is_refused(configured, requested):
+    with settings.override(**configured), pytest.raises(ProviderNotOffered, match=f"`{requested}`") as refusal:
+        payments.new_payment(5000, "USD", requested)
+    assert refusal.value.details == {"path": "$.provider"}
+
+
+@pytest.mark.parametrize("usual", ["auto", "simulated", "stripe"])
+def test_without_any_provider_a_payment_is_unavailable(usual):
+    with settings.override(payment_simulation="off", payment_provider=usual), pytest.raises(PaymentsUnavailable):
+        payments.new_payment(5000, "USD")
+
+
+@pytest.mark.parametrize(("provider", "is_external"), [("free", False), ("simulated", False), ("stripe", True)])
+def test_only_stripe_is_an_external_provider(provider, is_external):
+    assert payments.is_external(provider) == is_external
+
+
+def test_a_provider_that_does_not_exist_is_an_error():
+    with pytest.raises(msgspec.ValidationError):
+        payments.is_external("cash")
+
+
+def test_an_external_provider_takes_payments_only_with_its_key():
+    assert not payments.has_external_provider()
+    with settings.override(**KEY):
+        assert payments.has_external_provider()
+
+
+# ------------------------------------------------------------------ outcomes that need no provider
+@pytest.mark.parametrize(
+    ("provider", "simulate", "status"),
+    [("free", None, "captured"), ("simulated", "success", "captured"), ("simulated", "fail", "declined")],
+)
+def test_the_outcome_of_a_free_or_simulated_payment_is_decided_here(provider, simulate, status):
+    payment = Payment(provider, "open", 5000, "USD")
+    assert payments.local_outcome(payment, simulate) == replace(payment, status=status)
+
+
+def test_the_outcome_of_a_payment_at_stripe_is_not_decided_here():
+    payment = Payment("stripe", "open", 5000, "USD", "pi_1")
+    assert payments.local_outcome(payment, None) is None
+    with pytest.raises(SimulationRefused):
+        payments.local_outcome(payment, "success")
+
+
+@pytest.mark.parametrize("provider", ["free", "simulated"])
+def test_a_free_or_simulated_payment_opens_nothing_and_can_be_cancelled(provider):
+    payment = Payment(provider, "open", 5000, "USD")
+    assert payments.open_payment(payment, PaymentMetadata("p1", "fest", "ada"), None) is None
+    assert payments.cancel_payment(payment) is None
+
+
+def test_a_purchase_without_a_payment_has_nothing_to_cancel():
+    assert payments.cancel_payment(None) is None
