@@ -97,6 +97,26 @@ assert app.app.routes
     assert finished.returncode == 0, finished.stderr
 
 
+# Where a payment provider may be named. All other rooms ask `payments` what it can do, so that a new provider touches none of them.
+PROVIDER_ROOMS = [Path(name) for name in ("payments/providers", "payments/model.py", "purchases/checkout/api.py", "settings.py")]
+PROVIDER_NAMES = {"stripe"}
+
+
+def _provider_names(tree: ast.Module) -> list[str]:
+    """The strings that are the name of an external payment provider."""
+    return [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in PROVIDER_NAMES]
+
+
+@_each([path for path in DEPLOYED if not any(path.relative_to(ROOT / "chalicelib").is_relative_to(room) for room in PROVIDER_ROOMS)])
+def test_only_payments_names_a_provider(path):
+    assert _provider_names(_tree(path)) == []
+
+
+def test_the_check_of_provider_names_can_fail():
+    assert _provider_names(ast.parse("if payment.provider == 'stripe': ...")) == ["stripe"]
+    assert _provider_names(ast.parse('"""Payments by Stripe."""\nstripe = log.count("stripe_calls")')) == []
+
+
 # ------------------------------------------------------------------ names and words
 def _tables(tree: ast.Module) -> list[str]:
     """The names of the module's table classes."""
