@@ -14,7 +14,7 @@ MAX_CAPACITY = 1_000_000
 Id = Annotated[
     str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="1 to 100 letters, digits and . _ - with a letter or digit first.")
 ]
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", description="not only white space")]
 Text = Annotated[str, Meta(max_length=10_000)]
 Day = Annotated[
     str, Meta(max_length=40, description="A day, YYYY-MM-DD, or an ISO 8601 time; in the event's timezone unless it has an offset.")

@@ -3,7 +3,6 @@
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from hashlib import sha256
 
 import msgspec
 
@@ -13,6 +12,7 @@ from chalicelib.waiting_room.model import Arrival
 MAX_LENGTH = 1024
 GUEST_PREFIX = "guest-"
 _PURPOSE = "waiting room token v1"
+_DIGEST_PURPOSE = "waiting room user v1"
 
 
 def sign_arrival(arrival: Arrival) -> str:
@@ -35,8 +35,13 @@ def read_token(token: str) -> Arrival | None:
 
 
 def user_digest(user_id: str) -> str:
-    """The user as tokens show it: a digest of the user's id. A guest's id is shown as it is, because it identifies nobody."""
-    return user_id if user_id.startswith(GUEST_PREFIX) else sha256(f"{_PURPOSE} {user_id}".encode()).hexdigest()[:16]
+    """The user as tokens show it: a keyed digest of the user's id, so that nobody finds out the id by trying.
+
+    A guest's id is shown as it is, because it identifies nobody.
+    """
+    if user_id.startswith(GUEST_PREFIX):
+        return user_id
+    return hmac.digest(secret_settings.derived_key(_DIGEST_PURPOSE), user_id.encode(), "sha256").hex()[:16]
 
 
 def _signature(payload: str) -> str:

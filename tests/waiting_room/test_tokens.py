@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib import settings
 from chalicelib.waiting_room import tokens
 from chalicelib.waiting_room.model import Arrival
 from tests.waiting_room.random_rooms import unsigned_token
@@ -29,3 +30,10 @@ def test_a_token_without_a_valid_signature_is_not_read():
 def test_a_token_shows_a_digest_of_a_user_and_the_id_of_a_guest():
     assert "ada" not in tokens.user_digest("ada")
     assert tokens.user_digest("guest-1") == "guest-1"
+
+
+def test_the_digest_of_a_user_cannot_be_computed_without_the_shops_secret():
+    """Otherwise anybody who sees a token could try user ids until one of them fits."""
+    digest = tokens.user_digest("ada")
+    with settings.override(jwt_secret="another-secret-of-the-tests-that-signs-tokens"):
+        assert tokens.user_digest("ada") != digest
