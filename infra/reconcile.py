@@ -17,7 +17,7 @@ from chalicelib.cases import service as cases
 from chalicelib.cases.model import Case
 from chalicelib.catalog import service as catalog
 from chalicelib.payments.model import ProviderUnavailable
-from chalicelib.reconciliation import comparison
+from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.model import ReconciliationReport
 
 SPAN_SECONDS = 3600  # longer than the schedule's, as there is no time limit here
@@ -105,17 +105,17 @@ def _check_stage() -> None:
 
 def _compare(chosen: Namespace) -> ReconciliationReport:
     now, report = clock.now(), ReconciliationReport(chosen.since, chosen.since)
-    max_unknown = None if chosen.pay_back_unknown else comparison.MAX_UNKNOWN_PAYMENTS
+    max_unknown = None if chosen.pay_back_unknown else compare.MAX_UNKNOWN_PAYMENTS
     while report.until < chosen.until:
         until = min(report.until + SPAN_SECONDS, chosen.until)
         print(f"{clock.iso(report.until)} to {clock.iso(until)} ...", file=sys.stderr, flush=True)
         try:
-            report.add(comparison.compare(report.until, until, now, max_unknown))
+            report.add(compare.compare_span(report.until, until, now, max_unknown))
         except ProviderUnavailable:
             raise ComparisonFailed(
                 f"Stripe does not answer, or refuses the key. When it is available again, go on with --since {clock.iso(report.until)}"
             ) from None
-        except comparison.StoreIsBehind as error:
+        except compare.StoreIsBehind as error:
             raise ComparisonFailed(
                 f"{error}, so none of them was refunded. Check that this is the complete store of stage {settings.current().stage}. "
                 f"If it is, refund them with --since {clock.iso(report.until)} --pay-back-unknown"

@@ -3,7 +3,7 @@
 from chalicelib import log, settings
 from chalicelib.cases import service as cases
 from chalicelib.payments import service as payments
-from chalicelib.reconciliation import comparison, store
+from chalicelib.reconciliation import compare, store
 from chalicelib.reconciliation.model import ReconciliationReport
 from chalicelib.reconciliation.store import load_last_run
 
@@ -32,12 +32,12 @@ def run(now: int) -> ReconciliationReport | None:
     since = reached if reached is not None else end - FIRST_RUN_SECONDS
     is_new_day = last_at is None or last_at // DAY_SECONDS != now // DAY_SECONDS
     # A dispute's decision is an event, but Stripe keeps events for 30 days only, so open disputes are also fetched once a day.
-    report = ReconciliationReport(since, since, repaired=comparison.recheck_open_cases(now, disputes=is_new_day))
+    report = ReconciliationReport(since, since, repaired=compare.recheck_open_cases(now, disputes=is_new_day))
     for _ in range(MAX_SPANS_PER_RUN):
         until = min(report.until + SPAN_SECONDS, end)
         if until <= report.until or report.payments >= MAX_PAYMENTS_PER_RUN:
             break
-        report.add(comparison.compare(report.until, until, now))
+        report.add(compare.compare_span(report.until, until, now))
         if not store.save_progress(reached, report, now):
             break  # another run is active and has compared this span
         reached = until

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib import clock, ids, settings
 from chalicelib.catalog import service as catalog
-from chalicelib.reconciliation import comparison
+from chalicelib.reconciliation import compare
 from devtools.stripe.fake import API_KEY
 from infra.local.environment import LOCAL_CREDENTIALS
 from infra.reconcile import MAX_SECONDS, main
@@ -129,7 +129,7 @@ def test_a_store_without_events_exits_with_2(store, time, command):
 
 
 def test_a_month_is_the_longest_span(shop, command, monkeypatch):
-    monkeypatch.setattr(comparison, "compare", lambda since, until, *_: comparison.ReconciliationReport(since, until))
+    monkeypatch.setattr(compare, "compare_span", lambda since, until, *_: compare.ReconciliationReport(since, until))
     assert command(since=shop.time.now - MAX_SECONDS)[0] == 0
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chalicelib.reconciliation import comparison
+from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.model import ReconciliationReport
 from tests.stripe_shop import StripeShop
 
@@ -10,7 +10,7 @@ from tests.stripe_shop import StripeShop
 def compare_last_hour(shop: StripeShop, **options: Any) -> ReconciliationReport:
     """Compare the hour until now, a second later."""
     shop.time.advance(1)
-    return comparison.compare(shop.time.now - 3600, shop.time.now, shop.time.now, **options)
+    return compare.compare_span(shop.time.now - 3600, shop.time.now, shop.time.now, **options)
 
 
 def assert_no_differences(shop: StripeShop) -> None:

@@ -7,7 +7,7 @@ import pytest
 from chalicelib import settings
 from chalicelib.cases import service as cases
 from chalicelib.payments.model import ProviderUnavailable
-from chalicelib.reconciliation import comparison, jobs, schedule
+from chalicelib.reconciliation import compare, jobs, schedule
 from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS
 from chalicelib.reconciliation.store import ReconciliationRow
 from tests import builders, shops
@@ -97,15 +97,15 @@ def test_the_next_run_goes_on_where_stripe_failed(shop, monkeypatch):
     start_schedule(shop)
     session, since = pay_without_webhooks(shop), load_position()
     shop.time.advance(3600)
-    compare, spans = comparison.compare, []
+    compare_span, spans = compare.compare_span, []
 
     def fails_at_the_third(*span):
         spans.append(span)
         if len(spans) == 3:
             shop.fake.fail_next_request("GET", "/v1/disputes", status=500, times=3)
-        return compare(*span)
+        return compare_span(*span)
 
-    monkeypatch.setattr(comparison, "compare", fails_at_the_third)
+    monkeypatch.setattr(compare, "compare_span", fails_at_the_third)
     with pytest.raises(ProviderUnavailable):
         run_schedule(shop)
     assert load_position() == since + 2 * SPAN_SECONDS
@@ -129,15 +129,15 @@ def test_runs_at_the_same_time_do_no_harm(shop):
 def test_an_older_run_does_not_reset_the_position_of_a_newer_one(shop, monkeypatch):
     start_schedule(shop)
     shop.time.advance(1800)
-    old, compare = shop.time.now, comparison.compare
+    old, compare_span = shop.time.now, compare.compare_span
 
     def overtaken(*span):
-        monkeypatch.setattr(comparison, "compare", compare)
+        monkeypatch.setattr(compare, "compare_span", compare_span)
         shop.time.advance(900)
         run_schedule(shop)
-        return compare(*span)
+        return compare_span(*span)
 
-    monkeypatch.setattr(comparison, "compare", overtaken)
+    monkeypatch.setattr(compare, "compare_span", overtaken)
     report = schedule.run(old)
     assert report.until < load_position() == shop.time.now - BEHIND
     assert schedule.load_last_run().at == shop.time.now

@@ -31,7 +31,7 @@ class StoreIsBehind(Exception):
     """The provider has payments for many purchases that this store does not have: it is the wrong store, or was restored from a backup."""
 
 
-def compare(since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS) -> ReconciliationReport:
+def compare_span(since: int, until: int, now: int, max_unknown: int | None = MAX_UNKNOWN_PAYMENTS) -> ReconciliationReport:
     """Compare everything in [since, until), epoch seconds, and repair what differs. Returns what was compared, repaired and found.
 
     `max_unknown`: how many payments of unknown purchases may be refunded; None for all of them. Raises ProviderUnavailable and

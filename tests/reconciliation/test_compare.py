@@ -5,7 +5,7 @@ import pytest
 from chalicelib.cases import service as cases
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
-from chalicelib.reconciliation import comparison
+from chalicelib.reconciliation import compare
 from tests import builders
 from tests.payment_pages import DECLINED
 from tests.reconciliation.comparing import assert_no_differences, buy_without_webhooks, compare_last_hour, list_findings
@@ -86,7 +86,7 @@ def test_a_bank_debit_that_succeeds_days_after_its_creation_is_found_by_its_even
     shop.time.advance(5 * 86_400)
     assert compare_last_hour(shop).repaired == {}
     event = shop.fake.events("checkout.session.async_payment_succeeded")[0]
-    report = comparison.compare(event["created"], event["created"] + 1, shop.time.now)
+    report = compare.compare_span(event["created"], event["created"] + 1, shop.time.now)
     assert (shop.purchase_state(session), report.repaired) == ("paid", {"paid_without_tickets": 1})
 
 
@@ -188,7 +188,7 @@ def test_the_span_includes_its_first_second_and_excludes_its_last(shop):
     shop.pay(session)
     paid_at = shop.time.now
     for since, until, count in ((paid_at - 900, paid_at, 0), (paid_at + 1, paid_at + 900, 0), (paid_at, paid_at + 1, 1)):
-        report = comparison.compare(since, until, shop.time.now)
+        report = compare.compare_span(since, until, shop.time.now)
         assert (report.payments, report.unheard) == (count, count)
     assert shop.purchase_state(session) == "paid"
 
@@ -201,7 +201,7 @@ def test_a_checkout_opened_after_the_end_of_its_reservations_span_costs_no_furth
     shop.confirm(session)
     shop.fake.deliver()
     shop.fake.request_log.clear()
-    report = comparison.compare(until - 900, until, shop.time.now)
+    report = compare.compare_span(until - 900, until, shop.time.now)
     assert (report.payments, report.findings) == (0, {})
     assert sum(shop.fake.request_log.counts.values()) == 4
 

@@ -6,7 +6,7 @@ from chalicelib import ids
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.provider_events import service as event_application
 from chalicelib.purchases.record import store
-from chalicelib.reconciliation import comparison
+from chalicelib.reconciliation import compare
 from tests import builders
 from tests.reconciliation.comparing import assert_no_differences, buy_without_webhooks, compare_last_hour, list_findings
 from tests.simulation import faults
@@ -50,7 +50,7 @@ def test_a_payment_for_an_unknown_purchase_that_cannot_be_refunded_is_shown_and_
     assert list_findings(shop) == {purchase_id: f"unknown_purchase-{intent.id}"}
     shop.fake.close_dispute(dispute["id"], won=True)
     shop.dashboard.v1.refunds.create({"payment_intent": intent.id})
-    comparison.recheck_open_cases(shop.time.now, disputes=False)
+    compare.recheck_open_cases(shop.time.now, disputes=False)
     assert list_findings(shop) == {}
     compare_last_hour(shop)
 
@@ -70,8 +70,8 @@ def test_payments_of_other_stages_and_shops_are_left_alone(shop, namespace):
     shop.fake.request_log.clear()
     shop.time.advance(1)
     with faults.record_calls() as calls:
-        report = comparison.compare(since, shop.time.now, shop.time.now)
-    assert report == comparison.ReconciliationReport(since, shop.time.now)
+        report = compare.compare_span(since, shop.time.now, shop.time.now)
+    assert report == compare.ReconciliationReport(since, shop.time.now)
     assert shop.fake.request_log.counts == {f"GET /v1/{name}": 1 for name in ("payment_intents", "refunds", "disputes", "events")}
     reads = {"Scan", "GetItem", "Query", "BatchGetItem"}
     assert (set(calls.names) <= reads, store.load(order_id)) == (True, before)
@@ -86,16 +86,16 @@ def test_many_unknown_purchases_are_shown_and_not_refunded_since_the_store_may_b
     shop.pay(session)
     row = store.PurchaseRow.find(session["id"])
     row.delete()
-    lost = [ids.new_id() for _ in range(comparison.MAX_UNKNOWN_PAYMENTS)]
+    lost = [ids.new_id() for _ in range(compare.MAX_UNKNOWN_PAYMENTS)]
     for purchase_id in lost:
         shop.pay_in_dashboard(purchase_id)
-    with pytest.raises(comparison.StoreIsBehind):
+    with pytest.raises(compare.StoreIsBehind):
         compare_last_hour(shop)
-    comparison.recheck_open_cases(shop.time.now, disputes=False)
+    compare.recheck_open_cases(shop.time.now, disputes=False)
     assert set(list_findings(shop)) == {session["id"], *lost}
     assert shop.received_and_kept() == (110_000, 110_000)
     row.save()  # the rest of the store is back
-    assert comparison.recheck_open_cases(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
+    assert compare.recheck_open_cases(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
     assert (shop.purchase_state(session), set(list_findings(shop))) == ("paid", set(lost))
     report = compare_last_hour(shop, max_unknown=None)
     assert (report.repaired, report.findings, list_findings(shop)) == ({"paid_without_tickets": 10}, {}, {})
@@ -112,14 +112,14 @@ def test_another_amount_at_stripe_is_shown_until_it_is_right_or_an_admin_closes_
     assert list_findings(shop) == {session["id"]: finding}
     assert compare_last_hour(shop).findings == {"amounts_differ": 1}
     assert list_findings(shop) == {session["id"]: finding}
-    comparison.recheck_open_cases(shop.time.now, disputes=False)
+    compare.recheck_open_cases(shop.time.now, disputes=False)
     assert list_findings(shop) == {session["id"]: finding}
     assert [shop.close_case(session["id"], finding).status for _ in range(2)] == [200, 404]
     assert list_findings(shop) == {}
     compare_last_hour(shop)
     shop.fake.overwrite_object("payment_intent", intent_id, amount_received=10_000)
     assert list_findings(shop) == {session["id"]: finding}
-    assert comparison.recheck_open_cases(shop.time.now, disputes=False) == {}
+    assert compare.recheck_open_cases(shop.time.now, disputes=False) == {}
     assert list_findings(shop) == {}
 
 
@@ -146,10 +146,10 @@ def test_tickets_without_a_payment_at_stripe_are_shown(shop, exists):
     if not exists:
         shop.fake.remove_object("payment_intent", intent_id)
     assert compare_last_hour(shop).findings == {"tickets_without_payment": 1}
-    comparison.recheck_open_cases(shop.time.now, disputes=False)
+    compare.recheck_open_cases(shop.time.now, disputes=False)
     assert list_findings(shop) == {session["id"]: f"tickets_without_payment-{intent_id}"}
     shop.fake.overwrite_object("payment_intent", intent_id, **{name: value for name, value in before.items() if name != "id"})
-    comparison.recheck_open_cases(shop.time.now, disputes=False)
+    compare.recheck_open_cases(shop.time.now, disputes=False)
     assert (list_findings(shop), shop.purchase_state(session)) == ({}, "paid")
 
 
@@ -172,6 +172,6 @@ def test_a_payment_that_cannot_be_processed_does_not_stop_the_comparison(shop, m
     assert report.repaired == {"paid_without_tickets": 1}
     assert report.findings["not_dealt_with"] >= 1
     assert failing_id in list_findings(shop)
-    assert comparison.recheck_open_cases(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
+    assert compare.recheck_open_cases(shop.time.now, disputes=False) == {"paid_without_tickets": 1}
     compare_last_hour(shop)
     assert (shop.purchase_state(sessions[1]), list_findings(shop)) == ("paid", {})
