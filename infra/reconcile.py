@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ComparisonFailed, settings.SettingsError) as error:
         return _failed(str(error))
     except STORE_ERRORS as error:
-        return _failed(f"the store failed: {error}")
+        return _failed(f"the store failed: {error}. What was repaired is saved; check the stage and region, then run the command again")
     print(json.dumps(_json_report(report, open_cases)) if chosen.json else "\n".join(_lines(report, open_cases)))
     return 1 if open_cases else 0
 
@@ -75,12 +75,12 @@ def _parser() -> ArgumentParser:
 
 def _time(text: str) -> int:
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         raise ArgumentTypeError(f"{text!r} is not a time like 2026-11-01T00:00:00Z") from None
-    if found.tzinfo is None:
+    if time.tzinfo is None:
         raise ArgumentTypeError(f"{text!r} has no time zone; end it with Z for UTC")
-    return int(found.timestamp())
+    return int(time.timestamp())
 
 
 def _check_arguments(chosen: Namespace) -> None:

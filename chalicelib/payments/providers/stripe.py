@@ -53,11 +53,11 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
     """Open a Payment Intent, or with a `page` a Checkout Session. Raises PriceMismatch."""
     if page is None:
         return _create_payment_intent(metadata, payment.amount_cents, payment.currency)
-    opened = _create_checkout_session(metadata, payment.currency, page)
-    if (opened.amount, opened.currency) != (payment.amount_cents, payment.currency):
-        _cancel(opened.id)
-        raise PriceMismatch(expected_cents=payment.amount_cents, provider_cents=opened.amount)
-    return opened
+    session = _create_checkout_session(metadata, payment.currency, page)
+    if (session.amount, session.currency) != (payment.amount_cents, payment.currency):
+        _cancel(session.id)
+        raise PriceMismatch(expected_cents=payment.amount_cents, provider_cents=session.amount)
+    return session
 
 
 def cancel_payment(payment: Payment) -> ProviderPayment | None:

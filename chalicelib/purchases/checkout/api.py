@@ -52,7 +52,7 @@ def open_checkout(request: RequestContext) -> Reply:
 
     def execute(_: str) -> Reply:
         if body.promo_code:
-            raise PromoCodeInvalid("This promo code is not valid for this event.", path="$.promo_code")
+            raise PromoCodeInvalid("This promo code is not valid for this event. Correct it, or order without one.", path="$.promo_code")
         return _session_reply(service.open_checkout(user_id, body.reservation_id, _options(body), request.now), request.now)
 
     return execute_once(request, user_id, execute, required=True)

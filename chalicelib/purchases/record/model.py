@@ -119,6 +119,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def is_declined(self) -> bool:
+        """Whether it ended because its simulated payment was declined."""
         return self.state == "cancelled" and self.payment is not None and self.payment.status == "declined"
 
     @property

@@ -16,4 +16,5 @@ def reset_orders(request: RequestContext, event_id: str) -> Reply:
     if settings.current().identity != "demo":
         raise NotFound("Orders can be reset only in a demo stage (FAIRGATE_IDENTITY=demo). Refund them one by one instead.")
     orders, voided = demo_reset.reset_orders(event_id, admin.user_id, request.now)
-    return Reply({"orders_deleted": orders, "tickets_deleted": voided, "message": "All orders are refunded; the seats are for sale again."})
+    message = "The orders are refunded and their seats are for sale again. Orders with a disputed payment stay as they are."
+    return Reply({"orders_deleted": orders, "tickets_deleted": voided, "message": message})
