@@ -36,7 +36,7 @@ class ApiClient:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         self._token = {"Authorization": f"Bearer {token}"} if token else {}
 
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         sent = {"Content-Type": "application/json", **self._token, **{name.replace("_", "-"): value for name, value in headers.items()}}
         self._connection.request(method, f"/api/v1{path}", json.dumps(body) if body is not None else None, sent)
         response = self._connection.getresponse()
@@ -77,7 +77,7 @@ def _reader(port: int) -> Callable[[], None]:
     api = ApiClient(port)
 
     def read() -> None:
-        status, _ = api.ask("GET", "/events/summits-v-harbor")
+        status, _ = api.request("GET", "/events/summits-v-harbor")
         assert status == 200
 
     return read
@@ -88,12 +88,12 @@ def _buyer(port: int, event_id: str, tier_id: str) -> Callable[[], None]:
 
     def buy() -> None:
         user = f"bench-{next(_users)}"
-        status, reservation = api.ask("POST", f"/events/{event_id}/reservations", {"tier_id": tier_id, "quantity": 1}, X_User_Id=user)
+        status, reservation = api.request("POST", f"/events/{event_id}/reservations", {"tier_id": tier_id, "quantity": 1}, X_User_Id=user)
         assert status == 201, reservation
         body = {"reservation_id": reservation["id"]}
-        status, session = api.ask("POST", "/checkout/sessions", body, X_User_Id=user, Idempotency_Key=reservation["id"])
+        status, session = api.request("POST", "/checkout/sessions", body, X_User_Id=user, Idempotency_Key=reservation["id"])
         assert status == 201, session
-        status, paid = api.ask("POST", "/checkout/confirm", {"checkout_id": session["id"], "simulate": "success"}, X_User_Id=user)
+        status, paid = api.request("POST", "/checkout/confirm", {"checkout_id": session["id"], "simulate": "success"}, X_User_Id=user)
         assert status == 201, paid
 
     return buy
@@ -106,10 +106,10 @@ def _create_sale(port: int, token: str, name: str) -> tuple[str, str]:
     event = {"name": f"Bench, {name}", "venue": "Here", "status": "on_sale", "waiting_room": {"enabled": False}} | {
         key: value.strftime("%Y-%m-%dT%H:%M:%SZ") for key, value in times.items()
     }
-    status, created_event = api.ask("POST", "/admin/events", event)
+    status, created_event = api.request("POST", "/admin/events", event)
     assert status == 201, created_event
     tier = {"event_id": created_event["id"], "name": "Floor", "price_cents": 5000, "capacity": CAPACITY}
-    status, created_tier = api.ask("POST", "/admin/tiers", tier)
+    status, created_tier = api.request("POST", "/admin/tiers", tier)
     assert status == 201, created_tier
     return created_event["id"], created_tier["id"]
 

@@ -45,7 +45,7 @@ class LocalRun:
     def demo(self) -> dict:
         return json.loads((self.data / "demo.json").read_bytes())
 
-    def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, dict]:
+    def request(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, dict]:
         sent = {
             "X-User-Id": "ada",
             "Content-Type": "application/json",

@@ -17,9 +17,9 @@ def stripe_client(run: LocalRun, key: str = API_KEY):
 
 def checkout(run: LocalRun, user: str, **options: str) -> dict:
     """Reserve two tickets and open a checkout session for them."""
-    reservation = run.ask("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 2}, X_User_Id=user)[1]
+    reservation = run.request("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 2}, X_User_Id=user)[1]
     body = {"reservation_id": reservation["id"], **options}
-    status, session = run.ask("POST", "/checkout/sessions", body, X_User_Id=user, Idempotency_Key=reservation["id"])
+    status, session = run.request("POST", "/checkout/sessions", body, X_User_Id=user, Idempotency_Key=reservation["id"])
     assert status == 201
     return session
 

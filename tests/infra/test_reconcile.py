@@ -159,7 +159,7 @@ def test_it_repairs_the_payments_of_a_local_run_whose_webhooks_never_come(start,
     sessions = {page: stripe_checkout.checkout(run, user, page=page) for user, page in (("ada", "own"), ("bob", "hosted"))}
     for session in sessions.values():
         stripe_checkout.pay(run, session)
-    assert run.ask("GET", f"/me/order?event_id={stripe_checkout.EVENT}", X_User_Id="ada")[0] == 404
+    assert run.request("GET", f"/me/order?event_id={stripe_checkout.EVENT}", X_User_Id="ada")[0] == 404
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("FAIRGATE_", "COV_"))},
         **LOCAL_CREDENTIALS,
@@ -188,6 +188,6 @@ def test_it_repairs_the_payments_of_a_local_run_whose_webhooks_never_come(start,
     found = json.loads(done.stdout)
     assert (found["payments"], found["repaired"], found["open"]) == (2, {"paid_without_tickets": 2}, [])
     for user in ("ada", "bob"):
-        status, order = run.ask("GET", f"/me/order?event_id={stripe_checkout.EVENT}", X_User_Id=user)
+        status, order = run.request("GET", f"/me/order?event_id={stripe_checkout.EVENT}", X_User_Id=user)
         assert (status, len(order["tickets"])) == (200, 2)
     assert run.ctrl_c() == 0

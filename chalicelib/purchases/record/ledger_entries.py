@@ -9,7 +9,7 @@ from chalicelib.payments.model import Payment, ProviderDispute, ProviderPayment,
 from chalicelib.purchases.record.model import Purchase, Refund
 
 
-class _Owner(TypedDict):
+class _PurchaseKey(TypedDict):
     event_id: str
     purchase_id: str
 
@@ -17,7 +17,7 @@ class _Owner(TypedDict):
 def checkout_opened_item(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> dynamo.TransactItem:
     """The entry of a payment that was opened at its provider; no money has moved."""
     return ledger.entry_item(
-        **_owner(purchase),
+        **_purchase_key(purchase),
         kind="opened",
         reference=provider_payment.id,
         amount=purchase.total_cents,
@@ -32,7 +32,7 @@ def payment_items(purchase: Purchase, payment: Payment, now: int) -> list[dynamo
     if payment.provider == "free":
         return []
     item = ledger.entry_item(
-        **_owner(purchase),
+        **_purchase_key(purchase),
         kind="declined" if payment.status == "declined" else "captured",
         reference=payment.payment_intent_id or payment.provider,
         amount=payment.amount_cents,
@@ -47,7 +47,7 @@ def refused_payment_item(purchase: Purchase, provider_payment: ProviderPayment, 
     """The entry of money that came in, gets no tickets and is refunded; `reason` says why."""
     assert provider_payment.payment_intent_id is not None  # money came in
     return ledger.entry_item(
-        **_owner(purchase),
+        **_purchase_key(purchase),
         kind="captured",
         reference=provider_payment.payment_intent_id,
         amount=provider_payment.amount_received,
@@ -62,7 +62,7 @@ def simulated_refund_item(purchase: Purchase, refund: Refund, now: int) -> dynam
     """The entry of a simulated payment's refund, which succeeds at once."""
     assert purchase.payment is not None  # an order was paid
     return ledger.entry_item(
-        **_owner(purchase),
+        **_purchase_key(purchase),
         kind="refunded",
         reference=refund.id,
         amount=refund.amount_cents,
@@ -76,7 +76,7 @@ def external_refund_item(purchase: Purchase, provider_refund: ProviderRefund, no
     """The entry of a refund that was made in the provider's dashboard."""
     assert provider_refund.id is not None  # it was read from the provider
     return ledger.entry_item(
-        **_owner(purchase),
+        **_purchase_key(purchase),
         kind="refunded",
         reference=provider_refund.id,
         amount=provider_refund.amount_cents,
@@ -97,7 +97,7 @@ def refund_status_items(
         return []
     assert provider_refund.id is not None  # the provider has made it
     item = ledger.entry_item(
-        **_owner(purchase),
+        **_purchase_key(purchase),
         kind="refunded" if left else "refund_failed",
         reference=provider_refund.id,
         amount=before.amount_cents,
@@ -119,7 +119,7 @@ def dispute_items(purchase: Purchase, provider_dispute: ProviderDispute, *, is_n
         kinds.append("dispute_won")
     return [
         ledger.entry_item(
-            **_owner(purchase),
+            **_purchase_key(purchase),
             kind=kind,
             reference=provider_dispute.id,
             amount=provider_dispute.amount_cents,
@@ -142,7 +142,7 @@ def record_decline(purchase: Purchase, provider_payment: ProviderPayment, now: i
     if provider_payment.charge_id is None or provider_payment.decline_code is None:
         return
     ledger.record_entry(
-        **_owner(purchase),
+        **_purchase_key(purchase),
         kind="declined",
         reference=provider_payment.charge_id,
         amount=provider_payment.amount,
@@ -153,5 +153,5 @@ def record_decline(purchase: Purchase, provider_payment: ProviderPayment, now: i
     )
 
 
-def _owner(purchase: Purchase) -> _Owner:
+def _purchase_key(purchase: Purchase) -> _PurchaseKey:
     return {"event_id": purchase.event_id, "purchase_id": purchase.id}

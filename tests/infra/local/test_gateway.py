@@ -28,7 +28,7 @@ def gateway() -> Gateway:
     return Gateway(app)
 
 
-def ask(gateway: Gateway, target: str, method: str = "GET", headers=(("Accept", "*/*"),), body: bytes = b""):
+def send_request(gateway: Gateway, target: str, method: str = "GET", headers=(("Accept", "*/*"),), body: bytes = b""):
     reply = gateway.handle(method, f"/api/v1{target}", headers, body)
     return reply.status, msgspec.json.decode(reply.body) if reply.body else None
 
@@ -45,14 +45,14 @@ def ask(gateway: Gateway, target: str, method: str = "GET", headers=(("Accept", 
     ],
 )
 def test_paths_find_their_resource(gateway, target, body):
-    assert ask(gateway, target) == (200, body)
+    assert send_request(gateway, target) == (200, body)
 
 
 @pytest.mark.parametrize(
     "target", ["", "/", "/things", "/things/", "//things/a", "/things//parts/b", "/things/a/parts", "/things/a/parts/b/c"]
 )
 def test_other_paths_are_a_404_in_our_shape(gateway, target):
-    status, body = ask(gateway, target)
+    status, body = send_request(gateway, target)
     assert (status, body["error"]) == (404, "not_found")
     assert body.keys() == {"error", "message", "request_id"}
 
@@ -101,11 +101,11 @@ def test_the_context_has_the_path_the_method_and_the_source_address(event):
 
 
 def test_a_response_of_bare_chalice_arrives_decoded(gateway):
-    assert ask(gateway, "/things/x", "POST", body=b"abc") == (200, {"id": "x", "method": "POST", "body": "abc"})
+    assert send_request(gateway, "/things/x", "POST", body=b"abc") == (200, {"id": "x", "method": "POST", "body": "abc"})
 
 
 def test_a_body_above_ten_megabytes_stops_at_the_gateway(gateway):
-    status, body = ask(gateway, "/things/x", "POST", body=b"x" * (MAX_PAYLOAD_BYTES + 1))
+    status, body = send_request(gateway, "/things/x", "POST", body=b"x" * (MAX_PAYLOAD_BYTES + 1))
     assert (status, body["error"]) == (413, "body_too_large")
 
 

@@ -25,7 +25,7 @@ def test_a_checkout_that_asks_for_stripe_is_paid_by_card_and_the_webhook_issues_
         assert b"4242 4242 4242 4242" in page.read()
     for user, page in (("ada", "own"), ("bob", "hosted")):
         pay(run, checkout(run, user, provider="stripe", page=page))
-        assert becomes_true(lambda user=user: run.ask("GET", f"/me/order?event_id={EVENT}", X_User_Id=user)[0] == 200)
+        assert becomes_true(lambda user=user: run.request("GET", f"/me/order?event_id={EVENT}", X_User_Id=user)[0] == 200)
     assert becomes_true(lambda: all(event.pending_webhooks == 0 for event in stripe_client(run).events.list().data))
     assert checkout(run, "carla")["payment"]["provider"] == "simulated"
     assert run.ctrl_c() == 0
@@ -44,18 +44,18 @@ def test_a_checkout_opened_before_a_power_cut_can_be_paid_after_it(start, tmp_pa
     assert run.demo["stripe_url"] == url
     for user, session in sessions.items():
         pay(run, session)
-        status, paid = run.ask("POST", "/checkout/confirm", {"checkout_id": session["id"]}, X_User_Id=user)
+        status, paid = run.request("POST", "/checkout/confirm", {"checkout_id": session["id"]}, X_User_Id=user)
         assert (status in (200, 201), len(paid["tickets"])) == (True, 2)
     assert run.ctrl_c() == 0
 
     run = start(data, RESET="1", **by_card).wait_for("Ctrl-C stops it")
     assert list(stripe_client(run).payment_intents.list().data) == []
-    assert run.ask("GET", f"/me/order?event_id={EVENT}", X_User_Id="ada")[0] == 404
+    assert run.request("GET", f"/me/order?event_id={EVENT}", X_User_Id="ada")[0] == 404
 
 
 def test_it_has_the_prices_that_tiers_name(start, tmp_path):
     run = start(tmp_path / "data").wait_for("Ctrl-C stops it")
-    tier = next(tier for tier in run.ask("GET", f"/events/{EVENT}")[1]["tiers"] if tier["id"] == TIER)
+    tier = next(tier for tier in run.request("GET", f"/events/{EVENT}")[1]["tiers"] if tier["id"] == TIER)
     price = stripe_client(run).prices.retrieve(PRICE)
     assert (price.unit_amount, price.currency) == (tier["price_cents"], "usd")
     page = stripe_client(run).checkout.sessions.create(PAGE)

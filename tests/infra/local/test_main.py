@@ -16,16 +16,16 @@ EVENT, TIER = "summits-v-harbor", "summits-v-harbor-upper"
 
 
 def buy(run: LocalRun, user: str) -> dict:
-    reservation = run.ask("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 2}, X_User_Id=user)[1]
+    reservation = run.request("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 2}, X_User_Id=user)[1]
     body = {"reservation_id": reservation["id"]}
-    run.ask("POST", "/checkout/sessions", body, X_User_Id=user, Idempotency_Key=reservation["id"])
-    status, paid = run.ask("POST", "/checkout/confirm", {"checkout_id": reservation["id"], "simulate": "success"}, X_User_Id=user)
+    run.request("POST", "/checkout/sessions", body, X_User_Id=user, Idempotency_Key=reservation["id"])
+    status, paid = run.request("POST", "/checkout/confirm", {"checkout_id": reservation["id"], "simulate": "success"}, X_User_Id=user)
     assert status == 201
     return {"order": paid["order"]["id"], "codes": [ticket["code"] for ticket in paid["tickets"]]}
 
 
 def order_of(run: LocalRun, user: str) -> dict:
-    status, body = run.ask("GET", f"/me/order?event_id={EVENT}", X_User_Id=user)
+    status, body = run.request("GET", f"/me/order?event_id={EVENT}", X_User_Id=user)
     return {"order": body["order"]["id"], "codes": [ticket["code"] for ticket in body["tickets"]]} if status == 200 else {}
 
 
@@ -35,8 +35,8 @@ def test_sold_tickets_survive_ctrl_c_kill_and_sigterm(start, tmp_path):
     logins = run.demo
     assert stat.S_IMODE((data / "demo.json").stat().st_mode) == stat.S_IMODE((data / "secrets.json").stat().st_mode) == 0o600
     admin = f"Bearer {logins['admin']['token']}"
-    assert run.ask("GET", f"/admin/events/{EVENT}/status", Authorization=admin)[0] == 200
-    assert run.ask("GET", f"/admin/events/{EVENT}/status", Authorization=f"Bearer {logins['user']['token']}")[0] == 403
+    assert run.request("GET", f"/admin/events/{EVENT}/status", Authorization=admin)[0] == 200
+    assert run.request("GET", f"/admin/events/{EVENT}/status", Authorization=f"Bearer {logins['user']['token']}")[0] == 403
     ada = buy(run, "ada")
     assert run.ctrl_c() == 0
     assert "The data is saved" in run.output
@@ -45,7 +45,7 @@ def test_sold_tickets_survive_ctrl_c_kill_and_sigterm(start, tmp_path):
     assert "Applied" not in run.output
     assert run.demo["admin"]["password"] == logins["admin"]["password"]
     assert order_of(run, "ada") == ada
-    assert run.ask("GET", f"/admin/events/{EVENT}/status", Authorization=admin)[1]["total_sold"] == 2
+    assert run.request("GET", f"/admin/events/{EVENT}/status", Authorization=admin)[1]["total_sold"] == 2
     bob = buy(run, "bob")
     run.process.kill()  # a power cut, as far as the store can tell
     run.wait()
@@ -87,7 +87,7 @@ def test_a_run_serves_pages_and_reports_what_prevents_its_start(start, tmp_path)
     data = tmp_path / "data"
     run = start(data, FAIRGATE_HOLD_SECONDS="7", FAIRGATE_HOLD_SECOND="9").wait_for("Ctrl-C stops it")
     assert "FAIRGATE_HOLD_SECOND is not a setting" in run.output
-    assert run.ask("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 1})[1]["expires_in_seconds"] == 7
+    assert run.request("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 1})[1]["expires_in_seconds"] == 7
     with DIRECT.open(run.demo["web_url"], timeout=10) as page:
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert b"Fairgate" in page.read()
@@ -108,7 +108,7 @@ def test_a_run_serves_pages_and_reports_what_prevents_its_start(start, tmp_path)
     fresh = start(data, RESET="1").wait_for("Ctrl-C stops it")
     assert "Applied the catalog" in fresh.output
     assert (data / "secrets.json").read_bytes() != secrets
-    assert fresh.ask("GET", f"/events/{EVENT}/reservations")[0] == 404
+    assert fresh.request("GET", f"/events/{EVENT}/reservations")[0] == 404
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="the README uses curl")
