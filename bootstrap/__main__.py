@@ -12,7 +12,6 @@ from bootstrap.rollout import ApplyRefused
 from chalicelib import dynamo
 from chalicelib.settings import SettingsError
 
-STORE_ERRORS: tuple[type[Exception], ...] = (*dynamo.STORE_ERRORS, dynamo.StoreUnavailable)
 DEFAULT_FILE = Path(__file__).parent / "bootstrap-tickets.json"
 
 
@@ -33,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         lines = [str(error)]
     except SettingsError as error:
         lines = [f"wrong setting: {error}", "docs/settings.md lists the settings and their values"]
-    except STORE_ERRORS as error:
+    except dynamo.STORE_ERRORS as error:
         lines = [
             f"the store failed: {error}",
             "Buyers see the old version or the new one, never a mixture. Run the command again to finish.",

@@ -86,7 +86,7 @@ class TtlCache(Generic[T]):
             value = fetch()
         except BaseException as error:
             old = self._entry
-            if old is None or not isinstance(error, (*dynamo.STORE_ERRORS, dynamo.StoreUnavailable)):
+            if old is None or not isinstance(error, dynamo.STORE_ERRORS):
                 self._finish(pending, None)
                 pending.set_exception(error)
                 return

@@ -30,9 +30,6 @@ MAX_BATCH_WRITE = 25
 _CONFLICT_ATTEMPTS = 5
 _MAX_STALLED_ROUNDS = 6  # batches in a row of which nothing was processed
 
-# Every exception that a call to the store can raise. `is_unavailable` says whether the store is at fault.
-STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoDBException)
-
 _UNAVAILABLE = frozenset(
     {
         "InternalServerError",
@@ -68,6 +65,10 @@ class TransactionCanceled(Exception):
 
 class StoreUnavailable(Exception):
     """The store is down, throttles, or too many writers compete for an item. The call that raised this wrote nothing."""
+
+
+# Every exception that a call to the store can raise. `is_unavailable` says whether the store is at fault.
+STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoDBException, StoreUnavailable)
 
 
 @lru_cache(maxsize=8)

@@ -23,8 +23,6 @@ from chalicelib.reconciliation.model import ReconciliationReport
 SPAN_SECONDS = 3600  # longer than the schedule's, as there is no time limit here
 MAX_SECONDS = 31 * 86_400
 
-STORE_ERRORS: tuple[type[Exception], ...] = (*dynamo.STORE_ERRORS, dynamo.StoreUnavailable)
-
 REPAIRED = {
     "paid_without_tickets": "payments had come in without our knowing: each has its tickets now, or is refunded",
     "payment_over": "payments could not be paid any more: their tickets are back in the stock",
@@ -58,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(parser_exit.code or 0)
     except (ComparisonFailed, settings.SettingsError) as error:
         return _failed(str(error))
-    except STORE_ERRORS as error:
+    except dynamo.STORE_ERRORS as error:
         return _failed(f"the store failed: {error}. What was repaired is saved; check the stage and region, then run the command again")
     print(json.dumps(_json_report(report, open_cases)) if chosen.json else "\n".join(_lines(report, open_cases)))
     return 1 if open_cases else 0

@@ -271,7 +271,7 @@ def _error_reply(error: Exception) -> Reply:
             retry_seconds = error.details.get("retryAfterSeconds")
             headers = {"Retry-After": str(retry_seconds)} if retry_seconds is not None else {}
             return _error(error.status, error.code, error.message, error.details, headers)
-        case _ if isinstance(error, (*dynamo.STORE_ERRORS, dynamo.StoreUnavailable)) and dynamo.is_unavailable(error):
+        case _ if isinstance(error, dynamo.STORE_ERRORS) and dynamo.is_unavailable(error):
             log.count("store_unavailable")
             log.warning("store.unavailable", error=type(error).__name__, store_code=dynamo.error_code(error))
             return _unavailable("service_unavailable", "The service is busy. Nothing was changed; try again shortly.", STORE_RETRY_SECONDS)

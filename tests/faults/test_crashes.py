@@ -49,7 +49,7 @@ class PurchaseFlow:
         self.time.advance(181)
 
     def sweep(self):
-        with suppress(*dynamo.STORE_ERRORS, dynamo.StoreUnavailable):  # Lambda counts the error, and the next run comes in a minute
+        with suppress(*dynamo.STORE_ERRORS):  # Lambda counts the error, and the next run comes in a minute
             builders.run_sweep()
 
     def reserve_as_another_buyer(self):

@@ -6,7 +6,7 @@ from chalicelib import dynamo, settings
 from chalicelib.errors import ApiError, InvalidInput, NotFound
 
 # A job that handles many purchases stops at these, since the next one would fail too. After any other error it goes on with the next.
-FATAL_ERRORS: tuple[type[Exception], ...] = (settings.SettingsError, dynamo.StoreUnavailable, *dynamo.STORE_ERRORS)
+FATAL_ERRORS: tuple[type[Exception], ...] = (settings.SettingsError, *dynamo.STORE_ERRORS)
 
 
 class ReservationNotFound(NotFound):
