@@ -98,7 +98,7 @@ def _recover_orphans(purchase_id: str, holds: list[Hold], has_tombstone: bool, n
 
 def _recover_holds_of(purchase: Purchase, holds: list[Hold], now: int, report: RecoveryReport) -> None:
     owned = [hold for hold in holds if hold in purchase.holds]
-    unowned = [hold for hold in holds if hold not in purchase.holds]
+    strays = [hold for hold in holds if hold not in purchase.holds]
     match purchase.state:
         case "paid" | "partially_refunded":
             report.converted += inventory.convert_holds(owned)
@@ -109,11 +109,11 @@ def _recover_holds_of(purchase: Purchase, holds: list[Hold], now: int, report: R
             if owned:
                 _expire(purchase, owned, now, report)
         case _:
-            # Raise the version first: a late payment that read the old one can then no longer become an order with these holds.
+            # Fence: raising the version first keeps a late payment that read the old one from becoming an order with these holds.
             store.save(purchase, purchase)
             report.released += inventory.release_holds(owned)
-    # Unowned holds are those of a repeated request that another execution was faster than: no purchase will ever own them.
-    report.released += inventory.release_holds(unowned)
+    # Strays are the holds of a repeated request that another execution was faster than: no purchase will ever own them.
+    report.released += inventory.release_holds(strays)
 
 
 def _expire(purchase: Purchase, owned: list[Hold], now: int, report: RecoveryReport) -> None:
