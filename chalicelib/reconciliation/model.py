@@ -45,7 +45,8 @@ class ReconciliationReport(Struct):
 
 
 class LastRun(Struct):
-    """The last run of the schedule: when it ran (`at`, epoch seconds) and what it did."""
+    """The last run of the schedule: when it ran (`at`), until when the books are compared, both in epoch seconds, and what it did."""
 
     at: int
+    until: int
     report: ReconciliationReport

@@ -27,10 +27,11 @@ def run(now: int) -> ReconciliationReport | None:
     if not payments.has_external_provider():
         return None
     chosen = settings.current()
-    reached, last_at = store.load_progress()
+    last_run = load_last_run()
+    reached = last_run.until if last_run is not None else None
     end = now - SETTLE_SECONDS - chosen.hold_seconds - chosen.checkout_seconds
     since = reached if reached is not None else end - FIRST_RUN_SECONDS
-    is_new_day = last_at is None or last_at // DAY_SECONDS != now // DAY_SECONDS
+    is_new_day = last_run is None or last_run.at // DAY_SECONDS != now // DAY_SECONDS
     # A dispute's decision is an event, but Stripe keeps events for 30 days only, so open disputes are also fetched once a day.
     report = ReconciliationReport(since, since, repaired=compare.recheck_open_cases(now, disputes=is_new_day))
     for _ in range(MAX_SPANS_PER_RUN):

@@ -24,13 +24,9 @@ class ReconciliationRow(dynamo.Table):
 def load_last_run() -> LastRun | None:
     """The last run of the schedule; None before the first one."""
     row = ReconciliationRow.find(_ID)
-    return LastRun(int(row.at), msgspec.json.decode(row.report, type=ReconciliationReport)) if row is not None else None
-
-
-def load_progress() -> tuple[int | None, int | None]:
-    """The time up to which the books were compared, and the time of the last run, in epoch seconds; None before the first run."""
-    row = ReconciliationRow.find(_ID)
-    return (int(row.until), int(row.at)) if row is not None else (None, None)
+    if row is None:
+        return None
+    return LastRun(int(row.at), int(row.until), msgspec.json.decode(row.report, type=ReconciliationReport))
 
 
 def save_progress(reached: int | None, report: ReconciliationReport, now: int) -> bool:
