@@ -20,6 +20,11 @@ def admin_token() -> str:
     return token("root", "admin")
 
 
+def staff_token(*event_ids: str, user_id: str = "door") -> str:
+    """An access token of a member of staff who works at these events."""
+    return auth.issue_token(user_id, {"user", "staff"}, events=event_ids, seconds=86_400)
+
+
 def create_event(api: Client, name: str = "Night", **fields: Any) -> str:
     """Create an event that has been on sale for an hour, starts in thirty days and has no waiting room. Returns its id."""
     body = {

@@ -1,10 +1,11 @@
 """Authentication: access tokens (JWTs signed with HS256, no other algorithm), and the demo header, which gives the role `user` only."""
 
 import re
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
 from chalicelib import clock, secret_settings, settings
 from chalicelib.errors import ApiError
@@ -14,14 +15,34 @@ ACCESS_SECONDS = 15 * 60
 
 Role = Literal["user", "promoter", "staff", "admin"]
 
+# A token goes into a header, and API Gateway takes about 10 KB of headers: 100 ids of an ordinary length fit.
+MAX_EVENTS = 100
+
 _USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
+
+EventId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")]
+Events = Annotated[list[EventId], Meta(max_length=MAX_EVENTS)]
+
+
+class Claims(msgspec.Struct):
+    """What an access token says, beside its issuer and the time at which it was issued; `exp` is in epoch seconds."""
+
+    sub: str
+    exp: int
+    roles: Annotated[list[str], Meta(max_length=16)] = []
+    events: Events = []
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """The authenticated caller of a request."""
+    """The authenticated caller of a request. `events` are the ids of the events at which the caller works as staff."""
 
     user_id: str
     roles: frozenset[str]
+    events: frozenset[str] = frozenset()
+
+    def is_staff_of(self, event_id: str) -> bool:
+        """Whether the caller works at the event."""
+        return "staff" in self.roles and event_id in self.events
 
 
 class Unauthenticated(ApiError):
@@ -44,12 +65,22 @@ class Forbidden(ApiError):
     default_message: ClassVar[str] = "Your role does not allow this. Send the access token of a user who has the necessary role."
 
 
-def issue_token(user_id: str, roles: set[Role], *, seconds: int = ACCESS_SECONDS) -> str:
-    """Return a signed access token that is valid for `seconds` from now."""
+def issue_token(user_id: str, roles: set[Role], *, events: Iterable[str] = (), seconds: int = ACCESS_SECONDS) -> str:
+    """Return a signed access token that is valid for `seconds` from now; `events` are the ids of the events at which staff work.
+
+    Raises ValueError for what would be refused: text that is no user id, more than MAX_EVENTS events, or text that is no event id.
+    """
     import jwt
 
+    if not _USER_ID.fullmatch(user_id):
+        raise ValueError(f"{user_id!r} cannot be a user id")
     now = clock.now()
     claims = {"iss": _issuer(), "sub": user_id, "roles": sorted(roles), "iat": now, "exp": now + seconds}
+    if event_ids := sorted(set(events)):
+        try:
+            claims["events"] = msgspec.convert(event_ids, Events)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"a token cannot name these events: {error}") from None
     return jwt.encode(claims, secret_settings.secret("jwt_secret"), algorithm=ALGORITHM)
 
 
@@ -94,7 +125,7 @@ def _verify(token: str) -> Identity:
     import jwt
 
     try:
-        claims: dict[str, Any] = jwt.decode(
+        decoded = jwt.decode(
             token,
             secret_settings.secret("jwt_secret"),
             algorithms=[ALGORITHM],
@@ -102,9 +133,11 @@ def _verify(token: str) -> Identity:
             # Times are compared below, with the clock of `chalicelib.clock`.
             options={"require": ["iss", "sub", "exp", "iat"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
         )
-    except jwt.InvalidTokenError:
+        claims = msgspec.convert(decoded, Claims)
+    except (jwt.InvalidTokenError, msgspec.ValidationError, UnicodeError, RecursionError):  # PyJWT lets the last two through
         raise Unauthenticated() from None
-    expires_at = claims["exp"]
-    if not isinstance(expires_at, int) or expires_at <= clock.now():
+    if not _USER_ID.fullmatch(claims.sub):
+        raise Unauthenticated()
+    if claims.exp <= clock.now():
         raise Unauthenticated("The access token has expired. Get a new one and send it as `Authorization: Bearer <token>`.")
-    return Identity(str(claims["sub"]), frozenset(claims.get("roles", [])))
+    return Identity(claims.sub, frozenset(claims.roles), frozenset(claims.events))

@@ -47,12 +47,15 @@ def get_qr_code(request: RequestContext, ticket_id: str) -> Reply:
 
 
 def _get_visible_ticket(request: RequestContext, ticket_id: str) -> Ticket:
-    """The ticket, for its owner, staff and admins; raises TicketNotFound for others, because a 403 would reveal that it exists."""
+    """The ticket, for its owner, the staff of its event and admins.
+
+    Raises TicketNotFound for others, because a 403 would reveal that it exists.
+    """
     user = request.require_user()
     ticket = service.get_ticket(ticket_id)
-    if ticket.owner_id != user.user_id and not user.roles & {"admin", "staff"}:
-        raise TicketNotFound()
-    return ticket
+    if ticket.owner_id == user.user_id or "admin" in user.roles or user.is_staff_of(ticket.event_id):
+        return ticket
+    raise TicketNotFound()
 
 
 def _image_format(request: RequestContext) -> str:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from chalicelib import settings
+from chalicelib.edge import auth
 from tests import builders
 from tests.conftest import JWT_SECRET, START
 
@@ -48,6 +49,57 @@ FORGED = {
     "payload changed": lambda: _token().replace(".", ".e", 1),
     "not a token": lambda: "x",
 }
+
+
+MALFORMED = {
+    "subject is empty": {"sub": ""},
+    "subject is no user id": {"sub": "a b"},
+    "subject is too long": {"sub": "a" * 65},
+    "subject is a number": {"sub": 7},
+    "roles are null": {"roles": [None]},
+    "roles are text": {"roles": "admin"},
+    "roles are a number": {"roles": 5},
+    "roles are lists": {"roles": [["admin"]]},
+    "roles are many": {"roles": ["user"] * 17},
+    "events are text": {"events": "summer"},
+    "events are a number": {"events": 5},
+    "events are numbers": {"events": [5]},
+    "events are lists": {"events": [["summer"]]},
+    "events are an object": {"events": {"summer": True}},
+    "event is empty": {"events": [""]},
+    "event is no id": {"events": ["a/b"]},
+    "event is too long": {"events": ["a" * 101]},
+    "events are many": {"events": [f"event-{number}" for number in range(101)]},
+    "end is a fraction": {"exp": START + 900.5},
+    "audience": {"aud": "others"},
+}
+
+
+@pytest.mark.parametrize("claims", MALFORMED.values(), ids=MALFORMED)
+def test_a_token_with_malformed_claims_is_a_401(edge, time, claims):
+    for path in ("/me", "/admins"):
+        reply = edge.get(path, token=_token(**claims))
+        assert (reply.status, reply.json["error"]) == (401, "unauthenticated")
+
+
+def test_a_token_that_cannot_be_decoded_is_a_401(edge, time):
+    deep = base64.urlsafe_b64encode(b"[" * 5000).decode().rstrip("=")
+    for token in (f"{deep}.e30.x", "\ud800.e30.x", "\xff.\xff.\xff", "..", "." * 5000, "bnVsbA.bnVsbA.bnVsbA"):
+        reply = edge.get("/me", token=token)
+        assert (reply.status, reply.json["error"]) == (401, "unauthenticated")
+
+
+def test_claims_that_are_absent_or_unknown_are_no_fault(edge, time):
+    assert edge.get("/me", token=_token(roles=None)).json == {"id": "ada", "roles": []}
+    assert edge.get("/me", token=_token(events=[], scope="tickets", roles=["usher"])).json == {"id": "ada", "roles": ["usher"]}
+
+
+def test_no_token_is_issued_that_would_be_refused(time):
+    for events in (["a/b"], [f"event-{number}" for number in range(101)]):
+        with pytest.raises(ValueError, match="events"):
+            auth.issue_token("door", {"staff"}, events=events)
+    with pytest.raises(ValueError, match="user id"):
+        auth.issue_token("a b", {"user"})
 
 
 @pytest.mark.parametrize("forgery", FORGED)

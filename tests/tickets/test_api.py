@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib import clock, dynamo, settings
+from chalicelib.edge import auth
 from chalicelib.tickets import service
 from chalicelib.tickets.model import TicketLine
 from tests import builders, invariants
@@ -61,13 +62,14 @@ def test_a_request_without_a_user_is_refused(api, time, path):
         assert api.get(path, user="ada").status == 401
 
 
-def test_a_ticket_is_shown_to_its_owner_staff_and_admins(api, time):
-    ticket = buy(api)[0]["tickets"][0]
+def test_a_ticket_is_shown_to_its_owner_the_staff_of_its_event_and_admins(api, time):
+    confirmed, event_id, _ = buy(api)
+    ticket = confirmed["tickets"][0]
     shown = api.get(f"/tickets/{ticket['id']}", user="ada")
     assert shown.status == 200
     assert (shown.json["code"], shown.json["admits"], shown.json["currency"]) == (ticket["code"], 1, "USD")
     assert shown.headers["cache-control"] == "no-store"
-    for token in (builders.admin_token(), builders.token("door", "staff")):
+    for token in (builders.admin_token(), builders.staff_token("another-event", event_id)):
         assert api.get(f"/tickets/{ticket['id']}", token=token).json == shown.json
 
 
@@ -82,6 +84,23 @@ def test_the_ticket_of_another_user_looks_like_one_that_does_not_exist(api, time
         assert bodies[0] == bodies[1] == bodies[2]
         assert api.get(f"/tickets/{'x' * 3000}{suffix}", user="bob").status == 404
     assert api.get(f"/tickets/{ticket['id']}", token=builders.token("eve", "promoter")).status == 404
+
+
+def test_the_ticket_of_an_event_at_which_staff_do_not_work_looks_to_them_like_one_that_does_not_exist(api, time):
+    confirmed, event_id, _ = buy(api)
+    ticket_id = confirmed["tickets"][0]["id"]
+    other_event_id = builders.create_event(api, "Other")
+    event_without_role = auth.issue_token("eve", {"user", "promoter"}, events=[event_id])
+    for token in (builders.staff_token(), builders.staff_token(other_event_id), builders.staff_token(event_id[:-1]), event_without_role):
+        for suffix in ("", "/qr"):
+            refused = api.get(f"/tickets/{ticket_id}{suffix}", token=token)
+            unknown = api.get(f"/tickets/{ticket_id[:-1]}9{suffix}", token=token)
+            assert refused.status == unknown.status == 404
+            assert {**refused.json, "request_id": ""} == {**unknown.json, "request_id": ""}
+    at_work = builders.staff_token(event_id)
+    assert [api.get(f"/tickets/{ticket_id}{suffix}", token=at_work).status for suffix in ("", "/qr")] == [200, 200]
+    own = builders.staff_token(other_event_id, user_id="ada")
+    assert api.get(f"/tickets/{ticket_id}", token=own).status == 200
 
 
 def test_a_qr_code_comes_as_svg_or_png(api, time):
@@ -137,14 +156,15 @@ def test_a_void_ticket_is_shown_as_void_and_has_no_qr_code(api, time):
 
 
 def test_a_frozen_ticket_is_shown_but_has_no_qr_code_until_it_is_valid_again(api, time):
-    first, second = (ticket["id"] for ticket in buy(api)[0]["tickets"])
+    confirmed, event_id, _ = buy(api)
+    first, second = (ticket["id"] for ticket in confirmed["tickets"])
     etag = api.get(f"/tickets/{first}/qr", user="ada").headers["etag"]
     dynamo.transact(service.freeze_items([service.get_ticket(first)]))
     wallet = api.get("/me/tickets", user="ada").json
     assert [(ticket["id"], ticket["state"]) for ticket in wallet["tickets"]] == [(first, "frozen"), (second, "valid")]
     assert api.get(f"/tickets/{first}", user="ada").json["state"] == "frozen"
     # Not even a 304 for a browser that has cached it, and not for staff either.
-    for caller in ({"user": "ada"}, {"user": "ada", "headers": {"If-None-Match": etag}}, {"token": builders.token("door", "staff")}):
+    for caller in ({"user": "ada"}, {"user": "ada", "headers": {"If-None-Match": etag}}, {"token": builders.staff_token(event_id)}):
         refused = api.get(f"/tickets/{first}/qr", **caller)
         assert (refused.status, refused.json["error"]) == (409, "ticket_frozen")
         assert "disputed" in refused.json["message"]
