@@ -9,6 +9,7 @@ MIN_YEAR, MAX_YEAR = 1970, 9998  # a year away from the last that Python knows, 
 YEAR_RULE = f"the year must be between {MIN_YEAR} and {MAX_YEAR}"
 
 _source: Callable[[], float] = time.time
+_monotonic_source: Callable[[], float] = time.monotonic
 
 
 def now() -> int:
@@ -17,8 +18,13 @@ def now() -> int:
 
 
 def precise_now() -> float:
-    """Seconds since the epoch with a fraction, for ids and for measuring durations."""
+    """Seconds since the epoch with a fraction, for ids."""
     return _source()
+
+
+def monotonic() -> float:
+    """Seconds since some moment, for measuring durations: unlike the time of day, nobody sets this clock."""
+    return _monotonic_source()
 
 
 def iso(epoch_seconds: int) -> str:
@@ -35,10 +41,11 @@ def epoch_seconds(moment: datetime) -> int:
 
 @contextmanager
 def override(source: Callable[[], float]) -> Iterator[None]:
-    """Take the time from `source` while the block runs, in all threads."""
-    global _source
-    previous, _source = _source, source
+    """Take the time, also `monotonic`, from `source` while the block runs, in all threads."""
+    global _source, _monotonic_source
+    previous = _source, _monotonic_source
+    _source = _monotonic_source = source
     try:
         yield
     finally:
-        _source = previous
+        _source, _monotonic_source = previous

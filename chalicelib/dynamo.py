@@ -1,7 +1,6 @@
 """DynamoDB for all stores: the client, the base class of all tables, conditional writes, transactions and batches."""
 
 import random
-import time
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +15,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
-from chalicelib import settings
+from chalicelib import deadline, settings
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -171,7 +170,7 @@ def transact(items: Sequence[TransactItem]) -> None:
             if attempt == _CONFLICT_ATTEMPTS:
                 raise StoreUnavailable("the transaction kept conflicting with other writes") from error
             # Full jitter (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
-            time.sleep(random.uniform(0, 0.01 * 2**attempt))
+            deadline.wait(random.uniform(0, 0.01 * 2**attempt))
 
 
 def put_if(model: Model, condition: Condition) -> dict[str, Any] | None:
@@ -250,7 +249,7 @@ def _wait_for_capacity(stalled_rounds: int) -> None:
     """Wait before sending again what stayed unprocessed. Raises StoreUnavailable after too many rounds in which nothing was processed."""
     if stalled_rounds >= _MAX_STALLED_ROUNDS:
         raise StoreUnavailable("DynamoDB processed nothing of several batches in a row")
-    time.sleep(random.uniform(0, 0.05 * 2**stalled_rounds))
+    deadline.wait(random.uniform(0, 0.05 * 2**stalled_rounds))
 
 
 def error_code(error: Exception) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import dynamo
+from chalicelib import deadline, dynamo
 
 TABLE = "things"
 ROUNDS = dynamo._MAX_STALLED_ROUNDS
@@ -42,7 +42,7 @@ def waits(monkeypatch) -> list[tuple[float, float]]:
     """The range of each wait; every wait ends at once."""
     ranges: list[tuple[float, float]] = []
     monkeypatch.setattr(dynamo.random, "uniform", lambda low, high: ranges.append((low, high)) or high)
-    monkeypatch.setattr(dynamo.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(deadline.time, "sleep", lambda seconds: None)
     return ranges
 
 

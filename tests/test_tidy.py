@@ -59,7 +59,8 @@ RESTRICTED_CALLS = {
     r"os\.(environ|getenv)": {"settings.py"},
     r"\btime\.(time|time_ns)\b|datetime\.(now|utcnow|today)\b|date\.today\b": {"clock.py"},
     r"\bprint\(": set(),
-    r"\btime\.sleep\(": {"dynamo.py"},
+    r"\btime\.sleep\(": {"deadline.py"},
+    r"\btime\.(monotonic|perf_counter)": {"clock.py"},
 }
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib import dynamo
+from chalicelib import deadline, dynamo
 from tests.contract.outcomes import INVALID, completion, outcome
 from tests.contract.wire_values import plain_item, wire_item
 
@@ -91,7 +91,7 @@ def test_a_missing_table(db, assert_matches):
 
 def test_a_batch_of_reads_stops_at_16_megabytes(db, assert_matches, monkeypatch):
     """What is above them comes back as unprocessed keys, and `dynamo.batch_get` asks again."""
-    monkeypatch.setattr(dynamo.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(deadline.time, "sleep", lambda seconds: None)
     size, keys = 400_000, list(db.more_keys(44))
     for first in range(0, len(keys), 11):
         write(db, *(put(key, a="x" * size) for key in keys[first : first + 11]))

@@ -16,7 +16,7 @@ from unittest import mock
 
 import msgspec
 
-from chalicelib import dynamo
+from chalicelib import deadline, dynamo
 from chalicelib.inventory import allocation
 from tests.simulation.faults import Crash
 from tests.simulation.interception import Listener, StoreCall, intercept, process
@@ -196,7 +196,7 @@ def without_randomness(seed: int) -> Iterator[None]:
     numbers = random.Random(seed)
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(dynamo, "random", numbers))
-        stack.enter_context(mock.patch.object(dynamo, "time", SimpleNamespace(sleep=_pause_for)))
+        stack.enter_context(mock.patch.object(deadline, "time", SimpleNamespace(sleep=_pause_for)))
         stack.enter_context(mock.patch.object(allocation, "random", numbers))
         stack.enter_context(mock.patch.dict(allocation._available_hints, clear=True))
         yield
