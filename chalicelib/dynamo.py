@@ -1,9 +1,10 @@
 """DynamoDB for all stores: the client, the base class of all tables, conditional writes, transactions and batches."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from uuid import uuid4
 
 import boto3
 from botocore.config import Config
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 TransactItem = dict[str, dict[str, Any]]
+T = TypeVar("T")
 
 MAX_TRANSACT_ITEMS = 100
 MAX_BATCH_GET = 100
 MAX_BATCH_WRITE = 25
 
-_CONFLICT_ATTEMPTS = 5
+WRITE_ATTEMPTS = 5  # of a write that conflicts with transactions
 _MAX_STALLED_ROUNDS = 6  # batches in a row of which nothing was processed
 
 _UNAVAILABLE = frozenset(
@@ -121,6 +123,17 @@ class Table(Model):
         except DoesNotExist:
             return None
 
+    # PynamoDB's three writes, repeated while a transaction is writing the item.
+
+    def save(self, *arguments: Any, **options: Any) -> Any:
+        return _repeat_conflicts(lambda: super(Table, self).save(*arguments, **options))
+
+    def update(self, *arguments: Any, **options: Any) -> Any:
+        return _repeat_conflicts(lambda: super(Table, self).update(*arguments, **options))
+
+    def delete(self, *arguments: Any, **options: Any) -> Any:
+        return _repeat_conflicts(lambda: super(Table, self).delete(*arguments, **options))
+
 
 def table_name(feature: str) -> str:
     """The name of a feature's table in the current stage."""
@@ -150,33 +163,41 @@ def transact(items: Sequence[TransactItem]) -> None:
     """Write all of `items` or none of them.
 
     Raises TransactionCanceled if a condition failed, with the items that are in the table, and StoreUnavailable if other writes
-    kept conflicting. botocore adds a client request token, so its own repetition after a lost response is safe.
+    kept conflicting. The client request token makes each repetition safe, botocore's after a lost answer and ours.
     """
     if len(items) > MAX_TRANSACT_ITEMS:
         raise ValueError(f"a transaction takes {MAX_TRANSACT_ITEMS} items at most, not {len(items)}")
-    for attempt in range(1, _CONFLICT_ATTEMPTS + 1):
-        try:
-            client().transact_write_items(TransactItems=items)  # type: ignore[arg-type]
-            return
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "TransactionCanceledException":
-                raise
-            reasons = [
-                CancellationReason(reason.get("Code", "None"), reason.get("Item"))
-                for reason in error.response.get("CancellationReasons", [])
-            ]
-            if any(reason.code == "ConditionalCheckFailed" for reason in reasons):
-                raise TransactionCanceled(reasons) from error
-            if attempt == _CONFLICT_ATTEMPTS:
-                raise StoreUnavailable("the transaction kept conflicting with other writes") from error
-            # Full jitter (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
-            deadline.wait(random.uniform(0, 0.01 * 2**attempt))
+    token = str(uuid4())
+    try:
+        _repeat_conflicts(lambda: client().transact_write_items(TransactItems=items, ClientRequestToken=token))  # type: ignore[arg-type]
+    except ClientError as error:
+        if error_code(error) != "TransactionCanceledException":
+            raise
+        reasons = _cancellation_reasons(error)
+        if any(reason.code == "ConditionalCheckFailed" for reason in reasons):
+            raise TransactionCanceled(reasons) from error
+        raise StoreUnavailable("the transaction kept conflicting with other writes") from error
+
+
+def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
+    response: Any = getattr(error, "response", {})
+    return [CancellationReason(reason.get("Code", "None"), reason.get("Item")) for reason in response.get("CancellationReasons", [])]
+
+
+def put_item(**arguments: Any) -> None:
+    """boto3's `put_item`, repeated while a transaction is writing the item."""
+    _repeat_conflicts(lambda: client().put_item(**arguments))
+
+
+def update_item(**arguments: Any) -> Any:
+    """boto3's `update_item`, repeated while a transaction is writing the item."""
+    return _repeat_conflicts(lambda: client().update_item(**arguments))
 
 
 def put_if(model: Model, condition: Condition) -> dict[str, Any] | None:
     """Write an item if the condition holds. Returns None on success, otherwise the item in the table."""
     try:
-        client().put_item(**_returning_old_item(model.get_save_kwargs_from_instance(condition)))
+        put_item(**_returning_old_item(model.get_save_kwargs_from_instance(condition)))
     except ClientError as error:
         return item_of_failed_condition(error)
     return None
@@ -197,9 +218,31 @@ def update_if_returning(model: Model, actions: Sequence[Action], condition: Cond
     """Change an item if the condition holds. Returns whether it held, and the item in the table after that (empty if there is none)."""
     arguments = _returning_old_item(model.get_update_kwargs_from_instance(list(actions), condition))
     try:
-        return True, client().update_item(**arguments, ReturnValues="ALL_NEW")["Attributes"]
+        return True, update_item(**arguments, ReturnValues="ALL_NEW")["Attributes"]
     except ClientError as error:
         return False, item_of_failed_condition(error)
+
+
+def _repeat_conflicts(write: Callable[[], T]) -> T:
+    """Make a write, and repeat it while DynamoDB refuses it because a transaction is writing one of its items.
+
+    botocore does not: of these errors it repeats only TransactionInProgressException, and gives up sooner. Raises the last error.
+    """
+    for attempt in range(1, WRITE_ATTEMPTS):
+        try:
+            return write()
+        except (ClientError, PynamoDBException) as error:
+            if not _is_conflict(error):
+                raise
+        # Full jitter (https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/).
+        deadline.wait(random.uniform(0, 0.01 * 2**attempt))
+    return write()
+
+
+def _is_conflict(error: Exception) -> bool:
+    if error_code(error) == "TransactionCanceledException":
+        return not any(reason.code == "ConditionalCheckFailed" for reason in _cancellation_reasons(error))
+    return error_code(error) in ("TransactionConflictException", "TransactionInProgressException")
 
 
 def item_of_failed_condition(error: ClientError) -> dict[str, Any]:

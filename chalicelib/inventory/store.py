@@ -49,7 +49,7 @@ def create_shard_item(item: dict[str, Any]) -> dynamo.TransactItem:
 def create_shard(item: dict[str, Any]) -> None:
     """Create a shard unless it exists."""
     try:
-        dynamo.client().put_item(TableName=table_name(), Item=item, ConditionExpression="attribute_not_exists(id)")
+        dynamo.put_item(TableName=table_name(), Item=item, ConditionExpression="attribute_not_exists(id)")
     except ClientError as error:
         _shard_of_failed_condition(error)
 
@@ -57,7 +57,7 @@ def create_shard(item: dict[str, Any]) -> None:
 def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int) -> int:
     """Set `quantity` tickets of a shard aside until `expires_at`; returns how many are available then. Raises HoldRefused."""
     try:
-        response = dynamo.client().update_item(
+        response = dynamo.update_item(
             TableName=table_name(),
             Key={KEY: {"S": shard_id}},
             UpdateExpression="SET holds.#hold = :entry, available = available - :quantity, version = version + :one",
@@ -111,7 +111,7 @@ def return_sold_item(hold: Hold) -> dynamo.TransactItem:
 def extend_hold(hold: Hold, expires_at: int) -> bool:
     """Set when a hold expires. False if the hold no longer exists."""
     try:
-        dynamo.client().update_item(
+        dynamo.update_item(
             TableName=table_name(),
             Key={KEY: {"S": hold.shard_id}},
             UpdateExpression="SET holds.#hold[1] = :expires_at, version = version + :one",
@@ -129,7 +129,7 @@ def resize_shard(shard: Shard, capacity: int) -> bool:
     """Set the capacity, and change `available` with it. False if the capacity has changed since it was read, or too few are free."""
     change = capacity - shard.capacity
     try:
-        dynamo.client().update_item(
+        dynamo.update_item(
             TableName=table_name(),
             Key={KEY: {"S": shard.id}},
             UpdateExpression="SET #capacity = :capacity, available = available + :change, version = version + :one",
@@ -159,7 +159,7 @@ def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) 
         condition = "version = :expected"
         values[":expected"] = {"N": str(expected_version)}
     try:
-        dynamo.client().update_item(
+        dynamo.update_item(
             TableName=table_name(),
             Key={KEY: {"S": shard_id}},
             UpdateExpression="SET #open = :open, version = version + :one",
@@ -189,7 +189,7 @@ def scan_shards() -> Iterator[Shard]:
 def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:
     """Move a hold's quantity to the `gaining` attribute. Safe to repeat and to race: the condition lets a hold be removed once only."""
     try:
-        dynamo.client().update_item(
+        dynamo.update_item(
             TableName=table_name(),
             Key={KEY: {"S": hold.shard_id}},
             UpdateExpression=f"SET {gaining} = {gaining} + :quantity, version = version + :one REMOVE holds.#hold",
