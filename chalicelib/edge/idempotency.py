@@ -7,6 +7,7 @@ request creates: if the first execution dies, the next one creates the same thin
 
 from collections.abc import Callable
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 import msgspec
@@ -42,11 +43,19 @@ class RequestInFlight(ApiError):
         super().__init__(message, retryAfterSeconds=retry_seconds)
 
 
-def execute_once(request: RequestContext, user_id: str, execute: Callable[[str], Reply], *, required: bool = False) -> Reply:
+def execute_once(
+    request: RequestContext,
+    user_id: str,
+    execute: Callable[[str], Reply],
+    *,
+    find_result: Callable[[str], Reply | None] | None = None,
+    required: bool = False,
+) -> Reply:
     """Call `execute(resource_id)` once for the request's Idempotency-Key, and repeat its reply for later requests with that key.
 
-    Without a key `execute` is called every time, or the request is refused if a key is `required`. An ApiError is not kept: the
-    next request with the key executes again.
+    Without a key `execute` is called every time, or the request is refused if a key is `required`. A refusal (an ApiError below 500) is
+    not kept: the next request with the key executes again, under a new resource id. After any other error, and after a crash, the next
+    request takes over with the same resource id: `find_result(resource_id)` is asked first for what an earlier execution has created.
     """
     key = request.header("idempotency-key")
     if key is None or key == "":
@@ -56,24 +65,28 @@ def execute_once(request: RequestContext, user_id: str, execute: Callable[[str],
         return execute(ids.new_id())
     if len(key) > MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise InvalidInput(f"The Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable ASCII characters.", path="Idempotency-Key")
-    row = _claim(request, user_id, key)
+    row, is_takeover = _claim(request, user_id, key)
     if row.reply is not None:
         return _replay(row)
     try:
-        reply = execute(row.resource_id)
-    except ApiError:
-        store.delete_key(row)
-        raise
-    except Exception:
-        # It may have taken effect all the same: the next request takes over at once, with the same resource id, and finds out.
-        store.unlock_key(row)
+        found = find_result(row.resource_id) if is_takeover and find_result is not None else None
+        reply = execute(row.resource_id) if found is None else found
+    except Exception as error:
+        if isinstance(error, ApiError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            store.delete_key(row)
+        else:
+            # It may have taken effect all the same: the next request takes over at once, with the same resource id, and finds out.
+            store.unlock_key(row)
         raise
     store.save_reply(row, msgspec.json.encode(reply.body).decode(), reply.status)
     return reply
 
 
-def _claim(request: RequestContext, user_id: str, key: str) -> IdempotencyRow:
-    """The use of the key that this request may execute, or one that has a reply; raises IdempotencyConflict or RequestInFlight."""
+def _claim(request: RequestContext, user_id: str, key: str) -> tuple[IdempotencyRow, bool]:
+    """The use of the key that this request may execute, or one that has a reply, and whether an earlier request has executed it.
+
+    Raises IdempotencyConflict or RequestInFlight.
+    """
     now = clock.now()
     new = IdempotencyRow(
         _row_id(request, user_id, key),
@@ -85,18 +98,18 @@ def _claim(request: RequestContext, user_id: str, key: str) -> IdempotencyRow:
     )
     existing = store.claim_key(new, now)
     if existing is None:
-        return new
+        return new, False
     if existing.resource_id == new.resource_id:  # our own write, repeated by botocore because its response was lost
-        return new
+        return new, False
     if existing.payload != new.payload:
         raise IdempotencyConflict()
     if existing.reply is not None:
-        return existing
+        return existing, True
     if existing.locked_until > now:
         raise RequestInFlight(existing.locked_until - now)
     if not store.take_over_key(existing, new.locked_until):
         raise RequestInFlight(LOCK_SECONDS)
-    return existing
+    return existing, True
 
 
 def _row_id(request: RequestContext, user_id: str, key: str) -> str:

@@ -29,16 +29,24 @@ class SoldOut(ApiError):
 
 
 class Execution:
-    """What the idempotent routes execute: records the resource ids, and calls `action`, which a test may replace."""
+    """What the idempotent routes execute and find. It records the resource ids and calls `action`, which a test may replace."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.action: Any = lambda: None
+        self.asked: list[str] = []
+        self.finds: bool | ApiError = False
 
     def execute(self, resource_id: str) -> Reply:
         self.ids.append(resource_id)
         self.action()
         return Reply({"id": resource_id}, 201)
+
+    def find_result(self, resource_id: str) -> Reply | None:
+        self.asked.append(resource_id)
+        if isinstance(self.finds, ApiError):
+            raise self.finds
+        return Reply({"id": resource_id, "found": True}, 201) if self.finds else None
 
 
 execution_of_routes = Execution()
@@ -58,6 +66,12 @@ def create_once(request: RequestContext) -> Reply:
 @route(bp, "POST", "/once-with-required-key")
 def create_with_required_key(request: RequestContext) -> Reply:
     return execute_once(request, request.require_user().user_id, execution_of_routes.execute, required=True)
+
+
+@route(bp, "POST", "/once-or-found")
+def create_once_or_find(request: RequestContext) -> Reply:
+    execute, find_result = execution_of_routes.execute, execution_of_routes.find_result
+    return execute_once(request, request.require_user().user_id, execute, find_result=find_result)
 
 
 @route(bp, "GET", "/small")

@@ -78,8 +78,8 @@ def test_an_execution_that_died_is_taken_over_with_the_same_resource_id(edge, ex
     assert len(set(execution.ids)) == 1
 
 
-@pytest.mark.parametrize("status", [409, 429, 500])
-def test_errors_are_not_kept(edge, execution, status):
+@pytest.mark.parametrize(("status", "is_undone"), [(409, True), (429, True), (500, False), (503, False)])
+def test_errors_are_not_kept_and_the_resource_id_only_where_the_outcome_is_unknown(edge, execution, status, is_undone):
     class Refused(SoldOut):
         pass
 
@@ -89,6 +89,31 @@ def test_errors_are_not_kept(edge, execution, status):
     execution.action = lambda: None
     assert post(edge).status == 201
     assert len(execution.ids) == 2
+    assert len(set(execution.ids)) == (2 if is_undone else 1)
+
+
+def test_a_takeover_first_asks_for_what_an_earlier_execution_has_created(edge, execution):
+    execution.action = lambda: (_ for _ in ()).throw(ZeroDivisionError)
+    assert post(edge, path="/once-or-found").status == 500
+    assert execution.asked == []
+    execution.finds = False
+    assert post(edge, path="/once-or-found").status == 500
+    assert (len(execution.ids), execution.asked) == (2, execution.ids[:1])
+    execution.finds = True
+    found = post(edge, path="/once-or-found")
+    assert (found.status, found.json) == (201, {"id": execution.ids[0], "found": True})
+    assert post(edge, path="/once-or-found").headers["idempotency-replayed"] == "true"
+    assert (len(execution.ids), len(execution.asked)) == (2, 2)
+
+
+def test_a_refusal_of_what_an_earlier_execution_has_created_frees_the_key(edge, execution):
+    execution.action = lambda: (_ for _ in ()).throw(ZeroDivisionError)
+    post(edge, path="/once-or-found")
+    execution.finds = SoldOut()
+    assert post(edge, path="/once-or-found").status == 409
+    execution.action = lambda: None
+    assert post(edge, path="/once-or-found").status == 201
+    assert len(set(execution.ids)) == 2
 
 
 def test_a_reply_is_kept_for_a_day_and_no_longer(edge, execution, time):

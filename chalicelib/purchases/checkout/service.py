@@ -12,9 +12,10 @@ from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotComple
 from chalicelib.purchases.checkout import checkout_page
 from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
 from chalicelib.purchases.record import ledger_entries, queries, store
-from chalicelib.purchases.record.errors import PaymentRefunded, ReservationConverted, ReservationEnded
+from chalicelib.purchases.record.errors import ReservationEnded
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.reservations import hold_recovery
+from chalicelib.purchases.reservations.service import refusal_of_ended
 from chalicelib.purchases.settlement import cancellation
 from chalicelib.purchases.settlement import service as settlement
 from chalicelib.purchases.settlement.service import SettlementResult
@@ -116,7 +117,7 @@ def _confirm(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) ->
     if purchase.was_order or purchase.is_declined:
         return SettlementResult(purchase, queries.load_tickets(purchase), repeated=True)
     if purchase.state == "refunded":
-        raise _payment_refunded(purchase)
+        raise refusal_of_ended(purchase)
     assert purchase.payment is not None  # its checkout was opened
     if payments.is_external(purchase.payment.provider):
         return _confirm_external(purchase, purchase.payment, simulate, now)
@@ -138,7 +139,7 @@ def _confirm_external(purchase: Purchase, payment: Payment, simulate: SimulatedO
         raise PaymentNotCompleted(payment_status=provider_payment.status)
     result = settlement.settle_payment(purchase, provider_payment, now)
     if not result.purchase.was_order:
-        raise _payment_refunded(result.purchase)
+        raise refusal_of_ended(result.purchase)
     return result
 
 
@@ -146,12 +147,7 @@ def _require_active(purchase: Purchase, now: int) -> Purchase:
     """Return the purchase if it still holds its tickets. An expired one is ended, or settled if its money has come in, and refused."""
     if purchase.is_active(now):
         return purchase
-    ended = hold_recovery.expire_purchase(purchase, now)
-    if ended.was_order:
-        raise ReservationConverted("This reservation is already paid. Your tickets are in your order.")
-    if ended.state == "refunded":
-        raise _payment_refunded(ended)
-    raise ReservationEnded()
+    raise refusal_of_ended(hold_recovery.expire_purchase(purchase, now))
 
 
 def _decline(purchase: Purchase, payment: Payment, now: int) -> SettlementResult:
@@ -159,12 +155,3 @@ def _decline(purchase: Purchase, payment: Payment, now: int) -> SettlementResult
     log.count("payments_failed")
     log.info("payment.declined", purchase_id=purchase.id, event_id=purchase.event_id)
     return SettlementResult(result.purchase, [], repeated=False)
-
-
-def _payment_refunded(purchase: Purchase) -> PaymentRefunded:
-    refunds = [refund for refund in purchase.refunds if not refund.tickets]
-    return PaymentRefunded(
-        order_id=purchase.id,
-        amount_cents=sum(refund.amount_cents for refund in refunds),
-        refund_status=refunds[-1].status if refunds else None,
-    )

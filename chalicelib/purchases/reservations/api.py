@@ -46,7 +46,11 @@ def reserve(request: RequestContext, event_id: str) -> Reply:
         purchase = service.reserve(user_id, event_id, items, body.token, purchase_id, request.now)
         return Reply(views.reservation_view(purchase, request.now), 201)
 
-    return execute_once(request, user_id, execute)
+    def find_result(purchase_id: str) -> Reply | None:
+        purchase = service.find_earlier(purchase_id, request.now)
+        return Reply(views.reservation_view(purchase, request.now), 201) if purchase is not None else None
+
+    return execute_once(request, user_id, execute, find_result=find_result)
 
 
 @route(bp, "GET", "/events/{event_id}/reservations")

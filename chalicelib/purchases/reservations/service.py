@@ -7,6 +7,7 @@ from msgspec import Struct
 from chalicelib import clock, dynamo, log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier, event_phase
+from chalicelib.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnoughTickets
 from chalicelib.payments.model import PaymentNotCompleted, ProviderUnavailable
@@ -14,6 +15,7 @@ from chalicelib.purchases.record import queries, store, transitions
 from chalicelib.purchases.record.errors import (
     ActiveReservationExists,
     PassUsed,
+    PaymentRefunded,
     PurchaseLimitExceeded,
     ReservationConverted,
     ReservationEnded,
@@ -39,35 +41,29 @@ def reserve(user_id: str, event_id: str, items: Sequence[RequestedItem], token: 
 
     `purchase_id` is the same for repeated executions of one request: the first to write the purchase wins, the others release their
     holds and return that purchase. Raises the refusals of `catalog.get_sellable_tiers` and `waiting_room.admit`, NotEnoughTickets,
-    SalePaused, TierLimitExceeded, PurchaseLimitExceeded, ActiveReservationExists, PassUsed and ReservationEnded, and leaves no holds.
+    SalePaused, TierLimitExceeded, PurchaseLimitExceeded, ActiveReservationExists, PassUsed and those of `find_earlier`, and leaves no
+    holds. A buyer who has an active reservation hears of it (ActiveReservationExists), whatever else would refuse them.
     """
-    _, event = catalog.get_visible_event(event_id)
-    if event_phase(event, now) == "scheduled":
-        waiting_room.admit(event, user_id, token, now)  # with a waiting room, its refusal tells the buyer what to do until then
-    event, tiers = catalog.get_sellable_tiers(event_id, [item.tier_id for item in items], now)
-    pass_id = waiting_room.admit(event, user_id, token, now)
-    limit = event.limit(settings.current().event_purchase_limit)
-    _check_limits(user_id, event, tiers, items, limit)
-    expires_at = now + settings.current().hold_seconds
-    new = Purchase(
-        id=purchase_id,
-        user_id=user_id,
-        event_id=event_id,
-        state="held",
-        version=1,
-        lines=_hold_items(purchase_id, tiers, items, expires_at, now),
-        currency=tiers[0].currency,
-        created_at=now,
-        expires_at=expires_at,
-        pass_id=pass_id,
-    )
-    purchase = _create_purchase(new, limit, now)
-    if not purchase.is_active(now):  # an earlier execution of this request wrote it, long ago
-        raise ReservationEnded()
+    try:
+        new, limit = _hold(user_id, event_id, items, token, purchase_id, now)
+    except (InvalidInput, NotFound):  # the request itself is wrong, whatever the buyer has
+        raise
+    except ApiError as refusal:
+        return _require_active(_find_own(user_id, event_id, purchase_id, refusal, now), now)
+    purchase = _require_active(_create_purchase(new, limit, now), now)
     log.count("reservations_created")
     details = {"quantity": purchase.quantity, "expires_at": purchase.expires_at}
     log.info("reservation.created", purchase_id=purchase.id, event_id=event_id, **details)
     return purchase
+
+
+def find_earlier(purchase_id: str, now: int) -> Purchase | None:
+    """The reservation that an earlier execution of the same request wrote; None if none did.
+
+    If it has ended since, raises ReservationEnded, ReservationConverted or PaymentRefunded.
+    """
+    purchase = store.load(purchase_id)
+    return _require_active(purchase, now) if purchase is not None else None
 
 
 def get_active_reservation(user_id: str, event_id: str, now: int) -> Purchase:
@@ -89,6 +85,20 @@ def release(user_id: str, purchase_id: str, now: int) -> Purchase:
     return store.retry_on_conflict(purchase, lambda current: _release(current, now))
 
 
+def refusal_of_ended(purchase: Purchase) -> ApiError:
+    """Why a purchase that no longer holds its tickets cannot go on: it is an order, its money is refunded, or it has ended unpaid."""
+    if purchase.was_order:
+        return ReservationConverted("This reservation is already paid. Your tickets are in your order.")
+    refunds = [refund for refund in purchase.refunds if not refund.tickets]
+    if refunds:
+        return PaymentRefunded(
+            order_id=purchase.id,
+            amount_cents=sum(refund.amount_cents for refund in refunds),
+            refund_status=refunds[-1].status,
+        )
+    return ReservationEnded()
+
+
 def _release(purchase: Purchase, now: int) -> Purchase:
     action = transitions.action_for(purchase.state, "release_requested")
     if action == "refuse":
@@ -99,6 +109,60 @@ def _release(purchase: Purchase, now: int) -> Purchase:
     if result.outcome == "paid":
         raise ReservationConverted()
     return result.purchase
+
+
+def _hold(
+    user_id: str, event_id: str, items: Sequence[RequestedItem], token: str | None, purchase_id: str, now: int
+) -> tuple[Purchase, int]:
+    """Hold the tickets. Returns the purchase that is to own them, not yet written, and the buyer's purchase limit."""
+    _, event = catalog.get_visible_event(event_id)
+    if event_phase(event, now) == "scheduled":
+        waiting_room.admit(event, user_id, token, now)  # with a waiting room, its refusal tells the buyer what to do until then
+    event, tiers = catalog.get_sellable_tiers(event_id, [item.tier_id for item in items], now)
+    pass_id = waiting_room.admit(event, user_id, token, now)
+    limit = event.limit(settings.current().event_purchase_limit)
+    _check_limits(user_id, event, tiers, items, limit)
+    expires_at = now + settings.current().hold_seconds
+    purchase = Purchase(
+        id=purchase_id,
+        user_id=user_id,
+        event_id=event_id,
+        state="held",
+        version=1,
+        lines=_hold_items(purchase_id, tiers, items, expires_at, now),
+        currency=tiers[0].currency,
+        created_at=now,
+        expires_at=expires_at,
+        pass_id=pass_id,
+    )
+    return purchase, limit
+
+
+def _find_own(user_id: str, event_id: str, purchase_id: str, refusal: ApiError, now: int) -> Purchase:
+    """The purchase that another execution of this request wrote while this one was refused.
+
+    Otherwise raises ActiveReservationExists if the buyer has another active reservation, since its tickets may be the very ones that are
+    missing; else the refusal.
+    """
+    buyer = store.load_buyer(user_id, event_id)
+    if buyer is not None and buyer.active_id is not None and buyer.active_until > now:
+        purchase = store.load(purchase_id) if buyer.active_id == purchase_id else None
+        if purchase is not None:
+            return purchase
+        raise _active_reservation(buyer) from refusal
+    raise refusal
+
+
+def _require_active(purchase: Purchase, now: int) -> Purchase:
+    """Return the purchase that an earlier execution of a request wrote, if it still holds its tickets."""
+    if purchase.is_active(now):
+        return purchase
+    raise refusal_of_ended(purchase)
+
+
+def _active_reservation(buyer: BuyerRecord) -> ActiveReservationExists:
+    expires_at = clock.iso(buyer.active_until)
+    return ActiveReservationExists(reservation_id=buyer.active_id, expires_at=expires_at, activeHolds=buyer.active_quantity)
 
 
 def _check_limits(user_id: str, event: Event, tiers: Sequence[Tier], items: Sequence[RequestedItem], limit: int) -> None:
@@ -187,8 +251,7 @@ def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, now: int
 
 def _refusal_by_active(buyer: BuyerRecord, active_id: str, now: int) -> Exception | None:
     """Why the buyer's active reservation is in the way; None if it has expired and could be ended."""
-    expires_at = clock.iso(buyer.active_until)
-    refusal = ActiveReservationExists(reservation_id=active_id, expires_at=expires_at, activeHolds=buyer.active_quantity)
+    refusal = _active_reservation(buyer)
     if buyer.active_until > now:
         return refusal
     active = store.load(active_id)
