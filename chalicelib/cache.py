@@ -1,14 +1,15 @@
-"""Keep a value in the memory of an instance for a limited time.
+"""Keep values in the memory of an instance for a limited time.
 
 Concurrent readers share one fetch, and while the store is unavailable the old value is returned in place of an error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from chalicelib import dynamo, log
+from chalicelib.memory import Memory
 
 # After a failed fetch the old value is used for this long before the next attempt. Otherwise every request would wait for the
 # timeouts of a store that is down.
@@ -25,84 +26,94 @@ class _Entry(Generic[T]):
     def __init__(self, value: T, dependency: Any, fetched_at: int, expires_at: int) -> None:
         self.value, self.dependency, self.fetched_at, self.expires_at = value, dependency, fetched_at, expires_at
 
+    def is_fresh(self, now: int, dependency: Any) -> bool:
+        return self.fetched_at <= now < self.expires_at and bool(self.dependency == dependency)
 
-class TtlCache(Generic[T]):
-    """A cache of one value. It is fetched again when it is `ttl_seconds()` old, when its dependency has changed or after `invalidate`.
+
+class _Slot(Generic[T]):
+    """What the cache has for one key: the entry, and the fetch that is running. A fetch ends in the slot in which it began."""
+
+    __slots__ = ("entry", "pending")
+
+    def __init__(self, entry: _Entry[T] | None = None) -> None:
+        self.entry = entry
+        self.pending: Future[T] | None = None
+
+
+class TtlCache(Memory[Hashable, _Slot[T]]):
+    """Values by key. One is fetched again when it is `ttl_seconds()` old, when its dependency has changed or after `forget`.
 
     Threads that ask during a fetch wait for it and share its value or its error. Times are epoch seconds. If caches are stacked,
-    only the `counted` one counts hits and misses, so that each read counts once.
+    only the `counted` one counts hits and misses, so that each read counts once. Above `max_keys` the cache starts over.
     """
 
-    def __init__(self, ttl_seconds: Callable[[], int], *, counted: bool = False) -> None:
+    def __init__(self, ttl_seconds: Callable[[], int], *, counted: bool = False, max_keys: int = 1) -> None:
+        super().__init__()
         self._ttl_seconds = ttl_seconds
         self._counted = counted
+        self._max_keys = max_keys
         self._lock = Lock()
-        self._entry: _Entry[T] | None = None
-        self._pending: Future[T] | None = None
 
-    def get(self, now: int, dependency: Any, fetch: Callable[[], T]) -> T:
-        """The value computed from `dependency` (compared with ==), fetched if it is not in the cache."""
-        entry = self._fresh_entry(now, dependency)
-        if entry is not None:
+    def get(self, now: int, dependency: Any, fetch: Callable[[], T], key: Hashable = None) -> T:
+        """The value of `key`, computed from `dependency` (compared with ==), fetched if it is not in the cache."""
+        known = self.entries.get(key)
+        entry = known.entry if known is not None else None
+        if entry is not None and entry.is_fresh(now, dependency):
             return self._hit(entry)
         with self._lock:
-            entry = self._fresh_entry(now, dependency)  # another thread may have fetched it since
-            pending = self._pending
+            slot = self._get_slot(key)
+            entry, pending = slot.entry, slot.pending  # another thread may have fetched it since
+            if entry is not None and not entry.is_fresh(now, dependency):
+                entry = None
             must_fetch = entry is None and pending is None
             if must_fetch:
-                pending = self._pending = Future()
+                pending = slot.pending = Future()
         if entry is not None:
             return self._hit(entry)
         assert pending is not None
         if must_fetch:
-            self._fetch(pending, now, dependency, fetch)
+            self._fetch(slot, pending, now, dependency, fetch)
         return pending.result()
 
-    def invalidate(self) -> None:
-        """Drop the value. The result of a fetch that is running is not kept either, because it began before the change."""
+    def expire(self, key: Hashable = None) -> None:
+        """Fetch again at the next `get`, but keep the old value in case that fails. The result of a fetch that is running is not kept."""
         with self._lock:
-            self._entry = None
-            self._pending = None
+            entry = self._get_slot(key).entry
+            self.entries[key] = _Slot(entry and _Entry(entry.value, entry.dependency, entry.fetched_at, entry.fetched_at))
 
-    def expire(self) -> None:
-        """Fetch again at the next `get`, but keep the old value in case that fails."""
-        with self._lock:
-            entry = self._entry
-            self._entry = entry and _Entry(entry.value, entry.dependency, entry.fetched_at, entry.fetched_at)
-            self._pending = None
+    def forget_key(self, key: Hashable) -> None:
+        """Drop the value of `key`. The result of a fetch that is running is not kept either, because it began before the change."""
+        self.entries.pop(key, None)
+
+    def _get_slot(self, key: Hashable) -> _Slot[T]:
+        slot = self.entries.get(key)
+        if slot is None:
+            if len(self.entries) >= self._max_keys:
+                self.entries = {}
+            slot = self.entries[key] = _Slot()
+        return slot
 
     def _hit(self, entry: _Entry[T]) -> T:
         if self._counted:
             log.count("cache_hit")
         return entry.value
 
-    def _fresh_entry(self, now: int, dependency: Any) -> _Entry[T] | None:
-        entry = self._entry
-        return entry if entry is not None and entry.fetched_at <= now < entry.expires_at and entry.dependency == dependency else None
-
-    def _fetch(self, pending: "Future[T]", now: int, dependency: Any, fetch: Callable[[], T]) -> None:
+    def _fetch(self, slot: _Slot[T], pending: "Future[T]", now: int, dependency: Any, fetch: Callable[[], T]) -> None:
         """Fetch the value and give it, or the error, to all threads that wait for `pending`."""
         try:
             value = fetch()
         except BaseException as error:
-            old = self._entry
+            old = slot.entry
             if old is None or not isinstance(error, dynamo.STORE_ERRORS):
-                self._finish(pending, None)
+                slot.pending = None
                 pending.set_exception(error)
                 return
             log.count("cache_stale")
             log.warning("cache.stale", error=type(error).__name__, age_seconds=now - old.fetched_at)
-            self._finish(pending, _Entry(old.value, dependency, now, now + RETRY_SECONDS))
-            pending.set_result(old.value)
+            value, expires_at = old.value, now + RETRY_SECONDS
         else:
             if self._counted:
                 log.count("cache_miss")
-            self._finish(pending, _Entry(value, dependency, now, now + self._ttl_seconds()))
-            pending.set_result(value)
-
-    def _finish(self, pending: "Future[T]", entry: _Entry[T] | None) -> None:
-        """End a fetch and keep its entry, unless the cache was invalidated or expired meanwhile."""
-        with self._lock:
-            if self._pending is pending:
-                self._pending = None
-                self._entry = entry or self._entry
+            expires_at = now + self._ttl_seconds()
+        slot.entry, slot.pending = _Entry(value, dependency, now, expires_at), None
+        pending.set_result(value)

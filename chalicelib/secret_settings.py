@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from chalicelib import clock, log, settings
+from chalicelib.memory import Memory
 from chalicelib.settings import PREFIX, SettingsError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class _KeptSecret(msgspec.Struct, frozen=True):
     next_warning_at: int = 0
 
 
-_kept: dict[tuple[str, str], _KeptSecret] = {}  # (region, name or ARN) -> what was read last
+_kept: Memory[tuple[str, str], _KeptSecret] = Memory()  # (region, name or ARN) -> what was read last
 _lock = Lock()
 
 
@@ -66,21 +67,16 @@ def derived_key(purpose: str) -> bytes:
     return hmac.digest(secret("jwt_secret").encode(), f"fairgate {purpose}".encode(), "sha256")
 
 
-def invalidate() -> None:
-    """Drop what is kept, as in a new instance."""
-    _kept.clear()
-
-
 def _load() -> SecretValues:
     """The values in Secrets Manager, at most MAX_AGE_SECONDS old if it responds. Threads share one call."""
     key = (settings.current().region, settings.current().secrets_arn)
     now = clock.now()
-    kept = _kept.get(key)
+    kept = _kept.entries.get(key)
     if kept is None or now >= kept.fresh_until:
         with _lock:
-            kept = _kept.get(key)  # another thread may have read it since
+            kept = _kept.entries.get(key)  # another thread may have read it since
             if kept is None or now >= kept.fresh_until:
-                kept = _kept[key] = _read_again(*key, kept, now)
+                kept = _kept.entries[key] = _read_again(*key, kept, now)
     return kept.values
 
 

@@ -14,10 +14,7 @@ from moto.core import responses as moto_responses
 from moto.core.serialize import XFormedAttributePicker
 from moto.dynamodb.models import dynamodb_backends
 
-from chalicelib import dynamo, secret_settings, settings
-from chalicelib.catalog import service as catalog
-from chalicelib.inventory import service as inventory
-from chalicelib.waiting_room import room_cache
+from chalicelib import dynamo, memory, settings
 from devtools.dynamodb.changes import TableDefinition
 from devtools.dynamodb.store import LocalStore, open_store
 from devtools.dynamodb.transport import in_process_transport
@@ -72,16 +69,8 @@ def fresh_stage() -> Iterator[None]:
     """Empty tables of a stage that no test had before, so that nothing that an instance caches can be about them."""
     with settings.override(stage=f"test-{next(_stages)}"):
         create_tables()
-        clear_caches()
+        memory.forget_everything()
         yield
-
-
-def clear_caches() -> None:
-    """Make this process a new instance, which has nothing cached."""
-    catalog.invalidate()
-    inventory.invalidate()
-    room_cache.invalidate()
-    secret_settings.invalidate()
 
 
 def create_tables() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from chalicelib import memory
 from tests import builders, engines
 from tests.client import Client, ClientReply
 
@@ -29,4 +30,4 @@ def isolated_shop(api: Client) -> Iterator[Shop]:
     """A shop in empty tables, which the shops before and after it have nothing to do with."""
     with engines.fresh_stage():
         yield Shop(api)
-    engines.clear_caches()
+    memory.forget_everything()

@@ -113,24 +113,24 @@ def test_an_error_that_is_not_of_the_store_is_raised_in_spite_of_an_old_value():
         cache.get(110, "a", source)
 
 
-def test_an_invalidation_during_a_fetch_is_not_lost():
+def test_what_is_forgotten_during_a_fetch_stays_forgotten():
     """The fetch began before the change: threads that waited for it get its value, later ones do not."""
     cache, source = TtlCache(lambda: 10), Source()
     source.go.clear()
     with ThreadPoolExecutor(1) as pool:
         early = pool.submit(cache.get, 100, "a", source)
         assert source.entered.wait(TIMEOUT)
-        cache.invalidate()
+        cache.forget()
         source.go.set()
         assert early.result(TIMEOUT) == "value 1"
     assert cache.get(100, "a", source) == "value 2"
     assert cache.get(100, "a", source) == "value 2"
 
 
-def test_after_an_invalidation_there_is_no_old_value_even_if_the_store_is_down():
+def test_after_forgetting_there_is_no_old_value_even_if_the_store_is_down():
     cache, source = TtlCache(lambda: 10), Source()
     cache.get(100, "a", source)
-    cache.invalidate()
+    cache.forget()
     source.error = dynamo.StoreUnavailable("down")
     with pytest.raises(dynamo.StoreUnavailable):
         cache.get(100, "a", source)

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
 
-from chalicelib import log, secret_settings, settings
+from chalicelib import log, memory, secret_settings, settings
 from chalicelib.secret_settings import MAX_AGE_SECONDS, RETRY_SECONDS
 
 ARN = "fairgate/test"
@@ -52,12 +52,12 @@ class SecretsManager:
 
 @pytest.fixture
 def manager(monkeypatch, time):
-    secret_settings.invalidate()
+    memory.forget_everything()
     with mock_aws(), settings.override(jwt_secret="", ticket_keys="", secrets_arn=ARN):
         secret_settings._provider.cache_clear()
         yield SecretsManager(monkeypatch)
     secret_settings._provider.cache_clear()
-    secret_settings.invalidate()
+    memory.forget_everything()
 
 
 @pytest.fixture(params=OUTAGES)

@@ -70,6 +70,33 @@ def test_calls_are_only_where_they_belong(pattern):
     assert found <= RESTRICTED_CALLS[pattern]
 
 
+# Functions whose results an instance keeps, and that a new instance would compute alike: parsed texts, clients, positions.
+KEPT_RESULTS = {"_client", "_provider", "_logger", "_parse_keys", "_quota", "position"}
+
+
+def _forgotten_state(tree: ast.Module) -> list[str]:
+    """What the module keeps from one request to the next without a Memory, so that `memory.forget_everything` would miss it."""
+    assignments = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    mutable = [
+        ast.unparse(node)
+        for node in assignments
+        if node.value is not None and ast.unparse(node.value) in ("{}", "[]", "set()", "dict()", "None")
+    ]
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    kept = [node.name for node in functions if any("cache" in ast.unparse(decorator) for decorator in node.decorator_list)]
+    return [*mutable, *(name for name in kept if name not in KEPT_RESULTS)]
+
+
+@_each([path for path in DEPLOYED if path.name != "settings.py"])
+def test_what_an_instance_remembers_is_in_a_memory(path):
+    assert _forgotten_state(_tree(path)) == []
+
+
+def test_the_check_of_memories_can_fail():
+    tree = ast.parse("_rooms: dict[str, str] = {}\n_last = None\n\n\n@lru_cache\ndef load_room(): ...\n")
+    assert _forgotten_state(tree) == ["_rooms: dict[str, str] = {}", "_last = None", "load_room"]
+
+
 def test_tests_never_sleep():
     tests = [path for path in CODE if path.is_relative_to(ROOT / "tests") and path != Path(__file__)]
     assert [str(path) for path in tests if re.search(r"\bsleep\(", path.read_text(encoding="utf-8"))] == []

@@ -7,15 +7,12 @@ one read of the stock in it; statuses that depend on the clock are never older t
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
-from chalicelib import settings
-from chalicelib.cache import TtlCache
 from chalicelib.catalog import service, views
 from chalicelib.catalog.model import Catalog, Event, Tier, event_phase, public_event_status
-from chalicelib.catalog.snapshots import reply_caches
+from chalicelib.catalog.snapshots import reply_cache
 from chalicelib.edge.http import CacheableReply
 from chalicelib.inventory import service as inventory
 
-MAX_REPLIES = 2000  # each has a few KB; only a very large catalog reaches this, because unknown ids are not kept
 LIST_MAX_AGE = 2
 STOCK_MAX_AGE = 1
 
@@ -90,9 +87,4 @@ def _in_display_order(tiers: Iterable[Tier]) -> list[Tier]:
 
 
 def _cached_reply(key: Hashable, catalog: Catalog, now: int, max_age: int, build_body: Callable[[], Any]) -> CacheableReply:
-    cache: TtlCache[CacheableReply] | None = reply_caches.get(key)
-    if cache is None:
-        if len(reply_caches) >= MAX_REPLIES:
-            reply_caches.clear()
-        cache = reply_caches.setdefault(key, TtlCache(lambda: settings.current().stock_cache_seconds))
-    return cache.get(now, catalog, lambda: CacheableReply.encode(build_body(), max_age=max_age))
+    return reply_cache.get(now, catalog, lambda: CacheableReply.encode(build_body(), max_age=max_age), key)

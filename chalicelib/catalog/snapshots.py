@@ -4,19 +4,19 @@ Two caches: the head, read every few seconds, and the catalog of that head, load
 few minutes. In between a snapshot costs no call to the store.
 """
 
-from collections.abc import Hashable
-from typing import Any
-
 from chalicelib import clock, settings
 from chalicelib.cache import TtlCache
 from chalicelib.catalog import store
 from chalicelib.catalog.model import Catalog, CatalogHead
+from chalicelib.edge.http import CacheableReply
+
+MAX_REPLIES = 2000  # each has a few KB; only a very large catalog reaches this, because unknown ids are not kept
 
 _head_cache: TtlCache[CatalogHead] = TtlCache(lambda: settings.current().head_check_seconds)
 _catalog_cache: TtlCache[Catalog] = TtlCache(lambda: settings.current().cache_seconds, counted=True)
 
 # The replies of `response_cache`. They are kept here so that they are dropped together with the snapshot.
-reply_caches: dict[Hashable, TtlCache[Any]] = {}
+reply_cache: TtlCache[CacheableReply] = TtlCache(lambda: settings.current().stock_cache_seconds, max_keys=MAX_REPLIES)
 
 
 def snapshot() -> Catalog:
@@ -39,6 +39,6 @@ def load_current() -> Catalog:
 
 def invalidate() -> None:
     """Drop this instance's snapshot, so that the next one is loaded from the store."""
-    _head_cache.invalidate()
-    _catalog_cache.invalidate()
-    reply_caches.clear()
+    _head_cache.forget()
+    _catalog_cache.forget()
+    reply_cache.forget()

@@ -20,6 +20,7 @@ from chalicelib.edge import store
 from chalicelib.edge.http import RequestContext
 from chalicelib.edge.store import CountResult
 from chalicelib.errors import ApiError
+from chalicelib.memory import Memory
 
 # An instance may grant a 25th of what an address has left, and 4 requests at most, before it reports them to the store. So the
 # request of a lone buyer, the common case, costs one write (the user's) and not two.
@@ -90,7 +91,7 @@ class _LocalCounter(Struct):
     refusal_logged_at: int = 0
 
 
-_local_counters: dict[str, _LocalCounter] = {}
+_local_counters: Memory[str, _LocalCounter] = Memory()
 _lock = Lock()  # for the threads of the local runtime; never held during a call to the store
 
 
@@ -197,9 +198,9 @@ def _count_in_store(key: str, quota: Quota, amount: int, now: int) -> CountResul
 
 
 def _local_counter(key: str) -> _LocalCounter:
-    if len(_local_counters) >= MAX_LOCAL_COUNTERS:
-        _local_counters.clear()  # costs only a few more writes
-    return _local_counters.setdefault(key, _LocalCounter())
+    if len(_local_counters.entries) >= MAX_LOCAL_COUNTERS:
+        _local_counters.forget()  # costs only a few more writes
+    return _local_counters.entries.setdefault(key, _LocalCounter())
 
 
 def _update_local_counter(key: str, tat: int, *, exactly: bool) -> None:

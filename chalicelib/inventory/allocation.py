@@ -5,13 +5,14 @@ import random
 from chalicelib import dynamo, ids, log
 from chalicelib.inventory import store
 from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused, Shard, shard_ids
+from chalicelib.memory import Memory
 
 MAX_SPANNING_ROUNDS = 8
 UNKNOWN_AVAILABLE = 1 << 30
 
 # How many tickets each shard had available when this instance last heard of it. Only a hint for which shard to try first: the
 # condition of the write decides.
-_available_hints: dict[str, int] = {}
+_available_hints: Memory[str, int] = Memory()
 
 
 def hold(stock_id: str, shard_count: int, quantity: int, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
@@ -25,7 +26,7 @@ def hold(stock_id: str, shard_count: int, quantity: int, purchase_id: str, expir
     refusing_shards: list[Shard] = []
     for shard_id in _better_of_two(all_ids, quantity):
         try:
-            _available_hints[shard_id] = store.hold_in_shard(shard_id, hold_id, quantity, expires_at)
+            _available_hints.entries[shard_id] = store.hold_in_shard(shard_id, hold_id, quantity, expires_at)
         except store.HoldRefused as refusal:
             if refusal.shard is None:
                 log.warning("stock.missing", shard_id=shard_id)
@@ -56,12 +57,12 @@ def _better_of_two(ids_of_shards: list[str], quantity: int) -> list[str]:
 
 
 def _available_hint(shard_id: str) -> int:
-    return _available_hints.get(shard_id, UNKNOWN_AVAILABLE)
+    return _available_hints.entries.get(shard_id, UNKNOWN_AVAILABLE)
 
 
 def _note_refusal(shard: Shard) -> None:
     """Remember what a shard that refused a hold has available; raises SalePaused if that is why."""
-    _available_hints[shard.id] = shard.available
+    _available_hints.entries[shard.id] = shard.available
     if not shard.is_open:
         raise SalePaused()
     log.count("oversell_attempts")
@@ -76,7 +77,7 @@ def _hold_across_shards(ids_of_shards: list[str], quantity: int, purchase_id: st
     for _ in range(MAX_SPANNING_ROUNDS):
         shards = store.read_shards(ids_of_shards)
         for shard in shards:
-            _available_hints[shard.id] = shard.available
+            _available_hints.entries[shard.id] = shard.available
         if any(not shard.is_open for shard in shards):
             raise SalePaused()
         if sum(shard.available for shard in shards) < quantity:

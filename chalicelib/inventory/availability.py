@@ -6,9 +6,10 @@ from threading import Lock
 from chalicelib import dynamo, log, settings
 from chalicelib.inventory import store
 from chalicelib.inventory.model import Shard, Stock, shard_ids
+from chalicelib.memory import Memory
 
 # (table, stock id) -> (time of the read in epoch seconds, stock)
-_cached_stocks: dict[tuple[str, str], tuple[int, Stock]] = {}
+_cached_stocks: Memory[tuple[str, str], tuple[int, Stock]] = Memory()
 _loading = Lock()
 
 
@@ -31,18 +32,19 @@ def cached_stock(shard_counts: Mapping[str, int], now: int) -> dict[str, Stock]:
             stale = _select_stale(table, shard_counts, now)
             if stale:
                 _load(table, stale, now)
-    return {stock_id: cached[1] for stock_id in shard_counts if (cached := _cached_stocks.get((table, stock_id)))}
+    return {stock_id: cached[1] for stock_id in shard_counts if (cached := _cached_stocks.entries.get((table, stock_id)))}
 
 
 def invalidate() -> None:
     """Empty this instance's cache."""
-    _cached_stocks.clear()
+    _cached_stocks.forget()
 
 
 def _select_stale(table: str, shard_counts: Mapping[str, int], now: int) -> dict[str, int]:
     """Those of `shard_counts` that are not cached or are cached for too long."""
     max_age = settings.current().stock_cache_seconds
-    fresh = {stock_id for stock_id in shard_counts if (cached := _cached_stocks.get((table, stock_id))) and abs(now - cached[0]) < max_age}
+    cached_stocks = {stock_id: _cached_stocks.entries.get((table, stock_id)) for stock_id in shard_counts}
+    fresh = {stock_id for stock_id, cached in cached_stocks.items() if cached and abs(now - cached[0]) < max_age}
     return {stock_id: count for stock_id, count in shard_counts.items() if stock_id not in fresh}
 
 
@@ -51,10 +53,10 @@ def _load(table: str, shard_counts: Mapping[str, int], now: int) -> None:
     try:
         stocks = read_stock(shard_counts)
     except dynamo.STORE_ERRORS as error:
-        if not all((table, stock_id) in _cached_stocks for stock_id in shard_counts):
+        if not all((table, stock_id) in _cached_stocks.entries for stock_id in shard_counts):
             raise
         log.count("cache_stale")
         log.warning("stock.stale", error=type(error).__name__)
         return
     for stock_id, stock in stocks.items():
-        _cached_stocks[(table, stock_id)] = (now, stock)
+        _cached_stocks.entries[(table, stock_id)] = (now, stock)

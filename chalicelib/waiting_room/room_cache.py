@@ -16,6 +16,7 @@ from chalicelib.waiting_room.store import Room
 
 MAX_AGE_SECONDS = 1
 _MAX_LOADS = 8
+_MAX_ROOMS = 1000
 
 
 class CachedRoom(Struct, frozen=True, eq=False):
@@ -27,7 +28,7 @@ class CachedRoom(Struct, frozen=True, eq=False):
     document: CacheableReply
 
 
-_caches: dict[str, TtlCache[CachedRoom]] = {}
+_rooms: TtlCache[CachedRoom] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=_MAX_ROOMS)  # by event id
 
 
 def get_room(event_id: str, now: int) -> CachedRoom:
@@ -35,23 +36,13 @@ def get_room(event_id: str, now: int) -> CachedRoom:
     _, event = catalog.get_visible_event(event_id)
     if not config.has_waiting_room(event):
         raise NoWaitingRoom(event_id=event_id)
-    cache = _caches.get(event_id)
-    if cache is None:
-        cache = _caches.setdefault(event_id, TtlCache(lambda: MAX_AGE_SECONDS))
-    return cache.get(now, event, lambda: _load(event, now))
+    return _rooms.get(now, event, lambda: _load(event, now), event_id)
 
 
 def reload_room(event_id: str, now: int) -> CachedRoom:
     """Like `get_room`, but always loaded from the store: after a change, or when this instance's copy is out of date."""
-    cache = _caches.get(event_id)
-    if cache is not None:
-        cache.invalidate()
+    _rooms.forget_key(event_id)
     return get_room(event_id, now)
-
-
-def invalidate() -> None:
-    """Forget all rooms."""
-    _caches.clear()
 
 
 def _load(event: Event, now: int) -> CachedRoom:

@@ -32,7 +32,7 @@ def statuses(api, times, **options):
 
 def start_new_instance():
     """Forget what this instance knows of the counters."""
-    rate_limits._local_counters.clear()
+    rate_limits._local_counters.forget()
 
 
 class TestUser:
@@ -164,7 +164,7 @@ class TestAddress:
         instances = [{} for _ in range(8)]
         granted = 0
         for number in range(400):
-            rate_limits._local_counters = instances[number % 8]
+            rate_limits._local_counters.entries = instances[number % 8]
             granted += request_reservation(api, f"user-{number}").status == 404
         assert 50 <= granted <= 50 + 8 * (50 // rate_limits.UNREPORTED_SHARE)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.waiting_room import room_cache
+from chalicelib import memory
 from tests import builders, invariants, shops
 from tests.simulation import faults
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join
@@ -20,7 +20,7 @@ class Sale:
         self.time.advance(SECONDS_TO_OPENING)
 
     def load(self):
-        room_cache.invalidate()
+        memory.forget_everything()
         return self.api.get(f"/events/{self.event_id}/waiting-room/state")
 
     def join(self):
@@ -77,7 +77,7 @@ def test_a_retry_after_a_crash_at_any_store_call_leaves_a_sound_room(api, time, 
             sale = prepare(api, time, before)
             with faults.crash_after(number):
                 getattr(sale, flow)()
-            room_cache.invalidate()
+            memory.forget_everything()
             invariants.check(time.now)
             getattr(sale, flow)()  # the client, the admin or the next instance retries
             builders.run_sweep()

@@ -198,7 +198,7 @@ def without_randomness(seed: int) -> Iterator[None]:
         stack.enter_context(mock.patch.object(dynamo, "random", numbers))
         stack.enter_context(mock.patch.object(deadline, "time", SimpleNamespace(sleep=_pause_for)))
         stack.enter_context(mock.patch.object(allocation, "random", numbers))
-        stack.enter_context(mock.patch.dict(allocation._available_hints, clear=True))
+        stack.enter_context(mock.patch.object(allocation._available_hints, "entries", {}))
         yield
 
 

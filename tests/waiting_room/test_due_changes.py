@@ -4,7 +4,7 @@ from threading import Barrier
 
 import pytest
 
-from chalicelib import settings
+from chalicelib import memory, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.waiting_room import room_cache, store
 from tests import builders
@@ -61,7 +61,7 @@ def test_a_poll_that_is_older_than_a_pause_does_not_pause_again(api, time, sale)
     assert api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token()).status == 200
     plan = store.load(event_id)[0].segments
     time.advance(-1)
-    room_cache.invalidate()
+    memory.forget_everything()
     assert get_status(api, event_id, token)["position"] == 1
     assert store.load(event_id)[0].segments == plan
 

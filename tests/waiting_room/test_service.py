@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from chalicelib import settings
+from chalicelib import memory, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.waiting_room import room_cache, service
 from chalicelib.waiting_room.model import TokenExpired
@@ -146,7 +146,7 @@ def test_joins_during_the_opening_are_either_drawn_or_late(api, time):
         return join(api, event_id, f"u{number}")
 
     tokens += run_in_threads(16, join_around_the_opening, range(120))
-    room_cache.invalidate()
+    memory.forget_everything()
     positions = Counter(get_status(api, event_id, token)["position"] for token in tokens)
     assert positions == Counter(range(1, 181))
 

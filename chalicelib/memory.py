@@ -1,0 +1,36 @@
+"""What an instance remembers from one request to the next: every cache and every hint is a `Memory` and so is known here.
+
+An instance that is new, or has forgotten everything, works as well as any other, only slower: nothing here is the only copy.
+"""
+
+from collections.abc import Hashable
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Memory(Generic[K, V]):
+    """What this instance remembers of one matter: `entries`, by key. It is registered when it is made."""
+
+    def __init__(self) -> None:
+        self.entries: dict[K, V] = {}
+        _memories.add(self)
+
+    def forget(self) -> None:
+        self.entries = {}
+
+
+_memories: WeakSet[Memory[Any, Any]] = WeakSet()
+
+
+def list_memories() -> list[Memory[Any, Any]]:
+    """All that this process has made."""
+    return list(_memories)
+
+
+def forget_everything() -> None:
+    """Make this process a new instance."""
+    for memory in list_memories():
+        memory.forget()
