@@ -5,29 +5,28 @@ An instance that is new, or has forgotten everything, works as well as any other
 
 from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
-from weakref import WeakSet
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
 class Memory(Generic[K, V]):
-    """What this instance remembers of one matter: `entries`, by key. It is registered when it is made."""
+    """What this instance remembers of one matter: `entries`, by key. For the life of the process: it is registered when it is made."""
 
     def __init__(self) -> None:
         self.entries: dict[K, V] = {}
-        _memories.add(self)
+        _memories.append(self)
 
     def forget(self) -> None:
         self.entries = {}
 
 
-_memories: WeakSet[Memory[Any, Any]] = WeakSet()
+_memories: list[Memory[Any, Any]] = []
 
 
 def list_memories() -> list[Memory[Any, Any]]:
-    """All that this process has made."""
-    return list(_memories)
+    """All that this process has made, in order."""
+    return _memories
 
 
 def forget_everything() -> None:

@@ -10,10 +10,3 @@ def test_every_memory_is_registered_and_forgets_with_all_others():
     assert {first, second} <= set(memory.list_memories())
     memory.forget_everything()
     assert (first.entries, second.entries) == ({}, {})
-
-
-def test_a_memory_that_nobody_uses_any_more_is_not_kept():
-    dropped = Memory()
-    number = id(dropped)
-    del dropped
-    assert number not in map(id, memory.list_memories())
