@@ -20,6 +20,7 @@ COUNTERS = {
     "reservations_refused": "Reservations refused because too few tickets were left.",
     "oversell_attempts": "Attempts to hold more tickets than a shard had, refused by the condition of the write.",
     "holds_expired": "Holds that expired and were released.",
+    "holds_left_to_recovery": "Holds that could not be converted, released or extended after their purchase was saved; the sweep does it.",
     "orders_paid": "Orders paid, including free ones.",
     "payments_failed": "Payments that were declined.",
     "late_payments": "Payments that arrived after their purchase had expired or was cancelled.",

@@ -6,12 +6,11 @@ from msgspec.structs import replace
 from chalicelib import log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import EventNotOnSale
-from chalicelib.inventory import service as inventory
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotCompleted, SimulatedOutcome
 from chalicelib.purchases.checkout import checkout_page
 from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
-from chalicelib.purchases.record import ledger_entries, queries, store
+from chalicelib.purchases.record import hold_updates, ledger_entries, queries, store
 from chalicelib.purchases.record.errors import ReservationEnded
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.reservations import hold_recovery
@@ -73,8 +72,7 @@ def _open(purchase: Purchase, options: CheckoutOptions, now: int) -> CheckoutRes
     saved = store.save(purchase, paying)
     if expires_at != purchase.expires_at:
         # After a crash before this, hold recovery extends the holds: the purchase's `expires_at` decides.
-        for hold in purchase.holds:
-            inventory.extend_hold(hold, expires_at)
+        hold_updates.extend_holds(saved, expires_at)
     log.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
     return _open_payment(saved, now, is_new=True)
 

@@ -6,10 +6,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib import log
-from chalicelib.inventory import service as inventory
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentNotCompleted, ProviderUnavailable
-from chalicelib.purchases.record import ledger_entries, store
+from chalicelib.purchases.record import hold_updates, ledger_entries, store
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.settlement import service as settlement
 
@@ -53,6 +52,6 @@ def cancel_purchase(purchase: Purchase, state: EndState, now: int, declined: Pay
         return CancellationResult("processing", purchase)
     ended = replace(purchase, state=state, ended_at=now, payment=declined or purchase.payment)
     saved = store.save(purchase, ended, ledger_entries.payment_items(purchase, declined, now) if declined else [])
-    released = inventory.release_holds(purchase.holds)
+    released = hold_updates.release_holds(purchase)
     log.info(f"reservation.{state}", purchase_id=purchase.id, event_id=purchase.event_id, quantity=purchase.quantity)
     return CancellationResult("ended", saved, released)

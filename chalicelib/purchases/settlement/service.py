@@ -9,7 +9,7 @@ from chalicelib.catalog.model import event_phase
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused
 from chalicelib.payments.model import Payment, ProviderPayment
-from chalicelib.purchases.record import ledger_entries, queries, store, transitions
+from chalicelib.purchases.record import hold_updates, ledger_entries, queries, store, transitions
 from chalicelib.purchases.record.model import ACTIVE_STATES, LineItem, Purchase, Refund
 from chalicelib.purchases.refunds import processing
 from chalicelib.tickets import service as tickets
@@ -86,10 +86,10 @@ def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int
     try:
         saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)], limit=limit)
     except store.LimitReached:
-        inventory.release_holds(paid.holds)
+        hold_updates.release_holds(paid)
         return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
     except store.Conflict:
-        inventory.release_holds(paid.holds)
+        hold_updates.release_holds(paid)
         raise
     return _finish_order(saved, issue, late=True)
 
@@ -100,8 +100,8 @@ def _issue_tickets(purchase: Purchase, now: int) -> TicketIssue:
 
 
 def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> SettlementResult:
-    """Convert the holds of a new order. After a crash before this, hold recovery converts them."""
-    inventory.convert_holds(purchase.holds)
+    """Convert the holds of a new order. After a crash before this, or if the store fails at it, hold recovery converts them."""
+    hold_updates.convert_holds(purchase)
     log.count("orders_paid")
     log.count("tickets_issued", len(issue.tickets))
     details = {"purchase_id": purchase.id, "event_id": purchase.event_id}
@@ -148,7 +148,7 @@ def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigg
     entry = ledger_entries.refused_payment_item(purchase, provider_payment, refund.reason, now)
     saved = store.save(purchase, after, [entry, processing.open_refund_case_item(after, refund, now)])
     if is_own and purchase.state in ACTIVE_STATES:
-        inventory.release_holds(purchase.holds)
+        hold_updates.release_holds(purchase)
     if trigger == "payment_mismatched":
         # Somebody has changed the payment at the provider: no ticket is ever issued for another amount.
         log.count("payment_mismatches")
