@@ -5,7 +5,6 @@ Concurrent readers share one fetch, and while the store is unavailable the old v
 
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from chalicelib import dynamo, log
@@ -52,7 +51,6 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
         self._ttl_seconds = ttl_seconds
         self._counted = counted
         self._max_keys = max_keys
-        self._lock = Lock()
 
     def get(self, now: int, dependency: Any, fetch: Callable[[], T], key: Hashable = None) -> T:
         """The value of `key`, computed from `dependency` (compared with ==), fetched if it is not in the cache."""
@@ -60,7 +58,7 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
         entry = known.entry if known is not None else None
         if entry is not None and entry.is_fresh(now, dependency):
             return self._hit(entry)
-        with self._lock:
+        with self.lock:
             slot = self._get_slot(key)
             entry, pending = slot.entry, slot.pending  # another thread may have fetched it since
             if entry is not None and not entry.is_fresh(now, dependency):
@@ -77,7 +75,7 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
 
     def expire(self, key: Hashable = None) -> None:
         """Fetch again at the next `get`, but keep the old value in case that fails. The result of a fetch that is running is not kept."""
-        with self._lock:
+        with self.lock:
             entry = self._get_slot(key).entry
             self.entries[key] = _Slot(entry and _Entry(entry.value, entry.dependency, entry.fetched_at, entry.fetched_at))
 

@@ -4,6 +4,7 @@ An instance that is new, or has forgotten everything, works as well as any other
 """
 
 from collections.abc import Hashable
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -11,10 +12,14 @@ V = TypeVar("V")
 
 
 class Memory(Generic[K, V]):
-    """What this instance remembers of one matter: `entries`, by key. For the life of the process: it is registered when it is made."""
+    """What this instance remembers of one matter: `entries`, by key. For the life of the process: it is registered when it is made.
+
+    `lock` is for the threads of the local runtime, so that one of them loads an entry and the others wait for it.
+    """
 
     def __init__(self) -> None:
         self.entries: dict[K, V] = {}
+        self.lock = Lock()
         _memories.append(self)
 
     def forget(self) -> None:

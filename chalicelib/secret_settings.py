@@ -6,7 +6,6 @@ No value of a secret is ever logged or part of an error.
 
 import hmac
 from functools import lru_cache
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -43,7 +42,6 @@ class _KeptSecret(msgspec.Struct, frozen=True):
 
 
 _kept: Memory[tuple[str, str], _KeptSecret] = Memory()  # (region, name or ARN) -> what was read last
-_lock = Lock()
 
 
 def optional_secret(name: Literal["jwt_secret", "ticket_keys", "stripe_api_key", "stripe_webhook_secrets"]) -> str:
@@ -73,7 +71,7 @@ def _load() -> SecretValues:
     now = clock.now()
     kept = _kept.entries.get(key)
     if kept is None or now >= kept.fresh_until:
-        with _lock:
+        with _kept.lock:
             kept = _kept.entries.get(key)  # another thread may have read it since
             if kept is None or now >= kept.fresh_until:
                 kept = _kept.entries[key] = _read_again(*key, kept, now)

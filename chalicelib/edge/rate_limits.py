@@ -9,7 +9,6 @@ request will be granted. The reasons are in docs/decisions/0006-rate-limits.md.
 import hmac
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from threading import Lock
 from typing import ClassVar, Literal
 
 import msgspec
@@ -92,7 +91,6 @@ class _LocalCounter(Struct):
 
 
 _local_counters: Memory[str, _LocalCounter] = Memory()
-_lock = Lock()  # for the threads of the local runtime; never held during a call to the store
 
 
 def check(request: RequestContext, limit: RateLimit, user_id: str, scope: str = "") -> None:
@@ -163,7 +161,7 @@ def _quota(rate: str) -> Quota:
 
 def _count_address(key: str, quota: Quota, now: int) -> CountResult:
     """Count a request of an address in this instance, and report to the store once too many requests are unreported."""
-    with _lock:
+    with _local_counters.lock:
         counter = _local_counter(key)
         if counter.tat <= now:  # the full budget is available again
             counter.tat, counter.unreported = now, 0
@@ -205,7 +203,7 @@ def _local_counter(key: str) -> _LocalCounter:
 
 def _update_local_counter(key: str, tat: int, *, exactly: bool) -> None:
     """Note the `tat` that the store has. Unless `exactly`, requests that other threads have counted here meanwhile remain."""
-    with _lock:
+    with _local_counters.lock:
         counter = _local_counter(key)
         counter.stored_tat = max(counter.stored_tat, tat)
         counter.tat = tat if exactly else max(counter.tat, tat)

@@ -1,7 +1,6 @@
 """How many tickets are left, for display. Cached for a short time in each instance; never used to decide a sale."""
 
 from collections.abc import Mapping
-from threading import Lock
 
 from chalicelib import dynamo, log, settings
 from chalicelib.inventory import store
@@ -10,7 +9,6 @@ from chalicelib.memory import Memory
 
 # (table, stock id) -> (time of the read in epoch seconds, stock)
 _cached_stocks: Memory[tuple[str, str], tuple[int, Stock]] = Memory()
-_loading = Lock()
 
 
 def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
@@ -28,7 +26,7 @@ def cached_stock(shard_counts: Mapping[str, int], now: int) -> dict[str, Stock]:
     """Like `read_stock`, but up to `stock_cache_seconds` old, and older while the store is unavailable."""
     table = store.table_name()
     if _select_stale(table, shard_counts, now):
-        with _loading:  # the first thread loads, the others wait and use what it loaded
+        with _cached_stocks.lock:  # the first thread loads, the others wait and use what it loaded
             stale = _select_stale(table, shard_counts, now)
             if stale:
                 _load(table, stale, now)
