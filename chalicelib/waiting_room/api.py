@@ -1,26 +1,19 @@
-"""The waiting room over HTTP: join, state, status, proof, and the controls for admins."""
+"""The waiting room over HTTP: state, status, proof, and the controls for admins.
+
+Joining is a route of reservations, because it takes what the user has bought already.
+"""
 
 from typing import Annotated, Any
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib import ids, settings
-from chalicelib.edge import proof_of_work, rate_limits
 from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.errors import InvalidInput
 from chalicelib.waiting_room import admin_controls, room_cache, service
 from chalicelib.waiting_room.model import NoWaitingRoom, RoomState
-from chalicelib.waiting_room.tokens import GUEST_PREFIX
 
 bp = Blueprint(__name__)
-
-
-class JoinBody(Struct, forbid_unknown_fields=True):
-    """Empty, unless joining requires proof of work: then the challenge from the refused first request, and the nonce that solves it."""
-
-    challenge: Annotated[str, Meta(max_length=512)] | None = None
-    nonce: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class RateBody(Struct, forbid_unknown_fields=True):
@@ -34,23 +27,6 @@ class LetInBody(Struct, forbid_unknown_fields=True):
     """How many buyers to admit at once."""
 
     count: Annotated[int, Meta(ge=1, le=1_000_000)]
-
-
-@route(bp, "POST", "/events/{event_id}/waiting-room/join")
-def join(request: RequestContext, event_id: str) -> Reply:
-    user_id = _joining_user_id(request)
-    rate_limits.check(request, rate_limits.JOIN, user_id, event_id)
-    body = request.parse_body(JoinBody) if request.read_body() else JoinBody()
-    solver = GUEST_PREFIX if user_id.startswith(GUEST_PREFIX) else user_id  # a guest gets a new id with each request
-
-    def check_work() -> None:
-        proof_of_work.verify_solution(body.challenge, body.nonce, event_id, solver, request.now)
-
-    try:
-        joined = service.join(event_id, user_id, check_work, request.now)
-    except NoWaitingRoom:
-        joined = service.status_without_room(event_id)
-    return Reply({**joined, "user_id": user_id})
 
 
 @route(bp, "GET", "/events/{event_id}/waiting-room/state")
@@ -92,13 +68,6 @@ def let_in(request: RequestContext, event_id: str) -> Reply:
 def clear(request: RequestContext, event_id: str) -> Reply:
     cleared = admin_controls.clear(event_id, request.require_role("admin").user_id, request.now)
     return Reply({"cleared": cleared, "message": "The waiting room was cleared. Its tokens are no longer valid; buyers must join again."})
-
-
-def _joining_user_id(request: RequestContext) -> str:
-    """The id of the user who joins. In a demo stage, a request without a user gets a new guest id, which its token carries."""
-    if request.identity is None and settings.current().identity == "demo":
-        return GUEST_PREFIX + ids.new_id().lower()
-    return request.require_user().user_id
 
 
 def _plan_reply(room: RoomState, message: str) -> Reply:

@@ -8,6 +8,7 @@ from chalicelib.errors import ApiError, NotFound
 from chalicelib.waiting_room.admission_plan import Segment
 
 LATE = -1  # the counter of arrivals after the opening
+GUEST_PREFIX = "guest-"  # of the ids of users without an account, in a demo stage
 
 
 class RoomState(Struct, frozen=True, kw_only=True):

@@ -9,12 +9,14 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.waiting_room import config, room_cache, store, tokens, views
 from chalicelib.waiting_room.model import (
+    GUEST_PREFIX,
     LATE,
     Arrival,
     JoiningStopped,
     NotAdmitted,
     PassExpired,
     RoomCleared,
+    RoomState,
     TokenExpired,
     TokenInvalid,
     TokenOfAnotherEvent,
@@ -28,18 +30,19 @@ _MAX_ATTEMPTS = 4
 ENTRY_RETENTION_SECONDS = 7 * 86_400  # after the sale
 
 
-def join(event_id: str, user_id: str, check_work: Callable[[], None], now: int) -> dict[str, Any]:
+def join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_used: Callable[[str], bool], now: int) -> dict[str, Any]:
     """Give the user a place in the queue; returns the token and the status.
 
-    A user who joins again gets the same token, or, if their pass has expired, a new place at the end. `check_work` raises if the request
-    lacks the proof of work that a new place requires. Raises NotFound, NoWaitingRoom, JoiningStopped.
+    A user who joins again gets the same token, or, if their pass has expired or was used, a new place at the end. `check_work` raises if
+    the request lacks the proof of work that a new place requires. `is_pass_used(pass_id)` says whether the user has an order that was
+    bought with the pass; only an admitted user's pass can be. Raises NotFound, NoWaitingRoom, JoiningStopped.
 
     One read and two writes. After a crash between the writes, the number that was taken belongs to nobody: buyers behind it stand one
     place further back than necessary.
     """
     for _ in range(_MAX_ATTEMPTS):
         try:
-            return _join(event_id, user_id, check_work, now)
+            return _join(event_id, user_id, check_work, is_pass_used, now)
         except store.CounterClosed:
             room_cache.reload_room(event_id, now)
         except store.EntryConflict:
@@ -71,7 +74,7 @@ def status_without_room(event_id: str) -> dict[str, Any]:
 def guest_user_id(token: str | None) -> str | None:
     """The user id of a guest, from the guest's token; None for any other token."""
     arrival = tokens.read_token(token) if token else None
-    return arrival.user if arrival is not None and arrival.user.startswith(tokens.GUEST_PREFIX) else None
+    return arrival.user if arrival is not None and arrival.user.startswith(GUEST_PREFIX) else None
 
 
 def admit(event: Event, user_id: str, token: str | None, now: int) -> str | None:
@@ -114,12 +117,12 @@ def admin_overview(event: Event, now: int) -> dict[str, Any] | None:
     return views.admin_view(room_cache.get_room(event.id, now).state, now)
 
 
-def _join(event_id: str, user_id: str, check_work: Callable[[], None], now: int) -> dict[str, Any]:
+def _join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_used: Callable[[str], bool], now: int) -> dict[str, Any]:
     """Join once. Raises store.CounterClosed or store.EntryConflict if another request was faster."""
     cached = room_cache.get_room(event_id, now)
     user = tokens.user_digest(user_id)
     existing = store.find_entry(cached.room, user)
-    if existing is not None and not compute_queue_status(cached.state, existing, now).pass_expired:
+    if existing is not None and _can_still_buy(cached.state, existing, is_pass_used, now):
         return _join_view(cached, existing, now)
     if cached.state.stopped is not None:
         raise JoiningStopped(reason=cached.state.stopped)
@@ -129,6 +132,14 @@ def _join(event_id: str, user_id: str, check_work: Callable[[], None], now: int)
     log.info("waiting_room.joined", event_id=event_id, room=arrival.room, late=arrival.counter == LATE)
     log.count("waiting_room_joins")
     return _join_view(cached, arrival, now)
+
+
+def _can_still_buy(state: RoomState, arrival: Arrival, is_pass_used: Callable[[str], bool], now: int) -> bool:
+    """Whether the arrival is of use to its holder: its pass is yet to come, or has neither expired nor been used."""
+    queue_status = compute_queue_status(state, arrival, now)
+    if queue_status.admitted_at is None or queue_status.admitted_at > now:
+        return True
+    return not queue_status.pass_expired and not is_pass_used(arrival.pass_id)
 
 
 def _take_arrival(cached: CachedRoom, user: str, now: int) -> Arrival:

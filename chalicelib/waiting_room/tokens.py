@@ -7,10 +7,9 @@ from binascii import Error as Base64Error
 import msgspec
 
 from chalicelib import secret_settings
-from chalicelib.waiting_room.model import Arrival
+from chalicelib.waiting_room.model import GUEST_PREFIX, Arrival
 
 MAX_LENGTH = 1024
-GUEST_PREFIX = "guest-"
 _PURPOSE = "waiting room token v1"
 _DIGEST_PURPOSE = "waiting room user v1"
 

@@ -128,9 +128,9 @@ def test_a_user_who_joins_twice_at_once_gets_the_same_token_twice(api, time, sal
     replies = []
 
     def join_on_another_device():
-        replies.append(service.join(sale[0], "ada", lambda: None, time.now))
+        replies.append(service.join(sale[0], "ada", lambda: None, lambda _: False, time.now))
 
-    replies.append(service.join(sale[0], "ada", join_on_another_device, time.now))
+    replies.append(service.join(sale[0], "ada", join_on_another_device, lambda _: False, time.now))
     assert len(replies) == 2
     assert replies[0]["token"] == replies[1]["token"]
 

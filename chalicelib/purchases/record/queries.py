@@ -13,6 +13,7 @@ __all__ = [
     "get_own_checkout",
     "get_own_order",
     "get_own_purchase",
+    "is_pass_used",
     "load",
     "load_many",
     "load_tickets",
@@ -57,6 +58,12 @@ def get_order(order_id: str) -> Purchase:
     if purchase is None or not (purchase.was_order or purchase.refunds or purchase.disputes):
         raise OrderNotFound()
     return purchase
+
+
+def is_pass_used(user_id: str, event_id: str, pass_id: str) -> bool:
+    """Whether the user has an order of the event that was bought with this pass of the waiting room."""
+    buyer = store.load_buyer(user_id, event_id)
+    return buyer is not None and pass_id in buyer.passes
 
 
 def load_tickets(purchase: Purchase) -> list[Ticket]:

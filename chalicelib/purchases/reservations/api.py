@@ -1,25 +1,33 @@
-"""Reservations over HTTP: reserve, show the active one, release."""
+"""Reservations over HTTP: join the waiting room in front of them, reserve, show the active one, release."""
 
 from typing import Annotated
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib import settings
-from chalicelib.edge import rate_limits
+from chalicelib import ids, settings
+from chalicelib.edge import proof_of_work, rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.idempotency import execute_once
 from chalicelib.errors import InvalidInput
-from chalicelib.purchases.record import views
+from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.model import MAX_LINE_ITEMS, MAX_QUANTITY
 from chalicelib.purchases.reservations import service
 from chalicelib.purchases.reservations.service import RequestedItem
 from chalicelib.waiting_room import service as waiting_room
+from chalicelib.waiting_room.model import GUEST_PREFIX, NoWaitingRoom
 
 bp = Blueprint(__name__)
 
 TierId = Annotated[str, Meta(min_length=1, max_length=128)]
 Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
+
+
+class JoinBody(Struct, forbid_unknown_fields=True):
+    """Empty, unless joining requires proof of work: then the challenge from the refused first request, and the nonce that solves it."""
+
+    challenge: Annotated[str, Meta(max_length=512)] | None = None
+    nonce: Annotated[str, Meta(max_length=64)] | None = None
 
 
 class ItemBody(Struct, forbid_unknown_fields=True):
@@ -34,6 +42,27 @@ class ReservationBody(Struct, forbid_unknown_fields=True):
     quantity: Quantity | None = None
     items: Annotated[list[ItemBody], Meta(min_length=1, max_length=MAX_LINE_ITEMS)] | None = None
     token: Annotated[str, Meta(max_length=2048)] | None = None
+
+
+@route(bp, "POST", "/events/{event_id}/waiting-room/join")
+def join(request: RequestContext, event_id: str) -> Reply:
+    """Not a route of the waiting room, which cannot know what was bought with the place that the user has."""
+    user_id = _joining_user_id(request)
+    rate_limits.check(request, rate_limits.JOIN, user_id, event_id)
+    body = request.parse_body(JoinBody) if request.read_body() else JoinBody()
+    solver = GUEST_PREFIX if user_id.startswith(GUEST_PREFIX) else user_id  # a guest gets a new id with each request
+
+    def check_work() -> None:
+        proof_of_work.verify_solution(body.challenge, body.nonce, event_id, solver, request.now)
+
+    def is_pass_used(pass_id: str) -> bool:
+        return queries.is_pass_used(user_id, event_id, pass_id)
+
+    try:
+        joined = waiting_room.join(event_id, user_id, check_work, is_pass_used, request.now)
+    except NoWaitingRoom:
+        joined = waiting_room.status_without_room(event_id)
+    return Reply({**joined, "user_id": user_id})
 
 
 @route(bp, "POST", "/events/{event_id}/reservations")
@@ -64,6 +93,13 @@ def release(request: RequestContext, reservation_id: str) -> Reply:
     purchase = service.release(request.require_user().user_id, reservation_id, request.now)
     status = views.reservation_status(purchase, request.now)
     return Reply({"id": purchase.id, "status": status, "message": "The reservation is cancelled and its tickets are released."})
+
+
+def _joining_user_id(request: RequestContext) -> str:
+    """The id of the user who joins. In a demo stage, a request without a user gets a new guest id, which its token carries."""
+    if request.identity is None and settings.current().identity == "demo":
+        return GUEST_PREFIX + ids.new_id().lower()
+    return request.require_user().user_id
 
 
 def _require_buyer(request: RequestContext, token: str | None) -> str:

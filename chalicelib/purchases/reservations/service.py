@@ -242,10 +242,10 @@ def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, now: int
         return ReservationEnded()  # a tombstone: this execution was so slow that hold recovery has taken its id
     if buyer.active_id is not None:
         return _refusal_by_active(buyer, buyer.active_id, now)
+    if buyer.bought + purchase.quantity > limit:  # before the pass: joining again would not help
+        return _limit_exceeded(limit, purchase.quantity, buyer)
     if purchase.pass_id in buyer.passes:
         return PassUsed()
-    if buyer.bought + purchase.quantity > limit:
-        return _limit_exceeded(limit, purchase.quantity, buyer)
     return None
 
 
