@@ -7,6 +7,7 @@ from typing import Any
 from bootstrap import dates
 from bootstrap.document import EventEntry, TicketEntry, ticket_capacity
 from bootstrap.faults import DocumentFault, member_path, quoted
+from chalicelib.inventory.model import MAX_HOLDS, default_shard_count
 
 Events = Mapping[str, EventEntry]
 Tickets = Mapping[str, TicketEntry]
@@ -39,7 +40,7 @@ def environment_faults(environment: Any, stage: str) -> list[DocumentFault]:
 
 
 def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentFault]:
-    """What is allowed but probably a mistake, in a document without faults: more tickets than an event has room for."""
+    """What is allowed but probably a mistake, in a document without faults: too many tickets for an event, too few shards for them."""
     totals = dict.fromkeys(events, 0)
     for ticket in tickets.values():
         totals[ticket.event_id] += ticket_capacity(ticket, events[ticket.event_id])
@@ -49,6 +50,11 @@ def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentFault
         if capacity is not None and capacity < totals[key]:
             message = f"{capacity} is below the {totals[key]} tickets of its ticket types; lower a max_quantity, or raise it"
             warnings.append(DocumentFault(f"{member_path('$.events', key)}.metadata.capacity", message))
+    for key, ticket in tickets.items():
+        default = default_shard_count(ticket_capacity(ticket, events[ticket.event_id]))
+        if ticket.shards is not None and ticket.shards < default:
+            limit = f"with {ticket.shards} shards at most {ticket.shards * MAX_HOLDS} purchases can hold tickets at the same time"
+            warnings.append(DocumentFault(f"{member_path('$.ticket_types', key)}.shards", f"{limit}; leave it out for {default}"))
     return warnings
 
 

@@ -11,7 +11,7 @@ from bootstrap.faults import quoted
 from bootstrap.validation import ValidDocument
 from chalicelib import clock
 from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier, VersionContent
-from chalicelib.inventory.model import Stock, default_shard_count
+from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count
 
 # What the diff of an entry leaves out: fields that the store keeps, and fields that repeat another one.
 _NOT_COMPARED = {
@@ -109,8 +109,14 @@ def build_plan(valid: ValidDocument, head: CatalogHead, catalog: Catalog, stock_
 
 
 def _shards(old: Tier, new: Tier) -> int:
-    """Shards are only ever added: removing one would mean moving holds, which belong to purchases."""
-    return max(old.shards, new.shards or default_shard_count(new.capacity))
+    """How many shards the stock of a tier has from now on.
+
+    Tickets never move between shards. So none is removed, since its holds belong to purchases, and only as many are added as the
+    additional tickets fill: an empty shard serves nobody.
+    """
+    added_tickets = max(0, new.capacity - old.capacity)
+    filled = added_tickets if new.shards else -(-added_tickets // MAX_HOLDS)
+    return max(old.shards, min(new.shards or default_shard_count(new.capacity), old.shards + filled))
 
 
 class _PlanBuilder:

@@ -4,7 +4,7 @@ import random
 
 from chalicelib import dynamo, ids, log
 from chalicelib.inventory import store
-from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused, Shard, shard_ids
+from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused, Shard, TooManyHolds, shard_ids
 from chalicelib.memory import Memory
 
 MAX_SPANNING_ROUNDS = 8
@@ -18,8 +18,8 @@ _available_hints: Memory[str, int] = Memory()
 def hold(stock_id: str, shard_count: int, quantity: int, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
     """Hold `quantity` tickets for a purchase until `expires_at`, in one shard if one has enough, otherwise in several.
 
-    One round trip while tickets are plentiful. Raises NotEnoughTickets only when all shards together have too few, and
-    SalePaused while the sale is paused; in both cases nothing remains held.
+    One round trip while tickets are plentiful. Raises NotEnoughTickets only when all shards together have too few, TooManyHolds when
+    those with tickets take no further holds, and SalePaused while the sale is paused; in all cases nothing remains held.
     """
     all_ids = shard_ids(stock_id, shard_count)
     hold_id = _new_hold_id(purchase_id)
@@ -62,7 +62,7 @@ def _available_hint(shard_id: str) -> int:
 
 def _note_refusal(shard: Shard) -> None:
     """Remember what a shard that refused a hold has available; raises SalePaused if that is why."""
-    _available_hints.entries[shard.id] = shard.available
+    _available_hints.entries[shard.id] = shard.holdable
     if not shard.is_open:
         raise SalePaused()
     log.count("oversell_attempts")
@@ -77,10 +77,10 @@ def _hold_across_shards(ids_of_shards: list[str], quantity: int, purchase_id: st
     for _ in range(MAX_SPANNING_ROUNDS):
         shards = store.read_shards(ids_of_shards)
         for shard in shards:
-            _available_hints.entries[shard.id] = shard.available
+            _available_hints.entries[shard.id] = shard.holdable
         if any(not shard.is_open for shard in shards):
             raise SalePaused()
-        if sum(shard.available for shard in shards) < quantity:
+        if sum(shard.holdable for shard in shards) < quantity:
             raise _not_enough(shards, quantity, now)
         parts = _hold_parts(shards, quantity, _new_hold_id(purchase_id), expires_at)
         if sum(part.quantity for part in parts) == quantity:
@@ -94,8 +94,8 @@ def _hold_parts(shards: list[Shard], quantity: int, hold_id: str, expires_at: in
     """Hold up to `quantity` tickets, from the fullest shard on; fewer if shards have changed since they were read."""
     parts: list[Hold] = []
     missing = quantity
-    for shard in sorted(shards, key=lambda shard: shard.available, reverse=True):
-        share = min(missing, shard.available)
+    for shard in sorted(shards, key=lambda shard: shard.holdable, reverse=True):
+        share = min(missing, shard.holdable)
         if share == 0:
             break
         try:
@@ -109,4 +109,6 @@ def _hold_parts(shards: list[Shard], quantity: int, hold_id: str, expires_at: in
 
 def _not_enough(shards: list[Shard], quantity: int, now: int) -> NotEnoughTickets:
     expired_holds = [hold for shard in shards for hold in shard.expired_holds(now)]
-    return NotEnoughTickets(sum(shard.available for shard in shards), quantity, expired_holds)
+    available = sum(shard.available for shard in shards)
+    error = TooManyHolds if available >= quantity else NotEnoughTickets
+    return error(available, quantity, expired_holds)

@@ -1,16 +1,17 @@
 """The types of the stock: shards with their holds, and their total. Rules without a store."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 from msgspec import Struct
 
 from chalicelib.errors import ApiError
 
-SMALL_CAPACITY = 100
-TICKETS_PER_HOLD = 2
-HOLDS_PER_SHARD = 18
-MAX_SHARDS = 32
+# How many holds one shard takes: with them its item has at most 4 KB. See docs/decisions/0021-shards.md.
+MAX_HOLDS = 80
+# More shards than this serve no more buyers, but a pause writes and a refused hold may read all of them.
+MAX_SHARDS = 96
+RETRY_SECONDS = 5  # after TooManyHolds: in that time some of the buyers have paid
 
 
 class Hold(Struct, frozen=True):
@@ -46,6 +47,11 @@ class Shard(Struct, frozen=True):
     @property
     def held(self) -> int:
         return sum(quantity for quantity, _ in self.holds.values())
+
+    @property
+    def holdable(self) -> int:
+        """The quantity that a new hold can have: what is available, or nothing while the shard has as many holds as it takes."""
+        return self.available if len(self.holds) < MAX_HOLDS else 0
 
     def expired_holds(self, now: int) -> Iterator[Hold]:
         """The holds that have expired. Their tickets remain held until the purchase is ended and releases them."""
@@ -91,6 +97,20 @@ class NotEnoughTickets(ApiError):
         self.expired_holds = expired_holds
 
 
+class TooManyHolds(NotEnoughTickets):
+    """Enough tickets are available, but in shards that have as many holds as they take."""
+
+    code: ClassVar[str] = "too_many_holds"
+    status: ClassVar[int] = 503
+    default_message: ClassVar[str] = (
+        "There are tickets left, but so many buyers are paying now that no more can be reserved. Try again in a few seconds."
+    )
+
+    def __init__(self, available: int, requested: int, expired_holds: list[Hold]) -> None:
+        super().__init__(available, requested, expired_holds)
+        self.details["retryAfterSeconds"] = RETRY_SECONDS
+
+
 class SalePaused(ApiError):
     """The sale is paused: the `open` flag of the shards is false. Decided in the store, never by a cache."""
 
@@ -114,17 +134,37 @@ def shard_ids(stock_id: str, shard_count: int) -> list[str]:
 
 
 def default_shard_count(capacity: int) -> int:
-    """How many shards a stock gets if the bootstrap file or the admin does not say.
+    """How many shards a new stock gets if the bootstrap file does not say: one for as many tickets as a shard takes holds.
 
-    A write costs one unit for each KB of the item and each hold adds 49 bytes, so 18 holds in a shard keep it at one unit. A
-    sell-out in purchases of two tickets makes capacity / 2 holds; there are enough shards for these, up to MAX_SHARDS.
+    So every ticket can be on hold at the same time, also each one in a hold of its own. Above MAX_SHARDS times MAX_HOLDS tickets not
+    all of them can.
     """
-    if capacity <= SMALL_CAPACITY:
-        return 1
-    return min(MAX_SHARDS, -(-capacity // (TICKETS_PER_HOLD * HOLDS_PER_SHARD)))
+    return max(1, min(MAX_SHARDS, -(-capacity // MAX_HOLDS)))
 
 
 def split_evenly(total: int, parts: int) -> list[int]:
     """Split `total` into `parts` numbers that differ by at most one."""
     share, rest = divmod(total, parts)
     return [share + (1 if number < rest else 0) for number in range(parts)]
+
+
+def level(amounts: Sequence[int], change: int) -> list[int]:
+    """The amounts after their sum has changed: what is added goes to the lowest ones, and what is removed comes from the highest ones.
+
+    They become as equal as that allows. Raises ValueError if more is removed than there is.
+    """
+    if sum(amounts) + change < 0:
+        raise ValueError("more would be removed than there is")
+    sign = 1 if change >= 0 else -1
+    order = sorted(range(len(amounts)), key=lambda number: sign * amounts[number])
+    # Pour into the lowest (or drain the highest) ones, as many of them as end up beyond their neighbour in the order.
+    total = change
+    result = list(amounts)
+    for count, number in enumerate(order, start=1):
+        total += amounts[number]
+        following = amounts[order[count]] if count < len(order) else None
+        if following is None or sign * total <= sign * following * count:
+            for member, amount in zip(order[:count], split_evenly(total, count), strict=True):
+                result[member] = amount
+            break
+    return result

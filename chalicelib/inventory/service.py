@@ -1,9 +1,9 @@
 """What other features may do with stock. A stock is addressed by its id and its number of shards; each tier has one stock."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from chalicelib import dynamo
+from chalicelib import dynamo, parallel
 from chalicelib.inventory import store
 from chalicelib.inventory.allocation import hold
 from chalicelib.inventory.availability import cached_stock, invalidate, read_stock
@@ -14,7 +14,7 @@ from chalicelib.inventory.store import extend_hold, return_sold_item, scan_shard
 __all__ = [
     "cached_stock",
     "convert_holds",
-    "correct_open_flag",
+    "correct_open_flags",
     "create_stock_items",
     "extend_hold",
     "hold",
@@ -77,10 +77,9 @@ def create_stock_items(stock_id: str, *, capacity: int, sold: int, shard_count: 
 
 def set_open(stock_id: str, shard_count: int, is_open: bool) -> None:
     """Open or close a stock for new holds, with immediate effect. Existing holds are not affected."""
-    for shard_id in shard_ids(stock_id, shard_count):
-        store.set_open(shard_id, is_open)
+    parallel.call_each(lambda shard_id: store.set_open(shard_id, is_open), shard_ids(stock_id, shard_count))
 
 
-def correct_open_flag(shard: Shard) -> bool:
-    """Close a shard that is open, or open one that is closed. False if it has changed since it was read."""
-    return store.set_open(shard.id, not shard.is_open, shard.version)
+def correct_open_flags(shards: Sequence[Shard]) -> int:
+    """Close those of the shards that are open, and open those that are closed. Returns how many; those that have changed since are left."""
+    return sum(parallel.call_each(lambda shard: store.set_open(shard.id, not shard.is_open, shard.version), shards))

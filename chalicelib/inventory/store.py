@@ -10,18 +10,21 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from chalicelib import dynamo
-from chalicelib.inventory.model import Hold, Shard
+from chalicelib.inventory.model import MAX_HOLDS, Hold, Shard
 
 FEATURE = "inventory"
 KEY = "id"
 
 
 class HoldRefused(Exception):
-    """A shard did not accept a hold: it is closed or has too few tickets. `shard` is its state, or None if it does not exist."""
+    """A shard did not accept a hold: it is closed, or has too few tickets or too many holds.
+
+    `shard` is its state, or None if it does not exist.
+    """
 
     def __init__(self, shard: Shard | None) -> None:
         self.shard = shard
-        super().__init__("the shard is closed, has too few tickets or does not exist")
+        super().__init__("the shard is closed, has too few tickets or too many holds, or does not exist")
 
 
 def table_name() -> str:
@@ -63,12 +66,14 @@ def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int) -
             UpdateExpression="SET holds.#hold = :entry, available = available - :quantity, version = version + :one",
             # open: a sale that was paused before this write sells nothing more, even if a cache says that it is open.
             # available: the condition that makes overselling impossible.
+            # size: the item stays below 4 KB, since each write costs a unit for every KB of it.
             # hold absent: botocore repeats a call whose response was lost; the repetition must not take tickets twice.
-            ConditionExpression="#open = :true AND available >= :quantity AND attribute_not_exists(holds.#hold)",
+            ConditionExpression="#open = :true AND available >= :quantity AND size(holds) < :max AND attribute_not_exists(holds.#hold)",
             ExpressionAttributeNames={"#hold": hold_id, "#open": "open"},
             ExpressionAttributeValues={
                 ":entry": {"L": [{"N": str(quantity)}, {"N": str(expires_at)}]},
                 ":quantity": {"N": str(quantity)},
+                ":max": {"N": str(MAX_HOLDS)},
                 ":one": {"N": "1"},
                 ":true": {"BOOL": True},
             },

@@ -39,4 +39,4 @@ def _correct_open_flags(shards: list[Shard]) -> int:
     current = catalog.load_current()
     paused = {tier.stock_id: current.events[tier.event_id].paused for tier in current.tiers.values()}
     wrong = [shard for shard in shards if paused.get(shard.id.rpartition("#")[0], not shard.is_open) == shard.is_open]
-    return sum(inventory.correct_open_flag(shard) for shard in wrong)
+    return inventory.correct_open_flags(wrong)

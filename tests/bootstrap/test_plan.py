@@ -2,8 +2,10 @@
 
 import pytest
 
+from bootstrap import plan
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
+from chalicelib.inventory import service as inventory
 from tests.bootstrap.conftest import event, hold, sell, stock_of, ticket
 
 pytestmark = pytest.mark.usefixtures("time")
@@ -59,6 +61,52 @@ def test_a_ticket_type_without_a_limit_has_the_capacity_of_its_event(store, run,
     tree["events"]["fest"]["metadata"]["capacity"] = 40
     assert "~ tier fest-pass: capacity 30 -> 40 (sold 0, on hold 0, 40 left)" in run("apply", write(tree)).out
     assert stock_of("fest-pass").capacity == 40
+
+
+def _shards() -> list[int]:
+    """The capacity of each shard of `fest-pass`."""
+    return [shard.capacity for shard in sorted(inventory.scan_shards(), key=lambda shard: shard.id)]
+
+
+class TestShards:
+    def test_an_existing_stock_keeps_its_shards_when_the_default_changes(self, store, run, write, tree, monkeypatch):
+        tree["ticket_types"]["fest-pass"]["max_quantity"] = 150
+        path = write(tree)
+        run("apply", path)
+        monkeypatch.setattr(plan, "default_shard_count", lambda capacity: 9)
+        assert "nothing to do" in run("apply", path).out
+        tree["ticket_types"]["fest-pass"]["max_quantity"] = 140
+        run("apply", write(tree))
+        assert _shards() == [70, 70]
+
+    def test_an_existing_stock_gets_no_empty_shards(self, store, run, write, tree):
+        run("apply", write(tree))
+        tree["ticket_types"]["fest-pass"]["shards"] = 4
+        assert "shards" not in run("apply", write(tree)).out
+        assert _shards() == [10]
+        tree["ticket_types"]["fest-pass"]["max_quantity"] = 12
+        assert "~ tier fest-pass: shards 1 -> 3" in run("apply", write(tree)).out
+        assert _shards() == [10, 1, 1]
+
+    def test_a_stock_that_grows_gets_as_many_shards_as_the_new_tickets_fill(self, store, run, write, tree):
+        tree["ticket_types"]["fest-pass"] |= {"max_quantity": 300, "shards": 2}
+        run("apply", write(tree))
+        tree["ticket_types"]["fest-pass"] |= {"max_quantity": 400, "shards": None}
+        assert "~ tier fest-pass: shards 2 -> 4" in run("apply", write(tree)).out
+        assert _shards() == [150, 150, 50, 50]
+        assert "nothing to do" in run("apply", write(tree)).out
+
+    def test_too_few_shards_are_a_warning(self, run, write, tree):
+        tree["ticket_types"]["fest-pass"] |= {"max_quantity": 1000, "shards": 3}
+        warning = (
+            "$.ticket_types.fest-pass.shards: with 3 shards at most 240 purchases can hold tickets at the same time; leave it out for 13"
+        )
+        path = write(tree)
+        assert f"warning: {path}: {warning}" in run("validate", path).out.splitlines()
+        tree["ticket_types"]["fest-pass"] |= {"shards": 13}
+        assert "warning" not in run("validate", write(tree)).out
+        tree["ticket_types"]["fest-pass"] |= {"shards": 96, "max_quantity": 1_000_000}
+        assert "warning" not in run("validate", write(tree)).out
 
 
 @pytest.mark.parametrize("key", ["clear_existing", "clearExisting"])

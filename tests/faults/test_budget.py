@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib.inventory import store as stock
-from chalicelib.inventory.model import HOLDS_PER_SHARD
+from chalicelib.inventory.model import MAX_HOLDS
 from tests import builders, shops
 from tests.simulation import capacity
 from tests.simulation.call_log import record_calls
@@ -61,8 +61,14 @@ def test_confirm_takes_three_round_trips_with_the_read(api, shop, quantity, unit
     assert cost(lambda: builders.confirm(api, "ada", reservation_id), 200) == (2, 1 + quantity, 0)
 
 
-def test_a_shard_with_the_holds_that_are_expected_is_written_for_one_unit():
-    shard = stock.new_shard_item("01J0000000000000000000000A#31", capacity=40, sold=0, is_open=True)
-    entry = {"L": [{"N": "2"}, {"N": "1780315380"}]}
-    shard["holds"]["M"] = {f"01J00000000000000000000{number:03}.0123abcd": entry for number in range(HOLDS_PER_SHARD)}
-    assert capacity.item_size(shard) == 961
+@pytest.mark.parametrize(("tickets_per_hold", "largest", "mean_units"), [(1, 4001, 2.5), (2, 2041, 1.525), (4, 1061, 1.05)])
+def test_the_units_of_a_hold_until_a_shard_is_sold_out(tickets_per_hold, largest, mean_units):
+    """All tickets of a shard are held before the first is paid, in purchases of one, two or four tickets."""
+    shard = stock.new_shard_item("01J0000000000000000000000A#1249", capacity=MAX_HOLDS, sold=0, is_open=True)
+    entry = {"L": [{"N": str(tickets_per_hold)}, {"N": "1780315380"}]}
+    sizes = []
+    for number in range(MAX_HOLDS // tickets_per_hold):
+        shard["holds"]["M"][f"01J00000000000000000000{number:03}.0123abcd"] = entry
+        sizes.append(capacity.item_size(shard))
+    assert sizes[-1] == largest
+    assert sum(-(-size // 1024) for size in sizes) / len(sizes) == mean_units

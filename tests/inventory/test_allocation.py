@@ -4,8 +4,8 @@ import pytest
 
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
-from chalicelib.inventory.model import NotEnoughTickets, SalePaused, Stock
-from tests.inventory.stocks import NOW, create_stock, hold, read_stock
+from chalicelib.inventory.model import MAX_HOLDS, NotEnoughTickets, SalePaused, Stock, TooManyHolds
+from tests.inventory.stocks import EXPIRES_AT, NOW, create_stock, hold, read_stock
 from tests.simulation.call_log import record_calls
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -62,6 +62,20 @@ def test_a_refusal_lists_the_expired_holds_but_does_not_release_them():
         hold(1, 2, "new")
     assert {expired.purchase_id for expired in refusal.value.expired_holds} == {"old"}
     assert read_stock(2).held == 4
+
+
+@pytest.mark.parametrize("shard_count", [1, 3])
+def test_a_stock_whose_shards_take_no_further_hold_is_not_sold_out(shard_count):
+    create_stock(3 * MAX_HOLDS * shard_count, shard_count)
+    for number in range(MAX_HOLDS * shard_count):
+        expires_at = NOW if number == 0 else EXPIRES_AT
+        store.hold_in_shard(f"t#{number % shard_count}", f"p{number}.n", 2, expires_at)
+    with pytest.raises(TooManyHolds) as refusal:
+        hold(1, shard_count, "late")
+    assert refusal.value.details == {"available": MAX_HOLDS * shard_count, "requested": 1, "retryAfterSeconds": 5}
+    assert [expired.purchase_id for expired in refusal.value.expired_holds] == ["p0"]
+    inventory.release_holds(refusal.value.expired_holds)
+    hold(1, shard_count, "late")
 
 
 def test_a_stock_without_shards_has_nothing_to_hold():

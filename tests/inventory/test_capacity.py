@@ -1,8 +1,12 @@
 """Changing the capacity of a stock that may be selling."""
 
+from threading import Barrier
+
 import pytest
 
+from chalicelib import parallel
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory import store
 from chalicelib.inventory.model import CapacityInUse, Stock
 from tests.inventory.stocks import create_stock, hold, read_stock
 from tests.simulation import faults
@@ -39,6 +43,44 @@ def test_new_shards_share_the_added_capacity():
     create_stock(10, 1)
     inventory.resize("t", 1, 40, grow_to=4)
     assert [shard.capacity for shard in sorted(inventory.scan_shards(), key=lambda shard: shard.id)] == [10, 10, 10, 10]
+
+
+def test_a_stock_that_shrinks_keeps_tickets_in_all_its_shards():
+    create_stock(60, 3)
+    inventory.resize("t", 3, 30)
+    assert [shard.available for shard in inventory.scan_shards()] == [10, 10, 10]
+
+
+def test_the_shards_of_a_large_stock_are_created_and_resized_at_once(monkeypatch):
+    """Each write waits until as many as there are threads are under way."""
+    count = parallel.MAX_THREADS
+    create_stock(count, count)
+    together = Barrier(count)
+
+    def waiting(write):
+        return lambda *arguments: (together.wait(timeout=10), write(*arguments))[1]
+
+    monkeypatch.setattr(store, "create_shard", waiting(store.create_shard))
+    monkeypatch.setattr(store, "resize_shard", waiting(store.resize_shard))
+    inventory.resize("t", count, 80 * count, grow_to=2 * count)
+    assert {shard.capacity for shard in inventory.scan_shards()} == {40}
+    inventory.resize("t", 2 * count, 20 * count)
+    assert {shard.capacity for shard in inventory.scan_shards()} == {10}
+
+
+def test_a_sale_in_the_middle_of_a_resize_is_kept(monkeypatch):
+    create_stock(30, 3)
+    resize_shard, sold = store.resize_shard, []
+
+    def sell_first(shard, capacity):
+        if not sold:
+            sold.extend(hold(4, 3))
+            inventory.convert_holds(sold)
+        return resize_shard(shard, capacity)
+
+    monkeypatch.setattr(store, "resize_shard", sell_first)
+    inventory.resize("t", 3, 6)
+    assert read_stock(3) == Stock(capacity=6, available=2, held=0, sold=4, is_open=True)
 
 
 def test_a_resize_that_crashed_is_completed_by_the_next_one():

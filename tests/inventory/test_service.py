@@ -1,8 +1,12 @@
 """What other features do with stock: release, convert and create it."""
 
+from threading import Barrier
+
 import pytest
 
+from chalicelib import parallel
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory import store
 from chalicelib.inventory.model import Hold, NotEnoughTickets, Stock
 from tests.inventory.stocks import create_stock, hold, read_stock
 
@@ -31,3 +35,22 @@ def test_tickets_that_were_sold_elsewhere_are_not_sold_again():
     hold(3, 3)
     with pytest.raises(NotEnoughTickets):
         hold(1, 3, "q")
+
+
+def test_the_shards_of_a_large_stock_are_closed_and_opened_at_once(monkeypatch):
+    """Each write waits until as many as there are threads are under way."""
+    create_stock(80 * parallel.MAX_THREADS, parallel.MAX_THREADS)
+    together, set_one = Barrier(parallel.MAX_THREADS), store.set_open
+
+    def set_open(*arguments):
+        together.wait(timeout=10)
+        return set_one(*arguments)
+
+    monkeypatch.setattr(store, "set_open", set_open)
+    inventory.set_open("t", parallel.MAX_THREADS, False)
+    shards = list(inventory.scan_shards())
+    assert {shard.is_open for shard in shards} == {False}
+    assert inventory.correct_open_flags(shards) == parallel.MAX_THREADS
+    assert {shard.is_open for shard in inventory.scan_shards()} == {True}
+    monkeypatch.undo()
+    assert inventory.correct_open_flags(shards) == 0, "the shards have changed since they were read"

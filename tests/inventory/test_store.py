@@ -2,10 +2,12 @@
 
 import pytest
 
+from chalicelib import dynamo, ids
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
-from chalicelib.inventory.model import Hold
+from chalicelib.inventory.model import MAX_HOLDS, Hold
 from tests.inventory.stocks import EXPIRES_AT, create_stock, hold, read_stock
+from tests.simulation import capacity
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -29,3 +31,26 @@ def test_an_extended_hold_expires_later():
 def test_a_hold_that_does_not_exist_is_not_extended():
     assert not inventory.extend_hold(Hold("t#0", "p.n", 1), EXPIRES_AT)
     assert list(inventory.scan_shards()) == []
+
+
+def test_a_shard_with_as_many_holds_as_it_takes_has_less_than_4_kb():
+    """Under the longest stock id of a bootstrap file, with real hold ids, after a million writes."""
+    stock_id = f"{'t' * 100}@{10**9}"
+    items = inventory.new_shard_items(stock_id, capacity=MAX_HOLDS, sold=0, shard_count=1, is_open=True)
+    shard_id = f"{stock_id}#1249"
+    dynamo.batch_put(inventory.table_name(), [items[0] | {"id": {"S": shard_id}, "version": {"N": "1234567"}}])
+    for _ in range(MAX_HOLDS):
+        store.hold_in_shard(shard_id, f"{ids.new_id()}.{ids.nonce()}", 1, 1_999_999_999)
+    (item,) = dynamo.client().scan(TableName=inventory.table_name())["Items"]
+    assert 3900 < capacity.item_size(item) <= 4096
+
+
+def test_a_shard_refuses_more_holds_than_fit_into_it_though_it_has_tickets():
+    create_stock(2 * MAX_HOLDS, 1)
+    for number in range(MAX_HOLDS):
+        store.hold_in_shard("t#0", f"p{number}.n", 1, EXPIRES_AT)
+    with pytest.raises(store.HoldRefused) as refusal:
+        store.hold_in_shard("t#0", "late.n", 1, EXPIRES_AT)
+    assert refusal.value.shard.available == MAX_HOLDS
+    inventory.convert_holds([Hold("t#0", "p7.n", 1)])
+    store.hold_in_shard("t#0", "late.n", 1, EXPIRES_AT)
