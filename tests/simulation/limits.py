@@ -86,7 +86,7 @@ def measure_latency(seed: int, p50: float = 4.0, p99: float = 20.0) -> Iterator[
 
 def simulate(actors: Mapping[str, tuple[float, Callable[[], Any]]], *, seed: int = 0, limits: Limits | None = None) -> SimulationReport:
     """Run actors against the service's limits, each starting at its virtual second. Raises the exception of an actor that raised one."""
-    service = _SimulatedService(limits or Limits(), seed)
+    service = SimulatedService(limits or Limits(), seed)
     scheduler = Scheduler(_earliest, f"seed {seed}", yields=False, max_steps=1_000_000)
     starts = {name: at for name, (at, _) in actors.items()}
 
@@ -138,7 +138,7 @@ class _Bucket:
         self._units -= units
 
 
-class _SimulatedService(Listener):
+class SimulatedService(Listener):
     """Takes the place of the network. The virtual time of an actor is its `wake`."""
 
     rank = 20

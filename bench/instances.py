@@ -1,0 +1,80 @@
+"""`python -m bench.instances`: what a drop costs with 1, 10, 100 and 1,000 instances, as the table of docs/performance.md.
+
+The drop of tests/simulation/drop.py on a virtual clock: only what it costs is measured, not how fast this machine is. Other numbers of
+instances can be given as arguments. With 1,000 it takes some minutes.
+"""
+
+import os
+import secrets
+import sys
+import time
+from collections import Counter
+
+from chalicelib import settings
+from infra.local.environment import LOCAL_CREDENTIALS
+from infra.local.gateway import Gateway
+from tests import engines
+from tests.client import Client
+from tests.simulation.drop import DropPlan, DropReport, run_drop
+
+INSTANCES = (1, 10, 100, 1000)
+# DynamoDB on demand, us-east-1: https://aws.amazon.com/dynamodb/pricing/on-demand/
+DOLLARS_PER_READ_UNIT = 0.125 / 1_000_000
+DOLLARS_PER_WRITE_UNIT = 0.625 / 1_000_000
+
+HEAD = [
+    "| instances | reads/s (peak) | writes/s (peak) | segments | state bytes | reserve p99 | refusal p99 | throttled | $ per hour |",
+    "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+]
+
+
+def row(report: DropReport) -> str:
+    """The line of the table for one run. Rates are averages from the opening to the end."""
+    reads, writes = report.rate("reads"), report.rate("writes")
+    dollars = 3600 * (reads * DOLLARS_PER_READ_UNIT + writes * DOLLARS_PER_WRITE_UNIT)
+    cells = [
+        f"{report.plan.instances:,}",
+        f"{reads:,.0f} ({report.peak('reads'):,.0f})",
+        f"{writes:,.0f} ({report.peak('writes'):,.0f})",
+        str(report.max_segments()),
+        f"{report.state_bytes:,}",
+        f"{report.percentile('reserve 201'):.0f} ms",
+        f"{report.percentile('reserve 409'):.0f} ms",
+        f"{report.throttles.total():,}",
+        f"{dollars:.2f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def simulate(plan: DropPlan) -> DropReport:
+    """Run the drop on empty tables of the local store in this process."""
+    import app
+
+    secret = {"jwt_secret": secrets.token_hex(32), "ticket_keys": f"k1:{secrets.token_hex(32)}"}
+    with settings.override(identity="demo", payment_simulation="on", **secret), engines.local(), engines.fresh_stage():
+        return run_drop(Client(Gateway(app.app)), plan, start=time.time())
+
+
+def shares(units: Counter[str]) -> str:
+    """The tables that take the most of these units."""
+    total = units.total() or 1
+    return ", ".join(f"{table} {100 * amount / total:.0f} %" for table, amount in units.most_common(3))
+
+
+def main() -> None:
+    # Writing log lines would only take time.
+    os.environ.update(
+        LOCAL_CREDENTIALS, POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true", AWS_EC2_METADATA_DISABLED="true"
+    )
+    reports = []
+    print("\n".join(HEAD), flush=True)
+    for instances in [int(argument) for argument in sys.argv[1:]] or INSTANCES:
+        reports.append(simulate(DropPlan(instances=instances)))
+        print(row(reports[-1]), flush=True)
+    for report in reports:
+        reads, writes = (shares(report.by_table(kind)) for kind in ("reads", "writes"))
+        print(f"{report.plan.instances:,} instances: reads {reads}; writes {writes}")
+
+
+if __name__ == "__main__":
+    main()

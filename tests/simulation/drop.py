@@ -1,0 +1,241 @@
+"""A drop on many instances: a thousand buyers wait, are let in, pay; an admin pauses and resumes; at the end everything is sold.
+
+Times are seconds after the opening. `run_drop` returns what it cost and what the buyers had to wait for.
+"""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator
+from typing import Any
+
+import msgspec
+
+from chalicelib import clock, settings
+from tests import builders
+from tests.client import Client, ClientReply
+from tests.simulation.instances import Fleet, Result, Timeline, simulated_fleet
+from tests.simulation.interception import Listener, StoreCall, intercept
+from tests.simulation.limits import SimulatedService
+
+OPENING = 30.0  # virtual seconds from the first join to the opening
+WAVES = {"wave_seconds": 10, "pass_seconds": 90, "follow_stock": True}
+ARRIVAL_COUNTERS = 4
+PER_USER = 2
+PATIENCE = 5  # how often a buyer tries to reserve when all tickets are gone
+
+# A buyer is a generator: it yields the seconds for which it waits, or a request, whose reply it is sent.
+Request = tuple[str, Callable[[Client], ClientReply]]
+Buyer = Generator[float | Request, ClientReply, None]
+
+
+class DropPlan(msgspec.Struct, frozen=True, kw_only=True):
+    instances: int
+    buyers: int = 1000
+    capacity: int = 600
+    wave_size: int = 100
+    pause_at: float = 25
+    resume_at: float = 37
+    all_in_at: float = 120  # an admin lets everybody in, although everything is sold
+    ends_at: float = 150
+    seed: int = 1
+
+
+class Second(msgspec.Struct):
+    """What the store did in one second: units by table, and the most write units of a single item."""
+
+    reads: Counter[str]
+    writes: Counter[str]
+    hottest: tuple[str, float] = ("", 0.0)
+
+
+class DropReport(msgspec.Struct):
+    """`seconds` are counted from the first join; `durations` are by request and status, `room_writes` (second, key, outcome)."""
+
+    plan: DropPlan
+    seconds: list[Second] = []
+    replies: Counter[tuple[str, int, str]] = msgspec.field(default_factory=Counter)
+    durations: dict[str, list[float]] = msgspec.field(default_factory=lambda: defaultdict(list))
+    segments: list[tuple[float, int]] = []
+    state_bytes: int = 0
+    room_writes: list[tuple[float, str, str]] = []
+    throttles: Counter[str] = msgspec.field(default_factory=Counter)
+    event_id: str = ""
+
+    def rate(self, kind: str, start: float = 0, end: float | None = None) -> float:
+        """Units a second from `start` to `end` after the opening; `kind` is reads or writes."""
+        span = self.seconds[int(OPENING + start) : int(OPENING + (self.plan.ends_at if end is None else end))]
+        return sum(getattr(second, kind).total() for second in span) / len(span)
+
+    def peak(self, kind: str) -> float:
+        return max(getattr(second, kind).total() for second in self.seconds[int(OPENING) :])
+
+    def by_table(self, kind: str) -> Counter[str]:
+        """Units from the opening on."""
+        return sum((getattr(second, kind) for second in self.seconds[int(OPENING) :]), Counter())
+
+    def percentile(self, name: str, percent: float = 99) -> float:
+        """Milliseconds that so many percent of the requests of a name did not exceed."""
+        times = sorted(self.durations[name])
+        return 1000 * times[max(0, -(-len(times) * int(percent) // 100) - 1)] if times else 0.0
+
+    def max_segments(self, start: float = 0, end: float = 1e9) -> int:
+        return max(count for at, count in self.segments if start <= at < end)
+
+
+class _RoomWrites(Listener):
+    """Notes the writes of the room and its counters, which are made by whichever instance finds them due."""
+
+    rank = 90
+
+    def __init__(self, timeline: Timeline, report: DropReport) -> None:
+        self._timeline, self._report = timeline, report
+
+    def after(self, call: StoreCall) -> None:
+        for access in call.accesses:
+            key = access.id[1]
+            if access.kind == "write" and key.startswith(("room#", "counter#")):
+                self._report.room_writes.append((self._timeline.now - OPENING, key, call.outcome))
+
+
+class Drop:
+    """One run of the scenario."""
+
+    def __init__(self, api: Client, plan: DropPlan, timeline: Timeline, fleet: Fleet, service: SimulatedService) -> None:
+        self.api, self.plan, self.timeline, self.fleet, self.service = api, plan, timeline, fleet, service
+        self.report = DropReport(plan)
+        self.event_id = self.tier_id = ""
+        self._random = random.Random(plan.seed)
+        self._units: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def prepare(self) -> None:
+        on_sale_at = clock.iso(int(clock.precise_now() + OPENING))
+        self.event_id = builders.create_event(
+            self.api, "Drop", on_sale_at=on_sale_at, status="scheduled", waiting_room=WAVES | {"wave_size": self.plan.wave_size}
+        )
+        self.report.event_id = self.event_id
+        self.tier_id = builders.create_tier(self.api, self.event_id, capacity=self.plan.capacity, per_user_limit=PER_USER)
+
+    def start(self) -> None:
+        end = OPENING + self.plan.ends_at
+        for number in range(self.plan.buyers):
+            self._go_on(self._buyer(f"buyer-{number}"))
+        admin = f"/admin/events/{self.event_id}"
+        for at, path, body in (
+            (self.plan.pause_at, "/pause", None),
+            (self.plan.resume_at, "/resume", None),
+            (self.plan.all_in_at, "/waiting-room/let-in", {"count": self.plan.buyers}),
+        ):
+            self.timeline.at(OPENING + at, lambda path=path, body=body: self._send(self._admin_request(admin + path, body)))
+        for second in range(int(end)):
+            self.timeline.at(second + 1, self._note_second)
+            self.timeline.at(second + 0.5, lambda: self._send(("state", lambda api: api.get(self._room("state"))), self._note_state))
+        for second in range(0, int(end), 60):
+            self.timeline.at(second, lambda: self.fleet.submit(builders.run_sweep))
+
+    def _buyer(self, user: str) -> Buyer:
+        yield self._random.uniform(0, OPENING - 5)
+        token = (yield "join", lambda api: api.post(self._room("join"), user=user, source_ip=_address(user))).json["token"]
+        while True:
+            yield self._random.uniform(1, 2)
+            if self._random.random() < 0.3:
+                yield "availability", lambda api: api.get(f"/events/{self.event_id}/availability")
+            if self._random.random() < 0.1:
+                yield "events", lambda api: api.get("/events")
+            status = (yield "status", lambda api: api.get(self._room("status"), query={"token": token})).json
+            if status["canEnter"] or self._now > self.plan.all_in_at + 2:
+                break
+        yield from self._buy(user, token)
+
+    def _buy(self, user: str, token: str) -> Buyer:
+        body = {"tier_id": self.tier_id, "quantity": self._random.choice((1, 2, 2)), "token": token}
+        for _ in range(PATIENCE):
+            yield self._random.uniform(0.5, 3)
+            reserved = yield "reserve", lambda api: api.post(self._event("reservations"), json=body, user=user, source_ip=_address(user))
+            if reserved.status == 201:
+                break
+        else:
+            return
+        yield self._random.uniform(1, 4)
+        checkout = {"json": {"reservation_id": reserved.json["id"]}, "headers": {"Idempotency-Key": reserved.json["id"]}}
+        opened = yield "checkout", lambda api: api.post("/checkout/sessions", user=user, source_ip=_address(user), **checkout)
+        if opened.status != 201:
+            return
+        yield self._random.uniform(2, 10)
+        payment = {"checkout_id": opened.json["id"], "simulate": "success"}
+        yield "confirm", lambda api: api.post("/checkout/confirm", json=payment, user=user, source_ip=_address(user))
+
+    @property
+    def _now(self) -> float:
+        return self.timeline.now - OPENING
+
+    def _go_on(self, buyer: Buyer, reply: ClientReply | None = None) -> None:
+        """Let a buyer take its next step, and come back when that has been done."""
+        try:
+            step = buyer.send(reply)  # type: ignore[arg-type]
+        except StopIteration:
+            return
+        if self._now > self.plan.ends_at:
+            return
+        if isinstance(step, tuple):
+            self._send(step, lambda reply: self._go_on(buyer, reply))
+        else:
+            self.timeline.at(self.timeline.now + step, lambda: self._go_on(buyer))
+
+    def _send(self, request: Request, receive: Callable[[ClientReply], None] = lambda _: None) -> None:
+        name, call = request
+
+        def note(result: Result) -> None:
+            reply: ClientReply = result.value
+            error = reply.json["error"] if reply.status >= 400 else ""
+            self.report.replies[name, reply.status, error] += 1
+            self.report.durations[f"{name} {reply.status}"].append(result.seconds)
+            assert reply.status != 500, reply.json
+            receive(reply)
+
+        self.fleet.submit(lambda: call(self.api), note)
+
+    def _admin_request(self, path: str, body: Any) -> Request:
+        options = {} if body is None else {"json": body}
+        return path.rpartition("/")[2], lambda api: api.post(path, token=builders.admin_token(), **options)
+
+    def _note_state(self, reply: ClientReply) -> None:
+        self.report.state_bytes = max(self.report.state_bytes, len(reply.body))
+        self.report.segments.append((self._now, len(reply.json["segments"])))
+
+    def _note_second(self) -> None:
+        """Note what the store has done since the last second."""
+        second, before = Second(Counter(), Counter()), self._units
+        self._units = dict(self.service.report.units)
+        for (table, key), (read, write) in self._units.items():
+            read_before, write_before = before.get((table, key), (0.0, 0.0))
+            second.reads[table] += read - read_before
+            second.writes[table] += write - write_before
+            second.hottest = max(second.hottest, (f"{table} {key}", write - write_before), key=lambda item: item[1])
+        self.report.seconds.append(second)
+
+    def _room(self, name: str) -> str:
+        return f"/events/{self.event_id}/waiting-room/{name}"
+
+    def _event(self, name: str) -> str:
+        return f"/events/{self.event_id}/{name}"
+
+
+def run_drop(api: Client, plan: DropPlan, *, start: float) -> DropReport:
+    """Run the scenario in the empty tables of the present stage, with rate limits."""
+    with (
+        settings.override(rate_limits="on", waiting_room_counters=ARRIVAL_COUNTERS, event_purchase_limit=PER_USER),
+        simulated_fleet(plan.instances, start=start, seed=plan.seed) as (timeline, fleet, service),
+    ):
+        drop = Drop(api, plan, timeline, fleet, service)
+        drop.prepare()
+        with intercept(_RoomWrites(timeline, drop.report)):
+            drop.start()
+            timeline.run()
+        drop.report.throttles = service.report.throttles
+        return drop.report
+
+
+def _address(user: str) -> str:
+    """A source address of the user's own."""
+    number = int(user.rpartition("-")[2])
+    return f"10.0.{number // 250}.{number % 250}"

@@ -1,0 +1,153 @@
+"""Many instances of the app on a virtual clock: each remembers what it has read, has a clock of its own, and serves one request at a time.
+
+Requests overlap: a request runs on a thread from one store call to the next, then the earliest of all requests continues. The
+store has the limits and the answer times of `limits.py`.
+"""
+
+import heapq
+import itertools
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from chalicelib import clock
+from tests.simulation.instance_memory import InstanceMemory, separate_memories
+from tests.simulation.interception import intercept
+from tests.simulation.limits import Limits, SimulatedService
+from tests.simulation.scheduler import STALL_SECONDS, Actor, Stalled, current_actor, without_randomness
+
+CPU_SECONDS = 0.002  # of each request, in addition to its store calls
+MAX_CLOCK_ERROR = 1.0  # seconds by which an instance's clock is early or late
+
+
+class Instance(msgspec.Struct, eq=False):
+    """A Lambda instance: how far its clock is off, in seconds, and what it remembers."""
+
+    clock_error: float
+    memory: InstanceMemory = msgspec.field(default_factory=InstanceMemory)
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a request returned, and how long an instance worked on it, in virtual seconds. The wait for an idle instance does not count."""
+
+    value: Any
+    seconds: float
+
+
+class Timeline:
+    """Actions at virtual seconds. `run` does the earliest next; of several at one time, the one that was added first."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._actions: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = itertools.count()
+
+    def at(self, second: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._actions, (max(self.now, second), next(self._numbers), action))
+
+    def run(self) -> None:
+        while self._actions:
+            self.now, _, action = heapq.heappop(self._actions)
+            action()
+
+
+class _Server(Actor):
+    """A thread that runs requests, one after the other, for whichever instance has the next one."""
+
+    def __init__(self, fleet: "Fleet") -> None:
+        super().__init__("server", lambda: None, fleet)  # type: ignore[arg-type]
+        self.instance: Instance | None = None
+        self.began_at = 0.0
+        self.receive: Callable[[Result], None] = lambda _: None
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            self.turn.acquire()
+            if self.instance is None:
+                return
+            try:
+                with self.instance.memory.active():
+                    self.result = self.work()
+            except BaseException as error:
+                self.error = error
+            self.is_done = True
+            self.scheduler.back.release()
+
+
+class Fleet:
+    """`count` instances, and the requests that they work on. A request goes to any idle instance, and waits while there is none."""
+
+    def __init__(self, timeline: Timeline, count: int, seed: int, start: float) -> None:
+        self.back = threading.Semaphore(0)  # where a server says that it has paused
+        self._timeline, self._start, self._random = timeline, start, random.Random(seed)
+        self._idle = [Instance(self._random.uniform(-MAX_CLOCK_ERROR, MAX_CLOCK_ERROR)) for _ in range(count)]
+        self._waiting: deque[tuple[Callable[[], Any], Callable[[Result], None]]] = deque()
+        self._servers: list[_Server] = []
+
+    def submit(self, work: Callable[[], Any], receive: Callable[[Result], None] = lambda _: None) -> None:
+        """Do `work` on an instance, then call `receive` with its result. An exception of `work` ends the simulation."""
+        self._waiting.append((work, receive))
+        self._begin_next()
+
+    def read_clock(self) -> float:
+        """Epoch seconds, as the instance reads them that is running; elsewhere the true time."""
+        actor = current_actor()
+        if isinstance(actor, _Server) and actor.instance is not None:
+            return self._start + actor.wake + actor.instance.clock_error
+        return self._start + self._timeline.now
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.instance = None
+            server.turn.release()
+
+    def _begin_next(self) -> None:
+        if not self._waiting or not self._idle:
+            return
+        position = self._random.randrange(len(self._idle))
+        self._idle[position], self._idle[-1] = self._idle[-1], self._idle[position]
+        server = self._servers.pop() if self._servers else _Server(self)
+        server.work, server.receive = self._waiting.popleft()
+        server.instance, server.is_done = self._idle.pop(), False
+        server.began_at = server.wake = self._timeline.now
+        self._continue(server)
+
+    def _continue(self, server: _Server) -> None:
+        """Let a request run until its next store call."""
+        server.turn.release()
+        if not self.back.acquire(timeout=STALL_SECONDS):
+            raise Stalled("a request waits, without a store call, for one that is not running: is a lock held during a store call?")
+        if server.error is not None:
+            raise server.error
+        if server.is_done:
+            self._timeline.at(server.wake + CPU_SECONDS, lambda: self._end(server))
+        else:
+            self._timeline.at(server.wake, lambda: self._continue(server))
+
+    def _end(self, server: _Server) -> None:
+        assert server.instance is not None
+        self._idle.append(server.instance)
+        self._servers.append(server)
+        server.receive(Result(server.result, self._timeline.now - server.began_at))
+        self._begin_next()
+
+
+@contextmanager
+def simulated_fleet(
+    count: int, *, start: float, seed: int = 0, limits: Limits | None = None
+) -> Iterator[tuple[Timeline, Fleet, SimulatedService]]:
+    """A fleet of new instances, whose virtual second 0 is the epoch second `start`."""
+    timeline, service = Timeline(), SimulatedService(limits or Limits(), seed)
+    fleet = Fleet(timeline, count, seed, start)
+    random.seed(seed)
+    try:
+        with separate_memories(), clock.override(fleet.read_clock), without_randomness(seed), intercept(service):
+            yield timeline, fleet, service
+    finally:
+        fleet.close()
