@@ -16,7 +16,8 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
-from chalicelib import deadline, settings
+from chalicelib import deadline, sdk_calls, settings
+from chalicelib.deadline import DeadlineExceeded
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -65,28 +66,31 @@ class TransactionCanceled(Exception):
 
 
 class StoreUnavailable(Exception):
-    """The store is down, throttles, or too many writers compete for an item. The call that raised this wrote nothing."""
+    """The store is down, throttles, or too many writers compete for an item. Earlier calls of the same request may have written."""
 
 
 # Every exception that a call to the store can raise. `is_unavailable` says whether the store is at fault.
-STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoDBException, StoreUnavailable)
+STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoDBException, StoreUnavailable, DeadlineExceeded)
 
 
 @lru_cache(maxsize=8)
 def _client(endpoint: str, region: str) -> "DynamoDBClient":
-    return boto3.session.Session().client(
+    client = boto3.session.Session().client(
         "dynamodb",
         region_name=region,
         endpoint_url=endpoint or None,
         # Short timeouts, because a waiting Lambda costs money and the client can try again. Our own arguments need no validation.
         config=Config(
             connect_timeout=1,
-            read_timeout=5,
+            read_timeout=3,
             retries={"mode": "standard", "total_max_attempts": 3},
             max_pool_connections=64,
             parameter_validation=False,
         ),
     )
+    sdk_calls.keep_deadline(client, "dynamodb")
+    sdk_calls.report_effects(client, "dynamodb")
+    return client
 
 
 def client() -> "DynamoDBClient":
@@ -305,7 +309,7 @@ def error_code(error: Exception) -> str:
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Whether the store and not the request is at fault: it throttles, is overloaded or cannot be reached."""
+    """Whether the store and not the request is at fault: it throttles, is overloaded, cannot be reached or was too slow."""
     if isinstance(error, PynamoDBException) and isinstance(error.cause, BotoCoreError):
         return True
-    return isinstance(error, StoreUnavailable | BotoCoreError) or error_code(error) in _UNAVAILABLE
+    return isinstance(error, StoreUnavailable | DeadlineExceeded | BotoCoreError) or error_code(error) in _UNAVAILABLE

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from chalicelib import clock, log, settings
+from chalicelib import clock, deadline, log, sdk_calls, settings
+from chalicelib.deadline import DeadlineExceeded
 from chalicelib.memory import Memory
 from chalicelib.settings import PREFIX, SettingsError
 
@@ -45,7 +46,10 @@ _kept: Memory[tuple[str, str], _KeptSecret] = Memory()  # (region, name or ARN) 
 
 
 def optional_secret(name: Literal["jwt_secret", "ticket_keys", "stripe_api_key", "stripe_webhook_secrets"]) -> str:
-    """The value of a secret, empty if there is none. Raises SettingsError if Secrets Manager never returned the secret."""
+    """The value of a secret, empty if there is none.
+
+    Raises SettingsError if Secrets Manager never returned the secret, and DeadlineExceeded if there is no time left to ask it.
+    """
     value: str = getattr(settings.current(), name)
     if not value and settings.current().secrets_arn:
         value = getattr(_load(), name)
@@ -79,10 +83,10 @@ def _load() -> SecretValues:
 
 
 def _read_again(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _KeptSecret:
-    """The secret as it is now, or as it was kept if it cannot be read. Raises SettingsError if there is neither."""
+    """The secret as it is now, or as it was kept if it cannot be read. Raises SettingsError or DeadlineExceeded if there is neither."""
     try:
         return _KeptSecret(_fetch(region, arn), now, now + MAX_AGE_SECONDS)
-    except SettingsError as error:
+    except (SettingsError, DeadlineExceeded) as error:
         if kept is None:
             raise
         log.count("secrets_stale")
@@ -94,9 +98,10 @@ def _read_again(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _K
 
 
 def _fetch(region: str, arn: str) -> SecretValues:
-    """Ask Secrets Manager. Raises SettingsError, which says why it failed."""
+    """Ask Secrets Manager. Raises SettingsError, which says why it failed, or DeadlineExceeded."""
     from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
+    deadline.require(sdk_calls.MIN_SECONDS)
     try:
         # Powertools' own cache is not used, because it does not give a value back that has expired.
         text: Any = _provider(region).get(arn, force_fetch=True)
@@ -130,4 +135,6 @@ def _provider(region: str) -> "SecretsProvider":
 
     # Short timeouts, because a request waits for the secret.
     config = Config(region_name=region, connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
-    return SecretsProvider(boto_config=config)
+    provider = SecretsProvider(boto_config=config)
+    sdk_calls.keep_deadline(provider.client, "secrets-manager")
+    return provider

@@ -53,6 +53,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Switch, _says("Whether a payment may be simulated (`simulate` at the confirmation); stage `prod` refuses `on`.")
     ] = "off"
     cors_origins: Annotated[str, _says("Origins whose pages may call the API from a browser, comma separated; `*` allows all.")] = "*"
+    request_seconds: Annotated[
+        int,
+        Meta(ge=1, le=24),
+        _says(
+            "Seconds after which a request begins no more calls to DynamoDB or Stripe, and replies; 5 less than Lambda's timeout at most."
+        ),
+    ] = 14
     hold_seconds: Annotated[Seconds, _says("Seconds for which a reservation holds its tickets.")] = 180
     checkout_seconds: Annotated[
         int, Meta(ge=0, le=86_400), _says("Seconds that opening a checkout adds to the hold of a reservation; 0 adds nothing.")

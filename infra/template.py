@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 _POLICIES = {"ApiHandlerRole": "policy-api.json", "SweepRole": "policy-sweep.json", "ReconcileRole": "policy-reconcile.json"}
 
 _UNKNOWN_ADDRESS = (404, "not_found", "There is nothing at this address.")
+_CUT_OFF = f"The service is busy. {http.UNKNOWN} {http.LOOK_FIRST}"
 _GATEWAY_RESPONSES: dict[str, tuple[int | None, str, str]] = {
     # What API Gateway calls an unknown resource or method.
     "MISSING_AUTHENTICATION_TOKEN": _UNKNOWN_ADDRESS,
@@ -27,10 +28,10 @@ _GATEWAY_RESPONSES: dict[str, tuple[int | None, str, str]] = {
     "UNSUPPORTED_MEDIA_TYPE": (415, "unsupported_media_type", "Send JSON with `Content-Type: application/json`."),
     "THROTTLED": (429, "too_many_requests", "Too many requests. Try again shortly."),
     "QUOTA_EXCEEDED": (429, "too_many_requests", "Too many requests. Try again shortly."),
-    "INTEGRATION_TIMEOUT": (503, "service_unavailable", "The service is busy. Try again shortly."),
-    "INTEGRATION_FAILURE": (503, "service_unavailable", "The service is busy. Try again shortly."),
+    "INTEGRATION_TIMEOUT": (503, "service_unavailable", _CUT_OFF),
+    "INTEGRATION_FAILURE": (503, "service_unavailable", _CUT_OFF),
     "DEFAULT_4XX": (None, "bad_request", "The request cannot be handled. Check its path, headers and body."),
-    "DEFAULT_5XX": (503, "service_unavailable", "The service is busy. Try again shortly."),
+    "DEFAULT_5XX": (503, "service_unavailable", _CUT_OFF),
 }
 
 
@@ -53,6 +54,8 @@ def template_additions(stage: str, routes: dict[str, Any]) -> Template:
 def _gateway_response(status: int | None, code: str, message: str) -> Template:
     body: Template = {"error": code, "message": message, "request_id": "$context.requestId"}
     headers = {"Access-Control-Allow-Origin": "'*'", "X-Request-Id": "context.requestId"}
+    if status == 503:
+        body["outcome"] = "unknown"
     if status in (429, 503):
         body["retryAfterSeconds"] = http.STORE_RETRY_SECONDS
         headers["Retry-After"] = f"'{http.STORE_RETRY_SECONDS}'"

@@ -111,7 +111,11 @@ def test_a_write_that_keeps_colliding_is_given_up(writes, waits, name):
 
 
 def test_a_write_that_collides_is_not_repeated_after_the_deadline(writes, time, waits):
-    with faults.fail_from(1, faults.conflict), deadline.within(0.01), pytest.raises(DeadlineExceeded):
+    def slow_conflict(call: StoreCall) -> Exception:
+        time.advance(2)
+        return faults.conflict(call)
+
+    with faults.fail_from(1, slow_conflict), deadline.within(2.01), pytest.raises(DeadlineExceeded):
         WRITES["update"]()
     assert writes.count == 1
 

@@ -8,7 +8,8 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
 
-from chalicelib import log, memory, secret_settings, settings
+from chalicelib import deadline, log, memory, secret_settings, settings
+from chalicelib.deadline import DeadlineExceeded
 from chalicelib.secret_settings import MAX_AGE_SECONDS, RETRY_SECONDS
 
 ARN = "fairgate/test"
@@ -188,3 +189,22 @@ def test_another_secret_is_not_the_last_value_of_this_one(manager, outage):
     manager.outage = outage
     with settings.override(secrets_arn="fairgate/other"), pytest.raises(settings.SettingsError):
         secret_settings.secret("jwt_secret")
+
+
+def test_without_time_left_secrets_manager_is_not_asked(manager):
+    manager.put_jwt_secret(FIRST)
+    with deadline.within(0.1), pytest.raises(DeadlineExceeded):
+        secret_settings.secret("jwt_secret")
+    assert manager.calls == 0
+    assert secret_settings.secret("jwt_secret") == FIRST
+
+
+def test_without_time_left_the_last_secret_is_used(manager, time):
+    manager.put_jwt_secret(FIRST)
+    secret_settings.secret("jwt_secret")
+    manager.put_jwt_secret(SECOND)
+    time.advance(MAX_AGE_SECONDS)
+    with deadline.within(0.1):
+        assert secret_settings.secret("jwt_secret") == FIRST
+    time.advance(RETRY_SECONDS)
+    assert secret_settings.secret("jwt_secret") == SECOND

@@ -7,12 +7,12 @@ from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 
 from chalicelib import ids
-from chalicelib.edge.http import CORS
+from chalicelib.edge.http import CORS, LOOK_FIRST, READING_METHODS, UNCHANGED, UNKNOWN
 
 _CODES = {405: "method_not_allowed", 415: "unsupported_media_type", 500: "internal_error"}
 _MESSAGES = {
     405: "This address does not support this HTTP method; the header Allow lists those that it supports.",
-    500: "Something went wrong on our side. Try again; if it happens again, report the request id.",
+    500: "Something went wrong on our side; if it happens again, report the request id.",
 }
 
 
@@ -33,6 +33,10 @@ def _reshape(chalice_request: ChaliceRequest, response: ChaliceResponse, body: d
         "message": _MESSAGES.get(status, body["Message"]),
         "request_id": request_id,
     }
+    if status >= 500:  # after the handler, of which nothing is known here
+        is_reading = chalice_request.method in READING_METHODS
+        reshaped["outcome"] = "unchanged" if is_reading else "unknown"
+        reshaped["message"] += f" {UNCHANGED}" if is_reading else f" {UNKNOWN} {LOOK_FIRST}"
     headers = {**CORS.get_access_control_headers(), **response.headers, "X-Request-Id": request_id, "Content-Type": "application/json"}
     if "Allow" in headers:
         headers["Allow"] = f"{headers['Allow']}, OPTIONS"

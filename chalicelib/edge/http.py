@@ -21,14 +21,21 @@ from chalice.app import Blueprint, CaseInsensitiveMapping, CORSConfig
 from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib import clock, dynamo, ids, log, settings
-from chalicelib.edge import auth
+from chalicelib import clock, deadline, dynamo, effects, ids, log, settings
+from chalicelib.edge import auth, time_limits
 from chalicelib.errors import ApiError, InvalidInput, NotFound
 
 MAX_BODY_BYTES = 256 * 1024
 MIN_GZIP_BYTES = 1024
 STORE_RETRY_SECONDS = 2
 SETTINGS_RETRY_SECONDS = 60
+
+# What a reply says about the outcome of a request that we could not finish.
+READING_METHODS = ("GET", "HEAD")
+UNCHANGED = "Nothing was changed; try again shortly."
+UNKNOWN = "Your request may have taken effect all the same."
+REPEAT_WITH_KEY = "Send it again with the same Idempotency-Key: nothing is done twice."
+LOOK_FIRST = "Before you send it again, look at what it was to change: the reservation, the order, the event."
 
 ALLOWED_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-User-Id", "X-Request-Id"]
 EXPOSED_HEADERS = ["ETag", "Idempotency-Replayed", "Link", "Retry-After", "X-Request-Id"]
@@ -157,17 +164,18 @@ def route(bp: Blueprint, method: str, path: str) -> Callable[[Callable[..., Repl
             if "accept" not in chalice_request.headers:
                 # With binary media types Chalice answers 400 to a request without Accept, although that means "anything".
                 chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
-            with log.scope(_request_id(chalice_request)):
+            with log.scope(_request_id(chalice_request)), effects.observed():
                 try:
-                    settings.current()  # with settings that cannot be read, no request succeeds
+                    seconds = settings.current().request_seconds  # with settings that cannot be read, no request succeeds
                     if not all(map(_ID.fullmatch, parameters.values())):
                         raise NotFound()
-                    reply = handler(RequestContext(chalice_request), **parameters)
+                    with deadline.within(min(seconds, time_limits.lambda_seconds(chalice_request.lambda_context))):
+                        reply = handler(RequestContext(chalice_request), **parameters)
                     if isinstance(reply, CacheableReply):
                         return _respond_cacheable(chalice_request, reply)
                     return _respond(chalice_request, reply)
                 except Exception as error:
-                    return _respond(chalice_request, _error_reply(error))
+                    return _respond(chalice_request, _error_reply(chalice_request, error))
 
         bp.route(path, methods=[method], content_types=["*/*"], cors=CORS)(handle)
         return handle
@@ -264,29 +272,42 @@ def _invalid_input(error: msgspec.ValidationError) -> InvalidInput:
     return InvalidInput(message + ".", path=f"{path}.{field.group(1)}" if field else path)
 
 
-def _error_reply(error: Exception) -> Reply:
+def _error_reply(chalice_request: ChaliceRequest, error: Exception) -> Reply:
     """The reply to every exception: the one place that maps exceptions to statuses."""
     match error:
         case ApiError():
             retry_seconds = error.details.get("retryAfterSeconds")
             headers = {"Retry-After": str(retry_seconds)} if retry_seconds is not None else {}
+            if error.status >= 500 and retry_seconds is not None:  # for now, it cannot be done
+                return _failure(chalice_request, error.status, error.code, error.message, error.details, headers)
             return _error(error.status, error.code, error.message, error.details, headers)
         case _ if isinstance(error, dynamo.STORE_ERRORS) and dynamo.is_unavailable(error):
             log.count("store_unavailable")
             log.warning("store.unavailable", error=type(error).__name__, store_code=dynamo.error_code(error))
-            return _unavailable("service_unavailable", "The service is busy. Nothing was changed; try again shortly.", STORE_RETRY_SECONDS)
+            return _unavailable(chalice_request, "service_unavailable", "The service is busy.", STORE_RETRY_SECONDS)
         case settings.SettingsError():
             log.exception("settings.wrong", error=str(error))
-            message = "The service is not set up correctly, so it cannot do this now. Try again later."
-            return _unavailable("not_set_up", message, SETTINGS_RETRY_SECONDS)
+            message = "The service is not set up correctly, so it cannot do this now."
+            return _unavailable(chalice_request, "not_set_up", message, SETTINGS_RETRY_SECONDS)
         case _:
             log.exception("request.failed", error=type(error).__name__)
-            message = "Something went wrong on our side. Try again; if it happens again, report the request id."
-            return _error(500, "internal_error", message, {}, {})
+            message = "Something went wrong on our side; if it happens again, report the request id."
+            return _failure(chalice_request, 500, "internal_error", message, {}, {})
 
 
-def _unavailable(code: str, message: str, retry_seconds: int) -> Reply:
-    return _error(503, code, message, {"retryAfterSeconds": retry_seconds}, {"Retry-After": str(retry_seconds)})
+def _unavailable(chalice_request: ChaliceRequest, code: str, message: str, retry_seconds: int) -> Reply:
+    details, headers = {"retryAfterSeconds": retry_seconds}, {"Retry-After": str(retry_seconds)}
+    return _failure(chalice_request, 503, code, message, details, headers)
+
+
+def _failure(
+    chalice_request: ChaliceRequest, status: int, code: str, message: str, details: dict[str, Any], headers: dict[str, str]
+) -> Reply:
+    """The reply when we, and not the caller, are at fault. It says whether the request may have changed something all the same."""
+    if chalice_request.method in READING_METHODS or not effects.may_have_happened():
+        return _error(status, code, f"{message} {UNCHANGED}", {"outcome": "unchanged", **details}, headers)
+    advice = REPEAT_WITH_KEY if chalice_request.headers.get("idempotency-key") else LOOK_FIRST
+    return _error(status, code, f"{message} {UNKNOWN} {advice}", {"outcome": "unknown", **details}, headers)
 
 
 def _error(status: int, code: str, message: str, details: dict[str, Any], headers: dict[str, str]) -> Reply:

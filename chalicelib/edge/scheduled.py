@@ -4,19 +4,21 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from chalicelib import ids, log
+from chalicelib import deadline, ids, log
+from chalicelib.edge import time_limits
 
 
 def scheduled_job(name: str) -> Callable[[Callable[[], dict[str, Any]]], Callable[[Any], dict[str, Any]]]:
     """Wrap `run() -> report` as a Lambda handler. The report is logged as `<name>.done` and returned.
 
+    The job has a deadline, a little before Lambda ends it.
     An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries.
     """
 
     def wrap(run: Callable[[], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
         @wraps(run)
         def handle(event: Any) -> dict[str, Any]:
-            with log.scope(ids.new_id()):
+            with log.scope(ids.new_id()), deadline.within(time_limits.lambda_seconds(getattr(event, "context", None))):
                 try:
                     report = run()
                 except Exception:

@@ -1,4 +1,4 @@
-"""The two tables of the edge: uses of Idempotency-Keys, and counters of rate limits.
+"""The two tables of the edge: uses of Idempotency-Keys, and counters of rate limits; no caller asked for either, so neither is an effect.
 
 | table | id | content |
 | --- | --- | --- |
@@ -9,7 +9,7 @@
 from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo
+from chalicelib import dynamo, effects
 
 
 class IdempotencyRow(dynamo.Table):
@@ -50,6 +50,7 @@ class CountResult(Struct, frozen=True):
     tat: int
 
 
+@effects.uncounted()
 def claim_key(row: IdempotencyRow, now: int) -> IdempotencyRow | None:
     """Write the first use of a key. None on success, otherwise the use that exists and has not expired."""
     # Expired rows are overwritten, because DynamoDB's TTL may leave them for days.
@@ -58,17 +59,20 @@ def claim_key(row: IdempotencyRow, now: int) -> IdempotencyRow | None:
     return None if existing is None else IdempotencyRow.from_raw_data(existing)
 
 
+@effects.uncounted()
 def take_over_key(row: IdempotencyRow, locked_until: int) -> bool:
     """Lock a use whose request died. False if another request took it over first."""
     return dynamo.update_if(row, [IdempotencyRow.locked_until.set(locked_until)], IdempotencyRow.locked_until == row.locked_until)
 
 
+@effects.uncounted()
 def save_reply(row: IdempotencyRow, reply: str, status: int) -> None:
     """Keep the reply for repeated requests, unless another request has taken the key over."""
     actions = [IdempotencyRow.reply.set(reply), IdempotencyRow.status.set(status), IdempotencyRow.locked_until.remove()]
     dynamo.update_if(row, actions, IdempotencyRow.locked_until == row.locked_until)
 
 
+@effects.uncounted()
 def delete_key(row: IdempotencyRow) -> None:
     """Make the key unused again. A store error is ignored, because the lock expires anyway."""
     try:
@@ -77,6 +81,7 @@ def delete_key(row: IdempotencyRow) -> None:
         return
 
 
+@effects.uncounted()
 def unlock_key(row: IdempotencyRow) -> None:
     """Let the next request take the key over at once. A store error is ignored, because the lock expires anyway."""
     try:
@@ -85,6 +90,7 @@ def unlock_key(row: IdempotencyRow) -> None:
         return
 
 
+@effects.uncounted()
 def advance_counter(counter_id: str, expected_tat: int, *, step: int, now: int, max_tat: int, ttl: int) -> CountResult:
     """Move a counter on by `step`, unless it is later than `max_tat`. Times are milliseconds, `ttl` is epoch seconds.
 

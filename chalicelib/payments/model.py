@@ -178,7 +178,7 @@ class ProviderUnavailable(ApiError):
 
     code: ClassVar[str] = "payment_provider_unavailable"
     status: ClassVar[int] = 503
-    default_message: ClassVar[str] = "The payment provider does not answer. Nothing is lost; please try again in a few seconds."
+    default_message: ClassVar[str] = "The payment provider does not answer."
 
     def __init__(self) -> None:
         super().__init__(retryAfterSeconds=5)
@@ -195,4 +195,4 @@ class PriceMismatch(ApiError):
 
     code: ClassVar[str] = "price_mismatch"
     status: ClassVar[int] = 503
-    default_message: ClassVar[str] = "The prices are being updated. Nothing was charged; please try again later."
+    default_message: ClassVar[str] = "The prices are being updated. Nothing was charged."

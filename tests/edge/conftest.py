@@ -7,6 +7,7 @@ import pytest
 from chalice.app import Blueprint, Chalice
 from msgspec import Meta, Struct
 
+from chalicelib import deadline
 from chalicelib.edge import error_middleware
 from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.edge.idempotency import execute_once
@@ -115,6 +116,11 @@ def some_bytes(request: RequestContext) -> Reply:
     return Reply(b"\x00\xff", headers={"Content-Type": "application/octet-stream"})
 
 
+@route(bp, "POST", "/change")
+def change(request: RequestContext) -> Reply:
+    return Reply({}, headers={"X-Bad": "a\nb"})
+
+
 @route(bp, "GET", "/fails/{cause}")
 def fails(request: RequestContext, cause: str) -> Reply:
     if cause == "bug":
@@ -124,6 +130,11 @@ def fails(request: RequestContext, cause: str) -> Reply:
     if cause == "invalid-header":
         return Reply({}, headers={"X-Bad": "a\nb"})
     raise SoldOut(available=0, requested=2)
+
+
+@route(bp, "GET", "/time-left")
+def time_left(request: RequestContext) -> Reply:
+    return Reply({"seconds": deadline.remaining()})
 
 
 @cache
@@ -146,3 +157,19 @@ def edge(_settings) -> Client:
 def execution() -> Execution:
     execution_of_routes.__init__()
     return execution_of_routes
+
+
+class LambdaContext:
+    """What Lambda passes to a function: here its time only."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self._seconds * 1000)
+
+
+@pytest.fixture
+def manual_lambda() -> type[LambdaContext]:
+    """A Lambda that leaves its function as many seconds as it is told."""
+    return LambdaContext

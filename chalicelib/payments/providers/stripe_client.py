@@ -1,4 +1,4 @@
-"""One call to Stripe: the SDK's client, its timeouts and retries, and its errors as ours.
+"""One call to Stripe: the SDK's client, and its errors as ours.
 
 The SDK is imported at the first call, so a cold start does without.
 """
@@ -8,20 +8,21 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import log, secret_settings, settings
+from chalicelib.deadline import DeadlineExceeded
 from chalicelib.payments.model import ProviderUnavailable
 
 if TYPE_CHECKING:
     import stripe
 
 API_VERSION = "2026-10-28.endive"
-TIMEOUT_SECONDS = 10
-RETRIES = 2  # by the SDK, with its own jittered backoff and the same idempotency key
+RETRIES = 2  # by the SDK, with its own jittered backoff and the same idempotency key, as long as there is time
 
 
 def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
     """Call Stripe: run `operation` with the SDK's client and return the object that it gives, as JSON.
 
-    Raises ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our key; stripe.InvalidRequestError as it is.
+    Raises ProviderUnavailable when Stripe cannot be reached, is overloaded or refuses our key, or when too little time is left to
+    ask; stripe.InvalidRequestError as it is.
     """
     import stripe
 
@@ -37,6 +38,9 @@ def call(operation: Callable[["stripe.StripeClient"], Any]) -> dict[str, Any]:
     except (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError) as error:
         # APIError: a 5xx, or an idempotency key that another call of ours is using at this moment.
         log.warning("stripe.unavailable", error=type(error).__name__)
+        raise ProviderUnavailable() from error
+    except DeadlineExceeded as error:
+        log.warning("stripe.no_time_left")
         raise ProviderUnavailable() from error
     as_json: dict[str, Any] = stripe_object.to_dict()
     return as_json
@@ -56,11 +60,13 @@ def check_key(key: str) -> None:
 def _client(key: str, base: str) -> "stripe.StripeClient":
     import stripe
 
+    from chalicelib.payments.providers.stripe_http import DeadlineClient
+
     check_key(key)
     return stripe.StripeClient(
         key,
         stripe_version=API_VERSION,
         max_network_retries=RETRIES,
         base_addresses={"api": base} if base else {},
-        http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+        http_client=DeadlineClient(),
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib import settings
-from chalicelib.payments.providers import stripe_client
+from chalicelib.payments.providers import stripe_client, stripe_http
 from tests.payment_pages import PATH, on_either_page
 
 # The status of the response, and after how many of them the SDK gives up: it repeats server errors, but not "too many requests".
@@ -49,7 +49,7 @@ def test_a_lost_response_leads_to_one_payment(shop, page, times):
 
 
 def test_a_request_that_timed_out_is_repeated_with_the_same_idempotency_key(shop, monkeypatch):
-    monkeypatch.setattr(stripe_client, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(stripe_http, "READ_SECONDS", 0.3)
     stripe_client._client.cache_clear()
     shop.fake.lose_next_response("POST", "/v1/payment_intents", times=1, how="hang")
     session = shop.open_checkout()

@@ -1,0 +1,71 @@
+"""What each call of AWS's SDK observes: the deadline of the request, and whether a write may have been done.
+
+botocore's events say when a call begins, when each of its attempts is sent and answered, and when it would be repeated, for boto3 and
+PynamoDB alike.
+"""
+
+from typing import Any
+
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
+
+from chalicelib import deadline, effects
+
+# No attempt is begun with less time left. It may still take longer, by the client's timeouts; the edge keeps that much in reserve.
+MIN_SECONDS = 0.5
+
+WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"})
+
+_MAY_BE_DONE = "fairgate_may_be_done"  # key in a call's context; False while all of its attempts were refused
+
+
+def keep_deadline(client: Any, service: str) -> None:
+    """Let no call and no attempt of `client` begin, and no wait for one, once too little time is left."""
+    events = client.meta.events
+    events.register_first(f"before-call.{service}", _require_time)
+    events.register_first(f"before-send.{service}", _require_time)
+    events.register_first(f"needs-retry.{service}", _has_time_to_repeat)
+
+
+def report_effects(client: Any, service: str) -> None:
+    """Tell `effects` of each write of `client`."""
+    events = client.meta.events
+    events.register(f"before-call.{service}", _begin_write)
+    events.register(f"response-received.{service}", _note_attempt)
+    events.register(f"after-call.{service}", _end_write)
+    events.register(f"after-call-error.{service}", _end_write)
+
+
+def _require_time(**_: Any) -> None:
+    deadline.require(MIN_SECONDS)
+
+
+def _has_time_to_repeat(attempts: int, **_: Any) -> bool | None:
+    """False, so that botocore does not repeat the call, if it might wait beyond the deadline. None leaves it to botocore's own rules.
+
+    In its standard mode the wait before attempt n + 1 is drawn from 0 to 2 ** (n - 1) seconds.
+    """
+    return False if deadline.remaining() < 2 ** (attempts - 1) + MIN_SECONDS else None
+
+
+def _begin_write(model: Any, context: dict[str, Any], **_: Any) -> None:
+    if model.name in WRITES and _MAY_BE_DONE not in context and effects.begin():
+        context[_MAY_BE_DONE] = False
+
+
+def _note_attempt(context: dict[str, Any], parsed_response: dict[str, Any] | None, exception: Exception | None, **_: Any) -> None:
+    if _MAY_BE_DONE in context and not _is_refused(parsed_response, exception):
+        context[_MAY_BE_DONE] = True
+
+
+def _end_write(context: dict[str, Any], parsed: dict[str, Any] | None = None, exception: Exception | None = None, **_: Any) -> None:
+    if context.get(_MAY_BE_DONE) is False and _is_refused(parsed, exception):
+        effects.withdraw()
+
+
+def _is_refused(response: dict[str, Any] | None, error: Exception | None) -> bool:
+    """Whether an attempt was not done for certain: DynamoDB refused it, or it never got there."""
+    if response is None:
+        return isinstance(error, ConnectTimeoutError | EndpointConnectionError | deadline.DeadlineExceeded)
+    # Of a transaction in progress, an earlier attempt is being done.
+    in_progress = response.get("Error", {}).get("Code") == "TransactionInProgressException"
+    return bool(400 <= response["ResponseMetadata"]["HTTPStatusCode"] < 500 and not in_progress)
