@@ -7,19 +7,23 @@ refusal: what was sent may have been done.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Lock
 
 
 class _Scope:
-    """What a request has sent. A counter, because several changes may be on their way at once."""
-
-    __slots__ = ("is_counting", "possible")
+    """What a request has sent, counted: several threads may send changes at once."""
 
     def __init__(self) -> None:
         self.possible = 0
-        self.is_counting = True
+        self._lock = Lock()
+
+    def add(self, change: int) -> None:
+        with self._lock:
+            self.possible += change
 
 
 _scope: ContextVar[_Scope | None] = ContextVar("effects", default=None)
+_is_counting: ContextVar[bool] = ContextVar("effects_count", default=True)
 
 
 @contextmanager
@@ -35,23 +39,19 @@ def observed() -> Iterator[None]:
 @contextmanager
 def uncounted() -> Iterator[None]:
     """What the block changes is ours alone: counters, locks and kept replies, which no caller asked for."""
-    scope = _scope.get()
-    before = scope is not None and scope.is_counting
-    if scope is not None:
-        scope.is_counting = False
+    token = _is_counting.set(False)
     try:
         yield
     finally:
-        if scope is not None:
-            scope.is_counting = before
+        _is_counting.reset(token)
 
 
 def begin() -> bool:
     """A change is about to be sent. Returns whether it counts; if so and it is refused for certain, `withdraw` it."""
     scope = _scope.get()
-    if scope is None or not scope.is_counting:
+    if scope is None or not _is_counting.get():
         return False
-    scope.possible += 1
+    scope.add(1)
     return True
 
 
@@ -59,7 +59,7 @@ def withdraw() -> None:
     """A change for which `begin` returned True was refused for certain."""
     scope = _scope.get()
     if scope is not None:
-        scope.possible -= 1
+        scope.add(-1)
 
 
 def may_have_happened() -> bool:

@@ -171,5 +171,5 @@ class LambdaContext:
 
 @pytest.fixture
 def manual_lambda() -> type[LambdaContext]:
-    """A Lambda that leaves its function as many seconds as it is told."""
+    """A Lambda that leaves its function so many seconds."""
     return LambdaContext
