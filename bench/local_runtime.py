@@ -1,4 +1,4 @@
-"""`make run` as a process: requests per second, and purchases per second with one buyer and with fifty.
+"""`make run` as a process: requests per second, and purchases per second with 1, 50 and 200 buyers at once.
 
 The client is written in Python and runs on the same cores, so the figures are a lower bound.
 """
@@ -23,7 +23,7 @@ from bench.measure import Measure
 
 SECONDS = 4
 CONNECTIONS = 32
-BUYERS = (1, 50)
+BUYERS = (1, 50, 200)
 CAPACITY = 100_000
 
 _users = itertools.count()

@@ -94,6 +94,8 @@ def _serve(
     import app
 
     schedules = Schedules(app.app, store)
+    access = demo_access.create_access(server.origin, store_url, stripe.url if stripe is not None else None, secrets)
+    file = folder.write_private("demo.json", access)  # before the first request: a script that waits for an answer then has it
     server.start(Gateway(app.app), WEB)
     with ExitStack() as on_stop:
         # Stopped in the opposite order: webhooks, schedules, requests, and last the fake Stripe that all of them call.
@@ -105,8 +107,6 @@ def _serve(
         on_stop.callback(schedules.stop)
         if stripe is not None:
             on_stop.callback(stripe.stop_webhooks)
-        access = demo_access.create_access(server.origin, store_url, stripe.url if stripe is not None else None, secrets)
-        file = folder.write_private("demo.json", access)
         _print(terminal, demo_access.welcome_text(access, file))
         while True:
             # Not one endless wait: a signal that comes just before it begins would be noticed only when it ends.

@@ -1,27 +1,44 @@
-"""The HTTP server of a local run: the API under /api, the files of web/ under /, on one port of 127.0.0.1."""
+"""The HTTP server of a local run: the API under /api, the files of web/ under /, on one port of 127.0.0.1.
 
+Granian's compiled core (hyper) accepts connections and parses requests, also hostile ones; an event loop in a thread of ours reads the
+bodies, so that a slow client keeps no other waiting; a few threads run the app.
+"""
+
+import asyncio
 import logging
-import mimetypes
+import resource
+import socket
 import threading
-from collections.abc import Callable, Iterable
-from http import HTTPStatus
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
-import waitress
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
 
-from infra.local.gateway import MAX_PAYLOAD_BYTES, Gateway
+from infra.local.gateway import MAX_PAYLOAD_BYTES, Gateway, GatewayResponse
+from infra.local.pages import page_response, text_response
 
 HOST = "127.0.0.1"
-THREADS = 32
-STOP_SECONDS = 10
+THREADS = 16  # most of them wait: for the journal, or for Stripe
+MAX_CONNECTIONS = 8192
+RESERVED_FILES = 128  # open files beside connections: the store, logs, the fake Stripe
+MAX_HEADER_BYTES = 64 * 1024
+HEADER_SECONDS = 10
+BODY_SECONDS = 30
+START_SECONDS = 10
+STOP_SECONDS = 10  # for the requests that are being handled
+CLOSE_SECONDS = 1  # for their responses to be sent, then for clients that have sent half a request
 
-Environ = dict[str, Any]
-StartResponse = Callable[[str, list[tuple[str, str]]], object]
-
-_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json", ".svg": "image/svg+xml"}
-_PAGE_POLICY = "default-src 'self'; img-src 'self' https: data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'"
+Respond = Callable[[str, str, list[tuple[str, str]], bytes, str], GatewayResponse]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class PortInUse(Exception):
@@ -35,91 +52,154 @@ class LocalServer:
     """
 
     def __init__(self, port: int) -> None:
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # its warnings only report a long queue
-        self._handle: Callable[[Environ, StartResponse], Iterable[bytes]] | None = None
-        try:
-            self._server: Any = waitress.create_server(
-                self._respond,
-                host=HOST,
-                port=port,
-                threads=THREADS,
-                ident=None,
-                connection_limit=1000,
-                # Above the gateway's limit, so that callers see the gateway's error.
-                max_request_body_size=4 * MAX_PAYLOAD_BYTES,
-            )
-        except OSError as error:
-            raise PortInUse(str(error)) from None
-        self.port = int(self._server.effective_port)
+        self._reservation = _reserve(port)
+        self.port = int(self._reservation.getsockname()[1])
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._handled: set[Future[GatewayResponse]] = set()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: Server | None = None
+        self._failure: BaseException | None = None
 
     @property
     def origin(self) -> str:
         return f"http://{HOST}:{self.port}"
 
     def start(self, gateway: Gateway, web: Path) -> None:
-        """Serve in a thread; `web` is the folder of the pages."""
-        self._handle = wsgi_application(gateway, web)
-        threading.Thread(target=self._server.run, name="server", daemon=True).start()
+        """Serve from now on, in threads; `web` is the folder of the pages."""
+        respond = partial(_respond, gateway, web)
+        self._thread = threading.Thread(target=self._run, args=(partial(self._answer, respond),), name="server", daemon=True)
+        self._thread.start()
+        asyncio.run(self._wait_until_it_accepts())
 
     def stop(self) -> None:
         """Finish the requests that are being handled; later ones get no response."""
-        if self._handle is not None:
-            self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=STOP_SECONDS)
+        if self._thread is not None and self._loop is not None and self._server is not None:
+            with suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._server.stop)
+            wait(list(self._handled), STOP_SECONDS)
+            self._thread.join(CLOSE_SECONDS)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._reservation.close()
 
-    def _respond(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        assert self._handle is not None, "connections are accepted only after start"
-        return self._handle(environ, start_response)
+    def _run(self, application: Application) -> None:
+        try:
+            asyncio.run(self._serve(application))
+        except BaseException as error:
+            self._failure = error
+            raise
+
+    async def _serve(self, application: Application) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._server = Server(
+            application,
+            address=HOST,
+            port=self.port,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=MAX_HEADER_BYTES),
+            websockets=False,
+            backlog=1024,
+            backpressure=_max_connections(),
+            log_enabled=False,
+        )
+        await self._server.serve()
+
+    async def _wait_until_it_accepts(self) -> None:
+        async with asyncio.timeout(START_SECONDS):
+            while self._failure is None:
+                try:
+                    _, writer = await asyncio.open_connection(HOST, self.port)
+                except ConnectionRefusedError:
+                    await asyncio.sleep(0.01)
+                else:
+                    writer.close()
+                    return
+        raise RuntimeError("the HTTP server could not start") from self._failure
+
+    async def _answer(self, respond: Respond, scope: Message, receive: Receive, send: Send) -> None:
+        """The ASGI application: reads a request's body in the event loop and handles it in a thread of the pool."""
+        body = await _read_body(receive)
+        if body is None:
+            response = text_response(400, "The request's body did not arrive completely. Send the request again.")
+        else:
+            target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+            headers = [(name.decode("latin-1").title(), value.decode("latin-1")) for name, value in scope["headers"]]
+            handled = self._pool.submit(respond, scope["method"], target.decode("latin-1"), headers, body, scope["client"][0])
+            self._handled.add(handled)
+            try:
+                response = await asyncio.wrap_future(handled)
+            finally:
+                self._handled.discard(handled)
+        encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
+        await send({"type": "http.response.start", "status": response.status, "headers": encoded})
+        await send({"type": "http.response.body", "body": response.body})
 
 
-def wsgi_application(gateway: Gateway, web: Path) -> Callable[[Environ, StartResponse], Iterable[bytes]]:
-    """A WSGI application that serves the API and the pages."""
-
-    def respond(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        target = environ["REQUEST_URI"]
-        if target.startswith("/api/") or target == "/api":
-            return _serve_api(gateway, environ, target, start_response)
-        return _serve_file(web, environ["REQUEST_METHOD"], target, start_response)
-
-    return respond
-
-
-def _serve_api(gateway: Gateway, environ: Environ, target: str, start_response: StartResponse) -> Iterable[bytes]:
-    headers = [(name[5:].replace("_", "-").title(), value) for name, value in environ.items() if name.startswith("HTTP_")]
-    if environ.get("CONTENT_TYPE"):
-        headers.append(("Content-Type", environ["CONTENT_TYPE"]))
-    body = environ["wsgi.input"].read() if environ.get("CONTENT_LENGTH") else b""
-    reply = gateway.handle(environ["REQUEST_METHOD"], target, headers, body, environ["REMOTE_ADDR"])
-    start_response(_status(reply.status), [*reply.headers.items()])
-    return [reply.body]
+async def _read_body(receive: Receive) -> bytes | None:
+    """The request's body; None if it was not complete in time. Of one that is too large only as much as shows that it is."""
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while size <= MAX_PAYLOAD_BYTES:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return None
+                parts.append(message["body"])
+                size += len(message["body"])
+                if not message["more_body"]:
+                    break
+    except TimeoutError:
+        return None
+    return b"".join(parts)
 
 
-def _serve_file(web: Path, method: str, target: str, start_response: StartResponse) -> Iterable[bytes]:
-    if method not in ("GET", "HEAD"):
-        return _text_response(start_response, 405, "Pages can only be read: use GET. The API is under /api/v1.")
-    path = unquote(target.partition("?")[0]).lstrip("/")
-    root = web.resolve()
-    file = (root / path).resolve() if "\0" not in path else root / "missing"
-    if file.is_dir():
-        file /= "index.html"
-    if not file.is_relative_to(root) or not file.is_file():
-        return _text_response(start_response, 404, "There is no such page. The start page is /, the API is under /api/v1.")
-    content = file.read_bytes()
-    kind = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    headers = [
-        ("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind),
-        ("Content-Length", str(len(content))),
-        ("Cache-Control", "no-cache"),
-        ("Content-Security-Policy", _PAGE_POLICY),
-        ("X-Content-Type-Options", "nosniff"),
-    ]
-    start_response(_status(200), headers)
-    return [content] if method == "GET" else []
+def _respond(
+    gateway: Gateway, web: Path, method: str, target: str, headers: list[tuple[str, str]], body: bytes, address: str
+) -> GatewayResponse:
+    try:
+        if target.startswith(("/api/", "/api?")) or target == "/api":
+            return gateway.handle(method, target, headers, body, address)
+        return page_response(web, method, target)
+    except Exception:
+        logging.getLogger(__name__).exception("a request failed")
+        return text_response(500, "Something went wrong. Try again; if it happens again, read the log.")
 
 
-def _text_response(start_response: StartResponse, status: int, text: str) -> Iterable[bytes]:
-    start_response(_status(status), [("Content-Type", "text/plain; charset=utf-8")])
-    return [text.encode()]
+def _reserve(port: int) -> socket.socket:
+    """A socket that is bound to the port and never listens; raises PortInUse.
+
+    Granian binds the port with SO_REUSEPORT, which would share it with any other program that does so too. Therefore it is first bound
+    without that option, which fails if anybody has the port, and then kept by a socket that only one with that option may join.
+    """
+    try:
+        with _bind(port, socket.SO_REUSEADDR) as probe:
+            port = probe.getsockname()[1]
+        try:
+            return _bind(port, socket.SO_REUSEPORT)
+        except OSError:  # connections to another program have just ended (TIME_WAIT)
+            return _bind(port, socket.SO_REUSEPORT, socket.SO_REUSEADDR)
+    except OSError as error:
+        raise PortInUse(str(error)) from None
 
 
-def _status(status: int) -> str:
-    return f"{status} {HTTPStatus(status).phrase}"
+def _bind(port: int, *options: int) -> socket.socket:
+    bound = socket.socket()
+    try:
+        for option in options:
+            bound.setsockopt(socket.SOL_SOCKET, option, 1)
+        bound.bind((HOST, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _max_connections() -> int:
+    """How many connections may be open at once. Raises the limit of open files, which is 256 on macOS, as far as that is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + RESERVED_FILES
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return max(16, allowed - RESERVED_FILES)

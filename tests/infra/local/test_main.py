@@ -3,9 +3,10 @@
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 
 import pytest
 
@@ -55,6 +56,34 @@ def test_sold_tickets_survive_ctrl_c_kill_and_sigterm(start, tmp_path):
     run.process.send_signal(signal.SIGTERM)
     assert run.wait() == 0
     assert order_of(start(data).wait_for("Ctrl-C stops it"), "bob") == bob
+
+
+def test_demo_json_is_written_before_the_first_answer(start, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    run = start(tmp_path / "data", PORT=str(port))
+    while True:
+        try:
+            with DIRECT.open(f"http://127.0.0.1:{port}/", timeout=10) as page:
+                assert page.status == 200
+            break
+        except URLError:  # it does not listen yet
+            assert run.process.poll() is None
+    assert run.demo["web_url"] == f"http://127.0.0.1:{port}/"
+
+
+def test_clients_that_have_sent_half_a_request_do_not_keep_a_run_from_ending(start, tmp_path):
+    run = start(tmp_path / "data").wait_for("Ctrl-C stops it")
+    port = int(run.demo["web_url"].rstrip("/").rpartition(":")[2])
+    halves = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    for number, connection in enumerate(halves):
+        connection.sendall((b"GET / HT", b"POST /api/v1/checkout/confirm HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")[number % 2])
+    assert run.request("GET", "/events")[0] == 200
+    assert run.ctrl_c() == 0
+    assert "The data is saved" in run.output
+    assert "Traceback" not in run.output
+    for connection in halves:
+        connection.close()
 
 
 def test_a_damaged_store_is_reported_and_left_as_it_is(start, tmp_path):
