@@ -78,6 +78,11 @@ class DropReport(msgspec.Struct):
         times = sorted(self.durations[name])
         return 1000 * times[max(0, -(-len(times) * int(percent) // 100) - 1)] if times else 0.0
 
+    @property
+    def writes_at_opening(self) -> int:
+        """How often instances tried to write the room or one of its counters while they found that it had opened."""
+        return sum(-2 <= at <= 3 for at, _, _ in self.room_writes)
+
     def max_segments(self, start: float = 0, end: float = 1e9) -> int:
         return max(count for at, count in self.segments if start <= at < end)
 

@@ -7,15 +7,18 @@ store has the limits and the answer times of `limits.py`.
 import heapq
 import itertools
 import random
+import secrets
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest import mock
 
 import msgspec
 
-from chalicelib import clock
+from chalicelib import clock, parallel
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
 from tests.simulation.interception import intercept
 from tests.simulation.limits import Limits, SimulatedService
@@ -146,8 +149,13 @@ def simulated_fleet(
     timeline, service = Timeline(), SimulatedService(limits or Limits(), seed)
     fleet = Fleet(timeline, count, seed, start)
     random.seed(seed)
-    try:
-        with separate_memories(), clock.override(fleet.read_clock), without_randomness(seed), intercept(service):
-            yield timeline, fleet, service
-    finally:
-        fleet.close()
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(secrets, "token_bytes", random.Random(seed).randbytes))  # the keys of draws
+        stack.callback(fleet.close)
+        stack.enter_context(separate_memories())
+        stack.enter_context(clock.override(fleet.read_clock))
+        stack.enter_context(without_randomness(seed))
+        stack.enter_context(intercept(service))
+        # Calls that a request makes at once are made one after the other: threads of its own have no virtual time.
+        stack.enter_context(mock.patch.object(parallel, "FEW", sys.maxsize))
+        yield timeline, fleet, service
