@@ -47,6 +47,7 @@ def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, n
     """Confirm a checkout: paid, with its tickets, or declined, with its tickets back in the stock. Repeated, it gives the same result.
 
     Three round trips: read the purchase, one transaction, one conversion for each hold; with an external provider one call to it.
+    The first confirm of an order that a webhook has completed is not a repeated one: it writes once that the buyer has the tickets.
     Raises CheckoutNotFound, ReservationEnded, SimulationRequired, SimulationRefused, PaymentNotCompleted and PaymentRefunded.
     """
     purchase = queries.get_own_checkout(user_id, purchase_id)
@@ -112,8 +113,10 @@ def _require_same_payment(purchase: Purchase, payment: Payment, now: int) -> Pur
 
 
 def _confirm(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
-    if purchase.was_order or purchase.is_declined:
-        return SettlementResult(purchase, queries.load_tickets(purchase), repeated=True)
+    if purchase.was_order:
+        return _confirm_order(purchase, now)
+    if purchase.is_declined:
+        return SettlementResult(purchase, [], repeated=True)
     if purchase.state == "refunded":
         raise refusal_of_ended(purchase)
     assert purchase.payment is not None  # its checkout was opened
@@ -123,7 +126,7 @@ def _confirm(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) ->
     payment = payments.local_outcome(purchase.payment, simulate)
     assert payment is not None  # only an external provider's outcome is not decided here
     if payment.status == "captured":
-        return settlement.complete_purchase(purchase, payment, now)
+        return settlement.complete_purchase(purchase, payment, now, by_buyer=True)
     return _decline(purchase, payment, now)
 
 
@@ -135,10 +138,17 @@ def _confirm_external(purchase: Purchase, payment: Payment, simulate: SimulatedO
     if not provider_payment.is_paid:
         _require_active(purchase, now)
         raise PaymentNotCompleted(payment_status=provider_payment.status)
-    result = settlement.settle_payment(purchase, provider_payment, now)
+    result = settlement.settle_payment(purchase, provider_payment, now, by_buyer=True)
     if not result.purchase.was_order:
         raise refusal_of_ended(result.purchase)
-    return result
+    return _confirm_order(result.purchase, now) if result.repeated else result
+
+
+def _confirm_order(purchase: Purchase, now: int) -> SettlementResult:
+    """The tickets of an order. To a buyer who has not confirmed it yet, because a webhook or the sweep was faster, they are new."""
+    is_repeated = purchase.confirmed_at is not None
+    confirmed = purchase if is_repeated else store.save(purchase, replace(purchase, confirmed_at=now))
+    return SettlementResult(confirmed, queries.load_tickets(confirmed), repeated=is_repeated)
 
 
 def _require_active(purchase: Purchase, now: int) -> Purchase:

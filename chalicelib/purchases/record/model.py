@@ -86,6 +86,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     payment: Payment | None = None
     checkout_at: int | None = None
     ended_at: int | None = None
+    confirmed_at: int | None = None  # when a confirm first gave the buyer their tickets; a webhook may have issued them before
     checkout_details: dict[str, Any] = {}  # the buyer's answers and attendees
     pass_id: str | None = None  # the waiting room's pass that it was reserved with
     refunds: list[Refund] = []

@@ -25,6 +25,7 @@ _CHANGEABLE = {
     "expires_at": False,
     "checkout_at": False,
     "ended_at": False,
+    "confirmed_at": False,
     "lines": True,
     "payment": True,
     "checkout_details": True,
@@ -53,6 +54,7 @@ class PurchaseRow(dynamo.Table):
     payment = UnicodeAttribute(null=True)
     checkout_at = NumberAttribute(null=True)
     ended_at = NumberAttribute(null=True)
+    confirmed_at = NumberAttribute(null=True)
     checkout_details = UnicodeAttribute(null=True)
     pass_id = UnicodeAttribute(null=True)
     refunds = UnicodeAttribute(null=True)
@@ -279,6 +281,7 @@ def _purchase(row: PurchaseRow) -> Purchase | None:
         payment=msgspec.json.decode(row.payment, type=Payment) if row.payment else None,
         checkout_at=int(row.checkout_at) if row.checkout_at else None,
         ended_at=int(row.ended_at) if row.ended_at else None,
+        confirmed_at=int(row.confirmed_at) if row.confirmed_at else None,
         checkout_details=msgspec.json.decode(row.checkout_details) if row.checkout_details else {},
         pass_id=row.pass_id,
         refunds=msgspec.json.decode(row.refunds, type=list[Refund]) if row.refunds else [],

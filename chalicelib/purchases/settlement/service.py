@@ -26,29 +26,29 @@ class SettlementResult(Struct, frozen=True):
     repeated: bool
 
 
-def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> SettlementResult:
-    """Turn money that the provider has received into tickets, or refund it.
+def settle_payment(purchase: Purchase, provider_payment: ProviderPayment, now: int, *, by_buyer: bool = False) -> SettlementResult:
+    """Turn money that the provider has received into tickets, or refund it. `by_buyer`: this is the buyer's confirm.
 
     A purchase that had ended gets its tickets too, if they can be held again.
     """
-    return store.retry_on_conflict(purchase, lambda current: _settle(current, provider_payment, now))
+    return store.retry_on_conflict(purchase, lambda current: _settle(current, provider_payment, now, by_buyer))
 
 
-def complete_purchase(purchase: Purchase, payment: Payment, now: int) -> SettlementResult:
+def complete_purchase(purchase: Purchase, payment: Payment, now: int, *, by_buyer: bool) -> SettlementResult:
     """`paying -> paid`, with the tickets. Raises Conflict if the purchase has changed since it was read."""
-    paid = replace(purchase, state="paid", payment=payment, ended_at=now)
+    paid = replace(purchase, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
     issue = _issue_tickets(paid, now)
     saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)])
     return _finish_order(saved, issue, late=False)
 
 
-def _settle(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> SettlementResult:
+def _settle(purchase: Purchase, provider_payment: ProviderPayment, now: int, by_buyer: bool) -> SettlementResult:
     trigger = transitions.classify_payment(purchase, provider_payment)
     match transitions.action_for(purchase.state, trigger):
         case "issue":
-            return complete_purchase(purchase, _paid_payment(purchase, provider_payment), now)
+            return complete_purchase(purchase, _paid_payment(purchase, provider_payment), now, by_buyer=by_buyer)
         case "reissue_or_refund":
-            return _settle_late(purchase, provider_payment, now)
+            return _settle_late(purchase, provider_payment, now, by_buyer)
         case "refund":
             return _refund_payment(purchase, provider_payment, trigger, now)
         case _:
@@ -65,7 +65,7 @@ def _paid_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Paym
     )
 
 
-def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int) -> SettlementResult:
+def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int, by_buyer: bool) -> SettlementResult:
     """A payment for a purchase that has ended: hold its tickets again under new holds, or refund it.
 
     It is refunded if the event is over, cancelled or no longer in the catalog, if its tickets cannot be held, or if the buyer has
@@ -81,7 +81,7 @@ def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int
         lines = _hold_lines(purchase, now)
     except (NotEnoughTickets, SalePaused):
         return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
-    paid = replace(purchase, state="paid", payment=payment, lines=lines, ended_at=now)
+    paid = replace(purchase, state="paid", payment=payment, lines=lines, ended_at=now, confirmed_at=now if by_buyer else None)
     issue = _issue_tickets(paid, now)
     try:
         saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)], limit=limit)

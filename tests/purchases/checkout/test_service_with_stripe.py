@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib import settings
 from chalicelib.ledger import service as ledger
+from chalicelib.payments import service as payments
 from tests import builders
 from tests.bootstrap.conftest import ticket
 from tests.devtools.stripe.browser import visit
@@ -21,6 +22,56 @@ def test_a_paid_checkout_is_confirmed_with_its_tickets(shop, page):
     assert (again.status, again.json["tickets"]) == (200, reply.json["tickets"])
     assert {attempt.status for attempt in shop.fake.deliver()} == {200}
     assert shop.received_and_kept() == (10_000, 10_000)
+
+
+def assert_confirmed_once(shop, session):
+    """The next confirm is a first one, and every later one says that it is repeated."""
+    first, again = shop.confirm(session), shop.confirm(session)
+    assert (first.status, again.status) == (201, 200)
+    assert (first.json["message"], "idempotent" in again.json["message"]) == ("Payment received. Here are your tickets.", True)
+    assert len(first.json["tickets"]) == 2
+    assert first.json | {"message": ""} == again.json | {"message": ""}
+
+
+@on_either_page
+def test_the_first_confirmation_is_one_also_if_the_webhook_was_faster(shop, page):
+    session = shop.open_checkout(page=page)
+    shop.pay(session)
+    assert {attempt.status for attempt in shop.fake.deliver()} == {200}
+    assert shop.purchase_state(session) == "paid"
+    assert_confirmed_once(shop, session)
+
+
+def test_the_first_confirmation_is_one_also_if_the_webhook_comes_while_it_asks_the_provider(shop, monkeypatch):
+    session = shop.open_checkout()
+    shop.pay(session)
+    fetch_payment = payments.fetch_payment
+
+    def fetch_after_the_webhook(payment):
+        monkeypatch.undo()
+        shop.fake.deliver()
+        return fetch_payment(payment)
+
+    monkeypatch.setattr(payments, "fetch_payment", fetch_after_the_webhook)
+    assert_confirmed_once(shop, session)
+
+
+def test_the_first_confirmation_is_one_also_if_the_sweep_has_found_the_money(shop):
+    session = shop.open_checkout()
+    shop.pay(session)
+    shop.time.advance(181)
+    builders.run_sweep()
+    assert shop.purchase_state(session) == "paid"
+    assert_confirmed_once(shop, session)
+
+
+def test_a_refund_before_the_first_confirmation_stays(shop):
+    session = shop.open_checkout()
+    shop.pay(session)
+    shop.fake.deliver()
+    assert builders.refund(shop.api, session["id"], tickets=builders.ticket_ids(session["id"], 1)).status == 201
+    assert shop.confirm(session).json["order"]["status"] == "partially_refunded"
+    assert shop.ticket_states(session["id"]) == ["void", "valid"]
 
 
 @on_either_page
