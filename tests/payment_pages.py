@@ -14,6 +14,7 @@ DECLINED = "pm_card_visa_chargeDeclinedInsufficientFunds"
 AUTHENTICATION_REQUIRED = "pm_card_authenticationRequired"  # 3D Secure
 REFUNDS_FAIL = "pm_card_refundFail"
 REFUNDS_PENDING = "pm_card_pendingRefund"
+BANK_SUCCEEDS, BANK_FAILS = "pm_usBankAccount_success", "pm_usBankAccount_insufficientFunds"  # debits, which take days
 
 RETURN_URL = "https://shop.test/thanks"
 

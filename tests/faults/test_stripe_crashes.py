@@ -8,8 +8,10 @@ from chalicelib.audit import service as audit
 from chalicelib.cases import service as cases
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store
+from chalicelib.purchases.reservations.hold_recovery import BANK_CHECK_SECONDS
 from tests import builders, shops
 from tests.bootstrap.conftest import ticket
+from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS
 from tests.simulation import faults
 from tests.simulation.provider_faults import crash_at, crash_points, record_provider_calls
 from tests.stripe_shop import open_shop
@@ -23,6 +25,9 @@ FLOWS = {
     "webhook": (["start_checkout", "pay"], "deliver"),
     "expire unpaid": (["start_checkout", "expire_hold"], "sweep"),
     "expire paid": (["start_checkout", "pay", "expire_hold"], "sweep"),
+    "expire while the bank decides": (["start_checkout", "expire_hold", "debit_bank_account"], "sweep"),
+    "the bank pays late": (["start_checkout", "expire_hold", "debit_bank_account", "sweep", "let_bank_decide"], "deliver"),
+    "the bank declines late": (["start_checkout", "expire_hold", "debit_empty_account", "sweep", "let_bank_decide"], "deliver"),
     "release": (["start_checkout"], "release"),
     "late, with stock": (["start_checkout", "pay", "expire_despite_payment"], "deliver"),
     "late, sold out": (["start_checkout", "pay", "expire_despite_payment", "sell_the_rest"], "deliver"),
@@ -79,6 +84,15 @@ class Purchase:
 
     def pay(self):
         self.shop.pay(self.session)
+
+    def debit_bank_account(self, account=BANK_SUCCEEDS):
+        self.shop.pay(self.session, account, expect="processing")
+
+    def debit_empty_account(self):
+        self.debit_bank_account(BANK_FAILS)
+
+    def let_bank_decide(self):
+        self.shop.fake.complete_pending()
 
     def pay_in_dashboard(self):
         self.shop.pay_in_dashboard(self.id)
@@ -180,8 +194,8 @@ def prepared_purchase(api, time, before):
 
 def recover(purchase):
     """Let time pass: holds expire, the sweep runs, and Stripe sends unanswered webhooks again."""
-    for _ in range(3):
-        purchase.shop.time.advance(301)
+    for seconds in (301, 301, 301, BANK_CHECK_SECONDS):
+        purchase.shop.time.advance(seconds)
         builders.run_sweep()
         purchase.shop.fake.deliver()
     builders.run_sweep()

@@ -16,6 +16,7 @@ from tests.protocol.store import Store
 from tests.protocol.timeline import format_step
 from tests.protocol.world import Setup, World
 
+ON_THE_WAY = ("processing", "recalled")
 EVENTS = ("dispute_opened", "dispute_closed", "refund_failed")
 
 
@@ -134,10 +135,22 @@ class Explorer:
         violated = check_state(self.scenario.setup, world)
         if violated:
             return (*violated, ())
-        steps: list[str] = ["every process crashes; a day later recovery runs alone"]
-        end = self._recover(world, steps)
-        violated = check_state(self.scenario.setup, end) or check_recovered(self.scenario.setup, end)
-        return (*violated, steps) if violated else None
+        is_undecided = any(payment.status in ON_THE_WAY for payment in world.payments)
+        for decision in (0, 1) if is_undecided else (0,):
+            steps: list[str] = ["every process crashes; days later recovery runs alone"]
+            end = self._recover(self._decide_transfers(world, decision, steps), steps)
+            violated = check_state(self.scenario.setup, end) or check_recovered(self.scenario.setup, end)
+            if violated:
+                return (*violated, steps)
+        return None
+
+    def _decide_transfers(self, world, decision, steps):
+        """The banks answer before the last sweep; `decision` is which of the possible answers they all give."""
+        for name, payment in zip(self.scenario.setup.payments, world.payments, strict=True):
+            if payment.status in ON_THE_WAY:
+                world, answer = self._outcomes(world, ("decide_transfer", name))[decision]
+                steps.append(format_step("bank", ("decide_transfer", name), answer))
+        return world
 
     def _recover(self, world, steps):
         """The provider repeats unacknowledged events and the sweep goes through shards and open cases, until nothing changes."""

@@ -42,13 +42,15 @@ def check_recovered(setup: Setup, world: World) -> Violated:
 
 def _check_purchases(setup: Setup, world: World) -> Violated:
     status = {name: payment.status for name, payment in zip(setup.payments, world.payments, strict=True)}
-    for name, purchase, paid_in_time in zip(setup.names, world.purchases, world.paid_in_time, strict=True):
+    in_time = [payment for payment, is_in_time in zip(status, world.paid_in_time, strict=True) if is_in_time]
+    paid_in_time = {setup.payments[payment] for payment in in_time if status[payment] == "succeeded"}
+    for name, purchase in zip(setup.names, world.purchases, strict=True):
         if purchase.state in ACTIVE:
             return "no purchase stays active", f"{name} is {purchase.state}"
         if purchase.tickets() and name in setup.with_provider and status.get(purchase.paid_by) != "succeeded":
             return "every ticket is paid for", f"{name} is {purchase.state}, its payment {status.get(purchase.paid_by)}"
         had_tickets = purchase.state in SOLD or purchase.dispute == "lost" or any(refund.numbers for refund in purchase.refunds)
-        if paid_in_time and not had_tickets and not setup.mismatched:
+        if name in paid_in_time and not had_tickets and not setup.mismatched:
             return "who pays in time gets tickets", f"{name} is {purchase.state}"
     return None
 

@@ -27,19 +27,30 @@ class Provider:
         [(succeeded, _), (processing, _)] = (
             self._change_status(world, name, ("attached",), status)[0] for status in ("succeeded", "processing")
         )
-        index = self.setup.names.index(self.setup.payments[name])
-        if world.purchases[index].state in ACTIVE:
-            succeeded = succeeded._replace(paid_in_time=with_item(world.paid_in_time, index, True))
+        if world.purchases[self.setup.names.index(self.setup.payments[name])].state in ACTIVE:
+            in_time = with_item(world.paid_in_time, self.names.index(name), True)
+            succeeded, processing = succeeded._replace(paid_in_time=in_time), processing._replace(paid_in_time=in_time)
         return [(succeeded, "succeeded"), (processing, "processing")]
 
-    def complete_transfer(self, world, name):
-        return self._change_status(world, name, ("processing",), "succeeded")
+    def decide_transfer(self, world, name):
+        """The bank decides about a transfer, perhaps days later. After a failed one that was not cancelled, the buyer may pay again."""
+        failed = {"processing": "attached", "recalled": "cancelled"}
+        status = self._payment(world, name).status
+        if status not in failed:
+            return [(world, "nothing to decide")]
+        return [(self._change_status(world, name, (status,), decision)[0][0], decision) for decision in ("succeeded", failed[status])]
 
     def cancel_payment(self, world, name):
-        """Cancel a payment that its purchase names. Returns whether it had succeeded before."""
-        if self._payment(world, name).status == "succeeded":
-            return [(world, "succeeded")]
-        return [(self._change_status(world, name, ("attached",), "cancelled")[0][0], "not succeeded")]
+        """Cancel a payment that its purchase names. Returns its status, if it could not be cancelled: `succeeded` or `processing`.
+
+        A transfer that is on its way cannot be cancelled, or it is, and its money may come in nevertheless.
+        """
+        status = self._payment(world, name).status
+        if status == "processing":
+            [(recalled, _)] = self._change_status(world, name, ("processing",), "recalled")
+            recalled = recalled._replace(paid_in_time=with_item(world.paid_in_time, self.names.index(name), False))
+            return [(world, "processing"), (recalled, "cancelled")]
+        return [(self._change_status(world, name, ("attached",), "cancelled")[0][0], status)]
 
     def cancel_unattached(self, world, name):
         """Cancel a payment that this process has created and that no buyer has seen."""

@@ -39,7 +39,7 @@ class Processes(RefundProcesses):
 
     def pay(self, name):
         if (yield "pay", name) == "processing":
-            yield "complete_transfer", name
+            yield "decide_transfer", name
 
     def simulate(self, name, outcome):
         """Confirm a purchase without a provider; free orders are confirmed like this too."""
@@ -51,9 +51,9 @@ class Processes(RefundProcesses):
 
     def confirm(self, payment, caller):
         """Apply a payment to its purchase: the client's request, the provider's webhook, and recovery all do this."""
+        name, attempt = self.setup.payments[payment], 0
         if not (yield "has_succeeded", payment):
             return
-        name, attempt = self.setup.payments[payment], 0
         while True:
             purchase = yield "read_purchase", name
             settled = purchase.state in (*SOLD, "refunded")
@@ -73,6 +73,11 @@ class Processes(RefundProcesses):
                 yield from self._apply_late_payment(name, payment, purchase.version, f"{caller}{attempt}")
             elif "payment_after_cancel" in self.without or (yield from self._refund_payment(purchase, name, payment)):
                 return
+
+    def decline(self, payment):
+        """Apply the event that says that a payment was declined: a purchase whose time is over ends at once."""
+        if not (yield "has_succeeded", payment) and (yield ("is_expired",)):
+            yield from self.end_purchase(self.setup.payments[payment], "expired")
 
     def _refund_payment(self, purchase, name, payment):
         """Refund a payment that gets no tickets; the refund is due in the same transaction. False if the purchase has changed."""
@@ -98,10 +103,18 @@ class Processes(RefundProcesses):
             yield from self._transition(name, ("expired",), "refunded", version, payment=payment)
 
     def end_purchase(self, name, to, known=None):
-        """Expire a purchase, or cancel it for the buyer. If its payment has succeeded already, the purchase is paid instead."""
+        """Expire a purchase, or cancel it for the buyer. If its payment has succeeded already, the purchase is paid instead.
+
+        It stays as it is while the bank decides about its payment. The sweep extends its holds until the next look; the model, which has no
+        clock, finds them again at any moment.
+        """
         purchase = known or (yield "read_purchase", name)
         while purchase.state in ACTIVE:
-            payment = None if "cancel_first" in self.without else (yield from self._cancel_payments(name))
+            payment, is_processing = None, False
+            if "cancel_first" not in self.without:
+                payment, is_processing = yield from self._cancel_payments(name)
+            if is_processing and not payment and "bank_decides" not in self.without:
+                return
             if payment in self.setup.mismatched:
                 if (yield from self._refund_payment(purchase, name, payment)):
                     return
@@ -117,11 +130,16 @@ class Processes(RefundProcesses):
             purchase = yield "read_purchase", name
 
     def _cancel_payments(self, name):
-        """Cancel the payments of a purchase, so that nobody can pay any more. Returns the payment that had succeeded before, if any."""
+        """Cancel the payments of a purchase, so that nobody can pay any more. Returns the payment that had succeeded before, if any, and
+        whether the bank has yet to decide about one."""
+        is_processing = False
         for payment, purchase in self.setup.payments.items():
-            if purchase == name and name in self.setup.with_provider and (yield "cancel_payment", payment) == "succeeded":
-                return payment
-        return None
+            if purchase == name and name in self.setup.with_provider:
+                status = yield "cancel_payment", payment
+                if status == "succeeded":
+                    return payment, is_processing
+                is_processing |= status == "processing"
+        return None, is_processing
 
     def sweep(self, shard):
         """Find an expired hold, and release it or convert it, as its purchase says."""

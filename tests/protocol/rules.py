@@ -7,6 +7,7 @@ RULES = {
     "fence": "the sweep releases a hold of an expired purchase without writing the purchase first",
     "attach": "the buyer can pay before the purchase names the payment",
     "cancel_first": "a purchase ends while its payment can still be paid",
+    "bank_decides": "a purchase ends while its bank has yet to decide about its payment",
     "version": "a purchase ends even if it has changed since it was read",
     "buyer_record": "the buyer's record is written after the purchase, not with it",
     "late_limit": "a late payment gets tickets whatever the buyer has bought or holds by then",

@@ -36,6 +36,11 @@ SCENARIOS = {
         Setup((1,), {"A": (0,), "B": (0,)}, BUYERS, with_provider=A),
         _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "confirm A webhook", "sweep 0", "reserve B 1"),
     ),
+    "slow bank": Scenario(
+        "The bank decides about a transfer after the purchase's time, while a sweep and the event of a declined payment look at it.",
+        Setup((1,), {"A": (0,), "B": (0,)}, BUYERS, with_provider=A),
+        _runs("reserve A 1", "checkout A", "pay A", "confirm A webhook", "decline A", "sweep 0", "reserve B 1"),
+    ),
     "two sweeps": Scenario(
         "Two sweeps find the same holds, also those of a late payment.",
         Setup((1,), {"A": (0,), "B": (0,)}, BUYERS, with_provider=A),

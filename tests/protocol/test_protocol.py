@@ -14,6 +14,7 @@ NEEDED_FOR = {
     "fence": ("two sweeps", "every sold ticket is paid, once"),
     "attach": ("client and webhook", "who pays in time gets tickets"),
     "cancel_first": ("client and webhook", "who pays in time gets tickets"),
+    "bank_decides": ("slow bank", "who pays in time gets tickets"),
     "version": ("client and webhook", "who pays in time gets tickets"),
     "buyer_record": ("two shards", "the buyer's record is correct"),
     "late_limit": ("one buyer, two purchases", "no buyer is above the limit"),

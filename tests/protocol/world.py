@@ -61,7 +61,7 @@ class ProviderRefund(NamedTuple):
 
 
 class ProviderPayment(NamedTuple):
-    status: str = "none"  # none created attached processing succeeded cancelled
+    status: str = "none"  # none created attached processing recalled succeeded cancelled
     refunds: tuple[ProviderRefund, ...] = ()
     keys: frozenset[tuple[int, int, str]] = frozenset()  # idempotency keys (number and attempt), each with the answer that it got
     dispute: str = ""  # open won lost
@@ -80,7 +80,7 @@ class World(NamedTuple):
     buyers: tuple[Buyer, ...]
     payments: tuple[ProviderPayment, ...]
     cases: frozenset[tuple[str, int]]  # open cases, which the sweep reads: purchase, number of a refund that is due
-    paid_in_time: tuple[bool, ...]  # only for the invariants: did the payment succeed while its purchase was active?
+    paid_in_time: tuple[bool, ...]  # only for the invariants, of each payment: did the buyer pay while the purchase was active?
 
 
 class Setup(NamedTuple):
@@ -121,7 +121,7 @@ class Setup(NamedTuple):
             tuple(self._initial_buyer(buyer) for buyer in sorted(set(self.buyers.values()))),
             tuple(ProviderPayment(statuses[self._initial_state(name)]) for name in self.payments.values()),
             frozenset(),
-            tuple(self._initial_state(name) == "paid" for name in self.names),
+            tuple(self._initial_state(name) == "paid" for name in self.payments.values()),
         )
 
     def _initial_state(self, name: str) -> str:

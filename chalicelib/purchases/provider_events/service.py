@@ -10,11 +10,12 @@ from chalicelib.cases import service as cases
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import ProviderDispute, ProviderPayment, ProviderRefund
+from chalicelib.payments.model import PaymentNotCompleted, ProviderDispute, ProviderPayment, ProviderRefund
 from chalicelib.purchases.disputes import service as disputes
 from chalicelib.purchases.record import ledger_entries, queries, store, transitions
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.refunds import processing, requests
+from chalicelib.purchases.reservations import hold_recovery
 from chalicelib.purchases.settlement import cancellation
 from chalicelib.purchases.settlement import service as settlement
 
@@ -88,7 +89,18 @@ def _apply_payment(purchase: Purchase, provider_payment: ProviderPayment, now: i
         case "end":
             canceled = cancellation.cancel_purchase(purchase, "cancelled", now)
             return EventResult(canceled.outcome, canceled.purchase, canceled.outcome in ("ended", "paid"))
-    return EventResult(purchase.state, purchase)
+    after = _end_if_over(purchase, now)
+    return EventResult(after.state, after, after.version != purchase.version)
+
+
+def _end_if_over(purchase: Purchase, now: int) -> Purchase:
+    """End a purchase whose time is over and that is not paid, for example because the bank has declined; the sweep may look hours later."""
+    if purchase.state != "paying":
+        return purchase
+    try:
+        return hold_recovery.expire_purchase(purchase, now)
+    except PaymentNotCompleted:  # the bank has yet to decide
+        return purchase
 
 
 def _hosted_page_of(purchase: Purchase, provider_payment: ProviderPayment) -> ProviderPayment:

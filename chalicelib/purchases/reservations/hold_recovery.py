@@ -10,10 +10,13 @@ from msgspec import Struct
 from chalicelib import log
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold
-from chalicelib.purchases.record import store, transitions
+from chalicelib.purchases.record import hold_updates, store, transitions
 from chalicelib.purchases.record.errors import FATAL_ERRORS
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.settlement import cancellation
+
+# While the bank decides about a payment, which takes days, the provider's event says when it has. This look is for events that got lost.
+BANK_CHECK_SECONDS = 3 * 3600
 
 
 class RecoveryReport(Struct):
@@ -123,3 +126,6 @@ def _expire(purchase: Purchase, owned: list[Hold], now: int, report: RecoveryRep
     report.undecided += len(owned) if result.outcome in ("unknown", "processing") else 0
     report.provider_silent |= result.outcome == "unknown"
     log.count("holds_expired", result.released)
+    if result.outcome == "processing":
+        # Only the holds: the purchase's own time stays over, so its buyer and the event of the bank's answer end it at once.
+        hold_updates.extend_holds(purchase, now + BANK_CHECK_SECONDS)

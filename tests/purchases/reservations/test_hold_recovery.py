@@ -1,12 +1,15 @@
 """What becomes of a hold whose time is over: its purchase decides, and the payment before that."""
 
+import pytest
 from msgspec.structs import replace
 
 from chalicelib import settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store
+from chalicelib.purchases.reservations.hold_recovery import BANK_CHECK_SECONDS
+from devtools.stripe import pending_outcomes
 from tests import builders, invariants
-from tests.payment_pages import PATH, on_either_page
+from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS, DECLINED, PATH, on_either_page
 from tests.simulation import faults
 
 
@@ -115,3 +118,98 @@ def test_stripe_is_asked_once_while_it_does_not_respond_and_holds_without_a_paym
     assert (report["expired"], report["undecided"], report["provider_silent"]) == (1, 2, True)
     assert shop.fake.request_log.counts == {"POST /v1/payment_intents/:id/cancel": 3}
     assert builders.run_sweep()["expired"] == 2
+
+
+# Bank debits, about which the bank decides within days.
+
+
+@pytest.fixture
+def slow_bank(monkeypatch):
+    """Banks decide when the test says so."""
+    monkeypatch.setattr(pending_outcomes, "OUTCOME_DELAY_SECONDS", 10 * 86_400)
+
+
+def count_calls(shop):
+    """How many requests Stripe got since its log was cleared."""
+    return sum(shop.fake.request_log.counts.values())
+
+
+def debit_bank_account(shop, page="own", *, fails=False):
+    """Pay a checkout by a bank account, and let the purchase's time pass before the bank answers. Returns the session."""
+    with settings.override(hold_seconds=5):
+        session = shop.open_checkout(page=page)
+    if page == "hosted":
+        shop.fake.pay_session_by_bank(shop.fetch_hosted_page(session).id, fails=fails)
+    else:
+        shop.pay(session, BANK_FAILS if fails else BANK_SUCCEEDS, expect="processing")
+    shop.time.advance(6)
+    shop.fake.request_log.clear()
+    return session
+
+
+@on_either_page
+def test_a_payment_that_the_bank_decides_about_is_looked_at_every_three_hours(shop, slow_bank, page):
+    session = debit_bank_account(shop, page)
+    assert builders.run_sweep()["undecided"] == 1
+    looks = count_calls(shop)
+    for _ in range(10):
+        shop.time.advance(60)
+        assert builders.run_sweep()["holds_over"] == 0
+    assert count_calls(shop) == looks == 2
+    shop.time.advance(BANK_CHECK_SECONDS - 600)
+    assert builders.run_sweep()["undecided"] == 1
+    assert (count_calls(shop), shop.purchase_state(session), shop.available_tickets()) == (4, "paying", 2)
+
+
+def test_a_refused_buyer_asks_nobody_about_a_payment_that_the_bank_decides_about(shop, slow_bank):
+    debit_bank_account(shop)
+    builders.run_sweep()
+    shop.fake.request_log.clear()
+    assert builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id, 4).json["error"] == "not_enough_tickets"
+    assert count_calls(shop) == 0
+
+
+def test_the_tickets_are_back_as_soon_as_the_bank_has_declined(shop, slow_bank):
+    session = debit_bank_account(shop, fails=True)
+    builders.run_sweep()
+    shop.fake.complete_pending()
+    assert shop.post_newest_event("payment_intent.payment_failed") == "expired"
+    assert (shop.purchase_state(session), shop.is_payment_closed(session), shop.available_tickets()) == ("expired", True, 4)
+    shop.pay(session, expect="closed")
+
+
+def test_a_declined_payment_ends_no_checkout_whose_time_is_not_over(shop, slow_bank):
+    session = shop.open_checkout()
+    shop.pay(session, BANK_FAILS, expect="processing")
+    shop.fake.complete_pending()
+    assert shop.post_newest_event("payment_intent.payment_failed") == "paying"
+    shop.pay(session)
+    assert shop.confirm(session).status == 201
+
+
+def test_an_old_event_of_a_declined_card_leaves_a_payment_to_its_bank(shop, slow_bank):
+    session = shop.open_checkout()
+    shop.pay(session, DECLINED, expect="declined")
+    shop.pay(session, BANK_SUCCEEDS, expect="processing")
+    shop.time.advance(181)
+    assert shop.post_newest_event("payment_intent.payment_failed") == "paying"
+    assert (shop.purchase_state(session), shop.available_tickets()) == ("paying", 2)
+
+
+def test_buyers_learn_at_once_what_the_bank_has_decided_about_their_own_payment(shop, slow_bank):
+    """The webhook is lost, and the next look of the sweep is hours away."""
+    session = debit_bank_account(shop, fails=True)
+    builders.run_sweep()
+    shop.fake.complete_pending()
+    shop.lose_webhooks()
+    assert builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 2).status == 201
+    assert (shop.purchase_state(session), shop.available_tickets()) == ("expired", 2)
+
+
+def test_a_payment_that_the_bank_makes_late_becomes_the_order_with_the_tickets_that_were_kept(shop, slow_bank):
+    session = debit_bank_account(shop)
+    builders.run_sweep()
+    shop.fake.complete_pending()
+    assert shop.post_newest_event("payment_intent.succeeded") == "paid"
+    assert [(shard.held, shard.sold) for shard in inventory.scan_shards()] == [(0, 2)]
+    assert shop.confirm(session).status == 200
