@@ -21,7 +21,6 @@ pytestmark = pytest.mark.usefixtures("threaded_store")
 FLOWS = {
     "checkout": ([], "start_checkout"),
     "confirm": (["start_checkout", "pay"], "confirm"),
-    "confirm after the webhook": (["start_checkout", "pay", "deliver"], "confirm"),
     "webhook": (["start_checkout", "pay"], "deliver"),
     "expire unpaid": (["start_checkout", "expire_hold"], "sweep"),
     "expire paid": (["start_checkout", "pay", "expire_hold"], "sweep"),

@@ -9,6 +9,7 @@ from tests import builders
 from tests.bootstrap.conftest import ticket
 from tests.devtools.stripe.browser import visit
 from tests.payment_pages import AUTHENTICATION_REQUIRED, DECLINED, PATH, RETURN_URL, on_either_page
+from tests.simulation import faults
 
 
 @on_either_page
@@ -63,6 +64,18 @@ def test_the_first_confirmation_is_one_also_if_the_sweep_has_found_the_money(sho
     builders.run_sweep()
     assert shop.purchase_state(session) == "paid"
     assert_confirmed_once(shop, session)
+
+
+@pytest.mark.parametrize(("call", "status"), [(1, 201), (2, 200), (3, 200)])
+def test_after_a_crash_of_the_first_confirmation_another_one_shows_the_tickets(shop, call, status):
+    session = shop.open_checkout()
+    shop.pay(session)
+    shop.fake.deliver()
+    with faults.crash_after(call) as crash:
+        shop.confirm(session)
+    assert crash.was_triggered
+    again = shop.confirm(session)
+    assert (again.status, len(again.json["tickets"])) == (status, 2)
 
 
 def test_a_refund_before_the_first_confirmation_stays(shop):

@@ -97,7 +97,7 @@ def test_the_webhook_alone_makes_the_order(shop, page):
     shop.fake.request_log.clear()
     assert shop.post_newest_event("payment_intent.succeeded" if page == "own" else "checkout.session.completed") == "paid"
     assert shop.fake.request_log.counts == {f"GET {PATH[page]}/:id": 1}
-    assert shop.confirm(session).status == 200
+    assert shop.confirm(session).status == 201
 
 
 def test_a_delivery_that_failed_is_repeated_by_stripe(shop):
@@ -118,7 +118,7 @@ def test_repeated_deliveries_in_reverse_order_make_one_order(shop):
     shop.fake.set_delivery_order("reversed")
     shop.fake.deliver()
     assert {attempt.status for attempt in shop.fake.delivery_attempts} == {200}
-    assert shop.confirm(session).status == 200
+    assert shop.confirm(session).status == 201
 
 
 @pytest.mark.parametrize("first", [["payment_intent.succeeded"], ["payment_intent.succeeded", "checkout.session.completed"], []])
@@ -132,7 +132,7 @@ def test_the_events_of_a_hosted_page_make_one_order_in_any_order_and_number(shop
     for event in shop.fake.events():
         shop.fake.resend_event(event["id"], copies=copies)
     assert {attempt.status for attempt in shop.fake.deliver()} == {200}
-    assert (shop.purchase_state(session), shop.confirm(session).status) == ("paid", 200)
+    assert (shop.purchase_state(session), shop.confirm(session).status) == ("paid", 201)
     assert shop.received_and_kept() == (10_000, 10_000)
 
 

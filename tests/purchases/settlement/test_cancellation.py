@@ -166,7 +166,7 @@ def test_a_bank_debit_that_succeeds_late_makes_the_order(shop):
     session = start_bank_debit(shop)
     shop.fake.complete_pending()
     assert shop.post_newest_event("checkout.session.async_payment_succeeded") == "paid"
-    assert shop.confirm(session).status == 200
+    assert shop.confirm(session).status == 201
 
 
 def test_a_bank_debit_that_fails_returns_the_tickets_and_is_in_the_ledger(shop):
