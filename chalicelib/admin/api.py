@@ -100,7 +100,7 @@ def _require_identity(request: RequestContext) -> Identity:
 
 
 def _refund_reply(purchase: Purchase, refund: Refund, status: int) -> Reply:
-    return Reply({**orders.admin_order_view(purchase), "refund": orders.admin_refund_view(refund, purchase)}, status)
+    return Reply({**orders.changed_order_view(purchase), "refund": orders.admin_refund_view(refund, purchase)}, status)
 
 
 def _set_paused(request: RequestContext, event_id: str, paused: bool, message: str) -> Reply:

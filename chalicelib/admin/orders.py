@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib import clock
+from chalicelib import clock, dynamo, log
 from chalicelib.catalog import service as catalog
 from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.errors import NotFound
@@ -51,6 +51,20 @@ def admin_order_view(purchase: Purchase) -> dict[str, Any]:
         "transactions": [transaction_view(entry) for entry in entries],
         "balance_cents": ledger.balances(entries).get(purchase.currency, 0),
     }
+
+
+def changed_order_view(purchase: Purchase) -> dict[str, Any]:
+    """An order after a change that was made: as `admin_order_view`, or, if the store does not answer, what was written of it."""
+    try:
+        return admin_order_view(purchase)
+    except dynamo.STORE_ERRORS as error:
+        log.warning("order.partly_shown", order_id=purchase.id, error=type(error).__name__, store_code=dynamo.error_code(error))
+        return {
+            "order": {**views.order_view(purchase), "user_id": purchase.user_id},
+            "refunds": [admin_refund_view(refund, purchase) for refund in purchase.refunds],
+            "disputes": [dispute_view(dispute) for dispute in purchase.disputes],
+            "message": "The change was made. Its tickets and transactions cannot be shown now: load the order again.",
+        }
 
 
 def admin_refund_view(refund: Refund, purchase: Purchase) -> dict[str, Any]:

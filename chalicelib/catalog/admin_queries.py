@@ -1,11 +1,13 @@
 """The catalog as admins see it: all events and tiers, drafts too, as the store has them now."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.catalog import service, views
-from chalicelib.catalog.model import Catalog, Event
+from chalicelib.catalog.model import Catalog, DisplayState, Event, Tier
 from chalicelib.errors import NotFound
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Stock
 
 View = dict[str, Any]
 
@@ -43,6 +45,17 @@ def get_tier(tier_id: str, now: int) -> View:
     if tier is None:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
     return views.admin_tier_view(catalog, tier, inventory.read_stock({tier.stock_id: tier.shards}), now)
+
+
+def created_event_view(event: Event, now: int) -> View:
+    """An event as it was created, without any tiers. Reads nothing, because the event is in the store already."""
+    return {**views.admin_event_view(Catalog.build([event], []), event, {}, now), "tiers": []}
+
+
+def created_tier_view(tier: Tier, states: Mapping[str, DisplayState], now: int) -> View:
+    """A tier as it was created, with all of its tickets; `states` are the catalog's. Reads nothing, as above."""
+    stock = Stock(capacity=tier.capacity, available=tier.capacity, held=0, sold=0, is_open=True)
+    return views.admin_tier_view(Catalog.build([], [tier], states), tier, {tier.stock_id: stock}, now)
 
 
 def _get_event(catalog: Catalog, event_id: str) -> Event:

@@ -48,8 +48,8 @@ def create_event(request: RequestContext) -> Reply:
     admin, new = request.require_role("admin"), request.parse_body(NewEvent)
 
     def execute(event_id: str) -> Reply:
-        service.create_event(event_id, new, admin.user_id, request.now)
-        return Reply(admin_queries.get_event(event_id, request.now), 201)
+        event = service.create_event(event_id, new, admin.user_id, request.now)
+        return Reply(admin_queries.created_event_view(event, request.now), 201)
 
     return idempotency.execute_once(request, admin.user_id, execute)
 
@@ -71,8 +71,9 @@ def create_tier(request: RequestContext) -> Reply:
     admin, new = request.require_role("admin"), request.parse_body(NewTier)
 
     def execute(tier_id: str) -> Reply:
-        service.create_tier(tier_id, new, admin.user_id, request.now)
-        return Reply(admin_queries.get_tier(tier_id, request.now), 201)
+        states = service.snapshot().states  # before the tier is written, because its reply must not depend on a later read
+        tier = service.create_tier(tier_id, new, admin.user_id, request.now)
+        return Reply(admin_queries.created_tier_view(tier, states, request.now), 201)
 
     return idempotency.execute_once(request, admin.user_id, execute)
 

@@ -9,7 +9,7 @@
 from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo, effects
+from chalicelib import dynamo, effects, log
 
 
 class IdempotencyRow(dynamo.Table):
@@ -67,9 +67,15 @@ def take_over_key(row: IdempotencyRow, locked_until: int) -> bool:
 
 @effects.uncounted()
 def save_reply(row: IdempotencyRow, reply: str, status: int) -> None:
-    """Keep the reply for repeated requests, unless another request has taken the key over."""
+    """Keep the reply for repeated requests, unless another request has taken the key over.
+
+    A store error is ignored, because what was requested is done: once the lock expires, the next request with the key finds it.
+    """
     actions = [IdempotencyRow.reply.set(reply), IdempotencyRow.status.set(status), IdempotencyRow.locked_until.remove()]
-    dynamo.update_if(row, actions, IdempotencyRow.locked_until == row.locked_until)
+    try:
+        dynamo.update_if(row, actions, IdempotencyRow.locked_until == row.locked_until)
+    except dynamo.STORE_ERRORS as error:
+        log.warning("idempotency.reply_not_kept", error=type(error).__name__, store_code=dynamo.error_code(error))
 
 
 @effects.uncounted()

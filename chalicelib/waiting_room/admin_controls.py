@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from chalicelib import dynamo, settings
 from chalicelib.audit import service as audit
 from chalicelib.waiting_room import admission_plan, config, room_cache, store
 from chalicelib.waiting_room.admission_plan import Segment
-from chalicelib.waiting_room.due_changes import MAX_SEGMENTS
+from chalicelib.waiting_room.due_changes import MAX_SEGMENTS, effective_plan
 from chalicelib.waiting_room.model import RoomState, TooManyChanges
 from chalicelib.waiting_room.room_cache import CachedRoom
 
 _MAX_ATTEMPTS = 5
 
-Change = Callable[[CachedRoom], tuple[dynamo.TransactItem, dict[str, int]]]  # the item that changes the room, and the audit details
+# The item that changes the room, the audit details, and the state that the room has then.
+Change = Callable[[CachedRoom], tuple[dynamo.TransactItem, dict[str, int], RoomState]]
 
 
 def set_rate(event_id: str, wave_size: int, wave_seconds: int, actor: str, now: int) -> RoomState:
@@ -29,34 +32,36 @@ def let_in(event_id: str, count: int, actor: str, now: int) -> RoomState:
 def clear(event_id: str, actor: str, now: int) -> int:
     """Replace the room by a new one with a new draw; returns how many had joined the old one. Its tokens are no longer valid."""
 
-    def replace_room(cached: CachedRoom) -> tuple[dynamo.TransactItem, dict[str, int]]:
+    def replace_room(cached: CachedRoom) -> tuple[dynamo.TransactItem, dict[str, int], RoomState]:
         item = store.create_room_item(event_id, settings.current().waiting_room_counters, cached.room)
-        return item, {"room": cached.room.number, "cleared": cached.state.total}
+        return item, {"room": cached.room.number, "cleared": cached.state.total}, cached.state
 
-    return _commit(event_id, "cleared", replace_room, actor, now)[0].state.total
+    return _commit(event_id, "cleared", replace_room, actor, now).total
 
 
 def _change_plan(
     event_id: str, action: str, details: dict[str, int], change: Callable[[list[Segment]], list[Segment]], actor: str, now: int
 ) -> RoomState:
-    def replace_plan(cached: CachedRoom) -> tuple[dynamo.TransactItem, dict[str, int]]:
+    def replace_plan(cached: CachedRoom) -> tuple[dynamo.TransactItem, dict[str, int], RoomState]:
         plan = change(cached.state.segments)
         if len(plan) > MAX_SEGMENTS:
             raise TooManyChanges(limit=MAX_SEGMENTS)
         shortened = admission_plan.shorten(plan, now, config.pass_seconds(cached.event))
-        return store.replace_plan_item(cached.room, shortened), details
+        shown = effective_plan(cached.event, replace(cached.room, segments=shortened))
+        return store.replace_plan_item(cached.room, shortened), details, replace(cached.state, segments=shown)
 
-    return _commit(event_id, action, replace_plan, actor, now)[1].state
+    return _commit(event_id, action, replace_plan, actor, now)
 
 
-def _commit(event_id: str, action: str, change: Change, actor: str, now: int) -> tuple[CachedRoom, CachedRoom]:
-    """Write the change and its audit entry in one transaction; returns the room before and after it."""
+def _commit(event_id: str, action: str, change: Change, actor: str, now: int) -> RoomState:
+    """Write the change and its audit entry in one transaction; returns the state that the change names, without reading it again."""
     for _ in range(_MAX_ATTEMPTS):
         before = room_cache.reload_room(event_id, now)
-        item, details = change(before)
+        item, details, state = change(before)
         try:
             store.commit(item, audit.entry_item(f"event#{event_id}", f"waiting_room.{action}", actor, now, details))
         except store.RoomConflict:
             continue
-        return before, room_cache.reload_room(event_id, now)
+        room_cache.forget_room(event_id)
+        return state
     raise dynamo.StoreUnavailable("the waiting room kept changing while it was to be changed")

@@ -41,8 +41,13 @@ def get_room(event_id: str, now: int) -> CachedRoom:
 
 def reload_room(event_id: str, now: int) -> CachedRoom:
     """Like `get_room`, but always loaded from the store: after a change, or when this instance's copy is out of date."""
-    _rooms.forget_key(event_id)
+    forget_room(event_id)
     return get_room(event_id, now)
+
+
+def forget_room(event_id: str) -> None:
+    """Drop this instance's copy of the room, after a change: the next request loads it."""
+    _rooms.forget_key(event_id)
 
 
 def _load(event: Event, now: int) -> CachedRoom:

@@ -105,9 +105,16 @@ def proof(event_id: str, now: int) -> dict[str, Any]:
 
 
 def reload(event: Event, now: int) -> None:
-    """Load the room now, so that it follows a pause or resume of its event in this second, not when its cached copy expires."""
-    if config.has_waiting_room(event) and event.status != "draft":
+    """Load the room now, so that it follows a pause or resume of its event in this second, not when its cached copy expires.
+
+    If the store does not answer, the next request that loads the room makes it follow.
+    """
+    if not config.has_waiting_room(event) or event.status == "draft":
+        return
+    try:
         room_cache.reload_room(event.id, now)
+    except dynamo.STORE_ERRORS as error:
+        log.warning("waiting_room.not_reloaded", event_id=event.id, error=type(error).__name__, store_code=dynamo.error_code(error))
 
 
 def admin_overview(event: Event, now: int) -> dict[str, Any] | None:

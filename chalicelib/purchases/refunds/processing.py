@@ -34,8 +34,8 @@ def plan_retry(purchase: Purchase, refunds: Sequence[Refund], now: int) -> tuple
 def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existing: bool = False) -> Purchase:
     """Create a refund at the provider, if it is due, and return the purchase with its new status.
 
-    If the provider is unavailable, it stays due and the sweep creates it. `check_existing`: an earlier call may have created it and
-    died before recording it.
+    If the provider is unavailable, or the store does not record it, it stays due and the sweep creates it. `check_existing`: an
+    earlier call may have created it and died before recording it.
     """
     refund = purchase.find_refund(refund_id)
     if refund is None or refund.status != "due":
@@ -43,6 +43,10 @@ def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existin
     try:
         return _create_at_provider(purchase, refund, now, check_existing=check_existing)
     except ProviderUnavailable:
+        return purchase
+    except dynamo.STORE_ERRORS as error:  # what was requested is written, and the sweep finds it
+        details = {"error": type(error).__name__, "store_code": dynamo.error_code(error)}
+        log.warning("refund.left_to_sweep", purchase_id=purchase.id, refund_id=refund_id, **details)
         return purchase
 
 
