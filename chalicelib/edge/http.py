@@ -11,7 +11,7 @@ def reserve(request: RequestContext, event_id: str) -> Reply: ...
 import base64
 import gzip
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from hashlib import sha256
 from typing import Any, ClassVar, TypeVar
@@ -95,13 +95,17 @@ class CacheableReply(msgspec.Struct, frozen=True):
 
 
 class RequestContext:
-    """A request as handlers see it; `now` is the time of the request in epoch seconds."""
+    """A request as handlers see it; `now` is the time of the request in epoch seconds.
 
-    __slots__ = ("_identity", "chalice_request", "now")
+    `is_repeatable`: sent again with its Idempotency-Key, it does nothing twice.
+    """
+
+    __slots__ = ("_identity", "chalice_request", "is_repeatable", "now")
 
     def __init__(self, chalice_request: ChaliceRequest) -> None:
         self.chalice_request = chalice_request
         self.now = clock.now()
+        self.is_repeatable = False
         self._identity: auth.Identity | bool | None = False
 
     def header(self, name: str) -> str | None:
@@ -164,18 +168,19 @@ def route(bp: Blueprint, method: str, path: str) -> Callable[[Callable[..., Repl
             if "accept" not in chalice_request.headers:
                 # With binary media types Chalice answers 400 to a request without Accept, although that means "anything".
                 chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
+            request = RequestContext(chalice_request)
             with log.scope(_request_id(chalice_request)), effects.observed():
                 try:
                     seconds = settings.current().request_seconds  # with settings that cannot be read, no request succeeds
                     if not all(map(_ID.fullmatch, parameters.values())):
                         raise NotFound()
                     with deadline.within(min(seconds, time_limits.lambda_seconds(chalice_request.lambda_context))):
-                        reply = handler(RequestContext(chalice_request), **parameters)
+                        reply = handler(request, **parameters)
                     if isinstance(reply, CacheableReply):
                         return _respond_cacheable(chalice_request, reply)
                     return _respond(chalice_request, reply)
                 except Exception as error:
-                    return _respond(chalice_request, _error_reply(chalice_request, error))
+                    return _respond(chalice_request, _error_reply(request, error))
 
         bp.route(path, methods=[method], content_types=["*/*"], cors=CORS)(handle)
         return handle
@@ -272,43 +277,40 @@ def _invalid_input(error: msgspec.ValidationError) -> InvalidInput:
     return InvalidInput(message + ".", path=f"{path}.{field.group(1)}" if field else path)
 
 
-def _error_reply(chalice_request: ChaliceRequest, error: Exception) -> Reply:
+def _error_reply(request: RequestContext, error: Exception) -> Reply:
     """The reply to every exception: the one place that maps exceptions to statuses."""
     match error:
         case ApiError():
             retry_seconds = error.details.get("retryAfterSeconds")
-            headers = {"Retry-After": str(retry_seconds)} if retry_seconds is not None else {}
-            if error.status >= 500 and retry_seconds is not None:  # for now, it cannot be done
-                return _failure(chalice_request, error.status, error.code, error.message, error.details, headers)
-            return _error(error.status, error.code, error.message, error.details, headers)
+            if error.status >= 500:
+                return _failure(request, error.status, error.code, error.message, retry_seconds, error.details)
+            return _error(error.status, error.code, error.message, retry_seconds, error.details)
         case _ if isinstance(error, dynamo.STORE_ERRORS) and dynamo.is_unavailable(error):
             log.count("store_unavailable")
             log.warning("store.unavailable", error=type(error).__name__, store_code=dynamo.error_code(error))
-            return _unavailable(chalice_request, "service_unavailable", "The service is busy.", STORE_RETRY_SECONDS)
+            return _failure(request, 503, "service_unavailable", "The service is busy.", STORE_RETRY_SECONDS)
         case settings.SettingsError():
             log.exception("settings.wrong", error=str(error))
             message = "The service is not set up correctly, so it cannot do this now."
-            return _unavailable(chalice_request, "not_set_up", message, SETTINGS_RETRY_SECONDS)
+            return _failure(request, 503, "not_set_up", message, SETTINGS_RETRY_SECONDS)
         case _:
             log.exception("request.failed", error=type(error).__name__)
             message = "Something went wrong on our side; if it happens again, report the request id."
-            return _failure(chalice_request, 500, "internal_error", message, {}, {})
-
-
-def _unavailable(chalice_request: ChaliceRequest, code: str, message: str, retry_seconds: int) -> Reply:
-    details, headers = {"retryAfterSeconds": retry_seconds}, {"Retry-After": str(retry_seconds)}
-    return _failure(chalice_request, 503, code, message, details, headers)
+            return _failure(request, 500, "internal_error", message, None)
 
 
 def _failure(
-    chalice_request: ChaliceRequest, status: int, code: str, message: str, details: dict[str, Any], headers: dict[str, str]
+    request: RequestContext, status: int, code: str, message: str, retry_seconds: int | None, details: Mapping[str, Any] | None = None
 ) -> Reply:
     """The reply when we, and not the caller, are at fault. It says whether the request may have changed something all the same."""
-    if chalice_request.method in READING_METHODS or not effects.may_have_happened():
-        return _error(status, code, f"{message} {UNCHANGED}", {"outcome": "unchanged", **details}, headers)
-    advice = REPEAT_WITH_KEY if chalice_request.headers.get("idempotency-key") else LOOK_FIRST
-    return _error(status, code, f"{message} {UNKNOWN} {advice}", {"outcome": "unknown", **details}, headers)
+    outcome, advice = "unchanged", UNCHANGED
+    if request.chalice_request.method not in READING_METHODS and effects.may_have_happened():
+        outcome, advice = "unknown", f"{UNKNOWN} {REPEAT_WITH_KEY if request.is_repeatable else LOOK_FIRST}"
+    return _error(status, code, f"{message} {advice}", retry_seconds, {"outcome": outcome, **(details or {})})
 
 
-def _error(status: int, code: str, message: str, details: dict[str, Any], headers: dict[str, str]) -> Reply:
-    return Reply({"error": code, "message": message, "request_id": log.request_id(), **details}, status, headers)
+def _error(status: int, code: str, message: str, retry_seconds: int | None, details: Mapping[str, Any]) -> Reply:
+    body = {"error": code, "message": message, "request_id": log.request_id(), **details}
+    if retry_seconds is None:
+        return Reply(body, status)
+    return Reply({**body, "retryAfterSeconds": retry_seconds}, status, {"Retry-After": str(retry_seconds)})

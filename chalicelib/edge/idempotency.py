@@ -65,6 +65,7 @@ def execute_once(
         return execute(ids.new_id())
     if len(key) > MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise InvalidInput(f"The Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable ASCII characters.", path="Idempotency-Key")
+    request.is_repeatable = True
     row, is_takeover = _claim(request, user_id, key)
     if row.reply is not None:
         return _replay(row)

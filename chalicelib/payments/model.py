@@ -170,7 +170,7 @@ class ProviderNotOffered(InvalidInput):
 class PaymentsUnavailable(ApiError):
     code: ClassVar[str] = "payments_unavailable"
     status: ClassVar[int] = 503
-    default_message: ClassVar[str] = "No payment provider is set up here, so only free tickets can be ordered. An admin has to set one up."
+    default_message: ClassVar[str] = "No payment provider is set up here, so only free tickets can be ordered, until an admin sets one up."
 
 
 class ProviderUnavailable(ApiError):

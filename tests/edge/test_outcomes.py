@@ -67,6 +67,14 @@ def test_without_a_key_the_caller_is_told_to_look_first(shop):
     assert http.LOOK_FIRST in reply.json["message"]
 
 
+def test_a_key_is_no_advice_where_it_is_not_used(shop, api):
+    """More buyers would be let in again."""
+    with faults.lose_answer(1, operation="TransactWriteItems"):
+        reply = api.post(f"/admin/events/{shop.event_id}/pause", token=builders.admin_token(), headers={"Idempotency-Key": "k"})
+    assert_unavailable(reply, "unknown")
+    assert http.LOOK_FIRST in reply.json["message"]
+
+
 def test_an_error_after_a_write_is_no_unchanged_one(shop):
     """The hold is written, then the transaction is throttled; whether the hold could be released is not certain."""
     with faults.fail(1, faults.throttled, operation="TransactWriteItems"):

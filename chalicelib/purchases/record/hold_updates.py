@@ -7,12 +7,9 @@ counted, and hold recovery makes it when the hold expires.
 from collections.abc import Callable
 
 from chalicelib import dynamo, log
-from chalicelib.deadline import DeadlineExceeded
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold
 from chalicelib.purchases.record.model import Purchase
-
-_FAILURES: tuple[type[Exception], ...] = (*dynamo.STORE_ERRORS, DeadlineExceeded)
 
 
 def convert_holds(purchase: Purchase) -> int:
@@ -36,7 +33,7 @@ def _update_each(purchase: Purchase, what: str, update: Callable[[Hold], int]) -
     for hold in purchase.holds:
         try:
             updated += update(hold)
-        except _FAILURES as error:
+        except dynamo.STORE_ERRORS as error:
             log.count("holds_left_to_recovery")
             details = {"purchase_id": purchase.id, "shard_id": hold.shard_id, "error": type(error).__name__}
             log.warning("hold.left_to_recovery", update=what, store_code=dynamo.error_code(error), **details)
