@@ -88,7 +88,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 300
     cache_seconds: Annotated[Seconds, _says("Seconds after which an instance loads the catalog again.")] = 300
     head_check_seconds: Annotated[Seconds, _says("Seconds between an instance's checks for a new version of the catalog.")] = 5
-    stock_cache_seconds: Annotated[Seconds, _says("Seconds for which public reads may show the same stock figures.")] = 1
+    stock_cache_seconds: Annotated[
+        Seconds, _says("Seconds after which stock figures are read again for display; three times as many while they do not change.")
+    ] = 1
     idempotency_seconds: Annotated[Seconds, _says("Seconds for which the response to an Idempotency-Key is kept.")] = 86_400
     wave_size: Annotated[
         int, Meta(ge=1, le=1_000_000), _says("How many buyers a waiting room admits with each wave, if the event does not set it.")

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 
 from chalicelib import clock
 from chalicelib.errors import ApiError
+from chalicelib.inventory.display.model import StockGroup
 from chalicelib.inventory.model import Stock
 
 EventStatus = Literal["draft", "active", "past", "cancelled", "test"]
@@ -193,6 +194,10 @@ class Catalog(Struct, frozen=True, eq=False):
     def shard_counts(self, event_ids: Iterable[str]) -> dict[str, int]:
         """Stock id -> number of shards, for all tiers of these events, as `inventory.service.read_stock` takes them."""
         return {tier.stock_id: tier.shards for event_id in event_ids for tier in self.tiers_of(event_id)}
+
+    def stock_group(self, event_id: str) -> StockGroup:
+        """The stocks of all tiers of an event, which are displayed together."""
+        return StockGroup(event_id, self.shard_counts([event_id]))
 
 
 class EventNotOnSale(ApiError):

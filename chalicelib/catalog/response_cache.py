@@ -1,7 +1,7 @@
 """The public replies, encoded and kept for as long as the catalog is unchanged and their stock figures are fresh.
 
-A repeated request costs one look into a dictionary. Each instance encodes a reply again at most every `stock_cache_seconds`, with
-one read of the stock in it; statuses that depend on the clock are never older than that.
+A repeated request costs one look into a dictionary. Each instance encodes a reply again at most every `stock_cache_seconds`;
+statuses that depend on the clock are never older than that.
 """
 
 from collections.abc import Callable, Hashable, Iterable
@@ -24,7 +24,7 @@ def events_reply(now: int) -> CacheableReply:
     def build_body() -> Any:
         events = _public_events(catalog)
         open_events = (event.id for event in events if event_phase(event, now) == "open")
-        stocks = inventory.cached_stock(catalog.shard_counts(open_events), now)
+        stocks = inventory.cached_stock(map(catalog.stock_group, open_events), now)
         return [views.event_view(catalog, event, stocks, now) for event in events]
 
     return _cached_reply("events", catalog, now, LIST_MAX_AGE, build_body)
@@ -35,7 +35,7 @@ def event_reply(event_id: str, now: int) -> CacheableReply:
     catalog, event = service.get_visible_event(event_id)
 
     def build_body() -> Any:
-        stocks = inventory.cached_stock(catalog.shard_counts([event_id]), now)
+        stocks = inventory.cached_stock([catalog.stock_group(event_id)], now)
         return views.event_with_tiers_view(catalog, event, stocks, now)
 
     return _cached_reply(("event", event_id), catalog, now, LIST_MAX_AGE, build_body)
@@ -46,7 +46,7 @@ def availability_reply(event_id: str, now: int) -> CacheableReply:
     catalog, event = service.get_visible_event(event_id)
 
     def build_body() -> Any:
-        stocks = inventory.cached_stock(catalog.shard_counts([event_id]), now)
+        stocks = inventory.cached_stock([catalog.stock_group(event_id)], now)
         return views.availability_view(catalog, event, stocks, now)
 
     return _cached_reply(("availability", event_id), catalog, now, STOCK_MAX_AGE, build_body)
@@ -68,7 +68,7 @@ def ticket_types_reply(event_id: str | None, status: str | None, now: int) -> Ca
         ]
         events = {event.id: event for event, _ in event_tiers}
         # The stock of whole events, because an event's status also depends on tiers that are not in this list.
-        stocks = inventory.cached_stock(catalog.shard_counts(events), now)
+        stocks = inventory.cached_stock(map(catalog.stock_group, events), now)
         statuses = {event.id: public_event_status(catalog, event, now, stocks) for event in events.values()}
         ticket_types = [views.ticket_type_view(catalog, event, statuses[event.id], tier, stocks, now) for event, tier in event_tiers]
         return {"ticket_types": ticket_types, "total": len(ticket_types)}

@@ -1,14 +1,38 @@
-"""How many tickets are left, for display. Cached for a short time in each instance; never used to decide a sale."""
+"""How many tickets are left, for display. All instances show what one of them has read; never used to decide a sale.
 
-from collections.abc import Mapping
+An instance asks for the display item of a group at most every `stock_cache_seconds`, and refreshes it from the shards when it is due
+and this instance's turn (`display/model.py`). So the shards are read once, however many instances there are.
+"""
 
-from chalicelib import dynamo, log, settings
-from chalicelib.inventory import store
-from chalicelib.inventory.model import Shard, Stock, shard_ids
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from chalicelib import clock, dynamo, ids, log, settings
+from chalicelib.inventory.display import refresh, store
+from chalicelib.inventory.display.model import Display, Figures, StockGroup
+from chalicelib.inventory.display.refresh import RefreshRequest
+from chalicelib.inventory.model import Stock
 from chalicelib.memory import Memory
 
-# (table, stock id) -> (time of the read in epoch seconds, stock)
-_cached_stocks: Memory[tuple[str, str], tuple[int, Stock]] = Memory()
+MOVING_SECONDS = 5  # for so long after this instance has moved tickets of a stock, it expects further changes
+
+
+class _Copy(Struct):
+    """A display item as this instance knows it, and when it last asked for it (epoch seconds)."""
+
+    display: Display
+    checked_at: int
+
+
+_copies: Memory[tuple[str, str], _Copy] = Memory()  # by table and group id
+_moved_at: Memory[str, int] = Memory()  # stock id -> when this instance last moved tickets of it
+_names: Memory[Literal["instance"], str] = Memory()  # under which this instance holds leases
+
+# Figures that were read until `at` are not shown, except in the groups that this instance has refreshed since.
+_invalidation: Memory[Literal["at"], int] = Memory()
+_renewed: Memory[str, bool] = Memory()
 
 
 def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
@@ -16,45 +40,119 @@ def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
 
     Strongly consistent; one round trip for each 100 shards.
     """
-    shards_by_stock: dict[str, list[Shard]] = {stock_id: [] for stock_id in shard_counts}
-    for shard in store.read_shards(shard_id for stock_id, count in shard_counts.items() for shard_id in shard_ids(stock_id, count)):
-        shards_by_stock[shard.id.rpartition("#")[0]].append(shard)
-    return {stock_id: Stock.total_of(shards) for stock_id, shards in shards_by_stock.items() if shards}
+    by_stock = refresh.read_shards_by_stock(shard_counts)
+    return {stock_id: Stock.total_of(shards) for stock_id, shards in by_stock.items() if shards}
 
 
-def cached_stock(shard_counts: Mapping[str, int], now: int) -> dict[str, Stock]:
-    """Like `read_stock`, but up to `stock_cache_seconds` old, and older while the store is unavailable."""
-    table = store.table_name()
-    if _select_stale(table, shard_counts, now):
-        with _cached_stocks.lock:  # the first thread loads, the others wait and use what it loaded
-            stale = _select_stale(table, shard_counts, now)
+def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
+    """The stocks of these groups as they are displayed; stocks without shards are left out.
+
+    While any instance asks for them, they are read every `stock_cache_seconds`, or up to three times as rarely while they do not
+    change. Another instance may show them for `stock_cache_seconds` longer, and any while the store is unavailable.
+    """
+    groups = [group for group in groups if group.shard_counts]
+    if _select_stale(groups, now):
+        with _copies.lock:  # the first thread loads, the others wait and use what it loaded
+            stale = _select_stale(groups, now)
             if stale:
-                _load(table, stale, now)
-    return {stock_id: cached[1] for stock_id in shard_counts if (cached := _cached_stocks.entries.get((table, stock_id)))}
+                _load(stale, now)
+    shown = [entry for group in groups for entry in _known_figures(group).items()]
+    return {stock_id: figures.stock for stock_id, figures in shown if figures.capacity or figures.is_open}
+
+
+def note_movement(stock_id: str, now: int) -> None:
+    """Remember that this instance has moved tickets of a stock."""
+    _moved_at.entries[stock_id] = now
 
 
 def invalidate() -> None:
-    """Empty this instance's cache."""
-    _cached_stocks.forget()
+    """Read the shards again before this instance shows them, because an admin has changed them. The others see what it reads."""
+    _copies.forget()
+    _renewed.forget()
+    _invalidation.entries["at"] = clock.now()
 
 
-def _select_stale(table: str, shard_counts: Mapping[str, int], now: int) -> dict[str, int]:
-    """Those of `shard_counts` that are not cached or are cached for too long."""
-    max_age = settings.current().stock_cache_seconds
-    cached_stocks = {stock_id: _cached_stocks.entries.get((table, stock_id)) for stock_id in shard_counts}
-    fresh = {stock_id for stock_id, cached in cached_stocks.items() if cached and abs(now - cached[0]) < max_age}
-    return {stock_id: count for stock_id, count in shard_counts.items() if stock_id not in fresh}
+def _instance() -> str:
+    return _names.entries.setdefault("instance", ids.nonce())
 
 
-def _load(table: str, shard_counts: Mapping[str, int], now: int) -> None:
-    """Read stocks into the cache. A store error is raised only if one of them was never cached."""
+def _known_figures(group: StockGroup) -> dict[str, Figures]:
+    """The figures of the group that this instance has, fresh or not."""
+    copy = _copy_of(group)
+    known = {} if copy is None else copy.display.figures
+    return {stock_id: known[stock_id] for stock_id in group.shard_counts if stock_id in known}
+
+
+def _copy_of(group: StockGroup) -> _Copy | None:
+    return _copies.entries.get((store.table_name(), group.id))
+
+
+def _keep(display: Display, now: int) -> None:
+    """Keep a copy of an item. Figures that it lacks and this instance has are kept too: they could not be written."""
+    key = (store.table_name(), display.group_id)
+    old = _copies.entries.get(key)
+    _copies.entries[key] = _Copy(display if old is None else old.display.replaced_by(display), now)
+
+
+def _select_stale(groups: Sequence[StockGroup], now: int) -> list[StockGroup]:
+    return [group for group in groups if not _is_fresh(group, now)]
+
+
+def _is_fresh(group: StockGroup, now: int) -> bool:
+    """Whether this instance's copy can be shown: it has all figures, and they are not due or it was made just now."""
+    copy = _copy_of(group)
+    if copy is None or not group.shard_counts.keys() <= copy.display.figures.keys():
+        return False
+    return abs(now - copy.checked_at) < settings.current().stock_cache_seconds or not _seconds_due(group, copy.display, now)
+
+
+def _seconds_due(group: StockGroup, display: Display, now: int) -> dict[str, float]:
+    moving = [stock_id for stock_id in group.shard_counts if abs(now - _moved_at.entries.get(stock_id, 0)) <= MOVING_SECONDS]
+    not_before = 0 if group.id in _renewed.entries else _invalidation.entries.get("at", -1) + 1
+    return display.seconds_due(group, now, settings.current().stock_cache_seconds, moving=moving, not_before=not_before)
+
+
+def _load(groups: Sequence[StockGroup], now: int) -> None:
+    """Ask for the items of groups, and refresh those whose turn it is. A store error is raised only if figures are missing then."""
     try:
-        stocks = read_stock(shard_counts)
+        displays = store.read_displays(group.id for group in groups)
+        for display in displays.values():
+            _keep(display, now)
+        _refresh(groups, displays, now)
+        _read_missing(groups, now)
     except dynamo.STORE_ERRORS as error:
-        if not all((table, stock_id) in _cached_stocks.entries for stock_id in shard_counts):
+        if any(len(_known_figures(group)) < len(group.shard_counts) for group in groups):
             raise
         log.count("cache_stale")
         log.warning("stock.stale", error=type(error).__name__)
+        for group in groups:  # the next attempt is made later, because each may take as long as the timeouts of a store that is down
+            copy = _copy_of(group)
+            if copy is not None:
+                copy.checked_at = now
+
+
+def _refresh(groups: Sequence[StockGroup], displays: Mapping[str, Display], now: int) -> None:
+    requests = []
+    for group in groups:
+        due = _seconds_due(group, displays[group.id], now)
+        if displays[group.id].is_turn_of(_instance(), due, now):
+            requests.append(RefreshRequest(displays[group.id], {stock_id: group.shard_counts[stock_id] for stock_id in due}))
+    for display in refresh.refresh(requests, _instance(), now):
+        _keep(display, now)
+        if not display.is_leased_to_another(_instance(), now):
+            _renewed.entries[display.group_id] = True
+
+
+def _read_missing(groups: Sequence[StockGroup], now: int) -> None:
+    """Read the stocks whose first figures another instance is about to write, for this instance only."""
+    missing = {
+        stock_id: count for group in groups for stock_id, count in group.shard_counts.items() if stock_id not in _known_figures(group)
+    }
+    if not missing:
         return
-    for stock_id, stock in stocks.items():
-        _cached_stocks.entries[(table, stock_id)] = (now, stock)
+    shards = refresh.read_shards_by_stock(missing)
+    for group in groups:
+        copy = _copy_of(group)
+        if copy is not None:
+            figures = {stock_id: Figures.of(shards[stock_id], now) for stock_id in group.shard_counts if stock_id in missing}
+            copy.display = copy.display.with_figures(figures)

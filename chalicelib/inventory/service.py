@@ -8,10 +8,12 @@ from chalicelib.inventory import store
 from chalicelib.inventory.allocation import hold
 from chalicelib.inventory.availability import cached_stock, invalidate, read_stock
 from chalicelib.inventory.capacity import resize
+from chalicelib.inventory.display.model import StockGroup
 from chalicelib.inventory.model import Hold, Shard, shard_ids, split_evenly
 from chalicelib.inventory.store import extend_hold, return_sold_item, scan_shards, table_name
 
 __all__ = [
+    "StockGroup",
     "cached_stock",
     "convert_holds",
     "correct_open_flags",

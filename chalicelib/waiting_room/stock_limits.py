@@ -38,5 +38,5 @@ def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]
 
 
 def _event_stock(event: Event, now: int) -> Stock:
-    """The sum over the event's tiers, at most a second old."""
-    return Stock.total_of(inventory.cached_stock(catalog.snapshot().shard_counts([event.id]), now).values())
+    """The sum over the event's tiers, a few seconds old at most."""
+    return Stock.total_of(inventory.cached_stock([catalog.snapshot().stock_group(event.id)], now).values())

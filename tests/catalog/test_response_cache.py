@@ -51,15 +51,16 @@ def test_a_repeated_request_does_not_call_the_store(api, apply_document, path):
     assert {reply.body for reply in warm} == {cold.body}
 
 
-def test_availability_reads_the_stock_once_a_second(api, apply_document, time):
+def test_availability_reads_the_stock_once_a_second_while_it_changes(api, apply_document, time):
     apply_document()
     api.get("/events/fest/availability")
-    for _ in range(4):
+    for number in range(4):
         time.advance(1)
-        with record_calls() as calls:
-            api.get("/events/fest/availability")
-            api.get("/events/fest/availability")
-        assert [call for call in calls if call == "BatchGetItem"] == ["BatchGetItem"]
+        builders.reserve(api, f"u{number}", "fest", "fest-pass")
+        with record_calls() as log:
+            first, second = (api.get("/events/fest/availability").json["availability"][0] for _ in range(2))
+        assert first["reserved"] == second["reserved"] == number + 1
+        assert [entry.outcome for entry in log.of("BatchGetItem", "inventory")] == ["done"]
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -1,8 +1,9 @@
-"""Make a stock named `t`, hold tickets of it and read it back."""
+"""Make a stock named `t`, hold tickets of it and read it back; instances that display it."""
 
 from chalicelib import dynamo
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, Stock
+from tests.simulation.instance_memory import InstanceMemory
 
 NOW, EXPIRES_AT = 1000, 1180
 
@@ -20,3 +21,16 @@ def read_stock(shard_count: int) -> Stock:
     stock = inventory.read_stock({"t": shard_count})["t"]
     assert stock.available + stock.held + stock.sold == stock.capacity
     return stock
+
+
+class DisplayingInstance(InstanceMemory):
+    """An instance that has just started, inside `separate_memories`. It shows the group `g`, of the stock `t` alone."""
+
+    def __init__(self, shard_count: int = 2) -> None:
+        super().__init__()
+        self.group = inventory.StockGroup("g", {"t": shard_count})
+
+    def show(self, now: int) -> Stock:
+        """The figures that this instance shows."""
+        with self.active():
+            return inventory.cached_stock([self.group], now)["t"]

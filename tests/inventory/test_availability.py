@@ -1,33 +1,247 @@
-"""The cached figures for display."""
+"""The figures for display: what one instance reads, all show."""
+
+from contextlib import suppress
+from functools import partial
 
 import pytest
 
-from chalicelib import dynamo
+from chalicelib import clock, dynamo
+from chalicelib.inventory import availability
 from chalicelib.inventory import service as inventory
-from tests.inventory.stocks import NOW, create_stock
+from chalicelib.inventory.display import model
+from tests.faults.kinds import FAULTS
+from tests.inventory.stocks import NOW, DisplayingInstance, create_stock, hold
 from tests.simulation import faults
 from tests.simulation.call_log import record_calls
+from tests.simulation.instance_memory import separate_memories
 
 pytestmark = pytest.mark.usefixtures("store")
 
 
-def test_figures_are_read_once_a_second_and_remain_while_the_store_is_down():
+@pytest.fixture(autouse=True)
+def instances():
+    with separate_memories():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def everybody_contends(monkeypatch):
+    """Every instance that notices overdue figures tries to refresh them, not one in sixteen."""
+    monkeypatch.setattr(model.random, "randrange", lambda _: 0)
+
+
+def sell(quantity):
+    """Sell tickets at an instance that shows no figures."""
+    with DisplayingInstance().active():
+        inventory.convert_holds(hold(quantity, 2, f"p{quantity}"))
+
+
+def calls_of(action):
+    with record_calls() as log:
+        action()
+    return [(entry.operation, *entry.tables) for entry in log.entries]
+
+
+READ_ITEM, READ_SHARDS, WRITE_ITEM = ("BatchGetItem", "stock-display"), ("BatchGetItem", "inventory"), ("UpdateItem", "stock-display")
+
+
+def test_the_first_instance_takes_the_lease_and_the_others_read_what_it_wrote():
     create_stock(10, 2)
-    with record_calls() as calls:
-        assert inventory.cached_stock({"t": 2}, NOW)["t"].available == 10
-        inventory.cached_stock({"t": 2}, NOW)
-        inventory.cached_stock({"t": 2}, NOW + 1)
-    assert calls == ["BatchGetItem"] * 2
+    first, second = DisplayingInstance(), DisplayingInstance()
+    assert calls_of(lambda: first.show(NOW)) == [READ_ITEM, WRITE_ITEM, READ_SHARDS, WRITE_ITEM]
+    assert calls_of(lambda: second.show(NOW)) == [READ_ITEM]
+    assert calls_of(lambda: (first.show(NOW), second.show(NOW))) == []
+    assert second.show(NOW).available == 10
+
+
+def test_the_instance_that_refreshed_last_goes_on_without_a_lease():
+    create_stock(10, 2)
+    first, second = DisplayingInstance(), DisplayingInstance()
+    first.show(NOW)
+    for now in range(NOW + 1, NOW + 4):
+        sell(1 + now - NOW)
+        second.show(now)
+        assert calls_of(partial(first.show, now)) == [READ_ITEM, READ_SHARDS, WRITE_ITEM]
+    assert calls_of(lambda: second.show(NOW + 4)) == [READ_ITEM]
+    assert second.show(NOW + 4).available == first.show(NOW + 4).available == 1
+
+
+def test_figures_that_do_not_change_are_read_a_third_as_often():
+    create_stock(10, 2)
+    instance = DisplayingInstance()
+    for now in range(NOW, NOW + 6):
+        instance.show(now)
+    refreshed = [READ_SHARDS in calls_of(partial(instance.show, now)) for now in range(NOW + 6, NOW + 15)]
+    assert refreshed == [True, False, False] * 3
+    sell(3)
+    assert instance.show(NOW + 15).available == 7
+    sell(1)
+    assert instance.show(NOW + 16).available == 6
+
+
+def test_an_instance_that_moves_tickets_shows_them_a_second_later_also_after_a_quiet_time():
+    create_stock(10, 2)
+    instance = DisplayingInstance()
+    for now in range(NOW, NOW + 7):
+        instance.show(now)
+    with instance.active():
+        availability.note_movement("t", NOW + 7)
+    sell(2)
+    assert instance.show(NOW + 7).available == 8
+
+
+def test_another_instance_takes_over_when_the_one_that_refreshes_falls_silent():
+    create_stock(10, 2)
+    gone, other = DisplayingInstance(), DisplayingInstance()
+    gone.show(NOW)
+    sell(3)
+    assert other.show(NOW + 1).available == 10, "it is the turn of the first instance"
+    assert other.show(NOW + 2).available == 7
+    assert calls_of(lambda: other.show(NOW + 3))[1:] == [READ_SHARDS, WRITE_ITEM]
+
+
+def test_figures_that_nobody_has_read_for_long_are_refreshed_by_the_first_who_does():
+    create_stock(10, 2)
+    DisplayingInstance().show(NOW)
+    sell(3)
+    assert DisplayingInstance().show(NOW + 600).available == 7
+
+
+@pytest.mark.parametrize("crash_after", [2, 3])
+def test_the_lease_of_an_instance_that_crashed_ends(crash_after):
+    """It crashes when it has taken the lease, or has read the shards too."""
+    create_stock(10, 2)
+    DisplayingInstance().show(NOW)
+    sell(3)
+    with faults.crash_after(crash_after) as crash:
+        DisplayingInstance().show(NOW + 10)
+    assert crash.was_triggered
+    other = DisplayingInstance()
+    assert [other.show(NOW + 10).available, other.show(NOW + 11).available, other.show(NOW + 12).available] == [10, 10, 7]
+
+
+def test_the_first_figures_of_all_are_read_by_each_instance_while_another_one_writes_them():
+    create_stock(10, 2)
+    with faults.crash_after(2):
+        DisplayingInstance().show(NOW)
+    other = DisplayingInstance()
+    assert calls_of(lambda: other.show(NOW)) == [READ_ITEM, READ_SHARDS]
+    assert other.show(NOW).available == 10
+
+
+def test_only_some_of_many_instances_try_to_take_over_at_once(monkeypatch):
+    create_stock(10, 2)
+    DisplayingInstance().show(NOW)
+    monkeypatch.setattr(model.random, "randrange", lambda contenders: contenders - 1)
+    others = [DisplayingInstance() for _ in range(10)]
+    assert [WRITE_ITEM in calls_of(partial(other.show, NOW + 2)) for other in others] == [False] * 10
+    assert [WRITE_ITEM in calls_of(partial(other.show, NOW + 3)) for other in others] == [True] + [False] * 9
+
+
+@pytest.mark.parametrize("skew", [-1, 1])
+def test_a_clock_that_is_a_second_off_neither_stops_the_refreshes_nor_doubles_them(skew):
+    create_stock(10, 2)
+    right, wrong = DisplayingInstance(), DisplayingInstance()
+    right.show(NOW)
+    wrong.show(NOW + skew)
+    for now in range(NOW + 1, NOW + 9):
+        sell(1)
+        before = calls_of(partial(right.show, now)) + calls_of(partial(wrong.show, now + skew))
+        assert before.count(READ_SHARDS) <= 1, "they would take turns"
+    assert right.show(NOW + 9).available <= 2
+    assert wrong.show(NOW + 9 + skew).available <= 2
+
+
+def test_a_slow_refresh_does_not_replace_the_figures_of_a_later_one(monkeypatch):
+    create_stock(10, 2)
+    slow, quick, reader = DisplayingInstance(), DisplayingInstance(), DisplayingInstance()
+    slow.show(NOW)
+    read = availability.refresh.read_shards_by_stock
+
+    def read_and_fall_asleep(shard_counts):
+        shards = read(shard_counts)
+        monkeypatch.setattr(availability.refresh, "read_shards_by_stock", read)
+        sell(3)
+        assert quick.show(NOW + 4).available == 7
+        return shards
+
+    monkeypatch.setattr(availability.refresh, "read_shards_by_stock", read_and_fall_asleep)
+    slow.show(NOW + 1)
+    assert reader.show(NOW + 4).available == 7
+    assert slow.show(NOW + 5).available == 7
+
+
+def test_after_an_invalidation_the_shards_are_read_at_once_and_the_others_soon_show_it():
+    create_stock(10, 2)
+    admins, other = DisplayingInstance(), DisplayingInstance()
+    with clock.override(lambda: NOW):
+        for now in range(NOW - 9, NOW + 1):
+            other.show(now)
+        sell(3)
+        with admins.active():
+            inventory.invalidate()
+        assert admins.show(NOW).available == 7
+        assert calls_of(lambda: admins.show(NOW)) == []
+    assert other.show(NOW + 3).available == 7
+
+
+def test_stocks_of_a_group_are_read_when_they_are_new_to_it():
+    create_stock(10, 2)
+    DisplayingInstance().show(NOW)
+    instance = DisplayingInstance()
+    instance.group = inventory.StockGroup("g", {"t": 2, "u": 1})
+    items = inventory.new_shard_items("u", capacity=4, sold=0, shard_count=1, is_open=True)
+    dynamo.batch_put(inventory.table_name(), items)
+    with instance.active():
+        assert inventory.cached_stock([instance.group], NOW)["u"].available == 4
+    assert calls_of(lambda: DisplayingInstance().show(NOW)) == [READ_ITEM]
+
+
+def test_a_stock_without_shards_and_a_group_without_stocks_are_left_out():
+    with DisplayingInstance().active():
+        groups = [inventory.StockGroup("g", {"t": 2}), inventory.StockGroup("empty", {})]
+        assert inventory.cached_stock(groups, NOW) == {}
+        with record_calls() as calls:
+            inventory.cached_stock(groups, NOW)
+    assert calls == []
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_fault_at_any_call_leaves_figures_that_are_soon_right_again(kind, is_new):
+    """A new instance takes the lease and may have to refuse its reply; one that has refreshed before always has figures to show."""
+    for number in range(1, 5 if is_new else 4):
+        create_stock(10, 2)
+        instance = DisplayingInstance()
+        instance.group = inventory.StockGroup(f"g{number}", {"t": 2})
+        instance.show(NOW)
+        sell(3)
+        if is_new:
+            group = instance.group
+            instance = DisplayingInstance()
+            instance.group = group
+        with FAULTS[kind](number) as fault, suppress(*dynamo.STORE_ERRORS if is_new else ()):
+            assert instance.show(NOW + 10).available in (7, 10)
+        assert fault.was_triggered
+        assert instance.show(NOW + 12).available == 7
+
+
+def test_figures_remain_while_the_store_is_down():
+    create_stock(10, 2)
+    instance = DisplayingInstance()
+    instance.show(NOW)
     with faults.refuse_from(1):
-        assert inventory.cached_stock({"t": 2}, NOW + 5)["t"].available == 10
+        assert instance.show(NOW + 60).available == 10
+        assert calls_of(lambda: instance.show(NOW + 60)) == [], "the next attempt is made a second later"
 
 
 def test_figures_remain_while_the_store_leaves_keys_unprocessed(monkeypatch):
     create_stock(10, 2)
-    inventory.cached_stock({"t": 2}, NOW)
+    instance = DisplayingInstance()
+    instance.show(NOW)
 
     def give_up(*_, **__):
         raise dynamo.StoreUnavailable("keys stay unprocessed")
 
     monkeypatch.setattr(dynamo, "batch_get", give_up)
-    assert inventory.cached_stock({"t": 2}, NOW + 5)["t"].available == 10
+    assert instance.show(NOW + 5).available == 10
