@@ -26,6 +26,7 @@ def check(now: int, *, recovered: bool = False) -> None:
         *_check_ledger(purchases_by_id),
         *_check_cases(purchases_by_id),
         *_check_buyers(purchases_by_id),
+        *_check_details(purchases_by_id),
         *_check_tickets(purchases_by_id),
         *_check_waiting_rooms(),
     ]
@@ -174,6 +175,13 @@ def _check_buyers(purchases_by_id: dict[str, Purchase]) -> list[str]:
             violations.append(f"{record.user_id}: {bought} bought and {record.active_quantity} held, above the limit of {limit}")
     violations += [f"{user_id}: {purchase_id} is active, and the record does not name it" for (user_id, _), purchase_id in active.items()]
     return violations
+
+
+def _check_details(purchases_by_id: dict[str, Purchase]) -> list[str]:
+    """What was sent along with a checkout is stored if its purchase says so, and for as long."""
+    rows = {row.id: row.ttl for row in purchases.CheckoutDetailsRow.scan(consistent_read=True)}
+    expected = {purchase.id: purchases._ttl(purchase) for purchase in purchases_by_id.values() if purchase.has_details}
+    return [] if rows == expected else [f"the checkout details are {rows} and not {expected}"]
 
 
 def _check_tickets(purchases_by_id: dict[str, Purchase]) -> list[str]:

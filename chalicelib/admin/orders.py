@@ -41,7 +41,7 @@ def admin_order_view(purchase: Purchase) -> dict[str, Any]:
     entries = ledger.list_purchase_entries(purchase.event_id, purchase.id)
     payment = purchase.payment
     return {
-        "order": {**views.order_with_event_view(purchase), "user_id": purchase.user_id},
+        "order": {**views.full_order_view(purchase, queries.load_details(purchase)), "user_id": purchase.user_id},
         "tickets": [views.order_ticket_view(ticket) for ticket in queries.load_tickets(purchase)],
         "payment": {"provider": payment.provider, "reference": payment.provider_id, "capture": payment.payment_intent_id}
         if payment

@@ -49,6 +49,14 @@ def test_sold_out_costs_one_write_and_one_read(shop):
     assert cost(lambda: shop.reserve("ada", balcony=2), 409) == (2, 1, 1)
 
 
+def test_what_buyers_send_along_is_written_once_and_costs_the_confirm_its_expiry(api, shop):
+    reservation_id = builders.reserve(api, "ada", shop.event_id, shop.floor, 1).json["id"]
+    responses = {"diet": "none"}
+    assert cost(lambda: builders.start_checkout(api, "ada", reservation_id, responses=responses)) == (4, 1, 6)
+    assert cost(lambda: builders.confirm(api, "ada", reservation_id)) == (3, 1, 13)
+    assert cost(lambda: api.get(f"/orders/{reservation_id}", user="ada"), 200) == (3, 3, 0)
+
+
 @pytest.mark.parametrize(("quantity", "units"), [(1, 11), (2, 13), (4, 17)])
 def test_confirm_takes_three_round_trips_with_the_read(api, shop, quantity, units):
     """The purchase, the buyer's record, the wallet, the ledger and each ticket, in a transaction: 2 each. The hot item: 1."""

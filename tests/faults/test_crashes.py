@@ -36,6 +36,9 @@ class PurchaseFlow:
     def start_checkout(self):
         return builders.start_checkout(self.api, "ada", self.id, key=self.id)
 
+    def start_checkout_with_details(self):
+        return builders.start_checkout(self.api, "ada", self.id, key=self.id, responses={"diet": "none"})
+
     def confirm(self):
         return builders.confirm(self.api, "ada", self.id)
 
@@ -70,6 +73,8 @@ FLOWS = {
     "release": (["reserve"], ["release"]),
     "checkout": (["reserve"], ["start_checkout"]),
     "confirm": (["reserve", "start_checkout"], ["confirm"]),
+    "checkout with details": (["reserve"], ["start_checkout_with_details"]),
+    "confirm with details": (["reserve", "start_checkout_with_details"], ["confirm"]),
     "decline": (["reserve", "start_checkout"], ["decline"]),
     "expire in a sweep": (["reserve", "expire_hold"], ["sweep"]),
     "expire in a sweep, paying": (["reserve", "start_checkout", "expire_hold"], ["sweep"]),

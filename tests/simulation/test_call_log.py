@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("store")
 
 
 def row(purchase_id="p1", size=0):
-    return PurchaseRow(purchase_id, state="held", version=1, checkout_details="x" * size)
+    return PurchaseRow(purchase_id, state="held", version=1, lines="x" * size)
 
 
 def test_a_log_has_the_operation_table_key_and_outcome_of_each_call():
@@ -80,7 +80,7 @@ def test_computed_units_are_those_that_an_engine_reports(threaded_store):
         row(size=1500).save()
         row("p2").save()
         dynamo.update_if(PurchaseRow("p1"), [PurchaseRow.version.set(2)], PurchaseRow.version == 1)
-        dynamo.transact([dynamo.put(row("p3")), dynamo.update(PurchaseRow("p1"), [PurchaseRow.checkout_details.remove()])])
+        dynamo.transact([dynamo.put(row("p3")), dynamo.update(PurchaseRow("p1"), [PurchaseRow.lines.remove()])])
         purchases.load("p1")
         purchases.load_many(["p1", "p2", "p3"])
     counted = [entry for entry in log.entries if entry.operation != "BatchGetItem"]  # MiniStack does not count those

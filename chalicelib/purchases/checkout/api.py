@@ -2,29 +2,26 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib.edge import rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.idempotency import execute_once
+from chalicelib.errors import InvalidInput
 from chalicelib.payments.model import SimulatedOutcome
 from chalicelib.purchases.checkout import service
 from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
 from chalicelib.purchases.checkout.service import CheckoutResult
 from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.errors import PromoCodeInvalid
-from chalicelib.purchases.record.model import MAX_QUANTITY
+from chalicelib.purchases.record.model import MAX_QUANTITY, Attendee, CheckoutDetails, ShortText
 
 bp = Blueprint(__name__)
 
 Id = Annotated[str, Meta(min_length=1, max_length=128)]
-Text = Annotated[str, Meta(max_length=500)]
-
-
-class Attendee(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    name: Text
-    email: Annotated[str, Meta(max_length=254, pattern="^[^@\\s]+@[^@\\s]+$")] | None = None
+MAX_DETAILS_BYTES = 4096  # of responses and attendees together, as JSON
 
 
 class CheckoutBody(Struct, forbid_unknown_fields=True):
@@ -32,7 +29,7 @@ class CheckoutBody(Struct, forbid_unknown_fields=True):
 
     reservation_id: Id
     promo_code: Annotated[str, Meta(max_length=64)] | None = None
-    responses: dict[Annotated[str, Meta(max_length=64)], Text] | None = None
+    responses: dict[Annotated[str, Meta(max_length=64)], ShortText] | None = None
     attendees: Annotated[list[Attendee], Meta(max_length=MAX_QUANTITY)] | None = None
     provider: Literal["simulated", "stripe"] | None = None
     page: Literal["own", "hosted"] | None = None
@@ -49,11 +46,12 @@ class ConfirmBody(Struct, forbid_unknown_fields=True):
 def open_checkout(request: RequestContext) -> Reply:
     user_id, body = request.require_user().user_id, request.parse_body(CheckoutBody)
     rate_limits.check(request, rate_limits.CHECKOUT, user_id)
+    options = _options(body)
 
     def execute(_: str) -> Reply:
         if body.promo_code:
             raise PromoCodeInvalid("This promo code is not valid for this event. Correct it, or order without one.", path="$.promo_code")
-        return _session_reply(service.open_checkout(user_id, body.reservation_id, _options(body), request.now), request.now)
+        return _session_reply(service.open_checkout(user_id, body.reservation_id, options, request.now), request.now)
 
     return execute_once(request, user_id, execute, required=True)
 
@@ -83,7 +81,16 @@ def _session_reply(result: CheckoutResult, now: int) -> Reply:
 
 def _options(body: CheckoutBody) -> CheckoutOptions:
     """How the buyer wants to pay, and the answers and attendees that are stored with the purchase."""
-    details = {name: value for name, value in (("responses", body.responses), ("attendees", body.attendees)) if value}
     return CheckoutOptions(
-        provider=body.provider, page=body.page, success_url=body.success_url, cancel_url=body.cancel_url, checkout_details=details
+        provider=body.provider, page=body.page, success_url=body.success_url, cancel_url=body.cancel_url, details=_details(body)
     )
+
+
+def _details(body: CheckoutBody) -> CheckoutDetails:
+    """The answers and attendees. Raises InvalidInput if they are too large together; its path names the larger one."""
+    details = CheckoutDetails(body.responses or {}, body.attendees or [])
+    sizes = {"responses": len(msgspec.json.encode(details.responses)), "attendees": len(msgspec.json.encode(details.attendees))}
+    if sum(sizes.values()) > MAX_DETAILS_BYTES:
+        message = f"`responses` and `attendees` may have at most {MAX_DETAILS_BYTES // 1024} KB together. Send shorter ones."
+        raise InvalidInput(message, path=f"$.{max(sizes, key=lambda name: sizes[name])}")
+    return details

@@ -1,7 +1,7 @@
 """The page that takes the money: our own with a Payment Element, or the provider's hosted page, which sends the buyer back to us."""
 
 import re
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ from chalicelib import settings
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import CheckoutPage, CheckoutPageItem, Payment, ProviderName
 from chalicelib.purchases.record.errors import ReturnAddressRefused
-from chalicelib.purchases.record.model import Purchase
+from chalicelib.purchases.record.model import CheckoutDetails, Purchase
 
 MAX_URL_LENGTH = 2048
 # A hosted page is closed when its hold ends. If that fails, it closes by itself at the first moment that the provider allows.
@@ -29,7 +29,7 @@ class CheckoutOptions(Struct, frozen=True, kw_only=True):
     page: Literal["own", "hosted"] | None = None
     success_url: str | None = None
     cancel_url: str | None = None
-    checkout_details: dict[str, Any] = {}
+    details: CheckoutDetails = CheckoutDetails()
 
 
 def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) -> Payment:

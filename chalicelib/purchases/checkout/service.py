@@ -68,9 +68,9 @@ def _open(purchase: Purchase, options: CheckoutOptions, now: int) -> CheckoutRes
         payment=checkout_page.choose_page(purchase, payment, options),
         checkout_at=now,
         expires_at=expires_at,
-        checkout_details={**purchase.checkout_details, **options.checkout_details},
+        has_details=not options.details.is_empty,
     )
-    saved = store.save(purchase, paying)
+    saved = store.save(purchase, paying, [store.details_item(paying, options.details)] if paying.has_details else [])
     if expires_at != purchase.expires_at:
         # After a crash before this, hold recovery extends the holds: the purchase's `expires_at` decides.
         hold_updates.extend_holds(saved, expires_at)

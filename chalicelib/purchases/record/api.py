@@ -26,4 +26,5 @@ def show_order(request: RequestContext, order_id: str) -> Reply:
 
 
 def _order_reply(purchase: Purchase, tickets: list[Ticket]) -> Reply:
-    return Reply({"order": views.order_with_event_view(purchase), "tickets": [views.order_ticket_view(ticket) for ticket in tickets]})
+    order = views.full_order_view(purchase, queries.load_details(purchase))
+    return Reply({"order": order, "tickets": [views.order_ticket_view(ticket) for ticket in tickets]})

@@ -1,9 +1,9 @@
 """A purchase, from the hold to the order and its refunds. Its `state` decides what its holds, tickets and payment are worth."""
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.inventory.model import Hold
@@ -15,6 +15,8 @@ ORDER_STATES: tuple[PurchaseState, ...] = ("paid", "partially_refunded")
 
 MAX_QUANTITY = 50
 MAX_LINE_ITEMS = 10
+
+ShortText = Annotated[str, Meta(max_length=500)]
 
 
 class LineItem(Struct, frozen=True):
@@ -87,7 +89,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     checkout_at: int | None = None
     ended_at: int | None = None
     confirmed_at: int | None = None  # when a confirm first gave the buyer their tickets; a webhook may have issued them before
-    checkout_details: dict[str, Any] = {}  # the buyer's answers and attendees
+    has_details: bool = False  # the buyer's answers and attendees are stored, apart from the purchase
     pass_id: str | None = None  # the waiting room's pass that it was reserved with
     refunds: list[Refund] = []
     disputes: list[Dispute] = []
@@ -194,6 +196,22 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     def find_dispute(self, dispute_id: str) -> Dispute | None:
         return next((dispute for dispute in self.disputes if dispute.id == dispute_id), None)
+
+
+class Attendee(Struct, forbid_unknown_fields=True, omit_defaults=True):
+    name: ShortText
+    email: Annotated[str, Meta(max_length=254, pattern="^[^@\\s]+@[^@\\s]+$")] | None = None
+
+
+class CheckoutDetails(Struct, frozen=True):
+    """What the buyer sends along with a checkout: answers by question, and who comes."""
+
+    responses: dict[str, str] = {}
+    attendees: list[Attendee] = []
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.responses or self.attendees)
 
 
 class BuyerRecord(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from chalicelib.purchases.record import store
 from chalicelib.purchases.record.errors import CheckoutNotFound, OrderNotFound, ReservationNotFound
 from chalicelib.purchases.record.model import Purchase
-from chalicelib.purchases.record.store import load, load_many
+from chalicelib.purchases.record.store import load, load_details, load_many
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket
 
@@ -15,6 +15,7 @@ __all__ = [
     "get_own_purchase",
     "is_pass_used",
     "load",
+    "load_details",
     "load_many",
     "load_tickets",
 ]

@@ -1,6 +1,7 @@
-"""Tables `purchases` and `buyers`. A purchase changes by compare-and-set on its version, its buyer's record in the same transaction.
+"""Tables `purchases`, `buyers` and `checkout-details`.
 
-So a purchase is `held` or `paying` exactly while the buyer's record names it as active.
+A purchase changes by compare-and-set on its version, its buyer's record in the same transaction. So a purchase
+is `held` or `paying` exactly while the buyer's record names it as active.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -8,13 +9,22 @@ from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib import dynamo, settings
 from chalicelib.payments.model import Payment
-from chalicelib.purchases.record.model import ACTIVE_STATES, BuyerRecord, Dispute, LineItem, Purchase, PurchaseState, Refund
+from chalicelib.purchases.record.model import (
+    ACTIVE_STATES,
+    BuyerRecord,
+    CheckoutDetails,
+    Dispute,
+    LineItem,
+    Purchase,
+    PurchaseState,
+    Refund,
+)
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 5
@@ -28,7 +38,7 @@ _CHANGEABLE = {
     "confirmed_at": False,
     "lines": True,
     "payment": True,
-    "checkout_details": True,
+    "has_details": False,
     "refunds": True,
     "disputes": True,
 }
@@ -55,7 +65,7 @@ class PurchaseRow(dynamo.Table):
     checkout_at = NumberAttribute(null=True)
     ended_at = NumberAttribute(null=True)
     confirmed_at = NumberAttribute(null=True)
-    checkout_details = UnicodeAttribute(null=True)
+    has_details = BooleanAttribute(null=True)
     pass_id = UnicodeAttribute(null=True)
     refunds = UnicodeAttribute(null=True)
     disputes = UnicodeAttribute(null=True)
@@ -76,6 +86,19 @@ class BuyerRow(dynamo.Table):
     bought = NumberAttribute(null=True)
     orders = UnicodeSetAttribute(null=True)
     passes = UnicodeSetAttribute(null=True)
+
+
+class CheckoutDetailsRow(dynamo.Table):
+    """What the buyer sent along with the checkout of the purchase `id`, apart because every step reads and writes the purchase."""
+
+    feature = "checkout-details"
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    details = UnicodeAttribute(null=True)
+    ttl = NumberAttribute(null=True)
 
 
 class Conflict(Exception):
@@ -108,6 +131,17 @@ def load_many(ids: Iterable[str]) -> dict[str, Purchase | None]:
     keys = [{"id": {"S": purchase_id}} for purchase_id in ids]
     rows = [PurchaseRow.from_raw_data(item) for item in dynamo.batch_get(PurchaseRow.name(), keys, consistent=True)]
     return {row.id: _purchase(row) for row in rows}
+
+
+def load_details(purchase: Purchase) -> CheckoutDetails:
+    """What the buyer sent along with the checkout; empty, and not read, if there is nothing."""
+    row = CheckoutDetailsRow.find(purchase.id) if purchase.has_details else None
+    return msgspec.json.decode(row.details, type=CheckoutDetails) if row is not None and row.details else CheckoutDetails()
+
+
+def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.TransactItem:
+    """Transaction item that stores what was sent along with the checkout of a purchase, for as long as the purchase."""
+    return dynamo.put(CheckoutDetailsRow(purchase.id, details=_json(details), ttl=_ttl(purchase)))
 
 
 def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
@@ -171,6 +205,8 @@ def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem]
     # Every write raises the version, so it stands for the state too.
     unchanged = PurchaseRow.version == before.version
     buyer = _buyer_update_item(before, after, limit)
+    if before.has_details and _ttl(after) != _ttl(before):
+        items = [*items, dynamo.update(CheckoutDetailsRow(before.id), [_ttl_action(CheckoutDetailsRow.ttl, after)])]
     if buyer is None and not items:
         if not dynamo.update_if(row, _changed_attributes(before, after), unchanged):
             raise Conflict
@@ -223,8 +259,8 @@ def _changed_attributes(before: Purchase, after: Purchase) -> list[Action]:
         value = getattr(after, name)
         if value != getattr(before, name):
             actions.append(getattr(PurchaseRow, name).set(_json(value) if encoded else value))
-    if (ttl := _ttl(after)) != _ttl(before):
-        actions.append(PurchaseRow.ttl.set(ttl) if ttl else PurchaseRow.ttl.remove())
+    if _ttl(after) != _ttl(before):
+        actions.append(_ttl_action(PurchaseRow.ttl, after))
     return actions
 
 
@@ -261,6 +297,12 @@ def _ttl(purchase: Purchase) -> int | None:
     return None
 
 
+def _ttl_action(attribute: NumberAttribute, purchase: Purchase) -> Action:
+    """The update of a row's TTL to the one of its purchase."""
+    ttl = _ttl(purchase)
+    return attribute.set(ttl) if ttl else attribute.remove()
+
+
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
@@ -282,7 +324,7 @@ def _purchase(row: PurchaseRow) -> Purchase | None:
         checkout_at=int(row.checkout_at) if row.checkout_at else None,
         ended_at=int(row.ended_at) if row.ended_at else None,
         confirmed_at=int(row.confirmed_at) if row.confirmed_at else None,
-        checkout_details=msgspec.json.decode(row.checkout_details) if row.checkout_details else {},
+        has_details=bool(row.has_details),
         pass_id=row.pass_id,
         refunds=msgspec.json.decode(row.refunds, type=list[Refund]) if row.refunds else [],
         disputes=msgspec.json.decode(row.disputes, type=list[Dispute]) if row.disputes else [],

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import msgspec
+
 from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase, Refund
+from chalicelib.purchases.record.model import ACTIVE_STATES, CheckoutDetails, Purchase, Refund
 from chalicelib.tickets.model import Ticket, ticket_id
 
 _SESSION_STATUS = {
@@ -123,12 +125,13 @@ def refund_view(refund: Refund, purchase: Purchase) -> dict[str, Any]:
     }
 
 
-def order_with_event_view(purchase: Purchase) -> dict[str, Any]:
-    """An order with the event's current name, venue and start; null if the event is no longer in the catalog."""
+def full_order_view(purchase: Purchase, details: CheckoutDetails) -> dict[str, Any]:
+    """An order with what was sent along with its checkout, and the event's current name, venue and start; null if it is no longer known."""
     event: Event | None = catalog.snapshot().events.get(purchase.event_id)
     first = purchase.lines[0]
     return {
         **order_view(purchase),
+        **msgspec.to_builtins(details),
         "event_name": event.name if event else None,
         "event_venue": event.venue if event else None,
         "event_starts_at": clock.iso(event.starts_at) if event else None,

@@ -3,7 +3,6 @@
 import pytest
 
 from chalicelib import settings
-from chalicelib.purchases.record import store
 from tests import builders, invariants
 from tests.simulation import faults
 
@@ -86,16 +85,6 @@ def test_invalid_checkout_input_is_refused_with_its_field(api, time, held, field
     reply = api.post("/checkout/sessions", json=body, user="ada", headers={"Idempotency-Key": "k"})
     assert reply.status == 400
     assert reply.json["path"].replace("[0]", "[...]") == path.replace("[0]", "[...]"), reply.json
-
-
-def test_responses_and_attendees_are_stored_with_the_purchase(api, time, held):
-    _, _, reservation_id = held
-    body = {"reservation_id": reservation_id, "responses": {"diet": "none"}, "attendees": [{"name": "Ada", "email": "ada@example.org"}]}
-    assert api.post("/checkout/sessions", json=body, user="ada", headers={"Idempotency-Key": "k"}).status == 201
-    assert store.load(reservation_id).checkout_details == {
-        "responses": {"diet": "none"},
-        "attendees": [{"name": "Ada", "email": "ada@example.org"}],
-    }
 
 
 def test_a_paid_checkout_is_an_order_with_signed_tickets(api, time, held):
