@@ -8,6 +8,7 @@ from chalicelib import log
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
+from chalicelib.payments import provider_tasks
 from chalicelib.purchases.refunds import processing
 from chalicelib.purchases.reservations import hold_recovery
 
@@ -16,7 +17,9 @@ def run_sweep(now: int) -> dict[str, Any]:
     """Run the sweep once. Returns what was done, for the log. Two runs at once do no harm: every write has a condition."""
     shards = list(inventory.scan_shards())
     expired_holds = [hold for shard in shards for hold in shard.expired_holds(now)]
-    report = hold_recovery.recover_holds(expired_holds, now)
+    report = hold_recovery.RecoveryReport()
+    lapsed = hold_recovery.recover_holds(expired_holds, now, report)
+    provider_tasks.run_each(hold_recovery.expiry_tasks(lapsed, now, report))
     active_holds = sum(shard.held for shard in shards) - sum(hold.quantity for hold in expired_holds)
     log.count("sweep_runs")
     log.gauge("active_holds", active_holds)

@@ -129,7 +129,7 @@ def _hold(
         event_id=event_id,
         state="held",
         version=1,
-        lines=_hold_items(purchase_id, tiers, items, expires_at, now),
+        lines=_hold_items(user_id, purchase_id, tiers, items, expires_at, now),
         currency=tiers[0].currency,
         created_at=now,
         expires_at=expires_at,
@@ -187,12 +187,14 @@ def _limit_exceeded(limit: int, requested: int, buyer: BuyerRecord | None) -> Pu
     )
 
 
-def _hold_items(purchase_id: str, tiers: Sequence[Tier], items: Sequence[RequestedItem], expires_at: int, now: int) -> list[LineItem]:
+def _hold_items(
+    user_id: str, purchase_id: str, tiers: Sequence[Tier], items: Sequence[RequestedItem], expires_at: int, now: int
+) -> list[LineItem]:
     """Hold all items or none. The lines are in the order of the items."""
     # Always in the order of the tiers' ids: otherwise two buyers of the last tickets of two tiers could each hold one and be
     # refused the other.
     pairs = sorted(zip(tiers, items, strict=True), key=lambda pair: pair[0].id)
-    held = inventory.hold_all(_hold_tier(tier, item.quantity, purchase_id, expires_at, now) for tier, item in pairs)
+    held = inventory.hold_all(_hold_tier(tier, item.quantity, user_id, purchase_id, expires_at, now) for tier, item in pairs)
     lines = {
         tier.id: LineItem(tier.id, tier.name, item.quantity, tier.price_cents, tier.admits, holds, tier.stripe_price_id)
         for (tier, item), holds in zip(pairs, held, strict=True)
@@ -200,18 +202,17 @@ def _hold_items(purchase_id: str, tiers: Sequence[Tier], items: Sequence[Request
     return [lines[tier.id] for tier in tiers]
 
 
-def _hold_tier(tier: Tier, quantity: int, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
+def _hold_tier(tier: Tier, quantity: int, user_id: str, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
     """Hold tickets of one tier. If there are too few, expired holds are recovered and it is tried again. Raises NotEnoughTickets."""
     for attempt in range(_HOLD_ATTEMPTS):
         try:
             return inventory.hold(tier.stock_id, tier.shards, quantity, purchase_id, expires_at, now)
         except NotEnoughTickets as refusal:
-            if not refusal.expired_holds or attempt + 1 == _HOLD_ATTEMPTS:
+            is_last = not refusal.expired_holds or attempt + 1 == _HOLD_ATTEMPTS
+            if is_last or not hold_recovery.recover_for_buyer(refusal, user_id, now):
                 log.count("reservations_refused")
                 refusal.details["tier_id"] = tier.id
                 raise
-            # Try again even if this releases nothing: the sweep may have released them meanwhile.
-            hold_recovery.recover_holds(refusal.expired_holds, now)
     raise AssertionError("unreachable")
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from chalicelib import log
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import Payment, PaymentNotCompleted, ProviderUnavailable
+from chalicelib.payments.model import Payment, PaymentNotCompleted, ProviderPayment, ProviderUnavailable
 from chalicelib.purchases.record import hold_updates, ledger_entries, store
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.settlement import service as settlement
@@ -46,6 +46,13 @@ def cancel_purchase(purchase: Purchase, state: EndState, now: int, declined: Pay
         provider_payment = payments.cancel_payment(purchase.payment)
     except ProviderUnavailable:
         return CancellationResult("unknown", purchase)
+    return finish_cancellation(purchase, provider_payment, state, now, declined)
+
+
+def finish_cancellation(
+    purchase: Purchase, provider_payment: ProviderPayment | None, state: EndState, now: int, declined: Payment | None = None
+) -> CancellationResult:
+    """As `cancel_purchase`, after `payments.cancel_payment` has answered with `provider_payment`."""
     if provider_payment is not None and provider_payment.is_paid:
         return CancellationResult("paid", settlement.settle_payment(purchase, provider_payment, now).purchase)
     if provider_payment is not None:

@@ -1,0 +1,124 @@
+"""Tasks for the payment provider: several at once, the caller's context in the threads, and nobody in the way of the others."""
+
+import threading
+from contextvars import ContextVar
+
+import pytest
+
+from chalicelib import deadline, dynamo, settings
+from chalicelib.payments.model import ProviderUnavailable
+from chalicelib.payments.provider_tasks import MAX_AT_ONCE, MAX_UNANSWERED, ProviderTask, alternate, run_each
+
+
+class Work:
+    """Makes tasks, and notes which were asked, finished and postponed."""
+
+    def __init__(self):
+        self.asked, self.finished, self.postponed = [], [], []
+
+    def task(self, name, error=None, ask=None, finish=None):
+        def answer():
+            self.asked.append(name)
+            if error is not None:
+                raise error
+            return ask() if ask is not None else name
+
+        def note(found):
+            self.finished.append(found)
+            if finish is not None:
+                finish()
+
+        return ProviderTask(str(name), answer, note, lambda failure: self.postponed.append((name, failure)))
+
+
+@pytest.fixture
+def work():
+    return Work()
+
+
+def test_each_task_is_finished_with_its_answer_by_the_thread_of_the_caller(work):
+    threads = []
+    result = run_each(work.task(name, finish=lambda: threads.append(threading.get_ident())) for name in range(20))
+    assert (sorted(work.finished), set(threads)) == (list(range(20)), {threading.get_ident()})
+    assert (result.finished, result.postponed, result.gave_up) == (20, 0, False)
+
+
+def test_several_run_at_once_after_the_provider_has_answered_the_first(work):
+    together = threading.Barrier(MAX_AT_ONCE)  # opens only if so many tasks ask at the same time
+    waiting = [work.task(name, ask=lambda: together.wait(timeout=10)) for name in range(MAX_AT_ONCE)]
+    assert run_each([work.task("first"), *waiting]).finished == MAX_AT_ONCE + 1
+
+
+@pytest.mark.parametrize(("rate", "at_once"), [(1, 1), (25, 2), (100, 8), (10_000, 8)])
+def test_how_many_run_at_once_follows_from_the_rate_that_the_provider_accepts(work, rate, at_once):
+    lock, running, most = threading.Lock(), 0, 0
+
+    def ask():
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        with lock:
+            running -= 1
+
+    with settings.override(stripe_call_rate=rate):
+        run_each(work.task(name, ask=ask) for name in range(100))
+    assert 1 <= most <= at_once
+
+
+def test_the_threads_have_the_context_of_the_caller(work):
+    variable = ContextVar("variable", default="")
+    variable.set("of the caller")
+    with deadline.within(60):
+        run_each([work.task("task", ask=lambda: (variable.get(), deadline.remaining() <= 60))])
+    assert work.finished == [("of the caller", True)]
+
+
+def test_an_error_postpones_its_task_and_not_the_others(work):
+    result = run_each([work.task("broken", KeyError("x")), work.task("silent", ProviderUnavailable()), work.task("sound")])
+    assert (work.finished, work.postponed) == (["sound"], [("broken", "error"), ("silent", "silent")])
+    assert (result.finished, result.postponed, result.gave_up) == (1, 2, False)
+
+
+@pytest.mark.parametrize("error", [ProviderUnavailable(), dynamo.StoreUnavailable("down")], ids=["provider", "store"])
+def test_nothing_is_begun_after_several_in_a_row_got_no_answer(work, error):
+    assert run_each(work.task(name, error) for name in range(10)).gave_up
+    assert (work.asked, len(work.postponed)) == (list(range(MAX_UNANSWERED)), MAX_UNANSWERED)
+
+
+def test_a_broken_task_now_and_then_stops_nothing(work):
+    tasks = [work.task(name, ProviderUnavailable() if name % 2 else None) for name in range(10)]
+    assert not run_each(tasks).gave_up
+    assert len(work.finished) == len(work.postponed) == 5
+
+
+def test_nothing_is_begun_without_time_for_it(work, time):
+    def pass_time():
+        time.advance(10)
+
+    with deadline.within(35), settings.override(stripe_call_rate=1):
+        run_each(work.task(name, ask=pass_time) for name in range(10))
+    assert work.asked == [0, 1, 2]
+
+
+def test_a_wrong_setting_ends_the_job(work):
+    with pytest.raises(settings.SettingsError):
+        run_each([work.task("task", settings.SettingsError("the key"))])
+
+
+def test_a_task_that_cannot_even_be_postponed_does_not_keep_the_others(work):
+    def fail(failure):
+        raise dynamo.StoreUnavailable("down")
+
+    broken = ProviderTask("broken", lambda: 1 / 0, print, fail)
+    assert run_each([broken, work.task("sound")]).finished == 1
+
+
+def test_a_crash_of_a_thread_is_one_of_the_job(work):
+    with pytest.raises(KeyboardInterrupt):
+        run_each([work.task("task", KeyboardInterrupt())])
+
+
+def test_groups_take_turns_until_the_last_one_is_done():
+    assert list(alternate("ab", "123", "")) == ["a", "1", "b", "2", "3"]
+    assert list(alternate()) == []
