@@ -4,16 +4,20 @@ Two caches: the head, read every few seconds, and the catalog of that head, load
 few minutes. In between a snapshot costs no call to the store.
 """
 
+from typing import Literal
+
 from chalicelib import clock, settings
 from chalicelib.cache import TtlCache
 from chalicelib.catalog import store
 from chalicelib.catalog.model import Catalog, CatalogHead
 from chalicelib.edge.http import CacheableReply
+from chalicelib.memory import Memory
 
 MAX_REPLIES = 2000  # each has a few KB; only a very large catalog reaches this, because unknown ids are not kept
 
 _head_cache: TtlCache[CatalogHead] = TtlCache(lambda: settings.current().head_check_seconds)
 _catalog_cache: TtlCache[Catalog] = TtlCache(lambda: settings.current().cache_seconds, counted=True)
+_refreshed: Memory[Literal["at"], int] = Memory()  # when the head was last read because of an unknown id
 
 # The replies of `response_cache`. They are kept here so that they are dropped together with the snapshot.
 reply_cache: TtlCache[CacheableReply] = TtlCache(lambda: settings.current().stock_cache_seconds, max_keys=MAX_REPLIES)
@@ -27,8 +31,14 @@ def snapshot() -> Catalog:
 
 
 def refresh_snapshot() -> Catalog:
-    """Read the head now and return the snapshot. For ids that are not in the snapshot, since they may be new."""
-    _head_cache.expire()
+    """Read the head, at most once a second, and return the snapshot. For ids that are not in the snapshot, since they may be new.
+
+    Not once for each unknown id: then anybody could make every request a strongly consistent read of one item.
+    """
+    now = clock.now()
+    if _refreshed.entries.get("at") != now:
+        _refreshed.entries["at"] = now
+        _head_cache.expire()
     return snapshot()
 
 
@@ -41,4 +51,5 @@ def invalidate() -> None:
     """Drop this instance's snapshot, so that the next one is loaded from the store."""
     _head_cache.forget()
     _catalog_cache.forget()
+    _refreshed.forget()
     reply_cache.forget()

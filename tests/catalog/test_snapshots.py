@@ -2,8 +2,10 @@
 
 from chalicelib import dynamo, settings
 from chalicelib.catalog import service as catalog
+from tests import builders
 from tests.bootstrap.conftest import event, ticket
 from tests.simulation.call_log import record_calls
+from tests.simulation.instance_memory import InstanceMemory, separate_memories
 from tests.test_cache import counted
 
 
@@ -46,6 +48,40 @@ def test_an_event_that_is_newer_than_the_snapshot_is_seen_at_once(api, apply_doc
         another_instance.setattr("chalicelib.catalog.snapshots.invalidate", lambda: None)
         apply_document([event("fest"), event("new")], [ticket("fest-pass"), ticket("new-pass", "new")])
     assert api.get("/events/new").status == 200
+
+
+def test_unknown_ids_cost_one_read_of_the_head_a_second(api, apply_document, time):
+    apply_document()
+    api.get("/events/fest")
+    with record_calls() as calls:
+        for number in range(5):
+            assert api.get(f"/events/nowhere-{number}").status == 404
+            assert api.get("/events/nowhere/availability").status == 404
+            assert builders.reserve(api, "ada", "fest", f"nothing-{number}").status == 404
+    assert calls == ["GetItem"]
+    time.advance(1)
+    with record_calls() as calls:
+        api.get("/events/nowhere-1")
+        api.get("/events/nowhere-2")
+    assert calls == ["GetItem"]
+
+
+def test_an_event_that_was_asked_for_before_it_existed_is_seen_at_once_where_it_was_made_and_elsewhere_a_second_later(
+    api, apply_document, time
+):
+    apply_document()
+    here, elsewhere = InstanceMemory(), InstanceMemory()
+    with separate_memories():
+        for instance in (here, elsewhere):
+            with instance.active():
+                assert api.get("/events/new").status == 404
+        with here.active():
+            apply_document([event("fest"), event("new")], [ticket("fest-pass"), ticket("new-pass", "new")])
+            assert api.get("/events/new").status == 200
+        with elsewhere.active():
+            assert api.get("/events/new").status == 404
+            time.advance(1)
+            assert api.get("/events/new").status == 200
 
 
 def test_a_catalog_is_loaded_again_after_some_minutes_even_if_the_revision_is_unchanged(api, apply_document, time):
