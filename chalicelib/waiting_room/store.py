@@ -81,9 +81,11 @@ def load(event_id: str) -> tuple[Room | None, int]:
     if row is None:
         return None, 0
     room = _room(event_id, row)
-    keys = [{"id": {"S": _counter_id(room, counter)}} for counter in (*range(room.counters), LATE)]
+    # The counters before the opening are closed once the draw has counted them: each instance would read them every second.
+    open_counters = (*range(room.counters), LATE) if room.n is None else (LATE,)
+    keys = [{"id": {"S": _counter_id(room, counter)}} for counter in open_counters]
     items = dynamo.batch_get(WaitingRoomRow.name(), keys, consistent=True)
-    return room, sum(int(item["arrivals"]["N"]) for item in items if "arrivals" in item)
+    return room, (room.n or 0) + sum(int(item["arrivals"]["N"]) for item in items if "arrivals" in item)
 
 
 def create_room_item(event_id: str, counters: int, replacing: Room | None = None) -> dynamo.TransactItem:
