@@ -11,6 +11,7 @@ from bootstrap.faults import quoted
 from bootstrap.validation import ValidDocument
 from chalicelib import clock
 from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier, VersionContent
+from chalicelib.catalog.service import new_stock_id
 from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count
 
 # What the diff of an entry leaves out: fields that the store keeps, and fields that repeat another one.
@@ -76,11 +77,6 @@ class Plan(Struct, frozen=True):
         """What readers will load as this version; a tier that never existed gets a stock named after it."""
         tiers = [replace(tier, stock_id=tier.stock_id or new_stock_id(tier.id, version)) for tier in self.tiers]
         return VersionContent(self.events, tiers, self.states)
-
-
-def new_stock_id(tier_id: str, version: int) -> str:
-    """The stock id of a tier that `version` creates. See docs/decisions/0002-stock-ids.md."""
-    return f"{tier_id}@{version}"
 
 
 def all_stock(catalog: Catalog) -> dict[str, int]:

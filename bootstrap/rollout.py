@@ -13,9 +13,8 @@ from typing import Any, Literal, NoReturn
 import msgspec
 from msgspec import Struct
 
-from bootstrap.plan import Plan, Resize, all_stock, build_plan, changed_stock, new_stock_id
+from bootstrap.plan import Plan, Resize, all_stock, build_plan, changed_stock
 from bootstrap.validation import ValidDocument, validate_tree
-from chalicelib import dynamo
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import CatalogHead
 from chalicelib.inventory import service as inventory
@@ -76,14 +75,15 @@ def _load_plan(valid: ValidDocument, *, all_shards: bool) -> Plan:
 
 
 def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: str, details: dict[str, Any]) -> ApplyResult:
-    version = catalog.allocate_version()
-    catalog.write_version(version, planned.content(version), msgspec.json.encode(valid.tree))
-    _shrink(planned, actor, now)
-    _create_stock(planned, version)
-    _grow(planned)
-    new_head = CatalogHead(version, planned.head.revision + 1, planned.checksum, now, actor)
-    audited = {**details, "replaced": planned.head.version, "diff": _shortened(planned.changes)}
-    catalog.publish_version(planned.head, new_head, action, audited)
+    with catalog.open_publication(now) as publication:
+        version = publication.number
+        catalog.write_version(version, planned.content(version), msgspec.json.encode(valid.tree))
+        _shrink(planned, actor, now)
+        _create_stock(planned, publication)
+        _grow(planned)
+        new_head = CatalogHead(version, planned.head.revision + 1, planned.checksum, now, actor)
+        audited = {**details, "replaced": planned.head.version, "diff": _shortened(planned.changes)}
+        catalog.publish_version(planned.head, new_head, action, audited)
     inventory.invalidate()
     return ApplyResult("applied", version, planned)
 
@@ -114,12 +114,12 @@ def _shrink(planned: Plan, actor: str, now: int) -> None:
         shrunk.append(resize)
 
 
-def _create_stock(planned: Plan, version: int) -> None:
+def _create_stock(planned: Plan, publication: catalog.Publication) -> None:
     items: list[dict[str, Any]] = []
     for new in planned.new_stocks:
-        stock_id = new_stock_id(new.tier_id, version)
+        stock_id = publication.stock_id(new.tier_id)
         items += inventory.new_shard_items(stock_id, capacity=new.capacity, sold=new.sold, shard_count=new.shards, is_open=new.is_open)
-    dynamo.batch_put(inventory.table_name(), items)
+    publication.write_shards(items)
 
 
 def _grow(planned: Plan) -> None:

@@ -29,6 +29,7 @@ def check(now: int, *, recovered: bool = False) -> None:
         *_check_details(purchases_by_id),
         *_check_tickets(purchases_by_id),
         *_check_waiting_rooms(),
+        *(find_unpublished() if recovered else []),
     ]
     assert not violations, "\n".join(violations)
 
@@ -59,6 +60,18 @@ def _check_shards(purchases_by_id: dict[str, Purchase], orders: list[Purchase], 
         if sold[stock_id] + unconverted[stock_id] != tickets_paid + sold_before[stock_id]:
             violations.append(f"{stock_id}: {sold[stock_id]} sold and {unconverted[stock_id]} to convert, but {tickets_paid} paid")
     return violations
+
+
+def find_unpublished() -> list[str]:
+    """Shards that belong to no tier, parts of versions that were never served, and publications that have not ended and may still."""
+    from chalicelib.catalog.store import CatalogRow
+
+    stock_ids = {tier.stock_id for tier in catalog.load_current().tiers.values()}
+    found = [f"{shard.id}: belongs to no tier" for shard in inventory.scan_shards() if shard.id.rpartition("#")[0] not in stock_ids]
+    rows = list(CatalogRow.scan(consistent_read=True))
+    served = {f"version#{row.sk}" for row in rows if row.pk == "versions"}
+    found += [f"{row.pk} {row.sk}: was never served" for row in rows if row.pk.startswith("version#") and row.pk not in served]
+    return found + [f"publication {row.sk} has not ended" for row in rows if row.pk == "publications" and not row.abandoned]
 
 
 def _tickets_with_sold_seats(purchase: Purchase) -> list[int]:

@@ -6,14 +6,14 @@ of two concurrent changes the second is built again on the result of the first.
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib import clock, dynamo, settings
 from chalicelib.audit import service as audit
-from chalicelib.catalog import snapshots, store
+from chalicelib.catalog import publications, snapshots, store
 from chalicelib.catalog.model import Catalog, Event, Tier, WaitingRoomConfig
 from chalicelib.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
@@ -23,6 +23,7 @@ from chalicelib.money import Cents, Currency
 MAX_ATTEMPTS = 5
 DEFAULT_CURRENCY = "USD"
 MAX_CAPACITY = 1_000_000
+MAX_SHARDS_IN_TRANSACTION = dynamo.MAX_TRANSACT_ITEMS - 3  # with the tier, the audit entry and the new revision
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Text = Annotated[str, Meta(max_length=10_000)]
@@ -105,23 +106,17 @@ def create_event(event_id: str, new: NewEvent, actor: str, now: int) -> Event:
 
 
 def create_tier(tier_id: str, new: NewTier, actor: str, now: int) -> Tier:
-    """Create a tier with its stock, which is closed while the event is paused. If `tier_id` exists, it is returned unchanged."""
+    """Create a tier with its stock, which is closed while the event is paused. If `tier_id` exists, it is returned unchanged.
 
-    def build(catalog: Catalog) -> _Change[Tier]:
-        if tier_id in catalog.tiers:
-            return _Change(catalog.tiers[tier_id], [])
-        event = _get_changeable_event(catalog, new.event_id)
-        tier = _build_tier(tier_id, new, _currency(catalog, new), now)
-        if any(_comparable_name(other.name) == _comparable_name(tier.name) for other in catalog.tiers_of(event.id)):
-            raise TierNameTaken(name=tier.name)
-        details = {"event_id": event.id, "name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
-        stock = inventory.create_stock_items(
-            tier.stock_id, capacity=tier.capacity, sold=0, shard_count=tier.shards, is_open=not event.paused
-        )
-        entry = audit.entry_item(f"tier#{tier_id}", "tier.created", actor, now, details)
-        return _Change(tier, [store.create_tier_item(tier), entry, *stock])
-
-    return _commit(build)
+    Stock that is too large for the transaction is written before it, as a publication.
+    """
+    if default_shard_count(new.capacity) <= MAX_SHARDS_IN_TRANSACTION:
+        return _create_tier(tier_id, new, actor, now, None)
+    with publications.open_publication(now) as publication:
+        tier = _create_tier(tier_id, new, actor, now, publication)
+        if tier.stock_id != publication.stock_id(tier_id):  # an earlier execution has created it
+            publication.discard()
+    return tier
 
 
 def set_paused(event_id: str, paused: bool, actor: str, now: int) -> Event:
@@ -150,6 +145,33 @@ def invalidate_everywhere(actor: str, now: int) -> None:
     dynamo.transact([store.increment_revision_item(), audit.entry_item("catalog", "catalog.invalidated", actor, now, {})])
     snapshots.invalidate()
     inventory.invalidate()
+
+
+def _create_tier(tier_id: str, new: NewTier, actor: str, now: int, publication: publications.Publication | None) -> Tier:
+    stock_id = tier_id if publication is None else publication.stock_id(tier_id)
+
+    def build(catalog: Catalog) -> _Change[Tier]:
+        if tier_id in catalog.tiers:
+            return _Change(catalog.tiers[tier_id], [])
+        event = _get_changeable_event(catalog, new.event_id)
+        tier = _build_tier(tier_id, stock_id, new, _currency(catalog, new), now)
+        if any(_comparable_name(other.name) == _comparable_name(tier.name) for other in catalog.tiers_of(event.id)):
+            raise TierNameTaken(name=tier.name)
+        details = {"event_id": event.id, "name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
+        entry = audit.entry_item(f"tier#{tier_id}", "tier.created", actor, now, details)
+        is_open = not event.paused
+        shards = inventory.new_shard_items(stock_id, capacity=tier.capacity, sold=0, shard_count=tier.shards, is_open=is_open)
+        return _Change(tier, [store.create_tier_item(tier), entry, *_stock_items(shards, publication)])
+
+    return _commit(build)
+
+
+def _stock_items(shards: list[dict[str, Any]], publication: publications.Publication | None) -> list[dynamo.TransactItem]:
+    """Transaction items that create the shards; or, for a publication, write them now and return the item that ends it."""
+    if publication is None:
+        return inventory.create_shard_items(shards)
+    publication.write_shards(shards)
+    return [publication.end_item()]
 
 
 class _Change(Struct, Generic[T], frozen=True):
@@ -209,7 +231,7 @@ def _get_changeable_event(catalog: Catalog, event_id: str) -> Event:
     return event
 
 
-def _build_tier(tier_id: str, new: NewTier, currency: str, now: int) -> Tier:
+def _build_tier(tier_id: str, stock_id: str, new: NewTier, currency: str, now: int) -> Tier:
     limit = new.per_user_limit
     return Tier(
         id=tier_id,
@@ -223,7 +245,7 @@ def _build_tier(tier_id: str, new: NewTier, currency: str, now: int) -> Tier:
         admits=new.admits,
         display_order=new.display_order,
         status="available",
-        stock_id=tier_id,
+        stock_id=stock_id,
         shards=default_shard_count(new.capacity),
         managed_by="api",
         created_at=now,

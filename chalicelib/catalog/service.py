@@ -5,17 +5,19 @@ from collections.abc import Sequence
 from chalicelib import settings
 from chalicelib.catalog.management import create_event, create_tier, invalidate_everywhere, set_paused
 from chalicelib.catalog.model import Catalog, Event, Tier, sale_refusal
+from chalicelib.catalog.publications import Publication, delete_unpublished, new_stock_id, open_publication
 from chalicelib.catalog.snapshots import invalidate, load_current, refresh_snapshot, snapshot
-from chalicelib.catalog.store import allocate_version, list_versions, load_document, write_version
+from chalicelib.catalog.store import list_versions, load_document, write_version
 from chalicelib.catalog.versions import HeadChanged, load_head_and_catalog, publish_version, record_attempt
 from chalicelib.errors import NotFound
 from chalicelib.inventory.model import SalePaused
 
 __all__ = [
     "HeadChanged",
-    "allocate_version",
+    "Publication",
     "create_event",
     "create_tier",
+    "delete_unpublished",
     "get_sellable_tiers",
     "get_visible_event",
     "invalidate",
@@ -24,6 +26,8 @@ __all__ = [
     "load_current",
     "load_document",
     "load_head_and_catalog",
+    "new_stock_id",
+    "open_publication",
     "publish_version",
     "record_attempt",
     "set_paused",

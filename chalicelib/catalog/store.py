@@ -3,9 +3,10 @@
 | pk | sk | content |
 | --- | --- | --- |
 | `head` | `head` | the version that is served, and the present revision |
-| `counter` | `version` | the last version number that was allocated |
+| `counter` | `version` | the last number that a publication got |
 | `versions` | `<number>` | one item for each version that was ever served |
 | `version#<number>` | `part#<i>`, `document#<i>` | the content of the version, and the bootstrap file that it came from |
+| `publications` | `<number>` | a publication that has begun and not ended: since when, and whether it was abandoned |
 | `live` | `event#<id>`, `tier#<id>`, `pause#<event id>` | created or set through the API |
 """
 
@@ -14,7 +15,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from pynamodb.attributes import BinaryAttribute, NumberAttribute, UnicodeAttribute
+from msgspec import Struct
+from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 
 from chalicelib import dynamo
@@ -38,6 +40,15 @@ class CatalogRow(dynamo.Table):
     checksum = UnicodeAttribute(null=True)
     at = NumberAttribute(null=True)
     by = UnicodeAttribute(null=True)
+    abandoned = BooleanAttribute(null=True)
+
+
+class PublicationRecord(Struct, frozen=True):
+    """A publication that has not ended. `begun_at` is epoch seconds."""
+
+    number: int
+    begun_at: int
+    is_abandoned: bool
 
 
 def read_head() -> CatalogHead:
@@ -77,17 +88,47 @@ def list_versions(limit: int) -> list[CatalogHead]:
     return [_head(row) for row in rows]
 
 
-def allocate_version() -> int:
-    """Allocate a version number that was never used."""
+def begin_publication(now: int) -> int:
+    """Begin a publication. Returns its number, which was never used before."""
     counter = CatalogRow("counter", "version")
     counter.update([CatalogRow.version.add(1)])
-    return int(counter.version)
+    number = int(counter.version)
+    CatalogRow("publications", _sort_key(number), at=now).save()
+    return number
+
+
+def end_publication_item(number: int) -> dynamo.TransactItem:
+    """Transaction item that ends a publication; it fails if the publication was abandoned."""
+    return dynamo.delete(CatalogRow("publications", _sort_key(number)), CatalogRow.pk.exists() & CatalogRow.abandoned.does_not_exist())
+
+
+def abandon_publication(number: int) -> bool:
+    """Make sure that a publication never ends. False if it has ended already."""
+    row = CatalogRow("publications", _sort_key(number))
+    return dynamo.update_if(row, [CatalogRow.abandoned.set(True)], CatalogRow.pk.exists())
+
+
+def delete_publication(number: int) -> None:
+    """Delete the row of a publication that was abandoned."""
+    CatalogRow("publications", _sort_key(number)).delete()
+
+
+def list_publications() -> list[PublicationRecord]:
+    """The publications that have not ended."""
+    rows = CatalogRow.query("publications", consistent_read=True)
+    return [PublicationRecord(int(row.sk), int(row.at or 0), bool(row.abandoned)) for row in rows]
 
 
 def write_version(version: int, content: VersionContent, document: bytes) -> None:
     """Write a version. It is not served until `replace_head_items` is committed."""
     parts = [*_parts(version, "part", msgspec.json.encode(content)), *_parts(version, "document", document)]
     dynamo.batch_put(CatalogRow.name(), (part.serialize() for part in parts))
+
+
+def delete_version(version: int) -> None:
+    """Delete a version that was never served and never will be."""
+    for part in CatalogRow.query(f"version#{_sort_key(version)}", consistent_read=True, attributes_to_get=["pk", "sk"]):
+        part.delete()
 
 
 def replace_head_items(expected: CatalogHead, new: CatalogHead) -> list[dynamo.TransactItem]:

@@ -11,7 +11,7 @@ SUBJECT = "catalog"
 
 
 class HeadChanged(Exception):
-    """The catalog was changed after it was read, so nothing was published. `head` is the present head."""
+    """Nothing was published: the catalog was changed after it was read, or the publication took too long. `head` is the present head."""
 
     def __init__(self, head: CatalogHead) -> None:
         self.head = head
@@ -25,11 +25,14 @@ def load_head_and_catalog() -> tuple[CatalogHead, Catalog]:
 
 
 def publish_version(expected_head: CatalogHead, new_head: CatalogHead, action: str, details: dict[str, Any]) -> None:
-    """Serve a version, whose content is written already. Raises HeadChanged if `expected_head` is no longer the head."""
+    """Serve a version, whose content is written already, and end its publication.
+
+    Raises HeadChanged if `expected_head` is no longer the head, or if the publication was abandoned.
+    """
     audited = {"version": new_head.version, "checksum": new_head.checksum, **details}
     entry = audit.entry_item(SUBJECT, action, new_head.applied_by, new_head.applied_at, audited)
     try:
-        dynamo.transact([*store.replace_head_items(expected_head, new_head), entry])
+        dynamo.transact([*store.replace_head_items(expected_head, new_head), store.end_publication_item(new_head.version), entry])
     except dynamo.TransactionCanceled:
         raise HeadChanged(store.read_head()) from None
     finally:

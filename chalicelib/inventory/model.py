@@ -10,7 +10,8 @@ from chalicelib.errors import ApiError
 # How many holds one shard takes: with them its item has at most 4 KB. See docs/decisions/0021-shards.md.
 MAX_HOLDS = 80
 # More shards than this serve no more buyers, but a pause writes and a refused hold may read all of them.
-MAX_SHARDS = 96
+MAX_SHARDS = 1250
+NEW_VERSION = 1  # of a shard that nothing was written to since it was created
 RETRY_SECONDS = 5  # after TooManyHolds: in that time some of the buyers have paid
 
 
@@ -43,6 +44,15 @@ class Shard(Struct, frozen=True):
         holds = {hold_id: (int(entry["L"][0]["N"]), int(entry["L"][1]["N"])) for hold_id, entry in item["holds"]["M"].items()}
         numbers = {name: int(item[name]["N"]) for name in ("capacity", "available", "sold", "version")}
         return cls(id=item["id"]["S"], holds=holds, is_open=item["open"]["BOOL"], **numbers)
+
+    @property
+    def stock_id(self) -> str:
+        return self.id.rpartition("#")[0]
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether nothing was written to the shard since it was created."""
+        return self.version == NEW_VERSION
 
     @property
     def held(self) -> int:

@@ -17,7 +17,8 @@ __all__ = [
     "cached_stock",
     "convert_holds",
     "correct_open_flags",
-    "create_stock_items",
+    "create_shard_items",
+    "delete_unused",
     "extend_hold",
     "hold",
     "hold_all",
@@ -59,7 +60,7 @@ def hold_all(holds_by_line: Iterable[list[Hold]]) -> list[list[Hold]]:
 
 
 def new_shard_items(stock_id: str, *, capacity: int, sold: int, shard_count: int, is_open: bool) -> list[dict[str, Any]]:
-    """The shards of a new stock in wire format, for `dynamo.batch_put` into `table_name()`.
+    """The shards of a new stock in wire format, for `create_shard_items`, or for `dynamo.batch_put` into `table_name()`.
 
     `sold` tickets, which were sold elsewhere, fill the shards from the first one on; the rest of the capacity is available.
     """
@@ -71,10 +72,14 @@ def new_shard_items(stock_id: str, *, capacity: int, sold: int, shard_count: int
     return items
 
 
-def create_stock_items(stock_id: str, *, capacity: int, sold: int, shard_count: int, is_open: bool) -> list[dynamo.TransactItem]:
-    """Transaction items that create a stock; they fail if it exists."""
-    items = new_shard_items(stock_id, capacity=capacity, sold=sold, shard_count=shard_count, is_open=is_open)
+def create_shard_items(items: list[dict[str, Any]]) -> list[dynamo.TransactItem]:
+    """Transaction items that create new shards; they fail if one exists."""
     return [store.create_shard_item(item) for item in items]
+
+
+def delete_unused(ids_of_shards: Sequence[str]) -> int:
+    """Delete shards of stock that no tier has. Returns how many; those that were ever held or sold from stay."""
+    return sum(parallel.call_each(store.delete_unused_shard, ids_of_shards))
 
 
 def set_open(stock_id: str, shard_count: int, is_open: bool) -> None:

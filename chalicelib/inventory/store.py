@@ -10,7 +10,7 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from chalicelib import dynamo
-from chalicelib.inventory.model import MAX_HOLDS, Hold, Shard
+from chalicelib.inventory.model import MAX_HOLDS, NEW_VERSION, Hold, Shard
 
 FEATURE = "inventory"
 KEY = "id"
@@ -40,7 +40,7 @@ def new_shard_item(shard_id: str, *, capacity: int, sold: int, is_open: bool) ->
         "sold": {"N": str(sold)},
         "holds": {"M": {}},
         "open": {"BOOL": is_open},
-        "version": {"N": "1"},
+        "version": {"N": str(NEW_VERSION)},
     }
 
 
@@ -174,6 +174,21 @@ def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) 
         )
     except ClientError as error:
         _shard_of_failed_condition(error)
+        return False
+    return True
+
+
+def delete_unused_shard(shard_id: str) -> bool:
+    """Delete a shard. False if it does not exist or anything was written to it since it was created, such as a hold."""
+    try:
+        dynamo.client().delete_item(
+            TableName=table_name(),
+            Key={KEY: {"S": shard_id}},
+            ConditionExpression="version = :new",
+            ExpressionAttributeValues={":new": {"N": str(NEW_VERSION)}},
+        )
+    except ClientError as error:
+        dynamo.item_of_failed_condition(error)
         return False
     return True
 

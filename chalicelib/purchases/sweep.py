@@ -28,6 +28,7 @@ def run_sweep(now: int) -> dict[str, Any]:
         "holds_over": len(expired_holds),
         "active_holds": active_holds,
         "reopened_or_closed": _correct_open_flags(shards),
+        "shards_deleted": catalog.delete_unpublished(shards, now),
         "refunds_due": processing.process_due(now),
         **msgspec.to_builtins(report),
     }

@@ -1,7 +1,6 @@
 """An apply that crashes, or during which others write: readers see the old version or the new, and a second run finishes it."""
 
 import json
-from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -13,8 +12,10 @@ from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import shard_ids
 from infra import tables
+from tests import builders, invariants
 from tests.bootstrap.conftest import event, sell, stock_of, ticket, valid_document
 from tests.simulation import faults
+from tests.simulation.interference import interfere_before
 
 pytestmark = pytest.mark.usefixtures("time")
 
@@ -29,7 +30,7 @@ def test_a_pause_in_between_closes_every_shard(store, tree):
         number += 1
         with _separate_stage(f"pause-{number}"):
             rollout.apply(valid_document(tree), "ann", 0)
-            with _interference(number, lambda: catalog.set_paused("fest", True, "root", 0)) as happened:
+            with interfere_before(number, lambda: catalog.set_paused("fest", True, "root", 0)) as happened:
                 rollout.apply(valid_document(after), "ann", 0)
             paused += len(happened)
             if happened:
@@ -44,25 +45,6 @@ def _open_shards() -> list[bool]:
     return [shard.is_open for shard in inventory.scan_shards() if shard.id in ids]
 
 
-@contextmanager
-def _interference(number: int, act: Callable[[], Any]):
-    """Runs `act` just before store call `number` of the block; yields a list that is empty until then."""
-    calls, happened = 0, []
-
-    def interfere(**_):
-        nonlocal calls
-        calls += 1
-        if calls == number:
-            happened.append(act())
-
-    events = dynamo.client().meta.events
-    events.register("before-call.dynamodb", interfere)
-    try:
-        yield happened
-    finally:
-        events.unregister("before-call.dynamodb", interfere)
-
-
 def test_of_two_applies_at_once_one_is_served_with_its_stock(store, run, write, tree):
     """The other apply finishes first, at any moment of ours: ours gives up, and the stock is that of the other document."""
     base, ours, theirs = (json.loads(json.dumps(tree)) for _ in range(3))
@@ -73,11 +55,44 @@ def test_of_two_applies_at_once_one_is_served_with_its_stock(store, run, write, 
         rollout.apply(valid_document(ours), "ours", 0)
     for number in range(1, len(calls) + 1):
         rollout.apply(valid_document(base), "base", 0)
-        with _interference(number, lambda: rollout.apply(valid_document(theirs), "theirs", 0)), suppress(rollout.ApplyRefused):
+        with interfere_before(number, lambda: rollout.apply(valid_document(theirs), "theirs", 0)), suppress(rollout.ApplyRefused):
             rollout.apply(valid_document(ours), "ours", 0)
         served = catalog.load_current().tiers["fest-pass"].capacity
         assert served == stock_of("fest-pass").capacity
         assert served in (6, 8)
+
+
+def test_a_sweep_in_between_never_takes_stock_that_is_then_served(store, tree, time):
+    """The apply stalls for more than an hour before any of its calls, while the sweep deletes what it has written so far."""
+    before, after = _states(tree)
+    del before["ticket_types"]["goes"]  # what leaves the file stays in the catalog
+
+    def sweep_an_hour_later():
+        time.advance(3601)
+        builders.run_sweep()
+
+    happened = number = 0
+    while happened == number:
+        number += 1
+        with _separate_stage(f"sweep-{number}", *tables.definitions()):
+            rollout.apply(valid_document(before), "ann", time.now)
+            with interfere_before(number, sweep_an_hour_later) as swept:
+                rollout.apply(valid_document(after), "ann", time.now)
+            happened += len(swept)
+            _assert_complete(after)
+            sweep_an_hour_later()
+            _assert_complete(after)
+            assert invariants.find_unpublished() == []
+    assert happened > 10
+
+
+def _assert_complete(tree) -> None:
+    """This document is served, and each of its stocks has all its shards."""
+    served = catalog.load_current()
+    assert served.tiers.keys() == tree["ticket_types"].keys()
+    shards = {shard.id for shard in inventory.scan_shards()}
+    assert {shard_id for tier in served.tiers.values() for shard_id in shard_ids(tier.stock_id, tier.shards)} <= shards
+    assert rollout.plan(valid_document(tree)).is_empty
 
 
 def _states(tree) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -120,9 +135,9 @@ def _crashes(tree):
 
 
 @contextmanager
-def _separate_stage(name: str):
+def _separate_stage(name: str, *more_features: str):
     """A stage of its own, with empty tables."""
-    features = ("audit", "catalog", "inventory")
+    features = more_features or ("audit", "catalog", "inventory")
     with settings.override(stage=f"{settings.current().stage}-{name}"):
         for feature in features:
             description = tables.definitions()[feature]

@@ -1,5 +1,7 @@
 """Admins create events and tiers, and pause and resume sales."""
 
+from collections import Counter
+
 import pytest
 
 from chalicelib import clock, dynamo
@@ -7,6 +9,7 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import management
 from chalicelib.catalog import service as catalog
 from chalicelib.errors import NotFound
+from chalicelib.inventory import service as inventory
 from tests import builders
 from tests.catalog.requests import EVENT, TIER, get, open_flags, post
 from tests.simulation import faults
@@ -126,10 +129,13 @@ def test_a_tier_is_created_with_its_stock(api):
     assert [tier["id"] for tier in api.get(f"/events/{event_id}").json["tiers"]] == [created["id"]]
 
 
-def test_a_tier_may_have_a_million_tickets(api):
+def test_a_tier_may_have_a_million_tickets_and_a_pause_closes_all_its_shards(threaded_store, api):
     event_id = builders.create_event(api)
     created = post(api, "/admin/tiers", TIER | {"event_id": event_id, "capacity": 1_000_000}).json
     assert created["available"] == 1_000_000
+    for action, is_open in (("pause", False), ("resume", True)):
+        assert post(api, f"/admin/events/{event_id}/{action}", {}).status == 200
+        assert Counter(shard.is_open for shard in inventory.scan_shards()) == {is_open: 1250}
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,11 @@ from chalicelib.catalog.model import VersionContent
 pytestmark = pytest.mark.usefixtures("store")
 
 
-def test_version_numbers_are_never_allocated_twice():
-    assert [store.allocate_version() for _ in range(3)] == [1, 2, 3]
+def test_the_number_of_a_publication_is_never_used_twice():
+    assert [store.begin_publication(0) for _ in range(3)] == [1, 2, 3]
+    store.abandon_publication(3)
+    store.delete_publication(3)
+    assert store.begin_publication(0) == 4
 
 
 def test_a_large_version_is_stored_in_several_parts_and_read_back():

@@ -13,6 +13,7 @@ from chalicelib import dynamo
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from infra import tables
+from tests import builders, invariants
 from tests.bootstrap.conftest import EXAMPLE, event, ticket
 from tests.faults.kinds import FAULTS
 from tests.simulation import faults
@@ -45,7 +46,7 @@ def apply_before():
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_fault_at_any_call_leaves_the_old_or_the_new_and_running_again_finishes(kind):
+def test_a_fault_at_any_call_leaves_the_old_or_the_new_and_running_again_finishes(kind, time):
     apply_before()
     with faults.record_calls() as calls:
         rollout.apply(AFTER, "ann", 0)
@@ -63,3 +64,51 @@ def test_a_fault_at_any_call_leaves_the_old_or_the_new_and_running_again_finishe
         assert planned.is_empty
         tier = catalog.load_current().tiers["shrinks"]
         assert inventory.read_stock({tier.stock_id: tier.shards})[tier.stock_id].sold == 5
+        time.advance(3601)
+        builders.run_sweep()
+        assert invariants.find_unpublished() == []
+        assert rollout.plan(AFTER).is_empty
+
+
+@pytest.mark.parametrize("operation", ["BatchWriteItem", "TransactWriteItems"])
+def test_an_apply_that_fails_deletes_what_it_has_written(operation):
+    """In a batch after the first one, or in the last step."""
+    apply_before()
+    many = document(**{f"t{number}": 10 for number in range(60)})
+    table = "inventory" if operation == "BatchWriteItem" else "audit"
+    with faults.fail(2 if table == "inventory" else 1, faults.throttled, operation=operation, table=table) as fault:
+        with pytest.raises(dynamo.STORE_ERRORS):
+            rollout.apply(many, "ann", 0)
+        assert fault.was_triggered
+    assert invariants.find_unpublished() == []
+    rollout.apply(many, "ann", 0)
+    assert rollout.plan(many).is_empty
+
+
+def test_an_apply_that_is_refused_deletes_what_it_has_written(monkeypatch):
+    apply_before()
+    tier = catalog.load_current().tiers["shrinks"]
+    resize = inventory.resize
+
+    def sell_first(*arguments, **more):
+        inventory.hold(tier.stock_id, tier.shards, 30, "late", expires_at=4_000_000_000, now=0)
+        resize(*arguments, **more)
+
+    monkeypatch.setattr(inventory, "resize", sell_first)
+    with pytest.raises(rollout.ApplyRefused):
+        rollout.apply(AFTER, "ann", 0)
+    assert invariants.find_unpublished() == []
+
+
+def test_a_failed_clean_up_does_not_hide_the_error_and_is_left_to_the_sweep(time):
+    apply_before()
+    many = document(**{f"t{number}": 10 for number in range(60)})
+    with (
+        faults.fail(2, faults.throttled, operation="BatchWriteItem", table="inventory"),
+        faults.fail_from(1, faults.timeout, operation="DeleteItem"),
+        pytest.raises(dynamo.STORE_ERRORS, match="Throttling"),
+    ):
+        rollout.apply(many, "ann", time.now)
+    assert len(invariants.find_unpublished()) > 25
+    builders.run_sweep()
+    assert invariants.find_unpublished() == []

@@ -9,7 +9,7 @@ from chalicelib.inventory.model import default_shard_count, level, split_evenly
 
 def test_the_number_of_shards_follows_the_capacity_up_to_a_limit():
     capacities = (1, 80, 81, 1000, 10_000, 100_000, 1_000_000)
-    assert [default_shard_count(capacity) for capacity in capacities] == [1, 1, 2, 13, 96, 96, 96]
+    assert [default_shard_count(capacity) for capacity in capacities] == [1, 1, 2, 13, 125, 1250, 1250]
     assert split_evenly(11, 3) == [4, 4, 3]
 
 

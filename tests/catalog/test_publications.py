@@ -1,0 +1,151 @@
+"""What is written before the catalog refers to it: it is published as a whole, or deleted."""
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib import dynamo
+from chalicelib.catalog import management, store
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import VersionContent
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import MAX_HOLDS
+from tests import builders, invariants
+from tests.catalog.requests import TIER, get, open_flags, post
+from tests.simulation import faults
+from tests.simulation.interference import interfere_before
+
+pytestmark = pytest.mark.usefixtures("store", "time")
+
+LARGE = 3 * MAX_HOLDS
+
+
+@pytest.fixture
+def _small_transactions(monkeypatch):
+    """As if a stock of three shards were too large for the transaction that creates its tier."""
+    monkeypatch.setattr(management, "MAX_SHARDS_IN_TRANSACTION", 2)
+
+
+def write_stock(stock_id: str, capacity: int = LARGE, shard_count: int = 3) -> None:
+    items = inventory.new_shard_items(stock_id, capacity=capacity, sold=0, shard_count=shard_count, is_open=True)
+    dynamo.batch_put(inventory.table_name(), items)
+
+
+def shards() -> list[str]:
+    return sorted(shard.id for shard in inventory.scan_shards())
+
+
+def test_an_abandoned_publication_can_no_longer_be_published(time):
+    number = store.begin_publication(time.now)
+    catalog.write_version(number, VersionContent([], [], {}), b"{}")
+    read, _ = catalog.load_head_and_catalog()
+    catalog.Publication(number).discard()
+    with pytest.raises(catalog.HeadChanged) as conflict:
+        catalog.publish_version(read, replace(read, version=number, revision=1), "catalog.applied", {})
+    assert conflict.value.head == read
+    assert invariants.find_unpublished() == []
+
+
+def test_a_published_version_is_not_discarded(time):
+    number = store.begin_publication(time.now)
+    catalog.write_version(number, VersionContent([], [], {}), b"{}")
+    read, _ = catalog.load_head_and_catalog()
+    catalog.publish_version(read, replace(read, version=number, revision=1), "catalog.applied", {})
+    catalog.Publication(number).discard()
+    assert catalog.load_document(number) == b"{}"
+
+
+def test_the_sweep_deletes_the_stock_of_a_publication_after_an_hour_and_not_before(time):
+    number = store.begin_publication(time.now)
+    write_stock(catalog.new_stock_id("t", number))
+    time.advance(3600)
+    assert builders.run_sweep()["shards_deleted"] == 0
+    assert len(shards()) == 3
+    time.advance(1)
+    assert builders.run_sweep()["shards_deleted"] == 3
+    assert invariants.find_unpublished() == []
+
+
+def test_an_abandoned_publication_is_forgotten_after_a_day(time):
+    """Until then a process that goes on finds it, and deletes what it has written since."""
+    number = store.begin_publication(time.now)
+    time.advance(3601)
+    builders.run_sweep()
+    late = catalog.Publication(number)
+    catalog.write_version(number, VersionContent([], [], {}), b"{}")
+    late.write_shards(inventory.new_shard_items(late.stock_id("t"), capacity=9, sold=0, shard_count=1, is_open=True))
+    late.discard()
+    assert (shards(), invariants.find_unpublished(), store.list_publications()) == ([], [], [])
+    number = store.begin_publication(time.now)
+    time.advance(86_400)
+    builders.run_sweep()
+    assert store.list_publications() == []
+
+
+def test_the_sweep_deletes_stock_whose_publication_is_not_known(time):
+    write_stock("t@7")
+    assert builders.run_sweep()["shards_deleted"] == 3
+
+
+def test_the_sweep_deletes_no_shard_that_was_ever_used_and_no_stock_of_another_name():
+    write_stock("t@7")
+    (held,) = inventory.hold("t@7", 1, 1, "p", 4_000_000_000, 0)
+    inventory.release_holds([held])
+    write_stock("other")
+    builders.run_sweep()
+    assert shards() == ["other#0", "other#1", "other#2", "t@7#0"]
+
+
+@pytest.mark.usefixtures("_small_transactions")
+class TestLargeTiers:
+    def test_are_created_with_all_their_shards(self, api, time):
+        event_id = builders.create_event(api)
+        reply = post(api, "/admin/tiers", TIER | {"event_id": event_id, "capacity": LARGE})
+        assert (reply.status, reply.json["available"]) == (201, LARGE)
+        assert len(shards()) == 3
+        time.advance(3601)
+        assert builders.run_sweep()["shards_deleted"] == 0
+        assert builders.buy(api, "ada", event_id, reply.json["id"]).status == 201
+        invariants.check(time.now, recovered=True)
+
+    def test_of_a_paused_event_are_closed_also_when_the_pause_comes_in_between(self, api, time):
+        for number in range(1, 12):
+            event_id = builders.create_event(api)
+            with interfere_before(number, lambda event_id=event_id: catalog.set_paused(event_id, True, "root", time.now)) as happened:
+                catalog.create_tier(f"t{number}", management.NewTier(event_id, "Floor", 1, LARGE), "ann", time.now)
+            if not happened:
+                catalog.set_paused(event_id, True, "root", time.now)
+            assert open_flags(event_id) == {False}
+        assert not happened, "every call had its pause"
+        assert invariants.find_unpublished() == []
+
+    def test_are_created_once_or_not_at_all_when_the_process_crashes(self, api, time):
+        event_id = builders.create_event(api)
+        with faults.record_calls() as calls:
+            catalog.create_tier("first", management.NewTier(event_id, "First", 1, LARGE), "ann", time.now)
+        for number in range(1, len(calls) + 1):
+            new = management.NewTier(event_id, f"Floor {number}", 1, LARGE)
+            with faults.crash_after(number):
+                catalog.create_tier(f"t{number}", new, "ann", time.now)
+            catalog.create_tier(f"t{number}", new, "ann", time.now)
+            time.advance(3601)
+            builders.run_sweep()
+            assert invariants.find_unpublished() == []
+            tier = catalog.load_current().tiers[f"t{number}"]
+            assert inventory.read_stock({tier.stock_id: tier.shards})[tier.stock_id].available == LARGE
+
+    def test_that_are_refused_leave_nothing(self, api):
+        event_id = builders.create_event(api)
+        builders.create_tier(api, event_id, "Floor")
+        reply = post(api, "/admin/tiers", TIER | {"event_id": event_id, "capacity": LARGE})
+        assert reply.json["error"] == "tier_name_taken"
+        assert len(shards()) == 1
+        assert invariants.find_unpublished() == []
+        assert len(get(api, "/admin/tiers").json) == 1
+
+    def test_whose_store_fails_leave_nothing(self, api, time):
+        event_id = builders.create_event(api)
+        new = management.NewTier(event_id, "Floor", 1, LARGE)
+        with faults.fail(1, faults.throttled, operation="TransactWriteItems"), pytest.raises(dynamo.STORE_ERRORS):
+            catalog.create_tier("t", new, "ann", time.now)
+        assert shards() == []
+        assert invariants.find_unpublished() == []

@@ -1,0 +1,26 @@
+"""Something else happens just before one of the store calls of a block, in the same thread."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+from chalicelib import dynamo
+
+
+@contextmanager
+def interfere_before(number: int, act: Callable[[], Any]):
+    """Runs `act` just before store call `number` of the block; yields a list that is empty until then."""
+    calls, happened = 0, []
+
+    def interfere(**_):
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            happened.append(act())
+
+    events = dynamo.client().meta.events
+    events.register("before-call.dynamodb", interfere)
+    try:
+        yield happened
+    finally:
+        events.unregister("before-call.dynamodb", interfere)
