@@ -26,7 +26,7 @@ class Shop:
 
     def __init__(self, api, time):
         self.api, self.time = api, time
-        self.event_id, self.tier = builders.create_shop(api, capacity=101)  # three shards
+        self.event_id, self.tier = builders.create_shop(api, capacity=201)  # three shards
         self.side = builders.create_tier(api, self.event_id, "Side", capacity=1)
 
     def restock(self, *available, side=1):
