@@ -1,10 +1,25 @@
-"""Unique identifiers, made without coordination between instances."""
+"""Unique identifiers, made without coordination between instances, and the form of all ids that callers send."""
 
+import re
 import secrets
+from typing import Annotated
 
+from msgspec import Meta
 from ulid import ULID
 
 from chalicelib import clock
+
+# Every id that a caller sends: of events and tiers (bootstrap files have the same rule, up to 100 characters), of what we create (ULIDs,
+# with a number for tickets), and of findings, which append an id of Stripe's, of 255 characters at most, to their kind.
+_FORM = r"[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
+_PATTERN = re.compile(_FORM)
+
+Id = Annotated[str, Meta(pattern=rf"^{_FORM}\Z")]
+
+
+def is_id(text: str) -> bool:
+    """Whether the text has the form of an id. One that has not cannot exist."""
+    return _PATTERN.fullmatch(text) is not None
 
 
 def new_id() -> str:

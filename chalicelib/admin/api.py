@@ -11,6 +11,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.idempotency import execute_once
+from chalicelib.ids import Id
 from chalicelib.purchases.record.model import MAX_QUANTITY, Purchase, Refund
 from chalicelib.purchases.refunds import requests as refund_requests
 from chalicelib.waiting_room import service as waiting_room
@@ -24,7 +25,7 @@ class RefundBody(Struct, forbid_unknown_fields=True):
     """`tickets`: ids; null for all that the buyer still has. `fee_cents`: kept of each ticket; null for the settings' fee."""
 
     reason: Reason
-    tickets: Annotated[list[Annotated[str, Meta(min_length=1, max_length=128)]], Meta(min_length=1, max_length=MAX_QUANTITY)] | None = None
+    tickets: Annotated[list[Id], Meta(min_length=1, max_length=MAX_QUANTITY)] | None = None
     fee_cents: Annotated[int, Meta(ge=0)] | None = None
     return_seats: bool = True
     note: Annotated[str, Meta(max_length=500)] | None = None

@@ -34,7 +34,7 @@ def list_ticket_types(request: RequestContext) -> CacheableReply:
     status = request.query("status")
     if status is not None and status not in get_args(TierStatus):
         raise InvalidInput(f"`status` must be one of {', '.join(get_args(TierStatus))}.", path="$.status")
-    return response_cache.ticket_types_reply(request.query("event_id"), status, request.now)
+    return response_cache.ticket_types_reply(request.query_id("event_id"), status, request.now)
 
 
 @route(bp, "GET", "/admin/events")
@@ -63,7 +63,7 @@ def show_event_for_admins(request: RequestContext, event_id: str) -> Reply:
 @route(bp, "GET", "/admin/tiers")
 def list_tiers_for_admins(request: RequestContext) -> Reply:
     request.require_role("admin")
-    return Reply(admin_queries.list_tiers(request.query("event_id"), request.now))
+    return Reply(admin_queries.list_tiers(request.query_id("event_id"), request.now))
 
 
 @route(bp, "POST", "/admin/tiers")

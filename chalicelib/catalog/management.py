@@ -16,6 +16,7 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import publications, snapshots, store
 from chalicelib.catalog.model import Catalog, Event, Tier, WaitingRoomConfig
 from chalicelib.errors import ApiError, InvalidInput, NotFound
+from chalicelib.ids import Id
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import default_shard_count
 from chalicelib.money import Cents, Currency
@@ -47,7 +48,7 @@ class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
 class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
     """A tier to create."""
 
-    event_id: Annotated[str, Meta(min_length=1, max_length=100)]
+    event_id: Id
     name: Name
     price_cents: Cents
     capacity: Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]

@@ -44,9 +44,6 @@ CORS = CORSConfig(allow_origin="*", allow_headers=ALLOWED_HEADERS, expose_header
 
 _EXPOSED = ", ".join(EXPOSED_HEADERS)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-# Every id in a path: of events and tiers (bootstrap files have the same rule, up to 100 characters), of what we create (ULIDs, with
-# a number for tickets), and of findings, which append an id of Stripe's, of 255 characters at most, to their kind.
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,299}")
 _NAMED_FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
 
 T = TypeVar("T")
@@ -117,6 +114,14 @@ class RequestContext:
         parameters = self.chalice_request.query_params
         return (parameters.get(name) or None) if parameters else None
 
+    def query_id(self, name: str) -> str | None:
+        """Like `query`, for an id; raises InvalidInput for one that cannot exist."""
+        value = self.query(name)
+        if value is not None and not ids.is_id(value):
+            message = f"`{name}` must be an id: at most 300 letters, digits or . _ -, beginning with a letter or digit."
+            raise InvalidInput(message, path=name)
+        return value
+
     @property
     def identity(self) -> auth.Identity | None:
         """The caller, or None if the request is anonymous."""
@@ -172,7 +177,7 @@ def route(bp: Blueprint, method: str, path: str) -> Callable[[Callable[..., Repl
             with log.scope(_request_id(chalice_request)), effects.observed():
                 try:
                     seconds = settings.current().request_seconds  # with settings that cannot be read, no request succeeds
-                    if not all(map(_ID.fullmatch, parameters.values())):
+                    if not all(map(ids.is_id, parameters.values())):
                         raise NotFound()
                     with deadline.within(min(seconds, time_limits.lambda_seconds(chalice_request.lambda_context))):
                         reply = handler(request, **parameters)

@@ -10,6 +10,7 @@ from chalicelib.edge import rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.idempotency import execute_once
 from chalicelib.errors import InvalidInput
+from chalicelib.ids import Id
 from chalicelib.payments.model import SimulatedOutcome
 from chalicelib.purchases.checkout import service
 from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
@@ -20,7 +21,6 @@ from chalicelib.purchases.record.model import MAX_QUANTITY, Attendee, CheckoutDe
 
 bp = Blueprint(__name__)
 
-Id = Annotated[str, Meta(min_length=1, max_length=128)]
 MAX_DETAILS_BYTES = 4096  # of responses and attendees together, as JSON
 
 

@@ -14,7 +14,7 @@ bp = Blueprint(__name__)
 @route(bp, "GET", "/me/order")
 def show_newest_order(request: RequestContext) -> Reply:
     user_id = request.require_user().user_id
-    event_id = request.query("event_id")
+    event_id = request.query_id("event_id")
     if event_id is None:
         raise InvalidInput("Name the event: add ?event_id=... to the address.", path="event_id")
     return _order_reply(*queries.get_newest_order(user_id, event_id))

@@ -10,6 +10,7 @@ from chalicelib.edge import proof_of_work, rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.idempotency import execute_once
 from chalicelib.errors import InvalidInput
+from chalicelib.ids import Id
 from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.model import MAX_LINE_ITEMS, MAX_QUANTITY
 from chalicelib.purchases.reservations import service
@@ -19,7 +20,6 @@ from chalicelib.waiting_room.model import GUEST_PREFIX, NoWaitingRoom
 
 bp = Blueprint(__name__)
 
-TierId = Annotated[str, Meta(min_length=1, max_length=128)]
 Quantity = Annotated[int, Meta(ge=1, le=MAX_QUANTITY)]
 
 
@@ -31,14 +31,14 @@ class JoinBody(Struct, forbid_unknown_fields=True):
 
 
 class ItemBody(Struct, forbid_unknown_fields=True):
-    tier_id: TierId
+    tier_id: Id
     quantity: Quantity
 
 
 class ReservationBody(Struct, forbid_unknown_fields=True):
     """Either one tier with its quantity, or `items`. `token` is the waiting room's, if the event has one."""
 
-    tier_id: TierId | None = None
+    tier_id: Id | None = None
     quantity: Quantity | None = None
     items: Annotated[list[ItemBody], Meta(min_length=1, max_length=MAX_LINE_ITEMS)] | None = None
     token: Annotated[str, Meta(max_length=2048)] | None = None
