@@ -134,6 +134,25 @@ def test_after_a_fault_a_client_that_tries_again_succeeds(api, time, name, kind)
         invariants.check(time.now, recovered=True)
 
 
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("has_key", [True, False], ids=["with the key", "without a key"])
+def test_a_buyer_who_has_the_last_tickets_never_hears_that_there_are_none(api, time, kind, has_key):
+    with shops.isolated_shop(api) as first_shop:
+        with faults.record_calls() as calls:
+            first_shop.reserve("ada", balcony=4, key="r")
+        for number in range(1, len(calls) + 1):
+            shop = shops.Shop(api)
+            with FAULTS[kind](number):
+                shop.reserve("ada", balcony=4, key="r")
+            time.advance(31)  # the lock of the crashed execution ends
+            held = api.get(f"/events/{shop.event_id}/reservations", user="ada").json.get("id")
+            again = shop.reserve("ada", balcony=4, key="r" if has_key else "")
+            if held is not None:
+                named = again.json.get("id") if has_key else again.json.get("reservation_id")
+                assert named == held, (number, again.json)
+            invariants.check(time.now)
+
+
 def test_a_crash_of_the_recovery_itself_is_recovered(api, time):
     with shops.isolated_shop(api):
         for first, second in itertools.product(range(1, 4), range(1, 5)):

@@ -49,7 +49,10 @@ def reserve(user_id: str, event_id: str, items: Sequence[RequestedItem], token: 
     except (InvalidInput, NotFound):  # the request itself is wrong, whatever the buyer has
         raise
     except ApiError as refusal:
-        return _require_active(_find_own(user_id, event_id, purchase_id, refusal, now), now)
+        own = _find_own(user_id, event_id, purchase_id, refusal, now)
+        if own is not None:
+            return _require_active(own, now)
+        new, limit = _hold(user_id, event_id, items, token, purchase_id, now)
     purchase = _require_active(_create_purchase(new, limit, now), now)
     log.count("reservations_created")
     details = {"quantity": purchase.quantity, "expires_at": purchase.expires_at}
@@ -138,19 +141,26 @@ def _hold(
     return purchase, limit
 
 
-def _find_own(user_id: str, event_id: str, purchase_id: str, refusal: ApiError, now: int) -> Purchase:
+def _find_own(user_id: str, event_id: str, purchase_id: str, refusal: ApiError, now: int) -> Purchase | None:
     """The purchase that another execution of this request wrote while this one was refused.
 
-    Otherwise raises ActiveReservationExists if the buyer has another active reservation, since its tickets may be the very ones that are
-    missing; else the refusal.
+    Otherwise raises ActiveReservationExists if the buyer has another reservation, since its tickets may be the very ones that are missing,
+    or the refusal. None: the time of the buyer's reservation was over and it has ended now, so another attempt may find its tickets.
     """
     buyer = store.load_buyer(user_id, event_id)
-    if buyer is not None and buyer.active_id is not None and buyer.active_until > now:
-        purchase = store.load(purchase_id) if buyer.active_id == purchase_id else None
-        if purchase is not None:
-            return purchase
-        raise _active_reservation(buyer) from refusal
-    raise refusal
+    if buyer is None or buyer.active_id is None:
+        raise refusal
+    if buyer.active_id == purchase_id:
+        return store.load(purchase_id)
+    if buyer.active_until <= now:
+        if not isinstance(refusal, NotEnoughTickets):
+            raise refusal
+        if any(hold.purchase_id == buyer.active_id for hold in refusal.expired_holds):
+            raise _active_reservation(buyer) from refusal  # it was recovered just now, as far as its payment allows
+    conflict = _refusal_by_active(buyer, buyer.active_id, now)
+    if conflict is not None:
+        raise conflict from refusal
+    return None
 
 
 def _require_active(purchase: Purchase, now: int) -> Purchase:

@@ -5,7 +5,9 @@ import pytest
 from chalicelib.edge import idempotency
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.reservations import service as reservations
+from devtools.stripe import pending_outcomes
 from tests import builders, invariants
+from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS
 from tests.simulation import faults
 from tests.waiting_room import sale
 
@@ -135,3 +137,27 @@ def test_a_reservation_that_has_expired_is_in_nobodys_way(api, time, last_ticket
     assert reserve(api, last_tickets, user="bob").status == 201
     assert reserve(api, last_tickets).json["error"] == "not_enough_tickets"
     invariants.check(time.now)
+
+
+def let_the_bank_keep_all_tickets(shop, monkeypatch, *, card):
+    """Ada pays for all tickets by a bank account. Her time passes, and the sweep keeps her tickets until the bank decides."""
+    monkeypatch.setattr(pending_outcomes, "OUTCOME_DELAY_SECONDS", 10 * 86_400)
+    session = shop.open_checkout(quantity=4)
+    shop.pay(session, card, expect="processing")
+    shop.time.advance(181)
+    assert builders.run_sweep()["undecided"] == 1
+    return session
+
+
+def test_a_buyer_whose_bank_decides_about_the_last_tickets_hears_of_the_reservation(shop, monkeypatch):
+    session = let_the_bank_keep_all_tickets(shop, monkeypatch, card=BANK_SUCCEEDS)
+    refused = builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id)
+    assert (refused.json["error"], refused.json.get("reservation_id")) == ("active_reservation_exists", session["id"])
+    assert builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id).json["error"] == "not_enough_tickets"
+
+
+def test_a_buyer_whose_bank_has_declined_gets_the_last_tickets_again(shop, monkeypatch):
+    let_the_bank_keep_all_tickets(shop, monkeypatch, card=BANK_FAILS)
+    shop.fake.complete_pending()
+    shop.lose_webhooks()
+    assert builders.reserve(shop.api, "ada", shop.event_id, shop.tier_id, 4).status == 201
