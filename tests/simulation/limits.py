@@ -48,6 +48,8 @@ class SimulationReport(msgspec.Struct):
     """`elapsed`: virtual seconds until the last actor ended; `durations`: virtual seconds of each actor; `calls`: attempts with an answer.
 
     `throttles` and `conflicts` count attempts by feature of the table; `units` are (read, write) by table and partition key.
+    `largest_items` are the bytes of the largest item that was written, by feature; `busiest_seconds` the most write units that a
+    partition key took in one second.
     """
 
     elapsed: float = 0.0
@@ -55,6 +57,8 @@ class SimulationReport(msgspec.Struct):
     throttles: Counter[str] = field(default_factory=Counter)
     conflicts: Counter[str] = field(default_factory=Counter)
     units: dict[tuple[str, str], tuple[float, float]] = {}
+    largest_items: Counter[str] = field(default_factory=Counter)
+    busiest_seconds: Counter[tuple[str, str]] = field(default_factory=Counter)
     durations: dict[str, float] = {}
     run: Run | None = None
 
@@ -150,6 +154,7 @@ class SimulatedService(Listener):
             lambda: (_Bucket(limits.read_units), _Bucket(limits.write_units))
         )
         self._locked: dict[str, StoreCall] = {}  # item -> the transaction that is writing it
+        self._writes: Counter[tuple[tuple[str, str], int]] = Counter()  # (table and partition key, second) -> units
         self._in_flight: dict[int, tuple[StoreCall, float, capacity.ItemSizes]] = {}  # call id -> call, time of its answer, sizes before
 
     def before(self, call: StoreCall) -> None:
@@ -189,6 +194,10 @@ class SimulatedService(Listener):
             self._buckets[key][1].subtract(write)
             total_read, total_write = self.report.units.get(key, (0.0, 0.0))
             self.report.units[key] = (total_read + read, total_write + write)
+            self._writes[key, int(actor.wake)] += write
+            self.report.busiest_seconds[key] = max(self.report.busiest_seconds[key], self._writes[key, int(actor.wake)])
+        for table in call.tables:
+            self.report.largest_items[table] = max([self.report.largest_items[table], *before.values(), *after.values()])
 
     def retry(self, call: StoreCall) -> bool | None:
         if current_actor() is None or call.outcome != "ThrottlingException":
