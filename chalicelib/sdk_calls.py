@@ -39,11 +39,14 @@ def _require_time(**_: Any) -> None:
     deadline.require(MIN_SECONDS)
 
 
-def _has_time_to_repeat(attempts: int, **_: Any) -> bool | None:
+def _has_time_to_repeat(attempts: int, caught_exception: Exception | None = None, **_: Any) -> bool | None:
     """False, so that botocore does not repeat the call, if it might wait beyond the deadline. None leaves it to botocore's own rules.
 
-    In its standard mode the wait before attempt n + 1 is drawn from 0 to 2 ** (n - 1) seconds.
+    In its standard mode the wait before attempt n + 1 is drawn from 0 to 2 ** (n - 1) seconds. A version of botocore that takes False
+    for a wait of 0 seconds begins one more attempt, which DeadlineExceeded ends.
     """
+    if isinstance(caught_exception, deadline.DeadlineExceeded):
+        raise caught_exception
     return False if deadline.remaining() < 2 ** (attempts - 1) + MIN_SECONDS else None
 
 
