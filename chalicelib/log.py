@@ -46,6 +46,7 @@ COUNTERS = {
     "rate_limited": "Requests refused because a user or an address exceeded a rate limit.",
     "rate_limits_skipped": "Requests that rate limits did not count because the store was unavailable.",
     "sweep_runs": "Runs of the scheduled sweep.",
+    "sweeps_unfinished": "Runs of the sweep that left work to the next one, for lack of time or of answers.",
     "store_unavailable": "Requests refused because the store was unavailable or throttled.",
 }
 GAUGES = {

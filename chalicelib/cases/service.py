@@ -7,7 +7,7 @@ are due; `GET /admin/reconciliation` lists every open case.
 from typing import Any
 
 from chalicelib.cases import store
-from chalicelib.cases.model import Case
+from chalicelib.cases.model import Case, CaseKind
 from chalicelib.cases.store import close_case_item, dismiss_case_item, open_case_item, postpone
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "close_finding",
     "dismiss_case_item",
     "find_manual_case",
+    "list_due",
     "list_open",
     "open_case_item",
     "open_finding",
@@ -35,6 +36,11 @@ def close_finding(purchase_id: str, finding_id: str) -> None:
 def find_manual_case(purchase_id: str, case_id: str) -> Case | None:
     """The open case with this id, if only a person can close it; else None."""
     return next((case for case in store.query_purchase(purchase_id) if case.id == case_id and case.needs_person), None)
+
+
+def list_due(kind: CaseKind, now: int, limit: int) -> list[Case]:
+    """At most `limit` cases of a kind whose time has come, the one that has been due for longest first."""
+    return list(store.query_due(kind, now, limit))
 
 
 def list_open() -> list[Case]:

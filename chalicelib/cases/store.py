@@ -1,17 +1,30 @@
-"""Table `cases`: one item for each open case. Closing a case deletes its item, so the table stays small enough to scan."""
+"""Table `cases`: one item for each open case. Closing a case deletes its item, so the table stays small enough for admins to scan.
+
+The index `due` has only the cases that the sweep works on, by the time at which it does, so that a run reads no others.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
 from chalicelib import dynamo
 from chalicelib.cases.model import Case, CaseKind
 
 
+class DueIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "due"
+        projection = AllProjection()
+
+    due_kind = UnicodeAttribute(hash_key=True)
+    next_at = NumberAttribute(range_key=True)
+
+
 class CaseRow(dynamo.Table):
-    """`case_key` is `<kind>#<id>`."""
+    """`case_key` is `<kind>#<id>`. `due_kind` is the kind of a case with a `next_at`; others have none, so they are not in the index."""
 
     feature = "cases"
 
@@ -22,7 +35,9 @@ class CaseRow(dynamo.Table):
     case_key = UnicodeAttribute(range_key=True)
     since = NumberAttribute()
     next_at = NumberAttribute(null=True)
+    due_kind = UnicodeAttribute(null=True)
     details = UnicodeAttribute()
+    due_index = DueIndex()
 
 
 def open_case_item(
@@ -64,6 +79,12 @@ def query_purchase(purchase_id: str) -> Iterator[Case]:
     return (_case(row) for row in CaseRow.query(purchase_id, consistent_read=True))
 
 
+def query_due(kind: CaseKind, now: int, limit: int) -> Iterator[Case]:
+    """The cases of a kind that are due, the one that has been due for longest first. May miss what was written within the last second."""
+    rows = CaseRow.due_index.query(kind, CaseRow.next_at <= now, limit=limit)
+    return (_case(row) for row in rows)
+
+
 def scan() -> Iterator[Case]:
     """All open cases in no particular order; strongly consistent."""
     return (_case(row) for row in CaseRow.scan(consistent_read=True))
@@ -75,7 +96,8 @@ def _key(kind: CaseKind, case_id: str) -> str:
 
 def _row(case: Case) -> CaseRow:
     details = msgspec.json.encode(case.details).decode()
-    return CaseRow(case.purchase_id, _key(case.kind, case.id), since=case.since, next_at=case.next_at, details=details)
+    due_kind = case.kind if case.next_at is not None else None
+    return CaseRow(case.purchase_id, _key(case.kind, case.id), since=case.since, next_at=case.next_at, due_kind=due_kind, details=details)
 
 
 def _case(row: CaseRow) -> Case:

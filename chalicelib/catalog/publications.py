@@ -67,7 +67,7 @@ def open_publication(now: int) -> Iterator[Publication]:
 
 
 def delete_unpublished(shards: Sequence[Shard], now: int) -> int:
-    """Delete what publications have left that failed to clean up. `shards` is all stock, just read. Returns how many shards.
+    """Delete what publications have left that failed to clean up. `shards` is stock that was just read, any of it. Returns how many shards.
 
     A shard goes if nobody ever used it, no tier has its stock, and its publication is not open. Each of these is read after what could
     change it: a publication has a row before it has shards, so the rows are read after the shards; and when it has no row any more

@@ -10,7 +10,7 @@ from chalicelib.inventory.availability import cached_stock, invalidate, read_sto
 from chalicelib.inventory.capacity import resize
 from chalicelib.inventory.display.model import StockGroup
 from chalicelib.inventory.model import Hold, Shard, shard_ids, split_evenly
-from chalicelib.inventory.store import extend_hold, return_sold_item, scan_shards, table_name
+from chalicelib.inventory.store import extend_hold, read_shards, return_sold_item, scan_shards, scan_slice, table_name
 
 __all__ = [
     "StockGroup",
@@ -24,11 +24,13 @@ __all__ = [
     "hold_all",
     "invalidate",
     "new_shard_items",
+    "read_shards",
     "read_stock",
     "release_holds",
     "resize",
     "return_sold_item",
     "scan_shards",
+    "scan_slice",
     "set_open",
     "table_name",
 ]

@@ -199,8 +199,19 @@ def read_shards(shard_ids: Iterable[str]) -> list[Shard]:
     return [Shard.from_item(item) for item in dynamo.batch_get(table_name(), keys, consistent=True)]
 
 
+def scan_slice(after: str | None, limit: int) -> tuple[list[Shard], str | None]:
+    """Read `limit` shards of the whole table behind the shard `after` (None: from the start), fewer at its end; strongly consistent.
+
+    Returns also the id behind which to go on; None at the end of the table. An index by expiry would become a hot partition during a drop.
+    """
+    start: Any = {} if after is None else {"ExclusiveStartKey": {KEY: {"S": after}}}
+    page = dynamo.client().scan(TableName=table_name(), ConsistentRead=True, Limit=limit, **start)
+    last_key = page.get("LastEvaluatedKey")
+    return [Shard.from_item(item) for item in page["Items"]], last_key[KEY]["S"] if last_key else None
+
+
 def scan_shards() -> Iterator[Shard]:
-    """Read all shards, page by page. For scheduled jobs only; an index by expiry would become a hot partition during a drop."""
+    """Read all shards, page by page. For checks, never for requests or schedules."""
     for page in dynamo.client().get_paginator("scan").paginate(TableName=table_name(), ConsistentRead=True):
         for item in page["Items"]:
             yield Shard.from_item(item)

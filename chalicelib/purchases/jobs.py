@@ -6,7 +6,7 @@ from chalice.app import Blueprint, Rate
 
 from chalicelib import clock
 from chalicelib.edge.scheduled import scheduled_job
-from chalicelib.purchases.sweep import run_sweep
+from chalicelib.purchases.sweep.service import run_sweep
 
 bp = Blueprint(__name__)
 

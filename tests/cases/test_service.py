@@ -164,3 +164,25 @@ def test_open_cases_are_listed_by_age_then_purchase_kind_and_id():
 def test_the_view_of_a_case_names_its_order_its_age_and_its_details():
     open_case()
     assert get_only_case().view() == {"order_id": "p1", "kind": "refund", "id": "r1", "since": clock.iso(NOW), **DETAILS}
+
+
+# ------------------------------------------------------------------ what is due
+def test_due_cases_are_listed_by_the_time_at_which_they_are_due():
+    for number, next_at in enumerate([NOW, NOW - 60, NOW + 1, None, NOW - 30]):
+        open_case(f"p{number}", next_at=next_at)
+    assert [case.purchase_id for case in cases.list_due("refund", NOW, 10)] == ["p1", "p4", "p0"]
+    assert [case.purchase_id for case in cases.list_due("refund", NOW, 2)] == ["p1", "p4"]
+    assert cases.list_due("finding", NOW, 10) == []
+
+
+def test_a_due_case_goes_behind_the_others_when_it_is_postponed():
+    open_case("p1", next_at=NOW - 60)
+    open_case("p2", next_at=NOW - 30)
+    cases.postpone(cases.list_due("refund", NOW, 1)[0], NOW)
+    assert [case.purchase_id for case in cases.list_due("refund", NOW, 10)] == ["p2", "p1"]
+
+
+def test_a_case_that_waits_for_a_person_is_not_due_any_more():
+    open_case(next_at=NOW)
+    open_case(next_at=None)
+    assert cases.list_due("refund", NOW, 10) == []

@@ -27,6 +27,7 @@ FLOWS = {
     "expire while the bank decides": (["start_checkout", "expire_hold", "debit_bank_account"], "sweep"),
     "the bank pays late": (["start_checkout", "expire_hold", "debit_bank_account", "sweep", "let_bank_decide"], "deliver"),
     "the bank declines late": (["start_checkout", "expire_hold", "debit_empty_account", "sweep", "let_bank_decide"], "deliver"),
+    "a sweep of everything": (["buy", "refund_during_outage", "leave_work", "expire_hold"], "sweep"),
     "release": (["start_checkout"], "release"),
     "late, with stock": (["start_checkout", "pay", "expire_despite_payment"], "deliver"),
     "late, sold out": (["start_checkout", "pay", "expire_despite_payment", "sell_the_rest"], "deliver"),
@@ -118,6 +119,12 @@ class Purchase:
 
     def sweep(self):
         builders.run_sweep()
+
+    def leave_work(self):
+        """Bob's checkout, which is unpaid, Cid's reservation, and a shard that a pause or resume did not reach."""
+        self.shop.open_checkout("bob", 1)
+        self.shop.reserve("cid", 1)
+        inventory.set_open(self.shop.tier_id, 1, False)
 
     def release(self):
         self.shop.api.delete(f"/reservations/{self.id}", user="ada")

@@ -25,10 +25,10 @@ def record_provider_calls() -> Iterator[list[Any]]:
 
 @contextmanager
 def crash_after_provider_call(number: int) -> Iterator[list[Any]]:
-    """The process crashes when the provider has answered call `number`. The block swallows the Crash."""
+    """The process crashes when the provider has answered call `number`: no later answer is used. The block swallows the Crash."""
 
     def crash(calls: list[Any]) -> None:
-        if len(calls) == number:
+        if len(calls) >= number:
             raise faults.Crash
 
     with _provider_calls(crash) as calls, suppress(faults.Crash):

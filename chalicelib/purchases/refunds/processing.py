@@ -1,4 +1,4 @@
-"""Refunds at the provider: create those that are due, follow those that are pending, record their status. All safe to repeat."""
+"""Refunds at the provider: create them, follow those that are pending, record their status. All safe to repeat."""
 
 from collections.abc import Sequence
 
@@ -6,18 +6,15 @@ from msgspec.structs import replace
 
 from chalicelib import dynamo, log
 from chalicelib.cases import service as cases
-from chalicelib.cases.model import Case
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderRefund, ProviderUnavailable
 from chalicelib.purchases.record import ledger_entries, store, transitions
-from chalicelib.purchases.record.errors import FATAL_ERRORS
 from chalicelib.purchases.record.model import Purchase, Refund
 
 MAX_REFUND_ATTEMPTS = 3
 FIRST_RETRY_SECONDS = 60  # a new refund is created at once, by its request; if it is due after this time, that request has died
 RETRY_SECONDS = {2: 3600, 3: 86_400}  # before the second and the third attempt
 PENDING_CHECK_SECONDS = 6 * 3600
-MAX_PER_SWEEP = 100  # two calls to the provider each, within the two minutes that a sweep may take
 
 
 def open_refund_case_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
@@ -41,7 +38,7 @@ def create_if_due(purchase: Purchase, refund_id: str, now: int, *, check_existin
     if refund is None or refund.status != "due":
         return purchase
     try:
-        return _create_at_provider(purchase, refund, now, check_existing=check_existing)
+        return record_status(purchase, refund.id, _ask_to_create(purchase, refund, check_existing=check_existing), now)
     except ProviderUnavailable:
         return purchase
     except dynamo.STORE_ERRORS as error:  # what was requested is written, and the sweep finds it
@@ -55,43 +52,18 @@ def record_status(purchase: Purchase, refund_id: str, provider_refund: ProviderR
     return store.retry_on_conflict(purchase, lambda current: _record_status(current, refund_id, provider_refund, now))
 
 
-def process_due(now: int) -> int:
-    """Process the refunds whose next attempt or check is due, oldest first. Returns how many were processed.
-
-    If the provider is unavailable, the rest waits for the next sweep. An error with one refund does not stop the others.
-    """
-    due = [case for case in cases.list_open() if case.kind == "refund" and case.next_at is not None and case.next_at <= now]
-    for number, case in enumerate(due[:MAX_PER_SWEEP], start=1):
-        try:
-            _process_case(case, now)
-        except ProviderUnavailable:
-            return number
-        except FATAL_ERRORS:
-            raise
-        except Exception:
-            log.exception("refund.not_dealt_with", purchase_id=case.purchase_id, refund_id=case.id)
-    return min(len(due), MAX_PER_SWEEP)
+def ask_provider(purchase: Purchase, refund: Refund) -> ProviderRefund:
+    """Make a refund that is due, unless an earlier call has made it, or fetch one that is pending. Writes nothing."""
+    if refund.status == "pending" and refund.provider_id is not None:
+        return payments.fetch_refund(refund.provider_id)
+    return _ask_to_create(purchase, refund, check_existing=True)
 
 
-def _process_case(case: Case, now: int) -> None:
-    purchase = store.load(case.purchase_id)
-    refund = purchase.find_refund(case.id) if purchase is not None else None
-    if purchase is None or refund is None:
-        return
-    if refund.status == "due":
-        _create_at_provider(purchase, refund, now, check_existing=True)
-    elif refund.status == "pending" and refund.provider_id is not None:
-        after = record_status(purchase, refund.id, payments.fetch_refund(refund.provider_id), now)
-        if after == purchase:
-            cases.postpone(case, now + PENDING_CHECK_SECONDS)
-
-
-def _create_at_provider(purchase: Purchase, refund: Refund, now: int, *, check_existing: bool) -> Purchase:
+def _ask_to_create(purchase: Purchase, refund: Refund, *, check_existing: bool) -> ProviderRefund:
     assert refund.payment_intent_id is not None  # only payments of an external provider have refunds that are due
-    provider_refund = payments.create_refund(
+    return payments.create_refund(
         purchase.id, refund.id, refund.attempt, refund.payment_intent_id, refund.amount_cents, check_existing=check_existing
     )
-    return record_status(purchase, refund.id, provider_refund, now)
 
 
 def _record_status(purchase: Purchase, refund_id: str, provider_refund: ProviderRefund, now: int) -> Purchase:

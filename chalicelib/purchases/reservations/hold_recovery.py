@@ -82,11 +82,12 @@ def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> li
 
 
 def expiry_tasks(lapsed: Sequence[LapsedCheckout], now: int, report: RecoveryReport) -> Iterator[ProviderTask]:
-    """A task for each lapsed checkout: cancel its payment, then end it, or settle it if its money has come in."""
+    """A task for each lapsed checkout: cancel its payment, then end it, or settle it if its money has come in.
+
+    Those that are never taken from the iterator are counted as remaining.
+    """
     report.remaining += sum(len(checkout.holds) for checkout in lapsed)
-    for checkout in lapsed:
-        report.remaining -= len(checkout.holds)
-        yield _expiry_task(checkout, now, report)
+    return (_expiry_task(checkout, now, report) for checkout in lapsed)
 
 
 def recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> bool:
@@ -160,6 +161,7 @@ def _keeps_tickets(purchase: Purchase, holds: list[Hold], now: int) -> bool:
 
 def _expiry_task(checkout: LapsedCheckout, now: int, report: RecoveryReport) -> ProviderTask:
     purchase = checkout.purchase
+    report.remaining -= len(checkout.holds)
 
     def finish(provider_payment: ProviderPayment | None) -> None:
         try:

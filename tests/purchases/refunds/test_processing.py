@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from chalicelib.payments import service as payments
 from chalicelib.purchases.record import store
+from chalicelib.purchases.refunds.due_refunds import RETRY_SECONDS
 from devtools.stripe import pending_outcomes
 from tests import builders
 from tests.payment_pages import REFUNDS_PENDING
@@ -92,14 +93,23 @@ def create_due_refunds(shop, *users):
     return orders
 
 
-def test_a_sweep_calls_stripe_once_while_it_is_down(shop):
-    create_due_refunds(shop, "ada", "bob", "cid")
+def test_a_sweep_tries_three_refunds_while_stripe_is_down(shop):
+    create_due_refunds(shop, "ada", "bob", "cid", "dan")
     count_refund_calls(shop)
+    shop.fake.fail_next_request("GET", "/v1/refunds", status=500, should_retry=False, times=3)
+    advance_and_sweep(shop, 60)
+    assert shop.fake.request_log.counts == {"GET /v1/refunds": 3}
+    advance_and_sweep(shop, 60)
+    assert len(shop.list_refunds()) == 4
+
+
+def test_a_refund_that_stripe_does_not_answer_about_goes_behind_the_others(shop):
+    silent, other = create_due_refunds(shop, "ada", "bob")
     shop.fake.fail_next_request("GET", "/v1/refunds", status=500, should_retry=False)
     advance_and_sweep(shop, 60)
-    assert shop.fake.request_log.counts == {"GET /v1/refunds": 1}
-    advance_and_sweep(shop, 60)
-    assert len(shop.list_refunds()) == 3
+    assert (status_and_attempt(silent), status_and_attempt(other)) == (("due", 1), ("succeeded", 1))
+    advance_and_sweep(shop, RETRY_SECONDS["silent"])
+    assert status_and_attempt(silent) == ("succeeded", 1)
 
 
 def test_a_refund_that_cannot_be_processed_does_not_keep_others_waiting(shop):
@@ -110,7 +120,7 @@ def test_a_refund_that_cannot_be_processed_does_not_keep_others_waiting(shop):
     advance_and_sweep(shop, 60)
     assert (status_and_attempt(broken), status_and_attempt(sound)) == (("pending", 1), ("succeeded", 1))
     store.save(changed, replace(changed, refunds=purchase.refunds))
-    advance_and_sweep(shop, 60)
+    advance_and_sweep(shop, RETRY_SECONDS["error"])
     assert status_and_attempt(broken) == ("succeeded", 1)
 
 

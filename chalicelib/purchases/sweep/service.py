@@ -1,0 +1,96 @@
+"""The sweep: correct shards that a pause or resume did not reach, recover expired holds, process due refunds, delete what is unpublished.
+
+A run ends by itself before the next one begins, and what it did stays done. What it postponed is behind everything else for the next
+run, so nobody waits behind a payment that does not come to an end.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from chalicelib import deadline, dynamo, log
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Catalog
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Shard
+from chalicelib.payments import provider_tasks
+from chalicelib.payments.provider_tasks import alternate
+from chalicelib.purchases.refunds import due_refunds
+from chalicelib.purchases.reservations import hold_recovery
+from chalicelib.purchases.reservations.hold_recovery import RecoveryReport
+from chalicelib.purchases.sweep import swept_shards
+from chalicelib.purchases.sweep.swept_shards import SweptShards
+
+MAX_SECONDS = 50  # less than from one run to the next
+SECONDS_WITHOUT_PROVIDER = 25  # for holds that need no provider, so that refunds and checkouts get the other half
+
+
+def run_sweep(now: int) -> dict[str, Any]:
+    """Run the sweep once. Returns what was done and what remains, for the log. Two runs at once do no harm: every write has a condition.
+
+    Raises the store's errors if the shards or the purchases cannot be read.
+    """
+    with deadline.within(MAX_SECONDS):
+        return _run(now)
+
+
+def _run(now: int) -> dict[str, Any]:
+    swept = swept_shards.read_shards(now)
+    corrected = _unless_store_fails("sweep.flags_not_corrected", lambda: _correct_open_flags(swept))
+    expired_holds = swept.expired_holds(now)
+    report = RecoveryReport()
+    with deadline.within(SECONDS_WITHOUT_PROVIDER):
+        lapsed = hold_recovery.recover_holds(expired_holds, now, report)
+    refunds = due_refunds.load_due(now)
+    result = provider_tasks.run_each(alternate(refunds.tasks(now), hold_recovery.expiry_tasks(lapsed, now, report)))
+    deleted = _unless_store_fails("sweep.unpublished_not_deleted", lambda: catalog.delete_unpublished(swept.shards, now))
+    is_finished = None not in (corrected, deleted) and not (result.gave_up or report.remaining or refunds.remaining)
+    if is_finished:
+        swept.save_cursor()
+    active_holds = sum(shard.held for shard in swept.shards) - sum(hold.quantity for hold in expired_holds)
+    _count_run(is_finished, active_holds)
+    return {
+        "shards": len(swept.shards),
+        "holds_over": len(expired_holds),
+        "active_holds": active_holds,
+        "reopened_or_closed": corrected,
+        "shards_deleted": deleted,
+        "refunds_due": refunds.begun,
+        "refunds_remaining": refunds.remaining,
+        "gave_up": result.gave_up,
+        "finished": is_finished,
+        "seconds_left": round(deadline.remaining()),
+        **msgspec.to_builtins(report),
+    }
+
+
+def _count_run(is_finished: bool, active_holds: int) -> None:
+    log.count("sweep_runs")
+    log.gauge("active_holds", active_holds)
+    if not is_finished:
+        log.count("sweeps_unfinished")
+
+
+def _unless_store_fails(event: str, step: Callable[[], int]) -> int | None:
+    """The result of a step that the others do not depend on; None if the store failed at it, which is logged as `event`."""
+    try:
+        return step()
+    except dynamo.STORE_ERRORS:
+        log.exception(event)
+        return None
+
+
+def _correct_open_flags(swept: SweptShards) -> int:
+    """Open or close shards that do not match their event's pause flag. Returns how many were corrected.
+
+    A pause or resume writes the flag first, so the flag decides. The snapshot only says which shards to suspect: then the flag is read
+    after the shards, and a shard is changed only if it is still as it was read. So a pause at the same time is not undone.
+    """
+    suspects = _mismatched(swept.shards, swept.catalog)
+    return inventory.correct_open_flags(_mismatched(suspects, catalog.load_current())) if suspects else 0
+
+
+def _mismatched(shards: list[Shard], current: Catalog) -> list[Shard]:
+    paused = {tier.stock_id: current.events[tier.event_id].paused for tier in current.tiers.values()}
+    return [shard for shard in shards if paused.get(shard.stock_id, not shard.is_open) == shard.is_open]

@@ -1,0 +1,137 @@
+"""A sweep gets through whatever is in its way: slow payments, broken ones, a store that fails, and its own end."""
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.inventory import service as inventory
+from chalicelib.log import registry
+from chalicelib.payments.provider_tasks import MAX_AT_ONCE
+from chalicelib.purchases.record import store
+from tests import builders
+from tests.purchases.sweep.conftest import create_debits
+from tests.simulation import faults
+from tests.simulation.provider_faults import crash_after_provider_call
+
+pytestmark = pytest.mark.usefixtures("threaded_store")
+
+CANCEL = "POST /v1/payment_intents/:id/cancel"
+
+
+def count_unfinished():
+    return registry.get_sample_value("fairgate_sweeps_unfinished_total") or 0
+
+
+def order_with_due_refund(shop):
+    order_id = shop.buy("ada", 1)
+    shop.fake.fail_next_request("POST", "/v1/refunds", status=500, should_retry=False)
+    assert builders.refund(shop.api, order_id).json["refund"]["status"] == "due"
+    return order_id
+
+
+def close_shards_by_mistake(shop):
+    inventory.set_open(shop.tier_id, 1, False)
+
+
+def list_wrongly_closed():
+    return [shard.id for shard in inventory.scan_shards() if not shard.is_open]
+
+
+def refund_status(order_id):
+    return store.load(order_id).refunds[0].status
+
+
+def not_looked_at(debits, now):
+    """Those of the debits whose holds have expired: nobody has asked the bank about them."""
+    expired = {hold.purchase_id for shard in inventory.scan_shards() for hold in shard.expired_holds(int(now))}
+    return expired.intersection(debits)
+
+
+def next_minute(time):
+    time.now = int(time.now) // 60 * 60 + 60
+
+
+def test_180_payments_that_banks_decide_about_keep_nothing_else_waiting(shop, time, slow_stripe):
+    order_id = order_with_due_refund(shop)
+    debits = create_debits(shop, 180)
+    close_shards_by_mistake(shop)
+    time.advance(181)
+    shop.fake.request_log.clear()
+    before, started_at = count_unfinished(), time.now
+    first = builders.run_sweep()
+    assert time.now - started_at < 60  # the calls that were under way at its end are one after the other on this clock
+    assert (first["reopened_or_closed"], list_wrongly_closed(), refund_status(order_id)) == (1, [], "succeeded")
+    assert (first["finished"], count_unfinished() - before) == (False, 1)
+    assert 0 < first["remaining"] == len(not_looked_at(debits, started_at)) < 180
+    runs = [first]
+    while not runs[-1]["finished"] and len(runs) < 10:
+        next_minute(time)
+        runs.append(builders.run_sweep())
+    assert (not_looked_at(debits, time.now), runs[-1]["finished"]) == (set(), True)
+    # Only those that had been begun when a run ended are asked again.
+    assert 180 <= shop.fake.request_log.counts[CANCEL] <= 180 + len(runs) * MAX_AT_ONCE
+
+
+def test_sweeps_that_are_killed_reach_everybody_together(shop, time, slow_stripe):
+    order_id = order_with_due_refund(shop)
+    debits = create_debits(shop, 60)
+    close_shards_by_mistake(shop)
+    time.advance(181)
+    left = [60]
+    while left[-1] and len(left) < 20:
+        with crash_after_provider_call(20):
+            builders.run_sweep()
+        assert (list_wrongly_closed(), refund_status(order_id)) == ([], "succeeded")
+        left.append(len(not_looked_at(debits, time.now)))
+        next_minute(time)
+    assert left == sorted(set(left), reverse=True)  # each of them reached somebody
+    assert left[-1] == 0
+
+
+def test_broken_payments_go_behind_the_others(shop, time, slow_stripe):
+    """Stripe does not know the payments of the first ones: each costs two calls, and they were in front of all others at every sweep."""
+    debits = create_debits(shop, 40)
+    for purchase in map(shop.load_purchase, debits[:30]):
+        store.save(purchase, replace(purchase, payment=replace(purchase.payment, provider_id="pi_gone")))
+    time.advance(181)
+    for _ in range(3):
+        builders.run_sweep()
+        next_minute(time)
+    assert not_looked_at(debits[30:], time.now) == set()
+
+
+def test_one_shard_that_cannot_be_written_keeps_no_other_from_being_recovered(api, time):
+    event_id, floor = builders.create_shop(api)
+    balcony = builders.create_tier(api, event_id, "Balcony")
+    builders.reserve(api, "ada", event_id, floor, 2)
+    builders.reserve(api, "bob", event_id, balcony, 2)
+    time.advance(180)
+    with faults.fail_from(1, faults.throttled, table="buyers", operation="TransactWriteItems") as fault:
+        assert builders.run_sweep()["undecided"] == 2
+    assert fault.was_triggered
+    with faults.fail(1, faults.throttled, table="inventory", operation="UpdateItem"):
+        assert builders.run_sweep()["released"] == 1
+    assert builders.run_sweep()["released"] == 1
+
+
+def test_a_run_whose_pause_flags_cannot_be_corrected_does_everything_else(api, time):
+    event_id, tier_id = builders.create_shop(api)
+    builders.reserve(api, "ada", event_id, tier_id, 2)
+    inventory.set_open(tier_id, 1, False)
+    time.advance(180)
+    with faults.fail(1, faults.throttled, table="inventory", operation="UpdateItem"):
+        report = builders.run_sweep()
+    assert (report["reopened_or_closed"], report["finished"], report["released"]) == (None, False, 1)
+    assert builders.run_sweep()["reopened_or_closed"] == 1
+
+
+def test_the_holds_that_need_no_provider_leave_time_for_the_others(shop, time, monkeypatch):
+    """Each release takes ten seconds here: after half of the time the rest waits for the next run, and a refund is made."""
+    order_id = order_with_due_refund(shop)
+    for user in ("bob", "cid", "dan", "eve"):
+        shop.reserve(user, 1)
+    time.advance(181)
+    release = inventory.release_holds
+    monkeypatch.setattr(inventory, "release_holds", lambda holds: (time.advance(10 * len(holds)), release(holds))[1])
+    report = builders.run_sweep()
+    assert (report["expired"], report["remaining"], refund_status(order_id)) == (3, 1, "succeeded")
+    assert builders.run_sweep()["remaining"] == 0
