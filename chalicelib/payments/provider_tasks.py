@@ -22,8 +22,8 @@ RATE_SHARE = 0.8
 CALLS_PER_THREAD = 10
 MAX_UNANSWERED = 3  # in a row, before the provider or the store counts as down
 FATAL_ERRORS: tuple[type[Exception], ...] = (settings.SettingsError,)
-# What must be left of the deadline to begin a task: two calls, and writing down what came of them.
-SECONDS_FOR_TASK = 6
+SECONDS_TO_FINISH = 3  # kept free for what follows from the last answers
+SECONDS_FOR_TASK = SECONDS_TO_FINISH + 5  # with less time left, a task is not begun
 
 
 class ProviderTask(Struct, frozen=True):
@@ -85,7 +85,12 @@ def _begin(pool: ThreadPoolExecutor, running: dict["Future[Any]", ProviderTask],
         task = next(waiting, None)
         if task is None:
             return
-        running[pool.submit(copy_context().run, task.ask)] = task
+        running[pool.submit(copy_context().run, _ask, task)] = task
+
+
+def _ask(task: ProviderTask) -> Any:
+    with deadline.within(deadline.remaining() - SECONDS_TO_FINISH):
+        return task.ask()
 
 
 def _finish(task: ProviderTask, future: "Future[Any]", result: TasksResult) -> bool:

@@ -96,7 +96,7 @@ def test_nothing_is_begun_without_time_for_it(work, time):
     def pass_time():
         time.advance(10)
 
-    with deadline.within(35), settings.override(stripe_call_rate=1):
+    with deadline.within(37), settings.override(stripe_call_rate=1):
         run_each(work.task(name, ask=pass_time) for name in range(10))
     assert work.asked == [0, 1, 2]
 

@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 from msgspec.structs import replace
 
-from chalicelib import ids
+from chalicelib import ids, settings
 from chalicelib.inventory import service as inventory
 from chalicelib.payments.model import Payment
 from chalicelib.payments.providers import stripe
@@ -24,7 +24,7 @@ CALL_SECONDS = 0.8
 
 @pytest.fixture
 def slow_stripe(shop, time, monkeypatch) -> Iterator[None]:
-    """Each call of the shop to Stripe takes 0.8 s, one after the other on the clock. Banks take weeks; webhooks are lost."""
+    """Each call of the shop to Stripe takes 0.8 s, one call at a time. Banks take weeks; webhooks are lost."""
     monkeypatch.setattr(pending_outcomes, "OUTCOME_DELAY_SECONDS", 30 * 86_400)
     shop.lose_webhooks()
     original, lock = stripe.call, threading.Lock()
@@ -34,7 +34,7 @@ def slow_stripe(shop, time, monkeypatch) -> Iterator[None]:
             time.now += CALL_SECONDS
         return original(operation)
 
-    with mock.patch.object(stripe, "call", call):
+    with mock.patch.object(stripe, "call", call), settings.override(stripe_call_rate=1):
         yield
         time.now = int(time.now) + 1
 
