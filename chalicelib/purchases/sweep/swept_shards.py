@@ -41,7 +41,7 @@ class SweptShards(Struct, frozen=True):
 
 def read_shards(now: int) -> SweptShards:
     """Read the shards that a run is about; strongly consistent."""
-    current = catalog.refresh_snapshot()
+    current = catalog.snapshot()
     shards = {shard.id: shard for shard in inventory.read_shards(_ids_on_sale(current, now))}
     cursor = store.load_cursor()
     others, next_cursor = inventory.scan_slice(cursor, SLICE)
