@@ -5,7 +5,8 @@
 3. shrink stock, each by a condition; undo all if one is refused    6. make the new version the head, with the audit entry
 
 Stock is shrunk first, since only that can be refused. New stock is named after the version number of this attempt, which no other
-attempt ever gets: an apply that stalls here and goes on an hour later overwrites nothing that was ever for sale.
+attempt ever gets: an apply that stalls here and goes on an hour later overwrites nothing that was ever for sale. Steps 2 to 6 are a
+publication (`catalog/publications.py`): if one of them fails, the version and its new stock are deleted.
 """
 
 from typing import Any, Literal, NoReturn
