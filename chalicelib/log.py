@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -60,6 +61,7 @@ GAUGES = {
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _pending: ContextVar[dict[str, float] | None] = ContextVar("pending_metrics", default=None)
+_adding = Lock()
 
 registry = CollectorRegistry()
 _counters = {name: Counter(f"{SERVICE}_{name}", text, registry=registry) for name, text in COUNTERS.items()}
@@ -94,7 +96,8 @@ def count(name: str, amount: float = 1) -> None:
     _counters[name].inc(amount)
     pending = _pending.get()
     if pending is not None and name not in _NOT_IN_EMF:
-        pending[name] = pending.get(name, 0) + amount
+        with _adding:  # the threads of a request or job share what is pending
+            pending[name] = pending.get(name, 0) + amount
 
 
 def gauge(name: str, value: float, /, **labels: str) -> None:

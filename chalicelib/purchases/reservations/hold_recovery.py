@@ -28,6 +28,7 @@ BANK_CHECK_SECONDS = 3 * 3600  # the bank decides, which takes days; this look i
 RETRY_SECONDS: dict[Failure, int] = {"silent": 30, "error": 900}
 
 MAX_PURCHASES_READ = 100  # at once: one round trip
+SECONDS_FOR_PURCHASE = 2  # with less time left, none is begun: it takes three or four calls of the store
 MAX_STORE_ERRORS = 3  # in a row, before the store counts as down
 
 
@@ -63,10 +64,10 @@ def recover_holds(holds: Iterable[Hold], now: int, report: RecoveryReport) -> li
     lapsed: list[LapsedCheckout] = []
     store_errors = 0
     for purchase_ids in _chunks(list(by_purchase)):
-        purchases = store.load_many(purchase_ids) if deadline.remaining() > 0 else {}
+        purchases = store.load_many(purchase_ids) if deadline.remaining() >= SECONDS_FOR_PURCHASE else {}
         for purchase_id in purchase_ids:
             purchase, purchase_holds = purchases.get(purchase_id), by_purchase[purchase_id]
-            if deadline.remaining() <= 0 or store_errors >= MAX_STORE_ERRORS:
+            if deadline.remaining() < SECONDS_FOR_PURCHASE or store_errors >= MAX_STORE_ERRORS:
                 report.remaining += len(purchase_holds)
             elif purchase is not None and _needs_provider(purchase, purchase_holds, now):
                 lapsed.append(LapsedCheckout(purchase, purchase_holds))

@@ -1,0 +1,30 @@
+"""Metrics of a request or job whose threads count at once."""
+
+import json
+import sys
+from contextvars import copy_context
+from threading import Thread
+
+from chalicelib import log
+
+TIMES = 20_000
+
+
+def test_what_the_threads_of_a_job_count_at_once_is_counted_in_full(capsys):
+    def count():
+        for _ in range(TIMES):
+            log.count("stripe_calls")
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with log.scope("job"):
+            threads = [Thread(target=copy_context().run, args=(count,)) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "stripe_calls" in line]
+    assert json.loads(line)["stripe_calls"] == [8 * TIMES]
