@@ -10,6 +10,7 @@ from typing import Any
 from devtools.dynamodb.changes import Change, Item, ItemDeletion, ItemPut, StreamRecord
 from devtools.dynamodb.ministack import MiniStack
 from devtools.dynamodb.responses import TTL_IDENTITY
+from devtools.dynamodb.values import validate_attribute_value
 
 RecordedChange = tuple[Change, Item | None]  # a change, and the item that a put or a deletion replaced
 
@@ -57,8 +58,10 @@ class ChangeRecorder:
 
     def _recorded_set(self, table: Any, partition_key: str, sort_key: str, item: Item) -> Item | None:
         if self.in_transaction:
+            present = table["items"].get(partition_key, {}).get(sort_key) or {}
             for name, value in item.items():
-                self._ministack.dynamodb._validate_attribute_value(name, value)
+                if present.get(name) is not value:
+                    validate_attribute_value(name, value)
         old_item: Item | None = self._set_item(table, partition_key, sort_key, item)
         self._changes.append((ItemPut(table["TableName"], item), old_item))
         return old_item

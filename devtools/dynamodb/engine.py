@@ -22,6 +22,8 @@ from devtools.dynamodb.transaction_tokens import TransactionTokens
 _TABLE_OPERATIONS = frozenset(
     {"CreateTable", "DeleteTable", "TagResource", "UntagResource", "UpdateContinuousBackups", "UpdateTable", "UpdateTimeToLive"}
 )
+# They make a new item of an old one with `updates.py`, which changes neither. The older AttributeUpdates are changed in place.
+_SHARING_OPERATIONS = frozenset({"TransactWriteItems", "UpdateItem"})
 _UNSUPPORTED_PARAMETERS = {"UpdateTable": "ReplicaUpdates", "CreateTable": "VectorIndexes"}
 
 _log = logging.getLogger(__name__)
@@ -110,6 +112,7 @@ class Engine:
     def _call(self, handler: Callable[[dict[str, Any]], Any], operation: str, request: dict[str, Any]) -> tuple[int, bytes]:
         self._ministack.select_account()
         self._recorder.in_transaction = operation == "TransactWriteItems"
+        self._ministack.shares_items = operation in _SHARING_OPERATIONS and "AttributeUpdates" not in request
         before = len(self._recorder)
         try:
             with localcontext(prec=38):  # DynamoDB's precision; Python's default is 28

@@ -43,16 +43,38 @@ STREAM_OPERATIONS = {
 }
 # The other private names that are called, replaced or read. The fingerprint covers all of them.
 INTERNALS = (
+    "_DDB_ITEM_MAX_BYTES",
+    "_DDB_MAX_NESTING_DEPTH",
+    "_ExprEval",
+    "_apply_add",
+    "_apply_remove",
+    "_apply_set",
+    "_apply_update_expression",
+    "_attribute_value_size",
     "_build_change_record",
+    "_check_redundant_parens",
+    "_check_reserved_keyword_usage",
     "_closed_streams",
+    "_compare_ddb",
+    "_ddb_size",
     "_emit_stream_event",
+    "_eval_set_value",
+    "_evaluate_condition",
     "_extract_key_val",
+    "_get_at_path",
     "_item_size_bytes",
     "_items_replaced",
+    "_nesting_exceeded",
+    "_nesting_level",
     "_next_stream_seq",
+    "_parse_path_from_tokens",
     "_pitr_settings",
+    "_remove_at_path",
     "_remove_item",
+    "_request_values",
+    "_set_at_path",
     "_set_item",
+    "_split_by_comma",
     "_stream_label",
     "_stream_records",
     "_stream_trimmed",
@@ -65,14 +87,17 @@ INTERNALS = (
     "_ttl_settings",
     "_txn_token_lookup",
     "_txn_token_store",
+    "_update_request_charge",
     "_validate_attribute_value",
+    "_validate_expression_attrs",
+    "_values_error_response",
     "closed_stream",
     "drop_stream_records",
     "stream_live_records",
 )
 # Functions whose result depends on their arguments alone, which are strings, so that it can be cached.
 CACHEABLE = ("_condition_syntax_error", "_ddb_canonicalize_number", "_number_error", "_number_size_bytes")
-FINGERPRINT = "041c760c48cfec32aca0f6cc4feca5f30bdaa98406bfd6ab163795a3456676e9"
+FINGERPRINT = "6c10998cf553ad787b4aab9838bd0109ca52da793ce68803d5bfa99c549fe0fe"
 
 
 def installed_version() -> str:
@@ -92,7 +117,7 @@ def fingerprint() -> str:
         source = Path(spec.origin).read_text(encoding="utf-8")
         lines = source.splitlines()
         for node in ast.parse(source).body:
-            names_of_node = {node.name} if isinstance(node, ast.FunctionDef) else _assignment_targets(node)
+            names_of_node = {node.name} if isinstance(node, ast.FunctionDef | ast.ClassDef) else _assignment_targets(node)
             if names_of_node & names:
                 sources += [module, *lines[node.lineno - 1 : node.end_lineno]]
     return sha256("\n".join(sources).encode()).hexdigest()
