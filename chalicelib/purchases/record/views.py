@@ -155,15 +155,17 @@ def order_ticket_view(ticket: Ticket) -> dict[str, Any]:
 
 def confirmation_view(purchase: Purchase, tickets: list[Ticket], repeated: bool, now: int) -> dict[str, Any]:
     """A confirmed checkout, paid or declined; if it was confirmed before, `message` says so."""
-    paid = purchase.was_order
-    message = (
-        "Payment received. Here are your tickets." if paid else "The payment was declined and the tickets were released. Please try again."
-    )
+    if purchase.is_order:
+        message = "Payment received. Here are your tickets."
+    elif purchase.was_order:
+        message = "This order was refunded, so its tickets are no longer valid."
+    else:
+        message = "The payment was declined and the tickets were released. Please try again."
     view: dict[str, Any] = {
         "checkout_session": {"id": purchase.id, "status": session_status(purchase, now)},
         "reservation": {"id": purchase.id, "status": reservation_status(purchase, now)},
         "message": f"{message} (idempotent: this checkout was confirmed before)" if repeated else message,
     }
-    if paid:
+    if purchase.was_order:
         view |= {"order": order_view(purchase), "tickets": [order_ticket_view(ticket) for ticket in tickets]}
     return view

@@ -132,6 +132,16 @@ def test_a_repeated_confirmation_returns_the_same_tickets(api, time, held):
     invariants.check(time.now, recovered=True)
 
 
+def test_a_confirmation_of_an_order_that_was_refunded_says_so(api, time, held):
+    _, _, reservation_id = held
+    builders.start_checkout(api, "ada", reservation_id)
+    builders.confirm(api, "ada", reservation_id)
+    builders.refund(api, reservation_id)
+    again = builders.confirm(api, "ada", reservation_id)
+    assert (again.status, again.json["order"]["status"]) == (200, "refunded")
+    assert again.json["message"].startswith("This order was refunded, so its tickets are no longer valid.")
+
+
 def test_a_confirmation_takes_three_round_trips(api, time, held):
     _, _, reservation_id = held
     builders.start_checkout(api, "ada", reservation_id)
