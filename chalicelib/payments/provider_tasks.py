@@ -13,7 +13,8 @@ from msgspec import Struct
 from chalicelib import deadline, dynamo, log, settings
 from chalicelib.payments.model import ProviderUnavailable
 
-Failure = Literal["silent", "error"]
+# `unanswered`: the provider or the store did not answer, which says nothing about the task; `error`: something is wrong with it.
+Failure = Literal["unanswered", "error"]
 
 MAX_AT_ONCE = 8
 # A call takes a tenth of a second at least, so one thread makes at most ten calls a second. Of the provider's rate a job takes this much
@@ -95,17 +96,17 @@ def _ask(task: ProviderTask) -> Any:
 
 def _finish(task: ProviderTask, future: "Future[Any]", result: TasksResult) -> bool:
     """Do what follows from an answer, or postpone the task. Returns whether the provider and the store have answered."""
-    failure: Failure = "error"
-    is_answered = False
+    failure: Failure = "unanswered"
     try:
         task.finish(future.result())
     except FATAL_ERRORS:
         raise
-    except ProviderUnavailable:
-        failure = "silent"
+    except ProviderUnavailable:  # logged where it was raised
+        pass
     except Exception as error:
-        is_answered = not isinstance(error, dynamo.STORE_ERRORS)
-        log.exception("provider.task_failed", task=task.name)  # for example a payment that the provider has lost
+        if not isinstance(error, dynamo.STORE_ERRORS):
+            failure = "error"  # for example a payment that the provider has lost
+        log.exception("provider.task_failed", task=task.name)
     else:
         result.finished += 1
         return True
@@ -114,4 +115,4 @@ def _finish(task: ProviderTask, future: "Future[Any]", result: TasksResult) -> b
         task.postpone(failure)
     except dynamo.STORE_ERRORS:
         log.exception("provider.not_postponed", task=task.name)
-    return is_answered
+    return failure != "unanswered"

@@ -14,7 +14,7 @@ from chalicelib.purchases.refunds import processing
 
 MAX_PER_SWEEP = 100  # their purchases are read in one round trip
 # When a refund is tried again whose task failed, in seconds by the reason; so those behind it are first in the next sweep.
-RETRY_SECONDS: dict[Failure, int] = {"silent": 30, "error": 900}
+RETRY_SECONDS: dict[Failure, int] = {"unanswered": 30, "error": 900}
 
 
 class DueRefunds(Struct):

@@ -25,7 +25,7 @@ from chalicelib.purchases.settlement.cancellation import CancellationResult
 # When a checkout is looked at again whose payment did not let it end, in seconds by the reason. Only its holds are extended: the purchase's
 # own time stays over, so its buyer, and the event of the bank's answer, end it at once.
 BANK_CHECK_SECONDS = 3 * 3600  # the bank decides, which takes days; this look is for events that got lost
-RETRY_SECONDS: dict[Failure, int] = {"silent": 30, "error": 900}
+RETRY_SECONDS: dict[Failure, int] = {"unanswered": 30, "error": 900}
 
 MAX_PURCHASES_READ = 100  # at once: one round trip
 SECONDS_FOR_PURCHASE = 2  # with less time left, none is begun: it takes three or four calls of the store

@@ -108,7 +108,7 @@ def test_a_refund_that_stripe_does_not_answer_about_goes_behind_the_others(shop)
     shop.fake.fail_next_request("GET", "/v1/refunds", status=500, should_retry=False)
     advance_and_sweep(shop, 60)
     assert (status_and_attempt(silent), status_and_attempt(other)) == (("due", 1), ("succeeded", 1))
-    advance_and_sweep(shop, RETRY_SECONDS["silent"])
+    advance_and_sweep(shop, RETRY_SECONDS["unanswered"])
     assert status_and_attempt(silent) == ("succeeded", 1)
 
 

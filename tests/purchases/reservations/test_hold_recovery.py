@@ -90,7 +90,7 @@ def test_a_checkout_stays_open_while_stripe_cannot_be_asked_and_expires_later(sh
     shop.fake.fail_next_request("POST", f"{PATH[page]}/*/{'cancel' if page == 'own' else 'expire'}", status=500, times=3)
     assert builders.run_sweep()["undecided"] == 1
     assert shop.purchase_state(session) == "paying"
-    shop.time.advance(RETRY_SECONDS["silent"])
+    shop.time.advance(RETRY_SECONDS["unanswered"])
     builders.run_sweep()
     assert (shop.purchase_state(session), shop.is_payment_closed(session)) == ("expired", True)
 
@@ -119,7 +119,7 @@ def test_a_checkout_that_stripe_does_not_answer_about_goes_behind_the_others(sho
     report = builders.run_sweep()
     assert (report["expired"], report["undecided"]) == (2, 1)
     assert builders.run_sweep()["holds_over"] == 0
-    shop.time.advance(RETRY_SECONDS["silent"])
+    shop.time.advance(RETRY_SECONDS["unanswered"])
     assert builders.run_sweep()["expired"] == 1
 
 

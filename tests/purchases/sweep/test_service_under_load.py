@@ -134,3 +134,16 @@ def test_the_holds_that_need_no_provider_leave_time_for_the_others(shop, time, m
     report = builders.run_sweep()
     assert (report["expired"], report["remaining"], refund_status(order_id)) == (3, 1, "succeeded")
     assert builders.run_sweep()["remaining"] == 0
+
+
+def test_a_payment_that_came_in_is_settled_by_the_next_run_if_the_store_fails(shop, time):
+    session = shop.open_checkout()
+    shop.pay(session)
+    shop.lose_webhooks()
+    time.advance(181)
+    with faults.fail_from(1, faults.throttled, table="tickets") as fault:
+        assert builders.run_sweep()["undecided"] == 1
+    assert (fault.was_triggered, shop.purchase_state(session)) == (True, "paying")
+    time.advance(60)
+    builders.run_sweep()
+    assert shop.purchase_state(session) == "paid"
