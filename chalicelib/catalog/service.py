@@ -30,6 +30,7 @@ __all__ = [
     "open_publication",
     "publish_version",
     "record_attempt",
+    "refresh_snapshot",
     "set_paused",
     "snapshot",
     "write_version",

@@ -6,9 +6,10 @@ from msgspec.structs import replace
 
 from chalicelib import dynamo, settings
 from chalicelib.audit import service as audit
-from chalicelib.waiting_room import admission_plan, config, room_cache, store
+from chalicelib.catalog import service as catalog
+from chalicelib.waiting_room import admission_plan, room_cache, store
 from chalicelib.waiting_room.admission_plan import Segment
-from chalicelib.waiting_room.due_changes import MAX_SEGMENTS, effective_plan
+from chalicelib.waiting_room.due_changes import effective_plan
 from chalicelib.waiting_room.model import RoomState, TooManyChanges
 from chalicelib.waiting_room.room_cache import CachedRoom
 
@@ -21,34 +22,39 @@ Change = Callable[[CachedRoom], tuple[dynamo.TransactItem, dict[str, int], RoomS
 def set_rate(event_id: str, wave_size: int, wave_seconds: int, actor: str, now: int) -> RoomState:
     """Admit `wave_size` buyers every `wave_seconds` from now on; returns the room's new state."""
     details = {"wave_size": wave_size, "wave_seconds": wave_seconds}
-    return _change_plan(event_id, "rate", details, lambda plan: admission_plan.set_rate(plan, now, wave_size, wave_seconds), actor, now)
+    return _change_plan(event_id, "rate", details, lambda plan, at: admission_plan.set_rate(plan, at, wave_size, wave_seconds), actor, now)
 
 
 def let_in(event_id: str, count: int, actor: str, now: int) -> RoomState:
     """Admit `count` more buyers at once, in addition to the waves; returns the room's new state."""
-    return _change_plan(event_id, "let_in", {"count": count}, lambda plan: admission_plan.let_in(plan, now, count), actor, now)
+    return _change_plan(event_id, "let_in", {"count": count}, lambda plan, at: admission_plan.let_in(plan, at, count), actor, now)
 
 
 def clear(event_id: str, actor: str, now: int) -> int:
     """Replace the room by a new one with a new draw; returns how many had joined the old one. Its tokens are no longer valid."""
 
     def replace_room(cached: CachedRoom) -> tuple[dynamo.TransactItem, dict[str, int], RoomState]:
-        item = store.create_room_item(event_id, settings.current().waiting_room_counters, cached.room)
+        revision = catalog.refresh_snapshot().revision
+        item = store.create_room_item(event_id, settings.current().waiting_room_counters, revision, cached.room)
         return item, {"room": cached.room.number, "cleared": cached.state.total}, cached.state
 
     return _commit(event_id, "cleared", replace_room, actor, now).total
 
 
 def _change_plan(
-    event_id: str, action: str, details: dict[str, int], change: Callable[[list[Segment]], list[Segment]], actor: str, now: int
+    event_id: str, action: str, details: dict[str, int], change: Callable[[list[Segment], int], list[Segment]], actor: str, now: int
 ) -> RoomState:
+    """Make the change, a function of the plan and the second from which it counts. Raises TooManyChanges."""
+
     def replace_plan(cached: CachedRoom) -> tuple[dynamo.TransactItem, dict[str, int], RoomState]:
-        plan = change(cached.state.segments)
-        if len(plan) > MAX_SEGMENTS:
-            raise TooManyChanges(limit=MAX_SEGMENTS)
-        shortened = admission_plan.shorten(plan, now, config.pass_seconds(cached.event))
-        shown = effective_plan(cached.event, replace(cached.room, segments=shortened))
-        return store.replace_plan_item(cached.room, shortened), details, replace(cached.state, segments=shown)
+        state = cached.state
+        # While another instance runs the draw, the change counts from the opening, like those before it.
+        at = now if state.n is not None else min(now, state.on_sale_at - 1)
+        plan = admission_plan.shorten(change(state.segments, at), now, state.pass_seconds)
+        if len(plan) > max(len(state.segments), admission_plan.MAX_AFTER_ADMIN):
+            raise TooManyChanges(limit=admission_plan.MAX_AFTER_ADMIN)
+        shown = effective_plan(cached.event, replace(cached.room, segments=plan))
+        return store.replace_plan_item(cached.room, plan), details, replace(state, segments=shown)
 
     return _commit(event_id, action, replace_plan, actor, now)
 

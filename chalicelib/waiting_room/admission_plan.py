@@ -10,7 +10,17 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-RESIZE_WINDOW_SECONDS = 3
+# The size of a wave is decided in this period before it: late, for recent figures, but early enough that the change is in the store when
+# the wave comes in. Otherwise some who saw that they were admitted would have to wait again.
+RESIZE_FIRST_SECONDS = 5
+RESIZE_LAST_SECONDS = 2
+
+# A segment takes at most 100 bytes of the state document, which everybody polls. Changes that follow from figures take at most half
+# of the places. The last two are for a pause and its resume.
+MAX_SEGMENTS = 48
+MAX_AFTER_PAUSE = MAX_SEGMENTS - 1
+MAX_AFTER_ADMIN = MAX_SEGMENTS - 2
+_QUARTER = MAX_SEGMENTS // 4
 
 
 class Segment(Struct, frozen=True, omit_defaults=True):
@@ -35,8 +45,9 @@ class Segment(Struct, frozen=True, omit_defaults=True):
         return max(0, now - self.since + self.waited) // self.interval
 
     def seconds_into_interval(self, now: int) -> int:
-        """How many seconds of the current interval have passed."""
-        return self.waited if self.paused else (now - self.since + self.waited) % self.interval
+        """How many seconds of the current interval have passed; below 0 if the first wave is put off to a later one."""
+        elapsed = self.waited if self.paused else now - self.since + self.waited
+        return elapsed if self.paused or elapsed < 0 else elapsed % self.interval
 
     def time_reached(self, position: int) -> int | None:
         """The second in which the segment, if it never ends, admits `position`; None if it never does."""
@@ -137,44 +148,78 @@ def cap_unused_admissions(segments: Sequence[Segment], now: int, total: int) -> 
     return [*segments, replace(segment, since=at, base=base, waited=waited)]
 
 
-def follow_stock(segments: Sequence[Segment], now: int, wave_size: int) -> list[Segment] | None:
-    """The plan with `wave_size` for the next wave; None if there is nothing to change yet.
+def find_next_wave(segments: Sequence[Segment], now: int) -> int | None:
+    """The second in which the next wave comes in; None before the opening and while paused.
 
-    The size changes in the last RESIZE_WINDOW_SECONDS before a wave, so that a long sale does not make a long plan. Only stopping all
-    waves (size 0) and starting them again take effect at once.
+    It follows from the plan alone, so it names the same wave for all instances, whatever its size is or becomes.
     """
     last = _last_segment(segments, now)
-    if last is None:
+    if last is None or last[0].paused:
         return None
     segment, at = last
-    if segment.paused or segment.wave_size == wave_size:
-        return None
-    wave_is_near = segment.interval - segment.seconds_into_interval(at) <= RESIZE_WINDOW_SECONDS
-    if not wave_is_near and wave_size > 0 and segment.wave_size > 0:
-        return None
-    return _append_change(segments, now, wave_size=wave_size)
+    return at + segment.interval - segment.seconds_into_interval(at)
+
+
+def is_time_to_size(segments: Sequence[Segment], wave: int, now: int) -> bool:
+    """Whether `now` is the time to decide the size of the next wave, which comes in at second `wave`."""
+    return min(RESIZE_LAST_SECONDS, segments[-1].interval) <= wave - max(now, segments[-1].since) <= RESIZE_FIRST_SECONDS
+
+
+def resize_waves(segments: Sequence[Segment], now: int, wave_size: int) -> list[Segment]:
+    """The plan with `wave_size` from the next wave on; 0 stops the waves, and another size later starts them again, in their rhythm."""
+    return list(segments) if segments[-1].wave_size == wave_size else _append_change(segments, now, wave_size=wave_size)
+
+
+def has_place(segments: Sequence[Segment], now: int, pass_seconds: int) -> bool:
+    """Whether the plan has a place for a change that follows from figures: a resize, or a cap that is not made in place.
+
+    A quarter of all places are taken at once; those of a second quarter one after the other, over the time of a pass.
+    """
+    if len(segments) < _QUARTER:
+        return True
+    return len(segments) < 2 * _QUARTER and now - segments[-1].since >= pass_seconds // _QUARTER
 
 
 def shorten(segments: Sequence[Segment], now: int, pass_seconds: int) -> list[Segment]:
-    """The plan with its oldest segments merged: the same for everybody who waits or whose pass is still valid.
+    """The plan with its oldest segments merged, and without those that change nothing.
 
-    Without this, the plan of a room that is changed often, or follows its stock, for days would outgrow the public state document.
+    It is the same for everybody who waits or has a valid pass. Without this, the plan of a room that is changed often, or follows its
+    stock, for days would outgrow the public state document.
     """
     # The passes of buyers who were admitted before one of these segments began have all expired.
     expired = [index for index, segment in enumerate(segments) if running_seconds(segments, segment.since, now) >= pass_seconds]
     if not expired or expired[-1] < 2:
-        return list(segments)
+        return _without_ineffective(segments)
     first, kept = segments[0], segments[expired[-1] :]
-    return [Segment(first.since, admitted_count(segments, kept[0].since - 1), 0, first.interval), *kept]
+    merged = Segment(first.since, admitted_count(segments, kept[0].since - 1), 0, first.interval)
+    return _without_ineffective([merged, *kept])
+
+
+def _without_ineffective(segments: Sequence[Segment]) -> list[Segment]:
+    """The segments without those that end in the second in which they begin, and those that continue the one before unchanged.
+
+    Two that begin at the opening stay two: a plan of one segment that has not begun is that of a room before its opening, also for an
+    instance whose clock is late.
+    """
+    kept = [segments[0]]
+    for index, segment in enumerate(segments[1:], start=1):
+        if index + 1 < len(segments) and segments[index + 1].since == segment.since:
+            continue
+        if segment.since == kept[-1].since or segment != _continue(kept[-1], segment.since):
+            kept.append(segment)
+    return kept
 
 
 def _append_change(segments: Sequence[Segment], now: int, **changes: Any) -> list[Segment]:
     last = _last_segment(segments, now)
     if last is None:  # before the opening, the planned segment changes and still begins at the opening
         return [replace(segments[0], **changes)]
-    segment, at = last
-    continued = {"since": at, "base": segment.admitted_count(at), "waited": segment.seconds_into_interval(at)}
-    return [*segments, replace(segment, **{**continued, **changes})]
+    return [*segments, replace(_continue(*last), **changes)]
+
+
+def _continue(segment: Segment, at: int) -> Segment:
+    """A segment that begins at `at` and admits the same from then on."""
+    return replace(segment, since=at, base=segment.admitted_count(at), waited=segment.seconds_into_interval(at))
 
 
 def _last_segment(segments: Sequence[Segment], now: int) -> tuple[Segment, int] | None:

@@ -1,31 +1,40 @@
 """The changes that a room needs as time passes: create it, run its draw, follow a pause, and keep its admission plan in bounds.
 
-There is no scheduled job for them: each instance that loads a room makes the changes that are due. Every change ends in
-one conditional write, so of all instances that try, exactly one makes it.
+There is no scheduled job for them: each instance that loads a room makes the changes that are due. What instances have read differs
+in age, so each decision is made once, by the first that writes it: a catalog's by its revision, a wave's size by the wave.
 """
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from chalicelib import log, settings
+from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.waiting_room import admission_plan, config, stock_limits, store
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.store import Room
 
-MAX_SEGMENTS = 500  # enough for a change every few seconds for hours; the state document stays small enough to poll
+# For so long one instance alone runs the draw. If it crashes, the next one that loads the room after that runs it again.
+OPENING_LEASE_SECONDS = 3
+_MAX_ATTEMPTS = 5
 
 
-def next_due_change(event: Event, room: Room | None, total: int, now: int) -> Callable[[], None] | None:
-    """The next change that the room needs, None if it needs none. Calling it writes the change, or raises `store.RoomConflict`."""
+def next_due_change(revision: int, event: Event, room: Room | None, total: int, now: int) -> Callable[[], None] | None:
+    """The next change that the room needs, None if it needs none. Calling it writes the change, or raises `store.RoomConflict`.
+
+    `event` is as the catalog of this revision has it. An instance whose catalog is older than the one that the room follows
+    changes nothing, because it would undo what another one has done.
+    """
     assert event.on_sale_at is not None  # it has a waiting room
     if room is None:
-        return lambda: store.commit(store.create_room_item(event.id, settings.current().waiting_room_counters))
-    if room.n is None:
-        return (lambda: _run_draw(event, room)) if now >= event.on_sale_at else None
-    plan = _due_plan(event, room, total, now)
-    if plan is None:
+        return lambda: store.commit(store.create_room_item(event.id, settings.current().waiting_room_counters, revision))
+    if revision < room.revision:
         return None
-    return lambda: store.commit(store.replace_plan_item(room, admission_plan.shorten(plan, now, config.pass_seconds(event))))
+    if room.n is None and now >= event.on_sale_at:
+        return (lambda: _open(room, now)) if room.opening_lease_ends_at <= now else None
+    decided = _follow_catalog(revision, event, room, now) or _follow_figures(event, room, total, now)
+    return (lambda: store.save_plan(room, decided)) if decided is not None else None
 
 
 def effective_plan(event: Event, room: Room) -> list[Segment]:
@@ -37,20 +46,80 @@ def effective_plan(event: Event, room: Room) -> list[Segment]:
     return [Segment(event.on_sale_at, first.base, first.wave_size, first.interval, first.waited, event.paused)]
 
 
-def _due_plan(event: Event, room: Room, total: int, now: int) -> list[Segment] | None:
-    """The plan that the room should have by now, None if it has it."""
+def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room | None:
+    """The room as it follows the catalog, None if it does so already. The revision is noted even if it changes nothing.
+
+    Otherwise an instance with a catalog from between two changes that cancel each other out would still act.
+    """
+    if revision == room.revision:
+        return None
     # The last segment, not the one that is active at `now`: this request may be a second older than the last change.
-    if event.paused != room.segments[-1].paused:
-        return (admission_plan.pause if event.paused else admission_plan.resume)(room.segments, now)
-    capped = admission_plan.cap_unused_admissions(room.segments, now, total)
-    if capped is not None or not config.follows_stock(event) or len(room.segments) >= MAX_SEGMENTS:
-        return capped
-    return admission_plan.follow_stock(room.segments, now, stock_limits.wave_size_for_stock(event, room, total, now))
+    if room.n is None or event.paused == room.segments[-1].paused:
+        return replace(room, revision=revision)
+    change = admission_plan.pause if event.paused else admission_plan.resume
+    plan = admission_plan.shorten(change(room.segments, now), now, config.pass_seconds(event))
+    has_place = not event.paused or len(plan) <= admission_plan.MAX_AFTER_PAUSE
+    return replace(room, revision=revision, segments=plan) if has_place else None
 
 
-def _run_draw(event: Event, room: Room) -> None:
-    """Close all counters, then record how many arrived as N. A closed counter never counts again, so every instance finds the same N."""
+def _follow_figures(event: Event, room: Room, total: int, now: int) -> Room | None:
+    """The room with the plan that follows from the arrivals and from the stock, None if it has it."""
+    if room.n is None:
+        return None
+    pass_seconds = config.pass_seconds(event)
+    plan = admission_plan.shorten(room.segments, now, pass_seconds)
+    has_place = admission_plan.has_place(plan, now, pass_seconds)
+    capped = admission_plan.cap_unused_admissions(plan, now, total)
+    if capped is not None and (has_place or len(capped) == len(plan)):
+        return replace(room, segments=capped)
+    return _follow_stock(event, room, plan, has_place, total, now) if config.follows_stock(event) else None
+
+
+def _follow_stock(event: Event, room: Room, plan: list[Segment], has_place: bool, total: int, now: int) -> Room | None:
+    """The room with the size of its next wave as it is decided now, None if it is not the time for that.
+
+    The first decision holds, because the figures of other instances differ. Stopped waves also start again before it is time, since a
+    room with few visitors may not be loaded in that time. They stop at a decision alone, so this happens once for each wave at most.
+    """
+    wave = admission_plan.find_next_wave(plan, now)
+    if wave is None or wave <= room.sized_wave:
+        return None
+    is_decision = admission_plan.is_time_to_size(plan, wave, now)
+    if not is_decision and plan[-1].wave_size > 0:
+        return None
+    size = stock_limits.wave_size_for_stock(event, room, total, now)
+    if has_place and size != plan[-1].wave_size:
+        plan = admission_plan.resize_waves(plan, now, size)
+    elif not is_decision:
+        return None
+    return replace(room, segments=plan, sized_wave=wave if is_decision else room.sized_wave)
+
+
+def _open(room: Room, now: int) -> None:
+    """Close all counters, then record how many arrived as N. A closed counter never counts again, so every instance finds the same N.
+
+    One instance at a time does this. It reads the catalog again first: an opening that was put off a second ago must not take place.
+    """
+    if not store.take_opening_lease(room, now, now + OPENING_LEASE_SECONDS):
+        raise store.RoomConflict
+    current = catalog.refresh_snapshot()
+    event = current.events.get(room.event_id)
+    if event is None or event.on_sale_at is None or now < event.on_sale_at or current.revision < room.revision:
+        raise store.RoomConflict
     counts = [store.close_counter(room, counter) for counter in range(room.counters)]
-    offsets = [sum(counts[:counter]) for counter in range(room.counters)]
-    store.record_draw(room, sum(counts), offsets, effective_plan(event, room))
+    _record_draw(current.revision, event, room, counts)
     log.info("waiting_room.opened", event_id=event.id, room=room.number, n=sum(counts))
+
+
+def _record_draw(revision: int, event: Event, room: Room, counts: list[int]) -> None:
+    """Record the draw, also if an admin changes the waves at this moment. Raises RoomConflict if it was recorded, or the room cleared."""
+    offsets = [sum(counts[:counter]) for counter in range(room.counters)]
+    for _ in range(_MAX_ATTEMPTS):
+        try:
+            return store.record_draw(room, sum(counts), offsets, effective_plan(event, room), revision)
+        except store.RoomConflict:
+            changed, _ = store.load(room.event_id)
+            if changed is None or changed.number != room.number or changed.n is not None:
+                raise
+            room = changed
+    raise store.RoomConflict

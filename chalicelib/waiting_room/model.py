@@ -125,5 +125,5 @@ class TooManyChanges(ApiError):
     code: ClassVar[str] = "too_many_changes"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = (
-        "The waves of this waiting room have been changed too often to be changed again. Clear the waiting room to start over."
+        "The waves of this waiting room were changed too often within the time of one pass. Try again in a few minutes."
     )

@@ -33,10 +33,10 @@ _rooms: TtlCache[CachedRoom] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=_MAX_R
 
 def get_room(event_id: str, now: int) -> CachedRoom:
     """The event's room, at most a second old. Raises NotFound for an event that is not visible, NoWaitingRoom for one without a room."""
-    _, event = catalog.get_visible_event(event_id)
+    current, event = catalog.get_visible_event(event_id)
     if not config.has_waiting_room(event):
         raise NoWaitingRoom(event_id=event_id)
-    return _rooms.get(now, event, lambda: _load(event, now), event_id)
+    return _rooms.get(now, event, lambda: _load(current.revision, event, now), event_id)
 
 
 def reload_room(event_id: str, now: int) -> CachedRoom:
@@ -50,11 +50,14 @@ def forget_room(event_id: str) -> None:
     _rooms.forget_key(event_id)
 
 
-def _load(event: Event, now: int) -> CachedRoom:
-    """Load the room, after making the changes that are due: each is written, then the room is loaded again."""
+def _load(revision: int, event: Event, now: int) -> CachedRoom:
+    """Load the room, after making the changes that are due: each is written, then the room is loaded again.
+
+    `event` is as the catalog of this revision has it.
+    """
     for _ in range(_MAX_LOADS):
         room, total = store.load(event.id)
-        change = next_due_change(event, room, total, now)
+        change = next_due_change(revision, event, room, total, now)
         if room is not None and change is None:
             return _build_cached_room(event, room, total, now)
         if change is not None:

@@ -40,10 +40,12 @@ def join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_us
     One read and two writes. After a crash between the writes, the number that was taken belongs to nobody: buyers behind it stand one
     place further back than necessary.
     """
+    opened_room = 0
     for _ in range(_MAX_ATTEMPTS):
         try:
-            return _join(event_id, user_id, check_work, is_pass_used, now)
-        except store.CounterClosed:
+            return _join(event_id, user_id, check_work, is_pass_used, opened_room, now)
+        except store.CounterClosed as closed:
+            opened_room = closed.room  # also if another instance is still closing its other counters
             room_cache.reload_room(event_id, now)
         except store.EntryConflict:
             continue
@@ -124,8 +126,10 @@ def admin_overview(event: Event, now: int) -> dict[str, Any] | None:
     return views.admin_view(room_cache.get_room(event.id, now).state, now)
 
 
-def _join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_used: Callable[[str], bool], now: int) -> dict[str, Any]:
-    """Join once. Raises store.CounterClosed or store.EntryConflict if another request was faster."""
+def _join(
+    event_id: str, user_id: str, check_work: Callable[[], None], is_pass_used: Callable[[str], bool], opened_room: int, now: int
+) -> dict[str, Any]:
+    """Join once; late, if the room is the `opened_room`. Raises store.CounterClosed, or EntryConflict if another request was faster."""
     cached = room_cache.get_room(event_id, now)
     user = tokens.user_digest(user_id)
     existing = store.find_entry(cached.room, user)
@@ -134,7 +138,7 @@ def _join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_u
     if cached.state.stopped is not None:
         raise JoiningStopped(reason=cached.state.stopped)
     check_work()
-    arrival = _take_arrival(cached, user, now)
+    arrival = _take_arrival(cached, user, opened_room, now)
     store.put_entry(arrival, existing, arrival.expires_at + ENTRY_RETENTION_SECONDS)
     log.info("waiting_room.joined", event_id=event_id, room=arrival.room, late=arrival.counter == LATE)
     log.count("waiting_room_joins")
@@ -149,9 +153,9 @@ def _can_still_buy(state: RoomState, arrival: Arrival, is_pass_used: Callable[[s
     return not queue_status.pass_expired and not is_pass_used(arrival.pass_id)
 
 
-def _take_arrival(cached: CachedRoom, user: str, now: int) -> Arrival:
+def _take_arrival(cached: CachedRoom, user: str, opened_room: int, now: int) -> Arrival:
     room = cached.room
-    counter = random.randrange(room.counters) if room.n is None else LATE
+    counter = random.randrange(room.counters) if room.n is None and room.number != opened_room else LATE
     return Arrival(
         event_id=room.event_id,
         room=room.number,

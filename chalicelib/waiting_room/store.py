@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 
 from chalicelib import dynamo
 from chalicelib.waiting_room.admission_plan import Segment
@@ -28,7 +29,11 @@ class RoomConflict(Exception):
 
 
 class CounterClosed(Exception):
-    """The counter gives out no more numbers, because the sale has opened."""
+    """The counter gives out no more numbers, because the sale has opened. `room` is the number of the counter's room."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
 
 
 class EntryConflict(Exception):
@@ -52,6 +57,9 @@ class WaitingRoomRow(dynamo.Table):
     n = NumberAttribute(null=True)
     offsets = UnicodeAttribute(null=True)
     segments = UnicodeAttribute(null=True)
+    revision = NumberAttribute(null=True)
+    sized_wave = NumberAttribute(null=True)
+    opening_lease_ends_at = NumberAttribute(null=True)
     arrivals = NumberAttribute(null=True)
     closed = BooleanAttribute(null=True)
     arrival = UnicodeAttribute(null=True)
@@ -61,7 +69,9 @@ class WaitingRoomRow(dynamo.Table):
 class Room(msgspec.Struct, frozen=True):
     """The current room of an event. `key` (hex) is secret until the draw sets `n`.
 
-    Until the draw, `segments` is empty, and the event's configuration applies, unless an admin has changed the waves.
+    Until the draw, `segments` is empty, and the event's configuration applies, unless an admin has changed the waves. `revision` is
+    that of the newest catalog which the room has followed, and `sized_wave` the second of the last wave whose size was decided by the
+    stock. Until `opening_lease_ends_at` one instance is running the draw. Times are epoch seconds, 0 for never.
     """
 
     event_id: str
@@ -73,6 +83,9 @@ class Room(msgspec.Struct, frozen=True):
     n: int | None
     offsets: list[int]
     segments: list[Segment]
+    revision: int
+    sized_wave: int = 0
+    opening_lease_ends_at: int = 0
 
 
 def load(event_id: str) -> tuple[Room | None, int]:
@@ -88,8 +101,11 @@ def load(event_id: str) -> tuple[Room | None, int]:
     return room, (room.n or 0) + sum(int(item["arrivals"]["N"]) for item in items if "arrivals" in item)
 
 
-def create_room_item(event_id: str, counters: int, replacing: Room | None = None) -> dynamo.TransactItem:
-    """Transaction item that creates a room with a new secret key and its commitment, instead of the room `replacing` if there is one."""
+def create_room_item(event_id: str, counters: int, revision: int, replacing: Room | None = None) -> dynamo.TransactItem:
+    """Transaction item that creates a room with a new secret key and its commitment, instead of the room `replacing` if there is one.
+
+    `revision` is that of the catalog which the room follows.
+    """
     key = secrets.token_bytes(32)
     row = WaitingRoomRow(
         f"room#{event_id}",
@@ -100,6 +116,7 @@ def create_room_item(event_id: str, counters: int, replacing: Room | None = None
         counters=counters,
         segments="[]",
         offsets="[]",
+        revision=revision,
     )
     # Of two requests that create or clear the room at once, only one may succeed.
     return dynamo.put(row, WaitingRoomRow.id.does_not_exist() if replacing is None else WaitingRoomRow.version == replacing.version)
@@ -110,7 +127,7 @@ def take_arrival_number(room: Room, counter: int) -> int:
     row = WaitingRoomRow(_counter_id(room, counter))
     # A number given out after the counter was closed would not take part in the draw.
     if not dynamo.update_if(row, [WaitingRoomRow.arrivals.add(1)], WaitingRoomRow.closed.does_not_exist()):
-        raise CounterClosed
+        raise CounterClosed(room.number)
     return int(row.arrivals)
 
 
@@ -121,23 +138,42 @@ def close_counter(room: Room, counter: int) -> int:
     return int(row.arrivals or 0)
 
 
-def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[Segment]) -> None:
+def take_opening_lease(room: Room, now: int, ends_at: int) -> bool:
+    """Become the instance that runs the room's draw until `ends_at`. False if another instance is, or if the draw is done."""
+    is_free = WaitingRoomRow.opening_lease_ends_at.does_not_exist() | (WaitingRoomRow.opening_lease_ends_at <= now)
+    waits = (WaitingRoomRow.room == room.number) & WaitingRoomRow.n.does_not_exist()
+    return dynamo.update_if(_key(room), [WaitingRoomRow.opening_lease_ends_at.set(ends_at)], waits & is_free)
+
+
+def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[Segment], revision: int) -> None:
     """Write the number of arrivals in the draw, once and for ever. Raises RoomConflict if the room has changed since it was read."""
     actions = [
         WaitingRoomRow.n.set(n),
         WaitingRoomRow.offsets.set(_json(offsets)),
         WaitingRoomRow.segments.set(_json(segments)),
+        WaitingRoomRow.revision.set(revision),
         WaitingRoomRow.version.set(room.version + 1),
     ]
-    unchanged = (WaitingRoomRow.version == room.version) & WaitingRoomRow.n.does_not_exist()
-    if not dynamo.update_if(WaitingRoomRow(f"room#{room.event_id}"), actions, unchanged):
+    if not dynamo.update_if(_key(room), actions, _is_unchanged(room) & WaitingRoomRow.n.does_not_exist()):
         raise RoomConflict
 
 
 def replace_plan_item(room: Room, segments: Sequence[Segment]) -> dynamo.TransactItem:
     """Transaction item that sets the admission plan; canceled if the room was changed after it was read."""
     actions = [WaitingRoomRow.segments.set(_json(segments)), WaitingRoomRow.version.set(room.version + 1)]
-    return dynamo.update(WaitingRoomRow(f"room#{room.event_id}"), actions, WaitingRoomRow.version == room.version)
+    return dynamo.update(_key(room), actions, _is_unchanged(room))
+
+
+def save_plan(before: Room, after: Room) -> None:
+    """Write the plan of `after`, with the revision and the wave that it was decided for. Raises RoomConflict if `before` has changed."""
+    actions = [
+        WaitingRoomRow.segments.set(_json(after.segments)),
+        WaitingRoomRow.revision.set(after.revision),
+        WaitingRoomRow.sized_wave.set(after.sized_wave),
+        WaitingRoomRow.version.set(before.version + 1),
+    ]
+    if not dynamo.update_if(_key(before), actions, _is_unchanged(before)):
+        raise RoomConflict
 
 
 def commit(*items: dynamo.TransactItem) -> None:
@@ -165,6 +201,15 @@ def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> None:
         raise EntryConflict
 
 
+def _key(room: Room) -> WaitingRoomRow:
+    return WaitingRoomRow(f"room#{room.event_id}")
+
+
+def _is_unchanged(room: Room) -> Condition:
+    condition: Condition = WaitingRoomRow.version == room.version
+    return condition
+
+
 def _counter_id(room: Room, counter: int) -> str:
     return f"counter#{room.event_id}#{room.number}#{'late' if counter == LATE else counter}"
 
@@ -188,6 +233,9 @@ def _room(event_id: str, row: WaitingRoomRow) -> Room:
         n=int(row.n) if row.n is not None else None,
         offsets=msgspec.json.decode(row.offsets, type=list[int]),
         segments=msgspec.json.decode(row.segments, type=list[Segment]),
+        revision=int(row.revision or 0),
+        sized_wave=int(row.sized_wave or 0),
+        opening_lease_ends_at=int(row.opening_lease_ends_at or 0),
     )
 
 

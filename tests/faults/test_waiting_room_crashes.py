@@ -3,25 +3,42 @@
 import pytest
 
 from chalicelib import memory
+from chalicelib.catalog import service as catalog
+from chalicelib.waiting_room.due_changes import OPENING_LEASE_SECONDS
 from tests import builders, invariants, shops
 from tests.simulation import faults
 from tests.waiting_room.sale import SECONDS_TO_OPENING, create_sale, get_status, join
 
 
 class Sale:
-    """A sale that four users have joined, and the steps of its flows."""
+    """A sale that four users have joined, whose waves follow the stock, and the steps of its flows."""
 
     def __init__(self, api, time):
         self.api, self.time = api, time
-        self.event_id, self.tier_id = create_sale(api, time)
+        self.event_id, self.tier_id = create_sale(api, time, follow_stock=True, capacity=12)
         self.tokens = {user: join(api, self.event_id, user) for user in ("ada", "bob", "eve", "kim")}
 
     def open(self):
         self.time.advance(SECONDS_TO_OPENING)
 
+    def wait_for_wave(self):
+        """Until the size of the second wave is decided: three have a pass, twelve tickets are left, and nobody buys more than six."""
+        self.time.advance(27)
+
+    def crash_while_opening(self):
+        """An instance crashes after it has closed the counter, and its lease ends."""
+        self.open()
+        with faults.crash_after(4, table="waiting-room") as crash:
+            self.load()
+        assert crash.was_triggered
+        self.time.advance(OPENING_LEASE_SECONDS)
+
     def load(self):
         memory.forget_everything()
         return self.api.get(f"/events/{self.event_id}/waiting-room/state")
+
+    def change_catalog(self):
+        catalog.invalidate_everywhere("admin", self.time.now)
 
     def join(self):
         self.tokens["new"] = join(self.api, self.event_id, "new")
@@ -46,8 +63,11 @@ FLOWS = {
     "first load": (["clear"], "load"),
     "join before the opening": ([], "join"),
     "opening": (["open"], "load"),
+    "opening after a crash": (["crash_while_opening"], "load"),
     "join that runs the draw": (["open"], "join"),
     "join after the opening": (["open", "load"], "join"),
+    "first poll after a change of the catalog": (["open", "load", "change_catalog"], "load"),
+    "wave that follows the stock": (["open", "load", "wait_for_wave"], "load"),
     "pause": (["open", "load"], "pause"),
     "resume": (["open", "load", "pause"], "resume"),
     "let in": (["open", "load"], "let_in"),
@@ -80,6 +100,7 @@ def test_a_retry_after_a_crash_at_any_store_call_leaves_a_sound_room(api, time, 
             memory.forget_everything()
             invariants.check(time.now)
             getattr(sale, flow)()  # the client, the admin or the next instance retries
+            time.advance(OPENING_LEASE_SECONDS)  # for so long nobody takes over from an instance that crashed while it opened the room
             builders.run_sweep()
             invariants.check(time.now, recovered=True)
             check_that_positions_are_unique(sale)

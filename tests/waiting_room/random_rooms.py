@@ -29,7 +29,7 @@ def random_change(rng: random.Random, plan: list[Segment], now: int, total: int)
     if kind == 4:
         return admission_plan.cap_unused_admissions(plan, now, total) or plan
     if kind == 5:
-        return admission_plan.follow_stock(plan, now, rng.choice([0, 1, 40])) or plan
+        return admission_plan.resize_waves(plan, now, rng.choice([0, 1, 40]))
     return admission_plan.shorten(plan, now, rng.choice([60, 180]))
 
 

@@ -27,7 +27,7 @@ def changes(draw):
             st.just(("resume",)),
             st.tuples(st.just("set_rate"), sizes, intervals),
             st.tuples(st.just("let_in"), st.integers(1, 10)),
-            st.tuples(st.just("follow_stock"), sizes),
+            st.tuples(st.just("resize_waves"), sizes),
             st.just(("cap_unused_admissions",)),
         )
     )
@@ -207,16 +207,36 @@ def test_no_more_than_one_wave_piles_up_while_the_queue_is_empty(plan, change_li
 
 
 @pytest.mark.no_cover
-@given(plans, st.integers(0, 100), sizes)
-def test_the_wave_size_follows_the_stock_right_before_a_wave(plan, after, target):
-    now, (first,) = OPENS + after, plan
-    changed = admission_plan.follow_stock(plan, now, target)
-    wait = first.interval - after % first.interval
-    if target == first.wave_size or (wait > admission_plan.RESIZE_WINDOW_SECONDS and target > 0):
-        assert changed is None
-    else:
-        assert admission_plan.admitted_count(changed, now + wait) == admission_plan.admitted_count(plan, now) + target
-        assert admission_plan.admitted_count(changed, now) == admission_plan.admitted_count(plan, now)
+@given(plans, change_lists, st.integers(-2, 60), sizes)
+def test_a_new_size_counts_from_the_next_wave_on(plan, change_list, later, size):
+    simulation = Simulation(plan)
+    for change in change_list:
+        simulation.step(*change)
+    plan, now = simulation.plan, max(simulation.now + later, OPENS)
+    wave, at = admission_plan.find_next_wave(plan, now), max(now, plan[-1].since)
+    if wave is None:
+        assert plan[-1].paused
+        return
+    resized = admission_plan.resize_waves(plan, now, size)
+    counts = [admission_plan.admitted_count(resized, second) for second in (at, wave - 1, wave)]
+    assert counts == [admission_plan.admitted_count(plan, at)] * 2 + [admission_plan.admitted_count(plan, at) + size]
+    for second in range(max(OPENS, now - 2), wave):  # all instances mean the same wave, whatever their clocks say, before and after it was sized
+        assert second < at or admission_plan.find_next_wave(plan, second) == wave
+        assert admission_plan.find_next_wave(resized, second) == wave
+
+
+@pytest.mark.parametrize("interval", [1, 2, 3, 30])
+def test_every_wave_has_its_time_to_be_sized(interval):
+    plan = admission_plan.initial_plan(OPENS, 5, interval)
+    times = [
+        (wave, wave - second)
+        for second in range(OPENS, OPENS + 90)
+        if admission_plan.is_time_to_size(plan, wave := admission_plan.find_next_wave(plan, second), second)
+    ]
+    assert {wave for wave, _ in times} == set(range(OPENS + interval, OPENS + 91, interval))
+    assert {wait for _, wait in times} == set(range(min(2, interval), min(5, interval) + 1))
+    assert admission_plan.find_next_wave(plan, OPENS - 3) is None
+    assert admission_plan.find_next_wave(admission_plan.pause(plan, OPENS + 1), OPENS + interval - 1) is None
 
 
 @pytest.mark.no_cover
@@ -228,8 +248,10 @@ def test_a_shortened_plan_is_the_same_for_everybody_without_an_expired_pass(plan
         full.step(*change)
         short.step(*change)
         short.plan = admission_plan.shorten(short.plan, short.now, pass_seconds)
-    assert short.plan[-1] == full.plan[-1]
     now = full.settle().now + later
+    for second in (now, now + 1, now + 100):
+        assert admission_plan.admitted_count(short.plan, second) == admission_plan.admitted_count(full.plan, second)
+        assert admission_plan.is_paused(short.plan, second) == admission_plan.is_paused(full.plan, second)
     for old, new in zip(full.admission_times(), short.admission_times(), strict=True):
         seconds_left = [
             pass_seconds - admission_plan.running_seconds(plan, admitted_at, now)
@@ -272,4 +294,7 @@ def test_a_request_that_is_older_than_the_last_change_does_not_undo_it():
         assert [segment.since for segment in changed] == [OPENS, OPENS + 40, OPENS + 40]
     assert admission_plan.admitted_count(admission_plan.pause(let_in, OPENS - 1), OPENS + 40) == 17
     assert admission_plan.admitted_count(admission_plan.cap_unused_admissions(let_in, OPENS + 39, 4), OPENS + 40) == 9
-    assert admission_plan.follow_stock(admission_plan.follow_stock(let_in, OPENS + 39, 0), OPENS + 39, 0) is None
+    capped = admission_plan.cap_unused_admissions(admission_plan.initial_plan(OPENS, 5, 30), OPENS + 90, 0)
+    assert (
+        admission_plan.admission_time(admission_plan.let_in(capped, OPENS + 89, 0), 6, OPENS) == OPENS + 120
+    )  # the next wave is not early

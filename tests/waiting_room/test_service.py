@@ -117,7 +117,8 @@ def test_a_join_that_finds_its_counter_closed_gets_a_late_position(api, time, sa
     join(api, event_id, "ada")
     time.advance(SECONDS_TO_OPENING - 1)
     room_cache.get_room(event_id, time.now)
-    room_cache._load(catalog.load_current().events[event_id], time.now + 1)
+    current = catalog.load_current()
+    room_cache._load(current.revision, current.events[event_id], time.now + 1)
     token = join(api, event_id, "bob")
     time.advance(1)
     assert get_status(api, event_id, token)["position"] == 2
@@ -140,9 +141,11 @@ def test_joins_during_the_opening_are_either_drawn_or_late(api, time):
     event_id, _ = create_sale(api, time, wave_size=1000)
     tokens = run_in_threads(16, lambda number: join(api, event_id, f"early-{number}"), range(60))
 
+    time.advance(SECONDS_TO_OPENING - 1)
+
     def join_around_the_opening(number):
         if number == 30:
-            time.advance(SECONDS_TO_OPENING)
+            time.advance(1)
         return join(api, event_id, f"u{number}")
 
     tokens += run_in_threads(16, join_around_the_opening, range(120))
