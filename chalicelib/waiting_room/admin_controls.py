@@ -48,9 +48,9 @@ def _change_plan(
 
     def replace_plan(cached: CachedRoom) -> tuple[dynamo.TransactItem, dict[str, int], RoomState]:
         state = cached.state
-        # While another instance runs the draw, the change counts from the opening, like those before it.
-        at = now if state.n is not None else min(now, state.on_sale_at - 1)
-        plan = admission_plan.shorten(change(state.segments, at), now, state.pass_seconds)
+        # The draw decides whether the change comes before the opening or after it: clocks differ, and a draw takes its time.
+        at = min(now, state.on_sale_at - 1) if state.n is None else max(now, state.segments[0].since)
+        plan = admission_plan.shorten(change(state.segments, at), at, state.pass_seconds)
         if len(plan) > max(len(state.segments), admission_plan.MAX_AFTER_ADMIN):
             raise TooManyChanges(limit=admission_plan.MAX_AFTER_ADMIN)
         shown = effective_plan(cached.event, replace(cached.room, segments=plan))

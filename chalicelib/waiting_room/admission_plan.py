@@ -5,6 +5,7 @@ the number that was admitted before it, so nobody who was admitted is sent back.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from msgspec import Struct
@@ -198,16 +199,13 @@ def shorten(segments: Sequence[Segment], now: int, pass_seconds: int) -> list[Se
 def _without_ineffective(segments: Sequence[Segment]) -> list[Segment]:
     """The segments without those that end in the second in which they begin, and those that continue the one before unchanged.
 
-    Two that begin at the opening stay two: a plan of one segment that has not begun is that of a room before its opening, also for an
-    instance whose clock is late.
+    The first and the last stay: an instance whose clock is late learns from them that the sale has opened, and when the last change was.
     """
     kept = [segments[0]]
-    for index, segment in enumerate(segments[1:], start=1):
-        if index + 1 < len(segments) and segments[index + 1].since == segment.since:
-            continue
-        if segment.since == kept[-1].since or segment != _continue(kept[-1], segment.since):
+    for segment, following in pairwise(segments[1:]):
+        if segment.since < following.since and segment != _continue(kept[-1], segment.since):
             kept.append(segment)
-    return kept
+    return [*kept, *segments[1:][-1:]]
 
 
 def _append_change(segments: Sequence[Segment], now: int, **changes: Any) -> list[Segment]:

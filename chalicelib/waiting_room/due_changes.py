@@ -33,6 +33,8 @@ def next_due_change(revision: int, event: Event, room: Room | None, total: int, 
         return None
     if room.n is None and now >= event.on_sale_at:
         return (lambda: _open(room, now)) if room.opening_lease_ends_at <= now else None
+    if room.n is not None:
+        now = max(now, room.segments[0].since)  # it has opened, whatever this instance's clock says
     decided = _follow_catalog(revision, event, room, now) or _follow_figures(event, room, total, now)
     return (lambda: store.save_plan(room, decided)) if decided is not None else None
 

@@ -66,6 +66,21 @@ def test_a_poll_that_is_older_than_a_pause_does_not_pause_again(api, time, sale)
     assert store.load(event_id)[0].segments == plan
 
 
+def test_an_instance_whose_clock_is_late_sends_back_nobody_whom_another_one_has_admitted(api, time, sale):
+    """For it, the sale has not opened yet."""
+    event_id, _ = sale
+    tokens = join_many(api, event_id, 5)
+    time.advance(SECONDS_TO_OPENING)
+    assert [get_status(api, event_id, token)["canEnter"] for token in tokens.values()].count(True) == 3
+    time.advance(-1)
+    for change, body in (("waiting-room/let-in", {"count": 1}), ("pause", None)):
+        assert api.post(f"/admin/events/{event_id}/{change}", json=body, token=builders.admin_token()).status == 200
+    time.advance(1)
+    statuses = [get_status(api, event_id, token) for token in tokens.values()]
+    assert [status["passSecondsLeft"] for status in statuses].count(60) == 4
+    assert all(status["paused"] for status in statuses)
+
+
 def test_admissions_do_not_pile_up_while_the_queue_is_empty(api, time, sale):
     event_id, _ = sale
     time.advance(SECONDS_TO_OPENING + 3600)

@@ -76,9 +76,9 @@ def publish_opening(opens_at, now):
         on_sale_at=opens_at,
     )
     head, _ = catalog.load_head_and_catalog()
-    version = catalog.allocate_version()
-    catalog.write_version(version, VersionContent([event], [], {}), b"{}")
-    catalog.publish_version(head, CatalogHead(version, head.revision + 1, "", now, "admin"), "catalog.applied", {})
+    with catalog.open_publication(now) as publication:
+        catalog.write_version(publication.number, VersionContent([event], [], {}), b"{}")
+        catalog.publish_version(head, CatalogHead(publication.number, head.revision + 1, "", now, "admin"), "catalog.applied", {})
 
 
 @pytest.mark.parametrize("another_has_noticed", [False, True])
