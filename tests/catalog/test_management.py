@@ -10,6 +10,7 @@ from chalicelib.catalog import management
 from chalicelib.catalog import service as catalog
 from chalicelib.errors import NotFound
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import MAX_HOLDS
 from tests import builders
 from tests.catalog.requests import EVENT, TIER, get, open_flags, post
 from tests.simulation import faults
@@ -253,6 +254,19 @@ def test_a_pause_that_crashed_at_any_call_can_be_completed_or_reversed(api, time
             assert open_flags(event_id) == {False}
             catalog.set_paused(event_id, False, "root", time.now)
             assert open_flags(event_id) == {True}
+
+
+def test_the_sweep_finishes_a_pause_of_many_shards_that_crashed(threaded_store, api, time):
+    """With more shards than are written one after the other: the crash ends the calls of all threads."""
+    event_id, _ = builders.create_shop(api, capacity=20 * MAX_HOLDS)
+    for number in (1, 7, 20):
+        with faults.crash_after(number, table="inventory") as crash:
+            catalog.set_paused(event_id, True, "root", time.now)
+        assert crash.was_triggered
+        builders.run_sweep()
+        assert open_flags(event_id) == {False}
+        catalog.set_paused(event_id, False, "root", time.now)
+        assert open_flags(event_id) == {True}
 
 
 def test_a_concurrent_pause_and_resume_leave_the_stock_as_the_flag_says(api, time):

@@ -1,10 +1,11 @@
 """Changing the capacity of a stock that may be selling."""
 
+import itertools
 from threading import Barrier
 
 import pytest
 
-from chalicelib import parallel
+from chalicelib import dynamo, parallel
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
 from chalicelib.inventory.model import CapacityInUse, Stock
@@ -91,3 +92,21 @@ def test_a_resize_that_crashed_is_completed_by_the_next_one():
         assert read_stock(3).capacity >= 12
         inventory.resize("t", 3, 12)
         assert read_stock(3).capacity == 12
+
+
+def test_a_resize_of_many_shards_that_crashed_is_completed_by_the_next_one(threaded_store):
+    """With more shards than are written one after the other: the crash ends the calls of all threads."""
+    count, crashed = parallel.FEW + 2, 0
+    for number in itertools.count(1, 3):
+        create_stock(80 * count, count, sold=7)
+        with faults.crash_after(number) as crash:
+            inventory.resize("t", count, 160 * count, grow_to=2 * count)
+        crashed += crash.was_triggered
+        assert read_stock(count).sold == 7
+        inventory.resize("t", count, 160 * count, grow_to=2 * count)
+        assert read_stock(2 * count) == Stock(capacity=160 * count, available=160 * count - 7, held=0, sold=7, is_open=True)
+        if not crash.was_triggered:
+            break
+        for shard in inventory.scan_shards():
+            dynamo.client().delete_item(TableName=inventory.table_name(), Key={"id": {"S": shard.id}})
+    assert crashed > 5
