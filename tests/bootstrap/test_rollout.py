@@ -156,6 +156,15 @@ class TestPauses:
         assert stock_of("fest-late").is_open
 
 
+def test_a_tier_of_100_000_tickets_is_created_and_resized_in_all_its_shards(threaded_store, run, write, tree):
+    for capacity, in_each in ((100_000, {80}), (90_000, {72}), (150_000, {120})):
+        tree["ticket_types"]["fest-pass"]["max_quantity"] = capacity
+        assert run("apply", write(tree)).code == 0
+        assert {shard.capacity for shard in inventory.scan_shards()} == in_each
+        assert (catalog.load_current().tiers["fest-pass"].shards, stock_of("fest-pass").capacity) == (1250, capacity)
+        assert "nothing to do" in run("apply", write(tree)).out
+
+
 def test_1500_ticket_types_take_less_than_2_seconds(store, run, write, tree):
     tree["ticket_types"] = {f"t{number}": ticket(f"t{number}") for number in range(1500)}
     assert _seconds(lambda: run("apply", write(tree))) < LIMIT
