@@ -118,8 +118,8 @@ def recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> bool
     if missing > 0 and own is not None:
         _recover_purchase(own.id, by_purchase[own.id], purchases, now, report)
         tries_again = tries_again or report.undecided == 0
-    if not tries_again and may_return:
-        refusal.message = "All tickets are taken, but some may come back within two minutes: their buyers have not paid in time."
+    if not tries_again and may_return and refusal.details["available"] < refusal.details["requested"]:
+        refusal.message = "Not enough tickets available now. Some may come back within two minutes: their buyers have not paid in time."
         refusal.details["may_return"] = may_return
     return tries_again
 

@@ -55,6 +55,13 @@ def test_the_checkouts_of_strangers_are_left_to_the_sweep(shop, calls):
     assert reserve(shop).status == 201
 
 
+def test_a_refusal_counts_what_may_come_back_apart_from_what_is_available(shop, calls):
+    shop.open_checkout("cid", 3)
+    let_time_pass(shop, calls)
+    refused = reserve(shop, quantity=2).json
+    assert (refused["available"], refused["requested"], refused["may_return"]) == (1, 2, 3)
+
+
 def test_a_refusal_promises_nothing_when_no_hold_has_expired(shop, calls):
     for user in STRANGERS:
         shop.open_checkout(user, 1)
