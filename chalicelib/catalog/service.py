@@ -11,6 +11,7 @@ from chalicelib.catalog.store import list_versions, load_document, write_version
 from chalicelib.catalog.versions import HeadChanged, load_head_and_catalog, publish_version, record_attempt
 from chalicelib.errors import NotFound
 from chalicelib.inventory.model import SalePaused
+from chalicelib.inventory.service import StockGroup
 
 __all__ = [
     "HeadChanged",
@@ -33,6 +34,7 @@ __all__ = [
     "refresh_snapshot",
     "set_paused",
     "snapshot",
+    "stock_group",
     "write_version",
 ]
 
@@ -71,6 +73,11 @@ def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tupl
         if refusal is not None:
             raise refusal
     return event, tiers
+
+
+def stock_group(event_id: str) -> StockGroup:
+    """The stocks of an event, of which inventory keeps figures together."""
+    return snapshot().stock_group(event_id)
 
 
 def allows_test_sales() -> bool:

@@ -1,114 +1,157 @@
-"""Choose the shards that a hold is taken from: the better of two, or several together if no single shard has enough."""
+"""Choose the shards that a hold is taken from; when tickets run out, decide by the stock's figures, so that few requests read all shards.
+
+Figures only save work. A hold is a conditional write of a shard, and a buyer whom figures refuse could have been refused when they were
+read, at most `MAX_REFUSAL_AGE_SECONDS` before.
+"""
 
 import random
+from collections.abc import Sequence
+from functools import partial
 
-from chalicelib import dynamo, ids, log
-from chalicelib.inventory import store
-from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused, Shard, TooManyHolds, shard_ids
+from chalicelib import deadline, dynamo, log
+from chalicelib.inventory import attempts
+from chalicelib.inventory.attempts import HoldRequest
+from chalicelib.inventory.display import copies, refresh
+from chalicelib.inventory.display.model import Display, Figures, StockGroup
+from chalicelib.inventory.model import Hold, NotEnoughTickets, Shard, TooManyHolds
 from chalicelib.memory import Memory
 
-MAX_SPANNING_ROUNDS = 8
-UNKNOWN_AVAILABLE = 1 << 30
+MAX_ROUNDS = 4
+PAUSE_SECONDS = (0.03, 0.06)  # while another instance reads all shards
+MAX_EXPIRED_SHARDS = 2
+MAX_EXPIRED_HOLDS = 10  # offered to one refused buyer, who needs a few
 
-# How many tickets each shard had available when this instance last heard of it. Only a hint for which shard to try first: the
-# condition of the write decides.
-_available_hints: Memory[str, int] = Memory()
+# Stocks whose expired holds a buyer's request could not recover, and when: for that second the others need not try.
+_stuck: Memory[str, int] = Memory()
 
 
-def hold(stock_id: str, shard_count: int, quantity: int, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
+def hold(
+    stock_id: str, shard_count: int, quantity: int, purchase_id: str, expires_at: int, now: int, group: StockGroup | None = None
+) -> list[Hold]:
     """Hold `quantity` tickets for a purchase until `expires_at`, in one shard if one has enough, otherwise in several.
 
     One round trip while tickets are plentiful. Raises NotEnoughTickets only when all shards together have too few, TooManyHolds when
-    those with tickets take no further holds, and SalePaused while the sale is paused; in all cases nothing remains held.
+    those with tickets take no further holds, and SalePaused while the sale is paused; in all cases nothing remains held. With the
+    `group` of the stock, the former two may be decided by figures that are a few seconds old.
     """
-    all_ids = shard_ids(stock_id, shard_count)
-    hold_id = _new_hold_id(purchase_id)
-    refusing_shards: list[Shard] = []
-    for shard_id in _better_of_two(all_ids, quantity):
-        try:
-            _available_hints.entries[shard_id] = store.hold_in_shard(shard_id, hold_id, quantity, expires_at)
-        except store.HoldRefused as refusal:
-            if refusal.shard is None:
-                log.warning("stock.missing", shard_id=shard_id)
-            else:
-                _note_refusal(refusal.shard)
-                refusing_shards.append(refusal.shard)
-            continue
-        return [Hold(shard_id, hold_id, quantity)]
-    if len(all_ids) == 1:
-        raise _not_enough(refusing_shards, quantity, now)
-    return _hold_across_shards(all_ids, quantity, purchase_id, expires_at, now)
+    request = HoldRequest(stock_id, shard_count, quantity, purchase_id, expires_at, now, group)
+    holds = _hold(request)
+    copies.note_movement(stock_id, now)
+    return holds
 
 
-def _new_hold_id(purchase_id: str) -> str:
-    """A hold id that is used for one attempt only, so that a late release of an earlier attempt cannot remove this hold."""
-    return f"{purchase_id}.{ids.nonce()}"
+def leave_expired(stock_id: str, now: int) -> None:
+    """Refuse the other buyers of this second without a look at expired holds, since a request could not recover them."""
+    _stuck.entries[stock_id] = now
 
 
-def _better_of_two(ids_of_shards: list[str], quantity: int) -> list[str]:
-    """Two random shards, the one with more tickets first: balances nearly as well as the best of all (Mitzenmacher, 2001).
-
-    Shards that are believed to have too few tickets are left out: reading all shards once is cheaper than trying each in turn.
-    """
-    if len(ids_of_shards) == 1:
-        return ids_of_shards
-    pair = sorted(random.sample(ids_of_shards, 2), key=_available_hint, reverse=True)
-    return [shard_id for shard_id in pair if _available_hint(shard_id) >= quantity]
-
-
-def _available_hint(shard_id: str) -> int:
-    return _available_hints.entries.get(shard_id, UNKNOWN_AVAILABLE)
-
-
-def _note_refusal(shard: Shard) -> None:
-    """Remember what a shard that refused a hold has available; raises SalePaused if that is why."""
-    _available_hints.entries[shard.id] = shard.holdable
-    if not shard.is_open:
-        raise SalePaused()
-    log.count("oversell_attempts")
+def _hold(request: HoldRequest) -> list[Hold]:
+    figures = _recall_shortage(request)
+    if figures is not None and not _has_expired(request, figures):
+        raise _refusal_by_figures(request, figures)
+    if figures is None or request.shard_count == 1:
+        holds, refusing_shards = attempts.hold_in_one(request, attempts.choose_shards(request))
+        if holds:
+            return holds
+        if request.shard_count == 1:
+            _note_shards(request, refusing_shards)
+            raise attempts.not_enough(refusing_shards, request)
+    return attempts.hold_across_all(request, lambda _: None) if request.group is None else _hold_by_figures(request, request.group)
 
 
-def _hold_across_shards(ids_of_shards: list[str], quantity: int, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
-    """Take parts of the quantity from several shards, and release them and start over if others were quicker.
-
-    "Not enough" is decided only by a read that follows the release of our own parts. So of several buyers who block each other
-    with their parts, the last one to release sees all tickets and succeeds.
-    """
-    for _ in range(MAX_SPANNING_ROUNDS):
-        shards = store.read_shards(ids_of_shards)
-        for shard in shards:
-            _available_hints.entries[shard.id] = shard.holdable
-        if any(not shard.is_open for shard in shards):
-            raise SalePaused()
-        if sum(shard.holdable for shard in shards) < quantity:
-            raise _not_enough(shards, quantity, now)
-        parts = _hold_parts(shards, quantity, _new_hold_id(purchase_id), expires_at)
-        if sum(part.quantity for part in parts) == quantity:
-            return parts
-        for part in parts:
-            store.release_hold(part)
-    raise dynamo.StoreUnavailable("other buyers kept taking the last tickets of this stock's shards")
+def _recall_shortage(request: HoldRequest) -> Figures | None:
+    """The figures by which this request must be refused, if this instance has seen that too few tickets are left."""
+    if request.group is None:
+        return None
+    figures = copies.find_figures(request.group.id, request.stock_id)
+    if figures is None or figures.holdable >= request.quantity:
+        return None
+    if not copies.can_refuse(request.stock_id, figures, request.now):
+        display = copies.ask(request.group.id, request.now)
+        figures = display.figures.get(request.stock_id) if display is not None else None
+    return figures if figures is not None and _is_short(request, figures) else None
 
 
-def _hold_parts(shards: list[Shard], quantity: int, hold_id: str, expires_at: int) -> list[Hold]:
-    """Hold up to `quantity` tickets, from the fullest shard on; fewer if shards have changed since they were read."""
-    parts: list[Hold] = []
-    missing = quantity
-    for shard in sorted(shards, key=lambda shard: shard.holdable, reverse=True):
-        share = min(missing, shard.holdable)
-        if share == 0:
+def _hold_by_figures(request: HoldRequest, group: StockGroup) -> list[Hold]:
+    """Hold tickets in shards that have some by the figures, or refuse. One instance at a time reads all shards if they do not suffice."""
+    for _ in range(MAX_ROUNDS):
+        display = copies.ask(group.id, request.now)
+        if display is None:
             break
-        try:
-            store.hold_in_shard(shard.id, hold_id, share, expires_at)
-        except store.HoldRefused:
-            continue
-        parts.append(Hold(shard.id, hold_id, share))
-        missing -= share
-    return parts
+        figures = display.figures.get(request.stock_id)
+        if figures is not None and _is_short(request, figures):
+            return _hold_what_came_back(request, figures)
+        if figures is not None and copies.can_refuse(request.stock_id, figures, request.now):
+            holds = _hold_in_known(request, figures)
+            if holds:
+                return holds
+        leased = _begin_refresh(display, request.now)
+        if leased is not None:
+            return attempts.hold_across_all(request, partial(_publish, request, leased))
+        deadline.wait(random.uniform(*PAUSE_SECONDS))
+    return attempts.hold_across_all(request, partial(_note_shards, request))
 
 
-def _not_enough(shards: list[Shard], quantity: int, now: int) -> NotEnoughTickets:
-    expired_holds = [hold for shard in shards for hold in shard.expired_holds(now)]
-    available = sum(shard.available for shard in shards)
-    error = TooManyHolds if available >= quantity else NotEnoughTickets
-    return error(available, quantity, expired_holds)
+def _is_short(request: HoldRequest, figures: Figures) -> bool:
+    return figures.holdable < request.quantity and copies.can_refuse(request.stock_id, figures, request.now)
+
+
+def _has_expired(request: HoldRequest, figures: Figures) -> bool:
+    """Whether a look at expired holds may help this request."""
+    return bool(figures.expired_shards(request.now)) and _stuck.entries.get(request.stock_id) != request.now
+
+
+def _hold_what_came_back(request: HoldRequest, figures: Figures) -> list[Hold]:
+    """Look at a few shards with expired holds: tickets may be back. Otherwise raise the refusal, with some of these holds."""
+    refusal = _refusal_by_figures(request, figures)
+    if not _has_expired(request, figures):
+        raise refusal
+    numbers = figures.expired_shards(request.now)
+    chosen = [f"{request.stock_id}#{number}" for number in random.sample(numbers, min(MAX_EXPIRED_SHARDS, len(numbers)))]
+    shards = attempts.read_shards(chosen)
+    holds, _ = attempts.hold_in_one(request, [shard.id for shard in shards if shard.holdable >= request.quantity])
+    if holds:
+        return holds
+    expired_holds = [hold for shard in shards for hold in shard.expired_holds(request.now)]
+    refusal.expired_holds = random.sample(expired_holds, min(MAX_EXPIRED_HOLDS, len(expired_holds)))
+    raise refusal
+
+
+def _hold_in_known(request: HoldRequest, figures: Figures) -> list[Hold]:
+    """Hold tickets in two random ones of the shards that have enough by the figures, or parts in several that have some."""
+    amounts = [(f"{request.stock_id}#{number}", amount) for number, amount in figures.with_tickets]
+    sufficient = [shard_id for shard_id, amount in amounts if amount >= request.quantity]
+    if sufficient:
+        holds, _ = attempts.hold_in_one(request, random.sample(sufficient, min(2, len(sufficient))))
+        return holds
+    if sum(amount for _, amount in amounts) < request.quantity:
+        return []
+    return attempts.hold_parts(request, random.sample(amounts, len(amounts)))
+
+
+def _begin_refresh(display: Display, now: int) -> Display | None:
+    """The item, if this instance may refresh it; None if another one does, or if the store fails."""
+    instance = copies.instance_name()
+    if display.is_leased_to_another(instance, now):
+        return None
+    try:
+        is_ours, current = refresh.begin(display, instance, now)
+    except dynamo.STORE_ERRORS as error:
+        log.warning("display.not_leased", group_id=display.group_id, error=type(error).__name__)
+        return None
+    return current if is_ours else None
+
+
+def _publish(request: HoldRequest, display: Display, shards: Sequence[Shard]) -> None:
+    copies.keep(refresh.publish(display, copies.instance_name(), {request.stock_id: shards}, request.now), request.now)
+
+
+def _note_shards(request: HoldRequest, shards: Sequence[Shard]) -> None:
+    """Keep what was read of all shards for the next requests here."""
+    if request.group is not None and shards:
+        copies.keep_figures(request.group.id, {request.stock_id: Figures.of(shards, request.now)})
+
+
+def _refusal_by_figures(request: HoldRequest, figures: Figures) -> NotEnoughTickets:
+    error = TooManyHolds if figures.available >= request.quantity else NotEnoughTickets
+    return error(figures.available, request.quantity, [])

@@ -5,34 +5,12 @@ and this instance's turn (`display/model.py`). So the shards are read once, howe
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
 
-from msgspec import Struct
-
-from chalicelib import clock, dynamo, ids, log, settings
-from chalicelib.inventory.display import refresh, store
+from chalicelib import dynamo, log, settings
+from chalicelib.inventory.display import copies, refresh, store
 from chalicelib.inventory.display.model import Display, Figures, StockGroup
 from chalicelib.inventory.display.refresh import RefreshRequest
 from chalicelib.inventory.model import Stock
-from chalicelib.memory import Memory
-
-MOVING_SECONDS = 5  # for so long after this instance has moved tickets of a stock, it expects further changes
-
-
-class _Copy(Struct):
-    """A display item as this instance knows it, and when it last asked for it (epoch seconds)."""
-
-    display: Display
-    checked_at: int
-
-
-_copies: Memory[tuple[str, str], _Copy] = Memory()  # by table and group id
-_moved_at: Memory[str, int] = Memory()  # stock id -> when this instance last moved tickets of it
-_names: Memory[Literal["instance"], str] = Memory()  # under which this instance holds leases
-
-# Figures that were read until `at` are not shown, except in the groups that this instance has refreshed since.
-_invalidation: Memory[Literal["at"], int] = Memory()
-_renewed: Memory[str, bool] = Memory()
 
 
 def read_stock(shard_counts: Mapping[str, int]) -> dict[str, Stock]:
@@ -52,7 +30,7 @@ def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
     """
     groups = [group for group in groups if group.shard_counts]
     if _select_stale(groups, now):
-        with _copies.lock:  # the first thread loads, the others wait and use what it loaded
+        with copies.copies.lock:  # the first thread loads, the others wait and use what it loaded
             stale = _select_stale(groups, now)
             if stale:
                 _load(stale, now)
@@ -60,38 +38,11 @@ def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
     return {stock_id: figures.stock for stock_id, figures in shown if figures.capacity or figures.is_open}
 
 
-def note_movement(stock_id: str, now: int) -> None:
-    """Remember that this instance has moved tickets of a stock."""
-    _moved_at.entries[stock_id] = now
-
-
-def invalidate() -> None:
-    """Read the shards again before this instance shows them, because an admin has changed them. The others see what it reads."""
-    _copies.forget()
-    _renewed.forget()
-    _invalidation.entries["at"] = clock.now()
-
-
-def _instance() -> str:
-    return _names.entries.setdefault("instance", ids.nonce())
-
-
 def _known_figures(group: StockGroup) -> dict[str, Figures]:
     """The figures of the group that this instance has, fresh or not."""
-    copy = _copy_of(group)
+    copy = copies.find(group.id)
     known = {} if copy is None else copy.display.figures
     return {stock_id: known[stock_id] for stock_id in group.shard_counts if stock_id in known}
-
-
-def _copy_of(group: StockGroup) -> _Copy | None:
-    return _copies.entries.get((store.table_name(), group.id))
-
-
-def _keep(display: Display, now: int) -> None:
-    """Keep a copy of an item. Figures that it lacks and this instance has are kept too: they could not be written."""
-    key = (store.table_name(), display.group_id)
-    old = _copies.entries.get(key)
-    _copies.entries[key] = _Copy(display if old is None else old.display.replaced_by(display), now)
 
 
 def _select_stale(groups: Sequence[StockGroup], now: int) -> list[StockGroup]:
@@ -100,16 +51,16 @@ def _select_stale(groups: Sequence[StockGroup], now: int) -> list[StockGroup]:
 
 def _is_fresh(group: StockGroup, now: int) -> bool:
     """Whether this instance's copy can be shown: it has all figures, and they are not due or it was made just now."""
-    copy = _copy_of(group)
+    copy = copies.find(group.id)
     if copy is None or not group.shard_counts.keys() <= copy.display.figures.keys():
         return False
     return abs(now - copy.checked_at) < settings.current().stock_cache_seconds or not _seconds_due(group, copy.display, now)
 
 
 def _seconds_due(group: StockGroup, display: Display, now: int) -> dict[str, float]:
-    moving = [stock_id for stock_id in group.shard_counts if abs(now - _moved_at.entries.get(stock_id, 0)) <= MOVING_SECONDS]
-    not_before = 0 if group.id in _renewed.entries else _invalidation.entries.get("at", -1) + 1
-    return display.seconds_due(group, now, settings.current().stock_cache_seconds, moving=moving, not_before=not_before)
+    moving = [stock_id for stock_id in group.shard_counts if copies.is_moving(stock_id, now)]
+    base_seconds = settings.current().stock_cache_seconds
+    return display.seconds_due(group, now, base_seconds, moving=moving, not_before=copies.shown_not_before(group.id))
 
 
 def _load(groups: Sequence[StockGroup], now: int) -> None:
@@ -117,7 +68,7 @@ def _load(groups: Sequence[StockGroup], now: int) -> None:
     try:
         displays = store.read_displays(group.id for group in groups)
         for display in displays.values():
-            _keep(display, now)
+            copies.keep(display, now)
         _refresh(groups, displays, now)
         _read_missing(groups, now)
     except dynamo.STORE_ERRORS as error:
@@ -126,7 +77,7 @@ def _load(groups: Sequence[StockGroup], now: int) -> None:
         log.count("cache_stale")
         log.warning("stock.stale", error=type(error).__name__)
         for group in groups:  # the next attempt is made later, because each may take as long as the timeouts of a store that is down
-            copy = _copy_of(group)
+            copy = copies.find(group.id)
             if copy is not None:
                 copy.checked_at = now
 
@@ -135,12 +86,12 @@ def _refresh(groups: Sequence[StockGroup], displays: Mapping[str, Display], now:
     requests = []
     for group in groups:
         due = _seconds_due(group, displays[group.id], now)
-        if displays[group.id].is_turn_of(_instance(), due, now):
+        if displays[group.id].is_turn_of(copies.instance_name(), due, now):
             requests.append(RefreshRequest(displays[group.id], {stock_id: group.shard_counts[stock_id] for stock_id in due}))
-    for display in refresh.refresh(requests, _instance(), now):
-        _keep(display, now)
-        if not display.is_leased_to_another(_instance(), now):
-            _renewed.entries[display.group_id] = True
+    for display in refresh.refresh(requests, copies.instance_name(), now):
+        copies.keep(display, now)
+        if not display.is_leased_to_another(copies.instance_name(), now):
+            copies.note_refresh(display.group_id)
 
 
 def _read_missing(groups: Sequence[StockGroup], now: int) -> None:
@@ -152,7 +103,6 @@ def _read_missing(groups: Sequence[StockGroup], now: int) -> None:
         return
     shards = refresh.read_shards_by_stock(missing)
     for group in groups:
-        copy = _copy_of(group)
-        if copy is not None:
-            figures = {stock_id: Figures.of(shards[stock_id], now) for stock_id in group.shard_counts if stock_id in missing}
-            copy.display = copy.display.with_figures(figures)
+        copies.keep_figures(
+            group.id, {stock_id: Figures.of(shards[stock_id], now) for stock_id in group.shard_counts if stock_id in missing}
+        )

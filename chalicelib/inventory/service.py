@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from chalicelib import dynamo, parallel
-from chalicelib.inventory import store
-from chalicelib.inventory.allocation import hold
-from chalicelib.inventory.availability import cached_stock, invalidate, read_stock
+from chalicelib.inventory import attempts, store
+from chalicelib.inventory.allocation import hold, leave_expired
+from chalicelib.inventory.availability import cached_stock, read_stock
 from chalicelib.inventory.capacity import resize
+from chalicelib.inventory.display import copies
+from chalicelib.inventory.display.copies import invalidate
 from chalicelib.inventory.display.model import StockGroup
 from chalicelib.inventory.model import Hold, Shard, shard_ids, split_evenly
 from chalicelib.inventory.store import extend_hold, read_shards, return_sold_item, scan_shards, scan_slice, table_name
@@ -23,6 +25,7 @@ __all__ = [
     "hold",
     "hold_all",
     "invalidate",
+    "leave_expired",
     "new_shard_items",
     "read_shards",
     "read_stock",
@@ -38,7 +41,7 @@ __all__ = [
 
 def release_holds(holds: list[Hold]) -> int:
     """Make the tickets of these holds available again, once their purchase is no longer active. Returns how many holds still existed."""
-    return sum(store.release_hold(hold) for hold in holds)
+    return sum(attempts.release(hold) for hold in holds)
 
 
 def convert_holds(holds: list[Hold]) -> int:
@@ -87,6 +90,7 @@ def delete_unused(ids_of_shards: Sequence[str]) -> int:
 def set_open(stock_id: str, shard_count: int, is_open: bool) -> None:
     """Open or close a stock for new holds, with immediate effect. Existing holds are not affected."""
     parallel.call_each(lambda shard_id: store.set_open(shard_id, is_open), shard_ids(stock_id, shard_count))
+    copies.note_change(stock_id)
 
 
 def correct_open_flags(shards: Sequence[Shard]) -> int:

@@ -49,6 +49,13 @@ def test_sold_out_costs_one_write_and_one_read(shop):
     assert cost(lambda: shop.reserve("ada", balcony=2), 409) == (2, 1, 1)
 
 
+def test_when_an_instance_knows_that_all_is_sold_a_refusal_costs_one_read(shop):
+    shop.reserve("bob", balcony=4)
+    shop.reserve("ada", balcony=2)
+    for number in range(3):
+        assert cost(lambda number=number: shop.reserve(f"late-{number}", balcony=1), 409) == (1, 1, 0)
+
+
 def test_what_buyers_send_along_is_written_once_and_costs_the_confirm_its_expiry(api, shop):
     reservation_id = builders.reserve(api, "ada", shop.event_id, shop.floor, 1).json["id"]
     responses = {"diet": "none"}

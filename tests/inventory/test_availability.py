@@ -8,7 +8,7 @@ import pytest
 from chalicelib import clock, dynamo
 from chalicelib.inventory import availability
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.display import model
+from chalicelib.inventory.display import copies, model
 from tests.faults.kinds import FAULTS
 from tests.inventory.stocks import NOW, DisplayingInstance, create_stock, hold
 from tests.simulation import faults
@@ -85,7 +85,7 @@ def test_an_instance_that_moves_tickets_shows_them_a_second_later_also_after_a_q
     for now in range(NOW, NOW + 7):
         instance.show(now)
     with instance.active():
-        availability.note_movement("t", NOW + 7)
+        copies.note_movement("t", NOW + 7)
     sell(2)
     assert instance.show(NOW + 7).available == 8
 

@@ -36,6 +36,7 @@ class Shop:
         amounts = (*available, *(0 for _ in range(3 - len(available))))
         items = [shard for n, amount in enumerate(amounts) for shard in _shard_items(f"{self.tier}#{n}", amount)]
         dynamo.batch_put(inventory.table_name(), [*items, *_shard_items(f"{self.side}#0", side)])
+        inventory.invalidate()
         self.warm_up()
 
     def warm_up(self):

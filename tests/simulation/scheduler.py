@@ -17,7 +17,8 @@ from unittest import mock
 import msgspec
 
 from chalicelib import deadline, dynamo
-from chalicelib.inventory import allocation
+from chalicelib.inventory import allocation, attempts
+from chalicelib.inventory.display import model as display
 from tests.simulation.faults import Crash
 from tests.simulation.interception import Listener, StoreCall, intercept, process
 
@@ -197,8 +198,9 @@ def without_randomness(seed: int) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(dynamo, "random", numbers))
         stack.enter_context(mock.patch.object(deadline, "time", SimpleNamespace(sleep=_pause_for)))
-        stack.enter_context(mock.patch.object(allocation, "random", numbers))
-        stack.enter_context(mock.patch.object(allocation._available_hints, "entries", {}))
+        for module in (allocation, attempts, display):
+            stack.enter_context(mock.patch.object(module, "random", numbers))
+        stack.enter_context(mock.patch.object(attempts._available_hints, "entries", {}))
         yield
 
 

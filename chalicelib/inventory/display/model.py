@@ -31,8 +31,8 @@ class StockGroup(Struct, frozen=True):
 class Figures(Struct, frozen=True, array_like=True):
     """What was read of a stock at `read_at` (epoch seconds). `quiet` counts the refreshes in a row that found nothing changed.
 
-    When few tickets are left, `with_tickets` says which shards have some: (number of the shard, tickets). `expiring` says which shards
-    have holds that expire soonest: (number of the shard, epoch seconds). Both are bounded, so neither need be complete.
+    `holdable` is what is available in shards that take another hold. `with_tickets` are the shards that have most of it: (number of the
+    shard, quantity), more of them when little is left. `expiring` are those whose holds expire soonest: (number, epoch seconds).
     """
 
     capacity: int
@@ -42,6 +42,7 @@ class Figures(Struct, frozen=True, array_like=True):
     is_open: bool
     read_at: int
     quiet: int = 0
+    holdable: int = 0
     with_tickets: tuple[tuple[int, int], ...] = ()
     expiring: tuple[tuple[int, int], ...] = ()
 
@@ -58,7 +59,8 @@ class Figures(Struct, frozen=True, array_like=True):
             is_open=total.is_open,
             read_at=read_at,
             quiet=min(before.quiet + 1, MAX_QUIET) if before is not None and is_quiet else 0,
-            with_tickets=_select_with_tickets(shards) if total.available < FEW_TICKETS_PER_SHARD * len(shards) else (),
+            holdable=sum(shard.holdable for shard in shards),
+            with_tickets=_select_with_tickets(shards),
             expiring=_select_expiring(shards, read_at),
         )
 
@@ -126,9 +128,14 @@ class Display(Struct, frozen=True):
         overdue = max(seconds_due.values()) - PATIENCE_SECONDS
         return self.holder == instance or overdue > 0 or (overdue == 0 and random.randrange(CONTENDERS) == 0)
 
-    def replaced_by(self, newer: Self) -> Self:
-        """The newer item, with the figures of this one that it does not have."""
-        return replace(newer, figures={**self.figures, **newer.figures}) if self.figures.keys() - newer.figures.keys() else newer
+    def replaced_by(self, other: Self, now: int) -> Self:
+        """The other item, with those figures of this one that it does not have or that were read later."""
+        later = {
+            stock_id: figures
+            for stock_id, figures in self.figures.items()
+            if stock_id not in other.figures or figures.age(now) < other.figures[stock_id].age(now)
+        }
+        return other.with_figures(later) if later else other
 
     def with_figures(self, figures: Mapping[str, Figures]) -> Self:
         return replace(self, figures={**self.figures, **figures})
@@ -139,9 +146,10 @@ def shard_number(shard_id: str) -> int:
 
 
 def _select_with_tickets(shards: Sequence[Shard]) -> tuple[tuple[int, int], ...]:
-    """The fullest shards."""
-    amounts = [(shard_number(shard.id), shard.available) for shard in shards if shard.available]
-    return tuple(sorted(amounts, key=lambda entry: entry[1], reverse=True)[:MAX_SHARDS_WITH_TICKETS])
+    """The shards with the most tickets: a few, and more of them when random choices no longer find tickets."""
+    amounts = [(shard_number(shard.id), shard.holdable) for shard in shards if shard.holdable]
+    is_plenty = sum(amount for _, amount in amounts) >= FEW_TICKETS_PER_SHARD * len(shards)
+    return tuple(sorted(amounts, key=lambda entry: entry[1], reverse=True)[: 4 if is_plenty else MAX_SHARDS_WITH_TICKETS])
 
 
 def _select_expiring(shards: Sequence[Shard], now: int) -> tuple[tuple[int, int], ...]:

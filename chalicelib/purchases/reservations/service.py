@@ -214,13 +214,16 @@ def _hold_items(
 
 def _hold_tier(tier: Tier, quantity: int, user_id: str, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
     """Hold tickets of one tier. If there are too few, expired holds are recovered and it is tried again. Raises NotEnoughTickets."""
+    group = catalog.stock_group(tier.event_id)
     for attempt in range(_HOLD_ATTEMPTS):
         try:
-            return inventory.hold(tier.stock_id, tier.shards, quantity, purchase_id, expires_at, now)
+            return inventory.hold(tier.stock_id, tier.shards, quantity, purchase_id, expires_at, now, group)
         except NotEnoughTickets as refusal:
             is_last = not refusal.expired_holds or attempt + 1 == _HOLD_ATTEMPTS
             if is_last or not hold_recovery.recover_for_buyer(refusal, user_id, now):
                 log.count("reservations_refused")
+                if refusal.expired_holds:
+                    inventory.leave_expired(tier.stock_id, now)
                 refusal.details["tier_id"] = tier.id
                 raise
     raise AssertionError("unreachable")

@@ -1,0 +1,159 @@
+"""Try to take a hold from some shards: from one of them, or parts of it from several."""
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+
+from msgspec import Struct
+
+from chalicelib import dynamo, ids, log
+from chalicelib.inventory import store
+from chalicelib.inventory.display import copies
+from chalicelib.inventory.display.model import StockGroup
+from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused, Shard, TooManyHolds, shard_ids
+from chalicelib.memory import Memory
+
+MAX_SPANNING_ROUNDS = 8
+UNKNOWN_AVAILABLE = 1 << 30
+
+# How many tickets each shard had available when this instance last heard of it. Only a hint for which shard to try first: the
+# condition of the write decides.
+_available_hints: Memory[str, int] = Memory()
+
+
+class HoldRequest(Struct, frozen=True):
+    """Hold `quantity` tickets of a stock for a purchase until `expires_at`. Times are epoch seconds.
+
+    `group` is where the figures of the stock are; None if all shards are to be read in place of them.
+    """
+
+    stock_id: str
+    shard_count: int
+    quantity: int
+    purchase_id: str
+    expires_at: int
+    now: int
+    group: StockGroup | None = None
+
+    @property
+    def shard_ids(self) -> list[str]:
+        return shard_ids(self.stock_id, self.shard_count)
+
+    def new_hold_id(self) -> str:
+        """A hold id that is used for one attempt only, so that a late release of an earlier attempt cannot remove this hold."""
+        return f"{self.purchase_id}.{ids.nonce()}"
+
+
+def choose_shards(request: HoldRequest) -> list[str]:
+    """Two random shards, the one with more tickets first: balances nearly as well as the best of all (Mitzenmacher, 2001).
+
+    Shards that are believed to have too few tickets are left out. If that leaves none, they are any two that are believed to have enough.
+    """
+    every = request.shard_ids
+    if len(every) == 1:
+        return every
+    pair = sorted(random.sample(every, 2), key=_available_hint, reverse=True)
+    hopeful = [shard_id for shard_id in pair if _available_hint(shard_id) >= request.quantity]
+    if hopeful:
+        return hopeful
+    known = [shard_id for shard_id in every if request.quantity <= _available_hints.entries.get(shard_id, 0)]
+    return random.sample(known, min(2, len(known)))
+
+
+def hold_in_one(request: HoldRequest, ids_of_shards: Iterable[str]) -> tuple[list[Hold], list[Shard]]:
+    """Hold all tickets in the first of these shards that has enough. Returns the hold, if one had, and the shards that refused.
+
+    Raises SalePaused.
+    """
+    hold_id = request.new_hold_id()
+    refusing_shards: list[Shard] = []
+    for shard_id in ids_of_shards:
+        try:
+            _available_hints.entries[shard_id] = store.hold_in_shard(shard_id, hold_id, request.quantity, request.expires_at)
+        except store.HoldRefused as refusal:
+            if refusal.shard is None:
+                log.warning("stock.missing", shard_id=shard_id)
+            else:
+                _note_refusal(refusal.shard)
+                refusing_shards.append(refusal.shard)
+            continue
+        return [Hold(shard_id, hold_id, request.quantity)], refusing_shards
+    return [], refusing_shards
+
+
+def hold_across_all(request: HoldRequest, note_first_read: Callable[[list[Shard]], None]) -> list[Hold]:
+    """Take parts of the quantity from several shards, and release them and start over if others were quicker.
+
+    "Not enough" is decided only by a read that follows the release of our own parts. So of several buyers who block each other
+    with their parts, the last one to release sees all tickets and succeeds.
+    """
+    for number in range(MAX_SPANNING_ROUNDS):
+        shards = read_shards(request.shard_ids)
+        if number == 0:
+            note_first_read(shards)
+        if any(not shard.is_open for shard in shards):
+            raise SalePaused()
+        if sum(shard.holdable for shard in shards) < request.quantity:
+            raise not_enough(shards, request)
+        parts = hold_parts(request, [(shard.id, shard.holdable) for shard in shards])
+        if parts:
+            return parts
+    raise dynamo.StoreUnavailable("other buyers kept taking the last tickets of this stock's shards")
+
+
+def read_shards(ids_of_shards: Sequence[str]) -> list[Shard]:
+    shards = store.read_shards(ids_of_shards)
+    for shard in shards:
+        _available_hints.entries[shard.id] = shard.holdable
+    return shards
+
+
+def hold_parts(request: HoldRequest, amounts: Iterable[tuple[str, int]]) -> list[Hold]:
+    """Hold the quantity in several shards, given with what they have, from the fullest on. If others were quicker, nothing stays held."""
+    hold_id = request.new_hold_id()
+    parts: list[Hold] = []
+    missing = request.quantity
+    for shard_id, amount in sorted(amounts, key=lambda entry: entry[1], reverse=True):
+        share = min(missing, amount)
+        if share == 0:
+            break
+        try:
+            store.hold_in_shard(shard_id, hold_id, share, request.expires_at)
+        except store.HoldRefused:
+            continue
+        parts.append(Hold(shard_id, hold_id, share))
+        missing -= share
+    if missing == 0:
+        return parts
+    for part in parts:
+        release(part)
+    return []
+
+
+def release(hold: Hold) -> bool:
+    """Make the tickets of a hold available again, and try its shard again here. False if the hold no longer exists."""
+    released = store.release_hold(hold)
+    if released:
+        hint = _available_hints.entries.get(hold.shard_id)
+        _available_hints.entries[hold.shard_id] = hold.quantity if hint is None else hint + hold.quantity
+        copies.note_change(hold.shard_id.rpartition("#")[0])
+    return released
+
+
+def not_enough(shards: list[Shard], request: HoldRequest) -> NotEnoughTickets:
+    """The refusal of a request to which these are all the shards."""
+    expired_holds = [hold for shard in shards for hold in shard.expired_holds(request.now)]
+    available = sum(shard.available for shard in shards)
+    error = TooManyHolds if available >= request.quantity else NotEnoughTickets
+    return error(available, request.quantity, expired_holds)
+
+
+def _available_hint(shard_id: str) -> int:
+    return _available_hints.entries.get(shard_id, UNKNOWN_AVAILABLE)
+
+
+def _note_refusal(shard: Shard) -> None:
+    """Remember what a shard that refused a hold has available; raises SalePaused if that is why."""
+    _available_hints.entries[shard.id] = shard.holdable
+    if not shard.is_open:
+        raise SalePaused()
+    log.count("oversell_attempts")
