@@ -7,7 +7,7 @@ from collections import Counter
 
 import msgspec
 
-from chalicelib import dynamo, ids
+from chalicelib import clock, dynamo, ids
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import NotEnoughTickets, default_shard_count
 from tests.simulation.call_log import record_calls
@@ -15,7 +15,7 @@ from tests.simulation.instances import simulated_fleet
 
 STOCK_ID = f"{'t' * 26}@12"
 START = 1_780_315_200
-EXPIRES_AT = START + 180
+EXPIRES_AT = START + 601
 BEGINS_AT = 10.0  # virtual second of the first hold
 
 
@@ -43,11 +43,12 @@ def sell_out(
     shards = shard_count or default_shard_count(capacity)
     items = inventory.new_shard_items(STOCK_ID, capacity=capacity, sold=0, shard_count=shards, is_open=True)
     dynamo.batch_put(inventory.table_name(), items)
+    group = inventory.StockGroup("sale", {STOCK_ID: shards})
     outcomes: Counter[str] = Counter()
 
     def hold() -> None:
         try:
-            inventory.hold(STOCK_ID, shards, quantity, ids.new_id(), EXPIRES_AT, START)
+            inventory.hold(STOCK_ID, shards, quantity, ids.new_id(), EXPIRES_AT, clock.now(), group)
             outcomes["held"] += 1
         except NotEnoughTickets:
             outcomes["refused"] += 1
