@@ -30,10 +30,12 @@ def test_contents_of_a_record(db, assert_matches):
     db.put_line("1", n=1)
     record = db.change_records(1, db.lines)[0]
     change = record["dynamodb"]
-    size = len("id") + len(db.id) + len("at") + len("1")
+    keys_size = len("id") + len(db.id) + len("at") + len("1")
+    has_right_keys = plain_item(change["Keys"]) == {"id": db.id, "at": "1"}
+    has_right_size = change["SizeBytes"] == 2 * keys_size + len("n") + 2  # moto's size also depends on the time of the write
     assert_matches(
-        (record["eventSource"], plain_item(change["Keys"]) == {"id": db.id, "at": "1"}, change["StreamViewType"], change["SizeBytes"]),
-        ("aws:dynamodb", True, "NEW_AND_OLD_IMAGES", 2 * size + len("n") + 2),
+        (record["eventSource"], has_right_keys, change["StreamViewType"], has_right_size),
+        ("aws:dynamodb", True, "NEW_AND_OLD_IMAGES", True),
     )
 
 
