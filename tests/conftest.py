@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import stripe
 
-from chalicelib import clock, dynamo, log, settings
+from chalicelib import clock, deadline, dynamo, log, settings
 from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines
 from tests.client import Client
@@ -126,3 +126,12 @@ def time() -> Iterator[Time]:
     frozen = Time(START)
     with clock.override(lambda: float(frozen.now)):
         yield frozen
+
+
+@pytest.fixture
+def waits(monkeypatch) -> list[tuple[float, float]]:
+    """The range of each wait; every wait ends at once."""
+    ranges: list[tuple[float, float]] = []
+    monkeypatch.setattr(dynamo.random, "uniform", lambda low, high: ranges.append((low, high)) or high)
+    monkeypatch.setattr(deadline.time, "sleep", lambda seconds: None)
+    return ranges

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import deadline, dynamo
+from chalicelib import dynamo
 
 TABLE = "things"
 ROUNDS = dynamo._MAX_STALLED_ROUNDS
@@ -35,15 +35,6 @@ class ThrottledClient:
         self.calls += 1
         capacity = self._capacity(self.calls)
         return entries[:capacity], entries[capacity:]
-
-
-@pytest.fixture
-def waits(monkeypatch) -> list[tuple[float, float]]:
-    """The range of each wait; every wait ends at once."""
-    ranges: list[tuple[float, float]] = []
-    monkeypatch.setattr(dynamo.random, "uniform", lambda low, high: ranges.append((low, high)) or high)
-    monkeypatch.setattr(deadline.time, "sleep", lambda seconds: None)
-    return ranges
 
 
 @pytest.fixture

@@ -44,15 +44,6 @@ def writes(store) -> Iterator[Writes]:
         yield writes
 
 
-@pytest.fixture
-def waits(monkeypatch) -> list[tuple[float, float]]:
-    """The range of each wait; every wait ends at once."""
-    ranges: list[tuple[float, float]] = []
-    monkeypatch.setattr(dynamo.random, "uniform", lambda low, high: ranges.append((low, high)) or high)
-    monkeypatch.setattr(deadline.time, "sleep", lambda seconds: None)
-    return ranges
-
-
 WRITES = {
     "put_if": lambda: dynamo.put_if(Row("a", count=2), Row.id.exists()),
     "update_if": lambda: dynamo.update_if(Row("a"), [Row.count.set(2)], Row.id.exists()),

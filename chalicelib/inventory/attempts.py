@@ -135,7 +135,7 @@ def release(hold: Hold) -> bool:
     if released:
         hint = _available_hints.entries.get(hold.shard_id)
         _available_hints.entries[hold.shard_id] = hold.quantity if hint is None else hint + hold.quantity
-        copies.note_change(hold.shard_id.rpartition("#")[0])
+        copies.note_change(hold.stock_id)
     return released
 
 

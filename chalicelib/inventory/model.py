@@ -26,6 +26,10 @@ class Hold(Struct, frozen=True):
     def purchase_id(self) -> str:
         return self.hold_id.partition(".")[0]
 
+    @property
+    def stock_id(self) -> str:
+        return stock_id_of(self.shard_id)
+
 
 class Shard(Struct, frozen=True):
     """One part of a stock: one DynamoDB item. `holds`: hold id -> (quantity, expiry in epoch seconds)."""
@@ -47,7 +51,7 @@ class Shard(Struct, frozen=True):
 
     @property
     def stock_id(self) -> str:
-        return self.id.rpartition("#")[0]
+        return stock_id_of(self.id)
 
     @property
     def is_unused(self) -> bool:
@@ -62,6 +66,10 @@ class Shard(Struct, frozen=True):
     def holdable(self) -> int:
         """The quantity that a new hold can have: what is available, or nothing while the shard has as many holds as it takes."""
         return self.available if len(self.holds) < MAX_HOLDS else 0
+
+    def expires_at(self, hold: Hold) -> int:
+        """When one of its holds expires (epoch seconds)."""
+        return self.holds[hold.hold_id][1]
 
     def expired_holds(self, now: int) -> Iterator[Hold]:
         """The holds that have expired. Their tickets remain held until the purchase is ended and releases them."""
@@ -141,6 +149,11 @@ class CapacityInUse(ApiError):
 def shard_ids(stock_id: str, shard_count: int) -> list[str]:
     """The keys of a stock's shards: `<stock id>#<number>`."""
     return [f"{stock_id}#{number}" for number in range(shard_count)]
+
+
+def stock_id_of(shard_id: str) -> str:
+    """The stock that a shard is a part of."""
+    return shard_id.rpartition("#")[0]
 
 
 def default_shard_count(capacity: int) -> int:

@@ -16,13 +16,15 @@ from chalicelib.payments.model import ProviderUnavailable
 # `unanswered`: the provider or the store did not answer, which says nothing about the task; `error`: something is wrong with it.
 Failure = Literal["unanswered", "error"]
 
+# When a task that failed is tried again, in seconds by the reason; so those behind it are first next time.
+RETRY_SECONDS: dict[Failure, int] = {"unanswered": 30, "error": 900}
+
 MAX_AT_ONCE = 8
 # A call takes a tenth of a second at least, so one thread makes at most ten calls a second. Of the provider's rate a job takes this much
 # at most; the rest is for buyers.
 RATE_SHARE = 0.8
 CALLS_PER_THREAD = 10
 MAX_UNANSWERED = 3  # in a row, before the provider or the store counts as down
-FATAL_ERRORS: tuple[type[Exception], ...] = (settings.SettingsError,)
 SECONDS_TO_FINISH = 3  # kept free for what follows from the last answers
 SECONDS_FOR_TASK = SECONDS_TO_FINISH + 5  # with less time left, a task is not begun
 
@@ -99,7 +101,7 @@ def _finish(task: ProviderTask, future: "Future[Any]", result: TasksResult) -> b
     failure: Failure = "unanswered"
     try:
         task.finish(future.result())
-    except FATAL_ERRORS:
+    except settings.SettingsError:
         raise
     except ProviderUnavailable:  # logged where it was raised
         pass

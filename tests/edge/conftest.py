@@ -7,7 +7,8 @@ import pytest
 from chalice.app import Blueprint, Chalice
 from msgspec import Meta, Struct
 
-from chalicelib import deadline
+from app import app as fairgate_app
+from chalicelib import deadline, dynamo
 from chalicelib.edge import error_middleware
 from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.edge.idempotency import execute_once
@@ -173,3 +174,12 @@ class LambdaContext:
 def manual_lambda() -> type[LambdaContext]:
     """A Lambda that leaves its function so many seconds."""
     return LambdaContext
+
+
+@pytest.fixture
+def api_without_store(_settings, monkeypatch) -> Client:
+    def fail() -> None:
+        raise AssertionError("the store was asked")
+
+    monkeypatch.setattr(dynamo, "client", fail)
+    return Client(Gateway(fairgate_app))

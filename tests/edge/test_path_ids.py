@@ -6,10 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 import app
-from chalicelib import dynamo
-from infra.local.gateway import Gateway
 from tests import builders
-from tests.client import Client
 
 ROUTES = sorted((method, path) for path, methods in app.app.routes.items() for method in methods)
 PARAMETERS = [(method, path, name) for method, path in ROUTES for name in re.findall(r"{(\w+)}", path)]
@@ -48,15 +45,6 @@ def _calls() -> Iterator[tuple[str, str]]:
     for method, path, name in PARAMETERS:
         for impossible_id in IMPOSSIBLE.values():
             yield method, re.sub(r"{\w+}", "a", path.replace(f"{{{name}}}", impossible_id))
-
-
-@pytest.fixture
-def api_without_store(_settings, monkeypatch) -> Client:
-    def fail() -> None:
-        raise AssertionError("the store was asked")
-
-    monkeypatch.setattr(dynamo, "client", fail)
-    return Client(Gateway(app.app))
 
 
 def test_the_routes_have_all_kinds_of_ids():

@@ -2,11 +2,7 @@
 
 import pytest
 
-import app
-from chalicelib import dynamo
-from infra.local.gateway import Gateway
 from tests import builders
-from tests.client import Client
 from tests.edge.test_path_ids import EXISTING
 
 IMPOSSIBLE = [" ", "a b", "-a", "a/b", "a\n", "a\x00", "a#b", "ü", "٣", "a" * 301, "a" * 3000]
@@ -21,15 +17,6 @@ BODIES = {
     "/checkout/confirm": ({"checkout_id": "ID"}, "$.checkout_id"),
     "/admin/tiers": ({"event_id": "ID", "name": "Floor", "price_cents": 1, "capacity": 1}, "$.event_id"),
 }
-
-
-@pytest.fixture
-def api_without_store(_settings, monkeypatch) -> Client:
-    def fail() -> None:
-        raise AssertionError("the store was asked")
-
-    monkeypatch.setattr(dynamo, "client", fail)
-    return Client(Gateway(app.app))
 
 
 def with_id(body, sent_id):

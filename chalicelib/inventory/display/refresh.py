@@ -57,5 +57,5 @@ def read_shards_by_stock(shard_counts: Mapping[str, int]) -> dict[str, list[Shar
     by_stock: dict[str, list[Shard]] = {stock_id: [] for stock_id in shard_counts}
     for page in parallel.call_each(shard_store.read_shards, pages):
         for shard in page:
-            by_stock[shard.id.rpartition("#")[0]].append(shard)
+            by_stock[shard.stock_id].append(shard)
     return by_stock

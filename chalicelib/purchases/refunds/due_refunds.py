@@ -7,14 +7,12 @@ from msgspec import Struct
 from chalicelib.cases import service as cases
 from chalicelib.cases.model import Case
 from chalicelib.payments.model import ProviderRefund
-from chalicelib.payments.provider_tasks import Failure, ProviderTask
+from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderTask
 from chalicelib.purchases.record import store
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.refunds import processing
 
 MAX_PER_SWEEP = 100  # their purchases are read in one round trip
-# When a refund is tried again whose task failed, in seconds by the reason; so those behind it are first in the next sweep.
-RETRY_SECONDS: dict[Failure, int] = {"unanswered": 30, "error": 900}
 
 
 class DueRefunds(Struct):

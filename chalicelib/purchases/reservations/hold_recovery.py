@@ -15,17 +15,16 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnoughTickets
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import ProviderPayment
-from chalicelib.payments.provider_tasks import Failure, ProviderTask
+from chalicelib.payments.provider_tasks import RETRY_SECONDS, Failure, ProviderTask
 from chalicelib.purchases.record import hold_updates, store, transitions
 from chalicelib.purchases.record.errors import FATAL_ERRORS
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.settlement import cancellation
 from chalicelib.purchases.settlement.cancellation import CancellationResult
 
-# When a checkout is looked at again whose payment did not let it end, in seconds by the reason. Only its holds are extended: the purchase's
-# own time stays over, so its buyer, and the event of the bank's answer, end it at once.
-BANK_CHECK_SECONDS = 3 * 3600  # the bank decides, which takes days; this look is for events that got lost
-RETRY_SECONDS: dict[Failure, int] = {"unanswered": 30, "error": 900}
+# When to look again at a checkout whose bank has yet to decide, which takes days: this look is for events that got lost. Until then only
+# its holds are extended. The purchase's own time stays over, so its buyer, and the event of the bank's answer, end it at once.
+BANK_CHECK_SECONDS = 3 * 3600
 
 MAX_PURCHASES_READ = 100  # at once: one round trip
 SECONDS_FOR_PURCHASE = 2  # with less time left, none is begun: it takes three or four calls of the store

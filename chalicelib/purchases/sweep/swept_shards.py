@@ -25,12 +25,7 @@ class SweptShards(Struct, frozen=True):
 
     def expired_holds(self, now: int) -> list[Hold]:
         """The holds that have expired, the one that expired first being the first. One that was postponed is behind those that were not."""
-        found = [
-            (expires_at, Hold(shard.id, hold_id, quantity))
-            for shard in self.shards
-            for hold_id, (quantity, expires_at) in shard.holds.items()
-            if expires_at <= now
-        ]
+        found = [(shard.expires_at(hold), hold) for shard in self.shards for hold in shard.expired_holds(now)]
         return [hold for _, hold in sorted(found, key=lambda entry: (entry[0], entry[1].hold_id))]
 
     def save_cursor(self) -> None:
