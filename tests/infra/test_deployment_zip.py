@@ -1,0 +1,76 @@
+"""What is in the deployed zip: what is loaded, compiled, and no more of AWS's descriptions than botocore needs."""
+
+import gzip
+import json
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from infra import deployment_zip
+
+ENDPOINTS = {"partitions": [{"partition": "aws", "services": {"dynamodb": {"endpoints": {}}, "ec2": {"endpoints": {}}}}]}
+SERVICE = {"operations": {"GetItem": {"name": "GetItem", "documentation": "Reads."}}, "shapes": {"documentation": {"type": "string"}}}
+
+
+@pytest.fixture
+def artefact(tmp_path):
+    path = tmp_path / "deployment.zip"
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("app.py", "import package.module\ndef fail():\n    raise RuntimeError\n")
+        made.writestr("package/__init__.py", "")
+        made.writestr("package/module.py", "VALUE = 7\n")
+        made.writestr("stripe/params/_a.py", "")
+        made.writestr("stripe/_client.py", "")
+        made.writestr("botocore/data/endpoints.json", json.dumps(ENDPOINTS))
+        made.writestr("botocore/data/ec2/2016-11-15/service-2.json.gz", gzip.compress(b"{}"))
+        made.writestr("botocore/data/dynamodb/2012-08-10/service-2.json.gz", gzip.compress(json.dumps(SERVICE).encode()))
+        made.writestr("botocore/data/dynamodb/2012-08-10/examples-1.json", "{}")
+    return path
+
+
+def test_the_zip_has_what_is_loaded_and_the_source_of_our_code_alone(artefact):
+    deployment_zip.prepare(artefact)
+    with zipfile.ZipFile(artefact) as prepared:
+        assert prepared.namelist() == [
+            f"__pycache__/app.{sys.implementation.cache_tag}.pyc",
+            "app.py",
+            "botocore/data/dynamodb/2012-08-10/service-2.json.gz",
+            "botocore/data/endpoints.json",
+            "package/__init__.pyc",
+            "package/module.pyc",
+            "stripe/_client.pyc",
+        ]
+        assert {entry.external_attr >> 16 for entry in prepared.infolist()} == {0o644}
+        assert list(json.loads(prepared.read("botocore/data/endpoints.json"))["partitions"][0]["services"]) == ["dynamodb"]
+        service = json.loads(gzip.decompress(prepared.read("botocore/data/dynamodb/2012-08-10/service-2.json.gz")))
+    assert service == {"operations": {"GetItem": {"name": "GetItem"}}, "shapes": {"documentation": {"type": "string"}}}
+
+
+def test_the_same_code_gives_the_same_zip(artefact):
+    before = artefact.read_bytes()
+    deployment_zip.prepare(artefact)
+    first = artefact.read_bytes()
+    artefact.write_bytes(before)
+    deployment_zip.prepare(artefact)
+    assert artefact.read_bytes() == first
+
+
+def test_what_is_compiled_runs_and_is_not_compared_with_its_source(artefact, tmp_path):
+    deployment_zip.prepare(artefact)
+    with zipfile.ZipFile(artefact) as prepared:
+        prepared.extractall(tmp_path / "task")
+    (tmp_path / "task" / "app.py").touch()  # would make Python compile it again, if it compared the times
+    command = [sys.executable, "-I", "-v", "-c", "import sys; sys.path.insert(0, sys.argv[1]); import app; app.fail()", tmp_path / "task"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "raise RuntimeError" in result.stderr  # the line of the source
+    assert f"matches {tmp_path / 'task' / 'app.py'}" in result.stderr
+    assert "wrote" not in result.stderr
+
+
+def test_a_module_that_cannot_be_compiled_ends_the_build(artefact):
+    with zipfile.ZipFile(artefact, "a") as made:
+        made.writestr("package/broken.py", "def (:\n")
+    with pytest.raises(ValueError, match="package cannot be compiled"):
+        deployment_zip.prepare(artefact)
