@@ -1,0 +1,138 @@
+"""`python -m bench.compare` against the app of this repository over HTTP: what it reports, what it refuses, and that it is bounded."""
+
+import json
+import re
+
+import pytest
+
+from bench import compare
+from bench.buyers import THREE_STEPS, Record, Sale, run_buyers
+from bench.compare import percentile, report
+from bench.http_client import parse_target
+from bench.sale import create_sale, exchange, find_sale
+from chalicelib import clock, settings
+from infra.local.gateway import Gateway
+from infra.local.server import LocalServer
+from tests import builders, invariants
+
+
+@pytest.fixture
+def url(threaded_store, tmp_path):
+    """The app on a port of this machine."""
+    import app
+
+    server = LocalServer(0)
+    server.start(Gateway(app.app), tmp_path)
+    yield f"{server.origin}/api/v1"
+    server.stop()
+
+
+@pytest.fixture
+def demo(url, tmp_path):
+    """The demo.json of a local run at `url`."""
+    file = tmp_path / "demo.json"
+    file.write_text(json.dumps({"base_url": url, "admin": {"token": builders.admin_token()}}))
+    return str(file)
+
+
+def outcomes(text: str) -> tuple[int, ...]:
+    """bought, refused, gave up, failed"""
+    return tuple(int(count) for count, _ in re.findall(r"(\d+) (bought|refused|gave up|failed)", text))
+
+
+def responses(text: str) -> dict[str, int]:
+    return {step: int(count) for step, count in re.findall(r"^(\w+) +(\d+) ", text, re.MULTILINE)}
+
+
+def test_a_drop_with_too_few_tickets_sells_exactly_these(url, demo, capsys):
+    assert compare.main([url, "--demo", demo, "--buyers", "12", "--connections", "4", "--tickets", "5"]) == 0
+    text = capsys.readouterr().out
+    assert outcomes(text) == (5, 7, 0, 0)
+    steps = responses(text)
+    assert (steps["join"], steps["checkout"], steps["confirm"]) == (12, 5, 5)
+    invariants.check(int(clock.now()))
+
+
+def test_without_a_token_it_buys_what_is_on_sale(url, capsys):
+    sale = create_sale(parse_target(url), builders.admin_token(), 3)
+    assert compare.main([url, "--demo", "/nowhere/demo.json", "--buyers", "2"]) == 0
+    shown = capsys.readouterr()
+    assert outcomes(shown.out) == (2, 0, 0, 0)
+    assert f"event {sale.event_id}, tier {sale.tier_id}" in shown.out
+    assert "No admin token" in shown.err
+    assert compare.main([url, "--event", sale.event_id, "--buyers", "1"]) == 0
+    assert compare.main([url, "--event", sale.event_id, "--tier", "another", "--buyers", "1"]) == 2
+    assert "Nothing like that is on sale" in capsys.readouterr().err
+
+
+def test_errors_are_counted_by_step_status_and_code_and_are_exit_code_1(url, demo, capsys):
+    with settings.override(payment_simulation="off"):
+        assert compare.main([url, "--demo", demo, "--buyers", "3"]) == 1
+    text = capsys.readouterr().out
+    assert outcomes(text) == (0, 0, 0, 3)
+    assert re.search(r"^3 x \w+: [45]\d\d \w+$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["http://127.0.0.1:9/api/v1"], "does not answer"), (["nonsense"], "is not a URL")],
+)
+def test_it_says_why_it_cannot_begin(arguments, message, capsys):
+    assert compare.main([*arguments, "--demo", "/nowhere/demo.json"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_it_says_what_is_wrong_with_the_url_or_the_token(url, capsys):
+    assert compare.main([url.removesuffix("/api/v1"), "--demo", "/nowhere/demo.json"]) == 2
+    assert "Is this the base URL" in capsys.readouterr().err
+    assert compare.main([url, "--admin-token", "wrong"]) == 2
+    assert "Is the admin token right?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--buyers", "0"], ["--connections", "5001"], ["--seconds", "1000001"], ["--tickets", "x"]])
+def test_everything_has_a_bound(option):
+    with pytest.raises(SystemExit):
+        compare.main(["http://127.0.0.1:9", *option])
+
+
+def test_when_the_time_is_up_nobody_new_begins(url):
+    target = parse_target(url)
+    sale = create_sale(target, builders.admin_token(), 5)
+    record = run_buyers(target, sale, connections=2, buyers=5, seconds=0)
+    assert record.outcomes.total() == 0
+
+
+def test_who_is_not_admitted_in_time_gives_up(url):
+    target = parse_target(url)
+    sale = create_sale(target, builders.admin_token(), 5)
+    pause = exchange(target, "POST", f"/admin/events/{sale.event_id}/pause", {}, {"Authorization": f"Bearer {builders.admin_token()}"})
+    assert pause.status == 200
+    record = run_buyers(target, sale, connections=2, buyers=2, seconds=0.3)
+    assert (record.outcomes["gave up"], record.times["reserve"]) == (2, [])
+
+
+def test_three_steps_need_no_waiting_room(url):
+    target = parse_target(url)
+    sale = create_sale(target, builders.admin_token(), 4, waiting_room=False)
+    assert find_sale(target) == sale
+    record = run_buyers(target, sale, connections=2, buyers=4, seconds=60, steps=THREE_STEPS)
+    assert {step: len(times) for step, times in record.times.items()} == dict.fromkeys(THREE_STEPS, 4)
+    assert len(set(record.orders)) == 4
+
+
+@pytest.mark.parametrize(("share", "value"), [(0, 1), (50, 50), (95, 95), (99, 99), (99.5, 100), (100, 100)])
+def test_a_percentile_is_a_value_that_was_measured(share, value):
+    assert percentile(range(100, 0, -1), share) == value
+    assert percentile([], share) == 0
+    assert percentile([7], share) == 7
+
+
+def test_the_report_has_the_errors_and_the_rate():
+    record = Record(times={"join": [0.001, 0.003]}, seconds=2.0, client_cpu=0.25)
+    record.errors["join", 0, "no connection"] += 2
+    record.outcomes.update(bought=5, failed=2)
+    text = report(record, Sale("e", "t"), 7)
+    assert responses(text)["join"] == 2
+    assert "\n2 x join: no response no connection\n" in text
+    assert "5 bought, 0 refused, 0 gave up, 2 failed in 2.0 s: 2.5 purchases/s" in text
+    assert "25% of one core" in text
