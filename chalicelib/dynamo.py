@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import uuid4
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
@@ -75,19 +74,15 @@ STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoD
 
 @lru_cache(maxsize=8)
 def _client(endpoint: str, region: str) -> "DynamoDBClient":
-    client = boto3.session.Session().client(
-        "dynamodb",
-        region_name=region,
-        endpoint_url=endpoint or None,
-        # Short timeouts, because a waiting Lambda costs money and the client can try again. Our own arguments need no validation.
-        config=Config(
-            connect_timeout=1,
-            read_timeout=3,
-            retries={"mode": "standard", "total_max_attempts": 3},
-            max_pool_connections=64,
-            parameter_validation=False,
-        ),
+    # Short timeouts, because a waiting Lambda costs money and the client can try again. Our own arguments need no validation.
+    config = Config(
+        connect_timeout=1,
+        read_timeout=3,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=64,
+        parameter_validation=False,
     )
+    client: DynamoDBClient = sdk_calls.create_client("dynamodb", region, config, endpoint)
     sdk_calls.keep_deadline(client, "dynamodb")
     sdk_calls.report_effects(client, "dynamodb")
     return client
@@ -189,12 +184,12 @@ def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
 
 
 def put_item(**arguments: Any) -> None:
-    """boto3's `put_item`, repeated while a transaction is writing the item."""
+    """botocore's `put_item`, repeated while a transaction is writing the item."""
     _repeat_conflicts(lambda: client().put_item(**arguments))
 
 
 def update_item(**arguments: Any) -> Any:
-    """boto3's `update_item`, repeated while a transaction is writing the item."""
+    """botocore's `update_item`, repeated while a transaction is writing the item."""
     return _repeat_conflicts(lambda: client().update_item(**arguments))
 
 

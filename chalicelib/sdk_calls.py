@@ -1,11 +1,15 @@
-"""What each call of AWS's SDK observes: the deadline of the request, and whether a write may have been done.
+"""The clients of AWS's SDK, and what each of their calls observes: the deadline of the request, and whether a write may have been done.
 
-botocore's events say when a call begins, when each of its attempts is sent and answered, and when it would be repeated, for boto3 and
-PynamoDB alike.
+botocore's events say when a call begins, when each of its attempts is sent and answered, and when it would be repeated, for our own
+calls and PynamoDB's alike.
 """
 
+from functools import lru_cache
+from threading import Lock
 from typing import Any
 
+import botocore.session
+from botocore.config import Config
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
 
 from chalicelib import deadline, effects
@@ -16,6 +20,19 @@ MIN_SECONDS = 0.5
 WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"})
 
 _MAY_BE_DONE = "fairgate_may_be_done"  # key in a call's context; False while all of its attempts were refused
+_creating = Lock()
+
+
+@lru_cache(maxsize=1)
+def _session() -> botocore.session.Session:
+    # botocore's and not boto3's, which gives the same clients: S3 and resources, which we do not use, took a fifth of a cold start.
+    return botocore.session.get_session()
+
+
+def create_client(service: str, region: str, config: Config, endpoint: str = "") -> Any:
+    """A client of an AWS service. All share what botocore has read: its descriptions of regions and endpoints, and the credentials."""
+    with _creating:  # a session is not for several threads
+        return _session().create_client(service, region_name=region, endpoint_url=endpoint or None, config=config)
 
 
 def keep_deadline(client: Any, service: str) -> None:

@@ -6,17 +6,16 @@ No value of a secret is ever logged or part of an error.
 
 import hmac
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import clock, deadline, log, sdk_calls, settings
 from chalicelib.deadline import DeadlineExceeded
 from chalicelib.memory import Memory
 from chalicelib.settings import PREFIX, SettingsError
-
-if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.parameters import SecretsProvider
 
 MAX_AGE_SECONDS = 300
 # Time from a failed call to the next one: while Secrets Manager is away, not every request may wait for its timeouts.
@@ -99,14 +98,13 @@ def _read_again(region: str, arn: str, kept: _KeptSecret | None, now: int) -> _K
 
 def _fetch(region: str, arn: str) -> SecretValues:
     """Ask Secrets Manager. Raises SettingsError, which says why it failed, or DeadlineExceeded."""
-    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-
     deadline.require(sdk_calls.MIN_SECONDS)
     try:
-        # Powertools' own cache is not used, because it does not give a value back that has expired.
-        text: Any = _provider(region).get(arn, force_fetch=True)
-    except GetParameterError as error:
-        raise _unreadable(_cause(error.__context__ or error)) from None
+        text = _client(region).get_secret_value(SecretId=arn)["SecretString"]
+    except (ClientError, BotoCoreError) as error:
+        raise _unreadable(_cause(error)) from None
+    except KeyError:
+        raise _unreadable("it is not text") from None
     try:
         return msgspec.json.decode(text, type=SecretValues)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -122,19 +120,13 @@ def _unreadable(cause: str) -> SettingsError:
 
 def _cause(error: BaseException) -> str:
     """The error code of AWS, or the kind of error. Not its message, which could repeat what was sent or received."""
-    from botocore.exceptions import ClientError
-
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
 
 
 @lru_cache(maxsize=4)
-def _provider(region: str) -> "SecretsProvider":
-    """The client of Secrets Manager; imported at the first call, so that a cold start without it does not load it."""
-    from aws_lambda_powertools.utilities.parameters import SecretsProvider
-    from botocore.config import Config
-
+def _client(region: str) -> Any:
     # Short timeouts, because a request waits for the secret.
-    config = Config(region_name=region, connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
-    provider = SecretsProvider(boto_config=config)
-    sdk_calls.keep_deadline(provider.client, "secrets-manager")
-    return provider
+    config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+    client = sdk_calls.create_client("secretsmanager", region, config)
+    sdk_calls.keep_deadline(client, "secrets-manager")
+    return client

@@ -30,8 +30,8 @@ class SecretsManager:
         self.client = boto3.client("secretsmanager", region_name=settings.current().region)
         self.outage: Exception | None = None
         self.calls = 0
-        provider = secret_settings._provider(settings.current().region)
-        fetch = provider.client.get_secret_value
+        client = secret_settings._client(settings.current().region)
+        fetch = client.get_secret_value
 
         def get_secret_value(**arguments):
             self.calls += 1
@@ -39,7 +39,7 @@ class SecretsManager:
                 raise self.outage
             return fetch(**arguments)
 
-        monkeypatch.setattr(provider.client, "get_secret_value", get_secret_value)
+        monkeypatch.setattr(client, "get_secret_value", get_secret_value)
 
     def put(self, text: str) -> None:
         try:
@@ -55,9 +55,9 @@ class SecretsManager:
 def manager(monkeypatch, time):
     memory.forget_everything()
     with mock_aws(), settings.override(jwt_secret="", ticket_keys="", secrets_arn=ARN):
-        secret_settings._provider.cache_clear()
+        secret_settings._client.cache_clear()
         yield SecretsManager(monkeypatch)
-    secret_settings._provider.cache_clear()
+    secret_settings._client.cache_clear()
     memory.forget_everything()
 
 
@@ -177,8 +177,14 @@ def test_a_malformed_secret_is_not_repeated_in_the_error(manager):
     assert error.value.__suppress_context__
 
 
+def test_a_secret_that_is_not_text_cannot_be_read(manager):
+    manager.client.create_secret(Name=ARN, SecretBinary=b"{}")
+    with pytest.raises(settings.SettingsError, match="it is not text"):
+        secret_settings.secret("jwt_secret")
+
+
 def test_a_call_waits_for_seconds_only(manager):
-    config = secret_settings._provider(settings.current().region).client.meta.config
+    config = secret_settings._client(settings.current().region).meta.config
     assert (config.connect_timeout, config.read_timeout, config.retries["total_max_attempts"]) == (1, 2, 2)
     assert config.region_name == settings.current().region
 
