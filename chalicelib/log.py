@@ -1,4 +1,4 @@
-"""Structured log lines, and metrics for CloudWatch (as EMF log lines) and for `GET /metrics`.
+"""Structured log lines, and metrics: for CloudWatch as EMF log lines, and what this instance has counted, which `GET /metrics` shows.
 
 A log line has a constant event name and details in fields of their own, so that it can be searched. It never has a secret.
 """
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from threading import Lock
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
-from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from chalicelib.memory import Memory
 
 SERVICE = "fairgate"
 
@@ -61,11 +61,8 @@ GAUGES = {
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
 _pending: ContextVar[dict[str, float] | None] = ContextVar("pending_metrics", default=None)
-_adding = Lock()
-
-registry = CollectorRegistry()
-_counters = {name: Counter(f"{SERVICE}_{name}", text, registry=registry) for name, text in COUNTERS.items()}
-_gauges = {name: Gauge(f"{SERVICE}_{name}", text, labels, registry=registry) for name, (text, labels) in GAUGES.items()}
+_totals: Memory[str, float] = Memory()
+_gauges: Memory[tuple[str, tuple[str, ...]], float] = Memory()  # (name, values of its labels) -> what was set last
 
 # Counted on every cached read; as an EMF metric each would cost a log line.
 _NOT_IN_EMF = frozenset({"cache_hit"})
@@ -93,22 +90,32 @@ def exception(event: str, /, **details: Any) -> None:
 
 def count(name: str, amount: float = 1) -> None:
     """Add to a counter; `name` is a key of COUNTERS."""
-    _counters[name].inc(amount)
+    if name not in COUNTERS:
+        raise KeyError(name)
     pending = _pending.get()
-    if pending is not None and name not in _NOT_IN_EMF:
-        with _adding:  # the threads of a request or job share what is pending
+    with _totals.lock:  # for the threads of the local runtime, and those of a request or job, which share what is pending
+        _totals.entries[name] = _totals.entries.get(name, 0) + amount
+        if pending is not None and name not in _NOT_IN_EMF:
             pending[name] = pending.get(name, 0) + amount
 
 
 def gauge(name: str, value: float, /, **labels: str) -> None:
     """Set a gauge; `name` is a key of GAUGES. Those with labels are not in EMF, where every value of a label would cost a metric."""
-    if labels:
-        _gauges[name].labels(**labels).set(value)
-        return
-    _gauges[name].set(value)
+    names = GAUGES[name][1]
+    _gauges.entries[name, tuple(labels[label] for label in names)] = value
     pending = _pending.get()
-    if pending is not None:
+    if pending is not None and not names:
         pending[name] = value
+
+
+def total(name: str) -> float:
+    """What this instance has counted of a key of COUNTERS."""
+    return _totals.entries.get(name, 0)
+
+
+def gauge_values(name: str) -> dict[tuple[str, ...], float]:
+    """The values of a key of GAUGES that were set last, by the values of its labels."""
+    return {labels: value for (gauge, labels), value in list(_gauges.entries.items()) if gauge == name}
 
 
 @contextmanager

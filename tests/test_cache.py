@@ -32,7 +32,7 @@ class Source:
 
 
 def counted(name: str) -> float:
-    return log.registry.get_sample_value(f"fairgate_{name}_total") or 0
+    return log.total(name)
 
 
 @pytest.fixture

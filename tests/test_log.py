@@ -5,6 +5,8 @@ import sys
 from contextvars import copy_context
 from threading import Thread
 
+import pytest
+
 from chalicelib import log
 
 TIMES = 20_000
@@ -28,3 +30,10 @@ def test_what_the_threads_of_a_job_count_at_once_is_counted_in_full(capsys):
         sys.setswitchinterval(interval)
     [line] = [line for line in capsys.readouterr().out.splitlines() if "stripe_calls" in line]
     assert json.loads(line)["stripe_calls"] == [8 * TIMES]
+
+
+def test_only_known_metrics_are_counted():
+    with pytest.raises(KeyError, match="typo"):
+        log.count("typo")
+    with pytest.raises(KeyError, match="typo"):
+        log.gauge("typo", 1)

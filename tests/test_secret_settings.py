@@ -67,7 +67,7 @@ def outage(request) -> Exception:
 
 
 def _stale_reads() -> float:
-    return log.registry.get_sample_value("fairgate_secrets_stale_total")
+    return log.total("secrets_stale")
 
 
 def _warnings(caplog) -> list[logging.LogRecord]:

@@ -1,6 +1,8 @@
 """Health and metrics."""
 
-from chalicelib import dynamo, log, settings
+from prometheus_client.parser import text_string_to_metric_families
+
+from chalicelib import dynamo, log, memory, settings
 
 
 def test_health_reports_service_stage_and_time(api, time):
@@ -16,8 +18,22 @@ def test_health_does_not_need_the_store(api, store, monkeypatch):
 
 
 def test_metrics_are_in_prometheus_text_format(api):
+    memory.forget_everything()
     log.count("sweep_runs")
+    log.count("sweep_runs", 2)
+    log.gauge("queue_length", 7, event_id="gig")
+    log.gauge("queue_length", 8, event_id="ball")
+    log.gauge("active_holds", 3)
     reply = api.get("/metrics")
     assert reply.headers["content-type"].startswith("text/plain")
-    assert b"fairgate_sweep_runs_total" in reply.body
-    assert b"# HELP fairgate_oversell_attempts_total" in reply.body
+    families = {family.name: family for family in text_string_to_metric_families(reply.body.decode())}
+    assert families.keys() == {f"fairgate_{name}" for name in (*log.COUNTERS, *log.GAUGES)}
+    assert families["fairgate_oversell_attempts"].documentation == log.COUNTERS["oversell_attempts"]
+    samples = {(sample.name, *sample.labels.values()): sample.value for family in families.values() for sample in family.samples}
+    assert {name: value for name, value in samples.items() if value} == {
+        ("fairgate_sweep_runs_total",): 3,
+        ("fairgate_queue_length", "gig"): 7,
+        ("fairgate_queue_length", "ball"): 8,
+        ("fairgate_active_holds",): 3,
+    }
+    assert samples["fairgate_oversell_attempts_total",] == samples["fairgate_stripe_call_budget",] == 0

@@ -236,12 +236,12 @@ def post_once(edge):
 @pytest.mark.parametrize("fault", FAULTS, indirect=True)
 @pytest.mark.usefixtures("fault")
 def test_an_unavailable_store_is_a_503_with_retry_after(edge, execution):
-    before = log.registry.get_sample_value("fairgate_store_unavailable_total")
+    before = log.total("store_unavailable")
     reply = post_once(edge)
     assert (reply.status, reply.json["error"]) == (503, "service_unavailable")
     assert reply.headers["retry-after"] == str(reply.json["retryAfterSeconds"])
     assert execution.ids == []
-    assert log.registry.get_sample_value("fairgate_store_unavailable_total") == before + 1
+    assert log.total("store_unavailable") == before + 1
 
 
 def test_a_wrong_setting_is_a_503_that_the_log_explains(edge, monkeypatch, caplog):

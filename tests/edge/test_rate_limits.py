@@ -293,7 +293,7 @@ class TestThreads:
 
 
 def _counted(name):
-    return log.registry.get_sample_value(f"fairgate_{name}_total")
+    return log.total(name)
 
 
 def test_a_malformed_limit_is_refused_by_the_settings():

@@ -12,7 +12,7 @@ from tests.bootstrap.conftest import ticket
 
 
 def count_price_mismatches():
-    return log.registry.get_sample_value("fairgate_price_mismatches_total")
+    return log.total("price_mismatches")
 
 
 @pytest.mark.parametrize(
