@@ -11,6 +11,7 @@ from typing import Any
 
 from chalice.app import Chalice
 
+from bench import bare_chalice
 from bench.measure import Measure
 from chalicelib import clock, dynamo, settings
 from devtools.dynamodb.store import open_store
@@ -50,7 +51,7 @@ def _read_measures(app: Chalice) -> Iterator[Measure]:
     event_call = _prepared_call(app, f"/v1/events/{EVENT}")
     etag = event_call()["headers"]["ETag"]
     calls = {
-        BARE_CHALICE: _prepared_call(_bare_chalice(), "/v1/bare/x"),
+        BARE_CHALICE: _prepared_call(bare_chalice.create_app(), bare_chalice.PATH),
         "GET /events/{id}": event_call,
         "GET /events/{id}, gzip": _prepared_call(app, f"/v1/events/{EVENT}", {"accept-encoding": "gzip"}),
         "GET /events/{id}, 304": _prepared_call(app, f"/v1/events/{EVENT}", {"if-none-match": etag}),
@@ -72,7 +73,7 @@ def _poll_measures(app: Chalice) -> Iterator[Measure]:
     room = f"/v1/events/{EVENT_WITH_WAITING_ROOM}/waiting-room"
     polls = itertools.cycle([_prepared_call(app, f"{room}/status?token={token}") for token in tokens])
     calls = {
-        BARE_CHALICE: _prepared_call(_bare_chalice(), "/v1/bare/x"),
+        BARE_CHALICE: _prepared_call(bare_chalice.create_app(), bare_chalice.PATH),
         "status": lambda: next(polls)(),
         "state": _prepared_call(app, f"{room}/state"),
     }
@@ -109,13 +110,3 @@ def _prepared_call(app: Chalice, path: str, headers: dict[str, str] | None = Non
     # As on Lambda: one instance serves one request at a time and needs no state per thread.
     app.__class__ = Chalice
     return lambda: app(event, None)
-
-
-def _bare_chalice() -> Chalice:
-    app = Chalice(app_name="bare", configure_logs=False)
-
-    @app.route("/v1/bare/{name}")
-    def bare(name: str) -> dict[str, str]:
-        return {"name": name}
-
-    return app

@@ -13,10 +13,11 @@ from bench.http_client import RequestFailed, Response, Script, Target, play, req
 
 THREE_STEPS = ("reserve", "checkout", "confirm")
 FIVE_STEPS = ("join", "status", *THREE_STEPS)
+JOIN_ONLY = ("join",)
 POLL_SECONDS = 1.0
 SOLD_OUT_CODES = {"not_enough_tickets", "waiting_room_stopped"}
 
-Outcome = Literal["bought", "refused", "gave up", "failed"]
+Outcome = Literal["bought", "joined", "refused", "gave up", "failed"]
 Steps = Generator[bytes | float, Response, Any]
 
 
@@ -29,19 +30,20 @@ class Record(Struct):
     """What happened to the buyers of a run.
 
     `times` has the seconds of each step's responses. An error is (step, status, code); status 0 stands for no response at all.
-    `orders` are the ids of the confirmed orders with their users. `seconds` and `client_cpu` (a share of one core) are of the whole run.
+    `orders` are the users and ids of the confirmed orders, `tokens` those of the waiting room. `seconds` and `client_cpu`, a share of
+    one core, are of the whole run.
     """
 
     times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     errors: Counter[tuple[str, int, str]] = field(default_factory=Counter)
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     orders: list[tuple[str, str]] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
     seconds: float = 0.0
     client_cpu: float = 0.0
 
-    @property
-    def purchases_per_second(self) -> float:
-        return self.outcomes["bought"] / self.seconds if self.seconds else 0.0
+    def per_second(self, outcome: Outcome) -> float:
+        return self.outcomes[outcome] / self.seconds if self.seconds else 0.0
 
 
 class _Ended(Exception):
@@ -53,12 +55,19 @@ class _Ended(Exception):
 
 
 def run_buyers(
-    target: Target, sale: Sale, *, connections: int, buyers: int | None = None, seconds: float, steps: tuple[str, ...] = FIVE_STEPS
+    target: Target,
+    sale: Sale,
+    *,
+    connections: int,
+    seconds: float,
+    buyers: int | None = None,
+    steps: tuple[str, ...] = FIVE_STEPS,
+    fresh_connections: bool = False,
 ) -> Record:
-    """Let that many buyers buy one ticket each, one after the other on each connection; None: as many as come within `seconds`.
+    """Let that many buyers buy one ticket each, `connections` of them at once; None: as many as come within `seconds`.
 
-    After `seconds` nobody new begins, and who still waits to be admitted gives up. Each connection has its own source address if the
-    target is this machine.
+    After `seconds` nobody new begins, and who still waits to be admitted gives up. Connections stay open for the next buyer, unless each
+    is to have a fresh one. Each connection has its own source address if the target is this machine.
     """
     record, run, deadline = Record(), secrets.token_hex(4), time.perf_counter() + seconds
 
@@ -70,7 +79,7 @@ def run_buyers(
             yield _Buyer(target, sale, f"bench-{run}-{number}", record, deadline).script(steps)
 
     began, cpu = time.perf_counter(), time.process_time()
-    play(target, scripts(), min(connections, buyers or connections), own_addresses=True)
+    play(target, scripts(), min(connections, buyers or connections), own_addresses=True, fresh_connections=fresh_connections)
     record.seconds = time.perf_counter() - began
     record.client_cpu = (time.process_time() - cpu) / record.seconds
     return record
@@ -79,30 +88,38 @@ def run_buyers(
 class _Buyer:
     def __init__(self, target: Target, sale: Sale, user: str, record: Record, deadline: float) -> None:
         self._target, self._sale, self._user, self._record, self._deadline = target, sale, user, record, deadline
+        self._room = f"/events/{sale.event_id}/waiting-room"
 
     def script(self, steps: tuple[str, ...]) -> Script:
         try:
-            token = (yield from self._wait_for_turn()) if "join" in steps else None
-            yield from self._buy(token)
-            outcome: Outcome = "bought"
+            token = (yield from self._join()) if "join" in steps else None
+            if "status" in steps and token is not None:
+                yield from self._wait_for_turn(token)
+            if "reserve" in steps:
+                yield from self._buy(token)
+            outcome: Outcome = "bought" if "reserve" in steps else "joined"
         except _Ended as ended:
             outcome = ended.outcome
         self._record.outcomes[outcome] += 1
 
-    def _wait_for_turn(self) -> Steps:
-        """Join and poll until admitted; returns the token, None if the event has no waiting room."""
-        room = f"/events/{self._sale.event_id}/waiting-room"
-        token = (yield from self._call("join", "POST", f"{room}/join", {}))["token"]
-        while token is not None:
-            status = yield from self._call("status", "GET", f"{room}/status?token={token}")
+    def _join(self) -> Steps:
+        """Returns the token, None if the event has no waiting room."""
+        token = (yield from self._call("join", "POST", f"{self._room}/join", {}))["token"]
+        if token is not None:
+            self._record.tokens.append(token)
+        return token
+
+    def _wait_for_turn(self, token: str) -> Steps:
+        """Poll until admitted."""
+        while True:
+            status = yield from self._call("status", "GET", f"{self._room}/status?token={token}")
             if status["canEnter"]:
-                break
+                return
             if status.get("stopped"):
                 raise _Ended("refused")
             if time.perf_counter() >= self._deadline:
                 raise _Ended("gave up")
             yield POLL_SECONDS
-        return token
 
     def _buy(self, token: str | None) -> Steps:
         order = {"tier_id": self._sale.tier_id, "quantity": 1} | ({"token": token} if token else {})

@@ -1,7 +1,8 @@
 """`python -m bench.compare URL`: buyers play a drop in five steps against any server with our HTTP shapes; prints how long each step took.
 
 The steps: join the waiting room, poll the status until admitted, reserve, open the checkout, confirm with a simulated payment. The run
-is bounded in buyers, tickets and time. On this machine each connection comes from an address of its own, because servers limit addresses.
+is bounded in buyers, tickets and time. Each buyer has a connection of their own. On this machine each comes from another address, because
+servers limit addresses.
 Exit code 1: something failed that should not have; 2: the run could not begin.
 
     python -m bench.compare http://127.0.0.1:8000/api/v1 --buyers 1000 --connections 200 --tickets 100
@@ -31,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error))
     except RequestFailed as error:
         return _fail(f"{options.url} does not answer: {error}. Is the server running?")
-    record = run_buyers(target, sale, connections=options.connections, buyers=options.buyers, seconds=options.seconds)
+    bounds = {"connections": options.connections, "buyers": options.buyers, "seconds": options.seconds}
+    record = run_buyers(target, sale, **bounds, fresh_connections=True)
     print(report(record, sale, options.connections))
     return 1 if record.errors else 0
 
@@ -51,7 +53,7 @@ def report(record: Record, sale: Sale, connections: int) -> str:
     rows.append("")
     rows += [f"{count:,} x {step}: {status or 'no response'} {code}" for (step, status, code), count in record.errors.most_common()]
     outcomes = ", ".join(f"{record.outcomes[outcome]:,} {outcome}" for outcome in ("bought", "refused", "gave up", "failed"))
-    rows.append(f"{outcomes} in {record.seconds:.1f} s: {record.purchases_per_second:,.1f} purchases/s")
+    rows.append(f"{outcomes} in {record.seconds:.1f} s: {record.per_second('bought'):,.1f} purchases/s")
     rows.append(f"The client itself used {record.client_cpu:.0%} of one core; it is the limit if that is near 100 %.")
     return "\n".join(rows)
 

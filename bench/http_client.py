@@ -6,6 +6,7 @@ One thread plays thousands of them.
 
 import asyncio
 import ipaddress
+import itertools
 import json
 import ssl
 import time
@@ -83,27 +84,35 @@ def loopback_address(number: int) -> str:
     return str(ipaddress.IPv4Address("127.0.0.2") + number % 16_000_000)
 
 
-def play(target: Target, scripts: Iterator[Script], connections: int, *, own_addresses: bool = False) -> None:
+def play(
+    target: Target, scripts: Iterator[Script], connections: int, *, own_addresses: bool = False, fresh_connections: bool = False
+) -> None:
     """Play the scripts, each on one of the connections, until there are none left.
 
-    With `own_addresses` each connection comes from an address of its own, if the target is this machine. An exception that a script does
-    not catch ends the play and is raised here.
+    With `fresh_connections` each script opens a connection of its own. With `own_addresses` each connection comes from an address of its
+    own, if the target is this machine. An exception that a script does not catch ends the play and is raised here.
     """
-    asyncio.run(_Play(target, scripts, own_addresses=own_addresses and target.is_loopback).run(connections))
+    run = _Play(target, scripts, own_addresses=own_addresses and target.is_loopback, fresh_connections=fresh_connections)
+    asyncio.run(run.play(connections))
 
 
 class _Play:
     """The scripts that are left, and the end of it all."""
 
-    def __init__(self, target: Target, scripts: Iterator[Script], *, own_addresses: bool) -> None:
-        self.target, self.scripts, self._own_addresses = target, scripts, own_addresses
+    def __init__(self, target: Target, scripts: Iterator[Script], *, own_addresses: bool, fresh_connections: bool) -> None:
+        self.target, self.scripts, self.fresh_connections = target, scripts, fresh_connections
         self.context = ssl.create_default_context() if target.is_tls else None
+        self._addresses = map(loopback_address, itertools.count()) if own_addresses else itertools.repeat(None)
 
-    async def run(self, count: int) -> None:
+    def next_address(self) -> str | None:
+        """Where the next connection comes from; None leaves it to the system."""
+        return next(self._addresses)
+
+    async def play(self, count: int) -> None:
         self.loop = asyncio.get_running_loop()
         self._done: asyncio.Future[None] = self.loop.create_future()
         self._playing = count
-        connections = [_Connection(self, loopback_address(n) if self._own_addresses else None) for n in range(count)]
+        connections = [_Connection(self) for _ in range(count)]
         watch = self.loop.create_task(_watch(connections))
         try:
             await self._done
@@ -132,10 +141,10 @@ async def _watch(connections: list["_Connection"]) -> None:
 
 
 class _Connection(asyncio.Protocol):
-    """Plays one script after the other. It connects for the first request, and again when the server has closed."""
+    """Plays one script after the other. It connects when a request needs it: for the first one, and when the server has closed."""
 
-    def __init__(self, play: _Play, address: str | None) -> None:
-        self._play, self._address = play, address
+    def __init__(self, play: _Play) -> None:
+        self._play = play
         self._transport: asyncio.Transport | None = None
         self._script: Script | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -177,6 +186,8 @@ class _Connection(asyncio.Protocol):
             self._give_up(f"the connection was closed before the response was complete{f' ({error})' if error else ''}")
 
     def _start_script(self) -> None:
+        if self._play.fresh_connections:
+            self._drop_transport()
         self._script = next(self._play.scripts, None)
         if self._script is not None:
             self._advance(self._script.send, None)
@@ -207,7 +218,8 @@ class _Connection(asyncio.Protocol):
             self._connecting = self._play.loop.create_task(self._connect(request))
 
     async def _connect(self, request: bytes) -> None:
-        local = (self._address, 0) if self._address else None
+        address = self._play.next_address()
+        local = (address, 0) if address else None
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 transport, _ = await self._play.loop.create_connection(

@@ -1,132 +1,124 @@
-"""`make run` as a process: requests per second, and purchases per second with 1, 50 and 200 buyers at once.
+"""`make run` as a process: reads and polls a second, joins and purchases a second with few and many buyers, and a drop.
 
-The client is written in Python and runs on the same cores, so the figures are a lower bound.
+The client runs on the same two cores. The floor is the same HTTP server with a bare Chalice app behind it.
 """
 
-import http.client
-import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench import bare_chalice
+from bench.buyers import FIVE_STEPS, JOIN_ONLY, THREE_STEPS, Record, run_buyers
+from bench.http_client import Target, parse_target, request_bytes
 from bench.measure import Measure
+from bench.reads import read_repeatedly
+from bench.sale import create_sale
 
-SECONDS = 4
-CONNECTIONS = 32
-BUYERS = (1, 50, 200)
-CAPACITY = 100_000
+READ_SECONDS = 3
+BUY_SECONDS = 4
+CONNECTIONS = 32  # of the reads
+TOKENS = 1000
+THREE_STEP_BUYERS = (1, 50, 200, 1000)
+FIVE_STEP_BUYERS = (50, 200)
+JOINING_BUYERS = 50
+MANY_TICKETS = 100_000
+DROP_BUYERS, DROP_CONNECTIONS, DROP_TICKETS = 1000, 200, 100
+EVENT = "summits-v-harbor"
+BARE_ROUTE = "a bare HTTP route"
 
-_users = itertools.count()
-
-
-class ApiClient:
-    """A client of the API with one connection that stays open."""
-
-    def __init__(self, port: int, token: str = "") -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        self._token = {"Authorization": f"Bearer {token}"} if token else {}
-
-    def request(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        sent = {"Content-Type": "application/json", **self._token, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        self._connection.request(method, f"/api/v1{path}", json.dumps(body) if body is not None else None, sent)
-        response = self._connection.getresponse()
-        return response.status, json.loads(response.read() or b"null")
+Floor = tuple[str, float]
 
 
 def take_measures(scratch: Path) -> Iterator[Measure]:
-    with _local_runtime(scratch / "data") as (port, admin):
-        figure = _per_second(CONNECTIONS, partial(_reader, port))
-        yield Measure("local runtime, GET /events/{id}", figure, "requests/s", note=f"{CONNECTIONS} connections")
-        for buyers in BUYERS:
-            event_id, tier_id = _create_sale(port, admin, f"{buyers} buyers")
-            figure = _per_second(buyers, partial(_buyer, port, event_id, tier_id))
-            note = "reserve, checkout and confirm; the store journals"
-            yield Measure(f"local runtime, purchases, {buyers} at once", figure, "purchases/s", note=note)
+    with bare_server() as bare:
+        rate = read_repeatedly(bare, [request_bytes(bare, "GET", bare_chalice.PATH)], connections=CONNECTIONS, seconds=READ_SECONDS)
+    floor = (BARE_ROUTE, rate.per_second)
+    yield Measure("HTTP, " + BARE_ROUTE, rate.per_second, "requests/s", note=f"{CONNECTIONS} connections")
+    with local_runtime(scratch / "data") as (target, admin_token):
+        yield from _read_measures(target, admin_token, floor)
+        yield from _purchase_measures(target, admin_token, floor)
+        yield _drop_measure(target, admin_token)
 
 
-def _per_second(threads: int, create_client: Callable[[], Callable[[], None]]) -> float:
-    """How many times per second `threads` clients together do what theirs does."""
-    clients = [create_client() for _ in range(threads)]
-    clients[0]()
-    end = time.perf_counter() + SECONDS
-
-    def work(client: Callable[[], None]) -> int:
-        count = 0
-        while time.perf_counter() < end:
-            client()
-            count += 1
-        return count
-
-    began = time.perf_counter()
-    with ThreadPoolExecutor(threads) as pool:
-        count = sum(pool.map(work, clients))
-    return count / (time.perf_counter() - began)
-
-
-def _reader(port: int) -> Callable[[], None]:
-    api = ApiClient(port)
-
-    def read() -> None:
-        status, _ = api.request("GET", "/events/summits-v-harbor")
-        assert status == 200
-
-    return read
-
-
-def _buyer(port: int, event_id: str, tier_id: str) -> Callable[[], None]:
-    api = ApiClient(port)
-
-    def buy() -> None:
-        user = f"bench-{next(_users)}"
-        status, reservation = api.request("POST", f"/events/{event_id}/reservations", {"tier_id": tier_id, "quantity": 1}, X_User_Id=user)
-        assert status == 201, reservation
-        body = {"reservation_id": reservation["id"]}
-        status, session = api.request("POST", "/checkout/sessions", body, X_User_Id=user, Idempotency_Key=reservation["id"])
-        assert status == 201, session
-        status, paid = api.request("POST", "/checkout/confirm", {"checkout_id": session["id"], "simulate": "success"}, X_User_Id=user)
-        assert status == 201, paid
-
-    return buy
-
-
-def _create_sale(port: int, token: str, name: str) -> tuple[str, str]:
-    """Create an event with one tier that is on sale now; returns the ids of both."""
-    now, api = datetime.now(UTC), ApiClient(port, token)
-    times = {"starts_at": now + timedelta(days=9), "on_sale_at": now - timedelta(days=1)}
-    event = {"name": f"Bench, {name}", "venue": "Here", "status": "on_sale", "waiting_room": {"enabled": False}} | {
-        key: value.strftime("%Y-%m-%dT%H:%M:%SZ") for key, value in times.items()
+def _read_measures(target: Target, admin_token: str, floor: Floor) -> Iterator[Measure]:
+    sale = create_sale(target, admin_token, MANY_TICKETS)
+    tokens = run_buyers(target, sale, connections=JOINING_BUYERS, buyers=TOKENS, seconds=60, steps=JOIN_ONLY).tokens
+    room = f"/events/{sale.event_id}/waiting-room"
+    paths = {
+        "GET /events/{id}": [f"/events/{EVENT}"],
+        f"GET .../waiting-room/status, {TOKENS:,} tokens": [f"{room}/status?token={token}" for token in tokens],
+        "GET .../waiting-room/state": [f"{room}/state"],
     }
-    status, created_event = api.request("POST", "/admin/events", event)
-    assert status == 201, created_event
-    tier = {"event_id": created_event["id"], "name": "Floor", "price_cents": 5000, "capacity": CAPACITY}
-    status, created_tier = api.request("POST", "/admin/tiers", tier)
-    assert status == 201, created_tier
-    return created_event["id"], created_tier["id"]
+    for name, of_name in paths.items():
+        requests = [request_bytes(target, "GET", path) for path in of_name]
+        rate = read_repeatedly(target, requests, connections=CONNECTIONS, seconds=READ_SECONDS, tolerance=16)
+        note = f"{CONNECTIONS} connections; the client takes {rate.client_cpu:.0%} of a core"
+        yield Measure(f"HTTP, {name}", rate.per_second, "requests/s", floor, note=note)
+
+
+def _purchase_measures(target: Target, admin_token: str, floor: Floor) -> Iterator[Measure]:
+    with_room = create_sale(target, admin_token, MANY_TICKETS)
+    record = _checked(run_buyers(target, with_room, connections=JOINING_BUYERS, seconds=BUY_SECONDS, steps=JOIN_ONLY))
+    yield Measure("HTTP, joins", record.per_second("joined"), "joins/s", floor, note=f"{JOINING_BUYERS} at once")
+    without_room = create_sale(target, admin_token, MANY_TICKETS, waiting_room=False)
+    for count in THREE_STEP_BUYERS:
+        record = _checked(run_buyers(target, without_room, connections=count, seconds=BUY_SECONDS, steps=THREE_STEPS))
+        yield _purchases("three", record, count, floor)
+    for count in FIVE_STEP_BUYERS:
+        record = _checked(run_buyers(target, with_room, connections=count, seconds=BUY_SECONDS, steps=FIVE_STEPS))
+        yield _purchases("five", record, count, floor)
+
+
+def _purchases(steps: str, record: Record, count: int, floor: Floor) -> Measure:
+    note = "with journal and rate limits"
+    return Measure(f"HTTP, purchases in {steps} steps, {count:,} at once", record.per_second("bought"), "purchases/s", floor, note=note)
+
+
+def _drop_measure(target: Target, admin_token: str) -> Measure:
+    """A thousand buyers for a hundred tickets. Raises RuntimeError unless exactly these are sold."""
+    sale = create_sale(target, admin_token, DROP_TICKETS)
+    record = _checked(run_buyers(target, sale, connections=DROP_CONNECTIONS, buyers=DROP_BUYERS, seconds=120, fresh_connections=True))
+    if record.outcomes != {"bought": DROP_TICKETS, "refused": DROP_BUYERS - DROP_TICKETS}:
+        raise RuntimeError(f"{DROP_TICKETS} tickets were on sale, but this happened: {dict(record.outcomes)}")
+    name = f"HTTP, {DROP_BUYERS:,} buyers for {DROP_TICKETS} tickets in five steps"
+    return Measure(name, record.seconds, "s", note=f"{DROP_CONNECTIONS} at once; exactly {DROP_TICKETS} were sold")
+
+
+def _checked(record: Record) -> Record:
+    if record.errors:
+        raise RuntimeError(f"requests failed under load: {record.errors.most_common()}")
+    return record
 
 
 @contextmanager
-def _local_runtime(data: Path) -> Iterator[tuple[int, str]]:
-    """Runs `make run` on a free port; yields the port and an admin's token."""
-    # All buyers come from one address, with more requests than its limit allows.
-    overrides = {"POWERTOOLS_LOG_LEVEL": "ERROR", "POWERTOOLS_METRICS_DISABLED": "true", "FAIRGATE_RATE_LIMITS": "off"}
-    environment = {**os.environ, **overrides, "PORT": "0", "DATA": str(data)}
+def bare_server() -> Iterator[Target]:
+    """Runs the floor in a process of its own."""
+    command = [sys.executable, "-m", "bench.bare_server"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield parse_target(f"http://127.0.0.1:{int(process.stdout.readline())}/api")
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@contextmanager
+def local_runtime(data: Path) -> Iterator[tuple[Target, str]]:
+    """Runs `make run` on a free port; yields where it is and an admin's token."""
+    environment: dict[str, Any] = {**os.environ, "PORT": "0", "DATA": str(data)}
+    environment |= {"POWERTOOLS_LOG_LEVEL": "ERROR", "POWERTOOLS_METRICS_DISABLED": "true"}
     process = subprocess.Popen([sys.executable, "-m", "infra.local"], env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         if not any("Ctrl-C stops it" in line for line in process.stdout):
             raise RuntimeError("the local runtime did not start; the reason is printed above")
         demo = json.loads((data / "demo.json").read_bytes())
-        yield int(demo["web_url"].rstrip("/").rpartition(":")[2]), demo["admin"]["token"]
+        yield parse_target(demo["base_url"]), demo["admin"]["token"]
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)

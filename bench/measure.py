@@ -6,7 +6,10 @@ from msgspec import Struct
 
 
 class Measure(Struct, frozen=True):
-    """`floor` is the name and the figure that `value` is divided by, in the same unit; `goal` is the largest ratio allowed."""
+    """`floor` is the name and the figure that `value` is compared with, both in the same unit or both per second.
+
+    The ratio says how many times as long (or as much) as the floor it takes. `goal` is the largest ratio allowed.
+    """
 
     name: str
     value: float
@@ -17,7 +20,9 @@ class Measure(Struct, frozen=True):
 
     @property
     def ratio(self) -> float | None:
-        return self.value / self.floor[1] if self.floor else None
+        if self.floor is None:
+            return None
+        return self.floor[1] / self.value if self.unit.endswith("/s") else self.value / self.floor[1]
 
     @property
     def misses_goal(self) -> bool:
@@ -26,7 +31,7 @@ class Measure(Struct, frozen=True):
     def text_line(self) -> str:
         """One line for the terminal."""
         ratio = f"   {self.ratio:.2f} x {self.floor[0]}" if self.floor and self.ratio else ""
-        return f"{self.name:<46}{_figure(self.value):>10} {self.unit}{ratio}"
+        return f"{self.name:<58}{_figure(self.value):>10} {self.unit}{ratio}"
 
     def as_json(self) -> dict[str, Any]:
         """An entry of latest.json."""

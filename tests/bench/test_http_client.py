@@ -106,12 +106,13 @@ def test_scripts_share_the_connections_that_stay_open():
     assert len(addresses) == 3
 
 
-def test_each_connection_has_its_own_address():
+def test_each_script_may_have_a_fresh_connection_from_its_own_address():
     results: list[object] = []
     with tiny_server(respond_always) as (target, addresses):
-        play(target, iter([requests(target, 1, results) for _ in range(3)]), 3, own_addresses=True)
-    assert {host for host, _ in addresses} <= {"127.0.0.2", "127.0.0.3", "127.0.0.4"}
-    assert len(addresses) == 3
+        scripts = iter([requests(target, 2, results) for _ in range(6)])
+        play(target, scripts, 3, own_addresses=True, fresh_connections=True)
+    assert results == [(200, b"ok")] * 12
+    assert sorted(host for host, _ in addresses) == [f"127.0.0.{number}" for number in range(2, 8)]
     assert loopback_address(300) == "127.0.1.46"
 
 
