@@ -2,11 +2,9 @@
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 from pynamodb.connection import TableConnection
@@ -15,11 +13,9 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
-from chalicelib import deadline, sdk_calls, settings
+from chalicelib import deadline, settings
 from chalicelib.deadline import DeadlineExceeded
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb import DynamoDBClient
+from chalicelib.dynamo_client import client as client
 
 TransactItem = dict[str, dict[str, Any]]
 T = TypeVar("T")
@@ -70,28 +66,6 @@ class StoreUnavailable(Exception):
 
 # Every exception that a call to the store can raise. `is_unavailable` says whether the store is at fault.
 STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoDBException, StoreUnavailable, DeadlineExceeded)
-
-
-@lru_cache(maxsize=8)
-def _client(endpoint: str, region: str) -> "DynamoDBClient":
-    # Short timeouts, because a waiting Lambda costs money and the client can try again. Our own arguments need no validation.
-    config = Config(
-        connect_timeout=1,
-        read_timeout=3,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        max_pool_connections=64,
-        parameter_validation=False,
-    )
-    client: DynamoDBClient = sdk_calls.create_client("dynamodb", region, config, endpoint)
-    sdk_calls.keep_deadline(client, "dynamodb")
-    sdk_calls.report_effects(client, "dynamodb")
-    return client
-
-
-def client() -> "DynamoDBClient":
-    """The DynamoDB client of this process. PynamoDB's models use it too, so that all share one connection pool."""
-    current = settings.current()
-    return _client(current.store_endpoint, current.region)
 
 
 class Table(Model):

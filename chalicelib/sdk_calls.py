@@ -29,10 +29,19 @@ def _session() -> botocore.session.Session:
     return botocore.session.get_session()
 
 
-def create_client(service: str, region: str, config: Config, endpoint: str = "") -> Any:
-    """A client of an AWS service. All share what botocore has read: its descriptions of regions and endpoints, and the credentials."""
+def create_client(service: str, region: str, config: Config, endpoint: str = "", base: type | None = None) -> Any:
+    """A client of an AWS service, whose class inherits first from `base`.
+
+    All clients share what botocore has read: its descriptions of regions and endpoints, and the credentials.
+    """
+
     with _creating:  # a session is not for several threads
-        return _session().create_client(service, region_name=region, endpoint_url=endpoint or None, config=config)
+        session = _session()
+        if base is not None:
+            session.register(
+                f"creating-client-class.{service}", lambda **class_: class_["base_classes"].insert(0, base), unique_id=base.__name__
+            )
+        return session.create_client(service, region_name=region, endpoint_url=endpoint or None, config=config)
 
 
 def keep_deadline(client: Any, service: str) -> None:

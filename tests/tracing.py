@@ -6,6 +6,8 @@ from functools import wraps
 from typing import Any
 
 from botocore.client import BaseClient
+from botocore.endpoint import Endpoint
+from botocore.hooks import EventAliaser
 from stripe._api_requestor import _APIRequestor
 
 from devtools.stripe.http_server import StripeHttpServer
@@ -36,5 +38,9 @@ def _nothing() -> None:
 def trace_the_product_alone() -> None:
     """Run without the tracer what the product calls: botocore and the engine behind it, Stripe's SDK and the fake behind that."""
     BaseClient._make_api_call = untraced(BaseClient._make_api_call)  # type: ignore[method-assign]
+    # What the shorter way of `dynamo_client` calls. An engine in this process answers to an event.
+    EventAliaser.emit = untraced(EventAliaser.emit)  # type: ignore[method-assign]
+    EventAliaser.emit_until_response = untraced(EventAliaser.emit_until_response)  # type: ignore[method-assign]
+    Endpoint._send = untraced(Endpoint._send)  # type: ignore[method-assign]
     _APIRequestor.request = untraced(_APIRequestor.request)  # type: ignore[method-assign]
     StripeHttpServer.process_request_thread = untraced(StripeHttpServer.process_request_thread)  # type: ignore[method-assign]

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from chalicelib import dynamo, settings
+from chalicelib import dynamo, dynamo_client, sdk_calls, settings
 from devtools.dynamodb.store import open_store
 from devtools.dynamodb.transport import in_process_transport
 from infra.local.environment import UNREACHABLE_ENDPOINT
@@ -88,8 +88,9 @@ def _start_remote(stack: ExitStack) -> ContractEngine:
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
         if value := os.environ.get(f"CONTRACT_{name}"):
             patch.setenv(f"AWS_{name}", value)
-    dynamo._client.cache_clear()  # which may have other credentials
-    stack.callback(dynamo._client.cache_clear)
+    for kept in (dynamo_client._client, sdk_calls._session):  # they may have other credentials
+        kept.cache_clear()
+        stack.callback(kept.cache_clear)
     return _connect(stack, os.environ.get("CONTRACT_ENGINE", "remote"), "" if endpoint == "aws" else endpoint, None)
 
 
