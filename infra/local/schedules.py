@@ -36,7 +36,7 @@ class Schedules:
             if self._stop.is_set():
                 return
             try:
-                handler(_event(), None)
+                handler(scheduled_event(), None)
             except Exception:
                 log.exception("schedule.failed")
         try:
@@ -51,7 +51,8 @@ class Schedules:
             self.run_once()
 
 
-def _event() -> dict[str, Any]:
+def scheduled_event() -> dict[str, Any]:
+    """What EventBridge sends to a scheduled function."""
     return {
         "version": "0",
         "id": ids.new_id(),

@@ -1,0 +1,169 @@
+"""What each function loads at its start and by its first calls, each in a process of its own, compared with a budget of modules.
+
+Each module costs about a third of a millisecond of every cold start, so what few requests need is imported where it is used.
+"""
+
+import base64
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from chalicelib import clock, dynamo, settings
+from chalicelib.edge import auth
+from devtools.dynamodb.http_server import StoreHttpServer
+from devtools.dynamodb.store import open_store
+from devtools.dynamodb.transport import in_process_transport
+from infra.instance import Instance, FunctionReply
+from infra.local import initial_data
+from infra.local.environment import LOCAL_CREDENTIALS, UNREACHABLE_ENDPOINT
+from infra.local.gateway import Gateway
+from infra.local.schedules import scheduled_event
+
+API, SWEEP, RECONCILE = "app.app", "chalicelib.purchases.jobs.sweep", "chalicelib.reconciliation.jobs.reconcile"
+STAGE = "cold-starts"
+EVENT, TIER = "summits-v-harbor", "summits-v-harbor-upper"
+SECRETS = {"jwt_secret": "of-the-cold-starts" * 2, "ticket_keys": f"k1:{'of-the-cold-starts' * 2}"}
+STRIPE = {"FAIRGATE_STRIPE_API_KEY": "sk_test_none", "FAIRGATE_STRIPE_WEBHOOK_SECRETS": "whsec_none"}
+
+# Large packages. A first call loads only those that its budget names.
+HEAVY = frozenset(["boto3", "jwt", "prometheus_client", "qrcode", "requests", "s3transfer", "stripe"])
+# Packages that are not deployed.
+NEVER_LOADED = frozenset(["bootstrap", "devtools", "infra", "jinja2", "ministack", "moto", "PIL", "pkg_resources", "pytest", "setuptools"])
+
+
+class Client:
+    """Sends requests to an instance of the API, as a user who is an admin too."""
+
+    def __init__(self, instance: Instance) -> None:
+        import app
+
+        self._instance, self._gateway = instance, Gateway(app.app)
+        self._token = auth.issue_token("ada", {"user", "admin"})
+
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> FunctionReply:
+        sent = {"Accept": "*/*", "Content-Type": "application/json", "X-Request-Id": "cold-start"}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        raw = b"" if body is None else json.dumps(body).encode()
+        return self._instance.call(self._gateway.proxy_event(method, f"/api/v1{path}", list(sent.items()), raw))
+
+    def signed_request(self, method: str, path: str, body: Any = None, **headers: str) -> FunctionReply:
+        return self.request(method, path, body, Authorization=f"Bearer {self._token}", **headers)
+
+
+def read(instance: Instance) -> FunctionReply:
+    client = Client(instance)
+    client.request("GET", "/events").json_body()
+    client.request("GET", f"/events/{EVENT}/availability").json_body()
+    reply = client.request("GET", f"/events/{EVENT}")
+    reply.json_body()
+    return reply
+
+
+def buy(instance: Instance) -> FunctionReply:
+    client = Client(instance)
+    reservation = client.signed_request("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 1}).json_body()["id"]
+    session = {"reservation_id": reservation}
+    checkout = client.signed_request("POST", "/checkout/sessions", session, Idempotency_Key=reservation).json_body()["id"]
+    reply = client.signed_request("POST", "/checkout/confirm", {"checkout_id": checkout, "simulate": "success"})
+    reply.json_body()
+    return reply
+
+
+def show_qr_code(instance: Instance) -> FunctionReply:
+    client = Client(instance)
+    ticket = buy(instance).json_body()["tickets"][0]["id"]
+    reply = client.signed_request("GET", f"/tickets/{ticket}/qr?format=svg")
+    assert b"<svg" in base64.b64decode(reply.reply["body"]) or "<svg" in reply.reply["body"]
+    return reply
+
+
+def refuse_webhook(instance: Instance) -> FunctionReply:
+    reply = Client(instance).request("POST", "/webhooks/stripe", {}, Stripe_Signature="t=1,v1=none")
+    assert reply.reply["statusCode"] == 400, reply.reply
+    return reply
+
+
+def show_metrics(instance: Instance) -> FunctionReply:
+    return Client(instance).request("GET", "/metrics")
+
+
+def administer(instance: Instance) -> FunctionReply:
+    reply = Client(instance).signed_request("GET", f"/admin/events/{EVENT}/status")
+    reply.json_body()
+    return reply
+
+
+def run_schedule(instance: Instance) -> FunctionReply:
+    return instance.call(scheduled_event())
+
+
+class Budget(Struct, frozen=True):
+    """How many modules a function may have loaded after its first calls, and which heavy packages."""
+
+    handler: str
+    first_calls: Callable[[Instance], FunctionReply]
+    max_modules: int
+    heavy: frozenset[str] = frozenset()
+    environment: dict[str, str] = {}
+
+
+def start(instance: Instance) -> FunctionReply:
+    return instance.start
+
+
+# The numbers are about a twentieth above what was measured last (docs/performance.md).
+BUDGETS = {
+    "api: start": Budget(API, start, 525),
+    "api: read events": Budget(API, read, 530),
+    "api: buy a ticket": Budget(API, buy, 540, frozenset(["jwt"])),
+    "api: show a QR code": Budget(API, show_qr_code, 555, frozenset(["jwt", "qrcode"])),
+    "api: webhook of Stripe": Budget(API, refuse_webhook, 675, frozenset(["stripe", "requests"]), STRIPE),
+    "api: status for admins": Budget(API, administer, 540, frozenset(["jwt"])),
+    "api: metrics": Budget(API, show_metrics, 553, frozenset(["prometheus_client"])),
+    "sweep: start": Budget(SWEEP, start, 463),
+    "sweep: run": Budget(SWEEP, run_schedule, 466),
+    "reconcile: start": Budget(RECONCILE, start, 471),
+    "reconcile: run": Budget(RECONCILE, run_schedule, 471),
+}
+_ADVICE = "import it where it is used, or change the budget in infra/cold_starts.py and docs/performance.md"
+
+
+def check(folder: Path, *, alone: bool = False) -> list[str]:
+    """What is wrong with what the functions load, if their code is that in `folder`; prints what they load.
+
+    With `alone`, they see no package that is not in the folder.
+    """
+    problems = []
+    with filled_store() as environment:
+        for name, budget in BUDGETS.items():
+            with Instance(folder, budget.handler, environment | budget.environment, alone=alone) as instance:
+                reply = budget.first_calls(instance)
+            print(f"{name:<24}{len(reply.modules):>8,} modules (budget {budget.max_modules:,})")
+            unexpected = reply.packages & (HEAVY | NEVER_LOADED) - budget.heavy
+            problems += [f"{name}: loads {package}: {_ADVICE}" for package in sorted(unexpected)]
+            if len(reply.modules) > budget.max_modules:
+                problems.append(f"{name}: loads {len(reply.modules)} modules, more than its budget of {budget.max_modules}: {_ADVICE}")
+    return problems
+
+
+@contextmanager
+def filled_store() -> Iterator[dict[str, str]]:
+    """A store in memory with tables and the demo's catalog; the value is the environment of functions that use it."""
+    environment = {f"FAIRGATE_{name.upper()}": value for name, value in SECRETS.items()}
+    environment |= {"FAIRGATE_STAGE": STAGE, "FAIRGATE_PAYMENT_SIMULATION": "on"}
+    os.environ.update(LOCAL_CREDENTIALS)
+    with (
+        settings.override(stage=STAGE, store_endpoint=UNREACHABLE_ENDPOINT, **SECRETS),
+        open_store() as store,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        with in_process_transport(store, dynamo.client()):
+            initial_data.create_tables_and_catalog(clock.now(), Path(scratch) / "demo.json", lambda _: None)
+        with StoreHttpServer(store) as server:
+            yield environment | LOCAL_CREDENTIALS | {"FAIRGATE_STORE_ENDPOINT": server.url}

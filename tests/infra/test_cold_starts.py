@@ -1,0 +1,51 @@
+"""What the functions load at their start and by their first calls stays within its budgets."""
+
+import msgspec
+import pytest
+
+from infra import cold_starts
+from infra.template import ROOT
+
+
+@pytest.fixture
+def only(monkeypatch):
+    """Check these budgets only, with other numbers."""
+
+    def choose(*names, **values):
+        chosen = {name: msgspec.structs.replace(cold_starts.BUDGETS[name], **values) for name in names}
+        monkeypatch.setattr(cold_starts, "BUDGETS", chosen)
+
+    return choose
+
+
+def test_each_function_loads_only_what_it_needs():
+    assert cold_starts.check(ROOT) == []
+
+
+def test_every_function_has_budgets_for_its_start_and_for_its_first_calls():
+    handlers = {budget.handler for budget in cold_starts.BUDGETS.values() if budget.first_calls is not cold_starts.start}
+    assert handlers == {budget.handler for budget in cold_starts.BUDGETS.values() if budget.first_calls is cold_starts.start}
+    assert handlers == {cold_starts.API, cold_starts.SWEEP, cold_starts.RECONCILE}
+
+
+def test_one_module_too_many_is_a_problem(only):
+    with cold_starts.filled_store() as environment, cold_starts.Instance(ROOT, cold_starts.SWEEP, environment) as instance:
+        loaded = len(instance.start.modules)
+    only("sweep: start", max_modules=loaded)
+    assert cold_starts.check(ROOT) == []
+    only("sweep: start", max_modules=loaded - 1)
+    [problem] = cold_starts.check(ROOT)
+    assert problem.startswith(f"sweep: start: loads {loaded} modules, more than its budget of {loaded - 1}")
+
+
+def test_a_heavy_package_that_a_budget_does_not_name_is_a_problem(only):
+    only("api: buy a ticket", heavy=frozenset())
+    [problem] = cold_starts.check(ROOT)
+    assert problem.startswith("api: buy a ticket: loads jwt: ")
+
+
+def test_what_is_not_deployed_is_a_problem(only, tmp_path):
+    (tmp_path / "app.py").write_text(f"import sys; sys.path.append({str(ROOT)!r}); import devtools.dynamodb; app = None\n")
+    only("api: start")
+    [problem] = cold_starts.check(tmp_path)
+    assert problem.startswith("api: start: loads devtools: ")
