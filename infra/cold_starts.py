@@ -19,7 +19,7 @@ from chalicelib.edge import auth
 from devtools.dynamodb.http_server import StoreHttpServer
 from devtools.dynamodb.store import open_store
 from devtools.dynamodb.transport import in_process_transport
-from infra.instance import Instance, FunctionReply
+from infra.instance import FunctionReply, Instance
 from infra.local import initial_data
 from infra.local.environment import LOCAL_CREDENTIALS, UNREACHABLE_ENDPOINT
 from infra.local.gateway import Gateway

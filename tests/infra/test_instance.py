@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.instance import Instance, InstanceFailed, FunctionReply
+from infra.instance import FunctionReply, Instance, InstanceFailed
 
 ENVIRONMENT = {"LIMIT": "7"}
 
