@@ -9,6 +9,7 @@ import secrets
 import sys
 from collections import Counter
 
+from bench.prices import Usage, store_dollars
 from chalicelib import settings
 from infra.local.environment import LOCAL_CREDENTIALS
 from infra.local.gateway import Gateway
@@ -18,9 +19,6 @@ from tests.simulation.drop import DropPlan, DropReport, run_drop
 
 INSTANCES = (1, 10, 100, 1000)
 START = 1_780_315_200  # 2026-06-01T12:00:00Z; always the same, so that the same version gives the same figures
-# DynamoDB on demand, us-east-1: https://aws.amazon.com/dynamodb/pricing/on-demand/
-DOLLARS_PER_READ_UNIT = 0.125 / 1_000_000
-DOLLARS_PER_WRITE_UNIT = 0.625 / 1_000_000
 
 HEAD = [
     "| instances | reads/s (peak) | writes/s (peak) | segments | state bytes | reserve p99 | refusal p99 | throttled | $ per hour |",
@@ -31,7 +29,7 @@ HEAD = [
 def row(report: DropReport) -> str:
     """The line of the table for one run. Rates are averages from the opening to the end."""
     reads, writes = report.rate("reads"), report.rate("writes")
-    dollars = 3600 * (reads * DOLLARS_PER_READ_UNIT + writes * DOLLARS_PER_WRITE_UNIT)
+    dollars = 3600 * store_dollars(Usage(read_units=reads, write_units=writes))
     cells = [
         f"{report.plan.instances:,}",
         f"{reads:,.0f} ({report.peak('reads'):,.0f})",

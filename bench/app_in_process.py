@@ -1,0 +1,36 @@
+"""The app with a client in this process, on a local store in memory or in a folder, for what is measured or counted without HTTP."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from chalicelib import dynamo, memory, settings
+from devtools.dynamodb.store import open_store
+from devtools.dynamodb.transport import in_process_transport
+from infra import tables
+from infra.local.environment import LOCAL_CREDENTIALS, UNREACHABLE_ENDPOINT
+from infra.local.gateway import Gateway
+from tests.client import Client
+
+MANY_TICKETS = 100_000
+_SETTINGS = {"stage": "bench", "identity": "demo", "payment_simulation": "on", "rate_limits": "off"}
+_SECRETS = {"jwt_secret": "bench" * 8, "ticket_keys": "k1:" + "bench" * 8}
+
+
+@contextmanager
+def app_in_process(folder: Path | None = None, **overrides: Any) -> Iterator[Client]:
+    """Empty tables, and a client of the app that uses them. With a folder, the store writes its journal there."""
+    # Log lines are written by a Lambda instance too, but here they would end in a terminal.
+    os.environ.update(LOCAL_CREDENTIALS, POWERTOOLS_LOG_LEVEL="ERROR", POWERTOOLS_METRICS_DISABLED="true")
+    with (
+        settings.override(**{**_SETTINGS, **_SECRETS, "store_endpoint": UNREACHABLE_ENDPOINT, **overrides}),
+        open_store(folder) as store,
+        in_process_transport(store, dynamo.client()),
+    ):
+        tables.create_all(dynamo.client())
+        import app
+
+        memory.forget_everything()  # what an earlier run in this process has seen is about other tables
+        yield Client(Gateway(app.app))

@@ -1,0 +1,131 @@
+"""What a sale costs on AWS: the trips and units of each step, counted in this process, and the dollars that follow from them.
+
+`python -m bench.costs` prints them with the steps. Nothing here is timed, so the figures are the same on every machine.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.app_in_process import app_in_process
+from bench.measure import Measure
+from bench.prices import Architecture, Usage, cdn_dollars, instances, lambda_dollars, store_dollars, total_dollars
+from chalicelib import clock
+from tests import builders
+from tests.client import Client, ClientReply
+from tests.simulation.call_log import record_calls
+
+BUYERS = 20
+RELOADS = 60
+TICKETS_SOLD = 1000
+WAITING_PEOPLE = 100_000
+WAITING_SECONDS = 3600
+POLL_SECONDS = 10  # how often a waiting page asks for the state; it counts down by itself
+CDN_LOCATIONS = 10  # caches that ask us for the state once a second
+HEADER_BYTES = 500
+CONFIG = Path(__file__).parents[1] / ".chalice" / "config.json"
+
+
+def take_measures(scratch: Path) -> Iterator[Measure]:  # noqa: ARG001
+    memory_mb, architecture = lambda_configuration()
+    steps, state, state_bytes = count_usage()
+    sold = sum(steps.values(), Usage()) * TICKETS_SOLD
+    purchase = steps["reserve"] + steps["checkout"] + steps["confirm"]
+    yield Measure("trips of a purchase with key and limits", purchase.trips + purchase.transactions, "trips")
+    yield Measure("write units of a purchase with key and limits", purchase.write_units, "units")
+    yield Measure(
+        f"{TICKETS_SOLD:,} tickets, one a buyer, in five steps", total_dollars(sold, memory_mb, architecture), "$", note=_parts(sold)
+    )
+    joined = steps["join"] * WAITING_PEOPLE
+    polls = WAITING_PEOPLE * WAITING_SECONDS / POLL_SECONDS
+    for name, requests, cdn in (
+        ("behind a CDN", WAITING_SECONDS * CDN_LOCATIONS, cdn_dollars(polls, state_bytes + HEADER_BYTES)),
+        ("without a CDN", polls, 0.0),
+    ):
+        usage = joined + _polling(requests, state)
+        note = f"{_parts(usage)}; the page asks every {POLL_SECONDS} s" + (f"; CDN $ {cdn:.2f}" if cdn else "")
+        name = f"{WAITING_PEOPLE:,} people join and wait an hour, {name}"
+        yield Measure(name, total_dollars(usage, memory_mb, architecture) + cdn, "$", note=note)
+
+
+def count_usage() -> tuple[dict[str, Usage], Usage, int]:
+    """The usage of each of the five steps with one ticket, limits and key; that of the state when it is read anew; its bytes."""
+    now = [clock.now()]
+    with app_in_process(rate_limits="on") as api, clock.override(lambda: float(now[0])):
+        room = {"enabled": True, "wave_size": TICKETS_SOLD, "wave_seconds": 1}
+        event_id = builders.create_event(api, waiting_room=room)
+        tier_id = builders.create_tier(api, event_id, capacity=TICKETS_SOLD)
+        _buy(api, 0, event_id, tier_id)  # fills the caches
+        counted = [_buy(api, number, event_id, tier_id) for number in range(1, BUYERS + 1)]
+        steps = {step: sum((of_buyer[step] for of_buyer in counted), Usage()) * (1 / BUYERS) for step in counted[0]}
+        reloads, state_bytes = [], 0
+        for _ in range(RELOADS):
+            now[0] += 1
+            usage, reply = _count(lambda: api.get(f"/events/{event_id}/waiting-room/state"))
+            reloads.append(usage)
+            state_bytes = len(reply.body)
+        return steps, sum(reloads, Usage()) * (1 / RELOADS), state_bytes
+
+
+def _buy(api: Client, number: int, event_id: str, tier_id: str) -> dict[str, Usage]:
+    """What each of the five steps of a buyer used, who has an address of their own."""
+    user, usage = f"buyer-{number}", {}
+    room = f"/events/{event_id}/waiting-room"
+
+    def post(path: str, **options: Any) -> tuple[Usage, ClientReply]:
+        return _count(lambda: api.post(path, user=user, source_ip=f"192.0.2.{number}", **options))
+
+    usage["join"], joined = post(f"{room}/join")
+    token = joined.json["token"]
+    usage["status"], _ = _count(lambda: api.get(f"{room}/status?token={token}"))
+    usage["reserve"], reserved = post(f"/events/{event_id}/reservations", json={"tier_id": tier_id, "quantity": 1, "token": token})
+    body, key = {"reservation_id": reserved.json["id"]}, {"Idempotency-Key": reserved.json["id"]}
+    usage["checkout"], session = post("/checkout/sessions", json=body, headers=key)
+    usage["confirm"], _ = post("/checkout/confirm", json={"checkout_id": session.json["id"], "simulate": "success"})
+    return usage
+
+
+def _count(send: Callable[[], ClientReply]) -> tuple[Usage, ClientReply]:
+    with record_calls(measured=True) as log:
+        reply = send()
+    assert reply.status in (200, 201), reply.json
+    transactions = sum(entry.round_trips for entry in log.of("TransactWriteItems"))
+    return Usage(1, log.round_trips - transactions, transactions, *log.capacity), reply
+
+
+def _polling(requests: float, state: Usage) -> Usage:
+    """The usage of that many requests for the state in the hour; each instance reads it anew once a second."""
+    idle = Usage(requests=1)
+    reloads = min(requests, instances(requests / WAITING_SECONDS, idle.billed_seconds) * WAITING_SECONDS)
+    return idle * (requests - reloads) + state * reloads
+
+
+def lambda_configuration() -> tuple[int, Architecture]:
+    """Memory in MB and architecture of the function that serves the API, as `.chalice/config.json` deploys it."""
+    config = json.loads(CONFIG.read_bytes())
+    function = config.get("lambda_functions", {}).get("api_handler", {})
+    memory = function.get("lambda_memory_size", config["lambda_memory_size"])
+    architecture = function.get("architecture", config.get("architecture", "x86_64"))
+    return int(memory), "arm64" if architecture == "arm64" else "x86_64"
+
+
+def _parts(usage: Usage) -> str:
+    memory_mb, _ = lambda_configuration()
+    arm, x86 = (lambda_dollars(usage, memory_mb, architecture) for architecture in ("arm64", "x86_64"))
+    api = total_dollars(usage, memory_mb, "arm64") - store_dollars(usage) - arm
+    return f"DynamoDB $ {store_dollars(usage):.3g}, API Gateway $ {api:.3g}, Lambda $ {arm:.3g} on arm64 or $ {x86:.3g} on x86"
+
+
+def main() -> None:
+    steps, state, state_bytes = count_usage()
+    for step, usage in {**steps, "state, read anew": state}.items():
+        units = f"{usage.read_units:5g} read units {usage.write_units:5g} write units"
+        print(f"{step:18}{usage.trips + usage.transactions:5g} trips {units}")
+    print(f"the state has {state_bytes} bytes")
+    for measure in take_measures(Path()):
+        print(measure.text_line(), measure.note)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""`python -m bench.profile`: where the processor time of a purchase goes, by layer; `--journal` with the journal, `--lines` line by line.
+
+A timer of the processor time interrupts the purchases; each sample belongs to the innermost frame that is of a layer, so what a layer
+lets the standard library or compiled code do is its own. The purchases run in this process, without HTTP.
+"""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from types import FrameType
+
+from bench.app_in_process import MANY_TICKETS, app_in_process
+from tests import builders
+
+ROOT = Path(__file__).parents[1]
+SAMPLE_SECONDS = 0.001
+WARM_UP_SECONDS = 0.3
+
+# The first path that a frame's file contains decides its layer.
+LAYERS = {
+    "/devtools/dynamodb/journal": "journal",
+    "/devtools/dynamodb/checksum": "journal",
+    "/devtools/dynamodb/high_water_mark": "journal",
+    "/devtools/dynamodb/transport": "botocore and transport",
+    "/devtools/dynamodb/": "local engine",
+    "/ministack/": "local engine",
+    "/botocore/": "botocore and transport",
+    "/boto3/": "botocore and transport",
+    "/urllib3/": "botocore and transport",
+    "/chalicelib/dynamo": "our way to DynamoDB",
+    "/chalicelib/sdk_calls": "our way to DynamoDB",
+    "/pynamodb/": "PynamoDB",
+    "/chalicelib/": "our code",
+    "/chalice/": "Chalice and the gateway",
+    "/infra/local/": "Chalice and the gateway",
+    "/tests/": "the client of this measure",
+    "/bench/": "the client of this measure",
+}
+OTHER = "other"
+
+
+class Sampler:
+    """Counts samples by layer, and by layer, file, line and function."""
+
+    def __init__(self) -> None:
+        self.layers: Counter[str] = Counter()
+        self.lines: Counter[tuple[str, str]] = Counter()
+        self._known: dict[str, str | None] = {}
+
+    def sample(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        while frame is not None:
+            layer = self._layer(frame.f_code.co_filename)
+            if layer is not None:
+                self.layers[layer] += 1
+                place = f"{_short(frame.f_code.co_filename)}:{frame.f_lineno} {frame.f_code.co_qualname}"
+                self.lines[layer, place] += 1
+                return
+            frame = frame.f_back
+        self.layers[OTHER] += 1
+
+    def _layer(self, file: str) -> str | None:
+        if file not in self._known:
+            self._known[file] = layer_of(file)
+        return self._known[file]
+
+
+def layer_of(file: str) -> str | None:
+    """The layer of a source file; None if it is the standard library's or another one that works for all layers."""
+    path = f"/{_short(file)}"
+    return None if path == f"/{file}" else next((layer for part, layer in LAYERS.items() if part in path), None)
+
+
+def _short(file: str) -> str:
+    """The path inside the packages or this repository; that of any other file as it is."""
+    return file.rpartition("/site-packages/")[2].removeprefix(f"{ROOT}/")
+
+
+def profile(seconds: float, folder: Path | None, *, limits: bool) -> tuple[Sampler, float]:
+    """Buy for so many seconds of processor time; returns the samples, and the milliseconds of a purchase without sampling."""
+    sampler = Sampler()
+    overrides = {"rate_limits": "on", "address_factor": 10_000} if limits else {}
+    with app_in_process(folder, **overrides) as api:
+        shop = builders.create_shop(api, capacity=MANY_TICKETS)
+
+        def buy_for(seconds: float, first: int) -> tuple[int, float]:
+            began, count = time.process_time(), 0
+            while time.process_time() - began < seconds:
+                assert builders.buy(api, f"buyer-{first + count}", *shop).status == 201
+                count += 1
+            return count, time.process_time() - began
+
+        buy_for(WARM_UP_SECONDS, 0)
+        count, taken = buy_for(seconds / 4, 1_000_000)
+        signal.signal(signal.SIGPROF, sampler.sample)
+        signal.setitimer(signal.ITIMER_PROF, SAMPLE_SECONDS, SAMPLE_SECONDS)
+        try:
+            buy_for(seconds, 2_000_000)
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+    return sampler, taken / count * 1000
+
+
+def report(sampler: Sampler, milliseconds: float, lines: int) -> str:
+    total = sampler.layers.total() or 1
+    rows = [f"{milliseconds:.2f} ms of processor time for a purchase, {total:,} samples", ""]
+    for layer, count in sampler.layers.most_common():
+        rows.append(f"{layer:28}{count / total:7.1%}{count / total * milliseconds:8.2f} ms")
+    if lines:
+        rows += ["", *(f"{count / total:6.1%}  {layer:24} {place}" for (layer, place), count in sampler.lines.most_common(lines))]
+    return "\n".join(rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
+    parser.add_argument("--journal", action="store_true", help="with the journal of the local run")
+    parser.add_argument("--limits", action="store_true", help="with rate limits")
+    parser.add_argument("--seconds", type=float, default=10, help="of processor time (default: 10)")
+    parser.add_argument("--lines", type=int, default=0, help="show so many of the most expensive lines")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        sampler, milliseconds = profile(options.seconds, Path(folder) if options.journal else None, limits=options.limits)
+    print(report(sampler, milliseconds, options.lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
