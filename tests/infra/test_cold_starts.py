@@ -1,5 +1,8 @@
 """What the functions load at their start and by their first calls stays within its budgets."""
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 
@@ -49,3 +52,21 @@ def test_what_is_not_deployed_is_a_problem(only, tmp_path):
     only("api: start")
     [problem] = cold_starts.check(tmp_path)
     assert problem.startswith("api: start: loads devtools: ")
+
+
+def test_the_sdk_is_not_imported_deep_inside_other_imports():
+    """The deeper an import is, the more of its calls are beyond a block of Python's stack, each of which costs calls of the system."""
+    script = (
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'urllib3.util.url':\n"
+        "            frame = sys._getframe()\n"
+        "            while frame := frame.f_back: depths.append(frame)\n"
+        "depths = []\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "import app\n"
+        "print(len(depths))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={}, capture_output=True, text=True, check=True)
+    assert 0 < int(result.stdout) <= 75
