@@ -1,19 +1,31 @@
-"""DynamoDB for all stores: the client, the base class of all tables, conditional writes, transactions and batches."""
+"""DynamoDB for all stores: the base class of all tables, conditional writes, transactions and batches.
+
+A row is an instance of a `Table`. A write says what changes, and on which condition, in DynamoDB's own words:
+
+    dynamo.put(PurchaseRow("p", state="held", version=1), "attribute_not_exists(id)")
+    dynamo.update(PurchaseRow("p"), {"state": "paid", "ttl": None}, "version = :before AND size(lines) < :most", before=1, most=9)
+    dynamo.update(BuyerRow("u", "e"), {"active_id": None}, "active_id = :id", add={"bought": 2, "orders": {"p"}}, id="p")
+    dynamo.delete(CaseRow("p", "refund#r"), "attribute_not_exists(next_at)")
+
+`put`, `update` and `delete` return transaction items for `transact`; `put_if`, `update_if`, `update_if_returning` and `delete_if` take the
+same arguments and make one write by itself. Attributes are named as they are: `wire_format` puts a placeholder in place of each, since
+some are reserved words. A condition is read once and kept, so it is a constant, and what differs is an operand.
+"""
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 from pynamodb.connection import TableConnection
-from pynamodb.exceptions import DoesNotExist, PynamoDBException
+from pynamodb.exceptions import PynamoDBException
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
-from chalicelib import deadline, settings
+from chalicelib import deadline, settings, wire_format
 from chalicelib.deadline import DeadlineExceeded
 from chalicelib.dynamo_client import client as client
 
@@ -64,6 +76,9 @@ class StoreUnavailable(Exception):
     """The store is down, throttles, or too many writers compete for an item. Earlier calls of the same request may have written."""
 
 
+_RETURNING_OLD_ITEM = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+_NOTHING: Mapping[str, Any] = {}
+
 # Every exception that a call to the store can raise. `is_unavailable` says whether the store is at fault.
 STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoDBException, StoreUnavailable, DeadlineExceeded)
 
@@ -88,13 +103,27 @@ class Table(Model):
         connection.connection._client = client()  # type: ignore[assignment]
         return connection
 
+    def __init__(self, hash_key: Any = None, range_key: Any = None, _user_instantiated: bool = True, **attributes: Any) -> None:
+        # PynamoDB would set each attribute by itself and look for defaults, which ours do not have.
+        self.attribute_values = attributes
+        if hash_key is not None:
+            attributes[self._hash_keyname] = hash_key  # type: ignore[index]
+        if range_key is not None:
+            attributes[self._range_keyname] = range_key  # type: ignore[index]
+        if not attributes.keys() <= self.get_attributes().keys():
+            raise ValueError(f"{type(self).__name__} has no attribute {sorted(attributes.keys() - self.get_attributes().keys())}")
+
+    @classmethod
+    def from_raw_data(cls, data: dict[str, Any]) -> Self:
+        """The row of an item in wire format."""
+        return cls(**wire_format.deserialize_row(cls, data))
+
     @classmethod
     def find(cls, hash_key: Any, range_key: Any = None, *, consistent: bool = True) -> Self | None:
         """Read an item; None if it does not exist. Strongly consistent by default."""
-        try:
-            return cls.get(hash_key, range_key, consistent_read=consistent)
-        except DoesNotExist:
-            return None
+        key: Any = wire_format.serialize_key(cls(hash_key, range_key))
+        item: Any = client().get_item(TableName=cls.name(), Key=key, ConsistentRead=consistent).get("Item")
+        return None if item is None else cls.from_raw_data(item)
 
     # PynamoDB's three writes, repeated while a transaction is writing the item.
 
@@ -113,23 +142,41 @@ def table_name(feature: str) -> str:
     return f"fairgate-{settings.current().stage}-{feature}"
 
 
-def put(model: Model, condition: Condition | None = None) -> TransactItem:
-    """Transaction item that writes all attributes of `model`."""
-    return {"Put": _returning_old_item(model.get_save_kwargs_from_instance(condition))}
+def put(row: Model, condition: Condition | str | None = "", **operands: Any) -> TransactItem:
+    """Transaction item that writes all attributes of `row`."""
+    if not isinstance(condition, str):
+        return {"Put": {**row.get_save_kwargs_from_instance(condition), **_RETURNING_OLD_ITEM}}
+    arguments = wire_format.write_arguments(row, condition, operands)
+    return {"Put": {**arguments, "Item": wire_format.serialize_row(row), **_RETURNING_OLD_ITEM}}
 
 
-def update(model: Model, actions: Sequence[Action], condition: Condition | None = None) -> TransactItem:
-    """Transaction item that changes attributes of the item with the key of `model`."""
-    return {"Update": _returning_old_item(model.get_update_kwargs_from_instance(list(actions), condition))}
+def update(
+    row: Model,
+    changes: Mapping[str, Any] | Sequence[Action],
+    condition: Condition | str | None = "",
+    *,
+    add: Mapping[str, Any] = _NOTHING,
+    discard: Mapping[str, Any] = _NOTHING,
+    **operands: Any,
+) -> TransactItem:
+    """Transaction item that changes attributes of the item with the key of `row`, and creates the item if the condition allows that.
+
+    Of `changes`, None removes an attribute. `add` increases numbers and extends sets, `discard` takes elements out of sets.
+    """
+    if not isinstance(changes, Mapping) or not isinstance(condition, str):
+        actions: Any = list(changes)
+        pynamodb: Any = None if isinstance(condition, str) else condition
+        return {"Update": {**row.get_update_kwargs_from_instance(actions, pynamodb), **_RETURNING_OLD_ITEM}}
+    arguments = wire_format.update_arguments(row, changes, add, discard, condition, operands)
+    return {"Update": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
 
 
-def delete(model: Model, condition: Condition | None = None) -> TransactItem:
-    """Transaction item that deletes the item with the key of `model`."""
-    return {"Delete": _returning_old_item(model.get_delete_kwargs_from_instance(condition))}
-
-
-def _returning_old_item(arguments: dict[str, Any]) -> dict[str, Any]:
-    return {**arguments, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+def delete(row: Model, condition: Condition | str | None = "", **operands: Any) -> TransactItem:
+    """Transaction item that deletes the item with the key of `row`."""
+    if not isinstance(condition, str):
+        return {"Delete": {**row.get_delete_kwargs_from_instance(condition), **_RETURNING_OLD_ITEM}}
+    arguments = wire_format.write_arguments(row, condition, operands)
+    return {"Delete": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
 
 
 def transact(items: Sequence[TransactItem]) -> None:
@@ -167,33 +214,49 @@ def update_item(**arguments: Any) -> Any:
     return _repeat_conflicts(lambda: client().update_item(**arguments))
 
 
-def put_if(model: Model, condition: Condition) -> dict[str, Any] | None:
+def put_if(row: Model, condition: Condition | str, **operands: Any) -> dict[str, Any] | None:
     """Write an item if the condition holds. Returns None on success, otherwise the item in the table."""
     try:
-        put_item(**_returning_old_item(model.get_save_kwargs_from_instance(condition)))
+        put_item(**put(row, condition, **operands)["Put"])
     except ClientError as error:
         return item_of_failed_condition(error)
     return None
 
 
-def update_if(model: Model, actions: Sequence[Action], condition: Condition) -> bool:
-    """Change an item if the condition holds, and refresh `model`. Returns False, and changes nothing, if it does not hold."""
+def update_if(row: Model, changes: Mapping[str, Any] | Sequence[Action], condition: Condition | str, **more: Any) -> bool:
+    """Make the update of `update` by itself, and set `changes` in `row` too. Returns False, and changes nothing, if the condition fails."""
     try:
-        model.update(list(actions), condition)
-    except PynamoDBException as error:
+        if isinstance(changes, Mapping):
+            update_item(**update(row, changes, condition, **more)["Update"])
+            row.attribute_values.update(changes)
+        else:
+            row.update(list(changes), condition)  # type: ignore[arg-type]
+    except (ClientError, PynamoDBException) as error:
         if error_code(error) == "ConditionalCheckFailedException":
             return False
         raise
     return True
 
 
-def update_if_returning(model: Model, actions: Sequence[Action], condition: Condition) -> tuple[bool, dict[str, Any]]:
-    """Change an item if the condition holds. Returns whether it held, and the item in the table after that (empty if there is none)."""
-    arguments = _returning_old_item(model.get_update_kwargs_from_instance(list(actions), condition))
+def update_if_returning(
+    row: Model, changes: Mapping[str, Any] | Sequence[Action], condition: Condition | str = "", **more: Any
+) -> tuple[bool, dict[str, Any]]:
+    """As `update_if`. Returns whether the condition held, and the item in the table after that, in wire format (empty if there is none)."""
     try:
-        return True, update_item(**arguments, ReturnValues="ALL_NEW")["Attributes"]
+        return True, update_item(**update(row, changes, condition, **more)["Update"], ReturnValues="ALL_NEW")["Attributes"]
     except ClientError as error:
         return False, item_of_failed_condition(error)
+
+
+def delete_if(row: Model, condition: str, **operands: Any) -> bool:
+    """Delete an item if the condition holds. Returns False if it does not."""
+    arguments: Any = delete(row, condition, **operands)["Delete"]
+    try:
+        _repeat_conflicts(lambda: client().delete_item(**arguments))
+    except ClientError as error:
+        item_of_failed_condition(error)
+        return False
+    return True
 
 
 def _repeat_conflicts(write: Callable[[], T]) -> T:

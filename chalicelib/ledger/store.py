@@ -40,7 +40,7 @@ class LedgerRow(dynamo.Table):
 
 
 # The condition of every write: an entry stays as it was written.
-ABSENT: Condition = LedgerRow.entry.does_not_exist()
+ABSENT = "attribute_not_exists(entry)"
 
 
 def entry_key(event_id: str, purchase_id: str, kind: str, reference: str) -> tuple[str, str]:

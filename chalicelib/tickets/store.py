@@ -51,23 +51,23 @@ class WalletRow(dynamo.Table):
 def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
     """Transaction item that writes a new ticket; canceled if it exists, because then the buyer already has its code."""
     row = TicketRow(**{name: getattr(ticket, name) for name in Ticket.__struct_fields__})
-    return dynamo.put(row, TicketRow.id.does_not_exist())
+    return dynamo.put(row, "attribute_not_exists(id)")
 
 
 def create_wallet_item(owner_id: str, purchase_id: str, event_id: str, count: int) -> dynamo.TransactItem:
     """Transaction item that makes the tickets 1 to `count` of the purchase the owner's."""
     row = WalletRow(owner_id, purchase_id, event_id=event_id, numbers=set(range(1, count + 1)))
-    return dynamo.put(row, WalletRow.purchase_id.does_not_exist())
+    return dynamo.put(row, "attribute_not_exists(purchase_id)")
 
 
 def change_state_item(ticket_id: str, before: TicketState, after: TicketState) -> dynamo.TransactItem:
     """Transaction item that changes a ticket's state; canceled if the ticket is not in the state `before` or does not exist."""
-    return dynamo.update(TicketRow(ticket_id), [TicketRow.state.set(after)], TicketRow.state == before)
+    return dynamo.update(TicketRow(ticket_id), {"state": after}, "state = :before", before=before)
 
 
 def void_item(ticket_id: str) -> dynamo.TransactItem:
     """Transaction item that makes a ticket void, whatever its state; canceled if the ticket does not exist."""
-    return dynamo.update(TicketRow(ticket_id), [TicketRow.state.set("void")], TicketRow.id.exists())
+    return dynamo.update(TicketRow(ticket_id), {"state": "void"}, "attribute_exists(id)")
 
 
 def find_ticket(ticket_id: str) -> Ticket | None:

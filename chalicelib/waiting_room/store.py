@@ -16,12 +16,15 @@ from typing import Any
 
 import msgspec
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.expressions.condition import Condition
 
 from chalicelib import dynamo
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.draw import commitment
 from chalicelib.waiting_room.model import LATE, Arrival
+
+# Conditions on a room.
+_UNCHANGED = "version = :version"  # since it was read
+_NOT_DRAWN = "attribute_not_exists(n)"
 
 
 class RoomConflict(Exception):
@@ -119,60 +122,62 @@ def create_room_item(event_id: str, counters: int, revision: int, replacing: Roo
         revision=revision,
     )
     # Of two requests that create or clear the room at once, only one may succeed.
-    return dynamo.put(row, WaitingRoomRow.id.does_not_exist() if replacing is None else WaitingRoomRow.version == replacing.version)
+    if replacing is None:
+        return dynamo.put(row, "attribute_not_exists(id)")
+    return dynamo.put(row, _UNCHANGED, version=replacing.version)
 
 
 def take_arrival_number(room: Room, counter: int) -> int:
     """Take the next number of a counter, from 1. Raises CounterClosed once the sale has opened."""
     row = WaitingRoomRow(_counter_id(room, counter))
     # A number given out after the counter was closed would not take part in the draw.
-    if not dynamo.update_if(row, [WaitingRoomRow.arrivals.add(1)], WaitingRoomRow.closed.does_not_exist()):
+    taken, item = dynamo.update_if_returning(row, {}, "attribute_not_exists(closed)", add={"arrivals": 1})
+    if not taken:
         raise CounterClosed(room.number)
-    return int(row.arrivals)
+    return int(item["arrivals"]["N"])
 
 
 def close_counter(room: Room, counter: int) -> int:
     """Close a counter for ever and return how many arrived. Safe to repeat, because a closed counter never counts again."""
-    row = WaitingRoomRow(_counter_id(room, counter))
-    row.update([WaitingRoomRow.closed.set(True)])
-    return int(row.arrivals or 0)
+    _, item = dynamo.update_if_returning(WaitingRoomRow(_counter_id(room, counter)), {"closed": True})
+    return int(item["arrivals"]["N"]) if "arrivals" in item else 0
 
 
 def take_opening_lease(room: Room, now: int, ends_at: int) -> bool:
     """Become the instance that runs the room's draw until `ends_at`. False if another instance is, or if the draw is done."""
-    is_free = WaitingRoomRow.opening_lease_ends_at.does_not_exist() | (WaitingRoomRow.opening_lease_ends_at <= now)
-    waits = (WaitingRoomRow.room == room.number) & WaitingRoomRow.n.does_not_exist()
-    return dynamo.update_if(_key(room), [WaitingRoomRow.opening_lease_ends_at.set(ends_at)], waits & is_free)
+    is_free = "(attribute_not_exists(opening_lease_ends_at) OR opening_lease_ends_at <= :now)"
+    condition = f"room = :number AND {_NOT_DRAWN} AND {is_free}"
+    return dynamo.update_if(_key(room), {"opening_lease_ends_at": ends_at}, condition, number=room.number, now=now)
 
 
 def record_draw(room: Room, n: int, offsets: Sequence[int], segments: Sequence[Segment], revision: int) -> None:
     """Write the number of arrivals in the draw, once and for ever. Raises RoomConflict if the room has changed since it was read."""
-    actions = [
-        WaitingRoomRow.n.set(n),
-        WaitingRoomRow.offsets.set(_json(offsets)),
-        WaitingRoomRow.segments.set(_json(segments)),
-        WaitingRoomRow.revision.set(revision),
-        WaitingRoomRow.version.set(room.version + 1),
-    ]
-    if not dynamo.update_if(_key(room), actions, _is_unchanged(room) & WaitingRoomRow.n.does_not_exist()):
+    changes = {
+        "n": n,
+        "offsets": _json(offsets),
+        "segments": _json(segments),
+        "revision": revision,
+        "version": room.version + 1,
+    }
+    if not dynamo.update_if(_key(room), changes, f"{_UNCHANGED} AND {_NOT_DRAWN}", version=room.version):
         raise RoomConflict
 
 
 def replace_plan_item(room: Room, segments: Sequence[Segment]) -> dynamo.TransactItem:
     """Transaction item that sets the admission plan; canceled if the room was changed after it was read."""
-    actions = [WaitingRoomRow.segments.set(_json(segments)), WaitingRoomRow.version.set(room.version + 1)]
-    return dynamo.update(_key(room), actions, _is_unchanged(room))
+    changes = {"segments": _json(segments), "version": room.version + 1}
+    return dynamo.update(_key(room), changes, _UNCHANGED, version=room.version)
 
 
 def save_plan(before: Room, after: Room) -> None:
     """Write the plan of `after`, with the revision and the wave that it was decided for. Raises RoomConflict if `before` has changed."""
-    actions = [
-        WaitingRoomRow.segments.set(_json(after.segments)),
-        WaitingRoomRow.revision.set(after.revision),
-        WaitingRoomRow.sized_wave.set(after.sized_wave),
-        WaitingRoomRow.version.set(before.version + 1),
-    ]
-    if not dynamo.update_if(_key(before), actions, _is_unchanged(before)):
+    changes = {
+        "segments": _json(after.segments),
+        "revision": after.revision,
+        "sized_wave": after.sized_wave,
+        "version": before.version + 1,
+    }
+    if not dynamo.update_if(_key(before), changes, _UNCHANGED, version=before.version):
         raise RoomConflict
 
 
@@ -194,8 +199,10 @@ def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> None:
     """Write the user's arrival, instead of the arrival `replacing` if there is one. Raises EntryConflict."""
     row = WaitingRoomRow(_entry_id(arrival.event_id, arrival.room, arrival.user), arrival=_json(arrival), ttl=ttl)
     # Of two requests of one user at once, only one may get a position, and only one may replace an expired one.
-    condition = WaitingRoomRow.id.does_not_exist() if replacing is None else WaitingRoomRow.arrival == _json(replacing)
-    existing = dynamo.put_if(row, condition)
+    if replacing is None:
+        existing = dynamo.put_if(row, "attribute_not_exists(id)")
+    else:
+        existing = dynamo.put_if(row, "arrival = :replaced", replaced=_json(replacing))
     # If the same arrival exists, this write had succeeded, and its retry after a lost answer was refused.
     if existing is not None and _arrival(WaitingRoomRow.from_raw_data(existing)) != arrival:
         raise EntryConflict
@@ -203,11 +210,6 @@ def put_entry(arrival: Arrival, replacing: Arrival | None, ttl: int) -> None:
 
 def _key(room: Room) -> WaitingRoomRow:
     return WaitingRoomRow(f"room#{room.event_id}")
-
-
-def _is_unchanged(room: Room) -> Condition:
-    condition: Condition = WaitingRoomRow.version == room.version
-    return condition
 
 
 def _counter_id(room: Room, counter: int) -> str:

@@ -110,6 +110,46 @@ def test_sets(db, assert_matches):
     assert_matches((steps, db.get()), ([True, False, True], {"version": 0}))
 
 
+def test_writes_with_conditions_as_text(db, assert_matches):
+    row = Thing(db.id, version=1, state="held", orders={"a", "b"}, ttl=5)
+    results = [dynamo.put_if(row, "attribute_not_exists(id)") for _ in range(2)]
+    taken = dynamo.update_if(
+        row, {"state": "paid", "ttl": None}, "version = :one AND contains(orders, :a)", one=1, a="a", add={"version": 2}
+    )
+    refused = dynamo.update_if(Thing(db.id), {"state": "void"}, "version = :one OR attribute_exists(ttl)", one=1)
+    after = dynamo.update_if_returning(Thing(db.id), {}, add={"orders": {"c"}}, discard={"numbers": {1}})
+    kept = dynamo.delete_if(Thing(db.id), "state IN (:held, :paying)", held="held", paying="paying")
+    item = db.get()
+    deleted = [dynamo.delete_if(Thing(db.id), condition, state="paid") for condition in ("state = :state", "version >= :state")]
+    assert_matches(
+        (
+            results[0],
+            plain_item(results[1] or {})["version"],
+            taken,
+            row.state,
+            refused,
+            plain_item(after[1])["version"],
+            kept,
+            item,
+            deleted,
+        ),
+        (None, 1, True, "paid", False, 3, False, {"version": 3, "state": "paid", "orders": {"a", "b", "c"}}, [True, False]),
+    )
+
+
+def test_a_transaction_with_conditions_as_text(db, assert_matches):
+    dynamo.transact([dynamo.put(Thing(db.id, version=1), "attribute_not_exists(id)"), dynamo.put(Line(db.id, "1", n=1))])
+    change = dynamo.update(Thing(db.id), {"version": 2}, "version = :before", before=1)
+    dynamo.transact([change, dynamo.delete(Line(db.id, "1"), "n = :one", one=1)])
+    with pytest.raises(dynamo.TransactionCanceled) as refused:
+        dynamo.transact([change, dynamo.delete(Line(db.id, "1"))])
+    reasons = [(reason.code, reason.item and plain_item(reason.item)) for reason in refused.value.reasons]
+    assert_matches(
+        (reasons, db.get(), Line.find(db.id, "1")),
+        ([(CONDITION_FAILED_REASON, {"id": db.id, "version": 2}), ("None", None)], {"version": 2}, None),
+    )
+
+
 def test_a_transaction(db, assert_matches):
     row, line = Thing(db.id, version=1), Line(db.id, "1", n=1)
     dynamo.transact([dynamo.put(row, Thing.id.does_not_exist()), dynamo.put(line)])
