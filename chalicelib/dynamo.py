@@ -77,7 +77,6 @@ class StoreUnavailable(Exception):
 
 
 _RETURNING_OLD_ITEM = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-_NOTHING: Mapping[str, Any] = {}
 
 # Every exception that a call to the store can raise. `is_unavailable` says whether the store is at fault.
 STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoDBException, StoreUnavailable, DeadlineExceeded)
@@ -155,8 +154,8 @@ def update(
     changes: Mapping[str, Any] | Sequence[Action],
     condition: Condition | str | None = "",
     *,
-    add: Mapping[str, Any] = _NOTHING,
-    discard: Mapping[str, Any] = _NOTHING,
+    add: Mapping[str, Any] | None = None,
+    discard: Mapping[str, Any] | None = None,
     **operands: Any,
 ) -> TransactItem:
     """Transaction item that changes attributes of the item with the key of `row`, and creates the item if the condition allows that.
@@ -167,7 +166,7 @@ def update(
         actions: Any = list(changes)
         pynamodb: Any = None if isinstance(condition, str) else condition
         return {"Update": {**row.get_update_kwargs_from_instance(actions, pynamodb), **_RETURNING_OLD_ITEM}}
-    arguments = wire_format.update_arguments(row, changes, add, discard, condition, operands)
+    arguments = wire_format.update_arguments(row, changes, add or {}, discard or {}, condition, operands)
     return {"Update": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
 
 
