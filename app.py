@@ -1,10 +1,10 @@
-"""The Chalice app: registers blueprints and middleware, nothing else."""
+"""The Chalice app: registers blueprints, middleware and what SnapStart has to renew, nothing else."""
 
 from chalice.app import Chalice
 
 # First, before imports within imports: Python 3.11 asks the system for memory again at each call that is deeper than a block of its stack,
 # and deep inside other imports AWS's SDK makes 3,000 such calls (25 ms).
-from chalicelib import dynamo  # noqa: F401
+from chalicelib import dynamo, snapstart  # noqa: F401
 from chalicelib.admin import api as admin_api
 from chalicelib.catalog import api as catalog_api
 from chalicelib.edge import api as edge_api
@@ -36,3 +36,5 @@ app.register_blueprint(admin_api.bp, url_prefix="/v1")
 
 app.register_blueprint(purchases_jobs.bp)
 app.register_blueprint(reconciliation_jobs.bp)
+
+snapstart.register_renewal()

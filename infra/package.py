@@ -6,6 +6,7 @@ Writes .build/<stage>/{sam.json,deployment.zip}. Exits with 1 when the zip, or w
 import argparse
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,10 @@ import stripe
 client = stripe.StripeClient("sk_test_none", http_client=stripe.RequestsClient())
 assert client.v1.payment_intents and client.v1.refunds and stripe.WebhookSignature
 """
+# What builds the folder; the Python version that it is called with is the one of the functions.
+CHALICE = "from chalice.cli import main; main()"
+ARCHITECTURES = {"arm64": ("aarch64", "arm64"), "x86_64": ("x86_64", "AMD64")}  # Lambda's name -> names of such a machine
+MIN_SNAPSTART_PYTHON = (3, 12)
 _ADVICE = "remove what is not needed, or raise the budget in infra/package.py and docs/performance.md"
 
 
@@ -39,21 +44,38 @@ def main() -> int:
     parser.add_argument(
         "--stage", default=os.environ.get("STAGE", "dev"), choices=["dev", "prod"], help="the stage to build (default: dev)"
     )
+    parser.add_argument(
+        "--architecture", default=os.environ.get("ARCH", "arm64"), choices=ARCHITECTURES, help="the processors of the functions (arm64)"
+    )
+    parser.add_argument(
+        "--snapstart", default=os.environ.get("SNAPSTART", "off"), choices=["on", "off"], help="start instances from a snapshot (off)"
+    )
     arguments = parser.parse_args()
+    snapstart = arguments.snapstart == "on"
+    if snapstart and sys.version_info < MIN_SNAPSTART_PYTHON:
+        parser.error("Lambda has SnapStart for Python 3.12 and later: build with such a version, or without SnapStart")
     problems = cold_starts.check(ROOT)
     if not arguments.imports_only:
-        problems += check_artefact(build(arguments.stage))
+        target = build(arguments.stage, arguments.architecture, snapstart=snapstart)
+        problems += check_template(target) + check_artefact(target, arguments.architecture)
     for problem in problems:
         print(f"FAILED: {problem}", file=sys.stderr)
     return 1 if problems else 0
 
 
-def build(stage: str) -> Path:
-    """Run `chalice package` on a clean copy, so that only the code of the repository gets into the zip; returns the folder."""
-    import app
-
+def build(stage: str, architecture: str, *, snapstart: bool = False) -> Path:
+    """Write the folder of a stage; returns its path."""
     target = ROOT / ".build" / stage
     shutil.rmtree(target, ignore_errors=True)
+    run_chalice(stage, architecture, target, snapstart=snapstart)
+    deployment_zip.prepare(target / "deployment.zip")
+    return target
+
+
+def run_chalice(stage: str, architecture: str, target: Path, *, snapstart: bool = False) -> None:
+    """Run `chalice package` on a clean copy, so that only the code of the repository gets into the zip."""
+    import app
+
     with tempfile.TemporaryDirectory() as scratch:
         clean = Path(scratch) / "fairgate"
         clean.mkdir()
@@ -62,17 +84,22 @@ def build(stage: str) -> Path:
         for name in ("chalicelib", ".chalice"):
             shutil.copytree(ROOT / name, clean / name, ignore=shutil.ignore_patterns("__pycache__", "deployments", "deployed", "*.pyc"))
         (clean / "requirements.txt").write_text(_requirements())
+        config = clean / ".chalice" / "config.json"
+        config.write_text(json.dumps({**json.loads(config.read_bytes()), "lambda_architecture": architecture}))
         additions = Path(scratch) / "additions.json"
-        additions.write_text(json.dumps(template.template_additions(stage, app.app.routes)))
-        chalice = [sys.executable, "-c", "from chalice.cli import main; main()"]
-        command = [*chalice, "package", "--stage", stage, "--merge-template", str(additions), str(target)]
+        additions.write_text(json.dumps(template.template_additions(stage, app.app.routes, snapstart=snapstart)))
+        command = [sys.executable, "-c", CHALICE, "package", "--stage", stage, "--merge-template", str(additions), str(target)]
         # Chalice requires a region, although the template does not have one.
         subprocess.run(command, cwd=clean, env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"}, check=True, stdout=subprocess.DEVNULL)
-    deployment_zip.prepare(target / "deployment.zip")
-    return target
 
 
-def check_artefact(target: Path) -> list[str]:
+def check_template(target: Path) -> list[str]:
+    """What CloudFormation would refuse in the template of `target`."""
+    unknown = template.unknown_references(json.loads((target / "sam.json").read_bytes()))
+    return [f"the template refers to {name}, which it does not have" for name in unknown]
+
+
+def check_artefact(target: Path, architecture: str) -> list[str]:
     """What is wrong with the zip in `target`: its size, its content, or that it does not run."""
     artefact = target / "deployment.zip"
     with zipfile.ZipFile(artefact) as zipped:
@@ -86,7 +113,15 @@ def check_artefact(target: Path) -> list[str]:
     if unpacked > MAX_UNZIPPED_BYTES:
         problems.append(f"the unpacked zip has {unpacked:,} bytes, more than the budget of {MAX_UNZIPPED_BYTES:,}: {_ADVICE}")
     unwanted = [entry.filename for entry in entries if entry.filename.startswith(("tests/", "infra/", "devtools/"))]
-    return problems + [f"the zip has {name}, which is not deployed" for name in unwanted[:5]] + _check_runs_alone(artefact)
+    return problems + [f"the zip has {name}, which is not deployed" for name in unwanted[:5]] + _check_runs_alone(artefact, architecture)
+
+
+def _foreign_extensions(artefact: Path, architecture: str) -> list[str]:
+    """The compiled extensions of the zip that their names say are for other machines."""
+    with zipfile.ZipFile(artefact) as zipped:
+        extensions = [name for name in zipped.namelist() if name.endswith(".so")]
+    fitting = [f"-{machine}-linux" for machine in ARCHITECTURES[architecture]]
+    return [f"{name} is not for {architecture}" for name in extensions if not any(part in name for part in fitting)]
 
 
 def _requirements() -> str:
@@ -95,10 +130,14 @@ def _requirements() -> str:
     return "\n".join(["-c constraints.txt", *(line for line in lines if not line.startswith("chalice=="))]) + "\n"
 
 
-def _check_runs_alone(artefact: Path) -> list[str]:
-    """On Linux: unpack the zip and call its functions, without any package that is installed here; they must find all modules compiled."""
-    if sys.platform != "linux":
-        return []
+def _check_runs_alone(artefact: Path, architecture: str) -> list[str]:
+    """Unpack the zip and call its functions, without any package that is installed here; they must find all modules compiled.
+
+    On Linux and the architecture of the functions only, because the zip has compiled extensions.
+    """
+    if sys.platform != "linux" or platform.machine() not in ARCHITECTURES[architecture]:
+        print(f"not tried   the zip is for Linux on {architecture}, and this is {sys.platform} on {platform.machine()}")
+        return _foreign_extensions(artefact, architecture)
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(artefact) as zipped:
             zipped.extractall(folder)

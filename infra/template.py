@@ -5,6 +5,8 @@ Chalice merges maps deeply and replaces lists.
 """
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,10 @@ Template = dict[str, Any]
 ROOT = Path(__file__).parents[1]
 # Chalice names a role after its function: api_handler -> ApiHandlerRole.
 _POLICIES = {"ApiHandlerRole": "policy-api.json", "SweepRole": "policy-sweep.json", "ReconcileRole": "policy-reconcile.json"}
+
+_API = "APIHandler"  # Chalice's logical id of the function behind the API
+_INTEGRATION = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/%s/invocations"
+_ALIAS = "live"
 
 _UNKNOWN_ADDRESS = (404, "not_found", "There is nothing at this address.")
 _CUT_OFF = f"The service is busy. {http.UNKNOWN} {http.LOOK_FIRST}"
@@ -35,20 +41,70 @@ _GATEWAY_RESPONSES: dict[str, tuple[int | None, str, str]] = {
 }
 
 
-def template_additions(stage: str, routes: dict[str, Any]) -> Template:
-    """The additions for a stage; `routes` are those of the app, by path."""
+def template_additions(stage: str, routes: dict[str, Any], *, snapstart: bool = False) -> Template:
+    """The additions for a stage; `routes` are those of the app: path -> method -> route.
+
+    With `snapstart` API Gateway calls an alias of the last published version, whose instances start from a snapshot (decision 28).
+    """
+    function = f"${{{_API}.{'Alias' if snapstart else 'Arn'}}}"
     body = {
         "x-amazon-apigateway-gateway-responses": {name: _gateway_response(*response) for name, response in _GATEWAY_RESPONSES.items()},
-        # Chalice knows the methods of a path and responds with 405; without this API Gateway would respond with 404.
-        "paths": {path: {"x-amazon-apigateway-any-method": _any_method(path)} for path in routes},
+        "paths": {path: _methods(path, methods, _INTEGRATION % function) for path, methods in routes.items()},
     }
     return {
         "Resources": {
             **tables.cloudformation(stage),
             **{role: _role(stage, file) for role, file in _POLICIES.items()},
             "RestAPI": {"Properties": {"DefinitionBody": body}},
+            # Chalice names the function ApiHandler here and APIHandler elsewhere.
+            "ApiHandlerLogGroup": {"Properties": {"LogGroupName": {"Fn::Sub": f"/aws/lambda/${{{_API}}}"}}},
+            **(_SNAPSTART if snapstart else {}),
         }
     }
+
+
+_SNAPSTART: Template = {
+    # All properties: a changed setting has to reach the alias too.
+    _API: {
+        "Properties": {
+            "AutoPublishAlias": _ALIAS,
+            "AutoPublishAliasAllProperties": True,
+            "SnapStart": {"ApplyOn": "PublishedVersions"},
+        }
+    },
+    f"{_API}InvokePermission": {"Properties": {"FunctionName": {"Ref": f"{_API}.Alias"}}},
+}
+
+
+def unknown_references(template: Template) -> list[str]:
+    """What the template refers to although it has no such resource; CloudFormation would refuse it."""
+    resources = template["Resources"]
+    known = {*resources, *template.get("Parameters", {})}
+    # SAM makes an alias of a function that has the property.
+    known |= {f"{name}.Alias" for name, resource in resources.items() if "AutoPublishAlias" in resource.get("Properties", {})}
+    return sorted({name for name in _references(template) if name not in known and not name.startswith("AWS::")})
+
+
+def _references(value: Any) -> Iterator[str]:
+    """The logical ids in Ref, Fn::GetAtt, Fn::Sub and DependsOn."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _references(part)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            if key == "Ref":
+                yield part
+            elif key == "Fn::GetAtt":
+                yield part[0] if isinstance(part, list) else part.partition(".")[0]
+            elif key == "DependsOn":
+                yield from [part] if isinstance(part, str) else part
+            elif key == "Fn::Sub":
+                text, variables = part if isinstance(part, list) else (part, {})
+                names = [name for name in re.findall(r"\$\{([^!}]+)\}", text) if name not in variables]
+                yield from (name if name.endswith(".Alias") else name.partition(".")[0] for name in names)
+                yield from _references(variables)
+            else:
+                yield from _references(part)
 
 
 def _gateway_response(status: int | None, code: str, message: str) -> Template:
@@ -66,10 +122,14 @@ def _gateway_response(status: int | None, code: str, message: str) -> Template:
     }
 
 
-def _any_method(path: str) -> Template:
+def _methods(path: str, methods: dict[str, Any], uri: str) -> Template:
+    """The function that is called for the methods of a path, and for all others.
+
+    Chalice knows the methods of a path and responds with 405; without the latter API Gateway would respond with 404.
+    """
     names = [segment[1:-1] for segment in path.split("/") if segment.startswith("{")]
-    uri = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${APIHandler.Arn}/invocations"
-    return {
+    called = {"x-amazon-apigateway-integration": {"uri": {"Fn::Sub": uri}}}
+    any_method = {
         "parameters": [{"name": name, "in": "path", "required": True, "type": "string"} for name in names],
         "responses": {"405": {"description": "The path has no such method."}},
         "x-amazon-apigateway-integration": {
@@ -80,6 +140,7 @@ def _any_method(path: str) -> Template:
             "contentHandling": "CONVERT_TO_TEXT",
         },
     }
+    return {**{method.lower(): called for method in methods}, "x-amazon-apigateway-any-method": any_method}
 
 
 def _role(stage: str, file: str) -> Template:

@@ -10,7 +10,7 @@ import app
 from chalicelib import dynamo, settings
 from chalicelib.audit.store import AuditRow
 from chalicelib.ledger.store import LedgerRow
-from infra import tables, template
+from infra import package, tables, template
 
 ROOT = Path(__file__).parents[2]
 CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_bytes())
@@ -70,6 +70,85 @@ def test_stages_differ_in_identity_and_simulated_payments():
         ("dev", "jwt", "on"),
         ("prod", "jwt", "off"),
     ]
+
+
+STUB_OF_THE_ZIP = """
+import pathlib
+from chalice.deploy.packager import LambdaDeploymentPackager
+
+def empty_zip(packager, folder, *_):
+    file = pathlib.Path(folder) / "empty.zip"
+    file.write_bytes(b"PK" + bytes([5, 6]) + bytes(18))
+    return str(file)
+
+LambdaDeploymentPackager.create_deployment_package = empty_zip
+"""
+
+
+@pytest.fixture
+def packaged(tmp_path, monkeypatch):
+    """The template as Chalice merges it; the zip is empty."""
+    monkeypatch.setattr(package, "CHALICE", STUB_OF_THE_ZIP + package.CHALICE)
+
+    def package_template(**options):
+        package.run_chalice("dev", "arm64", tmp_path, **options)
+        return json.loads((tmp_path / "sam.json").read_bytes())
+
+    return package_template
+
+
+def test_the_template_refers_only_to_what_it_has(packaged, tmp_path):
+    packaged()
+    assert package.check_template(tmp_path) == []
+    packaged(snapstart=True)
+    assert package.check_template(tmp_path) == []
+
+
+def test_functions_run_on_arm64_unless_another_architecture_is_asked_for(packaged):
+    functions = [part for part in packaged()["Resources"].values() if part["Type"] == "AWS::Serverless::Function"]
+    assert [function["Properties"]["Architectures"] for function in functions] == [["arm64"]] * 3
+    assert CONFIG["lambda_architecture"] == "arm64"
+
+
+@pytest.mark.parametrize(("snapstart", "called"), [(False, "${APIHandler.Arn}"), (True, "${APIHandler.Alias}")])
+def test_every_method_calls_the_function_or_with_snapstart_its_alias(packaged, snapstart, called):
+    resources = packaged(snapstart=snapstart)["Resources"]
+    uris = [
+        method["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+        for path in resources["RestAPI"]["Properties"]["DefinitionBody"]["paths"].values()
+        for name, method in path.items()
+        if name != "options"  # API Gateway answers it
+    ]
+    assert len(uris) > len(app.app.routes)
+    assert all(f"functions/{called}/invocations" in uri for uri in uris)
+    assert ("SnapStart" in resources["APIHandler"]["Properties"]) == snapstart
+    permitted = resources["APIHandlerInvokePermission"]["Properties"]["FunctionName"]
+    assert permitted == {"Ref": "APIHandler.Alias" if snapstart else "APIHandler"}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {"Ref": "Gone"},
+        {"Fn::GetAtt": ["Gone", "Arn"]},
+        {"Fn::GetAtt": "Gone.Arn"},
+        {"Fn::Sub": "arn:${AWS::Region}:${Gone.Arn}"},
+        {"Fn::Sub": ["${Api}", {"Api": {"Ref": "Gone"}}]},
+        {"DependsOn": "Gone"},
+        {"DependsOn": ["Table", "Gone"]},
+    ],
+)
+def test_a_reference_to_nothing_is_found(reference):
+    resources = {"Table": {"Type": "AWS::DynamoDB::Table"}, "Other": {"Properties": [{"Name": {"Ref": "Table"}}, reference]}}
+    assert template.unknown_references({"Resources": resources}) == ["Gone"]
+
+
+def test_only_a_function_that_publishes_one_has_an_alias():
+    def resources(**properties):
+        return {"Resources": {"F": {"Properties": properties}, "P": {"Ref": "F.Alias"}, "U": {"Fn::Sub": "${F.Alias} ${!F.Arn}"}}}
+
+    assert template.unknown_references(resources(AutoPublishAlias="live")) == []
+    assert template.unknown_references(resources()) == ["F.Alias"]
 
 
 def test_error_responses_of_api_gateway_have_our_shape():
