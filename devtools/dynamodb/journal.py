@@ -1,11 +1,14 @@
-"""The write-ahead journal: every entry is on disk before its call is answered. Concurrent calls share a commit."""
+"""The write-ahead journal: every entry is on disk before its call is answered.
+
+One thread writes: it commits all entries that have come while it wrote those before, and then wakes the threads that wait for them.
+"""
 
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from devtools.dynamodb.changes import Change, JournalEntry, encoder
 from devtools.dynamodb.errors import StoreFailed
@@ -16,11 +19,22 @@ _LOG_PAGES = 1000
 _CHANGES_PER_PART = 500
 
 
+class Event(Protocol):
+    """What a thread waits for, like threading.Event."""
+
+    def set(self) -> None:
+        """Let the thread that waits go on."""
+
+    def wait(self) -> object:
+        """Return when the event is set."""
+
+
 class Journal:
     """Appends entries and replaces snapshots.
 
     `add` is called under the store's lock, so that the entries are in the order in which the calls happened. `last` is the number
     of the last entry that was added, `durable` of the last one that is on disk, `size` the bytes of entries after the snapshot.
+    `new_event` makes what a thread waits for.
     """
 
     def __init__(
@@ -35,15 +49,20 @@ class Journal:
         self.failure: BaseException | None = None
         self._mutex = threading.Lock()
         self._pending: list[bytes] = []
-        self._is_committing = False
-        self._waiters: list[tuple[int, threading.Lock]] = []  # the entry that each thread waits for, and the lock that it waits at
-        self._ready: list[threading.Lock] = []  # of the threads that may go on; the one that commits next comes first
+        self.new_event: Callable[[], Event] = threading.Event
+        self._waiters: list[tuple[int, Event]] = []  # the entry that each thread waits for
+        self._is_writer_idle = False
+        self._is_closing = False
+        self._wake_writer = threading.Lock()
+        self._wake_writer.acquire()
         self._disk_lock = threading.Lock()  # held during each transaction of SQLite
         self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False, cached_statements=16)
         # A log that is soon reused from its beginning does not grow, and a file that does not grow is synchronised faster.
         for pragma in ("journal_mode = WAL", "synchronous = FULL", f"wal_autocheckpoint = {_LOG_PAGES}", "cache_size = -4000"):
             self._connection.execute(f"PRAGMA {pragma}").fetchall()
         self._delete_obsolete_rows()
+        self._writer = threading.Thread(target=self._write, name="store-journal", daemon=True)
+        self._writer.start()
 
     def add(self, at: float, changes: list[Change], checksum: int) -> None:
         """Append an entry. It is on disk when `wait` for its number (`last`) returns."""
@@ -53,25 +72,19 @@ class Journal:
             self._pending.append(content)
 
     def wait(self, number: int) -> None:
-        """Return when the entry with this number and all before it are on disk. Raises StoreFailed when they cannot be written.
-
-        A thread that finds no other one committing commits the entries of all threads. The others wait, and one of them is next.
-        """
-        while self.durable < number:
-            with self._mutex:
-                self.raise_failure()
-                if self.durable >= number:
-                    return
-                commits = not self._is_committing
-                self._is_committing = True
-                turn = threading.Lock()
-                if not commits:
-                    turn.acquire()
-                    self._waiters.append((number, turn))
-            if commits:
-                self._commit()
-            else:
-                self._await_turn(turn)
+        """Return when the entry with this number and all before it are on disk. Raises StoreFailed when they cannot be written."""
+        if self.durable >= number:
+            return
+        with self._mutex:
+            self.raise_failure()
+            if self.durable >= number:
+                return
+            event = self.new_event()
+            self._waiters.append((number, event))
+            self._wake_idle_writer()
+        event.wait()
+        if self.durable < number:
+            self.raise_failure()
 
     def raise_failure(self) -> None:
         """Raise StoreFailed if an earlier write failed."""
@@ -105,61 +118,51 @@ class Journal:
     def close(self) -> None:
         with suppress(StoreFailed):
             self.wait(self.last)
+        with self._mutex:
+            self._is_closing = True
+            self._wake_idle_writer()
+        self._writer.join()
         with self._disk_lock:
             self._connection.close()
         self._mark_file.close()
         self._lock_file.close()
 
-    def _await_turn(self, turn: threading.Lock) -> None:
-        """Wait until this thread may go on, then wake the next one: if all woke up at once, they would only compete for the mutex."""
-        try:
-            turn.acquire()
-        except BaseException:
-            # An interrupted thread must give its turn to the others, above all the turn to commit.
+    def _wake_idle_writer(self) -> None:
+        if self._is_writer_idle:
+            self._is_writer_idle = False
+            self._wake_writer.release()
+
+    def _write(self) -> None:
+        """The writer's thread: commit what has come, until the journal is closed."""
+        while True:
             with self._mutex:
-                self._waiters = [waiter for waiter in self._waiters if waiter[1] is not turn]
-                self._ready = [ready for ready in self._ready if ready is not turn]
-                if self._waiters and not self._is_committing:
-                    self._ready.append(self._waiters.pop(0)[1])
-            raise
-        finally:
-            self._wake_next()
+                group, self._pending = self._pending, []
+                if not group and self._is_closing:
+                    return
+                self._is_writer_idle = not group
+            if not group:
+                self._wake_writer.acquire()
+                continue
+            try:
+                self._commit(group)
+            except BaseException as failure:
+                self.failure = self.failure or failure
+            with self._mutex:
+                done = self.durable if self.failure is None else self.last
+                events = [event for number, event in self._waiters if number <= done]
+                self._waiters = [waiter for waiter in self._waiters if waiter[0] > done]
+            for event in events:
+                event.set()
 
-    def _wake_next(self) -> None:
-        with self._mutex:
-            turn = self._ready.pop(0) if self._ready else None
-        if turn is not None:
-            turn.release()
-
-    def _commit(self) -> None:
-        with self._mutex:
-            group, self._pending = self._pending, []
+    def _commit(self, group: list[bytes]) -> None:
         content = _encoded_array(group)
         end = HighWaterMark(self.durable + len(group), digest(content, self._digest))
-        try:
-            with self._disk_lock:
-                row = (self.durable + 1, end.number, content, end.digest)
-                self._connection.execute("INSERT INTO journal VALUES (?, ?, ?, ?)", row)
-            self._mark_file.write(end)
-        except BaseException as fault:
-            self._finish_commit(fault)
-            if not isinstance(fault, sqlite3.Error):
-                raise
-            return
+        with self._disk_lock:
+            row = (self.durable + 1, end.number, content, end.digest)
+            self._connection.execute("INSERT INTO journal VALUES (?, ?, ?, ?)", row)
+        self._mark_file.write(end)
         self._digest, self.durable = end.digest, end.number
         self.size += len(content)
-        self._finish_commit(None)
-
-    def _finish_commit(self, failure: BaseException | None) -> None:
-        with self._mutex:
-            self.failure = self.failure or failure
-            self._is_committing = False
-            done = self.durable if failure is None else self.last
-            ready = [turn for number, turn in self._waiters if number <= done]
-            self._waiters = [(number, turn) for number, turn in self._waiters if number > done]
-            next_to_commit = [self._waiters.pop(0)[1]] if self._waiters else []
-            self._ready = next_to_commit + self._ready + ready
-        self._wake_next()
 
     def _write_part(self, generation: int, part: int, changes: list[Change]) -> int:
         content = encoder.encode(changes)

@@ -4,7 +4,9 @@ The local runtime and the tests share it, so that handlers see the same events e
 """
 
 import base64
+import itertools
 import threading
+import uuid
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -13,7 +15,6 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 from chalice.app import Chalice
 
-from chalicelib import ids
 from chalicelib.edge import http
 
 STAGE = "api"
@@ -21,6 +22,10 @@ MAX_PAYLOAD_BYTES = 10 * 1024 * 1024
 
 Headers = Sequence[tuple[str, str]]
 Event = dict[str, Any]
+
+# The ids of requests have the form of UUIDs, as API Gateway's. One random number for the process and a counter make them in no time.
+_REQUEST_ID_PREFIX = str(uuid.uuid4())[:24]
+_request_numbers = itertools.count()
 
 
 class GatewayResponse(msgspec.Struct, frozen=True):
@@ -73,7 +78,7 @@ class Gateway:
     ) -> Event | GatewayResponse:
         """The proxy event for the app, or the response that API Gateway gives by itself."""
         path, _, query = target.partition("?")
-        request_id = ids.new_id()
+        request_id = f"{_REQUEST_ID_PREFIX}{next(_request_numbers):012x}"
         route = self._routes.match(path.removeprefix(f"/{STAGE}")) if path.startswith(f"/{STAGE}/") else None
         if route is None:
             return _error_response(404, "not_found", "There is nothing at this address.", request_id)
@@ -132,14 +137,15 @@ def _event(
     source_ip: str,
 ) -> Event:
     """https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html (input format)."""
-    many_headers, many_values = _grouped(headers), _grouped(parse_qsl(query, keep_blank_values=True))
+    last_headers, many_headers = _grouped(headers)
+    last_values, many_values = _grouped(parse_qsl(query, keep_blank_values=True)) if query else (None, None)
     return {
         "resource": resource,
         "path": path.removeprefix(f"/{STAGE}"),
         "httpMethod": method,
-        "headers": _last(many_headers),
+        "headers": last_headers,
         "multiValueHeaders": many_headers,
-        "queryStringParameters": _last(many_values) or None,
+        "queryStringParameters": last_values or None,
         "multiValueQueryStringParameters": many_values or None,
         "pathParameters": dict(parameters) if parameters else None,
         "stageVariables": None,
@@ -153,20 +159,22 @@ def _event(
             "stage": STAGE,
             "protocol": "HTTP/1.1",
             "requestId": request_id,
-            "identity": {"sourceIp": source_ip, "userAgent": _last(many_headers).get("user-agent", "")},
+            "identity": {"sourceIp": source_ip, "userAgent": last_headers.get("User-Agent", "")},
         },
     }
 
 
-def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {}
+def _grouped(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The last value of each name, and all values."""
+    last: dict[str, str] = {}
+    every: dict[str, list[str]] = {}
     for name, value in pairs:
-        grouped.setdefault(name, []).append(value)
-    return grouped
-
-
-def _last(grouped: dict[str, list[str]]) -> dict[str, str]:
-    return {name: values[-1] for name, values in grouped.items()}
+        if name in last:
+            every[name].append(value)
+        else:
+            every[name] = [value]
+        last[name] = value
+    return last, every
 
 
 def _response(result: dict[str, Any]) -> GatewayResponse:

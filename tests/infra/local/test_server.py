@@ -11,10 +11,12 @@ import pytest
 from chalice.app import Blueprint, Chalice
 
 from chalicelib.edge.http import Reply, RequestContext, route
+from infra.local import connections
 from infra.local import server as server_module
 from infra.local.gateway import MAX_PAYLOAD_BYTES, Gateway
-from infra.local.server import HOST, LocalServer, PortInUse
+from infra.local.server import HOST, STOP_SECONDS, LocalServer, PortInUse
 
+LARGE = 20_000_000  # bytes, more than the system keeps for a connection
 SECONDS = 30  # how long a client waits for bytes; a test that waits so long fails
 
 
@@ -31,6 +33,10 @@ class App:
             self.bodies.append(request.read_body())
             headers = {key: request.header(key) for key in ("x-name", "host", "content-type")}
             return Reply({"name": name, "size": len(self.bodies[-1]), "query": request.query("q"), **headers})
+
+        @route(bp, "GET", "/large")
+        def large(request: RequestContext) -> Reply:
+            return Reply("x" * LARGE)
 
         @route(bp, "GET", "/wait")
         def wait(request: RequestContext) -> Reply:
@@ -221,9 +227,48 @@ def test_clients_that_send_half_a_request_keep_no_other_waiting(server, app):
 
 
 def test_a_body_that_does_not_arrive_in_time_is_refused(server, app, monkeypatch):
-    monkeypatch.setattr(server_module, "BODY_SECONDS", 0)
+    monkeypatch.setitem(connections.STATE_SECONDS, "body", 0)
     assert status(server, POST.encode() + b"Content-Length: 100\r\n\r\n{") == 400
     assert app.bodies == []
+
+
+def test_clients_that_read_slowly_keep_no_other_waiting(server):
+    slow = [connect(server, request("GET", "/api/large")) for _ in range(5)]
+    assert all(is_serving(server) for _ in range(20))
+    for connection in slow:
+        connection.sendall(request("GET", "/"))
+        assert [(code, len(body)) for code, body in responses(connection, 2)] == [(200, LARGE), (200, 14)]
+        connection.close()
+
+
+def test_a_client_that_goes_away_while_its_request_is_handled_harms_nobody(server, app):
+    gone = [connect(server, request("GET", "/api/wait")) for _ in range(3)]
+    for connection in gone:
+        assert app.arrived.acquire(timeout=SECONDS)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # closes by a reset
+        connection.close()
+    with connect(server, request("GET", "/api/wait"), request("POST", "/api/echo/a", b"{}")) as connection:
+        assert app.arrived.acquire(timeout=SECONDS)
+        assert is_serving(server)
+        app.release.set()
+        assert [code for code, _ in responses(connection, 2)] == [200, 200]
+
+
+def test_when_no_more_connections_may_be_open_others_wait(app, tmp_path, monkeypatch):
+    monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 16)
+    server = LocalServer(0)
+    server.start(Gateway(app.chalice), tmp_path)
+    served = [connect(server, request("POST", "/api/echo/a", b"{}")) for _ in range(16)]
+    assert {code for connection in served for code, _ in responses(connection)} == {200}
+    with connect(server, request("POST", "/api/echo/b", b"{}")) as waiting:
+        served[0].sendall(request("POST", "/api/echo/a", b"{}"))
+        assert [code for code, _ in responses(served[0])] == [200]
+        assert len(app.bodies) == 17
+        served.pop().close()
+        assert [code for code, _ in responses(waiting)] == [200]
+    for connection in served:
+        connection.close()
+    server.stop()
 
 
 def test_a_thousand_connections_are_served(server):
@@ -255,8 +300,7 @@ def test_at_a_stop_requests_in_flight_are_finished_and_others_are_not_accepted(s
         connection.close()
 
 
-def test_clients_that_have_sent_half_a_request_do_not_delay_a_stop(server, app, monkeypatch):
-    monkeypatch.setattr(server_module, "CLOSE_SECONDS", 0.1)
+def test_clients_that_have_sent_half_a_request_do_not_delay_a_stop(server, app):
     halves = [connect(server, half) for half in (b"GET / HTTP/1.1\r\nHost: ", POST.encode() + b"Content-Length: 100\r\n\r\n{", b"")]
     in_flight = connect(server, request("GET", "/api/wait"))
     assert app.arrived.acquire(timeout=SECONDS)
@@ -264,7 +308,7 @@ def test_clients_that_have_sent_half_a_request_do_not_delay_a_stop(server, app, 
     stopping.start()
     app.release.set()
     assert [code for code, _ in responses(in_flight)] == [200]
-    stopping.join(server_module.STOP_SECONDS - 1)
+    stopping.join(STOP_SECONDS - 1)
     assert not stopping.is_alive()
     for connection in (in_flight, *halves):
         connection.close()

@@ -1,0 +1,153 @@
+"""Requests out of bytes, and responses as bytes. What whole connections do is in test_server.py."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.local.http_messages import MAX_CHUNK_LINE_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, BadRequest, Request, RequestReader, encode_response
+
+HEAD = b"POST /a HTTP/1.1\r\nHost: x\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+HOST = ("Host", "x")
+
+
+def read(*parts: bytes, max_body_bytes: int = 100) -> list[Request]:
+    """The requests in these bytes, which arrive in parts."""
+    reader, found = RequestReader(max_body_bytes), []
+    for part in parts:
+        reader.feed(part)
+        while (request := reader.next_request()) is not None:
+            found.append(request)
+    return found
+
+
+def refusal(data: bytes) -> int:
+    with pytest.raises(BadRequest) as refused:
+        read(data)
+    return refused.value.status
+
+
+def test_a_request_is_read_as_it_was_sent():
+    sent = b"GET /a%2Fb?q=%C3%BC HTTP/1.1\r\nx-NAME: \t a  b \t\r\nX-Name:\r\nX-Bytes: \xff\r\n\r\n"
+    headers = (("X-Name", "a  b"), ("X-Name", ""), ("X-Bytes", "\xff"))
+    assert read(sent) == [Request("GET", "/a%2Fb?q=%C3%BC", headers, b"", is_last=False)]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"), [("http://shop/a?b", "/a?b"), ("HTTPS://shop:1", "/"), ("http://shop?b", "/?b"), ("*", "*"), ("//a", "//a")]
+)
+def test_the_origin_of_a_target_is_left_out(target, expected):
+    assert read(f"GET {target} HTTP/1.1\r\n\r\n".encode())[0].target == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "connection", "is_last"),
+    [
+        ("1.1", "", False),
+        ("1.1", "Connection: Keep-Alive\r\n", False),
+        ("1.1", "Connection: a\r\nConnection: CLOSE\r\n", True),
+        ("1.0", "", True),
+        ("1.0", "Connection: keep-alive\r\n", False),
+    ],
+)
+def test_a_client_says_whether_its_request_is_the_last(version, connection, is_last):
+    assert read(f"GET / HTTP/{version}\r\n{connection}\r\n".encode())[0].is_last is is_last
+
+
+PIPELINED = (
+    b"\r\n" + HEAD + b"Content-Length: 3\r\n\r\nabcGET /b HTTP/1.1\r\n\r\n" + CHUNKED + b"2;x=y\r\nde\r\n01 \r\nf\r\n000\r\nT: x\r\n\r\n"
+    b"GET /c HTTP/1.1\r\n\r\n"
+)
+
+
+@given(st.sets(st.integers(1, len(PIPELINED) - 1)))
+def test_it_does_not_matter_in_which_parts_bytes_arrive(cuts):
+    ends = [0, *sorted(cuts), len(PIPELINED)]
+    found = read(*(PIPELINED[start:end] for start, end in pairwise(ends)))
+    assert [(request.method, request.target, request.body) for request in found] == [
+        ("POST", "/a", b"abc"),
+        ("GET", "/b", b""),
+        ("POST", "/a", b"def"),
+        ("GET", "/c", b""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\n\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA: x\r\n y\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA : x\r\n\r\n",
+        b"GET / HTTP/1.1\r\n: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA: \x00\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA: a\rb\r\n\r\n",
+        b"GET  / HTTP/1.1\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/2.0\r\n\r\n",
+        b"GET / HTTP/1.1 \r\n\r\n",
+        b"G@T / HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\r\n",
+        HEAD + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+        HEAD + b"Content-Length: 2, 2\r\n\r\n{}",
+        HEAD + b"Content-Length: +2\r\n\r\n{}",
+        HEAD + b"Content-Length: \xb2\r\n\r\n{}",
+        HEAD + b"Content-Length: 1000000000000000\r\n\r\n{}",
+        HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEAD.replace(b"1.1", b"1.0") + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        CHUNKED + b"\r\n",
+        CHUNKED + b"-1\r\n",
+        CHUNKED + b"0x1\r\na\r\n0\r\n\r\n",
+        CHUNKED + b"1\r\nab\r\n0\r\n\r\n",
+        CHUNKED + b"1\na\r\n0\r\n\r\n",
+        CHUNKED + b"0" * (MAX_CHUNK_LINE_BYTES + 1),
+    ],
+)
+def test_what_is_unclear_is_refused(head):
+    assert refusal(head) == 400
+
+
+def test_a_head_has_limits():
+    assert refusal(b"GET / HTTP/1.1\r\nA: " + b"x" * MAX_HEAD_BYTES) == 431
+    assert refusal(b"GET / HTTP/1.1\r\nA: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n") == 431
+    assert refusal(b"GET / HTTP/1.1\r\n" + b"A: x\r\n" * (MAX_HEADERS + 1) + b"\r\n") == 431
+    assert len(read(b"GET / HTTP/1.1\r\n" + b"A: x\r\n" * MAX_HEADERS + b"\r\n")[0].headers) == MAX_HEADERS
+
+
+@pytest.mark.parametrize("start", [HEAD + b"Content-Length: 1000\r\n\r\n", CHUNKED + b"3e8\r\n"])
+def test_of_a_body_that_is_too_large_only_a_part_is_read(start):
+    assert read(start + b"x" * 100) == []
+    (request,) = read(start + b"x" * 101)
+    assert (len(request.body), request.is_last) == (101, True)
+
+
+def test_a_reader_says_what_comes_next():
+    reader, states = RequestReader(100), []
+    for part in (b"", b"POST / HT", b"TP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", b"{", b"}"):
+        reader.feed(part)
+        request = reader.next_request()
+        states.append((reader.state, reader.expects_continue, request is not None))
+    assert states == [("start", False, False), ("head", False, False), ("body", True, False), ("body", True, False), ("start", False, True)]
+
+
+def test_a_response_has_the_length_of_its_body():
+    sent = encode_response(201, {"X-A": "ü"}, b"abc", closes=True)
+    head, _, body = sent.partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    assert lines[0] == "HTTP/1.1 201 Created"
+    assert {line.partition(":")[0] for line in lines[1:]} == {"Date", "X-A", "Content-Length", "Connection"}
+    assert {"X-A: ü", "Content-Length: 3", "Connection: close"} < set(lines)
+    assert body == b"abc"
+    assert encode_response(200, {}, b"abc", has_body=False).endswith(b"Content-Length: 3\r\n\r\n")
+    assert b"Content-Length" not in encode_response(304, {}, b"")
+
+
+@pytest.mark.parametrize("value", ["a\r\nSet-Cookie: x", "a\n", "\ra"])
+def test_a_response_cannot_have_a_header_within_a_header(value):
+    with pytest.raises(ValueError, match="line's end"):
+        encode_response(200, {"X-A": value}, b"")

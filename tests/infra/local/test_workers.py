@@ -1,0 +1,138 @@
+"""Threads that take turns: one works at a time, and none can stop the others."""
+
+import threading
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+
+import pytest
+
+from infra.local.workers import Workers
+
+SECONDS = 30
+Step = Callable[[], object]
+
+
+class Desk:
+    """Workers whose tasks are functions. `results` gets what they return, in the order in which they were finished."""
+
+    def __init__(self, count: int) -> None:
+        self.tasks: SimpleQueue[Step | None] = SimpleQueue()
+        self.results: SimpleQueue[object] = SimpleQueue()
+        self.receivers = 0
+        self.workers = Workers[Step, object](count, self._receive, lambda task: task(), self._finish)
+        self.workers.start()
+
+    def _receive(self) -> Step | None:
+        self.receivers += 1
+        assert self.receivers == 1, "two threads receive"
+        task = self.workers.outside_turn(self.tasks.get)
+        self.receivers -= 1
+        if task is None:
+            self.tasks.put(None)  # for those that come later
+        return task
+
+    def _finish(self, task: Step, result: object) -> None:
+        self.results.put(result)
+
+    def next_result(self) -> object:
+        return self.results.get(timeout=SECONDS)
+
+    def stop(self) -> None:
+        self.tasks.put(None)
+        self.workers.join(SECONDS)
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk(4)
+    yield desk
+    desk.stop()
+    assert not any(thread.is_alive() for thread in desk.workers._threads)
+
+
+def test_tasks_that_do_not_wait_are_processed_by_one_thread_in_order(desk):
+    for number in range(1000):
+        desk.tasks.put(lambda number=number: (number, threading.get_ident()))
+    found = [desk.next_result() for _ in range(1000)]
+    assert [number for number, _ in found] == list(range(1000))
+    assert len({thread for _, thread in found}) == 1
+
+
+def test_while_a_task_waits_at_an_event_others_are_processed(desk):
+    events = SimpleQueue()
+
+    def wait(number: int) -> int:
+        event = desk.workers.new_event()
+        events.put(event)
+        event.wait()
+        return number
+
+    for number in range(3):
+        desk.tasks.put(lambda number=number: wait(number))
+    waiting = [events.get(timeout=SECONDS) for _ in range(3)]
+    desk.tasks.put(lambda: "other")
+    assert desk.next_result() == "other"
+    for event in reversed(waiting):
+        event.set()
+    assert [desk.next_result() for _ in range(3)] == [2, 1, 0]  # those that were woken go on in this order
+
+
+def test_an_event_that_is_already_set_is_not_waited_for(desk):
+    def wait() -> str:
+        event = desk.workers.new_event()
+        event.set()
+        event.wait()
+        return "went on"
+
+    desk.tasks.put(wait)
+    assert desk.next_result() == "went on"
+
+
+def test_tasks_that_wait_for_anything_else_lose_their_turn(desk):
+    locks = [threading.Lock() for _ in range(3)]
+    for lock in locks:
+        lock.acquire()
+        desk.tasks.put(lambda lock=lock: lock.acquire(timeout=SECONDS))
+    desk.tasks.put(lambda: "other")
+    assert desk.next_result() == "other"
+    for lock in locks:
+        lock.release()
+    assert [desk.next_result() for _ in range(3)] == [True, True, True]
+
+
+def test_when_all_threads_wait_the_first_that_has_finished_goes_on(desk):
+    lock = threading.Semaphore(0)
+    for _ in range(4):
+        desk.tasks.put(lambda: lock.acquire(timeout=SECONDS))
+    desk.tasks.put(lambda: "other")
+    lock.release()
+    assert [desk.next_result(), desk.next_result()] == [True, "other"]
+    lock.release(3)
+    assert [desk.next_result() for _ in range(3)] == [True, True, True]
+
+
+def test_many_tasks_that_wait_are_all_finished_and_only_one_works_at_a_time():
+    desk, working, most = Desk(8), 0, 0
+
+    def work(number: int) -> int:
+        nonlocal working, most
+        for _ in range(5):
+            working += 1
+            most = max(most, working)
+            working -= 1
+            event = desk.workers.new_event()
+            threading.Thread(target=event.set).start()
+            event.wait()
+        return number
+
+    for number in range(200):
+        desk.tasks.put(lambda number=number: work(number))
+    assert sorted(desk.next_result() for _ in range(200)) == list(range(200))
+    desk.stop()
+    assert most == 1
+
+
+def test_other_threads_wait_at_events_of_their_own(desk):
+    event = desk.workers.new_event()
+    threading.Thread(target=event.set).start()
+    assert event.wait() is True
