@@ -19,7 +19,7 @@ _LOG_PAGES = 1000
 _CHANGES_PER_PART = 500
 
 
-class Event(Protocol):
+class WaitEvent(Protocol):
     """What a thread waits for, like threading.Event."""
 
     def set(self) -> None:
@@ -49,8 +49,8 @@ class Journal:
         self.failure: BaseException | None = None
         self._mutex = threading.Lock()
         self._pending: list[bytes] = []
-        self.new_event: Callable[[], Event] = threading.Event
-        self._waiters: list[tuple[int, Event]] = []  # the entry that each thread waits for
+        self.new_event: Callable[[], WaitEvent] = threading.Event
+        self._waiters: list[tuple[int, WaitEvent]] = []  # the entry that each thread waits for
         self._is_writer_idle = False
         self._is_closing = False
         self._wake_writer = threading.Lock()

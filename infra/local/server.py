@@ -5,7 +5,7 @@ import resource
 import socket
 from pathlib import Path
 
-from devtools.dynamodb.journal import Event
+from devtools.dynamodb.journal import WaitEvent
 from infra.local.connections import Connection, Connections
 from infra.local.gateway import Gateway, GatewayResponse
 from infra.local.http_messages import Request
@@ -57,7 +57,7 @@ class LocalServer:
             self._workers.join(STOP_SECONDS)
         self._listener.close()
 
-    def new_event(self) -> Event:
+    def new_event(self) -> WaitEvent:
         """For what a thread waits for while it handles a request: another one works meanwhile. Any thread may call it."""
         return self._workers.new_event()
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from devtools.dynamodb.journal import Event
+from devtools.dynamodb.journal import WaitEvent
 
 STALL_SECONDS = 0.005  # a task that takes so long probably waits, for Stripe or for a lock
 
@@ -65,7 +65,7 @@ class Workers(Generic[Task, Result]):
         for thread in self._threads:
             thread.join(max(0, end - time.monotonic()))
 
-    def new_event(self) -> Event:
+    def new_event(self) -> WaitEvent:
         """An event that the calling thread may wait for once. If it is one of these threads, another one works meanwhile."""
         worker: _Worker | None = getattr(self._this, "worker", None)
         return threading.Event() if worker is None else _TurnEvent(self, worker)
