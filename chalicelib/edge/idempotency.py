@@ -1,8 +1,9 @@
 """Idempotency-Key: a repeated request with the same key gets the same reply, for each user and address, for a day.
 
 AWS Powertools' idempotency was considered: it reads the machine's clock and keeps no id for a repeated execution (see
-docs/decisions/0005-idempotency.md). A use of a key keeps the payload's hash, the reply and `resource_id`, the id of what the
-request creates: if the first execution dies, the next one creates the same thing and not a second one.
+docs/decisions/0005-idempotency.md). `execute_once` keeps the payload's hash, the reply and `resource_id`, the id of what the
+request creates: if the first execution dies, the next one creates the same thing and not a second one. A checkout changes a
+purchase that exists already, and keeps its key in there (`require_key`, docs/decisions/0025-fewer-trips.md).
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import msgspec
 from chalicelib import clock, ids, settings
 from chalicelib.edge import store
 from chalicelib.edge.http import Reply, RequestContext
+from chalicelib.edge.key_use import IdempotencyConflict, KeyUse
 from chalicelib.edge.store import IdempotencyRow
 from chalicelib.errors import ApiError, InvalidInput
 
@@ -24,14 +26,6 @@ MAX_KEY_LENGTH = 255
 
 class IdempotencyKeyRequired(InvalidInput):
     code: ClassVar[str] = "idempotency_key_required"
-
-
-class IdempotencyConflict(ApiError):
-    code: ClassVar[str] = "idempotency_key_reused"
-    status: ClassVar[int] = 409
-    default_message: ClassVar[str] = (
-        "This Idempotency-Key was already used with a different request body. Send a new request with a new key."
-    )
 
 
 class RequestInFlight(ApiError):
@@ -57,18 +51,12 @@ def execute_once(
     not kept: the next request with the key executes again, under a new resource id. After any other error, and after a crash, the next
     request takes over with the same resource id: `find_result(resource_id)` is asked first for what an earlier execution has created.
     """
-    key = request.header("idempotency-key")
-    if key is None or key == "":
-        if required:
-            message = "Send an Idempotency-Key header: a new key for each new request, and the same key when you repeat a request."
-            raise IdempotencyKeyRequired(message, path="Idempotency-Key")
+    use = require_key(request, user_id) if required else _read_key(request, user_id)
+    if use is None:
         return execute(ids.new_id())
-    if len(key) > MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
-        raise InvalidInput(f"The Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable ASCII characters.", path="Idempotency-Key")
-    request.is_repeatable = True
-    row, is_takeover = _claim(request, user_id, key)
+    row, is_takeover = _claim(use)
     if row.reply is not None:
-        return _replay(row)
+        return replayed(msgspec.json.decode(row.reply), int(row.status))
     try:
         found = find_result(row.resource_id) if is_takeover and find_result is not None else None
         reply = execute(row.resource_id) if found is None else found
@@ -83,15 +71,49 @@ def execute_once(
     return reply
 
 
-def _claim(request: RequestContext, user_id: str, key: str) -> tuple[IdempotencyRow, bool]:
+def require_key(request: RequestContext, user_id: str) -> KeyUse:
+    """The use of the request's Idempotency-Key. Raises IdempotencyKeyRequired if it has none, InvalidInput for a malformed one."""
+    use = _read_key(request, user_id)
+    if use is None:
+        message = "Send an Idempotency-Key header: a new key for each new request, and the same key when you repeat a request."
+        raise IdempotencyKeyRequired(message, path="Idempotency-Key")
+    return use
+
+
+def replayed(body: Any, status: int) -> Reply:
+    """The reply to a repeated request: `body` as in the first reply, and 200 in place of 201, because nothing was created this time."""
+    if isinstance(body, dict):
+        message = "This is the reply to the first request with this Idempotency-Key; nothing was done again (idempotent)."
+        body = {**body, "message": message}
+    return Reply(body, 200 if status == 201 else status, {"Idempotency-Replayed": "true"})
+
+
+def _read_key(request: RequestContext, user_id: str) -> KeyUse | None:
+    key = request.header("idempotency-key")
+    if key is None or key == "":
+        return None
+    if len(key) > MAX_KEY_LENGTH or not key.isascii() or not key.isprintable():
+        raise InvalidInput(f"The Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable ASCII characters.", path="Idempotency-Key")
+    request.is_repeatable = True
+    chalice_request = request.chalice_request
+    uri_params = str(sorted((chalice_request.uri_params or {}).items()))
+    scope = (user_id, chalice_request.method, chalice_request.path, uri_params, key)
+    return KeyUse(_digest("\n".join(scope).encode()), _digest(request.read_body()))
+
+
+def _digest(raw: bytes) -> str:
+    return sha256(raw).hexdigest()[:32]
+
+
+def _claim(use: KeyUse) -> tuple[IdempotencyRow, bool]:
     """The use of the key that this request may execute, or one that has a reply, and whether an earlier request has executed it.
 
     Raises IdempotencyConflict or RequestInFlight.
     """
     now = clock.now()
     new = IdempotencyRow(
-        _row_id(request, user_id, key),
-        payload=sha256(request.read_body()).hexdigest(),
+        use.key,
+        payload=use.payload,
         resource_id=ids.new_id(),
         locked_until=now + LOCK_SECONDS,
         expires_at=now + settings.current().idempotency_seconds,
@@ -111,17 +133,3 @@ def _claim(request: RequestContext, user_id: str, key: str) -> tuple[Idempotency
     if not store.take_over_key(existing, new.locked_until):
         raise RequestInFlight(LOCK_SECONDS)
     return existing, True
-
-
-def _row_id(request: RequestContext, user_id: str, key: str) -> str:
-    chalice_request = request.chalice_request
-    uri_params = str(sorted((chalice_request.uri_params or {}).items()))
-    return sha256("\n".join((user_id, chalice_request.method, chalice_request.path, uri_params, key)).encode()).hexdigest()
-
-
-def _replay(row: IdempotencyRow) -> Reply:
-    """The kept reply; 200 in place of 201, because nothing was created this time."""
-    body: Any = msgspec.json.decode(row.reply)
-    if isinstance(body, dict):
-        body["message"] = "This is the reply to the first request with this Idempotency-Key; nothing was done again (idempotent)."
-    return Reply(body, 200 if row.status == 201 else int(row.status), {"Idempotency-Replayed": "true"})

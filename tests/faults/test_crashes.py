@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib import dynamo
 from chalicelib.inventory import service as inventory
-from chalicelib.purchases.record import store
+from chalicelib.purchases.record import recent_purchases, store
 from tests import builders, invariants, shops
 from tests.faults.kinds import FAULTS
 from tests.simulation import faults
@@ -38,6 +38,10 @@ class PurchaseFlow:
 
     def start_checkout_with_details(self):
         return builders.start_checkout(self.api, "ada", self.id, key=self.id, responses={"diet": "none"})
+
+    def move_to_another_instance(self):
+        """The next step is that of an instance which has not written the purchase, so it reads it first."""
+        recent_purchases._copies.forget()
 
     def confirm(self):
         return builders.confirm(self.api, "ada", self.id)
@@ -72,7 +76,9 @@ FLOWS = {
     "reserve": ([], ["reserve"]),
     "release": (["reserve"], ["release"]),
     "checkout": (["reserve"], ["start_checkout"]),
+    "checkout on another instance": (["reserve", "move_to_another_instance"], ["start_checkout"]),
     "confirm": (["reserve", "start_checkout"], ["confirm"]),
+    "confirm on another instance": (["reserve", "start_checkout", "move_to_another_instance"], ["confirm"]),
     "checkout with details": (["reserve"], ["start_checkout_with_details"]),
     "confirm with details": (["reserve", "start_checkout_with_details"], ["confirm"]),
     "decline": (["reserve", "start_checkout"], ["decline"]),
@@ -82,6 +88,9 @@ FLOWS = {
     "confirm too late": (["reserve", "start_checkout", "expire_hold"], ["confirm"]),
     "reserve again after the hold expired": (["reserve", "expire_hold"], ["reserve"]),
 }
+
+
+BOTH_INSTANCES = ["checkout", "checkout on another instance", "confirm", "confirm on another instance"]
 
 
 def flows_to_break(api, time, name, shop):
@@ -115,7 +124,7 @@ def test_recovery_repairs_a_fault_at_any_call(api, time, name, kind):
         invariants.check(time.now, recovered=True)
 
 
-@pytest.mark.parametrize("name", ["confirm", "decline", "checkout", "release", "reserve"])
+@pytest.mark.parametrize("name", [*BOTH_INSTANCES, "decline", "release", "reserve"])
 @pytest.mark.parametrize("kind", ["crash before the answer", "throttled", "timeout of the answer", "repeated by the SDK"])
 def test_after_a_fault_a_client_that_tries_again_succeeds(api, time, name, kind):
     with shops.isolated_shop(api) as shop:
@@ -127,7 +136,7 @@ def test_after_a_fault_a_client_that_tries_again_succeeds(api, time, name, kind)
             time.advance(31)  # the lock of the crashed execution ends
             reply = flow.run(steps)
             assert reply.status in (200, 201), (number, reply.json)
-            if name == "confirm":
+            if name.startswith("confirm"):
                 assert len(reply.json["tickets"]) == 3
             invariants.check(time.now)
             _recover(time)

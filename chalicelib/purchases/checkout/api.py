@@ -6,9 +6,8 @@ import msgspec
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
-from chalicelib.edge import rate_limits
+from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.edge.idempotency import execute_once
 from chalicelib.errors import InvalidInput
 from chalicelib.ids import Id
 from chalicelib.payments.model import SimulatedOutcome
@@ -45,15 +44,12 @@ class ConfirmBody(Struct, forbid_unknown_fields=True):
 @route(bp, "POST", "/checkout/sessions")
 def open_checkout(request: RequestContext) -> Reply:
     user_id, body = request.require_user().user_id, request.parse_body(CheckoutBody)
+    key = idempotency.require_key(request, user_id)
     rate_limits.check(request, rate_limits.CHECKOUT, user_id)
-    options = _options(body)
-
-    def execute(_: str) -> Reply:
-        if body.promo_code:
-            raise PromoCodeInvalid("This promo code is not valid for this event. Correct it, or order without one.", path="$.promo_code")
-        return _session_reply(service.open_checkout(user_id, body.reservation_id, options, request.now), request.now)
-
-    return execute_once(request, user_id, execute, required=True)
+    if body.promo_code:
+        raise PromoCodeInvalid("This promo code is not valid for this event. Correct it, or order without one.", path="$.promo_code")
+    result = service.open_checkout(user_id, body.reservation_id, _options(body), key, request.now)
+    return _session_reply(result, request.now)
 
 
 @route(bp, "GET", "/checkout/sessions/{session_id}")
@@ -73,6 +69,9 @@ def confirm(request: RequestContext) -> Reply:
 
 
 def _session_reply(result: CheckoutResult, now: int) -> Reply:
+    if result.is_replay:
+        opened_at = result.purchase.checkout_at or now
+        return idempotency.replayed(views.checkout_session_view(result.purchase, opened_at, result.client_secret, result.url), 201)
     session = views.checkout_session_view(result.purchase, now, result.client_secret, result.url)
     if result.is_new:
         return Reply(session, 201)

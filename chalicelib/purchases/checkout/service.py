@@ -1,16 +1,20 @@
 """Checkout: from a reservation to an order. Open the payment, then confirm its outcome."""
 
+from contextlib import suppress
+
 from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib import log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import EventNotOnSale
+from chalicelib.edge.key_use import KeyUse
+from chalicelib.errors import ApiError
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotCompleted, SimulatedOutcome
 from chalicelib.purchases.checkout import checkout_page
 from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
-from chalicelib.purchases.record import hold_updates, ledger_entries, queries, store
+from chalicelib.purchases.record import hold_updates, ledger_entries, queries, recent_purchases, store
 from chalicelib.purchases.record.errors import ReservationEnded
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.reservations import hold_recovery
@@ -21,7 +25,7 @@ from chalicelib.purchases.settlement.service import SettlementResult
 
 
 class CheckoutResult(Struct, frozen=True):
-    """An open checkout. `is_new`: this call opened it.
+    """An open checkout. `is_new`: this call opened it. `is_replay`: an earlier request with the same key did, and was answered with this.
 
     At an external provider the buyer pays in our own page with the `client_secret`, or on the hosted page at the `url`.
     """
@@ -30,33 +34,75 @@ class CheckoutResult(Struct, frozen=True):
     is_new: bool
     client_secret: str | None = None
     url: str | None = None
+    is_replay: bool = False
 
 
-def open_checkout(user_id: str, purchase_id: str, options: CheckoutOptions, now: int) -> CheckoutResult:
+def open_checkout(user_id: str, purchase_id: str, options: CheckoutOptions, key: KeyUse, now: int) -> CheckoutResult:
     """Open the checkout of a reservation: `held -> paying`, then open the payment at its provider. Repeated, it goes on where it stopped.
 
-    Only the first call uses the options. Raises ReservationNotFound, also for a reservation of another user; ReservationEnded;
-    ReservationConverted or PaymentRefunded if it was paid; EventNotOnSale for a cancelled event; ReturnAddressRefused, PriceMismatch and
-    ProviderUnavailable.
+    Only the first call uses the options, and only its key is kept, because the others open nothing. A call with that key returns the
+    purchase as the first one left it. Raises IdempotencyConflict; ReservationNotFound, also for a reservation of another user;
+    ReservationEnded; ReservationConverted or PaymentRefunded if it was paid; EventNotOnSale for a cancelled event;
+    ReturnAddressRefused, PriceMismatch and ProviderUnavailable.
     """
+    recent = recent_purchases.take(user_id, purchase_id, now)
+    started = _start_recent(recent, options, key, now) if recent is not None else None
+    if started is not None:
+        return _open_payment(started, now, is_new=True)
     purchase = queries.get_own_purchase(user_id, purchase_id)
-    return store.retry_on_conflict(purchase, lambda current: _open(_require_active(current, now), options, now))
+    return store.retry_on_conflict(purchase, lambda current: _replay(current, key, now) or _open(current, options, key, now))
 
 
 def confirm(user_id: str, purchase_id: str, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
     """Confirm a checkout: paid, with its tickets, or declined, with its tickets back in the stock. Repeated, it gives the same result.
 
-    Three round trips: read the purchase, one transaction, one conversion for each hold; with an external provider one call to it.
+    Three round trips: read the purchase, one transaction, one conversion for each hold; with an external provider one call to it. Without
+    such a provider it is two, if this instance opened the checkout a moment ago.
     The first confirm of an order that a webhook has completed is not a repeated one: it writes once that the buyer has the tickets.
     Raises CheckoutNotFound, ReservationEnded, SimulationRequired, SimulationRefused, PaymentNotCompleted and PaymentRefunded.
     """
+    recent = recent_purchases.take(user_id, purchase_id, now)
+    resolved = _resolve_recent(recent, simulate, now) if recent is not None else None
+    if resolved is not None:
+        return resolved
     purchase = queries.get_own_checkout(user_id, purchase_id)
     return store.retry_on_conflict(purchase, lambda current: _confirm(current, simulate, now))
 
 
-def _open(purchase: Purchase, options: CheckoutOptions, now: int) -> CheckoutResult:
+def _replay(purchase: Purchase, key: KeyUse, now: int) -> CheckoutResult | None:
+    """The checkout as the first request with this key left it, whatever has happened since. None for any other key.
+
+    None also if the payment was not opened at its provider then, by a crash or because the provider refused: this request goes on.
+    """
+    if purchase.payment is None or not key.repeats(purchase.checkout_key, purchase.checkout_at or 0, now):
+        return None
+    opened = replace(purchase, state="paying", payment=replace(purchase.payment, status="open"))
+    if not payments.is_external(purchase.payment.provider):
+        return CheckoutResult(opened, is_new=False, is_replay=True)
+    if purchase.payment.provider_id is None:
+        return None
+    payment = payments.fetch_payment(purchase.payment)
+    return CheckoutResult(opened, False, payment.client_secret, payment.url, is_replay=True)
+
+
+def _open(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -> CheckoutResult:
+    _require_active(purchase, now)
     if purchase.state == "paying":
         return _open_payment(purchase, now, is_new=False)
+    return _open_payment(_start(purchase, options, key, now), now, is_new=True)
+
+
+def _start_recent(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -> Purchase | None:
+    """As `_start`, with this instance's copy of the purchase. None if the purchase must be read: it has changed, or is refused."""
+    if purchase.state != "held" or not purchase.is_active(now):
+        return None
+    with suppress(store.Conflict, ApiError):
+        return _start(purchase, options, key, now)
+    return None
+
+
+def _start(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -> Purchase:
+    """`held -> paying`. Raises Conflict, and before anything is written EventNotOnSale, ReturnAddressRefused and those of new_payment."""
     event = catalog.snapshot().events.get(purchase.event_id)
     if event is not None and event.status == "cancelled":
         raise EventNotOnSale("cancelled", None)
@@ -67,6 +113,7 @@ def _open(purchase: Purchase, options: CheckoutOptions, now: int) -> CheckoutRes
         state="paying",
         payment=checkout_page.choose_page(purchase, payment, options),
         checkout_at=now,
+        checkout_key=key,
         expires_at=expires_at,
         has_details=not options.details.is_empty,
     )
@@ -75,7 +122,7 @@ def _open(purchase: Purchase, options: CheckoutOptions, now: int) -> CheckoutRes
         # After a crash before this, hold recovery extends the holds: the purchase's `expires_at` decides.
         hold_updates.extend_holds(saved, expires_at)
     log.info("checkout.opened", purchase_id=purchase.id, event_id=purchase.event_id, provider=payment.provider)
-    return _open_payment(saved, now, is_new=True)
+    return saved
 
 
 def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResult:
@@ -93,6 +140,7 @@ def _open_payment(purchase: Purchase, now: int, *, is_new: bool) -> CheckoutResu
     metadata = PaymentMetadata(purchase.id, purchase.event_id, purchase.user_id)
     provider_payment = payments.open_payment(payment, metadata, checkout_page.page_content(purchase, payment))
     if provider_payment is None:
+        recent_purchases.remember(purchase, now)
         return CheckoutResult(purchase, is_new)
     opened_payment = replace(payment, provider_id=provider_payment.id)
     try:
@@ -122,12 +170,25 @@ def _confirm(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) ->
     assert purchase.payment is not None  # its checkout was opened
     if payments.is_external(purchase.payment.provider):
         return _confirm_external(purchase, purchase.payment, simulate, now)
-    _require_active(purchase, now)
-    payment = payments.local_outcome(purchase.payment, simulate)
-    assert payment is not None  # only an external provider's outcome is not decided here
-    if payment.status == "captured":
-        return settlement.complete_purchase(purchase, payment, now, by_buyer=True)
-    return _decline(purchase, payment, now)
+    return _resolve(_require_active(purchase, now), purchase.payment, simulate, now)
+
+
+def _resolve_recent(purchase: Purchase, simulate: SimulatedOutcome | None, now: int) -> SettlementResult | None:
+    """As `_resolve`, with this instance's copy of the purchase. None if the purchase must be read: it has changed, or is refused."""
+    if purchase.state != "paying" or purchase.payment is None or not purchase.is_active(now):
+        return None
+    with suppress(store.Conflict, ApiError):
+        return _resolve(purchase, purchase.payment, simulate, now)
+    return None
+
+
+def _resolve(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:
+    """Confirm a payment that is free or simulated. Raises Conflict, and before anything is written the refusals of `local_outcome`."""
+    outcome = payments.local_outcome(payment, simulate)
+    assert outcome is not None  # only an external provider's outcome is not decided here
+    if outcome.status == "captured":
+        return settlement.complete_purchase(purchase, outcome, now, by_buyer=True)
+    return _decline(purchase, outcome, now)
 
 
 def _confirm_external(purchase: Purchase, payment: Payment, simulate: SimulatedOutcome | None, now: int) -> SettlementResult:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from chalicelib.edge.key_use import KeyUse
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import DisputeStatus, Payment
 
@@ -87,6 +88,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     expires_at: int
     payment: Payment | None = None
     checkout_at: int | None = None
+    checkout_key: KeyUse | None = None  # of the request that opened the checkout
     ended_at: int | None = None
     confirmed_at: int | None = None  # when a confirm first gave the buyer their tickets; a webhook may have issued them before
     has_details: bool = False  # the buyer's answers and attendees are stored, apart from the purchase

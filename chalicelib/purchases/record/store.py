@@ -14,6 +14,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib import dynamo, settings
+from chalicelib.edge.key_use import KeyUse
 from chalicelib.payments.model import Payment
 from chalicelib.purchases.record.model import (
     ACTIVE_STATES,
@@ -34,6 +35,7 @@ _CHANGEABLE = {
     "state": False,
     "expires_at": False,
     "checkout_at": False,
+    "checkout_key": True,
     "ended_at": False,
     "confirmed_at": False,
     "lines": True,
@@ -63,6 +65,7 @@ class PurchaseRow(dynamo.Table):
     expires_at = NumberAttribute(null=True)
     payment = UnicodeAttribute(null=True)
     checkout_at = NumberAttribute(null=True)
+    checkout_key = UnicodeAttribute(null=True)
     ended_at = NumberAttribute(null=True)
     confirmed_at = NumberAttribute(null=True)
     has_details = BooleanAttribute(null=True)
@@ -322,6 +325,7 @@ def _purchase(row: PurchaseRow) -> Purchase | None:
         expires_at=int(row.expires_at),
         payment=msgspec.json.decode(row.payment, type=Payment) if row.payment else None,
         checkout_at=int(row.checkout_at) if row.checkout_at else None,
+        checkout_key=msgspec.json.decode(row.checkout_key, type=KeyUse) if row.checkout_key else None,
         ended_at=int(row.ended_at) if row.ended_at else None,
         confirmed_at=int(row.confirmed_at) if row.confirmed_at else None,
         has_details=bool(row.has_details),

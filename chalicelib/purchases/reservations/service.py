@@ -11,7 +11,7 @@ from chalicelib.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnoughTickets
 from chalicelib.payments.model import PaymentNotCompleted, ProviderUnavailable
-from chalicelib.purchases.record import queries, store, transitions
+from chalicelib.purchases.record import queries, recent_purchases, store, transitions
 from chalicelib.purchases.record.errors import (
     ActiveReservationExists,
     PassUsed,
@@ -54,6 +54,7 @@ def reserve(user_id: str, event_id: str, items: Sequence[RequestedItem], token: 
             return _require_active(own, now)
         new, limit = _hold(user_id, event_id, items, token, purchase_id, now)
     purchase = _require_active(_create_purchase(new, limit, now), now)
+    recent_purchases.remember(purchase, now)
     log.count("reservations_created")
     details = {"quantity": purchase.quantity, "expires_at": purchase.expires_at}
     log.info("reservation.created", purchase_id=purchase.id, event_id=event_id, **details)

@@ -47,7 +47,7 @@ def test_the_hold_of_a_paid_purchase_is_converted_if_a_crash_left_that_undone(ap
 def test_a_hold_is_extended_if_its_checkout_crashed_before_it_had_extended_it(api, time):
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
-    with settings.override(checkout_seconds=600), faults.crash_after(3):
+    with settings.override(checkout_seconds=600), faults.crash_after(2):
         builders.start_checkout(api, "ada", reservation_id)
     assert store.load(reservation_id).state == "paying"
     time.advance(200)
