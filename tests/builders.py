@@ -6,9 +6,11 @@ from typing import Any
 from bootstrap import rollout
 from bootstrap.validation import validate_tree
 from chalicelib import clock
-from chalicelib.edge import auth
+from chalicelib.edge import auth, rate_limits
 from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, ClientReply
+
+UNLIMITED = rate_limits.Attempt(rate_limits.RESERVE, None, None)  # as with rate limits off
 
 
 def token(user_id: str = "ada", *roles: auth.Role) -> str:

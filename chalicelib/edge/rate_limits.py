@@ -1,46 +1,51 @@
 """Rate limits: how often a user, and much more widely a source address, may send a request.
 
-The algorithm is GCRA (the Generic Cell Rate Algorithm of ITU-T I.371): a counter is a single time, the theoretical arrival time
-`tat`. Each request moves it on by one interval, and is refused while `tat` is so far in the future that another interval would
-exceed a full budget. So a full budget may be used at once, it is restored steadily, and it is known exactly when the next
-request will be granted. The reasons are in docs/decisions/0006-rate-limits.md.
+A request that moves something on which bounds it anyway costs no write: a checkout and a confirm leave their purchase in another state,
+each once, and a reserve counts itself in the buyer's record, which it writes anyway. All other requests are counted for the user in the
+table `rate-limits`. The reasons are in docs/decisions/0006-rate-limits.md and docs/decisions/0025-fewer-trips.md.
 """
 
 import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from http import HTTPStatus
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import ClassVar, Literal
 
 import msgspec
 from msgspec import Struct
 
-from chalicelib import dynamo, log, secret_settings, settings
-from chalicelib.edge import store
+from chalicelib import dynamo, effects, log, secret_settings, settings
+from chalicelib.edge import counters
+from chalicelib.edge.counters import Counter
+from chalicelib.edge.gcra import Charge, Quota
 from chalicelib.edge.http import RequestContext
-from chalicelib.edge.store import CountResult
 from chalicelib.errors import ApiError
-from chalicelib.memory import Memory
 
 # An instance may grant a 25th of what an address has left, and 4 requests at most, before it reports them to the store. So the
-# request of a lone buyer, the common case, costs one write (the user's) and not two.
+# request of a lone buyer, the common case, costs no write.
 UNREPORTED_SHARE = 25
 MAX_UNREPORTED = 4
-MAX_LOCAL_COUNTERS = 10_000
-_MAX_ATTEMPTS = 4
-_TTL_MARGIN_SECONDS = 60
+# Of a user, an instance may leave unreported one request that a record has counted.
+MAX_UNREPORTED_OF_USER = 1
 
 Address = IPv4Address | IPv6Address
 CountedBy = Literal["user", "address"]
 
 
 class RateLimit(Struct, frozen=True):
-    """A named limit: the setting `limit_<name>` for each user, and `address_factor` times as many requests for each address."""
+    """A named limit: the setting `limit_<name>` for each user, and `address_factor` times as many requests for each address.
+
+    `counts_bounded`: what a record bounds counts for its user all the same, because one user has many such records.
+    """
 
     name: str
+    counts_bounded: bool = False
 
 
 JOIN = RateLimit("join")  # counted for each event separately
-RESERVE = RateLimit("reserve")
+RESERVE = RateLimit("reserve", counts_bounded=True)
 CHECKOUT = RateLimit("checkout")
 CONFIRM = RateLimit("confirm")
 
@@ -52,79 +57,95 @@ class RateLimited(ApiError):
     status: ClassVar[int] = 429
 
 
-class Quota(Struct, frozen=True):
-    """`count` requests in `seconds`. Times are milliseconds."""
+class Attempt:
+    """A request that is limited while it is executed.
 
-    count: int
-    seconds: int
-
-    @property
-    def interval(self) -> int:
-        """By how much one request moves a counter; rounded up, so that a quota that does not divide evenly is never exceeded."""
-        return -(-self.seconds * 1000 // self.count)
-
-    @property
-    def burst_tolerance(self) -> int:
-        """How far in the future `tat` may be when a request is granted."""
-        return (self.count - 1) * self.interval
-
-    def wait(self, tat: int, now: int) -> int:
-        """How long until the next request is granted; 0 or less means at once."""
-        return tat - self.burst_tolerance - now
-
-    def remaining(self, tat: int, now: int) -> int:
-        """How many requests would be granted at once."""
-        return max(0, self.count - -(-max(0, tat - now) // self.interval))
-
-
-class _LocalCounter(Struct):
-    """What this instance knows of a counter.
-
-    `stored_tat` is what the store said last. `tat` also has the `unreported` requests in it, which the store does not know yet.
-    `refusal_logged_at` is the `tat` at which a refusal was logged.
+    `is_bounded`, which the request sets: it has moved on something that bounds how often this can be done. `charge` is for a record that
+    counts the request itself; None with rate limits off.
     """
 
-    stored_tat: int = 0
-    tat: int = 0
-    unreported: int = 0
-    refusal_logged_at: int = 0
+    def __init__(self, limit: RateLimit, user: Counter | None, address: Address | None) -> None:
+        self.limit, self.is_bounded = limit, False
+        self.charge: Charge | None = user.quota.charge(user.now) if user is not None else None
+        self._user, self._address = user, address
+
+    def refusal(self, tat: int) -> RateLimited:
+        """The refusal of a request of which a record says that the user's counter is at `tat`. This instance remembers it."""
+        assert self._user is not None  # there is a charge
+        self._user.set_exceeded(tat)
+        return _refusal(self.limit, self._user, "user", self._address)
+
+    def begin(self, by_address: Counter | None) -> None:
+        """Refuse what this instance knows to be exceeded, and count the request for its address. Raises RateLimited."""
+        assert self._user is not None
+        if by_address is not None and by_address.wait() > 0:
+            raise _refusal(self.limit, by_address, "address", self._address)
+        if not self._user.begin():
+            raise _refusal(self.limit, self._user, "user", self._address)
+        if by_address is not None and not (by_address.begin() and self._add_to_address(by_address)):
+            self._user.withdraw()
+            raise _refusal(self.limit, by_address, "address", self._address)
+
+    def end(self, error: Exception | None) -> None:
+        """Count the request for its user, unless it is bounded. Raises RateLimited, but never where that would hide an outcome."""
+        if self._user is None or isinstance(error, RateLimited):
+            return
+        if (self.is_bounded and not self.limit.counts_bounded) or (error is not None and dynamo.is_unavailable(error)):
+            self._user.withdraw()
+            return
+        try:
+            is_granted = self._user.add(MAX_UNREPORTED_OF_USER if self.is_bounded else 0)
+        except dynamo.STORE_ERRORS as failure:
+            self._skip(failure)
+            return
+        is_failure = error is not None and not (isinstance(error, ApiError) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR)
+        if not (is_granted or is_failure or effects.may_have_happened()):
+            raise _refusal(self.limit, self._user, "user", self._address) from error
+
+    def _add_to_address(self, by_address: Counter) -> bool:
+        try:
+            return by_address.add(min(MAX_UNREPORTED, by_address.remaining() // UNREPORTED_SHARE))
+        except dynamo.STORE_ERRORS as failure:
+            self._skip(failure)
+            return True
+
+    def _skip(self, failure: Exception) -> None:
+        """Let the request pass uncounted, because the store does not answer. Raises any other error of the store."""
+        if not dynamo.is_unavailable(failure):
+            raise failure
+        if self._user is not None:
+            self._user.withdraw()
+        self._user = None
+        log.count("rate_limits_skipped")
+        log.warning("limits.skipped", limiter=self.limit.name, error=type(failure).__name__, store_code=dynamo.error_code(failure))
 
 
-_local_counters: Memory[str, _LocalCounter] = Memory()
+@contextmanager
+def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str = "") -> Iterator[Attempt]:
+    """Limit the block; raises RateLimited if the user (within `scope`, such as an event) or their address has exceeded `limit`.
 
-
-def check(request: RequestContext, limit: RateLimit, user_id: str, scope: str = "") -> None:
-    """Count a request; raises RateLimited if the user (within `scope`, such as an event) or their address has exceeded `limit`.
-
-    One conditional write, or none if the counter is known to be exceeded. A refused request is not counted. If the store is
-    unavailable the request passes, because what it does next needs the same store.
+    What this instance knows to be exceeded is refused before the block. The request counts for its address at once, and for its user when
+    the block has ended, with one conditional write, unless it `is_bounded`. If that write is refused, so is the request, in place of what
+    the block has refused or repeated. If the store is unavailable the request passes, because it needs the same store itself.
     """
     current = settings.current()
     if current.rate_limits == "off":
+        yield Attempt(limit, None, None)
         return
-    now, user_quota = request.now * 1000, _quota(getattr(current, f"limit_{limit.name}"))
-    address_quota = Quota(user_quota.count * current.address_factor, user_quota.seconds)
+    now, quota = request.now * 1000, _quota(getattr(current, f"limit_{limit.name}"))
     address = source_address(request)
+    by_address = None
+    if address is not None:
+        address_quota = Quota(quota.count * current.address_factor, quota.seconds)
+        by_address = Counter(_key(limit, "address", _counted_network(address)), address_quota, now)
+    attempt = Attempt(limit, Counter(_key(limit, "user", scope, user_id), quota, now), address)
+    attempt.begin(by_address)
     try:
-        user_key = _key(limit, "user", scope, user_id)
-        address_key = _key(limit, "address", _counted_network(address)) if address is not None else None
-        if address_key is not None and (wait := address_quota.wait(_local_counter(address_key).tat, now)) > 0:
-            raise _refusal(limit, address_quota, "address", address_key, wait, address)
-        by_user = _count_in_store(user_key, user_quota, 1, now)
-        if not by_user.granted:
-            raise _refusal(limit, user_quota, "user", user_key, user_quota.wait(by_user.tat, now), address)
-        if address_key is None:
-            return
-        by_address = _count_address(address_key, address_quota, now)
-        if not by_address.granted:
-            # The request already counts for the user: the wait must be long enough for both.
-            wait = max(address_quota.wait(by_address.tat, now), user_quota.wait(by_user.tat, now))
-            raise _refusal(limit, address_quota, "address", address_key, wait, address)
+        yield attempt
     except Exception as error:
-        if not dynamo.is_unavailable(error):
-            raise
-        log.count("rate_limits_skipped")
-        log.warning("limits.skipped", limiter=limit.name, error=type(error).__name__, store_code=dynamo.error_code(error))
+        attempt.end(error)
+        raise
+    attempt.end(None)
 
 
 def source_address(request: RequestContext) -> Address | None:
@@ -159,68 +180,18 @@ def _quota(rate: str) -> Quota:
     return Quota(int(count), int(seconds))
 
 
-def _count_address(key: str, quota: Quota, now: int) -> CountResult:
-    """Count a request of an address in this instance, and report to the store once too many requests are unreported."""
-    with _local_counters.lock:
-        counter = _local_counter(key)
-        if counter.tat <= now:  # the full budget is available again
-            counter.tat, counter.unreported = now, 0
-        counter.tat += quota.interval
-        counter.unreported += 1
-        if counter.unreported <= min(MAX_UNREPORTED, quota.remaining(counter.tat, now) // UNREPORTED_SHARE):
-            return CountResult(True, counter.tat)
-        amount, counter.unreported = counter.unreported, 0
-    return _count_in_store(key, quota, amount, now)
-
-
-def _count_in_store(key: str, quota: Quota, amount: int, now: int) -> CountResult:
-    """Count `amount` requests in the store, starting from what this instance knows of the counter."""
-    tat = _local_counter(key).stored_tat
-    for _ in range(_MAX_ATTEMPTS):
-        if quota.wait(tat, now) > 0:
-            _update_local_counter(key, tat, exactly=True)
-            return CountResult(False, tat)
-        result = store.advance_counter(
-            key,
-            tat,
-            step=amount * quota.interval,
-            now=now,
-            max_tat=now + quota.burst_tolerance,
-            ttl=now // 1000 + quota.seconds + _TTL_MARGIN_SECONDS,
-        )
-        if result.granted:
-            _update_local_counter(key, result.tat, exactly=False)
-            return result
-        tat = result.tat
-    raise dynamo.StoreUnavailable("a rate limit's counter kept changing")
-
-
-def _local_counter(key: str) -> _LocalCounter:
-    if len(_local_counters.entries) >= MAX_LOCAL_COUNTERS:
-        _local_counters.forget()  # costs only a few more writes
-    return _local_counters.entries.setdefault(key, _LocalCounter())
-
-
-def _update_local_counter(key: str, tat: int, *, exactly: bool) -> None:
-    """Note the `tat` that the store has. Unless `exactly`, requests that other threads have counted here meanwhile remain."""
-    with _local_counters.lock:
-        counter = _local_counter(key)
-        counter.stored_tat = max(counter.stored_tat, tat)
-        counter.tat = tat if exactly else max(counter.tat, tat)
-
-
-def _refusal(limit: RateLimit, quota: Quota, by: CountedBy, key: str, wait: int, address: Address | None) -> RateLimited:
+def _refusal(limit: RateLimit, exceeded: Counter, by: CountedBy, address: Address | None) -> RateLimited:
     log.count("rate_limited")
-    counter = _local_counter(key)
+    counter = counters.find_local(exceeded.key)
     if counter.refusal_logged_at != counter.tat:  # log the first refusal, not every further one of a client that does not wait
         counter.refusal_logged_at = counter.tat
         log.info("rate.limited", limiter=limit.name, by=by, network=_logged_network(address) if address is not None else None)
-    seconds = -(-wait // 1000)
+    seconds = -(-exceeded.wait() // 1000)
     return RateLimited(
         f"Too many requests. Try again in {seconds} s.",
         retryAfterSeconds=seconds,
         limiter=limit.name,
         by=by,
-        limit=quota.count,
-        period_seconds=quota.seconds,
+        limit=exceeded.quota.count,
+        period_seconds=exceeded.quota.seconds,
     )

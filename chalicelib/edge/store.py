@@ -10,6 +10,7 @@ from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 
 from chalicelib import dynamo, effects, log
+from chalicelib.edge.gcra import Charge
 
 
 class IdempotencyRow(dynamo.Table):
@@ -97,20 +98,11 @@ def unlock_key(row: IdempotencyRow) -> None:
 
 
 @effects.uncounted()
-def advance_counter(counter_id: str, expected_tat: int, *, step: int, now: int, max_tat: int, ttl: int) -> CountResult:
-    """Move a counter on by `step`, unless it is later than `max_tat`. Times are milliseconds, `ttl` is epoch seconds.
+def advance_counter(counter_id: str, expected_tat: int, charge: Charge, ttl: int) -> CountResult:
+    """Count a charge, unless the counter is too far in the future. `ttl` is epoch seconds.
 
-    An update cannot say max(tat, now), so `expected_tat` chooses between two updates: one for a counter in the past and one for a
-    counter in the future. If it was wrong the update is refused, and the result has the counter's actual `tat`.
+    If `expected_tat` was wrong the update is refused, and the result has the counter's actual `tat`.
     """
-    if expected_tat <= now:
-        # In the past: of two concurrent first requests only one may start from now, or the other would not be counted.
-        condition = RateLimitRow.tat.does_not_exist() | (RateLimitRow.tat <= now)
-        action = RateLimitRow.tat.set(now + step)
-    else:
-        # In the future: counting on from a time in the past would grant more than a full budget after a pause.
-        # max_tat: the limit. `step` is not in it: requests that were granted but not yet reported must be counted above the limit too.
-        condition = (RateLimitRow.tat > now) & (RateLimitRow.tat <= max_tat)
-        action = RateLimitRow.tat.set(RateLimitRow.tat + step)
+    action, condition = charge.update(RateLimitRow.tat, expected_tat)
     granted, item = dynamo.update_if_returning(RateLimitRow(counter_id), [action, RateLimitRow.ttl.set(ttl)], condition)
     return CountResult(granted, int(item["tat"]["N"]) if item else 0)

@@ -1,4 +1,4 @@
-"""Tickets over HTTP: the buyer's wallet, a single ticket, its QR code."""
+"""A ticket over HTTP, and its QR code."""
 
 from hashlib import sha256
 
@@ -15,14 +15,6 @@ QR_TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 QR_HEADERS = {"Cache-Control": "private, max-age=300", "Vary": "Accept"}
 
 bp = Blueprint(__name__)
-
-
-@route(bp, "GET", "/me/tickets")
-def list_my_tickets(request: RequestContext) -> Reply:
-    user = request.require_user()
-    tickets = service.list_owned(user.user_id)
-    snapshot = catalog.snapshot()
-    return Reply({"tickets": [ticket_view(ticket, snapshot) for ticket in tickets], "count": len(tickets)})
 
 
 @route(bp, "GET", "/tickets/{ticket_id}")

@@ -11,7 +11,7 @@ from chalicelib.errors import ApiError, NotFound
 
 TicketState = Literal["valid", "frozen", "void"]  # frozen: its payment is disputed
 
-MAX_TICKETS = 50  # of one purchase: with the purchase, the buyer's record and the wallet they fit one transaction of 100 items
+MAX_TICKETS = 50  # of one purchase: with the purchase, the buyer's record and the ledger they fit one transaction of 100 items
 
 # Crockford's base32 (https://www.crockford.com/base32.html): no I, L, O or U, so that nobody at the door misreads a code.
 CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -1,6 +1,6 @@
 """Issue, read, freeze and void tickets. A purchase gets its tickets exactly once, however often its confirmation is repeated."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
 from chalicelib import dynamo
@@ -18,8 +18,7 @@ def issue_tickets(purchase_id: str, owner_id: str, event_id: str, lines: Sequenc
     if not 1 <= len(priced) <= MAX_TICKETS:
         raise ValueError(f"a purchase has 1 to {MAX_TICKETS} tickets, not {len(priced)}")
     tickets = [_new_ticket(purchase_id, number, owner_id, event_id, line, now) for number, line in enumerate(priced, start=1)]
-    wallet_item = store.create_wallet_item(owner_id, purchase_id, event_id, len(tickets))
-    return TicketIssue(tickets, [*(store.create_ticket_item(ticket) for ticket in tickets), wallet_item])
+    return TicketIssue(tickets, [store.create_ticket_item(ticket) for ticket in tickets])
 
 
 def load_purchase_tickets(purchase_id: str, count: int) -> list[Ticket]:
@@ -27,9 +26,9 @@ def load_purchase_tickets(purchase_id: str, count: int) -> list[Ticket]:
     return sorted(store.load_tickets(ticket_id(purchase_id, number) for number in range(1, count + 1)), key=attrgetter("number"))
 
 
-def list_owned(owner_id: str) -> list[Ticket]:
-    """The owner's valid and frozen tickets, those of the newest purchase first."""
-    tickets = [ticket for ticket in store.load_tickets(store.list_owned_ids(owner_id)) if ticket.state != "void"]
+def load_owned(owner_id: str, ticket_ids: Iterable[str]) -> list[Ticket]:
+    """Those of the tickets that are the owner's, and valid or frozen; the ones of the newest purchase first."""
+    tickets = [ticket for ticket in store.load_tickets(ticket_ids) if ticket.owner_id == owner_id and ticket.state != "void"]
     tickets.sort(key=attrgetter("number"))
     tickets.sort(key=lambda ticket: (ticket.created_at, ticket.purchase_id), reverse=True)
     return tickets
@@ -72,7 +71,7 @@ def _new_ticket(purchase_id: str, number: int, owner_id: str, event_id: str, lin
         id=new_id,
         code=code,
         # Stored, not computed at each display: after a key rotation a repeated confirmation still returns the same ticket, and
-        # printed tickets still match the wallet.
+        # printed tickets still match those on the screen.
         qr_sig=signature.sign(new_id, event_id, code),
         purchase_id=purchase_id,
         owner_id=owner_id,

@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Struct
+
 from chalicelib import dynamo, log
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
@@ -30,8 +32,15 @@ _MAX_ATTEMPTS = 4
 ENTRY_RETENTION_SECONDS = 7 * 86_400  # after the sale
 
 
-def join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_used: Callable[[str], bool], now: int) -> dict[str, Any]:
-    """Give the user a place in the queue; returns the token and the status.
+class JoinResult(Struct, frozen=True):
+    """The token and the status of a user. `is_new`: this call gave them their place."""
+
+    view: dict[str, Any]
+    is_new: bool
+
+
+def join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_used: Callable[[str], bool], now: int) -> JoinResult:
+    """Give the user a place in the queue.
 
     A user who joins again gets the same token, or, if their pass has expired or was used, a new place at the end. `check_work` raises if
     the request lacks the proof of work that a new place requires. `is_pass_used(pass_id)` says whether the user has an order that was
@@ -128,13 +137,13 @@ def admin_overview(event: Event, now: int) -> dict[str, Any] | None:
 
 def _join(
     event_id: str, user_id: str, check_work: Callable[[], None], is_pass_used: Callable[[str], bool], opened_room: int, now: int
-) -> dict[str, Any]:
+) -> JoinResult:
     """Join once; late, if the room is the `opened_room`. Raises store.CounterClosed, or EntryConflict if another request was faster."""
     cached = room_cache.get_room(event_id, now)
     user = tokens.user_digest(user_id)
     existing = store.find_entry(cached.room, user)
     if existing is not None and _can_still_buy(cached.state, existing, is_pass_used, now):
-        return _join_view(cached, existing, now)
+        return JoinResult(_join_view(cached, existing, now), is_new=False)
     if cached.state.stopped is not None:
         raise JoiningStopped(reason=cached.state.stopped)
     check_work()
@@ -142,7 +151,7 @@ def _join(
     store.put_entry(arrival, existing, arrival.expires_at + ENTRY_RETENTION_SECONDS)
     log.info("waiting_room.joined", event_id=event_id, room=arrival.room, late=arrival.counter == LATE)
     log.count("waiting_room_joins")
-    return _join_view(cached, arrival, now)
+    return JoinResult(_join_view(cached, arrival, now), is_new=True)
 
 
 def _can_still_buy(state: RoomState, arrival: Arrival, is_pass_used: Callable[[str], bool], now: int) -> bool:

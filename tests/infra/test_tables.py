@@ -5,7 +5,7 @@ from infra import tables
 
 
 def test_every_feature_has_one_table(store):
-    first = {"audit", "buyers", "catalog", "idempotency", "inventory", "payment-transactions", "purchases", "tickets", "wallets"}
+    first = {"audit", "buyers", "catalog", "idempotency", "inventory", "payment-transactions", "purchases", "tickets"}
     assert first <= set(tables.definitions())
     names = {dynamo.table_name(feature) for feature in tables.definitions()}
     assert set(store.list_tables()["TableNames"]) == names

@@ -31,7 +31,7 @@ class Shop:
 
     def restock(self, *available, side=1):
         """Delete all purchases and put these amounts of tickets into the tier's shards."""
-        for feature in ("purchases", "buyers", "tickets", "wallets", "idempotency"):
+        for feature in ("purchases", "buyers", "tickets", "idempotency"):
             _delete_items(feature)
         amounts = (*available, *(0 for _ in range(3 - len(available))))
         items = [shard for n, amount in enumerate(amounts) for shard in _shard_items(f"{self.tier}#{n}", amount)]

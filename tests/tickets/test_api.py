@@ -6,6 +6,7 @@ from chalicelib import clock, dynamo, settings
 from chalicelib.edge import auth
 from chalicelib.tickets import service
 from chalicelib.tickets.model import TicketLine
+from chalicelib.tickets.store import TicketRow
 from tests import builders, invariants
 from tests.simulation import faults
 
@@ -178,7 +179,7 @@ def test_a_frozen_ticket_is_shown_but_has_no_qr_code_until_it_is_valid_again(api
 def test_tickets_of_an_event_that_is_not_in_the_catalog_are_shown_without_names(api, time):
     ticket_issue = service.issue_tickets("p1", "ada", "lost-event", [TicketLine("lost-tier", 1, 1, 700, "EUR")], time.now)
     dynamo.transact(ticket_issue.items)
-    [ticket] = api.get("/me/tickets", user="ada").json["tickets"]
+    ticket = api.get("/tickets/p1-1", user="ada").json
     assert ticket["event"] == {"id": "lost-event", "name": None, "venue": None, "starts_at": None}
     assert ticket["tier"] == {"id": "lost-tier", "name": None, "price_cents": 700}
 
@@ -186,12 +187,33 @@ def test_tickets_of_an_event_that_is_not_in_the_catalog_are_shown_without_names(
 def test_the_price_shown_is_the_price_paid(api, time):
     _, _, tier_id = buy(api)
     dynamo.transact(service.issue_tickets("p2", "bob", "e", [TicketLine(tier_id, 1, 1, 1, "USD")], time.now).items)
-    assert api.get("/me/tickets", user="bob").json["tickets"][0]["tier"] == {"id": tier_id, "name": "Floor", "price_cents": 1}
+    assert api.get("/tickets/p2-1", user="bob").json["tier"] == {"id": tier_id, "name": "Floor", "price_cents": 1}
 
 
-def test_a_wallet_takes_two_round_trips_once_the_catalog_is_cached(api, time):
+def test_tickets_of_several_events_are_shown_with_the_newest_order_first_and_without_refunded_ones(api, time):
+    orders = []
+    for _ in range(3):
+        orders.append(buy(api)[0]["order"]["id"])
+        time.advance(1)
+    assert builders.refund(api, orders[1]).status == 201
+    assert builders.refund(api, orders[2], key="part", tickets=builders.ticket_ids(orders[2], 1)).status == 201
+    shown = [ticket["id"] for ticket in api.get("/me/tickets", user="ada").json["tickets"]]
+    assert shown == [*builders.ticket_ids(orders[2], 2), *builders.ticket_ids(orders[0], 1, 2)]
+
+
+def test_a_ticket_that_has_another_owner_is_not_shown_to_its_buyer(api, time):
+    confirmed, _, _ = buy(api)
+    row = TicketRow.get(confirmed["tickets"][0]["id"])
+    row.update([TicketRow.owner_id.set("bob")])
+    assert [ticket["id"] for ticket in api.get("/me/tickets", user="ada").json["tickets"]] == [confirmed["tickets"][1]["id"]]
+
+
+def test_a_wallet_takes_three_round_trips_once_the_catalog_is_cached(api, time):
     buy(api)
     api.get("/me/tickets", user="ada")
     with faults.record_calls() as store_calls:
         assert api.get("/me/tickets", user="ada").json["count"] == 2
-    assert store_calls == ["Query", "BatchGetItem"]
+    assert store_calls == ["Query", "BatchGetItem", "BatchGetItem"]
+    with faults.record_calls() as store_calls:
+        assert api.get("/me/tickets", user="nobody").json["count"] == 0
+    assert store_calls == ["Query"]

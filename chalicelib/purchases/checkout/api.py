@@ -45,10 +45,11 @@ class ConfirmBody(Struct, forbid_unknown_fields=True):
 def open_checkout(request: RequestContext) -> Reply:
     user_id, body = request.require_user().user_id, request.parse_body(CheckoutBody)
     key = idempotency.require_key(request, user_id)
-    rate_limits.check(request, rate_limits.CHECKOUT, user_id)
-    if body.promo_code:
-        raise PromoCodeInvalid("This promo code is not valid for this event. Correct it, or order without one.", path="$.promo_code")
-    result = service.open_checkout(user_id, body.reservation_id, _options(body), key, request.now)
+    with rate_limits.limited(request, rate_limits.CHECKOUT, user_id) as attempt:
+        if body.promo_code:
+            raise PromoCodeInvalid("This promo code is not valid for this event. Correct it, or order without one.", path="$.promo_code")
+        result = service.open_checkout(user_id, body.reservation_id, _options(body), key, request.now)
+        attempt.is_bounded = result.is_new  # a purchase is opened once
     return _session_reply(result, request.now)
 
 
@@ -61,8 +62,9 @@ def show_checkout(request: RequestContext, session_id: str) -> Reply:
 @route(bp, "POST", "/checkout/confirm")
 def confirm(request: RequestContext) -> Reply:
     user_id, body = request.require_user().user_id, request.parse_body(ConfirmBody)
-    rate_limits.check(request, rate_limits.CONFIRM, user_id)
-    result = service.confirm(user_id, body.checkout_id, body.simulate, request.now)
+    with rate_limits.limited(request, rate_limits.CONFIRM, user_id) as attempt:
+        result = service.confirm(user_id, body.checkout_id, body.simulate, request.now)
+        attempt.is_bounded = not result.repeated  # a purchase is paid or declined once
     is_new_order = result.purchase.was_order and not result.repeated
     view = views.confirmation_view(result.purchase, result.tickets, result.repeated, request.now)
     return Reply(view, 201 if is_new_order else 200)

@@ -219,7 +219,8 @@ class CheckoutDetails(Struct, frozen=True):
 class BuyerRecord(Struct, frozen=True):
     """What one user has of one event: the active purchase, if any, the number of tickets bought, and the orders and passes they came with.
 
-    `passes` are the waiting room's passes that were used to buy. `active_until` is in epoch seconds.
+    `passes` are the waiting room's passes that were used to buy. `active_until` is in epoch seconds. `reserve_tat` counts reservations
+    for their rate limit (`edge.gcra`), in milliseconds.
     """
 
     user_id: str
@@ -230,3 +231,4 @@ class BuyerRecord(Struct, frozen=True):
     bought: int
     orders: frozenset[str]
     passes: frozenset[str]
+    reserve_tat: int

@@ -5,7 +5,7 @@ from chalicelib.purchases.record.errors import CheckoutNotFound, OrderNotFound, 
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.record.store import load, load_details, load_many
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.model import Ticket
+from chalicelib.tickets.model import Ticket, ticket_id
 
 __all__ = [
     "get_newest_order",
@@ -14,6 +14,7 @@ __all__ = [
     "get_own_order",
     "get_own_purchase",
     "is_pass_used",
+    "list_own_tickets",
     "load",
     "load_details",
     "load_many",
@@ -51,6 +52,13 @@ def get_own_order(user_id: str, order_id: str) -> tuple[Purchase, list[Ticket]]:
     if purchase is None or purchase.user_id != user_id or not purchase.was_order:
         raise OrderNotFound()
     return purchase, load_tickets(purchase)
+
+
+def list_own_tickets(user_id: str) -> list[Ticket]:
+    """The user's valid and frozen tickets, those of the newest order first; three round trips for up to 100 tickets."""
+    orders = [purchase for purchase in store.load_many(store.list_order_ids(user_id)).values() if purchase is not None]
+    ids = [ticket_id(purchase.id, number) for purchase in orders for number in purchase.kept_tickets]
+    return tickets.load_owned(user_id, ids)
 
 
 def get_order(order_id: str) -> Purchase:

@@ -14,6 +14,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib import dynamo, settings
+from chalicelib.edge.gcra import Charge
 from chalicelib.edge.key_use import KeyUse
 from chalicelib.payments.model import Payment
 from chalicelib.purchases.record.model import (
@@ -89,6 +90,7 @@ class BuyerRow(dynamo.Table):
     bought = NumberAttribute(null=True)
     orders = UnicodeSetAttribute(null=True)
     passes = UnicodeSetAttribute(null=True)
+    reserve_tat = NumberAttribute(null=True)
 
 
 class CheckoutDetailsRow(dynamo.Table):
@@ -153,10 +155,16 @@ def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
     return _buyer_record(row) if row is not None else None
 
 
-def create(purchase: Purchase, limit: int) -> None:
+def list_order_ids(user_id: str) -> list[str]:
+    """The ids of the user's orders of all events, strongly consistent."""
+    return [order_id for row in BuyerRow.query(user_id, consistent_read=True) for order_id in row.orders or ()]
+
+
+def create(purchase: Purchase, limit: int, charge: Charge | None = None, expected_tat: int = 0) -> None:
     """Write a new purchase and make it the buyer's active one. Raises CreateConflict.
 
-    `limit`: how many tickets of the event the buyer may have in all; the quantity must be within it by itself.
+    `limit`: how many tickets of the event the buyer may have in all; the quantity must be within it by itself. A `charge` counts the
+    reservation in the buyer's record, in which `expected_tat` is expected.
     """
     row = PurchaseRow(
         purchase.id,
@@ -179,11 +187,16 @@ def create(purchase: Purchase, limit: int) -> None:
     if purchase.pass_id is not None:
         # Unused: one pass, one order, however many requests carry its token.
         allowed = allowed & ~BuyerRow.passes.contains(purchase.pass_id)
-    active = [
+    active: list[Action] = [
         BuyerRow.active_id.set(purchase.id),
         BuyerRow.active_until.set(purchase.expires_at),
         BuyerRow.active_quantity.set(quantity),
     ]
+    if charge is not None:
+        # Whoever releases and reserves in turn, on many instances at once, is refused here.
+        count, is_within_rate = charge.update(BuyerRow.reserve_tat, expected_tat)
+        active.append(count)
+        allowed = allowed & is_within_rate
     buyer = BuyerRow(purchase.user_id, purchase.event_id)
     try:
         # Absent: a tombstone, or another execution for the same id, was first.
@@ -345,4 +358,5 @@ def _buyer_record(row: BuyerRow) -> BuyerRecord:
         bought=int(row.bought or 0),
         orders=frozenset(row.orders or ()),
         passes=frozenset(row.passes or ()),
+        reserve_tat=int(row.reserve_tat or 0),
     )

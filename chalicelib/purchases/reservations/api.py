@@ -48,7 +48,6 @@ class ReservationBody(Struct, forbid_unknown_fields=True):
 def join(request: RequestContext, event_id: str) -> Reply:
     """Not a route of the waiting room, which cannot know what was bought with the place that the user has."""
     user_id = _joining_user_id(request)
-    rate_limits.check(request, rate_limits.JOIN, user_id, event_id)
     body = request.parse_body(JoinBody) if request.read_body() else JoinBody()
     solver = GUEST_PREFIX if user_id.startswith(GUEST_PREFIX) else user_id  # a guest gets a new id with each request
 
@@ -58,28 +57,31 @@ def join(request: RequestContext, event_id: str) -> Reply:
     def is_pass_used(pass_id: str) -> bool:
         return queries.is_pass_used(user_id, event_id, pass_id)
 
-    try:
-        joined = waiting_room.join(event_id, user_id, check_work, is_pass_used, request.now)
-    except NoWaitingRoom:
-        joined = waiting_room.status_without_room(event_id)
-    return Reply({**joined, "user_id": user_id})
+    with rate_limits.limited(request, rate_limits.JOIN, user_id, event_id) as attempt:
+        try:
+            joined = waiting_room.join(event_id, user_id, check_work, is_pass_used, request.now)
+            view, attempt.is_bounded = joined.view, joined.is_new  # a user has one place
+        except NoWaitingRoom:
+            view = waiting_room.status_without_room(event_id)
+    return Reply({**view, "user_id": user_id})
 
 
 @route(bp, "POST", "/events/{event_id}/reservations")
 def reserve(request: RequestContext, event_id: str) -> Reply:
     body = request.parse_body(ReservationBody)
     user_id, items = _require_buyer(request, body.token), _requested_items(body)
-    rate_limits.check(request, rate_limits.RESERVE, user_id)
+    with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
 
-    def execute(purchase_id: str) -> Reply:
-        purchase = service.reserve(user_id, event_id, items, body.token, purchase_id, request.now)
-        return Reply(views.reservation_view(purchase, request.now), 201)
+        def execute(purchase_id: str) -> Reply:
+            purchase = service.reserve(user_id, event_id, items, body.token, purchase_id, attempt, request.now)
+            attempt.is_bounded = True  # the buyer's record has counted it
+            return Reply(views.reservation_view(purchase, request.now), 201)
 
-    def find_result(purchase_id: str) -> Reply | None:
-        purchase = service.find_earlier(purchase_id, request.now)
-        return Reply(views.reservation_view(purchase, request.now), 201) if purchase is not None else None
+        def find_result(purchase_id: str) -> Reply | None:
+            purchase = service.find_earlier(purchase_id, request.now)
+            return Reply(views.reservation_view(purchase, request.now), 201) if purchase is not None else None
 
-    return execute_once(request, user_id, execute, find_result=find_result)
+        return execute_once(request, user_id, execute, find_result=find_result)
 
 
 @route(bp, "GET", "/events/{event_id}/reservations")

@@ -7,6 +7,7 @@ from msgspec import Struct
 from chalicelib import clock, dynamo, log, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier, event_phase
+from chalicelib.edge.rate_limits import Attempt
 from chalicelib.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnoughTickets
@@ -36,13 +37,16 @@ class RequestedItem(Struct, frozen=True):
     quantity: int
 
 
-def reserve(user_id: str, event_id: str, items: Sequence[RequestedItem], token: str | None, purchase_id: str, now: int) -> Purchase:
+def reserve(
+    user_id: str, event_id: str, items: Sequence[RequestedItem], token: str | None, purchase_id: str, attempt: Attempt, now: int
+) -> Purchase:
     """Hold the requested tickets for the user and write their purchase; two round trips if there is stock and nothing refuses.
 
-    `purchase_id` is the same for repeated executions of one request: the first to write the purchase wins, the others release their
-    holds and return that purchase. Raises the refusals of `catalog.get_sellable_tiers` and `waiting_room.admit`, NotEnoughTickets,
-    SalePaused, TierLimitExceeded, PurchaseLimitExceeded, ActiveReservationExists, PassUsed and those of `find_earlier`, and leaves no
-    holds. A buyer who has an active reservation hears of it (ActiveReservationExists), whatever else would refuse them.
+    The buyer's record counts the `attempt`. `purchase_id` is the same for repeated executions of one request: the first to write the
+    purchase wins, the others release their holds and return that purchase. Raises the refusals of `catalog.get_sellable_tiers` and
+    `waiting_room.admit`, NotEnoughTickets, SalePaused, TierLimitExceeded, PurchaseLimitExceeded, ActiveReservationExists, PassUsed,
+    RateLimited and those of `find_earlier`, and leaves no holds. A buyer who has an active reservation hears of it
+    (ActiveReservationExists), whatever else would refuse them.
     """
     try:
         new, limit = _hold(user_id, event_id, items, token, purchase_id, now)
@@ -53,7 +57,7 @@ def reserve(user_id: str, event_id: str, items: Sequence[RequestedItem], token: 
         if own is not None:
             return _require_active(own, now)
         new, limit = _hold(user_id, event_id, items, token, purchase_id, now)
-    purchase = _require_active(_create_purchase(new, limit, now), now)
+    purchase = _require_active(_create_purchase(new, limit, attempt, now), now)
     recent_purchases.remember(purchase, now)
     log.count("reservations_created")
     details = {"quantity": purchase.quantity, "expires_at": purchase.expires_at}
@@ -230,20 +234,22 @@ def _hold_tier(tier: Tier, quantity: int, user_id: str, purchase_id: str, expire
     raise AssertionError("unreachable")
 
 
-def _create_purchase(purchase: Purchase, limit: int, now: int) -> Purchase:
+def _create_purchase(purchase: Purchase, limit: int, attempt: Attempt, now: int) -> Purchase:
     """Write the purchase, or return the one that another execution of the request wrote. Raises a refusal after releasing its holds.
 
     If the store does not say whether it wrote the purchase, the holds stay, and hold recovery decides when they expire.
     """
+    expected_tat = 0
     for _ in range(_CREATE_ATTEMPTS):
         try:
-            store.create(purchase, limit)
+            store.create(purchase, limit, attempt.charge, expected_tat)
             return purchase
         except store.CreateConflict as conflict:
             if conflict.existing is not None:
                 inventory.release_holds(purchase.holds)
                 return conflict.existing
-            refusal = _refusal(conflict.buyer, purchase, limit, now)
+            refusal = _refusal(conflict.buyer, purchase, limit, attempt, now)
+            expected_tat = conflict.buyer.reserve_tat if conflict.buyer is not None else 0
         if refusal is not None:
             inventory.release_holds(purchase.holds)
             raise refusal
@@ -251,8 +257,11 @@ def _create_purchase(purchase: Purchase, limit: int, now: int) -> Purchase:
     raise dynamo.StoreUnavailable("the buyer's record kept changing")
 
 
-def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, now: int) -> Exception | None:
-    """Why the buyer cannot have the purchase; None if another attempt may work, because the reservation in the way has ended."""
+def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, attempt: Attempt, now: int) -> Exception | None:
+    """Why the buyer cannot have the purchase; None if another attempt may work.
+
+    That is because the reservation in the way has ended, or the record's count of reservations was another than expected.
+    """
     if buyer is None:
         return ReservationEnded()  # a tombstone: this execution was so slow that hold recovery has taken its id
     if buyer.active_id is not None:
@@ -261,6 +270,8 @@ def _refusal(buyer: BuyerRecord | None, purchase: Purchase, limit: int, now: int
         return _limit_exceeded(limit, purchase.quantity, buyer)
     if purchase.pass_id in buyer.passes:
         return PassUsed()
+    if attempt.charge is not None and buyer.reserve_tat > attempt.charge.max_tat:
+        return attempt.refusal(buyer.reserve_tat)
     return None
 
 

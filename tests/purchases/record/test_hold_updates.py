@@ -2,9 +2,8 @@
 
 import pytest
 
-from chalicelib import settings
+from chalicelib import log, settings
 from chalicelib.inventory import service as inventory
-from chalicelib.log import registry
 from chalicelib.purchases.record import store
 from tests import builders, invariants
 from tests.simulation import faults
@@ -31,7 +30,7 @@ def checkout(api, time):
 
 
 def count_left_to_recovery():
-    return registry.get_sample_value("fairgate_holds_left_to_recovery_total") or 0
+    return log.total("holds_left_to_recovery")
 
 
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)

@@ -32,7 +32,7 @@ def test_the_hold_of_a_paid_purchase_is_converted_if_a_crash_left_that_undone(ap
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
     builders.start_checkout(api, "ada", reservation_id)
-    with faults.crash_after(2):
+    with faults.crash_after(1, operation="TransactWriteItems"):
         builders.confirm(api, "ada", reservation_id)
     (shard,) = inventory.scan_shards()
     assert (shard.held, shard.sold) == (2, 0)
@@ -47,7 +47,7 @@ def test_the_hold_of_a_paid_purchase_is_converted_if_a_crash_left_that_undone(ap
 def test_a_hold_is_extended_if_its_checkout_crashed_before_it_had_extended_it(api, time):
     event_id, tier_id = builders.create_shop(api)
     reservation_id = builders.reserve(api, "ada", event_id, tier_id, 2).json["id"]
-    with settings.override(checkout_seconds=600), faults.crash_after(2):
+    with settings.override(checkout_seconds=600), faults.crash_after(1, table="purchases"):
         builders.start_checkout(api, "ada", reservation_id)
     assert store.load(reservation_id).state == "paying"
     time.advance(200)

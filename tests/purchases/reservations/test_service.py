@@ -150,8 +150,8 @@ def test_a_request_that_is_executed_twice_leaves_one_hold(api, time):
     """The client tried again while the first request was still running: both hold, one purchase is written, the other hold is released."""
     event_id, tier_id = builders.create_shop(api)
     wanted = [reservations.RequestedItem(tier_id, 2)]
-    first = reservations.reserve("ada", event_id, wanted, None, "01PURCHASE", time.now)
-    again = reservations.reserve("ada", event_id, wanted, None, "01PURCHASE", time.now)
+    first = reservations.reserve("ada", event_id, wanted, None, "01PURCHASE", builders.UNLIMITED, time.now)
+    again = reservations.reserve("ada", event_id, wanted, None, "01PURCHASE", builders.UNLIMITED, time.now)
     assert first == again
     (shard,) = inventory.scan_shards()
     assert shard.held == 2

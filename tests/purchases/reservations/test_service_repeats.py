@@ -102,8 +102,8 @@ def test_a_retry_whose_reservation_was_paid_meanwhile_says_that_it_is_an_order(a
 
 def test_a_slow_execution_whose_twin_was_faster_returns_its_purchase_although_nothing_is_left(api, time, last_tickets):
     requested = [reservations.RequestedItem(last_tickets[1], 2)]
-    first = reservations.reserve("ada", last_tickets[0], requested, None, "01PURCHASE", time.now)
-    assert reservations.reserve("ada", last_tickets[0], requested, None, "01PURCHASE", time.now) == first
+    first = reservations.reserve("ada", last_tickets[0], requested, None, "01PURCHASE", builders.UNLIMITED, time.now)
+    assert reservations.reserve("ada", last_tickets[0], requested, None, "01PURCHASE", builders.UNLIMITED, time.now) == first
     invariants.check(time.now)
 
 

@@ -3,8 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
+from chalicelib import log
 from chalicelib.inventory import service as inventory
-from chalicelib.log import registry
 from chalicelib.purchases.record import store
 from chalicelib.purchases.sweep.service import MAX_SECONDS
 from tests import builders
@@ -18,7 +18,7 @@ CANCEL = "POST /v1/payment_intents/:id/cancel"
 
 
 def count_unfinished():
-    return registry.get_sample_value("fairgate_sweeps_unfinished_total") or 0
+    return log.total("sweeps_unfinished")
 
 
 def order_with_due_refund(shop):
