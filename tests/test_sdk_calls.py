@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
@@ -12,6 +11,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutErr
 
 from chalicelib import deadline, effects, sdk_calls
 from chalicelib.deadline import DeadlineExceeded
+from chalicelib.dynamo_client import ShortCalls
 
 ITEM = {"id": {"S": "a"}}
 URL = "http://127.0.0.1:1"
@@ -37,14 +37,14 @@ class Raw:
 class Service:
     """DynamoDB: gives the answers in order, each after `seconds`."""
 
-    def __init__(self, advance: Callable[[int], Any]) -> None:
+    def __init__(self, advance: Callable[[int], Any], base: type | None) -> None:
         self.answers: list[Answer] = []
         self.seconds = 0
         self.attempts = 0
         self._advance = advance
-        self.client: Any = boto3.session.Session().client(
-            "dynamodb", region_name="us-east-1", endpoint_url=URL, config=Config(retries={"mode": "standard", "total_max_attempts": 3})
-        )
+        sdk_calls._session.cache_clear()  # in which a base stays registered
+        config = Config(retries={"mode": "standard", "total_max_attempts": 3}, parameter_validation=False)
+        self.client: Any = sdk_calls.create_client("dynamodb", "us-east-1", config, URL, base=base)
         sdk_calls.keep_deadline(self.client, "dynamodb")
         sdk_calls.report_effects(self.client, "dynamodb")
         self.client.meta.events.register_last("before-send.dynamodb", self._answer)
@@ -63,10 +63,12 @@ class Service:
         self.client.put_item(TableName="t", Item=ITEM)
 
 
-@pytest.fixture
-def service(time, monkeypatch) -> Service:
+@pytest.fixture(params=[None, ShortCalls])
+def service(request, time, monkeypatch) -> Iterator[Service]:
+    """With the calls of botocore, and with ours of DynamoDB."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
-    return Service(time.advance)
+    yield Service(time.advance, request.param)
+    sdk_calls._session.cache_clear()
 
 
 @contextmanager

@@ -30,10 +30,10 @@ def error(code: str, status: int = 400, more: str = "") -> bytes:
 
 
 class HttpService:
-    """Gives `answers` in turn, the last one again and again; None as an answer says nothing for as long as the client waits."""
+    """Gives `answers` in turn, the last one again and again."""
 
     def __init__(self) -> None:
-        self.answers: list[bytes | None] = [answer()]
+        self.answers: list[bytes] = [answer()]
         self.requests: list[bytes] = []
         self.connections = 0
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=16)
@@ -71,10 +71,9 @@ class HttpService:
                 reply = self.answers[min(len(self.requests), len(self.answers)) - 1]
                 if reply == CLOSE:
                     break
-                if reply is not None:
-                    connection.sendall(reply)
-                    if b"onnection: close\r\n" in reply or b"truncated" in reply:
-                        break
+                connection.sendall(reply)
+                if b"Connection: close\r\n" in reply or b"truncated" in reply:
+                    break
         except OSError:
             return
         connection.close()
