@@ -1,0 +1,58 @@
+"""CPU milliseconds of a cold start: the import of the app and its first request, each time in a new process.
+
+The floor is a Chalice app of one route, with a client made by boto3, whose first request reads one item of the same store. Both have their
+modules compiled, as the deployed zip has; the time that the interpreter itself takes is in neither.
+"""
+
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.measure import Measure
+from infra import cold_starts
+from infra.instance import Instance
+from infra.template import ROOT
+
+ROUNDS = 9
+MAX_RATIO = 1.25
+
+PLAIN_APP = """
+import os
+
+import boto3
+from chalice import Chalice
+
+app = Chalice(app_name="plain", configure_logs=False)
+client = boto3.client("dynamodb", endpoint_url=os.environ["FAIRGATE_STORE_ENDPOINT"])
+TABLE, HEAD = "fairgate-{stage}-catalog", {{"S": "head"}}
+
+
+@app.route("/v1/events/{{event_id}}")
+def show_event(event_id):
+    return client.get_item(TableName=TABLE, Key={{"pk": HEAD, "sk": HEAD}}, ConsistentRead=True)["Item"]["sk"]
+"""
+
+
+def take_measures(scratch: Path) -> Iterator[Measure]:
+    plain = scratch / "plain"
+    plain.mkdir()
+    (plain / "app.py").write_text(PLAIN_APP.format(stage=cold_starts.STAGE))
+    figures: dict[Path, list[float]] = {plain: [], ROOT: []}
+    with cold_starts.filled_store() as environment:
+        for folder in figures:
+            _cold_start(folder, environment)  # compiles what is not compiled yet
+        for _ in range(ROUNDS):  # by turns, so that a machine that slows down slows both
+            for folder, milliseconds in figures.items():
+                milliseconds.append(_cold_start(folder, environment))
+    floor, figure = statistics.median(figures[plain]), statistics.median(figures[ROOT])
+    name = "plain Chalice and boto3"
+    yield Measure(f"cold start of {name}", floor, "ms", note="CPU: import and first GetItem")
+    yield Measure("cold start until the first GET /events/{id}", figure, "ms", (name, floor), MAX_RATIO, "CPU: import and first request")
+
+
+def _cold_start(folder: Path, environment: dict[str, str]) -> float:
+    """CPU milliseconds."""
+    with Instance(folder, cold_starts.API, environment) as instance:
+        reply = cold_starts.Client(instance).request("GET", f"/events/{cold_starts.EVENT}")
+    reply.json_body()
+    return reply.cpu_seconds * 1e3
