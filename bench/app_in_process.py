@@ -14,7 +14,7 @@ from infra.local.environment import LOCAL_CREDENTIALS, UNREACHABLE_ENDPOINT
 from infra.local.gateway import Gateway
 from tests.client import Client
 
-MANY_TICKETS = 100_000
+MANY_TICKETS = 20_000
 _SETTINGS = {"stage": "bench", "identity": "demo", "payment_simulation": "on", "rate_limits": "off"}
 _SECRETS = {"jwt_secret": "bench" * 8, "ticket_keys": "k1:" + "bench" * 8}
 

@@ -4,9 +4,11 @@
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from bench.app_in_process import app_in_process
 from bench.measure import Measure
@@ -27,30 +29,41 @@ HEADER_BYTES = 500
 CONFIG = Path(__file__).parents[1] / ".chalice" / "config.json"
 
 
+class Counts(Struct, frozen=True):
+    """What a request of each kind uses on one warm instance, with limits on.
+
+    `steps` are the five of a buyer of one ticket in an open sale, with an idempotency key. `early_join` is a join before the opening, and
+    `state` the public state before the opening when the instance reads it anew, as it does once a second; its body has `state_bytes`.
+    """
+
+    steps: dict[str, Usage]
+    early_join: Usage
+    state: Usage
+    state_bytes: int
+
+
 def take_measures(scratch: Path) -> Iterator[Measure]:  # noqa: ARG001
     memory_mb, architecture = lambda_configuration()
-    steps, state, state_bytes = count_usage()
-    sold = sum(steps.values(), Usage()) * TICKETS_SOLD
-    purchase = steps["reserve"] + steps["checkout"] + steps["confirm"]
+    counts = count_usage()
+    sold = sum(counts.steps.values(), Usage()) * TICKETS_SOLD
+    purchase = counts.steps["reserve"] + counts.steps["checkout"] + counts.steps["confirm"]
     yield Measure("trips of a purchase with key and limits", purchase.trips + purchase.transactions, "trips")
     yield Measure("write units of a purchase with key and limits", purchase.write_units, "units")
     yield Measure(
         f"{TICKETS_SOLD:,} tickets, one a buyer, in five steps", total_dollars(sold, memory_mb, architecture), "$", note=_parts(sold)
     )
-    joined = steps["join"] * WAITING_PEOPLE
     polls = WAITING_PEOPLE * WAITING_SECONDS / POLL_SECONDS
     for name, requests, cdn in (
-        ("behind a CDN", WAITING_SECONDS * CDN_LOCATIONS, cdn_dollars(polls, state_bytes + HEADER_BYTES)),
+        ("behind a CDN", WAITING_SECONDS * CDN_LOCATIONS, cdn_dollars(polls, counts.state_bytes + HEADER_BYTES)),
         ("without a CDN", polls, 0.0),
     ):
-        usage = joined + _polling(requests, state)
+        usage = counts.early_join * WAITING_PEOPLE + _polling(requests, counts.state)
         note = f"{_parts(usage)}; the page asks every {POLL_SECONDS} s" + (f"; CDN $ {cdn:.2f}" if cdn else "")
         name = f"{WAITING_PEOPLE:,} people join and wait an hour, {name}"
         yield Measure(name, total_dollars(usage, memory_mb, architecture) + cdn, "$", note=note)
 
 
-def count_usage() -> tuple[dict[str, Usage], Usage, int]:
-    """The usage of each of the five steps with one ticket, limits and key; that of the state when it is read anew; its bytes."""
+def count_usage() -> Counts:
     now = [clock.now()]
     with app_in_process(rate_limits="on") as api, clock.override(lambda: float(now[0])):
         room = {"enabled": True, "wave_size": TICKETS_SOLD, "wave_seconds": 1}
@@ -58,14 +71,24 @@ def count_usage() -> tuple[dict[str, Usage], Usage, int]:
         tier_id = builders.create_tier(api, event_id, capacity=TICKETS_SOLD)
         _buy(api, 0, event_id, tier_id)  # fills the caches
         counted = [_buy(api, number, event_id, tier_id) for number in range(1, BUYERS + 1)]
-        steps = {step: sum((of_buyer[step] for of_buyer in counted), Usage()) * (1 / BUYERS) for step in counted[0]}
+        steps = {step: _mean(of_buyer[step] for of_buyer in counted) for step in counted[0]}
+
+        on_sale_at = clock.iso(now[0] + 2 * WAITING_SECONDS)
+        closed = f"/events/{builders.create_event(api, 'Later', waiting_room={'enabled': True}, on_sale_at=on_sale_at)}/waiting-room"
+        api.get(f"{closed}/state")
+        joins = [_join(api, closed, number)[0] for number in range(BUYERS)]
         reloads, state_bytes = [], 0
         for _ in range(RELOADS):
             now[0] += 1
-            usage, reply = _count(lambda: api.get(f"/events/{event_id}/waiting-room/state"))
+            usage, reply = _count(lambda: api.get(f"{closed}/state"))
             reloads.append(usage)
             state_bytes = len(reply.body)
-        return steps, sum(reloads, Usage()) * (1 / RELOADS), state_bytes
+        return Counts(steps, _mean(joins), _mean(reloads), state_bytes)
+
+
+def _mean(usages: Iterable[Usage]) -> Usage:
+    found = list(usages)
+    return sum(found, Usage()) * (1 / len(found))
 
 
 def _buy(api: Client, number: int, event_id: str, tier_id: str) -> dict[str, Usage]:
@@ -76,7 +99,7 @@ def _buy(api: Client, number: int, event_id: str, tier_id: str) -> dict[str, Usa
     def post(path: str, **options: Any) -> tuple[Usage, ClientReply]:
         return _count(lambda: api.post(path, user=user, source_ip=f"192.0.2.{number}", **options))
 
-    usage["join"], joined = post(f"{room}/join")
+    usage["join"], joined = _join(api, room, number)
     token = joined.json["token"]
     usage["status"], _ = _count(lambda: api.get(f"{room}/status?token={token}"))
     usage["reserve"], reserved = post(f"/events/{event_id}/reservations", json={"tier_id": tier_id, "quantity": 1, "token": token})
@@ -84,6 +107,10 @@ def _buy(api: Client, number: int, event_id: str, tier_id: str) -> dict[str, Usa
     usage["checkout"], session = post("/checkout/sessions", json=body, headers=key)
     usage["confirm"], _ = post("/checkout/confirm", json={"checkout_id": session.json["id"], "simulate": "success"})
     return usage
+
+
+def _join(api: Client, room: str, number: int) -> tuple[Usage, ClientReply]:
+    return _count(lambda: api.post(f"{room}/join", user=f"buyer-{number}", source_ip=f"192.0.2.{number}"))
 
 
 def _count(send: Callable[[], ClientReply]) -> tuple[Usage, ClientReply]:
@@ -106,8 +133,7 @@ def lambda_configuration() -> tuple[int, Architecture]:
     config = json.loads(CONFIG.read_bytes())
     function = config.get("lambda_functions", {}).get("api_handler", {})
     memory = function.get("lambda_memory_size", config["lambda_memory_size"])
-    architecture = function.get("architecture", config.get("architecture", "x86_64"))
-    return int(memory), "arm64" if architecture == "arm64" else "x86_64"
+    return int(memory), "arm64" if config["lambda_architecture"] == "arm64" else "x86_64"
 
 
 def _parts(usage: Usage) -> str:
@@ -118,11 +144,11 @@ def _parts(usage: Usage) -> str:
 
 
 def main() -> None:
-    steps, state, state_bytes = count_usage()
-    for step, usage in {**steps, "state, read anew": state}.items():
-        units = f"{usage.read_units:5g} read units {usage.write_units:5g} write units"
-        print(f"{step:18}{usage.trips + usage.transactions:5g} trips {units}")
-    print(f"the state has {state_bytes} bytes")
+    counts = count_usage()
+    for step, usage in {**counts.steps, "join before the opening": counts.early_join, "state, read anew": counts.state}.items():
+        units = f"{usage.read_units:5.3g} read units {usage.write_units:5.3g} write units"
+        print(f"{step:26}{usage.trips + usage.transactions:5.3g} trips {units}")
+    print(f"the state has {counts.state_bytes} bytes")
     for measure in take_measures(Path()):
         print(measure.text_line(), measure.note)
 

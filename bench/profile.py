@@ -1,10 +1,11 @@
-"""`python -m bench.profile`: where the processor time of a purchase goes, by layer; `--journal` with the journal, `--lines` line by line.
+"""`python -m bench.profile`: where the processor time of a purchase goes, by layer; `--join`, `--journal`, `--limits`, `--lines 20`.
 
 A timer of the processor time interrupts the purchases; each sample belongs to the innermost frame that is of a layer, so what a layer
 lets the standard library or compiled code do is its own. The purchases run in this process, without HTTP.
 """
 
 import argparse
+import itertools
 import signal
 import sys
 import tempfile
@@ -13,11 +14,12 @@ from collections import Counter
 from pathlib import Path
 from types import FrameType
 
-from bench.app_in_process import MANY_TICKETS, app_in_process
+from bench.app_in_process import app_in_process
 from tests import builders
 
 ROOT = Path(__file__).parents[1]
 SAMPLE_SECONDS = 0.001
+TICKETS = 20_000
 WARM_UP_SECONDS = 0.3
 
 # The first path that a frame's file contains decides its layer.
@@ -79,34 +81,45 @@ def _short(file: str) -> str:
     return file.rpartition("/site-packages/")[2].removeprefix(f"{ROOT}/")
 
 
-def profile(seconds: float, folder: Path | None, *, limits: bool) -> tuple[Sampler, float]:
-    """Buy for so many seconds of processor time; returns the samples, and the milliseconds of a purchase without sampling."""
-    sampler = Sampler()
+def profile(seconds: float, folder: Path | None, *, limits: bool = False, join: bool = False) -> tuple[Sampler, float]:
+    """Buy, or join a waiting room, for so many seconds of processor time.
+
+    Returns the samples, and the milliseconds of one purchase or join without sampling.
+    """
+    sampler, numbers = Sampler(), itertools.count()
     overrides = {"rate_limits": "on", "address_factor": 10_000} if limits else {}
     with app_in_process(folder, **overrides) as api:
-        shop = builders.create_shop(api, capacity=MANY_TICKETS)
+        event_id, tier_id = builders.create_shop(api, capacity=TICKETS)
+        with_room = builders.create_event(api, "Queue", waiting_room={"enabled": True, "wave_size": TICKETS, "wave_seconds": 1})
 
-        def buy_for(seconds: float, first: int) -> tuple[int, float]:
+        def act() -> int:
+            user = f"buyer-{next(numbers)}"
+            if join:
+                return api.post(f"/events/{with_room}/waiting-room/join", user=user).status
+            return builders.buy(api, user, event_id, tier_id).status
+
+        def act_for(seconds: float) -> float:
+            """Returns the milliseconds of each."""
             began, count = time.process_time(), 0
             while time.process_time() - began < seconds:
-                assert builders.buy(api, f"buyer-{first + count}", *shop).status == 201
+                assert act() in (200, 201)
                 count += 1
-            return count, time.process_time() - began
+            return (time.process_time() - began) / max(1, count) * 1000
 
-        buy_for(WARM_UP_SECONDS, 0)
-        count, taken = buy_for(seconds / 4, 1_000_000)
+        act_for(WARM_UP_SECONDS)
+        milliseconds = act_for(seconds / 4)
         signal.signal(signal.SIGPROF, sampler.sample)
         signal.setitimer(signal.ITIMER_PROF, SAMPLE_SECONDS, SAMPLE_SECONDS)
         try:
-            buy_for(seconds, 2_000_000)
+            act_for(seconds)
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
-    return sampler, taken / count * 1000
+    return sampler, milliseconds
 
 
 def report(sampler: Sampler, milliseconds: float, lines: int) -> str:
     total = sampler.layers.total() or 1
-    rows = [f"{milliseconds:.2f} ms of processor time for a purchase, {total:,} samples", ""]
+    rows = [f"{milliseconds:.2f} ms of processor time each, {total:,} samples", ""]
     for layer, count in sampler.layers.most_common():
         rows.append(f"{layer:28}{count / total:7.1%}{count / total * milliseconds:8.2f} ms")
     if lines:
@@ -116,13 +129,16 @@ def report(sampler: Sampler, milliseconds: float, lines: int) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
+    parser.add_argument("--join", action="store_true", help="joining a waiting room instead of a purchase")
     parser.add_argument("--journal", action="store_true", help="with the journal of the local run")
     parser.add_argument("--limits", action="store_true", help="with rate limits")
     parser.add_argument("--seconds", type=float, default=10, help="of processor time (default: 10)")
     parser.add_argument("--lines", type=int, default=0, help="show so many of the most expensive lines")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        sampler, milliseconds = profile(options.seconds, Path(folder) if options.journal else None, limits=options.limits)
+        sampler, milliseconds = profile(
+            options.seconds, Path(folder) if options.journal else None, limits=options.limits, join=options.join
+        )
     print(report(sampler, milliseconds, options.lines))
     return 0
 

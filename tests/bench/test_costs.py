@@ -34,18 +34,20 @@ def test_instances_are_as_many_as_work_at_once(rate, seconds, expected):
 
 
 def test_the_steps_of_a_purchase_are_counted():
-    steps, state, state_bytes = costs.count_usage()
-    assert list(steps) == ["join", "status", "reserve", "checkout", "confirm"]
-    assert {usage.requests for usage in steps.values()} == {1}
-    assert steps["status"] == Usage(requests=1)
-    assert steps["reserve"].transactions == steps["confirm"].transactions == 1
-    assert min(steps[step].write_units for step in ("join", "reserve", "checkout", "confirm")) >= 1
-    assert state.read_units > 0
-    assert 100 < state_bytes < 6000
+    counts = costs.count_usage()
+    assert list(counts.steps) == ["join", "status", "reserve", "checkout", "confirm"]
+    assert {usage.requests for usage in counts.steps.values()} == {1}
+    assert counts.steps["status"] == Usage(requests=1)
+    assert counts.steps["reserve"].transactions == counts.steps["confirm"].transactions == 1
+    assert min(counts.steps[step].write_units for step in ("join", "reserve", "checkout", "confirm")) >= 1
+    assert counts.early_join.write_units >= 2
+    assert (counts.state.requests, counts.state.write_units) == (1, 0)
+    assert counts.state.read_units > 0
+    assert 100 < counts.state_bytes < 6000
 
 
 def test_a_second_count_finds_the_same():
-    assert costs.count_usage()[0] == costs.count_usage()[0]
+    assert costs.count_usage().steps == costs.count_usage().steps
 
 
 def test_polls_cost_a_reading_for_each_instance_and_second_at_most():

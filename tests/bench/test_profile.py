@@ -1,6 +1,5 @@
 """The profile by layer: a sample belongs to the innermost frame that is of a layer."""
 
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -50,9 +49,9 @@ def test_a_sample_belongs_to_the_innermost_frame_of_a_layer():
     assert "our code                      50.0%    2.00 ms" in report(sampler, 4.0, 1)
 
 
-def test_purchases_are_sampled(monkeypatch, tmp_path):
+@pytest.mark.parametrize("join", [False, True])
+def test_purchases_and_joins_are_sampled(monkeypatch, tmp_path, join):
     monkeypatch.setattr(profile, "WARM_UP_SECONDS", 0)
-    sampler, milliseconds = profile.profile(0.2, tmp_path, limits=True)
+    sampler, milliseconds = profile.profile(0.2, tmp_path, limits=True, join=join)
     assert milliseconds > 0
     assert {"our code", "local engine"} <= sampler.layers.keys()
-    assert sys.getprofile() is None
