@@ -110,6 +110,11 @@ def test_functions_run_on_arm64_unless_another_architecture_is_asked_for(package
     assert CONFIG["lambda_architecture"] == "arm64"
 
 
+def test_the_api_has_a_whole_processor(packaged):
+    resources = packaged()["Resources"]
+    assert [resources[name]["Properties"]["MemorySize"] for name in ("APIHandler", "Sweep", "Reconcile")] == [1769, 1024, 1024]
+
+
 @pytest.mark.parametrize(("snapstart", "called"), [(False, "${APIHandler.Arn}"), (True, "${APIHandler.Alias}")])
 def test_every_method_calls_the_function_or_with_snapstart_its_alias(packaged, snapstart, called):
     resources = packaged(snapstart=snapstart)["Resources"]
