@@ -20,7 +20,7 @@ help:
 	@echo "make test      run all tests on all cores (ARGS='-k name': some of them; ARGS='-n 0': in one process)"
 	@echo "make check     check format, lint, types, layers, and what each function loads"
 	@echo "make format    format the files and fix what the linter can fix"
-	@echo "make bench     take the measures of docs/performance.md; writes bench/results/latest.md"
+	@echo "make bench     take the measures of docs/performance.md (three minutes); writes bench/results/latest.md"
 	@echo "make package   build what is deployed to AWS into .build/<stage>/ (STAGE=dev or STAGE=prod; default: dev)"
 	@echo "                 ARCH=x86_64            for these processors instead of arm64"
 	@echo "                 SNAPSTART=on           start instances from a snapshot (docs/operations.md)"
