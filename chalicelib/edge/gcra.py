@@ -5,10 +5,9 @@ future that another interval would exceed a full budget. So a full budget may be
 exactly when the next request will be granted.
 """
 
+from typing import Any
+
 from msgspec import Struct
-from pynamodb.attributes import NumberAttribute
-from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action
 
 
 class Quota(Struct, frozen=True):
@@ -40,6 +39,15 @@ class Quota(Struct, frozen=True):
         return Charge(now, amount * self.interval, now + self.burst_tolerance)
 
 
+class CounterUpdate(Struct, frozen=True):
+    """A charge as `dynamo.update` takes it."""
+
+    changes: dict[str, Any]
+    add: dict[str, Any]
+    condition: str
+    operands: dict[str, int]
+
+
 class Charge(Struct, frozen=True):
     """Requests to be counted by a write: it moves `tat` on by `step`, unless `tat` is later than `max_tat` already."""
 
@@ -47,15 +55,16 @@ class Charge(Struct, frozen=True):
     step: int
     max_tat: int
 
-    def update(self, tat: NumberAttribute, expected_tat: int) -> tuple[Action, Condition]:
-        """What writes the charge in the attribute `tat`, and the condition of that.
+    def update(self, name: str, expected_tat: int) -> CounterUpdate:
+        """What writes the charge in the attribute of this name.
 
         An update cannot say max(tat, now), so `expected_tat` chooses between two updates: one for a counter in the past, or absent (0), and
         one for a counter in the future. If it was wrong the update is refused, and must be made again for the item that is returned.
         """
         if expected_tat <= self.now:
             # In the past: of two concurrent first requests only one may start from now, or the other would not be counted.
-            return tat.set(self.now + self.step), tat.does_not_exist() | (tat <= self.now)
+            condition = f"(attribute_not_exists({name}) OR {name} <= :now)"
+            return CounterUpdate({name: self.now + self.step}, {}, condition, {"now": self.now})
         # In the future: counting on from a time in the past would grant more than a full budget after a pause.
         # max_tat: the limit. `step` is not in it: requests that were granted but not yet reported must be counted above the limit too.
-        return tat.set(tat + self.step), (tat > self.now) & (tat <= self.max_tat)
+        return CounterUpdate({}, {name: self.step}, f"{name} > :now AND {name} <= :max_tat", {"now": self.now, "max_tat": self.max_tat})

@@ -12,6 +12,8 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from chalicelib import dynamo, effects, log
 from chalicelib.edge.gcra import Charge
 
+_SAME_LOCK = "locked_until = :lock"  # no other request has taken the key over
+
 
 class IdempotencyRow(dynamo.Table):
     """One use of an Idempotency-Key. `reply` (JSON) and `status` are absent while the first request runs, until `locked_until`."""
@@ -55,15 +57,14 @@ class CountResult(Struct, frozen=True):
 def claim_key(row: IdempotencyRow, now: int) -> IdempotencyRow | None:
     """Write the first use of a key. None on success, otherwise the use that exists and has not expired."""
     # Expired rows are overwritten, because DynamoDB's TTL may leave them for days.
-    unused = IdempotencyRow.id.does_not_exist() | (IdempotencyRow.expires_at <= now)
-    existing = dynamo.put_if(row, unused)
+    existing = dynamo.put_if(row, "attribute_not_exists(id) OR expires_at <= :now", now=now)
     return None if existing is None else IdempotencyRow.from_raw_data(existing)
 
 
 @effects.uncounted()
 def take_over_key(row: IdempotencyRow, locked_until: int) -> bool:
     """Lock a use whose request died. False if another request took it over first."""
-    return dynamo.update_if(row, [IdempotencyRow.locked_until.set(locked_until)], IdempotencyRow.locked_until == row.locked_until)
+    return dynamo.update_if(row, {"locked_until": locked_until}, _SAME_LOCK, lock=row.locked_until)
 
 
 @effects.uncounted()
@@ -72,9 +73,9 @@ def save_reply(row: IdempotencyRow, reply: str, status: int) -> None:
 
     A store error is ignored, because what was requested is done: once the lock expires, the next request with the key finds it.
     """
-    actions = [IdempotencyRow.reply.set(reply), IdempotencyRow.status.set(status), IdempotencyRow.locked_until.remove()]
+    changes = {"reply": reply, "status": status, "locked_until": None}
     try:
-        dynamo.update_if(row, actions, IdempotencyRow.locked_until == row.locked_until)
+        dynamo.update_if(row, changes, _SAME_LOCK, lock=row.locked_until)
     except dynamo.STORE_ERRORS as error:
         log.warning("idempotency.reply_not_kept", error=type(error).__name__, store_code=dynamo.error_code(error))
 
@@ -83,7 +84,7 @@ def save_reply(row: IdempotencyRow, reply: str, status: int) -> None:
 def delete_key(row: IdempotencyRow) -> None:
     """Make the key unused again. A store error is ignored, because the lock expires anyway."""
     try:
-        row.delete(IdempotencyRow.locked_until == row.locked_until)
+        dynamo.delete_if(row, _SAME_LOCK, lock=row.locked_until)
     except dynamo.STORE_ERRORS:
         return
 
@@ -92,7 +93,7 @@ def delete_key(row: IdempotencyRow) -> None:
 def unlock_key(row: IdempotencyRow) -> None:
     """Let the next request take the key over at once. A store error is ignored, because the lock expires anyway."""
     try:
-        dynamo.update_if(row, [IdempotencyRow.locked_until.set(0)], IdempotencyRow.locked_until == row.locked_until)
+        dynamo.update_if(row, {"locked_until": 0}, _SAME_LOCK, lock=row.locked_until)
     except dynamo.STORE_ERRORS:
         return
 
@@ -103,6 +104,7 @@ def advance_counter(counter_id: str, expected_tat: int, charge: Charge, ttl: int
 
     If `expected_tat` was wrong the update is refused, and the result has the counter's actual `tat`.
     """
-    action, condition = charge.update(RateLimitRow.tat, expected_tat)
-    granted, item = dynamo.update_if_returning(RateLimitRow(counter_id), [action, RateLimitRow.ttl.set(ttl)], condition)
+    update = charge.update("tat", expected_tat)
+    changes = {**update.changes, "ttl": ttl}
+    granted, item = dynamo.update_if_returning(RateLimitRow(counter_id), changes, update.condition, add=update.add, **update.operands)
     return CountResult(granted, int(item["tat"]["N"]) if item else 0)

@@ -223,7 +223,7 @@ def test_only_a_cacheable_reply_may_be_stored(edge):
 
 @pytest.fixture
 def fault(request, monkeypatch):
-    def fail(*args):
+    def fail(*args, **options):
         raise FAULTS[request.param]
 
     monkeypatch.setattr(dynamo, "put_if", fail)
@@ -245,7 +245,7 @@ def test_an_unavailable_store_is_a_503_with_retry_after(edge, execution):
 
 
 def test_a_wrong_setting_is_a_503_that_the_log_explains(edge, monkeypatch, caplog):
-    def fail(*args):
+    def fail(*args, **options):
         raise settings.SettingsError("FAIRGATE_JWT_SECRET must be set")
 
     monkeypatch.setattr(dynamo, "put_if", fail)

@@ -284,9 +284,9 @@ class TestThreads:
 
     def test_get_more_than_the_limit_without_the_condition(self, api, time, monkeypatch):
         """The counter-test: if this granted no more either, the test above would prove nothing."""
-        update, always = dynamo.update_if_returning, RateLimitRow.id.exists() | RateLimitRow.id.does_not_exist()
+        update, always = dynamo.update_if_returning, "attribute_exists(id) OR attribute_not_exists(id)"
         monkeypatch.setattr(counters, "find_local", lambda key: counters.LocalCounter())
-        monkeypatch.setattr(dynamo, "update_if_returning", lambda row, actions, condition: update(row, actions, always))
+        monkeypatch.setattr(dynamo, "update_if_returning", lambda row, changes, condition, add, **_: update(row, changes, always, add=add))
         assert Counter(run_in_threads(16, lambda _: request_reservation(api, source_ip="").status, range(48)))[404] > 5
 
     def test_of_one_address_get_the_limit_of_the_address(self, api, time):

@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
-from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action
 
 from chalicelib import dynamo, settings
 from chalicelib.edge.gcra import Charge
@@ -30,6 +28,12 @@ from chalicelib.purchases.record.model import (
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 5
+
+# Conditions on a purchase. Every write raises the version, so it stands for the state too.
+_ABSENT = "attribute_not_exists(id)"
+_UNCHANGED = "version = :version"
+# Of a buyer's record: no active purchase, and within the limit with the new one.
+_MAY_BUY = "attribute_not_exists(active_id) AND (attribute_not_exists(bought) OR bought <= :most)"
 
 # The attributes of a purchase that may change, and whether they are stored as JSON.
 _CHANGEABLE = {
@@ -182,25 +186,23 @@ def create(purchase: Purchase, limit: int, charge: Charge | None = None, expecte
     quantity = purchase.quantity
     # No active purchase: two reserves of one user at once must not both hold.
     # bought + quantity <= limit, compared here and not before: another order may have been paid meanwhile.
-    within_limit = BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= limit - quantity)
-    allowed = BuyerRow.active_id.does_not_exist() & within_limit
+    operands: dict[str, Any]
+    allowed, operands = _MAY_BUY, {"most": limit - quantity}
     if purchase.pass_id is not None:
         # Unused: one pass, one order, however many requests carry its token.
-        allowed = allowed & ~BuyerRow.passes.contains(purchase.pass_id)
-    active: list[Action] = [
-        BuyerRow.active_id.set(purchase.id),
-        BuyerRow.active_until.set(purchase.expires_at),
-        BuyerRow.active_quantity.set(quantity),
-    ]
+        allowed += " AND NOT contains(passes, :pass)"
+        operands["pass"] = purchase.pass_id
+    changes: dict[str, Any] = {"active_id": purchase.id, "active_until": purchase.expires_at, "active_quantity": quantity}
+    added = None
     if charge is not None:
         # Whoever releases and reserves in turn, on many instances at once, is refused here.
-        count, is_within_rate = charge.update(BuyerRow.reserve_tat, expected_tat)
-        active.append(count)
-        allowed = allowed & is_within_rate
+        count = charge.update("reserve_tat", expected_tat)
+        allowed += f" AND {count.condition}"
+        changes, added, operands = changes | count.changes, count.add, operands | count.operands
     buyer = BuyerRow(purchase.user_id, purchase.event_id)
     try:
         # Absent: a tombstone, or another execution for the same id, was first.
-        dynamo.transact([dynamo.put(row, PurchaseRow.id.does_not_exist()), dynamo.update(buyer, active, allowed)])
+        dynamo.transact([dynamo.put(row, _ABSENT), dynamo.update(buyer, changes, allowed, add=added, **operands)])
     except dynamo.TransactionCanceled as canceled:
         existing = PurchaseRow.from_raw_data(canceled.reasons[0].item) if canceled.failed(0) else None
         raise CreateConflict(
@@ -218,17 +220,16 @@ def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem]
     """
     after = replace(after, version=before.version + 1)
     row = PurchaseRow(before.id)
-    # Every write raises the version, so it stands for the state too.
-    unchanged = PurchaseRow.version == before.version
     buyer = _buyer_update_item(before, after, limit)
     if before.has_details and _ttl(after) != _ttl(before):
-        items = [*items, dynamo.update(CheckoutDetailsRow(before.id), [_ttl_action(CheckoutDetailsRow.ttl, after)])]
+        items = [*items, dynamo.update(CheckoutDetailsRow(before.id), {"ttl": _ttl(after)})]
+    changes = _changed_attributes(before, after)
     if buyer is None and not items:
-        if not dynamo.update_if(row, _changed_attributes(before, after), unchanged):
+        if not dynamo.update_if(row, changes, _UNCHANGED, version=before.version):
             raise Conflict
         return after
     try:
-        dynamo.transact([dynamo.update(row, _changed_attributes(before, after), unchanged), *([buyer] if buyer else []), *items])
+        dynamo.transact([dynamo.update(row, changes, _UNCHANGED, version=before.version), *([buyer] if buyer else []), *items])
     except dynamo.TransactionCanceled as canceled:
         if limit is not None and not canceled.failed(0) and canceled.failed(1):
             raise LimitReached from canceled
@@ -252,7 +253,7 @@ def retry_on_conflict(purchase: Purchase, attempt: Callable[[Purchase], T]) -> T
 def put_tombstone(purchase_id: str, now: int) -> None:
     """Take the id of a purchase that was never written, so that it never will be. Raises Conflict if it has been written."""
     row = PurchaseRow(purchase_id, state="expired", version=1, ttl=now + settings.current().purchase_ttl_seconds)
-    if dynamo.put_if(row, PurchaseRow.id.does_not_exist()) is not None:
+    if dynamo.put_if(row, _ABSENT) is not None:
         raise Conflict
 
 
@@ -269,41 +270,43 @@ def scan_buyers() -> Iterable[BuyerRecord]:
     return (_buyer_record(row) for row in BuyerRow.scan(consistent_read=True))
 
 
-def _changed_attributes(before: Purchase, after: Purchase) -> list[Action]:
-    actions: list[Action] = [PurchaseRow.version.set(after.version)]
+def _changed_attributes(before: Purchase, after: Purchase) -> dict[str, Any]:
+    changes: dict[str, Any] = {"version": after.version}
     for name, encoded in _CHANGEABLE.items():
         value = getattr(after, name)
         if value != getattr(before, name):
-            actions.append(getattr(PurchaseRow, name).set(_json(value) if encoded else value))
+            changes[name] = _json(value) if encoded and value is not None else value
     if _ttl(after) != _ttl(before):
-        actions.append(_ttl_action(PurchaseRow.ttl, after))
-    return actions
+        changes["ttl"] = _ttl(after)
+    return changes
 
 
 def _buyer_update_item(before: Purchase, after: Purchase, limit: int | None) -> dynamo.TransactItem | None:
     """The update of the buyer's record that goes with a change of a purchase; None if nothing changes in it."""
-    actions: list[Action] = []
-    condition: Condition = BuyerRow.user_id.exists()
-    if before.state in ACTIVE_STATES:
-        condition = BuyerRow.active_id == before.id
-        if after.state not in ACTIVE_STATES:
-            actions += [BuyerRow.active_id.remove(), BuyerRow.active_until.remove(), BuyerRow.active_quantity.remove()]
-        elif after.expires_at != before.expires_at:
-            actions.append(BuyerRow.active_until.set(after.expires_at))
+    changes: dict[str, Any] = {}
+    if before.state in ACTIVE_STATES and after.state not in ACTIVE_STATES:
+        changes = {"active_id": None, "active_until": None, "active_quantity": None}
+    elif before.state in ACTIVE_STATES and after.expires_at != before.expires_at:
+        changes = {"active_until": after.expires_at}
     bought_change = len(after.kept_tickets) - len(before.kept_tickets)
-    if bought_change:
-        actions.append(BuyerRow.bought.add(bought_change))
+    add: dict[str, Any] = {"bought": bought_change} if bought_change else {}
+    discard: dict[str, Any] = {}
     if after.is_order != before.is_order:
-        change = "add" if after.is_order else "delete"
-        actions.append(getattr(BuyerRow.orders, change)({after.id}))
+        sets = add if after.is_order else discard
+        sets["orders"] = {after.id}
         if after.pass_id is not None:
-            actions.append(getattr(BuyerRow.passes, change)({after.pass_id}))
-    if before.is_order:
-        condition = BuyerRow.orders.contains(before.id)
+            sets["passes"] = {after.pass_id}
+    if not (changes or add or discard):
+        return None
+    buyer = BuyerRow(after.user_id, after.event_id)
     if limit is not None:
         # Since the purchase ended, the buyer may have bought others, or may be holding some.
-        condition = BuyerRow.active_id.does_not_exist() & (BuyerRow.bought.does_not_exist() | (BuyerRow.bought <= limit - bought_change))
-    return dynamo.update(BuyerRow(after.user_id, after.event_id), actions, condition) if actions else None
+        return dynamo.update(buyer, changes, _MAY_BUY, add=add, discard=discard, most=limit - bought_change)
+    if before.is_order:
+        return dynamo.update(buyer, changes, "contains(orders, :id)", add=add, discard=discard, id=before.id)
+    if before.state in ACTIVE_STATES:
+        return dynamo.update(buyer, changes, "active_id = :id", add=add, discard=discard, id=before.id)
+    return dynamo.update(buyer, changes, "attribute_exists(user_id)", add=add, discard=discard)
 
 
 def _ttl(purchase: Purchase) -> int | None:
@@ -311,12 +314,6 @@ def _ttl(purchase: Purchase) -> int | None:
     if purchase.state in ("held", "paying", "expired", "cancelled") and not purchase.refunds:
         return (purchase.ended_at or purchase.expires_at) + settings.current().purchase_ttl_seconds
     return None
-
-
-def _ttl_action(attribute: NumberAttribute, purchase: Purchase) -> Action:
-    """The update of a row's TTL to the one of its purchase."""
-    ttl = _ttl(purchase)
-    return attribute.set(ttl) if ttl else attribute.remove()
 
 
 def _json(value: Any) -> str:

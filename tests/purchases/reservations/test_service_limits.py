@@ -75,8 +75,8 @@ def test_a_cycle_of_reserve_and_release_is_limited_on_however_many_instances(api
 
 def test_without_the_condition_of_the_record_new_instances_get_on(api, time, shop, monkeypatch):
     """The counter-test: if this granted no more either, the test above would prove nothing."""
-    always = store.BuyerRow.user_id.exists() | store.BuyerRow.user_id.does_not_exist()
-    monkeypatch.setattr(gcra.Charge, "update", lambda charge, tat, _: (tat.set(charge.now), always))
+    always = "(attribute_exists(reserve_tat) OR attribute_not_exists(reserve_tat))"
+    monkeypatch.setattr(gcra.Charge, "update", lambda charge, name, _: gcra.CounterUpdate({name: charge.now}, {}, always, {}))
     assert reserve_and_release(api, shop, 8, use_new_instance) == {201: 8}
 
 
