@@ -3,15 +3,18 @@
 A log line has a constant event name and details in fields of their own, so that it can be searched. It never has a secret.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
+import msgspec
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from aws_lambda_powertools.metrics.functions import is_metrics_disabled
 
+from chalicelib import clock
 from chalicelib.memory import Memory
 
 SERVICE = "fairgate"
@@ -138,7 +141,11 @@ def request_id() -> str:
 
 
 def _emit(values: dict[str, float]) -> None:
-    metrics = EphemeralMetrics(namespace="Fairgate", service=SERVICE)
-    for name, value in values.items():
-        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-    metrics.flush_metrics()
+    """Write the metrics as a line in CloudWatch's embedded metric format. Powertools' own class costs ten times as much for each."""
+    if is_metrics_disabled():
+        return
+    metrics = [{"Name": name, "Unit": "Count"} for name in values]
+    directive = {"Namespace": "Fairgate", "Dimensions": [["service"]], "Metrics": metrics}
+    embedded = {"Timestamp": int(clock.precise_now() * 1000), "CloudWatchMetrics": [directive]}
+    line = {"_aws": embedded, "service": SERVICE, **{name: [value] for name, value in values.items()}}
+    sys.stdout.write(msgspec.json.encode(line).decode() + "\n")

@@ -32,6 +32,30 @@ def test_what_the_threads_of_a_job_count_at_once_is_counted_in_full(capsys):
     assert json.loads(line)["stripe_calls"] == [8 * TIMES]
 
 
+def test_metrics_are_written_in_the_format_that_cloudwatch_reads(capsys, time):
+    with log.scope("job"):
+        log.count("orders_paid")
+        log.count("tickets_issued", 2)
+        log.count("cache_hit")
+    metrics = [{"Name": "orders_paid", "Unit": "Count"}, {"Name": "tickets_issued", "Unit": "Count"}]
+    directive = {"Namespace": "Fairgate", "Dimensions": [["service"]], "Metrics": metrics}
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        {
+            "_aws": {"Timestamp": time.now * 1000, "CloudWatchMetrics": [directive]},
+            "service": "fairgate",
+            "orders_paid": [1],
+            "tickets_issued": [2],
+        }
+    ]
+
+
+def test_no_metrics_are_written_if_they_are_disabled(capsys, monkeypatch):
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+    with log.scope("job"):
+        log.count("orders_paid")
+    assert capsys.readouterr().out == ""
+
+
 def test_only_known_metrics_are_counted():
     with pytest.raises(KeyError, match="typo"):
         log.count("typo")
