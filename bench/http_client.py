@@ -8,6 +8,7 @@ import asyncio
 import ipaddress
 import itertools
 import json
+import socket
 import ssl
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -84,15 +85,26 @@ def loopback_address(number: int) -> str:
     return str(ipaddress.IPv4Address("127.0.0.2") + number % 16_000_000)
 
 
+def _has_loopback_addresses() -> bool:
+    """Whether connections can come from more addresses than 127.0.0.1; macOS has no others."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((loopback_address(0), 0))
+        except OSError:
+            return False
+    return True
+
+
 def play(
     target: Target, scripts: Iterator[Script], connections: int, *, own_addresses: bool = False, fresh_connections: bool = False
 ) -> None:
     """Play the scripts, each on one of the connections, until there are none left.
 
     With `fresh_connections` each script opens a connection of its own. With `own_addresses` each connection comes from an address of its
-    own, if the target is this machine. An exception that a script does not catch ends the play and is raised here.
+    own, if the target is this machine and it has them. An exception that a script does not catch ends the play and is raised here.
     """
-    run = _Play(target, scripts, own_addresses=own_addresses and target.is_loopback, fresh_connections=fresh_connections)
+    own_addresses = own_addresses and target.is_loopback and _has_loopback_addresses()
+    run = _Play(target, scripts, own_addresses=own_addresses, fresh_connections=fresh_connections)
     asyncio.run(run.play(connections))
 
 
