@@ -62,6 +62,10 @@ class ChangeRecorder:
             for name, value in item.items():
                 if present.get(name) is not value:
                     validate_attribute_value(name, value)
+        return self.set_item(table, partition_key, sort_key, item)
+
+    def set_item(self, table: Any, partition_key: str, sort_key: str, item: Item) -> Item | None:
+        """Store an item whose numbers are in their shortest form; returns the one that it replaces."""
         old_item: Item | None = self._set_item(table, partition_key, sort_key, item)
         self._changes.append((ItemPut(table["TableName"], item), old_item))
         return old_item

@@ -16,6 +16,7 @@ from devtools.dynamodb.engine_state import EngineState
 from devtools.dynamodb.expiry import delete_expired_items
 from devtools.dynamodb.ministack import MiniStack
 from devtools.dynamodb.ministack_interface import OPERATIONS, STREAM_OPERATIONS
+from devtools.dynamodb.plain_calls import NotPlain, PlainCalls, Response
 from devtools.dynamodb.responses import error_response
 from devtools.dynamodb.transaction_tokens import TransactionTokens
 
@@ -39,6 +40,7 @@ class Engine:
         self._streams = ChangeStreams(self._ministack, self._recorder)
         self._state = EngineState(self._ministack, self._streams, self._tokens)
         self._handlers = {name: getattr(self._ministack.dynamodb, function) for name, function in OPERATIONS.items()}
+        self._plain_handlers = PlainCalls(self._ministack, self._recorder).handlers
         self._stream_handlers = {name: getattr(self._ministack.streams, function) for name, function in STREAM_OPERATIONS.items()}
 
     def now(self) -> float:
@@ -71,7 +73,6 @@ class Engine:
 
     def item_location(self, table: str, attributes: Item) -> tuple[str, str, str]:
         """Table, partition key and sort key of the item with these attributes; raises KeyError and the like when they are no key."""
-        self._ministack.select_account()
         return table, *self._ministack.item_key(self._ministack.dynamodb._tables[table], attributes)
 
     def stream_arns(self) -> dict[str, str]:
@@ -109,14 +110,17 @@ class Engine:
         self._ministack.select_account()
         self._state.finish_loading()
 
-    def _call(self, handler: Callable[[dict[str, Any]], Any], operation: str, request: dict[str, Any]) -> tuple[int, bytes]:
+    def _call(self, handler: Callable[[dict[str, Any]], Response], operation: str, request: dict[str, Any]) -> tuple[int, bytes]:
         self._ministack.select_account()
         self._recorder.in_transaction = operation == "TransactWriteItems"
         self._ministack.shares_items = operation in _SHARING_OPERATIONS and "AttributeUpdates" not in request
         before = len(self._recorder)
         try:
             with localcontext(prec=38):  # DynamoDB's precision; Python's default is 28
-                status, _, body = handler(request)
+                try:
+                    status, _, body = self._plain_handlers.get(operation, handler)(request)
+                except NotPlain:
+                    status, _, body = handler(request)
         except BaseException as fault:
             # Undone also when the thread is interrupted: half a transaction must never be seen.
             self._recorder.undo_after(before)
