@@ -17,8 +17,8 @@ from devtools.dynamodb.conditions import compile_condition, expression_attribute
 from devtools.dynamodb.expression_tokens import Path
 from devtools.dynamodb.ministack import MiniStack
 from devtools.dynamodb.pure_functions import ddb
-from devtools.dynamodb.updates import compile_update, update_request_charge
-from devtools.dynamodb.values import canonical_number, item_size_bytes
+from devtools.dynamodb.updates import Update, compile_update, max_request_charge
+from devtools.dynamodb.values import attribute_value_size, canonical_number, item_size_bytes, number_size
 
 Response = tuple[int, dict[str, str], bytes]
 Request = dict[str, Any]
@@ -40,8 +40,11 @@ _ACTION_FIELDS = {
     "Delete": _WRITE_FIELDS | {"Key"},
     "ConditionCheck": _WRITE_FIELDS | {"Key"},
 }
-_UPDATE_FIELDS = _ACTION_FIELDS["Update"] | {"ReturnValues"}
-_GET_FIELDS = {"TableName", "Key", "ConsistentRead"}
+_PUT_FIELDS = _ACTION_FIELDS["Put"] | {"ReturnConsumedCapacity"}
+_UPDATE_FIELDS = _ACTION_FIELDS["Update"] | {"ReturnConsumedCapacity", "ReturnValues"}
+_GET_FIELDS = {"TableName", "Key", "ConsistentRead", "ReturnConsumedCapacity"}
+_CAPACITIES = ("NONE", "TOTAL", "INDEXES")
+_MAX_KNOWN_SIZES = 4096
 
 
 class NotPlain(Exception):
@@ -57,6 +60,7 @@ class _Write(NamedTuple):
     old: Item | None
     new: Item | None
     paths: set[Path]
+    size: int  # of the larger one of both, in bytes
 
 
 class PlainCalls:
@@ -64,6 +68,8 @@ class PlainCalls:
 
     def __init__(self, ministack: MiniStack, recorder: ChangeRecorder) -> None:
         self._ministack, self._recorder = ministack, recorder
+        # Table and key -> the item that was written last and its size, because the next write needs it again.
+        self._known_sizes: dict[tuple[str, str, str], tuple[Item, int]] = {}
         self.handlers: dict[str, Callable[[Request], Response]] = {
             "GetItem": self._get_item,
             "PutItem": self._put_item,
@@ -72,32 +78,31 @@ class PlainCalls:
         }
 
     def _get_item(self, request: Request) -> Response:
-        if not request.keys() <= _GET_FIELDS or type(request.get("ConsistentRead", True)) is not bool:
+        if not request.keys() <= _GET_FIELDS or request.get("ReturnConsumedCapacity", "NONE") not in _CAPACITIES:
             raise NotPlain
-        _, table = self._table(request)
+        name, table = self._table(request)
         partition_key, sort_key = self._key(table, request.get("Key"))
         item = table["items"].get(partition_key, {}).get(sort_key)
-        return self._respond({"Item": item} if item else {})
+        return self._respond({"Item": item} if item else {}, request, name)
 
     def _put_item(self, request: Request) -> Response:
-        self._make((self._prepare("Put", request, _ACTION_FIELDS["Put"]),))
-        return self._respond({})
+        write = self._prepare("Put", request, _PUT_FIELDS)
+        self._make((write,))
+        return self._respond({}, request, write.table_name, write=True, old_item=write.old, new_item=write.new)
 
     def _update_item(self, request: Request) -> Response:
         returned = request.get("ReturnValues", "NONE")
         if returned not in ("NONE", "ALL_NEW", "UPDATED_NEW"):
             raise NotPlain
         write = self._prepare("Update", request, _UPDATE_FIELDS)
-        names, values = request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues")
-        if update_request_charge(request["UpdateExpression"], values, names, write.old or {}) > _MAX_ITEM_BYTES:
-            raise NotPlain
         self._make((write,))
+        result: dict[str, Any] = {}
         if returned == "ALL_NEW":
-            return self._respond({"Attributes": write.new})
-        if returned == "UPDATED_NEW":
+            result["Attributes"] = write.new
+        elif returned == "UPDATED_NEW":
             attributes = self._ministack.dynamodb._diff_attributes(write.old or {}, write.new, write.paths, return_old=False)
-            return self._respond({"Attributes": attributes} if attributes else {})
-        return self._respond({})
+            result |= {"Attributes": attributes} if attributes else {}
+        return self._respond(result, request, write.table_name, write=True, old_item=write.old, new_item=write.new)
 
     def _transact_write_items(self, request: Request) -> Response:
         actions, token = request.get("TransactItems"), request.get("ClientRequestToken")
@@ -126,16 +131,17 @@ class PlainCalls:
         self._make(writes)
         if token is not None:
             sizes: dict[str, list[int]] = {}
-            for write, action in zip(writes, actions, strict=True):
-                checked = action.get("ConditionCheck", {}).get("Key")
-                measured = (item_size_bytes(item) for item in (write.old or checked, write.new))
-                sizes.setdefault(write.table_name, []).append(max(measured))
+            for write in writes:
+                sizes.setdefault(write.table_name, []).append(write.size)
             dynamodb._txn_token_store(token, {"response": {}, "sizes": sizes})
-        return self._respond({})
+        response: Response = dynamodb.json_response({})
+        return response
 
     def _prepare(self, kind: str, action: Any, fields: set[str]) -> _Write:
         """What the action will do; changes nothing."""
         if type(action) is not dict or not action.keys() <= fields or action.get(_ON_FAILURE, "NONE") not in ("NONE", "ALL_OLD"):
+            raise NotPlain
+        if action.get("ReturnConsumedCapacity", "NONE") not in _CAPACITIES:
             raise NotPlain
         name, table = self._table(action)
         attributes: Any = action.get("Item" if kind == "Put" else "Key")
@@ -146,30 +152,38 @@ class PlainCalls:
             raise NotPlain
         if (not values and "ExpressionAttributeValues" in action) or (not names and "ExpressionAttributeNames" in action):
             raise NotPlain
-        for value in values.values():
-            _check_plain(value)
+        size_of_values = sum(map(plain_size, values.values()))
         texts = ("ConditionExpression", "UpdateExpression") if kind == "Update" else ("ConditionExpression",)
         if expression_attributes_error(action, texts) is not None:
             raise NotPlain
-        if "ConditionExpression" in action:
-            test = _compiled(compile_condition, action["ConditionExpression"])
-            try:
-                test({}, values, names)  # MiniStack does so to find faults of the operands
-                holds = test(old or {}, values, names)
-            except Exception:
-                raise NotPlain from None
-            if not holds:
-                raise NotPlain
-        new, paths = old, set[Path]()
-        if kind == "Put":
-            new = _checked_item(attributes)
-        elif kind == "Delete":
-            new = None
-        elif kind == "Update":
-            new, paths = _updated(old or attributes, table, action, values, names)
-        if new is not None and new is not old and item_size_bytes(new) > _MAX_ITEM_BYTES:
+        if "ConditionExpression" in action and not _holds(action["ConditionExpression"], old or {}, values, names):
             raise NotPlain
-        return _Write(name, table, key, old, new, paths)
+        if old is not None:
+            old_size = self._size((name, *key), old)
+        else:
+            old_size = 0 if kind == "Put" or kind == "Delete" else item_size_bytes(attributes)
+        new, new_size, paths = old, old_size, set[Path]()
+        if kind == "Put":
+            new, new_size = attributes, _item_size(attributes)
+        elif kind == "Delete":
+            new, new_size = None, 0
+        elif kind == "Update":
+            update, text = _compiled(compile_update, action.get("UpdateExpression")), action["UpdateExpression"]
+            if max_request_charge(text, update, max(map(len, names.values()), default=0), size_of_values) > _MAX_ITEM_BYTES:
+                raise NotPlain
+            new, paths = _updated(old or attributes, table, update, values, names)
+            new_size = old_size + _growth(old or attributes, new, paths)
+        if new_size > _MAX_ITEM_BYTES:
+            raise NotPlain
+        if new is not None:
+            if len(self._known_sizes) > _MAX_KNOWN_SIZES:
+                self._known_sizes.clear()
+            self._known_sizes[name, *key] = new, new_size
+        return _Write(name, table, key, old, new, paths, max(old_size, new_size))
+
+    def _size(self, location: tuple[str, str, str], item: Item) -> int:
+        known, size = self._known_sizes.get(location, (None, 0))
+        return size if known is item else item_size_bytes(item)
 
     def _make(self, writes: Iterable[_Write]) -> None:
         dynamodb, recorder = self._ministack.dynamodb, self._recorder
@@ -192,27 +206,36 @@ class PlainCalls:
 
     def _key(self, table: dict[str, Any], attributes: Any, *, is_item: bool = False) -> tuple[str, str]:
         """Partition key and sort key of an item or of a key, as MiniStack's dictionaries have them."""
-        partition_name, sort_name = table["pk_name"], table["sk_name"]
-        if type(attributes) is not dict or not (is_item or len(attributes) == (2 if sort_name else 1)):
+        if type(attributes) is not dict or not (is_item or len(attributes) == (2 if table["sk_name"] else 1)):
             raise NotPlain
-        types = {definition["AttributeName"]: definition["AttributeType"] for definition in table["AttributeDefinitions"]}
-        for name in (partition_name, sort_name) if sort_name else (partition_name,):
+        for definition in table["AttributeDefinitions"]:  # those of the key, since there are no indexes
+            name, kind = definition["AttributeName"], definition["AttributeType"]
             value = attributes.get(name)
-            content = value.get(types.get(name)) if type(value) is dict and len(value) == 1 else None
-            if type(content) is not str or not 0 < len(content) <= _MAX_KEY_LENGTH:
+            content = value.get(kind) if type(value) is dict and len(value) == 1 else None
+            if type(content) is not str or not 0 < len(content) <= _MAX_KEY_LENGTH or kind not in ("S", "N"):
                 raise NotPlain
-            if types[name] != "S" and (types[name] != "N" or canonical_number(content) != content):
+            if kind == "N" and canonical_number(content) != content:
                 raise NotPlain
         return self._ministack.item_key(table, attributes)
 
-    def _respond(self, result: dict[str, Any]) -> Response:
+    def _respond(self, result: dict[str, Any], request: Request, table_name: str, **written: Any) -> Response:
+        if "ReturnConsumedCapacity" in request:
+            self._ministack.dynamodb._add_consumed_capacity(result, request, table_name, **written)
         response: Response = self._ministack.dynamodb.json_response(result)
         return response
 
 
-def _updated(item: Item, table: dict[str, Any], action: Request, values: Any, names: Any) -> tuple[Item, set[Path]]:
+def _holds(text: Any, item: Item, values: Any, names: Any) -> bool:
+    test = _compiled(compile_condition, text)
+    try:
+        test({}, values, names)  # MiniStack does so to find faults of the operands
+        return bool(test(item, values, names))
+    except Exception:
+        raise NotPlain from None
+
+
+def _updated(item: Item, table: dict[str, Any], update: Update, values: Any, names: Any) -> tuple[Item, set[Path]]:
     """The item after an update, and the paths that it changed. The item itself is not changed."""
-    update = _compiled(compile_update, action.get("UpdateExpression"))
     if not update.actions or "M" in item or "L" in item:
         raise NotPlain
     new, paths = dict(item), set[Path]()
@@ -226,17 +249,24 @@ def _updated(item: Item, table: dict[str, Any], action: Request, values: Any, na
         if len(path) > _MAX_LEVELS or name == table["pk_name"] or name == table["sk_name"]:
             raise NotPlain
         value = new.get(name)
-        if value is None:
-            continue
-        if "N" in value and value.keys() == {"N"}:  # sums have any form
+        if value is not None and "N" in value and value.keys() == {"N"}:  # sums have any form
             canonical = canonical_number(value["N"])
             if canonical is None:
                 raise NotPlain
             if canonical != value["N"]:
                 new[name] = {"N": canonical}
-        else:
-            _check_plain(value, levels=2 * _MAX_LEVELS)
     return new, paths
+
+
+def _growth(old: Item, new: Item, paths: set[Path]) -> int:
+    """By how many bytes an update makes an item larger."""
+    growth = 0
+    for name in {path[0] for path in paths}:
+        if name in new:
+            growth += len(name.encode()) + plain_size(new[name], 2 * _MAX_LEVELS)
+        if name in old:
+            growth -= len(name.encode()) + attribute_value_size(old[name])
+    return growth
 
 
 def _compiled(compile_text: Callable[[str], Any], text: Any) -> Any:
@@ -246,35 +276,31 @@ def _compiled(compile_text: Callable[[str], Any], text: Any) -> Any:
     return compiled
 
 
-def _checked_item(item: Item) -> Item:
-    for name, value in item.items():
-        if not name:
-            raise NotPlain
-        _check_plain(value)
-    return item
+def _item_size(item: Item) -> int:
+    """The size of an item in bytes. Raises NotPlain."""
+    if "" in item:
+        raise NotPlain
+    return len("".join(item).encode()) + sum(map(plain_size, item.values()))
 
 
-def _check_plain(value: Any, levels: int = _MAX_LEVELS) -> None:
-    """Raise NotPlain if DynamoDB could refuse or change the value."""
+def plain_size(value: Any, levels: int = _MAX_LEVELS) -> int:
+    """The size of a value in bytes. Raises NotPlain if DynamoDB could refuse or change the value, or if it has more levels."""
     if type(value) is not dict or len(value) != 1 or not levels:
         raise NotPlain
     ((kind, content),) = value.items()
     if kind == "S":
         if type(content) is str:
-            return
+            return len(content) if content.isascii() else len(content.encode())
     elif kind == "N":
         if type(content) is str and canonical_number(content) == content:
-            return
+            size: int = number_size(content)
+            return size
     elif kind == "M":
         if type(content) is dict and "" not in content:
-            for member in content.values():
-                _check_plain(member, levels - 1)
-            return
+            return 3 + len(content) + len("".join(content).encode()) + sum(plain_size(member, levels - 1) for member in content.values())
     elif kind == "L":
         if type(content) is list:
-            for member in content:
-                _check_plain(member, levels - 1)
-            return
+            return 3 + len(content) + sum(plain_size(member, levels - 1) for member in content)
     elif kind == "SS":
         if (
             type(content) is list
@@ -282,7 +308,7 @@ def _check_plain(value: Any, levels: int = _MAX_LEVELS) -> None:
             and all(type(member) is str and member for member in content)
             and len(set(content)) == len(content)
         ):
-            return
+            return attribute_value_size(value)
     elif (kind == "BOOL" and type(content) is bool) or (kind == "NULL" and content is True):
-        return
+        return 1
     raise NotPlain

@@ -67,11 +67,16 @@ def update_request_charge(text: Any, values: Values | None, names: Names | None,
             size_of_values = sum(map(attribute_value_size, (values or {}).values()))
         except (AttributeError, TypeError):  # names or values are of another type than they should be
             longest_name = size_of_values = ddb._DDB_ITEM_MAX_BYTES
-        most: int = 3 + update.tokens * _MAX_CHARGE + 4 * (len(text) + update.names * longest_name) + update.values * size_of_values
+        most = max_request_charge(text, update, longest_name, size_of_values)
         if most <= ddb._DDB_ITEM_MAX_BYTES:
             return most
     charge: int = ddb._update_request_charge(text, values, names, item)
     return charge
+
+
+def max_request_charge(text: str, update: Update, longest_name: int, size_of_values: int) -> int:
+    """At least the charge of an update whose values have this size together."""
+    return 3 + update.tokens * _MAX_CHARGE + 4 * (len(text) + update.names * longest_name) + update.values * size_of_values
 
 
 @lru_cache(CACHE_SIZE)

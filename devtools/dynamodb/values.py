@@ -16,7 +16,7 @@ _FIELDS_OF_VALUES = ("Item", "Key", "ExclusiveStartKey", "ExpressionAttributeVal
 # Without a check of the type: they are called for strings only.
 canonical_number = lru_cache(CACHE_SIZE)(ddb._ddb_canonicalize_number)
 _number_error = lru_cache(CACHE_SIZE)(ddb._number_error)
-_number_size = lru_cache(CACHE_SIZE)(ddb._number_size_bytes)
+number_size = lru_cache(CACHE_SIZE)(ddb._number_size_bytes)
 
 
 def attribute_value_size(value: Any) -> int:
@@ -27,8 +27,8 @@ def attribute_value_size(value: Any) -> int:
     if kind == "S" and type(content) is str:
         return len(content) if content.isascii() else len(content.encode())
     if kind == "N" and type(content) is str:
-        number_size: int = _number_size(content)
-        return number_size
+        size_of_number: int = number_size(content)
+        return size_of_number
     if kind == "M" and type(content) is dict:
         total = 3 + len(content)
         for name, member in content.items():

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devtools.dynamodb.engine import Engine
-from tests.devtools.dynamodb.test_pure_functions import any_values, condition_texts, plain_values, scalars, update_texts
+from devtools.dynamodb.plain_calls import NotPlain, plain_size
+from tests.devtools.dynamodb.test_pure_functions import MINISTACK, any_values, condition_texts, plain_values, scalars, update_texts
 from tests.devtools.manual_clock import ManualClock
 
 SORTED, STREAMED, INDEXED = "sorted", "streamed", "indexed"
@@ -140,6 +141,19 @@ def _without(value: Any, name: str) -> Any:
 @given(requests=st.lists(calls(), min_size=1, max_size=6))
 def test_calls_have_the_same_results_as_ministacks(requests):
     assert make_calls(engine(plain=True), requests) == make_calls(engine(plain=False), requests)
+
+
+@settings(max_examples=200, deadline=None)
+@given(value=any_values)
+def test_the_size_of_a_plain_value(value):
+    try:
+        size = plain_size(value)
+    except NotPlain:
+        return
+    assert size == MINISTACK._attribute_value_size(value)
+    before = copy.deepcopy(value)
+    assert MINISTACK._validate_attribute_value("a", value) is None
+    assert value == before
 
 
 KEY = {"id": {"S": "k"}, "part": {"N": "1"}}
