@@ -45,9 +45,9 @@ class Counter(Struct, frozen=True):
             counter = find_local(self.key)
             if self.quota.wait(counter.tat, self.now) > 0:
                 return False
-            if counter.tat <= self.now:  # the full budget is available again
-                counter.tat, counter.unreported = self.now, 0
-            counter.tat += self.quota.interval
+            if counter.tat + self.quota.burst_tolerance <= self.now:  # there was none for a whole period
+                counter.unreported = 0
+            counter.tat = max(counter.tat, self.now) + self.quota.interval
             return True
 
     def withdraw(self) -> None:

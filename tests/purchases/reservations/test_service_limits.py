@@ -126,6 +126,15 @@ def test_a_second_reserve_within_the_period_is_reported_with_the_first(api, shop
     assert [limit_writes(lambda each=each: builders.reserve(api, "ada", *each), 201) for each in shops] == [0, 1, 0, 1]
 
 
+@pytest.mark.parametrize(("seconds", "writes"), [(59, 1), (60, 0)])
+def test_an_instance_leaves_one_success_of_a_user_unreported_in_a_period(api, time, shop, seconds, writes):
+    """Otherwise each instance would grant one at every interval, of which the others never learn."""
+    builders.reserve(api, "ada", *builders.create_shop(api))
+    time.advance(seconds)
+    other = builders.create_shop(api)
+    assert limit_writes(lambda: builders.reserve(api, "ada", *other), 201) == writes
+
+
 def test_refusals_are_counted_in_the_store(api, time):
     shop = builders.create_shop(api, capacity=1)
     builders.reserve(api, "first", *shop)
