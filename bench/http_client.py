@@ -8,6 +8,7 @@ import asyncio
 import ipaddress
 import itertools
 import json
+import resource
 import socket
 import ssl
 import time
@@ -21,6 +22,7 @@ from msgspec import Struct
 REQUEST_SECONDS = 60.0  # a server that sends nothing for so long is taken for dead
 WATCH_SECONDS = 1.0
 MAX_HEAD_BYTES = 64 * 1024
+OTHER_FILES = 100  # open files beside connections
 
 Script = Generator[bytes | float, "Response", None]
 
@@ -95,6 +97,14 @@ def _has_loopback_addresses() -> bool:
     return True
 
 
+def _allow_files(count: int) -> None:
+    """Raise this process's limit of open files, which may be 256, as far as that is needed and allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
 def play(
     target: Target, scripts: Iterator[Script], connections: int, *, own_addresses: bool = False, fresh_connections: bool = False
 ) -> None:
@@ -105,6 +115,7 @@ def play(
     """
     own_addresses = own_addresses and target.is_loopback and _has_loopback_addresses()
     run = _Play(target, scripts, own_addresses=own_addresses, fresh_connections=fresh_connections)
+    _allow_files(connections + OTHER_FILES)
     asyncio.run(run.play(connections))
 
 
@@ -172,7 +183,7 @@ class _Connection(asyncio.Protocol):
         self._drop_transport()
 
     def check_time(self, now: float) -> None:
-        if self._is_waiting and now - self._began > REQUEST_SECONDS:
+        if self._is_waiting and self._transport is not None and now - self._began > REQUEST_SECONDS:  # _connect has its own limit
             self._give_up(f"no response within {REQUEST_SECONDS:g} s")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -180,6 +191,8 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        if not self._is_waiting:  # such as a 408 on a connection that the server is about to close
+            return self._drop_transport()
         received = self._received + data if self._received else data
         try:
             parsed = parse_response(received)

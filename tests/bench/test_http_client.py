@@ -134,6 +134,32 @@ def test_a_lost_connection_fails_its_request_and_the_next_one_connects_again():
     assert len(addresses) == 3
 
 
+def test_bytes_that_nobody_asked_for_are_no_response():
+    """The server sends a 408 on a connection that waits for its next request: that request goes over a new connection."""
+    waiting, sent, results = threading.Event(), threading.Event(), []
+
+    def respond(number: int, connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(OK)
+        if number == 1:
+            waiting.wait(10)
+            connection.sendall(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+            sent.set()
+
+    def script(target: Target) -> Script:
+        yield from requests(target, 1, results)
+        waiting.set()
+        while not sent.is_set():
+            yield 0.01
+        yield 0.01
+        yield from requests(target, 1, results)
+
+    with tiny_server(respond) as (target, addresses):
+        play(target, iter([script(target)]), 1)
+    assert results == [(200, b"ok")] * 2
+    assert len(addresses) == 2
+
+
 def test_a_refused_connection_fails_the_request():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         target = parse_target(f"http://127.0.0.1:{listener.getsockname()[1]}")
