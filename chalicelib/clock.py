@@ -29,7 +29,7 @@ def monotonic() -> float:
 
 def iso(epoch_seconds: int) -> str:
     """ISO 8601 in UTC with `Z`, the format of times in JSON replies."""
-    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat()[:19] + "Z"
 
 
 def epoch_seconds(moment: datetime) -> int:

@@ -1,11 +1,13 @@
 """Metrics of a request or job whose threads count at once."""
 
 import json
+import logging
 import sys
 from contextvars import copy_context
 from threading import Thread
 
 import pytest
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from chalicelib import log
 
@@ -30,6 +32,24 @@ def test_what_the_threads_of_a_job_count_at_once_is_counted_in_full(capsys):
         sys.setswitchinterval(interval)
     [line] = [line for line in capsys.readouterr().out.splitlines() if "stripe_calls" in line]
     assert json.loads(line)["stripe_calls"] == [8 * TIMES]
+
+
+@pytest.mark.parametrize("trace_id", ["", "Root=1-2-3;Parent=4"])
+def test_a_line_is_as_powertools_would_write_it(monkeypatch, trace_id):
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", trace_id)
+    details = {
+        "request_id": "r",
+        "purchase_id": "01PURCHASE",
+        "total_cents": 5000,
+        "late": False,
+        "network": None,
+        "event_name": 'Nächte "Süd"',
+    }
+    short, whole = (logging.LogRecord("fairgate", logging.INFO, "", 0, "order.paid", None, None) for _ in range(2))
+    short.line, whole.created, whole.msecs = details, short.created, short.msecs
+    vars(whole).update(details)
+    powertools = LambdaPowertoolsFormatter(utc=True, location=None, service="fairgate")
+    assert log._Formatter(utc=True, location=None).format(short) == powertools.format(whole)
 
 
 def test_metrics_are_written_in_the_format_that_cloudwatch_reads(capsys, time):
