@@ -202,8 +202,11 @@ class _Connection(asyncio.Protocol):
             self._received = received
             return None
         self._received, self._is_waiting = b"", False
+        status, body, stays_open = parsed
+        if not stays_open:
+            self._drop_transport()
         assert self._script is not None
-        return self._advance(self._script.send, Response(*parsed, time.perf_counter() - self._began))
+        return self._advance(self._script.send, Response(status, body, time.perf_counter() - self._began))
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
@@ -270,8 +273,11 @@ class _Connection(asyncio.Protocol):
             self._transport = None
 
 
-def parse_response(received: bytes) -> tuple[int, bytes] | None:
-    """Status and body of a response; None while it is incomplete. Raises ValueError for what is no response to a single request."""
+def parse_response(received: bytes) -> tuple[int, bytes, bool] | None:
+    """Status and body of a response, and whether the connection stays open; None while it is incomplete.
+
+    Raises ValueError for what is no response to a single request.
+    """
     head_end = received.find(b"\r\n\r\n")
     if head_end < 0:
         if len(received) > MAX_HEAD_BYTES:
@@ -298,7 +304,7 @@ def parse_response(received: bytes) -> tuple[int, bytes] | None:
         return None
     if len(received) > end:
         raise ValueError("there are bytes behind the response")
-    return status, body
+    return status, body, b"\r\nconnection: close" not in head and head[7:8] != b"0"
 
 
 def _join_chunks(received: bytes, position: int) -> tuple[bytes, int] | None:

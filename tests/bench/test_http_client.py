@@ -57,10 +57,15 @@ def requests(target: Target, count: int, results: list[object]) -> Script:
 @pytest.mark.parametrize(
     ("received", "expected"),
     [
-        (OK, (200, b"ok")),
-        (b"HTTP/1.1 201 Created\r\nX: y\r\ncontent-length:0\r\n\r\n", (201, b"")),
-        (b"HTTP/1.1 304 Not Modified\r\n\r\n", (304, b"")),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=1\r\n0123456789\r\n0\r\n\r\n", (200, b"abc0123456789")),
+        (OK, (200, b"ok", True)),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx", (200, b"x", False)),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", (200, b"x", False)),
+        (b"HTTP/1.1 201 Created\r\nX: y\r\ncontent-length:0\r\n\r\n", (201, b"", True)),
+        (b"HTTP/1.1 304 Not Modified\r\n\r\n", (304, b"", True)),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=1\r\n0123456789\r\n0\r\n\r\n",
+            (200, b"abc0123456789", True),
+        ),
     ],
 )
 def test_a_response_is_complete_with_its_last_byte(received, expected):
@@ -158,6 +163,21 @@ def test_bytes_that_nobody_asked_for_are_no_response():
         play(target, iter([script(target)]), 1)
     assert results == [(200, b"ok")] * 2
     assert len(addresses) == 2
+
+
+def test_a_connection_that_the_server_closes_is_not_used_again():
+    closing = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+
+    def respond(number: int, connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(closing)
+        connection.recv(65_536)  # until the client has closed
+
+    results: list[object] = []
+    with tiny_server(respond) as (target, addresses):
+        play(target, iter([requests(target, 3, results)]), 1)
+    assert results == [(200, b"ok")] * 3
+    assert len(addresses) == 3
 
 
 def test_a_refused_connection_fails_the_request():
