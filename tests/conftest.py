@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 TESTS = Path(__file__).parent
-UNMEASURED = {"contract", "devtools", "protocol", "simulation"}
+UNMEASURED = {"bench", "contract", "devtools", "protocol", "simulation"}
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 
 
