@@ -1,11 +1,13 @@
 """The write-ahead journal: every entry is on disk before its call is answered.
 
-One thread writes: it commits all entries that have come while it wrote those before, and then wakes the threads that wait for them.
+One thread writes. It commits all entries that have come as one row, and then wakes the threads that wait for them. A commit costs as much
+processor time as a call, so threads that can work meanwhile let entries come together (`Threads`), for MAX_DELAY_SECONDS at most.
 """
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol
@@ -15,6 +17,7 @@ from devtools.dynamodb.errors import StoreFailed
 from devtools.dynamodb.high_water_mark import HighWaterMark, HighWaterMarkFile
 from devtools.dynamodb.journal_file import SnapshotHeader, digest
 
+MAX_DELAY_SECONDS = 0.002
 _LOG_PAGES = 1000
 _CHANGES_PER_PART = 500
 
@@ -29,12 +32,19 @@ class WaitEvent(Protocol):
         """Return when the event is set."""
 
 
+class Threads(Protocol):
+    """Threads of which others work while some wait for the journal. They call `Journal.commit` when none of them can go on."""
+
+    def new_event(self) -> WaitEvent | None:
+        """What the calling thread waits at; None if it is not one of these threads."""
+
+
 class Journal:
     """Appends entries and replaces snapshots.
 
     `add` is called under the store's lock, so that the entries are in the order in which the calls happened. `last` is the number
     of the last entry that was added, `durable` of the last one that is on disk, `size` the bytes of entries after the snapshot.
-    `new_event` makes what a thread waits for.
+    Threads that are not of `threads` have their entries committed at once.
     """
 
     def __init__(
@@ -49,8 +59,10 @@ class Journal:
         self.failure: BaseException | None = None
         self._mutex = threading.Lock()
         self._pending: list[bytes] = []
-        self.new_event: Callable[[], WaitEvent] = threading.Event
+        self.threads: Threads | None = None
         self._waiters: list[tuple[int, WaitEvent]] = []  # the entry that each thread waits for
+        self._pending_since = 0.0
+        self._is_commit_requested = False
         self._is_writer_idle = False
         self._is_closing = False
         self._wake_writer = threading.Lock()
@@ -69,6 +81,8 @@ class Journal:
         content = encoder.encode(JournalEntry(self.last + 1, at, changes, checksum))
         self.last += 1
         with self._mutex:
+            if not self._pending:
+                self._pending_since = time.monotonic()
             self._pending.append(content)
 
     def wait(self, number: int) -> None:
@@ -79,12 +93,21 @@ class Journal:
             self.raise_failure()
             if self.durable >= number:
                 return
-            event = self.new_event()
+            event = self.threads.new_event() if self.threads is not None else None
+            is_urgent = event is None
+            event = event or threading.Event()
             self._waiters.append((number, event))
-            self._wake_idle_writer()
+        self.commit(only_if_late=not is_urgent)
         event.wait()
         if self.durable < number:
             self.raise_failure()
+
+    def commit(self, *, only_if_late: bool = False) -> None:
+        """Have the writer commit what has come; with `only_if_late`, only if it has been waiting for MAX_DELAY_SECONDS."""
+        with self._mutex:
+            if self._pending and not (only_if_late and time.monotonic() < self._pending_since + MAX_DELAY_SECONDS):
+                self._is_commit_requested = True
+                self._wake_idle_writer()
 
     def raise_failure(self) -> None:
         """Raise StoreFailed if an earlier write failed."""
@@ -133,11 +156,13 @@ class Journal:
             self._wake_writer.release()
 
     def _write(self) -> None:
-        """The writer's thread: commit what has come, until the journal is closed."""
+        """The writer's thread: commit what has come whenever that is requested, until the journal is closed."""
         while True:
             with self._mutex:
-                group, self._pending = self._pending, []
-                if not group and self._is_closing:
+                group = []
+                if self._is_commit_requested:
+                    group, self._pending, self._is_commit_requested = self._pending, group, False
+                elif self._is_closing:
                     return
                 self._is_writer_idle = not group
             if not group:

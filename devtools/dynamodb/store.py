@@ -17,7 +17,7 @@ from devtools.dynamodb.changes import ConsumerPosition, ItemDeletion, ItemPut, T
 from devtools.dynamodb.checksum import Checksum
 from devtools.dynamodb.engine import Engine
 from devtools.dynamodb.errors import StoreFailed
-from devtools.dynamodb.journal import Journal, WaitEvent
+from devtools.dynamodb.journal import Journal, Threads
 from devtools.dynamodb.lock_file import lock
 from devtools.dynamodb.recovery import recover
 from devtools.dynamodb.responses import error_response
@@ -67,10 +67,12 @@ class LocalStore:
         self._snapshot_thread: threading.Thread | None = None
         self._is_closed = False
 
-    def wait_with(self, new_event: Callable[[], WaitEvent]) -> None:
-        """Let threads wait for the journal at events of this kind, such as threading.Event, which they wait at otherwise."""
-        if self._journal is not None:
-            self._journal.new_event = new_event
+    def share_commits(self, threads: Threads) -> Callable[..., None]:
+        """Let these threads wait for the journal together; returns what they call when none of them can go on (see Journal.commit)."""
+        if self._journal is None:
+            return lambda **_: None
+        self._journal.threads = threads
+        return self._journal.commit
 
     def call(self, service: str, operation: str, body: bytes) -> tuple[int, bytes]:
         """Process a call of DYNAMODB or STREAMS; returns HTTP status and JSON body, once everything they report is on disk."""

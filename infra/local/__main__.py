@@ -72,7 +72,7 @@ def _run(folder: DataFolder, secrets: RunSecrets, server: LocalServer, stripe: "
     telemetry.redirect_stdout(folder.logs / "fairgate.jsonl")
     _print(terminal, "Opening the store ...")
     with open_store(folder.store) as store, in_process_transport(store, dynamo.client()), StoreHttpServer(store) as store_server:
-        store.wait_with(server.new_event)
+        server.workers.on_pause = store.share_commits(server.workers)
         _serve(folder, secrets, server, stripe, store, store_server.url, terminal)
 
 

@@ -44,10 +44,10 @@ class Connection:
 
 
 class Connections:
-    """`select` calls the function that waits for input; `max_count` is how many connections may be open, the others wait."""
+    """`find_input` is that of Workers; `max_count` is how many connections may be open, the others wait."""
 
-    def __init__(self, listener: socket.socket, max_count: int, select: Callable[[Callable[[], list[Any]]], list[Any]]) -> None:
-        self._listener, self._max_count, self._select = listener, max_count, select
+    def __init__(self, listener: socket.socket, max_count: int, find_input: Callable[[Callable[[bool], list[Any]]], list[Any]]) -> None:
+        self._listener, self._max_count, self._find_input = listener, max_count, find_input
         self._selector = selectors.DefaultSelector()
         self._events = deque[Any]()  # what has input: a connection, or one of our own sockets
         self._open: set[Connection] = set()
@@ -85,7 +85,7 @@ class Connections:
                     own.close()
                 return None
             timeout = self._end_late_connections()
-            self._events.extend(key.data or key.fileobj for key, _ in self._select(partial(self._selector.select, timeout)))
+            self._events.extend(key.data or key.fileobj for key, _ in self._find_input(partial(self._poll, timeout)))
 
     def send_response(self, connection: Connection, request: Request, response: GatewayResponse) -> None:
         connection.closes = request.is_last or self._is_stopping
@@ -98,6 +98,9 @@ class Connections:
             connection.closes = True
             data = encode_response(500, {}, b"", closes=True)
         self._send(connection, data)
+
+    def _poll(self, timeout: float | None, waits: bool) -> list[Any]:
+        return self._selector.select(timeout if waits else 0)
 
     def _handle_event(self, source: Any) -> tuple[Connection, Request] | None:
         if source is self._listener:

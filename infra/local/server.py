@@ -5,7 +5,6 @@ import resource
 import socket
 from pathlib import Path
 
-from devtools.dynamodb.journal import WaitEvent
 from infra.local.connections import Connection, Connections
 from infra.local.gateway import Gateway, GatewayResponse
 from infra.local.http_messages import Request
@@ -36,8 +35,8 @@ class LocalServer:
         except OSError as error:
             raise PortInUse(str(error)) from None
         self.port = int(self._listener.getsockname()[1])
-        self._workers = Workers[tuple[Connection, Request], GatewayResponse](THREADS, self._receive, self._respond, self._send)
-        self._connections = Connections(self._listener, _max_connections(), self._workers.outside_turn)
+        self.workers = Workers[tuple[Connection, Request], GatewayResponse](THREADS, self._receive, self._respond, self._send)
+        self._connections = Connections(self._listener, _max_connections(), self.workers.find_input)
         self._gateway: Gateway | None = None
         self._web: Path | None = None
 
@@ -48,18 +47,14 @@ class LocalServer:
     def start(self, gateway: Gateway, web: Path) -> None:
         """Serve from now on, in threads; `web` is the folder of the pages."""
         self._gateway, self._web = gateway, web
-        self._workers.start()
+        self.workers.start()
 
     def stop(self) -> None:
         """Finish the requests that are being handled; later ones get no response."""
         if self._gateway is not None:
             self._connections.stop()
-            self._workers.join(STOP_SECONDS)
+            self.workers.join(STOP_SECONDS)
         self._listener.close()
-
-    def new_event(self) -> WaitEvent:
-        """For what a thread waits for while it handles a request: another one works meanwhile. Any thread may call it."""
-        return self._workers.new_event()
 
     def _receive(self) -> tuple[Connection, Request] | None:
         return self._connections.next_request()

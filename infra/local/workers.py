@@ -49,6 +49,8 @@ class Workers(Generic[Task, Result]):
         self._this = threading.local()
         self._activity = threading.Event()  # set when a task begins while the watch rests
         self._watch_rests = False
+        # Called when no thread can go on, and with only_if_late=True from time to time.
+        self.on_pause: Callable[..., None] = lambda **_: None
         self._threads = [threading.Thread(target=self._work, args=(worker,), name="request", daemon=True) for worker in self._idle]
         self._threads.append(threading.Thread(target=self._watch, name="request-watch", daemon=True))
 
@@ -65,19 +67,22 @@ class Workers(Generic[Task, Result]):
         for thread in self._threads:
             thread.join(max(0, end - time.monotonic()))
 
-    def new_event(self) -> WaitEvent:
-        """An event that the calling thread may wait for once. If it is one of these threads, another one works meanwhile."""
+    def new_event(self) -> WaitEvent | None:
+        """An event that the calling thread may wait for once, while another one works; None if it is not one of these threads."""
         worker: _Worker | None = getattr(self._this, "worker", None)
-        return threading.Event() if worker is None else _TurnEvent(self, worker)
+        return None if worker is None else _TurnEvent(self, worker)
 
-    def outside_turn(self, wait: Callable[[], T]) -> T:
-        """Call a function that waits, while another thread may take its turn. Only for `receive`."""
+    def find_input(self, poll: Callable[[bool], T]) -> T:
+        """What `poll` finds, only for `receive`: `poll(False)` looks for input, `poll(True)` waits for it outside of this thread's turn."""
+        if found := poll(False):
+            self.on_pause(only_if_late=True)
+            return found
         with self._mutex:
             worker = self._turn
             assert worker is not None
             self._pass_turn()
         try:
-            return wait()
+            return poll(True)
         finally:
             self._take_turn(worker)
 
@@ -122,6 +127,8 @@ class Workers(Generic[Task, Result]):
         self._turn = self._ready.popleft() if self._ready else None
         if self._turn is not None:
             self._turn.go_on.release()
+        else:
+            self.on_pause()
 
     def _interrupt_turn(self) -> None:
         """The same in the middle of a task: if the one who has the turn is the receiver, an idle thread receives from now on."""
@@ -183,4 +190,6 @@ class _TurnEvent:
             self._is_awaited = True
             if workers._turn is self._worker:
                 workers._interrupt_turn()
+            elif workers._turn is None:
+                workers.on_pause()
         self._worker.go_on.acquire()

@@ -1,9 +1,14 @@
-"""The journal when it cannot be written."""
+"""The journal: commits that threads share, and what happens when it cannot be written."""
 
 import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from devtools.dynamodb import journal
 from devtools.dynamodb.errors import StoreFailed
 from devtools.dynamodb.store import open_store
 from tests.devtools.dynamodb import write_load
@@ -20,6 +25,75 @@ class FullDisk:
 
     def close(self):
         self._connection.close()
+
+
+class Threads:
+    """The pool's threads share commits, others do not. `waiting` counts how often one began to wait."""
+
+    def __init__(self) -> None:
+        self.waiting = threading.Semaphore(0)
+
+    def new_event(self) -> threading.Event | None:
+        if not threading.current_thread().name.startswith("sharing"):
+            return None
+        threads = self
+
+        class Event(threading.Event):
+            def wait(self, timeout=None):
+                threads.waiting.release()
+                return super().wait(timeout)
+
+        return Event()
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator:
+    """A store, what its threads call when none of them can go on, and a function that puts three items by three of them at once."""
+    with open_store(tmp_path) as store, ThreadPoolExecutor(3, thread_name_prefix="sharing") as pool:
+        write_load.create_tables(store)
+        threads = Threads()
+        commit = store.share_commits(threads)
+
+        def put_three() -> list:
+            puts = [pool.submit(write_load.call, store, "PutItem", TableName="left", Item={"id": {"S": key}}) for key in "abc"]
+            for _ in puts:
+                assert threads.waiting.acquire(timeout=30)
+            return puts
+
+        yield store, commit, put_three
+
+
+def commits(store) -> int:
+    with sqlite3.connect(f"file:{store._journal._connection.execute('PRAGMA database_list').fetchone()[2]}?mode=ro", uri=True) as reader:
+        return reader.execute("SELECT count(*) FROM journal").fetchone()[0]
+
+
+def test_what_threads_have_written_meanwhile_is_one_commit(shared, monkeypatch):
+    monkeypatch.setattr(journal, "MAX_DELAY_SECONDS", 3600)
+    store, commit, put_three = shared
+    before, puts = commits(store), put_three()
+    commit(only_if_late=True)
+    assert not any(put.done() for put in puts)
+    commit()
+    assert [put.result(30) for put in puts] == [{}, {}, {}]
+    assert commits(store) == before + 1
+
+
+def test_entries_that_wait_for_too_long_are_committed(shared, monkeypatch):
+    monkeypatch.setattr(journal, "MAX_DELAY_SECONDS", 3600)
+    _, commit, put_three = shared
+    puts = put_three()
+    monkeypatch.setattr(journal, "MAX_DELAY_SECONDS", 0)
+    commit(only_if_late=True)
+    assert [put.result(30) for put in puts] == [{}, {}, {}]
+
+
+def test_other_threads_do_not_wait_for_those_that_share_commits(shared, monkeypatch):
+    monkeypatch.setattr(journal, "MAX_DELAY_SECONDS", 3600)
+    store, _, put_three = shared
+    puts = put_three()
+    write_load.call(store, "PutItem", TableName="left", Item={"id": {"S": "own"}})
+    assert [put.result(30) for put in puts] == [{}, {}, {}]
 
 
 def test_a_full_disk_stops_the_store_and_loses_nothing_acknowledged(tmp_path):

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import pytest
 
@@ -25,11 +25,17 @@ class Desk:
     def _receive(self) -> Step | None:
         self.receivers += 1
         assert self.receivers == 1, "two threads receive"
-        task = self.workers.outside_turn(self.tasks.get)
+        task = self.workers.find_input(self._next_tasks).pop()
         self.receivers -= 1
         if task is None:
             self.tasks.put(None)  # for those that come later
         return task
+
+    def _next_tasks(self, waits: bool) -> list[Step | None]:
+        try:
+            return [self.tasks.get(block=waits)]
+        except Empty:
+            return []
 
     def _finish(self, task: Step, result: object) -> None:
         self.results.put(result)
@@ -132,7 +138,45 @@ def test_many_tasks_that_wait_are_all_finished_and_only_one_works_at_a_time():
     assert most == 1
 
 
-def test_other_threads_wait_at_events_of_their_own(desk):
-    event = desk.workers.new_event()
-    threading.Thread(target=event.set).start()
-    assert event.wait() is True
+def test_other_threads_have_no_event(desk):
+    assert desk.workers.new_event() is None
+
+
+def test_it_is_said_when_no_thread_can_go_on(desk):
+    waiting = SimpleQueue()
+
+    def wait() -> str:
+        event = desk.workers.new_event()
+        waiting.put(event)
+        event.wait()
+        return "went on"
+
+    # Nobody but the one who is told this lets the tasks go on. There are more of them than threads.
+    desk.workers.on_pause = lambda only_if_late=False: None if only_if_late or waiting.empty() else threads.put(waiting.get())
+    threads = SimpleQueue()
+    threading.Thread(target=lambda: [threads.get(timeout=SECONDS).set() for _ in range(10)]).start()
+    for _ in range(10):
+        desk.tasks.put(wait)
+    assert [desk.next_result() for _ in range(10)] == ["went on"] * 10
+
+
+def test_it_is_said_also_when_a_task_that_lost_its_turn_waits(desk):
+    told, began = SimpleQueue(), threading.Semaphore(0)
+
+    def wait() -> str:
+        began.release()
+        lock.acquire(timeout=SECONDS)  # loses its turn here
+        event = desk.workers.new_event()
+        desk.workers.on_pause = lambda only_if_late=False: told.put(event)
+        event.wait()
+        return "went on"
+
+    lock = threading.Lock()
+    lock.acquire()
+    desk.tasks.put(wait)
+    assert began.acquire(timeout=SECONDS)
+    desk.tasks.put(lambda: "other")
+    assert desk.next_result() == "other"
+    lock.release()
+    told.get(timeout=SECONDS).set()
+    assert desk.next_result() == "went on"
