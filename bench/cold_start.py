@@ -1,15 +1,18 @@
 """CPU milliseconds of a cold start: the import of the app and its first request, each time in a new process.
 
 The floor is a Chalice app of one route, with a client made by boto3, whose first request reads one item of the same store. Both have their
-modules compiled, as the deployed zip has; the time that the interpreter itself takes is in neither.
+modules compiled, and ours reads AWS's descriptions as they are deployed; the time that the interpreter itself takes is in neither.
 """
 
+import shutil
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
+import botocore
+
 from bench.measure import Measure
-from infra import cold_starts
+from infra import cold_starts, deployment_zip
 from infra.instance import Instance
 from infra.template import ROOT
 
@@ -37,17 +40,32 @@ def take_measures(scratch: Path) -> Iterator[Measure]:
     plain = scratch / "plain"
     plain.mkdir()
     (plain / "app.py").write_text(PLAIN_APP.format(stage=cold_starts.STAGE))
-    figures: dict[Path, list[float]] = {plain: [], ROOT: []}
+    deployed = scratch / "deployed"
+    _copy_deployed_code(deployed)
+    figures: dict[Path, list[float]] = {plain: [], deployed: []}
     with cold_starts.filled_store() as environment:
         for folder in figures:
             _cold_start(folder, environment)  # compiles what is not compiled yet
         for _ in range(ROUNDS):  # by turns, so that a machine that slows down slows both
             for folder, milliseconds in figures.items():
                 milliseconds.append(_cold_start(folder, environment))
-    floor, figure = statistics.median(figures[plain]), statistics.median(figures[ROOT])
+    floor, figure = statistics.median(figures[plain]), statistics.median(figures[deployed])
     name = "plain Chalice and boto3"
     yield Measure(f"cold start of {name}", floor, "ms", note="CPU: import and first GetItem")
     yield Measure("cold start until the first GET /events/{id}", figure, "ms", (name, floor), MAX_RATIO, "CPU: import and first request")
+
+
+def _copy_deployed_code(folder: Path) -> None:
+    """What the deployed zip has of ours and of botocore; all else is as it is installed."""
+    shutil.copytree(ROOT / "chalicelib", folder / "chalicelib")
+    shutil.copy(ROOT / "app.py", folder)
+    package = Path(botocore.__file__).parent
+    for file in package.rglob("*"):
+        name = file.relative_to(package.parent)
+        if file.is_file() and deployment_zip.is_loaded(name.as_posix()):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, folder / name)
+    deployment_zip.trim_aws_descriptions(folder / "botocore" / "data")
 
 
 def _cold_start(folder: Path, environment: dict[str, str]) -> float:

@@ -204,12 +204,12 @@ def _cancellation_reasons(error: Exception) -> list[CancellationReason]:
 
 
 def put_item(**arguments: Any) -> None:
-    """botocore's `put_item`, repeated while a transaction is writing the item."""
+    """boto3's `put_item`, repeated while a transaction is writing the item."""
     _repeat_conflicts(lambda: client().put_item(**arguments))
 
 
 def update_item(**arguments: Any) -> Any:
-    """botocore's `update_item`, repeated while a transaction is writing the item."""
+    """boto3's `update_item`, repeated while a transaction is writing the item."""
     return _repeat_conflicts(lambda: client().update_item(**arguments))
 
 

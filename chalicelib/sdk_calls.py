@@ -1,14 +1,14 @@
 """The clients of AWS's SDK, and what each of their calls observes: the deadline of the request, and whether a write may have been done.
 
-botocore's events say when a call begins, when each of its attempts is sent and answered, and when it would be repeated, for our own
-calls and PynamoDB's alike.
+botocore's events say when a call begins, when each of its attempts is sent and answered, and when it would be repeated, for boto3
+and PynamoDB alike.
 """
 
 from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-import botocore.session
+import boto3.session
 from botocore.config import Config
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
 
@@ -24,9 +24,8 @@ _creating = Lock()
 
 
 @lru_cache(maxsize=1)
-def _session() -> botocore.session.Session:
-    # botocore's and not boto3's, which gives the same clients: S3 and resources, which we do not use, took a fifth of a cold start.
-    return botocore.session.get_session()
+def _session() -> boto3.session.Session:
+    return boto3.session.Session()
 
 
 def create_client(service: str, region: str, config: Config, endpoint: str = "", base: type | None = None) -> Any:
@@ -34,14 +33,13 @@ def create_client(service: str, region: str, config: Config, endpoint: str = "",
 
     All clients share what botocore has read: its descriptions of regions and endpoints, and the credentials.
     """
-
     with _creating:  # a session is not for several threads
         session = _session()
         if base is not None:
-            session.register(
+            session.events.register(
                 f"creating-client-class.{service}", lambda **class_: class_["base_classes"].insert(0, base), unique_id=base.__name__
             )
-        return session.create_client(service, region_name=region, endpoint_url=endpoint or None, config=config)
+        return session.client(service, region_name=region, endpoint_url=endpoint or None, config=config)  # type: ignore[call-overload]
 
 
 def keep_deadline(client: Any, service: str) -> None:

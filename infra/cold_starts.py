@@ -32,7 +32,7 @@ SECRETS = {"jwt_secret": "of-the-cold-starts" * 2, "ticket_keys": f"k1:{'of-the-
 STRIPE = {"FAIRGATE_STRIPE_API_KEY": "sk_test_none", "FAIRGATE_STRIPE_WEBHOOK_SECRETS": "whsec_none"}
 
 # Large packages. A first call loads only those that its budget names.
-HEAVY = frozenset(["boto3", "jwt", "prometheus_client", "qrcode", "requests", "s3transfer", "stripe"])
+HEAVY = frozenset(["jwt", "prometheus_client", "qrcode", "requests", "stripe"])
 # Packages that are not deployed.
 NEVER_LOADED = frozenset(["bootstrap", "devtools", "infra", "jinja2", "ministack", "moto", "PIL", "pkg_resources", "pytest", "setuptools"])
 
@@ -117,19 +117,19 @@ def start(instance: Instance) -> FunctionReply:
     return instance.start
 
 
-# The numbers are about a twentieth above what was measured last (docs/performance.md).
+# The numbers are 3 % above what was measured last (docs/performance.md).
 BUDGETS = {
-    "api: start": Budget(API, start, 525),
-    "api: read events": Budget(API, read, 530),
-    "api: buy a ticket": Budget(API, buy, 540, frozenset(["jwt"])),
-    "api: show a QR code": Budget(API, show_qr_code, 555, frozenset(["jwt", "qrcode"])),
-    "api: webhook of Stripe": Budget(API, refuse_webhook, 675, frozenset(["stripe", "requests"]), STRIPE),
-    "api: status for admins": Budget(API, administer, 540, frozenset(["jwt"])),
-    "api: metrics": Budget(API, show_metrics, 553, frozenset(["prometheus_client"])),
-    "sweep: start": Budget(SWEEP, start, 463),
-    "sweep: run": Budget(SWEEP, run_schedule, 466),
-    "reconcile: start": Budget(RECONCILE, start, 471),
-    "reconcile: run": Budget(RECONCILE, run_schedule, 471),
+    "api: start": Budget(API, start, 585),
+    "api: read events": Budget(API, read, 590),
+    "api: buy a ticket": Budget(API, buy, 600, frozenset(["jwt"])),
+    "api: show a QR code": Budget(API, show_qr_code, 615, frozenset(["jwt", "qrcode"])),
+    "api: webhook of Stripe": Budget(API, refuse_webhook, 735, frozenset(["stripe", "requests"]), STRIPE),
+    "api: status for admins": Budget(API, administer, 600, frozenset(["jwt"])),
+    "api: metrics": Budget(API, show_metrics, 613, frozenset(["prometheus_client"])),
+    "sweep: start": Budget(SWEEP, start, 521),
+    "sweep: run": Budget(SWEEP, run_schedule, 524),
+    "reconcile: start": Budget(RECONCILE, start, 529),
+    "reconcile: run": Budget(RECONCILE, run_schedule, 529),
 }
 _ADVICE = "import it where it is used, or change the budget in infra/cold_starts.py and docs/performance.md"
 

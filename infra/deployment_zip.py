@@ -31,21 +31,22 @@ def prepare(artefact: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         with zipfile.ZipFile(artefact) as source:
-            source.extractall(folder, [entry for entry in source.infolist() if not entry.is_dir() and _is_loaded(entry.filename)])
-        _trim_aws_descriptions(folder / "botocore" / "data")
+            source.extractall(folder, [entry for entry in source.infolist() if not entry.is_dir() and is_loaded(entry.filename)])
+        trim_aws_descriptions(folder / "botocore" / "data")
         _compile(folder)
         artefact.unlink()
         _write(folder, artefact)
 
 
-def _is_loaded(name: str) -> bool:
+def is_loaded(name: str) -> bool:
+    """Whether the file of this name in the zip is needed."""
     parts = name.split("/")
     if parts[:2] == ["botocore", "data"] and len(parts) > 3:
         return parts[2] in AWS_SERVICES and not name.endswith("examples-1.json")
     return not (parts[0] == "stripe" and parts[1] in STRIPE_TYPE_PACKAGES)
 
 
-def _trim_aws_descriptions(data: Path) -> None:
+def trim_aws_descriptions(data: Path) -> None:
     """Leave out what botocore reads at each start and never uses: 1.2 MB of endpoints of other services, and documentation."""
     endpoints = json.loads((data / "endpoints.json").read_bytes())
     for partition in endpoints["partitions"]:
