@@ -1,28 +1,24 @@
-"""HTTP/1.1 on one connection: requests out of the bytes that a client sends, and responses as bytes. Strict: what is unclear is refused.
+"""HTTP/1.1 on one connection: requests out of the bytes that a client sends, and responses as bytes.
 
-Two programs that read one message differently are how requests are smuggled. Therefore lines end with CRLF alone, a header has no space
-before its colon and no line of continuation, and a body has one length: that of one Content-Length, or of chunks.
+What a request is and where it ends is decided by llhttp, the parser of Node.js (httptools has it). Two programs that read one message
+differently are how requests are smuggled; therefore its lenient modes are off, and what it lets pass that is unclear is refused here.
 """
 
 import re
 import time
+from collections import deque
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
 import msgspec
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 100
-MAX_CHUNK_LINE_BYTES = 1024
-_CACHED_BLOCK_BYTES = 2048  # clients send the same headers again and again
+_CACHED_HEAD_BYTES = 2048  # clients send the same headers again and again
 
-_REQUEST_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.([01])")
 _ORIGIN = re.compile(r"https?://[^/?]*", re.IGNORECASE)  # before the path, in requests to a proxy
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_NOT_IN_VALUES = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
-_LINE_END = b"\r\n"
 _NO_BODY = frozenset({204, 304})
 
 
@@ -45,168 +41,122 @@ class BadRequest(Exception):
 
 
 class _Headers(msgspec.Struct, frozen=True):
-    """The headers of a request, and what they say about its body. `length` is None for chunks."""
-
     pairs: tuple[tuple[str, str], ...]
-    length: int | None
-    connection: str
+    codings: tuple[str, ...]  # of the body
     expects_continue: bool
 
 
 class RequestReader:
-    """Reads the requests of one connection. Of a body above `max_body_bytes` only as much is read as shows that it is too large."""
+    """Reads the requests of one connection. Of a body above `max_body_bytes` only as much is read as shows that it is too large.
+
+    `state` is what comes next: "start" (of a request, nothing of it has arrived), "head" (the rest of it) or "body".
+    """
 
     def __init__(self, max_body_bytes: int) -> None:
         self._max_body_bytes = max_body_bytes
-        self._buffer = b""
-        self._head: tuple[str, str, _Headers, bool] | None = None  # of the request whose body is being read
-        self._body = bytearray()
-        self._chunk_bytes = 0  # still to come of the chunk that is being read, with the line's end after it
-        self._in_trailer = False
+        self._parser = HttpRequestParser(self)  # calls the functions on_..., in one `feed` perhaps those of several requests
+        self._found = deque[Request | BadRequest]()
+        self._has_ended = False  # what still comes is not read
+        self._part_bytes = 0  # of a head, or of what surrounds chunks, that has not arrived completely
+        self._target, self._raw_headers, self._head_bytes, self._body = b"", list[tuple[bytes, bytes]](), 0, bytearray()
+        self._headers = _parse_headers(())
+        self.state = "start"
         self.expects_continue = False  # the client waits for permission to send its body
 
     @property
-    def state(self) -> str:
-        """What comes next: "start" (of a request, nothing of it has arrived), "head" (the rest of it) or "body"."""
-        return "body" if self._head is not None else "head" if self._buffer else "start"
-
-    @property
     def has_input(self) -> bool:
-        return bool(self._buffer)
+        return bool(self._found) or self.state != "start"
 
     def feed(self, data: bytes) -> None:
-        self._buffer = self._buffer + data if self._buffer else data
+        if self._has_ended:
+            return
+        self._part_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade as stop:
+            self._read_without_upgrade(data[stop.args[0] :])
+        except HttpParserCallbackError:  # a fault of this class
+            raise
+        except HttpParserError as error:
+            self._refuse(400, f"This is not a request of HTTP/1.1: {error}.")
+        if self._part_bytes > MAX_HEAD_BYTES:
+            self._refuse(431 if self.state == "head" else 400, f"The {self.state} of the request is too long.")
 
     def next_request(self) -> Request | None:
         """The next request that has arrived completely. Raises BadRequest."""
-        if self._head is None and not self._read_head():
-            return None
-        assert self._head is not None
-        method, target, headers, is_last = self._head
-        if headers.length == 0:
-            body = b""
-        elif not (self._read_chunks() if headers.length is None else self._read_length(headers.length)):
-            return None
-        else:
-            body = bytes(self._body)
-            is_last = is_last or len(body) > self._max_body_bytes
-            self._body = bytearray()
-        self._head = None
-        self.expects_continue = False
-        return Request(method, target, headers.pairs, body, is_last)
+        found = self._found.popleft() if self._found else None
+        if isinstance(found, BadRequest):
+            raise found
+        return found
 
-    def _read_head(self) -> bool:
-        # Old clients send an empty line after a body.
-        buffer = self._buffer = self._buffer.lstrip(b"\r\n")
-        end = buffer.find(b"\r\n\r\n")
-        if end < 0 or end > MAX_HEAD_BYTES:
-            if len(buffer) > MAX_HEAD_BYTES:
-                raise BadRequest(431, "The request's headers are too long.")
-            if b"\r\n" in buffer:
-                _parse_request_line(buffer[: buffer.index(b"\r\n")])
-            return False
-        self._buffer = buffer[end + 4 :]
-        line, _, block = buffer[:end].partition(b"\r\n")
-        method, target, is_version_1_0 = _parse_request_line(line)
-        headers = _cached_headers(block) if len(block) <= _CACHED_BLOCK_BYTES else _parse_headers(block)
-        if is_version_1_0:
-            if headers.length is None:
-                raise BadRequest(400, "HTTP/1.0 has no chunks.")
-            is_last = "keep-alive" not in headers.connection
-        else:
-            is_last = "close" in headers.connection
-            self.expects_continue = headers.expects_continue and headers.length != 0
-        self._head = (method, target, headers, is_last)
-        return True
+    def on_message_begin(self) -> None:
+        self._target, self._raw_headers, self._head_bytes, self._body = b"", [], 0, bytearray()
+        self.state = "head"
 
-    def _read_length(self, length: int) -> bool:
-        missing = length - len(self._body)
-        self._body += self._buffer[:missing]
-        self._buffer = self._buffer[missing:]
-        return len(self._body) >= min(length, self._max_body_bytes + 1)
+    def on_url(self, part: bytes) -> None:
+        self._target += part
+        self._head_bytes += len(part)
 
-    def _read_chunks(self) -> bool:
-        while not self._in_trailer:
-            if self._chunk_bytes:
-                part = self._buffer[: self._chunk_bytes]
-                self._body += part
-                self._buffer = self._buffer[len(part) :]
-                self._chunk_bytes -= len(part)
-                if len(self._body) - max(0, len(_LINE_END) - self._chunk_bytes) > self._max_body_bytes:
-                    return True
-                if self._chunk_bytes:
-                    return False
-                if not self._body.endswith(_LINE_END):
-                    raise BadRequest(400, "A chunk of the request's body is longer than its size.")
-                del self._body[-len(_LINE_END) :]
-            line = self._read_line()
-            if line is None:
-                return False
-            size = _CHUNK_SIZE.fullmatch(line)
-            if size is None:
-                raise BadRequest(400, "The size of a chunk of the request's body is not a number.")
-            self._in_trailer = int(size[1], 16) == 0
-            self._chunk_bytes = 0 if self._in_trailer else int(size[1], 16) + len(_LINE_END)
-        while (line := self._read_line()) is not None:  # trailers mean nothing here
-            if not line:
-                self._in_trailer = False
-                return True
-        return False
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._raw_headers.append((name, value))  # also trailers, which come too late to mean something
+        self._head_bytes += len(name) + len(value)
 
-    def _read_line(self) -> bytes | None:
-        line, end, rest = self._buffer.partition(b"\r\n")
-        if len(line) > MAX_CHUNK_LINE_BYTES:
-            raise BadRequest(400, "A line between the chunks of the request's body is too long.")
-        if not end:
-            return None
-        self._buffer = rest
-        return line
+    def on_headers_complete(self) -> None:
+        self.state, self._part_bytes = "body", 0
+        if self._head_bytes > MAX_HEAD_BYTES or len(self._raw_headers) > MAX_HEADERS:
+            self._refuse(431, "The request has too many headers, or they are too long.")
+            return
+        parse = _cached_headers if self._head_bytes <= _CACHED_HEAD_BYTES else _parse_headers
+        headers = self._headers = parse(tuple(self._raw_headers))
+        version = self._parser.get_http_version()
+        self.expects_continue = headers.expects_continue and version == "1.1"
+        if version not in ("1.0", "1.1"):
+            self._refuse(400, "This server speaks HTTP/1.1.")
+        elif headers.codings and (headers.codings != ("chunked",) or version == "1.0"):
+            self._refuse(400, "The request's body has a coding that this server does not know.")
+
+    def on_body(self, part: bytes) -> None:
+        self._part_bytes = 0
+        self._body += part
+        if len(self._body) > self._max_body_bytes:
+            self._complete(is_last=True)
+
+    def on_message_complete(self) -> None:
+        if not self._parser.should_upgrade():
+            self._complete(is_last=not self._parser.should_keep_alive())
+        elif self._parser.get_method() == b"CONNECT":
+            self._complete(is_last=True)
+
+    def _complete(self, *, is_last: bool) -> None:
+        target = self._target.decode("ascii")
+        if not target.startswith("/") and (origin := _ORIGIN.match(target)):
+            target = "/" + target[origin.end() :].removeprefix("/")
+        self._add(Request(self._parser.get_method().decode(), target, self._headers.pairs, bytes(self._body), is_last), is_last=is_last)
+        self.state, self._part_bytes, self.expects_continue = "start", 0, False
+
+    def _refuse(self, status: int, message: str) -> None:
+        self._add(BadRequest(status, message), is_last=True)
+
+    def _add(self, found: Request | BadRequest, *, is_last: bool) -> None:
+        if not self._has_ended:
+            self._found.append(found)
+            self._has_ended = is_last
+
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """llhttp stops after a head that proposes another protocol. A server may ignore the proposal; then its client sends HTTP/1.1."""
+        start = f"{self._parser.get_method().decode()} {self._target.decode()} HTTP/{self._parser.get_http_version()}"
+        lines = [start, *(f"{name}: {value}" for name, value in self._headers.pairs if name != "Upgrade"), "", ""]
+        self._parser = HttpRequestParser(self)
+        self.feed("\r\n".join(lines).encode("latin-1") + rest)
 
 
-@lru_cache(maxsize=4096)
-def _parse_request_line(line: bytes) -> tuple[str, str, bool]:
-    """Method, target, and whether the version is HTTP/1.0."""
-    found = _REQUEST_LINE.fullmatch(line)
-    if found is None:
-        raise BadRequest(400, "This server speaks HTTP/1.1.")
-    target = found[2].decode("ascii")
-    if origin := _ORIGIN.match(target):
-        target = target[origin.end() :]
-        target = target if target.startswith("/") else f"/{target}"
-    return found[1].decode("ascii"), target, found[3] == b"0"
-
-
-def _parse_headers(block: bytes) -> _Headers:
-    lines = block.split(b"\r\n") if block else []
-    if len(lines) > MAX_HEADERS:
-        raise BadRequest(431, "The request has too many headers.")
-    pairs, framing = [], dict[str, list[str]]()
-    for line in lines:
-        raw_name, colon, raw_value = line.partition(b":")
-        if not colon or _NAME.fullmatch(raw_name) is None or _NOT_IN_VALUES.search(raw_value) is not None:
-            raise BadRequest(400, "A header of the request is malformed.")
-        name, value = raw_name.decode("ascii").title(), raw_value.strip(b" \t").decode("latin-1")
-        pairs.append((name, value))
-        if name in ("Content-Length", "Transfer-Encoding", "Connection", "Expect"):
-            framing.setdefault(name, []).append(value.lower())
-    connection, expect = ", ".join(framing.get("Connection", [])), framing.get("Expect", [])
-    return _Headers(tuple(pairs), _body_length(framing), connection, expect == ["100-continue"])
+def _parse_headers(raw: tuple[tuple[bytes, bytes], ...]) -> _Headers:
+    pairs = tuple((name.decode("ascii").title(), value.decode("latin-1").rstrip(" \t")) for name, value in raw)
+    codings = tuple(value.lower() for name, value in pairs if name == "Transfer-Encoding")
+    return _Headers(pairs, codings, any(name == "Expect" and value.lower() == "100-continue" for name, value in pairs))
 
 
 _cached_headers = lru_cache(maxsize=1024)(_parse_headers)
-
-
-def _body_length(framing: dict[str, list[str]]) -> int | None:
-    lengths, codings = framing.get("Content-Length", []), framing.get("Transfer-Encoding", [])
-    if codings:
-        if lengths or codings != ["chunked"]:
-            raise BadRequest(400, "The length of the request's body is unclear.")
-        return None
-    if not lengths:
-        return 0
-    if len(lengths) > 1 or not lengths[0].isascii() or not lengths[0].isdecimal() or len(lengths[0]) > 15:
-        raise BadRequest(400, "The length of the request's body is unclear.")
-    return int(lengths[0])
 
 
 def encode_response(status: int, headers: dict[str, str], body: bytes, *, has_body: bool = True, closes: bool = False) -> bytes:
