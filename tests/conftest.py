@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import msgspec
 import pytest
 import stripe
@@ -24,6 +25,10 @@ TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 TESTS = Path(__file__).parent
 UNMEASURED = {"bench", "contract", "devtools", "protocol", "simulation"}
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
+
+# No test fails because the machine was busy.
+hypothesis.settings.register_profile("without deadline", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("without deadline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -228,7 +228,7 @@ PLACES = [
 ]
 
 
-@hypothesis.settings(max_examples=300, deadline=None)
+@hypothesis.settings(max_examples=300)
 @hypothesis.given(changes=st.lists(st.tuples(st.sampled_from(PLACES), ODD), min_size=1, max_size=4))
 def test_every_document_is_either_valid_or_has_named_faults(changes):
     """No value anywhere makes validation fail in another way than with faults, and a valid document can be served."""

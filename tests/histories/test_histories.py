@@ -129,7 +129,6 @@ def test_random_histories_keep_the_invariants(api, time, threaded_store):
         settings=settings(
             max_examples=60,
             stateful_step_count=25,
-            deadline=None,
             derandomize=True,  # the same histories everywhere; remove this to search with other seeds
             suppress_health_check=list(HealthCheck),
         ),

@@ -70,7 +70,7 @@ def first_admitting_second(plan, position, joined, until):
 
 @pytest.mark.no_cover
 @given(plans, change_lists, st.integers(1, 60), st.integers(-80, 300))
-@effort(max_examples=300, deadline=None)
+@effort(max_examples=300)
 def test_the_admission_time_is_the_first_second_that_admits(plan, change_list, position, joined):
     simulation = Simulation(plan)
     for change in change_list:
@@ -85,7 +85,7 @@ def test_the_admission_time_is_the_first_second_that_admits(plan, change_list, p
 
 @pytest.mark.no_cover
 @given(plans, change_lists)
-@effort(max_examples=500, deadline=None)
+@effort(max_examples=500)
 def test_no_change_sends_back_anybody_who_was_admitted(plan, change_list):
     simulation = Simulation(plan)
     for change in change_list:
@@ -105,7 +105,7 @@ def test_no_change_sends_back_anybody_who_was_admitted(plan, change_list):
 
 @pytest.mark.no_cover
 @given(plans, change_lists)
-@effort(max_examples=300, deadline=None)
+@effort(max_examples=300)
 def test_a_change_admits_nobody_at_once_except_those_who_are_let_in(plan, change_list):
     simulation = Simulation(plan)
     for seconds, arrivals, (name, *arguments) in change_list:
@@ -125,7 +125,7 @@ def test_a_change_admits_nobody_at_once_except_those_who_are_let_in(plan, change
 
 @pytest.mark.no_cover
 @given(plans, change_lists, st.integers(0, 100), st.integers(1, 500), st.integers(1, 60), st.integers(10, 200))
-@effort(max_examples=300, deadline=None)
+@effort(max_examples=300)
 def test_a_pause_costs_nobody_waiting_time_or_pass_time(plan, change_list, until, length, position, pass_seconds):
     simulation = Simulation(plan)
     for change in change_list:
@@ -243,7 +243,7 @@ def test_every_wave_has_its_time_to_be_sized(interval):
 
 @pytest.mark.no_cover
 @given(plans, st.lists(changes(), max_size=25), st.integers(1, 120), st.integers(0, 40))
-@effort(max_examples=300, deadline=None)
+@effort(max_examples=300)
 def test_a_shortened_plan_is_the_same_for_everybody_without_an_expired_pass(plan, change_list, pass_seconds, later):
     full, short = Simulation(plan), Simulation(plan)
     for change in change_list:

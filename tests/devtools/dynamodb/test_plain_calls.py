@@ -137,13 +137,13 @@ def _without(value: Any, name: str) -> Any:
     return [_without(member, name) for member in value] if isinstance(value, list) else value
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(requests=st.lists(calls(), min_size=1, max_size=6))
 def test_calls_have_the_same_results_as_ministacks(requests):
     assert make_calls(engine(plain=True), requests) == make_calls(engine(plain=False), requests)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(value=any_values)
 def test_the_size_of_a_plain_value(value):
     try:
