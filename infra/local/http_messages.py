@@ -116,6 +116,8 @@ class RequestReader:
             self._refuse(400, "The request's body has a coding that this server does not know.")
 
     def on_body(self, part: bytes) -> None:
+        if self._has_ended:
+            return
         self._part_bytes = 0
         self._body += part
         if len(self._body) > self._max_body_bytes:

@@ -7,6 +7,7 @@ from httptools import HttpParserCallbackError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.local import http_messages
 from infra.local.http_messages import MAX_HEAD_BYTES, MAX_HEADERS, BadRequest, Request, RequestReader, encode_response
 
 HOST_LINE = b"Host: x"
@@ -212,6 +213,18 @@ def test_of_a_body_that_is_too_large_only_a_part_is_read(start):
     assert read(start + b"x" * 100) == []
     (request,) = read(start + b"x" * 101)
     assert (len(request.body), request.is_last) == (101, True)
+
+
+def test_chunks_that_come_with_the_one_that_was_too_much_cost_nothing(monkeypatch):
+    made = []
+
+    class CountedRequest(Request, frozen=True):
+        def __post_init__(self) -> None:
+            made.append(self)
+
+    monkeypatch.setattr(http_messages, "Request", CountedRequest)
+    (request,) = read(CHUNKED + b"1\r\nx\r\n" * 10_000)
+    assert (len(request.body), len(made)) == (101, 1)
 
 
 def test_a_reader_says_what_comes_next():
