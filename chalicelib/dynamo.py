@@ -21,8 +21,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 from pynamodb.connection import TableConnection
 from pynamodb.exceptions import PynamoDBException
-from pynamodb.expressions.condition import Condition
-from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
 from chalicelib import deadline, settings, wire_format
@@ -124,16 +122,13 @@ class Table(Model):
         item: Any = client().get_item(TableName=cls.name(), Key=key, ConsistentRead=consistent).get("Item")
         return None if item is None else cls.from_raw_data(item)
 
-    # PynamoDB's three writes, repeated while a transaction is writing the item.
+    # PynamoDB's writes, for what needs no condition; repeated while a transaction is writing the item.
 
-    def save(self, *arguments: Any, **options: Any) -> Any:
-        return _repeat_conflicts(lambda: super(Table, self).save(*arguments, **options))
+    def save(self) -> Any:  # type: ignore[override]
+        return _repeat_conflicts(super().save)
 
-    def update(self, *arguments: Any, **options: Any) -> Any:
-        return _repeat_conflicts(lambda: super(Table, self).update(*arguments, **options))
-
-    def delete(self, *arguments: Any, **options: Any) -> Any:
-        return _repeat_conflicts(lambda: super(Table, self).delete(*arguments, **options))
+    def delete(self) -> Any:  # type: ignore[override]
+        return _repeat_conflicts(super().delete)
 
 
 def table_name(feature: str) -> str:
@@ -141,18 +136,16 @@ def table_name(feature: str) -> str:
     return f"fairgate-{settings.current().stage}-{feature}"
 
 
-def put(row: Model, condition: Condition | str | None = "", **operands: Any) -> TransactItem:
+def put(row: Table, condition: str = "", **operands: Any) -> TransactItem:
     """Transaction item that writes all attributes of `row`."""
-    if not isinstance(condition, str):
-        return {"Put": {**row.get_save_kwargs_from_instance(condition), **_RETURNING_OLD_ITEM}}
     arguments = wire_format.write_arguments(row, condition, operands)
     return {"Put": {**arguments, "Item": wire_format.serialize_row(row), **_RETURNING_OLD_ITEM}}
 
 
 def update(
-    row: Model,
-    changes: Mapping[str, Any] | Sequence[Action],
-    condition: Condition | str | None = "",
+    row: Table,
+    changes: Mapping[str, Any],
+    condition: str = "",
     *,
     add: Mapping[str, Any] | None = None,
     discard: Mapping[str, Any] | None = None,
@@ -162,18 +155,12 @@ def update(
 
     Of `changes`, None removes an attribute. `add` increases numbers and extends sets, `discard` takes elements out of sets.
     """
-    if not isinstance(changes, Mapping) or not isinstance(condition, str):
-        actions: Any = list(changes)
-        pynamodb: Any = None if isinstance(condition, str) else condition
-        return {"Update": {**row.get_update_kwargs_from_instance(actions, pynamodb), **_RETURNING_OLD_ITEM}}
     arguments = wire_format.update_arguments(row, changes, add or {}, discard or {}, condition, operands)
     return {"Update": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
 
 
-def delete(row: Model, condition: Condition | str | None = "", **operands: Any) -> TransactItem:
+def delete(row: Table, condition: str = "", **operands: Any) -> TransactItem:
     """Transaction item that deletes the item with the key of `row`."""
-    if not isinstance(condition, str):
-        return {"Delete": {**row.get_delete_kwargs_from_instance(condition), **_RETURNING_OLD_ITEM}}
     arguments = wire_format.write_arguments(row, condition, operands)
     return {"Delete": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
 
@@ -213,7 +200,7 @@ def update_item(**arguments: Any) -> Any:
     return _repeat_conflicts(lambda: client().update_item(**arguments))
 
 
-def put_if(row: Model, condition: Condition | str, **operands: Any) -> dict[str, Any] | None:
+def put_if(row: Table, condition: str, **operands: Any) -> dict[str, Any] | None:
     """Write an item if the condition holds. Returns None on success, otherwise the item in the table."""
     try:
         put_item(**put(row, condition, **operands)["Put"])
@@ -222,24 +209,18 @@ def put_if(row: Model, condition: Condition | str, **operands: Any) -> dict[str,
     return None
 
 
-def update_if(row: Model, changes: Mapping[str, Any] | Sequence[Action], condition: Condition | str, **more: Any) -> bool:
+def update_if(row: Table, changes: Mapping[str, Any], condition: str, **more: Any) -> bool:
     """Make the update of `update` by itself, and set `changes` in `row` too. Returns False, and changes nothing, if the condition fails."""
     try:
-        if isinstance(changes, Mapping):
-            update_item(**update(row, changes, condition, **more)["Update"])
-            row.attribute_values.update(changes)
-        else:
-            row.update(list(changes), condition)  # type: ignore[arg-type]
-    except (ClientError, PynamoDBException) as error:
-        if error_code(error) == "ConditionalCheckFailedException":
-            return False
-        raise
+        update_item(**update(row, changes, condition, **more)["Update"])
+    except ClientError as error:
+        item_of_failed_condition(error)
+        return False
+    row.attribute_values.update(changes)
     return True
 
 
-def update_if_returning(
-    row: Model, changes: Mapping[str, Any] | Sequence[Action], condition: Condition | str = "", **more: Any
-) -> tuple[bool, dict[str, Any]]:
+def update_if_returning(row: Table, changes: Mapping[str, Any], condition: str = "", **more: Any) -> tuple[bool, dict[str, Any]]:
     """As `update_if`. Returns whether the condition held, and the item in the table after that, in wire format (empty if there is none)."""
     try:
         return True, update_item(**update(row, changes, condition, **more)["Update"], ReturnValues="ALL_NEW")["Attributes"]
@@ -247,7 +228,7 @@ def update_if_returning(
         return False, item_of_failed_condition(error)
 
 
-def delete_if(row: Model, condition: str, **operands: Any) -> bool:
+def delete_if(row: Table, condition: str, **operands: Any) -> bool:
     """Delete an item if the condition holds. Returns False if it does not."""
     arguments: Any = delete(row, condition, **operands)["Delete"]
     try:

@@ -45,11 +45,10 @@ def writes(store) -> Iterator[Writes]:
 
 
 WRITES = {
-    "put_if": lambda: dynamo.put_if(Row("a", count=2), Row.id.exists()),
-    "update_if": lambda: dynamo.update_if(Row("a"), [Row.count.set(2)], Row.id.exists()),
-    "update_if_returning": lambda: dynamo.update_if_returning(Row("a"), [Row.count.set(2)], Row.id.exists()),
+    "put_if": lambda: dynamo.put_if(Row("a", count=2), "attribute_exists(id)"),
+    "update_if": lambda: dynamo.update_if(Row("a"), {"count": 2}, "attribute_exists(id)"),
+    "update_if_returning": lambda: dynamo.update_if_returning(Row("a"), {"count": 2}, "attribute_exists(id)"),
     "save": lambda: Row("a", count=2).save(),
-    "update": lambda: Row("a").update([Row.count.set(2)]),
     "put": lambda: dynamo.put_item(TableName=Row.name(), Item={"id": {"S": "a"}, "count": {"N": "2"}}),
     "transaction": lambda: dynamo.transact([dynamo.put(Row("a", count=2))]),
 }
@@ -72,9 +71,10 @@ def test_a_write_that_collides_with_a_transaction_is_repeated(writes, waits, nam
     assert waits == [(0, 0.02)]
 
 
-def test_a_deletion_that_collides_with_a_transaction_is_repeated(writes, waits):
+@pytest.mark.parametrize("delete", [lambda: Row("a").delete(), lambda: dynamo.delete_if(Row("a"), "attribute_exists(id)")])
+def test_a_deletion_that_collides_with_a_transaction_is_repeated(writes, waits, delete):
     with faults.fail(1, faults.conflict) as fault:
-        Row("a").delete()
+        delete()
     assert fault.was_triggered
     assert Row.find("a") is None
 
@@ -107,11 +107,11 @@ def test_a_write_that_collides_is_not_repeated_after_the_deadline(writes, time, 
         return faults.conflict(call)
 
     with faults.fail_from(1, slow_conflict), deadline.within(2.01), pytest.raises(DeadlineExceeded):
-        WRITES["update"]()
+        WRITES["update_if"]()
     assert writes.count == 1
 
 
-@pytest.mark.parametrize("name", ["update", "put_if", "transaction"])
+@pytest.mark.parametrize("name", ["update_if", "put_if", "save", "transaction"])
 def test_other_errors_are_left_to_the_sdk(writes, waits, name):
     with faults.fail_from(1, faults.throttled), pytest.raises(dynamo.STORE_ERRORS):
         WRITES[name]()

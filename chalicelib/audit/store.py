@@ -2,7 +2,6 @@
 
 import msgspec
 from pynamodb.attributes import UnicodeAttribute
-from pynamodb.expressions.condition import Condition
 
 from chalicelib import dynamo, ids
 from chalicelib.audit.model import AuditEntry
@@ -28,8 +27,7 @@ def create_entry_item(entry: AuditEntry) -> dynamo.TransactItem:
     details = msgspec.json.encode(entry.details).decode()
     row = AuditRow(entry.subject, f"{entry.at}#{ids.new_id()}", action=entry.action, actor=entry.actor, details=details)
     # No entry is ever overwritten. The ULID makes every key new, so in practice the condition always holds.
-    is_new: Condition = AuditRow.subject.does_not_exist()
-    return dynamo.put(row, is_new)
+    return dynamo.put(row, "attribute_not_exists(subject)")
 
 
 def list_entries(subject: str, limit: int = 100) -> list[AuditEntry]:

@@ -54,19 +54,19 @@ def close_case_item(purchase_id: str, kind: CaseKind, case_id: str) -> dynamo.Tr
 
 def dismiss_case_item(case: Case) -> dynamo.TransactItem:
     """Transaction item that closes a case for a person; cancels the transaction if it was closed or the sweep works on it again."""
-    needs_person = CaseRow.purchase_id.exists() & CaseRow.next_at.does_not_exist()
+    needs_person = "attribute_exists(purchase_id) AND attribute_not_exists(next_at)"
     return dynamo.delete(CaseRow(case.purchase_id, _key(case.kind, case.id)), needs_person)
 
 
 def put_new(case: Case) -> bool:
     """Open a case outside of any transaction. False, and nothing written, if it is open already."""
-    return dynamo.put_if(_row(case), CaseRow.purchase_id.does_not_exist()) is None
+    return dynamo.put_if(_row(case), "attribute_not_exists(purchase_id)") is None
 
 
 def postpone(case: Case, next_at: int) -> None:
     """Let the sweep work on a case at `next_at`, unless the case has changed since it was read."""
     row = CaseRow(case.purchase_id, _key(case.kind, case.id))
-    dynamo.update_if(row, [CaseRow.next_at.set(next_at)], CaseRow.next_at == case.next_at)
+    dynamo.update_if(row, {"next_at": next_at}, "next_at = :before", before=case.next_at)
 
 
 def delete(purchase_id: str, kind: CaseKind, case_id: str) -> None:

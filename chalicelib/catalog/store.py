@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.expressions.condition import Condition
 
 from chalicelib import dynamo
 from chalicelib.catalog.model import Catalog, CatalogHead, Event, Tier, VersionContent
@@ -91,21 +90,21 @@ def list_versions(limit: int) -> list[CatalogHead]:
 def begin_publication(now: int) -> int:
     """Begin a publication. Returns its number, which was never used before."""
     counter = CatalogRow("counter", "version")
-    counter.update([CatalogRow.version.add(1)])
-    number = int(counter.version)
+    _, item = dynamo.update_if_returning(counter, {}, add={"version": 1})
+    number = int(item["version"]["N"])
     CatalogRow("publications", _sort_key(number), at=now).save()
     return number
 
 
 def end_publication_item(number: int) -> dynamo.TransactItem:
     """Transaction item that ends a publication; it fails if the publication was abandoned."""
-    return dynamo.delete(CatalogRow("publications", _sort_key(number)), CatalogRow.pk.exists() & CatalogRow.abandoned.does_not_exist())
+    return dynamo.delete(CatalogRow("publications", _sort_key(number)), "attribute_exists(pk) AND attribute_not_exists(abandoned)")
 
 
 def abandon_publication(number: int) -> bool:
     """Make sure that a publication never ends. False if it has ended already."""
     row = CatalogRow("publications", _sort_key(number))
-    return dynamo.update_if(row, [CatalogRow.abandoned.set(True)], CatalogRow.pk.exists())
+    return dynamo.update_if(row, {"abandoned": True}, "attribute_exists(pk)")
 
 
 def delete_publication(number: int) -> None:
@@ -137,29 +136,22 @@ def replace_head_items(expected: CatalogHead, new: CatalogHead) -> list[dynamo.T
     Without the condition a delayed apply would serve an old version again, or would leave the new shards of an event open
     that was paused meanwhile.
     """
-    actions = [
-        CatalogRow.version.set(new.version),
-        CatalogRow.revision.set(new.revision),
-        CatalogRow.checksum.set(new.checksum),
-        CatalogRow.at.set(new.applied_at),
-        CatalogRow.by.set(new.applied_by),
-    ]
-    list_entry = CatalogRow(
-        "versions",
-        _sort_key(new.version),
-        version=new.version,
-        revision=new.revision,
-        checksum=new.checksum,
-        at=new.applied_at,
-        by=new.applied_by,
-    )
-    return [dynamo.update(CatalogRow("head", "head"), actions, _revision_is(expected.revision)), dynamo.put(list_entry)]
+    values: dict[str, Any] = {
+        "version": new.version,
+        "revision": new.revision,
+        "checksum": new.checksum,
+        "at": new.applied_at,
+        "by": new.applied_by,
+    }
+    condition, operands = _revision_is(expected.revision)
+    list_entry = CatalogRow("versions", _sort_key(new.version), **values)
+    return [dynamo.update(CatalogRow("head", "head"), values, condition, **operands), dynamo.put(list_entry)]
 
 
 def increment_revision_item(expected: int | None = None) -> dynamo.TransactItem:
     """Transaction item that makes all instances load the catalog again; with `expected`, only if that is still the revision."""
-    condition = None if expected is None else _revision_is(expected)
-    return dynamo.update(CatalogRow("head", "head"), [CatalogRow.revision.add(1)], condition)
+    condition, operands = ("", {}) if expected is None else _revision_is(expected)
+    return dynamo.update(CatalogRow("head", "head"), {}, condition, add={"revision": 1}, **operands)
 
 
 def create_event_item(event: Event) -> dynamo.TransactItem:
@@ -184,13 +176,12 @@ def is_paused(event_id: str) -> bool:
 
 
 def _create_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
-    absent: Condition = CatalogRow.pk.does_not_exist()
-    return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), absent)
+    return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), "attribute_not_exists(pk)")
 
 
-def _revision_is(revision: int) -> Condition:
-    condition: Condition = CatalogRow.revision == revision if revision else CatalogRow.revision.does_not_exist()
-    return condition
+def _revision_is(revision: int) -> tuple[str, dict[str, Any]]:
+    """The condition that the head has this revision, 0 for one that has none yet, and its operands."""
+    return ("revision = :expected", {"expected": revision}) if revision else ("attribute_not_exists(revision)", {})
 
 
 def _head(row: CatalogRow) -> CatalogHead:

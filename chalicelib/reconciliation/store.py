@@ -31,6 +31,7 @@ def load_last_run() -> LastRun | None:
 
 def save_progress(reached: int | None, report: ReconciliationReport, now: int) -> bool:
     """Save the time up to which the books are compared. False, and nothing written, if another run has moved it on from `reached`."""
-    is_unmoved = ReconciliationRow.id.does_not_exist() if reached is None else ReconciliationRow.until == reached
     row = ReconciliationRow(_ID, until=report.until, at=now, report=msgspec.json.encode(report).decode())
-    return dynamo.put_if(row, is_unmoved) is None
+    if reached is None:
+        return dynamo.put_if(row, "attribute_not_exists(id)") is None
+    return dynamo.put_if(row, "until = :reached", reached=reached) is None

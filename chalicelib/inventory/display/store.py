@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
-from pynamodb.expressions.condition import Condition
 
 from chalicelib import dynamo
 from chalicelib.inventory.display.model import LEASE_SECONDS, Display, Figures
@@ -47,12 +46,9 @@ def read_displays(group_ids: Iterable[str]) -> dict[str, Display]:
 
 def take_lease(display: Display, instance: str, now: int) -> tuple[bool, Display]:
     """Take the lease of an item that is still as it was read. Returns whether that worked, and the item as it is then."""
-    actions = [
-        DisplayRow.version.set(display.version + 1),
-        DisplayRow.holder.set(instance),
-        DisplayRow.leased_until.set(now + LEASE_SECONDS),
-    ]
-    done, item = dynamo.update_if_returning(DisplayRow(display.group_id), actions, _version_is(display.version))
+    changes = {"version": display.version + 1, "holder": instance, "leased_until": now + LEASE_SECONDS}
+    condition, operands = _version_is(display.version)
+    done, item = dynamo.update_if_returning(DisplayRow(display.group_id), changes, condition, **operands)
     current = _display(item) if item else Display(display.group_id)
     # botocore repeats a call whose response was lost; then the first one took the lease.
     return done or (current.holder == instance and current.version == display.version + 1), current
@@ -64,20 +60,17 @@ def write_figures(display: Display, instance: str, figures: Mapping[str, Figures
     If another instance has written it meanwhile, its figures stay in the store, and ours are for this instance only.
     """
     after = display.with_figures(figures)
-    actions = [
-        DisplayRow.version.set(display.version + 1),
-        DisplayRow.holder.set(instance),
-        DisplayRow.leased_until.set(0),
-        DisplayRow.figures.set(msgspec.json.encode(after.figures).decode()),
-    ]
-    if dynamo.update_if(DisplayRow(display.group_id), actions, _version_is(display.version)):
+    text = msgspec.json.encode(after.figures).decode()
+    changes = {"version": display.version + 1, "holder": instance, "leased_until": 0, "figures": text}
+    condition, operands = _version_is(display.version)
+    if dynamo.update_if(DisplayRow(display.group_id), changes, condition, **operands):
         return msgspec.structs.replace(after, version=display.version + 1, holder=instance, leased_until=0)
     return after
 
 
-def _version_is(version: int) -> Condition:
-    condition: Condition = DisplayRow.version == version if version else DisplayRow.id.does_not_exist()
-    return condition
+def _version_is(version: int) -> tuple[str, dict[str, Any]]:
+    """The condition that an item has this version, 0 for an item that does not exist, and its operands."""
+    return ("version = :before", {"before": version}) if version else ("attribute_not_exists(id)", {})
 
 
 def _display(item: dict[str, Any]) -> Display:

@@ -25,8 +25,7 @@ def load_cursor() -> str | None:
 
 def save_cursor(shard_id: str | None) -> None:
     """Go on behind this shard from now on; None: from the start. Two runs at once may save in any order: shards are then read twice."""
-    row = SweepRow(_ID)
     if shard_id is None:
-        row.delete()
+        SweepRow(_ID).delete()
     else:
-        row.update([SweepRow.shard_id.set(shard_id)])
+        SweepRow(_ID, shard_id=shard_id).save()
