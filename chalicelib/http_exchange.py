@@ -86,10 +86,10 @@ class HttpExchange:
 
     def _find_pool(self, url: str) -> Any:
         """The session's pool for the URL, which has no connection if the session uses a proxy; None if the session is not botocore's."""
+        if not isinstance(self._endpoint.http_session, URLLib3Session):
+            return None
         pool = self._pools.get(url)
         if pool is None:
-            if not isinstance(self._endpoint.http_session, URLLib3Session):
-                return None
             session: Any = self._endpoint.http_session
             pool = self._pools[url] = session._manager.connection_from_url(url)
         return pool
