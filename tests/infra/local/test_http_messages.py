@@ -123,6 +123,7 @@ def test_it_does_not_matter_in_which_parts_bytes_arrive(cuts):
         CHUNKED + b"-1\r\n",
         CHUNKED + b"0x1\r\na\r\n0\r\n\r\n",
         CHUNKED + b"1\r\nab\r\n0\r\n\r\n",
+        CHUNKED + b"2\r\n{}xx0\r\n\r\n",
         CHUNKED + b"1\na\r\n0\r\n\r\n",
         CHUNKED + b"1 \r\na\r\n0\r\n\r\n",
         CHUNKED + b"1;\x00\r\na\r\n0\r\n\r\n",
