@@ -19,7 +19,6 @@ from botocore.endpoint import convert_to_response_dict
 from botocore.hooks import first_non_none_response
 
 from chalicelib import sdk_calls, settings
-from chalicelib.http_exchange import HttpExchange, SignedRequest
 from chalicelib.request_signing import RequestTemplate
 
 if TYPE_CHECKING:
@@ -95,12 +94,7 @@ class ShortCalls:
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._http_exchange = HttpExchange(self._endpoint)
         self._operations: dict[tuple[str, str | None], _Operation] = {}  # by name and account
-
-    def close(self) -> None:
-        self._http_exchange.close()
-        super().close()  # type: ignore[misc]
 
     def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> dict[str, Any]:
         # Within a context, which paginators and waiters open, the user agent is another one.
@@ -195,7 +189,7 @@ class ShortCalls:
             responses = self.meta.events.emit(operation.before_send, request=prepared)
             http = first_non_none_response(responses)
             if http is None:
-                http = self._http_exchange.send(prepared) if isinstance(prepared, SignedRequest) else self._endpoint._send(prepared)
+                http = self._endpoint._send(prepared)
         except Exception as error:  # whether the attempt is repeated or the error raised is decided by what listens to needs-retry
             return None, error
         return (http, self._parse(operation.model, http)), None

@@ -9,8 +9,7 @@ from hashlib import sha256
 from typing import Any, Self
 
 from botocore import auth as botocore_auth
-
-from chalicelib.http_exchange import SignedRequest
+from botocore.awsrequest import AWSPreparedRequest, HeadersDict
 
 _CONSTANT = ("X-Amz-Target", "Content-Type", "User-Agent")
 _HEADERS = (*_CONSTANT, "X-Amz-Date", "Authorization", "amz-sdk-invocation-id", "amz-sdk-request", "Content-Length")
@@ -30,9 +29,8 @@ class RequestTemplate:
         self._constant = [(name, _text(request.headers[name])) for name in _CONSTANT]
         self._attempt = _text(request.headers["amz-sdk-request"])
         self._region, self._service = region, service
-        self._host = auth._host_from_url(request.url)
         self._scope = f"{region}/{service}/aws4_request"
-        self._before_date = f"POST\n/\n\ncontent-type:{self._constant[1][1]}\nhost:{self._host}\nx-amz-date:"
+        self._before_date = f"POST\n/\n\ncontent-type:{self._constant[1][1]}\nhost:{auth._host_from_url(request.url)}\nx-amz-date:"
         self._after_date = f"\nx-amz-target:{self._constant[0][1]}\n\n"
         self._key: tuple[tuple[str, str], bytes] = (("", ""), b"")  # the last signing key, with the secret and the day that it is for
 
@@ -47,7 +45,7 @@ class RequestTemplate:
         authorization = template._authorization(credentials, _text(request.headers["X-Amz-Date"]), request.body)
         return template if authorization == _text(request.headers["Authorization"]) else None
 
-    def sign(self, credentials: Any, context: dict[str, Any], body: bytes, trace_id: str | None) -> SignedRequest:
+    def sign(self, credentials: Any, context: dict[str, Any], body: bytes, trace_id: str | None) -> Any:
         """The signed request of a call's first attempt, now. `credentials` are frozen, `context` is botocore's of the call."""
         timestamp = context["timestamp"] = auth.get_current_datetime().strftime(auth.SIGV4_TIMESTAMP)
         headers = [*self._constant]
@@ -62,7 +60,8 @@ class RequestTemplate:
             ("amz-sdk-request", self._attempt),
             ("Content-Length", str(len(body))),
         )
-        return SignedRequest(self.url, self._host, headers, body, context)
+        prepared: Any = AWSPreparedRequest
+        return prepared("POST", self.url, HeadersDict(headers), body, False, context)
 
     def _authorization(self, credentials: Any, timestamp: str, body: bytes) -> str:
         token, token_name = "", ""

@@ -1,7 +1,6 @@
 """An HTTP service on a loopback socket that gives the answers that a test sets, also wrong ones, and keeps the bytes of each request."""
 
 import socket
-import ssl
 import threading
 import zlib
 from collections.abc import Iterator
@@ -31,12 +30,9 @@ def error(code: str, status: int = 400, more: str = "") -> bytes:
 
 
 class HttpService:
-    """Gives `answers` in turn, the last one again and again; or sends bodies back, or from one request on nothing."""
+    """Gives `answers` in turn, the last one again and again."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self._tls = tls
-        self.is_echo = False
-        self.is_silent_from: int | None = None  # the number of a request, from 1
+    def __init__(self) -> None:
         self.answers: list[bytes] = [answer()]
         self.requests: list[bytes] = []
         self.connections = 0
@@ -47,7 +43,7 @@ class HttpService:
 
     @property
     def url(self) -> str:
-        return f"http{'s' if self._tls else ''}://127.0.0.1:{self._socket.getsockname()[1]}"
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def close(self) -> None:
         for open_socket in self._open:
@@ -70,16 +66,9 @@ class HttpService:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
-            if self._tls:
-                connection = self._tls.wrap_socket(connection, server_side=True)
-                self._open.append(connection)
             while request := _read_request(connection):
                 self.requests.append(request)
                 reply = self.answers[min(len(self.requests), len(self.answers)) - 1]
-                if self.is_echo:
-                    reply = answer(request.partition(b"\r\n\r\n")[2])
-                if self.is_silent_from is not None and len(self.requests) >= self.is_silent_from:
-                    continue
                 if reply == CLOSE:
                     break
                 connection.sendall(reply)
@@ -105,8 +94,8 @@ def _read_request(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def http_service(tls: ssl.SSLContext | None = None) -> Iterator[HttpService]:
-    service = HttpService(tls)
+def http_service() -> Iterator[HttpService]:
+    service = HttpService()
     try:
         yield service
     finally:
