@@ -121,14 +121,15 @@ def make_calls(engine: Engine, requests: list[tuple[str, dict[str, Any]]]) -> li
     """Status, response and changes of each call, and the state at the end."""
     found: list[Any] = []
     for operation, request in requests:
-        status, body = engine.call_dynamodb(operation, copy.deepcopy(request))
+        status, body = engine.call_dynamodb(operation, _as_json(request))
         # Comparable values: identifiers of change records are random.
-        changes = msgspec.json.decode(msgspec.json.encode(engine.take_changes()))
-        found.append((operation, status, msgspec.json.decode(body), _without(changes, "eventID")))
-    return [
-        *found,
-        sorted(_without(msgspec.json.encode(change).decode(), "") for change in engine.dump_state() if "Put" in type(change).__name__),
-    ]
+        found.append((operation, status, msgspec.json.decode(body), _without(_as_json(engine.take_changes()), "eventID")))
+    return [*found, sorted(str(_as_json(change)) for change in engine.dump_state() if "Put" in type(change).__name__)]
+
+
+def _as_json(value: Any) -> Any:
+    """The value as a request has it: no object is in it twice."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _without(value: Any, name: str) -> Any:
