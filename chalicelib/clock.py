@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 
 MIN_YEAR, MAX_YEAR = 1970, 9998  # a year away from the last that Python knows, so that any offset and any last day can be added
 YEAR_RULE = f"the year must be between {MIN_YEAR} and {MAX_YEAR}"
@@ -27,8 +28,9 @@ def monotonic() -> float:
     return _monotonic_source()
 
 
+@lru_cache(maxsize=1024)
 def iso(epoch_seconds: int) -> str:
-    """ISO 8601 in UTC with `Z`, the format of times in JSON replies."""
+    """ISO 8601 in UTC with `Z`, the format of times in JSON replies. Kept, because replies show the same times again and again."""
     return datetime.fromtimestamp(epoch_seconds, UTC).isoformat()[:19] + "Z"
 
 

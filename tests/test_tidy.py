@@ -71,7 +71,7 @@ def test_calls_are_only_where_they_belong(pattern):
 
 
 # Functions whose results an instance keeps, and that a new instance would compute alike: parsed texts, clients, positions.
-KEPT_RESULTS = {"_parse", "_key_attributes", "_client", "_session", "_logger", "_parse_keys", "_quota", "position"}
+KEPT_RESULTS = {"iso", "_parse", "_key_attributes", "_client", "_session", "_logger", "_parse_keys", "_quota", "position"}
 
 
 def _forgotten_state(tree: ast.Module) -> list[str]:
