@@ -195,7 +195,7 @@ def create(purchase: Purchase, limit: int, charge: Charge | None = None, expecte
     changes: dict[str, Any] = {"active_id": purchase.id, "active_until": purchase.expires_at, "active_quantity": quantity}
     added = None
     if charge is not None:
-        # Whoever releases and reserves in turn, on many instances at once, is refused here.
+        # Also limits a user who reserves and releases in turn, however many instances serve the requests.
         count = charge.update("reserve_tat", expected_tat)
         allowed += f" AND {count.condition}"
         changes, added, operands = changes | count.changes, count.add, operands | count.operands
