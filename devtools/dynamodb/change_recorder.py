@@ -15,6 +15,14 @@ from devtools.dynamodb.values import validate_attribute_value
 RecordedChange = tuple[Change, Item | None]  # a change, and the item that a put or a deletion replaced
 
 
+class PathRefused(Exception):
+    """A transaction would write to a path inside of a value that has no inside, of the item with this key in MiniStack's dictionaries."""
+
+    def __init__(self, table_name: str, partition_key: str, sort_key: str) -> None:
+        self.location = table_name, partition_key, sort_key
+        super().__init__()
+
+
 class ChangeRecorder:
     """`in_transaction` and `deleting_expired` say what kind of call is under way."""
 
@@ -60,8 +68,9 @@ class ChangeRecorder:
         if self.in_transaction:
             present = table["items"].get(partition_key, {}).get(sort_key) or {}
             for name, value in item.items():
-                if present.get(name) is not value:
-                    validate_attribute_value(name, value)
+                # MiniStack writes to a path inside of a text as if the text were a map; no later write would accept what it becomes.
+                if present.get(name) is not value and validate_attribute_value(name, value):
+                    raise PathRefused(table["TableName"], partition_key, sort_key)
         return self.set_item(table, partition_key, sort_key, item)
 
     def set_item(self, table: Any, partition_key: str, sort_key: str, item: Item) -> Item | None:

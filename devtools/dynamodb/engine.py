@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import localcontext
 from typing import Any
 
-from devtools.dynamodb.change_recorder import ChangeRecorder, RecordedChange
+from devtools.dynamodb.change_recorder import ChangeRecorder, PathRefused, RecordedChange
 from devtools.dynamodb.change_streams import ChangeStreams
 from devtools.dynamodb.changes import Change, ConsumerPosition, Item
 from devtools.dynamodb.engine_state import EngineState
@@ -17,7 +17,7 @@ from devtools.dynamodb.expiry import delete_expired_items
 from devtools.dynamodb.ministack import MiniStack
 from devtools.dynamodb.ministack_interface import OPERATIONS, STREAM_OPERATIONS
 from devtools.dynamodb.plain_calls import NotPlain, PlainCalls, Response
-from devtools.dynamodb.responses import error_response
+from devtools.dynamodb.responses import error_response, transaction_error
 from devtools.dynamodb.transaction_tokens import TransactionTokens
 
 _TABLE_OPERATIONS = frozenset(
@@ -121,6 +121,9 @@ class Engine:
                     status, _, body = self._plain_handlers.get(operation, handler)(request)
                 except NotPlain:
                     status, _, body = handler(request)
+        except PathRefused as refused:
+            self._recorder.undo_after(before)
+            status, body = transaction_error([self._refusal(action, refused) for action in request["TransactItems"]])
         except BaseException as fault:
             # Undone also when the thread is interrupted: half a transaction must never be seen.
             self._recorder.undo_after(before)
@@ -134,6 +137,13 @@ class Engine:
             if isinstance(name, str):
                 self._recorder.add(self._ministack.table_definition(name))
         return status, body
+
+    def _refusal(self, action: dict[str, Any], refused: PathRefused) -> str:
+        """The message of the reason why a transaction is canceled, empty for an action that is not the cause."""
+        ((_, parameters),) = action.items()
+        attributes = parameters["Item"] if "Item" in parameters else parameters["Key"]
+        is_cause = self.item_location(parameters["TableName"], attributes) == refused.location
+        return "The document path provided in the update expression is invalid for update" if is_cause else ""
 
 
 def _unsupported(operation: str) -> tuple[int, bytes]:

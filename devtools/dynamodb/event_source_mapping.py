@@ -21,6 +21,7 @@ from devtools.dynamodb.store import LocalStore
 POLL_SECONDS = 0.25
 FIRST_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 60.0
+REST_RATIO = 2.0  # how many times as long as a batch took the poller rests after it
 
 Records = list[dict[str, Any]]
 Handler = Callable[[dict[str, Any], Any], Any]
@@ -38,6 +39,7 @@ class EventSourceMapping(msgspec.Struct, kw_only=True):
     table: str
     handler: Handler
     batch_size: int = 100
+    batching_window_seconds: float = 0  # MaximumBatchingWindowInSeconds: the time for changes to come together, so that batches are larger
     report_batch_item_failures: bool = True  # FunctionResponseTypes: ReportBatchItemFailures
     max_retry_attempts: int = -1  # MaximumRetryAttempts; -1: as long as the records exist
     bisect_batch_on_error: bool = False  # BisectBatchOnFunctionError
@@ -91,13 +93,14 @@ class StreamPoller:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            began = self._clock()
             try:
                 processed = self.poll_once()
             except StoreFailed as failure:
                 _log.error("change records are no longer passed to handlers: %s", failure)
                 return
-            if not processed:
-                self._stop.wait(POLL_SECONDS)
+            # Handlers share this process with requests, which come first: the busier the process, the longer a batch takes.
+            self._stop.wait(REST_RATIO * (self._clock() - began) if processed else POLL_SECONDS)
 
     def _poll(self, mapping: EventSourceMapping, progress: _MappingProgress) -> int:
         if self._clock() < progress.not_before:
@@ -129,6 +132,8 @@ class StreamPoller:
             self._store.save_stream_position(mapping.name, stream, _sequence(batch[succeeded - 1]))
         if succeeded == len(batch):
             progress.reset()
+            if succeeded < mapping.batch_size:
+                progress.not_before = self._clock() + mapping.batching_window_seconds
             return succeeded
         if succeeded:
             progress.failures = 0

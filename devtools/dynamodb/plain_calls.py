@@ -1,8 +1,8 @@
 """The calls that applications make all the time, in one pass: GetItem, PutItem, UpdateItem and TransactWriteItems.
 
 MiniStack goes through each value up to eight times, because it words every refusal as DynamoDB does, in its order. Here a call is made
-only if it surely succeeds: its parameters are the usual ones, its values are plain, its conditions hold, and its tables have no indexes.
-For any other call, NotPlain is raised before anything was changed, and MiniStack processes it from its beginning.
+only if it surely succeeds: its parameters are the usual ones, its values are plain, its conditions hold, and it changes no key of an
+index. For any other call, NotPlain is raised before anything was changed, and MiniStack processes it from its beginning.
 tests/devtools/dynamodb/test_plain_calls.py compares both on random calls.
 """
 
@@ -172,6 +172,8 @@ class PlainCalls:
             if max_request_charge(text, update, max(map(len, names.values()), default=0), size_of_values) > _MAX_ITEM_BYTES:
                 raise NotPlain
             new, paths = _updated(old or attributes, table, update, values, names)
+            if table.get("GlobalSecondaryIndexes") and not _index_names(table).isdisjoint(path[0] for path in paths):
+                raise NotPlain
             new_size = old_size + _growth(old or attributes, new, paths)
         if new_size > _MAX_ITEM_BYTES:
             raise NotPlain
@@ -197,10 +199,12 @@ class PlainCalls:
                 dynamodb._emit_stream_event(write.table_name, "MODIFY" if write.old else "INSERT", write.old, write.new)
 
     def _table(self, request: Request) -> tuple[str, dict[str, Any]]:
-        """The name of a table and the table, which has no indexes."""
+        """The name of a table and the table. It has no local indexes, and global ones only if their units are not asked for."""
         name = request.get("TableName")
         table = self._ministack.dynamodb._tables.get(name) if type(name) is str else None
-        if table is None or table.get("GlobalSecondaryIndexes") or table.get("LocalSecondaryIndexes") or table.get("VectorIndexes"):
+        if table is None or table.get("LocalSecondaryIndexes") or table.get("VectorIndexes"):
+            raise NotPlain
+        if table.get("GlobalSecondaryIndexes") and request.get("ReturnConsumedCapacity", "NONE") != "NONE":
             raise NotPlain
         return name, table  # type: ignore[return-value]
 
@@ -208,8 +212,11 @@ class PlainCalls:
         """Partition key and sort key of an item or of a key, as MiniStack's dictionaries have them."""
         if type(attributes) is not dict or not (is_item or len(attributes) == (2 if table["sk_name"] else 1)):
             raise NotPlain
-        for definition in table["AttributeDefinitions"]:  # those of the key, since there are no indexes
+        own_names = (table["pk_name"], table["sk_name"])
+        for definition in table["AttributeDefinitions"]:  # those of keys, also of indexes
             name, kind = definition["AttributeName"], definition["AttributeType"]
+            if name not in own_names and name not in attributes:
+                continue  # an item without it is not in the index
             value = attributes.get(name)
             content = value.get(kind) if type(value) is dict and len(value) == 1 else None
             if type(content) is not str or not 0 < len(content) <= _MAX_KEY_LENGTH or kind not in ("S", "N"):
@@ -223,6 +230,11 @@ class PlainCalls:
             self._ministack.dynamodb._add_consumed_capacity(result, request, table_name, **written)
         response: Response = self._ministack.dynamodb.json_response(result)
         return response
+
+
+def _index_names(table: dict[str, Any]) -> set[str]:
+    """The attributes that are keys of indexes, with those of the table's own key."""
+    return {definition["AttributeName"] for definition in table["AttributeDefinitions"]}
 
 
 def _holds(text: Any, item: Item, values: Any, names: Any) -> bool:

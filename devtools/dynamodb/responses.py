@@ -1,5 +1,6 @@
 """Bodies of DynamoDB's responses, in JSON."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -12,6 +13,15 @@ _json = msgspec.json.Encoder()
 
 def error_response(status: int, code: str, message: str) -> tuple[int, bytes]:
     return status, _json.encode({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message})
+
+
+def transaction_error(faults: Iterable[str]) -> tuple[int, bytes]:
+    """A canceled transaction; `faults` are the messages of its actions' faults, empty for an action without one."""
+    reasons = [{"Code": "ValidationError", "Message": fault} if fault else {"Code": "None"} for fault in faults]
+    codes = ", ".join(reason["Code"] for reason in reasons)
+    message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
+    kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException"
+    return 400, _json.encode({"__type": kind, "message": message, "CancellationReasons": reasons})
 
 
 def json_response(data: dict[str, Any], status: int = 200) -> tuple[int, dict[str, str], bytes]:

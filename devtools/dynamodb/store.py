@@ -74,6 +74,16 @@ class LocalStore:
         self._journal.threads = threads
         return self._journal.commit
 
+    @property
+    def failure(self) -> str | None:
+        """Why the store accepts no more calls, and what to do; None while it works."""
+        try:
+            if self._journal is not None:
+                self._journal.raise_failure()
+        except StoreFailed as failure:
+            return str(failure)
+        return None
+
     def call(self, service: str, operation: str, body: bytes) -> tuple[int, bytes]:
         """Process a call of DYNAMODB or STREAMS; returns HTTP status and JSON body, once everything they report is on disk."""
         try:

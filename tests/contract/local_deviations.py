@@ -77,18 +77,17 @@ LOCAL = (
         },
     ),
     Deviation(
-        "ignores impossible actions: adding to text, removing from a value that is not a map, in transactions setting inside text",
+        "ignores impossible actions: adding to text, removing from a value that is not a map",
         'TransactionCanceledException: "An operand ... has an incorrect data type", "The document path ... is invalid"',
         {
             "test_updates.py::test_refused_updates[adding to text]": ("done", True),
             "test_updates.py::test_refused_updates[no map to remove from]": ("done", True),
             "test_updates.py::test_refused_updates_in_a_transaction[adding to text]": ("done", True, {}),
-            "test_updates.py::test_refused_updates_in_a_transaction[text is no map]": ("done", True, {}),
             "test_updates.py::test_refused_updates_in_a_transaction[no map to remove from]": ("done", True, {}),
         },
     ),
     Deviation(
-        "accepts repeated clauses and overlapping paths (a map and a path inside it only in transactions)",
+        "accepts repeated clauses and overlapping paths",
         'Update expressions (Expressions.UpdateExpressions): "each action keyword can appear only once"; UpdateItem, Errors',
         {
             "test_updates.py::test_refused_updates[the same attribute twice]": ("done", False),
@@ -96,7 +95,6 @@ LOCAL = (
             "test_updates.py::test_refused_updates[two clauses of a kind]": ("done", False),
             "test_updates.py::test_refused_updates_in_a_transaction[the same attribute twice]": ("done", False, {}),
             "test_updates.py::test_refused_updates_in_a_transaction[the same attribute in two clauses]": ("done", True, {}),
-            "test_updates.py::test_refused_updates_in_a_transaction[a map and its inside]": ("done", False, {}),
             "test_updates.py::test_refused_updates_in_a_transaction[two clauses of a kind]": ("done", False, {}),
         },
     ),

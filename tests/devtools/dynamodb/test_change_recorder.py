@@ -35,3 +35,21 @@ def test_a_transaction_that_fails_in_the_middle_is_undone(fault, clients, tmp_pa
         assert len(store.stream_records(store.stream_arns()["things"], "", 100)) == 1
     with attached_client(open_store(tmp_path), clients) as client:
         assert client.scan(**TABLE)["Count"] == 1
+
+
+def test_a_transaction_does_not_write_inside_of_a_text(clients, tmp_path):
+    store = open_store(tmp_path)
+    with attached_client(store, clients) as client:
+        create_table(client, stream=True)
+        put(client, "text", a="before")
+        into_text = {
+            **TABLE,
+            "Key": {"id": {"S": "text"}},
+            "UpdateExpression": "SET a.b = :v",
+            "ExpressionAttributeValues": {":v": {"S": "x"}},
+        }
+        first = {**TABLE, "Item": {"id": {"S": "first"}}}
+        with pytest.raises(ClientError, match="ValidationError"):
+            client.transact_write_items(TransactItems=[{"Put": first}, {"Update": into_text}])
+        assert client.scan(**TABLE)["Items"] == [{"id": {"S": "text"}, "a": {"S": "before"}}]
+        assert len(store.stream_records(store.stream_arns()["things"], "", 100)) == 1

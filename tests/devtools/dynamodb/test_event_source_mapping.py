@@ -41,6 +41,21 @@ def test_batches_in_order(store, client, poll_clock):
     assert handler.batches == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
 
 
+def test_changes_come_together_for_a_while_unless_there_is_a_whole_batch_of_them(store, client, poll_clock):
+    handler = RecordingHandler()
+    stream_poller = create_poller(store, poll_clock, handler, batch_size=3, batching_window_seconds=2)
+    for number in range(4):
+        put(client, str(number))
+    assert [stream_poller.poll_once() for _ in range(2)] == [3, 1]
+    for number in range(4, 6):
+        put(client, str(number))
+        poll_clock.now += 0.9
+        assert stream_poller.poll_once() == 0
+    poll_clock.now += 0.3
+    assert stream_poller.poll_once() == 2
+    assert handler.batches == [["0", "1", "2"], ["3"], ["4", "5"]]
+
+
 def test_a_failed_batch_is_retried_after_growing_pauses(store, client, poll_clock):
     put(client, "1")
     handler = RecordingHandler(ValueError("once"), ValueError("twice"))
