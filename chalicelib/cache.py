@@ -1,6 +1,7 @@
 """Keep values in the memory of an instance for a limited time.
 
-Concurrent readers share one fetch, and while the store is unavailable the old value is returned in place of an error.
+Concurrent readers share one fetch, for which they do not wait while the old value has just expired. While the store is unavailable the
+old value is returned in place of an error.
 """
 
 from collections.abc import Callable, Hashable
@@ -13,6 +14,10 @@ from chalicelib.memory import Memory
 # After a failed fetch the old value is used for this long before the next attempt. Otherwise every request would wait for the
 # timeouts of a store that is down.
 RETRY_SECONDS = 1
+
+# For so long after a value has expired, threads get it while another one fetches the next value. Otherwise all of them would wait at
+# once, again and again. (This is what HTTP calls stale-while-revalidate, RFC 5861.)
+OVERLAP_SECONDS = 1
 
 T = TypeVar("T")
 
@@ -61,7 +66,8 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
         with self.lock:
             slot = self._get_slot(key)
             entry, pending = slot.entry, slot.pending  # another thread may have fetched it since
-            if entry is not None and not entry.is_fresh(now, dependency):
+            still_shown = (now,) if pending is None else (now, now - OVERLAP_SECONDS)
+            if entry is not None and not any(entry.is_fresh(at, dependency) for at in still_shown):
                 entry = None
             must_fetch = entry is None and pending is None
             if must_fetch:
@@ -72,6 +78,11 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
         if must_fetch:
             self._fetch(slot, pending, now, dependency, fetch)
         return pending.result()
+
+    def peek(self, key: Hashable = None) -> T | None:
+        """The value that is in the cache, fresh or not; None if there is none. Fetches nothing and waits for nobody."""
+        known = self.entries.get(key)
+        return known.entry.value if known is not None and known.entry is not None else None
 
     def expire(self, key: Hashable = None) -> None:
         """Fetch again at the next `get`, but keep the old value in case that fails. The result of a fetch that is running is not kept."""

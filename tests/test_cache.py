@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib import dynamo, log
-from chalicelib.cache import RETRY_SECONDS, TtlCache
+from chalicelib.cache import OVERLAP_SECONDS, RETRY_SECONDS, TtlCache
 
 TIMEOUT = 20  # seconds until a test that hangs fails
 
@@ -80,6 +80,22 @@ def test_concurrent_threads_share_one_fetch():
         source.go.set()
         assert {answer.result(TIMEOUT) for answer in answers} == {"value 1"}
     assert source.fetched == 1
+
+
+def test_threads_get_the_old_value_while_another_one_fetches_but_not_for_long(counts):
+    cache, source = TtlCache(lambda: 10, counted=True), Source()
+    cache.get(100, "a", source)
+    source.go.clear()
+    source.entered.clear()
+    with ThreadPoolExecutor(2) as pool:
+        fetching = pool.submit(cache.get, 110, "a", source)
+        assert source.entered.wait(TIMEOUT)
+        assert cache.get(109 + OVERLAP_SECONDS, "a", source) == "value 1"
+        late = pool.submit(cache.get, 110 + OVERLAP_SECONDS, "a", source)
+        source.go.set()
+        assert [answer.result(TIMEOUT) for answer in (fetching, late)] == ["value 2"] * 2
+    assert source.fetched == 2
+    assert counts()["miss"] == 2
 
 
 def test_an_error_without_an_old_value_is_raised_and_not_kept():

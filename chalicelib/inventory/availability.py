@@ -7,6 +7,7 @@ and this instance's turn (`display/model.py`). So the shards are read once, howe
 from collections.abc import Iterable, Mapping, Sequence
 
 from chalicelib import dynamo, log, settings
+from chalicelib.cache import OVERLAP_SECONDS
 from chalicelib.inventory.display import copies, refresh, store
 from chalicelib.inventory.display.model import Display, Figures, StockGroup
 from chalicelib.inventory.display.refresh import RefreshRequest
@@ -30,10 +31,14 @@ def cached_stock(groups: Iterable[StockGroup], now: int) -> dict[str, Stock]:
     """
     groups = [group for group in groups if group.shard_counts]
     if _select_stale(groups, now):
-        with copies.copies.lock:  # the first thread loads, the others wait and use what it loaded
-            stale = _select_stale(groups, now)
-            if stale:
-                _load(stale, now)
+        # The first thread loads. The others use what it loaded, or what became stale within the last second.
+        must_wait = bool(_select_stale(groups, now - OVERLAP_SECONDS))
+        if copies.copies.lock.acquire(blocking=must_wait):
+            try:
+                if stale := _select_stale(groups, now):
+                    _load(stale, now)
+            finally:
+                copies.copies.lock.release()
     shown = [entry for group in groups for entry in _known_figures(group).items()]
     return {stock_id: figures.stock for stock_id, figures in shown if figures.capacity or figures.is_open}
 

@@ -66,6 +66,18 @@ def test_the_instance_that_refreshed_last_goes_on_without_a_lease():
     assert second.show(NOW + 4).available == first.show(NOW + 4).available == 1
 
 
+def test_figures_that_have_just_become_stale_are_shown_while_another_thread_reads_newer_ones():
+    create_stock(10, 2)
+    instance = DisplayingInstance()
+    instance.show(NOW)
+    sell(1)
+    with instance.active(), copies.copies.lock:  # as the thread that reads them does
+        assert calls_of(lambda: instance.show(NOW + 1)) == []
+        assert instance.show(NOW + 1).available == 10
+    assert calls_of(lambda: instance.show(NOW + 1)) == [READ_ITEM, READ_SHARDS, WRITE_ITEM]
+    assert instance.show(NOW + 1).available == 9
+
+
 def test_figures_that_do_not_change_are_read_a_third_as_often():
     create_stock(10, 2)
     instance = DisplayingInstance()
