@@ -1,33 +1,61 @@
 """Routes about the service itself: whether it is up, and the metrics of this instance."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from chalice.app import Blueprint
+from msgspec import Struct
 
 from chalicelib import clock, log, settings
-from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.clock import Timestamp
+from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
+from chalicelib.memory import Memory
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
+DOCUMENT_MAX_AGE = 300
+
 bp = Blueprint(__name__)
 
+_documents: Memory[str, CacheableReply[dict[str, Any]]] = Memory()  # the OpenAPI document, under ""
 
-@route(bp, "GET", "/health")
-def health(request: RequestContext) -> Reply:
+
+class HealthView(Struct, frozen=True):
+    """An instance that responds."""
+
+    status: Literal["ok"]
+    service: str
+    stage: str
+    time: Timestamp
+
+
+@route(bp, "GET", "/health", access="public")
+def health(request: RequestContext) -> Reply[HealthView]:
     """Report that this instance responds. Does not call the store, so that instances are not restarted when the store is down."""
-    return Reply({"status": "ok", "service": log.SERVICE, "stage": settings.current().stage, "time": clock.iso(request.now)})
+    return Reply(HealthView("ok", log.SERVICE, settings.current().stage, clock.iso(request.now)))
 
 
-@route(bp, "GET", "/metrics")
-def metrics(request: RequestContext) -> Reply:  # noqa: ARG001
+@route(bp, "GET", "/metrics", access="public", media_types=("text/plain",))
+def metrics(request: RequestContext) -> Reply[str]:  # noqa: ARG001
     """Return this instance's metrics in Prometheus' text format. CloudWatch has those of all instances."""
     from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
     registry: Any = _Metrics()
     text = generate_latest(registry).decode()
     return Reply(text, headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})
+
+
+@route(bp, "GET", "/openapi.json", access="public")
+def show_openapi_document(request: RequestContext) -> CacheableReply[dict[str, Any]]:  # noqa: ARG001
+    """Return this document."""
+    from chalicelib.edge.openapi.document import build_document
+
+    reply = _documents.entries.get("")
+    if reply is None:
+        reply = CacheableReply.encode(build_document(bp.current_app.routes), max_age=DOCUMENT_MAX_AGE)
+        _documents.entries[""] = reply
+    return reply
 
 
 class _Metrics:

@@ -1,7 +1,11 @@
-"""Authentication: access tokens (JWTs signed with HS256, no other algorithm), and the demo header, which gives the role `user` only."""
+"""Authentication: access tokens (JWTs signed with HS256, no other algorithm), and the demo header, which gives the role `user` only.
+
+A token names its key (`kid`). The first key of the setting `jwt_keys` signs, all of them verify: to rotate, put a new key in front, and
+remove the old one when its last token has expired.
+"""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -12,8 +16,11 @@ from chalicelib.errors import ApiError
 
 ALGORITHM = "HS256"
 ACCESS_SECONDS = 15 * 60
+AUDIENCE = "fairgate-api"  # what else this shop may sign one day is no access token
 
-Role = Literal["user", "promoter", "staff", "admin"]
+# `guest`: somebody without an account, who can become one and keep their tickets.
+Role = Literal["user", "guest", "promoter", "staff", "admin"]
+EventRole = Literal["coordinator", "staff"]  # a coordinator manages the event, staff admit people at its door
 
 # A token goes into a header, and API Gateway takes about 10 KB of headers: 100 ids of an ordinary length fit.
 MAX_EVENTS = 100
@@ -21,7 +28,7 @@ MAX_EVENTS = 100
 _USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
 
 EventId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")]
-Events = Annotated[list[EventId], Meta(max_length=MAX_EVENTS)]
+Events = Annotated[dict[EventId, EventRole], Meta(max_length=MAX_EVENTS)]
 
 
 class Claims(msgspec.Struct):
@@ -30,19 +37,15 @@ class Claims(msgspec.Struct):
     sub: str
     exp: int
     roles: Annotated[list[str], Meta(max_length=16)] = []
-    events: Events = []
+    events: Events = {}
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """The authenticated caller of a request. `events` are the ids of the events at which the caller works as staff."""
+    """The authenticated caller of a request. `events`: the caller's role at each event of others at which they work, by event id."""
 
     user_id: str
     roles: frozenset[str]
-    events: frozenset[str] = frozenset()
-
-    def is_staff_of(self, event_id: str) -> bool:
-        """Whether the caller works at the event."""
-        return "staff" in self.roles and event_id in self.events
+    events: Mapping[str, EventRole] = {}
 
 
 class Unauthenticated(ApiError):
@@ -65,8 +68,8 @@ class Forbidden(ApiError):
     default_message: ClassVar[str] = "Your role does not allow this. Send the access token of a user who has the necessary role."
 
 
-def issue_token(user_id: str, roles: set[Role], *, events: Iterable[str] = (), seconds: int = ACCESS_SECONDS) -> str:
-    """Return a signed access token that is valid for `seconds` from now; `events` are the ids of the events at which staff work.
+def issue_token(user_id: str, roles: set[Role], *, events: Mapping[str, EventRole] | None = None, seconds: int = ACCESS_SECONDS) -> str:
+    """Return a signed access token that is valid for `seconds` from now; `events` are the user's roles at events of others, by event id.
 
     Raises ValueError for what would be refused: text that is no user id, more than MAX_EVENTS events, or text that is no event id.
     """
@@ -75,13 +78,14 @@ def issue_token(user_id: str, roles: set[Role], *, events: Iterable[str] = (), s
     if not _USER_ID.fullmatch(user_id):
         raise ValueError(f"{user_id!r} cannot be a user id")
     now = clock.now()
-    claims = {"iss": _issuer(), "sub": user_id, "roles": sorted(roles), "iat": now, "exp": now + seconds}
-    if event_ids := sorted(set(events)):
+    claims = {"iss": _issuer(), "aud": AUDIENCE, "sub": user_id, "roles": sorted(roles), "iat": now, "exp": now + seconds}
+    if events:
         try:
-            claims["events"] = msgspec.convert(event_ids, Events)
+            claims["events"] = msgspec.convert(events, Events)
         except msgspec.ValidationError as error:
             raise ValueError(f"a token cannot name these events: {error}") from None
-    return jwt.encode(claims, secret_settings.secret("jwt_secret"), algorithm=ALGORITHM)
+    key_id, key = next(iter(_keys().items()))
+    return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id})
 
 
 def identify(headers: Mapping[str, str]) -> Identity | None:
@@ -107,13 +111,11 @@ def require_user(identity: Identity | None) -> Identity:
     raise UserRequired() if settings.current().identity == "demo" else Unauthenticated()
 
 
-def require_role(identity: Identity | None, role: Role) -> Identity:
-    """The caller, if they have `role`; raises Unauthenticated or Forbidden."""
-    if identity is None:
-        raise Unauthenticated()
-    if role not in identity.roles:
-        raise Forbidden(f"This request needs the role `{role}`. Send the access token of a user who has it.")
-    return identity
+def _keys() -> dict[str, str]:
+    """The keys of access tokens by id, the one that signs first. Raises SettingsError."""
+    if secret_settings.optional_secret("jwt_keys"):
+        return secret_settings.signing_keys("jwt_keys")
+    return {"default": secret_settings.secret("jwt_secret")}
 
 
 def _issuer() -> str:
@@ -124,14 +126,19 @@ def _issuer() -> str:
 def _verify(token: str) -> Identity:
     import jwt
 
+    keys = _keys()
     try:
+        key = keys.get(str(jwt.get_unverified_header(token).get("kid")))
+        if key is None:
+            raise Unauthenticated()
         decoded = jwt.decode(
             token,
-            secret_settings.secret("jwt_secret"),
+            key,
             algorithms=[ALGORITHM],
             issuer=_issuer(),
+            audience=AUDIENCE,
             # Times are compared below, with the clock of `chalicelib.clock`.
-            options={"require": ["iss", "sub", "exp", "iat"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
+            options={"require": ["iss", "aud", "sub", "exp", "iat"], "verify_exp": False, "verify_iat": False, "verify_nbf": False},
         )
         claims = msgspec.convert(decoded, Claims)
     except (jwt.InvalidTokenError, msgspec.ValidationError, UnicodeError, RecursionError):  # PyJWT lets the last two through
@@ -140,4 +147,4 @@ def _verify(token: str) -> Identity:
         raise Unauthenticated()
     if claims.exp <= clock.now():
         raise Unauthenticated("The access token has expired. Get a new one and send it as `Authorization: Bearer <token>`.")
-    return Identity(claims.sub, frozenset(claims.roles), frozenset(claims.events))
+    return Identity(claims.sub, frozenset(claims.roles), claims.events)

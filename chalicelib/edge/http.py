@@ -1,11 +1,12 @@
 """The decorator of every route. It turns Chalice's request into a RequestContext, and a handler's Reply into Chalice's response.
 
-It takes care of request ids, body limits, decoding, errors, CORS, ETag and gzip:
+It takes care of access, request ids, body limits, decoding, errors, CORS, ETag and gzip. The OpenAPI document is made of what it says
+and of the handler's annotations:
 
 bp = Blueprint(__name__)
 
-@route(bp, "POST", "/events/{event_id}/reservations")
-def reserve(request: RequestContext, event_id: str) -> Reply: ...
+@route(bp, "POST", "/events/{event_id}/tiers", access="manager", statuses=(201,))
+def create_tier(request: RequestContext, event_id: str, body: NewTier) -> Reply[TierView]: ...
 """
 
 import base64
@@ -14,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import wraps
 from hashlib import sha256
-from typing import Any, ClassVar, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from chalice.app import Blueprint, CaseInsensitiveMapping, CORSConfig
@@ -22,10 +23,14 @@ from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 
 from chalicelib import clock, deadline, dynamo, effects, ids, log, settings
-from chalicelib.edge import auth, time_limits
-from chalicelib.errors import ApiError, InvalidInput, NotFound
+from chalicelib.edge import access as route_access
+from chalicelib.edge import auth, path_names, time_limits
+from chalicelib.edge.access import Access
+from chalicelib.edge.http_errors import MAX_BODY_BYTES, BodyTooLarge, InternalError, NotSetUp, ServiceUnavailable, UnsupportedMediaType
+from chalicelib.edge.operation import Header, Operation
+from chalicelib.edge.parsing import NoQuery, parse_json, parse_query
+from chalicelib.errors import ApiError, NotFound
 
-MAX_BODY_BYTES = 256 * 1024
 MIN_GZIP_BYTES = 1024
 STORE_RETRY_SECONDS = 2
 SETTINGS_RETRY_SECONDS = 60
@@ -44,51 +49,53 @@ CORS = CORSConfig(allow_origin="*", allow_headers=ALLOWED_HEADERS, expose_header
 
 _EXPOSED = ", ".join(EXPOSED_HEADERS)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_NAMED_FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 
-class BodyTooLarge(ApiError):
-    code: ClassVar[str] = "body_too_large"
-    status: ClassVar[int] = 413
-    default_message: ClassVar[str] = f"The request body is too large. Send at most {MAX_BODY_BYTES // 1024} KB."
-
-
-class UnsupportedMediaType(ApiError):
-    code: ClassVar[str] = "unsupported_media_type"
-    status: ClassVar[int] = 415
-    default_message: ClassVar[str] = "Send the request body as JSON, with the header `Content-Type: application/json`."
-
-
-class MalformedJson(InvalidInput):
-    code: ClassVar[str] = "malformed_json"
-
-
-class Reply(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, Generic[T], frozen=True):
     """What a handler returns. `body` is encoded as JSON, except for str and bytes, which need a Content-Type in `headers`."""
 
-    body: Any
+    body: T
     status: int = 200
     headers: dict[str, str] = {}
 
 
-class CacheableReply(msgspec.Struct, frozen=True):
-    """A public reply that is encoded once and sent many times, plain or as gzip, with a strong ETag for each of the two."""
+class Done(msgspec.Struct, frozen=True):
+    """The body of a reply that has nothing to show: `message` says what was done."""
+
+    message: str
+
+
+class CacheableReply(msgspec.Struct, Generic[T], frozen=True):
+    """A public reply that is encoded once and sent many times, plain or as gzip, with a strong ETag for each of the two.
+
+    `T` is what was encoded.
+    """
 
     text: str
     etag: str
     zipped: str | None
     zipped_etag: str | None
     cache_control: str
+    headers: dict[str, str] = {}
 
     @classmethod
-    def encode(cls, body: Any, *, max_age: int) -> "CacheableReply":
+    def encode(cls, body: T, *, max_age: int, headers: Mapping[str, str] | None = None) -> "CacheableReply[T]":
         """Encode `body` as JSON. Browsers and CDNs may keep it for `max_age` seconds."""
         raw = msgspec.json.encode(body)
         digest = sha256(raw).hexdigest()[:32]
         zipped = base64.b64encode(gzip.compress(raw, mtime=0)).decode() if len(raw) >= MIN_GZIP_BYTES else None
-        return cls(raw.decode(), f'"{digest}"', zipped, f'"{digest}-gzip"' if zipped else None, f"public, max-age={max_age}")
+        return cls(
+            raw.decode(), f'"{digest}"', zipped, f'"{digest}-gzip"' if zipped else None, f"public, max-age={max_age}", dict(headers or {})
+        )
+
+    @classmethod
+    def encode_private(cls, body: T, version: int) -> "CacheableReply[T]":
+        """Encode `body`, which nobody may keep. Its ETag begins with the version, so that it can be sent back as If-Match."""
+        raw = msgspec.json.encode(body)
+        return cls(raw.decode(), f'"{version}-{sha256(raw).hexdigest()[:16]}"', None, None, "no-store")
 
 
 class RequestContext:
@@ -109,19 +116,6 @@ class RequestContext:
         value: str | None = self.chalice_request.headers.get(name)
         return value
 
-    def query(self, name: str) -> str | None:
-        """The last value of a query parameter; an empty one counts as absent."""
-        parameters = self.chalice_request.query_params
-        return (parameters.get(name) or None) if parameters else None
-
-    def query_id(self, name: str) -> str | None:
-        """Like `query`, for an id; raises InvalidInput for one that cannot exist."""
-        value = self.query(name)
-        if value is not None and not ids.is_id(value):
-            message = f"`{name}` must be an id: at most 300 letters, digits or . _ -, beginning with a letter or digit."
-            raise InvalidInput(message, path=name)
-        return value
-
     @property
     def identity(self) -> auth.Identity | None:
         """The caller, or None if the request is anonymous."""
@@ -132,10 +126,6 @@ class RequestContext:
     def require_user(self) -> auth.Identity:
         """The caller; raises UserRequired or Unauthenticated if the request is anonymous."""
         return auth.require_user(self.identity)
-
-    def require_role(self, role: auth.Role) -> auth.Identity:
-        """The caller, if they have `role`; raises Unauthenticated or Forbidden."""
-        return auth.require_role(self.identity, role)
 
     def read_body(self) -> bytes:
         """The body as bytes; raises BodyTooLarge."""
@@ -151,46 +141,105 @@ class RequestContext:
         media_type = (self.header("content-type") or "application/json").split(";")[0].strip().lower()
         if media_type != "application/json":
             raise UnsupportedMediaType()
-        try:
-            return msgspec.json.decode(raw, type=shape)
-        except msgspec.ValidationError as error:
-            raise _invalid_input(error) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise MalformedJson("The request body is not valid JSON. Correct it and send it again.") from None
+        return parse_json(raw, shape)
+
+    def parse_query(self, shape: type[S]) -> S:
+        """The query parameters as an instance of `shape` (a msgspec Struct); raises InvalidInput, which names the parameter at fault."""
+        return parse_query(self.chalice_request.query_params or {}, shape)
 
 
-def route(bp: Blueprint, method: str, path: str) -> Callable[[Callable[..., Reply | CacheableReply]], Callable[..., ChaliceResponse]]:
-    """Register a handler `(request, **path parameters) -> Reply | CacheableReply` on a blueprint.
+def route(
+    bp: Blueprint,
+    method: str,
+    path: str,
+    *,
+    access: Access,
+    statuses: tuple[int, ...] = (200,),
+    headers: tuple[Header, ...] = (),
+    errors: tuple[type[ApiError], ...] = (),
+    media_types: tuple[str, ...] = (),
+) -> Callable[[Callable[..., Reply[Any] | CacheableReply[Any]]], Callable[..., ChaliceResponse]]:
+    """Register a handler `(request, **path parameters) -> Reply | CacheableReply` on a blueprint. Who may not call it never reaches it.
 
-    Path parameters are ids: one that cannot exist is a 404, and the handler is not called.
+    Path parameters are ids: one that cannot exist is a 404, and the handler is not called. A parameter `body` gets the JSON body as an
+    instance of its type, a msgspec Struct (its default, if it has one and the body is empty), and `query` the query parameters. A route
+    that only reads refuses parameters that it does not know, also if it knows none. `statuses`, `headers`, `errors` and `media_types` are
+    for the OpenAPI document (see Operation).
+
     Chalice turns an exception of a handler into a 500 before any middleware sees it, so exceptions become replies here.
     """
 
-    def register(handler: Callable[..., Reply | CacheableReply]) -> Callable[..., ChaliceResponse]:
-        @wraps(handler)
-        def handle(**parameters: str) -> ChaliceResponse:
-            chalice_request: ChaliceRequest = bp.current_request
-            if "accept" not in chalice_request.headers:
-                # With binary media types Chalice answers 400 to a request without Accept, although that means "anything".
-                chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
-            request = RequestContext(chalice_request)
-            with log.scope(_request_id(chalice_request)), effects.observed():
-                try:
-                    seconds = settings.current().request_seconds  # with settings that cannot be read, no request succeeds
-                    if not all(map(ids.is_id, parameters.values())):
-                        raise NotFound()
-                    with deadline.within(min(seconds, time_limits.lambda_seconds(chalice_request.lambda_context))):
-                        reply = handler(request, **parameters)
-                    if isinstance(reply, CacheableReply):
-                        return _respond_cacheable(chalice_request, reply)
-                    return _respond(chalice_request, reply)
-                except Exception as error:
-                    return _respond(chalice_request, _error_reply(request, error))
-
+    def register(handler: Callable[..., Reply[Any] | CacheableReply[Any]]) -> Callable[..., ChaliceResponse]:
+        operation = Operation(
+            method=method,
+            path=path,
+            access=access,
+            handler=handler,
+            statuses=statuses,
+            body=handler.__annotations__.get("body"),
+            query=handler.__annotations__.get("query"),
+            headers=headers,
+            errors=errors,
+            media_types=media_types,
+        )
+        handle = _handle_requests(bp, operation)
+        handle.operation = operation  # type: ignore[attr-defined]
         bp.route(path, methods=[method], content_types=["*/*"], cors=CORS)(handle)
         return handle
 
     return register
+
+
+def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., ChaliceResponse]:
+    """The function that Chalice calls for a request to the route."""
+    handler, access, parse = operation.handler, operation.access, _argument_parser(operation)
+
+    @wraps(handler)
+    def handle(**parameters: str) -> ChaliceResponse:
+        chalice_request: ChaliceRequest = bp.current_request
+        if "accept" not in chalice_request.headers:
+            # With binary media types Chalice answers 400 to a request without Accept, although that means "anything".
+            chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
+        request = RequestContext(chalice_request)
+        with log.scope(_request_id(chalice_request), _caller_address(chalice_request)), effects.observed():
+            try:
+                seconds = settings.current().request_seconds  # with settings that cannot be read, no request succeeds
+                if access != "public":
+                    route_access.check(access, request.identity)
+                if not all(map(ids.is_id, parameters.values())):
+                    raise NotFound()
+                with deadline.within(min(seconds, time_limits.lambda_seconds(chalice_request.lambda_context))):
+                    arguments = parse(request) if parse else {}  # before names are resolved, which may read the store
+                    parameters = {name: path_names.resolve(name, text) for name, text in parameters.items()}
+                    reply = handler(request, **parameters, **arguments)
+                if isinstance(reply, CacheableReply):
+                    return _respond_cacheable(chalice_request, reply)
+                return _respond(chalice_request, reply)
+            except Exception as error:
+                return _respond(chalice_request, _error_reply(request, error))
+
+    return handle
+
+
+def _argument_parser(operation: Operation) -> Callable[[RequestContext], dict[str, Any]] | None:
+    """A function that reads the arguments `body` and `query` of a handler from a request; None if there is nothing to read or check."""
+    body, query = operation.body, operation.query
+    refuses_query = query is None and operation.method in READING_METHODS
+    if body is None and query is None and not refuses_query:
+        return None
+    has_default = bool(operation.handler.__defaults__)  # that of `body`
+
+    def parse(request: RequestContext) -> dict[str, Any]:
+        arguments: dict[str, Any] = {}
+        if query is not None:
+            arguments["query"] = request.parse_query(query)
+        elif refuses_query and request.chalice_request.query_params:
+            request.parse_query(NoQuery)
+        if body is not None and not (has_default and not request.read_body()):
+            arguments["body"] = request.parse_body(body)
+        return arguments
+
+    return parse
 
 
 class _EncodedResponse(ChaliceResponse):
@@ -213,6 +262,12 @@ def _request_id(chalice_request: ChaliceRequest) -> str:
     return request_id if _REQUEST_ID.fullmatch(request_id) else ids.new_id()
 
 
+def _caller_address(chalice_request: ChaliceRequest) -> str | None:
+    """The address that API Gateway saw."""
+    address: str | None = chalice_request.context.get("identity", {}).get("sourceIp")
+    return address
+
+
 def _cors_headers(chalice_request: ChaliceRequest) -> dict[str, str]:
     try:
         setting = settings.current().cors_origins
@@ -222,7 +277,8 @@ def _cors_headers(chalice_request: ChaliceRequest) -> dict[str, str]:
         return {"Access-Control-Allow-Origin": "*"}
     origin = chalice_request.headers.get("origin", "")
     allowed_origins = [allowed.strip() for allowed in setting.split(",")]
-    return {"Access-Control-Allow-Origin": origin if origin in allowed_origins else allowed_origins[0], "Vary": "Origin"}
+    credentials = {"Access-Control-Allow-Credentials": "true"} if origin in allowed_origins else {}
+    return {"Access-Control-Allow-Origin": origin if credentials else allowed_origins[0], **credentials, "Vary": "Origin"}
 
 
 def _headers(chalice_request: ChaliceRequest, reply_headers: dict[str, str]) -> dict[str, str]:
@@ -240,7 +296,7 @@ def _accepts_gzip(chalice_request: ChaliceRequest) -> bool:
     return False
 
 
-def _respond(chalice_request: ChaliceRequest, reply: Reply) -> ChaliceResponse:
+def _respond(chalice_request: ChaliceRequest, reply: Reply[Any]) -> ChaliceResponse:
     if isinstance(reply.body, bytes):
         headers = _headers(chalice_request, reply.headers)
         return _EncodedResponse(base64.b64encode(reply.body).decode(), headers, reply.status, is_base64=True)
@@ -255,10 +311,10 @@ def _respond(chalice_request: ChaliceRequest, reply: Reply) -> ChaliceResponse:
     return _EncodedResponse(zipped, _headers(chalice_request, headers), reply.status, is_base64=True)
 
 
-def _respond_cacheable(chalice_request: ChaliceRequest, reply: CacheableReply) -> ChaliceResponse:
+def _respond_cacheable(chalice_request: ChaliceRequest, reply: CacheableReply[Any]) -> ChaliceResponse:
     send_zipped = reply.zipped is not None and _accepts_gzip(chalice_request)
     etag = reply.zipped_etag if send_zipped and reply.zipped_etag else reply.etag
-    headers = _headers(chalice_request, {"ETag": etag, "Cache-Control": reply.cache_control, "Vary": "Accept-Encoding"})
+    headers = _headers(chalice_request, {"ETag": etag, "Cache-Control": reply.cache_control, "Vary": "Accept-Encoding", **reply.headers})
     if etag_matches(chalice_request.headers.get("if-none-match"), reply.etag, reply.zipped_etag):
         return _EncodedResponse("", headers, 304, is_base64=False)
     headers["Content-Type"] = "application/json"
@@ -275,46 +331,35 @@ def etag_matches(if_none_match: str | None, *etags: str | None) -> bool:
     return "*" in tags or not tags.isdisjoint(etags)
 
 
-def _invalid_input(error: msgspec.ValidationError) -> InvalidInput:
-    message, _, path = str(error).partition(" - at `")
-    path = path.rstrip("`") or "$"
-    field = _NAMED_FIELD.search(message)
-    return InvalidInput(message + ".", path=f"{path}.{field.group(1)}" if field else path)
-
-
-def _error_reply(request: RequestContext, error: Exception) -> Reply:
+def _error_reply(request: RequestContext, error: Exception) -> Reply[Any]:
     """The reply to every exception: the one place that maps exceptions to statuses."""
     match error:
         case ApiError():
             retry_seconds = error.details.get("retryAfterSeconds")
             if error.status >= 500:
-                return _failure(request, error.status, error.code, error.message, retry_seconds, error.details)
+                return _failure(request, error, retry_seconds)
             return _error(error.status, error.code, error.message, retry_seconds, error.details)
         case _ if isinstance(error, dynamo.STORE_ERRORS) and dynamo.is_unavailable(error):
             log.count("store_unavailable")
             log.warning("store.unavailable", error=type(error).__name__, store_code=dynamo.error_code(error))
-            return _failure(request, 503, "service_unavailable", "The service is busy.", STORE_RETRY_SECONDS)
+            return _failure(request, ServiceUnavailable(), STORE_RETRY_SECONDS)
         case settings.SettingsError():
             log.exception("settings.wrong", error=str(error))
-            message = "The service is not set up correctly, so it cannot do this now."
-            return _failure(request, 503, "not_set_up", message, SETTINGS_RETRY_SECONDS)
+            return _failure(request, NotSetUp(), SETTINGS_RETRY_SECONDS)
         case _:
             log.exception("request.failed", error=type(error).__name__)
-            message = "Something went wrong on our side; if it happens again, report the request id."
-            return _failure(request, 500, "internal_error", message, None)
+            return _failure(request, InternalError(), None)
 
 
-def _failure(
-    request: RequestContext, status: int, code: str, message: str, retry_seconds: int | None, details: Mapping[str, Any] | None = None
-) -> Reply:
+def _failure(request: RequestContext, error: ApiError, retry_seconds: int | None) -> Reply[Any]:
     """The reply when we, and not the caller, are at fault. It says whether the request may have changed something all the same."""
     outcome, advice = "unchanged", UNCHANGED
     if request.chalice_request.method not in READING_METHODS and effects.may_have_happened():
         outcome, advice = "unknown", f"{UNKNOWN} {REPEAT_WITH_KEY if request.is_repeatable else LOOK_FIRST}"
-    return _error(status, code, f"{message} {advice}", retry_seconds, {"outcome": outcome, **(details or {})})
+    return _error(error.status, error.code, f"{error.message} {advice}", retry_seconds, {"outcome": outcome, **error.details})
 
 
-def _error(status: int, code: str, message: str, retry_seconds: int | None, details: Mapping[str, Any]) -> Reply:
+def _error(status: int, code: str, message: str, retry_seconds: int | None, details: Mapping[str, Any]) -> Reply[Any]:
     body = {"error": code, "message": message, "request_id": log.request_id(), **details}
     if retry_seconds is None:
         return Reply(body, status)

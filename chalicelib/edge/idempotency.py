@@ -9,7 +9,7 @@ purchase that exists already, and keeps its key in there (`require_key`, docs/de
 from collections.abc import Callable
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import ClassVar, TypeVar, cast
 
 import msgspec
 
@@ -17,11 +17,14 @@ from chalicelib import clock, ids, settings
 from chalicelib.edge import store
 from chalicelib.edge.http import Reply, RequestContext
 from chalicelib.edge.key_use import IdempotencyConflict, KeyUse
+from chalicelib.edge.operation import Header
 from chalicelib.edge.store import IdempotencyRow
 from chalicelib.errors import ApiError, InvalidInput
 
 LOCK_SECONDS = 30  # longer than a request may run; a request that still has no reply after this is dead
 MAX_KEY_LENGTH = 255
+
+T = TypeVar("T")
 
 
 class IdempotencyKeyRequired(InvalidInput):
@@ -31,27 +34,36 @@ class IdempotencyKeyRequired(InvalidInput):
 class RequestInFlight(ApiError):
     code: ClassVar[str] = "request_in_flight"
     status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The first request with this Idempotency-Key is still being processed. Try again in 30 s."
 
     def __init__(self, retry_seconds: int) -> None:
         message = f"The first request with this Idempotency-Key is still being processed. Try again in {retry_seconds} s."
         super().__init__(message, retryAfterSeconds=retry_seconds)
 
 
+_DESCRIPTION = "A new key for each new request, and the same key when you repeat a request: then nothing is done twice."
+_ERRORS: tuple[type[ApiError], ...] = (IdempotencyConflict, RequestInFlight, InvalidInput)
+
+# What a route declares in `headers=`, if it calls `execute_once` or `require_key`.
+IDEMPOTENCY_KEY = Header("Idempotency-Key", _DESCRIPTION, errors=_ERRORS)
+REQUIRED_KEY = Header("Idempotency-Key", _DESCRIPTION, required=True, errors=(*_ERRORS, IdempotencyKeyRequired))
+
+
 def execute_once(
     request: RequestContext,
     user_id: str,
-    execute: Callable[[str], Reply],
+    execute: Callable[[str], Reply[T]],
     *,
-    find_result: Callable[[str], Reply | None] | None = None,
+    find_result: Callable[[str], Reply[T] | None] | None = None,
     required: bool = False,
-) -> Reply:
+) -> Reply[T]:
     """Call `execute(resource_id)` once for the request's Idempotency-Key, and repeat its reply for later requests with that key.
 
     Without a key `execute` is called every time, or the request is refused if a key is `required`. A refusal (an ApiError below 500) is
     not kept: the next request with the key executes again, under a new resource id. After any other error, and after a crash, the next
     request takes over with the same resource id: `find_result(resource_id)` is asked first for what an earlier execution has created.
     """
-    use = require_key(request, user_id) if required else _read_key(request, user_id)
+    use = require_key(request, user_id) if required else find_key(request, user_id)
     if use is None:
         return execute(ids.new_id())
     row, is_takeover = _claim(use)
@@ -73,22 +85,28 @@ def execute_once(
 
 def require_key(request: RequestContext, user_id: str) -> KeyUse:
     """The use of the request's Idempotency-Key. Raises IdempotencyKeyRequired if it has none, InvalidInput for a malformed one."""
-    use = _read_key(request, user_id)
+    use = find_key(request, user_id)
     if use is None:
         message = "Send an Idempotency-Key header: a new key for each new request, and the same key when you repeat a request."
         raise IdempotencyKeyRequired(message, path="Idempotency-Key")
     return use
 
 
-def replayed(body: Any, status: int) -> Reply:
-    """The reply to a repeated request: `body` as in the first reply, and 200 in place of 201, because nothing was created this time."""
+def replayed(body: T, status: int) -> Reply[T]:
+    """The reply to a repeated request: `body` as in the first reply, and 200 in place of 201, because nothing was created this time.
+
+    A body that is a dict, or a struct with an optional `message`, says so in its `message`.
+    """
+    message = "This is the reply to the first request with this Idempotency-Key; nothing was done again (idempotent)."
     if isinstance(body, dict):
-        message = "This is the reply to the first request with this Idempotency-Key; nothing was done again (idempotent)."
-        body = {**body, "message": message}
+        body = cast(T, {**body, "message": message})
+    elif isinstance(body, msgspec.Struct) and "message" in body.__struct_fields__:
+        body = msgspec.structs.replace(body, message=message)
     return Reply(body, 200 if status == 201 else status, {"Idempotency-Replayed": "true"})
 
 
-def _read_key(request: RequestContext, user_id: str) -> KeyUse | None:
+def find_key(request: RequestContext, user_id: str) -> KeyUse | None:
+    """The use of the request's Idempotency-Key, None if it has none. Raises InvalidInput for a malformed one."""
     key = request.header("idempotency-key")
     if key is None or key == "":
         return None

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 import msgspec
 from msgspec import Struct
 
-from chalicelib import dynamo, effects, log, secret_settings, settings
+from chalicelib import dynamo, effects, ids, log, secret_settings, settings
 from chalicelib.edge import counters
 from chalicelib.edge.counters import Counter
 from chalicelib.edge.gcra import Charge, Quota
@@ -48,6 +48,8 @@ JOIN = RateLimit("join")  # counted for each event separately
 RESERVE = RateLimit("reserve", counts_bounded=True)
 CHECKOUT = RateLimit("checkout")
 CONFIRM = RateLimit("confirm")
+SIGN_UP = RateLimit("sign_up")  # counted for addresses alone: who signs up is nobody yet
+MAIL = RateLimit("mail")  # counted for the e-mail address, not for the caller
 
 
 class RateLimited(ApiError):
@@ -146,6 +148,20 @@ def limited(request: RequestContext, limit: RateLimit, user_id: str, scope: str 
         attempt.end(error)
         raise
     attempt.end(None)
+
+
+@contextmanager
+def limited_by_address(request: RequestContext, limit: RateLimit) -> Iterator[None]:
+    """As `limited`, for a request that nobody known makes: it counts for its source address alone."""
+    with limited(request, limit, ids.new_id()) as attempt:
+        attempt.is_bounded = True  # by the address, so that no counter of a user is written
+        yield
+
+
+def source_network(request: RequestContext) -> str | None:
+    """The network that counts as one address, or None if it is not known."""
+    address = source_address(request)
+    return None if address is None else _counted_network(address)
 
 
 def source_address(request: RequestContext) -> Address | None:

@@ -15,6 +15,7 @@ from chalicelib.edge.idempotency import execute_once
 from chalicelib.errors import ApiError, NotFound
 from infra.local.gateway import Gateway
 from tests.client import Client
+from tests.documented import check_reply
 
 bp = Blueprint(__name__)
 
@@ -22,6 +23,10 @@ bp = Blueprint(__name__)
 class Order(Struct, forbid_unknown_fields=True):
     name: str
     quantity: Annotated[int, Meta(ge=1, le=50)]
+
+
+class ThingQuery(Struct, forbid_unknown_fields=True):
+    q: str | None = None
 
 
 class SoldOut(ApiError):
@@ -54,75 +59,74 @@ class Execution:
 execution_of_routes = Execution()
 
 
-@route(bp, "POST", "/orders")
-def order(request: RequestContext) -> Reply:
-    body = request.parse_body(Order)
+@route(bp, "POST", "/orders", access="public")
+def order(request: RequestContext, body: Order) -> Reply:
     return Reply({"name": body.name, "quantity": body.quantity}, 201)
 
 
-@route(bp, "POST", "/once")
+@route(bp, "POST", "/once", access="user")
 def create_once(request: RequestContext) -> Reply:
     return execute_once(request, request.require_user().user_id, execution_of_routes.execute)
 
 
-@route(bp, "POST", "/once-with-required-key")
+@route(bp, "POST", "/once-with-required-key", access="user")
 def create_with_required_key(request: RequestContext) -> Reply:
     return execute_once(request, request.require_user().user_id, execution_of_routes.execute, required=True)
 
 
-@route(bp, "POST", "/once-or-found")
+@route(bp, "POST", "/once-or-found", access="user")
 def create_once_or_find(request: RequestContext) -> Reply:
     execute, find_result = execution_of_routes.execute, execution_of_routes.find_result
     return execute_once(request, request.require_user().user_id, execute, find_result=find_result)
 
 
-@route(bp, "GET", "/small")
+@route(bp, "GET", "/small", access="public")
 def small(request: RequestContext) -> CacheableReply:
     return CacheableReply.encode({"a": 1}, max_age=5)
 
 
-@route(bp, "GET", "/large")
+@route(bp, "GET", "/large", access="public")
 def large(request: RequestContext) -> CacheableReply:
     return CacheableReply.encode({"text": "fairgate " * 1000}, max_age=60)
 
 
-@route(bp, "GET", "/fresh")
+@route(bp, "GET", "/fresh", access="public")
 def fresh(request: RequestContext) -> Reply:
     return Reply({"text": "fairgate " * 1000})
 
 
-@route(bp, "GET", "/me")
+@route(bp, "GET", "/me", access="user")
 def me(request: RequestContext) -> Reply:
     identity = request.require_user()
     return Reply({"id": identity.user_id, "roles": sorted(identity.roles)})
 
 
-@route(bp, "GET", "/admins")
+@route(bp, "GET", "/admins", access="admin")
 def admins(request: RequestContext) -> Reply:
-    return Reply({"id": request.require_role("admin").user_id})
+    return Reply({"id": request.require_user().user_id})
 
 
-@route(bp, "GET", "/things/{thing_id}")
-def thing(request: RequestContext, thing_id: str) -> Reply:
-    return Reply({"id": thing_id, "q": request.query("q")})
+@route(bp, "GET", "/things/{thing_id}", access="public")
+def thing(request: RequestContext, thing_id: str, query: ThingQuery) -> Reply:
+    return Reply({"id": thing_id, "q": query.q})
 
 
-@route(bp, "GET", "/things/special")
+@route(bp, "GET", "/things/special", access="public")
 def special(request: RequestContext) -> Reply:
     return Reply({"special": True})
 
 
-@route(bp, "GET", "/bytes")
+@route(bp, "GET", "/bytes", access="public")
 def some_bytes(request: RequestContext) -> Reply:
     return Reply(b"\x00\xff", headers={"Content-Type": "application/octet-stream"})
 
 
-@route(bp, "POST", "/change")
+@route(bp, "POST", "/change", access="public")
 def change(request: RequestContext) -> Reply:
     return Reply({}, headers={"X-Bad": "a\nb"})
 
 
-@route(bp, "GET", "/fails/{cause}")
+@route(bp, "GET", "/fails/{cause}", access="public")
 def fails(request: RequestContext, cause: str) -> Reply:
     if cause == "bug":
         raise ZeroDivisionError("secret detail")
@@ -133,7 +137,7 @@ def fails(request: RequestContext, cause: str) -> Reply:
     raise SoldOut(available=0, requested=2)
 
 
-@route(bp, "GET", "/time-left")
+@route(bp, "GET", "/time-left", access="public")
 def time_left(request: RequestContext) -> Reply:
     return Reply({"seconds": deadline.remaining()})
 
@@ -182,4 +186,4 @@ def api_without_store(_settings, monkeypatch) -> Client:
         raise AssertionError("the store was asked")
 
     monkeypatch.setattr(dynamo, "client", fail)
-    return Client(Gateway(fairgate_app))
+    return Client(Gateway(fairgate_app), check_reply)

@@ -13,16 +13,20 @@ from tests.conftest import JWT_SECRET, START
 
 
 def _claims(**changes):
-    claims = {"iss": "fairgate-test", "sub": "ada", "roles": ["admin", "user"], "iat": START, "exp": START + 900}
+    claims = {"iss": "fairgate-test", "aud": "fairgate-api", "sub": "ada", "roles": ["admin", "user"], "iat": START, "exp": START + 900}
     return {name: value for name, value in {**claims, **changes}.items() if value is not None}
 
 
+def _signed(secret: str = JWT_SECRET, algorithm: str = "HS256", key_id="default", **changes) -> str:
+    return jwt.encode(_claims(**changes), secret, algorithm=algorithm, headers={"kid": key_id})
+
+
 def _token(**changes) -> str:
-    return jwt.encode(_claims(**changes), JWT_SECRET, algorithm="HS256")
+    return _signed(**changes)
 
 
 def _unsigned(algorithm: str) -> str:
-    parts = [{"alg": algorithm, "typ": "JWT"}, _claims()]
+    parts = [{"alg": algorithm, "typ": "JWT", "kid": "default"}, _claims()]
     return ".".join(base64.urlsafe_b64encode(msgspec.json.encode(part)).decode().rstrip("=") for part in parts) + "."
 
 
@@ -36,9 +40,13 @@ FORGED = {
     "alg none": lambda: _unsigned("none"),
     "alg None": lambda: _unsigned("None"),
     "no signature": lambda: _unsigned("HS256"),
-    "other algorithm": lambda: jwt.encode(_claims(), JWT_SECRET + "x" * 32, algorithm="HS512"),
-    "same secret, other algorithm": lambda: jwt.encode(_claims(), JWT_SECRET, algorithm="HS384"),
-    "other secret": lambda: jwt.encode(_claims(), "another-secret-that-has-enough-characters", algorithm="HS256"),
+    "other algorithm": lambda: _signed(JWT_SECRET + "x" * 32, "HS512"),
+    "same secret, other algorithm": lambda: _signed(algorithm="HS384"),
+    "other secret": lambda: _signed("another-secret-that-has-enough-characters"),
+    "unknown key": lambda: _signed(key_id="k9"),
+    "no key": lambda: jwt.encode(_claims(), JWT_SECRET, algorithm="HS256"),
+    "other audience": lambda: _token(aud="fairgate-mails"),
+    "no audience": lambda: _token(aud=None),
     "other stage": lambda: _token(iss="fairgate-prod"),
     "no issuer": lambda: _token(iss=None),
     "no subject": lambda: _token(sub=None),
@@ -71,7 +79,7 @@ MALFORMED = {
     "event is too long": {"events": ["a" * 101]},
     "events are many": {"events": [f"event-{number}" for number in range(101)]},
     "end is a fraction": {"exp": START + 900.5},
-    "audience": {"aud": "others"},
+    "audiences are others": {"aud": ["others"]},
 }
 
 
@@ -91,11 +99,11 @@ def test_a_token_that_cannot_be_decoded_is_a_401(edge, time):
 
 def test_claims_that_are_absent_or_unknown_are_no_fault(edge, time):
     assert edge.get("/me", token=_token(roles=None)).json == {"id": "ada", "roles": []}
-    assert edge.get("/me", token=_token(events=[], scope="tickets", roles=["usher"])).json == {"id": "ada", "roles": ["usher"]}
+    assert edge.get("/me", token=_token(events={}, scope="tickets", roles=["usher"])).json == {"id": "ada", "roles": ["usher"]}
 
 
 def test_no_token_is_issued_that_would_be_refused(time):
-    for events in (["a/b"], [f"event-{number}" for number in range(101)]):
+    for events in ({"a/b": "staff"}, {"a": "guard"}, {f"event-{number}": "staff" for number in range(101)}):
         with pytest.raises(ValueError, match="events"):
             auth.issue_token("door", {"staff"}, events=events)
     with pytest.raises(ValueError, match="user id"):
@@ -155,3 +163,23 @@ def test_a_token_takes_precedence_over_the_demo_header(edge, time):
 def test_a_role_requires_a_token_that_has_it(edge):
     assert edge.get("/admins").status == 401
     assert edge.get("/admins", token=builders.token("ada", "promoter")).status == 403
+
+
+def test_keys_rotate_by_their_id(edge, time):
+    old, new = "k1:the-first-key-of-these-tests-is-long", "k2:the-second-key-of-these-tests-is-long"
+    with settings.override(jwt_keys=old):
+        before = builders.token("ada")
+    with settings.override(jwt_keys=f"{new},{old}"):
+        after = builders.token("ada")
+        assert jwt.get_unverified_header(after)["kid"] == "k2"
+        assert [edge.get("/me", token=token).status for token in (before, after)] == [200, 200]
+    with settings.override(jwt_keys=new):
+        assert [edge.get("/me", token=token).status for token in (before, after)] == [401, 200]
+
+
+def test_a_key_is_used_for_its_own_id_only(edge, time):
+    first, second = "the-first-key-of-these-tests-is-long", "the-second-key-of-these-tests-is-long"
+    with settings.override(jwt_keys=f"k1:{first},k2:{second}"):
+        assert edge.get("/me", token=_signed(second, key_id="k2")).status == 200
+        assert edge.get("/me", token=_signed(second, key_id="k1")).status == 401
+        assert edge.get("/me", token=_signed()).status == 401  # not signed with a key of the list

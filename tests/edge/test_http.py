@@ -66,6 +66,13 @@ def test_a_missing_field_is_a_400_that_names_the_field(edge, field):
     assert (reply.status, reply.json["path"]) == (400, f"$.{field}")
 
 
+def test_a_route_that_only_reads_refuses_query_parameters_that_it_does_not_know(edge):
+    for path in ("/small?a=1", "/things/t1?q=1&a=1"):
+        reply = edge.get(path)
+        assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "invalid_input", "a")
+    assert edge.get("/things/t1?q=1&a=").json == {"id": "t1", "q": "1"}
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"nope", b'{"name": NaN}', b"\xff\xfe", b'{"name": "\xed\xa0\x80", "quantity": 1}'])
 def test_a_body_that_is_not_json_is_a_400(edge, body):
     reply = edge.post("/orders", body=body, headers={"Content-Type": "application/json"})
@@ -159,6 +166,13 @@ def test_the_allowed_origins_can_be_limited(edge, origin, allowed):
     assert reply.headers["access-control-allow-origin"] == allowed
     assert "Origin" in reply.headers["vary"]
     assert "Accept-Encoding" in reply.headers["vary"]
+    assert reply.headers.get("access-control-allow-credentials") == ("true" if origin == allowed else None)
+
+
+def test_requests_with_credentials_are_for_listed_origins_only(edge):
+    reply = edge.get("/small", headers={"Origin": "https://b.example"})
+    assert reply.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in reply.headers
 
 
 @pytest.mark.parametrize(

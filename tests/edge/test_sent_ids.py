@@ -11,8 +11,8 @@ QUERIES = ["/me/order", "/tickets/types", "/admin/tiers"]
 
 # path -> (a body with one id in the place of ID, the path of that id)
 BODIES = {
-    "/events/e/reservations": ({"tier_id": "ID", "quantity": 1}, "$.tier_id"),
-    "/events/e/reservations#items": ({"items": [{"tier_id": "ID", "quantity": 1}]}, "$.items[...].tier_id"),
+    "/events/01KB6Z5C0V8S3J5Y7N9Q2R4T6W/reservations": ({"tier_id": "ID", "quantity": 1}, "$.tier_id"),
+    "/events/01KB6Z5C0V8S3J5Y7N9Q2R4T6W/reservations#items": ({"items": [{"tier_id": "ID", "quantity": 1}]}, "$.items[...].tier_id"),
     "/checkout/sessions": ({"reservation_id": "ID"}, "$.reservation_id"),
     "/checkout/confirm": ({"checkout_id": "ID"}, "$.checkout_id"),
     "/admin/tiers": ({"event_id": "ID", "name": "Floor", "price_cents": 1, "capacity": 1}, "$.event_id"),

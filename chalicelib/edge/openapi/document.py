@@ -1,0 +1,169 @@
+"""The OpenAPI document: generated from the routes of the app and the types of their handlers, so it cannot say anything else.
+
+Only `GET /openapi.json` imports it.
+"""
+
+import inspect
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from msgspec import NODEFAULT, structs
+
+from chalicelib.edge.auth import Unauthenticated
+from chalicelib.edge.http import CacheableReply
+from chalicelib.edge.openapi import errors
+from chalicelib.edge.openapi.examples import example_of
+from chalicelib.edge.openapi.schemas import Components, Schema
+from chalicelib.edge.operation import IF_NONE_MATCH, Header, Operation
+from chalicelib.ids import Id
+
+TITLE = "Fairgate"
+DESCRIPTION = (
+    "Sells a fixed number of tickets to far more people than there are tickets. JSON in snake_case, times in ISO 8601, money in cents. "
+    "Every reply has the header X-Request-Id; a request may bring its own. A POST that is repeated with its Idempotency-Key does nothing "
+    "twice."
+)
+
+_SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access token that log-in returns."},
+    "demo_user": {"type": "apiKey", "in": "header", "name": "X-User-Id", "description": "Names a user; in stages with demo identity."},
+}
+_BEARER: dict[str, list[str]] = {"bearer": []}
+_DEMO_USER: dict[str, list[str]] = {"demo_user": []}
+_TAGS = {"record": "orders", "edge": "service", "provider_events": "webhooks"}
+
+
+class Undescribed(Exception):
+    """A route lacks what the document says of it."""
+
+
+def build_document(routes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The document of an app's routes: path -> method -> Chalice's entry. Raises Undescribed."""
+    components = Components()
+    paths: dict[str, dict[str, Any]] = {}
+    operations = list_operations(routes)
+    if faults := find_faults(operations):
+        raise Undescribed("; ".join(faults))
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation, components)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": TITLE, "version": "1", "description": DESCRIPTION},
+        "servers": [{"url": "/api/v1"}],
+        "tags": [{"name": name} for name in sorted({_tag(operation) for operation in operations})],
+        "paths": paths,
+        "components": {"schemas": {**components.schemas, "Error": errors.SCHEMA}, "securitySchemes": _SECURITY_SCHEMES},
+    }
+
+
+def list_operations(routes: Mapping[str, Mapping[str, Any]]) -> list[Operation]:
+    """The operations of an app's routes, by path and method."""
+    entries = [entry for _, methods in sorted(routes.items()) for _, entry in sorted(methods.items())]
+    return [entry.view_function.operation for entry in entries]
+
+
+def find_faults(operations: list[Operation]) -> list[str]:
+    """What the operations lack to be described: the type of the reply, a docstring, a name of their own."""
+    faults = []
+    names: set[str] = set()
+    for operation in operations:
+        route, name = f"{operation.method} {operation.path}", operation.handler.__name__
+        if Any in get_args(_returned(operation)) or not get_args(_returned(operation)):
+            faults.append(f"{route} has no type of its reply")
+        if not operation.handler.__doc__:
+            faults.append(f"{route} has no docstring")
+        if name in names:
+            faults.append(f"{route} has the name of another route, {name}")
+        names.add(name)
+    return faults
+
+
+def reply_type(operation: Operation) -> Any:
+    """The type of the handler's reply as JSON; None if its replies are never JSON."""
+    (body,) = get_args(_returned(operation))
+    options = get_args(body) if get_origin(body) in (Union, UnionType) else (body,)
+    return next((option for option in options if option not in (str, bytes)), None)
+
+
+def _returned(operation: Operation) -> Any:
+    return get_type_hints(operation.handler, include_extras=True)["return"]
+
+
+def _describe(operation: Operation, components: Components) -> dict[str, Any]:
+    summary, _, details = inspect.cleandoc(operation.handler.__doc__ or "").partition("\n\n")
+    described: dict[str, Any] = {
+        "operationId": operation.handler.__name__,
+        "tags": [_tag(operation)],
+        "summary": " ".join(summary.split()),
+        "parameters": [*_path_parameters(operation, components), *_query_parameters(operation, components), *_headers(operation)],
+        "responses": {**_replies(operation, components), **errors.responses(operation)},
+        "security": _security(operation),
+    }
+    if details:
+        described["description"] = " ".join(details.split())
+    if operation.body is not None:
+        schema = components.schema_of(operation.body)
+        content = {"application/json": {"schema": schema, "example": example_of(schema, components.schemas)}}
+        described["requestBody"] = {"required": not operation.handler.__defaults__, "content": content}
+    return described
+
+
+def _tag(operation: Operation) -> str:
+    """The room of the handler: `chalicelib.purchases.checkout.api` -> `checkout`."""
+    room = operation.handler.__module__.split(".")[-2]
+    return _TAGS.get(room, room).replace("_", " ")
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    if operation.access == "public":
+        return [{}, _BEARER, _DEMO_USER] if Unauthenticated in operation.errors else []
+    return [_BEARER, _DEMO_USER] if operation.access == "user" else [_BEARER]
+
+
+def _path_parameters(operation: Operation, components: Components) -> list[Schema]:
+    names = [segment[1:-1] for segment in operation.path.split("/") if segment.startswith("{")]
+    return [{"name": name, "in": "path", "required": True, "schema": components.schema_of(Id)} for name in names]
+
+
+def _query_parameters(operation: Operation, components: Components) -> list[Schema]:
+    parameters = []
+    for field in structs.fields(operation.query) if operation.query is not None else ():
+        schema = components.schema_of(field.type)
+        required = field.default is NODEFAULT and field.default_factory is NODEFAULT
+        parameters.append({"name": field.encode_name, "in": "query", "required": required, "schema": _without_null(schema)})
+    return parameters
+
+
+def _without_null(schema: Schema) -> Schema:
+    """The schema of a parameter that may be left out; a query has no null."""
+    if "anyOf" not in schema:
+        return schema
+    options = [option for option in schema["anyOf"] if option.get("type") != "null"]
+    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    return {**rest, **options[0]} if len(options) == 1 else {**rest, "anyOf": options}
+
+
+def _headers(operation: Operation) -> list[Schema]:
+    conditional: tuple[Header, ...] = (IF_NONE_MATCH,) if get_origin(_returned(operation)) is CacheableReply else ()
+    return [
+        {"name": header.name, "in": "header", "required": header.required, "description": header.description, "schema": {"type": "string"}}
+        for header in (*operation.headers, *conditional)
+    ]
+
+
+def _replies(operation: Operation, components: Components) -> dict[str, Schema]:
+    """The replies that are no errors. The reply to a repeated request has a `message` that says so."""
+    shape = reply_type(operation)
+    schema = components.schema_of(shape) if shape is not None else None
+    if schema is not None and any(header.name == "Idempotency-Key" for header in operation.headers):
+        schema = components.repeatable(schema)
+    content = {media_type: {"schema": {"type": "string"}} for media_type in operation.media_types}
+    if schema is not None:
+        content = {"application/json": {"schema": schema, "example": example_of(schema, components.schemas)}, **content}
+    is_cacheable = get_origin(_returned(operation)) is CacheableReply
+    replies: dict[str, Schema] = {}
+    for status in (*operation.statuses, *((304,) if is_cacheable else ())):
+        replies[str(status)] = {"description": HTTPStatus(status).phrase, **({"content": content} if status != 304 else {})}
+    return replies

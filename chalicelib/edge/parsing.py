@@ -1,0 +1,97 @@
+"""Bodies and query parameters as instances of msgspec Structs, and what callers read if theirs are wrong.
+
+The `path` of such an error is `$.items[0].quantity` for a field of the body, and the bare name for a query parameter or a header.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+import msgspec
+
+from chalicelib.errors import InvalidInput
+
+_NAMED_FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
+_PATH_STEP = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
+
+T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class MalformedJson(InvalidInput):
+    code: ClassVar[str] = "malformed_json"
+    default_message: ClassVar[str] = "The request body is not valid JSON. Correct it and send it again."
+
+
+class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """The query parameters of a route that takes none."""
+
+
+def parse_json(raw: bytes, shape: type[T]) -> T:
+    """The JSON text as an instance of `shape`; raises InvalidInput, which names the field at fault, or MalformedJson."""
+    try:
+        return msgspec.json.decode(raw, type=shape)
+    except msgspec.ValidationError as error:
+        message, path = _explain(error, shape)
+        raise InvalidInput(message, path=path) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedJson(MalformedJson.default_message) from None
+
+
+def parse_query(parameters: Mapping[str, str], shape: type[S]) -> S:
+    """Query parameters as an instance of `shape`; raises InvalidInput, which names the parameter at fault.
+
+    Empty parameters count as absent. Numbers are written as such, and true and false for a bool.
+    """
+    try:
+        return msgspec.convert({name: value for name, value in parameters.items() if value}, shape, strict=False)
+    except msgspec.ValidationError as error:
+        message, path = _explain(error, shape)
+        name = path.removeprefix("$.")
+        if "missing required field" in message:
+            message = f"Send the query parameter `{name}`."
+        elif "unknown field" in message:
+            known = [f"`{field.encode_name}`" for field in msgspec.structs.fields(shape)]
+            message = f"There is no query parameter `{name}` here; known: {', '.join(known) or 'none'}."
+        raise InvalidInput(message, path=name) from None
+
+
+def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
+    """What is wrong, and the path of the field. An error about one of a few values says which are allowed."""
+    message, _, path = str(error).partition(" - at `")
+    path = path.rstrip("`") or "$"
+    if message.startswith("Invalid enum value"):
+        values = _allowed_values(shape, path)
+        message += f"; allowed: {', '.join(map(str, values))}" if values else ""
+    field = _NAMED_FIELD.search(message)
+    return message + ".", f"{path}.{field.group(1)}" if field else path
+
+
+def _allowed_values(shape: Any, path: str) -> list[Any]:
+    """The values that a field may have, if it is one of a few. `path` is msgspec's: `$.a`, `$.a[0].b`, `$[...]`."""
+    from msgspec import inspect
+
+    found: list[Any] = [inspect.type_info(shape)]
+    for name, index in _PATH_STEP.findall(path.removeprefix("$")):
+        found = [step for kind in found for step in _steps(kind, name, index)]
+    flat = [kind for member in found for kind in (member.types if isinstance(member, inspect.UnionType) else (member,))]
+    return [value for kind in flat if isinstance(kind, inspect.LiteralType) for value in kind.values]
+
+
+def _steps(kind: Any, name: str, index: str) -> list[Any]:
+    """The types one step below a type: of the field `name`, else of an item; `...` stands for any key or value of a dict."""
+    from msgspec import inspect
+
+    match kind:
+        case inspect.UnionType():
+            return [step for member in kind.types for step in _steps(member, name, index)]
+        case inspect.Metadata():
+            return _steps(kind.type, name, index)
+        case inspect.StructType() if name:
+            return [field.type for field in kind.fields if field.encode_name == name]
+        case inspect.ListType() if index:
+            return [kind.item_type]
+        case inspect.DictType() if index or name:
+            return [kind.key_type, kind.value_type]
+        case _:
+            return []

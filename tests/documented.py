@@ -1,0 +1,53 @@
+"""Checks every reply that the tests' client gets against the OpenAPI document, so that no route, status or field is missing in it."""
+
+from functools import cache
+from typing import Any
+
+import jsonschema_rs
+
+import app
+from chalicelib.edge.openapi.document import build_document
+
+# Replies that come before a route is reached, or from Chalice itself: no address, no such method.
+_OF_NO_ROUTE = (404, 405)
+
+
+@cache
+def document() -> dict[str, Any]:
+    return build_document(app.app.routes)
+
+
+def check_reply(method: str, resource: str | None, status: int, content_type: str, body: Any) -> None:
+    """Assert that the document has this reply of a route; `resource` is its path as Chalice has it, `body` the decoded JSON."""
+    described = document()["paths"].get((resource or "").removeprefix("/v1"), {}).get(method.lower())
+    if described is None:
+        assert status in _OF_NO_ROUTE or method == "OPTIONS", f"{method} {resource} is not in the OpenAPI document"
+        return
+    route = f"{method} {resource}"
+    reply = described["responses"].get(str(status))
+    code = body.get("error") if isinstance(body, dict) else None
+    assert reply is not None, f"{route} answered {status} {code or ''}: declare it in `statuses` or `errors` of the route (docs/api.md)"
+    if status >= 400:
+        assert code in reply["x-error-codes"], (
+            f"{route} answered {status} {code}: declare that error in `errors` of the route (docs/api.md)"
+        )
+    if status == 304:
+        return
+    media_type = content_type.partition(";")[0]
+    assert media_type in reply["content"], f"{route} answered with {media_type}: declare it in `media_types` of the route (docs/api.md)"
+    if media_type == "application/json":
+        _check_schema(route, status, body)
+
+
+def _check_schema(route: str, status: int, body: Any) -> None:
+    method, _, resource = route.partition(" ")
+    error = next(_validator(method.lower(), resource.removeprefix("/v1"), status).iter_errors(body), None)
+    assert error is None, (
+        f"{route} answered {status} with what the OpenAPI document does not have: {error.message}, at {error.instance_path}"
+    )
+
+
+@cache
+def _validator(method: str, path: str, status: int) -> Any:
+    schema = document()["paths"][path][method]["responses"][str(status)]["content"]["application/json"]["schema"]
+    return jsonschema_rs.Draft202012Validator({**schema, "components": document()["components"]}, validate_formats=True)

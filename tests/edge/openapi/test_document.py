@@ -1,0 +1,118 @@
+"""The OpenAPI document: it describes every route, refers to nothing that is missing, and its examples are valid."""
+
+import inspect
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from chalice.app import Blueprint, Chalice
+
+import app
+from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.openapi.document import Undescribed, build_document, list_operations
+
+DOCUMENT = build_document(app.app.routes)
+OPERATIONS = {(method.upper(), path): operation for path, methods in DOCUMENT["paths"].items() for method, operation in methods.items()}
+
+each_operation = pytest.mark.parametrize("key", OPERATIONS, ids=" ".join)
+
+
+def _values(tree: Any, name: str) -> list[Any]:
+    """All values of the key `name` in a JSON tree."""
+    if isinstance(tree, list):
+        return [value for item in tree for value in _values(item, name)]
+    if not isinstance(tree, dict):
+        return []
+    return [*([tree[name]] if name in tree else []), *(value for item in tree.values() for value in _values(item, name))]
+
+
+def _faults(schema: Any, value: Any) -> list[str]:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    return [f"{list(error.instance_path)}: {error.message}" for error in jsonschema_rs.Draft202012Validator(whole).iter_errors(value)]
+
+
+def test_every_route_is_in_the_document():
+    routes = {(method, path.removeprefix("/v1")) for path, methods in app.app.routes.items() for method in methods}
+    assert set(OPERATIONS) == routes
+
+
+@each_operation
+def test_an_operation_says_what_it_does_and_what_it_answers(key):
+    operation = OPERATIONS[key]
+    assert operation["summary"].endswith(".")
+    assert any(status < "400" for status in operation["responses"])
+    assert {"500", "503"} <= set(operation["responses"])
+    assert [name for name in (":", "`") if name in operation["operationId"]] == []
+    described = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
+    assert described == {segment[1:-1] for segment in key[1].split("/") if segment.startswith("{")}
+
+
+@each_operation
+def test_examples_are_valid(key):
+    operation = OPERATIONS[key]
+    contents = [operation.get("requestBody", {}).get("content", {}), *_values(operation["responses"], "content")]
+    media = [content["application/json"] for content in contents if "application/json" in content]
+    values = [(entry["schema"], entry["example"]) for entry in media if "example" in entry]
+    values += [(entry["schema"], example["value"]) for entry in media for example in entry.get("examples", {}).values()]
+    assert [fault for schema, value in values for fault in _faults(schema, value)] == []
+    assert len(values) >= 1
+
+
+def test_every_reference_leads_to_a_component_and_every_pattern_is_one_of_json_schema():
+    names = set(DOCUMENT["components"]["schemas"])
+    assert {reference.rpartition("/")[2] for reference in _values(DOCUMENT, "$ref")} <= names
+    assert [pattern for pattern in _values(DOCUMENT, "pattern") if "\\Z" in str(pattern) or "\\A" in str(pattern)] == []
+
+
+def test_replies_have_no_fields_beyond_those_of_their_types():
+    schemas = DOCUMENT["components"]["schemas"]
+    objects = {name: schema for name, schema in schemas.items() if schema["type"] == "object"}
+    assert [name for name, schema in objects.items() if schema.get("additionalProperties") is not False] == ["Error"]
+
+
+def _source_of(handler: Any) -> str:
+    """The source of a handler and of the functions of its own module that it calls."""
+    helpers = [getattr(inspect.getmodule(handler), name, None) for name in handler.__code__.co_names]
+    own = [helper for helper in helpers if inspect.isfunction(helper) and helper.__module__ == handler.__module__]
+    return "".join(map(inspect.getsource, [handler, *own]))
+
+
+def test_a_route_that_reads_the_idempotency_key_says_so():
+    for operation in list_operations(app.app.routes):
+        source = _source_of(operation.handler)
+        is_required = "required=True" in source or "require_key(" in source
+        is_read = is_required or "execute_once(" in source
+        keys = [header for header in operation.headers if header.name == "Idempotency-Key"]
+        assert (bool(keys), any(header.required for header in keys)) == (is_read, is_required), operation.path
+
+
+def _app_with(handler: Any) -> Chalice:
+    bp = Blueprint(__name__)
+    route(bp, "GET", "/thing", access="public")(handler)
+    chalice_app = Chalice(app_name="described", configure_logs=False)
+    chalice_app.register_blueprint(bp, url_prefix="/v1")
+    return chalice_app
+
+
+def test_a_route_without_a_type_or_a_docstring_is_found():
+    def typed(request: RequestContext) -> Reply[int]:
+        """Say a number."""
+        return Reply(1)
+
+    def untyped(request: RequestContext) -> Reply[Any]:
+        """Say something."""
+        return Reply(1)
+
+    def silent(request: RequestContext) -> Reply[int]:
+        return Reply(1)
+
+    assert build_document(_app_with(typed).routes)["paths"]["/thing"]["get"]["operationId"] == "typed"
+    for handler, fault in ((untyped, "no type of its reply"), (silent, "no docstring")):
+        with pytest.raises(Undescribed, match=fault):
+            build_document(_app_with(handler).routes)
+
+
+def test_the_document_is_served_with_an_etag_and_encoded_once(api):
+    first = api.get("/openapi.json")
+    assert (first.status, first.json["openapi"]) == (200, "3.1.0")
+    assert api.get("/openapi.json", headers={"If-None-Match": first.headers["etag"]}).status == 304
