@@ -1,0 +1,186 @@
+"""Routes of accounts: register, log in and out, the own profile, passwords, and the links in mails. No cookies are used."""
+
+from chalice.app import Blueprint
+from msgspec import UNSET, Struct, UnsetType, structs
+
+from chalicelib import settings
+from chalicelib.accounts import service
+from chalicelib.accounts.attempts.service import TooManyAttempts
+from chalicelib.accounts.model import (
+    AlreadyRegistered,
+    CommonPassword,
+    Company,
+    Email,
+    EnteredPassword,
+    LinkExpired,
+    LoginFailed,
+    MailedToken,
+    NewPassword,
+    NoAccount,
+    OwnRole,
+    PersonName,
+    Phone,
+    Profile,
+    RefreshToken,
+    WrongPassword,
+    email_key,
+)
+from chalicelib.accounts.service import Registration
+from chalicelib.accounts.sessions.service import SessionOver
+from chalicelib.accounts.views import RegistrationView, TokensView, UserView, tokens_view, user_view
+from chalicelib.edge.auth import Unauthenticated
+from chalicelib.edge.http import Done, Reply, RequestContext, route
+from chalicelib.edge.rate_limits import MAIL, SIGN_UP, RateLimited, limited, limited_by_address
+
+bp = Blueprint(__name__)
+
+
+class NewAccount(Struct, forbid_unknown_fields=True):
+    """Somebody who registers. With the access token of a guest, the guest becomes this account and keeps their tickets."""
+
+    email: Email
+    password: NewPassword
+    first_name: PersonName | None = None
+    last_name: PersonName | None = None
+    phone: Phone | None = None
+    role: OwnRole = "user"
+    company: Company | None = None
+
+
+class LoginBody(Struct, forbid_unknown_fields=True):
+    email: Email
+    password: EnteredPassword
+
+
+class RefreshBody(Struct, forbid_unknown_fields=True):
+    refresh_token: RefreshToken
+
+
+class LogoutBody(Struct, forbid_unknown_fields=True):
+    """`everywhere` ends all sessions of the user, on all devices."""
+
+    refresh_token: RefreshToken
+    everywhere: bool = False
+
+
+class ProfileChanges(Struct, forbid_unknown_fields=True):
+    """Fields that are left out stay as they are; null removes one."""
+
+    first_name: PersonName | UnsetType | None = UNSET
+    last_name: PersonName | UnsetType | None = UNSET
+    phone: Phone | UnsetType | None = UNSET
+    company: Company | UnsetType | None = UNSET
+
+
+class PasswordChange(Struct, forbid_unknown_fields=True):
+    current_password: EnteredPassword
+    password: NewPassword
+
+
+class AddressBody(Struct, forbid_unknown_fields=True):
+    email: Email
+
+
+class PasswordReset(Struct, forbid_unknown_fields=True):
+    """`token`: from the link in the mail."""
+
+    token: MailedToken
+    password: NewPassword
+
+
+class VerificationBody(Struct, forbid_unknown_fields=True):
+    """`token`: from the link in the mail."""
+
+    token: MailedToken
+
+
+@route(
+    bp, "POST", "/auth/register", access="public", statuses=(201,), errors=(Unauthenticated, CommonPassword, AlreadyRegistered, RateLimited)
+)
+def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationView]:
+    """Register an account; the answer is the same whether or not the address has one already."""
+    identity = request.identity
+    guest = identity if identity is not None and "guest" in identity.roles else None
+    profile = Profile(body.first_name, body.last_name, body.phone, body.company)
+    with limited_by_address(request, SIGN_UP), limited(request, MAIL, email_key(body.email)):
+        service.register(Registration(body.email, body.password, body.role == "promoter", profile, guest), request.now)
+    message = "We have sent a mail to this address. Follow the link in it."
+    return Reply(RegistrationView(body.email, settings.current().email_verification == "required", message), 201)
+
+
+@route(bp, "POST", "/auth/login", access="public", errors=(LoginFailed, TooManyAttempts, RateLimited))
+def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
+    """Log in with e-mail address and password."""
+    return Reply(tokens_view(service.log_in(request, body.email, body.password)))
+
+
+@route(bp, "POST", "/auth/guest", access="public", statuses=(201,), errors=(RateLimited,))
+def create_guest(request: RequestContext) -> Reply[TokensView]:
+    """Get an identity without an account, to buy as a guest."""
+    with limited_by_address(request, SIGN_UP):
+        return Reply(tokens_view(service.begin_guest_session(request.now)), 201)
+
+
+@route(bp, "POST", "/auth/refresh", access="public", errors=(SessionOver,))
+def refresh(request: RequestContext, body: RefreshBody) -> Reply[TokensView]:
+    """Exchange a refresh token for a new access token and the next refresh token."""
+    return Reply(tokens_view(service.refresh(body.refresh_token, request.now)))
+
+
+@route(bp, "POST", "/auth/logout", access="public", errors=(SessionOver,))
+def log_out(request: RequestContext, body: LogoutBody) -> Reply[Done]:
+    """End a session, or all sessions of its user; access tokens that are out end by themselves within 15 minutes."""
+    service.log_out(body.refresh_token, everywhere=body.everywhere, now=request.now)
+    return Reply(Done("You are logged out."))
+
+
+@route(bp, "GET", "/auth/me", access="user", errors=(NoAccount,))
+def show_me(request: RequestContext) -> Reply[UserView]:
+    """Show who you are and what you may do."""
+    identity = request.require_user()
+    return Reply(user_view(identity, service.find_account(identity.user_id)))
+
+
+@route(bp, "PATCH", "/auth/me", access="user", errors=(NoAccount,))
+def update_me(request: RequestContext, body: ProfileChanges) -> Reply[UserView]:
+    """Change your names, phone number or company."""
+    identity = request.require_user()
+    changes = {name: value for name, value in structs.asdict(body).items() if value is not UNSET}
+    return Reply(user_view(identity, service.update_profile(identity.user_id, changes)))
+
+
+@route(bp, "POST", "/auth/password", access="user", errors=(NoAccount, CommonPassword, WrongPassword, TooManyAttempts))
+def change_password(request: RequestContext, body: PasswordChange) -> Reply[TokensView]:
+    """Change your password; all other sessions of yours end."""
+    user_id = request.require_user().user_id
+    return Reply(tokens_view(service.change_password(request, user_id, body.current_password, body.password)))
+
+
+@route(bp, "POST", "/auth/password/forgot", access="public", errors=(RateLimited,))
+def mail_reset(request: RequestContext, body: AddressBody) -> Reply[Done]:
+    """Request a mail with a link to choose a new password."""
+    with limited(request, MAIL, email_key(body.email)):
+        service.mail_reset(body.email, request.now)
+    return Reply(Done("We have sent a mail to this address."))
+
+
+@route(bp, "POST", "/auth/password/reset", access="public", errors=(CommonPassword, LinkExpired))
+def reset_password(request: RequestContext, body: PasswordReset) -> Reply[Done]:
+    """Choose a new password with the token of a mailed link; all sessions end."""
+    service.reset_password(body.token, body.password, request.now)
+    return Reply(Done("Your password is changed. Log in with it."))
+
+
+@route(bp, "POST", "/auth/email/resend", access="public", errors=(RateLimited,))
+def mail_verification(request: RequestContext, body: AddressBody) -> Reply[Done]:
+    """Request the mail that verifies an address again."""
+    with limited(request, MAIL, email_key(body.email)):
+        service.mail_verification(body.email, request.now)
+    return Reply(Done("We have sent a mail to this address."))
+
+
+@route(bp, "POST", "/auth/email/verify", access="public", errors=(LinkExpired,))
+def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]:
+    """Verify an address with the token of a mailed link."""
+    service.verify_email(body.token, request.now)
+    return Reply(Done("Your e-mail address is verified. You can log in."))

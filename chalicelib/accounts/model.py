@@ -1,0 +1,109 @@
+"""Accounts and promoters' profiles: types, the forms of what people enter, and the errors that callers see."""
+
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta, Struct
+
+from chalicelib.edge.auth import Role
+from chalicelib.errors import ApiError, InvalidInput
+
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 128
+
+# The addresses that HTML's `<input type=email>` takes, with a dot in the domain and none at either end of the local part.
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+Email = Annotated[str, Meta(pattern=rf"\A(?=.{{3,254}}\Z)(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}\Z", max_length=254)]
+# What somebody enters to log in may be anything: it is only compared.
+EnteredPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
+NewPassword = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)]
+# No control characters: names are shown, and some stand in the headers of mails.
+PersonName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\A[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*\Z")]
+Company = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*\Z")]
+Phone = Annotated[str, Meta(pattern=r"\A\+?[0-9][0-9 ()./-]{4,30}\Z")]
+RefreshToken = Annotated[str, Meta(min_length=1, max_length=200)]
+MailedToken = Annotated[str, Meta(min_length=1, max_length=200)]
+
+# Roles that somebody may take by registering.
+OwnRole = Literal["user", "promoter"]
+MailPurpose = Literal["verify_email", "reset_password"]
+
+
+class Profile(Struct, frozen=True):
+    """What people say about themselves."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    phone: str | None = None
+    company: str | None = None
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """A person. `verified_at` (epoch seconds) is when they proved that the e-mail address is theirs, None before.
+
+    `generation` goes up whenever all of their sessions end.
+    """
+
+    user_id: str
+    email: str
+    roles: tuple[Role, ...]
+    created_at: int
+    first_name: str | None = None
+    last_name: str | None = None
+    phone: str | None = None
+    company: str | None = None
+    verified_at: int | None = None
+    generation: int = 1
+
+
+class Credentials(Struct, frozen=True):
+    """What a login needs, found by the e-mail address in its comparable form."""
+
+    email_key: str
+    user_id: str
+    password_hash: str
+
+
+class LoginFailed(ApiError):
+    """One error for all reasons, so that it does not say which addresses have an account."""
+
+    code: ClassVar[str] = "login_failed"
+    status: ClassVar[int] = 401
+    default_message: ClassVar[str] = (
+        "The e-mail address or the password is wrong, or the address is not verified yet. "
+        "If you have just registered, follow the link in the mail first."
+    )
+
+
+class WrongPassword(ApiError):
+    code: ClassVar[str] = "wrong_password"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "The current password is wrong."
+
+
+class CommonPassword(InvalidInput):
+    """A password that a guesser tries early."""
+
+    code: ClassVar[str] = "common_password"
+
+
+class LinkExpired(ApiError):
+    code: ClassVar[str] = "link_expired"
+    status: ClassVar[int] = 410
+    default_message: ClassVar[str] = "This link was used already, or it is too old. Request a new mail."
+
+
+class NoAccount(ApiError):
+    code: ClassVar[str] = "no_account"
+    status: ClassVar[int] = 404
+    default_message: ClassVar[str] = "You have no account yet. Register first."
+
+
+class AlreadyRegistered(ApiError):
+    code: ClassVar[str] = "already_registered"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "You have an account already. Log in to it, or log out before you register another one."
+
+
+def email_key(email: str) -> str:
+    """The comparable form of an address: two that differ only in case are the same."""
+    return email.lower()

@@ -1,0 +1,269 @@
+"""Accounts: register, log in, change and reset passwords, verify addresses. No answer says whether an address has an account."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct, structs
+
+from chalicelib import dynamo, ids, settings
+from chalicelib.accounts import links, mails, passwords, store
+from chalicelib.accounts.attempts import service as attempts
+from chalicelib.accounts.members import service as members
+from chalicelib.accounts.model import (
+    Account,
+    AlreadyRegistered,
+    Credentials,
+    LinkExpired,
+    LoginFailed,
+    NoAccount,
+    Profile,
+    WrongPassword,
+)
+from chalicelib.accounts.profiles import service as profiles
+from chalicelib.accounts.sessions import service as sessions
+from chalicelib.accounts.sessions.service import SessionOver
+from chalicelib.audit import service as audit
+from chalicelib.edge import auth
+from chalicelib.edge.auth import EventRole, Identity, Role
+from chalicelib.edge.http import RequestContext
+
+GUEST_GENERATION = 0  # of sessions of guests, who have no account
+GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
+
+
+class Tokens(Struct, frozen=True):
+    """What a client needs to act as somebody: `account` is None for a guest."""
+
+    user_id: str
+    roles: tuple[Role, ...]
+    events: Mapping[str, EventRole]
+    access_token: str
+    refresh_token: str
+    account: Account | None
+
+
+class Registration(Struct, frozen=True):
+    """Who registers. `guest`: the guest who becomes this account and keeps their tickets."""
+
+    email: str
+    password: str
+    is_promoter: bool
+    profile: Profile
+    guest: Identity | None
+
+
+def register(new: Registration, now: int) -> None:
+    """Create an account, unless the address has one, and mail what is to be done next. Raises CommonPassword or AlreadyRegistered."""
+    passwords.refuse_common(new.password, new.email, *structs.astuple(new.profile))
+    password_hash = passwords.hash_password(new.password)
+    existing = store.find_credentials(new.email)
+    roles: tuple[Role, ...] = ("user", "promoter") if new.is_promoter else ("user",)
+    user_id = new.guest.user_id if new.guest is not None else ids.new_id()
+    account = Account(user_id=user_id, email=new.email, roles=roles, created_at=now, **structs.asdict(new.profile))
+    try:
+        dynamo.transact(_create_items(account, password_hash))
+    except dynamo.TransactionCanceled as canceled:
+        if canceled.failed(1):
+            raise AlreadyRegistered() from None
+        existing = existing or store.find_credentials(new.email)
+        links.mail_link(new.email, mails.ALREADY_REGISTERED, "reset_password", existing.user_id if existing else None, now)
+        return
+    links.mail_link(new.email, mails.VERIFY, "verify_email", user_id, now)
+
+
+def log_in(request: RequestContext, email: str, password: str) -> Tokens:
+    """Begin a session. Raises LoginFailed or TooManyAttempts."""
+    attempts.count(request, email)
+    credentials = store.find_credentials(email)
+    account = store.find_account(credentials.user_id if credentials else "none")
+    is_correct = passwords.is_correct(password, credentials.password_hash if credentials else None)
+    if credentials is None or account is None or not is_correct or not _may_log_in(account):
+        raise LoginFailed()
+    attempts.forgive(request, email)
+    if passwords.is_outdated(credentials.password_hash):
+        store.replace_hash(credentials, passwords.hash_password(password))
+    return _begin_session(account, request.now)
+
+
+def begin_guest_session(now: int) -> Tokens:
+    """Give somebody without an account an identity of their own."""
+    user_id = f"guest-{ids.new_id()}"
+    return _issue(user_id, None, sessions.begin(user_id, GUEST_GENERATION, now))
+
+
+def refresh(token: str, now: int) -> Tokens:
+    """New tokens for a refresh token, with the roles of today. Raises SessionOver."""
+    session = sessions.find(token, now)
+    account = store.find_account(session.user_id)
+    if session.generation != (account.generation if account is not None else GUEST_GENERATION):
+        sessions.end_session(session.id)
+        raise SessionOver()
+    refresh_token = sessions.refresh(session, token, now)
+    return _issue(session.user_id, account, refresh_token)
+
+
+def log_out(refresh_token: str, *, everywhere: bool, now: int) -> None:
+    """End the session of a refresh token, and with `everywhere` all of its user, for which the token must be valid (else SessionOver)."""
+    if everywhere:
+        session = sessions.find(refresh_token, now)
+        if session.generation != GUEST_GENERATION:
+            _end_all_sessions(session.user_id)
+    sessions.end(refresh_token)
+
+
+def find_account(user_id: str) -> Account | None:
+    return store.find_account(user_id)
+
+
+def get_account(user_id: str) -> Account:
+    """The account of a user; raises NoAccount."""
+    account = store.find_account(user_id)
+    if account is None:
+        raise NoAccount()
+    return account
+
+
+def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account:
+    """Change names, phone or company; None removes one. Raises NoAccount."""
+    account = store.update_profile(user_id, changes) if changes else store.find_account(user_id)
+    if account is None:
+        raise NoAccount()
+    return account
+
+
+def change_password(request: RequestContext, user_id: str, current: str, new: str) -> Tokens:
+    """Change a password by its owner, and end all sessions but the one that this begins.
+
+    Raises NoAccount, TooManyAttempts, WrongPassword or CommonPassword.
+    """
+    account = get_account(user_id)
+    credentials = check_password(request, account, current)
+    passwords.refuse_common(new, account.email, account.first_name, account.last_name)
+    password_hash = passwords.hash_password(new)
+    dynamo.transact(
+        [store.set_password_item(credentials.email_key, user_id, password_hash), store.end_sessions_item(user_id)],
+    )
+    return _begin_session(get_account(user_id), request.now)
+
+
+def check_password(request: RequestContext, account: Account, password: str) -> Credentials:
+    """The credentials of an account whose password this is. Raises TooManyAttempts or WrongPassword."""
+    attempts.count(request, account.email)
+    credentials = store.find_credentials(account.email)
+    if credentials is None or not passwords.is_correct(password, credentials.password_hash):
+        raise WrongPassword()
+    attempts.forgive(request, account.email)
+    return credentials
+
+
+def mail_reset(email: str, now: int) -> None:
+    """Mail a link to choose a new password, or that the address has no account."""
+    credentials = store.find_credentials(email)
+    text = mails.RESET if credentials else mails.NO_ACCOUNT
+    links.mail_link(email, text, "reset_password", credentials.user_id if credentials else None, now)
+
+
+def reset_password(token: str, password: str, now: int) -> None:
+    """Set a password by a mailed link, which proves that the address is the user's, and end all sessions.
+
+    Raises LinkExpired or CommonPassword.
+    """
+    link = links.get_link(token, "reset_password", now)
+    passwords.refuse_common(password, link.email_key)
+    user_id = str(link.user_id)
+    items = [
+        store.use_link_item(link),
+        store.set_password_item(link.email_key, user_id, passwords.hash_password(password)),
+        store.end_sessions_item(user_id, verified_at=now),
+    ]
+    _transact_link(items)
+    attempts.forget(link.email_key)
+
+
+def mail_verification(email: str, now: int) -> None:
+    """Mail the link that verifies an address again, or that it is verified or has no account."""
+    credentials = store.find_credentials(email)
+    account = store.find_account(credentials.user_id if credentials else "none")
+    if account is None:
+        text, user_id = mails.NO_ACCOUNT, None
+    elif account.verified_at is not None:
+        text, user_id = mails.ALREADY_VERIFIED, None
+    else:
+        text, user_id = mails.VERIFY, account.user_id
+    links.mail_link(email, text, "verify_email", user_id, now)
+
+
+def verify_email(token: str, now: int) -> None:
+    """Note that an address is verified, by a mailed link; raises LinkExpired."""
+    link = links.get_link(token, "verify_email", now)
+    _transact_link([store.use_link_item(link), store.set_verified_item(str(link.user_id), now)])
+
+
+def create_account(account: Account, password: str) -> None:
+    """Create an account whose address is known to be right: for commands. Nothing happens if the address or the user has one."""
+    try:
+        dynamo.transact(_create_items(account, passwords.hash_password(password)))
+    except dynamo.TransactionCanceled:
+        return
+
+
+def delete_account(account: Account, now: int) -> None:
+    """Delete an account and a promoter's profile, audited by the user id; all sessions are over. Fine if it is gone already."""
+    entry = audit.entry_item(f"account#{account.user_id}", "account.erased", account.user_id, now, {})
+    try:
+        dynamo.transact([*store.delete_items(account), profiles.delete_item(account.user_id), entry])
+    except dynamo.TransactionCanceled:
+        return
+    attempts.forget(account.email)
+
+
+def add_role(email: str, role: Role, actor: str, now: int) -> Account | None:
+    """Give the account with this address another role, audited. Returns the account as it is then, or None if there is none."""
+    credentials = store.find_credentials(email)
+    account = store.find_account(credentials.user_id) if credentials else None
+    if account is None or role in account.roles:
+        return account
+    roles = (*account.roles, role)
+    entry = audit.entry_item(f"account#{account.user_id}", "account.role_added", actor, now, {"role": role})
+    dynamo.transact([store.set_roles_item(account, roles), entry])
+    return store.find_account(account.user_id)
+
+
+def _create_items(account: Account, password_hash: str) -> list[dynamo.TransactItem]:
+    """Transaction items that create an account, with a promoter's profile if they are one."""
+    items = store.create_items(account, password_hash)
+    if "promoter" in account.roles:
+        name = account.company or " ".join(filter(None, (account.first_name, account.last_name))) or account.email.partition("@")[0]
+        items.append(profiles.new_profile_item(account.user_id, name, account.company, account.created_at))
+    return items
+
+
+def _may_log_in(account: Account) -> bool:
+    return account.verified_at is not None or settings.current().email_verification == "later"
+
+
+def _transact_link(items: list[dynamo.TransactItem]) -> None:
+    """Commit what a link is for; raises LinkExpired if the link was used, or the account is gone, meanwhile."""
+    try:
+        dynamo.transact(items)
+    except dynamo.TransactionCanceled:
+        raise LinkExpired() from None
+
+
+def _end_all_sessions(user_id: str) -> None:
+    try:
+        dynamo.transact([store.end_sessions_item(user_id)])
+    except dynamo.TransactionCanceled:  # the account is gone, and its sessions with it
+        return
+
+
+def _begin_session(account: Account, now: int) -> Tokens:
+    return _issue(account.user_id, account, sessions.begin(account.user_id, account.generation, now))
+
+
+def _issue(user_id: str, account: Account | None, refresh_token: str) -> Tokens:
+    """The tokens of a user with the rights of now; without an account they are a guest."""
+    roles: tuple[Role, ...] = GUEST_ROLES if account is None else account.roles
+    has_event_roles = account is not None and account.verified_at is not None
+    events = members.event_roles(account.email) if account is not None and has_event_roles else {}
+    return Tokens(user_id, roles, events, auth.issue_token(user_id, set(roles), events=events), refresh_token, account)

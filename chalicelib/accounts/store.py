@@ -1,0 +1,180 @@
+"""Table `accounts`: accounts, their passwords by e-mail address, and the links that were mailed.
+
+| id | content |
+| --- | --- |
+| `user#<user id>` | the account |
+| `email#<address in lower case>` | whose address it is, and the hash of the password; so an address has one account at most |
+| `link#<SHA-256 of the token>` | a link in a mail, until it is used or expires |
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+
+from chalicelib import dynamo
+from chalicelib.accounts.model import Account, Credentials, MailPurpose, email_key
+
+
+class AccountRow(dynamo.Table):
+    """An account, with the fields of `Account`; `roles` are separated by spaces."""
+
+    feature = "accounts"
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    email = UnicodeAttribute()
+    roles = UnicodeAttribute()
+    created_at = NumberAttribute()
+    first_name = UnicodeAttribute(null=True)
+    last_name = UnicodeAttribute(null=True)
+    phone = UnicodeAttribute(null=True)
+    company = UnicodeAttribute(null=True)
+    verified_at = NumberAttribute(null=True)
+    generation = NumberAttribute()
+
+
+class CredentialsRow(dynamo.Table):
+    feature = "accounts"
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    user_id = UnicodeAttribute()
+    password_hash = UnicodeAttribute()
+
+
+class MailedLinkRow(dynamo.Table):
+    """`user_id` is absent in a link that was mailed to nobody, because the address has no account."""
+
+    feature = "accounts"
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    purpose = UnicodeAttribute()
+    email_key = UnicodeAttribute()
+    user_id = UnicodeAttribute(null=True)
+    expires_at = NumberAttribute()
+    ttl = NumberAttribute()
+
+
+class MailedLink(Struct, frozen=True):
+    """A link that was mailed to the owner of an address; `digest` is the SHA-256 of its token in hex."""
+
+    digest: str
+    purpose: MailPurpose
+    email_key: str
+    user_id: str | None
+    expires_at: int
+
+
+def find_account(user_id: str) -> Account | None:
+    """The account, strongly consistent, or None."""
+    row = AccountRow.find(f"user#{user_id}")
+    return None if row is None else _account(row)
+
+
+def find_credentials(address: str) -> Credentials | None:
+    """The credentials of an e-mail address, strongly consistent, or None."""
+    key = email_key(address)
+    row = CredentialsRow.find(f"email#{key}")
+    return None if row is None else Credentials(key, row.user_id, row.password_hash)
+
+
+def create_items(account: Account, password_hash: str) -> list[dynamo.TransactItem]:
+    """Transaction items that create an account. The first is refused if the address has an account, the second if the user has one."""
+    credentials = CredentialsRow(f"email#{email_key(account.email)}", user_id=account.user_id, password_hash=password_hash)
+    row = AccountRow(
+        f"user#{account.user_id}",
+        **{name: getattr(account, name) for name in Account.__struct_fields__ if name not in ("user_id", "roles")},
+        roles=" ".join(account.roles),
+    )
+    return [dynamo.put(credentials, "attribute_not_exists(id)"), dynamo.put(row, "attribute_not_exists(id)")]
+
+
+def delete_items(account: Account) -> list[dynamo.TransactItem]:
+    """Transaction items that delete an account; refused if it does not exist any more."""
+    return [
+        dynamo.delete(CredentialsRow(f"email#{email_key(account.email)}"), "user_id = :user", user=account.user_id),
+        dynamo.delete(AccountRow(f"user#{account.user_id}"), "attribute_exists(id)"),
+    ]
+
+
+def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account | None:
+    """Change fields of an account; None removes one. Returns the account after that, or None if there is none."""
+    granted, item = dynamo.update_if_returning(AccountRow(f"user#{user_id}"), changes, "attribute_exists(id)")
+    return _account(AccountRow.from_raw_data(item)) if granted else None
+
+
+def set_roles_item(account: Account, roles: tuple[str, ...]) -> dynamo.TransactItem:
+    """Transaction item that changes an account's roles; refused if they have changed since `account` was read. Ends all of its sessions."""
+    changes, before = {"roles": " ".join(roles)}, " ".join(account.roles)
+    return dynamo.update(AccountRow(f"user#{account.user_id}"), changes, "roles = :before", add={"generation": 1}, before=before)
+
+
+def set_verified_item(user_id: str, now: int) -> dynamo.TransactItem:
+    """Transaction item that notes that the account's address is verified."""
+    return dynamo.update(AccountRow(f"user#{user_id}"), {"verified_at": now}, "attribute_exists(id)")
+
+
+def end_sessions_item(user_id: str, *, verified_at: int | None = None) -> dynamo.TransactItem:
+    """Transaction item that makes all sessions of an account worthless; with `verified_at`, also notes that its address is verified."""
+    changes = {} if verified_at is None else {"verified_at": verified_at}
+    return dynamo.update(AccountRow(f"user#{user_id}"), changes, "attribute_exists(id)", add={"generation": 1})
+
+
+def set_password_item(key: str, user_id: str, password_hash: str) -> dynamo.TransactItem:
+    """Transaction item that sets the password of an address, which must still be that user's."""
+    return dynamo.update(CredentialsRow(f"email#{key}"), {"password_hash": password_hash}, "user_id = :user", user=user_id)
+
+
+def replace_hash(credentials: Credentials, password_hash: str) -> None:
+    """Store another hash of the same password, unless the password was changed meanwhile."""
+    row = CredentialsRow(f"email#{credentials.email_key}")
+    dynamo.update_if(row, {"password_hash": password_hash}, "password_hash = :before", before=credentials.password_hash)
+
+
+def put_link(link: MailedLink) -> None:
+    MailedLinkRow(
+        f"link#{link.digest}",
+        purpose=link.purpose,
+        email_key=link.email_key,
+        user_id=link.user_id,
+        expires_at=link.expires_at,
+        ttl=link.expires_at,
+    ).save()
+
+
+def find_link(digest: str) -> MailedLink | None:
+    """The link, strongly consistent, or None; it may have expired."""
+    row = MailedLinkRow.find(f"link#{digest}")
+    if row is None:
+        return None
+    return MailedLink(digest, msgspec.convert(row.purpose, MailPurpose), row.email_key, row.user_id, int(row.expires_at))
+
+
+def use_link_item(link: MailedLink) -> dynamo.TransactItem:
+    """Transaction item that uses up a link; refused if it was used already."""
+    return dynamo.delete(MailedLinkRow(f"link#{link.digest}"), "attribute_exists(id)")
+
+
+def _account(row: AccountRow) -> Account:
+    return Account(
+        user_id=row.id.removeprefix("user#"),
+        email=row.email,
+        roles=msgspec.convert(row.roles.split(), tuple[Any, ...]),
+        created_at=int(row.created_at),
+        first_name=row.first_name,
+        last_name=row.last_name,
+        phone=row.phone,
+        company=row.company,
+        verified_at=None if row.verified_at is None else int(row.verified_at),
+        generation=int(row.generation),
+    )

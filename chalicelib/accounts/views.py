@@ -1,0 +1,66 @@
+"""How accounts and tokens look over HTTP."""
+
+from msgspec import Struct
+
+from chalicelib import clock
+from chalicelib.accounts.model import Account
+from chalicelib.accounts.service import Tokens
+from chalicelib.accounts.sessions.service import REFRESH_SECONDS
+from chalicelib.edge.auth import ACCESS_SECONDS, EventRole, Identity
+
+
+class UserView(Struct, frozen=True):
+    """Who somebody is. All but `id` and `roles` is null for a guest. `events`: their roles at events of others, by event id."""
+
+    id: str
+    email: str | None
+    email_verified: bool
+    roles: list[str]
+    events: dict[str, EventRole]
+    first_name: str | None
+    last_name: str | None
+    phone: str | None
+    company: str | None
+    created_at: str | None
+
+
+class TokensView(Struct, frozen=True):
+    """`access_token` goes into the header Authorization, `refresh_token` into POST /auth/refresh; each is valid for so many seconds."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+    refresh_token: str
+    refresh_expires_in: int
+    user: UserView
+
+
+class RegistrationView(Struct, frozen=True):
+    """The same whether or not the address has an account already. `verification_required`: before anybody can log in to it."""
+
+    email: str
+    verification_required: bool
+    message: str
+
+
+def tokens_view(tokens: Tokens) -> TokensView:
+    user = Identity(tokens.user_id, frozenset(tokens.roles), tokens.events)
+    return TokensView(tokens.access_token, "Bearer", ACCESS_SECONDS, tokens.refresh_token, REFRESH_SECONDS, user_view(user, tokens.account))
+
+
+def user_view(identity: Identity, account: Account | None) -> UserView:
+    """The user with the rights of `identity`, and what their account says; None for who has none."""
+    if account is None:
+        return UserView(identity.user_id, None, False, sorted(identity.roles), dict(identity.events), None, None, None, None, None)
+    return UserView(
+        id=identity.user_id,
+        email=account.email,
+        email_verified=account.verified_at is not None,
+        roles=sorted(identity.roles),
+        events=dict(identity.events),
+        first_name=account.first_name,
+        last_name=account.last_name,
+        phone=account.phone,
+        company=account.company,
+        created_at=clock.iso(account.created_at),
+    )

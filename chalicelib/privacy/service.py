@@ -1,0 +1,80 @@
+"""A person's rights: to get what is kept about them, and to be erased. Orders stay for the books, without the person."""
+
+from typing import ClassVar
+
+from chalicelib import clock
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.members import service as members
+from chalicelib.accounts.model import Account, WrongPassword
+from chalicelib.accounts.profiles import service as profiles
+from chalicelib.accounts.views import user_view
+from chalicelib.catalog import service as catalog
+from chalicelib.edge.auth import Identity
+from chalicelib.edge.http import RequestContext
+from chalicelib.errors import ApiError
+from chalicelib.privacy.views import ExportView
+from chalicelib.promoters.views import member_view, promoter_view
+from chalicelib.purchases.record import erasure, queries
+from chalicelib.purchases.record.views import FullOrderView, full_order_view
+from chalicelib.tickets.views import full_ticket_view
+
+_ORDERS_AT_ONCE = 100
+
+
+class PromoterHasEvents(ApiError):
+    code: ClassVar[str] = "promoter_has_events"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "You have events that are not over. Cancel them, or ask an admin to give them to another promoter."
+
+
+def export(identity: Identity, now: int) -> ExportView:
+    """Everything that is kept about a user."""
+    account, promoter = accounts.find_account(identity.user_id), profiles.find(identity.user_id)
+    snapshot = catalog.snapshot()
+    return ExportView(
+        exported_at=clock.iso(now),
+        user=user_view(identity, account),
+        promoter=promoter_view(promoter) if promoter else None,
+        memberships=[member_view(membership) for membership in members.list_memberships(account.email)] if account else [],
+        orders=_list_orders(identity.user_id),
+        tickets=[full_ticket_view(ticket, snapshot, now) for ticket in queries.list_all_tickets(identity.user_id)],
+    )
+
+
+def erase(request: RequestContext, identity: Identity, password: str | None) -> None:
+    """Delete what is kept about a user. The account goes last, so after a crash it can be repeated.
+
+    Raises WrongPassword and TooManyAttempts, if there is an account, and PromoterHasEvents.
+    """
+    account = accounts.find_account(identity.user_id)
+    if account is not None:
+        _check_password(request, account, password)
+    _check_events(identity.user_id, request.now)
+    erasure.erase_personal_details(identity.user_id)
+    if account is not None:
+        members.delete_all(account.email)
+        accounts.delete_account(account, request.now)
+
+
+def _check_password(request: RequestContext, account: Account, password: str | None) -> None:
+    if password is None:
+        raise WrongPassword("Send your password, because this cannot be undone.")
+    accounts.check_password(request, account, password)
+
+
+def _check_events(user_id: str, now: int) -> None:
+    """Raise PromoterHasEvents if the user is the promoter of an event that is not over."""
+    events = (event for event in catalog.snapshot().events.values() if event.promoter_id == user_id and event.status != "cancelled")
+    if any(max(event.starts_at, event.ends_at or 0) > now and not event.removed and event.deleted_at is None for event in events):
+        raise PromoterHasEvents()
+
+
+def _list_orders(user_id: str) -> list[FullOrderView]:
+    """All orders of the user, the newest first."""
+    orders: list[FullOrderView] = []
+    before: str | None = None
+    while True:
+        page, before = queries.list_own_orders(user_id, _ORDERS_AT_ONCE, before)
+        orders += [full_order_view(purchase, queries.load_details(purchase)) for purchase in page]
+        if before is None:
+            return orders

@@ -1,0 +1,20 @@
+"""What somebody gets who asks what is kept about them."""
+
+from msgspec import Struct
+
+from chalicelib.accounts.views import UserView
+from chalicelib.clock import Timestamp
+from chalicelib.promoters.views import MemberView, PromoterView
+from chalicelib.purchases.record.views import FullOrderView
+from chalicelib.tickets.views import FullTicketView
+
+
+class ExportView(Struct, frozen=True, kw_only=True):
+    """Everything that is kept about a user: the account, a promoter's profile, roles at events, orders and tickets."""
+
+    exported_at: Timestamp
+    user: UserView
+    promoter: PromoterView | None
+    memberships: list[MemberView]
+    orders: list[FullOrderView]
+    tickets: list[FullTicketView]

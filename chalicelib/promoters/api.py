@@ -1,0 +1,147 @@
+"""Routes of promoters: their profiles and events, and the people who work at an event."""
+
+from itertools import islice
+from typing import Annotated
+
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+
+from chalicelib.accounts.members import service as members
+from chalicelib.accounts.members.service import MemberChanging, TooManyEvents
+from chalicelib.accounts.model import Company, Email, email_key
+from chalicelib.accounts.profiles import service as profiles
+from chalicelib.accounts.profiles.service import PromoterChange, PromoterChanging
+from chalicelib.catalog import permissions
+from chalicelib.edge import cursors
+from chalicelib.edge.auth import EventRole, Forbidden, Unauthenticated
+from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
+from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
+from chalicelib.promoters import service
+from chalicelib.promoters.views import (
+    MembersView,
+    MemberView,
+    PromoterEventsView,
+    PromotersView,
+    PromoterView,
+    member_view,
+    promoter_event_view,
+    promoter_view,
+)
+
+bp = Blueprint(__name__)
+
+Website = Annotated[str, Meta(max_length=500, pattern=r"\Ahttps?://[^\s/?#]+[^\s]*\Z")]
+
+_ID = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,299}"
+_EVENT_POSITION = r"\d{1,12}#[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
+
+
+class PageQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of a list."""
+
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: Cursor | None = None
+
+
+class PromotersQuery(PageQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """`verified`: false lists those whom no admin has verified yet, for admins only."""
+
+    verified: bool = True
+
+
+class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A promoter's profile; fields that are left out are emptied. `verified` is for admins; null leaves it as it is."""
+
+    name: Company
+    company: Company | None = None
+    description: Annotated[str, Meta(max_length=10_000)] = ""
+    website: Website | None = None
+    email: Email | None = None
+    verified: bool | None = None
+
+
+class MemberBody(Struct, forbid_unknown_fields=True):
+    """Whom to invite. A coordinator manages the event, staff admit people at its door."""
+
+    email: Email
+    role: EventRole
+
+
+@route(bp, "GET", "/promoters", access="public", errors=(Unauthenticated, Forbidden))
+def list_promoters(request: RequestContext, query: PromotersQuery) -> Reply[PromotersView]:
+    """List promoters."""
+    if not query.verified and not (request.identity is not None and "admin" in request.identity.roles):
+        raise Forbidden("Only admins may list promoters who are not verified.")
+    state: profiles.State = "verified" if query.verified else "unverified"
+    found = profiles.list_promoters(state, query.limit + 1, _after(query.cursor, _ID))
+    shown = found[: query.limit]
+    next_cursor = cursors.encode(shown[-1].id) if len(found) > query.limit else None
+    return Reply(PromotersView([promoter_view(promoter) for promoter in shown], next_cursor))
+
+
+@route(bp, "GET", "/promoters/{promoter_id}", access="public")
+def show_promoter(request: RequestContext, promoter_id: str) -> Reply[PromoterView]:
+    """Show a promoter."""
+    return Reply(promoter_view(service.get_promoter(request.identity, promoter_id)))
+
+
+@route(bp, "PUT", "/promoters/{promoter_id}", access="manager", errors=(PromoterChanging,))
+def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBody) -> Reply[PromoterView]:
+    """Change a promoter's profile; an admin may also create and verify one."""
+    change = PromoterChange(body.name, body.company, body.description, body.website, body.email, body.verified)
+    return Reply(promoter_view(service.save_promoter(request.require_user(), promoter_id, change, request.now)))
+
+
+@route(bp, "GET", "/promoters/{promoter_id}/events", access="public")
+def list_promoter_events(request: RequestContext, promoter_id: str, query: PageQuery) -> Reply[PromoterEventsView]:
+    """List the events of a promoter, the earliest first; the promoter also sees drafts."""
+    catalog, events = service.list_events(request.identity, promoter_id)
+    if (position := _after(query.cursor, _EVENT_POSITION)) is not None:
+        starts_at, _, event_id = position.partition("#")
+        events = [event for event in events if (event.starts_at, event.id) > (int(starts_at), event_id)]
+    shown = list(islice(events, query.limit))
+    stocks = service.stocks_of(catalog, shown, request.now)
+    next_cursor = cursors.encode(f"{shown[-1].starts_at}#{shown[-1].id}") if len(events) > query.limit else None
+    return Reply(PromoterEventsView([promoter_event_view(catalog, event, stocks, request.now) for event in shown], next_cursor))
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/members",
+    access="manager",
+    statuses=(201, 200),
+    headers=(IDEMPOTENCY_KEY,),
+    errors=(MemberChanging, TooManyEvents, RateLimited),
+)
+def invite_member(request: RequestContext, event_id: str, body: MemberBody) -> Reply[MemberView]:
+    """Invite somebody to work at an event, or give a member another role."""
+    identity = request.require_user()
+
+    def execute(_: str) -> Reply[MemberView]:
+        with limited(request, MAIL, email_key(body.email)):
+            return Reply(member_view(service.invite(identity, event_id, body.email, body.role, request.now)), 201)
+
+    return execute_once(request, identity.user_id, execute)
+
+
+@route(bp, "GET", "/events/{event_id}/members", access="manager")
+def list_members(request: RequestContext, event_id: str, query: PageQuery) -> Reply[MembersView]:
+    """List the people who work at an event."""
+    permissions.require_manager(request.require_user(), event_id)
+    found = members.list_members(event_id, query.limit + 1, _after(query.cursor, r"[0-9a-f]{32}"))
+    shown = found[: query.limit]
+    next_cursor = cursors.encode(shown[-1].member_id) if len(found) > query.limit else None
+    return Reply(MembersView([member_view(membership) for membership in shown], next_cursor))
+
+
+@route(bp, "DELETE", "/events/{event_id}/members/{member_id}", access="manager", errors=(MemberChanging,))
+def remove_member(request: RequestContext, event_id: str, member_id: str) -> Reply[MemberView]:
+    """Take somebody's role at an event away; it takes up to 15 minutes, until their access token has expired."""
+    return Reply(member_view(service.remove(request.require_user(), event_id, member_id, request.now)))
+
+
+def _after(cursor: str | None, form: str) -> str | None:
+    return None if cursor is None else cursors.decode(cursor, form)

@@ -1,0 +1,109 @@
+"""Promoters and the people of their events: who may see and change what, and invitations."""
+
+from typing import ClassVar
+
+from chalicelib.accounts import mails
+from chalicelib.accounts.mails import MailText
+from chalicelib.accounts.members import service as members
+from chalicelib.accounts.members.service import Membership
+from chalicelib.accounts.profiles import service as profiles
+from chalicelib.accounts.profiles.service import Promoter, PromoterChange
+from chalicelib.catalog import permissions
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Catalog, Event, event_phase
+from chalicelib.catalog.permissions import may_appoint_coordinators
+from chalicelib.edge.auth import EventRole, Forbidden, Identity
+from chalicelib.errors import NotFound
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Stock
+from chalicelib.notifications import service as notifications
+
+ROLE_NAMES: dict[EventRole, str] = {"coordinator": "a coordinator", "staff": "staff"}
+
+
+HIDDEN = ("draft", "test")  # states of events that no public list has
+
+
+class CoordinatorForbidden(Forbidden):
+    default_message: ClassVar[str] = "Only the event's promoter and admins may add, change or remove coordinators."
+
+
+def get_promoter(identity: Identity | None, promoter_id: str) -> Promoter:
+    """A promoter. Raises NotFound, also for one that is not verified, except to themself and to admins."""
+    promoter = profiles.find(promoter_id)
+    if promoter is None or (promoter.state != "verified" and not _may_change(identity, promoter_id)):
+        raise NotFound("There is no promoter with this id.", promoter_id=promoter_id)
+    return promoter
+
+
+def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, now: int) -> Promoter:
+    """Write a promoter's profile. Raises Forbidden, NotFound or PromoterChanging."""
+    if not _may_change(identity, promoter_id):
+        raise Forbidden("You may change your own profile only.")
+    is_admin = "admin" in identity.roles
+    if change.verified is not None and not is_admin:
+        current = profiles.find(promoter_id)
+        if change.verified != (current is not None and current.state == "verified"):
+            raise Forbidden("Only admins may say whether a promoter is verified.")
+    return profiles.save(promoter_id, change, identity.user_id, now, by_admin=is_admin)
+
+
+def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, list[Event]]:
+    """A promoter's events by their start, and the catalog. Only the promoter and admins get drafts and test events. Raises NotFound."""
+    get_promoter(identity, promoter_id)
+    snapshot = catalog.snapshot()
+    sees_all = _may_change(identity, promoter_id)
+    events = (event for event in snapshot.events.values() if event.promoter_id == promoter_id and not event.removed)
+    shown = [event for event in events if event.deleted_at is None and (sees_all or event.status not in HIDDEN)]
+    return snapshot, sorted(shown, key=lambda event: (event.starts_at, event.id))
+
+
+def stocks_of(snapshot: Catalog, events: list[Event], now: int) -> dict[str, Stock]:
+    """The stock of those of the events that are on sale, as it is shown."""
+    return inventory.cached_stock((snapshot.stock_group(event.id) for event in events if event_phase(event, now) == "open"), now)
+
+
+def invite(identity: Identity, event_id: str, email: str, role: EventRole, now: int) -> Membership:
+    """Give somebody a role at an event, and mail it to them. Raises NotFound, Forbidden, TooManyEvents or MemberChanging."""
+    event = permissions.require_manager(identity, event_id)
+    _check_appointment(identity, event, role, members.find(event_id, email))
+    membership = members.invite(event_id, email, role, identity.user_id, now)
+    text = MailText(
+        "event_invitation",
+        f"You are {ROLE_NAMES[role]} at {_one_line(event.name)}",
+        (
+            f"You can work as {ROLE_NAMES[role]} at {event.name}. Log in with this e-mail address, or register with it first. "
+            "If you are logged in already, it takes up to 15 minutes.",
+            "If you do not know what this is about, ignore this mail.",
+        ),
+    )
+    notifications.send(mails.compose(email, text))
+    return membership
+
+
+def remove(identity: Identity, event_id: str, member_id: str, now: int) -> Membership:
+    """Take somebody's role at an event away. Returns it as it was. Raises NotFound, Forbidden or MemberChanging."""
+    event = permissions.require_manager(identity, event_id)
+    membership = members.get(event_id, member_id)
+    _check_appointment(identity, event, membership.role, None)
+    members.remove(membership, identity.user_id, now)
+    return membership
+
+
+def _check_appointment(identity: Identity, event: Event, role: EventRole, before: Membership | None) -> None:
+    """Raise CoordinatorForbidden if a coordinator would appoint another one, or remove one."""
+    is_about_coordinators = role == "coordinator" or (before is not None and before.role == "coordinator")
+    if is_about_coordinators and not may_appoint_coordinators(identity, event):
+        raise CoordinatorForbidden(event_id=event.id)
+
+
+def _may_change(identity: Identity | None, promoter_id: str) -> bool:
+    """Whether the caller is this promoter, or an admin."""
+    if identity is None:
+        return False
+    return "admin" in identity.roles or ("promoter" in identity.roles and identity.user_id == promoter_id)
+
+
+def _one_line(text: str) -> str:
+    """For the subject of a mail."""
+    return " ".join(text.split())

@@ -1,0 +1,112 @@
+"""How promoters, their events and the members of events look over HTTP."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from chalicelib import clock
+from chalicelib.accounts.members.service import Membership
+from chalicelib.accounts.profiles.service import Promoter
+from chalicelib.catalog.model import Catalog, Event, PublicEventStatus, public_event_status
+from chalicelib.catalog.views import Stocks
+from chalicelib.clock import Timestamp
+from chalicelib.edge.auth import EventRole
+
+
+class PromoterView(Struct, frozen=True, kw_only=True):
+    """Who sells events. `verified`: an admin has looked at name, company and website."""
+
+    id: str
+    name: str
+    company: str | None
+    description: str
+    website: str | None
+    email: str | None
+    verified: bool
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class PromotersView(Struct, frozen=True):
+    """A page of promoters, in the order of their ids."""
+
+    promoters: list[PromoterView]
+    next_cursor: str | None
+
+
+class PromoterEventView(Struct, frozen=True, kw_only=True):
+    """An event of a promoter. Only the promoter and admins see those in the states `draft` and `test`."""
+
+    id: str
+    name: str
+    venue: str
+    starts_at: Timestamp
+    ends_at: Timestamp | None
+    on_sale_at: Timestamp | None
+    status: PublicEventStatus | Literal["draft", "test"]
+    image_url: str | None
+
+
+class PromoterEventsView(Struct, frozen=True):
+    """A page of a promoter's events, in the order of their start."""
+
+    events: list[PromoterEventView]
+    next_cursor: str | None
+
+
+class MemberView(Struct, frozen=True, kw_only=True):
+    """Somebody who works at an event, as soon as they log in with this address and it is verified."""
+
+    id: str
+    event_id: str
+    email: str
+    role: EventRole
+    invited_by: str
+    invited_at: Timestamp
+    message: str | None = None
+
+
+class MembersView(Struct, frozen=True):
+    """A page of an event's members."""
+
+    members: list[MemberView]
+    next_cursor: str | None
+
+
+def promoter_view(promoter: Promoter) -> PromoterView:
+    return PromoterView(
+        id=promoter.id,
+        name=promoter.name,
+        company=promoter.company,
+        description=promoter.description,
+        website=promoter.website,
+        email=promoter.email,
+        verified=promoter.state == "verified",
+        created_at=clock.iso(promoter.created_at),
+        updated_at=clock.iso(promoter.updated_at),
+    )
+
+
+def promoter_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> PromoterEventView:
+    """An event as its promoter sees it: with the status `draft` or `test`, if it has one."""
+    return PromoterEventView(
+        id=event.id,
+        name=event.name,
+        venue=event.venue,
+        starts_at=clock.iso(event.starts_at),
+        ends_at=None if event.ends_at is None else clock.iso(event.ends_at),
+        on_sale_at=None if event.on_sale_at is None else clock.iso(event.on_sale_at),
+        status=event.status if event.status in ("draft", "test") else public_event_status(catalog, event, now, stocks),
+        image_url=event.image_url,
+    )
+
+
+def member_view(membership: Membership) -> MemberView:
+    return MemberView(
+        id=membership.member_id,
+        event_id=membership.event_id,
+        email=membership.email_key,
+        role=membership.role,
+        invited_by=membership.invited_by,
+        invited_at=clock.iso(membership.invited_at),
+    )

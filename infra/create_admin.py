@@ -1,0 +1,80 @@
+"""`python -m infra.create_admin EMAIL`: make somebody an admin of the stage that the environment names. Nobody becomes one over HTTP.
+
+If the address has no account, one is created, with a password that is asked for (or read from standard input, if that is no terminal).
+"""
+
+import getpass
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+
+import msgspec
+
+from chalicelib import clock, dynamo, ids, settings
+from chalicelib.accounts import passwords, service
+from chalicelib.accounts.model import Account, CommonPassword, Email, NewPassword
+
+
+class NotPossible(Exception):
+    """The admin could not be created; the message says why."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Create the admin and say so. Returns the exit status: 0, or 2 if it failed."""
+    # Log lines go to standard error, so that standard output holds the result only.
+    os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
+    parser = ArgumentParser(prog="python -m infra.create_admin", description="Make somebody an admin; see docs/accounts.md.")
+    parser.add_argument("email", help="the e-mail address of the admin")
+    try:
+        email = msgspec.convert(parser.parse_args(argv).email, Email)
+        with redirect_stdout(sys.stderr):
+            result = _make_admin(email)
+    except SystemExit as parser_exit:
+        return int(parser_exit.code or 0)
+    except msgspec.ValidationError:
+        return _failed("this is not an e-mail address")
+    except (NotPossible, settings.SettingsError) as error:
+        return _failed(str(error))
+    except dynamo.STORE_ERRORS as error:
+        return _failed(f"the store failed: {error}. Check the stage and the region, then run the command again")
+    print(result)
+    return 0
+
+
+def _make_admin(email: str) -> str:
+    """Returns what was done, for people."""
+    stage, actor = settings.current().stage, f"command:{getpass.getuser()}"
+    existing = service.add_role(email, "admin", actor, clock.now())
+    if existing is None:
+        account = Account(user_id=ids.new_id(), email=email, roles=("user",), created_at=clock.now(), verified_at=clock.now())
+        service.create_account(account, _read_password(email))
+        service.add_role(email, "admin", actor, clock.now())
+        return f"{email} has an account now, and is an admin of stage {stage}."
+    return f"{email} is an admin of stage {stage}. Sessions that began before have ended."
+
+
+def _read_password(email: str) -> str:
+    if sys.stdin.isatty():
+        password = getpass.getpass(f"Password for {email}: ")
+        if getpass.getpass("Again: ") != password:
+            raise NotPossible("the two passwords differ")
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    try:
+        passwords.refuse_common(msgspec.convert(password, NewPassword), email)
+    except msgspec.ValidationError:
+        raise NotPossible("a password has 8 to 128 characters") from None
+    except CommonPassword as error:
+        raise NotPossible(error.message) from None
+    return password
+
+
+def _failed(why: str) -> int:
+    print(f"create_admin: {why}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

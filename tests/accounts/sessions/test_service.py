@@ -1,0 +1,123 @@
+"""Refresh tokens: each is for one use, an old one ends the session, and a client whose answer was lost is not punished."""
+
+import threading
+
+import pytest
+
+from chalicelib import settings
+from chalicelib.accounts.sessions import store
+from chalicelib.accounts.sessions.service import GRACE_SECONDS, REFRESH_SECONDS
+from chalicelib.edge.auth import ACCESS_SECONDS
+from tests.accounts.conftest import log_in, refresh, sign_up
+
+
+def test_a_refresh_token_gives_a_new_access_token_and_its_successor(api, time):
+    first = sign_up(api)
+    time.advance(ACCESS_SECONDS)
+    assert api.get("/auth/me", token=first["access_token"]).status == 401
+    second = refresh(api, first["refresh_token"]).json
+    assert second["refresh_token"] != first["refresh_token"]
+    assert api.get("/auth/me", token=second["access_token"]).json == first["user"]
+
+
+def test_an_old_refresh_token_ends_the_session_for_everybody(api, time):
+    first = sign_up(api)["refresh_token"]
+    elsewhere = log_in(api).json["refresh_token"]
+    second = refresh(api, first).json["refresh_token"]
+    time.advance(GRACE_SECONDS + 1)
+    stolen = refresh(api, first)
+    assert (stolen.status, stolen.json["error"]) == (401, "session_over")
+    assert refresh(api, second).status == 401
+    assert refresh(api, elsewhere).status == 200  # another login is another session
+
+
+def test_a_token_before_the_last_two_ends_the_session_at_once(api, time):
+    first = sign_up(api)["refresh_token"]
+    third = refresh(api, refresh(api, first).json["refresh_token"]).json["refresh_token"]
+    assert refresh(api, first).status == 401
+    assert refresh(api, third).status == 401
+
+
+def test_a_client_whose_answer_was_lost_gets_the_same_token_again(api, time):
+    first = sign_up(api)["refresh_token"]
+    lost = refresh(api, first).json["refresh_token"]
+    time.advance(GRACE_SECONDS)
+    again = refresh(api, first).json["refresh_token"]
+    assert again == lost
+    time.advance(GRACE_SECONDS + 1)
+    assert refresh(api, again).status == 200
+
+
+def test_two_tabs_that_refresh_at_once_get_the_same_token(api, time, threaded_store):
+    first = sign_up(api)["refresh_token"]
+    replies, barrier = [], threading.Barrier(8)
+
+    def run() -> None:
+        barrier.wait()
+        replies.append(refresh(api, first))
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {reply.status for reply in replies} == {200}
+    [token] = {reply.json["refresh_token"] for reply in replies}
+    assert refresh(api, token).status == 200
+
+
+def test_a_refresh_token_lasts_seven_days_and_each_use_begins_them_anew(api, time):
+    token = sign_up(api)["refresh_token"]
+    time.advance(REFRESH_SECONDS - 1)
+    token = refresh(api, token).json["refresh_token"]
+    time.advance(REFRESH_SECONDS - 1)
+    token = refresh(api, token).json["refresh_token"]
+    time.advance(REFRESH_SECONDS)
+    assert refresh(api, token).status == 401
+
+
+@pytest.mark.parametrize("change", ["secret", "session", "empty", "dot", "long", "access token"])
+def test_what_is_no_refresh_token_is_refused(api, time, change):
+    tokens = sign_up(api)
+    session_id, _, secret = tokens["refresh_token"].partition(".")
+    forged = {
+        "secret": f"{session_id}.{secret[:-1]}{'A' if secret[-1] != 'A' else 'B'}",
+        "session": f"{'0' * 32}.{secret}",
+        "empty": "x",
+        "dot": f".{secret}",
+        "long": f"{'x' * 65}.{secret}",
+        "access token": tokens["access_token"][:200],
+    }
+    reply = refresh(api, forged[change])
+    assert (reply.status, reply.json["error"]) == (401, "session_over")
+
+
+def test_logging_out_ends_the_session(api, time):
+    here, elsewhere = sign_up(api)["refresh_token"], log_in(api).json["refresh_token"]
+    for _ in range(2):  # repeated, it is as fine
+        assert api.post("/auth/logout", json={"refresh_token": here}).status == 200
+    assert [refresh(api, token).status for token in (here, elsewhere)] == [401, 200]
+
+
+def test_logging_out_everywhere_ends_all_sessions(api, time):
+    here, elsewhere = sign_up(api)["refresh_token"], log_in(api).json["refresh_token"]
+    assert api.post("/auth/logout", json={"refresh_token": here, "everywhere": True}).status == 200
+    assert [refresh(api, token).status for token in (here, elsewhere)] == [401, 401]
+    assert api.post("/auth/logout", json={"refresh_token": here, "everywhere": True}).status == 401
+    assert log_in(api).status == 200
+
+
+def test_the_store_has_no_token(api, time):
+    token = sign_up(api)["refresh_token"]
+    session_id, _, secret = token.partition(".")
+    row = store.SessionRow.find(session_id)
+    assert secret not in str(row.attribute_values)
+    assert row.ttl == row.expires_at == time.now + REFRESH_SECONDS
+
+
+def test_a_token_whose_successor_cannot_be_made_again_is_refused_without_ending_the_session(api, time):
+    first = sign_up(api)["refresh_token"]
+    second = refresh(api, first).json["refresh_token"]
+    with settings.override(jwt_secret="another-secret-that-was-put-in-its-place"):
+        assert refresh(api, first).status == 401
+        assert refresh(api, second).status == 200

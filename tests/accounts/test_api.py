@@ -1,0 +1,308 @@
+"""Accounts over HTTP: register, log in, the own profile, guests, passwords, links in mails."""
+
+import threading
+
+import argon2
+import pytest
+
+from chalicelib import settings
+from chalicelib.accounts import store
+from chalicelib.accounts.attempts.service import WINDOW_SECONDS
+from tests import builders, invariants
+from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
+from tests.simulation import faults
+
+
+def test_who_registers_can_log_in_and_is_known(api, time):
+    reply = register(api, first_name="Ada", last_name="L", phone="+44 20 7946 0000", company="Engines")
+    assert (reply.status, reply.json["email"], reply.json["verification_required"]) == (201, EMAIL, False)
+    tokens = log_in(api).json
+    assert (tokens["token_type"], tokens["expires_in"], tokens["refresh_expires_in"]) == ("Bearer", 900, 7 * 86_400)
+    me = api.get("/auth/me", token=tokens["access_token"]).json
+    assert me == tokens["user"]
+    assert me == {
+        "id": me["id"],
+        "email": EMAIL,
+        "email_verified": False,
+        "roles": ["user"],
+        "events": {},
+        "first_name": "Ada",
+        "last_name": "L",
+        "phone": "+44 20 7946 0000",
+        "company": "Engines",
+        "created_at": "2026-06-01T12:00:00Z",
+    }
+
+
+def test_addresses_are_compared_without_case(api, time):
+    user_id = sign_up(api, "Ada@Example.com")["user"]["id"]
+    assert log_in(api, "aDA@eXAMPLE.COM").json["user"]["id"] == user_id
+    register(api, "ADA@example.com", OTHER_PASSWORD)
+    assert log_in(api, password=OTHER_PASSWORD).status == 401
+
+
+@pytest.mark.parametrize("role", ["staff", "admin", "guest"])
+def test_no_other_role_can_be_had_by_registering(api, time, role):
+    assert register(api, role=role).status == 400
+    assert register(api, roles=["admin"]).status == 400
+
+
+def test_a_promoter_registers_as_such(api, time):
+    assert sign_up(api, role="promoter", company="Nights")["user"]["roles"] == ["promoter", "user"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("email", "ada"),
+        ("email", "ada@example"),
+        ("email", "a b@example.com"),
+        ("email", "ada@example.com\r\nBcc: eve@example.com"),
+        ("email", "ada@example.com\n"),
+        ("email", ".ada@example.com"),
+        ("email", f"{'a' * 65}@example.com"),
+        ("email", f"a@{'x' * 63}.{'x' * 63}.{'x' * 63}.{'x' * 63}.com"),
+        ("password", "7 chars"),
+        ("password", "x" * 129),
+        ("first_name", ""),
+        ("first_name", " "),
+        ("last_name", "a\nb"),
+        ("company", "x" * 201),
+        ("phone", "call me"),
+    ],
+)
+def test_what_cannot_be_is_refused(api, time, field, value):
+    reply = register(api, **{field: value})
+    assert (reply.status, reply.json["path"]) == (400, f"$.{field}")
+
+
+@pytest.mark.parametrize("password", ["password1", "12345678", "qwertyuiop", "aaaaaaaaaaaa", "ada@example.com"])
+def test_common_passwords_are_refused(api, time, password):
+    reply = register(api, password=password)
+    assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "common_password", "$.password")
+
+
+def test_a_long_password_counts_to_its_end(api, time):
+    password = "é7!xQ w-" * 16
+    register(api, password=password)
+    assert log_in(api, password=password).status == 200
+    assert log_in(api, password=password[:-1]).status == 401
+
+
+def test_a_password_may_be_typed_in_other_code_points(api, time):
+    register(api, password="caf\u00e9 au lait 7")
+    assert log_in(api, password="cafe\u0301 au lait 7").status == 200
+
+
+# ------------------------------------------------------------------ what nobody can find out
+def test_the_answers_do_not_say_whether_an_address_has_an_account(api, time, mailbox):
+    first, again = register(api), register(api, password=OTHER_PASSWORD)
+    assert (first.status, first.json) == (again.status, again.json)
+    wrong, unknown = log_in(api, password=OTHER_PASSWORD), log_in(api, "eve@example.com")
+    assert wrong.status == unknown.status == 401
+    assert without_request_id(wrong) == without_request_id(unknown)
+    for path in ("/auth/password/forgot", "/auth/email/resend"):
+        known, unknown = (api.post(path, json={"email": email}) for email in (EMAIL, "eve@example.com"))
+        assert (known.status, known.json) == (unknown.status, unknown.json)
+    assert mailbox.kinds() == ["verify_email", "already_registered", "reset_password", "verify_email"]
+    assert mailbox.kinds("eve@example.com") == ["no_account", "no_account"]
+
+
+def without_request_id(reply):
+    return {name: value for name, value in reply.json.items() if name != "request_id"}
+
+
+def test_an_address_must_be_verified_before_a_login_if_that_is_required(api, time, mailbox):
+    with settings.override(email_verification="required"):
+        assert register(api).json["verification_required"] is True
+        unverified, wrong = log_in(api), log_in(api, password=OTHER_PASSWORD)
+        assert unverified.status == 401
+        assert without_request_id(unverified) == without_request_id(wrong)
+        assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")}).status == 200
+        assert log_in(api).json["user"]["email_verified"] is True
+
+
+# ------------------------------------------------------------------ profile
+def test_a_profile_can_be_changed_in_part(api, time):
+    token = sign_up(api, first_name="Ada", phone="12345678")["access_token"]
+    changed = api.patch("/auth/me", json={"first_name": "Augusta", "phone": None}, token=token).json
+    assert (changed["first_name"], changed["phone"], changed["email"]) == ("Augusta", None, EMAIL)
+    assert api.get("/auth/me", token=token).json == changed
+    assert api.patch("/auth/me", json={}, token=token).json == changed
+    for refused in ({"email": "eve@example.com"}, {"roles": ["admin"]}, {"verified": True}, {"first_name": ""}):
+        assert api.patch("/auth/me", json=refused, token=token).status == 400
+
+
+def test_who_has_no_account_is_shown_and_cannot_be_changed(api, time):
+    me = api.get("/auth/me", user="ada").json
+    assert (me["id"], me["roles"], me["email"], me["created_at"]) == ("ada", ["user"], None, None)
+    reply = api.patch("/auth/me", json={"first_name": "Ada"}, user="ada")
+    assert (reply.status, reply.json["error"]) == (404, "no_account")
+
+
+# ------------------------------------------------------------------ guests
+def test_a_guest_buys_becomes_an_account_and_keeps_the_tickets(api, time):
+    shop = builders.create_shop(api)
+    guest = api.post("/auth/guest").json
+    assert guest["user"]["roles"] == ["guest", "user"]
+    token = guest["access_token"]
+    reserved = api.post(f"/events/{shop[0]}/reservations", json={"tier_id": shop[1], "quantity": 2}, token=token).json["id"]
+    checkout = {"reservation_id": reserved}
+    api.post("/checkout/sessions", json=checkout, token=token, headers={"Idempotency-Key": "key"})
+    assert api.post("/checkout/confirm", json={"checkout_id": reserved, "simulate": "success"}, token=token).status == 201
+    register(api, token=token)
+    tokens = log_in(api).json
+    assert tokens["user"]["id"] == guest["user"]["id"]
+    assert tokens["user"]["roles"] == ["user"]
+    assert api.get("/me/tickets", token=tokens["access_token"]).json["count"] == 2
+    assert refresh(api, guest["refresh_token"]).json["error"] == "session_over"
+    invariants.check(time.now)
+
+
+def test_a_guest_becomes_one_account_only(api, time):
+    guest = api.post("/auth/guest").json
+    assert register(api, token=guest["access_token"]).status == 201
+    reply = register(api, "eve@example.com", token=guest["access_token"])
+    assert (reply.status, reply.json["error"]) == (409, "already_registered")
+    assert log_in(api, "eve@example.com").status == 401
+
+
+def test_who_is_no_guest_registers_somebody_new(api, time):
+    """Otherwise the demo header would let anybody choose the id of another user, or a user would get a second account."""
+    first = sign_up(api)
+    second = sign_up(api, "eve@example.com", token=first["access_token"])
+    assert second["user"]["id"] != first["user"]["id"]
+    assert api.post("/auth/register", json={"email": "bob@example.com", "password": PASSWORD}, user="bob").status == 201
+    assert log_in(api, "bob@example.com").json["user"]["id"] != "bob"
+
+
+def test_a_guest_stays_a_guest_when_refreshed(api, time):
+    guest = api.post("/auth/guest").json
+    assert refresh(api, guest["refresh_token"]).json["user"] == guest["user"]
+
+
+# ------------------------------------------------------------------ passwords
+def test_changing_the_password_ends_all_other_sessions(api, time):
+    elsewhere, here = sign_up(api), log_in(api).json
+    change = {"current_password": PASSWORD, "password": OTHER_PASSWORD}
+    changed = api.post("/auth/password", json=change, token=here["access_token"])
+    assert changed.status == 200
+    assert [refresh(api, tokens["refresh_token"]).status for tokens in (elsewhere, here, changed.json)] == [401, 401, 200]
+    assert [log_in(api, password=password).status for password in (PASSWORD, OTHER_PASSWORD)] == [401, 200]
+
+
+def test_changing_the_password_needs_the_current_one_and_a_good_one(api, time):
+    token = sign_up(api)["access_token"]
+    wrong = api.post("/auth/password", json={"current_password": "wrong", "password": OTHER_PASSWORD}, token=token)
+    assert (wrong.status, wrong.json["error"]) == (403, "wrong_password")
+    common = api.post("/auth/password", json={"current_password": PASSWORD, "password": "password1"}, token=token)
+    assert (common.status, common.json["error"]) == (400, "common_password")
+    assert log_in(api).status == 200
+
+
+def test_a_forgotten_password_is_reset_by_a_link_that_works_once(api, time, mailbox):
+    tokens = sign_up(api)
+    api.post("/auth/password/forgot", json={"email": EMAIL.upper()})
+    reset = {"token": mailbox.token("reset_password"), "password": OTHER_PASSWORD}
+    assert api.post("/auth/password/reset", json=reset | {"password": "password1"}).status == 400  # the link still works
+    assert api.post("/auth/password/reset", json=reset).status == 200
+    assert [log_in(api, password=password).status for password in (PASSWORD, OTHER_PASSWORD)] == [401, 200]
+    assert refresh(api, tokens["refresh_token"]).status == 401
+    again = api.post("/auth/password/reset", json=reset | {"password": "another good one"})
+    assert (again.status, again.json["error"]) == (410, "link_expired")
+    assert log_in(api, password=OTHER_PASSWORD).json["user"]["email_verified"] is True
+
+
+def test_links_expire_and_are_for_one_purpose(api, time, mailbox):
+    register(api)
+    api.post("/auth/password/forgot", json={"email": EMAIL})
+    reset, verify = mailbox.token("reset_password"), mailbox.token("verify_email")
+    assert api.post("/auth/email/verify", json={"token": reset}).status == 410
+    assert api.post("/auth/password/reset", json={"token": verify, "password": OTHER_PASSWORD}).status == 410
+    assert api.post("/auth/email/verify", json={"token": "guessed"}).status == 410
+    time.advance(3600)
+    assert api.post("/auth/password/reset", json={"token": reset, "password": OTHER_PASSWORD}).status == 410
+    time.advance(86_400 - 3600)
+    assert api.post("/auth/email/verify", json={"token": verify}).status == 410
+    api.post("/auth/email/resend", json={"email": EMAIL})
+    assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")}).status == 200
+
+
+def test_who_registers_twice_gets_a_link_to_their_account(api, time, mailbox):
+    register(api)
+    register(api, password=OTHER_PASSWORD)
+    reset = {"token": mailbox.token("already_registered"), "password": "a third good one"}
+    assert api.post("/auth/password/reset", json=reset).status == 200
+    assert log_in(api, password="a third good one").status == 200
+
+
+# ------------------------------------------------------------------ the same work
+def test_the_work_does_not_say_whether_an_address_has_an_account(api, time, monkeypatch):
+    """The same calls to the store and as many hashes, so that the time says nothing either."""
+    hashes: list[str] = []
+    for name in ("hash", "verify"):
+        original = getattr(argon2.PasswordHasher, name)
+        monkeypatch.setattr(argon2.PasswordHasher, name, lambda *a, _of=original, **k: hashes.append("") or _of(*a, **k))
+
+    def work(path: str, email: str, **fields: str) -> tuple[list[str], int]:
+        time.advance(WINDOW_SECONDS)  # the counters of attempts begin anew
+        hashes.clear()
+        with faults.record_calls() as log:
+            api.post(path, json={"email": email} | fields)
+        return list(log), len(hashes)
+
+    register(api)
+    unknown = "eve@example.com"
+    for path, fields in {
+        "/auth/login": {"password": OTHER_PASSWORD},
+        "/auth/password/forgot": {},
+        "/auth/email/resend": {},
+        "/auth/register": {"password": OTHER_PASSWORD},
+    }.items():
+        assert work(path, EMAIL, **fields) == work(path, unknown, **fields), path
+
+
+def test_an_unverified_login_is_as_much_work_as_a_wrong_one(api, time):
+    register(api)
+    with settings.override(email_verification="required"):
+        works = []
+        for password in (PASSWORD, OTHER_PASSWORD):
+            time.advance(WINDOW_SECONDS)  # the counters of attempts begin anew
+            with faults.record_calls() as log:
+                log_in(api, password=password)
+            works.append(list(log))
+    assert works[0] == works[1]
+
+
+def test_a_password_is_hashed_again_when_the_parameters_have_changed(api, time):
+    register(api)
+    with settings.override(password_memory_kib=16):
+        assert log_in(api).status == 200
+        assert "m=16," in store.find_credentials(EMAIL).password_hash
+        assert log_in(api).status == 200
+
+
+def test_mails_and_registrations_are_limited(api, time, mailbox):
+    with settings.override(rate_limits="on", limit_mail="2/900", limit_sign_up="5/60", address_factor=2):
+        statuses = [api.post("/auth/password/forgot", json={"email": EMAIL}).status for _ in range(3)]
+        assert statuses == [200, 200, 429]
+        assert api.post("/auth/password/forgot", json={"email": "eve@example.com"}).status == 200
+        assert [api.post("/auth/guest").status for _ in range(12)].count(201) == 10
+        assert api.post("/auth/guest", source_ip="192.0.2.7").status == 201
+
+
+def test_of_registrations_at_once_with_one_address_one_is_an_account(api, time, threaded_store, mailbox):
+    barrier, statuses = threading.Barrier(8), []
+
+    def run(number: int) -> None:
+        barrier.wait()
+        statuses.append(register(api, password=f"{number} seven grey owls").status)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [201] * 8
+    assert sorted(mailbox.kinds()) == ["already_registered"] * 7 + ["verify_email"]
+    assert [log_in(api, password=f"{number} seven grey owls").status for number in range(8)].count(200) == 1

@@ -1,0 +1,58 @@
+"""`python -m infra.create_admin`: the only way to become an admin."""
+
+import io
+
+import pytest
+
+from chalicelib import dynamo
+from chalicelib.audit import service as audit
+from infra.create_admin import main
+from tests.accounts.conftest import EMAIL, PASSWORD, log_in, refresh, sign_up
+
+pytestmark = pytest.mark.usefixtures("time")
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """`typed(text)`: what standard input has."""
+    return lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def test_a_new_admin_gets_an_account(api, typed, capsys):
+    typed(f"{PASSWORD}\n")
+    assert main([EMAIL]) == 0
+    assert "is an admin of stage" in capsys.readouterr().out
+    user = log_in(api).json["user"]
+    assert (user["roles"], user["email_verified"]) == (["admin", "user"], True)
+    [entry] = audit.list_entries(f"account#{user['id']}")
+    assert (entry.action, entry.details) == ("account.role_added", {"role": "admin"})
+    assert entry.actor.startswith("command:")
+
+
+def test_who_has_an_account_keeps_their_password_and_logs_in_again(api, typed):
+    before = sign_up(api)
+    typed("")
+    assert main([EMAIL.upper()]) == 0
+    assert refresh(api, before["refresh_token"]).status == 401
+    after = log_in(api).json["user"]
+    assert (after["id"], after["roles"]) == (before["user"]["id"], ["admin", "user"])
+    assert main([EMAIL]) == 0  # repeated, it changes nothing
+    assert len(audit.list_entries(f"account#{after['id']}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "why"),
+    [("ada", PASSWORD, "not an e-mail address"), (EMAIL, "short", "8 to 128"), (EMAIL, "password1", "first that somebody would guess")],
+)
+def test_what_cannot_be_is_refused(api, typed, capsys, email, password, why):
+    typed(f"{password}\n")
+    assert main([email]) == 2
+    assert why in capsys.readouterr().err
+    assert log_in(api, EMAIL, password).status == 401
+
+
+def test_without_a_store_it_says_so(typed, capsys, monkeypatch):
+    monkeypatch.setattr(dynamo, "client", lambda: (_ for _ in ()).throw(dynamo.StoreUnavailable("away")))
+    typed(f"{PASSWORD}\n")
+    assert main([EMAIL]) == 2
+    assert "the store failed" in capsys.readouterr().err

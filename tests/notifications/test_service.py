@@ -1,0 +1,76 @@
+"""Mails: to a real SMTP server, without any, and when it fails; nothing of a mail is logged."""
+
+import socket
+from email import message_from_bytes, policy
+
+import pytest
+
+from chalicelib import log, settings
+from chalicelib.notifications import service
+from chalicelib.notifications.service import MailMessage
+from chalicelib.settings import SettingsError
+from infra.local.mail_receiver import MailReceiver
+
+MAIL = MailMessage("test", "ada@example.com", "Grüße", "Text with https://shop.test/x#token=secret-token\n", "<p>HTML</p>\n")
+
+
+def test_a_mail_arrives_as_text_and_html(tmp_path, time):
+    lines: list[str] = []
+    with (
+        MailReceiver(tmp_path / "mail", lines.append) as receiver,
+        settings.override(smtp_url=receiver.url, mail_from="Shop <s@shop.test>"),
+    ):
+        assert service.send(MAIL)
+        assert service.send(MAIL)
+    first, second = sorted((tmp_path / "mail").glob("*.eml"))
+    assert (first.name, second.name) == ("00001.eml", "00002.eml")
+    mail = message_from_bytes(first.read_bytes(), policy=policy.default)
+    assert (mail["From"], mail["To"], mail["Subject"], mail["Auto-Submitted"]) == ("Shop <s@shop.test>", MAIL.to, "Grüße", "auto-generated")
+    assert mail["Date"].datetime.isoformat() == "2026-06-01T12:00:00"
+    assert mail.get_body(("plain",)).get_content().splitlines() == MAIL.text.splitlines()
+    assert mail.get_body(("html",)).get_content().splitlines() == MAIL.html.splitlines()
+    assert lines[0] == f"Mail to ada@example.com: Grüße  https://shop.test/x#token=secret-token  ({first})"
+
+
+@pytest.fixture
+def lines(monkeypatch) -> list[str]:
+    """The log lines, with their details."""
+    lines: list[str] = []
+    for level in ("info", "warning"):
+        monkeypatch.setattr(log, level, lambda name, **details: lines.append(f"{name} {details}"))
+    return lines
+
+
+def test_without_a_server_it_is_logged_that_nothing_was_sent(lines):
+    assert service.send(MAIL) is False
+    assert lines == ["mail.not_sent {'kind': 'test', 'reason': 'no mail server is set (FAIRGATE_SMTP_URL)'}"]
+
+
+def test_a_server_that_does_not_answer_fails_no_request(lines):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with settings.override(smtp_url=f"smtp://user:pass-word@127.0.0.1:{port}"):
+        assert service.send(MAIL) is False
+    assert lines == ["mail.failed {'kind': 'test', 'error': 'ConnectionRefusedError'}"]
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("smtps://ada%40x:p%3Aw@mail.test", ("smtps", "mail.test", 465, "ada@x", "p:w")),
+        ("smtp+starttls://a:b@mail.test:2525", ("smtp+starttls", "mail.test", 2525, "a", "b")),
+        ("smtp://mail.test", ("smtp", "mail.test", 25, "", "")),
+    ],
+)
+def test_the_setting_names_server_and_security(url, server):
+    parsed = service.parse_server(url)
+    assert (parsed.security, parsed.host, parsed.port, parsed.user, parsed.password) == server
+
+
+@pytest.mark.parametrize(
+    "url", ["mail.test", "http://mail.test", "smtp://", "smtp://mail.test:x", "smtp://mail.test/path", "smtps://a:sec@"]
+)
+def test_a_malformed_setting_is_named_and_not_repeated(url):
+    with pytest.raises(SettingsError, match="FAIRGATE_SMTP_URL") as error:
+        service.parse_server(url)
+    assert "sec@" not in str(error.value)

@@ -1,0 +1,113 @@
+"""What is kept about a person, and its erasure: orders stay for the books, the person does not."""
+
+import json
+
+import pytest
+
+from chalicelib import dynamo
+from chalicelib.accounts.members import service as members
+from infra import tables
+from tests import builders, invariants
+from tests.accounts.conftest import EMAIL, PASSWORD, log_in, mailbox, refresh, sign_up  # noqa: F401
+from tests.simulation import faults
+
+PHONE, RESPONSE, ATTENDEE = "+49 30 5550199", "allergic to nuts", "Lovelace-Byron"
+PERSONAL = [EMAIL, PHONE, RESPONSE, ATTENDEE]
+
+
+@pytest.fixture
+def buyer(api, time, mailbox) -> dict:  # noqa: F811
+    """A buyer with an account, an order with details, a refunded ticket, names on both tickets, and a role at an event."""
+    shop = builders.create_promoted_shop("nora")
+    tokens = sign_up(api, phone=PHONE, first_name="Ada", last_name=ATTENDEE)
+    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")})
+    token = tokens["access_token"]
+    reserved = api.post(f"/events/{shop[0]}/reservations", json={"tier_id": shop[1], "quantity": 2}, token=token).json["id"]
+    body = {"reservation_id": reserved, "customer_email": EMAIL, "responses": {"note": RESPONSE}}
+    assert api.post("/checkout/sessions", json=body, token=token, headers={"Idempotency-Key": "k"}).status == 201
+    paid = api.post("/checkout/confirm", json={"checkout_id": reserved, "simulate": "success"}, token=token).json
+    for ticket in paid["tickets"]:
+        api.patch(f"/tickets/{ticket['id']}", json={"attendee": {"name": ATTENDEE}}, token=token)
+    assert builders.refund(api, reserved, tickets=[paid["tickets"][0]["id"]]).status == 201
+    members.invite(shop[0], EMAIL, "staff", "nora", time.now)
+    return refresh(api, tokens["refresh_token"]).json | {"order": reserved}
+
+
+def erase(api, tokens, password=PASSWORD):
+    return api.delete("/auth/me", json={} if password is None else {"password": password}, token=tokens["access_token"])
+
+
+def stored_text() -> str:
+    """Everything in all tables, except replies to Idempotency-Keys, which expire within a day."""
+    items = []
+    for feature in tables.definitions():
+        if feature != "idempotency":
+            items += dynamo.client().scan(TableName=dynamo.table_name(feature))["Items"]
+    return json.dumps(items, default=repr)
+
+
+def test_an_export_has_all_that_is_kept(api, buyer):
+    export = api.get("/me/export", token=buyer["access_token"]).json
+    assert (export["user"]["email"], export["user"]["phone"], export["promoter"]) == (EMAIL, PHONE, None)
+    assert [(membership["event_id"], membership["role"]) for membership in export["memberships"]] == [("fest", "staff")]
+    [order] = export["orders"]
+    assert (order["id"], order["customer_email"], order["responses"]) == (buyer["order"], EMAIL, {"note": RESPONSE})
+    assert sorted((ticket["state"], ticket["attendee"]["name"]) for ticket in export["tickets"]) == [
+        ("valid", ATTENDEE),
+        ("void", ATTENDEE),
+    ]
+    other = api.get("/me/export", user="eve").json
+    assert (other["orders"], other["tickets"], other["memberships"]) == ([], [], [])
+
+
+def test_nothing_of_a_person_is_left_but_the_order_and_the_money_are(api, time, buyer):
+    assert all(text in stored_text() for text in PERSONAL)
+    assert erase(api, buyer).status == 200
+    assert [text for text in PERSONAL if text in stored_text()] == []
+    assert log_in(api).status == refresh(api, buyer["refresh_token"]).status == 401
+    order = api.get(f"/admin/orders/{buyer['order']}", token=builders.admin_token()).json
+    assert (order["order"]["user_id"], order["order"]["total_price_cents"]) == (buyer["user"]["id"], 10_000)
+    invariants.check(time.now)
+    assert erase(api, buyer).status == 200  # the access token lives on for minutes: nothing is left to delete
+
+
+def test_an_address_is_free_again_for_somebody_new(api, buyer):
+    erase(api, buyer)
+    tokens = sign_up(api)
+    assert tokens["user"]["id"] != buyer["user"]["id"]
+    assert api.get("/me/tickets", token=tokens["access_token"]).json["count"] == 0
+
+
+@pytest.mark.parametrize("password", [None, "not the password"])
+def test_an_erasure_needs_the_password(api, buyer, password):
+    reply = erase(api, buyer, password)
+    assert (reply.status, reply.json["error"]) == (403, "wrong_password")
+    assert log_in(api).status == 200
+
+
+def test_a_guest_is_erased_without_one(api, time):
+    token = api.post("/auth/guest").json["access_token"]
+    assert api.delete("/auth/me", token=token).status == 200
+
+
+def test_a_promoter_is_erased_once_their_events_are_over(api, time):
+    promoter = sign_up(api, "nights@example.com", role="promoter", company="Nightly Ltd")
+    builders.create_promoted_shop(promoter["user"]["id"])
+    refused = erase(api, promoter)
+    assert (refused.status, refused.json["error"]) == (409, "promoter_has_events")
+    time.advance(200 * 86_400)
+    promoter = log_in(api, "nights@example.com").json
+    assert erase(api, promoter).status == 200
+    assert "Nightly" not in stored_text()
+
+
+def test_an_erasure_that_crashed_can_be_repeated(api, time, buyer):
+    number = 0
+    while True:
+        number += 1
+        with faults.crash_after(number) as crash:
+            erase(api, buyer)
+        if not crash.was_triggered:
+            break
+    assert number > 10  # calls to the store
+    assert [text for text in PERSONAL if text in stored_text()] == []

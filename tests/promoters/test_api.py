@@ -1,0 +1,243 @@
+"""Promoters over HTTP: their profiles and events, and the people who work at their events."""
+
+import threading
+
+import pytest
+
+from chalicelib.accounts.members import service as members
+from chalicelib.audit import service as audit
+from tests import builders
+from tests.accounts.conftest import log_in, mailbox, refresh, register, sign_up  # noqa: F401
+
+PROMOTER = "nights@example.com"
+
+
+@pytest.fixture
+def promoter(api, time) -> dict:
+    """The tokens of a promoter."""
+    return sign_up(api, PROMOTER, role="promoter", company="Nights Ltd", first_name="Nora")
+
+
+def put(api, tokens, promoter_id=None, **fields):
+    token = tokens if isinstance(tokens, str) else tokens["access_token"]
+    path = f"/promoters/{promoter_id or tokens['user']['id']}"
+    return api.put(path, json={"name": "Nights", **fields}, token=token)
+
+
+def verify_promoter(api, tokens):
+    return put(api, builders.admin_token(), tokens["user"]["id"], verified=True)
+
+
+# ------------------------------------------------------------------ profiles
+def test_who_registers_as_a_promoter_has_a_profile_that_the_public_sees_once_it_is_verified(api, promoter):
+    path, token = f"/promoters/{promoter['user']['id']}", promoter["access_token"]
+    mine = api.get(path, token=token).json
+    assert (mine["name"], mine["company"], mine["verified"], mine["email"]) == ("Nights Ltd", "Nights Ltd", False, None)
+    assert [api.get(path).status, api.get(path, user="ada").status] == [404, 404]
+    assert api.get("/promoters").json == {"promoters": [], "next_cursor": None}
+    assert api.get("/promoters?verified=false", token=builders.admin_token()).json["promoters"] == [mine]
+    assert api.get("/promoters?verified=false", token=token).status == api.get("/promoters?verified=false").status == 403
+    shown = verify_promoter(api, promoter).json
+    assert shown["verified"] is True
+    assert api.get(path).json == shown
+    assert api.get("/promoters").json["promoters"] == [shown]
+
+
+def test_a_promoter_writes_the_profile_and_an_admin_verifies_it(api, time, promoter):
+    fields = {"company": "N", "description": "Long nights", "website": "https://nights.test/x?y=1", "email": "info@nights.test"}
+    written = put(api, promoter, **fields).json
+    assert {name: written[name] for name in fields} == fields
+    assert put(api, promoter, verified=True).status == 403
+    assert put(api, promoter, verified=False, **fields).json == written  # it says what is
+    verify_promoter(api, promoter)
+    time.advance(1)
+    assert put(api, promoter, description="Longer nights").json["verified"] is True
+    assert put(api, promoter, name="Other").json["verified"] is False  # an admin has not seen this name
+    actions = [entry.action for entry in audit.list_entries(f"promoter#{promoter['user']['id']}")]
+    assert set(actions) == {"promoter.changed"}
+
+
+def test_a_change_of_a_profile_is_audited_with_old_and_new_values(api, promoter):
+    put(api, promoter, company="Nights Ltd")
+    [entry] = audit.list_entries(f"promoter#{promoter['user']['id']}")
+    assert (entry.actor, entry.changes["name"].before, entry.changes["name"].after) == (promoter["user"]["id"], "Nights Ltd", "Nights")
+    put(api, promoter, company="Nights Ltd")  # as it is already
+    assert len(audit.list_entries(f"promoter#{promoter['user']['id']}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("website", "nights.test"),
+        ("website", "javascript:alert(1)"),
+        ("website", "https://a b"),
+        ("email", "x"),
+        ("name", " "),
+        ("rank", 1),
+    ],
+)
+def test_a_profile_that_cannot_be_is_refused(api, promoter, field, value):
+    reply = put(api, promoter, **{field: value})
+    assert (reply.status, reply.json["path"]) == (400, f"$.{field}")
+
+
+def test_nobody_else_changes_a_profile_and_only_admins_create_one(api, promoter):
+    other = sign_up(api, "days@example.com", role="promoter")
+    assert put(api, other["access_token"], promoter["user"]["id"]).status == 403
+    assert put(api, builders.token("ada"), promoter["user"]["id"]).status == 403
+    assert put(api, builders.token("new", "promoter"), "new").status == 404  # an account made before there were profiles
+    assert put(api, builders.admin_token(), "new", verified=True).json["verified"] is True
+    assert put(api, builders.token("new", "promoter"), "new").json["name"] == "Nights"
+
+
+def test_promoters_are_listed_in_pages(api, time):
+    for number in range(5):
+        put(api, builders.admin_token(), f"promoter-{number}", verified=True)
+    seen, query = [], {"limit": 2}
+    while True:
+        page = api.get("/promoters", query=query).json
+        seen += [promoter["id"] for promoter in page["promoters"]]
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert seen == [f"promoter-{number}" for number in range(5)]
+    assert api.get("/promoters?cursor=x").status == 400
+    assert api.get("/promoters?rank=1").status == 400
+
+
+def test_changes_at_once_are_all_made(api, time, threaded_store):
+    put(api, builders.admin_token(), "nora", verified=True)
+    statuses = []
+    threads = [
+        threading.Thread(target=lambda name=name: statuses.append(put(api, builders.admin_token(), "nora", name=name).status))
+        for name in ("One", "Two", "Three")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200, 200, 200]
+    entries = audit.list_entries("promoter#nora")
+    names = {(entry.changes["name"].before, entry.changes["name"].after) for entry in entries}
+    assert len({before for before, _ in names}) == 4  # each one began with what the one before had written
+
+
+# ------------------------------------------------------------------ events
+def test_the_public_sees_a_promoters_published_events_and_the_promoter_all(api, time):
+    builders.create_promoted_shop("nora")
+    put(api, builders.admin_token(), "nora", verified=True)
+    page = api.get("/promoters/nora/events").json
+    assert [(event["id"], event["status"]) for event in page["events"]] == [("fest", "on_sale")]
+    assert page["next_cursor"] is None
+    assert api.get("/promoters/nora/events", token=builders.token("nora", "promoter")).json == page
+    assert api.get("/promoters/nobody/events").status == 404
+
+
+# ------------------------------------------------------------------ members
+@pytest.fixture
+def shop(api, time) -> tuple[str, str]:
+    return builders.create_promoted_shop("nora")
+
+
+def invite(api, email="door@example.com", role="staff", token=None, **options):
+    return api.post(
+        "/events/fest/members", json={"email": email, "role": role}, token=token or builders.token("nora", "promoter"), **options
+    )
+
+
+def test_who_is_invited_has_the_role_once_they_log_in_with_the_verified_address(api, shop, mailbox):  # noqa: F811
+    member = invite(api, "Door@Example.com")
+    assert (member.status, member.json["email"], member.json["role"]) == (201, "door@example.com", "staff")
+    [mail] = [mail for mail in mailbox.mails if mail.kind == "event_invitation"]
+    assert mail.to == "Door@Example.com"
+    tokens = sign_up(api, "door@example.com")
+    assert tokens["user"]["events"] == {}  # anybody can register with an address that is not theirs
+    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")})
+    tokens = refresh(api, tokens["refresh_token"]).json
+    assert tokens["user"]["events"] == {"fest": "staff"}
+    assert api.get("/events/fest/members", token=tokens["access_token"]).status == 403  # staff do not manage
+    assert invite(api, "door@example.com", "coordinator").status == 201
+    tokens = refresh(api, tokens["refresh_token"]).json
+    assert api.get("/events/fest/members", token=tokens["access_token"]).json["members"][0]["role"] == "coordinator"
+    assert api.delete(f"/events/fest/members/{member.json['id']}", token=builders.token("nora", "promoter")).status == 200
+    assert refresh(api, tokens["refresh_token"]).json["user"]["events"] == {}
+
+
+def test_a_coordinator_invites_staff_and_no_coordinators(api, shop):
+    coordinator = builders.auth.issue_token("cleo", {"user"}, events={"fest": "coordinator"})
+    assert invite(api, token=coordinator).status == 201
+    assert invite(api, role="coordinator", token=coordinator).status == 403
+    other = invite(api, "second@example.com", "coordinator").json
+    assert invite(api, "second@example.com", "staff", token=coordinator).status == 403
+    assert api.delete(f"/events/fest/members/{other['id']}", token=coordinator).status == 403
+
+
+def test_only_who_manages_the_event_invites(api, shop):
+    for token in (builders.token("other", "promoter"), builders.staff_token("fest"), builders.token("ada")):
+        assert invite(api, token=token).status == 403
+    assert invite(api, token=builders.admin_token()).status == 201
+    assert api.post("/events/nothing/members", json={"email": "a@example.com", "role": "staff"}, token=builders.admin_token()).status == 404
+    assert invite(api, role="admin").status == 400
+
+
+def test_invitations_and_removals_are_audited_without_the_address(api, shop):
+    member = invite(api).json
+    invite(api, role="coordinator")
+    invite(api, role="coordinator")  # repeated: nothing changes
+    api.delete(f"/events/fest/members/{member['id']}", token=builders.admin_token())
+    again = api.delete(f"/events/fest/members/{member['id']}", token=builders.admin_token())
+    assert (again.status, again.json["error"]) == (404, "not_found")
+    entries = [entry for entry in audit.list_entries("event#fest") if entry.action.startswith("member.")]
+    assert [(entry.action, entry.changes["role"].before, entry.changes["role"].after) for entry in reversed(entries)] == [
+        ("member.invited", None, "staff"),
+        ("member.invited", "staff", "coordinator"),
+        ("member.removed", "coordinator", None),
+    ]
+    assert "door@" not in str(entries)
+
+
+def test_members_are_listed_in_pages(api, shop):
+    emails = {f"door{number}@example.com" for number in range(5)}
+    for email in emails:
+        invite(api, email)
+    seen, query = set(), {"limit": 2}
+    while query:
+        page = api.get("/events/fest/members", query=query, token=builders.admin_token()).json
+        seen |= {member["email"] for member in page["members"]}
+        query = {"limit": 2, "cursor": page["next_cursor"]} if page["next_cursor"] else {}
+    assert seen == emails
+
+
+def test_an_invitation_is_repeated_with_its_key(api, shop, mailbox):  # noqa: F811
+    first, again = (invite(api, headers={"Idempotency-Key": "k"}) for _ in range(2))
+    assert (first.status, again.status, again.json["id"]) == (201, 200, first.json["id"])
+    assert mailbox.kinds("door@example.com") == ["event_invitation"]
+
+
+def test_nobody_works_at_more_events_than_a_token_can_name(api, shop, mailbox, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(members, "MAX_EVENTS", 3)
+    for number in range(3):
+        members.invite(f"event-{number}", "door@example.com", "staff", "root", 0)
+    reply = invite(api)
+    assert (reply.status, reply.json["error"]) == (409, "too_many_events")
+    register(api, "door@example.com")
+    api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")})
+    assert len(log_in(api, "door@example.com").json["user"]["events"]) == 3
+
+
+def test_events_are_listed_in_pages_with_drafts_for_their_promoter_and_no_deleted_ones(api, promoter):
+    verify_promoter(api, promoter)
+    token, path = promoter["access_token"], f"/promoters/{promoter['user']['id']}/events"
+    ids = []
+    for day in (3, 1, 2):
+        body = {"name": f"Night {day}", "venue": "Hall", "starts_at": f"2026-09-0{day}T20:00:00Z"}
+        reply = api.post("/events", json=body, token=token)
+        assert reply.status == 201, reply.json
+        ids.append(reply.json["id"])
+    third, first, second = ids
+    assert api.delete(f"/events/{second}", token=token).status == 200
+    page = api.get(path, query={"limit": 1}, token=token).json
+    assert [(event["id"], event["status"]) for event in page["events"]] == [(first, "draft")]
+    page = api.get(path, query={"limit": 1, "cursor": page["next_cursor"]}, token=token).json
+    assert ([event["id"] for event in page["events"]], page["next_cursor"]) == ([third], None)
+    assert api.get(path).json == {"events": [], "next_cursor": None}
