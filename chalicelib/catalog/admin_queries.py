@@ -1,65 +1,90 @@
-"""The catalog as admins see it: all events and tiers, drafts too, as the store has them now."""
+"""The catalog as those who manage it see it: all events and tiers, drafts too, as the store has them now."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from chalicelib.catalog import service, views
+from msgspec.structs import asdict
+
+from chalicelib.catalog import managed_views, service
+from chalicelib.catalog.managed_views import AdminEventView, AdminEventWithTiersView, AdminTierView
 from chalicelib.catalog.model import Catalog, DisplayState, Event, Tier
+from chalicelib.catalog.views import EventWithTiersView, TiersView, TierView
+from chalicelib.edge.http import CacheableReply
 from chalicelib.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
 
-View = dict[str, Any]
 
-
-def list_events(now: int) -> list[View]:
+def list_events(now: int) -> list[AdminEventView]:
     """All events in their display order."""
     catalog = service.load_current()
     stocks = inventory.read_stock(catalog.shard_counts(catalog.events))
-    events = sorted(catalog.events.values(), key=lambda event: event.sort_key)
-    return [views.admin_event_view(catalog, event, stocks, now) for event in events]
+    events = sorted((event for event in catalog.events.values() if event.deleted_at is None), key=lambda event: event.sort_key)
+    return [managed_views.admin_event_view(catalog, event, stocks, now) for event in events]
 
 
-def get_event(event_id: str, now: int) -> View:
+def get_event(event_id: str, now: int) -> AdminEventWithTiersView:
     """An event with all its tiers; raises NotFound."""
     catalog = service.load_current()
     event = _get_event(catalog, event_id)
     stocks = inventory.read_stock(catalog.shard_counts([event_id]))
-    tiers = [views.admin_tier_view(catalog, tier, stocks, now) for tier in catalog.tiers_of(event_id)]
-    return {**views.admin_event_view(catalog, event, stocks, now), "tiers": tiers}
+    return managed_views.managed_event_view(catalog, event, stocks, now)
 
 
-def list_tiers(event_id: str | None, now: int) -> list[View]:
+def list_tiers(event_id: str | None, now: int) -> list[AdminTierView]:
     """The tiers of one event, or of all events if `event_id` is None; raises NotFound."""
     catalog = service.load_current()
-    event_ids = list(catalog.events) if event_id is None else [_get_event(catalog, event_id).id]
+    events = catalog.events.values() if event_id is None else [_get_event(catalog, event_id)]
+    event_ids = [event.id for event in events if event.deleted_at is None]
     stocks = inventory.read_stock(catalog.shard_counts(event_ids))
-    tiers = [tier for event_id in event_ids for tier in catalog.tiers_of(event_id)]
-    return [views.admin_tier_view(catalog, tier, stocks, now) for tier in tiers]
+    tiers = [tier for event_id in event_ids for tier in catalog.listed_tiers(event_id)]
+    return [managed_views.admin_tier_view(catalog, tier, stocks, now) for tier in tiers]
 
 
-def get_tier(tier_id: str, now: int) -> View:
+def get_tier(tier_id: str, now: int) -> AdminTierView:
     """A tier; raises NotFound."""
     catalog = service.load_current()
     tier = catalog.tiers.get(tier_id)
-    if tier is None:
+    if tier is None or tier not in catalog.listed_tiers(tier.event_id) or catalog.find_event(tier.event_id) is None:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
-    return views.admin_tier_view(catalog, tier, inventory.read_stock({tier.stock_id: tier.shards}), now)
+    return managed_views.admin_tier_view(catalog, tier, inventory.read_stock({tier.stock_id: tier.shards}), now)
 
 
-def created_event_view(event: Event, now: int) -> View:
+def managed_event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:
+    """An event for the public route, as those who manage it see it; raises NotFound."""
+    view = get_event(event_id, now)
+    tiers = [_as_tier_view(tier) for tier in view.tiers]
+    return CacheableReply.encode_private(EventWithTiersView(**(asdict(view) | {"tiers": tiers})), view.version)
+
+
+def managed_tiers_reply(event_id: str, now: int) -> CacheableReply[TiersView]:
+    """The tiers of an event for the public route, as those who manage it see them; raises NotFound."""
+    tiers = sorted(list_tiers(event_id, now), key=lambda tier: (tier.position, tier.id))
+    return CacheableReply.encode_private(TiersView(tiers=[_as_tier_view(tier) for tier in tiers]), 0)
+
+
+def managed_tier_reply(tier_id: str, now: int) -> CacheableReply[TierView]:
+    """A tier for the public route, as those who manage its event see it; raises NotFound."""
+    view = get_tier(tier_id, now)
+    return CacheableReply.encode_private(_as_tier_view(view), view.version)
+
+
+def _as_tier_view(view: AdminTierView) -> TierView:
+    return TierView(**asdict(view))
+
+
+def created_event_view(event: Event, now: int) -> AdminEventWithTiersView:
     """An event as it was created, without any tiers. Reads nothing, because the event is in the store already."""
-    return {**views.admin_event_view(Catalog.build([event], []), event, {}, now), "tiers": []}
+    return managed_views.managed_event_view(Catalog.build([event], []), event, {}, now)
 
 
-def created_tier_view(tier: Tier, states: Mapping[str, DisplayState], now: int) -> View:
+def created_tier_view(tier: Tier, states: Mapping[str, DisplayState], now: int) -> AdminTierView:
     """A tier as it was created, with all of its tickets; `states` are the catalog's. Reads nothing, as above."""
     stock = Stock(capacity=tier.capacity, available=tier.capacity, held=0, sold=0, is_open=True)
-    return views.admin_tier_view(Catalog.build([], [tier], states), tier, {tier.stock_id: stock}, now)
+    return managed_views.admin_tier_view(Catalog.build([], [tier], states), tier, {tier.stock_id: stock}, now)
 
 
 def _get_event(catalog: Catalog, event_id: str) -> Event:
-    event = catalog.events.get(event_id)
+    event = catalog.find_event(event_id)
     if event is None:
         raise NotFound("There is no event with this id.", event_id=event_id)
     return event

@@ -1,91 +1,372 @@
-"""Routes of the public catalog, and of the admins' events and tiers."""
-
-from typing import get_args
+"""Routes of the catalog: what the public reads, what promoters and admins change, and the older routes of admins."""
 
 from chalice.app import Blueprint
+from msgspec import Struct
 
-from chalicelib.catalog import admin_queries, response_cache, service
-from chalicelib.catalog.management import NewEvent, NewTier
-from chalicelib.catalog.model import TierStatus
+from chalicelib import clock
+from chalicelib.catalog import (
+    admin_queries,
+    event_management,
+    event_states,
+    permissions,
+    response_cache,
+    revisions,
+    service,
+    tier_management,
+)
+from chalicelib.catalog.event_management import EventNotDraft
+from chalicelib.catalog.event_states import AlreadyCancelled, EventHasSales, EventIncomplete
+from chalicelib.catalog.forms import EventChanges, EventFields, NewEvent, NewTier, TierChanges, TierFields
+from chalicelib.catalog.managed_views import AdminEventView, AdminEventWithTiersView, AdminTierView
+from chalicelib.catalog.model import EventStatus, TierStatus
+from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, Expected
+from chalicelib.catalog.search import NO_FILTERS, EventQuery
+from chalicelib.catalog.tier_management import CapacityTooSmall, TierHasSales, TierNameTaken, TooManyTiers
+from chalicelib.catalog.views import (
+    AvailabilityView,
+    DeletedView,
+    EventView,
+    EventWithTiersView,
+    TicketTypesView,
+    TierAvailabilityView,
+    TiersView,
+    TierView,
+)
 from chalicelib.edge import idempotency
-from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
-from chalicelib.errors import InvalidInput
+from chalicelib.edge.auth import Forbidden, Unauthenticated
+from chalicelib.edge.http import CacheableReply, Done, Reply, RequestContext, route
+from chalicelib.edge.operation import IF_MATCH
+from chalicelib.errors import NotFound
+from chalicelib.ids import Id
+from chalicelib.inventory.model import CapacityInUse
 
 bp = Blueprint(__name__)
 
 
-@route(bp, "GET", "/events")
-def list_events(request: RequestContext) -> CacheableReply:
-    return response_cache.events_reply(request.now)
+class TicketTypesQuery(Struct, forbid_unknown_fields=True):
+    """`status` is that of the bootstrap file."""
+
+    event_id: Id | None = None
+    status: TierStatus | None = None
 
 
-@route(bp, "GET", "/events/{event_id}")
-def show_event(request: RequestContext, event_id: str) -> CacheableReply:
+class TiersQuery(Struct, forbid_unknown_fields=True):
+    event_id: Id | None = None
+
+
+@route(bp, "GET", "/events", access="public")
+def list_events(request: RequestContext, query: EventQuery) -> CacheableReply[list[EventView]]:
+    """List the public events, in their display order; with filters those that match, page by page."""
+    if query == NO_FILTERS:
+        return response_cache.events_reply(request.now)
+    return response_cache.filtered_events_reply(query, request.now)
+
+
+@route(
+    bp,
+    "POST",
+    "/events",
+    access="manager",
+    statuses=(201, 200),
+    headers=(idempotency.IDEMPOTENCY_KEY,),
+    errors=(CatalogChanging, EventIncomplete),
+)
+def create_event(request: RequestContext, body: EventFields) -> Reply[AdminEventWithTiersView]:
+    """Create an event as a draft: a promoter's own, or any for admins."""
+    caller = request.require_user()
+    if not caller.roles & {"admin", "promoter"}:
+        raise Forbidden("Only promoters and admins may create events.")
+    promoter_id = None if "admin" in caller.roles else caller.user_id
+    _check_promoter(request, body, promoter_id)
+
+    def execute(event_id: str) -> Reply[AdminEventWithTiersView]:
+        event = event_management.create_event(event_id, body, caller.user_id, request.now, promoter_id=promoter_id)
+        return Reply(admin_queries.created_event_view(event, request.now), 201, _etag(event.version))
+
+    return idempotency.execute_once(request, caller.user_id, execute)
+
+
+@route(bp, "GET", "/events/{event_id}", access="public")
+def show_event(request: RequestContext, event_id: str) -> CacheableReply[EventWithTiersView]:
+    """Show an event with its tiers, the cheapest first. Who manages it sees drafts and figures too."""
+    if _is_manager(request, event_id):
+        return admin_queries.managed_event_reply(event_id, request.now)
     return response_cache.event_reply(event_id, request.now)
 
 
-@route(bp, "GET", "/events/{event_id}/availability")
-def show_availability(request: RequestContext, event_id: str) -> CacheableReply:
+@route(
+    bp,
+    "PUT",
+    "/events/{event_id}",
+    access="manager",
+    headers=(IF_MATCH,),
+    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityTooSmall, EventHasSales),
+)
+def replace_event(request: RequestContext, event_id: str, body: EventFields) -> Reply[AdminEventWithTiersView]:
+    """Replace the fields of an event; those that are left out get their defaults."""
+    return _update_event(request, event_id, body)
+
+
+@route(
+    bp,
+    "PATCH",
+    "/events/{event_id}",
+    access="manager",
+    headers=(IF_MATCH,),
+    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityTooSmall, EventHasSales),
+)
+def change_event(request: RequestContext, event_id: str, body: EventChanges) -> Reply[AdminEventWithTiersView]:
+    """Change some fields of an event."""
+    return _update_event(request, event_id, body)
+
+
+@route(bp, "DELETE", "/events/{event_id}", access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, EventHasSales, EventNotDraft))
+def delete_event(request: RequestContext, event_id: str) -> Reply[DeletedView]:
+    """Delete a draft; it is in no list any more."""
+    actor = _require_manager(request, event_id)
+    event = event_management.delete_event(event_id, actor, request.now, _expected(request))
+    return Reply(DeletedView(id=event_id, deleted_at=clock.iso(event.updated_at), message="The event is deleted."))
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/publish",
+    access="manager",
+    headers=(IF_MATCH,),
+    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete),
+)
+def publish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
+    """Publish a draft. What it lacks is listed all at once."""
+    event_states.publish(event_id, _require_manager(request, event_id), request.now, _expected(request))
+    return _event_reply(event_id, request.now)
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/unpublish",
+    access="manager",
+    headers=(IF_MATCH,),
+    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventHasSales),
+)
+def unpublish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
+    """Make a published event a draft again."""
+    event_states.unpublish(event_id, _require_manager(request, event_id), request.now, _expected(request))
+    return _event_reply(event_id, request.now)
+
+
+@route(bp, "GET", "/events/{event_id}/tiers", access="public")
+def list_tiers(request: RequestContext, event_id: str) -> CacheableReply[TiersView]:
+    """List the tiers of an event in the order of their positions. Who manages it sees hidden ones too."""
+    if _is_manager(request, event_id):
+        return admin_queries.managed_tiers_reply(event_id, request.now)
+    return response_cache.tiers_reply(event_id, request.now)
+
+
+@route(
+    bp,
+    "POST",
+    "/events/{event_id}/tiers",
+    access="manager",
+    statuses=(201, 200),
+    headers=(idempotency.IDEMPOTENCY_KEY,),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTiers),
+)
+def create_tier(request: RequestContext, event_id: str, body: TierFields) -> Reply[AdminTierView]:
+    """Create a tier of an event."""
+    return _create_tier(request, event_id, body, _require_manager(request, event_id))
+
+
+@route(bp, "GET", "/tiers/{tier_id}", access="public")
+def show_tier(request: RequestContext, tier_id: str) -> CacheableReply[TierView]:
+    """Show a tier."""
+    event_id = _find_event_id(tier_id)
+    if event_id is not None and _is_manager(request, event_id):
+        return admin_queries.managed_tier_reply(tier_id, request.now)
+    return response_cache.tier_reply(tier_id, request.now)
+
+
+@route(
+    bp,
+    "PUT",
+    "/tiers/{tier_id}",
+    access="manager",
+    headers=(IF_MATCH,),
+    errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse),
+)
+def replace_tier(request: RequestContext, tier_id: str, body: TierFields) -> Reply[AdminTierView]:
+    """Replace the fields of a tier; those that are left out get their defaults."""
+    return _update_tier(request, tier_id, body)
+
+
+@route(
+    bp,
+    "PATCH",
+    "/tiers/{tier_id}",
+    access="manager",
+    headers=(IF_MATCH,),
+    errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse),
+)
+def change_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[AdminTierView]:
+    """Change some fields of a tier."""
+    return _update_tier(request, tier_id, body)
+
+
+@route(bp, "DELETE", "/tiers/{tier_id}", access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, TierHasSales))
+def delete_tier(request: RequestContext, tier_id: str) -> Reply[DeletedView]:
+    """Delete a tier without sales."""
+    actor = _require_tier_manager(request, tier_id)
+    tier = tier_management.delete_tier(tier_id, actor, request.now, _expected(request))
+    return Reply(DeletedView(id=tier_id, deleted_at=clock.iso(tier.updated_at), message="The ticket type is deleted."))
+
+
+@route(bp, "GET", "/tiers/{tier_id}/availability", access="public")
+def show_tier_availability(request: RequestContext, tier_id: str) -> CacheableReply[TierAvailabilityView]:
+    """Show how many tickets of a tier are left."""
+    return response_cache.tier_availability_reply(tier_id, request.now)
+
+
+@route(bp, "GET", "/events/{event_id}/availability", access="public")
+def show_availability(request: RequestContext, event_id: str) -> CacheableReply[AvailabilityView]:
+    """Show how many tickets of each tier of an event are left."""
     return response_cache.availability_reply(event_id, request.now)
 
 
-@route(bp, "GET", "/tickets/types")
-def list_ticket_types(request: RequestContext) -> CacheableReply:
-    status = request.query("status")
-    if status is not None and status not in get_args(TierStatus):
-        raise InvalidInput(f"`status` must be one of {', '.join(get_args(TierStatus))}.", path="$.status")
-    return response_cache.ticket_types_reply(request.query_id("event_id"), status, request.now)
+@route(bp, "GET", "/tickets/types", access="public")
+def list_ticket_types(request: RequestContext, query: TicketTypesQuery) -> CacheableReply[TicketTypesView]:
+    """List the tiers of all events, as in the bootstrap file."""
+    return response_cache.ticket_types_reply(query.event_id, query.status, request.now)
 
 
-@route(bp, "GET", "/admin/events")
-def list_events_for_admins(request: RequestContext) -> Reply:
-    request.require_role("admin")
+@route(bp, "GET", "/admin/events", access="admin")
+def list_events_for_admins(request: RequestContext) -> Reply[list[AdminEventView]]:
+    """List all events, drafts too."""
     return Reply(admin_queries.list_events(request.now))
 
 
-@route(bp, "POST", "/admin/events")
-def create_event(request: RequestContext) -> Reply:
-    admin, new = request.require_role("admin"), request.parse_body(NewEvent)
+@route(bp, "POST", "/admin/events", access="admin", statuses=(201, 200), headers=(idempotency.IDEMPOTENCY_KEY,), errors=(CatalogChanging,))
+def create_event_for_admins(request: RequestContext, body: NewEvent) -> Reply[AdminEventWithTiersView]:
+    """Create an event that only admins manage."""
+    admin = request.require_user()
+    status: EventStatus = "draft" if body.status == "draft" else "active"
 
-    def execute(event_id: str) -> Reply:
-        event = service.create_event(event_id, new, admin.user_id, request.now)
+    def execute(event_id: str) -> Reply[AdminEventWithTiersView]:
+        event = event_management.create_event(event_id, body.fields(), admin.user_id, request.now, status=status)
         return Reply(admin_queries.created_event_view(event, request.now), 201)
 
     return idempotency.execute_once(request, admin.user_id, execute)
 
 
-@route(bp, "GET", "/admin/events/{event_id}")
-def show_event_for_admins(request: RequestContext, event_id: str) -> Reply:
-    request.require_role("admin")
+@route(bp, "GET", "/admin/events/{event_id}", access="admin")
+def show_event_for_admins(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
+    """Show an event, also a draft, with all its tiers."""
     return Reply(admin_queries.get_event(event_id, request.now))
 
 
-@route(bp, "GET", "/admin/tiers")
-def list_tiers_for_admins(request: RequestContext) -> Reply:
-    request.require_role("admin")
-    return Reply(admin_queries.list_tiers(request.query_id("event_id"), request.now))
+@route(bp, "GET", "/admin/tiers", access="admin", errors=(NotFound,))
+def list_tiers_for_admins(request: RequestContext, query: TiersQuery) -> Reply[list[AdminTierView]]:
+    """List the tiers of one event, or of all events."""
+    return Reply(admin_queries.list_tiers(query.event_id, request.now))
 
 
-@route(bp, "POST", "/admin/tiers")
-def create_tier(request: RequestContext) -> Reply:
-    admin, new = request.require_role("admin"), request.parse_body(NewTier)
+@route(
+    bp,
+    "POST",
+    "/admin/tiers",
+    access="admin",
+    statuses=(201, 200),
+    headers=(idempotency.IDEMPOTENCY_KEY,),
+    errors=(*CHANGE_ERRORS, NotFound, TierNameTaken, TooManyTiers),
+)
+def create_tier_for_admins(request: RequestContext, body: NewTier) -> Reply[AdminTierView]:
+    """Create a tier of any event."""
+    return _create_tier(request, body.event_id, body.fields(), request.require_user().user_id)
 
-    def execute(tier_id: str) -> Reply:
-        states = service.snapshot().states  # before the tier is written, because its reply must not depend on a later read
-        tier = service.create_tier(tier_id, new, admin.user_id, request.now)
-        return Reply(admin_queries.created_tier_view(tier, states, request.now), 201)
 
-    return idempotency.execute_once(request, admin.user_id, execute)
-
-
-@route(bp, "GET", "/admin/tiers/{tier_id}")
-def show_tier_for_admins(request: RequestContext, tier_id: str) -> Reply:
-    request.require_role("admin")
+@route(bp, "GET", "/admin/tiers/{tier_id}", access="admin")
+def show_tier_for_admins(request: RequestContext, tier_id: str) -> Reply[AdminTierView]:
+    """Show a tier with the tickets that are held and sold."""
     return Reply(admin_queries.get_tier(tier_id, request.now))
 
 
-@route(bp, "POST", "/admin/catalog/invalidate")
-def invalidate(request: RequestContext) -> Reply:
-    admin = request.require_role("admin")
-    service.invalidate_everywhere(admin.user_id, request.now)
-    return Reply({"message": "All instances will load the catalog again within a few seconds."})
+@route(bp, "POST", "/admin/catalog/invalidate", access="admin", errors=(CatalogChanging,))
+def invalidate_catalog(request: RequestContext) -> Reply[Done]:
+    """Let all instances load the catalog again."""
+    admin = request.require_user()
+    revisions.invalidate_everywhere(admin.user_id, request.now)
+    return Reply(Done("All instances will load the catalog again within a few seconds."))
+
+
+def _create_tier(request: RequestContext, event_id: str, fields: TierFields, actor: str) -> Reply[AdminTierView]:
+    def execute(tier_id: str) -> Reply[AdminTierView]:
+        states = service.snapshot().states  # before the tier is written, because its reply must not depend on a later read
+        tier = tier_management.create_tier(tier_id, event_id, fields, actor, request.now)
+        return Reply(admin_queries.created_tier_view(tier, states, request.now), 201, _etag(tier.version))
+
+    return idempotency.execute_once(request, actor, execute)
+
+
+def _update_event(request: RequestContext, event_id: str, body: EventChanges) -> Reply[AdminEventWithTiersView]:
+    event = permissions.require_manager(request.require_user(), event_id)
+    _check_promoter(request, body, event.promoter_id)
+    event_management.update_event(event_id, body, request.require_user().user_id, request.now, _expected(request, body))
+    return _event_reply(event_id, request.now)
+
+
+def _update_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[AdminTierView]:
+    actor = _require_tier_manager(request, tier_id)
+    tier_management.update_tier(tier_id, body, actor, request.now, _expected(request, body))
+    view = admin_queries.get_tier(tier_id, request.now)
+    return Reply(view, headers=_etag(view.version))
+
+
+def _event_reply(event_id: str, now: int) -> Reply[AdminEventWithTiersView]:
+    view = admin_queries.get_event(event_id, now)
+    return Reply(view, headers=_etag(view.version))
+
+
+def _etag(version: int) -> dict[str, str]:
+    return {"ETag": f'"{version}"'}
+
+
+def _expected(request: RequestContext, body: EventChanges | TierChanges | None = None) -> Expected:
+    version = body.version if body is not None and isinstance(body.version, int) else None
+    return Expected(version, request.header("if-match"))
+
+
+def _check_promoter(request: RequestContext, body: EventChanges, own: str | None) -> None:
+    """Raises Forbidden if somebody else than an admin names another promoter."""
+    if isinstance(body.promoter_id, str) and body.promoter_id != own and "admin" not in request.require_user().roles:
+        raise Forbidden("Only admins may give an event to another promoter.")
+
+
+def _is_manager(request: RequestContext, event_id: str) -> bool:
+    """Whether the caller of a public route manages the event. A token that is not valid makes nobody a stranger to what is public."""
+    if request.header("authorization") is None:
+        return False
+    try:
+        identity = request.identity
+    except Unauthenticated:
+        return False
+    return identity is not None and permissions.may_manage(identity, event_id) and permissions.find_event(event_id) is not None
+
+
+def _require_manager(request: RequestContext, event_id: str) -> str:
+    """The user id of the caller, if they may manage the event; raises NotFound or Forbidden."""
+    caller = request.require_user()
+    permissions.require_manager(caller, event_id)
+    return caller.user_id
+
+
+def _require_tier_manager(request: RequestContext, tier_id: str) -> str:
+    """The user id of the caller, if they may manage the event of the tier; raises NotFound or Forbidden."""
+    event_id = _find_event_id(tier_id)
+    if event_id is None:
+        raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
+    return _require_manager(request, event_id)
+
+
+def _find_event_id(tier_id: str) -> str | None:
+    tier = service.snapshot().tiers.get(tier_id) or service.refresh_snapshot().tiers.get(tier_id)
+    return tier.event_id if tier is not None else None

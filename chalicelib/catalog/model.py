@@ -35,7 +35,10 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An event. Times are epoch seconds, and `ends_at` is the last second; `date` and `end_date` are the text of the bootstrap file."""
+    """An event. Times are epoch seconds, and `ends_at` is the last second; `date` and `end_date` are the text of the bootstrap file.
+
+    `starts_at` is 0 while a draft has no start. `version` counts the changes made through the API.
+    """
 
     id: str
     name: str
@@ -53,16 +56,33 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     image_url: str | None = None
     featured: bool = False
     purchase_limit: int | None = None
+    hold_seconds: int | None = None
     waiting_room: WaitingRoomConfig | None = None
+    address: str = ""
+    city: str | None = None
+    category: str | None = None
+    slug: str | None = None  # a readable id for URLs; an event of the bootstrap file has a readable id
+    promoter_id: str | None = None  # the user id of the promoter whose event it is; null for one that only admins manage
     metadata: dict[str, Any] = {}
     removed: bool = False  # no longer in the bootstrap file
+    version: int = 1
     created_at: int = 0
     updated_at: int = 0
+    deleted_at: int | None = None  # of a draft
     paused: bool = False  # stored apart from the event, so that an apply does not change it
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its stock takes no holds. Of the bootstrap file's events only a pause says so; their status stops the sale by itself."""
+        return self.paused or (self.managed_by == "api" and self.status in ("draft", "cancelled"))
 
     def limit(self, default: int) -> int:
         """How many tickets of this event a user may buy; `default` if the event has no limit of its own."""
         return self.purchase_limit or default
+
+    def seconds_of_hold(self, default: int) -> int:
+        """For how many seconds a reservation holds its tickets; `default` if the event has no time of its own."""
+        return self.hold_seconds or default
 
     @property
     def last_sale_at(self) -> int:
@@ -95,19 +115,18 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sale_starts_at: int | None = None
     sale_ends_at: int | None = None
     display_order: int = 0
+    hidden: bool = False  # in no list, but for sale to buyers who know its id
     stripe_price_id: str | None = None
     availability: dict[str, Any] | None = None  # as in the file
     metadata: dict[str, Any] = {}
     removed: bool = False
+    version: int = 1
     created_at: int = 0
     updated_at: int = 0
 
     def limit(self, default: int) -> int:
         """How many tickets of this tier one purchase may have; `default` if the tier has no limit of its own."""
-        for limit in (self.per_user_limit, self.max_per_transaction):
-            if limit is not None:
-                return limit
-        return default
+        return min((limit for limit in (self.per_user_limit, self.max_per_transaction) if limit is not None), default=default)
 
 
 class DisplayState(Struct, frozen=True, forbid_unknown_fields=True):
@@ -154,6 +173,7 @@ class Catalog(Struct, frozen=True, eq=False):
     tiers: dict[str, Tier]
     states: dict[str, DisplayState]
     tiers_by_event: dict[str, tuple[Tier, ...]]
+    slugs: dict[str, str]
 
     @classmethod
     def build(
@@ -170,25 +190,36 @@ class Catalog(Struct, frozen=True, eq=False):
         tiers_by_event: dict[str, list[Tier]] = {}
         for tier in sorted(tiers_by_id.values(), key=lambda tier: (tier.price_cents, tier.display_order, tier.id)):
             tiers_by_event.setdefault(tier.event_id, []).append(tier)
+        events_by_id = {event.id: event for event in events}
         return cls(
             version=version,
             revision=revision,
-            events={event.id: event for event in events},
+            events=events_by_id,
             tiers=tiers_by_id,
             states={**DEFAULT_STATES, **(states or {})},
             tiers_by_event={event_id: tuple(of_event) for event_id, of_event in tiers_by_event.items()},
+            slugs={event.slug: event.id for event in events_by_id.values() if event.slug and event.deleted_at is None},
         )
+
+    def find_event(self, event_id: str) -> Event | None:
+        """The event, also a draft; None for an unknown or a deleted one."""
+        event = self.events.get(event_id)
+        return None if event is None or event.deleted_at is not None else event
 
     def tiers_of(self, event_id: str) -> tuple[Tier, ...]:
         """All tiers of an event by price, also those that buyers do not see."""
         return self.tiers_by_event.get(event_id, ())
 
+    def listed_tiers(self, event_id: str) -> tuple[Tier, ...]:
+        """The tiers of an event by price, without those that were deleted through the API."""
+        return tuple(tier for tier in self.tiers_of(event_id) if not (tier.removed and tier.managed_by == "api"))
+
     def visible_tiers(self, event: Event) -> tuple[Tier, ...]:
-        """The tiers of an event that buyers see: those whose status is displayed, and the test tiers of a test event."""
+        """The tiers of an event that buyers see: those not hidden whose status is displayed, and the test tiers of a test event."""
         return tuple(
             tier
             for tier in self.tiers_of(event.id)
-            if not tier.removed and (self.states[tier.status].display or event.status == tier.status == "test")
+            if not (tier.removed or tier.hidden) and (self.states[tier.status].display or event.status == tier.status == "test")
         )
 
     def shard_counts(self, event_ids: Iterable[str]) -> dict[str, int]:

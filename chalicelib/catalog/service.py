@@ -1,13 +1,16 @@
-"""What other features may do with the catalog: read it, and find what is for sale. Changes by admins are in `management`."""
+"""What other features may do with the catalog: read it, and find what is for sale.
+
+Changes through the API are in `event_management`, `event_states` and `tier_management`.
+"""
 
 from collections.abc import Sequence
 
 from chalicelib import settings
-from chalicelib.catalog.management import create_event, create_tier, invalidate_everywhere, set_paused
+from chalicelib.catalog.event_states import cancel, set_paused
 from chalicelib.catalog.model import Catalog, Event, Tier, sale_refusal
 from chalicelib.catalog.publications import Publication, delete_unpublished, new_stock_id, open_publication
 from chalicelib.catalog.snapshots import invalidate, load_current, refresh_snapshot, snapshot
-from chalicelib.catalog.store import list_versions, load_document, write_version
+from chalicelib.catalog.store import list_versions, load_document, read_image, write_version
 from chalicelib.catalog.versions import HeadChanged, load_head_and_catalog, publish_version, record_attempt
 from chalicelib.errors import NotFound
 from chalicelib.inventory.model import SalePaused
@@ -16,20 +19,21 @@ from chalicelib.inventory.service import StockGroup
 __all__ = [
     "HeadChanged",
     "Publication",
-    "create_event",
-    "create_tier",
+    "cancel",
     "delete_unpublished",
     "get_sellable_tiers",
     "get_visible_event",
+    "get_visible_tier",
     "invalidate",
-    "invalidate_everywhere",
     "list_versions",
     "load_current",
     "load_document",
     "load_head_and_catalog",
+    "longest_hold_seconds",
     "new_stock_id",
     "open_publication",
     "publish_version",
+    "read_image",
     "record_attempt",
     "refresh_snapshot",
     "set_paused",
@@ -49,6 +53,21 @@ def get_visible_event(event_id: str) -> tuple[Catalog, Event]:
     if event is None or event.status == "draft" or (event.status == "test" and not allows_test_sales()):
         raise NotFound("There is no event with this id.", event_id=event_id)
     return catalog, event
+
+
+def get_visible_tier(tier_id: str) -> tuple[Catalog, Tier]:
+    """A tier of an event that the public may see, and its catalog; also a hidden one, which is in no list. Raises NotFound."""
+    catalog = snapshot()
+    tier = catalog.tiers.get(tier_id)
+    if tier is None:  # it may be newer than this instance's snapshot
+        catalog = refresh_snapshot()
+        tier = catalog.tiers.get(tier_id)
+    if tier is not None:
+        catalog, event = get_visible_event(tier.event_id)
+        shown = catalog.states[tier.status].display or event.status == tier.status == "test"
+        if shown and not tier.removed:
+            return catalog, tier
+    raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
 
 
 def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tuple[Event, list[Tier]]:
@@ -73,6 +92,12 @@ def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tupl
         if refusal is not None:
             raise refusal
     return event, tiers
+
+
+def longest_hold_seconds() -> int:
+    """The longest time for which a reservation of any event holds its tickets, in seconds."""
+    default = settings.current().hold_seconds
+    return max((event.seconds_of_hold(default) for event in snapshot().events.values()), default=default)
 
 
 def stock_group(event_id: str) -> StockGroup:

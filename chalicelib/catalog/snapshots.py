@@ -4,7 +4,7 @@ Two caches: the head, read every few seconds, and the catalog of that head, load
 few minutes. In between a snapshot costs no call to the store.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from chalicelib import clock, settings
 from chalicelib.cache import TtlCache
@@ -20,7 +20,7 @@ _catalog_cache: TtlCache[Catalog] = TtlCache(lambda: settings.current().cache_se
 _refreshed: Memory[Literal["at"], int] = Memory()  # when the head was last read because of an unknown id
 
 # The replies of `response_cache`. They are kept here so that they are dropped together with the snapshot.
-reply_cache: TtlCache[CacheableReply] = TtlCache(lambda: settings.current().stock_cache_seconds, max_keys=MAX_REPLIES)
+reply_cache: TtlCache[CacheableReply[Any]] = TtlCache(lambda: settings.current().stock_cache_seconds, max_keys=MAX_REPLIES)
 
 
 def snapshot() -> Catalog:
@@ -43,8 +43,13 @@ def refresh_snapshot() -> Catalog:
 
 
 def load_current() -> Catalog:
-    """Load the catalog from the store, strongly consistent. For changes and for admins, never for buyers' requests."""
-    return store.load(store.read_head())
+    """The catalog as the store has it now, strongly consistent. For changes and for admins, never for buyers' requests.
+
+    If the head has the revision of this instance's snapshot, that is the present catalog: every change makes a new revision.
+    """
+    head = store.read_head()
+    known = _catalog_cache.peek()
+    return known if known is not None and known.revision == head.revision else store.load(head)
 
 
 def invalidate() -> None:

@@ -26,6 +26,7 @@ PART_BYTES = 300_000  # an item may have 400 KB
 
 class CatalogRow(dynamo.Table):
     feature = "catalog"
+    has_stream = True
 
     class Meta:
         table_name = None
@@ -72,6 +73,14 @@ def load(head: CatalogHead) -> Catalog:
             api_tiers.append(msgspec.json.decode(row.text, type=Tier))
     events = [msgspec.structs.replace(event, paused=True) if event.id in paused else event for event in (*content.events, *api_events)]
     return Catalog.build(events, (*content.tiers, *api_tiers), content.states, version=head.version, revision=head.revision)
+
+
+def read_image(image: dict[str, Any]) -> Event | Tier | None:
+    """The event or tier of an item in wire format, as the stream of changes has it; None for an item of another kind."""
+    row = CatalogRow.from_raw_data(image)
+    kind = row.sk.partition("#")[0] if row.pk == "live" else ""
+    shape: type[Event] | type[Tier] | None = {"event": Event, "tier": Tier}.get(kind)  # type: ignore[assignment]
+    return msgspec.json.decode(row.text, type=shape) if shape is not None else None
 
 
 def load_document(version: int) -> bytes | None:
@@ -164,19 +173,28 @@ def create_tier_item(tier: Tier) -> dynamo.TransactItem:
     return _create_item(f"tier#{tier.id}", tier)
 
 
+def put_event_item(event: Event) -> dynamo.TransactItem:
+    """Transaction item that replaces an event of the API. The revision of the head says that nobody has changed it since it was read."""
+    return _replace_item(f"event#{event.id}", msgspec.structs.replace(event, paused=False))
+
+
+def put_tier_item(tier: Tier) -> dynamo.TransactItem:
+    """Transaction item that replaces a tier of the API, as `put_event_item`."""
+    return _replace_item(f"tier#{tier.id}", tier)
+
+
 def set_paused_item(event_id: str, paused: bool, by: str, now: int) -> dynamo.TransactItem:
     """Transaction item that sets or deletes the pause flag of an event."""
     flag = CatalogRow("live", f"pause#{event_id}", by=by, at=now)
     return dynamo.put(flag) if paused else dynamo.delete(flag)
 
 
-def is_paused(event_id: str) -> bool:
-    """Whether the pause flag of an event is set, strongly consistent."""
-    return CatalogRow.find("live", f"pause#{event_id}") is not None
-
-
 def _create_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
     return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), "attribute_not_exists(pk)")
+
+
+def _replace_item(sort_key: str, content: Event | Tier) -> dynamo.TransactItem:
+    return dynamo.put(CatalogRow("live", sort_key, text=msgspec.json.encode(content).decode()), "attribute_exists(pk)")
 
 
 def _revision_is(revision: int) -> tuple[str, dict[str, Any]]:

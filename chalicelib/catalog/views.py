@@ -1,150 +1,329 @@
 """How events, tiers and stock look over HTTP."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import asdict
 
 from chalicelib import clock, settings
-from chalicelib.catalog.model import Catalog, Event, PublicEventStatus, Tier, current_tier_status, public_event_status, sale_refusal
+from chalicelib.catalog.model import (
+    Catalog,
+    Event,
+    ManagedBy,
+    PublicEventStatus,
+    Tier,
+    TierStatus,
+    WaitingRoomConfig,
+    current_tier_status,
+    public_event_status,
+    sale_refusal,
+)
+from chalicelib.clock import Timestamp
 from chalicelib.inventory.model import NO_STOCK, Stock
 
 Stocks = Mapping[str, Stock]
 
 
-def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> dict[str, Any]:
+class EventFieldsView(Struct, frozen=True, kw_only=True):
+    """What all views of an event have."""
+
+    id: str
+    name: str
+    venue: str
+    description: str
+    starts_at: Timestamp | None
+    ends_at: Timestamp | None
+    on_sale_at: Timestamp | None
+    status: PublicEventStatus | Literal["draft", "test"]
+    timezone: str
+    image_url: str | None
+    featured: bool
+    display_order: int
+    purchase_limit: int
+    slug: str
+    address: str
+    city: str | None
+    category: str | None
+
+
+class EventView(EventFieldsView, frozen=True, kw_only=True):
     """An event as the public sees it."""
-    return {
-        "id": event.id,
-        "name": event.name,
-        "venue": event.venue,
-        "description": event.description,
-        "starts_at": clock.iso(event.starts_at),
-        "ends_at": _iso(event.ends_at),
-        "on_sale_at": _iso(event.on_sale_at),
-        "status": public_event_status(catalog, event, now, stocks),
-        "timezone": event.timezone,
-        "image_url": event.image_url,
-        "featured": event.featured,
-        "display_order": event.display_order,
-        "purchase_limit": _event_limit(event),
-    }
+
+    starts_at: Timestamp
+    status: PublicEventStatus
 
 
-def event_with_tiers_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> dict[str, Any]:
+class TierView(Struct, frozen=True, kw_only=True):
+    """A tier as the public sees it. `status` and `message` depend on the time and the stock.
+
+    The fields from `hidden` on are shown only to those who manage the event.
+    """
+
+    id: str
+    event_id: str
+    name: str
+    description: str
+    price_cents: int
+    currency: str
+    capacity: int
+    available: int
+    per_user_limit: int
+    admits: int
+    status: TierStatus
+    message: str | None
+    sale_starts_at: Timestamp | None
+    sale_ends_at: Timestamp | None
+    display_order: int
+    metadata: dict[str, Any]
+    position: int
+    sold: int
+    on_sale: bool
+    max_per_order: int | None
+    hidden: bool | UnsetType = UNSET
+    reserved: int | UnsetType = UNSET
+    stripe_price_id: str | UnsetType | None = UNSET
+    managed_by: ManagedBy | UnsetType = UNSET
+    removed: bool | UnsetType = UNSET
+    version: int | UnsetType = UNSET
+    created_at: Timestamp | UnsetType | None = UNSET
+    updated_at: Timestamp | UnsetType | None = UNSET
+
+
+class EventWithTiersView(EventFieldsView, frozen=True, kw_only=True):
+    """An event with its tiers, the cheapest first.
+
+    The status `draft`, no start, hidden tiers and the fields from `paused` on are shown only to those who manage the event.
+    """
+
+    tiers: list[TierView]
+    paused: bool | UnsetType = UNSET
+    managed_by: ManagedBy | UnsetType = UNSET
+    removed: bool | UnsetType = UNSET
+    promoter_id: str | UnsetType | None = UNSET
+    hold_seconds: int | UnsetType = UNSET
+    waiting_room: WaitingRoomConfig | UnsetType | None = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+    version: int | UnsetType = UNSET
+    created_at: Timestamp | UnsetType | None = UNSET
+    updated_at: Timestamp | UnsetType | None = UNSET
+
+
+class TiersView(Struct, frozen=True, kw_only=True):
+    """The tiers of an event in the order of their positions. They are never so many that they need a second page."""
+
+    tiers: list[TierView]
+    next_cursor: str | None = None
+
+
+class TierAvailabilityView(Struct, frozen=True, kw_only=True):
+    """The tickets of one tier, as they were at `last_updated`: `capacity = available + reserved + sold`."""
+
+    tier_id: str
+    event_id: str
+    tier_name: str
+    status: TierStatus
+    capacity: int
+    available: int
+    reserved: int
+    sold: int
+    last_updated: Timestamp
+
+
+class DeletedView(Struct, frozen=True, kw_only=True):
+    """What was deleted."""
+
+    id: str
+    deleted_at: Timestamp
+    message: str
+
+
+class AvailabilityLine(Struct, frozen=True, kw_only=True):
+    """The tickets of one tier: `capacity = available + reserved + sold`."""
+
+    tier_id: str
+    tier_name: str
+    capacity: int
+    available: int
+    reserved: int
+    sold: int
+    price_cents: int
+    per_user_limit: int
+
+
+class AvailabilityView(Struct, frozen=True, kw_only=True):
+    """The tickets of each tier of an event, as they were at `last_updated`."""
+
+    event_id: str
+    event_name: str
+    availability: list[AvailabilityLine]
+    last_updated: Timestamp
+
+
+class TicketTypeView(Struct, frozen=True, kw_only=True):
+    """A tier as in the bootstrap file, with its event and its stock. `status` is that of the file; `message` depends on the time."""
+
+    id: str
+    event_id: str
+    stripe_price_id: str | None
+    name: str
+    description: str
+    price_cents: int
+    currency: str
+    status: TierStatus
+    max_quantity: int
+    sold_count: int
+    display_order: int
+    metadata: dict[str, Any]
+    availability: dict[str, Any] | None
+    admits: int
+    per_user_limit: int
+    event_name: str
+    event_date: str
+    event_venue: str
+    event_status: PublicEventStatus
+    available_quantity: int
+    is_available: bool
+    message: str | None
+
+
+class TicketTypesView(Struct, frozen=True, kw_only=True):
+    """The tiers of all events, or those that were asked for."""
+
+    ticket_types: list[TicketTypeView]
+    total: int
+
+
+def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> EventView:
+    """An event as the public sees it."""
+    return EventView(
+        id=event.id,
+        name=event.name,
+        venue=event.venue,
+        description=event.description,
+        starts_at=clock.iso(event.starts_at),
+        ends_at=iso_or_none(event.ends_at),
+        on_sale_at=iso_or_none(event.on_sale_at),
+        status=public_event_status(catalog, event, now, stocks),
+        timezone=event.timezone,
+        image_url=event.image_url,
+        featured=event.featured,
+        display_order=event.display_order,
+        purchase_limit=_event_limit(event),
+        slug=event.slug or event.id,
+        address=event.address,
+        city=event.city,
+        category=event.category,
+    )
+
+
+def event_with_tiers_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> EventWithTiersView:
     """An event and its visible tiers as the public sees them."""
     tiers = [tier_view(catalog, tier, stocks, now) for tier in catalog.visible_tiers(event)]
-    return {**event_view(catalog, event, stocks, now), "tiers": tiers}
+    return EventWithTiersView(**asdict(event_view(catalog, event, stocks, now)), tiers=tiers)
 
 
-def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> dict[str, Any]:
+def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierView:
     """A tier as the public sees it in its event. `status` and `message` depend on the time and the stock."""
-    status = current_tier_status(catalog, tier, now, stocks.get(tier.stock_id, NO_STOCK))
-    return {
-        "id": tier.id,
-        "event_id": tier.event_id,
-        "name": tier.name,
-        "description": tier.description,
-        "price_cents": tier.price_cents,
-        "currency": tier.currency,
-        "capacity": tier.capacity,
-        "available": stocks.get(tier.stock_id, NO_STOCK).available,
-        "per_user_limit": _tier_limit(tier),
-        "admits": tier.admits,
-        "status": status,
-        "message": catalog.states[status].message,
-        "sale_starts_at": _iso(tier.sale_starts_at),
-        "sale_ends_at": _iso(tier.sale_ends_at),
-        "display_order": tier.display_order,
-        "metadata": tier.metadata,
-    }
+    stock = stocks.get(tier.stock_id, NO_STOCK)
+    status = current_tier_status(catalog, tier, now, stock)
+    return TierView(
+        id=tier.id,
+        event_id=tier.event_id,
+        name=tier.name,
+        description=tier.description,
+        price_cents=tier.price_cents,
+        currency=tier.currency,
+        capacity=tier.capacity,
+        available=stock.available,
+        per_user_limit=_tier_limit(tier),
+        admits=tier.admits,
+        status=status,
+        message=catalog.states[status].message,
+        sale_starts_at=iso_or_none(tier.sale_starts_at),
+        sale_ends_at=iso_or_none(tier.sale_ends_at),
+        display_order=tier.display_order,
+        metadata=tier.metadata,
+        position=tier.display_order,
+        sold=stock.sold,
+        on_sale=catalog.states[tier.status].purchasable,
+        max_per_order=tier.max_per_transaction,
+    )
 
 
-def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> dict[str, Any]:
+def tier_availability_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierAvailabilityView:
+    """The tickets of one tier."""
+    stock = stocks.get(tier.stock_id, NO_STOCK)
+    return TierAvailabilityView(
+        tier_id=tier.id,
+        event_id=tier.event_id,
+        tier_name=tier.name,
+        status=current_tier_status(catalog, tier, now, stock),
+        capacity=stock.capacity,
+        available=stock.available,
+        reserved=stock.held,
+        sold=stock.sold,
+        last_updated=clock.iso(now),
+    )
+
+
+def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> AvailabilityView:
     """The tickets of each tier of an event; `capacity = available + reserved + sold` in each line."""
     lines = [(tier, stocks.get(tier.stock_id, NO_STOCK)) for tier in catalog.visible_tiers(event)]
-    return {
-        "event_id": event.id,
-        "event_name": event.name,
-        "availability": [
-            {
-                "tier_id": tier.id,
-                "tier_name": tier.name,
-                "capacity": stock.capacity,
-                "available": stock.available,
-                "reserved": stock.held,
-                "sold": stock.sold,
-                "price_cents": tier.price_cents,
-                "per_user_limit": _tier_limit(tier),
-            }
+    return AvailabilityView(
+        event_id=event.id,
+        event_name=event.name,
+        availability=[
+            AvailabilityLine(
+                tier_id=tier.id,
+                tier_name=tier.name,
+                capacity=stock.capacity,
+                available=stock.available,
+                reserved=stock.held,
+                sold=stock.sold,
+                price_cents=tier.price_cents,
+                per_user_limit=_tier_limit(tier),
+            )
             for tier, stock in lines
         ],
-        "last_updated": clock.iso(now),
-    }
+        last_updated=clock.iso(now),
+    )
 
 
 def ticket_type_view(
     catalog: Catalog, event: Event, event_status: PublicEventStatus, tier: Tier, stocks: Stocks, now: int
-) -> dict[str, Any]:
+) -> TicketTypeView:
     """A tier as in the bootstrap file, with its event and its stock. `status` is that of the file; `message` depends on the time."""
     stock = stocks.get(tier.stock_id, NO_STOCK)
     status = current_tier_status(catalog, tier, now, stock)
     for_sale = not event.paused and sale_refusal(catalog, event, tier, now, allow_test=False) is None
-    return {
-        "id": tier.id,
-        "event_id": tier.event_id,
-        "stripe_price_id": tier.stripe_price_id,
-        "name": tier.name,
-        "description": tier.description,
-        "price_cents": tier.price_cents,
-        "currency": tier.currency,
-        "status": tier.status,
-        "max_quantity": tier.capacity,
-        "sold_count": stock.sold,
-        "display_order": tier.display_order,
-        "metadata": tier.metadata,
-        "availability": tier.availability,
-        "admits": tier.admits,
-        "per_user_limit": _tier_limit(tier),
-        "event_name": event.name,
-        "event_date": event.date,
-        "event_venue": event.venue,
-        "event_status": event_status,
-        "available_quantity": stock.available,
-        "is_available": for_sale and stock.available > 0,
-        "message": catalog.states[status].message,
-    }
+    return TicketTypeView(
+        id=tier.id,
+        event_id=tier.event_id,
+        stripe_price_id=tier.stripe_price_id,
+        name=tier.name,
+        description=tier.description,
+        price_cents=tier.price_cents,
+        currency=tier.currency,
+        status=tier.status,
+        max_quantity=tier.capacity,
+        sold_count=stock.sold,
+        display_order=tier.display_order,
+        metadata=tier.metadata,
+        availability=tier.availability,
+        admits=tier.admits,
+        per_user_limit=_tier_limit(tier),
+        event_name=event.name,
+        event_date=event.date,
+        event_venue=event.venue,
+        event_status=event_status,
+        available_quantity=stock.available,
+        is_available=for_sale and stock.available > 0,
+        message=catalog.states[status].message,
+    )
 
 
-def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> dict[str, Any]:
-    """An event as admins see it: with the status `draft` or `test`, and where it is managed."""
-    view = event_view(catalog, event, stocks, now)
-    if event.status in ("draft", "test"):
-        view["status"] = event.status
-    return {
-        **view,
-        "paused": event.paused,
-        "managed_by": event.managed_by,
-        "removed": event.removed,
-        "created_at": _iso(event.created_at or None),
-        "updated_at": _iso(event.updated_at or None),
-    }
-
-
-def admin_tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> dict[str, Any]:
-    """A tier as admins see it: with the tickets that are held and sold, and where it is managed."""
-    stock = stocks.get(tier.stock_id, NO_STOCK)
-    return {
-        **tier_view(catalog, tier, stocks, now),
-        "reserved": stock.held,
-        "sold": stock.sold,
-        "stripe_price_id": tier.stripe_price_id,
-        "managed_by": tier.managed_by,
-        "removed": tier.removed,
-        "created_at": _iso(tier.created_at or None),
-        "updated_at": _iso(tier.updated_at or None),
-    }
-
-
-def _iso(epoch_seconds: int | None) -> str | None:
+def iso_or_none(epoch_seconds: int | None) -> str | None:
     return None if epoch_seconds is None else clock.iso(epoch_seconds)
 
 

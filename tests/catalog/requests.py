@@ -27,3 +27,32 @@ def open_flags(event_id: str) -> set[bool]:
 def hold_tickets(tier_id: str, quantity: int) -> None:
     tier = catalog.load_current().tiers[tier_id]
     inventory.hold(tier.stock_id, tier.shards, quantity, f"p{quantity}.1", 4_000_000_000, 0)
+
+
+DRAFT = {"name": "Café Noir", "venue": "Kleines Theater", "city": "Zürich", "starts_at": "2026-07-01T20:00:00Z"}
+KIND = {"name": "Floor", "price_cents": 5000, "capacity": 10}
+
+
+def promoter(user_id: str = "pia") -> dict[str, str]:
+    """The token of a promoter, as a keyword argument of the client."""
+    return {"token": builders.token(user_id, "promoter")}
+
+
+def create_draft(api, **fields) -> dict:
+    reply = api.post("/events", json=DRAFT | fields, **promoter())
+    assert reply.status == 201, reply.json
+    return reply.json
+
+
+def create_kind(api, event_id: str, **fields) -> dict:
+    reply = api.post(f"/events/{event_id}/tiers", json=KIND | fields, **promoter())
+    assert reply.status == 201, reply.json
+    return reply.json
+
+
+def create_published(api, **tier_fields) -> tuple[str, str]:
+    """A published event of the promoter pia with one tier. Returns both ids."""
+    event_id = create_draft(api)["id"]
+    tier_id = create_kind(api, event_id, **tier_fields)["id"]
+    assert api.post(f"/events/{event_id}/publish", **promoter()).status == 200
+    return event_id, tier_id

@@ -27,7 +27,7 @@ def test_only_admins_may_call_the_admin_routes(api, method, path):
 
 def test_an_unknown_status_of_ticket_types_is_refused(api, apply_document):
     reply = api.get("/tickets/types?status=gone")
-    assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "invalid_input", "$.status")
+    assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "invalid_input", "status")
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib import dynamo
-from chalicelib.catalog import management, store
+from chalicelib.catalog import forms, store, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import VersionContent
 from chalicelib.inventory import service as inventory
@@ -22,7 +22,7 @@ LARGE = 3 * MAX_HOLDS
 @pytest.fixture
 def _small_transactions(monkeypatch):
     """As if a stock of three shards were too large for the transaction that creates its tier."""
-    monkeypatch.setattr(management, "MAX_SHARDS_IN_TRANSACTION", 2)
+    monkeypatch.setattr(tier_management, "MAX_SHARDS_IN_TRANSACTION", 2)
 
 
 def write_stock(stock_id: str, capacity: int = LARGE, shard_count: int = 3) -> None:
@@ -40,7 +40,7 @@ def test_an_abandoned_publication_can_no_longer_be_published(time):
     read, _ = catalog.load_head_and_catalog()
     catalog.Publication(number).discard()
     with pytest.raises(catalog.HeadChanged) as conflict:
-        catalog.publish_version(read, replace(read, version=number, revision=1), "catalog.applied", {})
+        catalog.publish_version(read, replace(read, version=number, revision=1, applied_by="test"), "catalog.applied", {})
     assert conflict.value.head == read
     assert invariants.find_unpublished() == []
 
@@ -49,7 +49,7 @@ def test_a_published_version_is_not_discarded(time):
     number = store.begin_publication(time.now)
     catalog.write_version(number, VersionContent([], [], {}), b"{}")
     read, _ = catalog.load_head_and_catalog()
-    catalog.publish_version(read, replace(read, version=number, revision=1), "catalog.applied", {})
+    catalog.publish_version(read, replace(read, version=number, revision=1, applied_by="test"), "catalog.applied", {})
     catalog.Publication(number).discard()
     assert catalog.load_document(number) == b"{}"
 
@@ -111,7 +111,9 @@ class TestLargeTiers:
         for number in range(1, 12):
             event_id = builders.create_event(api)
             with interfere_before(number, lambda event_id=event_id: catalog.set_paused(event_id, True, "root", time.now)) as happened:
-                catalog.create_tier(f"t{number}", management.NewTier(event_id, "Floor", 1, LARGE), "ann", time.now)
+                tier_management.create_tier(
+                    f"t{number}", event_id, forms.TierFields(name="Floor", price_cents=1, capacity=LARGE), "ann", time.now
+                )
             if not happened:
                 catalog.set_paused(event_id, True, "root", time.now)
             assert open_flags(event_id) == {False}
@@ -121,12 +123,12 @@ class TestLargeTiers:
     def test_are_created_once_or_not_at_all_when_the_process_crashes(self, api, time):
         event_id = builders.create_event(api)
         with faults.record_calls() as calls:
-            catalog.create_tier("first", management.NewTier(event_id, "First", 1, LARGE), "ann", time.now)
+            tier_management.create_tier("first", event_id, forms.TierFields(name="First", price_cents=1, capacity=LARGE), "ann", time.now)
         for number in range(1, len(calls) + 1):
-            new = management.NewTier(event_id, f"Floor {number}", 1, LARGE)
+            new = forms.TierFields(name=f"Floor {number}", price_cents=1, capacity=LARGE)
             with faults.crash_after(number):
-                catalog.create_tier(f"t{number}", new, "ann", time.now)
-            catalog.create_tier(f"t{number}", new, "ann", time.now)
+                tier_management.create_tier(f"t{number}", event_id, new, "ann", time.now)
+            tier_management.create_tier(f"t{number}", event_id, new, "ann", time.now)
             time.advance(3601)
             builders.run_sweep()
             assert invariants.find_unpublished() == []
@@ -144,8 +146,8 @@ class TestLargeTiers:
 
     def test_whose_store_fails_leave_nothing(self, api, time):
         event_id = builders.create_event(api)
-        new = management.NewTier(event_id, "Floor", 1, LARGE)
+        new = forms.TierFields(name="Floor", price_cents=1, capacity=LARGE)
         with faults.fail(1, faults.throttled, operation="TransactWriteItems"), pytest.raises(dynamo.STORE_ERRORS):
-            catalog.create_tier("t", new, "ann", time.now)
+            tier_management.create_tier("t", event_id, new, "ann", time.now)
         assert shards() == []
         assert invariants.find_unpublished() == []

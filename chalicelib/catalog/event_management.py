@@ -1,0 +1,93 @@
+"""Create, change and delete events through the API. What changes the state of an event, such as its publication, is in `event_states`."""
+
+from typing import ClassVar
+
+from msgspec.structs import replace
+
+from chalicelib import clock
+from chalicelib.audit import service as audit
+from chalicelib.catalog import event_states, forms, slugs, store
+from chalicelib.catalog.forms import EventChanges, EventFields
+from chalicelib.catalog.model import Catalog, Event, EventStatus
+from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, change_event, commit, get_changeable_event
+from chalicelib.errors import ApiError
+
+
+class EventNotDraft(ApiError):
+    code: ClassVar[str] = "event_not_draft"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Only a draft can be deleted. Unpublish the event first; one that was cancelled is kept."
+
+
+def create_event(
+    event_id: str, fields: EventFields, actor: str, now: int, *, status: EventStatus = "draft", promoter_id: str | None = None
+) -> Event:
+    """Create an event. If `event_id` exists, an earlier execution created it, and it is returned unchanged. Raises InvalidInput."""
+    values = fields.values()
+    promoter_id = values.pop("promoter_id", promoter_id)
+    new = Event(
+        id=event_id,
+        status=status,
+        date=_date(values["starts_at"]),
+        managed_by="api",
+        promoter_id=promoter_id,
+        created_at=now,
+        updated_at=now,
+        **values,
+    )
+    forms.check_event(new)
+
+    def build(catalog: Catalog) -> CatalogChange[Event]:
+        if event_id in catalog.events:
+            return CatalogChange(catalog.events[event_id], [])
+        event = replace(new, slug=slugs.new_slug(catalog, event_id, new.name))
+        details = {"name": event.name, "status": event.status}
+        return CatalogChange(
+            event, [store.create_event_item(event), audit.entry_item(f"event#{event_id}", "event.created", actor, now, details)]
+        )
+
+    return commit(build)
+
+
+def update_event(event_id: str, changes: EventChanges, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
+    """Change fields of an event, and return it as it is then. A change that changes nothing makes no new version.
+
+    Raises InvalidInput, NotFound, ManagedByBootstrap and those of `expected`.
+    """
+    values = changes.values()
+
+    def build(catalog: Catalog) -> CatalogChange[Event]:
+        before = get_changeable_event(catalog, event_id)
+        expected.check(before)
+        after = replace(before, **values)
+        if before.status == "draft" and after.name != before.name:  # published, its addresses stay
+            after = replace(after, slug=slugs.new_slug(catalog, event_id, after.name))
+        forms.check_event(after)
+        return change_event(before, replace(after, date=_date(after.starts_at)), "event.changed", actor, now)
+
+    return commit(build)
+
+
+def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
+    """Delete a draft: it stays in the store with `deleted_at`, and is in no list. Repeated, it changes nothing.
+
+    Raises NotFound, ManagedByBootstrap, EventNotDraft, EventHasSales and those of `expected`.
+    """
+
+    def build(catalog: Catalog) -> CatalogChange[Event]:
+        known = catalog.events.get(event_id)
+        if known is not None and known.deleted_at is not None:
+            return CatalogChange(known, [])
+        before = get_changeable_event(catalog, event_id)
+        expected.check(before)
+        event_states.check_no_sales(catalog, event_id)
+        if before.status != "draft":
+            raise EventNotDraft(event_id=event_id)
+        return change_event(before, replace(before, deleted_at=now), "event.deleted", actor, now)
+
+    event_states.close_draft(event_id)  # after this nothing can be held any more, so what the stock says stays true
+    return commit(build)
+
+
+def _date(starts_at: int) -> str:
+    return clock.iso(starts_at) if starts_at else ""

@@ -1,0 +1,248 @@
+"""What callers send to create and change events and tiers, and the values of the model that follow from it."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from chalicelib import clock
+from chalicelib.catalog.model import Event, Tier, WaitingRoomConfig
+from chalicelib.errors import InvalidInput
+from chalicelib.ids import Id
+from chalicelib.money import Cents, Currency
+
+MAX_CAPACITY = 1_000_000
+MAX_METADATA_BYTES = 8 * 1024
+MAX_HOLD_SECONDS = 3600
+
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+Text = Annotated[str, Meta(max_length=10_000)]
+Line = Annotated[str, Meta(max_length=200)]
+Label = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
+Url = Annotated[str, Meta(max_length=2000, pattern=r"^https?://[^\s]+$")]
+TimeZone = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", description="An IANA name.")]
+Moment = Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")]
+Position = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
+Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
+PurchaseLimit = Annotated[int, Meta(ge=1, le=1000)]
+OrderLimit = Annotated[int, Meta(ge=1, le=50)]
+HoldSeconds = Annotated[int, Meta(ge=30, le=MAX_HOLD_SECONDS, description="Seconds for which a reservation holds its tickets.")]
+Metadata = Annotated[dict[str, Any], Meta(description="Free-form JSON, 8 KB at most.")]
+UserId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")]
+Version = Annotated[int, Meta(ge=1, description="The version that the change is made to; another one is refused.")]
+
+
+class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
+    """An event to create, as admins send it. `scheduled` and `on_sale` both publish it: which of the two it is depends on `on_sale_at`."""
+
+    name: Name
+    venue: Name
+    starts_at: Moment
+    on_sale_at: Moment
+    description: Text = ""
+    status: Literal["draft", "scheduled", "on_sale"] = "draft"
+    waiting_room: WaitingRoomConfig | None = None
+
+    def fields(self) -> "EventFields":
+        return EventFields(
+            name=self.name,
+            venue=self.venue,
+            starts_at=self.starts_at,
+            on_sale_at=self.on_sale_at,
+            description=self.description,
+            waiting_room=self.waiting_room,
+        )
+
+
+class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields of an event; those that are left out stay as they are."""
+
+    name: Name | UnsetType = UNSET
+    venue: Line | UnsetType = UNSET
+    address: Line | UnsetType = UNSET
+    city: Label | UnsetType | None = UNSET
+    category: Label | UnsetType | None = UNSET
+    description: Text | UnsetType = UNSET
+    starts_at: Moment | UnsetType | None = UNSET
+    ends_at: Moment | UnsetType | None = UNSET
+    on_sale_at: Moment | UnsetType | None = UNSET
+    timezone: TimeZone | UnsetType = UNSET
+    image_url: Url | UnsetType | None = UNSET
+    purchase_limit: PurchaseLimit | UnsetType | None = UNSET
+    hold_seconds: HoldSeconds | UnsetType | None = UNSET
+    waiting_room: WaitingRoomConfig | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType = UNSET
+    promoter_id: UserId | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
+
+    def values(self) -> dict[str, Any]:
+        """The values that are given, by the names of the model. Raises InvalidInput."""
+        values = _given(self)
+        for name in ("starts_at", "ends_at", "on_sale_at"):
+            if name in values:
+                values[name] = epoch_seconds(name, values[name])
+        if "starts_at" in values:
+            values["starts_at"] = values["starts_at"] or 0
+        for name in ("name", "venue", "address", "city", "category"):
+            if values.get(name):
+                values[name] = values[name].strip()
+        if "timezone" in values:
+            check_timezone(values["timezone"])
+        return values
+
+
+class EventFields(EventChanges, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All fields of an event; those that are left out get their defaults. Only the promoter stays."""
+
+    name: Name
+
+    def values(self) -> dict[str, Any]:
+        return {**_EVENT_DEFAULTS, **super().values()}
+
+
+_EVENT_DEFAULTS: dict[str, Any] = {
+    "venue": "",
+    "address": "",
+    "city": None,
+    "category": None,
+    "description": "",
+    "starts_at": 0,
+    "ends_at": None,
+    "on_sale_at": None,
+    "timezone": "UTC",
+    "image_url": None,
+    "purchase_limit": None,
+    "hold_seconds": None,
+    "waiting_room": None,
+    "metadata": {},
+}
+
+
+class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields of a tier; those that are left out stay as they are. Without a limit for each order the setting of the stage applies."""
+
+    name: Name | UnsetType = UNSET
+    description: Text | UnsetType = UNSET
+    price_cents: Cents | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
+    capacity: Capacity | UnsetType = UNSET
+    position: Position | UnsetType = UNSET
+    sale_starts_at: Moment | UnsetType | None = UNSET
+    sale_ends_at: Moment | UnsetType | None = UNSET
+    per_user_limit: OrderLimit | UnsetType | None = UNSET
+    max_per_order: OrderLimit | UnsetType | None = UNSET
+    admits: Annotated[int, Meta(ge=1, le=100)] | UnsetType = UNSET
+    hidden: bool | UnsetType = UNSET
+    on_sale: bool | UnsetType = UNSET
+    metadata: Metadata | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
+
+    def values(self) -> dict[str, Any]:
+        """The values that are given, by the names of the model. Raises InvalidInput."""
+        values = _given(self)
+        for name in ("sale_starts_at", "sale_ends_at"):
+            if name in values:
+                values[name] = epoch_seconds(name, values[name])
+        if "name" in values:
+            values["name"] = values["name"].strip()
+        for name, stored in (("position", "display_order"), ("max_per_order", "max_per_transaction")):
+            if name in values:
+                values[stored] = values.pop(name)
+        if "on_sale" in values:
+            values["status"] = "available" if values.pop("on_sale") else "closed"
+        return values
+
+
+class TierFields(TierChanges, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All fields of a tier; those that are left out get their defaults. Only the currency stays."""
+
+    name: Name
+    price_cents: Cents
+    capacity: Capacity
+
+    def values(self) -> dict[str, Any]:
+        return {**_TIER_DEFAULTS, **super().values()}
+
+
+_TIER_DEFAULTS: dict[str, Any] = {
+    "description": "",
+    "display_order": 0,
+    "sale_starts_at": None,
+    "sale_ends_at": None,
+    "per_user_limit": None,
+    "max_per_transaction": None,
+    "admits": 1,
+    "hidden": False,
+    "status": "available",
+    "metadata": {},
+}
+
+
+class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
+    """A tier to create, as admins send it."""
+
+    event_id: Id
+    name: Name
+    price_cents: Cents
+    capacity: Capacity
+    per_user_limit: OrderLimit | None = None
+    description: Text = ""
+    currency: Currency | None = None
+    admits: Annotated[int, Meta(ge=1, le=100)] = 1
+    display_order: Position = 0
+
+    def fields(self) -> TierFields:
+        return TierFields(
+            name=self.name,
+            price_cents=self.price_cents,
+            capacity=self.capacity,
+            per_user_limit=self.per_user_limit,
+            description=self.description,
+            currency=self.currency or UNSET,
+            admits=self.admits,
+            position=self.display_order,
+        )
+
+
+def check_event(event: Event) -> None:
+    """Raises InvalidInput if the times of an event do not follow each other. Times that a draft lacks are not checked."""
+    if event.starts_at and event.on_sale_at is not None and event.on_sale_at >= event.starts_at:
+        raise InvalidInput("The sale must open before the event starts. Choose an earlier `on_sale_at`.", path="$.on_sale_at")
+    if event.ends_at is not None and event.ends_at <= event.starts_at:
+        raise InvalidInput("The event must end after it starts. Choose a later `ends_at`.", path="$.ends_at")
+
+
+def check_tier(tier: Tier) -> None:
+    """Raises InvalidInput if the sale of a tier would end before it begins."""
+    if tier.sale_starts_at is not None and tier.sale_ends_at is not None and tier.sale_ends_at <= tier.sale_starts_at:
+        raise InvalidInput("The sale must end after it begins. Choose a later `sale_ends_at`.", path="$.sale_ends_at")
+
+
+def epoch_seconds(field: str, moment: datetime | None) -> int | None:
+    """A time of a body as epoch seconds; raises InvalidInput for a year that cannot be."""
+    if moment is None:
+        return None
+    try:
+        return clock.epoch_seconds(moment)
+    except ValueError as error:
+        raise InvalidInput(f"In `{field}`, {error}.", path=f"$.{field}") from None
+
+
+def check_timezone(name: str) -> None:
+    """Raises InvalidInput for a name that the IANA database does not have."""
+    if name == "UTC":
+        return
+    # dateutil comes with botocore and has the database with it. Python's zoneinfo needs one of the system, which Lambda may not have.
+    from dateutil.zoneinfo import get_zonefile_instance  # type: ignore[import-untyped]
+
+    if get_zonefile_instance().get(name) is None:
+        raise InvalidInput(f"There is no timezone `{name}`. Use an IANA name, such as America/Denver.", path="$.timezone")
+
+
+def _given(changes: EventChanges | TierChanges) -> dict[str, Any]:
+    """The fields that are given, except the version. Raises InvalidInput for metadata that is too large."""
+    values = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET and name != "version"}
+    if len(msgspec.json.encode(values.get("metadata"))) > MAX_METADATA_BYTES:
+        raise InvalidInput(f"The metadata may have {MAX_METADATA_BYTES // 1024} KB of JSON at most.", path="$.metadata")
+    return values

@@ -1,0 +1,143 @@
+"""Changes of the catalog through the API: each is one transaction with its audit entry, and makes a new revision of the catalog.
+
+So all instances see a change within seconds, and of two concurrent ones the second is built again on the result of the first. An editor
+who says which version they have seen is refused when it is no longer the present one.
+"""
+
+import random
+import re
+from collections.abc import Callable
+from typing import ClassVar, Generic, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
+
+from chalicelib import deadline, dynamo
+from chalicelib.audit import service as audit
+from chalicelib.catalog import snapshots, store
+from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.errors import ApiError, NotFound
+from chalicelib.inventory import service as inventory
+
+MAX_ATTEMPTS = 5
+PAUSE_SECONDS = (0.01, 0.05)  # after a conflict, so that many editors do not meet again and again
+
+T = TypeVar("T")
+
+
+class CatalogChanging(ApiError):
+    code: ClassVar[str] = "catalog_changing"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Others are changing the catalog at this moment. Try again."
+
+
+class ManagedByBootstrap(ApiError):
+    code: ClassVar[str] = "managed_by_bootstrap"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This event is managed by the bootstrap file. Change it there and apply the file."
+
+
+class VersionConflict(ApiError):
+    """The caller's body names a version that is no longer the present one, which is in `version`."""
+
+    code: ClassVar[str] = "version_conflict"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Somebody has changed this meanwhile. Load it again, and send your change with its present `version`."
+
+
+class PreconditionFailed(ApiError):
+    """As VersionConflict, for a version that was sent as If-Match."""
+
+    code: ClassVar[str] = "precondition_failed"
+    status: ClassVar[int] = 412
+    default_message: ClassVar[str] = "Somebody has changed this meanwhile. Load it again, and send your change with its present ETag."
+
+
+class Expected(Struct, frozen=True):
+    """Which version a caller expects: the `version` of the body, or the tags of If-Match. Without either any version will do."""
+
+    version: int | None = None
+    if_match: str | None = None
+
+    def check(self, entry: Event | Tier) -> None:
+        """Raises PreconditionFailed or VersionConflict, with the present version, if the entry has another one."""
+        if self.if_match is not None and not _matches(self.if_match, entry.version):
+            raise PreconditionFailed(version=entry.version)
+        if self.version is not None and self.version != entry.version:
+            raise VersionConflict(version=entry.version)
+
+
+ANY_VERSION = Expected()
+
+
+class CatalogChange(Struct, Generic[T], frozen=True):
+    """A change of the catalog: its result, and the transaction items that make it; none if there is nothing to change."""
+
+    result: T
+    items: list[dynamo.TransactItem]
+
+
+def commit(build: Callable[[Catalog], CatalogChange[T]]) -> T:
+    """Build a change on the current catalog and commit it; after a conflict, build it again on the catalog as it is then.
+
+    Raises CatalogChanging if it keeps changing.
+    """
+    for attempt in range(MAX_ATTEMPTS):
+        if attempt:
+            deadline.wait(random.uniform(*PAUSE_SECONDS) * attempt)
+        try:
+            return _try_commit(build)
+        except dynamo.TransactionCanceled:
+            continue
+    raise CatalogChanging(retryAfterSeconds=1)
+
+
+def invalidate_everywhere(actor: str, now: int) -> None:
+    """Make all instances load the catalog again: this one at once, the others when they next read the head."""
+    dynamo.transact([store.increment_revision_item(), audit.entry_item("catalog", "catalog.invalidated", actor, now, {})])
+    snapshots.invalidate()
+    inventory.invalidate()
+
+
+def get_changeable_event(catalog: Catalog, event_id: str) -> Event:
+    """An event that was created through the API; raises NotFound or ManagedByBootstrap."""
+    event = catalog.find_event(event_id)
+    if event is None:
+        raise NotFound("There is no event with this id.", event_id=event_id)
+    if event.managed_by == "bootstrap":
+        raise ManagedByBootstrap(event_id=event_id)
+    return event
+
+
+def change_event(before: Event, after: Event, action: str, actor: str, now: int) -> CatalogChange[Event]:
+    """The change of an event to its next version, audited as `action`; no change if nothing differs."""
+    if after == before:
+        return CatalogChange(before, [])
+    after = replace(after, version=before.version + 1, updated_at=now)
+    entry = audit.entry_item(f"event#{after.id}", action, actor, now, {}, changes=differences(before, after))
+    return CatalogChange(after, [store.put_event_item(after), entry])
+
+
+def differences(before: Event | Tier, after: Event | Tier) -> dict[str, tuple[object, object]]:
+    """Field -> old and new value, of the fields that a person has changed."""
+    old, new = asdict(before), asdict(after)
+    return {name: (old[name], value) for name, value in new.items() if value != old[name] and name not in ("version", "updated_at")}
+
+
+def _try_commit(build: Callable[[Catalog], CatalogChange[T]]) -> T:
+    """Build a change and commit it once; raises TransactionCanceled if the catalog was changed after it was read."""
+    catalog = snapshots.load_current()
+    change = build(catalog)
+    if change.items:
+        dynamo.transact([store.increment_revision_item(catalog.revision), *change.items])
+        snapshots.invalidate()
+    return change.result
+
+
+def _matches(if_match: str, version: int) -> bool:
+    """Whether a list of entity tags (RFC 9110, 13.1.1) has one of this version: they begin with it. `*` is any."""
+    tags = re.findall(r'[^\s,"]+', if_match)
+    return "*" in tags or str(version) in (tag.partition("-")[0] for tag in tags)
+
+
+CHANGE_ERRORS: tuple[type[ApiError], ...] = (ManagedByBootstrap, VersionConflict, PreconditionFailed, CatalogChanging)

@@ -1,0 +1,161 @@
+"""The list of public events with filters: which ones it has, in which order, page by page."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
+from itertools import islice
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Meta, Struct
+
+from chalicelib import clock
+from chalicelib.catalog.model import Catalog, Event, PublicEventStatus, event_phase, public_event_status
+from chalicelib.catalog.slugs import fold
+from chalicelib.catalog.text_index import TextIndex
+from chalicelib.edge import cursors
+from chalicelib.edge.cursors import Cursor
+from chalicelib.errors import InvalidInput
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Stock
+from chalicelib.memory import Memory
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+CHUNK = 100  # events whose stock is looked at together, where a filter needs their status
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NAME, _PLACE, _TEXT = 3, 2, 1
+
+_indexes: Memory[str, tuple[Catalog, TextIndex]] = Memory()
+
+_KEY_FORM = r'\[-?\d{1,9},-?\d{1,9},-?\d{1,12},"[A-Za-z0-9._-]+"\]'
+
+# Sorts events within a list: how well an event fits comes first, then as in the whole list.
+_Key = tuple[int, int, int, str]
+
+
+class EventQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    """Filters of the public events; without any, all of them are listed."""
+
+    q: Annotated[str, Meta(max_length=200, description="Words of the name, venue, city or description.")] | None = None
+    status: PublicEventStatus | None = None
+    category: Annotated[str, Meta(max_length=100)] | None = None
+    city: Annotated[str, Meta(max_length=100)] | None = None
+    from_: Annotated[str, Meta(max_length=40, description="Events that start then or later: a day in UTC or an ISO 8601 time.")] | None = (
+        None
+    )
+    to: Annotated[str, Meta(max_length=40, description="Events that start then or earlier: a day in UTC or an ISO 8601 time.")] | None = (
+        None
+    )
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT)] | None = None
+    cursor: Cursor | None = None
+
+
+NO_FILTERS = EventQuery()
+
+
+class EventPage(Struct, frozen=True):
+    """A page of events with their stock. `next_query`: the query string of the next page, null on the last one."""
+
+    events: list[Event]
+    stocks: dict[str, Stock]
+    next_query: str | None
+
+
+def find_events(catalog: Catalog, public_events: Sequence[Event], query: EventQuery, now: int) -> EventPage:
+    """The page of these events that a query asks for. Raises InvalidInput for a time or a cursor that cannot be one."""
+    ranked = _rank(catalog, public_events, query)
+    if query.cursor is not None:
+        after = _parse_cursor(query.cursor)
+        ranked = [(key, event) for key, event in ranked if key > after]
+    limit = query.limit or DEFAULT_LIMIT
+    found = list(islice(_with_status(catalog, ranked, query.status, now), limit + 1))
+    stocks = {stock_id: stock for _, _, of_chunk in found for stock_id, stock in of_chunk.items()}
+    events = [event for _, event, _ in found[:limit]]
+    next_query = _next_query(query, found[limit - 1][0]) if len(found) > limit else None
+    return EventPage(events, stocks, next_query)
+
+
+def _rank(catalog: Catalog, public_events: Sequence[Event], query: EventQuery) -> list[tuple[_Key, Event]]:
+    """The events that the filters accept, status apart, sorted."""
+    scores = None if query.q is None else _index(catalog, public_events).search(query.q)
+    accepts = _filter(query)
+    ranked = [
+        ((-(scores[event.id] if scores else 0), *event.sort_key), event)
+        for event in public_events
+        if (scores is None or event.id in scores) and accepts(event)
+    ]
+    return sorted(ranked, key=lambda entry: entry[0])
+
+
+def _filter(query: EventQuery) -> Callable[[Event], bool]:
+    category, city = (None if text is None else _comparable(text) for text in (query.category, query.city))
+    since = None if query.from_ is None else _parse_time("from", query.from_, is_end=False)
+    until = None if query.to is None else _parse_time("to", query.to, is_end=True)
+
+    def accepts(event: Event) -> bool:
+        return (
+            (category is None or _comparable(event.category or "") == category)
+            and (city is None or _comparable(event.city or "") == city)
+            and (since is None or event.starts_at >= since)
+            and (until is None or event.starts_at <= until)
+        )
+
+    return accepts
+
+
+def _with_status(
+    catalog: Catalog, ranked: Sequence[tuple[_Key, Event]], status: PublicEventStatus | None, now: int
+) -> Iterator[tuple[_Key, Event, dict[str, Stock]]]:
+    """Those that have this status now, with the stock of their chunk. Reads the stock of no more chunks than the caller takes."""
+    for start in range(0, len(ranked), CHUNK):
+        chunk = ranked[start : start + CHUNK]
+        stocks = inventory.cached_stock((catalog.stock_group(event.id) for _, event in chunk if event_phase(event, now) == "open"), now)
+        for key, event in chunk:
+            if status is None or public_event_status(catalog, event, now, stocks) == status:
+                yield key, event, stocks
+
+
+def _index(catalog: Catalog, public_events: Sequence[Event]) -> TextIndex:
+    """The index of this catalog's public events, built by the first search."""
+    known = _indexes.entries.get("events")
+    if known is None or known[0] is not catalog:
+        known = catalog, TextIndex((event.id, _texts(event)) for event in public_events)
+        _indexes.entries["events"] = known
+    return known[1]
+
+
+def _texts(event: Event) -> dict[str, int]:
+    place = f"{event.venue} {event.city or ''}"
+    return {event.description: _TEXT, place: _PLACE, event.name: _NAME}
+
+
+def _comparable(text: str) -> str:
+    return " ".join(fold(text).split())
+
+
+def _parse_time(name: str, text: str, *, is_end: bool) -> int:
+    """A day, its first second or its last one where it is an end, or a time, as epoch seconds."""
+    try:
+        if _DAY.fullmatch(text):
+            day = datetime.combine(datetime.fromisoformat(text), time(), UTC)
+            return clock.epoch_seconds(day + timedelta(days=1)) - 1 if is_end else clock.epoch_seconds(day)
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError("a time needs an offset or Z")
+        return clock.epoch_seconds(moment)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"`{name}` must be a day, such as 2026-09-01, or an ISO 8601 time with an offset or Z.", path=name) from None
+
+
+def _next_query(query: EventQuery, last: _Key) -> str:
+    """The query string for what comes behind this key."""
+    cursor = cursors.encode(msgspec.json.encode(last).decode())
+    given: dict[str, Any] = {name: value for name, value in msgspec.to_builtins(query).items() if value is not None}
+    return urlencode({**given, "cursor": cursor})
+
+
+def _parse_cursor(cursor: str) -> _Key:
+    return msgspec.json.decode(cursors.decode(cursor, _KEY_FORM), type=tuple[int, int, int, str])

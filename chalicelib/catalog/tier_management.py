@@ -1,0 +1,218 @@
+"""Create, change and delete tiers through the API, with their stock."""
+
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+
+from chalicelib import dynamo, settings
+from chalicelib.audit import service as audit
+from chalicelib.catalog import forms, publications, snapshots, store
+from chalicelib.catalog.forms import TierChanges, TierFields
+from chalicelib.catalog.model import Catalog, Tier
+from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, CatalogChanging, Expected, commit, differences, get_changeable_event
+from chalicelib.errors import ApiError, InvalidInput, NotFound
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import CapacityInUse, default_shard_count
+
+DEFAULT_CURRENCY = "USD"
+MAX_ROUNDS = 5
+MAX_TIERS = 100  # of an event: its lists are sent whole
+MAX_SHARDS_IN_TRANSACTION = dynamo.MAX_TRANSACT_ITEMS - 3  # with the tier, the audit entry and the new revision
+
+
+class TierNameTaken(ApiError):
+    code: ClassVar[str] = "tier_name_taken"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The event already has a ticket type with this name. Choose another name."
+
+
+class TooManyTiers(ApiError):
+    code: ClassVar[str] = "too_many_tiers"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = f"An event has {MAX_TIERS} ticket types at most."
+
+
+class TierHasSales(ApiError):
+    """Tickets of the tier are sold or held."""
+
+    code: ClassVar[str] = "tier_has_sales"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Tickets of this kind are sold or reserved, so it cannot be deleted. Set `on_sale` to false instead."
+
+
+class CapacityTooSmall(ApiError):
+    """`minimum` is the smallest capacity that the tier can have now."""
+
+    code: ClassVar[str] = "capacity_too_small"
+    status: ClassVar[int] = 409
+
+    def __init__(self, capacity: int, sold: int, held: int) -> None:
+        minimum = sold + held
+        message = f"{sold} tickets are sold and {held} are held. Choose a capacity of {minimum} or more."
+        super().__init__(message, capacity=capacity, minimum=minimum, sold=sold, held=held)
+
+
+def create_tier(tier_id: str, event_id: str, fields: TierFields, actor: str, now: int) -> Tier:
+    """Create a tier with its stock, which is closed while the event is. If `tier_id` exists, it is returned unchanged.
+
+    Stock that is too large for the transaction is written before it, as a publication. Raises InvalidInput, NotFound, ManagedByBootstrap,
+    TierNameTaken and TooManyTiers.
+    """
+    new = _new_tier(tier_id, event_id, fields, now)
+    if new.shards <= MAX_SHARDS_IN_TRANSACTION:
+        return _create_tier(new, fields, actor, now, None)
+    with publications.open_publication(now) as publication:
+        tier = _create_tier(replace(new, stock_id=publication.stock_id(tier_id)), fields, actor, now, publication)
+        if tier.stock_id != publication.stock_id(tier_id):  # an earlier execution has created it
+            publication.discard()
+    return tier
+
+
+def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
+    """Change fields of a tier, and return it as it is then. Reservations that are open keep the price that they were made at.
+
+    Stock shrinks before the tier says so, because that can be refused, and grows afterwards. So it never has more tickets than the tier,
+    and after a crash a repetition with the same capacity completes it. Raises InvalidInput, NotFound, ManagedByBootstrap, TierNameTaken,
+    CapacityTooSmall and those of `expected`.
+    """
+    values = changes.values()
+
+    def build(catalog: Catalog) -> CatalogChange[Tier]:
+        before = _get_changeable_tier(catalog, tier_id)
+        expected.check(before)
+        after = replace(before, **values)
+        _check(catalog, after, changes.currency if isinstance(changes.currency, str) else None)
+        if "capacity" in values:
+            after = replace(after, shards=max(before.shards, default_shard_count(after.capacity)))
+            _shrink(before, after)
+        return _change_tier(before, after, "tier.changed", actor, now)
+
+    tier = commit(build)
+    if "capacity" in values:
+        _follow_capacity(tier)
+    return tier
+
+
+def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
+    """Delete a tier of which nothing is sold or held: its stock shrinks to nothing, so nothing can be, and it is in no list any more.
+
+    It stays in the catalog as `removed`, for the orders that were refunded. Repeated, it changes nothing. Raises NotFound,
+    ManagedByBootstrap, TierHasSales and those of `expected`.
+    """
+
+    def build(catalog: Catalog) -> CatalogChange[Tier]:
+        known = catalog.tiers.get(tier_id)
+        if known is not None and known.removed and known.managed_by == "api":
+            return CatalogChange(known, [])
+        before = _get_changeable_tier(catalog, tier_id)
+        expected.check(before)
+        try:
+            inventory.resize(before.stock_id, before.shards, 0)
+        except CapacityInUse as error:
+            raise TierHasSales(tier_id=tier_id, sold=error.details["sold"], held=error.details["held"]) from None
+        return _change_tier(before, replace(before, capacity=0, status="closed", removed=True), "tier.deleted", actor, now)
+
+    return commit(build)
+
+
+def _create_tier(new: Tier, fields: TierFields, actor: str, now: int, publication: publications.Publication | None) -> Tier:
+    def build(catalog: Catalog) -> CatalogChange[Tier]:
+        if new.id in catalog.tiers:
+            return CatalogChange(catalog.tiers[new.id], [])
+        event = get_changeable_event(catalog, new.event_id)
+        currency = fields.currency if isinstance(fields.currency, str) else None
+        tier = replace(new, currency=currency or next((other.currency for other in _others(catalog, new)), DEFAULT_CURRENCY))
+        _check(catalog, tier, currency)
+        if len(_others(catalog, tier)) >= MAX_TIERS:
+            raise TooManyTiers(event_id=event.id)
+        details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
+        entry = audit.entry_item(f"tier#{tier.id}", "tier.created", actor, now, details, event_id=event.id)
+        is_open = not event.is_closed
+        shards = inventory.new_shard_items(tier.stock_id, capacity=tier.capacity, sold=0, shard_count=tier.shards, is_open=is_open)
+        return CatalogChange(tier, [store.create_tier_item(tier), entry, *_stock_items(shards, publication)])
+
+    return commit(build)
+
+
+def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier:
+    """The tier that the fields describe, with the stock id of a small one; its currency follows from its event."""
+    values = {"currency": DEFAULT_CURRENCY, **fields.values()}
+    if values["per_user_limit"] is None:
+        values["per_user_limit"] = settings.current().tier_purchase_limit
+    shards = default_shard_count(values["capacity"])
+    new = Tier(id=tier_id, event_id=event_id, stock_id=tier_id, shards=shards, managed_by="api", created_at=now, updated_at=now, **values)
+    forms.check_tier(new)
+    return new
+
+
+def _stock_items(shards: list[dict[str, Any]], publication: publications.Publication | None) -> list[dynamo.TransactItem]:
+    """Transaction items that create the shards; or, for a publication, write them now and return the item that ends it."""
+    if publication is None:
+        return inventory.create_shard_items(shards)
+    publication.write_shards(shards)
+    return [publication.end_item()]
+
+
+def _shrink(before: Tier, after: Tier) -> None:
+    """Bring the stock to the smaller one of the two capacities, and add the shards of `after`, still empty. Raises CapacityTooSmall."""
+    capacity = min(before.capacity, after.capacity)
+    try:
+        inventory.resize(before.stock_id, before.shards, capacity, grow_to=after.shards)
+    except CapacityInUse as error:
+        raise CapacityTooSmall(after.capacity, error.details["sold"], error.details["held"]) from None
+
+
+def _follow_capacity(tier: Tier) -> None:
+    """Bring the stock to the capacity of the tier. Of two changes at once the one that finishes last follows what the tier says then."""
+    for _ in range(MAX_ROUNDS):
+        inventory.resize(tier.stock_id, tier.shards, tier.capacity)
+        # New shards were added as open as the others, but may have missed a pause since.
+        catalog = snapshots.load_current()
+        inventory.set_open(tier.stock_id, tier.shards, not catalog.events[tier.event_id].is_closed)
+        inventory.invalidate()
+        current = catalog.tiers[tier.id]
+        if current.capacity == tier.capacity:
+            return
+        tier = current
+    raise CatalogChanging(retryAfterSeconds=1)
+
+
+def _change_tier(before: Tier, after: Tier, action: str, actor: str, now: int) -> CatalogChange[Tier]:
+    """The change of a tier to its next version, audited as `action`; no change if nothing differs."""
+    if after == before:
+        return CatalogChange(before, [])
+    after = replace(after, version=before.version + 1, updated_at=now)
+    changes = differences(before, after)
+    entry = audit.entry_item(f"tier#{after.id}", action, actor, now, {}, event_id=after.event_id, changes=changes)
+    return CatalogChange(after, [store.put_tier_item(after), entry])
+
+
+def _get_changeable_tier(catalog: Catalog, tier_id: str) -> Tier:
+    """A tier that was created through the API; raises NotFound or ManagedByBootstrap."""
+    tier = catalog.tiers.get(tier_id)
+    if tier is None or (tier.removed and tier.managed_by == "api"):
+        raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
+    get_changeable_event(catalog, tier.event_id)
+    return tier
+
+
+def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
+    """Raises InvalidInput or TierNameTaken for a tier that does not fit to the others of its event; `currency` is what was asked for."""
+    forms.check_tier(tier)
+    others = _others(catalog, tier)
+    currencies = {other.currency for other in others}
+    if currency is not None and currencies and currency not in currencies:
+        message = f"The other tickets of this event are sold in {', '.join(sorted(currencies))}. Use the same currency."
+        raise InvalidInput(message, path="$.currency")
+    if any(_comparable_name(other.name) == _comparable_name(tier.name) for other in others):
+        raise TierNameTaken(name=tier.name)
+
+
+def _others(catalog: Catalog, tier: Tier) -> list[Tier]:
+    """The other tiers of the event, without those that were deleted."""
+    return [other for other in catalog.tiers_of(tier.event_id) if other.id != tier.id and not other.removed]
+
+
+def _comparable_name(name: str) -> str:
+    """Names that differ only in case or white space are the same for people, and so here."""
+    return " ".join(name.split()).casefold()

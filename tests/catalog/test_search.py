@@ -1,0 +1,116 @@
+"""The list of public events with filters and pages."""
+
+import pytest
+
+from chalicelib.catalog import search
+from tests import builders
+from tests.catalog.requests import create_draft, create_kind, create_published, promoter
+from tests.simulation.call_log import record_calls
+
+pytestmark = pytest.mark.usefixtures("time")
+
+
+def publish(api, name, **fields):
+    event_id = create_draft(api, name=name, **fields)["id"]
+    create_kind(api, event_id)
+    assert api.post(f"/events/{event_id}/publish", **promoter()).status == 200
+
+
+def names(api, **query):
+    reply = api.get("/events", query=query)
+    assert reply.status == 200, reply.json
+    return [event["name"] for event in reply.json]
+
+
+@pytest.fixture
+def _events(api, time):
+    publish(api, "Metallica", venue="Hallenstadion", city="Zürich", category="Rock", starts_at="2026-07-01T20:00:00Z")
+    publish(api, "Jazz in der Halle", venue="Kaserne", city="Basel", category="jazz", starts_at="2026-07-02T20:00:00Z")
+    publish(api, "Lesung", venue="Café Zähringer", city="Zürich", description="Jazz und Texte", starts_at="2026-08-01T20:00:00Z")
+    create_draft(api, name="Metallica, not yet public")
+
+
+@pytest.mark.usefixtures("_events")
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"q": "jazz"}, ["Jazz in der Halle", "Lesung"]),
+        ({"q": "JAZZ texte"}, ["Lesung"]),
+        ({"q": "cafe zahringer"}, ["Lesung"]),
+        ({"q": "zurich"}, ["Metallica", "Lesung"]),
+        ({"q": "halle"}, ["Jazz in der Halle", "Metallica"]),
+        ({"q": "metalica"}, ["Metallica"]),
+        ({"q": "nothing"}, []),
+        ({"q": "!?"}, []),
+        ({"city": "ZÜRICH"}, ["Metallica", "Lesung"]),
+        ({"city": "zurich", "category": "rock"}, ["Metallica"]),
+        ({"from": "2026-07-02"}, ["Jazz in der Halle", "Lesung"]),
+        ({"to": "2026-07-02"}, ["Metallica", "Jazz in der Halle"]),
+        ({"from": "2026-07-01T20:00:00Z", "to": "2026-07-01T20:00:00Z"}, ["Metallica"]),
+        ({"status": "on_sale"}, ["Metallica", "Jazz in der Halle", "Lesung"]),
+        ({"status": "cancelled"}, []),
+    ],
+)
+def test_events_are_found_by_words_places_and_times(api, query, found):
+    assert names(api, **query) == found
+
+
+@pytest.mark.parametrize(
+    ("query", "path"),
+    [
+        ({"page": "2"}, "page"),
+        ({"status": "gone"}, "status"),
+        ({"from": "tomorrow"}, "from"),
+        ({"from": "2026-07-02T20:00:00"}, "from"),
+        ({"to": "2026-13-01"}, "to"),
+        ({"limit": "0"}, "limit"),
+        ({"limit": "x"}, "limit"),
+        ({"cursor": "x"}, "cursor"),
+        ({"cursor": "\u00fc"}, "cursor"),
+    ],
+)
+def test_an_unknown_or_invalid_filter_is_refused(api, query, path):
+    reply = api.get("/events", query=query)
+    assert (reply.status, reply.json["path"].removeprefix("$.")) == (400, path)
+
+
+@pytest.mark.usefixtures("_events")
+@pytest.mark.parametrize("query", [{}, {"q": "jazz halle zurich"}, {"status": "on_sale"}, {"q": "halle"}])
+def test_the_pages_of_a_list_have_each_event_once(api, query):
+    expected = names(api, **query, limit=200)
+    found, reply = [], api.get("/events", query=query | {"limit": 1})
+    for _ in range(10):
+        found += [event["name"] for event in reply.json]
+        link = reply.headers.get("link")
+        if link is None:
+            break
+        target, _, relation = link.partition(">; ")
+        assert relation == 'rel="next"'
+        reply = api.get(f"/events{target.removeprefix('<')}")
+    assert found == expected
+
+
+@pytest.mark.usefixtures("_events")
+def test_a_search_reads_the_stock_of_no_more_events_than_it_needs(api, monkeypatch):
+    monkeypatch.setattr(search, "CHUNK", 1)
+    api.get("/events", query={"q": "warm"})
+    with record_calls() as calls:
+        assert len(names(api, status="on_sale", limit=1)) == 1
+    assert calls.count("BatchGetItem") <= 4, "two of three events: their display items, and their shards"
+    with record_calls() as calls:
+        names(api, status="on_sale", limit=1)
+    assert calls == []
+
+
+def test_the_index_follows_the_catalog(api):
+    publish(api, "First")
+    assert names(api, q="second") == []
+    publish(api, "Second")
+    assert names(api, q="second") == ["Second"]
+
+
+def test_events_are_filtered_by_the_status_that_buyers_see(api):
+    event_id, tier_id = create_published(api, capacity=2)
+    publish(api, "Other", on_sale_at="2026-06-20T10:00:00Z")
+    builders.buy(api, "ada", event_id, tier_id, 2)
+    assert (names(api, status="sold_out"), names(api, status="scheduled")) == (["Café Noir"], ["Other"])
