@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
@@ -13,27 +14,37 @@ from chalicelib.ids import Id
 from chalicelib.payments.model import SimulatedOutcome
 from chalicelib.purchases.checkout import service
 from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
+from chalicelib.purchases.checkout.errors import CHECKOUT_ERRORS, CONFIRM_ERRORS
 from chalicelib.purchases.checkout.service import CheckoutResult
 from chalicelib.purchases.record import queries, views
-from chalicelib.purchases.record.errors import PromoCodeInvalid
-from chalicelib.purchases.record.model import MAX_QUANTITY, Attendee, CheckoutDetails, ShortText
+from chalicelib.purchases.record.errors import CheckoutNotFound, PromoCodeInvalid
+from chalicelib.purchases.record.model import MAX_QUANTITY, CheckoutDetails, ShortText
+from chalicelib.purchases.record.views import CheckoutSessionView, ConfirmationView
+from chalicelib.tickets.model import Attendee, EmailAddress
 
 bp = Blueprint(__name__)
 
 MAX_DETAILS_BYTES = 4096  # of responses and attendees together, as JSON
 
 
-class CheckoutBody(Struct, forbid_unknown_fields=True):
-    """`page`: `own`, to pay on the shop's page, or `hosted`, the provider's page, which returns to `success_url` or `cancel_url`."""
+class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
+    """`page`: `own`, to pay on the shop's page, or `hosted`, the provider's page, which returns to `success_url` or `cancel_url`.
 
-    reservation_id: Id
+    `attendees` are those of the tickets, in the order of the items.
+    """
+
     promo_code: Annotated[str, Meta(max_length=64)] | None = None
     responses: dict[Annotated[str, Meta(max_length=64)], ShortText] | None = None
     attendees: Annotated[list[Attendee], Meta(max_length=MAX_QUANTITY)] | None = None
+    customer_email: EmailAddress | None = None
     provider: Literal["simulated", "stripe"] | None = None
     page: Literal["own", "hosted"] | None = None
     success_url: str | None = None
     cancel_url: str | None = None
+
+
+class CheckoutBody(CheckoutFields, forbid_unknown_fields=True, kw_only=True):
+    reservation_id: Id
 
 
 class ConfirmBody(Struct, forbid_unknown_fields=True):
@@ -41,55 +52,63 @@ class ConfirmBody(Struct, forbid_unknown_fields=True):
     simulate: SimulatedOutcome | None = None
 
 
-@route(bp, "POST", "/checkout/sessions")
-def open_checkout(request: RequestContext) -> Reply:
-    user_id, body = request.require_user().user_id, request.parse_body(CheckoutBody)
+@route(bp, "POST", "/checkout/sessions", access="user", statuses=(201, 200), headers=(idempotency.REQUIRED_KEY,), errors=CHECKOUT_ERRORS)
+def open_checkout(request: RequestContext, body: CheckoutBody) -> Reply[CheckoutSessionView]:
+    """Open the checkout of a reservation, and its payment."""
+    user_id = request.require_user().user_id
     key = idempotency.require_key(request, user_id)
     with rate_limits.limited(request, rate_limits.CHECKOUT, user_id) as attempt:
-        if body.promo_code:
-            raise PromoCodeInvalid("This promo code is not valid for this event. Correct it, or order without one.", path="$.promo_code")
-        result = service.open_checkout(user_id, body.reservation_id, _options(body), key, request.now)
+        result = service.open_checkout(user_id, body.reservation_id, read_options(body), key, request.now)
         attempt.is_bounded = result.is_new  # a purchase is opened once
     return _session_reply(result, request.now)
 
 
-@route(bp, "GET", "/checkout/sessions/{session_id}")
-def show_checkout(request: RequestContext, session_id: str) -> Reply:
+@route(bp, "GET", "/checkout/sessions/{session_id}", access="user", errors=(CheckoutNotFound,))
+def show_checkout(request: RequestContext, session_id: str) -> Reply[CheckoutSessionView]:
+    """Show a checkout session."""
     purchase = queries.get_own_checkout(request.require_user().user_id, session_id)
     return Reply(views.checkout_session_view(purchase, request.now))
 
 
-@route(bp, "POST", "/checkout/confirm")
-def confirm(request: RequestContext) -> Reply:
-    user_id, body = request.require_user().user_id, request.parse_body(ConfirmBody)
+@route(bp, "POST", "/checkout/confirm", access="user", statuses=(201, 200), errors=CONFIRM_ERRORS)
+def confirm_checkout(request: RequestContext, body: ConfirmBody) -> Reply[ConfirmationView]:
+    """Turn a payment into tickets. Repeated, it returns the same tickets."""
+    return confirm_purchase(request, body.checkout_id, body.simulate)
+
+
+def confirm_purchase(request: RequestContext, purchase_id: str, simulate: SimulatedOutcome | None) -> Reply[ConfirmationView]:
+    """Confirm the caller's purchase within their rate limit."""
+    user_id = request.require_user().user_id
     with rate_limits.limited(request, rate_limits.CONFIRM, user_id) as attempt:
-        result = service.confirm(user_id, body.checkout_id, body.simulate, request.now)
+        result = service.confirm(user_id, purchase_id, simulate, request.now)
         attempt.is_bounded = not result.repeated  # a purchase is paid or declined once
     is_new_order = result.purchase.was_order and not result.repeated
     view = views.confirmation_view(result.purchase, result.tickets, result.repeated, request.now)
     return Reply(view, 201 if is_new_order else 200)
 
 
-def _session_reply(result: CheckoutResult, now: int) -> Reply:
+def _session_reply(result: CheckoutResult, now: int) -> Reply[CheckoutSessionView]:
     if result.is_replay:
         opened_at = result.purchase.checkout_at or now
         return idempotency.replayed(views.checkout_session_view(result.purchase, opened_at, result.client_secret, result.url), 201)
     session = views.checkout_session_view(result.purchase, now, result.client_secret, result.url)
     if result.is_new:
         return Reply(session, 201)
-    return Reply({**session, "message": "The checkout of this reservation is open already (idempotent)."})
+    return Reply(replace(session, message="The checkout of this reservation is open already (idempotent)."))
 
 
-def _options(body: CheckoutBody) -> CheckoutOptions:
-    """How the buyer wants to pay, and the answers and attendees that are stored with the purchase."""
+def read_options(body: CheckoutFields) -> CheckoutOptions:
+    """How the buyer wants to pay, and what is stored with the purchase. Raises PromoCodeInvalid and InvalidInput."""
+    if body.promo_code:
+        raise PromoCodeInvalid("This promo code is not valid for this event. Correct it, or order without one.", path="$.promo_code")
     return CheckoutOptions(
         provider=body.provider, page=body.page, success_url=body.success_url, cancel_url=body.cancel_url, details=_details(body)
     )
 
 
-def _details(body: CheckoutBody) -> CheckoutDetails:
+def _details(body: CheckoutFields) -> CheckoutDetails:
     """The answers and attendees. Raises InvalidInput if they are too large together; its path names the larger one."""
-    details = CheckoutDetails(body.responses or {}, body.attendees or [])
+    details = CheckoutDetails(body.responses or {}, body.attendees or [], body.customer_email)
     sizes = {"responses": len(msgspec.json.encode(details.responses)), "attendees": len(msgspec.json.encode(details.attendees))}
     if sum(sizes.values()) > MAX_DETAILS_BYTES:
         message = f"`responses` and `attendees` may have at most {MAX_DETAILS_BYTES // 1024} KB together. Send shorter ones."

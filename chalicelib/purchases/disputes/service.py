@@ -72,7 +72,7 @@ def _void_items(purchase: Purchase, dispute: Dispute, now: int) -> list[dynamo.T
     """Transaction items that void the tickets that a lost dispute takes, and return their seats to the stock."""
     holds = requests.convert_returned_holds(purchase, dispute.voided)
     items = [inventory.return_sold_item(hold) for hold in holds]
-    items += tickets.void_items(*(ticket_id(purchase.id, number) for number in dispute.voided))
+    items += tickets.void_items((ticket_id(purchase.id, number) for number in dispute.voided), "disputed")
     kept = sum(purchase.ticket_price(number) for number in dispute.voided) - dispute.amount_cents
     if kept > 0:  # whole tickets became void: a person decides who gets the rest of their price
         details = {"event_id": purchase.event_id, "dispute": dispute.id, "kept_cents": kept, "currency": dispute.currency}

@@ -1,39 +1,66 @@
 """A buyer's own orders and tickets over HTTP."""
 
+from typing import Annotated
+
 from chalice.app import Blueprint
+from msgspec import Meta, Struct
 
 from chalicelib.catalog import service as catalog
+from chalicelib.edge import cursors
 from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.errors import InvalidInput
+from chalicelib.ids import Id
 from chalicelib.purchases.record import queries, views
+from chalicelib.purchases.record.errors import OrderNotFound
 from chalicelib.purchases.record.model import Purchase
-from chalicelib.tickets.model import Ticket
-from chalicelib.tickets.views import ticket_view
+from chalicelib.purchases.record.views import OrderWithTicketsView
+from chalicelib.tickets.model import TICKET_ID_FORM, Ticket
+from chalicelib.tickets.views import TicketListView, TicketPageView, ticket_view
+
+MAX_PAGE = 100
 
 bp = Blueprint(__name__)
 
 
-@route(bp, "GET", "/me/order")
-def show_newest_order(request: RequestContext) -> Reply:
+class OwnListQuery(Struct, forbid_unknown_fields=True):
+    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 20
+    cursor: cursors.Cursor | None = None
+
+
+class NewestOrderQuery(Struct, forbid_unknown_fields=True):
+    event_id: Id
+
+
+@route(bp, "GET", "/me/order", access="user", errors=(OrderNotFound,))
+def show_newest_order(request: RequestContext, query: NewestOrderQuery) -> Reply[OrderWithTicketsView]:
+    """Show the caller's newest order of an event."""
     user_id = request.require_user().user_id
-    event_id = request.query_id("event_id")
-    if event_id is None:
-        raise InvalidInput("Name the event: add ?event_id=... to the address.", path="event_id")
-    return _order_reply(*queries.get_newest_order(user_id, event_id))
+    return _order_reply(*queries.get_newest_order(user_id, query.event_id))
 
 
-@route(bp, "GET", "/orders/{order_id}")
-def show_order(request: RequestContext, order_id: str) -> Reply:
+@route(bp, "GET", "/orders/{order_id}", access="user", errors=(OrderNotFound,))
+def show_order(request: RequestContext, order_id: str) -> Reply[OrderWithTicketsView]:
+    """Show one of the caller's orders with its tickets, also a refunded one."""
     return _order_reply(*queries.get_own_order(request.require_user().user_id, order_id))
 
 
-@route(bp, "GET", "/me/tickets")
-def list_my_tickets(request: RequestContext) -> Reply:
+@route(bp, "GET", "/me/tickets", access="user")
+def list_my_tickets(request: RequestContext) -> Reply[TicketListView]:
+    """List the caller's tickets, those of the newest order first."""
     tickets = queries.list_own_tickets(request.require_user().user_id)
     snapshot = catalog.snapshot()
-    return Reply({"tickets": [ticket_view(ticket, snapshot) for ticket in tickets], "count": len(tickets)})
+    return Reply(TicketListView(tickets=[ticket_view(ticket, snapshot) for ticket in tickets], count=len(tickets)))
 
 
-def _order_reply(purchase: Purchase, tickets: list[Ticket]) -> Reply:
+@route(bp, "GET", "/tickets", access="user")
+def list_tickets(request: RequestContext, query: OwnListQuery) -> Reply[TicketPageView]:
+    """List the caller's tickets, those of the newest order first."""
+    after = cursors.decode(query.cursor, TICKET_ID_FORM) if query.cursor is not None else None
+    tickets, last = queries.list_ticket_page(request.require_user().user_id, query.limit, after)
+    snapshot = catalog.snapshot()
+    shown = [ticket_view(ticket, snapshot) for ticket in tickets]
+    return Reply(TicketPageView(tickets=shown, next_cursor=cursors.encode(last) if last else None))
+
+
+def _order_reply(purchase: Purchase, tickets: list[Ticket]) -> Reply[OrderWithTicketsView]:
     order = views.full_order_view(purchase, queries.load_details(purchase))
-    return Reply({"order": order, "tickets": [views.order_ticket_view(ticket) for ticket in tickets]})
+    return Reply(OrderWithTicketsView(order=order, tickets=[views.order_ticket_view(ticket, purchase) for ticket in tickets]))

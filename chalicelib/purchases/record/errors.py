@@ -24,6 +24,15 @@ class OrderNotFound(NotFound):
     default_message: ClassVar[str] = "You have no order with this id."
 
 
+class OrderAlreadyPaid(ApiError):
+    code: ClassVar[str] = "order_paid"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = (
+        "This order is paid, so it cannot be cancelled. Ask the promoter of the event for a refund: "
+        "a refund takes the tickets back and returns their price, less the shop's fee if there is one."
+    )
+
+
 class ReservationEnded(ApiError):
     code: ClassVar[str] = "reservation_expired_or_invalid"
     status: ClassVar[int] = 409

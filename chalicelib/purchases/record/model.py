@@ -9,7 +9,9 @@ from msgspec.structs import replace
 from chalicelib.edge.key_use import KeyUse
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import DisputeStatus, Payment
+from chalicelib.tickets.model import Attendee
 
+RefundStatus = Literal["due", "pending", "succeeded", "failed"]
 PurchaseState = Literal["held", "paying", "paid", "partially_refunded", "refunded", "expired", "cancelled"]
 ACTIVE_STATES: tuple[PurchaseState, ...] = ("held", "paying")
 ORDER_STATES: tuple[PurchaseState, ...] = ("paid", "partially_refunded")
@@ -44,7 +46,7 @@ class Refund(Struct, frozen=True, kw_only=True):
     """
 
     id: str
-    status: Literal["due", "pending", "succeeded", "failed"]
+    status: RefundStatus
     amount_cents: int
     currency: str
     reason: str
@@ -172,7 +174,11 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     def ticket_price(self, number: int) -> int:
         """The price in cents of the ticket with this number."""
-        return next(line.price_cents for line, numbers in self._numbered_lines() if number in numbers)
+        return self.ticket_line(number).price_cents
+
+    def ticket_line(self, number: int) -> LineItem:
+        """The line of the ticket with this number."""
+        return next(line for line, numbers in self._numbered_lines() if number in numbers)
 
     def holds_of_tickets(self, numbers: Iterable[int]) -> list[Hold]:
         """The holds that became these tickets, each with only as many seats as these tickets took from it."""
@@ -200,27 +206,24 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return next((dispute for dispute in self.disputes if dispute.id == dispute_id), None)
 
 
-class Attendee(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    name: ShortText
-    email: Annotated[str, Meta(max_length=254, pattern="^[^@\\s]+@[^@\\s]+$")] | None = None
-
-
 class CheckoutDetails(Struct, frozen=True):
-    """What the buyer sends along with a checkout: answers by question, and who comes."""
+    """What the buyer sends along with a checkout: answers by question, who comes, and the address for mails about the order."""
 
     responses: dict[str, str] = {}
     attendees: list[Attendee] = []
+    customer_email: str | None = None
 
     @property
     def is_empty(self) -> bool:
-        return not (self.responses or self.attendees)
+        return not (self.responses or self.attendees or self.customer_email)
 
 
 class BuyerRecord(Struct, frozen=True):
     """What one user has of one event: the active purchase, if any, the number of tickets bought, and the orders and passes they came with.
 
-    `passes` are the waiting room's passes that were used to buy. `active_until` is in epoch seconds. `reserve_tat` counts reservations
-    for their rate limit (`edge.gcra`), in milliseconds.
+    `past_orders` are those of which all tickets were taken back, `received` the tickets that others have given to the user, `passes` the
+    waiting room's passes that were used to buy. `active_until` is in epoch seconds. `reserve_tat` counts reservations for their rate limit
+    (`edge.gcra`), in milliseconds.
     """
 
     user_id: str
@@ -230,5 +233,7 @@ class BuyerRecord(Struct, frozen=True):
     active_quantity: int
     bought: int
     orders: frozenset[str]
+    past_orders: frozenset[str]
+    received: frozenset[str]
     passes: frozenset[str]
     reserve_tat: int

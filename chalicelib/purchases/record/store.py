@@ -55,6 +55,7 @@ class PurchaseRow(dynamo.Table):
     """A row with only id, state and version is a tombstone: it stands for a purchase that was never written and never will be."""
 
     feature = "purchases"
+    has_stream = True
 
     class Meta:
         table_name = None
@@ -93,6 +94,8 @@ class BuyerRow(dynamo.Table):
     active_quantity = NumberAttribute(null=True)
     bought = NumberAttribute(null=True)
     orders = UnicodeSetAttribute(null=True)
+    past_orders = UnicodeSetAttribute(null=True)
+    received = UnicodeSetAttribute(null=True)
     passes = UnicodeSetAttribute(null=True)
     reserve_tat = NumberAttribute(null=True)
 
@@ -142,6 +145,11 @@ def load_many(ids: Iterable[str]) -> dict[str, Purchase | None]:
     return {row.id: _purchase(row) for row in rows}
 
 
+def read_image(image: dict[str, Any] | None) -> Purchase | None:
+    """The purchase of an item in wire format, as the stream of changes has it; None for no item and for a tombstone."""
+    return _purchase(PurchaseRow.from_raw_data(image)) if image else None
+
+
 def load_details(purchase: Purchase) -> CheckoutDetails:
     """What the buyer sent along with the checkout; empty, and not read, if there is nothing."""
     row = CheckoutDetailsRow.find(purchase.id) if purchase.has_details else None
@@ -153,15 +161,28 @@ def details_item(purchase: Purchase, details: CheckoutDetails) -> dynamo.Transac
     return dynamo.put(CheckoutDetailsRow(purchase.id, details=_json(details), ttl=_ttl(purchase)))
 
 
+def erase_details(purchase_id: str) -> None:
+    """Empty what was sent along with the checkout of a purchase; fine if there is nothing. The item stays as long as its purchase."""
+    dynamo.update_if(CheckoutDetailsRow(purchase_id), {"details": None}, "attribute_exists(id)")
+
+
 def load_buyer(user_id: str, event_id: str) -> BuyerRecord | None:
     """What the user has of the event, strongly consistent; None if they never reserved anything."""
     row = BuyerRow.find(user_id, event_id)
     return _buyer_record(row) if row is not None else None
 
 
-def list_order_ids(user_id: str) -> list[str]:
-    """The ids of the user's orders of all events, strongly consistent."""
-    return [order_id for row in BuyerRow.query(user_id, consistent_read=True) for order_id in row.orders or ()]
+def list_buyer_records(user_id: str) -> list[BuyerRecord]:
+    """What the user has of each event, strongly consistent."""
+    return [_buyer_record(row) for row in BuyerRow.query(user_id, consistent_read=True)]
+
+
+def receive_ticket_items(event_id: str, ticket_id: str, before: str, after: str) -> list[dynamo.TransactItem]:
+    """Transaction items by which the record of the user `after` names a ticket that they get, and that of `before` does not any more."""
+    return [
+        dynamo.update(BuyerRow(after, event_id), {}, add={"received": {ticket_id}}),
+        dynamo.update(BuyerRow(before, event_id), {}, discard={"received": {ticket_id}}),
+    ]
 
 
 def create(purchase: Purchase, limit: int, charge: Charge | None = None, expected_tat: int = 0) -> None:
@@ -294,6 +315,8 @@ def _buyer_update_item(before: Purchase, after: Purchase, limit: int | None) -> 
     if after.is_order != before.is_order:
         sets = add if after.is_order else discard
         sets["orders"] = {after.id}
+        if not after.is_order:
+            add["past_orders"] = {after.id}
         if after.pass_id is not None:
             sets["passes"] = {after.pass_id}
     if not (changes or add or discard):
@@ -354,6 +377,8 @@ def _buyer_record(row: BuyerRow) -> BuyerRecord:
         active_quantity=int(row.active_quantity or 0),
         bought=int(row.bought or 0),
         orders=frozenset(row.orders or ()),
+        past_orders=frozenset(row.past_orders or ()),
+        received=frozenset(row.received or ()),
         passes=frozenset(row.passes or ()),
         reserve_tat=int(row.reserve_tat or 0),
     )

@@ -1,16 +1,23 @@
 """A purchase over HTTP: a reservation while it is held, a checkout session while it is paid, an order from then on."""
 
-from typing import Any
+from typing import Literal
 
-import msgspec
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import asdict, replace
 
 from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.purchases.record.model import ACTIVE_STATES, CheckoutDetails, Purchase, Refund
-from chalicelib.tickets.model import Ticket, ticket_id
+from chalicelib.clock import Timestamp
+from chalicelib.payments.model import PaymentStatus, ProviderName
+from chalicelib.purchases.record.model import ACTIVE_STATES, CheckoutDetails, Purchase, PurchaseState, Refund, RefundStatus
+from chalicelib.tickets.model import Attendee, Ticket, TicketState, ticket_id
 
-_SESSION_STATUS = {
+ReservationStatus = Literal["active", "converted", "expired", "canceled"]
+SessionStatus = Literal["pending", "completed", "failed", "refunded", "expired", "canceled"]
+OrderStatus = Literal["pending", "paid", "partially_refunded", "refunded", "expired", "cancelled"]
+
+_SESSION_STATUS: dict[PurchaseState, SessionStatus] = {
     "held": "pending",
     "paying": "pending",
     "paid": "completed",
@@ -19,7 +26,16 @@ _SESSION_STATUS = {
     "expired": "expired",
     "cancelled": "canceled",
 }
-_RESERVATION_STATUS = {
+_ORDER_STATUS: dict[PurchaseState, OrderStatus] = {
+    "held": "pending",
+    "paying": "pending",
+    "paid": "paid",
+    "partially_refunded": "partially_refunded",
+    "refunded": "refunded",
+    "expired": "expired",
+    "cancelled": "cancelled",
+}
+_RESERVATION_STATUS: dict[PurchaseState, ReservationStatus] = {
     "held": "active",
     "paying": "active",
     "paid": "converted",
@@ -30,43 +46,215 @@ _RESERVATION_STATUS = {
 }
 
 
-def reservation_view(purchase: Purchase, now: int) -> dict[str, Any]:
+class ReservationItem(Struct, frozen=True, kw_only=True):
+    """Tickets of one tier in a reservation, at the price at which they are held."""
+
+    tier_id: str
+    tier_name: str
+    quantity: int
+    price_cents: int
+    total_price_cents: int
+
+
+class ReservationView(Struct, frozen=True, kw_only=True):
+    """A reservation. With several tiers `tier_id`, `tier_name` and `price_cents` are null; `items` lists them."""
+
+    id: str
+    event_id: str
+    status: ReservationStatus
+    tier_id: str | None
+    tier_name: str | None
+    quantity: int
+    price_cents: int | None
+    total_price_cents: int
+    currency: str
+    items: list[ReservationItem]
+    created_at: Timestamp
+    expires_at: Timestamp
+    expires_in_seconds: int
+
+
+class SessionPayment(Struct, frozen=True, kw_only=True):
+    """How a checkout is paid: on our own page with `client_secret` and `publishable_key`, or on the provider's page at `url`."""
+
+    provider: ProviderName
+    status: PaymentStatus
+    client_secret: str | UnsetType = UNSET
+    publishable_key: str | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+
+
+class CheckoutSessionView(Struct, frozen=True, kw_only=True):
+    """A checkout session. `message` is there if an earlier request has opened it."""
+
+    id: str
+    reservation_id: str
+    status: SessionStatus
+    reservation: ReservationView
+    payment: SessionPayment | None
+    created_at: Timestamp
+    message: str | UnsetType = UNSET
+
+
+class RefundView(Struct, frozen=True, kw_only=True):
+    """A refund for its buyer. It is due or pending until the money is on its way, then succeeded; or failed."""
+
+    id: str
+    order_id: str
+    status: RefundStatus
+    amount_cents: int
+    fee_cents: int
+    currency: str
+    tickets: list[str]
+    created_at: Timestamp
+
+
+class OrderItem(Struct, frozen=True, kw_only=True):
+    """Tickets of one tier in an order, with the name and the price at which they were sold."""
+
+    tier_id: str
+    tier_name: str
+    quantity: int
+    price_cents: int
+    total_price_cents: int
+
+
+class OrderView(Struct, frozen=True, kw_only=True):
+    """An order as its buyer sees it. `refunded_cents` counts all refunds, whatever their status.
+
+    A pending order holds its tickets until `expires_at`. `payment_id` is the payment's id at its provider, null before it has one, and for
+    free and simulated payments.
+    """
+
+    id: str
+    checkout_session_id: str
+    user_id: str
+    event_id: str
+    status: OrderStatus
+    quantity: int
+    total_price_cents: int
+    currency: str
+    items: list[OrderItem]
+    payment_id: str | None
+    created_at: Timestamp
+    expires_at: Timestamp | None
+    refunded_cents: int
+    refunds: list[RefundView]
+    disputed: bool
+
+
+class FullOrderView(OrderView, frozen=True, kw_only=True):
+    """An order with what was sent along with its checkout. Of the event it shows what the catalog has now; null if it has nothing.
+
+    `tier_id`, `tier_name` and `tier_price_cents` are those of the first item.
+    """
+
+    responses: dict[str, str]
+    attendees: list[Attendee]
+    customer_email: str | None
+    event_name: str | None
+    event_venue: str | None
+    event_starts_at: Timestamp | None
+    tier_id: str
+    tier_name: str
+    tier_price_cents: int
+
+
+class OrderListView(Struct, frozen=True, kw_only=True):
+    """A page of orders, the newest first. `next_cursor` is null on the last page."""
+
+    orders: list[OrderView]
+    next_cursor: str | None
+
+
+class PendingOrderView(Struct, frozen=True, kw_only=True):
+    """A new order and how it is paid. `message` is there if it was made by an earlier request."""
+
+    order: FullOrderView
+    payment: SessionPayment | None
+    message: str | UnsetType = UNSET
+
+
+class OrderTicket(Struct, frozen=True, kw_only=True):
+    """A ticket within its order, without what the order says already. The code of a ticket that was given away is its new owner's: null."""
+
+    id: str
+    code: str | None
+    qr_sig: str | None
+    state: TicketState
+    tier_id: str
+    created_at: Timestamp
+    transferred: bool
+
+
+class OrderWithTicketsView(Struct, frozen=True, kw_only=True):
+    """An order and all its tickets, also those that were taken back."""
+
+    order: FullOrderView
+    tickets: list[OrderTicket]
+
+
+class ConfirmedSession(Struct, frozen=True):
+    """The checkout session that was confirmed."""
+
+    id: str
+    status: SessionStatus
+
+
+class ConfirmedReservation(Struct, frozen=True):
+    """The reservation that was confirmed."""
+
+    id: str
+    status: ReservationStatus
+
+
+class ConfirmationView(Struct, frozen=True, kw_only=True):
+    """A confirmed checkout. `order` and `tickets` are missing if the payment was declined."""
+
+    checkout_session: ConfirmedSession
+    reservation: ConfirmedReservation
+    message: str
+    order: OrderView | UnsetType = UNSET
+    tickets: list[OrderTicket] | UnsetType = UNSET
+
+
+def reservation_view(purchase: Purchase, now: int) -> ReservationView:
     """A reservation. With several tiers `tier_id`, `tier_name` and `price_cents` are null; `items` lists them."""
     only_line = purchase.lines[0] if len(purchase.lines) == 1 else None
-    return {
-        "id": purchase.id,
-        "event_id": purchase.event_id,
-        "status": reservation_status(purchase, now),
-        "tier_id": only_line.tier_id if only_line else None,
-        "tier_name": only_line.tier_name if only_line else None,
-        "quantity": purchase.quantity,
-        "price_cents": only_line.price_cents if only_line else None,
-        "total_price_cents": purchase.total_cents,
-        "currency": purchase.currency,
-        "items": [
-            {
-                "tier_id": line.tier_id,
-                "tier_name": line.tier_name,
-                "quantity": line.quantity,
-                "price_cents": line.price_cents,
-                "total_price_cents": line.total_cents,
-            }
+    return ReservationView(
+        id=purchase.id,
+        event_id=purchase.event_id,
+        status=reservation_status(purchase, now),
+        tier_id=only_line.tier_id if only_line else None,
+        tier_name=only_line.tier_name if only_line else None,
+        quantity=purchase.quantity,
+        price_cents=only_line.price_cents if only_line else None,
+        total_price_cents=purchase.total_cents,
+        currency=purchase.currency,
+        items=[
+            ReservationItem(
+                tier_id=line.tier_id,
+                tier_name=line.tier_name,
+                quantity=line.quantity,
+                price_cents=line.price_cents,
+                total_price_cents=line.total_cents,
+            )
             for line in purchase.lines
         ],
-        "created_at": clock.iso(purchase.created_at),
-        "expires_at": clock.iso(purchase.expires_at),
-        "expires_in_seconds": max(0, purchase.expires_at - now),
-    }
+        created_at=clock.iso(purchase.created_at),
+        expires_at=clock.iso(purchase.expires_at),
+        expires_in_seconds=max(0, purchase.expires_at - now),
+    )
 
 
-def reservation_status(purchase: Purchase, now: int) -> str:
+def reservation_status(purchase: Purchase, now: int) -> ReservationStatus:
     """The status of a purchase as a reservation: active, converted, expired or canceled."""
     if purchase.state in ACTIVE_STATES and not purchase.is_active(now):
         return "expired"  # its time is over; the sweep will record that
     return _RESERVATION_STATUS[purchase.state]
 
 
-def session_status(purchase: Purchase, now: int) -> str:
+def session_status(purchase: Purchase, now: int) -> SessionStatus:
     """The status of a purchase as a checkout session: pending, completed, failed, refunded, expired or canceled."""
     if purchase.is_declined:
         return "failed"
@@ -77,83 +265,106 @@ def session_status(purchase: Purchase, now: int) -> str:
     return _SESSION_STATUS[purchase.state]
 
 
-def checkout_session_view(purchase: Purchase, now: int, client_secret: str | None = None, url: str | None = None) -> dict[str, Any]:
+def checkout_session_view(purchase: Purchase, now: int, client_secret: str | None = None, url: str | None = None) -> CheckoutSessionView:
     """A checkout session. The buyer pays on our own page with `client_secret` and `publishable_key`, or on the hosted page at `url`."""
+    return CheckoutSessionView(
+        id=purchase.id,
+        reservation_id=purchase.id,
+        status=session_status(purchase, now),
+        reservation=reservation_view(purchase, now),
+        payment=session_payment(purchase, client_secret, url),
+        created_at=clock.iso(purchase.checkout_at or purchase.created_at),
+    )
+
+
+def session_payment(purchase: Purchase, client_secret: str | None, url: str | None) -> SessionPayment | None:
+    """How the purchase is paid; null before its checkout is open."""
     payment = purchase.payment
-    access = {"client_secret": client_secret, "publishable_key": settings.current().stripe_publishable_key} if client_secret else {}
-    if url:
-        access = {"url": url}
-    return {
-        "id": purchase.id,
-        "reservation_id": purchase.id,
-        "status": session_status(purchase, now),
-        "reservation": reservation_view(purchase, now),
-        "payment": {"provider": payment.provider, "status": payment.status, **access} if payment else None,
-        "created_at": clock.iso(purchase.checkout_at or purchase.created_at),
-    }
+    shown = SessionPayment(provider=payment.provider, status=payment.status) if payment else None
+    if shown and url:
+        return replace(shown, url=url)
+    if shown and client_secret:
+        return replace(shown, client_secret=client_secret, publishable_key=settings.current().stripe_publishable_key)
+    return shown
 
 
-def order_view(purchase: Purchase) -> dict[str, Any]:
+def order_view(purchase: Purchase) -> OrderView:
     """An order as its buyer sees it."""
-    return {
-        "id": purchase.id,
-        "checkout_session_id": purchase.id,
-        "event_id": purchase.event_id,
-        "status": purchase.state,
-        "quantity": purchase.quantity,
-        "total_price_cents": purchase.total_cents,
-        "currency": purchase.currency,
-        "items": [{"tier_id": line.tier_id, "tier_name": line.tier_name, "quantity": line.quantity} for line in purchase.lines],
-        "created_at": clock.iso(purchase.ended_at or purchase.created_at),
-        "refunded_cents": purchase.refunded_cents,
-        "refunds": [refund_view(refund, purchase) for refund in purchase.refunds if refund.tickets],
-        "disputed": purchase.is_disputed,
-    }
+    return OrderView(
+        id=purchase.id,
+        checkout_session_id=purchase.id,
+        user_id=purchase.user_id,
+        event_id=purchase.event_id,
+        status=_ORDER_STATUS[purchase.state],
+        quantity=purchase.quantity,
+        total_price_cents=purchase.total_cents,
+        currency=purchase.currency,
+        items=[
+            OrderItem(
+                tier_id=line.tier_id,
+                tier_name=line.tier_name,
+                quantity=line.quantity,
+                price_cents=line.price_cents,
+                total_price_cents=line.total_cents,
+            )
+            for line in purchase.lines
+        ],
+        payment_id=(purchase.payment.payment_intent_id or purchase.payment.provider_id) if purchase.payment else None,
+        created_at=clock.iso(purchase.ended_at or purchase.created_at),
+        expires_at=clock.iso(purchase.expires_at) if purchase.state in ACTIVE_STATES else None,
+        refunded_cents=purchase.refunded_cents,
+        refunds=[refund_view(refund, purchase) for refund in purchase.refunds if refund.tickets],
+        disputed=purchase.is_disputed,
+    )
 
 
-def refund_view(refund: Refund, purchase: Purchase) -> dict[str, Any]:
+def refund_view(refund: Refund, purchase: Purchase) -> RefundView:
     """A refund for its buyer, without the reason. `status` is due or pending until the money is on its way, then succeeded; or failed."""
-    return {
-        "id": refund.id,
-        "order_id": purchase.id,
-        "status": refund.status,
-        "amount_cents": refund.amount_cents,
-        "fee_cents": refund.fee_cents,
-        "currency": refund.currency,
-        "tickets": [ticket_id(purchase.id, number) for number in refund.tickets],
-        "created_at": clock.iso(refund.at),
-    }
+    return RefundView(
+        id=refund.id,
+        order_id=purchase.id,
+        status=refund.status,
+        amount_cents=refund.amount_cents,
+        fee_cents=refund.fee_cents,
+        currency=refund.currency,
+        tickets=[ticket_id(purchase.id, number) for number in refund.tickets],
+        created_at=clock.iso(refund.at),
+    )
 
 
-def full_order_view(purchase: Purchase, details: CheckoutDetails) -> dict[str, Any]:
+def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderView:
     """An order with what was sent along with its checkout, and the event's current name, venue and start; null if it is no longer known."""
     event: Event | None = catalog.snapshot().events.get(purchase.event_id)
     first = purchase.lines[0]
-    return {
-        **order_view(purchase),
-        **msgspec.to_builtins(details),
-        "event_name": event.name if event else None,
-        "event_venue": event.venue if event else None,
-        "event_starts_at": clock.iso(event.starts_at) if event else None,
-        "tier_id": first.tier_id,
-        "tier_name": first.tier_name,
-        "tier_price_cents": first.price_cents,
-    }
+    return FullOrderView(
+        **asdict(order_view(purchase)),
+        responses=details.responses,
+        attendees=details.attendees,
+        customer_email=details.customer_email,
+        event_name=event.name if event else None,
+        event_venue=event.venue if event else None,
+        event_starts_at=clock.iso(event.starts_at) if event else None,
+        tier_id=first.tier_id,
+        tier_name=first.tier_name,
+        tier_price_cents=first.price_cents,
+    )
 
 
-def order_ticket_view(ticket: Ticket) -> dict[str, Any]:
+def order_ticket_view(ticket: Ticket, purchase: Purchase) -> OrderTicket:
     """A ticket within its order, without what the order says already."""
-    return {
-        "id": ticket.id,
-        "code": ticket.code,
-        "qr_sig": ticket.qr_sig,
-        "state": ticket.state,
-        "tier_id": ticket.tier_id,
-        "created_at": clock.iso(ticket.created_at),
-    }
+    is_theirs = ticket.owner_id == purchase.user_id
+    return OrderTicket(
+        id=ticket.id,
+        code=ticket.code if is_theirs else None,
+        qr_sig=ticket.qr_sig if is_theirs else None,
+        state=ticket.state,
+        tier_id=ticket.tier_id,
+        created_at=clock.iso(ticket.created_at),
+        transferred=not is_theirs,
+    )
 
 
-def confirmation_view(purchase: Purchase, tickets: list[Ticket], repeated: bool, now: int) -> dict[str, Any]:
+def confirmation_view(purchase: Purchase, tickets: list[Ticket], repeated: bool, now: int) -> ConfirmationView:
     """A confirmed checkout, paid or declined; if it was confirmed before, `message` says so."""
     if purchase.is_order:
         message = "Payment received. Here are your tickets."
@@ -161,11 +372,10 @@ def confirmation_view(purchase: Purchase, tickets: list[Ticket], repeated: bool,
         message = "This order was refunded, so its tickets are no longer valid."
     else:
         message = "The payment was declined and the tickets were released. Please try again."
-    view: dict[str, Any] = {
-        "checkout_session": {"id": purchase.id, "status": session_status(purchase, now)},
-        "reservation": {"id": purchase.id, "status": reservation_status(purchase, now)},
-        "message": f"{message} (idempotent: this checkout was confirmed before)" if repeated else message,
-    }
-    if purchase.was_order:
-        view |= {"order": order_view(purchase), "tickets": [order_ticket_view(ticket) for ticket in tickets]}
-    return view
+    return ConfirmationView(
+        checkout_session=ConfirmedSession(purchase.id, session_status(purchase, now)),
+        reservation=ConfirmedReservation(purchase.id, reservation_status(purchase, now)),
+        message=f"{message} (idempotent: this checkout was confirmed before)" if repeated else message,
+        order=order_view(purchase) if purchase.was_order else UNSET,
+        tickets=[order_ticket_view(ticket, purchase) for ticket in tickets] if purchase.was_order else UNSET,
+    )

@@ -45,12 +45,15 @@ def request_refund(purchase_id: str, request: RefundRequest, refund_id: str, by:
     return store.retry_on_conflict(purchase, lambda current: _request(current, request, refund_id, by, now))
 
 
-def retry_refund(purchase_id: str, refund_id: str, now: int) -> tuple[Purchase, Refund]:
-    """Try a refund again that has failed, or make the next attempt of one that is due now. Raises OrderNotFound and NotRefundable."""
+def retry_refund(purchase_id: str, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
+    """Try a refund again that has failed, or make the next attempt of one that is due now. Raises OrderNotFound and NotRefundable.
+
+    That the user `by` tries one again that had failed is audited.
+    """
     purchase = store.load(purchase_id)
     if purchase is None:
         raise OrderNotFound("There is no such refund.")
-    return store.retry_on_conflict(purchase, lambda current: _retry(current, refund_id, now))
+    return store.retry_on_conflict(purchase, lambda current: _retry(current, refund_id, by, now))
 
 
 def record_external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Purchase:
@@ -95,14 +98,17 @@ def _request(purchase: Purchase, request: RefundRequest, refund_id: str, by: str
     return processed, processed.find_refund(refund_id) or refund
 
 
-def _retry(purchase: Purchase, refund_id: str, now: int) -> tuple[Purchase, Refund]:
+def _retry(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
     refund = purchase.find_refund(refund_id)
     if refund is None:
         raise OrderNotFound("There is no such refund.")
     if refund.is_external or refund.status not in ("due", "failed"):
         raise NotRefundable("Only a refund that is due or has failed can be tried again.", status_of_refund=refund.status)
     if refund.status == "failed":
-        purchase = store.save(purchase, *processing.plan_retry(purchase, [refund], now))
+        after, items = processing.plan_retry(purchase, [refund], now)
+        subject, details = f"order#{purchase.id}", {"refund_id": refund.id}
+        entry = audit.entry_item(subject, "refund.retried", by, now, details, event_id=purchase.event_id)
+        purchase = store.save(purchase, after, [*items, entry])
     processed = processing.create_if_due(purchase, refund_id, now, check_existing=True)
     return processed, processed.find_refund(refund_id) or refund
 
@@ -183,8 +189,8 @@ def _return_tickets(purchase: Purchase, refund: Refund, now: int, entries: Seque
     returned = convert_returned_holds(purchase, refund.tickets)
     items = [
         *([inventory.return_sold_item(hold) for hold in returned] if refund.seats_returned else []),
-        *tickets.void_items(*(ticket_id(purchase.id, number) for number in refund.tickets)),
-        audit.entry_item(f"order#{purchase.id}", "order.refunded", refund.by, now, _refund_details(purchase, refund)),
+        *tickets.void_items((ticket_id(purchase.id, number) for number in refund.tickets), "refunded"),
+        _audit_item(purchase, refund, now),
         *entries,
         *_case_items(purchase, refund, now),
     ]
@@ -229,6 +235,11 @@ def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: i
 def _case_items(purchase: Purchase, refund: Refund, now: int) -> list[dynamo.TransactItem]:
     """The open case of a new refund; none if it has succeeded already."""
     return [] if refund.status == "succeeded" else [processing.open_refund_case_item(purchase, refund, now)]
+
+
+def _audit_item(purchase: Purchase, refund: Refund, now: int) -> dynamo.TransactItem:
+    details = _refund_details(purchase, refund)
+    return audit.entry_item(f"order#{purchase.id}", "order.refunded", refund.by, now, details, event_id=purchase.event_id)
 
 
 def _refund_details(purchase: Purchase, refund: Refund) -> dict[str, object]:

@@ -130,7 +130,7 @@ def _hold(
     pass_id = waiting_room.admit(event, user_id, token, now)
     limit = event.limit(settings.current().event_purchase_limit)
     _check_limits(user_id, event, tiers, items, limit)
-    expires_at = now + settings.current().hold_seconds
+    expires_at = now + event.seconds_of_hold(settings.current().hold_seconds)
     purchase = Purchase(
         id=purchase_id,
         user_id=user_id,

@@ -1,4 +1,5 @@
-"""The sweep: correct shards that a pause or resume did not reach, recover expired holds, process due refunds, delete what is unpublished.
+"""The sweep: correct shards that a pause or resume did not reach, recover expired holds, process due refunds, refund the orders
+of cancelled events, delete what is unpublished.
 
 A run ends by itself before the next one begins, and what it did stays done. What it postponed is behind everything else for the next
 run, so nobody waits behind a payment that does not come to an end.
@@ -16,6 +17,7 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
 from chalicelib.payments import provider_tasks
 from chalicelib.payments.provider_tasks import alternate
+from chalicelib.purchases.event_cancellation import service as event_cancellation
 from chalicelib.purchases.refunds import due_refunds
 from chalicelib.purchases.reservations import hold_recovery
 from chalicelib.purchases.reservations.hold_recovery import RecoveryReport
@@ -24,6 +26,8 @@ from chalicelib.purchases.sweep.swept_shards import SweptShards
 
 MAX_SECONDS = 50  # less than from one run to the next
 SECONDS_WITHOUT_PROVIDER = 25  # for holds that need no provider, so that refunds and checkouts get the other half
+
+SECONDS_FOR_CANCELLATIONS = 15
 
 
 def run_sweep(now: int) -> dict[str, Any]:
@@ -42,10 +46,12 @@ def _run(now: int) -> dict[str, Any]:
     report = RecoveryReport()
     with deadline.within(SECONDS_WITHOUT_PROVIDER):
         lapsed = hold_recovery.recover_holds(expired_holds, now, report)
+    with deadline.within(SECONDS_FOR_CANCELLATIONS):
+        cancelled = _unless_store_fails("sweep.cancellations_not_processed", lambda: event_cancellation.process_cancellations(now))
     refunds = due_refunds.load_due(now)
     result = provider_tasks.run_each(alternate(refunds.tasks(now), hold_recovery.expiry_tasks(lapsed, now, report)))
     deleted = _unless_store_fails("sweep.unpublished_not_deleted", lambda: catalog.delete_unpublished(swept.shards, now))
-    is_finished = None not in (corrected, deleted) and not (result.gave_up or report.remaining or refunds.remaining)
+    is_finished = None not in (corrected, cancelled, deleted) and not (result.gave_up or report.remaining or refunds.remaining)
     if is_finished:
         swept.save_cursor()
     active_holds = sum(shard.held for shard in swept.shards) - sum(hold.quantity for hold in expired_holds)
@@ -55,6 +61,7 @@ def _run(now: int) -> dict[str, Any]:
         "holds_over": len(expired_holds),
         "active_holds": active_holds,
         "reopened_or_closed": corrected,
+        "orders_of_cancelled_events": cancelled,
         "shards_deleted": deleted,
         "refunds_due": refunds.begun,
         "refunds_remaining": refunds.remaining,
@@ -82,15 +89,16 @@ def _unless_store_fails(event: str, step: Callable[[], int]) -> int | None:
 
 
 def _correct_open_flags(swept: SweptShards) -> int:
-    """Open or close shards that do not match their event's pause flag. Returns how many were corrected.
+    """Open or close shards that do not match the state of their event. Returns how many were corrected.
 
-    A pause or resume writes the flag first, so the flag decides. The snapshot only says which shards to suspect: then the flag is read
-    after the shards, and a shard is changed only if it is still as it was read. So a pause at the same time is not undone.
+    A pause, a publication or a cancellation writes the event first, so the event decides. The snapshot only says which shards to suspect:
+    then the event is read after the shards, and a shard is changed only if it is still as it was read. So a pause at the same time is not
+    undone.
     """
     suspects = _mismatched(swept.shards, swept.catalog)
     return inventory.correct_open_flags(_mismatched(suspects, catalog.load_current())) if suspects else 0
 
 
 def _mismatched(shards: list[Shard], current: Catalog) -> list[Shard]:
-    paused = {tier.stock_id: current.events[tier.event_id].paused for tier in current.tiers.values()}
-    return [shard for shard in shards if paused.get(shard.stock_id, not shard.is_open) == shard.is_open]
+    closed = {tier.stock_id: current.events[tier.event_id].is_closed for tier in current.tiers.values()}
+    return [shard for shard in shards if closed.get(shard.stock_id, not shard.is_open) == shard.is_open]

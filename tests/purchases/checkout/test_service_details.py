@@ -67,13 +67,13 @@ def test_more_than_four_kilobytes_are_refused_with_the_field(api, time, reservat
     assert open_checkout(api, reservation_id, **LONG_DETAILS).status == 201
 
 
-def test_they_make_the_purchase_no_larger_and_the_confirm_no_dearer_than_their_expiry(api, time, reservation_id):
+def test_they_make_the_purchase_no_larger_and_the_confirm_dearer_by_a_read_and_their_expiry(api, time, reservation_id):
     assert open_checkout(api, reservation_id, **LONG_DETAILS).status == 201
     (purchase,) = store.PurchaseRow.scan()
     assert capacity.item_size(purchase.serialize()) < 1024
     with record_calls(measured=True) as log:
         assert builders.confirm(api, "ada", reservation_id).status == 201
-    assert log.names == ["TransactWriteItems", "UpdateItem"]
+    assert log.names == ["GetItem", "TransactWriteItems", "UpdateItem"]  # the read: the attendees come onto the tickets
 
 
 def test_only_those_of_the_first_checkout_count(api, time, reservation_id):

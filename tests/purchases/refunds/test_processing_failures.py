@@ -1,5 +1,6 @@
 """Refunds that fail at the bank: they are tried three times, and then shown to the admins."""
 
+from chalicelib.audit import service as audit
 from chalicelib.cases import service as cases
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
@@ -67,6 +68,7 @@ def test_an_admin_can_retry_a_failed_refund(shop):
         assert status_and_attempt(order_id) == ("failed", attempt)
         assert len(list_cases(shop)) == 1
     assert count_refund_calls(shop) == 2
+    assert [entry.action for entry in audit.list_entries(f"order#{order_id}")] == ["refund.retried", "refund.retried", "order.refunded"]
 
 
 def test_an_admin_can_close_a_failed_refund_that_was_paid_otherwise(shop):

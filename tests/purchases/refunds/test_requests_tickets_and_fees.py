@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib import dynamo, settings
-from chalicelib.catalog import management
+from chalicelib.catalog import tier_management
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from tests import builders, invariants
@@ -71,7 +71,7 @@ def test_refunded_tickets_do_not_count_towards_the_purchase_limit(api, event_and
 
 
 def test_each_ticket_returns_to_the_shard_that_it_came_from(api, time, monkeypatch):
-    monkeypatch.setattr(management, "default_shard_count", lambda _: 4)
+    monkeypatch.setattr(tier_management, "default_shard_count", lambda _: 4)
     event_id, floor = builders.create_shop(api, capacity=4)
     balcony = builders.create_tier(api, event_id, "Balcony", capacity=4, price_cents=3000)
     order_id = builders.reserve_items(api, "ada", event_id, {floor: 3, balcony: 2}).json["id"]
@@ -168,7 +168,7 @@ def test_simulated_and_free_orders_are_refunded_without_stripe(shop):
 
 
 def test_the_largest_order_can_be_refunded_at_once(api, time, monkeypatch):
-    monkeypatch.setattr(management, "default_shard_count", lambda _: 4)
+    monkeypatch.setattr(tier_management, "default_shard_count", lambda _: 4)
     with settings.override(event_purchase_limit=50):
         event_and_tier = builders.create_shop(api, capacity=52, per_user_limit=50)
         order_id = builders.create_order(api, event_and_tier, 50)

@@ -1,0 +1,157 @@
+"""Cancel an event: its sale stops at once, then the sweep ends its reservations and refunds its orders, some in each run.
+
+A pass goes over all purchases of the event that the ledger knows, in order of their ids. When it began while tickets were still on hold,
+some of those may have been paid since, so another pass follows. The stock is closed, so once nothing is on hold no order can come any more:
+the pass that begins then is the last one. Free orders are in no ledger and keep their tickets, which no door accepts.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from msgspec.structs import replace
+
+from chalicelib import deadline, log
+from chalicelib.cases import service as cases
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import shard_ids
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases.event_cancellation import store
+from chalicelib.purchases.event_cancellation.store import Cancellation
+from chalicelib.purchases.record import store as purchases
+from chalicelib.purchases.record.errors import NotRefundable, OrderDisputed, RefundInvalid
+from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
+from chalicelib.purchases.refunds.requests import RefundRequest, request_refund
+from chalicelib.purchases.settlement import cancellation as settlement
+from chalicelib.tickets.model import ticket_id
+
+MAX_EVENTS = 10  # worked on in one run
+BATCH = 25  # orders, after which the position is saved
+MAX_BATCHES = 8  # of one event in one run
+SECONDS_RESERVED = 8  # of a run: no batch is begun when less is left
+HEARD_SECONDS = 60  # after which every instance has read that the event is cancelled
+FIRST_ID, LAST_ID = "0", "z" * 26
+
+REASON = "event_cancelled"
+REFUND_ID = "event-cancelled"  # one for each order, so that an order is refunded once however often it is looked at
+
+
+def cancel_event(event_id: str, actor: str, now: int) -> Cancellation:
+    """Cancel an event for good and begin its refunds. Repeated, it returns how far they have come.
+
+    Raises NotFound, and ManagedByBootstrap for an event of the bootstrap file that is not cancelled there.
+    """
+    new = Cancellation(event_id=event_id, by=actor, at=now)
+    catalog.cancel(event_id, actor, now, [store.begin_item(new)])
+    known = store.find(event_id)
+    if known is None:  # it was cancelled in the bootstrap file
+        store.begin(new)
+    return known or new
+
+
+def process_cancellations(now: int) -> int:
+    """Go on with the cancellations that are not finished. Returns how many orders were refunded. Repeating any part of it does no harm."""
+    refunded = 0
+    for cancellation in store.list_active(MAX_EVENTS):
+        event = catalog.load_current().find_event(cancellation.event_id)
+        if event is None or event.status != "cancelled":
+            log.warning("event_cancellation.not_cancelled", event_id=cancellation.event_id)
+            continue
+        refunded += _process(event, cancellation, now)
+        if deadline.remaining() < SECONDS_RESERVED:
+            break
+    return refunded
+
+
+def _process(event: Event, cancellation: Cancellation, now: int) -> int:
+    """Go on with one cancellation, as far as the time of the run allows. Returns how many orders were refunded."""
+    before = cancellation.orders
+    if cancellation.position is None:
+        cancellation = _begin_pass(event, cancellation, now)
+    ids = _purchase_ids(event.id, cancellation.position)
+    for _ in range(MAX_BATCHES):
+        batch = list(islice(ids, BATCH))
+        cancellation = _refund_batch(cancellation, batch, now)
+        if len(batch) < BATCH:
+            _end_pass(cancellation, now)
+            break
+        store.save(cancellation)
+        if deadline.remaining() < SECONDS_RESERVED:
+            break
+    return cancellation.orders - before
+
+
+def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellation:
+    """End the reservations of the event, and note whether anything is still on hold: being paid, or not yet counted as sold."""
+    counts = catalog.load_current().shard_counts([event.id])
+    shards = inventory.read_shards([shard_id for stock_id, count in counts.items() for shard_id in shard_ids(stock_id, count)])
+    holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds}
+    ended = 0
+    for purchase in purchases.load_many(holders).values():
+        if purchase is not None and purchase.state in ACTIVE_STATES:
+            result = purchases.retry_on_conflict(purchase, lambda current: _end_reservation(current, now))
+            ended += result == "ended"
+    # The stock of an event of the bootstrap file stays open, but by then no instance sells it any more.
+    is_stopped = not any(shard.is_open for shard in shards) or now - cancellation.at >= HEARD_SECONDS
+    is_quiet = is_stopped and not holders
+    return replace(cancellation, began_without_holds=is_quiet, reservations=cancellation.reservations + ended)
+
+
+def _end_reservation(purchase: Purchase, now: int) -> str:
+    if purchase.state not in ACTIVE_STATES:
+        return "over"
+    return settlement.cancel_purchase(purchase, "cancelled", now).outcome
+
+
+def _end_pass(cancellation: Cancellation, now: int) -> None:
+    if not cancellation.began_without_holds:
+        store.save(replace(cancellation, position=None))
+        return
+    store.finish(replace(cancellation, finished_at=now))
+    log.info("event_cancellation.finished", event_id=cancellation.event_id, orders=cancellation.orders, disputed=cancellation.disputed)
+
+
+def _purchase_ids(event_id: str, after: str | None) -> Iterator[str]:
+    """The ids of the event's purchases for which money was asked, in order, behind `after`."""
+    last = after
+    for entry in ledger.list_entries_between(event_id, after or FIRST_ID, LAST_ID):
+        if entry.purchase_id != last:
+            last = entry.purchase_id
+            yield last
+
+
+def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> Cancellation:
+    """Refund those of the purchases that are orders. Returns the cancellation with its new counts and position."""
+    orders = disputed = 0
+    found = purchases.load_many(ids) if ids else {}
+    for purchase_id in ids:
+        purchase = found.get(purchase_id)
+        if purchase is None or not purchase.is_order:
+            continue
+        try:
+            _refund_order(purchase, cancellation.by, now)
+            orders += 1
+        except NotRefundable:  # somebody else has just refunded it
+            continue
+        except OrderDisputed:
+            details = {"event_id": purchase.event_id, "reason": REASON, "amount_cents": purchase.total_cents, "currency": purchase.currency}
+            disputed += cases.open_finding(purchase.id, REFUND_ID, now, details)
+    return replace(
+        cancellation,
+        position=ids[-1] if ids else cancellation.position,
+        orders=cancellation.orders + orders,
+        disputed=cancellation.disputed + disputed,
+    )
+
+
+def _refund_order(purchase: Purchase, by: str, now: int) -> None:
+    """Refund all tickets of an order, without a fee; in two refunds if they are too many for one transaction."""
+    request = RefundRequest(reason=REASON, fee_cents=0)
+    try:
+        request_refund(purchase.id, request, REFUND_ID, by, now)
+    except RefundInvalid:
+        ids = [ticket_id(purchase.id, number) for number in purchase.kept_tickets]
+        half = len(ids) // 2
+        for part, some in enumerate((ids[:half], ids[half:]), start=1):
+            request_refund(purchase.id, replace(request, tickets=some), f"{REFUND_ID}-{part}", by, now)

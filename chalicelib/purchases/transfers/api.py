@@ -1,0 +1,69 @@
+"""Transfers over HTTP: offer a ticket by a link, accept it, cancel the offer."""
+
+from chalice.app import Blueprint
+from msgspec import Struct
+
+from chalicelib import clock, settings
+from chalicelib.catalog import service as catalog
+from chalicelib.clock import Timestamp
+from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.purchases.transfers import service
+from chalicelib.purchases.transfers.errors import TicketUsed, TransferClosed, TransferExpired, TransferNotFound, TransferToSelf
+from chalicelib.tickets.model import TicketFrozen, TicketVoid
+from chalicelib.tickets.views import FullTicketView, full_ticket_view
+
+bp = Blueprint(__name__)
+
+
+class TransferView(Struct, frozen=True):
+    """An open transfer. The first user who accepts `token` gets the ticket; `url` is the page of the shop that does it."""
+
+    ticket_id: str
+    token: str
+    url: str
+    expires_at: Timestamp
+
+
+@route(
+    bp,
+    "POST",
+    "/tickets/{ticket_id}/transfer",
+    access="user",
+    statuses=(201, 200),
+    errors=(TicketUsed, TicketVoid, TicketFrozen, TransferClosed),
+)
+def offer_ticket(request: RequestContext, ticket_id: str) -> Reply[TransferView]:
+    """Offer a ticket to another person by a link; repeated, it returns the same link until that expires or is cancelled."""
+    request.is_repeatable = True
+    result = service.offer(request.require_user().user_id, ticket_id, request.now)
+    url = f"{settings.current().shop_url.rstrip('/')}/transfer#token={result.token}"  # behind the #, which no server's log shows
+    view = TransferView(result.ticket.id, result.token, url, clock.iso(result.transfer.expires_at))
+    return Reply(view, 201 if result.is_new else 200)
+
+
+@route(
+    bp,
+    "DELETE",
+    "/tickets/{ticket_id}/transfer",
+    access="user",
+    errors=(TransferNotFound, TransferClosed, TicketUsed, TicketVoid, TicketFrozen),
+)
+def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[FullTicketView]:
+    """Cancel the offer of a ticket, so that its link is worth nothing."""
+    ticket = service.cancel(request.require_user().user_id, ticket_id, request.now)
+    return Reply(full_ticket_view(ticket, catalog.snapshot(), request.now))
+
+
+@route(
+    bp,
+    "POST",
+    "/transfers/{token}/accept",
+    access="user",
+    statuses=(201, 200),
+    errors=(TransferNotFound, TicketUsed, TransferClosed, TransferToSelf, TransferExpired, TicketVoid, TicketFrozen),
+)
+def accept_transfer(request: RequestContext, token: str) -> Reply[FullTicketView]:
+    """Get the ticket of a link, with a new code; the old code is worth nothing from then on."""
+    request.is_repeatable = True
+    result = service.accept(request.require_user().user_id, token, request.now)
+    return Reply(full_ticket_view(result.ticket, catalog.snapshot(), request.now), 200 if result.repeated else 201)
