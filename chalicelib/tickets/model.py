@@ -2,14 +2,15 @@
 
 import re
 import secrets
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from chalicelib import dynamo
 from chalicelib.errors import ApiError, NotFound
 
 TicketState = Literal["valid", "frozen", "void"]  # frozen: its payment is disputed
+VoidReason = Literal["refunded", "disputed"]  # disputed: the bank gave the money back to the buyer
 
 MAX_TICKETS = 50  # of one purchase: with the purchase, the buyer's record and the ledger they fit one transaction of 100 items
 
@@ -18,7 +19,14 @@ CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CODE_LENGTH = 20  # of 5 bits each: 100 bits cannot be guessed
 CODE_GROUP_LENGTH = 5
 
-_TICKET_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}-[1-9][0-9]?")
+MAX_DUPLICATES = 20  # of a ticket, so that its item stays small
+
+# Letters that are not in the alphabet, and the digits that people mean by them when they type a code.
+_MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
+
+TICKET_ID_FORM = r"[A-Za-z0-9_.-]{1,64}-[1-9][0-9]?"
+
+_TICKET_ID = re.compile(TICKET_ID_FORM)
 
 
 class TicketLine(Struct, frozen=True):
@@ -31,8 +39,46 @@ class TicketLine(Struct, frozen=True):
     currency: str
 
 
-class Ticket(Struct, frozen=True):
-    """A ticket lets `admits` people in once. `price_cents` is what was paid for it; `created_at` is in epoch seconds."""
+EmailAddress = Annotated[str, Meta(max_length=254, pattern="^[^@\\s]+@[^@\\s]+$")]
+
+
+class Attendee(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who comes with a ticket."""
+
+    name: Annotated[str, Meta(max_length=500)]
+    email: EmailAddress | None = None
+
+
+class CheckIn(Struct, frozen=True, array_like=True):
+    """`count` people came in with a ticket at `at` (epoch seconds), admitted by the user `by`. `id` makes a repeated scan known."""
+
+    id: str
+    at: int
+    count: int
+    by: str
+    gate: str | None = None
+    device: str | None = None
+
+
+class Transfer(Struct, frozen=True, array_like=True):
+    """An offer of the owner `by` to give a ticket to the person who knows its secret. Times are epoch seconds."""
+
+    secret: str
+    by: str
+    expires_at: int
+    accepted_at: int | None = None
+
+    def is_open(self, now: int) -> bool:
+        """Whether it may still be accepted."""
+        return self.accepted_at is None and now < self.expires_at
+
+
+class Ticket(Struct, frozen=True, kw_only=True):
+    """A ticket lets `admits` people in once. `price_cents` is what was paid for it; `created_at` is in epoch seconds.
+
+    `checkins` are those that count, the first one first; `duplicates` are scans without a network, for which people came in although
+    nobody was left to admit. `transfer` is the latest offer to give it away, whatever came of it.
+    """
 
     id: str
     code: str
@@ -46,6 +92,16 @@ class Ticket(Struct, frozen=True):
     currency: str
     state: TicketState
     created_at: int
+    void_reason: VoidReason | None = None
+    attendee: Attendee | None = None
+    transfer: Transfer | None = None
+    checkins: list[CheckIn] = []
+    duplicates: list[CheckIn] = []
+
+    @property
+    def admitted(self) -> int:
+        """How many people have come in with the ticket."""
+        return sum(checkin.count for checkin in self.checkins)
 
     @property
     def number(self) -> int:
@@ -65,8 +121,21 @@ class TicketIssue(Struct, frozen=True):
     items: list[dynamo.TransactItem]
 
 
+class TicketGift(Struct, frozen=True):
+    """A ticket as its new owner has it, and the transaction item that makes it theirs."""
+
+    ticket: Ticket
+    item: dynamo.TransactItem
+
+
 class TicketNotFound(NotFound):
     default_message: ClassVar[str] = "There is no ticket with this id. GET /me/tickets lists your tickets."
+
+
+class AttendeeLocked(ApiError):
+    code: ClassVar[str] = "attendee_locked"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The name on a ticket can no longer be changed so shortly before the event. Ask the promoter."
 
 
 class TicketVoid(ApiError):
@@ -100,4 +169,16 @@ def new_code() -> str:
     """A random code of four groups of five characters, such as `7K3MX-0QWZ9-H4TRB-V81CD`."""
     # 32 characters, so that each byte gives one with equal chances.
     characters = "".join(CODE_ALPHABET[byte % len(CODE_ALPHABET)] for byte in secrets.token_bytes(CODE_LENGTH))
+    return _grouped(characters)
+
+
+def read_code(text: str) -> str | None:
+    """The code that somebody has typed, in the form of `new_code`; None if it cannot be one."""
+    characters = text.upper().translate(_MISREAD)
+    if len(characters) != CODE_LENGTH or not set(characters) <= set(CODE_ALPHABET):
+        return None
+    return _grouped(characters)
+
+
+def _grouped(characters: str) -> str:
     return "-".join(characters[start : start + CODE_GROUP_LENGTH] for start in range(0, CODE_LENGTH, CODE_GROUP_LENGTH))

@@ -6,6 +6,7 @@ need Pillow or pypng for PNG, and their SVG is eight times as large (one subpath
 
 import struct
 import zlib
+from typing import NamedTuple
 
 from chalicelib.tickets.model import Ticket
 
@@ -16,9 +17,23 @@ PNG_SCALE = 8  # pixels of a module's side
 Modules = list[list[bool]]
 
 
+class ScannedText(NamedTuple):
+    """What a scanner has read from a QR code. Nothing of it is checked."""
+
+    ticket_id: str
+    code: str
+    qr_sig: str
+
+
 def text(ticket: Ticket) -> str:
     """The text in the QR code: `FG1:<id>:<code>:<qr_sig>`. The signature also covers the event, which the scanner knows."""
     return f"{PREFIX}:{ticket.id}:{ticket.code}:{ticket.qr_sig}"
+
+
+def read_text(text: str) -> ScannedText | None:
+    """The parts of a QR code's text; None if it is not the text of a ticket."""
+    prefix, *parts = text.strip().split(":")
+    return ScannedText(*parts) if prefix == PREFIX and len(parts) == len(ScannedText._fields) else None
 
 
 def modules(text: str) -> Modules:

@@ -3,14 +3,65 @@
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
-from chalicelib import dynamo
+from msgspec.structs import replace
+
+from chalicelib import clock, dynamo, settings
+from chalicelib.catalog import service as catalog
 from chalicelib.tickets import signature, store
-from chalicelib.tickets.model import MAX_TICKETS, Ticket, TicketIssue, TicketLine, TicketNotFound, may_be_ticket_id, new_code, ticket_id
+from chalicelib.tickets.model import (
+    MAX_TICKETS,
+    Attendee,
+    AttendeeLocked,
+    Ticket,
+    TicketGift,
+    TicketIssue,
+    TicketLine,
+    TicketNotFound,
+    TicketVoid,
+    VoidReason,
+    may_be_ticket_id,
+    new_code,
+    ticket_id,
+)
+from chalicelib.tickets.store import (
+    add_duplicate_item,
+    change_checkins_item,
+    find_id_of_code,
+    open_transfer,
+    remove_transfer,
+    scan_tickets,
+    ticket_of_item,
+)
+
+__all__ = [
+    "add_duplicate_item",
+    "change_attendee",
+    "change_checkins_item",
+    "find_id_of_code",
+    "find_ticket",
+    "freeze_items",
+    "get_owned",
+    "get_ticket",
+    "give",
+    "is_genuine",
+    "issue_tickets",
+    "load_owned",
+    "load_purchase_tickets",
+    "open_transfer",
+    "remove_transfer",
+    "scan_tickets",
+    "thaw_items",
+    "ticket_of_item",
+    "void_items",
+]
 
 
-def issue_tickets(purchase_id: str, owner_id: str, event_id: str, lines: Sequence[TicketLine], now: int) -> TicketIssue:
+def issue_tickets(
+    purchase_id: str, owner_id: str, event_id: str, lines: Sequence[TicketLine], now: int, attendees: Sequence[Attendee] = ()
+) -> TicketIssue:
     """Create the tickets of a purchase that is being paid; commit their items in the transaction that marks it as paid.
 
+    `attendees` come with the first tickets, in this order.
     Every call creates new codes for the same ids. If a purchase's tickets are issued twice, the second transaction is canceled
     (`dynamo.TransactionCanceled`), and its caller reads those of the first with `load_purchase_tickets`.
     """
@@ -18,6 +69,8 @@ def issue_tickets(purchase_id: str, owner_id: str, event_id: str, lines: Sequenc
     if not 1 <= len(priced) <= MAX_TICKETS:
         raise ValueError(f"a purchase has 1 to {MAX_TICKETS} tickets, not {len(priced)}")
     tickets = [_new_ticket(purchase_id, number, owner_id, event_id, line, now) for number, line in enumerate(priced, start=1)]
+    for index, attendee in enumerate(attendees[: len(tickets)]):
+        tickets[index] = replace(tickets[index], attendee=attendee)
     return TicketIssue(tickets, [store.create_ticket_item(ticket) for ticket in tickets])
 
 
@@ -28,18 +81,73 @@ def load_purchase_tickets(purchase_id: str, count: int) -> list[Ticket]:
 
 def load_owned(owner_id: str, ticket_ids: Iterable[str]) -> list[Ticket]:
     """Those of the tickets that are the owner's, and valid or frozen; the ones of the newest purchase first."""
-    tickets = [ticket for ticket in store.load_tickets(ticket_ids) if ticket.owner_id == owner_id and ticket.state != "void"]
+    tickets = [ticket for ticket in load_all_owned(owner_id, ticket_ids) if ticket.state != "void"]
     tickets.sort(key=attrgetter("number"))
     tickets.sort(key=lambda ticket: (ticket.created_at, ticket.purchase_id), reverse=True)
     return tickets
 
 
+def load_all_owned(owner_id: str, ticket_ids: Iterable[str]) -> list[Ticket]:
+    """Those of the tickets that are the owner's, whatever their state, in no particular order."""
+    return [ticket for ticket in store.load_tickets(ticket_ids) if ticket.owner_id == owner_id]
+
+
 def get_ticket(ticket_id: str) -> Ticket:
     """The ticket, whatever its state; raises TicketNotFound."""
-    ticket = store.find_ticket(ticket_id) if may_be_ticket_id(ticket_id) else None
+    ticket = find_ticket(ticket_id)
     if ticket is None:
         raise TicketNotFound()
     return ticket
+
+
+def find_ticket(ticket_id: str) -> Ticket | None:
+    """The ticket, whatever its state, or None."""
+    return store.find_ticket(ticket_id) if may_be_ticket_id(ticket_id) else None
+
+
+def get_owned(owner_id: str, ticket_id: str) -> Ticket:
+    """The owner's ticket, whatever its state; raises TicketNotFound, also for the ticket of another owner."""
+    ticket = get_ticket(ticket_id)
+    if ticket.owner_id != owner_id:
+        raise TicketNotFound()
+    return ticket
+
+
+def change_attendee(ticket: Ticket, attendee: Attendee | None, now: int) -> Ticket:
+    """Change who comes with a ticket; the last change wins. Raises AttendeeLocked, TicketVoid and TicketNotFound."""
+    event = catalog.snapshot().events.get(ticket.event_id)
+    if event is not None and now >= event.starts_at - settings.current().attendee_lock_seconds:
+        raise AttendeeLocked(starts_at=clock.iso(event.starts_at))
+    if ticket.state == "void":
+        raise TicketVoid()
+    if not store.change_attendee(ticket, attendee):
+        raise TicketVoid() if get_owned(ticket.owner_id, ticket.id).state == "void" else TicketNotFound()
+    return replace(ticket, attendee=attendee)
+
+
+def erase_attendee(ticket: Ticket) -> None:
+    """Take the name off a ticket, whatever its state and the time, unless the ticket is another owner's by now."""
+    if ticket.attendee is not None:
+        store.erase_attendee(ticket)
+
+
+def give(ticket: Ticket, owner_id: str, now: int) -> TicketGift:
+    """Give a ticket whose transfer is open to a new owner, without the name on it. Its old code is worth nothing then.
+
+    Commit the item together with what else makes the new owner the owner; it is canceled if the ticket has changed in any way that
+    matters, so of several new owners one gets it.
+    """
+    assert ticket.transfer is not None
+    code = new_code()
+    after = replace(
+        ticket,
+        owner_id=owner_id,
+        code=code,
+        qr_sig=signature.sign(ticket.id, ticket.event_id, code),
+        attendee=None,
+        transfer=replace(ticket.transfer, accepted_at=now),
+    )
+    return TicketGift(after, store.give_item(ticket, after))
 
 
 def freeze_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
@@ -55,9 +163,9 @@ def thaw_items(tickets: Sequence[Ticket]) -> list[dynamo.TransactItem]:
     return [store.change_state_item(ticket.id, "frozen", "valid") for ticket in tickets]
 
 
-def void_items(*ticket_ids: str) -> list[dynamo.TransactItem]:
+def void_items(ticket_ids: Iterable[str], reason: VoidReason) -> list[dynamo.TransactItem]:
     """Transaction items that make tickets void for good; safe to repeat, canceled for a ticket that does not exist."""
-    return [store.void_item(ticket_id) for ticket_id in ticket_ids]
+    return [store.void_item(ticket_id, reason) for ticket_id in ticket_ids]
 
 
 def is_genuine(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:

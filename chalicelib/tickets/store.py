@@ -1,17 +1,44 @@
 """Table `tickets` (one item per ticket), and its transaction items."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
+import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib import dynamo
-from chalicelib.tickets.model import Ticket, TicketState
+from chalicelib.tickets.model import Attendee, CheckIn, Ticket, TicketState, Transfer, VoidReason
+
+# Attributes that are stored as JSON, and what they are without a value.
+_ENCODED: dict[str, tuple[Any, Any]] = {
+    "attendee": (Attendee, None),
+    "transfer": (Transfer, None),
+    "checkins": (list[CheckIn], []),
+    "duplicates": (list[CheckIn], []),
+}
+_PLAIN = [name for name in Ticket.__struct_fields__ if name not in _ENCODED]
+
+# Conditions on a ticket.
+_UNUSED = "attribute_not_exists(checkins)"
+_UNCHANGED = "checkins = :before"
+
+
+class CodeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """Finds a ticket whose code was typed by hand; what is scanned has the ticket's id in it."""
+
+    class Meta:
+        index_name = "code"
+        projection = KeysOnlyProjection()
+
+    code = UnicodeAttribute(hash_key=True)
 
 
 class TicketRow(dynamo.Table):
-    """A ticket, with the fields of `Ticket`."""
+    """A ticket, with the fields of `Ticket`. `admitted` is the number of people that `checkins` add up to, for those who read changes."""
 
     feature = "tickets"
+    has_stream = True
 
     class Meta:
         table_name = "tickets"
@@ -28,11 +55,18 @@ class TicketRow(dynamo.Table):
     currency = UnicodeAttribute()
     state = UnicodeAttribute()
     created_at = NumberAttribute()
+    void_reason = UnicodeAttribute(null=True)
+    attendee = UnicodeAttribute(null=True)
+    transfer = UnicodeAttribute(null=True)
+    admitted = NumberAttribute(null=True)
+    checkins = UnicodeAttribute(null=True)
+    duplicates = UnicodeAttribute(null=True)
+    code_index = CodeIndex()
 
 
 def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
     """Transaction item that writes a new ticket; canceled if it exists, because then the buyer already has its code."""
-    row = TicketRow(**{name: getattr(ticket, name) for name in Ticket.__struct_fields__})
+    row = TicketRow(**{name: getattr(ticket, name) for name in _PLAIN}, attendee=_json(ticket.attendee))
     return dynamo.put(row, "attribute_not_exists(id)")
 
 
@@ -41,9 +75,78 @@ def change_state_item(ticket_id: str, before: TicketState, after: TicketState) -
     return dynamo.update(TicketRow(ticket_id), {"state": after}, "state = :before", before=before)
 
 
-def void_item(ticket_id: str) -> dynamo.TransactItem:
+def void_item(ticket_id: str, reason: VoidReason) -> dynamo.TransactItem:
     """Transaction item that makes a ticket void, whatever its state; canceled if the ticket does not exist."""
-    return dynamo.update(TicketRow(ticket_id), {"state": "void"}, "attribute_exists(id)")
+    return dynamo.update(TicketRow(ticket_id), {"state": "void", "void_reason": reason}, "attribute_exists(id)")
+
+
+def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits: bool) -> dynamo.TransactItem:
+    """Transaction item that replaces the check-ins of a ticket; canceled if they are not those of `ticket` any more.
+
+    If it `admits` somebody, it is canceled too if the ticket is not valid or has another code by now.
+    """
+    changes = {"checkins": _json(checkins), "admitted": sum(checkin.count for checkin in checkins) or None}
+    # These check-ins: of any number of scanners at once, one writes, and the others read again and find nobody left to admit.
+    condition = _UNCHANGED if ticket.checkins else _UNUSED
+    operands: dict[str, Any] = {"before": _json(ticket.checkins)} if ticket.checkins else {}
+    if admits:
+        # Valid: a refund or a dispute may have been first. The code: so may have been a transfer, whose old code is worth nothing.
+        condition += " AND state = :valid AND code = :code"
+        operands |= {"valid": "valid", "code": ticket.code}
+    return dynamo.update(TicketRow(ticket.id), changes, condition, **operands)
+
+
+def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactItem:
+    """Transaction item that adds a scan to the duplicates of a ticket; canceled if they are not those of `ticket` any more."""
+    changes = {"duplicates": _json([*ticket.duplicates, duplicate])}
+    if not ticket.duplicates:
+        return dynamo.update(TicketRow(ticket.id), changes, "attribute_exists(id) AND attribute_not_exists(duplicates)")
+    return dynamo.update(TicketRow(ticket.id), changes, "duplicates = :before", before=_json(ticket.duplicates))
+
+
+def change_attendee(ticket: Ticket, attendee: Attendee | None) -> bool:
+    """Change who comes with a ticket. False, and nothing changed, if it has another owner by now or is void."""
+    still_theirs = "owner_id = :owner AND state <> :void"
+    return dynamo.update_if(TicketRow(ticket.id), {"attendee": _json(attendee)}, still_theirs, owner=ticket.owner_id, void="void")
+
+
+def erase_attendee(ticket: Ticket) -> None:
+    """Take the name off a ticket, unless it has another owner by now."""
+    dynamo.update_if(TicketRow(ticket.id), {"attendee": None}, "owner_id = :owner", owner=ticket.owner_id)
+
+
+def open_transfer(ticket: Ticket, transfer: Transfer) -> bool:
+    """Offer a ticket. False, and nothing changed, if it has another transfer or owner than `ticket`, is not valid or was used."""
+    condition, operands = _transfer_condition(ticket)
+    return dynamo.update_if(TicketRow(ticket.id), {"transfer": _json(transfer)}, condition, **operands)
+
+
+def remove_transfer(ticket: Ticket) -> bool:
+    """Take back the offer of a ticket, whatever its state. False, and nothing changed, if it has another transfer or owner by now."""
+    operands = {"owner": ticket.owner_id, "transfer": _json(ticket.transfer)}
+    return dynamo.update_if(TicketRow(ticket.id), {"transfer": None}, "owner_id = :owner AND transfer = :transfer", **operands)
+
+
+def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
+    """Transaction item that gives a ticket to a new owner, with a new code; canceled as `open_transfer` is refused."""
+    condition, operands = _transfer_condition(before)
+    changes = {
+        "owner_id": after.owner_id,
+        "code": after.code,
+        "qr_sig": after.qr_sig,
+        "attendee": _json(after.attendee),
+        "transfer": _json(after.transfer),
+    }
+    return dynamo.update(TicketRow(before.id), changes, condition, **operands)
+
+
+def _transfer_condition(ticket: Ticket) -> tuple[str, dict[str, Any]]:
+    # Unused and valid: a scan, a refund or a dispute may have been first. The same transfer: it may have been accepted or cancelled.
+    condition = f"{_UNUSED} AND state = :valid AND owner_id = :owner"
+    operands: dict[str, Any] = {"valid": "valid", "owner": ticket.owner_id}
+    if ticket.transfer is None:
+        return f"{condition} AND attribute_not_exists(transfer)", operands
+    return f"{condition} AND transfer = :transfer", {**operands, "transfer": _json(ticket.transfer)}
 
 
 def find_ticket(ticket_id: str) -> Ticket | None:
@@ -52,12 +155,37 @@ def find_ticket(ticket_id: str) -> Ticket | None:
     return _ticket(row) if row else None
 
 
+def find_id_of_code(code: str) -> str | None:
+    """The id of the ticket with this code, or None. May miss what was issued or transferred within the last second."""
+    return next((str(row.id) for row in TicketRow.code_index.query(code, limit=1)), None)
+
+
 def load_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
     """Those of the tickets that exist, strongly consistent, in no particular order."""
     keys = [{"id": {"S": ticket_id}} for ticket_id in ticket_ids]
     items = dynamo.batch_get(TicketRow.name(), keys, consistent=True)
-    return [_ticket(TicketRow.from_raw_data(item)) for item in items]
+    return [ticket_of_item(item) for item in items]
+
+
+def scan_tickets() -> Iterator[Ticket]:
+    """All tickets. Reads the whole table: for rebuilding what is made of it, never for requests."""
+    return map(_ticket, TicketRow.scan(consistent_read=True))
+
+
+def ticket_of_item(item: dict[str, Any]) -> Ticket:
+    """The ticket of an item in wire format."""
+    return _ticket(TicketRow.from_raw_data(item))
+
+
+def _json(value: Any) -> str | None:
+    """The value as it is stored; None for an empty one."""
+    return msgspec.json.encode(value).decode() if value else None
 
 
 def _ticket(row: TicketRow) -> Ticket:
-    return Ticket(**{name: getattr(row, name) for name in Ticket.__struct_fields__})
+    plain = {name: getattr(row, name) for name in _PLAIN}
+    encoded = {name: getattr(row, name) for name in _ENCODED}
+    return Ticket(
+        **plain,
+        **{name: msgspec.json.decode(text, type=_ENCODED[name][0]) if text else _ENCODED[name][1] for name, text in encoded.items()},
+    )

@@ -5,7 +5,7 @@ import pytest
 from chalicelib import clock, dynamo, settings
 from chalicelib.edge import auth
 from chalicelib.tickets import service
-from chalicelib.tickets.model import TicketLine
+from chalicelib.tickets.model import Attendee, TicketLine, TicketNotFound
 from chalicelib.tickets.store import TicketRow
 from tests import builders, invariants
 from tests.simulation import faults
@@ -35,6 +35,8 @@ def test_a_buyer_sees_the_tickets_right_after_paying(api, time):
         "order_id": confirmed["order"]["id"],
         "event": {"id": event_id, "name": "Night", "venue": "Hall", "starts_at": clock.iso(time.now + 30 * 86_400)},
         "tier": {"id": tier_id, "name": "Floor", "price_cents": 5000},
+        "qr_url": f"/api/v1/tickets/{first['id']}/qr",
+        "attendee": None,
     }
     assert [ticket["code"] for ticket in wallet["tickets"]] == [ticket["code"] for ticket in confirmed["tickets"]]
     for ticket in wallet["tickets"]:
@@ -91,8 +93,8 @@ def test_the_ticket_of_an_event_at_which_staff_do_not_work_looks_to_them_like_on
     confirmed, event_id, _ = buy(api)
     ticket_id = confirmed["tickets"][0]["id"]
     other_event_id = builders.create_event(api, "Other")
-    event_without_role = auth.issue_token("eve", {"user", "promoter"}, events=[event_id])
-    for token in (builders.staff_token(), builders.staff_token(other_event_id), builders.staff_token(event_id[:-1]), event_without_role):
+    promoter_of_another = auth.issue_token("eve", {"user", "promoter"})
+    for token in (builders.staff_token(), builders.staff_token(other_event_id), builders.staff_token(event_id[:-1]), promoter_of_another):
         for suffix in ("", "/qr"):
             refused = api.get(f"/tickets/{ticket_id}{suffix}", token=token)
             unknown = api.get(f"/tickets/{ticket_id[:-1]}9{suffix}", token=token)
@@ -144,12 +146,12 @@ def test_a_cached_qr_code_is_answered_with_304(api, time):
 
 def test_an_unknown_format_is_refused(api, time):
     reply = api.get("/tickets/any-1/qr", user="ada", query={"format": "gif"})
-    assert (reply.status, reply.json["path"]) == (400, "$.format")
+    assert (reply.status, reply.json["path"]) == (400, "format")
 
 
 def test_a_void_ticket_is_shown_as_void_and_has_no_qr_code(api, time):
     first, second = (ticket["id"] for ticket in buy(api)[0]["tickets"])
-    dynamo.transact(service.void_items(first))
+    dynamo.transact(service.void_items([first], "refunded"))
     assert [ticket["id"] for ticket in api.get("/me/tickets", user="ada").json["tickets"]] == [second]
     assert api.get(f"/tickets/{first}", user="ada").json["state"] == "void"
     refused = api.get(f"/tickets/{first}/qr", user="ada")
@@ -216,3 +218,49 @@ def test_a_wallet_takes_three_round_trips_once_the_catalog_is_cached(api, time):
     with faults.record_calls() as store_calls:
         assert api.get("/me/tickets", user="nobody").json["count"] == 0
     assert store_calls == ["Query"]
+
+
+def test_an_owner_names_who_comes_with_a_ticket_until_shortly_before_the_event(api, time):
+    confirmed, event_id, _ = buy(api)
+    path = f"/tickets/{confirmed['tickets'][0]['id']}"
+    bob = {"name": "Bob", "email": "bob@example.org"}
+    changed = api.patch(path, json={"attendee": bob}, user="ada")
+    assert (changed.status, changed.json["attendee"]) == (200, bob)
+    assert api.get(path, user="ada").json == changed.json
+    assert [ticket["attendee"] for ticket in api.get("/me/tickets", user="ada").json["tickets"]] == [bob, None]
+    assert api.patch(path, json={"attendee": None}, user="ada").json["attendee"] is None
+    assert api.patch(path, json={"attendee": bob}, user="eve").status == 404
+    assert api.patch(path, json={"attendee": bob}, token=builders.staff_token(event_id)).status == 404
+    assert api.patch(path, json={"attendee": {"name": "x", "email": "nobody"}}, user="ada").json["path"] == "$.attendee.email"
+    time.advance(30 * 86_400 - 3600)
+    refused = api.patch(path, json={"attendee": bob}, user="ada")
+    assert (refused.status, refused.json["error"]) == (409, "attendee_locked")
+
+
+def test_a_void_ticket_keeps_its_name(api, time):
+    order_id = buy(api)[0]["order"]["id"]
+    builders.refund(api, order_id)
+    refused = api.patch(f"/tickets/{order_id}-1", json={"attendee": {"name": "Bob"}}, user="ada")
+    assert (refused.status, refused.json["error"]) == (410, "ticket_void")
+
+
+def test_a_ticket_that_changes_hands_before_its_name_is_written_keeps_the_name_of_its_new_owner(api, time):
+    ticket = service.get_ticket(buy(api)[0]["tickets"][0]["id"])
+    dynamo.transact([dynamo.update(TicketRow(ticket.id), {"owner_id": "bob"})])
+    with pytest.raises(TicketNotFound):
+        service.change_attendee(ticket, Attendee("Ada"), time.now)
+    assert service.get_ticket(ticket.id).attendee is None
+
+
+def test_the_attendees_of_an_order_are_on_its_tickets(api, time):
+    event_id, tier_id = builders.create_shop(api)
+    attendees = [{"name": "Ada"}, {"name": "Bob"}]
+    order_id = builders.buy(api, "ada", event_id, tier_id, 3, attendees=attendees).json["order"]["id"]
+    shown = [api.get(ticket["qr_url"].removeprefix("/api/v1").removesuffix("/qr"), user="ada").json for ticket in wallet(api)]
+    assert [(ticket["id"], ticket["attendee"]) for ticket in shown] == list(
+        zip(builders.ticket_ids(order_id, 1, 2, 3), [*attendees, None], strict=True)
+    )
+
+
+def wallet(api):
+    return api.get("/me/tickets", user="ada").json["tickets"]

@@ -14,7 +14,7 @@ LINES = [TicketLine("seat", 2, 1, 500, "USD"), TicketLine("table", 1, 8, 4_000, 
 CHANGES = {
     "freeze": service.freeze_items,
     "thaw": service.thaw_items,
-    "void": lambda tickets: service.void_items(*(ticket.id for ticket in tickets)),
+    "void": lambda tickets: service.void_items((ticket.id for ticket in tickets), "refunded"),
 }
 CHANGES_TO_REACH = {"valid": [], "frozen": ["freeze"], "void": ["void"]}
 
@@ -149,7 +149,7 @@ def test_one_voided_ticket_cancels_the_change_of_all(store, change, unchanged):
     tickets = issue(lines=seats(3))
     if change == "thaw":
         dynamo.transact(service.freeze_items(tickets))
-    dynamo.transact(service.void_items(tickets[1].id))
+    dynamo.transact(service.void_items([tickets[1].id], "refunded"))
     with pytest.raises(dynamo.TransactionCanceled) as canceled:
         dynamo.transact(CHANGES[change](tickets))
     assert [canceled.value.failed(index) for index in range(3)] == [False, True, False]
@@ -158,7 +158,7 @@ def test_one_voided_ticket_cancels_the_change_of_all(store, change, unchanged):
 
 def test_frozen_tickets_are_their_owners_and_void_ones_are_not(store):
     tickets = issue(lines=seats(3))
-    dynamo.transact([*service.freeze_items(tickets[1:2]), *service.void_items(tickets[0].id)])
+    dynamo.transact([*service.freeze_items(tickets[1:2]), *service.void_items([tickets[0].id], "refunded")])
     assert [(ticket.number, ticket.state) for ticket in load_owned(*tickets)] == [(2, "frozen"), (3, "valid")]
     assert service.get_ticket(tickets[0].id).state == "void"
 

@@ -1,0 +1,165 @@
+"""The door over HTTP: scan a ticket, admit by its id, undo, and take over the scans of a device that had no network."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+
+from chalicelib import clock, ids
+from chalicelib.catalog import service as catalog
+from chalicelib.checkin import service, views
+from chalicelib.checkin.model import ADMIT_ERRORS, NotCheckedIn, Scan, TicketRefunded
+from chalicelib.checkin.views import CheckInReplyView, SyncView
+from chalicelib.edge import idempotency
+from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.errors import InvalidInput, NotFound
+from chalicelib.ids import Id
+from chalicelib.tickets import qr
+from chalicelib.tickets.model import TicketFrozen, TicketVoid, read_code
+
+MAX_SCANS = 100  # of one sync: each takes about three calls of the store
+
+bp = Blueprint(__name__)
+
+ScannedCode = Annotated[str, Meta(min_length=1, max_length=500)]
+QrSignature = Annotated[str, Meta(min_length=1, max_length=100)]
+People = Annotated[int, Meta(ge=1, le=100)] | Literal["all"]
+GateName = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class CheckInBody(Struct, forbid_unknown_fields=True):
+    """`code` is what was scanned, `FG1:...`, or a ticket's code as it is printed. `count` people come in; `all` are those still out.
+
+    `event_id` is the event at this door; without it, the ticket may be for any event at which the caller works.
+    """
+
+    code: ScannedCode
+    qr_sig: QrSignature | None = None
+    event_id: Id | None = None
+    gate: GateName | None = None
+    device: GateName | None = None
+    count: People = 1
+
+
+class AdmitBody(Struct, forbid_unknown_fields=True):
+    """As a check-in, of a ticket that is named by its id. A `code` is compared if it is sent."""
+
+    code: ScannedCode | None = None
+    qr_sig: QrSignature | None = None
+    event_id: Id | None = None
+    gate: GateName | None = None
+    device: GateName | None = None
+    count: People = 1
+
+
+class UndoBody(Struct, forbid_unknown_fields=True):
+    """`checkin_id` names one check-in of several; without it the last one is undone."""
+
+    checkin_id: Annotated[str, Meta(min_length=1, max_length=130)] | None = None
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+class OfflineScan(Struct, forbid_unknown_fields=True):
+    """A scan as the device made it at `at`; `id` is unique on the device. Send `code`, or `ticket_id`, or both."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=64)]
+    at: Annotated[datetime, Meta(tz=True)]
+    code: ScannedCode | None = None
+    ticket_id: Id | None = None
+    qr_sig: QrSignature | None = None
+    gate: GateName | None = None
+    count: People = 1
+
+
+class SyncBody(Struct, forbid_unknown_fields=True):
+    """The scans of one device. Send them again, all or some, until there is a reply: nothing is counted twice."""
+
+    device: GateName
+    scans: Annotated[list[OfflineScan], Meta(min_length=1, max_length=MAX_SCANS)]
+    event_id: Id | None = None
+
+
+_NOTHING_SENT = AdmitBody()
+_UNDO_LAST = UndoBody()
+
+
+@route(bp, "POST", "/checkin", access="door", errors=(*ADMIT_ERRORS, NotFound))
+def check_in(request: RequestContext, body: CheckInBody) -> Reply[CheckInReplyView]:
+    """Let people in with the ticket that was scanned, exactly once."""
+    return _admit(request, body, None)
+
+
+@route(bp, "POST", "/tickets/{ticket_id}/validate", access="door", errors=ADMIT_ERRORS)
+def validate_ticket(request: RequestContext, ticket_id: str, body: AdmitBody = _NOTHING_SENT) -> Reply[CheckInReplyView]:
+    """Let people in with a ticket that was found by its id, as a check-in does."""
+    return _admit(request, body, ticket_id)
+
+
+@route(bp, "POST", "/tickets/{ticket_id}/undo", access="door", errors=(NotCheckedIn, TicketVoid, TicketFrozen, TicketRefunded))
+def undo_check_in(request: RequestContext, ticket_id: str, body: UndoBody = _UNDO_LAST) -> Reply[CheckInReplyView]:
+    """Take back a check-in, so that its people may come in again."""
+    result = service.undo(request.require_user(), ticket_id, body.checkin_id, body.reason, request.now)
+    message = "The check-in is undone. Its people may come in again."
+    return Reply(views.reply_view(result, catalog.snapshot(), message))
+
+
+@route(bp, "POST", "/checkin/sync", access="door", errors=(NotFound,))
+def sync_check_ins(request: RequestContext, body: SyncBody) -> Reply[SyncView]:
+    """Take over the scans of a device that had no network, and report those that conflict with others."""
+    scans = [_offline_scan(scan, number, body, request.now) for number, scan in enumerate(body.scans)]
+    request.is_repeatable = True
+    return Reply(views.sync_view(service.sync(request.require_user(), scans, request.now), catalog.snapshot()))
+
+
+def _admit(request: RequestContext, body: CheckInBody | AdmitBody, ticket_id: str | None) -> Reply[CheckInReplyView]:
+    user = request.require_user()
+    key = idempotency.find_key(request, user.user_id)
+    named_id, code, qr_sig = _read_scan(body.code, ticket_id, body.qr_sig)
+    scan = Scan(
+        # With a key, a repeated scan is known by it. It is kept with the ticket.
+        id=f"{key.key[:16]}{key.payload[:16]}" if key is not None else ids.new_id(),
+        at=request.now,
+        ticket_id=named_id,
+        code=code,
+        qr_sig=qr_sig,
+        event_id=body.event_id,
+        count=body.count,
+        gate=body.gate,
+        device=body.device,
+    )
+    result = service.check_in(user, scan, request.now)
+    checkin = result.checkin
+    message = f"Let {checkin.count} in." if not result.repeated else f"{checkin.count} came in by this request before (idempotent)."
+    return Reply(views.reply_view(result, catalog.snapshot(), message))
+
+
+def _offline_scan(scan: OfflineScan, number: int, body: SyncBody, now: int) -> Scan:
+    if scan.code is None and scan.ticket_id is None:
+        raise InvalidInput("Send the `code` or the `ticket_id` of each scan.", path=f"$.scans[{number}].code")
+    named_id, code, qr_sig = _read_scan(scan.code, scan.ticket_id, scan.qr_sig)
+    try:
+        at = min(clock.epoch_seconds(scan.at), now)  # the clock of a device may be ahead
+    except ValueError as error:
+        raise InvalidInput(f"`at` cannot be this time: {error}.", path=f"$.scans[{number}].at") from None
+    return Scan(
+        id=f"{body.device}/{scan.id}",
+        at=at,
+        ticket_id=named_id,
+        code=code,
+        qr_sig=qr_sig,
+        event_id=body.event_id,
+        count=scan.count,
+        gate=scan.gate,
+        device=body.device,
+    )
+
+
+def _read_scan(text: str | None, ticket_id: str | None, qr_sig: str | None) -> tuple[str | None, str | None, str | None]:
+    """(ticket id, code, signature) of what was scanned or typed. Text that cannot be a code stays as it is: no ticket has it."""
+    if text is None:
+        return ticket_id, None, qr_sig
+    scanned = qr.read_text(text)
+    if scanned is None:
+        return ticket_id, read_code(text) or text, qr_sig
+    return ticket_id or scanned.ticket_id, scanned.code, scanned.qr_sig

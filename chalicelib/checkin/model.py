@@ -1,0 +1,135 @@
+"""A scan at the door, and why it may be refused."""
+
+from typing import ClassVar, Literal
+
+from msgspec import Struct
+
+from chalicelib import clock
+from chalicelib.errors import ApiError, NotFound
+from chalicelib.tickets.model import CheckIn, Ticket, TicketFrozen, TicketVoid
+
+
+class Scan(Struct, frozen=True, kw_only=True):
+    """A request to let `count` people in with a ticket at `at` (epoch seconds); `id` is the same if it is repeated.
+
+    The ticket is named by `ticket_id`, by `code`, or by both, as in a QR code. `event_id` is the event at whose door it was scanned, None
+    for any at which the scanning user works.
+    """
+
+    id: str
+    at: int
+    ticket_id: str | None = None
+    code: str | None = None
+    qr_sig: str | None = None
+    event_id: str | None = None
+    count: int | Literal["all"] = 1
+    gate: str | None = None
+    device: str | None = None
+
+
+class CodeUnknown(NotFound):
+    code: ClassVar[str] = "code_unknown"
+    default_message: ClassVar[str] = "No ticket has this code. Scan it again, or type it as it is printed."
+
+
+class CodeReplaced(ApiError):
+    code: ClassVar[str] = "code_replaced"
+    status: ClassVar[int] = 410
+    default_message: ClassVar[str] = "This ticket was transferred, and this is its old code. Its new owner has the code that counts."
+
+
+class SignatureInvalid(ApiError):
+    code: ClassVar[str] = "signature_invalid"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The signature is not the one of this ticket. Scan it again, or ask for the ticket in the wallet."
+
+
+class WrongEvent(ApiError):
+    code: ClassVar[str] = "wrong_event"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This ticket is for another event."
+
+
+class WrongDay(ApiError):
+    code: ClassVar[str] = "wrong_day"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This ticket is for another day."
+
+
+class DoorsNotOpen(ApiError):
+    code: ClassVar[str] = "doors_not_open"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The doors of this event are not open yet."
+
+
+class EventOver(ApiError):
+    code: ClassVar[str] = "event_over"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This event is over."
+
+
+class EventCancelled(ApiError):
+    code: ClassVar[str] = "event_cancelled"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This event was cancelled."
+
+
+class TicketRefunded(ApiError):
+    code: ClassVar[str] = "ticket_refunded"
+    status: ClassVar[int] = 410
+    default_message: ClassVar[str] = "This ticket was refunded, so it is void."
+
+
+class AlreadyAdmitted(ApiError):
+    """`ticket` is the ticket as it is: all its people are in."""
+
+    code: ClassVar[str] = "already_admitted"
+    status: ClassVar[int] = 409
+
+    def __init__(self, ticket: Ticket) -> None:
+        self.ticket = ticket
+        first = ticket.checkins[0]
+        gate = f" at gate {first.gate}" if first.gate else ""
+        message = f"This ticket was used at {clock.iso(first.at)}{gate}."
+        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=ticket.admitted, first=checkin_details(first))
+
+
+class TooManyPeople(ApiError):
+    """`ticket` is the ticket as it is: it admits fewer people than are to come in."""
+
+    code: ClassVar[str] = "too_many_people"
+    status: ClassVar[int] = 409
+
+    def __init__(self, ticket: Ticket, count: int) -> None:
+        self.ticket = ticket
+        remaining = ticket.admits - ticket.admitted
+        message = f"This ticket admits {ticket.admits}, of whom {ticket.admitted} are in. Let in {remaining} at most."
+        super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=ticket.admitted, remaining=remaining, requested=count)
+
+
+class NotCheckedIn(ApiError):
+    code: ClassVar[str] = "not_checked_in"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Nobody came in with this ticket, or this check-in was undone before."
+
+
+def checkin_details(checkin: CheckIn) -> dict[str, str | int | None]:
+    """A check-in within a refusal."""
+    return {"id": checkin.id, "at": clock.iso(checkin.at), "count": checkin.count, "gate": checkin.gate, "device": checkin.device}
+
+
+ADMIT_ERRORS: tuple[type[ApiError], ...] = (
+    CodeUnknown,
+    AlreadyAdmitted,
+    DoorsNotOpen,
+    EventCancelled,
+    EventOver,
+    SignatureInvalid,
+    TooManyPeople,
+    WrongDay,
+    WrongEvent,
+    CodeReplaced,
+    TicketRefunded,
+    TicketFrozen,
+    TicketVoid,
+)

@@ -1,0 +1,241 @@
+"""The door: let people in with a ticket once, undo that, and take over what was scanned without a network."""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from http import HTTPStatus
+from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib import clock, dynamo, log, settings
+from chalicelib.audit import service as audit
+from chalicelib.catalog import permissions
+from chalicelib.catalog.model import Event
+from chalicelib.checkin.model import (
+    AlreadyAdmitted,
+    CodeReplaced,
+    CodeUnknown,
+    DoorsNotOpen,
+    EventCancelled,
+    EventOver,
+    NotCheckedIn,
+    Scan,
+    SignatureInvalid,
+    TicketRefunded,
+    TooManyPeople,
+    WrongDay,
+    WrongEvent,
+    checkin_details,
+)
+from chalicelib.edge.auth import Identity
+from chalicelib.errors import ApiError
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import MAX_DUPLICATES, CheckIn, Ticket, TicketFrozen, TicketNotFound, TicketVoid
+
+MAX_ATTEMPTS = 5
+
+
+class CheckInResult(Struct, frozen=True):
+    """The ticket with the check-in of a scan. `repeated`: the same scan was made before, and nothing was changed."""
+
+    ticket: Ticket
+    checkin: CheckIn
+    repeated: bool = False
+
+
+class SyncedScan(Struct, frozen=True):
+    """A scan that was made without a network, and what it led to. `refusal`: why it is not counted."""
+
+    scan: Scan
+    outcome: Literal["admitted", "repeated", "conflict", "refused"]
+    ticket: Ticket | None = None
+    refusal: ApiError | None = None
+
+
+def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
+    """Let people in with a ticket. Of any number of scans at once, as many succeed as the ticket admits people.
+
+    Two round trips: read the ticket, and one transaction that changes it and is audited. Its condition decides: the ticket is valid, has
+    this code, and nobody has come in since it was read. Raises the refusals of `checkin.model`, TicketFrozen and TicketVoid; NotFound and
+    Forbidden for a door at which the user does not work; and TicketNotFound for a ticket of such a door that is named by its id alone.
+    """
+    if scan.event_id is not None:
+        permissions.require_door(user, scan.event_id)
+    ticket = _find_scanned(user, scan)
+    for _ in range(MAX_ATTEMPTS):
+        earlier = _find_checkin(ticket.checkins, scan.id)
+        if earlier is not None:
+            return CheckInResult(ticket, earlier, repeated=True)
+        _require_admissible(user, ticket, scan)
+        checkin = CheckIn(scan.id, scan.at, _people(ticket, scan), user.user_id, scan.gate, scan.device)
+        after = replace(ticket, checkins=[*ticket.checkins, checkin])
+        changed = _save_checkins(ticket, after, "ticket.checked_in", user, _details(after, checkin), now, admits=True)
+        if changed is None:
+            log.count("tickets_checked_in", checkin.count)
+            log.info("ticket.checked_in", ticket_id=ticket.id, event_id=ticket.event_id, people=checkin.count, gate=scan.gate)
+            return CheckInResult(after, checkin)
+        ticket = changed
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def undo(user: Identity, ticket_id: str, checkin_id: str | None, reason: str, now: int) -> CheckInResult:
+    """Take back a check-in of a ticket, the last one if none is named, so that its people may come in again. Returns that check-in.
+
+    Raises TicketNotFound, also for a door at which the user does not work, and NotCheckedIn.
+    """
+    ticket = _get_ticket_of_door(user, ticket_id)
+    for _ in range(MAX_ATTEMPTS):
+        undone = _find_checkin(ticket.checkins, checkin_id) if checkin_id is not None else next(reversed(ticket.checkins), None)
+        if undone is None:
+            raise NotCheckedIn(ticket_id=ticket.id)
+        after = replace(ticket, checkins=[checkin for checkin in ticket.checkins if checkin.id != undone.id])
+        details = {**_details(ticket, undone), "reason": reason}
+        changed = _save_checkins(ticket, after, "ticket.check_in_undone", user, details, now, admits=False)
+        if changed is None:
+            log.info("ticket.check_in_undone", ticket_id=ticket.id, event_id=ticket.event_id, people=undone.count)
+            return CheckInResult(after, undone)
+        ticket = changed
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def sync(user: Identity, scans: Iterable[Scan], now: int) -> list[SyncedScan]:
+    """Take over scans that were made without a network, the earliest first. Returns the outcome of each, in that order.
+
+    What the store has first wins, and every other scan of the same ticket is a conflict, which is kept with the ticket and audited. Calling
+    it again with the same scans changes nothing more and gives the same conflicts.
+    """
+    return [_sync_scan(user, scan, now) for scan in sorted(scans, key=lambda scan: scan.at)]
+
+
+def _sync_scan(user: Identity, scan: Scan, now: int) -> SyncedScan:
+    try:
+        result = check_in(user, scan, now)
+    except (AlreadyAdmitted, TooManyPeople) as refusal:
+        return SyncedScan(scan, "conflict", _keep_duplicate(user, refusal.ticket, scan, now), refusal)
+    except ApiError as refusal:
+        if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
+        return SyncedScan(scan, "refused", refusal=refusal)
+    return SyncedScan(scan, "repeated" if result.repeated else "admitted", result.ticket)
+
+
+def _keep_duplicate(user: Identity, ticket: Ticket, scan: Scan, now: int) -> Ticket:
+    """Add a scan to the duplicates of its ticket, once. Returns the ticket as it is then."""
+    count = ticket.admits if scan.count == "all" else scan.count
+    duplicate = CheckIn(scan.id, scan.at, count, user.user_id, scan.gate, scan.device)
+    for _ in range(MAX_ATTEMPTS):
+        if _find_checkin(ticket.duplicates, scan.id) is not None or len(ticket.duplicates) >= MAX_DUPLICATES:
+            return ticket
+        entry = _audit_item(ticket, "ticket.duplicate_scanned", user, _details(ticket, duplicate), now)
+        changed = _transact([tickets.add_duplicate_item(ticket, duplicate), entry])
+        if changed is None:
+            log.count("duplicate_check_ins")
+            log.warning("ticket.duplicate_scanned", ticket_id=ticket.id, event_id=ticket.event_id, gate=scan.gate, device=scan.device)
+            return replace(ticket, duplicates=[*ticket.duplicates, duplicate])
+        ticket = changed
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def _find_scanned(user: Identity, scan: Scan) -> Ticket:
+    """The ticket that a scan names. Raises CodeUnknown and TicketNotFound."""
+    if scan.code is None:
+        return _get_ticket_of_door(user, scan.ticket_id or "")
+    ticket_id = scan.ticket_id or tickets.find_id_of_code(scan.code)
+    ticket = tickets.find_ticket(ticket_id) if ticket_id is not None else None
+    if ticket is None:
+        raise CodeUnknown()
+    return ticket
+
+
+def _get_ticket_of_door(user: Identity, ticket_id: str) -> Ticket:
+    ticket = tickets.get_ticket(ticket_id)
+    if not permissions.may_admit(user, ticket.event_id):
+        raise TicketNotFound()
+    return ticket
+
+
+def _require_admissible(user: Identity, ticket: Ticket, scan: Scan) -> None:
+    """Raises the refusal of a scan whose ticket does not admit anybody at this door and time. Those who are in do not matter here."""
+    if scan.code is not None and scan.code != ticket.code:
+        is_old = scan.qr_sig is not None and tickets.is_genuine(scan.qr_sig, ticket.id, ticket.event_id, scan.code)
+        raise CodeReplaced(ticket_id=ticket.id) if is_old else CodeUnknown()
+    # Compared with the stored one: so a ticket stays good after a key was removed because it had leaked.
+    if scan.qr_sig is not None and scan.qr_sig != ticket.qr_sig:
+        raise SignatureInvalid()
+    if ticket.event_id != scan.event_id and (scan.event_id is not None or not permissions.may_admit(user, ticket.event_id)):
+        raise WrongEvent()
+    if ticket.state == "void":
+        raise TicketRefunded(ticket_id=ticket.id) if ticket.void_reason == "refunded" else TicketVoid(ticket_id=ticket.id)
+    if ticket.state == "frozen":
+        raise TicketFrozen(ticket_id=ticket.id)
+    event = permissions.find_event(ticket.event_id)  # also one that is newer than this instance's snapshot
+    if event is not None:
+        _require_open_doors(event, scan.at)
+
+
+def _require_open_doors(event: Event, at: int) -> None:
+    chosen = settings.current()
+    opens_at = event.starts_at - chosen.doors_open_seconds
+    closes_at = event.ends_at if event.ends_at is not None else event.starts_at + chosen.doors_close_seconds
+    if event.status == "cancelled":
+        raise EventCancelled(event_id=event.id)
+    if at > closes_at:
+        raise EventOver(event_id=event.id, ended_at=clock.iso(closes_at))
+    if at < opens_at:
+        is_today = _local_date(event, at) == _local_date(event, event.starts_at)
+        error = DoorsNotOpen if is_today else WrongDay
+        raise error(event_id=event.id, starts_at=clock.iso(event.starts_at), doors_open_at=clock.iso(opens_at))
+
+
+def _local_date(event: Event, at: int) -> date:
+    """The date where the event takes place."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # not needed at a cold start
+
+    try:
+        return datetime.fromtimestamp(at, ZoneInfo(event.timezone)).date()
+    except (ZoneInfoNotFoundError, ValueError):
+        return datetime.fromtimestamp(at, UTC).date()
+
+
+def _people(ticket: Ticket, scan: Scan) -> int:
+    """How many people a scan lets in. Raises AlreadyAdmitted and TooManyPeople."""
+    remaining = ticket.admits - ticket.admitted
+    if remaining <= 0:
+        raise AlreadyAdmitted(ticket)
+    count = remaining if scan.count == "all" else scan.count
+    if count > remaining:
+        raise TooManyPeople(ticket, count)
+    return count
+
+
+def _find_checkin(checkins: Iterable[CheckIn], checkin_id: str) -> CheckIn | None:
+    return next((checkin for checkin in checkins if checkin.id == checkin_id), None)
+
+
+def _save_checkins(
+    before: Ticket, after: Ticket, action: str, user: Identity, details: dict[str, Any], now: int, *, admits: bool
+) -> Ticket | None:
+    """Write the check-ins of `after`, audited. Returns None, or the ticket as it is if it has changed since it was read."""
+    write = tickets.change_checkins_item(before, after.checkins, admits=admits)
+    return _transact([write, _audit_item(before, action, user, details, now, (before.admitted, after.admitted))])
+
+
+def _transact(items: list[dynamo.TransactItem]) -> Ticket | None:
+    """Write the items, of which the first is about a ticket. Returns None, or the ticket as it is if it does not allow that."""
+    try:
+        dynamo.transact(items)
+    except dynamo.TransactionCanceled as canceled:
+        return tickets.ticket_of_item(canceled.reasons[0].item)
+    return None
+
+
+def _audit_item(
+    ticket: Ticket, action: str, user: Identity, details: dict[str, Any], now: int, admitted: tuple[int, int] | None = None
+) -> dynamo.TransactItem:
+    changes = {"admitted": admitted} if admitted else None
+    return audit.entry_item(f"ticket#{ticket.id}", action, user.user_id, now, details, event_id=ticket.event_id, changes=changes)
+
+
+def _details(ticket: Ticket, checkin: CheckIn) -> dict[str, Any]:
+    return {"order_id": ticket.purchase_id, **checkin_details(checkin)}

@@ -1,0 +1,115 @@
+"""A check-in over HTTP, as people at the door see it."""
+
+from msgspec import Struct
+
+from chalicelib import clock
+from chalicelib.catalog.model import Catalog
+from chalicelib.checkin.service import CheckInResult, SyncedScan
+from chalicelib.clock import Timestamp
+from chalicelib.tickets.model import CheckIn, Ticket, TicketState
+
+
+class CheckInView(Struct, frozen=True):
+    """`count` people came in. `by` is the user who admitted them."""
+
+    id: str
+    at: Timestamp
+    count: int
+    gate: str | None
+    device: str | None
+    by: str
+
+
+class DoorTicketView(Struct, frozen=True):
+    """A ticket without its code. Names are null if the catalog no longer has the event or tier."""
+
+    id: str
+    order_id: str
+    state: TicketState
+    event_id: str
+    event_name: str | None
+    tier_id: str
+    tier_name: str | None
+    attendee_name: str | None
+    admits: int
+    admitted: int
+    remaining: int
+    checkins: list[CheckInView]
+    duplicates: list[CheckInView]
+
+
+class CheckInReplyView(Struct, frozen=True):
+    """`repeated`: the same request was made before, and nothing was changed."""
+
+    ticket: DoorTicketView
+    checkin: CheckInView
+    repeated: bool
+    message: str
+
+
+class SyncedScanView(Struct, frozen=True):
+    """`outcome` is admitted, repeated (a scan that was taken over before), conflict or refused; `error` and `message` say why not.
+
+    The check-ins of `ticket` say who was first. It is null if the scan was refused.
+    """
+
+    id: str
+    outcome: str
+    error: str | None
+    message: str | None
+    ticket: DoorTicketView | None
+
+
+class SyncView(Struct, frozen=True):
+    """The scans in the order of their times, and how many of them were admitted (also before), conflicts and refused."""
+
+    scans: list[SyncedScanView]
+    admitted: int
+    conflicts: int
+    refused: int
+
+
+def checkin_view(checkin: CheckIn) -> CheckInView:
+    return CheckInView(checkin.id, clock.iso(checkin.at), checkin.count, checkin.gate, checkin.device, checkin.by)
+
+
+def door_ticket_view(ticket: Ticket, catalog: Catalog) -> DoorTicketView:
+    event, tier = catalog.events.get(ticket.event_id), catalog.tiers.get(ticket.tier_id)
+    return DoorTicketView(
+        id=ticket.id,
+        order_id=ticket.purchase_id,
+        state=ticket.state,
+        event_id=ticket.event_id,
+        event_name=event.name if event else None,
+        tier_id=ticket.tier_id,
+        tier_name=tier.name if tier else None,
+        attendee_name=ticket.attendee.name if ticket.attendee else None,
+        admits=ticket.admits,
+        admitted=ticket.admitted,
+        remaining=ticket.admits - ticket.admitted,
+        checkins=[checkin_view(checkin) for checkin in ticket.checkins],
+        duplicates=[checkin_view(duplicate) for duplicate in ticket.duplicates],
+    )
+
+
+def reply_view(result: CheckInResult, catalog: Catalog, message: str) -> CheckInReplyView:
+    return CheckInReplyView(door_ticket_view(result.ticket, catalog), checkin_view(result.checkin), result.repeated, message)
+
+
+def sync_view(scans: list[SyncedScan], catalog: Catalog) -> SyncView:
+    outcomes = [synced.outcome for synced in scans]
+    return SyncView(
+        scans=[
+            SyncedScanView(
+                id=synced.scan.id,
+                outcome=synced.outcome,
+                error=synced.refusal.code if synced.refusal else None,
+                message=synced.refusal.message if synced.refusal else None,
+                ticket=door_ticket_view(synced.ticket, catalog) if synced.ticket else None,
+            )
+            for synced in scans
+        ],
+        admitted=outcomes.count("admitted") + outcomes.count("repeated"),
+        conflicts=outcomes.count("conflict"),
+        refused=outcomes.count("refused"),
+    )

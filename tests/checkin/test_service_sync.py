@@ -1,0 +1,86 @@
+"""Scans that were made without a network: taken over once, in the order of their times, and every conflict reported."""
+
+from tests import builders
+from tests.simulation import faults
+
+
+def outcomes(reply):
+    assert reply.status == 200, reply.json
+    return [scan["outcome"] for scan in reply.json["scans"]]
+
+
+def test_two_devices_without_a_network_admitted_the_same_ticket(door):
+    assert outcomes(door.sync("north", door.offline_scan("1", -10, gate="N"))) == ["admitted"]
+    reply = door.sync("south", door.offline_scan("1", -5, gate="S"))
+    assert outcomes(reply) == ["conflict"]
+    assert (reply.json["conflicts"], reply.json["scans"][0]["error"]) == (1, "already_admitted")
+    ticket = reply.json["scans"][0]["ticket"]
+    assert [(checkin["device"], checkin["gate"]) for checkin in ticket["checkins"]] == [("north", "N")]
+    assert [(duplicate["device"], duplicate["gate"]) for duplicate in ticket["duplicates"]] == [("south", "S")]
+    assert door.audited() == ["ticket.checked_in", "ticket.duplicate_scanned"]
+
+
+def test_a_scan_with_a_network_was_first(door):
+    door.scan(gate="main")
+    assert outcomes(door.sync("north", door.offline_scan("1", -10))) == ["conflict"]
+    assert door.ticket.checkins[0].gate == "main"
+
+
+def test_a_sync_may_be_repeated_and_says_the_same(door):
+    scans = [door.offline_scan("1", -10), door.offline_scan("2", -9), door.offline_scan("3", -8, code=door.tickets[1].code)]
+    assert outcomes(door.sync("north", *scans)) == ["admitted", "conflict", "admitted"]
+    again = door.sync("north", *scans)
+    assert outcomes(again) == ["repeated", "conflict", "repeated"]
+    assert (again.json["admitted"], again.json["conflicts"]) == (2, 1)
+    assert len(door.ticket.duplicates) == 1
+    assert door.audited() == ["ticket.checked_in", "ticket.duplicate_scanned"]
+
+
+def test_the_earliest_scan_of_a_device_is_taken_first(door):
+    reply = door.sync("north", door.offline_scan("late", -1), door.offline_scan("early", -20))
+    assert [(scan["id"], scan["outcome"]) for scan in reply.json["scans"]] == [("north/early", "admitted"), ("north/late", "conflict")]
+
+
+def test_a_refused_scan_says_why_and_the_others_are_taken_over(door):
+    builders.refund(door.api, door.order_id, tickets=[door.tickets[0].id])
+    scans = [door.offline_scan("1"), door.offline_scan("2", code="hello"), door.offline_scan("3", code=door.tickets[1].code)]
+    reply = door.sync("north", *scans)
+    assert [(scan["outcome"], scan["error"]) for scan in reply.json["scans"]] == [
+        ("refused", "ticket_refunded"),
+        ("refused", "code_unknown"),
+        ("admitted", None),
+    ]
+
+
+def test_more_people_than_a_table_has_left_are_a_conflict(table):
+    table.scan(count=3)
+    reply = table.sync("north", table.offline_scan("1", count=2))
+    assert (outcomes(reply), reply.json["scans"][0]["error"]) == (["conflict"], "too_many_people")
+    assert (table.ticket.admitted, table.ticket.duplicates[0].count) == (3, 2)
+
+
+def test_the_clock_of_a_device_that_is_ahead_is_not_believed(door, time):
+    door.sync("north", door.offline_scan("1", +90))
+    assert door.ticket.checkins[0].at == time.now
+
+
+def test_a_ticket_keeps_a_bounded_number_of_duplicates(door):
+    door.scan()
+    for start in range(0, 30, 10):
+        assert outcomes(door.sync("north", *(door.offline_scan(str(start + number)) for number in range(10)))) == ["conflict"] * 10
+    assert len(door.ticket.duplicates) == 20
+
+
+def test_after_a_crash_at_any_call_a_sync_is_finished_by_its_repetition(door):
+    scans = [door.offline_scan("1", -10), door.offline_scan("2", -9)]
+    for number in range(1, 7):
+        with faults.crash_after(number):
+            door.sync("north", *scans)
+    assert outcomes(door.sync("north", *scans)) == ["repeated", "conflict"]
+    assert door.audited() == ["ticket.checked_in", "ticket.duplicate_scanned"]
+
+
+def test_a_scan_without_a_ticket_or_a_time_is_refused(door):
+    assert door.sync("north", {"id": "1", "at": "2026-01-01T20:00:00Z"}).json["path"] == "$.scans[0].code"
+    assert door.sync("north", {"id": "1", "at": "0001-01-01T20:00:00Z", "code": "x"}).json["path"] == "$.scans[0].at"
+    assert door.sync("north").status == 400
