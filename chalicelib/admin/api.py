@@ -1,17 +1,25 @@
 """Admin routes: pause, resume, sale status, orders, refunds, revenue, open cases. Promoters may use those of their own events' orders."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from chalicelib import clock
 from chalicelib.admin import open_cases, orders, sale_status
+from chalicelib.admin.open_cases import OpenCasesView
+from chalicelib.admin.orders import AdminOrderView, RevenueView
+from chalicelib.admin.sale_status import SaleStatusView
+from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
-from chalicelib.edge.auth import Forbidden, Identity
-from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.edge.idempotency import execute_once
+from chalicelib.catalog.revisions import CatalogChanging
+from chalicelib.clock import Timestamp
+from chalicelib.edge.http import Done, Reply, RequestContext, route
+from chalicelib.edge.idempotency import REQUIRED_KEY, execute_once
 from chalicelib.ids import Id
+from chalicelib.payments.model import PROVIDER_ERRORS
+from chalicelib.purchases.record.errors import NotRefundable, OrderDisputed, OrderNotFound, RefundInvalid
 from chalicelib.purchases.record.model import MAX_QUANTITY, Purchase, Refund
 from chalicelib.purchases.refunds import requests as refund_requests
 from chalicelib.waiting_room import service as waiting_room
@@ -31,81 +39,112 @@ class RefundBody(Struct, forbid_unknown_fields=True):
     note: Annotated[str, Meta(max_length=500)] | None = None
 
 
-@route(bp, "POST", "/admin/events/{event_id}/pause")
-def pause(request: RequestContext, event_id: str) -> Reply:
+class PausedEvent(Struct, frozen=True):
+    """An event and whether its sale is paused."""
+
+    id: str
+    name: str
+    venue: str
+    starts_at: Timestamp
+    paused: bool
+
+
+class PausedView(Struct, frozen=True):
+    """An event whose sale was paused or resumed."""
+
+    message: str
+    event: PausedEvent
+
+
+@route(bp, "POST", "/admin/events/{event_id}/pause", access="admin", errors=(CatalogChanging,))
+def pause_sale(request: RequestContext, event_id: str) -> Reply[PausedView]:
+    """Pause the sale of an event. Active reservations can still be paid."""
     return _set_paused(request, event_id, True, "The sale is paused. Active reservations can still be paid.")
 
 
-@route(bp, "POST", "/admin/events/{event_id}/resume")
-def resume(request: RequestContext, event_id: str) -> Reply:
+@route(bp, "POST", "/admin/events/{event_id}/resume", access="admin", errors=(CatalogChanging,))
+def resume_sale(request: RequestContext, event_id: str) -> Reply[PausedView]:
+    """Resume the sale of an event."""
     return _set_paused(request, event_id, False, "The sale is open again.")
 
 
-@route(bp, "GET", "/admin/events/{event_id}/status")
-def show_status(request: RequestContext, event_id: str) -> Reply:
-    request.require_role("admin")
+@route(bp, "GET", "/admin/events/{event_id}/status", access="admin")
+def show_sale_status(request: RequestContext, event_id: str) -> Reply[SaleStatusView]:
+    """Show the status of an event's sale: what is sold, held and available, and who waits."""
     return Reply(sale_status.sale_status(event_id, request.now))
 
 
-@route(bp, "GET", "/admin/orders/{order_id}")
-def show_order(request: RequestContext, order_id: str) -> Reply:
+@route(bp, "GET", "/admin/orders/{order_id}", access="manager", errors=(OrderNotFound,))
+def show_order_for_managers(request: RequestContext, order_id: str) -> Reply[AdminOrderView]:
+    """Show any order of an event that the caller manages, with its payment, refunds, disputes and ledger."""
     return Reply(orders.admin_order_view(_get_order(request, order_id)))
 
 
-@route(bp, "POST", "/admin/orders/{order_id}/refunds")
-def refund_order(request: RequestContext, order_id: str) -> Reply:
+@route(
+    bp,
+    "POST",
+    "/admin/orders/{order_id}/refunds",
+    access="manager",
+    statuses=(201, 200),
+    headers=(REQUIRED_KEY,),
+    errors=(OrderNotFound, RefundInvalid, NotRefundable, OrderDisputed, *PROVIDER_ERRORS),
+)
+def refund_order(request: RequestContext, order_id: str, body: RefundBody) -> Reply[AdminOrderView]:
+    """Refund an order, or some of its tickets. The same request with the same Idempotency-Key refunds once."""
     _get_order(request, order_id)  # refuses callers who may not manage it
-    by, body = request.require_user().user_id, request.parse_body(RefundBody)
+    by = request.require_user().user_id
     refund_request = refund_requests.RefundRequest(
         reason=body.reason, tickets=body.tickets, fee_cents=body.fee_cents, return_seats=body.return_seats, note=body.note
     )
 
-    def execute(refund_id: str) -> Reply:
+    def execute(refund_id: str) -> Reply[AdminOrderView]:
         return _refund_reply(*refund_requests.request_refund(order_id, refund_request, refund_id, by, request.now), 201)
 
     return execute_once(request, by, execute, required=True)
 
 
-@route(bp, "POST", "/admin/orders/{order_id}/refunds/{refund_id}/retry")
-def retry_refund(request: RequestContext, order_id: str, refund_id: str) -> Reply:
+@route(
+    bp,
+    "POST",
+    "/admin/orders/{order_id}/refunds/{refund_id}/retry",
+    access="manager",
+    errors=(OrderNotFound, NotRefundable, OrderDisputed, *PROVIDER_ERRORS),
+)
+def retry_refund(request: RequestContext, order_id: str, refund_id: str) -> Reply[AdminOrderView]:
+    """Try a refund again that has failed."""
     _get_order(request, order_id)  # refuses callers who may not manage it
-    return _refund_reply(*refund_requests.retry_refund(order_id, refund_id, request.now), 200)
+    return _refund_reply(*refund_requests.retry_refund(order_id, refund_id, request.require_user().user_id, request.now), 200)
 
 
-@route(bp, "GET", "/admin/events/{event_id}/money")
-def show_revenue(request: RequestContext, event_id: str) -> Reply:
-    if not orders.may_manage(_require_identity(request), event_id):
-        raise Forbidden()
+@route(bp, "GET", "/admin/events/{event_id}/money", access="manager")
+def show_revenue(request: RequestContext, event_id: str) -> Reply[RevenueView]:
+    """Show the revenue of an event by provider and currency."""
+    permissions.require_manager(request.require_user(), event_id)
     return Reply(orders.event_revenue(event_id))
 
 
-@route(bp, "GET", "/admin/reconciliation")
-def list_open_cases(request: RequestContext) -> Reply:
-    request.require_role("admin")
+@route(bp, "GET", "/admin/reconciliation", access="admin")
+def list_open_cases(request: RequestContext) -> Reply[OpenCasesView]:  # noqa: ARG001
+    """List the open cases: unfinished refunds, undecided disputes, and differences from the books of the provider."""
     return Reply(open_cases.list_open_cases())
 
 
-@route(bp, "DELETE", "/admin/reconciliation/{order_id}/{finding}")
-def dismiss_case(request: RequestContext, order_id: str, finding: str) -> Reply:
-    open_cases.dismiss_case(order_id, finding, request.require_role("admin").user_id, request.now)
-    return Reply({"message": "The case is closed."})
+@route(bp, "DELETE", "/admin/reconciliation/{order_id}/{finding}", access="admin")
+def dismiss_case(request: RequestContext, order_id: str, finding: str) -> Reply[Done]:
+    """Close a case that a person has resolved."""
+    open_cases.dismiss_case(order_id, finding, request.require_user().user_id, request.now)
+    return Reply(Done("The case is closed."))
 
 
 def _get_order(request: RequestContext, order_id: str) -> Purchase:
-    return orders.get_order(_require_identity(request), order_id)
+    return orders.get_order(request.require_user(), order_id)
 
 
-def _require_identity(request: RequestContext) -> Identity:
-    """The caller, whatever their roles. An anonymous request is refused as on a route for admins alone."""
-    return request.identity or request.require_role("admin")
+def _refund_reply(purchase: Purchase, refund: Refund, status: int) -> Reply[AdminOrderView]:
+    return Reply(replace(orders.changed_order_view(purchase), refund=orders.admin_refund_view(refund, purchase)), status)
 
 
-def _refund_reply(purchase: Purchase, refund: Refund, status: int) -> Reply:
-    return Reply({**orders.changed_order_view(purchase), "refund": orders.admin_refund_view(refund, purchase)}, status)
-
-
-def _set_paused(request: RequestContext, event_id: str, paused: bool, message: str) -> Reply:
-    event = catalog.set_paused(event_id, paused, request.require_role("admin").user_id, request.now)
+def _set_paused(request: RequestContext, event_id: str, paused: bool, message: str) -> Reply[PausedView]:
+    event = catalog.set_paused(event_id, paused, request.require_user().user_id, request.now)
     waiting_room.reload(event, request.now)
-    shown: dict[str, Any] = {"id": event.id, "name": event.name, "venue": event.venue, "starts_at": clock.iso(event.starts_at)}
-    return Reply({"message": message, "event": {**shown, "paused": event.paused}})
+    return Reply(PausedView(message, PausedEvent(event.id, event.name, event.venue, clock.iso(event.starts_at), event.paused)))

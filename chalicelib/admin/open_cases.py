@@ -1,26 +1,60 @@
 """Open cases for the admins: refunds that are not finished, disputes that are not decided, and findings of the reconciliation."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
 
 from chalicelib import clock, dynamo, settings
 from chalicelib.audit import service as audit
 from chalicelib.cases import service as cases
 from chalicelib.cases.model import Case
+from chalicelib.clock import Timestamp
 from chalicelib.errors import NotFound
 from chalicelib.reconciliation import schedule
 
 MAX_CASES_SHOWN = 1000
 
+_TEXT, _TIME = {"type": "string"}, {"type": "string", "format": "date-time"}
+_CASE_FIELDS = {"order_id": _TEXT, "kind": {"enum": ["refund", "dispute", "finding"]}, "id": _TEXT, "since": _TIME}
+_CASE_SCHEMA = {
+    "properties": {**_CASE_FIELDS, "next_try_at": {"anyOf": [_TIME, {"type": "null"}]}},
+    "required": [*_CASE_FIELDS, "next_try_at"],
+}
+OpenCase = Annotated[dict[str, Any], Meta(description="An open case; each kind has details of its own.", extra_json_schema=_CASE_SCHEMA)]
 
-def list_open_cases() -> dict[str, Any]:
+
+class LastRunView(Struct, frozen=True, kw_only=True):
+    """The last run of the reconciliation: what it compared in [since, until), and what it repaired and found, by kind."""
+
+    at: Timestamp
+    since: Timestamp
+    until: Timestamp
+    payments: int
+    refunds: int
+    disputes: int
+    unheard: int
+    repaired: dict[str, int]
+    findings: dict[str, int]
+
+
+class OpenCasesView(Struct, frozen=True, kw_only=True):
+    """The oldest open cases, how many there are in all, and the last run, null before the first."""
+
+    open: list[OpenCase]
+    open_total: int
+    last_run: LastRunView | None
+    stripe_call_budget: int
+
+
+def list_open_cases() -> OpenCasesView:
     """The oldest open cases, how many there are in all, and what the last run of the reconciliation did."""
     last_run, open_cases = schedule.load_last_run(), cases.list_open()
-    return {
-        "open": [_case_view(case) for case in open_cases[:MAX_CASES_SHOWN]],
-        "open_total": len(open_cases),
-        "last_run": {"at": clock.iso(last_run.at), **last_run.report.view()} if last_run else None,
-        "stripe_call_budget": settings.current().stripe_call_rate,
-    }
+    return OpenCasesView(
+        open=[_case_view(case) for case in open_cases[:MAX_CASES_SHOWN]],
+        open_total=len(open_cases),
+        last_run=LastRunView(at=clock.iso(last_run.at), **last_run.report.view()) if last_run else None,
+        stripe_call_budget=settings.current().stripe_call_rate,
+    )
 
 
 def dismiss_case(order_id: str, case_id: str, actor: str, now: int) -> None:
@@ -31,12 +65,14 @@ def dismiss_case(order_id: str, case_id: str, actor: str, now: int) -> None:
     case = cases.find_manual_case(order_id, case_id)
     if case is None:
         raise NotFound("No open case with this id can be closed by hand. Disputes and refunds that are being tried close by themselves.")
-    entry = audit.entry_item(f"order#{order_id}", "finding.dismissed", actor, now, {"finding": case_id})
+    entry = audit.entry_item(
+        f"order#{order_id}", "finding.dismissed", actor, now, {"finding": case_id}, event_id=case.details.get("event_id")
+    )
     try:
         dynamo.transact([cases.dismiss_case_item(case), entry])
     except dynamo.TransactionCanceled:
         raise NotFound("This case has just changed. Load the list of open cases again.") from None
 
 
-def _case_view(case: Case) -> dict[str, Any]:
+def _case_view(case: Case) -> OpenCase:
     return {**case.view(), "next_try_at": clock.iso(case.next_at) if case.next_at is not None else None}

@@ -2,99 +2,181 @@
 
 from typing import Any
 
-import msgspec
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import asdict
 
 from chalicelib import clock, dynamo, log
+from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
-from chalicelib.edge.auth import Forbidden, Identity
+from chalicelib.clock import Timestamp
+from chalicelib.edge.auth import Identity
 from chalicelib.errors import NotFound
 from chalicelib.ledger import service as ledger
-from chalicelib.ledger.model import LedgerEntry
+from chalicelib.ledger.model import EntryKind, LedgerEntry, RevenueTotals
+from chalicelib.payments.model import DisputeStatus, ProviderName
 from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.errors import OrderNotFound
 from chalicelib.purchases.record.model import Dispute, Purchase, Refund
+from chalicelib.purchases.record.views import OrderTicket, OrderView, RefundView
+from chalicelib.tickets.model import Attendee
+
+
+class AdminOrder(OrderView, frozen=True, kw_only=True):
+    """An order with what was sent along with its checkout, and its event, which are missing if the store cannot show them now."""
+
+    responses: dict[str, str] | UnsetType = UNSET
+    attendees: list[Attendee] | UnsetType = UNSET
+    customer_email: str | UnsetType | None = UNSET
+    event_name: str | UnsetType | None = UNSET
+    event_venue: str | UnsetType | None = UNSET
+    event_starts_at: Timestamp | UnsetType | None = UNSET
+    tier_id: str | UnsetType = UNSET
+    tier_name: str | UnsetType = UNSET
+    tier_price_cents: int | UnsetType = UNSET
+
+
+class OrderPayment(Struct, frozen=True, kw_only=True):
+    """The payment of an order. `reference` is what was opened at the provider, `capture` the payment that has taken the money."""
+
+    provider: ProviderName
+    reference: str | None
+    capture: str | None
+
+
+class AdminRefundView(RefundView, frozen=True, kw_only=True):
+    """A refund with what only admins and promoters see of it. `reference` is the provider's id of it."""
+
+    reason: str
+    by: str
+    note: str | None
+    attempt: int
+    reference: str | None
+    failure: str | None
+    seats_returned: bool
+
+
+class DisputeView(Struct, frozen=True, kw_only=True):
+    """A dispute. `capture` is the payment that it is about, `voided` the numbers of the tickets that became void when it was lost."""
+
+    id: str
+    status: DisputeStatus
+    amount_cents: int
+    currency: str
+    reason: str
+    at: Timestamp
+    voided: list[int]
+    capture: str
+
+
+class TransactionView(Struct, frozen=True, kw_only=True):
+    """One entry of the ledger; `facts` are the details that it was written with."""
+
+    event_id: str
+    purchase_id: str
+    kind: EntryKind
+    reference: str
+    amount_cents: int
+    currency: str
+    provider: str
+    at: Timestamp
+    facts: dict[str, Any]
+
+
+class AdminOrderView(Struct, frozen=True, kw_only=True):
+    """An order with its payment, refunds, disputes and ledger. `balance_cents` is what we keep, before the provider's fees.
+
+    After a change that cannot be shown in full, `message` says so in place of tickets, payment, transactions and balance. After a request
+    for a refund, `refund` is that refund.
+    """
+
+    order: AdminOrder
+    tickets: list[OrderTicket] | UnsetType = UNSET
+    payment: OrderPayment | UnsetType | None = UNSET
+    refunds: list[AdminRefundView]
+    disputes: list[DisputeView]
+    transactions: list[TransactionView] | UnsetType = UNSET
+    balance_cents: int | UnsetType = UNSET
+    message: str | UnsetType = UNSET
+    refund: AdminRefundView | UnsetType = UNSET
+
+
+class RevenueView(Struct, frozen=True, kw_only=True):
+    """The revenue of an event by provider and currency."""
+
+    event_id: str
+    event_name: str
+    takings: list[RevenueTotals]
 
 
 def get_order(identity: Identity, order_id: str) -> Purchase:
-    """An order that the caller may manage: any order for admins, those of their own events for promoters.
-
-    Raises Forbidden for other roles, and OrderNotFound also for the orders of other promoters.
-    """
-    if not identity.roles & {"admin", "promoter"}:
-        raise Forbidden()
+    """An order that the caller may manage. Raises OrderNotFound, also for the orders of events that others manage."""
     purchase = queries.get_order(order_id)
-    if not may_manage(identity, purchase.event_id):
+    if not permissions.may_manage(identity, purchase.event_id):
         raise OrderNotFound()
     return purchase
 
 
-def may_manage(identity: Identity, event_id: str) -> bool:
-    """Whether the caller may manage an event: an admin, or the promoter that the event's metadata names as `promoter_id`."""
-    if "admin" in identity.roles:
-        return True
-    event = catalog.snapshot().events.get(event_id)
-    return "promoter" in identity.roles and event is not None and event.metadata.get("promoter_id") == identity.user_id
-
-
-def admin_order_view(purchase: Purchase) -> dict[str, Any]:
-    """An order with its payment, refunds, disputes and ledger. `balance_cents` is what we keep, before the provider's fees."""
+def admin_order_view(purchase: Purchase) -> AdminOrderView:
+    """An order with its payment, refunds, disputes and ledger."""
     entries = ledger.list_purchase_entries(purchase.event_id, purchase.id)
+    order = views.full_order_view(purchase, queries.load_details(purchase))
     payment = purchase.payment
-    return {
-        "order": {**views.full_order_view(purchase, queries.load_details(purchase)), "user_id": purchase.user_id},
-        "tickets": [views.order_ticket_view(ticket) for ticket in queries.load_tickets(purchase)],
-        "payment": {"provider": payment.provider, "reference": payment.provider_id, "capture": payment.payment_intent_id}
+    return AdminOrderView(
+        order=AdminOrder(**asdict(order)),
+        tickets=[views.order_ticket_view(ticket, purchase) for ticket in queries.load_tickets(purchase)],
+        payment=OrderPayment(provider=payment.provider, reference=payment.provider_id, capture=payment.payment_intent_id)
         if payment
         else None,
-        "refunds": [admin_refund_view(refund, purchase) for refund in purchase.refunds],
-        "disputes": [dispute_view(dispute) for dispute in purchase.disputes],
-        "transactions": [transaction_view(entry) for entry in entries],
-        "balance_cents": ledger.balances(entries).get(purchase.currency, 0),
-    }
+        refunds=[admin_refund_view(refund, purchase) for refund in purchase.refunds],
+        disputes=[dispute_view(dispute) for dispute in purchase.disputes],
+        transactions=[transaction_view(entry) for entry in entries],
+        balance_cents=ledger.balances(entries).get(purchase.currency, 0),
+    )
 
 
-def changed_order_view(purchase: Purchase) -> dict[str, Any]:
+def changed_order_view(purchase: Purchase) -> AdminOrderView:
     """An order after a change that was made: as `admin_order_view`, or, if the store does not answer, what was written of it."""
     try:
         return admin_order_view(purchase)
     except dynamo.STORE_ERRORS as error:
         log.warning("order.partly_shown", order_id=purchase.id, error=type(error).__name__, store_code=dynamo.error_code(error))
-        return {
-            "order": {**views.order_view(purchase), "user_id": purchase.user_id},
-            "refunds": [admin_refund_view(refund, purchase) for refund in purchase.refunds],
-            "disputes": [dispute_view(dispute) for dispute in purchase.disputes],
-            "message": "The change was made. Its tickets and transactions cannot be shown now: load the order again.",
-        }
+        return AdminOrderView(
+            order=AdminOrder(**asdict(views.order_view(purchase))),
+            refunds=[admin_refund_view(refund, purchase) for refund in purchase.refunds],
+            disputes=[dispute_view(dispute) for dispute in purchase.disputes],
+            message="The change was made. Its tickets and transactions cannot be shown now: load the order again.",
+        )
 
 
-def admin_refund_view(refund: Refund, purchase: Purchase) -> dict[str, Any]:
+def admin_refund_view(refund: Refund, purchase: Purchase) -> AdminRefundView:
     """A refund with what only admins and promoters see of it."""
-    more = {
-        "reason": refund.reason,
-        "by": refund.by,
-        "note": refund.note,
-        "attempt": refund.attempt,
-        "reference": refund.provider_id,
-        "failure": refund.failure,
-    }
-    return {**views.refund_view(refund, purchase), **more, "seats_returned": refund.seats_returned}
+    return AdminRefundView(
+        **asdict(views.refund_view(refund, purchase)),
+        reason=refund.reason,
+        by=refund.by,
+        note=refund.note,
+        attempt=refund.attempt,
+        reference=refund.provider_id,
+        failure=refund.failure,
+        seats_returned=refund.seats_returned,
+    )
 
 
-def dispute_view(dispute: Dispute) -> dict[str, Any]:
-    """A dispute; `capture` is the id of the payment that it is about."""
-    shown: dict[str, Any] = msgspec.to_builtins(dispute)
-    return {**shown, "capture": shown.pop("payment_intent_id"), "at": clock.iso(dispute.at)}
+def dispute_view(dispute: Dispute) -> DisputeView:
+    """A dispute as admins and promoters see it."""
+    fields = asdict(dispute) | {"at": clock.iso(dispute.at)}
+    return DisputeView(capture=fields.pop("payment_intent_id"), **fields)
 
 
-def transaction_view(entry: LedgerEntry) -> dict[str, Any]:
-    """One entry of the ledger; `facts` are the details that it was written with."""
-    shown: dict[str, Any] = msgspec.to_builtins(entry)
-    return {**shown, "facts": shown.pop("details"), "at": clock.iso(entry.at)}
+def transaction_view(entry: LedgerEntry) -> TransactionView:
+    """One entry of the ledger."""
+    fields = asdict(entry) | {"at": clock.iso(entry.at)}
+    return TransactionView(facts=fields.pop("details"), **fields)
 
 
-def event_revenue(event_id: str) -> dict[str, Any]:
+def event_revenue(event_id: str) -> RevenueView:
     """The revenue of an event by provider and currency. Raises NotFound."""
     event = catalog.snapshot().events.get(event_id)
     if event is None:
         raise NotFound("There is no such event.", event_id=event_id)
-    return {"event_id": event.id, "event_name": event.name, "takings": msgspec.to_builtins(ledger.revenue_report(event_id).totals)}
+    return RevenueView(event_id=event.id, event_name=event.name, takings=ledger.revenue_report(event_id).totals)

@@ -1,15 +1,68 @@
 """The audit log. An entry is written in the same transaction as the change that it records, so neither exists without the other."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chalicelib import clock, dynamo
+from chalicelib import clock, dynamo, ids, log
 from chalicelib.audit import store
-from chalicelib.audit.model import AuditEntry
-from chalicelib.audit.store import list_entries
+from chalicelib.audit.model import AuditEntry, AuditFilter, AuditPage, FieldChange
 
-__all__ = ["entry_item", "list_entries"]
+UNKNOWN = "unknown"  # an actor without a name: the index of actors takes no empty texts
+MAX_ROWS_READ = 1000  # for one page, however few of them a filter accepts
 
 
-def entry_item(subject: str, action: str, actor: str, now: int, details: dict[str, Any]) -> dynamo.TransactItem:
-    """Transaction item that records a change made at `now`; `details` must be JSON-encodable and contain no secrets."""
-    return store.create_entry_item(AuditEntry(subject, clock.iso(now), action, actor, details))
+def entry_item(
+    subject: str,
+    action: str,
+    actor: str,
+    now: int,
+    details: Mapping[str, Any],
+    *,
+    event_id: str | None = None,
+    changes: Mapping[str, tuple[Any, Any]] | None = None,
+) -> dynamo.TransactItem:
+    """Transaction item that records a change made at `now`; within a request also its id and the caller's address.
+
+    `event_id` is the event that the entry is found with; a subject `event#<id>` says it already. `changes` are field -> (old value, new
+    value). Details and values must be JSON-encodable and contain no secrets.
+    """
+    kind, _, subject_id = subject.partition("#")
+    entry = AuditEntry(
+        id=ids.new_id(),
+        subject=subject,
+        at=clock.iso(now),
+        action=action,
+        actor=actor or UNKNOWN,
+        event_id=subject_id if kind == "event" and event_id is None else event_id,
+        request_id=log.request_id() or None,
+        address=log.caller_address(),
+        changes={name: FieldChange(before, after) for name, (before, after) in (changes or {}).items()},
+        details=dict(details),
+    )
+    return store.create_entry_item(entry)
+
+
+def list_entries(subject: str, limit: int = 100) -> list[AuditEntry]:
+    """The latest `limit` entries about `subject`, newest first; strongly consistent."""
+    return list_page(AuditFilter(subject=subject), limit).entries
+
+
+def list_page(wanted: AuditFilter, limit: int, before: str | None = None) -> AuditPage:
+    """Up to `limit` entries that the filter accepts, newest first; those before the `next_before` of the page before.
+
+    A page that has read many entries which the filter does not accept ends early, and says where to go on. Only lists of one subject are
+    strongly consistent.
+    """
+    found: list[tuple[AuditEntry, str]] = []
+    for read, (entry, position) in enumerate(store.query(wanted, before), start=1):
+        if wanted.accepts(entry):
+            if len(found) == limit:
+                return _page(found, found[-1][1])
+            found.append((entry, position))
+        if read == MAX_ROWS_READ:
+            return _page(found, position)
+    return _page(found, None)
+
+
+def _page(found: Iterable[tuple[AuditEntry, str]], next_before: str | None) -> AuditPage:
+    return AuditPage([entry for entry, _ in found], next_before)

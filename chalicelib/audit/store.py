@@ -1,14 +1,57 @@
-"""The table `audit`. Entries are only ever added, never changed or deleted."""
+"""The table `audit`. Entries are only ever added, never changed or deleted.
+
+Its sort key, in the table and in the indexes alike, is `<ISO time>#<ULID>`, so that entries sort by time wherever they are listed: by
+subject, by event, by actor, or by day if nothing of that is asked for.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
+from itertools import chain
+from typing import Any
 
 import msgspec
 from pynamodb.attributes import UnicodeAttribute
+from pynamodb.expressions.condition import Condition
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
 
-from chalicelib import dynamo, ids
-from chalicelib.audit.model import AuditEntry
+from chalicelib import clock, dynamo
+from chalicelib.audit.model import AuditEntry, AuditFilter, FieldChange
+
+MAX_DAYS = 31  # how far one page looks back if nothing but times is asked for
+PAGE_ROWS = 250  # of one call to the store
+
+_FIRST, _LAST = "0", "~"  # sort before and after all times
+
+
+class EventIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "event"
+        projection = AllProjection()
+
+    event_id = UnicodeAttribute(hash_key=True)
+    at = UnicodeAttribute(range_key=True)
+
+
+class ActorIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "actor"
+        projection = AllProjection()
+
+    actor = UnicodeAttribute(hash_key=True)
+    at = UnicodeAttribute(range_key=True)
+
+
+class DayIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "day"
+        projection = AllProjection()
+
+    day = UnicodeAttribute(hash_key=True)
+    at = UnicodeAttribute(range_key=True)
 
 
 class AuditRow(dynamo.Table):
-    """One entry. Its sort key `at` is `<ISO time>#<ULID>`, so that the entries of a subject sort by time; `details` is JSON."""
+    """One entry; `details` and `changes` are JSON. `day` is the date of `at`."""
 
     feature = "audit"
 
@@ -19,22 +62,85 @@ class AuditRow(dynamo.Table):
     at = UnicodeAttribute(range_key=True)
     action = UnicodeAttribute()
     actor = UnicodeAttribute()
+    day = UnicodeAttribute()
+    event_id = UnicodeAttribute(null=True)
+    request_id = UnicodeAttribute(null=True)
+    address = UnicodeAttribute(null=True)
     details = UnicodeAttribute()
+    changes = UnicodeAttribute(null=True)
+    event_index = EventIndex()
+    actor_index = ActorIndex()
+    day_index = DayIndex()
 
 
 def create_entry_item(entry: AuditEntry) -> dynamo.TransactItem:
     """Transaction item that adds the entry."""
-    details = msgspec.json.encode(entry.details).decode()
-    row = AuditRow(entry.subject, f"{entry.at}#{ids.new_id()}", action=entry.action, actor=entry.actor, details=details)
+    row = AuditRow(
+        entry.subject,
+        f"{entry.at}#{entry.id}",
+        action=entry.action,
+        actor=entry.actor,
+        day=entry.at[:10],
+        event_id=entry.event_id,
+        request_id=entry.request_id,
+        address=entry.address,
+        details=msgspec.json.encode(entry.details).decode(),
+        changes=msgspec.json.encode(entry.changes).decode() if entry.changes else None,
+    )
     # No entry is ever overwritten. The ULID makes every key new, so in practice the condition always holds.
     return dynamo.put(row, "attribute_not_exists(subject)")
 
 
-def list_entries(subject: str, limit: int = 100) -> list[AuditEntry]:
-    """The latest `limit` entries about `subject`, newest first; strongly consistent."""
-    rows = AuditRow.query(subject, scan_index_forward=False, limit=limit, consistent_read=True)
-    return [_entry(row) for row in rows]
+def query(wanted: AuditFilter, before: str | None) -> Iterator[tuple[AuditEntry, str]]:
+    """Entries with the first of subject, event and actor that is asked for, newest first, each with its sort key.
+
+    The others of the filter, and the action, are not applied. Entries are before `before`, a sort key, if it is given.
+    """
+    first = clock.iso(wanted.since) if wanted.since is not None else _FIRST
+    last = min(clock.iso(wanted.until) if wanted.until is not None else _LAST, before or _LAST)
+    if first > last:
+        return
+    # All sort keys of the second `last` are greater than it, so `until` is not included.
+    for row in _query_rows(wanted, AuditRow.at.between(first, last), first, last):
+        if row.at != before:
+            yield _entry(row), row.at
+
+
+def _query_rows(wanted: AuditFilter, within: Condition, first: str, last: str) -> Iterator[AuditRow]:
+    if wanted.subject is not None:
+        return AuditRow.query(wanted.subject, within, consistent_read=True, scan_index_forward=False, page_size=PAGE_ROWS)
+    index: GlobalSecondaryIndex[Any]
+    keys: Iterable[str]
+    if wanted.event_id is not None:
+        index, keys = AuditRow.event_index, [wanted.event_id]
+    elif wanted.actor is not None:
+        index, keys = AuditRow.actor_index, [wanted.actor]
+    else:
+        index, keys = AuditRow.day_index, _days_back(last if last != _LAST else clock.iso(clock.now()), first)
+    return chain.from_iterable(index.query(key, within, scan_index_forward=False, page_size=PAGE_ROWS) for key in keys)
+
+
+def _days_back(newest: str, oldest: str) -> Iterator[str]:
+    """The days from that of one time back to that of another, newest first, MAX_DAYS at most."""
+    day = date.fromisoformat(newest[:10])
+    for _ in range(MAX_DAYS):
+        if day.isoformat() < oldest[:10]:
+            return
+        yield day.isoformat()
+        day -= timedelta(days=1)
 
 
 def _entry(row: AuditRow) -> AuditEntry:
-    return AuditEntry(row.subject, row.at.partition("#")[0], row.action, row.actor, msgspec.json.decode(row.details))
+    at, _, entry_id = row.at.partition("#")
+    return AuditEntry(
+        id=entry_id,
+        subject=row.subject,
+        at=at,
+        action=row.action,
+        actor=row.actor,
+        event_id=row.event_id,
+        request_id=row.request_id,
+        address=row.address,
+        changes=msgspec.json.decode(row.changes, type=dict[str, FieldChange]) if row.changes else {},
+        details=msgspec.json.decode(row.details),
+    )

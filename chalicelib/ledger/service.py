@@ -64,6 +64,16 @@ def list_entries_between(event_id: str, first_purchase_id: str, last_purchase_id
     return map(_entry, store.query_event_between(event_id, first_purchase_id, last_purchase_id))
 
 
+def scan_entries() -> Iterator[LedgerEntry]:
+    """All entries of all events. Reads the whole table: for rebuilding what is made of it, never for requests."""
+    return map(_entry, store.scan())
+
+
+def read_image(image: dict[str, Any]) -> LedgerEntry:
+    """The entry of an item in wire format, as the stream of changes has it."""
+    return _entry(store.LedgerRow.from_raw_data(image))
+
+
 def balances(entries: Iterable[LedgerEntry]) -> dict[str, int]:
     """Currency -> what we keep, in minor units."""
     sums: Counter[str] = Counter()

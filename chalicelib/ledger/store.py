@@ -26,6 +26,7 @@ MAX_REFERENCE = 255  # Stripe's ids are not longer
 
 class LedgerRow(dynamo.Table):
     feature = "payment-transactions"
+    has_stream = True
 
     class Meta:
         table_name = None
@@ -72,6 +73,11 @@ def query_event_between(event_id: str, first_purchase_id: str, last_purchase_id:
     if first > last:
         return iter(())  # DynamoDB refuses a range that ends before it begins
     return _merge_lanes(event_id, LedgerRow.entry.between(f"{first}#", f"{last}$"))  # `$` comes next after `#`
+
+
+def scan() -> Iterator[LedgerRow]:
+    """All entries of all events, in no particular order; strongly consistent."""
+    return LedgerRow.scan(consistent_read=True)
 
 
 def _merge_lanes(event_id: str, within: Condition | None) -> Iterator[LedgerRow]:

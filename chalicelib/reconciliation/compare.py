@@ -98,7 +98,7 @@ def _our_payments(report: ReconciliationReport, paid: set[str]) -> Iterator[Prov
     Purchases of the end of this span may open theirs after it, so later payments are read and added to `paid` too.
     """
     chosen = settings.current()
-    for payment in payments.list_payments(report.since, report.until + chosen.hold_seconds + chosen.checkout_seconds):
+    for payment in payments.list_payments(report.since, report.until + catalog.longest_hold_seconds() + chosen.checkout_seconds):
         if payment.namespace != chosen.provider_namespace or payment.purchase_id is None:
             continue
         if payment.amount_received:

@@ -2,6 +2,7 @@
 
 from chalicelib import log, settings
 from chalicelib.cases import service as cases
+from chalicelib.catalog import service as catalog
 from chalicelib.payments import service as payments
 from chalicelib.reconciliation import compare, store
 from chalicelib.reconciliation.model import ReconciliationReport
@@ -29,7 +30,7 @@ def run(now: int) -> ReconciliationReport | None:
     chosen = settings.current()
     last_run = load_last_run()
     reached = last_run.until if last_run is not None else None
-    end = now - SETTLE_SECONDS - chosen.hold_seconds - chosen.checkout_seconds
+    end = now - SETTLE_SECONDS - catalog.longest_hold_seconds() - chosen.checkout_seconds
     since = reached if reached is not None else end - FIRST_RUN_SECONDS
     is_new_day = last_run is None or last_run.at // DAY_SECONDS != now // DAY_SECONDS
     # A dispute's decision is an event, but Stripe keeps events for 30 days only, so open disputes are also fetched once a day.

@@ -1,0 +1,88 @@
+"""The stream of changes, and the functions that consume it (docs/changes.md).
+
+Lambda passes batches of change records of one table to a function. A change comes at least once; those of one item come in order; if
+a record fails, it and all later ones of the batch come again.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+from chalicelib import deadline, dynamo, ids, log
+from chalicelib.changes.catalog import catalog_changes
+from chalicelib.changes.model import Change, LedgerEntryAdded
+from chalicelib.changes.purchases import purchase_changes
+from chalicelib.changes.tickets import ticket_changes
+from chalicelib.edge import time_limits
+from chalicelib.ledger import service as ledger
+from chalicelib.purchases.record import queries
+from chalicelib.tickets import service as tickets
+
+Record = dict[str, Any]  # a change record as Lambda passes it
+
+
+def record_changes(record: Record) -> Sequence[Change]:
+    """What a change record says that happened. Raises ValueError for one of a table that is not known here."""
+    table, stream = _feature(record), record["dynamodb"]
+    before, after = stream.get("OldImage"), stream.get("NewImage")
+    at = int(stream["ApproximateCreationDateTime"])
+    match table:
+        case "purchases":
+            return purchase_changes(queries.read_image(before), queries.read_image(after), at)
+        case "payment-transactions":
+            return [LedgerEntryAdded(at=at, entry=ledger.read_image(after))] if before is None else []
+        case "tickets":
+            # 40 digits are as many as DynamoDB has: as texts they sort like the numbers.
+            sequence = stream["SequenceNumber"].rjust(40, "0")
+            was, now_is = (tickets.ticket_of_item(item) if item else None for item in (before, after))
+            return ticket_changes(was, now_is, at, sequence)
+        case "catalog":
+            return catalog_changes(before, after, at)
+    raise ValueError(f"no changes are known of the table {table!r}")
+
+
+def stream_consumer(name: str) -> Callable[[Callable[[Sequence[Change]], None]], Callable[[Any, Any], dict[str, Any]]]:
+    """Wrap `consume(changes)` as the handler of a Lambda function that gets batches of change records.
+
+    `consume` gets the changes of a batch at once. If it fails, they are passed to it again record by record, so that only what is wrong
+    with a record keeps that record from being consumed: Lambda tries it again and passes it to the dead letters in the end. If the store
+    is at fault, the whole batch comes again.
+    """
+
+    def wrap(consume: Callable[[Sequence[Change]], None]) -> Callable[[Any, Any], dict[str, Any]]:
+        @wraps(consume)
+        def handle(event: Any, context: Any) -> dict[str, Any]:
+            records: list[Record] = event["Records"]
+            with log.scope(ids.new_id()), deadline.within(time_limits.lambda_seconds(context)):
+                failed = _consume_all(name, consume, records)
+            return {"batchItemFailures": [{"itemIdentifier": failed["dynamodb"]["SequenceNumber"]}] if failed else []}
+
+        return handle
+
+    return wrap
+
+
+def _consume_all(name: str, consume: Callable[[Sequence[Change]], None], records: list[Record]) -> Record | None:
+    """Consume a batch; returns the first record that failed. Raises what shows that the store is at fault."""
+    try:
+        consume([change for record in records for change in record_changes(record)])
+        return None
+    except Exception as error:
+        log.exception(f"{name}.batch_failed", records=len(records))
+        if dynamo.is_unavailable(error):
+            raise
+    for record in records:
+        try:
+            consume(record_changes(record))
+        except Exception as error:
+            if dynamo.is_unavailable(error):
+                raise
+            log.exception(f"{name}.failed", table=_feature(record), sequence_number=record["dynamodb"]["SequenceNumber"])
+            return record
+    return None
+
+
+def _feature(record: Record) -> str:
+    """The feature whose table a record is of: `...:table/fairgate-<stage>-<feature>/stream/...`."""
+    name: str = record["eventSourceARN"].partition(":table/")[2].partition("/")[0]
+    return name.removeprefix(dynamo.table_name(""))

@@ -1,0 +1,276 @@
+"""The figures of an event, as its promoter sees them: read from two items, and one query for the time series, never from orders."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
+
+from chalicelib import clock
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
+from chalicelib.clock import Timestamp
+from chalicelib.errors import InvalidInput
+from chalicelib.reports import store
+from chalicelib.reports.figures import Figures
+from chalicelib.waiting_room import service as waiting_room
+
+DEFAULT_DAYS = 31
+MAX_DAYS = 366
+
+
+class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The days (UTC) of the time series, both included: the last 31 unless they are given, 366 at most. Totals are of all time."""
+
+    first_day: date | None = field(default=None, name="from")
+    last_day: date | None = field(default=None, name="to")
+
+
+class RevenueFigures(Struct, frozen=True, kw_only=True):
+    """What came in and went out through one provider in one currency, in minor units, as the payment ledger has it."""
+
+    provider: str
+    currency: str
+    captured_cents: int
+    refunded_cents: int
+    disputed_cents: int
+    balance_cents: int
+
+
+class TierFigures(Struct, frozen=True, kw_only=True):
+    """Tickets of a tier: `sold` of all time, `returned` of these, `kept` by their buyers now. `tier_name` is null for one that is gone.
+
+    `people_expected` are those whom the kept tickets admit, `people_admitted` those who have come in.
+    """
+
+    tier_id: str
+    tier_name: str | None
+    capacity: int | None
+    sold: int
+    returned: int
+    kept: int
+    people_expected: int
+    people_admitted: int
+    gross_cents: dict[str, int]
+
+
+class HourFigures(Struct, frozen=True, kw_only=True):
+    """What was sold of one tier, and how many people came in with its tickets, within the hour that begins at `hour`."""
+
+    hour: Timestamp
+    tier_id: str
+    sold: int
+    people_admitted: int
+    gross_cents: dict[str, int]
+
+
+class FunnelFigures(Struct, frozen=True, kw_only=True):
+    """How many came how far. `joined` and `admitted` are of the present waiting room, null for an event without one."""
+
+    joined: int | None
+    admitted: int | None
+    reservations: int
+    checkouts: int
+    orders: int
+    expired: int
+    cancelled: int
+    declined: int
+    rejected: int
+
+
+class ConversionRates(Struct, frozen=True, kw_only=True):
+    """Shares between 0 and 1; null while there is nothing to divide by."""
+
+    queue_to_hold: float | None
+    hold_to_checkout: float | None
+    checkout_to_order: float | None
+    hold_to_order: float | None
+
+
+class RefundFigures(Struct, frozen=True, kw_only=True):
+    """Refunds that took tickets back."""
+
+    refunds: int
+    tickets: int
+
+
+class AdmissionFigures(Struct, frozen=True, kw_only=True):
+    """How many people the kept tickets admit, how many have come in, and which share that is; null while nobody is expected."""
+
+    people_expected: int
+    people_admitted: int
+    progress: float | None
+
+
+class TierAdmission(Struct, frozen=True, kw_only=True):
+    """The same of one tier."""
+
+    tier_id: str
+    tier_name: str | None
+    people_expected: int
+    people_admitted: int
+
+
+class EventAdmissionView(AdmissionFigures, frozen=True, kw_only=True):
+    """How far the admission of an event is, without anything about money: for those who work at its door."""
+
+    event_id: str
+    tiers: list[TierAdmission]
+
+
+class AnalyticsView(Struct, frozen=True, kw_only=True):
+    """The figures of an event. They follow a change within seconds.
+
+    `payment_success_rate` is the share of attempts to pay that succeeded, `purchase_success_rate` the share of ended purchases that became
+    orders; null while there are none. `waitlist_conversion` is null as long as there is no waitlist.
+    """
+
+    event_id: str
+    event_name: str
+    revenue: list[RevenueFigures]
+    tickets_sold: int
+    tiers: list[TierFigures]
+    by_hour: list[HourFigures]
+    funnel: FunnelFigures
+    conversion: ConversionRates
+    refunds: RefundFigures
+    admission: AdmissionFigures
+    payment_success_rate: float | None
+    purchase_success_rate: float | None
+    waitlist_conversion: float | None
+
+
+def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsView:
+    """Raises InvalidInput for days that end before they begin, or are too many."""
+    first_day, last_day = _days(query, now)
+    generation = store.load_generations().current
+    totals = store.load_totals(generation, event.id)
+    days = store.load_days(generation, event.id, first_day.isoformat(), last_day.isoformat())
+    funnel = _funnel(event, totals, now)
+    tiers = _tiers(event, totals)
+    captured, declined = _entries(totals, "captured"), _entries(totals, "declined")
+    ended = funnel.orders + funnel.expired + funnel.cancelled + funnel.declined + funnel.rejected
+    return AnalyticsView(
+        event_id=event.id,
+        event_name=event.name,
+        revenue=_revenue(totals),
+        tickets_sold=sum(tier.sold for tier in tiers),
+        tiers=tiers,
+        by_hour=_by_hour(days),
+        funnel=funnel,
+        conversion=ConversionRates(
+            queue_to_hold=_share(funnel.reservations, funnel.admitted),
+            hold_to_checkout=_share(funnel.checkouts, funnel.reservations),
+            checkout_to_order=_share(funnel.orders, funnel.checkouts),
+            hold_to_order=_share(funnel.orders, funnel.reservations),
+        ),
+        refunds=RefundFigures(refunds=totals.get("refunds", 0), tickets=sum(tier.returned for tier in tiers)),
+        admission=_admission(tiers),
+        payment_success_rate=_share(captured, captured + declined),
+        purchase_success_rate=_share(funnel.orders, ended),
+        waitlist_conversion=None,
+    )
+
+
+def event_admission(event: Event) -> EventAdmissionView:
+    """How many people are expected and have come in, by tier."""
+    tiers = _tiers(event, store.load_totals(store.load_generations().current, event.id))
+    of_tiers = [TierAdmission(**{name: getattr(tier, name) for name in TierAdmission.__struct_fields__}) for tier in tiers]
+    return EventAdmissionView(event_id=event.id, tiers=of_tiers, **asdict(_admission(tiers)))
+
+
+def _admission(tiers: list[TierFigures]) -> AdmissionFigures:
+    expected, admitted = sum(tier.people_expected for tier in tiers), sum(tier.people_admitted for tier in tiers)
+    return AdmissionFigures(people_expected=expected, people_admitted=admitted, progress=_share(admitted, expected))
+
+
+def _days(query: AnalyticsQuery, now: int) -> tuple[date, date]:
+    last_day = query.last_day or max(date.fromisoformat(clock.iso(now)[:10]), query.first_day or date.min)
+    first_day = query.first_day or last_day - timedelta(days=min(DEFAULT_DAYS - 1, last_day.toordinal() - 1))
+    if first_day > last_day:
+        raise InvalidInput("`to` must not be before `from`.", path="to")
+    if (last_day - first_day).days >= MAX_DAYS:
+        raise InvalidInput(f"These are more than {MAX_DAYS} days. Ask for them in parts.", path="from")
+    return first_day, last_day
+
+
+def _funnel(event: Event, totals: Mapping[str, int], now: int) -> FunnelFigures:
+    room = waiting_room.admin_overview(event, now)
+    names = ("reservations", "checkouts", "orders", "expired", "cancelled", "declined", "rejected")
+    counts = {name: totals.get(name, 0) for name in names}
+    return FunnelFigures(joined=room.total if room else None, admitted=room.admitted if room else None, **counts)
+
+
+def _tiers(event: Event, totals: Mapping[str, int]) -> list[TierFigures]:
+    """The event's tiers, and those that are no longer in the catalog but were sold."""
+    present = {tier.id: tier for tier in catalog.snapshot().tiers_of(event.id)}
+    sold_ids = sorted({name.split("#")[1] for name in totals if name.startswith("tier#")} - present.keys())
+    figures = []
+    for tier_id in (*present, *sold_ids):
+        tier, prefix = present.get(tier_id), f"tier#{tier_id}"
+        sold, returned = totals.get(f"{prefix}#sold", 0), totals.get(f"{prefix}#returned", 0)
+        gross = {name.split("#")[3]: cents for name, cents in totals.items() if name.startswith(f"{prefix}#gross#")}
+        figures.append(
+            TierFigures(
+                tier_id=tier_id,
+                tier_name=tier.name if tier else None,
+                capacity=tier.capacity if tier else None,
+                sold=sold,
+                returned=returned,
+                kept=sold - returned,
+                people_expected=totals.get(f"{prefix}#admits", 0) - totals.get(f"{prefix}#returned_admits", 0),
+                people_admitted=totals.get(f"{prefix}#admitted", 0),
+                gross_cents=gross,
+            )
+        )
+    return figures
+
+
+def _by_hour(days: Figures) -> list[HourFigures]:
+    counts: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: {"sold": 0, "admitted": 0})
+    gross: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for part, numbers in days.items():
+        for name, number in numbers.items():
+            hour, kind, *rest = name.split("#")
+            if kind != "tier":
+                continue
+            key = (f"{part.partition('#')[2]}T{hour}:00:00Z", rest[0])
+            if rest[1] == "gross":
+                gross[key][rest[2]] = number
+            else:
+                counts[key][rest[1]] += number
+    return [
+        HourFigures(
+            hour=key[0], tier_id=key[1], sold=counts[key]["sold"], people_admitted=counts[key]["admitted"], gross_cents=gross.get(key, {})
+        )
+        for key in sorted({*counts, *gross})
+    ]
+
+
+def _revenue(totals: Mapping[str, int]) -> list[RevenueFigures]:
+    cents: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for name, number in totals.items():
+        kind, *rest = name.split("#")
+        if kind == "money" and rest[3] == "cents":
+            cents[rest[0], rest[1]][rest[2]] += number
+    return [
+        RevenueFigures(
+            provider=provider,
+            currency=currency,
+            captured_cents=of["captured"],
+            refunded_cents=-of["refunded"] - of["refund_failed"],
+            disputed_cents=-of["disputed"] - of["dispute_won"],
+            balance_cents=sum(of.values()),
+        )
+        for (provider, currency), of in sorted(cents.items())
+    ]
+
+
+def _entries(totals: Mapping[str, int], kind: str) -> int:
+    """How many entries of a kind the ledger has."""
+    return sum(number for name, number in totals.items() if name.startswith("money#") and name.endswith(f"#{kind}#count"))
+
+
+def _share(part: int, whole: int | None) -> float | None:
+    return round(part / whole, 4) if whole else None

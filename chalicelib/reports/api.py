@@ -1,0 +1,59 @@
+"""Reports over HTTP: figures and sales of an event, lists of orders, and the audit log."""
+
+from chalice.app import Blueprint
+
+from chalicelib.catalog import permissions
+from chalicelib.edge.auth import Forbidden
+from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.errors import NotFound
+from chalicelib.purchases.record.views import OrderListView
+from chalicelib.reports.analytics import AnalyticsQuery, AnalyticsView, EventAdmissionView, event_admission, event_analytics
+from chalicelib.reports.audit_views import AuditLogView, AuditQuery, EventAuditQuery, audit_reply
+from chalicelib.reports.csv_replies import CSV_MEDIA_TYPES
+from chalicelib.reports.orders import OrdersQuery, list_event_orders, list_own_orders
+from chalicelib.reports.sales import SalesQuery, SalesView, sales_reply
+
+bp = Blueprint(__name__)
+
+
+@route(bp, "GET", "/events/{event_id}/analytics", access="manager")
+def show_analytics(request: RequestContext, event_id: str, query: AnalyticsQuery) -> Reply[AnalyticsView]:
+    """Show an event's revenue, sold tickets by tier and hour, and how many buyers came how far."""
+    event = permissions.require_manager(request.require_user(), event_id)
+    return Reply(event_analytics(event, query, request.now))
+
+
+@route(bp, "GET", "/events/{event_id}/checkins", access="door")
+def show_admission(request: RequestContext, event_id: str) -> Reply[EventAdmissionView]:
+    """Show how many people an event expects and how many have come in."""
+    return Reply(event_admission(permissions.require_door(request.require_user(), event_id)))
+
+
+@route(bp, "GET", "/events/{event_id}/sales", access="manager", media_types=CSV_MEDIA_TYPES)
+def list_sales(request: RequestContext, event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
+    """List an event's sales and refunds by time, with amounts that add up to those of the payment ledger."""
+    permissions.require_manager(request.require_user(), event_id)
+    return sales_reply(request, event_id, query)
+
+
+@route(bp, "GET", "/orders", access="user", errors=(Forbidden, NotFound))
+def list_orders(request: RequestContext, query: OrdersQuery) -> Reply[OrderListView]:
+    """List the caller's orders, the newest first; with `event_id` those of an event that the caller manages."""
+    identity = request.require_user()
+    if query.event_id is None:
+        return Reply(list_own_orders(identity.user_id, query))
+    permissions.require_manager(identity, query.event_id)
+    return Reply(list_event_orders(query.event_id, query))
+
+
+@route(bp, "GET", "/events/{event_id}/audit", access="manager", media_types=CSV_MEDIA_TYPES)
+def list_event_audit(request: RequestContext, event_id: str, query: EventAuditQuery) -> Reply[AuditLogView | str]:
+    """List who changed what of an event, its tiers and orders."""
+    permissions.require_manager(request.require_user(), event_id)
+    return audit_reply(request, query, event_id)
+
+
+@route(bp, "GET", "/admin/audit", access="admin", media_types=CSV_MEDIA_TYPES)
+def list_audit(request: RequestContext, query: AuditQuery) -> Reply[AuditLogView | str]:
+    """List who changed what, of everything."""
+    return audit_reply(request, query, query.event_id)

@@ -1,0 +1,39 @@
+"""Lists as CSV, for spreadsheets."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from chalicelib.edge.http import Reply, RequestContext
+
+# A spreadsheet takes a text that begins with one of these for a formula, which can send the sheet's data elsewhere
+# (https://owasp.org/www-community/attacks/CSV_Injection). The last four are full-width forms of the first four.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+CSV_MEDIA_TYPES = ("text/csv",)
+
+Cell = str | int | float | None
+
+
+def csv_reply(request: RequestContext, header: Sequence[str], rows: Iterable[Sequence[Cell]], next_cursor: str | None) -> Reply[Any]:
+    """A page of a list as CSV. If there is a next page, the header Link leads to it (RFC 8288)."""
+    headers = {"Content-Type": "text/csv; charset=utf-8", "Cache-Control": "no-store"}
+    if next_cursor is not None:
+        parameters: Mapping[str, str] = request.chalice_request.query_params or {}
+        headers["Link"] = f'<?{urlencode({**parameters, "cursor": next_cursor})}>; rel="next"'
+    return Reply(csv_text(header, rows), headers=headers)
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """A table as CSV (RFC 4180) with one header line. A text that a spreadsheet would compute gets an apostrophe in front."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(header)
+    writer.writerows([_safe(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def _safe(cell: Cell) -> Cell:
+    return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA_STARTS) else cell

@@ -1,0 +1,97 @@
+"""What each purchase, entry of the ledger and ticket adds to the figures of its event: pure functions of its present state.
+
+Figures are named numbers in parts: `totals`, and one part for each day, `day#2026-11-21`, with the hours of the day in the names. What a
+purchase adds is kept with it. When it has changed, the difference is added, so it does not matter how many changes were missed, came
+twice or are counted anew.
+"""
+
+from collections import Counter, defaultdict
+
+from chalicelib import clock
+from chalicelib.ledger.model import SIGNS, LedgerEntry
+from chalicelib.purchases.record.model import Purchase
+from chalicelib.tickets.model import Ticket
+
+Figures = dict[str, dict[str, int]]  # part -> name -> number
+
+TOTALS = "totals"
+
+
+def purchase_figures(purchase: Purchase) -> Figures:
+    """How far the purchase has come, and the tickets that were sold by it and taken back, by tier."""
+    totals: Counter[str] = Counter({"reservations": 1})
+    totals["checkouts"] += purchase.checkout_at is not None
+    totals["expired"] += purchase.state == "expired"
+    totals["declined"] += purchase.is_declined
+    totals["cancelled"] += purchase.state == "cancelled" and not purchase.is_declined
+    totals["rejected"] += purchase.state == "refunded" and not purchase.was_order
+    figures: Figures = {TOTALS: totals}
+    if purchase.was_order:
+        hours: Counter[str] = Counter()
+        day, hour = _day_and_hour(purchase.ended_at or purchase.created_at)
+        totals["orders"] += 1
+        totals["refunds"] += sum(1 for refund in purchase.refunds if refund.tickets)
+        for line in purchase.lines:
+            totals[f"tier#{line.tier_id}#sold"] += line.quantity
+            totals[f"tier#{line.tier_id}#admits"] += line.quantity * line.admits
+            totals[f"tier#{line.tier_id}#gross#{purchase.currency}"] += line.total_cents
+            hours[f"{hour}#tier#{line.tier_id}#sold"] += line.quantity
+            hours[f"{hour}#tier#{line.tier_id}#gross#{purchase.currency}"] += line.total_cents
+        for number in purchase.returned_tickets:
+            line = purchase.ticket_line(number)
+            totals[f"tier#{line.tier_id}#returned"] += 1
+            totals[f"tier#{line.tier_id}#returned_admits"] += line.admits
+        figures[day] = hours
+    return {part: {name: number for name, number in numbers.items() if number} for part, numbers in figures.items()}
+
+
+def entry_figures(entry: LedgerEntry) -> Figures:
+    """The money that an entry moved, by provider and currency, and how many entries of its kind there are."""
+    key = f"money#{entry.provider}#{entry.currency}"
+    figures = {TOTALS: {f"{key}#{entry.kind}#count": 1}}
+    if SIGNS[entry.kind] and entry.amount_cents:
+        day, hour = _day_and_hour(entry.at)
+        figures[TOTALS][f"{key}#{entry.kind}#cents"] = entry.amount_cents
+        figures[day] = {f"{hour}#{key}#cents": entry.amount_cents}
+    return figures
+
+
+def ticket_figures(ticket: Ticket) -> Figures:
+    """The people who have come in with a ticket, by tier and by the hour in which they came."""
+    if not ticket.checkins:
+        return {}
+    figures: Figures = {TOTALS: {f"tier#{ticket.tier_id}#admitted": ticket.admitted}}
+    for checkin in ticket.checkins:
+        day, hour = _day_and_hour(checkin.at)
+        name = f"{hour}#tier#{ticket.tier_id}#admitted"
+        numbers = figures.setdefault(day, {})
+        numbers[name] = numbers.get(name, 0) + checkin.count
+    return figures
+
+
+def difference(after: Figures, before: Figures) -> Figures:
+    """What has to be added to get from one to the other; without zeros."""
+    result: Figures = defaultdict(dict)
+    for part in {*after, *before}:
+        new, old = after.get(part, {}), before.get(part, {})
+        for name in {*new, *old}:
+            if change := new.get(name, 0) - old.get(name, 0):
+                result[part][name] = change
+    return dict(result)
+
+
+def total(parts: list[Figures]) -> Figures:
+    """The sum of figures; without zeros."""
+    result: dict[str, Counter[str]] = defaultdict(Counter)
+    for figures in parts:
+        for part, numbers in figures.items():
+            for name, number in numbers.items():
+                result[part][name] += number
+    summed = {part: {name: number for name, number in numbers.items() if number} for part, numbers in result.items()}
+    return {part: numbers for part, numbers in summed.items() if numbers}
+
+
+def _day_and_hour(at: int) -> tuple[str, str]:
+    """The part of a second's day, and the two digits of its hour, in UTC."""
+    text = clock.iso(at)
+    return f"day#{text[:10]}", text[11:13]

@@ -1,0 +1,17 @@
+"""The function that keeps the reports up to date."""
+
+from collections.abc import Sequence
+
+from chalice.app import Blueprint
+
+from chalicelib.changes.model import Change
+from chalicelib.changes.stream import stream_consumer
+from chalicelib.reports import projection
+
+bp = Blueprint(__name__)
+
+
+@bp.lambda_function(name="project_reports")
+@stream_consumer("project_reports")
+def project_reports(changes: Sequence[Change]) -> None:
+    projection.project(changes)

@@ -1,0 +1,168 @@
+"""The projector: keeps the figures, the orders and the sales of each event up to date with the stream of changes.
+
+Each change is applied exactly once. What a purchase or ticket adds to the figures follows from its present state alone (figures.py). Which
+state is counted, and what it added, are written in one transaction with the difference that they make; so a change that comes again, or
+late, finds its state counted, and does nothing. An entry of the ledger is counted in the transaction that lists it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from msgspec import Struct
+
+from chalicelib import dynamo
+from chalicelib.changes.model import Change, CheckInUndone, LedgerEntryAdded, PurchaseChange, PurchaseForgotten, TicketCheckedIn
+from chalicelib.ledger.model import LedgerEntry
+from chalicelib.purchases.record.model import Purchase
+from chalicelib.reports import store
+from chalicelib.reports.figures import Figures, difference, entry_figures, purchase_figures, ticket_figures, total
+from chalicelib.reports.store import Counted, OrderEntry, Sale
+from chalicelib.tickets.model import Ticket
+
+# Purchases or entries of one event in one transaction of 100 items. A purchase is up to three items, and changes up to two days.
+# Of a ticket, only people who come in at different days change more than two.
+CHUNK = 19
+MAX_ATTEMPTS = 5
+
+FREE = "free"
+FIRST_POSITION = "0"  # before all positions in the stream
+
+
+class State(Struct, frozen=True):
+    """What a purchase or ticket adds in one of its states; with the purchase, if it exists."""
+
+    counted: Counted
+    purchase: Purchase | None = None
+
+
+def project(changes: Sequence[Change]) -> None:
+    """Apply changes to the generation that is read, and to the one that is being built."""
+    newest: dict[str, State] = {}
+    for change in changes:
+        state = _state_after(change)
+        if state is not None:
+            known = newest.get(state.counted.key)
+            if known is None or _is_newer(state.counted, known.counted):
+                newest[state.counted.key] = state
+    entries = [change.entry for change in changes if isinstance(change, LedgerEntryAdded)]
+    for generation in store.load_generations().written:
+        apply_states(generation, newest.values())
+        apply_entries(generation, entries)
+
+
+def purchase_state(purchase: Purchase) -> State:
+    """The state of a purchase as it is now."""
+    return State(_count_purchase(purchase), purchase)
+
+
+def ticket_state(ticket: Ticket) -> State:
+    """The state of a ticket that was read from its table: whatever the stream says of the ticket counts instead."""
+    return State(_count_ticket(ticket, FIRST_POSITION))
+
+
+def _state_after(change: Change) -> State | None:
+    """The state of the purchase or ticket after a change; None if it adds nothing to the figures."""
+    match change:
+        case PurchaseForgotten():
+            return State(_count_purchase(change.purchase, is_forgotten=True))
+        case PurchaseChange():
+            return purchase_state(change.purchase)
+        case TicketCheckedIn() | CheckInUndone():
+            return State(_count_ticket(change.ticket, change.sequence))
+    return None
+
+
+def _count_purchase(purchase: Purchase, *, is_forgotten: bool = False) -> Counted:
+    return Counted(
+        event_id=purchase.event_id,
+        key=f"purchase#{purchase.id}",
+        position=f"{purchase.version:012}",
+        figures=purchase_figures(purchase),
+        is_forgotten=is_forgotten,
+    )
+
+
+def _count_ticket(ticket: Ticket, position: str) -> Counted:
+    return Counted(event_id=ticket.event_id, key=f"ticket#{ticket.id}", position=position, figures=ticket_figures(ticket))
+
+
+def apply_states(generation: int, states: Iterable[State]) -> None:
+    """Count each state, unless it, or a newer one of the same purchase or ticket, is counted already."""
+    by_event: dict[str, list[State]] = defaultdict(list)
+    for state in states:
+        by_event[state.counted.event_id].append(state)
+    for event_id, of_event in by_event.items():
+        for start in range(0, len(of_event), CHUNK):
+            chunk = of_event[start : start + CHUNK]
+            _retry(lambda chunk=chunk, event_id=event_id: _apply_chunk(generation, event_id, chunk))  # type: ignore[misc]
+
+
+def apply_entries(generation: int, entries: Iterable[LedgerEntry]) -> None:
+    """Count and list each entry of the ledger, unless it is listed already."""
+    by_event: dict[str, list[LedgerEntry]] = defaultdict(list)
+    for entry in entries:
+        by_event[entry.event_id].append(entry)
+    for event_id, of_event in by_event.items():
+        unique = list({(entry.purchase_id, entry.kind, entry.reference): entry for entry in of_event}.values())
+        for start in range(0, len(unique), CHUNK):
+            chunk = unique[start : start + CHUNK]
+            _retry(lambda chunk=chunk, event_id=event_id: _apply_entry_chunk(generation, event_id, chunk))  # type: ignore[misc]
+
+
+def _apply_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None:
+    known = store.load_counted(generation, event_id, [state.counted.key for state in chunk])
+    items: list[dynamo.TransactItem] = []
+    added: list[Figures] = []
+    for counted, purchase in ((state.counted, state.purchase) for state in chunk):
+        before = known.get(counted.key)
+        if before is not None and not _is_newer(counted, before):
+            continue
+        items.append(store.count_item(generation, counted, before))
+        added.append(difference(counted.figures, before.figures if before is not None else {}))
+        if purchase is not None and purchase.was_order:
+            items.append(store.order_item(generation, event_id, OrderEntry(purchase.id, purchase.state, purchase.user_id)))
+            if purchase.payment is not None and purchase.payment.provider == FREE:
+                items.append(store.sale_item(generation, event_id, _free_sale(purchase), is_new=False))
+    if items:
+        store.commit([*items, *store.figure_items(generation, event_id, total(added))])
+
+
+def _apply_entry_chunk(generation: int, event_id: str, entries: Sequence[LedgerEntry]) -> None:
+    sales = [_sale(entry) for entry in entries]
+    known = store.find_sales(generation, event_id, sales)
+    new = [(entry, sale) for entry, sale in zip(entries, sales, strict=True) if (sale.order_id, sale.kind, sale.reference) not in known]
+    if new:
+        items = [store.sale_item(generation, event_id, sale, is_new=True) for _, sale in new]
+        store.commit([*items, *store.figure_items(generation, event_id, total([entry_figures(entry) for entry, _ in new]))])
+
+
+def _is_newer(counted: Counted, known: Counted) -> bool:
+    return (counted.position, counted.is_forgotten) > (known.position, known.is_forgotten)
+
+
+def _sale(entry: LedgerEntry) -> Sale:
+    return Sale(
+        at=entry.at,
+        order_id=entry.purchase_id,
+        kind=entry.kind,
+        amount_cents=entry.amount_cents,
+        currency=entry.currency,
+        provider=entry.provider,
+        reference=entry.reference,
+    )
+
+
+def _free_sale(purchase: Purchase) -> Sale:
+    at = purchase.ended_at or purchase.created_at
+    return Sale(at=at, order_id=purchase.id, kind="captured", amount_cents=0, currency=purchase.currency, provider=FREE, reference=FREE)
+
+
+def _retry(attempt: Callable[[], None]) -> None:
+    """Repeat an attempt that others were faster than. Raises StoreUnavailable if they always are."""
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            attempt()
+        except store.Recounted:
+            continue
+        return
+    raise dynamo.StoreUnavailable("the figures kept changing")

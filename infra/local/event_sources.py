@@ -1,0 +1,32 @@
+"""Passes changes of the local store's tables to the functions that consume them, as AWS does."""
+
+from typing import Any
+
+from chalice.app import Chalice
+
+from chalicelib import dynamo, log
+from devtools.dynamodb.event_source_mapping import EventSourceMapping, StreamPoller
+from devtools.dynamodb.store import LocalStore
+from infra.event_sources import BATCH_SIZE, CONSUMERS, MAX_RETRY_ATTEMPTS, WINDOW_SECONDS
+
+
+def create_poller(app: Chalice, store: LocalStore, *, window_seconds: float = WINDOW_SECONDS) -> StreamPoller:
+    """A poller that calls the app's functions. What they cannot process goes to the log, where AWS has a queue of dead letters."""
+    sources = [(function, feature) for function, features in CONSUMERS.items() for feature in features]
+    return StreamPoller(store, [_mapping(app, function, feature, window_seconds) for function, feature in sources])
+
+
+def _mapping(app: Chalice, function: str, feature: str, window_seconds: float) -> EventSourceMapping:
+    def give_up(records: list[dict[str, Any]]) -> None:
+        log.warning("changes.given_up", function=function, table=feature, keys=[record["dynamodb"]["Keys"] for record in records])
+
+    return EventSourceMapping(
+        name=f"{function}/{feature}",
+        table=dynamo.table_name(feature),
+        handler=app.handler_map[function],
+        batch_size=BATCH_SIZE,
+        batching_window_seconds=window_seconds,
+        bisect_batch_on_error=True,
+        max_retry_attempts=MAX_RETRY_ATTEMPTS,
+        on_failure=give_up,
+    )

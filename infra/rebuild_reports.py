@@ -1,0 +1,44 @@
+"""`python -m infra.rebuild_reports`: rebuild the figures, sales and lists of orders of all events from the tables; see docs/changes.md.
+
+It works on the stage that the environment names, while the stage is in use.
+"""
+
+import os
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+
+from chalicelib import dynamo, settings
+from chalicelib.reports import rebuild
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Rebuild and print what was done. Returns the exit status: 0, or 1 if it failed."""
+    os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
+    ArgumentParser(prog="python -m infra.rebuild_reports", description="Rebuild the reports; see docs/changes.md.").parse_args(argv)
+    try:
+        with redirect_stdout(sys.stderr):
+            print(f"Rebuilding the reports of stage {settings.current().stage}; this takes some minutes ...", flush=True)
+            report = rebuild.rebuild(time.sleep)
+    except rebuild.RebuildConflict:
+        return _fail("another rebuild has begun; wait until it is done")
+    except settings.SettingsError as error:
+        return _fail(str(error))
+    except dynamo.STORE_ERRORS as error:
+        return _fail(f"the store failed: {error}. The reports are as they were. Check the stage and region, then run the command again")
+    print(
+        f"Counted {report.purchases} purchases, {report.forgotten} that are deleted, {report.entries} entries of the ledger "
+        f"and {report.checked_in} tickets that people came in with."
+    )
+    return 0
+
+
+def _fail(why: str) -> int:
+    print(f"rebuild_reports: {why}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""What the items of a purchase say about what happened: through the shop's own steps, and for single pairs of items."""
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.changes.purchases import purchase_changes
+from chalicelib.inventory.model import Hold
+from chalicelib.payments.model import Payment
+from chalicelib.purchases.record.model import Dispute, LineItem, Purchase, Refund
+
+LINES = [LineItem(f"t{n}", f"Tier {n}", 2, 5000, 1, [Hold(f"t{n}#0", f"p.{n}", 2)]) for n in (1, 2)]
+HELD = Purchase(id="p", user_id="ada", event_id="e", state="held", version=1, lines=LINES, currency="USD", created_at=1000, expires_at=1180)
+PAYING = replace(HELD, state="paying", version=2, checkout_at=1010, payment=Payment("simulated", "open", 20_000, "USD"))
+PAID = replace(PAYING, state="paid", version=3, ended_at=1020)
+EXPIRED = replace(PAYING, state="expired", version=3, ended_at=1180)
+REFUND = Refund(id="r", status="due", amount_cents=5000, currency="USD", reason="goodwill", by="root", at=1100, tickets=[1, 3])
+REFUNDED = replace(PAID, state="partially_refunded", version=4, refunds=[REFUND])
+DISPUTE = Dispute(id="d", status="open", amount_cents=5000, currency="USD", reason="fraud", payment_intent_id="pi", at=1100)
+DISPUTED = replace(PAID, version=4, disputes=[DISPUTE])
+LOST = replace(PAID, version=5, state="partially_refunded", disputes=[replace(DISPUTE, status="lost", voided=[4])])
+
+
+def names(before, after):
+    return [type(change).__name__ for change in purchase_changes(before, after, 7)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "happened"),
+    [
+        (None, HELD, ["ReservationMade"]),
+        (HELD, PAYING, ["CheckoutOpened"]),
+        (PAYING, PAID, ["OrderPaid"]),
+        (HELD, replace(HELD, state="expired"), ["ReservationExpired", "SeatsReturned"]),
+        (PAYING, EXPIRED, ["ReservationExpired", "SeatsReturned"]),
+        (HELD, replace(HELD, state="cancelled"), ["ReservationCancelled", "SeatsReturned"]),
+        (
+            PAYING,
+            replace(PAYING, state="cancelled", payment=Payment("simulated", "declined", 1, "USD")),
+            ["PaymentFailed", "SeatsReturned"],
+        ),
+        (EXPIRED, replace(EXPIRED, state="paid"), ["OrderPaid"]),
+        (EXPIRED, replace(EXPIRED, state="refunded", refunds=[replace(REFUND, tickets=[])]), ["OrderRejected", "OrderRefunded"]),
+        (PAID, REFUNDED, ["OrderRefunded", "SeatsReturned"]),
+        (PAID, replace(REFUNDED, refunds=[replace(REFUND, seats_returned=False)]), ["OrderRefunded"]),
+        (PAID, replace(REFUNDED, refunds=[replace(REFUND, status="succeeded")]), ["OrderRefunded", "SeatsReturned", "RefundSucceeded"]),
+        (REFUNDED, replace(REFUNDED, refunds=[replace(REFUND, status="pending")]), []),
+        (REFUNDED, replace(REFUNDED, refunds=[replace(REFUND, status="failed")]), ["RefundFailed"]),
+        (PAID, DISPUTED, ["DisputeOpened"]),
+        (DISPUTED, LOST, ["DisputeDecided", "SeatsReturned"]),
+        (DISPUTED, replace(DISPUTED, disputes=[replace(DISPUTE, status="won")]), ["DisputeDecided"]),
+        (EXPIRED, replace(EXPIRED, version=4), []),  # a fence
+        (EXPIRED, None, ["PurchaseForgotten"]),
+        (None, None, []),
+    ],
+)
+def test_each_change_of_a_purchase_says_what_happened(before, after, happened):
+    assert names(before, after) == happened
+
+
+def test_seats_that_return_are_counted_by_tier():
+    seats = [change.seats for change in purchase_changes(PAID, REFUNDED, 7) if hasattr(change, "seats")]
+    assert seats == [{"t1": 1, "t2": 1}]
+    assert [change.seats for change in purchase_changes(PAYING, EXPIRED, 7) if hasattr(change, "seats")] == [{"t1": 2, "t2": 2}]
+
+
+def test_changes_have_the_time_of_the_record_and_the_purchase_after_it():
+    [change] = purchase_changes(PAYING, PAID, 7)
+    assert (change.at, change.purchase) == (7, PAID)
