@@ -1,4 +1,4 @@
-"""The files of web/ as HTTP responses. Nothing outside the folder is served."""
+"""The built pages of web/ as HTTP responses, with the headers that a CDN would send too. Nothing outside the folder is served."""
 
 import mimetypes
 from pathlib import Path
@@ -6,22 +6,54 @@ from urllib.parse import unquote
 
 from infra.local.gateway import GatewayResponse
 
-_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json", ".svg": "image/svg+xml"}
-_PAGE_POLICY = "default-src 'self'; img-src 'self' https: data:; style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'"
+_TYPES = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+# Scripts and styles come from files of our own alone, so text that somebody smuggles into a page cannot run.
+PAGE_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "worker-src 'self'",
+        "style-src 'self'",
+        "font-src 'self'",
+        "img-src 'self' blob: data:",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    ]
+)
+PAGES = ("", "events", "tickets", "verify-email", "reset-password")  # the first parts of the addresses of web/src/main.tsx
+_HASHED = "assets"  # this folder's files have a hash in their names
+FOREVER, REVALIDATE = "public, max-age=31536000, immutable", "no-cache"
 
 
 def page_response(web: Path, method: str, target: str) -> GatewayResponse:
-    """The file of the folder `web` that a request target names, a folder's index.html, or the error 404 or 405."""
+    """The file of the folder `web` that a request target names; 404 or 405 as plain text.
+
+    The start page and the addresses below PAGES are index.html, which draws the page itself.
+    """
     if method not in ("GET", "HEAD"):
         return text_response(405, "Pages can only be read: use GET. The API is under /api/v1.")
-    file = _find_file(web.resolve(), unquote(target.partition("?")[0]).lstrip("/"))
+    root, path = web.resolve(), unquote(target.partition("?")[0]).lstrip("/")
+    is_page = path.partition("/")[0] in PAGES
+    file = _find_file(root, "index.html" if is_page else path)
+    if file is None and is_page:
+        return text_response(503, "The pages are not built: run `make run`, or `python -m infra.web`. The API is under /api/v1.")
     if file is None:
         return text_response(404, "There is no such page. The start page is /, the API is under /api/v1.")
     kind = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     headers = {
         "Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
-        "Cache-Control": "no-cache",
-        "Content-Security-Policy": _PAGE_POLICY,
+        "Cache-Control": FOREVER if file.parent == root / _HASHED else REVALIDATE,
+        "Content-Security-Policy": PAGE_POLICY,
+        "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
     }
     return GatewayResponse(200, headers, file.read_bytes())
@@ -34,8 +66,6 @@ def text_response(status: int, text: str) -> GatewayResponse:
 def _find_file(root: Path, path: str) -> Path | None:
     try:
         file = (root / path).resolve()
-        if file.is_dir():
-            file /= "index.html"
-        return file if file.is_relative_to(root) and file.is_file() else None
+        return file if file.is_relative_to(root) and file.is_file() and not file.name.startswith(".") else None
     except (OSError, ValueError):  # a name that is too long, or that has a NUL
         return None

@@ -51,7 +51,7 @@ def test_client_and_server_compute_the_same_status_in_ten_thousand_random_cases(
             if state.n is None and arrival.counter == LATE:
                 continue
             cases.append({"state": document, "token": tokens.sign_arrival(arrival), "now": now + rng.choice([0, 0.75])})
-            expected.append(views.status_view(state, arrival, now))
+            expected.append(msgspec.to_builtins(views.status_view(state, arrival, now)))
     statuses = javascript.run_module(COMPUTE_STATUS, cases)
     differences = [(case, client, server) for case, client, server in zip(cases, statuses, expected, strict=True) if client != server]
     assert differences[:1] == []

@@ -1,0 +1,76 @@
+"""A buyer in front of a browser: what people do, in their words."""
+
+import re
+
+from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+
+from chalicelib import clock
+
+expect.set_options(timeout=15_000)
+
+
+class Buyer:
+    """Acts on one page and notes what goes wrong in it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.clock.install(time=clock.now())
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("console", self._note)
+
+    def see(self, text: str) -> None:
+        """Wait until the text can be seen."""
+        expect(self.page.get_by_text(text).first).to_be_visible()
+
+    def heading(self, name: str) -> Locator:
+        return self.page.get_by_role("heading", name=name)
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def follow(self, name: str) -> None:
+        self.page.get_by_role("link", name=name, exact=True).click()
+
+    def join(self, event_id: str) -> None:
+        """Join an event's waiting room from its page."""
+        self.page.goto(f"/events/{event_id}")
+        self.follow("Go to the waiting room")
+        self.press("Join the waiting room")
+        self.see("You are in.")
+
+    def choose(self, tier: str, quantity: int) -> None:
+        """Reserve tickets where they can be chosen."""
+        self.page.get_by_label(f"Number of tickets: {tier}").select_option(str(quantity))
+        self.press("Reserve tickets")
+        expect(self.heading("Checkout")).to_be_visible()
+
+    def pay(self, outcome: str = "Card is accepted") -> None:
+        self.press("Continue to payment")
+        self.page.get_by_label(outcome).check()
+        self.page.get_by_role("button", name="Pay $").click()
+
+    def pay_by_card(self, number: str) -> None:
+        """Pay with a test card on the provider's page."""
+        card = {"E-mail": "ada@example.com", "Test card number": number, "Expires": "12/40", "Security code": "123", "Name on card": "Ada"}
+        for label, text in card.items():
+            self.page.get_by_label(label).fill(text)
+        self.page.get_by_role("button", name=re.compile("^Pay [0-9]")).click()
+
+    def see_tickets(self, count: int) -> None:
+        """Wait for that many tickets whose QR codes have been drawn."""
+        expect(self.heading("My tickets")).to_be_visible()
+        codes = self.page.get_by_role("img", name="QR code of ticket")
+        expect(codes).to_have_count(count)
+        for code in codes.all():
+            code.scroll_into_view_if_needed()
+            self.page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=code.element_handle())
+
+    def look_again(self) -> None:
+        """What happens when the network or the buyer comes back: the page asks for what is new."""
+        self.page.evaluate("dispatchEvent(new Event('online'))")
+
+    def _note(self, message: ConsoleMessage) -> None:
+        # A refusal that the page expects, such as 404 for "no reservation yet", is an error in the console too.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.problems.append(message.text)

@@ -1,0 +1,58 @@
+"""A shop on a port of this machine, with the pages as they are built, and buyers with browsers of their own."""
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from infra import web
+from infra.local import http_messages
+from infra.local.gateway import Gateway
+from infra.local.server import LocalServer
+from tests.browser.buyers import Buyer
+from tests.browser.chromium import find_chromium
+from tests.client import Client
+from tests.conftest import Time
+
+PATIENCE_MS = 15_000  # how long a condition may take to come true on a busy machine
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A running Chromium. For one module: Playwright's event loop must not run while other tests start one."""
+    chromium = find_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium.binary), env=chromium.environment, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def origin(threaded_store: object, api: Client, time: Time, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a shop whose clock stands still, also in the header Date."""
+    import app
+
+    web.build()
+    monkeypatch.setattr(http_messages, "time", SimpleNamespace(time=lambda: time.now))
+    server = LocalServer(0)
+    server.start(Gateway(app.app), web.BUILT)
+    yield server.origin
+    server.stop()
+
+
+@pytest.fixture
+def new_buyer(browser: Browser, origin: str) -> Iterator[Callable[..., Buyer]]:
+    """Opens a browser for a new buyer. At the end, no page may have failed or broken its Content-Security-Policy."""
+    buyers: list[Buyer] = []
+
+    def open_browser(**options: object) -> Buyer:
+        context = browser.new_context(**{"locale": "en-US", "base_url": origin, "viewport": {"width": 390, "height": 844}, **options})
+        context.set_default_timeout(PATIENCE_MS)
+        buyers.append(Buyer(context.new_page()))
+        return buyers[-1]
+
+    yield open_browser
+    for buyer in buyers:
+        buyer.page.context.close()
+    assert [problem for buyer in buyers for problem in buyer.problems] == []

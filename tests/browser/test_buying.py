@@ -1,0 +1,200 @@
+"""Buying in a real browser: from the storefront, through the waiting room, to the tickets, and every way in which that can end."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from chalicelib import clock, settings
+from tests import builders, invariants
+
+TIER = "Floor"
+
+
+@pytest.fixture
+def event_id(api, time) -> str:
+    """An event on sale without a waiting room, with ten tickets at $50."""
+    event_id = builders.create_event(api, "Night of the Proms")
+    builders.create_tier(api, event_id, TIER)
+    return event_id
+
+
+@pytest.fixture
+def drop_id(api, time) -> str:
+    """An event that opens in a minute; its waiting room admits one buyer every half minute."""
+    opens_at = clock.iso(time.now + 60)
+    room = {"enabled": True, "wave_size": 1, "wave_seconds": 30}
+    event_id = builders.create_event(api, "The Drop", on_sale_at=opens_at, waiting_room=room)
+    builders.create_tier(api, event_id, TIER)
+    return event_id
+
+
+def test_two_buyers_go_through_the_waiting_room_and_one_card_is_declined(new_buyer, api, time, drop_id):
+    buyers = [new_buyer(), new_buyer(viewport={"width": 1280, "height": 800})]
+    for buyer in buyers:
+        buyer.join(drop_id)
+        buyer.see("people in the waiting room" if buyer is buyers[1] else "in the waiting room")
+    time.advance(61)
+    for buyer in buyers:
+        buyer.look_again()
+        expect(buyer.page.locator(".figure")).to_be_visible()
+    first = next(buyer for buyer in buyers if _is_first(buyer))
+    second = next(buyer for buyer in buyers if buyer is not first)
+    second.see("You are next.")
+    second.page.reload()
+    second.see("You are next.")  # a reload keeps the place
+
+    first.see("It is your turn")
+    expect(first.page).to_have_title(re.compile("Your turn!"))
+    first.page.get_by_text("Check the draw").click()
+    first.see("The key fits the fingerprint that this page saw before the opening.")
+    first.choose(TIER, 2)
+    first.page.get_by_label("Ticket 1, Floor").fill("Ada Lovelace")
+    first.pay()
+    first.see("You are going!")
+    first.see_tickets(2)
+
+    time.advance(30)
+    second.look_again()
+    second.see("It is your turn")
+    second.choose(TIER, 1)
+    second.page.get_by_label("Ticket 1, Floor").fill("Bob")
+    second.pay("Card is declined")
+    second.see("The payment was declined")
+    second.see("Nothing was charged")
+    time.advance(5)  # figures that are shown may be some seconds old
+    line = api.get(f"/events/{drop_id}/availability").json["availability"][0]
+    assert (line["available"], line["reserved"], line["sold"]) == (8, 0, 2)
+    invariants.check(time.now)
+
+
+def _is_first(buyer) -> bool:
+    """Whether it is the buyer's turn; waits until the page has drawn either."""
+    expect(buyer.page.get_by_text(re.compile("It is your turn|You are next"))).to_be_visible()
+    return buyer.page.get_by_text("It is your turn").is_visible()
+
+
+def test_a_waiting_buyer_asks_only_for_the_public_document(new_buyer, time, drop_id):
+    buyer = new_buyer()
+    buyer.join(drop_id)
+    asked: list[str] = []
+    buyer.page.on("request", lambda request: asked.append(request.url))
+    for _ in range(5):
+        time.advance(5)
+        with buyer.page.expect_response("**/waiting-room/state"):
+            buyer.page.clock.fast_forward(35_000)
+    assert {url.rpartition("/")[2] for url in asked} == {"state"}
+
+
+def test_an_expired_hold_is_explained_and_the_tickets_are_back(new_buyer, api, time, event_id):
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.choose(TIER, 2)
+    expect(buyer.page.get_by_role("timer")).to_have_text(re.compile(r"[23]:\d\d"))
+    time.advance(130)
+    buyer.page.clock.fast_forward(130_000)
+    buyer.see("Less than a minute left")
+    time.advance(51)
+    buyer.page.clock.fast_forward(51_000)
+    buyer.see("The time is over")
+    buyer.follow("Choose again")
+    buyer.choose(TIER, 2)
+    invariants.check(time.now)
+
+
+def test_reload_back_and_double_clicks_change_nothing(new_buyer, api, time, event_id):
+    buyer = new_buyer()
+    buyer.page.goto("/")
+    buyer.follow("Night of the Proms")
+    buyer.page.get_by_label(f"Number of tickets: {TIER}").select_option("2")
+    buyer.page.reload()
+    expect(buyer.page.get_by_label(f"Number of tickets: {TIER}")).to_have_value("2")
+    buyer.page.get_by_role("button", name="Reserve tickets").dblclick()
+    expect(buyer.heading("Checkout")).to_be_visible()
+    buyer.page.get_by_label("Ticket 1, Floor").fill("Ada")
+    buyer.page.reload()
+    expect(buyer.page.get_by_label("Ticket 1, Floor")).to_have_value("Ada")
+    buyer.press("Continue to payment")
+    buyer.see("no money moves")
+    buyer.page.reload()
+    buyer.see("no money moves")
+    buyer.page.get_by_role("button", name="Pay $100").dblclick()
+    buyer.see_tickets(2)
+    buyer.page.go_back()
+    expect(buyer.heading("Night of the Proms")).to_be_visible()
+    buyer.page.goto(f"/events/{event_id}/checkout")
+    buyer.see("No tickets are on hold")
+    time.advance(5)  # figures that are shown may be some seconds old
+    assert api.get(f"/events/{event_id}/availability").json["availability"][0]["sold"] == 2
+    invariants.check(time.now)
+
+
+def test_a_sale_that_is_paused_or_sold_out_says_so(new_buyer, api, time, event_id):
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.page.get_by_label(f"Number of tickets: {TIER}").select_option("1")
+    api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
+    buyer.press("Reserve tickets")
+    buyer.see("The sale is paused at the moment.")
+    api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
+    tier_id = api.get(f"/events/{event_id}").json["tiers"][0]["id"]
+    for user, quantity in (("b", 4), ("c", 4), ("d", 2)):
+        builders.buy(api, user, event_id, tier_id, quantity)
+    time.advance(60)
+    buyer.look_again()
+    buyer.see("This event is sold out")
+
+
+def test_the_pages_speak_spanish_and_remember_it(new_buyer, event_id):
+    buyer = new_buyer(locale="es-ES")
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.see("Reservar entradas")
+    expect(buyer.page.locator("html")).to_have_attribute("lang", "es")
+    buyer.page.get_by_label("Idioma").select_option("en")
+    buyer.see("Reserve tickets")
+    buyer.page.reload()
+    buyer.see("Reserve tickets")
+
+
+def test_a_card_is_declined_and_another_asks_for_3d_secure_on_the_providers_page(new_buyer, origin, shop):
+    buyer = new_buyer()
+    with settings.override(checkout_origins=origin):
+        buyer.page.goto(f"/events/{shop.event_id}")
+        buyer.choose(TIER, 2)
+        buyer.press("Continue to payment")
+        buyer.see("You pay on the page of our payment provider")
+        buyer.press("Pay $100")
+        buyer.pay_by_card("4000 0000 0000 0002")
+        buyer.see("Your card was declined.")
+        buyer.pay_by_card("4000 0025 0000 3155")
+        buyer.press("Complete authentication")
+        buyer.see("You are going!")
+        buyer.see_tickets(2)
+
+
+def test_everything_can_be_bought_with_the_keyboard_alone(new_buyer, time, event_id):
+    buyer = new_buyer()
+    keyboard = buyer.page.keyboard
+    buyer.page.goto(f"/events/{event_id}")
+    expect(buyer.page.get_by_role("button", name="Reserve tickets")).to_be_visible()
+    _tab_to(buyer, "SELECT")
+    keyboard.press("ArrowDown")
+    _tab_to(buyer, "BUTTON")
+    keyboard.press("Enter")
+    expect(buyer.heading("Checkout")).to_be_visible()
+    _tab_to(buyer, "INPUT")
+    keyboard.press("Enter")
+    buyer.see("no money moves")
+    _tab_to(buyer, "INPUT")
+    keyboard.press("Enter")
+    buyer.see_tickets(1)
+
+
+def _tab_to(buyer, tag: str) -> None:
+    """Press Tab until such an element has the focus, once there is one; at most as often as the page has stops."""
+    expect(buyer.page.locator(f"{tag.lower()}:visible").first).to_be_visible()
+    for _ in range(20):
+        buyer.page.keyboard.press("Tab")
+        if buyer.page.evaluate("document.activeElement.tagName") == tag:
+            return
+    raise AssertionError(f"no {tag} was reached")

@@ -1,0 +1,89 @@
+"""The build of the pages: when it runs, which Node it takes, and what makes it fail."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra import web
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose pages are one file; npm is not called, and Vite copies that file as often as it is run."""
+    (tmp_path / "web" / "src").mkdir(parents=True)
+    (tmp_path / "web" / "node_modules").mkdir()
+    (tmp_path / "web" / "package-lock.json").write_text("{}")
+    (tmp_path / "web" / "src" / "main.ts").write_text("start()")
+    for name, path in {"ROOT": tmp_path, "SOURCES": tmp_path / "web", "BUILT": tmp_path / ".build" / "web"}.items():
+        monkeypatch.setattr(web, name, path)
+    monkeypatch.setattr(web, "__file__", str(tmp_path / "web" / "src" / "main.ts"))
+    monkeypatch.setattr(web, "install_packages", lambda folder, node: None)
+
+    def run_vite(node: web.Node, arguments: list[str]) -> None:
+        target = Path(arguments[arguments.index("--outDir") + 1])
+        target.mkdir(parents=True)
+        (target / "main.js").write_bytes((tmp_path / "web" / "src" / "main.ts").read_bytes())
+        with (tmp_path / "runs").open("a") as log:
+            log.write(".")
+
+    monkeypatch.setattr(web, "_run", run_vite)
+    return tmp_path
+
+
+def test_pages_are_built_again_only_when_a_source_has_changed(project):
+    web.build()
+    web.build()
+    (project / "web" / "node_modules" / "vite.js").write_text("not a source")
+    web.build()
+    assert (project / "runs").read_text() == "."
+    (project / "web" / "src" / "main.ts").write_text("start(2)")
+    web.build()
+    assert (project / "runs").read_text() == ".."
+    assert (web.BUILT / "main.js").read_text() == "start(2)"
+
+
+def test_what_is_packed_for_a_cdn_is_what_was_built_without_our_stamp(project, tmp_path):
+    web.build()
+    web.copy_files(tmp_path / "packed")
+    assert [path.name for path in (tmp_path / "packed").iterdir()] == ["main.js"]
+
+
+def test_more_javascript_than_the_budget_fails_the_build_and_keeps_the_last_one(project, monkeypatch):
+    web.build()
+    monkeypatch.setattr(web, "MAX_SCRIPT_BYTES", 20)
+    (project / "web" / "src" / "main.ts").write_text("a text of more than twenty bytes")
+    with pytest.raises(web.WebBuildFailed, match="budget of 20"):
+        web.build()
+    assert (web.BUILT / "main.js").read_text() == "start()"
+
+
+def test_an_old_node_of_the_machine_gives_way_to_the_bundled_one(tmp_path, monkeypatch):
+    for name in ("node", "npm"):
+        (tmp_path / name).write_text("#!/bin/sh\necho v18.19.1\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    node = web.find_node()
+    assert node.binary.parent != tmp_path
+    version = subprocess.run([*node.npm, "--version"], capture_output=True, text=True, check=True).stdout
+    assert int(version.split(".")[0]) >= 10
+
+
+def test_a_machine_without_node_is_given_advice(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(web.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(web.WebBuildFailed, match="install it from"):
+        web.find_node()
+
+
+def test_without_a_network_npm_says_what_is_needed(project, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(web, "ROOT", project)
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    lock = '{"name": "x", "lockfileVersion": 3, "packages": {"": {"dependencies": {"preact": "11.2.0"}}, "node_modules/preact": '
+    (project / "web" / "package-lock.json").write_text(lock + '{"version": "11.2.0"}}}')
+    (project / "web" / "package.json").write_text('{"name": "x", "dependencies": {"preact": "11.2.0"}}')
+    monkeypatch.setenv("npm_config_cache", str(project / "cache"))
+    with pytest.raises(web.WebBuildFailed, match="Check the network"):
+        web.install_packages(project / "web", web.find_node())

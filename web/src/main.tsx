@@ -1,0 +1,36 @@
+/** The pages by their addresses. The local server and CDNs answer each of them with index.html (docs/web.md). */
+
+import { render } from "preact";
+import { LocationProvider, Route, Router } from "preact-iso";
+import { Checkout } from "./pages/checkout";
+import { EventPage } from "./pages/event";
+import { ResetPassword, VerifyEmail } from "./pages/mail-links";
+import { NotFound } from "./pages/not-found";
+import { Storefront } from "./pages/storefront";
+import { Wallet } from "./pages/wallet";
+import { WaitingRoom } from "./pages/waiting-room";
+import { Layout } from "./parts/layout";
+import { TextsProvider } from "./texts";
+
+function App() {
+  return (
+    <TextsProvider>
+      <LocationProvider>
+        <Layout>
+          <Router onRouteChange={() => scrollTo(0, 0)}>
+            <Route path="/" component={Storefront} />
+            <Route path="/events/:eventId" component={EventPage} />
+            <Route path="/events/:eventId/line" component={WaitingRoom} />
+            <Route path="/events/:eventId/checkout" component={Checkout} />
+            <Route path="/tickets" component={Wallet} />
+            <Route path="/verify-email" component={VerifyEmail} />
+            <Route path="/reset-password" component={ResetPassword} />
+            <Route default component={NotFound} />
+          </Router>
+        </Layout>
+      </LocationProvider>
+    </TextsProvider>
+  );
+}
+
+render(<App />, document.getElementById("app")!);

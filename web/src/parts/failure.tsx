@@ -1,0 +1,45 @@
+/** A failure in plain words: what it means, what to do, and the request id, which support needs. */
+
+import type { ComponentChildren } from "preact";
+import type { ApiFailure } from "../api";
+import { useTexts } from "../texts";
+
+export function Failure({ failure, retry }: { failure: ApiFailure; retry?: () => void }) {
+  const { t, language } = useTexts();
+  const known = failure.status === 0 ? t.failure.offline : t.failure.codes[failure.code];
+  const theirs = failure.status < 500 && language === "en" ? failure.message : ""; // the API's messages are in English
+  return (
+    <div class="notice notice-bad" role="alert">
+      <p class="notice-title">{t.failure.title}</p>
+      <p>{known || theirs || t.failure.unexpected}</p>
+      {failure.requestId && !known && <p class="small">{t.requestId(failure.requestId)}</p>}
+      {retry && (
+        <button type="button" class="button button-quiet" onClick={retry}>
+          {t.retry}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** A state with a designed place of its own: a title, a sentence, a way on. */
+export function Outcome({ tone, title, children }: { tone: "good" | "calm" | "bad"; title: string; children: ComponentChildren }) {
+  return (
+    <section class={`outcome outcome-${tone}`} role="status">
+      <h2>{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+export function Skeleton({ lines }: { lines: number }) {
+  const { t } = useTexts();
+  return (
+    <div class="skeleton" role="status">
+      <span class="hidden">{t.loading}</span>
+      {Array.from({ length: lines }, (_, index) => (
+        <span class="skeleton-line" key={index} />
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,89 @@
+/** What several pages do in the same way: load, keep fresh, tick, name the page. */
+
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { ApiFailure } from "../api";
+import { now } from "../server-time";
+
+export interface Loaded<T> {
+  value: T | null;
+  failure: ApiFailure | null;
+  reload: () => Promise<void>;
+}
+
+/** Load once for each `key`; with `everySeconds` again and again while the page is looked at. After a failure the old value stays. */
+export function useLoaded<T>(load: () => Promise<T>, key: string, everySeconds?: number): Loaded<T> {
+  const [state, setState] = useState<{ key: string; value: T | null; failure: ApiFailure | null }>({ key, value: null, failure: null });
+  const latest = useRef(load);
+  latest.current = load;
+  const reload = useCallback(async () => {
+    try {
+      const value = await latest.current();
+      setState({ key, value, failure: null });
+    } catch (error) {
+      if (!(error instanceof ApiFailure)) throw error;
+      setState((before) => ({ key, value: before.key === key ? before.value : null, failure: error }));
+    }
+  }, [key]);
+  useEffect(() => {
+    void reload();
+    const refresh = () => document.visibilityState === "visible" && void reload();
+    const timer = everySeconds ? setInterval(refresh, 1000 * everySeconds * (0.8 + 0.4 * Math.random())) : undefined;
+    addEventListener("online", refresh);
+    if (everySeconds) document.addEventListener("visibilitychange", refresh);
+    return () => {
+      clearInterval(timer);
+      removeEventListener("online", refresh);
+      document.removeEventListener("visibilitychange", refresh);
+    };
+  }, [reload, everySeconds]);
+  return state.key === key ? { ...state, reload } : { value: null, failure: null, reload };
+}
+
+/** The server's time in epoch seconds, anew each second. */
+export function useNow(): number {
+  const [time, setTime] = useState(now);
+  useEffect(() => {
+    const timer = setInterval(() => setTime(now()), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  return time;
+}
+
+export function useTitle(title: string | null | undefined): void {
+  useEffect(() => {
+    document.title = title ? `${title} · Fairgate` : "Fairgate";
+  }, [title]);
+}
+
+/** A value of this tab that survives a reload. */
+export function useKept<T>(key: string, initial: T): [T, (value: T) => void] {
+  const [value, setValue] = useState<T>(() => JSON.parse(sessionStorage.getItem(key) ?? "null") ?? initial);
+  const keep = (changed: T) => {
+    sessionStorage.setItem(key, JSON.stringify(changed));
+    setValue(changed);
+  };
+  return [value, keep];
+}
+
+/** Runs one action at a time: a second click while it works does nothing. */
+export function useAction(): { isWorking: boolean; failure: ApiFailure | null; run: (action: () => Promise<void>) => void } {
+  const busy = useRef(false);
+  const [isWorking, setWorking] = useState(false);
+  const [failure, setFailure] = useState<ApiFailure | null>(null);
+  const run = async (action: () => Promise<void>) => {
+    if (busy.current) return;
+    busy.current = true;
+    setWorking(true);
+    setFailure(null);
+    try {
+      await action();
+    } catch (error) {
+      if (!(error instanceof ApiFailure)) throw error;
+      setFailure(error);
+    } finally {
+      busy.current = false;
+      setWorking(false);
+    }
+  };
+  return { isWorking, failure, run: (action) => void run(action) };
+}

@@ -1,0 +1,129 @@
+/** The tiers of an event; where the buyer may buy now, with a quantity for each and a button that reserves them. */
+
+import { useLocation } from "preact-iso";
+import { useRef } from "preact/hooks";
+import { ApiFailure, reserve, type Availability, type EventWithTiers, type Tier } from "../api";
+import { dayAndTime, money } from "../formats";
+import { useTexts } from "../texts";
+import { Failure } from "./failure";
+import { useAction, useKept } from "./hooks";
+
+interface Props {
+  event: EventWithTiers;
+  availability: Availability[];
+  /** Whether tickets can be chosen here now. */
+  canBuy: boolean;
+  token: string | null;
+  onRefused?: (failure: ApiFailure) => void;
+}
+
+export function TicketPicker({ event, availability, canBuy, token, onRefused }: Props) {
+  const { t, locale } = useTexts();
+  const { route } = useLocation();
+  const [chosen, setChosen] = useKept<Record<string, number>>(`fairgate.chosen.${event.id}`, {});
+  const { isWorking, failure, run } = useAction();
+  const key = useRef<{ of: string; key: string } | null>(null);
+
+  const tiers = event.tiers.map((tier) => current(tier, availability));
+  const items = tiers.flatMap((tier) => (isForSale(tier) && chosen[tier.id] ? [{ tier, quantity: Math.min(chosen[tier.id]!, most(tier, event)) }] : []));
+  const total = items.reduce((sum, { tier, quantity }) => sum + tier.price_cents * quantity, 0);
+  const count = items.reduce((sum, { quantity }) => sum + quantity, 0);
+
+  const submit = (submitted: SubmitEvent) => {
+    submitted.preventDefault();
+    run(async () => {
+      const wanted = items.map(({ tier, quantity }) => ({ tier_id: tier.id, quantity }));
+      const content = JSON.stringify(wanted);
+      if (key.current?.of !== content) key.current = { of: content, key: crypto.randomUUID() };
+      try {
+        await reserve(event.id, wanted, token, key.current.key);
+      } catch (error) {
+        if (!(error instanceof ApiFailure) || error.code !== "active_reservation_exists") {
+          if (error instanceof ApiFailure && error.status !== 0) key.current = null; // decided: the next try is a new one
+          if (error instanceof ApiFailure) onRefused?.(error);
+          throw error;
+        }
+      }
+      route(`/events/${event.id}/checkout`);
+    });
+  };
+
+  return (
+    <form class="picker" onSubmit={submit} aria-labelledby="tickets-title">
+      <h2 id="tickets-title">{t.event.tickets}</h2>
+      <ul class="tiers">
+        {tiers.map((tier) => (
+          <li class={`tier ${isForSale(tier) ? "" : "tier-gone"}`} key={tier.id}>
+            <div class="tier-text">
+              <h3>{tier.name}</h3>
+              {tier.description && <p>{tier.description}</p>}
+              <p class="small" aria-live="polite">
+                {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} <TierState tier={tier} event={event} />
+              </p>
+            </div>
+            <p class="tier-price">{tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale)}</p>
+            {canBuy && isForSale(tier) && (
+              <select
+                aria-label={t.event.quantity(tier.name)}
+                name={tier.id}
+                value={String(Math.min(chosen[tier.id] ?? 0, most(tier, event)))}
+                onChange={({ currentTarget }) => setChosen({ ...chosen, [tier.id]: Number(currentTarget.value) })}
+              >
+                {Array.from({ length: most(tier, event) + 1 }, (_, quantity) => (
+                  <option key={quantity} value={String(quantity)}>
+                    {quantity}
+                  </option>
+                ))}
+              </select>
+            )}
+          </li>
+        ))}
+      </ul>
+      {canBuy && tiers.some(isForSale) && (
+        <div class="picker-end">
+          {failure && <Failure failure={failure} />}
+          <p class="small">{t.event.limit(event.purchase_limit)}</p>
+          <div class="total" aria-live="polite">
+            <span>{t.event.total}</span>
+            <strong>{count === 0 ? "–" : total === 0 ? t.free : money(total, items[0]!.tier.currency, locale)}</strong>
+          </div>
+          <button class="button" type="submit" disabled={count === 0 || isWorking} aria-describedby="hold-note">
+            {isWorking ? t.checkout.working : t.event.reserve}
+          </button>
+          <p class="small" id="hold-note">
+            {count === 0 ? t.event.choose : t.event.holdNote}
+          </p>
+        </div>
+      )}
+    </form>
+  );
+}
+
+interface CurrentTier extends Tier {
+  reserved: number;
+}
+
+/** The tier with the newest figures. */
+function current(tier: Tier, availability: Availability[]): CurrentTier {
+  const figures = availability.find((line) => line.tier_id === tier.id);
+  return { ...tier, available: figures?.available ?? tier.available, reserved: figures?.reserved ?? 0 };
+}
+
+function isForSale(tier: CurrentTier): boolean {
+  return (tier.status === "available" || tier.status === "sold-out") && tier.available > 0;
+}
+
+function most(tier: CurrentTier, event: EventWithTiers): number {
+  return Math.min(tier.available, tier.per_user_limit, event.purchase_limit);
+}
+
+function TierState({ tier, event }: { tier: CurrentTier; event: EventWithTiers }) {
+  const { t, locale } = useTexts();
+  if (event.status === "scheduled" && tier.status === "available") return <>{t.event.comingSoon}</>;
+  if (isForSale(tier)) return <>{t.event.left(tier.available)}</>;
+  if (tier.status === "coming-soon") {
+    return <>{tier.sale_starts_at ? t.event.salesFrom(dayAndTime(tier.sale_starts_at, event.timezone, locale)) : t.event.comingSoon}</>;
+  }
+  if (tier.status === "closed") return <>{t.event.closed}</>;
+  return <>{tier.reserved > 0 ? t.event.held(tier.reserved) : t.event.soldOut}</>;
+}

@@ -1,0 +1,19 @@
+/**
+ * The server's time, because a phone's clock may be wrong by minutes. Each answer says it in its header Date, and how long a CDN has kept
+ * it in Age. Both are whole seconds, so smaller differences count as none.
+ */
+
+const TOLERATED_SECONDS = 2;
+let skew = 0;
+
+export function learnTime(response: Response): void {
+  const date = Date.parse(response.headers.get("Date") ?? "");
+  if (Number.isNaN(date)) return;
+  const difference = date / 1000 + Number(response.headers.get("Age") ?? 0) - Date.now() / 1000;
+  skew = Math.abs(difference) <= TOLERATED_SECONDS ? 0 : difference;
+}
+
+/** Epoch seconds, with a fraction. */
+export function now(): number {
+  return Date.now() / 1000 + skew;
+}
