@@ -4,11 +4,13 @@ import getpass
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
-from bootstrap import commands
+from bootstrap import commands, env_file
 from bootstrap.faults import InvalidDocument
 from bootstrap.rollout import ApplyRefused
+from bootstrap.target import NoStore, Target, advice, choose_target
 from chalicelib import dynamo
 from chalicelib.settings import SettingsError
 
@@ -22,20 +24,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as error:
         return int(error.code or 0)
     try:
-        code: int = arguments.run(arguments)
-        return code
+        needs_store = arguments.run is not commands.validate
+        with choose_target(DEFAULT_FILE) if needs_store else nullcontext(Target("", [str(DEFAULT_FILE)])) as target:
+            if needs_store:
+                print(f"store: {target.name}", file=sys.stderr)
+            arguments.files = getattr(arguments, "files", None) or target.files
+            code: int = arguments.run(arguments)
+            return code
     except InvalidDocument as error:
         lines = commands.invalid_document_lines(arguments, error)
     except ApplyRefused as error:
         lines = commands.refusal_lines(arguments, error)
-    except commands.CommandError as error:
+    except commands.NotApproved as error:
+        lines = commands.unapproved_lines(arguments, error)
+    except (commands.CommandError, NoStore) as error:
         lines = [str(error)]
     except SettingsError as error:
         lines = [f"wrong setting: {error}", "docs/settings.md lists the settings and their values"]
     except dynamo.STORE_ERRORS as error:
         lines = [
             f"the store failed: {error}",
-            "Buyers see the old version or the new one, never a mixture. Run the command again to finish.",
+            *(advice(error) or ["Buyers see the old version or the new one, never a mixture. Run the command again to finish."]),
         ]
     print("\n".join(lines), file=sys.stderr)
     return 1
@@ -44,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> ArgumentParser:
     description = "Put the events and ticket types of a file on sale. docs/bootstrap.md explains the commands and the format of the file."
     parser = ArgumentParser(prog="python -m bootstrap", description=description)
+    default_name = f"{DEFAULT_FILE.parent.name}/{DEFAULT_FILE.name}"
     add = parser.add_subparsers(required=True, metavar="COMMAND").add_parser
     for name, run, text in (
         ("validate", commands.validate, "check files and list every fault with its JSON path; needs no store"),
@@ -52,9 +62,11 @@ def _parser() -> ArgumentParser:
         ("drift", commands.drift, "compare the store with the files; exits with 1 if they differ"),
     ):
         command = add(name, help=text, description=text)
-        file_help = f"bootstrap files, merged into one document (default: {DEFAULT_FILE.parent.name}/{DEFAULT_FILE.name})"
-        command.add_argument("files", nargs="*", metavar="FILE", default=[str(DEFAULT_FILE)], help=file_help)
+        file_help = f"bootstrap files, merged into one document (default: {default_name}; for a local run also its demo)"
+        command.add_argument("files", nargs="*", metavar="FILE", help=file_help)
         command.set_defaults(run=run)
+        if run is commands.apply:
+            _add_approval_option(command)
         _add_common_options(command)
     status = add("status", help="show which version is served, since when and by whom")
     status.set_defaults(run=commands.status)
@@ -62,6 +74,7 @@ def _parser() -> ArgumentParser:
     rollback = add("rollback", help="apply the document of an older version again, as a new version")
     rollback.add_argument("version", type=int, metavar="VERSION", help="the number of the older version; `status` lists them")
     rollback.set_defaults(run=commands.rollback)
+    _add_approval_option(rollback)
     _add_common_options(rollback)
     export = add("export", help="write the document that is served, in the format of the file")
     export.add_argument("--version", type=int, help="the version to write (default: the one that is served)")
@@ -69,6 +82,10 @@ def _parser() -> ArgumentParser:
     export.set_defaults(run=commands.export)
     _add_common_options(export)
     return parser
+
+
+def _add_approval_option(command: ArgumentParser) -> None:
+    command.add_argument("--yes", "-y", action="store_true", help="do not ask before closing or shrinking what is on sale")
 
 
 def _add_common_options(command: ArgumentParser) -> None:
@@ -84,4 +101,5 @@ def _user_name() -> str:
 
 
 if __name__ == "__main__":
+    env_file.load()
     sys.exit(main())

@@ -1,7 +1,9 @@
 """The commands: each from its arguments to what is printed and the exit code (0 done or nothing to do, 1 refusals or drift)."""
 
 import json
+import sys
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,14 @@ class CommandError(Exception):
     """The command cannot do anything with its arguments; the message says why and what to do."""
 
 
+class NotApproved(Exception):
+    """Nobody agreed to the reductions of a plan, so nothing was applied."""
+
+    def __init__(self, planned: Plan) -> None:
+        self.plan = planned
+        super().__init__("not approved")
+
+
 def validate(arguments: Namespace) -> int:
     valid = _load_document(arguments)
     events, ticket_types = len(valid.document.events), len(valid.document.ticket_types)
@@ -40,6 +50,7 @@ def plan(arguments: Namespace) -> int:
         "checksum": planned.checksum,
         "unchanged": planned.is_empty,
         "changes": planned.changes,
+        "reductions": planned.reductions,
         "refusals": planned.refusals,
         "warnings": valid.warnings,
         "notes": notes,
@@ -60,7 +71,7 @@ def rollback(arguments: Namespace) -> int:
 def status(arguments: Namespace) -> int:
     head, served = catalog.load_head_and_catalog()
     if not head.version:
-        lines = ["nothing was applied yet; `python -m bootstrap apply` does it"]
+        lines = ["nothing was applied yet; `make apply` does it"]
         return _print_result(arguments, {"version": 0, "revision": head.revision}, lines)
     counts = {
         "events": sum(event.managed_by == "bootstrap" and not event.removed for event in served.events.values()),
@@ -107,7 +118,7 @@ def drift(arguments: Namespace) -> int:
 def export(arguments: Namespace) -> int:
     version = arguments.version or catalog.load_head_and_catalog()[0].version
     if not version:
-        raise CommandError("nothing was applied yet, so there is nothing to export; `python -m bootstrap apply` first")
+        raise CommandError("nothing was applied yet, so there is nothing to export; `make apply` first")
     text = json.dumps(_version_tree(version), indent=2, ensure_ascii=False) + "\n"
     if arguments.output:
         try:
@@ -136,7 +147,8 @@ def refusal_lines(arguments: Namespace, error: ApplyRefused) -> list[str]:
 
 
 def _apply(arguments: Namespace, valid: ValidDocument, action: str, audited: dict[str, Any]) -> int:
-    applied = rollout.apply(valid, arguments.actor, clock.now(), action=action, details=audited)
+    approve = None if arguments.yes else partial(_approve, arguments)
+    applied = rollout.apply(valid, arguments.actor, clock.now(), action=action, details=audited, approve=approve)
     summary = {
         "applied": f"applied as version {applied.version}",
         "healed": f"version {applied.version} is served already; its stock was corrected",
@@ -146,6 +158,26 @@ def _apply(arguments: Namespace, valid: ValidDocument, action: str, audited: dic
     return _print_result(arguments, details, [*(_diff(applied.plan) if applied.result != "unchanged" else []), summary])
 
 
+def unapproved_lines(arguments: Namespace, error: NotApproved) -> list[str]:
+    """The same about an apply to whose reductions nobody agreed."""
+    if arguments.json:
+        print(msgspec.json.encode({"result": "not_approved", "reductions": error.plan.reductions}).decode())
+    lines = [] if sys.stdin.isatty() and not arguments.json else error.plan.reductions  # who was asked has read them
+    return [*lines, "Nothing was applied, because this closes or shrinks what is on sale. To agree to it: --yes (with make: YES=1)."]
+
+
+def _approve(arguments: Namespace, planned: Plan) -> None:
+    """Ask a person about what a plan closes or shrinks; raises NotApproved if the answer is not yes, or if nobody can be asked."""
+    if not planned.reductions:
+        return
+    if arguments.json or not sys.stdin.isatty():
+        raise NotApproved(planned)
+    print("\n".join(["This closes or shrinks what is on sale:", *planned.reductions]), file=sys.stderr)
+    print("Apply it? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise NotApproved(planned)
+
+
 def _load_document(arguments: Namespace) -> ValidDocument:
     return validate_files(load_files([Path(file) for file in arguments.files]), settings.current().stage)
 
@@ -153,7 +185,7 @@ def _load_document(arguments: Namespace) -> ValidDocument:
 def _version_tree(version: int) -> Tree:
     document = catalog.load_document(version)
     if document is None:
-        raise CommandError(f"there is no version {version}; `python -m bootstrap status` lists the latest ones")
+        raise CommandError(f"there is no version {version}; the command `status` lists the latest ones")
     tree: Tree = msgspec.json.decode(document)
     return tree
 

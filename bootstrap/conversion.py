@@ -21,6 +21,8 @@ def to_tiers(valid: ValidDocument) -> dict[str, Tier]:
 
 
 def _event(entry: EventEntry, valid: ValidDocument) -> Event:
+    metadata = valid.tree["events"][entry.id].get("metadata", {})
+    promoter_id = metadata.get("promoter_id")
     zone = dates.timezone(entry.metadata.timezone)
     ends_on = entry.end_date or (entry.date if dates.DAY.fullmatch(entry.date) else None)
     return Event(
@@ -40,7 +42,8 @@ def _event(entry: EventEntry, valid: ValidDocument) -> Event:
         featured=entry.metadata.featured or False,
         purchase_limit=entry.purchase_limit,
         waiting_room=entry.waiting_room,
-        metadata=valid.tree["events"][entry.id].get("metadata", {}),
+        promoter_id=promoter_id if isinstance(promoter_id, str) else None,
+        metadata=metadata,
         managed_by="bootstrap",
     )
 

@@ -16,10 +16,24 @@ from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count
 
 # What the diff of an entry leaves out: fields that the store keeps, and fields that repeat another one.
 _NOT_COMPARED = {
-    Event: frozenset({"starts_at", "ends_at", "description", "timezone", "image_url", "featured", "managed_by", "paused", "removed"}),
+    Event: frozenset(
+        {
+            "starts_at",
+            "ends_at",
+            "description",
+            "timezone",
+            "image_url",
+            "featured",
+            "promoter_id",
+            "managed_by",
+            "paused",
+            "removed",
+        }
+    ),
     Tier: frozenset({"stock_id", "shards", "capacity", "availability", "managed_by", "removed"}),
     DisplayState: frozenset[str](),
 }
+_ON_SALE = frozenset({"active", "available"})  # the statuses in which an event and a tier are sold
 _TIMES = frozenset({"starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at"})
 
 
@@ -54,11 +68,15 @@ class OpenChange(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """`changes` are the lines of the diff; with `refusals` nothing may be applied. `is_served`: the head already is this document."""
+    """`changes` are the lines of the diff; with `refusals` nothing may be applied. `is_served`: the head already is this document.
+
+    `reductions` are those of the changes that close or shrink what is on sale.
+    """
 
     head: CatalogHead
     checksum: str
     changes: list[str]
+    reductions: list[str]
     refusals: list[str]
     is_served: bool
     events: list[Event]
@@ -121,6 +139,7 @@ class _PlanBuilder:
     ) -> None:
         self.valid, self.head, self.catalog, self.stock_ids, self.stocks = valid, head, catalog, stock_ids, stocks
         self.changes: list[str] = []
+        self.reductions: list[str] = []
         self.refusals: list[str] = []
         self.new_stocks: list[NewStock] = []
         self.resizes: list[Resize] = []
@@ -138,6 +157,7 @@ class _PlanBuilder:
             head=self.head,
             checksum=self.valid.checksum,
             changes=self.changes,
+            reductions=self.reductions,
             refusals=self.refusals,
             is_served=self._is_served(events, tiers, states),
             events=events,
@@ -174,7 +194,7 @@ class _PlanBuilder:
         removed = [event for event in self.catalog.events.values() if event.managed_by == "bootstrap" and event.id not in file_events]
         for event in removed:
             if not event.removed:
-                self._add_change("-", "event", event.id, "is no longer in the file: its sale closes, sold tickets stay valid")
+                self._add_change("-", "event", event.id, "is no longer in the file: its sale closes, sold tickets stay valid", reduces=True)
         return [*file_events.values(), *(_removed_event(event) for event in removed)]
 
     def _compare_tiers(self) -> list[Tier]:
@@ -192,7 +212,7 @@ class _PlanBuilder:
         removed = [tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap" and tier.id not in file_tiers]
         for tier in removed:
             if not tier.removed:
-                self._add_change("-", "tier", tier.id, f"is no longer in the file: it closes{self._in_use(tier)}")
+                self._add_change("-", "tier", tier.id, f"is no longer in the file: it closes{self._in_use(tier)}", reduces=True)
         return [*tiers, *(replace(tier, status="closed", removed=True) for tier in removed)]
 
     def _new_tier(self, tier: Tier) -> Tier:
@@ -235,11 +255,13 @@ class _PlanBuilder:
         if left < 0:
             self._add_refusal("tier", tier.id, f"capacity {tier.capacity} is below {in_use} ({self._figures(stock)}); use {in_use} or more")
             return
+        reduces = tier.capacity < stock.capacity
         if old.capacity != tier.capacity:
-            self._add_change("~", "tier", tier.id, f"capacity {stock.capacity} -> {tier.capacity} ({self._figures(stock)}, {left} left)")
+            text = f"capacity {stock.capacity} -> {tier.capacity} ({self._figures(stock)}, {left} left)"
+            self._add_change("~", "tier", tier.id, text, reduces=reduces)
         elif stock.capacity != tier.capacity:
             text = f"the stock has {stock.capacity}, the file says {tier.capacity}: it becomes {tier.capacity}"
-            self._add_change("~", "tier", tier.id, f"{text} ({self._figures(stock)}, {left} left)")
+            self._add_change("~", "tier", tier.id, f"{text} ({self._figures(stock)}, {left} left)", reduces=reduces)
         if tier.shards != old.shards:
             self._add_change("~", "tier", tier.id, f"shards {old.shards} -> {tier.shards}")
         is_open = not self._is_paused(tier)
@@ -252,7 +274,8 @@ class _PlanBuilder:
         if text:
             stock = self.stocks.get(old.stock_id) if isinstance(old, Tier) else None
             keep = f" ({stock.held} on hold keep the old price)" if stock and stock.held and "price_cents" in text else ""
-            self._add_change("~", kind, name, text + keep)
+            closes = old.status in _ON_SALE and new.status not in _ON_SALE
+            self._add_change("~", kind, name, text + keep, reduces=closes)
 
     def _in_use(self, tier: Tier) -> str:
         stock = self.stocks.get(tier.stock_id)
@@ -267,8 +290,11 @@ class _PlanBuilder:
     def _figures(self, stock: Stock) -> str:
         return f"sold {stock.sold}, on hold {stock.held}"
 
-    def _add_change(self, sign: str, kind: str, name: str, text: str) -> None:
-        self.changes.append(f"{sign} {kind} {name}: {text}")
+    def _add_change(self, sign: str, kind: str, name: str, text: str, *, reduces: bool = False) -> None:
+        line = f"{sign} {kind} {name}: {text}"
+        self.changes.append(line)
+        if reduces:
+            self.reductions.append(line)
 
     def _add_refusal(self, kind: str, name: str, text: str) -> None:
         self.refusals.append(f"! {kind} {name}: {text}")

@@ -9,6 +9,7 @@ attempt ever gets: an apply that stalls here and goes on an hour later overwrite
 publication (`catalog/publications.py`): if one of them fails, the version and its new stock are deleted.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal, NoReturn
 
 import msgspec
@@ -50,13 +51,24 @@ def plan(valid: ValidDocument) -> Plan:
 
 
 def apply(
-    valid: ValidDocument, actor: str, now: int, *, action: str = "catalog.applied", details: dict[str, Any] | None = None
+    valid: ValidDocument,
+    actor: str,
+    now: int,
+    *,
+    action: str = "catalog.applied",
+    details: dict[str, Any] | None = None,
+    approve: Callable[[Plan], None] | None = None,
 ) -> ApplyResult:
-    """Apply a document; raises ApplyRefused. Starts again after a pause or an API change in between, gives up after another apply."""
+    """Apply a document; raises ApplyRefused. Starts again after a pause or an API change in between, gives up after another apply.
+
+    `approve` gets each plan before it is carried out; what it raises stops the apply, which has then changed nothing.
+    """
     for _ in range(MAX_ATTEMPTS):
         planned = _load_plan(valid, all_shards=False)
         if planned.refusals:
             _refuse(planned, planned.refusals, actor, now)
+        if approve is not None:
+            approve(planned)
         if planned.is_served:
             return _heal(planned, actor, now)
         try:

@@ -7,10 +7,15 @@ import pytest
 
 from tests.test_tidy import CODE, ROOT, UNPLAIN
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 MAX_LINE_LENGTH = 160
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def shell_blocks(page: Path) -> list[str]:
+    """The commands of a page; tests/test_docs_commands.py runs them."""
+    return re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
 
 
 def _relative_links(page: Path) -> list[str]:
@@ -35,6 +40,19 @@ def test_links_lead_to_what_exists(page):
     assert [link for link in _relative_links(page) if _is_broken(page, link)] == []
 
 
+def test_every_page_is_in_the_index():
+    """A decision is found in its folder."""
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / link.partition("#")[0]).resolve() for link in _relative_links(index)}
+    decisions = ROOT / "docs" / "decisions"
+    assert [str(page.relative_to(ROOT)) for page in PAGES if page != index and page not in linked and decisions not in page.parents] == []
+    assert decisions in linked
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
 @each_page
 def test_lines_are_short(page):
     """Except rows of tables, which Markdown cannot break."""
@@ -51,3 +69,22 @@ def test_files_that_the_code_names_exist():
     """`docs/<page>.md` in comments, docstrings and messages."""
     named = {page for path in [*CODE, ROOT / "Makefile"] for page in re.findall(r"\bdocs/[\w/.-]+\.md\b", path.read_text(encoding="utf-8"))}
     assert sorted(page for page in named if not (ROOT / page).exists()) == []
+
+
+@each_page
+def test_commands_can_be_pasted(page):
+    """An interactive zsh takes # for a command, a <word> is a redirection everywhere, and many systems have no `python`."""
+    lines = [line for block in shell_blocks(page) for line in block.splitlines()]
+    assert [line for line in lines if re.search(r"(^|\s)#|<[a-z]|(^|\s)python -m|\.\.\.$", line)] == []
+
+
+@each_page
+def test_commands_in_the_text_exist(page):
+    text = page.read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][\w -]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    known = {name for names in targets for name in names.split()}
+    assert set(re.findall(r"`make ([a-z]+)", text)) <= known
+    modules = {name.rstrip(".") for name in re.findall(r"python -m ((?:bench|bootstrap|infra)[\w.]*)", text)}
+    assert [
+        name for name in modules if not (ROOT / name.replace(".", "/")).is_dir() and not (ROOT / f"{name.replace('.', '/')}.py").exists()
+    ] == []

@@ -30,11 +30,15 @@ class CommandResult(msgspec.Struct, frozen=True):
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandResult]:
-    """`run("apply", file)` runs `python -m bootstrap apply file`; returns its exit code and what it prints."""
+    """`run("apply", file)` runs `python -m bootstrap apply file`; returns its exit code and what it prints.
 
-    def call(*argv: Any) -> CommandResult:
+    It agrees to what an apply closes or shrinks, unless `yes` is False.
+    """
+
+    def call(*argv: Any, yes: bool = True) -> CommandResult:
         capsys.readouterr()
-        code = main([str(argument) for argument in argv])
+        agreed = ["--yes"] if yes and argv[0] in ("apply", "rollback") else []
+        code = main([*map(str, argv), *agreed])
         printed = capsys.readouterr()
         return CommandResult(code, printed.out, printed.err)
 

@@ -1,0 +1,87 @@
+"""Which store a command talks to: that of the settings or, if they name none, that of the running `make run`."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from botocore.exceptions import ClientError, NoCredentialsError
+from msgspec import Struct
+
+from chalicelib import settings
+
+LOCAL_STAGE = "local"
+DEFAULT_DATA = ".data"
+# The local store accepts any credentials, but AWS's SDK wants some.
+_LOCAL_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+
+
+class NoStore(Exception):
+    """No store is named and no local run was found; the message says what to do."""
+
+
+class Target(Struct, frozen=True):
+    """`files` are the bootstrap files of a command that names none; `name` is what people read."""
+
+    name: str
+    files: list[str]
+
+
+class _LocalRun(Struct):
+    """What is used of the demo.json of a data folder."""
+
+    store_url: str
+    stage: str = LOCAL_STAGE
+
+
+@contextmanager
+def choose_target(default_file: Path) -> Iterator[Target]:
+    """The store that the settings name or, in stage `local`, that of the local run, which the block's settings then name.
+
+    A local run serves the demo beside `default_file`, so its files are both. Raises NoStore or SettingsError.
+    """
+    current = settings.current()
+    if current.store_endpoint:
+        yield Target(f"{current.store_endpoint}, stage {current.stage}", [str(default_file)])
+    elif current.stage != LOCAL_STAGE:
+        yield Target(f"DynamoDB in {current.region}, stage {current.stage}", [str(default_file)])
+    else:
+        folder = Path(os.environ.get("DATA") or DEFAULT_DATA).expanduser().absolute()
+        run = _find_local_run(folder)
+        os.environ.update(_LOCAL_CREDENTIALS)
+        with settings.override(stage=run.stage, store_endpoint=run.store_url):
+            yield Target(f"the local run in {folder}", [str(default_file), str(folder / "demo-tickets.json")])
+
+
+def _find_local_run(folder: Path) -> _LocalRun:
+    try:
+        if _is_locked(folder / ".fairgate-data"):
+            return msgspec.json.decode((folder / "demo.json").read_bytes(), type=_LocalRun)
+    except (OSError, msgspec.DecodeError):
+        pass
+    raise NoStore(
+        f"There is no local run in {folder}. Start one in another terminal (make run), or name its folder (DATA=<folder>). "
+        f"For a deployed stage, name that (make plan STAGE=dev, or {settings.PREFIX}STAGE=dev before the command)."
+    )
+
+
+def _is_locked(marker: Path) -> bool:
+    """Whether a process uses the data folder of this marker; a run holds its lock for as long as it lives."""
+    with marker.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def advice(error: BaseException) -> list[str]:
+    """What to do about an error of the store whose own text does not say it: at most one line."""
+    if isinstance(error, NoCredentialsError):
+        return ["Log in to AWS first (for example: aws sso login), or set AWS_PROFILE."]
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ResourceNotFoundException":
+        current = settings.current()
+        return [f"Stage {current.stage} has no tables in {current.region}. Check FAIRGATE_STAGE and AWS_REGION, or deploy the stage first."]
+    return []

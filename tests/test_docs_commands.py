@@ -1,0 +1,128 @@
+"""The commands of the pages work as printed, in every shell that this machine has.
+
+Those that use a local run are run as they are, in a copy of the repository. Of the others, which need an AWS account or many minutes, each
+shell runs the lines, but `aws`, `make` and Python are stand-ins, which check that what is to be done exists.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.infra.conftest import LocalRun, copy_repository
+from tests.test_docs import PAGES, shell_blocks
+from tests.test_tidy import ROOT
+
+STAND_INS = ROOT / "tests" / "stand_ins"
+SHELLS = [shell for shell in ("bash", "sh", "zsh") if shutil.which(shell)]
+# What a page has whose commands talk to the local run, and what those of its blocks have that do not.
+_LOCAL = re.compile(r"\$API|\.data/|^make (plan|apply|status)$", re.MULTILINE)
+_OTHER = re.compile(r"STAGE=|^make run$|^aws ", re.MULTILINE)
+_STARTS_RUN = "make run\n"
+
+
+def local_blocks(page: Path) -> list[str]:
+    """The blocks of a page that use a local run, in their order: later ones use the variables of earlier ones."""
+    blocks = [block for block in shell_blocks(page) if not _OTHER.search(block)]
+    return blocks if any(_LOCAL.search(block) for block in blocks) else []
+
+
+LOCAL_PAGES = [page for page in PAGES if local_blocks(page)]
+OTHER_BLOCKS = [(page, block) for page in PAGES for block in shell_blocks(page) if block not in local_blocks(page) and block != _STARTS_RUN]
+
+
+def run_script(shell: str, script: str, folder: Path, *first_on_path: Path) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRGATE_", "AWS_", "COV_", "STRIPE_", "MAKE"))}
+    path = ":".join([*map(str, first_on_path), clean["PATH"]])
+    command = [shell, "-c", f"set -eu\n{script}"]
+    environment = {**clean, "PATH": path, "HOME": str(folder), "NO_PROXY": "127.0.0.1"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A copy of the repository with a Python environment of its own, as `make` prepares it."""
+    folder = tmp_path_factory.mktemp("clone") / "fairgate"
+    copy_repository(folder)
+    environment = folder / ".venv"
+    environment.mkdir()
+    for part in Path(sys.prefix).iterdir():
+        if part.name in ("bin", "lib", "include", "lib64", "pyvenv.cfg"):
+            (environment / part.name).symlink_to(part)
+    (environment / "installed").touch()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def local_run(copy):
+    """What the README starts first, with the data where it says, but on a free port."""
+    run = LocalRun(copy / ".data", command=["make", "--no-print-directory", "run"], folder=copy, DATA="").wait_for("Ctrl-C stops it")
+    yield run
+    run.end()
+
+
+@pytest.fixture(scope="module")
+def curl(tmp_path_factory):
+    """A folder with a stand-in for curl."""
+    folder = tmp_path_factory.mktemp("bin")
+    shutil.copy(STAND_INS / "curl", folder)
+    return folder
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("page", LOCAL_PAGES, ids=lambda page: page.stem)
+def test_commands_that_use_a_local_run_work_as_printed(page, shell, copy, local_run, curl):
+    script = "".join(local_blocks(page)).replace("http://127.0.0.1:8000", local_run.demo["web_url"].rstrip("/"))
+    result = run_script(shell, script, copy, *([] if shutil.which("curl") else [curl]))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert '"error"' not in result.stdout
+    if page.name == "README.md":
+        check_the_readme(result, copy)
+
+
+def test_a_machine_without_curl_is_told_the_same(copy, local_run, curl):
+    page = ROOT / "README.md"
+    script = "".join(local_blocks(page)).replace("http://127.0.0.1:8000", local_run.demo["web_url"].rstrip("/"))
+    check_the_readme(run_script("sh", script, copy, curl), copy)
+
+
+def check_the_readme(result: subprocess.CompletedProcess[str], folder: Path) -> None:
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert '"count":2' in result.stdout
+    assert '"paused":true' in result.stdout
+    assert re.search(r'"total_sold":\d*[2468]\b', result.stdout)
+    assert (folder / "ticket.svg").read_text().startswith("<svg")
+    assert result.stderr.count(f"store: the local run in {folder / '.data'}\n") == 3
+    assert "nothing changes that buyers see" in result.stdout
+    assert "is served already; nothing to do" in result.stdout
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(("page", "block"), OTHER_BLOCKS, ids=[f"{page.stem}-{block.split()[0]}" for page, block in OTHER_BLOCKS])
+def test_other_commands_exist(page, block, shell, copy, tmp_path):
+    stand_ins = tmp_path / "bin"
+    shutil.copytree(STAND_INS, stand_ins)
+    make = stand_ins / "make"
+    make.write_text(f'#!/bin/sh\nexec {shutil.which("make")} -n "$@"\n')
+    make.chmod(0o755)
+    script = block.replace(".venv/bin/python", "python")
+    result = run_script(shell, script, copy, stand_ins, Path(sys.executable).parent)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_a_stand_in_refuses_what_does_not_exist(copy, tmp_path):
+    for wrong in (
+        "aws dynamodb update-tabel --table-name x",
+        "aws dynamodb update-table --tabel-name x",
+        "python -m bench.nothing",
+        "python -m bootstrap aply",
+        "python -m pytest tests/nothing",
+        "curl --no-such-option http://127.0.0.1:9",
+    ):
+        assert run_script("sh", wrong, copy, STAND_INS, Path(sys.executable).parent).returncode != 0, wrong
