@@ -26,6 +26,7 @@ WAITING_SECONDS = 3600
 POLL_SECONDS = 10  # how often a waiting page asks for the state; it counts down by itself
 CDN_LOCATIONS = 10  # caches that ask us for the state once a second
 HEADER_BYTES = 500
+SWEEPS_A_MONTH = 30 * 24 * 60
 CONFIG = Path(__file__).parents[1] / ".chalice" / "config.json"
 
 
@@ -84,6 +85,17 @@ def count_usage() -> Counts:
             reloads.append(usage)
             state_bytes = len(reply.body)
         return Counts(steps, _mean(joins), _mean(reloads), state_bytes)
+
+
+def count_sweep(events: int = 3) -> Usage:
+    """What a run of the sweep uses that finds nothing to do, while this many events have 1,000 tickets each for sale."""
+    with app_in_process() as api:
+        for number in range(events):
+            builders.create_tier(api, builders.create_event(api, f"Event {number}"), capacity=TICKETS_SOLD)
+        builders.run_sweep()  # fills the caches
+        with record_calls(measured=True) as log:
+            builders.run_sweep()
+    return Usage(1, log.round_trips, 0, *log.capacity)
 
 
 def _mean(usages: Iterable[Usage]) -> Usage:
@@ -151,6 +163,8 @@ def main() -> None:
     print(f"the state has {counts.state_bytes} bytes")
     for measure in take_measures(Path()):
         print(measure.text_line(), measure.note)
+    month, (memory_mb, architecture) = count_sweep() * SWEEPS_A_MONTH, lambda_configuration()
+    print(f"a month of sweeps without buyers $ {store_dollars(month) + lambda_dollars(month, memory_mb, architecture):.2f}")
 
 
 if __name__ == "__main__":

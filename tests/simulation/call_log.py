@@ -1,8 +1,9 @@
 """A log of the store calls that a block makes: operations, tables, keys, outcomes, round trips and consumed capacity."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ class LogEntry(msgspec.Struct):
     write_units: float = 0
     reported_units: float = 0
     text: str = ""
+    thread: int = 0
 
 
 class CallLog(list[str]):
@@ -34,6 +36,7 @@ class CallLog(list[str]):
     def __init__(self, label: str) -> None:
         super().__init__()
         self.label = label
+        self.thread = get_ident()  # the one whose block it is
         self.entries: list[LogEntry] = []
 
     @property
@@ -43,6 +46,18 @@ class CallLog(list[str]):
     @property
     def round_trips(self) -> int:
         return sum(entry.round_trips for entry in self.entries)
+
+    @property
+    def sequential_round_trips(self) -> int:
+        """The round trips that a request waits for: of those that several threads make at once, only as many as the busiest of them."""
+        total, at_once = 0, Counter[int]()
+        for entry in self.entries:
+            if entry.thread != self.thread:
+                at_once[entry.thread] += entry.round_trips
+                continue
+            total += max(at_once.values(), default=0) + entry.round_trips
+            at_once.clear()
+        return total + max(at_once.values(), default=0)
 
     @property
     def capacity(self) -> tuple[float, float]:
@@ -87,7 +102,7 @@ class _Recorder(Listener):
             known = self._open.get(id(call))
             entry = known[1] if known is not None and known[0] is call else None
             if entry is None:
-                entry = LogEntry(call.operation, call.tables, [access.key for access in call.accesses], text=str(call))
+                entry = LogEntry(call.operation, call.tables, [access.key for access in call.accesses], text=str(call), thread=get_ident())
                 self.log.append(call.operation)
                 self.log.entries.append(entry)
             self._open[id(call)] = (call, entry, self._item_sizes(call))  # the call is kept, so that its id is not used again

@@ -1,8 +1,11 @@
 """The call log, and its capacity units: they are those of DynamoDB's documentation, and of an engine that counts."""
 
+from collections import Counter
+
 import pytest
 
 from chalicelib import dynamo
+from chalicelib.parallel import call_each
 from chalicelib.purchases.record import store as purchases
 from chalicelib.purchases.record.store import PurchaseRow
 from tests.simulation import capacity
@@ -28,6 +31,17 @@ def test_a_log_has_the_operation_table_key_and_outcome_of_each_call():
     assert log.round_trips == 3
     assert len(log.of("PutItem", "purchases")) == 2
     assert str(log).startswith("two puts: 3 round trips")
+
+
+def test_a_request_waits_once_for_trips_that_its_threads_make_at_the_same_time():
+    with record_calls() as log:
+        purchases.load("p1")
+        call_each(purchases.load, [f"p{number}" for number in range(20)])
+        purchases.load("p1")
+    by_thread = Counter(entry.thread for entry in log.entries if entry.thread != log.thread)
+    assert log.round_trips == 22
+    assert by_thread.total() == 20
+    assert log.sequential_round_trips == 2 + max(by_thread.values())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,246 @@
+"""A tour of the API: calls every route once, each with an answer that its users want. What is measured of each route is measured here."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import IPv4Address
+from typing import Any
+from unittest import mock
+from zlib import crc32
+
+from msgspec import UNSET
+
+from chalicelib import clock
+from chalicelib.notifications import service as notifications
+from chalicelib.notifications.service import MailMessage
+from tests import builders
+from tests.client import Client, ClientReply
+
+_numbers = itertools.count()
+
+
+@contextmanager
+def _mails() -> Iterator[list[MailMessage]]:
+    """The mails that are sent in the block, none of which goes anywhere."""
+    sent: list[MailMessage] = []
+    with mock.patch.object(notifications, "send", sent.append):
+        yield sent
+
+
+def _mailed_token(mails: list[MailMessage]) -> str:
+    """The token of the link in the last mail."""
+    found = re.search(r"#token=(\S+)", mails[-1].text)
+    assert found is not None, mails[-1].text
+    return found[1]
+
+
+def visit_all(api: Client) -> None:
+    """Call every route. Everything is made anew, so tours can follow each other. Raises AssertionError for an answer that is an error."""
+    tour = _Tour(api)
+    tour.visit_service()
+    tour.manage_account()
+    event_id, tier_id = tour.manage_catalog()
+    tour.manage_event()
+    tour.manage_people(event_id)
+    tour.browse(event_id)
+    order_id = tour.buy(event_id, tier_id)
+    tour.order_in_one_call(event_id, tier_id)
+    tour.show_order(event_id, order_id)
+    tour.admit(f"{order_id}-1", tour.transfer_ticket(f"{order_id}-1"))
+    tour.manage_sale(event_id, order_id)
+    tour.show_reports(event_id)
+    tour.manage_waiting_room(event_id)
+    tour.reset(event_id)
+
+
+class _Tour:
+    def __init__(self, api: Client) -> None:
+        self.api = api
+        self.name = f"tour-{next(_numbers)}"
+        self.admin = builders.admin_token()
+        self.starts_at = clock.now() + 30 * 86_400
+
+    def visit_service(self) -> None:
+        self.get("/health")
+        self.get("/openapi.json")
+        self.get("/metrics")
+
+    def manage_account(self) -> None:
+        email, password, new_password = f"{self.name}@example.com", "seven grey owls", "nine green herons"
+        with _mails() as mails:
+            self.post("/auth/guest")
+            self.post("/auth/register", {"email": email, "password": password})
+            self.post("/auth/email/resend", {"email": email})
+            self.post("/auth/email/verify", {"token": _mailed_token(mails)})
+            self.post("/auth/password/forgot", {"email": email})
+            self.post("/auth/password/reset", {"token": _mailed_token(mails), "password": new_password})
+        tokens = self.post("/auth/login", {"email": email, "password": new_password}).json
+        self.get("/auth/me", token=tokens["access_token"])
+        self.patch("/auth/me", {"first_name": "Ada"}, token=tokens["access_token"])
+        change = {"current_password": new_password, "password": password}
+        tokens = self.post("/auth/password", change, token=tokens["access_token"]).json
+        tokens = self.post("/auth/refresh", {"refresh_token": tokens["refresh_token"]}).json
+        self.post("/auth/logout", {"refresh_token": tokens["refresh_token"]})
+        self.get("/me/export", token=tokens["access_token"])
+        self.delete("/auth/me", json={"password": password}, token=tokens["access_token"])
+
+    def manage_people(self, event_id: str) -> None:
+        promoter = f"/promoters/{self.name}"
+        self.put(promoter, {"name": self.name, "verified": True}, token=self.admin)
+        for path in ("/promoters", promoter, f"{promoter}/events"):
+            self.get(path)
+        people = f"/events/{event_id}/members"
+        with _mails():
+            member = self.post(people, {"email": f"{self.name}@example.com", "role": "staff"}, token=self.admin).json
+        self.get(people, token=self.admin)
+        self.delete(f"{people}/{member['id']}", token=self.admin)
+
+    def manage_catalog(self) -> tuple[str, str]:
+        now = clock.now()
+        event = {
+            "name": self.name,
+            "venue": "Hall",
+            "starts_at": clock.iso(self.starts_at),
+            "on_sale_at": clock.iso(now - 3600),
+            "status": "on_sale",
+            "waiting_room": {"enabled": True, "wave_size": 1000, "wave_seconds": 1},
+        }
+        event_id = str(self.post("/admin/events", event, token=self.admin).json["id"])
+        tier = {"event_id": event_id, "name": "Floor", "price_cents": 5000, "capacity": 100}
+        tier_id = str(self.post("/admin/tiers", tier, token=self.admin).json["id"])
+        for path in ("/admin/events", f"/admin/events/{event_id}", f"/admin/tiers?event_id={event_id}", f"/admin/tiers/{tier_id}"):
+            self.get(path, token=self.admin)
+        return event_id, tier_id
+
+    def manage_event(self) -> None:
+        """From the draft to its deletion, as a promoter does it."""
+        promoter = {"token": builders.token(f"promoter-{self.name}", "promoter")}
+        fields = {"name": f"Draft of {self.name}", "venue": "Hall", "starts_at": clock.iso(self.starts_at)}
+        event_id = self.post("/events", fields, **promoter).json["id"]
+        event = f"/events/{event_id}"
+        tier_fields = {"name": "Floor", "price_cents": 5000, "capacity": 100}
+        tier_id = self.post(f"{event}/tiers", tier_fields, **promoter).json["id"]
+        tier = f"/tiers/{tier_id}"
+        self.put(event, fields, **promoter)
+        self.patch(event, {"description": "A night of music."}, **promoter)
+        self.put(tier, tier_fields, **promoter)
+        self.patch(tier, {"price_cents": 4000}, **promoter)
+        self.post(f"{event}/publish", **promoter)
+        for path in (f"{event}/tiers", tier, f"{tier}/availability"):
+            self.get(path)
+            self.get(path)
+        self.post(f"{event}/unpublish", **promoter)
+        self.delete(tier, **promoter)
+        self.delete(event, **promoter)
+
+    def browse(self, event_id: str) -> None:
+        for _ in range(2):  # the first one reads what has changed
+            for path in ("/events", f"/events/{event_id}", f"/events/{event_id}/availability", f"/tickets/types?event_id={event_id}"):
+                self.get(path)
+
+    def buy(self, event_id: str, tier_id: str) -> str:
+        room, user = f"/events/{event_id}/waiting-room", self.name
+        undecided = f"undecided-{user}"
+        first_token = self.post(f"{room}/join", user=undecided).json["token"]
+        token = self.post(f"{room}/join", user=user).json["token"]
+        for path in (f"{room}/status?token={token}", f"{room}/state", f"{room}/proof"):
+            self.get(path)
+        item = {"tier_id": tier_id, "quantity": 2, "token": first_token}
+        given_back = self.post(f"/events/{event_id}/reservations", item, user=undecided).json["id"]
+        self.get(f"/events/{event_id}/reservations", user=undecided)
+        self.delete(f"/reservations/{given_back}", user=undecided)
+        item["token"] = token
+        order_id = str(self.post(f"/events/{event_id}/reservations", item, user=user).json["id"])
+        self.post("/checkout/sessions", {"reservation_id": order_id}, user=user, key="checkout")
+        self.get(f"/checkout/sessions/{order_id}", user=user)
+        self.post("/checkout/confirm", {"checkout_id": order_id, "simulate": "success"}, user=user)
+        return order_id
+
+    def order_in_one_call(self, event_id: str, tier_id: str) -> None:
+        for number in range(2):
+            user = f"other-{number}-{self.name}"
+            token = self.post(f"/events/{event_id}/waiting-room/join", user=user).json["token"]
+            order = {"event_id": event_id, "items": [{"tier_id": tier_id, "quantity": 1}], "token": token}
+            order_id = self.post("/orders", order, user=user, key="order").json["order"]["id"]
+            if number:
+                self.post(f"/orders/{order_id}/confirm", {"simulate": "success"}, user=user)
+            else:
+                self.post(f"/orders/{order_id}/cancel", user=user)
+
+    def transfer_ticket(self, ticket_id: str) -> str:
+        """Returns the code that its new owner gets."""
+        ticket = f"/tickets/{ticket_id}"
+        self.patch(ticket, {"attendee": {"name": "Ada"}}, user=self.name)
+        self.post(f"{ticket}/transfer", user=self.name)
+        self.delete(f"{ticket}/transfer", user=self.name)
+        token = self.post(f"{ticket}/transfer", user=self.name).json["token"]
+        return str(self.post(f"/transfers/{token}/accept", user=f"friend-of-{self.name}").json["code"])
+
+    def admit(self, ticket_id: str, code: str) -> None:
+        with clock.override(lambda: float(self.starts_at)):
+            door = {"token": builders.admin_token()}  # of that time
+            for path, body in (
+                ("/checkin", {"code": code}),
+                (f"/tickets/{ticket_id}/undo", {}),
+                (f"/tickets/{ticket_id}/validate", {}),
+            ):
+                self.post(path, body, **door)
+            scan = {"id": "1", "at": clock.iso(clock.now()), "ticket_id": ticket_id}
+            self.post("/checkin/sync", {"device": "gate-1", "scans": [scan]}, **door)
+
+    def show_order(self, event_id: str, order_id: str) -> None:
+        ticket = f"/tickets/{order_id}-1"
+        for path in (f"/me/order?event_id={event_id}", f"/orders/{order_id}", "/me/tickets", "/orders", "/tickets", ticket, f"{ticket}/qr"):
+            self.get(path, user=self.name)
+
+    def manage_sale(self, event_id: str, order_id: str) -> None:
+        for path in (
+            f"/admin/events/{event_id}/status",
+            f"/admin/events/{event_id}/money",
+            f"/admin/orders/{order_id}",
+            "/admin/reconciliation",
+        ):
+            self.get(path, token=self.admin)
+        refund = {"reason": "goodwill", "tickets": [f"{order_id}-2"]}
+        self.post(f"/admin/orders/{order_id}/refunds", refund, token=self.admin, key="refund")
+        for action in ("pause", "resume"):
+            self.post(f"/admin/events/{event_id}/{action}", token=self.admin)
+
+    def show_reports(self, event_id: str) -> None:
+        for path in ("analytics", "checkins", "sales", "audit"):
+            self.get(f"/events/{event_id}/{path}", token=self.admin)
+        self.get(f"/orders?event_id={event_id}", token=self.admin)
+        self.get(f"/admin/audit?event_id={event_id}", token=self.admin)
+
+    def manage_waiting_room(self, event_id: str) -> None:
+        self.post(f"/admin/events/{event_id}/waiting-room/rate", {"wave_size": 10, "wave_seconds": 30}, token=self.admin)
+        self.post(f"/admin/events/{event_id}/waiting-room/let-in", {"count": 10}, token=self.admin)
+
+    def reset(self, event_id: str) -> None:
+        self.delete(f"/admin/events/{event_id}/orders", token=self.admin)
+        self.delete(f"/events/{event_id}/waiting-room/clear", token=self.admin)
+        self.post("/admin/catalog/invalidate", token=self.admin)
+        self.post(f"/events/{event_id}/cancel", token=self.admin)
+
+    def get(self, path: str, **caller: Any) -> ClientReply:
+        return self._call("GET", path, **caller)
+
+    def post(self, path: str, body: Any = None, *, key: str = "", **caller: Any) -> ClientReply:
+        headers = {"Idempotency-Key": f"{key}-{self.name}"} if key else {}
+        return self._call("POST", path, json=UNSET if body is None else body, headers=headers, **caller)
+
+    def put(self, path: str, body: Any, **caller: Any) -> ClientReply:
+        return self._call("PUT", path, json=body, **caller)
+
+    def patch(self, path: str, body: Any, **caller: Any) -> ClientReply:
+        return self._call("PATCH", path, json=body, **caller)
+
+    def delete(self, path: str, **caller: Any) -> ClientReply:
+        return self._call("DELETE", path, **caller)
+
+    def _call(self, method: str, path: str, **options: Any) -> ClientReply:
+        caller = options.get("user") or self.name
+        reply = self.api.request(method, path, source_ip=str(IPv4Address(crc32(caller.encode()))), **options)
+        assert reply.status < 400, f"{method} {path}: {reply.status} {reply.json}"
+        return reply

@@ -1,0 +1,47 @@
+"""The time of an endpoint follows from its round trips and what it computes, and no endpoint is left out."""
+
+import random
+
+import pytest
+
+from bench import latency
+from bench.latency import Samples
+
+# Without an answer that can be had on a tour: a signed event of Stripe's, a refund that Stripe refused, a case that is open.
+NOT_VISITED = {
+    "POST /webhooks/stripe",
+    "POST /admin/orders/{order_id}/refunds/{refund_id}/retry",
+    "DELETE /admin/reconciliation/{order_id}/{finding}",
+}
+
+
+def test_the_tour_visits_every_route():
+    import app
+
+    routes = {f"{method} {path.removeprefix('/v1')}" for path, methods in app.app.routes.items() for method in methods}
+    samples = latency.take_samples(1)
+    assert routes - samples.keys() == NOT_VISITED
+    assert all(len(of.cpu_ms) == 1 for of in samples.values())
+    assert samples["GET /events/{event_id}/waiting-room/status"].trips == 0
+    assert sum(samples[operation].trips for operation in latency.PURCHASE) <= 8
+
+
+def test_trips_take_as_long_as_the_distribution_says():
+    drawn = random.Random(1)
+    one = sorted(latency.store_ms(1, drawn) for _ in range(20_000))
+    assert one[10_000] == pytest.approx(latency.TRIP_P50_MS, rel=0.03)
+    assert one[19_800] == pytest.approx(latency.TRIP_P99_MS, rel=0.1)
+    assert latency.store_ms(0, drawn) == 0
+
+
+def test_latency_is_computation_and_trips():
+    without_store = latency.simulate(Samples([3.0], 0), random.Random(1))
+    assert (without_store.total_ms, without_store.store_ms) == (3.0, 0)
+    with_store = latency.simulate(Samples([3.0], 2), random.Random(1))
+    assert with_store.total_ms == pytest.approx(with_store.store_ms + 3)
+    assert with_store.store_ms > 2 * latency.TRIP_P50_MS
+
+
+def test_the_95th_percentile():
+    assert latency.percentile_95(range(1, 101)) == 95
+    assert latency.percentile_95([7.0]) == 7.0
