@@ -2,7 +2,7 @@
 
 # Variables on the command line (make run PORT=9000 FAIRGATE_HOLD_SECONDS=5) reach the commands as environment variables.
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench package clean
+.PHONY: help run shots plan apply status test check format bench package clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,9 +16,18 @@ help:
 	@echo "                 PORT=9000              use another port (0: any free one)"
 	@echo "                 DATA=folder            keep the data in another folder (default: .data)"
 	@echo "                 RESET=1                delete the data in that folder first"
+	@echo "                 RELOAD=1               start again when the code or the bootstrap file was edited"
 	@echo "                 FAIRGATE_<NAME>=value  change a setting; docs/settings.md lists them all"
-	@echo "make test      run all tests on all cores (ARGS='-k name': some of them; ARGS='-n 0': in one process)"
-	@echo "make check     check format, lint, types, layers, and what each function loads"
+	@echo "                 .env                   has any of these for every run (an example: .env.example)"
+	@echo "make plan      show what the bootstrap file would change on sale in the running make run, also for sold and held tickets"
+	@echo "make apply     put the bootstrap file on sale; asks before it closes or shrinks something (YES=1: does not ask)"
+	@echo "make status    show which version of the catalog is on sale, since when and by whom"
+	@echo "                 STAGE=dev              all three: of a deployed stage instead (DATA=folder: of the run with that folder)"
+	@echo "                 FILES='a.json b.json'  other files than bootstrap/bootstrap-tickets.json and, in a local run, its demo"
+	@echo "make test      run all tests on all cores, with coverage"
+	@echo "                 ARGS='-k name'         some of them, without coverage (ARGS='-n 0': all in one process)"
+	@echo "make shots     draw every page and state of the shop, on a phone and a desk, light and dark, into .build/shots"
+	@echo "make check     check format, lint, types (also of the pages), layers, and what each function loads"
 	@echo "make format    format the files and fix what the linter can fix"
 	@echo "make bench     take the measures of docs/performance.md (three minutes); writes bench/results/latest.md"
 	@echo "make package   build what is deployed to AWS into .build/<stage>/ (STAGE=dev or STAGE=prod; default: dev)"
@@ -27,10 +36,25 @@ help:
 	@echo "make clean     delete the Python environment and everything that was built; the data stays"
 
 run: $(STAMP)
+	@$(BIN)/python -m infra.web --optional
 	@exec $(BIN)/python -m infra.local
 
+plan apply: $(STAMP)
+	@$(if $(STAGE),FAIRGATE_STAGE=$(STAGE)) $(BIN)/python -m bootstrap $@ $(if $(filter 1,$(YES)),$(if $(filter apply,$@),--yes)) $(FILES)
+
+status: $(STAMP)
+	@$(if $(STAGE),FAIRGATE_STAGE=$(STAGE)) $(BIN)/python -m bootstrap status
+
+# A part of the tests covers a part of the code, so the limit of coverage holds only for all of them.
 test: $(STAMP)
-	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/python -m infra.web
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=term:skip-covered)
+
+shots: $(STAMP)
+	@$(BIN)/python -m infra.web
+	@mkdir -p .build/shots
+	@SHOTS=.build/shots $(BIN)/python -m pytest -n auto tests/browser/test_pages.py
+	@echo "The pictures are in .build/shots."
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check .
@@ -38,6 +62,8 @@ check: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m infra.package --imports-only
+	@$(BIN)/python -m infra.web --check
+	@$(BIN)/python -m infra.openapi --check
 
 format: $(STAMP)
 	@$(BIN)/ruff check --fix-only --quiet .
@@ -50,7 +76,7 @@ package: $(STAMP)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m infra.package
 
 clean:
-	rm -rf $(VENV) .build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*
+	rm -rf $(VENV) .build web/node_modules tests/browser/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*
 
 $(STAMP): requirements.txt requirements-dev.txt constraints.txt
 	@test -n "$(PYTHON)" || { echo "Fairgate needs Python 3.11 or later; none was found. Install it, or say where it is: make run PYTHON=/path/to/python3"; exit 1; }

@@ -5,17 +5,27 @@ from chalice.app import Chalice
 # First, before imports within imports: Python 3.11 asks the system for memory again at each call that is deeper than a block of its stack,
 # and deep inside other imports AWS's SDK makes 3,000 such calls (25 ms).
 from chalicelib import dynamo, snapstart  # noqa: F401
+from chalicelib.accounts import api as accounts_api
 from chalicelib.admin import api as admin_api
 from chalicelib.catalog import api as catalog_api
+from chalicelib.catalog import slugs
+from chalicelib.checkin import api as checkin_api
 from chalicelib.edge import api as edge_api
-from chalicelib.edge import error_middleware
+from chalicelib.edge import error_middleware, path_names
+from chalicelib.privacy import api as privacy_api
+from chalicelib.promoters import api as promoters_api
 from chalicelib.purchases import jobs as purchases_jobs
 from chalicelib.purchases.checkout import api as checkout_api
+from chalicelib.purchases.event_cancellation import api as event_cancellation_api
+from chalicelib.purchases.orders import api as new_orders_api
 from chalicelib.purchases.provider_events import api as provider_events_api
 from chalicelib.purchases.record import api as orders_api
 from chalicelib.purchases.refunds import api as refunds_api
 from chalicelib.purchases.reservations import api as reservations_api
+from chalicelib.purchases.transfers import api as transfers_api
 from chalicelib.reconciliation import jobs as reconciliation_jobs
+from chalicelib.reports import api as reports_api
+from chalicelib.reports import jobs as reports_jobs
 from chalicelib.tickets import api as tickets_api
 from chalicelib.waiting_room import api as waiting_room_api
 
@@ -24,17 +34,27 @@ app.api.binary_types = ["*/*"]
 app.register_middleware(error_middleware.reshape_errors, "http")
 
 app.register_blueprint(edge_api.bp, url_prefix="/v1")
+app.register_blueprint(accounts_api.bp, url_prefix="/v1")
 app.register_blueprint(catalog_api.bp, url_prefix="/v1")
+app.register_blueprint(promoters_api.bp, url_prefix="/v1")
 app.register_blueprint(waiting_room_api.bp, url_prefix="/v1")
 app.register_blueprint(tickets_api.bp, url_prefix="/v1")
+app.register_blueprint(checkin_api.bp, url_prefix="/v1")
 app.register_blueprint(reservations_api.bp, url_prefix="/v1")
 app.register_blueprint(checkout_api.bp, url_prefix="/v1")
 app.register_blueprint(orders_api.bp, url_prefix="/v1")
+app.register_blueprint(transfers_api.bp, url_prefix="/v1")
+app.register_blueprint(new_orders_api.bp, url_prefix="/v1")
+app.register_blueprint(event_cancellation_api.bp, url_prefix="/v1")
 app.register_blueprint(provider_events_api.bp, url_prefix="/v1")
 app.register_blueprint(refunds_api.bp, url_prefix="/v1")
+app.register_blueprint(privacy_api.bp, url_prefix="/v1")
+app.register_blueprint(reports_api.bp, url_prefix="/v1")
 app.register_blueprint(admin_api.bp, url_prefix="/v1")
 
 app.register_blueprint(purchases_jobs.bp)
 app.register_blueprint(reconciliation_jobs.bp)
+app.register_blueprint(reports_jobs.bp)
 
+path_names.register_resolver("event_id", slugs.resolve_event_id)
 snapstart.register_renewal()

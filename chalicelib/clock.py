@@ -5,9 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Annotated
+
+from msgspec import Meta
 
 MIN_YEAR, MAX_YEAR = 1970, 9998  # a year away from the last that Python knows, so that any offset and any last day can be added
 YEAR_RULE = f"the year must be between {MIN_YEAR} and {MAX_YEAR}"
+
+# The type of times in JSON replies, as `iso` writes them.
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 _source: Callable[[], float] = time.time
 _monotonic_source: Callable[[], float] = time.monotonic

@@ -81,9 +81,13 @@ STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoD
 
 
 class Table(Model):
-    """Base class of all PynamoDB models. Subclasses set `feature`, which names the table; several models may share a table."""
+    """Base class of all PynamoDB models. Subclasses set `feature`, which names the table; several models may share a table.
+
+    A table with `has_stream` has a stream of changes with the old and the new item (docs/changes.md).
+    """
 
     feature: str
+    has_stream = False
 
     @classmethod
     def name(cls) -> str:

@@ -31,6 +31,7 @@ class InvalidInput(ApiError):
 
     code = "invalid_input"
     status = 400
+    default_message = "A field is missing, malformed or breaks a rule."
 
     def __init__(self, message: str, /, *, path: str = "$", **details: Any) -> None:
         super().__init__(message, path=path, **details)

@@ -11,10 +11,10 @@ from chalicelib import clock
 
 # Every id that a caller sends: of events and tiers (bootstrap files have the same rule, up to 100 characters), of what we create (ULIDs,
 # with a number for tickets), and of findings, which append an id of Stripe's, of 255 characters at most, to their kind.
-_FORM = r"[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
-_PATTERN = re.compile(_FORM)
+FORM = r"[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
+_PATTERN = re.compile(FORM)
 
-Id = Annotated[str, Meta(pattern=rf"^{_FORM}\Z")]
+Id = Annotated[str, Meta(pattern=rf"^{FORM}\Z")]
 
 
 def is_id(text: str) -> bool:

@@ -45,11 +45,17 @@ COUNTERS = {
     "webhooks": "Webhooks of Stripe accepted.",
     "webhooks_refused": "Webhooks refused because their signature is not Stripe's.",
     "tickets_issued": "Tickets issued.",
+    "tickets_checked_in": "People who came in with a ticket.",
+    "duplicate_check_ins": "Scans without a network for which people came in although nobody was left to admit.",
+    "tickets_transferred": "Tickets that a new owner has accepted.",
     "cache_hit": "Reads served from an instance's cache.",
     "cache_miss": "Reads that loaded from the store.",
     "cache_stale": "Reads served with old data because the store was unavailable.",
     "secrets_stale": "Failed attempts to read the secrets again; the last values are used.",
     "waiting_room_joins": "Users who joined a waiting room.",
+    "logins_delayed": "Attempts to log in refused because there were too many before, for the account or from the address.",
+    "mails_sent": "Mails that the mail server has accepted.",
+    "mails_failed": "Mails that the mail server did not accept.",
     "rate_limited": "Requests refused because a user or an address exceeded a rate limit.",
     "rate_limits_skipped": "Requests that rate limits did not count because the store was unavailable.",
     "sweep_runs": "Runs of the scheduled sweep.",
@@ -66,6 +72,7 @@ GAUGES = {
 }
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
+_caller_address: ContextVar[str | None] = ContextVar("caller_address", default=None)
 _pending: ContextVar[dict[str, float] | None] = ContextVar("pending_metrics", default=None)
 _totals: Memory[str, float] = Memory()
 _gauges: Memory[tuple[str, tuple[str, ...]], float] = Memory()  # (name, values of its labels) -> what was set last
@@ -141,14 +148,18 @@ def gauge_values(name: str) -> dict[tuple[str, ...], float]:
 
 
 @contextmanager
-def scope(request_id: str) -> Iterator[None]:
-    """Give all log lines of the block this `request_id`, and write its metrics as one EMF line at the end."""
+def scope(request_id: str, caller_address: str | None = None) -> Iterator[None]:
+    """Give all log lines of the block this `request_id`, and write its metrics as one EMF line at the end.
+
+    `caller_address` is the IP address that a request came from.
+    """
     pending: dict[str, float] = {}
-    id_token, pending_token = _request_id.set(request_id), _pending.set(pending)
+    id_token, address_token, pending_token = _request_id.set(request_id), _caller_address.set(caller_address), _pending.set(pending)
     try:
         yield
     finally:
         _pending.reset(pending_token)
+        _caller_address.reset(address_token)
         _request_id.reset(id_token)
         if pending:
             _emit(pending)
@@ -157,6 +168,11 @@ def scope(request_id: str) -> Iterator[None]:
 def request_id() -> str:
     """The request id of the current scope."""
     return _request_id.get()
+
+
+def caller_address() -> str | None:
+    """The IP address that the current request came from; None in a job or command."""
+    return _caller_address.get()
 
 
 def _emit(values: dict[str, float]) -> None:

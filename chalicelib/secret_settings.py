@@ -5,6 +5,7 @@ No value of a secret is ever logged or part of an error.
 """
 
 import hmac
+import re
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -22,12 +23,23 @@ MAX_AGE_SECONDS = 300
 RETRY_SECONDS = 60
 MIN_SECRET_LENGTH = 32
 
+# How the values begin, where their kind shows in that.
+_BEGINNINGS = {
+    "stripe_api_key": ("sk_test_", "sk_live_", "rk_test_", "rk_live_"),
+    "stripe_webhook_secrets": ("whsec_",),
+    "smtp_url": ("smtp://", "smtps://", "smtp+starttls://"),
+}
+
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,16}")
+
 
 class SecretValues(msgspec.Struct, frozen=True):
     """The JSON in Secrets Manager. Further keys are ignored."""
 
     jwt_secret: str = ""
+    jwt_keys: str = ""
     ticket_keys: str = ""
+    smtp_url: str = ""
     stripe_api_key: str = ""
     stripe_webhook_secrets: str = ""
 
@@ -44,7 +56,10 @@ class _KeptSecret(msgspec.Struct, frozen=True):
 _kept: Memory[tuple[str, str], _KeptSecret] = Memory()  # (region, name or ARN) -> what was read last
 
 
-def optional_secret(name: Literal["jwt_secret", "ticket_keys", "stripe_api_key", "stripe_webhook_secrets"]) -> str:
+SecretName = Literal["jwt_secret", "jwt_keys", "ticket_keys", "smtp_url", "stripe_api_key", "stripe_webhook_secrets"]
+
+
+def optional_secret(name: SecretName) -> str:
     """The value of a secret, empty if there is none.
 
     Raises SettingsError if Secrets Manager never returned the secret, and DeadlineExceeded if there is no time left to ask it.
@@ -55,12 +70,56 @@ def optional_secret(name: Literal["jwt_secret", "ticket_keys", "stripe_api_key",
     return value
 
 
-def secret(name: Literal["jwt_secret", "ticket_keys"]) -> str:
+def secret(name: Literal["jwt_secret", "jwt_keys", "ticket_keys"]) -> str:
     """A secret that must be there, 32 characters or more; raises SettingsError."""
     value = optional_secret(name)
     if len(value) < MIN_SECRET_LENGTH:
-        raise SettingsError(f"{PREFIX}{name.upper()} must be set and have {MIN_SECRET_LENGTH} characters or more.")
+        raise _too_short(name)
     return value
+
+
+def signing_keys(name: Literal["jwt_keys", "ticket_keys"]) -> dict[str, str]:
+    """The keys of a setting such as `k2:secret,k1:secret`, by id, the one that signs first; raises SettingsError."""
+    return _parse_keys(f"{PREFIX}{name.upper()}", secret(name))
+
+
+def check_secrets(values: "SecretValues | None" = None) -> None:
+    """Check the length and kind of all secrets, so that a wrong one shows at the start and not at the first payment.
+
+    Those that the environment does not have are taken from `values`. Raises SettingsError, which never repeats a value.
+    """
+    current = settings.current()
+    for name in SecretValues.__struct_fields__:
+        value = getattr(current, name) or getattr(values, name, "")
+        variable = f"{PREFIX}{name.upper()}"
+        if name in ("jwt_keys", "ticket_keys") and value:
+            _parse_keys(variable, value)
+        elif name in ("jwt_secret", "ticket_keys") and len(value) < MIN_SECRET_LENGTH:
+            raise _too_short(name)
+        beginnings = _BEGINNINGS.get(name)
+        parts = [part.strip() for part in value.split(",") if part.strip()] if name == "stripe_webhook_secrets" else [value]
+        if value and beginnings and not all(part.startswith(beginnings) for part in parts):
+            raise SettingsError(f"{variable}: must begin with {' or '.join(beginnings)}")
+
+
+def _too_short(name: str) -> SettingsError:
+    return SettingsError(f"{PREFIX}{name.upper()} must be set and have {MIN_SECRET_LENGTH} characters or more.")
+
+
+@lru_cache(maxsize=4)
+def _parse_keys(variable: str, text: str) -> dict[str, str]:
+    keys: dict[str, str] = {}
+    for position, entry in enumerate(text.split(","), start=1):
+        key_id, colon, value = entry.strip().partition(":")
+        # The messages must not contain the entry: they are logged.
+        if not colon or not _KEY_ID.fullmatch(key_id):
+            raise SettingsError(f"{variable}: key {position} must be `id:secret`, with an id of 1 to 16 letters, digits, _ or -.")
+        if len(value) < MIN_SECRET_LENGTH:
+            raise SettingsError(f"{variable}: the secret of key {position} must have {MIN_SECRET_LENGTH} characters or more.")
+        if key_id in keys:
+            raise SettingsError(f"{variable}: the id of key {position} is used twice; give each key its own id.")
+        keys[key_id] = value
+    return keys
 
 
 def derived_key(purpose: str) -> bytes:
@@ -106,9 +165,11 @@ def _fetch(region: str, arn: str) -> SecretValues:
     except KeyError:
         raise _unreadable("it is not text") from None
     try:
-        return msgspec.json.decode(text, type=SecretValues)
+        values = msgspec.json.decode(text, type=SecretValues)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise _unreadable("it is not a JSON object whose values are text") from None
+    check_secrets(values)
+    return values
 
 
 def _unreadable(cause: str) -> SettingsError:

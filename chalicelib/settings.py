@@ -23,6 +23,7 @@ NOT_IN_PRODUCTION = {
     ("identity", "demo"): ("jwt", "with demo, anybody can act as any user"),
     ("payment_simulation", "on"): ("off", "a simulated payment gives tickets without money"),
     ("payment_provider", "simulated"): ("auto or stripe", "a simulated payment gives tickets without money"),
+    ("email_verification", "later"): ("required", "with later, anybody can find out who has an account"),
 }
 
 
@@ -77,6 +78,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_reserve: Annotated[Rate, _says("How often a user may reserve: requests/seconds, each from 1 to 99999.")] = "5/60"
     limit_checkout: Annotated[Rate, _says("How often a user may open a checkout session: requests/seconds, each from 1 to 99999.")] = "5/60"
     limit_confirm: Annotated[Rate, _says("How often a user may confirm a checkout: requests/seconds, each from 1 to 99999.")] = "10/60"
+    limit_sign_up: Annotated[
+        Rate,
+        _says(
+            "How often somebody may register or become a guest, counted by address only: "
+            "requests/seconds, each from 1 to 99999, times the factor below."
+        ),
+    ] = "5/60"
+    limit_mail: Annotated[
+        Rate, _says("How often a mail may be requested for an e-mail address: requests/seconds, each from 1 to 99999.")
+    ] = "5/900"
     address_factor: Annotated[
         int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
     ] = 10
@@ -135,7 +146,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     stripe_api_base: Annotated[str, _says("Address of a fake Stripe API; empty means Stripe itself.")] = ""
-    stripe_publishable_key: Annotated[str, _says("Publishable key of Stripe, which buyers' browsers use.")] = ""
+    stripe_publishable_key: Annotated[
+        str,
+        Meta(pattern="^(pk_(test|live)_.*)?$"),
+        _says("Publishable key of Stripe, which buyers' browsers use; it begins with `pk_`."),
+    ] = ""
     checkout_origins: Annotated[
         str,
         _says(
@@ -143,8 +158,44 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "buyers return to the first one if a checkout names no URL."
         ),
     ] = ""
+    doors_open_seconds: Annotated[Seconds, _says("Seconds before the start of an event from which its tickets admit people.")] = 12 * 3600
+    doors_close_seconds: Annotated[
+        Seconds, _says("Seconds after the start of an event until which its tickets admit people, if the event has no end.")
+    ] = 12 * 3600
+    attendee_lock_seconds: Annotated[
+        Seconds, _says("Seconds before the start of an event from which the names on its tickets cannot be changed.")
+    ] = 3600
+    transfer_seconds: Annotated[Seconds, _says("Seconds for which the link of a ticket's transfer may be accepted.")] = 7 * 86_400
     purchase_ttl_seconds: Annotated[Seconds, _says("Seconds after its end at which an abandoned purchase may be deleted.")] = 30 * 86_400
-    jwt_secret: Annotated[str, _says("Secret that signs access tokens; 32 characters or more.")] = ""
+    shop_url: Annotated[str, _says("Address of the shop's web pages, to which links in mails lead.")] = "http://127.0.0.1:8000"
+    email_verification: Annotated[
+        Literal["required", "later"],
+        _says(
+            "`required`: nobody can log in before they have followed the link in the mail that verifies their address. "
+            "`later`: they can, which reveals whether an address has an account; stage `prod` refuses it."
+        ),
+    ] = "required"
+    password_memory_kib: Annotated[
+        int, Meta(ge=19_456, le=1_048_576), _says("Memory in KiB that hashing a password takes (Argon2id, two passes, one thread).")
+    ] = 19_456
+    mail_from: Annotated[str, _says("Sender of mails: an address, or `Name <address>`.")] = "Fairgate <tickets@localhost>"
+    smtp_url: Annotated[
+        str,
+        _says(
+            "Server that sends mails: `smtps://user:password@host:465`, `smtp+starttls://user:password@host:587`, or `smtp://host:25` "
+            "without encryption; user and password in percent-encoding. Empty: no mails are sent."
+        ),
+    ] = ""
+    jwt_secret: Annotated[
+        str, _says("Secret from which keys are derived, such as those of the waiting room's tokens; 32 characters or more.")
+    ] = ""
+    jwt_keys: Annotated[
+        str,
+        _says(
+            "Keys that sign access tokens, `id:secret`, comma separated; the first one signs new tokens, all of them verify tokens. "
+            "Empty means one key, `default`, which is the secret above."
+        ),
+    ] = ""
     ticket_keys: Annotated[
         str, _says("Keys that sign tickets, `id:secret`, comma separated; the first one signs new tickets, all of them verify tickets.")
     ] = ""
@@ -170,8 +221,12 @@ _current: Settings | None = None
 
 
 def read(environment: dict[str, str]) -> Settings:
-    """Settings out of environment variables; raises SettingsError that names the faulty one."""
+    """Settings out of environment variables; raises SettingsError that names the faulty one, also for a name that no setting has."""
     types = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    variables = {PREFIX + name.upper() for name in types}
+    for key in environment:
+        if key.startswith(PREFIX) and key not in variables:
+            raise SettingsError(_unknown(key, variables))
     given = {name: environment[key] for name in types if (key := PREFIX + name.upper()) in environment}
     given["region"] = next(filter(None, map(environment.get, REGION_VARIABLES)), DEFAULT_REGION)
     for name, value in given.items():
@@ -185,6 +240,13 @@ def read(environment: dict[str, str]) -> Settings:
     settings = msgspec.convert(given, Settings, strict=False)
     _check_production(settings)
     return settings
+
+
+def _unknown(key: str, variables: set[str]) -> str:
+    from difflib import get_close_matches  # not needed at a cold start
+
+    [nearest] = get_close_matches(key, sorted(variables), n=1, cutoff=0)
+    return f"{key} is not a setting; the nearest name is {nearest}"
 
 
 def _check_production(settings: Settings) -> None:

@@ -19,6 +19,9 @@ AWS_SERVICES = ("dynamodb", "secretsmanager")
 # Only type checkers read the types of Stripe's parameters and events: 8 MB that are never imported.
 STRIPE_TYPE_PACKAGES = ("params", "events")
 
+# What builds compiled extensions, such as Argon2's: at run time they need its backend only.
+BUILD_PACKAGES = ("cffi", "pycparser")
+
 # Code whose source is deployed too, so that a traceback in the log shows its lines. Of all other code the zip has only what Python
 # compiled: half the size, and msgspec's extension already ties the zip to one version of Python.
 WITH_SOURCE = ("app.py", "chalicelib")
@@ -43,7 +46,7 @@ def is_loaded(name: str) -> bool:
     parts = name.split("/")
     if parts[:2] == ["botocore", "data"] and len(parts) > 3:
         return parts[2] in AWS_SERVICES and not name.endswith("examples-1.json")
-    return not (parts[0] == "stripe" and parts[1] in STRIPE_TYPE_PACKAGES)
+    return parts[0] not in BUILD_PACKAGES and not (parts[0] == "stripe" and parts[1] in STRIPE_TYPE_PACKAGES)
 
 
 def trim_aws_descriptions(data: Path) -> None:

@@ -17,6 +17,8 @@ TableDefinition = dict[str, Any]
 # Tables that boto3 writes without a PynamoDB model: feature -> name of the hash key, which is a string.
 _WITHOUT_MODEL = {"inventory": "id"}
 
+_STREAM_VIEW = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+
 
 @cache
 def models() -> tuple[type[dynamo.Table], ...]:
@@ -45,18 +47,28 @@ def ttl_attributes() -> dict[str, str]:
     return {model.feature: model.ttl.attr_name for model in models() if hasattr(model, "ttl")}
 
 
+def streamed() -> set[str]:
+    """The features whose table has a stream of changes."""
+    return {model.feature for model in models() if model.has_stream}
+
+
 def create_all(client: "DynamoDBClient") -> list[str]:
-    """Create the missing tables of the current stage and wait for them; returns the names of the new ones."""
-    ttl, created = ttl_attributes(), []
+    """Create the missing tables of the current stage and wait for them; returns the names of the new ones.
+
+    Tables of an earlier version get the streams and indexes that they lack.
+    """
+    ttl, streams, created = ttl_attributes(), streamed(), []
     for feature, definition in definitions().items():
         name = dynamo.table_name(feature)
+        stream: Any = {"StreamSpecification": {"StreamEnabled": True, **_STREAM_VIEW}} if feature in streams else {}
         try:
-            response = client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **definition)
+            response = client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **definition, **stream)
         except client.exceptions.ResourceInUseException:
+            _complete(client, name, definition, stream)
             continue
         created.append(name)
         if response["TableDescription"]["TableStatus"] != "ACTIVE":
-            client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+            _wait(client, name)
     for feature, attribute in ttl.items():
         if dynamo.table_name(feature) in created:
             client.update_time_to_live(
@@ -65,11 +77,29 @@ def create_all(client: "DynamoDBClient") -> list[str]:
     return created
 
 
+def _complete(client: "DynamoDBClient", name: str, definition: TableDefinition, stream: Any) -> None:
+    """Add to an existing table the stream and the indexes that it lacks."""
+    table = client.describe_table(TableName=name)["Table"]
+    if stream and not table.get("StreamSpecification", {}).get("StreamEnabled"):
+        client.update_table(TableName=name, **stream)
+        _wait(client, name)
+    known = {index.get("IndexName") for index in table.get("GlobalSecondaryIndexes", [])}
+    for index in definition.get("GlobalSecondaryIndexes", []):
+        if index["IndexName"] not in known:  # DynamoDB adds one at a time
+            attributes = definition["AttributeDefinitions"]
+            client.update_table(TableName=name, AttributeDefinitions=attributes, GlobalSecondaryIndexUpdates=[{"Create": index}])
+            _wait(client, name)
+
+
+def _wait(client: "DynamoDBClient", name: str) -> None:
+    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
+
 def cloudformation(stage: str) -> dict[str, TableDefinition]:
     """Logical id -> AWS::DynamoDB::Table. The tables stay when the stack is deleted: they hold what people have paid for."""
-    ttl = ttl_attributes()
+    ttl, streams = ttl_attributes(), streamed()
     return {
-        f"Table{feature.title().replace('-', '').replace('_', '')}": {
+        logical_id(feature): {
             "Type": "AWS::DynamoDB::Table",
             "DeletionPolicy": "Retain",
             "UpdateReplacePolicy": "Retain",
@@ -79,11 +109,17 @@ def cloudformation(stage: str) -> dict[str, TableDefinition]:
                 "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
                 "SSESpecification": {"SSEEnabled": True},
                 **definition,
+                **({"StreamSpecification": _STREAM_VIEW} if feature in streams else {}),
                 **({"TimeToLiveSpecification": {"Enabled": True, "AttributeName": ttl[feature]}} if feature in ttl else {}),
             },
         }
         for feature, definition in definitions().items()
     }
+
+
+def logical_id(feature: str) -> str:
+    """The name of a feature's table within the template."""
+    return f"Table{feature.title().replace('-', '').replace('_', '')}"
 
 
 def _descendants(model: type[dynamo.Table]) -> Iterator[type[dynamo.Table]]:

@@ -1,7 +1,7 @@
 """The additions to the CloudFormation template that `chalice package` writes.
 
-Tables from the models, roles from the policy files of .chalice/, and API Gateway's own error responses in the shape of ours.
-Chalice merges maps deeply and replaces lists.
+Tables from the models, event sources of the functions that consume changes, roles from the policy files of .chalice/, and API Gateway's
+own error responses in the shape of ours. Chalice merges maps deeply and replaces lists.
 """
 
 import json
@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.edge import http
-from infra import tables
+from infra import event_sources, tables
 
 Template = dict[str, Any]
 
 ROOT = Path(__file__).parents[1]
 # Chalice names a role after its function: api_handler -> ApiHandlerRole.
-_POLICIES = {"ApiHandlerRole": "policy-api.json", "SweepRole": "policy-sweep.json", "ReconcileRole": "policy-reconcile.json"}
+_POLICIES = {
+    "ApiHandlerRole": "policy-api.json",
+    "SweepRole": "policy-sweep.json",
+    "ReconcileRole": "policy-reconcile.json",
+    **{f"{event_sources.function_id(function)}Role": f"policy-{function}.json" for function in event_sources.CONSUMERS},
+}
 
 _API = "APIHandler"  # Chalice's logical id of the function behind the API
 _INTEGRATION = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/%s/invocations"
@@ -54,6 +59,7 @@ def template_additions(stage: str, routes: dict[str, Any], *, snapstart: bool = 
     return {
         "Resources": {
             **tables.cloudformation(stage),
+            **event_sources.cloudformation(stage),
             **{role: _role(stage, file) for role, file in _POLICIES.items()},
             "RestAPI": {"Properties": {"DefinitionBody": body}},
             # Chalice names the function ApiHandler here and APIHandler elsewhere.

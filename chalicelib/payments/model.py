@@ -196,3 +196,6 @@ class PriceMismatch(ApiError):
     code: ClassVar[str] = "price_mismatch"
     status: ClassVar[int] = 503
     default_message: ClassVar[str] = "The prices are being updated. Nothing was charged."
+
+
+PROVIDER_ERRORS: tuple[type[ApiError], ...] = (ProviderUnavailable, PaymentsUnavailable, PriceMismatch)

@@ -3,15 +3,16 @@
 Joining is a route of reservations, because it takes what the user has bought already.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
-from chalicelib.errors import InvalidInput
 from chalicelib.waiting_room import admin_controls, room_cache, service
-from chalicelib.waiting_room.model import NoWaitingRoom, RoomState
+from chalicelib.waiting_room.admission_plan import Segment
+from chalicelib.waiting_room.model import NoWaitingRoom, RoomCleared, RoomState, TokenUnknown, TooManyChanges
+from chalicelib.waiting_room.views import ProofView, QueueStatusView
 
 bp = Blueprint(__name__)
 
@@ -29,47 +30,71 @@ class LetInBody(Struct, forbid_unknown_fields=True):
     count: Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
-@route(bp, "GET", "/events/{event_id}/waiting-room/state")
-def state(request: RequestContext, event_id: str) -> CacheableReply:
+class StatusQuery(Struct, forbid_unknown_fields=True):
+    """`token`: from joining the waiting room."""
+
+    token: str
+
+
+class PlanView(Struct, frozen=True):
+    """The plan of admission after a change, and how many have joined (`total`)."""
+
+    message: str
+    room: int
+    segments: list[Segment]
+    total: int
+
+
+class ClearedView(Struct, frozen=True):
+    """A waiting room was cleared. `cleared`: how many had joined it."""
+
+    cleared: int
+    message: str
+
+
+@route(bp, "GET", "/events/{event_id}/waiting-room/state", access="public", errors=(NoWaitingRoom,))
+def show_waiting_room(request: RequestContext, event_id: str) -> CacheableReply[RoomState]:
+    """Show the public state of a waiting room, from which everybody can compute their own place."""
     return room_cache.get_room(event_id, request.now).document
 
 
-@route(bp, "GET", "/events/{event_id}/waiting-room/status")
-def status(request: RequestContext, event_id: str) -> Reply:
-    token = request.query("token")
-    if token is None:
-        raise InvalidInput("Send the `token` that you got when you joined the waiting room.", path="token")
+@route(bp, "GET", "/events/{event_id}/waiting-room/status", access="public", errors=(TokenUnknown, RoomCleared))
+def show_queue_status(request: RequestContext, event_id: str, query: StatusQuery) -> Reply[QueueStatusView]:
+    """Show the place in the queue of a token's holder."""
     try:
-        return Reply(service.status(event_id, token, request.now))
+        return Reply(service.status(event_id, query.token, request.now))
     except NoWaitingRoom:
         return Reply(service.status_without_room(event_id))
 
 
-@route(bp, "GET", "/events/{event_id}/waiting-room/proof")
-def proof(request: RequestContext, event_id: str) -> Reply:
+@route(bp, "GET", "/events/{event_id}/waiting-room/proof", access="public", errors=(NoWaitingRoom,))
+def show_draw_proof(request: RequestContext, event_id: str) -> Reply[ProofView]:
+    """Show everything that is needed to check the draw."""
     return Reply(service.proof(event_id, request.now))
 
 
-@route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate")
-def set_rate(request: RequestContext, event_id: str) -> Reply:
-    admin, body = request.require_role("admin"), request.parse_body(RateBody)
+@route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate", access="admin", errors=(NoWaitingRoom, TooManyChanges))
+def set_wave_rate(request: RequestContext, event_id: str, body: RateBody) -> Reply[PlanView]:
+    """Change how many buyers are admitted and how often, from now on."""
+    admin = request.require_user()
     room = admin_controls.set_rate(event_id, body.wave_size, body.wave_seconds, admin.user_id, request.now)
     return _plan_reply(room, f"From now on, {body.wave_size} buyers are admitted every {body.wave_seconds} seconds.")
 
 
-@route(bp, "POST", "/admin/events/{event_id}/waiting-room/let-in")
-def let_in(request: RequestContext, event_id: str) -> Reply:
-    admin, body = request.require_role("admin"), request.parse_body(LetInBody)
+@route(bp, "POST", "/admin/events/{event_id}/waiting-room/let-in", access="admin", errors=(NoWaitingRoom, TooManyChanges))
+def let_buyers_in(request: RequestContext, event_id: str, body: LetInBody) -> Reply[PlanView]:
+    """Admit some buyers at once."""
+    admin = request.require_user()
     room = admin_controls.let_in(event_id, body.count, admin.user_id, request.now)
     return _plan_reply(room, f"{body.count} more buyers are admitted at once; before the opening, with the first wave.")
 
 
-@route(bp, "DELETE", "/events/{event_id}/waiting-room/clear")
-def clear(request: RequestContext, event_id: str) -> Reply:
-    cleared = admin_controls.clear(event_id, request.require_role("admin").user_id, request.now)
-    return Reply({"cleared": cleared, "message": "The waiting room was cleared. Its tokens are no longer valid; buyers must join again."})
+@route(bp, "DELETE", "/events/{event_id}/waiting-room/clear", access="admin", errors=(NoWaitingRoom,))
+def clear_waiting_room(request: RequestContext, event_id: str) -> Reply[ClearedView]:
+    """Clear a waiting room: everybody in it must join again."""
+    cleared = admin_controls.clear(event_id, request.require_user().user_id, request.now)
+    return Reply(ClearedView(cleared, "The waiting room was cleared. Its tokens are no longer valid; buyers must join again."))
 
 
-def _plan_reply(room: RoomState, message: str) -> Reply:
-    details: dict[str, Any] = {"room": room.room, "segments": room.segments, "total": room.total}
-    return Reply({"message": message, **details})
+def _plan_reply(room: RoomState, message: str) -> Reply[PlanView]:
+    return Reply(PlanView(message, room.room, room.segments, room.total))

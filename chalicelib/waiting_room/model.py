@@ -127,3 +127,14 @@ class TooManyChanges(ApiError):
     default_message: ClassVar[str] = (
         "The waves of this waiting room were changed too often within the time of one pass. Try again in a few minutes."
     )
+
+
+TOKEN_ERRORS: tuple[type[ApiError], ...] = (
+    TokenInvalid,
+    TokenOfAnotherEvent,
+    TokenOfAnotherUser,
+    TokenExpired,
+    RoomCleared,
+    NotAdmitted,
+    PassExpired,
+)

@@ -25,7 +25,7 @@ class CachedRoom(Struct, frozen=True, eq=False):
     event: Event
     room: Room
     state: RoomState
-    document: CacheableReply
+    document: CacheableReply[RoomState]
 
 
 _rooms: TtlCache[CachedRoom] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=_MAX_ROOMS)  # by event id

@@ -2,9 +2,9 @@
 
 import random
 from collections.abc import Callable
-from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib import dynamo, log
 from chalicelib.catalog import service as catalog
@@ -27,6 +27,7 @@ from chalicelib.waiting_room.model import (
 )
 from chalicelib.waiting_room.queue_status import compute_queue_status
 from chalicelib.waiting_room.room_cache import CachedRoom
+from chalicelib.waiting_room.views import AdminRoomView, ProofView, QueueStatusView
 
 _MAX_ATTEMPTS = 4
 ENTRY_RETENTION_SECONDS = 7 * 86_400  # after the sale
@@ -35,7 +36,7 @@ ENTRY_RETENTION_SECONDS = 7 * 86_400  # after the sale
 class JoinResult(Struct, frozen=True):
     """The token and the status of a user. `is_new`: this call gave them their place."""
 
-    view: dict[str, Any]
+    view: QueueStatusView
     is_new: bool
 
 
@@ -61,7 +62,7 @@ def join(event_id: str, user_id: str, check_work: Callable[[], None], is_pass_us
     raise dynamo.StoreUnavailable("the waiting room kept changing while a user was joining")
 
 
-def status(event_id: str, token: str, now: int) -> dict[str, Any]:
+def status(event_id: str, token: str, now: int) -> QueueStatusView:
     """The status of the token's holder. Reads nothing from the store while this instance's copy of the room is fresh.
 
     Raises NotFound, NoWaitingRoom, TokenUnknown and RoomCleared.
@@ -76,7 +77,7 @@ def status(event_id: str, token: str, now: int) -> dict[str, Any]:
     return views.status_view(cached.state, arrival, now)
 
 
-def status_without_room(event_id: str) -> dict[str, Any]:
+def status_without_room(event_id: str) -> QueueStatusView:
     """The status at an event without a waiting room. Raises NotFound."""
     _, event = catalog.get_visible_event(event_id)
     return views.status_without_room_view(event)
@@ -110,7 +111,7 @@ def admit(event: Event, user_id: str, token: str | None, now: int) -> str | None
     return arrival.pass_id
 
 
-def proof(event_id: str, now: int) -> dict[str, Any]:
+def proof(event_id: str, now: int) -> ProofView:
     """The proof of the draw, from which anybody can recompute every position. Raises NotFound and NoWaitingRoom."""
     return views.proof_view(room_cache.get_room(event_id, now).state)
 
@@ -128,7 +129,7 @@ def reload(event: Event, now: int) -> None:
         log.warning("waiting_room.not_reloaded", event_id=event.id, error=type(error).__name__, store_code=dynamo.error_code(error))
 
 
-def admin_overview(event: Event, now: int) -> dict[str, Any] | None:
+def admin_overview(event: Event, now: int) -> AdminRoomView | None:
     """The room as an admin sees it; None for an event without a room."""
     if not config.has_waiting_room(event) or event.status == "draft":
         return None
@@ -176,8 +177,8 @@ def _take_arrival(cached: CachedRoom, user: str, opened_room: int, now: int) -> 
     )
 
 
-def _join_view(cached: CachedRoom, arrival: Arrival, now: int) -> dict[str, Any]:
-    return {"token": tokens.sign_arrival(arrival), **views.status_view(cached.state, arrival, now)}
+def _join_view(cached: CachedRoom, arrival: Arrival, now: int) -> QueueStatusView:
+    return replace(views.status_view(cached.state, arrival, now), token=tokens.sign_arrival(arrival))
 
 
 def _read_own_token(token: str, event_id: str, user_id: str, now: int) -> Arrival:

@@ -1,26 +1,28 @@
 """`make run`: the whole of Fairgate on this machine, on one port of 127.0.0.1."""
 
+import errno
 import os
 import signal
+import sqlite3
 import sys
 import threading
 from contextlib import ExitStack
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
+from bootstrap import env_file
 from chalicelib import secret_settings, settings
-from devtools.dynamodb.errors import StoreDamaged, StoreInUse, StoreTooNew
+from devtools.dynamodb.errors import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
 from infra.local.data_folder import DataFolder, DataFolderError, RunSecrets
-from infra.local.environment import SetupError, complete_environment, read_options, unknown_settings
+from infra.local.environment import SetupError, complete_environment, read_options
 from infra.local.server import LocalServer, PortInUse
+from infra.web import BUILT
 
 if TYPE_CHECKING:
     from devtools.dynamodb.store import LocalStore
     from devtools.stripe.fake import FakeStripe
 
 SIGNAL_CHECK_SECONDS = 0.5
-WEB = Path(__file__).parents[2] / "web"
 
 
 def main() -> int:
@@ -28,13 +30,16 @@ def main() -> int:
     terminal = sys.stdout
     _handle_signals(terminal)
     try:
+        env_file.load()
         options = read_options()
+        if options.reload:
+            from infra.local.reload import run_again_after_edits
+
+            return run_again_after_edits(options.port)
         folder = DataFolder(options.data, reset=options.reset)
         server = LocalServer(options.port)
         secrets = folder.load_secrets()
         complete_environment(secrets, server.port)
-        for name in unknown_settings():
-            _print(terminal, f"Note: {name} is not a setting and has no effect. docs/settings.md lists all settings.")
         stripe = _create_stripe(folder, server, options.port)
         _run(folder, secrets, server, stripe, terminal)
     except KeyboardInterrupt:
@@ -43,9 +48,21 @@ def main() -> int:
         return _fail(f"Port {options.port} is in use. Stop the program that uses it, or take any free port: make run PORT=0")
     except settings.SettingsError as error:
         return _fail(f"{error} (docs/settings.md lists the settings and their values)")
-    except (DataFolderError, SetupError, StoreDamaged, StoreInUse, StoreTooNew) as error:
+    except (DataFolderError, SetupError, StoreDamaged, StoreInUse, StoreTooNew, StoreFailed) as error:
         return _fail(str(error))
+    except (OSError, sqlite3.Error) as error:
+        if not _is_disk_full(error):
+            raise
+        reason = f"The data folder cannot be written, probably because the disk is full: {error}."
+        return _fail(f"{reason} Free some space and start again. Everything that was answered is saved.")
     return 0
+
+
+def _is_disk_full(error: OSError | sqlite3.Error) -> bool:
+    """Whether it may be that: SQLite sometimes says no more than that a file cannot be written."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)  # without the extension of the code
 
 
 def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int) -> "FakeStripe | None":
@@ -53,7 +70,10 @@ def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int)
     from infra.local import local_stripe
 
     if local_stripe.is_needed():
-        return local_stripe.create(folder, server.origin, local_stripe.PORT if requested_port else 0)
+        fake = local_stripe.create(folder, server.origin, local_stripe.PORT if requested_port else 0)
+        secret_settings.check_secrets()  # keeps the settings, so only now that they name the fake
+        return fake
+    secret_settings.check_secrets()
     if key := secret_settings.optional_secret("stripe_api_key"):
         from chalicelib.payments import service
 
@@ -73,7 +93,12 @@ def _run(folder: DataFolder, secrets: RunSecrets, server: LocalServer, stripe: "
     _print(terminal, "Opening the store ...")
     with open_store(folder.store) as store, in_process_transport(store, dynamo.client()), StoreHttpServer(store) as store_server:
         server.workers.on_pause = store.share_commits(server.workers)
-        _serve(folder, secrets, server, stripe, store, store_server.url, terminal)
+        try:
+            _serve(folder, secrets, server, stripe, store, store_server.url, terminal)
+        except Exception:
+            if store.failure:
+                raise SetupError(store.failure) from None
+            raise
 
 
 def _serve(
@@ -87,7 +112,9 @@ def _serve(
 ) -> NoReturn:
     from chalicelib.catalog import service
     from infra.local import demo_access, initial_data, local_stripe
+    from infra.local.event_sources import create_poller
     from infra.local.gateway import Gateway
+    from infra.local.mail_receiver import MailReceiver
     from infra.local.schedules import Schedules
 
     demo_file = folder.path / "demo-tickets.json"
@@ -95,10 +122,14 @@ def _serve(
     import app
 
     schedules = Schedules(app.app, store)
+    poller = create_poller(app.app, store)
     access = demo_access.create_access(server.origin, store_url, stripe.url if stripe is not None else None, secrets)
     file = folder.write_private("demo.json", access)  # before the first request: a script that waits for an answer then has it
-    server.start(Gateway(app.app), WEB)
     with ExitStack() as on_stop:
+        if not secret_settings.optional_secret("smtp_url"):
+            receiver = on_stop.enter_context(MailReceiver(folder.mail, lambda line: _print(terminal, line)))
+            on_stop.enter_context(settings.override(smtp_url=receiver.url))
+        server.start(Gateway(app.app), BUILT, lambda: store.failure)
         # Stopped in the opposite order: webhooks, schedules, requests, and last the fake Stripe that all of them call.
         if stripe is not None:
             local_stripe.add_prices(stripe, service.snapshot())
@@ -106,12 +137,18 @@ def _serve(
         on_stop.callback(server.stop)
         schedules.start()
         on_stop.callback(schedules.stop)
+        poller.start()
+        on_stop.callback(poller.stop)
         if stripe is not None:
             on_stop.callback(stripe.stop_webhooks)
         _print(terminal, demo_access.welcome_text(access, file))
+        is_failure_told = False
         while True:
             # Not one endless wait: a signal that comes just before it begins would be noticed only when it ends.
             threading.Event().wait(SIGNAL_CHECK_SECONDS)
+            if not is_failure_told and (failure := store.failure):
+                is_failure_told = True
+                _print(terminal, f"\nNothing can be bought now. {failure} Everything that was answered is saved.")
 
 
 def _handle_signals(terminal: TextIO) -> None:

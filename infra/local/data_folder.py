@@ -11,7 +11,7 @@ from typing import IO
 import msgspec
 
 MARKER = ".fairgate-data"
-_CREATED_NAMES = ("store", "logs", "stripe", "secrets.json", "demo.json", "demo-tickets.json")
+_CREATED_NAMES = ("store", "logs", "stripe", "mail", "secrets.json", "demo.json", "demo-tickets.json")
 
 
 class DataFolderError(Exception):
@@ -37,8 +37,9 @@ class DataFolder:
         self._lock_folder()
         if reset:
             self._delete_content()
-        self.logs, self.store, self.stripe = self.path / "logs", self.path / "store", self.path / "stripe"
-        for folder in (self.logs, self.store, self.stripe):
+        self.logs, self.store = self.path / "logs", self.path / "store"
+        self.stripe, self.mail = self.path / "stripe", self.path / "mail"
+        for folder in (self.logs, self.store, self.stripe, self.mail):
             folder.mkdir(exist_ok=True)
 
     def load_secrets(self) -> RunSecrets:

@@ -4,7 +4,11 @@ from pathlib import Path
 
 import msgspec
 
-from chalicelib import secret_settings, settings
+from chalicelib import clock, secret_settings, settings
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.model import Account
+from chalicelib.accounts.profiles import service as profiles
+from chalicelib.accounts.profiles.service import PromoterChange
 from chalicelib.edge import auth
 from infra.local.data_folder import RunSecrets
 
@@ -25,6 +29,7 @@ class DemoLogin(msgspec.Struct):
 class DemoAccess(msgspec.Struct):
     """The content of `demo.json`, for scripts. `stripe_url` is the address of the fake Stripe, None when it does not run."""
 
+    stage: str
     base_url: str
     web_url: str
     store_url: str
@@ -35,12 +40,24 @@ class DemoAccess(msgspec.Struct):
 
 
 def create_access(origin: str, store_url: str, stripe_url: str | None, secrets: RunSecrets) -> DemoAccess:
-    """Issue the tokens of the demo logins, which are valid for 30 days."""
+    """Create the accounts of the demo logins, unless they exist, and issue their tokens, which are valid for 30 days."""
+
+    def verify_promoter(promoter_id: str) -> None:
+        profile = PromoterChange("Demo Promoter", "Demo Ltd", "Sells the demo events.", None, f"{promoter_id}@demo.example", verified=True)
+        if (current := profiles.find(promoter_id)) is not None and current.version == 1:  # as it was made with the account
+            profiles.save(promoter_id, profile, "make run", clock.now(), by_admin=True)
 
     def login(name: str, password: str, *roles: auth.Role) -> DemoLogin:
-        return DemoLogin(f"{name}@demo.example", password, auth.issue_token(f"demo-{name}", {"user", *roles}, seconds=TOKEN_SECONDS))
+        now = clock.now()
+        user_id, email, all_roles = f"demo-{name}", f"{name}@demo.example", ("user", *roles)
+        account = Account(user_id=user_id, email=email, roles=all_roles, created_at=now, verified_at=now, first_name=name.title())
+        accounts.create_account(account, password)
+        if "promoter" in roles:
+            verify_promoter(user_id)
+        return DemoLogin(email, password, auth.issue_token(user_id, set(all_roles), seconds=TOKEN_SECONDS))
 
     return DemoAccess(
+        stage=settings.current().stage,
         base_url=f"{origin}/api/v1",
         web_url=f"{origin}/",
         store_url=store_url,
@@ -57,7 +74,7 @@ def welcome_text(access: DemoAccess, file: Path) -> str:
 Fairgate is running.
 
   Web       {access.web_url}
-  API       {access.base_url}        (try {access.base_url}/events)
+  API       {access.base_url}        ({access.web_url}docs describes it; try {access.base_url}/events)
   Store     {access.store_url}               (aws dynamodb list-tables --endpoint-url {access.store_url})
 
   Payments  {_payments_text(access.stripe_url, access.base_url)}

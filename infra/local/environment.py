@@ -1,4 +1,4 @@
-"""The environment variables of a local run: PORT, DATA, RESET and FAIRGATE_<NAME>."""
+"""The environment variables of a local run: PORT, DATA, RESET, RELOAD and FAIRGATE_<NAME>."""
 
 import os
 from hashlib import sha256
@@ -16,7 +16,13 @@ LOCAL_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "loc
 UNREACHABLE_ENDPOINT = "http://127.0.0.1:9"
 
 # Defaults of a local stage: it trusts its user, and all of its users share one address.
-LOCAL_DEFAULTS = {"STAGE": "local", "IDENTITY": "demo", "PAYMENT_SIMULATION": "on", "ADDRESS_FACTOR": "10000"}
+LOCAL_DEFAULTS = {
+    "STAGE": "local",
+    "IDENTITY": "demo",
+    "PAYMENT_SIMULATION": "on",
+    "ADDRESS_FACTOR": "10000",
+    "EMAIL_VERIFICATION": "later",
+}
 
 # The variable names of Stripe's own tools, so that `make run STRIPE_API_KEY=...` works.
 STRIPE_VARIABLES = {"STRIPE_API_KEY": "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET": "STRIPE_WEBHOOK_SECRETS"}
@@ -32,20 +38,26 @@ class RunOptions(msgspec.Struct, frozen=True):
     port: int
     data: Path
     reset: bool
+    reload: bool
 
 
 def read_options() -> RunOptions:
-    """PORT, DATA and RESET; raises SetupError for a wrong value. Stripe's own variables become our settings."""
+    """PORT, DATA, RESET and RELOAD; raises SetupError for a wrong value. Stripe's own variables become our settings."""
     for name, setting in STRIPE_VARIABLES.items():
         if value := os.environ.get(name):
             os.environ.setdefault(settings.PREFIX + setting, value)
     port = os.environ.get("PORT") or "8000"
     if not port.isdecimal() or int(port) > 65_535:
         raise SetupError(f"PORT must be a number from 0 (any free port) to 65535, not {port!r}.")
-    reset = os.environ.get("RESET", "")
-    if reset not in ("", "0", "1"):
-        raise SetupError(f"RESET must be 1 (start with empty data) or 0, not {reset!r}.")
-    return RunOptions(int(port), Path(os.environ.get("DATA") or ".data"), reset == "1")
+    reset, reload = _switch("RESET", "start with empty data"), _switch("RELOAD", "start again when a file was edited")
+    return RunOptions(int(port), Path(os.environ.get("DATA") or ".data"), reset, reload)
+
+
+def _switch(name: str, meaning: str) -> bool:
+    value = os.environ.get(name, "")
+    if value not in ("", "0", "1"):
+        raise SetupError(f"{name} must be 1 ({meaning}) or 0, not {value!r}.")
+    return value == "1"
 
 
 def complete_environment(run_secrets: RunSecrets, port: int) -> None:
@@ -57,13 +69,13 @@ def complete_environment(run_secrets: RunSecrets, port: int) -> None:
         raise SetupError(f"`make run` starts its own store. Unset {settings.PREFIX}STORE_ENDPOINT and start again.")
     origins = f"http://127.0.0.1:{port},http://localhost:{port}"
     secrets = {"JWT_SECRET": run_secrets.jwt_secret, "TICKET_KEYS": run_secrets.ticket_keys}
-    for name, value in {**_defaults(), **secrets, "CHECKOUT_ORIGINS": origins}.items():
+    for name, value in {**_defaults(), **secrets, "CHECKOUT_ORIGINS": origins, "SHOP_URL": f"http://127.0.0.1:{port}"}.items():
         os.environ.setdefault(settings.PREFIX + name, value)
     if os.environ.get(f"{settings.PREFIX}STRIPE_API_KEY"):
         # People share a test account of Stripe: a local run must not take the payments of another run for its own.
         os.environ.setdefault(f"{settings.PREFIX}STRIPE_NAMESPACE", f"local-{sha256(run_secrets.jwt_secret.encode()).hexdigest()[:12]}")
     os.environ.update(LOCAL_CREDENTIALS, **{f"{settings.PREFIX}STORE_ENDPOINT": UNREACHABLE_ENDPOINT})
-    settings.read(dict(os.environ))
+    settings.read(dict(os.environ))  # not yet kept: the fake Stripe adds its own
 
 
 def _defaults() -> dict[str, str]:
@@ -71,9 +83,3 @@ def _defaults() -> dict[str, str]:
     if os.environ.get(f"{settings.PREFIX}STAGE") != settings.PRODUCTION:
         return LOCAL_DEFAULTS
     return {name: value for name, value in LOCAL_DEFAULTS.items() if (name.lower(), value) not in settings.NOT_IN_PRODUCTION}
-
-
-def unknown_settings() -> list[str]:
-    """Variables FAIRGATE_<NAME> of the environment that no setting has."""
-    known = {settings.PREFIX + field.name.upper() for field in msgspec.structs.fields(settings.Settings)}
-    return sorted(name for name in os.environ if name.startswith(settings.PREFIX) and name not in known)

@@ -68,6 +68,11 @@ class Gateway:
         self._app = app
         self._routes = _Routes(app.routes)
 
+    def resource_of(self, path: str) -> str | None:
+        """The route of a path, as Chalice has it: `/api/v1/events/e1` -> `/v1/events/{event_id}`; None if there is none."""
+        route = self._match(path)
+        return route[0] if route is not None else None
+
     def handle(self, method: str, target: str, headers: Headers = (), body: bytes = b"", source_ip: str = "127.0.0.1") -> GatewayResponse:
         """Answer one request; `target` is the raw path with its query string, `/api/v1/events?status=active`."""
         event = self.proxy_event(method, target, headers, body, source_ip)
@@ -79,7 +84,7 @@ class Gateway:
         """The proxy event for the app, or the response that API Gateway gives by itself."""
         path, _, query = target.partition("?")
         request_id = f"{_REQUEST_ID_PREFIX}{next(_request_numbers):012x}"
-        route = self._routes.match(path.removeprefix(f"/{STAGE}")) if path.startswith(f"/{STAGE}/") else None
+        route = self._match(path)
         if route is None:
             return _error_response(404, "not_found", "There is nothing at this address.", request_id)
         resource, parameters = route
@@ -88,6 +93,9 @@ class Gateway:
         if len(body) > MAX_PAYLOAD_BYTES:
             return _error_response(413, "body_too_large", "The body is too large. Send less in one request.", request_id)
         return _event(method, path, query, headers, body, resource, parameters, request_id, source_ip)
+
+    def _match(self, path: str) -> tuple[str, dict[str, str] | None] | None:
+        return self._routes.match(path.removeprefix(f"/{STAGE}")) if path.startswith(f"/{STAGE}/") else None
 
 
 class _Routes:

@@ -3,8 +3,12 @@
 import logging
 import resource
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
+from infra.local.api_page import api_page_response
 from infra.local.connections import Connection, Connections
 from infra.local.gateway import Gateway, GatewayResponse
 from infra.local.http_messages import Request
@@ -12,6 +16,7 @@ from infra.local.pages import page_response, text_response
 from infra.local.workers import Workers
 
 HOST = "127.0.0.1"
+HEALTH = "/api/v1/health"
 THREADS = 32  # most of them wait: for the journal, or for Stripe
 BACKLOG = 1024  # clients that wait to be accepted
 MAX_CONNECTIONS = 8192
@@ -39,14 +44,15 @@ class LocalServer:
         self._connections = Connections(self._listener, _max_connections(), self.workers.find_input)
         self._gateway: Gateway | None = None
         self._web: Path | None = None
+        self._failure: Callable[[], str | None] = lambda: None
 
     @property
     def origin(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    def start(self, gateway: Gateway, web: Path) -> None:
-        """Serve from now on, in threads; `web` is the folder of the pages."""
-        self._gateway, self._web = gateway, web
+    def start(self, gateway: Gateway, web: Path, failure: Callable[[], str | None] = lambda: None) -> None:
+        """Serve from now on, in threads. `web` is the folder of the pages; `failure` says why the store has failed, None while it works."""
+        self._gateway, self._web, self._failure = gateway, web, failure
         self.workers.start()
 
     def stop(self) -> None:
@@ -65,15 +71,23 @@ class LocalServer:
         try:
             assert self._gateway is not None
             assert self._web is not None
+            if target.partition("?")[0] == HEALTH and (failure := self._failure()):
+                return _failed_response(failure)
             if target.startswith(("/api/", "/api?")) or target == "/api":
                 return self._gateway.handle(request.method, target, request.headers, request.body, connection.address)
-            return page_response(self._web, request.method, target)
+            return api_page_response(request.method, target) or page_response(self._web, request.method, target)
         except Exception:
             logging.getLogger(__name__).exception("a request failed")
             return text_response(500, "Something went wrong. Try again; if it happens again, read the log.")
 
     def _send(self, task: tuple[Connection, Request], response: GatewayResponse) -> None:
         self._connections.send_response(*task, response)
+
+
+def _failed_response(failure: str) -> GatewayResponse:
+    """On AWS an instance without its store is healthy, because others cannot help. Here nothing goes on until a person does something."""
+    body = {"status": "failed", "error": "store_failed", "message": failure}
+    return GatewayResponse(503, {"Content-Type": "application/json", "Cache-Control": "no-store"}, msgspec.json.encode(body))
 
 
 def _max_connections() -> int:

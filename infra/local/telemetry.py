@@ -3,6 +3,7 @@
 import io
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -10,7 +11,10 @@ MAX_BYTES = 50 * 1024 * 1024
 
 
 class WholeLines(io.TextIOBase):
-    """A text file for several threads: it writes whole lines only, while `print` writes a line and its end separately."""
+    """A text file for several threads: it writes whole lines only, while `print` writes a line and its end separately.
+
+    On a full disk lines are lost, because no request may fail for want of its log line.
+    """
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -24,12 +28,12 @@ class WholeLines(io.TextIOBase):
         lines, end, rest = (getattr(self._thread_state, "unfinished", "") + text).rpartition("\n")
         self._thread_state.unfinished = rest
         if end:
-            with self._lock:
+            with self._lock, suppress(OSError):
                 self._file.write(lines + end)
         return len(text)
 
     def flush(self) -> None:
-        with self._lock:
+        with self._lock, suppress(OSError):
             self._file.flush()
 
 
