@@ -24,7 +24,7 @@ def admin_token() -> str:
 
 def staff_token(*event_ids: str, user_id: str = "door") -> str:
     """An access token of a member of staff who works at these events."""
-    return auth.issue_token(user_id, {"user", "staff"}, events=event_ids, seconds=86_400)
+    return auth.issue_token(user_id, {"user", "staff"}, events=dict.fromkeys(event_ids, "staff"), seconds=86_400)
 
 
 def create_event(api: Client, name: str = "Night", **fields: Any) -> str:
@@ -79,6 +79,12 @@ def reserve_items(api: Client, user: str, event_id: str, quantities: Mapping[str
 def start_checkout(api: Client, user: str, reservation_id: str, key: str = "key", **fields: Any) -> ClientReply:
     body = {"reservation_id": reservation_id} | fields
     return api.post("/checkout/sessions", json=body, user=user, headers={"Idempotency-Key": key})
+
+
+def order(api: Client, user: str, event_id: str, quantities: Mapping[str, int], key: str = "key", **fields: Any) -> ClientReply:
+    """Order tickets, given as tier id -> quantity, in one call."""
+    items = [{"tier_id": tier_id, "quantity": quantity} for tier_id, quantity in quantities.items() if quantity]
+    return api.post("/orders", json={"event_id": event_id, "items": items} | fields, user=user, headers={"Idempotency-Key": key})
 
 
 def confirm(api: Client, user: str, checkout_id: str, simulate: str | None = "success") -> ClientReply:

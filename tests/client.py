@@ -1,7 +1,7 @@
 """An HTTP client for tests. It calls the app through the same gateway as the local runtime, without a socket."""
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,8 +23,10 @@ class ClientReply(msgspec.Struct, frozen=True):
 
 
 class Client:
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    """Calls `check_reply(method, path, status, content type, decoded JSON)` with each response, if it is given; the path is the route's."""
+
+    def __init__(self, gateway: Gateway, check_reply: Callable[..., None] | None = None) -> None:
+        self._gateway, self._check_reply = gateway, check_reply
 
     def get(self, path: str, **options: Any) -> ClientReply:
         return self.request("GET", path, **options)
@@ -72,4 +74,9 @@ class Client:
         received = CaseInsensitiveMapping(reply.headers)
         decoded = gzip.decompress(reply.body) if received.get("content-encoding") == "gzip" else reply.body
         is_json = decoded and received.get("content-type", "").startswith("application/json")
-        return ClientReply(reply.status, received, decoded, msgspec.json.decode(decoded) if is_json else None)
+        content = msgspec.json.decode(decoded) if is_json else None
+        if self._check_reply is not None:
+            self._check_reply(
+                method, self._gateway.resource_of(target.partition("?")[0]), reply.status, received.get("content-type", ""), content
+            )
+        return ClientReply(reply.status, received, decoded, content)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 TESTS = Path(__file__).parent
-UNMEASURED = {"bench", "contract", "devtools", "protocol", "simulation"}
+UNMEASURED = {"bench", "browser", "contract", "devtools", "protocol", "simulation"}
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 
 # No test fails because the machine was busy.
@@ -66,6 +66,7 @@ def _settings() -> Iterator[settings.Settings]:
     values = {field.name: field.default for field in msgspec.structs.fields(settings.Settings)}
     values |= {"stage": "test", "identity": "demo", "payment_simulation": "on", "jwt_secret": JWT_SECRET, "ticket_keys": TICKET_KEYS}
     values |= {"rate_limits": "off"}  # the tests of the limits turn them on
+    values |= {"password_memory_kib": 8, "email_verification": "later"}  # below what the environment may set; the tests of mails require it
     with settings.override(**values) as current:
         yield current
 
@@ -94,8 +95,9 @@ def api(request: pytest.FixtureRequest) -> Client:
         request.getfixturevalue("store")
     import app
     from infra.local.gateway import Gateway
+    from tests.documented import check_reply
 
-    return Client(Gateway(app.app))
+    return Client(Gateway(app.app), check_reply)
 
 
 @pytest.fixture

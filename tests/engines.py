@@ -64,6 +64,11 @@ def local() -> Iterator[None]:
             _open_stores.pop()
 
 
+def open_local_store() -> LocalStore:
+    """The local store that answers now, for tests that read its streams."""
+    return _open_stores[-1]
+
+
 @contextmanager
 def fresh_stage() -> Iterator[None]:
     """Empty tables of a stage that no test had before, so that nothing that an instance caches can be about them."""

@@ -28,6 +28,7 @@ def check(now: int, *, recovered: bool = False) -> None:
         *_check_buyers(purchases_by_id),
         *_check_details(purchases_by_id),
         *_check_tickets(purchases_by_id),
+        *_check_owners(purchases_by_id),
         *_check_waiting_rooms(),
         *(find_unpublished() if recovered else []),
     ]
@@ -184,6 +185,8 @@ def _check_buyers(purchases_by_id: dict[str, Purchase]) -> list[str]:
             violations.append(f"{record.user_id}: the record says {record.bought} bought, the orders {bought}")
         if record.orders != {purchase.id for purchase in own if purchase.is_order}:
             violations.append(f"{record.user_id}: the record's orders are {set(record.orders)}")
+        if record.past_orders != {purchase.id for purchase in own if purchase.was_order and not purchase.is_order}:
+            violations.append(f"{record.user_id}: the record's past orders are {set(record.past_orders)}")
         if bought + record.active_quantity > limit:
             violations.append(f"{record.user_id}: {bought} bought and {record.active_quantity} held, above the limit of {limit}")
     violations += [f"{user_id}: {purchase_id} is active, and the record does not name it" for (user_id, _), purchase_id in active.items()]
@@ -198,15 +201,38 @@ def _check_details(purchases_by_id: dict[str, Purchase]) -> list[str]:
 
 
 def _check_tickets(purchases_by_id: dict[str, Purchase]) -> list[str]:
-    """Every ticket belongs to a purchase that is or was an order."""
-    from chalicelib.tickets.store import TicketRow
+    """Every ticket belongs to a purchase that is or was an order, has a code of its own and has admitted each of its people once."""
+    from chalicelib.tickets.store import TicketRow, _ticket
 
     rows = list(TicketRow.scan(consistent_read=True))
-    return [
+    violations = [
         f"{row.id}: a ticket without an order"
         for row in rows
         if row.purchase_id not in purchases_by_id or not purchases_by_id[row.purchase_id].was_order
     ]
+    violations += [f"{code}: the code of {times} tickets" for code, times in Counter(row.code for row in rows).items() if times > 1]
+    for row in rows:
+        ticket = _ticket(row)
+        if not 0 <= ticket.admitted <= ticket.admits or ticket.admitted != int(row.admitted or 0):
+            violations.append(f"{row.id}: {ticket.admitted} of {ticket.admits} are in, and the item says {row.admitted}")
+        if any(checkin.count < 1 for checkin in ticket.checkins) or len({checkin.id for checkin in ticket.checkins}) < len(ticket.checkins):
+            violations.append(f"{row.id}: has the check-ins {ticket.checkins}")
+    return violations
+
+
+def _check_owners(purchases_by_id: dict[str, Purchase]) -> list[str]:
+    """The record of everybody who was given a ticket names it, and nobody else's does."""
+    from chalicelib.tickets.store import TicketRow
+
+    named = {(record.user_id, ticket_id) for record in purchases.scan_buyers() for ticket_id in record.received}
+    owners, given = set(), set()
+    for row in TicketRow.scan(consistent_read=True):
+        owners.add((row.owner_id, row.id))
+        purchase = purchases_by_id.get(row.purchase_id)
+        if purchase is not None and purchase.user_id != row.owner_id:
+            given.add((row.owner_id, row.id))
+    violations = [f"{ticket_id}: its owner {owner} cannot find it" for owner, ticket_id in given - named]
+    return violations + [f"{ticket_id}: the record of {owner} names it, who does not own it" for owner, ticket_id in named - owners]
 
 
 def _check_waiting_rooms() -> list[str]:

@@ -6,6 +6,7 @@ from chalicelib import dynamo, settings
 from infra import tables
 from tests import engines
 
+TIMES_AND_IDS = ("CreationDateTime", "TableId", "LatestStreamLabel", "LatestStreamArn")
 ENGINES = {"moto": engines.moto, "local": engines.local}
 
 
@@ -16,7 +17,7 @@ def described():
         name = dynamo.table_name(feature)
         table = client.describe_table(TableName=name)["Table"]
         table["TimeToLive"] = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
-        found[feature] = {key: value for key, value in table.items() if key not in ("CreationDateTime", "TableId")}
+        found[feature] = {key: value for key, value in table.items() if key not in TIMES_AND_IDS}
     return found
 
 

@@ -54,7 +54,7 @@ class SecretsManager:
 @pytest.fixture
 def manager(monkeypatch, time):
     memory.forget_everything()
-    with mock_aws(), settings.override(jwt_secret="", ticket_keys="", secrets_arn=ARN):
+    with mock_aws(), settings.override(jwt_secret="", secrets_arn=ARN):
         secret_settings._client.cache_clear()
         yield SecretsManager(monkeypatch)
     secret_settings._client.cache_clear()
@@ -78,6 +78,53 @@ def test_a_secret_must_be_there_and_long():
     with settings.override(jwt_secret="short"), pytest.raises(settings.SettingsError, match="FAIRGATE_JWT_SECRET") as error:
         secret_settings.secret("jwt_secret")
     assert "short" not in str(error.value)
+
+
+KEY = "a-secret-that-is-long-enough-to-sign-something"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("jwt_secret", "short-one", "FAIRGATE_JWT_SECRET must be set and have 32 characters or more"),
+        ("jwt_secret", "", "FAIRGATE_JWT_SECRET must be set"),
+        ("ticket_keys", "", "FAIRGATE_TICKET_KEYS must be set"),
+        ("ticket_keys", KEY, "FAIRGATE_TICKET_KEYS: key 1 must be `id:secret`"),
+        ("ticket_keys", f"k2:{KEY},k1:short-one", "FAIRGATE_TICKET_KEYS: the secret of key 2 must have 32 characters"),
+        ("ticket_keys", f"k1:{KEY},k1:{KEY}", "FAIRGATE_TICKET_KEYS: the id of key 2 is used twice"),
+        ("jwt_keys", "k1:short-one", "FAIRGATE_JWT_KEYS: the secret of key 1 must have 32 characters"),
+        ("stripe_api_key", "pk_test_short-one", "FAIRGATE_STRIPE_API_KEY: must begin with sk_test_ or sk_live_ or "),
+        ("stripe_webhook_secrets", "whsec_1, we_short-one", "FAIRGATE_STRIPE_WEBHOOK_SECRETS: must begin with whsec_"),
+        ("smtp_url", "mail.short-one.example:25", "FAIRGATE_SMTP_URL: must begin with smtp:// or smtps:// or "),
+    ],
+)
+def test_all_secrets_are_checked_before_one_is_used(manager, name, value, message):
+    whole = {"jwt_secret": FIRST, "ticket_keys": f"k1:{KEY}"}
+    good = {
+        "jwt_keys": f"k1:{KEY}",
+        "stripe_api_key": "rk_test_1",
+        "stripe_webhook_secrets": "whsec_1,whsec_2",
+        "smtp_url": "smtps://mail.example",
+    }
+    with settings.override(ticket_keys=""):
+        manager.put(json.dumps(whole | {name: value}))
+        with pytest.raises(settings.SettingsError, match=message) as error:
+            secret_settings.optional_secret("stripe_api_key")
+        assert "short-one" not in str(error.value)
+        manager.put(json.dumps(whole | good))
+        assert secret_settings.optional_secret("stripe_api_key") == "rk_test_1"
+    with settings.override(**whole | {name: value}), pytest.raises(settings.SettingsError, match=message):
+        secret_settings.check_secrets()
+    with settings.override(**whole | good):
+        secret_settings.check_secrets()
+
+
+def test_a_wrong_new_secret_does_not_replace_the_last_one(manager, time):
+    manager.put_jwt_secret(FIRST)
+    assert secret_settings.secret("jwt_secret") == FIRST
+    manager.put_jwt_secret("short-one")
+    time.advance(MAX_AGE_SECONDS)
+    assert secret_settings.secret("jwt_secret") == FIRST
 
 
 def test_a_secret_comes_from_secrets_manager_where_the_environment_is_silent(manager):

@@ -47,6 +47,20 @@ def test_a_fault_says_what_is_allowed():
 
 
 @pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("HOLD_SECOND", "HOLD_SECONDS"), ("STAEG", "STAGE"), ("JWT_SECRETS", "JWT_SECRET"), ("hold_seconds", "[A-Z_]+"), ("", "[A-Z_]+")],
+)
+def test_a_name_that_no_setting_has_is_a_fault_with_the_nearest_one(name, nearest):
+    with pytest.raises(settings.SettingsError, match=f"^FAIRGATE_{name} is not a setting; the nearest name is FAIRGATE_{nearest}$"):
+        settings.read({f"FAIRGATE_{name}": "7", "FAIRGATE_STAGE": "dev"})
+
+
+def test_a_choice_says_what_it_is_between():
+    with pytest.raises(settings.SettingsError, match=r"^FAIRGATE_IDENTITY: must be one of demo, jwt, not 'none'$"):
+        settings.read({"FAIRGATE_IDENTITY": "none"})
+
+
+@pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
         ("IDENTITY", "demo", "must be jwt in stage prod, not 'demo': "),

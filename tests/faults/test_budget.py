@@ -64,11 +64,11 @@ def test_when_an_instance_knows_that_all_is_sold_a_refusal_costs_one_read(shop):
         assert cost(lambda number=number: shop.reserve(f"late-{number}", balcony=1), 409) == (1, 1, 0)
 
 
-def test_what_buyers_send_along_is_written_once_and_costs_the_confirm_its_expiry(api, shop):
+def test_what_buyers_send_along_is_written_once_and_costs_the_confirm_a_read_and_its_expiry(api, shop):
     reservation_id = builders.reserve(api, "ada", shop.event_id, shop.floor, 1).json["id"]
     responses = {"diet": "none"}
     assert cost(lambda: builders.start_checkout(api, "ada", reservation_id, responses=responses)) == (1, 0, 4)
-    assert cost(lambda: builders.confirm(api, "ada", reservation_id)) == (2, 0, 11)
+    assert cost(lambda: builders.confirm(api, "ada", reservation_id)) == (3, 1, 11)
     assert cost(lambda: api.get(f"/orders/{reservation_id}", user="ada"), 200) == (3, 3, 0)
 
 
@@ -79,6 +79,41 @@ def test_checkout_takes_one_write_and_a_read_on_another_instance(api, shop, inst
     continue_on(instance)
     assert cost(lambda: builders.start_checkout(api, "ada", reservation_id)) == (1 + reads, reads, 1)
     assert cost(lambda: builders.start_checkout(api, "ada", reservation_id), 200) == (1, 1, 0)
+
+
+def test_an_order_in_one_call_costs_its_two_steps_and_its_key(api, shop):
+    """The hold: 1. The purchase and the buyer's record: 2 each. The checkout: 1. The key: its claim and its answer."""
+    with record_calls("order", measured=True) as log:
+        assert builders.order(api, "ada", shop.event_id, {shop.floor: 2}).status == 201
+    assert log.names == ["PutItem", "UpdateItem", "TransactWriteItems", "UpdateItem", "UpdateItem"]
+    assert (log.round_trips, log.capacity) == (5, (0, 8))
+    assert cost(lambda: builders.order(api, "ada", shop.event_id, {shop.floor: 2}), 200) == (1, 0, 1)
+
+
+def test_a_page_of_orders_takes_two_round_trips(api, shop):
+    for number in range(3):
+        builders.order(api, "ada", shop.event_id, {shop.floor: 1}, key=str(number))
+        builders.confirm(api, "ada", api.get("/orders", user="ada").json["orders"][0]["id"])
+    assert cost(lambda: api.get("/orders", user="ada"), 200) == (2, 4, 0)
+
+
+def test_a_check_in_takes_a_read_and_a_transaction(api, shop, time):
+    """The ticket and the audit entry, in a transaction: 2 each. Its indexes and those of the audit are not counted here."""
+    ticket = builders.buy(api, "ada", shop.event_id, shop.floor).json["tickets"][0]
+    time.advance(30 * 86_400 - 3600)
+    shop.warm_up()
+    scan = lambda: api.post(f"/tickets/{ticket['id']}/validate", token=builders.admin_token())  # noqa: E731
+    assert cost(scan, 200) == (2, 1, 4)
+    assert cost(scan, 409) == (1, 1, 0)
+
+
+def test_a_transfer_takes_a_read_and_a_write_on_each_side(api, shop):
+    """Accepted: the ticket, the records of both owners and the audit entry, in a transaction: 2 each."""
+    ticket = builders.buy(api, "ada", shop.event_id, shop.floor).json["tickets"][0]
+    offer = lambda: api.post(f"/tickets/{ticket['id']}/transfer", user="ada")  # noqa: E731
+    assert cost(offer) == (2, 1, 1)
+    token = offer().json["token"]
+    assert cost(lambda: api.post(f"/transfers/{token}/accept", user="bob")) == (2, 1, 8)
 
 
 @pytest.mark.parametrize(("instance", "reads"), [("same", 0), ("another", 1)])

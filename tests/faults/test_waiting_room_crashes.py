@@ -3,7 +3,7 @@
 import pytest
 
 from chalicelib import memory
-from chalicelib.catalog import service as catalog
+from chalicelib.catalog import revisions
 from chalicelib.waiting_room.due_changes import OPENING_LEASE_SECONDS
 from tests import builders, invariants, shops
 from tests.simulation import faults
@@ -38,7 +38,7 @@ class Sale:
         return self.api.get(f"/events/{self.event_id}/waiting-room/state")
 
     def change_catalog(self):
-        catalog.invalidate_everywhere("admin", self.time.now)
+        revisions.invalidate_everywhere("admin", self.time.now)
 
     def join(self):
         self.tokens["new"] = join(self.api, self.event_id, "new")

@@ -7,15 +7,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from chalicelib import settings as product_settings
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.purchases.record import store
+from chalicelib.tickets import service as tickets
 from tests import builders, invariants, shops
 from tests.client import ClientReply
 from tests.simulation import faults
 
 USERS = st.sampled_from(["ada", "bob", "eve"])
-STATUSES = {200, 201, 400, 403, 404, 409}
+STATUSES = {200, 201, 400, 403, 404, 409, 410}
 
 
 def crash_numbers(max_number):
@@ -28,6 +30,7 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.api, self.time = api, time
         self.resources = ExitStack()
+        self.resources.enter_context(product_settings.override(doors_open_seconds=31 * 86_400))
         self.shop = self.resources.enter_context(shops.isolated_shop(api))
         self.reservations: dict[str, str] = {}
         self.keys = count()
@@ -85,6 +88,29 @@ class History(RuleBasedStateMachine):
     @rule(user=USERS, crash=crash_numbers(4))
     def release(self, user, crash):
         self._request(crash, lambda: self.api.delete(f"/reservations/{self.reservations.get(user, 'none')}", user=user))
+
+    @precondition(lambda self: self.reservations)
+    @rule(user=USERS, number=st.integers(1, 3), crash=crash_numbers(2))
+    def check_in(self, user, number, crash):
+        path = f"/tickets/{self.reservations.get(user, 'none')}-{number}/validate"
+        self._request(crash, lambda: self.api.post(path, token=builders.admin_token()))
+
+    @precondition(lambda self: self.reservations)
+    @rule(user=USERS, number=st.integers(1, 3), crash=crash_numbers(2))
+    def undo(self, user, number, crash):
+        path = f"/tickets/{self.reservations.get(user, 'none')}-{number}/undo"
+        self._request(crash, lambda: self.api.post(path, token=builders.admin_token()))
+
+    @precondition(lambda self: self.reservations)
+    @rule(user=USERS, number=st.integers(1, 3), receiver=USERS, crash=crash_numbers(2))
+    def transfer(self, user, number, receiver, crash):
+        """A ticket of this user's order goes from its owner to the receiver."""
+        ticket = tickets.find_ticket(f"{self.reservations.get(user, 'none')}-{number}")
+        owner = ticket.owner_id if ticket is not None else user
+        offered = self.api.post(f"/tickets/{self.reservations.get(user, 'none')}-{number}/transfer", user=owner)
+        self._check_status(offered)
+        if offered.status in (200, 201):
+            self._request(crash, lambda: self.api.post(f"/transfers/{offered.json['token']}/accept", user=receiver))
 
     @rule(crash=crash_numbers(8))
     def sweep(self, crash):

@@ -2,9 +2,13 @@
 
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
@@ -13,23 +17,35 @@ import pytest
 
 from tests.test_tidy import ROOT
 
+COMMAND = (sys.executable, "-m", "infra.local")
 DIRECT = build_opener(ProxyHandler({}))
 
 
-class LocalRun:
-    """One `make run` in a process group of its own, as a terminal starts it."""
+_NOT_COPIED = (".git", ".venv", ".data", ".build", "__pycache__", ".*_cache", ".hypothesis", "node_modules", ".coverage*", ".env")
 
-    def __init__(self, data: Path, **environment: str) -> None:
+
+def copy_repository(folder: Path) -> None:
+    """Copy what a clone has, with the changes that are not committed yet."""
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+
+
+class LocalRun:
+    """One `make run` in a process group of its own, as a terminal starts it. It may write files of `limited_to` bytes."""
+
+    def __init__(
+        self, data: Path, *, command: Sequence[str] = COMMAND, folder: Path = ROOT, limited_to: int | None = None, **environment: str
+    ) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("FAIRGATE_", "COV_", "STRIPE_"))}
         self.data = data
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local"],
-            cwd=ROOT,
-            env={**clean, "PORT": "0", "DATA": str(data), **environment},
+            command,
+            cwd=folder,
+            env={**clean, "PORT": "0", "DATA": str(data), "ENV_FILE": os.devnull, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=None if limited_to is None else partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limited_to, limited_to)),
         )
         self.output = ""
 
@@ -63,6 +79,16 @@ class LocalRun:
         self.output += self.process.communicate(timeout=60)[0]
         return self.process.returncode
 
+    def end(self) -> None:
+        """Stop it if it runs. Raises TimeoutExpired, and kills it, if it does not stop within half a minute."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.communicate(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise
+
     def ctrl_c(self) -> int:
         os.killpg(self.process.pid, signal.SIGINT)
         return self.wait()
@@ -72,16 +98,10 @@ class LocalRun:
 def start():
     runs: list[LocalRun] = []
 
-    def start(data: Path, **environment: str) -> LocalRun:
-        runs.append(LocalRun(data, **environment))
+    def start(data: Path, limited_to: int | None = None, folder: Path = ROOT, **environment: str) -> LocalRun:
+        runs.append(LocalRun(data, limited_to=limited_to, folder=folder, **environment))
         return runs[-1]
 
     yield start
     for run in runs:
-        if run.process.poll() is None:
-            run.process.send_signal(signal.SIGTERM)
-            try:
-                run.process.communicate(timeout=30)
-            except subprocess.TimeoutExpired:
-                run.process.kill()
-                raise
+        run.end()

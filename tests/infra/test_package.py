@@ -14,14 +14,14 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(package, "ROOT", tmp_path)
     with zipfile.ZipFile(tmp_path / "deployment.zip", "w") as made:
         made.writestr("app.py", "")
-        made.writestr("msgspec/_core.cpython-311-x86_64-linux-gnu.so", "")
+        made.writestr("msgspec/_core.abi3.so", b"\x7fELF" + bytes(14) + b"\x3e\x00")  # the header of an extension for x86_64
     return tmp_path
 
 
 def test_an_extension_for_another_architecture_is_a_problem(folder, monkeypatch, capsys):
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     assert package.check_artefact(folder, "x86_64") == []
-    assert package.check_artefact(folder, "arm64") == ["msgspec/_core.cpython-311-x86_64-linux-gnu.so is not for arm64"]
+    assert package.check_artefact(folder, "arm64") == ["msgspec/_core.abi3.so is not for arm64"]
     assert "not tried" in capsys.readouterr().out
 
 
@@ -42,3 +42,21 @@ def test_snapstart_needs_a_version_of_python_that_has_it(monkeypatch, capsys):
         package.main()
     assert ended.value.code == 2
     assert "Python 3.12" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("STAGE", "porduction", "stage must be dev or prod, not 'porduction'; the nearest name is prod"),
+        ("STAGE", "local", "stage must be dev or prod, not 'local'; the nearest name is "),
+        ("ARCH", "x86", "architecture must be arm64 or x86_64, not 'x86'; the nearest name is x86_64"),
+        ("SNAPSTART", "yes", "snapstart must be on or off, not 'yes'; the nearest name is "),
+    ],
+)
+def test_a_wrong_value_of_a_variable_is_named_with_the_nearest_one(monkeypatch, capsys, variable, value, message):
+    monkeypatch.setattr(sys, "argv", ["package"])
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit) as ended:
+        package.main()
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err

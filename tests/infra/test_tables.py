@@ -12,7 +12,29 @@ def test_every_feature_has_one_table(store):
 
 
 def test_creating_the_tables_again_changes_nothing(store):
+    before = [store.describe_table(TableName=dynamo.table_name(feature))["Table"] for feature in tables.definitions()]
     assert tables.create_all(store) == []
+    assert [store.describe_table(TableName=dynamo.table_name(feature))["Table"] for feature in tables.definitions()] == before
+
+
+def test_tables_of_an_earlier_version_get_the_streams_and_indexes_that_they_lack(threaded_store):
+    for feature in ("audit", "purchases"):
+        key = tables.definitions()[feature]["KeySchema"]
+        attributes = [{"AttributeName": part["AttributeName"], "AttributeType": "S"} for part in key]
+        name = dynamo.table_name(feature)
+        threaded_store.delete_table(TableName=name)
+        threaded_store.create_table(TableName=name, KeySchema=key, AttributeDefinitions=attributes, BillingMode="PAY_PER_REQUEST")
+    assert tables.create_all(threaded_store) == []
+    audit = threaded_store.describe_table(TableName=dynamo.table_name("audit"))["Table"]
+    assert {index["IndexName"] for index in audit["GlobalSecondaryIndexes"]} == {"event", "actor", "day"}
+    purchases = threaded_store.describe_table(TableName=dynamo.table_name("purchases"))["Table"]
+    assert purchases["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
+def test_a_stream_has_the_old_and_the_new_item(store):
+    for feature in tables.definitions():
+        table = store.describe_table(TableName=dynamo.table_name(feature))["Table"]
+        assert table.get("StreamSpecification", {}).get("StreamEnabled", False) == (feature in tables.streamed())
 
 
 def test_tables_outlive_the_stack_and_can_be_restored():

@@ -10,7 +10,7 @@ import app
 from chalicelib import dynamo, settings
 from chalicelib.audit.store import AuditRow
 from chalicelib.ledger.store import LedgerRow
-from infra import package, tables, template
+from infra import event_sources, package, tables, template
 
 ROOT = Path(__file__).parents[2]
 CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_bytes())
@@ -34,7 +34,7 @@ def test_created_tables_equal_deployed_tables(store):
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_a_role_reaches_its_own_stage_and_nothing_else(stage):
     resources = template.template_additions(stage, app.app.routes)["Resources"]
-    for role in ("ApiHandlerRole", "SweepRole", "ReconcileRole"):
+    for role in ("ApiHandlerRole", "SweepRole", "ReconcileRole", "ProjectReportsRole"):
         (policy,) = resources[role]["Properties"]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]:
             actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
@@ -45,15 +45,53 @@ def test_a_role_reaches_its_own_stage_and_nothing_else(stage):
 
 
 def test_no_function_may_change_the_ledger_or_the_audit():
+    """A function that may write all tables is denied to change these two; others may not write them at all."""
     for file in (ROOT / ".chalice").glob("policy-*.json"):
         statements = json.loads(file.read_bytes())["Statement"]
+        written = [arn for statement in statements for arn in _resources(statement) if "dynamodb:PutItem" in statement["Action"]]
+        if not any(arn.endswith("${Stage}-*") for arn in written):
+            assert not any(arn.endswith((LedgerRow.feature, AuditRow.feature)) for arn in written)
+            continue
         (denied,) = [statement for statement in statements if statement["Effect"] == "Deny"]
-        assert set(denied["Action"]) == {"dynamodb:DeleteItem", "dynamodb:UpdateItem"}
+        assert set(denied["Action"]) == {"dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"}
         assert {arn.partition("${Stage}-")[2] for arn in denied["Resource"]} == {LedgerRow.feature, AuditRow.feature}
 
 
+def _resources(statement):
+    return [statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"]
+
+
+@pytest.mark.parametrize("function", event_sources.CONSUMERS)
+def test_a_consumer_reads_the_streams_of_its_tables_and_writes_its_own_table_and_its_dead_letters(function):
+    statements = json.loads((ROOT / ".chalice" / f"policy-{function}.json").read_bytes())["Statement"]
+    allowed = {statement["Sid"]: {arn.partition("${Stage}-")[2] for arn in _resources(statement)} for statement in statements}
+    assert allowed["ReadChanges"] == {f"{feature}/stream/*" for feature in event_sources.CONSUMERS[function]}
+    assert allowed["SendDeadLetters"] == {f"{function.replace('_', '-')}-dead-letters"}
+    assert not any("*" in arn for sid in allowed.keys() - {"ReadChanges", "WriteLogs"} for arn in allowed[sid])
+
+
+def test_each_consumer_gets_the_changes_of_its_tables(packaged):
+    resources = packaged()["Resources"]
+    mappings = [part["Properties"] for part in resources.values() if part["Type"] == "AWS::Lambda::EventSourceMapping"]
+    expected = {
+        (event_sources.function_id(function), tables.logical_id(feature))
+        for function, features in event_sources.CONSUMERS.items()
+        for feature in features
+    }
+    assert {(mapping["FunctionName"]["Ref"], mapping["EventSourceArn"]["Fn::GetAtt"][0]) for mapping in mappings} == expected
+    for mapping in mappings:
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert mapping["BisectBatchOnFunctionError"] is True
+        assert mapping["StartingPosition"] == "TRIM_HORIZON"
+        assert 0 < mapping["MaximumRetryAttempts"] < 10_000
+        assert resources[mapping["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0]]["Type"] == "AWS::SQS::Queue"
+        table = resources[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
+        assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+
+
 def test_every_function_has_a_policy():
-    functions = {"api_handler", *(source.name for source in app.app.event_sources)}
+    functions = {"api_handler", *(source.name for source in app.app.event_sources), *event_sources.CONSUMERS}
+    assert {function.name for function in app.app.pure_lambda_functions} == set(event_sources.CONSUMERS)
     assert set(CONFIG["lambda_functions"]) == functions
     assert CONFIG["autogen_policy"] is False
     for function in CONFIG["lambda_functions"].values():
@@ -106,7 +144,7 @@ def test_the_template_refers_only_to_what_it_has(packaged, tmp_path):
 
 def test_functions_run_on_arm64_unless_another_architecture_is_asked_for(packaged):
     functions = [part for part in packaged()["Resources"].values() if part["Type"] == "AWS::Serverless::Function"]
-    assert [function["Properties"]["Architectures"] for function in functions] == [["arm64"]] * 3
+    assert [function["Properties"]["Architectures"] for function in functions] == [["arm64"]] * 4
     assert CONFIG["lambda_architecture"] == "arm64"
 
 

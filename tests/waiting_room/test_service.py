@@ -133,7 +133,7 @@ def test_a_user_who_joins_twice_at_once_gets_the_same_token_twice(api, time, sal
 
     replies.append(service.join(sale[0], "ada", join_on_another_device, lambda _: False, time.now))
     assert len(replies) == 2
-    assert replies[0].view["token"] == replies[1].view["token"]
+    assert replies[0].view.token == replies[1].view.token
     assert [reply.is_new for reply in replies] == [True, False]
 
 

@@ -15,7 +15,7 @@ THREADS = 16
 def _echo_app() -> Chalice:
     barrier, bp = threading.Barrier(THREADS), Blueprint(__name__)
 
-    @route(bp, "GET", "/echo/{name}")
+    @route(bp, "GET", "/echo/{name}", access="public")
     def echo(call, name):
         barrier.wait(10)  # all requests are inside their handlers now
         seen = bp.current_request

@@ -28,17 +28,19 @@ class App:
         self.arrived, self.release = threading.Semaphore(0), threading.Event()
         bp = Blueprint(__name__)
 
-        @route(bp, "POST", "/echo/{name}")
+        @route(bp, "POST", "/echo/{name}", access="public")
         def echo(request: RequestContext, name: str) -> Reply:
             self.bodies.append(request.read_body())
             headers = {key: request.header(key) for key in ("x-name", "host", "content-type")}
-            return Reply({"name": name, "size": len(self.bodies[-1]), "query": request.query("q"), **headers})
+            return Reply(
+                {"name": name, "size": len(self.bodies[-1]), "query": (request.chalice_request.query_params or {}).get("q"), **headers}
+            )
 
-        @route(bp, "GET", "/large")
+        @route(bp, "GET", "/large", access="public")
         def large(request: RequestContext) -> Reply:
             return Reply("x" * LARGE)
 
-        @route(bp, "GET", "/wait")
+        @route(bp, "GET", "/wait", access="public")
         def wait(request: RequestContext) -> Reply:
             self.arrived.release()
             assert self.release.wait(SECONDS)

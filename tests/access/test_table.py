@@ -1,0 +1,84 @@
+"""Every route of the app, called by everybody: who is let through is what the table in docs/access.md says."""
+
+import re
+from contextlib import ExitStack
+
+import pytest
+
+import app
+from chalicelib.edge.http import Operation
+from tests.access.world import CALLERS, World, new_world, outcome
+from tests.test_tidy import ROOT
+
+PAGE = ROOT / "docs" / "access.md"
+OPERATIONS: dict[str, Operation] = {
+    f"{method} {path.removeprefix('/v1')}": route.view_function.operation  # type: ignore[attr-defined]
+    for path, methods in sorted(app.app.routes.items())
+    for method, route in sorted(methods.items())
+}
+
+DEMO_ONLY = {"DELETE /admin/events/{event_id}/orders"}  # not there in the stages with access tokens only
+
+
+def _rows() -> dict[str, list[str]]:
+    """Operation -> its cells in the table, in the order of CALLERS."""
+    rows = re.findall(r"^\| `([A-Z]+ /[^`]*)` \| (.*) \|$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {operation: cells.split(" | ") for operation, cells in rows}
+
+
+def _try_everybody(operation: str) -> list[str]:
+    """What each caller is let do. A caller who may have changed something leaves a new world to the next."""
+    method, path = operation.split(" ")
+    cells = []
+    with ExitStack() as worlds:
+        world: World | None = None
+        for caller in CALLERS:
+            if world is None:
+                worlds.close()
+                world = worlds.enter_context(new_world())
+            cells.append(outcome(world.send(method, path, caller)))
+            if cells[-1] == "yes" and method != "GET":
+                world = None
+    return cells
+
+
+def row(operation: str, cells: list[str]) -> str:
+    return f"| `{operation}` | {' | '.join(cells)} |"
+
+
+def test_the_table_has_the_columns_of_the_callers():
+    header = next(line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| call |"))
+    assert header == f"| call | {' | '.join(CALLERS)} |"
+
+
+def test_the_table_has_no_row_of_a_route_that_is_gone():
+    assert sorted(_rows().keys() - OPERATIONS.keys()) == []
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, list[str]]:
+    return _rows()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_everybody_may_do_what_the_table_says(operation, time, rows):
+    cells = _try_everybody(operation)
+    assert rows.get(operation) == cells, f"docs/access.md needs this row, if it is right:\n{row(operation, cells)}"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_table_denies_by_default(operation, rows):
+    """What is not public needs a token; what is for doors, managers and admins is for nobody else, and not for people of other events."""
+    cells = dict(zip(CALLERS, rows[operation], strict=True))
+    access = OPERATIONS[operation].access
+    is_of_event = any(name in operation for name in ("{event_id}", "{tier_id}", "{order_id}", "{ticket_id}"))
+    denied = {
+        "public": set(),
+        "user": {"anybody"},
+        "door": {"anybody", "another user", "user"},
+        "manager": {"anybody", "another user", "user", "staff"} | ({"promoter of another event"} if is_of_event else set()),
+        "admin": set(CALLERS) - {"admin"},
+    }[access]
+    assert {caller for caller in denied if cells[caller] == "yes"} == set()
+    if access in ("door", "manager", "admin"):
+        assert cells["admin"] == ("404" if operation in DEMO_ONLY else "yes")

@@ -1,0 +1,182 @@
+"""A shop with one of everything, and the callers of the table in docs/access.md."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from msgspec import Struct
+
+from bootstrap import rollout
+from bootstrap.validation import validate_tree
+from chalicelib import clock, settings
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.members import service as members
+from chalicelib.accounts.model import Account
+from chalicelib.accounts.profiles import service as profiles
+from chalicelib.accounts.profiles.service import PromoterChange
+from chalicelib.cases import service as cases
+from chalicelib.edge import auth
+from tests import builders, engines
+from tests.bootstrap import conftest as bootstrap
+from tests.client import Client, ClientReply
+
+EVENT, DROP = "fest", "drop"  # the second one has a waiting room
+BUYER, PROMOTER, PASSWORD = "ada", "nora", "seven grey owls"
+
+
+class Caller(Struct, frozen=True):
+    """Somebody with an account; `event_role` is their role at both events."""
+
+    user_id: str
+    roles: tuple[auth.Role, ...] = ("user",)
+    event_role: auth.EventRole | None = None
+
+    @property
+    def email(self) -> str:
+        return f"{self.user_id}@example.com"
+
+    def token(self) -> str:
+        events = dict.fromkeys((EVENT, DROP), self.event_role) if self.event_role else {}
+        return auth.issue_token(self.user_id, set(self.roles), events=events, seconds=86_400)
+
+
+# The columns of the table. Those with fewer rights come first.
+CALLERS = {
+    "anybody": None,
+    "another user": Caller("eve"),
+    "user": Caller(BUYER),
+    "promoter of another event": Caller("olaf", ("user", "promoter")),
+    "staff": Caller("door", event_role="staff"),
+    "coordinator": Caller("cleo", event_role="coordinator"),
+    "promoter": Caller(PROMOTER, ("user", "promoter")),
+    "admin": Caller("root", ("user", "admin")),
+}
+
+
+class World(Struct):
+    """A shop in an empty store: ids by the names of path parameters, and what bodies need."""
+
+    api: Client
+    ids: dict[str, str]
+    code: str
+    place: str
+
+    def send(self, method: str, path: str, caller: str) -> ClientReply:
+        """Send a request that is valid in all but who sends it."""
+        target = path.replace("{event_id}", DROP) if "/waiting-room/" in path else path
+        for name, value in self.ids.items():
+            target = target.replace(f"{{{name}}}", value)
+        assert "{" not in target, f"give tests/access/world.py an id for the parameter of {path}"
+        body, query = self.content(f"{method} {path}")
+        options: dict[str, Any] = {} if body is None else {"json": body}
+        who = CALLERS[caller]
+        return self.api.request(
+            method, target, query=query, token=who.token() if who else None, headers={"Idempotency-Key": "key"}, **options
+        )
+
+    def content(self, operation: str) -> tuple[Any, dict[str, str]]:
+        """The body and the query parameters of an operation that needs some."""
+        event, tier, ada = EVENT, self.ids["tier_id"], {"email": "ada@example.com"}
+        item, later = {"tier_id": tier, "quantity": 1}, clock.iso(clock.now() + 86_400)
+        new_event = {"name": "New", "venue": "Hall", "starts_at": later}
+        scan = {"code": self.code, "event_id": event}
+        bodies: dict[str, Any] = {
+            "POST /admin/events": {**new_event, "on_sale_at": clock.iso(clock.now())},
+            "POST /admin/events/{event_id}/waiting-room/let-in": {"count": 1},
+            "POST /admin/events/{event_id}/waiting-room/rate": {"wave_size": 1, "wave_seconds": 1},
+            "POST /admin/orders/{order_id}/refunds": {"reason": "goodwill"},
+            "POST /admin/tiers": {"event_id": event, "name": "New", "price_cents": 1, "capacity": 1},
+            "POST /auth/email/resend": ada,
+            "POST /auth/email/verify": {"token": "x"},
+            "POST /auth/login": {**ada, "password": PASSWORD},
+            "POST /auth/logout": {"refresh_token": "x"},
+            "PATCH /auth/me": {"first_name": "Ada"},
+            "POST /auth/password": {"current_password": PASSWORD, "password": "nine green herons"},
+            "POST /auth/password/forgot": ada,
+            "POST /auth/password/reset": {"token": "x", "password": PASSWORD},
+            "POST /auth/refresh": {"refresh_token": "x"},
+            "POST /auth/register": {"email": "new@example.com", "password": PASSWORD},
+            "DELETE /auth/me": {"password": PASSWORD},
+            "POST /checkin": scan,
+            "POST /checkin/sync": {"device": "d", "event_id": event, "scans": [{"id": "s", "code": self.code, "scanned_at": later}]},
+            "POST /checkout/confirm": {"checkout_id": self.ids["session_id"], "simulate": "success"},
+            "POST /checkout/sessions": {"reservation_id": self.ids["reservation_id"]},
+            "POST /events": new_event,
+            "PUT /events/{event_id}": new_event,
+            "PATCH /events/{event_id}": {"name": "New"},
+            "POST /events/{event_id}/members": {"email": "new@example.com", "role": "staff"},
+            "POST /events/{event_id}/reservations": item,
+            "POST /events/{event_id}/tiers": {"name": "New", "price_cents": 1, "capacity": 1},
+            "POST /orders": {"event_id": event, "items": [item]},
+            "POST /orders/{order_id}/confirm": {"simulate": "success"},
+            "PUT /promoters/{promoter_id}": {"name": "New"},
+            "PATCH /tickets/{ticket_id}": {"attendee": {"name": "Ada"}},
+            "PUT /tiers/{tier_id}": {"name": "New", "price_cents": 1, "capacity": 1},
+            "PATCH /tiers/{tier_id}": {"name": "New"},
+            "POST /webhooks/stripe": {},
+        }
+        queries = {"GET /me/order": {"event_id": event}, "GET /events/{event_id}/waiting-room/status": {"token": self.place}}
+        return bodies.get(operation), queries.get(operation, {})
+
+
+@contextmanager
+def new_world() -> Iterator[World]:
+    """A shop with one event of a promoter, an order and a checkout of its buyer, a refund, an open case and a member."""
+    import app
+    from infra.local.gateway import Gateway
+
+    api = Client(Gateway(app.app))
+    with engines.local(), engines.fresh_stage(), settings.override(identity="demo"):
+        event, tier = _apply_catalog()
+        paid = builders.buy(api, BUYER, event, tier, 3).json
+        order = paid["order"]["id"]
+        first, second, third = (ticket["id"] for ticket in paid["tickets"])
+        refund = builders.refund(api, order, tickets=[first]).json["refund"]["id"]
+        open_order = builders.reserve(api, BUYER, event, tier).json["id"]
+        builders.start_checkout(api, BUYER, open_order)
+        transfer = api.post(f"/tickets/{third}/transfer", user=BUYER).json["token"]
+        place = api.post(f"/events/{DROP}/waiting-room/join", user=BUYER).json["token"]
+        member = members.invite(event, "new@example.com", "staff", PROMOTER, clock.now())
+        for caller in filter(None, CALLERS.values()):
+            account = Account(user_id=caller.user_id, email=caller.email, roles=caller.roles, created_at=clock.now())
+            accounts.create_account(account, PASSWORD)
+        profiles.save(PROMOTER, PromoterChange("Nora", None, "", None, None, True), "root", clock.now(), by_admin=True)
+        cases.open_finding(order, "amounts_differ", clock.now(), {})
+        ids = {
+            "event_id": event,
+            "tier_id": tier,
+            "order_id": order,
+            "refund_id": refund,
+            "finding": "amounts_differ",
+            "reservation_id": open_order,
+            "session_id": open_order,
+            "ticket_id": second,
+            "promoter_id": PROMOTER,
+            "member_id": member.member_id,
+            "token": transfer,
+        }
+        with settings.override(identity="jwt"):
+            yield World(api, ids, next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second), place)
+
+
+def _apply_catalog() -> tuple[str, str]:
+    """Two events of the promoter, and a tier of the first. Returns the ids of the first and its tier."""
+    metadata = {"timezone": "America/Denver", "promoter_id": PROMOTER}
+    drop = bootstrap.event(DROP, metadata=metadata, on_sale_at="2026-05-30", waiting_room={"enabled": True})
+    events = {EVENT: bootstrap.event(EVENT, metadata=metadata), DROP: drop}
+    tickets = {"fest-pass": bootstrap.ticket("fest-pass"), "drop-pass": bootstrap.ticket("drop-pass", DROP)}
+    rollout.apply(validate_tree({"version": "1", "events": events, "ticket_types": tickets}), "test", clock.now())
+    return EVENT, "fest-pass"
+
+
+def outcome(reply: ClientReply) -> str:
+    """What a caller is let do: `yes`, or how they are refused. Errors that say that they are let through count as yes."""
+    error = reply.json.get("error") if isinstance(reply.json, dict) else None
+    match reply.status, error:
+        case 401, "unauthenticated":
+            return "401"
+        case 403, "forbidden":
+            return "403"
+        case 404, _:
+            return "404"
+    return "yes"
