@@ -90,6 +90,11 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.starts_at if self.ends_at is None else self.ends_at
 
     @property
+    def has_waiting_room(self) -> bool:
+        """Whether buyers wait in line: every event with an opening time has a waiting room, unless it is disabled."""
+        return self.on_sale_at is not None and (self.waiting_room is None or self.waiting_room.enabled)
+
+    @property
     def sort_key(self) -> tuple[int, int, str]:
         """Orders events as the promoter wants them, then by date."""
         return self.display_order, self.starts_at, self.id
@@ -284,6 +289,19 @@ def public_event_status(catalog: Catalog, event: Event, now: int, stocks: Mappin
     if "coming-soon" in statuses:
         return "scheduled"
     return "sold_out" if "sold-out" in statuses else "closed"
+
+
+def cheapest_tier(catalog: Catalog, event: Event, now: int, stocks: Mapping[str, Stock]) -> Tier | None:
+    """The tier whose price an event is announced with: the cheapest of those that can be bought now.
+
+    If none can, of those whose sale begins later, then of those that are sold out. None if buyers see no such tier.
+    """
+    tiers = [(current_tier_status(catalog, tier, now, stocks.get(tier.stock_id)), tier) for tier in catalog.visible_tiers(event)]
+    for statuses in (("available", "test"), ("coming-soon",), ("sold-out",)):
+        for status, tier in tiers:  # the cheapest first
+            if status in statuses:
+                return tier
+    return None
 
 
 def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_test: bool) -> ApiError | None:

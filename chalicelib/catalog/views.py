@@ -15,6 +15,7 @@ from chalicelib.catalog.model import (
     Tier,
     TierStatus,
     WaitingRoomConfig,
+    cheapest_tier,
     current_tier_status,
     public_event_status,
     sale_refusal,
@@ -26,7 +27,12 @@ Stocks = Mapping[str, Stock]
 
 
 class EventFieldsView(Struct, frozen=True, kw_only=True):
-    """What all views of an event have."""
+    """What all views of an event have.
+
+    `price_from_cents`: the lowest price of what can be bought now; if nothing can, of what is sold later, then of what is sold out. Hidden
+    tiers do not count. It is null, as `currency` is, if nothing is listed. With `has_waiting_room` buyers may join its line at any time; it
+    moves from `on_sale_at`.
+    """
 
     id: str
     name: str
@@ -45,6 +51,9 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     address: str
     city: str | None
     category: str | None
+    price_from_cents: int | None
+    currency: str | None
+    has_waiting_room: bool
 
 
 class EventView(EventFieldsView, frozen=True, kw_only=True):
@@ -196,6 +205,7 @@ class TicketTypesView(Struct, frozen=True, kw_only=True):
 
 def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> EventView:
     """An event as the public sees it."""
+    cheapest = cheapest_tier(catalog, event, now, stocks)
     return EventView(
         id=event.id,
         name=event.name,
@@ -214,6 +224,9 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
         address=event.address,
         city=event.city,
         category=event.category,
+        price_from_cents=cheapest.price_cents if cheapest else None,
+        currency=cheapest.currency if cheapest else None,
+        has_waiting_room=event.has_waiting_room,
     )
 
 

@@ -16,7 +16,7 @@ from chalicelib.privacy.views import ExportView
 from chalicelib.promoters.views import member_view, promoter_view
 from chalicelib.purchases.record import erasure, queries
 from chalicelib.purchases.record.views import FullOrderView, full_order_view
-from chalicelib.tickets.views import full_ticket_view
+from chalicelib.tickets.views import ticket_view
 
 _ORDERS_AT_ONCE = 100
 
@@ -37,7 +37,7 @@ def export(identity: Identity, now: int) -> ExportView:
         promoter=promoter_view(promoter) if promoter else None,
         memberships=[member_view(membership) for membership in members.list_memberships(account.email)] if account else [],
         orders=_list_orders(identity.user_id),
-        tickets=[full_ticket_view(ticket, snapshot, now) for ticket in queries.list_all_tickets(identity.user_id)],
+        tickets=[ticket_view(ticket, snapshot, now) for ticket in queries.list_all_tickets(identity.user_id)],
     )
 
 

@@ -6,7 +6,7 @@ from chalicelib.accounts.views import UserView
 from chalicelib.clock import Timestamp
 from chalicelib.promoters.views import MemberView, PromoterView
 from chalicelib.purchases.record.views import FullOrderView
-from chalicelib.tickets.views import FullTicketView
+from chalicelib.tickets.views import TicketView
 
 
 class ExportView(Struct, frozen=True, kw_only=True):
@@ -17,4 +17,4 @@ class ExportView(Struct, frozen=True, kw_only=True):
     promoter: PromoterView | None
     memberships: list[MemberView]
     orders: list[FullOrderView]
-    tickets: list[FullTicketView]
+    tickets: list[TicketView]

@@ -12,7 +12,7 @@ from chalicelib.edge.http import Reply, RequestContext, etag_matches, route
 from chalicelib.edge.operation import IF_NONE_MATCH
 from chalicelib.tickets import qr, service
 from chalicelib.tickets.model import Attendee, AttendeeLocked, Ticket, TicketFrozen, TicketNotFound, TicketVoid
-from chalicelib.tickets.views import FullTicketView, full_ticket_view
+from chalicelib.tickets.views import TicketView, ticket_view
 
 ImageFormat = Literal["svg", "png"]
 
@@ -36,18 +36,18 @@ class QrQuery(Struct, forbid_unknown_fields=True):
 
 
 @route(bp, "GET", "/tickets/{ticket_id}", access="user")
-def show_ticket(request: RequestContext, ticket_id: str) -> Reply[FullTicketView]:
+def show_ticket(request: RequestContext, ticket_id: str) -> Reply[TicketView]:
     """Show a ticket to its owner, and to those who admit people to its event."""
     ticket = _get_visible_ticket(request, ticket_id)
-    return Reply(full_ticket_view(ticket, catalog.snapshot(), request.now))
+    return Reply(ticket_view(ticket, catalog.snapshot(), request.now))
 
 
 @route(bp, "PATCH", "/tickets/{ticket_id}", access="user", errors=(AttendeeLocked, TicketVoid, TicketFrozen))
-def change_attendee(request: RequestContext, ticket_id: str, body: AttendeeBody) -> Reply[FullTicketView]:
+def change_attendee(request: RequestContext, ticket_id: str, body: AttendeeBody) -> Reply[TicketView]:
     """Change the name on a ticket; only its owner may, until shortly before the event."""
     ticket = service.get_owned(request.require_user().user_id, ticket_id)
     changed = service.change_attendee(ticket, body.attendee, request.now)
-    return Reply(full_ticket_view(changed, catalog.snapshot(), request.now))
+    return Reply(ticket_view(changed, catalog.snapshot(), request.now))
 
 
 @route(

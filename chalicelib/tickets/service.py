@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from chalicelib import clock, dynamo, settings
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
 from chalicelib.tickets import signature, store
 from chalicelib.tickets.model import (
     MAX_TICKETS,
@@ -35,6 +36,7 @@ from chalicelib.tickets.store import (
 
 __all__ = [
     "add_duplicate_item",
+    "attendee_until",
     "change_attendee",
     "change_checkins_item",
     "find_id_of_code",
@@ -113,10 +115,15 @@ def get_owned(owner_id: str, ticket_id: str) -> Ticket:
     return ticket
 
 
+def attendee_until(event: Event) -> int:
+    """When the names on the event's tickets are final, in epoch seconds."""
+    return event.starts_at - settings.current().attendee_lock_seconds
+
+
 def change_attendee(ticket: Ticket, attendee: Attendee | None, now: int) -> Ticket:
     """Change who comes with a ticket; the last change wins. Raises AttendeeLocked, TicketVoid and TicketNotFound."""
     event = catalog.snapshot().events.get(ticket.event_id)
-    if event is not None and now >= event.starts_at - settings.current().attendee_lock_seconds:
+    if event is not None and now >= attendee_until(event):
         raise AttendeeLocked(starts_at=clock.iso(event.starts_at))
     if ticket.state == "void":
         raise TicketVoid()

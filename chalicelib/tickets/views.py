@@ -1,23 +1,28 @@
 """How a ticket looks over HTTP."""
 
 from msgspec import Struct
-from msgspec.structs import asdict
 
 from chalicelib import clock
 from chalicelib.catalog.model import Catalog
+from chalicelib.catalog.views import iso_or_none
 from chalicelib.clock import Timestamp
+from chalicelib.tickets import service
 from chalicelib.tickets.model import Attendee, Ticket, TicketState
 
 BASE_PATH = "/api/v1"  # of all routes, on AWS and locally
 
 
 class TicketEvent(Struct, frozen=True, kw_only=True):
-    """The event of a ticket. All but the id is null if the catalog no longer has it."""
+    """The event of a ticket, as the catalog has it now. All but the id is null if the catalog no longer has it."""
 
     id: str
     name: str | None
     venue: str | None
+    address: str | None
     starts_at: Timestamp | None
+    ends_at: Timestamp | None
+    timezone: str | None
+    cancelled: bool | None
 
 
 class TicketTier(Struct, frozen=True, kw_only=True):
@@ -29,7 +34,11 @@ class TicketTier(Struct, frozen=True, kw_only=True):
 
 
 class TicketView(Struct, frozen=True, kw_only=True):
-    """A ticket in its buyer's list."""
+    """A ticket, with how many people it admits, and how many of them are in.
+
+    `attendee` can be changed before `attendee_until`, which is null if the catalog no longer has the event. `transfer_expires_at` is there
+    while the owner offers the ticket to somebody else.
+    """
 
     id: str
     code: str
@@ -41,14 +50,7 @@ class TicketView(Struct, frozen=True, kw_only=True):
     event: TicketEvent
     tier: TicketTier
     attendee: Attendee | None
-
-
-class FullTicketView(TicketView, frozen=True, kw_only=True):
-    """One ticket, with how many people it admits, and how many of them are in.
-
-    `transfer_expires_at` is there while the owner offers it to somebody else.
-    """
-
+    attendee_until: Timestamp | None
     admits: int
     admitted: int
     currency: str
@@ -69,9 +71,10 @@ class TicketListView(Struct, frozen=True, kw_only=True):
     count: int
 
 
-def ticket_view(ticket: Ticket, catalog: Catalog) -> TicketView:
+def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
     """The ticket as buyers see it. Names are null if the catalog no longer has the event or tier."""
     event, tier = catalog.events.get(ticket.event_id), catalog.tiers.get(ticket.tier_id)
+    offer = ticket.transfer if ticket.transfer is not None and ticket.transfer.is_open(now) else None
     return TicketView(
         id=ticket.id,
         code=ticket.code,
@@ -84,20 +87,17 @@ def ticket_view(ticket: Ticket, catalog: Catalog) -> TicketView:
             id=ticket.event_id,
             name=event.name if event else None,
             venue=event.venue if event else None,
+            address=event.address if event else None,
             starts_at=clock.iso(event.starts_at) if event else None,
+            ends_at=iso_or_none(event.ends_at) if event else None,
+            timezone=event.timezone if event else None,
+            cancelled=event.status == "cancelled" if event else None,
         ),
         tier=TicketTier(id=ticket.tier_id, name=tier.name if tier else None, price_cents=ticket.price_cents),
         attendee=ticket.attendee,
-    )
-
-
-def full_ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> FullTicketView:
-    """The ticket by itself."""
-    is_offered = ticket.transfer is not None and ticket.transfer.is_open(now)
-    return FullTicketView(
-        **asdict(ticket_view(ticket, catalog)),
+        attendee_until=clock.iso(service.attendee_until(event)) if event else None,
         admits=ticket.admits,
         admitted=ticket.admitted,
         currency=ticket.currency,
-        transfer_expires_at=clock.iso(ticket.transfer.expires_at) if ticket.transfer and is_offered else None,
+        transfer_expires_at=clock.iso(offer.expires_at) if offer else None,
     )

@@ -6,11 +6,6 @@ from chalicelib.waiting_room import admission_plan
 from chalicelib.waiting_room.admission_plan import Segment
 
 
-def has_waiting_room(event: Event) -> bool:
-    """Whether the event has a waiting room: every event with an opening time has one, unless it is disabled."""
-    return event.on_sale_at is not None and (event.waiting_room is None or event.waiting_room.enabled)
-
-
 def pass_seconds(event: Event) -> int:
     """For how many seconds a buyer may reserve after being admitted."""
     return (event.waiting_room.pass_seconds if event.waiting_room else None) or settings.current().pass_seconds

@@ -34,7 +34,7 @@ _rooms: TtlCache[CachedRoom] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=_MAX_R
 def get_room(event_id: str, now: int) -> CachedRoom:
     """The event's room, at most a second old. Raises NotFound for an event that is not visible, NoWaitingRoom for one without a room."""
     current, event = catalog.get_visible_event(event_id)
-    if not config.has_waiting_room(event):
+    if not event.has_waiting_room:
         raise NoWaitingRoom(event_id=event_id)
     return _rooms.get(now, event, lambda: _load(current.revision, event, now), event_id)
 

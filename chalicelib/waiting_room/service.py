@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from chalicelib import dynamo, log
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
-from chalicelib.waiting_room import config, room_cache, store, tokens, views
+from chalicelib.waiting_room import room_cache, store, tokens, views
 from chalicelib.waiting_room.model import (
     GUEST_PREFIX,
     LATE,
@@ -95,7 +95,7 @@ def admit(event: Event, user_id: str, token: str | None, now: int) -> str | None
     Raises TokenInvalid, TokenOfAnotherEvent, TokenOfAnotherUser, TokenExpired, RoomCleared, NotAdmitted and PassExpired. What is left,
     and whether the sale is paused, is not checked here but by the stock.
     """
-    if not config.has_waiting_room(event):
+    if not event.has_waiting_room:
         return None
     if token is None:
         raise NotAdmitted("Join the waiting room first, then send its `token` with the reservation.", position=None, etaSeconds=None)
@@ -121,7 +121,7 @@ def reload(event: Event, now: int) -> None:
 
     If the store does not answer, the next request that loads the room makes it follow.
     """
-    if not config.has_waiting_room(event) or event.status == "draft":
+    if not event.has_waiting_room or event.status == "draft":
         return
     try:
         room_cache.reload_room(event.id, now)
@@ -131,7 +131,7 @@ def reload(event: Event, now: int) -> None:
 
 def admin_overview(event: Event, now: int) -> AdminRoomView | None:
     """The room as an admin sees it; None for an event without a room."""
-    if not config.has_waiting_room(event) or event.status == "draft":
+    if not event.has_waiting_room or event.status == "draft":
         return None
     return views.admin_view(room_cache.get_room(event.id, now).state, now)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib import clock
+from tests import builders
 from tests.bootstrap.conftest import event, ticket
 from tests.catalog.requests import hold_tickets
 
@@ -40,6 +41,46 @@ def test_a_ticket_type_has_the_status_of_its_public_event(api, apply_document, s
     ticket_types = api.get("/tickets/types", query={"status": status} if status else {}).json["ticket_types"]
     assert len(ticket_types) == {None: 5, "available": 4, "coming-soon": 1}[status]
     assert all(ticket_type["event_status"] == public[ticket_type["event_id"]] for ticket_type in ticket_types)
+
+
+@pytest.mark.parametrize(
+    ("tiers", "price"),
+    [
+        ({"over": {"status": "closed"}, "usual": {}, "dear": {}}, 200),
+        ({"gone": {"sold_count": 10}, "usual": {}}, 200),
+        ({"soon": {"status": "coming-soon"}, "usual": {}}, 200),
+        ({"gone": {"sold_count": 10}, "soon": {"status": "coming-soon"}}, 200),
+        ({"gone": {"sold_count": 10}, "dear": {"sold_count": 10}}, 100),
+        ({"free": {"price_cents": 0}, "usual": {}}, 0),
+        ({"over": {"status": "closed"}}, None),
+        ({}, None),
+    ],
+)
+def test_an_event_says_the_lowest_price_that_can_be_paid(api, apply_document, tiers, price):
+    """What can be bought now goes before what can be bought later, and that before what is sold out. Each tier costs 100 more."""
+    apply_document(None, [ticket(name, **({"price_cents": 100 * n} | fields)) for n, (name, fields) in enumerate(tiers.items(), start=1)])
+    for shown in (api.get("/events").json[0], api.get("/events?q=fest").json[0], api.get("/events/fest").json):
+        assert (shown["price_from_cents"], shown["currency"]) == (price, None if price is None else "USD")
+
+
+def test_the_price_of_a_hidden_tier_is_not_announced(api, time):
+    event_id = builders.create_event(api)
+    builders.create_tier(api, event_id, "Floor", price_cents=5000)
+    friends = {"name": "Friends", "price_cents": 100, "capacity": 10, "hidden": True}
+    assert api.post(f"/events/{event_id}/tiers", json=friends, token=builders.admin_token()).status == 201
+    assert api.get(f"/events/{event_id}").json["price_from_cents"] == 5000
+
+
+def test_an_event_says_whether_buyers_wait_in_line(api, time):
+    opens_at = clock.iso(time.now + 60)
+    for fields, expected in (
+        ({"on_sale_at": opens_at, "waiting_room": None}, True),
+        ({"on_sale_at": opens_at, "waiting_room": {"enabled": True}}, True),
+        ({"on_sale_at": opens_at, "waiting_room": {"enabled": False}}, False),
+    ):
+        event_id = builders.create_event(api, f"Night {fields}", **fields)
+        assert api.get(f"/events/{event_id}").json["has_waiting_room"] is expected
+        assert api.get(f"/events/{event_id}/waiting-room/state").status == (200 if expected else 404)
 
 
 def test_an_event_has_its_tiers_by_price(api, apply_document):

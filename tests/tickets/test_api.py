@@ -33,10 +33,24 @@ def test_a_buyer_sees_the_tickets_right_after_paying(api, time):
         "state": "valid",
         "created_at": clock.iso(time.now),
         "order_id": confirmed["order"]["id"],
-        "event": {"id": event_id, "name": "Night", "venue": "Hall", "starts_at": clock.iso(time.now + 30 * 86_400)},
+        "event": {
+            "id": event_id,
+            "name": "Night",
+            "venue": "Hall",
+            "address": "",
+            "starts_at": clock.iso(time.now + 30 * 86_400),
+            "ends_at": None,
+            "timezone": "UTC",
+            "cancelled": False,
+        },
         "tier": {"id": tier_id, "name": "Floor", "price_cents": 5000},
         "qr_url": f"/api/v1/tickets/{first['id']}/qr",
         "attendee": None,
+        "attendee_until": clock.iso(time.now + 30 * 86_400 - settings.current().attendee_lock_seconds),
+        "admits": 1,
+        "admitted": 0,
+        "currency": "USD",
+        "transfer_expires_at": None,
     }
     assert [ticket["code"] for ticket in wallet["tickets"]] == [ticket["code"] for ticket in confirmed["tickets"]]
     for ticket in wallet["tickets"]:
@@ -182,7 +196,9 @@ def test_tickets_of_an_event_that_is_not_in_the_catalog_are_shown_without_names(
     ticket_issue = service.issue_tickets("p1", "ada", "lost-event", [TicketLine("lost-tier", 1, 1, 700, "EUR")], time.now)
     dynamo.transact(ticket_issue.items)
     ticket = api.get("/tickets/p1-1", user="ada").json
-    assert ticket["event"] == {"id": "lost-event", "name": None, "venue": None, "starts_at": None}
+    unknown = dict.fromkeys(("name", "venue", "address", "starts_at", "ends_at", "timezone", "cancelled"))
+    assert ticket["event"] == {"id": "lost-event", **unknown}
+    assert ticket["attendee_until"] is None
     assert ticket["tier"] == {"id": "lost-tier", "name": None, "price_cents": 700}
 
 

@@ -48,7 +48,7 @@ def list_my_tickets(request: RequestContext) -> Reply[TicketListView]:
     """List the caller's tickets, those of the newest order first."""
     tickets = queries.list_own_tickets(request.require_user().user_id)
     snapshot = catalog.snapshot()
-    return Reply(TicketListView(tickets=[ticket_view(ticket, snapshot) for ticket in tickets], count=len(tickets)))
+    return Reply(TicketListView(tickets=[ticket_view(ticket, snapshot, request.now) for ticket in tickets], count=len(tickets)))
 
 
 @route(bp, "GET", "/tickets", access="user")
@@ -57,7 +57,7 @@ def list_tickets(request: RequestContext, query: OwnListQuery) -> Reply[TicketPa
     after = cursors.decode(query.cursor, TICKET_ID_FORM) if query.cursor is not None else None
     tickets, last = queries.list_ticket_page(request.require_user().user_id, query.limit, after)
     snapshot = catalog.snapshot()
-    shown = [ticket_view(ticket, snapshot) for ticket in tickets]
+    shown = [ticket_view(ticket, snapshot, request.now) for ticket in tickets]
     return Reply(TicketPageView(tickets=shown, next_cursor=cursors.encode(last) if last else None))
 
 

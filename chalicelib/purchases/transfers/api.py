@@ -10,7 +10,7 @@ from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.purchases.transfers import service
 from chalicelib.purchases.transfers.errors import TicketUsed, TransferClosed, TransferExpired, TransferNotFound, TransferToSelf
 from chalicelib.tickets.model import TicketFrozen, TicketVoid
-from chalicelib.tickets.views import FullTicketView, full_ticket_view
+from chalicelib.tickets.views import TicketView, ticket_view
 
 bp = Blueprint(__name__)
 
@@ -48,10 +48,10 @@ def offer_ticket(request: RequestContext, ticket_id: str) -> Reply[TransferView]
     access="user",
     errors=(TransferNotFound, TransferClosed, TicketUsed, TicketVoid, TicketFrozen),
 )
-def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[FullTicketView]:
+def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[TicketView]:
     """Cancel the offer of a ticket, so that its link is worth nothing."""
     ticket = service.cancel(request.require_user().user_id, ticket_id, request.now)
-    return Reply(full_ticket_view(ticket, catalog.snapshot(), request.now))
+    return Reply(ticket_view(ticket, catalog.snapshot(), request.now))
 
 
 @route(
@@ -62,8 +62,8 @@ def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[FullTicket
     statuses=(201, 200),
     errors=(TransferNotFound, TicketUsed, TransferClosed, TransferToSelf, TransferExpired, TicketVoid, TicketFrozen),
 )
-def accept_transfer(request: RequestContext, token: str) -> Reply[FullTicketView]:
+def accept_transfer(request: RequestContext, token: str) -> Reply[TicketView]:
     """Get the ticket of a link, with a new code; the old code is worth nothing from then on."""
     request.is_repeatable = True
     result = service.accept(request.require_user().user_id, token, request.now)
-    return Reply(full_ticket_view(result.ticket, catalog.snapshot(), request.now), 200 if result.repeated else 201)
+    return Reply(ticket_view(result.ticket, catalog.snapshot(), request.now), 200 if result.repeated else 201)
