@@ -23,6 +23,7 @@ from msgspec import Struct
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "web"
 BUILT = ROOT / ".build" / "web"
+API = ROOT / ".build" / "openapi"  # the OpenAPI document, and the types that are made of it; tsconfig.json names them
 MAX_SCRIPT_BYTES = 60_000  # all JavaScript of the pages, as gzip
 _STAMP = ".sources"  # in a folder that was made: the digest of what it was made of
 _NODE_MODULES = "node_modules"
@@ -80,12 +81,13 @@ def copy_files(target: Path) -> None:
     shutil.copytree(BUILT, target, ignore=shutil.ignore_patterns(_STAMP))
 
 
-def check_types() -> None:
-    """Check the types of the pages. Raises WebBuildFailed with what is wrong."""
+def check_types(project: Path = SOURCES) -> None:
+    """Check the types of the pages, or of another tsconfig.json's files, against the API of this tree. Raises WebBuildFailed."""
     node = find_node()
     with locked("web"):
         install_packages(SOURCES, node)
-    _run(node, [str(_script("typescript", "bin/tsc")), "--noEmit", "--project", str(SOURCES)])
+        _describe_api(node)
+    _run(node, [str(_script("typescript", "bin/tsc")), "--noEmit", "--project", str(project)])
 
 
 def find_node() -> Node:
@@ -119,6 +121,19 @@ def install_packages(folder: Path, node: Node) -> None:
             "They are needed once, from the npm registry. Check the network (npm_config_registry names a mirror) and run this again."
         )
     (modules / _STAMP).write_text(digest)
+
+
+def _describe_api(node: Node) -> None:
+    """Write the types of the API. The build does without them, because types leave no trace in JavaScript. Raises WebBuildFailed."""
+    API.mkdir(parents=True, exist_ok=True)
+    described = subprocess.run([sys.executable, "-m", "infra.openapi"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if described.returncode != 0:
+        raise WebBuildFailed(f"The OpenAPI document could not be made:\n{described.stderr}")
+    document = API / "openapi.json"
+    document.write_text(described.stdout)
+    # What has a default may be left out when it is sent; what is received says itself what is always there.
+    options = ["--output", str(API / "api.d.ts"), "--default-non-nullable", "false"]
+    _run(node, [str(_script("openapi-typescript", "bin/cli.js")), str(document), *options])
 
 
 def _run(node: Node, arguments: Sequence[str]) -> None:

@@ -29,8 +29,8 @@ class RoomState(Struct, frozen=True, kw_only=True):
     segments: list[Segment]
     total: int
     pass_seconds: int
-    stopped: str | None = None
-    may_return: int | None = None
+    stopped: str | None
+    may_return: int | None
 
 
 class Arrival(

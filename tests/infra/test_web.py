@@ -1,5 +1,7 @@
 """The build of the pages: when it runs, which Node it takes, and what makes it fail."""
 
+import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -87,3 +89,19 @@ def test_without_a_network_npm_says_what_is_needed(project, monkeypatch):
     monkeypatch.setenv("npm_config_cache", str(project / "cache"))
     with pytest.raises(web.WebBuildFailed, match="Check the network"):
         web.install_packages(project / "web", web.find_node())
+
+
+def test_a_page_that_uses_a_field_that_the_api_does_not_have_fails_the_check(tmp_path):
+    (tmp_path / "page.ts").write_text(
+        f'import {{ getEvent }} from "{web.SOURCES}/src/api";\n'
+        'export const name: string = (await getEvent("proms")).name;\n'
+        'export const title: string = (await getEvent("proms")).title;\n'
+    )
+    options = {"types": []}  # they are found from the folder of the pages alone
+    project = {"extends": str(web.SOURCES / "tsconfig.json"), "compilerOptions": options, "include": ["page.ts"]}
+    (tmp_path / "tsconfig.json").write_text(json.dumps(project))
+    with pytest.raises(web.WebBuildFailed) as caught:
+        web.check_types(tmp_path)
+    (fault,) = re.findall(r"^\S+/page\.ts.*", str(caught.value), re.MULTILINE)
+    assert "page.ts(3," in fault
+    assert "'title' does not exist" in fault

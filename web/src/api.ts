@@ -1,76 +1,26 @@
-/** The calls of the API that buyers need, and what they answer. Times are ISO 8601, amounts in the currency's smallest unit. */
+/**
+ * The calls of the API that the pages need. What they send and what they answer comes from the OpenAPI document (docs/web.md), so that a
+ * field that the API does not have is a type error. Times are ISO 8601, amounts in the currency's smallest unit.
+ */
 
+import createClient, { type Middleware } from "openapi-fetch";
 import { identityHeaders } from "./session";
 import { learnTime } from "./server-time";
-import type { State } from "../waiting-room.js";
+import type { components, paths } from "#openapi";
 
-export type EventStatus = "scheduled" | "on_sale" | "sold_out" | "closed" | "cancelled";
-export type TierStatus = "available" | "sold-out" | "coming-soon" | "closed" | "test";
+type Schemas = components["schemas"];
 
-export interface EventSummary {
-  id: string;
-  name: string;
-  venue: string;
-  description: string;
-  starts_at: string;
-  ends_at: string | null;
-  on_sale_at: string | null;
-  status: EventStatus;
-  timezone: string;
-  featured: boolean;
-  purchase_limit: number;
-}
-
-export interface Tier {
-  id: string;
-  name: string;
-  description: string;
-  price_cents: number;
-  currency: string;
-  capacity: number;
-  available: number;
-  per_user_limit: number;
-  admits: number;
-  status: TierStatus;
-  message: string | null;
-  sale_starts_at: string | null;
-  sale_ends_at: string | null;
-}
-
-export type EventWithTiers = EventSummary & { tiers: Tier[] };
-export type TicketType = { event_id: string; price_cents: number; currency: string; status: TierStatus };
-export type Availability = { tier_id: string; capacity: number; available: number; reserved: number; sold: number };
-export type Joined = { token: string | null; canEnter: boolean; paused: boolean };
-export type Item = { tier_id: string; quantity: number };
-
-export interface Reservation {
-  id: string;
-  event_id: string;
-  status: "active" | "converted" | "expired" | "canceled";
-  quantity: number;
-  total_price_cents: number;
-  currency: string;
-  items: { tier_id: string; tier_name: string; quantity: number; price_cents: number; total_price_cents: number }[];
-  expires_at: string;
-}
-
-export interface Session {
-  id: string;
-  status: "pending" | "completed" | "failed" | "refunded" | "expired" | "canceled";
-  reservation: Reservation;
-  payment: { provider: string; status: string; url?: string } | null;
-}
-
-export type Confirmation = { checkout_session: { status: Session["status"] } };
-
-export interface Ticket {
-  id: string;
-  code: string;
-  state: string;
-  order_id: string;
-  event: { id: string; name: string | null; venue: string | null; starts_at: string | null };
-  tier: { name: string | null; price_cents: number };
-}
+export type EventSummary = Schemas["EventView"];
+export type EventStatus = EventSummary["status"];
+export type EventWithTiers = Schemas["EventWithTiersView"];
+export type Tier = Schemas["TierView"];
+export type TicketType = Schemas["TicketTypeView"];
+export type Availability = Schemas["AvailabilityLine"];
+export type Item = Schemas["ItemBody"];
+export type Reservation = Schemas["ReservationView"];
+export type Session = Schemas["CheckoutSessionView"];
+export type Confirmation = Schemas["ConfirmationView"];
+export type Ticket = Schemas["TicketView"];
 
 /** A refusal, or no answer at all: then `status` is 0 and `code` is `offline`. `details` are the other fields of the answer. */
 export class ApiFailure extends Error {
@@ -85,69 +35,78 @@ export class ApiFailure extends Error {
   }
 }
 
-const BASE = "/api/v1";
 const PATIENCE_MS = 20_000;
+const BASE = { baseUrl: "/api/v1", fetch: (request: Request) => fetch(request, { signal: AbortSignal.timeout(PATIENCE_MS) }) };
 
-export const listEvents = () => get<EventSummary[]>("/events");
-export const getEvent = (eventId: string) => get<EventWithTiers>(`/events/${encodeURIComponent(eventId)}`);
-export const listTicketTypes = async () => (await get<{ ticket_types: TicketType[] }>("/tickets/types")).ticket_types;
-export const getAvailability = async (eventId: string) =>
-  (await get<{ availability: Availability[] }>(`/events/${encodeURIComponent(eventId)}/availability`)).availability;
-export const getRoom = (eventId: string) => get<State>(`/events/${encodeURIComponent(eventId)}/waiting-room/state`);
-export const join = (eventId: string, solution: { challenge?: string; nonce?: string } = {}) =>
-  send<Joined>("POST", `/events/${encodeURIComponent(eventId)}/waiting-room/join`, solution);
+/** Asks what is the same for everybody, without saying who asks, so that caches may answer. */
+const anybody = createClient<paths>(BASE);
+/** Asks as the buyer. */
+const buyer = createClient<paths>(BASE);
 
-export const reserve = (eventId: string, items: Item[], token: string | null, key: string) =>
-  send<Reservation>("POST", `/events/${encodeURIComponent(eventId)}/reservations`, token ? { items, token } : { items }, key);
-export const getReservation = (eventId: string) => get<Reservation>(`/events/${encodeURIComponent(eventId)}/reservations`, true);
-export const release = (reservationId: string) => send<unknown>("DELETE", `/reservations/${reservationId}`);
+const translate: Middleware = {
+  async onResponse({ response }) {
+    learnTime(response);
+    if (response.ok) return;
+    const { error, message, request_id: requestId, ...details } = await response.json().catch(() => ({}));
+    throw new ApiFailure(error ?? "unexpected", response.status, message ?? "", requestId ?? response.headers.get("X-Request-Id"), details);
+  },
+  onError: () => {
+    throw new ApiFailure("offline", 0, "", null);
+  },
+};
+const identify: Middleware = {
+  onRequest({ request }) {
+    for (const [name, value] of Object.entries(identityHeaders())) request.headers.set(name, value);
+  },
+};
+anybody.use(translate);
+buyer.use(translate, identify);
+
+/** The content of an answer; refusals have become an ApiFailure before. */
+async function content<T>(answer: Promise<{ data?: T }>): Promise<NonNullable<T>> {
+  return (await answer).data!;
+}
+
+export const listEvents = () => content(anybody.GET("/events"));
+export const getEvent = (event_id: string) => content(anybody.GET("/events/{event_id}", { params: { path: { event_id } } }));
+export const listTicketTypes = async () => (await content(anybody.GET("/tickets/types"))).ticket_types;
+export const getAvailability = async (event_id: string) =>
+  (await content(anybody.GET("/events/{event_id}/availability", { params: { path: { event_id } } }))).availability;
+export const getRoom = (event_id: string) => content(anybody.GET("/events/{event_id}/waiting-room/state", { params: { path: { event_id } } }));
+export const join = (event_id: string, solution: Schemas["JoinBody"] = {}) =>
+  content(buyer.POST("/events/{event_id}/waiting-room/join", { params: { path: { event_id } }, body: solution }));
+
+export const reserve = (event_id: string, items: Item[], token: string | null, key: string) =>
+  content(buyer.POST("/events/{event_id}/reservations", { params: { path: { event_id }, header: withKey(key) }, body: { items, token } }));
+export const getReservation = (event_id: string) => content(buyer.GET("/events/{event_id}/reservations", { params: { path: { event_id } } }));
+export const release = (reservation_id: string) => content(buyer.DELETE("/reservations/{reservation_id}", { params: { path: { reservation_id } } }));
 
 /** Open the payment of a reservation; repeated, it returns the same one. A provider's own page returns to `back`. */
-export const openCheckout = (reservationId: string, names: string[], back: string, key: string) =>
-  send<Session>(
-    "POST",
-    "/checkout/sessions",
-    {
-      reservation_id: reservationId,
-      page: "hosted",
-      success_url: `${back}?paid=${reservationId}`,
-      cancel_url: back,
-      attendees: names.map((name) => ({ name })),
-    },
-    key,
+export const openCheckout = (reservation_id: string, names: string[], back: string, key: string) =>
+  content(
+    buyer.POST("/checkout/sessions", {
+      params: { header: withKey(key) },
+      body: {
+        reservation_id,
+        page: "hosted",
+        success_url: `${back}?paid=${reservation_id}`,
+        cancel_url: back,
+        attendees: names.map((name) => ({ name })),
+      },
+    }),
   );
-export const getSession = (checkoutId: string) => get<Session>(`/checkout/sessions/${checkoutId}`, true);
+export const getSession = (session_id: string) => content(buyer.GET("/checkout/sessions/{session_id}", { params: { path: { session_id } } }));
 /** Ask whether a payment went through, or decide a simulated one. Repeated, it returns the same order. */
-export const confirm = (checkoutId: string, simulate?: "success" | "fail") =>
-  send<Confirmation>("POST", "/checkout/confirm", simulate ? { checkout_id: checkoutId, simulate } : { checkout_id: checkoutId });
+export const confirm = (checkout_id: string, simulate?: "success" | "fail") => content(buyer.POST("/checkout/confirm", { body: { checkout_id, simulate } }));
 
-export const listTickets = async () => (await get<{ tickets: Ticket[] }>("/me/tickets", true)).tickets;
+export const listTickets = async () => (await content(buyer.GET("/me/tickets"))).tickets;
 /** A ticket's QR code as an image, because its address alone does not say who asks. */
-export const getQrCode = async (ticketId: string) => (await request(`/tickets/${ticketId}/qr?format=svg`, { headers: identityHeaders() })).blob();
+export const getQrCode = (ticket_id: string): Promise<Blob> =>
+  content(buyer.GET("/tickets/{ticket_id}/qr", { params: { path: { ticket_id }, query: { format: "svg" } }, parseAs: "blob" }));
 
-export const verifyEmail = (token: string) => send<unknown>("POST", "/auth/email/verify", { token });
-export const resetPassword = (token: string, password: string) => send<unknown>("POST", "/auth/password/reset", { token, password });
+export const verifyEmail = (token: string) => content(buyer.POST("/auth/email/verify", { body: { token } }));
+export const resetPassword = (token: string, password: string) => content(buyer.POST("/auth/password/reset", { body: { token, password } }));
 
-async function get<T>(path: string, personal = false): Promise<T> {
-  return (await request(path, { headers: personal ? identityHeaders() : {} })).json();
-}
-
-async function send<T>(method: string, path: string, body?: unknown, key?: string): Promise<T> {
-  const headers: Record<string, string> = { ...identityHeaders() };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (key !== undefined) headers["Idempotency-Key"] = key;
-  return (await request(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) })).json();
-}
-
-async function request(path: string, init: RequestInit): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(BASE + path, { ...init, signal: AbortSignal.timeout(PATIENCE_MS) });
-  } catch {
-    throw new ApiFailure("offline", 0, "", null);
-  }
-  learnTime(response);
-  if (response.ok) return response;
-  const { error, message, request_id: requestId, ...details } = await response.json().catch(() => ({}));
-  throw new ApiFailure(error ?? "unexpected", response.status, message ?? "", requestId ?? response.headers.get("X-Request-Id"), details);
+function withKey(key: string) {
+  return { "Idempotency-Key": key };
 }

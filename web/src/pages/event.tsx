@@ -72,21 +72,24 @@ function useHasLine(event: EventWithTiers | null): boolean | null {
 
 function Facts({ event }: { event: EventWithTiers }) {
   const { t, locale } = useTexts();
-  const other = otherTimezone(event.starts_at, event.timezone);
+  const starts = event.starts_at;
+  const other = starts && otherTimezone(starts, event.timezone);
   return (
     <>
       <p>
         <span class={`status status-${event.status}`}>{t.status[event.status]}</span>
       </p>
       <h1>{event.name}</h1>
-      <p class="event-when">
-        <time dateTime={event.starts_at}>{dayAndTime(event.starts_at, event.timezone, locale)}</time>
-        {other && (
-          <span class="small">
-            {t.event.yourTime} {dayAndTime(event.starts_at, other, locale)}
-          </span>
-        )}
-      </p>
+      {starts && (
+        <p class="event-when">
+          <time dateTime={starts}>{dayAndTime(starts, event.timezone, locale)}</time>
+          {other && (
+            <span class="small">
+              {t.event.yourTime} {dayAndTime(starts, other, locale)}
+            </span>
+          )}
+        </p>
+      )}
       <p class="event-where">{event.venue}</p>
       <p class="event-description">{event.description}</p>
     </>

@@ -33,6 +33,8 @@ export const en = {
     sold_out: "Sold out",
     closed: "Sale closed",
     cancelled: "Cancelled",
+    draft: "Draft",
+    test: "Test",
   },
   free: "Free",
 

@@ -35,6 +35,8 @@ export const es: Texts = {
     sold_out: "Agotado",
     closed: "Venta cerrada",
     cancelled: "Cancelado",
+    draft: "Borrador",
+    test: "Prueba",
   },
   free: "Gratis",
 
