@@ -32,7 +32,7 @@ help:
 	@echo "make bench     take the measures of docs/performance.md (three minutes); writes bench/results/latest.md"
 	@echo "make package   build what is deployed to AWS into .build/<stage>/ (STAGE=dev or STAGE=prod; default: dev)"
 	@echo "                 ARCH=x86_64            for these processors instead of arm64"
-	@echo "                 SNAPSTART=on           start instances from a snapshot (docs/operations.md)"
+	@echo "                 SNAPSTART=on           start instances from a snapshot (docs/deployment.md)"
 	@echo "make clean     delete the Python environment and everything that was built; the data stays"
 
 run: $(STAMP)

@@ -64,6 +64,7 @@ class _Tour:
     def visit_service(self) -> None:
         self.get("/health")
         self.get("/openapi.json")
+        self.get("/catalog")
         self.get("/metrics")
 
     def manage_account(self) -> None:

@@ -24,6 +24,7 @@ from chalicelib.catalog.search import NO_FILTERS, EventQuery
 from chalicelib.catalog.tier_management import CapacityTooSmall, TierHasSales, TierNameTaken, TooManyTiers
 from chalicelib.catalog.views import (
     AvailabilityView,
+    CatalogView,
     DeletedView,
     EventView,
     EventWithTiersView,
@@ -52,6 +53,13 @@ class TicketTypesQuery(Struct, forbid_unknown_fields=True):
 
 class TiersQuery(Struct, forbid_unknown_fields=True):
     event_id: Id | None = None
+
+
+@route(bp, "GET", "/catalog", access="public")
+def show_catalog(request: RequestContext) -> Reply[CatalogView]:  # noqa: ARG001
+    """Show which version of the catalog this instance serves. A new one reaches all instances within a few seconds."""
+    catalog = service.snapshot()
+    return Reply(CatalogView(catalog.version, catalog.revision, catalog.checksum))
 
 
 @route(bp, "GET", "/events", access="public")

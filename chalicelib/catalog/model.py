@@ -161,6 +161,9 @@ class CatalogHead(Struct, frozen=True):
     applied_by: str = ""
 
 
+NO_HEAD = CatalogHead()
+
+
 class VersionContent(Struct, frozen=True):
     """The content of a version, as it is stored."""
 
@@ -174,6 +177,7 @@ class Catalog(Struct, frozen=True, eq=False):
 
     version: int
     revision: int
+    checksum: str
     events: dict[str, Event]
     tiers: dict[str, Tier]
     states: dict[str, DisplayState]
@@ -187,8 +191,7 @@ class Catalog(Struct, frozen=True, eq=False):
         tiers: Iterable[Tier],
         states: Mapping[str, DisplayState] | None = None,
         *,
-        version: int = 0,
-        revision: int = 0,
+        head: CatalogHead = NO_HEAD,
     ) -> Self:
         """Index events and tiers; `states` replace the default display states of the same name."""
         tiers_by_id = {tier.id: tier for tier in tiers}
@@ -197,8 +200,9 @@ class Catalog(Struct, frozen=True, eq=False):
             tiers_by_event.setdefault(tier.event_id, []).append(tier)
         events_by_id = {event.id: event for event in events}
         return cls(
-            version=version,
-            revision=revision,
+            version=head.version,
+            revision=head.revision,
+            checksum=head.checksum,
             events=events_by_id,
             tiers=tiers_by_id,
             states={**DEFAULT_STATES, **(states or {})},

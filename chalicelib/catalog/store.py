@@ -72,7 +72,7 @@ def load(head: CatalogHead) -> Catalog:
         else:
             api_tiers.append(msgspec.json.decode(row.text, type=Tier))
     events = [msgspec.structs.replace(event, paused=True) if event.id in paused else event for event in (*content.events, *api_events)]
-    return Catalog.build(events, (*content.tiers, *api_tiers), content.states, version=head.version, revision=head.revision)
+    return Catalog.build(events, (*content.tiers, *api_tiers), content.states, head=head)
 
 
 def read_image(image: dict[str, Any]) -> Event | Tier | None:

@@ -139,6 +139,14 @@ class TierAvailabilityView(Struct, frozen=True, kw_only=True):
     last_updated: Timestamp
 
 
+class CatalogView(Struct, frozen=True):
+    """Which catalog is served. `checksum` is that of the bootstrap file, empty if none was applied; each change makes a new `revision`."""
+
+    version: int
+    revision: int
+    checksum: str
+
+
 class DeletedView(Struct, frozen=True, kw_only=True):
     """What was deleted."""
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.catalog import service as catalog
 from chalicelib.edge import auth
 from tests import builders
 
@@ -23,6 +24,16 @@ def test_only_admins_may_call_the_admin_routes(api, method, path):
     assert call(path, user="root").status == 403, "the demo identity never makes an admin"
     assert call(path, token=builders.token("ada", "promoter", "staff")).status == 403
     assert call(path, token=auth.issue_token("root", {"admin"}, seconds=-1)).status == 401
+
+
+def test_anybody_may_see_which_catalog_is_served(api, apply_document):
+    assert api.get("/catalog").json == {"version": 0, "revision": 0, "checksum": ""}
+    apply_document()
+    catalog.invalidate()
+    served = api.get("/catalog").json
+    head, _ = catalog.load_head_and_catalog()
+    assert served == {"version": head.version, "revision": head.revision, "checksum": head.checksum}
+    assert head.version == 1
 
 
 def test_an_unknown_status_of_ticket_types_is_refused(api, apply_document):

@@ -1,0 +1,231 @@
+"""`python -m infra.smoke_test URL [FILE ...]`: whether a stage serves and sells, as a buyer sees it. URL is that of the API, `.../api/v1`.
+
+Prints a line for each check. Exit code 0: all is well; 1: a check failed; 2: wrong arguments.
+"""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import sleep
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
+
+import msgspec
+import urllib3
+from msgspec import Struct
+
+from bootstrap.document import BootstrapDocument, TicketEntry
+from bootstrap.faults import InvalidDocument
+from bootstrap.files import load_files
+from bootstrap.validation import ValidDocument, validate_files
+from chalicelib import settings
+
+ROOT = Path(__file__).parents[1]
+DEFAULT_FILE = ROOT / "bootstrap" / "bootstrap-tickets.json"
+STRIPE_API = "https://api.stripe.com"
+TEST_CARD = "pm_card_visa"
+CATALOG_ATTEMPTS, CATALOG_PAUSE_SECONDS = 15, 2  # an instance notices a new version within `head_check_seconds` (5)
+TIMEOUT = urllib3.Timeout(connect=5, read=30)
+# A new stage may need a moment. Each POST has an Idempotency-Key or may be repeated anyway.
+RETRIES = urllib3.Retry(
+    total=4, backoff_factor=1, status_forcelist=(429, 502, 503, 504), allowed_methods=None, redirect=0, raise_on_status=False
+)
+
+
+class CheckFailed(Exception):
+    """The stage is not as it should be; the message says what was expected."""
+
+
+class NotTried(Exception):
+    """A check that does not apply to this stage; the message says why."""
+
+
+class Answer(Struct, frozen=True):
+    status: int
+    body: Any
+
+
+class Site(Struct, frozen=True):
+    """What is tested, and what it should serve."""
+
+    url: str
+    document: ValidDocument
+    only_reads: bool = False
+    stripe_api: str = STRIPE_API
+    http: urllib3.PoolManager = msgspec.field(default_factory=lambda: urllib3.PoolManager(timeout=TIMEOUT, retries=RETRIES))
+
+    def call(self, method: str, path: str, body: Any = None, *, token: str = "", expected: Sequence[int] = (200, 201)) -> Answer:
+        """Call the API; raises CheckFailed for another status than the expected ones."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid4())}
+        headers |= {"Authorization": f"Bearer {token}"} if token else {}
+        answer = self._send(method, f"{self.url}{path}", headers, None if body is None else msgspec.json.encode(body))
+        if answer.status not in expected:
+            raise CheckFailed(f"{method} {path} answers {answer.status}: {_shortened(answer.body)}")
+        return answer
+
+    def call_stripe(self, path: str, fields: dict[str, str]) -> Answer:
+        """Call Stripe as a browser does, with a publishable key among the fields."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Idempotency-Key": str(uuid4())}
+        return self._send("POST", f"{self.stripe_api}{path}", headers, urlencode(fields).encode())
+
+    def _send(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
+        try:
+            response = self.http.request(method, url, headers=headers, body=body)
+        except urllib3.exceptions.HTTPError as error:
+            raise CheckFailed(f"{url} does not answer ({_cause(error)}). Check the address, and that the stage is deployed") from None
+        try:
+            return Answer(response.status, msgspec.json.decode(response.data))
+        except msgspec.DecodeError:
+            return Answer(response.status, response.data.decode(errors="replace"))
+
+
+def run_checks(site: Site) -> Iterator[tuple[str, str, str]]:
+    """Yield for each check its outcome (`ok`, `not tried`, `FAILED`), its name and what it found. Ends with the first that fails."""
+    for check in (check_health, check_document, check_catalog, check_events, check_purchase):
+        name = check.__name__.removeprefix("check_")
+        try:
+            yield "ok", name, check(site)
+        except NotTried as reason:
+            yield "not tried", name, str(reason)
+        except CheckFailed as error:
+            yield "FAILED", name, str(error)
+            return
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            yield "FAILED", name, f"an answer has another shape than the API's ({error!r}). Is this the address of the API, .../api/v1?"
+            return
+
+
+def check_health(site: Site) -> str:
+    health = site.call("GET", "/health").body
+    if health["status"] != "ok":
+        raise CheckFailed(f"the status is {health['status']!r}, not 'ok'")
+    return f"stage {health['stage']} answers"
+
+
+def check_document(site: Site) -> str:
+    document = site.call("GET", "/openapi.json").body
+    if "/health" not in document["paths"]:
+        raise CheckFailed("the OpenAPI document does not have the API's own routes")
+    return f"the OpenAPI document has {len(document['paths'])} paths"
+
+
+def check_catalog(site: Site) -> str:
+    """The served catalog is that of the file. Waits for an instance that has not noticed the new version yet."""
+    expected = site.document.checksum
+    for attempt in range(CATALOG_ATTEMPTS):
+        if attempt:
+            sleep(CATALOG_PAUSE_SECONDS)
+        served = site.call("GET", "/catalog").body
+        if served["checksum"] == expected:
+            return f"version {served['version']} is served, as the file says (checksum {expected[:12]})"
+    raise CheckFailed(
+        f"version {served['version']} with checksum {served['checksum'][:12] or 'none'} is served, but the file has {expected[:12]}. "
+        "Apply the file (make apply), or name the files that were applied"
+    )
+
+
+def check_events(site: Site) -> str:
+    listed = {event["id"] for event in site.call("GET", "/events").body}
+    events = {event.id for event in site.document.document.events.values() if event.status != "test"}
+    if missing := sorted(events - listed):
+        raise CheckFailed(f"the list of events lacks {', '.join(missing)}")
+    for event_id in sorted(events)[:1]:
+        site.call("GET", f"/events/{event_id}")
+        site.call("GET", f"/events/{event_id}/availability")
+    return f"{len(listed)} events are listed"
+
+
+def check_purchase(site: Site) -> str:
+    """Buy one ticket of a test event as a guest: with a simulated payment, or with Stripe's test card."""
+    if site.only_reads:
+        raise NotTried("only reads were asked for")
+    stage = site.call("GET", "/health").body["stage"]
+    if stage == settings.PRODUCTION:
+        raise NotTried(f"in stage {stage} test events cannot be bought")
+    tier = _find_test_tier(site.document.document)
+    if tier is None:
+        raise NotTried("the bootstrap file has no test event with a ticket type on sale")
+    token = site.call("POST", "/auth/guest").body["access_token"]
+    item = {"tier_id": tier.id, "quantity": 1}
+    reservation = site.call("POST", f"/events/{tier.event_id}/reservations", item, token=token).body["id"]
+    try:
+        simulate, paid_by = _pay(site, token, reservation)
+    except (CheckFailed, NotTried):
+        site.call("DELETE", f"/reservations/{reservation}", token=token, expected=range(600))
+        raise
+    confirmation = {"checkout_id": reservation, **simulate}
+    first = site.call("POST", "/checkout/confirm", confirmation, token=token).body
+    again = site.call("POST", "/checkout/confirm", confirmation, token=token, expected=(200,)).body
+    owned = site.call("GET", "/me/tickets", token=token).body["tickets"]
+    codes = [[ticket["code"] for ticket in tickets] for tickets in (first["tickets"], again["tickets"], owned)]
+    if len(codes[0]) != 1 or codes != [codes[0]] * 3:
+        raise CheckFailed(f"order {first['order']['id']} should have one ticket, the same in each answer")
+    return f"one ticket of {tier.event_id} was sold, paid by {paid_by} (order {first['order']['id']})"
+
+
+def _pay(site: Site, token: str, reservation: str) -> tuple[dict[str, str], str]:
+    """Open the checkout and pay. Returns what the confirmation needs, and who was paid. Raises NotTried if real money would be needed."""
+    body = {"reservation_id": reservation}
+    simulated = site.call("POST", "/checkout/sessions", {**body, "provider": "simulated"}, token=token, expected=(200, 201, 400))
+    if simulated.status != 400:
+        return {"simulate": "success"}, "simulation"
+    if simulated.body["error"] != "payment_provider_not_offered":
+        raise CheckFailed(f"POST /checkout/sessions answers {simulated.status}: {_shortened(simulated.body)}")
+    payment = site.call("POST", "/checkout/sessions", body, token=token).body["payment"]
+    if payment["provider"] == "free":
+        return {}, "nothing, because it is free"
+    key, secret = payment.get("publishable_key") or "", payment.get("client_secret") or ""
+    if not key.startswith("pk_test_"):
+        raise NotTried("payments are neither simulated nor made with Stripe's test keys (is FAIRGATE_STRIPE_PUBLISHABLE_KEY set?)")
+    fields = {"key": key, "client_secret": secret, "payment_method": TEST_CARD, "return_url": f"{site.url}/health"}
+    paid = site.call_stripe(f"/v1/payment_intents/{secret.partition('_secret_')[0]}/confirm", fields)
+    if paid.status != 200 or paid.body["status"] != "succeeded":
+        raise CheckFailed(f"Stripe did not take the test card: {_shortened(paid.body)}")
+    return {}, "Stripe's test card"
+
+
+def _find_test_tier(document: BootstrapDocument) -> TicketEntry | None:
+    """A ticket type of a test event that can be bought; None if there is none."""
+    tests = {event.id for event in document.events.values() if event.status == "test" and event.waiting_room is None}
+    tiers = (tier for tier in document.ticket_types.values() if tier.event_id in tests and tier.status in ("test", "available"))
+    return min(tiers, key=lambda tier: tier.id, default=None)
+
+
+def _shortened(body: Any) -> str:
+    text = body if isinstance(body, str) else msgspec.json.encode(body).decode()
+    return text if len(text) <= 300 else f"{text[:300]} ..."
+
+
+def _cause(error: Exception) -> str:
+    reason = getattr(error, "reason", None)
+    return type(reason if isinstance(reason, Exception) else error).__name__
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = ArgumentParser(prog="python -m infra.smoke_test", description="Check that a stage serves and sells; see docs/deployment.md.")
+    parser.add_argument("url", help="the address of the API, such as https://shop.example.com/api/v1")
+    parser.add_argument("files", nargs="*", metavar="FILE", help=f"the bootstrap files that were applied (default: {DEFAULT_FILE.name})")
+    parser.add_argument("--only-reads", action="store_true", help="buy nothing")
+    parser.add_argument("--stripe-api", default=STRIPE_API, help="the address of Stripe's API (default: Stripe itself)")
+    try:
+        arguments = parser.parse_intermixed_args(argv)
+        if urlsplit(arguments.url).scheme not in ("http", "https"):
+            parser.error(f"the address must begin with https:// or http://: {arguments.url}")
+        document = validate_files(load_files([Path(file) for file in arguments.files or [DEFAULT_FILE]]))
+    except SystemExit as error:
+        return int(error.code or 0)
+    except InvalidDocument as error:
+        print(*error.faults, sep="\n", file=sys.stderr)
+        return 2
+    site = Site(arguments.url.rstrip("/"), document, only_reads=arguments.only_reads, stripe_api=arguments.stripe_api)
+    has_failed = False
+    for outcome, name, text in run_checks(site):
+        print(f"{outcome:<10} {name:<9} {text}", flush=True)
+        has_failed |= outcome == "FAILED"
+    return 1 if has_failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
