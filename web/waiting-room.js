@@ -42,11 +42,12 @@ export class PositionError extends Error {
  * has opened, computes the position.
  * @param {State} state
  * @param {string} token
+ * @param {string | null} notedCommitment the one that was noted before the opening; else that of the first document counts
  * @returns {Promise<PositionTracker>}
  * @throws {PositionError} token_unknown, waiting_room_cleared, state_outdated
  */
-export async function trackPosition(state, token) {
-  const tracker = new PositionTracker(readToken(token));
+export async function trackPosition(state, token, notedCommitment = null) {
+  const tracker = new PositionTracker(readToken(token), notedCommitment);
   await tracker.update(state);
   return tracker;
 }
@@ -56,13 +57,14 @@ class PositionTracker {
   /** @type {number | null} */ #position = null;
   /** @type {string | null} */ #firstCommitment = null;
 
-  /** Whether the revealed key fits the commitment of the first document that this page saw; null until it is revealed.
+  /** Whether the revealed key fits the noted commitment, or else that of the first document; null until it is revealed.
    * @type {boolean | null} */
   commitmentKept = null;
 
-  /** @param {Arrival} arrival */
-  constructor(arrival) {
+  /** @param {Arrival} arrival @param {string | null} notedCommitment */
+  constructor(arrival, notedCommitment) {
     this.arrival = arrival;
+    this.#firstCommitment = notedCommitment;
   }
 
   /** From 1; it never changes. Null until the draw. */

@@ -7,7 +7,7 @@ import { clock } from "../formats";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
-import { usePlace, type Place } from "../place";
+import { usePlace, type ShownPlace } from "../use-place";
 import { useTexts } from "../texts";
 import { LATE, readToken, type Status } from "../../waiting-room.js";
 
@@ -44,7 +44,7 @@ export function WaitingRoom() {
   );
 }
 
-function Stage({ place }: { place: Place }) {
+function Stage({ place }: { place: ShownPlace }) {
   const { t } = useTexts();
   const { stage, status, room, failure, wasCleared, enter } = place;
   const seconds = (room?.on_sale_at ?? 0) - useNow();
@@ -160,7 +160,7 @@ function Stopped({ reason }: { reason: string }) {
   );
 }
 
-function Choose({ event, place }: { event: EventWithTiers; place: Place }) {
+function Choose({ event, place }: { event: EventWithTiers; place: ShownPlace }) {
   const { t } = useTexts();
   const { value: availability } = useLoaded(() => getAvailability(event.id), event.id, AVAILABILITY_SECONDS);
   const { value: reservation } = useLoaded(() => getReservation(event.id), event.id);
@@ -195,7 +195,7 @@ function Choose({ event, place }: { event: EventWithTiers; place: Place }) {
 }
 
 /** What makes the draw checkable, and the check that this page has made. */
-function DrawCheck({ place }: { place: Place }) {
+function DrawCheck({ place }: { place: ShownPlace }) {
   const { t, locale } = useTexts();
   const room = place.room!;
   const isLate = place.token !== null && readToken(place.token).counter === LATE;
@@ -203,8 +203,8 @@ function DrawCheck({ place }: { place: Place }) {
     <details class="draw">
       <summary>{t.line.check}</summary>
       <p>{room.key ? t.line.checkText : t.line.checkBefore}</p>
-      {place.commitmentKept !== null && (
-        <p class={place.commitmentKept ? "kept" : "broken"}>{!place.commitmentKept ? t.line.broken : isLate ? t.line.late : t.line.kept}</p>
+      {place.draw !== null && (
+        <p class={place.draw.isKept ? "kept" : "broken"}>{!place.draw.isKept ? t.line.broken : isLate ? t.line.late : t.line.kept}</p>
       )}
       <dl>
         <dt>{t.line.fingerprint}</dt>

@@ -1,0 +1,64 @@
+/** A buyer's place in a waiting room, in this browser: its network, its clock, and its storage, which keeps the place over reloads and tabs. */
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { ApiFailure, getRoom, join } from "./api";
+import { Place, type Kept, type PlaceView } from "./place";
+import { solve } from "./proof-of-work";
+import { now } from "./server-time";
+
+export type ShownPlace = PlaceView & { enter: () => void };
+
+export function usePlace(eventId: string): ShownPlace {
+  const [, redraw] = useState({});
+  const place = useMemo(() => new Place(surroundings(eventId, () => redraw({}))), [eventId]);
+  useEffect(() => {
+    const onReturn = () => document.visibilityState === "visible" && void place.lookAgain();
+    const onStorage = (event: StorageEvent) => event.key === key(eventId, "token") && place.tokenChanged();
+    document.addEventListener("visibilitychange", onReturn);
+    addEventListener("online", onReturn);
+    addEventListener("storage", onStorage);
+    place.start();
+    return () => {
+      place.stop();
+      document.removeEventListener("visibilitychange", onReturn);
+      removeEventListener("online", onReturn);
+      removeEventListener("storage", onStorage);
+    };
+  }, [place]);
+  return { ...place.view(), enter: () => void place.enter() };
+}
+
+function surroundings(eventId: string, changed: () => void) {
+  return {
+    fetchRoom: () => getRoom(eventId).catch((error) => (error instanceof ApiFailure && error.status === 404 ? null : Promise.reject(error))),
+    join: async () => (await joinWithWork(eventId)).token ?? null,
+    memory: {
+      read: (name: Kept) => localStorage.getItem(key(eventId, name)),
+      write: (name: Kept, value: string | null) =>
+        value === null ? localStorage.removeItem(key(eventId, name)) : localStorage.setItem(key(eventId, name), value),
+    },
+    now,
+    random: Math.random,
+    isHidden: () => document.visibilityState === "hidden",
+    later: (seconds: number, action: () => void) => {
+      const timer = setTimeout(action, 1000 * seconds);
+      return () => clearTimeout(timer);
+    },
+    changed,
+  };
+}
+
+/** Join; where that takes proof of work, solve the challenge of the refusal first. */
+async function joinWithWork(eventId: string) {
+  try {
+    return await join(eventId);
+  } catch (error) {
+    if (!(error instanceof ApiFailure) || error.code !== "challenge_required") throw error;
+    const challenge = String(error.details.challenge);
+    return join(eventId, { challenge, nonce: await solve(challenge, Number(error.details.difficulty)) });
+  }
+}
+
+function key(eventId: string, name: Kept): string {
+  return name === "token" ? `fairgate.place.${eventId}` : `fairgate.fingerprint.${eventId}`;
+}
