@@ -27,7 +27,7 @@ help:
 	@echo "make test      run all tests on all cores, with coverage"
 	@echo "                 ARGS='-k name'         some of them, without coverage (ARGS='-n 0': all in one process)"
 	@echo "make shots     draw every page and state of the shop, on a phone and a desk, light and dark, into .build/shots"
-	@echo "make check     check format, lint, types (also of the pages), layers, and what each function loads"
+	@echo "make check     check format, lint, types (also of the pages), layers, what each function loads, and the template"
 	@echo "make format    format the files and fix what the linter can fix"
 	@echo "make bench     take the measures of docs/performance.md (three minutes); writes bench/results/latest.md"
 	@echo "make package   build what is deployed to AWS into .build/<stage>/ (STAGE=dev or STAGE=prod; default: dev)"
@@ -62,6 +62,7 @@ check: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m infra.package --imports-only
+	@$(BIN)/python -m infra.lint
 	@$(BIN)/python -m infra.web --check
 	@$(BIN)/python -m infra.openapi --check
 

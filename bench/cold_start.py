@@ -14,7 +14,7 @@ import botocore
 from bench.measure import Measure
 from infra import cold_starts, deployment_zip
 from infra.instance import Instance
-from infra.template import ROOT
+from infra.template.stages import ROOT
 
 ROUNDS = 9
 MAX_RATIO = 1.25

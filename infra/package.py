@@ -5,7 +5,6 @@ Writes .build/<stage>/{sam.json,deployment.zip,web}. Exits with 1 when the zip, 
 
 import argparse
 import difflib
-import json
 import os
 import platform
 import shutil
@@ -15,9 +14,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from infra import cold_starts, deployment_zip, template, web
+from infra import chalice_package, cold_starts, deployment_zip, lint, web
 from infra.instance import InstanceFailed
-from infra.template import ROOT
+from infra.template.stages import ROOT, deployed_stages
 
 # About a twentieth above what was measured last (docs/performance.md).
 MAX_ZIP_BYTES = 8_900_000
@@ -32,8 +31,6 @@ import stripe
 client = stripe.StripeClient("sk_test_none", http_client=stripe.RequestsClient())
 assert client.v1.payment_intents and client.v1.refunds and stripe.WebhookSignature
 """
-# What builds the folder; the Python version that it is called with is the one of the functions.
-CHALICE = "from chalice.cli import main; main()"
 ARCHITECTURES = {"arm64": ("aarch64", "arm64"), "x86_64": ("x86_64", "AMD64")}  # Lambda's name -> names of such a machine
 ELF_MACHINE = slice(18, 20)  # where an extension's header says for which processors it is
 ELF_MACHINES = {"arm64": b"\xb7\x00", "x86_64": b"\x3e\x00"}
@@ -65,15 +62,10 @@ def main() -> int:
         except web.WebBuildFailed as error:
             print(f"FAILED: {error}", file=sys.stderr)
             return 1
-        problems += check_template(target) + check_artefact(target, arguments.architecture)
+        problems += lint.template_problems(target / "sam.json") + check_artefact(target, arguments.architecture)
     for problem in problems:
         print(f"FAILED: {problem}", file=sys.stderr)
     return 1 if problems else 0
-
-
-def deployed_stages() -> list[str]:
-    """The stages of .chalice/config.json, without that of local runs."""
-    return [stage for stage in json.loads((ROOT / ".chalice" / "config.json").read_bytes())["stages"] if stage != "local"]
 
 
 def _check_choices(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
@@ -89,38 +81,11 @@ def build(stage: str, architecture: str, *, snapstart: bool = False) -> Path:
     """Write the folder of a stage; returns its path."""
     target = ROOT / ".build" / stage
     shutil.rmtree(target, ignore_errors=True)
-    run_chalice(stage, architecture, target, snapstart=snapstart)
+    chalice_package.write(stage, architecture, target, snapstart=snapstart)
     deployment_zip.prepare(target / "deployment.zip")
     web.build()
     web.copy_files(target / "web")
     return target
-
-
-def run_chalice(stage: str, architecture: str, target: Path, *, snapstart: bool = False) -> None:
-    """Run `chalice package` on a clean copy, so that only the code of the repository gets into the zip."""
-    import app
-
-    with tempfile.TemporaryDirectory() as scratch:
-        clean = Path(scratch) / "fairgate"
-        clean.mkdir()
-        for name in ("app.py", "constraints.txt"):
-            shutil.copy(ROOT / name, clean)
-        for name in ("chalicelib", ".chalice"):
-            shutil.copytree(ROOT / name, clean / name, ignore=shutil.ignore_patterns("__pycache__", "deployments", "deployed", "*.pyc"))
-        (clean / "requirements.txt").write_text(_requirements())
-        config = clean / ".chalice" / "config.json"
-        config.write_text(json.dumps({**json.loads(config.read_bytes()), "lambda_architecture": architecture}))
-        additions = Path(scratch) / "additions.json"
-        additions.write_text(json.dumps(template.template_additions(stage, app.app.routes, snapstart=snapstart)))
-        command = [sys.executable, "-c", CHALICE, "package", "--stage", stage, "--merge-template", str(additions), str(target)]
-        # Chalice requires a region, although the template does not have one.
-        subprocess.run(command, cwd=clean, env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"}, check=True, stdout=subprocess.DEVNULL)
-
-
-def check_template(target: Path) -> list[str]:
-    """What CloudFormation would refuse in the template of `target`."""
-    unknown = template.unknown_references(json.loads((target / "sam.json").read_bytes()))
-    return [f"the template refers to {name}, which it does not have" for name in unknown]
 
 
 def check_artefact(target: Path, architecture: str) -> list[str]:
@@ -145,12 +110,6 @@ def _foreign_extensions(artefact: Path, architecture: str) -> list[str]:
     with zipfile.ZipFile(artefact) as zipped:
         machines = {name: zipped.read(name)[ELF_MACHINE] for name in zipped.namelist() if name.endswith(".so")}
     return [f"{name} is not for {architecture}" for name, machine in machines.items() if machine != ELF_MACHINES[architecture]]
-
-
-def _requirements() -> str:
-    """The requirements with the pins of what they require, without Chalice: its packager adds the few files that run on Lambda."""
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    return "\n".join(["-c constraints.txt", *(line for line in lines if not line.startswith("chalice=="))]) + "\n"
 
 
 def _check_runs_alone(artefact: Path, architecture: str) -> list[str]:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from infra import cold_starts
-from infra.template import ROOT
+from infra.template.stages import ROOT
 
 
 @pytest.fixture

@@ -10,14 +10,16 @@ import app
 from chalicelib import dynamo, settings
 from chalicelib.audit.store import AuditRow
 from chalicelib.ledger.store import LedgerRow
-from infra import event_sources, package, tables, template
+from infra import chalice_package, event_sources, lint, tables
+from infra.template.additions import template_additions
+from infra.template.stages import deployed_stages
 
 ROOT = Path(__file__).parents[2]
 CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_bytes())
 
 
 def test_created_tables_equal_deployed_tables(store):
-    resources = template.template_additions(settings.current().stage, app.app.routes)["Resources"].values()
+    resources = template_additions(settings.current().stage, app.app.routes)["Resources"].values()
     deployed = {table["Properties"]["TableName"]: table["Properties"] for table in resources if table.get("Type") == "AWS::DynamoDB::Table"}
     for feature, definition in tables.definitions().items():
         properties = deployed[dynamo.table_name(feature)]
@@ -33,15 +35,21 @@ def test_created_tables_equal_deployed_tables(store):
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_a_role_reaches_its_own_stage_and_nothing_else(stage):
-    resources = template.template_additions(stage, app.app.routes)["Resources"]
+    resources = template_additions(stage, app.app.routes)["Resources"]
+    logs = {}
     for role in ("ApiHandlerRole", "SweepRole", "ReconcileRole", "ProjectReportsRole"):
         (policy,) = resources[role]["Properties"]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]:
             actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
             assert not any("*" in action for action in actions)
+            if statement["Sid"] == "WriteLogs":
+                logs[role] = resources[statement["Resource"][0]["Fn::GetAtt"][0]]["Properties"]["LogGroupName"]
+                continue
             for arn in statement["Resource"]:
                 assert re.search(rf"fairgate[-/]{stage}-", arn["Fn::Sub"])
                 assert "${Stage}" not in arn["Fn::Sub"]
+    assert len(set(logs.values())) == 4
+    assert all(name.startswith(f"/aws/lambda/fairgate-{stage}-") for name in logs.values())
 
 
 def test_no_function_may_change_the_ledger_or_the_audit():
@@ -67,7 +75,7 @@ def test_a_consumer_reads_the_streams_of_its_tables_and_writes_its_own_table_and
     allowed = {statement["Sid"]: {arn.partition("${Stage}-")[2] for arn in _resources(statement)} for statement in statements}
     assert allowed["ReadChanges"] == {f"{feature}/stream/*" for feature in event_sources.CONSUMERS[function]}
     assert allowed["SendDeadLetters"] == {f"{function.replace('_', '-')}-dead-letters"}
-    assert not any("*" in arn for sid in allowed.keys() - {"ReadChanges", "WriteLogs"} for arn in allowed[sid])
+    assert not any("*" in arn for sid in allowed.keys() - {"ReadChanges"} for arn in allowed[sid])
 
 
 def test_each_consumer_gets_the_changes_of_its_tables(packaged):
@@ -110,36 +118,33 @@ def test_stages_differ_in_identity_and_simulated_payments():
     ]
 
 
-STUB_OF_THE_ZIP = """
-import pathlib
-from chalice.deploy.packager import LambdaDeploymentPackager
-
-def empty_zip(packager, folder, *_):
-    file = pathlib.Path(folder) / "empty.zip"
-    file.write_bytes(b"PK" + bytes([5, 6]) + bytes(18))
-    return str(file)
-
-LambdaDeploymentPackager.create_deployment_package = empty_zip
-"""
-
-
 @pytest.fixture
-def packaged(tmp_path, monkeypatch):
+def packaged(tmp_path):
     """The template as Chalice merges it; the zip is empty."""
-    monkeypatch.setattr(package, "CHALICE", STUB_OF_THE_ZIP + package.CHALICE)
 
-    def package_template(**options):
-        package.run_chalice("dev", "arm64", tmp_path, **options)
+    def package_template(stage="dev", **options):
+        chalice_package.write(stage, "arm64", tmp_path, template_alone=True, **options)
         return json.loads((tmp_path / "sam.json").read_bytes())
 
     return package_template
 
 
-def test_the_template_refers_only_to_what_it_has(packaged, tmp_path):
-    packaged()
-    assert package.check_template(tmp_path) == []
-    packaged(snapstart=True)
-    assert package.check_template(tmp_path) == []
+@pytest.mark.parametrize("stage", deployed_stages())
+def test_cloudformation_would_take_the_template_with_and_without_snapstart(packaged, tmp_path, stage):
+    packaged(stage)
+    assert lint.template_problems(tmp_path / "sam.json") == []
+    packaged(stage, snapstart=True)
+    assert lint.template_problems(tmp_path / "sam.json") == []
+
+
+def test_what_cloudformation_would_refuse_is_a_problem(tmp_path, monkeypatch):
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": {"Fn::Sub": "/aws/lambda/${Gone}"}, "RetentionInDays": 2}}
+    (tmp_path / "sam.json").write_text(json.dumps({"Resources": {"Logs": group}}))
+    problems = lint.template_problems(tmp_path / "sam.json")
+    assert any(problem.startswith("Resources.Logs.Properties.LogGroupName.Fn::Sub: 'Gone'") for problem in problems)
+    assert any(problem.startswith("Resources.Logs.Properties.RetentionInDays: 2 is not one of") for problem in problems)
+    monkeypatch.setattr(lint, "MAX_TEMPLATE_BYTES", 10)
+    assert "CloudFormation takes 10 at most" in lint.template_problems(tmp_path / "sam.json")[-1]
 
 
 def test_functions_run_on_arm64_unless_another_architecture_is_asked_for(packaged):
@@ -153,49 +158,24 @@ def test_the_api_has_a_whole_processor(packaged):
     assert [resources[name]["Properties"]["MemorySize"] for name in ("APIHandler", "Sweep", "Reconcile")] == [1769, 1024, 1024]
 
 
-@pytest.mark.parametrize(("snapstart", "called"), [(False, "${APIHandler.Arn}"), (True, "${APIHandler.Alias}")])
+@pytest.mark.parametrize(("snapstart", "called"), [(False, {"Fn::GetAtt": ["APIHandler", "Arn"]}), (True, {"Ref": "APIHandler.Alias"})])
 def test_every_method_calls_the_function_or_with_snapstart_its_alias(packaged, snapstart, called):
     resources = packaged(snapstart=snapstart)["Resources"]
     uris = [
-        method["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+        method["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"][1]["Function"]
         for path in resources["RestAPI"]["Properties"]["DefinitionBody"]["paths"].values()
         for name, method in path.items()
         if name != "options"  # API Gateway answers it
     ]
     assert len(uris) > len(app.app.routes)
-    assert all(f"functions/{called}/invocations" in uri for uri in uris)
+    assert all(uri == called for uri in uris)
     assert ("SnapStart" in resources["APIHandler"]["Properties"]) == snapstart
     permitted = resources["APIHandlerInvokePermission"]["Properties"]["FunctionName"]
     assert permitted == {"Ref": "APIHandler.Alias" if snapstart else "APIHandler"}
 
 
-@pytest.mark.parametrize(
-    "reference",
-    [
-        {"Ref": "Gone"},
-        {"Fn::GetAtt": ["Gone", "Arn"]},
-        {"Fn::GetAtt": "Gone.Arn"},
-        {"Fn::Sub": "arn:${AWS::Region}:${Gone.Arn}"},
-        {"Fn::Sub": ["${Api}", {"Api": {"Ref": "Gone"}}]},
-        {"DependsOn": "Gone"},
-        {"DependsOn": ["Table", "Gone"]},
-    ],
-)
-def test_a_reference_to_nothing_is_found(reference):
-    resources = {"Table": {"Type": "AWS::DynamoDB::Table"}, "Other": {"Properties": [{"Name": {"Ref": "Table"}}, reference]}}
-    assert template.unknown_references({"Resources": resources}) == ["Gone"]
-
-
-def test_only_a_function_that_publishes_one_has_an_alias():
-    def resources(**properties):
-        return {"Resources": {"F": {"Properties": properties}, "P": {"Ref": "F.Alias"}, "U": {"Fn::Sub": "${F.Alias} ${!F.Arn}"}}}
-
-    assert template.unknown_references(resources(AutoPublishAlias="live")) == []
-    assert template.unknown_references(resources()) == ["F.Alias"]
-
-
 def test_error_responses_of_api_gateway_have_our_shape():
-    body = template.template_additions("dev", app.app.routes)["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    body = template_additions("dev", app.app.routes)["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     for name, response in body["x-amazon-apigateway-gateway-responses"].items():
         error = json.loads(response["responseTemplates"]["application/json"])
         assert {"error", "message", "request_id"} <= error.keys(), name
