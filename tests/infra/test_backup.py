@@ -1,0 +1,181 @@
+"""`python -m infra.backup`: a stage that was saved and loaded goes on where it was."""
+
+import gzip
+
+import msgspec
+import pytest
+
+from chalicelib import dynamo, memory, settings
+from infra import backup, tables
+from infra.backup import main
+from tests import builders, invariants
+
+
+@pytest.fixture
+def saved(api, time, tmp_path):
+    """A backup of a shop with a paid, a refunded and a pending order: its folder, the shop, the paid order and the open checkout."""
+    shop = builders.create_shop(api, capacity=10)
+    paid = builders.create_order(api, shop)
+    refunded = builders.create_order(api, shop, user="bob")
+    builders.refund(api, refunded)
+    event_id, tier_id = shop
+    reservation = builders.reserve(api, "cleo", event_id, tier_id, 3).json["id"]
+    checkout = builders.start_checkout(api, "cleo", reservation).json["id"]
+    folder = tmp_path / "backup"
+    assert main(["save", str(folder)]) == 0
+    return folder, shop, paid, checkout
+
+
+@pytest.fixture
+def new_stage(saved):
+    with settings.override(stage="restored"):
+        tables.create_all(dynamo.client())
+        memory.forget_everything()
+        yield
+    memory.forget_everything()
+
+
+def test_a_loaded_stage_goes_on_where_it_was(api, time, saved, new_stage, capsys):
+    folder, (event_id, tier_id), paid, checkout = saved
+    assert main(["load", str(folder)]) == 0
+    assert "all of them compared" in capsys.readouterr().out
+    invariants.check(time.now)
+    assert builders.confirm(api, "cleo", checkout).status == 201
+    ticket = api.get(f"/tickets/{paid}-1", user="ada").json
+    assert ticket["state"] == "valid"
+    assert api.get(f"/events/{event_id}/availability").json["availability"][0]["available"] == 5
+    assert [builders.reserve(api, f"late-{n}", event_id, tier_id, 3).status for n in range(2)] == [201, 409]
+    invariants.check(time.now)
+
+
+def edit(file, change):
+    """Rewrite a file of a backup; `change` gets its lines."""
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    file.write_bytes(gzip.compress(b"".join(change(lines))))
+
+
+def cut_off(folder):
+    file = folder / "purchases.jsonl.gz"
+    file.write_bytes(file.read_bytes()[:-20])
+
+
+def lose_an_item(folder):
+    edit(folder / "purchases.jsonl.gz", lambda lines: lines[1:])
+
+
+def double_an_item(folder):
+    edit(folder / "tickets.jsonl.gz", lambda lines: [*lines, lines[0]])
+
+
+def write_no_item(folder):
+    edit(folder / "tickets.jsonl.gz", lambda lines: [*lines, b'{"id": {"X": "1"}}\n'])
+
+
+def rename_a_table(folder):
+    change_manifest(folder, lambda manifest: manifest["tables"].update(wallets={"items": 0, "digest": ""}))
+
+
+def raise_the_format(folder):
+    change_manifest(folder, lambda manifest: manifest.update(format=2))
+
+
+def change_manifest(folder, change):
+    manifest = msgspec.json.decode((folder / "manifest.json").read_bytes())
+    change(manifest)
+    (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (cut_off, "purchases.jsonl.gz cannot be read"),
+        (lose_an_item, "purchases.jsonl.gz is not what was saved"),
+        (double_an_item, "tickets.jsonl.gz is not what was saved"),
+        (write_no_item, "line 5: Object contains unknown field `X`"),
+        (rename_a_table, "This version of Fairgate has no table wallets"),
+        (raise_the_format, "has format 2; this version reads format 1"),
+        (lambda folder: (folder / "manifest.json").unlink(), "has no manifest.json"),
+        (lambda folder: (folder / "manifest.json").write_text("{}"), "Object missing required field"),
+        (lambda folder: (folder / "audit.jsonl.gz").unlink(), "audit.jsonl.gz cannot be read"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_damaged_backup_writes_nothing(saved, new_stage, capsys, damage, message):
+    folder = saved[0]
+    damage(folder)
+    assert main(["load", str(folder)]) == 1
+    assert message in capsys.readouterr().err
+    assert [feature for feature in tables.definitions() if list(backup._scan(feature))] == []
+
+
+def test_a_stage_that_is_in_use_is_not_filled(api, saved, capsys):
+    assert main(["load", str(saved[0])]) == 1
+    assert "is not empty. Load into a stage whose tables are new." in capsys.readouterr().err
+
+
+def test_a_folder_with_files_is_not_overwritten(saved, capsys):
+    before = (saved[0] / "manifest.json").read_bytes()
+    assert main(["save", str(saved[0])]) == 1
+    assert "has files already" in capsys.readouterr().err
+    assert (saved[0] / "manifest.json").read_bytes() == before
+
+
+def test_what_is_sold_meanwhile_makes_the_backup_worthless(api, time, tmp_path, monkeypatch, capsys):
+    shop = builders.create_shop(api, capacity=10)
+    save_table = backup._save_table
+
+    def save_and_sell(feature, file):
+        result = save_table(feature, file)
+        if feature == "tickets":
+            builders.create_order(api, shop)
+        return result
+
+    monkeypatch.setattr(backup, "_save_table", save_and_sell)
+    assert main(["save", str(tmp_path / "backup")]) == 1
+    assert "The stage was in use: purchases and inventory changed meanwhile." in capsys.readouterr().err
+    assert not (tmp_path / "backup" / "manifest.json").exists()
+
+
+def test_every_type_of_value_comes_back(store, tmp_path):
+    item = {
+        "id": {"S": "a"}, "n": {"N": "1.5"}, "b": {"B": b"\x00\xff"}, "t": {"BOOL": False}, "z": {"NULL": True},
+        "m": {"M": {"x": {"L": [{"S": ""}, {"M": {}}, {"N": "0"}]}}}, "ss": {"SS": ["b", "a"]}, "ns": {"NS": ["2", "1"]},
+        "bs": {"BS": [b"2", b"1"]},
+    }  # fmt: skip
+    name = dynamo.table_name("inventory")
+    store.put_item(TableName=name, Item=item)
+    assert main(["save", str(tmp_path / "backup")]) == 0
+    with settings.override(stage="restored"):
+        tables.create_all(store)
+        assert main(["load", str(tmp_path / "backup")]) == 0
+        [loaded] = store.scan(TableName=dynamo.table_name("inventory"))["Items"]
+    sets = ("ss", "ns", "bs")
+    assert {name: value for name, value in loaded.items() if name not in sets} == {
+        name: value for name, value in item.items() if name not in sets
+    }
+    assert [set(next(iter(loaded[name].values()))) for name in sets] == [{"a", "b"}, {"1", "2"}, {b"1", b"2"}]
+
+
+def test_a_missing_table_is_said(saved, capsys):
+    with settings.override(stage="nowhere"):
+        assert main(["load", str(saved[0])]) == 1
+    assert "the store failed" in capsys.readouterr().err
+
+
+def test_a_drill_leaves_no_table_and_finds_damage(saved, store, capsys):
+    folder = saved[0]
+    before = set(store.list_tables()["TableNames"])
+    assert main(["drill", str(folder)]) == 0
+    lose_an_item(folder)
+    assert main(["drill", str(folder)]) == 1
+    assert "is not what was saved" in capsys.readouterr().err
+    assert set(store.list_tables()["TableNames"]) == before
+
+
+def test_a_drill_touches_no_tables_that_it_did_not_make(saved, store, capsys):
+    with settings.override(stage=f"{settings.current().stage}-drill"):
+        name = dynamo.table_name("inventory")
+        store.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **tables.definitions()["inventory"])
+    assert main(["drill", str(saved[0])]) == 1
+    assert "If no other drill runs, delete them." in capsys.readouterr().err
+    assert name in store.list_tables()["TableNames"]
