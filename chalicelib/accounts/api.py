@@ -1,10 +1,13 @@
-"""Routes of accounts: register, log in and out, the own profile, passwords, and the links in mails. No cookies are used."""
+"""Routes of accounts: register, log in and out, the own profile, passwords, and the links in mails.
+
+A session's refresh token is in bodies, or in a cookie where the client asks for one (`session_cookie`).
+"""
 
 from chalice.app import Blueprint
 from msgspec import UNSET, Struct, UnsetType, structs
 
 from chalicelib import settings
-from chalicelib.accounts import service
+from chalicelib.accounts import service, session_cookie
 from chalicelib.accounts.attempts.service import TooManyAttempts
 from chalicelib.accounts.model import (
     AlreadyRegistered,
@@ -25,12 +28,13 @@ from chalicelib.accounts.model import (
     WrongPassword,
     email_key,
 )
-from chalicelib.accounts.service import Registration
+from chalicelib.accounts.service import Registration, Tokens
 from chalicelib.accounts.sessions.service import SessionOver
 from chalicelib.accounts.views import RegistrationView, TokensView, UserView, tokens_view, user_view
 from chalicelib.edge.auth import Unauthenticated
 from chalicelib.edge.http import Done, Reply, RequestContext, route
 from chalicelib.edge.rate_limits import MAIL, SIGN_UP, RateLimited, limited, limited_by_address
+from chalicelib.errors import InvalidInput
 
 bp = Blueprint(__name__)
 
@@ -53,13 +57,15 @@ class LoginBody(Struct, forbid_unknown_fields=True):
 
 
 class RefreshBody(Struct, forbid_unknown_fields=True):
-    refresh_token: RefreshToken
+    """`refresh_token` is needed unless it is in the cookie."""
+
+    refresh_token: RefreshToken | None = None
 
 
 class LogoutBody(Struct, forbid_unknown_fields=True):
-    """`everywhere` ends all sessions of the user, on all devices."""
+    """`refresh_token` is needed unless it is in the cookie. `everywhere` ends all sessions of the user, on all devices."""
 
-    refresh_token: RefreshToken
+    refresh_token: RefreshToken | None = None
     everywhere: bool = False
 
 
@@ -108,30 +114,34 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
     return Reply(RegistrationView(body.email, settings.current().email_verification == "required", message), 201)
 
 
-@route(bp, "POST", "/auth/login", access="public", errors=(LoginFailed, TooManyAttempts, RateLimited))
+@route(bp, "POST", "/auth/login", access="public", headers=(session_cookie.HEADER,), errors=(LoginFailed, TooManyAttempts, RateLimited))
 def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
     """Log in with e-mail address and password."""
-    return Reply(tokens_view(service.log_in(request, body.email, body.password)))
+    is_cookie = session_cookie.is_requested(request)
+    return _tokens_reply(service.log_in(request, body.email, body.password), is_cookie)
 
 
-@route(bp, "POST", "/auth/guest", access="public", statuses=(201,), errors=(RateLimited,))
+@route(bp, "POST", "/auth/guest", access="public", statuses=(201,), headers=(session_cookie.HEADER,), errors=(RateLimited,))
 def create_guest(request: RequestContext) -> Reply[TokensView]:
     """Get an identity without an account, to buy as a guest."""
+    is_cookie = session_cookie.is_requested(request)
     with limited_by_address(request, SIGN_UP):
-        return Reply(tokens_view(service.begin_guest_session(request.now)), 201)
+        return _tokens_reply(service.begin_guest_session(request.now), is_cookie, 201)
 
 
-@route(bp, "POST", "/auth/refresh", access="public", errors=(SessionOver,))
+@route(bp, "POST", "/auth/refresh", access="public", headers=(session_cookie.HEADER,), errors=(SessionOver,))
 def refresh(request: RequestContext, body: RefreshBody) -> Reply[TokensView]:
     """Exchange a refresh token for a new access token and the next refresh token."""
-    return Reply(tokens_view(service.refresh(body.refresh_token, request.now)))
+    is_cookie = session_cookie.is_requested(request)
+    return _tokens_reply(service.refresh(_refresh_token(request, body.refresh_token, is_cookie), request.now), is_cookie)
 
 
-@route(bp, "POST", "/auth/logout", access="public", errors=(SessionOver,))
+@route(bp, "POST", "/auth/logout", access="public", headers=(session_cookie.HEADER,), errors=(SessionOver,))
 def log_out(request: RequestContext, body: LogoutBody) -> Reply[Done]:
     """End a session, or all sessions of its user; access tokens that are out end by themselves within 15 minutes."""
-    service.log_out(body.refresh_token, everywhere=body.everywhere, now=request.now)
-    return Reply(Done("You are logged out."))
+    is_cookie = session_cookie.is_requested(request)
+    service.log_out(_refresh_token(request, body.refresh_token, is_cookie), everywhere=body.everywhere, now=request.now)
+    return Reply(Done("You are logged out."), headers=session_cookie.forget() if is_cookie else {})
 
 
 @route(bp, "GET", "/auth/me", access="user", errors=(NoAccount,))
@@ -149,11 +159,18 @@ def update_me(request: RequestContext, body: ProfileChanges) -> Reply[UserView]:
     return Reply(user_view(identity, service.update_profile(identity.user_id, changes)))
 
 
-@route(bp, "POST", "/auth/password", access="user", errors=(NoAccount, CommonPassword, WrongPassword, TooManyAttempts))
+@route(
+    bp,
+    "POST",
+    "/auth/password",
+    access="user",
+    headers=(session_cookie.HEADER,),
+    errors=(NoAccount, CommonPassword, WrongPassword, TooManyAttempts),
+)
 def change_password(request: RequestContext, body: PasswordChange) -> Reply[TokensView]:
     """Change your password; all other sessions of yours end."""
-    user_id = request.require_user().user_id
-    return Reply(tokens_view(service.change_password(request, user_id, body.current_password, body.password)))
+    user_id, is_cookie = request.require_user().user_id, session_cookie.is_requested(request)
+    return _tokens_reply(service.change_password(request, user_id, body.current_password, body.password), is_cookie)
 
 
 @route(bp, "POST", "/auth/password/forgot", access="public", errors=(RateLimited,))
@@ -184,3 +201,21 @@ def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]
     """Verify an address with the token of a mailed link."""
     service.verify_email(body.token, request.now)
     return Reply(Done("Your e-mail address is verified. You can log in."))
+
+
+def _refresh_token(request: RequestContext, sent: str | None, is_cookie: bool) -> str:
+    """The refresh token of a request, from its cookie or its body. Raises SessionOver without a cookie, InvalidInput without either."""
+    if is_cookie:
+        token = session_cookie.read(request)
+        if token is None:
+            raise SessionOver()
+        return token
+    if sent is None:
+        raise InvalidInput("refresh_token is missing.", path="$.refresh_token")
+    return sent
+
+
+def _tokens_reply(tokens: Tokens, is_cookie: bool, status: int = 200) -> Reply[TokensView]:
+    if is_cookie:
+        return Reply(tokens_view(tokens, None), status, session_cookie.keep(tokens.refresh_token))
+    return Reply(tokens_view(tokens, tokens.refresh_token), status)

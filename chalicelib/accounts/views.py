@@ -25,12 +25,15 @@ class UserView(Struct, frozen=True):
 
 
 class TokensView(Struct, frozen=True):
-    """`access_token` goes into the header Authorization, `refresh_token` into POST /auth/refresh; each is valid for so many seconds."""
+    """`access_token` goes into the header Authorization, `refresh_token` into POST /auth/refresh; each is valid for so many seconds.
+
+    `refresh_token` is null if the client keeps it in the cookie.
+    """
 
     access_token: str
     token_type: str
     expires_in: int
-    refresh_token: str
+    refresh_token: str | None
     refresh_expires_in: int
     user: UserView
 
@@ -43,9 +46,9 @@ class RegistrationView(Struct, frozen=True):
     message: str
 
 
-def tokens_view(tokens: Tokens) -> TokensView:
+def tokens_view(tokens: Tokens, refresh_token: str | None) -> TokensView:
     user = Identity(tokens.user_id, frozenset(tokens.roles), tokens.events)
-    return TokensView(tokens.access_token, "Bearer", ACCESS_SECONDS, tokens.refresh_token, REFRESH_SECONDS, user_view(user, tokens.account))
+    return TokensView(tokens.access_token, "Bearer", ACCESS_SECONDS, refresh_token, REFRESH_SECONDS, user_view(user, tokens.account))
 
 
 def user_view(identity: Identity, account: Account | None) -> UserView:

@@ -1,0 +1,56 @@
+"""The refresh token of a browser in a cookie, which no script can read, instead of in bodies.
+
+A client asks for it with the header `X-Session: cookie`; without that header no cookie is set, and none is looked at. The header protects
+against CSRF too: a page of another origin can send it only after a preflight, and preflights do not allow it (`ALLOWED_HEADERS`).
+"""
+
+from http.cookies import CookieError, SimpleCookie
+
+from chalicelib import settings
+from chalicelib.accounts.sessions.service import REFRESH_SECONDS
+from chalicelib.edge.http import RequestContext
+from chalicelib.edge.operation import Header
+from chalicelib.errors import InvalidInput
+
+PATH = "/api/v1/auth"  # the only calls that get to see it
+HEADER = Header(
+    "X-Session",
+    "`cookie`: keep the refresh token in an HttpOnly cookie, for pages of the shop's own origin; then no body has one.",
+    errors=(InvalidInput,),
+)
+
+
+def is_requested(request: RequestContext) -> bool:
+    """Whether the client keeps its refresh token in a cookie. Raises InvalidInput for another value of the header."""
+    value = request.header(HEADER.name)
+    if value not in (None, "cookie"):
+        raise InvalidInput("The header X-Session must be `cookie`, or be left out.", path=HEADER.name)
+    return value is not None
+
+
+def read(request: RequestContext) -> str | None:
+    """The refresh token of the request's cookie, None without one."""
+    try:
+        cookie = SimpleCookie(request.header("cookie")).get(_name())
+    except CookieError:
+        return None
+    return cookie.value if cookie is not None else None
+
+
+def keep(token: str) -> dict[str, str]:
+    """The reply header that has the browser keep a refresh token, in place of the one that it has."""
+    return {"Set-Cookie": f"{_name()}={token}; Max-Age={REFRESH_SECONDS}{_attributes()}"}
+
+
+def forget() -> dict[str, str]:
+    """The reply header that has the browser forget its refresh token."""
+    return {"Set-Cookie": f"{_name()}=; Max-Age=0{_attributes()}"}
+
+
+def _name() -> str:
+    return f"fairgate-{settings.current().stage}-session"
+
+
+def _attributes() -> str:
+    is_plain = settings.current().shop_url.startswith("http:")  # on a developer's machine
+    return f"; Path={PATH}; HttpOnly; SameSite=Strict{'' if is_plain else '; Secure'}"

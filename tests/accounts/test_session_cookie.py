@@ -1,0 +1,84 @@
+"""Refresh tokens of browsers: in a cookie that no script and no other site can use, for clients that ask for it alone."""
+
+import pytest
+
+from chalicelib import settings
+from chalicelib.accounts.sessions.service import GRACE_SECONDS, REFRESH_SECONDS
+from chalicelib.edge.http import ALLOWED_HEADERS
+from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, sign_up
+
+BROWSER = {"X-Session": "cookie"}
+ATTRIBUTES = "Path=/api/v1/auth; HttpOnly; SameSite=Strict"
+
+
+def cookie_of(reply) -> str:
+    """What a browser sends back: name and value."""
+    return reply.headers["Set-Cookie"].partition(";")[0]
+
+
+def refresh(api, cookie: str, headers=BROWSER):
+    return api.post("/auth/refresh", json={}, headers={"Cookie": f"theme=dark; {cookie}", **headers})
+
+
+def test_a_browser_keeps_its_session_in_a_cookie_alone(api, time):
+    sign_up(api)
+    reply = log_in(api, headers=BROWSER)
+    assert reply.json["refresh_token"] is None
+    assert reply.headers["Set-Cookie"].endswith(f"; Max-Age={REFRESH_SECONDS}; {ATTRIBUTES}")
+    again = refresh(api, cookie_of(reply))
+    assert (again.status, again.json["refresh_token"], again.json["user"]["email"]) == (200, None, EMAIL)
+    assert api.get("/auth/me", token=again.json["access_token"]).status == 200
+    assert cookie_of(again) != cookie_of(reply)
+
+
+def test_a_shop_on_https_never_gets_the_cookie_over_http(api, time):
+    with settings.override(shop_url="https://shop.example.com"):
+        assert api.post("/auth/guest", headers=BROWSER).headers["Set-Cookie"].endswith(f"; {ATTRIBUTES}; Secure")
+
+
+def test_an_old_cookie_ends_the_session(api, time):
+    first = api.post("/auth/guest", headers=BROWSER)
+    second = refresh(api, cookie_of(first))
+    time.advance(GRACE_SECONDS + 1)
+    assert refresh(api, cookie_of(first)).json["error"] == "session_over"
+    assert refresh(api, cookie_of(second)).status == 401
+
+
+def test_without_the_header_that_other_origins_cannot_send_no_cookie_is_looked_at_or_set(api, time):
+    sign_up(api)
+    reply = log_in(api)
+    assert "Set-Cookie" not in reply.headers
+    cookie = cookie_of(log_in(api, headers=BROWSER))
+    refused = refresh(api, cookie, headers={})
+    assert (refused.status, refused.json["path"]) == (400, "$.refresh_token")
+    assert api.post("/auth/logout", json={}, headers={"Cookie": cookie}).json["path"] == "$.refresh_token"
+    assert refresh(api, cookie).status == 200
+    assert "X-Session" not in ALLOWED_HEADERS
+
+
+def test_no_other_kind_of_session_can_be_asked_for(api, time):
+    reply = api.post("/auth/guest", headers={"X-Session": "on"})
+    assert (reply.status, reply.json["path"]) == (400, "X-Session")
+
+
+@pytest.mark.parametrize("cookie", ["other=1", "fairgate-{stage}-session=", "fairgate-{stage}-session=none", '="', "\x00;;=="])
+def test_a_browser_without_a_session_is_told_to_sign_in(api, time, cookie):
+    reply = refresh(api, cookie.format(stage=settings.current().stage))
+    assert (reply.status, reply.json["error"]) == (401, "session_over")
+
+
+def test_who_logs_out_has_no_session_and_no_cookie(api, time):
+    cookie = cookie_of(api.post("/auth/guest", headers=BROWSER))
+    reply = api.post("/auth/logout", json={}, headers={"Cookie": cookie, **BROWSER})
+    assert reply.headers["Set-Cookie"] == f"fairgate-{settings.current().stage}-session=; Max-Age=0; {ATTRIBUTES}"
+    assert refresh(api, cookie).status == 401
+
+
+def test_a_new_password_moves_the_cookie_to_the_new_session(api, time):
+    token = sign_up(api)["access_token"]
+    elsewhere = cookie_of(log_in(api, headers=BROWSER))
+    change = {"current_password": PASSWORD, "password": OTHER_PASSWORD}
+    reply = api.post("/auth/password", json=change, token=token, headers=BROWSER)
+    assert reply.json["refresh_token"] is None
+    assert refresh(api, cookie_of(reply)).status == 200
+    assert refresh(api, elsewhere).status == 401
