@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib import clock
 from chalicelib.admin import open_cases, orders, sale_status
-from chalicelib.admin.open_cases import OpenCasesView
+from chalicelib.admin.open_cases import OpenCasesQuery, OpenCasesView
 from chalicelib.admin.orders import AdminOrderView, RevenueView
 from chalicelib.admin.sale_status import SaleStatusView
 from chalicelib.catalog import permissions
@@ -124,9 +124,9 @@ def show_revenue(request: RequestContext, event_id: str) -> Reply[RevenueView]:
 
 
 @route(bp, "GET", "/admin/reconciliation", access="admin")
-def list_open_cases(request: RequestContext) -> Reply[OpenCasesView]:  # noqa: ARG001
+def list_open_cases(request: RequestContext, query: OpenCasesQuery) -> Reply[OpenCasesView]:  # noqa: ARG001
     """List the open cases: unfinished refunds, undecided disputes, and differences from the books of the provider."""
-    return Reply(open_cases.list_open_cases())
+    return Reply(open_cases.list_open_cases(query))
 
 
 @route(bp, "DELETE", "/admin/reconciliation/{order_id}/{finding}", access="admin")

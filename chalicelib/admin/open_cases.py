@@ -9,10 +9,12 @@ from chalicelib.audit import service as audit
 from chalicelib.cases import service as cases
 from chalicelib.cases.model import Case
 from chalicelib.clock import Timestamp
+from chalicelib.edge import cursors
+from chalicelib.edge.cursors import Cursor
 from chalicelib.errors import NotFound
 from chalicelib.reconciliation import schedule
 
-MAX_CASES_SHOWN = 1000
+_POSITION = r"\d{11}#[^#]+#(refund|dispute|finding)#.+"
 
 _TEXT, _TIME = {"type": "string"}, {"type": "string", "format": "date-time"}
 _CASE_FIELDS = {"order_id": _TEXT, "kind": {"enum": ["refund", "dispute", "finding"]}, "id": _TEXT, "since": _TIME}
@@ -21,6 +23,13 @@ _CASE_SCHEMA = {
     "required": [*_CASE_FIELDS, "next_try_at"],
 }
 OpenCase = Annotated[dict[str, Any], Meta(description="An open case; each kind has details of its own.", extra_json_schema=_CASE_SCHEMA)]
+
+
+class OpenCasesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of the open cases."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 100
+    cursor: Cursor | None = None
 
 
 class LastRunView(Struct, frozen=True, kw_only=True):
@@ -38,20 +47,21 @@ class LastRunView(Struct, frozen=True, kw_only=True):
 
 
 class OpenCasesView(Struct, frozen=True, kw_only=True):
-    """The oldest open cases, how many there are in all, and the last run, null before the first."""
+    """A page of the open cases, the oldest first, and the last run, null before the first. `next_cursor` is null on the last page."""
 
     open: list[OpenCase]
-    open_total: int
+    next_cursor: str | None
     last_run: LastRunView | None
     stripe_call_budget: int
 
 
-def list_open_cases() -> OpenCasesView:
-    """The oldest open cases, how many there are in all, and what the last run of the reconciliation did."""
-    last_run, open_cases = schedule.load_last_run(), cases.list_open()
+def list_open_cases(query: OpenCasesQuery) -> OpenCasesView:
+    """A page of the open cases, and what the last run of the reconciliation did."""
+    after = cursors.decode(query.cursor, _POSITION) if query.cursor is not None else None
+    last_run, (open_cases, last) = schedule.load_last_run(), cases.list_page(query.limit, after)
     return OpenCasesView(
-        open=[_case_view(case) for case in open_cases[:MAX_CASES_SHOWN]],
-        open_total=len(open_cases),
+        open=[_case_view(case) for case in open_cases],
+        next_cursor=cursors.encode(last) if last else None,
         last_run=LastRunView(at=clock.iso(last_run.at), **last_run.report.view()) if last_run else None,
         stripe_call_budget=settings.current().stripe_call_rate,
     )

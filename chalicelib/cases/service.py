@@ -17,6 +17,7 @@ __all__ = [
     "find_manual_case",
     "list_due",
     "list_open",
+    "list_page",
     "open_case_item",
     "open_finding",
     "postpone",
@@ -43,6 +44,14 @@ def list_due(kind: CaseKind, now: int, limit: int) -> list[Case]:
     return list(store.query_due(kind, now, limit))
 
 
+def list_page(limit: int, after: str | None) -> tuple[list[Case], str | None]:
+    """At most `limit` open cases, the oldest first, and the position to go on behind, None on the last page; two round trips.
+
+    Of one that was opened within the last second it may not know yet.
+    """
+    return store.query_open(limit, after)
+
+
 def list_open() -> list[Case]:
-    """All open cases, oldest first."""
+    """All open cases, oldest first. Reads the whole table: for jobs and commands, never for requests."""
     return sorted(store.scan(), key=lambda case: (case.since, case.purchase_id, case.kind, case.id))

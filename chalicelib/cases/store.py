@@ -1,6 +1,7 @@
-"""Table `cases`: one item for each open case. Closing a case deletes its item, so the table stays small enough for admins to scan.
+"""Table `cases`: one item for each open case. Closing a case deletes its item.
 
-The index `due` has only the cases that the sweep works on, by the time at which it does, so that a run reads no others.
+The index `due` has only the cases that the sweep works on, by the time at which it does, so that a run reads no others. The index `open`
+has the keys of all cases by age, for lists of any length.
 """
 
 from collections.abc import Iterator
@@ -8,10 +9,12 @@ from typing import Any
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex
+from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib import dynamo
 from chalicelib.cases.model import Case, CaseKind
+
+_LISTED = "open"
 
 
 class DueIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
@@ -23,8 +26,20 @@ class DueIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     next_at = NumberAttribute(range_key=True)
 
 
+class OpenIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "open"
+        projection = KeysOnlyProjection()
+
+    listed_as = UnicodeAttribute(hash_key=True)
+    position = UnicodeAttribute(range_key=True)
+
+
 class CaseRow(dynamo.Table):
-    """`case_key` is `<kind>#<id>`. `due_kind` is the kind of a case with a `next_at`; others have none, so they are not in the index."""
+    """`case_key` is `<kind>#<id>`. `due_kind` is the kind of a case with a `next_at`; others have none, so they are not in the index.
+
+    `listed_as` is the same in all rows, and `position` sorts them: `<since>#<purchase id>#<case_key>`.
+    """
 
     feature = "cases"
 
@@ -37,7 +52,10 @@ class CaseRow(dynamo.Table):
     next_at = NumberAttribute(null=True)
     due_kind = UnicodeAttribute(null=True)
     details = UnicodeAttribute()
+    listed_as = UnicodeAttribute()
+    position = UnicodeAttribute()
     due_index = DueIndex()
+    open_index = OpenIndex()
 
 
 def open_case_item(
@@ -85,8 +103,20 @@ def query_due(kind: CaseKind, now: int, limit: int) -> Iterator[Case]:
     return (_case(row) for row in rows)
 
 
+def query_open(limit: int, after: str | None) -> tuple[list[Case], str | None]:
+    """At most `limit` open cases, the oldest first, those behind the position `after`; and where to go on, None on the last page.
+
+    May miss one that was opened within the last second. One that was closed meanwhile is left out, so a page may have fewer.
+    """
+    beyond: Any = CaseRow.position > after if after is not None else None
+    rows = list(CaseRow.open_index.query(_LISTED, beyond, limit=limit + 1))
+    keys = [{"purchase_id": {"S": row.purchase_id}, "case_key": {"S": row.case_key}} for row in rows[:limit]]
+    found = [CaseRow.from_raw_data(item) for item in dynamo.batch_get(CaseRow.name(), keys, consistent=True)]
+    return [_case(row) for row in sorted(found, key=lambda row: row.position)], rows[limit - 1].position if len(rows) > limit else None
+
+
 def scan() -> Iterator[Case]:
-    """All open cases in no particular order; strongly consistent."""
+    """All open cases in no particular order; strongly consistent. Reads the whole table: for jobs and commands, never for requests."""
     return (_case(row) for row in CaseRow.scan(consistent_read=True))
 
 
@@ -96,8 +126,10 @@ def _key(kind: CaseKind, case_id: str) -> str:
 
 def _row(case: Case) -> CaseRow:
     details = msgspec.json.encode(case.details).decode()
-    due_kind = case.kind if case.next_at is not None else None
-    return CaseRow(case.purchase_id, _key(case.kind, case.id), since=case.since, next_at=case.next_at, due_kind=due_kind, details=details)
+    key, due_kind = _key(case.kind, case.id), case.kind if case.next_at is not None else None
+    row = CaseRow(case.purchase_id, key, since=case.since, next_at=case.next_at, due_kind=due_kind, details=details)
+    row.listed_as, row.position = _LISTED, f"{case.since:011}#{case.purchase_id}#{key}"
+    return row
 
 
 def _case(row: CaseRow) -> Case:

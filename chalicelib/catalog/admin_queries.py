@@ -8,18 +8,24 @@ from chalicelib.catalog import managed_views, service
 from chalicelib.catalog.managed_views import AdminEventView, AdminEventWithTiersView, AdminTierView
 from chalicelib.catalog.model import Catalog, DisplayState, Event, Tier
 from chalicelib.catalog.views import EventWithTiersView, TiersView, TierView
+from chalicelib.edge import cursors
 from chalicelib.edge.http import CacheableReply
 from chalicelib.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
 
+# What sorts events, and tiers within them.
+_EventKey = tuple[int, int, str]
+_TierKey = tuple[int, int, str, int, int, str]
 
-def list_events(now: int) -> list[AdminEventView]:
-    """All events in their display order."""
+
+def list_events(limit: int, cursor: str | None, now: int) -> tuple[list[AdminEventView], str | None]:
+    """A page of all events in their display order, and the cursor of the next one; raises InvalidInput. Reads the stock of these only."""
     catalog = service.load_current()
-    stocks = inventory.read_stock(catalog.shard_counts(catalog.events))
-    events = sorted((event for event in catalog.events.values() if event.deleted_at is None), key=lambda event: event.sort_key)
-    return [managed_views.admin_event_view(catalog, event, stocks, now) for event in events]
+    keyed = ((event.sort_key, event) for event in _sorted_events(catalog))
+    events, next_cursor = cursors.take_page(keyed, _EventKey, limit, cursor)
+    stocks = inventory.read_stock(catalog.shard_counts([event.id for event in events]))
+    return [managed_views.admin_event_view(catalog, event, stocks, now) for event in events], next_cursor
 
 
 def get_event(event_id: str, now: int) -> AdminEventWithTiersView:
@@ -30,14 +36,21 @@ def get_event(event_id: str, now: int) -> AdminEventWithTiersView:
     return managed_views.managed_event_view(catalog, event, stocks, now)
 
 
-def list_tiers(event_id: str | None, now: int) -> list[AdminTierView]:
-    """The tiers of one event, or of all events if `event_id` is None; raises NotFound."""
+def list_tiers(event_id: str | None, limit: int, cursor: str | None, now: int) -> tuple[list[AdminTierView], str | None]:
+    """A page of the tiers of one event, or of all if `event_id` is None, and the cursor of the next one. Raises NotFound, InvalidInput.
+
+    Events are in their display order, and the tiers of each by price. Reads the stock of these events only.
+    """
     catalog = service.load_current()
-    events = catalog.events.values() if event_id is None else [_get_event(catalog, event_id)]
-    event_ids = [event.id for event in events if event.deleted_at is None]
-    stocks = inventory.read_stock(catalog.shard_counts(event_ids))
-    tiers = [tier for event_id in event_ids for tier in catalog.listed_tiers(event_id)]
-    return [managed_views.admin_tier_view(catalog, tier, stocks, now) for tier in tiers]
+    events = _sorted_events(catalog) if event_id is None else [_get_event(catalog, event_id)]
+    keyed = (
+        ((*event.sort_key, tier.price_cents, tier.display_order, tier.id), tier)
+        for event in events
+        for tier in catalog.listed_tiers(event.id)
+    )
+    tiers, next_cursor = cursors.take_page(keyed, _TierKey, limit, cursor)
+    stocks = inventory.read_stock(catalog.shard_counts({tier.event_id for tier in tiers}))
+    return [managed_views.admin_tier_view(catalog, tier, stocks, now) for tier in tiers], next_cursor
 
 
 def get_tier(tier_id: str, now: int) -> AdminTierView:
@@ -58,7 +71,7 @@ def managed_event_reply(event_id: str, now: int) -> CacheableReply[EventWithTier
 
 def managed_tiers_reply(event_id: str, now: int) -> CacheableReply[TiersView]:
     """The tiers of an event for the public route, as those who manage it see them; raises NotFound."""
-    tiers = sorted(list_tiers(event_id, now), key=lambda tier: (tier.position, tier.id))
+    tiers = sorted(get_event(event_id, now).tiers, key=lambda tier: (tier.position, tier.id))
     return CacheableReply.encode_private(TiersView(tiers=[_as_tier_view(tier) for tier in tiers]), 0)
 
 
@@ -81,6 +94,11 @@ def created_tier_view(tier: Tier, states: Mapping[str, DisplayState], now: int) 
     """A tier as it was created, with all of its tickets; `states` are the catalog's. Reads nothing, as above."""
     stock = Stock(capacity=tier.capacity, available=tier.capacity, held=0, sold=0, is_open=True)
     return managed_views.admin_tier_view(Catalog.build([], [tier], states), tier, {tier.stock_id: stock}, now)
+
+
+def _sorted_events(catalog: Catalog) -> list[Event]:
+    """The events in their display order, without those that were deleted."""
+    return sorted((event for event in catalog.events.values() if event.deleted_at is None), key=lambda event: event.sort_key)
 
 
 def _get_event(catalog: Catalog, event_id: str) -> Event:

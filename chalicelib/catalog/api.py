@@ -1,7 +1,9 @@
 """Routes of the catalog: what the public reads, what promoters and admins change, and the older routes of admins."""
 
+from typing import Annotated
+
 from chalice.app import Blueprint
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from chalicelib import clock
 from chalicelib.catalog import (
@@ -18,7 +20,8 @@ from chalicelib.catalog.event_management import EventNotDraft
 from chalicelib.catalog.event_states import AlreadyCancelled, EventHasSales, EventIncomplete
 from chalicelib.catalog.forms import EventChanges, EventFields, NewEvent, NewTier, TierChanges, TierFields
 from chalicelib.catalog.managed_views import AdminEventView, AdminEventWithTiersView, AdminTierView
-from chalicelib.catalog.model import EventStatus, TierStatus
+from chalicelib.catalog.model import EventStatus
+from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
 from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, Expected
 from chalicelib.catalog.search import NO_FILTERS, EventQuery
 from chalicelib.catalog.tier_management import CapacityTooSmall, TierHasSales, TierNameTaken, TooManyTiers
@@ -33,8 +36,9 @@ from chalicelib.catalog.views import (
     TiersView,
     TierView,
 )
-from chalicelib.edge import idempotency
+from chalicelib.edge import cursors, idempotency
 from chalicelib.edge.auth import Forbidden, Unauthenticated
+from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import CacheableReply, Done, Reply, RequestContext, route
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.errors import NotFound
@@ -44,14 +48,14 @@ from chalicelib.inventory.model import CapacityInUse
 bp = Blueprint(__name__)
 
 
-class TicketTypesQuery(Struct, forbid_unknown_fields=True):
-    """`status` is that of the bootstrap file."""
+class CatalogListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of a list."""
 
-    event_id: Id | None = None
-    status: TierStatus | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_LISTED)] = MAX_LISTED
+    cursor: Cursor | None = None
 
 
-class TiersQuery(Struct, forbid_unknown_fields=True):
+class TiersQuery(CatalogListQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
     event_id: Id | None = None
 
 
@@ -244,13 +248,14 @@ def show_availability(request: RequestContext, event_id: str) -> CacheableReply[
 @route(bp, "GET", "/tickets/types", access="public")
 def list_ticket_types(request: RequestContext, query: TicketTypesQuery) -> CacheableReply[TicketTypesView]:
     """List the tiers of all events, as in the bootstrap file."""
-    return response_cache.ticket_types_reply(query.event_id, query.status, request.now)
+    return response_cache.ticket_types_reply(query, request.now)
 
 
 @route(bp, "GET", "/admin/events", access="admin")
-def list_events_for_admins(request: RequestContext) -> Reply[list[AdminEventView]]:
+def list_events_for_admins(request: RequestContext, query: CatalogListQuery) -> Reply[list[AdminEventView]]:
     """List all events, drafts too."""
-    return Reply(admin_queries.list_events(request.now))
+    events, next_cursor = admin_queries.list_events(query.limit, query.cursor, request.now)
+    return Reply(events, headers=cursors.link_headers(query, next_cursor))
 
 
 @route(bp, "POST", "/admin/events", access="admin", statuses=(201, 200), headers=(idempotency.IDEMPOTENCY_KEY,), errors=(CatalogChanging,))
@@ -275,7 +280,8 @@ def show_event_for_admins(request: RequestContext, event_id: str) -> Reply[Admin
 @route(bp, "GET", "/admin/tiers", access="admin", errors=(NotFound,))
 def list_tiers_for_admins(request: RequestContext, query: TiersQuery) -> Reply[list[AdminTierView]]:
     """List the tiers of one event, or of all events."""
-    return Reply(admin_queries.list_tiers(query.event_id, request.now))
+    tiers, next_cursor = admin_queries.list_tiers(query.event_id, query.limit, query.cursor, request.now)
+    return Reply(tiers, headers=cursors.link_headers(query, next_cursor))
 
 
 @route(

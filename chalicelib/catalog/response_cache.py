@@ -5,32 +5,53 @@ statuses that depend on the clock are never older than that.
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from msgspec import Meta, Struct
 
 from chalicelib.catalog import search, service, views
-from chalicelib.catalog.model import Catalog, Event, Tier, event_phase, public_event_status
+from chalicelib.catalog.model import Catalog, Event, Tier, TierStatus, event_phase, public_event_status
 from chalicelib.catalog.snapshots import reply_cache
 from chalicelib.catalog.views import AvailabilityView, EventView, EventWithTiersView, TicketTypesView
+from chalicelib.edge import cursors
+from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import CacheableReply
+from chalicelib.ids import Id
 from chalicelib.inventory import service as inventory
 
 LIST_MAX_AGE = 2
 STOCK_MAX_AGE = 1
+MAX_LISTED = 1000  # events or tiers in one reply: about a MB, of the six that Lambda may return
 
 T = TypeVar("T")
 
+# Sorts the tiers of all events: as their events, then within the event.
+_TierKey = tuple[int, int, str, int, str]
+
+
+class TicketTypesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """`status` is that of the bootstrap file."""
+
+    event_id: Id | None = None
+    status: TierStatus | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_LISTED)] = MAX_LISTED
+    cursor: Cursor | None = None
+
 
 def events_reply(now: int) -> CacheableReply[list[EventView]]:
-    """All public events."""
+    """The public events; if they are more than MAX_LISTED, with the `Link` to the others (RFC 8288)."""
     catalog = service.snapshot()
 
-    def build_body() -> list[EventView]:
-        events = _public_events(catalog)
+    def encode() -> CacheableReply[list[EventView]]:
+        keyed = (((0, *event.sort_key), event) for event in _public_events(catalog))
+        events, next_cursor = cursors.take_page(keyed, search.Key, MAX_LISTED, None)
         open_events = (event.id for event in events if event_phase(event, now) == "open")
         stocks = inventory.cached_stock(map(catalog.stock_group, open_events), now)
-        return [views.event_view(catalog, event, stocks, now) for event in events]
+        link = cursors.link_headers(search.EventQuery(limit=search.MAX_LIMIT), next_cursor)
+        body = [views.event_view(catalog, event, stocks, now) for event in events]
+        return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=link)
 
-    return _cached_reply("events", catalog, now, LIST_MAX_AGE, build_body)
+    return reply_cache.get(now, catalog, encode, "events")
 
 
 def filtered_events_reply(query: search.EventQuery, now: int) -> CacheableReply[list[views.EventView]]:
@@ -38,8 +59,7 @@ def filtered_events_reply(query: search.EventQuery, now: int) -> CacheableReply[
     catalog = service.snapshot()
     page = search.find_events(catalog, _public_events(catalog), query, now)
     body = [views.event_view(catalog, event, page.stocks, now) for event in page.events]
-    headers = {} if page.next_query is None else {"Link": f'<?{page.next_query}>; rel="next"'}
-    return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=headers)
+    return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=cursors.link_headers(query, page.next_cursor))
 
 
 def event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:
@@ -97,28 +117,33 @@ def tier_availability_reply(tier_id: str, now: int) -> CacheableReply[views.Tier
     return _cached_reply(("tier availability", tier_id), catalog, now, STOCK_MAX_AGE, build_body)
 
 
-def ticket_types_reply(event_id: str | None, status: str | None, now: int) -> CacheableReply[TicketTypesView]:
-    """The public tiers, of one event if `event_id` is given, and with one status if `status` is given."""
+def ticket_types_reply(query: TicketTypesQuery, now: int) -> CacheableReply[TicketTypesView]:
+    """A page of the public tiers, with the `Link` to the next one; `total` counts those of all pages. Raises InvalidInput."""
     catalog = service.snapshot()
-    if event_id is not None and event_id not in catalog.events:
+    if query.event_id is not None and query.event_id not in catalog.events:
         return CacheableReply.encode(TicketTypesView(ticket_types=[], total=0), max_age=STOCK_MAX_AGE)
+    is_first = query == TicketTypesQuery(event_id=query.event_id, status=query.status)
+    if not is_first:  # anybody can think of any number of pages
+        return _encode_ticket_types(catalog, query, now)
+    return reply_cache.get(now, catalog, lambda: _encode_ticket_types(catalog, query, now), ("types", query))
 
-    def build_body() -> TicketTypesView:
-        event_tiers = [
-            (event, tier)
-            for event in _public_events(catalog)
-            if event_id in (None, event.id)
-            for tier in in_display_order(catalog.visible_tiers(event))
-            if status in (None, tier.status)
-        ]
-        events = {event.id: event for event, _ in event_tiers}
-        # The stock of whole events, because an event's status also depends on tiers that are not in this list.
-        stocks = inventory.cached_stock(map(catalog.stock_group, events), now)
-        statuses = {event.id: public_event_status(catalog, event, now, stocks) for event in events.values()}
-        ticket_types = [views.ticket_type_view(catalog, event, statuses[event.id], tier, stocks, now) for event, tier in event_tiers]
-        return TicketTypesView(ticket_types=ticket_types, total=len(ticket_types))
 
-    return _cached_reply(("types", event_id, status), catalog, now, LIST_MAX_AGE, build_body)
+def _encode_ticket_types(catalog: Catalog, query: TicketTypesQuery, now: int) -> CacheableReply[TicketTypesView]:
+    listed = [
+        ((*event.sort_key, tier.display_order, tier.id), (event, tier))
+        for event in _public_events(catalog)
+        if query.event_id in (None, event.id)
+        for tier in in_display_order(catalog.visible_tiers(event))
+        if query.status in (None, tier.status)
+    ]
+    event_tiers, next_cursor = cursors.take_page(listed, _TierKey, query.limit, query.cursor)
+    events = {event.id: event for event, _ in event_tiers}
+    # The stock of whole events, because an event's status also depends on tiers that are not in this list.
+    stocks = inventory.cached_stock(map(catalog.stock_group, events), now)
+    statuses = {event.id: public_event_status(catalog, event, now, stocks) for event in events.values()}
+    ticket_types = [views.ticket_type_view(catalog, event, statuses[event.id], tier, stocks, now) for event, tier in event_tiers]
+    body = TicketTypesView(ticket_types=ticket_types, total=len(listed))
+    return CacheableReply.encode(body, max_age=LIST_MAX_AGE, headers=cursors.link_headers(query, next_cursor))
 
 
 def _public_events(catalog: Catalog) -> list[Event]:

@@ -4,10 +4,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from itertools import islice
-from typing import Annotated, Any
-from urllib.parse import urlencode
+from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct
 
 from chalicelib import clock
@@ -30,14 +28,12 @@ _NAME, _PLACE, _TEXT = 3, 2, 1
 
 _indexes: Memory[str, tuple[Catalog, TextIndex]] = Memory()
 
-_KEY_FORM = r'\[-?\d{1,9},-?\d{1,9},-?\d{1,12},"[A-Za-z0-9._-]+"\]'
-
 # Sorts events within a list: how well an event fits comes first, then as in the whole list.
-_Key = tuple[int, int, int, str]
+Key = tuple[int, int, int, str]
 
 
 class EventQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}):
-    """Filters of the public events; without any, all of them are listed."""
+    """Filters of the public events; without any, all of them are listed, up to a number that fits one reply."""
 
     q: Annotated[str, Meta(max_length=200, description="Words of the name, venue, city or description.")] | None = None
     status: PublicEventStatus | None = None
@@ -57,28 +53,28 @@ NO_FILTERS = EventQuery()
 
 
 class EventPage(Struct, frozen=True):
-    """A page of events with their stock. `next_query`: the query string of the next page, null on the last one."""
+    """A page of events with their stock. `next_cursor`: that of the next page, null on the last one."""
 
     events: list[Event]
     stocks: dict[str, Stock]
-    next_query: str | None
+    next_cursor: str | None
 
 
 def find_events(catalog: Catalog, public_events: Sequence[Event], query: EventQuery, now: int) -> EventPage:
     """The page of these events that a query asks for. Raises InvalidInput for a time or a cursor that cannot be one."""
     ranked = _rank(catalog, public_events, query)
     if query.cursor is not None:
-        after = _parse_cursor(query.cursor)
+        after: Key = cursors.decode_key(query.cursor, Key)
         ranked = [(key, event) for key, event in ranked if key > after]
     limit = query.limit or DEFAULT_LIMIT
     found = list(islice(_with_status(catalog, ranked, query.status, now), limit + 1))
     stocks = {stock_id: stock for _, _, of_chunk in found for stock_id, stock in of_chunk.items()}
     events = [event for _, event, _ in found[:limit]]
-    next_query = _next_query(query, found[limit - 1][0]) if len(found) > limit else None
-    return EventPage(events, stocks, next_query)
+    next_cursor = cursors.encode_key(found[limit - 1][0]) if len(found) > limit else None
+    return EventPage(events, stocks, next_cursor)
 
 
-def _rank(catalog: Catalog, public_events: Sequence[Event], query: EventQuery) -> list[tuple[_Key, Event]]:
+def _rank(catalog: Catalog, public_events: Sequence[Event], query: EventQuery) -> list[tuple[Key, Event]]:
     """The events that the filters accept, status apart, sorted."""
     scores = None if query.q is None else _index(catalog, public_events).search(query.q)
     accepts = _filter(query)
@@ -107,8 +103,8 @@ def _filter(query: EventQuery) -> Callable[[Event], bool]:
 
 
 def _with_status(
-    catalog: Catalog, ranked: Sequence[tuple[_Key, Event]], status: PublicEventStatus | None, now: int
-) -> Iterator[tuple[_Key, Event, dict[str, Stock]]]:
+    catalog: Catalog, ranked: Sequence[tuple[Key, Event]], status: PublicEventStatus | None, now: int
+) -> Iterator[tuple[Key, Event, dict[str, Stock]]]:
     """Those that have this status now, with the stock of their chunk. Reads the stock of no more chunks than the caller takes."""
     for start in range(0, len(ranked), CHUNK):
         chunk = ranked[start : start + CHUNK]
@@ -148,14 +144,3 @@ def _parse_time(name: str, text: str, *, is_end: bool) -> int:
         return clock.epoch_seconds(moment)
     except (ValueError, OverflowError):
         raise InvalidInput(f"`{name}` must be a day, such as 2026-09-01, or an ISO 8601 time with an offset or Z.", path=name) from None
-
-
-def _next_query(query: EventQuery, last: _Key) -> str:
-    """The query string for what comes behind this key."""
-    cursor = cursors.encode(msgspec.json.encode(last).decode())
-    given: dict[str, Any] = {name: value for name, value in msgspec.to_builtins(query).items() if value is not None}
-    return urlencode({**given, "cursor": cursor})
-
-
-def _parse_cursor(cursor: str) -> _Key:
-    return msgspec.json.decode(cursors.decode(cursor, _KEY_FORM), type=tuple[int, int, int, str])

@@ -3,13 +3,20 @@
 import binascii
 import re
 from base64 import b64decode, urlsafe_b64encode
-from typing import Annotated
+from collections.abc import Iterable
+from itertools import islice
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlencode
 
+import msgspec
 from msgspec import Meta
 
 from chalicelib.errors import InvalidInput
 
-Cursor = Annotated[str, Meta(min_length=1, max_length=1000, description="The `next_cursor` of the page before.")]
+Cursor = Annotated[str, Meta(min_length=1, max_length=1000, description="Where the page begins, as the page before says.")]
+
+T = TypeVar("T")
+Key = TypeVar("Key", bound=tuple[Any, ...])
 
 
 def encode(position: str) -> str:
@@ -24,5 +31,45 @@ def decode(cursor: str, form: str) -> str:
     except (binascii.Error, ValueError):
         position = ""
     if not re.fullmatch(form, position):
-        raise InvalidInput("This is not a cursor of this list. Send the `next_cursor` of the page before.", path="cursor")
+        raise _not_a_cursor()
     return position
+
+
+def take_page(entries: Iterable[tuple[Key, T]], key_type: Any, limit: int, cursor: str | None) -> tuple[list[T], str | None]:
+    """At most `limit` of a sorted list in memory, each with its sort key, behind the cursor. Also returns the cursor of the next page.
+
+    It is made of the key, not of the place in the list, so that nothing is left out or shown twice when the list changes. `key_type` is
+    the type of the keys. Raises InvalidInput.
+    """
+    after: Key | None = decode_key(cursor, key_type) if cursor is not None else None
+    found = list(islice((entry for entry in entries if after is None or entry[0] > after), limit + 1))
+    next_cursor = encode_key(found[limit - 1][0]) if len(found) > limit else None
+    return [item for _, item in found[:limit]], next_cursor
+
+
+def encode_key(key: tuple[Any, ...]) -> str:
+    """The cursor of a sort key of numbers and texts."""
+    return encode(msgspec.json.encode(key).decode())
+
+
+def decode_key(cursor: str, key_type: Any) -> Any:
+    """The sort key of this type that a cursor was made of; raises InvalidInput for any other text."""
+    try:
+        return msgspec.json.decode(decode(cursor, r"\[.*\]"), type=key_type)
+    except msgspec.DecodeError:
+        raise _not_a_cursor() from None
+
+
+def link_headers(query: msgspec.Struct, next_cursor: str | None) -> dict[str, str]:
+    """The header `Link` that leads to the next page of a list whose body has no place for a cursor (RFC 8288); none on the last page.
+
+    `query` has the query parameters of this page.
+    """
+    if next_cursor is None:
+        return {}
+    given = {name: value for name, value in msgspec.to_builtins(query).items() if value is not None}
+    return {"Link": f'<?{urlencode({**given, "cursor": next_cursor})}>; rel="next"'}
+
+
+def _not_a_cursor() -> InvalidInput:
+    return InvalidInput("This is not a cursor of this list. Send the one of the page before.", path="cursor")

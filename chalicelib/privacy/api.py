@@ -1,10 +1,15 @@
 """Routes of privacy: what is kept about a person, and its erasure."""
 
-from chalice.app import Blueprint
-from msgspec import Struct
+from typing import Annotated
 
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+
+from chalicelib import ids
 from chalicelib.accounts.attempts.service import TooManyAttempts
 from chalicelib.accounts.model import EnteredPassword, NoAccount, WrongPassword
+from chalicelib.edge import cursors
+from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Done, Reply, RequestContext, route
 from chalicelib.privacy import service
 from chalicelib.privacy.service import PromoterHasEvents
@@ -19,13 +24,21 @@ class ErasureBody(Struct, forbid_unknown_fields=True):
     password: EnteredPassword | None = None
 
 
+class ExportQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page: `limit` orders, with their tickets."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 100
+    cursor: Cursor | None = None
+
+
 _NO_PASSWORD = ErasureBody()
 
 
 @route(bp, "GET", "/me/export", access="user", errors=(NoAccount,))
-def export_me(request: RequestContext) -> Reply[ExportView]:
-    """Get everything that is kept about you."""
-    return Reply(service.export(request.require_user(), request.now))
+def export_me(request: RequestContext, query: ExportQuery) -> Reply[ExportView]:
+    """Get everything that is kept about you: your account, and page by page your orders with their tickets."""
+    before = cursors.decode(query.cursor, ids.FORM) if query.cursor is not None else None
+    return Reply(service.export(request.require_user(), query.limit, before, request.now))
 
 
 @route(bp, "DELETE", "/auth/me", access="user", errors=(NoAccount, WrongPassword, TooManyAttempts, PromoterHasEvents))

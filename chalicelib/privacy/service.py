@@ -9,16 +9,15 @@ from chalicelib.accounts.model import Account, WrongPassword
 from chalicelib.accounts.profiles import service as profiles
 from chalicelib.accounts.views import user_view
 from chalicelib.catalog import service as catalog
+from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.http import RequestContext
 from chalicelib.errors import ApiError
 from chalicelib.privacy.views import ExportView
 from chalicelib.promoters.views import member_view, promoter_view
 from chalicelib.purchases.record import erasure, queries
-from chalicelib.purchases.record.views import FullOrderView, full_order_view
+from chalicelib.purchases.record.views import full_order_view
 from chalicelib.tickets.views import ticket_view
-
-_ORDERS_AT_ONCE = 100
 
 
 class PromoterHasEvents(ApiError):
@@ -27,17 +26,19 @@ class PromoterHasEvents(ApiError):
     default_message: ClassVar[str] = "You have events that are not over. Cancel them, or ask an admin to give them to another promoter."
 
 
-def export(identity: Identity, now: int) -> ExportView:
-    """Everything that is kept about a user."""
+def export(identity: Identity, limit: int, before: str | None, now: int) -> ExportView:
+    """What is kept about a user, with at most `limit` purchases, those older than the purchase `before` if it is given."""
     account, promoter = accounts.find_account(identity.user_id), profiles.find(identity.user_id)
     snapshot = catalog.snapshot()
+    purchases, tickets, last = queries.list_kept_page(identity.user_id, limit, before)
     return ExportView(
         exported_at=clock.iso(now),
         user=user_view(identity, account),
         promoter=promoter_view(promoter) if promoter else None,
         memberships=[member_view(membership) for membership in members.list_memberships(account.email)] if account else [],
-        orders=_list_orders(identity.user_id),
-        tickets=[ticket_view(ticket, snapshot, now) for ticket in queries.list_all_tickets(identity.user_id)],
+        orders=[full_order_view(purchase, queries.load_details(purchase)) for purchase in purchases],
+        tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],
+        next_cursor=cursors.encode(last) if last else None,
     )
 
 
@@ -67,14 +68,3 @@ def _check_events(user_id: str, now: int) -> None:
     events = (event for event in catalog.snapshot().events.values() if event.promoter_id == user_id and event.status != "cancelled")
     if any(max(event.starts_at, event.ends_at or 0) > now and not event.removed and event.deleted_at is None for event in events):
         raise PromoterHasEvents()
-
-
-def _list_orders(user_id: str) -> list[FullOrderView]:
-    """All orders of the user, the newest first."""
-    orders: list[FullOrderView] = []
-    before: str | None = None
-    while True:
-        page, before = queries.list_own_orders(user_id, _ORDERS_AT_ONCE, before)
-        orders += [full_order_view(purchase, queries.load_details(purchase)) for purchase in page]
-        if before is None:
-            return orders

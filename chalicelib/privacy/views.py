@@ -10,7 +10,10 @@ from chalicelib.tickets.views import TicketView
 
 
 class ExportView(Struct, frozen=True, kw_only=True):
-    """Everything that is kept about a user: the account, a promoter's profile, roles at events, orders and tickets."""
+    """What is kept about a user: the account, a promoter's profile, roles at events, and a page of the orders and their tickets.
+
+    `next_cursor` is null on the last page.
+    """
 
     exported_at: Timestamp
     user: UserView
@@ -18,3 +21,4 @@ class ExportView(Struct, frozen=True, kw_only=True):
     memberships: list[MemberView]
     orders: list[FullOrderView]
     tickets: list[TicketView]
+    next_cursor: str | None

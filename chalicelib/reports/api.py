@@ -33,7 +33,7 @@ def show_admission(request: RequestContext, event_id: str) -> Reply[EventAdmissi
 def list_sales(request: RequestContext, event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
     """List an event's sales and refunds by time, with amounts that add up to those of the payment ledger."""
     permissions.require_manager(request.require_user(), event_id)
-    return sales_reply(request, event_id, query)
+    return sales_reply(event_id, query)
 
 
 @route(bp, "GET", "/orders", access="user", errors=(Forbidden, NotFound))
@@ -50,10 +50,10 @@ def list_orders(request: RequestContext, query: OrdersQuery) -> Reply[OrderListV
 def list_event_audit(request: RequestContext, event_id: str, query: EventAuditQuery) -> Reply[AuditLogView | str]:
     """List who changed what of an event, its tiers and orders."""
     permissions.require_manager(request.require_user(), event_id)
-    return audit_reply(request, query, event_id)
+    return audit_reply(query, event_id)
 
 
 @route(bp, "GET", "/admin/audit", access="admin", media_types=CSV_MEDIA_TYPES)
-def list_audit(request: RequestContext, query: AuditQuery) -> Reply[AuditLogView | str]:
+def list_audit(request: RequestContext, query: AuditQuery) -> Reply[AuditLogView | str]:  # noqa: ARG001
     """List who changed what, of everything."""
-    return audit_reply(request, query, query.event_id)
+    return audit_reply(query, query.event_id)

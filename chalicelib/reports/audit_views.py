@@ -10,7 +10,7 @@ from chalicelib.audit.model import AuditEntry, AuditFilter, FieldChange
 from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import Reply, RequestContext
+from chalicelib.edge.http import Reply
 from chalicelib.reports.csv_replies import Cell, csv_reply
 from chalicelib.reports.times import Time, epoch_seconds
 
@@ -58,7 +58,7 @@ class AuditLogView(Struct, frozen=True):
     next_cursor: str | None
 
 
-def audit_reply(request: RequestContext, query: EventAuditQuery, event_id: str | None) -> Reply[AuditLogView | str]:
+def audit_reply(query: EventAuditQuery, event_id: str | None) -> Reply[AuditLogView | str]:
     """The entries that a query asks for, of one event or of all, as JSON or CSV."""
     wanted = AuditFilter(
         subject=query.subject,
@@ -71,7 +71,7 @@ def audit_reply(request: RequestContext, query: EventAuditQuery, event_id: str |
     page = audit.list_page(wanted, query.limit, cursors.decode(query.cursor, _POSITION) if query.cursor else None)
     next_cursor = cursors.encode(page.next_before) if page.next_before else None
     if query.format == "csv":
-        return csv_reply(request, _COLUMNS, map(_csv_row, page.entries), next_cursor)
+        return csv_reply(query, _COLUMNS, map(_csv_row, page.entries), next_cursor)
     return Reply(AuditLogView([_entry_view(entry) for entry in page.entries], next_cursor))
 
 

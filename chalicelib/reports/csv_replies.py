@@ -2,11 +2,13 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
-from chalicelib.edge.http import Reply, RequestContext
+from msgspec import Struct
+
+from chalicelib.edge import cursors
+from chalicelib.edge.http import Reply
 
 # A spreadsheet takes a text that begins with one of these for a formula, which can send the sheet's data elsewhere
 # (https://owasp.org/www-community/attacks/CSV_Injection). The last four are full-width forms of the first four.
@@ -17,13 +19,10 @@ CSV_MEDIA_TYPES = ("text/csv",)
 Cell = str | int | float | None
 
 
-def csv_reply(request: RequestContext, header: Sequence[str], rows: Iterable[Sequence[Cell]], next_cursor: str | None) -> Reply[Any]:
-    """A page of a list as CSV. If there is a next page, the header Link leads to it (RFC 8288)."""
+def csv_reply(query: Struct, header: Sequence[str], rows: Iterable[Sequence[Cell]], next_cursor: str | None) -> Reply[Any]:
+    """The page of a list that a query asks for, as CSV. If there is a next page, the header Link leads to it."""
     headers = {"Content-Type": "text/csv; charset=utf-8", "Cache-Control": "no-store"}
-    if next_cursor is not None:
-        parameters: Mapping[str, str] = request.chalice_request.query_params or {}
-        headers["Link"] = f'<?{urlencode({**parameters, "cursor": next_cursor})}>; rel="next"'
-    return Reply(csv_text(header, rows), headers=headers)
+    return Reply(csv_text(header, rows), headers=headers | cursors.link_headers(query, next_cursor))
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:

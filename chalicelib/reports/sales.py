@@ -8,7 +8,7 @@ from chalicelib import clock
 from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
-from chalicelib.edge.http import Reply, RequestContext
+from chalicelib.edge.http import Reply
 from chalicelib.ledger.model import EntryKind
 from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.views import OrderItem
@@ -52,7 +52,7 @@ class SalesView(Struct, frozen=True):
     next_cursor: str | None
 
 
-def sales_reply(request: RequestContext, event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
+def sales_reply(event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
     """The sales that a query asks for, as JSON or CSV. Raises InvalidInput."""
     since, until = epoch_seconds(query.since, "from"), epoch_seconds(query.until, "to")
     first = store.sale_position(since or 0)
@@ -70,7 +70,7 @@ def sales_reply(request: RequestContext, event_id: str, query: SalesQuery) -> Re
         page.append((sale, position))
     sales = _sale_views([sale for sale, _ in page])
     if query.format == "csv":
-        return csv_reply(request, _COLUMNS, map(_csv_row, sales), next_cursor)
+        return csv_reply(query, _COLUMNS, map(_csv_row, sales), next_cursor)
     return Reply(SalesView(sales, next_cursor))
 
 

@@ -65,7 +65,7 @@ class TicketPageView(Struct, frozen=True, kw_only=True):
 
 
 class TicketListView(Struct, frozen=True, kw_only=True):
-    """A buyer's tickets, those of the newest order first."""
+    """A page of a buyer's tickets, those of the newest order first. `count` is how many this page has."""
 
     tickets: list[TicketView]
     count: int

@@ -1,6 +1,6 @@
 """A shop with one of everything, and the callers of the table in docs/access.md."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -61,7 +61,7 @@ class World(Struct):
     code: str
     place: str
 
-    def send(self, method: str, path: str, caller: str) -> ClientReply:
+    def send(self, method: str, path: str, caller: str, more_query: Mapping[str, str] | None = None) -> ClientReply:
         """Send a request that is valid in all but who sends it."""
         target = path.replace("{event_id}", DROP) if "/waiting-room/" in path else path
         for name, value in self.ids.items():
@@ -71,7 +71,12 @@ class World(Struct):
         options: dict[str, Any] = {} if body is None else {"json": body}
         who = CALLERS[caller]
         return self.api.request(
-            method, target, query=query, token=who.token() if who else None, headers={"Idempotency-Key": "key"}, **options
+            method,
+            target,
+            query=query | dict(more_query or {}),
+            token=who.token() if who else None,
+            headers={"Idempotency-Key": "key"},
+            **options,
         )
 
     def content(self, operation: str) -> tuple[Any, dict[str, str]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chalicelib.catalog import search
+from chalicelib.catalog import response_cache, search
 from tests import builders
 from tests.catalog.requests import create_draft, create_kind, create_published, promoter
 from tests.simulation.call_log import record_calls
@@ -88,6 +88,17 @@ def test_the_pages_of_a_list_have_each_event_once(api, query):
         assert relation == 'rel="next"'
         reply = api.get(f"/events{target.removeprefix('<')}")
     assert found == expected
+
+
+@pytest.mark.usefixtures("_events")
+def test_a_catalog_that_does_not_fit_one_reply_goes_on_on_the_next_page(api, monkeypatch):
+    expected = names(api)
+    monkeypatch.setattr(response_cache, "MAX_LISTED", 2)
+    publish(api, "Fourth", starts_at="2026-09-01T20:00:00Z")  # a new revision, so nothing is cached
+    first = api.get("/events")
+    following = api.get(f"/events{first.headers['link'].removeprefix('<').partition('>')[0]}")
+    assert [event["name"] for event in first.json + following.json] == [*expected, "Fourth"]
+    assert (len(first.json), "link" in following.headers) == (2, False)
 
 
 @pytest.mark.usefixtures("_events")

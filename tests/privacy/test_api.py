@@ -60,6 +60,23 @@ def test_an_export_has_all_that_is_kept(api, buyer):
     assert (other["orders"], other["tickets"], other["memberships"]) == ([], [], [])
 
 
+def test_an_export_of_many_orders_has_pages_with_the_tickets_of_each(api, time):
+    event_id, tier_id = builders.create_promoted_shop("nora")
+    bought = [builders.buy(api, "ada", event_id, tier_id, 2).json for _ in range(2)]
+    given = builders.buy(api, "bob", event_id, tier_id).json["tickets"][0]["id"]
+    accept = api.post(f"/tickets/{given}/transfer", user="bob").json["token"]
+    assert api.post(f"/transfers/{accept}/accept", user="ada").status == 201
+    orders, tickets, query = [], [], {"limit": "1"}
+    while query.get("cursor", "") is not None:
+        page = api.get("/me/export", query=query, user="ada").json
+        assert len(page["orders"]) <= 1
+        orders += [order["id"] for order in page["orders"]]
+        tickets += [ticket["id"] for ticket in page["tickets"]]
+        query["cursor"] = page["next_cursor"]
+    assert orders == sorted((order["order"]["id"] for order in bought), reverse=True)
+    assert sorted(tickets) == sorted([ticket["id"] for order in bought for ticket in order["tickets"]] + [given])
+
+
 def test_nothing_of_a_person_is_left_but_the_order_and_the_money_are(api, time, buyer):
     assert all(text in stored_text() for text in PERSONAL)
     assert erase(api, buyer).status == 200

@@ -30,6 +30,7 @@ _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access token that log-in returns."},
     "demo_user": {"type": "apiKey", "in": "header", "name": "X-User-Id", "description": "Names a user; in stages with demo identity."},
 }
+_LINK = {"description": 'The next page, relative to this one, as `rel="next"`; not there on the last page.', "schema": {"type": "string"}}
 _BEARER: dict[str, list[str]] = {"bearer": []}
 _DEMO_USER: dict[str, list[str]] = {"demo_user": []}
 _TAGS = {"record": "orders", "edge": "service", "provider_events": "webhooks"}
@@ -163,7 +164,14 @@ def _replies(operation: Operation, components: Components) -> dict[str, Schema]:
     if schema is not None:
         content = {"application/json": {"schema": schema, "example": example_of(schema, components.schemas)}, **content}
     is_cacheable = get_origin(_returned(operation)) is CacheableReply
+    link = {"headers": {"Link": _LINK}} if _pages_by_link(operation, shape) else {}
     replies: dict[str, Schema] = {}
     for status in (*operation.statuses, *((304,) if is_cacheable else ())):
-        replies[str(status)] = {"description": HTTPStatus(status).phrase, **({"content": content} if status != 304 else {})}
+        replies[str(status)] = {"description": HTTPStatus(status).phrase, **link, **({"content": content} if status != 304 else {})}
     return replies
+
+
+def _pages_by_link(operation: Operation, shape: Any) -> bool:
+    """Whether the replies are pages of a list, and some of them have no place for the cursor of the next one."""
+    has_cursor = operation.query is not None and any(field.name == "cursor" for field in structs.fields(operation.query))
+    return has_cursor and (bool(operation.media_types) or "next_cursor" not in getattr(shape, "__struct_fields__", ()))

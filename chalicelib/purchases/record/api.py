@@ -14,16 +14,22 @@ from chalicelib.purchases.record.errors import OrderNotFound
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.record.views import OrderWithTicketsView
 from chalicelib.tickets.model import TICKET_ID_FORM, Ticket
-from chalicelib.tickets.views import TicketListView, TicketPageView, ticket_view
+from chalicelib.tickets.views import TicketListView, TicketPageView, TicketView, ticket_view
 
 MAX_PAGE = 100
 
 bp = Blueprint(__name__)
 
 
-class OwnListQuery(Struct, forbid_unknown_fields=True):
+class OwnListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of a list."""
+
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 20
     cursor: cursors.Cursor | None = None
+
+
+class MyTicketsQuery(OwnListQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = MAX_PAGE
 
 
 class NewestOrderQuery(Struct, forbid_unknown_fields=True):
@@ -44,21 +50,25 @@ def show_order(request: RequestContext, order_id: str) -> Reply[OrderWithTickets
 
 
 @route(bp, "GET", "/me/tickets", access="user")
-def list_my_tickets(request: RequestContext) -> Reply[TicketListView]:
-    """List the caller's tickets, those of the newest order first."""
-    tickets = queries.list_own_tickets(request.require_user().user_id)
-    snapshot = catalog.snapshot()
-    return Reply(TicketListView(tickets=[ticket_view(ticket, snapshot, request.now) for ticket in tickets], count=len(tickets)))
+def list_my_tickets(request: RequestContext, query: MyTicketsQuery) -> Reply[TicketListView]:
+    """List the caller's tickets, those of the newest order first, as `GET /tickets` but in another shape."""
+    tickets, next_cursor = _list_tickets(request, query)
+    return Reply(TicketListView(tickets=tickets, count=len(tickets)), headers=cursors.link_headers(query, next_cursor))
 
 
 @route(bp, "GET", "/tickets", access="user")
 def list_tickets(request: RequestContext, query: OwnListQuery) -> Reply[TicketPageView]:
     """List the caller's tickets, those of the newest order first."""
+    tickets, next_cursor = _list_tickets(request, query)
+    return Reply(TicketPageView(tickets=tickets, next_cursor=next_cursor))
+
+
+def _list_tickets(request: RequestContext, query: OwnListQuery) -> tuple[list[TicketView], str | None]:
+    """A page of the caller's tickets, and the cursor of the next one."""
     after = cursors.decode(query.cursor, TICKET_ID_FORM) if query.cursor is not None else None
     tickets, last = queries.list_ticket_page(request.require_user().user_id, query.limit, after)
     snapshot = catalog.snapshot()
-    shown = [ticket_view(ticket, snapshot, request.now) for ticket in tickets]
-    return Reply(TicketPageView(tickets=shown, next_cursor=cursors.encode(last) if last else None))
+    return [ticket_view(ticket, snapshot, request.now) for ticket in tickets], cursors.encode(last) if last else None
 
 
 def _order_reply(purchase: Purchase, tickets: list[Ticket]) -> Reply[OrderWithTicketsView]:

@@ -18,8 +18,8 @@ __all__ = [
     "is_pass_used",
     "list_all_purchase_ids",
     "list_all_tickets",
+    "list_kept_page",
     "list_own_orders",
-    "list_own_tickets",
     "list_ticket_page",
     "load",
     "load_details",
@@ -81,9 +81,7 @@ def list_own_orders(user_id: str, limit: int, before: str | None) -> tuple[list[
 
 def list_all_purchase_ids(user_id: str) -> set[str]:
     """The ids of the user's orders, past ones too, and of what they are buying now."""
-    records = store.list_buyer_records(user_id)
-    ids = {order_id for record in records for order_id in record.orders | record.past_orders}
-    return ids | {record.active_id for record in records if record.active_id is not None}
+    return _purchase_ids(store.list_buyer_records(user_id))
 
 
 def list_all_tickets(user_id: str) -> list[Ticket]:
@@ -94,10 +92,23 @@ def list_all_tickets(user_id: str) -> list[Ticket]:
     return tickets.load_all_owned(user_id, bought.union(*(record.received for record in records)))
 
 
-def list_own_tickets(user_id: str) -> list[Ticket]:
-    """The user's valid and frozen tickets, those of the newest order first; three round trips for up to 100 tickets."""
+def list_kept_page(user_id: str, limit: int, before: str | None) -> tuple[list[Purchase], list[Ticket], str | None]:
+    """What is kept of at most `limit` purchases, the newest first: the user's orders, and the tickets of these that are the user's now.
+
+    Purchases of others count too, of which the user has received a ticket; void tickets are among these. `before` is the id of the last
+    purchase on the page before. Also returns the id to go on with, None on the last page.
+    """
     records = store.list_buyer_records(user_id)
-    return tickets.load_owned(user_id, _ticket_ids(records, [order_id for record in records for order_id in record.orders]))
+    received = {ticket_id for record in records for ticket_id in record.received}
+    ids = _purchase_ids(records) | {ticket_id.rpartition("-")[0] for ticket_id in received}
+    newest_first = sorted((purchase_id for purchase_id in ids if before is None or purchase_id < before), reverse=True)
+    page = newest_first[:limit]
+    loaded = store.load_many(page)
+    own = [purchase for purchase_id in page if (purchase := loaded.get(purchase_id)) is not None and purchase.user_id == user_id]
+    bought = {ticket_id(purchase.id, number) for purchase in own if purchase.was_order for number in range(1, purchase.quantity + 1)}
+    wanted = bought | {ticket_id for ticket_id in received if ticket_id.rpartition("-")[0] in loaded}
+    orders = [purchase for purchase in own if _is_shown_as_order(purchase)]
+    return orders, tickets.load_all_owned(user_id, wanted), page[-1] if len(newest_first) > limit else None
 
 
 def list_ticket_page(user_id: str, limit: int, after: str | None) -> tuple[list[Ticket], str | None]:
@@ -131,6 +142,12 @@ def is_pass_used(user_id: str, event_id: str, pass_id: str) -> bool:
     """Whether the user has an order of the event that was bought with this pass of the waiting room."""
     buyer = store.load_buyer(user_id, event_id)
     return buyer is not None and pass_id in buyer.passes
+
+
+def _purchase_ids(records: Iterable[BuyerRecord]) -> set[str]:
+    """The ids of the orders in these records, past ones too, and of what is being bought."""
+    ids = {order_id for record in records for order_id in record.orders | record.past_orders}
+    return ids | {record.active_id for record in records if record.active_id is not None}
 
 
 def _ticket_ids(records: Iterable[BuyerRecord], order_ids: Iterable[str]) -> set[str]:

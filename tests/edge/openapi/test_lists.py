@@ -1,0 +1,145 @@
+"""Every list of the API has pages, unless something else limits how long it can be."""
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+import app
+from chalicelib.edge.openapi.document import build_document
+from tests.access.world import World, new_world
+
+DOCUMENT = build_document(app.app.routes)
+OPERATIONS: dict[str, Any] = {path: methods["get"] for path, methods in DOCUMENT["paths"].items() if "get" in methods}
+
+_OF_EVENT = "an event has 100 tiers at most"
+_OF_ORDER = "an order has 50 tickets of 10 tiers at most"
+_REFUNDS = "each refund takes a ticket back, or is one of a payment that came twice"
+
+# Lists without pages: path -> field of the reply -> what limits its length.
+BOUNDED = {
+    "/admin/events/{event_id}": {"tiers": _OF_EVENT},
+    "/admin/events/{event_id}/money": {"takings": "one for each provider and currency"},
+    "/admin/events/{event_id}/status": {"tiers": _OF_EVENT},
+    "/admin/orders/{order_id}": {
+        "order.items": _OF_ORDER,
+        "order.refunds": _REFUNDS,
+        "order.attendees": _OF_ORDER,
+        "tickets": _OF_ORDER,
+        "refunds": _REFUNDS,
+        "refund.tickets": _OF_ORDER,
+        "disputes": "banks dispute a payment a few times at most",
+        "transactions": "one for each payment, refund and dispute of the order",
+    },
+    "/auth/me": {"roles": "there are three roles"},
+    "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER},
+    "/events/{event_id}": {"tiers": _OF_EVENT},
+    "/events/{event_id}/analytics": {
+        "revenue": "one for each provider and currency",
+        "tiers": _OF_EVENT,
+        "by_hour": "366 days at most are asked for",
+    },
+    "/events/{event_id}/availability": {"availability": _OF_EVENT},
+    "/events/{event_id}/checkins": {"tiers": _OF_EVENT},
+    "/events/{event_id}/reservations": {"items": _OF_ORDER},
+    "/events/{event_id}/tiers": {"tiers": _OF_EVENT},
+    "/events/{event_id}/waiting-room/proof": {"offsets": "one for each counter of the room"},
+    "/events/{event_id}/waiting-room/state": {
+        "offsets": "one for each counter of the room",
+        "segments": "an admission plan has a few segments at most",
+    },
+    "/me/export": {"user.roles": "there are three roles", "memberships": "one person works at 100 events at most"},
+    "/me/order": {
+        "order.items": _OF_ORDER,
+        "order.refunds": _REFUNDS,
+        "order.attendees": _OF_ORDER,
+        "tickets": _OF_ORDER,
+    },
+    "/orders/{order_id}": {
+        "order.items": _OF_ORDER,
+        "order.refunds": _REFUNDS,
+        "order.attendees": _OF_ORDER,
+        "tickets": _OF_ORDER,
+    },
+}
+
+
+def _arrays(schema: Any, place: str = "") -> set[str]:
+    """The places of the arrays within the values of a schema, apart from those within arrays; `.` is a value that is one itself."""
+    if "$ref" in schema:
+        return _arrays(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]], place)
+    found = {place or "."} if schema.get("type") == "array" else set()
+    for option in schema.get("anyOf", ()):
+        found |= _arrays(option, place)
+    for name, field in schema.get("properties", {}).items():
+        found |= _arrays(field, f"{place}.{name}" if place else name)
+    return found
+
+
+def _schema(path: str) -> Any:
+    return OPERATIONS[path]["responses"]["200"].get("content", {}).get("application/json", {}).get("schema", {})
+
+
+ARRAYS = {path: found for path in OPERATIONS if (found := _arrays(_schema(path)))}
+PAGED = {path: found for path in ARRAYS if (found := ARRAYS[path] - set(BOUNDED.get(path, ())))}
+
+
+@pytest.fixture
+def world(time):
+    with new_world() as world:
+        yield world
+
+
+def test_the_lists_that_are_said_to_be_bounded_exist():
+    assert {(path, field) for path, fields in BOUNDED.items() for field in fields if field not in ARRAYS.get(path, ())} == set()
+
+
+@pytest.mark.parametrize("path", PAGED)
+def test_a_list_of_any_length_has_pages(path):
+    operation = OPERATIONS[path]
+    assert {"limit", "cursor"} <= {parameter["name"] for parameter in operation["parameters"]}, f"{path} is a list without pages"
+    reply = operation["responses"]["200"]
+    names = _schema(path).get("$ref", "").rpartition("/")[2]
+    fields = DOCUMENT["components"]["schemas"][names]["properties"] if names else {}
+    assert "next_cursor" in fields or "Link" in reply["headers"], "there is no way to the next page"
+
+
+# No text at all, no position of any list (`[]`), not Base64; and lengths that no page has.
+INVALID = [("cursor", text) for text in ("x", "W10", "\u00fc")] + [("limit", text) for text in ("0", "x", "100000")]
+
+
+@pytest.mark.parametrize("path", PAGED)
+def test_a_page_that_cannot_be_is_refused_by_its_name(world: World, path):
+    for name, value in INVALID:
+        reply = world.send("GET", path, "admin", {name: value})
+        assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "invalid_input", name), value
+
+
+# Whose lists have more than one entry in the world of tests/access.
+READERS = {"/me/export": "user", "/me/tickets": "user", "/orders": "user", "/tickets": "user"}
+LONGER = {"/admin/audit", "/admin/events", "/admin/tiers", "/events", "/events/{event_id}/audit", "/me/tickets", "/tickets/types"}
+
+
+def _entries(path: str, body: Any) -> list[Any]:
+    """The entries of the lists of a reply that have pages, one list after the other."""
+    return list(body) if isinstance(body, list) else [entry for field in sorted(PAGED[path]) for entry in body[field]]
+
+
+@pytest.mark.parametrize("path", PAGED)
+def test_the_pages_have_each_entry_once(world: World, path):
+    reader = READERS.get(path, "admin")
+    expected = _entries(path, world.send("GET", path, reader).json)
+    found, query = [], {"limit": "1"}
+    for _ in range(len(expected) + 3):
+        reply = world.send("GET", path, reader, query)
+        assert reply.status == 200, reply.json
+        found += _entries(path, reply.json)
+        if (link := reply.headers.get("link")) is not None:
+            query = dict(parse_qsl(link[2 : link.index(">")]))
+        elif isinstance(reply.json, dict) and (cursor := reply.json.get("next_cursor")) is not None:
+            query = {"limit": "1", "cursor": cursor}
+        else:
+            break
+    key = str if path == "/me/export" else None  # it has two lists
+    assert (sorted(found, key=key) if key else found) == (sorted(expected, key=key) if key else expected)
+    assert len(expected) >= (2 if path in LONGER else 0)
