@@ -9,6 +9,7 @@ from chalicelib.accounts import api as accounts_api
 from chalicelib.admin import api as admin_api
 from chalicelib.catalog import api as catalog_api
 from chalicelib.catalog import slugs
+from chalicelib.catalog.sharing import api as sharing_api
 from chalicelib.checkin import api as checkin_api
 from chalicelib.edge import api as edge_api
 from chalicelib.edge import error_middleware, path_names
@@ -36,6 +37,7 @@ app.register_middleware(error_middleware.reshape_errors, "http")
 app.register_blueprint(edge_api.bp, url_prefix="/v1")
 app.register_blueprint(accounts_api.bp, url_prefix="/v1")
 app.register_blueprint(catalog_api.bp, url_prefix="/v1")
+app.register_blueprint(sharing_api.bp, url_prefix="/v1")
 app.register_blueprint(promoters_api.bp, url_prefix="/v1")
 app.register_blueprint(waiting_room_api.bp, url_prefix="/v1")
 app.register_blueprint(tickets_api.bp, url_prefix="/v1")

@@ -139,6 +139,8 @@ class _Tour:
         for _ in range(2):  # the first one reads what has changed
             for path in ("/events", f"/events/{event_id}", f"/events/{event_id}/availability", f"/tickets/types?event_id={event_id}"):
                 self.get(path)
+        for path in ("calendar.ics", "preview"):
+            self.get(f"/events/{event_id}/{path}")
 
     def buy(self, event_id: str, tier_id: str) -> str:
         room, user = f"/events/{event_id}/waiting-room", self.name

@@ -40,6 +40,16 @@ def iso(epoch_seconds: int) -> str:
     return datetime.fromtimestamp(epoch_seconds, UTC).isoformat()[:19] + "Z"
 
 
+def local(epoch_seconds: int, timezone: str) -> datetime:
+    """A moment on the clocks of a timezone, given by its IANA name; in UTC if this machine does not know the zone."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # not needed at a cold start
+
+    try:
+        return datetime.fromtimestamp(epoch_seconds, ZoneInfo(timezone))
+    except (ZoneInfoNotFoundError, ValueError):
+        return datetime.fromtimestamp(epoch_seconds, UTC)
+
+
 def epoch_seconds(moment: datetime) -> int:
     """A time that a person wrote, with its offset, as epoch seconds; raises ValueError if its year is outside of `YEAR_RULE`."""
     if not MIN_YEAR <= moment.year <= MAX_YEAR:

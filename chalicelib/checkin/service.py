@@ -1,7 +1,7 @@
 """The door: let people in with a ticket once, undo that, and take over what was scanned without a network."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -190,12 +190,7 @@ def _require_open_doors(event: Event, at: int) -> None:
 
 def _local_date(event: Event, at: int) -> date:
     """The date where the event takes place."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # not needed at a cold start
-
-    try:
-        return datetime.fromtimestamp(at, ZoneInfo(event.timezone)).date()
-    except (ZoneInfoNotFoundError, ValueError):
-        return datetime.fromtimestamp(at, UTC).date()
+    return clock.local(at, event.timezone).date()
 
 
 def _people(ticket: Ticket, scan: Scan) -> int:

@@ -1,10 +1,12 @@
 """The built pages of web/ as HTTP responses, with the headers that a CDN would send too. Nothing outside the folder is served."""
 
 import mimetypes
+import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from infra.local.gateway import GatewayResponse
+from chalicelib import ids
+from infra.local.gateway import GatewayResponse, Headers
 
 _TYPES = {
     ".js": "text/javascript",
@@ -30,8 +32,22 @@ PAGE_POLICY = "; ".join(
     ]
 )
 PAGES = ("", "events", "tickets", "verify-email", "reset-password")  # the first parts of the addresses of web/src/main.tsx
+_EVENT_PAGE = re.compile(rf"/events/({ids.FORM})/?")
+# Programs that draw previews of links, by words of their User-Agent; infra/cdn/viewer-request.js has the same.
+_PREVIEWERS = re.compile(
+    "facebookexternalhit|facebot|twitterbot|whatsapp|slackbot|linkedinbot|discordbot|telegrambot|pinterestbot|redditbot|skypeuripreview"
+    "|mastodon|cardyb|viber|embedly|iframely",
+    re.IGNORECASE,
+)
 _HASHED = "assets"  # this folder's files have a hash in their names
 FOREVER, REVALIDATE = "public, max-age=31536000, immutable", "no-cache"
+
+
+def preview_target(method: str, target: str, headers: Headers) -> str | None:
+    """What a program that draws previews of links gets of the API instead of an event's page; None for all other requests."""
+    page = _EVENT_PAGE.fullmatch(target.partition("?")[0])
+    agent = next((value for name, value in headers if name.lower() == "user-agent"), "")
+    return f"/api/v1/events/{page[1]}/preview" if method == "GET" and page and _PREVIEWERS.search(agent) else None
 
 
 def page_response(web: Path, method: str, target: str) -> GatewayResponse:

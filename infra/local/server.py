@@ -12,7 +12,7 @@ from infra.local.api_page import api_page_response
 from infra.local.connections import Connection, Connections
 from infra.local.gateway import Gateway, GatewayResponse
 from infra.local.http_messages import Request
-from infra.local.pages import page_response, text_response
+from infra.local.pages import page_response, preview_target, text_response
 from infra.local.workers import Workers
 
 HOST = "127.0.0.1"
@@ -67,7 +67,7 @@ class LocalServer:
 
     def _respond(self, task: tuple[Connection, Request]) -> GatewayResponse:
         connection, request = task
-        target = request.target
+        target = preview_target(request.method, request.target, request.headers) or request.target
         try:
             assert self._gateway is not None
             assert self._web is not None

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.pages import FOREVER, PAGES, REVALIDATE, page_response
+from infra.local.pages import FOREVER, PAGES, REVALIDATE, page_response, preview_target
+from tests.javascript import run_module
 from tests.test_tidy import ROOT
 
 
@@ -48,3 +49,37 @@ def test_pages_that_are_not_built_say_how_to_build_them(tmp_path):
 def test_the_server_knows_every_page():
     routes = (ROOT / "web" / "src" / "main.tsx").read_text().split('path="/')[1:]
     assert {route.split('"')[0].split("/")[0] for route in routes} == set(PAGES)
+
+
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36"
+PREVIEWERS = ["WhatsApp/2.23.20 A", "facebookexternalhit/1.1", "Slackbot-LinkExpanding 1.0"]
+AGENTS = [CHROME, "Mozilla/5.0 (compatible; Googlebot/2.1)", "", *PREVIEWERS]
+PREVIEWED = ["/events/fest", "/events/fest/"]
+TARGETS = [*(f"/{page}" for page in PAGES), *PREVIEWED, "/events/fest/line", "/events/a%20b", "/assets/index-3f2a.js", "/missing"]
+# CloudFront's module `cloudfront` is replaced by one that notes the origin.
+RUN_EDGE_FUNCTION = """
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+const source = readFileSync(new URL("../infra/cdn/viewer-request.js", "$WEB/"), "utf8").replace(/import cf from .*/, "");
+const { handler, chosen } = await import("data:text/javascript," + encodeURIComponent(
+  `const chosen = []; const cf = { selectRequestOriginById: (id) => chosen.push(id) }; ${source}; export { handler, chosen };`));
+for await (const line of createInterface({ input: process.stdin })) {
+  const { method, uri, agent } = JSON.parse(line);
+  const headers = agent ? { "user-agent": { value: agent } } : {};
+  const request = handler({ request: { method, uri, headers, querystring: { utm: { value: "x" } } } });
+  console.log(JSON.stringify([chosen.pop() ?? "pages", request.uri, Object.keys(request.querystring)]));
+}
+"""
+
+
+def test_the_function_for_a_cdn_answers_every_request_as_the_local_run_does(web):
+    requests = [(method, target, agent) for method in ("GET", "HEAD") for target in TARGETS for agent in AGENTS]
+    answered = run_module(RUN_EDGE_FUNCTION, [{"method": method, "uri": uri, "agent": agent} for method, uri, agent in requests])
+    for (method, target, agent), (origin, uri, query) in zip(requests, answered, strict=True):
+        preview = preview_target(method, f"{target}?utm=x", [("User-Agent", agent)])
+        if preview is not None:
+            assert (origin, uri, query) == ("api", preview, [])
+        else:
+            assert (origin, query) == ("pages", ["utm"])
+            assert page_response(web, method, target).body == page_response(web, method, uri).body
+    assert sum(origin == "api" for origin, _, _ in answered) == len(PREVIEWED) * len(PREVIEWERS)

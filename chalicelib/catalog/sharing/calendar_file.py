@@ -1,0 +1,74 @@
+"""An event as an iCalendar file (RFC 5545), which every calendar program imports.
+
+Times are in UTC, so the file needs no definition of a timezone and each calendar shows its owner's own time.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+from chalicelib.catalog.model import Event
+
+MEDIA_TYPE = "text/calendar"
+MAX_LINE_BYTES = 75  # RFC 5545, 3.1, without the line break
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_ESCAPES = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"})
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+
+def render(event: Event, url: str, host: str, revision: int, now: int) -> str:
+    """The file for a public event. `host` makes its id unique in the world; `revision` tells a calendar which of two files is newer."""
+    place = ", ".join(part for part in (event.venue, event.address, event.city) if part)
+    description = f"{event.description}\n\n{url}".strip()
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//Fairgate//Tickets//EN",
+        "METHOD:PUBLISH",
+        "BEGIN:VEVENT",
+        f"UID:{_text(event.id)}@{host}",
+        f"DTSTAMP:{_moment(now)}",
+        f"SEQUENCE:{revision}",
+        *_period(event),
+        f"SUMMARY:{_text(event.name)}",
+        f"LOCATION:{_text(place)}",
+        f"DESCRIPTION:{_text(description)}",
+        f"URL:{url}",
+        f"STATUS:{'CANCELLED' if event.status == 'cancelled' else 'CONFIRMED'}",
+        "END:VEVENT",
+        "END:VCALENDAR",
+    ]
+    return "".join(f"{piece}\r\n" for line in lines for piece in _folded(line))
+
+
+def _period(event: Event) -> Iterator[str]:
+    """When it begins and ends. An event of the bootstrap file without a time of day takes whole days, of which the end is the day after."""
+    if event.managed_by == "bootstrap" and _DAY.fullmatch(event.date):
+        last = date.fromisoformat((event.end_date or event.date)[:10])
+        yield f"DTSTART;VALUE=DATE:{event.date.replace('-', '')}"
+        yield f"DTEND;VALUE=DATE:{last + timedelta(days=1):%Y%m%d}"
+        return
+    yield f"DTSTART:{_moment(event.starts_at)}"
+    if event.ends_at is not None:
+        yield f"DTEND:{_moment(event.ends_at)}"
+
+
+def _moment(epoch_seconds: int) -> str:
+    return f"{datetime.fromtimestamp(epoch_seconds, UTC):%Y%m%dT%H%M%SZ}"
+
+
+def _text(text: str) -> str:
+    return _CONTROL.sub("", text).translate(_ESCAPES)
+
+
+def _folded(line: str) -> Iterator[str]:
+    """A line in pieces that are short enough, those after the first one with a space in front. No character is cut in two."""
+    piece, size = "", 0
+    for character in line:
+        width = len(character.encode())
+        if size + width > MAX_LINE_BYTES:
+            yield piece
+            piece, size = " ", 1
+        piece, size = piece + character, size + width
+    yield piece

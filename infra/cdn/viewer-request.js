@@ -1,0 +1,26 @@
+/**
+ * A CloudFront Function (runtime 2.0) for the viewer requests of everything but `/api/*`: the addresses of pages are index.html, and programs
+ * that draw a preview of a link get it from the API, whose origin is named `api` in the distribution. The local run does the same
+ * (infra/local/pages.py); a test compares both.
+ */
+import cf from "cloudfront";
+
+const PAGES = ["", "events", "tickets", "verify-email", "reset-password"];
+const EVENT_PAGE = /^\/events\/([A-Za-z0-9][A-Za-z0-9._-]{0,299})\/?$/;
+// Words of their User-Agent. Search engines are not among them: they run scripts and get the page itself.
+const PREVIEWERS =
+  /facebookexternalhit|facebot|twitterbot|whatsapp|slackbot|linkedinbot|discordbot|telegrambot|pinterestbot|redditbot|skypeuripreview|mastodon|cardyb|viber|embedly|iframely/i;
+
+function handler(event) {
+  const request = event.request;
+  const agent = request.headers["user-agent"] ? request.headers["user-agent"].value : "";
+  const page = EVENT_PAGE.exec(request.uri);
+  if (request.method === "GET" && page && PREVIEWERS.test(agent)) {
+    cf.selectRequestOriginById("api");
+    request.uri = "/api/v1/events/" + page[1] + "/preview";
+    request.querystring = {}; // links get parameters on their way, which the API would refuse
+  } else if (PAGES.includes(request.uri.split("/")[1])) {
+    request.uri = "/index.html";
+  }
+  return request;
+}
