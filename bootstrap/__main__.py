@@ -1,4 +1,4 @@
-"""python -m bootstrap validate|plan|apply|status|drift|rollback|export"""
+"""python -m bootstrap validate|plan|apply|status|drift|rollback|export|import-stripe"""
 
 import getpass
 import sys
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as error:
         return int(error.code or 0)
     try:
-        needs_store = arguments.run is not commands.validate
+        needs_store = arguments.run not in (commands.validate, commands.import_stripe)
         with choose_target(DEFAULT_FILE) if needs_store else nullcontext(Target("", [str(DEFAULT_FILE)])) as target:
             if needs_store:
                 print(f"store: {target.name}", file=sys.stderr)
@@ -81,6 +81,14 @@ def _parser() -> ArgumentParser:
     export.add_argument("--output", "-o", metavar="FILE", help="write to this file instead of the standard output")
     export.set_defaults(run=commands.export)
     _add_common_options(export)
+    text = "write the products and prices of a Stripe account as a file, and list what it lacks"
+    stripe = add("import-stripe", help=text, description=text)
+    stripe.add_argument("--date", help="when events are whose product does not say it in its metadata (`date`)")
+    stripe.add_argument("--venue", help="where they are (`venue`)")
+    stripe.add_argument("--capacity", type=int, help="how many tickets there are of each price whose product does not say it (`capacity`)")
+    stripe.add_argument("--output", "-o", metavar="FILE", help="write to this file instead of the standard output")
+    stripe.set_defaults(run=commands.import_stripe)
+    _add_common_options(stripe)
     return parser
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
-from bootstrap import rollout
+from bootstrap import rollout, stripe_import
 from bootstrap.faults import InvalidDocument, quoted
 from bootstrap.files import Tree, load_files
 from bootstrap.plan import Plan
 from bootstrap.rollout import ApplyRefused
+from bootstrap.stripe_import import ImportDefaults
 from bootstrap.validation import ValidDocument, validate_files, validate_tree
 from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
@@ -119,16 +120,25 @@ def export(arguments: Namespace) -> int:
     version = arguments.version or catalog.load_head_and_catalog()[0].version
     if not version:
         raise CommandError("nothing was applied yet, so there is nothing to export; `make apply` first")
-    text = json.dumps(_version_tree(version), indent=2, ensure_ascii=False) + "\n"
-    if arguments.output:
-        try:
-            Path(arguments.output).write_text(text, encoding="utf-8")
-        except OSError as error:
-            reason = error.strerror or error
-            raise CommandError(f"{arguments.output} cannot be written ({reason}); choose another file with --output") from None
-    else:
-        print(text, end="")
+    _write(arguments.output, _version_tree(version))
     return 0
+
+
+def import_stripe(arguments: Namespace) -> int:
+    defaults = ImportDefaults(arguments.date, arguments.venue, arguments.capacity)
+    try:
+        imported = stripe_import.to_document(stripe_import.load_prices(), settings.current().stage, defaults)
+    except stripe_import.AccountUnreadable as error:
+        raise CommandError(str(error)) from None
+    _write(arguments.output, imported.tree)
+    lines = [f"left out: {line}" for line in imported.skipped]
+    try:
+        validate_tree(imported.tree)
+    except InvalidDocument as error:
+        lines += [*map(str, error.faults), "Stripe does not know these. Fill them in, then run `validate` with the file."]
+    for line in lines:
+        print(line, file=sys.stderr)
+    return 1 if len(lines) > len(imported.skipped) else 0
 
 
 def invalid_document_lines(arguments: Namespace, error: InvalidDocument) -> list[str]:
@@ -164,6 +174,18 @@ def unapproved_lines(arguments: Namespace, error: NotApproved) -> list[str]:
         print(msgspec.json.encode({"result": "not_approved", "reductions": error.plan.reductions}).decode())
     lines = [] if sys.stdin.isatty() and not arguments.json else error.plan.reductions  # who was asked has read them
     return [*lines, "Nothing was applied, because this closes or shrinks what is on sale. To agree to it: --yes (with make: YES=1)."]
+
+
+def _write(output: str | None, tree: Tree) -> None:
+    """Write a document to a file, or else to the standard output."""
+    text = json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+    if output is None:
+        print(text, end="")
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{output} cannot be written ({error.strerror or error}); choose another file with --output") from None
 
 
 def _approve(arguments: Namespace, planned: Plan) -> None:

@@ -22,6 +22,7 @@ OBJECT_NAMES = {
     "payment_method": "PaymentMethod",
     "balance_transaction": "balance transaction",
     "price": "price",
+    "product": "product",
     "coupon": "coupon",
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from devtools.stripe import checkout_sessions, disputes, events, pages, prices, refunds
 from devtools.stripe.account_state import AccountState
@@ -126,10 +126,10 @@ class FakeStripe:
             disputes.close(self._state, self._state.get("dispute", dispute_id), won=won)
             return self._committed("dispute", dispute_id)
 
-    def add_price(self, price_id: str, *, unit_amount: int, currency: str, name: str) -> StripeObject:
-        """Create or replace a price, as the dashboard does."""
+    def add_price(self, price_id: str, *, unit_amount: int | None, currency: str, name: str, **fields: Any) -> StripeObject:
+        """Create or replace a price and its product, as the dashboard does. `fields` as in `prices.create_price`."""
         with self._state.lock:
-            prices.create_price(self._state, price_id, unit_amount=unit_amount, currency=currency, name=name)
+            prices.create_price(self._state, price_id, unit_amount=unit_amount, currency=currency, name=name, **fields)
             return self._committed("price", price_id)
 
     def apply_elapsed_time(self) -> None:

@@ -159,4 +159,11 @@ DISPUTE_LIST: Parameters = REFUND_LIST
 SESSION_LIST: Parameters = {"payment_intent": text(), "status": choice("open", "complete", "expired"), **_page}
 EVENT_LIST: Parameters = {"type": text(), "types": array(text(), max_elements=20), "delivery_success": boolean(), **_page}
 BALANCE_TRANSACTION_LIST: Parameters = {"source": text(), "type": text(), "currency": _currency, **_page}
+PRICE_LIST: Parameters = {
+    "active": boolean(),
+    "currency": _currency,
+    "product": text(),
+    "type": choice("one_time", "recurring"),
+    **_page,
+}
 LINE_ITEM_LIST: Parameters = {name: parameter for name, parameter in _page.items() if name != "created"}

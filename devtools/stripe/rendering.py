@@ -27,6 +27,7 @@ EXPANDABLE_FIELDS = {
     },
     "dispute": {"charge": "charge", "payment_intent": "payment_intent"},
     "checkout.session": {"payment_intent": "payment_intent"},
+    "price": {"product": "product"},
 }
 # Lists that are left out unless they are expanded.
 EXPANDABLE_LISTS: dict[tuple[str, str], Callable[[AccountState, StripeObject], StripeObject]] = {

@@ -172,5 +172,7 @@ ROUTES = (
     Route("GET", "/v1/balance_transactions/:id", parameters.RETRIEVE, _retrieve("balance_transaction")),
     Route("POST", "/v1/coupons", parameters.COUPON_CREATE, lambda state, call: coupons.create_coupon(state, call.params)),
     Route("GET", "/v1/coupons/:id", parameters.RETRIEVE, _retrieve("coupon")),
+    Route("GET", "/v1/prices", parameters.PRICE_LIST, _list("price", "/v1/prices")),
     Route("GET", "/v1/prices/:id", parameters.RETRIEVE, _retrieve("price")),
+    Route("GET", "/v1/products/:id", parameters.RETRIEVE, _retrieve("product")),
 )

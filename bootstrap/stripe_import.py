@@ -1,0 +1,118 @@
+"""The products and prices of a Stripe account as a bootstrap file: each product is an event, each of its prices a ticket type.
+
+What Stripe does not know, such as when an event is, comes from the product's metadata or from defaults; the rest is left to be filled in.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from bootstrap.files import Tree
+from chalicelib import secret_settings, settings
+from chalicelib.payments import service as payments
+
+PAGE = 100
+# Keys in a product's metadata that become fields; all others are kept as metadata of the event.
+EVENT_KEYS = ("event", "date", "venue", "timezone")
+CAPACITY_KEYS = ("capacity", "max_quantity", "quantity")
+_NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class ImportDefaults(Struct, frozen=True):
+    """For products whose metadata does not say it: `date` and `venue` as in the file, `capacity` of each ticket type."""
+
+    date: str | None = None
+    venue: str | None = None
+    capacity: int | None = None
+
+
+class StripeImport(Struct, frozen=True):
+    """A bootstrap document, and why some prices are not in it."""
+
+    tree: Tree
+    skipped: list[str]
+
+
+class AccountUnreadable(Exception):
+    """Stripe did not answer, or refused the key."""
+
+
+def load_prices() -> list[Any]:
+    """All active prices of the account, each with its product. Raises SettingsError without a usable key, and AccountUnreadable."""
+    import stripe  # heavy, and only this command needs it
+
+    key = secret_settings.optional_secret("stripe_api_key")
+    if not key:
+        raise settings.SettingsError("FAIRGATE_STRIPE_API_KEY: is not set; the import reads the products of that account")
+    payments.check_key(key)
+    base = settings.current().stripe_api_base
+    client = stripe.StripeClient(key, base_addresses={"api": base} if base else {})
+    try:
+        prices = client.v1.prices.list({"active": True, "expand": ["data.product"], "limit": PAGE})
+        return [price.to_dict() for price in prices.auto_paging_iter()]
+    except stripe.StripeError as error:
+        raise AccountUnreadable(f"Stripe did not give the prices: {error}. Check the key and try again.") from None
+
+
+def to_document(prices: Iterable[Any], stage: str, defaults: ImportDefaults) -> StripeImport:
+    """The document of these prices, oldest first. Products with the same `event` in their metadata are one event."""
+    events: Tree = {}
+    tickets: Tree = {}
+    skipped = []
+    for price in sorted(prices, key=lambda price: (price["created"], price["id"])):
+        if reason := _reason_to_skip(price):
+            skipped.append(f"{price['id']} ({price['product'].get('name', 'a deleted product')}): {reason}")
+            continue
+        product = price["product"]
+        event_id = _to_id(product["metadata"].get("event") or product["name"]).lower()
+        events.setdefault(event_id, _event(event_id, product, defaults))
+        ticket_id = _to_id(price["lookup_key"] or price["id"])
+        tickets[ticket_id] = _ticket(ticket_id, event_id, price, stage, defaults)
+    return StripeImport({"version": "imported from Stripe", "events": events, "ticket_types": tickets}, skipped)
+
+
+def _reason_to_skip(price: Any) -> str | None:
+    if price["product"].get("deleted") or not price["product"].get("active"):
+        return "its product is archived"
+    if price["type"] != "one_time":
+        return "it is a subscription"
+    if price["unit_amount"] is None:
+        return "it has no fixed amount in whole cents"
+    return None
+
+
+def _event(event_id: str, product: Any, defaults: ImportDefaults) -> Tree:
+    metadata = product["metadata"]
+    kept = {key: value for key, value in metadata.items() if key not in (*EVENT_KEYS, *CAPACITY_KEYS)}
+    known = {"description": product["description"], "image_url": next(iter(product["images"]), None), "timezone": metadata.get("timezone")}
+    fields = {"date": metadata.get("date") or defaults.date, "venue": metadata.get("venue") or defaults.venue}
+    return {
+        "id": event_id,
+        "name": metadata.get("event") or product["name"],
+        **_without_none(fields),
+        "metadata": {**kept, **_without_none(known)},
+    }
+
+
+def _ticket(ticket_id: str, event_id: str, price: Any, stage: str, defaults: ImportDefaults) -> Tree:
+    product = price["product"]
+    stated = next((product["metadata"][key] for key in CAPACITY_KEYS if key in product["metadata"]), "")
+    return {
+        "id": ticket_id,
+        "event_id": event_id,
+        "name": price["nickname"] or product["name"],
+        "price_cents": price["unit_amount"],
+        "currency": price["currency"].upper(),
+        "stripe_price_id": {stage: price["id"]},
+        **_without_none({"max_quantity": int(stated) if stated.isdecimal() else defaults.capacity}),
+    }
+
+
+def _without_none(fields: Tree) -> Tree:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _to_id(text: str) -> str:
+    return _NOT_IN_IDS.sub("-", text).strip("-._")[:100] or "unnamed"

@@ -1,0 +1,79 @@
+"""`python -m bootstrap import-stripe`: from the products of an account to a file that can be applied."""
+
+import json
+
+import pytest
+
+from bootstrap.files import load_files
+from bootstrap.validation import validate_files
+from chalicelib import settings
+from devtools.stripe.fake import FakeStripe
+
+DETAILS = {"event": "Summer Fest", "date": "2026-09-01T20:00:00", "venue": "Old Harbour", "timezone": "Europe/Madrid", "capacity": "200"}
+
+
+@pytest.fixture
+def fake():
+    with FakeStripe(port=0) as fake, settings.override(stripe_api_key=fake.api_key, stripe_api_base=fake.url):
+        yield fake
+
+
+def test_products_and_prices_become_events_and_ticket_types(run, fake, tmp_path):
+    fake.add_price("price_1Floor", unit_amount=4500, currency="EUR", name="Floor", product={"metadata": DETAILS | {"stand": "left"}})
+    fake.add_price(
+        "price_2", unit_amount=9000, currency="EUR", name="VIP", nickname="VIP lounge", lookup_key="vip",
+        product={"metadata": DETAILS | {"capacity": "20"}, "description": "With a view", "images": ["https://shop.test/vip.png"]},
+    )  # fmt: skip
+    file = tmp_path / "imported.json"
+    result = run("import-stripe", "-o", file)
+    assert (result.code, result.err) == (0, "")
+    document = validate_files(load_files([file])).document
+    [event] = document.events.values()
+    assert (event.id, event.name, event.venue, event.date) == ("summer-fest", "Summer Fest", "Old Harbour", "2026-09-01T20:00:00")
+    floor, vip = document.ticket_types["price_1Floor"], document.ticket_types["vip"]
+    assert (floor.name, floor.price_cents, floor.currency, floor.max_quantity) == ("Floor", 4500, "EUR", 200)
+    assert (vip.name, vip.max_quantity, vip.stripe_price_id) == ("VIP lounge", 20, {"test": "price_2"})
+    assert json.loads(file.read_text())["events"]["summer-fest"]["metadata"] == {"stand": "left", "timezone": "Europe/Madrid"}
+
+
+def test_what_stripe_does_not_know_is_listed_or_given(run, fake):
+    fake.add_price("price_1", unit_amount=4500, currency="usd", name="Floor")
+    result = run("import-stripe")
+    assert result.code == 1
+    assert json.loads(result.out)["ticket_types"]["price_1"]["name"] == "Floor"
+    assert "$.events.floor.date: this required key is missing" in result.err
+    assert "$.events.floor.venue: this required key is missing" in result.err
+    assert "Fill them in" in result.err
+    assert "$.ticket_types.price_1.max_quantity" in run("import-stripe", "--date", "2027-01-01", "--venue", "Hall").err
+    given = run("import-stripe", "--date", "2027-01-01", "--venue", "Hall", "--capacity", "50")
+    assert given.code == 0
+    assert given.json["ticket_types"]["price_1"]["max_quantity"] == 50
+
+
+def test_what_cannot_be_a_ticket_is_left_out(run, fake):
+    fake.add_price("price_1", unit_amount=500, currency="usd", name="Club", type="recurring", recurring={"interval": "month"})
+    fake.add_price("price_2", unit_amount=None, currency="usd", name="Gift", billing_scheme="tiered")
+    fake.add_price("price_3", unit_amount=500, currency="usd", name="Old", product={"active": False})
+    fake.add_price("price_4", unit_amount=500, currency="usd", name="Gone", active=False)
+    result = run("import-stripe")
+    assert result.json["ticket_types"] == {}
+    assert result.err.splitlines()[:3] == [
+        "left out: price_1 (Club): it is a subscription",
+        "left out: price_2 (Gift): it has no fixed amount in whole cents",
+        "left out: price_3 (Old): its product is archived",
+    ]
+
+
+def test_all_pages_are_read(run, fake):
+    for number in range(105):
+        fake.add_price(f"price_{number}", unit_amount=500, currency="usd", name=f"Seat {number}", product={"metadata": DETAILS})
+    assert len(run("import-stripe").json["ticket_types"]) == 105
+
+
+@pytest.mark.parametrize(("key", "message"), [("", "FAIRGATE_STRIPE_API_KEY"), ("sk_test_unknown", "Check the key")])
+def test_without_a_key_that_works_nothing_is_written(run, fake, tmp_path, key, message):
+    with settings.override(stripe_api_key=key):
+        result = run("import-stripe", "-o", tmp_path / "imported.json")
+    assert result.code == 1
+    assert message in result.err
+    assert list(tmp_path.iterdir()) == []
