@@ -43,10 +43,13 @@ def origin(threaded_store: object, api: Client, time: Time, monkeypatch: pytest.
 
 @pytest.fixture
 def new_buyer(browser: Browser, origin: str) -> Iterator[Callable[..., Buyer]]:
-    """Opens a browser for a new buyer. At the end, no page may have failed or broken its Content-Security-Policy."""
+    """Opens a browser for a new buyer, or another tab `beside` one. At the end, no page may have failed or broken its policy."""
     buyers: list[Buyer] = []
 
-    def open_browser(**options: object) -> Buyer:
+    def open_browser(beside: Buyer | None = None, **options: object) -> Buyer:
+        if beside is not None:
+            buyers.append(Buyer(beside.page.context.new_page()))
+            return buyers[-1]
         context = browser.new_context(**{"locale": "en-US", "base_url": origin, "viewport": {"width": 390, "height": 844}, **options})
         context.set_default_timeout(PATIENCE_MS)
         buyers.append(Buyer(context.new_page()))

@@ -110,6 +110,21 @@ def waiting_room_in_line(stage: Stage) -> None:
     stage.page.get_by_text("Check the draw").click()
 
 
+def waiting_room_paused(stage: Stage) -> None:
+    stage.line(arrivals=8)
+    stage.pass_time(760)
+    stage.api.post(f"/admin/events/{stage.drop}/pause", token=builders.admin_token())
+    stage.pass_time(6)
+    stage.buyer.see("The sale is paused")
+
+
+def waiting_room_closed(stage: Stage) -> None:
+    stage.line(arrivals=2)
+    assert stage.api.post(f"/events/{stage.drop}/cancel", json={}, token=builders.admin_token()).status == 200
+    stage.pass_time(6)
+    stage.buyer.see("This event is cancelled")
+
+
 def waiting_room_turn(stage: Stage) -> None:
     stage.line(arrivals=0)
     stage.pass_time(760)
@@ -187,6 +202,8 @@ SCENES: list[Scene] = [
     waiting_room_before_joining,
     waiting_room_before_the_draw,
     waiting_room_in_line,
+    waiting_room_paused,
+    waiting_room_closed,
     waiting_room_turn,
     checkout,
     payment,

@@ -11,7 +11,7 @@ from chalicelib import clock
 from infra import web
 from infra.local.gateway import Gateway, GatewayResponse
 from infra.local.server import LocalServer
-from tests import builders, invariants
+from tests import builders, invariants, javascript
 
 BUYERS = 1000
 HIDDEN_EVERY = 4  # each fourth looks at another tab
@@ -68,9 +68,9 @@ def _run_crowd(time, **plan: str) -> list[dict]:
     """Run the buyers to the end; before each of their seconds the server's clock is set."""
     plan |= {"module": (web.SOURCES / "src" / "place.ts").as_uri(), "start": time.now, "seconds": SECONDS, "buyers": BUYERS}
     plan |= {"openingSeconds": OPENING_SECONDS, "hiddenEvery": HIDDEN_EVERY}
-    command = [str(web.find_node().binary), "--experimental-strip-types", "--disable-warning=ExperimentalWarning"]
     crowd = Path(__file__).with_name("crowd.mjs")
-    with subprocess.Popen([*command, str(crowd), json.dumps(plan)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [str(web.find_node().binary), *javascript.TYPESCRIPT, str(crowd), json.dumps(plan)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for line in process.stdout:

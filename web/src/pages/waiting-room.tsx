@@ -4,15 +4,17 @@ import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
 import { clock } from "../formats";
+import { DrawCheck } from "../parts/draw-check";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
-import { usePlace, type ShownPlace } from "../use-place";
+import { useTurnSound } from "../parts/turn-sound";
+import { hasReserved } from "../reserved";
 import { useTexts } from "../texts";
-import { LATE, readToken, type Status } from "../../waiting-room.js";
+import { usePlace, type ShownPlace } from "../use-place";
+import type { Status } from "../../waiting-room.js";
 
 const ANNOUNCE_EVERY_MS = 30_000;
-const AVAILABILITY_SECONDS = 5;
 const REJOIN = ["pass_used", "pass_expired", "token_expired", "token_invalid", "token_of_another_user", "waiting_room_cleared"];
 
 export function WaitingRoom() {
@@ -20,8 +22,11 @@ export function WaitingRoom() {
   const { t } = useTexts();
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId);
   const place = usePlace(eventId);
-  const isTurn = place.stage === "open" || (place.status?.canEnter ?? false);
-  useTitle(isTurn && place.stage !== "open" ? t.line.turnTitle : event ? `${t.line.title}: ${event.name}` : t.line.title);
+  const isTurn = place.status?.canEnter ?? false;
+  const sound = useTurnSound(isTurn);
+  const ahead = place.status?.ahead ?? null;
+  const title = event ? `${t.line.title}: ${event.name}` : t.line.title;
+  useTitle(isTurn ? t.line.turnTitle : ahead !== null && !place.status?.passExpired ? t.line.ahead(ahead) : title);
   return (
     <div class="page page-narrow line">
       <p>
@@ -37,21 +42,33 @@ export function WaitingRoom() {
           {t.line.offline}
         </p>
       )}
-      <Stage place={place} />
-      {isTurn && event && <Choose event={event} place={place} />}
+      <Stage place={place} eventId={eventId} />
+      {(isTurn || place.stage === "open") && event && <Choose event={event} place={place} />}
+      {isWaiting(place) && (
+        <label class="check">
+          <input type="checkbox" checked={sound.isOn} onChange={({ currentTarget }) => sound.choose(currentTarget.checked)} />
+          {t.line.sound}
+        </label>
+      )}
       {place.room && <DrawCheck place={place} />}
     </div>
   );
 }
 
-function Stage({ place }: { place: ShownPlace }) {
+/** Whether a turn may still come, so that a sound is worth something. */
+function isWaiting({ stage, room, status }: ShownPlace): boolean {
+  const isOver = stage === "loading" || stage === "open" || room === null || room.stopped !== null;
+  return !isOver && !status?.canEnter && !status?.passExpired;
+}
+
+function Stage({ place, eventId }: { place: ShownPlace; eventId: string }) {
   const { t } = useTexts();
   const { stage, status, room, failure, wasCleared, enter } = place;
   const seconds = (room?.on_sale_at ?? 0) - useNow();
   if (stage === "loading") return failure ? <Failure failure={failure} /> : <Skeleton lines={4} />;
   if (stage === "open") return <p>{t.line.openNow}</p>;
-  if (stage === "waiting" && status) return <Waiting status={status} enter={enter} />;
-  if (room?.stopped) return <Stopped reason={room.stopped} />;
+  if (stage === "waiting" && status) return <Waiting status={status} enter={enter} eventId={eventId} />;
+  if (room?.stopped) return <Stopped reason={room.stopped} eventId={eventId} isInLine={false} />;
   return (
     <section class="panel">
       {wasCleared && <p class="notice">{t.line.cleared}</p>}
@@ -73,9 +90,9 @@ function Stage({ place }: { place: ShownPlace }) {
   );
 }
 
-function Waiting({ status, enter }: { status: Status; enter: () => void }) {
+function Waiting({ status, enter, eventId }: { status: Status; enter: () => void; eventId: string }) {
   const { t } = useTexts();
-  if (status.stopped) return <Stopped reason={status.stopped} />;
+  if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} isInLine={!status.passExpired} />;
   if (status.passExpired) {
     return (
       <Outcome tone="calm" title={t.line.expired}>
@@ -112,7 +129,7 @@ function Waiting({ status, enter }: { status: Status; enter: () => void }) {
             {clock(status.secondsUntilOnSale)}
           </p>
           <p>{t.line.beforeNote}</p>
-          <p class="small">{t.line.joined(status.total)}</p>
+          <p class="small">{t.line.joined(Math.max(1, status.total))}</p>
         </>
       ) : (
         <InLine status={status} position={status.position} />
@@ -134,6 +151,7 @@ function InLine({ status, position }: { status: Status; position: number }) {
       <p>
         <strong>{t.line.ahead(ahead)}</strong>
       </p>
+      <p class="small">{t.line.inside(position - 1 - ahead)}</p>
       <p>
         {status.etaSeconds === null ? (
           t.line.etaUnknown
@@ -150,20 +168,26 @@ function InLine({ status, position }: { status: Status; position: number }) {
   );
 }
 
-function Stopped({ reason }: { reason: string }) {
+/** Nobody is let in any more, and what that means for this buyer. */
+function Stopped({ reason, eventId, isInLine }: { reason: string; eventId: string; isInLine: boolean }) {
   const { t } = useTexts();
   return (
     <Outcome tone="calm" title={t.line.stopped[reason] ?? t.line.stopped.closed!}>
-      <p>{t.line.stoppedNote}</p>
-      <a href="/">{t.allEvents}</a>
+      <p>{reason === "sold_out" ? (isInLine ? t.line.soldOutInLine : t.line.soldOut) : t.line.over}</p>
+      <p class="row">
+        <a class="button" href={`/events/${eventId}`}>
+          {t.back}
+        </a>
+        <a href="/">{t.allEvents}</a>
+      </p>
     </Outcome>
   );
 }
 
 function Choose({ event, place }: { event: EventWithTiers; place: ShownPlace }) {
   const { t } = useTexts();
-  const { value: availability } = useLoaded(() => getAvailability(event.id), event.id, AVAILABILITY_SECONDS);
-  const { value: reservation } = useLoaded(() => getReservation(event.id), event.id);
+  const { value: availability, reload } = useLoaded(() => getAvailability(event.id), event.id);
+  const { value: reservation } = useLoaded(async () => (hasReserved(event.id) ? getReservation(event.id) : null), event.id);
   const [mustRejoin, setMustRejoin] = useState(false);
   if (reservation) {
     return (
@@ -183,7 +207,10 @@ function Choose({ event, place }: { event: EventWithTiers; place: ShownPlace }) 
         availability={availability ?? []}
         canBuy
         token={place.token}
-        onRefused={({ code }) => setMustRejoin(REJOIN.includes(code))}
+        onRefused={({ code }) => {
+          setMustRejoin(REJOIN.includes(code));
+          void reload(); // what is left now
+        }}
       />
       {mustRejoin && (
         <button type="button" class="button" onClick={rejoin}>
@@ -191,38 +218,6 @@ function Choose({ event, place }: { event: EventWithTiers; place: ShownPlace }) 
         </button>
       )}
     </>
-  );
-}
-
-/** What makes the draw checkable, and the check that this page has made. */
-function DrawCheck({ place }: { place: ShownPlace }) {
-  const { t, locale } = useTexts();
-  const room = place.room!;
-  const isLate = place.token !== null && readToken(place.token).counter === LATE;
-  return (
-    <details class="draw">
-      <summary>{t.line.check}</summary>
-      <p>{room.key ? t.line.checkText : t.line.checkBefore}</p>
-      {place.draw !== null && (
-        <p class={place.draw.isKept ? "kept" : "broken"}>{!place.draw.isKept ? t.line.broken : isLate ? t.line.late : t.line.kept}</p>
-      )}
-      <dl>
-        <dt>{t.line.fingerprint}</dt>
-        <dd class="code">{room.commitment}</dd>
-        {room.key && (
-          <>
-            <dt>{t.line.key}</dt>
-            <dd class="code">{room.key}</dd>
-          </>
-        )}
-        {room.n !== null && (
-          <>
-            <dt>{t.line.drawn}</dt>
-            <dd>{room.n.toLocaleString(locale)}</dd>
-          </>
-        )}
-      </dl>
-    </details>
   );
 }
 

@@ -5,6 +5,7 @@ import { useRef } from "preact/hooks";
 import { ApiFailure, reserve, type Availability, type EventWithTiers, type Tier } from "../api";
 import { dayAndTime, money } from "../formats";
 import { useTexts } from "../texts";
+import { noteReservation } from "../reserved";
 import { Failure } from "./failure";
 import { useAction, useKept } from "./hooks";
 
@@ -44,6 +45,7 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
           throw error;
         }
       }
+      noteReservation(event.id);
       route(`/events/${event.id}/checkout`);
     });
   };

@@ -1,0 +1,200 @@
+"""The waiting room's page in a real browser: what it says and does while people wait, and how it ends."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from chalicelib import clock, settings
+from tests import builders
+
+OPENS_AFTER = 60
+COUNT_TONES = """
+window.tones = 0;
+const start = OscillatorNode.prototype.start;
+OscillatorNode.prototype.start = function (...when) { window.tones += 1; return start.apply(this, when); };
+"""
+
+
+@pytest.fixture
+def drop_id(api, time) -> str:
+    """An event that opens in a minute; its waiting room admits one buyer every half minute."""
+    room = {"enabled": True, "wave_size": 1, "wave_seconds": 30}
+    event_id = builders.create_event(api, "The Drop", on_sale_at=clock.iso(time.now + OPENS_AFTER), waiting_room=room)
+    builders.create_tier(api, event_id)
+    return event_id
+
+
+def _join_others(api, drop_id: str, count: int) -> None:
+    for number in range(count):
+        assert api.post(f"/events/{drop_id}/waiting-room/join", json={}, user=f"other-{number}").status in (200, 201)
+
+
+def _pass(buyer, time, seconds: int) -> None:
+    time.advance(seconds)
+    buyer.page.clock.fast_forward(1000 * seconds)
+    buyer.look_again()
+
+
+def test_whoever_waits_sees_how_the_line_moves_and_hears_when_it_is_their_turn(new_buyer, api, time, drop_id):
+    buyer = new_buyer()
+    buyer.page.add_init_script(COUNT_TONES)
+    _pass(buyer, time, OPENS_AFTER + 1)  # the first wave lets in a buyer who never comes
+    _join_others(api, drop_id, 2)
+    buyer.page.goto(f"/events/{drop_id}/line")
+    buyer.press("Join the waiting room")
+    buyer.see("1 person before you")
+    expect(buyer.page).to_have_title(re.compile(r"^1 person before you"))
+    expect(buyer.page.get_by_role("progressbar")).to_be_visible()
+    buyer.see("Your turn in about")
+    assert buyer.page.evaluate("tones") == 0
+    buyer.page.get_by_label("Play a sound when it is my turn").check()
+    assert buyer.page.evaluate("tones") == 3  # so that the buyer knows the sound
+    _pass(buyer, time, 90)
+    buyer.see("It is your turn")
+    expect(buyer.page).to_have_title(re.compile("^Your turn!"))
+    expect(buyer.page.get_by_label("Play a sound")).to_have_count(0)
+    assert buyer.page.evaluate("tones") == 6
+    buyer.page.reload()
+    buyer.see("It is your turn")
+
+
+def test_joining_with_proof_of_work_computes_it_in_a_worker(new_buyer, drop_id):
+    buyer = new_buyer()
+    answers: list[tuple[int, dict]] = []
+    buyer.page.on("response", lambda r: r.url.endswith("/join") and answers.append((r.status, r.request.post_data_json)))
+    with settings.override(join_difficulty=10):
+        with buyer.page.expect_worker() as worker:
+            buyer.join(drop_id)
+        assert "proof-of-work" in worker.value.url
+    (refused, without), (accepted, solution) = answers
+    assert (refused, without, accepted) == (403, {}, 200)
+    assert set(solution) == {"challenge", "nonce"}
+
+
+def test_a_lost_network_keeps_the_place_and_says_so(new_buyer, api, time, drop_id):
+    buyer = new_buyer()
+    buyer.join(drop_id)
+    buyer.page.context.set_offline(True)
+    _pass(buyer, time, 20)
+    buyer.see("Your place is kept; this page goes on counting")
+    expect(buyer.page.get_by_role("timer")).to_have_text("0:40")
+    time.advance(OPENS_AFTER)
+    buyer.page.context.set_offline(False)
+    buyer.see("It is your turn")
+    expect(buyer.page.get_by_text("Your place is kept; this page")).to_have_count(0)
+
+
+def test_a_second_tab_has_the_same_place_and_the_same_reservation(new_buyer, time, drop_id):
+    buyer = new_buyer()
+    other = new_buyer(beside=buyer)
+    other.page.goto(f"/events/{drop_id}/line")
+    other.see("Join the waiting room")
+    buyer.join(drop_id)
+    other.see("You are in.")
+    other.see("1 person in the waiting room")
+    for tab in (buyer, other):
+        _pass(tab, time, OPENS_AFTER)
+        tab.see("It is your turn")
+    buyer.choose("Floor", 2)
+    other.page.get_by_label("Number of tickets: Floor").select_option("1")
+    other.press("Reserve tickets")
+    other.see("2 × Floor")  # what the first tab has reserved, not a second time
+    other.page.goto(f"/events/{drop_id}/line")
+    other.see("Your tickets are waiting")
+
+
+def test_a_pause_and_the_end_of_the_tickets_are_said_with_what_comes_next(new_buyer, api, time, drop_id):
+    buyer = new_buyer()
+    _join_others(api, drop_id, 3)
+    _pass(buyer, time, OPENS_AFTER + 1)
+    buyer.page.goto(f"/events/{drop_id}/line")
+    buyer.press("Join the waiting room")  # behind those who were drawn
+    buyer.see("Your place in line")
+    api.post(f"/admin/events/{drop_id}/pause", token=builders.admin_token())
+    time.advance(6)
+    with buyer.page.expect_response("**/waiting-room/state"):
+        buyer.page.clock.fast_forward(6_000)  # the page asks by itself
+    buyer.see("The sale is paused")
+    buyer.see("Nobody loses their place")
+    api.post(f"/admin/events/{drop_id}/resume", token=builders.admin_token())
+    tier = api.patch(f"/tiers/{api.get(f'/events/{drop_id}').json['tiers'][0]['id']}", json={"capacity": 1}, token=builders.admin_token())
+    assert tier.status == 200, tier.json
+    buyer_in_turn = next(f"other-{number}" for number in range(3) if _can_buy(api, drop_id, f"other-{number}"))
+    assert buyer_in_turn
+    for _ in range(2):  # the first to ask is answered with figures that are a little old, while they are read anew
+        _pass(buyer, time, 6)
+    buyer.see("Everything is sold")
+    buyer.see("you keep your place")
+    expect(buyer.page.get_by_role("link", name="All events")).to_be_visible()
+
+
+def _can_buy(api, drop_id: str, user: str) -> bool:
+    """Buy the last ticket, if it is this user's turn."""
+    token = api.post(f"/events/{drop_id}/waiting-room/join", json={}, user=user).json["token"]
+    tier_id = api.get(f"/events/{drop_id}").json["tiers"][0]["id"]
+    body = {"items": [{"tier_id": tier_id, "quantity": 1}], "token": token}
+    reply = api.post(f"/events/{drop_id}/reservations", json=body, user=user)
+    if reply.status != 201:
+        return False
+    builders.start_checkout(api, user, reply.json["id"])
+    return builders.confirm(api, user, reply.json["id"]).status == 201
+
+
+def test_the_draw_is_computed_again_in_the_browser_and_shown_step_by_step(new_buyer, api, time, drop_id):
+    buyer = new_buyer()
+    _join_others(api, drop_id, 3)
+    buyer.join(drop_id)
+    buyer.page.get_by_text("Check the draw").click()
+    buyer.see("Your browser has noted it.")
+    _pass(buyer, time, OPENS_AFTER + 1)
+    buyer.see("Before the opening your browser noted this fingerprint")
+    buyer.see("Its SHA-256 is that fingerprint.")
+    buyer.see("You were number 4 of the 4 people who joined before the opening.")
+    position = int(re.search(r"place (\d+):", buyer.page.get_by_text("From key and number your browser computes").inner_text())[1])
+    places = []
+    for number in range(1, 5):
+        buyer.page.get_by_label("Compute the place of any number from 1 to 4").fill(str(number))
+        result = buyer.page.get_by_text(re.compile(rf"Number {number} has place \d\."))
+        expect(result).to_be_visible()
+        places.append(int(result.inner_text()[-2]))
+    assert sorted(places) == [1, 2, 3, 4]
+    assert places[3] == position
+    buyer.page.reload()
+    buyer.page.get_by_text("Check the draw").click()
+    buyer.see("Before the opening your browser noted this fingerprint")
+
+
+def test_a_room_that_was_cleared_asks_to_join_again(new_buyer, api, time, drop_id):
+    buyer = new_buyer()
+    buyer.join(drop_id)
+    api.delete(f"/events/{drop_id}/waiting-room/clear", token=builders.admin_token())
+    time.advance(2)
+    buyer.look_again()
+    buyer.see("The waiting room was started anew")
+    buyer.press("Join the waiting room")
+    buyer.see("You are in.")
+
+
+def test_from_joining_to_reserving_the_api_is_asked_only_for_what_is_needed(new_buyer, time, drop_id):
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{drop_id}/line")
+    buyer.see("Join the waiting room")
+    asked: list[str] = []
+    buyer.page.on("request", lambda request: "/api/" in request.url and asked.append(f"{request.method} {request.url.rpartition('/')[2]}"))
+    buyer.press("Join the waiting room")
+    buyer.see("You are in.")
+    for _ in range(5):
+        time.advance(5)
+        with buyer.page.expect_response("**/waiting-room/state"):
+            buyer.page.clock.fast_forward(35_000)
+    time.advance(OPENS_AFTER)
+    buyer.page.clock.fast_forward(1000 * OPENS_AFTER)
+    buyer.see("It is your turn")
+    buyer.page.get_by_label("Number of tickets: Floor").select_option("1")
+    with buyer.page.expect_response("**/reservations"):
+        buyer.press("Reserve tickets")
+    assert asked.count("POST join") == 1
+    assert asked.count("POST reservations") == 1
+    assert set(asked) <= {"POST join", "GET state", "GET availability", "POST reservations", "GET reservations"}
+    assert asked.count("GET availability") == 1  # at the turn; the same for everybody

@@ -1,0 +1,157 @@
+"""web/src/place.ts: when a waiting page fetches the public document, and what it makes of it. Its clock and its network are the test's."""
+
+import msgspec
+import pytest
+
+from chalicelib.waiting_room import draw, tokens
+from chalicelib.waiting_room.model import Arrival
+from tests import javascript
+from tests.waiting_room import random_rooms
+
+# Each case: `steps` of [action, value], from `opened_at`. Prints the moments of the fetches, as seconds since then, and the last view.
+RUN = """
+import { createInterface } from "node:readline";
+import { setImmediate } from "node:timers/promises";
+import { Place } from "$WEB/src/place.ts";
+
+let pending = 0;
+const digest = crypto.subtle.digest.bind(crypto.subtle);
+crypto.subtle.digest = (...content) => {
+  pending += 1;
+  return digest(...content).finally(() => (pending -= 1));
+};
+async function settle() {
+  do await setImmediate();
+  while (pending > 0);
+}
+
+async function run({ steps, now, kept = {}, hidden = false }) {
+  const start = now, fetches = [], timers = new Set();
+  let room = null, failure = null, isStopped = false, joined = null;
+  const place = new Place({
+    fetchRoom: async () => {
+      fetches.push(now - start);
+      if (failure !== null) throw Object.assign(new Error("refused"), { status: failure });
+      return room;
+    },
+    join: async () => joined,
+    memory: { read: (name) => kept[name] ?? null, write: (name, value) => (kept[name] = value) },
+    now: () => now,
+    random: () => 0.5,
+    isHidden: () => hidden,
+    later: (seconds, action) => {
+      const timer = { at: now + seconds, action };
+      timers.add(timer);
+      return () => timers.delete(timer);
+    },
+    changed: () => {},
+  });
+  async function wait(until) {
+    for (;;) {
+      const next = [...timers].sort((a, b) => a.at - b.at)[0];
+      if (!next || next.at > until) break;
+      timers.delete(next);
+      now = Math.max(now, next.at); // later, after a sleep
+      next.action();
+      await settle();
+    }
+    now = until;
+  }
+  const actions = {
+    room: (value) => void (room = value),
+    failure: (value) => void (failure = value),
+    start: () => place.start(),
+    wait: (seconds) => wait(now + seconds),
+    sleep: (seconds) => void (now += seconds), // the device sleeps: no timer fires
+    token: (value) => void (joined = value),
+    enter: () => place.enter(),
+    otherTab: (value) => ((kept.token = value), place.tokenChanged()),
+  };
+  for (const [action, value] of steps) {
+    await actions[action](value);
+    await settle();
+  }
+  place.stop();
+  return { fetches: fetches.map((moment) => Math.round(10 * moment) / 10), view: place.view(), kept };
+}
+
+for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(await run(JSON.parse(line))));
+"""
+OPENS = random_rooms.OPENS
+KEY = bytes(range(32))
+
+
+def _room(**changes):
+    """The document of a room that opens at OPENS and has one arrival, as a client gets it."""
+    plan = [{"since": OPENS, "base": 0, "wave_size": 1, "interval": 30}]
+    room = {"event_id": "e", "room": 1, "on_sale_at": OPENS, "commitment": draw.commitment(KEY), "key": None, "n": None, "offsets": [0]}
+    return {**room, "segments": plan, "total": 3, "pass_seconds": 180, "stopped": None, "may_return": None, **changes}
+
+
+def _opened(**changes):
+    return _room(**{"key": KEY.hex(), "n": 3, **changes})
+
+
+def _token(number: int = 2, **changes) -> str:
+    return tokens.sign_arrival(msgspec.structs.replace(Arrival("e", 1, "u", 0, number, OPENS - 50, OPENS + 90_000), **changes))
+
+
+def _run(*steps, now: float = OPENS - 600, **case):
+    return javascript.run_module(RUN, [{"steps": steps, "now": now, **case}])[0]
+
+
+@pytest.mark.parametrize(
+    ("now", "room", "seconds", "hidden", "expected"),
+    [
+        (OPENS - 600, _room(), 100, False, [0, 30, 60, 90]),
+        (OPENS - 600, _room(), 130, True, [0, 60, 120]),
+        (OPENS - 30, _room(), 29, False, [0, 8, 16, 24]),
+        (OPENS - 30, _room(), 29, True, [0, 20]),
+        (OPENS - 3, _room(), 8, True, [0, 4.5, 6, 7.5]),  # just after the opening, and until the draw is there
+        (OPENS + 60, _opened(), 10, False, [0, 4, 8]),
+        (OPENS + 60, _opened(), 30, True, [0, 20]),
+        (OPENS + 60, _opened(stopped="sold_out"), 70, False, [0, 30, 60]),
+    ],
+)
+def test_the_document_is_fetched_as_often_as_it_changes(now, room, seconds, hidden, expected):
+    assert _run(["room", room], ["start"], ["wait", seconds], now=now, hidden=hidden)["fetches"] == expected
+
+
+def test_a_shop_that_does_not_answer_is_asked_more_and_more_rarely_and_what_is_shown_goes_on():
+    steps = [["room", _opened()], ["start"], ["failure", 503], ["wait", 90], ["failure", None], ["wait", 31]]
+    result = _run(*steps, now=OPENS + 60, kept={"token": _token()})
+    assert result["fetches"] == [0, 4, 12, 28, 60, 92, 96, 100, 104, 108, 112, 116, 120]
+    assert not result["view"]["isOffline"]
+    offline = _run(*steps[:4], now=OPENS + 60, kept={"token": _token()})["view"]
+    assert (offline["stage"], offline["isOffline"], offline["failure"]["status"]) == ("waiting", True, 503)
+
+
+def test_a_device_that_wakes_up_fetches_at_once():
+    steps = [["room", _room()], ["start"], ["wait", 2], ["sleep", 15], ["wait", 1]]
+    assert _run(*steps)["fetches"] == [0, 17]
+
+
+def test_the_draw_is_compared_with_the_fingerprint_that_was_noted_before_the_opening():
+    """Also after the page was opened anew; a shop that shows another fingerprint with its key is found out."""
+    before = _run(["room", _room()], ["token", _token()], ["start"], ["enter"])
+    assert (before["view"]["stage"], before["view"]["draw"]) == ("waiting", None)
+    for opened, is_kept in ((_opened(), True), (_opened(key="00" * 32, commitment=draw.commitment(bytes(32))), False)):
+        after = _run(["room", opened], ["start"], now=OPENS + 5, kept=before["kept"])["view"]
+        assert after["draw"] == {"isKept": is_kept, "wasNoted": True, "arrival": 2}
+    late = _run(["room", _opened()], ["start"], now=OPENS + 5, kept={"token": _token()})["view"]
+    assert late["draw"] == {"isKept": True, "wasNoted": False, "arrival": 2}
+    assert late["status"]["position"] == draw.position(KEY, 3, (0,), 0, 2)
+
+
+def test_a_place_is_shared_with_other_tabs_and_ends_when_the_room_is_cleared_or_the_token_is_over():
+    shared = _run(["room", _room()], ["start"], ["otherTab", _token()])
+    assert shared["view"]["stage"] == "waiting"
+    cleared = _run(["room", _room()], ["start"], ["room", _room(room=2)], ["wait", 40], kept={"token": _token()})
+    assert (cleared["view"]["stage"], cleared["view"]["wasCleared"], cleared["kept"]["token"]) == ("none", True, None)
+    over = _run(["room", _opened()], ["start"], now=OPENS + 5, kept={"token": _token(expires_at=OPENS)})
+    assert (over["view"]["stage"], over["view"]["wasCleared"], over["kept"]["token"]) == ("none", False, None)
+
+
+def test_an_event_without_a_waiting_room_is_open_and_never_asked_again():
+    result = _run(["room", None], ["start"], ["wait", 200])
+    assert (result["fetches"], result["view"]["stage"]) == ([0], "open")
