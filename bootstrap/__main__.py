@@ -1,4 +1,4 @@
-"""python -m bootstrap validate|plan|apply|status|drift|rollback|export|import-stripe"""
+"""python -m bootstrap validate|plan|apply|status|drift|rollback|export|import-stripe|schema"""
 
 import getpass
 import sys
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as error:
         return int(error.code or 0)
     try:
-        needs_store = arguments.run not in (commands.validate, commands.import_stripe)
+        needs_store = arguments.run not in (commands.validate, commands.import_stripe, commands.schema)
         with choose_target(DEFAULT_FILE) if needs_store else nullcontext(Target("", [str(DEFAULT_FILE)])) as target:
             if needs_store:
                 print(f"store: {target.name}", file=sys.stderr)
@@ -89,6 +89,9 @@ def _parser() -> ArgumentParser:
     stripe.add_argument("--output", "-o", metavar="FILE", help="write to this file instead of the standard output")
     stripe.set_defaults(run=commands.import_stripe)
     _add_common_options(stripe)
+    text = "write the JSON Schema of the format, for editors and CI"
+    schema = add("schema", help=text, description=text)
+    schema.set_defaults(run=commands.schema)
     return parser
 
 

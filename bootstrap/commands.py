@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bootstrap import rollout, stripe_import
+from bootstrap import document, rollout, stripe_import
 from bootstrap.faults import InvalidDocument, quoted
 from bootstrap.files import Tree, load_files
 from bootstrap.plan import Plan
@@ -121,6 +121,11 @@ def export(arguments: Namespace) -> int:
     if not version:
         raise CommandError("nothing was applied yet, so there is nothing to export; `make apply` first")
     _write(arguments.output, _version_tree(version))
+    return 0
+
+
+def schema(arguments: Namespace) -> int:  # noqa: ARG001
+    print(document.json_schema().decode(), end="")
     return 0
 
 

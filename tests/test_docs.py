@@ -3,8 +3,11 @@
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from bootstrap.document import BootstrapDocument, EventEntry, EventMetadata, SaleWindow, TicketEntry
+from chalicelib.catalog.forms import EventChanges, TierChanges
 from tests.test_tidy import CODE, ROOT, UNPLAIN
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -88,3 +91,16 @@ def test_commands_in_the_text_exist(page):
     assert [
         name for name in modules if not (ROOT / name.replace(".", "/")).is_dir() and not (ROOT / f"{name.replace('.', '/')}.py").exists()
     ] == []
+
+
+@pytest.mark.parametrize(
+    ("page", "fields"),
+    [
+        ("bootstrap", [EventEntry, EventMetadata, TicketEntry, SaleWindow, BootstrapDocument]),
+        ("events", [EventChanges, TierChanges]),
+    ],
+)
+def test_pages_describe_every_field(page, fields):
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    names = {field.encode_name for kind in fields for field in msgspec.structs.fields(kind)}
+    assert sorted(name for name in names if not re.search(rf"`(\w+\.|\.)?{name}[`.]", text)) == []
