@@ -82,9 +82,22 @@ class _Tour:
         change = {"current_password": new_password, "password": password}
         tokens = self.post("/auth/password", change, token=tokens["access_token"]).json
         tokens = self.post("/auth/refresh", {"refresh_token": tokens["refresh_token"]}).json
+        tokens = self.manage_sessions(f"new-{email}", {"email": email, "password": password}, tokens)
         self.post("/auth/logout", {"refresh_token": tokens["refresh_token"]})
         self.get("/me/export", token=tokens["access_token"])
         self.delete("/auth/me", json={"password": password}, token=tokens["access_token"])
+
+    def manage_sessions(self, new_email: str, login: dict[str, str], tokens: Any) -> Any:
+        """Show and end sessions, and change the address. Returns the tokens of the session that is left."""
+        self.post("/auth/login", login)
+        for session in self.get("/auth/sessions", token=tokens["access_token"]).json["sessions"]:
+            if not session["current"]:
+                self.delete(f"/auth/sessions/{session['id']}", token=tokens["access_token"])
+        self.delete("/auth/sessions", token=tokens["access_token"])
+        with _mails() as mails:
+            self.post("/auth/email", login | {"email": new_email}, token=tokens["access_token"])
+            self.post("/auth/email/verify", {"token": _mailed_token(mails[:1])})
+        return self.post("/auth/login", login | {"email": new_email}).json
 
     def manage_people(self, event_id: str) -> None:
         promoter = f"/promoters/{self.name}"

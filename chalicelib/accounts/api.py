@@ -3,13 +3,16 @@
 A session's refresh token is in bodies, or in a cookie where the client asks for one (`session_cookie`).
 """
 
+from typing import Annotated
+
 from chalice.app import Blueprint
-from msgspec import UNSET, Struct, UnsetType, structs
+from msgspec import UNSET, Meta, Struct, UnsetType, structs
 
 from chalicelib import settings
-from chalicelib.accounts import service, session_cookie
+from chalicelib.accounts import addresses, service, session_cookie
 from chalicelib.accounts.attempts.service import TooManyAttempts
 from chalicelib.accounts.model import (
+    AccountChanging,
     AlreadyRegistered,
     CommonPassword,
     Company,
@@ -29,14 +32,18 @@ from chalicelib.accounts.model import (
     email_key,
 )
 from chalicelib.accounts.service import Registration, Tokens
-from chalicelib.accounts.sessions.service import SessionOver
-from chalicelib.accounts.views import RegistrationView, TokensView, UserView, tokens_view, user_view
+from chalicelib.accounts.sessions.service import SessionNotFound, SessionOver
+from chalicelib.accounts.views import RegistrationView, SessionsView, TokensView, UserView, session_view, tokens_view, user_view
+from chalicelib.edge import cursors
 from chalicelib.edge.auth import Unauthenticated
+from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Done, Reply, RequestContext, route
 from chalicelib.edge.rate_limits import MAIL, SIGN_UP, RateLimited, limited, limited_by_address
 from chalicelib.errors import InvalidInput
 
 bp = Blueprint(__name__)
+
+_SESSION_POSITION = r"\d{11}#[0-9a-f]{32}"
 
 
 class NewAccount(Struct, forbid_unknown_fields=True):
@@ -69,6 +76,13 @@ class LogoutBody(Struct, forbid_unknown_fields=True):
     everywhere: bool = False
 
 
+class SessionsQuery(Struct, forbid_unknown_fields=True):
+    """Which page of the sessions."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Cursor | None = None
+
+
 class ProfileChanges(Struct, forbid_unknown_fields=True):
     """Fields that are left out stay as they are; null removes one."""
 
@@ -85,6 +99,13 @@ class PasswordChange(Struct, forbid_unknown_fields=True):
 
 class AddressBody(Struct, forbid_unknown_fields=True):
     email: Email
+
+
+class NewAddress(Struct, forbid_unknown_fields=True):
+    """`email`: the address that the account is to have. `password`: the current one."""
+
+    email: Email
+    password: EnteredPassword
 
 
 class PasswordReset(Struct, forbid_unknown_fields=True):
@@ -126,14 +147,14 @@ def create_guest(request: RequestContext) -> Reply[TokensView]:
     """Get an identity without an account, to buy as a guest."""
     is_cookie = session_cookie.is_requested(request)
     with limited_by_address(request, SIGN_UP):
-        return _tokens_reply(service.begin_guest_session(request.now), is_cookie, 201)
+        return _tokens_reply(service.begin_guest_session(request), is_cookie, 201)
 
 
 @route(bp, "POST", "/auth/refresh", access="public", headers=(session_cookie.HEADER,), errors=(SessionOver,))
 def refresh(request: RequestContext, body: RefreshBody) -> Reply[TokensView]:
     """Exchange a refresh token for a new access token and the next refresh token."""
     is_cookie = session_cookie.is_requested(request)
-    return _tokens_reply(service.refresh(_refresh_token(request, body.refresh_token, is_cookie), request.now), is_cookie)
+    return _tokens_reply(service.refresh(request, _refresh_token(request, body.refresh_token, is_cookie)), is_cookie)
 
 
 @route(bp, "POST", "/auth/logout", access="public", headers=(session_cookie.HEADER,), errors=(SessionOver,))
@@ -165,7 +186,7 @@ def update_me(request: RequestContext, body: ProfileChanges) -> Reply[UserView]:
     "/auth/password",
     access="user",
     headers=(session_cookie.HEADER,),
-    errors=(NoAccount, CommonPassword, WrongPassword, TooManyAttempts),
+    errors=(NoAccount, CommonPassword, WrongPassword, TooManyAttempts, AccountChanging),
 )
 def change_password(request: RequestContext, body: PasswordChange) -> Reply[TokensView]:
     """Change your password; all other sessions of yours end."""
@@ -192,15 +213,53 @@ def reset_password(request: RequestContext, body: PasswordReset) -> Reply[Done]:
 def mail_verification(request: RequestContext, body: AddressBody) -> Reply[Done]:
     """Request the mail that verifies an address again."""
     with limited(request, MAIL, email_key(body.email)):
-        service.mail_verification(body.email, request.now)
+        addresses.mail_verification(body.email, request.now)
     return Reply(Done("We have sent a mail to this address."))
 
 
-@route(bp, "POST", "/auth/email/verify", access="public", errors=(LinkExpired,))
+@route(bp, "POST", "/auth/email/verify", access="public", errors=(LinkExpired, AccountChanging))
 def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]:
-    """Verify an address with the token of a mailed link."""
-    service.verify_email(body.token, request.now)
-    return Reply(Done("Your e-mail address is verified. You can log in."))
+    """Verify an address with the token of a mailed link, and make it the account's if it is a new one."""
+    link = addresses.verify_email(body.token, request.now)
+    is_new = link.purpose == "change_email"
+    return Reply(Done("Your e-mail address is changed. Log in with it." if is_new else "Your e-mail address is verified. You can log in."))
+
+
+@route(
+    bp,
+    "POST",
+    "/auth/email",
+    access="user",
+    errors=(NoAccount, WrongPassword, TooManyAttempts, RateLimited),
+)
+def change_email(request: RequestContext, body: NewAddress) -> Reply[Done]:
+    """Mail a link to another address, which then becomes that of your account; the answer is the same if it has an account."""
+    with limited(request, MAIL, email_key(body.email)):
+        addresses.mail_change(request, request.require_user().user_id, body.email, body.password)
+    return Reply(Done("We have sent a mail to the new address. Follow the link in it within an hour."))
+
+
+@route(bp, "GET", "/auth/sessions", access="user")
+def list_sessions(request: RequestContext, query: SessionsQuery) -> Reply[SessionsView]:
+    """List your sessions: where you are logged in."""
+    identity = request.require_user()
+    before = cursors.decode(query.cursor, _SESSION_POSITION) if query.cursor is not None else None
+    found, last = service.list_sessions(identity.user_id, query.limit, before, request.now)
+    return Reply(SessionsView([session_view(session, identity) for session in found], cursors.encode(last) if last else None))
+
+
+@route(bp, "DELETE", "/auth/sessions/{session_id}", access="user", errors=(SessionNotFound,))
+def end_session(request: RequestContext, session_id: str) -> Reply[Done]:
+    """End one of your sessions; its access token lasts up to 15 minutes longer."""
+    service.end_session(request.require_user().user_id, session_id, request.now)
+    return Reply(Done("The session is over."))
+
+
+@route(bp, "DELETE", "/auth/sessions", access="user", errors=(AccountChanging,))
+def end_other_sessions(request: RequestContext) -> Reply[Done]:
+    """End all of your sessions but this one; their access tokens last up to 15 minutes longer."""
+    service.end_other_sessions(request.require_user(), request.now)
+    return Reply(Done("Your other sessions are over."))
 
 
 def _refresh_token(request: RequestContext, sent: str | None, is_cookie: bool) -> str:

@@ -12,9 +12,9 @@ from chalicelib.notifications.service import MailMessage
 
 VERIFY_SECONDS = 86_400
 RESET_SECONDS = 3600
-LINK_SECONDS: dict[MailPurpose, int] = {"verify_email": VERIFY_SECONDS, "reset_password": RESET_SECONDS}
+LINK_SECONDS: dict[MailPurpose, int] = {"verify_email": VERIFY_SECONDS, "reset_password": RESET_SECONDS, "change_email": RESET_SECONDS}
 
-_PAGES: dict[MailPurpose, str] = {"verify_email": "verify-email", "reset_password": "reset-password"}
+_PAGES: dict[MailPurpose, str] = {"verify_email": "verify-email", "reset_password": "reset-password", "change_email": "verify-email"}
 
 
 class MailText(Struct, frozen=True):
@@ -62,6 +62,36 @@ ALREADY_VERIFIED = MailText(
     "already_verified",
     "Your e-mail address is confirmed already",
     ("Somebody has asked to confirm this address. It is confirmed already: you can log in.", MailText.IGNORE),
+)
+NEW_ADDRESS = MailText(
+    "change_email",
+    "Confirm your new e-mail address",
+    ("Somebody wants to use this address for their account. If it was you, confirm it with this link, within an hour:", MailText.IGNORE),
+)
+ADDRESS_TAKEN = MailText(
+    "address_taken",
+    "You have an account with this address",
+    (
+        "Somebody wants to use this address for another account, but it has an account already. If it was you, log in with this address, "
+        "or delete this account first.",
+        MailText.IGNORE,
+    ),
+)
+CHANGE_REQUESTED = MailText(
+    "change_requested",
+    "Somebody wants to change the e-mail address of your account",
+    (
+        "Somebody who knows your password wants another e-mail address for your account. It changes when they confirm the new address.",
+        "If it was not you, choose a new password now: that stops the change.",
+    ),
+)
+CHANGED = MailText(
+    "email_changed",
+    "The e-mail address of your account has changed",
+    (
+        "Your account has another e-mail address now, so you cannot log in with this one any more.",
+        "If it was not you, tell us at once.",
+    ),
 )
 
 

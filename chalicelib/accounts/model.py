@@ -25,7 +25,7 @@ MailedToken = Annotated[str, Meta(min_length=1, max_length=200)]
 
 # Roles that somebody may take by registering.
 OwnRole = Literal["user", "promoter"]
-MailPurpose = Literal["verify_email", "reset_password"]
+MailPurpose = Literal["verify_email", "reset_password", "change_email"]
 
 
 class Profile(Struct, frozen=True):
@@ -96,6 +96,12 @@ class NoAccount(ApiError):
     code: ClassVar[str] = "no_account"
     status: ClassVar[int] = 404
     default_message: ClassVar[str] = "You have no account yet. Register first."
+
+
+class AccountChanging(ApiError):
+    code: ClassVar[str] = "account_changing"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Your account was changed at the same moment, perhaps on another device. Log in again, and try again."
 
 
 class AlreadyRegistered(ApiError):

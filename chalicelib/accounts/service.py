@@ -1,19 +1,19 @@
-"""Accounts: register, log in, change and reset passwords, verify addresses. No answer says whether an address has an account."""
+"""Accounts: register, log in, change and reset passwords, sessions. No answer says whether an address has an account."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct, structs
 
-from chalicelib import dynamo, ids, settings
+from chalicelib import dynamo, ids, log, settings
 from chalicelib.accounts import links, mails, passwords, store
 from chalicelib.accounts.attempts import service as attempts
 from chalicelib.accounts.members import service as members
 from chalicelib.accounts.model import (
     Account,
+    AccountChanging,
     AlreadyRegistered,
     Credentials,
-    LinkExpired,
     LoginFailed,
     NoAccount,
     Profile,
@@ -21,7 +21,7 @@ from chalicelib.accounts.model import (
 )
 from chalicelib.accounts.profiles import service as profiles
 from chalicelib.accounts.sessions import service as sessions
-from chalicelib.accounts.sessions.service import SessionOver
+from chalicelib.accounts.sessions.service import Device, Session, SessionNotFound, SessionOver
 from chalicelib.audit import service as audit
 from chalicelib.edge import auth
 from chalicelib.edge.auth import EventRole, Identity, Role
@@ -29,6 +29,8 @@ from chalicelib.edge.http import RequestContext
 
 GUEST_GENERATION = 0  # of sessions of guests, who have no account
 GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
+MAX_ATTEMPTS = 5
+MAX_USER_AGENT_LENGTH = 200
 
 
 class Tokens(Struct, frozen=True):
@@ -82,23 +84,26 @@ def log_in(request: RequestContext, email: str, password: str) -> Tokens:
     attempts.forgive(request, email)
     if passwords.is_outdated(credentials.password_hash):
         store.replace_hash(credentials, passwords.hash_password(password))
-    return _begin_session(account, request.now)
+    return _begin_session(request, account)
 
 
-def begin_guest_session(now: int) -> Tokens:
+def begin_guest_session(request: RequestContext) -> Tokens:
     """Give somebody without an account an identity of their own."""
     user_id = f"guest-{ids.new_id()}"
-    return _issue(user_id, None, sessions.begin(user_id, GUEST_GENERATION, now))
+    return _issue(user_id, None, sessions.begin(user_id, GUEST_GENERATION, _device(request), request.now))
 
 
-def refresh(token: str, now: int) -> Tokens:
+def refresh(request: RequestContext, token: str) -> Tokens:
     """New tokens for a refresh token, with the roles of today. Raises SessionOver."""
-    session = sessions.find(token, now)
+    session = sessions.find(token, request.now)
     account = store.find_account(session.user_id)
-    if session.generation != (account.generation if account is not None else GUEST_GENERATION):
+    if session.generation != _generation(account):
+        # Read again: all other sessions may have ended in between, which gives this one the account's new generation.
+        session = sessions.find(token, request.now)
+    if session.generation != _generation(account):
         sessions.end_session(session.id)
         raise SessionOver()
-    refresh_token = sessions.refresh(session, token, now)
+    refresh_token = sessions.refresh(session, token, _device(request), request.now)
     return _issue(session.user_id, account, refresh_token)
 
 
@@ -109,6 +114,35 @@ def log_out(refresh_token: str, *, everywhere: bool, now: int) -> None:
         if session.generation != GUEST_GENERATION:
             _end_all_sessions(session.user_id)
     sessions.end(refresh_token)
+
+
+def list_sessions(user_id: str, limit: int, before: str | None, now: int) -> tuple[list[Session], str | None]:
+    """At most `limit` sessions of a user, the newest first, and the position to go on behind, None on the last page."""
+    return sessions.list_page(user_id, _generation(store.find_account(user_id)), limit, before, now)
+
+
+def end_session(user_id: str, session_id: str, now: int) -> None:
+    """End one of the user's sessions; raises SessionNotFound."""
+    sessions.end_session(sessions.get_own(user_id, session_id, now).id)
+
+
+def end_other_sessions(identity: Identity, now: int) -> None:
+    """End all sessions of the caller but the one that their access token is of, those too that begin at the same moment.
+
+    Raises AccountChanging. A guest has one session only.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        account = store.find_account(identity.user_id)
+        if account is None:
+            return
+        current = _find_session(identity, account.generation, now)
+        kept = [sessions.keep_item(current, account.generation + 1)] if current is not None else []
+        try:
+            dynamo.transact([store.end_sessions_item(account.user_id, generation=account.generation), *kept])
+            return
+        except dynamo.TransactionCanceled:
+            continue
+    raise AccountChanging()
 
 
 def find_account(user_id: str) -> Account | None:
@@ -134,16 +168,17 @@ def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account:
 def change_password(request: RequestContext, user_id: str, current: str, new: str) -> Tokens:
     """Change a password by its owner, and end all sessions but the one that this begins.
 
-    Raises NoAccount, TooManyAttempts, WrongPassword or CommonPassword.
+    Raises NoAccount, TooManyAttempts, WrongPassword, CommonPassword or AccountChanging.
     """
     account = get_account(user_id)
     credentials = check_password(request, account, current)
     passwords.refuse_common(new, account.email, account.first_name, account.last_name)
     password_hash = passwords.hash_password(new)
-    dynamo.transact(
-        [store.set_password_item(credentials.email_key, user_id, password_hash), store.end_sessions_item(user_id)],
-    )
-    return _begin_session(get_account(user_id), request.now)
+    try:
+        dynamo.transact([store.set_password_item(credentials.email_key, user_id, password_hash), store.end_sessions_item(user_id)])
+    except dynamo.TransactionCanceled:  # the address was changed, or the account was erased
+        raise AccountChanging() from None
+    return _begin_session(request, get_account(user_id))
 
 
 def check_password(request: RequestContext, account: Account, password: str) -> Credentials:
@@ -168,35 +203,15 @@ def reset_password(token: str, password: str, now: int) -> None:
 
     Raises LinkExpired or CommonPassword.
     """
-    link = links.get_link(token, "reset_password", now)
+    link = links.get_link(token, ("reset_password",), now)
     passwords.refuse_common(password, link.email_key)
     user_id = str(link.user_id)
     items = [
-        store.use_link_item(link),
         store.set_password_item(link.email_key, user_id, passwords.hash_password(password)),
         store.end_sessions_item(user_id, verified_at=now),
     ]
-    _transact_link(items)
+    links.use_link(link, items)
     attempts.forget(link.email_key)
-
-
-def mail_verification(email: str, now: int) -> None:
-    """Mail the link that verifies an address again, or that it is verified or has no account."""
-    credentials = store.find_credentials(email)
-    account = store.find_account(credentials.user_id if credentials else "none")
-    if account is None:
-        text, user_id = mails.NO_ACCOUNT, None
-    elif account.verified_at is not None:
-        text, user_id = mails.ALREADY_VERIFIED, None
-    else:
-        text, user_id = mails.VERIFY, account.user_id
-    links.mail_link(email, text, "verify_email", user_id, now)
-
-
-def verify_email(token: str, now: int) -> None:
-    """Note that an address is verified, by a mailed link; raises LinkExpired."""
-    link = links.get_link(token, "verify_email", now)
-    _transact_link([store.use_link_item(link), store.set_verified_item(str(link.user_id), now)])
 
 
 def create_account(account: Account, password: str) -> None:
@@ -208,13 +223,22 @@ def create_account(account: Account, password: str) -> None:
 
 
 def delete_account(account: Account, now: int) -> None:
-    """Delete an account and a promoter's profile, audited by the user id; all sessions are over. Fine if it is gone already."""
-    entry = audit.entry_item(f"account#{account.user_id}", "account.erased", account.user_id, now, {})
-    try:
-        dynamo.transact([*store.delete_items(account), profiles.delete_item(account.user_id), entry])
-    except dynamo.TransactionCanceled:
-        return
-    attempts.forget(account.email)
+    """Delete an account and a promoter's profile, audited by the user id; all sessions are over. Fine if it is gone already.
+
+    Raises AccountChanging.
+    """
+    found: Account | None = account
+    for _ in range(MAX_ATTEMPTS):
+        if found is None:
+            return
+        entry = audit.entry_item(f"account#{account.user_id}", "account.erased", account.user_id, now, {})
+        try:
+            dynamo.transact([*store.delete_items(found), profiles.delete_item(account.user_id), entry])
+            attempts.forget(found.email)
+            return
+        except dynamo.TransactionCanceled:  # it is gone, or has another address by now
+            found = store.find_account(account.user_id)
+    raise AccountChanging()
 
 
 def add_role(email: str, role: Role, actor: str, now: int) -> Account | None:
@@ -242,14 +266,6 @@ def _may_log_in(account: Account) -> bool:
     return account.verified_at is not None or settings.current().email_verification == "later"
 
 
-def _transact_link(items: list[dynamo.TransactItem]) -> None:
-    """Commit what a link is for; raises LinkExpired if the link was used, or the account is gone, meanwhile."""
-    try:
-        dynamo.transact(items)
-    except dynamo.TransactionCanceled:
-        raise LinkExpired() from None
-
-
 def _end_all_sessions(user_id: str) -> None:
     try:
         dynamo.transact([store.end_sessions_item(user_id)])
@@ -257,8 +273,26 @@ def _end_all_sessions(user_id: str) -> None:
         return
 
 
-def _begin_session(account: Account, now: int) -> Tokens:
-    return _issue(account.user_id, account, sessions.begin(account.user_id, account.generation, now))
+def _begin_session(request: RequestContext, account: Account) -> Tokens:
+    return _issue(account.user_id, account, sessions.begin(account.user_id, account.generation, _device(request), request.now))
+
+
+def _find_session(identity: Identity, generation: int, now: int) -> Session | None:
+    """The session that the caller's access token is of, unless it is over."""
+    try:
+        session = sessions.get_own(identity.user_id, identity.session_id, now) if identity.session_id is not None else None
+    except SessionNotFound:
+        return None
+    return session if session is not None and session.generation == generation else None
+
+
+def _generation(account: Account | None) -> int:
+    """That of the sessions of an account, or of a guest."""
+    return account.generation if account is not None else GUEST_GENERATION
+
+
+def _device(request: RequestContext) -> Device:
+    return Device(log.caller_address(), (request.header("user-agent") or "")[:MAX_USER_AGENT_LENGTH] or None)
 
 
 def _issue(user_id: str, account: Account | None, refresh_token: str) -> Tokens:
@@ -266,4 +300,5 @@ def _issue(user_id: str, account: Account | None, refresh_token: str) -> Tokens:
     roles: tuple[Role, ...] = GUEST_ROLES if account is None else account.roles
     has_event_roles = account is not None and account.verified_at is not None
     events = members.event_roles(account.email) if account is not None and has_event_roles else {}
-    return Tokens(user_id, roles, events, auth.issue_token(user_id, set(roles), events=events), refresh_token, account)
+    access_token = auth.issue_token(user_id, set(roles), events=events, session_id=sessions.session_id(refresh_token))
+    return Tokens(user_id, roles, events, access_token, refresh_token, account)

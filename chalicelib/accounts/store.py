@@ -17,6 +17,8 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from chalicelib import dynamo
 from chalicelib.accounts.model import Account, Credentials, MailPurpose, email_key
 
+OLD_CREDENTIALS_ITEM = 1  # among the items of change_email_items
+
 
 class AccountRow(dynamo.Table):
     """An account, with the fields of `Account`; `roles` are separated by spaces."""
@@ -59,20 +61,30 @@ class MailedLinkRow(dynamo.Table):
 
     id = UnicodeAttribute(hash_key=True)
     purpose = UnicodeAttribute()
-    email_key = UnicodeAttribute()
+    email = UnicodeAttribute()
     user_id = UnicodeAttribute(null=True)
+    generation = NumberAttribute(null=True)
     expires_at = NumberAttribute()
     ttl = NumberAttribute()
 
 
 class MailedLink(Struct, frozen=True):
-    """A link that was mailed to the owner of an address; `digest` is the SHA-256 of its token in hex."""
+    """A link that was mailed to the owner of an address; `digest` is the SHA-256 of its token in hex.
+
+    `generation` is that of the account when it was mailed, if the link depends on that.
+    """
 
     digest: str
     purpose: MailPurpose
-    email_key: str
+    email: str
     user_id: str | None
     expires_at: int
+    generation: int | None = None
+
+    @property
+    def email_key(self) -> str:
+        """The comparable form of the address."""
+        return email_key(self.email)
 
 
 def find_account(user_id: str) -> Account | None:
@@ -124,10 +136,34 @@ def set_verified_item(user_id: str, now: int) -> dynamo.TransactItem:
     return dynamo.update(AccountRow(f"user#{user_id}"), {"verified_at": now}, "attribute_exists(id)")
 
 
-def end_sessions_item(user_id: str, *, verified_at: int | None = None) -> dynamo.TransactItem:
-    """Transaction item that makes all sessions of an account worthless; with `verified_at`, also notes that its address is verified."""
-    changes = {} if verified_at is None else {"verified_at": verified_at}
-    return dynamo.update(AccountRow(f"user#{user_id}"), changes, "attribute_exists(id)", add={"generation": 1})
+def end_sessions_item(user_id: str, *, verified_at: int | None = None, generation: int | None = None) -> dynamo.TransactItem:
+    """Transaction item that makes all sessions of an account worthless; with `verified_at`, also notes that its address is verified.
+
+    With `generation` it is refused if the account has another one.
+    """
+    row, changes = AccountRow(f"user#{user_id}"), {} if verified_at is None else {"verified_at": verified_at}
+    if generation is None:
+        return dynamo.update(row, changes, "attribute_exists(id)", add={"generation": 1})
+    return dynamo.update(row, changes, "generation = :before", add={"generation": 1}, before=generation)
+
+
+def change_email_items(account: Account, credentials: Credentials, email: str, now: int) -> list[dynamo.TransactItem]:
+    """Transaction items that give an account another address, verified, and end all of its sessions.
+
+    The first is refused if the new address has an account, the second if the password was changed or stored anew since `credentials` was
+    read, the third if the account has another generation than `account`.
+    """
+    new = CredentialsRow(f"email#{email_key(email)}", user_id=account.user_id, password_hash=credentials.password_hash)
+    old = CredentialsRow(f"email#{credentials.email_key}")
+    unchanged = "user_id = :user AND password_hash = :hash"
+    changes = {"email": email, "verified_at": now}
+    return [
+        dynamo.put(new, "attribute_not_exists(id)"),
+        dynamo.delete(old, unchanged, user=account.user_id, hash=credentials.password_hash),
+        dynamo.update(
+            AccountRow(f"user#{account.user_id}"), changes, "generation = :before", add={"generation": 1}, before=account.generation
+        ),
+    ]
 
 
 def set_password_item(key: str, user_id: str, password_hash: str) -> dynamo.TransactItem:
@@ -145,8 +181,9 @@ def put_link(link: MailedLink) -> None:
     MailedLinkRow(
         f"link#{link.digest}",
         purpose=link.purpose,
-        email_key=link.email_key,
+        email=link.email,
         user_id=link.user_id,
+        generation=link.generation,
         expires_at=link.expires_at,
         ttl=link.expires_at,
     ).save()
@@ -157,7 +194,8 @@ def find_link(digest: str) -> MailedLink | None:
     row = MailedLinkRow.find(f"link#{digest}")
     if row is None:
         return None
-    return MailedLink(digest, msgspec.convert(row.purpose, MailPurpose), row.email_key, row.user_id, int(row.expires_at))
+    generation = None if row.generation is None else int(row.generation)
+    return MailedLink(digest, msgspec.convert(row.purpose, MailPurpose), row.email, row.user_id, int(row.expires_at), generation)
 
 
 def use_link_item(link: MailedLink) -> dynamo.TransactItem:

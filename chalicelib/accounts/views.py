@@ -5,7 +5,8 @@ from msgspec import Struct
 from chalicelib import clock
 from chalicelib.accounts.model import Account
 from chalicelib.accounts.service import Tokens
-from chalicelib.accounts.sessions.service import REFRESH_SECONDS
+from chalicelib.accounts.sessions.service import REFRESH_SECONDS, Session
+from chalicelib.clock import Timestamp
 from chalicelib.edge.auth import ACCESS_SECONDS, EventRole, Identity
 
 
@@ -38,6 +39,25 @@ class TokensView(Struct, frozen=True):
     user: UserView
 
 
+class SessionView(Struct, frozen=True):
+    """A login that is not over: since when, when and from where it was used last to get tokens, and whether it is the caller's."""
+
+    id: str
+    created_at: Timestamp
+    last_used_at: Timestamp
+    expires_at: Timestamp
+    address: str | None
+    user_agent: str | None
+    current: bool
+
+
+class SessionsView(Struct, frozen=True):
+    """A page of the caller's sessions, the newest first. `next_cursor` is null on the last page."""
+
+    sessions: list[SessionView]
+    next_cursor: str | None
+
+
 class RegistrationView(Struct, frozen=True):
     """The same whether or not the address has an account already. `verification_required`: before anybody can log in to it."""
 
@@ -49,6 +69,18 @@ class RegistrationView(Struct, frozen=True):
 def tokens_view(tokens: Tokens, refresh_token: str | None) -> TokensView:
     user = Identity(tokens.user_id, frozenset(tokens.roles), tokens.events)
     return TokensView(tokens.access_token, "Bearer", ACCESS_SECONDS, refresh_token, REFRESH_SECONDS, user_view(user, tokens.account))
+
+
+def session_view(session: Session, identity: Identity) -> SessionView:
+    return SessionView(
+        id=session.id,
+        created_at=clock.iso(session.begun_at),
+        last_used_at=clock.iso(session.rotated_at),
+        expires_at=clock.iso(session.expires_at),
+        address=session.device.address,
+        user_agent=session.device.user_agent,
+        current=session.id == identity.session_id,
+    )
 
 
 def user_view(identity: Identity, account: Account | None) -> UserView:

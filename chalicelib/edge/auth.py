@@ -32,20 +32,25 @@ Events = Annotated[dict[EventId, EventRole], Meta(max_length=MAX_EVENTS)]
 
 
 class Claims(msgspec.Struct):
-    """What an access token says, beside its issuer and the time at which it was issued; `exp` is in epoch seconds."""
+    """What an access token says, beside its issuer and the time at which it was issued; `exp` is in epoch seconds, `sid` a session's id."""
 
     sub: str
     exp: int
+    sid: Annotated[str, Meta(max_length=64)] | None = None
     roles: Annotated[list[str], Meta(max_length=16)] = []
     events: Events = {}
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """The authenticated caller of a request. `events`: the caller's role at each event of others at which they work, by event id."""
+    """The authenticated caller of a request. `events`: the caller's role at each event of others at which they work, by event id.
+
+    `session_id`: of the session whose access token it is, None if it is of none.
+    """
 
     user_id: str
     roles: frozenset[str]
     events: Mapping[str, EventRole] = {}
+    session_id: str | None = None
 
 
 class Unauthenticated(ApiError):
@@ -68,7 +73,14 @@ class Forbidden(ApiError):
     default_message: ClassVar[str] = "Your role does not allow this. Send the access token of a user who has the necessary role."
 
 
-def issue_token(user_id: str, roles: set[Role], *, events: Mapping[str, EventRole] | None = None, seconds: int = ACCESS_SECONDS) -> str:
+def issue_token(
+    user_id: str,
+    roles: set[Role],
+    *,
+    events: Mapping[str, EventRole] | None = None,
+    session_id: str | None = None,
+    seconds: int = ACCESS_SECONDS,
+) -> str:
     """Return a signed access token that is valid for `seconds` from now; `events` are the user's roles at events of others, by event id.
 
     Raises ValueError for what would be refused: text that is no user id, more than MAX_EVENTS events, or text that is no event id.
@@ -79,6 +91,8 @@ def issue_token(user_id: str, roles: set[Role], *, events: Mapping[str, EventRol
         raise ValueError(f"{user_id!r} cannot be a user id")
     now = clock.now()
     claims = {"iss": _issuer(), "aud": AUDIENCE, "sub": user_id, "roles": sorted(roles), "iat": now, "exp": now + seconds}
+    if session_id is not None:
+        claims["sid"] = session_id
     if events:
         try:
             claims["events"] = msgspec.convert(events, Events)
@@ -147,4 +161,4 @@ def _verify(token: str) -> Identity:
         raise Unauthenticated()
     if claims.exp <= clock.now():
         raise Unauthenticated("The access token has expired. Get a new one and send it as `Authorization: Bearer <token>`.")
-    return Identity(claims.sub, frozenset(claims.roles), claims.events)
+    return Identity(claims.sub, frozenset(claims.roles), claims.events, claims.sid)

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from chalicelib import ids
 from chalicelib.accounts.attempts.service import TooManyAttempts
-from chalicelib.accounts.model import EnteredPassword, NoAccount, WrongPassword
+from chalicelib.accounts.model import AccountChanging, EnteredPassword, NoAccount, WrongPassword
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Done, Reply, RequestContext, route
@@ -41,7 +41,7 @@ def export_me(request: RequestContext, query: ExportQuery) -> Reply[ExportView]:
     return Reply(service.export(request.require_user(), query.limit, before, request.now))
 
 
-@route(bp, "DELETE", "/auth/me", access="user", errors=(NoAccount, WrongPassword, TooManyAttempts, PromoterHasEvents))
+@route(bp, "DELETE", "/auth/me", access="user", errors=(NoAccount, WrongPassword, TooManyAttempts, PromoterHasEvents, AccountChanging))
 def erase_me(request: RequestContext, body: ErasureBody = _NO_PASSWORD) -> Reply[Done]:
     """Delete your account and what is kept about you; your orders stay for the books, without your name."""
     service.erase(request, request.require_user(), body.password)

@@ -45,7 +45,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
 def erase(request: RequestContext, identity: Identity, password: str | None) -> None:
     """Delete what is kept about a user. The account goes last, so after a crash it can be repeated.
 
-    Raises WrongPassword and TooManyAttempts, if there is an account, and PromoterHasEvents.
+    Raises WrongPassword, TooManyAttempts and AccountChanging, if there is an account, and PromoterHasEvents.
     """
     account = accounts.find_account(identity.user_id)
     if account is not None:

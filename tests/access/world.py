@@ -14,6 +14,7 @@ from chalicelib.accounts.members import service as members
 from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import service as profiles
 from chalicelib.accounts.profiles.service import PromoterChange
+from chalicelib.accounts.sessions import service as sessions
 from chalicelib.cases import service as cases
 from chalicelib.edge import auth
 from tests import builders, engines
@@ -54,16 +55,18 @@ CALLERS = {
 
 
 class World(Struct):
-    """A shop in an empty store: ids by the names of path parameters, and what bodies need."""
+    """A shop in an empty store: ids by the names of path parameters, and what bodies need. `login` is the id of the buyer's session."""
 
     api: Client
     ids: dict[str, str]
     code: str
     place: str
+    login: str
 
     def send(self, method: str, path: str, caller: str, more_query: Mapping[str, str] | None = None) -> ClientReply:
         """Send a request that is valid in all but who sends it."""
         target = path.replace("{event_id}", DROP) if "/waiting-room/" in path else path
+        target = target.replace("/auth/sessions/{session_id}", f"/auth/sessions/{self.login}")
         for name, value in self.ids.items():
             target = target.replace(f"{{{name}}}", value)
         assert "{" not in target, f"give tests/access/world.py an id for the parameter of {path}"
@@ -91,6 +94,7 @@ class World(Struct):
             "POST /admin/events/{event_id}/waiting-room/rate": {"wave_size": 1, "wave_seconds": 1},
             "POST /admin/orders/{order_id}/refunds": {"reason": "goodwill"},
             "POST /admin/tiers": {"event_id": event, "name": "New", "price_cents": 1, "capacity": 1},
+            "POST /auth/email": {"email": "new@example.com", "password": PASSWORD},
             "POST /auth/email/resend": ada,
             "POST /auth/email/verify": {"token": "x"},
             "POST /auth/login": {**ada, "password": PASSWORD},
@@ -146,6 +150,7 @@ def new_world() -> Iterator[World]:
             account = Account(user_id=caller.user_id, email=caller.email, roles=caller.roles, created_at=clock.now())
             accounts.create_account(account, PASSWORD)
         profiles.save(PROMOTER, PromoterChange("Nora", None, "", None, None, True), "root", clock.now(), by_admin=True)
+        login = sessions.session_id(sessions.begin(BUYER, 1, sessions.Device(None, None), clock.now()))
         cases.open_finding(order, "amounts_differ", clock.now(), {})
         ids = {
             "event_id": event,
@@ -161,7 +166,7 @@ def new_world() -> Iterator[World]:
             "token": transfer,
         }
         with settings.override(identity="jwt"):
-            yield World(api, ids, next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second), place)
+            yield World(api, ids, next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second), place, login)
 
 
 def _apply_catalog() -> tuple[str, str]:

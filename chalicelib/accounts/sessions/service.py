@@ -11,10 +11,12 @@ import secrets
 from hashlib import sha256
 from typing import ClassVar
 
-from chalicelib import log, secret_settings
+from chalicelib import dynamo, log, secret_settings
 from chalicelib.accounts.sessions import store
-from chalicelib.accounts.sessions.store import Session
-from chalicelib.errors import ApiError
+from chalicelib.accounts.sessions.store import Device, Session
+from chalicelib.errors import ApiError, NotFound
+
+__all__ = ["Device", "Session"]
 
 REFRESH_SECONDS = 7 * 86_400
 GRACE_SECONDS = 10
@@ -26,16 +28,31 @@ class SessionOver(ApiError):
     default_message: ClassVar[str] = "This refresh token is not valid any more. Log in again."
 
 
-def begin(user_id: str, generation: int, now: int) -> str:
+class SessionNotFound(NotFound):
+    default_message: ClassVar[str] = "You have no session with this id, or it is over."
+
+
+def begin(user_id: str, generation: int, device: Device, now: int) -> str:
     """Begin a session of a user. Returns its first refresh token."""
     token = f"{secrets.token_hex(16)}.{_text(secrets.token_bytes(32))}"
-    store.create(Session(_session_id(token), user_id, generation, _digest(token), None, now, now + REFRESH_SECONDS))
+    session = Session(
+        id=session_id(token),
+        user_id=user_id,
+        generation=generation,
+        token_hash=_digest(token),
+        previous_hash=None,
+        begun_at=now,
+        rotated_at=now,
+        expires_at=now + REFRESH_SECONDS,
+        device=device,
+    )
+    store.create(session)
     return token
 
 
 def find(token: str, now: int) -> Session:
     """The session to which a refresh token belongs that may be used now. Raises SessionOver, and ends the session of an old token."""
-    session = store.find(_session_id(token)) if 0 < len(_session_id(token)) <= 64 else None
+    session = store.find(session_id(token)) if 0 < len(session_id(token)) <= 64 else None
     if session is None or session.expires_at <= now:
         raise SessionOver()
     if not (_is_current(session, token) or _is_repeated(session, token, now)):
@@ -45,10 +62,10 @@ def find(token: str, now: int) -> Session:
     return session
 
 
-def refresh(session: Session, token: str, now: int) -> str:
+def refresh(session: Session, token: str, device: Device, now: int) -> str:
     """Use a refresh token that `find` accepted. Returns the next one. Raises SessionOver if the session has ended meanwhile."""
     successor = _successor(token)
-    if _is_current(session, token) and store.rotate(session, _digest(successor), now, now + REFRESH_SECONDS):
+    if _is_current(session, token) and store.rotate(session, _digest(successor), device, now, now + REFRESH_SECONDS):
         return successor
     # The token was used a moment ago, by this client, whose answer was lost, or in another of its tabs.
     current = store.find(session.id)
@@ -59,13 +76,40 @@ def refresh(session: Session, token: str, now: int) -> str:
 
 def end(token: str) -> None:
     """End the session of a refresh token, whether or not it was used already; fine if it is over."""
-    session_id = _session_id(token)
-    if 0 < len(session_id) <= 64:
-        store.delete(session_id)
+    if 0 < len(session_id(token)) <= 64:
+        store.delete(session_id(token))
 
 
-def end_session(session_id: str) -> None:
-    store.delete(session_id)
+def end_session(of: str) -> None:
+    """End the session with this id; fine if it is over."""
+    store.delete(of)
+
+
+def list_page(user_id: str, generation: int, limit: int, before: str | None, now: int) -> tuple[list[Session], str | None]:
+    """At most `limit` sessions of a user that are not over, the newest first, and the position to go on behind, None on the last page.
+
+    A page has fewer if some are over. Of one that began within the last second it may not know yet.
+    """
+    found, last = store.query_user(user_id, limit, before)
+    return [session for session in found if session.generation == generation and session.expires_at > now], last
+
+
+def get_own(user_id: str, of: str, now: int) -> Session:
+    """The user's session with this id, whatever its generation; raises SessionNotFound if it is over or another's."""
+    session = store.find(of)
+    if session is None or session.user_id != user_id or session.expires_at <= now:
+        raise SessionNotFound()
+    return session
+
+
+def keep_item(session: Session, generation: int) -> dynamo.TransactItem:
+    """Transaction item by which a session outlives that its account gets another generation; refused if it is over or changed."""
+    return store.set_generation_item(session, generation)
+
+
+def session_id(token: str) -> str:
+    """The id of the session that a refresh token says it belongs to."""
+    return token.partition(".")[0]
 
 
 def _is_current(session: Session, token: str) -> bool:
@@ -80,11 +124,7 @@ def _is_repeated(session: Session, token: str, now: int) -> bool:
 
 def _successor(token: str) -> str:
     mac = hmac.digest(secret_settings.derived_key("refresh tokens"), token.encode(), "sha256")
-    return f"{_session_id(token)}.{_text(mac)}"
-
-
-def _session_id(token: str) -> str:
-    return token.partition(".")[0]
+    return f"{session_id(token)}.{_text(mac)}"
 
 
 def _digest(token: str) -> str:

@@ -1,0 +1,88 @@
+"""The e-mail addresses of accounts: verify one, change it for another. A mailed link proves that somebody reads the mails of an address."""
+
+from chalicelib import dynamo
+from chalicelib.accounts import links, mails, service, store
+from chalicelib.accounts.attempts import service as attempts
+from chalicelib.accounts.model import AccountChanging, LinkExpired, email_key
+from chalicelib.accounts.store import MailedLink
+from chalicelib.audit import service as audit
+from chalicelib.edge.http import RequestContext
+from chalicelib.errors import InvalidInput
+from chalicelib.notifications import service as notifications
+
+MAX_ATTEMPTS = 5
+
+
+def mail_verification(email: str, now: int) -> None:
+    """Mail the link that verifies an address again, or that it is verified or has no account."""
+    credentials = store.find_credentials(email)
+    account = store.find_account(credentials.user_id if credentials else "none")
+    if account is None:
+        text, user_id = mails.NO_ACCOUNT, None
+    elif account.verified_at is not None:
+        text, user_id = mails.ALREADY_VERIFIED, None
+    else:
+        text, user_id = mails.VERIFY, account.user_id
+    links.mail_link(email, text, "verify_email", user_id, now)
+
+
+def mail_change(request: RequestContext, user_id: str, email: str, password: str) -> None:
+    """Mail a link to the new address of an account, which makes the change, and a notice to the one that it has.
+
+    If the new address has an account, its owner gets a mail without a link; nothing else is different. Raises NoAccount, InvalidInput for
+    the address that the account has, TooManyAttempts or WrongPassword.
+    """
+    account = service.get_account(user_id)
+    service.check_password(request, account, password)
+    if email_key(email) == email_key(account.email):
+        raise InvalidInput("This is your address already.", path="$.email")
+    is_taken = store.find_credentials(email) is not None
+    text = mails.ADDRESS_TAKEN if is_taken else mails.NEW_ADDRESS
+    links.mail_link(email, text, "change_email", None if is_taken else user_id, request.now, generation=account.generation)
+    notifications.send(mails.compose(account.email, mails.CHANGE_REQUESTED))
+
+
+def verify_email(token: str, now: int) -> MailedLink:
+    """Do what a mailed link is for: note that an address is verified, or make it the account's. Returns the link.
+
+    Raises LinkExpired or AccountChanging.
+    """
+    link = links.get_link(token, ("verify_email", "change_email"), now)
+    if link.purpose == "change_email":
+        _change_email(link, now)
+    else:
+        links.use_link(link, [store.set_verified_item(str(link.user_id), now)])
+    return link
+
+
+def _change_email(link: MailedLink, now: int) -> None:
+    """Give an account the address of a link, in one transaction with the password, and end all sessions.
+
+    The link has expired if any of this has happened since it was mailed: the account has got another password or address, or all of its
+    sessions have ended; or if somebody else has the address by now.
+    """
+    user_id = str(link.user_id)
+    for _ in range(MAX_ATTEMPTS):
+        account = store.find_account(user_id)
+        credentials = store.find_credentials(account.email) if account is not None else None
+        if account is None or credentials is None or account.generation != link.generation:
+            raise LinkExpired()
+        entry = audit.entry_item(f"account#{user_id}", "account.email_changed", user_id, now, {})
+        try:
+            links.use_link(link, [*store.change_email_items(account, credentials, link.email, now), entry])
+        except LinkExpired as expired:
+            if _is_only_rehashed(expired):
+                continue
+            raise
+        attempts.forget(link.email)
+        notifications.send(mails.compose(account.email, mails.CHANGED))
+        return
+    raise AccountChanging()
+
+
+def _is_only_rehashed(expired: LinkExpired) -> bool:
+    """Whether a login has stored another hash of the same password meanwhile, and nothing else is in the way."""
+    canceled = expired.__cause__
+    return isinstance(canceled, dynamo.TransactionCanceled) and [
+        index for index in range(len(canceled.reasons)) if canceled.failed(index)
+    ] == [1 + store.OLD_CREDENTIALS_ITEM]

@@ -1,0 +1,172 @@
+"""The change of an account's address: effective when the new one is confirmed, and nobody learns who has an account."""
+
+import pytest
+
+from chalicelib import dynamo
+from chalicelib.accounts import store
+from chalicelib.accounts.members import service as members
+from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, log_in, refresh, register, sign_up
+from tests.simulation import faults
+
+NEW = "ada@example.org"
+
+
+def ask(api, tokens, email=NEW, password=PASSWORD):
+    return api.post("/auth/email", json={"email": email, "password": password}, token=tokens["access_token"])
+
+
+def confirm(api, token):
+    return api.post("/auth/email/verify", json={"token": token})
+
+
+def test_an_address_is_changed_when_the_new_one_is_confirmed(api, time, mailbox):
+    tokens = sign_up(api)
+    assert ask(api, tokens, "Ada@Example.org").status == 200
+    assert (mailbox.kinds(NEW), mailbox.kinds(EMAIL)[-1]) == (["change_email"], "change_requested")
+    assert [log_in(api, email).status for email in (EMAIL, NEW)] == [200, 401]
+    assert confirm(api, mailbox.token("change_email")).json["message"] == "Your e-mail address is changed. Log in with it."
+    assert [log_in(api, email).status for email in (EMAIL, NEW)] == [401, 200]
+    user = log_in(api, NEW).json["user"]
+    assert (user["id"], user["email"], user["email_verified"]) == (tokens["user"]["id"], "Ada@Example.org", True)
+    assert mailbox.kinds(EMAIL)[-1] == "email_changed"
+
+
+def test_all_sessions_end_with_the_change(api, time, mailbox):
+    tokens, other = sign_up(api), log_in(api).json
+    ask(api, tokens)
+    assert refresh(api, other["refresh_token"]).status == 200
+    confirm(api, mailbox.token("change_email"))
+    assert refresh(api, tokens["refresh_token"]).status == 401
+
+
+def test_the_old_address_is_free_for_somebody_else(api, time, mailbox):
+    tokens = sign_up(api)
+    ask(api, tokens)
+    confirm(api, mailbox.token("change_email"))
+    assert sign_up(api)["user"]["id"] != tokens["user"]["id"]
+    assert log_in(api, NEW).json["user"]["id"] == tokens["user"]["id"]
+
+
+def test_the_answer_and_the_work_do_not_say_whether_the_address_is_taken(api, time, mailbox):
+    sign_up(api, "eve@example.com")
+    works, replies = [], []
+    tokens = sign_up(api)
+    for email in (NEW, "eve@example.com"):
+        with faults.record_calls() as log:
+            replies.append(ask(api, tokens, email))
+        works.append(list(log))
+    assert replies[0].json == replies[1].json
+    assert works[0] == works[1]
+    assert mailbox.kinds("eve@example.com")[-1] == "address_taken"
+    assert "#token=" not in next(mail.text for mail in reversed(mailbox.mails) if mail.kind == "address_taken")
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "refusal"),
+    [
+        (NEW, OTHER_PASSWORD, (403, "wrong_password")),
+        ("ADA@example.com", PASSWORD, (400, "invalid_input")),
+        ("no address", PASSWORD, (400, "invalid_input")),
+    ],
+)
+def test_a_change_needs_the_password_and_another_address(api, time, mailbox, email, password, refusal):
+    tokens = sign_up(api)
+    reply = ask(api, tokens, email, password)
+    assert (reply.status, reply.json["error"]) == refusal
+    assert mailbox.kinds(EMAIL) == ["verify_email"]
+
+
+def test_who_has_no_account_has_no_address(api, time):
+    assert ask(api, api.post("/auth/guest").json).status == 404
+
+
+def change_password(api, tokens):
+    change = {"current_password": PASSWORD, "password": OTHER_PASSWORD}
+    assert api.post("/auth/password", json=change, token=tokens["access_token"]).status == 200
+
+
+def log_out_everywhere(api, tokens):
+    assert api.post("/auth/logout", json={"refresh_token": tokens["refresh_token"], "everywhere": True}).status == 200
+
+
+def erase(api, tokens):
+    assert api.delete("/auth/me", json={"password": PASSWORD}, token=tokens["access_token"]).status == 200
+
+
+@pytest.mark.parametrize("stop", [change_password, log_out_everywhere, erase])
+def test_the_owner_can_stop_a_change_that_they_did_not_ask_for(api, time, mailbox, stop):
+    tokens = sign_up(api)
+    ask(api, tokens)
+    link = mailbox.token("change_email")
+    stop(api, tokens)
+    assert confirm(api, link).json["error"] == "link_expired"
+    assert log_in(api, NEW).status == 401
+
+
+def test_of_two_links_one_works(api, time, mailbox):
+    """The second one would undo a change by the owner to an address that a thief of the password has asked for."""
+    tokens = sign_up(api)
+    ask(api, tokens, "thief@example.net")
+    thief = mailbox.token("change_email")
+    ask(api, tokens)
+    assert confirm(api, mailbox.token("change_email")).status == 200
+    assert confirm(api, thief).status == confirm(api, mailbox.token("change_email")).status == 410
+    assert log_in(api, NEW).status == 200
+
+
+def test_a_link_lasts_an_hour(api, time, mailbox):
+    ask(api, sign_up(api))
+    time.advance(3600)
+    assert confirm(api, mailbox.token("change_email")).status == 410
+
+
+def test_an_address_that_somebody_has_registered_meanwhile_is_not_taken_away(api, time, mailbox):
+    tokens = sign_up(api)
+    ask(api, tokens)
+    other = sign_up(api, NEW)
+    assert confirm(api, mailbox.token("change_email")).status == 410
+    assert log_in(api, NEW).json["user"]["id"] == other["user"]["id"]
+    assert log_in(api).json["user"]["id"] == tokens["user"]["id"]
+
+
+def test_links_that_the_old_address_has_are_worth_nothing_after_the_change(api, time, mailbox):
+    tokens = sign_up(api)
+    api.post("/auth/password/forgot", json={"email": EMAIL})
+    ask(api, tokens)
+    confirm(api, mailbox.token("change_email"))
+    reset = {"token": mailbox.token("reset_password"), "password": OTHER_PASSWORD}
+    assert api.post("/auth/password/reset", json=reset).status == 410
+    assert log_in(api, NEW).status == 200
+
+
+def test_after_a_crash_one_address_works_and_the_link_may_be_used_again(api, time, mailbox):
+    for number in range(1, 9):
+        email, new = f"old{number}@example.com", f"new{number}@example.com"
+        ask(api, sign_up(api, email), new)
+        link = mailbox.token("change_email")
+        with faults.crash_after(number) as crash:
+            confirm(api, link)
+        assert sorted(log_in(api, address).status for address in (email, new)) == [200, 401]
+        confirm(api, link)
+        assert [log_in(api, address).status for address in (email, new)] == [401, 200]
+        if not crash.was_triggered:
+            assert number > 3
+            return
+    raise AssertionError("every call was crashed")
+
+
+def test_roles_at_events_stay_with_the_address_that_was_invited(api, time, mailbox):
+    tokens = sign_up(api)
+    members.invite("fest", NEW, "staff", "nora", time.now)
+    ask(api, tokens)
+    confirm(api, mailbox.token("change_email"))
+    assert log_in(api, NEW).json["user"]["events"] == {"fest": "staff"}
+
+
+def test_no_item_of_the_old_address_is_left(api, time, mailbox):
+    ask(api, sign_up(api))
+    confirm(api, mailbox.token("change_email"))
+    assert (store.find_credentials(EMAIL), store.find_credentials(NEW) is None) == (None, False)
+    items = dynamo.client().scan(TableName=store.AccountRow.name())["Items"]
+    assert [item for item in items if item["id"]["S"].startswith("link#") and item["purpose"]["S"] == "change_email"] == []
+    assert register(api).status == 201
