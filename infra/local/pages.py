@@ -31,7 +31,7 @@ PAGE_POLICY = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
-PAGES = ("", "events", "tickets", "verify-email", "reset-password")  # the first parts of the addresses of web/src/main.tsx
+PAGES = ("", "events", "tickets", "transfer", "verify-email", "reset-password")  # the first parts of the addresses of web/src/main.tsx
 _EVENT_PAGE = re.compile(rf"/events/({ids.FORM})/?")
 # Programs that draw previews of links, by words of their User-Agent; infra/cdn/viewer-request.js has the same.
 _PREVIEWERS = re.compile(

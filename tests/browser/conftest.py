@@ -29,16 +29,22 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def origin(threaded_store: object, api: Client, time: Time, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of a shop whose clock stands still, also in the header Date."""
+def server(threaded_store: object, api: Client, time: Time, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServer]:
+    """A shop whose clock stands still, also in the header Date."""
     import app
 
     web.build()
     monkeypatch.setattr(http_messages, "time", SimpleNamespace(time=lambda: time.now))
     server = LocalServer(0)
     server.start(Gateway(app.app), web.BUILT)
-    yield server.origin
+    yield server
     server.stop()
+
+
+@pytest.fixture
+def origin(server: LocalServer) -> str:
+    """The shop's address."""
+    return server.origin
 
 
 @pytest.fixture

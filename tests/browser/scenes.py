@@ -167,6 +167,63 @@ def wallet(stage: Stage) -> None:
     stage.buyer.see_tickets(2)
 
 
+def wallet_at_the_door(stage: Stage) -> None:
+    wallet(stage)
+    stage.page.get_by_role("button", name="Show at the door").first.click()
+    expect(stage.page.get_by_role("dialog").get_by_role("img")).to_be_visible()
+
+
+def wallet_with_an_offer(stage: Stage) -> None:
+    wallet(stage)
+    first = stage.page.locator(".pass").first
+    first.get_by_text("Change the name").click()
+    first.get_by_text("Give this ticket away").click()
+    first.get_by_role("button", name="Make a link").click()
+    expect(first.get_by_label("Link to this ticket")).to_be_visible()
+
+
+def wallet_with_a_refund(stage: Stage) -> None:
+    wallet(stage)
+    with stage.page.expect_response("**/api/v1/tickets?*") as response:
+        stage.page.reload()
+    order_id = response.value.json()["tickets"][0]["order_id"]
+    builders.refund(stage.api, order_id, tickets=builders.ticket_ids(order_id, 2))
+    stage.page.reload()
+    stage.buyer.see("Refunded tickets")
+    stage.buyer.see_tickets(1)
+
+
+def wallet_without_a_network(stage: Stage) -> None:
+    wallet(stage)
+    stage.buyer.see("This browser keeps your tickets")
+    stage.page.route("**/api/**", lambda route: _abort(route))
+    stage.page.reload()
+    stage.buyer.see("These are your tickets as of")
+    stage.buyer.see_tickets(2)
+
+
+def transfer(stage: Stage) -> None:
+    stage.open("/transfer#token=none")
+    stage.buyer.see("Somebody has a ticket for you")
+
+
+def transfer_that_is_over(stage: Stage) -> None:
+    transfer(stage)
+    stage.buyer.press("Accept the ticket")
+    stage.buyer.see("This link was used or taken back")
+
+
+def transfer_without_a_token(stage: Stage) -> None:
+    stage.open("/transfer")
+    stage.buyer.see("This link is not complete")
+
+
+def storefront_without_a_match(stage: Stage) -> None:
+    stage.open("/")
+    stage.page.get_by_role("searchbox").fill("opera")
+    stage.buyer.see("No event fits")
+
+
 def wallet_empty(stage: Stage) -> None:
     stage.open("/tickets")
     stage.buyer.see("No tickets yet")
@@ -196,6 +253,7 @@ def _abort(route: Route) -> None:
 
 SCENES: list[Scene] = [
     storefront,
+    storefront_without_a_match,
     event,
     event_that_opens,
     event_sold_out,
@@ -211,7 +269,14 @@ SCENES: list[Scene] = [
     hold_almost_over,
     hold_expired,
     wallet,
+    wallet_at_the_door,
+    wallet_with_an_offer,
+    wallet_with_a_refund,
+    wallet_without_a_network,
     wallet_empty,
+    transfer,
+    transfer_that_is_over,
+    transfer_without_a_token,
     shop_unreachable,
     reset_password,
     unknown_event,

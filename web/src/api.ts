@@ -14,13 +14,14 @@ export type EventSummary = Schemas["EventView"];
 export type EventStatus = EventSummary["status"];
 export type EventWithTiers = Schemas["EventWithTiersView"];
 export type Tier = Schemas["TierView"];
-export type TicketType = Schemas["TicketTypeView"];
 export type Availability = Schemas["AvailabilityLine"];
 export type Item = Schemas["ItemBody"];
 export type Reservation = Schemas["ReservationView"];
 export type Session = Schemas["CheckoutSessionView"];
 export type Confirmation = Schemas["ConfirmationView"];
 export type Ticket = Schemas["TicketView"];
+export type TransferOffer = Schemas["TransferView"];
+export type RefundedOrder = Schemas["OrderWithTicketsView"];
 
 /** A refusal, or no answer at all: then `status` is 0 and `code` is `offline`. `details` are the other fields of the answer. */
 export class ApiFailure extends Error {
@@ -69,7 +70,8 @@ async function content<T>(answer: Promise<{ data?: T }>): Promise<NonNullable<T>
 
 export const listEvents = () => content(anybody.GET("/events"));
 export const getEvent = (event_id: string) => content(anybody.GET("/events/{event_id}", { params: { path: { event_id } } }));
-export const listTicketTypes = async () => (await content(anybody.GET("/tickets/types"))).ticket_types;
+/** The address of an event as a file for calendars. */
+export const calendarFile = (event_id: string) => `${BASE.baseUrl}/events/${encodeURIComponent(event_id)}/calendar.ics`;
 export const getAvailability = async (event_id: string) =>
   (await content(anybody.GET("/events/{event_id}/availability", { params: { path: { event_id } } }))).availability;
 export const getRoom = (event_id: string) => content(anybody.GET("/events/{event_id}/waiting-room/state", { params: { path: { event_id } } }));
@@ -99,10 +101,33 @@ export const getSession = (session_id: string) => content(buyer.GET("/checkout/s
 /** Ask whether a payment went through, or decide a simulated one. Repeated, it returns the same order. */
 export const confirm = (checkout_id: string, simulate?: "success" | "fail") => content(buyer.POST("/checkout/confirm", { body: { checkout_id, simulate } }));
 
-export const listTickets = async () => (await content(buyer.GET("/me/tickets"))).tickets;
-/** A ticket's QR code as an image, because its address alone does not say who asks. */
-export const getQrCode = (ticket_id: string): Promise<Blob> =>
-  content(buyer.GET("/tickets/{ticket_id}/qr", { params: { path: { ticket_id }, query: { format: "svg" } }, parseAs: "blob" }));
+/** All of the buyer's tickets, page by page. */
+export async function listTickets(): Promise<Ticket[]> {
+  const tickets: Ticket[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await content(buyer.GET("/tickets", { params: { query: { limit: 100, cursor } } }));
+    tickets.push(...page.tickets);
+    cursor = page.next_cursor ?? undefined;
+  } while (cursor);
+  return tickets;
+}
+/** A ticket's QR code as an SVG document, because its address alone does not say who asks. */
+export const getQrCode = (ticket_id: string): Promise<string> =>
+  content(buyer.GET("/tickets/{ticket_id}/qr", { params: { path: { ticket_id }, query: { format: "svg" } }, parseAs: "text" }));
+export const nameTicket = (ticket_id: string, attendee: Ticket["attendee"]) =>
+  content(buyer.PATCH("/tickets/{ticket_id}", { params: { path: { ticket_id } }, body: { attendee } }));
+/** Offer a ticket by a link; repeated, it returns the same one. */
+export const offerTicket = (ticket_id: string) => content(buyer.POST("/tickets/{ticket_id}/transfer", { params: { path: { ticket_id } } }));
+export const cancelTransfer = (ticket_id: string) => content(buyer.DELETE("/tickets/{ticket_id}/transfer", { params: { path: { ticket_id } } }));
+/** Become the owner of an offered ticket; repeated, it returns the same one. */
+export const acceptTransfer = (token: string) => content(buyer.POST("/transfers/{token}/accept", { params: { path: { token } } }));
+/** The newest of the buyer's orders of which tickets were refunded. */
+export async function listRefundedOrders(): Promise<RefundedOrder[]> {
+  const { orders } = await content(buyer.GET("/orders", { params: { query: { limit: 100 } } }));
+  const refunded = orders.filter((order) => order.refunds.length > 0);
+  return Promise.all(refunded.map(({ id }) => content(buyer.GET("/orders/{order_id}", { params: { path: { order_id: id } } }))));
+}
 
 export const verifyEmail = (token: string) => content(buyer.POST("/auth/email/verify", { body: { token } }));
 export const resetPassword = (token: string, password: string) => content(buyer.POST("/auth/password/reset", { body: { token, password } }));

@@ -7,7 +7,7 @@ export function money(cents: number, currency: string, locale: string): string {
   return new Intl.NumberFormat(locale, { style: "currency", currency, minimumFractionDigits: isWhole ? 0 : digits }).format(cents / 10 ** digits);
 }
 
-export function day(iso: string, timezone: string, locale: string): string {
+export function day(iso: string, timezone: string | undefined, locale: string): string {
   return format(iso, timezone, locale, { weekday: "short", day: "numeric", month: "short" });
 }
 

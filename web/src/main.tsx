@@ -7,6 +7,7 @@ import { EventPage } from "./pages/event";
 import { ResetPassword, VerifyEmail } from "./pages/mail-links";
 import { NotFound } from "./pages/not-found";
 import { Storefront } from "./pages/storefront";
+import { Transfer } from "./pages/transfer";
 import { Wallet } from "./pages/wallet";
 import { WaitingRoom } from "./pages/waiting-room";
 import { Layout } from "./parts/layout";
@@ -23,6 +24,7 @@ function App() {
             <Route path="/events/:eventId/line" component={WaitingRoom} />
             <Route path="/events/:eventId/checkout" component={Checkout} />
             <Route path="/tickets" component={Wallet} />
+            <Route path="/transfer" component={Transfer} />
             <Route path="/verify-email" component={VerifyEmail} />
             <Route path="/reset-password" component={ResetPassword} />
             <Route default component={NotFound} />

@@ -1,10 +1,11 @@
 /** One event: what, when, where, its tiers with live figures, and the way to its tickets. */
 
 import { useRoute } from "preact-iso";
-import { getAvailability, getEvent, getReservation, getRoom, type Availability, type EventWithTiers } from "../api";
+import { calendarFile, getAvailability, getEvent, getReservation, type Availability, type EventWithTiers } from "../api";
 import { clock, dayAndTime, otherTimezone } from "../formats";
 import { Artwork } from "../parts/artwork";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
+import { ShareButton } from "../parts/share-button";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
 import { useTexts } from "../texts";
@@ -20,7 +21,6 @@ export function EventPage() {
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId, EVENT_SECONDS);
   const { value: availability } = useLoaded(() => getAvailability(eventId), eventId, AVAILABILITY_SECONDS);
   const { value: reservation } = useLoaded(() => getReservation(eventId), eventId);
-  const hasLine = useHasLine(event);
   useTitle(event?.name);
   if (!event && failure?.status === 404) {
     return (
@@ -53,27 +53,20 @@ export function EventPage() {
               </a>
             </Outcome>
           ) : (
-            <Way event={event} availability={availability ?? []} hasLine={hasLine} />
+            <Way event={event} availability={availability ?? []} />
           )}
-          <TicketPicker event={event} availability={availability ?? []} canBuy={!reservation && hasLine === false && event.status === "on_sale"} token={null} />
+          <TicketPicker event={event} availability={availability ?? []} canBuy={!reservation && !event.has_waiting_room && event.status === "on_sale"} token={null} />
         </div>
       )}
     </article>
   );
 }
 
-/** Whether buyers wait in line for this event; null until that is known. Only an event with an opening time can have a waiting room. */
-function useHasLine(event: EventWithTiers | null): boolean | null {
-  const opens = event !== null && event.on_sale_at !== null;
-  const { value: room, failure } = useLoaded(async () => (opens ? getRoom(event.id) : null), opens ? event.id : "");
-  if (event === null) return null;
-  return !opens || failure?.status === 404 ? false : room ? true : null;
-}
-
 function Facts({ event }: { event: EventWithTiers }) {
   const { t, locale } = useTexts();
   const starts = event.starts_at;
   const other = starts && otherTimezone(starts, event.timezone);
+  const place = [event.address, event.city].filter((part) => part && !event.venue.includes(part)).join(", ");
   return (
     <>
       <p>
@@ -90,16 +83,28 @@ function Facts({ event }: { event: EventWithTiers }) {
           )}
         </p>
       )}
-      <p class="event-where">{event.venue}</p>
+      <p class="event-where">
+        {event.venue}
+        {place && <span class="small">{place}</span>}
+      </p>
       <p class="event-description">{event.description}</p>
+      <p class="row">
+        {event.status !== "cancelled" && (
+          <a class="button button-quiet" href={calendarFile(event.id)} download>
+            {t.event.calendar}
+          </a>
+        )}
+        <ShareButton title={event.name} url={`${location.origin}/events/${event.id}`} />
+      </p>
     </>
   );
 }
 
 /** What the buyer can do now, if that is not simply to choose tickets. */
-function Way({ event, availability, hasLine }: { event: EventWithTiers; availability: Availability[]; hasLine: boolean | null }) {
+function Way({ event, availability }: { event: EventWithTiers; availability: Availability[] }) {
   const { t, locale } = useTexts();
   const time = useNow();
+  const hasLine = event.has_waiting_room;
   if (event.status === "cancelled") return <Outcome tone="bad" title={t.event.cancelledTitle}>{t.event.cancelledText}</Outcome>;
   if (event.status === "closed") return <Outcome tone="calm" title={t.event.closedTitle}>{t.event.closedText}</Outcome>;
   if (event.status === "sold_out") {

@@ -2,10 +2,10 @@
 
 import { useLocation } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
-import { confirm, listEvents, listTicketTypes, type EventStatus, type EventSummary, type TicketType } from "../api";
-import { day, money } from "../formats";
+import { confirm, listEvents, type EventStatus, type EventSummary } from "../api";
+import { day, dayAndTime, money } from "../formats";
 import { Artwork } from "../parts/artwork";
-import { Failure } from "../parts/failure";
+import { Failure, Outcome } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
 
@@ -17,7 +17,8 @@ export function Storefront() {
   const { query, route } = useLocation();
   const [search, setSearch] = useState("");
   const [onlyAvailable, setOnlyAvailable] = useState(false);
-  const { value, failure, reload } = useLoaded(load, "events", REFRESH_SECONDS);
+  const [city, setCity] = useState("");
+  const { value: events, failure, reload } = useLoaded(load, "events", REFRESH_SECONDS);
   useTitle(t.store.title);
   useEffect(() => {
     const paid = query.checkout_id; // a payment page that was not told where to return to returns here
@@ -25,10 +26,16 @@ export function Storefront() {
   }, []);
 
   const words = plain(search).split(/\s+/);
-  const shown = value?.events.filter((event) => {
-    const text = plain(`${event.name} ${event.venue} ${event.description}`);
-    return words.every((word) => text.includes(word)) && (!onlyAvailable || event.status === "on_sale");
+  const cities = [...new Set(events?.flatMap((event) => event.city || []))].sort();
+  const shown = events?.filter((event) => {
+    const text = plain(`${event.name} ${event.venue} ${event.city ?? ""} ${event.category ?? ""} ${event.description}`);
+    return words.every((word) => text.includes(word)) && (!onlyAvailable || event.status === "on_sale") && (!city || event.city === city);
   });
+  const showAll = () => {
+    setSearch("");
+    setCity("");
+    setOnlyAvailable(false);
+  };
   return (
     <div class="page">
       <div class="hero">
@@ -37,18 +44,38 @@ export function Storefront() {
       </div>
       <search class="filters">
         <input type="search" aria-label={t.store.search} placeholder={t.store.search} value={search} onInput={({ currentTarget }) => setSearch(currentTarget.value)} />
+        {cities.length > 1 && (
+          <select aria-label={t.store.city} value={city} onChange={({ currentTarget }) => setCity(currentTarget.value)}>
+            <option value="">{t.store.anywhere}</option>
+            {cities.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        )}
         <label class="check">
           <input type="checkbox" checked={onlyAvailable} onChange={({ currentTarget }) => setOnlyAvailable(currentTarget.checked)} />
           {t.store.available}
         </label>
       </search>
-      {failure && !value && <Failure failure={failure} retry={reload} />}
-      {!value && !failure && <CardSkeletons />}
-      {shown?.length === 0 && <p class="lead">{value!.events.length === 0 ? t.store.empty : t.store.none}</p>}
-      {shown && (
+      {failure && !events && <Failure failure={failure} retry={reload} />}
+      {!events && !failure && <CardSkeletons />}
+      {events?.length === 0 && (
+        <Outcome tone="calm" title={t.store.empty}>
+          <p>{t.store.emptyText}</p>
+        </Outcome>
+      )}
+      {events && events.length > 0 && shown?.length === 0 && (
+        <Outcome tone="calm" title={t.store.none}>
+          <p>{t.store.noneText}</p>
+          <button type="button" class="button button-quiet" onClick={showAll}>
+            {t.allEvents}
+          </button>
+        </Outcome>
+      )}
+      {shown && shown.length > 0 && (
         <ul class="cards">
           {shown.map((event) => (
-            <Card key={event.id} event={event} types={value!.types} />
+            <Card key={event.id} event={event} />
           ))}
         </ul>
       )}
@@ -56,18 +83,15 @@ export function Storefront() {
   );
 }
 
-/** The events and, for their prices, all tiers: two answers that are the same for everybody. */
+/** The events, those that sell no more last. */
 async function load() {
-  const [events, types] = await Promise.all([listEvents(), listTicketTypes().catch(() => [])]);
   const isOver = (event: EventSummary) => Number(OVER.includes(event.status));
-  return { events: events.toSorted((a, b) => isOver(a) - isOver(b)), types };
+  return (await listEvents()).toSorted((a, b) => isOver(a) - isOver(b));
 }
 
-function Card({ event, types }: { event: EventSummary; types: TicketType[] }) {
+function Card({ event }: { event: EventSummary }) {
   const { t, locale } = useTexts();
-  const prices = types.filter((type) => type.event_id === event.id && type.status !== "closed");
-  const cheapest = prices.reduce<TicketType | null>((least, type) => (least && least.price_cents <= type.price_cents ? least : type), null);
-  const price = cheapest && (cheapest.price_cents === 0 ? t.free : money(cheapest.price_cents, cheapest.currency, locale));
+  const { price_from_cents: cents, currency } = event;
   const isOver = OVER.includes(event.status);
   return (
     <li class={`card ${isOver ? "card-over" : ""}`}>
@@ -80,8 +104,11 @@ function Card({ event, types }: { event: EventSummary; types: TicketType[] }) {
         <h2>
           <a href={`/events/${event.id}`}>{event.name}</a>
         </h2>
-        <p class="small">{event.venue}</p>
-        {price && !isOver && <p class="card-price">{prices.length > 1 && cheapest.price_cents > 0 ? t.store.from(price) : price}</p>}
+        <p class="small">{event.city && !event.venue.includes(event.city) ? `${event.venue}, ${event.city}` : event.venue}</p>
+        {event.status === "scheduled" && event.on_sale_at && (
+          <p class="small">{t.event.salesFrom(dayAndTime(event.on_sale_at, event.timezone, locale))}</p>
+        )}
+        {cents !== null && currency && !isOver && <p class="card-price">{cents === 0 ? t.free : t.store.from(money(cents, currency, locale))}</p>}
       </div>
     </li>
   );

@@ -1,18 +1,44 @@
-/** The buyer's tickets, with the QR codes that the API draws. */
+/** The buyer's tickets. Once opened, the page works without a network. */
 
 import { useLocation } from "preact-iso";
-import { useEffect, useState } from "preact/hooks";
-import { getQrCode, listTickets, type Ticket } from "../api";
+import { useState } from "preact/hooks";
+import { listRefundedOrders, type Ticket } from "../api";
 import { dayAndTime } from "../formats";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
+import { Pass } from "../parts/pass";
+import { Refunds } from "../parts/refunds";
+import { ScanView } from "../parts/scan-view";
+import { now } from "../server-time";
 import { useTexts } from "../texts";
+import { isUsable, useWallet } from "../use-wallet";
+
+const DAY_SECONDS = 86_400;
 
 export function Wallet() {
-  const { t } = useTexts();
+  const { t, locale } = useTexts();
   const { query } = useLocation();
-  const { value: tickets, failure, reload } = useLoaded(listTickets, "tickets");
+  const { tickets, codes, kept, isOld, failure, reload } = useWallet();
+  const { value: refunded } = useLoaded(listRefundedOrders, "refunds");
+  const [scanned, setScanned] = useState<string | null>(null);
   useTitle(t.wallet.title);
+
+  const upcoming = (tickets ?? []).filter((ticket) => !isOver(ticket)).toSorted(byStart);
+  const past = (tickets ?? []).filter(isOver).toSorted((a, b) => byStart(b, a));
+  const usable = upcoming.filter((ticket) => isUsable(ticket) && codes[ticket.code]);
+  const list = (shown: Ticket[]) => (
+    <ul class="passes">
+      {shown.map((ticket) => (
+        <Pass
+          key={ticket.id}
+          ticket={ticket}
+          picture={codes[ticket.code]}
+          onScan={codes[ticket.code] ? () => setScanned(ticket.id) : undefined}
+          onChanged={isOld ? undefined : reload}
+        />
+      ))}
+    </ul>
+  );
   return (
     <div class="page">
       <h1>{t.wallet.title}</h1>
@@ -21,68 +47,46 @@ export function Wallet() {
           <p>{t.checkout.doneText}</p>
         </Outcome>
       )}
-      {failure && <Failure failure={failure} retry={reload} />}
+      {isOld && kept && (
+        <Outcome tone="calm" title={t.wallet.oldTitle}>
+          <p>{t.wallet.oldText(dayAndTime(iso(kept.savedAt), undefined, locale))}</p>
+        </Outcome>
+      )}
+      {failure && !tickets && <Failure failure={failure} retry={() => void reload()} />}
       {!tickets && !failure && <Skeleton lines={6} />}
-      {tickets?.length === 0 && (
-        <Outcome tone="calm" title={t.wallet.empty}>
+      {tickets && upcoming.length === 0 && (
+        <Outcome tone="calm" title={past.length > 0 ? t.wallet.noneAhead : t.wallet.empty}>
           <p>{t.wallet.emptyText}</p>
           <a class="button" href="/">
             {t.allEvents}
           </a>
         </Outcome>
       )}
-      {tickets && tickets.length > 0 && (
-        <>
-          <p class="lead">{t.wallet.show}</p>
-          <ul class="passes">
-            {tickets.map((ticket) => (
-              <Pass key={ticket.id} ticket={ticket} />
-            ))}
-          </ul>
-          <p class="small">{t.wallet.keep}</p>
-        </>
+      {upcoming.length > 0 && list(upcoming)}
+      {refunded && refunded.length > 0 && <Refunds orders={refunded} />}
+      {past.length > 0 && (
+        <details class="past">
+          <summary>{t.wallet.past(past.length)}</summary>
+          {list(past)}
+        </details>
       )}
+      {tickets && tickets.length > 0 && <p class="small">{kept ? t.wallet.keeps(dayAndTime(iso(kept.until), undefined, locale)) : t.wallet.keepsNothing}</p>}
+      <ScanView tickets={usable} codes={codes} shown={scanned} show={setScanned} />
     </div>
   );
 }
 
-function Pass({ ticket }: { ticket: Ticket }) {
-  const { t, locale } = useTexts();
-  const { event, tier } = ticket;
-  const isValid = ticket.state === "valid";
-  return (
-    <li class={`pass ${isValid ? "" : "pass-void"}`}>
-      <div class="pass-text">
-        <h2>{event.name ? <a href={`/events/${event.id}`}>{event.name}</a> : event.id}</h2>
-        <p>{event.starts_at && <time dateTime={event.starts_at}>{dayAndTime(event.starts_at, undefined, locale)}</time>}</p>
-        <p class="small">{event.venue}</p>
-        <p class="chip">{tier.name}</p>
-      </div>
-      <div class="pass-code">
-        {isValid ? <QrCode ticket={ticket} /> : <p class="stamp">{t.wallet.states[ticket.state] ?? ticket.state}</p>}
-        <p class="small">
-          {t.wallet.code} <span class="code">{ticket.code}</span>
-        </p>
-      </div>
-    </li>
-  );
+/** Whether the event is over: a day after its start if it does not say when it ends. */
+function isOver({ event }: Ticket): boolean {
+  if (!event.starts_at) return false;
+  const end = event.ends_at ? Date.parse(event.ends_at) / 1000 : Date.parse(event.starts_at) / 1000 + DAY_SECONDS;
+  return end < now();
 }
 
-function QrCode({ ticket }: { ticket: Ticket }) {
-  const { t } = useTexts();
-  const [url, setUrl] = useState<string | null | undefined>(undefined);
-  useEffect(() => {
-    let made: string | undefined;
-    let isGone = false;
-    getQrCode(ticket.id).then(
-      (image) => !isGone && setUrl((made = URL.createObjectURL(image))),
-      () => setUrl(null),
-    );
-    return () => {
-      isGone = true;
-      if (made) URL.revokeObjectURL(made);
-    };
-  }, [ticket.id]);
-  if (url === null) return <p class="small">{t.wallet.qrMissing}</p>;
-  return url ? <img class="qr" src={url} alt={t.wallet.qr(ticket.code)} width="240" height="240" /> : <span class="qr qr-loading" />;
+function byStart(a: Ticket, b: Ticket): number {
+  return (a.event.starts_at ?? "").localeCompare(b.event.starts_at ?? "") || a.id.localeCompare(b.id, "en", { numeric: true });
+}
+
+function iso(seconds: number): string {
+  return new Date(1000 * seconds).toISOString();
 }

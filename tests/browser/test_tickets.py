@@ -1,0 +1,170 @@
+"""The wallet in a real browser: without a network, at the door, names, and tickets that change hands."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from chalicelib import settings
+from tests import builders, invariants
+
+EVENT = "Night of the Proms"
+
+
+@pytest.fixture
+def shop(api, time) -> tuple[str, str]:
+    """An event on sale without a waiting room, and its tier."""
+    event_id = builders.create_event(api, EVENT, venue="Royal Hall")
+    return event_id, builders.create_tier(api, event_id)
+
+
+@pytest.fixture
+def holder(new_buyer, shop):
+    """A buyer who has bought two tickets and sees them in the wallet."""
+    holder = new_buyer()
+    holder.page.goto(f"/events/{shop[0]}")
+    holder.choose("Floor", 2)
+    holder.pay()
+    holder.see_tickets(2)
+    return holder
+
+
+def tickets_of(buyer) -> list[dict]:
+    """The tickets that the API shows the buyer when the page is loaded again."""
+    with buyer.page.expect_response("**/api/v1/tickets?*") as response:
+        buyer.page.reload()
+    return response.value.json()["tickets"]
+
+
+def codes(buyer) -> list[str]:
+    return buyer.page.locator(".pass-code .code").all_inner_texts()
+
+
+def wait_until_kept(buyer) -> None:
+    buyer.see("This browser keeps your tickets")
+    buyer.page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+
+
+def test_the_wallet_opens_without_a_network_and_says_what_it_keeps(holder, server, time):
+    wait_until_kept(holder)
+    before = codes(holder)
+    time.advance(3600)
+    server.stop()
+    holder.page.reload()
+    holder.see("We cannot reach the shop")
+    holder.see_tickets(2)
+    assert codes(holder) == before
+    expect(holder.page.get_by_text("Add a name")).to_have_count(0)  # nothing can be changed now
+    holder.page.goto("/")
+    holder.see("We cannot reach the shop.")  # the page opens, but shows no old events
+    expect(holder.page.get_by_role("heading", name=EVENT)).to_have_count(0)
+    holder.page.clock.fast_forward(8 * 86_400_000)
+    holder.page.goto("/tickets")
+    holder.see("We cannot reach the shop.")  # a week later nothing is kept any more
+    expect(holder.page.get_by_role("img", name="QR code of ticket")).to_have_count(0)
+    assert holder.page.evaluate("() => caches.keys()") == []
+
+
+def test_the_shop_is_never_an_old_one_while_the_network_answers(holder, api, time):
+    wait_until_kept(holder)
+    builders.create_event(api, "Announced later")
+    time.advance(10)
+    asked: list[str] = []
+    holder.page.on("request", lambda request: asked.append(request.url.partition("/api")[2]))
+    holder.page.goto("/")
+    expect(holder.heading("Announced later")).to_be_visible()
+    assert "/v1/events" in asked
+
+
+def test_a_ticket_fills_the_screen_for_the_scanner(holder):
+    holder.page.get_by_role("button", name="Show at the door").first.click()
+    view = holder.page.get_by_role("dialog")
+    expect(view.get_by_role("img")).to_be_visible()
+    assert view.get_by_role("img").bounding_box()["width"] > 300
+    assert view.evaluate("view => getComputedStyle(view).backgroundColor") == "rgb(255, 255, 255)"
+    first = view.locator(".code").inner_text()
+    holder.press("Next")
+    expect(view.locator(".code")).not_to_have_text(first)
+    expect(view.get_by_text("2 of 2")).to_be_visible()
+    holder.page.keyboard.press("Escape")
+    expect(view).to_be_hidden()
+
+
+def test_names_can_be_changed_until_shortly_before_the_event(holder, time):
+    first = holder.page.locator(".pass").first
+    first.get_by_text("Add a name").click()
+    first.get_by_label("Name on the ticket").fill("Ada Lovelace")
+    first.get_by_role("button", name="Save").click()
+    holder.see("Saved")
+    expect(first.locator(".pass-text")).to_contain_text("Ada Lovelace")
+    attendees = [ticket["attendee"] for ticket in tickets_of(holder)]
+    assert sorted(attendee["name"] for attendee in attendees if attendee) == ["Ada Lovelace"]
+    time.advance(30 * 86_400 - 60)
+    holder.page.reload()
+    expect(holder.page.get_by_text("The name can no longer be changed.")).to_have_count(2)
+
+
+def test_a_ticket_changes_hands_and_its_old_code_dies(holder, new_buyer, api, origin, time, shop):
+    with settings.override(shop_url=origin):
+        old = codes(holder)
+        given = holder.page.locator(".pass").first
+        given.get_by_text("Give this ticket away").click()
+        given.get_by_role("button", name="Make a link").click()
+        taken_back = given.get_by_label("Link to this ticket").input_value()
+        given.get_by_role("button", name="Take the link back").click()
+        expect(given.get_by_text("Give this ticket away")).to_be_visible()
+        given.get_by_role("button", name="Make a link").click()
+        expect(given.get_by_label("Link to this ticket")).not_to_have_value(taken_back)
+        link = given.get_by_label("Link to this ticket").input_value()
+        mail = given.get_by_role("link", name="Send by e-mail").get_attribute("href")
+    assert re.match(r"mailto:\?subject=A%20ticket%20for%20Night%20of%20the%20Proms&body=http", mail)
+
+    friend = new_buyer()
+    friend.page.goto(taken_back)
+    friend.press("Accept the ticket")
+    friend.see("This link was used or taken back.")
+    friend.page.goto("/")
+    friend.page.goto(link)
+    friend.press("Accept the ticket")
+    friend.see("It is yours")
+    friend.page.get_by_role("main").get_by_role("link", name="My tickets").click()
+    friend.see_tickets(1)
+    (new,) = codes(friend)
+    assert new not in old
+
+    holder.page.reload()
+    holder.see_tickets(1)
+    (left,) = codes(holder)
+    (dead,) = set(old) - {left}
+    time.advance(30 * 86_400)
+    door = builders.staff_token(shop[0])
+    assert api.post("/checkin", json={"code": dead, "event_id": shop[0]}, token=door).status == 404
+    assert api.post("/checkin", json={"code": new, "event_id": shop[0]}, token=door).status == 200
+    invariants.check(time.now)
+
+
+def test_a_refunded_ticket_says_where_its_money_is(holder, api, time):
+    order_id = tickets_of(holder)[0]["order_id"]
+    assert builders.refund(api, order_id, tickets=builders.ticket_ids(order_id, 2)).status == 201
+    holder.page.reload()
+    holder.see_tickets(1)
+    refunds = holder.page.get_by_role("region", name="Refunded tickets")
+    expect(refunds).to_contain_text("Ticket 2, Floor")
+    expect(refunds).to_contain_text(re.compile(r"\$50: (paid back|on its way)"))
+
+
+def test_the_calendar_file_can_be_loaded_from_the_event_and_from_the_ticket(holder, shop):
+    for path in (f"/events/{shop[0]}", "/tickets"):
+        holder.page.goto(path)
+        with holder.page.expect_download() as download:
+            holder.page.get_by_role("link", name="Add to calendar").first.click()
+        assert f"SUMMARY:{EVENT}" in download.value.path().read_text()
+
+
+def test_the_wallet_speaks_spanish(new_buyer):
+    buyer = new_buyer(locale="es-ES")
+    buyer.page.goto("/tickets")
+    buyer.see("Aún no hay entradas")
+    buyer.page.goto("/transfer#token=none")
+    buyer.press("Aceptar la entrada")
+    buyer.see("Este enlace ya se usó o se retiró.")

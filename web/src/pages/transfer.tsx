@@ -1,0 +1,50 @@
+/** Where the link of a ticket's transfer leads: accept the ticket. The token is in the fragment, which no server logs. */
+
+import { useState } from "preact/hooks";
+import { acceptTransfer, type Ticket } from "../api";
+import { dayAndTime } from "../formats";
+import { Failure, Outcome } from "../parts/failure";
+import { useAction, useTitle } from "../parts/hooks";
+import { useTexts } from "../texts";
+
+/** A button, because programs that look at mails open links, and must not take the ticket. */
+export function Transfer() {
+  const { t, locale } = useTexts();
+  const { isWorking, failure, run } = useAction();
+  const [ticket, setTicket] = useState<Ticket | null>(null);
+  const [token] = useState(() => new URLSearchParams(location.hash.slice(1)).get("token"));
+  useTitle(t.transfer.title);
+  const submit = (submitted: SubmitEvent) => {
+    submitted.preventDefault();
+    if (token) run(async () => setTicket(await acceptTransfer(token)));
+  };
+  return (
+    <div class="page page-narrow">
+      <h1>{t.transfer.title}</h1>
+      {ticket ? (
+        <Outcome tone="good" title={t.transfer.doneTitle}>
+          <p>
+            <strong>{ticket.event.name}</strong>
+            {ticket.event.starts_at && ` · ${dayAndTime(ticket.event.starts_at, ticket.event.timezone ?? undefined, locale)}`}
+          </p>
+          <p>{t.transfer.doneText}</p>
+          <a class="button" href="/tickets">
+            {t.wallet.title}
+          </a>
+        </Outcome>
+      ) : token ? (
+        <form class="panel" onSubmit={submit}>
+          <p>{t.transfer.text}</p>
+          {failure && <Failure failure={failure} />}
+          <button type="submit" class="button" disabled={isWorking}>
+            {isWorking ? t.checkout.working : t.transfer.accept}
+          </button>
+        </form>
+      ) : (
+        <Outcome tone="bad" title={t.transfer.brokenTitle}>
+          <p>{t.transfer.brokenText}</p>
+        </Outcome>
+      )}
+    </div>
+  );
+}

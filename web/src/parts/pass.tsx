@@ -1,0 +1,74 @@
+/** One ticket: what it is for, its QR code, and what its owner can do with it. */
+
+import { calendarFile, type Ticket } from "../api";
+import { dayAndTime } from "../formats";
+import { useTexts } from "../texts";
+import { isUsable } from "../use-wallet";
+import { NameForm } from "./name-form";
+import { TransferPanel } from "./transfer-panel";
+
+interface Props {
+  ticket: Ticket;
+  /** The QR code, an SVG document; undefined while it is loaded, null if it cannot be. */
+  picture: string | null | undefined;
+  onScan?: () => void;
+  /** Called when the ticket has changed; without it nothing can be changed now. */
+  onChanged?: () => Promise<void>;
+}
+
+export function Pass({ ticket, picture, onScan, onChanged }: Props) {
+  const { t, locale } = useTexts();
+  const { event, tier } = ticket;
+  const canUse = isUsable(ticket);
+  const stamp = event.cancelled ? t.wallet.cancelled : ticket.admitted >= ticket.admits ? t.wallet.used : t.wallet.states[ticket.state];
+  return (
+    <li class={`pass ${canUse ? "" : "pass-void"}`}>
+      <div class="pass-text">
+        <h2>{event.name ? <a href={`/events/${event.id}`}>{event.name}</a> : event.id}</h2>
+        {event.starts_at && <time dateTime={event.starts_at}>{dayAndTime(event.starts_at, event.timezone ?? undefined, locale)}</time>}
+        <p class="small">{[event.venue, event.address].filter(Boolean).join(", ")}</p>
+        <p class="row">
+          {tier.name && <span class="chip">{tier.name}</span>}
+          {ticket.admits > 1 && <span class="chip">{t.event.admits(ticket.admits)}</span>}
+          {ticket.admitted > 0 && ticket.admitted < ticket.admits && <span class="small">{t.wallet.admitted(ticket.admitted, ticket.admits)}</span>}
+        </p>
+        {ticket.attendee && <p>{ticket.attendee.name}</p>}
+      </div>
+      <div class="pass-code">
+        {canUse ? (
+          <>
+            <QrCode code={ticket.code} picture={picture} />
+            {onScan && (
+              <button type="button" class="button" onClick={onScan}>
+                {t.wallet.show}
+              </button>
+            )}
+          </>
+        ) : (
+          <p class="stamp">{stamp}</p>
+        )}
+        <p class="small">
+          {t.wallet.code} <span class="code">{ticket.code}</span>
+        </p>
+      </div>
+      {canUse && onChanged && (
+        <div class="pass-actions">
+          <NameForm ticket={ticket} onChanged={onChanged} />
+          {ticket.admitted === 0 && <TransferPanel ticket={ticket} onChanged={onChanged} />}
+          {event.starts_at && (
+            <a href={calendarFile(event.id)} download>
+              {t.event.calendar}
+            </a>
+          )}
+        </div>
+      )}
+    </li>
+  );
+}
+
+export function QrCode({ code, picture }: { code: string; picture: string | null | undefined }) {
+  const { t } = useTexts();
+  if (picture === null) return <p class="small">{t.wallet.qrMissing}</p>;
+  if (picture === undefined) return <span class="qr qr-loading" />;
+  return <img class="qr" src={`data:image/svg+xml,${encodeURIComponent(picture)}`} alt={t.wallet.qr(code)} width="240" height="240" />;
+}

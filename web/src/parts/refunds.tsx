@@ -1,0 +1,39 @@
+/** What became of tickets that were taken back, and of their money. */
+
+import type { RefundedOrder } from "../api";
+import { day, money } from "../formats";
+import { useTexts } from "../texts";
+
+export function Refunds({ orders }: { orders: RefundedOrder[] }) {
+  const { t, locale } = useTexts();
+  return (
+    <section aria-labelledby="refunds-title" class="refunds">
+      <h2 id="refunds-title">{t.refunds.title}</h2>
+      <ul>
+        {orders.flatMap(({ order, tickets }) =>
+          order.refunds.map((refund) => (
+            <li key={refund.id} class="panel">
+              <p>
+                <strong>{order.event_name ?? order.event_id}</strong>
+              </p>
+              <ul>
+                {refund.tickets.map((id) => {
+                  const tier = order.items.find((item) => item.tier_id === tickets.find((ticket) => ticket.id === id)?.tier_id);
+                  return (
+                    <li key={id}>
+                      {t.refunds.ticket(Number(id.split("-").at(-1)), tier?.tier_name ?? "")} <span class="chip">{t.refunds.notValid}</span>
+                    </li>
+                  );
+                })}
+              </ul>
+              <p>
+                {money(refund.amount_cents, refund.currency, locale)}: {t.refunds.states[refund.status]}
+              </p>
+              <p class="small">{day(refund.created_at, undefined, locale)}</p>
+            </li>
+          )),
+        )}
+      </ul>
+    </section>
+  );
+}

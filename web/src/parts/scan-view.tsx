@@ -1,0 +1,78 @@
+/** One ticket over the whole screen, white and as large as it fits, for the scanner at the door. The screen stays on meanwhile. */
+
+import { useEffect, useRef } from "preact/hooks";
+import type { Ticket } from "../api";
+import { useTexts } from "../texts";
+import { QrCode } from "./pass";
+
+interface Props {
+  tickets: Ticket[];
+  codes: Record<string, string | null>;
+  /** The id of the ticket that is shown; null while the view is closed. */
+  shown: string | null;
+  show: (ticketId: string | null) => void;
+}
+
+export function ScanView({ tickets, codes, shown, show }: Props) {
+  const { t } = useTexts();
+  const dialog = useRef<HTMLDialogElement>(null);
+  const index = tickets.findIndex((ticket) => ticket.id === shown);
+  const ticket = tickets[index];
+  const isOpen = ticket !== undefined;
+  useEffect(() => {
+    if (isOpen) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [isOpen]);
+  useScreenLock(isOpen);
+  return (
+    <dialog class="scan" ref={dialog} aria-label={t.wallet.scanTitle} onClose={() => show(null)}>
+      {ticket && (
+        <>
+          <p class="scan-event">{ticket.event.name}</p>
+          <QrCode code={ticket.code} picture={codes[ticket.code]} />
+          <p class="scan-who">{[ticket.tier.name, ticket.attendee?.name].filter(Boolean).join(" · ")}</p>
+          <p class="code">{ticket.code}</p>
+          <div class="row">
+            {tickets.length > 1 && (
+              <>
+                <button type="button" class="button button-quiet" disabled={index === 0} onClick={() => show(tickets[index - 1]!.id)}>
+                  {t.wallet.previous}
+                </button>
+                <span aria-live="polite">{t.wallet.count(index + 1, tickets.length)}</span>
+                <button type="button" class="button button-quiet" disabled={index === tickets.length - 1} onClick={() => show(tickets[index + 1]!.id)}>
+                  {t.wallet.next}
+                </button>
+              </>
+            )}
+          </div>
+          <p class="small">{t.wallet.brightness}</p>
+          <button type="button" class="button" onClick={() => show(null)}>
+            {t.wallet.close}
+          </button>
+        </>
+      )}
+    </dialog>
+  );
+}
+
+/** Keep the screen on, also after the page was hidden for a while; browsers that cannot do it leave it as it is. */
+function useScreenLock(isWanted: boolean): void {
+  useEffect(() => {
+    if (!isWanted || !("wakeLock" in navigator)) return;
+    let lock: WakeLockSentinel | null = null;
+    let isOver = false;
+    const request = async () => {
+      if (document.visibilityState !== "visible") return;
+      const granted = await navigator.wakeLock.request("screen").catch(() => null);
+      if (isOver) void granted?.release();
+      else lock = granted;
+    };
+    void request();
+    document.addEventListener("visibilitychange", request);
+    return () => {
+      isOver = true;
+      document.removeEventListener("visibilitychange", request);
+      void lock?.release();
+    };
+  }, [isWanted]);
+}

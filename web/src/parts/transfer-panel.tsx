@@ -1,0 +1,62 @@
+/** Gives a ticket away by a link. Until somebody accepts it, the ticket stays its owner's, who can take the link back. */
+
+import { useId, useState } from "preact/hooks";
+import { cancelTransfer, offerTicket, type Ticket, type TransferOffer } from "../api";
+import { dayAndTime } from "../formats";
+import { useTexts } from "../texts";
+import { Failure } from "./failure";
+import { useAction } from "./hooks";
+import { ShareButton } from "./share-button";
+
+export function TransferPanel({ ticket, onChanged }: { ticket: Ticket; onChanged: () => Promise<void> }) {
+  const { t, locale } = useTexts();
+  const { isWorking, failure, run } = useAction();
+  const [offer, setOffer] = useState<TransferOffer | null>(null);
+  const field = useId();
+  const until = offer?.expires_at ?? ticket.transfer_expires_at;
+  const open = () => run(async () => setOffer(await offerTicket(ticket.id)));
+  const cancel = () =>
+    run(async () => {
+      await cancelTransfer(ticket.id);
+      setOffer(null);
+      await onChanged();
+    });
+  const title = t.transfer.mailSubject(ticket.event.name ?? "");
+  return (
+    <details>
+      <summary>{until ? t.transfer.offered : t.transfer.give}</summary>
+      <div class="transfer">
+        {!until && <p class="small">{t.transfer.note}</p>}
+        {until && <p class="small">{t.transfer.until(dayAndTime(until, undefined, locale))}</p>}
+        {failure && <Failure failure={failure} retry={() => void onChanged()} />}
+        {offer && (
+          <>
+            <label class="field" for={field}>
+              {t.transfer.link}
+            </label>
+            <input id={field} type="text" readOnly value={offer.url} onFocus={({ currentTarget }) => currentTarget.select()} />
+          </>
+        )}
+        <div class="row">
+          {offer ? (
+            <>
+              <ShareButton title={title} url={offer.url} />
+              <a class="button button-quiet" href={`mailto:?${new URLSearchParams({ subject: title, body: offer.url }).toString().replaceAll("+", "%20")}`}>
+                {t.transfer.mail}
+              </a>
+            </>
+          ) : (
+            <button type="button" class="button button-quiet" disabled={isWorking} onClick={open}>
+              {until ? t.transfer.showLink : t.transfer.makeLink}
+            </button>
+          )}
+          {until && (
+            <button type="button" class="link" disabled={isWorking} onClick={cancel}>
+              {t.transfer.cancel}
+            </button>
+          )}
+        </div>
+      </div>
+    </details>
+  );
+}
