@@ -56,21 +56,22 @@ class PausedView(Struct, frozen=True):
     event: PausedEvent
 
 
-@route(bp, "POST", "/admin/events/{event_id}/pause", access="admin", errors=(CatalogChanging,))
+@route(bp, "POST", "/admin/events/{event_id}/pause", access="manager", errors=(CatalogChanging,))
 def pause_sale(request: RequestContext, event_id: str) -> Reply[PausedView]:
     """Pause the sale of an event. Active reservations can still be paid."""
     return _set_paused(request, event_id, True, "The sale is paused. Active reservations can still be paid.")
 
 
-@route(bp, "POST", "/admin/events/{event_id}/resume", access="admin", errors=(CatalogChanging,))
+@route(bp, "POST", "/admin/events/{event_id}/resume", access="manager", errors=(CatalogChanging,))
 def resume_sale(request: RequestContext, event_id: str) -> Reply[PausedView]:
     """Resume the sale of an event."""
     return _set_paused(request, event_id, False, "The sale is open again.")
 
 
-@route(bp, "GET", "/admin/events/{event_id}/status", access="admin")
+@route(bp, "GET", "/admin/events/{event_id}/status", access="manager")
 def show_sale_status(request: RequestContext, event_id: str) -> Reply[SaleStatusView]:
     """Show the status of an event's sale: what is sold, held and available, and who waits."""
+    permissions.require_manager(request.require_user(), event_id)
     return Reply(sale_status.sale_status(event_id, request.now))
 
 
@@ -145,6 +146,8 @@ def _refund_reply(purchase: Purchase, refund: Refund, status: int) -> Reply[Admi
 
 
 def _set_paused(request: RequestContext, event_id: str, paused: bool, message: str) -> Reply[PausedView]:
-    event = catalog.set_paused(event_id, paused, request.require_user().user_id, request.now)
+    manager = request.require_user()
+    permissions.require_manager(manager, event_id)
+    event = catalog.set_paused(event_id, paused, manager.user_id, request.now)
     waiting_room.reload(event, request.now)
     return Reply(PausedView(message, PausedEvent(event.id, event.name, event.venue, clock.iso(event.starts_at), event.paused)))

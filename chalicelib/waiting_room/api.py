@@ -1,4 +1,4 @@
-"""The waiting room over HTTP: state, status, proof, and the controls for admins.
+"""The waiting room over HTTP: state, status, proof, and the controls for those who manage the event.
 
 Joining is a route of reservations, because it takes what the user has bought already.
 """
@@ -8,6 +8,7 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
+from chalicelib.catalog import permissions
 from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.waiting_room import admin_controls, room_cache, service
 from chalicelib.waiting_room.admission_plan import Segment
@@ -73,19 +74,21 @@ def show_draw_proof(request: RequestContext, event_id: str) -> Reply[ProofView]:
     return Reply(service.proof(event_id, request.now))
 
 
-@route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate", access="admin", errors=(NoWaitingRoom, TooManyChanges))
+@route(bp, "POST", "/admin/events/{event_id}/waiting-room/rate", access="manager", errors=(NoWaitingRoom, TooManyChanges))
 def set_wave_rate(request: RequestContext, event_id: str, body: RateBody) -> Reply[PlanView]:
     """Change how many buyers are admitted and how often, from now on."""
-    admin = request.require_user()
-    room = admin_controls.set_rate(event_id, body.wave_size, body.wave_seconds, admin.user_id, request.now)
+    manager = request.require_user()
+    permissions.require_manager(manager, event_id)
+    room = admin_controls.set_rate(event_id, body.wave_size, body.wave_seconds, manager.user_id, request.now)
     return _plan_reply(room, f"From now on, {body.wave_size} buyers are admitted every {body.wave_seconds} seconds.")
 
 
-@route(bp, "POST", "/admin/events/{event_id}/waiting-room/let-in", access="admin", errors=(NoWaitingRoom, TooManyChanges))
+@route(bp, "POST", "/admin/events/{event_id}/waiting-room/let-in", access="manager", errors=(NoWaitingRoom, TooManyChanges))
 def let_buyers_in(request: RequestContext, event_id: str, body: LetInBody) -> Reply[PlanView]:
     """Admit some buyers at once."""
-    admin = request.require_user()
-    room = admin_controls.let_in(event_id, body.count, admin.user_id, request.now)
+    manager = request.require_user()
+    permissions.require_manager(manager, event_id)
+    room = admin_controls.let_in(event_id, body.count, manager.user_id, request.now)
     return _plan_reply(room, f"{body.count} more buyers are admitted at once; before the opening, with the first wave.")
 
 

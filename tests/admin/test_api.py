@@ -21,10 +21,12 @@ def test_a_paused_sale_takes_no_reservations_until_it_is_resumed(api, time):
 
 
 @pytest.mark.parametrize(("method", "action"), [("POST", "pause"), ("POST", "resume"), ("GET", "status")])
-def test_only_admins_may_pause_resume_and_see_the_status(api, time, method, action):
-    event_id, _ = builders.create_shop(api)
+def test_only_who_manages_the_event_may_pause_resume_and_see_the_status(api, time, method, action):
+    event_id, _ = builders.create_promoted_shop("nora")
     path = f"/admin/events/{event_id}/{action}"
     assert api.request(method, path).status == 401
     assert api.request(method, path, user="root").status == 403  # the demo header is never an admin
     assert api.request(method, path, token=builders.token("ada")).status == 403
+    assert api.request(method, path, token=builders.token("olaf", "promoter")).status == 403
+    assert api.request(method, path, token=builders.token("nora", "promoter")).status == 200
     assert api.request(method, "/admin/events/unknown/" + action, token=builders.admin_token()).status == 404
