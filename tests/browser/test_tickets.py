@@ -9,6 +9,14 @@ from chalicelib import settings
 from tests import builders, invariants
 
 EVENT = "Night of the Proms"
+# A browser without a screen grants no lock.
+NOTE_SCREEN_LOCKS = """() => {
+  globalThis.screenLocks = [];
+  WakeLock.prototype.request = async (kind) => {
+    screenLocks.push(kind);
+    return { release: async () => void screenLocks.pop() };
+  };
+}"""
 
 
 @pytest.fixture
@@ -76,7 +84,27 @@ def test_the_shop_is_never_an_old_one_while_the_network_answers(holder, api, tim
     assert "/v1/events" in asked
 
 
+def test_kept_tickets_are_shown_while_the_shop_is_slow(holder):
+    wait_until_kept(holder)
+    holder.page.route("**/api/v1/tickets?*", lambda route: None)  # no answer
+    holder.page.reload()
+    expect(holder.heading("My tickets")).to_be_visible()
+    holder.page.clock.fast_forward(3000)
+    holder.see("These are your tickets as of")
+    holder.see_tickets(2)
+
+
+def test_a_ticket_of_a_past_event_is_kept_apart(holder, time):
+    time.advance(32 * 86_400)
+    holder.page.reload()
+    holder.see("No tickets for events to come")
+    holder.page.get_by_text("Past events (2)").click()
+    expect(holder.page.get_by_text("Event over")).to_have_count(2)
+    expect(holder.page.get_by_role("img", name="QR code of ticket")).to_have_count(0)
+
+
 def test_a_ticket_fills_the_screen_for_the_scanner(holder):
+    holder.page.evaluate(NOTE_SCREEN_LOCKS)
     holder.page.get_by_role("button", name="Show at the door").first.click()
     view = holder.page.get_by_role("dialog")
     expect(view.get_by_role("img")).to_be_visible()
@@ -86,8 +114,10 @@ def test_a_ticket_fills_the_screen_for_the_scanner(holder):
     holder.press("Next")
     expect(view.locator(".code")).not_to_have_text(first)
     expect(view.get_by_text("2 of 2")).to_be_visible()
+    assert holder.page.evaluate("() => screenLocks") == ["screen"]
     holder.page.keyboard.press("Escape")
     expect(view).to_be_hidden()
+    holder.page.wait_for_function("() => screenLocks.length === 0")
 
 
 def test_names_can_be_changed_until_shortly_before_the_event(holder, time):

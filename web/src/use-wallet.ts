@@ -3,9 +3,11 @@
 import { useCallback, useEffect, useState } from "preact/hooks";
 import { ApiFailure, getQrCode, listTickets, type Ticket } from "./api";
 import { keepWallet, loadKept, type KeptWallet } from "./kept-wallet";
+import { now } from "./server-time";
 import { userId } from "./session";
 
 const SLOW_MS = 3000;
+const DAY_SECONDS = 86_400;
 
 export interface Wallet {
   tickets: Ticket[] | null;
@@ -66,7 +68,14 @@ async function load(owner: string, show: (change: Partial<State>) => void): Prom
   show({ kept: await keepWallet(owner, tickets, Object.fromEntries(pictures)).catch(() => null) });
 }
 
-/** Whether the ticket lets people in, as far as the page knows. */
+/** Whether the ticket lets people in, now or later, as far as the page knows. */
 export function isUsable(ticket: Ticket): boolean {
-  return ticket.state === "valid" && !ticket.event.cancelled && ticket.admitted < ticket.admits;
+  return ticket.state === "valid" && !ticket.event.cancelled && ticket.admitted < ticket.admits && !isOver(ticket);
+}
+
+/** Whether the event is over: a day after its start if it does not say when it ends. */
+export function isOver({ event }: Ticket): boolean {
+  if (!event.starts_at) return false;
+  const end = event.ends_at ? Date.parse(event.ends_at) / 1000 : Date.parse(event.starts_at) / 1000 + DAY_SECONDS;
+  return end < now();
 }

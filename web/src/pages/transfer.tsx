@@ -7,6 +7,8 @@ import { Failure, Outcome } from "../parts/failure";
 import { useAction, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
 
+const FINAL = [404, 409, 410]; // refusals that the same link gets again
+
 /** A button, because programs that look at mails open links, and must not take the ticket. */
 export function Transfer() {
   const { t, locale } = useTexts();
@@ -36,9 +38,13 @@ export function Transfer() {
         <form class="panel" onSubmit={submit}>
           <p>{t.transfer.text}</p>
           {failure && <Failure failure={failure} />}
-          <button type="submit" class="button" disabled={isWorking}>
-            {isWorking ? t.checkout.working : t.transfer.accept}
-          </button>
+          {failure && FINAL.includes(failure.status) ? (
+            <a href="/">{t.allEvents}</a>
+          ) : (
+            <button type="submit" class="button" disabled={isWorking}>
+              {isWorking ? t.checkout.working : t.transfer.accept}
+            </button>
+          )}
         </form>
       ) : (
         <Outcome tone="bad" title={t.transfer.brokenTitle}>

@@ -9,11 +9,8 @@ import { useLoaded, useTitle } from "../parts/hooks";
 import { Pass } from "../parts/pass";
 import { Refunds } from "../parts/refunds";
 import { ScanView } from "../parts/scan-view";
-import { now } from "../server-time";
 import { useTexts } from "../texts";
-import { isUsable, useWallet } from "../use-wallet";
-
-const DAY_SECONDS = 86_400;
+import { isOver, isUsable, useWallet } from "../use-wallet";
 
 export function Wallet() {
   const { t, locale } = useTexts();
@@ -74,13 +71,6 @@ export function Wallet() {
       <ScanView tickets={usable} codes={codes} shown={scanned} show={setScanned} />
     </div>
   );
-}
-
-/** Whether the event is over: a day after its start if it does not say when it ends. */
-function isOver({ event }: Ticket): boolean {
-  if (!event.starts_at) return false;
-  const end = event.ends_at ? Date.parse(event.ends_at) / 1000 : Date.parse(event.starts_at) / 1000 + DAY_SECONDS;
-  return end < now();
 }
 
 function byStart(a: Ticket, b: Ticket): number {

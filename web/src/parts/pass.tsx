@@ -3,7 +3,8 @@
 import { calendarFile, type Ticket } from "../api";
 import { dayAndTime } from "../formats";
 import { useTexts } from "../texts";
-import { isUsable } from "../use-wallet";
+import type { Texts } from "../texts/en";
+import { isOver, isUsable } from "../use-wallet";
 import { NameForm } from "./name-form";
 import { TransferPanel } from "./transfer-panel";
 
@@ -20,7 +21,6 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
   const { t, locale } = useTexts();
   const { event, tier } = ticket;
   const canUse = isUsable(ticket);
-  const stamp = event.cancelled ? t.wallet.cancelled : ticket.admitted >= ticket.admits ? t.wallet.used : t.wallet.states[ticket.state];
   return (
     <li class={`pass ${canUse ? "" : "pass-void"}`}>
       <div class="pass-text">
@@ -45,7 +45,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
             )}
           </>
         ) : (
-          <p class="stamp">{stamp}</p>
+          <p class="stamp">{stampOf(ticket, t)}</p>
         )}
         <p class="small">
           {t.wallet.code} <span class="code">{ticket.code}</span>
@@ -64,6 +64,13 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
       )}
     </li>
   );
+}
+
+/** Why the ticket lets nobody in. */
+function stampOf(ticket: Ticket, t: Texts): string | undefined {
+  if (ticket.event.cancelled) return t.wallet.cancelled;
+  if (ticket.admitted >= ticket.admits) return t.wallet.used;
+  return ticket.state === "valid" && isOver(ticket) ? t.wallet.over : t.wallet.states[ticket.state];
 }
 
 export function QrCode({ code, picture }: { code: string; picture: string | null | undefined }) {

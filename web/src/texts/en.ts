@@ -185,6 +185,7 @@ export const en = {
     states: { void: "No longer valid", frozen: "Not valid until a dispute is decided" } as Record<string, string>,
     used: "Already used",
     cancelled: "Event cancelled",
+    over: "Event over",
     admitted: (count: number, total: number) => `${count} of ${total} are in`,
     oldTitle: "We cannot reach the shop",
     oldText: (when: string) => `These are your tickets as of ${when}. They let you in like this, too.`,

@@ -188,6 +188,7 @@ export const es: Texts = {
     states: { void: "Ya no es válida", frozen: "No es válida hasta que se resuelva una reclamación" },
     used: "Ya usada",
     cancelled: "Evento cancelado",
+    over: "Evento terminado",
     admitted: (count, total) => `${count} de ${total} ya están dentro`,
     oldTitle: "No podemos conectar con la tienda",
     oldText: (when) => `Estas son tus entradas a fecha de ${when}. También así te dejan entrar.`,
