@@ -63,9 +63,8 @@ export function EventPage() {
 }
 
 function Facts({ event }: { event: EventWithTiers }) {
-  const { t, locale } = useTexts();
+  const { t } = useTexts();
   const starts = event.starts_at;
-  const other = starts && otherTimezone(starts, event.timezone);
   const place = [event.address, event.city].filter((part) => part && !event.venue.includes(part)).join(", ");
   return (
     <>
@@ -73,16 +72,7 @@ function Facts({ event }: { event: EventWithTiers }) {
         <span class={`status status-${event.status}`}>{t.status[event.status]}</span>
       </p>
       <h1>{event.name}</h1>
-      {starts && (
-        <p class="event-when">
-          <time dateTime={starts}>{dayAndTime(starts, event.timezone, locale)}</time>
-          {other && (
-            <span class="small">
-              {t.event.yourTime} {dayAndTime(starts, other, locale)}
-            </span>
-          )}
-        </p>
-      )}
+      {starts && <Moment at={starts} timezone={event.timezone} />}
       <p class="event-where">
         {event.venue}
         {place && <span class="small">{place}</span>}
@@ -100,9 +90,25 @@ function Facts({ event }: { event: EventWithTiers }) {
   );
 }
 
+/** A time where the event is and, if clocks differ there, where the buyer is. */
+function Moment({ at, timezone }: { at: string; timezone: string }) {
+  const { t, locale } = useTexts();
+  const other = otherTimezone(at, timezone);
+  return (
+    <p class="event-when">
+      <time dateTime={at}>{dayAndTime(at, timezone, locale)}</time>
+      {other && (
+        <span class="small">
+          {t.event.yourTime} {dayAndTime(at, other, locale)}
+        </span>
+      )}
+    </p>
+  );
+}
+
 /** What the buyer can do now, if that is not simply to choose tickets. */
 function Way({ event, availability }: { event: EventWithTiers; availability: Availability[] }) {
-  const { t, locale } = useTexts();
+  const { t } = useTexts();
   const time = useNow();
   const hasLine = event.has_waiting_room;
   if (event.status === "cancelled") return <Outcome tone="bad" title={t.event.cancelledTitle}>{t.event.cancelledText}</Outcome>;
@@ -124,7 +130,8 @@ function Way({ event, availability }: { event: EventWithTiers; availability: Ava
       {seconds > 0 ? (
         <>
           <h2>{seconds < COUNTDOWN_SECONDS ? t.event.opensIn : t.event.opens}</h2>
-          <p class={seconds < COUNTDOWN_SECONDS ? "figure" : "opening"}>{seconds < COUNTDOWN_SECONDS ? clock(seconds) : dayAndTime(event.on_sale_at, event.timezone, locale)}</p>
+          {seconds < COUNTDOWN_SECONDS && <p class="figure">{clock(seconds)}</p>}
+          <Moment at={event.on_sale_at} timezone={event.timezone} />
           {hasLine && <p>{t.event.opensLine}</p>}
         </>
       ) : (

@@ -122,7 +122,10 @@ function most(tier: CurrentTier, event: EventWithTiers): number {
 function TierState({ tier, event }: { tier: CurrentTier; event: EventWithTiers }) {
   const { t, locale } = useTexts();
   if (event.status === "scheduled" && tier.status === "available") return <>{t.event.comingSoon}</>;
-  if (isForSale(tier)) return <>{t.event.left(tier.available)}</>;
+  if (isForSale(tier)) {
+    const until = tier.sale_ends_at && t.event.salesUntil(dayAndTime(tier.sale_ends_at, event.timezone, locale));
+    return <>{[t.event.left(tier.available), until].filter(Boolean).join(" · ")}</>;
+  }
   if (tier.status === "coming-soon") {
     return <>{tier.sale_starts_at ? t.event.salesFrom(dayAndTime(tier.sale_starts_at, event.timezone, locale)) : t.event.comingSoon}</>;
   }

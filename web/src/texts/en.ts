@@ -55,6 +55,7 @@ export const en = {
     held: (count: number) => `None free now, ${count.toLocaleString("en")} in other people's baskets`,
     soldOut: "Sold out",
     comingSoon: "Not on sale yet",
+    salesUntil: (when: string) => `on sale until ${when}`,
     salesFrom: (when: string) => `On sale from ${when}`,
     closed: "No longer on sale",
     admits: (count: number) => `admits ${count}`,

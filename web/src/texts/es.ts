@@ -57,6 +57,7 @@ export const es: Texts = {
     held: (count) => `Ninguna libre ahora, ${count.toLocaleString("es")} en cestas de otras personas`,
     soldOut: "Agotado",
     comingSoon: "Aún no está a la venta",
+    salesUntil: (when) => `a la venta hasta el ${when}`,
     salesFrom: (when) => `A la venta desde el ${when}`,
     closed: "Ya no está a la venta",
     admits: (count) => `válida para ${count}`,

@@ -1,0 +1,76 @@
+"""Finding an event in a real browser: what the cards say, filters, the times of an event, and handing it on."""
+
+import pytest
+from playwright.sync_api import expect
+
+from chalicelib import clock
+from tests import builders
+
+
+@pytest.fixture
+def events(api, time) -> dict[str, str]:
+    """Three events by their names: one on sale in Denver, one that opens tomorrow in Porto, and one that is sold out."""
+    opens = {"on_sale_at": clock.iso(time.now + 86_000), "waiting_room": {"enabled": True}}
+    ids = {name: builders.create_event(api, name, **fields) for name, fields in (("Open Air", {}), ("Soon", opens), ("Gone", {}))}
+    for name, fields in {"Open Air": {"city": "Denver", "timezone": "America/Denver"}, "Soon": {"city": "Porto"}}.items():
+        assert api.patch(f"/events/{ids[name]}", json=fields, token=builders.admin_token()).status == 200
+    early = builders.create_tier(api, ids["Open Air"], "Early", price_cents=2000, capacity=1)
+    builders.create_tier(api, ids["Open Air"], "Floor", price_cents=3500)
+    builders.create_tier(api, ids["Soon"], "Free", price_cents=0)
+    builders.buy(api, "ada", ids["Open Air"], early)
+    builders.buy(api, "ada", ids["Gone"], builders.create_tier(api, ids["Gone"], capacity=1))
+    time.advance(5)
+    return ids
+
+
+def test_cards_say_the_price_that_can_be_paid_and_when_the_sale_opens(new_buyer, events):
+    buyer = new_buyer()
+    asked: list[str] = []
+    buyer.page.on("request", lambda request: asked.append(request.url.partition("/api")[2]))
+    buyer.page.goto("/")
+    cards = {name: buyer.page.get_by_role("listitem").filter(has_text=name) for name in ("Open Air", "Soon", "Gone")}
+    expect(cards["Open Air"]).to_contain_text("from $35")  # the ticket for $20 is sold
+    expect(cards["Soon"]).to_contain_text("Free")
+    expect(cards["Soon"]).to_contain_text("On sale from")
+    expect(cards["Gone"]).to_contain_text("Sold out")
+    expect(cards["Gone"]).not_to_contain_text("$")
+    assert [path for path in asked if path] == ["/v1/events"], "one answer, which is the same for everybody, draws the page"
+
+
+def test_events_are_found_by_words_city_and_what_is_left(new_buyer, events):
+    buyer = new_buyer()
+    buyer.page.goto("/")
+    names = buyer.page.locator(".card h2")
+    expect(names).to_have_count(3)
+    buyer.page.get_by_label("City").select_option("Porto")
+    expect(names).to_have_text(["Soon"])
+    buyer.page.get_by_label("Only with tickets now").check()
+    buyer.see("No event fits")
+    buyer.press("All events")
+    expect(names).to_have_count(3)
+    buyer.page.get_by_role("searchbox").fill("open denver")
+    expect(names).to_have_text(["Open Air"])
+
+
+def test_an_empty_shop_says_so(new_buyer, origin):
+    buyer = new_buyer()
+    buyer.page.goto("/")
+    buyer.see("There are no events at the moment")
+
+
+def test_times_are_those_of_the_event_and_of_the_buyer(new_buyer, events):
+    buyer = new_buyer(timezone_id="Europe/Madrid")
+    buyer.page.goto(f"/events/{events['Open Air']}")
+    expect(buyer.page.get_by_role("article")).to_contain_text("MDT")
+    expect(buyer.page.get_by_role("article")).to_contain_text("Your time:")
+    buyer.page.goto(f"/events/{events['Soon']}")
+    opening = buyer.page.locator(".panel").filter(has_text="Sale opens in")
+    expect(opening).to_contain_text("Your time:")
+
+
+def test_a_link_is_copied_where_the_device_cannot_share(new_buyer, origin, events):
+    buyer = new_buyer(permissions=["clipboard-read", "clipboard-write"])
+    buyer.page.goto(f"/events/{events['Open Air']}")
+    buyer.press("Share")
+    buyer.see("Link copied")
+    assert buyer.page.evaluate("() => navigator.clipboard.readText()") == f"{origin}/events/{events['Open Air']}"
