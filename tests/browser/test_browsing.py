@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from chalicelib import clock
+from chalicelib import clock, settings
 from tests import builders
 
 
@@ -74,3 +74,16 @@ def test_a_link_is_copied_where_the_device_cannot_share(new_buyer, origin, event
     buyer.press("Share")
     buyer.see("Link copied")
     assert buyer.page.evaluate("() => navigator.clipboard.readText()") == f"{origin}/events/{events['Open Air']}"
+
+
+def test_a_messenger_gets_a_preview_and_a_picture_at_the_address_of_the_page(new_buyer, origin, events):
+    with settings.override(shop_url=origin):
+        messenger = new_buyer(user_agent="WhatsApp/2.24.1 A", java_script_enabled=False)
+        messenger.page.goto(f"/events/{events['Open Air']}?utm_source=chat")
+        expect(messenger.page).to_have_title("Open Air · Fairgate")
+        picture = messenger.page.locator("meta[property='og:image']").get_attribute("content")
+        reply = messenger.page.request.get(picture)
+        assert (reply.status, reply.headers["content-type"]) == (200, "image/jpeg")
+        reader = new_buyer()
+        reader.page.goto(f"/events/{events['Open Air']}")
+        expect(reader.page.get_by_role("button", name="Share")).to_be_visible()
