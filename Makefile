@@ -2,7 +2,7 @@
 
 # Variables on the command line (make run PORT=9000 FAIRGATE_HOLD_SECONDS=5) reach the commands as environment variables.
 .DEFAULT_GOAL := help
-.PHONY: help run shots plan apply status test check format bench package clean
+.PHONY: help run shots plan apply status test check format bench package deploy emulate admin clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,6 +33,13 @@ help:
 	@echo "make package   build what is deployed to AWS into .build/<stage>/ (STAGE=dev or STAGE=prod; default: dev)"
 	@echo "                 ARCH=x86_64            for these processors instead of arm64"
 	@echo "                 SNAPSTART=on           start instances from a snapshot (docs/deployment.md)"
+	@echo "make deploy    deploy a stage to AWS: STAGE=dev AWS_REGION=eu-central-1 (docs/deployment.md)"
+	@echo "                 DRY_RUN=1              only show the steps; needs no AWS account"
+	@echo "                 YES=1                  do not ask before the stack and the catalog are changed"
+	@echo "                 SKIP='check test'      leave out what was done already: check, test, package"
+	@echo "                 BUCKET=name            a bucket for packages, instead of one that is made"
+	@echo "make emulate   deploy the package to an emulated AWS on this machine and sell a ticket there (STAGE=dev)"
+	@echo "make admin     make somebody an admin of a deployed stage: STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"
 	@echo "make clean     delete the Python environment and everything that was built; the data stays"
 
 run: $(STAMP)
@@ -75,6 +82,16 @@ bench: $(STAMP)
 
 package: $(STAMP)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m infra.package
+
+deploy: $(STAMP)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m infra.deploy
+
+emulate: $(STAMP)
+	@$(BIN)/python -m infra.emulation
+
+admin: $(STAMP)
+	@test -n "$(STAGE)" && test -n "$(EMAIL)" || { echo "Name the stage and the address: make admin STAGE=dev EMAIL=ada@example.com"; exit 2; }
+	@FAIRGATE_STAGE=$(STAGE) $(BIN)/python -m infra.create_admin "$(EMAIL)"
 
 clean:
 	rm -rf $(VENV) .build web/node_modules tests/browser/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*

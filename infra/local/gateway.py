@@ -76,7 +76,7 @@ class Gateway:
     def handle(self, method: str, target: str, headers: Headers = (), body: bytes = b"", source_ip: str = "127.0.0.1") -> GatewayResponse:
         """Answer one request; `target` is the raw path with its query string, `/api/v1/events?status=active`."""
         event = self.proxy_event(method, target, headers, body, source_ip)
-        return event if isinstance(event, GatewayResponse) else _response(self._app(event, None))
+        return event if isinstance(event, GatewayResponse) else to_response(self._app(event, None))
 
     def proxy_event(
         self, method: str, target: str, headers: Headers = (), body: bytes = b"", source_ip: str = "127.0.0.1"
@@ -185,7 +185,8 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str
     return last, every
 
 
-def _response(result: dict[str, Any]) -> GatewayResponse:
+def to_response(result: dict[str, Any]) -> GatewayResponse:
+    """What a client gets of what a function returns."""
     body = result["body"]
     raw = base64.b64decode(body) if result.get("isBase64Encoded") else (body or "").encode()
     headers = dict(result["headers"])

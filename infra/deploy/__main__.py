@@ -1,0 +1,50 @@
+"""`make deploy STAGE=dev`: deploy a stage to AWS. Exit code 0: done; 1: failed; 2: wrong arguments."""
+
+import sys
+from collections.abc import Sequence
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bootstrap import env_file
+from infra.deploy.account import advice
+from infra.deploy.deployment import Deployment, show
+from infra.deploy.errors import DeploymentFailed
+from infra.deploy.options import read_options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    try:
+        options = read_options(argv)
+    except SystemExit as error:
+        return int(error.code or 0)
+    deployment = Deployment(options, _confirm, lambda line: print(line, flush=True))
+    if options.dry_run:
+        show(deployment.steps())
+        print("Nothing was done (dry run).")
+        return 0
+    try:
+        deployment.run()
+    except DeploymentFailed as error:
+        return _fail(str(error))
+    except (BotoCoreError, ClientError) as error:
+        return _fail(advice(error))
+    except KeyboardInterrupt:
+        return _fail("Stopped. What CloudFormation has begun goes on; look at the stack before you deploy again.")
+    return 0
+
+
+def _confirm(question: str) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _fail(text: str) -> int:
+    print(f"\ndeploy: {text}", file=sys.stderr, flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    env_file.load()
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The AWS account and the region that a deployment goes to, and what to do about AWS's errors."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import boto3.session
+from botocore import exceptions
+from msgspec import Struct
+
+from chalicelib import settings
+from infra.deploy.errors import DeploymentFailed
+
+_LOG_IN = "Log in to AWS (for example: aws sso login), or set AWS_PROFILE, then run the command again."
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch")
+_FORBIDDEN = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403")
+_NO_LOG_IN = (
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.ProfileNotFound,
+    exceptions.SSOError,
+    exceptions.TokenRetrievalError,
+    exceptions.CredentialRetrievalError,
+)
+
+
+class AwsAccount(Struct, frozen=True):
+    """`user` is the ARN of who deploys."""
+
+    session: boto3.session.Session
+    region: str
+    id: str
+    user: str
+
+    def client(self, service: str) -> Any:
+        return self.session.client(service, region_name=self.region)  # type: ignore[call-overload]
+
+
+def choose_region(environment: Mapping[str, str]) -> str:
+    """The region that the environment names, as the functions and the commands read it. Raises DeploymentFailed if it names none."""
+    for name in settings.REGION_VARIABLES:
+        if environment.get(name):
+            return environment[name]
+    raise DeploymentFailed(
+        "No region is set. Name the one of the stage: make deploy AWS_REGION=eu-central-1 (that of an AWS profile is not read)."
+    )
+
+
+def open_account() -> AwsAccount:
+    """The account whose credentials the environment has. Raises DeploymentFailed or an error of AWS that `advice` explains."""
+    region = choose_region(os.environ)
+    session = boto3.session.Session(region_name=region)
+    identity = session.client("sts", region_name=region).get_caller_identity()
+    return AwsAccount(session, region, identity["Account"], identity["Arn"])
+
+
+def advice(error: exceptions.BotoCoreError | exceptions.ClientError) -> str:
+    """An error of AWS for people: what failed, and what to do."""
+    if isinstance(error, _NO_LOG_IN):
+        return f"There are no usable AWS credentials ({type(error).__name__}). {_LOG_IN}"
+    if isinstance(error, exceptions.ClientError):
+        code = error.response["Error"]["Code"]
+        if code in _EXPIRED:
+            return f"AWS does not accept the credentials ({code}). {_LOG_IN}"
+        if code in _FORBIDDEN:
+            return f"AWS refuses {error.operation_name}: {error}. infra/deployer-policy.json lists what the deployer must be allowed to do."
+    if isinstance(error, exceptions.EndpointConnectionError):
+        return f"{error}. Check the network, and that the region exists."
+    return f"AWS failed: {error}"

@@ -1,0 +1,213 @@
+"""The steps of a deployment, and the way back if one fails after the stage was changed.
+
+The pages come last: they need the new API, while the old pages work with it too, so there is never anything to take back.
+"""
+
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from msgspec import Struct
+
+from chalicelib import settings
+from infra import smoke_test
+from infra.deploy import stage_secret
+from infra.deploy.account import AwsAccount, open_account
+from infra.deploy.catalog import CatalogCommands
+from infra.deploy.errors import DeploymentFailed
+from infra.deploy.options import Options
+from infra.deploy.stack import ChangeSet, Stack
+from infra.deploy.storage import PackageBucket, upload_package, upload_pages
+from infra.template.stages import ROOT
+
+# Outputs of the stack.
+API_URL, PAGES_BUCKET, DISTRIBUTION = "EndpointURL", "WebBucketName", "DistributionId"
+
+
+class Step(Struct, frozen=True):
+    """`text` says what it does, for people; it is all that a dry run shows."""
+
+    name: str
+    text: str
+    run: Callable[[], None]
+
+
+class _Before(Struct, frozen=True):
+    """What the stage was before it was changed; `template` is None if there was no stack."""
+
+    template: str | None
+    parameters: dict[str, str]
+
+
+class Deployment:
+    """One deployment. `confirm` asks a person a question and returns whether the answer was yes."""
+
+    def __init__(self, options: Options, confirm: Callable[[str], bool], report: Callable[[str], None] = print) -> None:
+        self._options, self._confirm, self._report = options, confirm, report
+        self._account: AwsAccount
+        self._stack: Stack
+        self._bucket: PackageBucket
+        self._catalog: CatalogCommands
+        self._template_url = ""
+        self._checksum = ""
+        self._change_set: ChangeSet | None = None
+        self._before: _Before | None = None
+        self._version_before: int | None = None
+
+    def steps(self) -> list[Step]:
+        stage, folder, bucket = self._options.stage, _relative(self._options.folder), self._options.bucket or "the deployment's own bucket"
+        files = " ".join(self._options.files)
+        build = f"make package STAGE={stage} ARCH={self._options.architecture}"
+        steps = [
+            Step("account", "find the account, the region and the stack, and stop if they are not ready", self._open),
+            Step("check", "make check", lambda: self._make("check")),
+            Step("test", "make test", lambda: self._make("test")),
+            Step("package", f"{build} (writes {folder})", lambda: self._make(*build.split()[1:])),
+            Step("validate", f"python -m bootstrap validate {files}".rstrip(), self._validate),
+            Step("plan", f"python -m bootstrap plan {files}".rstrip() + ", unless the stage is new", self._plan),
+            Step(
+                "secret", f"create the secret {stage_secret.secret_name(stage)} with random keys, unless there is one", self._create_secret
+            ),
+            Step("upload", f"upload the zip and the template of {folder} to {bucket}", self._upload),
+            Step("review", f"make a change set of the stack {self._options.stack}, show it and ask", self._review),
+            Step("stack", "execute the change set; CloudFormation takes everything back if a part of it fails", self._execute),
+            Step("apply", f"python -m bootstrap apply {files}".rstrip() + ", unless that version is served already", self._apply),
+            Step("smoke test", "python -m infra.smoke_test: health, catalog, and the purchase of a test ticket", self._test),
+            Step("pages", f"upload {folder}/web to the bucket of the stack ({PAGES_BUCKET})", self._publish_pages),
+        ]
+        return [step for step in steps if step.name not in self._options.skip]
+
+    def run(self) -> None:
+        """Run all steps. Raises DeploymentFailed or an error of AWS, after what was changed has been taken back."""
+        steps = self.steps()
+        for number, step in enumerate(steps, start=1):
+            self._report(f"\n[{number}/{len(steps)}] {step.name}: {step.text}")
+            try:
+                step.run()
+            except BaseException:
+                self._go_back()
+                raise
+            if step.name == "smoke test":  # from here on there is nothing to take back
+                self._before = self._version_before = None
+        self._report(f"\nStage {self._options.stage} is deployed: {self._api_url()}")
+
+    def _open(self) -> None:
+        self._account = open_account()
+        self._report(f"  account {self._account.id} in {self._account.region}, as {self._account.user}")
+        self._stack = Stack(self._account, self._options.stack, self._report)
+        self._stack.require_ready()
+        self._catalog = CatalogCommands(self._options.stage, self._account.region, self._options.files)
+
+    def _make(self, *words: str) -> None:
+        if subprocess.run(["make", "--no-print-directory", *words], cwd=ROOT, check=False).returncode:
+            raise DeploymentFailed(f"make {words[0]} failed; the reason is above. Nothing was deployed.")
+
+    def _validate(self) -> None:
+        self._checksum = self._catalog.validate()
+
+    def _plan(self) -> None:
+        if self._stack.describe() is None:
+            self._report("  the stage is new: everything in the files will be")
+        else:
+            self._catalog.plan()
+
+    def _create_secret(self) -> None:
+        created = stage_secret.create_missing(self._account, self._options.stage)
+        self._report("  created" if created else "  it is there; nothing was changed")
+        if created and self._options.stage == settings.PRODUCTION:
+            self._report("  it has no keys of Stripe yet: add stripe_api_key and stripe_webhook_secrets before anything is sold")
+
+    def _upload(self) -> None:
+        if not (self._options.folder / "sam.json").exists():
+            raise DeploymentFailed(
+                f"There is no package in {_relative(self._options.folder)}. Build it: make package STAGE={self._options.stage}"
+            )
+        self._bucket = PackageBucket(self._account, self._options.bucket)
+        self._template_url = upload_package(self._bucket, self._options.folder, self._options.stage)
+        self._report(f"  {self._template_url}")
+
+    def _review(self) -> None:
+        self._change_set = self._stack.create_change_set(self._template_url, self._options.parameters)
+        if self._change_set is None:
+            self._report("  the stack has all of it already; nothing changes")
+            return
+        for line in self._change_set.lines:
+            self._report(f"  {line}")
+        if not self._options.yes and not self._confirm(f"Change the stack {self._options.stack} like this?"):
+            self._stack.delete_change_set(self._change_set)
+            raise DeploymentFailed("Nothing was changed. To agree without being asked: make deploy YES=1")
+
+    def _execute(self) -> None:
+        if self._change_set is None:
+            self._report("  nothing changes")
+            return
+        before = _Before(self._stack.template(), self._stack.parameters())
+        self._stack.execute(self._change_set)
+        self._before = before
+
+    def _apply(self) -> None:
+        version, checksum = self._catalog.served()
+        if checksum == self._checksum:
+            self._report(f"  version {version} is served already")
+            return
+        self._version_before = version
+        self._catalog.apply(yes=self._options.yes)
+
+    def _test(self) -> None:
+        if smoke_test.main([self._api_url(), *self._options.files]):
+            raise DeploymentFailed("The smoke test failed; the reason is above.")
+
+    def _publish_pages(self) -> None:
+        outputs, folder = self._stack.outputs(), self._options.folder / "web"
+        if PAGES_BUCKET not in outputs:
+            self._report(f"  the stack has no bucket for pages (no output {PAGES_BUCKET}); serve {_relative(folder)} yourself")
+            return
+        count = upload_pages(self._account, folder, outputs[PAGES_BUCKET])
+        if DISTRIBUTION in outputs:
+            paths = {"Quantity": 1, "Items": ["/*"]}
+            batch = {"Paths": paths, "CallerReference": str(uuid4())}
+            self._account.client("cloudfront").create_invalidation(DistributionId=outputs[DISTRIBUTION], InvalidationBatch=batch)
+        self._report(f"  {count} files")
+
+    def _api_url(self) -> str:
+        return self._options.url or f"{self._stack.outputs()[API_URL].rstrip('/')}/v1"
+
+    def _go_back(self) -> None:
+        """Bring the catalog, then the stack, back to what they were. What cannot be taken back is reported."""
+        for name, go_back in (("catalog", self._roll_catalog_back), ("stack", self._roll_stack_back)):
+            try:
+                go_back()
+            except Exception as error:
+                self._report(f"The {name} could not be taken back: {error}")
+
+    def _roll_catalog_back(self) -> None:
+        if self._version_before is None:
+            return
+        if self._version_before == 0:
+            self._report("\nThe catalog stays: there was none before.")
+        elif self._catalog.served()[0] != self._version_before:
+            self._report(f"\nTaking the catalog back to version {self._version_before}.")
+            self._catalog.rollback(self._version_before)
+
+    def _roll_stack_back(self) -> None:
+        if self._before is None:
+            return
+        if self._before.template is None:
+            self._report(f"\nThe stack {self._options.stack} stays: there was none before.")
+            return
+        self._report(f"\nTaking the stack {self._options.stack} back to its last template.")
+        url = self._bucket.upload_text(self._before.template, f"{self._options.stage}/before.json")
+        change_set = self._stack.create_change_set(url, self._before.parameters)
+        if change_set is not None:
+            self._stack.execute(change_set)
+
+
+def _relative(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def show(steps: Sequence[Step], report: Callable[[str], None] = print) -> None:
+    """What a dry run prints."""
+    for number, step in enumerate(steps, start=1):
+        report(f"[{number}/{len(steps)}] {step.name}: {step.text}")

@@ -1,0 +1,164 @@
+"""A CloudFormation stack: its change sets, and their execution with progress."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from time import sleep
+from typing import Any
+
+from botocore.exceptions import ClientError
+from msgspec import Struct
+
+from infra.deploy.account import AwsAccount
+from infra.deploy.errors import DeploymentFailed
+
+CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+POLL_SECONDS = 2.0
+_NOTHING_CHANGES = ("didn't contain changes", "No updates are to be performed")
+_SIGNS = {"Add": "+", "Modify": "~", "Remove": "-", "Import": "+", "Dynamic": "~"}
+_TABLE = "AWS::DynamoDB::Table"
+
+
+class ChangeSet(Struct, frozen=True):
+    """`lines` are for people; those that begin with `!` replace or remove something that holds data."""
+
+    name: str
+    lines: list[str]
+
+
+class Stack:
+    """`report` prints a line."""
+
+    def __init__(self, account: AwsAccount, name: str, report: Callable[[str], None]) -> None:
+        self.name = name
+        self._client, self._report = account.client("cloudformation"), report
+
+    def describe(self) -> Any:
+        """CloudFormation's description; None if there is no stack, or nothing but change sets of one."""
+        try:
+            (stack,) = self._client.describe_stacks(StackName=self.name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+        return None if stack["StackStatus"] == "REVIEW_IN_PROGRESS" else stack
+
+    def require_ready(self) -> None:
+        """Raise DeploymentFailed if CloudFormation would take no change set now."""
+        stack = self.describe()
+        status = stack["StackStatus"] if stack else ""
+        if status == "ROLLBACK_COMPLETE":
+            raise DeploymentFailed(
+                f"The first deployment of {self.name} failed, so there is only the rest of it. Delete that, then run the command again "
+                f"(tables stay): aws cloudformation delete-stack --stack-name {self.name}"
+            )
+        if status.endswith("_IN_PROGRESS"):
+            raise DeploymentFailed(
+                f"Another deployment of {self.name} is under way ({status}). Wait for its end, then run the command again."
+            )
+        if status.endswith("_FAILED"):
+            raise DeploymentFailed(
+                f"{self.name} is in the state {status}: {stack.get('StackStatusReason', 'no reason is given')}. Remove the cause, then: "
+                f"aws cloudformation continue-update-rollback --stack-name {self.name}"
+            )
+
+    def outputs(self) -> dict[str, str]:
+        stack = self.describe()
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])} if stack else {}
+
+    def parameters(self) -> dict[str, str]:
+        stack = self.describe()
+        return {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])} if stack else {}
+
+    def template(self) -> str | None:
+        """The template as it was deployed last; None if there is no stack."""
+        if self.describe() is None:
+            return None
+        body = self._client.get_template(StackName=self.name, TemplateStage="Original")["TemplateBody"]
+        return body if isinstance(body, str) else json.dumps(body)
+
+    def create_change_set(self, template_url: str, parameters: Mapping[str, str]) -> ChangeSet | None:
+        """A change set, ready to be executed; None if nothing changes. Parameters that are not named keep their values.
+
+        Tables that stayed when an earlier stack was deleted become part of the stack again. Raises DeploymentFailed.
+        """
+        is_new = self.describe() is None
+        name = f"fairgate-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+        wanted = self._client.get_template_summary(TemplateURL=template_url).get("Parameters", [])
+        known = {} if is_new else self.parameters()
+        self._client.create_change_set(
+            StackName=self.name,
+            ChangeSetName=name,
+            ChangeSetType="CREATE" if is_new else "UPDATE",
+            TemplateURL=template_url,
+            Capabilities=CAPABILITIES,
+            ImportExistingResources=True,
+            Parameters=[
+                {"ParameterKey": key, "ParameterValue": parameters[key]}
+                if key in parameters
+                else {"ParameterKey": key, "UsePreviousValue": True}
+                for key in (parameter["ParameterKey"] for parameter in wanted)
+                if key in parameters or key in known
+            ],
+            Tags=[{"Key": "service", "Value": "fairgate"}],
+        )
+        made = self._wait_for_change_set(name)
+        if made["Status"] == "CREATE_COMPLETE":
+            return ChangeSet(name, [_change_line(change["ResourceChange"]) for change in made["Changes"]])
+        self._client.delete_change_set(StackName=self.name, ChangeSetName=name)
+        reason = made.get("StatusReason", "")
+        if any(text in reason for text in _NOTHING_CHANGES):
+            return None
+        raise DeploymentFailed(f"CloudFormation refuses the template: {reason}")
+
+    def delete_change_set(self, change_set: ChangeSet) -> None:
+        self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set.name)
+
+    def execute(self, change_set: ChangeSet) -> None:
+        """Execute a change set and report what happens. Raises DeploymentFailed if CloudFormation has rolled it back."""
+        seen = {event["EventId"] for event in self._events()} if self.describe() else set()
+        self._client.execute_change_set(StackName=self.name, ChangeSetName=change_set.name)
+        failures: list[str] = []
+        while True:
+            stack = self._client.describe_stacks(StackName=self.name)["Stacks"][0]
+            for event in self._events():
+                if event["EventId"] not in seen:
+                    seen.add(event["EventId"])
+                    self._report_event(event, failures)
+            if not stack["StackStatus"].endswith("_IN_PROGRESS"):
+                break
+            sleep(POLL_SECONDS)
+        if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            reasons = "; ".join(failures[:3]) or stack.get("StackStatusReason", "no reason is given")
+            raise DeploymentFailed(f"CloudFormation has rolled {self.name} back ({stack['StackStatus']}): {reasons}")
+
+    def _wait_for_change_set(self, name: str) -> Any:
+        while True:
+            pages = self._client.get_paginator("describe_change_set").paginate(StackName=self.name, ChangeSetName=name)
+            made, *more = pages
+            if made["Status"] in ("CREATE_COMPLETE", "FAILED"):
+                made["Changes"] += [change for page in more for change in page["Changes"]]
+                return made
+            sleep(POLL_SECONDS)
+
+    def _events(self) -> list[Any]:
+        """The latest events, the oldest first."""
+        events: list[Any] = self._client.describe_stack_events(StackName=self.name)["StackEvents"]
+        return events[::-1]
+
+    def _report_event(self, event: Any, failures: list[str]) -> None:
+        status, name = event["ResourceStatus"], event["LogicalResourceId"]
+        if status.endswith("_IN_PROGRESS"):
+            return
+        reason = event.get("ResourceStatusReason", "")
+        if status.endswith("_FAILED") and "cancelled" not in reason:
+            failures.append(f"{name}: {reason}")
+        self._report(f"  {status:<24} {event['ResourceType']:<34} {name} {reason}".rstrip())
+
+
+def _change_line(change: Any) -> str:
+    replaced = change.get("Replacement") in ("True", "Conditional")
+    loses_data = change["ResourceType"] == _TABLE and (replaced or change["Action"] == "Remove")
+    note = f", replaced: {change['Replacement'].lower()}" if replaced else ""
+    imported = ", which exists already" if change["Action"] == "Import" else ""
+    return f"{'!' if loses_data else _SIGNS[change['Action']]} {change['ResourceType']} {change['LogicalResourceId']}{note}{imported}"

@@ -1,0 +1,98 @@
+"""What a deployment uploads: the package to a bucket of the deployer, and the pages to the bucket of the stack."""
+
+import json
+import mimetypes
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.deploy.account import AwsAccount
+from infra.deploy.errors import DeploymentFailed
+
+# Files whose name has a hash of their content never change; browsers ask about all others.
+LASTING, CHECKED = "public, max-age=31536000, immutable", "no-cache"
+_HASHED_FOLDER = "assets"
+
+
+def default_bucket(account: AwsAccount) -> str:
+    return f"fairgate-deploy-{account.id}-{account.region}"
+
+
+class PackageBucket:
+    """The bucket that CloudFormation takes packages from. Nobody else's bucket of that name is ever used."""
+
+    def __init__(self, account: AwsAccount, name: str) -> None:
+        """Without a `name` it is the default one, which is created if it is missing. Raises DeploymentFailed."""
+        self._s3, self._owner = account.client("s3"), account.id
+        self.name = name or default_bucket(account)
+        status = self._status()
+        if status == 404 and name:
+            raise DeploymentFailed(f"There is no bucket {name}. Create it (aws s3 mb s3://{name}), or leave BUCKET out: then one is made.")
+        if status == 404:
+            self._create(account.region)
+        elif status != 200:
+            raise DeploymentFailed(
+                f"The bucket {self.name} cannot be used ({status}): it belongs to another account, or the deployer may not use it. "
+                "Name another one: make deploy BUCKET=name"
+            )
+
+    def upload(self, file: Path, key: str) -> str:
+        """Upload a file; returns its key."""
+        self._s3.upload_file(str(file), self.name, key, ExtraArgs={"ExpectedBucketOwner": self._owner})
+        return key
+
+    def upload_text(self, text: str, key: str) -> str:
+        """Upload a text; returns its URL, as CloudFormation wants it."""
+        self._s3.put_object(Bucket=self.name, Key=key, Body=text.encode(), ExpectedBucketOwner=self._owner)
+        signed: str = self._s3.generate_presigned_url("get_object", Params={"Bucket": self.name, "Key": key})
+        return signed.partition("?")[0]
+
+    def _status(self) -> int:
+        try:
+            self._s3.head_bucket(Bucket=self.name, ExpectedBucketOwner=self._owner)
+        except ClientError as error:
+            return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+        return 200
+
+    def _create(self, region: str) -> None:
+        location: Any = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        self._s3.create_bucket(Bucket=self.name, **location)
+        blocked = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+        self._s3.put_public_access_block(Bucket=self.name, PublicAccessBlockConfiguration=blocked, ExpectedBucketOwner=self._owner)
+
+
+def upload_package(bucket: PackageBucket, folder: Path, stage: str) -> str:
+    """Upload the zips that the template of `folder` names, and the template with their addresses; returns the template's URL.
+
+    Keys are hashes of the content, so an earlier template still finds its own zip.
+    """
+    template = json.loads((folder / "sam.json").read_bytes())
+    uploaded: dict[str, str] = {}
+    for resource in template["Resources"].values():
+        code = resource.get("Properties", {}).get("CodeUri")
+        if isinstance(code, str) and not code.startswith("s3://"):
+            if code not in uploaded:
+                file = folder / code
+                uploaded[code] = bucket.upload(file, f"{stage}/{sha256(file.read_bytes()).hexdigest()}.zip")
+            resource["Properties"]["CodeUri"] = f"s3://{bucket.name}/{uploaded[code]}"
+    text = json.dumps(template)
+    return bucket.upload_text(text, f"{stage}/{sha256(text.encode()).hexdigest()}.json")
+
+
+def upload_pages(account: AwsAccount, folder: Path, bucket: str) -> int:
+    """Upload the pages of `folder`; returns how many files they have. Files of earlier versions stay: open pages may still ask for them.
+
+    What is referred to comes first, so no page is ever there without its files.
+    """
+    s3 = account.client("s3")
+    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: (path.suffix == ".html", str(path)))
+    for file in files:
+        key = file.relative_to(folder).as_posix()
+        headers = {
+            "ContentType": mimetypes.guess_type(file.name)[0] or "application/octet-stream",
+            "CacheControl": LASTING if key.startswith(f"{_HASHED_FOLDER}/") else CHECKED,
+        }
+        s3.upload_file(str(file), bucket, key, ExtraArgs={**headers, "ExpectedBucketOwner": account.id})
+    return len(files)

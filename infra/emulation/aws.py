@@ -1,0 +1,100 @@
+"""An emulated AWS on this machine: MiniStack in a process of its own, on a free port of 127.0.0.1.
+
+It has S3, CloudFormation with the SAM transform, DynamoDB with streams, API Gateway, Lambda, Secrets Manager and what else a stack needs.
+It does not run the functions here: `lambda_runtime.py` does, under the interface that they have on AWS.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, Self
+
+import boto3.session
+import urllib3
+
+from chalicelib import settings
+
+HOST = "127.0.0.1"
+REGION = "eu-central-1"  # not the default region of settings and SDKs, so that a wrong region is noticed
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+START_SECONDS = 60
+STOP_SECONDS = 10
+
+
+class EmulationFailed(Exception):
+    """The emulated AWS did not start or did not do what AWS would; the message says what."""
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process, by force if it does not end by itself."""
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class EmulatedAws:
+    """Serves within a `with` block. What it writes is in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.create_server((HOST, 0)) as free:
+            self.port = int(free.getsockname()[1])
+        self.url = f"http://{HOST}:{self.port}"
+        self.log = folder / "aws.log"
+        self._folder = folder
+        self._session = boto3.session.Session(
+            region_name=REGION,
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The environment of a command that is to use this AWS: that of this process, without its AWS account and settings."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", settings.PREFIX))}
+        nothing = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "ENV_FILE": os.devnull}
+        own = {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": self.url, f"{settings.PREFIX}STORE_ENDPOINT": self.url}
+        return {**kept, **nothing, **CREDENTIALS, **own, "NO_PROXY": HOST, "no_proxy": HOST}
+
+    def client(self, service: str) -> Any:
+        return self._session.client(service, endpoint_url=self.url)  # type: ignore[call-overload]
+
+    def __enter__(self) -> Self:
+        environment = {
+            **self.environment(),
+            "BIND_HOST": HOST,
+            "GATEWAY_PORT": str(self.port),
+            "MINISTACK_REGION": REGION,
+            "IOT_MTLS_ENABLED": "0",
+            "LAMBDA_STRICT": "1",  # without Docker, so it runs no function by itself
+            "HOME": str(self._folder),
+            "TMPDIR": str(self._folder),
+        }
+        del environment["AWS_ENDPOINT_URL"]
+        with self.log.open("w") as log:
+            command = [sys.executable, "-m", "ministack"]
+            self._process = subprocess.Popen(command, cwd=self._folder, env=environment, stdout=log, stderr=log)
+        self._wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        end(self._process)
+
+    def _wait(self) -> None:
+        until = monotonic() + START_SECONDS
+        with urllib3.PoolManager(retries=False) as http:
+            while monotonic() < until:
+                if self._process.poll() is not None:
+                    break
+                try:
+                    if http.request("GET", f"{self.url}/_ministack/ready").status == 200:
+                        return
+                except urllib3.exceptions.HTTPError:
+                    pass
+                sleep(0.05)
+        self.__exit__()
+        raise EmulationFailed(f"MiniStack did not start: {self.log.read_text()[-2000:]}")

@@ -1,0 +1,156 @@
+"""The functions of a deployed stack, found in the emulated AWS and run, and its API as an HTTP server in front of them."""
+
+import io
+import threading
+import zipfile
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import urllib3
+
+from infra.emulation.aws import CREDENTIALS, HOST, REGION, EmulatedAws, EmulationFailed
+from infra.emulation.lambda_runtime import LambdaFunction, runtime_environment
+from infra.local.gateway import Gateway, GatewayResponse, to_response
+
+
+class DeployedStack:
+    """The functions and the routes of a stack, as they are in the emulated AWS at the first use; within a `with` block.
+
+    What a test changes after the deployment needs a new one.
+    """
+
+    def __init__(self, aws: EmulatedAws, name: str, folder: Path) -> None:
+        self._aws, self._name, self._folder = aws, name, folder
+        self._running = ExitStack()
+        self._lock = threading.RLock()
+        self._functions: dict[str, LambdaFunction] = {}
+        self._resources: dict[str, str] = {}
+        self._routes: dict[tuple[str, str], str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+    def function(self, logical_id: str) -> LambdaFunction:
+        """A running function by its logical id in the template."""
+        return self._function(self.resource(logical_id))
+
+    def function_of_route(self, method: str, resource: str) -> LambdaFunction | None:
+        """The function that API Gateway calls for a route of the API; None if the deployed API does not have it."""
+        with self._lock:
+            if not self._routes:
+                self._routes = self._read_routes()
+        arn = self._routes.get((method, resource)) or self._routes.get(("ANY", resource))
+        return self._function(arn.rpartition(":function:")[2].partition(":")[0]) if arn else None
+
+    def resource(self, logical_id: str) -> str:
+        """The physical name of a resource of the stack."""
+        with self._lock:
+            if not self._resources:
+                pages = self._aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self._name)
+                summaries = [summary for page in pages for summary in page["StackResourceSummaries"]]
+                self._resources = {summary["LogicalResourceId"]: summary["PhysicalResourceId"] for summary in summaries}
+        if logical_id not in self._resources:
+            raise EmulationFailed(f"the stack {self._name} has no {logical_id}; it has {', '.join(sorted(self._resources))}")
+        return self._resources[logical_id]
+
+    def _function(self, name: str) -> LambdaFunction:
+        with self._lock:
+            if name not in self._functions:
+                self._functions[name] = self._running.enter_context(self._start(name))
+            return self._functions[name]
+
+    def _start(self, name: str) -> LambdaFunction:
+        """Start a function from its zip, with the environment that the template gives it."""
+        found = self._aws.client("lambda").get_function(FunctionName=name)
+        configuration = found["Configuration"]
+        folder = self._folder / name
+        if not folder.exists():
+            code = urllib3.request("GET", found["Code"]["Location"])
+            if code.status != 200:
+                raise EmulationFailed(f"the zip of {name} cannot be read: status {code.status}")
+            zipfile.ZipFile(io.BytesIO(code.data)).extractall(folder)
+        environment = {
+            **runtime_environment(name, REGION, configuration["MemorySize"], folder),
+            **configuration.get("Environment", {}).get("Variables", {}),
+            **CREDENTIALS,
+            "AWS_ENDPOINT_URL": self._aws.url,
+            "FAIRGATE_STORE_ENDPOINT": self._aws.url,
+        }
+        log, arn = self._folder / f"{name}.log", configuration["FunctionArn"]
+        return LambdaFunction(name, configuration["Handler"], folder, arn, configuration["Timeout"], environment, log)
+
+    def _read_routes(self) -> dict[tuple[str, str], str]:
+        """(Method, path) of the deployed API -> ARN of the function behind it."""
+        client, api = self._aws.client("apigateway"), self.resource("RestAPI")
+        pages = client.get_paginator("get_resources").paginate(restApiId=api, embed=["methods"], PaginationConfig={"PageSize": 500})
+        resources = [resource for page in pages for resource in page["items"]]
+        integrations = {
+            (method, resource["path"]): details.get("methodIntegration", {})
+            for resource in resources
+            for method, details in resource.get("resourceMethods", {}).items()
+        }
+        return {
+            route: integration["uri"].partition("/functions/")[2].removesuffix("/invocations")
+            for route, integration in integrations.items()
+            if integration.get("type") == "AWS_PROXY"
+        }
+
+
+class ApiFront:
+    """An HTTP server that calls the stack's functions as API Gateway does; within a `with` block. The address of the API is `url`."""
+
+    def __init__(self, stack: DeployedStack) -> None:
+        import app
+
+        self._stack, self._gateway = stack, Gateway(app.app)
+        self._server = ThreadingHTTPServer((HOST, 0), self._handler_class())
+        self.url = f"http://{HOST}:{self._server.server_port}/api/v1"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, name="api-front", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def respond(self, method: str, target: str, headers: list[tuple[str, str]], body: bytes) -> GatewayResponse:
+        event = self._gateway.proxy_event(method, target, headers, body)
+        if isinstance(event, GatewayResponse):
+            return event
+        function = self._stack.function_of_route(method, event["resource"])
+        if function is None:
+            return GatewayResponse(403, {"Content-Type": "application/json"}, b'{"message": "Missing Authentication Token"}')
+        event["requestContext"] |= {"accountId": "000000000000", "domainName": f"api.execute-api.{REGION}.amazonaws.com"}
+        return to_response(function.call(event))
+
+    def _handler_class(front) -> type[BaseHTTPRequestHandler]:  # `self` is the request below
+        class Front(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _handle(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                target = self.path if urlsplit(self.path).netloc == "" else urlsplit(self.path).path
+                try:
+                    response = front.respond(self.command, target, list(self.headers.items()), body)
+                except EmulationFailed as error:  # API Gateway's answer to a function that fails; what it was is for people
+                    response = GatewayResponse(502, {"Content-Type": "text/plain"}, str(error).encode())
+                self.send_response(response.status)
+                for name, value in {**response.headers, "Content-Length": str(len(response.body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(response.body)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_HEAD = _handle
+
+            def log_message(self, *_: Any) -> None:
+                """Nothing: the functions have logs."""
+
+        return Front

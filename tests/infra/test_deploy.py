@@ -1,0 +1,305 @@
+"""`make deploy` against an emulated AWS: the whole command, from its options to what is on AWS then."""
+
+import json
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import botocore.client
+import pytest
+import urllib3
+
+import app
+from chalicelib import memory, settings
+from infra import chalice_package, tables
+from infra.deploy import __main__ as command
+from infra.deploy import deployment, stack
+from infra.emulation.aws import REGION, EmulatedAws
+from infra.local.gateway import Gateway
+from infra.local.server import LocalServer
+from infra.template.stages import deployed_stages
+from tests.test_tidy import ROOT
+
+STAGE, STACK = "dev", "fairgate-dev"
+ARGUMENTS = ("--stage", STAGE, "--skip", "check,test,package")
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory) -> Iterator[EmulatedAws]:
+    with EmulatedAws(tmp_path_factory.mktemp("aws")) as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(emulated, monkeypatch) -> EmulatedAws:
+    """An AWS without anything, whose credentials and region the environment has."""
+    assert urllib3.request("POST", f"{emulated.url}/_ministack/reset").status == 200
+    for name, value in emulated.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(stack, "POLL_SECONDS", 0)
+    monkeypatch.setattr(sys, "stdin", open("/dev/null"))  # noqa: SIM115  (nobody can be asked)
+    return emulated
+
+
+@pytest.fixture
+def package(tmp_path) -> Path:
+    """What `make package` writes, as far as a deployment reads it: the tables, a queue, and a bucket for two pages."""
+    web = tmp_path / "web"
+    (web / "assets").mkdir(parents=True)
+    (web / "index.html").write_text("<h1>Shop</h1>")
+    (web / "assets" / "shop-1a2b.js").write_text("start()")
+    (tmp_path / "sam.json").write_text(json.dumps(template()))
+    return tmp_path
+
+
+def template(**more: dict) -> dict:
+    resources = {**tables.cloudformation(STAGE), "Pages": {"Type": "AWS::S3::Bucket"}, **more}
+    outputs = {"WebBucketName": {"Value": {"Ref": "Pages"}}, "EndpointURL": {"Value": "http://127.0.0.1:9/api/"}}
+    return {"Transform": "AWS::Serverless-2016-10-31", "Resources": resources, "Outputs": outputs}
+
+
+# A resource that waits a second for a signal that nobody sends, and then fails.
+NEVER_READY = {
+    "Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"},
+    "NeverReady": {"Type": "AWS::CloudFormation::WaitCondition", "Properties": {"Handle": {"Ref": "Handle"}, "Timeout": "1", "Count": 1}},
+}
+
+
+def queue(name: str) -> dict:
+    return {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": name}}
+
+
+@pytest.fixture
+def api_url(aws) -> Iterator[str]:
+    """The API of the stage, in this process, with the tables of the emulated AWS."""
+    with settings.override(stage=STAGE, store_endpoint=aws.url, region=REGION, identity="jwt"):
+        memory.forget_everything()
+        server = LocalServer(0)
+        server.start(Gateway(app.app), Path(__file__).parent)
+        yield f"{server.origin}/api/v1"
+        server.stop()
+    memory.forget_everything()
+
+
+@pytest.fixture
+def deploy(aws, package, api_url, capfd):
+    """`deploy(*options)`: exit code, and what was printed."""
+
+    def call(*options: str, url: str = api_url, yes: bool = True) -> tuple[int, str]:
+        memory.forget_everything()
+        code = command.main([*ARGUMENTS, "--folder", str(package), "--url", url, *(["--yes"] if yes else []), *options])
+        printed = capfd.readouterr()
+        return code, printed.out + printed.err
+
+    return call
+
+
+def _stack_status(aws: EmulatedAws) -> str | None:
+    found = stack.Stack(_account(aws), STACK, print).describe()
+    return found and found["StackStatus"]
+
+
+def _account(aws: EmulatedAws):
+    class Clients:
+        client = staticmethod(aws.client)
+
+    return Clients
+
+
+def _served_version(api_url: str) -> int:
+    memory.forget_everything()
+    return urllib3.request("GET", f"{api_url}/catalog").json()["version"]
+
+
+def test_a_first_deployment_makes_everything_and_sells_a_ticket(deploy, aws, api_url, package):
+    code, printed = deploy()
+    assert code == 0, printed
+    assert _stack_status(aws) == "CREATE_COMPLETE"
+    secret = json.loads(aws.client("secretsmanager").get_secret_value(SecretId="fairgate/dev")["SecretString"])
+    assert len(secret["jwt_secret"]) >= 32
+    assert secret["ticket_keys"].startswith("k1:")
+    assert secret["jwt_secret"] not in printed
+    assert "+ AWS::DynamoDB::Table TableCatalog" in printed
+    assert "one ticket of test-event-1 was sold" in printed
+    assert _served_version(api_url) == 1
+    (pages,) = [b["Name"] for b in aws.client("s3").list_buckets()["Buckets"] if not b["Name"].startswith("fairgate-deploy-")]
+    heads = {key: aws.client("s3").head_object(Bucket=pages, Key=key) for key in ("index.html", "assets/shop-1a2b.js")}
+    assert [(head["ContentType"], head["CacheControl"]) for head in heads.values()] == [
+        ("text/html", "no-cache"),
+        ("text/javascript", "public, max-age=31536000, immutable"),
+    ]
+
+
+def test_the_same_again_changes_nothing(deploy, aws):
+    deploy()
+    secret = aws.client("secretsmanager").get_secret_value(SecretId="fairgate/dev")["SecretString"]
+    code, printed = deploy()
+    assert code == 0, printed
+    assert "the stack has all of it already" in printed
+    assert "version 1 is served already" in printed
+    assert "nothing changes that buyers see" in printed  # the plan
+    assert aws.client("secretsmanager").get_secret_value(SecretId="fairgate/dev")["SecretString"] == secret
+
+
+def test_a_failed_smoke_test_takes_the_stack_and_the_catalog_back(deploy, aws, api_url, package, tmp_path):
+    deploy()
+    before = urllib3.request("GET", f"{api_url}/catalog").json()
+    (package / "sam.json").write_text(json.dumps(template(More=queue("fairgate-dev-more"))))
+    edited = json.loads((ROOT / "bootstrap" / "bootstrap-tickets.json").read_text())
+    edited["events"]["test-event-1"]["name"] = "Another name"
+    (tmp_path / "edited.json").write_text(json.dumps(edited))
+    code, printed = deploy("--files", str(tmp_path / "edited.json"), url=api_url.replace("/v1", "/none"))
+    assert code == 1
+    assert "The smoke test failed" in printed
+    assert "applied as version 2" in printed
+    assert "applied as version 3" in printed  # version 1 again
+    assert not aws.client("sqs").list_queues().get("QueueUrls")
+    assert _stack_status(aws) == "UPDATE_COMPLETE"
+    memory.forget_everything()
+    assert urllib3.request("GET", f"{api_url}/catalog").json()["checksum"] == before["checksum"]
+
+
+def test_tables_that_stayed_when_the_stack_was_deleted_become_part_of_it_again(deploy, aws, api_url):
+    deploy()
+    aws.client("cloudformation").delete_stack(StackName=STACK)
+    assert _stack_status(aws) in (None, "DELETE_COMPLETE")
+    code, printed = deploy()
+    assert code == 0, printed
+    assert "version 1 is served already" in printed
+
+
+def test_who_is_not_asked_has_not_agreed(deploy, aws):
+    code, printed = deploy(yes=False)
+    assert code == 1
+    assert "make deploy YES=1" in printed
+    assert _stack_status(aws) is None
+
+
+def test_cloudformation_takes_a_failed_change_back_and_nothing_else_is_done(deploy, package, api_url):
+    deploy()
+    (package / "sam.json").write_text(json.dumps(template(**NEVER_READY)))
+    code, printed = deploy()
+    assert code == 1
+    assert "CloudFormation has rolled fairgate-dev back (UPDATE_ROLLBACK_COMPLETE): NeverReady" in printed
+    assert "smoke test:" not in printed
+    assert _served_version(api_url) == 1
+
+
+def test_the_rest_of_a_failed_first_deployment_has_to_be_deleted(deploy, aws, package):
+    (package / "sam.json").write_text(json.dumps(template(**NEVER_READY)))
+    assert deploy()[0] == 1
+    code, printed = deploy()
+    assert code == 1
+    assert "aws cloudformation delete-stack --stack-name fairgate-dev" in printed
+    aws.client("cloudformation").delete_stack(StackName=STACK)
+    (package / "sam.json").write_text(json.dumps(template()))
+    assert deploy()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        (("--bucket", "fairgate-none"), "There is no bucket fairgate-none. Create it (aws s3 mb s3://fairgate-none)"),
+        (("--folder", "/none"), "There is no package in /none. Build it: make package STAGE=dev"),
+        (("--files", "/none.json"), "bootstrap validate failed"),
+    ],
+)
+def test_what_is_missing_is_named_before_anything_changes(deploy, aws, options, advice):
+    code, printed = deploy(*options)
+    assert code == 1
+    assert advice in printed
+    assert _stack_status(aws) is None
+
+
+def test_missing_credentials_and_regions_are_named(deploy, monkeypatch):
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert "make deploy AWS_REGION=eu-central-1" in deploy()[1]
+    monkeypatch.setenv("AWS_REGION", REGION)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    code, printed = deploy()
+    assert code == 1
+    assert "There are no usable AWS credentials" in printed
+    assert "aws sso login" in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--stage", "porduction"], "the stage must be dev or prod"),
+        (["--stage", "dev", "--skip", "tests"], "SKIP may have check, test, package, not tests"),
+        (["--stage", "dev", "--architecture", "arm"], "ARCH must be arm64 or x86_64"),
+        (["--stage", "dev", "--parameters", "Domain"], "PARAMETERS must be `Name=value`"),
+    ],
+)
+def test_wrong_options_are_refused(options, expected, capsys):
+    assert command.main(options) == 2
+    assert expected in capsys.readouterr().err
+
+
+def test_a_dry_run_shows_the_steps_of_a_run_and_needs_no_account(monkeypatch, capsys):
+    """The steps are those that a run takes; the environment of tests has no account, no region and no package."""
+    monkeypatch.setenv("STAGE", "prod")
+    monkeypatch.setenv("DRY_RUN", "1")
+    assert command.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.partition("] ")[2].partition(":")[0] for line in lines[:-1]]
+    assert names == [
+        *("account", "check", "test", "package", "validate", "plan", "secret", "upload", "review", "stack", "apply", "smoke test", "pages")
+    ]
+    assert "fairgate-prod" in lines[8]
+    assert lines[-1] == "Nothing was done (dry run)."
+
+
+def test_the_policy_of_the_deployer_allows_what_a_deployment_calls(deploy, monkeypatch):
+    called = set()
+    original = botocore.client.BaseClient._make_api_call
+
+    def record(client, operation, arguments):
+        called.add(f"{client.meta.service_model.service_name}:{operation}")
+        return original(client, operation, arguments)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", record)
+    assert deploy()[0] == 0
+    other_names = {"s3:HeadBucket": "s3:ListBucket", "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock"}
+    needed = {other_names.get(name, name) for name in called} - {"sts:GetCallerIdentity"}  # which needs no permission
+    assert {"cloudformation:ExecuteChangeSet", "secretsmanager:CreateSecret", "s3:PutObject"} <= needed
+    assert [name for name in sorted(needed) if not _is_allowed(name)] == []
+
+
+@pytest.mark.parametrize("stage", deployed_stages())
+def test_the_policy_of_the_deployer_names_every_service_that_the_template_uses(stage, tmp_path):
+    """CloudFormation makes the resources with the rights of the deployer."""
+    chalice_package.write(stage, "arm64", tmp_path, template_alone=True)
+    types = {resource["Type"] for resource in json.loads((tmp_path / "sam.json").read_bytes())["Resources"].values()}
+    other_names = {"serverless": "lambda"}
+    services = {other_names.get(service, service) for service in (name.split("::")[1].lower() for name in types)}
+    allowed = {action.partition(":")[0] for action in _allowed_actions()}
+    assert sorted(services - allowed) == []
+
+
+def _policy() -> dict:
+    return json.loads((ROOT / "infra" / "deployer-policy.json").read_bytes())
+
+
+def _is_allowed(action: str) -> bool:
+    return any(fnmatchcase(action, pattern) for pattern in _allowed_actions())
+
+
+def _allowed_actions() -> list[str]:
+    """The patterns of the actions that the policy allows."""
+    actions = [statement["Action"] for statement in _policy()["Statement"]]
+    return [pattern for each in actions for pattern in ([each] if isinstance(each, str) else each)]
+
+
+def test_the_policy_fits_into_a_managed_policy_of_iam():
+    assert len(json.dumps(_policy(), separators=(",", ":"))) <= 6144
+
+
+def test_the_steps_have_different_names():
+    options = command.read_options(["--stage", "dev"])
+    names = [step.name for step in deployment.Deployment(options, lambda _: False).steps()]
+    assert len(names) == len(set(names))

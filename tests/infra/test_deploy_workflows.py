@@ -1,0 +1,53 @@
+"""The workflows of GitHub Actions: they parse, run the project's own commands, and let nobody else's code change by itself."""
+
+import re
+
+import pytest
+import yaml
+
+from infra.template.stages import deployed_stages
+from tests.test_tidy import ROOT
+
+WORKFLOWS = {path.stem: yaml.load(path.read_bytes(), yaml.BaseLoader) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
+STEPS = [(name, step) for name, workflow in WORKFLOWS.items() for job in workflow["jobs"].values() for step in job["steps"]]
+
+each_workflow = pytest.mark.parametrize("workflow", WORKFLOWS.values(), ids=WORKFLOWS)
+
+
+def test_there_are_two_workflows():
+    assert set(WORKFLOWS) == {"ci", "deploy"}
+
+
+@each_workflow
+def test_it_may_do_no_more_than_it_needs(workflow):
+    assert workflow["permissions"].pop("id-token", None) in (None, "write")
+    assert workflow["permissions"] == {"contents": "read"}
+    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+    assert "concurrency" in workflow
+
+
+@pytest.mark.parametrize("step", [step for _, step in STEPS if "uses" in step], ids=lambda step: step["uses"])
+def test_actions_are_pinned_to_a_version(step):
+    assert re.fullmatch(r"[\w-]+/[\w-]+@v\d+\.\d+\.\d+", step["uses"])
+    assert re.match(r"(actions|aws-actions)/", step["uses"])
+
+
+@pytest.mark.parametrize("command", [step["run"] for _, step in STEPS if "run" in step])
+def test_commands_are_those_of_the_project(command):
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    program, *words = command.split()
+    assert "${{" not in command  # what somebody types is never a part of a command
+    if program == "make":
+        assert {word for word in words if "=" not in word and not word.endswith("'")} <= set(targets)
+    else:
+        assert (ROOT / program).exists()
+
+
+def test_a_deployment_gets_its_credentials_by_oidc_and_asks_for_a_stage_that_exists():
+    workflow = WORKFLOWS["deploy"]
+    job = workflow["jobs"]["deploy"]
+    (credentials,) = [step["with"] for step in job["steps"] if "configure-aws-credentials" in step.get("uses", "")]
+    assert set(credentials) == {"role-to-assume", "aws-region"}
+    assert workflow["on"]["workflow_dispatch"]["inputs"]["stage"]["options"] == deployed_stages()
+    assert job["environment"] == "${{ inputs.stage }}"
+    assert workflow["concurrency"]["cancel-in-progress"] == "false"
