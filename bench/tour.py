@@ -224,7 +224,7 @@ class _Tour:
             self.post(f"/admin/events/{event_id}/{action}", token=self.admin)
 
     def show_reports(self, event_id: str) -> None:
-        for path in ("analytics", "checkins", "sales", "audit"):
+        for path in ("analytics", "checkins", "manifest", "sales", "audit"):
             self.get(f"/events/{event_id}/{path}", token=self.admin)
         self.get(f"/orders?event_id={event_id}", token=self.admin)
         self.get(f"/admin/audit?event_id={event_id}", token=self.admin)

@@ -7,11 +7,14 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib import clock, ids
+from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
-from chalicelib.checkin import service, views
+from chalicelib.checkin import manifest, service, views
+from chalicelib.checkin.manifest import ManifestView
 from chalicelib.checkin.model import ADMIT_ERRORS, NotCheckedIn, Scan, TicketRefunded
 from chalicelib.checkin.views import CheckInReplyView, SyncView
 from chalicelib.edge import idempotency
+from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.ids import Id
@@ -80,6 +83,14 @@ class SyncBody(Struct, forbid_unknown_fields=True):
     event_id: Id | None = None
 
 
+class ManifestQuery(Struct, forbid_unknown_fields=True):
+    """`since`: the `as_of` of the manifest that the device has, for what has changed; without it, all tickets."""
+
+    since: Annotated[datetime, Meta(tz=True)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=500)] = 200
+    cursor: Cursor | None = None
+
+
 _NOTHING_SENT = AdmitBody()
 _UNDO_LAST = UndoBody()
 
@@ -112,6 +123,14 @@ def sync_check_ins(request: RequestContext, body: SyncBody) -> Reply[SyncView]:
     return Reply(views.sync_view(service.sync(request.require_user(), scans, request.now), catalog.snapshot()))
 
 
+@route(bp, "GET", "/events/{event_id}/manifest", access="door")
+def show_manifest(request: RequestContext, event_id: str, query: ManifestQuery) -> Reply[ManifestView]:
+    """List the tickets of an event for a device that is to scan without a network, or what has changed since it got them."""
+    event = permissions.require_door(request.require_user(), event_id)
+    since = _epoch_seconds(query.since, "since") if query.since is not None else None
+    return Reply(manifest.read_manifest(event, since, query.limit, query.cursor, request.now))
+
+
 def _admit(request: RequestContext, body: CheckInBody | AdmitBody, ticket_id: str | None) -> Reply[CheckInReplyView]:
     user = request.require_user()
     key = idempotency.find_key(request, user.user_id)
@@ -138,10 +157,7 @@ def _offline_scan(scan: OfflineScan, number: int, body: SyncBody, now: int) -> S
     if scan.code is None and scan.ticket_id is None:
         raise InvalidInput("Send the `code` or the `ticket_id` of each scan.", path=f"$.scans[{number}].code")
     named_id, code, qr_sig = _read_scan(scan.code, scan.ticket_id, scan.qr_sig)
-    try:
-        at = min(clock.epoch_seconds(scan.at), now)  # the clock of a device may be ahead
-    except ValueError as error:
-        raise InvalidInput(f"`at` cannot be this time: {error}.", path=f"$.scans[{number}].at") from None
+    at = min(_epoch_seconds(scan.at, f"$.scans[{number}].at"), now)  # the clock of a device may be ahead
     return Scan(
         id=f"{body.device}/{scan.id}",
         at=at,
@@ -153,6 +169,14 @@ def _offline_scan(scan: OfflineScan, number: int, body: SyncBody, now: int) -> S
         gate=scan.gate,
         device=body.device,
     )
+
+
+def _epoch_seconds(moment: datetime, path: str) -> int:
+    """A time that was sent, in epoch seconds. Raises InvalidInput."""
+    try:
+        return clock.epoch_seconds(moment)
+    except ValueError as error:
+        raise InvalidInput(f"`{path}` cannot be this time: {error}.", path=path) from None
 
 
 def _read_scan(text: str | None, ticket_id: str | None, qr_sig: str | None) -> tuple[str | None, str | None, str | None]:

@@ -174,10 +174,15 @@ def _require_admissible(user: Identity, ticket: Ticket, scan: Scan) -> None:
         _require_open_doors(event, scan.at)
 
 
-def _require_open_doors(event: Event, at: int) -> None:
+def door_times(event: Event) -> tuple[int, int]:
+    """From when to when the doors of an event are open, both included, in epoch seconds."""
     chosen = settings.current()
-    opens_at = event.starts_at - chosen.doors_open_seconds
     closes_at = event.ends_at if event.ends_at is not None else event.starts_at + chosen.doors_close_seconds
+    return event.starts_at - chosen.doors_open_seconds, closes_at
+
+
+def _require_open_doors(event: Event, at: int) -> None:
+    opens_at, closes_at = door_times(event)
     if event.status == "cancelled":
         raise EventCancelled(event_id=event.id)
     if at > closes_at:

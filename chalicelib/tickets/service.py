@@ -1,6 +1,6 @@
 """Issue, read, freeze and void tickets. A purchase gets its tickets exactly once, however often its confirmation is repeated."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 
 from msgspec.structs import replace
@@ -27,18 +27,23 @@ from chalicelib.tickets.model import (
 from chalicelib.tickets.store import (
     add_duplicate_item,
     change_checkins_item,
+    change_position,
     find_id_of_code,
     open_transfer,
+    query_changes,
     remove_transfer,
     scan_tickets,
     ticket_of_item,
 )
+
+PAGE_TICKETS = 500
 
 __all__ = [
     "add_duplicate_item",
     "attendee_until",
     "change_attendee",
     "change_checkins_item",
+    "change_position",
     "find_id_of_code",
     "find_ticket",
     "freeze_items",
@@ -47,9 +52,11 @@ __all__ = [
     "give",
     "is_genuine",
     "issue_tickets",
+    "list_purchases",
     "load_owned",
     "load_purchase_tickets",
     "open_transfer",
+    "query_changes",
     "remove_transfer",
     "scan_tickets",
     "thaw_items",
@@ -92,6 +99,14 @@ def load_owned(owner_id: str, ticket_ids: Iterable[str]) -> list[Ticket]:
 def load_all_owned(owner_id: str, ticket_ids: Iterable[str]) -> list[Ticket]:
     """Those of the tickets that are the owner's, whatever their state, in no particular order."""
     return [ticket for ticket in store.load_tickets(ticket_ids) if ticket.owner_id == owner_id]
+
+
+def list_purchases(event_id: str) -> Iterator[str]:
+    """The ids of all purchases of an event that ever got tickets, some of them several times; reads its tickets page by page."""
+    position: str | None = change_position(0)
+    while position is not None:
+        found, position = query_changes(event_id, position, PAGE_TICKETS)
+        yield from dict.fromkeys(ticket.purchase_id for ticket in found)
 
 
 def get_ticket(ticket_id: str) -> Ticket:

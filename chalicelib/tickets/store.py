@@ -1,13 +1,17 @@
 """Table `tickets` (one item per ticket), and its transaction items."""
 
+import heapq
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from operator import attrgetter
 from typing import Any
+from zlib import crc32
 
 import msgspec
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from chalicelib import dynamo
+from chalicelib import clock, dynamo
 from chalicelib.tickets.model import Attendee, CheckIn, Ticket, TicketState, Transfer, VoidReason
 
 # Attributes that are stored as JSON, and what they are without a value.
@@ -17,6 +21,9 @@ _ENCODED: dict[str, tuple[Any, Any]] = {
     "checkins": (list[CheckIn], []),
     "duplicates": (list[CheckIn], []),
 }
+# One key of an index takes 1,000 writes a second. Never change it: what is there would be looked for in the wrong lane.
+EVENT_LANES = 4
+
 _PLAIN = [name for name in Ticket.__struct_fields__ if name not in _ENCODED]
 
 # Conditions on a ticket.
@@ -34,8 +41,22 @@ class CodeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     code = UnicodeAttribute(hash_key=True)
 
 
+class TicketChangeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    """The tickets of an event by the time of their last change that matters at the door, in EVENT_LANES lanes."""
+
+    class Meta:
+        index_name = "event"
+        projection = KeysOnlyProjection()
+
+    event_lane = UnicodeAttribute(hash_key=True)
+    changed = UnicodeAttribute(range_key=True)
+
+
 class TicketRow(dynamo.Table):
-    """A ticket, with the fields of `Ticket`. `admitted` is the number of people that `checkins` add up to, for those who read changes."""
+    """A ticket, with the fields of `Ticket`. `admitted` is the number of people that `checkins` add up to, for those who read changes.
+
+    `event_lane` is `<event id>#<lane>`, `changed` is `<epoch seconds>#<ticket id>`.
+    """
 
     feature = "tickets"
     has_stream = True
@@ -61,23 +82,29 @@ class TicketRow(dynamo.Table):
     admitted = NumberAttribute(null=True)
     checkins = UnicodeAttribute(null=True)
     duplicates = UnicodeAttribute(null=True)
+    event_lane = UnicodeAttribute()
+    changed = UnicodeAttribute()
     code_index = CodeIndex()
+    event_index = TicketChangeIndex()
 
 
 def create_ticket_item(ticket: Ticket) -> dynamo.TransactItem:
     """Transaction item that writes a new ticket; canceled if it exists, because then the buyer already has its code."""
     row = TicketRow(**{name: getattr(ticket, name) for name in _PLAIN}, attendee=_json(ticket.attendee))
+    row.changed = _changed(ticket.id)["changed"]
+    row.event_lane = f"{ticket.event_id}#{crc32(ticket.id.encode()) % EVENT_LANES}"
     return dynamo.put(row, "attribute_not_exists(id)")
 
 
 def change_state_item(ticket_id: str, before: TicketState, after: TicketState) -> dynamo.TransactItem:
     """Transaction item that changes a ticket's state; canceled if the ticket is not in the state `before` or does not exist."""
-    return dynamo.update(TicketRow(ticket_id), {"state": after}, "state = :before", before=before)
+    return dynamo.update(TicketRow(ticket_id), {"state": after, **_changed(ticket_id)}, "state = :before", before=before)
 
 
 def void_item(ticket_id: str, reason: VoidReason) -> dynamo.TransactItem:
     """Transaction item that makes a ticket void, whatever its state; canceled if the ticket does not exist."""
-    return dynamo.update(TicketRow(ticket_id), {"state": "void", "void_reason": reason}, "attribute_exists(id)")
+    changes = {"state": "void", "void_reason": reason, **_changed(ticket_id)}
+    return dynamo.update(TicketRow(ticket_id), changes, "attribute_exists(id)")
 
 
 def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits: bool) -> dynamo.TransactItem:
@@ -85,7 +112,8 @@ def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits:
 
     If it `admits` somebody, it is canceled too if the ticket is not valid or has another code by now.
     """
-    changes = {"checkins": _json(checkins), "admitted": sum(checkin.count for checkin in checkins) or None}
+    admitted = sum(checkin.count for checkin in checkins) or None
+    changes = {"checkins": _json(checkins), "admitted": admitted, **_changed(ticket.id)}
     # These check-ins: of any number of scanners at once, one writes, and the others read again and find nobody left to admit.
     condition = _UNCHANGED if ticket.checkins else _UNUSED
     operands: dict[str, Any] = {"before": _json(ticket.checkins)} if ticket.checkins else {}
@@ -107,12 +135,13 @@ def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactIte
 def change_attendee(ticket: Ticket, attendee: Attendee | None) -> bool:
     """Change who comes with a ticket. False, and nothing changed, if it has another owner by now or is void."""
     still_theirs = "owner_id = :owner AND state <> :void"
-    return dynamo.update_if(TicketRow(ticket.id), {"attendee": _json(attendee)}, still_theirs, owner=ticket.owner_id, void="void")
+    changes = {"attendee": _json(attendee), **_changed(ticket.id)}
+    return dynamo.update_if(TicketRow(ticket.id), changes, still_theirs, owner=ticket.owner_id, void="void")
 
 
 def erase_attendee(ticket: Ticket) -> None:
     """Take the name off a ticket, unless it has another owner by now."""
-    dynamo.update_if(TicketRow(ticket.id), {"attendee": None}, "owner_id = :owner", owner=ticket.owner_id)
+    dynamo.update_if(TicketRow(ticket.id), {"attendee": None, **_changed(ticket.id)}, "owner_id = :owner", owner=ticket.owner_id)
 
 
 def open_transfer(ticket: Ticket, transfer: Transfer) -> bool:
@@ -136,6 +165,7 @@ def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
         "qr_sig": after.qr_sig,
         "attendee": _json(after.attendee),
         "transfer": _json(after.transfer),
+        **_changed(before.id),
     }
     return dynamo.update(TicketRow(before.id), changes, condition, **operands)
 
@@ -167,6 +197,26 @@ def load_tickets(ticket_ids: Iterable[str]) -> list[Ticket]:
     return [ticket_of_item(item) for item in items]
 
 
+def query_changes(event_id: str, after: str, limit: int) -> tuple[list[Ticket], str | None]:
+    """At most `limit` tickets of an event, those that changed longest ago first, behind the position `after`.
+
+    A position is `<epoch seconds as in change_position>#<ticket id>`. Also returns the one to go on behind, None if these are the last.
+    The tickets are strongly consistent, so one that has just changed again is here as it is now, and comes once more later. May miss
+    what was written within the last second.
+    """
+    beyond: Any = TicketRow.changed > after
+    lanes = [TicketRow.event_index.query(f"{event_id}#{lane}", beyond, limit=limit + 1) for lane in range(EVENT_LANES)]
+    rows = list(islice(heapq.merge(*lanes, key=attrgetter("changed")), limit + 1))
+    found = {ticket.id: ticket for ticket in load_tickets(row.id for row in rows[:limit])}
+    tickets = [found[row.id] for row in rows[:limit] if row.id in found]
+    return tickets, rows[limit - 1].changed if len(rows) > limit else None
+
+
+def change_position(at: int) -> str:
+    """The position before all changes of a second (epoch seconds)."""
+    return f"{at:011}"
+
+
 def scan_tickets() -> Iterator[Ticket]:
     """All tickets. Reads the whole table: for rebuilding what is made of it, never for requests."""
     return map(_ticket, TicketRow.scan(consistent_read=True))
@@ -175,6 +225,11 @@ def scan_tickets() -> Iterator[Ticket]:
 def ticket_of_item(item: dict[str, Any]) -> Ticket:
     """The ticket of an item in wire format."""
     return _ticket(TicketRow.from_raw_data(item))
+
+
+def _changed(ticket_id: str) -> dict[str, str]:
+    """What a change that matters at the door writes beside: when it was made."""
+    return {"changed": f"{change_position(clock.now())}#{ticket_id}"}
 
 
 def _json(value: Any) -> str | None:

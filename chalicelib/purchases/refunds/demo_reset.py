@@ -7,6 +7,7 @@ from chalicelib.errors import NotFound
 from chalicelib.purchases.record import store
 from chalicelib.purchases.record.errors import NotRefundable, OrderDisputed
 from chalicelib.purchases.refunds.requests import RefundRequest, request_refund
+from chalicelib.tickets import service as tickets
 
 
 def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
@@ -19,8 +20,8 @@ def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
         raise NotFound("There is no event with this id.", event_id=event_id)
     orders = voided = 0
     request = RefundRequest(reason="undone", fee_cents=0)
-    for purchase in list(store.scan_purchases()):
-        if purchase.event_id != event_id or not purchase.is_order:
+    for purchase in store.load_many(set(tickets.list_purchases(event_id))).values():
+        if purchase is None or not purchase.is_order:
             continue
         try:
             _, refund = request_refund(purchase.id, request, f"undone-{purchase.version}", actor, now)

@@ -1,0 +1,108 @@
+"""The manifest: all tickets of an event, for devices that scan without a network, and what has changed since they got it.
+
+A device needs no key. It has the SHA-256 of each code, compares that of what it scans, and cannot make a ticket from it: a code has 100
+random bits. So a stolen device forges nothing, and shows no more of the buyers than the names on the tickets.
+"""
+
+from hashlib import sha256
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from chalicelib import clock
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Catalog, Event
+from chalicelib.checkin.service import door_times
+from chalicelib.clock import Timestamp
+from chalicelib.edge import cursors
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Ticket, TicketState
+
+# A change has the time at which its request began to write. Until it can be read, a request may take its whole deadline, the clocks of two
+# instances differ and an index lags, together much less than this.
+OVERLAP_SECONDS = 60
+
+# `as_of`, and the position of the last ticket of the page before.
+_CursorKey = tuple[Annotated[int, Meta(ge=0, le=99_999_999_999)], Annotated[str, Meta(min_length=1)]]
+
+
+class ManifestEventView(Struct, frozen=True, kw_only=True):
+    """The event, and from when to when its doors are open. `cancelled`: nobody is let in."""
+
+    id: str
+    name: str
+    timezone: str
+    starts_at: Timestamp
+    doors_open_at: Timestamp
+    doors_close_at: Timestamp
+    cancelled: bool
+
+
+class ManifestTicketView(Struct, frozen=True, kw_only=True):
+    """A ticket, as it is now. `code_sha256` is the SHA-256 (hex) of its code as it is printed: capital letters, with hyphens."""
+
+    id: str
+    code_sha256: str
+    state: TicketState
+    tier_id: str
+    tier_name: str | None
+    attendee_name: str | None
+    admits: int
+    admitted: int
+
+
+class ManifestView(Struct, frozen=True, kw_only=True):
+    """A page of the tickets of an event. `as_of` goes into `since` of the next request, once `next_cursor` is null."""
+
+    event: ManifestEventView
+    tickets: list[ManifestTicketView]
+    as_of: Timestamp
+    next_cursor: str | None
+
+
+def read_manifest(event: Event, since: int | None, limit: int, cursor: str | None, now: int) -> ManifestView:
+    """A page of the tickets of an event that have changed since then (epoch seconds), or of all. Raises InvalidInput for the cursor.
+
+    The tickets are in the order of their last changes. A ticket that changes while somebody reads page by page comes once more, on a
+    later page. What is written late, with a time that was read already, comes with the next `since`: `as_of` is OVERLAP_SECONDS before
+    the first page, and the cursor has it.
+    """
+    if cursor is None:
+        as_of, position = now - OVERLAP_SECONDS, tickets.change_position(since or 0)
+    else:
+        as_of, position = cursors.decode_key(cursor, _CursorKey)
+    found, last = tickets.query_changes(event.id, position, limit)
+    snapshot = catalog.snapshot()
+    return ManifestView(
+        event=_event_view(event),
+        tickets=[_ticket_view(ticket, snapshot) for ticket in found],
+        as_of=clock.iso(as_of),
+        next_cursor=cursors.encode_key((as_of, last)) if last else None,
+    )
+
+
+def _event_view(event: Event) -> ManifestEventView:
+    opens_at, closes_at = door_times(event)
+    return ManifestEventView(
+        id=event.id,
+        name=event.name,
+        timezone=event.timezone,
+        starts_at=clock.iso(event.starts_at),
+        doors_open_at=clock.iso(opens_at),
+        doors_close_at=clock.iso(closes_at),
+        cancelled=event.status == "cancelled",
+    )
+
+
+def _ticket_view(ticket: Ticket, snapshot: Catalog) -> ManifestTicketView:
+    tier = snapshot.tiers.get(ticket.tier_id)
+    return ManifestTicketView(
+        id=ticket.id,
+        code_sha256=sha256(ticket.code.encode()).hexdigest(),
+        state=ticket.state,
+        tier_id=ticket.tier_id,
+        tier_name=tier.name if tier else None,
+        attendee_name=ticket.attendee.name if ticket.attendee else None,
+        admits=ticket.admits,
+        admitted=ticket.admitted,
+    )
