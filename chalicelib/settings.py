@@ -151,6 +151,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(pattern="^(pk_(test|live)_.*)?$"),
         _says("Publishable key of Stripe, which buyers' browsers use; it begins with `pk_`."),
     ] = ""
+    checkout_page: Annotated[
+        Literal["own", "hosted"],
+        _says(
+            'Where buyers pay Stripe if a checkout leaves it to the shop (`"page": "either"`): on the shop\'s `own` page, '
+            "which needs the publishable key, or on Stripe's `hosted` page."
+        ),
+    ] = "own"
     checkout_origins: Annotated[
         str,
         _says(

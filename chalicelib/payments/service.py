@@ -46,6 +46,7 @@ __all__ = [
     "fetch_refund",
     "find_payment_by_id",
     "has_external_provider",
+    "has_own_page",
     "is_external",
     "list_disputes",
     "list_events",
@@ -79,6 +80,12 @@ def new_payment(amount_cents: int, currency: str, requested: ProviderName | None
 def is_external(provider: str) -> bool:
     """Whether the provider of this name is a company with books of its own, where payments are opened, verified and refunded."""
     return PROVIDERS[msgspec.convert(provider, ProviderName)].IS_EXTERNAL
+
+
+def has_own_page() -> bool:
+    """Whether buyers pay on the shop's own page: it is set up so, and their browsers may know the publishable key."""
+    current = settings.current()
+    return current.checkout_page == "own" and bool(current.stripe_publishable_key)
 
 
 def has_external_provider() -> bool:

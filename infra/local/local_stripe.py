@@ -35,6 +35,8 @@ def create(folder: DataFolder, origin: str, port: int) -> FakeStripe:
         "STRIPE_API_BASE": fake.url,
         "STRIPE_WEBHOOK_SECRETS": webhook_secrets,
         "STRIPE_PUBLISHABLE_KEY": _variable("STRIPE_PUBLISHABLE_KEY") or fake.publishable_key,
+        # The fake has no Stripe.js.
+        "CHECKOUT_PAGE": _variable("CHECKOUT_PAGE") or "hosted",
         # A client that does not know of the fake keeps paying with `simulate`.
         "PAYMENT_PROVIDER": _variable("PAYMENT_PROVIDER") or "simulated",
     }

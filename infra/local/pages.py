@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from chalicelib import ids
+from chalicelib.payments import service as payments
 from infra.local.gateway import GatewayResponse, Headers
 
 _TYPES = {
@@ -16,21 +17,29 @@ _TYPES = {
     ".woff2": "font/woff2",
 }
 # Scripts and styles come from files of our own alone, so text that somebody smuggles into a page cannot run.
-PAGE_POLICY = "; ".join(
-    [
-        "default-src 'none'",
-        "script-src 'self'",
-        "worker-src 'self'",
-        "style-src 'self'",
-        "font-src 'self'",
-        "img-src 'self' blob: data:",
-        "connect-src 'self'",
-        "manifest-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    ]
+_RULES = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "worker-src": "'self'",
+    "style-src": "'self'",
+    "font-src": "'self'",
+    "img-src": "'self' blob: data:",
+    "connect-src": "'self'",
+    "manifest-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+}
+# What Stripe.js needs (https://docs.stripe.com/security/guide#content-security-policy), on the one page that loads it.
+_PAYMENT_RULES = {
+    "script-src": "'self' https://js.stripe.com https://*.js.stripe.com",
+    "frame-src": "https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com",
+    "connect-src": "'self' https://api.stripe.com",
+}
+PAGE_POLICY, PAYMENT_POLICY = (
+    "; ".join(f"{name} {sources}" for name, sources in rules.items()) for rules in (_RULES, _RULES | _PAYMENT_RULES)
 )
+_CHECKOUT = re.compile(rf"events/{ids.FORM}/checkout/?")
 PAGES = ("", "events", "tickets", "transfer", "verify-email", "reset-password")  # the first parts of the addresses of web/src/main.tsx
 _EVENT_PAGE = re.compile(rf"/events/({ids.FORM})/?")
 # Programs that draw previews of links, by words of their User-Agent; infra/cdn/viewer-request.js has the same.
@@ -68,7 +77,7 @@ def page_response(web: Path, method: str, target: str) -> GatewayResponse:
     headers = {
         "Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
         "Cache-Control": FOREVER if file.parent == root / _HASHED else REVALIDATE,
-        "Content-Security-Policy": PAGE_POLICY,
+        "Content-Security-Policy": PAYMENT_POLICY if _CHECKOUT.fullmatch(path) and payments.has_own_page() else PAGE_POLICY,
         "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
     }

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from chalicelib import clock, settings
+from chalicelib import clock
 from tests import builders, invariants
 
 TIER = "Floor"
@@ -142,22 +142,6 @@ def test_the_pages_speak_spanish_and_remember_it(new_buyer, event_id):
     buyer.see("Reserve tickets")
     buyer.page.reload()
     buyer.see("Reserve tickets")
-
-
-def test_a_card_is_declined_and_another_asks_for_3d_secure_on_the_providers_page(new_buyer, origin, shop):
-    buyer = new_buyer()
-    with settings.override(checkout_origins=origin):
-        buyer.page.goto(f"/events/{shop.event_id}")
-        buyer.choose(TIER, 2)
-        buyer.press("Continue to payment")
-        buyer.see("You pay on the page of our payment provider")
-        buyer.press("Pay $100")
-        buyer.pay_by_card("4000 0000 0000 0002")
-        buyer.see("Your card was declined.")
-        buyer.pay_by_card("4000 0025 0000 3155")
-        buyer.press("Complete authentication")
-        buyer.see("You are going!")
-        buyer.see_tickets(2)
 
 
 def test_everything_can_be_bought_with_the_keyboard_alone(new_buyer, time, event_id):

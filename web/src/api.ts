@@ -83,14 +83,14 @@ export const reserve = (event_id: string, items: Item[], token: string | null, k
 export const getReservation = (event_id: string) => content(buyer.GET("/events/{event_id}/reservations", { params: { path: { event_id } } }));
 export const release = (reservation_id: string) => content(buyer.DELETE("/reservations/{reservation_id}", { params: { path: { reservation_id } } }));
 
-/** Open the payment of a reservation; repeated, it returns the same one. A provider's own page returns to `back`. */
+/** Open the payment of a reservation; repeated, it returns the same one. If a page of the provider's takes it, that returns to `back`. */
 export const openCheckout = (reservation_id: string, names: string[], back: string, key: string) =>
   content(
     buyer.POST("/checkout/sessions", {
       params: { header: withKey(key) },
       body: {
         reservation_id,
-        page: "hosted",
+        page: "either",
         success_url: `${back}?paid=${reservation_id}`,
         cancel_url: back,
         attendees: names.map((name) => ({ name })),

@@ -28,7 +28,8 @@ MAX_DETAILS_BYTES = 4096  # of responses and attendees together, as JSON
 
 
 class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
-    """`page`: `own`, to pay on the shop's page, or `hosted`, the provider's page, which returns to `success_url` or `cancel_url`.
+    """`page`: `own`, to pay on the shop's page, or `hosted`, the provider's page, which returns to `success_url` or `cancel_url`;
+    `either` is the one that the shop is set up for.
 
     `attendees` are those of the tickets, in the order of the items.
     """
@@ -38,7 +39,7 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
     attendees: Annotated[list[Attendee], Meta(max_length=MAX_QUANTITY)] | None = None
     customer_email: EmailAddress | None = None
     provider: Literal["simulated", "stripe"] | None = None
-    page: Literal["own", "hosted"] | None = None
+    page: Literal["own", "hosted", "either"] | None = None
     success_url: str | None = None
     cancel_url: str | None = None
 

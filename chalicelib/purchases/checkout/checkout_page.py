@@ -26,7 +26,7 @@ class CheckoutOptions(Struct, frozen=True, kw_only=True):
     """How the buyer wants to pay. Null: at the default provider, on the page that the tiers' prices are set up for."""
 
     provider: ProviderName | None = None
-    page: Literal["own", "hosted"] | None = None
+    page: Literal["own", "hosted", "either"] | None = None
     success_url: str | None = None
     cancel_url: str | None = None
     details: CheckoutDetails = CheckoutDetails()
@@ -35,7 +35,8 @@ class CheckoutOptions(Struct, frozen=True, kw_only=True):
 def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) -> Payment:
     """The payment, with the address that the hosted page returns to if the hosted page takes it. Raises ReturnAddressRefused.
 
-    The hosted page takes it if the buyer asks for that page or names a return address, or if all tiers have prices at the provider.
+    The hosted page takes it if the buyer asks for that page or names a return address, or if all tiers have prices at the provider. With
+    `either` it takes it where our own page cannot.
     """
     urls = [(name, url) for name, url in (("success_url", options.success_url), ("cancel_url", options.cancel_url)) if url is not None]
     for name, url in urls:
@@ -51,7 +52,8 @@ def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) 
             raise ReturnAddressRefused(message, path=f"$.{name}", origins=origins)
     is_requested = options.page == "hosted" or options.success_url is not None
     is_default = bool(origins) and all(line.stripe_price_id for line in purchase.lines)
-    if options.page == "own" or not (is_requested or is_default):
+    is_own = options.page == "own" or (options.page == "either" and payments.has_own_page())
+    if is_own or not (is_requested or is_default):
         return payment
     if options.success_url is None and not origins:
         raise ReturnAddressRefused("Send `success_url`, the address to return to: this shop has no default one.", path="$.success_url")

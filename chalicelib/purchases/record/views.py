@@ -84,18 +84,6 @@ class SessionPayment(Struct, frozen=True, kw_only=True):
     url: str | UnsetType = UNSET
 
 
-class CheckoutSessionView(Struct, frozen=True, kw_only=True):
-    """A checkout session. `message` is there if an earlier request has opened it."""
-
-    id: str
-    reservation_id: str
-    status: SessionStatus
-    reservation: ReservationView
-    payment: SessionPayment | None
-    created_at: Timestamp
-    message: str | UnsetType = UNSET
-
-
 class RefundView(Struct, frozen=True, kw_only=True):
     """A refund for its buyer. It is due or pending until the money is on its way, then succeeded; or failed."""
 
@@ -107,6 +95,19 @@ class RefundView(Struct, frozen=True, kw_only=True):
     currency: str
     tickets: list[str]
     created_at: Timestamp
+
+
+class CheckoutSessionView(Struct, frozen=True, kw_only=True):
+    """A checkout session. `message` is there if an earlier request has opened it, `refunds` if its payment got no tickets."""
+
+    id: str
+    reservation_id: str
+    status: SessionStatus
+    reservation: ReservationView
+    payment: SessionPayment | None
+    created_at: Timestamp
+    refunds: list[RefundView] | UnsetType = UNSET
+    message: str | UnsetType = UNSET
 
 
 class OrderItem(Struct, frozen=True, kw_only=True):
@@ -267,13 +268,15 @@ def session_status(purchase: Purchase, now: int) -> SessionStatus:
 
 def checkout_session_view(purchase: Purchase, now: int, client_secret: str | None = None, url: str | None = None) -> CheckoutSessionView:
     """A checkout session. The buyer pays on our own page with `client_secret` and `publishable_key`, or on the hosted page at `url`."""
+    status = session_status(purchase, now)
     return CheckoutSessionView(
         id=purchase.id,
         reservation_id=purchase.id,
-        status=session_status(purchase, now),
+        status=status,
         reservation=reservation_view(purchase, now),
         payment=session_payment(purchase, client_secret, url),
         created_at=clock.iso(purchase.checkout_at or purchase.created_at),
+        refunds=[refund_view(refund, purchase) for refund in purchase.refunds] if status == "refunded" else UNSET,
     )
 
 

@@ -50,6 +50,15 @@ def test_a_shop_without_origins_has_no_hosted_page_by_default(shop):
         assert "client_secret" in shop.open_checkout()["payment"]
 
 
+def test_with_either_page_the_shop_decides_and_its_own_needs_a_publishable_key(shop):
+    addresses = {"page": "either", "success_url": RETURN_URL, "cancel_url": RETURN_URL}
+    assert "url" in shop.open_checkout(**addresses)["payment"]
+    with settings.override(stripe_publishable_key=shop.fake.publishable_key):
+        assert shop.open_checkout("bob", 1, **addresses)["payment"]["publishable_key"] == shop.fake.publishable_key
+        with settings.override(checkout_page="hosted"):
+            assert "url" in shop.open_checkout("cleo", 1, **addresses)["payment"]
+
+
 def test_the_simulated_provider_has_no_page_and_ignores_return_addresses(shop):
     with settings.override(payment_provider="simulated"):
         session = shop.open_checkout(success_url="https://elsewhere.test/thanks", cancel_url="https://elsewhere.test/\u00e9")

@@ -29,6 +29,11 @@ def test_a_late_payment_is_refunded_when_too_few_tickets_are_left(shop, page):
     builders.reserve(shop.api, "bob", shop.event_id, shop.tier_id, 3)
     shop.fake.deliver()
     assert (shop.purchase_state(session), shop.received_and_kept()) == ("refunded", (10_000, 0))
+    shown = shop.api.get(f"/checkout/sessions/{session['id']}", user="ada").json
+    assert (shown["status"], [(refund["status"], refund["amount_cents"]) for refund in shown["refunds"]]) == (
+        "refunded",
+        [("succeeded", 10_000)],
+    )
     for refused in (shop.confirm(session), shop.request_checkout(session["id"], key="again")):
         assert (refused.status, refused.json["error"]) == (409, "payment_refunded")
 

@@ -2,26 +2,29 @@
 
 import { useLocation, useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
-import { ApiFailure, confirm, getReservation, getSession, openCheckout, release, type Confirmation, type Reservation, type Session } from "../api";
+import { ApiFailure, confirm, getReservation, openCheckout, release, type Reservation, type Session } from "../api";
 import { clock, money } from "../formats";
-import { Failure, Outcome, Skeleton } from "../parts/failure";
+import { Failure, Skeleton } from "../parts/failure";
 import { useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
+import { reloadForPayment, usePaymentElement } from "../parts/payment-element";
+import { Ended, Over, Returned, type End } from "../parts/payment-result";
+import { forgetReservation } from "../reserved";
 import { useTexts } from "../texts";
 
-type End = "declined" | "expired" | "refunded" | "none";
-
 const WARN_SECONDS = 60;
-const ASK_AGAIN_MS = 2500;
 
 export function Checkout() {
   const eventId = useRoute().params.eventId!;
-  const { query, route } = useLocation();
+  const { path, query, route } = useLocation();
   const { t } = useTexts();
   const { value: reservation, failure, reload } = useLoaded(() => getReservation(eventId), eventId);
   const [end, setEnd] = useState<End | null>(null);
+  const [isUnpaid, setUnpaid] = useState(query.redirect_status === "failed");
   useTitle(t.checkout.title);
 
+  const checkoutId = query.paid ?? reservation?.id ?? null;
   const finish = (status: Session["status"]) => {
+    forgetReservation(eventId);
     if (status === "completed") {
       sessionStorage.removeItem(`fairgate.chosen.${eventId}`);
       route("/tickets?new=1", true); // Back then leads to the event, not to a checkout that is over
@@ -30,6 +33,10 @@ export function Checkout() {
     else if (status === "expired" || status === "canceled") setEnd("expired");
   };
   const isMissing = failure?.status === 404; // over, or never there
+  const unpaid = () => {
+    setUnpaid(true);
+    route(path, true); // without what the provider has added to the address
+  };
   return (
     <div class="page page-narrow checkout">
       <p>
@@ -39,34 +46,46 @@ export function Checkout() {
       </p>
       <h1>{t.checkout.title}</h1>
       {end ? (
-        <Ended end={end} eventId={eventId} />
+        <Ended end={end} eventId={eventId} checkoutId={checkoutId} />
       ) : query.paid ? (
-        <Returned checkoutId={query.paid} finish={finish} />
+        <Returned checkoutId={query.paid} finish={finish} unpaid={unpaid} />
       ) : isMissing && reservation ? (
         <Over checkoutId={reservation.id} finish={finish} />
       ) : isMissing ? (
-        <Ended end="none" eventId={eventId} />
+        <Ended end="none" eventId={eventId} checkoutId={null} />
       ) : !reservation ? (
         failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={5} />
       ) : (
-        <Held reservation={reservation} finish={finish} end={setEnd} />
+        <Held reservation={reservation} finish={finish} end={setEnd} isUnpaid={isUnpaid} />
       )}
     </div>
   );
 }
 
-function Held({ reservation, finish, end }: { reservation: Reservation; finish: (status: Session["status"]) => void; end: (end: End) => void }) {
+interface HeldProps {
+  reservation: Reservation;
+  finish: (status: Session["status"]) => void;
+  end: (end: End) => void;
+  /** The buyer comes back from a payment that was not made. */
+  isUnpaid: boolean;
+}
+
+function Held({ reservation, finish, end, isUnpaid }: HeldProps) {
   const { t, locale } = useTexts();
   const eventId = reservation.event_id;
   const [names, setNames] = useKept<string[]>(`fairgate.names.${eventId}`, []);
   const [session, setSession] = useState<Session | null>(null);
   const [wasOpened, setOpened] = useKept(`fairgate.opened.${reservation.id}`, false);
   const [simulate, setSimulate] = useKept<"success" | "fail">(`fairgate.simulate.${eventId}`, "success");
+  const [notPaid, setNotPaid] = useState(isUnpaid ? t.checkout.notPaid : null);
+  const [isPaid, setPaid] = useState(false);
   const { isWorking, failure, run } = useAction();
+  const element = usePaymentElement(session?.payment ?? null);
   const seconds = Date.parse((session?.reservation ?? reservation).expires_at) / 1000 - useNow();
   const tickets = reservation.items.flatMap((item) => Array.from({ length: item.quantity }, () => item.tier_name));
   const amount = money(reservation.total_price_cents, reservation.currency, locale);
   const isFree = reservation.total_price_cents === 0;
+  const back = `${location.origin}/events/${eventId}/checkout`;
 
   const act = (action: () => Promise<void>) =>
     run(async () => {
@@ -76,15 +95,15 @@ function Held({ reservation, finish, end }: { reservation: Reservation; finish: 
         if (!(error instanceof ApiFailure)) throw error;
         if (error.code === "reservation_expired_or_invalid") end("expired");
         else if (error.code === "payment_refunded") end("refunded");
+        else if (error.code === "reservation_converted") finish("completed"); // paid in another tab
         else throw error;
       }
     });
   const open = async () => {
     const typed = tickets.map((_, index) => names[index]?.trim() ?? "").filter(Boolean);
-    const back = `${location.origin}/events/${eventId}/checkout`;
     const opened = await openCheckout(reservation.id, typed, back, await openingKey(reservation.id, typed));
-    setSession(opened);
     setOpened(true);
+    if (!opened.payment?.client_secret || !reloadForPayment()) setSession(opened);
     return opened;
   };
   const toPayment = (submitted: SubmitEvent) => {
@@ -98,19 +117,30 @@ function Held({ reservation, finish, end }: { reservation: Reservation; finish: 
     submitted.preventDefault();
     act(async () => {
       if (session?.payment?.url) return location.assign(session.payment.url);
-      const confirmed: Confirmation = await confirm(reservation.id, session?.payment?.provider === "simulated" ? simulate : undefined);
-      finish(confirmed.checkout_session.status);
+      if (session?.payment?.client_secret) {
+        const reason = await element.pay(`${back}?paid=${reservation.id}`);
+        setNotPaid(reason);
+        return setPaid(reason === null);
+      }
+      const outcome = session?.payment?.provider === "simulated" ? simulate : undefined;
+      finish((await confirm(reservation.id, outcome)).checkout_session.status);
     });
   };
   const cancel = () =>
     act(async () => {
       await release(reservation.id);
+      forgetReservation(eventId);
       end("none");
     });
   useEffect(() => {
     if (wasOpened) act(async () => void (await open())); // reloaded while paying
   }, []);
 
+  const unpaid = () => {
+    setPaid(false);
+    setNotPaid(t.checkout.notPaid);
+  };
+  if (isPaid) return <Returned checkoutId={reservation.id} finish={finish} unpaid={unpaid} />;
   if (seconds <= 0 && !isWorking) return <Over checkoutId={reservation.id} finish={finish} />;
   return (
     <>
@@ -171,7 +201,26 @@ function Held({ reservation, finish, end }: { reservation: Reservation; finish: 
             </fieldset>
           )}
           {session.payment?.url && <p>{t.checkout.elsewhere}</p>}
-          <button type="submit" class="button" disabled={isWorking}>
+          {session.payment?.client_secret && (
+            <>
+              {element.state === "loading" && <Skeleton lines={4} />}
+              <div ref={element.box} class="payment-element" hidden={element.state === "failed"} />
+              {element.state === "failed" && (
+                <div class="notice notice-bad" role="alert">
+                  <p>{t.checkout.formMissing}</p>
+                  <button type="button" class="button button-quiet" onClick={element.retry}>
+                    {t.retry}
+                  </button>
+                </div>
+              )}
+            </>
+          )}
+          {notPaid && (
+            <p class="notice notice-bad" role="alert">
+              {notPaid}
+            </p>
+          )}
+          <button type="submit" class="button" disabled={isWorking || (Boolean(session.payment?.client_secret) && element.state !== "ready")}>
             {isWorking ? t.checkout.working : t.checkout.pay(amount)}
           </button>
         </form>
@@ -185,7 +234,6 @@ function Held({ reservation, finish, end }: { reservation: Reservation; finish: 
 
 function HoldClock({ seconds }: { seconds: number }) {
   const { t } = useTexts();
-  const minutes = Math.ceil(seconds / 60);
   const isSoon = seconds < WARN_SECONDS;
   return (
     <div class={`hold ${isSoon ? "hold-soon" : ""}`}>
@@ -193,77 +241,17 @@ function HoldClock({ seconds }: { seconds: number }) {
         {t.checkout.hold} <strong role="timer">{clock(seconds)}</strong>
       </p>
       {isSoon && <p class="small">{t.checkout.holdSoon}</p>}
-      <p class="hidden" aria-live="polite">
-        {minutes > 0 ? t.checkout.holdAnnounce(minutes) : ""}
+      <p class="hidden" aria-live={isSoon ? "assertive" : "polite"}>
+        {t.checkout.holdAnnounce(announcedSeconds(seconds))}
       </p>
     </div>
   );
 }
 
-/** Back from the provider's page: the payment may take a moment to arrive, so ask until it is decided. */
-function Returned({ checkoutId, finish }: { checkoutId: string; finish: (status: Session["status"]) => void }) {
-  const { t } = useTexts();
-  const [failure, setFailure] = useState<ApiFailure | null>(null);
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const ask = async () => {
-      try {
-        finish((await confirm(checkoutId)).checkout_session.status);
-      } catch (error) {
-        if (!(error instanceof ApiFailure)) throw error;
-        if (error.code === "reservation_expired_or_invalid") finish("expired");
-        else if (error.code === "payment_refunded") finish("refunded");
-        else {
-          setFailure(error.code === "payment_not_completed" ? null : error);
-          timer = setTimeout(ask, ASK_AGAIN_MS);
-        }
-      }
-    };
-    void ask();
-    return () => clearTimeout(timer);
-  }, [checkoutId]);
-  return (
-    <Outcome tone="calm" title={t.checkout.checking}>
-      <p>{t.checkout.checkingNote}</p>
-      {failure && <Failure failure={failure} />}
-    </Outcome>
-  );
-}
-
-/** The time is over, or another tab ended it: ask how. */
-function Over({ checkoutId, finish }: { checkoutId: string; finish: (status: Session["status"]) => void }) {
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const ask = () =>
-      getSession(checkoutId).then(
-        ({ status }) => (status === "pending" ? (timer = setTimeout(ask, ASK_AGAIN_MS)) : finish(status)),
-        (failure) => (failure.status === 404 ? finish("expired") : (timer = setTimeout(ask, ASK_AGAIN_MS))),
-      );
-    void ask();
-    return () => clearTimeout(timer);
-  }, [checkoutId]);
-  return <Skeleton lines={3} />;
-}
-
-function Ended({ end, eventId }: { end: End; eventId: string }) {
-  const { t } = useTexts();
-  const texts = {
-    declined: [t.checkout.declinedTitle, t.checkout.declinedText],
-    expired: [t.checkout.expiredTitle, t.checkout.expiredText],
-    refunded: [t.checkout.refundedTitle, t.checkout.refundedText],
-    none: [t.checkout.noneTitle, t.checkout.noneText],
-  } as const;
-  return (
-    <Outcome tone={end === "declined" ? "bad" : "calm"} title={texts[end][0]}>
-      <p>{texts[end][1]}</p>
-      <p class="row">
-        <a class="button" href={`/events/${eventId}`}>
-          {t.checkout.again}
-        </a>
-        <a href="/tickets">{t.nav.tickets}</a>
-      </p>
-    </Outcome>
-  );
+/** What a screen reader says: whole minutes, then the last half minute and the last ten seconds. */
+function announcedSeconds(seconds: number): number {
+  if (seconds > 30) return 60 * Math.ceil(seconds / 60);
+  return seconds > 10 ? 30 : 10;
 }
 
 /** The same names give the same key, so that repeating the request opens nothing twice; other names are another request. */

@@ -1,0 +1,184 @@
+"""Paying by card in a real browser: on the shop's own page with the Payment Element, and on the provider's page."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from chalicelib import settings
+from chalicelib.purchases.record import store
+from tests import invariants
+from tests.browser import stripe_js
+from tests.payment_pages import AUTHENTICATION_REQUIRED, BANK_SUCCEEDS, DECLINED, VISA
+
+TIER = "Floor"
+LAST_TIER_TICKETS = 4
+
+
+@pytest.fixture
+def own_page(origin, shop) -> Iterator[None]:
+    """A shop whose own page takes cards, as with a real publishable key."""
+    with settings.override(checkout_origins=origin, stripe_publishable_key=shop.fake.publishable_key):
+        yield
+
+
+@pytest.fixture
+def hosted_page(origin, shop) -> Iterator[None]:
+    """A shop whose buyers pay on the provider's page, as in `make run` without a key."""
+    with settings.override(checkout_origins=origin, stripe_publishable_key=shop.fake.publishable_key, checkout_page="hosted"):
+        yield
+
+
+def _reserve(buyer, shop, quantity: int = 2) -> None:
+    buyer.page.goto(f"/events/{shop.event_id}")
+    buyer.choose(TIER, quantity)
+
+
+def _pay(buyer, payment_method: str) -> None:
+    buyer.page.get_by_label("Card").fill(payment_method)
+    buyer.page.get_by_role("button", name="Pay $").click()
+
+
+def _show_element(buyer) -> None:
+    buyer.press("Continue to payment")
+    expect(buyer.page.get_by_label("Card")).to_be_visible()
+
+
+@pytest.mark.usefixtures("own_page")
+def test_a_card_is_declined_and_another_pays_on_the_shops_own_page(new_buyer, shop, time):
+    buyer = new_buyer()
+    asked = stripe_js.serve(buyer.page, shop.fake)
+    _reserve(buyer, shop)
+    buyer.page.get_by_label("Ticket 1, Floor").fill("Ada Lovelace")
+    assert asked == []  # Stripe.js is loaded to pay, not before
+    _show_element(buyer)
+    assert asked == ["https://js.stripe.com/endive/stripe.js"]
+    _pay(buyer, DECLINED)
+    expect(buyer.page.get_by_role("alert")).to_contain_text("Your card has insufficient funds.")
+    buyer.page.get_by_label("Card").fill(VISA)
+    buyer.page.get_by_role("button", name="Pay $100").dblclick()
+    buyer.see("You are going!")
+    buyer.see_tickets(2)
+    assert shop.received_and_kept() == (10_000, 10_000)
+    buyer.page.go_back()
+    expect(buyer.page.get_by_role("heading", name="Checkout")).to_have_count(0)
+
+
+@pytest.mark.usefixtures("own_page")
+def test_the_policy_of_pages_allows_stripe_on_the_checkout_alone(new_buyer, shop):
+    buyer = new_buyer()
+    page = f"/events/{shop.event_id}"
+    policies = {
+        path: buyer.page.request.get(path).headers["content-security-policy"] for path in ("/", page, f"{page}/line", f"{page}/checkout")
+    }
+    assert [path for path, policy in policies.items() if "stripe" in policy] == [f"{page}/checkout"]
+    with settings.override(stripe_publishable_key=""):
+        assert "stripe" not in buyer.page.request.get(f"{page}/checkout").headers["content-security-policy"]
+
+
+@pytest.mark.usefixtures("own_page")
+def test_3d_secure_returns_to_the_checkout_whether_it_was_passed_or_not(new_buyer, shop):
+    buyer = new_buyer()
+    stripe_js.serve(buyer.page, shop.fake)
+    _reserve(buyer, shop)
+    _show_element(buyer)
+    _pay(buyer, AUTHENTICATION_REQUIRED)
+    buyer.press("Fail authentication")
+    buyer.see("The payment was not completed, and nothing was charged.")
+    assert "secret" not in buyer.page.url
+    _pay(buyer, AUTHENTICATION_REQUIRED)
+    buyer.press("Complete authentication")
+    buyer.see("You are going!")
+    buyer.see_tickets(2)
+
+
+@pytest.mark.usefixtures("own_page")
+def test_reload_and_a_second_tab_go_on_with_the_same_payment(new_buyer, shop):
+    buyer = new_buyer()
+    stripe_js.serve(buyer.page, shop.fake)
+    _reserve(buyer, shop)
+    _show_element(buyer)
+    buyer.page.reload()
+    expect(buyer.page.get_by_label("Card")).to_be_visible()
+    other = new_buyer(beside=buyer)
+    other.page.goto(f"/events/{shop.event_id}/checkout")
+    _show_element(other)
+    _pay(buyer, VISA)
+    buyer.see_tickets(2)
+    _pay(other, VISA)
+    other.see_tickets(2)
+    assert shop.received_and_kept() == (10_000, 10_000)
+
+
+@pytest.mark.usefixtures("own_page")
+def test_a_form_that_cannot_be_loaded_says_so_and_is_tried_again(new_buyer, shop):
+    buyer = new_buyer()
+    _reserve(buyer, shop)
+    buyer.page.context.route("https://js.stripe.com/**", lambda route: route.abort())
+    buyer.press("Continue to payment")
+    buyer.see("The payment form could not be loaded.")
+    expect(buyer.page.get_by_role("button", name="Pay $")).to_be_disabled()
+    stripe_js.serve(buyer.page, shop.fake)
+    buyer.press("Try again")
+    _pay(buyer, VISA)
+    buyer.see_tickets(2)
+
+
+@pytest.mark.usefixtures("own_page")
+def test_an_api_that_is_down_after_the_payment_is_asked_until_it_answers(new_buyer, shop):
+    buyer = new_buyer()
+    stripe_js.serve(buyer.page, shop.fake)
+    _reserve(buyer, shop)
+    _show_element(buyer)
+    buyer.page.route("**/checkout/confirm", lambda route: route.abort())
+    _pay(buyer, VISA)
+    buyer.see("Checking your payment")
+    buyer.see("We cannot reach the shop.")
+    buyer.page.unroute("**/checkout/confirm")
+    buyer.see_tickets(2)
+
+
+@pytest.mark.usefixtures("own_page")
+def test_a_bank_that_takes_days_is_explained_and_the_tickets_come_later(new_buyer, shop):
+    buyer = new_buyer()
+    stripe_js.serve(buyer.page, shop.fake)
+    _reserve(buyer, shop)
+    _show_element(buyer)
+    _pay(buyer, BANK_SUCCEEDS)
+    buyer.see("Your bank has your payment")
+    shop.fake.complete_pending()
+    shop.fake.deliver()
+    buyer.page.clock.fast_forward(31_000)
+    buyer.see_tickets(2)
+
+
+@pytest.mark.usefixtures("own_page")
+def test_money_that_came_too_late_is_explained_with_the_state_of_its_refund(new_buyer, shop, time):
+    """The hold ended while the buyer was at the bank, and somebody else has bought the tickets."""
+    buyer = new_buyer()
+    stripe_js.serve(buyer.page, shop.fake)
+    _reserve(buyer, shop)
+    _show_element(buyer)
+    [purchase] = store.scan_purchases()
+    shop.expire_without_asking_stripe(purchase.id)
+    shop.buy("bob", LAST_TIER_TICKETS)
+    _pay(buyer, VISA)
+    buyer.see("The payment came too late")
+    buyer.see("$100")
+    buyer.see("refunded; your bank shows it within days")
+    invariants.check(time.now)
+
+
+@pytest.mark.usefixtures("hosted_page")
+def test_a_card_is_declined_and_another_asks_for_3d_secure_on_the_providers_page(new_buyer, shop):
+    buyer = new_buyer()
+    _reserve(buyer, shop)
+    buyer.press("Continue to payment")
+    buyer.see("You pay on the page of our payment provider")
+    buyer.press("Pay $100")
+    buyer.pay_by_card("4000 0000 0000 0002")
+    buyer.see("Your card was declined.")
+    buyer.pay_by_card("4000 0025 0000 3155")
+    buyer.press("Complete authentication")
+    buyer.see("You are going!")
+    buyer.see_tickets(2)

@@ -1,0 +1,75 @@
+/**
+ * Stripe's Payment Element: a frame of Stripe's inside the checkout, which alone sees the card. Stripe.js is loaded from js.stripe.com when a
+ * payment is to be made on this page, and never before.
+ */
+
+import type { Stripe, StripeElements } from "@stripe/stripe-js";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { useTexts } from "../texts";
+
+// The address at which this document was loaded. Its policy allows Stripe.js only if that was a checkout's (docs/web.md).
+const LOADED_AT = location.pathname;
+
+interface Keys {
+  client_secret?: string;
+  publishable_key?: string;
+}
+
+/** Load the page anew if its policy does not allow Stripe.js, because another page was loaded first. Returns whether it does that. */
+export function reloadForPayment(): boolean {
+  const isElsewhere = LOADED_AT !== location.pathname;
+  if (isElsewhere) location.reload();
+  return isElsewhere;
+}
+
+/** The element, drawn into `box` once there are keys. `pay` returns why the payment was not made, in the buyer's language; null if it was. */
+export function usePaymentElement(keys: Keys | null) {
+  const { t, language } = useTexts();
+  const box = useRef<HTMLDivElement>(null);
+  const loaded = useRef<{ stripe: Stripe; elements: StripeElements } | null>(null);
+  const [state, setState] = useState<"loading" | "ready" | "failed">("loading");
+  const [attempt, setAttempt] = useState(0);
+  const { client_secret: clientSecret, publishable_key: publishableKey } = keys ?? {};
+
+  useEffect(() => {
+    if (!clientSecret || !publishableKey) return;
+    let isCurrent = true;
+    const show = (shown: typeof state) => isCurrent && setState(shown);
+    const draw = async () => {
+      const { loadStripe } = await import("@stripe/stripe-js/pure");
+      const stripe = await loadStripe(publishableKey, { locale: language });
+      if (!isCurrent || !stripe || !box.current) return;
+      const elements = stripe.elements({ clientSecret, appearance: appearance(box.current) });
+      const element = elements.create("payment");
+      element.on("ready", () => show("ready"));
+      element.on("loaderror", () => show("failed"));
+      element.mount(box.current);
+      loaded.current = { stripe, elements };
+    };
+    setState("loading");
+    draw().catch(() => show("failed"));
+    return () => {
+      isCurrent = false;
+      loaded.current?.elements.getElement("payment")?.destroy();
+      loaded.current = null;
+    };
+  }, [clientSecret, publishableKey, language, attempt]);
+
+  /** Some ways to pay lead to a bank's page, which returns to `returnUrl`; then this never ends. */
+  const pay = async (returnUrl: string): Promise<string | null> => {
+    if (!loaded.current) return t.checkout.formMissing;
+    const { stripe, elements } = loaded.current;
+    const { error } = await stripe.confirmPayment({ elements, confirmParams: { return_url: returnUrl }, redirect: "if_required" });
+    const status = error?.payment_intent?.status;
+    if (!error || status === "succeeded" || status === "processing") return null; // maybe paid in another tab
+    return (error.type === "card_error" || error.type === "validation_error" ? error.message : null) ?? t.checkout.notPaid;
+  };
+  return { box, state, retry: () => setAttempt((count) => count + 1), pay };
+}
+
+/** The frame has a page of its own, so it is told the colours of the one around it. */
+function appearance(box: HTMLElement) {
+  const { color, backgroundColor } = getComputedStyle(box);
+  const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+  return { theme: isDark ? ("night" as const) : ("stripe" as const), variables: { colorText: color, colorBackground: backgroundColor, borderRadius: "10px" } };
+}

@@ -1,0 +1,112 @@
+/** After the payment: ask until it is decided, and how a checkout can end. */
+
+import { useEffect, useState } from "preact/hooks";
+import { ApiFailure, confirm, getSession, type Session } from "../api";
+import { money } from "../formats";
+import { useTexts } from "../texts";
+import { Failure, Outcome, Skeleton } from "./failure";
+import { useLoaded } from "./hooks";
+
+export type End = "declined" | "expired" | "refunded" | "none";
+
+const ASK_AGAIN_MS = 2500;
+const REFUND_SECONDS = 20;
+const BANK_ASK_AGAIN_MS = 30_000;
+
+interface Asking {
+  checkoutId: string;
+  finish: (status: Session["status"]) => void;
+}
+
+/** Back from paying: it may take a moment to arrive. `unpaid`: the buyer has yet to pay, or to pay in another way. */
+export function Returned({ checkoutId, finish, unpaid }: Asking & { unpaid: () => void }) {
+  const { t } = useTexts();
+  const [failure, setFailure] = useState<ApiFailure | null>(null);
+  const [isAtBank, setAtBank] = useState(false);
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const ask = async () => {
+      try {
+        finish((await confirm(checkoutId)).checkout_session.status);
+      } catch (error) {
+        if (!(error instanceof ApiFailure)) throw error;
+        const paymentStatus = error.details.payment_status;
+        if (error.code === "reservation_expired_or_invalid") finish("expired");
+        else if (error.code === "payment_refunded") finish("refunded");
+        else if (paymentStatus === "requires_payment_method" || paymentStatus === "requires_action") unpaid();
+        else {
+          setFailure(error.code === "payment_not_completed" ? null : error);
+          setAtBank(paymentStatus === "processing");
+          timer = setTimeout(ask, paymentStatus === "processing" ? BANK_ASK_AGAIN_MS : ASK_AGAIN_MS);
+        }
+      }
+    };
+    void ask();
+    return () => clearTimeout(timer);
+  }, [checkoutId]);
+  return (
+    <Outcome tone="calm" title={isAtBank ? t.checkout.atBank : t.checkout.checking}>
+      <p>{isAtBank ? t.checkout.atBankNote : t.checkout.checkingNote}</p>
+      {failure && <Failure failure={failure} />}
+    </Outcome>
+  );
+}
+
+/** The time is over, or another tab ended it: ask how. */
+export function Over({ checkoutId, finish }: Asking) {
+  const [failure, setFailure] = useState<ApiFailure | null>(null);
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const ask = async () => {
+      try {
+        const { status } = await getSession(checkoutId);
+        if (status !== "pending") return finish(status);
+      } catch (error) {
+        if (!(error instanceof ApiFailure)) throw error;
+        if (error.status === 404) return finish("expired");
+        setFailure(error);
+      }
+      timer = setTimeout(ask, ASK_AGAIN_MS);
+    };
+    void ask();
+    return () => clearTimeout(timer);
+  }, [checkoutId]);
+  return failure ? <Failure failure={failure} /> : <Skeleton lines={3} />;
+}
+
+export function Ended({ end, eventId, checkoutId }: { end: End; eventId: string; checkoutId: string | null }) {
+  const { t } = useTexts();
+  const texts = {
+    declined: [t.checkout.declinedTitle, t.checkout.declinedText],
+    expired: [t.checkout.expiredTitle, t.checkout.expiredText],
+    refunded: [t.checkout.refundedTitle, t.checkout.refundedText],
+    none: [t.checkout.noneTitle, t.checkout.noneText],
+  } as const;
+  return (
+    <Outcome tone={end === "declined" ? "bad" : "calm"} title={texts[end][0]}>
+      <p>{texts[end][1]}</p>
+      {end === "refunded" && checkoutId && <RefundState checkoutId={checkoutId} />}
+      <p class="row">
+        <a class="button" href={`/events/${eventId}`}>
+          {t.checkout.again}
+        </a>
+        <a href="/tickets">{t.nav.tickets}</a>
+      </p>
+    </Outcome>
+  );
+}
+
+/** Where the money of a payment that came too late is. */
+function RefundState({ checkoutId }: { checkoutId: string }) {
+  const { t, locale } = useTexts();
+  const { value } = useLoaded(() => getSession(checkoutId), checkoutId, REFUND_SECONDS);
+  return (
+    <ul>
+      {value?.refunds?.map((refund) => (
+        <li key={refund.id}>
+          <strong>{money(refund.amount_cents, refund.currency, locale)}</strong>: {t.checkout.refund[refund.status]}
+        </li>
+      ))}
+    </ul>
+  );
+}
