@@ -22,7 +22,7 @@ from infra.deploy.storage import PackageBucket, upload_package, upload_pages
 from infra.template.stages import ROOT
 
 # Outputs of the stack.
-API_URL, PAGES_BUCKET, DISTRIBUTION = "EndpointURL", "WebBucketName", "DistributionId"
+API_URL, SHOP_URL, PAGES_BUCKET, DISTRIBUTION = "EndpointURL", "ShopURL", "WebBucketName", "DistributionId"
 
 
 class Step(Struct, frozen=True):
@@ -90,7 +90,7 @@ class Deployment:
                 raise
             if step.name == "smoke test":  # from here on there is nothing to take back
                 self._before = self._version_before = None
-        self._report(f"\nStage {self._options.stage} is deployed: {self._api_url()}")
+        self._report(f"\nStage {self._options.stage} is deployed: {self._stack.outputs().get(SHOP_URL) or self._api_url()}")
 
     def _open(self) -> None:
         self._account = open_account()

@@ -22,6 +22,7 @@ REGION = "eu-central-1"  # not the default region of settings and SDKs, so that 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 START_SECONDS = 60
 STOP_SECONDS = 10
+POLL_SECONDS = 0.05
 
 
 class EmulationFailed(Exception):
@@ -95,6 +96,6 @@ class EmulatedAws:
                         return
                 except urllib3.exceptions.HTTPError:
                     pass
-                sleep(0.05)
+                sleep(POLL_SECONDS)
         self.__exit__()
         raise EmulationFailed(f"MiniStack did not start: {self.log.read_text()[-2000:]}")

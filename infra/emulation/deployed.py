@@ -10,8 +10,9 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import urllib3
+from botocore.exceptions import ClientError
 
-from infra.emulation.aws import CREDENTIALS, HOST, REGION, EmulatedAws, EmulationFailed
+from infra.emulation.aws import CREDENTIALS, HOST, POLL_SECONDS, REGION, EmulatedAws, EmulationFailed
 from infra.emulation.lambda_runtime import LambdaFunction, runtime_environment
 from infra.local.gateway import Gateway, GatewayResponse, to_response
 
@@ -53,7 +54,10 @@ class DeployedStack:
         with self._lock:
             if not self._resources:
                 pages = self._aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self._name)
-                summaries = [summary for page in pages for summary in page["StackResourceSummaries"]]
+                try:
+                    summaries = [summary for page in pages for summary in page["StackResourceSummaries"]]
+                except ClientError as error:
+                    raise EmulationFailed(f"the stack {self._name} cannot be read: {error}") from None
                 self._resources = {summary["LogicalResourceId"]: summary["PhysicalResourceId"] for summary in summaries}
         if logical_id not in self._resources:
             raise EmulationFailed(f"the stack {self._name} has no {logical_id}; it has {', '.join(sorted(self._resources))}")
@@ -113,7 +117,7 @@ class ApiFront:
         self.url = f"http://{HOST}:{self._server.server_port}/api/v1"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, name="api-front", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), name="api-front", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -17,7 +17,7 @@ from time import time
 from typing import Any, Self
 from uuid import uuid4
 
-from infra.emulation.aws import HOST, EmulationFailed, end
+from infra.emulation.aws import HOST, POLL_SECONDS, EmulationFailed, end
 
 API_VERSION = "2018-06-01"
 START_SECONDS = 10  # that AWS gives a function to start, on top of its timeout
@@ -60,7 +60,7 @@ class LambdaFunction:
         return json.loads(body)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, name=f"runtime-api-{self.name}", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(POLL_SECONDS,), name=f"runtime-api-{self.name}", daemon=True).start()
         runtime = self._folder.parent / f"{self._folder.name}-runtime"
         _link_runtime(runtime)
         api = f"{HOST}:{self._server.server_port}"

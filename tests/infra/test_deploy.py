@@ -21,7 +21,7 @@ from infra.local.server import LocalServer
 from infra.template.stages import deployed_stages
 from tests.test_tidy import ROOT
 
-STAGE, STACK = "dev", "fairgate-dev"
+STAGE, STACK, SHOP = "dev", "fairgate-dev", "https://shop.example.com"
 ARGUMENTS = ("--stage", STAGE, "--skip", "check,test,package")
 
 
@@ -55,7 +55,11 @@ def package(tmp_path) -> Path:
 
 def template(**more: dict) -> dict:
     resources = {**tables.cloudformation(STAGE), "Pages": {"Type": "AWS::S3::Bucket"}, **more}
-    outputs = {"WebBucketName": {"Value": {"Ref": "Pages"}}, "EndpointURL": {"Value": "http://127.0.0.1:9/api/"}}
+    outputs = {
+        "WebBucketName": {"Value": {"Ref": "Pages"}},
+        "EndpointURL": {"Value": "http://127.0.0.1:9/api/"},
+        "ShopURL": {"Value": SHOP},
+    }
     return {"Transform": "AWS::Serverless-2016-10-31", "Resources": resources, "Outputs": outputs}
 
 
@@ -122,6 +126,7 @@ def test_a_first_deployment_makes_everything_and_sells_a_ticket(deploy, aws, api
     assert secret["jwt_secret"] not in printed
     assert "+ AWS::DynamoDB::Table TableCatalog" in printed
     assert "one ticket of test-event-1 was sold" in printed
+    assert f"Stage dev is deployed: {SHOP}" in printed
     assert _served_version(api_url) == 1
     (pages,) = [b["Name"] for b in aws.client("s3").list_buckets()["Buckets"] if not b["Name"].startswith("fairgate-deploy-")]
     heads = {key: aws.client("s3").head_object(Bucket=pages, Key=key) for key in ("index.html", "assets/shop-1a2b.js")}
