@@ -25,6 +25,7 @@ class LogEntry(msgspec.Struct):
     round_trips: int = 0
     read_units: float = 0
     write_units: float = 0
+    index_units: float = 0
     reported_units: float = 0
     text: str = ""
     thread: int = 0
@@ -61,8 +62,8 @@ class CallLog(list[str]):
 
     @property
     def capacity(self) -> tuple[float, float]:
-        """Read units and write units."""
-        return sum(entry.read_units for entry in self.entries), sum(entry.write_units for entry in self.entries)
+        """Read units, and write units with those of indexes."""
+        return sum(entry.read_units for entry in self.entries), sum(entry.write_units + entry.index_units for entry in self.entries)
 
     def of(self, operation: str = "", table: str = "") -> list[LogEntry]:
         """The entries of one operation, one table, or both."""
@@ -70,7 +71,10 @@ class CallLog(list[str]):
 
     def __str__(self) -> str:
         read, write = self.capacity
-        lines = [f"{entry.text} {entry.outcome:10} {entry.read_units:g} RCU {entry.write_units:g} WCU" for entry in self.entries]
+        lines = [
+            f"{entry.text} {entry.outcome:10} {entry.read_units:g} RCU {entry.write_units + entry.index_units:g} WCU"
+            for entry in self.entries
+        ]
         return "\n".join([f"{self.label or 'calls'}: {self.round_trips} round trips, {read:g} RCU, {write:g} WCU", *lines])
 
 
@@ -93,7 +97,7 @@ class _Recorder(Listener):
         self.log, self.measures = log, measured
         self.process = current_process()
         self._lock = Lock()
-        self._open: dict[int, tuple[StoreCall, LogEntry, capacity.ItemSizes]] = {}
+        self._open: dict[int, tuple[StoreCall, LogEntry, capacity.Items]] = {}
 
     def before(self, call: StoreCall) -> None:
         if self.process not in ("", call.process):
@@ -105,7 +109,7 @@ class _Recorder(Listener):
                 entry = LogEntry(call.operation, call.tables, [access.key for access in call.accesses], text=str(call), thread=get_ident())
                 self.log.append(call.operation)
                 self.log.entries.append(entry)
-            self._open[id(call)] = (call, entry, self._item_sizes(call))  # the call is kept, so that its id is not used again
+            self._open[id(call)] = (call, entry, self._read_items(call))  # the call is kept, so that its id is not used again
         entry.round_trips += 1
 
     def after(self, call: StoreCall) -> None:
@@ -115,10 +119,12 @@ class _Recorder(Listener):
         _, entry, before = known
         entry.outcome = call.outcome
         if self.measures and call.answer is not None:
-            read, write = capacity.total_units(capacity.consumed_units(call, before, self._item_sizes(call)))
+            after = self._read_items(call)
+            read, write = capacity.total_units(capacity.consumed_units(call, before, after))
             entry.read_units += read
             entry.write_units += write
+            entry.index_units += capacity.index_units(call, before, after)
             entry.reported_units += capacity.reported_units(call.answer)
 
-    def _item_sizes(self, call: StoreCall) -> capacity.ItemSizes:
-        return capacity.item_sizes(call.accesses) if self.measures and capacity.is_write(call.operation) else {}
+    def _read_items(self, call: StoreCall) -> capacity.Items:
+        return capacity.read_items(call.accesses) if self.measures and capacity.is_write(call.operation) else {}

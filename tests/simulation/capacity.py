@@ -2,18 +2,24 @@
 
 A write takes one unit per KB of the old or new item, whichever is larger; a transaction takes twice as much, and a refused write as
 much as one that is done. A strongly consistent read takes one unit per 4 KB, any other read half of that.
+
+Each global secondary index takes units of its own: for an item of it that is written, deleted, or changed in what the index projects, and
+twice if the keys change, because the old one is deleted and the new one written. An index follows after the write, so a transaction does
+not double its units.
 """
 
 import base64
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from chalicelib import dynamo
-from tests.simulation.interception import ItemAccess, StoreCall, unobserved
+from infra import tables
+from tests.simulation.interception import ItemAccess, StoreCall, feature_of, unobserved
 
 Units = dict[tuple[str, str], tuple[float, float]]  # (table, partition key) -> (read units, write units)
-ItemSizes = dict[int, int]  # number of the access in its call -> bytes
+Items = dict[int, dict[str, Any]]  # number of the access in its call -> the item in wire format, empty if it is absent
 
 
 def value_size(value: dict[str, Any]) -> int:
@@ -55,19 +61,31 @@ def is_write(operation: str) -> bool:
     return operation in ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems")
 
 
-def item_sizes(accesses: Iterable[ItemAccess]) -> ItemSizes:
-    """The sizes of the items that a call writes or checks, as they are now; 0 for an absent item."""
-    sizes: ItemSizes = {}
+def read_items(accesses: Iterable[ItemAccess]) -> Items:
+    """The items that a call writes or checks, as they are now."""
+    items: Items = {}
     with unobserved():
         for number, access in enumerate(accesses):
             if access.kind != "read":
-                item = dynamo.client().get_item(TableName=access.table, Key=access.key, ConsistentRead=True).get("Item")
-                sizes[number] = item_size(item) if item else 0
-    return sizes
+                items[number] = dynamo.client().get_item(TableName=access.table, Key=access.key, ConsistentRead=True).get("Item", {})
+    return items
 
 
-def consumed_units(call: StoreCall, before: ItemSizes, after: ItemSizes) -> Units:
-    """The units of each item; those of a query or scan are under the table's name."""
+def index_units(call: StoreCall, before: Items, after: Items) -> float:
+    """The write units that the indexes take for a call."""
+    if call.answer is None or not is_write(call.operation):
+        return 0
+    return float(
+        sum(
+            _index_write_units(_projected(index, before.get(number, {})), _projected(index, after.get(number, {})), index)
+            for number, access in enumerate(call.accesses)
+            for index in _indexes(feature_of(access.table))
+        )
+    )
+
+
+def consumed_units(call: StoreCall, before: Items, after: Items) -> Units:
+    """The units of each item, those of indexes apart; those of a query or scan are under the table's name."""
     if call.answer is None:
         return {}
     if is_write(call.operation):
@@ -79,13 +97,45 @@ def total_units(units: Units) -> tuple[float, float]:
     return sum(read for read, _ in units.values()), sum(write for _, write in units.values())
 
 
-def _write_units(call: StoreCall, before: ItemSizes, after: ItemSizes) -> Units:
+def _write_units(call: StoreCall, before: Items, after: Items) -> Units:
     factor = 2 if call.operation == "TransactWriteItems" else 1
     units: Units = defaultdict(lambda: (0.0, 0.0))
     for number, access in enumerate(call.accesses):
-        cost = factor * _blocks(max(before.get(number, 0), after.get(number, 0)), 1024)
+        cost = factor * _blocks(max(item_size(before.get(number, {})), item_size(after.get(number, {}))), 1024)
         units[access.id] = (0.0, units[access.id][1] + cost)
     return dict(units)
+
+
+@cache
+def _indexes(feature: str) -> list[dict[str, Any]]:
+    """The indexes of a feature's table, each with all keys: its own and those of the table."""
+    definition = tables.definitions()[feature]
+    own = [key["AttributeName"] for key in definition["KeySchema"]]
+    return [
+        {
+            "keys": [key["AttributeName"] for key in index["KeySchema"]],
+            "table_keys": own,
+            "projection": index["Projection"]["ProjectionType"],
+        }
+        for index in definition.get("GlobalSecondaryIndexes", ())
+    ]
+
+
+def _projected(index: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
+    """What an index has of an item; empty if the item is not in it, because it lacks a key."""
+    if not all(key in item for key in index["keys"]):
+        return {}
+    if index["projection"] == "ALL":
+        return item
+    return {name: item[name] for name in (*index["table_keys"], *index["keys"])}
+
+
+def _index_write_units(before: dict[str, Any], after: dict[str, Any], index: dict[str, Any]) -> int:
+    if before == after:
+        return 0
+    if before and after and any(before[key] != after[key] for key in index["keys"]):
+        return _blocks(item_size(before), 1024) + _blocks(item_size(after), 1024)
+    return _blocks(max(item_size(before), item_size(after)), 1024)
 
 
 def _read_units(call: StoreCall) -> Units:

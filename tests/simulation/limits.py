@@ -155,7 +155,7 @@ class SimulatedService(Listener):
         )
         self._locked: dict[str, StoreCall] = {}  # item -> the transaction that is writing it
         self._writes: Counter[tuple[tuple[str, str], int]] = Counter()  # (table and partition key, second) -> units
-        self._in_flight: dict[int, tuple[StoreCall, float, capacity.ItemSizes]] = {}  # call id -> call, time of its answer, sizes before
+        self._in_flight: dict[int, tuple[StoreCall, float, capacity.Items]] = {}  # call id -> call, time of its answer, items before
 
     def before(self, call: StoreCall) -> None:
         actor = current_actor()
@@ -176,8 +176,8 @@ class SimulatedService(Listener):
             actor.pause(f"commits {call}", arrives_at + duration / 2)
             for item in locked:
                 self._locked.pop(item, None)
-        sizes = capacity.item_sizes(call.accesses) if capacity.is_write(call.operation) else {}
-        self._in_flight[id(call)] = (call, answered_at, sizes)
+        items = capacity.read_items(call.accesses) if capacity.is_write(call.operation) else {}
+        self._in_flight[id(call)] = (call, answered_at, items)
 
     def after(self, call: StoreCall) -> None:
         actor = current_actor()
@@ -188,7 +188,7 @@ class SimulatedService(Listener):
         _, actor.wake, before = in_flight
         if call.answer is None:
             return
-        after = capacity.item_sizes(call.accesses) if capacity.is_write(call.operation) else {}
+        after = capacity.read_items(call.accesses) if capacity.is_write(call.operation) else {}
         for key, (read, write) in capacity.consumed_units(call, before, after).items():
             self._buckets[key][0].subtract(read)
             self._buckets[key][1].subtract(write)
@@ -197,7 +197,8 @@ class SimulatedService(Listener):
             self._writes[key, int(actor.wake)] += write
             self.report.busiest_seconds[key] = max(self.report.busiest_seconds[key], self._writes[key, int(actor.wake)])
         for table in call.tables:
-            self.report.largest_items[table] = max([self.report.largest_items[table], *before.values(), *after.values()])
+            sizes = map(capacity.item_size, (*before.values(), *after.values()))
+            self.report.largest_items[table] = max([self.report.largest_items[table], *sizes])
 
     def retry(self, call: StoreCall) -> bool | None:
         if current_actor() is None or call.outcome != "ThrottlingException":

@@ -5,14 +5,26 @@ from collections import Counter
 import pytest
 
 from chalicelib import dynamo
+from chalicelib.cases import service as cases
 from chalicelib.parallel import call_each
 from chalicelib.purchases.record import store as purchases
 from chalicelib.purchases.record.store import PurchaseRow
+from chalicelib.tickets import service
+from chalicelib.tickets import store as tickets
+from chalicelib.tickets.model import CheckIn, TicketLine
 from tests.simulation import capacity
 from tests.simulation.call_log import record_calls
 from tests.simulation.interception import process
 
 pytestmark = pytest.mark.usefixtures("store")
+
+
+@pytest.fixture
+def ticket():
+    """A ticket that is in the store."""
+    issued = service.issue_tickets("p1", "ada", "fest", [TicketLine("floor", 1, 1, 5000, "USD")], 0)
+    dynamo.transact(issued.items)
+    return issued.tickets[0]
 
 
 def row(purchase_id="p1", size=0):
@@ -87,6 +99,34 @@ def test_units_are_those_of_the_documentation():
     assert capacity_of(transact(dynamo.put(row("p2")), dynamo.put(row("p3", 2100)))) == (0, 8)
     assert capacity_of(transact(dynamo.delete(row("p3")))) == (0, 6), "a delete costs the size of the deleted item"
     assert capacity_of(lambda: list(PurchaseRow.scan(consistent_read=True))) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "units"),
+    [
+        (lambda ticket: tickets.change_state_item(ticket.id, "valid", "frozen"), 2),
+        (lambda ticket: tickets.add_duplicate_item(ticket, CheckIn("1", 1, 1, "door")), 0),
+        (lambda ticket: dynamo.delete(tickets.TicketRow(ticket.id)), 2),
+    ],
+    ids=["a key changes: deleted and written", "nothing of the index changes", "deleted from two indexes"],
+)
+def test_an_index_takes_units_for_what_changes_in_it(ticket, time, change, units):
+    time.advance(1)
+    with record_calls(measured=True) as log:
+        dynamo.transact([change(ticket)])
+    assert sum(entry.index_units for entry in log.entries) == units
+
+
+def test_an_index_of_whole_items_takes_units_by_their_size_and_a_sparse_one_none(time):
+    def open_case(details, next_at):
+        with record_calls(measured=True) as log:
+            dynamo.transact([cases.open_case_item("p1", "refund", "r1", time.now, details, next_at)])
+        return [(entry.write_units, entry.index_units) for entry in log.entries]
+
+    assert open_case({}, None) == [(2, 1)], "only the index `open` has it"
+    assert open_case({"text": "x" * 2000}, time.now) == [(6, 3)], "now `due` has it too, with its details"
+    assert open_case({"text": "y" * 2000}, time.now) == [(6, 3)], "the keys are the same, the details are not"
+    assert open_case({"text": "y" * 2000}, time.now + 1) == [(6, 6)], "another key"
 
 
 def test_computed_units_are_those_that_an_engine_reports(threaded_store):
