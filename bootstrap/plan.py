@@ -128,9 +128,9 @@ def _shards(old: Tier, new: Tier) -> int:
     Tickets never move between shards. So none is removed, since its holds belong to purchases, and only as many are added as the
     additional tickets fill: an empty shard serves nobody.
     """
-    added_tickets = max(0, new.capacity - old.capacity)
+    added_tickets = max(0, new.stock_capacity - old.stock_capacity)
     filled = added_tickets if new.shards else -(-added_tickets // MAX_HOLDS)
-    return max(old.shards, min(new.shards or default_shard_count(new.capacity), old.shards + filled))
+    return max(old.shards, min(new.shards or default_shard_count(new.stock_capacity), old.shards + filled))
 
 
 class _PlanBuilder:
@@ -218,11 +218,11 @@ class _PlanBuilder:
     def _new_tier(self, tier: Tier) -> Tier:
         """A tier that never existed, with its number of shards; notes its new stock."""
         sold = self.valid.document.ticket_types[tier.id].sold_count
-        shards = tier.shards or default_shard_count(tier.capacity)
+        shards = tier.shards or default_shard_count(tier.stock_capacity)
         already_sold = f", {sold} of them already sold" if sold else ""
         text = f"{tier.capacity} tickets at price_cents {tier.price_cents} {tier.currency}{already_sold} (event {tier.event_id})"
         self._add_change("+", "tier", tier.id, text)
-        self.new_stocks.append(NewStock(tier.id, tier.capacity, sold, shards, not self._is_paused(tier)))
+        self.new_stocks.append(NewStock(tier.id, tier.stock_capacity, sold, shards, not self._is_paused(tier)))
         return replace(tier, shards=shards)
 
     def _existing_tier(self, old: Tier, tier: Tier) -> Tier:
@@ -241,7 +241,7 @@ class _PlanBuilder:
         if old.event_id != tier.event_id and in_use:
             reason = f"cannot move from event {old.event_id} ({self._figures(stock)}); add a new ticket type to the other event"
             self._add_refusal("tier", tier.id, reason)
-        if stock.capacity != tier.capacity or shards != old.shards:
+        if stock.capacity != tier.stock_capacity or shards != old.shards:
             self._note_resize(old, tier, stock)
         elif stock.is_open == self._is_paused(tier):
             text, change = ("open", "closes") if stock.is_open else ("closed", "opens")
@@ -251,21 +251,21 @@ class _PlanBuilder:
         return tier
 
     def _note_resize(self, old: Tier, tier: Tier, stock: Stock) -> None:
-        in_use, left = stock.sold + stock.held, tier.capacity - stock.sold - stock.held
+        in_use, left = stock.sold + stock.held, tier.stock_capacity - stock.sold - stock.held
         if left < 0:
             self._add_refusal("tier", tier.id, f"capacity {tier.capacity} is below {in_use} ({self._figures(stock)}); use {in_use} or more")
             return
-        reduces = tier.capacity < stock.capacity
+        reduces = tier.stock_capacity < stock.capacity
         if old.capacity != tier.capacity:
             text = f"capacity {stock.capacity} -> {tier.capacity} ({self._figures(stock)}, {left} left)"
             self._add_change("~", "tier", tier.id, text, reduces=reduces)
-        elif stock.capacity != tier.capacity:
+        elif stock.capacity != tier.stock_capacity:
             text = f"the stock has {stock.capacity}, the file says {tier.capacity}: it becomes {tier.capacity}"
             self._add_change("~", "tier", tier.id, f"{text} ({self._figures(stock)}, {left} left)", reduces=reduces)
         if tier.shards != old.shards:
             self._add_change("~", "tier", tier.id, f"shards {old.shards} -> {tier.shards}")
         is_open = not self._is_paused(tier)
-        self.resizes.append(Resize(tier.id, tier.stock_id, stock.capacity, tier.capacity, old.shards, tier.shards, is_open))
+        self.resizes.append(Resize(tier.id, tier.stock_id, stock.capacity, tier.stock_capacity, old.shards, tier.shards, is_open))
 
     def _note_difference(self, kind: str, name: str, old: Event | Tier, new: Event | Tier) -> None:
         if old.removed:

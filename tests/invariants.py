@@ -22,6 +22,7 @@ def check(now: int, *, recovered: bool = False) -> None:
     orders = [purchase for purchase in purchases_by_id.values() if purchase.was_order]
     violations = [
         *_check_shards(purchases_by_id, orders, recovered),
+        *_check_pools(purchases_by_id, recovered),
         *_check_orders(orders),
         *_check_ledger(purchases_by_id),
         *_check_cases(purchases_by_id),
@@ -63,12 +64,36 @@ def _check_shards(purchases_by_id: dict[str, Purchase], orders: list[Purchase], 
     return violations
 
 
+def _check_pools(purchases_by_id: dict[str, Purchase], recovered: bool) -> list[str]:
+    """All tiers of an event together sell no more than its capacity, and its pool has what its tiers have."""
+    violations, current = [], catalog.load_current()
+    shards = list(inventory.scan_shards())
+    for event in current.events.values():
+        if event.pool_id is None:
+            continue
+        stock_ids = {tier.stock_id for tier in current.tiers_of(event.id)}
+        tiers = [shard for shard in shards if shard.stock_id in stock_ids]
+        pool = [shard for shard in shards if shard.stock_id == event.pool_id]
+        sold, sold_in_pool = sum(shard.sold for shard in tiers), sum(shard.sold for shard in pool)
+        held, held_in_pool = sum(shard.held for shard in tiers), sum(shard.held for shard in pool)
+        violations += [f"{shard.id}: its event has a pool, and it does not say so" for shard in tiers if not shard.is_pooled]
+        if event.capacity is not None and sold > event.capacity:
+            violations.append(f"{event.id}: {sold} sold, and its capacity is {event.capacity}")
+        if recovered and (sold, held) != (sold_in_pool, held_in_pool):
+            violations.append(f"{event.id}: {sold} sold and {held} held, in its pool {sold_in_pool} and {held_in_pool}")
+        for purchase in purchases_by_id.values():
+            if purchase.event_id == event.id and sum(hold.quantity for hold in purchase.pool_holds) != purchase.quantity:
+                violations.append(f"{purchase.id}: its tickets are not taken from the pool of its event")
+    return violations
+
+
 def find_unpublished() -> list[str]:
-    """Shards that belong to no tier, parts of versions that were never served, and publications that have not ended and may still."""
+    """Shards that are not in the catalog, parts of versions that were never served, and publications that have not ended and may still."""
     from chalicelib.catalog.store import CatalogRow
 
-    stock_ids = {tier.stock_id for tier in catalog.load_current().tiers.values()}
-    found = [f"{shard.id}: belongs to no tier" for shard in inventory.scan_shards() if shard.id.rpartition("#")[0] not in stock_ids]
+    current = catalog.load_current()
+    stock_ids = current.shard_counts(current.events)
+    found = [f"{shard.id}: is not in the catalog" for shard in inventory.scan_shards() if shard.id.rpartition("#")[0] not in stock_ids]
     rows = list(CatalogRow.scan(consistent_read=True))
     served = {f"version#{row.sk}" for row in rows if row.pk == "versions"}
     found += [f"{row.pk} {row.sk}: was never served" for row in rows if row.pk.startswith("version#") and row.pk not in served]
@@ -97,7 +122,7 @@ def _check_orders(orders: list[Purchase]) -> list[str]:
             violations.append(f"{purchase.id}: paid for {dict(expected)}, has {[ticket.id for ticket in issued]}")
         if any(not tickets.is_genuine(ticket.qr_sig, ticket.id, ticket.event_id, ticket.code) for ticket in issued):
             violations.append(f"{purchase.id}: a ticket's signature is not ours")
-        if sum(hold.quantity for hold in purchase.holds) != purchase.quantity:
+        if sum(hold.quantity for line in purchase.lines for hold in line.holds) != purchase.quantity:
             violations.append(f"{purchase.id}: its holds do not add up to its quantity")
         kept_state = "frozen" if purchase.is_disputed else "valid"
         states = {ticket.number: ticket.state for ticket in issued}

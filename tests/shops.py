@@ -11,9 +11,10 @@ from tests.client import Client, ClientReply
 class Shop:
     """An event with 10 tickets of the tier `floor` and 4 of `balcony`, which one reservation can sell out."""
 
-    def __init__(self, api: Client) -> None:
-        self.api = api
-        self.event_id, self.floor = builders.create_shop(api, capacity=10)
+    def __init__(self, api: Client, event_capacity: int | None = None) -> None:
+        self.api, self.event_capacity = api, event_capacity
+        self.event_id = builders.create_event(api, capacity=event_capacity)
+        self.floor = builders.create_tier(api, self.event_id, capacity=10)
         self.balcony = builders.create_tier(api, self.event_id, "Balcony", capacity=4, price_cents=3000)
         self.warm_up()
 
@@ -26,8 +27,8 @@ class Shop:
 
 
 @contextmanager
-def isolated_shop(api: Client) -> Iterator[Shop]:
+def isolated_shop(api: Client, event_capacity: int | None = None) -> Iterator[Shop]:
     """A shop in empty tables, which the shops before and after it have nothing to do with."""
     with engines.fresh_stage():
-        yield Shop(api)
+        yield Shop(api, event_capacity)
     memory.forget_everything()

@@ -59,7 +59,7 @@ def get_tier(tier_id: str, now: int) -> AdminTierView:
     tier = catalog.tiers.get(tier_id)
     if tier is None or tier not in catalog.listed_tiers(tier.event_id) or catalog.find_event(tier.event_id) is None:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
-    return managed_views.admin_tier_view(catalog, tier, inventory.read_stock({tier.stock_id: tier.shards}), now)
+    return managed_views.admin_tier_view(catalog, tier, inventory.read_stock(catalog.tier_shard_counts(tier)), now)
 
 
 def managed_event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:
@@ -92,7 +92,7 @@ def created_event_view(event: Event, now: int) -> AdminEventWithTiersView:
 
 def created_tier_view(tier: Tier, states: Mapping[str, DisplayState], now: int) -> AdminTierView:
     """A tier as it was created, with all of its tickets; `states` are the catalog's. Reads nothing, as above."""
-    stock = Stock(capacity=tier.capacity, available=tier.capacity, held=0, sold=0, is_open=True)
+    stock = Stock(capacity=tier.stock_capacity, available=tier.stock_capacity, held=0, sold=0, is_open=True)
     return managed_views.admin_tier_view(Catalog.build([], [tier], states), tier, {tier.stock_id: stock}, now)
 
 

@@ -16,6 +16,7 @@ from chalicelib.catalog import (
     service,
     tier_management,
 )
+from chalicelib.catalog.capacities import CapacityNeedsDraft, CapacityTooSmall
 from chalicelib.catalog.event_management import EventNotDraft
 from chalicelib.catalog.event_states import AlreadyCancelled, EventHasSales, EventIncomplete
 from chalicelib.catalog.forms import EventChanges, EventFields, NewEvent, NewTier, TierChanges, TierFields
@@ -24,7 +25,7 @@ from chalicelib.catalog.model import EventStatus
 from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
 from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, Expected
 from chalicelib.catalog.search import NO_FILTERS, EventQuery
-from chalicelib.catalog.tier_management import CapacityTooSmall, TierHasSales, TierNameTaken, TooManyTiers
+from chalicelib.catalog.tier_management import TierHasSales, TierNameTaken, TooManyTiers
 from chalicelib.catalog.views import (
     AvailabilityView,
     CatalogView,
@@ -112,7 +113,7 @@ def show_event(request: RequestContext, event_id: str) -> CacheableReply[EventWi
     "/events/{event_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityTooSmall, EventHasSales),
+    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityNeedsDraft, CapacityTooSmall, EventHasSales),
 )
 def replace_event(request: RequestContext, event_id: str, body: EventFields) -> Reply[AdminEventWithTiersView]:
     """Replace the fields of an event; those that are left out get their defaults."""
@@ -125,7 +126,7 @@ def replace_event(request: RequestContext, event_id: str, body: EventFields) -> 
     "/events/{event_id}",
     access="manager",
     headers=(IF_MATCH,),
-    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityTooSmall, EventHasSales),
+    errors=(*CHANGE_ERRORS, AlreadyCancelled, EventIncomplete, CapacityNeedsDraft, CapacityTooSmall, EventHasSales),
 )
 def change_event(request: RequestContext, event_id: str, body: EventChanges) -> Reply[AdminEventWithTiersView]:
     """Change some fields of an event."""

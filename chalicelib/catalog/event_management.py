@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
-from chalicelib import clock
+from chalicelib import clock, dynamo
 from chalicelib.audit import service as audit
-from chalicelib.catalog import event_states, forms, slugs, store
+from chalicelib.catalog import capacities, event_states, forms, slugs, store
 from chalicelib.catalog.forms import EventChanges, EventFields
 from chalicelib.catalog.model import Catalog, Event, EventStatus
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, change_event, commit, get_changeable_event
@@ -22,7 +22,10 @@ class EventNotDraft(ApiError):
 def create_event(
     event_id: str, fields: EventFields, actor: str, now: int, *, status: EventStatus = "draft", promoter_id: str | None = None
 ) -> Event:
-    """Create an event. If `event_id` exists, an earlier execution created it, and it is returned unchanged. Raises InvalidInput."""
+    """Create an event. If `event_id` exists, an earlier execution created it, and it is returned unchanged. Raises InvalidInput.
+
+    Repeated, it also finishes the pool of an event with a capacity.
+    """
     values = fields.values()
     promoter_id = values.pop("promoter_id", promoter_id)
     new = Event(
@@ -41,18 +44,22 @@ def create_event(
         if event_id in catalog.events:
             return CatalogChange(catalog.events[event_id], [])
         event = replace(new, slug=slugs.new_slug(catalog, event_id, new.name))
+        event, shards = (event, []) if event.capacity is None else capacities.add_pool(catalog, event)
         details = {"name": event.name, "status": event.status}
-        return CatalogChange(
-            event, [store.create_event_item(event), audit.entry_item(f"event#{event_id}", "event.created", actor, now, details)]
-        )
+        entry = audit.entry_item(f"event#{event_id}", "event.created", actor, now, details)
+        return CatalogChange(event, [store.create_event_item(event), entry, *shards])
 
-    return commit(build)
+    event = commit(build)
+    if event.pool_id is not None:
+        capacities.follow_pool(event)
+    return event
 
 
 def update_event(event_id: str, changes: EventChanges, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
     """Change fields of an event, and return it as it is then. A change that changes nothing makes no new version.
 
-    Raises InvalidInput, NotFound, ManagedByBootstrap and those of `expected`.
+    Its pool shrinks before the event says so, and grows afterwards, as the stock of a tier. Raises InvalidInput, NotFound,
+    ManagedByBootstrap, CapacityNeedsDraft, CapacityTooSmall, EventHasSales and those of `expected`.
     """
     values = changes.values()
 
@@ -63,9 +70,18 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         if before.status == "draft" and after.name != before.name:  # published, its addresses stay
             after = replace(after, slug=slugs.new_slug(catalog, event_id, after.name))
         forms.check_event(after)
-        return change_event(before, replace(after, date=_date(after.starts_at)), "event.changed", actor, now)
+        shards: list[dynamo.TransactItem] = []
+        if before.pool_id is not None and "capacity" in values:
+            after = capacities.with_changed_pool(before, after)
+        elif after.capacity is not None and before.pool_id is None:
+            after, shards = capacities.add_pool(catalog, after)
+        change = change_event(before, replace(after, date=_date(after.starts_at)), "event.changed", actor, now)
+        return replace(change, items=[*change.items, *shards])
 
-    return commit(build)
+    event = commit(build)
+    if event.pool_id is not None and "capacity" in values:
+        capacities.follow_pool(event)
+    return event
 
 
 def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:

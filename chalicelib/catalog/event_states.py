@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from chalicelib import dynamo
 from chalicelib.audit import service as audit
 from chalicelib.catalog import snapshots, store
-from chalicelib.catalog.model import Catalog, Event, EventStatus
+from chalicelib.catalog.model import Catalog, Event, EventStatus, Tier
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, CatalogChanging, Expected, change_event, commit, get_changeable_event
 from chalicelib.errors import ApiError, NotFound
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.model import Stock
+from chalicelib.inventory.model import Shard, Stock, shard_ids
 
 MAX_ROUNDS = 5
 
@@ -122,7 +122,7 @@ def close_draft(event_id: str) -> None:
 
 def check_no_sales(catalog: Catalog, event_id: str) -> None:
     """Raises EventHasSales if tickets of the event are sold or held; strongly consistent."""
-    stock = Stock.total_of(inventory.read_stock(catalog.shard_counts([event_id])).values())
+    stock = Stock.total_of(inventory.read_stock({tier.stock_id: tier.shards for tier in catalog.tiers_of(event_id)}).values())
     if stock.sold or stock.held:
         raise EventHasSales(event_id=event_id, sold=stock.sold, held=stock.held)
 
@@ -139,7 +139,14 @@ def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, st
     tiers = [tier for tier in catalog.tiers_of(event.id) if not tier.removed]
     if not tiers:
         problems.append({"path": "$.tiers", "message": "Create at least one ticket type."})
+    elif event.pool_id is None and any(shard.is_pooled for shard in _shards_of(tiers)):
+        message = "Setting the capacity was interrupted. Set it again; then to null, if the event should have none."
+        problems.append({"path": "$.capacity", "message": message})
     return problems
+
+
+def _shards_of(tiers: Sequence[Tier]) -> list[Shard]:
+    return inventory.read_shards([shard_id for tier in tiers for shard_id in shard_ids(tier.stock_id, tier.shards)])
 
 
 def _set_status(event_id: str, status: EventStatus, action: str, actor: str, now: int, expected: Expected) -> Event:
@@ -165,7 +172,10 @@ def _follow_state(event_id: str) -> None:
     """Open or close the shards as the event says. Of several changes at once the last to finish follows what it says then."""
     event = snapshots.load_current().events[event_id]
     for _ in range(MAX_ROUNDS):
-        for stock_id, shard_count in snapshots.load_current().shard_counts([event_id]).items():
+        catalog = snapshots.load_current()
+        for stock_id, shard_count in catalog.shard_counts([event_id]).items():
+            if event.pool_id not in (None, stock_id) and not event.is_closed:
+                inventory.mark_pooled(stock_id, shard_count)  # shards may be newer than the pool
             inventory.set_open(stock_id, shard_count, not event.is_closed)
         inventory.invalidate()
         event, before = snapshots.load_current().events[event_id], event

@@ -43,6 +43,7 @@ class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
     description: Text = ""
     status: Literal["draft", "scheduled", "on_sale"] = "draft"
     waiting_room: WaitingRoomConfig | None = None
+    capacity: Capacity | None = None
 
     def fields(self) -> "EventFields":
         return EventFields(
@@ -52,11 +53,15 @@ class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
             on_sale_at=self.on_sale_at,
             description=self.description,
             waiting_room=self.waiting_room,
+            capacity=self.capacity,
         )
 
 
 class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of an event; those that are left out stay as they are."""
+    """Fields of an event; those that are left out stay as they are.
+
+    `capacity` is for all tiers together; null: only the capacities of the tiers count. The first one can be set only for a draft.
+    """
 
     name: Name | UnsetType = UNSET
     venue: Line | UnsetType = UNSET
@@ -72,6 +77,7 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     purchase_limit: PurchaseLimit | UnsetType | None = UNSET
     hold_seconds: HoldSeconds | UnsetType | None = UNSET
     waiting_room: WaitingRoomConfig | UnsetType | None = UNSET
+    capacity: Capacity | UnsetType | None = UNSET
     metadata: Metadata | UnsetType = UNSET
     promoter_id: UserId | UnsetType = UNSET
     version: Version | UnsetType = UNSET
@@ -115,18 +121,22 @@ _EVENT_DEFAULTS: dict[str, Any] = {
     "purchase_limit": None,
     "hold_seconds": None,
     "waiting_room": None,
+    "capacity": None,
     "metadata": {},
 }
 
 
 class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Fields of a tier; those that are left out stay as they are. Without a limit for each order the setting of the stage applies."""
+    """Fields of a tier; those that are left out stay as they are. Without a limit for each order the setting of the stage applies.
+
+    With a null `capacity` only the capacity of the event limits it, if that has one.
+    """
 
     name: Name | UnsetType = UNSET
     description: Text | UnsetType = UNSET
     price_cents: Cents | UnsetType = UNSET
     currency: Currency | UnsetType = UNSET
-    capacity: Capacity | UnsetType = UNSET
+    capacity: Capacity | UnsetType | None = UNSET
     position: Position | UnsetType = UNSET
     sale_starts_at: Moment | UnsetType | None = UNSET
     sale_ends_at: Moment | UnsetType | None = UNSET
@@ -159,7 +169,7 @@ class TierFields(TierChanges, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     name: Name
     price_cents: Cents
-    capacity: Capacity
+    capacity: Capacity | None
 
     def values(self) -> dict[str, Any]:
         return {**_TIER_DEFAULTS, **super().values()}
@@ -185,7 +195,7 @@ class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
     event_id: Id
     name: Name
     price_cents: Cents
-    capacity: Capacity
+    capacity: Capacity | None
     per_user_limit: OrderLimit | None = None
     description: Text = ""
     currency: Currency | None = None

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from chalicelib import clock
 from chalicelib.errors import ApiError
 from chalicelib.inventory.display.model import StockGroup
-from chalicelib.inventory.model import Stock
+from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
 EventStatus = Literal["draft", "active", "past", "cancelled", "test"]
 TierStatus = Literal["available", "sold-out", "coming-soon", "closed", "test"]
@@ -37,7 +38,9 @@ class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_de
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An event. Times are epoch seconds, and `ends_at` is the last second; `date` and `end_date` are the text of the bootstrap file.
 
-    `starts_at` is 0 while a draft has no start. `version` counts the changes made through the API.
+    `starts_at` is 0 while a draft has no start. `version` counts the changes made through the API. `capacity` is what all its tiers
+    together may sell; null: no more is said than by the tiers. An event that ever had one has a pool, the stock `pool_id` in `pool_shards`
+    shards, from which the tickets of all its tiers are taken too.
     """
 
     id: str
@@ -64,6 +67,9 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     slug: str | None = None  # a readable id for URLs; an event of the bootstrap file has a readable id
     promoter_id: str | None = None  # the user id of the promoter whose event it is; null for one that only admins manage
     metadata: dict[str, Any] = {}
+    capacity: int | None = None
+    pool_id: str | None = None
+    pool_shards: int = 0
     removed: bool = False  # no longer in the bootstrap file
     version: int = 1
     created_at: int = 0
@@ -95,20 +101,28 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.on_sale_at is not None and (self.waiting_room is None or self.waiting_room.enabled)
 
     @property
+    def pool_capacity(self) -> int:
+        """How many tickets its pool has."""
+        return UNLIMITED if self.capacity is None else self.capacity
+
+    @property
     def sort_key(self) -> tuple[int, int, str]:
         """Orders events as the promoter wants them, then by date."""
         return self.display_order, self.starts_at, self.id
 
 
 class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A ticket type of an event. Its stock is in inventory, under `stock_id` and in `shards` shards."""
+    """A ticket type of an event. Its stock is in inventory, under `stock_id` and in `shards` shards.
+
+    `capacity` is null for a tier without a limit of its own: it sells as many tickets as its event's capacity allows, if it has one.
+    """
 
     id: str
     event_id: str
     name: str
     price_cents: int
     currency: str
-    capacity: int
+    capacity: int | None
     status: TierStatus
     stock_id: str
     shards: int
@@ -128,6 +142,11 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 1
     created_at: int = 0
     updated_at: int = 0
+
+    @property
+    def stock_capacity(self) -> int:
+        """How many tickets its stock has."""
+        return UNLIMITED if self.capacity is None else self.capacity
 
     def limit(self, default: int) -> int:
         """How many tickets of this tier one purchase may have; `default` if the tier has no limit of its own."""
@@ -232,11 +251,39 @@ class Catalog(Struct, frozen=True, eq=False):
         )
 
     def shard_counts(self, event_ids: Iterable[str]) -> dict[str, int]:
-        """Stock id -> number of shards, for all tiers of these events, as `inventory.service.read_stock` takes them."""
-        return {tier.stock_id: tier.shards for event_id in event_ids for tier in self.tiers_of(event_id)}
+        """Stock id -> number of shards, for all tiers and pools of these events, as `inventory.service.read_stock` takes them."""
+        counts = {}
+        for event_id in event_ids:
+            counts.update({tier.stock_id: tier.shards for tier in self.tiers_of(event_id)})
+            event = self.events.get(event_id)
+            if event is not None and event.pool_id is not None:
+                counts[event.pool_id] = event.pool_shards
+        return counts
+
+    def tier_shard_counts(self, tier: Tier) -> dict[str, int]:
+        """As `shard_counts`, for what one tier is sold from."""
+        event = self.events.get(tier.event_id)
+        pool = {} if event is None or event.pool_id is None else {event.pool_id: event.pool_shards}
+        return {tier.stock_id: tier.shards, **pool}
+
+    def tier_stock(self, tier: Tier, stocks: Mapping[str, Stock]) -> Stock:
+        """The stock of a tier, of which no more is available than the pool of its event has left."""
+        stock = stocks.get(tier.stock_id, NO_STOCK)
+        event = self.events.get(tier.event_id)
+        if event is None or event.pool_id is None:
+            return stock
+        return replace(stock, available=min(stock.available, stocks.get(event.pool_id, NO_STOCK).available))
+
+    def event_stock(self, event: Event, stocks: Mapping[str, Stock]) -> Stock:
+        """The stocks of all tiers of an event together, of which no more is there than its pool has."""
+        total = Stock.total_of(stocks[tier.stock_id] for tier in self.tiers_of(event.id) if tier.stock_id in stocks)
+        if event.pool_id is None:
+            return total
+        pool = stocks.get(event.pool_id, NO_STOCK)
+        return replace(total, capacity=min(total.capacity, pool.capacity), available=min(total.available, pool.available))
 
     def stock_group(self, event_id: str) -> StockGroup:
-        """The stocks of all tiers of an event, which are displayed together."""
+        """The stocks of an event, which are displayed together."""
         return StockGroup(event_id, self.shard_counts([event_id]))
 
 
@@ -287,7 +334,9 @@ def public_event_status(catalog: Catalog, event: Event, now: int, stocks: Mappin
     if phase != "open":
         return phase
     tiers = catalog.visible_tiers(event)
-    statuses = {current_tier_status(catalog, tier, now, stocks.get(tier.stock_id)) for tier in tiers}
+    statuses = {
+        current_tier_status(catalog, tier, now, catalog.tier_stock(tier, stocks) if tier.stock_id in stocks else None) for tier in tiers
+    }
     if not tiers or statuses & {"available", "test"}:
         return "on_sale"
     if "coming-soon" in statuses:

@@ -67,11 +67,11 @@ def open_publication(now: int) -> Iterator[Publication]:
 
 
 def delete_unpublished(shards: Sequence[Shard], now: int) -> int:
-    """Delete what publications have left that failed to clean up. `shards` is stock that was just read, any of it. Returns how many shards.
+    """Delete what publications have left that failed to clean up, and return how many shards. `shards` is any stock that was just read.
 
-    A shard goes if nobody ever used it, no tier has its stock, and its publication is not open. Each of these is read after what could
-    change it: a publication has a row before it has shards, so the rows are read after the shards; and when it has no row any more
-    because it was published, its tiers are in the catalog, which is read last.
+    A shard goes if nobody ever used it, no tier or event has its stock, and its publication is not open. Each of these is read after what
+    could change it: a publication has a row before it has shards, so the rows are read after the shards; and when it has no row any more
+    because it was published, its stock is in the catalog, which is read last.
     """
     open_numbers = set()
     for publication in store.list_publications():
@@ -79,9 +79,9 @@ def delete_unpublished(shards: Sequence[Shard], now: int) -> int:
             _clean_up(publication, now)
         else:
             open_numbers.add(str(publication.number))
-    candidates = _without_tier(shards, snapshots.snapshot())
+    candidates = _not_in_catalog(shards, snapshots.snapshot())
     if candidates:
-        candidates = _without_tier(candidates, snapshots.load_current())
+        candidates = _not_in_catalog(candidates, snapshots.load_current())
     return inventory.delete_unused([shard.id for shard in candidates if _publication_number(shard) not in open_numbers])
 
 
@@ -93,9 +93,9 @@ def _clean_up(publication: store.PublicationRecord, now: int) -> None:
         store.delete_publication(publication.number)
 
 
-def _without_tier(shards: Sequence[Shard], catalog: Catalog) -> list[Shard]:
-    """The shards of publications whose stock belongs to no tier of the catalog, and that were not written to since they were made."""
-    stock_ids = {tier.stock_id for tier in catalog.tiers.values()}
+def _not_in_catalog(shards: Sequence[Shard], catalog: Catalog) -> list[Shard]:
+    """The shards of publications whose stock is not in the catalog, and that were not written to since they were made."""
+    stock_ids = catalog.shard_counts(catalog.events)
     return [shard for shard in shards if shard.stock_id not in stock_ids and shard.is_unused and _publication_number(shard).isdecimal()]
 
 

@@ -6,18 +6,17 @@ from msgspec.structs import replace
 
 from chalicelib import dynamo, settings
 from chalicelib.audit import service as audit
-from chalicelib.catalog import forms, publications, snapshots, store
+from chalicelib.catalog import capacities, forms, publications, snapshots, store
+from chalicelib.catalog.capacities import CatalogStock
 from chalicelib.catalog.forms import TierChanges, TierFields
-from chalicelib.catalog.model import Catalog, Tier
-from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, CatalogChanging, Expected, commit, differences, get_changeable_event
+from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, commit, differences, get_changeable_event
 from chalicelib.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.model import CapacityInUse, default_shard_count
+from chalicelib.inventory.model import UNLIMITED, CapacityInUse, default_shard_count
 
 DEFAULT_CURRENCY = "USD"
-MAX_ROUNDS = 5
 MAX_TIERS = 100  # of an event: its lists are sent whole
-MAX_SHARDS_IN_TRANSACTION = dynamo.MAX_TRANSACT_ITEMS - 3  # with the tier, the audit entry and the new revision
 
 
 class TierNameTaken(ApiError):
@@ -40,18 +39,6 @@ class TierHasSales(ApiError):
     default_message: ClassVar[str] = "Tickets of this kind are sold or reserved, so it cannot be deleted. Set `on_sale` to false instead."
 
 
-class CapacityTooSmall(ApiError):
-    """`minimum` is the smallest capacity that the tier can have now."""
-
-    code: ClassVar[str] = "capacity_too_small"
-    status: ClassVar[int] = 409
-
-    def __init__(self, capacity: int, sold: int, held: int) -> None:
-        minimum = sold + held
-        message = f"{sold} tickets are sold and {held} are held. Choose a capacity of {minimum} or more."
-        super().__init__(message, capacity=capacity, minimum=minimum, sold=sold, held=held)
-
-
 def create_tier(tier_id: str, event_id: str, fields: TierFields, actor: str, now: int) -> Tier:
     """Create a tier with its stock, which is closed while the event is. If `tier_id` exists, it is returned unchanged.
 
@@ -59,7 +46,7 @@ def create_tier(tier_id: str, event_id: str, fields: TierFields, actor: str, now
     TierNameTaken and TooManyTiers.
     """
     new = _new_tier(tier_id, event_id, fields, now)
-    if new.shards <= MAX_SHARDS_IN_TRANSACTION:
+    if new.shards <= capacities.MAX_SHARDS_IN_TRANSACTION:
         return _create_tier(new, fields, actor, now, None)
     with publications.open_publication(now) as publication:
         tier = _create_tier(replace(new, stock_id=publication.stock_id(tier_id)), fields, actor, now, publication)
@@ -83,13 +70,13 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
         after = replace(before, **values)
         _check(catalog, after, changes.currency if isinstance(changes.currency, str) else None)
         if "capacity" in values:
-            after = replace(after, shards=max(before.shards, default_shard_count(after.capacity)))
-            _shrink(before, after)
+            after = replace(after, shards=max(before.shards, _default_shards(after.capacity, catalog.events.get(after.event_id))))
+            capacities.shrink(CatalogStock.of_tier(catalog, before), CatalogStock.of_tier(catalog, after))
         return _change_tier(before, after, "tier.changed", actor, now)
 
     tier = commit(build)
     if "capacity" in values:
-        _follow_capacity(tier)
+        capacities.follow_tier(tier)
     return tier
 
 
@@ -127,8 +114,10 @@ def _create_tier(new: Tier, fields: TierFields, actor: str, now: int, publicatio
             raise TooManyTiers(event_id=event.id)
         details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
         entry = audit.entry_item(f"tier#{tier.id}", "tier.created", actor, now, details, event_id=event.id)
-        is_open = not event.is_closed
-        shards = inventory.new_shard_items(tier.stock_id, capacity=tier.capacity, sold=0, shard_count=tier.shards, is_open=is_open)
+        stock = CatalogStock.of_tier(catalog, tier)
+        shards = inventory.new_shard_items(
+            stock.stock_id, capacity=stock.capacity, sold=0, shard_count=stock.shards, is_open=stock.is_open, is_pooled=stock.is_pooled
+        )
         return CatalogChange(tier, [store.create_tier_item(tier), entry, *_stock_items(shards, publication)])
 
     return commit(build)
@@ -139,7 +128,9 @@ def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier
     values = {"currency": DEFAULT_CURRENCY, **fields.values()}
     if values["per_user_limit"] is None:
         values["per_user_limit"] = settings.current().tier_purchase_limit
-    shards = default_shard_count(values["capacity"])
+    capacity = values["capacity"]
+    event = snapshots.load_current().find_event(event_id) if capacity is None else None
+    shards = _default_shards(capacity, event)
     new = Tier(id=tier_id, event_id=event_id, stock_id=tier_id, shards=shards, managed_by="api", created_at=now, updated_at=now, **values)
     forms.check_tier(new)
     return new
@@ -153,28 +144,11 @@ def _stock_items(shards: list[dict[str, Any]], publication: publications.Publica
     return [publication.end_item()]
 
 
-def _shrink(before: Tier, after: Tier) -> None:
-    """Bring the stock to the smaller one of the two capacities, and add the shards of `after`, still empty. Raises CapacityTooSmall."""
-    capacity = min(before.capacity, after.capacity)
-    try:
-        inventory.resize(before.stock_id, before.shards, capacity, grow_to=after.shards)
-    except CapacityInUse as error:
-        raise CapacityTooSmall(after.capacity, error.details["sold"], error.details["held"]) from None
-
-
-def _follow_capacity(tier: Tier) -> None:
-    """Bring the stock to the capacity of the tier. Of two changes at once the one that finishes last follows what the tier says then."""
-    for _ in range(MAX_ROUNDS):
-        inventory.resize(tier.stock_id, tier.shards, tier.capacity)
-        # New shards were added as open as the others, but may have missed a pause since.
-        catalog = snapshots.load_current()
-        inventory.set_open(tier.stock_id, tier.shards, not catalog.events[tier.event_id].is_closed)
-        inventory.invalidate()
-        current = catalog.tiers[tier.id]
-        if current.capacity == tier.capacity:
-            return
-        tier = current
-    raise CatalogChanging(retryAfterSeconds=1)
+def _default_shards(capacity: int | None, event: Event | None) -> int:
+    """How many shards a tier gets. One without a limit of its own gets as many as one that had the capacity of its event."""
+    if capacity is not None:
+        return default_shard_count(capacity)
+    return default_shard_count(UNLIMITED if event is None else event.pool_capacity)
 
 
 def _change_tier(before: Tier, after: Tier, action: str, actor: str, now: int) -> CatalogChange[Tier]:

@@ -21,7 +21,7 @@ from chalicelib.catalog.model import (
     sale_refusal,
 )
 from chalicelib.clock import Timestamp
-from chalicelib.inventory.model import NO_STOCK, Stock
+from chalicelib.inventory.model import Stock, finite
 
 Stocks = Mapping[str, Stock]
 
@@ -54,6 +54,7 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     price_from_cents: int | None
     currency: str | None
     has_waiting_room: bool
+    capacity: int | None
 
 
 class EventView(EventFieldsView, frozen=True, kw_only=True):
@@ -66,7 +67,8 @@ class EventView(EventFieldsView, frozen=True, kw_only=True):
 class TierView(Struct, frozen=True, kw_only=True):
     """A tier as the public sees it. `status` and `message` depend on the time and the stock.
 
-    The fields from `hidden` on are shown only to those who manage the event.
+    `available` is never more than the capacity of the event leaves. `capacity` is null for a tier without a limit of its own, and
+    `available` too if its event has none either. The fields from `hidden` on are shown only to those who manage the event.
     """
 
     id: str
@@ -75,8 +77,8 @@ class TierView(Struct, frozen=True, kw_only=True):
     description: str
     price_cents: int
     currency: str
-    capacity: int
-    available: int
+    capacity: int | None
+    available: int | None
     per_user_limit: int
     admits: int
     status: TierStatus
@@ -126,14 +128,17 @@ class TiersView(Struct, frozen=True, kw_only=True):
 
 
 class TierAvailabilityView(Struct, frozen=True, kw_only=True):
-    """The tickets of one tier, as they were at `last_updated`: `capacity = available + reserved + sold`."""
+    """The tickets of one tier, as they were at `last_updated`: `capacity = available + reserved + sold`.
+
+    `available` is less where the capacity of the event leaves fewer. A null stands for no limit.
+    """
 
     tier_id: str
     event_id: str
     tier_name: str
     status: TierStatus
-    capacity: int
-    available: int
+    capacity: int | None
+    available: int | None
     reserved: int
     sold: int
     last_updated: Timestamp
@@ -156,12 +161,12 @@ class DeletedView(Struct, frozen=True, kw_only=True):
 
 
 class AvailabilityLine(Struct, frozen=True, kw_only=True):
-    """The tickets of one tier: `capacity = available + reserved + sold`."""
+    """The tickets of one tier: `capacity = available + reserved + sold`, unless the capacity of the event leaves fewer `available`."""
 
     tier_id: str
     tier_name: str
-    capacity: int
-    available: int
+    capacity: int | None
+    available: int | None
     reserved: int
     sold: int
     price_cents: int
@@ -169,10 +174,15 @@ class AvailabilityLine(Struct, frozen=True, kw_only=True):
 
 
 class AvailabilityView(Struct, frozen=True, kw_only=True):
-    """The tickets of each tier of an event, as they were at `last_updated`."""
+    """The tickets of each tier of an event, as they were at `last_updated`.
+
+    `capacity` and `available` are those of the event over all tiers, hidden ones too. A null stands for no limit.
+    """
 
     event_id: str
     event_name: str
+    capacity: int | None
+    available: int | None
     availability: list[AvailabilityLine]
     last_updated: Timestamp
 
@@ -188,7 +198,7 @@ class TicketTypeView(Struct, frozen=True, kw_only=True):
     price_cents: int
     currency: str
     status: TierStatus
-    max_quantity: int
+    max_quantity: int | None
     sold_count: int
     display_order: int
     metadata: dict[str, Any]
@@ -199,7 +209,7 @@ class TicketTypeView(Struct, frozen=True, kw_only=True):
     event_date: str
     event_venue: str
     event_status: PublicEventStatus
-    available_quantity: int
+    available_quantity: int | None
     is_available: bool
     message: str | None
 
@@ -235,6 +245,7 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
         price_from_cents=cheapest.price_cents if cheapest else None,
         currency=cheapest.currency if cheapest else None,
         has_waiting_room=event.has_waiting_room,
+        capacity=event.capacity,
     )
 
 
@@ -246,7 +257,7 @@ def event_with_tiers_view(catalog: Catalog, event: Event, stocks: Stocks, now: i
 
 def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierView:
     """A tier as the public sees it in its event. `status` and `message` depend on the time and the stock."""
-    stock = stocks.get(tier.stock_id, NO_STOCK)
+    stock = catalog.tier_stock(tier, stocks)
     status = current_tier_status(catalog, tier, now, stock)
     return TierView(
         id=tier.id,
@@ -256,7 +267,7 @@ def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierVie
         price_cents=tier.price_cents,
         currency=tier.currency,
         capacity=tier.capacity,
-        available=stock.available,
+        available=finite(stock.available),
         per_user_limit=_tier_limit(tier),
         admits=tier.admits,
         status=status,
@@ -274,14 +285,14 @@ def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierVie
 
 def tier_availability_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierAvailabilityView:
     """The tickets of one tier."""
-    stock = stocks.get(tier.stock_id, NO_STOCK)
+    stock = catalog.tier_stock(tier, stocks)
     return TierAvailabilityView(
         tier_id=tier.id,
         event_id=tier.event_id,
         tier_name=tier.name,
         status=current_tier_status(catalog, tier, now, stock),
-        capacity=stock.capacity,
-        available=stock.available,
+        capacity=finite(stock.capacity),
+        available=finite(stock.available),
         reserved=stock.held,
         sold=stock.sold,
         last_updated=clock.iso(now),
@@ -289,17 +300,20 @@ def tier_availability_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: in
 
 
 def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> AvailabilityView:
-    """The tickets of each tier of an event; `capacity = available + reserved + sold` in each line."""
-    lines = [(tier, stocks.get(tier.stock_id, NO_STOCK)) for tier in catalog.visible_tiers(event)]
+    """The tickets of an event and of each of its tiers."""
+    lines = [(tier, catalog.tier_stock(tier, stocks)) for tier in catalog.visible_tiers(event)]
+    total = catalog.event_stock(event, stocks)
     return AvailabilityView(
         event_id=event.id,
         event_name=event.name,
+        capacity=finite(total.capacity),
+        available=finite(total.available),
         availability=[
             AvailabilityLine(
                 tier_id=tier.id,
                 tier_name=tier.name,
-                capacity=stock.capacity,
-                available=stock.available,
+                capacity=finite(stock.capacity),
+                available=finite(stock.available),
                 reserved=stock.held,
                 sold=stock.sold,
                 price_cents=tier.price_cents,
@@ -315,7 +329,7 @@ def ticket_type_view(
     catalog: Catalog, event: Event, event_status: PublicEventStatus, tier: Tier, stocks: Stocks, now: int
 ) -> TicketTypeView:
     """A tier as in the bootstrap file, with its event and its stock. `status` is that of the file; `message` depends on the time."""
-    stock = stocks.get(tier.stock_id, NO_STOCK)
+    stock = catalog.tier_stock(tier, stocks)
     status = current_tier_status(catalog, tier, now, stock)
     for_sale = not event.paused and sale_refusal(catalog, event, tier, now, allow_test=False) is None
     return TicketTypeView(
@@ -338,7 +352,7 @@ def ticket_type_view(
         event_date=event.date,
         event_venue=event.venue,
         event_status=event_status,
-        available_quantity=stock.available,
+        available_quantity=finite(stock.available),
         is_available=for_sale and stock.available > 0,
         message=catalog.states[status].message,
     )

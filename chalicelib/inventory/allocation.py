@@ -26,18 +26,35 @@ _stuck: Memory[str, int] = Memory()
 
 
 def hold(
-    stock_id: str, shard_count: int, quantity: int, purchase_id: str, expires_at: int, now: int, group: StockGroup | None = None
+    stock_id: str,
+    shard_count: int,
+    quantity: int,
+    purchase_id: str,
+    expires_at: int,
+    now: int,
+    group: StockGroup | None = None,
+    *,
+    is_pooled: bool = False,
 ) -> list[Hold]:
     """Hold `quantity` tickets for a purchase until `expires_at`, in one shard if one has enough, otherwise in several.
 
     One round trip while tickets are plentiful. Raises NotEnoughTickets only when all shards together have too few, TooManyHolds when
-    those with tickets take no further holds, and SalePaused while the sale is paused; in all cases nothing remains held. With the
-    `group` of the stock, the former two may be decided by figures that are a few seconds old.
+    those with tickets take no further holds, SalePaused while the sale is paused, and PoolMismatch if `is_pooled` is not what the stock
+    says; in all cases nothing remains held. With the `group` of the stock, the former two may be decided by figures that are a few
+    seconds old.
     """
-    request = HoldRequest(stock_id, shard_count, quantity, purchase_id, expires_at, now, group)
+    request = HoldRequest(stock_id, shard_count, quantity, purchase_id, expires_at, now, group, is_pooled)
     holds = _hold(request)
     copies.note_movement(stock_id, now)
     return holds
+
+
+def check_figures(stock_id: str, shard_count: int, quantity: int, now: int, group: StockGroup) -> None:
+    """Raises what `hold` would raise by figures alone, for purchases from several stocks: they need not take what they would return."""
+    request = HoldRequest(stock_id, shard_count, quantity, "", now, now, group)
+    figures = _recall_shortage(request)
+    if figures is not None and not _has_expired(request, figures):
+        raise _refusal_by_figures(request, figures)
 
 
 def leave_expired(stock_id: str, now: int) -> None:

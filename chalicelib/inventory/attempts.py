@@ -9,7 +9,7 @@ from chalicelib import dynamo, ids, log
 from chalicelib.inventory import store
 from chalicelib.inventory.display import copies
 from chalicelib.inventory.display.model import StockGroup
-from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused, Shard, TooManyHolds, shard_ids
+from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch, SalePaused, Shard, TooManyHolds, shard_ids
 from chalicelib.memory import Memory
 
 MAX_SPANNING_ROUNDS = 8
@@ -23,7 +23,8 @@ _available_hints: Memory[str, int] = Memory()
 class HoldRequest(Struct, frozen=True):
     """Hold `quantity` tickets of a stock for a purchase until `expires_at`. Times are epoch seconds.
 
-    `group` is where the figures of the stock are; None if all shards are to be read in place of them.
+    `group` is where the figures of the stock are; None if all shards are to be read in place of them. `is_pooled`: the tickets are taken
+    from the pool of their event too, which is another request.
     """
 
     stock_id: str
@@ -33,6 +34,7 @@ class HoldRequest(Struct, frozen=True):
     expires_at: int
     now: int
     group: StockGroup | None = None
+    is_pooled: bool = False
 
     @property
     def shard_ids(self) -> list[str]:
@@ -62,20 +64,21 @@ def choose_shards(request: HoldRequest) -> list[str]:
 def hold_in_one(request: HoldRequest, ids_of_shards: Iterable[str]) -> tuple[list[Hold], list[Shard]]:
     """Hold all tickets in the first of these shards that has enough. Returns the hold, if one had, and the shards that refused.
 
-    Raises SalePaused.
+    Raises SalePaused and PoolMismatch.
     """
     hold_id = request.new_hold_id()
     refusing_shards: list[Shard] = []
     for shard_id in ids_of_shards:
         try:
-            _available_hints.entries[shard_id] = store.hold_in_shard(shard_id, hold_id, request.quantity, request.expires_at)
+            available = store.hold_in_shard(shard_id, hold_id, request.quantity, request.expires_at, request.is_pooled)
         except store.HoldRefused as refusal:
             if refusal.shard is None:
                 log.warning("stock.missing", shard_id=shard_id)
             else:
-                _note_refusal(refusal.shard)
+                _note_refusal(refusal.shard, request)
                 refusing_shards.append(refusal.shard)
             continue
+        _available_hints.entries[shard_id] = available
         return [Hold(shard_id, hold_id, request.quantity)], refusing_shards
     return [], refusing_shards
 
@@ -90,8 +93,8 @@ def hold_across_all(request: HoldRequest, note_first_read: Callable[[list[Shard]
         shards = read_shards(request.shard_ids)
         if number == 0:
             note_first_read(shards)
-        if any(not shard.is_open for shard in shards):
-            raise SalePaused()
+        for shard in shards:
+            _check_usable(shard, request)
         if sum(shard.holdable for shard in shards) < request.quantity:
             raise not_enough(shards, request)
         parts = hold_parts(request, [(shard.id, shard.holdable) for shard in shards])
@@ -117,7 +120,7 @@ def hold_parts(request: HoldRequest, amounts: Iterable[tuple[str, int]]) -> list
         if share == 0:
             break
         try:
-            store.hold_in_shard(shard_id, hold_id, share, request.expires_at)
+            store.hold_in_shard(shard_id, hold_id, share, request.expires_at, request.is_pooled)
         except store.HoldRefused:
             continue
         parts.append(Hold(shard_id, hold_id, share))
@@ -151,9 +154,16 @@ def _available_hint(shard_id: str) -> int:
     return _available_hints.entries.get(shard_id, UNKNOWN_AVAILABLE)
 
 
-def _note_refusal(shard: Shard) -> None:
-    """Remember what a shard that refused a hold has available; raises SalePaused if that is why."""
+def _note_refusal(shard: Shard, request: HoldRequest) -> None:
+    """Remember what a shard that refused a hold has available; raises SalePaused or PoolMismatch if that is why."""
     _available_hints.entries[shard.id] = shard.holdable
+    _check_usable(shard, request)
+    log.count("oversell_attempts")
+
+
+def _check_usable(shard: Shard, request: HoldRequest) -> None:
+    """Raises SalePaused or PoolMismatch for a shard that takes no hold of this request, however many tickets it has."""
     if not shard.is_open:
         raise SalePaused()
-    log.count("oversell_attempts")
+    if shard.is_pooled != request.is_pooled:
+        raise PoolMismatch

@@ -18,7 +18,8 @@ def resize(stock_id: str, shard_count: int, capacity: int, *, grow_to: int | Non
     """
     ids = shard_ids(stock_id, max(shard_count, grow_to or 0))
     if len(ids) > shard_count:
-        _create_empty(ids[shard_count:], is_open=Stock.total_of(store.read_shards(ids[:shard_count])).is_open)
+        known = store.read_shards(ids[:shard_count])
+        _create_empty(ids[shard_count:], is_open=Stock.total_of(known).is_open, is_pooled=any(shard.is_pooled for shard in known))
     original_capacity: int | None = None
     for _ in range(MAX_ROUNDS):
         shards = store.read_shards(ids)
@@ -35,9 +36,10 @@ def resize(stock_id: str, shard_count: int, capacity: int, *, grow_to: int | Non
     raise dynamo.StoreUnavailable("the stock kept changing while it was resized")
 
 
-def _create_empty(ids: list[str], *, is_open: bool) -> None:
+def _create_empty(ids: list[str], *, is_open: bool, is_pooled: bool) -> None:
     """Create those of the shards that do not exist, without tickets."""
-    parallel.call_each(lambda shard_id: store.create_shard(store.new_shard_item(shard_id, capacity=0, sold=0, is_open=is_open)), ids)
+    items = [store.new_shard_item(shard_id, capacity=0, sold=0, is_open=is_open, is_pooled=is_pooled) for shard_id in ids]
+    parallel.call_each(store.create_shard, items)
 
 
 def _change_available(shards: list[Shard], change: int) -> None:

@@ -12,6 +12,9 @@ MAX_HOLDS = 80
 # More shards than this serve no more buyers, but a pause writes and a refused hold may read all of them.
 MAX_SHARDS = 1250
 NEW_VERSION = 1  # of a shard that nothing was written to since it was created
+# The capacity of a stock without a limit: so much more than is ever sold that only `finite` need know of it.
+UNLIMITED = 1_000_000_000
+UNLIMITED_SHARDS = 64  # 5,120 purchases can hold tickets of it at the same time
 RETRY_SECONDS = 5  # after TooManyHolds: in that time some of the buyers have paid
 
 
@@ -32,7 +35,10 @@ class Hold(Struct, frozen=True):
 
 
 class Shard(Struct, frozen=True):
-    """One part of a stock: one DynamoDB item. `holds`: hold id -> (quantity, expiry in epoch seconds)."""
+    """One part of a stock: one DynamoDB item. `holds`: hold id -> (quantity, expiry in epoch seconds).
+
+    `is_pooled`: its tickets are also taken from the pool, the stock of an event with a capacity of its own. Once set it stays.
+    """
 
     id: str
     capacity: int
@@ -41,13 +47,14 @@ class Shard(Struct, frozen=True):
     holds: dict[str, tuple[int, int]]
     is_open: bool
     version: int
+    is_pooled: bool = False
 
     @classmethod
     def from_item(cls, item: dict[str, Any]) -> Self:
         """Decode DynamoDB's wire format; by hand, because every read of the stock and every refused hold needs it."""
         holds = {hold_id: (int(entry["L"][0]["N"]), int(entry["L"][1]["N"])) for hold_id, entry in item["holds"]["M"].items()}
         numbers = {name: int(item[name]["N"]) for name in ("capacity", "available", "sold", "version")}
-        return cls(id=item["id"]["S"], holds=holds, is_open=item["open"]["BOOL"], **numbers)
+        return cls(id=item["id"]["S"], holds=holds, is_open=item["open"]["BOOL"], is_pooled="pooled" in item, **numbers)
 
     @property
     def stock_id(self) -> str:
@@ -140,6 +147,13 @@ class SalePaused(ApiError):
         super().__init__(paused=True)
 
 
+class PoolMismatch(Exception):
+    """The shards say otherwise than the caller whether their tickets are also taken from a pool: the caller's catalog is old.
+
+    Nothing is held. Load the catalog again and repeat.
+    """
+
+
 class CapacityInUse(ApiError):
     code: ClassVar[str] = "capacity_in_use"
     status: ClassVar[int] = 409
@@ -156,12 +170,19 @@ def stock_id_of(shard_id: str) -> str:
     return shard_id.rpartition("#")[0]
 
 
+def finite(amount: int) -> int | None:
+    """An amount of tickets as people see it; None for what a stock without a limit has."""
+    return amount if amount < UNLIMITED // 2 else None
+
+
 def default_shard_count(capacity: int) -> int:
     """How many shards a new stock gets if the bootstrap file does not say: one for as many tickets as a shard takes holds.
 
     So every ticket can be on hold at the same time, also each one in a hold of its own. Above MAX_SHARDS times MAX_HOLDS tickets not
     all of them can.
     """
+    if capacity >= UNLIMITED:
+        return UNLIMITED_SHARDS
     return max(1, min(MAX_SHARDS, -(-capacity // MAX_HOLDS)))
 
 

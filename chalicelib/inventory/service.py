@@ -1,11 +1,14 @@
-"""What other features may do with stock. A stock is addressed by its id and its number of shards; each tier has one stock."""
+"""What other features may do with stock. A stock is addressed by its id and its number of shards.
+
+Each tier has one, and so has an event with a capacity of its own: its pool, which the tickets of all its tiers are also taken from.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from chalicelib import dynamo, parallel
 from chalicelib.inventory import attempts, store
-from chalicelib.inventory.allocation import hold, leave_expired
+from chalicelib.inventory.allocation import check_figures, hold, leave_expired
 from chalicelib.inventory.availability import cached_stock, read_stock
 from chalicelib.inventory.capacity import resize
 from chalicelib.inventory.display import copies
@@ -17,6 +20,7 @@ from chalicelib.inventory.store import extend_hold, read_shards, return_sold_ite
 __all__ = [
     "StockGroup",
     "cached_stock",
+    "check_figures",
     "convert_holds",
     "correct_open_flags",
     "create_shard_items",
@@ -26,6 +30,7 @@ __all__ = [
     "hold_all",
     "invalidate",
     "leave_expired",
+    "mark_pooled",
     "new_shard_items",
     "read_shards",
     "read_stock",
@@ -64,7 +69,9 @@ def hold_all(holds_by_line: Iterable[list[Hold]]) -> list[list[Hold]]:
     return completed
 
 
-def new_shard_items(stock_id: str, *, capacity: int, sold: int, shard_count: int, is_open: bool) -> list[dict[str, Any]]:
+def new_shard_items(
+    stock_id: str, *, capacity: int, sold: int, shard_count: int, is_open: bool, is_pooled: bool = False
+) -> list[dict[str, Any]]:
     """The shards of a new stock in wire format, for `create_shard_items`, or for `dynamo.batch_put` into `table_name()`.
 
     `sold` tickets, which were sold elsewhere, fill the shards from the first one on; the rest of the capacity is available.
@@ -73,7 +80,7 @@ def new_shard_items(stock_id: str, *, capacity: int, sold: int, shard_count: int
     for shard_id, share in zip(shard_ids(stock_id, shard_count), split_evenly(capacity, shard_count), strict=True):
         sold_here = min(share, sold)
         sold -= sold_here
-        items.append(store.new_shard_item(shard_id, capacity=share, sold=sold_here, is_open=is_open))
+        items.append(store.new_shard_item(shard_id, capacity=share, sold=sold_here, is_open=is_open, is_pooled=is_pooled))
     return items
 
 
@@ -91,6 +98,11 @@ def set_open(stock_id: str, shard_count: int, is_open: bool) -> None:
     """Open or close a stock for new holds, with immediate effect. Existing holds are not affected."""
     parallel.call_each(lambda shard_id: store.set_open(shard_id, is_open), shard_ids(stock_id, shard_count))
     copies.note_change(stock_id)
+
+
+def mark_pooled(stock_id: str, shard_count: int) -> bool:
+    """Let the tickets of a stock be held only together with tickets of a pool. False if some are sold or held already."""
+    return all(parallel.call_each(store.mark_pooled, shard_ids(stock_id, shard_count)))
 
 
 def correct_open_flags(shards: Sequence[Shard]) -> int:

@@ -31,9 +31,9 @@ def table_name() -> str:
     return dynamo.table_name(FEATURE)
 
 
-def new_shard_item(shard_id: str, *, capacity: int, sold: int, is_open: bool) -> dict[str, Any]:
+def new_shard_item(shard_id: str, *, capacity: int, sold: int, is_open: bool, is_pooled: bool = False) -> dict[str, Any]:
     """A new shard in wire format."""
-    return {
+    item: dict[str, Any] = {
         "id": {"S": shard_id},
         "capacity": {"N": str(capacity)},
         "available": {"N": str(capacity - sold)},
@@ -42,6 +42,7 @@ def new_shard_item(shard_id: str, *, capacity: int, sold: int, is_open: bool) ->
         "open": {"BOOL": is_open},
         "version": {"N": str(NEW_VERSION)},
     }
+    return {**item, "pooled": {"BOOL": True}} if is_pooled else item
 
 
 def create_shard_item(item: dict[str, Any]) -> dynamo.TransactItem:
@@ -57,8 +58,13 @@ def create_shard(item: dict[str, Any]) -> None:
         _shard_of_failed_condition(error)
 
 
-def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int) -> int:
-    """Set `quantity` tickets of a shard aside until `expires_at`; returns how many are available then. Raises HoldRefused."""
+def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int, is_pooled: bool = False) -> int:
+    """Set `quantity` tickets of a shard aside until `expires_at`; returns how many are available then. Raises HoldRefused.
+
+    `is_pooled`: the caller knows that the tickets are also taken from a pool.
+    """
+    # pooled: a caller whose catalog is older than the event's capacity takes no tickets that the event's pool would not count.
+    pool = "pooled = :true" if is_pooled else "attribute_not_exists(pooled)"
     try:
         response = dynamo.update_item(
             TableName=table_name(),
@@ -68,7 +74,8 @@ def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int) -
             # available: the condition that makes overselling impossible.
             # size: the item stays below 4 KB, since each write costs a unit for every KB of it.
             # hold absent: botocore repeats a call whose response was lost; the repetition must not take tickets twice.
-            ConditionExpression="#open = :true AND available >= :quantity AND size(holds) < :max AND attribute_not_exists(holds.#hold)",
+            ConditionExpression="#open = :true AND available >= :quantity AND size(holds) < :max AND attribute_not_exists(holds.#hold)"
+            f" AND {pool}",
             ExpressionAttributeNames={"#hold": hold_id, "#open": "open"},
             ExpressionAttributeValues={
                 ":entry": {"L": [{"N": str(quantity)}, {"N": str(expires_at)}]},
@@ -171,6 +178,25 @@ def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) 
             ConditionExpression=condition,
             ExpressionAttributeNames={"#open": "open"},
             ExpressionAttributeValues=values,
+        )
+    except ClientError as error:
+        _shard_of_failed_condition(error)
+        return False
+    return True
+
+
+def mark_pooled(shard_id: str) -> bool:
+    """Let the tickets of a shard be held only by callers who know of the event's pool.
+
+    False if it does not exist, or tickets of it are sold or held which the pool does not count.
+    """
+    try:
+        dynamo.update_item(
+            TableName=table_name(),
+            Key={KEY: {"S": shard_id}},
+            UpdateExpression="SET pooled = :true, version = version + :one",
+            ConditionExpression="attribute_exists(pooled) OR (sold = :zero AND size(holds) = :zero)",
+            ExpressionAttributeValues={":true": {"BOOL": True}, ":one": {"N": "1"}, ":zero": {"N": "0"}},
         )
     except ClientError as error:
         _shard_of_failed_condition(error)

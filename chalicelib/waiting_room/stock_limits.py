@@ -38,5 +38,6 @@ def why_joining_stopped(event: Event, now: int) -> tuple[str | None, int | None]
 
 
 def _event_stock(event: Event, now: int) -> Stock:
-    """The sum over the event's tiers, a few seconds old at most."""
-    return Stock.total_of(inventory.cached_stock([catalog.snapshot().stock_group(event.id)], now).values())
+    """The tickets of the event, a few seconds old at most."""
+    snapshot = catalog.snapshot()
+    return snapshot.event_stock(event, inventory.cached_stock([snapshot.stock_group(event.id)], now))

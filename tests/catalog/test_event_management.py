@@ -159,7 +159,7 @@ def test_a_change_that_changes_nothing_makes_no_version(api):
         ({"metadata": {"x": "y" * 9000}}, "$.metadata"),
         ({"image_url": "javascript:alert(1)"}, "$.image_url"),
         ({"hold_seconds": 5}, "$.hold_seconds"),
-        ({"capacity": 5}, "$.capacity"),
+        ({"capacity": 0}, "$.capacity"),
         ({"status": "active"}, "$.status"),
         ({"name": None}, "$.name"),
     ],

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib import dynamo
-from chalicelib.catalog import forms, store, tier_management
+from chalicelib.catalog import capacities, forms, store, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import VersionContent
 from chalicelib.inventory import service as inventory
@@ -22,7 +22,7 @@ LARGE = 3 * MAX_HOLDS
 @pytest.fixture
 def _small_transactions(monkeypatch):
     """As if a stock of three shards were too large for the transaction that creates its tier."""
-    monkeypatch.setattr(tier_management, "MAX_SHARDS_IN_TRANSACTION", 2)
+    monkeypatch.setattr(capacities, "MAX_SHARDS_IN_TRANSACTION", 2)
 
 
 def write_stock(stock_id: str, capacity: int = LARGE, shard_count: int = 3) -> None:

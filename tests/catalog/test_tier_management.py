@@ -210,7 +210,7 @@ def test_a_tier_with_sales_is_not_deleted(api, time):
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        ({"capacity": None}, "$.capacity"),
+        ({"capacity": -1}, "$.capacity"),
         ({"capacity": 0}, "$.capacity"),
         ({"sale_starts_at": "2026-06-02T00:00:00Z", "sale_ends_at": "2026-06-02T00:00:00Z"}, "$.sale_ends_at"),
         ({"currency": "EUR"}, "$.currency"),

@@ -11,17 +11,23 @@ def check_state(setup: Setup, world: World) -> Violated:
     for number, (shard, capacity) in enumerate(zip(world.shards, setup.capacities, strict=True)):
         if min(shard.available, shard.sold) < 0 or shard.available + len(shard.holds) + shard.sold != capacity:
             return "a shard's numbers add up to its capacity", f"shard {number}: {shard}"
-    expected_sold = 0
+    expected_sold = expected_pool = 0
     for name, purchase in zip(setup.names, world.purchases, strict=True):
-        on_hold = [hold_id in world.shards[shard].holds for shard, hold_id in purchase.holds]
+        on_hold = [hold_id in world.shards[shard].holds for shard, hold_id in purchase.all_holds]
         if purchase.state in ACTIVE and not all(on_hold):
-            return "an active purchase has its holds", f"{name} is {purchase.state} and lost one of {format_value(purchase.holds)}"
+            return "an active purchase has its holds", f"{name} is {purchase.state} and lost one of {format_value(purchase.all_holds)}"
         expected_sold += sum(not on_hold[ticket] for ticket in purchase.tickets())
+        if world.has_pool and purchase.state in (*ACTIVE, *SOLD):
+            if not purchase.pool_holds:
+                return "every ticket counts against the event's capacity", f"{name} is {format_value(purchase)}"
+            expected_pool += sum(not on_hold[len(purchase.holds) + ticket] for ticket in purchase.tickets())
         returned = [*purchase.lost_tickets, *(ticket for refund in purchase.refunds for ticket in refund.numbers)]
         if len(returned) != len(set(returned)):
             return "no ticket is refunded twice", f"{name}: {format_value(purchase)}"
-    if sum(shard.sold for shard in world.shards) != expected_sold:
-        return "every sold ticket is paid, once", f"sold {[shard.sold for shard in world.shards]}, paid and not on hold {expected_sold}"
+    sold, sold_in_pool = (sum(world.shards[number].sold for number in numbers) for numbers in (setup.tier_shards, setup.pool))
+    if (sold, sold_in_pool) != (expected_sold, expected_pool):
+        details = f"sold {[shard.sold for shard in world.shards]}, paid and not on hold {expected_sold}, in the pool {expected_pool}"
+        return "every sold ticket is paid, once", details
     for buyer in world.buyers:
         if buyer.bought > setup.limit:
             return "no buyer is above the limit", f"{buyer}, limit {setup.limit}"

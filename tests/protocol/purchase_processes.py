@@ -13,9 +13,10 @@ class Processes(RefundProcesses):
 
     def reserve(self, name, nonce):
         holds = []
-        for shard in self.setup.plans[name]:
+        knows_pool = yield from self._read_pool()
+        for shard in self.setup.places(name, knows_pool):
             hold_id = (name, "same" if "nonce" in self.without else nonce)
-            if not (yield "hold", shard, hold_id):
+            if not (yield "hold", shard, hold_id, knows_pool or None):
                 break
             holds.append((shard, hold_id))
         else:
@@ -47,7 +48,7 @@ class Processes(RefundProcesses):
         to = {"success": "paid", "fail": "cancelled"}[outcome]
         answer = yield from self._transition(name, ("paying",), to)
         if answer == "done":
-            yield from (self._convert if to == "paid" else self._release)(purchase.holds)
+            yield from (self._convert if to == "paid" else self._release)(purchase.all_holds)
 
     def confirm(self, payment, caller):
         """Apply a payment to its purchase: the client's request, the provider's webhook, and recovery all do this."""
@@ -58,7 +59,7 @@ class Processes(RefundProcesses):
             purchase = yield "read_purchase", name
             settled = purchase.state in (*SOLD, "refunded")
             if settled and purchase.paid_by == payment:
-                yield from self._convert(purchase.holds if purchase.state in SOLD else ())
+                yield from self._convert(purchase.all_holds if purchase.state in SOLD else ())
                 return
             if settled:
                 if "duplicate" in self.without or (yield from self._refund_duplicate(name, payment)):
@@ -83,14 +84,15 @@ class Processes(RefundProcesses):
         """Refund a payment that gets no tickets; the refund is due in the same transaction. False if the purchase has changed."""
         if (yield from self._transition(name, (purchase.state,), "refunded", purchase.version, payment=payment)) != "done":
             return False
-        yield from self._release(purchase.holds)
+        yield from self._release(purchase.all_holds)
         return True
 
     def _apply_late_payment(self, name, payment, version, nonce):
         """A payment of an expired purchase: hold the tickets again under a new nonce, or refund the payment."""
         holds = []
-        for shard in self.setup.plans[name]:
-            if not (yield "hold", shard, (name, nonce)):
+        knows_pool = yield from self._read_pool()
+        for shard in self.setup.places(name, knows_pool):
+            if not (yield "hold", shard, (name, nonce), knows_pool or None):
                 answer = "stock"
                 break
             holds.append((shard, (name, nonce)))
@@ -120,12 +122,12 @@ class Processes(RefundProcesses):
                     return
             elif payment:
                 if (yield from self._transition(name, ACTIVE, "paid", payment=payment)) == "done":
-                    yield from self._convert(purchase.holds)
+                    yield from self._convert(purchase.all_holds)
                     return
             else:
                 version = None if "version" in self.without else purchase.version
                 if (yield from self._transition(name, ACTIVE, to, version)) == "done":
-                    yield from self._release(purchase.holds)
+                    yield from self._release(purchase.all_holds)
                     return
             purchase = yield "read_purchase", name
 
@@ -150,10 +152,10 @@ class Processes(RefundProcesses):
                 yield from self._release([place])
                 return
             purchase = yield "read_purchase", name
-            if purchase.state in ACTIVE and place in purchase.holds:
+            if purchase.state in ACTIVE and place in purchase.all_holds:
                 yield from self.end_purchase(name, "expired", purchase)
                 return
-            if purchase.state in SOLD and place in purchase.holds:
+            if purchase.state in SOLD and place in purchase.all_holds:
                 yield from self._convert([place])
                 return
             if (yield from self._rule_out_owner(name, purchase)):
@@ -169,6 +171,13 @@ class Processes(RefundProcesses):
         if purchase.state == "expired" and "fence" not in self.without:
             return (yield from self._transition(name, ("expired",), "expired", purchase.version)) == "done"
         return True  # active and paid purchases already list all their holds, cancelled and refunded ones get no new ones
+
+    def set_first_capacity(self):
+        """Give an event that has none a capacity of its own, if nothing of it is sold or held."""
+        for shard in self.setup.tier_shards:
+            if not (yield "mark_pooled", shard):
+                return
+        yield ("add_pool",)
 
     def pause(self):
         for shard in range(len(self.setup.capacities)):
@@ -186,6 +195,10 @@ class Processes(RefundProcesses):
         yield "decide_dispute", payment
 
     # ------------------------------------------------------------------
+    def _read_pool(self):
+        """Whether the event has a pool, as this instance's copy of the catalog says."""
+        return bool(self.setup.pool) and (yield ("read_catalog",))
+
     def _transition(self, name, expected, to, version=None, holds=None, payment=None):
         before = (yield "read_purchase", name).state if "buyer_record" in self.without else None
         answer = yield "transition", name, expected, to, version, holds, payment

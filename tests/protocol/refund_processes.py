@@ -106,7 +106,7 @@ class RefundProcesses:
     # ------------------------------------------------------------------
     def _void_tickets(self, purchase, numbers, *call):
         """Convert the tickets' holds first, so that they are counted as sold; then make the call, which is the transaction."""
-        places = [purchase.holds[number] for number in numbers]
+        places = purchase.places_of(numbers)
         if "convert_first" not in self.without:
             yield from self._convert(places)
         answer = yield call

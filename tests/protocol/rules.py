@@ -15,6 +15,8 @@ RULES = {
     "convert_first": "a refund returns seats without checking that they were counted as sold",
     "duplicate": "a second payment for a paid purchase is ignored",
     "mismatch": "a payment of another amount gets tickets",
+    "pool_mark": "a buyer whose instance does not know of the event's pool takes tickets without it",
+    "unsold": "an event gets its first capacity after tickets of it were sold or held",
     "case": "the case that shows the sweep a refund that is due is written after the purchase, not with it",
     "refund_version": "tickets are refunded even if the purchase has changed since it was read",
     "seat_return": "the seats of a refund are returned after the purchase has changed, not with it",

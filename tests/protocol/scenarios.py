@@ -78,6 +78,26 @@ SCENARIOS = {
         Setup((1, 1), {"A": (0, 1)}, ONE_BUYER, with_provider=A),
         _runs("reserve A 1", "checkout A", "pay A", "confirm A client", "sweep 0", "pause", "resume"),
     ),
+    "event capacity": Scenario(
+        "Two buyers want tickets of two tiers whose event has one ticket in all; a late payment needs both holds again.",
+        Setup((1, 1, 1), {"A": (0,), "B": (1,)}, BUYERS, with_provider=A, initial={"A": "paying"}, pool=(2,)),
+        _runs("pay A", "confirm A client", "sweep 0", "sweep 2", "reserve B 1"),
+    ),
+    "event capacity, repeated": Scenario(
+        "A reserve runs twice, is paid and swept, while another tier's buyer wants the event's last ticket.",
+        Setup((2, 1, 1), {"A": (0,), "B": (1,)}, BUYERS, pool=(2,)),
+        _runs("reserve A 1", "reserve A 2", "checkout A", "simulate A success", "sweep 2", "reserve B 1"),
+    ),
+    "event capacity, refunds": Scenario(
+        "Tickets of two tiers are refunded, before or after their holds in tiers and event were converted, while another buyer waits.",
+        Setup((1, 1, 1, 1), {"A": (0, 1), "B": (0,)}, BUYERS, with_provider=A, initial={"A": "paid"}, pool=(2, 3)),
+        _runs("request_refund A 0", "request_refund A 0 1", "sweep 0", "sweep 2", "sweep 3", "reserve B 1"),
+    ),
+    "first capacity": Scenario(
+        "An event gets its first capacity while buyers reserve, whose instances may not know that yet.",
+        Setup((1, 1, 1), {"A": (0,), "B": (1,)}, BUYERS, with_provider=A, pool=(2,), gets_pool=True),
+        _runs("set_first_capacity", "reserve A 1", "checkout A", "pay A", "confirm A client", "sweep 0", "reserve B 1"),
+    ),
     "wrong amount": Scenario(
         "The payment has another amount than the purchase costs, and comes in time or late.",
         Setup((1,), {"A": (0,), "B": (0,)}, BUYERS, with_provider=A, mismatched=A),

@@ -14,9 +14,11 @@ class Store:
         self.buyer_of = {name: buyers.index(setup.buyers[name]) for name in setup.names}
 
     # ------------------------------------------------------------------ shards: one conditional update of one item
-    def hold(self, world, number, hold_id):
+    def hold(self, world, number, hold_id, knows_pool=None):
         shard = world.shards[number]
         if not shard.is_open or shard.available < 1 or hold_id in shard.holds:
+            return [(world, False)]
+        if "pool_mark" not in self.without and shard.is_pooled != (bool(knows_pool) and number not in self.setup.pool):
             return [(world, False)]
         held = shard._replace(available=shard.available - 1, holds=shard.holds | {hold_id})
         return [(self._with_shard(world, number, held), True)]
@@ -35,6 +37,13 @@ class Store:
         converted = shard._replace(sold=shard.sold + 1, holds=shard.holds - {hold_id})
         return [(self._with_shard(world, number, converted), True)]
 
+    def mark_pooled(self, world, number):
+        """Let a shard take no more holds of buyers who do not know of the pool, unless tickets are sold or held without it."""
+        shard = world.shards[number]
+        if "unsold" not in self.without and (shard.sold or shard.holds):
+            return [(world, False)]
+        return [(self._with_shard(world, number, shard._replace(is_pooled=True)), True)]
+
     def set_open(self, world, number, is_open):
         return [(self._with_shard(world, number, world.shards[number]._replace(is_open=is_open)), None)]
 
@@ -45,6 +54,14 @@ class Store:
     def is_expired(self, world):
         """Whether the clock says that a purchase is over: it may say either at any moment."""
         return [(world, True), (world, False)]
+
+    # ------------------------------------------------------------------ the catalog
+    def read_catalog(self, world):
+        """Whether the event has a pool. An instance may answer from a copy that was made before it had one."""
+        return [(world, world.has_pool)] + ([(world, False)] if world.has_pool and self.setup.gets_pool else [])
+
+    def add_pool(self, world):
+        return [(world._replace(has_pool=True), None)]
 
     # ------------------------------------------------------------------ the arbiter and the buyer's record
     def read_purchase(self, world, name):
@@ -64,7 +81,8 @@ class Store:
                 return [(world, answer)]
         after = purchase._replace(state=to, paid_by=payment or purchase.paid_by)
         if holds is not None:
-            after = after._replace(holds=holds)
+            tickets = len(self.setup.plans[name])
+            after = after._replace(holds=holds[:tickets], pool_holds=holds[tickets:])
         if to == "refunded":
             return [(self._with_refund(changed, name, after, Refund(payment, (), self.setup.amount(payment))), "done")]
         return [(self._with_purchase(changed, name, after), "done")]
@@ -165,7 +183,7 @@ class Store:
 
     def _void_tickets(self, world, name, after, numbers, refund):
         """The tickets' seats are returned under the condition that their holds are gone, which means that they were counted as sold."""
-        places = [after.holds[number] for number in numbers]
+        places = after.places_of(numbers)
         if "convert_first" not in self.without and any(hold_id in world.shards[shard].holds for shard, hold_id in places):
             return [(world, "stock")]
         if "seat_return" not in self.without:

@@ -22,6 +22,8 @@ NEEDED_FOR = {
     "convert_first": ("two refunds", "a shard's numbers add up to its capacity"),
     "duplicate": ("two payments", "every payment ends in tickets or a refund"),
     "mismatch": ("wrong amount", "every payment ends in tickets or a refund"),
+    "pool_mark": ("first capacity", "every ticket counts against the event's capacity"),
+    "unsold": ("first capacity", "every ticket counts against the event's capacity"),
     "case": ("late payment over two shards", "every refund that is due is made"),
     "refund_version": ("partial refunds", "a shard's numbers add up to its capacity"),
     "seat_return": ("partial refunds", "every sold ticket is paid, once"),

@@ -19,6 +19,7 @@ class Shard(NamedTuple):
     sold: int
     is_open: bool
     holds: frozenset[HoldId]
+    is_pooled: bool = False  # its tickets are also taken from the pool, the stock of an event with a capacity of its own
 
 
 class Refund(NamedTuple):
@@ -39,6 +40,15 @@ class Purchase(NamedTuple):
     refunds: tuple[Refund, ...] = ()
     dispute: str = ""  # of that payment, as we have recorded it: open won lost; the tickets are frozen while it is open
     lost_tickets: tuple[int, ...] = ()  # numbers of the tickets that a lost dispute made void
+    pool_holds: HoldRefs = ()  # of the tickets, in the same order; none if the event had no pool
+
+    @property
+    def all_holds(self) -> HoldRefs:
+        return self.holds + self.pool_holds
+
+    def places_of(self, numbers: tuple[int, ...]) -> HoldRefs:
+        """The holds that these tickets were, those in the pool last."""
+        return tuple(holds[number] for holds in (self.holds, self.pool_holds) if holds for number in numbers)
 
     def tickets(self) -> tuple[int, ...]:
         """The numbers of the tickets that are valid or frozen."""
@@ -81,10 +91,14 @@ class World(NamedTuple):
     payments: tuple[ProviderPayment, ...]
     cases: frozenset[tuple[str, int]]  # open cases, which the sweep reads: purchase, number of a refund that is due
     paid_in_time: tuple[bool, ...]  # only for the invariants, of each payment: did the buyer pay while the purchase was active?
+    has_pool: bool = False  # what the catalog says; processes may have read it earlier
 
 
 class Setup(NamedTuple):
-    """What a scenario starts with: the capacity of each shard, the shards that each purchase takes a ticket from, and its buyer."""
+    """What a scenario starts with: the capacity of each shard, the shards that each purchase takes a ticket from, and its buyer.
+
+    With a `pool`, the first ticket of a purchase is also taken from the first of its shards, and so on. `gets_pool`: not yet at the start.
+    """
 
     capacities: tuple[int, ...]
     plans: Mapping[str, tuple[int, ...]]
@@ -94,6 +108,8 @@ class Setup(NamedTuple):
     initial: Mapping[str, str] = {}  # purchases that are `paying`, `paid` or `paid and converted` at the start
     extra_payments: Mapping[str, str] = {}  # further payments, each with the purchase that it is for
     mismatched: frozenset[str] = frozenset()  # payments of another amount than the purchase costs
+    pool: tuple[int, ...] = ()
+    gets_pool: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -104,11 +120,22 @@ class Setup(NamedTuple):
         """Every payment and its purchase; the first payment of a purchase has the purchase's name."""
         return {name: name for name in self.plans} | dict(self.extra_payments)
 
+    @property
+    def tier_shards(self) -> tuple[int, ...]:
+        return tuple(shard for shard in range(len(self.capacities)) if shard not in self.pool)
+
+    def places(self, name: str, has_pool: bool) -> tuple[int, ...]:
+        """The shards that a purchase takes its tickets from, those of the pool last."""
+        return self.plans[name] + (self.pool[: len(self.plans[name])] if has_pool else ())
+
     def amount(self, payment: str) -> int:
         return len(self.plans[self.payments[payment]]) + (payment in self.mismatched)
 
     def initial_world(self) -> World:
-        shards = [Shard(capacity, 0, True, frozenset()) for capacity in self.capacities]
+        has_pool = bool(self.pool) and not self.gets_pool
+        shards = [
+            Shard(capacity, 0, True, frozenset(), has_pool and number not in self.pool) for number, capacity in enumerate(self.capacities)
+        ]
         for name, initial in self.initial.items():
             for number, hold_id in self._initial_holds(name):
                 shard = shards[number]
@@ -122,17 +149,20 @@ class Setup(NamedTuple):
             tuple(ProviderPayment(statuses[self._initial_state(name)]) for name in self.payments.values()),
             frozenset(),
             tuple(self._initial_state(name) == "paid" for name in self.payments.values()),
+            has_pool,
         )
 
     def _initial_state(self, name: str) -> str:
         return self.initial.get(name, "absent").split()[0]
 
     def _initial_holds(self, name: str) -> HoldRefs:
-        return tuple((shard, (name, "0")) for shard in self.plans[name]) if name in self.initial else ()
+        return tuple((shard, (name, "0")) for shard in self.places(name, bool(self.pool))) if name in self.initial else ()
 
     def _initial_purchase(self, name: str) -> Purchase:
         state = self._initial_state(name)
-        return Purchase(state, self._initial_holds(name), int(name in self.initial), name if state == "paid" else "")
+        holds, tickets = self._initial_holds(name), len(self.plans[name])
+        paid_by = name if state == "paid" else ""
+        return Purchase(state, holds[:tickets], int(name in self.initial), paid_by, pool_holds=holds[tickets:])
 
     def _initial_buyer(self, buyer: str) -> Buyer:
         states = {name: self._initial_state(name) for name in self.names if self.buyers[name] == buyer}

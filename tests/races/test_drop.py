@@ -49,6 +49,43 @@ def test_five_shards_and_mixed_quantities_sell_everything_and_never_one_more(api
     invariants.check(time.now, recovered=True)
 
 
+def test_three_tiers_at_once_sell_the_capacity_of_their_event_and_never_one_more(api, time):
+    event_id = builders.create_event(api, capacity=100)
+    tiers = [builders.create_tier(api, event_id, name, capacity=capacity) for name, capacity in (("A", 60), ("B", 60), ("C", None))]
+
+    def buy_as(number):
+        return purchases_of(api, event_id, tiers[number % 3], lambda _: 1 + number % 2)(number)
+
+    results = run_in_threads(200, buy_as, range(300))
+    assert {result[:2] for result in results} == {(201, None), (409, "not_enough_tickets")}
+    assert sum(tickets for status, _, tickets in results if status == 201) == 100
+    invariants.check(time.now, recovered=True)
+
+
+def test_refunds_and_expiries_of_all_tiers_free_the_capacity_of_their_event(api, time):
+    event_id = builders.create_event(api, capacity=20)
+    tiers = [builders.create_tier(api, event_id, name, capacity=None) for name in ("A", "B", "C")]
+    orders = [builders.create_order(api, (event_id, tiers[number % 3]), 2, user=f"early-{number}") for number in range(5)]
+    for number in range(5):
+        assert builders.reserve(api, f"slow-{number}", event_id, tiers[number % 3], 2).status == 201
+    time.advance(181)
+
+    def work(number):
+        if number % 12 == 0:
+            return builders.refund(api, orders[number // 12]).status
+        if number % 9 == 1:
+            return len(builders.run_sweep())
+        return purchases_of(api, event_id, tiers[number % 3])(number)[0]
+
+    run_in_threads(THREADS, work, range(60))
+    invariants.check(time.now)
+    time.advance(10)
+    for number in range(api.get(f"/events/{event_id}/availability").json["available"]):
+        assert builders.reserve(api, f"last-{number}", event_id, tiers[0]).status == 201
+    assert builders.reserve(api, "late", event_id, tiers[1]).status == 409
+    invariants.check(time.now)
+
+
 def test_without_the_condition_the_same_drop_oversells(api, time):
     event_id, tier_id = builders.create_shop(api, capacity=20)
     with without_condition("available >= :quantity"):

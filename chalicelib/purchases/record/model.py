@@ -77,7 +77,10 @@ class Dispute(Struct, frozen=True, kw_only=True):
 
 
 class Purchase(Struct, frozen=True, kw_only=True):
-    """One buyer's purchase. Every write raises `version`. Times are epoch seconds. Tickets are numbered from 1, line by line."""
+    """One buyer's purchase. Every write raises `version`. Times are epoch seconds. Tickets are numbered from 1, line by line.
+
+    `pool_holds` are those in the pool of an event with a capacity of its own, for all tickets in the order of their numbers.
+    """
 
     id: str
     user_id: str
@@ -97,6 +100,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     pass_id: str | None = None  # the waiting room's pass that it was reserved with
     refunds: list[Refund] = []
     disputes: list[Dispute] = []
+    pool_holds: list[Hold] = []
 
     @property
     def quantity(self) -> int:
@@ -108,7 +112,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def holds(self) -> list[Hold]:
-        return [hold for line in self.lines for hold in line.holds]
+        return [*(hold for line in self.lines for hold in line.holds), *self.pool_holds]
 
     def is_active(self, now: int) -> bool:
         """Whether it still holds its tickets: it has not ended, and its time has not run out."""
@@ -184,9 +188,9 @@ class Purchase(Struct, frozen=True, kw_only=True):
         """The holds that became these tickets, each with only as many seats as these tickets took from it."""
         wanted = set(numbers)
         holds = []
-        for line, line_numbers in self._numbered_lines():
-            first = line_numbers.start
-            for hold in line.holds:
+        for of_stock in ([hold for line in self.lines for hold in line.holds], self.pool_holds):
+            first = 1
+            for hold in of_stock:
                 quantity = len(wanted.intersection(range(first, first + hold.quantity)))
                 first += hold.quantity
                 if quantity:

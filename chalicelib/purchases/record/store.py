@@ -14,6 +14,7 @@ from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttrib
 from chalicelib import dynamo, settings
 from chalicelib.edge.gcra import Charge
 from chalicelib.edge.key_use import KeyUse
+from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import Payment
 from chalicelib.purchases.record.model import (
     ACTIVE_STATES,
@@ -44,6 +45,7 @@ _CHANGEABLE = {
     "ended_at": False,
     "confirmed_at": False,
     "lines": True,
+    "pool_holds": True,
     "payment": True,
     "has_details": False,
     "refunds": True,
@@ -78,6 +80,7 @@ class PurchaseRow(dynamo.Table):
     pass_id = UnicodeAttribute(null=True)
     refunds = UnicodeAttribute(null=True)
     disputes = UnicodeAttribute(null=True)
+    pool_holds = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
 
@@ -198,6 +201,7 @@ def create(purchase: Purchase, limit: int, charge: Charge | None = None, expecte
         user_id=purchase.user_id,
         event_id=purchase.event_id,
         lines=_json(purchase.lines),
+        pool_holds=_json(purchase.pool_holds) if purchase.pool_holds else None,
         currency=purchase.currency,
         created_at=purchase.created_at,
         expires_at=purchase.expires_at,
@@ -365,6 +369,7 @@ def _purchase(row: PurchaseRow) -> Purchase | None:
         pass_id=row.pass_id,
         refunds=msgspec.json.decode(row.refunds, type=list[Refund]) if row.refunds else [],
         disputes=msgspec.json.decode(row.disputes, type=list[Dispute]) if row.disputes else [],
+        pool_holds=msgspec.json.decode(row.pool_holds, type=list[Hold]) if row.pool_holds else [],
     )
 
 

@@ -10,9 +10,10 @@ from chalicelib.catalog.model import Event, Tier, event_phase
 from chalicelib.edge.rate_limits import Attempt
 from chalicelib.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.model import Hold, NotEnoughTickets
+from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch
+from chalicelib.inventory.service import StockGroup
 from chalicelib.payments.model import PaymentNotCompleted, ProviderUnavailable
-from chalicelib.purchases.record import queries, recent_purchases, store, transitions
+from chalicelib.purchases.record import queries, recent_purchases, stock_claims, store, transitions
 from chalicelib.purchases.record.errors import (
     ActiveReservationExists,
     PassUsed,
@@ -24,6 +25,7 @@ from chalicelib.purchases.record.errors import (
     TierLimitExceeded,
 )
 from chalicelib.purchases.record.model import BuyerRecord, LineItem, Purchase
+from chalicelib.purchases.record.stock_claims import StockClaim
 from chalicelib.purchases.reservations import hold_recovery
 from chalicelib.purchases.settlement import cancellation
 from chalicelib.waiting_room import service as waiting_room
@@ -123,6 +125,19 @@ def _hold(
     user_id: str, event_id: str, items: Sequence[RequestedItem], token: str | None, purchase_id: str, now: int
 ) -> tuple[Purchase, int]:
     """Hold the tickets. Returns the purchase that is to own them, not yet written, and the buyer's purchase limit."""
+    try:
+        return _hold_once(user_id, event_id, items, token, purchase_id, now)
+    except PoolMismatch:  # the event has got a capacity of its own since this instance loaded the catalog
+        catalog.refresh_snapshot()
+    try:
+        return _hold_once(user_id, event_id, items, token, purchase_id, now)
+    except PoolMismatch as error:
+        raise dynamo.StoreUnavailable("the capacity of the event is being changed") from error
+
+
+def _hold_once(
+    user_id: str, event_id: str, items: Sequence[RequestedItem], token: str | None, purchase_id: str, now: int
+) -> tuple[Purchase, int]:
     _, event = catalog.get_visible_event(event_id)
     if event_phase(event, now) == "scheduled":
         waiting_room.admit(event, user_id, token, now)  # with a waiting room, its refusal tells the buyer what to do until then
@@ -131,13 +146,15 @@ def _hold(
     limit = event.limit(settings.current().event_purchase_limit)
     _check_limits(user_id, event, tiers, items, limit)
     expires_at = now + event.seconds_of_hold(settings.current().hold_seconds)
+    lines, pool_holds = _hold_items(user_id, purchase_id, event, tiers, items, expires_at, now)
     purchase = Purchase(
         id=purchase_id,
         user_id=user_id,
         event_id=event_id,
         state="held",
         version=1,
-        lines=_hold_items(user_id, purchase_id, tiers, items, expires_at, now),
+        lines=lines,
+        pool_holds=pool_holds,
         currency=tiers[0].currency,
         created_at=now,
         expires_at=expires_at,
@@ -203,33 +220,47 @@ def _limit_exceeded(limit: int, requested: int, buyer: BuyerRecord | None) -> Pu
 
 
 def _hold_items(
-    user_id: str, purchase_id: str, tiers: Sequence[Tier], items: Sequence[RequestedItem], expires_at: int, now: int
-) -> list[LineItem]:
-    """Hold all items or none. The lines are in the order of the items."""
-    # Always in the order of the tiers' ids: otherwise two buyers of the last tickets of two tiers could each hold one and be
-    # refused the other.
-    pairs = sorted(zip(tiers, items, strict=True), key=lambda pair: pair[0].id)
-    held = inventory.hold_all(_hold_tier(tier, item.quantity, user_id, purchase_id, expires_at, now) for tier, item in pairs)
-    lines = {
-        tier.id: LineItem(tier.id, tier.name, item.quantity, tier.price_cents, tier.admits, holds, tier.stripe_price_id)
-        for (tier, item), holds in zip(pairs, held, strict=True)
-    }
-    return [lines[tier.id] for tier in tiers]
+    user_id: str, purchase_id: str, event: Event, tiers: Sequence[Tier], items: Sequence[RequestedItem], expires_at: int, now: int
+) -> tuple[list[LineItem], list[Hold]]:
+    """Hold all items or none. Returns the lines, in the order of the items, and the holds in the event's pool."""
+    pairs = list(zip(tiers, items, strict=True))
+    claims = stock_claims.list_claims(event, ((tier, item.quantity) for tier, item in pairs))
+    group = catalog.stock_group(event.id)
+    if event.pool_id is not None:
+        _check_pool(claims[-1], group, now)
+    held = inventory.hold_all(_hold_claim(claim, group, user_id, purchase_id, expires_at, now) for claim in claims)
+    by_tier, pool_holds = stock_claims.assign_holds(claims, held)
+    lines = [
+        LineItem(tier.id, tier.name, item.quantity, tier.price_cents, tier.admits, by_tier[tier.id], tier.stripe_price_id)
+        for tier, item in pairs
+    ]
+    return lines, pool_holds
 
 
-def _hold_tier(tier: Tier, quantity: int, user_id: str, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
-    """Hold tickets of one tier. If there are too few, expired holds are recovered and it is tried again. Raises NotEnoughTickets."""
-    group = catalog.stock_group(tier.event_id)
+def _check_pool(claim: StockClaim, group: StockGroup, now: int) -> None:
+    """Refuse a buyer if the event is known to be sold out, before tickets of its tiers are held for nothing. Raises NotEnoughTickets."""
+    try:
+        inventory.check_figures(claim.stock_id, claim.shard_count, claim.quantity, now, group)
+    except NotEnoughTickets:
+        log.count("reservations_refused")
+        raise
+
+
+def _hold_claim(claim: StockClaim, group: StockGroup, user_id: str, purchase_id: str, expires_at: int, now: int) -> list[Hold]:
+    """Hold tickets of one stock. If there are too few, expired holds are recovered and it is tried again. Raises NotEnoughTickets."""
     for attempt in range(_HOLD_ATTEMPTS):
         try:
-            return inventory.hold(tier.stock_id, tier.shards, quantity, purchase_id, expires_at, now, group)
+            return inventory.hold(
+                claim.stock_id, claim.shard_count, claim.quantity, purchase_id, expires_at, now, group, is_pooled=claim.is_pooled
+            )
         except NotEnoughTickets as refusal:
             is_last = not refusal.expired_holds or attempt + 1 == _HOLD_ATTEMPTS
             if is_last or not hold_recovery.recover_for_buyer(refusal, user_id, now):
                 log.count("reservations_refused")
                 if refusal.expired_holds:
-                    inventory.leave_expired(tier.stock_id, now)
-                refusal.details["tier_id"] = tier.id
+                    inventory.leave_expired(claim.stock_id, now)
+                if claim.tier_id is not None:  # otherwise the whole event has too few
+                    refusal.details["tier_id"] = claim.tier_id
                 raise
     raise AssertionError("unreachable")
 

@@ -5,12 +5,13 @@ from msgspec.structs import replace
 
 from chalicelib import log, settings
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import event_phase
+from chalicelib.catalog.model import Event, event_phase
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.model import Hold, NotEnoughTickets, SalePaused
+from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch, SalePaused
 from chalicelib.payments.model import Payment, ProviderPayment
-from chalicelib.purchases.record import hold_updates, ledger_entries, queries, store, transitions
+from chalicelib.purchases.record import hold_updates, ledger_entries, queries, stock_claims, store, transitions
 from chalicelib.purchases.record.model import ACTIVE_STATES, LineItem, Purchase, Refund
+from chalicelib.purchases.record.stock_claims import StockClaim
 from chalicelib.purchases.refunds import processing
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketIssue, TicketLine
@@ -78,10 +79,13 @@ def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int
         return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
     limit = event.limit(settings.current().event_purchase_limit)
     try:
-        lines = _hold_lines(purchase, now)
+        held = _hold_again(purchase, event, now)
     except (NotEnoughTickets, SalePaused):
         return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
-    paid = replace(purchase, state="paid", payment=payment, lines=lines, ended_at=now, confirmed_at=now if by_buyer else None)
+    except PoolMismatch:  # the event has got a capacity of its own since this instance loaded the catalog
+        catalog.refresh_snapshot()
+        raise store.Conflict from None
+    paid = replace(held, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
     issue = _issue_tickets(paid, now)
     try:
         saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)], limit=limit)
@@ -111,16 +115,21 @@ def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> Sett
     return SettlementResult(purchase, issue.tickets, repeated=False)
 
 
-def _hold_lines(purchase: Purchase, now: int) -> list[LineItem]:
-    holds = inventory.hold_all(_hold_line(purchase, line, now) for line in purchase.lines)
-    return [replace(line, holds=line_holds) for line, line_holds in zip(purchase.lines, holds, strict=True)]
+def _hold_again(purchase: Purchase, event: Event, now: int) -> Purchase:
+    """The purchase with new holds of its tickets. Raises NotEnoughTickets, also if a tier is gone, SalePaused and PoolMismatch."""
+    tiers = catalog.snapshot().tiers
+    for line in purchase.lines:
+        if line.tier_id not in tiers:
+            raise NotEnoughTickets(0, line.quantity, [])
+    claims = stock_claims.list_claims(event, ((tiers[line.tier_id], line.quantity) for line in purchase.lines))
+    expires_at = now + settings.current().hold_seconds
 
+    def hold(claim: StockClaim) -> list[Hold]:
+        return inventory.hold(claim.stock_id, claim.shard_count, claim.quantity, purchase.id, expires_at, now, is_pooled=claim.is_pooled)
 
-def _hold_line(purchase: Purchase, line: LineItem, now: int) -> list[Hold]:
-    tier = catalog.snapshot().tiers.get(line.tier_id)
-    if tier is None:
-        raise NotEnoughTickets(0, line.quantity, [])
-    return inventory.hold(tier.stock_id, tier.shards, line.quantity, purchase.id, now + settings.current().hold_seconds, now)
+    by_tier, pool_holds = stock_claims.assign_holds(claims, inventory.hold_all(map(hold, claims)))
+    lines = [replace(line, holds=by_tier[line.tier_id]) for line in purchase.lines]
+    return replace(purchase, lines=lines, pool_holds=pool_holds)
 
 
 def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigger: transitions.Trigger, now: int) -> SettlementResult:

@@ -93,12 +93,21 @@ def _correct_open_flags(swept: SweptShards) -> int:
 
     A pause, a publication or a cancellation writes the event first, so the event decides. The snapshot only says which shards to suspect:
     then the event is read after the shards, and a shard is changed only if it is still as it was read. So a pause at the same time is not
-    undone.
+    undone. Shards that missed that their event has a pool are marked first, and opened by the next run.
     """
+    _mark_pooled(swept)
     suspects = _mismatched(swept.shards, swept.catalog)
     return inventory.correct_open_flags(_mismatched(suspects, catalog.load_current())) if suspects else 0
 
 
+def _mark_pooled(swept: SweptShards) -> None:
+    """Mark the shards of tiers whose event has a pool, if a crash left them out. An event never loses its pool, so any snapshot will do."""
+    current = swept.catalog
+    pooled = {tier.stock_id: tier.shards for tier in current.tiers.values() if current.events[tier.event_id].pool_id is not None}
+    for stock_id in {shard.stock_id for shard in swept.shards if shard.stock_id in pooled and not shard.is_pooled}:
+        inventory.mark_pooled(stock_id, pooled[stock_id])
+
+
 def _mismatched(shards: list[Shard], current: Catalog) -> list[Shard]:
-    closed = {tier.stock_id: current.events[tier.event_id].is_closed for tier in current.tiers.values()}
+    closed = {stock_id: event.is_closed for event in current.events.values() for stock_id in current.shard_counts([event.id])}
     return [shard for shard in shards if closed.get(shard.stock_id, not shard.is_open) == shard.is_open]

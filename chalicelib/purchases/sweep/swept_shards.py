@@ -46,8 +46,8 @@ def read_shards(now: int) -> SweptShards:
 def _ids_on_sale(current: Catalog, now: int) -> Iterator[str]:
     for event in current.events.values():
         if _may_have_holds(event, now):
-            for tier in current.tiers_of(event.id):
-                yield from shard_ids(tier.stock_id, tier.shards)
+            for stock_id, shard_count in current.shard_counts([event.id]).items():
+                yield from shard_ids(stock_id, shard_count)
 
 
 def _may_have_holds(event: Event, now: int) -> bool:

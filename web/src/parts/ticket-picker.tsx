@@ -102,13 +102,14 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
 }
 
 interface CurrentTier extends Tier {
+  available: number; // infinite without a limit
   reserved: number;
 }
 
 /** The tier with the newest figures. */
 function current(tier: Tier, availability: Availability[]): CurrentTier {
   const figures = availability.find((line) => line.tier_id === tier.id);
-  return { ...tier, available: figures?.available ?? tier.available, reserved: figures?.reserved ?? 0 };
+  return { ...tier, available: (figures ?? tier).available ?? Infinity, reserved: figures?.reserved ?? 0 };
 }
 
 function isForSale(tier: CurrentTier): boolean {
