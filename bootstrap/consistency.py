@@ -22,6 +22,7 @@ def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -
     event_ids = set(section) if isinstance(section, dict) else set()
     return [
         *(fault for key, event in events.items() for fault in _event_faults(key, event)),
+        *(fault for key, event in events.items() for fault in _capacity_below_sold(key, event, tickets)),
         *(fault for key, ticket in tickets.items() for fault in _ticket_faults(key, ticket, events, event_ids)),
         *_repeated_price_ids(tickets),
         *_repeated_names(tickets),
@@ -51,7 +52,8 @@ def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentFault
             message = f"{capacity} is below the {totals[key]} tickets of its ticket types; lower a max_quantity, or raise it"
             warnings.append(DocumentFault(f"{member_path('$.events', key)}.metadata.capacity", message))
     for key, ticket in tickets.items():
-        default = default_shard_count(ticket_capacity(ticket, events[ticket.event_id]))
+        event = events[ticket.event_id]
+        default = default_shard_count(ticket_capacity(ticket, event) or event.capacity or 0)
         if ticket.shards is not None and ticket.shards < default:
             limit = f"with {ticket.shards} shards at most {ticket.shards * MAX_HOLDS} purchases can hold tickets at the same time"
             warnings.append(DocumentFault(f"{member_path('$.ticket_types', key)}.shards", f"{limit}; leave it out for {default}"))
@@ -75,6 +77,13 @@ def _event_faults(key: str, event: EventEntry) -> Iterator[DocumentFault]:
     if "date" in seconds and "on_sale_at" in seconds and seconds["on_sale_at"] >= seconds["date"]:
         message = f"the sale opens ({event.on_sale_at}) when the event has started ({event.date}); use a time before the start"
         yield DocumentFault(f"{path}.on_sale_at", message)
+
+
+def _capacity_below_sold(key: str, event: EventEntry, tickets: Tickets) -> Iterator[DocumentFault]:
+    sold = sum(ticket.sold_count for ticket in tickets.values() if ticket.event_id == key)
+    if event.capacity is not None and event.capacity < sold:
+        message = f"{event.capacity} is below the sold_count of its ticket types, {sold} together; raise it, or lower a sold_count"
+        yield DocumentFault(f"{member_path('$.events', key)}.capacity", message)
 
 
 def _ticket_faults(key: str, ticket: TicketEntry, events: Events, event_ids: set[str]) -> Iterator[DocumentFault]:
@@ -104,6 +113,8 @@ def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -
     if capacity is None:
         return
     if not capacity:
+        if event is not None and event.capacity is not None:
+            return
         message = f"the number of tickets is unknown; set it, or metadata.capacity of the event {quoted(ticket.event_id)}, to 1 or more"
         yield DocumentFault(f"{path}.max_quantity", message)
         return

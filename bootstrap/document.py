@@ -50,6 +50,7 @@ class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
     metadata: EventMetadata = EventMetadata()
     on_sale_at: Day | None = None
     purchase_limit: Limit | None = None
+    capacity: Capacity | None = None
     waiting_room: WaitingRoomConfig | None = None
 
 
@@ -79,7 +80,10 @@ class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def ticket_capacity(ticket: TicketEntry, event: EventEntry) -> int:
-    """How many tickets of a type there are: its `max_quantity`, else its event's `metadata.capacity`; 0 if neither is set."""
+    """How many tickets of a type there are: its `max_quantity`, else its event's `metadata.capacity`.
+
+    0 if neither is set: then only the event's `capacity` limits it, and without that the number is unknown.
+    """
     return ticket.max_quantity or event.metadata.capacity or 0
 
 

@@ -1,56 +1,37 @@
 """What an apply would do, as a diff that a person can read: computed from a document, the served catalog and its stock."""
 
 from collections.abc import Container, Mapping
-from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from bootstrap import conversion
+from bootstrap.differences import difference
 from bootstrap.faults import quoted
 from bootstrap.validation import ValidDocument
-from chalicelib import clock
 from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier, VersionContent
 from chalicelib.catalog.service import new_stock_id
-from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count
+from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count, finite
 
-# What the diff of an entry leaves out: fields that the store keeps, and fields that repeat another one.
-_NOT_COMPARED = {
-    Event: frozenset(
-        {
-            "starts_at",
-            "ends_at",
-            "description",
-            "timezone",
-            "image_url",
-            "featured",
-            "promoter_id",
-            "managed_by",
-            "paused",
-            "removed",
-        }
-    ),
-    Tier: frozenset({"stock_id", "shards", "capacity", "availability", "managed_by", "removed"}),
-    DisplayState: frozenset[str](),
-}
+_NEW_POOL = ""  # the pool of an event that never existed, until the version has a number
 _ON_SALE = frozenset({"active", "available"})  # the statuses in which an event and a tier are sold
-_TIMES = frozenset({"starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at"})
 
 
 class NewStock(Struct, frozen=True):
-    """The stock of a tier that never existed."""
+    """The stock of a tier that never existed, or the pool of an event that never did; `owner` is what its id begins with."""
 
-    tier_id: str
+    owner: str
     capacity: int
     sold: int
     shards: int
     is_open: bool
+    is_pooled: bool = False
 
 
 class Resize(Struct, frozen=True):
-    """Bring a stock from its present capacity to that of the file. The number of shards never shrinks."""
+    """Bring a stock from its present capacity to that of the file. The number of shards never shrinks. `entry` names whose it is."""
 
-    tier_id: str
+    entry: str
     stock_id: str
     old_capacity: int
     new_capacity: int
@@ -92,14 +73,18 @@ class Plan(Struct, frozen=True):
         return self.is_served and not (self.resizes or self.open_changes or self.refusals)
 
     def content(self, version: int) -> VersionContent:
-        """What readers will load as this version; a tier that never existed gets a stock named after it."""
+        """What readers will load as this version; a tier or pool that never existed gets a stock named after it."""
+        events = [
+            replace(event, pool_id=new_stock_id(_pool_owner(event), version)) if event.pool_id == _NEW_POOL else event
+            for event in self.events
+        ]
         tiers = [replace(tier, stock_id=tier.stock_id or new_stock_id(tier.id, version)) for tier in self.tiers]
-        return VersionContent(self.events, tiers, self.states)
+        return VersionContent(events, tiers, self.states)
 
 
 def all_stock(catalog: Catalog) -> dict[str, int]:
-    """The stock of every tier that came from a bootstrap file: stock id -> number of shards."""
-    return {tier.stock_id: tier.shards for tier in catalog.tiers.values() if tier.managed_by == "bootstrap"}
+    """The stock of every tier and event that came from a bootstrap file: stock id -> number of shards."""
+    return catalog.shard_counts(event.id for event in catalog.events.values() if event.managed_by == "bootstrap")
 
 
 def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
@@ -114,12 +99,30 @@ def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
             or (new is not None and _shards(old, new) != old.shards)
         ):
             changed[old.stock_id] = old.shards
+    for event in conversion.to_events(valid).values():
+        known = catalog.events.get(event.id)
+        if known is not None and known.pool_id is not None and known.capacity != event.capacity:
+            changed[known.pool_id] = known.pool_shards
     return changed
 
 
 def build_plan(valid: ValidDocument, head: CatalogHead, catalog: Catalog, stock_ids: Container[str], stocks: Mapping[str, Stock]) -> Plan:
     """The plan of one document. `stocks` is what was strongly read for `stock_ids`; other stock is assumed to match the catalog."""
     return _PlanBuilder(valid, head, catalog, stock_ids, stocks).build()
+
+
+def _default_shards(tier: Tier, event: Event) -> int:
+    """How many shards a new tier gets, if the file does not say. One without a limit gets as many as one with its event's capacity."""
+    return default_shard_count(event.pool_capacity if tier.capacity is None else tier.capacity)
+
+
+def _pool_owner(event: Event) -> str:
+    return f"event:{event.id}"  # no tier has this id
+
+
+def _amount(capacity: int) -> str:
+    shown = finite(capacity)
+    return "no limit" if shown is None else str(shown)
 
 
 def _shards(old: Tier, new: Tier) -> int:
@@ -144,15 +147,17 @@ class _PlanBuilder:
         self.new_stocks: list[NewStock] = []
         self.resizes: list[Resize] = []
         self.open_changes: list[OpenChange] = []
+        self.events: dict[str, Event] = {}
 
     def build(self) -> Plan:
         events = self._compare_events()
+        self.events = {event.id: event for event in events}
         tiers = self._compare_tiers()
         states: dict[str, DisplayState] = {**DEFAULT_STATES}
         states.update({str(name): state for name, state in self.valid.document.ticket_states.items()})
         for name, state in states.items():
             if self.head.version and state != self.catalog.states[name]:
-                self._add_change("~", "state", name, _difference(self.catalog.states[name], state))
+                self._add_change("~", "state", name, difference(self.catalog.states[name], state))
         return Plan(
             head=self.head,
             checksum=self.valid.checksum,
@@ -183,19 +188,52 @@ class _PlanBuilder:
     def _compare_events(self) -> list[Event]:
         """The events of the new version; notes what changes."""
         file_events = conversion.to_events(self.valid)
-        for event in file_events.values():
+        for event in list(file_events.values()):
             old = self.catalog.events.get(event.id)
             if old is None:
                 self._add_change("+", "event", event.id, f"{quoted(event.name)}, {event.date}, {event.venue}")
+                file_events[event.id] = self._with_new_pool(event)
             elif old.managed_by == "api":
                 self._add_refusal("event", event.id, "an event with this id was made through the API; use another id")
             else:
                 self._note_difference("event", event.id, old, event)
+                file_events[event.id] = self._with_known_pool(old, event)
         removed = [event for event in self.catalog.events.values() if event.managed_by == "bootstrap" and event.id not in file_events]
         for event in removed:
             if not event.removed:
                 self._add_change("-", "event", event.id, "is no longer in the file: its sale closes, sold tickets stay valid", reduces=True)
         return [*file_events.values(), *(_removed_event(event) for event in removed)]
+
+    def _with_new_pool(self, event: Event) -> Event:
+        """An event that never existed; with a capacity it gets a pool, which counts what its tiers have sold elsewhere."""
+        if event.capacity is None:
+            return event
+        sold = sum(ticket.sold_count for ticket in self.valid.document.ticket_types.values() if ticket.event_id == event.id)
+        shards = default_shard_count(event.capacity)
+        self._add_change("+", "event", event.id, f"{event.capacity} tickets over all its ticket types")
+        self.new_stocks.append(NewStock(_pool_owner(event), event.capacity, sold, shards, is_open=True))
+        return replace(event, pool_id=_NEW_POOL, pool_shards=shards)
+
+    def _with_known_pool(self, old: Event, event: Event) -> Event:
+        """An event that exists, with its pool, which it keeps also without a capacity; notes what changes."""
+        if old.pool_id is None:
+            if event.capacity is not None:
+                reason = "cannot get a capacity over all its ticket types any more, since they may be sold without one; limit these instead"
+                self._add_refusal("event", event.id, reason)
+            return event
+        event = replace(event, pool_id=old.pool_id, pool_shards=max(old.pool_shards, default_shard_count(event.pool_capacity)))
+        if old.pool_id not in self.stock_ids:
+            return event
+        stock = self.stocks.get(old.pool_id)
+        if stock is None:
+            reason = f"its stock {old.pool_id} is missing from the store, so the number sold is unknown; restore the table inventory"
+            self._add_refusal("event", event.id, reason)
+        elif stock.capacity != event.pool_capacity or old.pool_shards != event.pool_shards:
+            capacities, shards = (old.pool_capacity, event.pool_capacity), (old.pool_shards, event.pool_shards)
+            self._note_resize("event", event.id, old.pool_id, stock, capacities, shards, is_open=not old.paused)
+        elif stock.is_open == old.paused:
+            self._note_open_change("event", event.id, old.pool_id, event.pool_shards, stock)
+        return event
 
     def _compare_tiers(self) -> list[Tier]:
         """The tiers of the new version; notes what changes."""
@@ -218,11 +256,16 @@ class _PlanBuilder:
     def _new_tier(self, tier: Tier) -> Tier:
         """A tier that never existed, with its number of shards; notes its new stock."""
         sold = self.valid.document.ticket_types[tier.id].sold_count
-        shards = tier.shards or default_shard_count(tier.stock_capacity)
+        event = self.events[tier.event_id]
+        shards = tier.shards or _default_shards(tier, event)
+        if sold and event.pool_id not in (None, _NEW_POOL):
+            reason = f"cannot begin with sold_count {sold}, because the capacity of its event counts what is sold here; set it to 0"
+            self._add_refusal("tier", tier.id, reason)
         already_sold = f", {sold} of them already sold" if sold else ""
-        text = f"{tier.capacity} tickets at price_cents {tier.price_cents} {tier.currency}{already_sold} (event {tier.event_id})"
+        number = "tickets without a limit of their own" if tier.capacity is None else f"{tier.capacity} tickets"
+        text = f"{number} at price_cents {tier.price_cents} {tier.currency}{already_sold} (event {tier.event_id})"
         self._add_change("+", "tier", tier.id, text)
-        self.new_stocks.append(NewStock(tier.id, tier.stock_capacity, sold, shards, not self._is_paused(tier)))
+        self.new_stocks.append(NewStock(tier.id, tier.stock_capacity, sold, shards, not self._is_paused(tier), event.pool_id is not None))
         return replace(tier, shards=shards)
 
     def _existing_tier(self, old: Tier, tier: Tier) -> Tier:
@@ -241,36 +284,53 @@ class _PlanBuilder:
         if old.event_id != tier.event_id and in_use:
             reason = f"cannot move from event {old.event_id} ({self._figures(stock)}); add a new ticket type to the other event"
             self._add_refusal("tier", tier.id, reason)
+        if old.event_id != tier.event_id and self._is_pooled(old, tier):
+            reason = (
+                f"cannot move from event {old.event_id}, because one of the two has a capacity over all its ticket types; add a new one"
+            )
+            self._add_refusal("tier", tier.id, reason)
         if stock.capacity != tier.stock_capacity or shards != old.shards:
-            self._note_resize(old, tier, stock)
+            capacities = (old.stock_capacity, tier.stock_capacity)
+            self._note_resize("tier", tier.id, tier.stock_id, stock, capacities, (old.shards, shards), is_open=not self._is_paused(tier))
         elif stock.is_open == self._is_paused(tier):
-            text, change = ("open", "closes") if stock.is_open else ("closed", "opens")
-            pause = "is paused" if stock.is_open else "is not paused"
-            self._add_change("~", "tier", tier.id, f"the stock is {text}, though its event {pause}: it {change}")
-            self.open_changes.append(OpenChange(tier.stock_id, shards, not stock.is_open))
+            self._note_open_change("tier", tier.id, tier.stock_id, shards, stock)
         return tier
 
-    def _note_resize(self, old: Tier, tier: Tier, stock: Stock) -> None:
-        in_use, left = stock.sold + stock.held, tier.stock_capacity - stock.sold - stock.held
+    def _note_resize(
+        self, kind: str, name: str, stock_id: str, stock: Stock, capacities: tuple[int, int], shards: tuple[int, int], *, is_open: bool
+    ) -> None:
+        """Note that a stock gets another capacity, or more shards: both are given as the catalog has them and as the file says."""
+        (old_capacity, capacity), (old_shards, new_shards) = capacities, shards
+        in_use, left = stock.sold + stock.held, capacity - stock.sold - stock.held
         if left < 0:
-            self._add_refusal("tier", tier.id, f"capacity {tier.capacity} is below {in_use} ({self._figures(stock)}); use {in_use} or more")
+            self._add_refusal(kind, name, f"capacity {capacity} is below {in_use} ({self._figures(stock)}); use {in_use} or more")
             return
-        reduces = tier.stock_capacity < stock.capacity
-        if old.capacity != tier.capacity:
-            text = f"capacity {stock.capacity} -> {tier.capacity} ({self._figures(stock)}, {left} left)"
-            self._add_change("~", "tier", tier.id, text, reduces=reduces)
-        elif stock.capacity != tier.stock_capacity:
-            text = f"the stock has {stock.capacity}, the file says {tier.capacity}: it becomes {tier.capacity}"
-            self._add_change("~", "tier", tier.id, f"{text} ({self._figures(stock)}, {left} left)", reduces=reduces)
-        if tier.shards != old.shards:
-            self._add_change("~", "tier", tier.id, f"shards {old.shards} -> {tier.shards}")
-        is_open = not self._is_paused(tier)
-        self.resizes.append(Resize(tier.id, tier.stock_id, stock.capacity, tier.stock_capacity, old.shards, tier.shards, is_open))
+        figures, reduces = f"({self._figures(stock)}, {_amount(left)} left)", capacity < stock.capacity
+        if old_capacity != capacity:
+            self._add_change("~", kind, name, f"capacity {_amount(stock.capacity)} -> {_amount(capacity)} {figures}", reduces=reduces)
+        elif stock.capacity != capacity:
+            text = f"the stock has {_amount(stock.capacity)}, the file says {_amount(capacity)}: it becomes {_amount(capacity)}"
+            self._add_change("~", kind, name, f"{text} {figures}", reduces=reduces)
+        if new_shards != old_shards:
+            self._add_change("~", kind, name, f"shards {old_shards} -> {new_shards}")
+        self.resizes.append(Resize(f"{kind} {name}", stock_id, stock.capacity, capacity, old_shards, new_shards, is_open))
+
+    def _note_open_change(self, kind: str, name: str, stock_id: str, shards: int, stock: Stock) -> None:
+        text, change = ("open", "closes") if stock.is_open else ("closed", "opens")
+        pause = "is paused" if stock.is_open else "is not paused"
+        self._add_change("~", kind, name, f"the stock is {text}, though its event {pause}: it {change}")
+        self.open_changes.append(OpenChange(stock_id, shards, not stock.is_open))
+
+    def _is_pooled(self, *tiers: Tier) -> bool:
+        """Whether the event of one of these tiers has a pool, before or after the apply."""
+        event_ids = {tier.event_id for tier in tiers}
+        events = [*(self.events.get(event_id) for event_id in event_ids), *(self.catalog.events.get(event_id) for event_id in event_ids)]
+        return any(event is not None and event.pool_id is not None for event in events)
 
     def _note_difference(self, kind: str, name: str, old: Event | Tier, new: Event | Tier) -> None:
         if old.removed:
             self._add_change("+", kind, name, "is back in the file")
-        text = _difference(old, new)
+        text = difference(old, new)
         if text:
             stock = self.stocks.get(old.stock_id) if isinstance(old, Tier) else None
             keep = f" ({stock.held} on hold keep the old price)" if stock and stock.held and "price_cents" in text else ""
@@ -304,22 +364,3 @@ def _removed_event(event: Event) -> Event:
     """An event that is no longer in the file: past, unless it was cancelled or a test, which it stays."""
     status = event.status if event.status in ("cancelled", "test") else "past"
     return replace(event, status=status, removed=True, paused=False)
-
-
-def _difference(old: Event | Tier | DisplayState, new: Event | Tier | DisplayState) -> str:
-    """`name old -> new` for each field that differs, and for each key of metadata that differs."""
-    before, after = _flat(old), _flat(new)
-    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return ", ".join(f"{name} {_value(name, before.get(name))} -> {_value(name, after.get(name))}" for name in changed)
-
-
-def _flat(entry: Event | Tier | DisplayState) -> dict[str, Any]:
-    fields = {name: value for name, value in asdict(entry).items() if name not in _NOT_COMPARED[type(entry)]}
-    metadata = fields.pop("metadata", {})
-    return {**fields, **{f"metadata.{key}": value for key, value in metadata.items()}}
-
-
-def _value(name: str, value: Any) -> str:
-    if value is None:
-        return "none"
-    return clock.iso(value) if name in _TIMES else quoted(value)

@@ -1,6 +1,6 @@
 """Make a document what readers see. The old version is served until the last step, so after a crash anywhere a second run finishes it.
 
-1. plan against the served catalog and its stock, strongly read     4. create the stock of new tiers
+1. plan against the served catalog and its stock, strongly read     4. create the stock of new tiers and events
 2. write the new version beside the others                          5. grow stock
 3. shrink stock, each by a condition; undo all if one is refused    6. make the new version the head, with the audit entry
 
@@ -123,15 +123,21 @@ def _shrink(planned: Plan, actor: str, now: int) -> None:
                 inventory.resize(earlier.stock_id, earlier.new_shards, earlier.old_capacity)
             in_use = f"sold {error.details['sold']}, on hold {error.details['held']}"
             reason = f"capacity {resize.new_capacity} is below what has been sold or held meanwhile ({in_use}); use a larger one"
-            _refuse(planned, [f"! tier {resize.tier_id}: {reason}"], actor, now)
+            _refuse(planned, [f"! {resize.entry}: {reason}"], actor, now)
         shrunk.append(resize)
 
 
 def _create_stock(planned: Plan, publication: catalog.Publication) -> None:
     items: list[dict[str, Any]] = []
     for new in planned.new_stocks:
-        stock_id = publication.stock_id(new.tier_id)
-        items += inventory.new_shard_items(stock_id, capacity=new.capacity, sold=new.sold, shard_count=new.shards, is_open=new.is_open)
+        items += inventory.new_shard_items(
+            publication.stock_id(new.owner),
+            capacity=new.capacity,
+            sold=new.sold,
+            shard_count=new.shards,
+            is_open=new.is_open,
+            is_pooled=new.is_pooled,
+        )
     publication.write_shards(items)
 
 

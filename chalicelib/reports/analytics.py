@@ -41,6 +41,7 @@ class RevenueFigures(Struct, frozen=True, kw_only=True):
 class TierFigures(Struct, frozen=True, kw_only=True):
     """Tickets of a tier: `sold` of all time, `returned` of these, `kept` by their buyers now. `tier_name` is null for one that is gone.
 
+    `capacity` is null for a tier without a limit of its own, and for one that is gone.
     `people_expected` are those whom the kept tickets admit, `people_admitted` those who have come in.
     """
 
@@ -123,11 +124,13 @@ class AnalyticsView(Struct, frozen=True, kw_only=True):
     """The figures of an event. They follow a change within seconds.
 
     `payment_success_rate` is the share of attempts to pay that succeeded, `purchase_success_rate` the share of ended purchases that became
-    orders; null while there are none. `waitlist_conversion` is null as long as there is no waitlist.
+    orders; null while there are none. `capacity` is that over all tiers, null for an event without one. `waitlist_conversion` is null as
+    long as there is no waitlist.
     """
 
     event_id: str
     event_name: str
+    capacity: int | None
     revenue: list[RevenueFigures]
     tickets_sold: int
     tiers: list[TierFigures]
@@ -154,6 +157,7 @@ def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsV
     return AnalyticsView(
         event_id=event.id,
         event_name=event.name,
+        capacity=event.capacity,
         revenue=_revenue(totals),
         tickets_sold=sum(tier.sold for tier in tiers),
         tiers=tiers,

@@ -1,0 +1,52 @@
+"""How two versions of an entry differ, as text for a plan."""
+
+from typing import Any
+
+from msgspec.structs import asdict
+
+from bootstrap.faults import quoted
+from chalicelib import clock
+from chalicelib.catalog.model import DisplayState, Event, Tier
+
+# What the diff of an entry leaves out: fields that the store keeps, and fields that repeat another one.
+_NOT_COMPARED = {
+    Event: frozenset(
+        {
+            "starts_at",
+            "ends_at",
+            "description",
+            "timezone",
+            "image_url",
+            "featured",
+            "promoter_id",
+            "managed_by",
+            "paused",
+            "removed",
+            "capacity",
+            "pool_id",
+            "pool_shards",
+        }
+    ),
+    Tier: frozenset({"stock_id", "shards", "capacity", "availability", "managed_by", "removed"}),
+    DisplayState: frozenset[str](),
+}
+_TIMES = frozenset({"starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at"})
+
+
+def difference(old: Event | Tier | DisplayState, new: Event | Tier | DisplayState) -> str:
+    """`name old -> new` for each field that differs, and for each key of metadata that differs."""
+    before, after = _flat(old), _flat(new)
+    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return ", ".join(f"{name} {_value(name, before.get(name))} -> {_value(name, after.get(name))}" for name in changed)
+
+
+def _flat(entry: Event | Tier | DisplayState) -> dict[str, Any]:
+    fields = {name: value for name, value in asdict(entry).items() if name not in _NOT_COMPARED[type(entry)]}
+    metadata = fields.pop("metadata", {})
+    return {**fields, **{f"metadata.{key}": value for key, value in metadata.items()}}
+
+
+def _value(name: str, value: Any) -> str:
+    if value is None:
+        return "none"
+    return clock.iso(value) if name in _TIMES else quoted(value)
