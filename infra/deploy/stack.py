@@ -116,15 +116,15 @@ class Stack:
 
     def execute(self, change_set: ChangeSet) -> None:
         """Execute a change set and report what happens. Raises DeploymentFailed if CloudFormation has rolled it back."""
-        seen = {event["EventId"] for event in self._events()} if self.describe() else set()
+        latest = self._client.describe_stack_events(StackName=self.name)["StackEvents"][:1]
+        last: str = latest[0]["EventId"] if latest else ""
         self._client.execute_change_set(StackName=self.name, ChangeSetName=change_set.name)
         failures: list[str] = []
         while True:
             stack = self._client.describe_stacks(StackName=self.name)["Stacks"][0]
-            for event in self._events():
-                if event["EventId"] not in seen:
-                    seen.add(event["EventId"])
-                    self._report_event(event, failures)
+            for event in self._events_since(last):
+                last = event["EventId"]
+                self._report_event(event, failures)
             if not stack["StackStatus"].endswith("_IN_PROGRESS"):
                 break
             sleep(POLL_SECONDS)
@@ -141,9 +141,14 @@ class Stack:
                 return made
             sleep(POLL_SECONDS)
 
-    def _events(self) -> list[Any]:
-        """The latest events, the oldest first."""
-        events: list[Any] = self._client.describe_stack_events(StackName=self.name)["StackEvents"]
+    def _events_since(self, last: str) -> list[Any]:
+        """The events after the one with this id, the oldest first; all events if there is none with it."""
+        events: list[Any] = []
+        for page in self._client.get_paginator("describe_stack_events").paginate(StackName=self.name):
+            for event in page["StackEvents"]:
+                if event["EventId"] == last:
+                    return events[::-1]
+                events.append(event)
         return events[::-1]
 
     def _report_event(self, event: Any, failures: list[str]) -> None:

@@ -191,9 +191,13 @@ def test_cloudformation_takes_a_failed_change_back_and_nothing_else_is_done(depl
     assert _served_version(api_url) == 1
 
 
-def test_the_rest_of_a_failed_first_deployment_has_to_be_deleted(deploy, aws, package):
-    (package / "sam.json").write_text(json.dumps(template(**NEVER_READY)))
-    assert deploy()[0] == 1
+def test_the_rest_of_a_failed_first_deployment_has_to_be_deleted(deploy, aws, package, monkeypatch):
+    queues = {f"Queue{number}": queue(f"fairgate-dev-{number}") for number in range(40)}
+    (package / "sam.json").write_text(json.dumps(template(**queues, **NEVER_READY)))
+    monkeypatch.setattr(stack, "POLL_SECONDS", 2)  # more events until then than CloudFormation returns at once
+    code, printed = deploy()
+    assert code == 1
+    assert "NeverReady" in printed.rpartition("deploy:")[2]
     code, printed = deploy()
     assert code == 1
     assert "aws cloudformation delete-stack --stack-name fairgate-dev" in printed

@@ -1,12 +1,14 @@
 """The emulated AWS: functions under the interface of Lambda's runtime. `make emulate` deploys the whole package to it."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 import urllib3
 
-from infra.emulation.aws import EmulatedAws
+from infra.emulation.__main__ import copy_package
+from infra.emulation.aws import EmulatedAws, EmulationFailed
 from infra.emulation.deployed import ApiFront, DeployedStack
 from infra.emulation.lambda_runtime import FunctionFailed, LambdaFunction, runtime_environment
 
@@ -80,6 +82,21 @@ def test_a_function_sees_no_package_that_is_not_in_its_zip(start, name):
 
 def test_the_files_of_the_function_come_first(start, tmp_path):
     assert start("show_path").call({})[0] == str(tmp_path / "code")
+
+
+def test_what_the_emulated_aws_cannot_make_is_left_out_and_reported(tmp_path, capsys):
+    alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"Metrics": [{"Id": "rate", "Expression": "errors / calls"}]}}
+    plain = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Errors"}}
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "sam.json").write_text(json.dumps({"Resources": {"Rate": alarm, "Errors": plain}}))
+    copied = copy_package(tmp_path / "package", tmp_path / "copy")
+    assert json.loads((copied / "sam.json").read_bytes()) == {"Resources": {"Errors": plain}}
+    assert "Rate" in capsys.readouterr().out
+
+
+def test_a_package_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(EmulationFailed, match="make package"):
+        copy_package(tmp_path / "none", tmp_path / "copy")
 
 
 def test_an_api_that_is_not_deployed_fails_and_names_the_stack(tmp_path):
