@@ -94,7 +94,7 @@ admin: $(STAMP)
 	@FAIRGATE_STAGE=$(STAGE) $(BIN)/python -m infra.create_admin "$(EMAIL)"
 
 clean:
-	rm -rf $(VENV) .build web/node_modules tests/browser/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*
+	rm -rf $(VENV) .build web/node_modules tests/browser/node_modules bench/lighthouse/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*
 
 $(STAMP): requirements.txt requirements-dev.txt constraints.txt
 	@test -n "$(PYTHON)" || { echo "Fairgate needs Python 3.11 or later; none was found. Install it, or say where it is: make run PYTHON=/path/to/python3"; exit 1; }

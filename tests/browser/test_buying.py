@@ -144,6 +144,14 @@ def test_the_pages_speak_spanish_and_remember_it(new_buyer, event_id):
     buyer.see("Reserve tickets")
 
 
+def test_a_language_that_the_browser_names_but_refuses_is_no_failure(new_buyer, event_id):
+    """Chromium on a machine whose LANG is C or POSIX says en-US@posix."""
+    buyer = new_buyer()
+    buyer.page.add_init_script("Object.defineProperty(navigator, 'languages', { get: () => ['en-US@posix'] })")
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.see("Reserve tickets")
+
+
 def test_everything_can_be_bought_with_the_keyboard_alone(new_buyer, time, event_id):
     buyer = new_buyer()
     keyboard = buyer.page.keyboard

@@ -1,4 +1,4 @@
-/** Whether this browser has reserved tickets of an event, so that the waiting room need not ask the API for everybody. It may be over since. */
+/** Whether this browser has reserved tickets of an event, so that pages need not ask the API for everybody. It may be over since. */
 
 export function noteReservation(eventId: string): void {
   localStorage.setItem(key(eventId), "1");

@@ -8,6 +8,7 @@ import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { ShareButton } from "../parts/share-button";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
+import { hasReserved } from "../reserved";
 import { useTexts } from "../texts";
 
 const AVAILABILITY_SECONDS = 5;
@@ -20,7 +21,7 @@ export function EventPage() {
   const { t } = useTexts();
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId, EVENT_SECONDS);
   const { value: availability } = useLoaded(() => getAvailability(eventId), eventId, AVAILABILITY_SECONDS);
-  const { value: reservation } = useLoaded(() => getReservation(eventId), eventId);
+  const { value: reservation } = useLoaded(async () => (hasReserved(eventId) ? getReservation(eventId) : null), eventId);
   useTitle(event?.name);
   if (!event && failure?.status === 404) {
     return (

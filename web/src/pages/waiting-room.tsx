@@ -35,7 +35,7 @@ export function WaitingRoom() {
         </a>
       </p>
       <h1>{t.line.title}</h1>
-      {event && <p class="lead">{event.name}</p>}
+      <p class="lead">{event?.name ?? "\u00a0"}</p>
       {failure && !event && <Failure failure={failure} retry={reload} />}
       {place.isOffline && place.room && (
         <p class="notice" role="status">

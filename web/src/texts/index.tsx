@@ -33,8 +33,17 @@ export function TextsProvider({ children }: { children: ComponentChildren }) {
     localStorage.setItem(KEY, chosen);
     setLanguage(chosen);
   };
-  const locale = navigator.languages.find((name) => name.startsWith(language)) ?? language;
+  const locale = navigator.languages.find((name) => name.startsWith(language) && isLocale(name)) ?? language;
   return <Context.Provider value={{ t: LANGUAGES[language], language, locale, choose }}>{children}</Context.Provider>;
+}
+
+/** Some browsers name languages that they refuse themselves, such as en-US@posix. */
+function isLocale(name: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(name).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 function preferred(): Language {
