@@ -9,6 +9,11 @@ from chalicelib import settings
 from tests import builders, invariants
 
 EVENT = "Night of the Proms"
+GIVE_TO_ANOTHER_USER = """async () => {
+  const cache = await caches.open("fairgate-wallet");
+  const kept = await (await cache.match("/kept-wallet")).json();
+  await cache.put("/kept-wallet", Response.json({ ...kept, owner: "somebody-else" }));
+}"""
 # A browser without a screen grants no lock.
 NOTE_SCREEN_LOCKS = """() => {
   globalThis.screenLocks = [];
@@ -71,6 +76,16 @@ def test_the_wallet_opens_without_a_network_and_says_what_it_keeps(holder, serve
     holder.see("We cannot reach the shop.")  # a week later nothing is kept any more
     expect(holder.page.get_by_role("img", name="QR code of ticket")).to_have_count(0)
     assert holder.page.evaluate("() => caches.keys()") == []
+
+
+def test_kept_tickets_of_another_user_are_never_shown_but_deleted(holder):
+    wait_until_kept(holder)
+    holder.page.evaluate(GIVE_TO_ANOTHER_USER)
+    holder.page.route("**/api/**", lambda route: route.abort())
+    holder.page.reload()
+    holder.see("We cannot reach the shop.")
+    expect(holder.page.locator(".pass")).to_have_count(0)
+    assert "fairgate-wallet" not in holder.page.evaluate("() => caches.keys()")
 
 
 def test_the_shop_is_never_an_old_one_while_the_network_answers(holder, api, time):
