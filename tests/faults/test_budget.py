@@ -51,6 +51,28 @@ def test_a_second_tier_costs_one_hold_more(shop):
     assert cost(lambda: shop.reserve("ada", floor=2, balcony=1)) == (3, 0, 6)
 
 
+def test_the_capacity_of_an_event_costs_one_hold_and_one_conversion_more(api, time):
+    with shops.isolated_shop(api, 5) as shop:
+        shop.reserve("first", floor=1)
+        assert cost(lambda: shop.reserve("ada", floor=2)) == (3, 0, 6)
+        purchase_id = api.get(f"/events/{shop.event_id}/reservations", user="ada").json["id"]
+        builders.start_checkout(api, "ada", purchase_id)
+        with record_calls("confirm") as log:
+            assert builders.confirm(api, "ada", purchase_id).status == 201
+        assert log.names == ["TransactWriteItems", "UpdateItem", "UpdateItem"]
+
+
+def test_when_an_instance_knows_that_the_event_is_sold_out_nothing_is_held_of_its_tiers(api, time):
+    with shops.isolated_shop(api, 5) as shop:
+        time.advance(3)  # what is read in the second of a change of the catalog refuses nobody
+        shop.warm_up()
+        shop.reserve("bob", floor=4)
+        shop.reserve("eve", floor=1)
+        assert shop.reserve("ada", balcony=2).status == 409
+        for number in range(3):
+            assert cost(lambda number=number: shop.reserve(f"late-{number}", balcony=1), 409) == (1, 1, 0)
+
+
 def test_sold_out_costs_one_write_and_one_read(shop):
     """The read: of the buyer's record, because the buyer may have the missing tickets."""
     shop.reserve("bob", balcony=4)

@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from itertools import count
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
@@ -26,12 +27,12 @@ def crash_numbers(max_number):
 
 
 class History(RuleBasedStateMachine):
-    def __init__(self, api, time):
+    def __init__(self, api, time, event_capacity):
         super().__init__()
         self.api, self.time = api, time
         self.resources = ExitStack()
         self.resources.enter_context(product_settings.override(doors_open_seconds=31 * 86_400))
-        self.shop = self.resources.enter_context(shops.isolated_shop(api))
+        self.shop = self.resources.enter_context(shops.isolated_shop(api, event_capacity))
         self.reservations: dict[str, str] = {}
         self.keys = count()
 
@@ -148,12 +149,13 @@ class History(RuleBasedStateMachine):
         return reply
 
 
-def test_random_histories_keep_the_invariants(api, time, threaded_store):
+@pytest.mark.parametrize(("event_capacity", "histories"), [(None, 60), (9, 30)])
+def test_random_histories_keep_the_invariants(api, time, threaded_store, event_capacity, histories):
     """Runs on the local store, which is several times as fast as moto and allows that many more histories."""
     run_state_machine_as_test(
-        lambda: History(api, time),
+        lambda: History(api, time, event_capacity),
         settings=settings(
-            max_examples=60,
+            max_examples=histories,
             stateful_step_count=25,
             derandomize=True,  # the same histories everywhere; remove this to search with other seeds
             suppress_health_check=list(HealthCheck),
