@@ -5,7 +5,7 @@
  */
 import cf from "cloudfront";
 
-const PAGES = ["", "events", "tickets", "transfer", "verify-email", "reset-password"];
+const PAGES = ["", "events", "tickets", "transfer", "orders", "account", "sign-in", "register", "forgot-password", "verify-email", "reset-password"];
 const EVENT_PAGE = /^\/events\/([A-Za-z0-9][A-Za-z0-9._-]{0,299})\/?$/;
 // Words of their User-Agent. Search engines are not among them: they run scripts and get the page itself.
 const PREVIEWERS =

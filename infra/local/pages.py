@@ -40,7 +40,20 @@ PAGE_POLICY, PAYMENT_POLICY = (
     "; ".join(f"{name} {sources}" for name, sources in rules.items()) for rules in (_RULES, _RULES | _PAYMENT_RULES)
 )
 _CHECKOUT = re.compile(rf"events/{ids.FORM}/checkout/?")
-PAGES = ("", "events", "tickets", "transfer", "verify-email", "reset-password")  # the first parts of the addresses of web/src/main.tsx
+# The first parts of the addresses of web/src/main.tsx.
+PAGES = (
+    "",
+    "events",
+    "tickets",
+    "transfer",
+    "orders",
+    "account",
+    "sign-in",
+    "register",
+    "forgot-password",
+    "verify-email",
+    "reset-password",
+)
 _EVENT_PAGE = re.compile(rf"/events/({ids.FORM})/?")
 # Programs that draw previews of links, by words of their User-Agent; infra/cdn/viewer-request.js has the same.
 _PREVIEWERS = re.compile(

@@ -32,6 +32,12 @@ class Buyer:
     def follow(self, name: str) -> None:
         self.page.get_by_role("link", name=name, exact=True).click()
 
+    def use_demo_identity(self) -> None:
+        """Be somebody whose identity never ends, as that of guests does after a week without a visit."""
+        self.page.goto("/sign-in")
+        self.press("Use a demo identity")
+        expect(self.heading("Demo identity")).to_be_visible()
+
     def join(self, event_id: str) -> None:
         """Join an event's waiting room from its page."""
         self.page.goto(f"/events/{event_id}")

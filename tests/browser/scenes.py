@@ -237,9 +237,82 @@ def shop_unreachable(stage: Stage) -> None:
 
 def reset_password(stage: Stage) -> None:
     stage.open("/reset-password#token=none")
-    stage.page.get_by_label("New password").fill("seven grey owls")
+    stage.page.get_by_label("New password", exact=True).fill("seven grey owls")
     stage.buyer.press("Save")
     stage.buyer.see("This link has expired")
+
+
+def sign_in(stage: Stage) -> None:
+    stage.open("/sign-in?next=/orders")
+    stage.buyer.see("This shop is a demonstration.")
+
+
+def sign_in_refused(stage: Stage) -> None:
+    stage.open("/sign-in")
+    stage.page.get_by_label("E-mail address").fill("ada@example.com")
+    stage.page.get_by_label("Password", exact=True).fill("not this one")
+    stage.page.get_by_role("button", name="Show: Password").click()
+    stage.buyer.press("Sign in")
+    stage.buyer.see("The address or the password is wrong.")
+
+
+def register_refused(stage: Stage) -> None:
+    stage.open("/register")
+    stage.page.get_by_label("E-mail address").fill("ada@example.com")
+    stage.page.get_by_label("Password", exact=True).fill("password1")
+    stage.buyer.press("Create account")
+    stage.buyer.see("This password is easy to guess.")
+
+
+def forgot_password(stage: Stage) -> None:
+    stage.open("/forgot-password")
+    stage.page.get_by_label("E-mail address").fill("ada@example.com")
+    stage.buyer.press("Send the link")
+    stage.buyer.see("Look into your mail")
+
+
+def account(stage: Stage) -> None:
+    stage.open("/register")
+    stage.page.get_by_label("E-mail address").fill("ada@example.com")
+    stage.page.get_by_label("Password", exact=True).fill("seven grey owls")
+    stage.page.get_by_label("First name").fill("Ada")
+    stage.buyer.press("Create account")
+    expect(stage.buyer.heading("My details")).to_be_visible()
+
+
+def account_of_a_guest(stage: Stage) -> None:
+    stage.checkout()
+    stage.open("/account")
+    stage.buyer.see("You are a guest")
+
+
+def session_over(stage: Stage) -> None:
+    stage.checkout()
+    stage.page.context.clear_cookies()
+    stage.page.reload()
+    stage.buyer.see("Your session has ended.")
+
+
+def orders(stage: Stage) -> None:
+    wallet(stage)
+    stage.open("/orders")
+    stage.buyer.see("2 tickets")
+
+
+def order_partly_refunded(stage: Stage) -> None:
+    orders(stage)
+    stage.page.get_by_role("main").get_by_role("link").click()
+    expect(stage.buyer.heading("Receipt")).to_be_visible()
+    order_id = stage.page.url.rpartition("/")[2]
+    reply = builders.refund(stage.api, order_id, tickets=builders.ticket_ids(order_id, 1))
+    assert reply.status == 201, reply.json
+    stage.page.reload()
+    stage.buyer.see("Partly refunded")
+
+
+def orders_of_a_stranger(stage: Stage) -> None:
+    stage.open("/orders")
+    stage.buyer.see("Sign in to see your orders")
 
 
 def unknown_event(stage: Stage) -> None:
@@ -279,5 +352,15 @@ SCENES: list[Scene] = [
     transfer_without_a_token,
     shop_unreachable,
     reset_password,
+    sign_in,
+    sign_in_refused,
+    register_refused,
+    forgot_password,
+    account,
+    account_of_a_guest,
+    session_over,
+    orders,
+    order_partly_refunded,
+    orders_of_a_stranger,
     unknown_event,
 ]

@@ -196,5 +196,6 @@ def test_from_joining_to_reserving_the_api_is_asked_only_for_what_is_needed(new_
         buyer.press("Reserve tickets")
     assert asked.count("POST join") == 1
     assert asked.count("POST reservations") == 1
-    assert set(asked) <= {"POST join", "GET state", "GET availability", "POST reservations", "GET reservations"}
+    assert asked.count("POST guest") == 1  # the buyer has no account
+    assert set(asked) <= {"POST guest", "POST join", "GET state", "GET availability", "POST reservations", "GET reservations"}
     assert asked.count("GET availability") == 1  # at the turn; the same for everybody

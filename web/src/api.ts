@@ -3,12 +3,10 @@
  * field that the API does not have is a type error. Times are ISO 8601, amounts in the currency's smallest unit.
  */
 
-import createClient, { type Middleware } from "openapi-fetch";
-import { identityHeaders } from "./session";
-import { learnTime } from "./server-time";
-import type { components, paths } from "#openapi";
+import { anybody, BASE_PATH, content, createApi, type Schemas } from "./client";
+import { currentBuyer, fetchAsBuyer } from "./session";
 
-type Schemas = components["schemas"];
+export { ApiFailure } from "./client";
 
 export type EventSummary = Schemas["EventView"];
 export type EventStatus = EventSummary["status"];
@@ -21,57 +19,18 @@ export type Session = Schemas["CheckoutSessionView"];
 export type Confirmation = Schemas["ConfirmationView"];
 export type Ticket = Schemas["TicketView"];
 export type TransferOffer = Schemas["TransferView"];
-export type RefundedOrder = Schemas["OrderWithTicketsView"];
+export type User = Schemas["UserView"];
+export type ProfileChanges = Schemas["ProfileChanges"];
+export type Order = Schemas["OrderView"];
+export type OrderWithTickets = Schemas["OrderWithTicketsView"];
+export type Promoter = Schemas["PromoterView"];
 
-/** A refusal, or no answer at all: then `status` is 0 and `code` is `offline`. `details` are the other fields of the answer. */
-export class ApiFailure extends Error {
-  constructor(
-    readonly code: string,
-    readonly status: number,
-    message: string,
-    readonly requestId: string | null,
-    readonly details: Record<string, unknown> = {},
-  ) {
-    super(message);
-  }
-}
-
-const PATIENCE_MS = 20_000;
-const BASE = { baseUrl: "/api/v1", fetch: (request: Request) => fetch(request, { signal: AbortSignal.timeout(PATIENCE_MS) }) };
-
-/** Asks what is the same for everybody, without saying who asks, so that caches may answer. */
-const anybody = createClient<paths>(BASE);
-/** Asks as the buyer. */
-const buyer = createClient<paths>(BASE);
-
-const translate: Middleware = {
-  async onResponse({ response }) {
-    learnTime(response);
-    if (response.ok) return;
-    const { error, message, request_id: requestId, ...details } = await response.json().catch(() => ({}));
-    throw new ApiFailure(error ?? "unexpected", response.status, message ?? "", requestId ?? response.headers.get("X-Request-Id"), details);
-  },
-  onError: () => {
-    throw new ApiFailure("offline", 0, "", null);
-  },
-};
-const identify: Middleware = {
-  onRequest({ request }) {
-    for (const [name, value] of Object.entries(identityHeaders())) request.headers.set(name, value);
-  },
-};
-anybody.use(translate);
-buyer.use(translate, identify);
-
-/** The content of an answer; refusals have become an ApiFailure before. */
-async function content<T>(answer: Promise<{ data?: T }>): Promise<NonNullable<T>> {
-  return (await answer).data!;
-}
+const buyer = createApi(fetchAsBuyer);
 
 export const listEvents = () => content(anybody.GET("/events"));
 export const getEvent = (event_id: string) => content(anybody.GET("/events/{event_id}", { params: { path: { event_id } } }));
 /** The address of an event as a file for calendars. */
-export const calendarFile = (event_id: string) => `${BASE.baseUrl}/events/${encodeURIComponent(event_id)}/calendar.ics`;
+export const calendarFile = (event_id: string) => `${BASE_PATH}/events/${encodeURIComponent(event_id)}/calendar.ics`;
 export const getAvailability = async (event_id: string) =>
   (await content(anybody.GET("/events/{event_id}/availability", { params: { path: { event_id } } }))).availability;
 export const getRoom = (event_id: string) => content(anybody.GET("/events/{event_id}/waiting-room/state", { params: { path: { event_id } } }));
@@ -104,6 +63,7 @@ export const confirm = (checkout_id: string, simulate?: "success" | "fail") => c
 /** All of the buyer's tickets, page by page. */
 export async function listTickets(): Promise<Ticket[]> {
   const tickets: Ticket[] = [];
+  if (currentBuyer() === null) return tickets;
   let cursor: string | undefined;
   do {
     const page = await content(buyer.GET("/tickets", { params: { query: { limit: 100, cursor } } }));
@@ -123,14 +83,24 @@ export const cancelTransfer = (ticket_id: string) => content(buyer.DELETE("/tick
 /** Become the owner of an offered ticket; repeated, it returns the same one. */
 export const acceptTransfer = (token: string) => content(buyer.POST("/transfers/{token}/accept", { params: { path: { token } } }));
 /** The newest of the buyer's orders of which tickets were refunded. */
-export async function listRefundedOrders(): Promise<RefundedOrder[]> {
+export async function listRefundedOrders(): Promise<OrderWithTickets[]> {
+  if (currentBuyer() === null) return [];
   const { orders } = await content(buyer.GET("/orders", { params: { query: { limit: 100 } } }));
   const refunded = orders.filter((order) => order.refunds.length > 0);
-  return Promise.all(refunded.map(({ id }) => content(buyer.GET("/orders/{order_id}", { params: { path: { order_id: id } } }))));
+  return Promise.all(refunded.map(({ id }) => getOrder(id)));
 }
 
-export const verifyEmail = (token: string) => content(buyer.POST("/auth/email/verify", { body: { token } }));
-export const resetPassword = (token: string, password: string) => content(buyer.POST("/auth/password/reset", { body: { token, password } }));
+export const getMe = () => content(buyer.GET("/auth/me"));
+export const updateMe = (changes: ProfileChanges) => content(buyer.PATCH("/auth/me", { body: changes }));
+export const verifyEmail = (token: string) => content(anybody.POST("/auth/email/verify", { body: { token } }));
+export const mailReset = (email: string) => content(anybody.POST("/auth/password/forgot", { body: { email } }));
+export const mailVerification = (email: string) => content(anybody.POST("/auth/email/resend", { body: { email } }));
+export const resetPassword = (token: string, password: string) => content(anybody.POST("/auth/password/reset", { body: { token, password } }));
+
+/** The buyer's orders, the newest first, a page at a time. */
+export const listOrders = (cursor?: string) => content(buyer.GET("/orders", { params: { query: { cursor } } }));
+export const getPromoter = (promoter_id: string) => content(anybody.GET("/promoters/{promoter_id}", { params: { path: { promoter_id } } }));
+export const getOrder = (order_id: string) => content(buyer.GET("/orders/{order_id}", { params: { path: { order_id } } }));
 
 function withKey(key: string) {
   return { "Idempotency-Key": key };

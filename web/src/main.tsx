@@ -2,10 +2,14 @@
 
 import { render } from "preact";
 import { LocationProvider, Route, Router } from "preact-iso";
+import { AccountPage } from "./pages/account";
 import { Checkout } from "./pages/checkout";
 import { EventPage } from "./pages/event";
-import { ResetPassword, VerifyEmail } from "./pages/mail-links";
+import { ForgotPassword, ResetPassword, VerifyEmail } from "./pages/mail-links";
 import { NotFound } from "./pages/not-found";
+import { OrderPage, Orders } from "./pages/orders";
+import { Register } from "./pages/register";
+import { SignIn } from "./pages/sign-in";
 import { Storefront } from "./pages/storefront";
 import { Transfer } from "./pages/transfer";
 import { Wallet } from "./pages/wallet";
@@ -25,6 +29,12 @@ function App() {
             <Route path="/events/:eventId/checkout" component={Checkout} />
             <Route path="/tickets" component={Wallet} />
             <Route path="/transfer" component={Transfer} />
+            <Route path="/sign-in" component={SignIn} />
+            <Route path="/register" component={Register} />
+            <Route path="/forgot-password" component={ForgotPassword} />
+            <Route path="/account" component={AccountPage} />
+            <Route path="/orders" component={Orders} />
+            <Route path="/orders/:orderId" component={OrderPage} />
             <Route path="/verify-email" component={VerifyEmail} />
             <Route path="/reset-password" component={ResetPassword} />
             <Route default component={NotFound} />

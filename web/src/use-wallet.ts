@@ -4,7 +4,7 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 import { ApiFailure, getQrCode, listTickets, type Ticket } from "./api";
 import { keepWallet, loadKept, type KeptWallet } from "./kept-wallet";
 import { now } from "./server-time";
-import { userId } from "./session";
+import { currentBuyer } from "./session";
 
 const SLOW_MS = 3000;
 const DAY_SECONDS = 86_400;
@@ -26,7 +26,7 @@ const NOTHING: State = { tickets: null, codes: {}, kept: null, isOld: false, fai
 
 export function useWallet(): Wallet {
   const [state, setState] = useState(NOTHING);
-  const reload = useCallback(() => load(userId(), (change) => setState((before) => ({ ...before, ...change }))), []);
+  const reload = useCallback(() => load(currentBuyer()?.id ?? "", (change) => setState((before) => ({ ...before, ...change }))), []);
   useEffect(() => {
     const refresh = () => document.visibilityState === "visible" && void reload();
     void reload();

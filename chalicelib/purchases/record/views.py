@@ -147,6 +147,8 @@ class OrderView(Struct, frozen=True, kw_only=True):
 class FullOrderView(OrderView, frozen=True, kw_only=True):
     """An order with what was sent along with its checkout. Of the event it shows what the catalog has now; null if it has nothing.
 
+    `promoter_id` is null if the shop itself sells the tickets.
+
     `tier_id`, `tier_name` and `tier_price_cents` are those of the first item.
     """
 
@@ -156,6 +158,7 @@ class FullOrderView(OrderView, frozen=True, kw_only=True):
     event_name: str | None
     event_venue: str | None
     event_starts_at: Timestamp | None
+    promoter_id: str | None
     tier_id: str
     tier_name: str
     tier_price_cents: int
@@ -336,7 +339,7 @@ def refund_view(refund: Refund, purchase: Purchase) -> RefundView:
 
 
 def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderView:
-    """An order with what was sent along with its checkout, and the event's current name, venue and start; null if it is no longer known."""
+    """An order with what was sent along with its checkout, and what the catalog has of its event now; null if it is no longer known."""
     event: Event | None = catalog.snapshot().events.get(purchase.event_id)
     first = purchase.lines[0]
     return FullOrderView(
@@ -347,6 +350,7 @@ def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderVi
         event_name=event.name if event else None,
         event_venue=event.venue if event else None,
         event_starts_at=clock.iso(event.starts_at) if event else None,
+        promoter_id=event.promoter_id if event else None,
         tier_id=first.tier_id,
         tier_name=first.tier_name,
         tier_price_cents=first.price_cents,

@@ -1,23 +1,20 @@
-/** Where the links in mails lead: confirm an address, choose a new password. The token is in the fragment, which no server logs. */
+/** A forgotten password, and where the links in mails lead: confirm an address, choose a new password. */
 
 import { useState } from "preact/hooks";
-import { resetPassword, verifyEmail } from "../api";
-import { Failure, Outcome } from "../parts/failure";
-import { useAction, useTitle } from "../parts/hooks";
+import { mailReset, resetPassword, verifyEmail } from "../api";
+import { Outcome } from "../parts/failure";
+import { EmailField, Form, PasswordField } from "../parts/form";
+import { useKept, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
 
 /** A button, because programs that look at mails open links, and must not use this one up. */
 export function VerifyEmail() {
   const { t } = useTexts();
-  const { isWorking, failure, run } = useAction();
   const [isDone, setDone] = useState(false);
   useTitle(t.account.verify);
-  const submit = (submitted: SubmitEvent) => {
-    submitted.preventDefault();
-    run(async () => {
-      await verifyEmail(token());
-      setDone(true);
-    });
+  const submit = async () => {
+    await verifyEmail(token());
+    setDone(true);
   };
   return (
     <div class="page page-narrow">
@@ -25,13 +22,37 @@ export function VerifyEmail() {
       {isDone ? (
         <Done title={t.account.verified} />
       ) : (
-        <form class="panel" onSubmit={submit}>
-          <p>{t.account.verifyText}</p>
-          {failure && <Failure failure={failure} />}
-          <button type="submit" class="button" disabled={isWorking}>
-            {t.account.confirm}
-          </button>
-        </form>
+        <Form onSubmit={submit} button={t.account.confirm}>
+          {() => <p>{t.account.verifyText}</p>}
+        </Form>
+      )}
+    </div>
+  );
+}
+
+export function ForgotPassword() {
+  const { t } = useTexts();
+  const [email, setEmail] = useKept("fairgate.email", "");
+  const [isSent, setSent] = useState(false);
+  useTitle(t.account.forgot);
+  const submit = async () => {
+    await mailReset(email.trim());
+    setSent(true);
+  };
+  return (
+    <div class="page page-narrow">
+      <h1>{t.account.forgot}</h1>
+      {isSent ? (
+        <Outcome tone="good" title={t.account.resetSent}>
+          <p>{t.account.resetSentText(email.trim())}</p>
+        </Outcome>
+      ) : (
+        <>
+          <p class="lead">{t.account.forgotText}</p>
+          <Form onSubmit={submit} button={t.account.sendReset}>
+            {(errorOf) => <EmailField value={email} onValue={setEmail} error={errorOf("email")} />}
+          </Form>
+        </>
       )}
     </div>
   );
@@ -39,16 +60,11 @@ export function VerifyEmail() {
 
 export function ResetPassword() {
   const { t } = useTexts();
-  const { isWorking, failure, run } = useAction();
   const [isDone, setDone] = useState(false);
-  const [password, setPassword] = useState("");
   useTitle(t.account.reset);
-  const submit = (submitted: SubmitEvent) => {
-    submitted.preventDefault();
-    run(async () => {
-      await resetPassword(token(), password);
-      setDone(true);
-    });
+  const submit = async ({ password }: Record<string, string>) => {
+    await resetPassword(token(), password!);
+    setDone(true);
   };
   return (
     <div class="page page-narrow">
@@ -56,24 +72,9 @@ export function ResetPassword() {
       {isDone ? (
         <Done title={t.account.wasReset} />
       ) : (
-        <form class="panel" onSubmit={submit}>
-          <label class="field">
-            <span>{t.account.newPassword}</span>
-            <input
-              type="password"
-              autocomplete="new-password"
-              minLength={8}
-              maxLength={128}
-              required
-              value={password}
-              onInput={({ currentTarget }) => setPassword(currentTarget.value)}
-            />
-          </label>
-          {failure && <Failure failure={failure} />}
-          <button type="submit" class="button" disabled={isWorking}>
-            {t.account.setPassword}
-          </button>
-        </form>
+        <Form onSubmit={submit} button={t.account.setPassword}>
+          {(errorOf) => <PasswordField label={t.form.newPassword} isNew error={errorOf("password")} />}
+        </Form>
       )}
     </div>
   );
@@ -83,13 +84,14 @@ function Done({ title }: { title: string }) {
   const { t } = useTexts();
   return (
     <Outcome tone="good" title={title}>
-      <a class="button" href="/">
-        {t.allEvents}
+      <a class="button" href="/sign-in">
+        {t.signIn.title}
       </a>
     </Outcome>
   );
 }
 
+/** From the fragment of the link, which no server logs. */
 function token(): string {
   return new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 }

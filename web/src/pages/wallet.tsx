@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { listRefundedOrders, type Ticket } from "../api";
 import { dayAndTime } from "../formats";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
+import { GuestNote } from "../parts/guest-note";
 import { useLoaded, useTitle } from "../parts/hooks";
 import { Pass } from "../parts/pass";
 import { Refunds } from "../parts/refunds";
@@ -68,6 +69,7 @@ export function Wallet() {
         </details>
       )}
       {tickets && tickets.length > 0 && <p class="small">{kept ? t.wallet.keeps(dayAndTime(iso(kept.until), undefined, locale)) : t.wallet.keepsNothing}</p>}
+      {tickets && tickets.length > 0 && <GuestNote />}
       <ScanView tickets={usable} codes={codes} shown={scanned} show={setScanned} />
     </div>
   );

@@ -3,11 +3,19 @@
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { withNext } from "../pages/sign-in";
+import { useBuyer } from "../session";
 import { languages, nameOf, useTexts, type Language } from "../texts";
+
+/** Pages that are no place to return to after signing in. */
+const STARTING_POINTS = /^\/($|sign-in|register|forgot-password|verify-email|reset-password)/;
+/** Pages that show nothing to a stranger. */
+const PERSONAL = /^\/(tickets|orders|account)|\/checkout$/;
 
 export function Layout({ children }: { children: ComponentChildren }) {
   const { t, language, choose } = useTexts();
-  const { path } = useLocation();
+  const { path, url, route } = useLocation();
+  const { buyer, hasEnded } = useBuyer();
   const isOnline = useOnline();
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
@@ -15,6 +23,11 @@ export function Layout({ children }: { children: ComponentChildren }) {
     if (!first.current) main.current?.focus({ preventScroll: true }); // so that a screen reader begins at the new page
     first.current = false;
   }, [path]);
+  const again = withNext("/sign-in", STARTING_POINTS.test(path) ? undefined : url);
+  const mustSignIn = hasEnded && path !== "/sign-in";
+  useEffect(() => {
+    if (mustSignIn && PERSONAL.test(path)) route(again, true);
+  }, [mustSignIn, path]);
   return (
     <>
       <a class="skip" href="#content">
@@ -35,8 +48,22 @@ export function Layout({ children }: { children: ComponentChildren }) {
           <a href="/tickets" aria-current={path === "/tickets" ? "page" : undefined}>
             {t.nav.tickets}
           </a>
+          {buyer ? (
+            <a href="/account" aria-current={path === "/account" ? "page" : undefined}>
+              {t.nav.account}
+            </a>
+          ) : (
+            <a href={path === "/sign-in" ? url : again} aria-current={path === "/sign-in" ? "page" : undefined}>
+              {t.signIn.title}
+            </a>
+          )}
         </nav>
       </header>
+      {mustSignIn && (
+        <p class="banner" role="status">
+          {t.signIn.endedShort} <a href={again}>{t.signIn.again}</a>
+        </p>
+      )}
       {!isOnline && (
         <p class="banner" role="status">
           {t.offline}

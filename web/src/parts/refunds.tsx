@@ -1,10 +1,10 @@
 /** What became of tickets that were taken back, and of their money. */
 
-import type { RefundedOrder } from "../api";
+import type { OrderWithTickets } from "../api";
 import { day, money } from "../formats";
 import { useTexts } from "../texts";
 
-export function Refunds({ orders }: { orders: RefundedOrder[] }) {
+export function Refunds({ orders }: { orders: OrderWithTickets[] }) {
   const { t, locale } = useTexts();
   return (
     <section aria-labelledby="refunds-title" class="refunds">

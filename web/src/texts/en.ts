@@ -1,5 +1,7 @@
 /** Everything that the pages say, in English. Other languages have the same type, so a missing text is an error of the build. */
 
+import { accountFailures, accountTexts } from "./en-account";
+
 const plural = new Intl.PluralRules("en");
 const people = (count: number) => `${count.toLocaleString("en")} ${plural.select(count) === "one" ? "person" : "people"}`;
 const tickets = (count: number) => `${count.toLocaleString("en")} ${plural.select(count) === "one" ? "ticket" : "tickets"}`;
@@ -7,7 +9,7 @@ const tickets = (count: number) => `${count.toLocaleString("en")} ${plural.selec
 export const en = {
   name: "English",
   skip: "Skip to the content",
-  nav: { label: "Main", events: "Events", tickets: "My tickets" },
+  nav: { label: "Main", events: "Events", tickets: "My tickets", account: "Account" },
   footer: "Everybody gets a fair place in line. The draw can be checked by anyone.",
   language: "Language",
   loading: "Loading …",
@@ -251,16 +253,7 @@ export const en = {
     } as Record<string, string>,
   },
 
-  account: {
-    verify: "Confirm your e-mail address",
-    verifyText: "One click, and you can sign in with this address.",
-    confirm: "Confirm",
-    verified: "Your address is confirmed",
-    reset: "Choose a new password",
-    newPassword: "New password, 8 characters or more",
-    setPassword: "Save",
-    wasReset: "Your new password is saved",
-  },
+  ...accountTexts,
 
   notFound: { title: "There is no such page", text: "Check the address, or look at all events." },
 
@@ -269,6 +262,7 @@ export const en = {
     offline: "We cannot reach the shop. Check your connection and try again. Nothing is lost: what you held or bought stays yours.",
     unexpected: "Something went wrong on our side. Try again in a moment.",
     codes: {
+      ...accountFailures,
       not_enough_tickets: "There are not that many tickets left. Choose fewer.",
       purchase_limit_exceeded: "That is more than one person may buy for this event, earlier orders included. Choose fewer.",
       tier_limit_exceeded: "That is more than one order may have of this kind. Choose fewer.",

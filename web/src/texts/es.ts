@@ -1,6 +1,7 @@
 /** Everything that the pages say, in Spanish. */
 
 import type { Texts } from "./en";
+import { accountFailures, accountTexts } from "./es-account";
 
 const plural = new Intl.PluralRules("es");
 const people = (count: number) => `${count.toLocaleString("es")} ${plural.select(count) === "one" ? "persona" : "personas"}`;
@@ -9,7 +10,7 @@ const tickets = (count: number) => `${count.toLocaleString("es")} ${plural.selec
 export const es: Texts = {
   name: "Español",
   skip: "Saltar al contenido",
-  nav: { label: "Principal", events: "Eventos", tickets: "Mis entradas" },
+  nav: { label: "Principal", events: "Eventos", tickets: "Mis entradas", account: "Cuenta" },
   footer: "Cada persona recibe un turno justo en la fila. Cualquiera puede comprobar el sorteo.",
   language: "Idioma",
   loading: "Cargando …",
@@ -254,16 +255,7 @@ export const es: Texts = {
     },
   },
 
-  account: {
-    verify: "Confirma tu dirección de correo",
-    verifyText: "Un clic y podrás iniciar sesión con esta dirección.",
-    confirm: "Confirmar",
-    verified: "Tu dirección está confirmada",
-    reset: "Elige una contraseña nueva",
-    newPassword: "Contraseña nueva, de 8 caracteres o más",
-    setPassword: "Guardar",
-    wasReset: "Tu contraseña nueva está guardada",
-  },
+  ...accountTexts,
 
   notFound: { title: "No existe esa página", text: "Comprueba la dirección o mira todos los eventos." },
 
@@ -272,6 +264,7 @@ export const es: Texts = {
     offline: "No podemos conectar con la tienda. Comprueba tu conexión y reintenta. No se pierde nada: lo reservado o comprado sigue siendo tuyo.",
     unexpected: "Algo ha fallado por nuestra parte. Reintenta en un momento.",
     codes: {
+      ...accountFailures,
       not_enough_tickets: "No quedan tantas entradas. Elige menos.",
       purchase_limit_exceeded: "Es más de lo que una persona puede comprar para este evento, contando pedidos anteriores. Elige menos.",
       tier_limit_exceeded: "Es más de lo que un pedido puede tener de este tipo. Elige menos.",

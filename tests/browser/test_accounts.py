@@ -1,0 +1,306 @@
+"""Accounts in a real browser: guests, registering, signing in and out, sessions that end, two tabs, orders and receipts."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from chalicelib.accounts.sessions.service import GRACE_SECONDS, REFRESH_SECONDS
+from chalicelib.edge.auth import ACCESS_SECONDS
+from tests import builders, invariants
+from tests.accounts.conftest import EMAIL, OTHER_PASSWORD, PASSWORD, Mailbox, log_in, mailbox, register  # noqa: F401
+from tests.browser.buyers import Buyer
+
+TIER = "Floor"
+
+
+@pytest.fixture
+def event_id(api, time) -> str:
+    event_id = builders.create_event(api, "Night of the Proms")
+    builders.create_tier(api, event_id, TIER)
+    return event_id
+
+
+@pytest.fixture
+def ada(api, new_buyer) -> Buyer:
+    """A buyer with an account who has not signed in yet."""
+    assert register(api, first_name="Ada").status == 201
+    return new_buyer()
+
+
+def sign_in(buyer: Buyer, password: str = PASSWORD) -> None:
+    buyer.page.get_by_label("E-mail address").fill(EMAIL)
+    buyer.page.get_by_label("Password", exact=True).fill(password)
+    with buyer.page.expect_response(re.compile("/auth/login$")):
+        buyer.press("Sign in")
+
+
+def buy(buyer: Buyer, event_id: str) -> None:
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.choose(TIER, 1)
+    buyer.pay()
+    buyer.see_tickets(1)
+
+
+def stored_in(page: Page) -> str:
+    """What scripts of the page can read of what the browser keeps."""
+    return page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])")
+
+
+def test_who_signs_in_goes_on_where_they_were_and_stays_signed_in_after_a_reload(ada, event_id):
+    ada.page.goto(f"/events/{event_id}")
+    ada.follow("Sign in")
+    sign_in(ada, "wrong password")
+    ada.see("The address or the password is wrong.")
+    expect(ada.page.get_by_label("E-mail address")).to_have_value(EMAIL)
+    sign_in(ada)
+    expect(ada.heading("Night of the Proms")).to_be_visible()
+    ada.follow("Account")
+    expect(ada.page.get_by_label("First name")).to_have_value("Ada")
+    ada.page.reload()
+    expect(ada.page.get_by_label("First name")).to_have_value("Ada")
+
+
+def test_no_script_can_read_a_token(ada):
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    expect(ada.heading("My account")).to_be_visible()
+    (cookie,) = ada.page.context.cookies(f"{ada.page.url.rpartition('/')[0]}/api/v1/auth/refresh")
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/api/v1/auth")
+    assert ada.page.context.cookies(ada.page.url) == []
+    kept = stored_in(ada.page)
+    assert cookie["value"] not in kept
+    assert "eyJ" not in kept  # with which every JWT begins
+
+
+def test_a_guest_buys_and_keeps_the_ticket_and_the_order_as_an_account(new_buyer, time, event_id):
+    buyer = new_buyer()
+    buy(buyer, event_id)
+    buyer.follow("Account")
+    buyer.see("You are a guest")
+    buyer.follow("Make it an account")
+    buyer.page.get_by_label("E-mail address").fill(EMAIL)
+    buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
+    buyer.press("Create account")
+    expect(buyer.heading("My details")).to_be_visible()
+    buyer.follow("My tickets")
+    buyer.see_tickets(1)
+    elsewhere = new_buyer()
+    elsewhere.page.goto("/tickets")
+    elsewhere.see("No tickets yet")
+    elsewhere.follow("Sign in")
+    sign_in(elsewhere)
+    elsewhere.see_tickets(1)
+    invariants.check(time.now)
+
+
+def test_an_address_that_must_be_verified_first_gets_a_mail_whose_link_does_it(new_buyer, mailbox: Mailbox, monkeypatch):  # noqa: F811
+    from chalicelib import settings
+
+    buyer = new_buyer()
+    with settings.override(email_verification="required"):
+        buyer.page.goto("/register")
+        buyer.page.get_by_label("E-mail address").fill(EMAIL)
+        buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        buyer.press("Create account")
+        buyer.see("Look into your mail")
+        buyer.page.get_by_role("main").get_by_role("link", name="Sign in").click()
+        sign_in(buyer)
+        buyer.see("open the link in our mail first")
+        buyer.page.goto(f"/verify-email#token={mailbox.token('verify_email')}")
+        buyer.press("Confirm")
+        buyer.page.get_by_role("main").get_by_role("link", name="Sign in").click()
+        sign_in(buyer)
+        expect(buyer.heading("My details")).to_be_visible()
+        buyer.see("confirmed")
+
+
+def test_a_forgotten_password_is_replaced_by_mail(ada, mailbox: Mailbox):  # noqa: F811
+    ada.page.goto("/sign-in")
+    ada.page.get_by_label("E-mail address").fill(EMAIL)
+    ada.follow("Forgot your password?")
+    expect(ada.page.get_by_label("E-mail address")).to_have_value(EMAIL)
+    ada.press("Send the link")
+    ada.see("Look into your mail")
+    ada.page.goto(f"/reset-password#token={mailbox.token('reset_password')}")
+    ada.page.get_by_label("New password", exact=True).fill("password1")
+    ada.press("Save")
+    field = ada.page.get_by_label("New password", exact=True)
+    ada.see("This password is easy to guess.")
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.fill(OTHER_PASSWORD)
+    ada.press("Save")
+    ada.page.get_by_role("main").get_by_role("link", name="Sign in").click()
+    sign_in(ada, OTHER_PASSWORD)
+    expect(ada.heading("My details")).to_be_visible()
+
+
+def test_details_and_password_are_changed_and_other_devices_are_signed_out(ada, api):
+    elsewhere = log_in(api).json["refresh_token"]
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    ada.page.get_by_label("Last name").fill("Lovelace")
+    ada.press("Save")
+    ada.see("Saved.")
+    ada.page.get_by_label("Current password", exact=True).fill("not this one")
+    ada.page.get_by_label("New password", exact=True).fill(OTHER_PASSWORD)
+    ada.press("Change password")
+    ada.see("This is not your current password.")
+    expect(ada.page.get_by_label("Current password", exact=True)).to_be_focused()
+    ada.page.get_by_label("Current password", exact=True).fill(PASSWORD)
+    ada.press("Change password")
+    ada.see("Your password is changed.")
+    ada.page.reload()
+    expect(ada.page.get_by_label("Last name")).to_have_value("Lovelace")
+    assert api.post("/auth/refresh", json={"refresh_token": elsewhere}).status == 401
+
+
+def test_a_password_can_be_shown(ada):
+    ada.page.goto("/sign-in")
+    field = ada.page.get_by_label("Password", exact=True)
+    field.fill(PASSWORD)
+    ada.page.get_by_role("button", name="Show: Password").click()
+    expect(field).to_have_attribute("type", "text")
+    expect(field).to_have_attribute("autocomplete", "current-password")
+
+
+def test_two_tabs_refresh_one_after_the_other_and_both_stay_signed_in(ada, time):
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    expect(ada.heading("My details")).to_be_visible()
+    other = Buyer(ada.page.context.new_page())
+    other.page.goto("/account")
+    expect(other.heading("My details")).to_be_visible()
+    for _ in range(3):  # each time both access tokens have expired, and no refresh is the repetition of another
+        for tab in (ada, other):
+            time.advance(ACCESS_SECONDS + GRACE_SECONDS)
+            tab.page.reload()
+            expect(tab.heading("My details")).to_be_visible()
+    time.advance(ACCESS_SECONDS)
+    for tab in (ada, other):
+        tab.page.evaluate("setTimeout(() => location.reload())")
+    for tab in (ada, other):
+        expect(tab.heading("My details")).to_be_visible()
+    assert other.problems == []
+
+
+def test_who_signs_out_is_signed_out_in_all_tabs(ada):
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    other = Buyer(ada.page.context.new_page())
+    other.page.goto("/account")
+    expect(other.heading("My details")).to_be_visible()
+    ada.press("Sign out")
+    other.see("You are not signed in")
+    assert "eyJ" not in stored_in(other.page)
+    assert other.problems == []
+
+
+def test_an_expired_session_leads_to_signing_in_and_back_with_what_was_typed(ada, time, event_id, api):
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    expect(ada.heading("My details")).to_be_visible()
+    ada.page.goto(f"/events/{event_id}")
+    ada.choose(TIER, 1)
+    ada.page.get_by_label(f"Ticket 1, {TIER}").fill("Ada Lovelace")
+    user = log_in(api).json
+    assert api.post("/auth/logout", json={"refresh_token": user["refresh_token"], "everywhere": True}).status == 200
+    ada.page.reload()
+    ada.see("Your session has ended.")
+    sign_in(ada)
+    expect(ada.heading("Checkout")).to_be_visible()
+    expect(ada.page.get_by_label(f"Ticket 1, {TIER}")).to_have_value("Ada Lovelace")
+    ada.pay()
+    ada.see_tickets(1)
+
+
+def test_an_account_whose_session_has_ended_does_not_buy_as_a_guest_unnoticed(ada, time, event_id):
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    expect(ada.heading("My details")).to_be_visible()
+    time.advance(REFRESH_SECONDS)
+    ada.page.goto(f"/events/{event_id}")
+    ada.see("Your session has ended.")
+    ada.page.get_by_label(f"Number of tickets: {TIER}").select_option("1")
+    ada.press("Reserve tickets")
+    ada.see("Sign in again; what you typed is kept.")
+    ada.follow("Sign in again")
+    ada.press("Go on without an account")
+    ada.press("Reserve tickets")
+    expect(ada.heading("Checkout")).to_be_visible()
+
+
+def test_a_demo_stage_offers_its_identity_by_that_name(new_buyer, event_id):
+    buyer = new_buyer()
+    buyer.page.goto("/sign-in")
+    buyer.see("This shop is a demonstration.")
+    buyer.press("Use a demo identity")
+    buyer.see("You are a made-up buyer")
+    buy(buyer, event_id)
+    buyer.follow("Account")
+    buyer.press("Leave the demo identity")
+    buyer.page.goto("/tickets")
+    buyer.see("No tickets yet")
+
+
+def test_a_stage_where_people_sign_in_offers_no_demo_identity(new_buyer, event_id):
+    from chalicelib import settings
+
+    with settings.override(identity="jwt"):
+        buyer = new_buyer()
+        buyer.page.goto("/sign-in")
+        with buyer.page.expect_response(re.compile("/auth/me")):
+            buyer.page.reload()
+        expect(buyer.page.get_by_text("This shop is a demonstration.")).to_have_count(0)
+        buy(buyer, event_id)
+
+
+def test_an_order_has_a_receipt_that_says_what_was_refunded(new_buyer, api, event_id):
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.choose(TIER, 2)
+    buyer.pay()
+    buyer.see_tickets(2)
+    buyer.page.goto("/orders")
+    buyer.see("2 tickets")
+    buyer.follow("Night of the Proms")
+    receipt = buyer.page.get_by_role("table")
+    expect(receipt.get_by_role("row", name="2 × Floor $50 $100")).to_be_visible()
+    order_id = buyer.page.url.rpartition("/")[2]
+    assert builders.refund(api, order_id).status == 201
+    buyer.page.reload()
+    buyer.see("Refunded")
+    expect(receipt.get_by_role("row", name=re.compile("Refund of .* -\\$100"))).to_be_visible()
+    expect(receipt.get_by_role("row", name="Paid after refunds $0")).to_be_visible()
+    buyer.page.emulate_media(media="print")
+    expect(buyer.page.get_by_role("navigation")).to_have_count(0)
+
+
+def test_a_receipt_names_the_promoter_who_sells(new_buyer, api, time):
+    assert register(api, role="promoter", company="Harbor Concerts").status == 201
+    promoter_id = log_in(api).json["user"]["id"]
+    event_id, _ = builders.create_promoted_shop(promoter_id)
+    profile = {"name": "Ada", "company": "Harbor Concerts", "email": "office@example.com", "verified": True}
+    assert api.put(f"/promoters/{promoter_id}", json=profile, token=builders.admin_token()).status == 200
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.page.get_by_role("combobox", name="Number of tickets").first.select_option("1")
+    buyer.press("Reserve tickets")
+    buyer.pay()
+    buyer.see_tickets(1)
+    buyer.page.goto("/orders")
+    buyer.page.get_by_role("main").get_by_role("link").click()
+    buyer.see("Harbor Concerts")
+    buyer.see("office@example.com")
+
+
+def test_orders_of_others_are_not_shown(new_buyer, api, event_id):
+    buyer = new_buyer()
+    buy(buyer, event_id)
+    buyer.page.goto("/orders")
+    buyer.follow("Night of the Proms")
+    address = buyer.page.url
+    stranger = new_buyer()
+    stranger.page.goto(address)
+    stranger.see("Sign in to see your orders")

@@ -1,0 +1,55 @@
+/** The typed client of the API: its paths, bodies and replies come from the OpenAPI document (docs/web.md). */
+
+import createClient, { type Middleware } from "openapi-fetch";
+import { learnTime } from "./server-time";
+import type { components, paths } from "#openapi";
+
+export type Schemas = components["schemas"];
+
+/** A refusal, or no answer at all: then `status` is 0 and `code` is `offline`. `details` are the other fields of the answer. */
+export class ApiFailure extends Error {
+  constructor(
+    readonly code: string,
+    readonly status: number,
+    message: string,
+    readonly requestId: string | null,
+    readonly details: Record<string, unknown> = {},
+  ) {
+    super(message);
+  }
+}
+
+export const BASE_PATH = "/api/v1";
+const PATIENCE_MS = 20_000;
+
+const translate: Middleware = {
+  async onResponse({ response }) {
+    learnTime(response);
+    if (response.ok) return;
+    const { error, message, request_id: requestId, ...details } = await response.json().catch(() => ({}));
+    throw new ApiFailure(error ?? "unexpected", response.status, message ?? "", requestId ?? response.headers.get("X-Request-Id"), details);
+  },
+  onError({ error }) {
+    throw error instanceof ApiFailure ? error : new ApiFailure("offline", 0, "", null);
+  },
+};
+
+export function createApi(send: (request: Request) => Promise<Response>) {
+  const api = createClient<paths>({ baseUrl: BASE_PATH, fetch: send });
+  api.use(translate);
+  return api;
+}
+
+/** The whole answer: a network that fails in the middle of a body is no answer either. */
+export async function fetchPatiently(request: Request): Promise<Response> {
+  const response = await fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(PATIENCE_MS)]) });
+  return response.body ? new Response(await response.arrayBuffer(), response) : response;
+}
+
+/** Asks without saying who asks: for what is the same for everybody, so that caches may answer, and for becoming somebody. */
+export const anybody = createApi(fetchPatiently);
+
+/** The content of an answer; refusals have become an ApiFailure before. */
+export async function content<T>(answer: Promise<{ data?: T }>): Promise<NonNullable<T>> {
+  return (await answer).data!;
+}

@@ -1,0 +1,252 @@
+/** The buyer's orders: all of them in a list, and each with its tickets as a receipt that can be printed. */
+
+import { useLocation, useRoute } from "preact-iso";
+import { useState } from "preact/hooks";
+import { getOrder, getPromoter, listEvents, listOrders, type Order, type OrderWithTickets, type Promoter } from "../api";
+import { day, dayAndTime, money } from "../formats";
+import { Failure, Outcome, Skeleton } from "../parts/failure";
+import { useAction, useLoaded, useTitle } from "../parts/hooks";
+import { useBuyer } from "../session";
+import { useTexts } from "../texts";
+import { withNext } from "./sign-in";
+
+const REFRESH_SECONDS = 30;
+
+export function Orders() {
+  const { t } = useTexts();
+  const { buyer } = useBuyer();
+  useTitle(t.orders.title);
+  return (
+    <div class="page page-narrow">
+      <h1>{t.orders.title}</h1>
+      {buyer ? <OrderList /> : <SignInFirst />}
+    </div>
+  );
+}
+
+function OrderList() {
+  const { t } = useTexts();
+  const { value, failure, reload } = useLoaded(loadFirst, "orders");
+  const [more, setMore] = useState<{ orders: Order[]; next: string | null } | null>(null);
+  const { isWorking, failure: moreFailure, run } = useAction();
+  if (!value) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
+  const orders = [...value.orders, ...(more?.orders ?? [])];
+  const next = more ? more.next : value.next;
+  const loadMore = () =>
+    run(async () => {
+      const page = await listOrders(next!);
+      setMore({ orders: [...(more?.orders ?? []), ...page.orders], next: page.next_cursor });
+    });
+  if (orders.length === 0) {
+    return (
+      <Outcome tone="calm" title={t.orders.empty}>
+        <p>{t.orders.emptyText}</p>
+        <a class="button" href="/">
+          {t.allEvents}
+        </a>
+      </Outcome>
+    );
+  }
+  return (
+    <>
+      <ul class="orders">
+        {orders.map((order) => (
+          <OrderLine key={order.id} order={order} event={value.names.get(order.event_id) ?? order.event_id} />
+        ))}
+      </ul>
+      {moreFailure && <Failure failure={moreFailure} />}
+      {next && (
+        <button type="button" class="button button-quiet" onClick={loadMore} disabled={isWorking}>
+          {t.orders.more}
+        </button>
+      )}
+    </>
+  );
+}
+
+/** The first page, and the names of the events, which caches have. */
+async function loadFirst() {
+  const [page, events] = await Promise.all([listOrders(), listEvents().catch(() => [])]);
+  return { orders: page.orders, next: page.next_cursor, names: new Map(events.map(({ id, name }) => [id, name])) };
+}
+
+function OrderLine({ order, event }: { order: Order; event: string }) {
+  const { t, locale } = useTexts();
+  const timezone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return (
+    <li class="panel order">
+      <h2>
+        <a href={`/orders/${order.id}`}>{event}</a>
+      </h2>
+      <p class="small">
+        <time dateTime={order.created_at}>{day(order.created_at, timezone, locale)}</time> · {t.orders.tickets(order.quantity)}
+      </p>
+      <p class="order-end">
+        <span class={`status status-${order.status}`}>{t.orders.states[order.status]}</span>
+        <strong class="numbers">{order.total_price_cents === 0 ? t.free : money(order.total_price_cents, order.currency, locale)}</strong>
+      </p>
+    </li>
+  );
+}
+
+export function OrderPage() {
+  const orderId = useRoute().params.orderId!;
+  const { t } = useTexts();
+  const { buyer } = useBuyer();
+  useTitle(t.orders.receipt);
+  return (
+    <div class="page page-narrow">
+      <p class="no-print">
+        <a class="back" href="/orders">
+          {t.orders.title}
+        </a>
+      </p>
+      {buyer ? <LoadedOrder orderId={orderId} /> : <SignInFirst />}
+    </div>
+  );
+}
+
+function LoadedOrder({ orderId }: { orderId: string }) {
+  const { t } = useTexts();
+  const { value, failure, reload } = useLoaded(() => loadOrder(orderId), orderId, REFRESH_SECONDS);
+  if (value) return <Receipt {...value} />;
+  if (failure?.status === 404) {
+    return (
+      <Outcome tone="calm" title={t.orders.notFound}>
+        <p>{t.orders.notFoundText}</p>
+      </Outcome>
+    );
+  }
+  return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />;
+}
+
+/** The order, and its promoter if the public may know who that is; else the shop is the seller. */
+async function loadOrder(orderId: string) {
+  const found = await getOrder(orderId);
+  const promoterId = found.order.promoter_id;
+  return { ...found, seller: promoterId ? await getPromoter(promoterId).catch(() => null) : null };
+}
+
+function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promoter | null }) {
+  const { t, locale } = useTexts();
+  const amount = (cents: number) => (cents === 0 ? t.free : money(cents, order.currency, locale));
+  const isPending = order.status === "pending";
+  return (
+    <>
+      <h1>{order.event_name ?? order.event_id}</h1>
+      <p class="lead">
+        {order.event_starts_at && <time dateTime={order.event_starts_at}>{dayAndTime(order.event_starts_at, undefined, locale)}</time>}
+        {order.event_venue && <span class="block">{order.event_venue}</span>}
+      </p>
+      <section class="panel ticket receipt">
+        <div class="order-end">
+          <h2>{t.orders.receipt}</h2>
+          <span class={`status status-${order.status}`}>{t.orders.states[order.status]}</span>
+        </div>
+        <dl class="facts">
+          <dt>{t.orders.number}</dt>
+          <dd class="code">{order.id}</dd>
+          <dt>{t.orders.date}</dt>
+          <dd>{dayAndTime(order.created_at, undefined, locale)}</dd>
+          <dt>{t.orders.seller}</dt>
+          <dd>
+            {seller ? (seller.company ?? seller.name) : `Fairgate, ${location.host}`}
+            {seller && <span class="block small">{[seller.website, seller.email].filter(Boolean).join(" · ")}</span>}
+          </dd>
+          {order.customer_email && (
+            <>
+              <dt>{t.orders.buyer}</dt>
+              <dd>{order.customer_email}</dd>
+            </>
+          )}
+        </dl>
+        <table class="sums">
+          <thead>
+            <tr>
+              <th scope="col">{t.orders.item}</th>
+              <th scope="col">{t.orders.price}</th>
+              <th scope="col">{t.event.total}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {order.items.map((item) => (
+              <tr key={item.tier_id}>
+                <td>
+                  {item.quantity} × {item.tier_name}
+                </td>
+                <td>{amount(item.price_cents)}</td>
+                <td>{amount(item.total_price_cents)}</td>
+              </tr>
+            ))}
+          </tbody>
+          <tfoot>
+            <tr>
+              <th scope="row" colSpan={2}>
+                {t.event.total}
+              </th>
+              <td>{amount(order.total_price_cents)}</td>
+            </tr>
+            {order.refunds.map((refund) => (
+              <tr key={refund.id}>
+                <th scope="row" colSpan={2}>
+                  {t.orders.refund} {day(refund.created_at, "UTC", locale)}
+                  <span class="block small">{order.payment_id ? t.orders.refundStates[refund.status] : t.orders.refundSimulated}</span>
+                </th>
+                <td>{money(-refund.amount_cents, refund.currency, locale)}</td>
+              </tr>
+            ))}
+            {order.refunds.length > 0 && (
+              <tr>
+                <th scope="row" colSpan={2}>
+                  {t.orders.left}
+                </th>
+                <td>{money(order.total_price_cents - order.refunded_cents, order.currency, locale)}</td>
+              </tr>
+            )}
+          </tfoot>
+        </table>
+        <p class="small">
+          {order.total_price_cents === 0 ? t.orders.nothingPaid : isPending ? t.orders.notPaid : order.payment_id ? t.orders.paidWith : t.orders.paidSimulated}{" "}
+          {order.payment_id && <span class="code">{order.payment_id}</span>}
+        </p>
+        {order.disputed && <p class="notice">{t.orders.disputed}</p>}
+      </section>
+      <p class="row no-print">
+        <button type="button" class="button" onClick={() => print()}>
+          {t.orders.print}
+        </button>
+        {isPending && <a href={`/events/${order.event_id}/checkout`}>{t.event.continue}</a>}
+      </p>
+      {tickets.length > 0 && (
+        <section class="panel">
+          <h2>{t.event.tickets}</h2>
+          <ul class="lines order-tickets">
+            {tickets.map((ticket) => (
+              <li key={ticket.id}>
+                <span>{order.items.find((item) => item.tier_id === ticket.tier_id)?.tier_name}</span>
+                <span class="small">{ticket.transferred ? t.orders.transferred : ticket.state === "valid" ? t.orders.valid : (t.wallet.states[ticket.state] ?? ticket.state)}</span>
+                {ticket.code && <span class="code">{ticket.code}</span>}
+              </li>
+            ))}
+          </ul>
+          <p class="no-print">
+            <a href="/tickets">{t.orders.toTickets}</a>
+          </p>
+        </section>
+      )}
+    </>
+  );
+}
+
+function SignInFirst() {
+  const { t } = useTexts();
+  const { url } = useLocation();
+  return (
+    <Outcome tone="calm" title={t.orders.signIn}>
+      <p>{t.orders.signInText}</p>
+      <a class="button" href={withNext("/sign-in", url)}>
+        {t.signIn.title}
+      </a>
+    </Outcome>
+  );
+}

@@ -1,0 +1,113 @@
+/** Registering. A guest becomes the account, with all tickets and the place in line. */
+
+import { useLocation } from "preact-iso";
+import { useState } from "preact/hooks";
+import { ApiFailure, mailVerification } from "../api";
+import { Failure, Outcome } from "../parts/failure";
+import { EmailField, Field, Form, PasswordField } from "../parts/form";
+import { useAction, useKept, useTitle } from "../parts/hooks";
+import { register, signIn, useBuyer } from "../session";
+import { useTexts } from "../texts";
+import { safeAddress, withNext } from "./sign-in";
+
+export function Register() {
+  const { t } = useTexts();
+  const { query, route } = useLocation();
+  const { buyer } = useBuyer();
+  const [email, setEmail] = useKept("fairgate.email", "");
+  const [names, setNames] = useKept("fairgate.own-names", { first: "", last: "" });
+  const [isMailed, setMailed] = useState(false);
+  const [isGuest] = useState(buyer?.kind === "guest");
+  const title = isGuest ? t.guest.keep : t.register.title;
+  useTitle(title);
+  const submit = async ({ password }: Record<string, string>) => {
+    const account = { email: email.trim(), password: password!, first_name: names.first.trim() || null, last_name: names.last.trim() || null };
+    const mustVerify = await register(account);
+    if (mustVerify) return setMailed(true);
+    try {
+      await signIn(account.email, account.password);
+    } catch (error) {
+      // The address has an account with another password. The answer to the registration may not say so; the mail does.
+      if (error instanceof ApiFailure && error.code === "login_failed") return setMailed(true);
+      throw error;
+    }
+    route(safeAddress(query.next) ?? "/account", true);
+  };
+  return (
+    <div class="page page-narrow">
+      <h1>{title}</h1>
+      {isMailed ? (
+        <Mailed email={email.trim()} signInAt={withNext("/sign-in", query.next)} />
+      ) : (
+        <>
+          <p class="lead">{isGuest ? t.register.guestLead : t.register.lead}</p>
+          <Form onSubmit={submit} button={t.register.button}>
+            {(errorOf) => (
+              <>
+                <EmailField value={email} onValue={setEmail} error={errorOf("email")} />
+                <PasswordField label={t.form.password} isNew error={errorOf("password")} />
+                <Field
+                  name="first_name"
+                  label={t.form.firstName}
+                  error={errorOf("first_name")}
+                  autocomplete="given-name"
+                  maxLength={100}
+                  type="text"
+                  value={names.first}
+                  onInput={({ currentTarget }) => setNames({ ...names, first: currentTarget.value })}
+                />
+                <Field
+                  name="last_name"
+                  label={t.form.lastName}
+                  error={errorOf("last_name")}
+                  autocomplete="family-name"
+                  maxLength={100}
+                  type="text"
+                  value={names.last}
+                  onInput={({ currentTarget }) => setNames({ ...names, last: currentTarget.value })}
+                />
+              </>
+            )}
+          </Form>
+          <p>
+            {t.register.known} <a href={withNext("/sign-in", query.next)}>{t.signIn.title}</a>
+          </p>
+        </>
+      )}
+    </div>
+  );
+}
+
+function Mailed({ email, signInAt }: { email: string; signInAt: string }) {
+  const { t } = useTexts();
+  return (
+    <Outcome tone="good" title={t.register.mailed}>
+      <p>{t.register.mailedText(email)}</p>
+      <p class="row">
+        <a class="button" href={signInAt}>
+          {t.signIn.title}
+        </a>
+        <ResendVerification email={email} />
+      </p>
+    </Outcome>
+  );
+}
+
+export function ResendVerification({ email }: { email: string }) {
+  const { t } = useTexts();
+  const { isWorking, failure, run } = useAction();
+  const [isSent, setSent] = useState(false);
+  const resend = () =>
+    run(async () => {
+      await mailVerification(email);
+      setSent(true);
+    });
+  if (failure) return <Failure failure={failure} />;
+  return isSent ? (
+    <span role="status">{t.register.resent}</span>
+  ) : (
+    <button type="button" class="link" onClick={resend} disabled={isWorking}>
+      {t.register.resend}
+    </button>
+  );
+}

@@ -1,0 +1,85 @@
+/** Signing in, with all that may bring a buyer here: a session that has ended, a guest, a demo stage. */
+
+import { useLocation } from "preact-iso";
+import { currentBuyer, goOnAsStranger, hasDemoIdentity, signIn, useBuyer, useDemoIdentity } from "../session";
+import { EmailField, Form, PasswordField } from "../parts/form";
+import { useKept, useLoaded, useTitle } from "../parts/hooks";
+import { useTexts } from "../texts";
+
+export function SignIn() {
+  const { t } = useTexts();
+  const { query, route } = useLocation();
+  const { buyer, hasEnded } = useBuyer();
+  const [email, setEmail] = useKept("fairgate.email", "");
+  const { value: isDemoStage } = useLoaded(hasDemoIdentity, "demo");
+  const next = safeAddress(query.next) ?? "/account";
+  useTitle(t.signIn.title);
+  const submit = async ({ password }: Record<string, string>) => {
+    await signIn(email.trim(), password!);
+    route(next, true);
+  };
+  const goOn = (begin: () => void) => {
+    begin();
+    route(next === "/account" && currentBuyer() === null ? "/" : next, true);
+  };
+  return (
+    <div class="page page-narrow">
+      <h1>{t.signIn.title}</h1>
+      {hasEnded && (
+        <p class="notice" role="status">
+          {t.signIn.ended}
+        </p>
+      )}
+      <Form onSubmit={submit} button={t.signIn.button}>
+        {(errorOf) => (
+          <>
+            <EmailField value={email} onValue={setEmail} error={errorOf("email")} />
+            <PasswordField label={t.form.password} error={errorOf("password")} />
+            <p>
+              <a href="/forgot-password">{t.signIn.forgot}</a>
+            </p>
+          </>
+        )}
+      </Form>
+      {buyer?.kind === "guest" ? (
+        <p>
+          {t.signIn.guest} <a href={withNext("/register", query.next)}>{t.guest.keep}</a>
+        </p>
+      ) : (
+        <p>
+          {t.signIn.new} <a href={withNext("/register", query.next)}>{t.register.title}</a>
+        </p>
+      )}
+      {hasEnded ? (
+        <p>
+          <button type="button" class="link" onClick={() => goOn(goOnAsStranger)}>
+            {t.signIn.withoutAccount}
+          </button>
+        </p>
+      ) : (
+        <p class="small">{t.signIn.noAccountNeeded}</p>
+      )}
+      {isDemoStage && buyer?.kind !== "demo" && (
+        <section class="notice">
+          <h2>{t.demo.title}</h2>
+          <p>{t.demo.offer}</p>
+          <button type="button" class="button button-quiet" onClick={() => goOn(useDemoIdentity)}>
+            {t.demo.use}
+          </button>
+        </section>
+      )}
+    </div>
+  );
+}
+
+/** An address with where to go afterwards. */
+export function withNext(page: string, next: string | undefined): string {
+  return safeAddress(next) ? `${page}?next=${encodeURIComponent(next!)}` : page;
+}
+
+/** The address if it is one of these pages: a link from elsewhere must not send people on to another site. */
+export function safeAddress(address: string | undefined): string | null {
+  if (!address?.startsWith("/")) return null;
+  const url = new URL(address, location.origin);
+  return url.origin === location.origin ? url.pathname + url.search : null;
+}

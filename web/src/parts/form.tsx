@@ -1,0 +1,142 @@
+/** Forms of accounts: labelled fields whose errors stand at them, passwords that can be shown, and one submission at a time. */
+
+import type { ComponentChildren, ComponentProps } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { useTexts } from "../texts";
+import { Failure } from "./failure";
+import { useAction } from "./hooks";
+
+/** Fields at fault that the API names by its code alone. */
+const FIELD_OF_CODE: Record<string, string> = { wrong_password: "current_password" };
+
+interface FormProps {
+  /** What happens with the fields; refused, the form says why and keeps them. */
+  onSubmit: (fields: Record<string, string>) => Promise<void>;
+  button: string;
+  class?: string;
+  /** The fields, which get the error of each. */
+  children: (errorOf: (name: string) => string | null, isWorking: boolean) => ComponentChildren;
+}
+
+export function Form({ onSubmit, button, children, class: look = "panel" }: FormProps) {
+  const { t, language } = useTexts();
+  const { isWorking, failure, run } = useAction();
+  const form = useRef<HTMLFormElement>(null);
+  const named = failure && (FIELD_OF_CODE[failure.code] ?? String(failure.details.path ?? "").replace("$.", ""));
+  const atFault = named && form.current?.elements.namedItem(named) ? named : null;
+  useEffect(() => {
+    if (atFault) (form.current!.elements.namedItem(atFault) as HTMLInputElement).focus();
+  }, [failure]);
+  const errorOf = (name: string) => {
+    if (name !== atFault) return null;
+    return t.failure.codes[failure!.code] ?? (language === "en" ? failure!.message : t.form.invalid);
+  };
+  const submit = (submitted: SubmitEvent) => {
+    submitted.preventDefault();
+    const fields = Object.fromEntries(new FormData(form.current!)) as Record<string, string>;
+    run(() => onSubmit(fields));
+  };
+  return (
+    <form class={`form ${look}`} ref={form} onSubmit={submit}>
+      {children(errorOf, isWorking)}
+      {failure && !atFault && <Failure failure={failure} />}
+      <button type="submit" class="button" disabled={isWorking}>
+        {isWorking ? t.checkout.working : button}
+      </button>
+    </form>
+  );
+}
+
+interface FieldProps {
+  name: string;
+  label: string;
+  note?: string;
+  error: string | null;
+  type: "text" | "email" | "tel" | "password";
+  autocomplete: "username" | "current-password" | "new-password" | "given-name" | "family-name" | "tel";
+  autocapitalize?: "off";
+  spellcheck?: boolean;
+  minLength?: number;
+  maxLength: number;
+  required?: boolean;
+  value?: string;
+  defaultValue?: string;
+  onInput?: (event: { currentTarget: HTMLInputElement }) => void;
+  /** What stands beside the input. */
+  children?: ComponentChildren;
+}
+
+export function Field({ label, note, error, children, ...input }: FieldProps) {
+  const id = `field-${input.name}`;
+  const describedBy = [note && `${id}-note`, error && `${id}-error`].filter(Boolean).join(" ");
+  return (
+    <div class="field">
+      <label for={id}>{label}</label>
+      <div class="field-row">
+        <input id={id} aria-invalid={error ? true : undefined} aria-describedby={describedBy || undefined} {...(input as ComponentProps<"input">)} />
+        {children}
+      </div>
+      {note && (
+        <p class="small" id={`${id}-note`}>
+          {note}
+        </p>
+      )}
+      {error && (
+        <p class="field-error" id={`${id}-error`}>
+          {error}
+        </p>
+      )}
+    </div>
+  );
+}
+
+interface PasswordProps {
+  name?: string;
+  label: string;
+  isNew?: boolean;
+  error: string | null;
+}
+
+export function PasswordField({ name = "password", label, isNew = false, error }: PasswordProps) {
+  const { t } = useTexts();
+  const [isShown, setShown] = useState(false);
+  const verb = isShown ? t.form.hide : t.form.show;
+  return (
+    <Field
+      name={name}
+      label={label}
+      note={isNew ? t.form.passwordNote : undefined}
+      error={error}
+      type={isShown ? "text" : "password"}
+      autocomplete={isNew ? "new-password" : "current-password"}
+      autocapitalize="off"
+      spellcheck={false}
+      minLength={isNew ? 8 : undefined}
+      maxLength={128}
+      required
+    >
+      <button type="button" class="link" aria-label={`${verb}: ${label}`} onClick={() => setShown(!isShown)}>
+        {verb}
+      </button>
+    </Field>
+  );
+}
+
+/** The address of a person. What was typed is kept over a reload, and from one of these forms to the next. */
+export function EmailField({ value, onValue, error }: { value: string; onValue: (value: string) => void; error: string | null }) {
+  const { t } = useTexts();
+  return (
+    <Field
+      name="email"
+      label={t.form.email}
+      error={error}
+      type="email"
+      autocomplete="username"
+      autocapitalize="off"
+      maxLength={254}
+      required
+      value={value}
+      onInput={({ currentTarget }) => onValue(currentTarget.value)}
+    />
+  );
+}
