@@ -156,6 +156,18 @@ def test_details_and_password_are_changed_and_other_devices_are_signed_out(ada, 
     assert api.post("/auth/refresh", json={"refresh_token": elsewhere}).status == 401
 
 
+def test_a_session_on_another_device_can_be_ended(ada, api):
+    elsewhere = log_in(api, headers={"User-Agent": "Mozilla/5.0 (Android 15; Mobile) Firefox/140.0"}).json["refresh_token"]
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    ada.see("This device")
+    ada.press("Sign out: Firefox, Android")
+    expect(ada.page.get_by_text("Firefox, Android")).to_have_count(0)
+    assert api.post("/auth/refresh", json={"refresh_token": elsewhere}).status == 401
+    ada.page.reload()
+    ada.see("This device")
+
+
 def test_a_password_can_be_shown(ada):
     ada.page.goto("/sign-in")
     field = ada.page.get_by_label("Password", exact=True)
@@ -163,6 +175,25 @@ def test_a_password_can_be_shown(ada):
     ada.page.get_by_role("button", name="Show: Password").click()
     expect(field).to_have_attribute("type", "text")
     expect(field).to_have_attribute("autocomplete", "current-password")
+
+
+def test_signing_in_in_spanish_by_the_keyboard_alone(ada, new_buyer):
+    buyer = new_buyer(locale="es-ES")
+    page = buyer.page
+    page.goto("/sign-in")
+    expect(buyer.heading("Iniciar sesión")).to_be_visible()
+    page.get_by_label("Correo electrónico").focus()
+    page.keyboard.type(EMAIL)
+    page.keyboard.press("Tab")
+    page.keyboard.type("not this one")
+    page.keyboard.press("Enter")
+    buyer.see("La dirección o la contraseña no es correcta.")
+    expect(page.get_by_label("Contraseña", exact=True)).to_be_focused()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(buyer.heading("Mi cuenta")).to_be_visible()
+    expect(page.get_by_role("main")).to_be_focused()
 
 
 def test_two_tabs_refresh_one_after_the_other_and_both_stay_signed_in(ada, time):

@@ -20,6 +20,7 @@ export type Confirmation = Schemas["ConfirmationView"];
 export type Ticket = Schemas["TicketView"];
 export type TransferOffer = Schemas["TransferView"];
 export type User = Schemas["UserView"];
+export type SignedInSession = Schemas["SessionView"];
 export type ProfileChanges = Schemas["ProfileChanges"];
 export type Order = Schemas["OrderView"];
 export type OrderWithTickets = Schemas["OrderWithTicketsView"];
@@ -92,6 +93,8 @@ export async function listRefundedOrders(): Promise<OrderWithTickets[]> {
 
 export const getMe = () => content(buyer.GET("/auth/me"));
 export const updateMe = (changes: ProfileChanges) => content(buyer.PATCH("/auth/me", { body: changes }));
+export const listSessions = async () => (await content(buyer.GET("/auth/sessions"))).sessions;
+export const endSession = (session_id: string) => content(buyer.DELETE("/auth/sessions/{session_id}", { params: { path: { session_id } } }));
 export const verifyEmail = (token: string) => content(anybody.POST("/auth/email/verify", { body: { token } }));
 export const mailReset = (email: string) => content(anybody.POST("/auth/password/forgot", { body: { email } }));
 export const mailVerification = (email: string) => content(anybody.POST("/auth/email/resend", { body: { email } }));

@@ -6,6 +6,7 @@ import { getMe, updateMe, type User } from "../api";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { Field, Form, PasswordField } from "../parts/form";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
+import { SessionList } from "../parts/session-list";
 import { changePassword, signOut, useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { ResendVerification } from "./register";
@@ -77,6 +78,7 @@ function Account() {
       {failure && !me && <Failure failure={failure} retry={reload} />}
       {!me && !failure && <Skeleton lines={6} />}
       {me && <Details me={me} />}
+      {me && <SessionList />}
       {me && <Password email={me.email ?? ""} />}
       <SignOut label={t.account.signOut} />
     </>
