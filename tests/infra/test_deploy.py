@@ -192,8 +192,9 @@ def test_cloudformation_takes_a_failed_change_back_and_nothing_else_is_done(depl
 
 
 def test_the_rest_of_a_failed_first_deployment_has_to_be_deleted(deploy, aws, package, monkeypatch):
-    queues = {f"Queue{number}": queue(f"fairgate-dev-{number}") for number in range(40)}
-    (package / "sam.json").write_text(json.dumps(template(**queues, **NEVER_READY)))
+    queues = {f"Queue{number}": queue(f"fairgate-dev-{number}") for number in range(60)}
+    failing = {**NEVER_READY["NeverReady"], "DependsOn": sorted(queues)}
+    (package / "sam.json").write_text(json.dumps(template(**queues, Handle=NEVER_READY["Handle"], NeverReady=failing)))
     monkeypatch.setattr(stack, "POLL_SECONDS", 2)  # more events until then than CloudFormation returns at once
     code, printed = deploy()
     assert code == 1
