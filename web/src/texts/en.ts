@@ -99,7 +99,7 @@ export const en = {
     eta: "Your turn in about",
     etaUnknown: "We cannot say how long yet.",
     progress: "How far the line has moved",
-    inside: (count: number) => (count === 0 ? "The first people are being let in." : `${people(count)} from before you have been let in.`),
+    inside: (count: number) => (count === 0 ? "Nobody has been let in yet." : `Let in so far: ${people(count)}`),
     announce: (ahead: number) => `${people(ahead)} before you.`,
     turn: "It is your turn",
     turnTitle: "Your turn!",
@@ -125,7 +125,7 @@ export const en = {
     check: "Check the draw",
     before:
       "This is the fingerprint of the secret key that will decide the order. Your browser has noted it. At the opening the key is shown, and your browser checks that it fits.",
-    intro: "Nobody could choose a place, not even we. Your browser has checked that by itself:",
+    intro: "Every place follows from a key that was fixed before anybody joined. Your browser has checked that by itself:",
     noted: "Before the opening your browser noted this fingerprint of a secret key:",
     published: "This fingerprint of a secret key was published before anybody joined. Your browser opened this page later, so compare it with one that was noted before:",
     revealed: "At the opening the key was shown:",

@@ -101,7 +101,7 @@ export const es: Texts = {
     eta: "Tu turno en unos",
     etaUnknown: "Todavía no podemos decir cuánto falta.",
     progress: "Cuánto ha avanzado la fila",
-    inside: (count) => (count === 0 ? "Están entrando las primeras personas." : `Ya han entrado ${people(count)} de delante de ti.`),
+    inside: (count) => (count === 0 ? "Todavía no ha entrado nadie." : `Han entrado hasta ahora: ${people(count)}`),
     announce: (ahead) => `${people(ahead)} delante de ti.`,
     turn: "Es tu turno",
     turnTitle: "¡Es tu turno!",
@@ -127,7 +127,7 @@ export const es: Texts = {
     check: "Comprobar el sorteo",
     before:
       "Esta es la huella de la clave secreta que decidirá el orden. Tu navegador la ha anotado. Al abrir se muestra la clave, y tu navegador comprueba que coincide.",
-    intro: "Nadie pudo elegir un lugar, tampoco nosotros. Tu navegador lo ha comprobado por sí mismo:",
+    intro: "Cada lugar resulta de una clave que se fijó antes de que nadie entrara. Tu navegador lo ha comprobado por sí mismo:",
     noted: "Antes de abrir, tu navegador anotó esta huella de una clave secreta:",
     published: "Esta huella de una clave secreta se publicó antes de que nadie entrara. Tu navegador abrió esta página más tarde, así que compárala con una anotada antes:",
     revealed: "Al abrir se mostró la clave:",
