@@ -65,6 +65,14 @@ def test_no_function_may_change_the_ledger_or_the_audit():
         assert {arn.partition("${Stage}-")[2] for arn in denied["Resource"]} == {LedgerRow.feature, AuditRow.feature}
 
 
+def test_the_api_may_not_read_a_whole_table():
+    """So a list that scans one fails before anybody's table is large."""
+    statements = json.loads((ROOT / ".chalice" / "policy-api.json").read_bytes())["Statement"]
+    allowed = " ".join(json.dumps(statement["Action"]) for statement in statements if statement["Effect"] == "Allow")
+    assert "dynamodb:Query" in allowed
+    assert not any(f'"dynamodb:{action}"' in allowed for action in ("Scan", "*", "PartiQLSelect"))
+
+
 def _resources(statement):
     return [statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"]
 
