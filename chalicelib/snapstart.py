@@ -14,7 +14,7 @@ def register_renewal() -> None:
     """Ask Lambda to call `renew` in each instance that starts from a snapshot. Elsewhere this does nothing."""
     try:
         # A part of Lambda's own runtime from Python 3.12 on; it never calls the function without SnapStart.
-        from snapshot_restore_py import register_after_restore  # type: ignore[import-not-found]
+        from snapshot_restore_py import register_after_restore
     except ImportError:
         return
     register_after_restore(renew)
