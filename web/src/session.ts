@@ -104,8 +104,8 @@ export async function signOut(everywhere = false): Promise<void> {
       }
     });
   }
-  await forgetWallet();
   end(false);
+  await forgetWallet();
 }
 
 /** Buy as a guest from now on, although a session has ended. */
