@@ -4,7 +4,7 @@ A log line has a constant event name and details in fields of their own, so that
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -17,10 +17,11 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from aws_lambda_powertools.metrics.functions import is_metrics_disabled
 
-from chalicelib import clock
+from chalicelib import clock, settings
 from chalicelib.memory import Memory
 
 SERVICE = "fairgate"
+NAMESPACE = "Fairgate"  # of the metrics in CloudWatch
 
 COUNTERS = {
     "reservations_created": "Reservations created.",
@@ -72,13 +73,14 @@ GAUGES = {
 }
 
 _request_id: ContextVar[str] = ContextVar("request_id", default="")
-_caller_address: ContextVar[str | None] = ContextVar("caller_address", default=None)
+_caller_address: ContextVar[Callable[[], str | None] | None] = ContextVar("caller_address", default=None)
 _pending: ContextVar[dict[str, float] | None] = ContextVar("pending_metrics", default=None)
 _totals: Memory[str, float] = Memory()
 _gauges: Memory[tuple[str, tuple[str, ...]], float] = Memory()  # (name, values of its labels) -> what was set last
 
-# Counted on every cached read; as an EMF metric each would cost a log line.
-_NOT_IN_EMF = frozenset({"cache_hit"})
+# Counted on every cached read: they wait for a line that is written anyway, because each line costs.
+_CARRIED_ALONG = frozenset({"cache_hit"})
+_carried: Memory[str, float] = Memory()
 
 
 class _Formatter(LambdaPowertoolsFormatter):
@@ -124,17 +126,18 @@ def count(name: str, amount: float = 1) -> None:
     pending = _pending.get()
     with _totals.lock:  # for the threads of the local runtime, and those of a request or job, which share what is pending
         _totals.entries[name] = _totals.entries.get(name, 0) + amount
-        if pending is not None and name not in _NOT_IN_EMF:
-            pending[name] = pending.get(name, 0) + amount
+        waiting = _carried.entries if name in _CARRIED_ALONG else pending
+        if waiting is not None:
+            waiting[name] = waiting.get(name, 0) + amount
 
 
 def gauge(name: str, value: float, /, **labels: str) -> None:
-    """Set a gauge; `name` is a key of GAUGES. Those with labels are not in EMF, where every value of a label would cost a metric."""
+    """Set a gauge; `name` is a key of GAUGES. EMF has the highest value of a request, without labels: each would cost a metric."""
     names = GAUGES[name][1]
     _gauges.entries[name, tuple(labels[label] for label in names)] = value
     pending = _pending.get()
-    if pending is not None and not names:
-        pending[name] = value
+    if pending is not None:
+        pending[name] = max(value, pending[name]) if names and name in pending else value
 
 
 def total(name: str) -> float:
@@ -148,10 +151,10 @@ def gauge_values(name: str) -> dict[tuple[str, ...], float]:
 
 
 @contextmanager
-def scope(request_id: str, caller_address: str | None = None) -> Iterator[None]:
+def scope(request_id: str, caller_address: Callable[[], str | None] | None = None) -> Iterator[None]:
     """Give all log lines of the block this `request_id`, and write its metrics as one EMF line at the end.
 
-    `caller_address` is the IP address that a request came from.
+    `caller_address` returns the IP address that a request came from; it is called when somebody asks.
     """
     pending: dict[str, float] = {}
     id_token, address_token, pending_token = _request_id.set(request_id), _caller_address.set(caller_address), _pending.set(pending)
@@ -172,15 +175,26 @@ def request_id() -> str:
 
 def caller_address() -> str | None:
     """The IP address that the current request came from; None in a job or command."""
-    return _caller_address.get()
+    find = _caller_address.get()
+    return find() if find is not None else None
 
 
 def _emit(values: dict[str, float]) -> None:
     """Write the metrics as a line in CloudWatch's embedded metric format. Powertools' own class costs ten times as much for each."""
     if is_metrics_disabled():
         return
+    with _totals.lock:
+        for name in list(_carried.entries):
+            values[name] = _carried.entries.pop(name)
     metrics = [{"Name": name, "Unit": "Count"} for name in values]
-    directive = {"Namespace": "Fairgate", "Dimensions": [["service"]], "Metrics": metrics}
+    directive = {"Namespace": NAMESPACE, "Dimensions": [["service", "stage"]], "Metrics": metrics}
     embedded = {"Timestamp": int(clock.precise_now() * 1000), "CloudWatchMetrics": [directive]}
-    line = {"_aws": embedded, "service": SERVICE, **{name: [value] for name, value in values.items()}}
+    line = {"_aws": embedded, "service": SERVICE, "stage": _stage(), **{name: [value] for name, value in values.items()}}
     sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+
+
+def _stage() -> str:
+    try:
+        return settings.current().stage
+    except settings.SettingsError:  # which the reply reports
+        return "unknown"

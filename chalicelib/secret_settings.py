@@ -23,6 +23,7 @@ MAX_AGE_SECONDS = 300
 RETRY_SECONDS = 60
 MIN_SECRET_LENGTH = 32
 
+_LONG = ("jwt_secret", "ticket_keys", "edge_key")
 # How the values begin, where their kind shows in that.
 _BEGINNINGS = {
     "stripe_api_key": ("sk_test_", "sk_live_", "rk_test_", "rk_live_"),
@@ -42,6 +43,7 @@ class SecretValues(msgspec.Struct, frozen=True):
     smtp_url: str = ""
     stripe_api_key: str = ""
     stripe_webhook_secrets: str = ""
+    edge_key: str = ""
 
 
 class _KeptSecret(msgspec.Struct, frozen=True):
@@ -56,7 +58,7 @@ class _KeptSecret(msgspec.Struct, frozen=True):
 _kept: Memory[tuple[str, str], _KeptSecret] = Memory()  # (region, name or ARN) -> what was read last
 
 
-SecretName = Literal["jwt_secret", "jwt_keys", "ticket_keys", "smtp_url", "stripe_api_key", "stripe_webhook_secrets"]
+SecretName = Literal["jwt_secret", "jwt_keys", "ticket_keys", "smtp_url", "stripe_api_key", "stripe_webhook_secrets", "edge_key"]
 
 
 def optional_secret(name: SecretName) -> str:
@@ -94,7 +96,7 @@ def check_secrets(values: "SecretValues | None" = None) -> None:
         variable = f"{PREFIX}{name.upper()}"
         if name in ("jwt_keys", "ticket_keys") and value:
             _parse_keys(variable, value)
-        elif name in ("jwt_secret", "ticket_keys") and len(value) < MIN_SECRET_LENGTH:
+        elif (value or name in ("jwt_secret", "ticket_keys")) and name in _LONG and len(value) < MIN_SECRET_LENGTH:
             raise _too_short(name)
         beginnings = _BEGINNINGS.get(name)
         parts = [part.strip() for part in value.split(",") if part.strip()] if name == "stripe_webhook_secrets" else [value]

@@ -206,6 +206,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ticket_keys: Annotated[
         str, _says("Keys that sign tickets, `id:secret`, comma separated; the first one signs new tickets, all of them verify tickets.")
     ] = ""
+    edge_key: Annotated[
+        str,
+        _says(
+            "Key of the CDN, 32 characters or more: of requests that carry it, `X-Viewer-Address` is the source address. Empty: that "
+            "header is never believed."
+        ),
+    ] = ""
     secrets_arn: Annotated[
         str, _says("Name or ARN of a secret in Secrets Manager: JSON with the secret settings that the environment does not have.")
     ] = ""

@@ -52,21 +52,49 @@ def test_a_line_is_as_powertools_would_write_it(monkeypatch, trace_id):
     assert log._Formatter(utc=True, location=None).format(short) == powertools.format(whole)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_carried_along():
+    log._carried.forget()
+
+
 def test_metrics_are_written_in_the_format_that_cloudwatch_reads(capsys, time):
     with log.scope("job"):
         log.count("orders_paid")
         log.count("tickets_issued", 2)
         log.count("cache_hit")
-    metrics = [{"Name": "orders_paid", "Unit": "Count"}, {"Name": "tickets_issued", "Unit": "Count"}]
-    directive = {"Namespace": "Fairgate", "Dimensions": [["service"]], "Metrics": metrics}
+    metrics = [{"Name": name, "Unit": "Count"} for name in ("orders_paid", "tickets_issued", "cache_hit")]
+    directive = {"Namespace": "Fairgate", "Dimensions": [["service", "stage"]], "Metrics": metrics}
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
         {
             "_aws": {"Timestamp": time.now * 1000, "CloudWatchMetrics": [directive]},
             "service": "fairgate",
+            "stage": "test",
             "orders_paid": [1],
             "tickets_issued": [2],
+            "cache_hit": [1],
         }
     ]
+
+
+def test_what_every_read_counts_waits_for_a_line_that_is_written_anyway(capsys):
+    for _ in range(2):
+        with log.scope("read"):
+            log.count("cache_hit")
+    assert capsys.readouterr().out == ""
+    with log.scope("purchase"):
+        log.count("orders_paid")
+    with log.scope("another"):
+        log.count("orders_paid")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line.get("cache_hit") for line in lines] == [[2], None]
+
+
+def test_of_a_gauge_with_labels_the_highest_value_is_a_metric(capsys):
+    with log.scope("read"):
+        for event_id, length in (("e1", 3), ("e2", 9), ("e3", 4)):
+            log.gauge("queue_length", length, event_id=event_id)
+    (line,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert line["queue_length"] == [9]
 
 
 def test_no_metrics_are_written_if_they_are_disabled(capsys, monkeypatch):

@@ -13,7 +13,7 @@ import base64
 import gzip
 import re
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
@@ -29,6 +29,7 @@ from chalicelib.edge.access import Access
 from chalicelib.edge.http_errors import MAX_BODY_BYTES, BodyTooLarge, InternalError, NotSetUp, ServiceUnavailable, UnsupportedMediaType
 from chalicelib.edge.operation import Header, Operation
 from chalicelib.edge.parsing import NoQuery, parse_json, parse_query
+from chalicelib.edge.source_addresses import source_address
 from chalicelib.errors import ApiError, NotFound
 
 MIN_GZIP_BYTES = 1024
@@ -201,7 +202,7 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
             # With binary media types Chalice answers 400 to a request without Accept, although that means "anything".
             chalice_request.headers = CaseInsensitiveMapping({**chalice_request.headers, "accept": "*/*"})
         request = RequestContext(chalice_request)
-        with log.scope(_request_id(chalice_request), _caller_address(chalice_request)), effects.observed():
+        with log.scope(_request_id(chalice_request), partial(source_address, chalice_request)), effects.observed():
             try:
                 seconds = settings.current().request_seconds  # with settings that cannot be read, no request succeeds
                 if access != "public":
@@ -260,12 +261,6 @@ def _request_id(chalice_request: ChaliceRequest) -> str:
     """The caller's request id if it is well-formed, otherwise API Gateway's or a new one."""
     request_id = chalice_request.headers.get("x-request-id") or chalice_request.context.get("requestId") or ""
     return request_id if _REQUEST_ID.fullmatch(request_id) else ids.new_id()
-
-
-def _caller_address(chalice_request: ChaliceRequest) -> str | None:
-    """The address that API Gateway saw."""
-    address: str | None = chalice_request.context.get("identity", {}).get("sourceIp")
-    return address
 
 
 def _cors_headers(chalice_request: ChaliceRequest) -> dict[str, str]:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from chalicelib import dynamo, effects, ids, log, secret_settings, settings
-from chalicelib.edge import counters
+from chalicelib.edge import counters, source_addresses
 from chalicelib.edge.counters import Counter
 from chalicelib.edge.gcra import Charge, Quota
 from chalicelib.edge.http import RequestContext
@@ -165,9 +165,9 @@ def source_network(request: RequestContext) -> str | None:
 
 
 def source_address(request: RequestContext) -> Address | None:
-    """The address that called API Gateway. Never from a header, because a client can write any (X-Forwarded-For too)."""
+    """The address of the caller, or of the viewer behind the CDN; None if it is not known."""
     try:
-        address = ip_address(request.chalice_request.context.get("identity", {}).get("sourceIp"))
+        address = ip_address(source_addresses.source_address(request.chalice_request) or "")
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

@@ -15,6 +15,7 @@ from tests.simulation.call_log import record_calls
 from tests.simulation.faults import fail_from, internal_error, lose_answer, throttled, unreachable
 from tests.simulation.threads import run_in_threads
 
+CDN = "192.0.2.200"
 HOME, OFFICE = "198.51.100.7", "203.0.113.20"
 
 
@@ -131,6 +132,28 @@ class TestAddress:
         assert request_reservation(api, "elsewhere").status == 404
         time.advance(2)
         assert request_reservation(api, "next", source_ip=OFFICE).status == 404
+
+    def test_is_the_viewers_if_the_cdn_passes_it_on_with_its_key(self, api, time):
+        key = "a-key-that-the-cdn-and-the-app-share"
+
+        def last_of_51(headers, **options):
+            replies = [request_reservation(api, f"user-{n}", source_ip=CDN, headers=headers(n), **options) for n in range(51)]
+            return replies[-1].status
+
+        with settings.override(edge_key=key):
+            viewers = [last_of_51(lambda n, viewer=viewer: {"X-Viewer-Address": viewer, "X-Edge-Key": key}) for viewer in (HOME, OFFICE)]
+            assert viewers == [429, 429]
+            assert (
+                request_reservation(api, "zoe", source_ip=CDN, headers={"X-Viewer-Address": "203.0.113.9", "X-Edge-Key": key}).status == 404
+            )
+
+    @pytest.mark.parametrize("sent", [{}, {"X-Edge-Key": ""}, {"X-Edge-Key": "a-key-that-somebody-guesses-somewhere"}])
+    @pytest.mark.parametrize("key", ["", "a-key-that-the-cdn-and-the-app-share"])
+    def test_is_the_callers_if_the_key_is_missing_or_wrong(self, api, time, key, sent):
+        with settings.override(edge_key=key):
+            headers = [{"X-Viewer-Address": f"198.51.100.{n}", **sent} for n in range(51)]
+            replies = [request_reservation(api, f"user-{n}", source_ip=HOME, headers=headers[n]) for n in range(51)]
+        assert (replies[-2].status, replies[-1].status) == (404, 429)
 
     def test_has_the_factor_of_the_setting(self, api, time):
         with settings.override(address_factor=2):
