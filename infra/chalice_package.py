@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import app
+from infra.template import functions
 from infra.template.additions import template_additions
 from infra.template.stages import ROOT
 
@@ -40,16 +41,27 @@ def write(stage: str, architecture: str, target: Path, *, snapstart: bool = Fals
         for name in ("chalicelib", ".chalice"):
             shutil.copytree(ROOT / name, clean / name, ignore=shutil.ignore_patterns("__pycache__", "deployments", "deployed", "*.pyc"))
         (clean / "requirements.txt").write_text(_requirements())
-        config = clean / ".chalice" / "config.json"
-        config.write_text(json.dumps({**json.loads(config.read_bytes()), "lambda_architecture": architecture}))
+        _complete_config(clean / ".chalice", stage, architecture)
         additions = Path(scratch) / "additions.json"
-        additions.write_text(json.dumps(template_additions(stage, app.app.routes, snapstart=snapstart)))
+        additions.write_text(json.dumps(template_additions(stage, app.app.routes, architecture, snapstart=snapstart)))
         program = _EMPTY_ZIP + _CHALICE if template_alone else _CHALICE
         command = [sys.executable, "-c", program, "package", "--stage", stage, "--merge-template", str(additions), str(target)]
         # Chalice requires a region, although the template does not have one.
         subprocess.run(command, cwd=clean, env={**os.environ, "AWS_DEFAULT_REGION": "us-east-1"}, check=True, stdout=subprocess.DEVNULL)
     written = target / "sam.json"
     written.write_text(json.dumps(json.loads(written.read_bytes()), separators=(",", ":")))  # half as long as Chalice writes it
+
+
+def _complete_config(folder: Path, stage: str, architecture: str) -> None:
+    """Add the architecture and the policy of each function, which Chalice reads from files."""
+    file = folder / "config.json"
+    config = json.loads(file.read_bytes())
+    config["lambda_architecture"] = architecture
+    for function in functions.CHALICE_MAKES:
+        name = f"policy-{function}.json"
+        (folder / name).write_text(json.dumps(functions.policy(stage, function)))
+        config["lambda_functions"].setdefault(function, {})["iam_policy_file"] = name
+    file.write_text(json.dumps(config))
 
 
 def _requirements() -> str:

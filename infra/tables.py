@@ -17,7 +17,7 @@ TableDefinition = dict[str, Any]
 # Tables that boto3 writes without a PynamoDB model: feature -> name of the hash key, which is a string.
 _WITHOUT_MODEL = {"inventory": "id"}
 
-_STREAM_VIEW = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+STREAM_VIEW = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
 @cache
@@ -60,7 +60,7 @@ def create_all(client: "DynamoDBClient") -> list[str]:
     ttl, streams, created = ttl_attributes(), streamed(), []
     for feature, definition in definitions().items():
         name = dynamo.table_name(feature)
-        stream: Any = {"StreamSpecification": {"StreamEnabled": True, **_STREAM_VIEW}} if feature in streams else {}
+        stream: Any = {"StreamSpecification": {"StreamEnabled": True, **STREAM_VIEW}} if feature in streams else {}
         try:
             response = client.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", **definition, **stream)
         except client.exceptions.ResourceInUseException:
@@ -93,28 +93,6 @@ def _complete(client: "DynamoDBClient", name: str, definition: TableDefinition, 
 
 def _wait(client: "DynamoDBClient", name: str) -> None:
     client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
-
-
-def cloudformation(stage: str) -> dict[str, TableDefinition]:
-    """Logical id -> AWS::DynamoDB::Table. The tables stay when the stack is deleted: they hold what people have paid for."""
-    ttl, streams = ttl_attributes(), streamed()
-    return {
-        logical_id(feature): {
-            "Type": "AWS::DynamoDB::Table",
-            "DeletionPolicy": "Retain",
-            "UpdateReplacePolicy": "Retain",
-            "Properties": {
-                "TableName": f"fairgate-{stage}-{feature}",
-                "BillingMode": "PAY_PER_REQUEST",
-                "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-                "SSESpecification": {"SSEEnabled": True},
-                **definition,
-                **({"StreamSpecification": _STREAM_VIEW} if feature in streams else {}),
-                **({"TimeToLiveSpecification": {"Enabled": True, "AttributeName": ttl[feature]}} if feature in ttl else {}),
-            },
-        }
-        for feature, definition in definitions().items()
-    }
 
 
 def logical_id(feature: str) -> str:

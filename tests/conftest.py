@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import stripe
 
 from chalicelib import clock, deadline, dynamo, log, settings
 from infra.local.environment import LOCAL_CREDENTIALS
-from tests import engines
+from tests import engines, store_calls
 from tests.client import Client
 from tests.tracing import trace_the_product_alone
 
@@ -43,6 +44,7 @@ def pytest_configure() -> None:
     stripe.HTTPClient.INITIAL_DELAY = stripe.HTTPClient.MAX_DELAY = 0  # its retries do not wait
     trace_the_product_alone()
     engines.cache_names_of_moto()
+    store_calls.record()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,6 +60,25 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker of pytest-xdist has recorded."""
+    store_calls.made.update(map(tuple, getattr(node, "workeroutput", {}).get("store_calls", ())))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """After all tests have passed, fail if a role allows what no function needs."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["store_calls"] = sorted(store_calls.made)
+        return
+    is_whole = session.config.args_source is pytest.Config.ArgsSource.TESTPATHS and not session.config.option.keyword
+    if is_whole and exitstatus == pytest.ExitCode.OK and (unused := store_calls.unused(store_calls.made)):
+        lines = [f"{function} is allowed to {action} {table}, which no test makes it do" for function, action, table in unused]
+        sys.stderr.write("\n".join(["", "infra/template/permissions.py:", *lines, ""]))
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)

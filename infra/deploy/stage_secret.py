@@ -18,7 +18,8 @@ def create_missing(account: AwsAccount, stage: str) -> bool:
     try:
         client.describe_secret(SecretId=name)
     except client.exceptions.ResourceNotFoundException:
-        values = {"jwt_secret": secrets.token_urlsafe(RANDOM_BYTES), "ticket_keys": f"k1:{secrets.token_urlsafe(RANDOM_BYTES)}"}
+        jwt_secret, ticket_key, edge_key = (secrets.token_urlsafe(RANDOM_BYTES) for _ in range(3))
+        values = {"jwt_secret": jwt_secret, "ticket_keys": f"k1:{ticket_key}", "edge_key": edge_key}
         client.create_secret(Name=name, Description=f"Keys of Fairgate, stage {stage}", SecretString=json.dumps(values))
         return True
     return False

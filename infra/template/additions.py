@@ -2,21 +2,27 @@
 
 from typing import Any
 
-from infra import event_sources, tables
-from infra.template import api, functions
+from infra.template import alarms, api, archive, cdn, consumers, dashboard, functions, stored_tables, web_acl
 from infra.template.functions import Template
 
 
-def template_additions(stage: str, routes: dict[str, Any], *, snapstart: bool = False) -> Template:
+def template_additions(stage: str, routes: dict[str, Any], architecture: str = "arm64", *, snapstart: bool = False) -> Template:
     """The additions for a stage; `routes` are those of the app: path -> method -> route.
 
     With `snapstart` API Gateway calls an alias of the last published version, whose instances start from a snapshot (decision 28).
+    Raises ValueError if the stage's settings name a function or table that there is not.
     """
     return {
         "Resources": {
-            **tables.cloudformation(stage),
-            **event_sources.cloudformation(stage),
-            **functions.resources(stage, snapstart=snapstart),
-            **api.resources(routes, snapstart=snapstart),
-        }
+            **stored_tables.resources(stage),
+            **functions.resources(stage, architecture, snapstart=snapstart),
+            **consumers.resources(),
+            **api.resources(stage, routes, snapstart=snapstart),
+            **cdn.resources(stage, routes),
+            **web_acl.resources(stage),
+            **archive.resources(stage),
+            **alarms.resources(stage),
+            **dashboard.resources(stage),
+        },
+        "Outputs": cdn.outputs(stage),
     }

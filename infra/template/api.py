@@ -4,9 +4,48 @@ import json
 from typing import Any
 
 from chalicelib.edge import http
-from infra.template.functions import API, Template
+from infra.template.functions import API, LOG_DAYS, WEBHOOKS, Template
+from infra.template.stages import stack_settings
 
 _INTEGRATION = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${Function}/invocations"
+
+WEBHOOK_PATHS = ("/v1/webhooks/stripe",)
+
+# No address, path or token of anybody: the resource, not what was asked of it.
+_ACCESS_LOG = {
+    "request_id": "$context.requestId",
+    "time": "$context.requestTimeEpoch",
+    "method": "$context.httpMethod",
+    "resource": "$context.resourcePath",
+    "status": "$context.status",
+    "bytes": "$context.responseLength",
+    "milliseconds": "$context.responseLatency",
+    "integration_milliseconds": "$context.integrationLatency",
+    "integration_status": "$context.integrationStatus",
+    "error": "$context.error.responseType",
+    "web_acl": "$context.wafResponseCode",
+    "trace_id": "$context.xrayTraceId",
+}
+# An account has one role for the logs of all its APIs in a region. So it stays when this stack goes: other stacks use it too.
+_RETAINED = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+_ACCESS_LOGS_ACCOUNT: Template = {
+    "AccessLogsRole": {
+        "Type": "AWS::IAM::Role",
+        **_RETAINED,
+        "Properties": {
+            "AssumeRolePolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "Principal": {"Service": "apigateway.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+            },
+            "ManagedPolicyArns": [{"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"}],
+        },
+    },
+    "AccessLogsAccount": {
+        "Type": "AWS::ApiGateway::Account",
+        **_RETAINED,
+        "Properties": {"CloudWatchRoleArn": {"Fn::GetAtt": ["AccessLogsRole", "Arn"]}},
+    },
+}
 
 _UNKNOWN_ADDRESS = (404, "not_found", "There is nothing at this address.")
 _CUT_OFF = f"The service is busy. {http.UNKNOWN} {http.LOOK_FIRST}"
@@ -18,6 +57,7 @@ _GATEWAY_RESPONSES: dict[str, tuple[int | None, str, str]] = {
     "REQUEST_TOO_LARGE": (413, "body_too_large", "The body is too large. Send less in one request."),
     "UNSUPPORTED_MEDIA_TYPE": (415, "unsupported_media_type", "Send JSON with `Content-Type: application/json`."),
     "THROTTLED": (429, "too_many_requests", "Too many requests. Try again shortly."),
+    "WAF_FILTERED": (429, "too_many_requests", "Too many requests from your address. Try again in a few minutes."),
     "QUOTA_EXCEEDED": (429, "too_many_requests", "Too many requests. Try again shortly."),
     "INTEGRATION_TIMEOUT": (503, "service_unavailable", _CUT_OFF),
     "INTEGRATION_FAILURE": (503, "service_unavailable", _CUT_OFF),
@@ -26,15 +66,46 @@ _GATEWAY_RESPONSES: dict[str, tuple[int | None, str, str]] = {
 }
 
 
-def resources(routes: dict[str, Any], *, snapstart: bool) -> Template:
+def resources(stage: str, routes: dict[str, Any], *, snapstart: bool) -> Template:
     """The additions to Chalice's API; `routes` are those of the app: path -> method -> route."""
-    called = {"Ref": f"{API}.Alias"} if snapstart else {"Fn::GetAtt": [API, "Arn"]}
-    uri = {"Fn::Sub": [_INTEGRATION, {"Function": called}]}
     body = {
         "x-amazon-apigateway-gateway-responses": {name: _gateway_response(*response) for name, response in _GATEWAY_RESPONSES.items()},
-        "paths": {path: _methods(path, methods, uri) for path, methods in routes.items()},
+        "paths": {path: _methods(path, methods, _uri(path, snapstart=snapstart)) for path, methods in routes.items()},
     }
-    return {"RestAPI": {"Properties": {"DefinitionBody": body}}}
+    settings = stack_settings(stage)
+    all_methods = {
+        "ResourcePath": "/*",
+        "HttpMethod": "*",
+        "ThrottlingRateLimit": settings.requests_per_second,
+        "ThrottlingBurstLimit": settings.burst,
+    }
+    return {
+        "RestAPI": {
+            "Properties": {
+                "Name": f"fairgate-{stage}",
+                "DefinitionBody": body,
+                "MethodSettings": [all_methods],
+                "TracingEnabled": True,
+                "AccessLogSetting": {"DestinationArn": {"Fn::GetAtt": ["AccessLogs", "Arn"]}, "Format": json.dumps(_ACCESS_LOG)},
+            },
+            "DependsOn": ["AccessLogsAccount"],
+        },
+        "AccessLogs": {
+            "Type": "AWS::Logs::LogGroup",
+            "DeletionPolicy": "Delete",
+            "UpdateReplacePolicy": "Delete",
+            "Properties": {"LogGroupName": f"/aws/apigateway/fairgate-{stage}", "RetentionInDays": LOG_DAYS},
+        },
+        **_ACCESS_LOGS_ACCOUNT,
+    }
+
+
+def _uri(path: str, *, snapstart: bool) -> Template:
+    """What API Gateway calls for a path."""
+    function = {"Ref": f"{API}.Alias"} if snapstart else {"Fn::GetAtt": [API, "Arn"]}
+    if path in WEBHOOK_PATHS:
+        function = {"Fn::GetAtt": [WEBHOOKS, "Arn"]}
+    return {"Fn::Sub": [_INTEGRATION, {"Function": function}]}
 
 
 def _gateway_response(status: int | None, code: str, message: str) -> Template:

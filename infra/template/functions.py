@@ -1,61 +1,142 @@
-"""What a function needs beside its code: a role of its own, from its policy file in .chalice/, and its logs."""
+"""The functions, one for each kind of work: its role, its logs, its share of the account's instances, and where its failures go.
 
-import json
+Chalice makes a function of each job and consumer, and one of all routes. Stripe's webhooks are called through a route but have a
+function of their own, so that neither a drop nor a flood of webhooks takes the instances of the other.
+"""
+
+import sys
 from typing import Any
 
 from infra import event_sources
-from infra.template.stages import ROOT
+from infra.template import permissions
+from infra.template.stages import function_settings, stack_settings
 
 Template = dict[str, Any]
 
 API = "APIHandler"  # Chalice's logical id of the function behind the API
-_ALIAS = "live"
+WEBHOOKS = "Webhooks"
+SCHEDULED = ("sweep", "reconcile")
+# Function -> its logical id. Chalice names roles after functions: api_handler -> ApiHandlerRole.
+FUNCTIONS = {
+    "api_handler": API,
+    "webhooks": WEBHOOKS,
+    **{name: event_sources.function_id(name) for name in (*SCHEDULED, *event_sources.CONSUMERS)},
+}
+CHALICE_MAKES = tuple(name for name in FUNCTIONS if name != "webhooks")
+
+ALIAS = "live"
 LOG_DAYS = 30
+DEAD_LETTER_SECONDS = 14 * 86_400
+# A run that fails is tried once more, and not any later than this: the schedule has started others by then.
+MAX_EVENT_AGE_SECONDS = 600
 
-# Function -> its logical id. Chalice names its role after the function: api_handler -> ApiHandlerRole.
-FUNCTIONS = {"api_handler": API, **{name: event_sources.function_id(name) for name in ("sweep", "reconcile", *event_sources.CONSUMERS)}}
 
-
-def resources(stage: str, *, snapstart: bool) -> Template:
+def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
     """The additions to the functions of a stage."""
+    reserved = stack_settings(stage).reserved_concurrency
+    if unknown := reserved.keys() - FUNCTIONS:
+        raise ValueError(f"reserved_concurrency of stage {stage}: there is no function {min(unknown)}; there are {', '.join(FUNCTIONS)}")
     made: Template = {}
     for name, logical_id in FUNCTIONS.items():
-        logs = f"{logical_id}Logs"
-        made |= {
-            logical_id: {"Properties": {"LoggingConfig": {"LogGroup": {"Ref": logs}}}},
-            logs: {
-                "Type": "AWS::Logs::LogGroup",
-                "DeletionPolicy": "Delete",
-                "UpdateReplacePolicy": "Delete",
-                "Properties": {"LogGroupName": f"/aws/lambda/fairgate-{stage}-{name.replace('_', '-')}", "RetentionInDays": LOG_DAYS},
-            },
-            f"{event_sources.function_id(name)}Role": _role(stage, name, logs),
-        }
+        properties: Template = {"LoggingConfig": {"LogGroup": {"Ref": logs_id(name)}}, "Tracing": "Active"}
+        if name in reserved:
+            properties["ReservedConcurrentExecutions"] = reserved[name]
+        if name in SCHEDULED:
+            properties["EventInvokeConfig"] = _event_invoke_config(name)
+        made |= {logical_id: {"Properties": properties}, logs_id(name): _logs(stage, name)}
+        if (queue := dead_letters_id(name)) is not None:
+            made[queue] = _dead_letters(stage, name)
+    made[WEBHOOKS] = {"Type": "AWS::Serverless::Function", "Properties": {**_webhooks(stage, architecture), **made[WEBHOOKS]["Properties"]}}
+    made["WebhooksRole"] = _webhooks_role(stage)
+    made[f"{WEBHOOKS}InvokePermission"] = _invoke_permission()
     if snapstart:
         made[API]["Properties"] |= _SNAPSTART
         made[f"{API}InvokePermission"] = {"Properties": {"FunctionName": {"Ref": f"{API}.Alias"}}}
     return made
 
 
+def policy(stage: str, function: str) -> Template:
+    """The policy of a function's role."""
+    return permissions.policy(stage, function, logs_id(function), dead_letters_id(function))
+
+
+def logs_id(function: str) -> str:
+    """The logical id of a function's log group."""
+    return f"{FUNCTIONS[function]}Logs"
+
+
+def dead_letters_id(function: str) -> str | None:
+    """The logical id of the queue of what a function could not do; None if its caller gets the error."""
+    return f"{FUNCTIONS[function]}DeadLetters" if function in (*SCHEDULED, *event_sources.CONSUMERS) else None
+
+
 _SNAPSTART: Template = {
-    "AutoPublishAlias": _ALIAS,
+    "AutoPublishAlias": ALIAS,
     "AutoPublishAliasAllProperties": True,  # a changed setting has to reach the alias too
     "SnapStart": {"ApplyOn": "PublishedVersions"},
 }
 
 
-def _role(stage: str, function: str, logs: str) -> Template:
-    """The role of one function. Policy files have `${Stage}`, which is replaced here, and CloudFormation's own `${AWS::...}`."""
-    file = f"policy-{function.removesuffix('_handler')}"
-    policy = json.loads((ROOT / ".chalice" / f"{file}.json").read_text().replace("${Stage}", stage))
-    for statement in policy["Statement"]:
-        arns = statement["Resource"]
-        statement["Resource"] = [{"Fn::Sub": arn} for arn in ([arns] if isinstance(arns, str) else arns)]
-    write_logs = {
-        "Sid": "WriteLogs",
-        "Effect": "Allow",
-        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-        "Resource": [{"Fn::GetAtt": [logs, "Arn"]}],
+def _event_invoke_config(function: str) -> Template:
+    destination = {"Type": "SQS", "Destination": {"Fn::GetAtt": [dead_letters_id(function), "Arn"]}}
+    return {
+        "MaximumEventAgeInSeconds": MAX_EVENT_AGE_SECONDS,
+        "MaximumRetryAttempts": 1,
+        "DestinationConfig": {"OnFailure": destination},
     }
-    policy["Statement"].append(write_logs)
-    return {"Properties": {"Policies": [{"PolicyName": file, "PolicyDocument": policy}]}}
+
+
+def _logs(stage: str, function: str) -> Template:
+    return {
+        "Type": "AWS::Logs::LogGroup",
+        "DeletionPolicy": "Delete",
+        "UpdateReplacePolicy": "Delete",
+        "Properties": {"LogGroupName": f"/aws/lambda/fairgate-{stage}-{function.replace('_', '-')}", "RetentionInDays": LOG_DAYS},
+    }
+
+
+def _dead_letters(stage: str, function: str) -> Template:
+    return {
+        "Type": "AWS::SQS::Queue",
+        "Properties": {
+            "QueueName": f"fairgate-{stage}-{function.replace('_', '-')}-dead-letters",
+            "MessageRetentionPeriod": DEAD_LETTER_SECONDS,
+            "SqsManagedSseEnabled": True,
+        },
+    }
+
+
+def _webhooks(stage: str, architecture: str) -> Template:
+    """The same code and settings as the function of the API."""
+    return {
+        "Runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",  # as Chalice chooses it
+        "Handler": "app.app",
+        "CodeUri": "./deployment.zip",
+        "Architectures": [architecture],
+        "Role": {"Fn::GetAtt": ["WebhooksRole", "Arn"]},
+        **function_settings(stage),
+    }
+
+
+def _webhooks_role(stage: str) -> Template:
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+            "Policies": [{"PolicyName": "webhooks", "PolicyDocument": policy(stage, "webhooks")}],
+        },
+    }
+
+
+def _invoke_permission() -> Template:
+    source = "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:${RestAPI}/*"
+    return {
+        "Type": "AWS::Lambda::Permission",
+        "Properties": {
+            "FunctionName": {"Ref": WEBHOOKS},
+            "Action": "lambda:InvokeFunction",
+            "Principal": "apigateway.amazonaws.com",
+            "SourceArn": {"Fn::Sub": source},
+        },
+    }

@@ -12,12 +12,13 @@ import urllib3
 
 import app
 from chalicelib import memory, settings
-from infra import chalice_package, tables
+from infra import chalice_package
 from infra.deploy import __main__ as command
 from infra.deploy import deployment, stack
 from infra.emulation.aws import REGION, EmulatedAws
 from infra.local.gateway import Gateway
 from infra.local.server import LocalServer
+from infra.template import stored_tables
 from infra.template.stages import deployed_stages
 from tests.test_tidy import ROOT
 
@@ -54,7 +55,7 @@ def package(tmp_path) -> Path:
 
 
 def template(**more: dict) -> dict:
-    resources = {**tables.cloudformation(STAGE), "Pages": {"Type": "AWS::S3::Bucket"}, **more}
+    resources = {**stored_tables.resources(STAGE), "Pages": {"Type": "AWS::S3::Bucket"}, **more}
     outputs = {
         "WebBucketName": {"Value": {"Ref": "Pages"}},
         "EndpointURL": {"Value": "http://127.0.0.1:9/api/"},

@@ -2,8 +2,10 @@
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import app
@@ -11,6 +13,7 @@ from chalicelib import dynamo, settings
 from chalicelib.audit.store import AuditRow
 from chalicelib.ledger.store import LedgerRow
 from infra import chalice_package, event_sources, lint, tables
+from infra.template import archive, functions, permissions, stages, stored_tables
 from infra.template.additions import template_additions
 from infra.template.stages import deployed_stages
 
@@ -19,75 +22,93 @@ CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_bytes())
 
 
 def test_created_tables_equal_deployed_tables(store):
-    resources = template_additions(settings.current().stage, app.app.routes)["Resources"].values()
-    deployed = {table["Properties"]["TableName"]: table["Properties"] for table in resources if table.get("Type") == "AWS::DynamoDB::Table"}
+    deployed = stored_tables.resources("dev")
     for feature, definition in tables.definitions().items():
-        properties = deployed[dynamo.table_name(feature)]
-        live = store.describe_table(TableName=properties["TableName"])["Table"]
+        properties = deployed[tables.logical_id(feature)]["Properties"]
+        assert properties["TableName"] == f"fairgate-dev-{feature}"
+        live = store.describe_table(TableName=dynamo.table_name(feature))["Table"]
         for name in ("KeySchema", "AttributeDefinitions"):
             assert live[name] == properties[name] == definition[name]
         assert {index["IndexName"] for index in live.get("GlobalSecondaryIndexes", [])} == {
             index["IndexName"] for index in properties.get("GlobalSecondaryIndexes", [])
         }
-        ttl = store.describe_time_to_live(TableName=properties["TableName"])["TimeToLiveDescription"]
+        ttl = store.describe_time_to_live(TableName=dynamo.table_name(feature))["TimeToLiveDescription"]
         assert ttl.get("AttributeName") == properties.get("TimeToLiveSpecification", {}).get("AttributeName")
 
 
-@pytest.mark.parametrize("stage", ["dev", "prod"])
-def test_a_role_reaches_its_own_stage_and_nothing_else(stage):
-    resources = template_additions(stage, app.app.routes)["Resources"]
-    logs = {}
-    for role in ("ApiHandlerRole", "SweepRole", "ReconcileRole", "ProjectReportsRole"):
-        (policy,) = resources[role]["Properties"]["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]:
-            actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
-            assert not any("*" in action for action in actions)
-            if statement["Sid"] == "WriteLogs":
-                logs[role] = resources[statement["Resource"][0]["Fn::GetAtt"][0]]["Properties"]["LogGroupName"]
-                continue
-            for arn in statement["Resource"]:
-                assert re.search(rf"fairgate[-/]{stage}-", arn["Fn::Sub"])
-                assert "${Stage}" not in arn["Fn::Sub"]
-    assert len(set(logs.values())) == 4
-    assert all(name.startswith(f"/aws/lambda/fairgate-{stage}-") for name in logs.values())
+@pytest.mark.parametrize("stage", deployed_stages())
+def test_nothing_that_is_done_to_a_stack_deletes_a_table(stage):
+    for resource in stored_tables.resources(stage).values():
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+        properties = resource["Properties"]
+        assert properties["DeletionProtectionEnabled"] is True
+        assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+        assert properties["SSESpecification"] == {"SSEEnabled": True}
 
 
-def test_no_function_may_change_the_ledger_or_the_audit():
-    """A function that may write all tables is denied to change these two; others may not write them at all."""
-    for file in (ROOT / ".chalice").glob("policy-*.json"):
-        statements = json.loads(file.read_bytes())["Statement"]
-        written = [arn for statement in statements for arn in _resources(statement) if "dynamodb:PutItem" in statement["Action"]]
-        if not any(arn.endswith("${Stage}-*") for arn in written):
-            assert not any(arn.endswith((LedgerRow.feature, AuditRow.feature)) for arn in written)
-            continue
-        (denied,) = [statement for statement in statements if statement["Effect"] == "Deny"]
-        assert set(denied["Action"]) == {"dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"}
-        assert {arn.partition("${Stage}-")[2] for arn in denied["Resource"]} == {LedgerRow.feature, AuditRow.feature}
+def test_the_ledger_and_the_audit_log_are_copied_where_nobody_can_change_them():
+    assert archive.resources("dev") == {}
+    resources = archive.resources("prod")
+    assert resources["Archive"]["Properties"]["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]["Days"] == 400
+    requests = [
+        json.loads(part["Properties"]["Target"]["Input"]["Fn::Sub"])
+        for part in resources.values()
+        if part["Type"] == "AWS::Scheduler::Schedule"
+    ]
+    assert {request["TableArn"] for request in requests} == {"${TableAudit.Arn}", "${TablePaymentTransactions.Arn}"}
+    assert all(request["S3Bucket"] == "${Archive}" for request in requests)
+
+
+def test_tables_of_a_drop_are_warm_where_the_stage_says_so():
+    warm = {
+        stage: {name for name, table in stored_tables.resources(stage).items() if "WarmThroughput" in table["Properties"]}
+        for stage in ("dev", "prod")
+    }
+    assert warm == {"dev": set(), "prod": {"TableInventory", "TablePurchases"}}
+
+
+@pytest.mark.parametrize("stage", deployed_stages())
+@pytest.mark.parametrize("function", functions.FUNCTIONS)
+def test_a_role_reaches_its_own_stage_and_nothing_else(stage, function):
+    statements = {statement["Sid"]: statement for statement in functions.policy(stage, function)["Statement"]}
+    assert statements.pop("Trace")["Resource"] == ["*"]  # X-Ray knows no resources
+    assert statements.pop("WriteLogs")["Resource"] == [{"Fn::GetAtt": [functions.logs_id(function), "Arn"]}]
+    queue = statements.pop("SendDeadLetters", None)
+    assert (queue and queue["Resource"][0]["Fn::GetAtt"][0]) == functions.dead_letters_id(function)
+    for statement in statements.values():
+        assert not any("*" in action for action in statement["Action"])
+        for arn in statement["Resource"]:
+            assert re.search(rf"fairgate[-/]{stage}-", arn["Fn::Sub"])
 
 
 def test_the_api_may_not_read_a_whole_table():
     """So a list that scans one fails before anybody's table is large."""
-    statements = json.loads((ROOT / ".chalice" / "policy-api.json").read_bytes())["Statement"]
-    allowed = " ".join(json.dumps(statement["Action"]) for statement in statements if statement["Effect"] == "Allow")
-    assert "dynamodb:Query" in allowed
-    assert not any(f'"dynamodb:{action}"' in allowed for action in ("Scan", "*", "PartiQLSelect"))
+    assert "Scan" not in " ".join(permissions.TABLES["api_handler"].values()).split()
 
 
-def _resources(statement):
-    return [statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"]
+def test_no_role_is_larger_than_iam_takes():
+    for function in functions.FUNCTIONS:
+        assert len(json.dumps(functions.policy("a-stage-of-20-letters"[:20], function), separators=(",", ":"))) < 10_240
+
+
+@pytest.mark.parametrize("function", functions.FUNCTIONS)
+def test_no_function_may_change_the_ledger_or_the_audit(function):
+    (denied,) = [statement for statement in functions.policy("dev", function)["Statement"] if statement["Effect"] == "Deny"]
+    assert {"dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem"} <= set(denied["Action"])
+    assert {arn["Fn::Sub"].partition("fairgate-dev-")[2] for arn in denied["Resource"]} == {LedgerRow.feature, AuditRow.feature}
+    for feature in (LedgerRow.feature, AuditRow.feature):
+        assert set(permissions.TABLES[function].get(feature, "").split()) <= {"GetItem", "PutItem", "Query"}
 
 
 @pytest.mark.parametrize("function", event_sources.CONSUMERS)
-def test_a_consumer_reads_the_streams_of_its_tables_and_writes_its_own_table_and_its_dead_letters(function):
-    statements = json.loads((ROOT / ".chalice" / f"policy-{function}.json").read_bytes())["Statement"]
-    allowed = {statement["Sid"]: {arn.partition("${Stage}-")[2] for arn in _resources(statement)} for statement in statements}
-    assert allowed["ReadChanges"] == {f"{feature}/stream/*" for feature in event_sources.CONSUMERS[function]}
-    assert allowed["SendDeadLetters"] == {f"{function.replace('_', '-')}-dead-letters"}
-    assert not any("*" in arn for sid in allowed.keys() - {"ReadChanges"} for arn in allowed[sid])
+def test_a_consumer_reads_the_streams_of_its_tables(function):
+    (statement,) = [statement for statement in functions.policy("dev", function)["Statement"] if statement["Sid"] == "ReadChanges"]
+    read = {arn["Fn::Sub"].partition("fairgate-dev-")[2] for arn in statement["Resource"]}
+    assert read == {f"{feature}/stream/*" for feature in event_sources.CONSUMERS[function]}
 
 
 def test_each_consumer_gets_the_changes_of_its_tables(packaged):
-    resources = packaged()["Resources"]
+    resources = packaged("dev", snapstart=False)["Resources"]
     mappings = [part["Properties"] for part in resources.values() if part["Type"] == "AWS::Lambda::EventSourceMapping"]
     expected = {
         (event_sources.function_id(function), tables.logical_id(feature))
@@ -105,13 +126,76 @@ def test_each_consumer_gets_the_changes_of_its_tables(packaged):
         assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
 
 
-def test_every_function_has_a_policy():
-    functions = {"api_handler", *(source.name for source in app.app.event_sources), *event_sources.CONSUMERS}
-    assert {function.name for function in app.app.pure_lambda_functions} == set(event_sources.CONSUMERS)
-    assert set(CONFIG["lambda_functions"]) == functions
+def test_every_function_of_the_app_is_one_of_the_template():
+    made = {
+        "api_handler",
+        *(source.name for source in app.app.event_sources),
+        *(function.name for function in app.app.pure_lambda_functions),
+    }
+    assert made == set(functions.CHALICE_MAKES) == set(CONFIG["lambda_functions"])
+    assert functions.FUNCTIONS.keys() == permissions.TABLES.keys() == {*made, "webhooks"}
     assert CONFIG["autogen_policy"] is False
-    for function in CONFIG["lambda_functions"].values():
-        assert (ROOT / ".chalice" / function["iam_policy_file"]).exists()
+
+
+def test_webhooks_have_a_function_of_their_own(packaged):
+    resources = packaged("prod", snapstart=True)["Resources"]
+    api, webhooks = (resources[name]["Properties"] for name in ("APIHandler", "Webhooks"))
+    own = {
+        "AutoPublishAlias",
+        "AutoPublishAliasAllProperties",
+        "SnapStart",
+        "MemorySize",
+        "LoggingConfig",
+        "ReservedConcurrentExecutions",
+        "Role",
+    }
+    assert {name: value for name, value in webhooks.items() if name not in {*own, "Tags"}} == {
+        name: value for name, value in api.items() if name not in {*own, "Tags"}
+    }
+    paths = resources["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    called = {
+        path: {
+            "Webhooks" if "Webhooks" in str(method["x-amazon-apigateway-integration"]["uri"]) else "APIHandler"
+            for name, method in methods.items()
+            if name != "options"
+        }
+        for path, methods in paths.items()
+    }
+    assert {path for path, functions in called.items() if functions == {"Webhooks"}} == {"/v1/webhooks/stripe"}
+    assert all(len(functions) == 1 for functions in called.values())
+
+
+def test_no_function_of_a_stage_that_sells_takes_the_instances_of_another(packaged):
+    resources = packaged("prod", snapstart=True)["Resources"]
+    reserved = {
+        name: resources[logical_id]["Properties"]["ReservedConcurrentExecutions"] for name, logical_id in functions.FUNCTIONS.items()
+    }
+    assert sum(reserved.values()) <= 900  # an account has 1,000 at first, and 100 that nobody may reserve
+
+
+def test_what_a_function_could_not_do_is_kept(packaged):
+    resources = packaged("dev", snapstart=False)["Resources"]
+    for name in ("sweep", "reconcile"):
+        config = resources[functions.FUNCTIONS[name]]["Properties"]["EventInvokeConfig"]
+        queue = config["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0]
+        assert resources[queue]["Type"] == "AWS::SQS::Queue"
+
+
+@pytest.mark.parametrize(
+    ("stack", "message"),
+    [
+        ({"requests_per_second": 1, "burst": 1, "reserved_concurrency": {"sweeper": 1}}, "there is no function sweeper"),
+        ({"requests_per_second": 1, "burst": 1, "warm_throughput": {"stock": {"reads": 12000, "writes": 4000}}}, "there is no table stock"),
+        ({"requests_per_second": 1}, "missing required field `burst`"),
+        ({"requests_per_second": 1, "burst": 1, "domain": "shop.test"}, "domain and certificate_arn belong together"),
+        ({"requests_per_second": 1, "burst": 1, "warm": {}}, "unknown field `warm`"),
+    ],
+)
+def test_a_wrong_setting_of_a_stack_is_named(monkeypatch, stack, message):
+    config = {**CONFIG, "stages": {**CONFIG["stages"], "dev": {**CONFIG["stages"]["dev"], "stack": stack}}}
+    monkeypatch.setattr(stages, "_config", lambda: config)
+    with pytest.raises((ValueError, msgspec.ValidationError), match=message):
+        template_additions("dev", app.app.routes)
 
 
 def test_stages_differ_in_identity_and_simulated_payments():
@@ -126,22 +210,22 @@ def test_stages_differ_in_identity_and_simulated_payments():
     ]
 
 
-@pytest.fixture
-def packaged(tmp_path):
+@pytest.fixture(scope="module")
+def packaged(tmp_path_factory):
     """The template as Chalice merges it; the zip is empty."""
 
+    @cache
     def package_template(stage="dev", **options):
-        chalice_package.write(stage, "arm64", tmp_path, template_alone=True, **options)
-        return json.loads((tmp_path / "sam.json").read_bytes())
+        folder = tmp_path_factory.mktemp("packaged")
+        chalice_package.write(stage, "arm64", folder, template_alone=True, **options)
+        return json.loads((folder / "sam.json").read_bytes())
 
     return package_template
 
 
-@pytest.mark.parametrize("stage", deployed_stages())
-def test_cloudformation_would_take_the_template_with_and_without_snapstart(packaged, tmp_path, stage):
-    packaged(stage)
-    assert lint.template_problems(tmp_path / "sam.json") == []
-    packaged(stage, snapstart=True)
+@pytest.mark.parametrize(("stage", "snapstart"), [("dev", False), ("prod", True)])
+def test_cloudformation_would_take_the_template(packaged, tmp_path, stage, snapstart):
+    (tmp_path / "sam.json").write_text(json.dumps(packaged(stage, snapstart=snapstart)))
     assert lint.template_problems(tmp_path / "sam.json") == []
 
 
@@ -156,19 +240,19 @@ def test_what_cloudformation_would_refuse_is_a_problem(tmp_path, monkeypatch):
 
 
 def test_functions_run_on_arm64_unless_another_architecture_is_asked_for(packaged):
-    functions = [part for part in packaged()["Resources"].values() if part["Type"] == "AWS::Serverless::Function"]
-    assert [function["Properties"]["Architectures"] for function in functions] == [["arm64"]] * 4
+    functions = [part for part in packaged("dev", snapstart=False)["Resources"].values() if part["Type"] == "AWS::Serverless::Function"]
+    assert [function["Properties"]["Architectures"] for function in functions] == [["arm64"]] * 5
     assert CONFIG["lambda_architecture"] == "arm64"
 
 
 def test_the_api_has_a_whole_processor(packaged):
-    resources = packaged()["Resources"]
+    resources = packaged("dev", snapstart=False)["Resources"]
     assert [resources[name]["Properties"]["MemorySize"] for name in ("APIHandler", "Sweep", "Reconcile")] == [1769, 1024, 1024]
 
 
 @pytest.mark.parametrize(("snapstart", "called"), [(False, {"Fn::GetAtt": ["APIHandler", "Arn"]}), (True, {"Ref": "APIHandler.Alias"})])
 def test_every_method_calls_the_function_or_with_snapstart_its_alias(packaged, snapstart, called):
-    resources = packaged(snapstart=snapstart)["Resources"]
+    resources = packaged("dev", snapstart=snapstart)["Resources"]
     uris = [
         method["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"][1]["Function"]
         for path in resources["RestAPI"]["Properties"]["DefinitionBody"]["paths"].values()
@@ -176,7 +260,7 @@ def test_every_method_calls_the_function_or_with_snapstart_its_alias(packaged, s
         if name != "options"  # API Gateway answers it
     ]
     assert len(uris) > len(app.app.routes)
-    assert all(uri == called for uri in uris)
+    assert [uri for uri in uris if uri != called] == [{"Fn::GetAtt": ["Webhooks", "Arn"]}] * 2  # of POST, and of all other methods
     assert ("SnapStart" in resources["APIHandler"]["Properties"]) == snapstart
     permitted = resources["APIHandlerInvokePermission"]["Properties"]["FunctionName"]
     assert permitted == {"Ref": "APIHandler.Alias" if snapstart else "APIHandler"}

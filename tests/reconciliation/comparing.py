@@ -4,13 +4,15 @@ from typing import Any
 
 from chalicelib.reconciliation import compare
 from chalicelib.reconciliation.model import ReconciliationReport
+from tests import store_calls
 from tests.stripe_shop import StripeShop
 
 
 def compare_last_hour(shop: StripeShop, **options: Any) -> ReconciliationReport:
     """Compare the hour until now, a second later."""
     shop.time.advance(1)
-    return compare.compare_span(shop.time.now - 3600, shop.time.now, shop.time.now, **options)
+    with store_calls.made_by("reconcile"):
+        return compare.compare_span(shop.time.now - 3600, shop.time.now, shop.time.now, **options)
 
 
 def assert_no_differences(shop: StripeShop) -> None:

@@ -10,7 +10,7 @@ from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare, jobs, schedule
 from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS
 from chalicelib.reconciliation.store import ReconciliationRow
-from tests import builders, shops
+from tests import builders, shops, store_calls
 from tests.simulation import faults
 from tests.simulation.provider_faults import crash_after_provider_call, record_provider_calls
 from tests.simulation.threads import run_in_threads
@@ -42,7 +42,8 @@ def load_position():
 
 
 def run_schedule(shop):
-    return schedule.run(shop.time.now)
+    with store_calls.made_by("reconcile"):
+        return schedule.run(shop.time.now)
 
 
 def test_a_payment_whose_webhook_never_came_gets_its_tickets_when_it_is_old_enough_to_be_compared(shop):

@@ -1,0 +1,178 @@
+"""The alarms of a stage. docs/runbook.md has a section for each, by its name: what it means, what to look at, what to do."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from chalicelib import log
+from infra.template.functions import FUNCTIONS, Template, dead_letters_id, logs_id
+from infra.template.stages import stack_settings
+
+RUNBOOK = "docs/runbook.md"
+MINUTE, MINUTES, HOUR = 60, 300, 3600
+
+Metric = Template
+
+# Of the API's paths: reserving, opening a checkout, paying, and both in one call.
+PURCHASE_STEPS = ("/v1/events/{event_id}/reservations", "/v1/checkout/sessions", "/v1/checkout/confirm", "/v1/orders")
+FROM_LOGS = "FairgateLogs"
+
+
+class Alarm(Struct, frozen=True):
+    """`value` is a formula of `metrics`, by their ids; the alarm goes off if it is above `threshold` in `times` periods.
+
+    `silence`: what it means if nothing is measured.
+    """
+
+    name: str
+    value: str
+    metrics: dict[str, Metric]
+    threshold: float
+    times: int = 1
+    out_of: int | None = None
+    below: bool = False
+    silence: str = "notBreaching"
+
+
+def alarms(stage: str) -> list[Alarm]:
+    """All alarms of a stage."""
+    return [
+        Alarm("errors", "100 * failed / requests", _requests(stage, MINUTES), 1),
+        Alarm("slow", "p95", {"p95": _api(stage, "Latency", "p95", MINUTES)}, 500, times=3),
+        # 99.9 % of 30 days are lost in five days at this rate.
+        Alarm("availability", "100 * failed / requests", _requests(stage, HOUR), 0.6, times=3, out_of=6),
+        Alarm(
+            "purchases-fail",
+            "IF(steps > 20, 100 * broken / steps, 0)",
+            {
+                "broken": _own(stage, "purchase_steps_failed", MINUTES, FROM_LOGS),
+                "steps": _own(stage, "purchase_steps", MINUTES, FROM_LOGS),
+            },
+            1,
+        ),
+        Alarm(
+            "payments-declined",
+            "IF(declined + paid > 20, 100 * declined / (declined + paid), 0)",
+            {"declined": _own(stage, "payments_failed", MINUTES), "paid": _own(stage, "orders_paid", MINUTES)},
+            30,
+        ),
+        Alarm("mails-fail", "failed", {"failed": _own(stage, "mails_failed", MINUTES)}, 2, times=2),
+        Alarm("refunds-fail", "failed", {"failed": _own(stage, "refunds_failed", MINUTES)}, 0),
+        Alarm("findings", "found", {"found": _own(stage, "reconciliation_findings", MINUTES)}, 0),
+        Alarm("access-refused", "refused", {"refused": _own(stage, "access_refused", MINUTES, FROM_LOGS)}, 0),
+        Alarm("settings-wrong", "wrong", {"wrong": _own(stage, "settings_wrong", MINUTES, FROM_LOGS)}, 0),
+        Alarm("catalog-stale", "stale", {"stale": _own(stage, "cache_stale", MINUTES)}, 0, times=2),
+        Alarm("store-unavailable", "refused", {"refused": _own(stage, "store_unavailable", MINUTES)}, 10),
+        Alarm("throttles", " + ".join(_throttles()), _throttles(), 0, times=2),
+        Alarm("function-errors", " + ".join(_function_errors()), _function_errors(), 0, times=2),
+        Alarm("dead-letters", " + ".join(_dead_letters()), _dead_letters(), 0),
+        Alarm("changes-late", "MAX([age1])", {"age1": _lambda("IteratorAge", "project_reports", "Maximum")}, 60_000, times=3),
+        Alarm("sweep-silent", "runs", {"runs": _own(stage, "sweep_runs", MINUTES)}, 1, below=True, silence="breaching"),
+        Alarm("sweep-behind", "behind", {"behind": _own(stage, "sweeps_unfinished", MINUTES)}, 0, times=2),
+    ]
+
+
+def resources(stage: str) -> Template:
+    """The alarms, whom they tell, and what they count in logs."""
+    topic: Template = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"fairgate-{stage}-alarms"}}
+    if email := stack_settings(stage).alarm_email:
+        topic["Properties"]["Subscription"] = [{"Protocol": "email", "Endpoint": email}]
+    return {
+        "Alarms": topic,
+        **{f"Alarm{alarm.name.title().replace('-', '')}": _resource(stage, alarm) for alarm in alarms(stage)},
+        **_metric_filters(stage),
+    }
+
+
+def _resource(stage: str, alarm: Alarm) -> Template:
+    (period,) = {metric["Period"] for metric in alarm.metrics.values()}
+    queries: list[Template] = [
+        {"Id": name, "MetricStat": {"Metric": metric["Metric"], "Period": period, "Stat": metric["Stat"]}, "ReturnData": False}
+        for name, metric in alarm.metrics.items()
+    ]
+    queries.append({"Id": "value", "Expression": alarm.value, "Label": alarm.name, "ReturnData": True})
+    told = [{"Ref": "Alarms"}]
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmName": f"fairgate-{stage}-{alarm.name}",
+            "AlarmDescription": f"{RUNBOOK}#{alarm.name}",
+            "Metrics": queries,
+            "ComparisonOperator": "LessThanThreshold" if alarm.below else "GreaterThanThreshold",
+            "Threshold": alarm.threshold,
+            "EvaluationPeriods": alarm.out_of or alarm.times,
+            "DatapointsToAlarm": alarm.times,
+            "TreatMissingData": alarm.silence,
+            "AlarmActions": told,
+            "OKActions": told,
+        },
+    }
+
+
+def _metric(namespace: str, name: str, stat: str, period: int, **dimensions: Any) -> Metric:
+    named = [{"Name": dimension, "Value": value} for dimension, value in dimensions.items()]
+    return {"Metric": {"Namespace": namespace, "MetricName": name, "Dimensions": named}, "Stat": stat, "Period": period}
+
+
+def _own(stage: str, name: str, period: int, namespace: str = log.NAMESPACE) -> Metric:
+    """One of ours: from the functions' own lines, with dimensions, or counted in logs, whose filters have none of use."""
+    if namespace == log.NAMESPACE:
+        if name not in log.COUNTERS:
+            raise KeyError(name)
+        return _metric(namespace, name, "Sum", period, service=log.SERVICE, stage=stage)
+    return _metric(f"{namespace}/{stage}", name, "Sum", period)
+
+
+def _api(stage: str, name: str, stat: str, period: int) -> Metric:
+    return _metric("AWS/ApiGateway", name, stat, period, ApiName=f"fairgate-{stage}", Stage="api")
+
+
+def _requests(stage: str, period: int) -> dict[str, Metric]:
+    return {"failed": _api(stage, "5XXError", "Sum", period), "requests": _api(stage, "Count", "Sum", period)}
+
+
+def _lambda(name: str, function: str, stat: str = "Sum") -> Metric:
+    return _metric("AWS/Lambda", name, stat, MINUTES, FunctionName={"Ref": FUNCTIONS[function]})
+
+
+def _throttles() -> dict[str, Metric]:
+    return {f"throttles_{name}": _lambda("Throttles", name) for name in FUNCTIONS}
+
+
+def _function_errors() -> dict[str, Metric]:
+    """Of those that nobody waits for; what the others fail at is among the errors of the API."""
+    return {f"errors_{name}": _lambda("Errors", name) for name in FUNCTIONS if dead_letters_id(name) is not None}
+
+
+def _dead_letters() -> dict[str, Metric]:
+    queues = {name: dead_letters_id(name) for name in FUNCTIONS}
+    return {
+        f"letters_{name}": _metric(
+            "AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", MINUTES, QueueName={"Fn::GetAtt": [queue, "QueueName"]}
+        )
+        for name, queue in queues.items()
+        if queue is not None
+    }
+
+
+def _metric_filters(stage: str) -> Template:
+    """What only logs have: replies of purchase steps, also those that API Gateway gave by itself, and what functions complain of."""
+    steps = " || ".join(f'($.resource = "{path}")' for path in PURCHASE_STEPS)
+    filters: Template = {
+        "PurchaseSteps": _metric_filter(stage, "AccessLogs", "purchase_steps", f'{{ ($.method = "POST") && ({steps}) }}'),
+        "PurchaseStepsFailed": _metric_filter(
+            stage, "AccessLogs", "purchase_steps_failed", f'{{ ($.method = "POST") && ($.status = "5*") && ({steps}) }}'
+        ),
+    }
+    for name, logical_id in FUNCTIONS.items():
+        filters[f"{logical_id}Refused"] = _metric_filter(stage, logs_id(name), "access_refused", '"AccessDeniedException"')
+        filters[f"{logical_id}SettingsWrong"] = _metric_filter(stage, logs_id(name), "settings_wrong", '{ $.message = "settings.wrong" }')
+    return filters
+
+
+def _metric_filter(stage: str, logs: str, name: str, pattern: str) -> Template:
+    transformation = {"MetricName": name, "MetricNamespace": f"{FROM_LOGS}/{stage}", "MetricValue": "1", "DefaultValue": 0}
+    return {
+        "Type": "AWS::Logs::MetricFilter",
+        "Properties": {"LogGroupName": {"Ref": logs}, "FilterPattern": pattern, "MetricTransformations": [transformation]},
+    }

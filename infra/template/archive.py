@@ -1,0 +1,81 @@
+"""Daily copies of the ledger and the audit log where nobody can change them: IAM lets a function put an entry, and cannot tell whether
+that replaces another one. A copy of the day before shows it.
+"""
+
+import json
+
+from infra import tables
+from infra.template.functions import Template
+from infra.template.permissions import APPEND_ONLY
+from infra.template.stages import stack_settings
+
+
+def resources(stage: str) -> Template:
+    """Nothing if the stage keeps no archive."""
+    days = stack_settings(stage).archive_days
+    if days is None:
+        return {}
+    return {
+        "Archive": _bucket(days),
+        "ArchiveRole": _role(),
+        **{f"Archive{tables.logical_id(feature).removeprefix('Table')}": _schedule(stage, feature) for feature in APPEND_ONLY},
+    }
+
+
+def _bucket(days: int) -> Template:
+    """For so many days, objects can be neither changed nor deleted; afterwards they are deleted."""
+    retention = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": days}}
+    expiry = {"Id": "expire", "Status": "Enabled", "ExpirationInDays": days + 1, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}
+    return {
+        "Type": "AWS::S3::Bucket",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "ObjectLockEnabled": True,
+            "ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled", "Rule": retention},
+            "VersioningConfiguration": {"Status": "Enabled"},
+            "LifecycleConfiguration": {"Rules": [expiry]},
+            "BucketEncryption": {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]},
+            "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
+            },
+        },
+    }
+
+
+def _role() -> Template:
+    """What the schedule may do: read whole tables into the bucket. No function has this role."""
+    exported = [{"Fn::GetAtt": [tables.logical_id(feature), "Arn"]} for feature in APPEND_ONLY]
+    statements = [
+        {"Effect": "Allow", "Action": "dynamodb:ExportTableToPointInTime", "Resource": exported},
+        {"Effect": "Allow", "Action": ["s3:AbortMultipartUpload", "s3:PutObject"], "Resource": {"Fn::Sub": "${Archive.Arn}/*"}},
+    ]
+    trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+            "Policies": [{"PolicyName": "archive", "PolicyDocument": {"Version": "2012-10-17", "Statement": statements}}],
+        },
+    }
+
+
+def _schedule(stage: str, feature: str) -> Template:
+    request = {"TableArn": f"${{{tables.logical_id(feature)}.Arn}}", "S3Bucket": "${Archive}", "S3Prefix": feature}
+    return {
+        "Type": "AWS::Scheduler::Schedule",
+        "Properties": {
+            "Name": f"fairgate-{stage}-archive-{feature}",
+            "ScheduleExpression": "rate(1 days)",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": {
+                "Arn": {"Fn::Sub": "arn:${AWS::Partition}:scheduler:::aws-sdk:dynamodb:exportTableToPointInTime"},
+                "RoleArn": {"Fn::GetAtt": ["ArchiveRole", "Arn"]},
+                "Input": {"Fn::Sub": json.dumps(request)},
+            },
+        },
+    }

@@ -1,0 +1,257 @@
+"""CloudFront in front of the pages (a bucket that nobody else can read) and of the API, at one address and by HTTPS only.
+
+Public documents are cached for as long as the API says, a second for most of them. Everything else goes through.
+"""
+
+from typing import Any
+
+from chalicelib.edge.operation import Operation
+from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
+from infra.local.pages import PAGE_POLICY
+from infra.template.functions import Template
+from infra.template.stages import ROOT, stack_settings
+
+API_STAGE = "api"
+HSTS_SECONDS = 63_072_000
+# Policies that AWS manages, by their ids, which are the same in all accounts.
+_CACHE_FILES = "658327ea-f89d-4fab-a63d-7e88639e58f6"  # CachingOptimized
+_CACHE_NOTHING = "4135ea2d-6df8-44a3-9df3-4b5a084be39e"  # CachingDisabled
+_PASS_ALL_BUT_HOST = "b689b0a8-53d0-40ab-baf2-68738e2966ac"  # AllViewerExceptHostHeader
+
+# Whatever a viewer sends under this name is replaced.
+_PASS_VIEWER_ON = """
+function handler(event) {
+  event.request.headers["%s"] = { value: event.viewer.ip };
+  return event.request;
+}
+"""
+
+
+def resources(stage: str, routes: dict[str, Any]) -> Template:
+    """`routes` are those of the app: path -> method -> route."""
+    return {
+        "WebBucket": _BUCKET,
+        "WebBucketPolicy": _BUCKET_POLICY,
+        "WebAccess": _origin_access(stage),
+        "ShowPage": _function(f"fairgate-{stage}-show-page", page_function()),
+        "PassViewerOn": _function(f"fairgate-{stage}-pass-viewer-on", viewer_function()),
+        "PageHeaders": _headers_policy(f"fairgate-{stage}-pages", {"ContentSecurityPolicy": PAGE_POLICY}),
+        "ApiHeaders": _headers_policy(f"fairgate-{stage}-api", {}),
+        "PublicDocuments": _public_documents(stage),
+        "Shop": {"Type": "AWS::CloudFront::Distribution", "Properties": {"DistributionConfig": _distribution(stage, routes)}},
+    }
+
+
+def outputs(stage: str) -> Template:
+    """What a deployment needs to know of the stack."""
+    domain = stack_settings(stage).domain
+    return {
+        "ShopURL": {"Value": f"https://{domain}" if domain else {"Fn::Sub": "https://${Shop.DomainName}"}},
+        "ShopDomain": {"Value": {"Fn::GetAtt": ["Shop", "DomainName"]}},
+        "DistributionId": {"Value": {"Ref": "Shop"}},
+        "WebBucketName": {"Value": {"Ref": "WebBucket"}},
+    }
+
+
+def page_function() -> str:
+    """The JavaScript that turns the address of a page into what shows it: a file, or for programs a preview by the API."""
+    return (ROOT / "infra" / "cdn" / "viewer-request.js").read_text()
+
+
+def viewer_function() -> str:
+    """The JavaScript that tells the API the address of the viewer."""
+    return _PASS_VIEWER_ON % VIEWER_HEADER.lower()
+
+
+def cached_paths(routes: dict[str, Any]) -> list[tuple[str, bool]]:
+    """Patterns of the API's paths, the first that matches first, and whether what is there is cached.
+
+    A `*` matches further parts of a path too, so what is below a cached document comes before it, and is not cached.
+    """
+    documents = [
+        path for path, methods in routes.items() if "GET" in methods and _is_public_document(methods["GET"].view_function.operation)
+    ]
+    patterns: list[tuple[str, bool]] = []
+    for path in sorted(documents, key=lambda path: (-path.count("/"), path)):
+        parts = ["*" if part.startswith("{") else part for part in path.split("/")]
+        pattern = f"/{API_STAGE}{'/'.join(parts)}"
+        if parts[-1] == "*":
+            patterns.append((f"{pattern}/*", False))
+        patterns.append((pattern, True))
+    return [*patterns, (f"/{API_STAGE}/*", False)]
+
+
+def _is_public_document(operation: Operation) -> bool:
+    return operation.access == "public" and "CacheableReply" in str(operation.handler.__annotations__["return"])
+
+
+def _distribution(stage: str, routes: dict[str, Any]) -> Template:
+    settings = stack_settings(stage)
+    certificate: Template = {"CloudFrontDefaultCertificate": True}
+    if settings.domain:
+        certificate = {
+            "AcmCertificateArn": settings.certificate_arn,
+            "SslSupportMethod": "sni-only",
+            "MinimumProtocolVersion": "TLSv1.2_2021",
+        }
+    return {
+        "Enabled": True,
+        "Comment": f"Fairgate, stage {stage}",
+        "HttpVersion": "http2and3",
+        "IPV6Enabled": True,
+        "PriceClass": settings.price_class,
+        "Aliases": [settings.domain] if settings.domain else [],
+        "ViewerCertificate": certificate,
+        "Origins": [_web_origin(), _api_origin(stage)],
+        "DefaultCacheBehavior": _behaviour("web", _CACHE_FILES, "PageHeaders", "ShowPage"),
+        "CacheBehaviors": [
+            {
+                "PathPattern": pattern,
+                "AllowedMethods": ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"],
+                "OriginRequestPolicyId": _PASS_ALL_BUT_HOST,
+                **_behaviour("api", {"Ref": "PublicDocuments"} if cached else _CACHE_NOTHING, "ApiHeaders", "PassViewerOn"),
+            }
+            for pattern, cached in cached_paths(routes)
+        ],
+    }
+
+
+def _web_origin() -> Template:
+    return {
+        "Id": "web",
+        "DomainName": {"Fn::GetAtt": ["WebBucket", "RegionalDomainName"]},
+        "S3OriginConfig": {"OriginAccessIdentity": ""},
+        "OriginAccessControlId": {"Ref": "WebAccess"},
+    }
+
+
+def _api_origin(stage: str) -> Template:
+    """The key is `edge_key` in the stage's secret."""
+    return {
+        "Id": "api",
+        "DomainName": {"Fn::Sub": "${RestAPI}.execute-api.${AWS::Region}.${AWS::URLSuffix}"},
+        "CustomOriginConfig": {"OriginProtocolPolicy": "https-only", "OriginSSLProtocols": ["TLSv1.2"]},
+        "OriginCustomHeaders": [{"HeaderName": KEY_HEADER, "HeaderValue": edge_key(stage)}],
+    }
+
+
+def edge_key(stage: str) -> str:
+    """A reference that CloudFormation resolves."""
+    return f"{{{{resolve:secretsmanager:fairgate/{stage}:SecretString:edge_key}}}}"
+
+
+def _behaviour(origin: str, cache_policy: str | Template, headers: str, function: str) -> Template:
+    return {
+        "TargetOriginId": origin,
+        "ViewerProtocolPolicy": "redirect-to-https" if origin == "web" else "https-only",
+        "Compress": True,
+        "CachePolicyId": cache_policy,
+        "ResponseHeadersPolicyId": {"Ref": headers},
+        "FunctionAssociations": [{"EventType": "viewer-request", "FunctionARN": {"Fn::GetAtt": [function, "FunctionARN"]}}],
+    }
+
+
+def _public_documents(stage: str) -> Template:
+    """For as long as the API says, and not at all what it says nothing of. Which origin may read a reply depends on who asks."""
+    key = {
+        "QueryStringsConfig": {"QueryStringBehavior": "all"},
+        "HeadersConfig": {"HeaderBehavior": "whitelist", "Headers": ["Origin"]},
+        "CookiesConfig": {"CookieBehavior": "none"},
+        "EnableAcceptEncodingGzip": True,
+        "EnableAcceptEncodingBrotli": False,
+    }
+    config = {
+        "Name": f"fairgate-{stage}-public-documents",
+        "MinTTL": 0,
+        "DefaultTTL": 0,
+        "MaxTTL": 300,
+        "ParametersInCacheKeyAndForwardedToOrigin": key,
+    }
+    return {"Type": "AWS::CloudFront::CachePolicy", "Properties": {"CachePolicyConfig": config}}
+
+
+def _function(name: str, code: str) -> Template:
+    return {
+        "Type": "AWS::CloudFront::Function",
+        "Properties": {
+            "Name": name,
+            "AutoPublish": True,
+            "FunctionCode": code,
+            "FunctionConfig": {"Comment": name, "Runtime": "cloudfront-js-2.0"},
+        },
+    }
+
+
+def _headers_policy(name: str, more: dict[str, str]) -> Template:
+    security: Template = {
+        "StrictTransportSecurity": {"AccessControlMaxAgeSec": HSTS_SECONDS, "IncludeSubdomains": False, "Override": True},
+        "ContentTypeOptions": {"Override": True},
+        "ReferrerPolicy": {"ReferrerPolicy": "same-origin", "Override": True},
+        **{header: {header: value, "Override": True} for header, value in more.items()},
+    }
+    config = {"Name": name, "SecurityHeadersConfig": security}
+    return {"Type": "AWS::CloudFront::ResponseHeadersPolicy", "Properties": {"ResponseHeadersPolicyConfig": config}}
+
+
+def _origin_access(stage: str) -> Template:
+    config = {
+        "Name": f"fairgate-{stage}-web",
+        "OriginAccessControlOriginType": "s3",
+        "SigningBehavior": "always",
+        "SigningProtocol": "sigv4",
+    }
+    return {"Type": "AWS::CloudFront::OriginAccessControl", "Properties": {"OriginAccessControlConfig": config}}
+
+
+_BUCKET: Template = {
+    "Type": "AWS::S3::Bucket",
+    "DeletionPolicy": "Retain",
+    "UpdateReplacePolicy": "Retain",
+    "Properties": {
+        "BucketEncryption": {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]},
+        "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+        "PublicAccessBlockConfiguration": {
+            "BlockPublicAcls": True,
+            "BlockPublicPolicy": True,
+            "IgnorePublicAcls": True,
+            "RestrictPublicBuckets": True,
+        },
+    },
+}
+_OF_THE_SHOP = {"StringEquals": {"AWS:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/${Shop}"}}}
+_BUCKET_POLICY: Template = {
+    "Type": "AWS::S3::BucketPolicy",
+    "Properties": {
+        "Bucket": {"Ref": "WebBucket"},
+        "PolicyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Sid": "ReadFiles",
+                    "Effect": "Allow",
+                    "Principal": {"Service": "cloudfront.amazonaws.com"},
+                    "Action": "s3:GetObject",
+                    "Resource": {"Fn::Sub": "${WebBucket.Arn}/*"},
+                    "Condition": _OF_THE_SHOP,
+                },
+                {
+                    # Without it a file that is missing would be forbidden (403) instead of not found (404).
+                    "Sid": "KnowWhatIsMissing",
+                    "Effect": "Allow",
+                    "Principal": {"Service": "cloudfront.amazonaws.com"},
+                    "Action": "s3:ListBucket",
+                    "Resource": {"Fn::GetAtt": ["WebBucket", "Arn"]},
+                    "Condition": _OF_THE_SHOP,
+                },
+                {
+                    "Sid": "EncryptedConnectionsOnly",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "s3:*",
+                    "Resource": [{"Fn::GetAtt": ["WebBucket", "Arn"]}, {"Fn::Sub": "${WebBucket.Arn}/*"}],
+                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+                },
+            ],
+        },
+    },
+}

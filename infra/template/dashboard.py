@@ -1,0 +1,60 @@
+"""The dashboard of a stage: what somebody looks at during a drop, from the top."""
+
+import json
+
+from chalicelib import log
+from infra.template.functions import FUNCTIONS, Template
+
+WIDTH, HEIGHT = 8, 6
+COLUMNS = 24 // WIDTH
+
+
+def resources(stage: str) -> Template:
+    """`${...}` in the body is what CloudFormation replaces."""
+    widgets = [_widget(number, title, stat, metrics) for number, (title, stat, metrics) in enumerate(_graphs(stage))]
+    return {
+        "Dashboard": {
+            "Type": "AWS::CloudWatch::Dashboard",
+            "Properties": {"DashboardName": f"fairgate-{stage}", "DashboardBody": {"Fn::Sub": json.dumps({"widgets": widgets})}},
+        }
+    }
+
+
+def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
+    """Title, statistic, and the metrics as the dashboard names them: namespace, name, dimensions."""
+    api = ["ApiName", f"fairgate-{stage}", "Stage", "api"]
+
+    def own(*names: str) -> list[list[str]]:
+        for name in names:
+            if name not in log.COUNTERS and name not in log.GAUGES:
+                raise KeyError(name)
+        return [[log.NAMESPACE, name, "service", log.SERVICE, "stage", stage] for name in names]
+
+    def each_function(name: str) -> list[list[str]]:
+        return [["AWS/Lambda", name, "FunctionName", f"${{{logical_id}}}"] for logical_id in FUNCTIONS.values()]
+
+    return [
+        ("Requests", "Sum", [["AWS/ApiGateway", name, *api] for name in ("Count", "4XXError", "5XXError")]),
+        ("Latency, 95th percentile (ms)", "p95", [["AWS/ApiGateway", name, *api] for name in ("Latency", "IntegrationLatency")]),
+        ("Instances", "Maximum", each_function("ConcurrentExecutions")),
+        ("Waiting room", "Maximum", own("queue_length", "active_passes", "admitted")),
+        ("Reservations", "Sum", own("reservations_created", "reservations_refused", "oversell_attempts", "holds_expired")),
+        ("Purchases", "Sum", own("orders_paid", "payments_failed", "tickets_issued", "late_payments")),
+        ("Refused", "Sum", own("rate_limited", "store_unavailable", "logins_delayed", "webhooks_refused")),
+        ("Caches", "Sum", own("cache_hit", "cache_miss", "cache_stale")),
+        ("Stripe", "Sum", own("stripe_calls", "webhooks", "refunds", "refunds_failed")),
+        ("Sweep", "Sum", own("sweep_runs", "sweeps_unfinished", "holds_left_to_recovery")),
+        ("Open cases and holds", "Maximum", own("money_matters", "active_holds")),
+        ("Throttles and errors", "Sum", [*each_function("Throttles"), *each_function("Errors")]),
+    ]
+
+
+def _widget(number: int, title: str, stat: str, metrics: list[list[str]]) -> Template:
+    return {
+        "type": "metric",
+        "x": number % COLUMNS * WIDTH,
+        "y": number // COLUMNS * HEIGHT,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "properties": {"title": title, "stat": stat, "period": 60, "region": "${AWS::Region}", "metrics": metrics},
+    }

@@ -1,0 +1,135 @@
+"""What each function may do, as IAM policies. The tests hold it against what the functions do, in both directions."""
+
+from typing import Any
+
+from infra import event_sources
+
+Statement = dict[str, Any]
+
+# Function -> table, or `table/index/name` -> actions of DynamoDB.
+TABLES: dict[str, dict[str, str]] = {
+    "api_handler": {
+        "accounts": "DeleteItem GetItem PutItem UpdateItem",
+        "audit": "GetItem PutItem Query",
+        "audit/index/actor": "Query",
+        "audit/index/day": "Query",
+        "audit/index/event": "Query",
+        "buyers": "GetItem Query UpdateItem",
+        "cases": "BatchGetItem DeleteItem PutItem Query",
+        "cases/index/open": "Query",
+        "catalog": "DeleteItem GetItem PutItem Query UpdateItem",
+        "checkout-details": "GetItem PutItem UpdateItem",
+        "event-cancellations": "GetItem PutItem",
+        "idempotency": "DeleteItem GetItem PutItem UpdateItem",
+        "inventory": "BatchGetItem BatchWriteItem GetItem PutItem UpdateItem",
+        "login-attempts": "DeleteItem PutItem UpdateItem",
+        "memberships": "DeleteItem GetItem PutItem Query",
+        "memberships/index/by_email": "Query",
+        "payment-transactions": "GetItem PutItem Query",
+        "promoters": "DeleteItem GetItem PutItem",
+        "promoters/index/by_state": "Query",
+        "purchases": "BatchGetItem GetItem PutItem UpdateItem",
+        "rate-limits": "GetItem PutItem UpdateItem",
+        "reconciliation": "GetItem",
+        "reports": "BatchGetItem GetItem Query",
+        "sessions": "BatchGetItem DeleteItem GetItem PutItem UpdateItem",
+        "sessions/index/user": "Query",
+        "stock-display": "BatchGetItem GetItem UpdateItem",
+        "tickets": "BatchGetItem GetItem PutItem UpdateItem",
+        "tickets/index/code": "Query",
+        "tickets/index/event": "Query",
+        "waiting-room": "BatchGetItem GetItem PutItem UpdateItem",
+    },
+    "project_reports": {
+        "reports": "BatchGetItem GetItem PutItem UpdateItem",
+    },
+    "reconcile": {
+        "audit": "PutItem",
+        "buyers": "UpdateItem",
+        "cases": "DeleteItem PutItem Scan",
+        "catalog": "GetItem Query",
+        "inventory": "UpdateItem",
+        "payment-transactions": "PutItem Query",
+        "provider-events": "BatchGetItem GetItem PutItem",
+        "purchases": "BatchGetItem GetItem UpdateItem",
+        "reconciliation": "GetItem PutItem",
+        "tickets": "BatchGetItem PutItem UpdateItem",
+    },
+    "sweep": {
+        "audit": "PutItem",
+        "buyers": "UpdateItem",
+        "cases": "DeleteItem PutItem UpdateItem",
+        "cases/index/due": "Query",
+        "catalog": "DeleteItem GetItem Query UpdateItem",
+        "checkout-details": "UpdateItem",
+        "event-cancellations": "DeleteItem PutItem Query",
+        "inventory": "BatchGetItem DeleteItem Scan UpdateItem",
+        "payment-transactions": "PutItem Query",
+        "purchases": "BatchGetItem GetItem PutItem UpdateItem",
+        "sweep": "DeleteItem GetItem PutItem",
+        "tickets": "PutItem UpdateItem",
+    },
+    "webhooks": {
+        "audit": "PutItem",
+        "buyers": "UpdateItem",
+        "cases": "DeleteItem PutItem",
+        "catalog": "GetItem Query",
+        "inventory": "UpdateItem",
+        "payment-transactions": "PutItem",
+        "provider-events": "GetItem PutItem",
+        "purchases": "GetItem UpdateItem",
+        "tickets": "BatchGetItem PutItem UpdateItem",
+    },
+}
+
+READS_SECRETS = ("api_handler", "webhooks", "sweep", "reconcile")
+APPEND_ONLY = ("audit", "payment-transactions")
+_CHANGES = ("BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLUpdate", "UpdateItem")
+_READS_OF_STREAMS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
+
+
+def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> Statement:
+    """The policy of a function; `logs` and `dead_letters` are the logical ids of its log group and of its queue."""
+    statements = [
+        *_use_tables(stage, TABLES[function]),
+        {
+            "Sid": "NeverChangeLedgerAndAudit",
+            "Effect": "Deny",
+            "Action": [f"dynamodb:{action}" for action in _CHANGES],
+            "Resource": [_table(stage, feature) for feature in APPEND_ONLY],
+        },
+        _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [{"Fn::GetAtt": [logs, "Arn"]}]),
+        # X-Ray knows no resources.
+        _allow("Trace", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),
+    ]
+    if function in READS_SECRETS:
+        statements.append(_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], [_arn("secretsmanager", f"secret:fairgate/{stage}-*")]))
+    if function in event_sources.CONSUMERS:
+        streams = [_table(stage, f"{feature}/stream/*") for feature in event_sources.CONSUMERS[function]]
+        statements.append(_allow("ReadChanges", [f"dynamodb:{action}" for action in _READS_OF_STREAMS], streams))
+    if dead_letters is not None:
+        statements.append(_allow("SendDeadLetters", ["sqs:SendMessage"], [{"Fn::GetAtt": [dead_letters, "Arn"]}]))
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _use_tables(stage: str, tables: dict[str, str]) -> list[Statement]:
+    """One statement for all tables with the same actions, because a role's policies may have 10,240 characters."""
+    by_actions: dict[str, list[str]] = {}
+    for table, actions in tables.items():
+        by_actions.setdefault(actions, []).append(table)
+    return [
+        _allow(f"UseTables{number}", [f"dynamodb:{action}" for action in actions.split()], [_table(stage, table) for table in of_actions])
+        for number, (actions, of_actions) in enumerate(by_actions.items(), start=1)
+    ]
+
+
+def _allow(sid: str, actions: list[str], resources: list[Any]) -> Statement:
+    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+
+
+def _table(stage: str, feature: str) -> Statement:
+    return _arn("dynamodb", f"table/fairgate-{stage}-{feature}")
+
+
+def _arn(service: str, resource: str) -> Statement:
+    return {"Fn::Sub": f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"}

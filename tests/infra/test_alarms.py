@@ -1,0 +1,63 @@
+"""The alarms, their pages and the dashboard."""
+
+import json
+import re
+
+import pytest
+
+import app
+from infra.template import alarms, dashboard
+from infra.template.stages import ROOT, deployed_stages
+
+SECTION = re.compile(r"^### (\S+)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def test_each_alarm_has_its_section_in_the_runbook_and_each_section_its_alarm():
+    sections = dict(SECTION.findall((ROOT / alarms.RUNBOOK).read_text().partition("\n## Alarms\n")[2].partition("\n## ")[0]))
+    assert list(sections) == [alarm.name for alarm in alarms.alarms("prod")]
+    for name, text in sections.items():
+        assert re.findall(r"^- \*\*(.+?)\*\*: \S", text, re.MULTILINE) == ["Means", "Look at", "Do"], name
+
+
+@pytest.mark.parametrize("stage", deployed_stages())
+def test_each_alarm_says_where_its_section_is_and_tells_somebody(stage):
+    resources = alarms.resources(stage)
+    made = [resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::CloudWatch::Alarm"]
+    assert [alarm["AlarmName"] for alarm in made] == [f"fairgate-{stage}-{alarm.name}" for alarm in alarms.alarms(stage)]
+    for alarm in made:
+        assert alarm["AlarmDescription"] == f"docs/runbook.md#{alarm['AlarmName'].removeprefix(f'fairgate-{stage}-')}"
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}]
+
+
+def test_an_alarm_uses_exactly_the_metrics_that_it_names():
+    for alarm in alarms.alarms("prod"):
+        words = set(re.findall(r"\b[a-z]\w*", alarm.value))
+        assert words == set(alarm.metrics), alarm.name
+
+
+def test_the_steps_of_a_purchase_are_routes_of_the_api():
+    for path in alarms.PURCHASE_STEPS:
+        assert "POST" in app.app.routes[path]
+
+
+def test_what_is_counted_in_logs_is_what_the_alarms_ask_for():
+    resources = alarms.resources("prod")
+    counted = {
+        (transformation["MetricNamespace"], transformation["MetricName"])
+        for resource in resources.values()
+        if resource["Type"] == "AWS::Logs::MetricFilter"
+        for transformation in resource["Properties"]["MetricTransformations"]
+    }
+    asked = {
+        (metric["Metric"]["Namespace"], metric["Metric"]["MetricName"])
+        for alarm in alarms.alarms("prod")
+        for metric in alarm.metrics.values()
+        if metric["Metric"]["Namespace"].startswith(alarms.FROM_LOGS)
+    }
+    assert counted == asked
+
+
+def test_the_dashboard_shows_each_graph_in_a_place_of_its_own():
+    (resource,) = dashboard.resources("prod").values()
+    widgets = json.loads(resource["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]
+    assert len({(widget["x"], widget["y"]) for widget in widgets}) == len(widgets) > 10

@@ -1,0 +1,98 @@
+"""The CDN: what is cached, which address the API gets, and the pages as the local run serves them."""
+
+import json
+import re
+from fnmatch import fnmatchcase
+
+import pytest
+
+import app
+from infra.local import pages
+from infra.template import cdn, stages, web_acl
+from infra.template.stages import deployed_stages
+from tests.javascript import run_module
+
+CONFIG = {stage: cdn.resources(stage, app.app.routes)["Shop"]["Properties"]["DistributionConfig"] for stage in deployed_stages()}
+
+
+def run_function(code, events):
+    script = f"""
+        import {{ createInterface }} from "node:readline";
+        {code}
+        for await (const line of createInterface({{ input: process.stdin }})) console.log(JSON.stringify(handler(JSON.parse(line))));
+    """
+    return run_module(script, events)
+
+
+@pytest.mark.parametrize("code", [cdn.page_function(), cdn.viewer_function()])
+def test_a_function_is_no_longer_than_cloudfront_takes(code):
+    assert len(code.encode()) <= 10_240
+
+
+def test_the_api_gets_the_viewers_address_whatever_the_viewer_says():
+    event = {"viewer": {"ip": "2001:db8::7"}, "request": {"headers": {"x-viewer-address": {"value": "192.0.2.1"}, "host": {"value": "h"}}}}
+    (request,) = run_function(cdn.viewer_function(), [event])
+    assert request["headers"] == {"x-viewer-address": {"value": "2001:db8::7"}, "host": {"value": "h"}}
+
+
+@pytest.mark.parametrize("stage", deployed_stages())
+def test_every_request_is_by_https_and_those_of_the_api_have_the_key(stage):
+    behaviours = [CONFIG[stage]["DefaultCacheBehavior"], *CONFIG[stage]["CacheBehaviors"]]
+    assert {behaviour["ViewerProtocolPolicy"] for behaviour in behaviours} <= {"https-only", "redirect-to-https"}
+    for behaviour in CONFIG[stage]["CacheBehaviors"]:
+        (association,) = behaviour["FunctionAssociations"]
+        assert (behaviour["TargetOriginId"], association["FunctionARN"]["Fn::GetAtt"][0]) == ("api", "PassViewerOn")
+    origins = {origin["Id"]: origin for origin in CONFIG[stage]["Origins"]}
+    assert origins["api"]["OriginCustomHeaders"] == [
+        {"HeaderName": "X-Edge-Key", "HeaderValue": f"{{{{resolve:secretsmanager:fairgate/{stage}:SecretString:edge_key}}}}"}
+    ]
+    assert len(behaviours) <= 25  # as many as a distribution may have
+
+
+def test_public_documents_are_cached_and_nothing_else_is():
+    patterns = cdn.cached_paths(app.app.routes)
+    cached = set()
+    for path in app.app.routes:
+        address = f"/api{re.sub('{[^}]*}', 'x', path)}"
+        if next(is_cached for pattern, is_cached in patterns if fnmatchcase(address, pattern)):
+            cached.add(path)
+    assert cached == {
+        "/v1/openapi.json",
+        "/v1/events",
+        "/v1/events/{event_id}",
+        "/v1/events/{event_id}/tiers",
+        "/v1/events/{event_id}/availability",
+        "/v1/events/{event_id}/waiting-room/state",
+        "/v1/tiers/{tier_id}",
+        "/v1/tiers/{tier_id}/availability",
+        "/v1/tickets/types",
+    }
+
+
+def test_pages_have_the_headers_of_the_local_run(tmp_path):
+    (tmp_path / "index.html").write_text("the page")
+    sent = pages.page_response(tmp_path, "GET", "/").headers
+    policy = cdn.resources("prod", app.app.routes)["PageHeaders"]["Properties"]["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
+    assert policy["ContentSecurityPolicy"]["ContentSecurityPolicy"] == sent["Content-Security-Policy"]
+    assert policy["ReferrerPolicy"]["ReferrerPolicy"] == sent["Referrer-Policy"]
+    assert policy["StrictTransportSecurity"]["AccessControlMaxAgeSec"] >= 31_536_000
+    assert "ContentTypeOptions" in policy
+
+
+def test_a_domain_of_ones_own_has_its_certificate(monkeypatch):
+    arn = "arn:aws:acm:us-east-1:123456789012:certificate/c1"
+    config = stages._config()
+    config["stages"]["prod"]["stack"] |= {"domain": "tickets.example.com", "certificate_arn": arn}
+    monkeypatch.setattr(stages, "_config", lambda: json.loads(json.dumps(config)))
+    distribution = cdn.resources("prod", app.app.routes)["Shop"]["Properties"]["DistributionConfig"]
+    assert (distribution["Aliases"], distribution["ViewerCertificate"]["AcmCertificateArn"]) == (["tickets.example.com"], arn)
+    assert cdn.outputs("prod")["ShopURL"] == {"Value": "https://tickets.example.com"}
+
+
+def test_a_stage_with_a_limit_for_addresses_has_a_web_acl():
+    assert web_acl.resources("dev") == {}
+    viewers, callers = web_acl.resources("prod")["WebACL"]["Properties"]["Rules"]
+    assert viewers["Statement"]["RateBasedStatement"]["ForwardedIPConfig"]["HeaderName"] == "X-Viewer-Address"
+    assert callers["Statement"]["RateBasedStatement"]["AggregateKeyType"] == "IP"
+    by_key = viewers["Statement"]["RateBasedStatement"]["ScopeDownStatement"]
+    assert callers["Statement"]["RateBasedStatement"]["ScopeDownStatement"] == {"NotStatement": {"Statement": by_key}}

@@ -1,0 +1,46 @@
+"""What the roles allow, and that the tests hold every call of a function against it."""
+
+import pytest
+
+from chalicelib import dynamo
+from infra.template import permissions
+from tests import builders, store_calls
+
+
+def test_a_call_that_a_role_does_not_allow_fails(store):
+    key = {"id": {"S": "anything"}}
+    with store_calls.made_by("sweep"):
+        dynamo.client().get_item(TableName=dynamo.table_name("sweep"), Key=key)
+        with pytest.raises(store_calls.AccessRefused, match="sweep may not GetItem accounts"):
+            dynamo.client().get_item(TableName=dynamo.table_name("accounts"), Key=key)
+        written = {"Put": {"TableName": dynamo.table_name("sessions"), "Item": key}}
+        with pytest.raises(store_calls.AccessRefused, match="sweep may not PutItem sessions"):
+            dynamo.client().transact_write_items(TransactItems=[written])
+        with pytest.raises(store_calls.AccessRefused, match="sweep may not Query tickets/index/code"):
+            dynamo.client().query(
+                TableName=dynamo.table_name("tickets"),
+                IndexName="code",
+                KeyConditionExpression="code = :c",
+                ExpressionAttributeValues={":c": {"S": "x"}},
+            )
+    dynamo.client().get_item(TableName=dynamo.table_name("accounts"), Key=key)  # of no function
+
+
+def test_what_no_function_has_done_is_found(monkeypatch):
+    monkeypatch.setattr(permissions, "TABLES", {"sweep": {"sweep": "GetItem PutItem", "catalog": "Query"}})
+    store_calls.permitted.cache_clear()
+    try:
+        assert store_calls.unused([("sweep", "GetItem", "sweep")]) == [("sweep", "PutItem", "sweep")]
+    finally:
+        store_calls.permitted.cache_clear()
+
+
+def test_calls_are_those_of_the_function_that_makes_them(shop, monkeypatch):
+    monkeypatch.setattr(store_calls, "made", set())
+    shop.pay(shop.open_checkout())
+    shop.fake.deliver()
+    builders.run_sweep()
+    assert ("api_handler", "UpdateItem", "inventory") in store_calls.made
+    assert ("webhooks", "PutItem", "provider-events") in store_calls.made
+    assert ("sweep", "GetItem", "sweep") in store_calls.made
+    assert {function for function, _, _ in store_calls.made} == {"api_handler", "webhooks", "sweep"}

@@ -1,0 +1,109 @@
+"""What each function does to which tables while the tests call it, held against its permissions as IAM would.
+
+A call without permission fails, in every test. A permission that nothing has used is reported after a run of all tests, which then fails.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache, wraps
+from typing import Any
+
+from chalice.app import Chalice, EventSourceHandler
+
+from chalicelib import log, sdk_calls
+
+StoreCall = tuple[str, str, str]
+
+# What a part of a transaction needs.
+_PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem", "Get": "GetItem"}
+
+# What an instance reads once and remembers: in the tests, which are one instance, another function may have read it before.
+_REMEMBERED = ("catalog", "waiting-room")
+
+made: set[StoreCall] = set()
+_function: ContextVar[str | None] = ContextVar("function", default=None)  # the function that is being called, as Lambda would call it
+
+
+class AccessRefused(Exception):
+    """A function made a call that its role does not allow."""
+
+
+@cache
+def permitted() -> frozenset[StoreCall]:
+    """What the roles allow."""
+    from infra.template.permissions import TABLES
+
+    return frozenset(
+        (function, action, table) for function, tables in TABLES.items() for table, actions in tables.items() for action in actions.split()
+    )
+
+
+def unused(made: Iterable[StoreCall]) -> list[StoreCall]:
+    """What the roles allow although none of `made` needs it."""
+    return sorted(call for call in permitted().difference(made) if call[2] not in _REMEMBERED)
+
+
+def record() -> None:
+    """Record the calls of every client that is made from now on, and which function makes them."""
+    _name_calls(Chalice, lambda app, event: _http_function(event) if app.app_name == log.SERVICE else None)
+    # Chalice wraps a function that gets no event of its own once more.
+    _name_calls(EventSourceHandler, lambda handler, _: getattr(handler.func, "_original_func", handler.func).__name__)
+    sdk_calls._session().events.register("before-call.dynamodb", _on_call)
+
+
+@contextmanager
+def made_by(function: str | None) -> Iterator[None]:
+    """The calls of the block are those of this function; None: of none."""
+    token = _function.set(function)
+    try:
+        yield
+    finally:
+        _function.reset(token)
+
+
+def _name_calls(kind: type, name_of: Callable[[Any, Any], str | None]) -> None:
+    call = kind.__call__
+
+    @wraps(call)
+    def named(self: Any, event: Any, context: Any) -> Any:
+        with made_by(name_of(self, event)):
+            return call(self, event, context)
+
+    kind.__call__ = named  # type: ignore[method-assign,assignment]
+
+
+def _http_function(event: dict[str, Any]) -> str:
+    return "webhooks" if event["requestContext"]["resourcePath"] == "/v1/webhooks/stripe" else "api_handler"
+
+
+def _on_call(model: Any, params: dict[str, Any], **_: Any) -> None:
+    function = _function.get()
+    if function is None:
+        return
+    for action, table in _required(model.name, json.loads(params["body"])):
+        made.add((function, action, table))
+        if (function, action, table) not in permitted():
+            raise AccessRefused(f"{function} may not {action} {table}: see infra/template/permissions.py")
+
+
+def _required(operation: str, request: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The permissions that a call needs: action and table, or `table/index/name`."""
+    if operation in ("TransactWriteItems", "TransactGetItems"):
+        for item in request["TransactItems"]:
+            for part, arguments in item.items():
+                yield _PARTS[part], _feature(arguments["TableName"])
+    elif operation in ("BatchGetItem", "BatchWriteItem"):
+        for table in request["RequestItems"]:
+            yield operation, _feature(table)
+    else:
+        index = f"/index/{request['IndexName']}" if "IndexName" in request else ""
+        yield operation, _feature(request["TableName"]) + index
+
+
+@cache
+def _feature(table: str) -> str:
+    from infra import tables
+
+    return max((feature for feature in tables.definitions() if table.endswith(f"-{feature}")), key=len)
