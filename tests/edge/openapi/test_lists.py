@@ -32,7 +32,7 @@ BOUNDED = {
         "transactions": "one for each payment, refund and dispute of the order",
     },
     "/auth/me": {"roles": "there are three roles"},
-    "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER},
+    "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "refunds": _REFUNDS},
     "/events/{event_id}": {"tiers": _OF_EVENT},
     "/events/{event_id}/analytics": {
         "revenue": "one for each provider and currency",
