@@ -7,6 +7,8 @@ from playwright.sync_api import expect
 
 from chalicelib import settings
 from tests import builders, invariants
+from tests.accounts.conftest import register
+from tests.browser.test_accounts import sign_in
 
 EVENT = "Night of the Proms"
 GIVE_TO_ANOTHER_USER = """async () => {
@@ -77,6 +79,23 @@ def test_the_wallet_opens_without_a_network_and_says_what_it_keeps(holder, serve
     holder.see("We cannot reach the shop.")  # a week later nothing is kept any more
     expect(holder.page.get_by_role("img", name="QR code of ticket")).to_have_count(0)
     assert holder.page.evaluate("() => caches.keys()") == []
+
+
+def test_signing_out_deletes_what_is_kept(new_buyer, api, shop):
+    assert register(api).status == 201
+    ada = new_buyer()
+    ada.page.goto("/sign-in")
+    sign_in(ada)
+    ada.follow("Account")
+    ada.page.goto(f"/events/{shop[0]}")
+    ada.choose("Floor", 2)
+    ada.pay()
+    wait_until_kept(ada)
+    ada.follow("Account")
+    ada.press("Sign out")
+    expect(ada.page.get_by_role("link", name="Sign in")).to_be_visible()
+    ada.page.wait_for_function("async () => (await caches.keys()).length === 0")
+    ada.page.wait_for_function("async () => (await navigator.serviceWorker.getRegistrations()).length === 0")
 
 
 def test_kept_tickets_of_another_user_are_never_shown_but_deleted(holder):

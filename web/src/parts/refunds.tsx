@@ -14,7 +14,7 @@ export function Refunds({ orders }: { orders: OrderWithTickets[] }) {
           order.refunds.map((refund) => (
             <li key={refund.id} class="panel">
               <p>
-                <strong>{order.event_name ?? order.event_id}</strong>
+                <a href={`/orders/${order.id}`}>{order.event_name ?? order.event_id}</a>
               </p>
               <ul>
                 {refund.tickets.map((id) => {
