@@ -21,12 +21,13 @@ from msgspec import Struct
 from bench.app_in_process import app_in_process
 from bench.measure import Measure
 from bench.tour import visit_all
-from chalicelib import settings
+from chalicelib import clock, settings
 from tests.client import Client, ClientReply
 from tests.simulation.call_log import record_calls
 
 TRIP_P50_MS, TRIP_P99_MS = 4.0, 20.0
 _Z99 = 2.3263478740408408  # the 99th percentile of the standard normal distribution
+STORE_LIMIT_MS = 50.0  # of an endpoint's p95, what the store takes
 TOURS = 20
 DRAWS = 4000
 PURCHASE = (
@@ -76,6 +77,7 @@ def take_measures(scratch: Path) -> Iterator[Measure]:  # noqa: ARG001
     for operation in sorted(samples, key=lambda name: name.split()[::-1]):
         latency = simulate(samples[operation], drawn)
         note = f"{samples[operation].trips} round trips; the store's part {latency.store_ms:.0f} ms"
+        note += f", above {STORE_LIMIT_MS:g}" if latency.store_ms > STORE_LIMIT_MS else ""
         yield Measure(f"p95 of {operation}", latency.total_ms, "ms", ("the limit", 200.0), 1.0, note)
     note = f"five calls, each with a network of {TRIP_P50_MS:g} ms (p50) and {TRIP_P99_MS:g} ms (p99) before the API too"
     yield Measure("p95 of a purchase end to end", purchase_p95(samples, drawn), "ms", ("the limit", 1000.0), 1.0, note)
@@ -108,7 +110,9 @@ def take_samples(tours: int) -> dict[str, Samples]:
             visit_all(_TouringClient(api, app.app, measure))
             for operation, value in seen.items():
                 cpu_ms[operation].append(value)
-        visit_all(_TouringClient(api, app.app, count))
+        now = clock.now()
+        with clock.override(lambda: now):  # no cache expires, so the counts are the same each time
+            visit_all(_TouringClient(api, app.app, count))
     return {operation: Samples(cpu_ms[operation][1:], int(trips)) for operation, trips in seen.items()}
 
 

@@ -236,8 +236,9 @@ class _Tour:
     def reset(self, event_id: str) -> None:
         self.delete(f"/admin/events/{event_id}/orders", token=self.admin)
         self.delete(f"/events/{event_id}/waiting-room/clear", token=self.admin)
-        self.post("/admin/catalog/invalidate", token=self.admin)
         self.post(f"/events/{event_id}/cancel", token=self.admin)
+        self.post("/admin/catalog/invalidate", token=self.admin)
+        self.get("/events")  # so that the next route finds the catalog loaded
 
     def get(self, path: str, **caller: Any) -> ClientReply:
         return self._call("GET", path, **caller)

@@ -146,7 +146,7 @@ def _grow(planned: Plan) -> None:
         if resize.new_capacity >= resize.old_capacity:
             _resize(resize)
     for change in planned.open_changes:
-        inventory.set_open(change.stock_id, change.shards, change.is_open)
+        inventory.set_open({change.stock_id: change.shards}, change.is_open)
 
 
 def _resize(resize: Resize) -> None:
@@ -154,7 +154,7 @@ def _resize(resize: Resize) -> None:
     if resize.new_shards != resize.old_shards:
         # A shard that an earlier, crashed attempt added has missed every pause since. If the event is paused or resumed after
         # this line, the head's revision moves, the publication is refused, and the next attempt reads the pause.
-        inventory.set_open(resize.stock_id, resize.new_shards, resize.is_open)
+        inventory.set_open({resize.stock_id: resize.new_shards}, resize.is_open)
 
 
 def _give_up(head: CatalogHead, planned: Plan, actor: str, now: int) -> NoReturn:

@@ -79,6 +79,25 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
             self._fetch(slot, pending, now, dependency, fetch)
         return pending.result()
 
+    def refetch(self, now: int, dependency: Any, fetch: Callable[[], T], key: Hashable = None) -> T:
+        """Fetch the value whatever the cache has, and keep it; if `fetch` raises, so does this, and the old value stays.
+
+        It is not kept if the cache has got or forgotten another one meanwhile, which may be newer.
+        """
+        with self.lock:
+            slot = self._get_slot(key)
+            before = slot.entry
+        value = fetch()
+        with self.lock:
+            if self.entries.get(key) is slot and slot.entry is before:
+                self._put(key, value, dependency, now)
+        return value
+
+    def put(self, now: int, dependency: Any, value: T, key: Hashable = None) -> None:
+        """Keep a value that was computed elsewhere, as if it had been fetched. The result of a fetch that is running is not kept."""
+        with self.lock:
+            self._put(key, value, dependency, now)
+
     def peek(self, key: Hashable = None) -> T | None:
         """The value that is in the cache, fresh or not; None if there is none. Fetches nothing and waits for nobody."""
         known = self.entries.get(key)
@@ -93,6 +112,9 @@ class TtlCache(Memory[Hashable, _Slot[T]]):
     def forget_key(self, key: Hashable) -> None:
         """Drop the value of `key`. The result of a fetch that is running is not kept either, because it began before the change."""
         self.entries.pop(key, None)
+
+    def _put(self, key: Hashable, value: T, dependency: Any, now: int) -> None:
+        self.entries[key] = _Slot(_Entry(value, dependency, now, now + self._ttl_seconds()))
 
     def _get_slot(self, key: Hashable) -> _Slot[T]:
         slot = self.entries.get(key)

@@ -151,15 +151,17 @@ def update(
     changes: Mapping[str, Any],
     condition: str = "",
     *,
+    initial: Mapping[str, Any] | None = None,
     add: Mapping[str, Any] | None = None,
     discard: Mapping[str, Any] | None = None,
     **operands: Any,
 ) -> TransactItem:
     """Transaction item that changes attributes of the item with the key of `row`, and creates the item if the condition allows that.
 
-    Of `changes`, None removes an attribute. `add` increases numbers and extends sets, `discard` takes elements out of sets.
+    Of `changes`, None removes an attribute. `initial` sets attributes that the item does not have. `add` increases numbers and extends
+    sets, `discard` takes elements out of sets.
     """
-    arguments = wire_format.update_arguments(row, changes, add or {}, discard or {}, condition, operands)
+    arguments = wire_format.update_arguments(row, changes, initial or {}, add or {}, discard or {}, condition, operands)
     return {"Update": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
 
 

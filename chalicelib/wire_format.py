@@ -66,7 +66,13 @@ def write_arguments(row: Model, condition: str, operands: Mapping[str, Any]) -> 
 
 
 def update_arguments(
-    row: Model, changes: Mapping[str, Any], add: Mapping[str, Any], discard: Mapping[str, Any], condition: str, operands: Mapping[str, Any]
+    row: Model,
+    changes: Mapping[str, Any],
+    initial: Mapping[str, Any],
+    add: Mapping[str, Any],
+    discard: Mapping[str, Any],
+    condition: str,
+    operands: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What an update of a row takes besides the key."""
     values, attributes, removed = {}, type(row).get_attributes(), []
@@ -75,13 +81,15 @@ def update_arguments(
             removed.append(name)
         else:
             values[f":new_{name}"] = _serialize(attributes[name], value)
+    for name, value in initial.items():
+        values[f":initial_{name}"] = _serialize(attributes[name], value)
     for name, value in add.items():
         values[f":added_{name}"] = _serialize(attributes[name], value)
     for name, value in discard.items():
         values[f":discarded_{name}"] = _serialize(attributes[name], value)
     for name, value in operands.items():
         values[f":{name}"] = _serialize_operand(value)
-    expression = _parse(type(row), condition, (*changes,), (*removed,), (*add,), (*discard,))
+    expression = _parse(type(row), condition, (*changes,), (*removed,), (*initial,), (*add,), (*discard,))
     return _arguments(row, expression, values)
 
 
@@ -104,6 +112,7 @@ def _parse(
     condition: str,
     changed: tuple[str, ...] = (),
     removed: tuple[str, ...] = (),
+    initial: tuple[str, ...] = (),
     added: tuple[str, ...] = (),
     discarded: tuple[str, ...] = (),
 ) -> _Expression:
@@ -117,7 +126,10 @@ def _parse(
         return f"#{name}"
 
     clauses = {
-        "SET": [f"{placeholder(name)} = :new_{name}" for name in changed if name not in removed],
+        "SET": [
+            *(f"{placeholder(name)} = :new_{name}" for name in changed if name not in removed),
+            *(f"{placeholder(name)} = if_not_exists({placeholder(name)}, :initial_{name})" for name in initial),
+        ],
         "REMOVE": [placeholder(name) for name in removed],
         "ADD": [f"{placeholder(name)} :added_{name}" for name in added],
         "DELETE": [f"{placeholder(name)} :discarded_{name}" for name in discarded],

@@ -161,3 +161,29 @@ def test_an_expired_value_is_fetched_again_and_returned_if_that_fails():
     cache.expire()
     source.error = dynamo.StoreUnavailable("down")
     assert cache.get(100, "a", source) == "value 2"
+
+
+def test_a_refetch_gets_what_the_source_has_now_and_keeps_it_or_raises():
+    cache, source = TtlCache(lambda: 10), Source()
+    cache.get(100, "a", source)
+    assert cache.refetch(101, "a", source) == "value 2"
+    assert cache.get(110, "a", source) == "value 2", "it is as old as the refetch"
+    source.error = dynamo.StoreUnavailable("down")
+    with pytest.raises(dynamo.StoreUnavailable):
+        cache.refetch(102, "a", source)
+    assert cache.get(102, "a", source) == "value 2"
+
+
+@pytest.mark.parametrize("change", [TtlCache.forget, lambda cache: cache.put(100, "a", "newer")])
+def test_a_refetch_that_began_before_a_change_is_not_kept(change):
+    cache, source = TtlCache(lambda: 10), Source()
+    cache.get(100, "a", source)
+    source.entered.clear()
+    source.go.clear()
+    with ThreadPoolExecutor(1) as pool:
+        early = pool.submit(cache.refetch, 100, "a", source)
+        assert source.entered.wait(TIMEOUT)
+        change(cache)
+        source.go.set()
+        assert early.result(TIMEOUT) == "value 2"
+    assert cache.get(100, "a", source) in ("newer", "value 3")

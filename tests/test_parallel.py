@@ -1,12 +1,13 @@
 """Calls that run at once: bounded, in the caller's context, and stopped by the first error."""
 
+from collections import Counter
 from contextvars import ContextVar
-from threading import Barrier, Lock, get_ident
+from threading import Barrier, Lock, current_thread
 
 import pytest
 
 from chalicelib import deadline, parallel
-from chalicelib.parallel import FEW, MAX_THREADS, call_each
+from chalicelib.parallel import MAX_THREADS, both, call_each
 
 
 def test_many_calls_run_at_once_and_the_results_keep_their_order():
@@ -34,16 +35,26 @@ def test_never_more_than_the_bound_at_once():
     assert most <= MAX_THREADS
 
 
-def test_a_few_calls_need_no_thread():
-    assert set(call_each(lambda _: get_ident(), range(FEW))) == {get_ident()}
+def test_one_call_needs_no_thread():
+    assert call_each(lambda _: current_thread(), [1]) == [current_thread()]
     assert call_each(str, []) == []
+
+
+def test_each_thread_makes_its_share_of_the_calls():
+    by_thread = Counter(call_each(lambda _: current_thread(), range(3 * MAX_THREADS)))
+    assert set(by_thread.values()) == {3}
+
+
+def test_two_different_calls_are_made_at_once():
+    together = Barrier(2)
+    assert both(lambda: together.wait(timeout=10) >= 0, lambda: str(together.wait(timeout=10) >= 0)) == (True, "True")
 
 
 def test_the_threads_have_the_context_of_the_caller():
     variable = ContextVar("variable", default="")
     variable.set("of the caller")
     with deadline.within(60):
-        assert set(call_each(lambda _: (variable.get(), deadline.remaining() <= 60), range(FEW + 1))) == {("of the caller", True)}
+        assert set(call_each(lambda _: (variable.get(), deadline.remaining() <= 60), range(2))) == {("of the caller", True)}
 
 
 @pytest.mark.parametrize("error", [ValueError("five"), KeyboardInterrupt("five")])

@@ -1,6 +1,6 @@
 """The e-mail addresses of accounts: verify one, change it for another. A mailed link proves that somebody reads the mails of an address."""
 
-from chalicelib import dynamo
+from chalicelib import dynamo, parallel
 from chalicelib.accounts import links, mails, service, store
 from chalicelib.accounts.attempts import service as attempts
 from chalicelib.accounts.model import AccountChanging, LinkExpired, email_key
@@ -15,8 +15,7 @@ MAX_ATTEMPTS = 5
 
 def mail_verification(email: str, now: int) -> None:
     """Mail the link that verifies an address again, or that it is verified or has no account."""
-    credentials = store.find_credentials(email)
-    account = store.find_account(credentials.user_id if credentials else "none")
+    _, account = service.find_login(email)
     if account is None:
         text, user_id = mails.NO_ACCOUNT, None
     elif account.verified_at is not None:
@@ -33,12 +32,11 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
     the address that the account has, TooManyAttempts or WrongPassword.
     """
     account = service.get_account(user_id)
-    service.check_password(request, account, password)
+    _, existing = parallel.both(lambda: service.check_password(request, account, password), lambda: store.find_credentials(email))
     if email_key(email) == email_key(account.email):
         raise InvalidInput("This is your address already.", path="$.email")
-    is_taken = store.find_credentials(email) is not None
-    text = mails.ADDRESS_TAKEN if is_taken else mails.NEW_ADDRESS
-    links.mail_link(email, text, "change_email", None if is_taken else user_id, request.now, generation=account.generation)
+    text = mails.ADDRESS_TAKEN if existing else mails.NEW_ADDRESS
+    links.mail_link(email, text, "change_email", None if existing else user_id, request.now, generation=account.generation)
     notifications.send(mails.compose(account.email, mails.CHANGE_REQUESTED))
 
 

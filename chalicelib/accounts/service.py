@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from chalicelib import dynamo, ids, log, settings
+from chalicelib import dynamo, ids, log, parallel, settings
 from chalicelib.accounts import links, mails, passwords, store
 from chalicelib.accounts.attempts import service as attempts
 from chalicelib.accounts.members import service as members
@@ -75,22 +75,21 @@ def register(new: Registration, now: int) -> None:
 
 def log_in(request: RequestContext, email: str, password: str) -> Tokens:
     """Begin a session. Raises LoginFailed or TooManyAttempts."""
-    attempts.count(request, email)
-    credentials = store.find_credentials(email)
-    account = store.find_account(credentials.user_id if credentials else "none")
+    # What is read meanwhile is used only if the attempt is counted.
+    _, (credentials, account) = parallel.both(lambda: attempts.count(request, email), lambda: find_login(email))
     is_correct = passwords.is_correct(password, credentials.password_hash if credentials else None)
     if credentials is None or account is None or not is_correct or not _may_log_in(account):
         raise LoginFailed()
-    attempts.forgive(request, email)
     if passwords.is_outdated(credentials.password_hash):
         store.replace_hash(credentials, passwords.hash_password(password))
-    return _begin_session(request, account)
+    _, tokens = parallel.both(lambda: attempts.forgive(request, email), lambda: _begin_session(request, account))
+    return tokens
 
 
 def begin_guest_session(request: RequestContext) -> Tokens:
     """Give somebody without an account an identity of their own."""
     user_id = f"guest-{ids.new_id()}"
-    return _issue(user_id, None, sessions.begin(user_id, GUEST_GENERATION, _device(request), request.now))
+    return _issue(user_id, None, sessions.begin(user_id, GUEST_GENERATION, _device(request), request.now), {})
 
 
 def refresh(request: RequestContext, token: str) -> Tokens:
@@ -104,7 +103,7 @@ def refresh(request: RequestContext, token: str) -> Tokens:
         sessions.end_session(session.id)
         raise SessionOver()
     refresh_token = sessions.refresh(session, token, _device(request), request.now)
-    return _issue(session.user_id, account, refresh_token)
+    return _issue(session.user_id, account, refresh_token, _event_roles(account))
 
 
 def log_out(refresh_token: str, *, everywhere: bool, now: int) -> None:
@@ -173,18 +172,23 @@ def change_password(request: RequestContext, user_id: str, current: str, new: st
     account = get_account(user_id)
     credentials = check_password(request, account, current)
     passwords.refuse_common(new, account.email, account.first_name, account.last_name)
-    password_hash = passwords.hash_password(new)
+    generation = account.generation + 1
+    refresh_token, session_item = sessions.begin_item(user_id, generation, _device(request), request.now)
+    items = [
+        store.set_password_item(credentials.email_key, user_id, passwords.hash_password(new)),
+        store.end_sessions_item(user_id, generation=account.generation),
+        session_item,
+    ]
     try:
-        dynamo.transact([store.set_password_item(credentials.email_key, user_id, password_hash), store.end_sessions_item(user_id)])
-    except dynamo.TransactionCanceled:  # the address was changed, or the account was erased
+        _, events = parallel.both(lambda: dynamo.transact(items), lambda: _event_roles(account))
+    except dynamo.TransactionCanceled:  # the address was changed, the sessions were ended, or the account was erased
         raise AccountChanging() from None
-    return _begin_session(request, get_account(user_id))
+    return _issue(user_id, structs.replace(account, generation=generation), refresh_token, events)
 
 
 def check_password(request: RequestContext, account: Account, password: str) -> Credentials:
     """The credentials of an account whose password this is. Raises TooManyAttempts or WrongPassword."""
-    attempts.count(request, account.email)
-    credentials = store.find_credentials(account.email)
+    _, credentials = parallel.both(lambda: attempts.count(request, account.email), lambda: store.find_credentials(account.email))
     if credentials is None or not passwords.is_correct(password, credentials.password_hash):
         raise WrongPassword()
     attempts.forgive(request, account.email)
@@ -232,9 +236,9 @@ def delete_account(account: Account, now: int) -> None:
         if found is None:
             return
         entry = audit.entry_item(f"account#{account.user_id}", "account.erased", account.user_id, now, {})
+        others = [profiles.delete_item(account.user_id), attempts.forget_item(found.email), entry]
         try:
-            dynamo.transact([*store.delete_items(found), profiles.delete_item(account.user_id), entry])
-            attempts.forget(found.email)
+            dynamo.transact([*store.delete_items(found), *others])
             return
         except dynamo.TransactionCanceled:  # it is gone, or has another address by now
             found = store.find_account(account.user_id)
@@ -274,7 +278,10 @@ def _end_all_sessions(user_id: str) -> None:
 
 
 def _begin_session(request: RequestContext, account: Account) -> Tokens:
-    return _issue(account.user_id, account, sessions.begin(account.user_id, account.generation, _device(request), request.now))
+    refresh_token, events = parallel.both(
+        lambda: sessions.begin(account.user_id, account.generation, _device(request), request.now), lambda: _event_roles(account)
+    )
+    return _issue(account.user_id, account, refresh_token, events)
 
 
 def _find_session(identity: Identity, generation: int, now: int) -> Session | None:
@@ -295,10 +302,19 @@ def _device(request: RequestContext) -> Device:
     return Device(log.caller_address(), (request.header("user-agent") or "")[:MAX_USER_AGENT_LENGTH] or None)
 
 
-def _issue(user_id: str, account: Account | None, refresh_token: str) -> Tokens:
+def _event_roles(account: Account | None) -> Mapping[str, EventRole]:
+    """The roles at events that an account has now: none before its address is verified."""
+    return members.event_roles(account.email) if account is not None and account.verified_at is not None else {}
+
+
+def find_login(email: str) -> tuple[Credentials | None, Account | None]:
+    """What belongs to an address: two reads, also if it has no account."""
+    credentials = store.find_credentials(email)
+    return credentials, store.find_account(credentials.user_id if credentials else "none")
+
+
+def _issue(user_id: str, account: Account | None, refresh_token: str, events: Mapping[str, EventRole]) -> Tokens:
     """The tokens of a user with the rights of now; without an account they are a guest."""
     roles: tuple[Role, ...] = GUEST_ROLES if account is None else account.roles
-    has_event_roles = account is not None and account.verified_at is not None
-    events = members.event_roles(account.email) if account is not None and has_event_roles else {}
     access_token = auth.issue_token(user_id, set(roles), events=events, session_id=sessions.session_id(refresh_token))
     return Tokens(user_id, roles, events, access_token, refresh_token, account)

@@ -13,6 +13,7 @@ from chalicelib.admin.orders import AdminOrderView, RevenueView
 from chalicelib.admin.sale_status import SaleStatusView
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.clock import Timestamp
 from chalicelib.edge.http import Done, Reply, RequestContext, route
@@ -92,14 +93,14 @@ def show_order_for_managers(request: RequestContext, order_id: str) -> Reply[Adm
 )
 def refund_order(request: RequestContext, order_id: str, body: RefundBody) -> Reply[AdminOrderView]:
     """Refund an order, or some of its tickets. The same request with the same Idempotency-Key refunds once."""
-    _get_order(request, order_id)  # refuses callers who may not manage it
+    order = _get_order(request, order_id)
     by = request.require_user().user_id
     refund_request = refund_requests.RefundRequest(
         reason=body.reason, tickets=body.tickets, fee_cents=body.fee_cents, return_seats=body.return_seats, note=body.note
     )
 
     def execute(refund_id: str) -> Reply[AdminOrderView]:
-        return _refund_reply(*refund_requests.request_refund(order_id, refund_request, refund_id, by, request.now), 201)
+        return _refund_reply(*refund_requests.request_refund(order, refund_request, refund_id, by, request.now), 201)
 
     return execute_once(request, by, execute, required=True)
 
@@ -113,8 +114,8 @@ def refund_order(request: RequestContext, order_id: str, body: RefundBody) -> Re
 )
 def retry_refund(request: RequestContext, order_id: str, refund_id: str) -> Reply[AdminOrderView]:
     """Try a refund again that has failed."""
-    _get_order(request, order_id)  # refuses callers who may not manage it
-    return _refund_reply(*refund_requests.retry_refund(order_id, refund_id, request.require_user().user_id, request.now), 200)
+    order = _get_order(request, order_id)
+    return _refund_reply(*refund_requests.retry_refund(order, refund_id, request.require_user().user_id, request.now), 200)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/money", access="manager")
@@ -148,6 +149,9 @@ def _refund_reply(purchase: Purchase, refund: Refund, status: int) -> Reply[Admi
 def _set_paused(request: RequestContext, event_id: str, paused: bool, message: str) -> Reply[PausedView]:
     manager = request.require_user()
     permissions.require_manager(manager, event_id)
-    event = catalog.set_paused(event_id, paused, manager.user_id, request.now)
-    waiting_room.reload(event, request.now)
+
+    def follow(changed: Catalog) -> None:
+        waiting_room.follow_catalog(changed, event_id, request.now)
+
+    event = catalog.set_paused(event_id, paused, manager.user_id, request.now, follow)
     return Reply(PausedView(message, PausedEvent(event.id, event.name, event.venue, clock.iso(event.starts_at), event.paused)))

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
-from chalicelib import clock, dynamo, log
+from chalicelib import clock, dynamo, log, parallel
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.clock import Timestamp
@@ -119,12 +119,15 @@ def get_order(identity: Identity, order_id: str) -> Purchase:
 
 def admin_order_view(purchase: Purchase) -> AdminOrderView:
     """An order with its payment, refunds, disputes and ledger."""
-    entries = ledger.list_purchase_entries(purchase.event_id, purchase.id)
-    order = views.full_order_view(purchase, queries.load_details(purchase))
+    (entries, tickets), details = parallel.both(
+        lambda: parallel.both(lambda: ledger.list_purchase_entries(purchase.event_id, purchase.id), lambda: queries.load_tickets(purchase)),
+        lambda: queries.load_details(purchase),
+    )
+    order = views.full_order_view(purchase, details)
     payment = purchase.payment
     return AdminOrderView(
         order=AdminOrder(**asdict(order)),
-        tickets=[views.order_ticket_view(ticket, purchase) for ticket in queries.load_tickets(purchase)],
+        tickets=[views.order_ticket_view(ticket, purchase) for ticket in tickets],
         payment=OrderPayment(provider=payment.provider, reference=payment.provider_id, capture=payment.payment_intent_id)
         if payment
         else None,

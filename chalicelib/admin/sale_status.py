@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from chalicelib import parallel
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import PublicEventStatus, public_event_status
 from chalicelib.errors import NotFound
@@ -45,10 +46,11 @@ def sale_status(event_id: str, now: int) -> SaleStatusView:
     if event is None:
         raise NotFound("There is no such event.", event_id=event_id)
     tiers = current.tiers_of(event_id)
-    stocks = inventory.read_stock(current.shard_counts([event_id]))
+    stocks, room = parallel.both(
+        lambda: inventory.read_stock(current.shard_counts([event_id])), lambda: waiting_room.admin_overview(event, now)
+    )
     tier_stocks = [(tier, current.tier_stock(tier, stocks)) for tier in tiers]
     total = current.event_stock(event, stocks)
-    room = waiting_room.admin_overview(event, now)
     return SaleStatusView(
         event_id=event.id,
         event_name=event.name,

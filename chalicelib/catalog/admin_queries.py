@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from msgspec.structs import asdict
 
 from chalicelib.catalog import managed_views, service
+from chalicelib.catalog.event_states import EventState
 from chalicelib.catalog.managed_views import AdminEventView, AdminEventWithTiersView, AdminTierView
 from chalicelib.catalog.model import Catalog, DisplayState, Event, Tier
 from chalicelib.catalog.views import EventWithTiersView, TiersView, TierView
@@ -34,6 +35,11 @@ def get_event(event_id: str, now: int) -> AdminEventWithTiersView:
     event = _get_event(catalog, event_id)
     stocks = inventory.read_stock(catalog.shard_counts([event_id]))
     return managed_views.managed_event_view(catalog, event, stocks, now)
+
+
+def event_state_view(state: EventState, now: int) -> AdminEventWithTiersView:
+    """An event as it was found after a change of its state."""
+    return managed_views.managed_event_view(state.catalog, state.event, state.stocks, now)
 
 
 def list_tiers(event_id: str | None, limit: int, cursor: str | None, now: int) -> tuple[list[AdminTierView], str | None]:

@@ -151,8 +151,8 @@ def delete_event(request: RequestContext, event_id: str) -> Reply[DeletedView]:
 )
 def publish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
     """Publish a draft. What it lacks is listed all at once."""
-    event_states.publish(event_id, _require_manager(request, event_id), request.now, _expected(request))
-    return _event_reply(event_id, request.now)
+    state = event_states.publish(event_id, _require_manager(request, event_id), request.now, _expected(request))
+    return _event_reply(admin_queries.event_state_view(state, request.now))
 
 
 @route(
@@ -165,8 +165,8 @@ def publish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWit
 )
 def unpublish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
     """Make a published event a draft again."""
-    event_states.unpublish(event_id, _require_manager(request, event_id), request.now, _expected(request))
-    return _event_reply(event_id, request.now)
+    state = event_states.unpublish(event_id, _require_manager(request, event_id), request.now, _expected(request))
+    return _event_reply(admin_queries.event_state_view(state, request.now))
 
 
 @route(bp, "GET", "/events/{event_id}/tiers", access="public")
@@ -326,7 +326,7 @@ def _update_event(request: RequestContext, event_id: str, body: EventChanges) ->
     event = permissions.require_manager(request.require_user(), event_id)
     _check_promoter(request, body, event.promoter_id)
     event_management.update_event(event_id, body, request.require_user().user_id, request.now, _expected(request, body))
-    return _event_reply(event_id, request.now)
+    return _event_reply(admin_queries.get_event(event_id, request.now))
 
 
 def _update_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[AdminTierView]:
@@ -336,8 +336,7 @@ def _update_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Re
     return Reply(view, headers=_etag(view.version))
 
 
-def _event_reply(event_id: str, now: int) -> Reply[AdminEventWithTiersView]:
-    view = admin_queries.get_event(event_id, now)
+def _event_reply(view: AdminEventWithTiersView) -> Reply[AdminEventWithTiersView]:
     return Reply(view, headers=_etag(view.version))
 
 
@@ -383,5 +382,5 @@ def _require_tier_manager(request: RequestContext, tier_id: str) -> str:
 
 
 def _find_event_id(tier_id: str) -> str | None:
-    tier = service.snapshot().tiers.get(tier_id) or service.refresh_snapshot().tiers.get(tier_id)
+    tier = service.find_snapshot(lambda catalog: tier_id in catalog.tiers).tiers.get(tier_id)
     return tier.event_id if tier is not None else None

@@ -92,6 +92,8 @@ def with_changed_pool(before: Event, after: Event) -> Event:
 
 def shrink(before: CatalogStock, after: CatalogStock) -> None:
     """Bring a stock to the smaller one of its two capacities, and add the shards of `after`, still empty. Raises CapacityTooSmall."""
+    if after.capacity >= before.capacity and after.shards <= before.created:
+        return
     capacity = min(before.capacity, after.capacity)
     try:
         inventory.resize(before.stock_id, before.created, capacity, grow_to=after.shards)
@@ -115,12 +117,13 @@ def follow_pool(event: Event) -> None:
 def _follow(stock_id: str, created: int, shards: int, capacity: int, find: Callable[[Catalog], CatalogStock]) -> None:
     """Bring a stock to a capacity. Of two changes at once the one that finishes last follows what the catalog says then."""
     for _ in range(MAX_ROUNDS):
-        inventory.resize(stock_id, created, capacity, grow_to=shards)
+        found = inventory.resize(stock_id, created, capacity, grow_to=shards)
         # New shards were added as the others are, but may have missed a pause or a pool since.
         current = find(snapshots.load_current())
-        if current.is_pooled:
+        if current.is_pooled and not all(shard.is_pooled for shard in found):
             inventory.mark_pooled(current.stock_id, current.shards)
-        inventory.set_open(current.stock_id, current.shards, current.is_open)
+        if any(shard.is_open != current.is_open for shard in found):
+            inventory.set_open({current.stock_id: current.shards}, current.is_open)
         inventory.invalidate()
         if current.capacity == capacity:
             return

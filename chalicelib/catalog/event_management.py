@@ -49,7 +49,7 @@ def create_event(
         entry = audit.entry_item(f"event#{event_id}", "event.created", actor, now, details)
         return CatalogChange(event, [store.create_event_item(event), entry, *shards])
 
-    event = commit(build)
+    _, event = commit(build)
     if event.pool_id is not None:
         capacities.follow_pool(event)
     return event
@@ -78,7 +78,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         change = change_event(before, replace(after, date=_date(after.starts_at)), "event.changed", actor, now)
         return replace(change, items=[*change.items, *shards])
 
-    event = commit(build)
+    _, event = commit(build)
     if event.pool_id is not None and "capacity" in values:
         capacities.follow_pool(event)
     return event
@@ -96,13 +96,12 @@ def delete_event(event_id: str, actor: str, now: int, expected: Expected = ANY_V
             return CatalogChange(known, [])
         before = get_changeable_event(catalog, event_id)
         expected.check(before)
-        event_states.check_no_sales(catalog, event_id)
+        event_states.check_no_sales(catalog, event_id, event_states.read_draft_stock(catalog, before))
         if before.status != "draft":
             raise EventNotDraft(event_id=event_id)
         return change_event(before, replace(before, deleted_at=now), "event.deleted", actor, now)
 
-    event_states.close_draft(event_id)  # after this nothing can be held any more, so what the stock says stays true
-    return commit(build)
+    return commit(build)[1]
 
 
 def _date(starts_at: int) -> str:

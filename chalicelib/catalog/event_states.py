@@ -4,12 +4,13 @@ The event is written first, so that tiers which are created at the same time are
 decide what is sold. After a crash in between the sweep writes them, or a repetition of the call.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from chalicelib import dynamo
+from chalicelib import dynamo, parallel
 from chalicelib.audit import service as audit
 from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.model import Catalog, Event, EventStatus, Tier
@@ -43,7 +44,15 @@ class AlreadyCancelled(ApiError):
     default_message: ClassVar[str] = "This event was cancelled, which cannot be undone. Create a new event."
 
 
-def publish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
+class EventState(Struct, frozen=True):
+    """An event whose stock is as open as its state says, with the catalog and its stocks (by id) as they were found then."""
+
+    catalog: Catalog
+    event: Event
+    stocks: Mapping[str, Stock]
+
+
+def publish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> EventState:
     """Publish a draft and open its stock. Repeated, it finishes what a crash left.
 
     Raises EventIncomplete with all that is missing, AlreadyCancelled, NotFound, ManagedByBootstrap and those of `expected`.
@@ -64,19 +73,25 @@ def publish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSIO
     return _commit_and_follow(event_id, build)
 
 
-def unpublish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
+def unpublish(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> EventState:
     """Make a published event a draft again, if no ticket of it is sold or held. Raises EventHasSales and those of `publish`.
 
     Whether that is so is known for certain only when the stock is closed. If a buyer was faster, the event is published again.
     """
-    check_no_sales(snapshots.load_current(), event_id)
-    event = _set_status(event_id, "draft", "event.unpublished", actor, now, expected)
+
+    def build(catalog: Catalog) -> CatalogChange[Event]:
+        change = _build_status(catalog, event_id, "draft", "event.unpublished", actor, now, expected)
+        if change.items:
+            check_no_sales(catalog, event_id, inventory.read_stock(catalog.shard_counts([event_id])))
+        return change
+
+    state = _commit_and_follow(event_id, build)
     try:
-        check_no_sales(snapshots.load_current(), event_id)
+        check_no_sales(state.catalog, event_id, state.stocks)
     except EventHasSales:
-        _set_status(event_id, "active", "event.published", actor, now, ANY_VERSION)
+        _commit_and_follow(event_id, lambda catalog: _build_status(catalog, event_id, "active", "event.published", actor, now, ANY_VERSION))
         raise
-    return event
+    return state
 
 
 def cancel(event_id: str, actor: str, now: int, items: Sequence[dynamo.TransactItem] = ()) -> Event:
@@ -94,11 +109,14 @@ def cancel(event_id: str, actor: str, now: int, items: Sequence[dynamo.TransactI
         change = change_event(before, replace(before, status="cancelled"), "event.cancelled", actor, now)
         return replace(change, items=[*change.items, *items])
 
-    return _commit_and_follow(event_id, build)
+    return _commit_and_follow(event_id, build).event
 
 
-def set_paused(event_id: str, paused: bool, actor: str, now: int) -> Event:
-    """Pause or resume the sale of an event. Repeating the call completes a pause that was interrupted by a crash."""
+def set_paused(event_id: str, paused: bool, actor: str, now: int, follow: Callable[[Catalog], object] = lambda _: None) -> Event:
+    """Pause or resume the sale of an event. Repeating the call completes a pause that was interrupted by a crash.
+
+    `follow` is what else follows a pause. It is called with the catalog that says so, while the stock is opened or closed.
+    """
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
         event = catalog.find_event(event_id)
@@ -110,21 +128,44 @@ def set_paused(event_id: str, paused: bool, actor: str, now: int) -> Event:
         entry = audit.entry_item(f"event#{event_id}", action, actor, now, {})
         return CatalogChange(replace(event, paused=paused), [store.set_paused_item(event_id, paused, actor, now), entry])
 
-    return _commit_and_follow(event_id, build)
+    catalog, _ = commit(build)
+    state, _ = parallel.both(lambda: follow_state(catalog, event_id), lambda: follow(catalog))
+    return state.event
 
 
-def close_draft(event_id: str) -> None:
-    """Make sure that nothing can be held of a draft, also if a crash left its stock open."""
-    event = snapshots.load_current().find_event(event_id)
-    if event is not None and event.status == "draft":
-        _follow_state(event_id)
+def read_draft_stock(catalog: Catalog, event: Event) -> Mapping[str, Stock]:
+    """The stocks of an event, strongly consistent; of a draft nothing can be held after this, also if a crash has left its stock open."""
+    by_stock = inventory.read_shards_by_stock(catalog.shard_counts([event.id]))
+    if event.status == "draft" and any(shard.is_open for shards in by_stock.values() for shard in shards):
+        return follow_state(catalog, event.id).stocks
+    return {stock_id: Stock.total_of(shards) for stock_id, shards in by_stock.items()}
 
 
-def check_no_sales(catalog: Catalog, event_id: str) -> None:
-    """Raises EventHasSales if tickets of the event are sold or held; strongly consistent."""
-    stock = Stock.total_of(inventory.read_stock({tier.stock_id: tier.shards for tier in catalog.tiers_of(event_id)}).values())
+def check_no_sales(catalog: Catalog, event_id: str, stocks: Mapping[str, Stock]) -> None:
+    """Raises EventHasSales if tickets of the event are sold or held, according to the stocks of its tiers."""
+    stock = Stock.total_of(stocks[tier.stock_id] for tier in catalog.tiers_of(event_id) if tier.stock_id in stocks)
     if stock.sold or stock.held:
         raise EventHasSales(event_id=event_id, sold=stock.sold, held=stock.held)
+
+
+def follow_state(catalog: Catalog, event_id: str) -> EventState:
+    """Open or close the shards as the event says. Of several changes at once the last to finish follows what it says then.
+
+    `catalog`: as it is now, or as a change of this request has made it.
+    """
+    for _ in range(MAX_ROUNDS):
+        event = catalog.events[event_id]
+        is_open = not event.is_closed
+        if is_open and event.pool_id is not None:
+            for tier in catalog.tiers_of(event_id):  # their shards may be newer than the pool
+                inventory.mark_pooled(tier.stock_id, tier.shards)
+        stocks = inventory.set_open(catalog.shard_counts([event_id]), is_open)
+        inventory.invalidate()
+        catalog = snapshots.load_current()
+        event = catalog.events[event_id]
+        if event.is_closed != is_open:
+            return EventState(catalog, event, stocks)
+    raise CatalogChanging(retryAfterSeconds=1)
 
 
 def list_problems(catalog: Catalog, event: Event, now: int) -> list[dict[str, str]]:
@@ -149,36 +190,18 @@ def _shards_of(tiers: Sequence[Tier]) -> list[Shard]:
     return inventory.read_shards([shard_id for tier in tiers for shard_id in shard_ids(tier.stock_id, tier.shards)])
 
 
-def _set_status(event_id: str, status: EventStatus, action: str, actor: str, now: int, expected: Expected) -> Event:
-    def build(catalog: Catalog) -> CatalogChange[Event]:
-        before = get_changeable_event(catalog, event_id)
-        if before.status == "cancelled":
-            raise AlreadyCancelled(event_id=event_id)
-        if before.status == status:
-            return CatalogChange(before, [])
-        expected.check(before)
-        return change_event(before, replace(before, status=status), action, actor, now)
-
-    return _commit_and_follow(event_id, build)
-
-
-def _commit_and_follow(event_id: str, build: Callable[[Catalog], CatalogChange[Event]]) -> Event:
-    event = commit(build)
-    _follow_state(event_id)
-    return event
+def _build_status(
+    catalog: Catalog, event_id: str, status: EventStatus, action: str, actor: str, now: int, expected: Expected
+) -> CatalogChange[Event]:
+    before = get_changeable_event(catalog, event_id)
+    if before.status == "cancelled":
+        raise AlreadyCancelled(event_id=event_id)
+    if before.status == status:
+        return CatalogChange(before, [])
+    expected.check(before)
+    return change_event(before, replace(before, status=status), action, actor, now)
 
 
-def _follow_state(event_id: str) -> None:
-    """Open or close the shards as the event says. Of several changes at once the last to finish follows what it says then."""
-    event = snapshots.load_current().events[event_id]
-    for _ in range(MAX_ROUNDS):
-        catalog = snapshots.load_current()
-        for stock_id, shard_count in catalog.shard_counts([event_id]).items():
-            if event.pool_id not in (None, stock_id) and not event.is_closed:
-                inventory.mark_pooled(stock_id, shard_count)  # shards may be newer than the pool
-            inventory.set_open(stock_id, shard_count, not event.is_closed)
-        inventory.invalidate()
-        event, before = snapshots.load_current().events[event_id], event
-        if event.is_closed == before.is_closed:
-            return
-    raise CatalogChanging(retryAfterSeconds=1)
+def _commit_and_follow(event_id: str, build: Callable[[Catalog], CatalogChange[Event]]) -> EventState:
+    catalog, _ = commit(build)
+    return follow_state(catalog, event_id)

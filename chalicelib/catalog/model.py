@@ -229,6 +229,13 @@ class Catalog(Struct, frozen=True, eq=False):
             slugs={event.slug: event.id for event in events_by_id.values() if event.slug and event.deleted_at is None},
         )
 
+    def with_change(self, entry: Event | Tier) -> Self:
+        """The next revision, with this event or tier, new or in place of the one with its id."""
+        events = {**self.events, entry.id: entry} if isinstance(entry, Event) else self.events
+        tiers = {**self.tiers, entry.id: entry} if isinstance(entry, Tier) else self.tiers
+        head = CatalogHead(self.version, self.revision + 1, self.checksum)
+        return self.build(events.values(), tiers.values(), self.states, head=head)
+
     def find_event(self, event_id: str) -> Event | None:
         """The event, also a draft; None for an unknown or a deleted one."""
         event = self.events.get(event_id)

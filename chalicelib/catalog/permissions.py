@@ -1,7 +1,7 @@
 """What a caller may do with an event: the one place that decides it. `edge.access` has decided before whether they may call the route."""
 
 from chalicelib.catalog.model import Event
-from chalicelib.catalog.snapshots import refresh_snapshot, snapshot
+from chalicelib.catalog.snapshots import find_snapshot
 from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.errors import NotFound
 
@@ -49,4 +49,4 @@ def _get_event(event_id: str) -> Event:
 
 def find_event(event_id: str) -> Event | None:
     """The event, also if it is newer than this instance's snapshot."""
-    return snapshot().find_event(event_id) or refresh_snapshot().find_event(event_id)
+    return find_snapshot(lambda catalog: catalog.find_event(event_id) is not None).find_event(event_id)

@@ -22,7 +22,7 @@ from chalicelib.inventory import service as inventory
 MAX_ATTEMPTS = 5
 PAUSE_SECONDS = (0.01, 0.05)  # after a conflict, so that many editors do not meet again and again
 
-T = TypeVar("T")
+T = TypeVar("T", Event, Tier)
 
 
 class CatalogChanging(ApiError):
@@ -77,10 +77,10 @@ class CatalogChange(Struct, Generic[T], frozen=True):
     items: list[dynamo.TransactItem]
 
 
-def commit(build: Callable[[Catalog], CatalogChange[T]]) -> T:
+def commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, T]:
     """Build a change on the current catalog and commit it; after a conflict, build it again on the catalog as it is then.
 
-    Raises CatalogChanging if it keeps changing.
+    Returns the catalog with the change, and the result of the change. Raises CatalogChanging if it keeps changing.
     """
     for attempt in range(MAX_ATTEMPTS):
         if attempt:
@@ -124,14 +124,18 @@ def differences(before: Event | Tier, after: Event | Tier) -> dict[str, tuple[ob
     return {name: (old[name], value) for name, value in new.items() if value != old[name] and name not in ("version", "updated_at")}
 
 
-def _try_commit(build: Callable[[Catalog], CatalogChange[T]]) -> T:
+def _try_commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, T]:
     """Build a change and commit it once; raises TransactionCanceled if the catalog was changed after it was read."""
     catalog = snapshots.load_current()
-    change = build(catalog)
+    change: CatalogChange[T] = build(catalog)
     if change.items:
-        dynamo.transact([store.increment_revision_item(catalog.revision), *change.items])
-        snapshots.invalidate()
-    return change.result
+        try:
+            dynamo.transact([store.increment_revision_item(catalog.revision), *change.items])
+        finally:
+            snapshots.invalidate()  # also if only the answer was lost
+        catalog = catalog.with_change(change.result)  # nothing else has changed: the revision was that of the store
+        snapshots.keep(catalog)
+    return catalog, change.result
 
 
 def _matches(if_match: str, version: int) -> bool:

@@ -9,7 +9,7 @@ from chalicelib import settings
 from chalicelib.catalog.event_states import cancel, set_paused
 from chalicelib.catalog.model import Catalog, Event, Tier, sale_refusal
 from chalicelib.catalog.publications import Publication, delete_unpublished, new_stock_id, open_publication
-from chalicelib.catalog.snapshots import invalidate, load_current, refresh_snapshot, snapshot
+from chalicelib.catalog.snapshots import find_snapshot, invalidate, load_current, refresh_snapshot, snapshot
 from chalicelib.catalog.store import list_versions, load_document, read_image, write_version
 from chalicelib.catalog.versions import HeadChanged, load_head_and_catalog, publish_version, record_attempt
 from chalicelib.errors import NotFound
@@ -21,6 +21,7 @@ __all__ = [
     "Publication",
     "cancel",
     "delete_unpublished",
+    "find_snapshot",
     "get_sellable_tiers",
     "get_visible_event",
     "get_visible_tier",
@@ -45,11 +46,8 @@ __all__ = [
 
 def get_visible_event(event_id: str) -> tuple[Catalog, Event]:
     """An event that the public may see, and its catalog. Raises NotFound for drafts, and for test events in production."""
-    catalog = snapshot()
+    catalog = find_snapshot(lambda catalog: event_id in catalog.events)
     event = catalog.events.get(event_id)
-    if event is None:  # it may be newer than this instance's snapshot
-        catalog = refresh_snapshot()
-        event = catalog.events.get(event_id)
     if event is None or event.status == "draft" or (event.status == "test" and not allows_test_sales()):
         raise NotFound("There is no event with this id.", event_id=event_id)
     return catalog, event
@@ -57,11 +55,7 @@ def get_visible_event(event_id: str) -> tuple[Catalog, Event]:
 
 def get_visible_tier(tier_id: str) -> tuple[Catalog, Tier]:
     """A tier of an event that the public may see, and its catalog; also a hidden one, which is in no list. Raises NotFound."""
-    catalog = snapshot()
-    tier = catalog.tiers.get(tier_id)
-    if tier is None:  # it may be newer than this instance's snapshot
-        catalog = refresh_snapshot()
-        tier = catalog.tiers.get(tier_id)
+    tier = find_snapshot(lambda catalog: tier_id in catalog.tiers).tiers.get(tier_id)
     if tier is not None:
         catalog, event = get_visible_event(tier.event_id)
         shown = catalog.states[tier.status].display or event.status == tier.status == "test"
@@ -76,10 +70,9 @@ def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tupl
     Raises NotFound (of an event that is not visible, or a tier of another event), SalePaused, EventNotOnSale or TierNotOnSale.
     This is an early check: whether the stock is open and sufficient is decided by the conditions of the shards' writes.
     """
-    catalog, event = get_visible_event(event_id)
-    if any(not _belongs_to(catalog, tier_id, event_id) for tier_id in tier_ids):
-        catalog = refresh_snapshot()
-        event = catalog.events[event_id]
+    _, event = get_visible_event(event_id)
+    catalog = find_snapshot(lambda catalog: all(_belongs_to(catalog, tier_id, event_id) for tier_id in tier_ids))
+    event = catalog.events[event_id]
     tiers = []
     for tier_id in tier_ids:
         if not _belongs_to(catalog, tier_id, event_id):

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 from chalicelib.catalog.model import Catalog
-from chalicelib.catalog.snapshots import refresh_snapshot, snapshot
+from chalicelib.catalog.snapshots import find_snapshot
 
 MAX_LENGTH = 80
 
@@ -31,10 +31,5 @@ def resolve_event_id(text: str) -> str:
     """The id of the event that a path names by its id or its slug; the text itself for an event that does not exist."""
     if _ULID.fullmatch(text):
         return text
-    for load in (snapshot, refresh_snapshot):
-        catalog = load()
-        if text in catalog.events:
-            return text
-        if text in catalog.slugs:
-            return catalog.slugs[text]
-    return text
+    catalog = find_snapshot(lambda catalog: text in catalog.events or text in catalog.slugs)
+    return text if text in catalog.events else catalog.slugs.get(text, text)

@@ -4,6 +4,7 @@ Two caches: the head, read every few seconds, and the catalog of that head, load
 few minutes. In between a snapshot costs no call to the store.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from chalicelib import clock, settings
@@ -47,9 +48,23 @@ def load_current() -> Catalog:
 
     If the head has the revision of this instance's snapshot, that is the present catalog: every change makes a new revision.
     """
-    head = store.read_head()
+    now = clock.now()
+    head = _head_cache.refetch(now, None, store.read_head)
     known = _catalog_cache.peek()
-    return known if known is not None and known.revision == head.revision else store.load(head)
+    if known is not None and known.revision == head.revision:
+        return known
+    return _catalog_cache.refetch(now, head.revision, lambda: store.load(head))
+
+
+def find_snapshot(has: Callable[[Catalog], bool]) -> Catalog:
+    """The snapshot, refreshed if it lacks what the caller asks for, because that may be newer."""
+    current = snapshot()
+    return current if has(current) else refresh_snapshot()
+
+
+def keep(changed: Catalog) -> None:
+    """Keep the catalog as a change of this instance has made it. Whether it is still the present one, the head says."""
+    _catalog_cache.put(clock.now(), changed.revision, changed)
 
 
 def invalidate() -> None:

@@ -74,7 +74,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
             capacities.shrink(CatalogStock.of_tier(catalog, before), CatalogStock.of_tier(catalog, after))
         return _change_tier(before, after, "tier.changed", actor, now)
 
-    tier = commit(build)
+    _, tier = commit(build)
     if "capacity" in values:
         capacities.follow_tier(tier)
     return tier
@@ -99,7 +99,7 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
             raise TierHasSales(tier_id=tier_id, sold=error.details["sold"], held=error.details["held"]) from None
         return _change_tier(before, replace(before, capacity=0, status="closed", removed=True), "tier.deleted", actor, now)
 
-    return commit(build)
+    return commit(build)[1]
 
 
 def _create_tier(new: Tier, fields: TierFields, actor: str, now: int, publication: publications.Publication | None) -> Tier:
@@ -120,7 +120,7 @@ def _create_tier(new: Tier, fields: TierFields, actor: str, now: int, publicatio
         )
         return CatalogChange(tier, [store.create_tier_item(tier), entry, *_stock_items(shards, publication)])
 
-    return commit(build)
+    return commit(build)[1]
 
 
 def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier:

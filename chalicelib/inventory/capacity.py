@@ -10,11 +10,13 @@ from chalicelib.inventory.model import CapacityInUse, Shard, Stock, level, shard
 MAX_ROUNDS = 20
 
 
-def resize(stock_id: str, shard_count: int, capacity: int, *, grow_to: int | None = None) -> None:
+def resize(stock_id: str, shard_count: int, capacity: int, *, grow_to: int | None = None) -> list[Shard]:
     """Set the capacity of a stock with `shard_count` shards; `grow_to` is the new number of shards, if it is to have more.
 
     New shards are filled by what the capacity grows; tickets never move from one shard to another. `capacity` is the new total, so the
-    call may be repeated. Raises CapacityInUse if too few tickets are free; shards that were already made smaller are made larger again.
+    call may be repeated. Returns the shards as they were read last.
+
+    Raises CapacityInUse if too few tickets are free; shards that were already made smaller are made larger again.
     """
     ids = shard_ids(stock_id, max(shard_count, grow_to or 0))
     if len(ids) > shard_count:
@@ -27,7 +29,7 @@ def resize(stock_id: str, shard_count: int, capacity: int, *, grow_to: int | Non
         original_capacity = stock.capacity if original_capacity is None else original_capacity
         change = capacity - stock.capacity
         if change == 0:
-            return
+            return shards
         if change < 0 and stock.available < -change:
             if stock.capacity < original_capacity:
                 _change_available(shards, original_capacity - stock.capacity)

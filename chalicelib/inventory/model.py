@@ -106,6 +106,14 @@ class Stock(Struct, frozen=True):
         )
 
 
+def stocks_of(shards: Iterable[Shard]) -> dict[str, Stock]:
+    """Stock id -> the total of those of the shards that belong to it."""
+    by_stock: dict[str, list[Shard]] = {}
+    for shard in shards:
+        by_stock.setdefault(shard.stock_id, []).append(shard)
+    return {stock_id: Stock.total_of(of_stock) for stock_id, of_stock in by_stock.items()}
+
+
 # The stock of a tier that has no shards yet.
 NO_STOCK = Stock(capacity=0, available=0, held=0, sold=0, is_open=False)
 

@@ -3,7 +3,7 @@
 Each tier has one, and so has an event with a capacity of its own: its pool, which the tickets of all its tiers are also taken from.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from chalicelib import dynamo, parallel
@@ -14,7 +14,8 @@ from chalicelib.inventory.capacity import resize
 from chalicelib.inventory.display import copies
 from chalicelib.inventory.display.copies import invalidate
 from chalicelib.inventory.display.model import StockGroup
-from chalicelib.inventory.model import Hold, Shard, shard_ids, split_evenly
+from chalicelib.inventory.display.refresh import read_shards_by_stock
+from chalicelib.inventory.model import Hold, Shard, Stock, shard_ids, split_evenly, stocks_of
 from chalicelib.inventory.store import extend_hold, read_shards, return_sold_item, scan_shards, scan_slice, table_name
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "mark_pooled",
     "new_shard_items",
     "read_shards",
+    "read_shards_by_stock",
     "read_stock",
     "release_holds",
     "resize",
@@ -94,10 +96,16 @@ def delete_unused(ids_of_shards: Sequence[str]) -> int:
     return sum(parallel.call_each(store.delete_unused_shard, ids_of_shards))
 
 
-def set_open(stock_id: str, shard_count: int, is_open: bool) -> None:
-    """Open or close a stock for new holds, with immediate effect. Existing holds are not affected."""
-    parallel.call_each(lambda shard_id: store.set_open(shard_id, is_open), shard_ids(stock_id, shard_count))
-    copies.note_change(stock_id)
+def set_open(shard_counts: Mapping[str, int], is_open: bool) -> dict[str, Stock]:
+    """Open or close stocks, given as stock id -> number of shards, for new holds, with immediate effect; existing holds are not affected.
+
+    Returns the stocks as they are when that is done, as `read_stock` does.
+    """
+    ids = [shard_id for stock_id, count in shard_counts.items() for shard_id in shard_ids(stock_id, count)]
+    shards = [shard for shard in parallel.call_each(lambda shard_id: store.set_open(shard_id, is_open), ids) if shard is not None]
+    for stock_id in shard_counts:
+        copies.note_change(stock_id)
+    return stocks_of(shards)
 
 
 def mark_pooled(stock_id: str, shard_count: int) -> bool:
@@ -107,4 +115,5 @@ def mark_pooled(stock_id: str, shard_count: int) -> bool:
 
 def correct_open_flags(shards: Sequence[Shard]) -> int:
     """Close those of the shards that are open, and open those that are closed. Returns how many; those that have changed since are left."""
-    return sum(parallel.call_each(lambda shard: store.set_open(shard.id, not shard.is_open, shard.version), shards))
+    written = parallel.call_each(lambda shard: store.set_open(shard.id, not shard.is_open, shard.version), shards)
+    return sum(shard is not None for shard in written)

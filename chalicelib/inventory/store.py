@@ -163,26 +163,27 @@ def resize_shard(shard: Shard, capacity: int) -> bool:
     return True
 
 
-def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) -> bool:
-    """Open or close a shard for new holds. False if it does not exist, or no longer has `expected_version`."""
+def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) -> Shard | None:
+    """Open or close a shard for new holds. Returns it as it is then; None if it does not exist, or no longer has `expected_version`."""
     values: dict[str, Any] = {":open": {"BOOL": is_open}, ":one": {"N": "1"}}
     condition = "attribute_exists(id)"
     if expected_version is not None:
         condition = "version = :expected"
         values[":expected"] = {"N": str(expected_version)}
     try:
-        dynamo.update_item(
+        response = dynamo.update_item(
             TableName=table_name(),
             Key={KEY: {"S": shard_id}},
             UpdateExpression="SET #open = :open, version = version + :one",
             ConditionExpression=condition,
             ExpressionAttributeNames={"#open": "open"},
             ExpressionAttributeValues=values,
+            ReturnValues="ALL_NEW",
         )
     except ClientError as error:
         _shard_of_failed_condition(error)
-        return False
-    return True
+        return None
+    return Shard.from_item(response["Attributes"])
 
 
 def mark_pooled(shard_id: str) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chalicelib import clock
+from chalicelib import clock, parallel
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import service as members
 from chalicelib.accounts.model import Account, WrongPassword
@@ -51,10 +51,11 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
     if account is not None:
         _check_password(request, account, password)
     _check_events(identity.user_id, request.now)
-    erasure.erase_personal_details(identity.user_id)
-    if account is not None:
-        members.delete_all(account.email)
-        accounts.delete_account(account, request.now)
+    if account is None:
+        erasure.erase_personal_details(identity.user_id)
+        return
+    parallel.both(lambda: erasure.erase_personal_details(identity.user_id), lambda: members.delete_all(account.email))
+    accounts.delete_account(account, request.now)
 
 
 def _check_password(request: RequestContext, account: Account, password: str | None) -> None:

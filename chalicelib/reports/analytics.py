@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from chalicelib import clock
+from chalicelib import clock, parallel
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.clock import Timestamp
@@ -15,6 +15,7 @@ from chalicelib.errors import InvalidInput
 from chalicelib.reports import store
 from chalicelib.reports.figures import Figures
 from chalicelib.waiting_room import service as waiting_room
+from chalicelib.waiting_room.views import AdminRoomView
 
 DEFAULT_DAYS = 31
 MAX_DAYS = 366
@@ -147,10 +148,10 @@ class AnalyticsView(Struct, frozen=True, kw_only=True):
 def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsView:
     """Raises InvalidInput for days that end before they begin, or are too many."""
     first_day, last_day = _days(query, now)
-    generation = store.load_generations().current
-    totals = store.load_totals(generation, event.id)
-    days = store.load_days(generation, event.id, first_day.isoformat(), last_day.isoformat())
-    funnel = _funnel(event, totals, now)
+    (totals, days), room = parallel.both(
+        lambda: _load_figures(event.id, first_day, last_day), lambda: waiting_room.admin_overview(event, now)
+    )
+    funnel = _funnel(room, totals)
     tiers = _tiers(event, totals)
     captured, declined = _entries(totals, "captured"), _entries(totals, "declined")
     ended = funnel.orders + funnel.expired + funnel.cancelled + funnel.declined + funnel.rejected
@@ -189,6 +190,13 @@ def _admission(tiers: list[TierFigures]) -> AdmissionFigures:
     return AdmissionFigures(people_expected=expected, people_admitted=admitted, progress=_share(admitted, expected))
 
 
+def _load_figures(event_id: str, first_day: date, last_day: date) -> tuple[Mapping[str, int], Figures]:
+    """The totals of an event, and its figures of these days."""
+    generation = store.load_generations().current
+    totals = store.load_totals(generation, event_id)
+    return totals, store.load_days(generation, event_id, first_day.isoformat(), last_day.isoformat())
+
+
 def _days(query: AnalyticsQuery, now: int) -> tuple[date, date]:
     last_day = query.last_day or max(date.fromisoformat(clock.iso(now)[:10]), query.first_day or date.min)
     first_day = query.first_day or last_day - timedelta(days=min(DEFAULT_DAYS - 1, last_day.toordinal() - 1))
@@ -199,8 +207,7 @@ def _days(query: AnalyticsQuery, now: int) -> tuple[date, date]:
     return first_day, last_day
 
 
-def _funnel(event: Event, totals: Mapping[str, int], now: int) -> FunnelFigures:
-    room = waiting_room.admin_overview(event, now)
+def _funnel(room: AdminRoomView | None, totals: Mapping[str, int]) -> FunnelFigures:
     names = ("reservations", "checkouts", "orders", "expired", "cancelled", "declined", "rejected")
     counts = {name: totals.get(name, 0) for name in names}
     return FunnelFigures(joined=room.total if room else None, admitted=room.admitted if room else None, **counts)

@@ -7,67 +7,65 @@ from msgspec.structs import replace
 from chalicelib import dynamo, settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
-from chalicelib.waiting_room import admission_plan, room_cache, store
+from chalicelib.waiting_room import admission_plan, config, room_cache, store
 from chalicelib.waiting_room.admission_plan import Segment
-from chalicelib.waiting_room.due_changes import effective_plan
-from chalicelib.waiting_room.model import RoomState, TooManyChanges
-from chalicelib.waiting_room.room_cache import CachedRoom
+from chalicelib.waiting_room.model import TooManyChanges
+from chalicelib.waiting_room.room_cache import LoadedRoom
 
 _MAX_ATTEMPTS = 5
 
-# The item that changes the room, the audit details, and the state that the room has then.
-Change = Callable[[CachedRoom], tuple[dynamo.TransactItem, dict[str, int], RoomState]]
+# The item that changes the room, the audit details, and the room as it is then.
+Change = Callable[[LoadedRoom], tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]]
 
 
-def set_rate(event_id: str, wave_size: int, wave_seconds: int, actor: str, now: int) -> RoomState:
-    """Admit `wave_size` buyers every `wave_seconds` from now on; returns the room's new state."""
+def set_rate(event_id: str, wave_size: int, wave_seconds: int, actor: str, now: int) -> LoadedRoom:
+    """Admit `wave_size` buyers every `wave_seconds` from now on; returns the room as it is then."""
     details = {"wave_size": wave_size, "wave_seconds": wave_seconds}
     return _change_plan(event_id, "rate", details, lambda plan, at: admission_plan.set_rate(plan, at, wave_size, wave_seconds), actor, now)
 
 
-def let_in(event_id: str, count: int, actor: str, now: int) -> RoomState:
-    """Admit `count` more buyers at once, in addition to the waves; returns the room's new state."""
+def let_in(event_id: str, count: int, actor: str, now: int) -> LoadedRoom:
+    """Admit `count` more buyers at once, in addition to the waves; returns the room as it is then."""
     return _change_plan(event_id, "let_in", {"count": count}, lambda plan, at: admission_plan.let_in(plan, at, count), actor, now)
 
 
 def clear(event_id: str, actor: str, now: int) -> int:
     """Replace the room by a new one with a new draw; returns how many had joined the old one. Its tokens are no longer valid."""
 
-    def replace_room(cached: CachedRoom) -> tuple[dynamo.TransactItem, dict[str, int], RoomState]:
+    def replace_room(before: LoadedRoom) -> tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]:
         revision = catalog.refresh_snapshot().revision
-        item = store.create_room_item(event_id, settings.current().waiting_room_counters, revision, cached.room)
-        return item, {"room": cached.room.number, "cleared": cached.state.total}, cached.state
+        item = store.create_room_item(event_id, settings.current().waiting_room_counters, revision, before.room)
+        return item, {"room": before.room.number, "cleared": before.total}, before
 
     return _commit(event_id, "cleared", replace_room, actor, now).total
 
 
 def _change_plan(
     event_id: str, action: str, details: dict[str, int], change: Callable[[list[Segment], int], list[Segment]], actor: str, now: int
-) -> RoomState:
+) -> LoadedRoom:
     """Make the change, a function of the plan and the second from which it counts. Raises TooManyChanges."""
 
-    def replace_plan(cached: CachedRoom) -> tuple[dynamo.TransactItem, dict[str, int], RoomState]:
-        state = cached.state
+    def replace_plan(before: LoadedRoom) -> tuple[dynamo.TransactItem, dict[str, int], LoadedRoom]:
+        room, event, plan = before.room, before.event, before.plan
+        assert event.on_sale_at is not None  # it has a waiting room
         # The draw decides whether the change comes before the opening or after it: clocks differ, and a draw takes its time.
-        at = min(now, state.on_sale_at - 1) if state.n is None else max(now, state.segments[0].since)
-        plan = admission_plan.shorten(change(state.segments, at), at, state.pass_seconds)
-        if len(plan) > max(len(state.segments), admission_plan.MAX_AFTER_ADMIN):
+        at = min(now, event.on_sale_at - 1) if room.n is None else max(now, plan[0].since)
+        changed = admission_plan.shorten(change(plan, at), at, config.pass_seconds(event))
+        if len(changed) > max(len(plan), admission_plan.MAX_AFTER_ADMIN):
             raise TooManyChanges(limit=admission_plan.MAX_AFTER_ADMIN)
-        shown = effective_plan(cached.event, replace(cached.room, segments=plan))
-        return store.replace_plan_item(cached.room, plan), details, replace(state, segments=shown)
+        return store.replace_plan_item(room, changed), details, replace(before, room=replace(room, segments=changed))
 
     return _commit(event_id, action, replace_plan, actor, now)
 
 
-def _commit(event_id: str, action: str, change: Change, actor: str, now: int) -> RoomState:
-    """Write the change and its audit entry in one transaction; returns the state that the change names, without reading it again."""
+def _commit(event_id: str, action: str, change: Change, actor: str, now: int) -> LoadedRoom:
+    """Write the change and its audit entry in one transaction; returns the room that the change names, without reading it again."""
     for _ in range(_MAX_ATTEMPTS):
-        before = room_cache.reload_room(event_id, now)
-        item, details, state = change(before)
+        item, details, after = change(room_cache.load_room(event_id, now))
         try:
             store.commit(item, audit.entry_item(f"event#{event_id}", f"waiting_room.{action}", actor, now, details))
         except store.RoomConflict:
             continue
         room_cache.forget_room(event_id)
-        return state
+        return after
     raise dynamo.StoreUnavailable("the waiting room kept changing while it was to be changed")

@@ -13,6 +13,7 @@ from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.waiting_room import admin_controls, room_cache, service
 from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.model import NoWaitingRoom, RoomCleared, RoomState, TokenUnknown, TooManyChanges
+from chalicelib.waiting_room.room_cache import LoadedRoom
 from chalicelib.waiting_room.views import ProofView, QueueStatusView
 
 bp = Blueprint(__name__)
@@ -99,5 +100,5 @@ def clear_waiting_room(request: RequestContext, event_id: str) -> Reply[ClearedV
     return Reply(ClearedView(cleared, "The waiting room was cleared. Its tokens are no longer valid; buyers must join again."))
 
 
-def _plan_reply(room: RoomState, message: str) -> Reply[PlanView]:
-    return Reply(PlanView(message, room.room, room.segments, room.total))
+def _plan_reply(changed: LoadedRoom, message: str) -> Reply[PlanView]:
+    return Reply(PlanView(message, changed.room.number, changed.plan, changed.total))

@@ -5,6 +5,7 @@ in age, so each decision is made once, by the first that writes it: a catalog's 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -20,23 +21,39 @@ OPENING_LEASE_SECONDS = 3
 _MAX_ATTEMPTS = 5
 
 
-def next_due_change(revision: int, event: Event, room: Room | None, total: int, now: int) -> Callable[[], None] | None:
+def next_due_change(revision: int, event: Event, room: Room | None, total: int, now: int) -> Callable[[], Room | None] | None:
     """The next change that the room needs, None if it needs none. Calling it writes the change, or raises `store.RoomConflict`.
 
+    It returns the room as it is then, or None if that must be loaded to be known.
     `event` is as the catalog of this revision has it. An instance whose catalog is older than the one that the room follows
     changes nothing, because it would undo what another one has done.
     """
     assert event.on_sale_at is not None  # it has a waiting room
     if room is None:
-        return lambda: store.commit(store.create_room_item(event.id, settings.current().waiting_room_counters, revision))
+        return lambda: _create(event, revision)
     if revision < room.revision:
         return None
     if room.n is None and now >= event.on_sale_at:
         return (lambda: _open(room, now)) if room.opening_lease_ends_at <= now else None
-    if room.n is not None:
-        now = max(now, room.segments[0].since)  # it has opened, whatever this instance's clock says
     decided = _follow_catalog(revision, event, room, now) or _follow_figures(event, room, total, now)
     return (lambda: store.save_plan(room, decided)) if decided is not None else None
+
+
+def follow_catalog(revision: int, event: Event, now: int) -> None:
+    """Bring the room, if there is one, to what this revision of the catalog says of its event: after a pause, for example.
+
+    It needs no figures, so it costs a read and a write. A draw that is due is left to the next request that loads the room.
+    """
+    for _ in range(_MAX_ATTEMPTS):
+        room = store.find_room(event.id)
+        if room is None or revision < room.revision or (room.n is None and now >= (event.on_sale_at or 0)):
+            return
+        decided = _follow_catalog(revision, event, room, now)
+        if decided is None:
+            return
+        with suppress(store.RoomConflict):  # another instance was faster
+            store.save_plan(room, decided)
+            return
 
 
 def effective_plan(event: Event, room: Room) -> list[Segment]:
@@ -58,6 +75,7 @@ def _follow_catalog(revision: int, event: Event, room: Room, now: int) -> Room |
     # The last segment, not the one that is active at `now`: this request may be a second older than the last change.
     if room.n is None or event.paused == room.segments[-1].paused:
         return replace(room, revision=revision)
+    now = _time_in(room, now)
     change = admission_plan.pause if event.paused else admission_plan.resume
     plan = admission_plan.shorten(change(room.segments, now), now, config.pass_seconds(event))
     has_place = not event.paused or len(plan) <= admission_plan.MAX_AFTER_PAUSE
@@ -68,6 +86,7 @@ def _follow_figures(event: Event, room: Room, total: int, now: int) -> Room | No
     """The room with the plan that follows from the arrivals and from the stock, None if it has it."""
     if room.n is None:
         return None
+    now = _time_in(room, now)
     pass_seconds = config.pass_seconds(event)
     plan = admission_plan.shorten(room.segments, now, pass_seconds)
     has_place = admission_plan.has_place(plan, now, pass_seconds)
@@ -95,6 +114,15 @@ def _follow_stock(event: Event, room: Room, plan: list[Segment], has_place: bool
     elif not is_decision:
         return None
     return replace(room, segments=plan, sized_wave=wave if is_decision else room.sized_wave)
+
+
+def _time_in(room: Room, now: int) -> int:
+    """The time in a room that is drawn: it has opened, whatever this instance's clock says."""
+    return max(now, room.segments[0].since)
+
+
+def _create(event: Event, revision: int) -> None:
+    store.commit(store.create_room_item(event.id, settings.current().waiting_room_counters, revision))
 
 
 def _open(room: Room, now: int) -> None:

@@ -1,22 +1,34 @@
 """The waiting rooms in this instance's memory, each loaded at most once a second."""
 
-from contextlib import suppress
-
 from msgspec import Struct
 
 from chalicelib import dynamo, log
 from chalicelib.cache import TtlCache
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event
+from chalicelib.catalog.model import Catalog, Event
 from chalicelib.edge.http import CacheableReply
 from chalicelib.waiting_room import admission_plan, config, stock_limits, store
+from chalicelib.waiting_room.admission_plan import Segment
 from chalicelib.waiting_room.due_changes import effective_plan, next_due_change
 from chalicelib.waiting_room.model import NoWaitingRoom, RoomState
 from chalicelib.waiting_room.store import Room
 
 MAX_AGE_SECONDS = 1
-_MAX_LOADS = 8
+_MAX_CHANGES = 8
 _MAX_ROOMS = 1000
+
+
+class LoadedRoom(Struct, frozen=True, eq=False):
+    """A room as it was loaded, with its event and how many have joined it."""
+
+    event: Event
+    room: Room
+    total: int
+
+    @property
+    def plan(self) -> list[Segment]:
+        """The admission plan that applies."""
+        return effective_plan(self.event, self.room)
 
 
 class CachedRoom(Struct, frozen=True, eq=False):
@@ -33,10 +45,8 @@ _rooms: TtlCache[CachedRoom] = TtlCache(lambda: MAX_AGE_SECONDS, max_keys=_MAX_R
 
 def get_room(event_id: str, now: int) -> CachedRoom:
     """The event's room, at most a second old. Raises NotFound for an event that is not visible, NoWaitingRoom for one without a room."""
-    current, event = catalog.get_visible_event(event_id)
-    if not event.has_waiting_room:
-        raise NoWaitingRoom(event_id=event_id)
-    return _rooms.get(now, event, lambda: _load(current.revision, event, now), event_id)
+    current, event = _get_event(event_id)
+    return _rooms.get(now, event, lambda: _build_cached_room(_load(current.revision, event, now), now), event_id)
 
 
 def reload_room(event_id: str, now: int) -> CachedRoom:
@@ -45,28 +55,43 @@ def reload_room(event_id: str, now: int) -> CachedRoom:
     return get_room(event_id, now)
 
 
+def load_room(event_id: str, now: int) -> LoadedRoom:
+    """The event's room as the store has it now, for who changes it. Raises as `get_room`."""
+    current, event = _get_event(event_id)
+    return _load(current.revision, event, now)
+
+
 def forget_room(event_id: str) -> None:
     """Drop this instance's copy of the room, after a change: the next request loads it."""
     _rooms.forget_key(event_id)
 
 
-def _load(revision: int, event: Event, now: int) -> CachedRoom:
-    """Load the room, after making the changes that are due: each is written, then the room is loaded again.
+def _get_event(event_id: str) -> tuple[Catalog, Event]:
+    """The event, with a waiting room, and its catalog."""
+    current, event = catalog.get_visible_event(event_id)
+    if not event.has_waiting_room:
+        raise NoWaitingRoom(event_id=event_id)
+    return current, event
 
-    `event` is as the catalog of this revision has it.
-    """
-    for _ in range(_MAX_LOADS):
-        room, total = store.load(event.id)
+
+def _load(revision: int, event: Event, now: int) -> LoadedRoom:
+    """Load the room, and make the changes that are due. `event` is as the catalog of this revision has it."""
+    room: Room | None = None
+    for _ in range(_MAX_CHANGES):
+        if room is None:
+            room, total = store.load(event.id)
         change = next_due_change(revision, event, room, total, now)
         if room is not None and change is None:
-            return _build_cached_room(event, room, total, now)
-        if change is not None:
-            with suppress(store.RoomConflict):  # another instance was faster; what it wrote is loaded next
-                change()
+            return LoadedRoom(event, room, total)
+        try:
+            room = change() if change is not None else None
+        except store.RoomConflict:  # another instance was faster; what it wrote is loaded next
+            room = None
     raise dynamo.StoreUnavailable("the waiting room kept changing while it was loaded")
 
 
-def _build_cached_room(event: Event, room: Room, total: int, now: int) -> CachedRoom:
+def _build_cached_room(loaded: LoadedRoom, now: int) -> CachedRoom:
+    event, room = loaded.event, loaded.room
     assert event.on_sale_at is not None  # it has a waiting room
     stopped, may_return = stock_limits.why_joining_stopped(event, now)
     state = RoomState(
@@ -77,8 +102,8 @@ def _build_cached_room(event: Event, room: Room, total: int, now: int) -> Cached
         key=room.key if room.n is not None else None,  # secret until the draw
         n=room.n,
         offsets=room.offsets,
-        segments=effective_plan(event, room),
-        total=total,
+        segments=loaded.plan,
+        total=loaded.total,
         pass_seconds=config.pass_seconds(event),
         stopped=stopped,
         may_return=may_return,

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from chalicelib import dynamo, log
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event
-from chalicelib.waiting_room import room_cache, store, tokens, views
+from chalicelib.catalog.model import Catalog, Event
+from chalicelib.waiting_room import due_changes, room_cache, store, tokens, views
 from chalicelib.waiting_room.model import (
     GUEST_PREFIX,
     LATE,
@@ -116,17 +116,24 @@ def proof(event_id: str, now: int) -> ProofView:
     return views.proof_view(room_cache.get_room(event_id, now).state)
 
 
-def reload(event: Event, now: int) -> None:
-    """Load the room now, so that it follows a pause or resume of its event in this second, not when its cached copy expires.
+def follow_catalog(current: Catalog, event_id: str, now: int) -> None:
+    """Let the room follow a pause or resume of its event in this second, not when the copies of it expire.
 
     If the store does not answer, the next request that loads the room makes it follow.
     """
+    event = current.events[event_id]
     if not event.has_waiting_room or event.status == "draft":
         return
     try:
-        room_cache.reload_room(event.id, now)
+        due_changes.follow_catalog(current.revision, event, now)
     except dynamo.STORE_ERRORS as error:
-        log.warning("waiting_room.not_reloaded", event_id=event.id, error=type(error).__name__, store_code=dynamo.error_code(error))
+        log.warning("waiting_room.not_followed", event_id=event.id, error=type(error).__name__, store_code=dynamo.error_code(error))
+    room_cache.forget_room(event_id)
+
+
+def forget(event_id: str) -> None:
+    """Drop this instance's copy of the room, after a change of its event."""
+    room_cache.forget_room(event_id)
 
 
 def admin_overview(event: Event, now: int) -> AdminRoomView | None:

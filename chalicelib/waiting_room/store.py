@@ -91,12 +91,17 @@ class Room(msgspec.Struct, frozen=True):
     opening_lease_ends_at: int = 0
 
 
+def find_room(event_id: str) -> Room | None:
+    """The event's room, strongly consistent, or None."""
+    row = WaitingRoomRow.find(f"room#{event_id}")
+    return None if row is None else _room(event_id, row)
+
+
 def load(event_id: str) -> tuple[Room | None, int]:
     """The event's room and how many have joined it; strongly consistent, two round trips."""
-    row = WaitingRoomRow.find(f"room#{event_id}")
-    if row is None:
+    room = find_room(event_id)
+    if room is None:
         return None, 0
-    room = _room(event_id, row)
     # The counters before the opening are closed once the draw has counted them: each instance would read them every second.
     open_counters = (*range(room.counters), LATE) if room.n is None else (LATE,)
     keys = [{"id": {"S": _counter_id(room, counter)}} for counter in open_counters]
@@ -169,8 +174,11 @@ def replace_plan_item(room: Room, segments: Sequence[Segment]) -> dynamo.Transac
     return dynamo.update(_key(room), changes, _UNCHANGED, version=room.version)
 
 
-def save_plan(before: Room, after: Room) -> None:
-    """Write the plan of `after`, with the revision and the wave that it was decided for. Raises RoomConflict if `before` has changed."""
+def save_plan(before: Room, after: Room) -> Room:
+    """Write the plan of `after`, with the revision and the wave that it was decided for. Returns the room as it is then.
+
+    Raises RoomConflict if `before` has changed.
+    """
     changes = {
         "segments": _json(after.segments),
         "revision": after.revision,
@@ -179,6 +187,7 @@ def save_plan(before: Room, after: Room) -> None:
     }
     if not dynamo.update_if(_key(before), changes, _UNCHANGED, version=before.version):
         raise RoomConflict
+    return msgspec.structs.replace(after, version=before.version + 1)
 
 
 def commit(*items: dynamo.TransactItem) -> None:

@@ -103,7 +103,7 @@ def test_a_capacity_below_what_was_sold_elsewhere_is_a_fault(run, write, limited
 def test_a_pool_that_missed_a_pause_is_corrected(api, run, write, limited):
     run("apply", write(limited))
     fest = catalog.load_current().events["fest"]
-    inventory.set_open(fest.pool_id, fest.pool_shards, False)
+    inventory.set_open({fest.pool_id: fest.pool_shards}, False)
     assert "~ event fest: the stock is closed, though its event is not paused: it opens" in run("plan", write(limited)).out
     run("apply", write(limited))
     assert pool().is_open

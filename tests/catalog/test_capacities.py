@@ -175,13 +175,14 @@ def test_an_instance_that_does_not_know_of_the_capacity_sells_nothing_without_it
     change(api, f"/events/{event_id}", capacity=3)
     api.post(f"/events/{event_id}/publish", **promoter())
     with monkeypatch.context() as patched:
+        patched.setattr("chalicelib.catalog.service.find_snapshot", lambda _: old)
         patched.setattr("chalicelib.catalog.service.snapshot", lambda: old)
         patched.setattr("chalicelib.purchases.reservations.service.catalog.refresh_snapshot", lambda: old)
         assert builders.reserve(api, "ada", event_id, tier_id, 4).status == 503
     assert (pool(event_id).held, pool(event_id).available) == (0, 3)
     with monkeypatch.context() as patched:  # an instance whose snapshot is old learns of the capacity by the refusal
         snapshots = iter([old, old])
-        patched.setattr("chalicelib.catalog.service.snapshot", lambda: next(snapshots, None) or catalog.load_current())
+        patched.setattr("chalicelib.catalog.service.find_snapshot", lambda _: next(snapshots, None) or catalog.load_current())
         assert builders.reserve(api, "ada", event_id, tier_id, 4).json["error"] == "not_enough_tickets"
     assert builders.reserve(api, "ada", event_id, tier_id, 3).status == 201
     invariants.check(time.now)

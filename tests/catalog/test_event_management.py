@@ -7,8 +7,9 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import event_management, forms
 from chalicelib.catalog import service as catalog
 from chalicelib.edge import auth
+from chalicelib.inventory import service as inventory
 from tests import builders
-from tests.catalog.requests import DRAFT, EVENT, KIND, create_draft, create_kind, create_published, get, post, promoter
+from tests.catalog.requests import DRAFT, EVENT, KIND, create_draft, create_kind, create_published, get, open_flags, post, promoter
 
 pytestmark = pytest.mark.usefixtures("time")
 
@@ -229,3 +230,11 @@ def test_a_slug_stands_for_the_id_in_every_path_and_follows_the_name_until_publi
     draft = create_draft(api, name="Untitled")
     assert api.patch(f"/events/{draft['id']}", json={"name": "!!!"}, **promoter()).json["slug"] == "event"
     assert api.get("/events/nothing-like-it").status == 404
+
+
+def test_a_draft_whose_stock_a_crash_left_open_is_closed_before_it_is_deleted(api):
+    event_id = create_draft(api)["id"]
+    tier_id = create_kind(api, event_id)["id"]
+    inventory.set_open({tier_id: 1}, True)
+    assert api.delete(f"/events/{event_id}", **promoter()).status == 200
+    assert open_flags(event_id) == {False}

@@ -4,13 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from msgspec.structs import asdict
 
 from chalicelib import dynamo
 from chalicelib.audit import service as audit
-from chalicelib.catalog import forms, tier_management
+from chalicelib.catalog import forms, store, tier_management
 from chalicelib.catalog import service as catalog
 from tests import builders
-from tests.catalog.requests import EVENT, TIER, create_draft, create_published, get, post, promoter
+from tests.catalog.requests import EVENT, KIND, TIER, create_draft, create_published, get, post, promoter
 
 pytestmark = pytest.mark.usefixtures("time")
 
@@ -106,3 +107,26 @@ def test_editors_of_different_fields_lose_nothing(threaded_store, api, time):
         assert list(pool.map(edit, fields)) == [200, 200, 200]
     event = api.get(f"/events/{event_id}", **promoter()).json
     assert (event["venue"], event["category"], event["city"], event["version"]) == ("Halle", "music", "Bern", 4)
+
+
+def test_after_each_change_the_instance_that_made_it_has_the_catalog_of_the_store(api, time):
+    """It does not load it again: it knows what it has changed."""
+
+    def check():
+        assert asdict(catalog.load_current()) == asdict(store.load(store.read_head()))
+
+    event_id, tier_id = create_published(api)
+    check()
+    for method, path, body in (
+        ("PATCH", f"/events/{event_id}", {"name": "Other", "metadata": {"a": [1, None]}, "waiting_room": {"enabled": False}}),
+        ("PATCH", f"/tiers/{tier_id}", {"price_cents": 1, "position": 3}),
+        ("PUT", f"/tiers/{tier_id}", KIND | {"capacity": 200}),
+        ("POST", f"/admin/events/{event_id}/pause", None),
+        ("POST", f"/admin/events/{event_id}/resume", None),
+        ("POST", f"/events/{event_id}/unpublish", None),
+        ("DELETE", f"/tiers/{tier_id}", None),
+        ("DELETE", f"/events/{event_id}", None),
+    ):
+        options = {} if body is None else {"json": body}
+        assert api.request(method, path, token=builders.admin_token(), **options).status == 200, path
+        check()

@@ -124,7 +124,7 @@ class Purchase:
         """Bob's checkout, which is unpaid, Cid's reservation, and a shard that a pause or resume did not reach."""
         self.shop.open_checkout("bob", 1)
         self.shop.reserve("cid", 1)
-        inventory.set_open(self.shop.tier_id, 1, False)
+        inventory.set_open({self.shop.tier_id: 1}, False)
 
     def release(self):
         self.shop.api.delete(f"/reservations/{self.id}", user="ada")

@@ -88,12 +88,12 @@ def test_a_stock_without_shards_has_nothing_to_hold():
 def test_a_closed_stock_refuses_new_holds_and_still_converts_existing_ones(shard_count):
     create_stock(9, shard_count)
     holds = hold(2, shard_count)
-    inventory.set_open("t", shard_count, False)
+    inventory.set_open({"t": shard_count}, False)
     with pytest.raises(SalePaused):
         hold(1, shard_count, "q")
     assert inventory.convert_holds(holds) == 1
     assert read_stock(shard_count).sold == 2
-    inventory.set_open("t", shard_count, True)
+    inventory.set_open({"t": shard_count}, True)
     hold(1, shard_count, "q")
 
 

@@ -47,7 +47,7 @@ def test_the_shards_of_a_large_stock_are_closed_and_opened_at_once(monkeypatch):
         return set_one(*arguments)
 
     monkeypatch.setattr(store, "set_open", set_open)
-    inventory.set_open("t", parallel.MAX_THREADS, False)
+    inventory.set_open({"t": parallel.MAX_THREADS}, False)
     shards = list(inventory.scan_shards())
     assert {shard.is_open for shard in shards} == {False}
     assert inventory.correct_open_flags(shards) == parallel.MAX_THREADS

@@ -199,9 +199,9 @@ def test_a_paused_sale_is_called_paused_and_a_resumed_one_sells():
     create_stock(8, 8)
     instance = DisplayingInstance()
     with instance.active():
-        inventory.set_open("t", 8, False)
+        inventory.set_open({"t": 8}, False)
         for _ in range(2):
             with pytest.raises(SalePaused):
                 inventory.hold("t", 8, 9, "p", EXPIRES_AT, NOW, inventory.StockGroup("g", {"t": 8}))
-        inventory.set_open("t", 8, True)
+        inventory.set_open({"t": 8}, True)
     assert buy(instance)[1][0].quantity == 1

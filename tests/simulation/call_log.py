@@ -1,15 +1,20 @@
 """A log of the store calls that a block makes: operations, tables, keys, outcomes, round trips and consumed capacity."""
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Lock, get_ident
-from typing import Any
+from threading import Lock, current_thread
+from typing import Any, TypeVar
+from unittest import mock
 
 import msgspec
 
+from chalicelib import parallel
 from tests.simulation import capacity
 from tests.simulation.interception import Listener, StoreCall, current_process, intercept
+
+T = TypeVar("T")
+R = TypeVar("R")
+_CALL_EACH = parallel.call_each
 
 
 class LogEntry(msgspec.Struct):
@@ -28,7 +33,6 @@ class LogEntry(msgspec.Struct):
     index_units: float = 0
     reported_units: float = 0
     text: str = ""
-    thread: int = 0
 
 
 class CallLog(list[str]):
@@ -37,7 +41,8 @@ class CallLog(list[str]):
     def __init__(self, label: str) -> None:
         super().__init__()
         self.label = label
-        self.thread = get_ident()  # the one whose block it is
+        self.thread = current_thread()  # the one whose block it is
+        self._waited_for = 0
         self.entries: list[LogEntry] = []
 
     @property
@@ -50,15 +55,25 @@ class CallLog(list[str]):
 
     @property
     def sequential_round_trips(self) -> int:
-        """The round trips that a request waits for: of those that several threads make at once, only as many as the busiest of them."""
-        total, at_once = 0, Counter[int]()
-        for entry in self.entries:
-            if entry.thread != self.thread:
-                at_once[entry.thread] += entry.round_trips
-                continue
-            total += max(at_once.values(), default=0) + entry.round_trips
-            at_once.clear()
-        return total + max(at_once.values(), default=0)
+        """The round trips that this thread waited for: of calls that are made at once, only those of the thread that made the most."""
+        return self._waited_for
+
+    def _add_round_trip(self) -> None:
+        if current_thread() is self.thread:
+            self._waited_for += 1
+
+    def _call_each(self, act: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """`parallel.call_each` without threads, as if there were some: each share of the calls begins when the first one did."""
+        if current_thread() is not self.thread:
+            return _CALL_EACH(act, items)
+        begun, ended, results = self._waited_for, [self._waited_for], dict[int, R]()
+        shares = min(parallel.MAX_THREADS, len(items))
+        for first in range(shares):
+            self._waited_for = begun
+            results |= {number: act(items[number]) for number in range(first, len(items), shares)}
+            ended.append(self._waited_for)
+        self._waited_for = max(ended)
+        return [results[number] for number in range(len(items))]
 
     @property
     def capacity(self) -> tuple[float, float]:
@@ -82,11 +97,11 @@ class CallLog(list[str]):
 def record_calls(label: str = "", *, measured: bool = False) -> Iterator[CallLog]:
     """Log the calls that reach the store while the block runs: those of all threads, or inside `process(...)` of that process.
 
-    `measured` adds the capacity units. They are computed from the items, which are read before and after each write, so the block
-    must not use threads then.
+    Calls that the block makes at once are made one after the other, and counted as if they were not. `measured` adds the capacity units.
+    They are computed from the items, which are read before and after each write, so the block must not use threads of its own then.
     """
     log = CallLog(label)
-    with intercept(_Recorder(log, measured)):
+    with intercept(_Recorder(log, measured)), mock.patch.object(parallel, "call_each", log._call_each):
         yield log
 
 
@@ -106,11 +121,12 @@ class _Recorder(Listener):
             known = self._open.get(id(call))
             entry = known[1] if known is not None and known[0] is call else None
             if entry is None:
-                entry = LogEntry(call.operation, call.tables, [access.key for access in call.accesses], text=str(call), thread=get_ident())
+                entry = LogEntry(call.operation, call.tables, [access.key for access in call.accesses], text=str(call))
                 self.log.append(call.operation)
                 self.log.entries.append(entry)
             self._open[id(call)] = (call, entry, self._read_items(call))  # the call is kept, so that its id is not used again
         entry.round_trips += 1
+        self.log._add_round_trip()
 
     def after(self, call: StoreCall) -> None:
         known = self._open.get(id(call))

@@ -8,7 +8,6 @@ import heapq
 import itertools
 import random
 import secrets
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from unittest import mock
 
 import msgspec
 
-from chalicelib import clock, parallel
+from chalicelib import clock
 from tests.simulation.instance_memory import InstanceMemory, separate_memories
 from tests.simulation.interception import intercept
 from tests.simulation.limits import Limits, SimulatedService
@@ -156,6 +155,4 @@ def simulated_fleet(
         stack.enter_context(clock.override(fleet.read_clock))
         stack.enter_context(without_randomness(seed))
         stack.enter_context(intercept(service))
-        # Calls that a request makes at once are made one after the other: threads of its own have no virtual time.
-        stack.enter_context(mock.patch.object(parallel, "FEW", sys.maxsize))
         yield timeline, fleet, service

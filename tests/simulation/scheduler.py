@@ -16,7 +16,7 @@ from unittest import mock
 
 import msgspec
 
-from chalicelib import deadline, dynamo
+from chalicelib import deadline, dynamo, parallel
 from chalicelib.inventory import allocation, attempts
 from chalicelib.inventory.display import model as display
 from tests.simulation.faults import Crash
@@ -193,9 +193,13 @@ def pause(step: str) -> None:
 
 @contextmanager
 def without_randomness(seed: int) -> Iterator[None]:
-    """Make the product deterministic: its random numbers are seeded, and a sleep is a pause of the actor."""
+    """Make the product deterministic: its random numbers are seeded, and a sleep is a pause of the actor.
+
+    Calls that a request makes at once are made one after the other: threads of its own have no turn and no virtual time.
+    """
     numbers = random.Random(seed)
     with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(parallel, "FEW", sys.maxsize))
         stack.enter_context(mock.patch.object(dynamo, "random", numbers))
         stack.enter_context(mock.patch.object(deadline, "time", SimpleNamespace(sleep=_pause_for)))
         for module in (allocation, attempts, display):

@@ -1,12 +1,10 @@
 """The call log, and its capacity units: they are those of DynamoDB's documentation, and of an engine that counts."""
 
-from collections import Counter
-
 import pytest
 
-from chalicelib import dynamo
+from chalicelib import dynamo, parallel
 from chalicelib.cases import service as cases
-from chalicelib.parallel import call_each
+from chalicelib.parallel import MAX_THREADS, both
 from chalicelib.purchases.record import store as purchases
 from chalicelib.purchases.record.store import PurchaseRow
 from chalicelib.tickets import service
@@ -45,15 +43,24 @@ def test_a_log_has_the_operation_table_key_and_outcome_of_each_call():
     assert str(log).startswith("two puts: 3 round trips")
 
 
-def test_a_request_waits_once_for_trips_that_its_threads_make_at_the_same_time():
+def test_a_request_waits_once_for_trips_that_are_made_at_the_same_time():
+    def load(number):
+        return purchases.load(f"p{number}")
+
+    def load_two(number):
+        load(number)
+        return parallel.call_each(load, [number, number + 1])
+
     with record_calls() as log:
-        purchases.load("p1")
-        call_each(purchases.load, [f"p{number}" for number in range(20)])
-        purchases.load("p1")
-    by_thread = Counter(entry.thread for entry in log.entries if entry.thread != log.thread)
-    assert log.round_trips == 22
-    assert by_thread.total() == 20
-    assert log.sequential_round_trips == 2 + max(by_thread.values())
+        load(1)
+        assert parallel.call_each(load, range(20)) == [None] * 20
+        assert log.sequential_round_trips == 2
+        parallel.call_each(load, range(2 * MAX_THREADS + 1))
+        assert log.sequential_round_trips == 5, "a thread made three of them"
+        assert both(lambda: load_two(1), lambda: load(1)) == ([None, None], None)
+        load(1)
+    assert log.sequential_round_trips == 8
+    assert log.round_trips == 1 + 20 + 65 + 4 + 1
 
 
 @pytest.mark.parametrize(

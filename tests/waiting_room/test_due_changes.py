@@ -16,7 +16,7 @@ def load_as_another_instance(event_id, now, barrier):
     """Load the room as an instance with an empty cache does."""
     current = catalog.load_current()
     barrier.wait()
-    return room_cache._load(current.revision, current.events[event_id], now)
+    return room_cache._load(current.revision, current.events[event_id], now).room
 
 
 @pytest.mark.usefixtures("threaded_store")
@@ -27,10 +27,10 @@ def test_twenty_instances_that_open_a_room_at_once_record_one_draw(api, time):
             run_in_threads(16, lambda number: join(api, event_id, f"u{number}"), range(40))  # noqa: B023
             time.advance(SECONDS_TO_OPENING)
             barrier = Barrier(20)
-            states = run_in_threads(20, lambda _: load_as_another_instance(event_id, time.now, barrier).state, range(20))  # noqa: B023
-            drawn = {(state.key, tuple(state.offsets), tuple(state.segments)) for state in states if state.n is not None}
+            rooms = run_in_threads(20, lambda _: load_as_another_instance(event_id, time.now, barrier), range(20))  # noqa: B023
+            drawn = {(room.key, tuple(room.offsets), tuple(room.segments)) for room in rooms if room.n is not None}
             assert len(drawn) == 1
-            assert {state.n for state in states} <= {40, None}  # None: another instance was at it
+            assert {room.n for room in rooms} <= {40, None}  # None: another instance was at it
 
 
 def test_a_sale_that_opens_paused_admits_its_first_wave_on_resume(api, time, sale):

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import msgspec
 
-from chalicelib import log, secret_settings, settings
+from chalicelib import dynamo, log, parallel, secret_settings, settings
 from chalicelib.accounts.attempts import store
 from chalicelib.accounts.model import email_key
 from chalicelib.edge import rate_limits
@@ -39,9 +39,11 @@ def count(request: RequestContext, email: str) -> None:
 
 def forgive(request: RequestContext, email: str) -> None:
     """The attempt that was counted last was right: the account's counter begins anew, and the address has one attempt less."""
-    forget(email)
-    if (address := rate_limits.source_network(request)) is not None:
-        store.withdraw(_counter_id("address", address))
+    address = rate_limits.source_network(request)
+    if address is None:
+        forget(email)
+    else:
+        parallel.both(lambda: forget(email), lambda: store.withdraw(_counter_id("address", address)))
 
 
 def forget(email: str) -> None:
@@ -49,11 +51,18 @@ def forget(email: str) -> None:
     store.delete(_counter_id("account", email_key(email)))
 
 
+def forget_item(email: str) -> dynamo.TransactItem:
+    """Transaction item that does what `forget` does."""
+    return store.delete_item(_counter_id("account", email_key(email)))
+
+
 def _count(counter_id: str, free_attempts: int, now: int) -> None:
-    before = store.start(counter_id, now, now + WINDOW_SECONDS)
-    if before is None or store.add_free(counter_id, free_attempts):
+    before = store.add_free(counter_id, free_attempts, now, now + WINDOW_SECONDS)
+    if before is not None and before.expires_at <= now:
+        before = store.restart(counter_id, now, now + WINDOW_SECONDS)
+    if before is None:
         return
-    if before.attempts < free_attempts:  # others have used up the last free ones since
+    if before.attempts < free_attempts:  # another request has begun the counter anew since
         raise _refusal(1)
     if before.allowed_at > now:
         raise _refusal(before.allowed_at - now)

@@ -24,21 +24,29 @@ class AttemptsRow(dynamo.Table):
 class Attempts(Struct, frozen=True):
     attempts: int
     allowed_at: int
+    expires_at: int
 
 
 @effects.uncounted()
-def start(counter_id: str, now: int, expires_at: int) -> Attempts | None:
-    """Count the first attempt. Returns None, or what an earlier one has begun and has not expired."""
+def add_free(counter_id: str, most: int, now: int, expires_at: int) -> Attempts | None:
+    """Count one of the first `most` attempts; the first of all makes a counter that lasts until `expires_at`.
+
+    Returns None, or, and nothing counted, the counter: of its free attempts none is left, or it has expired.
+    """
+    initial = {"allowed_at": 0, "expires_at": expires_at, "ttl": expires_at}
+    condition = "attribute_not_exists(id) OR (expires_at > :now AND attempts < :most)"
+    granted, item = dynamo.update_if_returning(
+        AttemptsRow(counter_id), {}, condition, initial=initial, add={"attempts": 1}, now=now, most=most
+    )
+    return None if granted else _attempts(AttemptsRow.from_raw_data(item))
+
+
+@effects.uncounted()
+def restart(counter_id: str, now: int, expires_at: int) -> Attempts | None:
+    """Count the first attempt of a counter that has expired: DynamoDB's TTL may leave it for days. Returns None, or one that has not."""
     row = AttemptsRow(counter_id, attempts=1, allowed_at=0, expires_at=expires_at, ttl=expires_at)
-    # Expired rows are overwritten, because DynamoDB's TTL may leave them for days.
     existing = dynamo.put_if(row, "attribute_not_exists(id) OR expires_at <= :now", now=now)
     return None if existing is None else _attempts(AttemptsRow.from_raw_data(existing))
-
-
-@effects.uncounted()
-def add_free(counter_id: str, most: int) -> bool:
-    """Count one of the first `most` attempts. False, and nothing counted, if they are used up."""
-    return dynamo.update_if(AttemptsRow(counter_id), {}, "attempts < :most", add={"attempts": 1}, most=most)
 
 
 @effects.uncounted()
@@ -59,5 +67,10 @@ def delete(counter_id: str) -> None:
     AttemptsRow(counter_id).delete()
 
 
+def delete_item(counter_id: str) -> dynamo.TransactItem:
+    """Transaction item that deletes a counter."""
+    return dynamo.delete(AttemptsRow(counter_id))
+
+
 def _attempts(row: AttemptsRow) -> Attempts:
-    return Attempts(int(row.attempts), int(row.allowed_at))
+    return Attempts(int(row.attempts), int(row.allowed_at), int(row.expires_at))

@@ -34,20 +34,15 @@ class SessionNotFound(NotFound):
 
 def begin(user_id: str, generation: int, device: Device, now: int) -> str:
     """Begin a session of a user. Returns its first refresh token."""
-    token = f"{secrets.token_hex(16)}.{_text(secrets.token_bytes(32))}"
-    session = Session(
-        id=session_id(token),
-        user_id=user_id,
-        generation=generation,
-        token_hash=_digest(token),
-        previous_hash=None,
-        begun_at=now,
-        rotated_at=now,
-        expires_at=now + REFRESH_SECONDS,
-        device=device,
-    )
+    token, session = _new_session(user_id, generation, device, now)
     store.create(session)
     return token
+
+
+def begin_item(user_id: str, generation: int, device: Device, now: int) -> tuple[str, dynamo.TransactItem]:
+    """The first refresh token of a new session, and the transaction item that begins it."""
+    token, session = _new_session(user_id, generation, device, now)
+    return token, store.create_item(session)
 
 
 def find(token: str, now: int) -> Session:
@@ -110,6 +105,22 @@ def keep_item(session: Session, generation: int) -> dynamo.TransactItem:
 def session_id(token: str) -> str:
     """The id of the session that a refresh token says it belongs to."""
     return token.partition(".")[0]
+
+
+def _new_session(user_id: str, generation: int, device: Device, now: int) -> tuple[str, Session]:
+    token = f"{secrets.token_hex(16)}.{_text(secrets.token_bytes(32))}"
+    session = Session(
+        id=session_id(token),
+        user_id=user_id,
+        generation=generation,
+        token_hash=_digest(token),
+        previous_hash=None,
+        begun_at=now,
+        rotated_at=now,
+        expires_at=now + REFRESH_SECONDS,
+        device=device,
+    )
+    return token, session
 
 
 def _is_current(session: Session, token: str) -> bool:

@@ -69,10 +69,15 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 def create(session: Session) -> None:
+    dynamo.put_item(**create_item(session)["Put"])
+
+
+def create_item(session: Session) -> dynamo.TransactItem:
+    """Transaction item that begins a session."""
     fields = {name: getattr(session, name) for name in Session.__struct_fields__ if name != "device"}
     row = SessionRow(**fields, address=session.device.address, user_agent=session.device.user_agent, ttl=session.expires_at)
     row.position = f"{session.begun_at:011}#{session.id}"
-    dynamo.put_item(**dynamo.put(row, "attribute_not_exists(id)")["Put"])
+    return dynamo.put(row, "attribute_not_exists(id)")
 
 
 def find(session_id: str) -> Session | None:

@@ -32,9 +32,9 @@ class CancellationView(Struct, frozen=True, kw_only=True):
 def cancel_event(request: RequestContext, event_id: str) -> Reply[CancellationView]:
     """Cancel an event for good. Its orders are refunded in the next minutes; send it again to see how many were."""
     caller = request.require_user()
-    event = permissions.require_manager(caller, event_id)
+    permissions.require_manager(caller, event_id)
     cancellation = service.cancel_event(event_id, caller.user_id, request.now)
-    waiting_room.reload(event, request.now)
+    waiting_room.forget(event_id)
     return Reply(
         CancellationView(
             event_id=event_id,

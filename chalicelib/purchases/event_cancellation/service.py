@@ -15,7 +15,6 @@ from chalicelib.cases import service as cases
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.model import shard_ids
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.event_cancellation import store
 from chalicelib.purchases.event_cancellation.store import Cancellation
@@ -84,8 +83,8 @@ def _process(event: Event, cancellation: Cancellation, now: int) -> int:
 
 def _begin_pass(event: Event, cancellation: Cancellation, now: int) -> Cancellation:
     """End the reservations of the event, and note whether anything is still on hold: being paid, or not yet counted as sold."""
-    counts = catalog.load_current().shard_counts([event.id])
-    shards = inventory.read_shards([shard_id for stock_id, count in counts.items() for shard_id in shard_ids(stock_id, count)])
+    by_stock = inventory.read_shards_by_stock(catalog.load_current().shard_counts([event.id]))
+    shards = [shard for of_stock in by_stock.values() for shard in of_stock]
     holders = {hold_id.partition(".")[0] for shard in shards for hold_id in shard.holds}
     ended = 0
     for purchase in purchases.load_many(holders).values():
@@ -149,9 +148,9 @@ def _refund_order(purchase: Purchase, by: str, now: int) -> None:
     """Refund all tickets of an order, without a fee; in two refunds if they are too many for one transaction."""
     request = RefundRequest(reason=REASON, fee_cents=0)
     try:
-        request_refund(purchase.id, request, REFUND_ID, by, now)
+        request_refund(purchase, request, REFUND_ID, by, now)
     except RefundInvalid:
         ids = [ticket_id(purchase.id, number) for number in purchase.kept_tickets]
         half = len(ids) // 2
         for part, some in enumerate((ids[:half], ids[half:]), start=1):
-            request_refund(purchase.id, replace(request, tickets=some), f"{REFUND_ID}-{part}", by, now)
+            purchase, _ = request_refund(purchase, replace(request, tickets=some), f"{REFUND_ID}-{part}", by, now)

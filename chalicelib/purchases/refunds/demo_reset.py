@@ -24,7 +24,7 @@ def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
         if purchase is None or not purchase.is_order:
             continue
         try:
-            _, refund = request_refund(purchase.id, request, f"undone-{purchase.version}", actor, now)
+            _, refund = request_refund(purchase, request, f"undone-{purchase.version}", actor, now)
         except (NotRefundable, OrderDisputed):
             continue
         orders += 1

@@ -32,27 +32,23 @@ class RefundRequest(Struct, frozen=True, kw_only=True):
     note: str | None = None
 
 
-def request_refund(purchase_id: str, request: RefundRequest, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
-    """Take tickets back and refund their price. Calling it again with the same `refund_id` changes nothing more.
+def request_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
+    """Take tickets of an order back and refund their price. Calling it again with the same `refund_id` changes nothing more.
 
     One transaction voids the tickets, returns their seats to the stock, and writes the order, the buyer's record, the audit and an open
     case. Then the refund is created at the provider; if that fails, the sweep repeats it. Raises OrderNotFound, NotRefundable,
     OrderDisputed and RefundInvalid.
     """
-    purchase = store.load(purchase_id)
-    if purchase is None or not purchase.was_order:
+    if not purchase.was_order:
         raise OrderNotFound()
     return store.retry_on_conflict(purchase, lambda current: _request(current, request, refund_id, by, now))
 
 
-def retry_refund(purchase_id: str, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
+def retry_refund(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
     """Try a refund again that has failed, or make the next attempt of one that is due now. Raises OrderNotFound and NotRefundable.
 
     That the user `by` tries one again that had failed is audited.
     """
-    purchase = store.load(purchase_id)
-    if purchase is None:
-        raise OrderNotFound("There is no such refund.")
     return store.retry_on_conflict(purchase, lambda current: _retry(current, refund_id, by, now))
 
 

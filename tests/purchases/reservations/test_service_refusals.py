@@ -141,7 +141,7 @@ def test_an_event_that_is_not_on_sale_cannot_be_reserved(api, time):
 def test_a_paused_sale_refuses_reservations_even_where_the_cache_says_open(api, time):
     event_id, tier_id = builders.create_shop(api)
     held = builders.reserve(api, "ada", event_id, tier_id, 2)
-    inventory.set_open(tier_id, 1, False)  # as another instance would: this one's cache still says open
+    inventory.set_open({tier_id: 1}, False)  # as another instance would: this one's cache still says open
     refused = builders.reserve(api, "bob", event_id, tier_id)
     assert (refused.status, refused.json["error"], refused.json["paused"]) == (403, "event_paused", True)
     assert builders.confirm(api, "ada", builders.start_checkout(api, "ada", held.json["id"]).json["id"]).status == 201

@@ -113,10 +113,10 @@ def test_the_holder_of_the_last_tickets_who_asks_again_without_a_key_hears_of_th
     assert (refused.status, refused.json["error"]) == (409, "active_reservation_exists")
     expected = {"reservation_id": first.json["id"], "expires_at": first.json["expires_at"], "activeHolds": 2}
     assert refused.json.items() >= expected.items()
-    inventory.set_open(last_tickets[1], 1, False)
+    inventory.set_open({last_tickets[1]: 1}, False)
     assert reserve(api, last_tickets).json["error"] == "active_reservation_exists"
     assert reserve(api, last_tickets, user="bob").json["error"] == "event_paused"
-    inventory.set_open(last_tickets[1], 1, True)
+    inventory.set_open({last_tickets[1]: 1}, True)
     assert reserve(api, last_tickets, quantity=2, user="bob").json["error"] == "not_enough_tickets"
     invariants.check(time.now)
 

@@ -29,7 +29,7 @@ def order_with_due_refund(shop):
 
 
 def close_shards_by_mistake(shop):
-    inventory.set_open(shop.tier_id, 1, False)
+    inventory.set_open({shop.tier_id: 1}, False)
 
 
 def list_wrongly_closed():
@@ -115,7 +115,7 @@ def test_one_shard_that_cannot_be_written_keeps_no_other_from_being_recovered(ap
 def test_a_run_whose_pause_flags_cannot_be_corrected_does_everything_else(api, time):
     event_id, tier_id = builders.create_shop(api)
     builders.reserve(api, "ada", event_id, tier_id, 2)
-    inventory.set_open(tier_id, 1, False)
+    inventory.set_open({tier_id: 1}, False)
     time.advance(180)
     with faults.fail(1, faults.throttled, table="inventory", operation="UpdateItem"):
         report = builders.run_sweep()
