@@ -2,6 +2,7 @@
 
 from chalicelib import dynamo
 from infra import tables
+from infra.template import stored_tables
 
 
 def test_every_feature_has_one_table(store):
@@ -38,7 +39,7 @@ def test_a_stream_has_the_old_and_the_new_item(store):
 
 
 def test_tables_outlive_the_stack_and_can_be_restored():
-    for resource in tables.cloudformation("prod").values():
+    for resource in stored_tables.resources("prod").values():
         assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
         assert resource["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
         assert resource["Properties"]["BillingMode"] == "PAY_PER_REQUEST"

@@ -20,12 +20,9 @@ def test_the_sweep_expires_reservations_whose_time_is_over_and_leaves_the_others
 def test_the_sweep_finishes_a_pause_that_crashed_before_it_reached_the_shards(api, time):
     event_id, _ = builders.create_shop(api)
     builders.create_tier(api, event_id, "Balcony")
-    with faults.record_calls() as calls:
+    with faults.crash_after(1, operation="TransactWriteItems"):
         api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
-    api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
-    with faults.crash_after(calls.index("UpdateItem") + 1):
-        api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
-    assert {shard.is_open for shard in inventory.scan_shards()} != {False}
+    assert {shard.is_open for shard in inventory.scan_shards()} == {True}
     assert builders.run_sweep()["reopened_or_closed"] >= 1
     assert {shard.is_open for shard in inventory.scan_shards()} == {False}
     api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
