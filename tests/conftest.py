@@ -70,7 +70,7 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """After all tests have passed, fail if a role allows what no function needs."""
+    """After all tests have passed, list what roles allow although no function needed it."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["store_calls"] = sorted(store_calls.made)
         return
@@ -78,7 +78,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if is_whole and exitstatus == pytest.ExitCode.OK and (unused := store_calls.unused(store_calls.made)):
         lines = [f"{function} is allowed to {action} {table}, which no test makes it do" for function, action, table in unused]
         sys.stderr.write("\n".join(["", "infra/template/permissions.py:", *lines, ""]))
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)

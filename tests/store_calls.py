@@ -1,6 +1,6 @@
 """What each function does to which tables while the tests call it, held against its permissions as IAM would.
 
-A call without permission fails, in every test. A permission that nothing has used is reported after a run of all tests, which then fails.
+A call without permission fails, in every test. Permissions that nothing has used are listed after a run of all tests.
 """
 
 import json
@@ -10,9 +10,10 @@ from contextvars import ContextVar
 from functools import cache, wraps
 from typing import Any
 
+from boto3.session import Session
 from chalice.app import Chalice, EventSourceHandler
 
-from chalicelib import log, sdk_calls
+from chalicelib import log
 
 StoreCall = tuple[str, str, str]
 
@@ -50,7 +51,16 @@ def record() -> None:
     _name_calls(Chalice, lambda app, event: _http_function(event) if app.app_name == log.SERVICE else None)
     # Chalice wraps a function that gets no event of its own once more.
     _name_calls(EventSourceHandler, lambda handler, _: getattr(handler.func, "_original_func", handler.func).__name__)
-    sdk_calls._session().events.register("before-call.dynamodb", _on_call)
+    create = Session.client
+
+    @wraps(create)
+    def client(self: Any, service_name: str, *arguments: Any, **named: Any) -> Any:
+        created = create(self, service_name, *arguments, **named)
+        if service_name == "dynamodb":
+            created.meta.events.register("before-call.dynamodb", _on_call)
+        return created
+
+    Session.client = client  # type: ignore[method-assign]
 
 
 @contextmanager
