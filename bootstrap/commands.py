@@ -136,14 +136,15 @@ def import_stripe(arguments: Namespace) -> int:
     except stripe_import.AccountUnreadable as error:
         raise CommandError(str(error)) from None
     _write(arguments.output, imported.tree)
-    lines = [f"left out: {line}" for line in imported.skipped]
+    for line in imported.skipped:
+        print(f"left out: {line}", file=sys.stderr)
     try:
         validate_tree(imported.tree)
     except InvalidDocument as error:
-        lines += [*map(str, error.faults), "Stripe does not know these. Fill them in, then run `validate` with the file."]
-    for line in lines:
-        print(line, file=sys.stderr)
-    return 1 if len(lines) > len(imported.skipped) else 0
+        lines = [*map(str, error.faults), "Stripe does not know these. Fill them in, then run `validate` with the file."]
+        print("\n".join(lines), file=sys.stderr)
+        return 1
+    return 0
 
 
 def invalid_document_lines(arguments: Namespace, error: InvalidDocument) -> list[str]:
