@@ -1,7 +1,7 @@
 /**
  * What this browser keeps of the buyer's tickets, so that they open without a network: the tickets, their QR codes, and the files of the
  * page, which the service worker serves. It is kept for a week from the last time that the shop answered, and for one user: the tickets of
- * another one are deleted when they are found. Whoever signs out calls `forgetWallet`.
+ * another one are deleted when they are found. Signing out calls `forgetWallet`.
  */
 
 import type { Ticket } from "./api";
@@ -46,7 +46,7 @@ export async function keepWallet(owner: string, tickets: Ticket[], codes: Record
   return kept;
 }
 
-/** Delete all that is kept, whoever's it is. */
+/** Delete all that is kept, of every user. */
 export async function forgetWallet(): Promise<void> {
   if (!isSupported()) return;
   await Promise.all([caches.delete(WALLET), caches.delete(SHELL)]);

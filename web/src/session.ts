@@ -171,7 +171,7 @@ function announce(): void {
   for (const listener of listeners) listener();
 }
 
-// Another tab has signed in or out. Whoever was shown here before is not the one any more, so the page starts anew.
+// Another tab has signed in or out. The page shows another buyer's data, so it starts anew.
 addEventListener("storage", ({ key, oldValue, newValue }) => {
   if (key !== NOTE && key !== null) return;
   const [before, after] = [oldValue, newValue].map((text) => (text ? (JSON.parse(text) as Buyer).id : null));

@@ -1,4 +1,4 @@
-/** What became of tickets that were taken back, and of their money. */
+/** The tickets that were taken back, and the state of their refunds. */
 
 import type { OrderWithTickets } from "../api";
 import { day, money } from "../formats";
