@@ -70,7 +70,7 @@ def get_sellable_tiers(event_id: str, tier_ids: Sequence[str], now: int) -> tupl
     Raises NotFound (of an event that is not visible, or a tier of another event), SalePaused, EventNotOnSale or TierNotOnSale.
     This is an early check: whether the stock is open and sufficient is decided by the conditions of the shards' writes.
     """
-    _, event = get_visible_event(event_id)
+    get_visible_event(event_id)  # refuses an event that the public may not see
     catalog = find_snapshot(lambda catalog: all(_belongs_to(catalog, tier_id, event_id) for tier_id in tier_ids))
     event = catalog.events[event_id]
     tiers = []
