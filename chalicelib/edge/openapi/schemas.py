@@ -36,12 +36,15 @@ class Components:
 
 
 def _portable(schema: Any) -> Any:
-    """The schema with patterns that are not Python's alone: JSON Schema has no `\\A` and `\\Z`."""
+    """The schema without what is Python's alone: patterns with `\\A` and `\\Z`, and decimals, which msgspec also reads from numbers."""
     if isinstance(schema, list):
         return [_portable(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     portable = {key: _portable(value) for key, value in schema.items()}
+    if portable.get("format") == "decimal":
+        del portable["type"], portable["format"]
+        portable |= {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\d{1,9}(\.\d{1,4})?$"}]}
     if isinstance(portable.get("pattern"), str):
         portable["pattern"] = portable["pattern"].replace(r"\A", "^").replace(r"\Z", "$")
     return portable
