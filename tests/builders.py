@@ -50,9 +50,9 @@ def create_tier(api: Client, event_id: str, name: str = "Floor", **fields: Any) 
     return str(reply.json["id"])
 
 
-def create_shop(api: Client, **tier_fields: Any) -> tuple[str, str]:
+def create_shop(api: Client, *, event_capacity: int | None = None, **tier_fields: Any) -> tuple[str, str]:
     """Create an event on sale with one tier. Returns both ids."""
-    event_id = create_event(api)
+    event_id = create_event(api, capacity=event_capacity)
     return event_id, create_tier(api, event_id, **tier_fields)
 
 

@@ -29,11 +29,11 @@ class StripeShop:
     `browser` and `dashboard`: Stripe's SDK with the publishable and with the secret key. Cards are given as test payment methods.
     """
 
-    def __init__(self, api: Client, fake: FakeStripe, time: Any) -> None:
+    def __init__(self, api: Client, fake: FakeStripe, time: Any, event_capacity: int | None = None) -> None:
         self.api, self.fake, self.time = api, fake, time
         self.browser, self.dashboard = _sdk_client(fake, fake.publishable_key), _sdk_client(fake, fake.api_key)
         fake.add_webhook_endpoint(self._receive_webhook)
-        self.event_id, self.tier_id = builders.create_shop(api, capacity=4)
+        self.event_id, self.tier_id = builders.create_shop(api, event_capacity=event_capacity, capacity=4)
 
     # What is sold.
 
@@ -260,13 +260,13 @@ class StripeShop:
 
 
 @contextmanager
-def open_shop(api: Client, time: Any, **changes: str) -> Iterator[StripeShop]:
+def open_shop(api: Client, time: Any, event_capacity: int | None = None, **changes: str) -> Iterator[StripeShop]:
     """A shop with a fake Stripe of its own; `changes`: settings that are not the usual ones."""
     with (
         FakeStripe(clock=lambda: float(time.now)) as fake,
         settings.override(stripe_api_key=fake.api_key, stripe_api_base=fake.url, stripe_webhook_secrets=fake.webhook_secret, **changes),
     ):
-        yield StripeShop(api, fake, time)
+        yield StripeShop(api, fake, time, event_capacity)
 
 
 def _sdk_client(fake: FakeStripe, key: str) -> stripe.StripeClient:
