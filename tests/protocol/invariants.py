@@ -11,7 +11,7 @@ def check_state(setup: Setup, world: World) -> Violated:
     for number, (shard, capacity) in enumerate(zip(world.shards, setup.capacities, strict=True)):
         if min(shard.available, shard.sold) < 0 or shard.available + len(shard.holds) + shard.sold != capacity:
             return "a shard's numbers add up to its capacity", f"shard {number}: {shard}"
-    expected_sold = expected_pool = 0
+    expected_sold = expected_pool = expected_uses = 0
     for name, purchase in zip(setup.names, world.purchases, strict=True):
         on_hold = [hold_id in world.shards[shard].holds for shard, hold_id in purchase.all_holds]
         if purchase.state in ACTIVE and not all(on_hold):
@@ -21,6 +21,8 @@ def check_state(setup: Setup, world: World) -> Violated:
             if not purchase.pool_holds:
                 return "every ticket counts against the event's capacity", f"{name} is {format_value(purchase)}"
             expected_pool += sum(not on_hold[len(purchase.holds) + ticket] for ticket in purchase.tickets())
+        if purchase.was_sold and name in setup.with_code:
+            expected_uses += not on_hold[-1]
         returned = [*purchase.lost_tickets, *(ticket for refund in purchase.refunds for ticket in refund.numbers)]
         if len(returned) != len(set(returned)):
             return "no ticket is refunded twice", f"{name}: {format_value(purchase)}"
@@ -28,9 +30,11 @@ def check_state(setup: Setup, world: World) -> Violated:
     if (sold, sold_in_pool) != (expected_sold, expected_pool):
         details = f"sold {[shard.sold for shard in world.shards]}, paid and not on hold {expected_sold}, in the pool {expected_pool}"
         return "every sold ticket is paid, once", details
+    if setup.promo is not None and world.shards[setup.promo].sold != expected_uses:
+        return "a promo code is used as often as it was paid with", f"{world.shards[setup.promo].sold} uses, {expected_uses} paid"
     for buyer in world.buyers:
-        if buyer.bought > setup.limit:
-            return "no buyer is above the limit", f"{buyer}, limit {setup.limit}"
+        if buyer.bought > setup.limit or buyer.uses > setup.use_limit:
+            return "no buyer is above the limit", f"{buyer}, limits {setup.limit} and {setup.use_limit}"
     for name, payment in zip(setup.payments, world.payments, strict=True):
         succeeded = [refund.number for refund in payment.refunds if refund.status == "succeeded"]
         if len(succeeded) != len(set(succeeded)) or payment.net_received(setup.amount(name)) < 0:
@@ -87,6 +91,8 @@ def _check_money(setup: Setup, world: World) -> Violated:
 def _check_buyers(setup: Setup, world: World) -> Violated:
     for name, buyer in zip(sorted(set(setup.buyers.values())), world.buyers, strict=True):
         purchases = {key: purchase for key, purchase in zip(setup.names, world.purchases, strict=True) if setup.buyers[key] == name}
-        if buyer.active is not None or buyer.bought != sum(len(purchase.tickets()) for purchase in purchases.values()):
+        uses = sum(purchase.was_sold for key, purchase in purchases.items() if key in setup.with_code)
+        bought = sum(len(purchase.tickets()) for purchase in purchases.values())
+        if (buyer.active, buyer.bought, buyer.uses) != (None, bought, uses):
             return "the buyer's record is correct", f"{buyer}, {purchases}"
     return None

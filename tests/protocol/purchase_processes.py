@@ -28,8 +28,11 @@ class Processes(RefundProcesses):
                 return
         yield from self._release(holds)
 
-    def checkout(self, name):
-        answer = yield from self._transition(name, ("held",), "paying")
+    def checkout(self, name, nonce="use"):
+        if name in self.setup.with_code:
+            answer = yield from self._open_with_code(name, nonce)
+        else:
+            answer = yield from self._transition(name, ("held",), "paying")
         if answer != "done" or name not in self.setup.with_provider:
             return
         yield "create_payment", name
@@ -37,6 +40,20 @@ class Processes(RefundProcesses):
             yield "show_payment", name
         elif (yield "attach_payment", name) != "done":
             yield "cancel_unattached", name
+
+    def _open_with_code(self, name, nonce):
+        """`held -> paying` with a use of the promo code, which is held first, after the purchase was read."""
+        purchase = yield "read_purchase", name
+        if purchase.state != "held" or not (yield "may_use_code", name):
+            return "refused"
+        use = (self.setup.promo, (name, "same" if "nonce" in self.without else nonce))
+        if not (yield "hold", *use):
+            return "used up"
+        version = None if "use_version" in self.without else purchase.version
+        answer = yield from self._transition(name, ("held",), "paying", version, promo_holds=(use,))
+        if answer != "done":
+            yield from self._release((use,))
+        return answer
 
     def pay(self, name):
         if (yield "pay", name) == "processing":
@@ -88,8 +105,8 @@ class Processes(RefundProcesses):
         return True
 
     def _apply_late_payment(self, name, payment, version, nonce):
-        """A payment of an expired purchase: hold the tickets again under a new nonce, or refund the payment."""
-        holds = []
+        """A payment of an expired purchase: hold its tickets and its use again under a new nonce, or refund the payment."""
+        holds, uses = [], None
         knows_pool = yield from self._read_pool()
         for shard in self.setup.places(name, knows_pool):
             if not (yield "hold", shard, (name, nonce), knows_pool or None):
@@ -97,10 +114,15 @@ class Processes(RefundProcesses):
                 break
             holds.append((shard, (name, nonce)))
         else:
-            answer = yield from self._transition(name, ("expired",), "paid", version, tuple(holds), payment)
+            if name in self.setup.with_code and "late_use" not in self.without:
+                uses = ((self.setup.promo, (name, nonce)),)
+            if uses and not (yield "hold", *uses[0]):
+                answer, uses = "stock", None
+            else:
+                answer = yield from self._transition(name, ("expired",), "paid", version, tuple(holds), payment, uses)
         if answer == "done":
             return
-        yield from self._release(holds)
+        yield from self._release((*holds, *(uses or ())))
         if answer != "purchase":
             yield from self._transition(name, ("expired",), "refunded", version, payment=payment)
 
@@ -155,12 +177,16 @@ class Processes(RefundProcesses):
             if purchase.state in ACTIVE and place in purchase.all_holds:
                 yield from self.end_purchase(name, "expired", purchase)
                 return
-            if purchase.state in SOLD and place in purchase.all_holds:
+            if (purchase.state in SOLD or self._is_sold_use(purchase, place)) and place in purchase.all_holds:
                 yield from self._convert([place])
                 return
             if (yield from self._rule_out_owner(name, purchase)):
                 yield from self._release([place])
                 return
+
+    def _is_sold_use(self, purchase, place):
+        """Whether the hold is a use that an order was paid with: it stays used, also when all tickets are refunded."""
+        return "sold_use" not in self.without and place in purchase.promo_holds and purchase.was_sold
 
     def _rule_out_owner(self, name, purchase):
         """Make sure that no purchase can come to list the hold. False if the purchase changed since it was read."""
@@ -170,7 +196,9 @@ class Processes(RefundProcesses):
             return (yield from self._transition(name, ("absent",), "expired")) == "done"
         if purchase.state == "expired" and "fence" not in self.without:
             return (yield from self._transition(name, ("expired",), "expired", purchase.version)) == "done"
-        return True  # active and paid purchases already list all their holds, cancelled and refunded ones get no new ones
+        if purchase.state == "held" and "use_fence" not in self.without:
+            return (yield from self._transition(name, ("held",), "held", purchase.version)) == "done"
+        return True  # paying and paid purchases already list all their holds, cancelled and refunded ones get no new ones
 
     def set_first_capacity(self):
         """Give an event that has none a capacity of its own, if nothing of it is sold or held."""
@@ -199,9 +227,9 @@ class Processes(RefundProcesses):
         """Whether the event has a pool, as this instance's copy of the catalog says."""
         return bool(self.setup.pool) and (yield ("read_catalog",))
 
-    def _transition(self, name, expected, to, version=None, holds=None, payment=None):
+    def _transition(self, name, expected, to, version=None, holds=None, payment=None, promo_holds=None):
         before = (yield "read_purchase", name).state if "buyer_record" in self.without else None
-        answer = yield "transition", name, expected, to, version, holds, payment
+        answer = yield "transition", name, expected, to, version, holds, payment, promo_holds
         if answer == "done" and "buyer_record" in self.without:
             yield "update_buyer", name, before, to
         if answer == "done" and to == "refunded" and "case" in self.without:

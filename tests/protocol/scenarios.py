@@ -98,6 +98,45 @@ SCENARIOS = {
         Setup((1, 1, 1), {"A": (0,), "B": (1,)}, BUYERS, with_provider=A, pool=(2,), gets_pool=True),
         _runs("set_first_capacity", "reserve A 1", "checkout A", "pay A", "confirm A client", "sweep 0", "reserve B 1"),
     ),
+    "promo code": Scenario(
+        "Two checkouts of one purchase take uses of a promo code at once, of which there is one; a sweep of the uses, another buyer.",
+        Setup((2, 1), {"A": (0,), "B": (0,)}, BUYERS, initial={"A": "held", "B": "held"}, promo=1, with_code=frozenset("AB")),
+        _runs("checkout A 1", "checkout A 2", "simulate A success", "sweep 0", "sweep 1", "checkout B 1"),
+    ),
+    "promo code, late payment": Scenario(
+        "A late payment needs a use of the promo code again, of which there is one.",
+        Setup(
+            *((2, 1), {"A": (0,), "B": (0,)}, BUYERS),
+            with_provider=A,
+            initial={"A": "paying", "B": "held"},
+            promo=1,
+            with_code=frozenset("AB"),
+        ),
+        _runs("pay A", "confirm A client", "sweep 0", "sweep 1", "checkout B 1", "simulate B success"),
+    ),
+    "promo code, one buyer": Scenario(
+        "A buyer whose first purchase has expired uses the promo code for a second one, pays both, and may use it once.",
+        Setup(
+            *((2, 2), {"A": (0,), "C": (0,)}, {"A": "ann", "C": "ann"}),
+            with_provider=A,
+            initial={"A": "paying"},
+            promo=1,
+            with_code=frozenset("AC"),
+            use_limit=1,
+        ),
+        _runs("pay A", "confirm A client", "reserve C 1", "checkout C 1", "simulate C success", "sweep 0"),
+    ),
+    "promo code, refunds": Scenario(
+        "Tickets that were bought with a promo code are refunded, before or after its use was converted, while another buyer wants one.",
+        Setup(
+            *((1, 1, 1), {"A": (0, 1), "B": (0,)}, BUYERS),
+            with_provider=A,
+            initial={"A": "paid"},
+            promo=2,
+            with_code=frozenset("AB"),
+        ),
+        _runs("request_refund A 0", "request_refund A 0 1", "confirm A client", "sweep 2", "sweep 0", "reserve B 1", "checkout B 1"),
+    ),
     "wrong amount": Scenario(
         "The payment has another amount than the purchase costs, and comes in time or late.",
         Setup((1,), {"A": (0,), "B": (0,)}, BUYERS, with_provider=A, mismatched=A),

@@ -67,7 +67,11 @@ class Store:
     def read_purchase(self, world, name):
         return [(world, world.purchases[self.index[name]])]
 
-    def transition(self, world, name, expected, to, version=None, holds=None, payment=None):
+    def may_use_code(self, world, name):
+        """Whether the buyer has used the code less often than one may, as their record says."""
+        return [(world, world.buyers[self.buyer_of[name]].uses < self.setup.use_limit)]
+
+    def transition(self, world, name, expected, to, version=None, holds=None, payment=None, promo_holds=None):
         """One transaction: the purchase's compare-and-set, with what it changes in the buyer's record. Returns `done`, or which
         condition failed: `purchase`, `limit`, or the name of the buyer's active purchase. With the state `refunded` the refund of
         the payment becomes due in the same transaction."""
@@ -83,6 +87,8 @@ class Store:
         if holds is not None:
             tickets = len(self.setup.plans[name])
             after = after._replace(holds=holds[:tickets], pool_holds=holds[tickets:])
+        if promo_holds is not None:
+            after = after._replace(promo_holds=promo_holds)
         if to == "refunded":
             return [(self._with_refund(changed, name, after, Refund(payment, (), self.setup.amount(payment))), "done")]
         return [(self._with_purchase(changed, name, after), "done")]
@@ -91,18 +97,21 @@ class Store:
         """The buyer's part of a transition; a call of its own only without the rule `buyer_record`."""
         index, quantity = self.buyer_of[name], len(self.setup.plans[name])
         buyer = world.buyers[index]
-        begins, is_late = to == "held", (before, to) == ("expired", "paid")
+        begins, is_late = (before, to) == ("absent", "held"), (before, to) == ("expired", "paid")
         if begins or (is_late and "late_limit" not in self.without):
             if buyer.active is not None:
                 return [(world, buyer.active)]
             if buyer.bought + quantity > self.setup.limit:
                 return [(world, "limit")]
+        is_use = to == "paid" and name in self.setup.with_code
+        if is_use and is_late and "use_limit" not in self.without and buyer.uses >= self.setup.use_limit:
+            return [(world, "limit")]
         if begins:
             buyer = buyer._replace(active=name)
         elif before in ACTIVE and to not in ACTIVE and buyer.active == name:
             buyer = buyer._replace(active=None)
         if to == "paid":
-            buyer = buyer._replace(bought=buyer.bought + quantity)
+            buyer = buyer._replace(bought=buyer.bought + quantity, uses=buyer.uses + is_use)
         return [(world._replace(buyers=with_item(world.buyers, index, buyer)), "done")]
 
     def attach_payment(self, world, name):
@@ -188,6 +197,8 @@ class Store:
             return [(world, "stock")]
         if "seat_return" not in self.without:
             [(world, _)] = self.return_seats(world, [shard for shard, _ in places])
+        if "use_kept" in self.without:
+            [(world, _)] = self.return_seats(world, [shard for shard, _ in after.promo_holds])
         index = self.buyer_of[name]
         buyer = world.buyers[index]
         world = world._replace(buyers=with_item(world.buyers, index, buyer._replace(bought=buyer.bought - len(numbers))))

@@ -41,10 +41,16 @@ class Purchase(NamedTuple):
     dispute: str = ""  # of that payment, as we have recorded it: open won lost; the tickets are frozen while it is open
     lost_tickets: tuple[int, ...] = ()  # numbers of the tickets that a lost dispute made void
     pool_holds: HoldRefs = ()  # of the tickets, in the same order; none if the event had no pool
+    promo_holds: HoldRefs = ()  # of the use of its promo code, from the checkout on
 
     @property
     def all_holds(self) -> HoldRefs:
-        return self.holds + self.pool_holds
+        return self.holds + self.pool_holds + self.promo_holds
+
+    @property
+    def was_sold(self) -> bool:
+        """Whether it ever had tickets, though all of them may be void by now."""
+        return self.state in SOLD or bool(self.lost_tickets) or any(refund.numbers for refund in self.refunds)
 
     def places_of(self, numbers: tuple[int, ...]) -> HoldRefs:
         """The holds that these tickets were, those in the pool last."""
@@ -59,6 +65,7 @@ class Purchase(NamedTuple):
 class Buyer(NamedTuple):
     active: str | None
     bought: int
+    uses: int = 0  # of the promo code, by purchases that were paid
 
 
 class ProviderRefund(NamedTuple):
@@ -98,6 +105,7 @@ class Setup(NamedTuple):
     """What a scenario starts with: the capacity of each shard, the shards that each purchase takes a ticket from, and its buyer.
 
     With a `pool`, the first ticket of a purchase is also taken from the first of its shards, and so on. `gets_pool`: not yet at the start.
+    `promo` is the shard with the uses of a promo code, which the purchases `with_code` are to use, each buyer `use_limit` times at most.
     """
 
     capacities: tuple[int, ...]
@@ -105,11 +113,14 @@ class Setup(NamedTuple):
     buyers: Mapping[str, str]
     limit: int = 9
     with_provider: frozenset[str] = frozenset()  # purchases whose payment the provider takes; the others are free or simulated
-    initial: Mapping[str, str] = {}  # purchases that are `paying`, `paid` or `paid and converted` at the start
+    initial: Mapping[str, str] = {}  # purchases that are `held`, `paying`, `paid` or `paid and converted` at the start
     extra_payments: Mapping[str, str] = {}  # further payments, each with the purchase that it is for
     mismatched: frozenset[str] = frozenset()  # payments of another amount than the purchase costs
     pool: tuple[int, ...] = ()
     gets_pool: bool = False
+    promo: int | None = None
+    with_code: frozenset[str] = frozenset()
+    use_limit: int = 9
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,7 +133,7 @@ class Setup(NamedTuple):
 
     @property
     def tier_shards(self) -> tuple[int, ...]:
-        return tuple(shard for shard in range(len(self.capacities)) if shard not in self.pool)
+        return tuple(shard for shard in range(len(self.capacities)) if shard not in (*self.pool, self.promo))
 
     def places(self, name: str, has_pool: bool) -> tuple[int, ...]:
         """The shards that a purchase takes its tickets from, those of the pool last."""
@@ -141,7 +152,7 @@ class Setup(NamedTuple):
                 shard = shards[number]
                 change = {"sold": shard.sold + 1} if initial == "paid and converted" else {"holds": shard.holds | {hold_id}}
                 shards[number] = shard._replace(available=shard.available - 1, **change)
-        statuses = {"absent": "none", "paying": "attached", "paid": "succeeded"}
+        statuses = {"absent": "none", "held": "none", "paying": "attached", "paid": "succeeded"}
         return World(
             tuple(shards),
             tuple(self._initial_purchase(name) for name in self.names),
@@ -156,18 +167,25 @@ class Setup(NamedTuple):
         return self.initial.get(name, "absent").split()[0]
 
     def _initial_holds(self, name: str) -> HoldRefs:
-        return tuple((shard, (name, "0")) for shard in self.places(name, bool(self.pool))) if name in self.initial else ()
+        if name not in self.initial:
+            return ()
+        uses = () if self.promo is None or name not in self.with_code or self._initial_state(name) == "held" else (self.promo,)
+        return tuple((shard, (name, "0")) for shard in (*self.places(name, bool(self.pool)), *uses))
 
     def _initial_purchase(self, name: str) -> Purchase:
         state = self._initial_state(name)
         holds, tickets = self._initial_holds(name), len(self.plans[name])
+        others = holds[tickets:]
+        promo_holds = tuple(place for place in others if place[0] == self.promo)
+        pool_holds = others[: len(others) - len(promo_holds)]
         paid_by = name if state == "paid" else ""
-        return Purchase(state, holds[:tickets], int(name in self.initial), paid_by, pool_holds=holds[tickets:])
+        return Purchase(state, holds[:tickets], int(name in self.initial), paid_by, pool_holds=pool_holds, promo_holds=promo_holds)
 
     def _initial_buyer(self, buyer: str) -> Buyer:
         states = {name: self._initial_state(name) for name in self.names if self.buyers[name] == buyer}
-        active = next((name for name, state in states.items() if state == "paying"), None)
-        return Buyer(active, sum(len(self.plans[name]) for name, state in states.items() if state == "paid"))
+        active = next((name for name, state in states.items() if state in ACTIVE), None)
+        paid = [name for name, state in states.items() if state == "paid"]
+        return Buyer(active, sum(len(self.plans[name]) for name in paid), len(self.with_code.intersection(paid)))
 
 
 def with_item(items, index, value):
