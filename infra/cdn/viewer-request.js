@@ -1,11 +1,12 @@
 /**
- * A CloudFront Function (runtime 2.0) for the viewer requests of everything but `/api/*`: the addresses of pages are index.html, and programs
+ * A CloudFront Function (runtime 2.0) for the viewer requests of everything but `/api/*`: what names no file is index.html, and programs
  * that draw a preview of a link get it from the API, whose origin is named `api` in the distribution. The local run does the same
  * (infra/local/pages.py); a test compares both.
  */
 import cf from "cloudfront";
 
-const PAGES = ["", "events", "tickets", "transfer", "orders", "account", "sign-in", "register", "forgot-password", "verify-email", "reset-password"];
+// Files are in assets/ or have a dot in their only part. All else is drawn by web/src/main.tsx.
+const FILE = /^\/(assets\/.*|[^/]*\.[^/]*)$/;
 const EVENT_PAGE = /^\/events\/([A-Za-z0-9][A-Za-z0-9._-]{0,299})\/?$/;
 // Words of their User-Agent. Search engines are not among them: they run scripts and get the page itself.
 const PREVIEWERS =
@@ -19,7 +20,7 @@ function handler(event) {
     cf.selectRequestOriginById("api");
     request.uri = "/api/v1/events/" + page[1] + "/preview";
     request.querystring = {}; // links get parameters on their way, which the API would refuse
-  } else if (PAGES.includes(request.uri.split("/")[1])) {
+  } else if (!FILE.test(request.uri)) {
     request.uri = "/index.html";
   }
   return request;

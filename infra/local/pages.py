@@ -40,20 +40,8 @@ PAGE_POLICY, PAYMENT_POLICY = (
     "; ".join(f"{name} {sources}" for name, sources in rules.items()) for rules in (_RULES, _RULES | _PAYMENT_RULES)
 )
 _CHECKOUT = re.compile(rf"events/{ids.FORM}/checkout/?")
-# The first parts of the addresses of web/src/main.tsx.
-PAGES = (
-    "",
-    "events",
-    "tickets",
-    "transfer",
-    "orders",
-    "account",
-    "sign-in",
-    "register",
-    "forgot-password",
-    "verify-email",
-    "reset-password",
-)
+# Files are in assets/ or have a dot in their only part; infra/cdn/viewer-request.js has the same. All else is drawn by web/src/main.tsx.
+_FILE = re.compile(r"assets/.*|[^/]*\.[^/]*", re.DOTALL)
 _EVENT_PAGE = re.compile(rf"/events/({ids.FORM})/?")
 # Programs that draw previews of links, by words of their User-Agent; infra/cdn/viewer-request.js has the same.
 _PREVIEWERS = re.compile(
@@ -75,17 +63,17 @@ def preview_target(method: str, target: str, headers: Headers) -> str | None:
 def page_response(web: Path, method: str, target: str) -> GatewayResponse:
     """The file of the folder `web` that a request target names; 404 or 405 as plain text.
 
-    The start page and the addresses below PAGES are index.html, which draws the page itself.
+    What names no file is index.html, which draws the page itself, also the one that says that there is no such page.
     """
     if method not in ("GET", "HEAD"):
         return text_response(405, "Pages can only be read: use GET. The API is under /api/v1.")
     root, path = web.resolve(), unquote(target.partition("?")[0]).lstrip("/")
-    is_page = path.partition("/")[0] in PAGES
+    is_page = _FILE.fullmatch(path) is None
     file = _find_file(root, "index.html" if is_page else path)
     if file is None and is_page:
         return text_response(503, "The pages are not built: run `make run`, or `python -m infra.web`. The API is under /api/v1.")
     if file is None:
-        return text_response(404, "There is no such page. The start page is /, the API is under /api/v1.")
+        return text_response(404, "There is no such file. The start page is /, the API is under /api/v1.")
     kind = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     headers = {
         "Content-Type": f"{kind}; charset=utf-8" if kind.startswith("text/") else kind,
