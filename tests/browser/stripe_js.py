@@ -17,7 +17,7 @@ window.Stripe = (key, options) => ({
       on: (name, listener) => (listeners[name] = listener),
       mount: (target) => {
         box = target;
-        box.innerHTML = '<label class="field">Card <input name="card"></label>';
+        box.innerHTML = '<label class="field">Card <input type="text" name="card"></label>';
         listeners.ready();
       },
       destroy: () => box.replaceChildren(),

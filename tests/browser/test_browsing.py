@@ -68,6 +68,32 @@ def test_times_are_those_of_the_event_and_of_the_buyer(new_buyer, events):
     expect(opening).to_contain_text("Your time:")
 
 
+def test_tickets_that_others_have_on_hold_are_not_called_sold(new_buyer, api, time, events):
+    tier_id = api.get(f"/events/{events['Open Air']}").json["tiers"][1]["id"]
+    for user, quantity in (("b", 4), ("c", 4), ("d", 2)):
+        assert builders.reserve(api, user, events["Open Air"], tier_id, quantity).status == 201
+    time.advance(60)
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{events['Open Air']}")
+    expect(buyer.heading("No tickets are free now")).to_be_visible()
+    expect(buyer.page.locator(".status")).to_have_text("All on hold")
+
+
+def test_a_cancelled_event_offers_nothing(new_buyer, api, time, events):
+    assert api.post(f"/events/{events['Open Air']}/cancel", json={}, token=builders.admin_token()).status == 200
+    time.advance(60)
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{events['Open Air']}")
+    expect(buyer.heading("This event is cancelled")).to_be_visible()
+    expect(buyer.page.get_by_text("No longer on sale")).to_have_count(2)
+
+
+def test_an_address_that_is_none_says_so(new_buyer, origin):
+    buyer = new_buyer()
+    buyer.page.goto("/nothing/here")
+    expect(buyer.heading("There is no such page")).to_be_visible()
+
+
 def test_a_link_is_copied_where_the_device_cannot_share(new_buyer, origin, events):
     buyer = new_buyer(permissions=["clipboard-read", "clipboard-write"])
     buyer.page.goto(f"/events/{events['Open Air']}")

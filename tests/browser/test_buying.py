@@ -108,6 +108,10 @@ def test_reload_back_and_double_clicks_change_nothing(new_buyer, api, time, even
     buyer.see("no money moves")
     buyer.page.get_by_role("button", name="Pay $100").dblclick()
     buyer.see_tickets(2)
+    buyer.see("You are going!")
+    buyer.page.reload()
+    buyer.see_tickets(2)
+    expect(buyer.page.get_by_text("You are going!")).to_have_count(0)
     buyer.page.go_back()
     expect(buyer.heading("Night of the Proms")).to_be_visible()
     buyer.page.goto(f"/events/{event_id}/checkout")
@@ -115,6 +119,68 @@ def test_reload_back_and_double_clicks_change_nothing(new_buyer, api, time, even
     time.advance(5)  # figures that are shown may be some seconds old
     assert api.get(f"/events/{event_id}/availability").json["availability"][0]["sold"] == 2
     invariants.check(time.now)
+
+
+def test_several_tiers_are_paid_in_one_checkout(new_buyer, api, time, event_id):
+    builders.create_tier(api, event_id, "Balcony", price_cents=2000)
+    builders.create_tier(api, event_id, "Standing", price_cents=0)
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    for tier, quantity in ((TIER, "2"), ("Balcony", "1"), ("Standing", "1")):
+        buyer.page.get_by_label(f"Number of tickets: {tier}").select_option(quantity)
+    buyer.see("$120")
+    buyer.press("Reserve tickets")
+    expect(buyer.page.locator(".lines li")).to_have_text(["1 × StandingFree", "1 × Balcony$20", "2 × Floor$100"])
+    names = buyer.page.get_by_role("textbox")
+    expect(names).to_have_count(4)
+    for number, name in enumerate(("Ada", "Bob", "Cyd", "Dee")):
+        names.nth(number).fill(name)
+    buyer.pay()
+    buyer.see_tickets(4)
+    passes = buyer.page.locator(".pass-text").all_inner_texts()
+    assert [_words(text, "Floor", "Balcony", "Standing", "Ada", "Bob", "Cyd", "Dee") for text in passes] == [
+        ["Standing", "Ada"],
+        ["Balcony", "Bob"],
+        ["Floor", "Cyd"],
+        ["Floor", "Dee"],
+    ]
+    time.advance(5)  # figures that are shown may be some seconds old
+    lines = {line["tier_name"]: line["sold"] for line in api.get(f"/events/{event_id}/availability").json["availability"]}
+    assert lines == {TIER: 2, "Balcony": 1, "Standing": 1}
+    invariants.check(time.now)
+
+
+def _words(text: str, *words: str) -> list[str]:
+    return [word for word in words if word in text]
+
+
+def test_tickets_that_were_given_back_in_another_tab_are_no_payment_that_was_late(new_buyer, api, time, event_id):
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.choose(TIER, 1)
+    buyer.see("Night of the Proms")  # what is paid for
+    other = new_buyer(beside=buyer)
+    other.page.goto(f"/events/{event_id}/checkout")
+    other.press("Give the tickets back")
+    other.see("No tickets are on hold")
+    buyer.press("Continue to payment")
+    buyer.see("No tickets are on hold")
+    buyer.follow("Choose again")
+    buyer.choose(TIER, 1)
+    invariants.check(time.now)
+
+
+def test_an_order_that_is_not_paid_leads_back_to_its_checkout(new_buyer, event_id):
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.choose(TIER, 1)
+    buyer.press("Continue to payment")
+    buyer.see("no money moves")
+    buyer.page.goto("/orders")
+    buyer.follow("Night of the Proms")
+    expect(buyer.page.get_by_role("button", name="Print the receipt")).to_have_count(0)
+    buyer.follow("Continue to checkout")
+    buyer.see("no money moves")
 
 
 def test_a_sale_that_is_paused_or_sold_out_says_so(new_buyer, api, time, event_id):

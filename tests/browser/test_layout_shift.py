@@ -2,16 +2,10 @@
 
 import pytest
 
-from tests.browser.scenes import (
-    Stage,
-    checkout,
-    event,
-    event_that_opens,
-    storefront,
-    waiting_room_before_joining,
-    waiting_room_turn,
-    wallet_empty,
-)
+from tests.browser.scenes.buying import checkout, event, event_that_opens, storefront
+from tests.browser.scenes.stage import Stage
+from tests.browser.scenes.waiting_room import waiting_room_before_joining, waiting_room_turn
+from tests.browser.scenes.wallet import wallet_empty
 
 MAX_SHIFT = 0.02
 OBSERVE = """

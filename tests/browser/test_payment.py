@@ -165,7 +165,7 @@ def test_money_that_came_too_late_is_explained_with_the_state_of_its_refund(new_
     _pay(buyer, VISA)
     buyer.see("The payment came too late")
     buyer.see("$100")
-    buyer.see("refunded; your bank shows it within days")
+    buyer.see("The money was sent back to the card or account that you paid with.")
     invariants.check(time.now)
 
 

@@ -70,6 +70,10 @@ def test_the_wallet_opens_without_a_network_and_says_what_it_keeps(holder, serve
     holder.see("We cannot reach the shop")
     holder.see_tickets(2)
     assert codes(holder) == before
+    holder.see("unless they were given away or refunded since")
+    holder.page.get_by_role("button", name="Show at the door").first.click()
+    expect(holder.page.get_by_role("dialog")).to_contain_text("Last checked:")
+    holder.press("Close")
     expect(holder.page.get_by_text("Add a name")).to_have_count(0)  # nothing can be changed now
     holder.page.goto("/")
     holder.see("We cannot reach the shop.")  # the page opens, but shows no old events
@@ -215,7 +219,8 @@ def test_a_refunded_ticket_says_where_its_money_is(holder, api, time):
     holder.see_tickets(1)
     refunds = holder.page.get_by_role("region", name="Refunded tickets")
     expect(refunds).to_contain_text("Ticket 2, Floor")
-    expect(refunds).to_contain_text(re.compile(r"\$50: (paid back|on its way)"))
+    expect(refunds).to_contain_text("$50")
+    expect(refunds).to_contain_text("In the demonstration, so no money moved.")
 
 
 def test_the_calendar_file_can_be_loaded_from_the_event_and_from_the_ticket(holder, shop):

@@ -102,6 +102,7 @@ def test_a_second_tab_has_the_same_place_and_the_same_reservation(new_buyer, tim
     other.see("2 × Floor")  # what the first tab has reserved, not a second time
     other.page.goto(f"/events/{drop_id}/line")
     other.see("Your tickets are waiting")
+    expect(other.page.get_by_text("It is your turn")).to_have_count(0)
 
 
 def test_a_pause_and_the_end_of_the_tickets_are_said_with_what_comes_next(new_buyer, api, time, drop_id):

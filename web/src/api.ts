@@ -24,6 +24,7 @@ export type SignedInSession = Schemas["SessionView"];
 export type ProfileChanges = Schemas["ProfileChanges"];
 export type Order = Schemas["OrderView"];
 export type OrderWithTickets = Schemas["OrderWithTicketsView"];
+export type Refund = Order["refunds"][number];
 export type Promoter = Schemas["PromoterView"];
 
 const buyer = createApi(fetchAsBuyer);
@@ -96,6 +97,8 @@ export const updateMe = (changes: ProfileChanges) => content(buyer.PATCH("/auth/
 export const listSessions = async () => (await content(buyer.GET("/auth/sessions"))).sessions;
 export const endSession = (session_id: string) => content(buyer.DELETE("/auth/sessions/{session_id}", { params: { path: { session_id } } }));
 export const verifyEmail = (token: string) => content(anybody.POST("/auth/email/verify", { body: { token } }));
+/** Mail a link to another address, which makes it the account's. */
+export const changeEmail = (email: string, password: string) => content(buyer.POST("/auth/email", { body: { email, password } }));
 export const mailReset = (email: string) => content(anybody.POST("/auth/password/forgot", { body: { email } }));
 export const mailVerification = (email: string) => content(anybody.POST("/auth/email/resend", { body: { email } }));
 export const resetPassword = (token: string, password: string) => content(anybody.POST("/auth/password/reset", { body: { token, password } }));
@@ -104,6 +107,21 @@ export const resetPassword = (token: string, password: string) => content(anybod
 export const listOrders = (cursor?: string) => content(buyer.GET("/orders", { params: { query: { cursor } } }));
 export const getPromoter = (promoter_id: string) => content(anybody.GET("/promoters/{promoter_id}", { params: { path: { promoter_id } } }));
 export const getOrder = (order_id: string) => content(buyer.GET("/orders/{order_id}", { params: { path: { order_id } } }));
+
+/** All that is kept about the buyer, from all pages. */
+export async function exportMe() {
+  const ask = (cursor?: string) => content(buyer.GET("/me/export", { params: { query: { cursor } } }));
+  const { next_cursor: second, ...kept } = await ask();
+  for (let cursor = second; cursor; ) {
+    const page = await ask(cursor);
+    kept.orders.push(...page.orders);
+    kept.tickets.push(...page.tickets);
+    cursor = page.next_cursor;
+  }
+  return kept;
+}
+/** Delete the account, or what is kept about a guest, who has no password. */
+export const eraseMe = (password?: string) => content(buyer.DELETE("/auth/me", { body: { password } }));
 
 function withKey(key: string) {
   return { "Idempotency-Key": key };

@@ -1,11 +1,19 @@
-/** Whether this browser has reserved tickets of an event, so that pages need not ask the API for everybody. It may be over since. */
+/**
+ * Of which events this browser has reserved tickets, so that pages need not ask the API for everybody, and the checkout knows the event's
+ * name. The reservation may be over since.
+ */
 
-export function noteReservation(eventId: string): void {
-  localStorage.setItem(key(eventId), "1");
+export function noteReservation(eventId: string, eventName: string): void {
+  localStorage.setItem(key(eventId), eventName);
 }
 
 export function hasReserved(eventId: string): boolean {
-  return localStorage.getItem(key(eventId)) !== null;
+  return reservedEventName(eventId) !== null;
+}
+
+/** Null if the tickets were reserved elsewhere. */
+export function reservedEventName(eventId: string): string | null {
+  return localStorage.getItem(key(eventId));
 }
 
 export function forgetReservation(eventId: string): void {

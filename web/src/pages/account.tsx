@@ -6,19 +6,30 @@ import { getMe, updateMe, type User } from "../api";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { Field, Form, PasswordField } from "../parts/form";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
+import { OwnAddress } from "../parts/own-address";
+import { OwnData } from "../parts/own-data";
 import { SessionList } from "../parts/session-list";
 import { changePassword, signOut, useBuyer } from "../session";
 import { useTexts } from "../texts";
-import { ResendVerification } from "./register";
 
 export function AccountPage() {
   const { t } = useTexts();
   const { buyer } = useBuyer();
+  const [isErased, setErased] = useState(false);
+  const erased = () => setErased(true);
   useTitle(t.account.title);
   return (
     <div class="page page-narrow">
       <h1>{t.account.title}</h1>
-      {buyer === null ? <Stranger /> : buyer.kind === "account" ? <Account key={buyer.id} /> : buyer.kind === "guest" ? <Guest /> : <Demo />}
+      {buyer === null ? (
+        isErased ? <Erased /> : <Stranger />
+      ) : buyer.kind === "account" ? (
+        <Account key={buyer.id} erased={erased} />
+      ) : buyer.kind === "guest" ? (
+        <Guest erased={erased} />
+      ) : (
+        <Demo />
+      )}
     </div>
   );
 }
@@ -38,7 +49,19 @@ function Stranger() {
   );
 }
 
-function Guest() {
+function Erased() {
+  const { t } = useTexts();
+  return (
+    <Outcome tone="good" title={t.ownData.erased}>
+      <p>{t.ownData.erasedText}</p>
+      <a class="button" href="/">
+        {t.allEvents}
+      </a>
+    </Outcome>
+  );
+}
+
+function Guest({ erased }: { erased: () => void }) {
   const { t } = useTexts();
   return (
     <>
@@ -52,6 +75,7 @@ function Guest() {
         </p>
       </Outcome>
       <OrdersLink />
+      <OwnData hasAccount={false} onErased={erased} />
     </>
   );
 }
@@ -69,7 +93,7 @@ function Demo() {
   );
 }
 
-function Account() {
+function Account({ erased }: { erased: () => void }) {
   const { t } = useTexts();
   const { value: me, failure, reload } = useLoaded(getMe, "me");
   return (
@@ -80,6 +104,7 @@ function Account() {
       {me && <Details me={me} />}
       {me && <SessionList />}
       {me && <Password email={me.email ?? ""} />}
+      {me && <OwnData hasAccount onErased={erased} />}
       <SignOut label={t.account.signOut} />
     </>
   );
@@ -104,18 +129,7 @@ function Details({ me }: { me: User }) {
   };
   return (
     <>
-      <section class="panel">
-        <h2>{t.form.email}</h2>
-        <p>
-          {me.email} {me.email_verified && <span class="chip">{t.account.isVerified}</span>}
-        </p>
-        {!me.email_verified && me.email && (
-          <>
-            <p>{t.account.notVerified}</p>
-            <ResendVerification email={me.email} />
-          </>
-        )}
-      </section>
+      <OwnAddress me={me} />
       <Form onSubmit={submit} button={t.account.save}>
         {(errorOf) => (
           <>

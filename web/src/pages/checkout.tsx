@@ -5,10 +5,11 @@ import { useEffect, useState } from "preact/hooks";
 import { ApiFailure, confirm, getReservation, openCheckout, release, type Reservation, type Session } from "../api";
 import { clock, money } from "../formats";
 import { Failure, Skeleton } from "../parts/failure";
+import { GuestNote } from "../parts/guest-note";
 import { useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
 import { reloadForPayment, usePaymentElement } from "../parts/payment-element";
 import { Ended, Over, Returned, type End } from "../parts/payment-result";
-import { forgetReservation } from "../reserved";
+import { forgetReservation, reservedEventName } from "../reserved";
 import { useTexts } from "../texts";
 
 const WARN_SECONDS = 60;
@@ -30,7 +31,8 @@ export function Checkout() {
       route("/tickets?new=1", true); // Back then leads to the event, not to a checkout that is over
     } else if (status === "failed") setEnd("declined");
     else if (status === "refunded") setEnd("refunded");
-    else if (status === "expired" || status === "canceled") setEnd("expired");
+    else if (status === "expired") setEnd("expired");
+    else if (status === "canceled") setEnd("none");
   };
   const isMissing = failure?.status === 404; // over, or never there
   const unpaid = () => {
@@ -50,7 +52,7 @@ export function Checkout() {
       ) : query.paid ? (
         <Returned checkoutId={query.paid} finish={finish} unpaid={unpaid} />
       ) : isMissing && reservation ? (
-        <Over checkoutId={reservation.id} finish={finish} />
+        <Over reservation={reservation} finish={finish} />
       ) : isMissing ? (
         <Ended end="none" eventId={eventId} checkoutId={null} />
       ) : !reservation ? (
@@ -73,6 +75,7 @@ interface HeldProps {
 function Held({ reservation, finish, end, isUnpaid }: HeldProps) {
   const { t, locale } = useTexts();
   const eventId = reservation.event_id;
+  const [eventName] = useState(() => reservedEventName(eventId));
   const [names, setNames] = useKept<string[]>(`fairgate.names.${eventId}`, []);
   const [session, setSession] = useState<Session | null>(null);
   const [wasOpened, setOpened] = useKept(`fairgate.opened.${reservation.id}`, false);
@@ -93,7 +96,7 @@ function Held({ reservation, finish, end, isUnpaid }: HeldProps) {
         await action();
       } catch (error) {
         if (!(error instanceof ApiFailure)) throw error;
-        if (error.code === "reservation_expired_or_invalid") end("expired");
+        if (error.code === "reservation_expired_or_invalid") end(seconds > 0 ? "none" : "expired"); // given back in another tab
         else if (error.code === "payment_refunded") end("refunded");
         else if (error.code === "reservation_converted") finish("completed"); // paid in another tab
         else throw error;
@@ -141,12 +144,13 @@ function Held({ reservation, finish, end, isUnpaid }: HeldProps) {
     setNotPaid(t.checkout.notPaid);
   };
   if (isPaid) return <Returned checkoutId={reservation.id} finish={finish} unpaid={unpaid} />;
-  if (seconds <= 0 && !isWorking) return <Over checkoutId={reservation.id} finish={finish} />;
+  if (seconds <= 0 && !isWorking) return <Over reservation={reservation} finish={finish} />;
   return (
     <>
       <HoldClock seconds={seconds} />
       <section class="panel ticket">
         <h2>{t.checkout.order}</h2>
+        {eventName && <p>{eventName}</p>}
         <ul class="lines">
           {reservation.items.map((item) => (
             <li key={item.tier_id}>
@@ -163,6 +167,7 @@ function Held({ reservation, finish, end, isUnpaid }: HeldProps) {
         </div>
       </section>
       {failure && <Failure failure={failure} />}
+      <GuestNote text={t.guest.before} />
       {!session ? (
         <form class="panel" onSubmit={toPayment}>
           <fieldset>
@@ -237,8 +242,8 @@ function HoldClock({ seconds }: { seconds: number }) {
   const isSoon = seconds < WARN_SECONDS;
   return (
     <div class={`hold ${isSoon ? "hold-soon" : ""}`}>
-      <p>
-        {t.checkout.hold} <strong role="timer">{clock(seconds)}</strong>
+      <p class="hold-left">
+        <span>{t.checkout.hold}</span> <strong role="timer">{clock(seconds)}</strong>
       </p>
       {isSoon && <p class="small">{t.checkout.holdSoon}</p>}
       <p class="hidden" aria-live={isSoon ? "assertive" : "polite"}>

@@ -1,10 +1,11 @@
 /** One event: what, when, where, its tiers with live figures, and the way to its tickets. */
 
 import { useRoute } from "preact-iso";
-import { calendarFile, getAvailability, getEvent, getReservation, type Availability, type EventWithTiers } from "../api";
+import { calendarFile, getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
 import { clock, dayAndTime, otherTimezone } from "../formats";
 import { Artwork } from "../parts/artwork";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
+import { Reserved } from "../parts/reserved-note";
 import { ShareButton } from "../parts/share-button";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
@@ -23,6 +24,7 @@ export function EventPage() {
   const { value: availability } = useLoaded(() => getAvailability(eventId), eventId, AVAILABILITY_SECONDS);
   const { value: reservation } = useLoaded(async () => (hasReserved(eventId) ? getReservation(eventId) : null), eventId);
   useTitle(event?.name);
+  const held = event?.status === "sold_out" && availability ? availability.reduce((sum, line) => sum + line.reserved, 0) : 0;
   if (!event && failure?.status === 404) {
     return (
       <div class="page page-narrow">
@@ -40,21 +42,17 @@ export function EventPage() {
         <Artwork id={eventId} />
       </div>
       <div class="event-text">
+        {!event && <h1 class="hidden">{t.event.title}</h1>}
         {!event && !failure && <Skeleton lines={6} />}
         {!event && failure && <Failure failure={failure} retry={reload} />}
-        {event && <Facts event={event} />}
+        {event && <Facts event={event} held={held} />}
       </div>
       {event && (
         <div class="event-buy">
           {reservation ? (
-            <Outcome tone="good" title={t.event.continueTitle}>
-              <p>{t.event.continueText}</p>
-              <a class="button" href={`/events/${event.id}/checkout`}>
-                {t.event.continue}
-              </a>
-            </Outcome>
+            <Reserved eventId={event.id} />
           ) : (
-            <Way event={event} availability={availability ?? []} />
+            <Way event={event} held={held} />
           )}
           <TicketPicker event={event} availability={availability ?? []} canBuy={!reservation && !event.has_waiting_room && event.status === "on_sale"} token={null} />
         </div>
@@ -63,14 +61,15 @@ export function EventPage() {
   );
 }
 
-function Facts({ event }: { event: EventWithTiers }) {
+/** `held`: how many tickets are on hold for others, if none is free. */
+function Facts({ event, held }: { event: EventWithTiers; held: number }) {
   const { t } = useTexts();
   const starts = event.starts_at;
   const place = [event.address, event.city].filter((part) => part && !event.venue.includes(part)).join(", ");
   return (
     <>
       <p>
-        <span class={`status status-${event.status}`}>{t.status[event.status]}</span>
+        <span class={`status status-${event.status}`}>{held > 0 ? t.event.heldStatus : t.status[event.status]}</span>
       </p>
       <h1>{event.name}</h1>
       {starts && <Moment at={starts} timezone={event.timezone} />}
@@ -108,16 +107,15 @@ function Moment({ at, timezone }: { at: string; timezone: string }) {
 }
 
 /** What the buyer can do now, if that is not simply to choose tickets. */
-function Way({ event, availability }: { event: EventWithTiers; availability: Availability[] }) {
+function Way({ event, held }: { event: EventWithTiers; held: number }) {
   const { t } = useTexts();
   const time = useNow();
   const hasLine = event.has_waiting_room;
   if (event.status === "cancelled") return <Outcome tone="bad" title={t.event.cancelledTitle}>{t.event.cancelledText}</Outcome>;
   if (event.status === "closed") return <Outcome tone="calm" title={t.event.closedTitle}>{t.event.closedText}</Outcome>;
   if (event.status === "sold_out") {
-    const held = availability.reduce((sum, line) => sum + line.reserved, 0);
     return (
-      <Outcome tone="calm" title={t.event.soldOutTitle}>
+      <Outcome tone="calm" title={held > 0 ? t.event.heldTitle : t.event.soldOutTitle}>
         <p>{held > 0 ? t.event.heldText(held) : t.event.soldOutText}</p>
         <a href="/">{t.allEvents}</a>
       </Outcome>

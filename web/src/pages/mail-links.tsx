@@ -72,9 +72,14 @@ export function ResetPassword() {
       {isDone ? (
         <Done title={t.account.wasReset} />
       ) : (
-        <Form onSubmit={submit} button={t.account.setPassword}>
-          {(errorOf) => <PasswordField label={t.form.newPassword} isNew error={errorOf("password")} />}
-        </Form>
+        <>
+          <Form onSubmit={submit} button={t.account.setPassword}>
+            {(errorOf) => <PasswordField label={t.form.newPassword} isNew error={errorOf("password")} />}
+          </Form>
+          <p>
+            <a href="/forgot-password">{t.account.newLink}</a>
+          </p>
+        </>
       )}
     </div>
   );

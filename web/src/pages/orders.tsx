@@ -6,6 +6,7 @@ import { getOrder, getPromoter, listEvents, listOrders, type Order, type OrderWi
 import { day, dayAndTime, money } from "../formats";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
+import { RefundState } from "../parts/refunds";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { withNext } from "./sign-in";
@@ -140,7 +141,7 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
       </p>
       <section class="panel ticket receipt">
         <div class="order-end">
-          <h2>{t.orders.receipt}</h2>
+          <h2>{isPending ? t.checkout.order : t.orders.receipt}</h2>
           <span class={`status status-${order.status}`}>{t.orders.states[order.status]}</span>
         </div>
         <dl class="facts">
@@ -190,7 +191,9 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
               <tr key={refund.id}>
                 <th scope="row" colSpan={2}>
                   {t.orders.refund} {day(refund.created_at, "UTC", locale)}
-                  <span class="block small">{order.payment_id ? t.orders.refundStates[refund.status] : t.orders.refundSimulated}</span>
+                  <span class="block small">
+                    <RefundState refund={refund} isSimulated={!order.payment_id} />
+                  </span>
                 </th>
                 <td>{money(-refund.amount_cents, refund.currency, locale)}</td>
               </tr>
@@ -212,10 +215,15 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
         {order.disputed && <p class="notice">{t.orders.disputed}</p>}
       </section>
       <p class="row no-print">
-        <button type="button" class="button" onClick={() => print()}>
-          {t.orders.print}
-        </button>
-        {isPending && <a href={`/events/${order.event_id}/checkout`}>{t.event.continue}</a>}
+        {isPending ? (
+          <a class="button" href={`/events/${order.event_id}/checkout`}>
+            {t.event.continue}
+          </a>
+        ) : (
+          <button type="button" class="button" onClick={() => print()}>
+            {t.orders.print}
+          </button>
+        )}
       </p>
       {tickets.length > 0 && (
         <section class="panel">

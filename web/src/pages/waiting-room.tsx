@@ -4,6 +4,7 @@ import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
 import { clock } from "../formats";
+import { Reserved } from "../parts/reserved-note";
 import { DrawCheck } from "../parts/draw-check";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
@@ -23,7 +24,8 @@ export function WaitingRoom() {
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId);
   const place = usePlace(eventId);
   const isTurn = place.status?.canEnter ?? false;
-  const sound = useTurnSound(isTurn);
+  const { value: reservation } = useLoaded(async () => (hasReserved(eventId) ? getReservation(eventId) : null), `${eventId} ${isTurn}`);
+  const sound = useTurnSound(isTurn && !reservation);
   const ahead = place.status?.ahead ?? null;
   const title = event ? `${t.line.title}: ${event.name}` : t.line.title;
   useTitle(isTurn ? t.line.turnTitle : ahead !== null && !place.status?.passExpired ? t.line.ahead(ahead) : title);
@@ -42,9 +44,9 @@ export function WaitingRoom() {
           {t.line.offline}
         </p>
       )}
-      <Stage place={place} eventId={eventId} />
-      {(isTurn || place.stage === "open") && event && <Choose event={event} place={place} />}
-      {isWaiting(place) && (
+      {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} eventId={eventId} />}
+      {(isTurn || place.stage === "open") && event && !reservation && <Choose event={event} place={place} />}
+      {isWaiting(place) && !reservation && (
         <label class="check">
           <input type="checkbox" checked={sound.isOn} onChange={({ currentTarget }) => sound.choose(currentTarget.checked)} />
           {t.line.sound}
@@ -187,18 +189,7 @@ function Stopped({ reason, eventId, isInLine }: { reason: string; eventId: strin
 function Choose({ event, place }: { event: EventWithTiers; place: ShownPlace }) {
   const { t } = useTexts();
   const { value: availability, reload } = useLoaded(() => getAvailability(event.id), event.id);
-  const { value: reservation } = useLoaded(async () => (hasReserved(event.id) ? getReservation(event.id) : null), event.id);
   const [mustRejoin, setMustRejoin] = useState(false);
-  if (reservation) {
-    return (
-      <Outcome tone="good" title={t.event.continueTitle}>
-        <p>{t.event.continueText}</p>
-        <a class="button" href={`/events/${event.id}/checkout`}>
-          {t.event.continue}
-        </a>
-      </Outcome>
-    );
-  }
   const rejoin = () => (setMustRejoin(false), place.enter());
   return (
     <>

@@ -1,7 +1,7 @@
 /** The buyer's tickets. Once opened, the page works without a network. */
 
 import { useLocation } from "preact-iso";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { listRefundedOrders, type Ticket } from "../api";
 import { dayAndTime } from "../formats";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
@@ -15,11 +15,15 @@ import { isOver, isUsable, useWallet } from "../use-wallet";
 
 export function Wallet() {
   const { t, locale } = useTexts();
-  const { query } = useLocation();
+  const { query, route } = useLocation();
+  const [isNew] = useState(Boolean(query.new));
   const { tickets, codes, kept, isOld, failure, reload } = useWallet();
   const { value: refunded } = useLoaded(listRefundedOrders, "refunds");
   const [scanned, setScanned] = useState<string | null>(null);
   useTitle(t.wallet.title);
+  useEffect(() => {
+    if (isNew) route("/tickets", true); // a reload then says it no more
+  }, []);
 
   const upcoming = (tickets ?? []).filter((ticket) => !isOver(ticket)).toSorted(byStart);
   const past = (tickets ?? []).filter(isOver).toSorted((a, b) => byStart(b, a));
@@ -40,7 +44,7 @@ export function Wallet() {
   return (
     <div class="page">
       <h1>{t.wallet.title}</h1>
-      {query.new && tickets && (
+      {isNew && tickets && (
         <Outcome tone="good" title={t.checkout.doneTitle}>
           <p>{t.checkout.doneText}</p>
         </Outcome>
@@ -69,8 +73,8 @@ export function Wallet() {
         </details>
       )}
       {tickets && tickets.length > 0 && <p class="small">{kept ? t.wallet.keeps(dayAndTime(iso(kept.until), undefined, locale)) : t.wallet.keepsNothing}</p>}
-      {tickets && tickets.length > 0 && <GuestNote />}
-      <ScanView tickets={usable} codes={codes} shown={scanned} show={setScanned} />
+      {tickets && tickets.length > 0 && <GuestNote text={t.guest.text} />}
+      <ScanView tickets={usable} codes={codes} shown={scanned} show={setScanned} asOf={isOld && kept ? kept.savedAt : null} />
     </div>
   );
 }

@@ -1,7 +1,7 @@
 /** Forms of accounts: labelled fields whose errors stand at them, passwords that can be shown, and one submission at a time. */
 
 import type { ComponentChildren, ComponentProps } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { useTexts } from "../texts";
 import { Failure } from "./failure";
 import { useAction } from "./hooks";
@@ -67,7 +67,7 @@ interface FieldProps {
 }
 
 export function Field({ label, note, error, children, ...input }: FieldProps) {
-  const id = `field-${input.name}`;
+  const id = useId();
   const describedBy = [note && `${id}-note`, error && `${id}-error`].filter(Boolean).join(" ");
   return (
     <div class="field">
@@ -122,13 +122,20 @@ export function PasswordField({ name = "password", label, isNew = false, error }
   );
 }
 
-/** The address of a person. What was typed is kept over a reload, and from one of these forms to the next. */
-export function EmailField({ value, onValue, error }: { value: string; onValue: (value: string) => void; error: string | null }) {
+interface EmailProps {
+  label?: string;
+  value: string;
+  onValue: (value: string) => void;
+  error: string | null;
+}
+
+/** The address of a person. */
+export function EmailField({ label, value, onValue, error }: EmailProps) {
   const { t } = useTexts();
   return (
     <Field
       name="email"
-      label={t.form.email}
+      label={label ?? t.form.email}
       error={error}
       type="email"
       autocomplete="username"

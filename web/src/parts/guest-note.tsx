@@ -1,15 +1,21 @@
-/** For guests with something to lose: how to keep it. */
+/** For guests with something to lose: how long they have it, and how to keep it. */
 
+import { useLocation } from "preact-iso";
+import { withNext } from "../pages/sign-in";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 
-export function GuestNote() {
+/** `text` says what they have. */
+export function GuestNote({ text }: { text: string }) {
   const { t } = useTexts();
+  const { path } = useLocation();
   const { buyer } = useBuyer();
   if (buyer?.kind !== "guest") return null;
   return (
     <p class="notice no-print">
-      {t.guest.text} <a href="/register">{t.guest.keep}</a>
+      <span>
+        {text} <a href={withNext("/register", path)}>{t.guest.keep}</a>
+      </span>
     </p>
   );
 }

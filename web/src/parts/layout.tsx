@@ -12,6 +12,9 @@ const STARTING_POINTS = /^\/($|sign-in|register|forgot-password|verify-email|res
 /** Pages that show nothing to a stranger. */
 const PERSONAL = /^\/(tickets|orders|account)|\/checkout$/;
 
+/** Pages that say in their own words what a lost network means. */
+const SAYS_IT_ITSELF = /\/line$/;
+
 export function Layout({ children }: { children: ComponentChildren }) {
   const { t, language, choose } = useTexts();
   const { path, url, route } = useLocation();
@@ -64,7 +67,7 @@ export function Layout({ children }: { children: ComponentChildren }) {
           {t.signIn.endedShort} <a href={again}>{t.signIn.again}</a>
         </p>
       )}
-      {!isOnline && (
+      {!isOnline && !SAYS_IT_ITSELF.test(path) && (
         <p class="banner" role="status">
           {t.offline}
         </p>

@@ -30,6 +30,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
         <p class="row">
           {tier.name && <span class="chip">{tier.name}</span>}
           {ticket.admits > 1 && <span class="chip">{t.event.admits(ticket.admits)}</span>}
+          {!onChanged && ticket.transfer_expires_at && <span class="chip">{t.transfer.offered}</span>}
           {ticket.admitted > 0 && ticket.admitted < ticket.admits && <span class="small">{t.wallet.admitted(ticket.admitted, ticket.admits)}</span>}
         </p>
         {ticket.attendee && <p>{ticket.attendee.name}</p>}

@@ -1,11 +1,13 @@
 /** After the payment: ask until it is decided, and how a checkout can end. */
 
 import { useEffect, useState } from "preact/hooks";
-import { ApiFailure, confirm, getSession, type Session } from "../api";
+import { ApiFailure, confirm, getSession, type Reservation, type Session } from "../api";
 import { money } from "../formats";
+import { now } from "../server-time";
 import { useTexts } from "../texts";
 import { Failure, Outcome, Skeleton } from "./failure";
 import { useLoaded } from "./hooks";
+import { RefundState } from "./refunds";
 
 export type End = "declined" | "expired" | "refunded" | "none";
 
@@ -52,8 +54,9 @@ export function Returned({ checkoutId, finish, unpaid }: Asking & { unpaid: () =
   );
 }
 
-/** The time is over, or another tab ended it: ask how. */
-export function Over({ checkoutId, finish }: Asking) {
+/** The time is over, or another tab ended it: ask how. What nobody tried to pay is not known any more. */
+export function Over({ reservation, finish }: { reservation: Reservation; finish: Asking["finish"] }) {
+  const { id: checkoutId, expires_at: expiresAt } = reservation;
   const [failure, setFailure] = useState<ApiFailure | null>(null);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -63,7 +66,7 @@ export function Over({ checkoutId, finish }: Asking) {
         if (status !== "pending") return finish(status);
       } catch (error) {
         if (!(error instanceof ApiFailure)) throw error;
-        if (error.status === 404) return finish("expired");
+        if (error.status === 404) return finish(Date.parse(expiresAt) / 1000 <= now() ? "expired" : "canceled");
         setFailure(error);
       }
       timer = setTimeout(ask, ASK_AGAIN_MS);
@@ -85,7 +88,7 @@ export function Ended({ end, eventId, checkoutId }: { end: End; eventId: string;
   return (
     <Outcome tone={end === "declined" ? "bad" : "calm"} title={texts[end][0]}>
       <p>{texts[end][1]}</p>
-      {end === "refunded" && checkoutId && <RefundState checkoutId={checkoutId} />}
+      {end === "refunded" && checkoutId && <LateMoney checkoutId={checkoutId} />}
       <p class="row">
         <a class="button" href={`/events/${eventId}`}>
           {t.checkout.again}
@@ -97,14 +100,14 @@ export function Ended({ end, eventId, checkoutId }: { end: End; eventId: string;
 }
 
 /** Where the money of a payment that came too late is. */
-function RefundState({ checkoutId }: { checkoutId: string }) {
-  const { t, locale } = useTexts();
+function LateMoney({ checkoutId }: { checkoutId: string }) {
+  const { locale } = useTexts();
   const { value } = useLoaded(() => getSession(checkoutId), checkoutId, REFUND_SECONDS);
   return (
     <ul>
       {value?.refunds?.map((refund) => (
         <li key={refund.id}>
-          <strong>{money(refund.amount_cents, refund.currency, locale)}</strong>: {t.checkout.refund[refund.status]}
+          <strong>{money(refund.amount_cents, refund.currency, locale)}</strong>. <RefundState refund={refund} />
         </li>
       ))}
     </ul>

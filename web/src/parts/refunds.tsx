@@ -1,6 +1,6 @@
-/** The tickets that were taken back, and the state of their refunds. */
+/** The tickets that were taken back, and where the money of a refund is. */
 
-import type { OrderWithTickets } from "../api";
+import type { OrderWithTickets, Refund } from "../api";
 import { day, money } from "../formats";
 import { useTexts } from "../texts";
 
@@ -12,9 +12,10 @@ export function Refunds({ orders }: { orders: OrderWithTickets[] }) {
       <ul>
         {orders.flatMap(({ order, tickets }) =>
           order.refunds.map((refund) => (
-            <li key={refund.id} class="panel">
-              <p>
+            <li key={refund.id} class="panel refund">
+              <p class="order-end">
                 <a href={`/orders/${order.id}`}>{order.event_name ?? order.event_id}</a>
+                <strong class="numbers">{money(refund.amount_cents, refund.currency, locale)}</strong>
               </p>
               <ul>
                 {refund.tickets.map((id) => {
@@ -26,14 +27,19 @@ export function Refunds({ orders }: { orders: OrderWithTickets[] }) {
                   );
                 })}
               </ul>
-              <p>
-                {money(refund.amount_cents, refund.currency, locale)}: {t.refunds.states[refund.status]}
+              <p class="small">
+                {day(refund.created_at, undefined, locale)}. <RefundState refund={refund} isSimulated={!order.payment_id} />
               </p>
-              <p class="small">{day(refund.created_at, undefined, locale)}</p>
             </li>
           )),
         )}
       </ul>
     </section>
   );
+}
+
+/** Where the money is, in the same words everywhere. */
+export function RefundState({ refund, isSimulated = false }: { refund: Refund; isSimulated?: boolean }) {
+  const { t } = useTexts();
+  return <>{isSimulated ? t.refunds.simulated : t.refunds.states[refund.status]}</>;
 }

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import type { Ticket } from "../api";
+import { dayAndTime } from "../formats";
 import { useTexts } from "../texts";
 import { QrCode } from "./pass";
 
@@ -11,10 +12,12 @@ interface Props {
   /** The id of the ticket that is shown; null while the view is closed. */
   shown: string | null;
   show: (ticketId: string | null) => void;
+  /** When the shop was last asked, in epoch seconds; null if that was just now. */
+  asOf: number | null;
 }
 
-export function ScanView({ tickets, codes, shown, show }: Props) {
-  const { t } = useTexts();
+export function ScanView({ tickets, codes, shown, show, asOf }: Props) {
+  const { t, locale } = useTexts();
   const dialog = useRef<HTMLDialogElement>(null);
   const index = tickets.findIndex((ticket) => ticket.id === shown);
   const ticket = tickets[index];
@@ -32,6 +35,7 @@ export function ScanView({ tickets, codes, shown, show }: Props) {
           <QrCode code={ticket.code} picture={codes[ticket.code]} />
           <p class="scan-who">{[ticket.tier.name, ticket.attendee?.name].filter(Boolean).join(" · ")}</p>
           <p class="code">{ticket.code}</p>
+          {asOf !== null && <p class="small">{t.wallet.asOf(dayAndTime(new Date(1000 * asOf).toISOString(), undefined, locale))}</p>}
           <div class="row">
             {tickets.length > 1 && (
               <>

@@ -9,6 +9,8 @@ import { noteReservation } from "../reserved";
 import { Failure } from "./failure";
 import { useAction, useKept } from "./hooks";
 
+const OVER: EventWithTiers["status"][] = ["cancelled", "closed"]; // whatever its tiers say
+
 interface Props {
   event: EventWithTiers;
   availability: Availability[];
@@ -45,7 +47,7 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
           throw error;
         }
       }
-      noteReservation(event.id);
+      noteReservation(event.id, event.name);
       route(`/events/${event.id}/checkout`);
     });
   };
@@ -55,7 +57,7 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
       <h2 id="tickets-title">{t.event.tickets}</h2>
       <ul class="tiers">
         {tiers.map((tier) => (
-          <li class={`tier ${isForSale(tier) ? "" : "tier-gone"}`} key={tier.id}>
+          <li class={`tier ${isForSale(tier) && !OVER.includes(event.status) ? "" : "tier-gone"}`} key={tier.id}>
             <div class="tier-text">
               <h3>{tier.name}</h3>
               {tier.description && <p>{tier.description}</p>}
@@ -122,6 +124,7 @@ function most(tier: CurrentTier, event: EventWithTiers): number {
 
 function TierState({ tier, event }: { tier: CurrentTier; event: EventWithTiers }) {
   const { t, locale } = useTexts();
+  if (OVER.includes(event.status)) return <>{t.event.closed}</>;
   if (event.status === "scheduled" && tier.status === "available") return <>{t.event.comingSoon}</>;
   if (isForSale(tier)) {
     const until = tier.sale_ends_at && t.event.salesUntil(dayAndTime(tier.sale_ends_at, event.timezone, locale));

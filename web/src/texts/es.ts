@@ -48,6 +48,7 @@ export const es: Texts = {
   free: "Gratis",
 
   event: {
+    title: "Evento",
     calendar: "Añadir al calendario",
     yourTime: "En tu hora:",
     opens: "La venta abre",
@@ -76,6 +77,8 @@ export const es: Texts = {
     soldOutTitle: "Este evento está agotado",
     soldOutText:
       "Se han vendido todas las entradas. Si se devuelve alguna, aparece aquí por sí sola: deja la página abierta o vuelve más tarde.",
+    heldStatus: "Todas reservadas",
+    heldTitle: "Ahora no hay entradas libres",
     heldText: (count) =>
       `Las entradas que quedan están reservadas para personas que están pagando (${count.toLocaleString("es")}). Algunas no terminan: entonces aparecen aquí, en pocos minutos.`,
     cancelledTitle: "Este evento está cancelado",
@@ -146,7 +149,7 @@ export const es: Texts = {
 
   checkout: {
     title: "Compra",
-    hold: "Tus entradas están reservadas durante",
+    hold: "Tus entradas te esperan",
     holdSoon: "Queda menos de un minuto. Termina ahora o las entradas vuelven a la venta.",
     holdAnnounce: (seconds) =>
       seconds > 60 ? `Quedan ${seconds / 60} minutos para pagar.` : seconds === 60 ? "Queda un minuto para pagar." : `Quedan ${seconds} segundos para pagar.`,
@@ -154,12 +157,6 @@ export const es: Texts = {
     notPaid: "El pago no se completó y no se ha cobrado nada. Reintenta o paga de otra manera.",
     atBank: "Tu banco tiene tu pago",
     atBankNote: "Algunas formas de pago tardan días. Tus entradas siguen siendo tuyas hasta que el banco decida; después estarán en Mis entradas. Puedes cerrar esta página.",
-    refund: {
-      due: "se está preparando la devolución",
-      pending: "la devolución está en camino; los bancos tardan hasta diez días",
-      succeeded: "devuelto; tu banco lo mostrará en unos días",
-      failed: "la devolución aún no te ha llegado. Lo vemos y nos ocupamos",
-    },
     order: "Tu pedido",
     names: "¿Quién viene?",
     namesNote: "Opcional. Los nombres se guardan con tu pedido.",
@@ -204,7 +201,8 @@ export const es: Texts = {
     over: "Evento terminado",
     admitted: (count, total) => `${count} de ${total} ya están dentro`,
     oldTitle: "No podemos conectar con la tienda",
-    oldText: (when) => `Estas son tus entradas a fecha de ${when}. También así te dejan entrar.`,
+    oldText: (when) => `Estas son tus entradas a fecha de ${when}. También así te dejan entrar, salvo que se hayan cedido o reembolsado después.`,
+    asOf: (when) => `Sin red. Última comprobación: ${when}.`,
     keeps: (until) => `Este navegador guarda tus entradas y sus códigos QR para cuando no haya red, hasta el ${until} o hasta que cierres sesión. Cada visita lo renueva. En un dispositivo ajeno, cierra sesión.`,
     keepsNothing: "Este navegador no guarda tus entradas: sin red, esta página no se abre.",
     past: (count) => `Eventos pasados (${count})`,
@@ -228,7 +226,7 @@ export const es: Texts = {
     give: "Ceder esta entrada",
     offered: "Ofrecida a otra persona",
     note: "Recibes un enlace. Quien lo abra primero y acepte se queda con la entrada, con un código nuevo; el tuyo deja de valer. El dinero queda entre vosotros.",
-    until: (when) => `Quien abra el enlace antes del ${when} puede aceptar la entrada. Hasta entonces es tuya.`,
+    until: (when) => `El enlace vale hasta el ${when}. La entrada es tuya hasta que alguien la acepte.`,
     makeLink: "Crear un enlace",
     showLink: "Mostrar el enlace",
     link: "Enlace a esta entrada",
@@ -248,11 +246,12 @@ export const es: Texts = {
     ticket: (number, tier) => `Entrada ${number}, ${tier}`,
     notValid: "ya no es válida",
     states: {
-      due: "el reembolso se está preparando.",
-      pending: "en camino hacia ti.",
-      succeeded: "devuelto. Los bancos tardan unos días en mostrarlo.",
-      failed: "no se pudo devolver. Lo estamos revisando.",
+      due: "El reembolso se está preparando.",
+      pending: "El dinero está en camino. Los bancos tardan hasta diez días.",
+      succeeded: "El dinero se devolvió a la tarjeta o cuenta con la que pagaste. Tu banco lo mostrará en unos días.",
+      failed: "El dinero no te ha llegado. Lo vemos y nos ocupamos.",
     },
+    simulated: "En la demostración: no se movió dinero.",
   },
 
   ...accountTexts,

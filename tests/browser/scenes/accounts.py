@@ -1,0 +1,181 @@
+"""Accounts and orders, each state with how a buyer gets there."""
+
+from playwright.sync_api import expect
+
+from tests import builders
+from tests.browser.scenes.stage import Scene, Stage
+from tests.browser.scenes.wallet import wallet
+
+
+def reset_password(stage: Stage) -> None:
+    stage.open("/reset-password#token=none")
+    stage.page.get_by_label("New password", exact=True).fill("seven grey owls")
+    stage.buyer.press("Save")
+    stage.buyer.see("This link has expired")
+
+
+def sign_in(stage: Stage) -> None:
+    stage.open("/sign-in?next=/orders")
+    stage.buyer.see("This shop is a demonstration.")
+
+
+def sign_in_refused(stage: Stage) -> None:
+    stage.open("/sign-in")
+    stage.page.get_by_label("E-mail address").fill("ada@example.com")
+    stage.page.get_by_label("Password", exact=True).fill("not this one")
+    stage.page.get_by_role("button", name="Show: Password").click()
+    stage.buyer.press("Sign in")
+    stage.buyer.see("The address or the password is wrong.")
+
+
+def register_refused(stage: Stage) -> None:
+    stage.open("/register")
+    stage.page.get_by_label("E-mail address").fill("ada@example.com")
+    stage.page.get_by_label("Password", exact=True).fill("password1")
+    stage.buyer.press("Create account")
+    stage.buyer.see("This password is easy to guess.")
+
+
+def forgot_password(stage: Stage) -> None:
+    stage.open("/forgot-password")
+    stage.page.get_by_label("E-mail address").fill("ada@example.com")
+    stage.buyer.press("Send the link")
+    stage.buyer.see("Look into your mail")
+
+
+def account(stage: Stage) -> None:
+    stage.open("/register")
+    stage.page.get_by_label("E-mail address").fill("ada@example.com")
+    stage.page.get_by_label("Password", exact=True).fill("seven grey owls")
+    stage.page.get_by_label("First name").fill("Ada")
+    stage.buyer.press("Create account")
+    expect(stage.buyer.heading("My details")).to_be_visible()
+
+
+def account_of_a_guest(stage: Stage) -> None:
+    stage.checkout()
+    stage.open("/account")
+    stage.buyer.see("You are a guest")
+
+
+def session_over(stage: Stage) -> None:
+    stage.checkout()
+    stage.page.context.clear_cookies()
+    stage.page.reload()
+    stage.buyer.see("Your session has ended.")
+
+
+def orders(stage: Stage) -> None:
+    wallet(stage)
+    stage.open("/orders")
+    stage.buyer.see("2 tickets")
+
+
+def order_partly_refunded(stage: Stage) -> None:
+    orders(stage)
+    stage.page.get_by_role("main").get_by_role("link").click()
+    expect(stage.buyer.heading("Receipt")).to_be_visible()
+    order_id = stage.page.url.rpartition("/")[2]
+    reply = builders.refund(stage.api, order_id, tickets=builders.ticket_ids(order_id, 1))
+    assert reply.status == 201, reply.json
+    stage.page.reload()
+    stage.buyer.see("Partly refunded")
+
+
+def orders_of_a_stranger(stage: Stage) -> None:
+    stage.open("/orders")
+    stage.buyer.see("Sign in to see your orders")
+
+
+def account_with_another_address(stage: Stage) -> None:
+    account(stage)
+    stage.page.get_by_text("Change the address").click()
+    stage.page.get_by_label("New e-mail address").fill("ada@new.example")
+    stage.page.get_by_role("main").locator("details").get_by_label("Current password", exact=True).fill("seven grey owls")
+    stage.buyer.press("Send the link")
+    stage.buyer.see("Look into your new mailbox")
+
+
+def account_about_to_be_deleted(stage: Stage) -> None:
+    account(stage)
+    stage.page.get_by_text("Delete my account").click()
+    form = stage.page.locator("details").filter(has=stage.page.get_by_text("Delete my account"))
+    form.get_by_label("Current password", exact=True).fill("not this one")
+    form.get_by_label("I have saved what I need").check()
+    stage.buyer.press("Delete for good")
+    stage.buyer.see("This is not your current password.")
+
+
+def account_of_a_guest_deleted(stage: Stage) -> None:
+    account_of_a_guest(stage)
+    stage.page.get_by_text("Delete my data").click()
+    stage.page.get_by_label("I have saved what I need").check()
+    stage.buyer.press("Delete for good")
+    stage.buyer.see("Your data is deleted")
+
+
+def account_of_a_demonstration(stage: Stage) -> None:
+    stage.buyer.use_demo_identity()
+
+
+def account_with_sessions(stage: Stage) -> None:
+    account(stage)
+    login = {"email": "ada@example.com", "password": "seven grey owls"}
+    agent = "Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0"
+    stage.api.post("/auth/login", json=login, headers={"User-Agent": agent})
+    stage.page.reload()
+    stage.buyer.see("Firefox, Android")
+
+
+def account_of_a_stranger(stage: Stage) -> None:
+    stage.open("/account")
+    stage.buyer.see("You are not signed in")
+
+
+def register_as_a_guest(stage: Stage) -> None:
+    stage.checkout()
+    stage.open("/register")
+    stage.buyer.see("come along")
+
+
+def verify_email(stage: Stage) -> None:
+    stage.open("/verify-email#token=none")
+    stage.buyer.see("One click")
+
+
+def orders_empty(stage: Stage) -> None:
+    stage.buyer.use_demo_identity()
+    stage.open("/orders")
+    stage.buyer.see("No orders yet")
+
+
+def order_that_is_not_paid(stage: Stage) -> None:
+    stage.payment()
+    stage.open("/orders")
+    stage.page.get_by_role("main").get_by_role("link").click()
+    expect(stage.buyer.heading("Your order")).to_be_visible()
+
+
+SCENES: list[Scene] = [
+    reset_password,
+    sign_in,
+    sign_in_refused,
+    register_refused,
+    forgot_password,
+    account,
+    account_of_a_guest,
+    session_over,
+    orders,
+    order_partly_refunded,
+    orders_of_a_stranger,
+    account_with_another_address,
+    account_about_to_be_deleted,
+    account_of_a_guest_deleted,
+    account_of_a_demonstration,
+    account_with_sessions,
+    account_of_a_stranger,
+    register_as_a_guest,
+    verify_email,
+    orders_empty,
+    order_that_is_not_paid,
+]

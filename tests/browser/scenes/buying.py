@@ -1,0 +1,214 @@
+"""Browsing and paying, each state with how a buyer gets there."""
+
+from playwright.sync_api import expect
+
+from tests import builders
+from tests.browser.scenes.stage import FRONT_ROWS, UPPER_LEVEL, Scene, Stage, never_answer
+
+
+def storefront(stage: Stage) -> None:
+    stage.open("/")
+    expect(stage.page.get_by_role("listitem")).to_have_count(6)
+
+
+def storefront_without_a_match(stage: Stage) -> None:
+    stage.open("/")
+    stage.page.get_by_role("searchbox").fill("opera")
+    stage.buyer.see("No event fits")
+
+
+def event(stage: Stage) -> None:
+    stage.open(f"/events/{stage.event}")
+    expect(stage.page.get_by_role("button", name="Reserve tickets")).to_be_visible()
+
+
+def event_that_opens(stage: Stage) -> None:
+    stage.open(f"/events/{stage.drop}")
+    stage.buyer.see("Go to the waiting room")
+
+
+def event_sold_out(stage: Stage) -> None:
+    stage.open(f"/events/{stage.sold_out}")
+    stage.buyer.see("This event is sold out")
+
+
+def unknown_event(stage: Stage) -> None:
+    stage.open("/events/none")
+    stage.buyer.see("There is no such event")
+
+
+def shop_unreachable(stage: Stage) -> None:
+    stage.lose_api()
+    stage.open("/")
+    stage.buyer.see("We cannot reach the shop.")
+
+
+def checkout(stage: Stage) -> None:
+    stage.checkout()
+
+
+def payment(stage: Stage) -> None:
+    stage.payment()
+
+
+def payment_declined(stage: Stage) -> None:
+    stage.payment()
+    stage.page.get_by_label("Card is declined").check()
+    stage.page.get_by_role("button", name="Pay $").click()
+    stage.buyer.see("The payment was declined")
+
+
+def hold_almost_over(stage: Stage) -> None:
+    stage.checkout()
+    stage.time.advance(140)
+    stage.page.clock.fast_forward(140_000)
+    stage.buyer.see("Less than a minute left")
+
+
+def hold_expired(stage: Stage) -> None:
+    stage.checkout()
+    stage.time.advance(181)
+    stage.page.clock.fast_forward(181_000)
+    stage.buyer.see("The time is over")
+
+
+def storefront_loading(stage: Stage) -> None:
+    stage.page.route("**/api/v1/events", never_answer)
+    stage.open("/")
+    expect(stage.page.locator(".card-skeleton").first).to_be_visible()
+
+
+def storefront_without_events(stage: Stage) -> None:
+    stage.page.route("**/api/v1/events", lambda route: route.fulfill(json=[]))
+    stage.open("/")
+    stage.buyer.see("There are no events at the moment")
+
+
+def event_loading(stage: Stage) -> None:
+    stage.page.route("**/api/**", never_answer)
+    stage.open(f"/events/{stage.event}")
+    expect(stage.page.locator(".skeleton")).to_be_visible()
+
+
+def event_while_offline(stage: Stage) -> None:
+    event(stage)
+    stage.page.context.set_offline(True)
+    stage.buyer.see("You are offline.")
+
+
+def event_with_tickets_chosen(stage: Stage) -> None:
+    event(stage)
+    for tier, quantity in (("Upper level", "1"), ("Front rows", "2")):
+        stage.page.get_by_label(f"Number of tickets: {tier}").select_option(quantity)
+    stage.buyer.see("$214")
+
+
+def event_on_hold(stage: Stage) -> None:
+    """All of its tickets are on hold for people who pay."""
+    event_id = stage.create_event("Late Show", "Little Theatre, Boston", {**UPPER_LEVEL, "capacity": 2})
+    tier_id = stage.api.get(f"/events/{event_id}").json["tiers"][0]["id"]
+    assert builders.reserve(stage.api, "somebody", event_id, tier_id, 2).status == 201
+    stage.time.advance(60)
+    stage.open(f"/events/{event_id}")
+    stage.buyer.see("No tickets are free now")
+
+
+def event_cancelled(stage: Stage) -> None:
+    stage.as_admin(f"/events/{stage.event}/cancel")
+    stage.time.advance(5)
+    stage.open(f"/events/{stage.event}")
+    stage.buyer.see("This event is cancelled")
+
+
+def event_reserved_in_another_tab(stage: Stage) -> None:
+    checkout(stage)
+    stage.open_second_tab(f"/events/{stage.event}")
+    stage.buyer.see("Your tickets are waiting")
+
+
+def event_paused(stage: Stage) -> None:
+    event_with_tickets_chosen(stage)
+    stage.as_admin(f"/admin/events/{stage.event}/pause")
+    stage.buyer.press("Reserve tickets")
+    stage.buyer.see("The sale is paused at the moment.")
+
+
+def checkout_of_several_tiers(stage: Stage) -> None:
+    event_with_tickets_chosen(stage)
+    stage.buyer.press("Reserve tickets")
+    expect(stage.buyer.heading("Checkout")).to_be_visible()
+
+
+def checkout_for_free(stage: Stage) -> None:
+    event_id = stage.create_event("Open Rehearsal", "Orchard Concert House, Boston", {**FRONT_ROWS, "price_cents": 0})
+    stage.open(f"/events/{event_id}")
+    stage.buyer.choose("Front rows", 1)
+    expect(stage.page.get_by_role("button", name="Get the tickets")).to_be_visible()
+
+
+def checkout_given_back(stage: Stage) -> None:
+    checkout(stage)
+    stage.buyer.press("Give the tickets back")
+    stage.buyer.see("No tickets are on hold")
+
+
+def checkout_given_back_in_another_tab(stage: Stage) -> None:
+    checkout(stage)
+    first, tab = stage.buyer, stage.page
+    stage.open_second_tab(f"/events/{stage.event}/checkout")
+    stage.buyer.press("Give the tickets back")
+    stage.buyer.see("No tickets are on hold")
+    stage.buyer, stage.page = first, tab
+    first.press("Continue to payment")
+    first.see("No tickets are on hold")
+
+
+def checkout_with_the_api_down(stage: Stage) -> None:
+    checkout(stage)
+    stage.lose_api()
+    stage.buyer.press("Continue to payment")
+    stage.buyer.see("We cannot reach the shop.")
+
+
+def failure_with_a_request_id(stage: Stage) -> None:
+    failure = {"error": "internal_error", "message": "Something went wrong.", "request_id": "01JXB2M4ZK8T9Q"}
+    stage.page.route("**/api/v1/events", lambda route: route.fulfill(status=500, json=failure))
+    stage.open("/")
+    stage.buyer.see("01JXB2M4ZK8T9Q")
+
+
+def unknown_page(stage: Stage) -> None:
+    stage.open("/nothing-here")
+    stage.buyer.see("There is no such page")
+
+
+SCENES: list[Scene] = [
+    storefront,
+    storefront_without_a_match,
+    event,
+    event_that_opens,
+    event_sold_out,
+    unknown_event,
+    shop_unreachable,
+    checkout,
+    payment,
+    payment_declined,
+    hold_almost_over,
+    hold_expired,
+    storefront_loading,
+    storefront_without_events,
+    event_loading,
+    event_while_offline,
+    event_with_tickets_chosen,
+    event_on_hold,
+    event_cancelled,
+    event_reserved_in_another_tab,
+    event_paused,
+    checkout_of_several_tiers,
+    checkout_for_free,
+    checkout_given_back,
+    checkout_given_back_in_another_tab,
+    checkout_with_the_api_down,
+    failure_with_a_request_id,
+    unknown_page,
+]

@@ -1,0 +1,118 @@
+"""Tickets in each state, and tickets that change hands."""
+
+from playwright.sync_api import expect
+
+from tests import builders
+from tests.browser.scenes.stage import Scene, Stage, never_answer
+
+
+def wallet(stage: Stage) -> None:
+    stage.payment()
+    stage.page.get_by_role("button", name="Pay $").click()
+    stage.buyer.see_tickets(2)
+
+
+def wallet_at_the_door(stage: Stage) -> None:
+    wallet(stage)
+    stage.page.get_by_role("button", name="Show at the door").first.click()
+    expect(stage.page.get_by_role("dialog").get_by_role("img")).to_be_visible()
+
+
+def wallet_with_an_offer(stage: Stage) -> None:
+    wallet(stage)
+    first = stage.page.locator(".pass").first
+    first.get_by_text("Change the name").click()
+    first.get_by_text("Give this ticket away").click()
+    first.get_by_role("button", name="Make a link").click()
+    expect(first.get_by_label("Link to this ticket")).to_be_visible()
+
+
+def wallet_with_a_refund(stage: Stage) -> None:
+    wallet(stage)
+    with stage.page.expect_response("**/api/v1/tickets?*") as response:
+        stage.page.reload()
+    order_id = response.value.json()["tickets"][0]["order_id"]
+    builders.refund(stage.api, order_id, tickets=builders.ticket_ids(order_id, 2))
+    stage.page.reload()
+    stage.buyer.see("Refunded tickets")
+    stage.buyer.see_tickets(1)
+
+
+def wallet_without_a_network(stage: Stage) -> None:
+    wallet(stage)
+    stage.buyer.see("This browser keeps your tickets")
+    stage.lose_api()
+    stage.page.reload()
+    stage.buyer.see("These are your tickets as of")
+    stage.buyer.see_tickets(2)
+
+
+def wallet_empty(stage: Stage) -> None:
+    stage.open("/tickets")
+    stage.buyer.see("No tickets yet")
+
+
+def transfer(stage: Stage) -> None:
+    stage.open("/transfer#token=none")
+    stage.buyer.see("Somebody has a ticket for you")
+
+
+def transfer_that_is_over(stage: Stage) -> None:
+    transfer(stage)
+    stage.buyer.press("Accept the ticket")
+    stage.buyer.see("This link was used or taken back")
+
+
+def transfer_without_a_token(stage: Stage) -> None:
+    stage.open("/transfer")
+    stage.buyer.see("This link is not complete")
+
+
+def wallet_of_a_past_event(stage: Stage) -> None:
+    stage.buyer.use_demo_identity()  # a guest would be forgotten by then
+    wallet(stage)
+    stage.time.advance(32 * 86_400)
+    stage.page.reload()
+    stage.page.get_by_text("Past events (2)").click()
+    expect(stage.page.get_by_text("Event over")).to_have_count(2)
+
+
+def wallet_of_a_cancelled_event(stage: Stage) -> None:
+    wallet(stage)
+    stage.as_admin(f"/events/{stage.event}/cancel")
+    stage.time.advance(5)
+    stage.page.reload()
+    stage.buyer.see("Event cancelled")
+
+
+def wallet_loading(stage: Stage) -> None:
+    wallet_empty(stage)
+    stage.page.evaluate("localStorage.setItem('fairgate.buyer', JSON.stringify({ kind: 'demo', id: 'ada' }))")
+    stage.page.route("**/api/v1/tickets?*", never_answer)
+    stage.page.reload()
+    expect(stage.page.locator(".skeleton")).to_be_visible()
+
+
+def transfer_accepted(stage: Stage) -> None:
+    buy = builders.create_order(stage.api, (stage.event, stage.api.get(f"/events/{stage.event}").json["tiers"][0]["id"]))
+    reply = stage.api.post(f"/tickets/{builders.ticket_ids(buy, 1)[0]}/transfer", user="ada")
+    stage.open(f"/transfer#token={reply.json['url'].partition('token=')[2]}")
+    stage.buyer.press("Accept the ticket")
+    stage.buyer.see("It is yours")
+
+
+SCENES: list[Scene] = [
+    wallet,
+    wallet_at_the_door,
+    wallet_with_an_offer,
+    wallet_with_a_refund,
+    wallet_without_a_network,
+    wallet_empty,
+    transfer,
+    transfer_that_is_over,
+    transfer_without_a_token,
+    wallet_of_a_past_event,
+    wallet_of_a_cancelled_event,
+    wallet_loading,
+    transfer_accepted,
+]

@@ -1,0 +1,60 @@
+/** A person's rights: to get what is kept about them, and to have it deleted. */
+
+import { useState } from "preact/hooks";
+import { eraseMe, exportMe } from "../api";
+import { signOut } from "../session";
+import { useTexts } from "../texts";
+import { Failure } from "./failure";
+import { Form, PasswordField } from "./form";
+import { useAction } from "./hooks";
+
+const FILE = "fairgate-my-data.json";
+
+/** `hasAccount`: then the deletion takes the password; guests have none. `onErased` is called before who asked is nobody any more. */
+export function OwnData({ hasAccount, onErased }: { hasAccount: boolean; onErased: () => void }) {
+  const { t } = useTexts();
+  const { isWorking, failure, run } = useAction();
+  const [isOpen, setOpen] = useState(false);
+  const download = () => run(async () => save(await exportMe()));
+  const erase = async ({ current_password }: Record<string, string>) => {
+    await eraseMe(current_password);
+    onErased();
+    await signOut();
+  };
+  return (
+    <section class="panel">
+      <h2>{t.ownData.title}</h2>
+      <p>{t.ownData.text}</p>
+      {failure && <Failure failure={failure} />}
+      <button type="button" class="button button-quiet" onClick={download} disabled={isWorking}>
+        {isWorking ? t.checkout.working : t.ownData.download}
+      </button>
+      <details class="more" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+        <summary>{hasAccount ? t.ownData.erase : t.ownData.eraseGuest}</summary>
+        {isOpen && (
+          <Form onSubmit={erase} button={t.ownData.eraseNow} class="fields">
+            {(errorOf) => (
+              <>
+                <p>{t.ownData.eraseText}</p>
+                <p>{t.ownData.eraseTickets}</p>
+                {hasAccount && <PasswordField name="current_password" label={t.form.currentPassword} error={errorOf("current_password")} />}
+                <label class="check">
+                  <input type="checkbox" required />
+                  {t.ownData.understood}
+                </label>
+              </>
+            )}
+          </Form>
+        )}
+      </details>
+    </section>
+  );
+}
+
+/** Hand a file to the browser, which saves it where it saves downloads. */
+function save(content: object): void {
+  const address = URL.createObjectURL(new Blob([JSON.stringify(content, null, 2)], { type: "application/json" }));
+  const link = Object.assign(document.createElement("a"), { href: address, download: FILE });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000); // some browsers read it a little later
+}

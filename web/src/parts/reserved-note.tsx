@@ -1,0 +1,16 @@
+/** For who has tickets on hold and is elsewhere: the way to pay for them. */
+
+import { useTexts } from "../texts";
+import { Outcome } from "./failure";
+
+export function Reserved({ eventId }: { eventId: string }) {
+  const { t } = useTexts();
+  return (
+    <Outcome tone="good" title={t.event.continueTitle}>
+      <p>{t.event.continueText}</p>
+      <a class="button" href={`/events/${eventId}/checkout`}>
+        {t.event.continue}
+      </a>
+    </Outcome>
+  );
+}
