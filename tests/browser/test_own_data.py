@@ -125,6 +125,7 @@ def test_a_guest_deletes_what_is_kept_without_a_password_by_the_keyboard_in_span
     page.goto("/account")
     page.get_by_text("Eliminar mis datos").focus()
     page.keyboard.press("Enter")
+    expect(page.get_by_label("He guardado lo que necesito")).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_label("He guardado lo que necesito")).to_be_focused()
     page.keyboard.press("Space")
