@@ -12,7 +12,7 @@ from chalicelib.catalog import slugs
 from chalicelib.catalog.sharing import api as sharing_api
 from chalicelib.checkin import api as checkin_api
 from chalicelib.edge import api as edge_api
-from chalicelib.edge import error_middleware, path_names
+from chalicelib.edge import cors, error_middleware, path_names
 from chalicelib.privacy import api as privacy_api
 from chalicelib.promoters import api as promoters_api
 from chalicelib.purchases import jobs as purchases_jobs
@@ -33,6 +33,7 @@ from chalicelib.waiting_room import api as waiting_room_api
 app = Chalice(app_name="fairgate", configure_logs=False)  # chalicelib.log owns the logger of this name
 app.api.binary_types = ["*/*"]
 app.register_middleware(error_middleware.reshape_errors, "http")
+app.register_middleware(cors.answer_preflights, "http")
 
 app.register_blueprint(edge_api.bp, url_prefix="/v1")
 app.register_blueprint(accounts_api.bp, url_prefix="/v1")

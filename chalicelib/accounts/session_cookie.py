@@ -1,7 +1,7 @@
 """The refresh token of a browser in a cookie, which no script can read, instead of in bodies.
 
 A client asks for it with the header `X-Session: cookie`; without that header no cookie is set, and none is looked at. The header protects
-against CSRF too: a page of another origin can send it only after a preflight, and preflights do not allow it (`ALLOWED_HEADERS`).
+against CSRF too: a page of another origin can send it only after a preflight, and preflights do not allow it (`edge/cors.py`).
 """
 
 from http.cookies import CookieError, SimpleCookie

@@ -7,7 +7,8 @@ from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 
 from chalicelib import ids
-from chalicelib.edge.http import CORS, LOOK_FIRST, READING_METHODS, UNCHANGED, UNKNOWN
+from chalicelib.edge import cors
+from chalicelib.edge.http import LOOK_FIRST, READING_METHODS, UNCHANGED, UNKNOWN
 
 _CODES = {405: "method_not_allowed", 415: "unsupported_media_type", 500: "internal_error"}
 _MESSAGES = {
@@ -37,7 +38,7 @@ def _reshape(chalice_request: ChaliceRequest, response: ChaliceResponse, body: d
         is_reading = chalice_request.method in READING_METHODS
         reshaped["outcome"] = "unchanged" if is_reading else "unknown"
         reshaped["message"] += f" {UNCHANGED}" if is_reading else f" {UNKNOWN} {LOOK_FIRST}"
-    headers = {**CORS.get_access_control_headers(), **response.headers, "X-Request-Id": request_id, "Content-Type": "application/json"}
+    headers = {**cors.headers(chalice_request), **response.headers, "X-Request-Id": request_id, "Content-Type": "application/json"}
     if "Allow" in headers:
         headers["Allow"] = f"{headers['Allow']}, OPTIONS"
     return ChaliceResponse(reshaped, headers, status)

@@ -18,13 +18,13 @@ from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from chalice.app import Blueprint, CaseInsensitiveMapping, CORSConfig
+from chalice.app import Blueprint, CaseInsensitiveMapping
 from chalice.app import Request as ChaliceRequest
 from chalice.app import Response as ChaliceResponse
 
 from chalicelib import clock, deadline, dynamo, effects, ids, log, settings
 from chalicelib.edge import access as route_access
-from chalicelib.edge import auth, path_names, time_limits
+from chalicelib.edge import auth, cors, path_names, time_limits
 from chalicelib.edge.access import Access
 from chalicelib.edge.http_errors import MAX_BODY_BYTES, BodyTooLarge, InternalError, NotSetUp, ServiceUnavailable, UnsupportedMediaType
 from chalicelib.edge.operation import Header, Operation
@@ -43,12 +43,6 @@ UNKNOWN = "Your request may have taken effect all the same."
 REPEAT_WITH_KEY = "Send it again with the same Idempotency-Key: nothing is done twice."
 LOOK_FIRST = "Before you send it again, look at what it was to change: the reservation, the order, the event."
 
-ALLOWED_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-User-Id", "X-Request-Id"]
-EXPOSED_HEADERS = ["ETag", "Idempotency-Replayed", "Link", "Retry-After", "X-Request-Id"]
-# API Gateway answers preflight requests with this constant. Which origins may read a reply is a setting (see _cors_headers).
-CORS = CORSConfig(allow_origin="*", allow_headers=ALLOWED_HEADERS, expose_headers=EXPOSED_HEADERS, max_age=600)
-
-_EXPOSED = ", ".join(EXPOSED_HEADERS)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 T = TypeVar("T")
@@ -185,7 +179,7 @@ def route(
         )
         handle = _handle_requests(bp, operation)
         handle.operation = operation  # type: ignore[attr-defined]
-        bp.route(path, methods=[method], content_types=["*/*"], cors=CORS)(handle)
+        bp.route(path, methods=[method], content_types=["*/*"])(handle)
         return handle
 
     return register
@@ -263,22 +257,9 @@ def _request_id(chalice_request: ChaliceRequest) -> str:
     return request_id if _REQUEST_ID.fullmatch(request_id) else ids.new_id()
 
 
-def _cors_headers(chalice_request: ChaliceRequest) -> dict[str, str]:
-    try:
-        setting = settings.current().cors_origins
-    except settings.SettingsError:  # the reply says that they cannot be read
-        setting = "*"
-    if setting == "*":
-        return {"Access-Control-Allow-Origin": "*"}
-    origin = chalice_request.headers.get("origin", "")
-    allowed_origins = [allowed.strip() for allowed in setting.split(",")]
-    credentials = {"Access-Control-Allow-Credentials": "true"} if origin in allowed_origins else {}
-    return {"Access-Control-Allow-Origin": origin if credentials else allowed_origins[0], **credentials, "Vary": "Origin"}
-
-
 def _headers(chalice_request: ChaliceRequest, reply_headers: dict[str, str]) -> dict[str, str]:
     """A reply's headers with those that every response has."""
-    headers = {"X-Request-Id": log.request_id(), **_cors_headers(chalice_request), "Access-Control-Expose-Headers": _EXPOSED}
+    headers = {"X-Request-Id": log.request_id(), **cors.headers(chalice_request)}
     vary = [value for value in (headers.get("Vary"), reply_headers.get("Vary")) if value]
     return {**headers, **reply_headers, **({"Vary": ", ".join(vary)} if vary else {})}
 

@@ -1,4 +1,4 @@
-"""A local API Gateway in front of a Chalice app, in process: it matches paths, builds proxy events, and responds to preflights and errors.
+"""A local API Gateway in front of a Chalice app, in process: it matches paths, builds proxy events, and responds to some errors.
 
 The local runtime and the tests share it, so that handlers see the same events everywhere.
 """
@@ -14,8 +14,6 @@ from urllib.parse import parse_qsl, unquote
 
 import msgspec
 from chalice.app import Chalice
-
-from chalicelib.edge import http
 
 STAGE = "api"
 MAX_PAYLOAD_BYTES = 10 * 1024 * 1024
@@ -88,8 +86,6 @@ class Gateway:
         if route is None:
             return _error_response(404, "not_found", "There is nothing at this address.", request_id)
         resource, parameters = route
-        if method == "OPTIONS":
-            return _preflight_response(sorted(self._app.routes[resource]))
         if len(body) > MAX_PAYLOAD_BYTES:
             return _error_response(413, "body_too_large", "The body is too large. Send less in one request.", request_id)
         return _event(method, path, query, headers, body, resource, parameters, request_id, source_ip)
@@ -193,13 +189,6 @@ def to_response(result: dict[str, Any]) -> GatewayResponse:
     for name, values in (result.get("multiValueHeaders") or {}).items():
         headers[name] = ", ".join(values)
     return GatewayResponse(result["statusCode"], headers, raw)
-
-
-def _preflight_response(methods: list[str]) -> GatewayResponse:
-    headers = http.CORS.get_access_control_headers()
-    return GatewayResponse(
-        200, {**headers, "Access-Control-Allow-Methods": ",".join([*methods, "OPTIONS"]), "Content-Type": "application/json"}, b""
-    )
 
 
 def _error_response(status: int, code: str, message: str, request_id: str) -> GatewayResponse:

@@ -126,13 +126,13 @@ def _gateway_response(status: int | None, code: str, message: str) -> Template:
 def _methods(path: str, methods: dict[str, Any], uri: Template) -> Template:
     """The function that is called for the methods of a path, and for all others.
 
-    Chalice knows the methods of a path and responds with 405; without the latter API Gateway would respond with 404.
+    The others are OPTIONS, of preflight requests, and those that Chalice refuses with 405; API Gateway alone would respond with 404.
     """
     names = [segment[1:-1] for segment in path.split("/") if segment.startswith("{")]
     called = {"x-amazon-apigateway-integration": {"uri": uri}}
     any_method = {
         "parameters": [{"name": name, "in": "path", "required": True, "type": "string"} for name in names],
-        "responses": {"405": {"description": "The path has no such method."}},
+        "responses": {"204": {"description": "A preflight request."}, "405": {"description": "The path has no such method."}},
         "x-amazon-apigateway-integration": {
             "type": "aws_proxy",
             "httpMethod": "POST",

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from app import app as fairgate_app
 from chalicelib import deadline, dynamo
-from chalicelib.edge import error_middleware
+from chalicelib.edge import cors, error_middleware
 from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.edge.idempotency import execute_once
 from chalicelib.errors import ApiError, NotFound
@@ -148,6 +148,7 @@ def app() -> Chalice:
     chalice_app = Chalice(app_name="edge", configure_logs=False)
     chalice_app.api.binary_types = ["*/*"]
     chalice_app.register_middleware(error_middleware.reshape_errors, "http")
+    chalice_app.register_middleware(cors.answer_preflights, "http")
     chalice_app.register_blueprint(bp, url_prefix="/v1")
     return chalice_app
 

@@ -1,4 +1,4 @@
-"""Requests and replies: bodies, request ids, errors, CORS, gzip, ETags, and a store that is unavailable."""
+"""Requests and replies: bodies, request ids, errors, gzip, ETags, and a store that is unavailable."""
 
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
@@ -143,36 +143,6 @@ def test_an_unexpected_exception_is_a_500_without_its_text(edge):
 def test_every_accept_header_gets_the_same_body(edge, accept):
     assert edge.get("/small", headers={"Accept": accept}).json == {"a": 1}
     assert edge.get("/bytes", headers={"Accept": accept}).body == b"\x00\xff"
-
-
-@pytest.mark.parametrize("path", ["/small", "/fresh", "/fails/refused", "/fails/bug", "/fails/not-found", "/me", "/nowhere"])
-def test_every_reply_may_be_read_by_a_browser(edge, path):
-    assert edge.get(path).headers["access-control-allow-origin"] == "*"
-
-
-def test_a_preflight_request_allows_the_headers_that_clients_send(edge):
-    reply = edge.options("/orders", headers={"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"})
-    assert (reply.status, reply.body) == (200, b"")
-    assert reply.headers["access-control-allow-methods"] == "POST,OPTIONS"
-    allowed = reply.headers["access-control-allow-headers"].split(",")
-    assert set(http.ALLOWED_HEADERS) <= set(allowed)
-    assert edge.options("/nowhere").status == 404
-
-
-@pytest.mark.parametrize(("origin", "allowed"), [("https://b.example", "https://b.example"), ("https://evil.example", "https://a.example")])
-def test_the_allowed_origins_can_be_limited(edge, origin, allowed):
-    with settings.override(cors_origins="https://a.example, https://b.example"):
-        reply = edge.get("/small", headers={"Origin": origin})
-    assert reply.headers["access-control-allow-origin"] == allowed
-    assert "Origin" in reply.headers["vary"]
-    assert "Accept-Encoding" in reply.headers["vary"]
-    assert reply.headers.get("access-control-allow-credentials") == ("true" if origin == allowed else None)
-
-
-def test_requests_with_credentials_are_for_listed_origins_only(edge):
-    reply = edge.get("/small", headers={"Origin": "https://b.example"})
-    assert reply.headers["access-control-allow-origin"] == "*"
-    assert "access-control-allow-credentials" not in reply.headers
 
 
 @pytest.mark.parametrize(

@@ -156,8 +156,7 @@ def test_webhooks_have_a_function_of_their_own(packaged):
     called = {
         path: {
             "Webhooks" if "Webhooks" in str(method["x-amazon-apigateway-integration"]["uri"]) else "APIHandler"
-            for name, method in methods.items()
-            if name != "options"
+            for method in methods.values()
         }
         for path, methods in paths.items()
     }
@@ -256,14 +255,19 @@ def test_every_method_calls_the_function_or_with_snapstart_its_alias(packaged, s
     uris = [
         method["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"][1]["Function"]
         for path in resources["RestAPI"]["Properties"]["DefinitionBody"]["paths"].values()
-        for name, method in path.items()
-        if name != "options"  # API Gateway answers it
+        for method in path.values()
     ]
     assert len(uris) > len(app.app.routes)
     assert [uri for uri in uris if uri != called] == [{"Fn::GetAtt": ["Webhooks", "Arn"]}] * 2  # of POST, and of all other methods
     assert ("SnapStart" in resources["APIHandler"]["Properties"]) == snapstart
     permitted = resources["APIHandlerInvokePermission"]["Properties"]["FunctionName"]
     assert permitted == {"Ref": "APIHandler.Alias" if snapstart else "APIHandler"}
+
+
+def test_preflight_requests_reach_the_functions_which_know_the_origins(packaged):
+    for path, methods in packaged("dev", snapstart=False)["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"].items():
+        assert "options" not in methods, path
+        assert methods["x-amazon-apigateway-any-method"]["x-amazon-apigateway-integration"]["type"] == "aws_proxy"
 
 
 def test_error_responses_of_api_gateway_have_our_shape():
