@@ -67,7 +67,9 @@ class Deployment:
             Step("validate", f"python -m bootstrap validate {files}".rstrip(), self._validate),
             Step("plan", f"python -m bootstrap plan {files}".rstrip() + ", unless the stage is new", self._plan),
             Step(
-                "secret", f"create the secret {stage_secret.secret_name(stage)} with random keys, unless there is one", self._create_secret
+                "secret",
+                f"create the secret {stage_secret.secret_name(stage)} with random keys, or add one that it lacks",
+                self._create_secret,
             ),
             Step("upload", f"upload the zip and the template of {folder} to {bucket}", self._upload),
             Step("review", f"make a change set of the stack {self._options.stack}, show it and ask", self._review),
@@ -113,9 +115,9 @@ class Deployment:
             self._catalog.plan()
 
     def _create_secret(self) -> None:
-        created = stage_secret.create_missing(self._account, self._options.stage)
-        self._report("  created" if created else "  it is there; nothing was changed")
-        if created and self._options.stage == settings.PRODUCTION:
+        done = stage_secret.create_missing(self._account, self._options.stage)
+        self._report(f"  {done}")
+        if done == "created" and self._options.stage == settings.PRODUCTION:
             self._report("  it has no keys of Stripe yet: add stripe_api_key and stripe_webhook_secrets before anything is sold")
 
     def _upload(self) -> None:

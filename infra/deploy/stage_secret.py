@@ -1,9 +1,12 @@
-"""The secret of a stage: made with random values at the first deployment, never changed afterwards."""
+"""The secret of a stage: made with random values at the first deployment; afterwards a key that it lacks is added, and none changed."""
 
 import json
 import secrets
+from typing import Any
 
+from chalicelib.secret_settings import MIN_SECRET_LENGTH
 from infra.deploy.account import AwsAccount
+from infra.deploy.errors import DeploymentFailed
 
 RANDOM_BYTES = 48
 
@@ -12,14 +15,36 @@ def secret_name(stage: str) -> str:
     return f"fairgate/{stage}"
 
 
-def create_missing(account: AwsAccount, stage: str) -> bool:
-    """Create the stage's secret unless there is one; returns whether it was created."""
+def create_missing(account: AwsAccount, stage: str) -> str:
+    """Create the stage's secret unless there is one, and add the CDN's key if an older one lacks it; returns what was done.
+
+    Raises DeploymentFailed if CloudFormation or the API could not use what is there.
+    """
     client, name = account.client("secretsmanager"), secret_name(stage)
     try:
-        client.describe_secret(SecretId=name)
+        text = client.get_secret_value(SecretId=name).get("SecretString", "")
     except client.exceptions.ResourceNotFoundException:
-        jwt_secret, ticket_key, edge_key = (secrets.token_urlsafe(RANDOM_BYTES) for _ in range(3))
-        values = {"jwt_secret": jwt_secret, "ticket_keys": f"k1:{ticket_key}", "edge_key": edge_key}
+        values = {"jwt_secret": _random(), "ticket_keys": f"k1:{_random()}", "edge_key": _random()}
         client.create_secret(Name=name, Description=f"Keys of Fairgate, stage {stage}", SecretString=json.dumps(values))
-        return True
-    return False
+        return "created"
+    values = _parse(name, text)
+    if values.get("edge_key"):
+        if len(values["edge_key"]) < MIN_SECRET_LENGTH:
+            raise DeploymentFailed(f"edge_key of the secret {name} is too short: it needs {MIN_SECRET_LENGTH} characters or more.")
+        return "it is there; nothing was changed"
+    client.put_secret_value(SecretId=name, SecretString=json.dumps({**values, "edge_key": _random()}))
+    return "it is there; edge_key, which CloudFront needs, was added"
+
+
+def _random() -> str:
+    return secrets.token_urlsafe(RANDOM_BYTES)
+
+
+def _parse(name: str, text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except ValueError:  # which would repeat a part of the secret
+        values = None
+    if not isinstance(values, dict):
+        raise DeploymentFailed(f"The secret {name} must be text with a JSON object; docs/deployment.md says what is in it.")
+    return values

@@ -148,6 +148,38 @@ def test_the_same_again_changes_nothing(deploy, aws):
     assert aws.client("secretsmanager").get_secret_value(SecretId="fairgate/dev")["SecretString"] == secret
 
 
+def test_an_older_secret_gets_the_key_that_the_cdn_needs_and_keeps_all_others(deploy, aws, monkeypatch):
+    values = {"jwt_secret": "j" * 48, "ticket_keys": "k1:" + "t" * 48, "of_mine": "anything"}
+    client = aws.client("secretsmanager")
+    client.create_secret(Name="fairgate/dev", SecretString=json.dumps(values))
+    called = _record_calls(monkeypatch)
+    code, printed = deploy()
+    assert code == 0, printed
+    assert "edge_key, which CloudFront needs, was added" in printed
+    secret = json.loads(client.get_secret_value(SecretId="fairgate/dev")["SecretString"])
+    assert len(secret.pop("edge_key")) >= 32
+    assert secret == values
+    assert "secretsmanager:PutSecretValue" in called
+    assert [name for name in sorted(called) if name.startswith("secretsmanager:") and not _is_allowed(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("not JSON", "The secret fairgate/dev must be text with a JSON object"),
+        ('["k"]', "The secret fairgate/dev must be text with a JSON object"),
+        ('{"edge_key": "short"}', "edge_key of the secret fairgate/dev is too short: it needs 32 characters or more."),
+    ],
+)
+def test_a_secret_that_cannot_be_used_is_named_before_anything_changes(deploy, aws, text, message):
+    aws.client("secretsmanager").create_secret(Name="fairgate/dev", SecretString=text)
+    code, printed = deploy()
+    assert code == 1
+    assert message in printed
+    assert text not in printed
+    assert _stack_status(aws) is None
+
+
 def test_a_failed_smoke_test_takes_the_stack_and_the_catalog_back(deploy, aws, api_url, package, tmp_path):
     deploy()
     before = urllib3.request("GET", f"{api_url}/catalog").json()
@@ -266,14 +298,7 @@ def test_a_dry_run_shows_the_steps_of_a_run_and_needs_no_account(monkeypatch, ca
 
 
 def test_the_policy_of_the_deployer_allows_what_a_deployment_calls(deploy, monkeypatch):
-    called = set()
-    original = botocore.client.BaseClient._make_api_call
-
-    def record(client, operation, arguments):
-        called.add(f"{client.meta.service_model.service_name}:{operation}")
-        return original(client, operation, arguments)
-
-    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", record)
+    called = _record_calls(monkeypatch)
     assert deploy()[0] == 0
     other_names = {"s3:HeadBucket": "s3:ListBucket", "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock"}
     needed = {other_names.get(name, name) for name in called} - {"sts:GetCallerIdentity"}  # which needs no permission
@@ -290,6 +315,19 @@ def test_the_policy_of_the_deployer_names_every_service_that_the_template_uses(s
     services = {other_names.get(service, service) for service in (name.split("::")[1].lower() for name in types)}
     allowed = {action.partition(":")[0] for action in _allowed_actions()}
     assert sorted(services - allowed) == []
+
+
+def _record_calls(monkeypatch) -> set[str]:
+    """The calls of AWS that the command makes from now on, `service:operation`."""
+    called = set()
+    original = botocore.client.BaseClient._make_api_call
+
+    def record(client, operation, arguments):
+        called.add(f"{client.meta.service_model.service_name}:{operation}")
+        return original(client, operation, arguments)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", record)
+    return called
 
 
 def _policy() -> dict:
