@@ -100,7 +100,7 @@ def stock_group(event_id: str) -> StockGroup:
 
 def allows_test_sales() -> bool:
     """Whether test events and tiers, which are in no list, can be bought: in every stage except production."""
-    return settings.current().stage != "prod"
+    return settings.current().stage != settings.PRODUCTION
 
 
 def _belongs_to(catalog: Catalog, tier_id: str, event_id: str) -> bool:

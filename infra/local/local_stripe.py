@@ -14,12 +14,12 @@ WEBHOOK_PATH = "/api/v1/webhooks/stripe"
 
 
 def is_needed() -> bool:
-    """Whether no key is given and the stage is not `prod`. Raises SetupError for an API address that is given without a key."""
+    """Whether no key is given and the stage takes no real money. Raises SetupError for an API address that is given without a key."""
     if _variable("STRIPE_API_KEY"):
         return False
     if _variable("STRIPE_API_BASE"):
         raise SetupError(f"{settings.PREFIX}STRIPE_API_BASE works only with {settings.PREFIX}STRIPE_API_KEY: set both, or neither.")
-    return _variable("STAGE") != "prod"
+    return _variable("STAGE") != settings.PRODUCTION
 
 
 def create(folder: DataFolder, origin: str, port: int) -> FakeStripe:

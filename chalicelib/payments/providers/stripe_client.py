@@ -50,10 +50,10 @@ def check_key(key: str) -> None:
     """Refuse a live key outside production and a test key in production. Raises SettingsError."""
     live = key.startswith(("sk_live_", "rk_live_"))
     stage = settings.current().stage
-    if live and stage != "prod":
+    if live and stage != settings.PRODUCTION:
         raise settings.SettingsError(f"FAIRGATE_STRIPE_API_KEY: a live key takes real money; stage {stage} needs a test key (sk_test_...).")
-    if not live and stage == "prod":
-        raise settings.SettingsError("FAIRGATE_STRIPE_API_KEY: a test key takes no money; stage prod needs a live key (sk_live_...).")
+    if not live and stage == settings.PRODUCTION:
+        raise settings.SettingsError(f"FAIRGATE_STRIPE_API_KEY: a test key takes no money; stage {stage} needs a live key (sk_live_...).")
 
 
 @lru_cache(maxsize=4)
