@@ -2,7 +2,6 @@
 
 import gc
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,14 +69,25 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """After all tests have passed, list what roles allow although no function needed it."""
+    """A run of all tests fails if roles allow what no function needed."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["store_calls"] = sorted(store_calls.made)
-        return
-    is_whole = session.config.args_source is pytest.Config.ArgsSource.TESTPATHS and not session.config.option.keyword
-    if is_whole and exitstatus == pytest.ExitCode.OK and (unused := store_calls.unused(store_calls.made)):
-        lines = [f"{function} is allowed to {action} {table}, which no test makes it do" for function, action, table in unused]
-        sys.stderr.write("\n".join(["", "infra/template/permissions.py:", *lines, ""]))
+    elif exitstatus == pytest.ExitCode.OK and _is_whole(session.config) and store_calls.unused(store_calls.made):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    if exitstatus == pytest.ExitCode.OK and _is_whole(config) and (unused := store_calls.unused(store_calls.made)):
+        terminalreporter.section("FAILED: infra/template/permissions.py", red=True)
+        for function, action, table in unused:
+            terminalreporter.line(f"{function} is allowed to {action} {table}, which no test makes it do")
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    """Whether all tests were run: none was named or left out."""
+    selecting = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "collectonly")
+    is_selected = any(getattr(config.option, name, None) for name in selecting)
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not is_selected
 
 
 @pytest.fixture(autouse=True)
