@@ -13,6 +13,7 @@ from chalicelib.catalog.sharing import api as sharing_api
 from chalicelib.checkin import api as checkin_api
 from chalicelib.edge import api as edge_api
 from chalicelib.edge import cors, error_middleware, path_names
+from chalicelib.packages import api as packages_api
 from chalicelib.privacy import api as privacy_api
 from chalicelib.promoters import api as promoters_api
 from chalicelib.purchases import jobs as purchases_jobs
@@ -40,6 +41,7 @@ app.register_blueprint(accounts_api.bp, url_prefix="/v1")
 app.register_blueprint(catalog_api.bp, url_prefix="/v1")
 app.register_blueprint(sharing_api.bp, url_prefix="/v1")
 app.register_blueprint(promoters_api.bp, url_prefix="/v1")
+app.register_blueprint(packages_api.bp, url_prefix="/v1")
 app.register_blueprint(waiting_room_api.bp, url_prefix="/v1")
 app.register_blueprint(tickets_api.bp, url_prefix="/v1")
 app.register_blueprint(checkin_api.bp, url_prefix="/v1")

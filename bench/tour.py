@@ -42,6 +42,7 @@ def visit_all(api: Client) -> None:
     tour.manage_account()
     event_id, tier_id = tour.manage_catalog()
     tour.manage_event()
+    tour.manage_packages()
     tour.manage_people(event_id)
     tour.browse(event_id)
     order_id = tour.buy(event_id, tier_id)
@@ -147,6 +148,32 @@ class _Tour:
         self.post(f"{event}/unpublish", **promoter)
         self.delete(tier, **promoter)
         self.delete(event, **promoter)
+
+    def manage_packages(self) -> None:
+        """From a new package to its deletion, as a promoter does it."""
+        promoter = {"token": builders.token(f"promoter-{self.name}", "promoter")}
+        fields = {"name": f"Gala of {self.name}", "venue": "Hall", "starts_at": clock.iso(self.starts_at)}
+        event_id = self.post("/events", fields, **promoter).json["id"]
+        packages = f"/admin/events/{event_id}/tickets/packages"
+        table = {"name": "Table", "price": 1200, "seats_per_package": 8, "quantity_limit": 10}
+        package_id = self.post(packages, table, key="package", **promoter).json["id"]
+        package = f"{packages}/{package_id}"
+        self.patch(package, {"price": "1250.00"}, **promoter)
+        question = {"label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Vegan"]}
+        option_id = self.post(f"{package}/options", question, key="option", **promoter).json["id"]
+        self.get(f"{package}/options", **promoter)
+        self.patch(f"{package}/options/{option_id}", {"is_required": False}, **promoter)
+        self.delete(f"{package}/options/{option_id}", **promoter)
+        copy_id = self.post(f"{package}/duplicate", key="copy", **promoter).json["id"]
+        self.post(f"{packages}/reorder", {"package_ids": [copy_id, package_id]}, **promoter)
+        for action in ("disable", "enable"):
+            self.post(f"{package}/{action}", **promoter)
+        for path in (packages, package, f"{package}/audit"):
+            self.get(path, **promoter)
+        self.post(f"/events/{event_id}/publish", **promoter)
+        for _ in range(2):
+            self.get(f"/events/{event_id}/tickets/packages")
+        self.delete(f"{packages}/{copy_id}", **promoter)
 
     def browse(self, event_id: str) -> None:
         for _ in range(2):  # the first one reads what has changed

@@ -4,6 +4,9 @@ from typing import Any
 
 from msgspec import Struct
 
+# The position of an entry in a list, where the next page begins.
+POSITION_FORM = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ#\w+"
+
 
 class FieldChange(Struct, frozen=True):
     """The values of a field before and after a change; null for one that did not exist."""

@@ -144,6 +144,8 @@ class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     max_per_order: OrderLimit | UnsetType | None = UNSET
     admits: Annotated[int, Meta(ge=1, le=100)] | UnsetType = UNSET
     hidden: bool | UnsetType = UNSET
+    is_sponsorship: bool | UnsetType = UNSET
+    image_url: Url | UnsetType | None = UNSET
     on_sale: bool | UnsetType = UNSET
     metadata: Metadata | UnsetType = UNSET
     version: Version | UnsetType = UNSET
@@ -184,6 +186,8 @@ _TIER_DEFAULTS: dict[str, Any] = {
     "max_per_transaction": None,
     "admits": 1,
     "hidden": False,
+    "is_sponsorship": False,
+    "image_url": None,
     "status": "available",
     "metadata": {},
 }

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib import clock
+from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.errors import ApiError
 from chalicelib.inventory.display.model import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
@@ -135,6 +136,9 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sale_ends_at: int | None = None
     display_order: int = 0
     hidden: bool = False  # in no list, but for sale to buyers who know its id
+    is_sponsorship: bool = False
+    image_url: str | None = None
+    options: list[CustomOption] = []
     stripe_price_id: str | None = None
     availability: dict[str, Any] | None = None  # as in the file
     metadata: dict[str, Any] = {}
@@ -229,10 +233,14 @@ class Catalog(Struct, frozen=True, eq=False):
             slugs={event.slug: event.id for event in events_by_id.values() if event.slug and event.deleted_at is None},
         )
 
-    def with_change(self, entry: Event | Tier) -> Self:
-        """The next revision, with this event or tier, new or in place of the one with its id."""
-        events = {**self.events, entry.id: entry} if isinstance(entry, Event) else self.events
-        tiers = {**self.tiers, entry.id: entry} if isinstance(entry, Tier) else self.tiers
+    def with_changes(self, entries: Iterable[Event | Tier]) -> Self:
+        """The next revision, with these events and tiers, new or in place of those with their ids."""
+        events, tiers = {**self.events}, {**self.tiers}
+        for entry in entries:
+            if isinstance(entry, Event):
+                events[entry.id] = entry
+            else:
+                tiers[entry.id] = entry
         head = CatalogHead(self.version, self.revision + 1, self.checksum)
         return self.build(events.values(), tiers.values(), self.states, head=head)
 
@@ -292,6 +300,11 @@ class Catalog(Struct, frozen=True, eq=False):
     def stock_group(self, event_id: str) -> StockGroup:
         """The stocks of an event, which are displayed together."""
         return StockGroup(event_id, self.shard_counts([event_id]))
+
+
+def in_display_order(tiers: Iterable[Tier]) -> list[Tier]:
+    """Tiers as the promoter wants them."""
+    return sorted(tiers, key=lambda tier: (tier.display_order, tier.id))
 
 
 class EventNotOnSale(ApiError):

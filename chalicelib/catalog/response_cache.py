@@ -4,13 +4,13 @@ A repeated request costs one look into a dictionary. Each instance encodes a rep
 statuses that depend on the clock are never older than that.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from typing import Annotated, TypeVar
 
 from msgspec import Meta, Struct
 
 from chalicelib.catalog import search, service, views
-from chalicelib.catalog.model import Catalog, Event, Tier, TierStatus, event_phase, public_event_status
+from chalicelib.catalog.model import Catalog, Event, TierStatus, event_phase, in_display_order, public_event_status
 from chalicelib.catalog.snapshots import reply_cache
 from chalicelib.catalog.views import AvailabilityView, EventView, EventWithTiersView, TicketTypesView
 from chalicelib.edge import cursors
@@ -70,7 +70,7 @@ def event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:
         stocks = inventory.cached_stock([catalog.stock_group(event_id)], now)
         return views.event_with_tiers_view(catalog, event, stocks, now)
 
-    return _cached_reply(("event", event_id), catalog, now, LIST_MAX_AGE, build_body)
+    return cached_reply(("event", event_id), catalog, now, LIST_MAX_AGE, build_body)
 
 
 def availability_reply(event_id: str, now: int) -> CacheableReply[AvailabilityView]:
@@ -81,7 +81,7 @@ def availability_reply(event_id: str, now: int) -> CacheableReply[AvailabilityVi
         stocks = inventory.cached_stock([catalog.stock_group(event_id)], now)
         return views.availability_view(catalog, event, stocks, now)
 
-    return _cached_reply(("availability", event_id), catalog, now, STOCK_MAX_AGE, build_body)
+    return cached_reply(("availability", event_id), catalog, now, STOCK_MAX_AGE, build_body)
 
 
 def tiers_reply(event_id: str, now: int) -> CacheableReply[views.TiersView]:
@@ -94,7 +94,7 @@ def tiers_reply(event_id: str, now: int) -> CacheableReply[views.TiersView]:
             tiers=[views.tier_view(catalog, tier, stocks, now) for tier in in_display_order(catalog.visible_tiers(event))]
         )
 
-    return _cached_reply(("tiers", event_id), catalog, now, LIST_MAX_AGE, build_body)
+    return cached_reply(("tiers", event_id), catalog, now, LIST_MAX_AGE, build_body)
 
 
 def tier_reply(tier_id: str, now: int) -> CacheableReply[views.TierView]:
@@ -104,7 +104,7 @@ def tier_reply(tier_id: str, now: int) -> CacheableReply[views.TierView]:
     def build_body() -> views.TierView:
         return views.tier_view(catalog, tier, inventory.cached_stock([catalog.stock_group(tier.event_id)], now), now)
 
-    return _cached_reply(("tier", tier_id), catalog, now, LIST_MAX_AGE, build_body)
+    return cached_reply(("tier", tier_id), catalog, now, LIST_MAX_AGE, build_body)
 
 
 def tier_availability_reply(tier_id: str, now: int) -> CacheableReply[views.TierAvailabilityView]:
@@ -114,7 +114,7 @@ def tier_availability_reply(tier_id: str, now: int) -> CacheableReply[views.Tier
     def build_body() -> views.TierAvailabilityView:
         return views.tier_availability_view(catalog, tier, inventory.cached_stock([catalog.stock_group(tier.event_id)], now), now)
 
-    return _cached_reply(("tier availability", tier_id), catalog, now, STOCK_MAX_AGE, build_body)
+    return cached_reply(("tier availability", tier_id), catalog, now, STOCK_MAX_AGE, build_body)
 
 
 def ticket_types_reply(query: TicketTypesQuery, now: int) -> CacheableReply[TicketTypesView]:
@@ -152,10 +152,6 @@ def _public_events(catalog: Catalog) -> list[Event]:
     return sorted(public, key=lambda event: event.sort_key)
 
 
-def in_display_order(tiers: Iterable[Tier]) -> list[Tier]:
-    """Tiers as the promoter wants them."""
-    return sorted(tiers, key=lambda tier: (tier.display_order, tier.id))
-
-
-def _cached_reply(key: Hashable, catalog: Catalog, now: int, max_age: int, build_body: Callable[[], T]) -> CacheableReply[T]:
+def cached_reply(key: Hashable, catalog: Catalog, now: int, max_age: int, build_body: Callable[[], T]) -> CacheableReply[T]:
+    """The reply that `key` names, encoded anew when the catalog or the figures of its stock have changed."""
     return reply_cache.get(now, catalog, lambda: CacheableReply.encode(build_body(), max_age=max_age), key)

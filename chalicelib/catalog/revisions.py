@@ -6,7 +6,7 @@ who says which version they have seen is refused when it is no longer the presen
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from msgspec import Struct
@@ -71,10 +71,14 @@ ANY_VERSION = Expected()
 
 
 class CatalogChange(Struct, Generic[T], frozen=True):
-    """A change of the catalog: its result, and the transaction items that make it; none if there is nothing to change."""
+    """A change of the catalog: its result, and the transaction items that make it; none if there is nothing to change.
+
+    `others` are further tiers that it changes.
+    """
 
     result: T
     items: list[dynamo.TransactItem]
+    others: Sequence[Tier] = ()
 
 
 def commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, T]:
@@ -133,7 +137,7 @@ def _try_commit(build: Callable[[Catalog], CatalogChange[T]]) -> tuple[Catalog, 
             dynamo.transact([store.increment_revision_item(catalog.revision), *change.items])
         finally:
             snapshots.invalidate()  # also if only the answer was lost
-        catalog = catalog.with_change(change.result)  # nothing else has changed: the revision was that of the store
+        catalog = catalog.with_changes([change.result, *change.others])  # nothing else has changed: the revision was that of the store
         snapshots.keep(catalog)
     return catalog, change.result
 

@@ -1,22 +1,26 @@
-"""Create, change and delete tiers through the API, with their stock."""
+"""Create, copy, change and delete tiers through the API, with their stock."""
 
+from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from chalicelib import dynamo, settings
+from chalicelib import dynamo, ids, settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import capacities, forms, publications, snapshots, store
 from chalicelib.catalog.capacities import CatalogStock
 from chalicelib.catalog.forms import TierChanges, TierFields
 from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.permissions import find_event
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, commit, differences, get_changeable_event
 from chalicelib.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import UNLIMITED, CapacityInUse, default_shard_count
 
 DEFAULT_CURRENCY = "USD"
-MAX_TIERS = 100  # of an event: its lists are sent whole
+MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 2  # of an event: a new order of all of them is one transaction, and its lists are sent whole
+MAX_NAME_LENGTH = 100  # of a copy
 
 
 class TierNameTaken(ApiError):
@@ -46,13 +50,42 @@ def create_tier(tier_id: str, event_id: str, fields: TierFields, actor: str, now
     TierNameTaken and TooManyTiers.
     """
     new = _new_tier(tier_id, event_id, fields, now)
-    if new.shards <= capacities.MAX_SHARDS_IN_TRANSACTION:
-        return _create_tier(new, fields, actor, now, None)
-    with publications.open_publication(now) as publication:
-        tier = _create_tier(replace(new, stock_id=publication.stock_id(tier_id)), fields, actor, now, publication)
-        if tier.stock_id != publication.stock_id(tier_id):  # an earlier execution has created it
-            publication.discard()
-    return tier
+    currency = fields.currency if isinstance(fields.currency, str) else None
+
+    def complete(catalog: Catalog, tier: Tier) -> Tier:
+        tier = replace(tier, currency=currency or common_currency(_others(catalog, tier)))
+        _check(catalog, tier, currency)
+        return tier
+
+    return _create_tier(new, complete, actor, now)
+
+
+def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
+    """Create a tier like another one of its event, closed, with a name of its own, behind all others and with stock of its own.
+
+    Without an image, which belongs to the first one, and without a price at the payment provider. If `tier_id` exists, it is returned
+    unchanged. Raises what `create_tier` raises.
+    """
+    source = get_changeable_tier(snapshots.load_current(), source_id)
+    new = replace(
+        source,
+        id=tier_id,
+        stock_id=tier_id,
+        shards=_default_shards(source.capacity, find_event(source.event_id)),
+        status="closed",
+        image_url=None,
+        stripe_price_id=None,
+        options=[replace(option, id=ids.new_id()) for option in source.options],
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+
+    def complete(catalog: Catalog, tier: Tier) -> Tier:
+        others = _others(catalog, tier)
+        return replace(tier, name=_name_of_copy(source.name, others), display_order=next_position(others))
+
+    return _create_tier(new, complete, actor, now)
 
 
 def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
@@ -65,14 +98,14 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
     values = changes.values()
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
-        before = _get_changeable_tier(catalog, tier_id)
+        before = get_changeable_tier(catalog, tier_id)
         expected.check(before)
         after = replace(before, **values)
         _check(catalog, after, changes.currency if isinstance(changes.currency, str) else None)
         if "capacity" in values:
             after = replace(after, shards=max(before.shards, _default_shards(after.capacity, catalog.events.get(after.event_id))))
             capacities.shrink(CatalogStock.of_tier(catalog, before), CatalogStock.of_tier(catalog, after))
-        return _change_tier(before, after, "tier.changed", actor, now)
+        return change_tier(before, after, "tier.changed", actor, now)
 
     _, tier = commit(build)
     if "capacity" in values:
@@ -91,25 +124,46 @@ def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VER
         known = catalog.tiers.get(tier_id)
         if known is not None and known.removed and known.managed_by == "api":
             return CatalogChange(known, [])
-        before = _get_changeable_tier(catalog, tier_id)
+        before = get_changeable_tier(catalog, tier_id)
         expected.check(before)
         try:
             inventory.resize(before.stock_id, before.shards, 0)
         except CapacityInUse as error:
             raise TierHasSales(tier_id=tier_id, sold=error.details["sold"], held=error.details["held"]) from None
-        return _change_tier(before, replace(before, capacity=0, status="closed", removed=True), "tier.deleted", actor, now)
+        return change_tier(before, replace(before, capacity=0, status="closed", removed=True), "tier.deleted", actor, now)
 
     return commit(build)[1]
 
 
-def _create_tier(new: Tier, fields: TierFields, actor: str, now: int, publication: publications.Publication | None) -> Tier:
+def common_currency(others: Sequence[Tier]) -> str:
+    """The currency of a tier that does not ask for one: that of the others of its event."""
+    return next((other.currency for other in others), DEFAULT_CURRENCY)
+
+
+def next_position(others: Sequence[Tier]) -> int:
+    """Where a tier is listed behind the others of its event."""
+    return max((other.display_order + 1 for other in others), default=0)
+
+
+def _create_tier(new: Tier, complete: Callable[[Catalog, Tier], Tier], actor: str, now: int) -> Tier:
+    """Create a tier, which `complete` makes fit to the others of its event."""
+    if new.shards <= capacities.MAX_SHARDS_IN_TRANSACTION:
+        return _commit_tier(new, complete, actor, now, None)
+    with publications.open_publication(now) as publication:
+        tier = _commit_tier(replace(new, stock_id=publication.stock_id(new.id)), complete, actor, now, publication)
+        if tier.stock_id != publication.stock_id(new.id):  # an earlier execution has created it
+            publication.discard()
+    return tier
+
+
+def _commit_tier(
+    new: Tier, complete: Callable[[Catalog, Tier], Tier], actor: str, now: int, publication: publications.Publication | None
+) -> Tier:
     def build(catalog: Catalog) -> CatalogChange[Tier]:
         if new.id in catalog.tiers:
             return CatalogChange(catalog.tiers[new.id], [])
         event = get_changeable_event(catalog, new.event_id)
-        currency = fields.currency if isinstance(fields.currency, str) else None
-        tier = replace(new, currency=currency or next((other.currency for other in _others(catalog, new)), DEFAULT_CURRENCY))
-        _check(catalog, tier, currency)
+        tier = complete(catalog, new)
         if len(_others(catalog, tier)) >= MAX_TIERS:
             raise TooManyTiers(event_id=event.id)
         details = {"name": tier.name, "price_cents": tier.price_cents, "capacity": tier.capacity}
@@ -129,8 +183,7 @@ def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier
     if values["per_user_limit"] is None:
         values["per_user_limit"] = settings.current().tier_purchase_limit
     capacity = values["capacity"]
-    event = snapshots.load_current().find_event(event_id) if capacity is None else None
-    shards = _default_shards(capacity, event)
+    shards = _default_shards(capacity, find_event(event_id) if capacity is None else None)
     new = Tier(id=tier_id, event_id=event_id, stock_id=tier_id, shards=shards, managed_by="api", created_at=now, updated_at=now, **values)
     forms.check_tier(new)
     return new
@@ -151,7 +204,7 @@ def _default_shards(capacity: int | None, event: Event | None) -> int:
     return default_shard_count(UNLIMITED if event is None else event.pool_capacity)
 
 
-def _change_tier(before: Tier, after: Tier, action: str, actor: str, now: int) -> CatalogChange[Tier]:
+def change_tier(before: Tier, after: Tier, action: str, actor: str, now: int) -> CatalogChange[Tier]:
     """The change of a tier to its next version, audited as `action`; no change if nothing differs."""
     if after == before:
         return CatalogChange(before, [])
@@ -161,7 +214,7 @@ def _change_tier(before: Tier, after: Tier, action: str, actor: str, now: int) -
     return CatalogChange(after, [store.put_tier_item(after), entry])
 
 
-def _get_changeable_tier(catalog: Catalog, tier_id: str) -> Tier:
+def get_changeable_tier(catalog: Catalog, tier_id: str) -> Tier:
     """A tier that was created through the API; raises NotFound or ManagedByBootstrap."""
     tier = catalog.tiers.get(tier_id)
     if tier is None or (tier.removed and tier.managed_by == "api"):
@@ -185,6 +238,14 @@ def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
 def _others(catalog: Catalog, tier: Tier) -> list[Tier]:
     """The other tiers of the event, without those that were deleted."""
     return [other for other in catalog.tiers_of(tier.event_id) if other.id != tier.id and not other.removed]
+
+
+def _name_of_copy(name: str, others: list[Tier]) -> str:
+    """A name for a copy that no other tier of the event has."""
+    taken = {_comparable_name(other.name) for other in others}
+    endings = (" (copy)" if number == 1 else f" (copy {number})" for number in count(1))
+    names = (f"{name[: MAX_NAME_LENGTH - len(ending)].rstrip()}{ending}" for ending in endings)
+    return next(copy for copy in names if _comparable_name(copy) not in taken)
 
 
 def _comparable_name(name: str) -> str:

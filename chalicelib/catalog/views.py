@@ -7,6 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib import clock, settings
+from chalicelib.catalog.custom_options import CustomOption, in_order
 from chalicelib.catalog.model import (
     Catalog,
     Event,
@@ -91,6 +92,9 @@ class TierView(Struct, frozen=True, kw_only=True):
     sold: int
     on_sale: bool
     max_per_order: int | None
+    is_sponsorship: bool
+    image_url: str | None
+    options: list[CustomOption]
     hidden: bool | UnsetType = UNSET
     reserved: int | UnsetType = UNSET
     stripe_price_id: str | UnsetType | None = UNSET
@@ -280,6 +284,9 @@ def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierVie
         sold=stock.sold,
         on_sale=catalog.states[tier.status].purchasable,
         max_per_order=tier.max_per_transaction,
+        is_sponsorship=tier.is_sponsorship,
+        image_url=tier.image_url,
+        options=in_order(tier.options),
     )
 
 

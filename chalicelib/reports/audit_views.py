@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from chalicelib.audit import service as audit
-from chalicelib.audit.model import AuditEntry, AuditFilter, FieldChange
+from chalicelib.audit.model import POSITION_FORM, AuditEntry, AuditFilter, FieldChange
 from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
@@ -17,8 +17,6 @@ from chalicelib.reports.times import Time, epoch_seconds
 ShortText = Annotated[str, Meta(max_length=400)]
 
 _COLUMNS = ("at", "action", "actor", "subject", "event_id", "address", "request_id", "changes", "details")
-
-_POSITION = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ#\w+"
 
 
 class EventAuditQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -68,7 +66,7 @@ def audit_reply(query: EventAuditQuery, event_id: str | None) -> Reply[AuditLogV
         since=epoch_seconds(query.since, "from"),
         until=epoch_seconds(query.until, "to"),
     )
-    page = audit.list_page(wanted, query.limit, cursors.decode(query.cursor, _POSITION) if query.cursor else None)
+    page = audit.list_page(wanted, query.limit, cursors.decode(query.cursor, POSITION_FORM) if query.cursor else None)
     next_cursor = cursors.encode(page.next_before) if page.next_before else None
     if query.format == "csv":
         return csv_reply(query, _COLUMNS, map(_csv_row, page.entries), next_cursor)

@@ -12,12 +12,16 @@ from tests.access.world import World, new_world
 DOCUMENT = build_document(app.app.routes)
 OPERATIONS: dict[str, Any] = {path: methods["get"] for path, methods in DOCUMENT["paths"].items() if "get" in methods}
 
-_OF_EVENT = "an event has 100 tiers at most"
+_OF_EVENT = "an event has 98 tiers at most"
+_OPTIONS = "a tier has four options at most, of ten choices"
 _OF_ORDER = "an order has 50 tickets of 10 tiers at most"
 _REFUNDS = "each refund takes a ticket back, or is one of a payment that came twice"
 
 # Lists without pages: path -> field of the reply -> what limits its length.
 BOUNDED = {
+    "/admin/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
+    "/admin/events/{event_id}/tickets/packages/{package_id}": {"options": _OPTIONS, "warnings": "there is one"},
+    "/admin/events/{event_id}/tickets/packages/{package_id}/options": {"options": _OPTIONS},
     "/admin/events/{event_id}": {"tiers": _OF_EVENT},
     "/admin/events/{event_id}/money": {"takings": "one for each provider and currency"},
     "/admin/events/{event_id}/status": {"tiers": _OF_EVENT},
@@ -31,6 +35,7 @@ BOUNDED = {
         "disputes": "banks dispute a payment a few times at most",
         "transactions": "one for each payment, refund and dispute of the order",
     },
+    "/admin/tiers/{tier_id}": {"options": _OPTIONS},
     "/auth/me": {"roles": "there are three roles"},
     "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "refunds": _REFUNDS},
     "/events/{event_id}": {"tiers": _OF_EVENT},
@@ -43,6 +48,7 @@ BOUNDED = {
     "/events/{event_id}/checkins": {"tiers": _OF_EVENT},
     "/events/{event_id}/reservations": {"items": _OF_ORDER},
     "/events/{event_id}/tiers": {"tiers": _OF_EVENT},
+    "/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
     "/events/{event_id}/waiting-room/proof": {"offsets": "one for each counter of the room"},
     "/events/{event_id}/waiting-room/state": {
         "offsets": "one for each counter of the room",
@@ -61,6 +67,7 @@ BOUNDED = {
         "order.attendees": _OF_ORDER,
         "tickets": _OF_ORDER,
     },
+    "/tiers/{tier_id}": {"options": _OPTIONS},
 }
 
 

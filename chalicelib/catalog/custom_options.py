@@ -1,0 +1,35 @@
+"""Custom options: what buyers of a tier are asked at checkout. They are a part of their tier."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+OptionType = Literal["boolean", "multi_select", "text_input"]
+AskedPer = Literal["purchase", "ticket"]
+
+MAX_OPTIONS = 4  # of a tier
+MIN_CHOICES, MAX_CHOICES = 2, 10
+MAX_ANSWER_LENGTH = 500
+
+OptionLabel = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+Choice = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
+
+
+class CustomOption(Struct, frozen=True, kw_only=True):
+    """A question to buyers. `choices` are those of a `multi_select`, of which a buyer takes one or more; other types have none.
+
+    `per`: asked once for each purchase, or for each of its tickets. A required one must be answered, a boolean with true or false.
+    """
+
+    id: str
+    label: str
+    option_type: OptionType
+    is_required: bool = True
+    choices: list[str] = []
+    display_order: int = 0
+    per: AskedPer = "purchase"
+
+
+def in_order(options: list[CustomOption]) -> list[CustomOption]:
+    """Options as buyers are asked."""
+    return sorted(options, key=lambda option: (option.display_order, option.id))

@@ -1,0 +1,197 @@
+"""Routes of packages: what buyers see, and what those who manage an event change."""
+
+from typing import Annotated
+
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+
+from chalicelib import clock
+from chalicelib.catalog import permissions, tier_options
+from chalicelib.catalog.capacities import CapacityTooSmall
+from chalicelib.catalog.custom_options import CustomOption
+from chalicelib.catalog.revisions import CHANGE_ERRORS, Expected
+from chalicelib.catalog.tier_management import TierNameTaken, TooManyTiers
+from chalicelib.catalog.tier_options import TooManyOptions
+from chalicelib.catalog.tier_order import StaleOrder
+from chalicelib.catalog.views import DeletedView
+from chalicelib.edge import idempotency
+from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
+from chalicelib.edge.operation import IF_MATCH
+from chalicelib.inventory.model import CapacityInUse
+from chalicelib.packages import service
+from chalicelib.packages.forms import NewOption, NewOrderBody, NewPackage, OptionChanges, PackageChanges
+from chalicelib.packages.service import PackageHasSales
+from chalicelib.packages.views import OptionsView, PackageAuditView, PackagesView, PackageView, PublicPackagesView
+
+bp = Blueprint(__name__)
+
+PACKAGES = "/admin/events/{event_id}/tickets/packages"
+PACKAGE = f"{PACKAGES}/{{package_id}}"
+
+
+class HistoryQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of a history."""
+
+    limit: Annotated[int, Meta(ge=1, le=200)] = 100
+    cursor: Cursor | None = None
+
+
+@route(bp, "GET", "/events/{event_id}/tickets/packages", access="public")
+def list_public_packages(request: RequestContext, event_id: str) -> CacheableReply[PublicPackagesView]:
+    """List the packages of an event that can be bought, and what is left of each."""
+    return service.public_packages_reply(event_id, request.now)
+
+
+@route(bp, "GET", PACKAGES, access="manager")
+def list_packages(request: RequestContext, event_id: str) -> Reply[PackagesView]:
+    """List all packages of an event, disabled ones too."""
+    permissions.require_manager(request.require_user(), event_id)
+    return Reply(service.list_packages(event_id))
+
+
+@route(
+    bp,
+    "POST",
+    PACKAGES,
+    access="manager",
+    statuses=(201, 200),
+    headers=(idempotency.IDEMPOTENCY_KEY,),
+    errors=(*CHANGE_ERRORS, TierNameTaken, TooManyTiers),
+)
+def create_package(request: RequestContext, event_id: str, body: NewPackage) -> Reply[PackageView]:
+    """Create a package of an event."""
+    caller = request.require_user()
+    permissions.require_manager(caller, event_id)
+
+    def execute(package_id: str) -> Reply[PackageView]:
+        return _package_reply(service.create_package(package_id, event_id, body, caller.user_id, request.now), 201)
+
+    return idempotency.execute_once(request, caller.user_id, execute)
+
+
+@route(bp, "POST", f"{PACKAGES}/reorder", access="manager", errors=(*CHANGE_ERRORS, StaleOrder))
+def reorder_packages(request: RequestContext, event_id: str, body: NewOrderBody) -> Reply[PackagesView]:
+    """Put all packages of an event in a new order."""
+    caller = request.require_user()
+    permissions.require_manager(caller, event_id)
+    return Reply(service.reorder_packages(event_id, body.package_ids, body.seen_package_ids, caller.user_id, request.now))
+
+
+@route(bp, "GET", PACKAGE, access="manager")
+def show_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
+    """Show a package."""
+    service.require_package(request.require_user(), event_id, package_id)
+    return _package_reply(service.get_package(package_id))
+
+
+@route(bp, "PATCH", PACKAGE, access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse))
+def change_package(request: RequestContext, event_id: str, package_id: str, body: PackageChanges) -> Reply[PackageView]:
+    """Change some fields of a package."""
+    actor = _require_actor(request, event_id, package_id)
+    return _package_reply(service.update_package(package_id, body, actor, request.now, _expected(request, body)))
+
+
+@route(bp, "DELETE", PACKAGE, access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, PackageHasSales))
+def delete_package(request: RequestContext, event_id: str, package_id: str) -> Reply[DeletedView]:
+    """Delete a package of which nothing is sold or reserved."""
+    actor = _require_actor(request, event_id, package_id)
+    tier = service.delete_package(package_id, actor, request.now, _expected(request))
+    return Reply(DeletedView(id=package_id, deleted_at=clock.iso(tier.updated_at), message="The package is deleted."))
+
+
+@route(bp, "POST", f"{PACKAGE}/enable", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+def enable_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
+    """Let buyers buy a package."""
+    actor = _require_actor(request, event_id, package_id)
+    return _package_reply(service.set_enabled(package_id, True, actor, request.now, _expected(request)))
+
+
+@route(bp, "POST", f"{PACKAGE}/disable", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+def disable_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
+    """Take a package off sale. What is sold or reserved stays."""
+    actor = _require_actor(request, event_id, package_id)
+    return _package_reply(service.set_enabled(package_id, False, actor, request.now, _expected(request)))
+
+
+@route(
+    bp,
+    "POST",
+    f"{PACKAGE}/duplicate",
+    access="manager",
+    statuses=(201, 200),
+    headers=(idempotency.IDEMPOTENCY_KEY,),
+    errors=(*CHANGE_ERRORS, TooManyTiers),
+)
+def duplicate_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
+    """Create a package like another one, disabled and with its options."""
+    actor = _require_actor(request, event_id, package_id)
+
+    def execute(copy_id: str) -> Reply[PackageView]:
+        return _package_reply(service.duplicate_package(copy_id, package_id, actor, request.now), 201)
+
+    return idempotency.execute_once(request, actor, execute)
+
+
+@route(bp, "GET", f"{PACKAGE}/audit", access="manager")
+def list_package_history(request: RequestContext, event_id: str, package_id: str, query: HistoryQuery) -> Reply[PackageAuditView]:
+    """List who has changed what of a package, also of a deleted one."""
+    service.require_package(request.require_user(), event_id, package_id)
+    return Reply(service.list_history(package_id, query.limit, query.cursor))
+
+
+@route(bp, "GET", f"{PACKAGE}/options", access="manager")
+def list_options(request: RequestContext, event_id: str, package_id: str) -> Reply[OptionsView]:
+    """List what buyers of a package are asked."""
+    service.require_package(request.require_user(), event_id, package_id)
+    return Reply(OptionsView(service.list_options(package_id)))
+
+
+@route(
+    bp,
+    "POST",
+    f"{PACKAGE}/options",
+    access="manager",
+    statuses=(201, 200),
+    headers=(idempotency.IDEMPOTENCY_KEY,),
+    errors=(*CHANGE_ERRORS, TooManyOptions),
+)
+def create_option(request: RequestContext, event_id: str, package_id: str, body: NewOption) -> Reply[CustomOption]:
+    """Ask buyers of a package something: four options at most."""
+    actor = _require_actor(request, event_id, package_id)
+
+    def execute(option_id: str) -> Reply[CustomOption]:
+        return Reply(tier_options.create_option(package_id, body.option(option_id), actor, request.now), 201)
+
+    return idempotency.execute_once(request, actor, execute)
+
+
+@route(bp, "PATCH", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+def change_option(request: RequestContext, event_id: str, package_id: str, option_id: str, body: OptionChanges) -> Reply[CustomOption]:
+    """Change some fields of an option. Answers that were given stay as they were asked for."""
+    actor = _require_actor(request, event_id, package_id)
+    return Reply(service.update_option(package_id, option_id, body, actor, request.now, _expected(request, body)))
+
+
+@route(bp, "DELETE", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+def delete_option(request: RequestContext, event_id: str, package_id: str, option_id: str) -> Reply[DeletedView]:
+    """Delete an option. Answers that were given stay."""
+    actor = _require_actor(request, event_id, package_id)
+    service.delete_option(package_id, option_id, actor, request.now, _expected(request))
+    return Reply(DeletedView(id=option_id, deleted_at=clock.iso(request.now), message="The option is deleted."))
+
+
+def _require_actor(request: RequestContext, event_id: str, package_id: str) -> str:
+    """The user id of the caller, if they may manage the event of the package; raises NotFound or Forbidden."""
+    caller = request.require_user()
+    service.require_package(caller, event_id, package_id)
+    return caller.user_id
+
+
+def _package_reply(view: PackageView, status: int = 200) -> Reply[PackageView]:
+    return Reply(view, status, {"ETag": f'"{view.version}"'})
+
+
+def _expected(request: RequestContext, body: PackageChanges | OptionChanges | None = None) -> Expected:
+    version = body.version if body is not None and isinstance(body.version, int) else None
+    return Expected(version, request.header("if-match"))

@@ -1,0 +1,118 @@
+"""What callers send to create and change packages and their options, in the words of packages: the tier that follows from it."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
+
+from chalicelib import money
+from chalicelib.catalog.custom_options import MAX_CHOICES, AskedPer, Choice, CustomOption, OptionLabel, OptionType
+from chalicelib.catalog.forms import Capacity, Position, Text, TierChanges, TierFields, Url, Version
+from chalicelib.catalog.model import Tier
+from chalicelib.catalog.tier_management import common_currency, next_position
+from chalicelib.ids import Id
+from chalicelib.money import Currency, MajorUnits
+
+MAX_PACKAGES = 100
+
+PackageName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
+Seats = Annotated[int, Meta(ge=1, le=100, description="How many people one package admits.")]
+Choices = Annotated[list[Choice], Meta(max_length=MAX_CHOICES)]
+PackageIds = Annotated[list[Id], Meta(min_length=1, max_length=MAX_PACKAGES)]
+
+# Fields of a package that have other names in a tier.
+TIER_NAMES = {"seats_per_package": "admits", "quantity_limit": "capacity", "is_enabled": "on_sale", "display_order": "position"}
+
+
+class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A package to create. Without a `quantity_limit` it is sold without one.
+
+    Without a `currency` it has that of the others, and without a `display_order` it is listed behind them.
+    """
+
+    name: PackageName
+    price: MajorUnits
+    description: Text = ""
+    currency: Currency | None = None
+    seats_per_package: Seats = 1
+    is_sponsorship: bool = False
+    quantity_limit: Capacity | None = None
+    is_enabled: bool = True
+    display_order: Position | None = None
+    image_url: Url | None = None
+
+    def tier_fields(self, others: Sequence[Tier]) -> TierFields:
+        """The fields of its tier, which fit to the other tiers of its event; raises InvalidInput for a price that cannot be."""
+        fields = {name: value for name, value in asdict(self).items() if name not in ("price", "currency")}
+        if self.display_order is None:
+            fields["display_order"] = next_position(others)
+        currency = self.currency or common_currency(others)
+        price_cents = money.to_minor_units(self.price, currency, "$.price")
+        return TierFields(price_cents=price_cents, currency=currency, **_named_as_tier(fields))
+
+
+class PackageChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields of a package; those that are left out stay as they are. `version`: the one that the change is made to."""
+
+    name: PackageName | UnsetType = UNSET
+    price: MajorUnits | UnsetType = UNSET
+    description: Text | UnsetType = UNSET
+    seats_per_package: Seats | UnsetType = UNSET
+    is_sponsorship: bool | UnsetType = UNSET
+    quantity_limit: Capacity | UnsetType | None = UNSET
+    is_enabled: bool | UnsetType = UNSET
+    display_order: Position | UnsetType = UNSET
+    image_url: Url | UnsetType | None = UNSET
+    version: Version | UnsetType = UNSET
+
+    def tier_changes(self, currency: str) -> TierChanges:
+        """The changes of its tier, which has this currency; raises InvalidInput for a price that cannot be."""
+        given = {name: value for name, value in asdict(self).items() if value is not UNSET and name != "price"}
+        if not isinstance(self.price, UnsetType):
+            given["price_cents"] = money.to_minor_units(self.price, currency, "$.price")
+        return TierChanges(**_named_as_tier(given))
+
+
+class NewOrderBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """All packages of the event in their new order.
+
+    `seen_package_ids` is the order that the caller has seen: with it a newer one is not overwritten.
+    """
+
+    package_ids: PackageIds
+    seen_package_ids: PackageIds | None = None
+
+
+class NewOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A question to buyers. A `multi_select` has 2 to 10 `choices`; `per`: asked once for each purchase, or for each ticket of it."""
+
+    label: OptionLabel
+    option_type: OptionType
+    is_required: bool = True
+    choices: Choices = []
+    display_order: Position = 0
+    per: AskedPer = "purchase"
+
+    def option(self, option_id: str) -> CustomOption:
+        return CustomOption(id=option_id, **asdict(self))
+
+
+class OptionChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fields of an option; those that are left out stay as they are. `version` is that of the package."""
+
+    label: OptionLabel | UnsetType = UNSET
+    option_type: OptionType | UnsetType = UNSET
+    is_required: bool | UnsetType = UNSET
+    choices: Choices | UnsetType = UNSET
+    display_order: Position | UnsetType = UNSET
+    per: AskedPer | UnsetType = UNSET
+    version: Version | UnsetType = UNSET
+
+    def values(self) -> dict[str, Any]:
+        """The values that are given."""
+        return {name: value for name, value in asdict(self).items() if value is not UNSET and name != "version"}
+
+
+def _named_as_tier(fields: dict[str, Any]) -> dict[str, Any]:
+    return {TIER_NAMES.get(name, name): value for name, value in fields.items()}

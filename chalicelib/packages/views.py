@@ -1,0 +1,166 @@
+"""How packages and their history look over HTTP. A package is a tier in the words of those who sell tables and sponsorships."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from chalicelib import money
+from chalicelib.audit.model import AuditEntry, FieldChange
+from chalicelib.catalog.custom_options import CustomOption, in_order
+from chalicelib.catalog.model import Catalog, ManagedBy, Tier, TierStatus, current_tier_status
+from chalicelib.catalog.views import Stocks, iso_or_none
+from chalicelib.clock import Timestamp
+from chalicelib.inventory.model import finite
+
+
+class PackageFieldsView(Struct, frozen=True, kw_only=True):
+    """What all views of a package have. `price` is in major units of the currency, `price_cents` in minor ones.
+
+    `quantity_limit` is null for a package without one; `available` is null if its event has no capacity either. `sold_count` counts
+    packages; each admits `seats_per_package` people.
+    """
+
+    id: str
+    event_id: str
+    name: str
+    description: str
+    price: float
+    price_cents: int
+    currency: str
+    seats_per_package: int
+    is_sponsorship: bool
+    quantity_limit: int | None
+    sold_count: int
+    available: int | None
+    is_enabled: bool
+    display_order: int
+    image_url: str | None
+    options: list[CustomOption]
+
+
+class PublicPackageView(PackageFieldsView, frozen=True, kw_only=True):
+    """A package as buyers see it. `status` and `message` depend on the time and the stock; `sold_out`: nothing is left."""
+
+    status: TierStatus
+    sold_out: bool
+    message: str | None
+
+
+class PublicPackagesView(Struct, frozen=True):
+    """The packages of an event that buyers see, in their order. They are never so many that they need a second page."""
+
+    packages: list[PublicPackageView]
+
+
+class PackageView(PackageFieldsView, frozen=True, kw_only=True):
+    """A package as those who manage its event see it. Those that the bootstrap file manages cannot be changed here.
+
+    `warnings` are what to know about a change of a package that has sales.
+    """
+
+    reserved_count: int
+    managed_by: ManagedBy
+    version: int
+    created_at: Timestamp | None
+    updated_at: Timestamp | None
+    warnings: list[str] = []
+
+
+class PackagesView(Struct, frozen=True):
+    """All packages of an event in their order, disabled ones too. They are never so many that they need a second page."""
+
+    packages: list[PackageView]
+
+
+class OptionsView(Struct, frozen=True):
+    """The options of a package in their order: four at most."""
+
+    options: list[CustomOption]
+
+
+class PackageAuditEntry(Struct, frozen=True, kw_only=True):
+    """Who (`actor`) did what (`action`) when (`at`); `changes` has the values of each field before and after."""
+
+    id: str
+    at: Timestamp
+    action: str
+    actor: str
+    request_id: str | None
+    address: str | None
+    changes: dict[str, FieldChange]
+    details: dict[str, Any]
+
+
+class PackageAuditView(Struct, frozen=True):
+    """A page of the history of a package, newest first."""
+
+    audit_logs: list[PackageAuditEntry]
+    next_cursor: str | None
+
+
+# Fields of a tier in the audit log that have other names in a package.
+_PACKAGE_NAMES = {"admits": "seats_per_package", "capacity": "quantity_limit", "status": "is_enabled"}
+
+
+def package_view(catalog: Catalog, tier: Tier, stocks: Stocks) -> PackageView:
+    """A package as those who manage its event see it."""
+    return PackageView(
+        **_fields(catalog, tier, stocks),
+        reserved_count=catalog.tier_stock(tier, stocks).held,
+        managed_by=tier.managed_by,
+        version=tier.version,
+        created_at=iso_or_none(tier.created_at or None),
+        updated_at=iso_or_none(tier.updated_at or None),
+    )
+
+
+def public_package_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> PublicPackageView:
+    """A package as buyers see it."""
+    fields = _fields(catalog, tier, stocks)
+    status = current_tier_status(catalog, tier, now, catalog.tier_stock(tier, stocks))
+    return PublicPackageView(**fields, status=status, sold_out=status == "sold-out", message=catalog.states[status].message)
+
+
+def audit_entry_view(entry: AuditEntry) -> PackageAuditEntry:
+    """An entry of the audit log about a tier, in the words of packages."""
+    changes = {_PACKAGE_NAMES.get(name, name): _change(name, change) for name, change in entry.changes.items()}
+    return PackageAuditEntry(
+        id=entry.id,
+        at=entry.at,
+        action=entry.action.replace("tier.", "package."),
+        actor=entry.actor,
+        request_id=entry.request_id,
+        address=entry.address,
+        changes=changes,
+        details={_PACKAGE_NAMES.get(name, name): value for name, value in entry.details.items()},
+    )
+
+
+def _fields(catalog: Catalog, tier: Tier, stocks: Stocks) -> dict[str, Any]:
+    stock = catalog.tier_stock(tier, stocks)
+    return {
+        "id": tier.id,
+        "event_id": tier.event_id,
+        "name": tier.name,
+        "description": tier.description,
+        "price": money.to_major_units(tier.price_cents, tier.currency),
+        "price_cents": tier.price_cents,
+        "currency": tier.currency,
+        "seats_per_package": tier.admits,
+        "is_sponsorship": tier.is_sponsorship,
+        "quantity_limit": tier.capacity,
+        "sold_count": stock.sold,
+        "available": finite(stock.available),
+        "is_enabled": _is_enabled(tier.status),
+        "display_order": tier.display_order,
+        "image_url": tier.image_url,
+        "options": in_order(tier.options),
+    }
+
+
+def _change(name: str, change: FieldChange) -> FieldChange:
+    return FieldChange(_is_enabled(change.before), _is_enabled(change.after)) if name == "status" else change
+
+
+def _is_enabled(status: str) -> bool:
+    return status != "closed"
