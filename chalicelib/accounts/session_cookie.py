@@ -5,6 +5,7 @@ against CSRF too: a page of another origin can send it only after a preflight, a
 """
 
 from http.cookies import CookieError, SimpleCookie
+from typing import Literal
 
 from chalicelib import settings
 from chalicelib.accounts.sessions.service import REFRESH_SECONDS
@@ -16,6 +17,7 @@ PATH = "/api/v1/auth"  # the only calls that get to see it
 HEADER = Header(
     "X-Session",
     "`cookie`: keep the refresh token in an HttpOnly cookie, for pages of the shop's own origin; then no body has one.",
+    Literal["cookie"],
     errors=(InvalidInput,),
 )
 

@@ -9,9 +9,10 @@ purchase that exists already, and keeps its key in there (`require_key`, docs/de
 from collections.abc import Callable
 from hashlib import sha256
 from http import HTTPStatus
-from typing import ClassVar, TypeVar, cast
+from typing import Annotated, ClassVar, TypeVar, cast
 
 import msgspec
+from msgspec import Meta
 
 from chalicelib import clock, ids, settings
 from chalicelib.edge import store
@@ -45,8 +46,9 @@ _DESCRIPTION = "A new key for each new request, and the same key when you repeat
 _ERRORS: tuple[type[ApiError], ...] = (IdempotencyConflict, RequestInFlight, InvalidInput)
 
 # What a route declares in `headers=`, if it calls `execute_once` or `require_key`.
-IDEMPOTENCY_KEY = Header("Idempotency-Key", _DESCRIPTION, errors=_ERRORS)
-REQUIRED_KEY = Header("Idempotency-Key", _DESCRIPTION, required=True, errors=(*_ERRORS, IdempotencyKeyRequired))
+_KEY = Annotated[str, Meta(min_length=1, max_length=MAX_KEY_LENGTH, pattern=r"\A[ -~]+\Z")]
+IDEMPOTENCY_KEY = Header("Idempotency-Key", _DESCRIPTION, _KEY, errors=_ERRORS)
+REQUIRED_KEY = Header("Idempotency-Key", _DESCRIPTION, _KEY, required=True, errors=(*_ERRORS, IdempotencyKeyRequired))
 
 
 def execute_once(

@@ -10,10 +10,11 @@ from chalicelib.errors import ApiError
 
 
 class Header(Struct, frozen=True):
-    """A header that a route reads, and the errors that it can cause."""
+    """A header that a route reads, the type of its values (`shape`), and the errors that it can cause."""
 
     name: str
     description: str
+    shape: Any = str
     required: bool = False
     errors: tuple[type[ApiError], ...] = ()
 

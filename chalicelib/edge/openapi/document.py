@@ -98,7 +98,11 @@ def _describe(operation: Operation, components: Components) -> dict[str, Any]:
         "operationId": operation.handler.__name__,
         "tags": [_tag(operation)],
         "summary": " ".join(summary.split()),
-        "parameters": [*_path_parameters(operation, components), *_query_parameters(operation, components), *_headers(operation)],
+        "parameters": [
+            *_path_parameters(operation, components),
+            *_query_parameters(operation, components),
+            *_headers(operation, components),
+        ],
         "responses": {**_replies(operation, components), **errors.responses(operation)},
         "security": _security(operation),
     }
@@ -146,10 +150,16 @@ def _without_null(schema: Schema) -> Schema:
     return {**rest, **options[0]} if len(options) == 1 else {**rest, "anyOf": options}
 
 
-def _headers(operation: Operation) -> list[Schema]:
+def _headers(operation: Operation, components: Components) -> list[Schema]:
     conditional: tuple[Header, ...] = (IF_NONE_MATCH,) if get_origin(_returned(operation)) is CacheableReply else ()
     return [
-        {"name": header.name, "in": "header", "required": header.required, "description": header.description, "schema": {"type": "string"}}
+        {
+            "name": header.name,
+            "in": "header",
+            "required": header.required,
+            "description": header.description,
+            "schema": components.schema_of(header.shape),
+        }
         for header in (*operation.headers, *conditional)
     ]
 

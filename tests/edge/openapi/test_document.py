@@ -86,6 +86,13 @@ def test_a_route_that_reads_the_idempotency_key_says_so():
         assert (bool(keys), any(header.required for header in keys)) == (is_read, is_required), operation.path
 
 
+def test_headers_say_which_values_they_may_have():
+    schemas = {header["name"]: header["schema"] for operation in OPERATIONS.values() for header in operation["parameters"]}
+    assert schemas["X-Session"] == {"enum": ["cookie"]}
+    assert schemas["Idempotency-Key"] == {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
+    assert schemas["If-Match"] == {"type": "string"}
+
+
 def _app_with(handler: Any) -> Chalice:
     bp = Blueprint(__name__)
     route(bp, "GET", "/thing", access="public")(handler)

@@ -1,0 +1,128 @@
+"""Schemathesis at a local run in which the caller has one of everything, so that made-up requests get past the first 404.
+
+`python -m tests.clients.fuzzing 600` takes ten minutes for it, as each of CALLERS in turn, with other requests in every run.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from chalicelib import clock
+from chalicelib.edge import cursors
+from tests.clients.fuzzing_hooks import VALUES_FILE
+from tests.infra.conftest import LocalRun
+from tests.test_tidy import ROOT
+
+CALLERS = ("admin", "promoter", "user", "nobody")
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,documented"
+WITH_WAITING_ROOM = "rivalry-cup-final"  # of the demo
+
+
+class Requests:
+    """Sends the requests of one caller to a local run, and expects them to succeed."""
+
+    def __init__(self, run: LocalRun, caller: str) -> None:
+        self._run, self._authorization = run, f"Bearer {run.demo[caller]['token']}"
+
+    def send(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        status, reply = self._run.request(method, path, body, Authorization=self._authorization, Idempotency_Key=uuid4().hex)
+        assert status in (200, 201), reply
+        return reply
+
+    def create_event(self, *, publish: bool, **fields: Any) -> tuple[str, str]:
+        """The ids of a new event, whose doors are open, and of its tier."""
+        body = {"name": "Fuzz", "venue": "Hall", "starts_at": clock.iso(clock.now() + 3600), "waiting_room": {"enabled": False}, **fields}
+        event = self.send("POST", "/events", body)["id"]
+        tier = self.send("POST", f"/events/{event}/tiers", {"name": "Floor", "price_cents": 100, "capacity": 500})["id"]
+        if publish:
+            self.send("POST", f"/events/{event}/publish")
+        return event, tier
+
+    def order(self, event: str, tier: str) -> str:
+        """The id of an order of two tickets that is not paid."""
+        return str(self.send("POST", "/orders", {"event_id": event, "items": [{"tier_id": tier, "quantity": 2}]})["order"]["id"])
+
+    def pay(self, order: str) -> list[dict[str, Any]]:
+        """The tickets of an order."""
+        return list(self.send("POST", f"/orders/{order}/confirm", {"simulate": "success"})["tickets"])
+
+
+def create_values(run: LocalRun, caller: str) -> dict[str, list[str]]:
+    """One of everything that the caller may have, or the demo user if the caller is nobody: kind -> ids and the like."""
+    promoter, buyer = Requests(run, "promoter"), Requests(run, caller if caller != "nobody" else "user")
+    with_pool, without, spare = (promoter.create_event(publish=True, **fields) for fields in ({"capacity": 400}, {}, {}))
+    draft, _ = promoter.create_event(publish=False)
+    orders = [buyer.order(*with_pool), buyer.order(*without)]
+    tickets = [ticket for order in orders for ticket in buyer.pay(order)]
+    orders.append(buyer.order(*without))
+    refund = promoter.send("POST", f"/admin/orders/{orders[0]}/refunds", {"reason": "goodwill", "tickets": [tickets[0]["id"]]})
+    member = promoter.send("POST", f"/events/{without[0]}/members", {"email": f"{caller}@fuzz.example", "role": "staff"})
+    transfer = buyer.send("POST", f"/tickets/{tickets[1]['id']}/transfer")
+    place = buyer.send("POST", f"/events/{WITH_WAITING_ROOM}/waiting-room/join")
+    guest = buyer.send("POST", "/auth/guest")
+    positions = ('["x"]', '[1,"x"]', f'[{2**63},"x"]', f'["{tickets[0]["created_at"]}","x"]', orders[0], f"{without[0]}#{orders[0]}", "x")
+    return {
+        "events": [with_pool[0], without[0], draft, WITH_WAITING_ROOM],
+        "waiting": [WITH_WAITING_ROOM],
+        "spare": list(spare),
+        "tiers": [with_pool[1], without[1]],
+        "orders": orders,
+        "tickets": [ticket["id"] for ticket in tickets],
+        "codes": [ticket["code"] for ticket in tickets],
+        "refunds": [refund["refund"]["id"]],
+        "findings": ["amounts_differ"],
+        "promoters": ["demo-promoter", "demo-admin"],
+        "members": [member["id"]],
+        "users": ["demo-admin", "demo-promoter", "demo-user"],
+        "secrets": [transfer["token"], place["token"], guest["refresh_token"]],
+        "cursors": [cursors.encode(position) for position in positions],
+        "past": [clock.iso(clock.now() - 86_400)],
+        "soon": [clock.iso(clock.now() + 1800)],
+        "later": [clock.iso(clock.now() + 7200)],
+        "currencies": ["USD"],
+        "timezones": ["Europe/Berlin"],
+        "subjects": [f"event#{with_pool[0]}", f"order#{orders[0]}"],
+    }
+
+
+def run_schemathesis(run: LocalRun, caller: str, folder: Path, *options: str, configuration: str = "") -> subprocess.CompletedProcess[str]:
+    """Call the operations of the document as one caller. `folder` is for its files, `configuration` is added to its TOML."""
+    always = 'hooks = "tests.clients.fuzzing_hooks"\n[auth]\nauto-signup = false\n'  # nobody stays nobody
+    (folder / "schemathesis.toml").write_text(always + configuration)
+    (folder / "values.json").write_text(json.dumps(create_values(run, caller)))
+    program = str(Path(sys.executable).with_name("schemathesis"))
+    command = [program, "run", f"{run.demo['base_url']}/openapi.json", "--no-color", "--warnings=off", f"--checks={CHECKS}", *options]
+    command += ["--generation-database=none", "--no-shrink", "--continue-on-failure"]
+    command += [f"--header=Authorization: Bearer {run.demo[caller]['token']}"] if caller != "nobody" else []
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), VALUES_FILE: str(folder / "values.json")}
+    return subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+
+
+def start_run(folder: Path) -> LocalRun:
+    """A local run with its data in a new folder `data`. Rate limits are off: they would answer most requests."""
+    return LocalRun(folder / "data", FAIRGATE_RATE_LIMITS="off").wait_for("Ctrl-C stops it")
+
+
+def main() -> int:
+    """Print what schemathesis says, a failure with a curl command and the seed. Returns 1 after failures."""
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 600
+    codes = []
+    with tempfile.TemporaryDirectory() as name:
+        run = start_run(Path(name))
+        try:
+            for caller in CALLERS:
+                finished = run_schemathesis(run, caller, Path(name), f"--max-time={seconds // len(CALLERS)}")
+                sys.stdout.write(f"As {caller}:\n{finished.stdout}\n")
+                codes.append(finished.returncode)
+        finally:
+            run.ctrl_c()
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
