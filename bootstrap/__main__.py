@@ -1,8 +1,8 @@
-"""python -m bootstrap validate|plan|apply|status|drift|rollback|export|import-stripe|schema"""
+"""python -m bootstrap validate|plan|apply|status|drift|rollback|export|import-stripe|import-tickets|schema"""
 
 import getpass
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,6 +11,7 @@ from bootstrap import commands, env_file
 from bootstrap.faults import InvalidDocument
 from bootstrap.rollout import ApplyRefused
 from bootstrap.target import NoStore, Target, advice, choose_target
+from bootstrap.ticket_file import FIELDS
 from chalicelib import dynamo
 from chalicelib.settings import SettingsError
 
@@ -89,10 +90,28 @@ def _parser() -> ArgumentParser:
     stripe.add_argument("--output", "-o", metavar="FILE", help="write to this file instead of the standard output")
     stripe.set_defaults(run=commands.import_stripe)
     _add_common_options(stripe)
+    text = "import the tickets that another system has sold, from a CSV file; without --apply it only shows what it would do"
+    tickets = add("import-tickets", help=text, description=text)
+    tickets.add_argument("file", metavar="FILE", help="a CSV file in UTF-8 with a header; docs/migration.md describes it")
+    tickets.add_argument("--event", required=True, metavar="ID", help="the event that the tickets are for")
+    map_help = f"the column of a field ({', '.join(FIELDS)}) that has another name"
+    tickets.add_argument("--map", action="append", type=_pair, default=[], metavar="FIELD=COLUMN", help=map_help)
+    tier_help = "the tier that the file calls NAME"
+    tickets.add_argument("--tier", action="append", type=_pair, default=[], metavar="NAME=TIER_ID", help=tier_help)
+    tickets.add_argument("--apply", action="store_true", help="write the tickets, if no row has a fault")
+    tickets.set_defaults(run=commands.import_tickets)
+    _add_common_options(tickets)
     text = "write the JSON Schema of the format, for editors and CI"
     schema = add("schema", help=text, description=text)
     schema.set_defaults(run=commands.schema)
     return parser
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not (name and separator and value):
+        raise ArgumentTypeError(f"write it as NAME=VALUE, not {text!r}")
+    return name, value
 
 
 def _add_approval_option(command: ArgumentParser) -> None:

@@ -9,17 +9,20 @@ from typing import Any
 
 import msgspec
 
-from bootstrap import document, rollout, stripe_import
+from bootstrap import document, rollout, stripe_import, ticket_import
 from bootstrap.faults import InvalidDocument, quoted
 from bootstrap.files import Tree, load_files
 from bootstrap.plan import Plan
 from bootstrap.rollout import ApplyRefused
 from bootstrap.stripe_import import ImportDefaults
+from bootstrap.ticket_file import FileUnusable
+from bootstrap.ticket_import import ImportReport, Source
 from bootstrap.validation import ValidDocument, validate_files, validate_tree
 from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
 
 LISTED_VERSIONS = 10
+PROGRESS_TICKETS = 10_000  # between two lines that say how far an import is
 
 
 class CommandError(Exception):
@@ -145,6 +148,45 @@ def import_stripe(arguments: Namespace) -> int:
         print("\n".join(lines), file=sys.stderr)
         return 1
     return 0
+
+
+def import_tickets(arguments: Namespace) -> int:
+    try:
+        source = ticket_import.find_source(Path(arguments.file), arguments.event, dict(arguments.map), dict(arguments.tier))
+        report = ticket_import.check(source)
+        written = _write_tickets(source, report, arguments.actor) if arguments.apply and not report.is_refused else 0
+    except (ticket_import.EventUnusable, FileUnusable) as error:
+        raise CommandError(str(error)) from None
+    except ticket_import.ImportStopped as stopped:
+        raise CommandError(f"Stopped: {stopped}. {stopped.written} tickets are imported; run the command again for the others.") from None
+    if report.is_refused:
+        end = "Nothing was imported. Correct what is listed, then run the command again."
+    elif arguments.apply:
+        end = f"imported {written} tickets"
+    else:
+        end = "A dry run: nothing was written. To import them, add --apply."
+    _print_result(arguments, {**msgspec.to_builtins(report), "imported": written}, [*_import_lines(report), end])
+    return int(report.is_refused)
+
+
+def _write_tickets(source: Source, report: ImportReport, actor: str) -> int:
+    written = shown = 0
+    for written in ticket_import.write(source, report, actor):
+        if written - shown >= PROGRESS_TICKETS:
+            print(f"{written} tickets ...", file=sys.stderr)
+            shown = written
+    return written
+
+
+def _import_lines(report: ImportReport) -> list[str]:
+    """What people read about a checked file."""
+    more = report.fault_count - len(report.faults)
+    tiers = [
+        f"tier {tier_id}: {tier.new} new, {'no limit of its own' if tier.available is None else f'{tier.available} left before'}"
+        for tier_id, tier in report.tiers.items()
+    ]
+    summary = f"{report.new} new, {report.known} imported before, {report.fault_count} with faults"
+    return [*map(str, report.faults), *([f"... and {more} more"] if more else []), *report.shortages, *tiers, summary]
 
 
 def invalid_document_lines(arguments: Namespace, error: InvalidDocument) -> list[str]:

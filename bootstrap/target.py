@@ -36,6 +36,12 @@ class _LocalRun(Struct):
     stage: str = LOCAL_STAGE
 
 
+class _LocalSecrets(Struct):
+    """What is used of its secrets.json."""
+
+    ticket_keys: str
+
+
 @contextmanager
 def choose_target(default_file: Path) -> Iterator[Target]:
     """The store that the settings name or, in stage `local`, that of the local run, which the block's settings then name.
@@ -49,16 +55,17 @@ def choose_target(default_file: Path) -> Iterator[Target]:
         yield Target(f"DynamoDB in {current.region}, stage {current.stage}", [str(default_file)])
     else:
         folder = Path(os.environ.get("DATA") or DEFAULT_DATA).expanduser().absolute()
-        run = _find_local_run(folder)
+        run, secrets = _find_local_run(folder)
         os.environ.update(_LOCAL_CREDENTIALS)
-        with settings.override(stage=run.stage, store_endpoint=run.store_url):
+        with settings.override(stage=run.stage, store_endpoint=run.store_url, ticket_keys=current.ticket_keys or secrets.ticket_keys):
             yield Target(f"the local run in {folder}", [str(default_file), str(folder / "demo-tickets.json")])
 
 
-def _find_local_run(folder: Path) -> _LocalRun:
+def _find_local_run(folder: Path) -> tuple[_LocalRun, _LocalSecrets]:
     try:
         if _is_locked(folder / ".fairgate-data"):
-            return msgspec.json.decode((folder / "demo.json").read_bytes(), type=_LocalRun)
+            run = msgspec.json.decode((folder / "demo.json").read_bytes(), type=_LocalRun)
+            return run, msgspec.json.decode((folder / "secrets.json").read_bytes(), type=_LocalSecrets)
     except (OSError, msgspec.DecodeError):
         pass
     raise NoStore(

@@ -180,10 +180,10 @@ def _epoch_seconds(moment: datetime, path: str) -> int:
 
 
 def _read_scan(text: str | None, ticket_id: str | None, qr_sig: str | None) -> tuple[str | None, str | None, str | None]:
-    """(ticket id, code, signature) of what was scanned or typed. Text that cannot be a code stays as it is: no ticket has it."""
+    """(ticket id, code, signature) of what was scanned or typed."""
     if text is None:
         return ticket_id, None, qr_sig
     scanned = qr.read_text(text)
     if scanned is None:
-        return ticket_id, read_code(text) or text, qr_sig
+        return ticket_id, read_code(text), qr_sig
     return ticket_id or scanned.ticket_id, scanned.code, scanned.qr_sig

@@ -39,7 +39,7 @@ class ManifestEventView(Struct, frozen=True, kw_only=True):
 
 
 class ManifestTicketView(Struct, frozen=True, kw_only=True):
-    """A ticket, as it is now. `code_sha256` is the SHA-256 (hex) of its code as it is printed: capital letters, with hyphens."""
+    """A ticket, as it is now. `code_sha256` is the SHA-256 (hex) of its code as it is printed: ours in capital letters, with hyphens."""
 
     id: str
     code_sha256: str

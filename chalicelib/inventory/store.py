@@ -63,8 +63,6 @@ def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int, i
 
     `is_pooled`: the caller knows that the tickets are also taken from a pool.
     """
-    # pooled: a caller whose catalog is older than the event's capacity takes no tickets that the event's pool would not count.
-    pool = "pooled = :true" if is_pooled else "attribute_not_exists(pooled)"
     try:
         response = dynamo.update_item(
             TableName=table_name(),
@@ -75,7 +73,7 @@ def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int, i
             # size: the item stays below 4 KB, since each write costs a unit for every KB of it.
             # hold absent: botocore repeats a call whose response was lost; the repetition must not take tickets twice.
             ConditionExpression="#open = :true AND available >= :quantity AND size(holds) < :max AND attribute_not_exists(holds.#hold)"
-            f" AND {pool}",
+            f" AND {_pool_condition(is_pooled)}",
             ExpressionAttributeNames={"#hold": hold_id, "#open": "open"},
             ExpressionAttributeValues={
                 ":entry": {"L": [{"N": str(quantity)}, {"N": str(expires_at)}]},
@@ -103,6 +101,26 @@ def release_hold(hold: Hold) -> bool:
 def convert_hold(hold: Hold) -> bool:
     """Remove a hold and count its tickets as sold. False if the hold no longer exists."""
     return _remove_hold(hold, "sold")
+
+
+def sell_item(shard_id: str, quantity: int, is_pooled: bool) -> dynamo.TransactItem:
+    """Transaction item that counts available tickets as sold without a hold, whether the sale is open or not; canceled if too few are left.
+
+    `is_pooled`: the caller knows that the tickets are also taken from a pool, as for `hold_in_shard`.
+    """
+    return {
+        "Update": {
+            "TableName": table_name(),
+            "Key": {KEY: {"S": shard_id}},
+            "UpdateExpression": "SET available = available - :quantity, sold = sold + :quantity, version = version + :one",
+            "ConditionExpression": f"available >= :quantity AND {_pool_condition(is_pooled)}",
+            "ExpressionAttributeValues": {
+                ":quantity": {"N": str(quantity)},
+                ":one": {"N": "1"},
+                **({":true": {"BOOL": True}} if is_pooled else {}),
+            },
+        }
+    }
 
 
 def return_sold_item(hold: Hold) -> dynamo.TransactItem:
@@ -242,6 +260,11 @@ def scan_shards() -> Iterator[Shard]:
     for page in dynamo.client().get_paginator("scan").paginate(TableName=table_name(), ConsistentRead=True):
         for item in page["Items"]:
             yield Shard.from_item(item)
+
+
+def _pool_condition(is_pooled: bool) -> str:
+    """A caller whose catalog is older than the event's capacity takes no tickets that the event's pool would not count."""
+    return "pooled = :true" if is_pooled else "attribute_not_exists(pooled)"
 
 
 def _remove_hold(hold: Hold, gaining: Literal["available", "sold"]) -> bool:

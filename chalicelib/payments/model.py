@@ -7,7 +7,7 @@ from msgspec import Struct
 from chalicelib.errors import ApiError, InvalidInput
 
 SimulatedOutcome = Literal["success", "fail"]
-ProviderName = Literal["free", "simulated", "stripe"]
+ProviderName = Literal["free", "simulated", "stripe", "imported"]
 PaymentStatus = Literal["open", "captured", "declined"]
 DisputeStatus = Literal["open", "won", "lost"]
 EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute"]

@@ -13,6 +13,7 @@ from msgspec import Struct
 from chalicelib import dynamo
 from chalicelib.changes.model import Change, CheckInUndone, LedgerEntryAdded, PurchaseChange, PurchaseForgotten, TicketCheckedIn
 from chalicelib.ledger.model import LedgerEntry
+from chalicelib.payments.model import ProviderName
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.reports import store
 from chalicelib.reports.figures import Figures, difference, entry_figures, purchase_figures, ticket_figures, total
@@ -24,7 +25,7 @@ from chalicelib.tickets.model import Ticket
 CHUNK = 19
 MAX_ATTEMPTS = 5
 
-FREE = "free"
+WITHOUT_MONEY = ("free", "imported")  # providers whose orders have no entries in the ledger
 FIRST_POSITION = "0"  # before all positions in the stream
 
 
@@ -121,8 +122,9 @@ def _apply_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None
         added.append(difference(counted.figures, before.figures if before is not None else {}))
         if purchase is not None and purchase.was_order:
             items.append(store.order_item(generation, event_id, OrderEntry(purchase.id, purchase.state, purchase.user_id)))
-            if purchase.payment is not None and purchase.payment.provider == FREE:
-                items.append(store.sale_item(generation, event_id, _free_sale(purchase), is_new=False))
+            if purchase.payment is not None and purchase.payment.provider in WITHOUT_MONEY:
+                sale = _sale_without_money(purchase, purchase.payment.provider)
+                items.append(store.sale_item(generation, event_id, sale, is_new=False))
     if items:
         store.commit([*items, *store.figure_items(generation, event_id, total(added))])
 
@@ -152,9 +154,11 @@ def _sale(entry: LedgerEntry) -> Sale:
     )
 
 
-def _free_sale(purchase: Purchase) -> Sale:
+def _sale_without_money(purchase: Purchase, provider: ProviderName) -> Sale:
     at = purchase.ended_at or purchase.created_at
-    return Sale(at=at, order_id=purchase.id, kind="captured", amount_cents=0, currency=purchase.currency, provider=FREE, reference=FREE)
+    return Sale(
+        at=at, order_id=purchase.id, kind="captured", amount_cents=0, currency=purchase.currency, provider=provider, reference=provider
+    )
 
 
 def _retry(attempt: Callable[[], None]) -> None:

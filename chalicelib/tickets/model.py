@@ -18,6 +18,7 @@ MAX_TICKETS = 50  # of one purchase: with the purchase, the buyer's record and t
 CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CODE_LENGTH = 20  # of 5 bits each: 100 bits cannot be guessed
 CODE_GROUP_LENGTH = 5
+_OWN_CODE_LENGTH = CODE_LENGTH + CODE_LENGTH // CODE_GROUP_LENGTH - 1  # with its hyphens
 
 MAX_DUPLICATES = 20  # of a ticket, so that its item stays small
 
@@ -172,12 +173,20 @@ def new_code() -> str:
     return _grouped(characters)
 
 
-def read_code(text: str) -> str | None:
-    """The code that somebody has typed, in the form of `new_code`; None if it cannot be one."""
+def may_be_own_code(code: str) -> bool:
+    """Whether a code, as tickets have it, has the form of `new_code`: another system may have issued it all the same."""
+    return len(code) == _OWN_CODE_LENGTH and read_code(code) == code
+
+
+def read_code(text: str) -> str:
+    """The code that somebody has typed, or a scanner has read, as tickets have it.
+
+    Text that can be one of ours gets the form of `new_code`. Any other counts as it is, with its case: another system may have issued it.
+    """
     characters = text.upper().translate(_MISREAD)
-    if len(characters) != CODE_LENGTH or not set(characters) <= set(CODE_ALPHABET):
-        return None
-    return _grouped(characters)
+    if len(characters) == CODE_LENGTH and set(characters) <= set(CODE_ALPHABET):
+        return _grouped(characters)
+    return text.strip() or text
 
 
 def _grouped(characters: str) -> str:

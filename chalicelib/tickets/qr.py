@@ -32,8 +32,10 @@ def text(ticket: Ticket) -> str:
 
 def read_text(text: str) -> ScannedText | None:
     """The parts of a QR code's text; None if it is not the text of a ticket."""
-    prefix, *parts = text.strip().split(":")
-    return ScannedText(*parts) if prefix == PREFIX and len(parts) == len(ScannedText._fields) else None
+    prefix, _, rest = text.strip().partition(":")
+    ticket_id, _, rest = rest.partition(":")
+    code, _, qr_sig = rest.rpartition(":")  # an imported code may have colons
+    return ScannedText(ticket_id, code, qr_sig) if prefix == PREFIX and ticket_id and code else None
 
 
 def modules(text: str) -> Modules:

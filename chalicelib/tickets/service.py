@@ -29,6 +29,7 @@ from chalicelib.tickets.store import (
     change_checkins_item,
     change_position,
     find_id_of_code,
+    load_tickets,
     open_transfer,
     query_changes,
     remove_transfer,
@@ -50,11 +51,13 @@ __all__ = [
     "get_owned",
     "get_ticket",
     "give",
+    "import_ticket_item",
     "is_genuine",
     "issue_tickets",
     "list_purchases",
     "load_owned",
     "load_purchase_tickets",
+    "load_tickets",
     "open_transfer",
     "query_changes",
     "remove_transfer",
@@ -77,10 +80,21 @@ def issue_tickets(
     priced = [line for line in lines for _ in range(line.quantity)]
     if not 1 <= len(priced) <= MAX_TICKETS:
         raise ValueError(f"a purchase has 1 to {MAX_TICKETS} tickets, not {len(priced)}")
-    tickets = [_new_ticket(purchase_id, number, owner_id, event_id, line, now) for number, line in enumerate(priced, start=1)]
+    tickets = [_new_ticket(purchase_id, number, owner_id, event_id, line, new_code(), now) for number, line in enumerate(priced, start=1)]
     for index, attendee in enumerate(attendees[: len(tickets)]):
         tickets[index] = replace(tickets[index], attendee=attendee)
     return TicketIssue(tickets, [store.create_ticket_item(ticket) for ticket in tickets])
+
+
+def import_ticket_item(
+    purchase_id: str, owner_id: str, event_id: str, line: TicketLine, code: str, attendee: Attendee | None, now: int
+) -> dynamo.TransactItem:
+    """Transaction item that writes the one ticket of a purchase that another system has sold, with the code that it has there.
+
+    The code has the form that `read_code` returns. Canceled if the ticket exists.
+    """
+    ticket = _new_ticket(purchase_id, 1, owner_id, event_id, line, code, now)
+    return store.create_ticket_item(replace(ticket, attendee=attendee))
 
 
 def load_purchase_tickets(purchase_id: str, count: int) -> list[Ticket]:
@@ -195,8 +209,8 @@ def is_genuine(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:
     return signature.verify(qr_sig, ticket_id, event_id, code)
 
 
-def _new_ticket(purchase_id: str, number: int, owner_id: str, event_id: str, line: TicketLine, now: int) -> Ticket:
-    new_id, code = ticket_id(purchase_id, number), new_code()
+def _new_ticket(purchase_id: str, number: int, owner_id: str, event_id: str, line: TicketLine, code: str, now: int) -> Ticket:
+    new_id = ticket_id(purchase_id, number)
     return Ticket(
         id=new_id,
         code=code,

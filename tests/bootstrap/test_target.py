@@ -17,6 +17,7 @@ def folder(tmp_path, monkeypatch):
     for name in target._LOCAL_CREDENTIALS:
         monkeypatch.setenv(name, "the user's own")
     (tmp_path / ".fairgate-data").touch()
+    (tmp_path / "secrets.json").write_text(json.dumps({"ticket_keys": "k1:that of the run", "jwt_secret": "..."}))
     (tmp_path / "demo.json").write_text(json.dumps({"store_url": "http://127.0.0.1:9", "stage": "mine", "web_url": "..."}))
     return tmp_path
 
@@ -29,8 +30,9 @@ def running(folder):
 
 
 def test_stage_local_is_that_of_the_running_local_run_with_its_demo(running, tmp_path):
-    with settings.override(stage="local"):
+    with settings.override(stage="local", ticket_keys=""):
         with target.choose_target(tmp_path / "tickets.json") as chosen:
+            assert settings.current().ticket_keys == "k1:that of the run"
             assert (settings.current().store_endpoint, settings.current().stage) == ("http://127.0.0.1:9", "mine")
             assert chosen.name == f"the local run in {running}"
             assert chosen.files == [str(tmp_path / "tickets.json"), str(running / "demo-tickets.json")]

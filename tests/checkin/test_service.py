@@ -120,7 +120,8 @@ def test_an_undone_check_in_lets_the_people_in_again_and_is_audited(table):
 def test_a_code_that_nobody_has_is_unknown(door):
     ticket = door.tickets[0]
     assert door.refusal("7K3MX-0QWZ9-H4TRB-V81CD") == (404, "code_unknown")
-    assert door.refusal("hello") == (404, "code_unknown")
+    for text in ("hello", "  ", ":", "FG1:::", f"FG1:{ticket.id}::x"):
+        assert door.refusal(text) == (404, "code_unknown")
     assert door.refusal(f"FG1:{ticket.id}:7K3MX-0QWZ9-H4TRB-V81CD:k1.x") == (404, "code_unknown")
     assert door.refusal(f"FG1:{'x' * 200}:7K3MX-0QWZ9-H4TRB-V81CD:k1.x") == (404, "code_unknown")
     unknown = door.api.post("/tickets/none-1/validate", token=door.token)

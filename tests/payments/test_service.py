@@ -86,8 +86,8 @@ def test_a_payment_of_nothing_is_free_whatever_is_requested_or_offered(requested
 
 @pytest.mark.parametrize(
     ("configured", "requested"),
-    [({}, "stripe"), ({"payment_simulation": "off"}, "simulated"), ({}, "free"), (KEY, "free")],
-    ids=["stripe without a key", "simulated but off", "free", "free although stripe is offered"],
+    [({}, "stripe"), ({"payment_simulation": "off"}, "simulated"), ({}, "free"), (KEY, "free"), ({}, "imported")],
+    ids=["stripe without a key", "simulated but off", "free", "free although stripe is offered", "imported"],
 )
 def test_a_requested_provider_that_is_not_offered_is_refused(configured, requested):
     with settings.override(**configured), pytest.raises(ProviderNotOffered, match=f"`{requested}`") as refusal:
@@ -101,7 +101,7 @@ def test_without_any_provider_a_payment_is_unavailable(usual):
         payments.new_payment(5000, "USD")
 
 
-@pytest.mark.parametrize(("provider", "is_external"), [("free", False), ("simulated", False), ("stripe", True)])
+@pytest.mark.parametrize(("provider", "is_external"), [("free", False), ("simulated", False), ("stripe", True), ("imported", False)])
 def test_only_stripe_is_an_external_provider(provider, is_external):
     assert payments.is_external(provider) == is_external
 
@@ -134,8 +134,8 @@ def test_the_outcome_of_a_payment_at_stripe_is_not_decided_here():
         payments.local_outcome(payment, "success")
 
 
-@pytest.mark.parametrize("provider", ["free", "simulated"])
-def test_a_free_or_simulated_payment_opens_nothing_and_can_be_cancelled(provider):
+@pytest.mark.parametrize("provider", ["free", "simulated", "imported"])
+def test_a_payment_without_a_company_behind_it_opens_nothing_and_can_be_cancelled(provider):
     payment = Payment(provider, "open", 5000, "USD")
     assert payments.open_payment(payment, PaymentMetadata("p1", "fest", "ada"), None) is None
     assert payments.cancel_payment(payment) is None

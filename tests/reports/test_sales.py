@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from bootstrap.__main__ import main
 from chalicelib.ledger import service as ledger
 from tests import builders
 from tests.reports.conftest import pages
@@ -80,3 +81,13 @@ def test_wrong_parameters_are_named(api, poller, time, query):
     event_id, _ = builders.create_shop(api)
     reply = api.get(f"/events/{event_id}/sales", query=query, token=builders.admin_token())
     assert (reply.status, reply.json["path"]) == (400, next(iter(query)))
+
+
+def test_imported_tickets_are_sales_without_money(api, poller, tmp_path):
+    event_id, tier_id = builders.create_shop(api)
+    file = tmp_path / "sold.csv"
+    file.write_text(f"code,tier\nOLD-0001,{tier_id}\n")
+    assert main(["import-tickets", str(file), "--event", event_id, "--apply"]) == 0
+    poller.drain()
+    [sale] = pages(api, f"/events/{event_id}/sales", "sales")
+    assert (sale["provider"], sale["amount_cents"], sale["quantity"]) == ("imported", 0, 1)

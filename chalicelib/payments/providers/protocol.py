@@ -3,11 +3,11 @@
 from typing import Protocol
 
 from chalicelib.payments.model import CheckoutPage, Payment, PaymentMetadata, ProviderName, ProviderPayment, SimulatedOutcome
-from chalicelib.payments.providers import free, simulated, stripe
+from chalicelib.payments.providers import free, imported, simulated, stripe
 
 
 class PaymentProvider(Protocol):
-    """Implemented by the modules `free`, `simulated` and `stripe`."""
+    """Implemented by the modules `free`, `simulated`, `stripe` and `imported`."""
 
     @property
     def IS_EXTERNAL(self) -> bool:
@@ -35,4 +35,4 @@ class PaymentProvider(Protocol):
         """
 
 
-PROVIDERS: dict[ProviderName, PaymentProvider] = {"free": free, "simulated": simulated, "stripe": stripe}
+PROVIDERS: dict[ProviderName, PaymentProvider] = {"free": free, "simulated": simulated, "stripe": stripe, "imported": imported}

@@ -194,21 +194,7 @@ def create(purchase: Purchase, limit: int, charge: Charge | None = None, expecte
     `limit`: how many tickets of the event the buyer may have in all; the quantity must be within it by itself. A `charge` counts the
     reservation in the buyer's record, in which `expected_tat` is expected.
     """
-    row = PurchaseRow(
-        purchase.id,
-        state=purchase.state,
-        version=purchase.version,
-        user_id=purchase.user_id,
-        event_id=purchase.event_id,
-        lines=_json(purchase.lines),
-        pool_holds=_json(purchase.pool_holds) if purchase.pool_holds else None,
-        currency=purchase.currency,
-        created_at=purchase.created_at,
-        expires_at=purchase.expires_at,
-        pass_id=purchase.pass_id,
-        ttl=_ttl(purchase),
-    )
-    quantity = purchase.quantity
+    row, quantity = _new_row(purchase), purchase.quantity
     # No active purchase: two reserves of one user at once must not both hold.
     # bought + quantity <= limit, compared here and not before: another order may have been paid meanwhile.
     operands: dict[str, Any]
@@ -234,6 +220,12 @@ def create(purchase: Purchase, limit: int, charge: Charge | None = None, expecte
             existing=_purchase(existing) if existing is not None else None,
             buyer=_buyer_record(BuyerRow.from_raw_data(canceled.reasons[1].item)) if canceled.failed(1) else None,
         ) from canceled
+
+
+def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:
+    """Transaction items that write a new order and the record of its buyer, who has nothing else of the event; canceled if one exists."""
+    buyer = BuyerRow(order.user_id, order.event_id, bought=order.quantity, orders={order.id})
+    return [dynamo.put(_new_row(order), _ABSENT), dynamo.put(buyer, "attribute_not_exists(user_id)")]
 
 
 def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem] = (), *, limit: int | None = None) -> Purchase:
@@ -293,6 +285,25 @@ def scan_purchases() -> Iterable[Purchase]:
 def scan_buyers() -> Iterable[BuyerRecord]:
     """All buyers' records, for the same purposes as `scan_purchases`."""
     return (_buyer_record(row) for row in BuyerRow.scan(consistent_read=True))
+
+
+def _new_row(purchase: Purchase) -> PurchaseRow:
+    return PurchaseRow(
+        purchase.id,
+        state=purchase.state,
+        version=purchase.version,
+        user_id=purchase.user_id,
+        event_id=purchase.event_id,
+        lines=_json(purchase.lines),
+        pool_holds=_json(purchase.pool_holds) if purchase.pool_holds else None,
+        currency=purchase.currency,
+        created_at=purchase.created_at,
+        expires_at=purchase.expires_at,
+        ended_at=purchase.ended_at,
+        payment=_json(purchase.payment) if purchase.payment else None,
+        pass_id=purchase.pass_id,
+        ttl=_ttl(purchase),
+    )
 
 
 def _changed_attributes(before: Purchase, after: Purchase) -> dict[str, Any]:

@@ -1,0 +1,128 @@
+"""The CSV file of tickets that another system has sold: its columns, and what is wrong with a row."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from bootstrap.faults import quoted
+from chalicelib.accounts.model import Email
+from chalicelib.catalog.model import Tier
+from chalicelib.purchases.imports.model import CodeUnusable, SoldTicket, import_code
+from chalicelib.tickets.model import Attendee
+
+# What is read of a row, and whether a file must have it. The columns have these names unless the command names others.
+FIELDS = {"code": True, "tier": True, "name": False, "email": False}
+DELIMITERS = ",;\t"
+
+
+class FileUnusable(Exception):
+    """The file cannot be read as a whole; the message says why and what to do."""
+
+
+class RowFault(Struct, frozen=True):
+    """Why the row that begins in line `line` cannot be imported: `field` is the one that is wrong."""
+
+    line: int
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.field}: {self.message}"
+
+
+class Row(Struct, frozen=True):
+    """The ticket of the row that begins in line `line`."""
+
+    line: int
+    ticket: SoldTicket
+
+
+def digest_of(file: Path) -> str:
+    """The SHA-256 of the file in hex. Raises FileUnusable."""
+    try:
+        with file.open("rb") as content:
+            digest = sha256()
+            while chunk := content.read(1 << 16):
+                digest.update(chunk)
+            return digest.hexdigest()
+    except OSError as error:
+        raise FileUnusable(f"{file} cannot be read ({error.strerror or error})") from None
+
+
+def read_rows(file: Path, columns: Mapping[str, str], tiers: Mapping[str, Tier], tier_names: Mapping[str, str]) -> Iterator[Row | RowFault]:
+    """The rows of the file, one after the other, so that a large file needs no memory. Empty rows are left out.
+
+    `columns` is field -> the name of its column, where that has another name. `tiers` are those of the event, by id, and `tier_names` is
+    what the file calls a tier -> its id here; a tier is also known by its id and its name. Raises FileUnusable.
+    """
+    known = _known_tiers(tiers, tier_names)
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            first = lines.readline()
+            lines.seek(0)
+            reader = csv.reader(lines, delimiter=max(DELIMITERS, key=first.count), strict=True)
+            header = next(reader, [])
+            positions = _find_columns(header, columns)
+            line = reader.line_num + 1
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    values = {field: cells[position].strip() if position < len(cells) else "" for field, position in positions.items()}
+                    yield _read_row(line, values, known)
+                line = reader.line_num + 1
+    except OSError as error:
+        raise FileUnusable(f"{file} cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError as error:
+        raise FileUnusable(f"{file} is not UTF-8 ({error.reason}). Save it as CSV in UTF-8.") from None
+    except csv.Error as error:
+        raise FileUnusable(f"{file}, near line {reader.line_num}: {error}") from None
+
+
+def _find_columns(header: list[str], columns: Mapping[str, str]) -> dict[str, int]:
+    names = [name.strip().lower() for name in header]
+    positions = {}
+    if unknown := sorted(columns.keys() - FIELDS.keys()):
+        raise FileUnusable(f"--map {unknown[0]}=...: there is no such field; the fields are {', '.join(FIELDS)}")
+    for field, is_required in FIELDS.items():
+        name = columns.get(field, field)
+        if names.count(name.strip().lower()) > 1:
+            raise FileUnusable(f"The file has several columns {quoted(name)}. Rename all but one.")
+        if name.strip().lower() in names:
+            positions[field] = names.index(name.strip().lower())
+        elif is_required or field in columns:
+            listed = ", ".join(map(quoted, header)) or "none"
+            raise FileUnusable(f"The file has no column {quoted(name)}. Its columns are: {listed}. Say which is it: --map {field}=COLUMN")
+    return positions
+
+
+def _known_tiers(tiers: Mapping[str, Tier], tier_names: Mapping[str, str]) -> dict[str, str]:
+    for name, tier_id in tier_names.items():
+        if tier_id not in tiers:
+            raise FileUnusable(f"--tier {name}={tier_id}: the event has no tier {quoted(tier_id)}. Its tiers are: {', '.join(tiers)}")
+    by_name = {tier.name.lower(): tier.id for tier in tiers.values()}
+    by_id = {tier_id.lower(): tier_id for tier_id in tiers}
+    return by_name | by_id | {name.strip().lower(): tier_id for name, tier_id in tier_names.items()}
+
+
+def _read_row(line: int, values: Mapping[str, str], known_tiers: Mapping[str, str]) -> Row | RowFault:
+    try:
+        code = import_code(values["code"])
+    except CodeUnusable as error:
+        return RowFault(line, "code", f"{quoted(values['code'])} {error}")
+    tier_id = known_tiers.get(values["tier"].lower())
+    if tier_id is None:
+        return RowFault(line, "tier", f"{quoted(values['tier'])} is no tier of the event; say which one is meant: --tier NAME=TIER_ID")
+    name, email = values.get("name", ""), values.get("email", "")
+    if email:
+        try:
+            msgspec.convert(email, Email)
+        except msgspec.ValidationError:
+            return RowFault(line, "email", f"{quoted(email)} is not an e-mail address")
+    try:
+        attendee = msgspec.convert({"name": name, "email": email or None}, Attendee) if name or email else None
+    except msgspec.ValidationError:
+        return RowFault(line, "name", "is longer than 500 characters")
+    return Row(line, SoldTicket(code, tier_id, attendee))

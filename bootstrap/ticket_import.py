@@ -1,0 +1,176 @@
+"""`import-tickets`: check a whole file against the event, then write its tickets. Nothing is written while a row has a fault.
+
+Of each row no more is kept than a digest of its code, so a file may have many rows.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Struct
+
+from bootstrap.faults import quoted
+from bootstrap.ticket_file import Row, RowFault, digest_of, read_rows
+from chalicelib import clock, secret_settings
+from chalicelib.audit import service as audit
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event, Tier
+from chalicelib.inventory.model import NotEnoughTickets, finite
+from chalicelib.purchases.imports import service as imports
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import may_be_own_code
+
+T = TypeVar("T")
+
+CHECKED = 100  # rows that are looked up in one round trip
+MAX_FAULTS = 1000  # that are listed
+
+
+class Source(Struct, frozen=True):
+    """A file and how it is read (see `ticket_file.read_rows`), with the event that its tickets are for."""
+
+    file: Path
+    columns: Mapping[str, str]
+    tier_names: Mapping[str, str]
+    event: Event
+    tiers: Mapping[str, Tier]
+
+    def rows(self) -> Iterator[Row | RowFault]:
+        return read_rows(self.file, self.columns, self.tiers, self.tier_names)
+
+
+class TierReport(Struct, frozen=True):
+    """How many tickets of a tier are to be imported, and how many it has left; null: no limit of its own."""
+
+    new: int
+    available: int | None
+
+
+class ImportReport(Struct, frozen=True, kw_only=True):
+    """What a check has found. `known` rows were imported before. `faults` lists the first MAX_FAULTS of `fault_count`.
+
+    `shortages` says where fewer tickets are left than are to be imported.
+    """
+
+    digest: str
+    new: int
+    known: int
+    fault_count: int
+    faults: list[RowFault]
+    tiers: dict[str, TierReport]
+    shortages: list[str]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether nothing of the file is imported."""
+        return bool(self.fault_count or self.shortages)
+
+
+class EventUnusable(Exception):
+    """Tickets of this event cannot be imported; the message says why."""
+
+
+class ImportStopped(Exception):
+    """The stock ran out, or the file changed, while tickets were written. `written` of them are imported; a repetition goes on."""
+
+    def __init__(self, why: str, written: int) -> None:
+        self.written = written
+        super().__init__(why)
+
+
+def find_source(file: Path, event_id: str, columns: Mapping[str, str], tier_names: Mapping[str, str]) -> Source:
+    """The file with its event, as the catalog has it now. Raises EventUnusable, and SettingsError without the keys that sign tickets."""
+    secret_settings.signing_keys("ticket_keys")
+    current = catalog.load_current()
+    event = current.events.get(event_id)
+    if event is None or event.deleted_at is not None or event.removed:
+        raise EventUnusable(f"There is no event {quoted(event_id)}. Events: {', '.join(sorted(current.events)) or 'none'}")
+    if event.status == "cancelled":
+        raise EventUnusable(f"The event {quoted(event_id)} is cancelled, so its tickets would let nobody in.")
+    tiers = {tier.id: tier for tier in current.tiers_of(event_id) if not tier.removed}
+    return Source(file, columns, tier_names, event, tiers)
+
+
+def check(source: Source) -> ImportReport:
+    """Compare every row with the event, with the other rows and with what was imported before. Writes nothing. Raises FileUnusable."""
+    lines_of_codes: dict[bytes, int] = {}
+    faults: list[RowFault] = []
+    fault_count = known = 0
+    new: Counter[str] = Counter()
+    for chunk in _chunks(source.rows(), CHECKED):
+        found = imports.find_known([row.ticket for row in chunk if isinstance(row, Row)])
+        for row in chunk:
+            fault = row if isinstance(row, RowFault) else _find_repetition(row, lines_of_codes)
+            if fault is None and isinstance(row, Row):
+                existing = found.get(row.ticket.code)
+                if existing is None:
+                    fault = _find_own_code(row)
+                    new[row.ticket.tier_id] += fault is None
+                elif (existing.event_id, existing.tier_id) == (source.event.id, row.ticket.tier_id):
+                    known += 1
+                else:
+                    text = f"{quoted(row.ticket.code)} was imported for the tier {existing.tier_id} of the event {existing.event_id}"
+                    fault = RowFault(row.line, "code", text)
+            if fault is not None:
+                fault_count += 1
+                faults += [fault] if len(faults) < MAX_FAULTS else []
+    stock = imports.EventStock(source.event, source.tiers)
+    return ImportReport(
+        digest=digest_of(source.file),
+        new=new.total(),
+        known=known,
+        fault_count=fault_count,
+        faults=faults,
+        tiers={tier_id: TierReport(count, finite(stock.by_tier[tier_id].available)) for tier_id, count in sorted(new.items())},
+        shortages=_shortages(source.event, stock, new),
+    )
+
+
+def write(source: Source, report: ImportReport, actor: str) -> Iterator[int]:
+    """Write the tickets that a check found to be new; yields from time to time how many are written so far.
+
+    The first ones are written together with an entry of the audit. Raises ImportStopped.
+    """
+    stock = imports.EventStock(source.event, source.tiers)
+    details = {"file": source.file.name, "sha256": report.digest, "tickets": {tier_id: tier.new for tier_id, tier in report.tiers.items()}}
+    entry = [audit.entry_item(f"event#{source.event.id}", "tickets.imported", actor, clock.now(), details)]
+    written = 0
+    for chunk in _chunks(source.rows(), imports.BATCH):
+        batch = [row.ticket for row in chunk if isinstance(row, Row)]
+        if len(batch) < len(chunk):
+            raise ImportStopped("the file has changed since it was checked", written)
+        try:
+            added = imports.import_batch(source.event, source.tiers, stock, batch, entry, clock.now())
+        except NotEnoughTickets as error:
+            raise ImportStopped(f"tickets of the event were sold meanwhile, and {error.details['available']} are left", written) from None
+        if added:
+            written, entry = written + added, []
+        yield written
+
+
+def _find_repetition(row: Row, lines_of_codes: dict[bytes, int]) -> RowFault | None:
+    """The fault of a row whose code an earlier row has, and remember its line."""
+    first_line = lines_of_codes.setdefault(sha256(row.ticket.code.encode()).digest()[:16], row.line)
+    return None if first_line == row.line else RowFault(row.line, "code", f"{quoted(row.ticket.code)} is in line {first_line} already")
+
+
+def _find_own_code(row: Row) -> RowFault | None:
+    """The fault of a code that one of this shop's own tickets has: that of a file that was exported here."""
+    ticket_id = tickets.find_id_of_code(row.ticket.code) if may_be_own_code(row.ticket.code) else None
+    return None if ticket_id is None else RowFault(row.line, "code", f"{quoted(row.ticket.code)} is the code of the ticket {ticket_id}")
+
+
+def _shortages(event: Event, stock: imports.EventStock, new: Counter[str]) -> list[str]:
+    wanted = [(f"tier {tier_id}", count, stock.by_tier[tier_id].available) for tier_id, count in sorted(new.items())]
+    if stock.pool is not None:
+        wanted.append((f"event {event.id}", new.total(), stock.pool.available))
+    return [f"{name}: {count} tickets to import, but {available} left" for name, count, available in wanted if count > available]
+
+
+def _chunks(rows: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
