@@ -154,6 +154,57 @@ def _words(text: str, *words: str) -> list[str]:
     return [word for word in words if word in text]
 
 
+def test_more_tickets_than_one_person_may_buy_are_said_before_anything_is_reserved(new_buyer, api, event_id):
+    builders.create_tier(api, event_id, "Balcony", price_cents=2000)
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    for tier in (TIER, "Balcony"):
+        buyer.page.get_by_label(f"Number of tickets: {tier}").select_option("4")
+    buyer.see("These are 8 tickets, and you can buy up to 6. Choose fewer.")
+    expect(buyer.page.get_by_role("button", name="Reserve tickets")).to_be_disabled()
+    buyer.page.get_by_label("Number of tickets: Balcony").select_option("2")
+    buyer.press("Reserve tickets")
+    expect(buyer.heading("Checkout")).to_be_visible()
+
+
+def test_back_and_forward_through_waiting_room_and_checkout_lose_nothing(new_buyer, time, drop_id):
+    buyer = new_buyer()
+    page = buyer.page
+    page.goto("/")
+    buyer.follow("The Drop")
+    buyer.follow("Go to the waiting room")
+    buyer.press("Join the waiting room")
+    buyer.see("You are in.")
+    page.go_back()
+    expect(buyer.heading("The Drop")).to_be_visible()
+    page.go_forward()
+    buyer.see("You are in.")
+    time.advance(61)
+    page.reload()
+    buyer.see("It is your turn")
+    page.go_back()
+    page.go_forward()
+    buyer.see("It is your turn")
+    buyer.choose(TIER, 2)
+    page.get_by_label(f"Ticket 1, {TIER}").fill("Ada")
+    page.go_back()
+    buyer.see("Your tickets are waiting")
+    page.go_forward()
+    expect(page.get_by_label(f"Ticket 1, {TIER}")).to_have_value("Ada")
+    buyer.press("Continue to payment")
+    buyer.see("no money moves")
+    page.go_back()
+    buyer.follow("Continue to checkout")
+    buyer.see("no money moves")
+    page.get_by_role("button", name="Pay $100").click()
+    buyer.see_tickets(2)
+    page.go_back()
+    expect(buyer.heading("Checkout")).to_have_count(0)
+    page.go_forward()
+    buyer.see_tickets(2)
+    invariants.check(time.now)
+
+
 def test_tickets_that_were_given_back_in_another_tab_are_no_payment_that_was_late(new_buyer, api, time, event_id):
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}")

@@ -31,6 +31,7 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
   const items = tiers.flatMap((tier) => (isForSale(tier) && chosen[tier.id] ? [{ tier, quantity: Math.min(chosen[tier.id]!, most(tier, event)) }] : []));
   const total = items.reduce((sum, { tier, quantity }) => sum + tier.price_cents * quantity, 0);
   const count = items.reduce((sum, { quantity }) => sum + quantity, 0);
+  const isTooMany = count > event.purchase_limit;
 
   const submit = (submitted: SubmitEvent) => {
     submitted.preventDefault();
@@ -91,11 +92,11 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
             <span>{t.event.total}</span>
             <strong>{count === 0 ? "–" : total === 0 ? t.free : money(total, items[0]!.tier.currency, locale)}</strong>
           </div>
-          <button class="button" type="submit" disabled={count === 0 || isWorking} aria-describedby="hold-note">
+          <button class="button" type="submit" disabled={count === 0 || isTooMany || isWorking} aria-describedby="hold-note">
             {isWorking ? t.checkout.working : t.event.reserve}
           </button>
-          <p class="small" id="hold-note">
-            {count === 0 ? t.event.choose : t.event.holdNote}
+          <p class={isTooMany ? "field-error" : "small"} id="hold-note" role="status">
+            {count === 0 ? t.event.choose : isTooMany ? t.event.tooMany(count, event.purchase_limit) : t.event.holdNote}
           </p>
         </div>
       )}

@@ -68,6 +68,7 @@ export const en = {
     total: "Total",
     holdNote: "Nobody else can buy them while you pay.",
     choose: "Choose at least one ticket.",
+    tooMany: (count: number, limit: number) => `These are ${tickets(count)}, and you can buy up to ${limit.toLocaleString("en")}. Choose fewer.`,
     line: "Go to the waiting room",
     lineNote: "This event has a waiting room, so that everybody gets a fair turn.",
     continueTitle: "Your tickets are waiting",

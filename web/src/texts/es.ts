@@ -69,6 +69,7 @@ export const es: Texts = {
     total: "Total",
     holdNote: "Nadie más puede comprarlas mientras pagas.",
     choose: "Elige al menos una entrada.",
+    tooMany: (count, limit) => `Son ${tickets(count)}, y puedes comprar hasta ${limit.toLocaleString("es")}. Elige menos.`,
     line: "Ir a la sala de espera",
     lineNote: "Este evento tiene sala de espera, para que cada persona tenga un turno justo.",
     continueTitle: "Tus entradas te esperan",
