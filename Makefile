@@ -6,6 +6,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+RUN_STAMP := $(VENV)/installed-to-run
 STAMP := $(VENV)/installed
 PIP := $(BIN)/python -m pip install --progress-bar off --disable-pip-version-check --no-input
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,\
@@ -42,14 +43,14 @@ help:
 	@echo "make admin     make somebody an admin of a deployed stage: STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com"
 	@echo "make clean     delete the Python environment and everything that was built; the data stays"
 
-run: $(STAMP)
+run: $(RUN_STAMP)
 	@$(BIN)/python -m infra.web --optional
 	@exec $(BIN)/python -m infra.local
 
-plan apply: $(STAMP)
+plan apply: $(RUN_STAMP)
 	@$(if $(STAGE),FAIRGATE_STAGE=$(STAGE)) $(BIN)/python -m bootstrap $@ $(if $(filter 1,$(YES)),$(if $(filter apply,$@),--yes)) $(FILES)
 
-status: $(STAMP)
+status: $(RUN_STAMP)
 	@$(if $(STAGE),FAIRGATE_STAGE=$(STAGE)) $(BIN)/python -m bootstrap status
 
 # A part of the tests covers a part of the code, so the limit of coverage holds only for all of them.
@@ -96,12 +97,21 @@ admin: $(STAMP)
 clean:
 	rm -rf $(VENV) .build web/node_modules tests/browser/node_modules bench/lighthouse/node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage*
 
-$(STAMP): requirements.txt requirements-dev.txt constraints.txt
+# A run needs a third of what developing needs, so who only tries it does not wait for the rest.
+$(RUN_STAMP): requirements.txt requirements-run.txt constraints.txt
+	$(call prepare,requirements-run.txt,about a minute)
+	@touch $@
+
+$(STAMP): requirements.txt requirements-run.txt requirements-dev.txt constraints.txt
+	$(call prepare,requirements-dev.txt,about two minutes)
+	@touch $(RUN_STAMP) $@
+
+define prepare
 	@test -n "$(PYTHON)" || { echo "Fairgate needs Python 3.11 or later; none was found. Install it, or say where it is: make run PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Fairgate needs Python 3.11 or later; $(PYTHON) is older or missing. Say where a newer one is: make run PYTHON=/path/to/python3"; exit 1; }
-	@echo "Preparing the Python environment in $(VENV) (about a minute, once) ..."
+	@echo "Preparing the Python environment in $(VENV) ($(2), once) ..."
 	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot create environments here, because its module venv is missing. On Debian and Ubuntu: sudo apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
-	@{ $(PIP) --quiet -c constraints.txt pip setuptools wheel && $(PIP) -r requirements-dev.txt; echo $$? >$(VENV)/status; } 2>$(VENV)/errors | \
+	@{ $(PIP) --quiet -c constraints.txt pip setuptools wheel && $(PIP) -r $(1); echo $$? >$(VENV)/status; } 2>$(VENV)/errors | \
 		awk '/^Collecting/ { printf "."; fflush() } END { print "" }'
 	@test "$$(cat $(VENV)/status)" = 0 || { cat $(VENV)/errors; echo "The packages could not be installed; the reason is above. Check the network and run the command again."; exit 1; }
-	@touch $@
+endef

@@ -1,0 +1,50 @@
+"""Each file of requirements is enough for what it is for: `make run` installs no more than requirements-run.txt."""
+
+import re
+import sys
+from importlib import metadata
+
+import grimp
+
+from tests.test_tidy import ROOT
+
+# What `make run`, `make plan`, `make apply` and `make status` start.
+STARTED = ["bootstrap.__main__", "infra.local.__main__", "infra.web"]
+ON_LAMBDA_ONLY = {"snapshot_restore_py"}
+NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def test_a_run_imports_only_what_its_requirements_install():
+    packages = {"bootstrap", "chalicelib", "devtools", "infra"}
+    graph = grimp.build_graph(*packages, include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None)
+    started = [*STARTED, *graph.find_descendants("chalicelib")]  # app.py, which is in no package, imports those
+    reached = set().union(*(graph.find_upstream_modules(module) for module in started))
+    external = {module.partition(".")[0] for module in reached} - packages - sys.stdlib_module_names - {"app"} - ON_LAMBDA_ONLY
+    distributions = metadata.packages_distributions()
+    installed = _installed_by("requirements-run.txt")
+    assert {"chalice", "boto3", "httptools", "ministack"} <= external
+    assert sorted(name for name in external if not installed & {_plain(one) for one in distributions.get(name, [name])}) == []
+
+
+def _installed_by(file: str) -> set[str]:
+    """The distributions that a file of requirements installs, with all that they require."""
+    lines = (ROOT / file).read_text().splitlines()
+    wanted = [line.partition("==")[0] for line in lines if "==" in line and line[0] != "#"]
+    found = set().union(*(_installed_by(line.split()[1]) for line in lines if line.startswith("-r ")))
+    while wanted:
+        name = _plain(NAME.match(wanted.pop())[0])
+        if name not in found:
+            found.add(name)
+            wanted += [required for required in _requires(name) if "extra ==" not in required]
+    return found
+
+
+def _requires(name: str) -> list[str]:
+    try:
+        return metadata.requires(name) or []
+    except metadata.PackageNotFoundError:  # for another system
+        return []
+
+
+def _plain(name: str) -> str:
+    return name.partition("[")[0].lower().replace("_", "-")
