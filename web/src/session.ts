@@ -21,7 +21,7 @@ const DEMO_ID = "fairgate.demo";
 const LOCK = "fairgate.session"; // one tab at a time gets tokens, so that none sends a cookie which another has replaced
 const EARLY_SECONDS = 30;
 const REFRESH_PATIENCE_MS = 7000; // shorter than the ten seconds in which the API answers a repeated refresh alike
-const COOKIE = { params: { header: { "X-Session": "cookie" } } };
+const COOKIE = { params: { header: { "X-Session": "cookie" } } } as const;
 
 let access: { token: string; until: number; userId: string } | null = null;
 let hasEnded = false;
