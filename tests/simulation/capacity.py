@@ -16,6 +16,7 @@ from typing import Any
 
 from chalicelib import dynamo
 from infra import tables
+from tests import store_calls
 from tests.simulation.interception import ItemAccess, StoreCall, feature_of, unobserved
 
 Units = dict[tuple[str, str], tuple[float, float]]  # (table, partition key) -> (read units, write units)
@@ -64,7 +65,7 @@ def is_write(operation: str) -> bool:
 def read_items(accesses: Iterable[ItemAccess]) -> Items:
     """The items that a call writes or checks, as they are now."""
     items: Items = {}
-    with unobserved():
+    with unobserved(), store_calls.made_by(None):
         for number, access in enumerate(accesses):
             if access.kind != "read":
                 items[number] = dynamo.client().get_item(TableName=access.table, Key=access.key, ConsistentRead=True).get("Item", {})
