@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from bootstrap import document, rollout, stripe_import, ticket_import
+from bootstrap import document, event_export, rollout, stripe_import, ticket_import
 from bootstrap.faults import InvalidDocument, quoted
 from bootstrap.files import Tree, load_files
 from bootstrap.plan import Plan
@@ -120,11 +120,35 @@ def drift(arguments: Namespace) -> int:
 
 
 def export(arguments: Namespace) -> int:
+    if arguments.event is not None:
+        return _export_event(arguments)
     version = arguments.version or catalog.load_head_and_catalog()[0].version
     if not version:
         raise CommandError("nothing was applied yet, so there is nothing to export; `make apply` first")
     _write(arguments.output, _version_tree(version))
     return 0
+
+
+def _export_event(arguments: Namespace) -> int:
+    current = catalog.load_current()
+    event = current.events.get(arguments.event)
+    if event is None or event.removed or event.deleted_at is not None:
+        raise CommandError(f"there is no event {quoted(arguments.event)} now; its id is in the address of its page")
+    exported = event_export.to_document(current, event, settings.current().stage)
+    _write(arguments.output, exported.tree)
+    return _print_faults(exported.tree, exported.differences, "Correct these in the file, then run `validate` with it.")
+
+
+def _print_faults(tree: Tree, notes: list[str], advice: str) -> int:
+    """Say what is to be known about a document that was written, and what is wrong with it. Returns the exit code."""
+    lines, code = notes, 0
+    try:
+        validate_tree(tree)
+    except InvalidDocument as error:
+        lines, code = [*notes, *map(str, error.faults), advice], 1
+    if lines:
+        print("\n".join(lines), file=sys.stderr)
+    return code
 
 
 def schema(arguments: Namespace) -> int:  # noqa: ARG001
@@ -139,15 +163,8 @@ def import_stripe(arguments: Namespace) -> int:
     except stripe_import.AccountUnreadable as error:
         raise CommandError(str(error)) from None
     _write(arguments.output, imported.tree)
-    for line in imported.skipped:
-        print(f"left out: {line}", file=sys.stderr)
-    try:
-        validate_tree(imported.tree)
-    except InvalidDocument as error:
-        lines = [*map(str, error.faults), "Stripe does not know these. Fill them in, then run `validate` with the file."]
-        print("\n".join(lines), file=sys.stderr)
-        return 1
-    return 0
+    notes = [f"left out: {line}" for line in imported.skipped]
+    return _print_faults(imported.tree, notes, "Stripe does not know these. Fill them in, then run `validate` with the file.")
 
 
 def import_tickets(arguments: Namespace) -> int:

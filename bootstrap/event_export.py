@@ -1,0 +1,104 @@
+"""One event with its tiers, of the file or made through the API, in the format of the file, so that another stage can take it."""
+
+from typing import Any
+
+from msgspec import Struct, to_builtins
+
+from bootstrap.files import Tree
+from chalicelib import clock
+from chalicelib.catalog.model import Catalog, Event, Tier
+
+# What the file cannot say. A copy has the default of each.
+EVENT_FIELDS_LEFT_OUT = ("address", "city", "category", "hold_seconds")
+TIER_FIELDS_LEFT_OUT = ("is_sponsorship", "image_url", "options")
+MAX_VERSION_LENGTH = 50
+
+
+class EventExport(Struct, frozen=True):
+    """A bootstrap document, and in what it differs from the event."""
+
+    tree: Tree
+    differences: list[str]
+
+
+def to_document(catalog: Catalog, event: Event, stage: str) -> EventExport:
+    """The document of an event and of all its tiers that are still in the catalog. Stripe prices are those of `stage`."""
+    tiers = [tier for tier in catalog.tiers_of(event.id) if not tier.removed]
+    differences = _left_out(f"event {event.id}", event, EVENT_FIELDS_LEFT_OUT)
+    if event.status == "draft":
+        differences.append(f"event {event.id}: is a draft, which the file cannot say; it is written as `test`, which is in no list")
+    for tier in tiers:
+        differences += _left_out(f"tier {tier.id}", tier, TIER_FIELDS_LEFT_OUT)
+        if tier.hidden:
+            differences.append(f"tier {tier.id}: is hidden, which the file cannot say; it is written as `closed`")
+    tree: Tree = {
+        "version": f"export of {event.id}"[:MAX_VERSION_LENGTH],
+        "events": {event.id: _event(event)},
+        "ticket_types": {tier.id: _ticket(tier, stage) for tier in tiers},
+    }
+    return EventExport(tree, differences)
+
+
+def _left_out(name: str, entry: Event | Tier, fields: tuple[str, ...]) -> list[str]:
+    values = {field: getattr(entry, field) for field in fields}
+    return [f"{name}: `{field}` is left out, because the file does not have it" for field, value in values.items() if value]
+
+
+def _event(event: Event) -> Tree:
+    is_in_file = event.managed_by == "bootstrap"
+    # In the file `capacity` would be that of each tier; elsewhere it means nothing.
+    metadata = {key: value for key, value in event.metadata.items() if is_in_file or key != "capacity"}
+    known = {
+        "description": event.description,
+        "timezone": event.timezone,
+        "image_url": event.image_url,
+        "featured": event.featured,
+        "promoter_id": event.promoter_id,
+    }
+    return {
+        "id": event.id,
+        "name": event.name,
+        "venue": event.venue,
+        "date": event.date if is_in_file else clock.iso(event.starts_at),
+        "status": {"draft": "test", "scheduled": "active", "on_sale": "active"}.get(event.status, event.status),
+        **_set(
+            end_date=event.end_date if is_in_file else _iso(event.ends_at),
+            display_order=event.display_order,
+            on_sale_at=_iso(event.on_sale_at),
+            purchase_limit=event.purchase_limit,
+            capacity=event.capacity,
+            waiting_room=_set(**to_builtins(event.waiting_room)) if event.waiting_room else None,
+        ),
+        "metadata": {**metadata, **_set(**known)},
+    }
+
+
+def _ticket(tier: Tier, stage: str) -> Tree:
+    window = _set(start_date=_iso(tier.sale_starts_at), end_date=_iso(tier.sale_ends_at), max_per_transaction=tier.max_per_transaction)
+    return {
+        "id": tier.id,
+        "event_id": tier.event_id,
+        "name": tier.name,
+        "price_cents": tier.price_cents,
+        "currency": tier.currency,
+        "status": "closed" if tier.hidden else tier.status,
+        "admits": tier.admits,
+        **_set(
+            max_quantity=tier.capacity,
+            description=tier.description,
+            stripe_price_id={stage: tier.stripe_price_id} if tier.stripe_price_id else None,
+            display_order=tier.display_order,
+            metadata=tier.metadata,
+            availability=window,
+            per_user_limit=tier.per_user_limit,
+        ),
+    }
+
+
+def _set(**fields: Any) -> Tree:
+    """Those of the fields that say something; `false` of the waiting room does."""
+    return {name: value for name, value in fields.items() if value is False or value}
+
+
+def _iso(at: int | None) -> str | None:
+    return None if at is None else clock.iso(at)

@@ -1,0 +1,134 @@
+"""`python -m bootstrap export --event`: an event moves to another stage as a file."""
+
+import json
+
+import pytest
+
+from chalicelib import clock, settings
+from chalicelib.catalog import service as catalog
+from tests import builders, invariants
+from tests.bootstrap.conftest import event, ticket
+from tests.engines import create_tables
+
+pytestmark = pytest.mark.usefixtures("store", "time")
+
+# What differs between an event and its copy: who manages it, and when it was written.
+OWN = {"managed_by", "version", "created_at", "updated_at", "slug", "paused"}
+
+
+@pytest.fixture
+def export(run, tmp_path):
+    """`export(event_id)` writes the file of an event; returns it and what the command did."""
+
+    def call(event_id):
+        file = tmp_path / "event.json"
+        return file, run("export", "--event", event_id, "-o", file)
+
+    return call
+
+
+@pytest.fixture
+def other_stage():
+    with settings.override(stage="test-other"):
+        create_tables()
+        catalog.invalidate()
+        yield
+    catalog.invalidate()
+
+
+def shown(api, event_id):
+    reply = api.get(f"/events/{event_id}")
+    assert reply.status == 200, reply.json
+    tiers = [{name: value for name, value in tier.items() if name not in OWN} for tier in reply.json["tiers"]]
+    return {name: value for name, value in reply.json.items() if name not in OWN} | {"tiers": tiers}
+
+
+def change(api, path, **fields):
+    reply = api.patch(path, json=fields, token=builders.admin_token())
+    assert reply.status == 200, reply.json
+
+
+def create_full_event(api, time):
+    event_id = builders.create_event(api, status="draft", description="With a view")
+    change(
+        api,
+        f"/events/{event_id}",
+        ends_at=clock.iso(time.now + 31 * 86_400),
+        timezone="Europe/Madrid",
+        capacity=30,
+        waiting_room={"enabled": True, "wave_size": 7, "wave_seconds": 9},
+        metadata={"stand": "left", "capacity": "four hundred"},
+    )
+    floor = builders.create_tier(api, event_id, name="Floor", per_user_limit=3)
+    change(api, f"/tiers/{floor}", sale_ends_at=clock.iso(time.now + 86_400), admits=2, metadata={"row": "A"})
+    change(api, f"/tiers/{builders.create_tier(api, event_id, name='Open', price_cents=0)}", capacity=None)
+    assert api.post(f"/events/{event_id}/publish", token=builders.admin_token()).status == 200
+    return event_id
+
+
+def test_an_event_of_the_api_is_the_same_in_another_stage(api, time, run, export, request):
+    event_id = create_full_event(api, time)
+    before = shown(api, event_id)
+    file, result = export(event_id)
+    assert (result.code, result.err.splitlines()[1:]) == (0, [])
+    request.getfixturevalue("other_stage")
+    planned = run("plan", file)
+    assert planned.code == 0
+    assert f"+ event {event_id}" in planned.out
+    assert api.get(f"/events/{event_id}").status == 404, "a plan changes nothing"
+    assert run("apply", file).code == 0
+    assert shown(api, event_id) == before
+    assert run("apply", file).out == "version 1 is served already; nothing to do\n"
+    invariants.check(time.now)
+
+
+def test_an_event_of_the_file_is_exported_as_the_file_has_it(api, run, write, tree, export, request):
+    tree["events"]["fest"] = event("fest", end_date="2026-09-02", capacity=500, on_sale_at="2026-03-01", purchase_limit=9)
+    tree["ticket_types"]["fest-other"] = ticket("fest-other", admits=4)
+    tree["events"]["elsewhere"] = event("elsewhere")
+    tree["ticket_types"]["elsewhere-pass"] = ticket("elsewhere-pass", "elsewhere")
+    run("apply", write(tree))
+    before = shown(api, "fest")
+    file, result = export("fest")
+    assert (result.code, list(json.loads(file.read_text())["events"])) == (0, ["fest"])
+    stage = settings.current().stage
+    assert json.loads(file.read_text())["ticket_types"]["fest-other"]["stripe_price_id"] == {stage: "price_fest-other"}
+    request.getfixturevalue("other_stage")
+    assert run("apply", file).code == 0
+    assert shown(api, "fest") == before
+
+
+def test_it_joins_the_files_of_a_stage_and_conflicts_are_refused(api, time, run, write, tree, export):
+    event_id = create_full_event(api, time)
+    file, _ = export(event_id)
+    both = (write(tree), file)
+    refused = run("apply", *both)
+    assert refused.code == 1
+    assert event_id in refused.err, "the API manages an event of this id here"
+    run("apply", write(tree))
+    own, _ = export("fest")
+    twice = run("plan", write(tree), own)
+    assert twice.code == 1
+    assert "$.events.fest" in twice.err
+
+
+def test_what_a_file_cannot_say_is_listed(api, export):
+    event_id = builders.create_event(api, status="draft")
+    tier_id = builders.create_tier(api, event_id)
+    change(api, f"/events/{event_id}", address="Main Street 1", hold_seconds=600)
+    change(api, f"/tiers/{tier_id}", hidden=True)
+    file, result = export(event_id)
+    assert result.err.splitlines()[1:] == [
+        f"event {event_id}: `address` is left out, because the file does not have it",
+        f"event {event_id}: `hold_seconds` is left out, because the file does not have it",
+        f"event {event_id}: is a draft, which the file cannot say; it is written as `test`, which is in no list",
+        f"tier {tier_id}: is hidden, which the file cannot say; it is written as `closed`",
+    ]
+    document = json.loads(file.read_text())
+    assert document["events"][event_id]["status"] == "test"
+    assert document["ticket_types"][tier_id]["status"] == "closed"
+
+
+def test_an_event_that_is_not_there_is_refused(api, run):
+    assert 'there is no event "feast"' in run("export", "--event", "feast").err
+    assert run("export", "--event", "feast", "--version", "1").code == 2
