@@ -16,7 +16,7 @@ from chalicelib.ledger.model import EntryKind, LedgerEntry, RevenueTotals
 from chalicelib.payments.model import DisputeStatus, ProviderName
 from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.errors import OrderNotFound
-from chalicelib.purchases.record.model import Dispute, Purchase, Refund
+from chalicelib.purchases.record.model import Dispute, OptionAnswer, Purchase, Refund
 from chalicelib.purchases.record.views import OrderTicket, OrderView, RefundView
 from chalicelib.tickets.model import Attendee
 
@@ -25,6 +25,7 @@ class AdminOrder(OrderView, frozen=True, kw_only=True):
     """An order with what was sent along with its checkout, and its event, which are missing if the store cannot show them now."""
 
     responses: dict[str, str] | UnsetType = UNSET
+    answers: list[OptionAnswer] | UnsetType = UNSET
     attendees: list[Attendee] | UnsetType = UNSET
     customer_email: str | UnsetType | None = UNSET
     event_name: str | UnsetType | None = UNSET

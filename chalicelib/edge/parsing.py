@@ -59,7 +59,7 @@ def parse_query(parameters: Mapping[str, str], shape: type[S]) -> S:
 def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
     """What is wrong, and the path of the field. An error about one of a few values says which are allowed."""
     message, _, path = str(error).partition(" - at `")
-    path = path.rstrip("`") or "$"
+    path = path.rstrip("`").removeprefix("key` in `") or "$"  # of a key that is wrong, the object
     if message.startswith("Invalid enum value"):
         values = _allowed_values(shape, path)
         message += f"; allowed: {', '.join(map(str, values))}" if values else ""

@@ -2,41 +2,45 @@
 
 from typing import Annotated, Literal
 
-import msgspec
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
-from chalicelib.errors import InvalidInput
 from chalicelib.ids import Id
 from chalicelib.payments.model import SimulatedOutcome
 from chalicelib.purchases.checkout import service
-from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
+from chalicelib.purchases.checkout.answers import SentAnswers
+from chalicelib.purchases.checkout.checkout_page import CheckoutOptions, SentDetails
 from chalicelib.purchases.checkout.errors import CHECKOUT_ERRORS, CONFIRM_ERRORS
 from chalicelib.purchases.checkout.service import CheckoutResult
 from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.errors import CheckoutNotFound, PromoCodeInvalid
-from chalicelib.purchases.record.model import MAX_QUANTITY, CheckoutDetails, ShortText
+from chalicelib.purchases.record.model import MAX_QUANTITY, CheckoutDetails
 from chalicelib.purchases.record.views import CheckoutSessionView, ConfirmationView
 from chalicelib.tickets.model import Attendee, EmailAddress
 
 bp = Blueprint(__name__)
 
-MAX_DETAILS_BYTES = 4096  # of responses and attendees together, as JSON
+
+class CheckoutAttendee(Attendee, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Who comes with a ticket, with the answers to what is asked for each ticket, by option id."""
+
+    responses: SentAnswers = {}
 
 
 class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
     """`page`: `own`, to pay on the shop's page, or `hosted`, the provider's page, which returns to `success_url` or `cancel_url`;
     `either` is the one that the shop is set up for.
 
-    `attendees` are those of the tickets, in the order of the items.
+    `attendees` are those of the tickets, in the order of the items. `responses` are the answers to the options of the packages, by option
+    id: true or false, a text, or a list of choices. Where nothing is asked, they are texts of any kind.
     """
 
     promo_code: Annotated[str, Meta(max_length=64)] | None = None
-    responses: dict[Annotated[str, Meta(max_length=64)], ShortText] | None = None
-    attendees: Annotated[list[Attendee], Meta(max_length=MAX_QUANTITY)] | None = None
+    responses: SentAnswers | None = None
+    attendees: Annotated[list[CheckoutAttendee], Meta(max_length=MAX_QUANTITY)] | None = None
     customer_email: EmailAddress | None = None
     provider: Literal["simulated", "stripe"] | None = None
     page: Literal["own", "hosted", "either"] | None = None
@@ -99,19 +103,17 @@ def _session_reply(result: CheckoutResult, now: int) -> Reply[CheckoutSessionVie
 
 
 def read_options(body: CheckoutFields) -> CheckoutOptions:
-    """How the buyer wants to pay, and what is stored with the purchase. Raises PromoCodeInvalid and InvalidInput."""
+    """How the buyer wants to pay, and what they have sent along. Raises PromoCodeInvalid."""
     if body.promo_code:
         raise PromoCodeInvalid("This promo code is not valid for this event. Correct it, or order without one.", path="$.promo_code")
+    attendees = body.attendees or []
     return CheckoutOptions(
-        provider=body.provider, page=body.page, success_url=body.success_url, cancel_url=body.cancel_url, details=_details(body)
+        provider=body.provider,
+        page=body.page,
+        success_url=body.success_url,
+        cancel_url=body.cancel_url,
+        details=CheckoutDetails(
+            attendees=[Attendee(attendee.name, attendee.email) for attendee in attendees], customer_email=body.customer_email
+        ),
+        sent=SentDetails(body.responses or {}, [attendee.responses for attendee in attendees]),
     )
-
-
-def _details(body: CheckoutFields) -> CheckoutDetails:
-    """The answers and attendees. Raises InvalidInput if they are too large together; its path names the larger one."""
-    details = CheckoutDetails(body.responses or {}, body.attendees or [], body.customer_email)
-    sizes = {"responses": len(msgspec.json.encode(details.responses)), "attendees": len(msgspec.json.encode(details.attendees))}
-    if sum(sizes.values()) > MAX_DETAILS_BYTES:
-        message = f"`responses` and `attendees` may have at most {MAX_DETAILS_BYTES // 1024} KB together. Send shorter ones."
-        raise InvalidInput(message, path=f"$.{max(sizes, key=lambda name: sizes[name])}")
-    return details

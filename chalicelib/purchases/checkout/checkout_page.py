@@ -1,7 +1,7 @@
 """The page that takes the money: our own with a Payment Element, or the provider's hosted page, which sends the buyer back to us."""
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,6 +22,13 @@ CLOCK_SKEW_SECONDS = 60
 _SAFE_URL = re.compile(r"[\x21-\x5b\x5d-\x7e]+")
 
 
+class SentDetails(Struct, frozen=True):
+    """What a buyer has sent along with a checkout, not yet compared with what is asked: by question, and for each ticket by question."""
+
+    responses: dict[str, Any] = {}
+    by_ticket: list[dict[str, Any]] = []
+
+
 class CheckoutOptions(Struct, frozen=True, kw_only=True):
     """How the buyer wants to pay. Null: at the default provider, on the page that the tiers' prices are set up for."""
 
@@ -30,6 +37,7 @@ class CheckoutOptions(Struct, frozen=True, kw_only=True):
     success_url: str | None = None
     cancel_url: str | None = None
     details: CheckoutDetails = CheckoutDetails()
+    sent: SentDetails | None = None  # answers that `details` does not have yet
 
 
 def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) -> Payment:

@@ -1,8 +1,10 @@
 """Why a checkout or its confirmation is refused, in one place for the routes that can do either."""
 
+from typing import ClassVar
+
 from chalicelib.catalog.model import EventNotOnSale
 from chalicelib.edge.rate_limits import RateLimited
-from chalicelib.errors import ApiError
+from chalicelib.errors import ApiError, InvalidInput
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderNotOffered, SimulationRefused, SimulationRequired
 from chalicelib.purchases.record.errors import (
     CheckoutNotFound,
@@ -14,9 +16,17 @@ from chalicelib.purchases.record.errors import (
     ReturnAddressRefused,
 )
 
+
+class AnswersRequired(InvalidInput):
+    """Required options are not answered; `missing` names each, with the number of the ticket if it is asked for each ticket."""
+
+    code: ClassVar[str] = "answers_required"
+
+
 CHECKOUT_ERRORS: tuple[type[ApiError], ...] = (
     RateLimited,
     PromoCodeInvalid,
+    AnswersRequired,
     ReturnAddressRefused,
     ProviderNotOffered,
     ReservationNotFound,

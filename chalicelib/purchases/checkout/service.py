@@ -13,6 +13,7 @@ from chalicelib.errors import ApiError
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotCompleted, SimulatedOutcome
 from chalicelib.purchases.checkout import checkout_page
+from chalicelib.purchases.checkout.answers import with_answers
 from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
 from chalicelib.purchases.record import hold_updates, ledger_entries, queries, recent_purchases, store
 from chalicelib.purchases.record.errors import ReservationEnded
@@ -43,7 +44,7 @@ def open_checkout(user_id: str, purchase_id: str, options: CheckoutOptions, key:
     Only the first call uses the options, and only its key is kept, because the others open nothing. A call with that key returns the
     purchase as the first one left it. Raises IdempotencyConflict; ReservationNotFound, also for a reservation of another user;
     ReservationEnded; ReservationConverted or PaymentRefunded if it was paid; EventNotOnSale for a cancelled event;
-    ReturnAddressRefused, PriceMismatch and ProviderUnavailable.
+    AnswersRequired and InvalidInput for what the tiers ask; ReturnAddressRefused, PriceMismatch and ProviderUnavailable.
     """
     recent = recent_purchases.take(user_id, purchase_id, now)
     started = _start_recent(recent, options, key, now) if recent is not None else None
@@ -102,10 +103,13 @@ def _start_recent(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now
 
 
 def _start(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -> Purchase:
-    """`held -> paying`. Raises Conflict, and before anything is written EventNotOnSale, ReturnAddressRefused and those of new_payment."""
+    """`held -> paying`. Raises Conflict, and before anything is written EventNotOnSale, ReturnAddressRefused and those of
+    with_answers and new_payment.
+    """
     event = catalog.snapshot().events.get(purchase.event_id)
     if event is not None and event.status == "cancelled":
         raise EventNotOnSale("cancelled", None)
+    details = with_answers(options, [(line.tier_id, line.quantity) for line in purchase.lines]).details
     payment = payments.new_payment(purchase.total_cents, purchase.currency, options.provider)
     expires_at = purchase.expires_at + settings.current().checkout_seconds
     paying = replace(
@@ -115,9 +119,9 @@ def _start(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) 
         checkout_at=now,
         checkout_key=key,
         expires_at=expires_at,
-        has_details=not options.details.is_empty,
+        has_details=not details.is_empty,
     )
-    saved = store.save(purchase, paying, [store.details_item(paying, options.details)] if paying.has_details else [])
+    saved = store.save(purchase, paying, [store.details_item(paying, details)] if paying.has_details else [])
     if expires_at != purchase.expires_at:
         # After a crash before this, hold recovery extends the holds: the purchase's `expires_at` decides.
         hold_updates.extend_holds(saved, expires_at)

@@ -68,11 +68,13 @@ def create_order(request: RequestContext, body: OrderBody) -> Reply[PendingOrder
     with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:
 
         def execute(purchase_id: str) -> Reply[PendingOrderView]:
-            return _order_reply(order, service.create_order(order, purchase_id, attempt, request.now))
+            complete = service.with_answers(order)
+            return _order_reply(complete, service.create_order(complete, purchase_id, attempt, request.now))
 
         def find_result(purchase_id: str) -> Reply[PendingOrderView] | None:
-            earlier = service.find_earlier(order, purchase_id, request.now)
-            return _order_reply(order, earlier) if earlier is not None else None
+            complete = service.with_answers(order)
+            earlier = service.find_earlier(complete, purchase_id, request.now)
+            return _order_reply(complete, earlier) if earlier is not None else None
 
         return idempotency.execute_once(request, user_id, execute, find_result=find_result, required=True)
 

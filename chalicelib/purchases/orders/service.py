@@ -5,10 +5,12 @@ from contextlib import suppress
 from http import HTTPStatus
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib.edge.key_use import KeyUse
 from chalicelib.edge.rate_limits import Attempt
 from chalicelib.errors import ApiError
+from chalicelib.purchases.checkout import answers
 from chalicelib.purchases.checkout import service as checkout
 from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
 from chalicelib.purchases.checkout.service import CheckoutResult
@@ -27,6 +29,11 @@ class NewOrder(Struct, frozen=True, kw_only=True):
     token: str | None
     options: CheckoutOptions
     key: KeyUse
+
+
+def with_answers(order: NewOrder) -> NewOrder:
+    """The order with its answers checked, before any ticket is held. Raises what `answers.with_answers` raises."""
+    return replace(order, options=answers.with_answers(order.options, [(item.tier_id, item.quantity) for item in order.items]))
 
 
 def create_order(order: NewOrder, purchase_id: str, attempt: Attempt, now: int) -> CheckoutResult:

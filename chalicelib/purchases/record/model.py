@@ -1,11 +1,12 @@
 """A purchase, from the hold to the order and its refunds. Its `state` decides what its holds, tickets and payment are worth."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.catalog.custom_options import OptionType
 from chalicelib.edge.key_use import KeyUse
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import DisputeStatus, Payment
@@ -19,7 +20,7 @@ ORDER_STATES: tuple[PurchaseState, ...] = ("paid", "partially_refunded")
 MAX_QUANTITY = 50
 MAX_LINE_ITEMS = 10
 
-ShortText = Annotated[str, Meta(max_length=500)]
+AnswerValue = bool | str | list[str]
 
 
 class LineItem(Struct, frozen=True):
@@ -210,16 +211,32 @@ class Purchase(Struct, frozen=True, kw_only=True):
         return next((dispute for dispute in self.disputes if dispute.id == dispute_id), None)
 
 
+class OptionAnswer(Struct, frozen=True, kw_only=True):
+    """An answer to a custom option of a tier, with its label and choices as they were when it was asked.
+
+    `ticket` is the number of the ticket that it is about, null for the whole purchase.
+    """
+
+    option_id: str
+    label: str
+    option_type: OptionType
+    choices: list[str]
+    value: AnswerValue
+    tier_id: str
+    ticket: int | None
+
+
 class CheckoutDetails(Struct, frozen=True):
-    """What the buyer sends along with a checkout: answers by question, who comes, and the address for mails about the order."""
+    """What the buyer sends along with a checkout: texts by question, who comes, the address for mails about the order, and answers."""
 
     responses: dict[str, str] = {}
     attendees: list[Attendee] = []
     customer_email: str | None = None
+    answers: list[OptionAnswer] = []
 
     @property
     def is_empty(self) -> bool:
-        return not (self.responses or self.attendees or self.customer_email)
+        return not (self.responses or self.attendees or self.customer_email or self.answers)
 
 
 class BuyerRecord(Struct, frozen=True):

@@ -10,7 +10,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.clock import Timestamp
 from chalicelib.payments.model import PaymentStatus, ProviderName
-from chalicelib.purchases.record.model import ACTIVE_STATES, CheckoutDetails, Purchase, PurchaseState, Refund, RefundStatus
+from chalicelib.purchases.record.model import ACTIVE_STATES, CheckoutDetails, OptionAnswer, Purchase, PurchaseState, Refund, RefundStatus
 from chalicelib.tickets.model import Attendee, Ticket, TicketState, ticket_id
 
 ReservationStatus = Literal["active", "converted", "expired", "canceled"]
@@ -145,7 +145,9 @@ class OrderView(Struct, frozen=True, kw_only=True):
 
 
 class FullOrderView(OrderView, frozen=True, kw_only=True):
-    """An order with what was sent along with its checkout. Of the event it shows what the catalog has now; null if it has nothing.
+    """An order with what was sent along with its checkout; `answers` are those to the options of its packages.
+
+    Of the event it shows what the catalog has now; null if it has nothing.
 
     `promoter_id` is null if the shop itself sells the tickets.
 
@@ -153,6 +155,7 @@ class FullOrderView(OrderView, frozen=True, kw_only=True):
     """
 
     responses: dict[str, str]
+    answers: list[OptionAnswer]
     attendees: list[Attendee]
     customer_email: str | None
     event_name: str | None
@@ -345,6 +348,7 @@ def full_order_view(purchase: Purchase, details: CheckoutDetails) -> FullOrderVi
     return FullOrderView(
         **asdict(order_view(purchase)),
         responses=details.responses,
+        answers=details.answers,
         attendees=details.attendees,
         customer_email=details.customer_email,
         event_name=event.name if event else None,
