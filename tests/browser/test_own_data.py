@@ -6,6 +6,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, expect
 
+from chalicelib import settings
 from tests import invariants
 from tests.accounts.conftest import EMAIL, PASSWORD, Mailbox, log_in, mailbox  # noqa: F401
 from tests.browser.buyers import Buyer
@@ -165,4 +166,26 @@ def test_a_guest_learns_before_paying_how_long_the_tickets_stay_and_registers_me
     expect(buyer.page.get_by_text("You are buying as a guest")).to_have_count(0)
     buyer.pay()
     buyer.see_tickets(1)
+    invariants.check(time.now)
+
+
+def test_a_guest_who_registers_at_the_checkout_pays_before_the_address_is_confirmed(new_buyer, time, event_id, mailbox: Mailbox):  # noqa: F811
+    with settings.override(email_verification="required"):
+        buyer = new_buyer()
+        buyer.page.goto(f"/events/{event_id}")
+        buyer.choose(TIER, 1)
+        buyer.follow("Make it an account")
+        buyer.page.get_by_label("E-mail address").fill(EMAIL)
+        buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        buyer.press("Create account")
+        buyer.see("Look into your mail")
+        buyer.follow("Go on meanwhile")
+        buyer.pay()
+        buyer.see_tickets(1)
+        buyer.page.goto(f"/verify-email#token={mailbox.token('verify_email')}")
+        buyer.press("Confirm")
+        buyer.page.get_by_role("main").get_by_role("link", name="Sign in").click()
+        sign_in(buyer)
+        buyer.follow("My tickets")
+        buyer.see_tickets(1)
     invariants.check(time.now)

@@ -37,7 +37,7 @@ export function Register() {
     <div class="page page-narrow">
       <h1>{title}</h1>
       {isMailed ? (
-        <Mailed email={email.trim()} signInAt={withNext("/sign-in", query.next)} />
+        <Mailed email={email.trim()} next={safeAddress(query.next)} canGoOn={isGuest} />
       ) : (
         <>
           <p class="lead">{isGuest ? t.register.guestLead : t.register.lead}</p>
@@ -78,15 +78,22 @@ export function Register() {
   );
 }
 
-function Mailed({ email, signInAt }: { email: string; signInAt: string }) {
+/** `canGoOn`: a guest stays one until the address is confirmed, and buys on meanwhile. */
+function Mailed({ email, next, canGoOn }: { email: string; next: string | null; canGoOn: boolean }) {
   const { t } = useTexts();
   return (
     <Outcome tone="good" title={t.register.mailed}>
       <p>{t.register.mailedText(email)}</p>
       <p class="row">
-        <a class="button" href={signInAt}>
-          {t.signIn.title}
-        </a>
+        {canGoOn && next ? (
+          <a class="button" href={next}>
+            {t.register.goOn}
+          </a>
+        ) : (
+          <a class="button" href={withNext("/sign-in", next ?? undefined)}>
+            {t.signIn.title}
+          </a>
+        )}
         <ResendVerification email={email} />
       </p>
     </Outcome>

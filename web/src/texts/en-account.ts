@@ -38,6 +38,7 @@ export const accountTexts = {
     known: "You have one already?",
     mailed: "Look into your mail",
     mailedText: (email: string) => `We have sent a link to ${email}. Open it to confirm the address, then sign in.`,
+    goOn: "Go on meanwhile",
     resend: "Send the mail again",
     resent: "Sent.",
   },

@@ -40,6 +40,7 @@ export const accountTexts: typeof english = {
     known: "¿Ya tienes una?",
     mailed: "Mira tu correo",
     mailedText: (email) => `Hemos enviado un enlace a ${email}. Ábrelo para confirmar la dirección y luego inicia sesión.`,
+    goOn: "Seguir mientras tanto",
     resend: "Enviar el correo otra vez",
     resent: "Enviado.",
   },
