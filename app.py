@@ -29,6 +29,7 @@ from chalicelib.reconciliation import jobs as reconciliation_jobs
 from chalicelib.reports import api as reports_api
 from chalicelib.reports import jobs as reports_jobs
 from chalicelib.tickets import api as tickets_api
+from chalicelib.tickets.seats import api as seats_api
 from chalicelib.waiting_room import api as waiting_room_api
 
 app = Chalice(app_name="fairgate", configure_logs=False)  # chalicelib.log owns the logger of this name
@@ -44,6 +45,7 @@ app.register_blueprint(promoters_api.bp, url_prefix="/v1")
 app.register_blueprint(packages_api.bp, url_prefix="/v1")
 app.register_blueprint(waiting_room_api.bp, url_prefix="/v1")
 app.register_blueprint(tickets_api.bp, url_prefix="/v1")
+app.register_blueprint(seats_api.bp, url_prefix="/v1")
 app.register_blueprint(checkin_api.bp, url_prefix="/v1")
 app.register_blueprint(reservations_api.bp, url_prefix="/v1")
 app.register_blueprint(checkout_api.bp, url_prefix="/v1")

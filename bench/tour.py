@@ -48,6 +48,7 @@ def visit_all(api: Client) -> None:
     order_id = tour.buy(event_id, tier_id)
     tour.order_in_one_call(event_id, tier_id)
     tour.show_order(event_id, order_id)
+    tour.name_guest(f"{order_id}-1", order_id)
     tour.admit(f"{order_id}-1", tour.transfer_ticket(f"{order_id}-1"))
     tour.manage_sale(event_id, order_id)
     tour.show_reports(event_id)
@@ -210,6 +211,20 @@ class _Tour:
                 self.post(f"/orders/{order_id}/confirm", {"simulate": "success"}, user=user)
             else:
                 self.post(f"/orders/{order_id}/cancel", user=user)
+
+    def name_guest(self, ticket_id: str, order_id: str) -> None:
+        seat = f"/seats/{ticket_id}.1"
+        with _mails() as mails:
+            self.put(f"{seat}/guest", {"name": "Bob", "email": f"bob-{self.name}@example.com"}, user=self.name)
+            token = _mailed_token(mails)
+        self.post(f"{seat}/invitation", user=self.name)
+        for path in (f"/tickets/{ticket_id}/seats", f"/orders/{order_id}/seats"):
+            self.get(path, user=self.name)
+        for path in (f"/guests/{token}", f"/guests/{token}/qr"):
+            self.get(path)
+        self.delete(f"/guests/{token}")
+        self.put(f"{seat}/guest", {"name": "Eve"}, user=self.name)
+        self.delete(f"{seat}/guest", user=self.name)
 
     def transfer_ticket(self, ticket_id: str) -> str:
         """Returns the code that its new owner gets."""

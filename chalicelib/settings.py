@@ -88,6 +88,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_mail: Annotated[
         Rate, _says("How often a mail may be requested for an e-mail address: requests/seconds, each from 1 to 99999.")
     ] = "5/900"
+    limit_invite: Annotated[
+        Rate, _says("How often a user may name or invite a guest of a seat: requests/seconds, each from 1 to 99999.")
+    ] = "300/3600"
     address_factor: Annotated[
         int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
     ] = 10

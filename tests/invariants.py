@@ -29,6 +29,7 @@ def check(now: int, *, recovered: bool = False) -> None:
         *_check_buyers(purchases_by_id),
         *_check_details(purchases_by_id),
         *_check_tickets(purchases_by_id),
+        *_check_seats(orders),
         *_check_owners(purchases_by_id),
         *_check_waiting_rooms(),
         *(find_unpublished() if recovered else []),
@@ -243,6 +244,32 @@ def _check_tickets(purchases_by_id: dict[str, Purchase]) -> list[str]:
         if any(checkin.count < 1 for checkin in ticket.checkins) or len({checkin.id for checkin in ticket.checkins}) < len(ticket.checkins):
             violations.append(f"{row.id}: has the check-ins {ticket.checkins}")
     return violations
+
+
+def _check_seats(orders: list[Purchase]) -> list[str]:
+    """The seats of an order are as many as it paid for; each has one guest at most, with a code of their own, who came in once at most."""
+    from chalicelib.tickets.seats import service as seats
+
+    violations, codes = [], []
+    for purchase in orders:
+        issued = tickets.load_purchase_tickets(purchase.id, purchase.quantity)
+        paid = sum(line.quantity * line.admits for line in purchase.lines)
+        if sum(ticket.admits for ticket in issued) != paid:
+            violations.append(f"{purchase.id}: paid for {paid} seats, has {[ticket.admits for ticket in issued]}")
+        for ticket in issued:
+            numbers = [guest.seat for guest in ticket.guests]
+            admitted = [checkin.seat for checkin in ticket.checkins if checkin.seat is not None]
+            codes += [ticket.code, *(guest.code for guest in ticket.guests)]
+            if numbers != sorted(set(numbers) & set(range(1, ticket.admits + 1))):
+                violations.append(f"{ticket.id}: has guests of the seats {numbers}")
+            if len(set(admitted)) < len(admitted) or any(checkin.count != 1 for checkin in ticket.checkins if checkin.seat is not None):
+                violations.append(f"{ticket.id}: the guests of the seats {admitted} came in")
+            for seat in seats.list_seats((ticket, number) for number in numbers):
+                if not tickets.is_genuine(seat.guest.qr_sig, seat.id, ticket.event_id, seat.guest.code):
+                    violations.append(f"{seat.id}: the signature of its guest is not ours")
+                if seat.details is None or (seat.details.secret is None) != (seat.guest.name is None):
+                    violations.append(f"{seat.id}: its guest is {seat.guest.name}, with the details {seat.details}")
+    return violations + [f"{code}: the code of {times} tickets or guests" for code, times in Counter(codes).items() if times > 1]
 
 
 def _check_owners(purchases_by_id: dict[str, Purchase]) -> list[str]:

@@ -16,7 +16,7 @@ from chalicelib.checkin.service import door_times
 from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.model import Ticket, TicketState
+from chalicelib.tickets.model import Ticket, TicketState, seat_id
 
 # A change has the time at which its request began to write. Until it can be read, a request may take its whole deadline, the clocks of two
 # instances differ and an index lags, together much less than this.
@@ -38,6 +38,16 @@ class ManifestEventView(Struct, frozen=True, kw_only=True):
     cancelled: bool
 
 
+class ManifestGuestView(Struct, frozen=True, kw_only=True):
+    """The guest of a seat of a ticket. Their code admits them once, while the ticket is valid and has admitted fewer than it admits."""
+
+    id: str
+    seat: int
+    code_sha256: str
+    name: str | None
+    admitted: bool
+
+
 class ManifestTicketView(Struct, frozen=True, kw_only=True):
     """A ticket, as it is now. `code_sha256` is the SHA-256 (hex) of its code as it is printed: ours in capital letters, with hyphens."""
 
@@ -49,6 +59,7 @@ class ManifestTicketView(Struct, frozen=True, kw_only=True):
     attendee_name: str | None
     admits: int
     admitted: int
+    guests: list[ManifestGuestView]
 
 
 class ManifestView(Struct, frozen=True, kw_only=True):
@@ -98,11 +109,25 @@ def _ticket_view(ticket: Ticket, snapshot: Catalog) -> ManifestTicketView:
     tier = snapshot.tiers.get(ticket.tier_id)
     return ManifestTicketView(
         id=ticket.id,
-        code_sha256=sha256(ticket.code.encode()).hexdigest(),
+        code_sha256=_digest(ticket.code),
         state=ticket.state,
         tier_id=ticket.tier_id,
         tier_name=tier.name if tier else None,
         attendee_name=ticket.attendee.name if ticket.attendee else None,
         admits=ticket.admits,
         admitted=ticket.admitted,
+        guests=[
+            ManifestGuestView(
+                id=seat_id(ticket.id, guest.seat),
+                seat=guest.seat,
+                code_sha256=_digest(guest.code),
+                name=guest.name,
+                admitted=ticket.checkin_of(guest.seat) is not None,
+            )
+            for guest in ticket.guests
+        ],
     )
+
+
+def _digest(code: str) -> str:
+    return sha256(code.encode()).hexdigest()

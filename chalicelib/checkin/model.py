@@ -12,7 +12,8 @@ from chalicelib.tickets.model import CheckIn, Ticket, TicketFrozen, TicketVoid
 class Scan(Struct, frozen=True, kw_only=True):
     """A request to let `count` people in with a ticket at `at` (epoch seconds); `id` is the same if it is repeated.
 
-    The ticket is named by `ticket_id`, by `code`, or by both, as in a QR code. `event_id` is the event at whose door it was scanned, None
+    The ticket is named by `ticket_id`, by `code`, or by both, as in a QR code; for the guest of one of its seats, by the id of the seat
+    and the guest's code. `event_id` is the event at whose door it was scanned, None
     for any at which the scanning user works.
     """
 
@@ -35,7 +36,7 @@ class CodeUnknown(NotFound):
 class CodeReplaced(ApiError):
     code: ClassVar[str] = "code_replaced"
     status: ClassVar[int] = 410
-    default_message: ClassVar[str] = "This ticket was transferred, and this is its old code. Its new owner has the code that counts."
+    default_message: ClassVar[str] = "This is an old code: the ticket or the seat was given to somebody else, who has the code that counts."
 
 
 class SignatureInvalid(ApiError):
@@ -81,29 +82,30 @@ class TicketRefunded(ApiError):
 
 
 class AlreadyAdmitted(ApiError):
-    """`ticket` is the ticket as it is: all its people are in."""
+    """`ticket` is the ticket as it is: all its people are in, or the guest of the seat `seat`."""
 
     code: ClassVar[str] = "already_admitted"
     status: ClassVar[int] = 409
 
-    def __init__(self, ticket: Ticket) -> None:
-        self.ticket = ticket
-        first = ticket.checkins[0]
+    def __init__(self, ticket: Ticket, seat: int | None = None) -> None:
+        self.ticket, self.seat = ticket, seat
+        first = (ticket.checkin_of(seat) if seat is not None else None) or ticket.checkins[0]
         gate = f" at gate {first.gate}" if first.gate else ""
         message = f"This ticket was used at {clock.iso(first.at)}{gate}."
         super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=ticket.admitted, first=checkin_details(first))
 
 
 class TooManyPeople(ApiError):
-    """`ticket` is the ticket as it is: it admits fewer people than are to come in."""
+    """`ticket` is the ticket as it is: it, or the code of the guest of its seat `seat`, admits fewer people than are to come in."""
 
     code: ClassVar[str] = "too_many_people"
     status: ClassVar[int] = 409
 
-    def __init__(self, ticket: Ticket, count: int) -> None:
-        self.ticket = ticket
-        remaining = ticket.admits - ticket.admitted
+    def __init__(self, ticket: Ticket, count: int, remaining: int, seat: int | None) -> None:
+        self.ticket, self.seat = ticket, seat
         message = f"This ticket admits {ticket.admits}, of whom {ticket.admitted} are in. Let in {remaining} at most."
+        if seat is not None:
+            message = "This is the code of one guest. It admits one person."
         super().__init__(message, ticket_id=ticket.id, admits=ticket.admits, admitted=ticket.admitted, remaining=remaining, requested=count)
 
 

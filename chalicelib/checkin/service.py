@@ -31,7 +31,17 @@ from chalicelib.checkin.model import (
 from chalicelib.edge.auth import Identity
 from chalicelib.errors import ApiError
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.model import MAX_DUPLICATES, CheckIn, Ticket, TicketFrozen, TicketNotFound, TicketVoid
+from chalicelib.tickets.model import (
+    MAX_DUPLICATES,
+    CheckIn,
+    Ticket,
+    TicketFrozen,
+    TicketNotFound,
+    TicketVoid,
+    seat_id,
+    split_seat_id,
+)
+from chalicelib.tickets.seats import service as seats
 
 MAX_ATTEMPTS = 5
 
@@ -62,13 +72,13 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
     """
     if scan.event_id is not None:
         permissions.require_door(user, scan.event_id)
-    ticket = _find_scanned(user, scan)
+    ticket, seat = _find_scanned(user, scan)
     for _ in range(MAX_ATTEMPTS):
         earlier = _find_checkin(ticket.checkins, scan.id)
         if earlier is not None:
             return CheckInResult(ticket, earlier, repeated=True)
-        _require_admissible(user, ticket, scan)
-        checkin = CheckIn(scan.id, scan.at, _people(ticket, scan), user.user_id, scan.gate, scan.device)
+        _require_admissible(user, ticket, seat, scan)
+        checkin = CheckIn(scan.id, scan.at, _people(ticket, seat, scan), user.user_id, scan.gate, scan.device, seat)
         after = replace(ticket, checkins=[*ticket.checkins, checkin])
         changed = _save_checkins(ticket, after, "ticket.checked_in", user, _details(after, checkin), now, admits=True)
         if changed is None:
@@ -79,14 +89,17 @@ def check_in(user: Identity, scan: Scan, now: int) -> CheckInResult:
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
-def undo(user: Identity, ticket_id: str, checkin_id: str | None, reason: str, now: int) -> CheckInResult:
+def undo(user: Identity, scanned_id: str, checkin_id: str | None, reason: str, now: int) -> CheckInResult:
     """Take back a check-in of a ticket, the last one if none is named, so that its people may come in again. Returns that check-in.
 
-    Raises TicketNotFound, also for a door at which the user does not work, and NotCheckedIn.
+    `scanned_id` may be that of a seat: then only a check-in of its guest is. Raises TicketNotFound, also for a door at which the user does
+    not work, and NotCheckedIn.
     """
+    ticket_id, seat = split_seat_id(scanned_id)
     ticket = _get_ticket_of_door(user, ticket_id)
     for _ in range(MAX_ATTEMPTS):
-        undone = _find_checkin(ticket.checkins, checkin_id) if checkin_id is not None else next(reversed(ticket.checkins), None)
+        checkins = [checkin for checkin in ticket.checkins if seat is None or checkin.seat == seat]
+        undone = _find_checkin(checkins, checkin_id) if checkin_id is not None else next(reversed(checkins), None)
         if undone is None:
             raise NotCheckedIn(ticket_id=ticket.id)
         after = replace(ticket, checkins=[checkin for checkin in ticket.checkins if checkin.id != undone.id])
@@ -112,7 +125,7 @@ def _sync_scan(user: Identity, scan: Scan, now: int) -> SyncedScan:
     try:
         result = check_in(user, scan, now)
     except (AlreadyAdmitted, TooManyPeople) as refusal:
-        return SyncedScan(scan, "conflict", _keep_duplicate(user, refusal.ticket, scan, now), refusal)
+        return SyncedScan(scan, "conflict", _keep_duplicate(user, refusal.ticket, refusal.seat, scan, now), refusal)
     except ApiError as refusal:
         if refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
@@ -120,10 +133,11 @@ def _sync_scan(user: Identity, scan: Scan, now: int) -> SyncedScan:
     return SyncedScan(scan, "repeated" if result.repeated else "admitted", result.ticket)
 
 
-def _keep_duplicate(user: Identity, ticket: Ticket, scan: Scan, now: int) -> Ticket:
+def _keep_duplicate(user: Identity, ticket: Ticket, seat: int | None, scan: Scan, now: int) -> Ticket:
     """Add a scan to the duplicates of its ticket, once. Returns the ticket as it is then."""
-    count = ticket.admits if scan.count == "all" else scan.count
-    duplicate = CheckIn(scan.id, scan.at, count, user.user_id, scan.gate, scan.device)
+    everybody = ticket.admits if seat is None else 1
+    count = everybody if scan.count == "all" else scan.count
+    duplicate = CheckIn(scan.id, scan.at, count, user.user_id, scan.gate, scan.device, seat)
     for _ in range(MAX_ATTEMPTS):
         if _find_checkin(ticket.duplicates, scan.id) is not None or len(ticket.duplicates) >= MAX_DUPLICATES:
             return ticket
@@ -137,15 +151,19 @@ def _keep_duplicate(user: Identity, ticket: Ticket, scan: Scan, now: int) -> Tic
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
-def _find_scanned(user: Identity, scan: Scan) -> Ticket:
-    """The ticket that a scan names. Raises CodeUnknown and TicketNotFound."""
+def _find_scanned(user: Identity, scan: Scan) -> tuple[Ticket, int | None]:
+    """The ticket that a scan names, and the seat if it is a guest's. Raises CodeUnknown and TicketNotFound."""
     if scan.code is None:
-        return _get_ticket_of_door(user, scan.ticket_id or "")
-    ticket_id = scan.ticket_id or tickets.find_id_of_code(scan.code)
-    ticket = tickets.find_ticket(ticket_id) if ticket_id is not None else None
+        ticket_id, seat = split_seat_id(scan.ticket_id or "")
+        return _get_ticket_of_door(user, ticket_id), seat
+    scanned_id = scan.ticket_id or tickets.find_id_of_code(scan.code) or seats.find_id_of_code(scan.code)
+    ticket_id, seat = split_seat_id(scanned_id or "")
+    ticket = tickets.find_ticket(ticket_id)
     if ticket is None:
         raise CodeUnknown()
-    return ticket
+    if seat is None:  # a device may send the id of the ticket with the code of a guest
+        seat = next((guest.seat for guest in ticket.guests if guest.code == scan.code), None)
+    return ticket, seat
 
 
 def _get_ticket_of_door(user: Identity, ticket_id: str) -> Ticket:
@@ -155,13 +173,17 @@ def _get_ticket_of_door(user: Identity, ticket_id: str) -> Ticket:
     return ticket
 
 
-def _require_admissible(user: Identity, ticket: Ticket, scan: Scan) -> None:
+def _require_admissible(user: Identity, ticket: Ticket, seat: int | None, scan: Scan) -> None:
     """Raises the refusal of a scan whose ticket does not admit anybody at this door and time. Those who are in do not matter here."""
-    if scan.code is not None and scan.code != ticket.code:
-        is_old = scan.qr_sig is not None and tickets.is_genuine(scan.qr_sig, ticket.id, ticket.event_id, scan.code)
+    holder = ticket if seat is None else ticket.guest_of(seat)
+    if scan.code is not None and (holder is None or scan.code != holder.code):
+        signed_id = ticket.id if seat is None else seat_id(ticket.id, seat)
+        is_old = scan.qr_sig is not None and tickets.is_genuine(scan.qr_sig, signed_id, ticket.event_id, scan.code)
         raise CodeReplaced(ticket_id=ticket.id) if is_old else CodeUnknown()
+    if holder is None:
+        raise TicketNotFound()
     # Compared with the stored one: so a ticket stays good after a key was removed because it had leaked.
-    if scan.qr_sig is not None and scan.qr_sig != ticket.qr_sig:
+    if scan.qr_sig is not None and scan.qr_sig != holder.qr_sig:
         raise SignatureInvalid()
     if ticket.event_id != scan.event_id and (scan.event_id is not None or not permissions.may_admit(user, ticket.event_id)):
         raise WrongEvent()
@@ -198,14 +220,16 @@ def _local_date(event: Event, at: int) -> date:
     return clock.local(at, event.timezone).date()
 
 
-def _people(ticket: Ticket, scan: Scan) -> int:
-    """How many people a scan lets in. Raises AlreadyAdmitted and TooManyPeople."""
+def _people(ticket: Ticket, seat: int | None, scan: Scan) -> int:
+    """How many people a scan lets in: a guest's code one, the ticket's own those who are left. Raises AlreadyAdmitted and TooManyPeople."""
     remaining = ticket.admits - ticket.admitted
+    if seat is not None:
+        remaining = min(remaining, 0 if ticket.checkin_of(seat) else 1)
     if remaining <= 0:
-        raise AlreadyAdmitted(ticket)
+        raise AlreadyAdmitted(ticket, seat)
     count = remaining if scan.count == "all" else scan.count
     if count > remaining:
-        raise TooManyPeople(ticket, count)
+        raise TooManyPeople(ticket, count, remaining, seat)
     return count
 
 

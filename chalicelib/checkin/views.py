@@ -10,7 +10,7 @@ from chalicelib.tickets.model import CheckIn, Ticket, TicketState
 
 
 class CheckInView(Struct, frozen=True):
-    """`count` people came in. `by` is the user who admitted them."""
+    """`count` people came in, or the guest of the seat `seat`. `by` is the user who admitted them."""
 
     id: str
     at: Timestamp
@@ -18,6 +18,15 @@ class CheckInView(Struct, frozen=True):
     gate: str | None
     device: str | None
     by: str
+    seat: int | None
+
+
+class DoorGuestView(Struct, frozen=True):
+    """The guest of a seat, who has a code of their own. `admitted`: they came in with it. `name` is null once it was erased."""
+
+    seat: int
+    name: str | None
+    admitted: bool
 
 
 class DoorTicketView(Struct, frozen=True):
@@ -34,6 +43,7 @@ class DoorTicketView(Struct, frozen=True):
     admits: int
     admitted: int
     remaining: int
+    guests: list[DoorGuestView]
     checkins: list[CheckInView]
     duplicates: list[CheckInView]
 
@@ -70,7 +80,7 @@ class SyncView(Struct, frozen=True):
 
 
 def checkin_view(checkin: CheckIn) -> CheckInView:
-    return CheckInView(checkin.id, clock.iso(checkin.at), checkin.count, checkin.gate, checkin.device, checkin.by)
+    return CheckInView(checkin.id, clock.iso(checkin.at), checkin.count, checkin.gate, checkin.device, checkin.by, checkin.seat)
 
 
 def door_ticket_view(ticket: Ticket, catalog: Catalog) -> DoorTicketView:
@@ -87,6 +97,7 @@ def door_ticket_view(ticket: Ticket, catalog: Catalog) -> DoorTicketView:
         admits=ticket.admits,
         admitted=ticket.admitted,
         remaining=ticket.admits - ticket.admitted,
+        guests=[DoorGuestView(guest.seat, guest.name, ticket.checkin_of(guest.seat) is not None) for guest in ticket.guests],
         checkins=[checkin_view(checkin) for checkin in ticket.checkins],
         duplicates=[checkin_view(duplicate) for duplicate in ticket.duplicates],
     )

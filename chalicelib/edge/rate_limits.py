@@ -49,6 +49,7 @@ RESERVE = RateLimit("reserve", counts_bounded=True)
 CHECKOUT = RateLimit("checkout")
 CONFIRM = RateLimit("confirm")
 SIGN_UP = RateLimit("sign_up")  # counted for addresses alone: who signs up is nobody yet
+INVITE = RateLimit("invite")
 MAIL = RateLimit("mail")  # counted for the e-mail address, not for the caller
 
 

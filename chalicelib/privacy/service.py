@@ -17,6 +17,8 @@ from chalicelib.privacy.views import ExportView
 from chalicelib.promoters.views import member_view, promoter_view
 from chalicelib.purchases.record import erasure, queries
 from chalicelib.purchases.record.views import full_order_view
+from chalicelib.tickets.seats import service as seats
+from chalicelib.tickets.seats.views import seat_view
 from chalicelib.tickets.views import ticket_view
 
 
@@ -31,6 +33,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
     account, promoter = accounts.find_account(identity.user_id), profiles.find(identity.user_id)
     snapshot = catalog.snapshot()
     purchases, tickets, last = queries.list_kept_page(identity.user_id, limit, before)
+    named = ((ticket, guest.seat) for ticket in tickets for guest in ticket.guests)
     return ExportView(
         exported_at=clock.iso(now),
         user=user_view(identity, account),
@@ -38,6 +41,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
         memberships=[member_view(membership) for membership in members.list_memberships(account.email)] if account else [],
         orders=[full_order_view(purchase, queries.load_details(purchase)) for purchase in purchases],
         tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],
+        seats=[seat_view(seat, identity.user_id) for seat in seats.list_seats(named)],
         next_cursor=cursors.encode(last) if last else None,
     )
 

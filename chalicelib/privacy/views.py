@@ -6,11 +6,14 @@ from chalicelib.accounts.views import UserView
 from chalicelib.clock import Timestamp
 from chalicelib.promoters.views import MemberView, PromoterView
 from chalicelib.purchases.record.views import FullOrderView
+from chalicelib.tickets.seats.views import SeatView
 from chalicelib.tickets.views import TicketView
 
 
 class ExportView(Struct, frozen=True, kw_only=True):
     """What is kept about a user: the account, a promoter's profile, roles at events, and a page of the orders and their tickets.
+
+    `seats` are those of these tickets for which the user has named guests.
 
     `next_cursor` is null on the last page.
     """
@@ -21,4 +24,5 @@ class ExportView(Struct, frozen=True, kw_only=True):
     memberships: list[MemberView]
     orders: list[FullOrderView]
     tickets: list[TicketView]
+    seats: list[SeatView]
     next_cursor: str | None

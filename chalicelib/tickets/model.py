@@ -28,6 +28,7 @@ _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
 TICKET_ID_FORM = r"[A-Za-z0-9_.-]{1,64}-[1-9][0-9]?"
 
 _TICKET_ID = re.compile(TICKET_ID_FORM)
+_SEAT_ID = re.compile(rf"({TICKET_ID_FORM})\.([1-9][0-9]{{0,2}})")
 
 
 class TicketLine(Struct, frozen=True):
@@ -51,7 +52,10 @@ class Attendee(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 class CheckIn(Struct, frozen=True, array_like=True):
-    """`count` people came in with a ticket at `at` (epoch seconds), admitted by the user `by`. `id` makes a repeated scan known."""
+    """`count` people came in with a ticket at `at` (epoch seconds), admitted by the user `by`. `id` makes a repeated scan known.
+
+    `seat` is that of the guest who came in with their own code.
+    """
 
     id: str
     at: int
@@ -59,6 +63,16 @@ class CheckIn(Struct, frozen=True, array_like=True):
     by: str
     gate: str | None = None
     device: str | None = None
+    seat: int | None = None
+
+
+class Guest(Struct, frozen=True, array_like=True):
+    """For whom a seat of a ticket is, as the door needs it, with a code of their own. `name` is null once it was erased."""
+
+    seat: int
+    code: str
+    qr_sig: str
+    name: str | None
 
 
 class Transfer(Struct, frozen=True, array_like=True):
@@ -78,7 +92,8 @@ class Ticket(Struct, frozen=True, kw_only=True):
     """A ticket lets `admits` people in once. `price_cents` is what was paid for it; `created_at` is in epoch seconds.
 
     `checkins` are those that count, the first one first; `duplicates` are scans without a network, for which people came in although
-    nobody was left to admit. `transfer` is the latest offer to give it away, whatever came of it.
+    nobody was left to admit. `transfer` is the latest offer to give it away, whatever came of it. It has the seats 1 to `admits`, and
+    `guests` of some of them.
     """
 
     id: str
@@ -96,6 +111,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     void_reason: VoidReason | None = None
     attendee: Attendee | None = None
     transfer: Transfer | None = None
+    guests: list[Guest] = []
     checkins: list[CheckIn] = []
     duplicates: list[CheckIn] = []
 
@@ -103,6 +119,14 @@ class Ticket(Struct, frozen=True, kw_only=True):
     def admitted(self) -> int:
         """How many people have come in with the ticket."""
         return sum(checkin.count for checkin in self.checkins)
+
+    def guest_of(self, seat: int) -> Guest | None:
+        """The guest of a seat, or None if nobody was named."""
+        return next((guest for guest in self.guests if guest.seat == seat), None)
+
+    def checkin_of(self, seat: int) -> CheckIn | None:
+        """The check-in of a seat's guest with their own code, or None."""
+        return next((checkin for checkin in self.checkins if checkin.seat == seat), None)
 
     @property
     def number(self) -> int:
@@ -159,6 +183,17 @@ class TicketFrozen(ApiError):
 def ticket_id(purchase_id: str, number: int) -> str:
     """The id of ticket `number` (from 1) of a purchase. It is always the same, so a purchase cannot get its tickets twice."""
     return f"{purchase_id}-{number}"
+
+
+def seat_id(ticket_id: str, seat: int) -> str:
+    """The id of a seat (from 1) of a ticket."""
+    return f"{ticket_id}.{seat}"
+
+
+def split_seat_id(text: str) -> tuple[str, int | None]:
+    """(ticket id, seat) of the id of a seat; (`text`, None) of any other text."""
+    found = _SEAT_ID.fullmatch(text)
+    return (found[1], int(found[2])) if found else (text, None)
 
 
 def may_be_ticket_id(text: str) -> bool:

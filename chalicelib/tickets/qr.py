@@ -8,7 +8,7 @@ import struct
 import zlib
 from typing import NamedTuple
 
-from chalicelib.tickets.model import Ticket
+from chalicelib.tickets.model import Guest, Ticket, seat_id
 
 PREFIX = "FG1"
 BORDER = 4  # modules of quiet zone on each side, as ISO/IEC 18004 requires
@@ -28,6 +28,11 @@ class ScannedText(NamedTuple):
 def text(ticket: Ticket) -> str:
     """The text in the QR code: `FG1:<id>:<code>:<qr_sig>`. The signature also covers the event, which the scanner knows."""
     return f"{PREFIX}:{ticket.id}:{ticket.code}:{ticket.qr_sig}"
+
+
+def guest_text(ticket: Ticket, guest: Guest) -> str:
+    """The text in the QR code of a guest, with the id of their seat in place of the ticket's."""
+    return f"{PREFIX}:{seat_id(ticket.id, guest.seat)}:{guest.code}:{guest.qr_sig}"
 
 
 def read_text(text: str) -> ScannedText | None:

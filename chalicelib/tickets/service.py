@@ -161,14 +161,8 @@ def change_attendee(ticket: Ticket, attendee: Attendee | None, now: int) -> Tick
     return replace(ticket, attendee=attendee)
 
 
-def erase_attendee(ticket: Ticket) -> None:
-    """Take the name off a ticket, whatever its state and the time, unless the ticket is another owner's by now."""
-    if ticket.attendee is not None:
-        store.erase_attendee(ticket)
-
-
 def give(ticket: Ticket, owner_id: str, now: int) -> TicketGift:
-    """Give a ticket whose transfer is open to a new owner, without the name on it. Its old code is worth nothing then.
+    """Give a ticket whose transfer is open to a new owner, without the names on it. Its old codes are worth nothing then.
 
     Commit the item together with what else makes the new owner the owner; it is canceled if the ticket has changed in any way that
     matters, so of several new owners one gets it.
@@ -181,6 +175,7 @@ def give(ticket: Ticket, owner_id: str, now: int) -> TicketGift:
         code=code,
         qr_sig=signature.sign(ticket.id, ticket.event_id, code),
         attendee=None,
+        guests=[],
         transfer=replace(ticket.transfer, accepted_at=now),
     )
     return TicketGift(after, store.give_item(ticket, after))

@@ -8,16 +8,18 @@ from typing import Any
 from zlib import crc32
 
 import msgspec
+from msgspec.structs import astuple
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib import clock, dynamo
-from chalicelib.tickets.model import Attendee, CheckIn, Ticket, TicketState, Transfer, VoidReason
+from chalicelib.tickets.model import Attendee, CheckIn, Guest, Ticket, TicketState, Transfer, VoidReason
 
 # Attributes that are stored as JSON, and what they are without a value.
 _ENCODED: dict[str, tuple[Any, Any]] = {
     "attendee": (Attendee, None),
     "transfer": (Transfer, None),
+    "guests": (list[Guest], []),
     "checkins": (list[CheckIn], []),
     "duplicates": (list[CheckIn], []),
 }
@@ -79,6 +81,7 @@ class TicketRow(dynamo.Table):
     void_reason = UnicodeAttribute(null=True)
     attendee = UnicodeAttribute(null=True)
     transfer = UnicodeAttribute(null=True)
+    guests = UnicodeAttribute(null=True)
     admitted = NumberAttribute(null=True)
     checkins = UnicodeAttribute(null=True)
     duplicates = UnicodeAttribute(null=True)
@@ -110,26 +113,27 @@ def void_item(ticket_id: str, reason: VoidReason) -> dynamo.TransactItem:
 def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits: bool) -> dynamo.TransactItem:
     """Transaction item that replaces the check-ins of a ticket; canceled if they are not those of `ticket` any more.
 
-    If it `admits` somebody, it is canceled too if the ticket is not valid or has another code by now.
+    If it `admits` somebody, it is canceled too if the ticket is not valid, or has another code or other guests by now.
     """
     admitted = sum(checkin.count for checkin in checkins) or None
-    changes = {"checkins": _json(checkins), "admitted": admitted, **_changed(ticket.id)}
+    changes = {"checkins": _checkins(checkins), "admitted": admitted, **_changed(ticket.id)}
     # These check-ins: of any number of scanners at once, one writes, and the others read again and find nobody left to admit.
     condition = _UNCHANGED if ticket.checkins else _UNUSED
-    operands: dict[str, Any] = {"before": _json(ticket.checkins)} if ticket.checkins else {}
+    operands: dict[str, Any] = {"before": _checkins(ticket.checkins)} if ticket.checkins else {}
     if admits:
-        # Valid: a refund or a dispute may have been first. The code: so may have been a transfer, whose old code is worth nothing.
-        condition += " AND state = :valid AND code = :code"
-        operands |= {"valid": "valid", "code": ticket.code}
+        # Valid: a refund or a dispute may have been first. The codes: so may have been a transfer or a new guest; old codes admit nobody.
+        same_guests, guests = _same_guests(ticket)
+        condition += f" AND state = :valid AND code = :code AND {same_guests}"
+        operands |= {"valid": "valid", "code": ticket.code, **guests}
     return dynamo.update(TicketRow(ticket.id), changes, condition, **operands)
 
 
 def add_duplicate_item(ticket: Ticket, duplicate: CheckIn) -> dynamo.TransactItem:
     """Transaction item that adds a scan to the duplicates of a ticket; canceled if they are not those of `ticket` any more."""
-    changes = {"duplicates": _json([*ticket.duplicates, duplicate])}
+    changes = {"duplicates": _checkins([*ticket.duplicates, duplicate])}
     if not ticket.duplicates:
         return dynamo.update(TicketRow(ticket.id), changes, "attribute_exists(id) AND attribute_not_exists(duplicates)")
-    return dynamo.update(TicketRow(ticket.id), changes, "duplicates = :before", before=_json(ticket.duplicates))
+    return dynamo.update(TicketRow(ticket.id), changes, "duplicates = :before", before=_checkins(ticket.duplicates))
 
 
 def change_attendee(ticket: Ticket, attendee: Attendee | None) -> bool:
@@ -139,9 +143,28 @@ def change_attendee(ticket: Ticket, attendee: Attendee | None) -> bool:
     return dynamo.update_if(TicketRow(ticket.id), changes, still_theirs, owner=ticket.owner_id, void="void")
 
 
-def erase_attendee(ticket: Ticket) -> None:
-    """Take the name off a ticket, unless it has another owner by now."""
-    dynamo.update_if(TicketRow(ticket.id), {"attendee": None, **_changed(ticket.id)}, "owner_id = :owner", owner=ticket.owner_id)
+def erase_names(ticket: Ticket, guests: Sequence[Guest]) -> bool:
+    """Take the name off a ticket, and replace its guests. False, and nothing changed, if it has another owner or other guests by now."""
+    same_guests, operands = _same_guests(ticket)
+    changes = {"attendee": None, "guests": _json(guests), **_changed(ticket.id)}
+    return dynamo.update_if(TicketRow(ticket.id), changes, f"owner_id = :owner AND {same_guests}", owner=ticket.owner_id, **operands)
+
+
+def change_guests_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
+    """Transaction item that replaces the guests of a ticket; canceled if it is void or not as `ticket` any more.
+
+    As `ticket`: the same owner, the same guests, and nobody has come in since. So a guest who is in keeps the seat.
+    """
+    condition, operands = _same_people(ticket)
+    changes = {"guests": _json(guests), **_changed(ticket.id)}
+    still_theirs = f"owner_id = :owner AND state <> :void AND {condition}"
+    return dynamo.update(TicketRow(ticket.id), changes, still_theirs, owner=ticket.owner_id, void="void", **operands)
+
+
+def erase_guest_item(ticket: Ticket, guests: Sequence[Guest]) -> dynamo.TransactItem:
+    """Transaction item that replaces the guests of a ticket, whatever its state; canceled if somebody was named or came in by now."""
+    condition, operands = _same_people(ticket)
+    return dynamo.update(TicketRow(ticket.id), {"guests": _json(guests), **_changed(ticket.id)}, condition, **operands)
 
 
 def open_transfer(ticket: Ticket, transfer: Transfer) -> bool:
@@ -157,17 +180,33 @@ def remove_transfer(ticket: Ticket) -> bool:
 
 
 def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
-    """Transaction item that gives a ticket to a new owner, with a new code; canceled as `open_transfer` is refused."""
+    """Transaction item that gives a ticket to a new owner, with a new code; canceled as `open_transfer` is refused, and by a new guest."""
     condition, operands = _transfer_condition(before)
+    same_guests, guests = _same_guests(before)
     changes = {
         "owner_id": after.owner_id,
         "code": after.code,
         "qr_sig": after.qr_sig,
         "attendee": _json(after.attendee),
         "transfer": _json(after.transfer),
+        "guests": _json(after.guests),
         **_changed(before.id),
     }
-    return dynamo.update(TicketRow(before.id), changes, condition, **operands)
+    return dynamo.update(TicketRow(before.id), changes, f"{condition} AND {same_guests}", **operands, **guests)
+
+
+def _same_people(ticket: Ticket) -> tuple[str, dict[str, Any]]:
+    """The same guests, and nobody has come in since."""
+    condition, operands = _same_guests(ticket)
+    if not ticket.checkins:
+        return f"{condition} AND {_UNUSED}", operands
+    return f"{condition} AND {_UNCHANGED}", {**operands, "before": _checkins(ticket.checkins)}
+
+
+def _same_guests(ticket: Ticket) -> tuple[str, dict[str, Any]]:
+    if not ticket.guests:
+        return "attribute_not_exists(guests)", {}
+    return "guests = :guests", {"guests": _json(ticket.guests)}
 
 
 def _transfer_condition(ticket: Ticket) -> tuple[str, dict[str, Any]]:
@@ -230,6 +269,11 @@ def ticket_of_item(item: dict[str, Any]) -> Ticket:
 def _changed(ticket_id: str) -> dict[str, str]:
     """What a change that matters at the door writes beside: when it was made."""
     return {"changed": f"{change_position(clock.now())}#{ticket_id}"}
+
+
+def _checkins(checkins: Sequence[CheckIn]) -> str | None:
+    """Check-ins as they are stored: those without a seat as before there were seats, since writes compare the text."""
+    return _json([astuple(checkin)[: None if checkin.seat else -1] for checkin in checkins])
 
 
 def _json(value: Any) -> str | None:

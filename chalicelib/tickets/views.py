@@ -71,6 +71,21 @@ class TicketListView(Struct, frozen=True, kw_only=True):
     count: int
 
 
+def ticket_event(ticket: Ticket, catalog: Catalog) -> TicketEvent:
+    """The event of a ticket. All but the id is null if the catalog no longer has it."""
+    event = catalog.events.get(ticket.event_id)
+    return TicketEvent(
+        id=ticket.event_id,
+        name=event.name if event else None,
+        venue=event.venue if event else None,
+        address=event.address if event else None,
+        starts_at=clock.iso(event.starts_at) if event else None,
+        ends_at=iso_or_none(event.ends_at) if event else None,
+        timezone=event.timezone if event else None,
+        cancelled=event.status == "cancelled" if event else None,
+    )
+
+
 def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
     """The ticket as buyers see it. Names are null if the catalog no longer has the event or tier."""
     event, tier = catalog.events.get(ticket.event_id), catalog.tiers.get(ticket.tier_id)
@@ -83,16 +98,7 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
         created_at=clock.iso(ticket.created_at),
         order_id=ticket.purchase_id,
         qr_url=f"{BASE_PATH}/tickets/{ticket.id}/qr",
-        event=TicketEvent(
-            id=ticket.event_id,
-            name=event.name if event else None,
-            venue=event.venue if event else None,
-            address=event.address if event else None,
-            starts_at=clock.iso(event.starts_at) if event else None,
-            ends_at=iso_or_none(event.ends_at) if event else None,
-            timezone=event.timezone if event else None,
-            cancelled=event.status == "cancelled" if event else None,
-        ),
+        event=ticket_event(ticket, catalog),
         tier=TicketTier(id=ticket.tier_id, name=tier.name if tier else None, price_cents=ticket.price_cents),
         attendee=ticket.attendee,
         attendee_until=clock.iso(service.attendee_until(event)) if event else None,

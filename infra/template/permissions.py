@@ -20,6 +20,8 @@ TABLES: dict[str, dict[str, str]] = {
         "catalog": "DeleteItem GetItem PutItem Query UpdateItem",
         "checkout-details": "GetItem PutItem UpdateItem",
         "event-cancellations": "GetItem PutItem",
+        "guests": "BatchGetItem DeleteItem GetItem PutItem UpdateItem",
+        "guests/index/code": "Query",
         "idempotency": "DeleteItem PutItem UpdateItem",
         "inventory": "BatchGetItem BatchWriteItem GetItem PutItem UpdateItem",
         "login-attempts": "DeleteItem PutItem UpdateItem",

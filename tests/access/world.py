@@ -55,18 +55,23 @@ CALLERS = {
 
 
 class World(Struct):
-    """A shop in an empty store: ids by the names of path parameters, and what bodies need. `login` is the id of the buyer's session."""
+    """A shop in an empty store: ids by the names of path parameters, and what bodies need. `login` is the id of the buyer's session.
+
+    `invitation` is the token of a guest's invitation.
+    """
 
     api: Client
     ids: dict[str, str]
     code: str
     place: str
     login: str
+    invitation: str
 
     def send(self, method: str, path: str, caller: str, more_query: Mapping[str, str] | None = None) -> ClientReply:
         """Send a request that is valid in all but who sends it."""
         target = path.replace("{event_id}", DROP) if "/waiting-room/" in path else path
         target = target.replace("/auth/sessions/{session_id}", f"/auth/sessions/{self.login}")
+        target = target.replace("/guests/{token}", f"/guests/{self.invitation}")
         for name, value in self.ids.items():
             target = target.replace(f"{{{name}}}", value)
         assert "{" not in target, f"give tests/access/world.py an id for the parameter of {path}"
@@ -124,6 +129,7 @@ class World(Struct):
             "POST /orders": {"event_id": event, "items": [item]},
             "POST /orders/{order_id}/confirm": {"simulate": "success"},
             "PUT /promoters/{promoter_id}": {"name": "New"},
+            "PUT /seats/{seat_id}/guest": {"name": "Bob"},
             "PATCH /tickets/{ticket_id}": {"attendee": {"name": "Ada"}},
             "PUT /tiers/{tier_id}": {"name": "New", "price_cents": 1, "capacity": 1},
             "PATCH /tiers/{tier_id}": {"name": "New"},
@@ -149,6 +155,8 @@ def new_world() -> Iterator[World]:
         open_order = builders.reserve(api, BUYER, event, tier).json["id"]
         builders.start_checkout(api, BUYER, open_order)
         transfer = api.post(f"/tickets/{third}/transfer", user=BUYER).json["token"]
+        guest = {"name": "Bob", "email": "bob@example.com"}
+        invitation = api.put(f"/seats/{second}.1/guest", json=guest, user=BUYER).json["guest"]["url"].partition("#token=")[2]
         place = api.post(f"/events/{DROP}/waiting-room/join", user=BUYER).json["token"]
         member = members.invite(event, "new@example.com", "staff", PROMOTER, clock.now())
         for caller in filter(None, CALLERS.values()):
@@ -171,9 +179,10 @@ def new_world() -> Iterator[World]:
             "promoter_id": PROMOTER,
             "member_id": member.member_id,
             "token": transfer,
+            "seat_id": f"{second}.1",
         }
         with settings.override(identity="jwt"):
-            yield World(api, ids, next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second), place, login)
+            yield World(api, ids, next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second), place, login, invitation)
 
 
 def _apply_catalog() -> tuple[str, str]:

@@ -77,6 +77,7 @@ def test_a_manifest_has_what_a_door_needs_and_nothing_that_could_be_misused(door
         "attendee_name": "Ada",
         "admits": 1,
         "admitted": 0,
+        "guests": [],
     }
     assert manifest["event"] == {
         "id": door.event_id,

@@ -14,9 +14,13 @@ from chalicelib.purchases.record.errors import OrderNotFound
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.record.views import OrderWithTicketsView
 from chalicelib.tickets.model import TICKET_ID_FORM, Ticket
+from chalicelib.tickets.seats import service as seats
+from chalicelib.tickets.seats.views import SeatPageView, seat_view
 from chalicelib.tickets.views import TicketListView, TicketPageView, TicketView, ticket_view
 
 MAX_PAGE = 100
+
+_SeatKey = tuple[int, int]  # the number of the ticket within the order, and that of the seat
 
 bp = Blueprint(__name__)
 
@@ -30,6 +34,13 @@ class OwnListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
 
 class MyTicketsQuery(OwnListQuery, forbid_unknown_fields=True, frozen=True, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = MAX_PAGE
+
+
+class SeatListQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of the seats of an order."""
+
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
+    cursor: cursors.Cursor | None = None
 
 
 class NewestOrderQuery(Struct, forbid_unknown_fields=True):
@@ -47,6 +58,16 @@ def show_newest_order(request: RequestContext, query: NewestOrderQuery) -> Reply
 def show_order(request: RequestContext, order_id: str) -> Reply[OrderWithTicketsView]:
     """Show one of the caller's orders with its tickets, also a refunded one."""
     return _order_reply(*queries.get_own_order(request.require_user().user_id, order_id))
+
+
+@route(bp, "GET", "/orders/{order_id}/seats", access="user", errors=(OrderNotFound,))
+def list_order_seats(request: RequestContext, order_id: str, query: SeatListQuery) -> Reply[SeatPageView]:
+    """List the seats of one of the caller's orders, with their guests."""
+    user_id = request.require_user().user_id
+    _, tickets = queries.get_own_order(user_id, order_id)
+    places = (((ticket.number, seat), (ticket, seat)) for ticket in tickets for seat in range(1, ticket.admits + 1))
+    page, next_cursor = cursors.take_page(places, _SeatKey, query.limit, query.cursor)
+    return Reply(SeatPageView(seats=[seat_view(seat, user_id) for seat in seats.list_seats(page)], next_cursor=next_cursor))
 
 
 @route(bp, "GET", "/me/tickets", access="user")

@@ -17,6 +17,7 @@ from chalicelib.purchases.record import store
 from chalicelib.purchases.transfers.errors import TicketUsed, TransferClosed, TransferExpired, TransferNotFound, TransferToSelf
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, TicketFrozen, TicketVoid, Transfer
+from chalicelib.tickets.seats import service as seats
 
 MAX_ATTEMPTS = 5
 SECRET_BYTES = 16
@@ -99,6 +100,7 @@ def accept(user_id: str, token: str, now: int) -> AcceptResult:
         except dynamo.TransactionCanceled as canceled:
             ticket = tickets.ticket_of_item(canceled.reasons[0].item)
             continue
+        seats.forget(ticket)
         log.count("tickets_transferred")
         log.info("transfer.accepted", ticket_id=ticket.id, event_id=ticket.event_id)
         return AcceptResult(gift.ticket, repeated=False)

@@ -63,6 +63,7 @@ BOUNDED = {
         "order.answers": _OPTIONS,
         "tickets": _OF_ORDER,
     },
+    "/tickets/{ticket_id}/seats": {"seats": "a ticket admits 100 people at most"},
     "/orders/{order_id}": {
         "order.items": _OF_ORDER,
         "order.refunds": _REFUNDS,
@@ -121,13 +122,23 @@ INVALID = [("cursor", text) for text in ("x", "W10", "\u00fc")] + [("limit", tex
 @pytest.mark.parametrize("path", PAGED)
 def test_a_page_that_cannot_be_is_refused_by_its_name(world: World, path):
     for name, value in INVALID:
-        reply = world.send("GET", path, "admin", {name: value})
+        reply = world.send("GET", path, READERS.get(path, "admin"), {name: value})
         assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "invalid_input", name), value
 
 
 # Whose lists have more than one entry in the world of tests/access.
-READERS = {"/me/export": "user", "/me/tickets": "user", "/orders": "user", "/tickets": "user"}
-LONGER = {"/admin/audit", "/admin/events", "/admin/tiers", "/events", "/events/{event_id}/audit", "/me/tickets", "/tickets/types"}
+_OF_USER = ("/me/export", "/me/tickets", "/orders", "/orders/{order_id}/seats", "/tickets")
+READERS = dict.fromkeys(_OF_USER, "user")
+LONGER = {
+    "/admin/audit",
+    "/admin/events",
+    "/admin/tiers",
+    "/events",
+    "/events/{event_id}/audit",
+    "/me/tickets",
+    "/orders/{order_id}/seats",
+    "/tickets/types",
+}
 
 
 def _entries(path: str, body: Any) -> list[Any]:

@@ -1,0 +1,262 @@
+"""The seats of a ticket: name a guest for each, invite them, give a seat to somebody else, erase a guest.
+
+The ticket's item is the arbiter. It has the code and the name of each guest, so a scan, a transfer, a refund or another change of a seat is
+before or after a new guest. The rest is personal: it is in an item of its own, written in the same transaction, and counts as long
+as the ticket has its code.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable
+from hmac import compare_digest
+
+from msgspec.structs import replace
+
+from chalicelib import clock, dynamo, log, parallel
+from chalicelib.accounts.model import email_key
+from chalicelib.audit import service as audit
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Event
+from chalicelib.notifications import service as notifications
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets import signature
+from chalicelib.tickets import store as ticket_store
+from chalicelib.tickets.model import AttendeeLocked, Guest, Ticket, TicketVoid, new_code, seat_id, split_seat_id
+from chalicelib.tickets.seats import mails, store
+from chalicelib.tickets.seats.model import (
+    GuestAdmitted,
+    GuestDetails,
+    InvitationNotFound,
+    NamedGuest,
+    NoInvitation,
+    Seat,
+    SeatNotFound,
+)
+from chalicelib.tickets.seats.store import find_id_of_code
+
+__all__ = [
+    "assign",
+    "erase",
+    "erase_names",
+    "find_id_of_code",
+    "forget",
+    "get_invited",
+    "list_seats",
+    "list_ticket_seats",
+    "open_invitation",
+    "remove",
+    "send_invitation",
+]
+
+MAX_ATTEMPTS = 5
+SECRET_BYTES = 16
+# After the event, or after they were written: then DynamoDB deletes what is kept of a guest, also if a crash left it behind.
+RETENTION_SECONDS = 366 * 86_400
+
+
+def list_seats(places: Iterable[tuple[Ticket, int]]) -> list[Seat]:
+    """These seats of tickets, in this order, with what is kept of their guests. One round trip for each 100 guests."""
+    seats = [Seat(ticket, number) for ticket, number in places]
+    details = store.load(seat.id for seat in seats if seat.guest is not None)
+    return [_with_details(seat, details.get(seat.id)) for seat in seats]
+
+
+def list_ticket_seats(owner_id: str, ticket_id: str) -> list[Seat]:
+    """All seats of the owner's ticket. Raises TicketNotFound."""
+    ticket = tickets.get_owned(owner_id, ticket_id)
+    return list_seats((ticket, number) for number in range(1, ticket.admits + 1))
+
+
+def assign(owner_id: str, named_seat: str, named: NamedGuest, now: int) -> Seat:
+    """Name the guest of a seat, in place of the one that it has, and invite them if they were not yet.
+
+    Somebody else gets another code and another link, and the old ones are worth nothing. Raises SeatNotFound, TicketVoid, AttendeeLocked
+    and GuestAdmitted.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        seat = _get_changeable(owner_id, named_seat, now)
+        after = _with_guest(seat, named)
+        if after == seat or _save(seat, after, "ticket.guest_named", owner_id, now):
+            if after.details is not None and after.details.email is not None and after.details.invited_at is None:
+                return send_invitation(after, now)
+            return after
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def remove(owner_id: str, named_seat: str, now: int) -> Seat:
+    """Take a seat back from its guest, whose code is worth nothing then. Raises what `assign` raises."""
+    for _ in range(MAX_ATTEMPTS):
+        seat = _get_changeable(owner_id, named_seat, now)
+        after = Seat(replace(seat.ticket, guests=_other_guests(seat)), seat.number)
+        if seat.guest is None or _save(seat, after, "ticket.guest_removed", owner_id, now):
+            return after
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def get_invited(owner_id: str, named_seat: str) -> tuple[Seat, str]:
+    """A seat whose guest can be invited, and their address. Raises SeatNotFound, TicketVoid and NoInvitation."""
+    seat = _get_owned(owner_id, named_seat)
+    if seat.ticket.state == "void":
+        raise TicketVoid()
+    if seat.details is None or seat.details.email is None:
+        raise NoInvitation()
+    return seat, seat.details.email
+
+
+def send_invitation(seat: Seat, now: int) -> Seat:
+    """Mail the link to the guest of a seat. If the mail cannot be sent, `invited_at` stays as it was, and it can be sent again."""
+    details, token = seat.details, seat.token
+    assert details is not None
+    assert details.email is not None
+    assert token is not None
+    if not notifications.send(mails.compose_invitation(details.email, token, _event(seat))):
+        return seat
+    store.set_invited(details, now)
+    return replace(seat, details=replace(details, invited_at=now))
+
+
+def open_invitation(token: str) -> Seat:
+    """The seat of an invitation, whatever the state of its ticket. Raises InvitationNotFound."""
+    named_seat, _, secret = token.rpartition(".")
+    seat = _find(named_seat)
+    if seat is None or seat.details is None or not compare_digest(seat.details.secret or "", secret or "none"):
+        raise InvitationNotFound()
+    return seat
+
+
+def erase(token: str, now: int) -> Seat:
+    """Delete what is kept of a guest, who asks for it. The seat is free again, unless they are in. Raises InvitationNotFound."""
+    for _ in range(MAX_ATTEMPTS):
+        seat = open_invitation(token)
+        guest = seat.guest
+        assert guest is not None  # there are details
+        is_in = seat.checkin is not None
+        kept = [replace(guest, name=None)] if is_in else []
+        after = Seat(replace(seat.ticket, guests=_by_seat([*_other_guests(seat), *kept])), seat.number)
+        entry = _audit_item(seat, "ticket.guest_erased", "guest", now)
+        details = store.erase_item(seat.id, guest.code) if is_in else store.delete_item(seat.id)
+        try:
+            dynamo.transact([ticket_store.erase_guest_item(seat.ticket, after.ticket.guests), details, entry])
+        except dynamo.TransactionCanceled:
+            continue
+        return after
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def erase_names(ticket: Ticket) -> None:
+    """Take all names off a ticket, and all that is personal off its guests, whatever its state and the time. May be repeated.
+
+    The codes of the guests stay good. Nothing changes if the ticket is another owner's by now.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        nameless = [replace(guest, name=None) for guest in ticket.guests]
+        is_done = ticket.attendee is None and nameless == ticket.guests
+        if is_done or ticket_store.erase_names(ticket, nameless):
+            _call_for_guests(ticket, store.erase)
+            return
+        now_is = tickets.get_ticket(ticket.id)
+        if now_is.owner_id != ticket.owner_id:
+            return
+        ticket = now_is
+    raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def forget(ticket: Ticket) -> None:
+    """Delete what is kept of the guests of a ticket as it was, beside what the ticket has. May be repeated."""
+    _call_for_guests(ticket, store.delete_of_guest)
+
+
+def _call_for_guests(ticket: Ticket, act: Callable[[str, str], None]) -> None:
+    """Call `act` at once with the seat's id and the code of each guest of a ticket."""
+    parallel.call_each(lambda guest: act(seat_id(ticket.id, guest.seat), guest.code), ticket.guests)
+
+
+def _get_changeable(owner_id: str, named_seat: str, now: int) -> Seat:
+    seat = _get_owned(owner_id, named_seat)
+    event = _event(seat)
+    if event is not None and now >= tickets.attendee_until(event):
+        raise AttendeeLocked(starts_at=clock.iso(event.starts_at))
+    if seat.ticket.state == "void":
+        raise TicketVoid()
+    if seat.checkin is not None:
+        raise GuestAdmitted()
+    return seat
+
+
+def _get_owned(owner_id: str, named_seat: str) -> Seat:
+    seat = _find(named_seat)
+    if seat is None or seat.ticket.owner_id != owner_id:
+        raise SeatNotFound()
+    return seat
+
+
+def _find(named_seat: str) -> Seat | None:
+    """The seat with what is kept of its guest, in one round trip; None if there is no such seat."""
+    ticket_id, number = split_seat_id(named_seat)
+    if number is None:
+        return None
+    ticket, details = parallel.both(lambda: tickets.find_ticket(ticket_id), lambda: store.find(named_seat))
+    if ticket is None or number > ticket.admits:
+        return None
+    return _with_details(Seat(ticket, number), details)
+
+
+def _with_details(seat: Seat, details: GuestDetails | None) -> Seat:
+    is_theirs = details is not None and seat.guest is not None and details.code == seat.guest.code
+    return replace(seat, details=details) if is_theirs else seat
+
+
+def _with_guest(seat: Seat, named: NamedGuest) -> Seat:
+    """The seat with this guest; the same one if they are the same person, who keeps the code and the link."""
+    guest, details = seat.guest, seat.details
+    if guest is None or details is None or not _is_same_person(guest, details, named):
+        code = new_code()
+        guest = Guest(seat.number, code, signature.sign(seat.id, seat.ticket.event_id, code), named.name)
+        details = GuestDetails(
+            id=seat.id, code=code, secret=secrets.token_hex(SECRET_BYTES), email=named.email, answers=named.answers, invited_at=None
+        )
+    guest = replace(guest, name=named.name)
+    ticket = replace(seat.ticket, guests=_by_seat([*_other_guests(seat), guest]))
+    return Seat(ticket, seat.number, replace(details, email=named.email, answers=named.answers))
+
+
+def _is_same_person(guest: Guest, details: GuestDetails, named: NamedGuest) -> bool:
+    """By the address, if there was one: who reads the mails of the old one must not keep a link that is good."""
+    if details.email is None:
+        return guest.name == named.name
+    return named.email is not None and email_key(named.email) == email_key(details.email)
+
+
+def _other_guests(seat: Seat) -> list[Guest]:
+    return [guest for guest in seat.ticket.guests if guest.seat != seat.number]
+
+
+def _by_seat(guests: list[Guest]) -> list[Guest]:
+    return sorted(guests, key=lambda guest: guest.seat)
+
+
+def _save(before: Seat, after: Seat, action: str, actor: str, now: int) -> bool:
+    """Write the guest of a seat, or that it has none. False, and nothing changed, if its ticket is not as it was read."""
+    details = store.delete_item(after.id) if after.details is None else store.put_item(after.details, _ttl(after, now))
+    try:
+        dynamo.transact(
+            [ticket_store.change_guests_item(before.ticket, after.ticket.guests), details, _audit_item(after, action, actor, now)]
+        )
+    except dynamo.TransactionCanceled:
+        return False
+    log.info(action, ticket_id=after.ticket.id, event_id=after.ticket.event_id, seat=after.number)
+    return True
+
+
+def _audit_item(seat: Seat, action: str, actor: str, now: int) -> dynamo.TransactItem:
+    """The entry about a guest, without anything personal, because nothing is ever deleted from the audit log."""
+    details = {"order_id": seat.ticket.purchase_id, "seat": seat.number}
+    return audit.entry_item(f"ticket#{seat.ticket.id}", action, actor, now, details, event_id=seat.ticket.event_id)
+
+
+def _event(seat: Seat) -> Event | None:
+    return catalog.snapshot().events.get(seat.ticket.event_id)
+
+
+def _ttl(seat: Seat, now: int) -> int:
+    event = _event(seat)
+    return max(now, (event.ends_at or event.starts_at) if event else now) + RETENTION_SECONDS

@@ -1,0 +1,117 @@
+"""Seats over HTTP: as the ticket's owner sees them, and as the guest sees their own."""
+
+from msgspec import Struct
+
+from chalicelib.catalog.model import Catalog
+from chalicelib.catalog.views import iso_or_none
+from chalicelib.clock import Timestamp
+from chalicelib.tickets.model import TicketState
+from chalicelib.tickets.seats import mails
+from chalicelib.tickets.seats.model import InvitationNotFound, Seat
+from chalicelib.tickets.views import BASE_PATH, TicketEvent, ticket_event
+
+
+class GuestView(Struct, frozen=True, kw_only=True):
+    """The guest of a seat, as the ticket's owner sees them. `url` is the guest's own page; `invited_at` is when it was mailed to them last.
+
+    What was erased is null.
+    """
+
+    name: str | None
+    email: str | None
+    answers: dict[str, str]
+    invited_at: Timestamp | None
+    url: str | None
+
+
+class SeatView(Struct, frozen=True, kw_only=True):
+    """A seat of a ticket; `seat` is its number there. `admitted`: its guest has come in with their own code.
+
+    `guest` is null if nobody was named, and if the ticket was given to another owner (`transferred`).
+    """
+
+    id: str
+    ticket_id: str
+    seat: int
+    state: TicketState
+    transferred: bool
+    guest: GuestView | None
+    admitted: bool
+
+
+class TicketSeatsView(Struct, frozen=True, kw_only=True):
+    """All seats of a ticket. Guests can be named before `guests_until`, which is null if the catalog no longer has the event."""
+
+    seats: list[SeatView]
+    guests_until: Timestamp | None
+
+
+class SeatPageView(Struct, frozen=True, kw_only=True):
+    """A page of the seats of an order, those of the first ticket first. `next_cursor` is null on the last page."""
+
+    seats: list[SeatView]
+    next_cursor: str | None
+
+
+class InvitationView(Struct, frozen=True, kw_only=True):
+    """A seat as its guest sees it. `code` and `qr_url` are null while the ticket admits nobody: it is void, or its payment is disputed."""
+
+    id: str
+    seat: int
+    state: TicketState
+    name: str | None
+    email: str | None
+    answers: dict[str, str]
+    event: TicketEvent
+    tier_name: str | None
+    code: str | None
+    qr_url: str | None
+    admitted: bool
+
+
+def seat_view(seat: Seat, owner_id: str) -> SeatView:
+    """A seat as this user sees it: without its guest if the ticket is another owner's."""
+    is_theirs = seat.ticket.owner_id == owner_id
+    return SeatView(
+        id=seat.id,
+        ticket_id=seat.ticket.id,
+        seat=seat.number,
+        state=seat.ticket.state,
+        transferred=not is_theirs,
+        guest=_guest_view(seat) if is_theirs else None,
+        admitted=seat.checkin is not None,
+    )
+
+
+def _guest_view(seat: Seat) -> GuestView | None:
+    if seat.guest is None:
+        return None
+    details = seat.details
+    return GuestView(
+        name=seat.guest.name,
+        email=details.email if details else None,
+        answers=details.answers if details else {},
+        invited_at=iso_or_none(details.invited_at) if details else None,
+        url=mails.page_url(seat.token) if seat.token else None,
+    )
+
+
+def invitation_view(seat: Seat, catalog: Catalog) -> InvitationView:
+    """A seat as its guest sees it. Raises InvitationNotFound if it has none."""
+    guest, details, ticket = seat.guest, seat.details, seat.ticket
+    if guest is None or details is None:
+        raise InvitationNotFound()
+    tier = catalog.tiers.get(ticket.tier_id)
+    return InvitationView(
+        id=seat.id,
+        seat=seat.number,
+        state=ticket.state,
+        name=guest.name,
+        email=details.email,
+        answers=details.answers,
+        event=ticket_event(ticket, catalog),
+        tier_name=tier.name if tier else None,
+        code=guest.code if ticket.admissible else None,
+        qr_url=f"{BASE_PATH}/guests/{seat.token}/qr" if ticket.admissible else None,
+        admitted=seat.checkin is not None,
+    )
