@@ -150,7 +150,7 @@ BUDGETS = {
     "api: read events": Budget(API, read, 695),
     "api: buy a ticket": Budget(API, buy, 706, frozenset(["jwt"])),
     "api: show a QR code": Budget(API, show_qr_code, 716, frozenset(["jwt", "qrcode"])),
-    "api: webhook of Stripe": Budget(API, refuse_webhook, 830, frozenset(["stripe", "requests"]), STRIPE),
+    "api: webhook of Stripe": Budget(API, refuse_webhook, 840, frozenset(["stripe", "requests"]), STRIPE),
     "api: status for admins": Budget(API, administer, 706, frozenset(["jwt"])),
     "api: metrics": Budget(API, show_metrics, 720, frozenset(["prometheus_client"])),
     "api: register": Budget(API, register, 714, frozenset(["argon2", "zxcvbn"])),
