@@ -168,10 +168,9 @@ def _expected_balance(purchase: Purchase) -> int:
         refund.fee_cents for refund in purchase.refunds
     )
     due = sum(refund.amount_cents for refund in purchase.refunds if refund.status in ("due", "failed"))
-    open_disputes = sum(dispute.amount_cents for dispute in purchase.disputes if dispute.status == "open")
-    lost = [dispute for dispute in purchase.disputes if dispute.status == "lost"]
-    lost_beyond_tickets = sum(dispute.amount_cents - sum(map(purchase.ticket_price, dispute.voided)) for dispute in lost)
-    return tickets_and_fees + due - open_disputes - lost_beyond_tickets
+    taken = [dispute for dispute in purchase.disputes if dispute.status != "won"]
+    taken_beyond_tickets = sum(dispute.amount_cents - sum(map(purchase.ticket_price, dispute.voided)) for dispute in taken)
+    return tickets_and_fees + due - taken_beyond_tickets
 
 
 def _check_cases(purchases_by_id: dict[str, Purchase]) -> list[str]:

@@ -1,7 +1,7 @@
 """What the old and the new item of a purchase say about what happened."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from chalicelib.changes.model import (
     CheckoutOpened,
@@ -74,10 +74,11 @@ def _dispute_changes(before: Purchase | None, after: Purchase, at: int) -> Itera
             yield DisputeOpened(at=at, purchase=after, dispute=dispute)
         if dispute.status != "open" and (known is None or known.status == "open"):
             yield DisputeDecided(at=at, purchase=after, dispute=dispute)
-        if dispute.voided and (known is None or not known.voided):
-            yield SeatsReturned(at=at, purchase=after, seats=_seats(after, dispute.voided))
+        voided = set(dispute.voided) - set(known.voided if known is not None else ())
+        if voided:
+            yield SeatsReturned(at=at, purchase=after, seats=_seats(after, voided))
 
 
-def _seats(purchase: Purchase, numbers: range | list[int]) -> dict[str, int]:
+def _seats(purchase: Purchase, numbers: Iterable[int]) -> dict[str, int]:
     """Tier id -> how many of these tickets are of the tier."""
     return dict(Counter(purchase.ticket_line(number).tier_id for number in numbers))

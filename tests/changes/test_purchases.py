@@ -17,6 +17,8 @@ REFUND = Refund(id="r", status="due", amount_cents=5000, currency="USD", reason=
 REFUNDED = replace(PAID, state="partially_refunded", version=4, refunds=[REFUND])
 DISPUTE = Dispute(id="d", status="open", amount_cents=5000, currency="USD", reason="fraud", payment_intent_id="pi", at=1100)
 DISPUTED = replace(PAID, version=4, disputes=[DISPUTE])
+VOIDED_AHEAD = replace(PAID, version=5, state="partially_refunded", disputes=[replace(DISPUTE, voided=[4])])
+LOST_ALL = replace(PAID, version=6, state="refunded", disputes=[replace(DISPUTE, status="lost", voided=[1, 2, 3, 4])])
 LOST = replace(PAID, version=5, state="partially_refunded", disputes=[replace(DISPUTE, status="lost", voided=[4])])
 
 
@@ -47,6 +49,8 @@ def names(before, after):
         (REFUNDED, replace(REFUNDED, refunds=[replace(REFUND, status="failed")]), ["RefundFailed"]),
         (PAID, DISPUTED, ["DisputeOpened"]),
         (DISPUTED, LOST, ["DisputeDecided", "SeatsReturned"]),
+        (DISPUTED, VOIDED_AHEAD, ["SeatsReturned"]),
+        (VOIDED_AHEAD, LOST_ALL, ["DisputeDecided", "SeatsReturned"]),
         (DISPUTED, replace(DISPUTED, disputes=[replace(DISPUTE, status="won")]), ["DisputeDecided"]),
         (EXPIRED, replace(EXPIRED, version=4), []),  # a fence
         (EXPIRED, None, ["PurchaseForgotten"]),
@@ -60,6 +64,7 @@ def test_each_change_of_a_purchase_says_what_happened(before, after, happened):
 def test_seats_that_return_are_counted_by_tier():
     seats = [change.seats for change in purchase_changes(PAID, REFUNDED, 7) if hasattr(change, "seats")]
     assert seats == [{"t1": 1, "t2": 1}]
+    assert [change.seats for change in purchase_changes(VOIDED_AHEAD, LOST_ALL, 7) if hasattr(change, "seats")] == [{"t1": 2, "t2": 1}]
     assert [change.seats for change in purchase_changes(PAYING, EXPIRED, 7) if hasattr(change, "seats")] == [{"t1": 2, "t2": 2}]
 
 

@@ -1,5 +1,7 @@
 """Disputes: the tickets are frozen until the bank decides. Then they are valid again, or as many are void as the bank took money for."""
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from chalicelib import dynamo, log
@@ -26,6 +28,9 @@ def _record(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> 
     status, known = provider_dispute.status, purchase.find_dispute(provider_dispute.id)
     if status is None or (known is not None and (known.status == status or known.status != "open")):
         return purchase
+    if status == "lost":
+        purchase = _void_ahead(purchase, provider_dispute, now)
+        known = purchase.find_dispute(provider_dispute.id)
     saved = _save_dispute(purchase, known, provider_dispute, status, now)
     log.count(f"disputes_{status}")
     log.warning(f"dispute.{status}", purchase_id=purchase.id, dispute=provider_dispute.id, amount_cents=provider_dispute.amount_cents)
@@ -45,6 +50,7 @@ def _save_dispute(
         reason=provider_dispute.reason,
         payment_intent_id=provider_dispute.payment_intent_id,
         at=known.at if known else now,
+        voided=known.voided if known else [],
     )
     owned = tickets.load_purchase_tickets(purchase.id, purchase.quantity) if purchase.is_order else []
     items = [*ledger_entries.dispute_items(purchase, provider_dispute, is_new=known is None, now=now), _case_item(purchase, dispute, now)]
@@ -60,24 +66,52 @@ def _save_dispute(
         case "thaw":
             items += _thaw_items(purchase, dispute, owned)
         case "void":
-            dispute = replace(dispute, voided=_tickets_worth(purchase, dispute.amount_cents))
-            after = replace(purchase, state=requests.state_after_return(purchase, dispute.voided))
-            items += _void_items(purchase, dispute, now)
+            lost = _tickets_to_void(purchase, dispute)
+            dispute = replace(dispute, voided=sorted([*dispute.voided, *lost]))
+            after = replace(purchase, state=requests.state_after_return(purchase, lost))
+            items += [*_void_items(purchase, lost), *_finding_items(purchase, dispute, now)]
             items += _thaw_items(purchase, dispute, [ticket for ticket in owned if ticket.number not in dispute.voided])
     others = [other for other in purchase.disputes if other.id != dispute.id]
     return store.save(purchase, replace(after, disputes=[*others, dispute]), items)
 
 
-def _void_items(purchase: Purchase, dispute: Dispute, now: int) -> list[dynamo.TransactItem]:
-    """Transaction items that void the tickets that a lost dispute takes, and return their seats to the stock."""
-    holds = requests.convert_returned_holds(purchase, dispute.voided)
-    items = [inventory.return_sold_item(hold) for hold in holds]
-    items += tickets.void_items((ticket_id(purchase.id, number) for number in dispute.voided), "disputed")
+def _void_ahead(purchase: Purchase, provider_dispute: ProviderDispute, now: int) -> Purchase:
+    """Void the tickets of a lost dispute that do not fit into the transaction which ends it, the last ones first.
+
+    Until then the dispute is open for us, so the next event about it, or the reconciliation, goes on after a crash.
+    """
+    while True:
+        dispute = purchase.find_dispute(provider_dispute.id)
+        if dispute is None:
+            if len(purchase.kept_tickets) + len(purchase.holds) <= requests.MAX_RETURN_ITEMS:
+                return purchase
+            purchase = _save_dispute(purchase, None, provider_dispute, "open", now)
+            continue
+        if not purchase.is_own_payment(dispute.payment_intent_id) or not purchase.is_order:
+            return purchase
+        lost = _tickets_to_void(purchase, dispute)
+        if requests.returnable_at_once(purchase, lost, others=len(purchase.kept_tickets) - len(lost)) == lost:
+            return purchase
+        portion = requests.returnable_at_once(purchase, lost)
+        voided = replace(dispute, voided=sorted([*dispute.voided, *portion]))
+        others = [other for other in purchase.disputes if other.id != dispute.id]
+        after = replace(purchase, state=requests.state_after_return(purchase, portion), disputes=[*others, voided])
+        purchase = store.save(purchase, after, _void_items(purchase, portion))
+
+
+def _void_items(purchase: Purchase, numbers: Sequence[int]) -> list[dynamo.TransactItem]:
+    """Transaction items that void tickets which a lost dispute takes, and return their seats to the stock."""
+    seats = [inventory.return_sold_item(hold) for hold in requests.convert_returned_holds(purchase, numbers)]
+    return [*seats, *tickets.void_items((ticket_id(purchase.id, number) for number in numbers), "disputed")]
+
+
+def _finding_items(purchase: Purchase, dispute: Dispute, now: int) -> list[dynamo.TransactItem]:
+    """Transaction item that asks a person who gets the rest of the price of the void tickets, because only whole tickets become void."""
     kept = sum(purchase.ticket_price(number) for number in dispute.voided) - dispute.amount_cents
-    if kept > 0:  # whole tickets became void: a person decides who gets the rest of their price
-        details = {"event_id": purchase.event_id, "dispute": dispute.id, "kept_cents": kept, "currency": dispute.currency}
-        items.append(cases.open_case_item(purchase.id, "finding", f"kept_of_dispute-{dispute.id}", now, details))
-    return items
+    if kept <= 0:
+        return []
+    details = {"event_id": purchase.event_id, "dispute": dispute.id, "kept_cents": kept, "currency": dispute.currency}
+    return [cases.open_case_item(purchase.id, "finding", f"kept_of_dispute-{dispute.id}", now, details)]
 
 
 def _thaw_items(purchase: Purchase, dispute: Dispute, owned: list[Ticket]) -> list[dynamo.TransactItem]:
@@ -108,13 +142,17 @@ def _refunds_refused_by(purchase: Purchase, dispute: Dispute) -> list[Refund]:
     return [refund for refund in purchase.refunds if (refund.status, refund.failure, refund.payment_intent_id) == refused]
 
 
-def _tickets_worth(purchase: Purchase, amount_cents: int) -> list[int]:
-    """The fewest tickets, counted from the last one, that cost at least this amount; all of them if they cost no more."""
-    if sum(purchase.ticket_price(number) for number in purchase.kept_tickets) <= amount_cents:
-        return purchase.kept_tickets
-    numbers: list[int] = []
-    for number in reversed(purchase.kept_tickets):
-        if sum(purchase.ticket_price(taken) for taken in numbers) >= amount_cents:
+def _tickets_to_void(purchase: Purchase, dispute: Dispute) -> list[int]:
+    """The fewest tickets, counted from the last one, that cost at least what the dispute takes; all of them if they cost no more.
+
+    Those that it has voided already count, and are not among them.
+    """
+    numbers = sorted([*purchase.kept_tickets, *dispute.voided])
+    cents, lost = 0, []
+    is_everything = sum(map(purchase.ticket_price, numbers)) <= dispute.amount_cents
+    for number in reversed(numbers):
+        if cents >= dispute.amount_cents and not is_everything:
             break
-        numbers.append(number)
-    return sorted(numbers)
+        cents += purchase.ticket_price(number)
+        lost.append(number)
+    return sorted(set(lost) - set(dispute.voided))

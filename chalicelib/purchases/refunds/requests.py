@@ -20,6 +20,7 @@ from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import ticket_id
 
 REQUESTED_BY_CUSTOMER = "requested_by_customer"
+MAX_RETURN_ITEMS = dynamo.MAX_TRANSACT_ITEMS - 8  # tickets and seats; the others are the purchase, its buyer, ledger, cases and audit
 
 
 class RefundRequest(Struct, frozen=True, kw_only=True):
@@ -63,6 +64,14 @@ def record_external_refund(purchase: Purchase, provider_refund: ProviderRefund, 
 def state_after_return(purchase: Purchase, numbers: Iterable[int]) -> PurchaseState:
     """The state of an order once these tickets are taken back."""
     return "partially_refunded" if set(purchase.kept_tickets) - set(numbers) else "refunded"
+
+
+def returnable_at_once(purchase: Purchase, numbers: Sequence[int], others: int = 0) -> list[int]:
+    """Those of the tickets, the last ones, that one transaction can take back with their seats and `others` more items."""
+    portion = list(numbers)
+    while portion and len(portion) + len(purchase.holds_of_tickets(portion)) + others > MAX_RETURN_ITEMS:
+        portion.pop(0)
+    return portion
 
 
 def convert_returned_holds(purchase: Purchase, numbers: Sequence[int]) -> list[Hold]:
@@ -112,19 +121,33 @@ def _retry(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple[Purch
 def _record_external(purchase: Purchase, provider_refund: ProviderRefund, now: int) -> Purchase:
     assert provider_refund.id is not None  # it was read from the provider
     if purchase.find_refund(provider_refund.id) is not None:
-        return processing.record_status(purchase, provider_refund.id, provider_refund, now)
+        return _return_rest(processing.record_status(purchase, provider_refund.id, provider_refund, now), provider_refund.id, now)
     if provider_refund.status == "failed":
         return purchase
     refund = _external_refund(purchase, provider_refund, now)
     entry = ledger_entries.external_refund_item(purchase, provider_refund, now)
     if refund.tickets:
-        saved = _return_tickets(purchase, refund, now, [entry])
+        saved = _return_rest(_return_tickets(purchase, refund, now, [entry]), refund.id, now)
     else:
         details = _refund_details(purchase, refund)
         finding = [cases.open_case_item(purchase.id, "finding", provider_refund.id, now, details)] if purchase.is_order else []
         saved = store.save(purchase, purchase.with_refunds(refund), [entry, *finding, *_case_items(purchase, refund, now)])
     log.warning("refund.by_hand", purchase_id=purchase.id, refund=provider_refund.id, amount_cents=provider_refund.amount_cents)
     return saved
+
+
+def _return_rest(purchase: Purchase, refund_id: str, now: int) -> Purchase:
+    """Take the tickets back that did not fit into the transaction of an external refund that took all of them, as refunds of no money.
+
+    After a crash in between, the next event about the refund goes on.
+    """
+    first = purchase.find_refund(refund_id)
+    while first is not None and first.tickets and first.status != "failed" and purchase.kept_tickets and not purchase.is_disputed:
+        rest = [ticket_id(purchase.id, number) for number in returnable_at_once(purchase, purchase.kept_tickets)]
+        request = RefundRequest(reason=first.reason, tickets=rest, fee_cents=0)
+        refund = _plan_refund(purchase, request, f"{refund_id}-{len(purchase.refunds)}", first.by, now)
+        purchase = _return_tickets(purchase, refund, now)
+    return purchase
 
 
 def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> Refund:
@@ -192,7 +215,7 @@ def _return_tickets(purchase: Purchase, refund: Refund, now: int, entries: Seque
     ]
     if refund.status == "succeeded" and not refund.is_external and refund.amount_cents:
         items.append(ledger_entries.simulated_refund_item(purchase, refund, now))
-    if len(items) > dynamo.MAX_TRANSACT_ITEMS - 2:
+    if len(refund.tickets) + len(returned) > MAX_RETURN_ITEMS:
         raise RefundInvalid(
             "These are too many tickets for one refund. Send two requests, and name half of the ticket ids in each as `tickets`.",
             path="$.tickets",
@@ -221,7 +244,7 @@ def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: i
         reason="by_hand",
         by=provider_refund.provider,
         at=now,
-        tickets=purchase.kept_tickets if takes_everything else [],
+        tickets=returnable_at_once(purchase, purchase.kept_tickets) if takes_everything else [],
         payment_intent_id=provider_refund.payment_intent_id,
         provider_id=provider_refund.id,
         is_external=True,

@@ -113,7 +113,7 @@ def test_an_order_with_too_many_tickets_for_one_transaction_is_refunded_in_two(a
     event_id, tier_id = create_published(api)
     order_id = builders.create_order(api, (event_id, tier_id), 4)
     cancel(api, event_id)
-    monkeypatch.setattr("chalicelib.dynamo.MAX_TRANSACT_ITEMS", 8)
+    monkeypatch.setattr("chalicelib.purchases.refunds.requests.MAX_RETURN_ITEMS", 4)
     refund_all(event_id, time)
     order = purchases.load(order_id)
     assert (order.state, [refund.id for refund in order.refunds]) == ("refunded", ["event-cancelled-1", "event-cancelled-2"])
