@@ -9,6 +9,8 @@ from chalicelib.accounts import api as accounts_api
 from chalicelib.admin import api as admin_api
 from chalicelib.catalog import api as catalog_api
 from chalicelib.catalog import slugs
+from chalicelib.catalog.image_uploads import api as image_uploads_api
+from chalicelib.catalog.image_uploads import jobs as image_uploads_jobs
 from chalicelib.catalog.sharing import api as sharing_api
 from chalicelib.checkin import api as checkin_api
 from chalicelib.edge import api as edge_api
@@ -40,6 +42,7 @@ app.register_middleware(cors.answer_preflights, "http")
 app.register_blueprint(edge_api.bp, url_prefix="/v1")
 app.register_blueprint(accounts_api.bp, url_prefix="/v1")
 app.register_blueprint(catalog_api.bp, url_prefix="/v1")
+app.register_blueprint(image_uploads_api.bp, url_prefix="/v1")
 app.register_blueprint(sharing_api.bp, url_prefix="/v1")
 app.register_blueprint(promoters_api.bp, url_prefix="/v1")
 app.register_blueprint(packages_api.bp, url_prefix="/v1")
@@ -59,6 +62,7 @@ app.register_blueprint(privacy_api.bp, url_prefix="/v1")
 app.register_blueprint(reports_api.bp, url_prefix="/v1")
 app.register_blueprint(admin_api.bp, url_prefix="/v1")
 
+app.register_blueprint(image_uploads_jobs.bp)
 app.register_blueprint(purchases_jobs.bp)
 app.register_blueprint(reconciliation_jobs.bp)
 app.register_blueprint(reports_jobs.bp)

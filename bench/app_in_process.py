@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from chalicelib import dynamo, memory, settings
@@ -12,6 +13,7 @@ from devtools.dynamodb.transport import in_process_transport
 from infra import tables
 from infra.local.environment import LOCAL_CREDENTIALS, UNREACHABLE_ENDPOINT
 from infra.local.gateway import Gateway
+from tests import engines
 from tests.client import Client
 
 MANY_TICKETS = 20_000
@@ -28,6 +30,8 @@ def app_in_process(folder: Path | None = None, **overrides: Any) -> Iterator[Cli
         settings.override(**{**_SETTINGS, **_SECRETS, "store_endpoint": UNREACHABLE_ENDPOINT, **overrides}),
         open_store(folder) as store,
         in_process_transport(store, dynamo.client()),
+        TemporaryDirectory() as images,
+        engines.folder_buckets(Path(images)),
     ):
         tables.create_all(dynamo.client())
         import app

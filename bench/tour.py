@@ -14,7 +14,7 @@ from msgspec import UNSET
 from chalicelib import clock
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailMessage
-from tests import builders
+from tests import builders, pictures
 from tests.client import Client, ClientReply
 
 _numbers = itertools.count()
@@ -140,6 +140,7 @@ class _Tour:
         tier = f"/tiers/{tier_id}"
         self.put(event, fields, **promoter)
         self.patch(event, {"description": "A night of music."}, **promoter)
+        self.manage_image(event, **promoter)
         self.put(tier, tier_fields, **promoter)
         self.patch(tier, {"price_cents": 4000}, **promoter)
         self.post(f"{event}/publish", **promoter)
@@ -175,6 +176,14 @@ class _Tour:
         for _ in range(2):
             self.get(f"/events/{event_id}/tickets/packages")
         self.delete(f"{packages}/{copy_id}", **promoter)
+
+    def manage_image(self, event: str, **promoter: Any) -> None:
+        body, content_type = pictures.form(pictures.picture(size=(100, 100)))
+        reply = self.api.post(f"{event}/image", body=body, headers={"Content-Type": content_type}, **promoter)
+        assert reply.status == 200, reply.json
+        self.delete(f"{event}/image", **promoter)
+        upload = self.post(f"{event}/image/upload", {"content_type": "image/png"}, **promoter).json["id"]
+        self.get(f"{event}/image/upload/{upload}", **promoter)
 
     def browse(self, event_id: str) -> None:
         for _ in range(2):  # the first one reads what has changed

@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says("AWS region of the DynamoDB tables and of the secret; if it is not set, that of `AWS_REGION`, then of `AWS_DEFAULT_REGION`."),
     ] = DEFAULT_REGION
     store_endpoint: Annotated[str, _says("Address of a DynamoDB-compatible store; empty means DynamoDB on AWS.")] = ""
+    images_bucket: Annotated[str, _says("Name of the S3 bucket of uploaded images; the stack of a deployed stage sets it.")] = ""
+    images_endpoint: Annotated[str, _says("Address of an S3-compatible store for images; empty means S3 on AWS.")] = ""
     identity: Annotated[
         Literal["demo", "jwt"],
         _says("`jwt` requires access tokens. `demo` also accepts the header X-User-Id as the user; stage `prod` refuses it."),

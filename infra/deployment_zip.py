@@ -14,10 +14,22 @@ from py_compile import PycInvalidationMode
 from typing import Any
 
 # botocore has descriptions of all AWS services, 15 of 19 MB; these are the services that we call.
-AWS_SERVICES = ("dynamodb", "secretsmanager")
+AWS_SERVICES = ("dynamodb", "s3", "secretsmanager")
 
 # Only type checkers read the types of Stripe's parameters and events: 8 MB that are never imported.
 STRIPE_TYPE_PACKAGES = ("params", "events")
+
+# What Pillow brings for other formats and for text, as far as its core does not load it: half of it.
+PILLOW_EXTRAS = (
+    "PIL/_avif",
+    "PIL/_imagingft",
+    "PIL/_imagingtk",
+    "pillow.libs/libavif",
+    "pillow.libs/libbrotli",
+    "pillow.libs/libfreetype",
+    "pillow.libs/libharfbuzz",
+    "pillow.libs/libpng",
+)
 
 # What builds compiled extensions, such as Argon2's: at run time they need its backend only.
 BUILD_PACKAGES = ("cffi", "pycparser")
@@ -46,6 +58,8 @@ def is_loaded(name: str) -> bool:
     parts = name.split("/")
     if parts[:2] == ["botocore", "data"] and len(parts) > 3:
         return parts[2] in AWS_SERVICES and not name.endswith("examples-1.json")
+    if name.startswith(PILLOW_EXTRAS):
+        return False
     return parts[0] not in BUILD_PACKAGES and not (parts[0] == "stripe" and parts[1] in STRIPE_TYPE_PACKAGES)
 
 

@@ -101,8 +101,16 @@ def check_artefact(target: Path, architecture: str) -> list[str]:
         problems.append(f"the zip has {packed:,} bytes, more than the budget of {MAX_ZIP_BYTES:,}: {_ADVICE}")
     if unpacked > MAX_UNZIPPED_BYTES:
         problems.append(f"the unpacked zip has {unpacked:,} bytes, more than the budget of {MAX_UNZIPPED_BYTES:,}: {_ADVICE}")
+    problems += [f"the zip lacks {name}: is there a wheel of this version for Lambda?" for name in _missing(entries)]
     unwanted = [entry.filename for entry in entries if entry.filename.startswith(("tests/", "infra/", "devtools/"))]
     return problems + [f"the zip has {name}, which is not deployed" for name in unwanted[:5]] + _check_runs_alone(artefact, architecture)
+
+
+def _missing(entries: list[zipfile.ZipInfo]) -> list[str]:
+    """The requirements that are not in the zip: Chalice leaves out what it finds no wheel of, and only says so."""
+    required = {line.partition("==")[0] for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line}
+    packed = {entry.filename.partition("-")[0].replace("_", "-").lower() for entry in entries if ".dist-info/" in entry.filename}
+    return sorted(name for name in required if name != "chalice" and name.replace("_", "-").lower() not in packed)
 
 
 def _foreign_extensions(artefact: Path, architecture: str) -> list[str]:

@@ -18,6 +18,7 @@ from tests.client import Client
 from tests.tracing import trace_the_product_alone
 
 if TYPE_CHECKING:
+    from devtools.s3.folder_buckets import FolderBuckets
     from tests.stripe_shop import StripeShop
 
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
@@ -128,6 +129,13 @@ def api(request: pytest.FixtureRequest) -> Client:
     from tests.documented import check_reply
 
     return Client(Gateway(app.app), check_reply)
+
+
+@pytest.fixture
+def buckets(tmp_path: Path, _settings: settings.Settings) -> Iterator["FolderBuckets"]:
+    """The bucket of images as an empty folder, which the product's client calls."""
+    with engines.folder_buckets(tmp_path / "buckets") as folder:
+        yield folder
 
 
 @pytest.fixture

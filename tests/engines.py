@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,10 +15,13 @@ from moto.core import responses as moto_responses
 from moto.core.serialize import XFormedAttributePicker
 from moto.dynamodb.models import dynamodb_backends
 
-from chalicelib import dynamo, memory, settings
+from chalicelib import clock, dynamo, memory, settings
+from chalicelib.images import bucket_client
 from devtools.dynamodb.changes import TableDefinition
 from devtools.dynamodb.store import LocalStore, open_store
 from devtools.dynamodb.transport import in_process_transport
+from devtools.s3.folder_buckets import FolderBuckets
+from devtools.s3.transport import in_process_buckets
 from infra import tables
 from infra.local.environment import UNREACHABLE_ENDPOINT
 
@@ -62,6 +66,15 @@ def local() -> Iterator[None]:
             yield
         finally:
             _open_stores.pop()
+
+
+@contextmanager
+def folder_buckets(folder: Path) -> Iterator[FolderBuckets]:
+    """The buckets of S3, as this folder. Nothing is stored in it yet."""
+    with settings.override(images_bucket="images", images_endpoint=UNREACHABLE_ENDPOINT):
+        buckets = FolderBuckets(folder, clock.now)
+        with in_process_buckets(buckets, bucket_client.client()):
+            yield buckets
 
 
 def open_local_store() -> LocalStore:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, wraps
 from typing import Any
+from urllib.parse import urlsplit
 
 from boto3.session import Session
 from chalice.app import Chalice, EventSourceHandler
@@ -23,6 +24,14 @@ _PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Con
 # What an instance reads once and remembers: in the tests, which are one instance, another function may have read it before.
 _REMEMBERED = ("catalog", "waiting-room")
 
+_BUCKET = "images"
+# What a function signs for others, and what S3 only asks for when a file is missing.
+_NOT_CALLED = {
+    ("api_handler", "PutObject", "images/uploads"),
+    ("api_handler", "ListBucket", "images/"),
+    ("process_image", "ListBucket", "images/"),
+}
+
 made: set[StoreCall] = set()
 _function: ContextVar[str | None] = ContextVar("function", default=None)  # the function that is being called, as Lambda would call it
 
@@ -34,16 +43,23 @@ class AccessRefused(BaseException):
 @cache
 def permitted() -> frozenset[StoreCall]:
     """What the roles allow."""
-    from infra.template.permissions import TABLES
+    from infra.template.permissions import FILES, TABLES
 
-    return frozenset(
+    of_tables = {
         (function, action, table) for function, tables in TABLES.items() for table, actions in tables.items() for action in actions.split()
-    )
+    }
+    of_files = {
+        (function, action, f"{_BUCKET}/{prefix}")
+        for function, prefixes in FILES.items()
+        for prefix, actions in prefixes.items()
+        for action in actions.split()
+    }
+    return frozenset(of_tables | of_files)
 
 
 def unused(made: Iterable[StoreCall]) -> list[StoreCall]:
     """What the roles allow although none of `made` needs it."""
-    return sorted(call for call in permitted().difference(made) if call[2] not in _REMEMBERED)
+    return sorted(call for call in permitted().difference(made, _NOT_CALLED) if call[2] not in _REMEMBERED)
 
 
 def record() -> None:
@@ -58,6 +74,8 @@ def record() -> None:
         created = create(self, service_name, *arguments, **named)
         if service_name == "dynamodb":
             created.meta.events.register("before-call.dynamodb", _on_call)
+        if service_name == "s3":
+            created.meta.events.register("before-call.s3", _on_file_call)
         return created
 
     Session.client = client  # type: ignore[method-assign]
@@ -93,9 +111,21 @@ def _on_call(model: Any, params: dict[str, Any], **_: Any) -> None:
     if function is None:
         return
     for action, table in _required(model.name, json.loads(params["body"])):
-        made.add((function, action, table))
-        if (function, action, table) not in permitted():
-            raise AccessRefused(f"{function} may not {action} {table}: see infra/template/permissions.py")
+        _require(function, action, table)
+
+
+def _on_file_call(model: Any, params: dict[str, Any], **_: Any) -> None:
+    """For a call of the bucket, whose name is the first part of the path."""
+    function = _function.get()
+    if function is not None:
+        prefix = "" if model.name == "ListObjectsV2" else urlsplit(params["url"]).path.split("/")[2]
+        _require(function, "ListBucket" if model.name == "ListObjectsV2" else model.name, f"{_BUCKET}/{prefix}")
+
+
+def _require(function: str, action: str, table: str) -> None:
+    made.add((function, action, table))
+    if (function, action, table) not in permitted():
+        raise AccessRefused(f"{function} may not {action} {table}: see infra/template/permissions.py")
 
 
 def _required(operation: str, request: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,7 @@ def create_event(
     Repeated, it also finishes the pool of an event with a capacity.
     """
     values = fields.values()
+    forms.image_after(None, values)
     promoter_id = values.pop("promoter_id", promoter_id)
     new = Event(
         id=event_id,
@@ -66,7 +67,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
     def build(catalog: Catalog) -> CatalogChange[Event]:
         before = get_changeable_event(catalog, event_id)
         expected.check(before)
-        after = replace(before, **values)
+        after = replace(before, **values, **forms.image_after(before, values))
         if before.status == "draft" and after.name != before.name:  # published, its addresses stay
             after = replace(after, slug=slugs.new_slug(catalog, event_id, after.name))
         forms.check_event(after)

@@ -21,6 +21,7 @@ Text = Annotated[str, Meta(max_length=10_000)]
 Line = Annotated[str, Meta(max_length=200)]
 Label = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
 Url = Annotated[str, Meta(max_length=2000, pattern=r"^https?://[^\s]+$")]
+ImageUrl = Annotated[str, Meta(max_length=2000, pattern=r"^(https?://|/media/)[^\s]+$")]  # or, unchanged, that of an uploaded image
 TimeZone = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", description="An IANA name.")]
 Moment = Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")]
 Position = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
@@ -73,7 +74,7 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ends_at: Moment | UnsetType | None = UNSET
     on_sale_at: Moment | UnsetType | None = UNSET
     timezone: TimeZone | UnsetType = UNSET
-    image_url: Url | UnsetType | None = UNSET
+    image_url: ImageUrl | UnsetType | None = UNSET
     purchase_limit: PurchaseLimit | UnsetType | None = UNSET
     hold_seconds: HoldSeconds | UnsetType | None = UNSET
     waiting_room: WaitingRoomConfig | UnsetType | None = UNSET
@@ -231,6 +232,20 @@ def check_tier(tier: Tier) -> None:
     """Raises InvalidInput if the sale of a tier would end before it begins."""
     if tier.sale_starts_at is not None and tier.sale_ends_at is not None and tier.sale_ends_at <= tier.sale_starts_at:
         raise InvalidInput("The sale must end after it begins. Choose a later `sale_ends_at`.", path="$.sale_ends_at")
+
+
+def image_after(before: Event | None, values: dict[str, Any]) -> dict[str, None]:
+    """What becomes of an uploaded image when these values are set: another `image_url` takes its place, null removes it.
+
+    Raises InvalidInput for the address of an image that is not the entry's own.
+    """
+    url = values.get("image_url", UNSET)
+    if url is UNSET or url == (before.image_url if before is not None else None):
+        return {}
+    if url is not None and url.startswith("/media/"):
+        message = "This picture is not the uploaded one. Upload a picture, or send an address that begins with https://."
+        raise InvalidInput(message, path="$.image_url")
+    return {"image": None}
 
 
 def epoch_seconds(field: str, moment: datetime | None) -> int | None:

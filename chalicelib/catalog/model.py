@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from chalicelib import clock
 from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.errors import ApiError
+from chalicelib.images.model import StoredImage
 from chalicelib.inventory.display.model import StockGroup
 from chalicelib.inventory.model import NO_STOCK, UNLIMITED, Stock
 
@@ -57,7 +58,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_sale_at: int | None = None
     display_order: int = 0
     timezone: str = "UTC"
-    image_url: str | None = None
+    image_url: str | None = None  # of an uploaded image, the address of its JPEG
+    image: StoredImage | None = None  # uploaded
     featured: bool = False
     purchase_limit: int | None = None
     hold_seconds: int | None = None

@@ -22,6 +22,7 @@ from chalicelib.catalog.model import (
     sale_refusal,
 )
 from chalicelib.clock import Timestamp
+from chalicelib.images.model import ImageView, image_view
 from chalicelib.inventory.model import Stock, finite
 
 Stocks = Mapping[str, Stock]
@@ -32,7 +33,7 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
 
     `price_from_cents`: the lowest price of what can be bought now; if nothing can, of what is sold later, then of what is sold out. Hidden
     tiers do not count. It is null, as `currency` is, if nothing is listed. With `has_waiting_room` buyers may join its line at any time; it
-    moves from `on_sale_at`.
+    moves from `on_sale_at`. An uploaded `image` has sizes; its `image_url` is an address of the shop.
     """
 
     id: str
@@ -45,6 +46,7 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     status: PublicEventStatus | Literal["draft", "test"]
     timezone: str
     image_url: str | None
+    image: ImageView | None
     featured: bool
     display_order: int
     purchase_limit: int
@@ -239,6 +241,7 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
         status=public_event_status(catalog, event, now, stocks),
         timezone=event.timezone,
         image_url=event.image_url,
+        image=image_view(event.image),
         featured=event.featured,
         display_order=event.display_order,
         purchase_limit=_event_limit(event),

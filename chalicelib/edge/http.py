@@ -27,12 +27,13 @@ from chalicelib.edge import access as route_access
 from chalicelib.edge import auth, cors, path_names, time_limits
 from chalicelib.edge.access import Access
 from chalicelib.edge.http_errors import MAX_BODY_BYTES, BodyTooLarge, InternalError, NotSetUp, ServiceUnavailable, UnsupportedMediaType
-from chalicelib.edge.operation import Header, Operation
+from chalicelib.edge.operation import FormFile, Header, Operation
 from chalicelib.edge.parsing import NoQuery, parse_json, parse_query
 from chalicelib.edge.source_addresses import source_address
 from chalicelib.errors import ApiError, NotFound
 
 MIN_GZIP_BYTES = 1024
+MAX_FORM_BYTES = 10 * 1024 * 1024  # what API Gateway takes
 STORE_RETRY_SECONDS = 2
 SETTINGS_RETRY_SECONDS = 60
 
@@ -122,13 +123,19 @@ class RequestContext:
         """The caller; raises UserRequired or Unauthenticated if the request is anonymous."""
         return auth.require_user(self.identity)
 
-    def read_body(self) -> bytes:
+    def read_body(self, max_bytes: int = MAX_BODY_BYTES) -> bytes:
         """The body as bytes; raises BodyTooLarge."""
         body = self.chalice_request.raw_body
         raw = body if isinstance(body, bytes) else body.encode()
-        if len(raw) > MAX_BODY_BYTES:
+        if len(raw) > max_bytes:
             raise BodyTooLarge()
         return raw
+
+    def read_file(self, file: FormFile) -> bytes:
+        """The file that the body, a form, has; raises InvalidInput, UnsupportedMediaType, and the form's own error for a larger one."""
+        from chalicelib.edge import form_files  # few routes take files
+
+        return form_files.read_file(self.header("content-type"), self.read_body(MAX_FORM_BYTES), file)
 
     def parse_body(self, shape: type[T]) -> T:
         """The JSON body as an instance of `shape` (a msgspec Struct); raises InvalidInput, which names the field at fault."""
@@ -153,11 +160,13 @@ def route(
     headers: tuple[Header, ...] = (),
     errors: tuple[type[ApiError], ...] = (),
     media_types: tuple[str, ...] = (),
+    file: FormFile | None = None,
 ) -> Callable[[Callable[..., Reply[Any] | CacheableReply[Any]]], Callable[..., ChaliceResponse]]:
     """Register a handler `(request, **path parameters) -> Reply | CacheableReply` on a blueprint. Who may not call it never reaches it.
 
     Path parameters are ids: one that cannot exist is a 404, and the handler is not called. A parameter `body` gets the JSON body as an
     instance of its type, a msgspec Struct (its default, if it has one and the body is empty), and `query` the query parameters. A route
+    that takes a `file` gets its bytes as a parameter of this name. One
     that only reads refuses parameters that it does not know, also if it knows none. `statuses`, `headers`, `errors` and `media_types` are
     for the OpenAPI document (see Operation).
 
@@ -176,6 +185,7 @@ def route(
             headers=headers,
             errors=errors,
             media_types=media_types,
+            file=file,
         )
         handle = _handle_requests(bp, operation)
         handle.operation = operation  # type: ignore[attr-defined]
@@ -218,9 +228,9 @@ def _handle_requests(bp: Blueprint, operation: Operation) -> Callable[..., Chali
 
 def _argument_parser(operation: Operation) -> Callable[[RequestContext], dict[str, Any]] | None:
     """A function that reads the arguments `body` and `query` of a handler from a request; None if there is nothing to read or check."""
-    body, query = operation.body, operation.query
+    body, query, file = operation.body, operation.query, operation.file
     refuses_query = query is None and operation.method in READING_METHODS
-    if body is None and query is None and not refuses_query:
+    if body is None and query is None and file is None and not refuses_query:
         return None
     has_default = bool(operation.handler.__defaults__)  # that of `body`
 
@@ -232,6 +242,8 @@ def _argument_parser(operation: Operation) -> Callable[[RequestContext], dict[st
             request.parse_query(NoQuery)
         if body is not None and not (has_default and not request.read_body()):
             arguments["body"] = request.parse_body(body)
+        if file is not None:
+            arguments["file"] = request.read_file(file)
         return arguments
 
     return parse

@@ -19,8 +19,17 @@ class Header(Struct, frozen=True):
     errors: tuple[type[ApiError], ...] = ()
 
 
+class FormFile(Struct, frozen=True):
+    """A file that a route takes as a part of a form (multipart/form-data): its name there, its types, and the error if it is larger."""
+
+    name: str
+    media_types: tuple[str, ...]
+    max_bytes: int
+    too_large: type[ApiError]
+
+
 class Operation(Struct, frozen=True, kw_only=True):
-    """A route. `body` and `query` are the types of the handler's parameters of these names, None without them.
+    """A route. `body` and `query` are the types of the handler's parameters of these names, None without them; `file` describes that one.
 
     `statuses` are those of its replies, errors apart. `errors` are those that the handler can raise. Those that follow from the rest
     (access, ids in the path, body, query, headers) and those of every route are not among them. `media_types` are those of replies
@@ -34,6 +43,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     statuses: tuple[int, ...] = (200,)
     body: Any = None
     query: Any = None
+    file: FormFile | None = None
     headers: tuple[Header, ...] = ()
     errors: tuple[type[ApiError], ...] = ()
     media_types: tuple[str, ...] = ()

@@ -111,9 +111,12 @@ def _serve(
     terminal: TextIO,
 ) -> NoReturn:
     from chalicelib.catalog import service
+    from chalicelib.images import bucket_client
+    from devtools.s3.transport import in_process_buckets
     from infra.local import demo_access, initial_data, local_stripe
     from infra.local.event_sources import create_poller
     from infra.local.gateway import Gateway
+    from infra.local.images import LocalImages
     from infra.local.mail_receiver import MailReceiver
     from infra.local.schedules import Schedules
 
@@ -129,11 +132,15 @@ def _serve(
         if not secret_settings.optional_secret("smtp_url"):
             receiver = on_stop.enter_context(MailReceiver(folder.mail, lambda line: _print(terminal, line)))
             on_stop.enter_context(settings.override(smtp_url=receiver.url))
-        server.start(Gateway(app.app), BUILT, lambda: store.failure)
+        images = LocalImages(folder.images, app.app)
+        on_stop.enter_context(in_process_buckets(images.buckets, bucket_client.client()))
+        server.start(Gateway(app.app), BUILT, lambda: store.failure, images)
         # Stopped in the opposite order: webhooks, schedules, requests, and last the fake Stripe that all of them call.
         if stripe is not None:
             local_stripe.add_prices(stripe, service.snapshot())
             on_stop.enter_context(stripe)
+        images.start()
+        on_stop.callback(images.stop)
         on_stop.callback(server.stop)
         schedules.start()
         on_stop.callback(schedules.stop)

@@ -11,7 +11,7 @@ from typing import IO
 import msgspec
 
 MARKER = ".fairgate-data"
-_CREATED_NAMES = ("store", "logs", "stripe", "mail", "secrets.json", "demo.json", "demo-tickets.json")
+_CREATED_NAMES = ("store", "logs", "stripe", "mail", "images", "secrets.json", "demo.json", "demo-tickets.json")
 
 
 class DataFolderError(Exception):
@@ -38,8 +38,8 @@ class DataFolder:
         if reset:
             self._delete_content()
         self.logs, self.store = self.path / "logs", self.path / "store"
-        self.stripe, self.mail = self.path / "stripe", self.path / "mail"
-        for folder in (self.logs, self.store, self.stripe, self.mail):
+        self.stripe, self.mail, self.images = self.path / "stripe", self.path / "mail", self.path / "images"
+        for folder in (self.logs, self.store, self.stripe, self.mail, self.images):
             folder.mkdir(exist_ok=True)
 
     def load_secrets(self) -> RunSecrets:

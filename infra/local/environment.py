@@ -12,6 +12,9 @@ from infra.local.data_folder import RunSecrets
 # AWS clients need credentials; the local store accepts any.
 LOCAL_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
 
+# The bucket of the images, and where the addresses of buckets begin.
+BUCKET, UPLOADS = "fairgate-local-images", "/bucket"
+
 # The address of a store in this process. Nothing listens there, so a call that left the process would fail.
 UNREACHABLE_ENDPOINT = "http://127.0.0.1:9"
 
@@ -74,6 +77,8 @@ def complete_environment(run_secrets: RunSecrets, port: int) -> None:
     if os.environ.get(f"{settings.PREFIX}STRIPE_API_KEY"):
         # People share a test account of Stripe: a local run must not take the payments of another run for its own.
         os.environ.setdefault(f"{settings.PREFIX}STRIPE_NAMESPACE", f"local-{sha256(run_secrets.jwt_secret.encode()).hexdigest()[:12]}")
+    os.environ.setdefault(f"{settings.PREFIX}IMAGES_BUCKET", BUCKET)
+    os.environ.setdefault(f"{settings.PREFIX}IMAGES_ENDPOINT", f"http://127.0.0.1:{port}{UPLOADS}")
     os.environ.update(LOCAL_CREDENTIALS, **{f"{settings.PREFIX}STORE_ENDPOINT": UNREACHABLE_ENDPOINT})
     settings.read(dict(os.environ))  # not yet kept: the fake Stripe adds its own
 

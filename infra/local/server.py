@@ -12,6 +12,7 @@ from infra.local.api_page import api_page_response
 from infra.local.connections import Connection, Connections
 from infra.local.gateway import Gateway, GatewayResponse
 from infra.local.http_messages import Request
+from infra.local.images import LocalImages
 from infra.local.pages import page_response, preview_target, text_response
 from infra.local.workers import Workers
 
@@ -44,15 +45,18 @@ class LocalServer:
         self._connections = Connections(self._listener, _max_connections(), self.workers.find_input)
         self._gateway: Gateway | None = None
         self._web: Path | None = None
+        self._images: LocalImages | None = None
         self._failure: Callable[[], str | None] = lambda: None
 
     @property
     def origin(self) -> str:
         return f"http://{HOST}:{self.port}"
 
-    def start(self, gateway: Gateway, web: Path, failure: Callable[[], str | None] = lambda: None) -> None:
+    def start(
+        self, gateway: Gateway, web: Path, failure: Callable[[], str | None] = lambda: None, images: LocalImages | None = None
+    ) -> None:
         """Serve from now on, in threads. `web` is the folder of the pages; `failure` says why the store has failed, None while it works."""
-        self._gateway, self._web, self._failure = gateway, web, failure
+        self._gateway, self._web, self._failure, self._images = gateway, web, failure, images
         self.workers.start()
 
     def stop(self) -> None:
@@ -75,6 +79,8 @@ class LocalServer:
                 return _failed_response(failure)
             if target.startswith(("/api/", "/api?")) or target == "/api":
                 return self._gateway.handle(request.method, target, request.headers, request.body, connection.address)
+            if self._images is not None and (shown := self._images.response(request.method, target, request.headers, request.body)):
+                return shown
             return api_page_response(request.method, target) or page_response(self._web, request.method, target)
         except Exception:
             logging.getLogger(__name__).exception("a request failed")

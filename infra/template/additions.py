@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from infra.template import alarms, api, archive, cdn, consumers, dashboard, functions, stored_tables, web_acl
+from infra.template import alarms, api, archive, cdn, consumers, dashboard, functions, images, stored_tables, web_acl
 from infra.template.functions import Template
 
 
@@ -16,6 +16,7 @@ def template_additions(stage: str, routes: dict[str, Any], architecture: str = "
         "Resources": {
             **stored_tables.resources(stage),
             **functions.resources(stage, architecture, snapstart=snapstart),
+            **images.resources(stage),
             **consumers.resources(),
             **api.resources(stage, routes, snapstart=snapstart),
             **cdn.resources(stage, routes),

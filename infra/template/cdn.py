@@ -8,6 +8,7 @@ from typing import Any
 from chalicelib.edge.operation import Operation
 from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
 from infra.local.pages import PAGE_POLICY
+from infra.template import images
 from infra.template.functions import Template
 from infra.template.stages import ROOT, stack_settings
 
@@ -102,18 +103,31 @@ def _distribution(stage: str, routes: dict[str, Any]) -> Template:
         "PriceClass": settings.price_class,
         "Aliases": [settings.domain] if settings.domain else [],
         "ViewerCertificate": certificate,
-        "Origins": [_web_origin(), _api_origin(stage)],
+        "Origins": [_web_origin(), _api_origin(stage), images.origin()],
         "DefaultCacheBehavior": _behaviour("web", _CACHE_FILES, "PageHeaders", "ShowPage"),
         "CacheBehaviors": [
-            {
-                "PathPattern": pattern,
-                "AllowedMethods": ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"],
-                "OriginRequestPolicyId": _PASS_ALL_BUT_HOST,
-                **_behaviour("api", {"Ref": "PublicDocuments"} if cached else _CACHE_NOTHING, "ApiHeaders", "PassViewerOn"),
-            }
-            for pattern, cached in cached_paths(routes)
+            _IMAGES,
+            *(
+                {
+                    "PathPattern": pattern,
+                    "AllowedMethods": ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"],
+                    "OriginRequestPolicyId": _PASS_ALL_BUT_HOST,
+                    **_behaviour("api", {"Ref": "PublicDocuments"} if cached else _CACHE_NOTHING, "ApiHeaders", "PassViewerOn"),
+                }
+                for pattern, cached in cached_paths(routes)
+            ),
         ],
     }
+
+
+_IMAGES: Template = {
+    "PathPattern": "/media/*",
+    "TargetOriginId": "images",
+    "ViewerProtocolPolicy": "https-only",
+    "Compress": False,  # they are
+    "CachePolicyId": _CACHE_FILES,
+    "ResponseHeadersPolicyId": {"Ref": "ApiHeaders"},
+}
 
 
 def _web_origin() -> Template:

@@ -15,14 +15,18 @@ Template = dict[str, Any]
 
 API = "APIHandler"  # Chalice's logical id of the function behind the API
 WEBHOOKS = "Webhooks"
-SCHEDULED = ("sweep", "reconcile")
+SCHEDULED = ("sweep", "reconcile", "clean_images")
+BY_EVENTS = (*SCHEDULED, "process_image")  # that EventBridge calls
 # Function -> its logical id. Chalice names roles after functions: api_handler -> ApiHandlerRole.
 FUNCTIONS = {
     "api_handler": API,
     "webhooks": WEBHOOKS,
-    **{name: event_sources.function_id(name) for name in (*SCHEDULED, *event_sources.CONSUMERS)},
+    **{name: event_sources.function_id(name) for name in (*BY_EVENTS, *event_sources.CONSUMERS)},
 }
 CHALICE_MAKES = tuple(name for name in FUNCTIONS if name != "webhooks")
+
+BUCKET = "ImagesBucket"  # the logical id of the bucket of the images, whose name CloudFormation chooses
+_BUCKET_NAME: Template = {"FAIRGATE_IMAGES_BUCKET": {"Ref": BUCKET}}
 
 ALIAS = "live"
 LOG_DAYS = 30
@@ -38,15 +42,19 @@ def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
         raise ValueError(f"reserved_concurrency of stage {stage}: there is no function {min(unknown)}; there are {', '.join(FUNCTIONS)}")
     made: Template = {}
     for name, logical_id in FUNCTIONS.items():
-        properties: Template = {"LoggingConfig": {"LogGroup": {"Ref": logs_id(name)}}, "Tracing": "Active"}
+        properties: Template = {
+            "Environment": {"Variables": _BUCKET_NAME},
+            "LoggingConfig": {"LogGroup": {"Ref": logs_id(name)}},
+            "Tracing": "Active",
+        }
         if name in reserved:
             properties["ReservedConcurrentExecutions"] = reserved[name]
-        if name in SCHEDULED:
+        if name in BY_EVENTS:
             properties["EventInvokeConfig"] = _event_invoke_config(name)
         made |= {logical_id: {"Properties": properties}, logs_id(name): _logs(stage, name)}
         if (queue := dead_letters_id(name)) is not None:
             made[queue] = _dead_letters(stage, name)
-    made[WEBHOOKS] = {"Type": "AWS::Serverless::Function", "Properties": {**_webhooks(stage, architecture), **made[WEBHOOKS]["Properties"]}}
+    made[WEBHOOKS] = {"Type": "AWS::Serverless::Function", "Properties": {**made[WEBHOOKS]["Properties"], **_webhooks(stage, architecture)}}
     made["WebhooksRole"] = _webhooks_role(stage)
     made[f"{WEBHOOKS}InvokePermission"] = _invoke_permission()
     if snapstart:
@@ -67,7 +75,7 @@ def logs_id(function: str) -> str:
 
 def dead_letters_id(function: str) -> str | None:
     """The logical id of the queue of what a function could not do; None if its caller gets the error."""
-    return f"{FUNCTIONS[function]}DeadLetters" if function in (*SCHEDULED, *event_sources.CONSUMERS) else None
+    return f"{FUNCTIONS[function]}DeadLetters" if function in (*BY_EVENTS, *event_sources.CONSUMERS) else None
 
 
 _SNAPSTART: Template = {
@@ -108,13 +116,15 @@ def _dead_letters(stage: str, function: str) -> Template:
 
 def _webhooks(stage: str, architecture: str) -> Template:
     """The same code and settings as the function of the API."""
+    settings = function_settings(stage)
     return {
         "Runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",  # as Chalice chooses it
         "Handler": "app.app",
         "CodeUri": "./deployment.zip",
         "Architectures": [architecture],
         "Role": {"Fn::GetAtt": ["WebhooksRole", "Arn"]},
-        **function_settings(stage),
+        **settings,
+        "Environment": {"Variables": {**settings["Environment"]["Variables"], **_BUCKET_NAME}},
     }
 
 

@@ -42,6 +42,13 @@ TABLES: dict[str, dict[str, str]] = {
         "tickets/index/event": "Query",
         "waiting-room": "BatchGetItem GetItem PutItem UpdateItem",
     },
+    "clean_images": {
+        "catalog": "GetItem Query",
+    },
+    "process_image": {
+        "audit": "PutItem",
+        "catalog": "GetItem PutItem Query UpdateItem",
+    },
     "project_reports": {
         "reports": "BatchGetItem GetItem PutItem UpdateItem",
     },
@@ -86,6 +93,13 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 
+# Function -> what files begin with, in the bucket of the images -> actions of S3. Who may list the bucket learns that a file is missing.
+FILES: dict[str, dict[str, str]] = {
+    "api_handler": {"": "ListBucket", "media": "DeleteObject PutObject", "outcomes": "GetObject", "uploads": "PutObject"},
+    "clean_images": {"": "ListBucket", "media": "DeleteObject"},
+    "process_image": {"": "ListBucket", "media": "DeleteObject PutObject", "outcomes": "PutObject", "uploads": "DeleteObject GetObject"},
+}
+
 READS_SECRETS = ("api_handler", "webhooks", "sweep", "reconcile")
 APPEND_ONLY = ("audit", "payment-transactions")
 _CHANGES = ("BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLUpdate", "UpdateItem")
@@ -102,6 +116,7 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
             "Action": [f"dynamodb:{action}" for action in _CHANGES],
             "Resource": [_table(stage, feature) for feature in APPEND_ONLY],
         },
+        *_use_files(FILES.get(function, {})),
         _allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], [{"Fn::GetAtt": [logs, "Arn"]}]),
         # X-Ray knows no resources.
         _allow("Trace", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], ["*"]),
@@ -124,6 +139,17 @@ def _use_tables(stage: str, tables: dict[str, str]) -> list[Statement]:
     return [
         _allow(f"UseTables{number}", [f"dynamodb:{action}" for action in actions.split()], [_table(stage, table) for table in of_actions])
         for number, (actions, of_actions) in enumerate(by_actions.items(), start=1)
+    ]
+
+
+def _use_files(prefixes: dict[str, str]) -> list[Statement]:
+    return [
+        _allow(
+            f"UseFiles{prefix.title()}",
+            [f"s3:{action}" for action in actions.split()],
+            [{"Fn::Sub": f"${{ImagesBucket.Arn}}/{prefix}/*" if prefix else "${ImagesBucket.Arn}"}],
+        )
+        for prefix, actions in prefixes.items()
     ]
 
 

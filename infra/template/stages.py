@@ -27,6 +27,7 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `requests_per_address`: how many requests an address may send in five minutes, which takes a web ACL; None: there is none.
     `archive_days`: how long the daily copies of the ledger and the audit log are kept unchangeable; None: there are none.
     `domain`: the shop's own, with the ARN of its certificate in us-east-1. `price_class`: from where CloudFront serves it.
+    `scan_uploads`: images are taken only after GuardDuty has scanned them (docs/event-images.md).
     `alarm_email`: who gets a mail for each alarm, once they have confirmed the first mail of AWS.
     """
 
@@ -39,6 +40,7 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     domain: str = ""
     certificate_arn: Annotated[str, Meta(pattern="^(arn:[a-z-]+:acm:us-east-1:[0-9]{12}:certificate/.+)?$")] = ""
     alarm_email: str = ""
+    scan_uploads: bool = False
     price_class: Literal["PriceClass_100", "PriceClass_200", "PriceClass_All"] = "PriceClass_100"
 
     def __post_init__(self) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from msgspec import Struct
@@ -17,12 +19,15 @@ from chalicelib.accounts.profiles.service import PromoterChange
 from chalicelib.accounts.sessions import service as sessions
 from chalicelib.cases import service as cases
 from chalicelib.edge import auth
-from tests import builders, engines
+from tests import builders, engines, pictures
 from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, ClientReply
 
 EVENT, DROP = "fest", "drop"  # the second one has a waiting room
 BUYER, PROMOTER, PASSWORD = "ada", "nora", "seven grey owls"
+
+
+WITH_PICTURE = {"POST /events/{event_id}/image"}  # they take a file in a form
 
 
 class Caller(Struct, frozen=True):
@@ -77,13 +82,16 @@ class World(Struct):
         assert "{" not in target, f"give tests/access/world.py an id for the parameter of {path}"
         body, query = self.content(f"{method} {path}")
         options: dict[str, Any] = {} if body is None else {"json": body}
+        headers = {"Idempotency-Key": "key"}
+        if f"{method} {path}" in WITH_PICTURE:
+            options["body"], headers["Content-Type"] = pictures.form(pictures.picture(size=(20, 20)))
         who = CALLERS[caller]
         return self.api.request(
             method,
             target,
             query=query | dict(more_query or {}),
             token=who.token() if who else None,
-            headers={"Idempotency-Key": "key"},
+            headers=headers,
             **options,
         )
 
@@ -123,6 +131,7 @@ class World(Struct):
             "POST /events": new_event,
             "PUT /events/{event_id}": new_event,
             "PATCH /events/{event_id}": {"name": "New"},
+            "POST /events/{event_id}/image/upload": {"content_type": "image/png"},
             "POST /events/{event_id}/members": {"email": "new@example.com", "role": "staff"},
             "POST /events/{event_id}/reservations": item,
             "POST /events/{event_id}/tiers": {"name": "New", "price_cents": 1, "capacity": 1},
@@ -146,7 +155,13 @@ def new_world() -> Iterator[World]:
     from infra.local.gateway import Gateway
 
     api = Client(Gateway(app.app))
-    with engines.local(), engines.fresh_stage(), settings.override(identity="demo"):
+    with (
+        TemporaryDirectory() as images,
+        engines.folder_buckets(Path(images)),
+        engines.local(),
+        engines.fresh_stage(),
+        settings.override(identity="demo"),
+    ):
         event, tier = _apply_catalog()
         paid = builders.buy(api, BUYER, event, tier, 3).json
         order = paid["order"]["id"]
@@ -180,6 +195,7 @@ def new_world() -> Iterator[World]:
             "member_id": member.member_id,
             "token": transfer,
             "seat_id": f"{second}.1",
+            "upload_id": "01KT0000000000000000000000",
         }
         with settings.override(identity="jwt"):
             yield World(api, ids, next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second), place, login, invitation)

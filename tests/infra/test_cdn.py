@@ -39,7 +39,9 @@ def test_the_api_gets_the_viewers_address_whatever_the_viewer_says():
 def test_every_request_is_by_https_and_those_of_the_api_have_the_key(stage):
     behaviours = [CONFIG[stage]["DefaultCacheBehavior"], *CONFIG[stage]["CacheBehaviors"]]
     assert {behaviour["ViewerProtocolPolicy"] for behaviour in behaviours} <= {"https-only", "redirect-to-https"}
-    for behaviour in CONFIG[stage]["CacheBehaviors"]:
+    images, *of_api = CONFIG[stage]["CacheBehaviors"]
+    assert (images["PathPattern"], images["TargetOriginId"]) == ("/media/*", "images")
+    for behaviour in of_api:
         (association,) = behaviour["FunctionAssociations"]
         assert (behaviour["TargetOriginId"], association["FunctionARN"]["Fn::GetAtt"][0]) == ("api", "PassViewerOn")
     origins = {origin["Id"]: origin for origin in CONFIG[stage]["Origins"]}

@@ -32,6 +32,7 @@ def test_a_call_that_a_role_does_not_allow_fails(store):
 
 def test_what_no_function_has_done_is_found(monkeypatch):
     monkeypatch.setattr(permissions, "TABLES", {"sweep": {"sweep": "GetItem PutItem", "catalog": "Query"}})
+    monkeypatch.setattr(permissions, "FILES", {})
     store_calls.permitted.cache_clear()
     try:
         assert store_calls.unused([("sweep", "GetItem", "sweep")]) == [("sweep", "PutItem", "sweep")]

@@ -78,7 +78,7 @@ def test_a_role_reaches_its_own_stage_and_nothing_else(stage, function):
     for statement in statements.values():
         assert not any("*" in action for action in statement["Action"])
         for arn in statement["Resource"]:
-            assert re.search(rf"fairgate[-/]{stage}-", arn["Fn::Sub"])
+            assert re.search(rf"fairgate[-/]{stage}-|^\$\{{ImagesBucket\.Arn\}}", arn["Fn::Sub"])
 
 
 def test_the_api_may_not_read_a_whole_table():
@@ -240,7 +240,7 @@ def test_what_cloudformation_would_refuse_is_a_problem(tmp_path, monkeypatch):
 
 def test_functions_run_on_arm64_unless_another_architecture_is_asked_for(packaged):
     functions = [part for part in packaged("dev", snapstart=False)["Resources"].values() if part["Type"] == "AWS::Serverless::Function"]
-    assert [function["Properties"]["Architectures"] for function in functions] == [["arm64"]] * 5
+    assert [function["Properties"]["Architectures"] for function in functions] == [["arm64"]] * 7
     assert CONFIG["lambda_architecture"] == "arm64"
 
 

@@ -22,7 +22,9 @@ def render(event: Event, url: str, shop_url: str) -> str:
     facts = f"{clock.local(event.starts_at, event.timezone):%d %B %Y} · {place}".lstrip("0")
     description = _shortened(f"{facts}. {' '.join(event.description.split())}".strip(" ."))
     picture = event.image_url or ""
-    if not picture.startswith(("https://", "http://")):
+    if event.image is not None:
+        picture = f"{shop_url}{picture}"
+    elif not picture.startswith(("https://", "http://")):
         picture = f"{shop_url}{DEFAULT_PICTURE}"
     metas = {
         "og:type": "website",

@@ -112,6 +112,10 @@ def _describe(operation: Operation, components: Components) -> dict[str, Any]:
         schema = components.schema_of(operation.body)
         content = {"application/json": {"schema": schema, "example": example_of(schema, components.schemas)}}
         described["requestBody"] = {"required": not operation.handler.__defaults__, "content": content}
+    if (file := operation.file) is not None:
+        part = {"type": "string", "format": "binary", "contentMediaType": ", ".join(file.media_types)}
+        form = {"type": "object", "properties": {file.name: part}, "required": [file.name]}
+        described["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": form}}}
     return described
 
 

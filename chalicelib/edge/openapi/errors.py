@@ -41,6 +41,8 @@ def list_errors(operation: Operation) -> list[type[ApiError]]:
         found.append(NotFound)
     if operation.body is not None:
         found += _OF_BODIES
+    elif operation.file is not None:
+        found += (InvalidInput, BodyTooLarge, UnsupportedMediaType, operation.file.too_large)
     elif operation.query is not None or operation.method in READING_METHODS:
         found.append(InvalidInput)
     for header in operation.headers:

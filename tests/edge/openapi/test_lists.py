@@ -15,6 +15,7 @@ OPERATIONS: dict[str, Any] = {path: methods["get"] for path, methods in DOCUMENT
 _OF_EVENT = "an event has 98 tiers at most"
 _OPTIONS = "a tier has four options at most, of ten choices"
 _OF_ORDER = "an order has 50 tickets of 10 tiers at most"
+_THUMBNAILS = "a picture is drawn in a few sizes"
 _REFUNDS = "each refund takes a ticket back, or is one of a payment that came twice"
 
 # Lists without pages: path -> field of the reply -> what limits its length.
@@ -22,7 +23,7 @@ BOUNDED = {
     "/admin/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
     "/admin/events/{event_id}/tickets/packages/{package_id}": {"options": _OPTIONS, "warnings": "there is one"},
     "/admin/events/{event_id}/tickets/packages/{package_id}/options": {"options": _OPTIONS},
-    "/admin/events/{event_id}": {"tiers": _OF_EVENT},
+    "/admin/events/{event_id}": {"tiers": _OF_EVENT, "image.thumbnails": _THUMBNAILS},
     "/admin/events/{event_id}/money": {"takings": "one for each provider and currency"},
     "/admin/events/{event_id}/status": {"tiers": _OF_EVENT},
     "/admin/orders/{order_id}": {
@@ -39,7 +40,7 @@ BOUNDED = {
     "/admin/tiers/{tier_id}": {"options": _OPTIONS},
     "/auth/me": {"roles": "there are three roles"},
     "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "refunds": _REFUNDS},
-    "/events/{event_id}": {"tiers": _OF_EVENT},
+    "/events/{event_id}": {"tiers": _OF_EVENT, "image.thumbnails": _THUMBNAILS},
     "/events/{event_id}/analytics": {
         "revenue": "one for each provider and currency",
         "tiers": _OF_EVENT,

@@ -3,7 +3,7 @@
 import { useRoute } from "preact-iso";
 import { calendarFile, getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
 import { clock, dayAndTime, otherTimezone } from "../formats";
-import { Artwork } from "../parts/artwork";
+import { EventPicture } from "../parts/event-picture";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { Reserved } from "../parts/reserved-note";
 import { ShareButton } from "../parts/share-button";
@@ -39,7 +39,7 @@ export function EventPage() {
   return (
     <article class="page event">
       <div class="event-art">
-        <Artwork id={eventId} />
+        <EventPicture id={eventId} image={event?.image ?? null} sizes="(min-width: 56rem) 50vw, 100vw" first />
       </div>
       <div class="event-text">
         {!event && <h1 class="hidden">{t.event.title}</h1>}

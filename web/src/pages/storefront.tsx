@@ -4,7 +4,7 @@ import { useLocation } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { confirm, listEvents, type EventStatus, type EventSummary } from "../api";
 import { day, dayAndTime, money } from "../formats";
-import { Artwork } from "../parts/artwork";
+import { EventPicture } from "../parts/event-picture";
 import { Failure, Outcome } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
@@ -95,7 +95,7 @@ function Card({ event }: { event: EventSummary }) {
   const isOver = OVER.includes(event.status);
   return (
     <li class={`card ${isOver ? "card-over" : ""}`}>
-      <Artwork id={event.id} />
+      <EventPicture id={event.id} image={event.image} sizes="(min-width: 44rem) 24rem, 100vw" />
       <div class="card-stub">
         <p class="card-date">
           <time dateTime={event.starts_at}>{day(event.starts_at, event.timezone, locale)}</time>

@@ -1,0 +1,41 @@
+"""The functions behind uploads of images: one that checks what was sent to the bucket, one that deletes what nothing refers to."""
+
+from typing import Any
+
+from chalice.app import Blueprint, Rate
+
+from chalicelib import clock, deadline, ids, log
+from chalicelib.catalog.image_uploads import service
+from chalicelib.edge import time_limits
+from chalicelib.edge.scheduled import scheduled_job
+
+bp = Blueprint(__name__)
+
+_CLEAN = "NO_THREATS_FOUND"
+
+
+@bp.lambda_function(name="process_image")
+def process_image(event: Any, context: Any) -> None:
+    """Gets an event of EventBridge about a file under `uploads/`: that it was stored; or, in a stage that scans files, that it is clean."""
+    with log.scope(ids.new_id()), deadline.within(time_limits.lambda_seconds(context)):
+        key = _stored_key(event["detail"])
+        if key is not None:
+            service.process_upload(key, clock.now())
+
+
+@bp.schedule(Rate(1, unit=Rate.DAYS), name="clean_images", description="Deletes the files of images that nothing refers to.")
+@scheduled_job("clean_images")
+def clean_images() -> dict[str, Any]:
+    return {"deleted": service.delete_unused(clock.now())}
+
+
+def _stored_key(detail: dict[str, Any]) -> str | None:
+    """The name of a file that may be read; None for one in which GuardDuty has found something, which the bucket deletes after a day."""
+    if "scanResultDetails" not in detail:
+        return str(detail["object"]["key"])
+    key = str(detail["s3ObjectDetails"]["objectKey"])
+    status = detail["scanResultDetails"]["scanResultStatus"]
+    if status == _CLEAN:
+        return key
+    log.warning("image.not_clean", key=key, status=status)
+    return None

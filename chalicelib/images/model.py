@@ -1,0 +1,94 @@
+"""Images as they are stored: one JPEG to show anywhere, and thumbnails in WebP for pages. And why one is refused."""
+
+from typing import ClassVar
+
+from msgspec import Struct
+
+from chalicelib.errors import ApiError
+
+MAX_IMAGE_BYTES = 5 * 1024 * 1024
+IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
+
+
+class ImageRefused(ApiError):
+    """What was uploaded is no image that we take; `reason` is one word for programs."""
+
+    code: ClassVar[str] = "image_refused"
+    status: ClassVar[int] = 400
+    default_message: ClassVar[str] = "This is no picture that can be shown. Send a JPEG, PNG or WebP file."
+
+    def __init__(self, message: str | None = None, *, reason: str = "unreadable") -> None:
+        super().__init__(message, path="$.image", reason=reason)
+
+
+class ImageTooLarge(ApiError):
+    code: ClassVar[str] = "image_too_large"
+    status: ClassVar[int] = 413
+    default_message: ClassVar[str] = f"The picture is too large. Send a file of at most {MAX_IMAGE_BYTES // 1024**2} MB."
+
+
+class StoredImage(Struct, frozen=True):
+    """An image whose files are stored. `path` is what the names of its files begin with: `media/<owner>/<image id>-<digest>`.
+
+    `width` and `height` are those of the JPEG in pixels, `widths` those of the thumbnails, the smallest first.
+    """
+
+    path: str
+    width: int
+    height: int
+    widths: tuple[int, ...]
+
+    @property
+    def uploaded_at(self) -> str:
+        """When its upload began: the first ten characters of the id, which sort by milliseconds."""
+        return self.path.rpartition("/")[2][:10]
+
+    @property
+    def digest(self) -> str:
+        """The digest of the file that was uploaded."""
+        return self.path.rpartition("-")[2]
+
+    @property
+    def address(self) -> str:
+        """Where the shop shows the JPEG."""
+        return f"/{self.path}.jpg"
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of its files."""
+        return [f"{self.path}.jpg", *(self.thumbnail_key(width) for width in self.widths)]
+
+    def thumbnail_key(self, width: int) -> str:
+        return f"{self.path}-{width}.webp"
+
+
+class ThumbnailView(Struct, frozen=True):
+    """A smaller picture. `url` is an address of the shop; `width` and `height` are pixels."""
+
+    url: str
+    width: int
+    height: int
+
+
+class ImageView(Struct, frozen=True):
+    """An uploaded picture: a JPEG at `url`, an address of the shop, and the same picture smaller, in WebP."""
+
+    url: str
+    width: int
+    height: int
+    thumbnails: list[ThumbnailView]
+
+
+def image_view(image: StoredImage | None) -> ImageView | None:
+    """An image as everybody sees it."""
+    if image is None:
+        return None
+    thumbnails = [
+        ThumbnailView(f"/{image.thumbnail_key(width)}", width, scaled_height(image.width, image.height, width)) for width in image.widths
+    ]
+    return ImageView(image.address, image.width, image.height, thumbnails)
+
+
+def scaled_height(width: int, height: int, new_width: int) -> int:
+    """The height of an image that is made as wide as `new_width`."""
+    return max(1, round(height * new_width / width))

@@ -1,0 +1,138 @@
+"""Draws uploaded images anew. What an image is, its first bytes and a decoder say, never its name or its declared type.
+
+Only pixels get from an upload to what is shown: no metadata, no colour profile, nothing before, between or after the image's own data.
+"""
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from chalicelib.images.model import MAX_IMAGE_BYTES, ImageRefused, ImageTooLarge, scaled_height
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MAX_SIDE = 10_000
+MAX_PIXELS = 40_000_000  # 160 MB in memory
+MIN_SIDE = 16
+MAX_SHOWN_SIDE = 1600
+THUMBNAIL_WIDTHS = (320, 640, 1280)
+RENDERING = "1"  # part of an image's digest: another number when what is drawn here changes
+
+JPEG_QUALITY, WEBP_QUALITY = 85, 80
+
+_WHITE = (255, 255, 255)
+# What other programs would run or unpack in a file that is also an image. Each is long enough not to turn up by chance.
+_MARKUP = (b"<script", b"<?php", b"<html", b"<!doctype", b"<svg")
+_PDF, _PDF_BYTES = b"%pdf-", 1024  # readers accept it as late as this
+_ZIP_END, _ZIP_BYTES = b"pk\x05\x06", 65_557  # the last record of an archive, with the longest comment
+
+
+class Rendering(Struct, frozen=True):
+    """A JPEG of `width` and `height` pixels, and thumbnails in WebP by their width."""
+
+    jpeg: bytes
+    width: int
+    height: int
+    thumbnails: dict[int, bytes]
+
+
+def render(raw: bytes) -> Rendering:
+    """Decode an uploaded file and draw what is shown of it. Raises ImageRefused and ImageTooLarge."""
+    from PIL import Image
+
+    image = _upright_rgb(raw)
+    image.thumbnail((MAX_SHOWN_SIDE, MAX_SHOWN_SIDE), Image.Resampling.LANCZOS)
+    width, height = image.size
+    widths = [size for size in THUMBNAIL_WIDTHS if size < width] or [width]
+    thumbnails = {size: _webp(image.resize((size, scaled_height(width, height, size)), Image.Resampling.LANCZOS)) for size in widths}
+    return Rendering(_encode(image, "JPEG", quality=JPEG_QUALITY, optimize=True, progressive=True), width, height, thumbnails)
+
+
+def media_type(raw: bytes) -> str | None:
+    """The type that a file's first bytes name, if it is one of IMAGE_TYPES."""
+    if raw.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if raw.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    return "image/webp" if raw[:4] == b"RIFF" and raw[8:12] == b"WEBP" else None
+
+
+def _upright_rgb(raw: bytes) -> "Image.Image":
+    """The decoded image in sRGB, turned as its camera was held, on white where it is transparent."""
+    _check_file(raw)
+    from PIL import Image, ImageOps
+
+    Image.MAX_IMAGE_PIXELS = None  # `_check_size` counts them, and says what is wrong
+    try:
+        image: Image.Image = Image.open(io.BytesIO(raw), formats=("JPEG", "PNG", "WEBP"))  # reads the head only
+        _check_size(image)
+        if image.format in ("PNG", "WEBP") and getattr(image, "n_frames", 1) > 1:
+            raise ImageRefused("The picture moves. Send one that stands still.", reason="animated")
+        image.draft("RGB", (2 * MAX_SHOWN_SIDE, 2 * MAX_SHOWN_SIDE))  # a large JPEG is decoded at a part of its size
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image))
+    except ImageRefused:
+        raise
+    except (MemoryError, RecursionError, Exception) as error:  # decoders of hostile files raise anything
+        raise ImageRefused("The picture is damaged or incomplete. Save it again and send the new file.", reason="damaged") from error
+
+
+def _check_file(raw: bytes) -> None:
+    if len(raw) > MAX_IMAGE_BYTES:
+        raise ImageTooLarge()
+    if media_type(raw) is None:
+        raise ImageRefused(reason="unknown_type")
+    lower = raw.lower()
+    is_other = any(mark in lower for mark in _MARKUP) or _PDF in lower[:_PDF_BYTES] or _ZIP_END in lower[-_ZIP_BYTES:]
+    if is_other:
+        raise ImageRefused("The file is not only a picture: it has a document, a script or an archive in it.", reason="not_only_an_image")
+
+
+def _check_size(image: "Image.Image") -> None:
+    """Before a pixel is decoded: a small file can claim to be any number of them."""
+    width, height = image.size
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        message = f"The picture has {width} x {height} pixels. Send one with at most {MAX_SIDE:,} a side and {MAX_PIXELS:,} in all."
+        raise ImageRefused(message, reason="too_many_pixels")
+    if min(width, height) < MIN_SIDE:
+        raise ImageRefused(f"The picture is too small. Send one with at least {MIN_SIDE} pixels a side.", reason="too_few_pixels")
+
+
+def _to_rgb(image: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        image = image.convert("I").point(lambda value: value / 256).convert("L")  # 16 bits; Pillow's own conversion cuts them off
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("RGB", "CMYK", "L") and (converted := _in_srgb(image, profile)) is not None:
+        return converted
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        canvas = Image.new("RGB", layer.size, _WHITE)
+        canvas.paste(layer, mask=layer.getchannel("A"))
+        return canvas
+    return image.convert("RGB")
+
+
+def _in_srgb(image: "Image.Image", profile: bytes) -> "Image.Image | None":
+    """The image without its colour profile, in the colours that this describes; None if it describes none."""
+    from PIL import ImageCms
+
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+
+
+def _webp(image: "Image.Image") -> bytes:
+    return _encode(image, "WEBP", quality=WEBP_QUALITY, method=4)
+
+
+def _encode(image: "Image.Image", form: str, **options: Any) -> bytes:
+    target = io.BytesIO()
+    image.info = {}  # what Pillow would write along
+    image.save(target, form, **options)
+    return target.getvalue()

@@ -1,0 +1,111 @@
+"""The bucket of the images: what CloudFront shows of it, what deletes itself, and the function that checks what browsers send to it.
+
+The bucket tells EventBridge what was stored, and does not know the function: so neither needs the other to be made first.
+"""
+
+from infra.template.functions import BUCKET, FUNCTIONS, Template
+from infra.template.stages import stack_settings
+
+# Who sends a file has one day; what came of it can be read as long.
+_DAYS_KEPT = {"uploads/": 1, "outcomes/": 1}
+
+
+def resources(stage: str) -> Template:
+    return {
+        BUCKET: _bucket(),
+        "ImagesBucketPolicy": _policy(),
+        "ImageStored": _rule(stage),
+        "ImageStoredInvokePermission": _invoke_permission(),
+    }
+
+
+def origin() -> Template:
+    """The bucket as CloudFront reads it: its files have the names that their addresses have."""
+    return {
+        "Id": "images",
+        "DomainName": {"Fn::GetAtt": [BUCKET, "RegionalDomainName"]},
+        "S3OriginConfig": {"OriginAccessIdentity": ""},
+        "OriginAccessControlId": {"Ref": "WebAccess"},
+    }
+
+
+def _bucket() -> Template:
+    rules = [
+        {"Id": prefix.strip("/"), "Status": "Enabled", "Prefix": prefix, "ExpirationInDays": days} for prefix, days in _DAYS_KEPT.items()
+    ]
+    return {
+        "Type": "AWS::S3::Bucket",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "NotificationConfiguration": {"EventBridgeConfiguration": {"EventBridgeEnabled": True}},
+            "LifecycleConfiguration": {"Rules": rules},
+            # Any page may send a form, but only one that a manager was given is accepted.
+            "CorsConfiguration": {"CorsRules": [{"AllowedMethods": ["POST"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}]},
+            "BucketEncryption": {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]},
+            "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
+            },
+        },
+    }
+
+
+def _policy() -> Template:
+    shop = {"Fn::Sub": "arn:${AWS::Partition}:cloudfront::${AWS::AccountId}:distribution/${Shop}"}
+    statements = [
+        {
+            "Sid": "ShowImages",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudfront.amazonaws.com"},
+            "Action": "s3:GetObject",
+            "Resource": {"Fn::Sub": f"${{{BUCKET}.Arn}}/media/*"},
+            "Condition": {"StringEquals": {"AWS:SourceArn": shop}},
+        },
+        {
+            "Sid": "EncryptedConnectionsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [{"Fn::GetAtt": [BUCKET, "Arn"]}, {"Fn::Sub": f"${{{BUCKET}.Arn}}/*"}],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+    ]
+    document = {"Version": "2012-10-17", "Statement": statements}
+    return {"Type": "AWS::S3::BucketPolicy", "Properties": {"Bucket": {"Ref": BUCKET}, "PolicyDocument": document}}
+
+
+def _rule(stage: str) -> Template:
+    """Calls the function for each file under `uploads/`: when it was stored, or when GuardDuty has scanned it."""
+    in_uploads = [{"prefix": "uploads/"}]
+    pattern: Template = {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {"bucket": {"name": [{"Ref": BUCKET}]}, "object": {"key": in_uploads}},
+    }
+    if stack_settings(stage).scan_uploads:
+        pattern = {
+            "source": ["aws.guardduty"],
+            "detail-type": ["GuardDuty Malware Protection Object Scan Result"],
+            "detail": {"s3ObjectDetails": {"bucketName": [{"Ref": BUCKET}], "objectKey": in_uploads}},
+        }
+    target = {"Id": "process-image", "Arn": {"Fn::GetAtt": [FUNCTIONS["process_image"], "Arn"]}}
+    return {
+        "Type": "AWS::Events::Rule",
+        "Properties": {"Name": f"fairgate-{stage}-image-stored", "EventPattern": pattern, "Targets": [target]},
+    }
+
+
+def _invoke_permission() -> Template:
+    return {
+        "Type": "AWS::Lambda::Permission",
+        "Properties": {
+            "FunctionName": {"Ref": FUNCTIONS["process_image"]},
+            "Action": "lambda:InvokeFunction",
+            "Principal": "events.amazonaws.com",
+            "SourceArn": {"Fn::GetAtt": ["ImageStored", "Arn"]},
+        },
+    }
