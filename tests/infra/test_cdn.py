@@ -62,6 +62,7 @@ def test_public_documents_are_cached_and_nothing_else_is():
         "/v1/openapi.json",
         "/v1/events",
         "/v1/events/{event_id}",
+        "/v1/events/{event_id}/tickets/packages",
         "/v1/events/{event_id}/tiers",
         "/v1/events/{event_id}/availability",
         "/v1/events/{event_id}/waiting-room/state",

@@ -60,3 +60,13 @@ def test_a_wrong_value_of_a_variable_is_named_with_the_nearest_one(monkeypatch, 
         package.main()
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_requirement_without_a_wheel_is_a_problem(tmp_path):
+    """Chalice warns, and packages the rest."""
+    with zipfile.ZipFile(tmp_path / "deployment.zip", "w") as zipped:
+        for name in ("argon2_cffi-25.1.0", "pyjwt-2.15.1"):
+            zipped.writestr(f"{name}.dist-info/METADATA", "")
+    problems = package.missing_requirements(tmp_path / "deployment.zip")
+    assert any(problem.startswith("the zip lacks Pillow:") for problem in problems)
+    assert not any("argon2" in problem or "PyJWT" in problem or "chalice:" in problem for problem in problems)
