@@ -66,6 +66,7 @@ def _tier(entry: TicketEntry, valid: ValidDocument) -> Tier:
         per_user_limit=entry.per_user_limit,
         max_per_transaction=window.max_per_transaction if window else None,
         admits=entry.admits,
+        low_stock_at=entry.low_stock_at,
         sale_starts_at=None if start is None else dates.epoch_seconds(start, zone),
         sale_ends_at=None if end is None else dates.epoch_seconds(end, zone, is_end=True),
         display_order=entry.display_order,

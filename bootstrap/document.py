@@ -75,6 +75,7 @@ class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
     metadata: dict[str, Any] = {}
     availability: SaleWindow | None = None
     per_user_limit: Limit | None = None
+    low_stock_at: Count | None = None
     admits: Annotated[int, Meta(ge=1, le=100)] = 1
     shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] | None = None
 

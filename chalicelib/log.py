@@ -59,6 +59,8 @@ COUNTERS = {
     "mails_failed": "Mails that the mail server did not accept.",
     "rate_limited": "Requests refused because a user or an address exceeded a rate limit.",
     "rate_limits_skipped": "Requests that rate limits did not count because the store was unavailable.",
+    "low_stocks": "Tiers that came to have as few tickets left as their `low_stock_at` names, or fewer.",
+    "publications_abandoned": "Bootstrap files, and new tiers, whose writing began and did not end; nothing of them is on sale.",
     "sweep_runs": "Runs of the scheduled sweep.",
     "sweeps_unfinished": "Runs of the sweep that left work to the next one, for lack of time or of answers.",
     "store_unavailable": "Requests refused because the store was unavailable or throttled.",
@@ -66,6 +68,7 @@ COUNTERS = {
 GAUGES = {
     "stripe_call_budget": ("Calls that Stripe accepts from us in a second.", ()),
     "money_matters": ("Open cases: pending refunds, undecided disputes, and differences between our records and Stripe's.", ()),
+    "catalog_version": ("Version of the bootstrap file that is on sale, as of the last sweep.", ()),
     "active_holds": ("Tickets on hold, as of the last sweep.", ()),
     "queue_length": ("Users in a waiting room who are not admitted yet.", ("event_id",)),
     "active_passes": ("Admitted users whose pass is still valid.", ("event_id",)),

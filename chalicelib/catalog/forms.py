@@ -144,6 +144,7 @@ class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     per_user_limit: OrderLimit | UnsetType | None = UNSET
     max_per_order: OrderLimit | UnsetType | None = UNSET
     admits: Annotated[int, Meta(ge=1, le=100)] | UnsetType = UNSET
+    low_stock_at: Annotated[int, Meta(ge=0, le=MAX_CAPACITY)] | UnsetType | None = UNSET
     hidden: bool | UnsetType = UNSET
     is_sponsorship: bool | UnsetType = UNSET
     image_url: Url | UnsetType | None = UNSET
@@ -186,6 +187,7 @@ _TIER_DEFAULTS: dict[str, Any] = {
     "per_user_limit": None,
     "max_per_transaction": None,
     "admits": 1,
+    "low_stock_at": None,
     "hidden": False,
     "is_sponsorship": False,
     "image_url": None,

@@ -31,6 +31,7 @@ class AdminTierView(TierView, frozen=True, kw_only=True):
     """A tier as those who manage its event see it: with the tickets that are held, and where it is managed."""
 
     hidden: bool
+    low_stock_at: int | None
     reserved: int
     stripe_price_id: str | None
     managed_by: ManagedBy
@@ -79,6 +80,7 @@ def admin_tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> A
     return AdminTierView(
         **view,
         hidden=tier.hidden,
+        low_stock_at=tier.low_stock_at,
         reserved=stocks.get(tier.stock_id, NO_STOCK).held,
         stripe_price_id=tier.stripe_price_id,
         managed_by=tier.managed_by,

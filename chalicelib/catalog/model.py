@@ -137,6 +137,7 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sale_starts_at: int | None = None
     sale_ends_at: int | None = None
     display_order: int = 0
+    low_stock_at: int | None = None  # an alarm goes off when so few are left, or fewer
     hidden: bool = False  # in no list, but for sale to buyers who know its id
     is_sponsorship: bool = False
     image_url: str | None = None

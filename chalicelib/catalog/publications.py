@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from chalicelib import deadline, dynamo
+from chalicelib import clock, deadline, dynamo, log
 from chalicelib.catalog import snapshots, store
 from chalicelib.catalog.model import Catalog
 from chalicelib.inventory import service as inventory
@@ -76,6 +76,7 @@ def delete_unpublished(shards: Sequence[Shard], now: int) -> int:
     open_numbers = set()
     for publication in store.list_publications():
         if publication.is_abandoned or publication.begun_at + MAX_SECONDS < now:
+            _report_once(publication)
             _clean_up(publication, now)
         else:
             open_numbers.add(str(publication.number))
@@ -83,6 +84,12 @@ def delete_unpublished(shards: Sequence[Shard], now: int) -> int:
     if candidates:
         candidates = _not_in_catalog(candidates, snapshots.load_current())
     return inventory.delete_unused([shard.id for shard in candidates if _publication_number(shard) not in open_numbers])
+
+
+def _report_once(publication: store.PublicationRecord) -> None:
+    if not publication.is_abandoned:
+        log.count("publications_abandoned")
+        log.warning("catalog.publication_abandoned", number=publication.number, begun_at=clock.iso(publication.begun_at))
 
 
 def _clean_up(publication: store.PublicationRecord, now: int) -> None:

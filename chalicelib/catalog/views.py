@@ -98,6 +98,7 @@ class TierView(Struct, frozen=True, kw_only=True):
     image_url: str | None
     options: list[CustomOption]
     hidden: bool | UnsetType = UNSET
+    low_stock_at: int | UnsetType | None = UNSET
     reserved: int | UnsetType = UNSET
     stripe_price_id: str | UnsetType | None = UNSET
     managed_by: ManagedBy | UnsetType = UNSET

@@ -62,6 +62,8 @@ def alarms(stage: str) -> list[Alarm]:
         Alarm("access-refused", "refused", {"refused": _own(stage, "access_refused", MINUTES, FROM_LOGS)}, 0),
         Alarm("settings-wrong", "wrong", {"wrong": _own(stage, "settings_wrong", MINUTES, FROM_LOGS)}, 0),
         Alarm("catalog-stale", "stale", {"stale": _own(stage, "cache_stale", MINUTES)}, 0, times=2),
+        Alarm("bootstrap-failed", "abandoned", {"abandoned": _own(stage, "publications_abandoned", MINUTES)}, 0),
+        Alarm("low-stock", "low", {"low": _own(stage, "low_stocks", MINUTES)}, 0),
         Alarm("store-unavailable", "refused", {"refused": _own(stage, "store_unavailable", MINUTES)}, 10),
         Alarm("throttles", " + ".join(_throttles()), _throttles(), 0, times=2),
         Alarm("function-errors", " + ".join(_function_errors()), _function_errors(), 0, times=2),

@@ -45,6 +45,7 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
         ("Stripe", "Sum", own("stripe_calls", "webhooks", "refunds", "refunds_failed")),
         ("Sweep", "Sum", own("sweep_runs", "sweeps_unfinished", "holds_left_to_recovery")),
         ("Open cases and holds", "Maximum", own("money_matters", "active_holds")),
+        ("Catalog", "Maximum", own("catalog_version", "publications_abandoned", "low_stocks")),
         ("Throttles and errors", "Sum", [*each_function("Throttles"), *each_function("Errors")]),
     ]
 

@@ -76,7 +76,7 @@ TABLES: dict[str, dict[str, str]] = {
         "inventory": "BatchGetItem DeleteItem Scan UpdateItem",
         "payment-transactions": "PutItem Query",
         "purchases": "BatchGetItem GetItem PutItem UpdateItem",
-        "sweep": "DeleteItem GetItem PutItem",
+        "sweep": "GetItem PutItem",
         "tickets": "BatchGetItem PutItem UpdateItem",
     },
     "webhooks": {

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from chalicelib import dynamo
+from chalicelib import dynamo, log
 from chalicelib.catalog import capacities, forms, store, tier_management
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import VersionContent
@@ -63,6 +63,17 @@ def test_the_sweep_deletes_the_stock_of_a_publication_after_an_hour_and_not_befo
     time.advance(1)
     assert builders.run_sweep()["shards_deleted"] == 3
     assert invariants.find_unpublished() == []
+
+
+def test_a_publication_that_never_ended_is_counted_once_and_one_that_failed_by_itself_is_not(time):
+    before = log.total("publications_abandoned")
+    store.begin_publication(time.now)
+    with pytest.raises(ZeroDivisionError), catalog.open_publication(time.now):
+        raise ZeroDivisionError
+    for seconds in (3600, 1, 60):
+        time.advance(seconds)
+        builders.run_sweep()
+    assert log.total("publications_abandoned") == before + 1
 
 
 def test_an_abandoned_publication_is_forgotten_after_a_day(time):

@@ -21,7 +21,7 @@ from chalicelib.purchases.event_cancellation import service as event_cancellatio
 from chalicelib.purchases.refunds import due_refunds
 from chalicelib.purchases.reservations import hold_recovery
 from chalicelib.purchases.reservations.hold_recovery import RecoveryReport
-from chalicelib.purchases.sweep import swept_shards
+from chalicelib.purchases.sweep import low_stock, swept_shards
 from chalicelib.purchases.sweep.swept_shards import SweptShards
 
 MAX_SECONDS = 50  # less than from one run to the next
@@ -52,14 +52,15 @@ def _run(now: int) -> dict[str, Any]:
     result = provider_tasks.run_each(alternate(refunds.tasks(now), hold_recovery.expiry_tasks(lapsed, now, report)))
     deleted = _unless_store_fails("sweep.unpublished_not_deleted", lambda: catalog.delete_unpublished(swept.shards, now))
     is_finished = None not in (corrected, cancelled, deleted) and not (result.gave_up or report.remaining or refunds.remaining)
-    if is_finished:
-        swept.save_cursor()
+    low_tiers = low_stock.report(swept.catalog, swept.shards, swept.state.low_tiers, now)
+    swept.hand_on(low_tiers, is_finished=is_finished)
     active_holds = sum(shard.held for shard in swept.shards) - sum(hold.quantity for hold in expired_holds)
-    _count_run(is_finished, active_holds)
+    _count_run(is_finished, active_holds, swept.catalog.version)
     return {
         "shards": len(swept.shards),
         "holds_over": len(expired_holds),
         "active_holds": active_holds,
+        "low_tiers": len(low_tiers),
         "reopened_or_closed": corrected,
         "orders_of_cancelled_events": cancelled,
         "shards_deleted": deleted,
@@ -72,9 +73,10 @@ def _run(now: int) -> dict[str, Any]:
     }
 
 
-def _count_run(is_finished: bool, active_holds: int) -> None:
+def _count_run(is_finished: bool, active_holds: int, catalog_version: int) -> None:
     log.count("sweep_runs")
     log.gauge("active_holds", active_holds)
+    log.gauge("catalog_version", catalog_version)
     if not is_finished:
         log.count("sweeps_unfinished")
 

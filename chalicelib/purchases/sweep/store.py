@@ -1,10 +1,18 @@
-"""Table `sweep`: one item with the shard at which the next run goes on reading the shards of all events."""
+"""Table `sweep`: one item with what a run hands on to the next one."""
 
-from pynamodb.attributes import UnicodeAttribute
+from msgspec import Struct
+from pynamodb.attributes import UnicodeAttribute, UnicodeSetAttribute
 
 from chalicelib import dynamo
 
 _ID = "cursor"
+
+
+class SweepState(Struct, frozen=True):
+    """`shard_id`: where the next run goes on reading the shards of all events; None: at the start. `low_tiers`: reported as low."""
+
+    shard_id: str | None = None
+    low_tiers: frozenset[str] = frozenset()
 
 
 class SweepRow(dynamo.Table):
@@ -14,18 +22,15 @@ class SweepRow(dynamo.Table):
         table_name = None
 
     id = UnicodeAttribute(hash_key=True)
-    shard_id = UnicodeAttribute()
+    shard_id = UnicodeAttribute(null=True)
+    low_tiers = UnicodeSetAttribute(null=True)
 
 
-def load_cursor() -> str | None:
-    """The shard behind which to go on; None at the start."""
+def load() -> SweepState:
     row = SweepRow.find(_ID)
-    return row.shard_id if row is not None else None
+    return SweepState(row.shard_id, frozenset(row.low_tiers or ())) if row is not None else SweepState()
 
 
-def save_cursor(shard_id: str | None) -> None:
-    """Go on behind this shard from now on; None: from the start. Two runs at once may save in any order: shards are then read twice."""
-    if shard_id is None:
-        SweepRow(_ID).delete()
-    else:
-        SweepRow(_ID, shard_id=shard_id).save()
+def save(state: SweepState) -> None:
+    """Hand this on. Two runs at once may save in any order: shards are then read twice, or a tier is reported twice."""
+    SweepRow(_ID, shard_id=state.shard_id, low_tiers=set(state.low_tiers) or None).save()

@@ -16,11 +16,11 @@ SLICE = 250  # shards of the whole table that a run reads in addition: strays of
 
 
 class SweptShards(Struct, frozen=True):
-    """The shards of a run, the catalog that named them, and where the slice of the next run begins."""
+    """The shards of a run, the catalog that named them, what the run before has handed on, and where the slice of the next run begins."""
 
     shards: list[Shard]
     catalog: Catalog
-    cursor: str | None
+    state: store.SweepState
     next_cursor: str | None
 
     def expired_holds(self, now: int) -> list[Hold]:
@@ -28,19 +28,20 @@ class SweptShards(Struct, frozen=True):
         found = [(shard.expires_at(hold), hold) for shard in self.shards for hold in shard.expired_holds(now)]
         return [hold for _, hold in sorted(found, key=lambda entry: (entry[0], entry[1].hold_id))]
 
-    def save_cursor(self) -> None:
-        """Let the next run go on behind this slice."""
-        if self.next_cursor != self.cursor:
-            store.save_cursor(self.next_cursor)
+    def hand_on(self, low_tiers: frozenset[str], *, is_finished: bool) -> None:
+        """Keep which tiers are low, and where the next run goes on: behind this slice, if this run is finished."""
+        state = store.SweepState(self.next_cursor if is_finished else self.state.shard_id, low_tiers)
+        if state != self.state:
+            store.save(state)
 
 
 def read_shards(now: int) -> SweptShards:
     """Read the shards that a run is about; strongly consistent."""
     current = catalog.snapshot()
     shards = {shard.id: shard for shard in inventory.read_shards(_ids_on_sale(current, now))}
-    cursor = store.load_cursor()
-    others, next_cursor = inventory.scan_slice(cursor, SLICE)
-    return SweptShards([*(shards | {shard.id: shard for shard in others}).values()], current, cursor, next_cursor)
+    state = store.load()
+    others, next_cursor = inventory.scan_slice(state.shard_id, SLICE)
+    return SweptShards([*(shards | {shard.id: shard for shard in others}).values()], current, state, next_cursor)
 
 
 def _ids_on_sale(current: Catalog, now: int) -> Iterator[str]:
