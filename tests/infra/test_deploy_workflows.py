@@ -1,5 +1,6 @@
 """The workflows of GitHub Actions: they parse, run the project's own commands, and let nobody else's code change by itself."""
 
+import json
 import re
 
 import pytest
@@ -51,3 +52,13 @@ def test_a_deployment_gets_its_credentials_by_oidc_and_asks_for_a_stage_that_exi
     assert workflow["on"]["workflow_dispatch"]["inputs"]["stage"]["options"] == deployed_stages()
     assert job["environment"] == "${{ inputs.stage }}"
     assert workflow["concurrency"]["cancel-in-progress"] == "false"
+
+
+def test_the_role_lets_in_only_runs_for_one_environment_of_one_repository():
+    """https://docs.github.com/en/actions/reference/security/oidc: so the subject begins if the job names an environment, as ours does."""
+    (statement,) = json.loads((ROOT / "infra" / "github-trust-policy.json").read_bytes())["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "sts:AssumeRoleWithWebIdentity")
+    issuer = statement["Principal"]["Federated"].partition(":oidc-provider/")[2]
+    assert statement["Condition"] == {
+        "StringEquals": {f"{issuer}:aud": "sts.amazonaws.com", f"{issuer}:sub": "repo:OWNER/REPOSITORY:environment:STAGE"}
+    }
