@@ -13,13 +13,10 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from infra import event_sources
+from infra.emulation import trials
 from infra.emulation.aws import EmulatedAws, EmulationFailed
 from infra.emulation.deployed import ApiFront, DeployedStack
-from infra.local.schedules import scheduled_event
 from infra.template.stages import ROOT, deployed_stages
-
-SCHEDULED = ("Sweep", "Reconcile")
 
 
 def main() -> int:
@@ -36,20 +33,15 @@ def main() -> int:
 
 
 def deploy_and_try(stage: str, package: Path, scratch: Path) -> None:
-    """Deploy twice (the second time changes nothing), with the smoke test, and call the functions that no request reaches."""
+    """Deploy twice (the second time changes nothing), with the smoke test, and try what the smoke test does not."""
     name, package = f"fairgate-{stage}", copy_package(package, scratch / "package")
     with EmulatedAws(scratch) as aws, DeployedStack(aws, name, scratch) as stack, ApiFront(stack) as front:
         for _ in range(2):
             _deploy(aws, stage, package, front.url)
-        for logical_id in SCHEDULED:
-            print(f"{logical_id} returns {stack.function(logical_id).call(scheduled_event())}", flush=True)
-        for function, features in event_sources.CONSUMERS.items():
-            for feature in features:
-                records = read_changes(aws, f"{name}-{feature}")
-                reply = stack.function(event_sources.function_id(function)).call({"Records": records})
-                print(f"{function} has taken {len(records)} changes of {feature} and returns {reply}", flush=True)
-                if reply.get("batchItemFailures"):
-                    raise EmulationFailed(f"{function} could not take changes of {feature}; its log is {function}.log")
+        trials.try_preflight(front.url)
+        trials.try_webhook(aws, stage, front.url)
+        trials.run_schedules(aws, stack)
+        trials.pass_changes_on(aws, stack)
 
 
 def copy_package(package: Path, folder: Path) -> Path:
@@ -78,21 +70,6 @@ def _deploy(aws: EmulatedAws, stage: str, package: Path, url: str) -> None:
     done = subprocess.run([*command, "--skip", "check,test,package"], env=aws.environment(), cwd=ROOT, check=False)
     if done.returncode:
         raise EmulationFailed("the deployment failed; the reason is above")
-
-
-def read_changes(aws: EmulatedAws, table: str) -> list[dict[str, Any]]:
-    """The change records of a table's stream, in the shape that Lambda passes on."""
-    client = aws.client("dynamodbstreams")
-    (stream,) = client.list_streams(TableName=table)["Streams"]
-    arn = stream["StreamArn"]
-    records = []
-    for shard in client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
-        iterator = client.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
-        records += client.get_records(ShardIterator=iterator)["Records"]
-    for record in records:
-        record["eventSourceARN"] = arn
-        record["dynamodb"]["ApproximateCreationDateTime"] = record["dynamodb"]["ApproximateCreationDateTime"].timestamp()
-    return records
 
 
 if __name__ == "__main__":

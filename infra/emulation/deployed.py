@@ -24,7 +24,7 @@ class DeployedStack:
     """
 
     def __init__(self, aws: EmulatedAws, name: str, folder: Path) -> None:
-        self._aws, self._name, self._folder = aws, name, folder
+        self._aws, self.name, self._folder = aws, name, folder
         self._running = ExitStack()
         self._lock = threading.RLock()
         self._functions: dict[str, LambdaFunction] = {}
@@ -37,9 +37,9 @@ class DeployedStack:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
-    def function(self, logical_id: str) -> LambdaFunction:
-        """A running function by its logical id in the template."""
-        return self._function(self.resource(logical_id))
+    def function_of_arn(self, arn: str) -> LambdaFunction:
+        """A running function by its ARN, with or without a version."""
+        return self._function(arn.rpartition(":function:")[2].partition(":")[0])
 
     def function_of_route(self, method: str, resource: str) -> LambdaFunction | None:
         """The function that API Gateway calls for a route of the API; None if the deployed API does not have it."""
@@ -47,20 +47,20 @@ class DeployedStack:
             if not self._routes:
                 self._routes = self._read_routes()
         arn = self._routes.get((method, resource)) or self._routes.get(("ANY", resource))
-        return self._function(arn.rpartition(":function:")[2].partition(":")[0]) if arn else None
+        return self.function_of_arn(arn) if arn else None
 
     def resource(self, logical_id: str) -> str:
         """The physical name of a resource of the stack."""
         with self._lock:
             if not self._resources:
-                pages = self._aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self._name)
+                pages = self._aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
                 try:
                     summaries = [summary for page in pages for summary in page["StackResourceSummaries"]]
                 except ClientError as error:
-                    raise EmulationFailed(f"the stack {self._name} cannot be read: {error}") from None
+                    raise EmulationFailed(f"the stack {self.name} cannot be read: {error}") from None
                 self._resources = {summary["LogicalResourceId"]: summary["PhysicalResourceId"] for summary in summaries}
         if logical_id not in self._resources:
-            raise EmulationFailed(f"the stack {self._name} has no {logical_id}; it has {', '.join(sorted(self._resources))}")
+            raise EmulationFailed(f"the stack {self.name} has no {logical_id}; it has {', '.join(sorted(self._resources))}")
         return self._resources[logical_id]
 
     def _function(self, name: str) -> LambdaFunction:

@@ -26,6 +26,11 @@ _RUNTIME_MODULES = ("awslambdaric", "runtime_client", "simplejson", "snapshot_re
 _START = "import sys; sys.path[:0] = sys.argv[1:3]; from awslambdaric.__main__ import main; main(sys.argv[2:])"
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A process that ends breaks its connection off; `_watch` says why it has ended."""
+
+
 class FunctionFailed(EmulationFailed):
     """The function raised, or its process ended."""
 
@@ -42,7 +47,7 @@ class LambdaFunction:
         self._replies: Queue[tuple[bool, bytes]] = Queue()
         self._one_at_a_time = threading.Lock()
         self._end = ""  # why the process has ended; empty while it runs
-        self._server = ThreadingHTTPServer((HOST, 0), self._handler_class())
+        self._server = _Server((HOST, 0), self._handler_class())
 
     def call(self, event: Any) -> Any:
         """What the function returns. Raises FunctionFailed, also if it takes longer than its timeout."""

@@ -124,13 +124,13 @@ def _gateway_response(status: int | None, code: str, message: str) -> Template:
 
 
 def _methods(path: str, methods: dict[str, Any], uri: Template) -> Template:
-    """The function that is called for the methods of a path, and for all others.
+    """The function that is called for the methods of a path, for preflight requests (OPTIONS), and for all other methods.
 
-    The others are OPTIONS, of preflight requests, and those that Chalice refuses with 405; API Gateway alone would respond with 404.
+    Chalice knows the methods of a path and refuses others with 405; API Gateway alone would respond with 404.
     """
     names = [segment[1:-1] for segment in path.split("/") if segment.startswith("{")]
     called = {"x-amazon-apigateway-integration": {"uri": uri}}
-    any_method = {
+    other_method = {
         "parameters": [{"name": name, "in": "path", "required": True, "type": "string"} for name in names],
         "responses": {"204": {"description": "A preflight request."}, "405": {"description": "The path has no such method."}},
         "x-amazon-apigateway-integration": {
@@ -141,4 +141,6 @@ def _methods(path: str, methods: dict[str, Any], uri: Template) -> Template:
             "contentHandling": "CONVERT_TO_TEXT",
         },
     }
-    return {**{method.lower(): called for method in methods}, "x-amazon-apigateway-any-method": any_method}
+    # OPTIONS is one of the other methods, but the emulated AWS knows only methods that have a name.
+    others = {"options": other_method, "x-amazon-apigateway-any-method": other_method}
+    return {**{method.lower(): called for method in methods}, **others}

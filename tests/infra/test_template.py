@@ -258,7 +258,7 @@ def test_every_method_calls_the_function_or_with_snapstart_its_alias(packaged, s
         for method in path.values()
     ]
     assert len(uris) > len(app.app.routes)
-    assert [uri for uri in uris if uri != called] == [{"Fn::GetAtt": ["Webhooks", "Arn"]}] * 2  # of POST, and of all other methods
+    assert [uri for uri in uris if uri != called] == [{"Fn::GetAtt": ["Webhooks", "Arn"]}] * 3  # of POST, OPTIONS and all other methods
     assert ("SnapStart" in resources["APIHandler"]["Properties"]) == snapstart
     permitted = resources["APIHandlerInvokePermission"]["Properties"]["FunctionName"]
     assert permitted == {"Ref": "APIHandler.Alias" if snapstart else "APIHandler"}
@@ -266,8 +266,8 @@ def test_every_method_calls_the_function_or_with_snapstart_its_alias(packaged, s
 
 def test_preflight_requests_reach_the_functions_which_know_the_origins(packaged):
     for path, methods in packaged("dev", snapstart=False)["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"].items():
-        assert "options" not in methods, path
-        assert methods["x-amazon-apigateway-any-method"]["x-amazon-apigateway-integration"]["type"] == "aws_proxy"
+        assert methods["options"] == methods["x-amazon-apigateway-any-method"], path
+        assert methods["options"]["x-amazon-apigateway-integration"]["type"] == "aws_proxy"
 
 
 def test_error_responses_of_api_gateway_have_our_shape():

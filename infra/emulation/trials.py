@@ -1,0 +1,96 @@
+"""What a deployed stack is tried with besides the smoke test: what the shop's buyers do not do themselves."""
+
+import json
+from time import time
+from typing import Any
+
+import urllib3
+
+from chalicelib import ids
+from devtools.stripe.webhook_signature import signature_header
+from infra.deploy.stage_secret import secret_name
+from infra.emulation.aws import EmulatedAws, EmulationFailed
+from infra.emulation.deployed import DeployedStack
+from infra.local.schedules import scheduled_event
+
+SIGNING_SECRET = "whsec_of_the_emulation"
+PAGE = "https://page.example"
+
+
+def try_preflight(url: str) -> None:
+    """A page of another origin asks whether it may send an order, by the API of the package."""
+    asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,idempotency-key"}
+    reply = urllib3.request("OPTIONS", f"{url}/orders", headers=asked)
+    allowed = reply.headers.get("Access-Control-Allow-Origin")
+    if reply.status != 204 or allowed not in ("*", None):
+        raise EmulationFailed(f"a preflight request got {reply.status} and allows {allowed}")
+    print(f"a preflight request of {PAGE} got 204, which allows {allowed or 'no'} origin", flush=True)
+
+
+def try_webhook(aws: EmulatedAws, stage: str, url: str) -> None:
+    """Post an event of Stripe, once with a wrong signature, and twice with the right one, whose secret is in Secrets Manager."""
+    client, name = aws.client("secretsmanager"), secret_name(stage)
+    values = json.loads(client.get_secret_value(SecretId=name)["SecretString"])
+    client.put_secret_value(SecretId=name, SecretString=json.dumps({**values, "stripe_webhook_secrets": SIGNING_SECRET}))
+    body = json.dumps(_event(stage)).encode()
+    for secret, expected in (("whsec_of_somebody_else", "signature_refused"), (SIGNING_SECRET, "waiting"), (SIGNING_SECRET, "seen")):
+        headers = {"Content-Type": "application/json", "Stripe-Signature": signature_header(body, [secret], int(time()))}
+        reply = urllib3.request("POST", f"{url}/webhooks/stripe", body=body, headers=headers)
+        answer = reply.json()
+        if answer.get("error", answer.get("received")) != expected:
+            raise EmulationFailed(f"a webhook got {reply.status} {answer}, not {expected}; the log of the function says why")
+    print("webhooks refuse a wrong signature, take an event and know it again", flush=True)
+
+
+def _event(stage: str) -> dict[str, Any]:
+    """A payment that waits for 3D Secure, which takes no call to Stripe."""
+    payment = {"id": "pi_emulated", "object": "payment_intent", "status": "requires_action", "amount": 100, "currency": "usd"}
+    metadata = {"purchase_id": ids.new_id(), "event_id": "test-event-1", "user_id": "ada", "namespace": stage}
+    return {
+        "id": "evt_emulated",
+        "object": "event",
+        "api_version": "2025-01-27",
+        "created": int(time()),
+        "livemode": False,
+        "type": "payment_intent.payment_failed",
+        "data": {"object": {**payment, "metadata": metadata}},
+    }
+
+
+def run_schedules(aws: EmulatedAws, stack: DeployedStack) -> None:
+    """Call what each schedule of the stack calls."""
+    client = aws.client("events")
+    called = []
+    for rule in client.list_rules(NamePrefix=stack.name)["Rules"]:
+        for target in client.list_targets_by_rule(Rule=rule["Name"])["Targets"]:
+            function = stack.function_of_arn(target["Arn"])
+            print(f"{function.name} runs by {rule['ScheduleExpression']} and returns {function.call(scheduled_event())}", flush=True)
+            called.append(function.name)
+    if len(called) != 2:
+        raise EmulationFailed(f"the schedules call {called}, not the sweep and the reconciliation")
+
+
+def pass_changes_on(aws: EmulatedAws, stack: DeployedStack) -> None:
+    """Give each consumer of changes what is in its streams, as the stack connects them."""
+    mappings = aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    for mapping in mappings:
+        function, records = stack.function_of_arn(mapping["FunctionArn"]), read_changes(aws, mapping["EventSourceArn"])
+        reply = function.call({"Records": records})
+        print(
+            f"{function.name} has taken {len(records)} changes of {mapping['EventSourceArn'].split('/')[1]} and returns {reply}", flush=True
+        )
+        if reply.get("batchItemFailures"):
+            raise EmulationFailed(f"{function.name} could not take changes; its log is {function.name}.log")
+
+
+def read_changes(aws: EmulatedAws, stream: str) -> list[dict[str, Any]]:
+    """The change records of a stream, given by its ARN, in the shape that Lambda passes on."""
+    client = aws.client("dynamodbstreams")
+    records = []
+    for shard in client.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"]:
+        iterator = client.get_shard_iterator(StreamArn=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        records += client.get_records(ShardIterator=iterator)["Records"]
+    for record in records:
+        record["eventSourceARN"] = stream
+        record["dynamodb"]["ApproximateCreationDateTime"] = record["dynamodb"]["ApproximateCreationDateTime"].timestamp()
+    return records
