@@ -55,7 +55,8 @@ def copy(tmp_path_factory):
     for part in Path(sys.prefix).iterdir():
         if part.name in ("bin", "lib", "include", "lib64", "pyvenv.cfg"):
             (environment / part.name).symlink_to(part)
-    (environment / "installed").touch()
+    for stamp in ("installed-to-run", "installed"):
+        (environment / stamp).touch()
     return folder
 
 

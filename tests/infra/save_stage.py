@@ -1,10 +1,9 @@
 """Save what this version stores, for the versions to come: `python -m pytest -n 0 tests/infra/save_stage.py` (docs/backup.md).
 
-Not part of the suite. It writes a new folder into saved_stages/, named after the day; `test_saved_stages.py` finds it there.
+Not part of the suite. It writes a new folder into saved_stages/, with the next number; `test_saved_stages.py` finds it there.
 """
 
 import gzip
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -21,7 +20,7 @@ def test_save_a_stage(api, threaded_store, time, tmp_path):
     requests = saved_stage.fill(api, time, tmp_path)
     create_poller(app.app, engines.open_local_store(), window_seconds=0).drain()
     invariants.check(time.now)
-    folder = saved_stage.FOLDER / datetime.now(UTC).strftime("%Y-%m-%d")
+    folder = saved_stage.FOLDER / f"{len(saved_stage.list_stages()) + 1:02}"
     backup.save(folder)
     memory.forget_everything()  # another instance will read it
     replies = [{"path": path, "sender": sender} | saved_stage.read(api, (path, sender)) for path, sender in requests]

@@ -24,6 +24,11 @@ SCHEDULED |= {"time": "", "id": "1", "resources": []}
 Request = tuple[str, str | None]
 
 
+def list_stages() -> list[Path]:
+    """The folders of the stages that were saved, the oldest first."""
+    return sorted(folder for folder in FOLDER.iterdir() if folder.is_dir())
+
+
 def fill(api: Client, time: Any, folder: Path) -> list[Request]:
     """Sell, refund, admit and let people wait, then stop in the middle. Returns the requests that read all of it; `folder` is for files."""
     with open_shop(api, time) as shop:

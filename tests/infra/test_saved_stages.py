@@ -16,10 +16,8 @@ from infra.local.event_sources import create_poller
 from tests import builders, engines, invariants
 from tests.infra import saved_stage
 
-STAGES = sorted(folder for folder in saved_stage.FOLDER.iterdir() if folder.is_dir())
 
-
-@pytest.fixture(params=STAGES, ids=lambda folder: folder.name)
+@pytest.fixture(params=saved_stage.list_stages(), ids=lambda folder: folder.name)
 def folder(request, api, threaded_store, time):
     """A stage that an earlier version saved, loaded by this one, at the time at which it was saved."""
     with settings.override(stage="restored"):
