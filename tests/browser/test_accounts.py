@@ -115,6 +115,22 @@ def test_an_address_that_must_be_verified_first_gets_a_mail_whose_link_does_it(n
         buyer.see("confirmed")
 
 
+def test_a_link_to_confirm_the_address_that_has_expired_is_mailed_again(ada, time, mailbox: Mailbox):  # noqa: F811
+    link = f"/verify-email#token={mailbox.token('verify_email')}"
+    time.advance(86_401)
+    ada.page.goto(link)
+    ada.press("Confirm")
+    ada.see("This link has expired or was used already.")
+    ada.press("Ask for a new link")
+    ada.page.get_by_label("E-mail address").fill(EMAIL)
+    ada.press("Send the link")
+    ada.see(f"We have sent a link to {EMAIL}")
+    ada.page.goto("/")
+    ada.page.goto(f"/verify-email#token={mailbox.token('verify_email')}")
+    ada.press("Confirm")
+    ada.see("Your address is confirmed")
+
+
 def test_a_forgotten_password_is_replaced_by_mail(ada, mailbox: Mailbox):  # noqa: F811
     ada.page.goto("/sign-in")
     ada.page.get_by_label("E-mail address").fill(EMAIL)

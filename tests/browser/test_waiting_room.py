@@ -85,6 +85,36 @@ def test_a_lost_network_keeps_the_place_and_says_so(new_buyer, api, time, drop_i
     expect(buyer.page.get_by_text("Your place is kept; this page")).to_have_count(0)
 
 
+def test_a_phone_whose_clock_is_an_hour_off_counts_down_to_the_right_moment(new_buyer, time, drop_id):
+    for error in (-3600, 3600):
+        buyer = new_buyer()
+        buyer.page.clock.set_system_time(clock.now() + error)
+        buyer.join(drop_id)
+        expect(buyer.page.get_by_role("timer")).to_have_text(re.compile(r"^(1:00|0:5\d)$"))
+    time.advance(OPENS_AFTER + 1)
+    buyer.look_again()
+    expect(buyer.page.get_by_text(re.compile("It is your turn|You are next"))).to_be_visible()
+
+
+def test_the_waiting_room_in_spanish_by_the_keyboard_alone(new_buyer, time, drop_id):
+    buyer = new_buyer(locale="es-ES")
+    keyboard = buyer.page.keyboard
+    buyer.page.goto(f"/events/{drop_id}")
+    buyer.page.get_by_role("link", name="Ir a la sala de espera").focus()
+    keyboard.press("Enter")
+    join = buyer.page.get_by_role("button", name="Entrar en la sala de espera")
+    expect(join).to_be_visible()
+    for _ in range(10):
+        keyboard.press("Tab")
+        if join.evaluate("button => button === document.activeElement"):
+            break
+    keyboard.press("Enter")
+    buyer.see("Ya estás dentro.")
+    _pass(buyer, time, OPENS_AFTER)
+    buyer.see("Es tu turno")
+    expect(buyer.page).to_have_title(re.compile("^¡Es tu turno!"))
+
+
 def test_a_second_tab_has_the_same_place_and_the_same_reservation(new_buyer, time, drop_id):
     buyer = new_buyer()
     other = new_buyer(beside=buyer)

@@ -143,6 +143,11 @@ def verify_email(stage: Stage) -> None:
     stage.buyer.see("One click")
 
 
+def verify_email_again(stage: Stage) -> None:
+    stage.open("/verify-email")
+    stage.buyer.see("we send you a new link")
+
+
 def orders_empty(stage: Stage) -> None:
     stage.buyer.use_demo_identity()
     stage.open("/orders")
@@ -176,6 +181,7 @@ SCENES: list[Scene] = [
     account_of_a_stranger,
     register_as_a_guest,
     verify_email,
+    verify_email_again,
     orders_empty,
     order_that_is_not_paid,
 ]

@@ -1,16 +1,17 @@
 /** A forgotten password, and where the links in mails lead: confirm an address, choose a new password. */
 
 import { useState } from "preact/hooks";
-import { mailReset, resetPassword, verifyEmail } from "../api";
+import { mailReset, mailVerification, resetPassword, verifyEmail } from "../api";
 import { Outcome } from "../parts/failure";
 import { EmailField, Form, PasswordField } from "../parts/form";
 import { useKept, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
 
-/** A button, because programs that look at mails open links, and must not use this one up. */
+/** A button, because programs that look at mails open links, and must not use this one up. Without a token it mails a new link. */
 export function VerifyEmail() {
   const { t } = useTexts();
   const [isDone, setDone] = useState(false);
+  const [hasToken, setHasToken] = useState(token() !== "");
   useTitle(t.account.verify);
   const submit = async () => {
     await verifyEmail(token());
@@ -21,10 +22,17 @@ export function VerifyEmail() {
       <h1>{t.account.verify}</h1>
       {isDone ? (
         <Done title={t.account.verified} />
+      ) : hasToken ? (
+        <>
+          <Form onSubmit={submit} button={t.account.confirm}>
+            {() => <p>{t.account.verifyText}</p>}
+          </Form>
+          <button type="button" class="link" onClick={() => setHasToken(false)}>
+            {t.account.newLink}
+          </button>
+        </>
       ) : (
-        <Form onSubmit={submit} button={t.account.confirm}>
-          {() => <p>{t.account.verifyText}</p>}
-        </Form>
+        <MailLink text={t.account.verifyAgain} mail={mailVerification} sentText={t.register.mailedText} />
       )}
     </div>
   );
@@ -32,29 +40,44 @@ export function VerifyEmail() {
 
 export function ForgotPassword() {
   const { t } = useTexts();
-  const [email, setEmail] = useKept("fairgate.email", "");
-  const [isSent, setSent] = useState(false);
   useTitle(t.account.forgot);
-  const submit = async () => {
-    await mailReset(email.trim());
-    setSent(true);
-  };
   return (
     <div class="page page-narrow">
       <h1>{t.account.forgot}</h1>
-      {isSent ? (
-        <Outcome tone="good" title={t.account.resetSent}>
-          <p>{t.account.resetSentText(email.trim())}</p>
-        </Outcome>
-      ) : (
-        <>
-          <p class="lead">{t.account.forgotText}</p>
-          <Form onSubmit={submit} button={t.account.sendReset}>
-            {(errorOf) => <EmailField value={email} onValue={setEmail} error={errorOf("email")} />}
-          </Form>
-        </>
-      )}
+      <MailLink text={t.account.forgotText} mail={mailReset} sentText={t.account.resetSentText} />
     </div>
+  );
+}
+
+interface MailLinkProps {
+  text: string;
+  /** Has the link mailed to an address. */
+  mail: (email: string) => Promise<unknown>;
+  sentText: (email: string) => string;
+}
+
+function MailLink({ text, mail, sentText }: MailLinkProps) {
+  const { t } = useTexts();
+  const [email, setEmail] = useKept("fairgate.email", "");
+  const [isSent, setSent] = useState(false);
+  const submit = async () => {
+    await mail(email.trim());
+    setSent(true);
+  };
+  if (isSent) {
+    return (
+      <Outcome tone="good" title={t.account.mailSent}>
+        <p>{sentText(email.trim())}</p>
+      </Outcome>
+    );
+  }
+  return (
+    <>
+      <p class="lead">{text}</p>
+      <Form onSubmit={submit} button={t.account.sendLink}>
+        {(errorOf) => <EmailField value={email} onValue={setEmail} error={errorOf("email")} />}
+      </Form>
+    </>
   );
 }
 

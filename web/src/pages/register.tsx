@@ -82,7 +82,7 @@ export function Register() {
 function Mailed({ email, next, canGoOn }: { email: string; next: string | null; canGoOn: boolean }) {
   const { t } = useTexts();
   return (
-    <Outcome tone="good" title={t.register.mailed}>
+    <Outcome tone="good" title={t.account.mailSent}>
       <p>{t.register.mailedText(email)}</p>
       <p class="row">
         {canGoOn && next ? (
