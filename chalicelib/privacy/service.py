@@ -1,10 +1,12 @@
 """A person's rights: to get what is kept about them, and to be erased. Orders stay for the books, without the person."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from chalicelib import clock, parallel
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import service as members
+from chalicelib.accounts.members.service import Membership
 from chalicelib.accounts.model import Account, WrongPassword
 from chalicelib.accounts.profiles import service as profiles
 from chalicelib.accounts.views import user_view
@@ -51,15 +53,23 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
 
     Raises WrongPassword, TooManyAttempts and AccountChanging, if there is an account, and PromoterHasEvents.
     """
-    account = accounts.find_account(identity.user_id)
-    if account is not None:
-        _check_password(request, account, password)
+    # What is kept is read beside the checks, and erased only once they have passed.
+    (account, memberships), details = parallel.both(
+        lambda: _checked_account(request, identity, password), lambda: erasure.find_personal_details(identity.user_id)
+    )
     _check_events(identity.user_id, request.now)
+    parallel.both(lambda: erasure.erase_personal_details(details), lambda: members.delete_all(memberships))
+    if account is not None:
+        accounts.delete_account(account, request.now)
+
+
+def _checked_account(request: RequestContext, identity: Identity, password: str | None) -> tuple[Account | None, Sequence[Membership]]:
+    """The user's account, whose password this is, with the roles at events of its address. Without an account, None and no roles."""
+    account = accounts.find_account(identity.user_id)
     if account is None:
-        erasure.erase_personal_details(identity.user_id)
-        return
-    parallel.both(lambda: erasure.erase_personal_details(identity.user_id), lambda: members.delete_all(account.email))
-    accounts.delete_account(account, request.now)
+        return None, []
+    _, memberships = parallel.both(lambda: _check_password(request, account, password), lambda: members.list_memberships(account.email))
+    return account, memberships
 
 
 def _check_password(request: RequestContext, account: Account, password: str | None) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import astuple
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from chalicelib import clock, dynamo
+from chalicelib import clock, dynamo, parallel
 from chalicelib.tickets.model import Attendee, CheckIn, Guest, Ticket, TicketState, Transfer, VoidReason
 
 # Attributes that are stored as JSON, and what they are without a value.
@@ -244,7 +244,8 @@ def query_changes(event_id: str, after: str, limit: int) -> tuple[list[Ticket], 
     what was written within the last second.
     """
     beyond: Any = TicketRow.changed > after
-    lanes = [TicketRow.event_index.query(f"{event_id}#{lane}", beyond, limit=limit + 1) for lane in range(EVENT_LANES)]
+    read = lambda lane: list(TicketRow.event_index.query(f"{event_id}#{lane}", beyond, limit=limit + 1))  # noqa: E731
+    lanes = parallel.call_each(read, range(EVENT_LANES))
     rows = list(islice(heapq.merge(*lanes, key=attrgetter("changed")), limit + 1))
     found = {ticket.id: ticket for ticket in load_tickets(row.id for row in rows[:limit])}
     tickets = [found[row.id] for row in rows[:limit] if row.id in found]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import ClassVar
 
-from chalicelib import dynamo
+from chalicelib import dynamo, parallel
 from chalicelib.accounts.members import store
 from chalicelib.accounts.members.store import Membership
 from chalicelib.accounts.model import email_key
@@ -84,10 +84,9 @@ def list_memberships(email: str) -> Sequence[Membership]:
     return store.query_email(email_key(email), MAX_EVENTS)
 
 
-def delete_all(email: str) -> None:
+def delete_all(memberships: Sequence[Membership]) -> None:
     """Delete the memberships of an address, because the person is erased. May be repeated."""
-    for membership in store.query_email(email_key(email), MAX_EVENTS):
-        store.delete(membership)
+    parallel.call_each(store.delete, memberships)
 
 
 def _transact(items: list[dynamo.TransactItem]) -> None:
