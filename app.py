@@ -22,6 +22,7 @@ from chalicelib.purchases import jobs as purchases_jobs
 from chalicelib.purchases.checkout import api as checkout_api
 from chalicelib.purchases.event_cancellation import api as event_cancellation_api
 from chalicelib.purchases.orders import api as new_orders_api
+from chalicelib.purchases.package_orders import api as package_orders_api
 from chalicelib.purchases.provider_events import api as provider_events_api
 from chalicelib.purchases.record import api as orders_api
 from chalicelib.purchases.refunds import api as refunds_api
@@ -55,6 +56,7 @@ app.register_blueprint(checkout_api.bp, url_prefix="/v1")
 app.register_blueprint(orders_api.bp, url_prefix="/v1")
 app.register_blueprint(transfers_api.bp, url_prefix="/v1")
 app.register_blueprint(new_orders_api.bp, url_prefix="/v1")
+app.register_blueprint(package_orders_api.bp, url_prefix="/v1")
 app.register_blueprint(event_cancellation_api.bp, url_prefix="/v1")
 app.register_blueprint(provider_events_api.bp, url_prefix="/v1")
 app.register_blueprint(refunds_api.bp, url_prefix="/v1")

@@ -47,6 +47,7 @@ def visit_all(api: Client) -> None:
     tour.browse(event_id)
     order_id = tour.buy(event_id, tier_id)
     tour.order_in_one_call(event_id, tier_id)
+    tour.buy_package(event_id, tier_id)
     tour.show_order(event_id, order_id)
     tour.name_guest(f"{order_id}-1", order_id)
     tour.admit(f"{order_id}-1", tour.transfer_ticket(f"{order_id}-1"))
@@ -234,6 +235,14 @@ class _Tour:
         self.delete(f"/guests/{token}")
         self.put(f"{seat}/guest", {"name": "Eve"}, user=self.name)
         self.delete(f"{seat}/guest", user=self.name)
+
+    def buy_package(self, event_id: str, tier_id: str) -> None:
+        """Once with a simulated payment, and once as most buyers do, whose payment is yet to come."""
+        for number, simulated in enumerate(({"simulate": "success"}, {})):
+            user = f"table-{number}-{self.name}"
+            token = self.post(f"/events/{event_id}/waiting-room/join", user=user).json["token"]
+            package = {"package_id": tier_id, "quantity": 1, "token": token}
+            self.post(f"/events/{event_id}/tickets/purchase", package | simulated, user=user, key="package")
 
     def transfer_ticket(self, ticket_id: str) -> str:
         """Returns the code that its new owner gets."""

@@ -134,6 +134,7 @@ class World(Struct):
             "POST /events/{event_id}/image/upload": {"content_type": "image/png"},
             "POST /events/{event_id}/members": {"email": "new@example.com", "role": "staff"},
             "POST /events/{event_id}/reservations": item,
+            "POST /events/{event_id}/tickets/purchase": {"package_id": tier, "quantity": 1, "simulate": "success"},
             "POST /events/{event_id}/tiers": {"name": "New", "price_cents": 1, "capacity": 1},
             "POST /orders": {"event_id": event, "items": [item]},
             "POST /orders/{order_id}/confirm": {"simulate": "success"},

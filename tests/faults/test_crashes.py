@@ -40,6 +40,13 @@ class PurchaseFlow:
         self.id = (reply.json or {}).get("order", {}).get("id", "")
         return reply
 
+    def buy_package(self):
+        body = {"package_id": self.shop.floor, "quantity": 3, "simulate": "success"}
+        path, headers = f"/events/{self.shop.event_id}/tickets/purchase", {"Idempotency-Key": self.shop.event_id}
+        reply = self.api.post(path, json=body, user="ada", headers=headers)
+        self.id = (reply.json or {}).get("order_id", "")
+        return reply
+
     def cancel(self):
         return self.api.post(f"/orders/{self.id}/cancel", user="ada")
 
@@ -108,6 +115,7 @@ FLOWS = {
     "release": (["reserve"], ["release"]),
     "order": ([], ["order"]),
     "cancel an order": (["order"], ["cancel"]),
+    "buy a package": ([], ["buy_package"]),
     "checkout": (["reserve"], ["start_checkout"]),
     "checkout on another instance": (["reserve", "move_to_another_instance"], ["start_checkout"]),
     "confirm": (["reserve", "start_checkout"], ["confirm"]),
@@ -143,6 +151,7 @@ REPEATABLE = [
     "release",
     "reserve",
     "order",
+    "buy a package",
     "cancel an order",
     "check in",
     "offer a ticket",
