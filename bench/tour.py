@@ -167,6 +167,7 @@ class _Tour:
         self.get(f"{package}/options", **promoter)
         self.patch(f"{package}/options/{option_id}", {"is_required": False}, **promoter)
         self.delete(f"{package}/options/{option_id}", **promoter)
+        self.manage_image(package, **promoter)
         copy_id = self.post(f"{package}/duplicate", key="copy", **promoter).json["id"]
         self.post(f"{packages}/reorder", {"package_ids": [copy_id, package_id]}, **promoter)
         for action in ("disable", "enable"):
@@ -178,13 +179,13 @@ class _Tour:
             self.get(f"/events/{event_id}/tickets/packages")
         self.delete(f"{packages}/{copy_id}", **promoter)
 
-    def manage_image(self, event: str, **promoter: Any) -> None:
+    def manage_image(self, owner: str, **promoter: Any) -> None:
         body, content_type = pictures.form(pictures.picture(size=(100, 100)))
-        reply = self.api.post(f"{event}/image", body=body, headers={"Content-Type": content_type}, **promoter)
+        reply = self.api.post(f"{owner}/image", body=body, headers={"Content-Type": content_type}, **promoter)
         assert reply.status == 200, reply.json
-        self.delete(f"{event}/image", **promoter)
-        upload = self.post(f"{event}/image/upload", {"content_type": "image/png"}, **promoter).json["id"]
-        self.get(f"{event}/image/upload/{upload}", **promoter)
+        self.delete(f"{owner}/image", **promoter)
+        upload = self.post(f"{owner}/image/upload", {"content_type": "image/png"}, **promoter).json["id"]
+        self.get(f"{owner}/image/upload/{upload}", **promoter)
 
     def browse(self, event_id: str) -> None:
         for _ in range(2):  # the first one reads what has changed

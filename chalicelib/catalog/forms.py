@@ -20,7 +20,6 @@ Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Text = Annotated[str, Meta(max_length=10_000)]
 Line = Annotated[str, Meta(max_length=200)]
 Label = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
-Url = Annotated[str, Meta(max_length=2000, pattern=r"^https?://[^\s]+$")]
 ImageUrl = Annotated[str, Meta(max_length=2000, pattern=r"^(https?://|/media/)[^\s]+$")]  # or, unchanged, that of an uploaded image
 TimeZone = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", description="An IANA name.")]
 Moment = Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")]
@@ -147,7 +146,7 @@ class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     low_stock_at: Annotated[int, Meta(ge=0, le=MAX_CAPACITY)] | UnsetType | None = UNSET
     hidden: bool | UnsetType = UNSET
     is_sponsorship: bool | UnsetType = UNSET
-    image_url: Url | UnsetType | None = UNSET
+    image_url: ImageUrl | UnsetType | None = UNSET
     on_sale: bool | UnsetType = UNSET
     metadata: Metadata | UnsetType = UNSET
     version: Version | UnsetType = UNSET
@@ -236,7 +235,7 @@ def check_tier(tier: Tier) -> None:
         raise InvalidInput("The sale must end after it begins. Choose a later `sale_ends_at`.", path="$.sale_ends_at")
 
 
-def image_after(before: Event | None, values: dict[str, Any]) -> dict[str, None]:
+def image_after(before: Event | Tier | None, values: dict[str, Any]) -> dict[str, None]:
     """What becomes of an uploaded image when these values are set: another `image_url` takes its place, null removes it.
 
     Raises InvalidInput for the address of an image that is not the entry's own.

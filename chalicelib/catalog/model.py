@@ -140,7 +140,8 @@ class Tier(Struct, frozen=True, kw_only=True, omit_defaults=True):
     low_stock_at: int | None = None  # an alarm goes off when so few are left, or fewer
     hidden: bool = False  # in no list, but for sale to buyers who know its id
     is_sponsorship: bool = False
-    image_url: str | None = None
+    image_url: str | None = None  # of an uploaded image, the address of its JPEG
+    image: StoredImage | None = None  # uploaded
     options: list[CustomOption] = []
     stripe_price_id: str | None = None
     availability: dict[str, Any] | None = None  # as in the file

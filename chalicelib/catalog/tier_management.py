@@ -74,6 +74,7 @@ def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
         shards=_default_shards(source.capacity, find_event(source.event_id)),
         status="closed",
         image_url=None,
+        image=None,
         stripe_price_id=None,
         options=[replace(option, id=ids.new_id()) for option in source.options],
         version=1,
@@ -100,7 +101,7 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
     def build(catalog: Catalog) -> CatalogChange[Tier]:
         before = get_changeable_tier(catalog, tier_id)
         expected.check(before)
-        after = replace(before, **values)
+        after = replace(before, **values, **forms.image_after(before, values))
         _check(catalog, after, changes.currency if isinstance(changes.currency, str) else None)
         if "capacity" in values:
             after = replace(after, shards=max(before.shards, _default_shards(after.capacity, catalog.events.get(after.event_id))))
@@ -180,6 +181,7 @@ def _commit_tier(
 def _new_tier(tier_id: str, event_id: str, fields: TierFields, now: int) -> Tier:
     """The tier that the fields describe, with the stock id of a small one; its currency follows from its event."""
     values = {"currency": DEFAULT_CURRENCY, **fields.values()}
+    forms.image_after(None, values)
     if values["per_user_limit"] is None:
         values["per_user_limit"] = settings.current().tier_purchase_limit
     capacity = values["capacity"]

@@ -96,6 +96,7 @@ class TierView(Struct, frozen=True, kw_only=True):
     max_per_order: int | None
     is_sponsorship: bool
     image_url: str | None
+    image: ImageView | None
     options: list[CustomOption]
     hidden: bool | UnsetType = UNSET
     low_stock_at: int | UnsetType | None = UNSET
@@ -290,6 +291,7 @@ def tier_view(catalog: Catalog, tier: Tier, stocks: Stocks, now: int) -> TierVie
         max_per_order=tier.max_per_transaction,
         is_sponsorship=tier.is_sponsorship,
         image_url=tier.image_url,
+        image=image_view(tier.image),
         options=in_order(tier.options),
     )
 

@@ -9,6 +9,9 @@ from chalicelib import clock
 from chalicelib.catalog import permissions, tier_options
 from chalicelib.catalog.capacities import CapacityTooSmall
 from chalicelib.catalog.custom_options import CustomOption
+from chalicelib.catalog.image_uploads import service as image_uploads
+from chalicelib.catalog.image_uploads.service import ImageOwner
+from chalicelib.catalog.image_uploads.views import IMAGE_FILE, NewUploadBody, UploadStateView, UploadView, upload_state_view, upload_view
 from chalicelib.catalog.revisions import CHANGE_ERRORS, Expected
 from chalicelib.catalog.tier_management import TierNameTaken, TooManyTiers
 from chalicelib.catalog.tier_options import TooManyOptions
@@ -18,6 +21,8 @@ from chalicelib.edge import idempotency
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.edge.operation import IF_MATCH
+from chalicelib.images import service as images
+from chalicelib.images.model import ImageRefused
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.packages import service
 from chalicelib.packages.forms import NewOption, NewOrderBody, NewPackage, OptionChanges, PackageChanges
@@ -131,6 +136,43 @@ def duplicate_package(request: RequestContext, event_id: str, package_id: str) -
         return _package_reply(service.duplicate_package(copy_id, package_id, actor, request.now), 201)
 
     return idempotency.execute_once(request, actor, execute)
+
+
+@route(
+    bp,
+    "POST",
+    f"{PACKAGE}/image",
+    access="manager",
+    headers=(IF_MATCH,),
+    errors=(*CHANGE_ERRORS, ImageRefused),
+    file=IMAGE_FILE,
+)
+def set_package_image(request: RequestContext, event_id: str, package_id: str, file: bytes) -> Reply[PackageView]:
+    """Make an uploaded picture the image of a package, as of an event."""
+    actor = _require_actor(request, event_id, package_id)
+    return _package_reply(service.set_image(event_id, package_id, file, actor, request.now, _expected(request)))
+
+
+@route(bp, "DELETE", f"{PACKAGE}/image", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
+def remove_package_image(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
+    """Remove the image of a package."""
+    actor = _require_actor(request, event_id, package_id)
+    return _package_reply(service.remove_image(event_id, package_id, actor, request.now, _expected(request)))
+
+
+@route(bp, "POST", f"{PACKAGE}/image/upload", access="manager", statuses=(201,), errors=CHANGE_ERRORS[:1])
+def begin_package_image_upload(request: RequestContext, event_id: str, package_id: str, body: NewUploadBody) -> Reply[UploadView]:
+    """Get a form that sends a picture of a package straight to the bucket, as of an event."""
+    actor = _require_actor(request, event_id, package_id)
+    owner = ImageOwner(event_id, package_id)
+    return Reply(upload_view(image_uploads.begin_upload(owner, body.content_type, actor, request.now)), 201)
+
+
+@route(bp, "GET", f"{PACKAGE}/image/upload/{{upload_id}}", access="manager")
+def show_package_image_upload(request: RequestContext, event_id: str, package_id: str, upload_id: str) -> Reply[UploadStateView]:
+    """Show what came of an upload."""
+    _require_actor(request, event_id, package_id)
+    return Reply(upload_state_view(upload_id, images.find_outcome(ImageOwner(event_id, package_id).name, upload_id)))
 
 
 @route(bp, "GET", f"{PACKAGE}/audit", access="manager")

@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 
 from chalicelib import money
 from chalicelib.catalog.custom_options import MAX_CHOICES, AskedPer, Choice, CustomOption, OptionLabel, OptionType
-from chalicelib.catalog.forms import Capacity, Position, Text, TierChanges, TierFields, Url, Version
+from chalicelib.catalog.forms import Capacity, ImageUrl, Position, Text, TierChanges, TierFields, Version
 from chalicelib.catalog.model import Tier
 from chalicelib.catalog.tier_management import common_currency, next_position
 from chalicelib.ids import Id
@@ -40,7 +40,7 @@ class NewPackage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quantity_limit: Capacity | None = None
     is_enabled: bool = True
     display_order: Position | None = None
-    image_url: Url | None = None
+    image_url: ImageUrl | None = None
 
     def tier_fields(self, others: Sequence[Tier]) -> TierFields:
         """The fields of its tier, which fit to the other tiers of its event; raises InvalidInput for a price that cannot be."""
@@ -63,7 +63,7 @@ class PackageChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     quantity_limit: Capacity | UnsetType | None = UNSET
     is_enabled: bool | UnsetType = UNSET
     display_order: Position | UnsetType = UNSET
-    image_url: Url | UnsetType | None = UNSET
+    image_url: ImageUrl | UnsetType | None = UNSET
     version: Version | UnsetType = UNSET
 
     def tier_changes(self, currency: str) -> TierChanges:

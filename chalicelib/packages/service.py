@@ -12,6 +12,8 @@ from chalicelib.catalog import permissions, response_cache, tier_management, tie
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.custom_options import CustomOption, in_order
 from chalicelib.catalog.forms import TierChanges
+from chalicelib.catalog.image_uploads import service as image_uploads
+from chalicelib.catalog.image_uploads.service import ImageOwner
 from chalicelib.catalog.model import Catalog, Tier, in_display_order
 from chalicelib.catalog.revisions import Expected, PreconditionFailed, VersionConflict
 from chalicelib.catalog.tier_management import TierHasSales
@@ -114,6 +116,20 @@ def delete_package(package_id: str, actor: str, now: int, expected: Expected) ->
 def reorder_packages(event_id: str, package_ids: Sequence[str], seen_ids: Sequence[str] | None, actor: str, now: int) -> PackagesView:
     """List all packages of an event in this order. Raises what `tier_order.reorder_tiers` raises."""
     return _packages_view(tier_order.reorder_tiers(event_id, package_ids, seen_ids, actor, now), event_id)
+
+
+def set_image(event_id: str, package_id: str, raw: bytes, actor: str, now: int, expected: Expected) -> PackageView:
+    """Make an uploaded file the image of a package. Raises what `image_uploads.set_image` raises."""
+    with _showing_current(package_id):
+        image_uploads.set_image(ImageOwner(event_id, package_id), raw, actor, now, expected)
+    return _show(catalog.snapshot(), package_id)
+
+
+def remove_image(event_id: str, package_id: str, actor: str, now: int, expected: Expected) -> PackageView:
+    """Remove the image of a package. Raises what `image_uploads.remove_image` raises."""
+    with _showing_current(package_id):
+        image_uploads.remove_image(ImageOwner(event_id, package_id), actor, now, expected)
+    return _show(catalog.snapshot(), package_id)
 
 
 def list_options(package_id: str) -> list[CustomOption]:

@@ -10,6 +10,7 @@ from chalicelib.catalog.custom_options import CustomOption, in_order
 from chalicelib.catalog.model import Catalog, ManagedBy, Tier, TierStatus, current_tier_status
 from chalicelib.catalog.views import Stocks, iso_or_none
 from chalicelib.clock import Timestamp
+from chalicelib.images.model import ImageView, image_view
 from chalicelib.inventory.model import finite
 
 
@@ -35,6 +36,7 @@ class PackageFieldsView(Struct, frozen=True, kw_only=True):
     is_enabled: bool
     display_order: int
     image_url: str | None
+    image: ImageView | None
     options: list[CustomOption]
 
 
@@ -154,6 +156,7 @@ def _fields(catalog: Catalog, tier: Tier, stocks: Stocks) -> dict[str, Any]:
         "is_enabled": _is_enabled(tier.status),
         "display_order": tier.display_order,
         "image_url": tier.image_url,
+        "image": image_view(tier.image),
         "options": in_order(tier.options),
     }
 

@@ -27,7 +27,10 @@ EVENT, DROP = "fest", "drop"  # the second one has a waiting room
 BUYER, PROMOTER, PASSWORD = "ada", "nora", "seven grey owls"
 
 
-WITH_PICTURE = {"POST /events/{event_id}/image"}  # they take a file in a form
+WITH_PICTURE = {
+    "POST /events/{event_id}/image",
+    "POST /admin/events/{event_id}/tickets/packages/{package_id}/image",
+}  # they take a file in a form
 
 
 class Caller(Struct, frozen=True):
@@ -131,6 +134,7 @@ class World(Struct):
             "POST /events": new_event,
             "PUT /events/{event_id}": new_event,
             "PATCH /events/{event_id}": {"name": "New"},
+            "POST /admin/events/{event_id}/tickets/packages/{package_id}/image/upload": {"content_type": "image/png"},
             "POST /events/{event_id}/image/upload": {"content_type": "image/png"},
             "POST /events/{event_id}/members": {"email": "new@example.com", "role": "staff"},
             "POST /events/{event_id}/reservations": item,

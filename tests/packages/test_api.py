@@ -39,6 +39,7 @@ def test_a_package_is_a_tier_in_other_words(api, event, time):
         "is_enabled": True,
         "display_order": 0,
         "image_url": None,
+        "image": None,
         "options": [],
         "managed_by": "api",
         "version": 1,

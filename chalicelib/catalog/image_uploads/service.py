@@ -1,17 +1,28 @@
-"""The images of events: set from a form or from an upload to the bucket, and removed.
+"""The images of events and tiers: set from a form or from an upload to the bucket, and removed.
 
-The steps of a change: store the new files, refer to them in the event, delete the old files. A crash in between leaves files that nothing
+The steps of a change: store the new files, refer to them in the catalog, delete the old files. A crash in between leaves files that nothing
 refers to, never a reference to files that are not there; `delete_unused` finds them.
 """
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib import ids, log
 from chalicelib.catalog import snapshots
-from chalicelib.catalog.model import Catalog, Event
-from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, CatalogChanging, Expected, change_event, commit, get_changeable_event
+from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.revisions import (
+    ANY_VERSION,
+    CatalogChange,
+    CatalogChanging,
+    Expected,
+    change_event,
+    commit,
+    get_changeable_event,
+)
+from chalicelib.catalog.tier_management import change_tier, get_changeable_tier
 from chalicelib.errors import ApiError
 from chalicelib.images import service as images
 from chalicelib.images.model import StoredImage
@@ -25,40 +36,56 @@ class NewerImage(ApiError):
     default_message: ClassVar[str] = "A later picture has been set meanwhile."
 
 
-def set_event_image(event_id: str, raw: bytes, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
-    """Make an uploaded file the image of an event. The file that it is already changes nothing.
+class ImageOwner(Struct, frozen=True):
+    """What an image is of: an event, or one of its tiers."""
+
+    event_id: str
+    tier_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name in the bucket."""
+        return self.event_id if self.tier_id is None else f"{self.event_id}/{self.tier_id}"
+
+    @classmethod
+    def of_name(cls, name: str) -> "ImageOwner":
+        event_id, _, tier_id = name.partition("/")
+        return cls(event_id, tier_id or None)
+
+
+def set_image(owner: ImageOwner, raw: bytes, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
+    """Make an uploaded file the image of an event or tier. The file that it is already changes nothing.
 
     Raises ImageRefused, ImageTooLarge, NotFound, ManagedByBootstrap and those of `expected`; then nothing is stored.
     """
-    event = get_changeable_event(snapshots.load_current(), event_id)
-    expected.check(event)
-    if event.image is not None and event.image.digest == images.digest(raw):
-        return event
-    image = images.save(event_id, ids.new_id(), raw)
-    return _replace_image(event_id, image, actor, now, expected)
+    entry = _get_changeable(snapshots.load_current(), owner)
+    expected.check(entry)
+    if entry.image is None or entry.image.digest != images.digest(raw):
+        _replace_image(owner, images.save(owner.name, ids.new_id(), raw), actor, now, expected)
 
 
-def remove_event_image(event_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Event:
-    """Remove the image of an event, uploaded or not. Repeated, it changes nothing."""
-    return _replace_image(event_id, None, actor, now, expected)
+def remove_image(owner: ImageOwner, actor: str, now: int, expected: Expected = ANY_VERSION) -> None:
+    """Remove the image of an event or tier, uploaded or not. Repeated, it changes nothing."""
+    _replace_image(owner, None, actor, now, expected)
 
 
-def begin_upload(event_id: str, content_type: str, actor: str, now: int) -> images.NewUpload:
-    """A form by which a browser sends an image of an event to the bucket. Raises NotFound and ManagedByBootstrap."""
-    get_changeable_event(snapshots.load_current(), event_id)
-    return images.begin_upload(event_id, actor, content_type, now)
+def begin_upload(owner: ImageOwner, content_type: str, actor: str, now: int) -> images.NewUpload:
+    """A form by which a browser sends an image to the bucket. Raises NotFound and ManagedByBootstrap."""
+    _get_changeable(snapshots.load_current(), owner)
+    return images.begin_upload(owner.name, actor, content_type, now)
 
 
 def process_upload(key: str, now: int) -> None:
-    """Check a file that was sent to the bucket, and make it the image of its event, or write down why it was refused. Repeatable."""
+    """Check a file that was sent to the bucket, and make it the image that it is to be, or write down why it was refused. Repeatable."""
     upload = images.find_upload(key)
     if upload is None:
         return
+    owner = ImageOwner.of_name(upload.owner)
     error: ApiError | None = None
     try:
-        get_changeable_event(snapshots.load_current(), upload.owner)
+        _get_changeable(snapshots.load_current(), owner)
         image = images.save(upload.owner, upload.upload_id, upload.raw)
-        _replace_image(upload.owner, image, upload.actor, now, ANY_VERSION, is_checked_later=True)
+        _replace_image(owner, image, upload.actor, now, ANY_VERSION, is_checked_later=True)
     except ApiError as refused:
         if refused.status >= 500 or isinstance(refused, CatalogChanging):
             raise
@@ -68,38 +95,47 @@ def process_upload(key: str, now: int) -> None:
 
 
 def delete_unused(now: int) -> int:
-    """Delete the stored images that no event has; returns how many files there were."""
-    catalog = snapshots.load_current()
-    return images.delete_unused({event.image.path for event in catalog.events.values() if event.image and event.deleted_at is None}, now)
+    """Delete the stored images that no event and no tier has; returns how many files there were."""
+    return images.delete_unused({image.path for image in _used_images(snapshots.load_current())}, now)
+
+
+def _used_images(catalog: Catalog) -> Iterator[StoredImage]:
+    for event in catalog.events.values():
+        if event.deleted_at is None:
+            yield from filter(None, (event.image, *(tier.image for tier in catalog.listed_tiers(event.id))))
+
+
+def _get_changeable(catalog: Catalog, owner: ImageOwner) -> Event | Tier:
+    return get_changeable_event(catalog, owner.event_id) if owner.tier_id is None else get_changeable_tier(catalog, owner.tier_id)
 
 
 def _replace_image(
-    event_id: str, image: StoredImage | None, actor: str, now: int, expected: Expected, *, is_checked_later: bool = False
-) -> Event:
+    owner: ImageOwner, image: StoredImage | None, actor: str, now: int, expected: Expected, *, is_checked_later: bool = False
+) -> None:
     """Refer to an image that is stored, then delete the one before. If that is not possible, the new one is deleted.
 
     Raises NewerImage for one that was sent before the present one and is only now checked.
     """
     replaced: StoredImage | None = None
 
-    def build(catalog: Catalog) -> CatalogChange[Event]:
+    def build(catalog: Catalog) -> CatalogChange[Any]:
         nonlocal replaced
-        before = get_changeable_event(catalog, event_id)
-        if image is not None and before.image == image:  # a repetition
-            return CatalogChange(before, [])
-        expected.check(before)
+        before = _get_changeable(catalog, owner)
+        if image is None or before.image != image:  # otherwise it is a repetition
+            expected.check(before)
         if is_checked_later and image is not None and before.image is not None and before.image.uploaded_at > image.uploaded_at:
             raise NewerImage()
-        replaced = before.image
-        after = replace(before, image=image, image_url=image.address if image is not None else None)
-        return change_event(before, after, "event.image_changed", actor, now)
+        replaced = before.image if before.image != image else None
+        values: dict[str, Any] = {"image": image, "image_url": image.address if image is not None else None}
+        if isinstance(before, Event):
+            return change_event(before, replace(before, **values), "event.image_changed", actor, now)
+        return change_tier(before, replace(before, **values), "tier.image_changed", actor, now)
 
     try:
-        _, event = commit(build)
+        commit(build)
     except ApiError:
         if image is not None:
             images.delete(image)
         raise
     if replaced is not None:
         images.delete(replaced)
-    return event

@@ -8,6 +8,7 @@ from PIL import Image
 import app
 from chalicelib import settings
 from chalicelib.catalog.image_uploads import service
+from chalicelib.catalog.image_uploads.service import ImageOwner
 from chalicelib.images import bucket_client
 from devtools.s3.upload_forms import FormRefused, accept_form
 from infra.local.images import stored_event
@@ -289,7 +290,7 @@ def test_a_crash_at_any_call_of_the_bucket_leaves_no_file_for_ever(number, api, 
     go_on = crash_at(monkeypatch, number)
     other = pictures.picture(color=(0, 99, 0))
     try:
-        service.set_event_image(event_id, other, "root", time.now)
+        service.set_image(ImageOwner(event_id), other, "root", time.now)
     except Crash:
         pass
     finally:

@@ -21,7 +21,11 @@ _REFUNDS = "each refund takes a ticket back, or is one of a payment that came tw
 # Lists without pages: path -> field of the reply -> what limits its length.
 BOUNDED = {
     "/admin/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
-    "/admin/events/{event_id}/tickets/packages/{package_id}": {"options": _OPTIONS, "warnings": "there is one"},
+    "/admin/events/{event_id}/tickets/packages/{package_id}": {
+        "options": _OPTIONS,
+        "warnings": "there is one",
+        "image.thumbnails": _THUMBNAILS,
+    },
     "/admin/events/{event_id}/tickets/packages/{package_id}/options": {"options": _OPTIONS},
     "/admin/events/{event_id}": {"tiers": _OF_EVENT, "image.thumbnails": _THUMBNAILS},
     "/admin/events/{event_id}/money": {"takings": "one for each provider and currency"},
@@ -37,7 +41,7 @@ BOUNDED = {
         "disputes": "banks dispute a payment a few times at most",
         "transactions": "one for each payment, refund and dispute of the order",
     },
-    "/admin/tiers/{tier_id}": {"options": _OPTIONS},
+    "/admin/tiers/{tier_id}": {"options": _OPTIONS, "image.thumbnails": _THUMBNAILS},
     "/auth/me": {"roles": "there are three roles"},
     "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "refunds": _REFUNDS},
     "/events/{event_id}": {"tiers": _OF_EVENT, "image.thumbnails": _THUMBNAILS},
@@ -72,7 +76,7 @@ BOUNDED = {
         "order.answers": _OPTIONS,
         "tickets": _OF_ORDER,
     },
-    "/tiers/{tier_id}": {"options": _OPTIONS},
+    "/tiers/{tier_id}": {"image.thumbnails": _THUMBNAILS, "options": _OPTIONS},
 }
 
 
