@@ -223,6 +223,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         stage = settings.current().stage
         _say(f"Working on the tables of stage {stage} ...")
+        if arguments.create_tables:
+            tables.create_all(dynamo.client())
         manifest = _COMMANDS[arguments.command](arguments.folder)
     except settings.SettingsError as error:
         return _fail(str(error), 2)
@@ -240,7 +242,11 @@ def _parse(argv: Sequence[str] | None) -> Namespace:
     parser = ArgumentParser(prog="python -m infra.backup", description="Save, load or try the tables of a stage; see docs/backup.md.")
     parser.add_argument("command", choices=list(_COMMANDS))
     parser.add_argument("folder", type=Path, help="where the files are")
-    return parser.parse_args(argv)
+    parser.add_argument("--create-tables", action="store_true", help="before `load`: create the tables that the stage does not have")
+    arguments = parser.parse_args(argv)
+    if arguments.create_tables and arguments.command != "load":
+        parser.error("--create-tables goes with `load` only")
+    return arguments
 
 
 def _say(line: str) -> None:

@@ -179,3 +179,8 @@ def test_a_drill_touches_no_tables_that_it_did_not_make(saved, store, capsys):
     assert main(["drill", str(saved[0])]) == 1
     assert "If no other drill runs, delete them." in capsys.readouterr().err
     assert name in store.list_tables()["TableNames"]
+
+
+def test_only_a_load_creates_tables(tmp_path):
+    with pytest.raises(SystemExit):
+        main(["save", str(tmp_path / "new"), "--create-tables"])
