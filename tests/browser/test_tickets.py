@@ -97,7 +97,7 @@ def test_signing_out_deletes_what_is_kept(new_buyer, api, shop):
     wait_until_kept(ada)
     ada.follow("Account")
     ada.press("Sign out")
-    expect(ada.page.get_by_role("link", name="Sign in")).to_be_visible()
+    expect(ada.page.get_by_role("navigation").get_by_role("link", name="Sign in")).to_be_visible()
     ada.page.wait_for_function("async () => (await caches.keys()).length === 0")
     ada.page.wait_for_function("async () => (await navigator.serviceWorker.getRegistrations()).length === 0")
 
