@@ -44,12 +44,13 @@ def test_commands_are_those_of_the_project(command):
         assert (ROOT / program).exists()
 
 
-def test_a_deployment_gets_its_credentials_by_oidc_and_asks_for_a_stage_that_exists():
+def test_a_deployment_gets_its_credentials_by_oidc_and_asks_for_a_stage():
     workflow = WORKFLOWS["deploy"]
     job = workflow["jobs"]["deploy"]
     (credentials,) = [step["with"] for step in job["steps"] if "configure-aws-credentials" in step.get("uses", "")]
     assert set(credentials) == {"role-to-assume", "aws-region"}
-    assert workflow["on"]["workflow_dispatch"]["inputs"]["stage"]["options"] == deployed_stages()
+    stage = workflow["on"]["workflow_dispatch"]["inputs"]["stage"]
+    assert (stage["type"], stage["default"] in deployed_stages()) == ("environment", True)
     assert job["environment"] == "${{ inputs.stage }}"
     assert workflow["concurrency"]["cancel-in-progress"] == "false"
 

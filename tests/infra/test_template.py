@@ -201,7 +201,6 @@ def test_stages_differ_in_identity_and_simulated_payments():
     def read(stage):
         return settings.read({**CONFIG["environment_variables"], **CONFIG["stages"][stage]["environment_variables"]})
 
-    assert set(CONFIG["stages"]) == {"local", "dev", "prod"}
     assert [(read(stage).stage, read(stage).identity, read(stage).payment_simulation) for stage in ("local", "dev", "prod")] == [
         ("local", "demo", "on"),
         ("dev", "jwt", "on"),
@@ -262,6 +261,27 @@ def test_every_method_calls_the_function_or_with_snapstart_its_alias(packaged, s
     assert ("SnapStart" in resources["APIHandler"]["Properties"]) == snapstart
     permitted = resources["APIHandlerInvokePermission"]["Properties"]["FunctionName"]
     assert permitted == {"Ref": "APIHandler.Alias" if snapstart else "APIHandler"}
+
+
+@pytest.mark.parametrize("stage", deployed_stages())
+def test_the_api_lets_through_what_the_stage_says_and_its_log_names_nobody(packaged, stage):
+    api = packaged(stage, snapstart=stage == "prod")["Resources"]["RestAPI"]["Properties"]
+    (every_method,) = api["MethodSettings"]
+    limits = CONFIG["stages"][stage]["stack"]
+    assert (every_method["ThrottlingRateLimit"], every_method["ThrottlingBurstLimit"]) == (limits["requests_per_second"], limits["burst"])
+    logged = json.loads(api["AccessLogSetting"]["Format"]).values()
+    assert {"$context.status", "$context.resourcePath"} <= set(logged)
+    assert not {"$context.identity.sourceIp", "$context.path", "$context.identity.userAgent"} & set(logged)
+
+
+def test_another_stage_is_one_block(monkeypatch):
+    block = json.loads(json.dumps(CONFIG["stages"]["dev"]).replace("dev", "try-out"))
+    monkeypatch.setattr(stages, "_config", lambda: {**CONFIG, "stages": {**CONFIG["stages"], "try-out": block}})
+    assert "try-out" in deployed_stages()
+    tables_of_stage = [part["Properties"]["TableName"] for part in stored_tables.resources("try-out").values()]
+    assert all(name.startswith("fairgate-try-out-") for name in tables_of_stage)
+    template = json.dumps(template_additions("try-out", app.app.routes))
+    assert "fairgate-dev" not in template
 
 
 def test_preflight_requests_reach_the_functions_which_know_the_origins(packaged):
