@@ -18,6 +18,7 @@ from chalicelib.edge import cors, error_middleware, path_names
 from chalicelib.packages import api as packages_api
 from chalicelib.privacy import api as privacy_api
 from chalicelib.promoters import api as promoters_api
+from chalicelib.promotions import api as promotions_api
 from chalicelib.purchases import jobs as purchases_jobs
 from chalicelib.purchases.checkout import api as checkout_api
 from chalicelib.purchases.event_cancellation import api as event_cancellation_api
@@ -47,6 +48,7 @@ app.register_blueprint(image_uploads_api.bp, url_prefix="/v1")
 app.register_blueprint(sharing_api.bp, url_prefix="/v1")
 app.register_blueprint(promoters_api.bp, url_prefix="/v1")
 app.register_blueprint(packages_api.bp, url_prefix="/v1")
+app.register_blueprint(promotions_api.bp, url_prefix="/v1")
 app.register_blueprint(waiting_room_api.bp, url_prefix="/v1")
 app.register_blueprint(tickets_api.bp, url_prefix="/v1")
 app.register_blueprint(seats_api.bp, url_prefix="/v1")

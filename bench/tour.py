@@ -44,6 +44,7 @@ def visit_all(api: Client) -> None:
     tour.manage_event()
     tour.manage_packages()
     tour.manage_people(event_id)
+    tour.manage_promo_codes(event_id)
     tour.browse(event_id)
     order_id = tour.buy(event_id, tier_id)
     tour.order_in_one_call(event_id, tier_id)
@@ -130,6 +131,16 @@ class _Tour:
             self.get(path, token=self.admin)
         return event_id, tier_id
 
+    def manage_promo_codes(self, event_id: str) -> None:
+        codes = f"/admin/events/{event_id}/promo-codes"
+        for code in ("EARLY", "LATE"):
+            self.post(codes, {"code": code, "discount_type": "percentage", "discount_value": 10, "max_total_uses": 50}, token=self.admin)
+        self.get(codes, token=self.admin)
+        self.get(f"{codes}/EARLY", token=self.admin)
+        self.patch(f"{codes}/EARLY", {"max_total_uses": 100}, token=self.admin)
+        self.delete(f"{codes}/LATE", token=self.admin)
+        self.get(f"/events/{event_id}/promo-codes/EARLY/validate")
+
     def manage_event(self) -> None:
         """From the draft to its deletion, as a promoter does it."""
         promoter = {"token": builders.token(f"promoter-{self.name}", "promoter")}
@@ -207,7 +218,7 @@ class _Tour:
         self.delete(f"/reservations/{given_back}", user=undecided)
         item["token"] = token
         order_id = str(self.post(f"/events/{event_id}/reservations", item, user=user).json["id"])
-        self.post("/checkout/sessions", {"reservation_id": order_id}, user=user, key="checkout")
+        self.post("/checkout/sessions", {"reservation_id": order_id, "promo_code": "EARLY"}, user=user, key="checkout")
         self.get(f"/checkout/sessions/{order_id}", user=user)
         self.post("/checkout/confirm", {"checkout_id": order_id, "simulate": "success"}, user=user)
         return order_id

@@ -87,6 +87,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "requests/seconds, each from 1 to 99999, times the factor below."
         ),
     ] = "5/60"
+    limit_promo_code: Annotated[
+        Rate,
+        _says(
+            "How often somebody may ask whether a promo code is valid, counted by address only: "
+            "requests/seconds, each from 1 to 99999, times the factor below."
+        ),
+    ] = "5/60"
     limit_mail: Annotated[
         Rate, _says("How often a mail may be requested for an e-mail address: requests/seconds, each from 1 to 99999.")
     ] = "5/900"

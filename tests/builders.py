@@ -50,6 +50,14 @@ def create_tier(api: Client, event_id: str, name: str = "Floor", **fields: Any) 
     return str(reply.json["id"])
 
 
+def create_promo_code(api: Client, event_id: str, code: str = "SAVE", **fields: Any) -> str:
+    """Create a promo code of 10 percent, unless `fields` say otherwise. Returns its id."""
+    body = {"code": code, "discount_type": "percentage", "discount_value": 10}
+    reply = api.post(f"/admin/events/{event_id}/promo-codes", json=body | fields, token=admin_token())
+    assert reply.status == 201, reply.json
+    return str(reply.json["id"])
+
+
 def create_shop(api: Client, *, event_capacity: int | None = None, **tier_fields: Any) -> tuple[str, str]:
     """Create an event on sale with one tier. Returns both ids."""
     event_id = create_event(api, capacity=event_capacity)

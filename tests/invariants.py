@@ -9,7 +9,10 @@ from chalicelib.audit import service as audit
 from chalicelib.cases import service as cases
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import stocks_of
 from chalicelib.ledger import service as ledger
+from chalicelib.promotions import service as promotions
+from chalicelib.promotions.model import PromoCode
 from chalicelib.purchases.record import store as purchases
 from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
 from chalicelib.tickets import service as tickets
@@ -23,6 +26,7 @@ def check(now: int, *, recovered: bool = False) -> None:
     violations = [
         *_check_shards(purchases_by_id, orders, recovered),
         *_check_pools(purchases_by_id, recovered),
+        *_check_promo_codes(purchases_by_id, recovered),
         *_check_orders(orders),
         *_check_ledger(purchases_by_id),
         *_check_cases(purchases_by_id),
@@ -58,6 +62,7 @@ def _check_shards(purchases_by_id: dict[str, Purchase], orders: list[Purchase], 
     for tier in catalog.load_current().tiers.values():
         sold_before[tier.stock_id] = _sold_before(tier.metadata)
     seats = [seat for purchase in orders for seat in purchase.holds_of_tickets(_tickets_with_sold_seats(purchase))]
+    seats += [use for purchase in orders for use in purchase.promo_holds]  # a refund does not give the use back
     for stock_id in sold:
         tickets_paid = sum(seat.quantity for seat in seats if seat.shard_id.rpartition("#")[0] == stock_id)
         if sold[stock_id] + unconverted[stock_id] != tickets_paid + sold_before[stock_id]:
@@ -88,12 +93,44 @@ def _check_pools(purchases_by_id: dict[str, Purchase], recovered: bool) -> list[
     return violations
 
 
+def _check_promo_codes(purchases_by_id: dict[str, Purchase], recovered: bool) -> list[str]:
+    """A code has as many uses as it says, and was used as often as it was paid with. Discounts are those of its uses, and all is split."""
+    violations, stocks = [], stocks_of(inventory.scan_shards())
+    codes = {(promo_code.event_id, promo_code.code): promo_code for promo_code in promotions.scan_codes()}
+    for promo_code in codes.values():
+        stock = stocks[promo_code.stock_id]
+        users = [purchase for purchase in purchases_by_id.values() if _uses(purchase, promo_code)]
+        paid = sum(purchase.was_order for purchase in users)
+        if stock.capacity != promo_code.capacity or stock.sold + stock.held + stock.available != promo_code.capacity:
+            violations.append(f"{promo_code.code}: its stock has {stock}, and it may be used {promo_code.capacity} times")
+        if not stock.sold <= paid <= stock.sold + stock.held or (recovered and stock.sold != paid):
+            violations.append(f"{promo_code.code}: {stock.sold} uses are counted, and {paid} purchases were paid with it")
+        by_buyer = Counter(purchase.user_id for purchase in users if purchase.was_order)
+        most = promo_code.max_uses_per_donor
+        violations += [f"{promo_code.code}: {user} used it {times} times" for user, times in by_buyer.items() if most and times > most]
+    for purchase in purchases_by_id.values():
+        if [use.quantity for use in purchase.promo_holds] != ([] if purchase.promo_code is None else [1]):
+            violations.append(f"{purchase.id}: its code is {purchase.promo_code}, its uses {purchase.promo_holds}")
+        if purchase.promo_code is None and purchase.discount_cents:
+            violations.append(f"{purchase.id}: {purchase.discount_cents} taken off without a code")
+        prices = [purchase.ticket_price(number) for number in range(1, purchase.quantity + 1)]
+        if min(prices) < 0 or sum(prices) != purchase.total_cents:
+            violations.append(f"{purchase.id}: its tickets cost {prices}, all of them {purchase.total_cents}")
+        if purchase.was_order and purchase.payment is not None and purchase.payment.amount_cents != purchase.total_cents:
+            violations.append(f"{purchase.id}: {purchase.payment.amount_cents} were asked for, and it costs {purchase.total_cents}")
+    return violations
+
+
+def _uses(purchase: Purchase, promo_code: PromoCode) -> bool:
+    return any(use.stock_id == promo_code.stock_id for use in purchase.promo_holds)
+
+
 def find_unpublished() -> list[str]:
     """Shards that are not in the catalog, parts of versions that were never served, and publications that have not ended and may still."""
     from chalicelib.catalog.store import CatalogRow
 
     current = catalog.load_current()
-    stock_ids = current.shard_counts(current.events)
+    stock_ids = {*current.shard_counts(current.events), *(promo_code.stock_id for promo_code in promotions.scan_codes())}
     found = [f"{shard.id}: is not in the catalog" for shard in inventory.scan_shards() if shard.id.rpartition("#")[0] not in stock_ids]
     rows = list(CatalogRow.scan(consistent_read=True))
     served = {f"version#{row.sk}" for row in rows if row.pk == "versions"}
@@ -208,6 +245,9 @@ def _check_buyers(purchases_by_id: dict[str, Purchase]) -> list[str]:
             violations.append(f"{record.user_id}: the record names {record.active_id} as active, wrongly")
         if record.bought != bought:
             violations.append(f"{record.user_id}: the record says {record.bought} bought, the orders {bought}")
+        uses = {f"{purchase.promo_code}#{purchase.id}" for purchase in own if purchase.was_order and purchase.promo_code}
+        if record.promo_uses != uses:
+            violations.append(f"{record.user_id}: the record's uses of promo codes are {set(record.promo_uses)}")
         if record.orders != {purchase.id for purchase in own if purchase.is_order}:
             violations.append(f"{record.user_id}: the record's orders are {set(record.orders)}")
         if record.past_orders != {purchase.id for purchase in own if purchase.was_order and not purchase.is_order}:

@@ -7,7 +7,7 @@ who says which version they have seen is refused when it is no longer the presen
 import random
 import re
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -53,13 +53,18 @@ class PreconditionFailed(ApiError):
     default_message: ClassVar[str] = "Somebody has changed this meanwhile. Load it again, and send your change with its present ETag."
 
 
+class Versioned(Protocol):
+    @property
+    def version(self) -> int: ...
+
+
 class Expected(Struct, frozen=True):
     """Which version a caller expects: the `version` of the body, or the tags of If-Match. Without either any version will do."""
 
     version: int | None = None
     if_match: str | None = None
 
-    def check(self, entry: Event | Tier) -> None:
+    def check(self, entry: Versioned) -> None:
         """Raises PreconditionFailed or VersionConflict, with the present version, if the entry has another one."""
         if self.if_match is not None and not _matches(self.if_match, entry.version):
             raise PreconditionFailed(version=entry.version)

@@ -145,9 +145,10 @@ def release(hold: Hold) -> bool:
 def not_enough(shards: list[Shard], request: HoldRequest) -> NotEnoughTickets:
     """The refusal of a request to which these are all the shards."""
     expired_holds = [hold for shard in shards for hold in shard.expired_holds(request.now)]
+    own_holds = [hold for shard in shards for hold in shard.holds_of(request.purchase_id)]
     available = sum(shard.available for shard in shards)
     error = TooManyHolds if available >= request.quantity else NotEnoughTickets
-    return error(available, request.quantity, expired_holds)
+    return error(available, request.quantity, expired_holds, own_holds)
 
 
 def _available_hint(shard_id: str) -> int:

@@ -1,6 +1,7 @@
 """Change the capacity of a stock, also while it is selling.
 
-Each shard is changed by one conditional write, so a crash in between leaves a resize that a repetition completes.
+`resize` changes each shard by one conditional write, so a crash in between leaves a resize that a repetition completes. `resize_items`
+is for a stock of few shards, which changes in one transaction with what else says how large it is.
 """
 
 from chalicelib import dynamo, parallel
@@ -36,6 +37,30 @@ def resize(stock_id: str, shard_count: int, capacity: int, *, grow_to: int | Non
             raise CapacityInUse(capacity=capacity, sold=stock.sold, held=stock.held)
         _change_available(shards, change)
     raise dynamo.StoreUnavailable("the stock kept changing while it was resized")
+
+
+def resize_items(stock_id: str, shard_count: int, capacity: int, *, grow_to: int) -> list[dynamo.TransactItem]:
+    """Transaction items that set the capacity of a stock, which gets `grow_to` shards. They fail if it is resized or runs short meanwhile.
+
+    Raises CapacityInUse if too few tickets are free.
+    """
+    shards = store.read_shards(shard_ids(stock_id, shard_count))
+    stock = Stock.total_of(shards)
+    change = capacity - stock.capacity
+    if stock.available < -change:
+        raise CapacityInUse(capacity=capacity, sold=stock.sold, held=stock.held)
+    new_ids = shard_ids(stock_id, grow_to)[shard_count:]
+    targets = level([shard.available for shard in shards] + [0] * len(new_ids), change)
+    resized = [
+        store.resize_shard_item(shard, shard.capacity + target - shard.available)
+        for shard, target in zip(shards, targets, strict=False)
+        if target != shard.available
+    ]
+    new = [
+        store.new_shard_item(shard_id, capacity=target, sold=0, is_open=stock.is_open)
+        for shard_id, target in zip(new_ids, targets[len(shards) :], strict=True)
+    ]
+    return [*resized, *map(store.create_shard_item, new)]
 
 
 def _create_empty(ids: list[str], *, is_open: bool, is_pooled: bool) -> None:

@@ -84,6 +84,11 @@ class Shard(Struct, frozen=True):
             if expires_at <= now:
                 yield Hold(self.id, hold_id, quantity)
 
+    def holds_of(self, purchase_id: str) -> Iterator[Hold]:
+        """The holds that were made for this purchase, whether or not it lists them."""
+        holds = (Hold(self.id, hold_id, quantity) for hold_id, (quantity, _) in self.holds.items())
+        return (hold for hold in holds if hold.purchase_id == purchase_id)
+
 
 class Stock(Struct, frozen=True):
     """The total of several shards or stocks. `is_open` only if all of them are."""
@@ -119,15 +124,18 @@ NO_STOCK = Stock(capacity=0, available=0, held=0, sold=0, is_open=False)
 
 
 class NotEnoughTickets(ApiError):
-    """All shards together have too few tickets. `expired_holds` were seen in them: releasing those may free enough."""
+    """All shards together have too few tickets. `expired_holds` were seen in them: releasing those may free enough.
+
+    `own_holds` of the same purchase were seen too, if the shards were read: an earlier execution of the request may have left them.
+    """
 
     code: ClassVar[str] = "not_enough_tickets"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "Not enough tickets available"
 
-    def __init__(self, available: int, requested: int, expired_holds: list[Hold]) -> None:
+    def __init__(self, available: int, requested: int, expired_holds: list[Hold], own_holds: Sequence[Hold] = ()) -> None:
         super().__init__(available=available, requested=requested)
-        self.expired_holds = expired_holds
+        self.expired_holds, self.own_holds = expired_holds, own_holds
 
 
 class TooManyHolds(NotEnoughTickets):
@@ -139,8 +147,8 @@ class TooManyHolds(NotEnoughTickets):
         "There are tickets left, but so many buyers are paying now that no more can be reserved. Try again in a few seconds."
     )
 
-    def __init__(self, available: int, requested: int, expired_holds: list[Hold]) -> None:
-        super().__init__(available, requested, expired_holds)
+    def __init__(self, available: int, requested: int, expired_holds: list[Hold], own_holds: Sequence[Hold] = ()) -> None:
+        super().__init__(available, requested, expired_holds, own_holds)
         self.details["retryAfterSeconds"] = RETRY_SECONDS
 
 

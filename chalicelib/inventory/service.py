@@ -10,7 +10,7 @@ from chalicelib import dynamo, parallel
 from chalicelib.inventory import attempts, store
 from chalicelib.inventory.allocation import check_figures, hold, leave_expired
 from chalicelib.inventory.availability import cached_stock, read_stock
-from chalicelib.inventory.capacity import resize
+from chalicelib.inventory.capacity import resize, resize_items
 from chalicelib.inventory.display import copies
 from chalicelib.inventory.display.copies import invalidate
 from chalicelib.inventory.display.model import StockGroup
@@ -25,6 +25,7 @@ __all__ = [
     "convert_holds",
     "correct_open_flags",
     "create_shard_items",
+    "delete_shard_items",
     "delete_unused",
     "extend_hold",
     "hold",
@@ -38,6 +39,7 @@ __all__ = [
     "read_stock",
     "release_holds",
     "resize",
+    "resize_items",
     "return_sold_item",
     "scan_shards",
     "scan_slice",
@@ -89,6 +91,11 @@ def new_shard_items(
 def create_shard_items(items: list[dict[str, Any]]) -> list[dynamo.TransactItem]:
     """Transaction items that create new shards; they fail if one exists."""
     return [store.create_shard_item(item) for item in items]
+
+
+def delete_shard_items(stock_id: str, shard_count: int) -> list[dynamo.TransactItem]:
+    """Transaction items that delete a stock of which nothing is sold or held; they fail for any other."""
+    return [store.delete_free_shard_item(shard_id) for shard_id in shard_ids(stock_id, shard_count)]
 
 
 def delete_unused(ids_of_shards: Sequence[str]) -> int:

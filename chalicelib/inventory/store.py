@@ -157,28 +157,35 @@ def extend_hold(hold: Hold, expires_at: int) -> bool:
 
 def resize_shard(shard: Shard, capacity: int) -> bool:
     """Set the capacity, and change `available` with it. False if the capacity has changed since it was read, or too few are free."""
-    change = capacity - shard.capacity
     try:
-        dynamo.update_item(
-            TableName=table_name(),
-            Key={KEY: {"S": shard.id}},
-            UpdateExpression="SET #capacity = :capacity, available = available + :change, version = version + :one",
+        dynamo.update_item(**resize_shard_item(shard, capacity)["Update"])
+    except ClientError as error:
+        _shard_of_failed_condition(error)
+        return False
+    return True
+
+
+def resize_shard_item(shard: Shard, capacity: int) -> dynamo.TransactItem:
+    """Transaction item that does what `resize_shard` does."""
+    change = capacity - shard.capacity
+    return {
+        "Update": {
+            "TableName": table_name(),
+            "Key": {KEY: {"S": shard.id}},
+            "UpdateExpression": "SET #capacity = :capacity, available = available + :change, version = version + :one",
             # capacity as read: of two concurrent resizes, or of a repeated one, only the first has an effect.
             # available: the capacity never falls below held + sold.
-            ConditionExpression="#capacity = :before AND available >= :needed",
-            ExpressionAttributeNames={"#capacity": "capacity"},
-            ExpressionAttributeValues={
+            "ConditionExpression": "#capacity = :before AND available >= :needed",
+            "ExpressionAttributeNames": {"#capacity": "capacity"},
+            "ExpressionAttributeValues": {
                 ":capacity": {"N": str(capacity)},
                 ":before": {"N": str(shard.capacity)},
                 ":change": {"N": str(change)},
                 ":needed": {"N": str(max(0, -change))},
                 ":one": {"N": "1"},
             },
-        )
-    except ClientError as error:
-        _shard_of_failed_condition(error)
-        return False
-    return True
+        }
+    }
 
 
 def set_open(shard_id: str, is_open: bool, expected_version: int | None = None) -> Shard | None:
@@ -236,6 +243,18 @@ def delete_unused_shard(shard_id: str) -> bool:
         dynamo.item_of_failed_condition(error)
         return False
     return True
+
+
+def delete_free_shard_item(shard_id: str) -> dynamo.TransactItem:
+    """Transaction item that deletes a shard of which nothing is sold or held; it fails for any other, and for none."""
+    return {
+        "Delete": {
+            "TableName": table_name(),
+            "Key": {KEY: {"S": shard_id}},
+            "ConditionExpression": "sold = :zero AND size(holds) = :zero",
+            "ExpressionAttributeValues": {":zero": {"N": "0"}},
+        }
+    }
 
 
 def read_shards(shard_ids: Iterable[str]) -> list[Shard]:

@@ -32,12 +32,11 @@ _SEAT_ID = re.compile(rf"({TICKET_ID_FORM})\.([1-9][0-9]{{0,2}})")
 
 
 class TicketLine(Struct, frozen=True):
-    """`quantity` tickets of one tier, at the price that was agreed when they were reserved. Each ticket admits `admits` people."""
+    """Tickets of one tier, each for one of the `prices` in minor units. Each ticket admits `admits` people."""
 
     tier_id: str
-    quantity: int
     admits: int
-    price_cents: int
+    prices: list[int]
     currency: str
 
 

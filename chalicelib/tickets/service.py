@@ -77,10 +77,13 @@ def issue_tickets(
     Every call creates new codes for the same ids. If a purchase's tickets are issued twice, the second transaction is canceled
     (`dynamo.TransactionCanceled`), and its caller reads those of the first with `load_purchase_tickets`.
     """
-    priced = [line for line in lines for _ in range(line.quantity)]
+    priced = [(line, price) for line in lines for price in line.prices]
     if not 1 <= len(priced) <= MAX_TICKETS:
         raise ValueError(f"a purchase has 1 to {MAX_TICKETS} tickets, not {len(priced)}")
-    tickets = [_new_ticket(purchase_id, number, owner_id, event_id, line, new_code(), now) for number, line in enumerate(priced, start=1)]
+    tickets = [
+        _new_ticket(purchase_id, number, owner_id, event_id, line, price, new_code(), now)
+        for number, (line, price) in enumerate(priced, start=1)
+    ]
     for index, attendee in enumerate(attendees[: len(tickets)]):
         tickets[index] = replace(tickets[index], attendee=attendee)
     return TicketIssue(tickets, [store.create_ticket_item(ticket) for ticket in tickets])
@@ -93,7 +96,8 @@ def import_ticket_item(
 
     The code has the form that `read_code` returns. Canceled if the ticket exists.
     """
-    ticket = _new_ticket(purchase_id, 1, owner_id, event_id, line, code, now)
+    [price_cents] = line.prices
+    ticket = _new_ticket(purchase_id, 1, owner_id, event_id, line, price_cents, code, now)
     return store.create_ticket_item(replace(ticket, attendee=attendee))
 
 
@@ -204,7 +208,9 @@ def is_genuine(qr_sig: str, ticket_id: str, event_id: str, code: str) -> bool:
     return signature.verify(qr_sig, ticket_id, event_id, code)
 
 
-def _new_ticket(purchase_id: str, number: int, owner_id: str, event_id: str, line: TicketLine, code: str, now: int) -> Ticket:
+def _new_ticket(
+    purchase_id: str, number: int, owner_id: str, event_id: str, line: TicketLine, price_cents: int, code: str, now: int
+) -> Ticket:
     new_id = ticket_id(purchase_id, number)
     return Ticket(
         id=new_id,
@@ -217,7 +223,7 @@ def _new_ticket(purchase_id: str, number: int, owner_id: str, event_id: str, lin
         event_id=event_id,
         tier_id=line.tier_id,
         admits=line.admits,
-        price_cents=line.price_cents,
+        price_cents=price_cents,
         currency=line.currency,
         state="valid",
         created_at=now,

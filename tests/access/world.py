@@ -106,6 +106,8 @@ class World(Struct):
         scan = {"code": self.code, "event_id": event}
         bodies: dict[str, Any] = {
             "POST /admin/events": {**new_event, "on_sale_at": clock.iso(clock.now())},
+            "POST /admin/events/{event_id}/promo-codes": {"code": "SPRING", "discount_type": "percentage", "discount_value": 10},
+            "PATCH /admin/events/{event_id}/promo-codes/{code_id}": {"is_active": False},
             "POST /admin/events/{event_id}/waiting-room/let-in": {"count": 1},
             "POST /admin/events/{event_id}/waiting-room/rate": {"wave_size": 1, "wave_seconds": 1},
             "POST /admin/events/{event_id}/tickets/packages": {"name": "New", "price": 1},
@@ -172,6 +174,7 @@ def new_world() -> Iterator[World]:
         order = paid["order"]["id"]
         first, second, third = (ticket["id"] for ticket in paid["tickets"])
         refund = builders.refund(api, order, tickets=[first]).json["refund"]["id"]
+        codes = [builders.create_promo_code(api, event, code) for code in ("EARLY", "LATE")]
         open_order = builders.reserve(api, BUYER, event, tier).json["id"]
         builders.start_checkout(api, BUYER, open_order)
         transfer = api.post(f"/tickets/{third}/transfer", user=BUYER).json["token"]
@@ -201,6 +204,8 @@ def new_world() -> Iterator[World]:
             "token": transfer,
             "seat_id": f"{second}.1",
             "upload_id": "01KT0000000000000000000000",
+            "code_id": codes[0],
+            "code": codes[1],
         }
         with settings.override(identity="jwt"):
             yield World(api, ids, next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second), place, login, invitation)

@@ -103,6 +103,18 @@ def test_checkout_takes_one_write_and_a_read_on_another_instance(api, shop, inst
     assert cost(lambda: builders.start_checkout(api, "ada", reservation_id), 200) == (1, 1, 0)
 
 
+@pytest.mark.parametrize(("limits", "reads"), [({}, 1), ({"max_total_uses": 50, "max_uses_per_donor": 2}, 2)])
+def test_a_promo_code_costs_its_read_a_hold_and_a_conversion(api, shop, limits, reads):
+    """The code, and where it is limited for each buyer their record: 1 each. The use: 1 when it is held, 1 when it is paid."""
+    builders.create_promo_code(api, shop.event_id, **limits)
+    reservation_id = builders.reserve(api, "ada", shop.event_id, shop.floor, 2).json["id"]
+    assert cost(lambda: builders.start_checkout(api, "ada", reservation_id, promo_code="SAVE")) == (2 + reads, reads, 2)
+    with record_calls("confirm", measured=True) as log:
+        assert builders.confirm(api, "ada", reservation_id).status == 201
+    assert log.names == ["TransactWriteItems", "UpdateItem", "UpdateItem"]
+    assert log.capacity == (0, 16)
+
+
 def test_an_order_in_one_call_costs_its_two_steps_and_its_key(api, shop):
     """The hold: 1. The purchase and the buyer's record: 2 each. The checkout: 1. The key: its claim and its answer."""
     with record_calls("order", measured=True) as log:

@@ -56,6 +56,40 @@ class PurchaseFlow:
     def start_checkout_with_details(self):
         return builders.start_checkout(self.api, "ada", self.id, key=self.id, responses={"diet": "none"})
 
+    def create_code(self):
+        """A promo code that can be used once."""
+        fields = {"code": "SAVE", "discount_type": "percentage", "discount_value": 33, "max_total_uses": 1, "max_uses_per_donor": 1}
+        return self._manage_code("POST", "", fields, {"Idempotency-Key": self.shop.event_id})
+
+    def change_code(self):
+        return self._manage_code("PATCH", "/SAVE", {"discount_value": 20, "max_total_uses": 100})
+
+    def delete_code(self):
+        return self._manage_code("DELETE", "/SAVE")
+
+    def _manage_code(self, method, path, body=None, headers=None):
+        options = {} if body is None else {"json": body}
+        token, headers = builders.admin_token(), headers or {}
+        return self.api.request(method, f"/admin/events/{self.shop.event_id}/promo-codes{path}", token=token, headers=headers, **options)
+
+    def start_checkout_with_code(self):
+        return builders.start_checkout(self.api, "ada", self.id, key=self.id, promo_code="SAVE")
+
+    def order_with_code(self):
+        items = {self.shop.floor: 2, self.shop.balcony: 1}
+        reply = builders.order(self.api, "ada", self.shop.event_id, items, key=self.shop.event_id, promo_code="SAVE")
+        self.id = (reply.json or {}).get("order", {}).get("id", "")
+        return reply
+
+    def reserve_as_bob(self):
+        return self.shop.reserve("bob", floor=1)
+
+    def use_code_as_bob(self):
+        """Another buyer wants the use that an expired checkout still holds."""
+        with unobserved():
+            reservation_id = self.api.get(f"/events/{self.shop.event_id}/reservations", user="bob").json["id"]
+        return builders.start_checkout(self.api, "bob", reservation_id, key=reservation_id, promo_code="SAVE")
+
     def move_to_another_instance(self):
         """The next step is that of an instance which has not written the purchase, so it reads it first."""
         recent_purchases._copies.forget()
@@ -135,6 +169,18 @@ FLOWS = {
     "reserve again after the hold expired": (["reserve", "expire_hold"], ["reserve"]),
 }
 
+WITH_CODE = {
+    "create a promo code": ([], ["create_code"]),
+    "change a promo code": (["create_code"], ["change_code"]),
+    "delete a promo code": (["create_code"], ["delete_code"]),
+    "order with a promo code": (["create_code"], ["order_with_code"]),
+    "checkout with a promo code": (["create_code", "reserve"], ["start_checkout_with_code"]),
+    "confirm with a promo code": (["create_code", "reserve", "start_checkout_with_code"], ["confirm"]),
+    "decline with a promo code": (["create_code", "reserve", "start_checkout_with_code"], ["decline"]),
+    "expire with a promo code": (["create_code", "reserve", "start_checkout_with_code", "expire_hold"], ["sweep"]),
+    "take an expired use": (["create_code", "reserve", "start_checkout_with_code", "expire_hold", "reserve_as_bob"], ["use_code_as_bob"]),
+}
+FLOWS |= WITH_CODE
 
 # The same for an event of five tickets over both tiers, of which one buyer has three: what is held in a tier is held in the pool too.
 POOLED = {
@@ -157,6 +203,12 @@ REPEATABLE = [
     "offer a ticket",
     "accept a ticket",
     "cancel an offer",
+    "order with a promo code",
+    "checkout with a promo code",
+    "confirm with a promo code",
+    "take an expired use",
+    "create a promo code",
+    "change a promo code",
 ]
 BOTH_INSTANCES = ["checkout", "checkout on another instance", "confirm", "confirm on another instance"]
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("store")
 @pytest.fixture
 def ticket():
     """A ticket that is in the store."""
-    issued = service.issue_tickets("p1", "ada", "fest", [TicketLine("floor", 1, 1, 5000, "USD")], 0)
+    issued = service.issue_tickets("p1", "ada", "fest", [TicketLine("floor", 1, [5000], "USD")], 0)
     dynamo.transact(issued.items)
     return issued.tickets[0]
 

@@ -193,7 +193,7 @@ def test_a_frozen_ticket_is_shown_but_has_no_qr_code_until_it_is_valid_again(api
 
 
 def test_tickets_of_an_event_that_is_not_in_the_catalog_are_shown_without_names(api, time):
-    ticket_issue = service.issue_tickets("p1", "ada", "lost-event", [TicketLine("lost-tier", 1, 1, 700, "EUR")], time.now)
+    ticket_issue = service.issue_tickets("p1", "ada", "lost-event", [TicketLine("lost-tier", 1, [700], "EUR")], time.now)
     dynamo.transact(ticket_issue.items)
     ticket = api.get("/tickets/p1-1", user="ada").json
     unknown = dict.fromkeys(("name", "venue", "address", "starts_at", "ends_at", "timezone", "cancelled"))
@@ -204,7 +204,7 @@ def test_tickets_of_an_event_that_is_not_in_the_catalog_are_shown_without_names(
 
 def test_the_price_shown_is_the_price_paid(api, time):
     _, _, tier_id = buy(api)
-    dynamo.transact(service.issue_tickets("p2", "bob", "e", [TicketLine(tier_id, 1, 1, 1, "USD")], time.now).items)
+    dynamo.transact(service.issue_tickets("p2", "bob", "e", [TicketLine(tier_id, 1, [1], "USD")], time.now).items)
     assert api.get("/tickets/p2-1", user="bob").json["tier"] == {"id": tier_id, "name": "Floor", "price_cents": 1}
 
 

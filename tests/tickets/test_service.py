@@ -10,7 +10,7 @@ from tests.simulation import faults
 
 NOW = 1_780_315_200
 PURCHASE = "01KB6Z5C0V8S3J5Y7N9Q2R4T6W"
-LINES = [TicketLine("seat", 2, 1, 500, "USD"), TicketLine("table", 1, 8, 4_000, "USD")]
+LINES = [TicketLine("seat", 1, [500, 450], "USD"), TicketLine("table", 8, [4_000], "USD")]
 CHANGES = {
     "freeze": service.freeze_items,
     "thaw": service.thaw_items,
@@ -20,7 +20,7 @@ CHANGES_TO_REACH = {"valid": [], "frozen": ["freeze"], "void": ["void"]}
 
 
 def seats(quantity):
-    return [TicketLine("seat", quantity, 1, 500, "USD")]
+    return [TicketLine("seat", 1, [500] * quantity, "USD")]
 
 
 def issue(purchase_id=PURCHASE, owner="ada", lines=LINES, now=NOW):
@@ -34,12 +34,12 @@ def load_owned(*tickets, owner="ada"):
     return service.load_owned(owner, [ticket.id for ticket in tickets])
 
 
-def test_each_line_gets_as_many_tickets_as_its_quantity(store):
+def test_each_line_gets_a_ticket_for_each_of_its_prices(store):
     tickets = issue()
     assert [ticket.id for ticket in tickets] == [f"{PURCHASE}-{number}" for number in (1, 2, 3)]
     assert [(ticket.tier_id, ticket.admits, ticket.price_cents) for ticket in tickets] == [
         ("seat", 1, 500),
-        ("seat", 1, 500),
+        ("seat", 1, 450),
         ("table", 8, 4_000),
     ]
     assert {(ticket.owner_id, ticket.event_id, ticket.currency, ticket.state, ticket.created_at) for ticket in tickets} == {

@@ -16,7 +16,7 @@ from chalicelib.purchases.checkout.checkout_page import CheckoutOptions, SentDet
 from chalicelib.purchases.checkout.errors import CHECKOUT_ERRORS, CONFIRM_ERRORS
 from chalicelib.purchases.checkout.service import CheckoutResult
 from chalicelib.purchases.record import queries, views
-from chalicelib.purchases.record.errors import CheckoutNotFound, PromoCodeInvalid
+from chalicelib.purchases.record.errors import CheckoutNotFound
 from chalicelib.purchases.record.model import MAX_QUANTITY, CheckoutDetails
 from chalicelib.purchases.record.views import CheckoutSessionView, ConfirmationView
 from chalicelib.tickets.model import Attendee, EmailAddress
@@ -103,15 +103,14 @@ def _session_reply(result: CheckoutResult, now: int) -> Reply[CheckoutSessionVie
 
 
 def read_options(body: CheckoutFields) -> CheckoutOptions:
-    """How the buyer wants to pay, and what they have sent along. Raises PromoCodeInvalid."""
-    if body.promo_code:
-        raise PromoCodeInvalid("This promo code is not valid for this event. Correct it, or order without one.", path="$.promo_code")
+    """How the buyer wants to pay, and what they have sent along."""
     attendees = body.attendees or []
     return CheckoutOptions(
         provider=body.provider,
         page=body.page,
         success_url=body.success_url,
         cancel_url=body.cancel_url,
+        promo_code=body.promo_code or None,
         details=CheckoutDetails(
             attendees=[Attendee(attendee.name, attendee.email) for attendee in attendees], customer_email=body.customer_email
         ),

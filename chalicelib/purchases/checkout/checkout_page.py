@@ -1,6 +1,7 @@
 """The page that takes the money: our own with a Payment Element, or the provider's hosted page, which sends the buyer back to us."""
 
 import re
+from collections import Counter
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -10,7 +11,7 @@ from chalicelib import settings
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import CheckoutPage, CheckoutPageItem, Payment, ProviderName
 from chalicelib.purchases.record.errors import ReturnAddressRefused
-from chalicelib.purchases.record.model import CheckoutDetails, Purchase
+from chalicelib.purchases.record.model import CheckoutDetails, LineItem, Purchase
 
 MAX_URL_LENGTH = 2048
 # A hosted page is closed when its hold ends. If that fails, it closes by itself at the first moment that the provider allows.
@@ -30,12 +31,13 @@ class SentDetails(Struct, frozen=True):
 
 
 class CheckoutOptions(Struct, frozen=True, kw_only=True):
-    """How the buyer wants to pay. Null: at the default provider, on the page that the tiers' prices are set up for."""
+    """How the buyer wants to pay. Null: at the default provider, on the page that the tiers' prices are set up for, without a code."""
 
     provider: ProviderName | None = None
     page: Literal["own", "hosted", "either"] | None = None
     success_url: str | None = None
     cancel_url: str | None = None
+    promo_code: str | None = None
     details: CheckoutDetails = CheckoutDetails()
     sent: SentDetails | None = None  # answers that `details` does not have yet
 
@@ -73,8 +75,16 @@ def page_content(purchase: Purchase, payment: Payment) -> CheckoutPage | None:
     """What the hosted page shows; None if our own page takes the payment."""
     if payment.success_url is None:
         return None
-    items = [CheckoutPageItem(line.tier_name, line.quantity, line.price_cents, line.stripe_price_id) for line in purchase.lines]
+    items = [item for line in purchase.lines for item in _page_items(line)]
     return CheckoutPage(items, payment.success_url, payment.cancel_url, _expires_at(purchase))
+
+
+def _page_items(line: LineItem) -> list[CheckoutPageItem]:
+    """A line of the page for each price of the tickets. Those with a discount have a price of ours, not the provider's."""
+    return [
+        CheckoutPageItem(line.tier_name, quantity, price, line.stripe_price_id if price == line.price_cents else None)
+        for price, quantity in Counter(line.ticket_prices).items()
+    ]
 
 
 def _expires_at(purchase: Purchase) -> int | None:

@@ -6,10 +6,10 @@ from chalicelib.catalog.model import EventNotOnSale
 from chalicelib.edge.rate_limits import RateLimited
 from chalicelib.errors import ApiError, InvalidInput
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderNotOffered, SimulationRefused, SimulationRequired
+from chalicelib.promotions.model import USE_ERRORS
 from chalicelib.purchases.record.errors import (
     CheckoutNotFound,
     PaymentRefunded,
-    PromoCodeInvalid,
     ReservationConverted,
     ReservationEnded,
     ReservationNotFound,
@@ -25,7 +25,7 @@ class AnswersRequired(InvalidInput):
 
 CHECKOUT_ERRORS: tuple[type[ApiError], ...] = (
     RateLimited,
-    PromoCodeInvalid,
+    *USE_ERRORS,
     AnswersRequired,
     ReturnAddressRefused,
     ProviderNotOffered,

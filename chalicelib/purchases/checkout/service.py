@@ -10,9 +10,10 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import EventNotOnSale
 from chalicelib.edge.key_use import KeyUse
 from chalicelib.errors import ApiError
+from chalicelib.inventory import service as inventory
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentMetadata, PaymentNotCompleted, SimulatedOutcome
-from chalicelib.purchases.checkout import checkout_page
+from chalicelib.purchases.checkout import checkout_page, promo_uses
 from chalicelib.purchases.checkout.answers import with_answers
 from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
 from chalicelib.purchases.record import hold_updates, ledger_entries, queries, recent_purchases, store
@@ -44,7 +45,8 @@ def open_checkout(user_id: str, purchase_id: str, options: CheckoutOptions, key:
     Only the first call uses the options, and only its key is kept, because the others open nothing. A call with that key returns the
     purchase as the first one left it. Raises IdempotencyConflict; ReservationNotFound, also for a reservation of another user;
     ReservationEnded; ReservationConverted or PaymentRefunded if it was paid; EventNotOnSale for a cancelled event;
-    AnswersRequired and InvalidInput for what the tiers ask; ReturnAddressRefused, PriceMismatch and ProviderUnavailable.
+    AnswersRequired and InvalidInput for what the tiers ask; why a promo code cannot be used; ReturnAddressRefused, PriceMismatch and
+    ProviderUnavailable.
     """
     recent = recent_purchases.take(user_id, purchase_id, now)
     started = _start_recent(recent, options, key, now) if recent is not None else None
@@ -103,25 +105,35 @@ def _start_recent(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now
 
 
 def _start(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) -> Purchase:
-    """`held -> paying`. Raises Conflict, and before anything is written EventNotOnSale, ReturnAddressRefused and those of
-    with_answers and new_payment.
+    """`held -> paying`, with a use of the promo code.
+
+    Raises Conflict, and before anything is written EventNotOnSale, ReturnAddressRefused, those of with_answers and new_payment, and those
+    of promo codes.
     """
     event = catalog.snapshot().events.get(purchase.event_id)
     if event is not None and event.status == "cancelled":
         raise EventNotOnSale("cancelled", None)
     details = with_answers(options, [(line.tier_id, line.quantity) for line in purchase.lines]).details
-    payment = payments.new_payment(purchase.total_cents, purchase.currency, options.provider)
+    promo_code = promo_uses.find_code(purchase, options.promo_code, now) if options.promo_code is not None else None
+    priced = promo_uses.with_discount(purchase, promo_code) if promo_code is not None else purchase
+    payment = payments.new_payment(priced.total_cents, priced.currency, options.provider)
     expires_at = purchase.expires_at + settings.current().checkout_seconds
     paying = replace(
-        purchase,
+        priced,
         state="paying",
-        payment=checkout_page.choose_page(purchase, payment, options),
+        payment=checkout_page.choose_page(priced, payment, options),
         checkout_at=now,
         checkout_key=key,
         expires_at=expires_at,
         has_details=not details.is_empty,
     )
-    saved = store.save(purchase, paying, [store.details_item(paying, details)] if paying.has_details else [])
+    if promo_code is not None:  # under the version that was read before: see `use fence` in docs/concurrency.md
+        paying = replace(paying, promo_holds=promo_uses.hold_use(purchase, promo_code, expires_at, now))
+    try:
+        saved = store.save(purchase, paying, [store.details_item(paying, details)] if paying.has_details else [])
+    except store.Conflict:
+        inventory.release_holds(paying.promo_holds)
+        raise
     if expires_at != purchase.expires_at:
         # After a crash before this, hold recovery extends the holds: the purchase's `expires_at` decides.
         hold_updates.extend_holds(saved, expires_at)

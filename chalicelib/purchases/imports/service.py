@@ -103,5 +103,5 @@ def _order(event: Event, tier: Tier, sold: SoldTicket, shard_id: str, pool_shard
 
 def _ticket_item(order: Purchase, sold: SoldTicket, now: int) -> dynamo.TransactItem:
     [line] = order.lines
-    ticket_line = TicketLine(tier_id=line.tier_id, quantity=1, admits=line.admits, price_cents=line.price_cents, currency=order.currency)
+    ticket_line = TicketLine(tier_id=line.tier_id, admits=line.admits, prices=line.ticket_prices, currency=order.currency)
     return tickets.import_ticket_item(order.id, order.user_id, order.event_id, ticket_line, sold.code, sold.attendee, now)

@@ -75,10 +75,6 @@ class TierLimitExceeded(InvalidInput):
     code: ClassVar[str] = "tier_limit_exceeded"
 
 
-class PromoCodeInvalid(InvalidInput):
-    code: ClassVar[str] = "promo_code_invalid"
-
-
 class RefundInvalid(InvalidInput):
     code: ClassVar[str] = "refund_invalid"
 

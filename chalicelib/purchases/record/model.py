@@ -19,12 +19,13 @@ ORDER_STATES: tuple[PurchaseState, ...] = ("paid", "partially_refunded")
 
 MAX_QUANTITY = 50
 MAX_LINE_ITEMS = 10
+ANY_USES = 1_000_000  # more than a buyer's record can have
 
 AnswerValue = bool | str | list[str]
 
 
-class LineItem(Struct, frozen=True):
-    """Tickets of one tier, at the price at which they were held."""
+class LineItem(Struct, frozen=True, omit_defaults=True):
+    """Tickets of one tier, at the price at which they were held. `discounts`: what a promo code takes off each; none if empty."""
 
     tier_id: str
     tier_name: str
@@ -33,10 +34,21 @@ class LineItem(Struct, frozen=True):
     admits: int
     holds: list[Hold]
     stripe_price_id: str | None = None
+    discounts: list[int] = []
+
+    @property
+    def ticket_prices(self) -> list[int]:
+        """What each of the tickets costs, the discount taken off."""
+        return [self.price_cents - discount for discount in self.discounts or [0] * self.quantity]
+
+    @property
+    def discount_cents(self) -> int:
+        return sum(self.discounts)
 
     @property
     def total_cents(self) -> int:
-        return self.quantity * self.price_cents
+        """What the tickets cost, the discount taken off."""
+        return self.quantity * self.price_cents - self.discount_cents
 
 
 class Refund(Struct, frozen=True, kw_only=True):
@@ -80,7 +92,8 @@ class Dispute(Struct, frozen=True, kw_only=True):
 class Purchase(Struct, frozen=True, kw_only=True):
     """One buyer's purchase. Every write raises `version`. Times are epoch seconds. Tickets are numbered from 1, line by line.
 
-    `pool_holds` are those in the pool of an event with a capacity of its own, for all tickets in the order of their numbers.
+    `pool_holds` are those in the pool of an event with a capacity of its own, for all tickets in the order of their numbers. With a
+    `promo_code` the lines have its discounts from the checkout on, and `promo_holds` is its use, which stays used when it is paid.
     """
 
     id: str
@@ -102,6 +115,8 @@ class Purchase(Struct, frozen=True, kw_only=True):
     refunds: list[Refund] = []
     disputes: list[Dispute] = []
     pool_holds: list[Hold] = []
+    promo_code: str | None = None
+    promo_holds: list[Hold] = []
 
     @property
     def quantity(self) -> int:
@@ -109,11 +124,16 @@ class Purchase(Struct, frozen=True, kw_only=True):
 
     @property
     def total_cents(self) -> int:
+        """What the purchase costs, the discount taken off."""
         return sum(line.total_cents for line in self.lines)
 
     @property
+    def discount_cents(self) -> int:
+        return sum(line.discount_cents for line in self.lines)
+
+    @property
     def holds(self) -> list[Hold]:
-        return [*(hold for line in self.lines for hold in line.holds), *self.pool_holds]
+        return [*(hold for line in self.lines for hold in line.holds), *self.pool_holds, *self.promo_holds]
 
     def is_active(self, now: int) -> bool:
         """Whether it still holds its tickets: it has not ended, and its time has not run out."""
@@ -178,8 +198,8 @@ class Purchase(Struct, frozen=True, kw_only=True):
         )
 
     def ticket_price(self, number: int) -> int:
-        """The price in cents of the ticket with this number."""
-        return self.ticket_line(number).price_cents
+        """The price in cents of the ticket with this number, the discount taken off."""
+        return [price for line in self.lines for price in line.ticket_prices][number - 1]
 
     def ticket_line(self, number: int) -> LineItem:
         """The line of the ticket with this number."""
@@ -243,7 +263,8 @@ class BuyerRecord(Struct, frozen=True):
     """What one user has of one event: the active purchase, if any, the number of tickets bought, and the orders and passes they came with.
 
     `past_orders` are those of which all tickets were taken back, `received` the tickets that others have given to the user, `passes` the
-    waiting room's passes that were used to buy. `active_until` is in epoch seconds. `reserve_tat` counts reservations for their rate limit
+    waiting room's passes that were used to buy, `promo_uses` the orders that were paid with a promo code, as `<code>#<order id>`, refunded
+    ones too. `active_until` is in epoch seconds. `reserve_tat` counts reservations for their rate limit
     (`edge.gcra`), in milliseconds.
     """
 
@@ -257,4 +278,16 @@ class BuyerRecord(Struct, frozen=True):
     past_orders: frozenset[str]
     received: frozenset[str]
     passes: frozenset[str]
+    promo_uses: frozenset[str]
     reserve_tat: int
+
+    def count_uses(self, promo_code: str) -> int:
+        """How many purchases the user has paid with this promo code."""
+        return sum(use.startswith(f"{promo_code}#") for use in self.promo_uses)
+
+
+class LatePayment(Struct, frozen=True):
+    """The buyer's `limit` of tickets of the event, and how many `promo_uses` their record has; any number if it is without a code."""
+
+    limit: int
+    promo_uses: int = ANY_USES

@@ -21,9 +21,9 @@ from chalicelib.purchases.record.model import (
     BuyerRecord,
     CheckoutDetails,
     Dispute,
+    LatePayment,
     LineItem,
     Purchase,
-    PurchaseState,
     Refund,
 )
 
@@ -35,22 +35,20 @@ _ABSENT = "attribute_not_exists(id)"
 _UNCHANGED = "version = :version"
 # Of a buyer's record: no active purchase, and within the limit with the new one.
 _MAY_BUY = "attribute_not_exists(active_id) AND (attribute_not_exists(bought) OR bought <= :most)"
+# And no purchase was paid with a promo code since the record was read with so many uses, which are only ever added.
+_MAY_BUY_LATE = f"{_MAY_BUY} AND (attribute_not_exists(promo_uses) OR size(promo_uses) <= :uses)"
 
-# The attributes of a purchase that may change, and whether they are stored as JSON.
-_CHANGEABLE = {
-    "state": False,
-    "expires_at": False,
-    "checkout_at": False,
-    "checkout_key": True,
-    "ended_at": False,
-    "confirmed_at": False,
-    "lines": True,
-    "pool_holds": True,
-    "payment": True,
-    "has_details": False,
-    "refunds": True,
-    "disputes": True,
+# The attributes of a purchase that are stored as JSON, with their types, and all those that may change.
+_JSON: dict[str, Any] = {
+    "checkout_key": KeyUse,
+    "lines": list[LineItem],
+    "pool_holds": list[Hold],
+    "promo_holds": list[Hold],
+    "payment": Payment,
+    "refunds": list[Refund],
+    "disputes": list[Dispute],
 }
+_CHANGEABLE = (*_JSON, "state", "expires_at", "checkout_at", "ended_at", "confirmed_at", "promo_code", "has_details")
 
 
 class PurchaseRow(dynamo.Table):
@@ -81,6 +79,8 @@ class PurchaseRow(dynamo.Table):
     refunds = UnicodeAttribute(null=True)
     disputes = UnicodeAttribute(null=True)
     pool_holds = UnicodeAttribute(null=True)
+    promo_code = UnicodeAttribute(null=True)
+    promo_holds = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
 
@@ -100,6 +100,7 @@ class BuyerRow(dynamo.Table):
     past_orders = UnicodeSetAttribute(null=True)
     received = UnicodeSetAttribute(null=True)
     passes = UnicodeSetAttribute(null=True)
+    promo_uses = UnicodeSetAttribute(null=True)
     reserve_tat = NumberAttribute(null=True)
 
 
@@ -132,7 +133,7 @@ class CreateConflict(Exception):
 
 
 class LimitReached(Exception):
-    """A late payment gets no tickets: the buyer has another active purchase, or would exceed the limit."""
+    """A late payment gets no tickets: the buyer has another active purchase, would exceed the limit, or has used a promo code meanwhile."""
 
 
 def load(purchase_id: str) -> Purchase | None:
@@ -228,16 +229,15 @@ def create_order_items(order: Purchase) -> list[dynamo.TransactItem]:
     return [dynamo.put(_new_row(order), _ABSENT), dynamo.put(buyer, "attribute_not_exists(user_id)")]
 
 
-def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem] = (), *, limit: int | None = None) -> Purchase:
+def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem] = (), *, late: LatePayment | None = None) -> Purchase:
     """Replace `before` by `after`, update the buyer's record to match and write `items`, in one transaction.
 
     Returns the purchase as it was saved, its version one higher. Raises Conflict if it has changed since it was read, or a condition of
-    `items` does not hold. With a `limit` (for late payments) it raises LimitReached if the buyer has another active purchase or would
-    exceed the limit.
+    `items` does not hold. A `late` payment can raise LimitReached.
     """
     after = replace(after, version=before.version + 1)
     row = PurchaseRow(before.id)
-    buyer = _buyer_update_item(before, after, limit)
+    buyer = _buyer_update_item(before, after, late)
     if before.has_details and _ttl(after) != _ttl(before):
         items = [*items, dynamo.update(CheckoutDetailsRow(before.id), {"ttl": _ttl(after)})]
     changes = _changed_attributes(before, after)
@@ -248,7 +248,7 @@ def save(before: Purchase, after: Purchase, items: Sequence[dynamo.TransactItem]
     try:
         dynamo.transact([dynamo.update(row, changes, _UNCHANGED, version=before.version), *([buyer] if buyer else []), *items])
     except dynamo.TransactionCanceled as canceled:
-        if limit is not None and not canceled.failed(0) and canceled.failed(1):
+        if late is not None and not canceled.failed(0) and canceled.failed(1):
             raise LimitReached from canceled
         raise Conflict from canceled
     return after
@@ -276,10 +276,8 @@ def put_tombstone(purchase_id: str, now: int) -> None:
 
 def scan_purchases() -> Iterable[Purchase]:
     """All purchases without tombstones. Reads the whole table: for checks and the demo, never for requests."""
-    for row in PurchaseRow.scan(consistent_read=True):
-        purchase = _purchase(row)
-        if purchase is not None:
-            yield purchase
+    found = (_purchase(row) for row in PurchaseRow.scan(consistent_read=True))
+    return (purchase for purchase in found if purchase is not None)
 
 
 def scan_buyers() -> Iterable[BuyerRecord]:
@@ -308,16 +306,16 @@ def _new_row(purchase: Purchase) -> PurchaseRow:
 
 def _changed_attributes(before: Purchase, after: Purchase) -> dict[str, Any]:
     changes: dict[str, Any] = {"version": after.version}
-    for name, encoded in _CHANGEABLE.items():
+    for name in _CHANGEABLE:
         value = getattr(after, name)
         if value != getattr(before, name):
-            changes[name] = _json(value) if encoded and value is not None else value
+            changes[name] = _json(value) if name in _JSON and value is not None else value
     if _ttl(after) != _ttl(before):
         changes["ttl"] = _ttl(after)
     return changes
 
 
-def _buyer_update_item(before: Purchase, after: Purchase, limit: int | None) -> dynamo.TransactItem | None:
+def _buyer_update_item(before: Purchase, after: Purchase, late: LatePayment | None) -> dynamo.TransactItem | None:
     """The update of the buyer's record that goes with a change of a purchase; None if nothing changes in it."""
     changes: dict[str, Any] = {}
     if before.state in ACTIVE_STATES and after.state not in ACTIVE_STATES:
@@ -334,12 +332,15 @@ def _buyer_update_item(before: Purchase, after: Purchase, limit: int | None) -> 
             add["past_orders"] = {after.id}
         if after.pass_id is not None:
             sets["passes"] = {after.pass_id}
+        if after.is_order and after.promo_code is not None:
+            add["promo_uses"] = {f"{after.promo_code}#{after.id}"}
     if not (changes or add or discard):
         return None
     buyer = BuyerRow(after.user_id, after.event_id)
-    if limit is not None:
+    if late is not None:
         # Since the purchase ended, the buyer may have bought others, or may be holding some.
-        return dynamo.update(buyer, changes, _MAY_BUY, add=add, discard=discard, most=limit - bought_change)
+        most, uses = late.limit - bought_change, late.promo_uses
+        return dynamo.update(buyer, changes, _MAY_BUY_LATE, add=add, discard=discard, most=most, uses=uses)
     if before.is_order:
         return dynamo.update(buyer, changes, "contains(orders, :id)", add=add, discard=discard, id=before.id)
     if before.state in ACTIVE_STATES:
@@ -361,27 +362,8 @@ def _json(value: Any) -> str:
 def _purchase(row: PurchaseRow) -> Purchase | None:
     if row.user_id is None:
         return None
-    return Purchase(
-        id=row.id,
-        user_id=row.user_id,
-        event_id=row.event_id,
-        state=msgspec.convert(row.state, PurchaseState),
-        version=int(row.version),
-        lines=msgspec.json.decode(row.lines, type=list[LineItem]),
-        currency=row.currency,
-        created_at=int(row.created_at),
-        expires_at=int(row.expires_at),
-        payment=msgspec.json.decode(row.payment, type=Payment) if row.payment else None,
-        checkout_at=int(row.checkout_at) if row.checkout_at else None,
-        checkout_key=msgspec.json.decode(row.checkout_key, type=KeyUse) if row.checkout_key else None,
-        ended_at=int(row.ended_at) if row.ended_at else None,
-        confirmed_at=int(row.confirmed_at) if row.confirmed_at else None,
-        has_details=bool(row.has_details),
-        pass_id=row.pass_id,
-        refunds=msgspec.json.decode(row.refunds, type=list[Refund]) if row.refunds else [],
-        disputes=msgspec.json.decode(row.disputes, type=list[Dispute]) if row.disputes else [],
-        pool_holds=msgspec.json.decode(row.pool_holds, type=list[Hold]) if row.pool_holds else [],
-    )
+    values = {name: value for name, value in row.attribute_values.items() if name != "ttl"}
+    return Purchase(**values | {name: msgspec.json.decode(values[name], type=shape) for name, shape in _JSON.items() if name in values})
 
 
 def _buyer_record(row: BuyerRow) -> BuyerRecord:
@@ -396,5 +378,6 @@ def _buyer_record(row: BuyerRow) -> BuyerRecord:
         past_orders=frozenset(row.past_orders or ()),
         received=frozenset(row.received or ()),
         passes=frozenset(row.passes or ()),
+        promo_uses=frozenset(row.promo_uses or ()),
         reserve_tat=int(row.reserve_tat or 0),
     )

@@ -46,13 +46,14 @@ _RESERVATION_STATUS: dict[PurchaseState, ReservationStatus] = {
 }
 
 
-class ReservationItem(Struct, frozen=True, kw_only=True):
-    """Tickets of one tier in a reservation, at the price at which they are held."""
+class OrderItem(Struct, frozen=True, kw_only=True):
+    """Tickets of one tier, with the name and the price at which they are held or were sold; the discount is taken off the total."""
 
     tier_id: str
     tier_name: str
     quantity: int
     price_cents: int
+    discount_cents: int
     total_price_cents: int
 
 
@@ -66,9 +67,11 @@ class ReservationView(Struct, frozen=True, kw_only=True):
     tier_name: str | None
     quantity: int
     price_cents: int | None
+    promo_code: str | None
+    discount_cents: int
     total_price_cents: int
     currency: str
-    items: list[ReservationItem]
+    items: list[OrderItem]
     created_at: Timestamp
     expires_at: Timestamp
     expires_in_seconds: int
@@ -110,18 +113,8 @@ class CheckoutSessionView(Struct, frozen=True, kw_only=True):
     message: str | UnsetType = UNSET
 
 
-class OrderItem(Struct, frozen=True, kw_only=True):
-    """Tickets of one tier in an order, with the name and the price at which they were sold."""
-
-    tier_id: str
-    tier_name: str
-    quantity: int
-    price_cents: int
-    total_price_cents: int
-
-
 class OrderView(Struct, frozen=True, kw_only=True):
-    """An order as its buyer sees it. `refunded_cents` counts all refunds, whatever their status.
+    """An order as its buyer sees it. `refunded_cents` counts all refunds, whatever their status. The discount is taken off the total.
 
     A pending order holds its tickets until `expires_at`. `payment_id` is the payment's id at its provider, null before it has one, and for
     free and simulated payments.
@@ -133,6 +126,8 @@ class OrderView(Struct, frozen=True, kw_only=True):
     event_id: str
     status: OrderStatus
     quantity: int
+    promo_code: str | None
+    discount_cents: int
     total_price_cents: int
     currency: str
     items: list[OrderItem]
@@ -236,18 +231,11 @@ def reservation_view(purchase: Purchase, now: int) -> ReservationView:
         tier_name=only_line.tier_name if only_line else None,
         quantity=purchase.quantity,
         price_cents=only_line.price_cents if only_line else None,
+        promo_code=purchase.promo_code,
+        discount_cents=purchase.discount_cents,
         total_price_cents=purchase.total_cents,
         currency=purchase.currency,
-        items=[
-            ReservationItem(
-                tier_id=line.tier_id,
-                tier_name=line.tier_name,
-                quantity=line.quantity,
-                price_cents=line.price_cents,
-                total_price_cents=line.total_cents,
-            )
-            for line in purchase.lines
-        ],
+        items=_items(purchase),
         created_at=clock.iso(purchase.created_at),
         expires_at=clock.iso(purchase.expires_at),
         expires_in_seconds=max(0, purchase.expires_at - now),
@@ -306,18 +294,11 @@ def order_view(purchase: Purchase) -> OrderView:
         event_id=purchase.event_id,
         status=_ORDER_STATUS[purchase.state],
         quantity=purchase.quantity,
+        promo_code=purchase.promo_code,
+        discount_cents=purchase.discount_cents,
         total_price_cents=purchase.total_cents,
         currency=purchase.currency,
-        items=[
-            OrderItem(
-                tier_id=line.tier_id,
-                tier_name=line.tier_name,
-                quantity=line.quantity,
-                price_cents=line.price_cents,
-                total_price_cents=line.total_cents,
-            )
-            for line in purchase.lines
-        ],
+        items=_items(purchase),
         payment_id=(purchase.payment.payment_intent_id or purchase.payment.provider_id) if purchase.payment else None,
         created_at=clock.iso(purchase.ended_at or purchase.created_at),
         expires_at=clock.iso(purchase.expires_at) if purchase.state in ACTIVE_STATES else None,
@@ -390,3 +371,17 @@ def confirmation_view(purchase: Purchase, tickets: list[Ticket], repeated: bool,
         order=order_view(purchase) if purchase.was_order else UNSET,
         tickets=[order_ticket_view(ticket, purchase) for ticket in tickets] if purchase.was_order else UNSET,
     )
+
+
+def _items(purchase: Purchase) -> list[OrderItem]:
+    return [
+        OrderItem(
+            tier_id=line.tier_id,
+            tier_name=line.tier_name,
+            quantity=line.quantity,
+            price_cents=line.price_cents,
+            discount_cents=line.discount_cents,
+            total_price_cents=line.total_cents,
+        )
+        for line in purchase.lines
+    ]

@@ -123,6 +123,15 @@ def recover_for_buyer(refusal: NotEnoughTickets, user_id: str, now: int) -> bool
     return tries_again
 
 
+def release_strays(purchase: Purchase, holds: Sequence[Hold]) -> None:
+    """Release holds that an earlier execution of a request has left and that its `held` purchase does not list.
+
+    The purchase has another version then. Raises Conflict if it has changed, perhaps because that execution goes on.
+    """
+    store.save(purchase, purchase)
+    inventory.release_holds([hold for hold in holds if hold not in purchase.holds])
+
+
 def expire_purchase(purchase: Purchase, now: int) -> Purchase:
     """End a purchase that has expired and release its holds. Returns it as it is then; one that is active or has ended is unchanged.
 
@@ -211,19 +220,22 @@ def _recover_holds_of(purchase: Purchase, holds: list[Hold], now: int, report: R
     owned = [hold for hold in holds if hold in purchase.holds]
     strays = [hold for hold in holds if hold not in purchase.holds]
     match purchase.state:
-        case "paid" | "partially_refunded":
+        case _ if purchase.was_order:
+            # Also if all its tickets were refunded: then this is the use of its promo code, which stays used.
             report.converted += inventory.convert_holds(owned)
-        case "held" | "paying" if purchase.is_active(now):
+        case "held" | "paying" if owned and not purchase.is_active(now):
+            _count_expiry(cancellation.cancel_purchase(purchase, "expired", now), owned, now, report)
+        case "held" | "paying":
             # A checkout extended the purchase and died before it extended the shard's hold.
             report.extended += sum(inventory.extend_hold(hold, purchase.expires_at) for hold in owned)
-        case "held" | "paying":
-            if owned:
-                _count_expiry(cancellation.cancel_purchase(purchase, "expired", now), owned, now, report)
+            if strays and purchase.state == "held":
+                # Fence: a checkout that read the old version may be about to list this very use of a promo code.
+                store.save(purchase, purchase)
         case _:
             # Fence: raising the version first keeps a late payment that read the old one from becoming an order with these holds.
             store.save(purchase, purchase)
             report.released += inventory.release_holds(owned)
-    # Strays are the holds of a repeated request that another execution was faster than: no purchase will ever own them.
+    # Strays are the holds of a request that another execution was faster than, or that died: no purchase will ever own them.
     report.released += inventory.release_holds(strays)
 
 

@@ -9,8 +9,10 @@ from chalicelib.catalog.model import Event, event_phase
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Hold, NotEnoughTickets, PoolMismatch, SalePaused
 from chalicelib.payments.model import Payment, ProviderPayment
+from chalicelib.promotions import service as promotions
+from chalicelib.promotions.model import PromoCode, PromoCodeLimitReached
 from chalicelib.purchases.record import hold_updates, ledger_entries, queries, stock_claims, store, transitions
-from chalicelib.purchases.record.model import ACTIVE_STATES, LineItem, Purchase, Refund
+from chalicelib.purchases.record.model import ACTIVE_STATES, ANY_USES, LatePayment, LineItem, Purchase, Refund
 from chalicelib.purchases.record.stock_claims import StockClaim
 from chalicelib.purchases.refunds import processing
 from chalicelib.tickets import service as tickets
@@ -67,10 +69,10 @@ def _paid_payment(purchase: Purchase, provider_payment: ProviderPayment) -> Paym
 
 
 def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int, by_buyer: bool) -> SettlementResult:
-    """A payment for a purchase that has ended: hold its tickets again under new holds, or refund it.
+    """A payment for a purchase that has ended: hold its tickets, and the use of its promo code, again under new holds, or refund it.
 
-    It is refunded if the event is over, cancelled or no longer in the catalog, if its tickets cannot be held, or if the buyer has
-    reached the purchase limit meanwhile.
+    It is refunded if the event is over, cancelled or no longer in the catalog, if its tickets or its use cannot be held, or if the buyer
+    has reached the purchase limit or that of the code meanwhile.
     """
     log.count("late_payments")
     payment = _paid_payment(purchase, provider_payment)
@@ -79,16 +81,18 @@ def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int
         return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
     limit = event.limit(settings.current().event_purchase_limit)
     try:
-        held = _hold_again(purchase, event, now)
-    except (NotEnoughTickets, SalePaused):
+        promo_code, promo_uses = _check_use(purchase)
+        held = _hold_again(purchase, event, promo_code, now)
+    except (NotEnoughTickets, SalePaused, PromoCodeLimitReached):
         return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
     except PoolMismatch:  # the event has got a capacity of its own since this instance loaded the catalog
         catalog.refresh_snapshot()
         raise store.Conflict from None
     paid = replace(held, state="paid", payment=payment, ended_at=now, confirmed_at=now if by_buyer else None)
     issue = _issue_tickets(paid, now)
+    late = LatePayment(limit, promo_uses)
     try:
-        saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)], limit=limit)
+        saved = store.save(purchase, paid, [*issue.items, *ledger_entries.payment_items(paid, payment, now)], late=late)
     except store.LimitReached:
         hold_updates.release_holds(paid)
         return _refund_payment(purchase, provider_payment, "payment_succeeded", now)
@@ -115,8 +119,25 @@ def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> Sett
     return SettlementResult(purchase, issue.tickets, repeated=False)
 
 
-def _hold_again(purchase: Purchase, event: Event, now: int) -> Purchase:
-    """The purchase with new holds of its tickets. Raises NotEnoughTickets, also if a tier is gone, SalePaused and PoolMismatch."""
+def _check_use(purchase: Purchase) -> tuple[PromoCode | None, int]:
+    """The promo code of a purchase as it is now, if it has one, and how many uses its buyer's record may have when it is paid.
+
+    That the code has expired or was deactivated since changes nothing: its discount was agreed. Raises NotEnoughTickets if the code was
+    deleted, and PromoCodeLimitReached.
+    """
+    if purchase.promo_code is None:
+        return None, ANY_USES
+    promo_code = promotions.find(purchase.event_id, purchase.promo_code)
+    if promo_code is None or any(hold.stock_id != promo_code.stock_id for hold in purchase.promo_holds):
+        raise NotEnoughTickets(0, 1, [])
+    buyer = store.load_buyer(purchase.user_id, purchase.event_id)
+    if buyer is not None and promo_code.is_used_up_by(buyer.count_uses(promo_code.code)):
+        raise PromoCodeLimitReached(promo_code=promo_code.code)
+    return promo_code, len(buyer.promo_uses) if buyer is not None else 0
+
+
+def _hold_again(purchase: Purchase, event: Event, promo_code: PromoCode | None, now: int) -> Purchase:
+    """The purchase with new holds of its tickets and its use. Raises NotEnoughTickets, also if a tier is gone, SalePaused, PoolMismatch."""
     tiers = catalog.snapshot().tiers
     for line in purchase.lines:
         if line.tier_id not in tiers:
@@ -127,9 +148,11 @@ def _hold_again(purchase: Purchase, event: Event, now: int) -> Purchase:
     def hold(claim: StockClaim) -> list[Hold]:
         return inventory.hold(claim.stock_id, claim.shard_count, claim.quantity, purchase.id, expires_at, now, is_pooled=claim.is_pooled)
 
-    by_tier, pool_holds = stock_claims.assign_holds(claims, inventory.hold_all(map(hold, claims)))
+    use_claims = [StockClaim(promo_code.stock_id, promo_code.shards, 1)] if promo_code is not None else []
+    held = inventory.hold_all(map(hold, [*claims, *use_claims]))
+    by_tier, pool_holds = stock_claims.assign_holds(claims, held[: len(claims)])
     lines = [replace(line, holds=by_tier[line.tier_id]) for line in purchase.lines]
-    return replace(purchase, lines=lines, pool_holds=pool_holds)
+    return replace(purchase, lines=lines, pool_holds=pool_holds, promo_holds=[use for uses in held[len(claims) :] for use in uses])
 
 
 def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigger: transitions.Trigger, now: int) -> SettlementResult:
@@ -169,10 +192,4 @@ def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigg
 
 
 def _ticket_line(line: LineItem, currency: str) -> TicketLine:
-    return TicketLine(
-        tier_id=line.tier_id,
-        quantity=line.quantity,
-        admits=line.admits,
-        price_cents=line.price_cents,
-        currency=currency,
-    )
+    return TicketLine(tier_id=line.tier_id, admits=line.admits, prices=line.ticket_prices, currency=currency)

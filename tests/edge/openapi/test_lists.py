@@ -30,6 +30,7 @@ BOUNDED = {
     "/admin/events/{event_id}": {"tiers": _OF_EVENT, "image.thumbnails": _THUMBNAILS},
     "/admin/events/{event_id}/money": {"takings": "one for each provider and currency"},
     "/admin/events/{event_id}/status": {"tiers": _OF_EVENT},
+    "/admin/events/{event_id}/promo-codes/{code_id}": {"package_ids": _OF_EVENT},
     "/admin/orders/{order_id}": {
         "order.items": _OF_ORDER,
         "order.refunds": _REFUNDS,
@@ -52,6 +53,7 @@ BOUNDED = {
     },
     "/events/{event_id}/availability": {"availability": _OF_EVENT},
     "/events/{event_id}/checkins": {"tiers": _OF_EVENT},
+    "/events/{event_id}/promo-codes/{code}/validate": {"package_ids": _OF_EVENT},
     "/events/{event_id}/reservations": {"items": _OF_ORDER},
     "/events/{event_id}/tiers": {"tiers": _OF_EVENT},
     "/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
@@ -137,6 +139,7 @@ READERS = dict.fromkeys(_OF_USER, "user")
 LONGER = {
     "/admin/audit",
     "/admin/events",
+    "/admin/events/{event_id}/promo-codes",
     "/admin/tiers",
     "/events",
     "/events/{event_id}/audit",

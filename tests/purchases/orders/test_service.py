@@ -59,8 +59,22 @@ def test_an_order_is_pending_until_it_is_paid_and_shows_what_was_sold(buyer, tim
     order = reply.json["order"]
     assert (order["status"], order["user_id"], order["quantity"], order["total_price_cents"]) == ("pending", "ada", 3, 13_000)
     assert order["items"] == [
-        {"tier_id": buyer.floor, "tier_name": "Floor", "quantity": 2, "price_cents": 5000, "total_price_cents": 10_000},
-        {"tier_id": buyer.balcony, "tier_name": "Balcony", "quantity": 1, "price_cents": 3000, "total_price_cents": 3000},
+        {
+            "tier_id": buyer.floor,
+            "tier_name": "Floor",
+            "quantity": 2,
+            "price_cents": 5000,
+            "discount_cents": 0,
+            "total_price_cents": 10_000,
+        },
+        {
+            "tier_id": buyer.balcony,
+            "tier_name": "Balcony",
+            "quantity": 1,
+            "price_cents": 3000,
+            "discount_cents": 0,
+            "total_price_cents": 3000,
+        },
     ]
     assert (order["customer_email"], order["attendees"], order["responses"]) == ("ada@example.org", [{"name": "Ada"}], {"diet": "none"})
     assert order["expires_at"] == clock.iso(time.now + 180)

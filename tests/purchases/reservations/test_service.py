@@ -24,9 +24,13 @@ def test_a_reservation_holds_tickets_at_the_price_shown(api, time):
         "tier_name": "Floor",
         "quantity": 2,
         "price_cents": 5000,
+        "promo_code": None,
+        "discount_cents": 0,
         "total_price_cents": 10000,
         "currency": "USD",
-        "items": [{"tier_id": tier_id, "tier_name": "Floor", "quantity": 2, "price_cents": 5000, "total_price_cents": 10000}],
+        "items": [
+            {"tier_id": tier_id, "tier_name": "Floor", "quantity": 2, "price_cents": 5000, "discount_cents": 0, "total_price_cents": 10000}
+        ],
         "created_at": "2026-06-01T12:00:00Z",
         "expires_at": "2026-06-01T12:03:00Z",
         "expires_in_seconds": 180,

@@ -4,9 +4,11 @@ import pytest
 
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory import store
+from chalicelib.payments import service as payments
 from chalicelib.payments.providers import stripe
+from chalicelib.purchases.settlement import service as settlement
 from chalicelib.tickets import service as tickets
-from tests import builders
+from tests import builders, store_calls
 from tests.bootstrap.conftest import ticket
 from tests.purchases.checkout.test_service_details import DETAILS
 from tests.reconciliation.comparing import compare_last_hour
@@ -52,6 +54,22 @@ def test_a_late_payment_takes_its_tickets_from_wherever_some_are_left(shop, some
     somebody_settles(shop)
     assert shop.purchase_state(session) == "paid"
     assert len(shop.load_purchase(session["id"]).holds) == 2
+
+
+@pytest.mark.parametrize("function", ["webhooks", "sweep", "reconcile"])
+def test_each_may_look_everywhere_for_a_use_of_the_promo_code_of_a_late_payment(shop, function):
+    """The sweep finds one only if it is late at the same moment at which it asks, so here each settles it by itself."""
+    builders.create_promo_code(shop.api, shop.event_id, max_total_uses=100)  # in two shards
+    code = f"/admin/events/{shop.event_id}/promo-codes/SAVE"
+    assert shop.api.patch(code, json={"max_total_uses": 1}, token=builders.admin_token()).status == 200
+    session = shop.open_checkout(promo_code="SAVE")
+    shop.pay(session)
+    shop.expire_without_asking_stripe(session["id"])
+    shop.open_checkout("bob", 1, promo_code="SAVE")
+    late = shop.load_purchase(session["id"])
+    provider_payment = payments.fetch_payment(late.payment)
+    with store_calls.made_by(function):
+        assert settlement.settle_payment(late, provider_payment, shop.time.now).purchase.state == "refunded"
 
 
 def leave_one_in_each_of_two_shards():

@@ -1,0 +1,120 @@
+"""Routes of promo codes: what managers of an event do with them, and whether one can be used."""
+
+from typing import Annotated
+
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+
+from chalicelib.catalog import permissions
+from chalicelib.catalog.model import Event
+from chalicelib.catalog.revisions import Expected, PreconditionFailed, VersionConflict
+from chalicelib.edge import cursors, rate_limits
+from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
+from chalicelib.edge.operation import IF_MATCH
+from chalicelib.errors import NotFound
+from chalicelib.promotions import management
+from chalicelib.promotions.forms import NewPromoCode, PromoCodeChanges
+from chalicelib.promotions.management import CodeWithUses
+from chalicelib.promotions.model import MaxUsesTooSmall, PromoCodeChanging, PromoCodeTaken, normalize
+from chalicelib.promotions.views import (
+    DeletedPromoCodeView,
+    PromoCodesView,
+    PromoCodeView,
+    ValidationView,
+    promo_code_view,
+    validation_view,
+)
+
+bp = Blueprint(__name__)
+
+_CHANGE_ERRORS = (VersionConflict, PreconditionFailed, PromoCodeChanging)
+_CODE = r"[A-Z0-9-]{4,20}"
+
+
+class PromoCodesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of the list."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Cursor | None = None
+
+
+@route(bp, "GET", "/admin/events/{event_id}/promo-codes", access="manager")
+def list_promo_codes(request: RequestContext, event_id: str, query: PromoCodesQuery) -> Reply[PromoCodesView]:
+    """List the promo codes of an event."""
+    event = _require_manager(request, event_id)
+    after = None if query.cursor is None else cursors.decode(query.cursor, _CODE)
+    found = management.list_page(event.id, query.limit + 1, after)
+    shown = found[: query.limit]
+    next_cursor = cursors.encode(shown[-1].promo_code.code) if len(found) > query.limit else None
+    return Reply(PromoCodesView([promo_code_view(code.promo_code, code.uses) for code in shown], next_cursor))
+
+
+@route(
+    bp,
+    "POST",
+    "/admin/events/{event_id}/promo-codes",
+    access="manager",
+    statuses=(201, 200),
+    headers=(IDEMPOTENCY_KEY,),
+    errors=(PromoCodeTaken,),
+)
+def create_promo_code(request: RequestContext, event_id: str, body: NewPromoCode) -> Reply[PromoCodeView]:
+    """Create a promo code of an event."""
+    event, actor = _require_manager(request, event_id), request.require_user().user_id
+
+    def execute(new_id: str) -> Reply[PromoCodeView]:
+        return _code_reply(management.create(event, body, f"promo:{new_id}", actor, request.now), 201)
+
+    return execute_once(request, actor, execute)
+
+
+@route(bp, "GET", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager")
+def show_promo_code(request: RequestContext, event_id: str, code_id: str) -> Reply[PromoCodeView]:
+    """Show a promo code and how often it was used."""
+    return _code_reply(management.get(_require_manager(request, event_id).id, code_id))
+
+
+@route(
+    bp,
+    "PATCH",
+    "/admin/events/{event_id}/promo-codes/{code_id}",
+    access="manager",
+    headers=(IF_MATCH,),
+    errors=(*_CHANGE_ERRORS, MaxUsesTooSmall),
+)
+def change_promo_code(request: RequestContext, event_id: str, code_id: str, body: PromoCodeChanges) -> Reply[PromoCodeView]:
+    """Change some fields of a promo code, or deactivate it."""
+    event, actor = _require_manager(request, event_id), request.require_user().user_id
+    expected = Expected(body.version if isinstance(body.version, int) else None, request.header("if-match"))
+    return _code_reply(management.update(event.id, code_id, body, actor, request.now, expected))
+
+
+@route(bp, "DELETE", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager", headers=(IF_MATCH,), errors=_CHANGE_ERRORS)
+def delete_promo_code(request: RequestContext, event_id: str, code_id: str) -> Reply[DeletedPromoCodeView]:
+    """Delete a promo code that nobody has used; one that was used is deactivated instead."""
+    event, actor = _require_manager(request, event_id), request.require_user().user_id
+    expected = Expected(None, request.header("if-match"))
+    promo_code, is_deleted = management.delete(event.id, code_id, actor, request.now, expected)
+    message = "The promo code is deleted." if is_deleted else "The promo code was used, so it is kept; nobody can use it any more."
+    return Reply(DeletedPromoCodeView(id=promo_code.code, deleted=is_deleted, is_active=False, message=message))
+
+
+@route(bp, "GET", "/events/{event_id}/promo-codes/{code}/validate", access="public", errors=(NotFound, rate_limits.RateLimited))
+def validate_promo_code(request: RequestContext, event_id: str, code: str) -> Reply[ValidationView]:
+    """Say whether a promo code can be used now, and what it takes off."""
+    with rate_limits.limited_by_address(request, rate_limits.PROMO_CODE):
+        found = management.validate(event_id, code, request.now)
+    if found.promo_code is None:
+        return Reply(ValidationView(code=normalize(code), valid=False, reason=found.reason))
+    return Reply(validation_view(found.promo_code))
+
+
+def _code_reply(found: CodeWithUses, status: int = 200) -> Reply[PromoCodeView]:
+    return Reply(promo_code_view(found.promo_code, found.uses), status, {"ETag": f'"{found.promo_code.version}"'})
+
+
+def _require_manager(request: RequestContext, event_id: str) -> Event:
+    """The event, if the caller may manage it; raises NotFound or Forbidden."""
+    return permissions.require_manager(request.require_user(), event_id)

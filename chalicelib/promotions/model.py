@@ -1,0 +1,173 @@
+"""Promo codes: what each one takes off, for whom it is, and why a purchase may not use it. Nothing here uses the store."""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from msgspec import Struct
+
+from chalicelib.errors import ApiError, InvalidInput
+from chalicelib.inventory.model import UNLIMITED, default_shard_count
+from chalicelib.pricing.model import DiscountRule, DiscountType
+
+MAX_SHARDS = 64  # of the uses of a code: 5,120 checkouts can use it at the same time, and it changes in one transaction
+RETRY_SECONDS = 5
+
+
+class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A promo code of an event, in capitals. Times are epoch seconds, the first and the last second in which it can be used.
+
+    `discount_value` is a percentage, or minor units of `currency`. Its uses are a stock, `stock_id` in `shards` shards, of
+    `max_total_uses`, null: without a limit. `package_ids`: the tiers that it is for; empty: all. `minimum_total_cents` is of all tickets of
+    a purchase, before the discount. `version` counts its changes.
+    """
+
+    event_id: str
+    code: str
+    discount_type: DiscountType
+    discount_value: int
+    currency: str
+    stock_id: str
+    shards: int
+    starts_at: int | None = None
+    expires_at: int | None = None
+    max_total_uses: int | None = None
+    max_uses_per_donor: int | None = None
+    package_ids: list[str] = []
+    minimum_total_cents: int | None = None
+    is_active: bool = True
+    version: int = 1
+    created_at: int
+    updated_at: int
+
+    @property
+    def capacity(self) -> int:
+        """How many uses its stock has."""
+        return UNLIMITED if self.max_total_uses is None else self.max_total_uses
+
+    @property
+    def rule(self) -> DiscountRule:
+        return DiscountRule(self.discount_type, self.discount_value)
+
+    def is_for(self, tier_id: str) -> bool:
+        """Whether it takes something off tickets of this tier."""
+        return not self.package_ids or tier_id in self.package_ids
+
+    def is_expired(self, now: int) -> bool:
+        return self.expires_at is not None and now > self.expires_at
+
+    def is_used_up_by(self, times_used: int) -> bool:
+        """Whether somebody who has paid with it so often has no use left."""
+        return self.max_uses_per_donor is not None and times_used >= self.max_uses_per_donor
+
+    def is_usable(self, now: int) -> bool:
+        """Whether it is active, and `now` is within its time."""
+        return self.is_active and not self.is_expired(now) and (self.starts_at is None or now >= self.starts_at)
+
+    def check(self, tier_ids: Iterable[str], total_cents: int, currency: str, now: int) -> None:
+        """Raise why a purchase of these tiers and this total, before the discount, may not use it; whether uses are left is not known here.
+
+        Raises PromoCodeInvalid, PromoCodeExpired, PromoCodeNotApplicable or PromoCodeMinimumNotReached.
+        """
+        if self.is_active and self.is_expired(now):
+            raise PromoCodeExpired(promo_code=self.code)
+        if not self.is_usable(now):
+            raise PromoCodeInvalid(INVALID, path=PATH)
+        if not any(self.is_for(tier_id) for tier_id in tier_ids) or currency != self.currency:
+            raise PromoCodeNotApplicable(promo_code=self.code, package_ids=self.package_ids)
+        if self.minimum_total_cents is not None and total_cents < self.minimum_total_cents:
+            raise PromoCodeMinimumNotReached(promo_code=self.code, minimum_total_cents=self.minimum_total_cents, total_cents=total_cents)
+
+
+PATH = "$.promo_code"
+INVALID = "This promo code is not valid for this event. Correct it, or order without one."
+
+
+class PromoCodeInvalid(InvalidInput):
+    code: ClassVar[str] = "promo_code_invalid"
+
+
+class PromoCodeExpired(ApiError):
+    code: ClassVar[str] = "promo_code_expired"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This promo code has expired. Order without it."
+
+
+class PromoCodeUsedUp(ApiError):
+    code: ClassVar[str] = "promo_code_used_up"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This promo code has been used as often as it can be. Order without it."
+
+
+class PromoCodeLimitReached(ApiError):
+    code: ClassVar[str] = "promo_code_limit_reached"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "You have used this promo code as often as one person may. Order without it."
+
+
+class PromoCodeNotApplicable(ApiError):
+    code: ClassVar[str] = "promo_code_not_applicable"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This promo code is for other tickets. Choose those, or order without it."
+
+
+class PromoCodeMinimumNotReached(ApiError):
+    code: ClassVar[str] = "promo_code_minimum_not_reached"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Your tickets cost less than this promo code requires. Choose more, or order without it."
+
+
+class PromoCodeBusy(ApiError):
+    """Uses are left, but in shards that have as many holds as they take."""
+
+    code: ClassVar[str] = "promo_code_busy"
+    status: ClassVar[int] = 503
+    default_message: ClassVar[str] = "So many buyers are using this promo code now that no more can. Try again in a few seconds."
+
+    def __init__(self) -> None:
+        super().__init__(retryAfterSeconds=RETRY_SECONDS)
+
+
+# Why a purchase may not use a code.
+USE_ERRORS: tuple[type[ApiError], ...] = (
+    PromoCodeInvalid,
+    PromoCodeExpired,
+    PromoCodeUsedUp,
+    PromoCodeLimitReached,
+    PromoCodeNotApplicable,
+    PromoCodeMinimumNotReached,
+    PromoCodeBusy,
+)
+
+
+class PromoCodeTaken(ApiError):
+    code: ClassVar[str] = "promo_code_taken"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The event already has this promo code. Choose another one."
+
+
+class MaxUsesTooSmall(ApiError):
+    """`minimum` is the smallest number of uses that the code can have now."""
+
+    code: ClassVar[str] = "max_total_uses_too_small"
+    status: ClassVar[int] = 409
+
+    def __init__(self, used: int, held: int) -> None:
+        minimum = used + held
+        message = f"The code was used {used} times, and {held} checkouts are using it. Choose {minimum} or more."
+        super().__init__(message, minimum=minimum, times_used=used, times_held=held)
+
+
+class PromoCodeChanging(ApiError):
+    code: ClassVar[str] = "promo_code_changing"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The code is being changed or used at this moment. Try again."
+
+
+def normalize(text: str) -> str:
+    """A code as it is stored and compared: without spaces around it, in capitals."""
+    return text.strip().upper()
+
+
+def shard_count(max_total_uses: int | None) -> int:
+    """In how many shards the uses of a code are."""
+    return min(MAX_SHARDS, default_shard_count(UNLIMITED if max_total_uses is None else max_total_uses))

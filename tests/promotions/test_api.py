@@ -1,0 +1,197 @@
+"""Promo codes as managers of an event make and change them, and as anybody may ask about them."""
+
+import pytest
+
+from chalicelib import clock, settings
+from chalicelib.audit import service as audit
+from tests import builders, invariants
+
+NEW = {"code": "early-10", "discount_type": "percentage", "discount_value": 10}
+
+
+@pytest.fixture
+def shop(api, time):
+    yield builders.create_shop(api)
+    invariants.check(time.now)
+
+
+@pytest.fixture
+def path(shop):
+    return f"/admin/events/{shop[0]}/promo-codes"
+
+
+@pytest.fixture
+def manage(api):
+    """Send a request as an admin."""
+
+    def send(method, path, **fields):
+        headers = fields.pop("headers", {})
+        return api.request(method, path, token=builders.admin_token(), headers=headers, **({"json": fields} if fields else {}))
+
+    return send
+
+
+def test_a_code_limits_nothing_unless_it_says_so(manage, path):
+    reply = manage("POST", path, **NEW)
+    assert reply.status == 201
+    shown = reply.json
+    assert (shown["id"], shown["code"], shown["discount_type"], shown["discount_value"]) == ("EARLY-10", "EARLY-10", "percentage", 10)
+    unlimited = ("starts_at", "expires_at", "max_total_uses", "max_uses_per_donor", "package_ids", "minimum_total", "uses_left")
+    assert [shown[name] for name in unlimited] == [None] * len(unlimited)
+    assert (shown["is_active"], shown["times_used"], shown["times_held"], shown["version"]) == (True, 0, 0, 1)
+    assert manage("GET", f"{path}/early-10").json == shown
+
+
+def test_all_fields_are_shown_as_they_were_sent(manage, path, shop, time):
+    fields = {
+        "code": "VIP",
+        "discount_type": "fixed_amount",
+        "discount_value": "12.50",
+        "starts_at": clock.iso(time.now),
+        "expires_at": clock.iso(time.now + 60),
+        "max_total_uses": 10_000,
+        "max_uses_per_donor": 100,
+        "package_ids": [shop[1]],
+        "minimum_total": 99.99,
+        "is_active": False,
+    }
+    shown = manage("POST", path, **fields | {"code": "VIP1"}).json
+    assert {name: shown[name] for name in fields} == fields | {"code": "VIP1", "discount_value": 12.5}
+
+
+@pytest.mark.parametrize(
+    ("fields", "path_of_error"),
+    [
+        ({"code": "abc"}, "$.code"),
+        ({"code": "x" * 21}, "$.code"),
+        ({"code": "with space"}, "$.code"),
+        ({"code": "ümlaut"}, "$.code"),
+        ({"discount_type": "gift"}, "$.discount_type"),
+        ({"discount_value": 0}, "$.discount_value"),
+        ({"discount_value": 101}, "$.discount_value"),
+        ({"discount_value": 12.5}, "$.discount_value"),
+        ({"discount_value": "NaN"}, "$.discount_value"),
+        ({"discount_value": "ten"}, "$.discount_value"),
+        ({"discount_type": "fixed_amount", "discount_value": 0}, "$.discount_value"),
+        ({"discount_type": "fixed_amount", "discount_value": 1.005}, "$.discount_value"),
+        ({"discount_type": "fixed_amount", "discount_value": -1}, "$.discount_value"),
+        ({"max_total_uses": 0}, "$.max_total_uses"),
+        ({"max_total_uses": 10_001}, "$.max_total_uses"),
+        ({"max_uses_per_donor": 101}, "$.max_uses_per_donor"),
+        ({"minimum_total": 1.001}, "$.minimum_total"),
+        ({"package_ids": ["nothing"]}, "$.package_ids[0]"),
+        ({"starts_at": "2026-09-02T00:00:00Z", "expires_at": "2026-09-01T00:00:00Z"}, "$.expires_at"),
+        ({"times_used": 3}, "$.times_used"),
+    ],
+)
+def test_a_wrong_field_is_named_and_nothing_is_written(manage, path, fields, path_of_error):
+    reply = manage("POST", path, **NEW | fields)
+    assert (reply.status, reply.json["path"]) == (400, path_of_error), reply.json
+    assert manage("GET", path).json["promo_codes"] == []
+
+
+def test_a_code_is_unique_in_its_event_in_capitals_and_small_letters(api, manage, path):
+    assert manage("POST", path, **NEW).status == 201
+    taken = manage("POST", path, **NEW | {"code": "Early-10"})
+    assert (taken.status, taken.json["error"]) == (409, "promo_code_taken")
+    other, _ = builders.create_shop(api)
+    assert manage("POST", f"/admin/events/{other}/promo-codes", **NEW).status == 201
+
+
+def test_a_repeated_request_creates_one_code(manage, path):
+    key = {"Idempotency-Key": "k"}
+    first, again = (manage("POST", path, headers=key, **NEW) for _ in range(2))
+    assert (first.status, again.status) == (201, 200)
+    assert {**again.json, "message": None} == {**first.json, "message": None}
+
+
+def test_the_list_has_pages_in_alphabetical_order(manage, path):
+    for code in ("CCCC", "AAAA", "BBBB"):
+        manage("POST", path, **NEW | {"code": code})
+    first = manage("GET", f"{path}?limit=2").json
+    second = manage("GET", f"{path}?limit=2&cursor={first['next_cursor']}").json
+    assert [code["code"] for code in first["promo_codes"] + second["promo_codes"]] == ["AAAA", "BBBB", "CCCC"]
+    assert second["next_cursor"] is None
+
+
+def test_changes_are_audited_field_by_field(manage, path, shop):
+    manage("POST", path, **NEW)
+    changed = manage("PATCH", f"{path}/EARLY-10", discount_value=15, max_total_uses=5).json
+    assert (changed["discount_value"], changed["max_total_uses"], changed["uses_left"], changed["version"]) == (15, 5, 5, 2)
+    assert manage("PATCH", f"{path}/EARLY-10", discount_value=15).json["version"] == 2
+    entry = audit.list_entries(f"promo_code#{shop[0]}/EARLY-10")[0]
+    assert entry.action == "promo_code.changed"
+    assert {name: (change.before, change.after) for name, change in entry.changes.items()} == {
+        "discount_value": (10, 15),
+        "max_total_uses": (None, 5),
+    }
+    assert entry.event_id == shop[0]
+
+
+def test_an_editor_who_has_seen_an_older_version_is_refused(manage, path):
+    manage("POST", path, **NEW)
+    manage("PATCH", f"{path}/EARLY-10", discount_value=15)
+    stale = manage("PATCH", f"{path}/EARLY-10", discount_value=20, version=1)
+    assert (stale.status, stale.json["error"], stale.json["version"]) == (409, "version_conflict", 2)
+    assert manage("PATCH", f"{path}/EARLY-10", discount_value=20, headers={"If-Match": '"1"'}).status == 412
+    assert manage("DELETE", f"{path}/EARLY-10", headers={"If-Match": '"1"'}).status == 412
+    assert manage("PATCH", f"{path}/EARLY-10", discount_value=20, version=2).json["discount_value"] == 20
+
+
+def test_another_kind_of_discount_needs_its_value_and_a_code_keeps_its_name(manage, path):
+    manage("POST", path, **NEW)
+    assert manage("PATCH", f"{path}/EARLY-10", discount_type="fixed_amount").json["path"] == "$.discount_value"
+    assert manage("PATCH", f"{path}/EARLY-10", code="LATE-10").json["path"] == "$.code"
+    changed = manage("PATCH", f"{path}/EARLY-10", code="early-10", discount_type="fixed_amount", discount_value=3).json
+    assert (changed["discount_type"], changed["discount_value"]) == ("fixed_amount", 3)
+
+
+def test_uses_are_never_fewer_than_were_taken(api, manage, path, shop):
+    manage("POST", path, **NEW | {"max_total_uses": 5})
+    builders.buy(api, "ada", *shop, promo_code="EARLY-10")
+    reserved = builders.reserve(api, "bob", *shop).json["id"]
+    builders.start_checkout(api, "bob", reserved, promo_code="EARLY-10")
+    refused = manage("PATCH", f"{path}/EARLY-10", max_total_uses=1)
+    assert (refused.status, refused.json["error"], refused.json["minimum"]) == (409, "max_total_uses_too_small", 2)
+    shown = manage("PATCH", f"{path}/EARLY-10", max_total_uses=2).json
+    assert (shown["times_used"], shown["times_held"], shown["uses_left"]) == (1, 1, 0)
+    for most in (10_000, None, 3):
+        shown = manage("PATCH", f"{path}/EARLY-10", max_total_uses=most).json
+        assert (shown["max_total_uses"], shown["times_used"]) == (most, 1)
+        invariants.check(clock.now())
+
+
+def test_a_code_that_was_used_is_deactivated_and_any_other_deleted(api, manage, path, shop):
+    for code in ("USED", "UNUSED"):
+        manage("POST", path, **NEW | {"code": code})
+    builders.buy(api, "ada", *shop, promo_code="USED")
+    kept, gone = (manage("DELETE", f"{path}/{code}").json for code in ("USED", "UNUSED"))
+    assert (kept["deleted"], gone["deleted"]) == (False, True)
+    assert [(code["code"], code["is_active"]) for code in manage("GET", path).json["promo_codes"]] == [("USED", False)]
+    assert manage("GET", f"{path}/UNUSED").status == 404
+    assert manage("POST", path, **NEW | {"code": "UNUSED"}).status == 201
+
+
+def test_validate_says_what_a_code_takes_off_and_no_more_of_others_than_expired_or_used_up(api, manage, path, shop, time):
+    ask = lambda code: api.get(f"/events/{shop[0]}/promo-codes/{code}/validate").json  # noqa: E731
+    manage("POST", path, **NEW | {"minimum_total": 20, "package_ids": [shop[1]]})
+    valid = ask("early-10")
+    assert (valid["valid"], valid["code"], valid["discount_type"], valid["discount_value"]) == (True, "EARLY-10", "percentage", 10)
+    assert (valid["minimum_total"], valid["package_ids"], valid["reason"]) == (20, [shop[1]], None)
+    manage("POST", path, **NEW | {"code": "ONCE", "max_total_uses": 1})
+    builders.buy(api, "ada", *shop, promo_code="ONCE")
+    manage("POST", path, **NEW | {"code": "PAST", "expires_at": clock.iso(time.now + 1)})
+    manage("POST", path, **NEW | {"code": "FUTURE", "starts_at": clock.iso(time.now + 60)})
+    manage("POST", path, **NEW | {"code": "INACTIVE", "is_active": False})
+    time.advance(2)
+    for code, reason in (("ONCE", "used_up"), ("PAST", "expired"), ("FUTURE", None), ("INACTIVE", None), ("NOSUCH", None)):
+        told = ask(code)
+        assert {name for name, value in told.items() if value is not None} - {"reason"} == {"code", "valid"}
+        assert (told["valid"], told["reason"]) == (False, reason)
+    assert api.get("/events/nothing/promo-codes/ONCE/validate").status == 404
+
+
+def test_guesses_are_limited_by_address(api, shop):
+    with settings.override(rate_limits="on", limit_promo_code="1/60", address_factor=3):
+        asked = [api.get(f"/events/{shop[0]}/promo-codes/GUESS-{number}/validate").status for number in range(5)]
+    assert asked == [200, 200, 200, 429, 429]
