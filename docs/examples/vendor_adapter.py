@@ -19,7 +19,7 @@ NAMES = {
         "position": "sort_order",
         "sale_starts_at": "sales_start",
         "sale_ends_at": "sales_end",
-        "per_user_limit": "max_per_customer",
+        "max_per_order": "max_per_transaction",
     },
     "order": {"user_id": "customer_id", "payment_id": "transaction_id", "total_price_cents": "total", "items": "line_items"},
     "ticket": {"code": "ticket_code", "qr_url": "qr_code", "state": "status"},
