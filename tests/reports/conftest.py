@@ -58,7 +58,9 @@ def recounted_figures() -> dict[str, Figures]:
 def listed_sales(generation: int = 1) -> Counter[tuple[str, str, str, int]]:
     events = {lane.split("#")[1] for lane in _lanes(generation)}
     sales = [sale for event_id in events for sale, _ in store.query_sales(generation, event_id, "0", "~")]
-    return Counter((sale.order_id, sale.kind, sale.reference, sale.amount_cents) for sale in sales if sale.provider != projection.FREE)
+    return Counter(
+        (sale.order_id, sale.kind, sale.reference, sale.amount_cents) for sale in sales if sale.provider not in projection.WITHOUT_MONEY
+    )
 
 
 def ledger_sales() -> Counter[tuple[str, str, str, int]]:

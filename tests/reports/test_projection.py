@@ -16,7 +16,7 @@ from tests.simulation import faults
 
 
 def play_sale(api, time, purchases, seed):
-    """Random purchases of three events: paid, declined, given back, expired, free, and some of the orders refunded by the ticket."""
+    """Random purchases of three events: paid, declined, given back, expired, free; some tickets are refunded, given to others, scanned."""
     rng = random.Random(seed)
     shops = []
     for prices in ((5000, 12_000), (0, 990), (2500,)):
@@ -39,17 +39,27 @@ def play_sale(api, time, purchases, seed):
                 is_free = api.get(f"/checkout/sessions/{purchase_id}", user=user).json["payment"]["provider"] == "free"
                 outcome = None if is_free else "fail" if step < 0.45 else "success"
                 if builders.confirm(api, user, purchase_id, outcome).json.get("order"):
-                    orders.append((purchase_id, sum(quantities.values())))
+                    orders.append((purchase_id, sum(quantities.values()), user))
         if orders and rng.random() < 0.2:
-            order_id, quantity = rng.choice(orders)
+            order_id, quantity, _ = rng.choice(orders)
             tickets = [f"{order_id}-{rng.randint(1, quantity)}"] if rng.random() < 0.7 else None
             builders.refund(api, order_id, key=f"refund-{number}", tickets=tickets)
         if orders and rng.random() < 0.3:
-            order_id, quantity = rng.choice(orders)
+            order_id, quantity, _ = rng.choice(orders)
             admit(api, f"{order_id}-{rng.randint(1, quantity)}", rng)
+        if orders and rng.random() < 0.2:
+            order_id, quantity, buyer = rng.choice(orders)
+            give(api, f"{order_id}-{rng.randint(1, quantity)}", buyer, f"friend-{number}")
         time.advance(rng.randrange(120))
     time.advance(600)
     builders.run_sweep()
+
+
+def give(api, ticket_id, buyer, friend):
+    """The buyer gives a ticket to a friend, if it is valid, unused and still theirs."""
+    offer = api.post(f"/tickets/{ticket_id}/transfer", user=buyer)
+    if offer.status < 300:
+        assert api.post(f"/transfers/{offer.json['token']}/accept", user=friend).status == 201
 
 
 def admit(api, ticket_id, rng):
@@ -61,11 +71,12 @@ def admit(api, ticket_id, rng):
 
 
 @pytest.mark.usefixtures("threaded_store")
-def test_the_reports_equal_a_recount_after_1000_random_purchases_and_refunds_in_any_order_with_duplicates(api, time):
+def test_the_reports_equal_a_recount_after_1000_random_purchases_refunds_and_transfers_in_any_order_with_duplicates(api, time):
     play_sale(api, time, 1000, seed=1)
     states = {purchase.state for purchase in queries.scan_purchases()}
     assert states == {"paid", "partially_refunded", "refunded", "expired", "cancelled"}
     assert {len(ticket.checkins) for ticket in tickets.scan_tickets()} == {0, 1, 2}
+    assert {ticket.owner_id.partition("-")[0] for ticket in tickets.scan_tickets()} == {"user", "friend"}
     deliver(random_batches(change_records(), random.Random(2)))
     check_reports()
     before = kept_figures()
