@@ -7,10 +7,12 @@ from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.errors import NotFound
 from chalicelib.purchases.record.views import OrderListView
+from chalicelib.reports import package_sales
 from chalicelib.reports.analytics import AnalyticsQuery, AnalyticsView, EventAdmissionView, event_admission, event_analytics
 from chalicelib.reports.audit_views import AuditLogView, AuditQuery, EventAuditQuery, audit_reply
 from chalicelib.reports.csv_replies import CSV_MEDIA_TYPES
 from chalicelib.reports.orders import OrdersQuery, list_event_orders, list_own_orders
+from chalicelib.reports.package_sales import PackageSalesQuery, PackageSalesView, SalesExportQuery, SalesFiguresView
 from chalicelib.reports.sales import SalesQuery, SalesView, sales_reply
 
 bp = Blueprint(__name__)
@@ -34,6 +36,24 @@ def list_sales(request: RequestContext, event_id: str, query: SalesQuery) -> Rep
     """List an event's sales and refunds by time, with amounts that add up to those of the payment ledger."""
     permissions.require_manager(request.require_user(), event_id)
     return sales_reply(event_id, query)
+
+
+@route(bp, "GET", "/admin/events/{event_id}/tickets/sales", access="manager")
+def list_package_sales(request: RequestContext, event_id: str, query: PackageSalesQuery) -> Reply[PackageSalesView]:
+    """List the sales and refunds of an event's packages by time, with what is sold of each and the revenue."""
+    return Reply(package_sales.list_package_sales(permissions.require_manager(request.require_user(), event_id), query))
+
+
+@route(bp, "GET", "/admin/events/{event_id}/tickets/sales/summary", access="manager")
+def show_package_sales(request: RequestContext, event_id: str, query: AnalyticsQuery) -> Reply[SalesFiguresView]:
+    """Show what is sold of each package, the revenue, and a series of both for charts."""
+    return Reply(package_sales.sales_figures(permissions.require_manager(request.require_user(), event_id), query, request.now))
+
+
+@route(bp, "GET", "/admin/events/{event_id}/tickets/sales/export", access="manager", media_types=CSV_MEDIA_TYPES)
+def export_package_sales(request: RequestContext, event_id: str, query: SalesExportQuery) -> Reply[str]:
+    """Return the sales of an event's packages as CSV, in parts of 1,000 lines: the header Link leads to the next part."""
+    return package_sales.export_sales(permissions.require_manager(request.require_user(), event_id), query)
 
 
 @route(bp, "GET", "/orders", access="user", errors=(Forbidden, NotFound))

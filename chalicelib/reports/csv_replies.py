@@ -19,17 +19,21 @@ CSV_MEDIA_TYPES = ("text/csv",)
 Cell = str | int | float | None
 
 
-def csv_reply(query: Struct, header: Sequence[str], rows: Iterable[Sequence[Cell]], next_cursor: str | None) -> Reply[Any]:
+def csv_reply(query: Struct, header: Sequence[str] | None, rows: Iterable[Sequence[Cell]], next_cursor: str | None) -> Reply[Any]:
     """The page of a list that a query asks for, as CSV. If there is a next page, the header Link leads to it."""
     headers = {"Content-Type": "text/csv; charset=utf-8", "Cache-Control": "no-store"}
     return Reply(csv_text(header, rows), headers=headers | cursors.link_headers(query, next_cursor))
 
 
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """A table as CSV (RFC 4180) with one header line. A text that a spreadsheet would compute gets an apostrophe in front."""
+def csv_text(header: Sequence[str] | None, rows: Iterable[Sequence[Cell]]) -> str:
+    """A table as CSV (RFC 4180) with one header line, or with none if it is a part that follows another.
+
+    A text that a spreadsheet would compute gets an apostrophe in front.
+    """
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(header)
+    if header is not None:
+        writer.writerow(header)
     writer.writerows([_safe(cell) for cell in row] for row in rows)
     return out.getvalue()
 

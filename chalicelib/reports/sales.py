@@ -16,7 +16,7 @@ from chalicelib.reports import store
 from chalicelib.reports.csv_replies import Cell, csv_reply
 from chalicelib.reports.times import Time, epoch_seconds
 
-_COLUMNS = ("at", "order_id", "kind", "amount_cents", "currency", "provider", "user_id", "quantity", "items")
+COLUMNS = ("at", "order_id", "kind", "amount_cents", "currency", "provider", "user_id", "quantity", "items")
 _SALE_POSITION = r"\d{11}#\S+"
 
 
@@ -54,24 +54,29 @@ class SalesView(Struct, frozen=True):
 
 def sales_reply(event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
     """The sales that a query asks for, as JSON or CSV. Raises InvalidInput."""
-    since, until = epoch_seconds(query.since, "from"), epoch_seconds(query.until, "to")
-    first = store.sale_position(since or 0)
-    after = cursors.decode(query.cursor, _SALE_POSITION) if query.cursor else ""
-    last = store.sale_position(until) if until is not None else "~"
+    sales, next_cursor = find_page(event_id, query.since, query.until, query.limit, query.cursor)
+    if query.format == "csv":
+        return csv_reply(query, COLUMNS, map(csv_row, sales), next_cursor)
+    return Reply(SalesView(sales, next_cursor))
+
+
+def find_page(event_id: str, since: Time | None, until: Time | None, limit: int, cursor: str | None) -> tuple[list[SaleView], str | None]:
+    """So many sales of a time, oldest first, and the cursor of the next page. Raises InvalidInput."""
+    first_second, last_second = epoch_seconds(since, "from"), epoch_seconds(until, "to")
+    first = store.sale_position(first_second or 0)
+    after = cursors.decode(cursor, _SALE_POSITION) if cursor else ""
+    last = store.sale_position(last_second) if last_second is not None else "~"
     found = store.query_sales(store.load_generations().current, event_id, max(first, after), last)
     page: list[tuple[store.Sale, str]] = []
     next_cursor = None
     for sale, position in found:
         if position == after:
             continue
-        if len(page) == query.limit:
+        if len(page) == limit:
             next_cursor = cursors.encode(page[-1][1])
             break
         page.append((sale, position))
-    sales = _sale_views([sale for sale, _ in page])
-    if query.format == "csv":
-        return csv_reply(query, _COLUMNS, map(_csv_row, sales), next_cursor)
-    return Reply(SalesView(sales, next_cursor))
+    return _sale_views([sale for sale, _ in page]), next_cursor
 
 
 def _sale_views(sales: list[store.Sale]) -> list[SaleView]:
@@ -95,6 +100,7 @@ def _sale_views(sales: list[store.Sale]) -> list[SaleView]:
     return shown
 
 
-def _csv_row(sale: SaleView) -> list[Cell]:
+def csv_row(sale: SaleView) -> list[Cell]:
+    """A sale by COLUMNS."""
     items = "; ".join(f"{item.quantity} x {item.tier_name}" for item in sale.items)
-    return [*(getattr(sale, name) for name in _COLUMNS[:-1]), items]
+    return [*(getattr(sale, name) for name in COLUMNS[:-1]), items]

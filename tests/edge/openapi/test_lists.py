@@ -42,6 +42,7 @@ BOUNDED = {
         "disputes": "banks dispute a payment a few times at most",
         "transactions": "one for each payment, refund and dispute of the order",
     },
+    "/admin/events/{event_id}/tickets/sales/summary": {"by_hour": "366 days at most are asked for"},
     "/admin/tiers/{tier_id}": {"options": _OPTIONS, "image.thumbnails": _THUMBNAILS},
     "/auth/me": {"roles": "there are three roles"},
     "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "refunds": _REFUNDS},
