@@ -16,12 +16,13 @@ from infra.template.functions import FUNCTIONS, SCHEDULED
 
 SIGNING_SECRET = "whsec_of_the_emulation"
 PAGE = "https://page.example"
+TIMEOUT_SECONDS = 30  # for a function that has to start; urllib3's own is 3
 
 
 def try_preflight(url: str) -> None:
     """A page of another origin asks whether it may send an order, by the API of the package."""
     asked = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,idempotency-key"}
-    reply = urllib3.request("OPTIONS", f"{url}/orders", headers=asked)
+    reply = urllib3.request("OPTIONS", f"{url}/orders", headers=asked, timeout=TIMEOUT_SECONDS)
     allowed = reply.headers.get("Access-Control-Allow-Origin")
     if reply.status != 204 or allowed not in ("*", None):
         raise EmulationFailed(f"a preflight request got {reply.status} and allows {allowed}")
@@ -36,7 +37,7 @@ def try_webhook(aws: EmulatedAws, stage: str, url: str) -> None:
     body = json.dumps(_event(stage)).encode()
     for secret, expected in (("whsec_of_somebody_else", "signature_refused"), (SIGNING_SECRET, "waiting"), (SIGNING_SECRET, "seen")):
         headers = {"Content-Type": "application/json", "Stripe-Signature": signature_header(body, [secret], int(time()))}
-        reply = urllib3.request("POST", f"{url}/webhooks/stripe", body=body, headers=headers)
+        reply = urllib3.request("POST", f"{url}/webhooks/stripe", body=body, headers=headers, timeout=TIMEOUT_SECONDS)
         answer = reply.json()
         if answer.get("error", answer.get("received")) != expected:
             raise EmulationFailed(f"a webhook got {reply.status} {answer}, not {expected}; the log of the function says why")
