@@ -71,6 +71,8 @@ def trim_aws_descriptions(data: Path) -> None:
     (data / "endpoints.json").write_bytes(_encode(endpoints))
     for file in data.rglob("*.json.gz"):
         description = _without_documentation(json.loads(gzip.decompress(file.read_bytes())))
+        for parameter in description.get("clientContextParams", {}).values():
+            parameter["documentation"] = ""  # which botocore asks for at each call of S3
         file.write_bytes(gzip.compress(_encode(description), mtime=0))
 
 

@@ -2,11 +2,15 @@
 
 import gzip
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
+import botocore
 import pytest
+from botocore.model import ServiceModel
 
 from infra import deployment_zip
 
@@ -74,3 +78,18 @@ def test_a_module_that_cannot_be_compiled_ends_the_build(artefact):
         made.writestr("package/broken.py", "def (:\n")
     with pytest.raises(ValueError, match="package cannot be compiled"):
         deployment_zip.prepare(artefact)
+
+
+def test_the_descriptions_of_aws_are_short_and_botocore_can_use_them(tmp_path):
+    data = Path(botocore.__file__).parent / "data"
+    shutil.copy(data / "endpoints.json", tmp_path)
+    for service in ("dynamodb", "s3"):
+        shutil.copytree(data / service, tmp_path / service)
+    deployment_zip.trim_aws_descriptions(tmp_path)
+    for service in ("dynamodb", "s3"):
+        file = max((tmp_path / service).glob("*/service-2.json.gz"))
+        description = json.loads(gzip.decompress(file.read_bytes()))
+        model = ServiceModel(description, service)
+        assert {parameter.documentation for parameter in model.client_context_parameters} <= {""}
+        assert model.operation_names
+        assert not any(operation.get("documentation") for operation in description["operations"].values())
