@@ -63,7 +63,8 @@ def run_schedules(aws: EmulatedAws, stack: DeployedStack) -> None:
     """Call what each schedule of the stack calls."""
     client = aws.client("events")
     called = []
-    for rule in client.list_rules(NamePrefix=stack.name)["Rules"]:
+    rules = client.list_rules(NamePrefix=stack.name)["Rules"]
+    for rule in (rule for rule in rules if rule.get("ScheduleExpression")):  # others are for events
         for target in client.list_targets_by_rule(Rule=rule["Name"])["Targets"]:
             function = stack.function_of_arn(target["Arn"])
             print(f"{function.name} runs by {rule['ScheduleExpression']} and returns {function.call(scheduled_event())}", flush=True)
