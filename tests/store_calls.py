@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from boto3.session import Session
 from chalice.app import Chalice, EventSourceHandler
 
-from chalicelib import log
+from chalicelib import log, settings
 
 StoreCall = tuple[str, str, str]
 
@@ -115,10 +115,14 @@ def _on_call(model: Any, params: dict[str, Any], **_: Any) -> None:
 
 
 def _on_file_call(model: Any, params: dict[str, Any], **_: Any) -> None:
-    """For a call of the bucket, whose name is the first part of the path."""
+    """For a call of the bucket, after whose name the path has that of the file."""
     function = _function.get()
     if function is not None:
-        prefix = "" if model.name == "ListObjectsV2" else urlsplit(params["url"]).path.split("/")[2]
+        prefix = (
+            ""
+            if model.name == "ListObjectsV2"
+            else urlsplit(params["url"]).path.partition(f"/{settings.current().images_bucket}/")[2].partition("/")[0]
+        )
         _require(function, "ListBucket" if model.name == "ListObjectsV2" else model.name, f"{_BUCKET}/{prefix}")
 
 

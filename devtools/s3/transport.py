@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from botocore.awsrequest import AWSResponse
 
@@ -24,7 +24,8 @@ def in_process_buckets(buckets: FolderBuckets, client: Any) -> Iterator[None]:
     """Within the block, all calls of this client are answered from `buckets`."""
 
     def respond(model: Any, params: dict[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
-        bucket, _slash, key = unquote(urlsplit(params["url"]).path).lstrip("/").partition("/")
+        path = unquote(params["url"].removeprefix(client.meta.endpoint_url).partition("?")[0])
+        bucket, _slash, key = path.lstrip("/").partition("/")
         headers = {name.lower(): _text(value) for name, value in params["headers"].items()}
         status, parsed = _answer(buckets, model.name, bucket, key, headers, params)
         parsed["ResponseMetadata"] = {"RequestId": "folder", "HTTPStatusCode": status, "HTTPHeaders": {}, "RetryAttempts": 0}
