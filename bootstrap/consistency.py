@@ -4,9 +4,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, tzinfo
 from typing import Any
 
+from msgspec.structs import asdict
+
 from bootstrap import dates
 from bootstrap.document import EventEntry, TicketEntry, ticket_capacity
 from bootstrap.faults import DocumentFault, member_path, quoted
+from chalicelib.catalog.custom_options import CustomOption, check_option
+from chalicelib.errors import InvalidInput
 from chalicelib.inventory.model import MAX_HOLDS, default_shard_count
 
 Events = Mapping[str, EventEntry]
@@ -93,6 +97,7 @@ def _ticket_faults(key: str, ticket: TicketEntry, events: Events, event_ids: set
     if ticket.event_id not in event_ids:
         yield DocumentFault(f"{path}.event_id", f"there is no event {quoted(ticket.event_id)}; use a key of $.events")
     yield from _capacity_faults(path, ticket, events.get(ticket.event_id))
+    yield from _option_faults(path, ticket)
     window = ticket.availability
     if window is None:
         return
@@ -105,6 +110,17 @@ def _ticket_faults(key: str, ticket: TicketEntry, events: Events, event_ids: set
     if len(seconds) == 2 and seconds["end_date"] < seconds["start_date"]:
         message = f"the sale ends ({window.end_date}) before it starts ({window.start_date}); use a later end_date or an earlier start_date"
         yield DocumentFault(f"{path}.availability.end_date", message)
+
+
+def _option_faults(path: str, ticket: TicketEntry) -> Iterator[DocumentFault]:
+    for number, option in enumerate(ticket.options):
+        option_path = member_path(f"{path}.options", number)
+        if option.id in [other.id for other in ticket.options[:number]]:
+            yield DocumentFault(f"{option_path}.id", f"duplicate: {quoted(option.id)} is already the id of another option; use another one")
+        try:
+            check_option(CustomOption(**asdict(option)))
+        except InvalidInput as error:
+            yield DocumentFault(f"{option_path}{str(error.details['path']).removeprefix('$')}", error.message)
 
 
 def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -> Iterator[DocumentFault]:

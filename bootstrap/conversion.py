@@ -1,9 +1,12 @@
 """The entries of a bootstrap file as the events and tiers that the catalog stores."""
 
+from msgspec.structs import asdict
+
 from bootstrap import dates
 from bootstrap.document import EventEntry, TicketEntry, price_id, ticket_capacity
 from bootstrap.validation import ValidDocument
 from chalicelib import settings
+from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.catalog.model import Event, Tier
 
 
@@ -66,6 +69,9 @@ def _tier(entry: TicketEntry, valid: ValidDocument) -> Tier:
         per_user_limit=entry.per_user_limit,
         max_per_transaction=window.max_per_transaction if window else None,
         admits=entry.admits,
+        is_sponsorship=entry.is_sponsorship,
+        image_url=entry.image_url,
+        options=[CustomOption(**asdict(option)) for option in entry.options],
         low_stock_at=entry.low_stock_at,
         sale_starts_at=None if start is None else dates.epoch_seconds(start, zone),
         sale_ends_at=None if end is None else dates.epoch_seconds(end, zone, is_end=True),

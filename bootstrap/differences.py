@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from msgspec import to_builtins
 from msgspec.structs import asdict
 
 from bootstrap.faults import quoted
@@ -34,7 +35,7 @@ _TIMES = frozenset({"starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sal
 
 
 def difference(old: Event | Tier | DisplayState, new: Event | Tier | DisplayState) -> str:
-    """`name old -> new` for each field that differs, and for each key of metadata that differs."""
+    """`name old -> new` for each field that differs, and for each option and key of metadata that differs."""
     before, after = _flat(old), _flat(new)
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return ", ".join(f"{name} {_value(name, before.get(name))} -> {_value(name, after.get(name))}" for name in changed)
@@ -43,7 +44,8 @@ def difference(old: Event | Tier | DisplayState, new: Event | Tier | DisplayStat
 def _flat(entry: Event | Tier | DisplayState) -> dict[str, Any]:
     fields = {name: value for name, value in asdict(entry).items() if name not in _NOT_COMPARED[type(entry)]}
     metadata = fields.pop("metadata", {})
-    return {**fields, **{f"metadata.{key}": value for key, value in metadata.items()}}
+    options = {f"options.{option.id}": to_builtins(option) for option in fields.pop("options", [])}
+    return {**fields, **options, **{f"metadata.{key}": value for key, value in metadata.items()}}
 
 
 def _value(name: str, value: Any) -> str:

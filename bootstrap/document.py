@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from chalicelib.catalog.custom_options import MAX_CHOICES, MAX_OPTIONS, AskedPer, Choice, OptionLabel, OptionType
 from chalicelib.catalog.model import DisplayState, TierStatus, WaitingRoomConfig
 from chalicelib.inventory.model import MAX_SHARDS
 from chalicelib.money import Cents, Currency
@@ -60,6 +61,18 @@ class SaleWindow(Struct, frozen=True, forbid_unknown_fields=True):
     max_per_transaction: Limit | None = None
 
 
+class OptionEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """A question to buyers of a ticket type."""
+
+    id: Id
+    label: OptionLabel
+    option_type: OptionType
+    is_required: bool = True
+    choices: Annotated[list[Choice], Meta(max_length=MAX_CHOICES)] = []
+    display_order: Order = 0
+    per: AskedPer = "purchase"
+
+
 class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
     id: Id
     event_id: str
@@ -77,6 +90,9 @@ class TicketEntry(Struct, frozen=True, forbid_unknown_fields=True):
     per_user_limit: Limit | None = None
     low_stock_at: Count | None = None
     admits: Annotated[int, Meta(ge=1, le=100)] = 1
+    is_sponsorship: bool = False
+    image_url: Annotated[str, Meta(max_length=2000)] | None = None
+    options: Annotated[list[OptionEntry], Meta(max_length=MAX_OPTIONS)] = []
     shards: Annotated[int, Meta(ge=1, le=MAX_SHARDS)] | None = None
 
 

@@ -10,7 +10,6 @@ from chalicelib.catalog.model import Catalog, Event, Tier
 
 # What the file cannot say. A copy has the default of each.
 EVENT_FIELDS_LEFT_OUT = ("address", "city", "category", "hold_seconds")
-TIER_FIELDS_LEFT_OUT = ("is_sponsorship", "image_url", "options")
 MAX_VERSION_LENGTH = 50
 
 
@@ -24,11 +23,10 @@ class EventExport(Struct, frozen=True):
 def to_document(catalog: Catalog, event: Event, stage: str) -> EventExport:
     """The document of an event and of all its tiers that are still in the catalog. Stripe prices are those of `stage`."""
     tiers = [tier for tier in catalog.tiers_of(event.id) if not tier.removed]
-    differences = _left_out(f"event {event.id}", event, EVENT_FIELDS_LEFT_OUT)
+    differences = _left_out(event)
     if event.status == "draft":
         differences.append(f"event {event.id}: is a draft, which the file cannot say; it is written as `test`, which is in no list")
     for tier in tiers:
-        differences += _left_out(f"tier {tier.id}", tier, TIER_FIELDS_LEFT_OUT)
         if tier.hidden:
             differences.append(f"tier {tier.id}: is hidden, which the file cannot say; it is written as `closed`")
     tree: Tree = {
@@ -39,9 +37,9 @@ def to_document(catalog: Catalog, event: Event, stage: str) -> EventExport:
     return EventExport(tree, differences)
 
 
-def _left_out(name: str, entry: Event | Tier, fields: tuple[str, ...]) -> list[str]:
-    values = {field: getattr(entry, field) for field in fields}
-    return [f"{name}: `{field}` is left out, because the file does not have it" for field, value in values.items() if value]
+def _left_out(event: Event) -> list[str]:
+    values = {field: getattr(event, field) for field in EVENT_FIELDS_LEFT_OUT}
+    return [f"event {event.id}: `{field}` is left out, because the file does not have it" for field, value in values.items() if value]
 
 
 def _event(event: Event) -> Tree:
@@ -91,6 +89,9 @@ def _ticket(tier: Tier, stage: str) -> Tree:
             metadata=tier.metadata,
             availability=window,
             per_user_limit=tier.per_user_limit,
+            is_sponsorship=tier.is_sponsorship or None,
+            image_url=tier.image_url,
+            options=to_builtins(tier.options),
         ),
     }
 

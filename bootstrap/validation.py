@@ -89,9 +89,13 @@ def _struct_faults(value: Any, struct: type[Struct], path: str) -> list[Document
 
 
 def _value_faults(value: Any, expected: Any, path: str) -> list[DocumentFault]:
-    struct = _struct_of(expected)
+    struct, entries = _struct_of(expected), _entries_of(expected)
     if struct is not None and isinstance(value, dict):
         return _struct_faults(value, struct, path)
+    if entries is not None and isinstance(value, list):
+        faults = [fault for number, entry in enumerate(value) for fault in _struct_faults(entry, entries, member_path(path, number))]
+        if faults:
+            return faults
     try:
         msgspec.convert(value, expected)
     except msgspec.ValidationError:
@@ -114,6 +118,13 @@ def _struct_of(expected: Any) -> type[Struct] | None:
     if get_origin(expected) is Annotated or isinstance(expected, UnionType):
         return next(filter(None, map(_struct_of, get_args(expected))), None)
     return None
+
+
+def _entries_of(expected: Any) -> type[Struct] | None:
+    """The Struct in `list[Entry]` or `Annotated[list[Entry], ...]`."""
+    if get_origin(expected) is Annotated:
+        return _entries_of(get_args(expected)[0])
+    return _struct_of(get_args(expected)[0]) if get_origin(expected) is list else None
 
 
 def _valid_entries(tree: Tree, section: str, struct: type[Any]) -> dict[str, Any]:

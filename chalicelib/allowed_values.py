@@ -24,6 +24,8 @@ def _words(kind: inspect.Type, hint: str = "") -> str:
             return "text" + _length(kind) + (f" ({hint})" if hint else "")
         case inspect.BoolType():
             return "true or false"
+        case inspect.ListType():
+            return "a JSON array" + (f" of at most {kind.max_length} values" if kind.max_length is not None else "")
         case inspect.NoneType():
             return "null"
     return "a JSON object" + (f" ({hint})" if hint else "")

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from chalicelib.errors import InvalidInput
+
 OptionType = Literal["boolean", "multi_select", "text_input"]
 AskedPer = Literal["purchase", "ticket"]
 
@@ -33,3 +35,15 @@ class CustomOption(Struct, frozen=True, kw_only=True):
 def in_order(options: list[CustomOption]) -> list[CustomOption]:
     """Options as buyers are asked."""
     return sorted(options, key=lambda option: (option.display_order, option.id))
+
+
+def check_option(option: CustomOption) -> None:
+    """Raises InvalidInput if an option has too few or too many choices, or one twice."""
+    choices = {" ".join(choice.split()).casefold() for choice in option.choices}
+    if option.option_type != "multi_select":
+        if option.choices:
+            raise InvalidInput("Only a `multi_select` has choices. Leave them out.", path="$.choices")
+    elif not MIN_CHOICES <= len(option.choices) <= MAX_CHOICES:
+        raise InvalidInput(f"A `multi_select` has {MIN_CHOICES} to {MAX_CHOICES} choices.", path="$.choices")
+    elif len(choices) < len(option.choices):
+        raise InvalidInput("Each choice must be different from the others.", path="$.choices")

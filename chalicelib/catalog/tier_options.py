@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from chalicelib.catalog.custom_options import MAX_CHOICES, MAX_OPTIONS, MIN_CHOICES, CustomOption
+from chalicelib.catalog.custom_options import MAX_OPTIONS, CustomOption, check_option
 from chalicelib.catalog.model import Catalog, Tier
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, commit
 from chalicelib.catalog.tier_management import change_tier, get_changeable_tier
-from chalicelib.errors import ApiError, InvalidInput, NotFound
+from chalicelib.errors import ApiError, NotFound
 
 
 class TooManyOptions(ApiError):
@@ -59,18 +59,6 @@ def delete_option(tier_id: str, option_id: str, actor: str, now: int, expected: 
         return [option for option in options if option.id != option_id]
 
     _change_options(tier_id, drop, actor, now, expected)
-
-
-def check_option(option: CustomOption) -> None:
-    """Raises InvalidInput if an option has too few or too many choices, or one twice."""
-    choices = {" ".join(choice.split()).casefold() for choice in option.choices}
-    if option.option_type != "multi_select":
-        if option.choices:
-            raise InvalidInput("Only a `multi_select` has choices. Leave them out.", path="$.choices")
-    elif not MIN_CHOICES <= len(option.choices) <= MAX_CHOICES:
-        raise InvalidInput(f"A `multi_select` has {MIN_CHOICES} to {MAX_CHOICES} choices.", path="$.choices")
-    elif len(choices) < len(option.choices):
-        raise InvalidInput("Each choice must be different from the others.", path="$.choices")
 
 
 def _change_options(

@@ -61,6 +61,10 @@ def create_full_event(api, time):
     )
     floor = builders.create_tier(api, event_id, name="Floor", per_user_limit=3)
     change(api, f"/tiers/{floor}", sale_ends_at=clock.iso(time.now + 86_400), admits=2, metadata={"row": "A"})
+    change(api, f"/tiers/{floor}", is_sponsorship=True, image_url="https://example.com/floor.jpg")
+    options = f"/admin/events/{event_id}/tickets/packages/{floor}/options"
+    question = {"label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Vegan"], "is_required": False, "per": "ticket"}
+    assert api.post(options, json=question, token=builders.admin_token()).status == 201
     change(api, f"/tiers/{builders.create_tier(api, event_id, name='Open', price_cents=0)}", capacity=None)
     assert api.post(f"/events/{event_id}/publish", token=builders.admin_token()).status == 200
     return event_id

@@ -148,3 +148,24 @@ class TestMoreTicketsThanTheEventHolds:
         tree["events"]["fest"]["metadata"]["capacity"] = capacity
         result = run("validate", "--json", write(tree)).json
         assert result["warnings"] == []
+
+
+def test_a_package_of_the_file_has_its_options_and_a_plan_shows_their_changes(api, run, write, tree):
+    dinner = {"id": "dinner", "label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Vegan"], "per": "ticket"}
+    asked = {**tree["ticket_types"]["fest-pass"], "options": [dinner], "is_sponsorship": True, "admits": 8}
+    tree["ticket_types"]["fest-pass"] = asked
+    assert run("apply", write(tree)).code == 0
+    (shown,) = [package for package in api.get("/events/fest/tickets/packages").json["packages"] if package["id"] == "fest-pass"]
+    assert (shown["seats_per_package"], shown["is_sponsorship"]) == (8, True)
+    assert shown["options"] == [dinner | {"is_required": True, "display_order": 0}]
+    assert run("drift", write(tree)).code == 0
+    tree["ticket_types"]["fest-pass"] = asked | {"options": [dinner | {"label": "Menu"}]}
+    planned = run("plan", write(tree)).out
+    assert "options.dinner" in planned
+    assert '"Menu"' in planned
+    assert run("drift", write(tree)).code != 0
+    assert run("apply", write(tree)).code == 0
+    refused = api.post(
+        "/events/fest/tickets/purchase", json={"package_id": "fest-pass", "quantity": 1}, user="ada", headers={"Idempotency-Key": "k"}
+    )
+    assert [missing["label"] for missing in refused.json["missing"]] == ["Menu"]

@@ -73,6 +73,8 @@ def _use_event_capacity(**fields):
 EVENT, PASS = ("events", "fest"), ("ticket_types", "fest-pass")
 WINDOW = (*PASS, "availability")
 
+OPTIONS = "$.ticket_types.fest-pass.options"
+ASKED = {"id": "dinner", "label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Vegan"]}
 FAULTS = [
     ("no events", _drop("events"), "$.events", "missing"),
     ("no ticket types", _drop("ticket_types"), "$.ticket_types", "missing"),
@@ -129,6 +131,21 @@ FAULTS = [
         "per_user_limit",
     ),
     ("admits too many", _set((*PASS, "admits"), 101), "$.ticket_types.fest-pass.admits", "from 1 to 100"),
+    ("sponsorship is no boolean", _set((*PASS, "is_sponsorship"), 1), "$.ticket_types.fest-pass.is_sponsorship", "true or false"),
+    ("options are no array", _set((*PASS, "options"), {}), "$.ticket_types.fest-pass.options", "a JSON array of at most 4 values"),
+    ("too many options", _set((*PASS, "options"), [ASKED | {"id": str(n)} for n in range(5)]), f"{OPTIONS}", "of at most 4 values"),
+    ("an option is no object", _set((*PASS, "options"), ["dinner"]), f"{OPTIONS}[0]", "must be a JSON object"),
+    ("an option without a label", _set((*PASS, "options"), [{"id": "dinner", "option_type": "boolean"}]), f"{OPTIONS}[0].label", "missing"),
+    ("no such option type", _set((*PASS, "options"), [ASKED | {"option_type": "radio"}]), f"{OPTIONS}[0].option_type", "one of boolean,"),
+    ("unknown key of an option", _set((*PASS, "options"), [ASKED | {"required": True}]), f"{OPTIONS}[0].required", "unknown key"),
+    ("one choice", _set((*PASS, "options"), [ASKED | {"choices": ["Fish"]}]), f"{OPTIONS}[0].choices", "has 2 to 10 choices"),
+    (
+        "choices of a text",
+        _set((*PASS, "options"), [ASKED | {"option_type": "text_input"}]),
+        f"{OPTIONS}[0].choices",
+        "Only a `multi_select`",
+    ),
+    ("one option twice", _set((*PASS, "options"), [ASKED, ASKED]), f"{OPTIONS}[1].id", "is already the id of another option"),
     ("more shards than tickets", _set((*PASS, "shards"), 11), "$.ticket_types.fest-pass.shards", "11 shards"),
     ("key is not the id", _set((*PASS, "id"), "other"), "$.ticket_types.fest-pass.id", "must repeat the entry's key"),
     ("event key is not the id", _set((*EVENT, "id"), "other"), "$.events.fest.id", "must repeat the entry's key"),
