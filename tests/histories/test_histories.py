@@ -33,6 +33,8 @@ class History(RuleBasedStateMachine):
         self.resources = ExitStack()
         self.resources.enter_context(product_settings.override(doors_open_seconds=31 * 86_400))
         self.shop = self.resources.enter_context(shops.isolated_shop(api, event_capacity))
+        builders.create_promo_code(api, self.shop.event_id, "SCARCE", discount_value=33, max_total_uses=3, max_uses_per_donor=2)
+        builders.create_promo_code(api, self.shop.event_id, "FREE", discount_value=100, package_ids=[self.shop.balcony])
         self.reservations: dict[str, str] = {}
         self.keys = count()
 
@@ -55,7 +57,7 @@ class History(RuleBasedStateMachine):
     def buy(self, user, floor, balcony):
         """Reserve, check out and confirm, since histories seldom have these steps in this order by chance."""
         self.reserve(user, floor, balcony, 0)
-        self.start_checkout(user, 0)
+        self.start_checkout(user, None, 0)
         self.confirm(user, "success", 0)
 
     @precondition(lambda self: self.reservations)
@@ -73,12 +75,17 @@ class History(RuleBasedStateMachine):
         self._request(crash, lambda: builders.refund(self.api, order_id, **fields))
 
     @precondition(lambda self: self.reservations)
-    @rule(user=USERS, crash=crash_numbers(3))
-    def start_checkout(self, user, crash):
-        self._request(
-            crash,
-            lambda: builders.start_checkout(self.api, user, self.reservations.get(user, "none"), key=self.reservations.get(user, "none")),
-        )
+    @rule(user=USERS, code=st.sampled_from([None, None, "SCARCE", "SCARCE", "FREE"]), crash=crash_numbers(5))
+    def start_checkout(self, user, code, crash):
+        reservation_id = self.reservations.get(user, "none")
+        fields = {} if code is None else {"promo_code": code}
+        # With its own key, because another try may be without the code.
+        self._request(crash, lambda: builders.start_checkout(self.api, user, reservation_id, key=f"{reservation_id}{code}", **fields))
+
+    @rule(most=st.integers(1, 5))
+    def change_uses(self, most):
+        path = f"/admin/events/{self.shop.event_id}/promo-codes/SCARCE"
+        self._check_status(self.api.patch(path, json={"max_total_uses": most}, token=builders.admin_token()))
 
     @precondition(lambda self: self.reservations)
     @rule(user=USERS, outcome=st.sampled_from(["success", "success", "fail"]), crash=crash_numbers(5))
