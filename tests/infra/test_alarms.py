@@ -61,3 +61,10 @@ def test_the_dashboard_shows_each_graph_in_a_place_of_its_own():
     (resource,) = dashboard.resources("prod").values()
     widgets = json.loads(resource["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]
     assert len({(widget["x"], widget["y"]) for widget in widgets}) == len(widgets) > 10
+
+
+def test_the_page_of_costs_counts_the_alarms_and_their_metrics():
+    all_alarms = alarms.alarms("prod")
+    metrics = sum(len(alarm.metrics) for alarm in all_alarms)
+    line = f"the {len(all_alarms)} alarms of a stage, $0.10 for each of the {metrics} metrics that they ask for | ${metrics / 10:.2f} |"
+    assert line in (ROOT / "docs" / "costs.md").read_text()
