@@ -171,3 +171,18 @@ def test_a_repeated_purchase_buys_nothing_more(api, time, table):
     assert first.json["assigned_tickets"] == again.json["assigned_tickets"]
     assert "idempotent" in again.json["message"]
     assert call(api, "GET", *table).json["sold_count"] == 1
+
+
+def test_a_promo_code_takes_its_discount_off(api, time, table):
+    path = f"/admin/events/{table[0]}/promo-codes"
+    for code, percent in (("TENOFF", 10), ("ALLOFF", 100)):
+        fields = {"code": code, "discount_type": "percentage", "discount_value": percent}
+        assert api.post(path, json=fields, token=builders.admin_token()).status == 201
+    bought = buy(api, table, quantity=2, promo_code="tenoff", simulate="success").json
+    assert (bought["base_price"], bought["discount_amount"], bought["total_price"]) == (2400.0, 240.0, 2160.0)
+    free = buy(api, table, "bob", promo_code="ALLOFF").json
+    assert (free["payment_status"], free["total_price"], free["payment"]["provider"]) == ("paid", 0.0, "free")
+    refused = buy(api, table, "eve", promo_code="NOTHING")
+    assert refused.status in (400, 409)
+    assert call(api, "GET", *table).json["reserved_count"] == 0
+    invariants.check(time.now)
