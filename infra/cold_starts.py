@@ -28,6 +28,7 @@ from infra.local.schedules import scheduled_event
 API, SWEEP, RECONCILE = "app.app", "chalicelib.purchases.jobs.sweep", "chalicelib.reconciliation.jobs.reconcile"
 PROJECT_REPORTS = "chalicelib.reports.jobs.project_reports"
 PROCESS_IMAGE = "chalicelib.catalog.image_uploads.jobs.process_image"
+NUMBER_TICKETS = "chalicelib.numbering.jobs.number_tickets"
 STAGE = "cold-starts"
 EVENT, TIER = "summits-v-harbor", "summits-v-harbor-upper"
 SECRETS = {"jwt_secret": "of-the-cold-starts" * 2, "ticket_keys": f"k1:{'of-the-cold-starts' * 2}"}
@@ -166,6 +167,7 @@ BUDGETS = {
     "sweep: run": Budget(SWEEP, run_schedule, 540),
     "reconcile: start": Budget(RECONCILE, start, 532),
     "reconcile: run": Budget(RECONCILE, run_schedule, 532),
+    "numbers: start": Budget(NUMBER_TICKETS, start, 520),
     "reports: start": Budget(PROJECT_REPORTS, start, 502),
     "reports: project": Budget(PROJECT_REPORTS, project, 505),
     "images: start": Budget(PROCESS_IMAGE, start, 485),

@@ -1,7 +1,10 @@
 """Which function gets the changes of which tables: for the deployment, and for the local run."""
 
 # Function -> the features whose tables it gets the changes of.
-CONSUMERS = {"project_reports": ("payment-transactions", "purchases", "tickets")}
+CONSUMERS = {
+    "number_tickets": ("tickets",),
+    "project_reports": ("payment-transactions", "purchases", "tickets"),
+}
 
 BATCH_SIZE = 500  # Lambda passes fewer if they have more than 6 MB
 WINDOW_SECONDS = 2  # that Lambda waits for more changes, so that fewer writes count more of them

@@ -34,6 +34,7 @@ def check(now: int, *, recovered: bool = False) -> None:
         *_check_details(purchases_by_id),
         *_check_tickets(purchases_by_id),
         *_check_seats(orders),
+        *_check_numbers(),
         *_check_owners(purchases_by_id),
         *_check_waiting_rooms(),
         *(find_unpublished() if recovered else []),
@@ -309,6 +310,22 @@ def _check_seats(orders: list[Purchase]) -> list[str]:
                 if seat.details is None or (seat.details.secret is None) != (seat.guest.name is None):
                     violations.append(f"{seat.id}: its guest is {seat.guest.name}, with the details {seat.details}")
     return violations + [f"{code}: the code of {times} tickets or guests" for code, times in Counter(codes).items() if times > 1]
+
+
+def _check_numbers() -> list[str]:
+    """The seats of an event's tickets that have numbers have 1, 2, 3, ... up to the event's counter, each once."""
+    from chalicelib.numbering.store import CounterRow
+
+    numbers: dict[str, list[int]] = {}
+    for ticket in tickets.scan_tickets():
+        if ticket.serial is not None:
+            numbers.setdefault(ticket.event_id, []).extend(range(ticket.serial.first, ticket.serial.first + ticket.admits))
+    last = {row.id: int(row.last) for row in CounterRow.scan(consistent_read=True)}
+    return [
+        f"{event_id}: the last number is {last.get(event_id)}, given were {sorted(numbers.get(event_id, []))}"
+        for event_id in last.keys() | numbers.keys()
+        if sorted(numbers.get(event_id, [])) != list(range(1, last.get(event_id, 0) + 1))
+    ]
 
 
 def _check_owners(purchases_by_id: dict[str, Purchase]) -> list[str]:

@@ -43,6 +43,7 @@ class ManifestGuestView(Struct, frozen=True, kw_only=True):
 
     id: str
     seat: int
+    number: str | None
     code_sha256: str
     name: str | None
     admitted: bool
@@ -52,6 +53,7 @@ class ManifestTicketView(Struct, frozen=True, kw_only=True):
     """A ticket, as it is now. `code_sha256` is the SHA-256 (hex) of its code as it is printed: ours in capital letters, with hyphens."""
 
     id: str
+    number: str | None
     code_sha256: str
     state: TicketState
     tier_id: str
@@ -109,6 +111,7 @@ def _ticket_view(ticket: Ticket, snapshot: Catalog) -> ManifestTicketView:
     tier = snapshot.tiers.get(ticket.tier_id)
     return ManifestTicketView(
         id=ticket.id,
+        number=ticket.seat_number(1),
         code_sha256=_digest(ticket.code),
         state=ticket.state,
         tier_id=ticket.tier_id,
@@ -120,6 +123,7 @@ def _ticket_view(ticket: Ticket, snapshot: Catalog) -> ManifestTicketView:
             ManifestGuestView(
                 id=seat_id(ticket.id, guest.seat),
                 seat=guest.seat,
+                number=ticket.seat_number(guest.seat),
                 code_sha256=_digest(guest.code),
                 name=guest.name,
                 admitted=ticket.checkin_of(guest.seat) is not None,

@@ -25,6 +25,7 @@ class DoorGuestView(Struct, frozen=True):
     """The guest of a seat, who has a code of their own. `admitted`: they came in with it. `name` is null once it was erased."""
 
     seat: int
+    number: str | None
     name: str | None
     admitted: bool
 
@@ -33,6 +34,7 @@ class DoorTicketView(Struct, frozen=True):
     """A ticket without its code. Names are null if the catalog no longer has the event or tier."""
 
     id: str
+    number: str | None
     order_id: str
     state: TicketState
     event_id: str
@@ -87,6 +89,7 @@ def door_ticket_view(ticket: Ticket, catalog: Catalog) -> DoorTicketView:
     event, tier = catalog.events.get(ticket.event_id), catalog.tiers.get(ticket.tier_id)
     return DoorTicketView(
         id=ticket.id,
+        number=ticket.seat_number(1),
         order_id=ticket.purchase_id,
         state=ticket.state,
         event_id=ticket.event_id,
@@ -97,7 +100,10 @@ def door_ticket_view(ticket: Ticket, catalog: Catalog) -> DoorTicketView:
         admits=ticket.admits,
         admitted=ticket.admitted,
         remaining=ticket.admits - ticket.admitted,
-        guests=[DoorGuestView(guest.seat, guest.name, ticket.checkin_of(guest.seat) is not None) for guest in ticket.guests],
+        guests=[
+            DoorGuestView(guest.seat, ticket.seat_number(guest.seat), guest.name, ticket.checkin_of(guest.seat) is not None)
+            for guest in ticket.guests
+        ],
         checkins=[checkin_view(checkin) for checkin in ticket.checkins],
         duplicates=[checkin_view(duplicate) for duplicate in ticket.duplicates],
     )

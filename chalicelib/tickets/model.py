@@ -87,12 +87,19 @@ class Transfer(Struct, frozen=True, array_like=True):
         return self.accepted_at is None and now < self.expires_at
 
 
+class Serial(Struct, frozen=True, array_like=True):
+    """The numbers of a ticket's seats, for people: `<prefix>-<first>` and so on."""
+
+    prefix: str
+    first: int
+
+
 class Ticket(Struct, frozen=True, kw_only=True):
     """A ticket lets `admits` people in once. `price_cents` is what was paid for it; `created_at` is in epoch seconds.
 
     `checkins` are those that count, the first one first; `duplicates` are scans without a network, for which people came in although
     nobody was left to admit. `transfer` is the latest offer to give it away, whatever came of it. It has the seats 1 to `admits`, and
-    `guests` of some of them.
+    `guests` of some of them. `serial` comes a second or two after the sale.
     """
 
     id: str
@@ -110,6 +117,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     void_reason: VoidReason | None = None
     attendee: Attendee | None = None
     transfer: Transfer | None = None
+    serial: Serial | None = None
     guests: list[Guest] = []
     checkins: list[CheckIn] = []
     duplicates: list[CheckIn] = []
@@ -118,6 +126,10 @@ class Ticket(Struct, frozen=True, kw_only=True):
     def admitted(self) -> int:
         """How many people have come in with the ticket."""
         return sum(checkin.count for checkin in self.checkins)
+
+    def seat_number(self, seat: int) -> str | None:
+        """The number of a seat within its event, such as `SVH-0042`; None before it has one."""
+        return f"{self.serial.prefix}-{self.serial.first + seat - 1:04}" if self.serial is not None else None
 
     def guest_of(self, seat: int) -> Guest | None:
         """The guest of a seat, or None if nobody was named."""

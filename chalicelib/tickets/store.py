@@ -13,12 +13,13 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib import clock, dynamo, parallel
-from chalicelib.tickets.model import Attendee, CheckIn, Guest, Ticket, TicketState, Transfer, VoidReason
+from chalicelib.tickets.model import Attendee, CheckIn, Guest, Serial, Ticket, TicketState, Transfer, VoidReason
 
 # Attributes that are stored as JSON, and what they are without a value.
 _ENCODED: dict[str, tuple[Any, Any]] = {
     "attendee": (Attendee, None),
     "transfer": (Transfer, None),
+    "serial": (Serial, None),
     "guests": (list[Guest], []),
     "checkins": (list[CheckIn], []),
     "duplicates": (list[CheckIn], []),
@@ -81,6 +82,7 @@ class TicketRow(dynamo.Table):
     void_reason = UnicodeAttribute(null=True)
     attendee = UnicodeAttribute(null=True)
     transfer = UnicodeAttribute(null=True)
+    serial = UnicodeAttribute(null=True)
     guests = UnicodeAttribute(null=True)
     admitted = NumberAttribute(null=True)
     checkins = UnicodeAttribute(null=True)
@@ -108,6 +110,11 @@ def void_item(ticket_id: str, reason: VoidReason) -> dynamo.TransactItem:
     """Transaction item that makes a ticket void, whatever its state; canceled if the ticket does not exist."""
     changes = {"state": "void", "void_reason": reason, **_changed(ticket_id)}
     return dynamo.update(TicketRow(ticket_id), changes, "attribute_exists(id)")
+
+
+def number_item(ticket_id: str, serial: Serial) -> dynamo.TransactItem:
+    """Transaction item that numbers the seats of a ticket; canceled if they have numbers."""
+    return dynamo.update(TicketRow(ticket_id), {"serial": _json(serial)}, "attribute_exists(id) AND attribute_not_exists(serial)")
 
 
 def change_checkins_item(ticket: Ticket, checkins: Sequence[CheckIn], *, admits: bool) -> dynamo.TransactItem:

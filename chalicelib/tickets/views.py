@@ -37,10 +37,11 @@ class TicketView(Struct, frozen=True, kw_only=True):
     """A ticket, with how many people it admits, and how many of them are in.
 
     `attendee` can be changed before `attendee_until`, which is null if the catalog no longer has the event. `transfer_expires_at` is there
-    while the owner offers the ticket to somebody else.
+    while the owner offers the ticket to somebody else. `number` is that of its first seat; it comes a second or two after the sale.
     """
 
     id: str
+    number: str | None
     code: str
     qr_sig: str
     state: TicketState
@@ -92,6 +93,7 @@ def ticket_view(ticket: Ticket, catalog: Catalog, now: int) -> TicketView:
     offer = ticket.transfer if ticket.transfer is not None and ticket.transfer.is_open(now) else None
     return TicketView(
         id=ticket.id,
+        number=ticket.seat_number(1),
         code=ticket.code,
         qr_sig=ticket.qr_sig,
         state=ticket.state,

@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from chalicelib import log
+from infra import event_sources
 from infra.template.functions import FUNCTIONS, Template, dead_letters_id, logs_id
 from infra.template.stages import stack_settings
 
@@ -68,7 +69,7 @@ def alarms(stage: str) -> list[Alarm]:
         Alarm("throttles", " + ".join(_throttles()), _throttles(), 0, times=2),
         Alarm("function-errors", " + ".join(_function_errors()), _function_errors(), 0, times=2),
         Alarm("dead-letters", " + ".join(_dead_letters()), _dead_letters(), 0),
-        Alarm("changes-late", "MAX([age1])", {"age1": _lambda("IteratorAge", "project_reports", "Maximum")}, 60_000, times=3),
+        Alarm("changes-late", f"MAX([{', '.join(_ages_of_changes())}])", _ages_of_changes(), 60_000, times=3),
         Alarm("sweep-silent", "runs", {"runs": _own(stage, "sweep_runs", MINUTES)}, 1, below=True, silence="breaching"),
         Alarm("sweep-behind", "behind", {"behind": _own(stage, "sweeps_unfinished", MINUTES)}, 0, times=2),
     ]
@@ -139,6 +140,10 @@ def _lambda(name: str, function: str, stat: str = "Sum") -> Metric:
 
 def _throttles() -> dict[str, Metric]:
     return {f"throttles_{name}": _lambda("Throttles", name) for name in FUNCTIONS}
+
+
+def _ages_of_changes() -> dict[str, Metric]:
+    return {f"age_{name}": _lambda("IteratorAge", name, "Maximum") for name in event_sources.CONSUMERS}
 
 
 def _function_errors() -> dict[str, Metric]:

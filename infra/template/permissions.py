@@ -50,6 +50,11 @@ TABLES: dict[str, dict[str, str]] = {
         "audit": "PutItem",
         "catalog": "GetItem PutItem Query UpdateItem",
     },
+    "number_tickets": {
+        "catalog": "GetItem Query",
+        "ticket-numbers": "GetItem PutItem",
+        "tickets": "BatchGetItem UpdateItem",
+    },
     "project_reports": {
         "reports": "BatchGetItem GetItem PutItem UpdateItem",
     },

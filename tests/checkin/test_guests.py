@@ -46,8 +46,8 @@ def test_a_guest_comes_in_once_by_the_qr_code_or_the_typed_code(table):
     scanned = table.scan(qr.guest_text(table.ticket, table.ticket.guest_of(1)))
     assert (scanned.status, scanned.json["checkin"]["seat"], scanned.json["checkin"]["count"]) == (200, 1, 1)
     assert scanned.json["ticket"]["guests"] == [
-        {"seat": 1, "name": "Bob", "admitted": True},
-        {"seat": 2, "name": "Eve", "admitted": False},
+        {"seat": 1, "number": None, "name": "Bob", "admitted": True},
+        {"seat": 2, "number": None, "name": "Eve", "admitted": False},
     ]
     refused = table.scan(table.code(1))
     assert (refused.status, refused.json["error"], refused.json["first"]["id"]) == (409, "already_admitted", scanned.json["checkin"]["id"])
@@ -119,6 +119,7 @@ def test_the_manifest_has_the_codes_of_guests_as_digests(table):
         {
             "id": table.seat(seat),
             "seat": seat,
+            "number": None,
             "code_sha256": sha256(table.code(seat).encode()).hexdigest(),
             "name": name,
             "admitted": False,

@@ -27,12 +27,14 @@ class GuestView(Struct, frozen=True, kw_only=True):
 class SeatView(Struct, frozen=True, kw_only=True):
     """A seat of a ticket; `seat` is its number there. `admitted`: its guest has come in with their own code.
 
+    `number` is that of the seat within its event, for people to read; it comes a second or two after the sale.
     `guest` is null if nobody was named, and if the ticket was given to another owner (`transferred`).
     """
 
     id: str
     ticket_id: str
     seat: int
+    number: str | None
     state: TicketState
     transferred: bool
     guest: GuestView | None
@@ -58,6 +60,7 @@ class InvitationView(Struct, frozen=True, kw_only=True):
 
     id: str
     seat: int
+    number: str | None
     state: TicketState
     name: str | None
     email: str | None
@@ -76,6 +79,7 @@ def seat_view(seat: Seat, owner_id: str) -> SeatView:
         id=seat.id,
         ticket_id=seat.ticket.id,
         seat=seat.number,
+        number=seat.ticket.seat_number(seat.number),
         state=seat.ticket.state,
         transferred=not is_theirs,
         guest=_guest_view(seat) if is_theirs else None,
@@ -105,6 +109,7 @@ def invitation_view(seat: Seat, catalog: Catalog) -> InvitationView:
     return InvitationView(
         id=seat.id,
         seat=seat.number,
+        number=ticket.seat_number(seat.number),
         state=ticket.state,
         name=guest.name,
         email=details.email,

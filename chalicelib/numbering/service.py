@@ -1,0 +1,61 @@
+"""Number the seats of tickets: 1, 2, 3, ... for each event, in about the order in which they were sold.
+
+The numbers are for people, who read them aloud or tick them off on paper. They are given a second or two after the sale, by the stream of
+changes, so that no buyer waits for a counter that all buyers of an event share. The counter and the tickets are written in one
+transaction: so no number is missing and none is there twice, also if a change comes again.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from chalicelib import dynamo
+from chalicelib.catalog import permissions
+from chalicelib.numbering import store
+from chalicelib.numbering.store import Counter
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import Serial, Ticket
+
+CHUNK = 50  # tickets of one transaction, each an item beside the counter: small, because only one of two at once succeeds
+MAX_ATTEMPTS = 5
+PREFIX_LENGTH = 4
+NO_PREFIX = "T"  # of an event whose name has no Latin letters
+
+
+def number_tickets(issued: Sequence[Ticket]) -> None:
+    """Number the seats of new tickets, unless they have numbers. May be repeated."""
+    by_event: dict[str, list[Ticket]] = {}
+    for ticket in issued:
+        by_event.setdefault(ticket.event_id, []).append(ticket)
+    for event_id, of_event in by_event.items():
+        for start in range(0, len(of_event), CHUNK):
+            _number_chunk(event_id, of_event[start : start + CHUNK])
+
+
+def _number_chunk(event_id: str, chunk: Sequence[Ticket]) -> None:
+    for _ in range(MAX_ATTEMPTS):
+        unnumbered = [ticket for ticket in chunk if ticket.serial is None]
+        if not unnumbered:
+            return
+        counter = store.find(event_id) or Counter(event_id, _prefix(event_id), 0)
+        items, last = [], counter.last
+        for ticket in unnumbered:
+            items.append(tickets.number_item(ticket.id, Serial(counter.prefix, last + 1)))
+            last += ticket.admits
+        try:
+            dynamo.transact([store.count_item(counter, last), *items])
+        except dynamo.TransactionCanceled:
+            found = {ticket.id: ticket for ticket in tickets.load_tickets(ticket.id for ticket in chunk)}
+            chunk = [found[ticket.id] for ticket in chunk if ticket.id in found]
+            continue
+        return
+    raise dynamo.StoreUnavailable("the counter of the event kept changing")
+
+
+def _prefix(event_id: str) -> str:
+    """What the numbers of an event begin with: the first letters of the words of its name, of a single word its first three."""
+    event = permissions.find_event(event_id)
+    plain = unicodedata.normalize("NFKD", event.name if event else "").encode("ascii", "ignore").decode().upper()
+    words = re.findall(r"[A-Z0-9]+", plain)
+    initials = "".join(word[0] for word in words) if len(words) > 1 else "".join(words)[:3]
+    return initials[:PREFIX_LENGTH] or NO_PREFIX
