@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from chalicelib import settings
+from chalicelib.tickets import service as tickets
 from tests import builders, invariants
 from tests.accounts.conftest import register
 from tests.browser.test_accounts import sign_in
@@ -238,3 +239,37 @@ def test_the_wallet_speaks_spanish(new_buyer):
     buyer.page.goto("/transfer#token=none")
     buyer.press("Aceptar la entrada")
     buyer.see("Este enlace ya se usó o se retiró.")
+
+
+def test_a_seat_of_a_table_is_given_to_a_guest_who_gives_it_back(api, time, new_buyer, shop):
+    tier_id = builders.create_tier(api, shop[0], "Table", admits=4)
+    host, guest = new_buyer(), new_buyer()
+    host.page.goto(f"/events/{shop[0]}")
+    host.choose("Table", 1)
+    host.pay()
+    host.see_tickets(1)
+    host.page.get_by_text("Guests", exact=True).click()
+    third = host.page.locator(".seats > li").nth(2)
+    third.get_by_label("Name of the guest").fill("Bob")
+    third.get_by_role("button", name="Give the seat").click()
+    expect(third).to_contain_text("Bob")
+    link = third.get_by_role("link", name="Link for the guest").get_attribute("href")
+    guest.page.goto(f"/guest{link.partition('/guest')[2]}")
+    guest.see(EVENT)
+    guest.see("Bob")
+    [ticket] = tickets_of(host)
+    assert ticket["tier"]["id"] == tier_id
+    seat = tickets.get_ticket(ticket["id"]).guest_of(3)
+    assert codes_on(guest) == [seat.code]
+    expect(guest.page.get_by_role("img", name="QR code of ticket")).to_have_count(1)
+    guest.page.get_by_text("Give the seat back", exact=True).click()
+    guest.press("Give back and delete")
+    guest.see("The seat is given back")
+    host.page.reload()
+    host.page.get_by_text("Guests", exact=True).click()
+    expect(host.page.get_by_label("Name of the guest")).to_have_count(4)
+    invariants.check(time.now)
+
+
+def codes_on(guest) -> list[str]:
+    return guest.page.locator(".panel .code").all_inner_texts()

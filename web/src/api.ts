@@ -18,6 +18,7 @@ export type Reservation = Schemas["ReservationView"];
 export type Session = Schemas["CheckoutSessionView"];
 export type Confirmation = Schemas["ConfirmationView"];
 export type Ticket = Schemas["TicketView"];
+export type Seat = Schemas["SeatView"];
 export type TransferOffer = Schemas["TransferView"];
 export type User = Schemas["UserView"];
 export type SignedInSession = Schemas["SessionView"];
@@ -84,6 +85,14 @@ export const offerTicket = (ticket_id: string) => content(buyer.POST("/tickets/{
 export const cancelTransfer = (ticket_id: string) => content(buyer.DELETE("/tickets/{ticket_id}/transfer", { params: { path: { ticket_id } } }));
 /** Become the owner of an offered ticket; repeated, it returns the same one. */
 export const acceptTransfer = (token: string) => content(buyer.POST("/transfers/{token}/accept", { params: { path: { token } } }));
+export const listSeats = (ticket_id: string) => content(buyer.GET("/tickets/{ticket_id}/seats", { params: { path: { ticket_id } } }));
+export const nameGuest = (seat_id: string, guest: Schemas["NamedGuest"]) =>
+  content(buyer.PUT("/seats/{seat_id}/guest", { params: { path: { seat_id } }, body: guest }));
+export const removeGuest = (seat_id: string) => content(buyer.DELETE("/seats/{seat_id}/guest", { params: { path: { seat_id } } }));
+export const getInvitation = (token: string) => content(anybody.GET("/guests/{token}", { params: { path: { token } } }));
+export const getGuestQrCode = (token: string): Promise<string> =>
+  content(anybody.GET("/guests/{token}/qr", { params: { path: { token }, query: { format: "svg" } }, parseAs: "text" }));
+export const eraseGuest = (token: string) => content(anybody.DELETE("/guests/{token}", { params: { path: { token } } }));
 /** The newest of the buyer's orders of which tickets were refunded. */
 export async function listRefundedOrders(): Promise<OrderWithTickets[]> {
   if (currentBuyer() === null) return [];

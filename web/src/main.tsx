@@ -5,6 +5,7 @@ import { LocationProvider, Route, Router } from "preact-iso";
 import { AccountPage } from "./pages/account";
 import { Checkout } from "./pages/checkout";
 import { EventPage } from "./pages/event";
+import { Guest } from "./pages/guest";
 import { ForgotPassword, ResetPassword, VerifyEmail } from "./pages/mail-links";
 import { NotFound } from "./pages/not-found";
 import { OrderPage, Orders } from "./pages/orders";
@@ -29,6 +30,7 @@ function App() {
             <Route path="/events/:eventId/checkout" component={Checkout} />
             <Route path="/tickets" component={Wallet} />
             <Route path="/transfer" component={Transfer} />
+            <Route path="/guest" component={Guest} />
             <Route path="/sign-in" component={SignIn} />
             <Route path="/register" component={Register} />
             <Route path="/forgot-password" component={ForgotPassword} />

@@ -6,6 +6,7 @@ import { useTexts } from "../texts";
 import type { Texts } from "../texts/en";
 import { isOver, isUsable } from "../use-wallet";
 import { NameForm } from "./name-form";
+import { SeatsPanel } from "./seats-panel";
 import { TransferPanel } from "./transfer-panel";
 
 interface Props {
@@ -28,6 +29,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
         {event.starts_at && <time dateTime={event.starts_at}>{dayAndTime(event.starts_at, event.timezone ?? undefined, locale)}</time>}
         <p class="small">{[event.venue, event.address].filter(Boolean).join(", ")}</p>
         <p class="row">
+          {ticket.number && <span class="chip">{ticket.number}</span>}
           {tier.name && <span class="chip">{tier.name}</span>}
           {ticket.admits > 1 && <span class="chip">{t.event.admits(ticket.admits)}</span>}
           {!onChanged && ticket.transfer_expires_at && <span class="chip">{t.transfer.offered}</span>}
@@ -55,6 +57,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
       {canUse && onChanged && (
         <div class="pass-actions">
           <NameForm ticket={ticket} onChanged={onChanged} />
+          {ticket.admits > 1 && <SeatsPanel ticket={ticket} />}
           {ticket.admitted === 0 && <TransferPanel ticket={ticket} onChanged={onChanged} />}
           {event.starts_at && (
             <a href={calendarFile(event.id)} download>

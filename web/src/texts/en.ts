@@ -240,6 +240,25 @@ export const en = {
     brokenText: "Open it again as it was sent to you, or ask for a new one.",
   },
 
+  seats: {
+    title: "Your seat",
+    seat: (number: number) => `Seat ${number}`,
+    guests: "Guests",
+    note: "Give each seat a guest. They get a code of their own for the door; with an e-mail address we send it to them.",
+    final: "The guests can no longer be changed.",
+    name: "Name of the guest",
+    email: "E-mail address (if we are to invite them)",
+    invite: "Give the seat",
+    invited: (email: string) => `Invited: ${email}`,
+    link: "Link for the guest",
+    remove: "Take the seat back",
+    giveBack: "Give the seat back",
+    giveBackNote: "Your code is worth nothing then, and we delete your name, your address and your answers.",
+    giveBackNow: "Give back and delete",
+    erasedTitle: "The seat is given back",
+    erasedText: "We have deleted your name, your address and your answers.",
+  },
+
   refunds: {
     title: "Refunded tickets",
     ticket: (number: number, tier: string) => `Ticket ${number}, ${tier}`,

@@ -242,6 +242,25 @@ export const es: Texts = {
     brokenText: "Ábrelo otra vez tal como te lo enviaron, o pide uno nuevo.",
   },
 
+  seats: {
+    title: "Tu plaza",
+    seat: (number) => `Plaza ${number}`,
+    guests: "Invitados",
+    note: "Da cada plaza a un invitado. Recibe un código propio para la puerta; si indicas su correo, se lo enviamos.",
+    final: "Los invitados ya no se pueden cambiar.",
+    name: "Nombre del invitado",
+    email: "Correo electrónico (si debemos invitarle)",
+    invite: "Dar la plaza",
+    invited: (email) => `Invitado: ${email}`,
+    link: "Enlace para el invitado",
+    remove: "Recuperar la plaza",
+    giveBack: "Devolver la plaza",
+    giveBackNote: "Tu código deja de valer y borramos tu nombre, tu dirección y tus respuestas.",
+    giveBackNow: "Devolver y borrar",
+    erasedTitle: "Has devuelto la plaza",
+    erasedText: "Hemos borrado tu nombre, tu dirección y tus respuestas.",
+  },
+
   refunds: {
     title: "Entradas reembolsadas",
     ticket: (number, tier) => `Entrada ${number}, ${tier}`,

@@ -1,0 +1,79 @@
+/** A guest's own page, where the link of an invitation leads: the event, the seat, the code for the door. The token is in the fragment. */
+
+import { useState } from "preact/hooks";
+import { eraseGuest, getGuestQrCode, getInvitation } from "../api";
+import { dayAndTime } from "../formats";
+import { Failure, Outcome, Skeleton } from "../parts/failure";
+import { useAction, useLoaded, useTitle } from "../parts/hooks";
+import { QrCode } from "../parts/pass";
+import { useTexts } from "../texts";
+
+export function Guest() {
+  const { t } = useTexts();
+  const [token] = useState(() => new URLSearchParams(location.hash.slice(1)).get("token"));
+  useTitle(t.seats.title);
+  return (
+    <div class="page page-narrow">
+      <h1>{t.seats.title}</h1>
+      {token ? (
+        <Invitation token={token} />
+      ) : (
+        <Outcome tone="bad" title={t.transfer.brokenTitle}>
+          <p>{t.transfer.brokenText}</p>
+        </Outcome>
+      )}
+    </div>
+  );
+}
+
+function Invitation({ token }: { token: string }) {
+  const { t, locale } = useTexts();
+  const { isWorking, failure: refusal, run } = useAction();
+  const [isErased, setErased] = useState(false);
+  const { value: seat, failure } = useLoaded(() => getInvitation(token), `guest-${token}`);
+  const { value: picture } = useLoaded(async () => (seat?.qr_url ? await getGuestQrCode(token) : null), `guest-qr-${seat?.code}`);
+  if (isErased) {
+    return (
+      <Outcome tone="good" title={t.seats.erasedTitle}>
+        <p>{t.seats.erasedText}</p>
+      </Outcome>
+    );
+  }
+  if (!seat) return failure ? <Failure failure={failure} /> : <Skeleton lines={6} />;
+  const { event } = seat;
+  const erase = () =>
+    run(async () => {
+      await eraseGuest(token);
+      setErased(true);
+    });
+  return (
+    <section class="panel">
+      <h2>{event.name}</h2>
+      {event.starts_at && <time dateTime={event.starts_at}>{dayAndTime(event.starts_at, event.timezone ?? undefined, locale)}</time>}
+      <p class="small">{[event.venue, event.address].filter(Boolean).join(", ")}</p>
+      <p class="row">
+        {seat.tier_name && <span class="chip">{seat.tier_name}</span>}
+        <span class="chip">{seat.number ?? t.seats.seat(seat.seat)}</span>
+      </p>
+      {seat.name && <p>{seat.name}</p>}
+      {seat.code ? (
+        <>
+          <QrCode code={seat.code} picture={picture} />
+          <p class="small">
+            {t.wallet.code} <span class="code">{seat.code}</span>
+          </p>
+        </>
+      ) : (
+        <p class="stamp">{event.cancelled ? t.wallet.cancelled : t.wallet.states[seat.state]}</p>
+      )}
+      {refusal && <Failure failure={refusal} />}
+      <details>
+        <summary>{t.seats.giveBack}</summary>
+        <p class="small">{t.seats.giveBackNote}</p>
+        <button type="button" class="button button-quiet" disabled={isWorking} onClick={erase}>
+          {t.seats.giveBackNow}
+        </button>
+      </details>
+    </section>
+  );
+}

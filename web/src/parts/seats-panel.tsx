@@ -1,0 +1,90 @@
+/** The seats of a ticket that admits several people: its owner names a guest for each, who is invited by mail. */
+
+import { useId, useState } from "preact/hooks";
+import { listSeats, nameGuest, removeGuest, type Seat, type Ticket } from "../api";
+import { dayAndTime } from "../formats";
+import { now } from "../server-time";
+import { useTexts } from "../texts";
+import { Failure, Skeleton } from "./failure";
+import { useAction } from "./hooks";
+
+export function SeatsPanel({ ticket }: { ticket: Ticket }) {
+  const { t, locale } = useTexts();
+  const { failure, run } = useAction();
+  const [seats, setSeats] = useState<Seat[] | null>(null);
+  const until = ticket.attendee_until;
+  const isFinal = until !== null && Date.parse(until) / 1000 <= now();
+  const load = () => run(async () => setSeats((await listSeats(ticket.id)).seats));
+  const replace = (changed: Seat) => setSeats((seats ?? []).map((seat) => (seat.id === changed.id ? changed : seat)));
+  return (
+    <details onToggle={({ currentTarget }) => currentTarget.open && !seats && load()}>
+      <summary>{t.seats.guests}</summary>
+      <p class="small">{isFinal ? t.seats.final : t.seats.note}</p>
+      {until && !isFinal && <p class="small">{t.wallet.nameUntil(dayAndTime(until, ticket.event.timezone ?? undefined, locale))}</p>}
+      {failure && <Failure failure={failure} retry={() => void load()} />}
+      {!seats && !failure && <Skeleton lines={ticket.admits} />}
+      <ol class="seats">
+        {(seats ?? []).map((seat) => (
+          <li key={`${seat.id} ${seat.guest?.url}`}>
+            <SeatRow seat={seat} canChange={!isFinal && !seat.admitted} onChanged={replace} />
+          </li>
+        ))}
+      </ol>
+    </details>
+  );
+}
+
+function SeatRow({ seat, canChange, onChanged }: { seat: Seat; canChange: boolean; onChanged: (seat: Seat) => void }) {
+  const { t } = useTexts();
+  const { isWorking, failure, run } = useAction();
+  const [name, setName] = useState("");
+  const [email, setEmail] = useState("");
+  const field = useId();
+  const title = seat.number ?? t.seats.seat(seat.seat);
+  const submit = (submitted: SubmitEvent) => {
+    submitted.preventDefault();
+    run(async () => onChanged(await nameGuest(seat.id, { name: name.trim(), email: email.trim() || null })));
+  };
+  if (seat.guest || !canChange) {
+    return (
+      <>
+        <p>
+          <strong>{title}</strong> {seat.guest?.name} {seat.admitted && <span class="chip">{t.wallet.used}</span>}
+        </p>
+        {seat.guest?.invited_at && <p class="small">{t.seats.invited(seat.guest.email ?? "")}</p>}
+        {failure && <Failure failure={failure} />}
+        {seat.guest && (
+          <p class="row">
+            {seat.guest.url && (
+              <a class="small" href={seat.guest.url}>
+                {t.seats.link}
+              </a>
+            )}
+            {canChange && (
+              <button type="button" class="link" disabled={isWorking} onClick={() => run(async () => onChanged(await removeGuest(seat.id)))}>
+                {t.seats.remove}
+              </button>
+            )}
+          </p>
+        )}
+      </>
+    );
+  }
+  return (
+    <form onSubmit={submit}>
+      <strong>{title}</strong>
+      <label class="field" for={`${field}-name`}>
+        {t.seats.name}
+      </label>
+      <input id={`${field}-name`} type="text" autocomplete="off" required maxLength={100} value={name} onInput={({ currentTarget }) => setName(currentTarget.value)} />
+      <label class="field" for={`${field}-email`}>
+        {t.seats.email}
+      </label>
+      <input id={`${field}-email`} type="email" autocomplete="off" value={email} onInput={({ currentTarget }) => setEmail(currentTarget.value)} />
+      {failure && <Failure failure={failure} />}
+      <button type="submit" class="button button-quiet" disabled={isWorking}>
+        {t.seats.invite}
+      </button>
+    </form>
+  );
+}
