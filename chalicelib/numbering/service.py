@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from chalicelib import dynamo
 from chalicelib.catalog import permissions
 from chalicelib.numbering import store
-from chalicelib.numbering.store import Counter
+from chalicelib.numbering.store import NumberCounter
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Serial, Ticket
 
@@ -37,7 +37,7 @@ def _number_chunk(event_id: str, chunk: Sequence[Ticket]) -> None:
         unnumbered = [ticket for ticket in chunk if ticket.serial is None]
         if not unnumbered:
             return
-        counter = store.find(event_id) or Counter(event_id, _prefix(event_id), 0)
+        counter = store.find(event_id) or NumberCounter(event_id, _prefix(event_id), 0)
         items, last = [], counter.last
         for ticket in unnumbered:
             items.append(tickets.number_item(ticket.id, Serial(counter.prefix, last + 1)))

@@ -6,7 +6,7 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from chalicelib import dynamo
 
 
-class Counter(Struct, frozen=True):
+class NumberCounter(Struct, frozen=True):
     """The numbers of an event so far: 1 to `last`."""
 
     event_id: str
@@ -27,13 +27,13 @@ class CounterRow(dynamo.Table):
     last = NumberAttribute()
 
 
-def find(event_id: str) -> Counter | None:
+def find(event_id: str) -> NumberCounter | None:
     """The counter of an event, strongly consistent, or None if none of its tickets has a number."""
     row = CounterRow.find(event_id)
-    return Counter(row.id, row.prefix, int(row.last)) if row else None
+    return NumberCounter(row.id, row.prefix, int(row.last)) if row else None
 
 
-def count_item(before: Counter, last: int) -> dynamo.TransactItem:
+def count_item(before: NumberCounter, last: int) -> dynamo.TransactItem:
     """Transaction item that raises the counter of an event to `last`; canceled if it is not as it was read."""
     row = CounterRow(before.event_id, prefix=before.prefix, last=last)
     if before.last == 0:
