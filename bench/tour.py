@@ -218,7 +218,7 @@ class _Tour:
         self.delete(f"/reservations/{given_back}", user=undecided)
         item["token"] = token
         order_id = str(self.post(f"/events/{event_id}/reservations", item, user=user).json["id"])
-        self.post("/checkout/sessions", {"reservation_id": order_id, "promo_code": "EARLY"}, user=user, key="checkout")
+        self.post("/checkout/sessions", {"reservation_id": order_id}, user=user, key="checkout")
         self.get(f"/checkout/sessions/{order_id}", user=user)
         self.post("/checkout/confirm", {"checkout_id": order_id, "simulate": "success"}, user=user)
         return order_id

@@ -97,7 +97,7 @@ def check_the_readme(result: subprocess.CompletedProcess[str], folder: Path) -> 
     assert result.returncode == 0, result.stdout + result.stderr
     assert '"count":2' in result.stdout
     assert '"paused":true' in result.stdout
-    assert re.search(r'"total_sold":\d*[2468]\b', result.stdout)
+    assert re.search(r'"total_sold":[1-9]', result.stdout)
     assert (folder / "ticket.svg").read_text().startswith("<svg")
     assert result.stderr.count(f"store: the local run in {folder / '.data'}\n") == 3
     assert "nothing changes that buyers see" in result.stdout

@@ -135,10 +135,11 @@ def test_a_run_serves_pages_and_reports_what_prevents_its_start(start, tmp_path)
     data = tmp_path / "data"
     run = start(data, FAIRGATE_HOLD_SECONDS="7").wait_for("Ctrl-C stops it")
     assert run.request("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 1})[1]["expires_in_seconds"] == 7
-    with DIRECT.open(run.demo["web_url"], timeout=10) as page:
-        assert page.headers["content-type"] == "text/html; charset=utf-8"
-        assert b"Fairgate" in page.read()
-    for path in ("missing", "..%2fapp.py", "%2e%2e/app.py", "index.html%00"):
+    for path in ("", "missing", "..%2fapp.py", "%2e%2e/app.py"):
+        with DIRECT.open(run.demo["web_url"] + path, timeout=10) as page:
+            assert page.headers["content-type"] == "text/html; charset=utf-8"
+            assert b"<title>Fairgate" in page.read()
+    for path in ("missing.txt", "index.html%00"):
         with pytest.raises(HTTPError, match="404"):
             DIRECT.open(run.demo["web_url"] + path, timeout=10)
 

@@ -129,10 +129,14 @@ def test_pages_are_served_beside_the_api_to_get_and_head(server):
         connection.request(method, "/")
         response = connection.getresponse()
         assert (response.status, response.headers["content-length"], response.read()) == (200, "14", expected)
-    for target in ("/missing", "/..%2fserver.py", "/%2e%2e/x", "/index.html%00", "/" + "x" * 5000, "/%ff%fe", "/apix"):
+    for target in ("/missing", "/..%2fserver.py", "/%2e%2e/x", "/" + "x" * 5000, "/%ff%fe", "/apix"):
         connection.request("GET", target)
         response = connection.getresponse()
-        assert (response.status, b"no such page" in response.read()) == (404, True), target
+        assert (response.status, response.read()) == (200, b"<h1>Start</h1>"), target
+    for target in ("/missing.txt", "/index.html%00", "/" + "x" * 5000 + ".js"):
+        connection.request("GET", target)
+        response = connection.getresponse()
+        assert (response.status, b"no such file" in response.read()) == (404, True), target
     connection.request("POST", "/", b"{}")
     assert connection.getresponse().status == 405
 
