@@ -12,6 +12,7 @@ export type EventSummary = Schemas["EventView"];
 export type EventStatus = EventSummary["status"];
 export type EventWithTiers = Schemas["EventWithTiersView"];
 export type Tier = Schemas["TierView"];
+export type CustomOption = Schemas["CustomOption"];
 export type Availability = Schemas["AvailabilityLine"];
 export type Item = Schemas["ItemBody"];
 export type Reservation = Schemas["ReservationView"];
@@ -45,18 +46,15 @@ export const reserve = (event_id: string, items: Item[], token: string | null, k
 export const getReservation = (event_id: string) => content(buyer.GET("/events/{event_id}/reservations", { params: { path: { event_id } } }));
 export const release = (reservation_id: string) => content(buyer.DELETE("/reservations/{reservation_id}", { params: { path: { reservation_id } } }));
 
+/** What a buyer says when the payment is opened: who comes, the answers to what is asked, and a promo code. */
+export type CheckoutDetails = Pick<Schemas["CheckoutBody"], "attendees" | "responses" | "promo_code">;
+
 /** Open the payment of a reservation; repeated, it returns the same one. If a page of the provider's takes it, that returns to `back`. */
-export const openCheckout = (reservation_id: string, names: string[], back: string, key: string) =>
+export const openCheckout = (reservation_id: string, details: CheckoutDetails, back: string, key: string) =>
   content(
     buyer.POST("/checkout/sessions", {
       params: { header: withKey(key) },
-      body: {
-        reservation_id,
-        page: "either",
-        success_url: `${back}?paid=${reservation_id}`,
-        cancel_url: back,
-        attendees: names.map((name) => ({ name })),
-      },
+      body: { reservation_id, page: "either", success_url: `${back}?paid=${reservation_id}`, cancel_url: back, ...details },
     }),
   );
 export const getSession = (session_id: string) => content(buyer.GET("/checkout/sessions/{session_id}", { params: { path: { session_id } } }));

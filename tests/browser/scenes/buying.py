@@ -47,6 +47,36 @@ def checkout(stage: Stage) -> None:
     stage.checkout()
 
 
+def checkout_with_questions(stage: Stage) -> None:
+    _ask_for_dinner(stage)
+    stage.checkout()
+    stage.page.get_by_label("Vegan").first.check()
+
+
+def checkout_with_a_wrong_promo_code(stage: Stage) -> None:
+    stage.checkout()
+    stage.page.get_by_label("Promo code").fill("GALA")
+    stage.buyer.press("Continue to payment")
+    stage.buyer.see("This promo code is not valid")
+
+
+def payment_with_a_discount(stage: Stage) -> None:
+    builders.create_promo_code(stage.api, stage.event, "GALA")
+    stage.checkout()
+    stage.page.get_by_label("Promo code").fill("GALA")
+    stage.buyer.press("Continue to payment")
+    stage.buyer.see("Discount with GALA")
+
+
+def _ask_for_dinner(stage: Stage) -> None:
+    for tier in stage.api.get(f"/events/{stage.event}").json["tiers"]:
+        path = f"/admin/events/{stage.event}/tickets/packages/{tier['id']}/options"
+        dinner = {"label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Vegan"], "per": "ticket"}
+        access = {"label": "Do you need step-free access?", "option_type": "boolean"}
+        for option in (dinner, access):
+            assert stage.api.post(path, json=option, token=builders.admin_token()).status == 201
+
+
 def payment(stage: Stage) -> None:
     stage.payment()
 
@@ -191,7 +221,10 @@ SCENES: list[Scene] = [
     unknown_event,
     shop_unreachable,
     checkout,
+    checkout_with_questions,
+    checkout_with_a_wrong_promo_code,
     payment,
+    payment_with_a_discount,
     payment_declined,
     hold_almost_over,
     hold_expired,

@@ -1,14 +1,16 @@
 /** Paying for what is on hold: names, payment, and every way in which that can end. */
 
 import { useLocation, useRoute } from "preact-iso";
+import { Fragment } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { ApiFailure, confirm, getReservation, openCheckout, release, type Reservation, type Session } from "../api";
+import { ApiFailure, confirm, getEvent, getReservation, openCheckout, release, type CheckoutDetails, type Reservation, type Session, type Tier } from "../api";
 import { clock, money } from "../formats";
 import { Failure, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
 import { useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
 import { reloadForPayment, usePaymentElement } from "../parts/payment-element";
 import { Ended, Over, Returned, type End } from "../parts/payment-result";
+import { askedOptions, givenAnswers, Questions, type Answers } from "../parts/questions";
 import { forgetReservation, reservedEventName } from "../reserved";
 import { useTexts } from "../texts";
 
@@ -18,7 +20,8 @@ export function Checkout() {
   const eventId = useRoute().params.eventId!;
   const { path, query, route } = useLocation();
   const { t } = useTexts();
-  const { value: reservation, failure, reload } = useLoaded(() => getReservation(eventId), eventId);
+  const { value: held, failure, reload } = useLoaded(() => loadHeld(eventId), eventId);
+  const reservation = held?.reservation;
   const [end, setEnd] = useState<End | null>(null);
   const [isUnpaid, setUnpaid] = useState(query.redirect_status === "failed");
   useTitle(t.checkout.title);
@@ -55,28 +58,38 @@ export function Checkout() {
         <Over reservation={reservation} finish={finish} />
       ) : isMissing ? (
         <Ended end="none" eventId={eventId} checkoutId={null} />
-      ) : !reservation ? (
+      ) : !held ? (
         failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={5} />
       ) : (
-        <Held reservation={reservation} finish={finish} end={setEnd} isUnpaid={isUnpaid} />
+        <Held reservation={held.reservation} tiers={held.tiers} finish={finish} end={setEnd} isUnpaid={isUnpaid} />
       )}
     </div>
   );
 }
 
+/** The reservation, and what its tiers ask. Of a cancelled event it is paid or given back without questions. */
+async function loadHeld(eventId: string): Promise<{ reservation: Reservation; tiers: Tier[] }> {
+  const [reservation, event] = await Promise.all([getReservation(eventId), getEvent(eventId).catch(() => null)]);
+  return { reservation, tiers: event?.tiers ?? [] };
+}
+
 interface HeldProps {
   reservation: Reservation;
+  tiers: Tier[];
   finish: (status: Session["status"]) => void;
   end: (end: End) => void;
   /** The buyer comes back from a payment that was not made. */
   isUnpaid: boolean;
 }
 
-function Held({ reservation, finish, end, isUnpaid }: HeldProps) {
+function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
   const { t, locale } = useTexts();
   const eventId = reservation.event_id;
   const [eventName] = useState(() => reservedEventName(eventId));
   const [names, setNames] = useKept<string[]>(`fairgate.names.${eventId}`, []);
+  const [answers, setAnswers] = useKept<Answers>(`fairgate.answers.${eventId}`, {});
+  const [ticketAnswers, setTicketAnswers] = useKept<Answers[]>(`fairgate.ticket-answers.${eventId}`, []);
+  const [promoCode, setPromoCode] = useKept(`fairgate.promo-code.${eventId}`, "");
   const [session, setSession] = useState<Session | null>(null);
   const [wasOpened, setOpened] = useKept(`fairgate.opened.${reservation.id}`, false);
   const [simulate, setSimulate] = useKept<"success" | "fail">(`fairgate.simulate.${eventId}`, "success");
@@ -84,10 +97,13 @@ function Held({ reservation, finish, end, isUnpaid }: HeldProps) {
   const [isPaid, setPaid] = useState(false);
   const { isWorking, failure, run } = useAction();
   const element = usePaymentElement(session?.payment ?? null);
-  const seconds = Date.parse((session?.reservation ?? reservation).expires_at) / 1000 - useNow();
+  const order = session?.reservation ?? reservation;
+  const seconds = Date.parse(order.expires_at) / 1000 - useNow();
   const tickets = reservation.items.flatMap((item) => Array.from({ length: item.quantity }, () => item.tier_name));
-  const amount = money(reservation.total_price_cents, reservation.currency, locale);
-  const isFree = reservation.total_price_cents === 0;
+  const asked = askedOptions(reservation, tiers);
+  const isNamed = asked.byTicket.some((options) => options.length > 0); // the answers of a ticket go with its name
+  const amount = money(order.total_price_cents, order.currency, locale);
+  const isFree = order.total_price_cents === 0;
   const back = `${location.origin}/events/${eventId}/checkout`;
 
   const act = (action: () => Promise<void>) =>
@@ -103,8 +119,16 @@ function Held({ reservation, finish, end, isUnpaid }: HeldProps) {
       }
     });
   const open = async () => {
-    const typed = tickets.map((_, index) => names[index]?.trim() ?? "").filter(Boolean);
-    const opened = await openCheckout(reservation.id, typed, back, await openingKey(reservation.id, typed));
+    const attendees = tickets.map((_, index) => ({
+      name: names[index]?.trim() ?? "",
+      responses: givenAnswers(asked.byTicket[index] ?? [], ticketAnswers[index] ?? {}),
+    }));
+    const details: CheckoutDetails = {
+      attendees: isNamed ? attendees : attendees.filter(({ name }) => name).map(({ name }) => ({ name })),
+      responses: givenAnswers(asked.once, answers),
+      promo_code: promoCode.trim() || null,
+    };
+    const opened = await openCheckout(reservation.id, details, back, await openingKey(reservation.id, details));
     setOpened(true);
     if (!opened.payment?.client_secret || !reloadForPayment()) setSession(opened);
     return opened;
@@ -152,14 +176,20 @@ function Held({ reservation, finish, end, isUnpaid }: HeldProps) {
         <h2>{t.checkout.order}</h2>
         {eventName && <p>{eventName}</p>}
         <ul class="lines">
-          {reservation.items.map((item) => (
+          {order.items.map((item) => (
             <li key={item.tier_id}>
               <span>
                 {item.quantity} × {item.tier_name}
               </span>
-              <span class="numbers">{item.total_price_cents === 0 ? t.free : money(item.total_price_cents, reservation.currency, locale)}</span>
+              <span class="numbers">{item.price_cents === 0 ? t.free : money(item.quantity * item.price_cents, order.currency, locale)}</span>
             </li>
           ))}
+          {order.discount_cents > 0 && (
+            <li>
+              <span>{t.orders.discount(order.promo_code ?? "")}</span>
+              <span class="numbers">{money(-order.discount_cents, order.currency, locale)}</span>
+            </li>
+          )}
         </ul>
         <div class="total">
           <span>{t.event.total}</span>
@@ -172,21 +202,46 @@ function Held({ reservation, finish, end, isUnpaid }: HeldProps) {
         <form class="panel" onSubmit={toPayment}>
           <fieldset>
             <legend>{t.checkout.names}</legend>
-            <p class="small">{t.checkout.namesNote}</p>
+            <p class="small">{isNamed ? t.checkout.namesNeeded : t.checkout.namesNote}</p>
             {tickets.map((tier, index) => (
-              <label class="field" key={index}>
-                <span>{t.checkout.nameOf(index + 1, tier)}</span>
-                <input
-                  type="text"
-                  name={`name-${index}`}
-                  autocomplete={index === 0 ? "name" : "off"}
-                  maxLength={120}
-                  value={names[index] ?? ""}
-                  onInput={({ currentTarget }) => setNames(tickets.map((_, at) => (at === index ? currentTarget.value : (names[at] ?? ""))))}
+              <Fragment key={index}>
+                <label class="field">
+                  <span>{t.checkout.nameOf(index + 1, tier)}</span>
+                  <input
+                    type="text"
+                    name={`name-${index}`}
+                    autocomplete={index === 0 ? "name" : "off"}
+                    maxLength={120}
+                    required={isNamed}
+                    value={names[index] ?? ""}
+                    onInput={({ currentTarget }) => setNames(tickets.map((_, at) => (at === index ? currentTarget.value : (names[at] ?? ""))))}
+                  />
+                </label>
+                <Questions
+                  options={asked.byTicket[index] ?? []}
+                  answers={ticketAnswers[index] ?? {}}
+                  onChange={(changed) => setTicketAnswers(tickets.map((_, at) => (at === index ? changed : (ticketAnswers[at] ?? {}))))}
+                  of={`ticket-${index}`}
                 />
-              </label>
+              </Fragment>
             ))}
           </fieldset>
+          <Questions options={asked.once} answers={answers} onChange={setAnswers} of="order" />
+          {reservation.total_price_cents > 0 && (
+            <label class="field">
+              <span>{t.checkout.optional(t.checkout.promoCode)}</span>
+              <input
+                type="text"
+                name="promo-code"
+                autocomplete="off"
+                autocapitalize="characters"
+                spellcheck={false}
+                maxLength={20}
+                value={promoCode}
+                onInput={({ currentTarget }) => setPromoCode(currentTarget.value)}
+              />
+            </label>
+          )}
           <button type="submit" class="button" disabled={isWorking}>
             {isWorking ? t.checkout.working : isFree ? t.checkout.getFree : t.checkout.toPayment}
           </button>
@@ -259,9 +314,9 @@ function announcedSeconds(seconds: number): number {
   return seconds > 10 ? 30 : 10;
 }
 
-/** The same names give the same key, so that repeating the request opens nothing twice; other names are another request. */
-async function openingKey(reservationId: string, names: string[]): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(names)));
+/** The same details give the same key, so that repeating the request opens nothing twice; other details are another request. */
+async function openingKey(reservationId: string, details: CheckoutDetails): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(details)));
   const hex = Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("");
   return `${reservationId}-${hex}`;
 }

@@ -176,11 +176,19 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
                   {item.quantity} × {item.tier_name}
                 </td>
                 <td>{amount(item.price_cents)}</td>
-                <td>{amount(item.total_price_cents)}</td>
+                <td>{amount(item.quantity * item.price_cents)}</td>
               </tr>
             ))}
           </tbody>
           <tfoot>
+            {order.discount_cents > 0 && (
+              <tr>
+                <th scope="row" colSpan={2}>
+                  {t.orders.discount(order.promo_code ?? "")}
+                </th>
+                <td>{money(-order.discount_cents, order.currency, locale)}</td>
+              </tr>
+            )}
             <tr>
               <th scope="row" colSpan={2}>
                 {t.event.total}

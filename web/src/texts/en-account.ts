@@ -131,6 +131,7 @@ export const accountTexts = {
     item: "Item",
     price: "Price",
     refund: "Refund of",
+    discount: (code: string) => `Discount with ${code}`,
     left: "Paid after refunds",
     nothingPaid: "There was nothing to pay.",
     notPaid: "Not paid yet.",

@@ -133,6 +133,7 @@ export const accountTexts: typeof english = {
     item: "Concepto",
     price: "Precio",
     refund: "Reembolso del",
+    discount: (code) => `Descuento con ${code}`,
     left: "Pagado tras los reembolsos",
     nothingPaid: "No había nada que pagar.",
     notPaid: "Aún sin pagar.",

@@ -1,0 +1,83 @@
+"""What buyers say at the checkout: a promo code, and answers to what a package asks."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import builders, invariants
+
+CODE = "Promo code (optional)"
+
+
+@pytest.fixture
+def tier(api, time) -> tuple[str, str]:
+    """An event on sale with a table at $50 of which ten are left, as (event id, tier id)."""
+    event_id = builders.create_event(api, "Winter Gala")
+    return event_id, builders.create_tier(api, event_id, "Table")
+
+
+def test_a_promo_code_is_corrected_and_shown_with_what_it_takes_off(new_buyer, api, time, tier):
+    builders.create_promo_code(api, tier[0], "SAVE10")
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{tier[0]}")
+    buyer.choose("Table", 2)
+    buyer.page.get_by_label(CODE).fill("save11")
+    buyer.press("Continue to payment")
+    buyer.see("This promo code is not valid for this event.")
+    buyer.page.get_by_label(CODE).fill("save10")
+    buyer.press("Continue to payment")
+    buyer.see("Discount with SAVE10")
+    buyer.see("-$10")
+    buyer.page.reload()
+    buyer.see("Discount with SAVE10")
+    buyer.page.get_by_role("button", name="Pay $90").click()
+    buyer.see_tickets(2)
+    buyer.page.goto("/orders")
+    buyer.page.get_by_role("link", name="Winter Gala").click()
+    expect(buyer.page.get_by_role("row", name="Discount with SAVE10")).to_contain_text("-$10")
+    invariants.check(time.now)
+
+
+def test_a_code_for_everything_needs_no_payment(new_buyer, api, time, tier):
+    builders.create_promo_code(api, tier[0], "FREE", discount_value=100)
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{tier[0]}")
+    buyer.choose("Table", 1)
+    buyer.page.get_by_label(CODE).fill("FREE")
+    buyer.press("Continue to payment")
+    buyer.see_tickets(1)
+    invariants.check(time.now)
+
+
+def test_what_a_package_asks_is_answered_and_survives_a_reload(new_buyer, api, time, tier):
+    dinner = {"label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Vegan"]}
+    step_free = {"label": "Step-free access?", "option_type": "boolean", "per": "ticket"}
+    note = {"label": "Note to the kitchen", "option_type": "text_input", "is_required": False}
+    for option in (dinner, step_free, note):
+        path = f"/admin/events/{tier[0]}/tickets/packages/{tier[1]}/options"
+        assert api.post(path, json=option, token=builders.admin_token()).status == 201
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{tier[0]}")
+    buyer.choose("Table", 2)
+    buyer.see("Note to the kitchen (optional)")
+    for number, name in enumerate(("Ada", "Bob"), start=1):
+        buyer.page.get_by_label(f"Ticket {number}, Table").fill(name)
+    yes, no = buyer.page.get_by_label("Yes"), buyer.page.get_by_label("No", exact=True)
+    yes.nth(0).check()
+    no.nth(1).check()
+    buyer.press("Continue to payment")
+    assert buyer.page.get_by_label("Fish").evaluate("input => input.validationMessage") == "Choose at least one."
+    buyer.page.get_by_label("Vegan").check()
+    buyer.page.reload()
+    expect(buyer.page.get_by_label("Vegan")).to_be_checked()
+    expect(no.nth(1)).to_be_checked()
+    with buyer.page.expect_response("**/checkout/confirm") as confirmed:
+        buyer.pay()
+    buyer.see_tickets(2)
+    order_id = confirmed.value.json()["order"]["id"]
+    answers = api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["order"]["answers"]
+    assert sorted((answer["label"], answer["ticket"], answer["value"]) for answer in answers) == [
+        ("Dinner", None, ["Vegan"]),
+        ("Step-free access?", 1, True),
+        ("Step-free access?", 2, False),
+    ]
+    invariants.check(time.now)
