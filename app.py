@@ -15,7 +15,7 @@ from chalicelib.catalog.sharing import api as sharing_api
 from chalicelib.checkin import api as checkin_api
 from chalicelib.edge import api as edge_api
 from chalicelib.edge import cors, error_middleware, path_names
-from chalicelib.numbering import jobs as numbering_jobs
+from chalicelib.followers import jobs as followers_jobs
 from chalicelib.packages import api as packages_api
 from chalicelib.privacy import api as privacy_api
 from chalicelib.promoters import api as promoters_api
@@ -71,7 +71,7 @@ app.register_blueprint(image_uploads_jobs.bp)
 app.register_blueprint(purchases_jobs.bp)
 app.register_blueprint(reconciliation_jobs.bp)
 app.register_blueprint(reports_jobs.bp)
-app.register_blueprint(numbering_jobs.bp)
+app.register_blueprint(followers_jobs.bp)
 
 path_names.register_resolver("event_id", slugs.resolve_event_id)
 snapstart.register_renewal()

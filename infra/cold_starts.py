@@ -28,7 +28,7 @@ from infra.local.schedules import scheduled_event
 API, SWEEP, RECONCILE = "app.app", "chalicelib.purchases.jobs.sweep", "chalicelib.reconciliation.jobs.reconcile"
 PROJECT_REPORTS = "chalicelib.reports.jobs.project_reports"
 PROCESS_IMAGE = "chalicelib.catalog.image_uploads.jobs.process_image"
-NUMBER_TICKETS = "chalicelib.numbering.jobs.number_tickets"
+FOLLOW_CHANGES = "chalicelib.followers.jobs.follow_changes"
 STAGE = "cold-starts"
 EVENT, TIER = "summits-v-harbor", "summits-v-harbor-upper"
 SECRETS = {"jwt_secret": "of-the-cold-starts" * 2, "ticket_keys": f"k1:{'of-the-cold-starts' * 2}"}
@@ -167,8 +167,8 @@ BUDGETS = {
     "sweep: run": Budget(SWEEP, run_schedule, 540),
     "reconcile: start": Budget(RECONCILE, start, 549),
     "reconcile: run": Budget(RECONCILE, run_schedule, 549),
-    "numbers: start": Budget(NUMBER_TICKETS, start, 514),
-    "numbers: pass on": Budget(NUMBER_TICKETS, project, 517),
+    "follow: start": Budget(FOLLOW_CHANGES, start, 514),
+    "follow: pass on": Budget(FOLLOW_CHANGES, project, 517),
     "reports: start": Budget(PROJECT_REPORTS, start, 502),
     "reports: project": Budget(PROJECT_REPORTS, project, 505),
     "images: start": Budget(PROCESS_IMAGE, start, 485),

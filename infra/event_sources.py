@@ -1,8 +1,8 @@
 """Which function gets the changes of which tables: for the deployment, and for the local run."""
 
-# Function -> the features whose tables it gets the changes of.
+# Function -> the features whose tables it gets the changes of: at most two functions for each table.
 CONSUMERS = {
-    "number_tickets": ("tickets",),
+    "follow_changes": ("catalog", "purchases", "tickets"),
     "project_reports": ("payment-transactions", "purchases", "tickets"),
 }
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from chalicelib import dynamo
 from chalicelib.catalog import permissions
+from chalicelib.changes.model import Change, TicketIssued
 from chalicelib.numbering import store
 from chalicelib.numbering.store import NumberCounter
 from chalicelib.tickets import service as tickets
@@ -20,6 +21,11 @@ CHUNK = 50  # tickets of one transaction, each an item beside the counter: small
 MAX_ATTEMPTS = 5
 PREFIX_LENGTH = 4
 NO_PREFIX = "T"  # of an event whose name has no Latin letters
+
+
+def follow(changes: Sequence[Change]) -> None:
+    """Number the seats of the tickets that were issued."""
+    number_tickets([change.ticket for change in changes if isinstance(change, TicketIssued)])
 
 
 def number_tickets(issued: Sequence[Ticket]) -> None:

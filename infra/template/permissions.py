@@ -46,14 +46,14 @@ TABLES: dict[str, dict[str, str]] = {
     "clean_images": {
         "catalog": "GetItem Query",
     },
-    "process_image": {
-        "audit": "PutItem",
-        "catalog": "GetItem PutItem Query UpdateItem",
-    },
-    "number_tickets": {
+    "follow_changes": {
         "catalog": "GetItem Query",
         "ticket-numbers": "GetItem PutItem",
         "tickets": "BatchGetItem UpdateItem",
+    },
+    "process_image": {
+        "audit": "PutItem",
+        "catalog": "GetItem PutItem Query UpdateItem",
     },
     "project_reports": {
         "reports": "BatchGetItem GetItem PutItem UpdateItem",

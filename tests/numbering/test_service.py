@@ -56,7 +56,7 @@ def test_a_guest_and_the_door_read_the_number_of_the_seat(poller, api, time, tab
 def test_changes_that_come_again_or_of_tickets_with_numbers_change_nothing(api, time, tables):
     order_id = builders.create_order(api, tables, 3)
     new = issued(order_id, 3)
-    with store_calls.made_by("number_tickets"):
+    with store_calls.made_by("follow_changes"):
         service.number_tickets(new[:2])
         service.number_tickets(new)
     service.number_tickets(issued(order_id, 3))
