@@ -29,12 +29,14 @@ ScannedCode = Annotated[str, Meta(min_length=1, max_length=500)]
 QrSignature = Annotated[str, Meta(min_length=1, max_length=100)]
 People = Annotated[int, Meta(ge=1, le=100)] | Literal["all"]
 GateName = Annotated[str, Meta(min_length=1, max_length=64)]
+ScanId = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
 class CheckInBody(Struct, forbid_unknown_fields=True):
     """`code` is what was scanned, `FG1:...`, or a ticket's code as it is printed. `count` people come in; `all` are those still out.
 
-    `event_id` is the event at this door; without it, the ticket may be for any event at which the caller works.
+    `event_id` is the event at this door; without it, the ticket may be for any event at which the caller works. `scan_id` is the id that
+    the `device` gives this scan: repeated, or sent later by a sync, the scan counts once.
     """
 
     code: ScannedCode
@@ -42,6 +44,7 @@ class CheckInBody(Struct, forbid_unknown_fields=True):
     event_id: Id | None = None
     gate: GateName | None = None
     device: GateName | None = None
+    scan_id: ScanId | None = None
     count: People = 1
 
 
@@ -53,6 +56,7 @@ class AdmitBody(Struct, forbid_unknown_fields=True):
     event_id: Id | None = None
     gate: GateName | None = None
     device: GateName | None = None
+    scan_id: ScanId | None = None
     count: People = 1
 
 
@@ -66,7 +70,7 @@ class UndoBody(Struct, forbid_unknown_fields=True):
 class OfflineScan(Struct, forbid_unknown_fields=True):
     """A scan as the device made it at `at`; `id` is unique on the device. Send `code`, or `ticket_id`, or both."""
 
-    id: Annotated[str, Meta(min_length=1, max_length=64)]
+    id: ScanId
     at: Annotated[datetime, Meta(tz=True)]
     code: ScannedCode | None = None
     ticket_id: Id | None = None
@@ -133,11 +137,9 @@ def show_manifest(request: RequestContext, event_id: str, query: ManifestQuery) 
 
 def _admit(request: RequestContext, body: CheckInBody | AdmitBody, ticket_id: str | None) -> Reply[CheckInReplyView]:
     user = request.require_user()
-    key = idempotency.find_key(request, user.user_id)
     named_id, code, qr_sig = _read_scan(body.code, ticket_id, body.qr_sig)
     scan = Scan(
-        # With a key, a repeated scan is known by it. It is kept with the ticket.
-        id=f"{key.key[:16]}{key.payload[:16]}" if key is not None else ids.new_id(),
+        id=_scan_id(request, body),
         at=request.now,
         ticket_id=named_id,
         code=code,
@@ -153,13 +155,28 @@ def _admit(request: RequestContext, body: CheckInBody | AdmitBody, ticket_id: st
     return Reply(views.reply_view(result, catalog.snapshot(), message))
 
 
+def _scan_id(request: RequestContext, body: CheckInBody | AdmitBody) -> str:
+    """The id by which a repeated scan is known: the device's own, else that of the Idempotency-Key. It is kept with the ticket."""
+    if body.scan_id is not None:
+        if body.device is None:
+            raise InvalidInput("Send the `device` with its `scan_id`: the id is unique on the device alone.", path="$.device")
+        request.is_repeatable = True
+        return _device_scan_id(body.device, body.scan_id)
+    key = idempotency.find_key(request, request.require_user().user_id)
+    return f"{key.key[:16]}{key.payload[:16]}" if key is not None else ids.new_id()
+
+
+def _device_scan_id(device: str, scan_id: str) -> str:
+    return f"{device}/{scan_id}"
+
+
 def _offline_scan(scan: OfflineScan, number: int, body: SyncBody, now: int) -> Scan:
     if scan.code is None and scan.ticket_id is None:
         raise InvalidInput("Send the `code` or the `ticket_id` of each scan.", path=f"$.scans[{number}].code")
     named_id, code, qr_sig = _read_scan(scan.code, scan.ticket_id, scan.qr_sig)
     at = min(_epoch_seconds(scan.at, f"$.scans[{number}].at"), now)  # the clock of a device may be ahead
     return Scan(
-        id=f"{body.device}/{scan.id}",
+        id=_device_scan_id(body.device, scan.id),
         at=at,
         ticket_id=named_id,
         code=code,

@@ -16,7 +16,7 @@ from chalicelib.checkin.service import door_times
 from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
 from chalicelib.tickets import service as tickets
-from chalicelib.tickets.model import Ticket, TicketState, seat_id
+from chalicelib.tickets.model import Ticket, TicketState, VoidReason, seat_id
 
 # A change has the time at which its request began to write. Until it can be read, a request may take its whole deadline, the clocks of two
 # instances differ and an index lags, together much less than this.
@@ -49,18 +49,32 @@ class ManifestGuestView(Struct, frozen=True, kw_only=True):
     admitted: bool
 
 
+class ManifestCheckInView(Struct, frozen=True):
+    """`count` people came in, or the guest of the seat `seat`."""
+
+    at: Timestamp
+    count: int
+    gate: str | None
+    seat: int | None
+
+
 class ManifestTicketView(Struct, frozen=True, kw_only=True):
-    """A ticket, as it is now. `code_sha256` is the SHA-256 (hex) of its code as it is printed: ours in capital letters, with hyphens."""
+    """A ticket, as it is now. `code_sha256` is the SHA-256 (hex) of its code as it is printed: ours in capital letters, with hyphens.
+
+    `checkins` has the first one first; `void_reason` says why a void ticket is void.
+    """
 
     id: str
     number: str | None
     code_sha256: str
     state: TicketState
+    void_reason: VoidReason | None
     tier_id: str
     tier_name: str | None
     attendee_name: str | None
     admits: int
     admitted: int
+    checkins: list[ManifestCheckInView]
     guests: list[ManifestGuestView]
 
 
@@ -114,11 +128,13 @@ def _ticket_view(ticket: Ticket, snapshot: Catalog) -> ManifestTicketView:
         number=ticket.seat_number(1),
         code_sha256=_digest(ticket.code),
         state=ticket.state,
+        void_reason=ticket.void_reason,
         tier_id=ticket.tier_id,
         tier_name=tier.name if tier else None,
         attendee_name=ticket.attendee.name if ticket.attendee else None,
         admits=ticket.admits,
         admitted=ticket.admitted,
+        checkins=[ManifestCheckInView(clock.iso(checkin.at), checkin.count, checkin.gate, checkin.seat) for checkin in ticket.checkins],
         guests=[
             ManifestGuestView(
                 id=seat_id(ticket.id, guest.seat),

@@ -73,11 +73,13 @@ def test_a_manifest_has_what_a_door_needs_and_nothing_that_could_be_misused(door
         "number": None,
         "code_sha256": sha256(ticket.code.encode()).hexdigest(),
         "state": "valid",
+        "void_reason": None,
         "tier_id": door.tier_id,
         "tier_name": "Floor",
         "attendee_name": "Ada",
         "admits": 1,
         "admitted": 0,
+        "checkins": [],
         "guests": [],
     }
     assert manifest["event"] == {
@@ -92,6 +94,14 @@ def test_a_manifest_has_what_a_door_needs_and_nothing_that_could_be_misused(door
     secrets = (ticket.code, ticket.qr_sig, ticket.owner_id, "ada@example.com")
     text = door.api.get(f"/events/{door.event_id}/manifest", token=door.token).body.decode()
     assert [secret for secret in secrets if secret in text] == []
+
+
+def test_a_manifest_says_when_and_where_people_came_in_and_why_a_ticket_is_void(door):
+    door.scan(gate="North")
+    refund(door, 1)
+    [used], [void] = ([shown for shown in read(door)["tickets"] if shown["id"] == ticket.id] for ticket in door.tickets)
+    assert used["checkins"] == [{"at": clock.iso(door.time.now), "count": 1, "gate": "North", "seat": None}]
+    assert (void["state"], void["void_reason"], void["checkins"]) == ("void", "refunded", [])
 
 
 def test_two_devices_without_a_network_and_then_their_scans(door):

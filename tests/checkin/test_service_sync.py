@@ -71,6 +71,22 @@ def test_a_ticket_keeps_a_bounded_number_of_duplicates(door):
     assert len(door.ticket.duplicates) == 20
 
 
+def test_a_scan_whose_answer_was_lost_counts_once_when_it_is_synced(door):
+    door.scan(device="north", scan_id="1")
+    assert outcomes(door.sync("north", door.offline_scan("1"))) == ["repeated"]
+    assert outcomes(door.sync("north", door.offline_scan("2", code=door.tickets[1].code))) == ["admitted"]
+    again = door.scan(door.tickets[1].code, device="north", scan_id="2")
+    assert (again.status, again.json["repeated"]) == (200, True)
+    assert outcomes(door.sync("south", door.offline_scan("1"))) == ["conflict"]
+    assert door.audited() == ["ticket.checked_in", "ticket.duplicate_scanned"]
+
+
+def test_the_id_of_a_scan_needs_the_device_that_gave_it(door):
+    reply = door.scan(scan_id="1")
+    assert (reply.status, reply.json["path"]) == (400, "$.device")
+    assert door.ticket.admitted == 0
+
+
 def test_after_a_crash_at_any_call_a_sync_is_finished_by_its_repetition(door):
     scans = [door.offline_scan("1", -10), door.offline_scan("2", -9)]
     for number in range(1, 7):
