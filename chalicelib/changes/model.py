@@ -27,6 +27,14 @@ class ReservationMade(PurchaseChange, frozen=True, kw_only=True):
     pass
 
 
+class WaitlistOffered(PurchaseChange, frozen=True, kw_only=True):
+    """Tickets are held for somebody who waited for them, until `purchase.expires_at`: the purchase is the offer. Follows ReservationMade.
+
+    An offer that nobody takes up ends as ReservationExpired or ReservationCancelled, and one that is paid as OrderPaid, of a purchase with
+    a `waitlist_entry_id`.
+    """
+
+
 class CheckoutOpened(PurchaseChange, frozen=True, kw_only=True):
     pass
 

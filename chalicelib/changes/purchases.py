@@ -19,6 +19,7 @@ from chalicelib.changes.model import (
     ReservationExpired,
     ReservationMade,
     SeatsReturned,
+    WaitlistOffered,
 )
 from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
 
@@ -36,6 +37,8 @@ def purchase_changes(before: Purchase | None, after: Purchase | None, at: int) -
 def _state_changes(before: Purchase | None, after: Purchase, at: int) -> Iterator[PurchaseChange]:
     if before is None:
         yield ReservationMade(at=at, purchase=after)
+        if after.waitlist_entry_id is not None:
+            yield WaitlistOffered(at=at, purchase=after)
     if after.checkout_at is not None and (before is None or before.checkout_at is None):
         yield CheckoutOpened(at=at, purchase=after)
     if after.was_order and (before is None or not before.was_order):

@@ -35,15 +35,16 @@ def hold(
     group: StockGroup | None = None,
     *,
     is_pooled: bool = False,
+    takes_kept: bool = False,
 ) -> list[Hold]:
     """Hold `quantity` tickets for a purchase until `expires_at`, in one shard if one has enough, otherwise in several.
 
     One round trip while tickets are plentiful. Raises NotEnoughTickets only when all shards together have too few, TooManyHolds when
     those with tickets take no further holds, SalePaused while the sale is paused, and PoolMismatch if `is_pooled` is not what the stock
     says; in all cases nothing remains held. With the `group` of the stock, the former two may be decided by figures that are a few
-    seconds old.
+    seconds old. Tickets that are kept for people who wait are not enough, unless the caller `takes_kept`.
     """
-    request = HoldRequest(stock_id, shard_count, quantity, purchase_id, expires_at, now, group, is_pooled)
+    request = HoldRequest(stock_id, shard_count, quantity, purchase_id, expires_at, now, group, is_pooled, takes_kept)
     holds = _hold(request)
     copies.note_movement(stock_id, now)
     return holds

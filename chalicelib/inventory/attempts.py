@@ -24,7 +24,7 @@ class HoldRequest(Struct, frozen=True):
     """Hold `quantity` tickets of a stock for a purchase until `expires_at`. Times are epoch seconds.
 
     `group` is where the figures of the stock are; None if all shards are to be read in place of them. `is_pooled`: the tickets are taken
-    from the pool of their event too, which is another request.
+    from the pool of their event too, which is another request. `takes_kept`: also tickets that are kept for people who wait.
     """
 
     stock_id: str
@@ -35,10 +35,15 @@ class HoldRequest(Struct, frozen=True):
     now: int
     group: StockGroup | None = None
     is_pooled: bool = False
+    takes_kept: bool = False
 
     @property
     def shard_ids(self) -> list[str]:
         return shard_ids(self.stock_id, self.shard_count)
+
+    def hold_in(self, shard_id: str, hold_id: str, quantity: int) -> int:
+        """Hold so many of the tickets in one shard; returns how many are available then. Raises HoldRefused."""
+        return store.hold_in_shard(shard_id, hold_id, quantity, self.expires_at, self.is_pooled, self.takes_kept)
 
     def new_hold_id(self) -> str:
         """A hold id that is used for one attempt only, so that a late release of an earlier attempt cannot remove this hold."""
@@ -64,13 +69,13 @@ def choose_shards(request: HoldRequest) -> list[str]:
 def hold_in_one(request: HoldRequest, ids_of_shards: Iterable[str]) -> tuple[list[Hold], list[Shard]]:
     """Hold all tickets in the first of these shards that has enough. Returns the hold, if one had, and the shards that refused.
 
-    Raises SalePaused and PoolMismatch.
+    Raises SalePaused and PoolMismatch, and NotEnoughTickets if the tickets are kept for people who wait.
     """
     hold_id = request.new_hold_id()
     refusing_shards: list[Shard] = []
     for shard_id in ids_of_shards:
         try:
-            available = store.hold_in_shard(shard_id, hold_id, request.quantity, request.expires_at, request.is_pooled)
+            available = request.hold_in(shard_id, hold_id, request.quantity)
         except store.HoldRefused as refusal:
             if refusal.shard is None:
                 log.warning("stock.missing", shard_id=shard_id)
@@ -120,7 +125,7 @@ def hold_parts(request: HoldRequest, amounts: Iterable[tuple[str, int]]) -> list
         if share == 0:
             break
         try:
-            store.hold_in_shard(shard_id, hold_id, share, request.expires_at, request.is_pooled)
+            request.hold_in(shard_id, hold_id, share)
         except store.HoldRefused:
             continue
         parts.append(Hold(shard_id, hold_id, share))
@@ -156,15 +161,17 @@ def _available_hint(shard_id: str) -> int:
 
 
 def _note_refusal(shard: Shard, request: HoldRequest) -> None:
-    """Remember what a shard that refused a hold has available; raises SalePaused or PoolMismatch if that is why."""
+    """Remember what a shard that refused a hold has available; raises what `_check_usable` does if that is why."""
     _available_hints.entries[shard.id] = shard.holdable
     _check_usable(shard, request)
     log.count("oversell_attempts")
 
 
 def _check_usable(shard: Shard, request: HoldRequest) -> None:
-    """Raises SalePaused or PoolMismatch for a shard that takes no hold of this request, however many tickets it has."""
+    """Raises SalePaused, PoolMismatch or, for kept tickets, NotEnoughTickets if a shard takes no hold of this request, whatever it has."""
     if not shard.is_open:
         raise SalePaused()
     if shard.is_pooled != request.is_pooled:
         raise PoolMismatch
+    if shard.is_kept and not request.takes_kept:
+        raise NotEnoughTickets(0, request.quantity, [])

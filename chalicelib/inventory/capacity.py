@@ -22,7 +22,8 @@ def resize(stock_id: str, shard_count: int, capacity: int, *, grow_to: int | Non
     ids = shard_ids(stock_id, max(shard_count, grow_to or 0))
     if len(ids) > shard_count:
         known = store.read_shards(ids[:shard_count])
-        _create_empty(ids[shard_count:], is_open=Stock.total_of(known).is_open, is_pooled=any(shard.is_pooled for shard in known))
+        marks = {"is_pooled": any(shard.is_pooled for shard in known), "is_kept": any(shard.is_kept for shard in known)}
+        _create_empty(ids[shard_count:], is_open=Stock.total_of(known).is_open, **marks)
     original_capacity: int | None = None
     for _ in range(MAX_ROUNDS):
         shards = store.read_shards(ids)
@@ -57,15 +58,16 @@ def resize_items(stock_id: str, shard_count: int, capacity: int, *, grow_to: int
         if target != shard.available
     ]
     new = [
-        store.new_shard_item(shard_id, capacity=target, sold=0, is_open=stock.is_open)
+        store.new_shard_item(shard_id, capacity=target, sold=0, is_open=stock.is_open, is_kept=any(shard.is_kept for shard in shards))
         for shard_id, target in zip(new_ids, targets[len(shards) :], strict=True)
     ]
     return [*resized, *map(store.create_shard_item, new)]
 
 
-def _create_empty(ids: list[str], *, is_open: bool, is_pooled: bool) -> None:
+def _create_empty(ids: list[str], *, is_open: bool, is_pooled: bool, is_kept: bool) -> None:
     """Create those of the shards that do not exist, without tickets."""
-    items = [store.new_shard_item(shard_id, capacity=0, sold=0, is_open=is_open, is_pooled=is_pooled) for shard_id in ids]
+    marks = {"is_open": is_open, "is_pooled": is_pooled, "is_kept": is_kept}
+    items = [store.new_shard_item(shard_id, capacity=0, sold=0, **marks) for shard_id in ids]
     parallel.call_each(store.create_shard, items)
 
 

@@ -37,7 +37,8 @@ class Hold(Struct, frozen=True):
 class Shard(Struct, frozen=True):
     """One part of a stock: one DynamoDB item. `holds`: hold id -> (quantity, expiry in epoch seconds).
 
-    `is_pooled`: its tickets are also taken from the pool, the stock of an event with a capacity of its own. Once set it stays.
+    `is_pooled`: its tickets are also taken from the pool, the stock of an event with a capacity of its own. Once set it stays. `is_kept`:
+    people wait for its tickets, so those that are available are kept for offers to them.
     """
 
     id: str
@@ -48,13 +49,21 @@ class Shard(Struct, frozen=True):
     is_open: bool
     version: int
     is_pooled: bool = False
+    is_kept: bool = False
 
     @classmethod
     def from_item(cls, item: dict[str, Any]) -> Self:
         """Decode DynamoDB's wire format; by hand, because every read of the stock and every refused hold needs it."""
         holds = {hold_id: (int(entry["L"][0]["N"]), int(entry["L"][1]["N"])) for hold_id, entry in item["holds"]["M"].items()}
         numbers = {name: int(item[name]["N"]) for name in ("capacity", "available", "sold", "version")}
-        return cls(id=item["id"]["S"], holds=holds, is_open=item["open"]["BOOL"], is_pooled="pooled" in item, **numbers)
+        return cls(
+            id=item["id"]["S"],
+            holds=holds,
+            is_open=item["open"]["BOOL"],
+            is_pooled="pooled" in item,
+            is_kept="kept" in item,
+            **numbers,
+        )
 
     @property
     def stock_id(self) -> str:

@@ -43,6 +43,7 @@ __all__ = [
     "return_sold_item",
     "scan_shards",
     "scan_slice",
+    "set_kept",
     "set_open",
     "table_name",
 ]
@@ -118,6 +119,14 @@ def set_open(shard_counts: Mapping[str, int], is_open: bool) -> dict[str, Stock]
 def mark_pooled(stock_id: str, shard_count: int) -> bool:
     """Let the tickets of a stock be held only together with tickets of a pool. False if some are sold or held already."""
     return all(parallel.call_each(store.mark_pooled, shard_ids(stock_id, shard_count)))
+
+
+def set_kept(stock_id: str, shard_count: int, is_kept: bool) -> None:
+    """Keep the available tickets of a stock for people who wait, or no longer. From then on, each shard by itself takes holds only of
+    those who `takes_kept`; a crash in between leaves the rest to a repetition.
+    """
+    parallel.call_each(lambda shard_id: store.set_kept(shard_id, is_kept), shard_ids(stock_id, shard_count))
+    copies.note_change(stock_id)
 
 
 def correct_open_flags(shards: Sequence[Shard]) -> int:

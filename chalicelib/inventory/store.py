@@ -31,7 +31,9 @@ def table_name() -> str:
     return dynamo.table_name(FEATURE)
 
 
-def new_shard_item(shard_id: str, *, capacity: int, sold: int, is_open: bool, is_pooled: bool = False) -> dict[str, Any]:
+def new_shard_item(
+    shard_id: str, *, capacity: int, sold: int, is_open: bool, is_pooled: bool = False, is_kept: bool = False
+) -> dict[str, Any]:
     """A new shard in wire format."""
     item: dict[str, Any] = {
         "id": {"S": shard_id},
@@ -42,7 +44,8 @@ def new_shard_item(shard_id: str, *, capacity: int, sold: int, is_open: bool, is
         "open": {"BOOL": is_open},
         "version": {"N": str(NEW_VERSION)},
     }
-    return {**item, "pooled": {"BOOL": True}} if is_pooled else item
+    marks = {"pooled": is_pooled, "kept": is_kept}
+    return {**item, **{name: {"BOOL": True} for name, is_set in marks.items() if is_set}}
 
 
 def create_shard_item(item: dict[str, Any]) -> dynamo.TransactItem:
@@ -58,10 +61,10 @@ def create_shard(item: dict[str, Any]) -> None:
         _shard_of_failed_condition(error)
 
 
-def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int, is_pooled: bool = False) -> int:
+def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int, is_pooled: bool = False, takes_kept: bool = False) -> int:
     """Set `quantity` tickets of a shard aside until `expires_at`; returns how many are available then. Raises HoldRefused.
 
-    `is_pooled`: the caller knows that the tickets are also taken from a pool.
+    `is_pooled`: the caller knows that the tickets are also taken from a pool. `takes_kept`: also tickets that are kept for people who wait.
     """
     try:
         response = dynamo.update_item(
@@ -73,7 +76,8 @@ def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int, i
             # size: the item stays below 4 KB, since each write costs a unit for every KB of it.
             # hold absent: botocore repeats a call whose response was lost; the repetition must not take tickets twice.
             ConditionExpression="#open = :true AND available >= :quantity AND size(holds) < :max AND attribute_not_exists(holds.#hold)"
-            f" AND {_pool_condition(is_pooled)}",
+            # kept: while people wait, what comes back goes to them, also if a cache says that it is for sale.
+            f" AND {_pool_condition(is_pooled)}{'' if takes_kept else ' AND attribute_not_exists(kept)'}",
             ExpressionAttributeNames={"#hold": hold_id, "#open": "open"},
             ExpressionAttributeValues={
                 ":entry": {"L": [{"N": str(quantity)}, {"N": str(expires_at)}]},
@@ -223,6 +227,22 @@ def mark_pooled(shard_id: str) -> bool:
             UpdateExpression="SET pooled = :true, version = version + :one",
             ConditionExpression="attribute_exists(pooled) OR (sold = :zero AND size(holds) = :zero)",
             ExpressionAttributeValues={":true": {"BOOL": True}, ":one": {"N": "1"}, ":zero": {"N": "0"}},
+        )
+    except ClientError as error:
+        _shard_of_failed_condition(error)
+        return False
+    return True
+
+
+def set_kept(shard_id: str, is_kept: bool) -> bool:
+    """Keep the available tickets of a shard for people who wait, or no longer. False if it does not exist, or says so already."""
+    try:
+        dynamo.update_item(
+            TableName=table_name(),
+            Key={KEY: {"S": shard_id}},
+            UpdateExpression=("SET kept = :true," if is_kept else "REMOVE kept SET") + " version = version + :one",
+            ConditionExpression="attribute_exists(id) AND attribute_not_exists(kept)" if is_kept else "attribute_exists(kept)",
+            ExpressionAttributeValues={":one": {"N": "1"}, **({":true": {"BOOL": True}} if is_kept else {})},
         )
     except ClientError as error:
         _shard_of_failed_condition(error)

@@ -30,6 +30,7 @@ def names(before, after):
     ("before", "after", "happened"),
     [
         (None, HELD, ["ReservationMade"]),
+        (None, replace(HELD, waitlist_entry_id="e.1"), ["ReservationMade", "WaitlistOffered"]),
         (HELD, PAYING, ["CheckoutOpened"]),
         (PAYING, PAID, ["OrderPaid"]),
         (HELD, replace(HELD, state="expired"), ["ReservationExpired", "SeatsReturned"]),

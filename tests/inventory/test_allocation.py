@@ -103,11 +103,11 @@ def test_a_hold_id_is_never_reused_even_by_the_attempts_of_one_purchase(monkeypa
     attempts = []
     hold_in_shard = store.hold_in_shard
 
-    def lose_some(shard_id, hold_id, quantity, expires_at, is_pooled):
+    def lose_some(shard_id, hold_id, quantity, *more):
         attempts.append((shard_id, hold_id))
         if len(attempts) in (3, 5):  # another buyer was quicker
             raise store.HoldRefused(None)
-        return hold_in_shard(shard_id, hold_id, quantity, expires_at, is_pooled)
+        return hold_in_shard(shard_id, hold_id, quantity, *more)
 
     monkeypatch.setattr(store, "hold_in_shard", lose_some)
     assert sum(part.quantity for part in hold(4, 4)) == 4

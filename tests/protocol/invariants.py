@@ -32,6 +32,10 @@ def check_state(setup: Setup, world: World) -> Violated:
         return "every sold ticket is paid, once", details
     if setup.promo is not None and world.shards[setup.promo].sold != expected_uses:
         return "a promo code is used as often as it was paid with", f"{world.shards[setup.promo].sold} uses, {expected_uses} paid"
+    if world.overtaken:
+        return "nobody passes those who wait", f"{' '.join(world.overtaken)} took what was kept"
+    if len(world.offered) > 1 or (world.entry == "offered") > len(world.offered):
+        return "who waits gets one offer", f"offers made: {' '.join(world.offered)}; the entry is {world.entry}"
     for buyer in world.buyers:
         if buyer.bought > setup.limit or buyer.uses > setup.use_limit:
             return "no buyer is above the limit", f"{buyer}, limits {setup.limit} and {setup.use_limit}"

@@ -28,6 +28,33 @@ class Processes(RefundProcesses):
                 return
         yield from self._release(holds)
 
+    def offer(self, name, nonce):
+        """Make an offer to the one who waits: an allocator holds the tickets, then writes the purchase together with the entry."""
+        if (yield ("read_entry",)) != "waiting":
+            return
+        holds = []
+        for shard in self.setup.plans[name]:
+            if not (yield "hold", shard, (name, nonce), None, True):
+                break
+            holds.append((shard, (name, nonce)))
+        else:
+            answer = yield from self._transition(name, ("absent",), "held", holds=tuple(holds))
+            if answer == "done":
+                if "one_offer" in self.without:
+                    yield "note_offer", name
+                return
+        yield from self._release(holds)
+
+    def leave(self):
+        yield ("leave_waitlist",)
+
+    def stop_keeping(self):
+        """An allocator that finds nobody waiting lets everybody have the tickets."""
+        if (yield ("read_entry",)) == "waiting":
+            return
+        for shard in self.setup.tier_shards:
+            yield "set_kept", shard, False
+
     def checkout(self, name, nonce="use"):
         if name in self.setup.with_code:
             answer = yield from self._open_with_code(name, nonce)
@@ -109,14 +136,14 @@ class Processes(RefundProcesses):
         holds, uses = [], None
         knows_pool = yield from self._read_pool()
         for shard in self.setup.places(name, knows_pool):
-            if not (yield "hold", shard, (name, nonce), knows_pool or None):
+            if not (yield "hold", shard, (name, nonce), knows_pool or None, True):
                 answer = "stock"
                 break
             holds.append((shard, (name, nonce)))
         else:
             if name in self.setup.with_code and "late_use" not in self.without:
                 uses = ((self.setup.promo, (name, nonce)),)
-            if uses and not (yield "hold", *uses[0]):
+            if uses and not (yield "hold", *uses[0], None, True):
                 answer, uses = "stock", None
             else:
                 answer = yield from self._transition(name, ("expired",), "paid", version, tuple(holds), payment, uses)

@@ -17,6 +17,8 @@ RULES = {
     "mismatch": "a payment of another amount gets tickets",
     "pool_mark": "a buyer whose instance does not know of the event's pool takes tickets without it",
     "unsold": "an event gets its first capacity after tickets of it were sold or held",
+    "kept_mark": "passers-by take tickets that are kept for those who wait",
+    "one_offer": "an offer is written without comparing the entry that it is made to",
     "use_version": "a checkout lists the use of a promo code even if its purchase has changed since it was read",
     "use_fence": "the sweep releases an unlisted hold of a held purchase without writing the purchase first",
     "late_use": "a late payment gets the discounted tickets without a use of the promo code",

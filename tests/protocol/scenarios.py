@@ -16,6 +16,7 @@ def _runs(*texts: str) -> tuple[Run, ...]:
 
 BUYERS = {"A": "ann", "B": "bob"}
 ONE_BUYER = {"A": "ann"}
+WAITING = {"A": "ann", "O": "bob", "P": "bob", "C": "cat"}
 A = frozenset("A")
 # An order of two tickets from two shards, paid and converted.
 SOLD_PAIR = Setup((1, 1), {"A": (0, 1)}, ONE_BUYER, with_provider=A, initial={"A": "paid and converted"})
@@ -136,6 +137,26 @@ SCENARIOS = {
             with_code=frozenset("AB"),
         ),
         _runs("request_refund A 0", "request_refund A 0 1", "confirm A client", "sweep 2", "sweep 0", "reserve B 1", "checkout B 1"),
+    ),
+    "waitlist": Scenario(
+        "Two allocators offer the ticket that A gives back to Bob, who waits; a passer-by wants it too, and Bob may leave.",
+        Setup((1,), {"A": (0,), "O": (0,), "P": (0,), "C": (0,)}, WAITING, initial={"A": "held"}, offers=frozenset("OP")),
+        _runs("end_purchase A cancelled", "offer O 1", "offer P 1", "leave", "checkout O", "simulate O success", "sweep 0", "reserve C 1"),
+    ),
+    "waitlist, two tickets": Scenario(
+        "Two allocators, one of them slow, offer a ticket of two to one who waits and pays, while nobody waits any more.",
+        Setup((2,), {"O": (0,), "P": (0,), "C": (0,)}, WAITING, offers=frozenset("OP")),
+        _runs("offer O 1", "offer P 1", "checkout O", "simulate O success", "stop_keeping", "sweep 0", "reserve C 1"),
+    ),
+    "waitlist, late payment": Scenario(
+        "A payment comes late for tickets that were offered meanwhile to one who waits for two.",
+        Setup(
+            *((1, 1), {"A": (0,), "O": (0, 1), "P": (0, 1)}, WAITING),
+            with_provider=A,
+            initial={"A": "paying"},
+            offers=frozenset("OP"),
+        ),
+        _runs("pay A", "confirm A client", "offer O 1", "offer P 1", "checkout O", "sweep 0", "sweep 1"),
     ),
     "wrong amount": Scenario(
         "The payment has another amount than the purchase costs, and comes in time or late.",

@@ -14,12 +14,16 @@ class Store:
         self.buyer_of = {name: buyers.index(setup.buyers[name]) for name in setup.names}
 
     # ------------------------------------------------------------------ shards: one conditional update of one item
-    def hold(self, world, number, hold_id, knows_pool=None):
+    def hold(self, world, number, hold_id, knows_pool=None, takes_kept=None):
         shard = world.shards[number]
         if not shard.is_open or shard.available < 1 or hold_id in shard.holds:
             return [(world, False)]
         if "pool_mark" not in self.without and shard.is_pooled != (bool(knows_pool) and number not in self.setup.pool):
             return [(world, False)]
+        if shard.is_kept and not takes_kept:
+            if "kept_mark" not in self.without:
+                return [(world, False)]
+            world = world._replace(overtaken=(*world.overtaken, hold_id[0]))
         held = shard._replace(available=shard.available - 1, holds=shard.holds | {hold_id})
         return [(self._with_shard(world, number, held), True)]
 
@@ -47,6 +51,22 @@ class Store:
     def set_open(self, world, number, is_open):
         return [(self._with_shard(world, number, world.shards[number]._replace(is_open=is_open)), None)]
 
+    def set_kept(self, world, number, is_kept):
+        return [(self._with_shard(world, number, world.shards[number]._replace(is_kept=is_kept)), None)]
+
+    # ------------------------------------------------------------------ the waitlist
+    def read_entry(self, world):
+        return [(world, world.entry)]
+
+    def leave_waitlist(self, world):
+        return [(world._replace(entry="left") if world.entry == "waiting" else world, None)]
+
+    def note_offer(self, world, name):
+        """The entry's part of a transition; a call of its own only without the rule `one_offer`."""
+        if world.entry != "waiting" and "one_offer" not in self.without:
+            return [(world, "entry")]
+        return [(world._replace(entry="offered"), "done")]
+
     def find_expired_hold(self, world, number):
         """Read a shard and find an expired hold in it. There is no clock: any hold may be expired at any moment."""
         return [(world, hold_id) for hold_id in sorted(world.shards[number].holds)] or [(world, None)]
@@ -73,8 +93,8 @@ class Store:
 
     def transition(self, world, name, expected, to, version=None, holds=None, payment=None, promo_holds=None):
         """One transaction: the purchase's compare-and-set, with what it changes in the buyer's record. Returns `done`, or which
-        condition failed: `purchase`, `limit`, or the name of the buyer's active purchase. With the state `refunded` the refund of
-        the payment becomes due in the same transaction."""
+        condition failed: `purchase`, `limit`, `entry`, or the name of the buyer's active purchase. With the state `refunded` the
+        refund of the payment becomes due in the same transaction."""
         purchase = world.purchases[self.index[name]]
         if purchase.state not in expected or (version is not None and purchase.version != version):
             return [(world, "purchase")]
@@ -83,6 +103,12 @@ class Store:
             [(changed, answer)] = self.update_buyer(world, name, purchase.state, to)
             if answer != "done":
                 return [(world, answer)]
+        if name in self.setup.offers and (purchase.state, to) == ("absent", "held"):
+            if "one_offer" not in self.without:
+                [(changed, answer)] = self.note_offer(changed, name)
+                if answer != "done":
+                    return [(world, answer)]
+            changed = changed._replace(offered=(*changed.offered, name))
         after = purchase._replace(state=to, paid_by=payment or purchase.paid_by)
         if holds is not None:
             tickets = len(self.setup.plans[name])

@@ -24,6 +24,8 @@ NEEDED_FOR = {
     "mismatch": ("wrong amount", "every payment ends in tickets or a refund"),
     "pool_mark": ("first capacity", "every ticket counts against the event's capacity"),
     "unsold": ("first capacity", "every ticket counts against the event's capacity"),
+    "kept_mark": ("waitlist", "nobody passes those who wait"),
+    "one_offer": ("waitlist, two tickets", "who waits gets one offer"),
     "use_version": ("promo code", "an active purchase has its holds"),
     "use_fence": ("promo code", "an active purchase has its holds"),
     "late_use": ("promo code, late payment", "a promo code is used as often as it was paid with"),

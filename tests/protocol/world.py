@@ -19,6 +19,7 @@ class Shard(NamedTuple):
     sold: int
     is_open: bool
     holds: frozenset[HoldId]
+    is_kept: bool = False  # somebody waits for its tickets: only offers, and late payments, take holds of it
     is_pooled: bool = False  # its tickets are also taken from the pool, the stock of an event with a capacity of its own
 
 
@@ -99,12 +100,16 @@ class World(NamedTuple):
     cases: frozenset[tuple[str, int]]  # open cases, which the sweep reads: purchase, number of a refund that is due
     paid_in_time: tuple[bool, ...]  # only for the invariants, of each payment: did the buyer pay while the purchase was active?
     has_pool: bool = False  # what the catalog says; processes may have read it earlier
+    entry: str = ""  # of the one who waits: waiting offered left
+    overtaken: tuple[str, ...] = ()  # only for the invariants: passers-by who took tickets that were kept
+    offered: tuple[str, ...] = ()  # only for the invariants: the offers that were made
 
 
 class Setup(NamedTuple):
     """What a scenario starts with: the capacity of each shard, the shards that each purchase takes a ticket from, and its buyer.
 
     With a `pool`, the first ticket of a purchase is also taken from the first of its shards, and so on. `gets_pool`: not yet at the start.
+    With `offers` somebody waits, for whom allocators make these purchases.
     `promo` is the shard with the uses of a promo code, which the purchases `with_code` are to use, each buyer `use_limit` times at most.
     """
 
@@ -121,6 +126,7 @@ class Setup(NamedTuple):
     promo: int | None = None
     with_code: frozenset[str] = frozenset()
     use_limit: int = 9
+    offers: frozenset[str] = frozenset()  # purchases that are made for the one who waits; at the start the tickets are kept for them
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -145,7 +151,8 @@ class Setup(NamedTuple):
     def initial_world(self) -> World:
         has_pool = bool(self.pool) and not self.gets_pool
         shards = [
-            Shard(capacity, 0, True, frozenset(), has_pool and number not in self.pool) for number, capacity in enumerate(self.capacities)
+            Shard(capacity, 0, True, frozenset(), is_kept=bool(self.offers), is_pooled=has_pool and number not in self.pool)
+            for number, capacity in enumerate(self.capacities)
         ]
         for name, initial in self.initial.items():
             for number, hold_id in self._initial_holds(name):
@@ -161,6 +168,7 @@ class Setup(NamedTuple):
             frozenset(),
             tuple(self._initial_state(name) == "paid" for name in self.payments.values()),
             has_pool,
+            "waiting" if self.offers else "",
         )
 
     def _initial_state(self, name: str) -> str:

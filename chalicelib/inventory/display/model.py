@@ -48,8 +48,14 @@ class Figures(Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, shards: Sequence[Shard], read_at: int, before: Self | None = None) -> Self:
-        """The figures of these shards; `before` are the figures of the refresh before, if there was one."""
+        """The figures of these shards; `before` are the figures of the refresh before, if there was one.
+
+        Tickets that are kept for people who wait count as held: nobody else can have them.
+        """
         total = Stock.total_of(shards) if shards else NO_STOCK
+        kept = sum(shard.available for shard in shards if shard.is_kept)
+        total = replace(total, available=total.available - kept, held=total.held + kept)
+        shards = [shard for shard in shards if not shard.is_kept]
         is_quiet = before is not None and before.stock == total
         return cls(
             capacity=total.capacity,

@@ -117,6 +117,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     pool_holds: list[Hold] = []
     promo_code: str | None = None
     promo_holds: list[Hold] = []
+    waitlist_entry_id: str | None = None  # of the entry in the waitlist that it was offered to
 
     @property
     def quantity(self) -> int:

@@ -81,6 +81,7 @@ class PurchaseRow(dynamo.Table):
     pool_holds = UnicodeAttribute(null=True)
     promo_code = UnicodeAttribute(null=True)
     promo_holds = UnicodeAttribute(null=True)
+    waitlist_entry_id = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
 
@@ -189,11 +190,13 @@ def receive_ticket_items(event_id: str, ticket_id: str, before: str, after: str)
     ]
 
 
-def create(purchase: Purchase, limit: int, charge: Charge | None = None, expected_tat: int = 0) -> None:
-    """Write a new purchase and make it the buyer's active one. Raises CreateConflict.
+def create(
+    purchase: Purchase, limit: int, charge: Charge | None = None, expected_tat: int = 0, items: Sequence[dynamo.TransactItem] = ()
+) -> None:
+    """Write a new purchase and `items`, and make it the buyer's active one, in one transaction. Raises CreateConflict.
 
     `limit`: how many tickets of the event the buyer may have in all; the quantity must be within it by itself. A `charge` counts the
-    reservation in the buyer's record, in which `expected_tat` is expected.
+    reservation in the buyer's record, in which `expected_tat` is expected. Raises Conflict if only a condition of `items` does not hold.
     """
     row, quantity = _new_row(purchase), purchase.quantity
     # No active purchase: two reserves of one user at once must not both hold.
@@ -214,8 +217,10 @@ def create(purchase: Purchase, limit: int, charge: Charge | None = None, expecte
     buyer = BuyerRow(purchase.user_id, purchase.event_id)
     try:
         # Absent: a tombstone, or another execution for the same id, was first.
-        dynamo.transact([dynamo.put(row, _ABSENT), dynamo.update(buyer, changes, allowed, add=added, **operands)])
+        dynamo.transact([dynamo.put(row, _ABSENT), dynamo.update(buyer, changes, allowed, add=added, **operands), *items])
     except dynamo.TransactionCanceled as canceled:
+        if not (canceled.failed(0) or canceled.failed(1)):
+            raise Conflict from canceled
         existing = PurchaseRow.from_raw_data(canceled.reasons[0].item) if canceled.failed(0) else None
         raise CreateConflict(
             existing=_purchase(existing) if existing is not None else None,
@@ -300,6 +305,7 @@ def _new_row(purchase: Purchase) -> PurchaseRow:
         ended_at=purchase.ended_at,
         payment=_json(purchase.payment) if purchase.payment else None,
         pass_id=purchase.pass_id,
+        waitlist_entry_id=purchase.waitlist_entry_id,
         ttl=_ttl(purchase),
     )
 

@@ -146,7 +146,9 @@ def _hold_again(purchase: Purchase, event: Event, promo_code: PromoCode | None, 
     expires_at = now + settings.current().hold_seconds
 
     def hold(claim: StockClaim) -> list[Hold]:
-        return inventory.hold(claim.stock_id, claim.shard_count, claim.quantity, purchase.id, expires_at, now, is_pooled=claim.is_pooled)
+        return inventory.hold(
+            claim.stock_id, claim.shard_count, claim.quantity, purchase.id, expires_at, now, is_pooled=claim.is_pooled, takes_kept=True
+        )
 
     use_claims = [StockClaim(promo_code.stock_id, promo_code.shards, 1)] if promo_code is not None else []
     held = inventory.hold_all(map(hold, [*claims, *use_claims]))

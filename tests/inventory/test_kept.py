@@ -1,0 +1,77 @@
+"""Tickets that are kept for people who wait: decided by each shard, shown as held, and taken only by those who say so."""
+
+import pytest
+
+from chalicelib.inventory import capacity
+from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import NotEnoughTickets, SalePaused, shard_ids
+from tests.inventory.stocks import EXPIRES_AT, NOW, DisplayingInstance, create_stock, hold, read_stock
+from tests.simulation.instance_memory import separate_memories
+
+pytestmark = pytest.mark.usefixtures("store", "time")
+
+
+def take_kept(quantity, shard_count, purchase_id="offer"):
+    return inventory.hold("t", shard_count, quantity, purchase_id, EXPIRES_AT, NOW, takes_kept=True)
+
+
+@pytest.mark.parametrize("shard_count", [1, 4])
+def test_kept_tickets_are_taken_only_by_those_who_say_so(shard_count):
+    create_stock(8, shard_count)
+    inventory.set_kept("t", shard_count, True)
+    with pytest.raises(NotEnoughTickets) as refusal:
+        hold(1, shard_count)
+    assert refusal.value.details == {"available": 0, "requested": 1}
+    assert sum(part.quantity for part in take_kept(5, shard_count)) == 5
+    assert read_stock(shard_count).available == 3
+    inventory.set_kept("t", shard_count, False)
+    hold(3, shard_count)
+
+
+@pytest.mark.parametrize("shard_count", [1, 4])
+def test_what_is_released_in_a_kept_stock_stays_kept(shard_count):
+    create_stock(8, shard_count)
+    holds = hold(8, shard_count)
+    inventory.set_kept("t", shard_count, True)
+    inventory.set_kept("t", shard_count, True)  # may be repeated
+    inventory.release_holds(holds)
+    with pytest.raises(NotEnoughTickets):
+        hold(1, shard_count)
+    take_kept(8, shard_count)
+
+
+def test_a_shard_that_a_crash_left_unkept_is_kept_by_a_repetition():
+    create_stock(8, 4)
+    inventory.set_kept("t", 2, True)
+    inventory.set_kept("t", 4, True)
+    assert all(shard.is_kept for shard in inventory.read_shards(shard_ids("t", 4)))
+
+
+def test_a_pause_stops_those_who_take_kept_tickets_too():
+    create_stock(2, 1)
+    inventory.set_kept("t", 1, True)
+    inventory.set_open({"t": 1}, False)
+    with pytest.raises(SalePaused):
+        take_kept(1, 1)
+
+
+@pytest.mark.parametrize("shard_count", [1, 4])
+def test_what_a_kept_stock_grows_by_is_kept(shard_count):
+    create_stock(8, shard_count)
+    inventory.set_kept("t", shard_count, True)
+    capacity.resize("t", shard_count, 20, grow_to=6)
+    with pytest.raises(NotEnoughTickets):
+        hold(1, 6)
+    take_kept(20, 6)
+
+
+def test_kept_tickets_are_shown_as_held_and_refused_by_the_figures():
+    create_stock(4, 2)
+    inventory.set_kept("t", 2, True)
+    with separate_memories():
+        instance = DisplayingInstance()
+        shown = instance.show(NOW)
+        assert (shown.capacity, shown.available, shown.held, shown.sold) == (4, 0, 4, 0)
+        with instance.active(), pytest.raises(NotEnoughTickets):
+            inventory.hold("t", 2, 1, "p", EXPIRES_AT, NOW, instance.group)
+    assert read_stock(2).available == 4
