@@ -285,12 +285,14 @@ class _Tour:
     def manage_sale(self, event_id: str, order_id: str) -> None:
         for path in (
             f"/admin/events/{event_id}/status",
+            f"/admin/events/{event_id}/live",
             f"/admin/events/{event_id}/money",
             f"/admin/orders/{order_id}",
             "/admin/reconciliation",
         ):
             self.get(path, token=self.admin)
         refund = {"reason": "goodwill", "tickets": [f"{order_id}-2"]}
+        self.post(f"/admin/orders/{order_id}/refunds/preview", refund, token=self.admin)
         self.post(f"/admin/orders/{order_id}/refunds", refund, token=self.admin, key="refund")
         for action in ("pause", "resume"):
             self.post(f"/admin/events/{event_id}/{action}", token=self.admin)

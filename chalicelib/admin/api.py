@@ -1,4 +1,4 @@
-"""Admin routes: pause, resume, sale status, orders, refunds, revenue, open cases. Promoters may use those of their own events' orders."""
+"""Admin routes: the running sale, orders, refunds, revenue, open cases. Promoters may use those of their own events."""
 
 from typing import Annotated, Literal
 
@@ -7,9 +7,11 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib import clock
-from chalicelib.admin import open_cases, orders, sale_status
+from chalicelib.admin import live_sale, open_cases, orders, refund_previews, sale_status
+from chalicelib.admin.live_sale import LiveSaleView
 from chalicelib.admin.open_cases import OpenCasesQuery, OpenCasesView
 from chalicelib.admin.orders import AdminOrderView, RevenueView
+from chalicelib.admin.refund_previews import RefundPreviewView
 from chalicelib.admin.sale_status import SaleStatusView
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
@@ -76,6 +78,12 @@ def show_sale_status(request: RequestContext, event_id: str) -> Reply[SaleStatus
     return Reply(sale_status.sale_status(event_id, request.now))
 
 
+@route(bp, "GET", "/admin/events/{event_id}/live", access="manager")
+def show_live_sale(request: RequestContext, event_id: str) -> Reply[LiveSaleView]:
+    """Show a sale while it runs, for who watches it: what the status has, the money, and how attempts to buy have ended."""
+    return Reply(live_sale.live_sale(permissions.require_manager(request.require_user(), event_id), request.now))
+
+
 @route(bp, "GET", "/admin/orders/{order_id}", access="manager", errors=(OrderNotFound,))
 def show_order_for_managers(request: RequestContext, order_id: str) -> Reply[AdminOrderView]:
     """Show any order of an event that the caller manages, with its payment, refunds, disputes and ledger."""
@@ -95,14 +103,24 @@ def refund_order(request: RequestContext, order_id: str, body: RefundBody) -> Re
     """Refund an order, or some of its tickets. The same request with the same Idempotency-Key refunds once."""
     order = _get_order(request, order_id)
     by = request.require_user().user_id
-    refund_request = refund_requests.RefundRequest(
-        reason=body.reason, tickets=body.tickets, fee_cents=body.fee_cents, return_seats=body.return_seats, note=body.note
-    )
 
     def execute(refund_id: str) -> Reply[AdminOrderView]:
-        return _refund_reply(*refund_requests.request_refund(order, refund_request, refund_id, by, request.now), 201)
+        return _refund_reply(*refund_requests.request_refund(order, _refund_request(body), refund_id, by, request.now), 201)
 
     return execute_once(request, by, execute, required=True)
+
+
+@route(
+    bp,
+    "POST",
+    "/admin/orders/{order_id}/refunds/preview",
+    access="manager",
+    errors=(OrderNotFound, RefundInvalid, NotRefundable, OrderDisputed),
+)
+def preview_refund(request: RequestContext, order_id: str, body: RefundBody) -> Reply[RefundPreviewView]:
+    """Show what a refund would pay its buyer and which tickets it would take back. Changes nothing; the same request then refunds."""
+    order = _get_order(request, order_id)
+    return Reply(refund_previews.preview_refund(order, _refund_request(body), request.require_user().user_id, request.now))
 
 
 @route(
@@ -140,6 +158,12 @@ def dismiss_case(request: RequestContext, order_id: str, finding: str) -> Reply[
 
 def _get_order(request: RequestContext, order_id: str) -> Purchase:
     return orders.get_order(request.require_user(), order_id)
+
+
+def _refund_request(body: RefundBody) -> refund_requests.RefundRequest:
+    return refund_requests.RefundRequest(
+        reason=body.reason, tickets=body.tickets, fee_cents=body.fee_cents, return_seats=body.return_seats, note=body.note
+    )
 
 
 def _refund_reply(purchase: Purchase, refund: Refund, status: int) -> Reply[AdminOrderView]:

@@ -67,11 +67,11 @@ class HourFigures(Struct, frozen=True, kw_only=True):
     gross_cents: dict[str, int]
 
 
-class FunnelFigures(Struct, frozen=True, kw_only=True):
-    """How many came how far. `joined` and `admitted` are of the present waiting room, null for an event without one."""
+class PurchaseFigures(Struct, frozen=True, kw_only=True):
+    """Reservations, of these `checkouts`, of these `orders`; and how the others ended: `expired`, `cancelled` by the buyer, `declined` by
+    the bank, or `rejected`, because the money came too late.
+    """
 
-    joined: int | None
-    admitted: int | None
     reservations: int
     checkouts: int
     orders: int
@@ -79,6 +79,13 @@ class FunnelFigures(Struct, frozen=True, kw_only=True):
     cancelled: int
     declined: int
     rejected: int
+
+
+class FunnelFigures(PurchaseFigures, frozen=True, kw_only=True):
+    """How many came how far. `joined` and `admitted` are of the present waiting room, null for an event without one."""
+
+    joined: int | None
+    admitted: int | None
 
 
 class ConversionRates(Struct, frozen=True, kw_only=True):
@@ -178,6 +185,12 @@ def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsV
     )
 
 
+def purchases_and_takings(event_id: str) -> tuple[PurchaseFigures, list[RevenueFigures]]:
+    """How the purchases of an event have ended so far, and its money by provider and currency; two round trips."""
+    totals = store.load_totals(store.load_generations().current, event_id)
+    return PurchaseFigures(**_purchase_counts(totals)), _revenue(totals)
+
+
 class SaleTotals(Struct, frozen=True, kw_only=True):
     """Tickets that their buyers keep, by tier, and the balance of the event in its own currency, in minor units."""
 
@@ -235,9 +248,11 @@ def _days(query: AnalyticsQuery, now: int) -> tuple[date, date]:
 
 
 def _funnel(room: AdminRoomView | None, totals: Mapping[str, int]) -> FunnelFigures:
-    names = ("reservations", "checkouts", "orders", "expired", "cancelled", "declined", "rejected")
-    counts = {name: totals.get(name, 0) for name in names}
-    return FunnelFigures(joined=room.total if room else None, admitted=room.admitted if room else None, **counts)
+    return FunnelFigures(joined=room.total if room else None, admitted=room.admitted if room else None, **_purchase_counts(totals))
+
+
+def _purchase_counts(totals: Mapping[str, int]) -> dict[str, int]:
+    return {name: totals.get(name, 0) for name in PurchaseFigures.__struct_fields__}
 
 
 def _tiers(event: Event, totals: Mapping[str, int]) -> list[TierFigures]:

@@ -116,6 +116,7 @@ class World(Struct):
             "POST /admin/events/{event_id}/tickets/packages/{package_id}/options": {"label": "New", "option_type": "boolean"},
             "PATCH /admin/events/{event_id}/tickets/packages/{package_id}/options/{option_id}": {"label": "New"},
             "POST /admin/orders/{order_id}/refunds": {"reason": "goodwill"},
+            "POST /admin/orders/{order_id}/refunds/preview": {"reason": "goodwill"},
             "POST /admin/tiers": {"event_id": event, "name": "New", "price_cents": 1, "capacity": 1},
             "POST /auth/email": {"email": "new@example.com", "password": PASSWORD},
             "POST /auth/email/resend": ada,

@@ -249,6 +249,11 @@ def reservation_status(purchase: Purchase, now: int) -> ReservationStatus:
     return _RESERVATION_STATUS[purchase.state]
 
 
+def order_status(state: PurchaseState) -> OrderStatus:
+    """The status of a purchase in this state as an order."""
+    return _ORDER_STATUS[state]
+
+
 def session_status(purchase: Purchase, now: int) -> SessionStatus:
     """The status of a purchase as a checkout session: pending, completed, failed, refunded, expired or canceled."""
     if purchase.is_declined:
@@ -292,7 +297,7 @@ def order_view(purchase: Purchase) -> OrderView:
         checkout_session_id=purchase.id,
         user_id=purchase.user_id,
         event_id=purchase.event_id,
-        status=_ORDER_STATUS[purchase.state],
+        status=order_status(purchase.state),
         quantity=purchase.quantity,
         promo_code=purchase.promo_code,
         discount_cents=purchase.discount_cents,

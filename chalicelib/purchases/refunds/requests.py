@@ -45,6 +45,23 @@ def request_refund(purchase: Purchase, request: RefundRequest, refund_id: str, b
     return store.retry_on_conflict(purchase, lambda current: _request(current, request, refund_id, by, now))
 
 
+def plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> Refund:
+    """The refund that a request would make of the order as it is now; writes nothing. Raises as `request_refund`."""
+    if not purchase.was_order:
+        raise OrderNotFound()
+    if transitions.action_for(purchase.state, "refund_requested") == "refuse":
+        raise NotRefundable(state=purchase.state)
+    if purchase.is_disputed:
+        raise OrderDisputed()
+    refund = _plan_refund(purchase, request, refund_id, by, now)
+    if len(refund.tickets) + len(purchase.holds_of_tickets(refund.tickets)) > MAX_RETURN_ITEMS:
+        raise RefundInvalid(
+            "These are too many tickets for one refund. Send two requests, and name half of the ticket ids in each as `tickets`.",
+            path="$.tickets",
+        )
+    return refund
+
+
 def retry_refund(purchase: Purchase, refund_id: str, by: str, now: int) -> tuple[Purchase, Refund]:
     """Try a refund again that has failed, or make the next attempt of one that is due now. Raises OrderNotFound and NotRefundable.
 
@@ -90,11 +107,7 @@ def _request(purchase: Purchase, request: RefundRequest, refund_id: str, by: str
     existing = purchase.find_refund(refund_id)
     if existing is not None:
         return purchase, existing
-    if transitions.action_for(purchase.state, "refund_requested") == "refuse":
-        raise NotRefundable(state=purchase.state)
-    if purchase.is_disputed:
-        raise OrderDisputed()
-    refund = _plan_refund(purchase, request, refund_id, by, now)
+    refund = plan_refund(purchase, request, refund_id, by, now)
     saved = _return_tickets(purchase, refund, now)
     log.count("refunds")
     details = {"purchase_id": purchase.id, "event_id": purchase.event_id, "reason": refund.reason}
@@ -215,11 +228,6 @@ def _return_tickets(purchase: Purchase, refund: Refund, now: int, entries: Seque
     ]
     if refund.status == "succeeded" and not refund.is_external and refund.amount_cents:
         items.append(ledger_entries.simulated_refund_item(purchase, refund, now))
-    if len(refund.tickets) + len(returned) > MAX_RETURN_ITEMS:
-        raise RefundInvalid(
-            "These are too many tickets for one refund. Send two requests, and name half of the ticket ids in each as `tickets`.",
-            path="$.tickets",
-        )
     try:
         return store.save(purchase, after, items)
     finally:

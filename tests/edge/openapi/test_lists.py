@@ -28,6 +28,7 @@ BOUNDED = {
     },
     "/admin/events/{event_id}/tickets/packages/{package_id}/options": {"options": _OPTIONS},
     "/admin/events/{event_id}": {"tiers": _OF_EVENT, "image.thumbnails": _THUMBNAILS},
+    "/admin/events/{event_id}/live": {"sale.tiers": _OF_EVENT, "takings": "one for each provider and currency"},
     "/admin/events/{event_id}/money": {"takings": "one for each provider and currency"},
     "/admin/events/{event_id}/status": {"tiers": _OF_EVENT},
     "/admin/events/{event_id}/promo-codes/{code_id}": {"package_ids": _OF_EVENT},
