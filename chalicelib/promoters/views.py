@@ -8,9 +8,10 @@ from chalicelib import clock
 from chalicelib.accounts.members.service import Membership
 from chalicelib.accounts.profiles.service import Promoter
 from chalicelib.catalog.model import Catalog, Event, PublicEventStatus, public_event_status
-from chalicelib.catalog.views import Stocks
+from chalicelib.catalog.views import Stocks, iso_or_none
 from chalicelib.clock import Timestamp
 from chalicelib.edge.auth import EventRole
+from chalicelib.images.model import ImageView, image_view
 
 
 class PromoterView(Struct, frozen=True, kw_only=True):
@@ -35,16 +36,18 @@ class PromotersView(Struct, frozen=True):
 
 
 class PromoterEventView(Struct, frozen=True, kw_only=True):
-    """An event of a promoter. Only the promoter and admins see those in the states `draft` and `test`."""
+    """An event of a promoter. Only the promoter and admins see those in the states `draft` and `test`. A draft may have no start."""
 
     id: str
     name: str
     venue: str
-    starts_at: Timestamp
+    starts_at: Timestamp | None
     ends_at: Timestamp | None
     on_sale_at: Timestamp | None
+    timezone: str
     status: PublicEventStatus | Literal["draft", "test"]
     image_url: str | None
+    image: ImageView | None
 
 
 class PromoterEventsView(Struct, frozen=True):
@@ -93,11 +96,13 @@ def promoter_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int
         id=event.id,
         name=event.name,
         venue=event.venue,
-        starts_at=clock.iso(event.starts_at),
-        ends_at=None if event.ends_at is None else clock.iso(event.ends_at),
-        on_sale_at=None if event.on_sale_at is None else clock.iso(event.on_sale_at),
+        starts_at=iso_or_none(event.starts_at or None),
+        ends_at=iso_or_none(event.ends_at),
+        on_sale_at=iso_or_none(event.on_sale_at),
         status=event.status if event.status in ("draft", "test") else public_event_status(catalog, event, now, stocks),
+        timezone=event.timezone,
         image_url=event.image_url,
+        image=image_view(event.image),
     )
 
 

@@ -40,8 +40,10 @@ PAGE_POLICY, PAYMENT_POLICY = (
     "; ".join(f"{name} {sources}" for name, sources in rules.items()) for rules in (_RULES, _RULES | _PAYMENT_RULES)
 )
 _CHECKOUT = re.compile(rf"events/{ids.FORM}/checkout/?")
-# Files are in assets/ or have a dot in their only part; infra/cdn/viewer-request.js has the same. All else is drawn by web/src/main.tsx.
+# Files are in assets/ or have a dot in their only part. Pages below the addresses of `_ENTRY` are drawn by an entry of that name,
+# all others by index.html. infra/cdn/viewer-request.js has the same.
 _FILE = re.compile(r"assets/.*|[^/]*\.[^/]*", re.DOTALL)
+_ENTRY = re.compile(r"(manage)(/.*)?", re.DOTALL)
 _EVENT_PAGE = re.compile(rf"/events/({ids.FORM})/?")
 # Programs that draw previews of links, by words of their User-Agent; infra/cdn/viewer-request.js has the same.
 _PREVIEWERS = re.compile(
@@ -63,13 +65,14 @@ def preview_target(method: str, target: str, headers: Headers) -> str | None:
 def page_response(web: Path, method: str, target: str) -> GatewayResponse:
     """The file of the folder `web` that a request target names; 404 or 405 as plain text.
 
-    What names no file is index.html, which draws the page itself, also the one that says that there is no such page.
+    What names no file is an entry, which draws the page itself, also the one that says that there is no such page.
     """
     if method not in ("GET", "HEAD"):
         return text_response(405, "Pages can only be read: use GET. The API is under /api/v1.")
     root, path = web.resolve(), unquote(target.partition("?")[0]).lstrip("/")
     is_page = _FILE.fullmatch(path) is None
-    file = _find_file(root, "index.html" if is_page else path)
+    entry = _ENTRY.fullmatch(path)
+    file = _find_file(root, path if not is_page else f"{entry[1]}.html" if entry else "index.html")
     if file is None and is_page:
         return text_response(503, "The pages are not built: run `make run`, or `python -m infra.web`. The API is under /api/v1.")
     if file is None:

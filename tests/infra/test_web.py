@@ -12,11 +12,15 @@ from infra import web
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project whose pages are one file; npm is not called, and Vite copies that file as often as it is run."""
+    """A project whose shop is one file, and whose managers' pages load another one later.
+
+    npm is not called, and Vite copies both files as often as it is run.
+    """
     (tmp_path / "web" / "src").mkdir(parents=True)
     (tmp_path / "web" / "node_modules").mkdir()
     (tmp_path / "web" / "package-lock.json").write_text("{}")
     (tmp_path / "web" / "src" / "main.ts").write_text("start()")
+    (tmp_path / "web" / "src" / "chart.ts").write_text("draw()")
     for name, path in {"ROOT": tmp_path, "SOURCES": tmp_path / "web", "BUILT": tmp_path / ".build" / "web"}.items():
         monkeypatch.setattr(web, name, path)
     monkeypatch.setattr(web, "__file__", str(tmp_path / "web" / "src" / "main.ts"))
@@ -25,7 +29,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def run_vite(node: web.Node, arguments: list[str]) -> None:
         target = Path(arguments[arguments.index("--outDir") + 1])
         target.mkdir(parents=True)
-        (target / "main.js").write_bytes((tmp_path / "web" / "src" / "main.ts").read_bytes())
+        for name in ("main", "chart"):
+            (target / f"{name}.js").write_bytes((tmp_path / "web" / "src" / f"{name}.ts").read_bytes())
+        manifest = {
+            "index.html": {"file": "main.js"},
+            "manage.html": {"file": "main.js", "dynamicImports": ["src/chart.ts"]},
+            "src/chart.ts": {"file": "chart.js", "imports": ["manage.html"]},
+        }
+        (target / ".vite").mkdir(exist_ok=True)
+        (target / ".vite" / "manifest.json").write_text(json.dumps(manifest))
         with (tmp_path / "runs").open("a") as log:
             log.write(".")
 
@@ -48,16 +60,23 @@ def test_pages_are_built_again_only_when_a_source_has_changed(project):
 def test_what_is_packed_for_a_cdn_is_what_was_built_without_our_stamp(project, tmp_path):
     web.build()
     web.copy_files(tmp_path / "packed")
-    assert [path.name for path in (tmp_path / "packed").iterdir()] == ["main.js"]
+    assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == ["chart.js", "main.js"]
 
 
 def test_more_javascript_than_the_budget_fails_the_build_and_keeps_the_last_one(project, monkeypatch):
     web.build()
-    monkeypatch.setattr(web, "MAX_SCRIPT_BYTES", 20)
-    (project / "web" / "src" / "main.ts").write_text("a text of more than twenty bytes")
-    with pytest.raises(web.WebBuildFailed, match="budget of 20"):
+    monkeypatch.setattr(web, "MAX_SCRIPT_BYTES", {"index.html": 50, "manage.html": 10_000})
+    (project / "web" / "src" / "main.ts").write_text("a text that has more than fifty bytes, whatever gzip does")
+    with pytest.raises(web.WebBuildFailed, match=r"index.html has .* budget of 50"):
         web.build()
     assert (web.BUILT / "main.js").read_text() == "start()"
+
+
+def test_what_is_loaded_later_counts_for_the_pages_that_load_it_alone(project, monkeypatch):
+    monkeypatch.setattr(web, "MAX_SCRIPT_BYTES", {"index.html": 50, "manage.html": 60})
+    (project / "web" / "src" / "chart.ts").write_text("a text that has more than fifty bytes, whatever gzip does")
+    with pytest.raises(web.WebBuildFailed, match=r"manage.html has .* budget of 60"):
+        web.build()
 
 
 def test_an_old_node_of_the_machine_gives_way_to_the_bundled_one(tmp_path, monkeypatch):

@@ -225,6 +225,13 @@ def test_nobody_works_at_more_events_than_a_token_can_name(api, shop, mailbox, m
     assert len(log_in(api, "door@example.com").json["user"]["events"]) == 3
 
 
+def test_a_draft_without_a_start_is_listed_without_one(api, promoter):
+    token, path = promoter["access_token"], f"/promoters/{promoter['user']['id']}/events"
+    assert api.post("/events", json={"name": "Some night"}, token=token).status == 201
+    (event,) = api.get(path, token=token).json["events"]
+    assert (event["starts_at"], event["timezone"], event["image"]) == (None, "UTC", None)
+
+
 def test_events_are_listed_in_pages_with_drafts_for_their_promoter_and_no_deleted_ones(api, promoter):
     verify_promoter(api, promoter)
     token, path = promoter["access_token"], f"/promoters/{promoter['user']['id']}/events"

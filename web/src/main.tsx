@@ -15,13 +15,14 @@ import { Storefront } from "./pages/storefront";
 import { Transfer } from "./pages/transfer";
 import { Wallet } from "./pages/wallet";
 import { WaitingRoom } from "./pages/waiting-room";
+import { SHOP } from "./parts/entries";
 import { Layout } from "./parts/layout";
 import { TextsProvider } from "./texts";
 
 function App() {
   return (
     <TextsProvider>
-      <LocationProvider>
+      <LocationProvider scope={SHOP}>
         <Layout>
           <Router onRouteChange={() => scrollTo(0, 0)}>
             <Route path="/" component={Storefront} />

@@ -14,11 +14,14 @@ import { now } from "./server-time";
 export interface Buyer {
   kind: "account" | "guest" | "demo";
   id: string;
+  /** Whether they sell or work at events; what they may do the API decides each time. */
+  isManager?: boolean;
 }
 
 const NOTE = "fairgate.buyer";
 const DEMO_ID = "fairgate.demo";
 const LOCK = "fairgate.session"; // one tab at a time gets tokens, so that none sends a cookie which another has replaced
+const MANAGING = ["promoter", "admin"];
 const EARLY_SECONDS = 30;
 const REFRESH_PATIENCE_MS = 7000; // shorter than the ten seconds in which the API answers a repeated refresh alike
 const COOKIE = { params: { header: { "X-Session": "cookie" } } } as const;
@@ -151,7 +154,8 @@ async function becomeSomebody(ask: () => Promise<Schemas["TokensView"]>): Promis
 
 function keep({ access_token, expires_in, user }: Schemas["TokensView"]): void {
   access = { token: access_token, until: now() + expires_in, userId: user.id };
-  note({ kind: user.roles.includes("guest") ? "guest" : "account", id: user.id });
+  const isManager = user.roles.some((role) => MANAGING.includes(role)) || Object.keys(user.events).length > 0;
+  note({ kind: user.roles.includes("guest") ? "guest" : "account", id: user.id, ...(isManager && { isManager }) });
 }
 
 function note(buyer: Buyer): void {

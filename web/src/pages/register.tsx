@@ -3,6 +3,7 @@
 import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
 import { ApiFailure, mailVerification } from "../api";
+import { useGoOn } from "../parts/entries";
 import { Failure, Outcome } from "../parts/failure";
 import { EmailField, Field, Form, PasswordField } from "../parts/form";
 import { useAction, useKept, useTitle } from "../parts/hooks";
@@ -12,7 +13,8 @@ import { safeAddress, withNext } from "./sign-in";
 
 export function Register() {
   const { t } = useTexts();
-  const { query, route } = useLocation();
+  const { query } = useLocation();
+  const goOnTo = useGoOn();
   const { buyer } = useBuyer();
   const [email, setEmail] = useKept("fairgate.email", "");
   const [names, setNames] = useKept("fairgate.own-names", { first: "", last: "" });
@@ -31,7 +33,7 @@ export function Register() {
       if (error instanceof ApiFailure && error.code === "login_failed") return setMailed(true);
       throw error;
     }
-    route(safeAddress(query.next) ?? "/account", true);
+    goOnTo(safeAddress(query.next) ?? "/account");
   };
   return (
     <div class="page page-narrow">

@@ -2,13 +2,15 @@
 
 import { useLocation } from "preact-iso";
 import { currentBuyer, goOnAsStranger, hasDemoIdentity, signIn, useBuyer, useDemoIdentity } from "../session";
+import { useGoOn } from "../parts/entries";
 import { EmailField, Form, PasswordField } from "../parts/form";
 import { useKept, useLoaded, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
 
 export function SignIn() {
   const { t } = useTexts();
-  const { query, route } = useLocation();
+  const { query } = useLocation();
+  const goOnTo = useGoOn();
   const { buyer, hasEnded } = useBuyer();
   const [email, setEmail] = useKept("fairgate.email", "");
   const { value: isDemoStage } = useLoaded(hasDemoIdentity, "demo");
@@ -16,11 +18,11 @@ export function SignIn() {
   useTitle(t.signIn.title);
   const submit = async ({ password }: Record<string, string>) => {
     await signIn(email.trim(), password!);
-    route(next, true);
+    goOnTo(next);
   };
   const goOn = (begin: () => void) => {
     begin();
-    route(next === "/account" && currentBuyer() === null ? "/" : next, true);
+    goOnTo(next === "/account" && currentBuyer() === null ? "/" : next);
   };
   return (
     <div class="page page-narrow">

@@ -1,12 +1,24 @@
 /** A failure in plain words: what it means, what to do, and the request id, which support needs. */
 
-import type { ComponentChildren } from "preact";
-import type { ApiFailure } from "../api";
+import { createContext, type ComponentChildren } from "preact";
+import { useContext } from "preact/hooks";
+import type { ApiFailure } from "../client";
 import { useTexts } from "../texts";
+
+/** What an entry says about refusals that only its pages meet, by their codes. */
+export const FailureTexts = createContext<Record<string, string>>({});
+
+/** What is said about a refusal with this code; null if there is nothing but the API's own words. */
+export function useFailureText(): (code: string) => string | null {
+  const { t } = useTexts();
+  const more = useContext(FailureTexts);
+  return (code) => more[code] ?? t.failure.codes[code] ?? null;
+}
 
 export function Failure({ failure, retry }: { failure: ApiFailure; retry?: () => void }) {
   const { t, language } = useTexts();
-  const known = failure.status === 0 ? t.failure.offline : t.failure.codes[failure.code];
+  const textOf = useFailureText();
+  const known = failure.status === 0 ? t.failure.offline : textOf(failure.code);
   const theirs = failure.status < 500 && language === "en" ? failure.message : ""; // the API's messages are in English
   return (
     <div class="notice notice-bad" role="alert">

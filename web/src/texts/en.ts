@@ -9,7 +9,7 @@ const tickets = (count: number) => `${count.toLocaleString("en")} ${plural.selec
 export const en = {
   name: "English",
   skip: "Skip to the content",
-  nav: { label: "Main", events: "Events", tickets: "My tickets", account: "Account" },
+  nav: { label: "Main", manage: "Manage", events: "Events", tickets: "My tickets", account: "Account" },
   footer: "Everybody gets a fair place in line. The draw can be checked by anyone.",
   language: "Language",
   loading: "Loading …",

@@ -10,7 +10,7 @@ const tickets = (count: number) => `${count.toLocaleString("es")} ${plural.selec
 export const es: Texts = {
   name: "Español",
   skip: "Saltar al contenido",
-  nav: { label: "Principal", events: "Eventos", tickets: "Mis entradas", account: "Cuenta" },
+  nav: { label: "Principal", manage: "Gestión", events: "Eventos", tickets: "Mis entradas", account: "Cuenta" },
   footer: "Cada persona recibe un turno justo en la fila. Cualquiera puede comprobar el sorteo.",
   language: "Idioma",
   loading: "Cargando …",

@@ -1,0 +1,72 @@
+"""Somebody who manages events in front of a browser."""
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests import builders
+from tests.client import Client
+from tests.conftest import Time
+
+PASSWORD = "seven grey owls"
+
+
+class Manager:
+    """Acts on one page of the pages for those who manage. `token` is theirs, for what they do elsewhere."""
+
+    def __init__(self, page: Page, api: Client, time: Time) -> None:
+        self.page, self.api, self.time = page, api, time
+        self.token = ""
+
+    def sign_up(self, email: str = "promoter@example.com", *, role: str = "promoter") -> None:
+        """Have an account and be signed in, without a page of its own for it."""
+        account = {"email": email, "password": PASSWORD, "role": role, "first_name": "Pat", "company": "Nova Nights"}
+        self.api.post("/auth/register", json=account)
+        self.sign_in(email)
+
+    def sign_in(self, email: str, address: str = "/manage") -> None:
+        """Sign in as who goes on to `address`."""
+        self.page.goto(f"/sign-in?next={address}")
+        self.page.get_by_label("E-mail address").fill(email)
+        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.press("Sign in")
+        self.page.wait_for_url(f"**{address}")
+        self.token = self.api.post("/auth/login", json={"email": email, "password": PASSWORD}).json["access_token"]
+
+    def open(self, path: str) -> None:
+        """Load a page anew."""
+        self.page.goto(f"/manage{path}")
+
+    def go(self, name: str) -> None:
+        """Follow a link of the navigation beside the page."""
+        self.page.locator(".side").get_by_role("link", name=name, exact=True).click()
+
+    def follow(self, name: str) -> None:
+        self.page.get_by_role("main").get_by_role("link", name=name, exact=True).click()
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def fill(self, label: str, text: str) -> None:
+        self.page.get_by_label(label, exact=True).fill(text)
+
+    def see(self, text: str) -> Locator:
+        """Wait until the text can be seen."""
+        found = self.page.get_by_text(text).first
+        expect(found).to_be_visible()
+        return found
+
+    def see_heading(self, name: str) -> None:
+        expect(self.page.get_by_role("heading", name=name)).to_be_visible()
+
+    def create_event(self, name: str = "Nova Lights: Afterglow Tour", **fields: object) -> str:
+        """Create a draft of theirs through the API, with one tier. Returns its id."""
+        body = {"name": name, "venue": "The Paramount Hall", "city": "Denver", "timezone": "America/Denver"}
+        times = {"starts_at": builders.clock.iso(builders.clock.now() + 60 * 86_400)}
+        reply = self.api.post("/events", json=body | times | fields, token=self.token)
+        assert reply.status == 201, reply.json
+        tier = {"name": "Front rows", "price_cents": 8950, "capacity": 400, "currency": "USD"}
+        assert self.api.post(f"/events/{reply.json['id']}/tiers", json=tier, token=self.token).status == 201
+        return str(reply.json["id"])
+
+    def publish(self, event_id: str) -> None:
+        reply = self.api.post(f"/events/{event_id}/publish", json={}, token=self.token)
+        assert reply.status == 200, reply.json

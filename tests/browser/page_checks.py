@@ -1,0 +1,57 @@
+"""What holds on every page and in every state: axe finds nothing, light and dark, and nothing is wider than a small phone.
+
+With SHOTS=<folder> (`make shots`) each is also drawn, at 390 and 1280 px, and in Spanish at 390.
+"""
+
+import os
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from tests.browser.chromium import FOLDER
+
+AXE = FOLDER / "node_modules" / "axe-core" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+FIND_VIOLATIONS = """
+async tags => (await axe.run({ runOnly: tags })).violations.map(({ id, nodes }) =>
+  `${id}: ${nodes.map(node => `${node.html} ${node.failureSummary}`).join(" | ")}`)
+"""
+# By a script, because behind an open dialog nothing can be clicked.
+SPEAK = """(select, language) => {
+  select.value = language;
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+}"""
+
+
+def check(page: Page, name: str) -> None:
+    """Check the page as it is, and draw it. Leaves it light, in English and as wide as it was."""
+    width, height = page.viewport_size["width"], page.viewport_size["height"]
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate(FIND_VIOLATIONS, TAGS) == [], name
+        _draw(page, f"{name}-390-{scheme}", 390)
+    _check_width(page, name)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        _draw(page, f"{name}-1280-{scheme}", 1280)
+    if (language := page.locator("footer select")).count() > 0:
+        language.evaluate(SPEAK, "es")
+        _check_width(page, name)
+        _draw(page, f"{name}-390-es", 390)
+        language.evaluate(SPEAK, "en")
+    page.set_viewport_size({"width": width, "height": height})
+
+
+def _check_width(page: Page, name: str) -> None:
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320, name
+
+
+def _draw(page: Page, name: str, width: int) -> None:
+    if folder := os.environ.get("SHOTS"):
+        page.set_viewport_size({"width": width, "height": 844 if width == 390 else 800})
+        page.evaluate("scrollTo(0, 0)")
+        has_dialog = page.locator("dialog[open]").count() > 0  # it fills the screen, not the page
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=not has_dialog)

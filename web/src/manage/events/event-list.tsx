@@ -1,0 +1,111 @@
+/** The events that the person sells or works at; admins see all. */
+
+import { useState } from "preact/hooks";
+import { day } from "../../formats";
+import { EventPicture } from "../../parts/event-picture";
+import { Failure, Outcome, Skeleton } from "../../parts/failure";
+import { useLoaded } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { ApiFailure, getEvent, listAllEvents, listPromotersEvents, type ListedEvent, type Me } from "../api";
+import { may } from "../rights";
+import { useRoomTexts } from "../texts";
+import { eventListTexts } from "../texts/event-list";
+import { useMay, useMe } from "../who";
+
+const OVER: ListedEvent["status"][] = ["closed", "cancelled"];
+
+export function EventList() {
+  const { t } = useTexts();
+  const own = useRoomTexts(eventListTexts);
+  const me = useMe();
+  const mayDo = useMay();
+  const [words, setWords] = useState("");
+  const { value: events, failure, reload } = useLoaded(() => listEvents(me), me.id);
+  const shown = events?.filter((event) => event.name.toLowerCase().includes(words.trim().toLowerCase()));
+  const groups = [
+    { title: own.drafts, events: shown?.filter(({ status }) => status === "draft" || status === "test") },
+    { title: own.upcoming, events: shown?.filter(({ status }) => status !== "draft" && status !== "test" && !OVER.includes(status)) },
+    { title: own.over, events: shown?.filter(({ status }) => OVER.includes(status)) },
+  ];
+  return (
+    <div class="page">
+      <div class="page-head">
+        <h1>{mayDo("listAllEvents") ? own.all : own.title}</h1>
+        {mayDo("createEvents") && events && (
+          <a class="button" href="/manage/events/new">
+            {own.create}
+          </a>
+        )}
+      </div>
+      {failure && !events && <Failure failure={failure} retry={reload} />}
+      {!events && !failure && <Skeleton lines={6} />}
+      {events?.length === 0 && (
+        <Outcome tone="calm" title={own.none}>
+          <p>{own.noneText}</p>
+        </Outcome>
+      )}
+      {events && events.length > 5 && (
+        <input type="search" aria-label={own.search} placeholder={own.search} value={words} onInput={({ currentTarget }) => setWords(currentTarget.value)} />
+      )}
+      {events && events.length > 0 && shown?.length === 0 && <p role="status">{own.noneFits}</p>}
+      {groups.map(
+        ({ title, events: listed }) =>
+          listed &&
+          listed.length > 0 && (
+            <section class="group" key={title}>
+              <h2>{title}</h2>
+              <ul class="rows">
+                {listed.map((event) => (
+                  <Row key={event.id} event={event} status={t.status[event.status]} />
+                ))}
+              </ul>
+            </section>
+          ),
+      )}
+    </div>
+  );
+}
+
+function Row({ event, status }: { event: ListedEvent; status: string }) {
+  const { locale } = useTexts();
+  const own = useRoomTexts(eventListTexts);
+  return (
+    <li class="row-card">
+      <div class="row-picture">
+        <EventPicture id={event.id} image={event.image} sizes="8rem" />
+      </div>
+      <div class="row-text">
+        <h3>
+          <a href={`/manage/events/${event.id}`}>{event.name}</a>
+        </h3>
+        <p class="small">{[event.starts_at ? day(event.starts_at, event.timezone, locale) : own.noDate, event.venue].filter(Boolean).join(" · ")}</p>
+      </div>
+      <span class={`status status-${event.status}`}>{status}</span>
+    </li>
+  );
+}
+
+/** What the person sells, then where they work, each once. */
+async function listEvents(me: Me): Promise<ListedEvent[]> {
+  if (may("listAllEvents", me)) return (await listAllEvents()).filter((event) => !event.removed);
+  const sold = may("createEvents", me) ? await listSold(me.id) : [];
+  const worked = Object.keys(me.events).filter((id) => !sold.some((event) => event.id === id));
+  const found = await Promise.all(worked.map((id) => getEvent(id).catch(missing)));
+  return [...sold, ...found.filter((event) => event !== null)];
+}
+
+async function listSold(promoterId: string): Promise<ListedEvent[]> {
+  const events: ListedEvent[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await listPromotersEvents(promoterId, cursor).catch(missing);
+    events.push(...(page?.events ?? [])); // a promoter whose profile was never written has none
+    cursor = page?.next_cursor ?? undefined;
+  } while (cursor);
+  return events;
+}
+
+function missing(failure: unknown): null {
+  if (failure instanceof ApiFailure && failure.status === 404) return null;
+  throw failure;
+}

@@ -1,0 +1,89 @@
+/** What surrounds the pages for those who manage: the navigation names what the person may open, and the event that the page is of. */
+
+import type { ComponentChildren } from "preact";
+import { useLocation } from "preact-iso";
+import { withNext } from "../pages/sign-in";
+import { Frame } from "../parts/frame";
+import { useBuyer } from "../session";
+import { useTexts } from "../texts";
+import type { Me } from "./api";
+import { PAGES, type Page } from "./pages";
+import { rolesOf } from "./rights";
+import { useRoomTexts } from "./texts";
+import { shellTexts } from "./texts/shell";
+import { useEventState, useMay } from "./who";
+
+/** `me`: null for somebody who is not signed in, or not known yet. */
+export function Layout({ me, children }: { me: Me | null; children: ComponentChildren }) {
+  const { t } = useTexts();
+  const own = useRoomTexts(shellTexts);
+  const { url } = useLocation();
+  const { hasEnded } = useBuyer();
+  const navigation = (
+    <nav aria-label={t.nav.label}>
+      <a href="/">{own.shop}</a>
+      {me && <a href="/account">{own.account}</a>}
+    </nav>
+  );
+  const banner = hasEnded && (
+    <p class="banner" role="status">
+      {t.signIn.endedShort} <a href={withNext("/sign-in", url)}>{t.signIn.again}</a>
+    </p>
+  );
+  return (
+    <Frame home="/manage" product={own.product} navigation={navigation} banner={banner}>
+      {children}
+    </Frame>
+  );
+}
+
+/** The pages beside their navigation. Drawn where `useMe` and `useEventState` know who asks and what is managed. */
+export function Beside({ me, children }: { me: Me; children: ComponentChildren }) {
+  const own = useRoomTexts(shellTexts);
+  const { t } = useTexts();
+  const { value: event } = useEventState();
+  const may = useMay();
+  const listed = PAGES.filter((page) => page.isListed && (page.right === null || may(page.right)));
+  const ofEvent = event ? listed.filter(isOfEvent) : [];
+  return (
+    <div class="beside">
+      <div class="side">
+        <nav aria-label={own.navigation}>
+          <ul>
+            {listed.filter((page) => !isOfEvent(page)).map((page) => (
+              <Entry key={page.path} page={page} address={page.path} />
+            ))}
+          </ul>
+        </nav>
+        {event && ofEvent.length > 0 && (
+          <nav aria-label={own.ofEvent}>
+            <p class="side-event">
+              {event.name} <span class={`status status-${event.status}`}>{t.status[event.status]}</span>
+            </p>
+            <ul>
+              {ofEvent.map((page) => (
+                <Entry key={page.path} page={page} address={page.path.replace(":eventId", event.id)} />
+              ))}
+            </ul>
+          </nav>
+        )}
+        <p class="small side-role">{(event ? rolesOf(me, event) : rolesOf(me)).map((role) => own.roles[role]).join(", ")}</p>
+      </div>
+      <div class="side-page">{children}</div>
+    </div>
+  );
+}
+
+function Entry({ page, address }: { page: Page; address: string }) {
+  const name = useRoomTexts(page.name);
+  const { path } = useLocation();
+  return (
+    <li>
+      <a href={address} aria-current={path === address ? "page" : undefined}>
+        {name}
+      </a>
+    </li>
+  );
+}
+
+const isOfEvent = (page: Page) => page.path.includes(":eventId");

@@ -1,0 +1,152 @@
+/** The pages for those who manage events: an entry of its own, so that buyers load nothing of it. */
+
+import { render, type ComponentType, type JSX } from "preact";
+import { ErrorBoundary, lazy, LocationProvider, Route, Router, useLocation } from "preact-iso";
+import { withNext } from "../pages/sign-in";
+import { Failure, FailureTexts, Skeleton } from "../parts/failure";
+import { useLoaded, useTitle } from "../parts/hooks";
+import { useBuyer } from "../session";
+import { TextsProvider, useTexts } from "../texts";
+import { getMe } from "./api";
+import { Beside, Layout } from "./layout";
+import { PAGES, type Page } from "./pages";
+import { hasWork } from "./rights";
+import { useRoomTexts } from "./texts";
+import { failureTexts } from "./texts/failures";
+import { shellTexts } from "./texts/shell";
+import { EventProvider, MeProvider, useEventState, useMay } from "./who";
+
+const EVENT = /^\/manage\/events\/(?!new$)([^/]+)/;
+
+function App() {
+  return (
+    <TextsProvider>
+      <LocationProvider scope={/^\/manage(\/|$|\?)/}>
+        <Translated />
+      </LocationProvider>
+    </TextsProvider>
+  );
+}
+
+function Translated() {
+  const codes = useRoomTexts(failureTexts);
+  const { buyer } = useBuyer();
+  return <FailureTexts.Provider value={codes}>{buyer?.kind === "account" ? <SignedIn key={buyer.id} /> : <Stranger />}</FailureTexts.Provider>;
+}
+
+function Stranger() {
+  const { t } = useTexts();
+  const own = useRoomTexts(shellTexts);
+  const { url } = useLocation();
+  useTitle(own.signInTitle);
+  return (
+    <Layout me={null}>
+      <div class="page page-narrow">
+        <h1>{own.signInTitle}</h1>
+        <p class="lead">{own.signInText}</p>
+        <a class="button" href={withNext("/sign-in", url)}>
+          {t.signIn.title}
+        </a>
+      </div>
+    </Layout>
+  );
+}
+
+function SignedIn() {
+  const { value: me, failure, reload } = useLoaded(getMe, "me");
+  const { path } = useLocation();
+  if (!me) {
+    return (
+      <Layout me={null}>
+        <div class="page">{failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />}</div>
+      </Layout>
+    );
+  }
+  if (!hasWork(me)) {
+    return (
+      <Layout me={me}>
+        <Nothing />
+      </Layout>
+    );
+  }
+  return (
+    <MeProvider value={me}>
+      <EventProvider eventId={EVENT.exec(path)?.[1] ?? null}>
+        <Layout me={me}>
+          <Beside me={me}>
+            <ErrorBoundary>
+              <Router onRouteChange={() => scrollTo(0, 0)}>
+                {ROUTES.map(({ page, component }) => (
+                  <Route key={page.path} path={page.path} component={component} />
+                ))}
+                <Route default component={NoPage} />
+              </Router>
+            </ErrorBoundary>
+          </Beside>
+        </Layout>
+      </EventProvider>
+    </MeProvider>
+  );
+}
+
+const ROUTES = PAGES.map((page) => {
+  const Content = lazy<ComponentType>(() => page.load().catch(() => LoadFailed));
+  return { page, component: () => <Opened page={page} content={<Content />} /> };
+});
+
+/** A page, if it is for the person, when its event is there. */
+function Opened({ page, content }: { page: Page; content: JSX.Element }) {
+  const name = useRoomTexts(page.name);
+  const own = useRoomTexts(shellTexts);
+  const may = useMay();
+  const { value: event, failure, reload } = useEventState();
+  const isOfEvent = page.path.includes(":eventId");
+  useTitle(event ? `${name} · ${event.name}` : name);
+  if (isOfEvent && !event) {
+    if (failure?.status === 404) return <Sentence title={own.noEventTitle} text={own.noEventText} />;
+    return <div class="page">{failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />}</div>;
+  }
+  if (page.right && !may(page.right)) return <Sentence title={own.mayNotTitle} text={own.mayNotText} />;
+  return content;
+}
+
+function LoadFailed() {
+  const own = useRoomTexts(shellTexts);
+  return (
+    <div class="page">
+      <div class="notice notice-bad" role="alert">
+        <p>{own.loadFailed}</p>
+        <button type="button" class="button button-quiet" onClick={() => location.reload()}>
+          {own.reload}
+        </button>
+      </div>
+    </div>
+  );
+}
+
+function NoPage() {
+  const own = useRoomTexts(shellTexts);
+  useTitle(own.noPageTitle);
+  return <Sentence title={own.noPageTitle} text={own.noPageText} />;
+}
+
+function Nothing() {
+  const own = useRoomTexts(shellTexts);
+  useTitle(own.product);
+  return <Sentence title={own.nothingTitle} text={own.nothingText} />;
+}
+
+function Sentence({ title, text }: { title: string; text: string }) {
+  const own = useRoomTexts(shellTexts);
+  return (
+    <div class="page page-narrow">
+      <h1>{title}</h1>
+      <p class="lead">{text}</p>
+      <a class="button button-quiet" href="/manage">
+        {own.overview}
+      </a>
+    </div>
+  );
+}
+
+render(<App />, document.getElementById("app")!);

@@ -1,0 +1,47 @@
+/** Who manages, and which event: loaded once, for all pages. */
+
+import { createContext, type ComponentChildren } from "preact";
+import { useContext, useState } from "preact/hooks";
+import { useLoaded, type Loaded } from "../parts/hooks";
+import { getEvent, type ManagedEvent, type Me } from "./api";
+import { may, type Right } from "./rights";
+
+const MeContext = createContext<Me | null>(null);
+
+interface EventState extends Loaded<ManagedEvent> {
+  replace: (event: ManagedEvent) => void;
+}
+const EventContext = createContext<EventState | null>(null);
+
+export const MeProvider = MeContext.Provider;
+
+/** The person who is signed in. Only pages that are registered in pages.ts are drawn when there is one. */
+export const useMe = (): Me => useContext(MeContext)!;
+
+/** Loads the event of the page; null for a page of no event. */
+export function EventProvider({ eventId, children }: { eventId: string | null; children: ComponentChildren }) {
+  const [changed, setChanged] = useState<ManagedEvent | null>(null);
+  const loaded = useLoaded(async () => {
+    const event = eventId === null ? null : await getEvent(eventId);
+    setChanged(null);
+    return event;
+  }, eventId ?? "");
+  const value = changed && (changed.id === eventId || changed.slug === eventId) ? changed : loaded.value;
+  return <EventContext.Provider value={{ ...loaded, value, replace: setChanged }}>{children}</EventContext.Provider>;
+}
+
+/** The event of the page, while it is loaded and if that failed. */
+export const useEventState = (): EventState => useContext(EventContext)!;
+
+/** The event of a page whose address has `:eventId`; `replace` takes what the API has answered to a change. */
+export function useManagedEvent(): { event: ManagedEvent; replace: (event: ManagedEvent) => void; reload: () => Promise<void> } {
+  const { value, replace, reload } = useEventState();
+  return { event: value!, replace, reload };
+}
+
+/** Whether the person may do this, at the event of the page if it has one. */
+export function useMay(): (right: Right) => boolean {
+  const me = useMe();
+  const { value: event } = useEventState();
+  return (right) => may(right, me, event ?? undefined);
+}

@@ -1,0 +1,81 @@
+/** What surrounds every page of every entry: the way to the content, the name, a lost network, the language. */
+
+import type { ComponentChildren } from "preact";
+import { useLocation } from "preact-iso";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { languages, nameOf, useTexts, type Language } from "../texts";
+
+interface FrameProps {
+  /** Where the name leads, and what stands beside it. */
+  home: string;
+  product?: string;
+  navigation: ComponentChildren;
+  /** What stands above the page, such as a session that has ended. */
+  banner?: ComponentChildren;
+  /** Whether the page says in its own words what a lost network means. */
+  saysOffline?: boolean;
+  children: ComponentChildren;
+}
+
+export function Frame({ home, product, navigation, banner, saysOffline = false, children }: FrameProps) {
+  const { t, language, choose } = useTexts();
+  const { path } = useLocation();
+  const isOnline = useOnline();
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+  useEffect(() => {
+    if (!first.current) main.current?.focus({ preventScroll: true }); // so that a screen reader begins at the new page
+    first.current = false;
+  }, [path]);
+  return (
+    <>
+      <a class="skip" href="#content">
+        {t.skip}
+      </a>
+      <header class="top">
+        <a class="brand" href={home}>
+          <svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">
+            <path class="brand-gate" d="M4 3h24v26h-6V16a6 6 0 0 0-12 0v13H4z" />
+            <circle class="brand-light" cx="16" cy="18" r="2.6" />
+          </svg>
+          Fairgate
+          {product && <span class="brand-product">{product}</span>}
+        </a>
+        {navigation}
+      </header>
+      {banner}
+      {!isOnline && !saysOffline && (
+        <p class="banner" role="status">
+          {t.offline}
+        </p>
+      )}
+      <main id="content" tabIndex={-1} ref={main}>
+        {children}
+      </main>
+      <footer class="bottom">
+        <p>{t.footer}</p>
+        <label>
+          <span>{t.language}</span>
+          <select value={language} onChange={({ currentTarget }) => choose(currentTarget.value as Language)}>
+            {languages.map((name) => (
+              <option key={name} value={name} lang={name}>
+                {nameOf(name)}
+              </option>
+            ))}
+          </select>
+        </label>
+      </footer>
+    </>
+  );
+}
+
+function useOnline(): boolean {
+  const [isOnline, setOnline] = useState(navigator.onLine);
+  useEffect(() => {
+    const update = () => setOnline(navigator.onLine);
+    addEventListener("online", update);
+    addEventListener("offline", update);
+    return () => (removeEventListener("online", update), removeEventListener("offline", update));
+  }, []);
+  return isOnline;
+}
