@@ -1,5 +1,7 @@
 """The Chalice app: registers blueprints, middleware and what SnapStart has to renew, nothing else."""
 
+from chalicelib import cold_start  # isort: skip  # before all that it speeds up
+
 from chalice.app import Chalice
 
 # First, before imports within imports: Python 3.11 asks the system for memory again at each call that is deeper than a block of its stack,
@@ -75,3 +77,4 @@ app.register_blueprint(followers_jobs.bp)
 
 path_names.register_resolver("event_id", slugs.resolve_event_id)
 snapstart.register_renewal()
+cold_start.end()
