@@ -52,8 +52,11 @@ def deserialize_row(table: type[Model], item: Item) -> dict[str, Any]:
         attribute = attributes.get(name)
         if attribute is None:
             continue
-        if type(attribute) is UnicodeAttribute and "S" in typed:
+        kind = type(attribute)
+        if kind is UnicodeAttribute and "S" in typed:
             values[name] = typed["S"]
+        elif kind is NumberAttribute and "N" in typed and typed["N"].isdecimal():
+            values[name] = int(typed["N"])
         elif "NULL" not in typed:
             values[name] = attribute.deserialize(attribute.get_value(typed))
     return values

@@ -1,7 +1,8 @@
 """Conditions as functions: each text is read once, not at every call.
 
-Compiled are comparisons, also of size(), attribute_exists and attribute_not_exists, with AND, OR, NOT and parentheses around them. All
-other conditions, those with a fault, and those that meet an odd value, are evaluated by MiniStack, which also words all errors.
+Compiled are comparisons, also of size(), attribute_exists, attribute_not_exists, and contains() of a text, with AND, OR, NOT and
+parentheses around them. All other conditions, those with a fault, and those that meet an odd value, are evaluated by MiniStack, which also
+words all errors.
 """
 
 import operator
@@ -108,7 +109,9 @@ def _negation(cursor: Cursor) -> Test:
         inner = _disjunction(cursor)
         cursor.take("RPAREN")
         return inner
-    return _existence(cursor) if cursor.function.startswith("attribute_") else _comparison(cursor)
+    if cursor.function.startswith("attribute_"):
+        return _existence(cursor)
+    return _containment(cursor) if cursor.function == "contains" else _comparison(cursor)
 
 
 def _existence(cursor: Cursor) -> Test:
@@ -122,6 +125,26 @@ def _existence(cursor: Cursor) -> Test:
     if function == "attribute_exists":
         return lambda item, _values, names: get_at_path(item, path(names)) is not None
     return lambda item, _values, names: get_at_path(item, path(names)) is None
+
+
+def _containment(cursor: Cursor) -> Test:
+    cursor.take("IDENT")
+    cursor.take("LPAREN")
+    path = cursor.take_path()
+    cursor.take("COMMA")
+    reference = cursor.take("VALUE_REF")
+    cursor.take("RPAREN")
+
+    def test(item: Item, values: Values, names: Names) -> bool:
+        container, member = get_at_path(item, path(names)), values.get(reference)
+        if container is None or member is None:
+            return False
+        for kind in ("SS", "S"):
+            if kind in container and "S" in member:
+                return member["S"] in container[kind]
+        raise TypeError("no set of texts and no text")
+
+    return test
 
 
 def _comparison(cursor: Cursor) -> Test:
