@@ -20,6 +20,7 @@ from bootstrap.ticket_import import ImportReport, Source
 from bootstrap.validation import ValidDocument, validate_files, validate_tree
 from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
+from chalicelib.promotions import service as promotions
 
 LISTED_VERSIONS = 10
 PROGRESS_TICKETS = 10_000  # between two lines that say how far an import is
@@ -134,7 +135,7 @@ def _export_event(arguments: Namespace) -> int:
     event = current.events.get(arguments.event)
     if event is None or event.removed or event.deleted_at is not None:
         raise CommandError(f"there is no event {quoted(arguments.event)} now; its id is in the address of its page")
-    exported = event_export.to_document(current, event, settings.current().stage)
+    exported = event_export.to_document(current, event, promotions.list_codes(event.id), settings.current().stage)
     _write(arguments.output, exported.tree)
     return _print_faults(exported.tree, exported.differences, "Correct these in the file, then run `validate` with it.")
 

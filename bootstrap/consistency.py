@@ -1,7 +1,8 @@
 """The rules between fields and between entries of a bootstrap file. They are checked for the entries whose own fields are right."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, tzinfo
+from functools import partial
 from typing import Any
 
 from msgspec.structs import asdict
@@ -9,15 +10,18 @@ from msgspec.structs import asdict
 from bootstrap import dates
 from bootstrap.document import EventEntry, TicketEntry, ticket_capacity
 from bootstrap.faults import DocumentFault, member_path, quoted
+from bootstrap.promo_codes import to_promo_code
 from chalicelib.catalog.custom_options import CustomOption, check_option
 from chalicelib.errors import InvalidInput
 from chalicelib.inventory.model import MAX_HOLDS, default_shard_count
+from chalicelib.promotions.model import normalize
 
 Events = Mapping[str, EventEntry]
 Tickets = Mapping[str, TicketEntry]
 
 LONG_STAGE_NAMES = {"dev": "development", "prod": "production"}
 STAGES_WITHOUT_BUYERS = ("local", "test")
+ENDS = ("end_date", "expires_at")  # as a day, they mean its last second
 
 
 def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -> list[DocumentFault]:
@@ -27,6 +31,7 @@ def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -
     return [
         *(fault for key, event in events.items() for fault in _event_faults(key, event)),
         *(fault for key, event in events.items() for fault in _capacity_below_sold(key, event, tickets)),
+        *(fault for key, event in events.items() for fault in _promo_code_faults(key, event, tickets)),
         *(fault for key, ticket in tickets.items() for fault in _ticket_faults(key, ticket, events, event_ids)),
         *_repeated_price_ids(tickets),
         *_repeated_names(tickets),
@@ -90,6 +95,24 @@ def _capacity_below_sold(key: str, event: EventEntry, tickets: Tickets) -> Itera
         yield DocumentFault(f"{member_path('$.events', key)}.capacity", message)
 
 
+def _promo_code_faults(key: str, event: EventEntry, tickets: Tickets) -> Iterator[DocumentFault]:
+    first: dict[str, int] = {}
+    for number, entry in enumerate(event.promo_codes):
+        path = member_path(f"{member_path('$.events', key)}.promo_codes", number)
+        if first.setdefault(normalize(entry.code), number) != number:
+            message = f"duplicate: {quoted(entry.code)} is already a promo code of the event; capitals and small letters are the same"
+            yield DocumentFault(f"{path}.code", message)
+        for place, tier_id in enumerate(entry.package_ids or ()):
+            if tier_id not in tickets or tickets[tier_id].event_id != key:
+                message = f"the event has no ticket type {quoted(tier_id)}; use a key of $.ticket_types with this event_id"
+                yield DocumentFault(member_path(f"{path}.package_ids", place), message)
+        zone = _zone_of(event)
+        _, faults = _read_dates(path, {"starts_at": entry.starts_at, "expires_at": entry.expires_at}, zone)
+        yield from faults
+        if not faults:
+            yield from _rule_faults(path, partial(to_promo_code, entry, key, tickets.values(), zone))
+
+
 def _ticket_faults(key: str, ticket: TicketEntry, events: Events, event_ids: set[str]) -> Iterator[DocumentFault]:
     path = member_path("$.ticket_types", key)
     if key != ticket.id:
@@ -117,10 +140,15 @@ def _option_faults(path: str, ticket: TicketEntry) -> Iterator[DocumentFault]:
         option_path = member_path(f"{path}.options", number)
         if option.id in [other.id for other in ticket.options[:number]]:
             yield DocumentFault(f"{option_path}.id", f"duplicate: {quoted(option.id)} is already the id of another option; use another one")
-        try:
-            check_option(CustomOption(**asdict(option)))
-        except InvalidInput as error:
-            yield DocumentFault(f"{option_path}{str(error.details['path']).removeprefix('$')}", error.message)
+        yield from _rule_faults(option_path, partial(check_option, CustomOption(**asdict(option))))
+
+
+def _rule_faults(path: str, check: Callable[[], object]) -> Iterator[DocumentFault]:
+    """The fault of an entry at `path` that `check` refuses, by the rules of the API."""
+    try:
+        check()
+    except InvalidInput as error:
+        yield DocumentFault(f"{path}{str(error.details['path']).removeprefix('$')}", error.message)
 
 
 def _capacity_faults(path: str, ticket: TicketEntry, event: EventEntry | None) -> Iterator[DocumentFault]:
@@ -151,7 +179,7 @@ def _read_dates(path: str, texts: dict[str, str | None], zone: tzinfo) -> tuple[
         if text is None:
             continue
         try:
-            seconds[key] = dates.epoch_seconds(text, zone, is_end=key == "end_date")
+            seconds[key] = dates.epoch_seconds(text, zone, is_end=key in ENDS)
         except ValueError as error:
             faults.append(DocumentFault(f"{path}.{key}", str(error)))
     return seconds, faults

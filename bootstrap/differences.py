@@ -8,6 +8,9 @@ from msgspec.structs import asdict
 from bootstrap.faults import quoted
 from chalicelib import clock
 from chalicelib.catalog.model import DisplayState, Event, Tier
+from chalicelib.promotions.model import PromoCode
+
+Entry = Event | Tier | DisplayState | PromoCode
 
 # What the diff of an entry leaves out: fields that the store keeps, and fields that repeat another one.
 _NOT_COMPARED = {
@@ -30,19 +33,22 @@ _NOT_COMPARED = {
     ),
     Tier: frozenset({"stock_id", "shards", "capacity", "availability", "managed_by", "removed"}),
     DisplayState: frozenset[str](),
+    PromoCode: frozenset({"stock_id", "shards", "managed_by", "version", "created_at", "updated_at"}),
 }
-_TIMES = frozenset({"starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at"})
+_TIMES = frozenset({"starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at"})
 
 
-def difference(old: Event | Tier | DisplayState, new: Event | Tier | DisplayState) -> str:
+def difference(old: Entry, new: Entry) -> str:
     """`name old -> new` for each field that differs, and for each option and key of metadata that differs."""
     before, after = _flat(old), _flat(new)
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return ", ".join(f"{name} {_value(name, before.get(name))} -> {_value(name, after.get(name))}" for name in changed)
 
 
-def _flat(entry: Event | Tier | DisplayState) -> dict[str, Any]:
+def _flat(entry: Entry) -> dict[str, Any]:
     fields = {name: value for name, value in asdict(entry).items() if name not in _NOT_COMPARED[type(entry)]}
+    if fields.get("discount_type") == "fixed_amount":
+        fields["discount_cents"] = fields.pop("discount_value")
     metadata = fields.pop("metadata", {})
     options = {f"options.{option.id}": to_builtins(option) for option in fields.pop("options", [])}
     return {**fields, **options, **{f"metadata.{key}": value for key, value in metadata.items()}}

@@ -7,10 +7,14 @@ from msgspec import Meta, Struct
 
 from chalicelib.catalog.custom_options import MAX_CHOICES, MAX_OPTIONS, AskedPer, Choice, OptionLabel, OptionType
 from chalicelib.catalog.model import DisplayState, TierStatus, WaitingRoomConfig
+from chalicelib.edge.openapi.schemas import portable
 from chalicelib.inventory.model import MAX_SHARDS
-from chalicelib.money import Cents, Currency
+from chalicelib.money import Cents, Currency, MajorUnits
+from chalicelib.pricing.model import DiscountType
+from chalicelib.promotions.forms import CodeText, PackageIds, TotalUses, UsesPerDonor
 
 MAX_CAPACITY = 1_000_000
+MAX_PROMO_CODES = 200  # of an event; an apply writes each that changes in a transaction of its own
 
 Id = Annotated[
     str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="1 to 100 letters, digits and . _ - with a letter or digit first.")
@@ -40,6 +44,21 @@ class EventMetadata(Struct, frozen=True):
     test_mode: bool | None = None
 
 
+class PromoCodeEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """A promo code of an event, with the fields that it has in the API. The last day of its time is included."""
+
+    code: CodeText
+    discount_type: DiscountType
+    discount_value: MajorUnits
+    starts_at: Day | None = None
+    expires_at: Day | None = None
+    max_total_uses: TotalUses | None = None
+    max_uses_per_donor: UsesPerDonor | None = None
+    package_ids: PackageIds | None = None
+    minimum_total: MajorUnits | None = None
+    is_active: bool = True
+
+
 class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
     id: Id
     name: Name
@@ -53,6 +72,7 @@ class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
     purchase_limit: Limit | None = None
     capacity: Capacity | None = None
     waiting_room: WaitingRoomConfig | None = None
+    promo_codes: Annotated[list[PromoCodeEntry], Meta(max_length=MAX_PROMO_CODES)] = []
 
 
 class SaleWindow(Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,5 +147,5 @@ class BootstrapDocument(Struct, frozen=True, forbid_unknown_fields=True):
 
 def json_schema() -> bytes:
     """The JSON Schema of the format, as `schema.json` holds it."""
-    content = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(BootstrapDocument)}
+    content = {"$schema": "https://json-schema.org/draft/2020-12/schema", **portable(msgspec.json.schema(BootstrapDocument))}
     return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"

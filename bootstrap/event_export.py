@@ -1,5 +1,6 @@
 """One event with its tiers, of the file or made through the API, in the format of the file, so that another stage can take it."""
 
+from collections.abc import Container, Sequence
 from typing import Any
 
 from msgspec import Struct, to_builtins
@@ -7,10 +8,13 @@ from msgspec import Struct, to_builtins
 from bootstrap.files import Tree
 from chalicelib import clock
 from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.promotions.model import PromoCode
+from chalicelib.promotions.views import promo_code_view
 
 # What the file cannot say. A copy has the default of each.
 EVENT_FIELDS_LEFT_OUT = ("address", "city", "category", "hold_seconds")
 MAX_VERSION_LENGTH = 50
+IMAGE_LEFT_OUT = "its uploaded image is left out, because it is in the bucket of this stage; set an `image_url` of another place"
 
 
 class EventExport(Struct, frozen=True):
@@ -20,18 +24,29 @@ class EventExport(Struct, frozen=True):
     differences: list[str]
 
 
-def to_document(catalog: Catalog, event: Event, stage: str) -> EventExport:
-    """The document of an event and of all its tiers that are still in the catalog. Stripe prices are those of `stage`."""
+def to_document(catalog: Catalog, event: Event, promo_codes: Sequence[PromoCode], stage: str) -> EventExport:
+    """The document of an event, its promo codes and all its tiers that are still in the catalog. Stripe prices are those of `stage`."""
     tiers = [tier for tier in catalog.tiers_of(event.id) if not tier.removed]
     differences = _left_out(event)
     if event.status == "draft":
         differences.append(f"event {event.id}: is a draft, which the file cannot say; it is written as `test`, which is in no list")
+    if event.image:
+        differences.append(f"event {event.id}: {IMAGE_LEFT_OUT}")
     for tier in tiers:
         if tier.hidden:
             differences.append(f"tier {tier.id}: is hidden, which the file cannot say; it is written as `closed`")
+        if tier.image:
+            differences.append(f"tier {tier.id}: {IMAGE_LEFT_OUT}")
+    tier_ids = {tier.id for tier in tiers}
+    codes = [promo_code for promo_code in promo_codes if not promo_code.package_ids or tier_ids.intersection(promo_code.package_ids)]
+    differences += [
+        f"promo code {promo_code.code}: is left out, because all that it is for was deleted"
+        for promo_code in promo_codes
+        if promo_code not in codes
+    ]
     tree: Tree = {
         "version": f"export of {event.id}"[:MAX_VERSION_LENGTH],
-        "events": {event.id: _event(event)},
+        "events": {event.id: _event(event) | _set(promo_codes=[_promo_code(promo_code, tier_ids) for promo_code in codes])},
         "ticket_types": {tier.id: _ticket(tier, stage) for tier in tiers},
     }
     return EventExport(tree, differences)
@@ -49,7 +64,7 @@ def _event(event: Event) -> Tree:
     known = {
         "description": event.description,
         "timezone": event.timezone,
-        "image_url": event.image_url,
+        "image_url": None if event.image else event.image_url,
         "featured": event.featured,
         "promoter_id": event.promoter_id,
     }
@@ -89,10 +104,29 @@ def _ticket(tier: Tier, stage: str) -> Tree:
             metadata=tier.metadata,
             availability=window,
             per_user_limit=tier.per_user_limit,
+            low_stock_at=tier.low_stock_at,
             is_sponsorship=tier.is_sponsorship or None,
-            image_url=tier.image_url,
+            image_url=None if tier.image else tier.image_url,
             options=to_builtins(tier.options),
         ),
+    }
+
+
+def _promo_code(promo_code: PromoCode, tier_ids: Container[str]) -> Tree:
+    view = promo_code_view(promo_code)
+    return {
+        "code": view.code,
+        "discount_type": view.discount_type,
+        "discount_value": view.discount_value,
+        **_set(
+            starts_at=view.starts_at,
+            expires_at=view.expires_at,
+            max_total_uses=view.max_total_uses,
+            max_uses_per_donor=view.max_uses_per_donor,
+            package_ids=[tier_id for tier_id in promo_code.package_ids if tier_id in tier_ids],
+            minimum_total=view.minimum_total,
+        ),
+        **({} if view.is_active else {"is_active": False}),
     }
 
 

@@ -1,11 +1,12 @@
 """What an apply would do, as a diff that a person can read: computed from a document, the served catalog and its stock."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from bootstrap import conversion
+from bootstrap.code_plan import CodeChange
 from bootstrap.differences import difference
 from bootstrap.faults import quoted
 from bootstrap.validation import ValidDocument
@@ -66,11 +67,12 @@ class Plan(Struct, frozen=True):
     new_stocks: list[NewStock]
     resizes: list[Resize]
     open_changes: list[OpenChange]
+    code_changes: list[CodeChange]
 
     @property
     def is_empty(self) -> bool:
-        """Whether neither the catalog nor the stock has anything to change."""
-        return self.is_served and not (self.resizes or self.open_changes or self.refusals)
+        """Whether the catalog, the stock and the promo codes have nothing to change."""
+        return self.is_served and not (self.resizes or self.open_changes or self.code_changes or self.refusals)
 
     def content(self, version: int) -> VersionContent:
         """What readers will load as this version; a tier or pool that never existed gets a stock named after it."""
@@ -106,9 +108,16 @@ def changed_stock(valid: ValidDocument, catalog: Catalog) -> dict[str, int]:
     return changed
 
 
-def build_plan(valid: ValidDocument, head: CatalogHead, catalog: Catalog, stock_ids: Container[str], stocks: Mapping[str, Stock]) -> Plan:
+def build_plan(
+    valid: ValidDocument,
+    head: CatalogHead,
+    catalog: Catalog,
+    stock_ids: Container[str],
+    stocks: Mapping[str, Stock],
+    code_changes: Sequence[CodeChange] = (),
+) -> Plan:
     """The plan of one document. `stocks` is what was strongly read for `stock_ids`; other stock is assumed to match the catalog."""
-    return _PlanBuilder(valid, head, catalog, stock_ids, stocks).build()
+    return _PlanBuilder(valid, head, catalog, stock_ids, stocks).build(code_changes)
 
 
 def _default_shards(tier: Tier, event: Event) -> int:
@@ -149,7 +158,7 @@ class _PlanBuilder:
         self.open_changes: list[OpenChange] = []
         self.events: dict[str, Event] = {}
 
-    def build(self) -> Plan:
+    def build(self, code_changes: Sequence[CodeChange]) -> Plan:
         events = self._compare_events()
         self.events = {event.id: event for event in events}
         tiers = self._compare_tiers()
@@ -158,6 +167,8 @@ class _PlanBuilder:
         for name, state in states.items():
             if self.head.version and state != self.catalog.states[name]:
                 self._add_change("~", "state", name, difference(self.catalog.states[name], state))
+        for change in code_changes:
+            self._note_code(change)
         return Plan(
             head=self.head,
             checksum=self.valid.checksum,
@@ -171,6 +182,7 @@ class _PlanBuilder:
             new_stocks=self.new_stocks,
             resizes=self.resizes,
             open_changes=self.open_changes,
+            code_changes=list(code_changes),
         )
 
     def _is_served(self, events: list[Event], tiers: list[Tier], states: dict[str, DisplayState]) -> bool:
@@ -326,6 +338,12 @@ class _PlanBuilder:
         event_ids = {tier.event_id for tier in tiers}
         events = [*(self.events.get(event_id) for event_id in event_ids), *(self.catalog.events.get(event_id) for event_id in event_ids)]
         return any(event is not None and event.pool_id is not None for event in events)
+
+    def _note_code(self, change: CodeChange) -> None:
+        if change.refusal is not None:
+            self._add_refusal("promo code", change.name, change.refusal)
+        else:
+            self._add_change(change.sign, "promo code", change.name, change.text, reduces=change.reduces)
 
     def _note_difference(self, kind: str, name: str, old: Event | Tier, new: Event | Tier) -> None:
         if old.removed:

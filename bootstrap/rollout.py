@@ -3,6 +3,7 @@
 1. plan against the served catalog and its stock, strongly read     4. create the stock of new tiers and events
 2. write the new version beside the others                          5. grow stock
 3. shrink stock, each by a condition; undo all if one is refused    6. make the new version the head, with the audit entry
+                                                                    7. write promo codes, as long as that version is served
 
 Stock is shrunk first, since only that can be refused. New stock is named after the version number of this attempt, which no other
 attempt ever gets: an apply that stalls here and goes on an hour later overwrites nothing that was ever for sale. Steps 2 to 6 are a
@@ -15,12 +16,16 @@ from typing import Any, Literal, NoReturn
 import msgspec
 from msgspec import Struct
 
+from bootstrap import code_plan
+from bootstrap.code_plan import CodeChange
 from bootstrap.plan import Plan, Resize, all_stock, build_plan, changed_stock
+from bootstrap.promo_codes import to_promo_codes
 from bootstrap.validation import ValidDocument, validate_tree
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import CatalogHead
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
+from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeChanging, PromoCodeTaken
 
 MAX_ATTEMPTS = 3
 # Up to this many shards an apply reads all stock and corrects drift. In a larger catalog it reads only the stock that it changes,
@@ -84,7 +89,12 @@ def _load_plan(valid: ValidDocument, *, all_shards: bool) -> Plan:
     stock_ids = all_stock(served)
     if not all_shards and valid.checksum != head.checksum and sum(stock_ids.values()) > MAX_SHARDS_READ:
         stock_ids = changed_stock(valid, served)
-    return build_plan(valid, head, served, stock_ids, inventory.read_stock(stock_ids))
+    code_changes = code_plan.load_changes(_codes(valid))
+    return build_plan(valid, head, served, stock_ids, inventory.read_stock(stock_ids), code_changes)
+
+
+def _codes(valid: ValidDocument) -> list[PromoCode]:
+    return to_promo_codes(valid.document.events, valid.document.ticket_types)
 
 
 def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: str, details: dict[str, Any]) -> ApplyResult:
@@ -98,14 +108,16 @@ def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: 
         audited = {**details, "replaced": planned.head.version, "diff": _shortened(planned.changes)}
         catalog.publish_version(planned.head, new_head, action, audited)
     inventory.invalidate()
+    _write_codes(code_plan.load_changes(_codes(valid)), planned, version, actor, now)
     return ApplyResult("applied", version, planned)
 
 
 def _heal(planned: Plan, actor: str, now: int) -> ApplyResult:
-    """The document is served already; correct the stock where it has drifted from it."""
+    """The document is served already; correct the stock and the promo codes where they have drifted from it."""
     _shrink(planned, actor, now)
     _grow(planned)
     inventory.invalidate()
+    _write_codes(planned.code_changes, planned, planned.head.version, actor, now)
     result: Literal["unchanged", "healed"] = "unchanged" if planned.is_empty else "healed"
     _audit(planned, f"catalog.{result}", actor, now, planned.changes)
     return ApplyResult(result, planned.head.version, planned)
@@ -147,6 +159,25 @@ def _grow(planned: Plan) -> None:
             _resize(resize)
     for change in planned.open_changes:
         inventory.set_open({change.stock_id: change.shards}, change.is_open)
+
+
+def _write_codes(changes: list[CodeChange], planned: Plan, version: int, actor: str, now: int) -> None:
+    """Write the promo codes of the version that is served, each as long as it is: a slow apply overwrites nothing of a later one."""
+    for change in changes:
+        reason = change.refusal
+        try:
+            if reason is None:
+                code_plan.carry_out(change, version, actor, now)
+        except (MaxUsesTooSmall, PromoCodeTaken) as error:
+            reason = error.message
+        except PromoCodeChanging:
+            head, _ = catalog.load_head_and_catalog()
+            if head.version != version:
+                _give_up(head, planned, actor, now)
+            reason = "it kept changing"
+        if reason is not None:
+            text = f"! promo code {change.name}: {reason}. Version {version} is served, without this change; correct it and apply again"
+            _refuse(planned, [text], actor, now)
 
 
 def _resize(resize: Resize) -> None:

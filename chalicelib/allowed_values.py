@@ -20,6 +20,8 @@ def _words(kind: inspect.Type, hint: str = "") -> str:
             return "one of " + ", ".join(str(value) for value in kind.values)
         case inspect.IntType():
             return "a whole number" + _range(kind.ge, kind.le)
+        case inspect.DecimalType():
+            return "a number" + (f" ({hint})" if hint else "")
         case inspect.StrType():
             return "text" + _length(kind) + (f" ({hint})" if hint else "")
         case inspect.BoolType():

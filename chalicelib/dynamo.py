@@ -6,10 +6,11 @@ A row is an instance of a `Table`. A write says what changes, and on which condi
     dynamo.update(PurchaseRow("p"), {"state": "paid", "ttl": None}, "version = :before AND size(lines) < :most", before=1, most=9)
     dynamo.update(BuyerRow("u", "e"), {"active_id": None}, "active_id = :id", add={"bought": 2, "orders": {"p"}}, id="p")
     dynamo.delete(CaseRow("p", "refund#r"), "attribute_not_exists(next_at)")
+    dynamo.check(CatalogRow("head", "head"), "version = :version", version=7)
 
-`put`, `update` and `delete` return transaction items for `transact`; `put_if`, `update_if`, `update_if_returning` and `delete_if` take the
-same arguments and make one write by itself. Attributes are named as they are: `wire_format` puts a placeholder in place of each, since
-some are reserved words. A condition is read once and kept, so it is a constant, and what differs is an operand.
+`put`, `update`, `delete` and `check` return transaction items for `transact`; `put_if`, `update_if`, `update_if_returning` and `delete_if`
+take the same arguments and make one write by itself. Attributes are named as they are: `wire_format` puts a placeholder in place of each,
+since some are reserved words. A condition is read once and kept, so it is a constant, and what differs is an operand.
 """
 
 import random
@@ -169,6 +170,12 @@ def delete(row: Table, condition: str = "", **operands: Any) -> TransactItem:
     """Transaction item that deletes the item with the key of `row`."""
     arguments = wire_format.write_arguments(row, condition, operands)
     return {"Delete": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
+
+
+def check(row: Table, condition: str, **operands: Any) -> TransactItem:
+    """Transaction item that writes nothing; the condition on the item with the key of `row` must hold."""
+    arguments = wire_format.write_arguments(row, condition, operands)
+    return {"ConditionCheck": {**arguments, "Key": wire_format.serialize_key(row), **_RETURNING_OLD_ITEM}}
 
 
 def transact(items: Sequence[TransactItem]) -> None:

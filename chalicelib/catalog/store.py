@@ -157,6 +157,11 @@ def replace_head_items(expected: CatalogHead, new: CatalogHead) -> list[dynamo.T
     return [dynamo.update(CatalogRow("head", "head"), values, condition, **operands), dynamo.put(list_entry)]
 
 
+def served_version_item(version: int) -> dynamo.TransactItem:
+    """Transaction item that fails unless this version is served."""
+    return dynamo.check(CatalogRow("head", "head"), "version = :version", version=version)
+
+
 def increment_revision_item(expected: int | None = None) -> dynamo.TransactItem:
     """Transaction item that makes all instances load the catalog again; with `expected`, only if that is still the revision."""
     condition, operands = ("", {}) if expected is None else _revision_is(expected)

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.catalog import permissions
 from chalicelib.catalog.model import Event
-from chalicelib.catalog.revisions import Expected, PreconditionFailed, VersionConflict
+from chalicelib.catalog.revisions import Expected, ManagedByBootstrap, PreconditionFailed, VersionConflict
 from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply, RequestContext, route
@@ -16,8 +16,7 @@ from chalicelib.edge.operation import IF_MATCH
 from chalicelib.errors import NotFound
 from chalicelib.promotions import management
 from chalicelib.promotions.forms import NewPromoCode, PromoCodeChanges
-from chalicelib.promotions.management import CodeWithUses
-from chalicelib.promotions.model import MaxUsesTooSmall, PromoCodeChanging, PromoCodeTaken, normalize
+from chalicelib.promotions.model import CodeWithUses, MaxUsesTooSmall, PromoCodeChanging, PromoCodeTaken, normalize
 from chalicelib.promotions.views import (
     DeletedPromoCodeView,
     PromoCodesView,
@@ -29,7 +28,7 @@ from chalicelib.promotions.views import (
 
 bp = Blueprint(__name__)
 
-_CHANGE_ERRORS = (VersionConflict, PreconditionFailed, PromoCodeChanging)
+_CHANGE_ERRORS = (ManagedByBootstrap, VersionConflict, PreconditionFailed, PromoCodeChanging)
 _CODE = r"[A-Z0-9-]{4,20}"
 
 

@@ -1,47 +1,26 @@
 """Create, show, change and delete promo codes with the stock of their uses.
 
-A code and its stock change in one transaction, so the stock always has as many uses as the code says.
+Those of the bootstrap file are only shown here.
 """
 
-import random
-from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
-from chalicelib import deadline, dynamo
-from chalicelib.audit import service as audit
+from chalicelib import dynamo
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
-from chalicelib.catalog.revisions import ANY_VERSION, Expected
+from chalicelib.catalog.revisions import ANY_VERSION, Expected, ManagedByBootstrap
 from chalicelib.catalog.tier_management import DEFAULT_CURRENCY
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.model import NO_STOCK, CapacityInUse, Stock
-from chalicelib.promotions import forms, store
+from chalicelib.inventory.model import NO_STOCK, Stock
+from chalicelib.promotions import forms, store, transactions
 from chalicelib.promotions.forms import NewPromoCode, PromoCodeChanges
-from chalicelib.promotions.model import (
-    MaxUsesTooSmall,
-    PromoCode,
-    PromoCodeChanging,
-    PromoCodeTaken,
-    normalize,
-    shard_count,
-)
+from chalicelib.promotions.model import CodeWithUses, PromoCode, PromoCodeTaken, normalize, shard_count
 from chalicelib.promotions.store import find
-
-MAX_ATTEMPTS = 5
-PAUSE_SECONDS = (0.01, 0.05)  # after a conflict
-
-T = TypeVar("T")
-
-
-class CodeWithUses(Struct, frozen=True):
-    """A code with its stock: sold are the uses that were paid with, held those of checkouts that are open."""
-
-    promo_code: PromoCode
-    uses: Stock
+from chalicelib.promotions.transactions import retry, with_uses
 
 
 class Validation(Struct, frozen=True):
@@ -70,11 +49,8 @@ def create(event: Event, fields: NewPromoCode, stock_id: str, actor: str, now: i
         **values,
     )
     _check(new)
-    shards = inventory.new_shard_items(stock_id, capacity=new.capacity, sold=0, shard_count=new.shards, is_open=True)
     try:
-        dynamo.transact(
-            [store.create_item(new), *inventory.create_shard_items(shards), _audit_item(new, "promo_code.created", actor, now, None)]
-        )
+        transactions.create(new, actor, now)
     except dynamo.TransactionCanceled:
         existing = find(event.id, new.code)
         if existing is None or existing.stock_id != stock_id:
@@ -98,45 +74,33 @@ def list_page(event_id: str, limit: int, after: str | None) -> list[CodeWithUses
 def update(event_id: str, code: str, changes: PromoCodeChanges, actor: str, now: int, expected: Expected = ANY_VERSION) -> CodeWithUses:
     """Change fields of a code; checkouts that are open keep what they have. A change that changes nothing makes no new version.
 
-    Raises InvalidInput, NotFound, MaxUsesTooSmall, PromoCodeChanging and those of `expected`.
+    Raises InvalidInput, NotFound, ManagedByBootstrap, MaxUsesTooSmall, PromoCodeChanging and those of `expected`.
     """
 
     def attempt() -> CodeWithUses:
-        before = _get(event_id, code)
+        before = _get_changeable(event_id, code)
         expected.check(before)
         if isinstance(changes.code, str) and normalize(changes.code) != before.code:
             raise InvalidInput("A promo code cannot be renamed. Create another one and deactivate this one.", path="$.code")
         after = replace(before, **changes.values(before.discount_type, before.currency))
         _check(after)
-        if after == before:
-            return with_uses(before)
-        resized = []
-        if after.max_total_uses != before.max_total_uses:
-            after = replace(after, shards=max(before.shards, shard_count(after.max_total_uses)))
-            resized = _resize_items(before, after)
-        after = replace(after, version=before.version + 1, updated_at=now)
-        dynamo.transact([store.replace_item(before, after), *resized, _audit_item(after, "promo_code.changed", actor, now, before)])
-        return with_uses(after)
+        return with_uses(transactions.change(before, after, actor, now))
 
-    return _retry(attempt)
+    return retry(attempt)
 
 
 def delete(event_id: str, code: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> tuple[PromoCode, bool]:
     """Delete a code that nobody has used, with its stock; deactivate any other. Returns the code, and whether it was deleted.
 
-    Raises NotFound, PromoCodeChanging and those of `expected`.
+    Raises NotFound, ManagedByBootstrap, PromoCodeChanging and those of `expected`.
     """
 
     def attempt() -> tuple[PromoCode, bool]:
-        before, uses = (found := get(event_id, code)).promo_code, found.uses
+        before = _get_changeable(event_id, code)
         expected.check(before)
-        if uses.sold or uses.held:
-            return update(event_id, code, PromoCodeChanges(is_active=False), actor, now).promo_code, False
-        shards = inventory.delete_shard_items(before.stock_id, before.shards)  # refused if it is used meanwhile
-        dynamo.transact([store.delete_item(before), *shards, _audit_item(before, "promo_code.deleted", actor, now, None)])
-        return before, True
+        return transactions.withdraw(before, actor, now)
 
-    return _retry(attempt)
+    return retry(attempt)
 
 
 def validate(event_id: str, code: str, now: int) -> Validation:
@@ -154,15 +118,18 @@ def validate(event_id: str, code: str, now: int) -> Validation:
     return Validation(promo_code)
 
 
-def with_uses(promo_code: PromoCode) -> CodeWithUses:
-    stocks = inventory.read_stock({promo_code.stock_id: promo_code.shards})
-    return CodeWithUses(promo_code, stocks.get(promo_code.stock_id, NO_STOCK))
-
-
 def _get(event_id: str, code: str) -> PromoCode:
     promo_code = find(event_id, normalize(code))
     if promo_code is None:
         raise NotFound("This event has no such promo code.", event_id=event_id, promo_code=normalize(code))
+    return promo_code
+
+
+def _get_changeable(event_id: str, code: str) -> PromoCode:
+    promo_code = _get(event_id, code)
+    if promo_code.managed_by == "bootstrap":
+        message = "This promo code is managed by the bootstrap file. Change it there and apply the file."
+        raise ManagedByBootstrap(message, event_id=event_id, promo_code=promo_code.code)
     return promo_code
 
 
@@ -178,32 +145,3 @@ def _check(promo_code: PromoCode) -> None:
 
 def _has_tier(snapshot: Catalog, event_id: str, tier_id: str) -> bool:
     return any(tier.id == tier_id for tier in snapshot.listed_tiers(event_id))
-
-
-def _resize_items(before: PromoCode, after: PromoCode) -> list[dynamo.TransactItem]:
-    try:
-        return inventory.resize_items(before.stock_id, before.shards, after.capacity, grow_to=after.shards)
-    except CapacityInUse as error:
-        raise MaxUsesTooSmall(error.details["sold"], error.details["held"]) from None
-
-
-def _retry(attempt: Callable[[], T]) -> T:
-    """Return the result of `attempt`, repeated if the code or its stock has changed since it was read. Raises PromoCodeChanging."""
-    for number in range(MAX_ATTEMPTS):
-        if number:
-            deadline.wait(random.uniform(*PAUSE_SECONDS) * number)
-        try:
-            return attempt()
-        except dynamo.TransactionCanceled:
-            continue
-    raise PromoCodeChanging(retryAfterSeconds=1)
-
-
-def _audit_item(promo_code: PromoCode, action: str, actor: str, now: int, before: PromoCode | None) -> dynamo.TransactItem:
-    """The audit entry of a change; with `before`, field by field."""
-    shown = {name: value for name, value in asdict(promo_code).items() if name not in ("stock_id", "shards", "version", "updated_at")}
-    old = asdict(before) if before is not None else {}
-    changes = {name: (old[name], value) for name, value in shown.items() if name in old and old[name] != value}
-    details = {} if changes else {name: value for name, value in shown.items() if name not in ("event_id", "created_at")}
-    subject = f"promo_code#{promo_code.event_id}/{promo_code.code}"
-    return audit.entry_item(subject, action, actor, now, details, event_id=promo_code.event_id, changes=changes)

@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from msgspec import Struct
 
+from chalicelib.catalog.model import ManagedBy
 from chalicelib.errors import ApiError, InvalidInput
-from chalicelib.inventory.model import UNLIMITED, default_shard_count
+from chalicelib.inventory.model import UNLIMITED, Stock, default_shard_count
 from chalicelib.pricing.model import DiscountRule, DiscountType
 
 MAX_SHARDS = 64  # of the uses of a code: 5,120 checkouts can use it at the same time, and it changes in one transaction
@@ -35,6 +36,7 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     package_ids: list[str] = []
     minimum_total_cents: int | None = None
     is_active: bool = True
+    managed_by: ManagedBy = "api"
     version: int = 1
     created_at: int
     updated_at: int
@@ -76,6 +78,13 @@ class PromoCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
             raise PromoCodeNotApplicable(promo_code=self.code, package_ids=self.package_ids)
         if self.minimum_total_cents is not None and total_cents < self.minimum_total_cents:
             raise PromoCodeMinimumNotReached(promo_code=self.code, minimum_total_cents=self.minimum_total_cents, total_cents=total_cents)
+
+
+class CodeWithUses(Struct, frozen=True):
+    """A code with its stock: sold are the uses that were paid with, held those of checkouts that are open."""
+
+    promo_code: PromoCode
+    uses: Stock
 
 
 PATH = "$.promo_code"

@@ -29,14 +29,14 @@ def find(event_id: str, code: str) -> PromoCode | None:
     return None if row is None else _promo_code(row)
 
 
-def list_codes(event_id: str, limit: int, after: str | None) -> list[PromoCode]:
-    """At most `limit` codes of an event behind the code `after`, in alphabetical order; strongly consistent."""
+def list_codes(event_id: str, limit: int | None = None, after: str | None = None) -> list[PromoCode]:
+    """The codes of an event, at most `limit` behind the code `after`, in alphabetical order; strongly consistent."""
     condition = PromoCodeRow.code > after if after is not None else None
     return [_promo_code(row) for row in PromoCodeRow.query(event_id, condition, consistent_read=True, limit=limit)]
 
 
 def scan_codes() -> Iterator[PromoCode]:
-    """The codes of all events. Reads the whole table: for checks, never for requests."""
+    """The codes of all events. Reads the whole table: for commands and checks, never for requests."""
     return (_promo_code(row) for row in PromoCodeRow.scan(consistent_read=True))
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from chalicelib import clock
+from chalicelib.catalog.model import ManagedBy
 from chalicelib.clock import Timestamp
 from chalicelib.inventory.model import NO_STOCK, Stock
 from chalicelib.money import to_major_units
@@ -16,7 +17,7 @@ class PromoCodeView(Struct, frozen=True, kw_only=True):
     """A promo code; its `id` is the code. `discount_value` is a percentage, or an amount in major units of `currency`.
 
     `times_used` counts the purchases that were paid with it, refunded ones too; `times_held` the checkouts that are using it now. A null
-    limits nothing.
+    limits nothing. Those that the bootstrap file manages cannot be changed here.
     """
 
     id: str
@@ -35,6 +36,7 @@ class PromoCodeView(Struct, frozen=True, kw_only=True):
     times_used: int
     times_held: int
     uses_left: int | None
+    managed_by: ManagedBy
     version: int
     created_at: Timestamp
     updated_at: Timestamp
@@ -88,6 +90,7 @@ def promo_code_view(promo_code: PromoCode, stock: Stock = NO_STOCK) -> PromoCode
         times_used=stock.sold,
         times_held=stock.held,
         uses_left=None if promo_code.max_total_uses is None else promo_code.max_total_uses - stock.sold - stock.held,
+        managed_by=promo_code.managed_by,
         version=promo_code.version,
         created_at=clock.iso(promo_code.created_at),
         updated_at=clock.iso(promo_code.updated_at),

@@ -12,6 +12,7 @@ from bootstrap import conversion, document
 from bootstrap.faults import InvalidDocument
 from bootstrap.files import parse_json
 from bootstrap.plan import build_plan
+from bootstrap.promo_codes import to_promo_codes
 from bootstrap.validation import validate_tree
 from chalicelib.catalog.model import Catalog, CatalogHead, VersionContent
 from tests.bootstrap.conftest import EXAMPLE, event, ticket, valid_document
@@ -241,6 +242,7 @@ PLACES = [
     EVENT,
     *((*EVENT, name) for name in msgspec.structs.asdict(document.EventEntry("a", "a", "a", "a"))),
     (*EVENT, "metadata", "timezone"),
+    *((*EVENT, "promo_codes", 0, name) for name in document.PromoCodeEntry.__struct_fields__),
     *((*PASS, name) for name in msgspec.structs.asdict(document.TicketEntry("a", "a", "a", 0))),
     *((*WINDOW, name) for name in ("start_date", "end_date", "max_per_transaction")),
 ]
@@ -250,7 +252,8 @@ PLACES = [
 @hypothesis.given(changes=st.lists(st.tuples(st.sampled_from(PLACES), ODD), min_size=1, max_size=4))
 def test_every_document_is_either_valid_or_has_named_faults(changes):
     """No value anywhere makes validation fail in another way than with faults, and a valid document can be served."""
-    tree = {"version": "1", "events": {"fest": event("fest")}, "ticket_types": {"fest-pass": ticket("fest-pass")}}
+    promo_code = {"code": "SAVE", "discount_type": "fixed_amount", "discount_value": "5.00"}
+    tree = {"version": "1", "events": {"fest": event("fest", promo_codes=[promo_code])}, "ticket_types": {"fest-pass": ticket("fest-pass")}}
     tree |= {"ticket_states": {"closed": {"purchasable": False, "display": False}}}
     for path, value in changes:
         with contextlib.suppress(KeyError, TypeError, IndexError):
@@ -265,3 +268,4 @@ def test_every_document_is_either_valid_or_has_named_faults(changes):
     if valid:
         content = build_plan(valid, CatalogHead(), Catalog.build((), ()), (), {}).content(1)
         assert msgspec.json.decode(msgspec.json.encode(content), type=VersionContent) == content
+        assert all(promo_code.capacity for promo_code in to_promo_codes(valid.document.events, valid.document.ticket_types))

@@ -20,12 +20,12 @@ class Components:
         """The schema of a type; Structs become components, to which it refers by name."""
         (schema,), found = msgspec.json.schema_components([shape], ref_template=REF_TEMPLATE)
         for name, component in found.items():
-            closed = _closed(_portable(component))
+            closed = _closed(portable(component))
             if name in self._with_message:
                 _add_message(closed)
             if self.schemas.setdefault(name, closed) != closed:
                 raise ValueError(f"two types have the name {name}")
-        return dict(_portable(schema))
+        return dict(portable(schema))
 
     def repeatable(self, schema: Schema) -> Schema:
         """The schema of a reply that a repeated request gets again, with a `message` that says so."""
@@ -35,19 +35,19 @@ class Components:
         return schema
 
 
-def _portable(schema: Any) -> Any:
+def portable(schema: Any) -> Any:
     """The schema without what is Python's alone: patterns with `\\A` and `\\Z`, and decimals, which msgspec also reads from numbers."""
     if isinstance(schema, list):
-        return [_portable(item) for item in schema]
+        return [portable(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    portable = {key: _portable(value) for key, value in schema.items()}
-    if portable.get("format") == "decimal":
-        del portable["type"], portable["format"]
-        portable |= {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\d{1,9}(\.\d{1,4})?$"}]}
-    if isinstance(portable.get("pattern"), str):
-        portable["pattern"] = portable["pattern"].replace(r"\A", "^").replace(r"\Z", "$")
-    return portable
+    result = {key: portable(value) for key, value in schema.items()}
+    if result.get("format") == "decimal":
+        del result["type"], result["format"]
+        result |= {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\d{1,9}(\.\d{1,4})?$"}]}
+    if isinstance(result.get("pattern"), str):
+        result["pattern"] = result["pattern"].replace(r"\A", "^").replace(r"\Z", "$")
+    return result
 
 
 def _add_message(component: Schema) -> None:
