@@ -15,6 +15,7 @@ from chalicelib.catalog.image_uploads import api as image_uploads_api
 from chalicelib.catalog.image_uploads import jobs as image_uploads_jobs
 from chalicelib.catalog.sharing import api as sharing_api
 from chalicelib.checkin import api as checkin_api
+from chalicelib.documents import api as documents_api
 from chalicelib.edge import api as edge_api
 from chalicelib.edge import cors, error_middleware, path_names
 from chalicelib.followers import jobs as followers_jobs
@@ -65,6 +66,7 @@ app.register_blueprint(package_orders_api.bp, url_prefix="/v1")
 app.register_blueprint(event_cancellation_api.bp, url_prefix="/v1")
 app.register_blueprint(provider_events_api.bp, url_prefix="/v1")
 app.register_blueprint(refunds_api.bp, url_prefix="/v1")
+app.register_blueprint(documents_api.bp, url_prefix="/v1")
 app.register_blueprint(privacy_api.bp, url_prefix="/v1")
 app.register_blueprint(reports_api.bp, url_prefix="/v1")
 app.register_blueprint(admin_api.bp, url_prefix="/v1")

@@ -281,6 +281,8 @@ class _Tour:
         ticket = f"/tickets/{order_id}-1"
         for path in (f"/me/order?event_id={event_id}", f"/orders/{order_id}", "/me/tickets", "/orders", "/tickets", ticket, f"{ticket}/qr"):
             self.get(path, user=self.name)
+        for name in ("receipt", "tickets"):
+            self.get(f"/orders/{order_id}/{name}.pdf", user=self.name)
 
     def manage_sale(self, event_id: str, order_id: str) -> None:
         for path in (

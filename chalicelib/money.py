@@ -23,26 +23,26 @@ def to_minor_units(amount: Decimal, currency: str, path: str) -> int:
     highest = to_major_units(MAX_PRICE_CENTS, currency)
     if not amount.is_finite() or not 0 <= amount <= Decimal(highest):
         raise InvalidInput(f"An amount must be a number from 0 to {highest:.0f} {currency}.", path=path)
-    digits = _digits(currency)
+    allowed_digits = digits(currency)
     try:
-        exact = amount.quantize(Decimal(1).scaleb(-digits), context=Context(traps=[Inexact]))
+        exact = amount.quantize(Decimal(1).scaleb(-allowed_digits), context=Context(traps=[Inexact]))
     except Inexact:
-        allowed = f"at most {digits} digits after the point" if digits else "no digits after the point"
+        allowed = f"at most {allowed_digits} digits after the point" if allowed_digits else "no digits after the point"
         raise InvalidInput(f"An amount in {currency} has {allowed}.", path=path) from None
-    return int(exact.scaleb(digits))
+    return int(exact.scaleb(allowed_digits))
 
 
 def to_major_units(cents: int, currency: str) -> float:
     """An amount in minor units as a number of major units, which has the same digits when it is written as JSON."""
-    return float(cents / 10 ** _digits(currency))
+    return float(cents / 10 ** digits(currency))
 
 
-def _digits(currency: str) -> int:
+def digits(currency: str) -> int:
     """How many digits after the point an amount in this currency has, by ISO 4217."""
     from iso4217 import Currency as IsoCurrency  # parses a table, which few requests need
 
     try:
-        digits = IsoCurrency(currency).exponent
+        exponent = IsoCurrency(currency).exponent
     except ValueError:
         return USUAL_DIGITS
-    return USUAL_DIGITS if digits is None else int(digits)
+    return USUAL_DIGITS if exponent is None else int(exponent)

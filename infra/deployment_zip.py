@@ -31,6 +31,13 @@ PILLOW_EXTRAS = (
     "pillow.libs/libpng",
 )
 
+# ReportLab's charts, layout and example fonts: documents are drawn on its canvas, in a font of their own.
+REPORTLAB_EXTRAS = ("reportlab/fonts/", "reportlab/graphics/", "reportlab/platypus/")
+
+# The font of documents comes in twelve weights and two formats; these are the ones that they are written in.
+FONT_PACKAGE = "font_source_sans_pro/files/"
+FONT_FILES = ("LICENSE.txt", "SourceSansPro-Bold.ttf", "SourceSansPro-Regular.ttf")
+
 # What builds compiled extensions, such as Argon2's: at run time they need its backend only.
 BUILD_PACKAGES = ("cffi", "pycparser")
 
@@ -58,8 +65,10 @@ def is_loaded(name: str) -> bool:
     parts = name.split("/")
     if parts[:2] == ["botocore", "data"] and len(parts) > 3:
         return parts[2] in AWS_SERVICES and not name.endswith("examples-1.json")
-    if name.startswith(PILLOW_EXTRAS):
+    if name.startswith((*PILLOW_EXTRAS, *REPORTLAB_EXTRAS)):
         return False
+    if name.startswith(FONT_PACKAGE):
+        return name.removeprefix(FONT_PACKAGE) in FONT_FILES
     return parts[0] not in BUILD_PACKAGES and not (parts[0] == "stripe" and parts[1] in STRIPE_TYPE_PACKAGES)
 
 

@@ -27,6 +27,10 @@ def artefact(tmp_path):
         made.writestr("package/module.py", "VALUE = 7\n")
         made.writestr("stripe/params/_a.py", "")
         made.writestr("stripe/_client.py", "")
+        made.writestr("reportlab/graphics/charts.py", "")
+        made.writestr("reportlab/pdfgen/canvas.py", "")
+        made.writestr("font_source_sans_pro/files/SourceSansPro-Black.ttf", "")
+        made.writestr("font_source_sans_pro/files/SourceSansPro-Bold.ttf", "")
         made.writestr("botocore/data/endpoints.json", json.dumps(ENDPOINTS))
         made.writestr("botocore/data/ec2/2016-11-15/service-2.json.gz", gzip.compress(b"{}"))
         made.writestr("botocore/data/dynamodb/2012-08-10/service-2.json.gz", gzip.compress(json.dumps(SERVICE).encode()))
@@ -42,8 +46,10 @@ def test_the_zip_has_what_is_loaded_and_the_source_of_our_code_alone(artefact):
             "app.py",
             "botocore/data/dynamodb/2012-08-10/service-2.json.gz",
             "botocore/data/endpoints.json",
+            "font_source_sans_pro/files/SourceSansPro-Bold.ttf",
             "package/__init__.pyc",
             "package/module.pyc",
+            "reportlab/pdfgen/canvas.pyc",
             "stripe/_client.pyc",
         ]
         assert {entry.external_attr >> 16 for entry in prepared.infolist()} == {0o644}

@@ -1,0 +1,83 @@
+"""What documents say, in the language of their reader: texts, amounts of money and times. Each language is a module beside this one."""
+
+from importlib import import_module
+
+from msgspec import Struct
+
+from chalicelib import clock, money
+from chalicelib.edge.languages import Language
+from chalicelib.payments.model import ProviderName
+from chalicelib.purchases.record.model import RefundStatus
+
+_MODULES: dict[Language, str] = {"en": "english", "es": "spanish"}
+
+
+class Wording(Struct, frozen=True, kw_only=True):
+    """The texts of one language, with the names of what is filled in. `date` is how a day is written.
+
+    `payments` are those that are not simply `paid`.
+    """
+
+    language: Language
+    decimal_mark: str
+    group_mark: str
+    weekdays: tuple[str, ...]
+    months: tuple[str, ...]
+    date: str
+    moment: str
+    receipt: str
+    number: str
+    paid_at: str
+    seller: str
+    buyer: str
+    event: str
+    item: str
+    price: str
+    total: str
+    discount: str
+    refund: str
+    refund_states: dict[RefundStatus, str]
+    fee_kept: str
+    dispute: str
+    left: str
+    paid: str
+    payments: dict[ProviderName, str]
+    reference: str
+    ticket_numbers: str
+    issued_at: str
+    tickets: str
+    ticket_of: str
+    admits_one: str
+    admits: str
+    attendee: str
+    code: str
+    seats: str
+    seat: str
+    order: str
+    warning: str
+
+    def amount(self, cents: int, currency: str) -> str:
+        """An amount in minor units, such as `1,234.50 EUR`."""
+        digits = money.digits(currency)
+        whole, fraction = divmod(abs(cents), 10**digits)
+        text = f"{whole:,}".replace(",", self.group_mark)
+        if digits:
+            text += f"{self.decimal_mark}{fraction:0{digits}}"
+        return f"{'-' if cents < 0 else ''}{text} {currency}"
+
+    def day(self, epoch_seconds: int, timezone: str) -> str:
+        """The day of a moment in a timezone, given by its IANA name."""
+        local = clock.local(epoch_seconds, timezone)
+        return self.date.format(weekday=self.weekdays[local.weekday()], day=local.day, month=self.months[local.month - 1], year=local.year)
+
+    def time(self, epoch_seconds: int, timezone: str) -> str:
+        """A moment on the clocks of a timezone, with the name of the zone."""
+        local = clock.local(epoch_seconds, timezone)
+        zone = str(local.tzinfo).replace("_", " ")
+        return self.moment.format(day=self.day(epoch_seconds, timezone), time=f"{local:%H:%M}", zone=zone)
+
+
+def of(language: Language) -> Wording:
+    """The wording of a language."""
+    wording: Wording = import_module(f"chalicelib.documents.{_MODULES[language]}").WORDING
+    return wording

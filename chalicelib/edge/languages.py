@@ -1,0 +1,35 @@
+"""The languages in which we write to people, and the choice of one for a request."""
+
+from typing import Literal, get_args
+
+from chalicelib.edge.operation import Header
+
+Language = Literal["en", "es"]
+DEFAULT: Language = "en"
+
+ACCEPT_LANGUAGE = Header("Accept-Language", "The languages that the caller reads, the best one first.")
+
+
+def choose(accept_language: str | None) -> Language:
+    """The language that a caller likes best of ours, by the value of their header Accept-Language (RFC 9110, 12.5.4)."""
+    weights: dict[Language, float] = {}
+    for preference in (accept_language or "")[:1000].split(","):
+        text, _, parameter = preference.partition(";")
+        name = text.strip().lower().partition("-")[0]
+        for language in get_args(Language):
+            if name == language:
+                weights[language] = max(weights.get(language, 0.0), _weight(parameter))
+    best = max(weights, key=lambda language: weights[language], default=DEFAULT)
+    return best if weights.get(best) else DEFAULT
+
+
+def _weight(parameter: str) -> float:
+    """The weight that follows a language, `q=0.5`; 1 without one, 0 if it cannot be read."""
+    name, _, value = parameter.replace(" ", "").partition("=")
+    if name.lower() != "q":
+        return 1.0
+    try:
+        weight = float(value)
+    except ValueError:
+        return 0.0
+    return weight if 0 <= weight <= 1 else 0.0

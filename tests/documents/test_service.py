@@ -1,0 +1,233 @@
+"""The receipt and the tickets of an order as PDF: what they say, and who may have them."""
+
+import pytest
+
+from chalicelib import clock, settings
+from chalicelib.accounts.profiles import service as profiles
+from chalicelib.accounts.profiles.service import PromoterChange
+from chalicelib.tickets import qr
+from tests import builders, invariants, pdfs
+
+STARTS_AT = 1_790_000_000  # 2026-09-21T13:33:20Z
+HOSTILE_NAMES = [
+    "王小明",
+    "שלום",
+    "محمد",
+    "🎉🎊",
+    "\u202eevil\u202c",
+    "a\x00b\x07",
+    "x" * 500,
+    "<b>&amp;</b>",
+    "%s {0} {name}",
+    "Ἀριστοτέλης",
+    "Łukasz Ñandú",
+]
+
+
+@pytest.fixture(autouse=True)
+def check_invariants(api, time):
+    yield
+    invariants.check(time.now)
+
+
+@pytest.fixture
+def shop(api, time):
+    event_id = builders.create_event(api, "Noche de gala", venue="Town hall", starts_at=clock.iso(STARTS_AT))
+    place = {"address": "Calle Ñ, Málaga", "timezone": "Europe/Madrid"}
+    changed = api.patch(f"/events/{event_id}", json=place, token=builders.admin_token())
+    assert changed.status == 200, changed.json
+    return event_id, builders.create_tier(api, event_id, "Floor", currency="EUR")
+
+
+def receipt(api, order_id, **caller):
+    return api.get(f"/orders/{order_id}/receipt.pdf", **caller)
+
+
+def ticket_pages(api, order_id, **caller):
+    return api.get(f"/orders/{order_id}/tickets.pdf", **caller)
+
+
+def text_of(reply):
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/pdf"), reply.json
+    return " ".join(page.text for page in pdfs.read(reply.body))
+
+
+def test_the_receipt_has_the_lines_as_they_were_sold(api, time, shop):
+    event_id, tier_id = shop
+    builders.create_promo_code(api, event_id, "EARLY")
+    reply = builders.buy(api, "ada", event_id, tier_id, 3, promo_code="EARLY", customer_email="ada@example.com")
+    order_id = reply.json["order"]["id"]
+    changed = api.patch(f"/tiers/{tier_id}", json={"price_cents": 9900, "name": "Ground"}, token=builders.admin_token())
+    assert changed.status == 200, changed.json
+    text = text_of(receipt(api, order_id, user="ada"))
+    for part in (
+        f"Number {order_id}",
+        "Date Monday, 1 June 2026, 14:00 (Europe/Madrid)",
+        "Seller Fairgate 127.0.0.1",
+        "Buyer ada@example.com",
+        "Noche de gala Monday, 21 September 2026, 16:13 (Europe/Madrid) Town hall, Calle Ñ, Málaga",
+        "3 × Floor 50.00 EUR 150.00 EUR",
+        "Promo code EARLY -15.00 EUR",
+        "Total 135.00 EUR",
+        "The payment was simulated: no money has moved.",
+    ):
+        assert part in text, part
+    assert "Refund" not in text
+    assert "Ground" not in text
+
+
+def test_the_receipt_counts_refunds(api, time, shop):
+    order_id = builders.create_order(api, shop, 3)
+    first, _, _ = builders.ticket_ids(order_id, 1, 2, 3)
+    assert builders.refund(api, order_id, tickets=[first]).status == 201
+    text = text_of(receipt(api, order_id, user="ada"))
+    assert "Refund of Monday, 1 June 2026: paid back -50.00 EUR Left 100.00 EUR" in text
+    assert builders.refund(api, order_id, key="rest").status == 201
+    assert "Left 0.00 EUR" in text_of(receipt(api, order_id, user="ada"))
+
+
+def test_a_fee_that_was_kept_stands_in_the_receipt(api, time, shop):
+    order_id = builders.create_order(api, shop, 1)
+    with settings.override(refund_fee_percent=10):
+        assert builders.refund(api, order_id, reason="requested_by_customer").status == 201
+    text = text_of(receipt(api, order_id, user="ada"))
+    assert "a fee of 5.00 EUR was kept -45.00 EUR Left 5.00 EUR" in text
+
+
+def test_the_seller_is_the_promoter_once_verified(api, time):
+    builders.create_promoted_shop("nora")
+    order_id = builders.create_order(api, ("fest", "fest-pass"), 1)
+    change = PromoterChange("Nora", "Nora's Nights", "", "https://nora.example", "hi@nora.example", False)
+    profiles.save("nora", change, "root", clock.now(), by_admin=True)
+    assert "Seller Fairgate" in text_of(receipt(api, order_id, user="ada"))
+    api.put("/promoters/nora", json={"name": "Nora", "company": "Nora's Nights", "verified": True}, token=builders.admin_token())
+    assert "Seller Nora's Nights" in text_of(receipt(api, order_id, user="ada"))
+
+
+@pytest.mark.parametrize(
+    ("caller", "status"),
+    [("eve", 404), ("nora", 200), ("root", 200), ("olaf", 404)],
+)
+def test_who_manages_the_event_may_have_the_receipt_and_nobody_the_tickets(api, time, caller, status):
+    builders.create_promoted_shop("nora")
+    order_id = builders.create_order(api, ("fest", "fest-pass"), 1)
+    token = {
+        "eve": builders.token("eve"),
+        "nora": builders.token("nora", "promoter"),
+        "root": builders.admin_token(),
+        "olaf": builders.token("olaf", "promoter"),
+    }[caller]
+    assert receipt(api, order_id, token=token).status == status
+    assert ticket_pages(api, order_id, token=token).status == 404
+
+
+def test_each_ticket_has_a_page_with_its_code(api, time, shop):
+    order_id = builders.create_order(api, shop, 2)
+    tickets = api.get("/tickets", user="ada").json["tickets"]
+    pages = pdfs.read(ticket_pages(api, order_id, user="ada").body)
+    assert [page.codes for page in pages] == [[f"{qr.PREFIX}:{ticket['id']}:{ticket['code']}:{ticket['qr_sig']}"] for ticket in tickets]
+    for number, (page, ticket) in enumerate(zip(pages, tickets, strict=True), start=1):
+        assert page.text.startswith("Noche de gala Monday, 21 September 2026, 16:13 (Europe/Madrid) Town hall, Calle Ñ, Málaga Floor")
+        assert f"Ticket {number} of 2 Code {ticket['code']}" in page.text
+        assert f"Order {order_id}" in page.text
+
+
+def test_a_ticket_for_many_lists_its_seats_and_guests_on_one_page(api, time, shop):
+    event_id, _ = shop
+    table_id = builders.create_tier(api, event_id, "Table", admits=100, currency="EUR")
+    order_id = builders.create_order(api, (event_id, table_id), 1)
+    for seat in (1, 100):
+        assert api.put(f"/seats/{order_id}-1.{seat}/guest", json={"name": f"Guest {seat}"}, user="ada").status == 200
+    [page] = pdfs.read(ticket_pages(api, order_id, user="ada").body)
+    assert "Admits 100 people" in page.text
+    assert all(f"Seat {seat}" in page.text for seat in range(1, 101))
+    assert "Seat 1 Guest 1 " in page.text
+    assert "Seat 100 Guest 100" in page.text
+    assert len(page.codes) == 1
+
+
+def test_a_ticket_that_was_given_away_is_in_the_file_of_its_new_owner(api, time, shop):
+    order_id = builders.create_order(api, shop, 2)
+    first, second = builders.ticket_ids(order_id, 1, 2)
+    token = api.post(f"/tickets/{first}/transfer", user="ada").json["token"]
+    assert api.post(f"/transfers/{token}/accept", user="bob").status == 201
+    for user, ticket_id in (("ada", second), ("bob", first)):
+        [page] = pdfs.read(ticket_pages(api, order_id, user=user).body)
+        assert page.codes[0].startswith(f"{qr.PREFIX}:{ticket_id}:")
+    assert receipt(api, order_id, user="bob").status == 404
+
+
+def test_tickets_that_were_taken_back_have_no_page(api, time, shop):
+    order_id = builders.create_order(api, shop, 2)
+    first, second = builders.ticket_ids(order_id, 1, 2)
+    builders.refund(api, order_id, tickets=[first])
+    [page] = pdfs.read(ticket_pages(api, order_id, user="ada").body)
+    assert page.codes[0].startswith(f"{qr.PREFIX}:{second}:")
+    builders.refund(api, order_id, key="rest")
+    reply = ticket_pages(api, order_id, user="ada")
+    assert (reply.status, reply.json["error"]) == (409, "no_valid_tickets")
+
+
+def test_an_order_that_is_not_paid_has_no_documents(api, time, shop):
+    order_id = builders.reserve(api, "ada", *shop).json["id"]
+    for document in (receipt, ticket_pages):
+        reply = document(api, order_id, user="ada")
+        assert (reply.status, reply.json["error"]) == (409, "order_not_paid")
+        reply = document(api, "01KT1GW6G0CSGJG40SX0TZ8YQY", user="ada")
+        assert (reply.status, reply.json["error"]) == (404, "order_not_found")
+
+
+def test_documents_are_in_the_language_that_was_asked_for(api, time, shop):
+    order_id = builders.create_order(api, shop, 1)
+    spanish = api.get(f"/orders/{order_id}/receipt.pdf?language=es", user="ada", headers={"Accept-Language": "en"})
+    text = text_of(spanish)
+    assert "Recibo" in text
+    assert "1 × Floor 50,00 EUR 50,00 EUR" in text
+    assert "lunes, 21 de septiembre de 2026, 16:13 (Europe/Madrid)" in text
+    by_header = api.get(f"/orders/{order_id}/tickets.pdf", user="ada", headers={"Accept-Language": "fr, es-MX;q=0.8, en;q=0.5"})
+    assert "Entrada 1 de 1" in text_of(by_header)
+    reply = api.get(f"/orders/{order_id}/receipt.pdf?language=fr", user="ada")
+    assert (reply.status, reply.json["path"]) == (400, "language")
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_no_name_breaks_a_document(api, time, name):
+    event_id = builders.create_event(api, name[:200].strip("\x00"))
+    tier_id = builders.create_tier(api, event_id, name[:100])
+    order_id = builders.create_order(api, (event_id, tier_id), 1)
+    assert api.patch(f"/tickets/{order_id}-1", json={"attendee": {"name": name}}, user="ada").status == 200
+    assert "Receipt" in text_of(receipt(api, order_id, user="ada"))
+    [page] = pdfs.read(ticket_pages(api, order_id, user="ada").body)
+    assert len(page.codes) == 1
+    if name in HOSTILE_NAMES[-4:]:
+        assert f"For {name}" in page.text
+    if name == "王小明":
+        assert "For ???" in page.text
+
+
+def test_the_same_order_at_the_same_time_gives_the_same_file(api, time, shop):
+    order_id = builders.create_order(api, shop, 2)
+    for document in (receipt, ticket_pages):
+        first, again = document(api, order_id, user="ada").body, document(api, order_id, user="ada").body
+        assert first == again
+        assert pdfs.facts(first)["CreationDate"] == "D:20260601120000+00'00'"
+    time.now += 60
+    assert pdfs.facts(receipt(api, order_id, user="ada").body)["CreationDate"] == "D:20260601120100+00'00'"
+
+
+def test_a_document_is_kept_by_no_cache(api, time, shop):
+    order_id = builders.create_order(api, shop, 1)
+    reply = receipt(api, order_id, user="ada")
+    assert reply.headers["cache-control"] == "private, no-store"
+    assert reply.headers["content-disposition"] == f'inline; filename="receipt-{order_id}.pdf"'
+
+
+def test_the_largest_order_fits_a_reply(api, time):
+    event_id = builders.create_event(api)
+    tier_id = builders.create_tier(api, event_id, capacity=50, admits=2)
+    for path, limit in ((f"/events/{event_id}", {"purchase_limit": 50}), (f"/tiers/{tier_id}", {"per_user_limit": 50})):
+        assert api.patch(path, json=limit, token=builders.admin_token()).status == 200
+    order_id = builders.create_order(api, (event_id, tier_id), 50)
+    content = ticket_pages(api, order_id, user="ada").body
+    assert pdfs.count_pages(content) == 50
+    assert len(content) < 1_000_000  # of Lambda's 6 MB
