@@ -75,7 +75,7 @@ def _upright_rgb(raw: bytes) -> "Image.Image":
         return _to_rgb(ImageOps.exif_transpose(image))
     except ImageRefused:
         raise
-    except (MemoryError, RecursionError, Exception) as error:  # decoders of hostile files raise anything
+    except Exception as error:  # decoders of hostile files raise anything
         raise ImageRefused("The picture is damaged or incomplete. Save it again and send the new file.", reason="damaged") from error
 
 

@@ -44,7 +44,7 @@ class FolderBuckets:
     def find(self, bucket: str, key: str) -> BucketObject | None:
         try:
             return msgspec.msgpack.decode(self._file(bucket, key).read_bytes(), type=BucketObject)
-        except (FileNotFoundError, OSError):  # or a name that is too long
+        except OSError:  # there is none, or the name is too long for one
             return None
 
     def delete(self, bucket: str, key: str) -> None:
