@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from chalicelib import settings
 from chalicelib.tickets import service as tickets
-from tests import builders, invariants
+from tests import builders, invariants, pdfs
 from tests.accounts.conftest import register
 from tests.browser.test_accounts import sign_in
 
@@ -273,3 +273,22 @@ def test_a_seat_of_a_table_is_given_to_a_guest_who_gives_it_back(api, time, new_
 
 def codes_on(guest) -> list[str]:
     return guest.page.locator(".panel .code").all_inner_texts()
+
+
+def test_the_tickets_and_the_receipt_are_saved_as_pdf(holder):
+    with holder.page.expect_download() as download:
+        holder.page.get_by_role("button", name="Tickets as PDF").first.click()
+    order_id = download.value.suggested_filename.removeprefix("tickets-").removesuffix(".pdf")
+    pages = pdfs.read(download.value.path().read_bytes())
+    shown = codes(holder)
+    assert [page.codes[0].split(":")[2] for page in pages] == shown
+    holder.page.goto(f"/orders/{order_id}")
+    with holder.page.expect_download() as download:
+        holder.page.get_by_role("button", name="Receipt as PDF").click()
+    assert download.value.suggested_filename == f"receipt-{order_id}.pdf"
+    [page] = pdfs.read(download.value.path().read_bytes())
+    assert f"Number {order_id}" in page.text
+    holder.page.get_by_label("Language").select_option("es")
+    with holder.page.expect_download() as download:
+        holder.page.get_by_role("button", name="Entradas en PDF").click()
+    assert "Entrada 1 de 2" in pdfs.read(download.value.path().read_bytes())[0].text

@@ -98,6 +98,10 @@ export async function listRefundedOrders(): Promise<OrderWithTickets[]> {
   const refunded = orders.filter((order) => order.refunds.length > 0);
   return Promise.all(refunded.map(({ id }) => getOrder(id)));
 }
+/** A document of an order, a PDF. */
+export type DocumentKind = "receipt" | "tickets";
+export const getDocument = (order_id: string, kind: DocumentKind, language: "en" | "es"): Promise<Blob> =>
+  content(buyer.GET(`/orders/{order_id}/${kind}.pdf`, { params: { path: { order_id }, query: { language } }, parseAs: "blob" }));
 
 export const getMe = () => content(buyer.GET("/auth/me"));
 export const updateMe = (changes: ProfileChanges) => content(buyer.PATCH("/auth/me", { body: changes }));

@@ -4,6 +4,7 @@ import { useLocation, useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
 import { getOrder, getPromoter, listEvents, listOrders, type Order, type OrderWithTickets, type Promoter } from "../api";
 import { day, dayAndTime, money } from "../formats";
+import { DocumentButton } from "../parts/document-button";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
 import { RefundState } from "../parts/refunds";
@@ -228,9 +229,13 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
             {t.event.continue}
           </a>
         ) : (
-          <button type="button" class="button" onClick={() => print()}>
-            {t.orders.print}
-          </button>
+          <>
+            <button type="button" class="button" onClick={() => print()}>
+              {t.orders.print}
+            </button>
+            {tickets.length > 0 && <DocumentButton orderId={order.id} kind="receipt" />}
+            {tickets.some(({ transferred, state }) => !transferred && state === "valid") && <DocumentButton orderId={order.id} kind="tickets" />}
+          </>
         )}
       </p>
       {tickets.length > 0 && (

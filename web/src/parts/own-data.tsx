@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { eraseMe, exportMe } from "../api";
+import { save } from "../downloads";
 import { signOut } from "../session";
 import { useTexts } from "../texts";
 import { Failure } from "./failure";
@@ -15,7 +16,10 @@ export function OwnData({ hasAccount, onErased }: { hasAccount: boolean; onErase
   const { t } = useTexts();
   const { isWorking, failure, run } = useAction();
   const [isOpen, setOpen] = useState(false);
-  const download = () => run(async () => save(await exportMe()));
+  const download = () => run(async () => {
+      const content = JSON.stringify(await exportMe(), null, 2);
+      save(new Blob([content], { type: "application/json" }), FILE);
+    });
   const erase = async ({ current_password }: Record<string, string>) => {
     await eraseMe(current_password);
     onErased();
@@ -49,12 +53,4 @@ export function OwnData({ hasAccount, onErased }: { hasAccount: boolean; onErase
       </details>
     </section>
   );
-}
-
-/** Hand a file to the browser, which saves it where it saves downloads. */
-function save(content: object): void {
-  const address = URL.createObjectURL(new Blob([JSON.stringify(content, null, 2)], { type: "application/json" }));
-  const link = Object.assign(document.createElement("a"), { href: address, download: FILE });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000); // some browsers read it a little later
 }

@@ -5,6 +5,7 @@ import { dayAndTime } from "../formats";
 import { useTexts } from "../texts";
 import type { Texts } from "../texts/en";
 import { isOver, isUsable } from "../use-wallet";
+import { DocumentButton } from "./document-button";
 import { NameForm } from "./name-form";
 import { SeatsPanel } from "./seats-panel";
 import { TransferPanel } from "./transfer-panel";
@@ -59,6 +60,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
           <NameForm ticket={ticket} onChanged={onChanged} />
           {ticket.admits > 1 && <SeatsPanel ticket={ticket} />}
           {ticket.admitted === 0 && <TransferPanel ticket={ticket} onChanged={onChanged} />}
+          <DocumentButton orderId={ticket.order_id} kind="tickets" class="link" />
           {event.starts_at && (
             <a href={calendarFile(event.id)} download>
               {t.event.calendar}

@@ -139,6 +139,7 @@ export const accountTexts = {
     paidSimulated: "Paid in a demonstration: no money moved.",
     disputed: "The payment is disputed at your bank. Until that is decided, the tickets are not valid.",
     print: "Print the receipt",
+    files: { receipt: "Receipt as PDF", tickets: "Tickets as PDF" },
     valid: "Valid",
     transferred: "Given away",
     toTickets: "Show the QR codes",

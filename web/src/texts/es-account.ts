@@ -141,6 +141,7 @@ export const accountTexts: typeof english = {
     paidSimulated: "Pagado en una demostración: no se movió dinero.",
     disputed: "El pago está en disputa en tu banco. Hasta que se decida, las entradas no valen.",
     print: "Imprimir el recibo",
+    files: { receipt: "Recibo en PDF", tickets: "Entradas en PDF" },
     valid: "Válida",
     transferred: "Regalada",
     toTickets: "Mostrar los códigos QR",
