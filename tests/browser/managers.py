@@ -1,5 +1,7 @@
 """Somebody who manages events in front of a browser."""
 
+from urllib.parse import urlsplit
+
 from playwright.sync_api import Locator, Page, expect
 
 from tests import builders
@@ -28,7 +30,7 @@ class Manager:
         self.page.get_by_label("E-mail address").fill(email)
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
         self.press("Sign in")
-        self.page.wait_for_url(f"**{address}")
+        self.page.wait_for_url(lambda url: urlsplit(url).path == address)
         self.token = self.api.post("/auth/login", json={"email": email, "password": PASSWORD}).json["access_token"]
 
     def open(self, path: str) -> None:
@@ -70,3 +72,28 @@ class Manager:
     def publish(self, event_id: str) -> None:
         reply = self.api.post(f"/events/{event_id}/publish", json={}, token=self.token)
         assert reply.status == 200, reply.json
+
+    def look_again(self) -> None:
+        """Let a page that looks again and again do it now."""
+        self.page.evaluate("dispatchEvent(new Event('online'))")
+
+    def hide(self) -> None:
+        """Put another tab in front of the page."""
+        self._set_visibility("hidden")
+
+    def show(self) -> None:
+        self._set_visibility("visible")
+
+    def lose_network(self) -> None:
+        """Let the page look again without a network."""
+        self.page.route("**/api/**", lambda route: route.abort())
+        self.look_again()
+
+    def find_network(self) -> None:
+        self.page.unroute_all()
+        self.look_again()
+
+    def _set_visibility(self, state: str) -> None:
+        hide = "state => Object.defineProperty(document, 'visibilityState', { value: state, configurable: true })"
+        self.page.evaluate(hide, state)
+        self.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")

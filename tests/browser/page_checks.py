@@ -30,7 +30,8 @@ def check(page: Page, name: str) -> None:
         page.evaluate(AXE.read_text())
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        assert page.evaluate(FIND_VIOLATIONS, TAGS) == [], name
+        violations = page.evaluate(FIND_VIOLATIONS, TAGS)
+        assert violations == [], f"{name}: {violations}"
         _draw(page, f"{name}-390-{scheme}", 390)
     _check_width(page, name)
     for scheme in ("dark", "light"):

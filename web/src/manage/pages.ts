@@ -27,4 +27,11 @@ export const PAGES: Page[] = [
     isListed: true,
     load: async () => (await import("./events/event-list")).EventList,
   },
+  {
+    path: "/manage/events/:eventId/live",
+    name: { en: "Live sale", es: "Venta en directo" },
+    right: "watchSale",
+    isListed: true,
+    load: async () => (await import("./live/live-page")).LivePage,
+  },
 ];

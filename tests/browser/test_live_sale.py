@@ -1,0 +1,101 @@
+"""A drop is watched and steered while buyers buy."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import invariants
+from tests.browser.drops import Drop, project_changes
+from tests.browser.managers import Manager
+
+
+@pytest.fixture
+def manager(new_buyer, api, time):
+    manager = Manager(new_buyer(viewport={"width": 1280, "height": 800}).page, api, time)
+    manager.sign_up()
+    return manager
+
+
+def figure(manager, name):
+    """What a figure says."""
+    card = manager.page.locator(".figure-card").filter(has=manager.page.get_by_text(name, exact=True))
+    return card.locator(".figure-value")
+
+
+def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
+    drop = Drop(manager)
+    drop.join(20)
+    manager.time.advance(2)
+    manager.open(f"/events/{drop.event_id}/live")
+    expect(figure(manager, "In line")).to_have_text("20")
+    drop.open()
+    assert len(drop.buy(3)) == 3
+    project_changes()
+    manager.look_again()
+    expect(figure(manager, "Sold")).to_have_text("6")
+    expect(figure(manager, "Let in")).to_have_text("4")
+    expect(figure(manager, "Money")).to_have_text("$537")
+
+    manager.press("Pause the sale")
+    manager.see("People in line keep their places")
+    manager.press("Go back")
+    assert drop.refused() != "event_paused", "a question that was not answered has done something"
+    manager.press("Pause the sale")
+    manager.press("Pause it")
+    manager.see("The sale is paused.")
+    expect(manager.page.locator(".page-head .status")).to_have_text("Paused")
+    assert drop.refused() == "event_paused"
+    manager.time.advance(60)
+    manager.look_again()
+    expect(figure(manager, "Let in")).to_have_text("4")
+
+    manager.press("Undo")
+    manager.press("Resume it")
+    manager.see("The sale goes on.")
+    manager.time.advance(10)
+    manager.look_again()
+    expect(figure(manager, "Let in")).to_have_text("8")
+    assert len(drop.buy(2)) == 2
+    manager.time.advance(2)
+    manager.look_again()
+    expect(figure(manager, "Sold")).to_have_text("10")
+    expect(figure(manager, "Sold out in")).to_have_text(re.compile(r"^\d+:\d\d"))
+
+    manager.fill("How many more", "5")
+    manager.press("Let them in")
+    manager.press("Let in now")
+    manager.see("Let in besides the waves: 5 people.")
+    manager.time.advance(2)
+    manager.look_again()
+    expect(figure(manager, "Let in")).to_have_text("13")
+
+    manager.fill("People in a wave", "1")
+    manager.press("Change the rate")
+    manager.press("Change it")
+    manager.see("From now on, each wave lets in 1 person, every 10 seconds.")
+    manager.press("Undo")
+    manager.see("From the next wave on, each lets in 4 people, every 10 seconds.")
+    manager.press("Change it")
+    manager.see("From now on, each wave lets in 4 people, every 10 seconds.")
+    invariants.check(manager.time.now)
+
+
+def test_a_page_that_is_hidden_asks_nothing_and_a_lost_network_is_said(manager):
+    drop = Drop(manager)
+    asked: list[str] = []
+    manager.page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/live") else None)
+    manager.open(f"/events/{drop.event_id}/live")
+    manager.see_heading("Live sale")
+    with manager.page.expect_response("**/live"):
+        manager.page.clock.run_for(2000)
+    manager.hide()
+    before = len(asked)
+    manager.page.clock.run_for(20_000)
+    assert len(asked) == before
+    with manager.page.expect_response("**/live"):
+        manager.show()
+    manager.lose_network()
+    manager.see("No answer since")
+    manager.find_network()
+    expect(manager.page.get_by_text("No answer since")).to_have_count(0)

@@ -1,0 +1,166 @@
+/** What steers a running sale. Beside each button stands what it does to the people in line; each asks first, and says how to take it back. */
+
+import { useState, type Dispatch, type StateUpdater } from "preact/hooks";
+import { useRoomTexts } from "../texts";
+import { liveTexts } from "../texts/live";
+import { Confirm } from "../parts/confirm";
+import { letIn, pauseSale, resumeSale, setRate, type LiveSale } from "./sale";
+
+interface Rate {
+  size: number;
+  seconds: number;
+}
+
+/** What is asked before it is done. */
+type Question = { kind: "pause" } | { kind: "resume" } | { kind: "rate"; rate: Rate } | { kind: "letIn"; count: number };
+
+/** What was done, and what takes it back; null for what nothing takes back. */
+interface Done {
+  text: string;
+  undo: Question | null;
+}
+
+interface Props {
+  eventId: string;
+  sale: LiveSale["sale"];
+  /** Look at the sale at once. */
+  look: () => void;
+}
+
+export function Controls({ eventId, sale, look }: Props) {
+  const own = useRoomTexts(liveTexts);
+  const [question, setQuestion] = useState<Question | null>(null);
+  const [done, setDone] = useState<Done | null>(null);
+  const room = sale.waiting_room;
+  const rate = room && { size: room.wave_size, seconds: room.wave_seconds };
+
+  const act = async (asked: Question) => {
+    setDone(await perform(eventId, asked, rate, own));
+    look();
+  };
+  return (
+    <section class="panel controls" aria-labelledby="controls-title">
+      <h2 id="controls-title">{own.controls}</h2>
+      <p class="controls-done" role="status">
+        {done?.text}{" "}
+        {done?.undo && (
+          <button type="button" class="link" onClick={() => setQuestion(done.undo)}>
+            {own.undo}
+          </button>
+        )}
+      </p>
+      <div class="control">
+        {sale.paused ? (
+          <button type="button" class="button" onClick={() => setQuestion({ kind: "resume" })}>
+            {own.resume}
+          </button>
+        ) : (
+          <button type="button" class="button" onClick={() => setQuestion({ kind: "pause" })}>
+            {own.pause}
+          </button>
+        )}
+        <p class="small">{sale.paused ? own.resumeEffect : own.pauseEffect}</p>
+      </div>
+      {room && rate && (
+        <>
+          <RateForm key={`${rate.size}/${rate.seconds}`} rate={rate} ask={setQuestion} />
+          <LetInForm waiting={room.queue_length} ask={setQuestion} />
+        </>
+      )}
+      <Confirm
+        title={question ? own.questions[question.kind] : ""}
+        action={question ? own.actions[question.kind] : ""}
+        back={own.back}
+        isOpen={question !== null}
+        close={() => setQuestion(null)}
+        onConfirm={() => act(question!)}
+      >
+        {question && <p>{explain(question, own)}</p>}
+      </Confirm>
+    </section>
+  );
+}
+
+type Ask = Dispatch<StateUpdater<Question | null>>;
+type OwnTexts = (typeof liveTexts)["en"];
+
+function explain(question: Question, own: OwnTexts): string {
+  switch (question.kind) {
+    case "pause":
+      return own.pauseEffect;
+    case "resume":
+      return own.resumeEffect;
+    case "rate":
+      return own.rateQuestion(question.rate.size, question.rate.seconds);
+    case "letIn":
+      return own.letInQuestion(question.count);
+  }
+}
+
+async function perform(eventId: string, question: Question, before: Rate | null, own: OwnTexts): Promise<Done> {
+  switch (question.kind) {
+    case "pause":
+      await pauseSale(eventId);
+      return { text: own.paused, undo: { kind: "resume" } };
+    case "resume":
+      await resumeSale(eventId);
+      return { text: own.resumed, undo: { kind: "pause" } };
+    case "rate":
+      await setRate(eventId, question.rate.size, question.rate.seconds);
+      return { text: own.rateSet(question.rate.size, question.rate.seconds), undo: before && { kind: "rate", rate: before } };
+    case "letIn":
+      await letIn(eventId, question.count);
+      return { text: own.letInDone(question.count), undo: null };
+  }
+}
+
+function RateForm({ rate, ask }: { rate: Rate; ask: Ask }) {
+  const own = useRoomTexts(liveTexts);
+  const [size, setSize] = useState(String(rate.size));
+  const [seconds, setSeconds] = useState(String(rate.seconds));
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    ask({ kind: "rate", rate: { size: Number(size), seconds: Number(seconds) } });
+  };
+  return (
+    <form class="control" onSubmit={submit}>
+      <div class="control-fields">
+        <label class="field">
+          {own.waveSize}
+          <input type="number" inputMode="numeric" min="1" max="1000000" required value={size} onInput={({ currentTarget }) => setSize(currentTarget.value)} />
+        </label>
+        <label class="field">
+          {own.waveSeconds}
+          <input type="number" inputMode="numeric" min="1" max="86400" required value={seconds} onInput={({ currentTarget }) => setSeconds(currentTarget.value)} />
+        </label>
+        <button type="submit" class="button button-quiet" disabled={Number(size) === rate.size && Number(seconds) === rate.seconds}>
+          {own.changeRate}
+        </button>
+      </div>
+      <p class="small">{own.rateEffect}</p>
+    </form>
+  );
+}
+
+function LetInForm({ waiting, ask }: { waiting: number; ask: Ask }) {
+  const own = useRoomTexts(liveTexts);
+  const [count, setCount] = useState("");
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    ask({ kind: "letIn", count: Number(count) });
+  };
+  return (
+    <form class="control" onSubmit={submit}>
+      <div class="control-fields">
+        <label class="field">
+          {own.letInCount}
+          <input type="number" inputMode="numeric" min="1" max="1000000" required value={count} onInput={({ currentTarget }) => setCount(currentTarget.value)} />
+        </label>
+        <button type="submit" class="button button-quiet">
+          {own.letIn}
+        </button>
+      </div>
+      <p class="small">{own.letInEffect(waiting)}</p>
+    </form>
+  );
+}

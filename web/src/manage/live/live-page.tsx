@@ -1,0 +1,165 @@
+/** A sale while it runs: its figures, how they move, when it is sold out at this rate, and what steers it. */
+
+import { useMemo } from "preact/hooks";
+import { clock, money } from "../../formats";
+import { Failure, Skeleton } from "../../parts/failure";
+import { useNow } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { Chart } from "../parts/chart";
+import { useRoomTexts } from "../texts";
+import { liveTexts } from "../texts/live";
+import { useManagedEvent, useMay } from "../who";
+import { Controls } from "./controls";
+import { mainTakings, sampleOf, useLiveSale, type LiveSale } from "./sale";
+import { forecastSellOut, soldPerMinute, type Forecast, type Sample } from "./sample";
+
+/** A reply that is older than this many seconds is called old. */
+const OLD_SECONDS = 10;
+
+export function LivePage() {
+  const own = useRoomTexts(liveTexts);
+  const { t } = useTexts();
+  const { event } = useManagedEvent();
+  const may = useMay();
+  const { sale: live, samples, failure, look } = useLiveSale(event.id);
+  if (!live) return <div class="page">{failure ? <Failure failure={failure} retry={look} /> : <Skeleton lines={8} />}</div>;
+  return (
+    <div class="page">
+      <div class="page-head">
+        <h1>{own.title}</h1>
+        <p class={`status status-${live.sale.paused ? "paused" : live.sale.status}`}>{live.sale.paused ? own.isPaused : t.status[live.sale.status]}</p>
+      </div>
+      <Age live={live} isLost={failure !== null} />
+      <Figures live={live} samples={samples} />
+      {may("steerSale") && <Controls eventId={event.id} sale={live.sale} look={look} />}
+      <Charts live={live} samples={samples} />
+      <Tiers live={live} />
+    </div>
+  );
+}
+
+/** How old the figures are; a lost network is said, because old figures look like new ones. */
+function Age({ live, isLost }: { live: LiveSale; isLost: boolean }) {
+  const own = useRoomTexts(liveTexts);
+  const { locale } = useTexts();
+  const now = useNow();
+  const at = Date.parse(live.at) / 1000;
+  const time = new Intl.DateTimeFormat(locale, { timeStyle: "medium" }).format(new Date(live.at));
+  const isOld = isLost || now - at > OLD_SECONDS;
+  return (
+    <>
+      <p class="small">{own.asOf(time)}</p>
+      <div role="status">{isOld && <p class="notice notice-bad">{own.lost(time)}</p>}</div>
+    </>
+  );
+}
+
+function Figures({ live, samples }: { live: LiveSale; samples: Sample[] }) {
+  const own = useRoomTexts(liveTexts);
+  const { locale } = useTexts();
+  const { sale, purchases } = live;
+  const room = sale.waiting_room;
+  const takings = mainTakings(live);
+  const rate = soldPerMinute(samples);
+  const number = (value: number) => value.toLocaleString(locale);
+  const figures: { name: string; value: string; note?: string }[] = [
+    ...(room
+      ? [
+          { name: own.waiting, value: number(room.queue_length), note: room.opened ? own.joined(room.total) : own.beforeDraw },
+          { name: own.admitted, value: number(room.admitted), note: own.passes(room.active_passes) },
+        ]
+      : []),
+    { name: own.held, value: number(sale.total_active_holds), note: own.heldNote },
+    {
+      name: own.sold,
+      value: number(sale.total_sold),
+      note: sale.total_capacity === null ? own.noLimit : own.ofCapacity(sale.total_capacity, sale.total_available ?? 0),
+    },
+    { name: own.perMinute, value: rate === null ? "–" : number(Math.round(rate * 10) / 10), note: own.perMinuteNote },
+    { name: own.money, value: takings ? money(sampleOf(live).cents, takings.currency, locale) : "–", note: own.moneyNote(live.takings.length > 1) },
+    {
+      name: own.failed,
+      value: number(purchases.declined + purchases.expired + purchases.cancelled + purchases.rejected),
+      note: own.failedNote(purchases.declined, purchases.expired, purchases.cancelled, purchases.rejected),
+    },
+    { name: own.forecast, ...tellForecast(forecastSellOut(samples), own) },
+  ];
+  return (
+    <dl class="figures" aria-label={own.figures}>
+      {figures.map(({ name, value, note }) => (
+        <div class="figure-card" key={name}>
+          <dt>{name}</dt>
+          <dd class="figure-value">{value}</dd>
+          {note && <dd class="small">{note}</dd>}
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function tellForecast(forecast: Forecast, own: (typeof liveTexts)["en"]): { value: string; note?: string } {
+  return forecast.kind === "sells_out" ? { value: clock(forecast.seconds), note: own.forecastNote } : { value: "–", note: own.forecasts[forecast.kind] };
+}
+
+function Charts({ live, samples }: { live: LiveSale; samples: Sample[] }) {
+  const own = useRoomTexts(liveTexts);
+  const { locale } = useTexts();
+  const last = samples.at(-1)!;
+  const currency = mainTakings(live)?.currency ?? "USD";
+  const times = useMemo(() => samples.map(({ at }) => at), [samples]);
+  const number = (value: number) => value.toLocaleString(locale, { notation: "compact" });
+  const charts = useMemo(() => {
+    const of = (name: string, read: (sample: Sample, index: number) => number | null) => ({ name, values: samples.map(read) });
+    return {
+      line: [of(own.waiting, ({ waiting }) => waiting), of(own.admitted, ({ admitted }) => admitted)],
+      tickets: [of(own.sold, ({ sold }) => sold), of(own.held, ({ held }) => held)],
+      rate: [of(own.perMinute, (_, index) => soldPerMinute(samples, index))],
+      money: [of(own.money, ({ cents }) => cents / 100)],
+      failed: [of(own.failed, ({ failed }) => failed)],
+    };
+  }, [samples, own]);
+  return (
+    <section class="charts" aria-label={own.charts}>
+      {live.sale.waiting_room && <Chart label={own.chartLine(last.waiting, last.admitted)} times={times} series={charts.line} write={number} />}
+      <Chart label={own.chartTickets(last.sold, last.held)} times={times} series={charts.tickets} write={number} />
+      <Chart label={own.chartRate} times={times} series={charts.rate} write={number} />
+      <Chart label={own.chartMoney(currency)} times={times} series={charts.money} write={number} />
+      <Chart label={own.chartFailed(last.failed)} times={times} series={charts.failed} write={number} />
+    </section>
+  );
+}
+
+function Tiers({ live }: { live: LiveSale }) {
+  const own = useRoomTexts(liveTexts);
+  const { locale } = useTexts();
+  const number = (value: number | null) => (value === null ? own.noLimit : value.toLocaleString(locale));
+  return (
+    <section class="panel">
+      <h2 id="tiers-title">{own.tiers}</h2>
+      <div class="table-place" tabIndex={0} role="region" aria-labelledby="tiers-title">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{own.tier}</th>
+              <th scope="col" class="number">{own.sold}</th>
+              <th scope="col" class="number">{own.held}</th>
+              <th scope="col" class="number">{own.available}</th>
+              <th scope="col" class="number">{own.capacity}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {live.sale.tiers.map((tier) => (
+              <tr key={tier.tier_id}>
+                <th scope="row">{tier.tier_name}</th>
+                <td class="number">{number(tier.sold)}</td>
+                <td class="number">{number(tier.active_holds)}</td>
+                <td class="number">{number(tier.available)}</td>
+                <td class="number">{number(tier.capacity)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,105 @@
+/** A chart of series over time. It is a picture: what it shows is said in words beside it, and by its label. */
+
+import { useEffect, useRef } from "preact/hooks";
+import uPlot from "uplot";
+import { useTexts } from "../../texts";
+
+export interface Series {
+  name: string;
+  values: (number | null)[];
+}
+
+interface Props {
+  /** What it shows, in words, for those who do not see it. */
+  label: string;
+  /** Epoch seconds, ascending. */
+  times: number[];
+  series: Series[];
+  kind?: "lines" | "bars";
+  /** How a value is written at the axis. */
+  write?: (value: number) => string;
+  /** In pixels. */
+  height?: number;
+}
+
+/** Colours by their CSS variables, in the order of the series (styles/manage/charts.css). */
+const SERIES_CLASSES = ["chart-0", "chart-1", "chart-2", "chart-3", "chart-4", "chart-5"];
+export const MAX_SERIES = SERIES_CLASSES.length;
+/** What lies between two marks of the axis of values: all are whole numbers. */
+const STEPS = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000].flatMap((power) => [power, 2 * power, 5 * power]);
+
+export function Chart({ label, times, series, kind = "lines", write, height = 180 }: Props) {
+  const { locale } = useTexts();
+  const place = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | null>(null);
+  const latest = useRef(write);
+  latest.current = write;
+  const shape = series.map(({ name }) => name).join("\n");
+  useEffect(() => {
+    const element = place.current!;
+    const colour = (index: number) => getComputedStyle(element.parentElement!.querySelector(`.chart-${index}`)!).color;
+    const soft = () => getComputedStyle(element).color;
+    const line = () => getComputedStyle(element).borderTopColor;
+    const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "12px system-ui, sans-serif" };
+    const options: uPlot.Options = {
+      width: Math.max(element.clientWidth, 200),
+      height,
+      legend: { show: false },
+      cursor: { show: false },
+      scales: { y: { range: (_, __, highest) => [0, Math.max(1, 1.1 * highest)] } },
+      axes: [
+        { ...axis, space: 70, values: (_, splits, __, ___, step) => splits.map((at) => writeTime(at, step, locale)) },
+        { ...axis, size: 62, space: 34, incrs: STEPS, values: (_, splits) => splits.map((value) => (latest.current ?? String)(value)) },
+      ],
+      series: [
+        {},
+        ...series.map((_, index) => ({
+          stroke: () => colour(index),
+          fill: kind === "bars" ? () => colour(index) : undefined,
+          width: 2,
+          points: { show: times.length < 2 },
+          paths: kind === "bars" ? uPlot.paths.bars!({ size: [0.7, 40] }) : undefined,
+        })),
+      ],
+    };
+    plot.current = new uPlot(options, [[], ...series.map(() => [])] as uPlot.AlignedData, element);
+    const fit = new ResizeObserver(() => plot.current?.setSize({ width: Math.max(element.clientWidth, 200), height }));
+    fit.observe(element);
+    const scheme = matchMedia("(prefers-color-scheme: dark)");
+    const redraw = () => plot.current?.redraw(false, true);
+    scheme.addEventListener("change", redraw);
+    return () => {
+      scheme.removeEventListener("change", redraw);
+      fit.disconnect();
+      plot.current?.destroy();
+    };
+  }, [shape, kind, height, locale]);
+  useEffect(() => {
+    plot.current?.setData([times, ...series.map(({ values }) => values)] as uPlot.AlignedData);
+  }, [times, series, shape, kind, height, locale]);
+  return (
+    <figure class="chart">
+      <div class="chart-place" role="img" aria-label={label} ref={place} />
+      <figcaption>
+        <ul class="chart-legend">
+          {series.map(({ name }, index) => (
+            <li key={name}>
+              <span class={`chart-swatch ${SERIES_CLASSES[index]}`} aria-hidden="true" /> {name}
+            </li>
+          ))}
+        </ul>
+      </figcaption>
+    </figure>
+  );
+}
+
+/** `step` seconds lie between two marks. */
+function writeTime(at: number, step: number, locale: string): string {
+  const options: Intl.DateTimeFormatOptions =
+    step >= 86_400
+      ? { day: "numeric", month: "short" }
+      : step >= 3600
+        ? { day: "numeric", month: "short", hour: "numeric" }
+        : { hour: "numeric", minute: "2-digit", second: step < 60 ? "2-digit" : undefined };
+  return new Intl.DateTimeFormat(locale, options).format(new Date(1000 * at));
+}
