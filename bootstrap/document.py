@@ -19,6 +19,9 @@ MAX_PROMO_CODES = 200  # of an event; an apply writes each that changes in a tra
 Id = Annotated[
     str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description="1 to 100 letters, digits and . _ - with a letter or digit first.")
 ]
+OptionId = Annotated[
+    str, Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="1 to 64 letters, digits and . _ - with a letter or digit first.")
+]
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", description="not only white space")]
 Text = Annotated[str, Meta(max_length=10_000)]
 Day = Annotated[
@@ -84,7 +87,7 @@ class SaleWindow(Struct, frozen=True, forbid_unknown_fields=True):
 class OptionEntry(Struct, frozen=True, forbid_unknown_fields=True):
     """A question to buyers of a ticket type."""
 
-    id: Id
+    id: OptionId
     label: OptionLabel
     option_type: OptionType
     is_required: bool = True

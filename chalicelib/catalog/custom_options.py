@@ -1,4 +1,4 @@
-"""Custom options: what buyers of a tier are asked at checkout. They are a part of their tier."""
+"""Custom options: what buyers of a tier are asked at checkout, and their guests. They are a part of their tier."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from chalicelib.errors import InvalidInput
 
 OptionType = Literal["boolean", "multi_select", "text_input"]
-AskedPer = Literal["purchase", "ticket"]
+AskedPer = Literal["purchase", "ticket", "guest"]
 
 MAX_OPTIONS = 4  # of a tier
 MIN_CHOICES, MAX_CHOICES = 2, 10
@@ -20,7 +20,8 @@ Choice = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
 class CustomOption(Struct, frozen=True, kw_only=True):
     """A question to buyers. `choices` are those of a `multi_select`, of which a buyer takes one or more; other types have none.
 
-    `per`: asked once for each purchase, or for each of its tickets. A required one must be answered, a boolean with true or false.
+    `per`: asked once for each purchase, for each of its tickets, or of each guest who is named for a seat.
+    A required one must be answered, a boolean with true or false.
     """
 
     id: str

@@ -243,6 +243,9 @@ def test_the_wallet_speaks_spanish(new_buyer):
 
 def test_a_seat_of_a_table_is_given_to_a_guest_who_gives_it_back(api, time, new_buyer, shop):
     tier_id = builders.create_tier(api, shop[0], "Table", admits=4)
+    question = {"label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Vegan"], "per": "guest"}
+    options = f"/admin/events/{shop[0]}/tickets/packages/{tier_id}/options"
+    assert api.post(options, json=question, token=builders.admin_token()).status == 201
     host, guest = new_buyer(), new_buyer()
     host.page.goto(f"/events/{shop[0]}")
     host.choose("Table", 1)
@@ -251,6 +254,7 @@ def test_a_seat_of_a_table_is_given_to_a_guest_who_gives_it_back(api, time, new_
     host.page.get_by_text("Guests", exact=True).click()
     third = host.page.locator(".seats > li").nth(2)
     third.get_by_label("Name of the guest").fill("Bob")
+    third.get_by_label("Vegan").check()
     third.get_by_role("button", name="Give the seat").click()
     expect(third).to_contain_text("Bob")
     link = third.get_by_role("link", name="Link for the guest").get_attribute("href")
@@ -259,6 +263,8 @@ def test_a_seat_of_a_table_is_given_to_a_guest_who_gives_it_back(api, time, new_
     guest.see("Bob")
     [ticket] = tickets_of(host)
     assert ticket["tier"]["id"] == tier_id
+    [answer] = api.get(f"/guests/{link.partition('#token=')[2]}").json["option_answers"]
+    assert (answer["label"], answer["value"]) == ("Dinner", ["Vegan"])
     seat = tickets.get_ticket(ticket["id"]).guest_of(3)
     assert codes_on(guest) == [seat.code]
     expect(guest.page.get_by_role("img", name="QR code of ticket")).to_have_count(1)

@@ -7,34 +7,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.custom_options import MAX_ANSWER_LENGTH, MAX_CHOICES, CustomOption, in_order
+from chalicelib.catalog.answers import Question, SentAnswer, check_required, check_values, read_value
+from chalicelib.catalog.custom_options import in_order
 from chalicelib.catalog.model import Tier
 from chalicelib.errors import InvalidInput
 from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
-from chalicelib.purchases.checkout.errors import AnswersRequired
-from chalicelib.purchases.record.model import AnswerValue, OptionAnswer
+from chalicelib.purchases.record.model import OptionAnswer
 
 # Of responses and attendees together, as JSON: free-form ones, and those of tiers that ask for them.
 MAX_DETAILS_BYTES = 4 * 1024
 MAX_ANSWERS_BYTES = 64 * 1024
 
-Text = Annotated[str, Meta(max_length=MAX_ANSWER_LENGTH)]
-SentAnswer = bool | Text | Annotated[list[Text], Meta(max_length=MAX_CHOICES)]
 SentAnswers = dict[Annotated[str, Meta(max_length=64)], SentAnswer]
 
 
-class _Question(Struct, frozen=True):
-    """An option that is asked in this purchase; `path` is where its answer belongs, `sent` what is there."""
+class _TierQuestion(Question, frozen=True, kw_only=True):
+    """A question of a tier of the purchase."""
 
     tier_id: str
-    option: CustomOption
-    path: str
-    sent: SentAnswer | None
-    ticket: int | None
 
 
 def with_answers(options: CheckoutOptions, quantities: Sequence[tuple[str, int]]) -> CheckoutOptions:
@@ -48,8 +42,8 @@ def with_answers(options: CheckoutOptions, quantities: Sequence[tuple[str, int]]
     responses, by_ticket = options.sent.responses, options.sent.by_ticket
     snapshot = catalog.find_snapshot(lambda found: all(tier_id in found.tiers for tier_id, _ in quantities))
     tiers = [(snapshot.tiers.get(tier_id), quantity) for tier_id, quantity in quantities]
-    if any(tier is not None and tier.options for tier, _ in tiers):
-        questions = list(_questions(tiers, responses, by_ticket))
+    questions = list(_questions(tiers, responses, by_ticket))
+    if questions:
         _check_asked(questions, responses, by_ticket)
         details = replace(options.details, answers=_read_answers(questions))
         _check_size({"responses": details.answers, "attendees": details.attendees}, MAX_ANSWERS_BYTES)
@@ -60,21 +54,25 @@ def with_answers(options: CheckoutOptions, quantities: Sequence[tuple[str, int]]
     return replace(options, details=details, sent=None)
 
 
-def _questions(tiers: Sequence[tuple[Tier | None, int]], responses: SentAnswers, by_ticket: Sequence[SentAnswers]) -> Iterator[_Question]:
+def _questions(
+    tiers: Sequence[tuple[Tier | None, int]], responses: SentAnswers, by_ticket: Sequence[SentAnswers]
+) -> Iterator[_TierQuestion]:
     first = 1
     for tier, quantity in tiers:
         for option in in_order(tier.options) if tier is not None else ():
             assert tier is not None
             if option.per == "purchase":
-                yield _Question(tier.id, option, f"$.responses.{option.id}", responses.get(option.id), None)
-                continue
-            for number in range(first, first + quantity):
-                sent = by_ticket[number - 1].get(option.id) if number <= len(by_ticket) else None
-                yield _Question(tier.id, option, _ticket_path(number, option.id), sent, number)
+                path = f"$.responses.{option.id}"
+                yield _TierQuestion(tier_id=tier.id, option=option, path=path, sent=responses.get(option.id))
+            elif option.per == "ticket":
+                for number in range(first, first + quantity):
+                    path = _ticket_path(number, option.id)
+                    sent = by_ticket[number - 1].get(option.id) if number <= len(by_ticket) else None
+                    yield _TierQuestion(tier_id=tier.id, option=option, path=path, sent=sent, ticket=number)
         first += quantity
 
 
-def _check_asked(questions: Sequence[_Question], responses: SentAnswers, by_ticket: Sequence[SentAnswers]) -> None:
+def _check_asked(questions: Sequence[Question], responses: SentAnswers, by_ticket: Sequence[SentAnswers]) -> None:
     """Raises InvalidInput for an answer to something that is not asked there."""
     asked = {question.path for question in questions}
     paths = [f"$.responses.{option_id}" for option_id in responses]
@@ -84,46 +82,22 @@ def _check_asked(questions: Sequence[_Question], responses: SentAnswers, by_tick
             raise InvalidInput("Nothing with this id is asked here. The options of the package say what is.", path=path)
 
 
-def _read_answers(questions: Sequence[_Question]) -> list[OptionAnswer]:
-    answered = [question for question in questions if not _is_blank(question.sent)]
-    missing = [question for question in questions if question.option.is_required and _is_blank(question.sent)]
-    if missing:
-        labels = ", ".join(dict.fromkeys(question.option.label for question in missing))
-        named: list[dict[str, Any]] = [
-            {"option_id": question.option.id, "label": question.option.label, "ticket": question.ticket, "path": question.path}
-            for question in missing
-        ]
-        raise AnswersRequired(f"Answer what is required: {labels}.", path=missing[0].path, missing=named)
+def _read_answers(questions: Sequence[_TierQuestion]) -> list[OptionAnswer]:
+    check_required(questions)
+    answered = [question for question in questions if question.is_answered]
+    check_values(answered)
     return [
         OptionAnswer(
             option_id=question.option.id,
             label=question.option.label,
             option_type=question.option.option_type,
             choices=question.option.choices,
-            value=_read_value(question),
+            value=read_value(question),
             tier_id=question.tier_id,
             ticket=question.ticket,
         )
         for question in answered
     ]
-
-
-def _read_value(question: _Question) -> AnswerValue:
-    """The answer in the form of its option: true or false, a text, or choices in their order. A single choice may be sent as a text."""
-    option, sent = question.option, question.sent
-    if option.option_type == "boolean":
-        value = {"true": True, "false": False}.get(sent.lower()) if isinstance(sent, str) else sent
-        if isinstance(value, bool):
-            return value
-        raise InvalidInput(f"Answer {option.label!r} with true or false.", path=question.path)
-    if option.option_type == "text_input":
-        if isinstance(sent, str):
-            return sent
-        raise InvalidInput(f"Answer {option.label!r} with a text.", path=question.path)
-    chosen = [sent] if isinstance(sent, str) else sent
-    if isinstance(chosen, list) and set(chosen) <= set(option.choices) and len(set(chosen)) == len(chosen):
-        return [choice for choice in option.choices if choice in chosen]
-    raise InvalidInput(f"Answer {option.label!r} with one or more of its choices, each once.", path=question.path, choices=option.choices)
 
 
 def _free_form(responses: SentAnswers) -> dict[str, str]:
@@ -140,10 +114,6 @@ def _check_size(parts: Mapping[str, Any], most: int) -> None:
     if sum(sizes.values()) > most:
         message = f"`responses` and `attendees` may have at most {most // 1024} KB together. Send shorter ones."
         raise InvalidInput(message, path=f"$.{max(sizes, key=lambda name: sizes[name])}")
-
-
-def _is_blank(sent: SentAnswer | None) -> bool:
-    return sent is None or (not isinstance(sent, bool) and not (sent.strip() if isinstance(sent, str) else sent))
 
 
 def _ticket_path(number: int, option_id: str) -> str:

@@ -1,10 +1,9 @@
 """Why a checkout or its confirmation is refused, in one place for the routes that can do either."""
 
-from typing import ClassVar
-
+from chalicelib.catalog.answers import AnswersRequired
 from chalicelib.catalog.model import EventNotOnSale
 from chalicelib.edge.rate_limits import RateLimited
-from chalicelib.errors import ApiError, InvalidInput
+from chalicelib.errors import ApiError
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderNotOffered, SimulationRefused, SimulationRequired
 from chalicelib.promotions.model import USE_ERRORS
 from chalicelib.purchases.record.errors import (
@@ -15,13 +14,6 @@ from chalicelib.purchases.record.errors import (
     ReservationNotFound,
     ReturnAddressRefused,
 )
-
-
-class AnswersRequired(InvalidInput):
-    """Required options are not answered; `missing` names each, with the number of the ticket if it is asked for each ticket."""
-
-    code: ClassVar[str] = "answers_required"
-
 
 CHECKOUT_ERRORS: tuple[type[ApiError], ...] = (
     RateLimited,

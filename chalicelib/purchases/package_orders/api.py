@@ -5,11 +5,11 @@ from typing import Annotated
 from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
+from chalicelib.catalog.answers import SentAnswer
 from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.ids import Id
 from chalicelib.payments.model import SimulatedOutcome, SimulationRefused
-from chalicelib.purchases.checkout.answers import SentAnswer
 from chalicelib.purchases.checkout.api import CheckoutFields, read_options
 from chalicelib.purchases.checkout.errors import CHECKOUT_ERRORS
 from chalicelib.purchases.orders.service import NewOrder
@@ -82,4 +82,4 @@ def purchase_package(request: RequestContext, event_id: str, body: PackagePurcha
 
 
 def _reply(order: PackageOrder) -> Reply[PackagePurchaseView]:
-    return Reply(package_purchase_view(order.purchase, order.tickets, order.client_secret, order.url), 201)
+    return Reply(package_purchase_view(order), 201)

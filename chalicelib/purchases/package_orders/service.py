@@ -6,12 +6,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.answers import SentAnswer
 from chalicelib.edge.rate_limits import Attempt
 from chalicelib.errors import InvalidInput
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import SimulatedOutcome
 from chalicelib.purchases.checkout import service as checkout
-from chalicelib.purchases.checkout.answers import SentAnswer
 from chalicelib.purchases.checkout.checkout_page import SentDetails
 from chalicelib.purchases.checkout.service import CheckoutResult
 from chalicelib.purchases.orders import service as orders
@@ -65,9 +65,8 @@ def with_responses(order: NewOrder, responses: Sequence[OptionResponse]) -> NewO
         sent = SentDetails(for_purchase, by_ticket)
         return orders.with_answers(replace(order, options=replace(order.options, sent=sent)))
     except InvalidInput as refusal:
-        option_id = str(refusal.details["path"]).rpartition(".")[2]
-        found = next((index for index, response in enumerate(responses) if response.option_id == option_id), None)
-        refusal.details["path"] = "$.option_responses" if found is None else _path(found)
+        for named in (refusal.details, *refusal.details.get("missing", ()), *refusal.details.get("wrong", ())):
+            named["path"] = _response_path(responses, str(named["path"]))
         raise
 
 
@@ -92,6 +91,13 @@ def _finish(result: CheckoutResult, simulate: SimulatedOutcome | None, now: int)
         settled = checkout.confirm(result.purchase.user_id, result.purchase.id, simulate, now)
         return PackageOrder(settled.purchase, settled.tickets)
     return PackageOrder(result.purchase, [], result.client_secret, result.url)
+
+
+def _response_path(responses: Sequence[OptionResponse], path: str) -> str:
+    """Where the answer is that the checkout expects at this path."""
+    option_id = path.rpartition("responses.")[2]
+    found = next((index for index, response in enumerate(responses) if response.option_id == option_id), None)
+    return "$.option_responses" if found is None else _path(found)
 
 
 def _path(index: int) -> str:

@@ -20,8 +20,6 @@ from chalicelib.tickets.views import TicketListView, TicketPageView, TicketView,
 
 MAX_PAGE = 100
 
-_SeatKey = tuple[int, int]  # the number of the ticket within the order, and that of the seat
-
 bp = Blueprint(__name__)
 
 
@@ -65,9 +63,8 @@ def list_order_seats(request: RequestContext, order_id: str, query: SeatListQuer
     """List the seats of one of the caller's orders, with their guests."""
     user_id = request.require_user().user_id
     _, tickets = queries.get_own_order(user_id, order_id)
-    places = (((ticket.number, seat), (ticket, seat)) for ticket in tickets for seat in range(1, ticket.admits + 1))
-    page, next_cursor = cursors.take_page(places, _SeatKey, query.limit, query.cursor)
-    return Reply(SeatPageView(seats=[seat_view(seat, user_id) for seat in seats.list_seats(page)], next_cursor=next_cursor))
+    page, next_cursor = seats.list_page(tickets, query.limit, query.cursor)
+    return Reply(SeatPageView(seats=[seat_view(seat, user_id) for seat in page], next_cursor=next_cursor))
 
 
 @route(bp, "GET", "/me/tickets", access="user")

@@ -6,6 +6,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from chalicelib.catalog.answers import AnswerValue
 from chalicelib.catalog.custom_options import OptionType
 from chalicelib.edge.key_use import KeyUse
 from chalicelib.inventory.model import Hold
@@ -20,8 +21,6 @@ ORDER_STATES: tuple[PurchaseState, ...] = ("paid", "partially_refunded")
 MAX_QUANTITY = 50
 MAX_LINE_ITEMS = 10
 ANY_USES = 1_000_000  # more than a buyer's record can have
-
-AnswerValue = bool | str | list[str]
 
 
 class LineItem(Struct, frozen=True, omit_defaults=True):

@@ -7,6 +7,7 @@ from chalice.app import Blueprint
 from chalicelib import clock
 from chalicelib.accounts.model import email_key
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.answers import AnswersRequired
 from chalicelib.edge.http import Done, Reply, RequestContext, route
 from chalicelib.edge.operation import IF_NONE_MATCH
 from chalicelib.edge.rate_limits import INVITE, MAIL, RateLimited, limited
@@ -15,10 +16,13 @@ from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import AttendeeLocked, TicketFrozen, TicketNotFound, TicketVoid
 from chalicelib.tickets.qr_replies import QR_MEDIA_TYPES, QrQuery, qr_reply
 from chalicelib.tickets.seats import service, views
+from chalicelib.tickets.seats.answers import guest_options
 from chalicelib.tickets.seats.model import GuestAdmitted, InvitationNotFound, NamedGuest, NoInvitation, SeatNotFound
 from chalicelib.tickets.seats.views import InvitationView, SeatView, TicketSeatsView
 
 bp = Blueprint(__name__)
+
+_CHANGE_ERRORS = (SeatNotFound, AttendeeLocked, GuestAdmitted, TicketVoid)
 
 
 @route(bp, "GET", "/tickets/{ticket_id}/seats", access="user", errors=(TicketNotFound,))
@@ -26,12 +30,14 @@ def list_ticket_seats(request: RequestContext, ticket_id: str) -> Reply[TicketSe
     """List the seats of one of the caller's tickets, with their guests."""
     user_id = request.require_user().user_id
     seats = service.list_ticket_seats(user_id, ticket_id)
-    event = catalog.snapshot().events.get(seats[0].ticket.event_id)
+    ticket = seats[0].ticket
+    event = catalog.snapshot().events.get(ticket.event_id)
     until = clock.iso(tickets.attendee_until(event)) if event else None
-    return Reply(TicketSeatsView(seats=[views.seat_view(seat, user_id) for seat in seats], guests_until=until))
+    options = guest_options(ticket.tier_id)
+    return Reply(TicketSeatsView(seats=[views.seat_view(seat, user_id) for seat in seats], options=options, guests_until=until))
 
 
-@route(bp, "PUT", "/seats/{seat_id}/guest", access="user", errors=(SeatNotFound, AttendeeLocked, GuestAdmitted, TicketVoid, RateLimited))
+@route(bp, "PUT", "/seats/{seat_id}/guest", access="user", errors=(*_CHANGE_ERRORS, AnswersRequired, RateLimited))
 def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply[SeatView]:
     """Name the guest of a seat and invite them by mail; the codes and the link of an earlier guest are worth nothing then."""
     user_id = request.require_user().user_id
@@ -40,7 +46,7 @@ def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply
     return Reply(views.seat_view(seat, user_id))
 
 
-@route(bp, "DELETE", "/seats/{seat_id}/guest", access="user", errors=(SeatNotFound, AttendeeLocked, GuestAdmitted, TicketVoid))
+@route(bp, "DELETE", "/seats/{seat_id}/guest", access="user", errors=_CHANGE_ERRORS)
 def remove_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
     """Take a seat back from its guest, whose code and link are worth nothing then."""
     user_id = request.require_user().user_id

@@ -4,26 +4,41 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
+from chalicelib.catalog.answers import AnswerValue, SentAnswer
+from chalicelib.catalog.custom_options import OptionType
 from chalicelib.errors import ApiError, NotFound
 from chalicelib.tickets.model import CheckIn, EmailAddress, Guest, Ticket, seat_id
 
 MAX_ANSWERS = 20
 
 GuestName = Annotated[str, Meta(min_length=1, max_length=100)]
-Answer = Annotated[str, Meta(max_length=500)]
-Answers = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=64)], Answer], Meta(max_length=MAX_ANSWERS)]
+Answers = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=64)], SentAnswer], Meta(max_length=MAX_ANSWERS)]
 
 
 class NamedGuest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom the owner of a ticket names for a seat. With an e-mail address they are invited by mail. `answers`: question -> answer."""
+    """Whom the owner of a ticket names for a seat. With an e-mail address they are invited by mail.
+
+    `answers`: id of an option -> answer. Where the package asks its guests nothing, also other questions, with texts.
+    """
 
     name: GuestName
     email: EmailAddress | None = None
     answers: Answers = {}
 
 
+class GuestAnswer(Struct, frozen=True, kw_only=True):
+    """An answer to an option of the package, with its label and choices as they were when it was asked."""
+
+    option_id: str
+    label: str
+    option_type: OptionType
+    choices: list[str]
+    value: AnswerValue
+
+
 class GuestDetails(Struct, frozen=True, kw_only=True):
     """What is kept of a guest beside what the door needs. `id` is that of the seat; `secret` opens the guest's own page.
+    `answers` are those that no option asked for.
 
     They belong to the guest with the same `code` in the ticket; others are left over from somebody who has lost the seat. Of a guest who
     was erased only the code is left, by which it is found when it is typed at the door.
@@ -34,6 +49,7 @@ class GuestDetails(Struct, frozen=True, kw_only=True):
     secret: str | None
     email: str | None
     answers: dict[str, str]
+    option_answers: list[GuestAnswer]
     invited_at: int | None
 
 

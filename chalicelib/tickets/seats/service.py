@@ -16,12 +16,13 @@ from chalicelib.accounts.model import email_key
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
+from chalicelib.edge import cursors
 from chalicelib.notifications import service as notifications
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets import signature
 from chalicelib.tickets import store as ticket_store
 from chalicelib.tickets.model import AttendeeLocked, Guest, Ticket, TicketVoid, new_code, seat_id, split_seat_id
-from chalicelib.tickets.seats import mails, store
+from chalicelib.tickets.seats import answers, mails, store
 from chalicelib.tickets.seats.model import (
     GuestAdmitted,
     GuestDetails,
@@ -40,6 +41,7 @@ __all__ = [
     "find_id_of_code",
     "forget",
     "get_invited",
+    "list_page",
     "list_seats",
     "list_ticket_seats",
     "open_invitation",
@@ -60,6 +62,13 @@ def list_seats(places: Iterable[tuple[Ticket, int]]) -> list[Seat]:
     return [_with_details(seat, details.get(seat.id)) for seat in seats]
 
 
+def list_page(issued: Iterable[Ticket], limit: int, cursor: str | None = None) -> tuple[list[Seat], str | None]:
+    """At most `limit` seats of the tickets of an order, those of the first ticket first, and the cursor of the next page."""
+    places = (((ticket.number, seat), (ticket, seat)) for ticket in issued for seat in range(1, ticket.admits + 1))
+    page, next_cursor = cursors.take_page(places, tuple[int, int], limit, cursor)
+    return list_seats(page), next_cursor
+
+
 def list_ticket_seats(owner_id: str, ticket_id: str) -> list[Seat]:
     """All seats of the owner's ticket. Raises TicketNotFound."""
     ticket = tickets.get_owned(owner_id, ticket_id)
@@ -69,8 +78,8 @@ def list_ticket_seats(owner_id: str, ticket_id: str) -> list[Seat]:
 def assign(owner_id: str, named_seat: str, named: NamedGuest, now: int) -> Seat:
     """Name the guest of a seat, in place of the one that it has, and invite them if they were not yet.
 
-    Somebody else gets another code and another link, and the old ones are worth nothing. Raises SeatNotFound, TicketVoid, AttendeeLocked
-    and GuestAdmitted.
+    Somebody else gets another code and another link, and the old ones are worth nothing. Raises SeatNotFound, TicketVoid, AttendeeLocked,
+    GuestAdmitted, AnswersRequired and InvalidInput.
     """
     for _ in range(MAX_ATTEMPTS):
         seat = _get_changeable(owner_id, named_seat, now)
@@ -206,17 +215,16 @@ def _with_details(seat: Seat, details: GuestDetails | None) -> Seat:
 
 
 def _with_guest(seat: Seat, named: NamedGuest) -> Seat:
-    """The seat with this guest; the same one if they are the same person, who keeps the code and the link."""
+    """The seat with this guest; if they are the same person, they keep the code and the link. Raises as `answers.read_answers`."""
     guest, details = seat.guest, seat.details
+    free_form, option_answers = answers.read_answers(seat.ticket.tier_id, named.answers)
     if guest is None or details is None or not _is_same_person(guest, details, named):
-        code = new_code()
+        code, secret = new_code(), secrets.token_hex(SECRET_BYTES)
         guest = Guest(seat.number, code, signature.sign(seat.id, seat.ticket.event_id, code), named.name)
-        details = GuestDetails(
-            id=seat.id, code=code, secret=secrets.token_hex(SECRET_BYTES), email=named.email, answers=named.answers, invited_at=None
-        )
+        details = GuestDetails(id=seat.id, code=code, secret=secret, email=None, answers={}, option_answers=[], invited_at=None)
     guest = replace(guest, name=named.name)
     ticket = replace(seat.ticket, guests=_by_seat([*_other_guests(seat), guest]))
-    return Seat(ticket, seat.number, replace(details, email=named.email, answers=named.answers))
+    return Seat(ticket, seat.number, replace(details, email=named.email, answers=free_form, option_answers=option_answers))
 
 
 def _is_same_person(guest: Guest, details: GuestDetails, named: NamedGuest) -> bool:

@@ -8,11 +8,11 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib import dynamo
-from chalicelib.tickets.seats.model import GuestDetails
+from chalicelib.tickets.seats.model import GuestAnswer, GuestDetails
 
-_PLAIN = [name for name in GuestDetails.__struct_fields__ if name != "answers"]
+_PLAIN = [name for name in GuestDetails.__struct_fields__ if name not in ("answers", "option_answers")]
 
-_NOTHING_PERSONAL = {"secret": None, "email": None, "answers": None, "invited_at": None}
+_NOTHING_PERSONAL = {"secret": None, "email": None, "answers": None, "option_answers": None, "invited_at": None}
 
 
 class GuestCodeIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
@@ -38,6 +38,7 @@ class GuestRow(dynamo.Table):
     secret = UnicodeAttribute(null=True)
     email = UnicodeAttribute(null=True)
     answers = UnicodeAttribute(null=True)
+    option_answers = UnicodeAttribute(null=True)
     invited_at = NumberAttribute(null=True)
     ttl = NumberAttribute()
     code_index = GuestCodeIndex()
@@ -47,6 +48,7 @@ def put_item(details: GuestDetails, ttl: int) -> dynamo.TransactItem:
     """Transaction item that keeps the details of a guest, in place of those of an earlier guest of the seat."""
     row = GuestRow(**{name: getattr(details, name) for name in _PLAIN}, ttl=ttl)
     row.answers = msgspec.json.encode(details.answers).decode() if details.answers else None
+    row.option_answers = msgspec.json.encode(details.option_answers).decode() if details.option_answers else None
     return dynamo.put(row)
 
 
@@ -96,4 +98,8 @@ def find_id_of_code(code: str) -> str | None:
 
 def _details(row: GuestRow) -> GuestDetails:
     plain = {name: getattr(row, name) for name in _PLAIN}
-    return GuestDetails(**plain, answers=msgspec.json.decode(row.answers, type=dict[str, str]) if row.answers else {})
+    return GuestDetails(
+        **plain,
+        answers=msgspec.json.decode(row.answers, type=dict[str, str]) if row.answers else {},
+        option_answers=msgspec.json.decode(row.option_answers, type=list[GuestAnswer]) if row.option_answers else [],
+    )

@@ -2,24 +2,27 @@
 
 from msgspec import Struct
 
+from chalicelib.catalog.answers import AnswerValue
+from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.catalog.model import Catalog
 from chalicelib.catalog.views import iso_or_none
 from chalicelib.clock import Timestamp
 from chalicelib.tickets.model import TicketState
 from chalicelib.tickets.seats import mails
-from chalicelib.tickets.seats.model import InvitationNotFound, Seat
+from chalicelib.tickets.seats.model import GuestAnswer, GuestDetails, InvitationNotFound, Seat
 from chalicelib.tickets.views import BASE_PATH, TicketEvent, ticket_event
 
 
 class GuestView(Struct, frozen=True, kw_only=True):
     """The guest of a seat, as the ticket's owner sees them. `url` is the guest's own page; `invited_at` is when it was mailed to them last.
 
-    What was erased is null.
+    `answers` are by question, and `option_answers` those of them that an option asked for, as it was asked. What was erased is null.
     """
 
     name: str | None
     email: str | None
-    answers: dict[str, str]
+    answers: dict[str, AnswerValue]
+    option_answers: list[GuestAnswer]
     invited_at: Timestamp | None
     url: str | None
 
@@ -42,9 +45,13 @@ class SeatView(Struct, frozen=True, kw_only=True):
 
 
 class TicketSeatsView(Struct, frozen=True, kw_only=True):
-    """All seats of a ticket. Guests can be named before `guests_until`, which is null if the catalog no longer has the event."""
+    """All seats of a ticket. Guests can be named before `guests_until`, which is null if the catalog no longer has the event.
+
+    `options` are what each guest is asked.
+    """
 
     seats: list[SeatView]
+    options: list[CustomOption]
     guests_until: Timestamp | None
 
 
@@ -64,7 +71,8 @@ class InvitationView(Struct, frozen=True, kw_only=True):
     state: TicketState
     name: str | None
     email: str | None
-    answers: dict[str, str]
+    answers: dict[str, AnswerValue]
+    option_answers: list[GuestAnswer]
     event: TicketEvent
     tier_name: str | None
     code: str | None
@@ -94,10 +102,15 @@ def _guest_view(seat: Seat) -> GuestView | None:
     return GuestView(
         name=seat.guest.name,
         email=details.email if details else None,
-        answers=details.answers if details else {},
+        answers=_answers(details) if details else {},
+        option_answers=details.option_answers if details else [],
         invited_at=iso_or_none(details.invited_at) if details else None,
         url=mails.page_url(seat.token) if seat.token else None,
     )
+
+
+def _answers(details: GuestDetails) -> dict[str, AnswerValue]:
+    return {**details.answers, **{answer.option_id: answer.value for answer in details.option_answers}}
 
 
 def invitation_view(seat: Seat, catalog: Catalog) -> InvitationView:
@@ -113,7 +126,8 @@ def invitation_view(seat: Seat, catalog: Catalog) -> InvitationView:
         state=ticket.state,
         name=guest.name,
         email=details.email,
-        answers=details.answers,
+        answers=_answers(details),
+        option_answers=details.option_answers,
         event=ticket_event(ticket, catalog),
         tier_name=tier.name if tier else None,
         code=guest.code if ticket.admissible else None,

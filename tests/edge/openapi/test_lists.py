@@ -72,7 +72,8 @@ BOUNDED = {
         "order.answers": _OPTIONS,
         "tickets": _OF_ORDER,
     },
-    "/tickets/{ticket_id}/seats": {"seats": "a ticket admits 100 people at most"},
+    "/guests/{token}": {"option_answers": _OPTIONS},
+    "/tickets/{ticket_id}/seats": {"seats": "a ticket admits 100 people at most", "options": _OPTIONS},
     "/orders/{order_id}": {
         "order.items": _OF_ORDER,
         "order.refunds": _REFUNDS,

@@ -25,11 +25,15 @@ def order_of(api, bought, user="ada"):
     return api.get(f"/orders/{bought.json['order_id']}", user=user).json
 
 
+def seats_of(api, bought, cursor=None):
+    return api.get(f"/orders/{bought.json['order_id']}/seats{f'?cursor={cursor}' if cursor else ''}", user="ada").json
+
+
 def test_a_simulated_payment_pays_at_once(api, time, table):
     bought = buy(api, table, quantity=2, simulate="success")
     assert bought.status == 201, bought.json
     shown = bought.json
-    tickets = shown.pop("assigned_tickets")
+    seats = shown.pop("assigned_tickets")
     assert shown == {
         "id": shown["order_id"],
         "order_id": shown["order_id"],
@@ -42,11 +46,15 @@ def test_a_simulated_payment_pays_at_once(api, time, table):
         "payment_status": "paid",
         "payment": {"provider": "simulated", "status": "captured"},
         "expires_at": None,
+        "next_cursor": None,
     }
-    assert [ticket["id"] for ticket in tickets] == builders.ticket_ids(shown["order_id"], 1, 2)
-    assert api.get(f"/tickets/{tickets[0]['id']}", user="ada").json["admits"] == 8
     order = order_of(api, bought)
-    assert (order["order"]["status"], order["tickets"]) == ("paid", tickets)
+    assert order["order"]["status"] == "paid"
+    assert [(seat["id"], seat["code"]) for seat in seats] == [
+        (f"{ticket['id']}.{number}", ticket["code"]) for ticket in order["tickets"] for number in range(1, 9)
+    ]
+    assert [{name: value for name, value in seat.items() if name != "code"} for seat in seats] == seats_of(api, bought)["seats"]
+    assert api.get(f"/tickets/{seats[0]['ticket_id']}", user="ada").json["admits"] == 8
     assert call(api, "GET", *table).json["sold_count"] == 2
     invariants.check(time.now)
 
@@ -55,7 +63,15 @@ def test_a_package_that_costs_nothing_is_paid_at_once(api, time, table):
     free = create_package(api, table[0], name="Free", price=0)["id"]
     bought = buy(api, (table[0], free)).json
     assert (bought["payment_status"], bought["total_price"], bought["payment"]["provider"]) == ("paid", 0.0, "free")
-    assert len(bought["assigned_tickets"]) == 1
+    assert len(bought["assigned_tickets"]) == 8
+
+
+def test_of_many_seats_the_first_hundred_are_listed_and_the_way_to_the_others(api, time, table):
+    hall = create_package(api, table[0], name="Hall", price=0, seats_per_package=80)["id"]
+    bought = buy(api, (table[0], hall), quantity=2)
+    first, rest = bought.json["assigned_tickets"], seats_of(api, bought, bought.json["next_cursor"])
+    assert (len(first), len(rest["seats"]), rest["next_cursor"]) == (100, 60, None)
+    assert len({seat["id"] for seat in [*first, *rest["seats"]]}) == 160
 
 
 def test_any_other_payment_is_pending_and_the_package_is_held(api, time, table):
@@ -101,6 +117,7 @@ def test_answers_are_checked_before_anything_is_held_and_kept(api, time, table):
     wrong = [{"option_id": dinner, "response_value": ["Steak"]}]
     refused = buy(api, table, option_responses=wrong)
     assert (refused.status, refused.json["path"]) == (400, "$.option_responses[0].response_value")
+    assert [(named["label"], named["path"]) for named in refused.json["wrong"]] == [("Dinner", "$.option_responses[0].response_value")]
     unknown = [{"option_id": dinner, "response_value": "Fish"}, {"option_id": "diet", "response_value": "none"}]
     assert buy(api, table, option_responses=unknown).json["path"] == "$.option_responses[1].response_value"
     twice = [{"option_id": dinner, "response_value": "Fish"}] * 2

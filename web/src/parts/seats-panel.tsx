@@ -1,20 +1,27 @@
 /** The seats of a ticket that admits several people: its owner names a guest for each, who is invited by mail. */
 
 import { useId, useState } from "preact/hooks";
-import { listSeats, nameGuest, removeGuest, type Seat, type Ticket } from "../api";
+import { type CustomOption, listSeats, nameGuest, removeGuest, type Seat, type Ticket } from "../api";
 import { dayAndTime } from "../formats";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
 import { Failure, Skeleton } from "./failure";
 import { useAction } from "./hooks";
+import { type Answers, givenAnswers, Questions } from "./questions";
 
 export function SeatsPanel({ ticket }: { ticket: Ticket }) {
   const { t, locale } = useTexts();
   const { failure, run } = useAction();
   const [seats, setSeats] = useState<Seat[] | null>(null);
+  const [options, setOptions] = useState<CustomOption[]>([]);
   const until = ticket.attendee_until;
   const isFinal = until !== null && Date.parse(until) / 1000 <= now();
-  const load = () => run(async () => setSeats((await listSeats(ticket.id)).seats));
+  const load = () =>
+    run(async () => {
+      const found = await listSeats(ticket.id);
+      setOptions(found.options);
+      setSeats(found.seats);
+    });
   const replace = (changed: Seat) => setSeats((seats ?? []).map((seat) => (seat.id === changed.id ? changed : seat)));
   return (
     <details onToggle={({ currentTarget }) => currentTarget.open && !seats && load()}>
@@ -26,7 +33,7 @@ export function SeatsPanel({ ticket }: { ticket: Ticket }) {
       <ol class="seats">
         {(seats ?? []).map((seat) => (
           <li key={`${seat.id} ${seat.guest?.url}`}>
-            <SeatRow seat={seat} canChange={!isFinal && !seat.admitted} onChanged={replace} />
+            <SeatRow seat={seat} options={options} canChange={!isFinal && !seat.admitted} onChanged={replace} />
           </li>
         ))}
       </ol>
@@ -34,16 +41,25 @@ export function SeatsPanel({ ticket }: { ticket: Ticket }) {
   );
 }
 
-function SeatRow({ seat, canChange, onChanged }: { seat: Seat; canChange: boolean; onChanged: (seat: Seat) => void }) {
+interface SeatRowProps {
+  seat: Seat;
+  /** What each guest is asked. */
+  options: CustomOption[];
+  canChange: boolean;
+  onChanged: (seat: Seat) => void;
+}
+
+function SeatRow({ seat, options, canChange, onChanged }: SeatRowProps) {
   const { t } = useTexts();
   const { isWorking, failure, run } = useAction();
   const [name, setName] = useState("");
   const [email, setEmail] = useState("");
+  const [answers, setAnswers] = useState<Answers>({});
   const field = useId();
   const title = seat.number ?? t.seats.seat(seat.seat);
   const submit = (submitted: SubmitEvent) => {
     submitted.preventDefault();
-    run(async () => onChanged(await nameGuest(seat.id, { name: name.trim(), email: email.trim() || null })));
+    run(async () => onChanged(await nameGuest(seat.id, { name: name.trim(), email: email.trim() || null, answers: givenAnswers(options, answers) })));
   };
   if (seat.guest || !canChange) {
     return (
@@ -81,6 +97,7 @@ function SeatRow({ seat, canChange, onChanged }: { seat: Seat; canChange: boolea
         {t.seats.email}
       </label>
       <input id={`${field}-email`} type="email" autocomplete="off" value={email} onInput={({ currentTarget }) => setEmail(currentTarget.value)} />
+      <Questions options={options} answers={answers} onChange={setAnswers} of={field} />
       {failure && <Failure failure={failure} />}
       <button type="submit" class="button button-quiet" disabled={isWorking}>
         {t.seats.invite}
