@@ -20,8 +20,11 @@ from chalicelib.purchases.record.model import MAX_QUANTITY
 from chalicelib.purchases.reservations.api import Quantity, WaitingRoomToken
 from chalicelib.purchases.reservations.errors import RESERVE_ERRORS
 from chalicelib.purchases.reservations.service import RequestedItem
+from chalicelib.tickets.seats import service as seats
 
 bp = Blueprint(__name__)
+
+MAX_ASSIGNED = 100  # seats of a reply, which is kept for repetitions of the request
 
 MAX_RESPONSES = 4 * MAX_QUANTITY  # each ticket may answer four options
 
@@ -82,4 +85,5 @@ def purchase_package(request: RequestContext, event_id: str, body: PackagePurcha
 
 
 def _reply(order: PackageOrder) -> Reply[PackagePurchaseView]:
-    return Reply(package_purchase_view(order), 201)
+    page, next_cursor = seats.list_page(order.tickets, MAX_ASSIGNED)
+    return Reply(package_purchase_view(order.purchase, page, next_cursor, order.client_secret, order.url), 201)

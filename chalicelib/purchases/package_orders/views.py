@@ -7,14 +7,11 @@ from msgspec.structs import asdict
 
 from chalicelib import clock, money
 from chalicelib.clock import Timestamp
-from chalicelib.purchases.package_orders.service import PackageOrder
 from chalicelib.purchases.record import views
+from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.record.views import SessionPayment
-from chalicelib.tickets.seats import service as seats
 from chalicelib.tickets.seats.model import Seat
 from chalicelib.tickets.seats.views import SeatView, seat_view
-
-MAX_ASSIGNED = 100
 
 
 class AssignedSeatView(SeatView, frozen=True, kw_only=True):
@@ -51,10 +48,10 @@ class PackagePurchaseView(Struct, frozen=True, kw_only=True):
     message: str | UnsetType = UNSET
 
 
-def package_purchase_view(order: PackageOrder) -> PackagePurchaseView:
-    """A purchase of one package with its seats; at an external provider it is paid with its `client_secret` or at its `url`."""
-    purchase = order.purchase
-    page, next_cursor = seats.list_page(order.tickets, MAX_ASSIGNED)
+def package_purchase_view(
+    purchase: Purchase, seats: list[Seat], next_cursor: str | None, client_secret: str | None, url: str | None
+) -> PackagePurchaseView:
+    """A purchase of one package with a page of its seats; at an external provider it is paid with `client_secret` or at `url`."""
     currency = purchase.currency
     base_cents = sum(line.quantity * line.price_cents for line in purchase.lines)
     is_pending = not (purchase.was_order or purchase.is_declined)
@@ -68,9 +65,9 @@ def package_purchase_view(order: PackageOrder) -> PackagePurchaseView:
         total_price=money.to_major_units(purchase.total_cents, currency),
         currency=currency,
         payment_status="paid" if purchase.was_order else "failed" if purchase.is_declined else "pending",
-        payment=views.session_payment(purchase, order.client_secret, order.url),
+        payment=views.session_payment(purchase, client_secret, url),
         expires_at=clock.iso(purchase.expires_at) if is_pending else None,
-        assigned_tickets=[_assigned_seat_view(seat, purchase.user_id) for seat in page],
+        assigned_tickets=[_assigned_seat_view(seat, purchase.user_id) for seat in seats],
         next_cursor=next_cursor,
     )
 
