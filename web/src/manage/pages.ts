@@ -34,4 +34,18 @@ export const PAGES: Page[] = [
     isListed: true,
     load: async () => (await import("./live/live-page")).LivePage,
   },
+  {
+    path: "/manage/events/:eventId/orders",
+    name: { en: "Orders", es: "Pedidos" },
+    right: "seeOrders",
+    isListed: true,
+    load: async () => (await import("./orders/order-list")).OrderList,
+  },
+  {
+    path: "/manage/events/:eventId/orders/:orderId",
+    name: { en: "Order", es: "Pedido" },
+    right: "seeOrders",
+    isListed: false,
+    load: async () => (await import("./orders/order-page")).OrderPage,
+  },
 ];

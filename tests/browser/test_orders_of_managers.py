@@ -1,0 +1,54 @@
+"""Orders are found, shown with their history, and refunded by the ticket after a preview."""
+
+import pytest
+from playwright.sync_api import expect
+
+from chalicelib import settings
+from tests import builders, invariants
+from tests.browser.drops import Drop, project_changes
+from tests.browser.managers import Manager
+
+
+@pytest.fixture
+def manager(new_buyer, api, time):
+    manager = Manager(new_buyer(viewport={"width": 1280, "height": 800}).page, api, time)
+    manager.sign_up()
+    return manager
+
+
+def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
+    drop = Drop(manager)
+    drop.join(3)
+    drop.open()
+    order_id, _ = drop.buy(2)
+    project_changes()
+    manager.open(f"/events/{drop.event_id}/orders")
+    expect(manager.page.get_by_role("row")).to_have_count(3)
+    manager.fill("Order or ticket number, or the buyer's id", f"{order_id.lower()}-1")
+    manager.press("Find")
+    manager.see_heading("What happened")
+    with settings.override(refund_fee_cents=150, refund_fee_percent=10):
+        outlook = manager.page.locator(".outlook")
+        manager.page.get_by_label("Some tickets").check()
+        expect(outlook).to_have_count(0)
+        manager.page.get_by_label("Ticket 2, Front rows").check()
+        expect(outlook).to_contain_text("$10.45")
+        expect(outlook).to_contain_text("The buyer gets$79.05")
+        expect(outlook).to_contain_text("The buyer keeps1 ticket")
+        manager.page.get_by_label("No fee").check()
+        expect(outlook).to_contain_text("The buyer gets$89.50")
+        manager.page.get_by_label("Another amount").check()
+        manager.fill("Fee for each ticket, in USD", "7.50")
+        expect(outlook).to_contain_text("The buyer gets$82")
+        manager.press("Refund $82")
+        manager.see_heading("Refund $82?")
+        manager.press("Go back")
+        manager.press("Refund $82")
+        manager.page.get_by_role("dialog").get_by_role("button", name="Refund $82").click()
+    manager.see("The buyer gets $82 back. Void now: 1 ticket.")
+    manager.see("Partly refunded")
+    tickets = manager.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["tickets"]
+    assert [ticket["state"] for ticket in tickets] == ["valid", "void"]
+    [refund] = manager.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["refunds"]
+    assert (refund["amount_cents"], refund["fee_cents"], refund["tickets"]) == (8200, 750, [f"{order_id}-2"])
+    invariants.check(manager.time.now)

@@ -1,0 +1,120 @@
+/** The orders of an event: by state and buyer, or one by its number. */
+
+import { useLocation } from "preact-iso";
+import { useState } from "preact/hooks";
+import { day, money } from "../../formats";
+import { Failure, Outcome, Skeleton } from "../../parts/failure";
+import { useAction, useLoaded } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { useRoomTexts } from "../texts";
+import { ordersTexts } from "../texts/orders";
+import { useManagedEvent } from "../who";
+import { listEventOrders, orderOf, type Filters, type ListedOrder } from "./orders";
+
+export function OrderList() {
+  const own = useRoomTexts(ordersTexts);
+  const { event } = useManagedEvent();
+  const { route } = useLocation();
+  const [filters, setFilters] = useState<Filters>({ status: "", buyer: "" });
+  const [words, setWords] = useState("");
+  const search = (submitted: SubmitEvent) => {
+    submitted.preventDefault();
+    const order = orderOf(words);
+    if (order) route(`/manage/events/${event.id}/orders/${order}`);
+    else setFilters({ ...filters, buyer: words.trim() });
+  };
+  return (
+    <div class="page">
+      <h1>{own.title}</h1>
+      <form class="control-fields" role="search" onSubmit={search}>
+        <label class="field">
+          {own.search}
+          <input type="search" value={words} maxLength={100} onInput={({ currentTarget }) => setWords(currentTarget.value)} />
+        </label>
+        <button type="submit" class="button button-quiet">
+          {own.find}
+        </button>
+        <label class="field">
+          {own.status}
+          <select value={filters.status} onChange={({ currentTarget }) => setFilters({ ...filters, status: currentTarget.value as Filters["status"] })}>
+            <option value="">{own.all}</option>
+            <option value="paid">{own.states.paid}</option>
+            <option value="partially_refunded">{own.states.partially_refunded}</option>
+            <option value="refunded">{own.states.refunded}</option>
+          </select>
+        </label>
+      </form>
+      <Found key={JSON.stringify(filters)} eventId={event.id} filters={filters} />
+    </div>
+  );
+}
+
+function Found({ eventId, filters }: { eventId: string; filters: Filters }) {
+  const own = useRoomTexts(ordersTexts);
+  const { value, failure, reload } = useLoaded(() => listEventOrders(eventId, filters), "orders");
+  const [more, setMore] = useState<{ orders: ListedOrder[]; next: string | null } | null>(null);
+  const { isWorking, failure: moreFailure, run } = useAction();
+  if (!value) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
+  const orders = [...value.orders, ...(more?.orders ?? [])];
+  const next = more ? more.next : value.next_cursor;
+  const loadMore = () =>
+    run(async () => {
+      const page = await listEventOrders(eventId, filters, next!);
+      setMore({ orders: [...(more?.orders ?? []), ...page.orders], next: page.next_cursor });
+    });
+  return (
+    <>
+      {orders.length === 0 && !next ? (
+        <Outcome tone="calm" title={own.none}>
+          <p>{filters.buyer || filters.status ? own.noneFits : own.noneText}</p>
+        </Outcome>
+      ) : (
+        <OrderTable eventId={eventId} orders={orders} />
+      )}
+      {moreFailure && <Failure failure={moreFailure} />}
+      {next && (
+        <button type="button" class="button button-quiet" onClick={loadMore} disabled={isWorking}>
+          {own.more}
+        </button>
+      )}
+    </>
+  );
+}
+
+function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[] }) {
+  const own = useRoomTexts(ordersTexts);
+  const { locale } = useTexts();
+  return (
+    <div class="table-place" tabIndex={0} role="region" aria-label={own.title}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{own.order}</th>
+            <th scope="col">{own.when}</th>
+            <th scope="col">{own.tickets}</th>
+            <th scope="col" class="number">{own.total}</th>
+            <th scope="col">{own.status}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {orders.map((order) => (
+            <tr key={order.id}>
+              <th scope="row">
+                <a class="code" href={`/manage/events/${eventId}/orders/${order.id}`}>
+                  {order.id}
+                </a>
+                <span class="small code">{order.user_id}</span>
+              </th>
+              <td>{day(order.created_at, undefined, locale)}</td>
+              <td>{order.items.map((item) => `${item.quantity} × ${item.tier_name}`).join(", ")}</td>
+              <td class="number">{money(order.total_price_cents, order.currency, locale)}</td>
+              <td>
+                <span class={`status status-${order.status}`}>{own.states[order.status]}</span> {order.disputed && <span class="chip">{own.disputed}</span>}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,170 @@
+/** One order with everything that happened to it, and its refund. */
+
+import { useRoute } from "preact-iso";
+import { useState } from "preact/hooks";
+import { dayAndTime, money } from "../../formats";
+import { Failure, Skeleton } from "../../parts/failure";
+import { useAction, useLoaded } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { useRoomTexts } from "../texts";
+import { ordersTexts } from "../texts/orders";
+import { useManagedEvent, useMay } from "../who";
+import { getManagedOrder, retryRefund, type ManagedOrder } from "./orders";
+import { RefundForm } from "./refund-form";
+
+export function OrderPage() {
+  const own = useRoomTexts(ordersTexts);
+  const { event } = useManagedEvent();
+  const orderId = useRoute().params.orderId!;
+  const { value, failure, reload } = useLoaded(() => getManagedOrder(orderId), orderId);
+  const [changed, setChanged] = useState<ManagedOrder | null>(null);
+  const shown = changed?.order.id === orderId ? changed : value;
+  return (
+    <div class="page">
+      <p>
+        <a class="back" href={`/manage/events/${event.id}/orders`}>
+          {own.title}
+        </a>
+      </p>
+      {shown ? <Order key={orderId} shown={shown} replace={setChanged} /> : failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />}
+    </div>
+  );
+}
+
+interface OrderProps {
+  shown: ManagedOrder;
+  replace: (order: ManagedOrder) => void;
+}
+
+function Order({ shown, replace }: OrderProps) {
+  const own = useRoomTexts(ordersTexts);
+  const { locale } = useTexts();
+  const may = useMay();
+  const { order } = shown;
+  const amount = (cents: number) => money(cents, order.currency, locale);
+  const [said, setSaid] = useState("");
+  const facts: [string, string][] = [
+    [own.when, dayAndTime(order.created_at, undefined, locale)],
+    [own.buyer, [order.customer_email, order.user_id].filter(Boolean).join(" · ")],
+    [own.total, amount(order.total_price_cents)],
+    ...(order.promo_code ? [[own.promoCode, `${order.promo_code} (−${amount(order.discount_cents)})`] as [string, string]] : []),
+    [own.refunded, amount(order.refunded_cents)],
+    ...(shown.balance_cents === undefined ? [] : [[own.balance, amount(shown.balance_cents)] as [string, string]]),
+    ...(shown.payment ? [[own.payment, [shown.payment.provider, shown.payment.capture].filter(Boolean).join(" · ")] as [string, string]] : []),
+  ];
+  return (
+    <>
+      <div class="page-head">
+        <h1>{own.orderTitle}</h1>
+        <p class={`status status-${order.status}`}>{own.states[order.status]}</p>
+      </div>
+      <p class="code">{order.id}</p>
+      <div role="status">{(said || shown.message) && <p class="notice">{said || shown.message}</p>}</div>
+      {order.disputed && <p class="notice notice-bad">{own.disputedText}</p>}
+      <dl class="facts panel">
+        {facts.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      <Tickets shown={shown} />
+      {may("refundOrders") && (
+        <RefundForm
+          shown={shown}
+          onRefunded={(after, text) => {
+            setSaid(text);
+            replace(after);
+          }}
+        />
+      )}
+      <History shown={shown} replace={replace} />
+    </>
+  );
+}
+
+function Tickets({ shown }: { shown: ManagedOrder }) {
+  const own = useRoomTexts(ordersTexts);
+  const tierOf = (id: string) => shown.order.items.find((item) => item.tier_id === id)?.tier_name ?? id;
+  return (
+    <section class="panel">
+      <h2>{own.tickets}</h2>
+      <ul class="entries">
+        {shown.tickets?.map((ticket) => (
+          <li key={ticket.id}>
+            <span>{own.ticket(Number(ticket.id.split("-").at(-1)), tierOf(ticket.tier_id))}</span>
+            <span class="code">{ticket.id}</span>
+            <span class="chip">{own.ticketStates[ticket.state]}</span>
+            {ticket.transferred && <span class="chip">{own.transferred}</span>}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+interface Entry {
+  at: string;
+  key: string;
+  text: string;
+  /** What the money did, in cents; null for what moved none. */
+  cents: number | null;
+  note: string;
+  failedRefund?: string;
+}
+
+/** Payments, refunds and disputes in the order in which they happened. */
+function History({ shown, replace }: OrderProps) {
+  const own = useRoomTexts(ordersTexts);
+  const { locale } = useTexts();
+  const { isWorking, failure, run } = useAction();
+  const entries: Entry[] = [
+    ...(shown.transactions ?? []).map((entry) => ({
+      at: entry.at,
+      key: `${entry.kind}/${entry.reference}`,
+      text: own.entries[entry.kind],
+      cents: entry.amount_cents || null,
+      note: entry.provider,
+    })),
+    ...shown.refunds.map((refund) => ({
+      at: refund.created_at,
+      key: refund.id,
+      text: own.refundAsked(refund.tickets.length, own.reasons[refund.reason as keyof typeof own.reasons] ?? refund.reason),
+      cents: null,
+      note: [own.refundStates[refund.status], own.by(refund.by), refund.note, refund.failure].filter(Boolean).join(" · "),
+      failedRefund: refund.status === "failed" ? refund.id : undefined,
+    })),
+    ...shown.disputes.map((dispute) => ({
+      at: dispute.at,
+      key: dispute.id,
+      text: own.dispute(own.disputeStates[dispute.status]),
+      cents: null,
+      note: [money(dispute.amount_cents, dispute.currency, locale), dispute.reason].join(" · "),
+    })),
+  ].sort((one, other) => one.at.localeCompare(other.at));
+  const retry = (refundId: string) => run(async () => replace(await retryRefund(shown.order.id, refundId)));
+  return (
+    <section class="panel">
+      <h2>{own.history}</h2>
+      {failure && <Failure failure={failure} />}
+      <ol class="entries">
+        {entries.map((entry) => (
+          <li key={entry.key}>
+            <time class="small" dateTime={entry.at}>
+              {dayAndTime(entry.at, undefined, locale)}
+            </time>
+            <span>{entry.text}</span>
+            {entry.cents !== null && <strong class="numbers">{money(entry.cents, shown.order.currency, locale)}</strong>}
+            <span class="small">{entry.note}</span>
+            {entry.failedRefund && (
+              <button type="button" class="button button-quiet" disabled={isWorking} onClick={() => retry(entry.failedRefund!)}>
+                {own.retry}
+              </button>
+            )}
+          </li>
+        ))}
+      </ol>
+    </section>
+  );
+}

@@ -1,0 +1,35 @@
+/** The orders of an event, and what a manager does with one. */
+
+import { content, type Schemas } from "../../client";
+import { manager, withKey } from "../api";
+
+export type ListedOrder = Schemas["OrderView"];
+export type ManagedOrder = Schemas["AdminOrderView"];
+export type RefundRequest = Schemas["RefundBody"];
+export type Preview = Schemas["RefundPreviewView"];
+
+export interface Filters {
+  status: "" | "paid" | "partially_refunded" | "refunded";
+  /** The id of a buyer; empty for all. */
+  buyer: string;
+}
+
+const ofOrder = (order_id: string) => ({ params: { path: { order_id } } });
+
+export const listEventOrders = (event_id: string, { status, buyer }: Filters, cursor?: string) =>
+  content(
+    manager.GET("/orders", { params: { query: { event_id, status: status || undefined, user_id: buyer || undefined, limit: 50, cursor } } }),
+  );
+export const getManagedOrder = (order_id: string) => content(manager.GET("/admin/orders/{order_id}", ofOrder(order_id)));
+export const previewRefund = (order_id: string, body: RefundRequest) =>
+  content(manager.POST("/admin/orders/{order_id}/refunds/preview", { ...ofOrder(order_id), body }));
+/** Refund; repeated with the same key, it refunds once. */
+export const refundOrder = (order_id: string, body: RefundRequest, key: string) =>
+  content(manager.POST("/admin/orders/{order_id}/refunds", { params: { path: { order_id }, header: withKey(key) }, body }));
+export const retryRefund = (order_id: string, refund_id: string) =>
+  content(manager.POST("/admin/orders/{order_id}/refunds/{refund_id}/retry", { params: { path: { order_id, refund_id } } }));
+
+const ORDER_ID = /^([0-9A-HJKMNP-TV-Z]{26})(-\d{1,2})?$/;
+
+/** The order that somebody means by the number of an order or a ticket; null for anything else. */
+export const orderOf = (words: string): string | null => ORDER_ID.exec(words.trim().toUpperCase())?.[1] ?? null;

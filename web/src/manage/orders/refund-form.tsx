@@ -1,0 +1,186 @@
+/** A refund: which tickets, why, with which fee. What the buyer gets is asked of the API at each change, by the code of the refund itself. */
+
+import { useId, useState } from "preact/hooks";
+import { money } from "../../formats";
+import { Failure } from "../../parts/failure";
+import { useLoaded } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { Confirm } from "../parts/confirm";
+import { useRoomTexts } from "../texts";
+import { ordersTexts } from "../texts/orders";
+import { previewRefund, refundOrder, type ManagedOrder, type Preview, type RefundRequest } from "./orders";
+
+interface Props {
+  shown: ManagedOrder;
+  /** With the order after it, and what is said about it. */
+  onRefunded: (order: ManagedOrder, text: string) => void;
+}
+
+type Fee = "settings" | "none" | "own";
+
+export function RefundForm({ shown, onRefunded }: Props) {
+  const own = useRoomTexts(ordersTexts);
+  const kept = (shown.tickets ?? []).filter(({ state }) => state !== "void");
+  const canRefund = kept.length > 0 && !shown.order.disputed;
+  return (
+    <section class="panel">
+      <h2>{own.refund}</h2>
+      {canRefund ? <Open key={kept.length} shown={shown} kept={kept.map(({ id }) => id)} onRefunded={onRefunded} /> : <p>{own.noRefund(shown.order.disputed)}</p>}
+    </section>
+  );
+}
+
+function Open({ shown, kept, onRefunded }: Props & { kept: string[] }) {
+  const own = useRoomTexts(ordersTexts);
+  const { locale } = useTexts();
+  const { order } = shown;
+  const [isWhole, setWhole] = useState(true);
+  const [chosen, setChosen] = useState<string[]>([]);
+  const [reason, setReason] = useState<RefundRequest["reason"]>("requested_by_customer");
+  const [fee, setFee] = useState<Fee>("settings");
+  const [feeText, setFeeText] = useState("");
+  const [returnsSeats, setReturnsSeats] = useState(true);
+  const [note, setNote] = useState("");
+  const [isAsked, setAsked] = useState(false);
+  const [key] = useState(() => crypto.randomUUID()); // a repeated click, or an answer that got lost, refunds once
+  const name = useId();
+
+  const fees = { settings: undefined, none: 0, own: toCents(feeText, order.currency) }[fee];
+  const isComplete = (isWhole || chosen.length > 0) && fees !== null;
+  const request: RefundRequest = {
+    reason,
+    tickets: isWhole ? undefined : kept.filter((id) => chosen.includes(id)),
+    fee_cents: fees ?? undefined,
+    return_seats: returnsSeats,
+    note: note.trim() || undefined,
+  };
+  const { note: _, ...counted } = request;
+  const { value: preview, failure } = useLoaded(async () => (isComplete ? previewRefund(order.id, counted) : null), JSON.stringify([counted, isComplete]));
+  const refund = async () => {
+    const after = await refundOrder(order.id, request, key);
+    onRefunded(after, own.done(money(after.refund?.amount_cents ?? 0, order.currency, locale), after.refund?.tickets.length ?? 0));
+  };
+  const amount = preview ? money(preview.amount_cents, preview.currency, locale) : "";
+  return (
+    <form
+      class="refund-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        setAsked(true);
+      }}
+    >
+      <fieldset>
+        <legend>{own.which}</legend>
+        <label class="choice">
+          <input type="radio" name={name} checked={isWhole} onChange={() => setWhole(true)} /> {own.whole(kept.length)}
+        </label>
+        <label class="choice">
+          <input type="radio" name={name} checked={!isWhole} onChange={() => setWhole(false)} /> {own.some}
+        </label>
+        {!isWhole && (
+          <div class="choices">
+            {kept.map((id) => (
+              <label class="choice" key={id}>
+                <input
+                  type="checkbox"
+                  checked={chosen.includes(id)}
+                  onChange={({ currentTarget }) => setChosen(currentTarget.checked ? [...chosen, id] : chosen.filter((other) => other !== id))}
+                />{" "}
+                {own.ticket(Number(id.split("-").at(-1)), tierName(shown, id))}
+              </label>
+            ))}
+          </div>
+        )}
+      </fieldset>
+      <label class="field">
+        {own.reason}
+        <select value={reason} onChange={({ currentTarget }) => setReason(currentTarget.value as RefundRequest["reason"])}>
+          {REASONS.map((value) => (
+            <option key={value} value={value}>
+              {own.reasons[value]}
+            </option>
+          ))}
+        </select>
+      </label>
+      <fieldset>
+        <legend>{own.fee}</legend>
+        {(["settings", "none", "own"] as const).map((value) => (
+          <label class="choice" key={value}>
+            <input type="radio" name={`${name}-fee`} checked={fee === value} onChange={() => setFee(value)} /> {own.fees[value]}
+          </label>
+        ))}
+        {fee === "own" && (
+          <label class="field">
+            {own.feeAmount(order.currency)}
+            <input type="text" inputMode="decimal" value={feeText} required maxLength={12} onInput={({ currentTarget }) => setFeeText(currentTarget.value)} />
+          </label>
+        )}
+      </fieldset>
+      <label class="choice">
+        <input type="checkbox" checked={returnsSeats} onChange={({ currentTarget }) => setReturnsSeats(currentTarget.checked)} /> {own.returnSeats}
+      </label>
+      <label class="field">
+        {own.note}
+        <input type="text" maxLength={500} value={note} onInput={({ currentTarget }) => setNote(currentTarget.value)} />
+      </label>
+      <div role="status">{preview && <Outlook preview={preview} />}</div>
+      {failure && <Failure failure={failure} />}
+      <button type="submit" class="button" disabled={!preview}>
+        {preview ? own.refundAmount(amount) : own.refund}
+      </button>
+      <Confirm title={own.question(amount)} action={own.refundAmount(amount)} back={own.back} isOpen={isAsked && preview !== null} close={() => setAsked(false)} onConfirm={refund}>
+        {preview && <p>{own.questionText(preview.tickets.length)}</p>}
+      </Confirm>
+    </form>
+  );
+}
+
+const REASONS = ["requested_by_customer", "goodwill", "event_changed", "event_cancelled", "duplicate", "fraudulent"] as const;
+
+/** What the buyer gets, line by line. */
+function Outlook({ preview }: { preview: Preview }) {
+  const own = useRoomTexts(ordersTexts);
+  const { locale } = useTexts();
+  const amount = (cents: number) => money(cents, preview.currency, locale);
+  return (
+    <dl class="outlook">
+      <div>
+        <dt>{own.price(preview.tickets.length)}</dt>
+        <dd class="numbers">{amount(preview.price_cents)}</dd>
+      </div>
+      {preview.fee_cents > 0 && (
+        <div>
+          <dt>{own.feeKept}</dt>
+          <dd class="numbers">−{amount(preview.fee_cents)}</dd>
+        </div>
+      )}
+      {preview.refunded_before_cents > 0 && (
+        <div>
+          <dt>{own.refundedBefore}</dt>
+          <dd class="numbers">−{amount(preview.refunded_before_cents)}</dd>
+        </div>
+      )}
+      <div class="outlook-total">
+        <dt>{own.buyerGets}</dt>
+        <dd class="numbers">{amount(preview.amount_cents)}</dd>
+      </div>
+      <div>
+        <dt>{own.buyerKeeps}</dt>
+        <dd>{own.ticketCount(preview.kept)}</dd>
+      </div>
+    </dl>
+  );
+}
+
+function tierName({ order, tickets }: ManagedOrder, id: string): string {
+  const tier = tickets?.find((ticket) => ticket.id === id)?.tier_id;
+  return order.items.find((item) => item.tier_id === tier)?.tier_name ?? "";
+}
+
+/** "7.50" and "7,50" in cents of the currency; null for anything else. */
+function toCents(text: string, currency: string): number | null {
+  const digits = new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
+  if (!/^\d{1,7}([.,]\d+)?$/.test(text.trim())) return null;
+  const cents = Number(text.trim().replace(",", ".")) * 10 ** digits;
+  return Math.abs(cents - Math.round(cents)) < 1e-6 ? Math.round(cents) : null;
+}
