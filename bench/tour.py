@@ -136,7 +136,8 @@ class _Tour:
         for code in ("EARLY", "LATE"):
             self.post(codes, {"code": code, "discount_type": "percentage", "discount_value": 10, "max_total_uses": 50}, token=self.admin)
         self.get(codes, token=self.admin)
-        self.get(f"{codes}/EARLY", token=self.admin)
+        for path in ("", "/stats"):
+            self.get(f"{codes}/EARLY{path}", token=self.admin)
         self.patch(f"{codes}/EARLY", {"max_total_uses": 100}, token=self.admin)
         self.delete(f"{codes}/LATE", token=self.admin)
         self.get(f"/events/{event_id}/promo-codes/EARLY/validate")

@@ -13,6 +13,7 @@ from chalicelib.reports.audit_views import AuditLogView, AuditQuery, EventAuditQ
 from chalicelib.reports.csv_replies import CSV_MEDIA_TYPES
 from chalicelib.reports.orders import OrdersQuery, list_event_orders, list_own_orders
 from chalicelib.reports.package_sales import PackageSalesQuery, PackageSalesView, SalesExportQuery, SalesFiguresView
+from chalicelib.reports.promo_code_sales import PromoCodeSalesView, promo_code_sales
 from chalicelib.reports.sales import SalesQuery, SalesView, sales_reply
 
 bp = Blueprint(__name__)
@@ -54,6 +55,13 @@ def show_package_sales(request: RequestContext, event_id: str, query: AnalyticsQ
 def export_package_sales(request: RequestContext, event_id: str, query: SalesExportQuery) -> Reply[str]:
     """Return the sales of an event's packages as CSV, in parts of 1,000 lines: the header Link leads to the next part."""
     return package_sales.export_sales(permissions.require_manager(request.require_user(), event_id), query)
+
+
+@route(bp, "GET", "/admin/events/{event_id}/promo-codes/{code_id}/stats", access="manager")
+def show_promo_code_sales(request: RequestContext, event_id: str, code_id: str) -> Reply[PromoCodeSalesView]:
+    """Show what was sold with a promo code, what it took off, and what was paid back."""
+    event = permissions.require_manager(request.require_user(), event_id)
+    return Reply(promo_code_sales(event.id, code_id))
 
 
 @route(bp, "GET", "/orders", access="user", errors=(Forbidden, NotFound))

@@ -1,6 +1,7 @@
 """What each purchase, entry of the ledger and ticket adds to the figures of its event: pure functions of its present state.
 
-Figures are named numbers in parts: `totals`, and one part for each day, `day#2026-11-21`, with the hours of the day in the names. What a
+Figures are named numbers in parts: `totals`, one part for each promo code, `promo#EARLY`, and one for each day, `day#2026-11-21`, with
+the hours of the day in the names. What a
 purchase adds is kept with it. When it has changed, the difference is added, so it does not matter how many changes were missed, came
 twice or are counted anew.
 """
@@ -42,7 +43,27 @@ def purchase_figures(purchase: Purchase) -> Figures:
             totals[f"tier#{line.tier_id}#returned"] += 1
             totals[f"tier#{line.tier_id}#returned_admits"] += line.admits
         figures[day] = hours
+        if purchase.promo_code is not None:
+            figures[promo_part(purchase.promo_code)] = _promo_figures(purchase)
     return {part: {name: number for name, number in numbers.items() if number} for part, numbers in figures.items()}
+
+
+def promo_part(promo_code: str) -> str:
+    """The part with the figures of a promo code: one of their own, because an event may have thousands of codes."""
+    return f"promo#{promo_code}"
+
+
+def _promo_figures(order: Purchase) -> dict[str, int]:
+    """What an order adds to its promo code. Money has its currency in the name."""
+    payment_id = order.payment.payment_intent_id if order.payment is not None else None
+    return {
+        "uses": 1,
+        "sold": order.quantity,
+        "returned": len(order.returned_tickets),
+        f"discount#{order.currency}": order.discount_cents,
+        f"revenue#{order.currency}": order.total_cents,
+        f"refunded#{order.currency}": order.refunded_total(payment_id, include_due=True),
+    }
 
 
 def entry_figures(entry: LedgerEntry) -> Figures:

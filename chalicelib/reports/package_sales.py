@@ -5,7 +5,7 @@ They are the sales of `reports.sales`, which add up to the payment ledger, and t
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 from chalicelib import money, parallel
 from chalicelib.catalog import service as catalog
@@ -16,15 +16,12 @@ from chalicelib.ids import Id
 from chalicelib.reports import sales
 from chalicelib.reports.analytics import AnalyticsQuery, HourFigures, SaleTotals, sale_totals
 from chalicelib.reports.csv_replies import csv_reply
-from chalicelib.reports.sales import SaleView
-from chalicelib.reports.times import Time
+from chalicelib.reports.sales import SaleFilter, SaleView
 
 
-class PackageSalesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which sales to list, oldest first: from `from` (included) to `to` (not included); of one package; or of sponsorships only."""
+class PackageSalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The same, of orders with one package, or of sponsorships only."""
 
-    since: Time | None = field(default=None, name="from")
-    until: Time | None = field(default=None, name="to")
     package_id: Id | None = None
     sponsorship_only: bool = False
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
@@ -92,10 +89,7 @@ def _find(event: Event, query: PackageSalesQuery) -> tuple[list[SaleView], str |
         tier_ids = {
             tier.id for tier in tiers if query.package_id in (None, tier.id) and (tier.is_sponsorship or not query.sponsorship_only)
         }
-    found, next_cursor = sales.find_page(event.id, query.since, query.until, query.limit, query.cursor)
-    if tier_ids is not None:
-        found = [sale for sale in found if any(item.tier_id in tier_ids for item in sale.items)]
-    return found, next_cursor
+    return sales.find_page(event.id, query, query.limit, query.cursor, tier_ids)
 
 
 def _summary(totals: SaleTotals) -> dict[str, Any]:

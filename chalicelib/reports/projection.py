@@ -20,9 +20,9 @@ from chalicelib.reports.figures import Figures, difference, entry_figures, purch
 from chalicelib.reports.store import Counted, OrderEntry, Sale
 from chalicelib.tickets.model import Ticket
 
-# Purchases or entries of one event in one transaction of 100 items. A purchase is up to three items, and changes up to two days.
-# Of a ticket, only people who come in at different days change more than two.
-CHUNK = 19
+# Purchases or entries of one event in one transaction of 100 items. A purchase is up to three items, and changes up to two days and the
+# figures of a promo code. Of a ticket, only people who come in at different days change more than two.
+CHUNK = 16
 MAX_ATTEMPTS = 5
 
 WITHOUT_MONEY = ("free", "imported")  # providers whose orders have no entries in the ledger

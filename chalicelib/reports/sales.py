@@ -1,5 +1,6 @@
 """The sales of an event by time."""
 
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -9,31 +10,63 @@ from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply
+from chalicelib.ids import Id
 from chalicelib.ledger.model import EntryKind
+from chalicelib.promotions.model import normalize
 from chalicelib.purchases.record import queries, views
+from chalicelib.purchases.record.model import Purchase
 from chalicelib.purchases.record.views import OrderItem
 from chalicelib.reports import store
 from chalicelib.reports.csv_replies import Cell, csv_reply
 from chalicelib.reports.times import Time, epoch_seconds
+from chalicelib.tickets import service as tickets
+from chalicelib.tickets.model import ticket_id
 
-COLUMNS = ("at", "order_id", "kind", "amount_cents", "currency", "provider", "user_id", "quantity", "items")
+SoldStatus = Literal["paid", "partially_refunded", "refunded"]
+
+# New ones come last, for those who read a file by the places of its columns.
+COLUMNS = (
+    *("at", "order_id", "kind", "amount_cents", "currency", "provider", "user_id", "quantity", "items"),
+    *("promo_code", "discount_cents", "status", "guests"),
+)
+MAX_WITH_GUESTS = 100  # sales of a page with the guests, who stand in the tickets
 _SALE_POSITION = r"\d{11}#\S+"
 
 
-class SalesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which sales to list, oldest first: those from `from` (included) to `to` (not included)."""
+class SaleFilter(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which sales to list, oldest first: from `from` (included) to `to` (not included); of orders with a promo code, or in a state.
+
+    With `guests` each sale has those whom the buyer has named, and a page has 100 sales at most.
+    """
 
     since: Time | None = field(default=None, name="from")
     until: Time | None = field(default=None, name="to")
+    promo_code: Annotated[str, Meta(max_length=100)] | None = None
+    status: SoldStatus | None = None
+    guests: bool = False
+
+
+class SalesQuery(SaleFilter, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The same, of orders with tickets of one tier, as JSON or CSV."""
+
+    tier_id: Id | None = None
     format: Literal["json", "csv"] = "json"
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     cursor: Cursor | None = None
 
 
+class SaleGuest(Struct, frozen=True):
+    """Whom the buyer has named for a seat, and its number, if it has one yet."""
+
+    number: str | None
+    name: str
+
+
 class SaleView(Struct, frozen=True, kw_only=True):
     """Money that an order brought in (positive) or that went out for it (negative), in minor units; 0 for an order that costs nothing.
 
-    The amounts add up to what the payment ledger has for the same time. `user_id`, `quantity` and `items` are those of the order.
+    The amounts add up to what the payment ledger has for the same time. What follows the provider is that of the order, as it is now;
+    `guests` is null unless they were asked for.
     """
 
     at: Timestamp
@@ -45,6 +78,10 @@ class SaleView(Struct, frozen=True, kw_only=True):
     user_id: str | None
     quantity: int
     items: list[OrderItem]
+    promo_code: str | None
+    discount_cents: int
+    status: SoldStatus | None
+    guests: list[SaleGuest] | None
 
 
 class SalesView(Struct, frozen=True):
@@ -54,53 +91,93 @@ class SalesView(Struct, frozen=True):
 
 def sales_reply(event_id: str, query: SalesQuery) -> Reply[SalesView | str]:
     """The sales that a query asks for, as JSON or CSV. Raises InvalidInput."""
-    sales, next_cursor = find_page(event_id, query.since, query.until, query.limit, query.cursor)
+    tier_ids = None if query.tier_id is None else {query.tier_id}
+    sales, next_cursor = find_page(event_id, query, query.limit, query.cursor, tier_ids)
     if query.format == "csv":
         return csv_reply(query, COLUMNS, map(csv_row, sales), next_cursor)
     return Reply(SalesView(sales, next_cursor))
 
 
-def find_page(event_id: str, since: Time | None, until: Time | None, limit: int, cursor: str | None) -> tuple[list[SaleView], str | None]:
-    """So many sales of a time, oldest first, and the cursor of the next page. Raises InvalidInput."""
-    first_second, last_second = epoch_seconds(since, "from"), epoch_seconds(until, "to")
+def find_page(
+    event_id: str, wanted: SaleFilter, limit: int, cursor: str | None, tier_ids: Collection[str] | None
+) -> tuple[list[SaleView], str | None]:
+    """The wanted ones of so many sales, oldest first, and the cursor of the next page. `tier_ids`: of which tiers, None for all.
+
+    Raises InvalidInput.
+    """
+    limit = min(limit, MAX_WITH_GUESTS) if wanted.guests else limit
+    found, next_cursor = _find_positions(event_id, wanted, limit, cursor)
+    purchases = queries.load_many({sale.order_id for sale in found})
+    shown = [(sale, purchase) for sale in found if _is_wanted(purchase := purchases.get(sale.order_id), wanted, tier_ids)]
+    guests = _load_guests(purchase for _, purchase in shown if purchase is not None) if wanted.guests else None
+    return [_sale_view(sale, purchase, guests) for sale, purchase in shown], next_cursor
+
+
+def _find_positions(event_id: str, wanted: SaleFilter, limit: int, cursor: str | None) -> tuple[list[store.Sale], str | None]:
+    first_second, last_second = epoch_seconds(wanted.since, "from"), epoch_seconds(wanted.until, "to")
     first = store.sale_position(first_second or 0)
     after = cursors.decode(cursor, _SALE_POSITION) if cursor else ""
     last = store.sale_position(last_second) if last_second is not None else "~"
-    found = store.query_sales(store.load_generations().current, event_id, max(first, after), last)
     page: list[tuple[store.Sale, str]] = []
-    next_cursor = None
-    for sale, position in found:
+    for sale, position in store.query_sales(store.load_generations().current, event_id, max(first, after), last):
         if position == after:
             continue
         if len(page) == limit:
-            next_cursor = cursors.encode(page[-1][1])
-            break
+            return [sale for sale, _ in page], cursors.encode(page[-1][1])
         page.append((sale, position))
-    return _sale_views([sale for sale, _ in page]), next_cursor
+    return [sale for sale, _ in page], None
 
 
-def _sale_views(sales: list[store.Sale]) -> list[SaleView]:
-    purchases = queries.load_many({sale.order_id for sale in sales})
-    shown = []
-    for sale in sales:
-        purchase = purchases.get(sale.order_id)
-        shown.append(
-            SaleView(
-                at=clock.iso(sale.at),
-                order_id=sale.order_id,
-                kind=sale.kind,
-                amount_cents=sale.amount_cents,
-                currency=sale.currency,
-                provider=sale.provider,
-                user_id=purchase.user_id if purchase else None,
-                quantity=purchase.quantity if purchase else 0,
-                items=views.order_view(purchase).items if purchase else [],
-            )
-        )
-    return shown
+def _is_wanted(purchase: Purchase | None, wanted: SaleFilter, tier_ids: Collection[str] | None) -> bool:
+    """Whether a filter accepts the sales of an order; without a filter also those of one that has been deleted."""
+    if purchase is None:
+        return tier_ids is None and wanted.promo_code is None and wanted.status is None
+    return (
+        (tier_ids is None or any(line.tier_id in tier_ids for line in purchase.lines))
+        and (wanted.promo_code is None or purchase.promo_code == normalize(wanted.promo_code))
+        and (wanted.status is None or _sold_status(purchase) == wanted.status)
+    )
+
+
+def _load_guests(purchases: Iterable[Purchase]) -> dict[str, list[SaleGuest]]:
+    """The guests of the orders that have any, by order id."""
+    ids = {ticket_id(purchase.id, number) for purchase in purchases for number in purchase.kept_tickets}
+    guests: dict[str, list[SaleGuest]] = {}
+    for ticket in sorted(tickets.load_tickets(ids), key=lambda ticket: (ticket.purchase_id, ticket.number)):
+        named = [SaleGuest(ticket.seat_number(guest.seat), guest.name) for guest in ticket.guests if guest.name is not None]
+        guests.setdefault(ticket.purchase_id, []).extend(named)
+    return guests
+
+
+def _sale_view(sale: store.Sale, purchase: Purchase | None, guests: Mapping[str, list[SaleGuest]] | None) -> SaleView:
+    return SaleView(
+        at=clock.iso(sale.at),
+        order_id=sale.order_id,
+        kind=sale.kind,
+        amount_cents=sale.amount_cents,
+        currency=sale.currency,
+        provider=sale.provider,
+        user_id=purchase.user_id if purchase else None,
+        quantity=purchase.quantity if purchase else 0,
+        items=views.order_view(purchase).items if purchase else [],
+        promo_code=purchase.promo_code if purchase else None,
+        discount_cents=purchase.discount_cents if purchase else 0,
+        status=_sold_status(purchase),
+        guests=guests.get(sale.order_id, []) if guests is not None else None,
+    )
+
+
+def _sold_status(purchase: Purchase | None) -> SoldStatus | None:
+    """The state of an order that was paid; None for one that is not known, or whose money got no tickets and went back."""
+    match purchase:
+        case Purchase(state="paid" | "partially_refunded" | "refunded" as state, was_order=True):
+            return state
+    return None
 
 
 def csv_row(sale: SaleView) -> list[Cell]:
     """A sale by COLUMNS."""
     items = "; ".join(f"{item.quantity} x {item.tier_name}" for item in sale.items)
-    return [*(getattr(sale, name) for name in COLUMNS[:-1]), items]
+    guests = "; ".join(f"{guest.number} {guest.name}" if guest.number else guest.name for guest in sale.guests or [])
+    in_words = {"items": items, "guests": guests}
+    return [in_words[name] if name in in_words else getattr(sale, name) for name in COLUMNS]

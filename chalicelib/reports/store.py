@@ -188,8 +188,13 @@ def commit(items: Sequence[dynamo.TransactItem]) -> None:
 
 def load_totals(generation: int, event_id: str) -> Mapping[str, int]:
     """The totals of an event by name; FIGURE_LANES items in one round trip."""
-    keys = [_wire_key(_figures_row(generation, event_id, TOTALS, lane)) for lane in range(FIGURE_LANES)]
-    return total([{TOTALS: _numbers(item)} for item in dynamo.batch_get(ReportRow.name(), keys)]).get(TOTALS, {})
+    return load_part(generation, event_id, TOTALS)
+
+
+def load_part(generation: int, event_id: str, part: str) -> Mapping[str, int]:
+    """One part of the figures of an event by name; FIGURE_LANES items in one round trip."""
+    keys = [_wire_key(_figures_row(generation, event_id, part, lane)) for lane in range(FIGURE_LANES)]
+    return total([{part: _numbers(item)} for item in dynamo.batch_get(ReportRow.name(), keys)]).get(part, {})
 
 
 def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> Figures:

@@ -55,6 +55,10 @@ def test_a_sale_says_what_was_bought_and_free_orders_are_listed_with_nothing(api
         "user_id": "ada",
         "quantity": 2,
         "items": paid["items"],
+        "promo_code": None,
+        "discount_cents": 0,
+        "status": "paid",
+        "guests": None,
     }
     assert [(item["tier_name"], item["quantity"]) for item in paid["items"]] == [("Floor", 2)]
     assert (given["order_id"], given["amount_cents"], given["provider"]) == (invited, 0, "free")
@@ -91,3 +95,76 @@ def test_imported_tickets_are_sales_without_money(api, poller, tmp_path):
     poller.drain()
     [sale] = pages(api, f"/events/{event_id}/sales", "sales")
     assert (sale["provider"], sale["amount_cents"], sale["quantity"]) == ("imported", 0, 1)
+
+
+@pytest.fixture
+def promoted(api, poller, time):
+    """An event with an order with a promo code, of which a ticket was refunded, and one without. Returns (event, tier, orders)."""
+    event_id, tier_id = builders.create_shop(api)
+    other_tier = builders.create_tier(api, event_id, "Balcony")
+    builders.create_promo_code(api, event_id, "EARLY")
+    first = builders.buy(api, "ada", event_id, tier_id, 3, promo_code="early").json["order"]["id"]
+    time.advance(60)
+    second = builders.create_order(api, (event_id, other_tier), 1, user="bob")
+    assert api.put(f"/seats/{second}-1.1/guest", json={"name": "=cmd"}, user="bob").status == 200
+    time.advance(60)
+    assert builders.refund(api, first, tickets=[f"{first}-1"]).status == 201
+    poller.drain()
+    return event_id, tier_id, [first, second]
+
+
+def list_sales(api, event_id, **query):
+    return pages(api, f"/events/{event_id}/sales", "sales", **query)
+
+
+def test_a_sale_has_the_promo_code_and_the_discount_of_its_order(api, promoted):
+    event_id, _, (first, second) = promoted
+    shown = [(sale["order_id"], sale["promo_code"], sale["discount_cents"], sale["status"]) for sale in list_sales(api, event_id)]
+    reduced, plain = (first, "EARLY", 1500, "partially_refunded"), (second, None, 0, "paid")
+    assert shown == [reduced, plain, reduced]
+
+
+def test_sales_are_filtered_by_promo_code_tier_and_status(api, promoted):
+    event_id, tier_id, (first, second) = promoted
+    for query, orders in (
+        ({"promo_code": "early"}, [first, first]),
+        ({"promo_code": "LATE"}, []),
+        ({"tier_id": tier_id}, [first, first]),
+        ({"status": "paid"}, [second]),
+        ({"status": "partially_refunded", "promo_code": "EARLY", "limit": 1}, [first, first]),
+        ({"status": "refunded"}, []),
+    ):
+        assert [sale["order_id"] for sale in list_sales(api, event_id, **query)] == orders, query
+
+
+def test_guests_are_shown_to_those_who_ask(api, promoted):
+    event_id = promoted[0]
+    shown = [sale["guests"] for sale in list_sales(api, event_id, guests="true")]
+    assert shown == [[], [{"number": "NIG-0004", "name": "=cmd"}], []]
+    reply = api.get(f"/events/{event_id}/sales?format=csv&guests=true", token=builders.admin_token())
+    rows = list(csv.DictReader(io.StringIO(reply.body.decode())))
+    assert [row["guests"] for row in rows] == ["", "NIG-0004 =cmd", ""]
+    assert [row["promo_code"] for row in rows] == ["EARLY", "", "EARLY"]
+
+
+def test_a_promo_code_has_the_figures_of_the_orders_that_were_paid_with_it(api, promoted):
+    event_id, _, _ = promoted
+    path = f"/admin/events/{event_id}/promo-codes/early/stats"
+    assert api.get(path, token=builders.admin_token()).json == {
+        "code": "EARLY",
+        "uses": 1,
+        "tickets_sold": 3,
+        "tickets_returned": 1,
+        "discount": 15.0,
+        "discount_cents": 1500,
+        "revenue": 135.0,
+        "revenue_cents": 13_500,
+        "refunded": 45.0,
+        "refunded_cents": 4500,
+        "currency": "USD",
+    }
+    builders.create_promo_code(api, event_id, "LATE")
+    unused = api.get(f"/admin/events/{event_id}/promo-codes/LATE/stats", token=builders.admin_token()).json
+    assert (unused["uses"], unused["revenue"]) == (0, 0.0)
+    missing = api.get(f"/admin/events/{event_id}/promo-codes/NONE/stats", token=builders.admin_token())
+    assert (missing.status, missing.json["error"]) == (404, "not_found")
