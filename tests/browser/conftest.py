@@ -1,13 +1,16 @@
 """A shop on a port of this machine, with the pages as they are built, and buyers with browsers of their own."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from chalicelib import settings
 from infra import web
 from infra.local import http_messages
+from infra.local.environment import BUCKET
 from infra.local.gateway import Gateway
 from infra.local.server import LocalServer
 from tests.browser.buyers import Buyer
@@ -29,15 +32,19 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def server(threaded_store: object, api: Client, time: Time, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServer]:
+def server(
+    threaded_store: object, api: Client, time: Time, buckets: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LocalServer]:
     """A shop whose clock stands still, also in the header Date."""
     import app
+    from infra.local.images import LocalImages
 
     web.build()
     monkeypatch.setattr(http_messages, "time", SimpleNamespace(time=lambda: time.now))
     server = LocalServer(0)
-    server.start(Gateway(app.app), web.BUILT)
-    yield server
+    server.start(Gateway(app.app), web.BUILT, images=LocalImages(tmp_path / "buckets", app.app))
+    with settings.override(images_bucket=BUCKET):  # the one that the server shows
+        yield server
     server.stop()
 
 

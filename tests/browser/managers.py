@@ -1,13 +1,15 @@
 """Somebody who manages events in front of a browser."""
 
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests import builders
+from chalicelib import clock
 from tests.client import Client
 from tests.conftest import Time
 
+FRONT_ROWS = {"name": "Front rows", "price_cents": 8950, "capacity": 400, "currency": "USD"}
 PASSWORD = "seven grey owls"
 
 
@@ -59,14 +61,14 @@ class Manager:
     def see_heading(self, name: str) -> None:
         expect(self.page.get_by_role("heading", name=name)).to_be_visible()
 
-    def create_event(self, name: str = "Nova Lights: Afterglow Tour", **fields: object) -> str:
-        """Create a draft of theirs through the API, with one tier. Returns its id."""
+    def create_event(self, name: str = "Nova Lights: Afterglow Tour", *, tiers: Sequence[Mapping[str, object]] = (FRONT_ROWS,)) -> str:
+        """Create a draft of theirs through the API. Returns its id."""
         body = {"name": name, "venue": "The Paramount Hall", "city": "Denver", "timezone": "America/Denver"}
-        times = {"starts_at": builders.clock.iso(builders.clock.now() + 60 * 86_400)}
-        reply = self.api.post("/events", json=body | times | fields, token=self.token)
+        times = {"starts_at": clock.iso(clock.now() + 60 * 86_400)}
+        reply = self.api.post("/events", json=body | times, token=self.token)
         assert reply.status == 201, reply.json
-        tier = {"name": "Front rows", "price_cents": 8950, "capacity": 400, "currency": "USD"}
-        assert self.api.post(f"/events/{reply.json['id']}/tiers", json=tier, token=self.token).status == 201
+        for tier in tiers:
+            assert self.api.post(f"/events/{reply.json['id']}/tiers", json=tier, token=self.token).status == 201
         return str(reply.json["id"])
 
     def publish(self, event_id: str) -> None:

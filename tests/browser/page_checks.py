@@ -16,6 +16,8 @@ FIND_VIOLATIONS = """
 async tags => (await axe.run({ runOnly: tags })).violations.map(({ id, nodes }) =>
   `${id}: ${nodes.map(node => `${node.html} ${node.failureSummary}`).join(" | ")}`)
 """
+FIND_WIDE = """[...document.querySelectorAll("main *")].filter(element => element.getBoundingClientRect().right > 320)
+  .map(element => element.outerHTML.slice(0, 100))"""
 # By a script, because behind an open dialog nothing can be clicked.
 SPEAK = """(select, language) => {
   select.value = language;
@@ -47,7 +49,8 @@ def check(page: Page, name: str) -> None:
 
 def _check_width(page: Page, name: str) -> None:
     page.set_viewport_size({"width": 320, "height": 640})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320, name
+    if page.evaluate("document.documentElement.scrollWidth") > 320:
+        raise AssertionError(f"{name} is wider than 320 px: {page.evaluate(FIND_WIDE)}")
 
 
 def _draw(page: Page, name: str, width: int) -> None:

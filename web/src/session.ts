@@ -49,7 +49,8 @@ export function currentBuyer(): Buyer | null {
 /** Send a request as the buyer. Who is nobody yet becomes a guest by their first request that changes something, and has nothing to read. */
 export async function fetchAsBuyer(request: Request): Promise<Response> {
   if (currentBuyer() === null && request.method === "GET") return Response.json({ error: "signed_out" }, { status: 404 });
-  const body = (await request.text()) || undefined;
+  const sent = await request.arrayBuffer();
+  const body = sent.byteLength > 0 ? sent : undefined;
   const send = async () => {
     const headers = new Headers(request.headers);
     for (const [name, value] of Object.entries(await identityHeaders())) headers.set(name, value);

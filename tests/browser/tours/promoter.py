@@ -1,7 +1,10 @@
-"""What a promoter sees, from an empty list to a sale."""
+"""What a promoter sees of their events, from an empty list to a cancelled night."""
 
 from collections.abc import Iterator
 
+from playwright.sync_api import expect
+
+from tests import builders
 from tests.browser.managers import Manager
 from tests.browser.tours.tour import Tour
 
@@ -19,11 +22,75 @@ def events(manager: Manager) -> Iterator[str]:
     manager.sign_up()
     manager.see_heading("No events yet")
     yield "none"
-    manager.create_event("City Strings: Winter Gala")
-    manager.publish(manager.create_event())
-    manager.page.reload()
+    manager.follow("New event")
+    manager.fill("Name", "City Strings: Winter Gala")
+    manager.press("Create the draft")
+    manager.page.wait_for_url("**/tickets")
+    manager.go("Overview")
+    manager.press("Publish")
+    manager.see("Say where the event is.")
+    yield "incomplete"
+    manager.page.get_by_role("link", name="Go there: Say where the event is.").click()
+    manager.fill("Venue", "Orchard Concert House")
+    manager.fill("City (optional)", "Boston")
+    manager.fill("Description (optional)", "Strings, brass and a choir of eighty.")
+    manager.fill("Starts", "2030-12-01T19:30")
+    manager.page.get_by_label("Time zone").select_option("America/New_York")
+    manager.page.get_by_text("Limits and waiting room").click()
+    yield "facts"
+    manager.press("Save")
+    manager.see("Saved")
+    manager.page.locator("input[type=file]").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"no picture"})
+    manager.see("This is no JPEG, PNG or WebP picture.")
+    yield "picture_refused"
+    manager.go("Events")
     manager.see_heading("Drafts")
+    manager.publish(manager.create_event())
+    manager.go("Events")
+    manager.page.reload()
+    manager.see_heading("Coming and on sale")
     yield "list"
 
 
-TOURS: list[Tour] = [entering, events]
+def another_ones_edit(manager: Manager) -> Iterator[str]:
+    manager.sign_up()
+    event_id = manager.create_event()
+    manager.open(f"/events/{event_id}/facts")
+    manager.fill("Name", "Nova Lights: Encore")
+    body = {"name": "Nova Lights: Afterglow", "venue": "Great Hall"}
+    assert manager.api.patch(f"/events/{event_id}", json=body, token=builders.admin_token()).status == 200
+    manager.press("Save")
+    manager.see("Somebody else has saved changes")
+    yield "shown"
+    expect(manager.page.get_by_label("Venue", exact=True)).to_have_value("Great Hall")
+    expect(manager.page.get_by_label("Name", exact=True)).to_have_value("Nova Lights: Encore")
+    manager.press("Save")
+    manager.see("Saved")
+    saved = manager.api.get(f"/events/{event_id}", token=manager.token).json
+    assert (saved["name"], saved["venue"]) == ("Nova Lights: Encore", "Great Hall")
+
+
+def published(manager: Manager) -> Iterator[str]:
+    manager.sign_up()
+    event_id = manager.create_event()
+    manager.open(f"/events/{event_id}")
+    manager.press("Publish")
+    manager.see_heading("Published")
+    yield "published"
+    manager.press("Duplicate")
+    manager.press("Make the copy")
+    manager.see_heading("Nova Lights: Afterglow Tour (copy)")
+    tier_id = manager.api.get(f"/events/{event_id}").json["tiers"][0]["id"]
+    builders.buy(manager.api, "ada", event_id, tier_id, 2)
+    manager.open(f"/events/{event_id}")
+    manager.press("Cancel the event")
+    manager.see("This cannot be undone.")
+    yield "about_to_be_cancelled"
+    manager.press("Yes, cancel it for good")
+    manager.see_heading("This event is cancelled")
+    manager.press("How many were refunded?")
+    manager.see("The others follow in the next minutes.")
+    yield "cancelled"
+
+
+TOURS: list[Tour] = [entering, events, another_ones_edit, published]

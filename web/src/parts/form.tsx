@@ -68,14 +68,33 @@ interface FieldProps {
 }
 
 export function Field({ label, note, error, children, ...input }: FieldProps) {
+  return (
+    <Labelled label={label} note={note} error={error} beside={children}>
+      {(attributes) => <input {...attributes} {...(input as ComponentProps<"input">)} />}
+    </Labelled>
+  );
+}
+
+interface LabelledProps {
+  label: string;
+  note?: string;
+  error: string | null;
+  /** What stands beside the control. */
+  beside?: ComponentChildren;
+  /** The control, with what ties it to its label, its note and its error. */
+  children: (attributes: { id: string; "aria-invalid"?: true; "aria-describedby"?: string }) => ComponentChildren;
+}
+
+/** Any control with its label, a note and its error. */
+export function Labelled({ label, note, error, beside, children }: LabelledProps) {
   const id = useId();
   const describedBy = [note && `${id}-note`, error && `${id}-error`].filter(Boolean).join(" ");
   return (
     <div class="field">
       <label for={id}>{label}</label>
       <div class="field-row">
-        <input id={id} aria-invalid={error ? true : undefined} aria-describedby={describedBy || undefined} {...(input as ComponentProps<"input">)} />
-        {children}
+        {children({ id, "aria-invalid": error ? true : undefined, "aria-describedby": describedBy || undefined })}
+        {beside}
       </div>
       {note && (
         <p class="small" id={`${id}-note`}>

@@ -15,6 +15,10 @@ const en: Record<string, string> = {
   tier_has_sales: "Some of these tickets are sold or reserved. Stop their sale instead of deleting them.",
   package_has_sales: "Some of these tickets are sold or reserved. Stop their sale instead of deleting them.",
   tier_name_taken: "This event already has a ticket with that name. Choose another one.",
+  invalid_amount: "Enter an amount with no more digits than the currency has, such as 25 or 25.50.",
+  invalid_currency: "Enter the three letters of a currency, such as USD.",
+  too_many_options: "Four questions are the most.",
+  stale_order: "Somebody has added, deleted or moved tickets meanwhile. This is the order now: move yours again.",
   too_many_tiers: "An event can have 98 kinds of tickets.",
 };
 
@@ -33,6 +37,10 @@ const es: typeof en = {
   tier_has_sales: "Algunas de estas entradas están vendidas o reservadas. Detén su venta en lugar de eliminarlas.",
   package_has_sales: "Algunas de estas entradas están vendidas o reservadas. Detén su venta en lugar de eliminarlas.",
   tier_name_taken: "Este evento ya tiene una entrada con ese nombre. Elige otro.",
+  invalid_amount: "Indica un importe con los decimales que tiene la moneda, por ejemplo 25 o 25,50.",
+  invalid_currency: "Indica las tres letras de una moneda, por ejemplo USD.",
+  too_many_options: "Cuatro preguntas es lo máximo.",
+  stale_order: "Alguien ha añadido, eliminado o movido entradas mientras tanto. Este es el orden ahora: vuelve a mover la tuya.",
   too_many_tiers: "Un evento puede tener 98 tipos de entradas.",
 };
 

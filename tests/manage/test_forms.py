@@ -1,0 +1,76 @@
+"""What forms of the pages for those who manage compute: times on other clocks, amounts, and edits that meet."""
+
+import pytest
+
+from tests.javascript import run_module
+
+RUN = """
+import { createInterface } from "node:readline";
+import * as zoned from "$WEB/src/manage/zoned-time.ts";
+import * as amounts from "$WEB/src/manage/amounts.ts";
+import * as draft from "$WEB/src/manage/draft.ts";
+const rooms = { ...zoned, ...amounts, ...draft };
+for await (const line of createInterface({ input: process.stdin })) {
+  const { name, given } = JSON.parse(line);
+  console.log(JSON.stringify(rooms[name](...given)));
+}
+"""
+
+
+def run(name, *given):
+    (result,) = run_module(RUN, [{"name": name, "given": given}])
+    return result
+
+
+def test_a_time_is_that_of_clocks_in_its_zone():
+    cases = [
+        ("2027-07-01T20:00", "Europe/Berlin", "2027-07-01T18:00:00Z"),
+        ("2027-01-01T20:00", "Europe/Berlin", "2027-01-01T19:00:00Z"),
+        ("2027-01-01T00:30", "America/Denver", "2027-01-01T07:30:00Z"),
+        ("2027-06-01T12:00", "Asia/Kathmandu", "2027-06-01T06:15:00Z"),
+        ("2027-03-28T01:59", "Europe/Berlin", "2027-03-28T00:59:00Z"),
+        ("2027-03-28T03:00", "Europe/Berlin", "2027-03-28T01:00:00Z"),
+        ("2027-10-31T03:00", "Europe/Berlin", "2027-10-31T02:00:00Z"),
+    ]
+    asked = [{"name": "fromLocal", "given": [local, zone]} for local, zone, _ in cases]
+    asked += [{"name": "toLocal", "given": [iso, zone]} for _, zone, iso in cases]
+    assert run_module(RUN, asked) == [iso for *_, iso in cases] + [local for local, *_ in cases]
+
+
+def test_of_an_hour_that_clocks_show_twice_the_first_is_meant_and_one_that_they_leave_out_is_later():
+    assert run("fromLocal", "2027-10-31T02:30", "Europe/Berlin") == "2027-10-31T00:30:00Z"
+    assert run("fromLocal", "2027-03-28T02:30", "Europe/Berlin") == "2027-03-28T01:30:00Z"
+
+
+def test_no_time_is_none():
+    assert (run("fromLocal", "", "UTC"), run("toLocal", None, "UTC")) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "currency", "cents"),
+    [("89.50", "USD", 8950), ("89,5", "EUR", 8950), ("25", "EUR", 2500), ("0", "EUR", 0), ("1500", "JPY", 1500), (" 7.05 ", "USD", 705)]
+    + [(wrong, "USD", None) for wrong in ("", "1.234", "-1", "1 000", "free", "1e3")]
+    + [("15.5", "JPY", None)],
+)
+def test_amounts_are_typed_in_major_units(typed, currency, cents):
+    assert run("toCents", typed, currency) == cents
+
+
+def test_amounts_are_shown_with_the_digits_of_their_currency():
+    assert [run("fromCents", 8950, "USD"), run("fromCents", 1500, "JPY")] == ["89.50", "1500"]
+
+
+def test_edits_that_meet_lose_nothing():
+    base = {"name": "Night", "venue": "Hall", "city": "Bonn", "open": False}
+    mine = base | {"name": "My night", "city": "Köln"}
+    theirs = base | {"name": "Their night", "venue": "Great hall", "city": "Köln", "open": True}
+    assert run("merged", base, mine, theirs) == {"name": "My night", "venue": "Great hall", "city": "Köln", "open": True}
+    assert run("theirChanges", base, mine, theirs) == [
+        {"field": "name", "before": "Night", "theirs": "Their night", "mine": "My night"},
+        {"field": "venue", "before": "Hall", "theirs": "Great hall"},
+        {"field": "open", "before": False, "theirs": True},
+    ]
+
+
+def test_only_what_differs_is_sent():
+    assert run("differences", {"a": 1, "b": {"c": 2}, "d": None}, {"a": 1, "b": {"c": 3}, "d": 4}) == {"b": {"c": 3}, "d": 4}

@@ -1,0 +1,24 @@
+/** Amounts as people type them, in major units, and as the API has them, in the currency's smallest unit. */
+
+/** How many digits a currency has after the point: 2 for EUR, 0 for JPY. */
+export function digitsOf(currency: string): number {
+  try {
+    return new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
+  } catch {
+    return 2; // no currency yet, while somebody types it
+  }
+}
+
+/** 8950 -> "89.50" */
+export function fromCents(cents: number, currency: string): string {
+  const digits = digitsOf(currency);
+  return (cents / 10 ** digits).toFixed(digits);
+}
+
+/** "89.5" or "89,50" -> 8950; null for what is no amount of this currency. */
+export function toCents(text: string, currency: string): number | null {
+  const digits = digitsOf(currency);
+  const match = /^(\d{1,9})(?:[.,](\d+))?$/.exec(text.trim());
+  if (!match || (match[2]?.length ?? 0) > digits) return null;
+  return Number(match[1]) * 10 ** digits + Number((match[2] ?? "").padEnd(digits, "0") || "0");
+}

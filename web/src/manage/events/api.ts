@@ -1,0 +1,62 @@
+/** The calls that change events. */
+
+import { content, type Schemas } from "../../client";
+import { ifVersion, manager, withKey, type ManagedEvent } from "../api";
+
+export type EventChanges = Schemas["EventChanges"];
+
+const ofEvent = (event_id: string) => ({ path: { event_id } });
+
+/** Create a draft; repeated with the same key, it returns the same one. */
+export const createEvent = (fields: Schemas["EventFields"], key: string): Promise<ManagedEvent> =>
+  content(manager.POST("/events", { params: { header: withKey(key) }, body: fields }));
+/** Change fields of the version that was seen; raises ApiFailure `version_conflict` if it is no longer the present one. */
+export const changeEvent = (event_id: string, changes: EventChanges): Promise<ManagedEvent> =>
+  content(manager.PATCH("/events/{event_id}", { params: ofEvent(event_id), body: changes }));
+export const publishEvent = (event_id: string): Promise<ManagedEvent> =>
+  content(manager.POST("/events/{event_id}/publish", { params: ofEvent(event_id) }));
+export const unpublishEvent = (event_id: string): Promise<ManagedEvent> =>
+  content(manager.POST("/events/{event_id}/unpublish", { params: ofEvent(event_id) }));
+export const cancelEvent = (event_id: string) => content(manager.POST("/events/{event_id}/cancel", { params: ofEvent(event_id) }));
+export const deleteEvent = ({ id, version }: ManagedEvent) =>
+  content(manager.DELETE("/events/{event_id}", { params: { ...ofEvent(id), header: ifVersion(version) } }));
+
+export const uploadEventImage = (event_id: string, file: File): Promise<ManagedEvent> =>
+  content(
+    manager.POST("/events/{event_id}/image", { params: ofEvent(event_id), body: { image: "" }, bodySerializer: () => formOf(file) }),
+  );
+export const removeEventImage = (event_id: string): Promise<ManagedEvent> =>
+  content(manager.DELETE("/events/{event_id}/image", { params: ofEvent(event_id) }));
+
+/** A file as a form sends it. */
+export function formOf(file: File): FormData {
+  const form = new FormData();
+  form.set("image", file);
+  return form;
+}
+
+/**
+ * Copy an event with its tickets and what their buyers are asked, as a draft without dates, pictures and sales. Repeated with the same key, it
+ * finishes what was interrupted.
+ */
+export async function duplicateEvent(event: ManagedEvent, name: string, key: string): Promise<ManagedEvent> {
+  const { venue, address, city, category, description, timezone, waiting_room, purchase_limit, hold_seconds, capacity } = event;
+  const fields = { name, venue, address, city, category, description, timezone, waiting_room, purchase_limit, hold_seconds, capacity };
+  const copy = await createEvent(fields, key);
+  for (const tier of event.tiers.toSorted((one, other) => one.position - other.position)) {
+    const { id, description: text, price_cents, currency, capacity: tickets, max_per_order, admits, hidden, is_sponsorship, low_stock_at } = tier;
+    const created = await content(
+      manager.POST("/events/{event_id}/tiers", {
+        params: { ...ofEvent(copy.id), header: withKey(`${key}-${id}`.slice(0, 255)) },
+        body: { name: tier.name, description: text, price_cents, currency, capacity: tickets, max_per_order, admits, hidden, is_sponsorship, low_stock_at },
+      }),
+    );
+    for (const { id: option_id, label, option_type, is_required, choices, per } of tier.options) {
+      await manager.POST("/admin/events/{event_id}/tickets/packages/{package_id}/options", {
+        params: { path: { event_id: copy.id, package_id: created.id }, header: withKey(`${key}-${option_id}`.slice(0, 255)) },
+        body: { label, option_type, is_required, per, ...(choices && { choices }) },
+      });
+    }
+  }
+  return copy;
+}

@@ -1,0 +1,250 @@
+/** One event at a glance: where it stands, what can be done next, and what is sold. */
+
+import { useLocation } from "preact-iso";
+import { useRef, useState } from "preact/hooks";
+import { dayAndTime, money } from "../../formats";
+import { EventPicture } from "../../parts/event-picture";
+import { Failure, Outcome } from "../../parts/failure";
+import { Form } from "../../parts/form";
+import { useAction } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { getEvent } from "../api";
+import { Confirmed } from "../parts/confirmed";
+import { TextField } from "../parts/fields";
+import { useRoomTexts } from "../texts";
+import { eventTexts } from "../texts/events";
+import { useManagedEvent, useMay } from "../who";
+import { cancelEvent, deleteEvent, duplicateEvent, publishEvent, unpublishEvent } from "./api";
+
+export function Overview() {
+  const { t, locale } = useTexts();
+  const own = useRoomTexts(eventTexts);
+  const { event } = useManagedEvent();
+  const may = useMay();
+  const isShown = event.status !== "draft" && event.status !== "test";
+  return (
+    <div class="page">
+      <div class="page-head">
+        <div>
+          <p class={`status status-${event.status}`}>{t.status[event.status]}</p>
+          <h1>{event.name}</h1>
+          <p class="small">{[event.starts_at ? dayAndTime(event.starts_at, event.timezone, locale) : own.noDate, event.venue || own.noPlace].join(" · ")}</p>
+        </div>
+        <div class="head-picture">
+          <EventPicture id={event.id} image={event.image} sizes="12rem" />
+        </div>
+      </div>
+      {isShown && (
+        <p>
+          <a href={`/events/${event.id}`}>{own.seeInShop}</a>
+        </p>
+      )}
+      {event.managed_by === "bootstrap" && (
+        <Outcome tone="calm" title={own.bootstrapTitle}>
+          <p>{own.bootstrapText}</p>
+        </Outcome>
+      )}
+      {event.managed_by === "api" && may("publishEvent") && <State />}
+      <Figures />
+      {event.managed_by === "api" && may("editEvent") && <Further />}
+    </div>
+  );
+}
+
+/** What the event is now, and the way to the next state. */
+function State() {
+  const own = useRoomTexts(eventTexts);
+  const { t } = useTexts();
+  const { event, replace } = useManagedEvent();
+  const { isWorking, failure, run } = useAction();
+  if (event.status === "cancelled") return <Cancelled />;
+  if (event.status !== "draft") {
+    return (
+      <Outcome tone="good" title={own.publishedTitle}>
+        <p>{own.publishedText}</p>
+      </Outcome>
+    );
+  }
+  const problems = failure?.code === "event_incomplete" ? (failure.details.problems as Problem[]) : null;
+  return (
+    <section class="outcome">
+      <h2>{own.draftTitle}</h2>
+      <p>{own.draftText}</p>
+      {problems && <Problems problems={problems} />}
+      {failure && !problems && <Failure failure={failure} />}
+      <button type="button" class="button" disabled={isWorking} onClick={() => run(async () => replace(await publishEvent(event.id)))}>
+        {isWorking ? t.checkout.working : own.publish}
+      </button>
+    </section>
+  );
+}
+
+interface Problem {
+  path: string;
+  message: string;
+}
+
+/** What keeps a draft from being published, each with the way to where it is corrected. */
+function Problems({ problems }: { problems: Problem[] }) {
+  const own = useRoomTexts(eventTexts);
+  const { event } = useManagedEvent();
+  return (
+    <div class="notice notice-bad" role="alert">
+      <p class="notice-title">{own.missing}</p>
+      <ul class="problems">
+        {problems.map(({ path, message }) => (
+          <li key={path}>
+            {own.problems[path] ?? message}{" "}
+            <a href={`/manage/events/${event.id}/${path === "$.tiers" ? "tickets" : "facts"}`} aria-label={`${own.fix}: ${own.problems[path] ?? message}`}>
+              {own.fix}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Cancelled() {
+  const own = useRoomTexts(eventTexts);
+  const { event } = useManagedEvent();
+  const may = useMay();
+  const { isWorking, failure, run } = useAction();
+  const [state, setState] = useState<Awaited<ReturnType<typeof cancelEvent>> | null>(null);
+  return (
+    <Outcome tone="bad" title={own.cancelledTitle}>
+      {state && <p>{own.cancelledText(state.refunded_orders, state.status === "finished")}</p>}
+      {state && state.disputed_orders > 0 && <p>{own.disputed(state.disputed_orders)}</p>}
+      {failure && <Failure failure={failure} />}
+      {may("cancelEvent") && (
+        // The API answers a repeated cancellation with how far the first one has come.
+        <button type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(async () => setState(await cancelEvent(event.id)))}>
+          {own.howMany}
+        </button>
+      )}
+    </Outcome>
+  );
+}
+
+function Figures() {
+  const own = useRoomTexts(eventTexts);
+  const { locale } = useTexts();
+  const { event } = useManagedEvent();
+  const may = useMay();
+  const tiers = event.tiers.toSorted((one, other) => one.position - other.position);
+  return (
+    <section class="panel">
+      <h2>{own.figures}</h2>
+      {tiers.length === 0 ? (
+        <p>{own.noTickets}</p>
+      ) : (
+        <div class="table-scroll" role="region" aria-label={own.figures} tabIndex={0}>
+        <table class="sums">
+          <thead>
+            <tr>
+              <th scope="col">{own.ticket}</th>
+              <th scope="col">{own.sold}</th>
+              <th scope="col">{own.held}</th>
+              <th scope="col">{own.left}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {tiers.map((tier) => (
+              <tr key={tier.id}>
+                <th scope="row">
+                  {tier.name} <span class="small">{money(tier.price_cents, tier.currency, locale)}</span>
+                </th>
+                <td>{tier.sold.toLocaleString(locale)}</td>
+                <td>{tier.reserved.toLocaleString(locale)}</td>
+                <td>{tier.available === null ? own.unlimited : tier.available.toLocaleString(locale)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+        </div>
+      )}
+      {tiers.length === 0 && may("managePackages") && event.managed_by === "api" && (
+        <a class="button button-quiet" href={`/manage/events/${event.id}/tickets`}>
+          {own.addTickets}
+        </a>
+      )}
+    </section>
+  );
+}
+
+/** What is done seldom, with what it does to whom. */
+function Further() {
+  const own = useRoomTexts(eventTexts);
+  const { event, replace } = useManagedEvent();
+  const may = useMay();
+  const { route } = useLocation();
+  const sold = event.tiers.reduce((sum, tier) => sum + tier.sold, 0);
+  const isDraft = event.status === "draft";
+  const cancel = async () => {
+    await cancelEvent(event.id);
+    replace(await getEvent(event.id));
+  };
+  const remove = async () => {
+    await deleteEvent(event);
+    route("/manage", true);
+  };
+  return (
+    <section class="further">
+      {may("createEvents") && <Duplicate />}
+      {!isDraft && event.status !== "cancelled" && (
+        <Confirmed label={own.unpublish} confirm={own.unpublishNow} act={async () => replace(await unpublishEvent(event.id))}>
+          <p>{own.unpublishText}</p>
+        </Confirmed>
+      )}
+      {!isDraft && event.status !== "cancelled" && may("cancelEvent") && (
+        <Confirmed label={own.cancel} confirm={own.cancelNow} act={cancel}>
+          <p>{own.cancelText(sold)}</p>
+          <p>
+            <strong>{own.cancelFinal}</strong>
+          </p>
+        </Confirmed>
+      )}
+      {isDraft && may("deleteEvent") && (
+        <Confirmed label={own.delete} confirm={own.deleteNow} act={remove}>
+          <p>{own.deleteText}</p>
+        </Confirmed>
+      )}
+    </section>
+  );
+}
+
+function Duplicate() {
+  const own = useRoomTexts(eventTexts);
+  const { event } = useManagedEvent();
+  const { route } = useLocation();
+  const [isOpen, setOpen] = useState(false);
+  const [values, setValues] = useState({ name: own.copyOf(event.name).slice(0, 200) });
+  const key = useRef({ of: "", key: "" });
+  const copy = async () => {
+    if (key.current.of !== values.name) key.current = { of: values.name, key: crypto.randomUUID() };
+    const { id } = await duplicateEvent(event, values.name.trim(), key.current.key);
+    route(`/manage/events/${id}`);
+  };
+  return (
+    <>
+      <button type="button" class="button button-quiet" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+        {own.duplicate}
+      </button>
+      {isOpen && (
+        <Form onSubmit={copy} button={own.duplicateNow}>
+          {(errorOf) => (
+            <TextField
+              name="name"
+              label={own.duplicateName}
+              note={own.duplicateNote}
+              draft={{ values, set: (changes) => setValues({ ...values, ...changes }) }}
+              errorOf={errorOf}
+              required
+              maxLength={200}
+            />
+          )}
+        </Form>
+      )}
+    </>
+  );
+}

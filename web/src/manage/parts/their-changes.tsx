@@ -1,0 +1,38 @@
+/** What somebody else has saved while a form was open: nothing that was typed is lost, and nothing of theirs is overwritten unseen. */
+
+import type { TheirChange, Values } from "../draft";
+import { useRoomTexts } from "../texts";
+import { formTexts } from "../texts/forms";
+import type { Draft } from "./use-draft";
+
+/** `labels`: what the form calls its fields. */
+export function TheirChanges<V extends Values>({ draft, labels }: { draft: Draft<V>; labels: Record<string, string> }) {
+  const own = useRoomTexts(formTexts);
+  if (draft.theirs.length === 0) return null;
+  const show = (value: string | boolean) => (typeof value === "boolean" ? (value ? own.yes : own.no) : value || own.nothing);
+  const take = ({ field, theirs }: TheirChange) => draft.set({ [field]: theirs } as Partial<V>);
+  return (
+    <section class="notice" role="alert">
+      <h2 class="notice-title">{own.changedMeanwhile}</h2>
+      <p>{own.changedMeanwhileText}</p>
+      <ul class="their-changes">
+        {draft.theirs.map((change) => (
+          <li key={change.field}>
+            <strong>{labels[change.field] ?? change.field}</strong>: <del>{show(change.before)}</del> → <ins>{show(change.theirs)}</ins>
+            {change.mine !== undefined && (
+              <>
+                <br />
+                {draft.values[change.field] === change.theirs ? own.theirsTaken : own.mineKept(show(change.mine))}{" "}
+                {draft.values[change.field] !== change.theirs && (
+                  <button type="button" class="link" onClick={() => take(change)}>
+                    {own.takeTheirs}
+                  </button>
+                )}
+              </>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,124 @@
+/** One ticket or package: its facts, what its buyers are asked, its picture. */
+
+import { useLocation, useRoute } from "preact-iso";
+import { useState } from "preact/hooks";
+import { Outcome } from "../../parts/failure";
+import { ApiFailure, getEvent } from "../api";
+import { differences } from "../draft";
+import { useSaved } from "../events/event-form";
+import { PictureField } from "../parts/picture-field";
+import { useDraft } from "../parts/use-draft";
+import { useRoomTexts } from "../texts";
+import { formTexts } from "../texts/forms";
+import { ticketTexts } from "../texts/tickets";
+import { useManagedEvent } from "../who";
+import { changeTier, createTier, removeTierImage, uploadTierImage, type Tier, type TierFields } from "./api";
+import { QuestionPanel } from "./question-panel";
+import { TicketForm } from "./ticket-form";
+import { emptyValues, toFields, toValues, type TierValues } from "./tier-values";
+
+export function TicketEditor() {
+  const own = useRoomTexts(ticketTexts);
+  const { params } = useRoute();
+  const { event } = useManagedEvent();
+  const tier = event.tiers.find(({ id }) => id === params.tierId);
+  const isNew = params.tierId === "new" || params.tierId === "new-package";
+  return (
+    <div class="page page-narrow">
+      <p>
+        <a class="back" href={`/manage/events/${event.id}/tickets`}>
+          {own.title}
+        </a>
+      </p>
+      {tier ? (
+        <Existing key={tier.id} tier={tier} />
+      ) : isNew ? (
+        <New key={params.tierId} isPackage={params.tierId === "new-package"} />
+      ) : (
+        <>
+          <h1>{own.goneTitle}</h1>
+          <p class="lead">{own.goneText}</p>
+        </>
+      )}
+    </div>
+  );
+}
+
+function New({ isPackage }: { isPackage: boolean }) {
+  const own = useRoomTexts(ticketTexts);
+  const { event, replace } = useManagedEvent();
+  const { route } = useLocation();
+  const first = event.tiers[0];
+  const [loaded] = useState(() => ({ version: 0, values: emptyValues(first?.currency ?? "USD", isPackage) }));
+  const draft = useDraft(`new-tier.${event.id}.${isPackage}`, loaded, async () => loaded);
+  const [key, setKey] = useState({ of: "", key: "" });
+  const create = () =>
+    draft.save(async (values) => {
+      const fields = requireFields(values, event.timezone);
+      const content = JSON.stringify(fields);
+      const attempt = key.of === content ? key : { of: content, key: crypto.randomUUID() };
+      setKey(attempt);
+      const { id } = await createTier(event.id, fields, attempt.key);
+      replace(await getEvent(event.id));
+      route(`/manage/events/${event.id}/tickets/${id}`, true);
+    });
+  return (
+    <>
+      <h1>{isPackage ? own.newPackage : own.newTicket}</h1>
+      <TicketForm draft={draft} tier={null} isPackage={isPackage} hasCurrency={first !== undefined} button={own.create} onSubmit={create} />
+    </>
+  );
+}
+
+function Existing({ tier }: { tier: Tier }) {
+  const own = useRoomTexts(ticketTexts);
+  const form = useRoomTexts(formTexts);
+  const { event, replace } = useManagedEvent();
+  const renew = async () => {
+    const present = await getEvent(event.id);
+    replace(present);
+    return present;
+  };
+  const load = async () => {
+    const present = (await renew()).tiers.find(({ id }) => id === tier.id) ?? tier;
+    return { version: present.version, values: toValues(present, event.timezone) };
+  };
+  const draft = useDraft(`tier.${tier.id}`, { version: tier.version, values: toValues(tier, event.timezone) }, load);
+  const [isSaved, setSaved] = useSaved(draft.isChanged);
+  const save = () =>
+    draft.save(async (values, base, version) => {
+      const changes = differences(requireFields(base, event.timezone), requireFields(values, event.timezone));
+      await changeTier(tier.id, { ...changes, version });
+      await renew();
+      setSaved();
+    });
+  return (
+    <>
+      <h1>{tier.name}</h1>
+      {tier.sold > 0 && (
+        <Outcome tone="calm" title={own.soldTitle(tier.sold)}>
+          <p>{own.soldText}</p>
+        </Outcome>
+      )}
+      <TicketForm draft={draft} tier={tier} isPackage={tier.admits > 1} hasCurrency={event.tiers.length > 1} button={form.save} onSubmit={save} />
+      <p role="status" class={isSaved ? "saved" : "hidden"}>
+        {isSaved && form.saved}
+      </p>
+      <QuestionPanel tier={tier} onChanged={renew} />
+      <PictureField
+        title={own.picture}
+        picture={tier.image ? <img class="artwork" src={tier.image.url} width={tier.image.width} height={tier.image.height} alt="" /> : <p class="picture-none">{own.noPicture}</p>}
+        hasPicture={tier.image !== null || tier.image_url !== null}
+        upload={async (file) => void (await uploadTierImage(tier, file), await renew())}
+        remove={async () => void (await removeTierImage(tier), await renew())}
+      />
+    </>
+  );
+}
+
+/** What the API takes; raises ApiFailure that names the price if it is no amount. */
+function requireFields(values: TierValues, timezone: string): TierFields {
+  const fields = toFields(values, timezone);
+  if (fields === null) throw new ApiFailure("invalid_amount", 400, "", null, { path: "$.price_cents" });
+  return fields;
+}

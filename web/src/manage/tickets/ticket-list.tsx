@@ -1,0 +1,213 @@
+/** What an event sells, in the order in which buyers see it: by dragging, or by buttons. */
+
+import { useRef, useState } from "preact/hooks";
+import { money } from "../../formats";
+import { Failure, Outcome } from "../../parts/failure";
+import { useAction } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { getEvent } from "../api";
+import { Confirmed } from "../parts/confirmed";
+import { useRoomTexts } from "../texts";
+import { eventTexts } from "../texts/events";
+import { ticketTexts } from "../texts/tickets";
+import { useManagedEvent } from "../who";
+import { changeTier, deleteTier, duplicateTier, orderTiers, type Tier } from "./api";
+
+export function TicketList() {
+  const own = useRoomTexts(ticketTexts);
+  const ofEvent = useRoomTexts(eventTexts);
+  const { event, reload } = useManagedEvent();
+  const address = `/manage/events/${event.id}/tickets`;
+  const saved = event.tiers.toSorted((one, other) => one.position - other.position);
+  const isFixed = event.managed_by === "bootstrap";
+  const [moved, setMoved] = useState<string[] | null>(null); // the order on the screen until the API has it
+  const [dragged, setDragged] = useState<string | null>(null);
+  const [said, setSaid] = useState("");
+  const list = useRef<HTMLUListElement>(null);
+  const { isWorking, failure, run } = useAction();
+  const order = moved ?? saved.map(({ id }) => id);
+  const tiers = order.flatMap((id) => saved.find((tier) => tier.id === id) ?? []);
+
+  const place = (id: string, to: number): string[] => {
+    const others = order.filter((other) => other !== id);
+    return [...others.slice(0, to), id, ...others.slice(to)];
+  };
+  const save = (ids: string[], tier: Tier) => {
+    setMoved(ids);
+    run(async () => {
+      try {
+        await orderTiers(event.id, ids, saved.map(({ id }) => id));
+        setSaid(own.isNow(tier.name, ids.indexOf(tier.id) + 1, ids.length));
+      } finally {
+        await reload();
+        setMoved(null);
+      }
+    });
+  };
+  const move = (tier: Tier, by: number) => {
+    save(place(tier.id, order.indexOf(tier.id) + by), tier);
+    // The button may be disabled now, at an end of the list; then the other one is where the keyboard goes on.
+    requestAnimationFrame(() => {
+      const buttons = list.current?.querySelectorAll<HTMLButtonElement>(`[data-tier="${CSS.escape(tier.id)}"] .mover`);
+      const next = [...(buttons ?? [])].find((button) => button.getAttribute("aria-disabled") !== "true" && button.dataset.by === String(by));
+      (next ?? buttons?.[by > 0 ? 0 : 1])?.focus();
+    });
+  };
+  const drop = () => {
+    const tier = saved.find(({ id }) => id === dragged);
+    setDragged(null);
+    if (tier && moved && moved.join() !== saved.map(({ id }) => id).join()) save(moved, tier);
+    else setMoved(null);
+  };
+
+  return (
+    <div class="page">
+      <div class="page-head">
+        <h1>{own.title}</h1>
+        {!isFixed && (
+          <div class="row">
+            <a class="button" href={`${address}/new`}>
+              {own.addTicket}
+            </a>
+            <a class="button button-quiet" href={`${address}/new-package`}>
+              {own.addPackage}
+            </a>
+          </div>
+        )}
+      </div>
+      {isFixed && (
+        <Outcome tone="calm" title={ofEvent.bootstrapTitle}>
+          <p>{ofEvent.bootstrapText}</p>
+        </Outcome>
+      )}
+      {failure && <Failure failure={failure} />}
+      {tiers.length === 0 ? (
+        <Outcome tone="calm" title={own.none}>
+          <p>{own.noneText}</p>
+        </Outcome>
+      ) : (
+        <>
+          {!isFixed && tiers.length > 1 && <p class="small">{own.orderNote}</p>}
+          <ul class="rows" ref={list}>
+            {tiers.map((tier, index) => (
+              <li
+                key={tier.id}
+                data-tier={tier.id}
+                class={`row-card tier-row ${dragged === tier.id ? "is-dragged" : ""}`}
+                onDragOver={(over) => {
+                  if (dragged === null) return;
+                  over.preventDefault();
+                  if (dragged !== tier.id && order.indexOf(dragged) !== index) setMoved(place(dragged, index));
+                }}
+                onDrop={(dropped) => (dropped.preventDefault(), drop())}
+              >
+                {!isFixed && tiers.length > 1 && (
+                  <div class="movers">
+                    <span
+                      class="grip"
+                      aria-hidden="true"
+                      title={own.drag}
+                      draggable={!isWorking}
+                      onDragStart={(started) => {
+                        started.dataTransfer!.setData("text/plain", tier.name);
+                        started.dataTransfer!.effectAllowed = "move";
+                        setDragged(tier.id);
+                      }}
+                      onDragEnd={() => (setDragged(null), isWorking || setMoved(null))}
+                    >
+                      ⠿
+                    </span>
+                    <Mover tier={tier} by={-1} isOff={index === 0} isWorking={isWorking} move={move} />
+                    <Mover tier={tier} by={1} isOff={index === tiers.length - 1} isWorking={isWorking} move={move} />
+                  </div>
+                )}
+                <Facts tier={tier} address={isFixed ? null : `${address}/${tier.id}`} />
+                {!isFixed && <Actions tier={tier} />}
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      <p class="hidden" role="status">
+        {said}
+      </p>
+    </div>
+  );
+}
+
+function Mover({ tier, by, isOff, isWorking, move }: { tier: Tier; by: 1 | -1; isOff: boolean; isWorking: boolean; move: (tier: Tier, by: number) => void }) {
+  const own = useRoomTexts(ticketTexts);
+  const isInert = isOff || isWorking; // not `disabled`: it would lose the focus while the order is saved
+  return (
+    <button
+      type="button"
+      class="mover"
+      data-by={by}
+      aria-label={by < 0 ? own.up(tier.name) : own.down(tier.name)}
+      aria-disabled={isInert || undefined}
+      onClick={() => isInert || move(tier, by)}
+    >
+      {by < 0 ? "↑" : "↓"}
+    </button>
+  );
+}
+
+function Facts({ tier, address }: { tier: Tier; address: string | null }) {
+  const { t, locale } = useTexts();
+  const own = useRoomTexts(ticketTexts);
+  const price = tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale);
+  const sold = tier.capacity === null ? own.soldOf(tier.sold) : own.soldOfAll(tier.sold, tier.capacity);
+  return (
+    <div class="row-text">
+      <h2>{address ? <a href={address}>{tier.name}</a> : tier.name}</h2>
+      <p class="small">{[price, sold, tier.reserved > 0 && own.held(tier.reserved)].filter(Boolean).join(" · ")}</p>
+      <p class="chips">
+        {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>}
+        {tier.is_sponsorship && <span class="chip">{own.sponsorship}</span>}
+        {tier.options.length > 0 && <span class="chip">{own.questions(tier.options.length)}</span>}
+        {tier.hidden && <span class="chip">{own.hidden}</span>}
+        {!tier.on_sale && <span class="chip chip-bad">{own.stopped}</span>}
+      </p>
+    </div>
+  );
+}
+
+function Actions({ tier }: { tier: Tier }) {
+  const own = useRoomTexts(ticketTexts);
+  const { event, replace } = useManagedEvent();
+  const { isWorking, failure, run } = useAction();
+  const key = useRef(crypto.randomUUID());
+  const renew = async () => replace(await getEvent(event.id));
+  const duplicate = () =>
+    run(async () => {
+      await duplicateTier(tier, key.current);
+      key.current = crypto.randomUUID();
+      await renew();
+    });
+  const remove = async () => {
+    await deleteTier(tier);
+    await renew();
+  };
+  return (
+    <div class="row-actions">
+      <button
+        type="button"
+        class="link"
+        aria-label={`${tier.on_sale ? own.stop : own.start}: ${tier.name}`}
+        disabled={isWorking}
+        onClick={() => run(async () => (await changeTier(tier.id, { on_sale: !tier.on_sale }), renew()))}
+      >
+        {tier.on_sale ? own.stop : own.start}
+      </button>
+      <button type="button" class="link" aria-label={`${own.duplicate}: ${tier.name}`} disabled={isWorking} onClick={duplicate}>
+        {own.duplicate}
+      </button>
+      {tier.sold + tier.reserved === 0 && (
+        <Confirmed label={own.delete} of={tier.name} confirm={own.deleteNow} act={remove} class="link">
+          <p>{own.deleteText}</p>
+        </Confirmed>
+      )}
+      {failure && <Failure failure={failure} />}
+    </div>
+  );
+}
