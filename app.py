@@ -19,6 +19,7 @@ from chalicelib.documents import api as documents_api
 from chalicelib.edge import api as edge_api
 from chalicelib.edge import cors, error_middleware, path_names
 from chalicelib.followers import jobs as followers_jobs
+from chalicelib.messages import jobs as messages_jobs
 from chalicelib.packages import api as packages_api
 from chalicelib.privacy import api as privacy_api
 from chalicelib.promoters import api as promoters_api
@@ -76,6 +77,7 @@ app.register_blueprint(purchases_jobs.bp)
 app.register_blueprint(reconciliation_jobs.bp)
 app.register_blueprint(reports_jobs.bp)
 app.register_blueprint(followers_jobs.bp)
+app.register_blueprint(messages_jobs.bp)
 
 path_names.register_resolver("event_id", slugs.resolve_event_id)
 snapstart.register_renewal()

@@ -57,6 +57,9 @@ COUNTERS = {
     "logins_delayed": "Attempts to log in refused because there were too many before, for the account or from the address.",
     "mails_sent": "Mails that the mail server has accepted.",
     "mails_failed": "Mails that the mail server did not accept.",
+    "mails_suppressed": "Mails not sent, because their address had bounced or complained before.",
+    "notifications_queued": "Notifications queued to be sent by mail.",
+    "notifications_given_up": "Notifications that the mail server did not accept in spite of all attempts; an admin must look at them.",
     "rate_limited": "Requests refused because a user or an address exceeded a rate limit.",
     "rate_limits_skipped": "Requests that rate limits did not count because the store was unavailable.",
     "low_stocks": "Tiers that came to have as few tickets left as their `low_stock_at` names, or fewer.",
@@ -67,6 +70,8 @@ COUNTERS = {
 }
 GAUGES = {
     "stripe_call_budget": ("Calls that Stripe accepts from us in a second.", ()),
+    "mail_backlog": ("Notifications that wait to be sent, as of the last run.", ()),
+    "mail_oldest_seconds": ("How long the oldest notification that waits has been waiting, in seconds.", ()),
     "money_matters": ("Open cases: pending refunds, undecided disputes, and differences between our records and Stripe's.", ()),
     "catalog_version": ("Version of the bootstrap file that is on sale, as of the last sweep.", ()),
     "active_holds": ("Tickets on hold, as of the last sweep.", ()),

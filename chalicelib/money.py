@@ -37,6 +37,12 @@ def to_major_units(cents: int, currency: str) -> float:
     return float(cents / 10 ** digits(currency))
 
 
+def amount_text(cents: int, currency: str) -> str:
+    """An amount in minor units as a text in major units, with all the digits of the currency: `12.50`, or `1250` of yen."""
+    places = digits(currency)
+    return f"{Decimal(cents).scaleb(-places):.{places}f}"
+
+
 def digits(currency: str) -> int:
     """How many digits after the point an amount in this currency has, by ISO 4217."""
     from iso4217 import Currency as IsoCurrency  # parses a table, which few requests need

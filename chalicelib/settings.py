@@ -198,6 +198,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=19_456, le=1_048_576), _says("Memory in KiB that hashing a password takes (Argon2id, two passes, one thread).")
     ] = 19_456
     mail_from: Annotated[str, _says("Sender of mails: an address, or `Name <address>`.")] = "Fairgate <tickets@localhost>"
+    mail_provider: Annotated[
+        Literal["smtp", "ses"],
+        _says("What sends mails: `smtp`, the server below, or `ses`, Amazon's Simple Email Service in the region of the stage."),
+    ] = "smtp"
+    ses_configuration_set: Annotated[
+        str, _says("Name of the configuration set of SES with which mails are sent; it reports deliveries, bounces and complaints.")
+    ] = ""
+    mail_rate: Annotated[
+        int, Meta(ge=1, le=1000), _says("Mails sent in a second, at most: what the provider takes. SES takes 14 of a new account.")
+    ] = 14
     smtp_url: Annotated[
         str,
         _says(

@@ -14,7 +14,7 @@ from py_compile import PycInvalidationMode
 from typing import Any
 
 # botocore has descriptions of all AWS services, 15 of 19 MB; these are the services that we call.
-AWS_SERVICES = ("dynamodb", "s3", "secretsmanager")
+AWS_SERVICES = ("dynamodb", "s3", "secretsmanager", "sesv2")
 
 # Only type checkers read the types of Stripe's parameters and events: 8 MB that are never imported.
 STRIPE_TYPE_PACKAGES = ("params", "events")

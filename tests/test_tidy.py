@@ -72,7 +72,19 @@ def test_calls_are_only_where_they_belong(pattern):
 
 
 # Functions whose results an instance keeps, and that a new instance would compute alike: parsed texts and fonts, clients, positions.
-KEPT_RESULTS = {"iso", "_font", "_parse", "_key_attributes", "_client", "_session", "_logger", "_parse_keys", "_quota", "position"}
+KEPT_RESULTS = {
+    "iso",
+    "_font",
+    "_parse",
+    "_key_attributes",
+    "_client",
+    "_session",
+    "_logger",
+    "_parse_keys",
+    "_quota",
+    "position",
+    "_environment",
+}
 
 
 def _forgotten_state(tree: ast.Module) -> list[str]:

@@ -10,6 +10,7 @@ from chalice.app import Blueprint
 from chalicelib import dynamo, log
 from chalicelib.changes.model import Change
 from chalicelib.changes.stream import stream_consumer
+from chalicelib.messages import service as messages
 from chalicelib.numbering import service as numbering
 
 bp = Blueprint(__name__)
@@ -17,7 +18,8 @@ bp = Blueprint(__name__)
 # One line for each who follows. Each gets all changes of a batch, picks what it asks about, and may be called again with the same ones.
 FOLLOWERS: tuple[Callable[[Sequence[Change]], None], ...] = (
     numbering.follow,
-)  # fmt: skip
+    messages.follow,
+)
 
 
 @bp.lambda_function(name="follow_changes")

@@ -58,6 +58,8 @@ def alarms(stage: str) -> list[Alarm]:
             30,
         ),
         Alarm("mails-fail", "failed", {"failed": _own(stage, "mails_failed", MINUTES)}, 2, times=2),
+        Alarm("mails-late", "oldest", {"oldest": _own(stage, "mail_oldest_seconds", MINUTES)}, 900, times=3),
+        Alarm("mails-given-up", "given_up", {"given_up": _own(stage, "notifications_given_up", MINUTES)}, 0),
         Alarm("refunds-fail", "failed", {"failed": _own(stage, "refunds_failed", MINUTES)}, 0),
         Alarm("findings", "found", {"found": _own(stage, "reconciliation_findings", MINUTES)}, 0),
         Alarm("access-refused", "refused", {"refused": _own(stage, "access_refused", MINUTES, FROM_LOGS)}, 0),
@@ -120,9 +122,9 @@ def _metric(namespace: str, name: str, stat: str, period: int, **dimensions: Any
 def _own(stage: str, name: str, period: int, namespace: str = log.NAMESPACE) -> Metric:
     """One of ours: from the functions' own lines, with dimensions, or counted in logs, whose filters have none of use."""
     if namespace == log.NAMESPACE:
-        if name not in log.COUNTERS:
+        if name not in log.COUNTERS and name not in log.GAUGES:
             raise KeyError(name)
-        return _metric(namespace, name, "Sum", period, service=log.SERVICE, stage=stage)
+        return _metric(namespace, name, "Sum" if name in log.COUNTERS else "Maximum", period, service=log.SERVICE, stage=stage)
     return _metric(f"{namespace}/{stage}", name, "Sum", period)
 
 

@@ -48,6 +48,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "follow_changes": {
         "catalog": "GetItem Query",
+        "email-notifications": "PutItem",
         "ticket-numbers": "GetItem PutItem",
         "tickets": "BatchGetItem UpdateItem",
     },
@@ -71,6 +72,16 @@ TABLES: dict[str, dict[str, str]] = {
         "purchases": "BatchGetItem GetItem UpdateItem",
         "reconciliation": "GetItem PutItem",
         "tickets": "BatchGetItem PutItem UpdateItem",
+    },
+    "send_messages": {
+        "accounts": "GetItem",
+        "catalog": "GetItem Query",
+        "checkout-details": "GetItem",
+        "email-notifications": "BatchGetItem UpdateItem",
+        "email-notifications/index/due": "Query",
+        "purchases": "GetItem",
+        "suppressed-addresses": "GetItem",
+        "tickets": "BatchGetItem GetItem",
     },
     "sweep": {
         "audit": "PutItem",
@@ -109,7 +120,8 @@ FILES: dict[str, dict[str, str]] = {
     "process_image": {"": "ListBucket", "media": "DeleteObject PutObject", "outcomes": "PutObject", "uploads": "DeleteObject GetObject"},
 }
 
-READS_SECRETS = ("api_handler", "webhooks", "sweep", "reconcile")
+SENDS_MAILS = ("api_handler", "send_messages")
+READS_SECRETS = ("api_handler", "webhooks", "sweep", "reconcile", "send_messages")
 APPEND_ONLY = ("audit", "payment-transactions")
 _CHANGES = ("BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLUpdate", "UpdateItem")
 _READS_OF_STREAMS = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
@@ -132,6 +144,10 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
     ]
     if function in READS_SECRETS:
         statements.append(_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], [_arn("secretsmanager", f"secret:fairgate/{stage}-*")]))
+    if function in SENDS_MAILS:
+        # A raw message asks for both actions. The resources are the sender's domain and the configuration set.
+        resources = [_arn("ses", "identity/*"), _arn("ses", "configuration-set/*")]
+        statements.append(_allow("SendMails", ["ses:SendEmail", "ses:SendRawEmail"], resources))
     if function in event_sources.CONSUMERS:
         streams = [_table(stage, f"{feature}/stream/*") for feature in event_sources.CONSUMERS[function]]
         statements.append(_allow("ReadChanges", [f"dynamodb:{action}" for action in _READS_OF_STREAMS], streams))

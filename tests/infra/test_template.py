@@ -73,6 +73,9 @@ def test_a_role_reaches_its_own_stage_and_nothing_else(stage, function):
     statements = {statement["Sid"]: statement for statement in functions.policy(stage, function)["Statement"]}
     assert statements.pop("Trace")["Resource"] == ["*"]  # X-Ray knows no resources
     assert statements.pop("WriteLogs")["Resource"] == [{"Fn::GetAtt": [functions.logs_id(function), "Arn"]}]
+    if function in permissions.SENDS_MAILS:  # a sender is a domain, which stages may share
+        resources = [arn["Fn::Sub"].rpartition(":")[2] for arn in statements.pop("SendMails")["Resource"]]
+        assert resources == ["identity/*", "configuration-set/*"]
     queue = statements.pop("SendDeadLetters", None)
     assert (queue and queue["Resource"][0]["Fn::GetAtt"][0]) == functions.dead_letters_id(function)
     for statement in statements.values():
@@ -239,7 +242,7 @@ def test_what_cloudformation_would_refuse_is_a_problem(tmp_path, monkeypatch):
 
 def test_functions_run_on_arm64_unless_another_architecture_is_asked_for(packaged):
     functions = [part for part in packaged("dev", snapstart=False)["Resources"].values() if part["Type"] == "AWS::Serverless::Function"]
-    assert [function["Properties"]["Architectures"] for function in functions] == [["arm64"]] * 8
+    assert [function["Properties"]["Architectures"] for function in functions] == [["arm64"]] * 9
     assert CONFIG["lambda_architecture"] == "arm64"
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib import log, settings
 from chalicelib.notifications import service
+from chalicelib.notifications.providers import smtp
 from chalicelib.notifications.service import MailMessage
 from chalicelib.settings import SettingsError
 from infra.local.mail_receiver import MailReceiver
@@ -63,7 +64,7 @@ def test_a_server_that_does_not_answer_fails_no_request(lines):
     ],
 )
 def test_the_setting_names_server_and_security(url, server):
-    parsed = service.parse_server(url)
+    parsed = smtp.parse_server(url)
     assert (parsed.security, parsed.host, parsed.port, parsed.user, parsed.password) == server
 
 
@@ -72,5 +73,5 @@ def test_the_setting_names_server_and_security(url, server):
 )
 def test_a_malformed_setting_is_named_and_not_repeated(url):
     with pytest.raises(SettingsError, match="FAIRGATE_SMTP_URL") as error:
-        service.parse_server(url)
+        smtp.parse_server(url)
     assert "sec@" not in str(error.value)

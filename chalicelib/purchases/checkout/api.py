@@ -6,7 +6,7 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from chalicelib.edge import idempotency, rate_limits
+from chalicelib.edge import idempotency, languages, rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.ids import Id
 from chalicelib.payments.model import SimulatedOutcome
@@ -63,7 +63,7 @@ def open_checkout(request: RequestContext, body: CheckoutBody) -> Reply[Checkout
     user_id = request.require_user().user_id
     key = idempotency.require_key(request, user_id)
     with rate_limits.limited(request, rate_limits.CHECKOUT, user_id) as attempt:
-        result = service.open_checkout(user_id, body.reservation_id, read_options(body), key, request.now)
+        result = service.open_checkout(user_id, body.reservation_id, read_options(request, body), key, request.now)
         attempt.is_bounded = result.is_new  # a purchase is opened once
     return _session_reply(result, request.now)
 
@@ -102,7 +102,7 @@ def _session_reply(result: CheckoutResult, now: int) -> Reply[CheckoutSessionVie
     return Reply(replace(session, message="The checkout of this reservation is open already (idempotent)."))
 
 
-def read_options(body: CheckoutFields) -> CheckoutOptions:
+def read_options(request: RequestContext, body: CheckoutFields) -> CheckoutOptions:
     """How the buyer wants to pay, and what they have sent along."""
     attendees = body.attendees or []
     return CheckoutOptions(
@@ -111,6 +111,7 @@ def read_options(body: CheckoutFields) -> CheckoutOptions:
         success_url=body.success_url,
         cancel_url=body.cancel_url,
         promo_code=body.promo_code or None,
+        language=languages.choose(request.header("accept-language")),
         details=CheckoutDetails(
             attendees=[Attendee(attendee.name, attendee.email) for attendee in attendees], customer_email=body.customer_email
         ),

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib import settings
+from chalicelib.edge.languages import Language
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import CheckoutPage, CheckoutPageItem, Payment, ProviderName
 from chalicelib.purchases.record.errors import ReturnAddressRefused
@@ -31,13 +32,16 @@ class SentDetails(Struct, frozen=True):
 
 
 class CheckoutOptions(Struct, frozen=True, kw_only=True):
-    """How the buyer wants to pay. Null: at the default provider, on the page that the tiers' prices are set up for, without a code."""
+    """How the buyer wants to pay. Null: at the default provider, on the page that the tiers' prices are set up for, without a code.
+
+    `language` is the one for mails about the order."""
 
     provider: ProviderName | None = None
     page: Literal["own", "hosted", "either"] | None = None
     success_url: str | None = None
     cancel_url: str | None = None
     promo_code: str | None = None
+    language: Language | None = None
     details: CheckoutDetails = CheckoutDetails()
     sent: SentDetails | None = None  # answers that `details` does not have yet
 

@@ -126,6 +126,7 @@ def _start(purchase: Purchase, options: CheckoutOptions, key: KeyUse, now: int) 
         checkout_key=key,
         expires_at=expires_at,
         has_details=not details.is_empty,
+        language=options.language,
     )
     if promo_code is not None:  # under the version that was read before: see `use fence` in docs/concurrency.md
         paying = replace(paying, promo_holds=promo_uses.hold_use(purchase, promo_code, expires_at, now))

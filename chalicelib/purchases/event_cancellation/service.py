@@ -20,7 +20,7 @@ from chalicelib.purchases.event_cancellation import store
 from chalicelib.purchases.event_cancellation.store import Cancellation
 from chalicelib.purchases.record import store as purchases
 from chalicelib.purchases.record.errors import NotRefundable, OrderDisputed, RefundInvalid
-from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
+from chalicelib.purchases.record.model import ACTIVE_STATES, EVENT_CANCELLED, Purchase
 from chalicelib.purchases.refunds.requests import RefundRequest, request_refund
 from chalicelib.purchases.settlement import cancellation as settlement
 from chalicelib.tickets.model import ticket_id
@@ -32,7 +32,6 @@ SECONDS_RESERVED = 8  # of a run: no batch is begun when less is left
 HEARD_SECONDS = 60  # after which every instance has read that the event is cancelled
 FIRST_ID, LAST_ID = "0", "z" * 26
 
-REASON = "event_cancelled"
 REFUND_ID = "event-cancelled"  # one for each order, so that an order is refunded once however often it is looked at
 
 
@@ -134,7 +133,12 @@ def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> C
         except NotRefundable:  # somebody else has just refunded it
             continue
         except OrderDisputed:
-            details = {"event_id": purchase.event_id, "reason": REASON, "amount_cents": purchase.total_cents, "currency": purchase.currency}
+            details = {
+                "event_id": purchase.event_id,
+                "reason": EVENT_CANCELLED,
+                "amount_cents": purchase.total_cents,
+                "currency": purchase.currency,
+            }
             disputed += cases.open_finding(purchase.id, REFUND_ID, now, details)
     return replace(
         cancellation,
@@ -146,7 +150,7 @@ def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> C
 
 def _refund_order(purchase: Purchase, by: str, now: int) -> None:
     """Refund all tickets of an order, without a fee; in two refunds if they are too many for one transaction."""
-    request = RefundRequest(reason=REASON, fee_cents=0)
+    request = RefundRequest(reason=EVENT_CANCELLED, fee_cents=0)
     try:
         request_refund(purchase, request, REFUND_ID, by, now)
     except RefundInvalid:

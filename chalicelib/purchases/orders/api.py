@@ -62,7 +62,7 @@ def create_order(request: RequestContext, body: OrderBody) -> Reply[PendingOrder
         event_id=body.event_id,
         items=read_items(body.items),
         token=body.token,
-        options=read_options(body),
+        options=read_options(request, body),
         key=idempotency.require_key(request, user_id),
     )
     with rate_limits.limited(request, rate_limits.RESERVE, user_id) as attempt:

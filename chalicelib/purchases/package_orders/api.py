@@ -65,7 +65,7 @@ def purchase_package(request: RequestContext, event_id: str, body: PackagePurcha
         event_id=event_id,
         items=[RequestedItem(body.package_id, body.quantity)],
         token=body.token,
-        options=read_options(CheckoutFields(promo_code=body.promo_code)),
+        options=read_options(request, CheckoutFields(promo_code=body.promo_code)),
         key=idempotency.require_key(request, user_id),
     )
     responses = [OptionResponse(sent.option_id, sent.response_value, sent.ticket) for sent in body.option_responses]

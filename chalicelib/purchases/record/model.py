@@ -9,9 +9,12 @@ from msgspec.structs import replace
 from chalicelib.catalog.answers import AnswerValue
 from chalicelib.catalog.custom_options import OptionType
 from chalicelib.edge.key_use import KeyUse
+from chalicelib.edge.languages import Language
 from chalicelib.inventory.model import Hold
 from chalicelib.payments.model import DisputeStatus, Payment
 from chalicelib.tickets.model import Attendee
+
+EVENT_CANCELLED = "event_cancelled"  # the reason of the refunds of a cancelled event
 
 RefundStatus = Literal["due", "pending", "succeeded", "failed"]
 PurchaseState = Literal["held", "paying", "paid", "partially_refunded", "refunded", "expired", "cancelled"]
@@ -117,6 +120,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     promo_code: str | None = None
     promo_holds: list[Hold] = []
     waitlist_entry_id: str | None = None  # of the entry in the waitlist that it was offered to
+    language: Language | None = None  # of mails about it, as the buyer preferred at the checkout
 
     @property
     def quantity(self) -> int:

@@ -48,7 +48,7 @@ _JSON: dict[str, Any] = {
     "refunds": list[Refund],
     "disputes": list[Dispute],
 }
-_CHANGEABLE = (*_JSON, "state", "expires_at", "checkout_at", "ended_at", "confirmed_at", "promo_code", "has_details")
+_CHANGEABLE = (*_JSON, "state", "expires_at", "checkout_at", "ended_at", "confirmed_at", "promo_code", "has_details", "language")
 
 
 class PurchaseRow(dynamo.Table):
@@ -82,6 +82,7 @@ class PurchaseRow(dynamo.Table):
     promo_code = UnicodeAttribute(null=True)
     promo_holds = UnicodeAttribute(null=True)
     waitlist_entry_id = UnicodeAttribute(null=True)
+    language = UnicodeAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
 

@@ -1,0 +1,159 @@
+"""Send what is in the outbox: a run each minute, no faster than the provider takes mails.
+
+A sender claims a notification by compare-and-set before it sends it, so that two runs at once do not send the same one. A crash after the
+provider has taken a mail, and before that is written, sends it once more when the claim ends: with the same Message-ID.
+"""
+
+import random
+from collections.abc import Callable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chalicelib import clock, deadline, log, parallel, settings
+from chalicelib.notifications import encoding, store, suppression
+from chalicelib.notifications.model import MailMessage, Notification
+from chalicelib.notifications.providers import protocol
+from chalicelib.notifications.providers.protocol import MailFailed, MailProvider, MailRefused, ProviderBusy
+from chalicelib.notifications.store import Due
+
+Compose = Callable[[Notification], MailMessage | None]
+
+CLAIM_SECONDS = 120  # longer than an attempt may take
+MAX_ATTEMPTS = 12
+FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS = 30, 3 * 3600  # between attempts: all of them take about ten hours
+MAX_RUN_SECONDS = 50  # the next run begins after 60
+RESERVE_SECONDS = 10  # left of the deadline when the last mails are begun
+COUNTED = 5_000  # of each lane: a backlog that is larger is shown as so many
+
+
+class Report(Struct):
+    """What a run did, and what waits after it. `oldest_seconds`: how long the oldest of these has been waiting."""
+
+    sent: int = 0
+    failed: int = 0
+    dropped: int = 0
+    backlog: int = 0
+    oldest_seconds: int = 0
+
+
+def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) -> Report:
+    """Send what is due, at most `mail_rate` mails in each second. `compose` returns the mail of a notification; None if it has become moot.
+
+    Without a provider nothing is sent, and all of it waits.
+    """
+    report, provider, queued = Report(), protocol.find_provider(), store.query_queued(COUNTED)
+    due = [entry for entry in queued if entry.next_at <= clock.now()]
+    if due and provider is not None:
+        _send_all(due, provider, compose, report, wait)
+        queued = store.query_queued(COUNTED)
+    _measure_backlog(queued, report)
+    return report
+
+
+def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: Report, wait: Callable[[float], None]) -> None:
+    """Send these in chunks, one each second, as long as there is time and the provider takes them."""
+    began, rate = clock.monotonic(), settings.current().mail_rate
+    for start in range(0, len(due), rate):
+        if clock.monotonic() - began > MAX_RUN_SECONDS or deadline.remaining() < RESERVE_SECONDS:
+            return
+        chunk_began = clock.monotonic()
+        if not _send_chunk(due[start : start + rate], provider, compose, report):
+            return
+        if start + rate < len(due):
+            wait(max(0.0, 1 - (clock.monotonic() - chunk_began)))
+
+
+def _send_chunk(chunk: list[Due], provider: MailProvider, compose: Compose, report: Report) -> bool:
+    """Send these; False if the provider takes no more."""
+    found = {notification.id: notification for notification in store.load(due.id for due in chunk)}
+    waiting = [notification for due in chunk if (notification := found.get(due.id)) is not None and _is_due(notification)]
+    outcomes = parallel.call_each(lambda notification: _attempt(notification, provider, compose), waiting)
+    report.sent += outcomes.count("sent")
+    report.dropped += outcomes.count("dropped")
+    report.failed += outcomes.count("failed") + outcomes.count("busy")
+    return "busy" not in outcomes
+
+
+def _is_due(notification: Notification) -> bool:
+    """Whether it is as the index had it: another run may have claimed it since."""
+    return notification.next_at is not None and notification.next_at <= clock.now()
+
+
+def _attempt(notification: Notification, provider: MailProvider, compose: Compose) -> str:
+    """Try to send a notification once, if nobody else does. Returns the outcome in a word."""
+    now = clock.now()
+    claimed = store.claim(notification, now + CLAIM_SECONDS, now)
+    if claimed is None:
+        return "claimed"
+    try:
+        return _send(claimed, provider, compose)
+    except ProviderBusy as error:
+        _end(claimed, _postponed(notification, error))
+        return "busy"
+    except MailRefused as error:
+        _give_up(claimed, str(error))
+        return "failed"
+    except MailFailed as error:
+        _fail(claimed, str(error))
+        return "failed"
+    except Exception as error:
+        # A mistake in our own text must not keep others from being sent, nor be tried for ever.
+        log.exception("notification.not_composed", kind=claimed.kind, notification_id=claimed.id)
+        _fail(claimed, type(error).__name__)
+        return "failed"
+
+
+def _send(claimed: Notification, provider: MailProvider, compose: Compose) -> str:
+    message = compose(claimed)
+    if message is None:
+        _end(claimed, replace(claimed, status="dropped", next_at=None))
+        return "dropped"
+    if suppression.is_suppressed(message.to):
+        log.count("mails_suppressed")
+        _end(claimed, replace(claimed, status="suppressed", next_at=None))
+        return "dropped"
+    provider_id = provider.send(encoding.encode(message))
+    log.count("mails_sent")
+    _end(claimed, replace(claimed, status="sent", next_at=None, provider_id=provider_id, failure=None))
+    return "sent"
+
+
+def _fail(claimed: Notification, failure: str) -> None:
+    if claimed.attempts >= MAX_ATTEMPTS:
+        _give_up(claimed, failure)
+        return
+    log.count("mails_failed")
+    log.warning("notification.failed", kind=claimed.kind, notification_id=claimed.id, attempts=claimed.attempts, error=failure)
+    _end(claimed, replace(claimed, next_at=clock.now() + _wait_seconds(claimed.attempts), failure=failure))
+
+
+def _give_up(claimed: Notification, failure: str) -> None:
+    log.count("mails_failed")
+    log.count("notifications_given_up")
+    log.warning("notification.given_up", kind=claimed.kind, notification_id=claimed.id, attempts=claimed.attempts, error=failure)
+    _end(claimed, replace(claimed, status="failed", next_at=None, failure=failure))
+
+
+def _postponed(notification: Notification, error: ProviderBusy) -> Notification:
+    """For the next run: that the provider was busy is not the fault of this mail."""
+    return replace(notification, next_at=clock.now(), changed_at=clock.now(), failure=str(error))
+
+
+def _end(claimed: Notification, after: Notification) -> None:
+    store.end_attempt(claimed, replace(after, changed_at=clock.now()))
+
+
+def _wait_seconds(attempts: int) -> int:
+    """Twice as long after each attempt, at random from the half of that, so that what failed together does not come together again."""
+    longest = min(MAX_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2 ** (attempts - 1))
+    return int(random.uniform(longest / 2, longest))
+
+
+def _measure_backlog(queued: list[Due], report: Report) -> None:
+    """Show what waits. While nothing does, no metric is written, because each costs money in a month in which nobody buys."""
+    report.backlog = len(queued)
+    report.oldest_seconds = max((clock.now() - due.created_at for due in queued), default=0)
+    if report.backlog or any(log.gauge_values("mail_backlog").values()):
+        log.gauge("mail_backlog", report.backlog)
+        log.gauge("mail_oldest_seconds", report.oldest_seconds)

@@ -1,0 +1,74 @@
+"""The outbox: the notifications that are to be sent by mail. `delivery` sends them."""
+
+from chalicelib import dynamo, log
+from chalicelib.audit import service as audit
+from chalicelib.edge.languages import DEFAULT, Language
+from chalicelib.notifications import store
+from chalicelib.notifications.model import Fact, Notification, NotificationNotFound, NotResendable, notification_id
+from chalicelib.notifications.store import query_event, query_problem
+
+__all__ = ["find", "get", "new_notification", "query_event", "query_problem", "queue", "queue_item", "resend"]
+
+
+def new_notification(
+    kind: str,
+    subject_id: str,
+    version: str | int,
+    *,
+    user_id: str,
+    event_id: str,
+    now: int,
+    language: Language | None = None,
+    facts: dict[str, Fact] | None = None,
+) -> Notification:
+    """A notification to be sent as soon as possible. There is one only of the same `kind`, `subject_id` and `version`."""
+    return Notification(
+        id=notification_id(kind, subject_id, version),
+        kind=kind,
+        subject_id=subject_id,
+        user_id=user_id,
+        event_id=event_id,
+        created_at=now,
+        changed_at=now,
+        next_at=now,
+        language=language or DEFAULT,
+        facts=facts or {},
+    )
+
+
+def queue(notification: Notification) -> bool:
+    """Queue a notification; False if it was queued before, whatever has become of it."""
+    is_new = store.put_new(notification)
+    if is_new:
+        log.count("notifications_queued")
+    return is_new
+
+
+def queue_item(notification: Notification) -> dynamo.TransactItem:
+    """Transaction item that queues a notification; canceled if it was queued before."""
+    return store.put_new_item(notification)
+
+
+def find(wanted_id: str) -> Notification | None:
+    return store.find(wanted_id)
+
+
+def get(wanted_id: str) -> Notification:
+    """A notification; raises NotificationNotFound."""
+    found = store.find(wanted_id)
+    if found is None:
+        raise NotificationNotFound()
+    return found
+
+
+def resend(notification: Notification, actor: str, now: int) -> Notification:
+    """Queue a notification once more, audited. Raises NotResendable if it is queued, or changes at the same moment."""
+    if notification.status == "queued":
+        raise NotResendable(message_id=notification.id)
+    details = {"message_id": notification.id, "status": notification.status}
+    entry = audit.entry_item(f"event#{notification.event_id}", "message.resent", actor, now, details)
+    try:
+        dynamo.transact([store.requeue_item(notification, now), entry])
+    except dynamo.TransactionCanceled:
+        raise NotResendable(message_id=notification.id) from None
+    return get(notification.id)

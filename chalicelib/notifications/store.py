@@ -1,0 +1,231 @@
+"""Tables `email-notifications` and `suppressed-addresses`: an item for each notification, which DynamoDB deletes long after.
+
+The index `due` has only those that are to be sent, by time, in a few lanes, because one partition of an index takes 1,000 writes a second.
+The index `problem` has only those that did not arrive, `event` has all of an event. All three have keys and times only.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+from zlib import crc32
+
+import msgspec
+from msgspec.structs import replace
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import GlobalSecondaryIndex, IncludeProjection, KeysOnlyProjection
+
+from chalicelib import dynamo, parallel
+from chalicelib.notifications.model import PROBLEMS, Fact, Notification, NotificationStatus
+
+LANES = 4
+RETENTION_SECONDS = 90 * 86_400
+
+_PLAIN = ("kind", "subject_id", "user_id", "event_id", "created_at", "language", "status", "next_at", "attempts", "changed_at")
+_OPTIONAL = ("provider_id", "failure")
+
+
+class NotificationDueIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "due"
+        projection = IncludeProjection(["created_at"])
+
+    due_lane = UnicodeAttribute(hash_key=True)
+    next_at = NumberAttribute(range_key=True)
+
+
+class NotificationProblemIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "problem"
+        projection = KeysOnlyProjection()
+
+    problem = UnicodeAttribute(hash_key=True)
+    position = UnicodeAttribute(range_key=True)
+
+
+class NotificationEventIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "event"
+        projection = KeysOnlyProjection()
+
+    event_id = UnicodeAttribute(hash_key=True)
+    position = UnicodeAttribute(range_key=True)
+
+
+class NotificationRow(dynamo.Table):
+    """`position` is `<created_at>#<id>`. Only rows that are queued have `due_lane`, only those with a problem have `problem`."""
+
+    feature = "email-notifications"
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    kind = UnicodeAttribute()
+    subject_id = UnicodeAttribute()
+    user_id = UnicodeAttribute()
+    event_id = UnicodeAttribute()
+    created_at = NumberAttribute()
+    position = UnicodeAttribute()
+    language = UnicodeAttribute(null=True)
+    facts = UnicodeAttribute(null=True)
+    status = UnicodeAttribute()
+    next_at = NumberAttribute(null=True)
+    due_lane = UnicodeAttribute(null=True)
+    problem = UnicodeAttribute(null=True)
+    attempts = NumberAttribute()
+    changed_at = NumberAttribute()
+    provider_id = UnicodeAttribute(null=True)
+    failure = UnicodeAttribute(null=True)
+    ttl = NumberAttribute()
+    due_index = NotificationDueIndex()
+    problem_index = NotificationProblemIndex()
+    event_index = NotificationEventIndex()
+
+
+class SuppressedAddressRow(dynamo.Table):
+    """`id` is the keyed hash of an address, `reason` is `bounced` or `complained`, `at` is in epoch seconds."""
+
+    feature = "suppressed-addresses"
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    reason = UnicodeAttribute()
+    at = NumberAttribute()
+
+
+class Due(msgspec.Struct, frozen=True):
+    """A queued notification as the index has it."""
+
+    id: str
+    next_at: int
+    created_at: int
+
+
+def put_new(notification: Notification) -> bool:
+    """Queue a notification. False, and nothing written, if it was queued before, whatever has become of it."""
+    return dynamo.put_if(_row(notification), "attribute_not_exists(id)") is None
+
+
+def put_new_item(notification: Notification) -> dynamo.TransactItem:
+    """Transaction item that queues a notification; canceled if it was queued before."""
+    return dynamo.put(_row(notification), "attribute_not_exists(id)")
+
+
+def find(notification_id: str) -> Notification | None:
+    row = NotificationRow.find(notification_id)
+    return _notification(row) if row else None
+
+
+def load(ids: Iterable[str]) -> list[Notification]:
+    """Those that exist, strongly consistent, in no particular order."""
+    keys = [{"id": {"S": notification_id}} for notification_id in ids]
+    return [_notification(NotificationRow.from_raw_data(item)) for item in dynamo.batch_get(NotificationRow.name(), keys, consistent=True)]
+
+
+def query_queued(limit: int) -> list[Due]:
+    """Those that wait to be sent, at most `limit` of each lane, the one to be sent first in front. May miss one of the last second."""
+    read = lambda lane: list(NotificationRow.due_index.query(str(lane), limit=limit))  # noqa: E731
+    rows = [row for lane in parallel.call_each(read, range(LANES)) for row in lane]
+    found = [Due(row.id, int(row.next_at), int(row.created_at)) for row in rows]
+    return sorted(found, key=lambda due: due.next_at)
+
+
+def query_event(event_id: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
+    """At most `limit` notifications about an event, the newest first, behind the position `after`; and where to go on, None at the end."""
+    return _load_page(NotificationRow.event_index, event_id, limit, after)
+
+
+def query_problem(problem: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
+    """The same for those with this problem, of all events."""
+    return _load_page(NotificationRow.problem_index, problem, limit, after)
+
+
+def claim(before: Notification, until: int, now: int) -> Notification | None:
+    """Count an attempt to send a notification, which nobody else sends until then; None if somebody else was first."""
+    after = replace(before, next_at=until, attempts=before.attempts + 1, changed_at=now)
+    condition = "status = :queued AND attempts = :attempts AND next_at = :next_at"
+    changes = {"next_at": after.next_at, "attempts": after.attempts, "changed_at": now}
+    held = dynamo.update_if(
+        NotificationRow(before.id), changes, condition, queued="queued", attempts=before.attempts, next_at=before.next_at
+    )
+    return after if held else None
+
+
+def end_attempt(claimed: Notification, after: Notification) -> bool:
+    """Write the outcome of an attempt. False, and nothing written, if somebody else has claimed it since, or has heard of it."""
+    return _change(claimed, after, "status = :status AND attempts = :attempts", status=claimed.status, attempts=claimed.attempts)
+
+
+def requeue_item(before: Notification, now: int) -> dynamo.TransactItem:
+    """Transaction item that queues a notification once more; canceled if it has changed since it was read."""
+    row, after = NotificationRow(before.id), replace(before, status="queued", attempts=0, next_at=now, changed_at=now, failure=None)
+    condition = "status = :status AND attempts = :attempts"
+    return dynamo.update(row, _changes(after), condition, status=before.status, attempts=before.attempts)
+
+
+def change_status(notification_id: str, status: NotificationStatus, earlier: Iterable[NotificationStatus], now: int) -> bool:
+    """Write what the provider reports; False if it is not in one of the `earlier` statuses, or does not exist."""
+    names = {f"s{number}": name for number, name in enumerate(earlier)}
+    condition = " OR ".join(f"status = :{name}" for name in names)
+    changes = {"status": status, "changed_at": now, "next_at": None, "due_lane": None, "problem": status if status in PROBLEMS else None}
+    return dynamo.update_if(NotificationRow(notification_id), changes, condition, **names)
+
+
+def put_suppressed(digest: str, reason: str, at: int) -> None:
+    SuppressedAddressRow(digest, reason=reason, at=at).save()
+
+
+def is_suppressed(digest: str) -> bool:
+    """Whether an address, by its hash, is suppressed; strongly consistent."""
+    return SuppressedAddressRow.find(digest) is not None
+
+
+def delete_suppressed(digest: str) -> bool:
+    """False if it was not suppressed."""
+    return dynamo.delete_if(SuppressedAddressRow(digest), "attribute_exists(id)")
+
+
+def _change(before: Notification, after: Notification, condition: str, **operands: Any) -> bool:
+    return dynamo.update_if(NotificationRow(before.id), _changes(after), condition, **operands)
+
+
+def _changes(after: Notification) -> dict[str, Any]:
+    return {
+        **{name: getattr(after, name) for name in ("status", "next_at", "attempts", "changed_at", *_OPTIONAL)},
+        "due_lane": _due_lane(after),
+        "problem": after.status if after.status in PROBLEMS else None,
+    }
+
+
+def _load_page(index: Any, key: str, limit: int, after: str | None) -> tuple[list[Notification], str | None]:
+    beyond: Any = NotificationRow.position < after if after is not None else None
+    rows = list(index.query(key, beyond, limit=limit + 1, scan_index_forward=False))
+    found = load(row.id for row in rows[:limit])
+    page = sorted(found, key=lambda notification: _position(notification), reverse=True)
+    return page, rows[limit - 1].position if len(rows) > limit else None
+
+
+def _row(notification: Notification) -> NotificationRow:
+    row = NotificationRow(notification.id, **{name: getattr(notification, name) for name in (*_PLAIN, *_OPTIONAL)})
+    row.facts = msgspec.json.encode(notification.facts).decode() if notification.facts else None
+    row.position, row.due_lane = _position(notification), _due_lane(notification)
+    row.problem = notification.status if notification.status in PROBLEMS else None
+    row.ttl = notification.created_at + RETENTION_SECONDS
+    return row
+
+
+def _notification(row: NotificationRow) -> Notification:
+    values = {name: getattr(row, name) for name in (*_PLAIN, *_OPTIONAL)}
+    for name in ("created_at", "next_at", "attempts", "changed_at"):
+        values[name] = int(values[name]) if values[name] is not None else None
+    facts = msgspec.json.decode(row.facts, type=dict[str, Fact]) if row.facts else {}
+    return Notification(id=row.id, facts=facts, **values)
+
+
+def _position(notification: Notification) -> str:
+    return f"{notification.created_at:011}#{notification.id}"
+
+
+def _due_lane(notification: Notification) -> str | None:
+    return str(crc32(notification.id.encode()) % LANES) if notification.status == "queued" else None

@@ -1,0 +1,94 @@
+"""The texts of mails, in Jinja2: `templates/<language>/<kind>.jinja` has what a mail says, once for text and for HTML.
+
+A template is a block `subject` and a block `body` of parts (`p`, `button`, `facts`, `ticket`), which `templates/text` and `templates/html`
+draw. Values are always escaped in HTML, and have neither line breaks nor control characters, so that a name cannot pretend to be a part of
+the mail. A language of `edge.languages` is a folder with all kinds, and `words.jinja` for dates and amounts.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+
+from chalicelib.edge.languages import Language
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent / "templates"
+Form = Literal["text", "html"]
+
+_SPACE = re.compile(r"[\s\x00-\x1f\x7f\x85\u2028\u2029]+")
+_GAP = re.compile(r"\n{3,}")
+_INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")  # among them what turns the direction of text
+
+
+class RenderedMail(Struct, frozen=True):
+    """What a mail says."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def render(kind: str, language: Language, values: Mapping[str, Any]) -> RenderedMail:
+    """The text of a kind of mail. Raises jinja2.UndefinedError if the template needs a value that is not there."""
+    cleaned = {name: clean(value) for name, value in values.items()}
+    text, html = (_render(form, kind, language, cleaned) for form in ("text", "html"))
+    return RenderedMail(text[0], text[1], html[1])
+
+
+def clean(value: Any) -> Any:
+    """The value with all texts in it on one line and without control characters."""
+    if isinstance(value, str):
+        return _INVISIBLE.sub("", _SPACE.sub(" ", value)).strip()
+    if isinstance(value, Mapping):
+        return {name: clean(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean(part) for part in value]
+    return value
+
+
+def _render(form: Any, kind: str, language: str, values: dict[str, Any]) -> tuple[str, str]:
+    """(subject, whole text) of a mail."""
+    environment = _environment(form)
+    words, parts = (environment.get_template(name).module for name in (f"{language}/words.jinja", "parts.jinja"))
+    template = environment.get_template(f"{language}/{kind}.jinja")
+    context = template.new_context({**_macros(words), **_macros(parts), "language": language, **values})
+    subject, body = ("".join(template.blocks[name](context)) for name in ("subject", "body"))
+    layout = environment.get_template("layout.jinja")
+    whole = layout.render(_macros(words), language=language, subject=_finished(subject, form), body=_finished(body, form), **values)
+    return _SPACE.sub(" ", subject).strip(), _GAP.sub("\n\n", whole)
+
+
+def _finished(text: str, form: Form) -> str:
+    """Text that is escaped as this form needs it."""
+    if form == "text":
+        return text
+    from markupsafe import Markup
+
+    return Markup(text)  # noqa: S704 - a template with autoescape has made it
+
+
+def _macros(module: Any) -> dict[str, Any]:
+    return {name: value for name, value in vars(module).items() if not name.startswith("_")}
+
+
+@lru_cache(maxsize=2)
+def _environment(form: Form) -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # few requests send mails
+
+    created = Environment(
+        loader=FileSystemLoader([FOLDER / form, FOLDER]),
+        autoescape=form == "html",  # noqa: S701 - plain text has no markup
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+        auto_reload=False,
+    )
+    created.filters["oneline"] = lambda text: _finished(_SPACE.sub(" ", str(text)).strip(), form)
+    return created

@@ -1,0 +1,169 @@
+"""The mails that follow when something happens: once, to the right address, in the language of the buyer."""
+
+import io
+import random
+
+import icalendar
+import pytest
+import zxingcpp
+from PIL import Image
+
+from chalicelib import dynamo
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.model import Account
+from chalicelib.followers import jobs as followers
+from chalicelib.notifications import outbox
+from tests import builders, engines, invariants
+
+SPANISH = {"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"}
+
+
+def create_account(user_id, time):
+    account = Account(user_id=user_id, email=f"{user_id}@example.com", roles=("user",), created_at=time.now, verified_at=time.now)
+    accounts.create_account(account, "seven grey owls")
+
+
+def buy(api, shop, quantity=1, user="ada", headers=None, **fields):
+    """Buy tickets, with an address for mails. Returns the order's id."""
+    reservation = builders.reserve(api, user, *shop, quantity).json["id"]
+    body = {"reservation_id": reservation, "customer_email": f"{user}@home.test"} | fields
+    checkout = api.post("/checkout/sessions", json=body, user=user, headers={"Idempotency-Key": reservation} | (headers or {}))
+    assert checkout.status == 201, checkout.json
+    return builders.confirm(api, user, reservation).json["order"]["id"]
+
+
+def records(feature):
+    local = engines.open_local_store()
+    return local.stream_records(local.stream_arns()[dynamo.table_name(feature)], "", 1_000_000)
+
+
+def html_of(mail):
+    return mail.get_body(("html",)).get_content()
+
+
+def images_of(mail):
+    """Content id -> bytes of the images that are shown in the mail."""
+    return {part["Content-ID"].strip("<>"): part.get_content() for part in mail.walk() if part.get_content_type() == "image/png"}
+
+
+def test_the_buyer_gets_the_tickets_with_codes_that_a_scanner_reads(post, api, time):
+    event_id = builders.create_event(api, "Night <of> Jazz")
+    changed = api.patch(f"/events/{event_id}", json={"timezone": "America/Denver", "city": "Boulder"}, token=builders.admin_token())
+    assert changed.status == 200, changed.json
+    shop = event_id, builders.create_tier(api, event_id)
+    order_id = buy(api, shop, 2, attendees=[{"name": "Ada <b>"}, {"name": "Bob"}])
+    [mail] = post.deliver()
+    assert (mail["To"], mail["From"]) == ("ada@home.test", "Shop <tickets@shop.test>")
+    assert mail["Subject"] == "Your tickets for Night <of> Jazz"
+    images = images_of(mail)
+    assert all(f'src="cid:{content_id}"' in html_of(mail) for content_id in images)
+    texts = [zxingcpp.read_barcode(Image.open(io.BytesIO(content))).text for content in images.values()]
+    shown = api.get(f"/orders/{order_id}", user="ada").json["tickets"]
+    assert [text.split(":")[2] for text in texts] == [ticket["code"] for ticket in shown]
+    assert texts == [f"FG1:{ticket['id']}:{ticket['code']}:{ticket['qr_sig']}" for ticket in shown]
+    assert "Ada &lt;b&gt;" in html_of(mail)
+    assert "(America/Denver)" in mail.get_body(("plain",)).get_content()
+    [calendar] = [part for part in mail.iter_attachments() if part.get_content_type() == "text/calendar"]
+    [pages] = [part for part in mail.iter_attachments() if part.get_content_type() == "application/pdf"]
+    assert (pages.get_filename(), pages.get_content()[:5]) == ("tickets.pdf", b"%PDF-")
+    [event] = icalendar.Calendar.from_ical(calendar.get_content()).walk("VEVENT")
+    assert str(event["SUMMARY"]) == "Night <of> Jazz"
+    invariants.check(time.now)
+
+
+def test_changes_that_come_twice_and_in_another_order_are_told_once(post, api, time):
+    shop = builders.create_shop(api)
+    for user in ("ada", "bob"):
+        order_id = buy(api, shop, 2, user)
+        builders.refund(api, order_id, tickets=[f"{order_id}-1"])
+    found = [*records("purchases"), *records("tickets")]
+    chance = random.Random(11)
+    for _ in range(3):
+        chance.shuffle(found)
+        for record in found:
+            followers.follow_changes({"Records": [record]}, None)
+    post.deliver()
+    post.deliver()
+    assert post.kinds == ["order_confirmed", "order_confirmed", "order_refunded", "order_refunded"]
+    assert len(set(post.provider.ids)) == 4
+
+
+def test_a_mail_is_in_the_language_that_the_buyer_preferred(post, api, time):
+    shop = builders.create_shop(api)
+    buy(api, shop, headers=SPANISH)
+    buy(api, shop, user="bob", headers={"Accept-Language": "fr, *;q=0.5"})
+    subjects = {mail["To"]: mail["Subject"] for mail in post.deliver()}
+    assert subjects == {"ada@home.test": "Tus entradas para Night", "bob@home.test": "Your tickets for Night"}
+
+
+def test_without_an_address_of_the_order_it_is_that_of_the_account_and_without_any_nobody_is_told(post, api, time):
+    shop = builders.create_shop(api)
+    create_account("bob", time)
+    buy(api, shop, user="bob", customer_email=None)
+    nobody = buy(api, shop, user="eve", customer_email=None)
+    assert [mail["To"] for mail in post.deliver()] == ["bob@example.com"]
+    statuses = {found.subject_id: found.status for found in outbox.query_event(shop[0], 10, None)[0]}
+    assert statuses[nobody] == "dropped"
+
+
+def test_a_refund_says_how_much_goes_back_and_a_cancelled_event_is_told_with_it(post, api, time):
+    shop = builders.create_shop(api)
+    first = buy(api, shop, 2)
+    buy(api, shop, 1, "bob")
+    builders.refund(api, first, tickets=[f"{first}-1"], fee_cents=500)
+    [refund] = [mail for mail in post.deliver() if mail["Subject"] == "Your refund for Night"]
+    assert refund["To"] == "ada@home.test"
+    assert "Refund: USD 45.00" in refund.get_body(("plain",)).get_content()
+    assert api.post(f"/events/{shop[0]}/cancel", json={"reason": "storm"}, token=builders.admin_token()).status in (200, 202)
+    builders.run_sweep()
+    post.deliver()
+    cancelled = [mail for mail in post.provider.parsed() if mail["Subject"] == "Cancelled: Night"]
+    assert sorted(mail["To"] for mail in cancelled) == ["ada@home.test", "bob@home.test"]
+
+
+def test_a_ticket_that_was_refunded_before_the_mail_was_sent_is_not_in_it(post, api, time):
+    shop = builders.create_shop(api)
+    order_id = buy(api, shop, 2)
+    builders.refund(api, order_id, tickets=[f"{order_id}-1"])
+    mail = next(mail for mail in post.deliver() if mail["Subject"].startswith("Your tickets"))
+    assert len(images_of(mail)) == 1
+    second = buy(api, shop, 1, "bob")
+    builders.refund(api, second)
+    assert [mail["Subject"] for mail in post.deliver()[2:]] == ["Your refund for Night"]
+
+
+def test_a_transfer_is_told_to_both_and_the_old_codes_are_in_no_mail(post, api, time):
+    shop = builders.create_shop(api)
+    create_account("bob", time)
+    create_account("ada", time)
+    order_id = buy(api, shop)
+    offer = api.post(f"/tickets/{order_id}-1/transfer", user="ada")
+    assert offer.status in (200, 201), offer.json
+    accepted = api.post(f"/transfers/{offer.json['token']}/accept", user="bob")
+    assert accepted.status == 201, accepted.json
+    mails = {mail["Subject"]: mail for mail in post.deliver()}
+    assert post.kinds == ["ticket_given", "ticket_received"]  # the confirmation has no ticket of Ada's any more
+    received = mails["You have got a ticket for Night"]
+    code = api.get(f"/tickets/{order_id}-1", user="bob").json["code"]
+    assert (received["To"], len(images_of(received))) == ("bob@example.com", 1)
+    assert code in html_of(received)
+    assert all(code not in html_of(mail) for subject, mail in mails.items() if subject.startswith("Your ticket"))
+    builders.refund(api, order_id)
+    assert post.deliver()[-1]["Subject"] in ("Your ticket for Night is not valid any more", "Your refund for Night")
+    assert post.kinds == ["order_refunded", "ticket_given", "ticket_received", "ticket_voided"]
+
+
+def test_changes_of_long_ago_are_not_told(post, api, time):
+    buy(api, builders.create_shop(api))
+    found = records("purchases")
+    for record in found:
+        record["dynamodb"]["ApproximateCreationDateTime"] = time.now - 7 * 3600
+    followers.follow_changes({"Records": found}, None)
+    assert outbox.query_event(records("tickets")[0]["dynamodb"]["NewImage"]["event_id"]["S"], 10, None)[0] == []
+
+
+@pytest.mark.parametrize("header", ["", ";;q=,", "es;q=0", "x" * 5000, "en;q=abc"])
+def test_a_header_that_says_nothing_useful_is_no_language(post, api, time, header):
+    shop = builders.create_shop(api)
+    buy(api, shop, headers={"Accept-Language": header})
+    assert [mail["Subject"] for mail in post.deliver()] == ["Your tickets for Night"]

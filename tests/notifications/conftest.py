@@ -1,0 +1,14 @@
+"""A provider that takes all mails."""
+
+import pytest
+
+from chalicelib.notifications.providers import protocol
+from tests.notifications.fake_provider import FakeProvider
+
+
+@pytest.fixture
+def provider(monkeypatch) -> FakeProvider:
+    """The provider that all mails go to."""
+    fake = FakeProvider()
+    monkeypatch.setattr(protocol, "find_provider", lambda: fake)
+    return fake

@@ -1,0 +1,171 @@
+"""Sending what is in the outbox: each once, whatever the provider does, how many send at once, and where a run crashes."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chalicelib import dynamo, log, settings
+from chalicelib.notifications import delivery, outbox, suppression
+from chalicelib.notifications.model import MailMessage
+from chalicelib.notifications.providers.protocol import MailFailed, MailRefused, ProviderBusy
+from tests.notifications.fake_provider import FakeProvider
+
+
+def compose(notification):
+    return MailMessage(notification.kind, f"{notification.user_id}@example.com", "Hi", "Hi\n", "<p>Hi</p>", notification_id=notification.id)
+
+
+def queue(now, *users, kind="order_confirmed"):
+    for user in users:
+        assert outbox.queue(outbox.new_notification(kind, f"p-{user}", 1, user_id=user, event_id="e", now=now))
+
+
+def send(compose=compose):
+    return delivery.send_due(compose, wait=lambda _: None)
+
+
+def statuses(*users):
+    return [outbox.get(f"order_confirmed.p-{user}.1").status for user in users]
+
+
+def test_what_is_queued_is_sent_once(store, time, provider):
+    queue(time.now, "ada", "bob")
+    assert not outbox.queue(outbox.new_notification("order_confirmed", "p-ada", 1, user_id="ada", event_id="e", now=time.now))
+    assert send().sent == 2
+    assert send().sent == 0
+    assert not outbox.queue(outbox.new_notification("order_confirmed", "p-ada", 1, user_id="ada", event_id="e", now=time.now))
+    assert send().sent == 0
+    assert sorted(provider.ids) == ["order_confirmed.p-ada.1", "order_confirmed.p-bob.1"]
+    found = outbox.get("order_confirmed.p-ada.1")
+    assert (found.status, found.attempts, found.next_at) == ("sent", 1, None)
+    assert found.provider_id.startswith("provider-")
+
+
+def test_a_provider_that_fails_three_of_ten_calls_gets_every_mail_once_and_the_backlog_is_measured(store, time, monkeypatch):
+    chance = random.Random(7)  # the same faults in each run
+    fake = FakeProvider(lambda _: MailFailed("no answer") if chance.random() < 0.3 else None)
+    monkeypatch.setattr(delivery.protocol, "find_provider", lambda: fake)
+    users = [f"user-{number}" for number in range(200)]
+    queue(time.now, *users)
+    first = send()
+    assert first.backlog == first.failed > 0
+    assert log.gauge_values("mail_backlog") == {(): first.backlog}
+    runs = 0
+    while send().backlog:
+        time.advance(60)
+        runs += 1
+        assert runs < 120
+    assert log.gauge_values("mail_oldest_seconds") == {(): 0}
+    assert sorted(fake.ids) == sorted(f"order_confirmed.p-{user}.1" for user in users)
+    assert set(statuses(*users)) == {"sent"}
+
+
+def test_a_mail_that_fails_again_and_again_is_given_up_after_hours_and_stays_visible(store, time, monkeypatch):
+    fake = FakeProvider(lambda _: MailFailed("no answer"))
+    monkeypatch.setattr(delivery.protocol, "find_provider", lambda: fake)
+    queue(time.now, "ada")
+    began = time.now
+    while send().backlog:
+        time.advance(60)
+    assert fake.calls == delivery.MAX_ATTEMPTS
+    assert 3 * 3600 < time.now - began < 24 * 3600
+    [found], _ = outbox.query_problem("failed", 10, None)
+    assert (found.id, found.status, found.failure) == ("order_confirmed.p-ada.1", "failed", "no answer")
+
+
+def test_a_mail_that_is_refused_for_good_is_not_tried_again(store, time, monkeypatch):
+    fake = FakeProvider(lambda _: MailRefused("recipient refused (550)"))
+    monkeypatch.setattr(delivery.protocol, "find_provider", lambda: fake)
+    queue(time.now, "ada")
+    assert (send().failed, send().failed) == (1, 0)
+    assert statuses("ada") == ["failed"]
+
+
+def test_a_provider_that_is_busy_ends_the_run_and_costs_no_attempt(store, time, monkeypatch):
+    fake = FakeProvider(lambda call: ProviderBusy("too many") if call <= 14 else None)
+    monkeypatch.setattr(delivery.protocol, "find_provider", lambda: fake)
+    users = [f"user-{number}" for number in range(20)]
+    queue(time.now, *users)
+    assert (send().sent, fake.calls) == (0, 14)
+    assert send().sent == 20
+    assert {outbox.get(f"order_confirmed.p-{user}.1").attempts for user in users} == {1}
+
+
+def test_no_more_mails_are_sent_in_a_second_than_the_provider_takes(store, time, provider):
+    queue(time.now, *(f"user-{number}" for number in range(10)))
+    sent_before_waits = []
+    with settings.override(mail_rate=4):
+        delivery.send_due(compose, wait=lambda seconds: sent_before_waits.append((len(provider.mails), seconds)))
+    assert sent_before_waits == [(4, 1.0), (8, 1.0)]
+    assert len(provider.mails) == 10
+
+
+def test_two_runs_at_once_do_not_send_the_same_mail(threaded_store, time, provider):
+    users = [f"user-{number}" for number in range(40)]
+    queue(time.now, *users)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: send(), range(4)))
+    assert sorted(provider.ids) == sorted(f"order_confirmed.p-{user}.1" for user in users)
+
+
+def test_a_crash_after_the_mail_was_taken_sends_it_once_more_with_the_same_message_id(store, time, provider, monkeypatch):
+    """At least once: the provider cannot be asked whether it has taken a mail."""
+    queue(time.now, "ada")
+
+    def crash(*_):
+        raise dynamo.StoreUnavailable("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(delivery.store, "end_attempt", crash)
+        with pytest.raises(dynamo.StoreUnavailable):
+            send()
+    assert send().sent == 0  # still claimed
+    time.advance(delivery.CLAIM_SECONDS)
+    assert send().sent == 1
+    first, second = provider.parsed()
+    assert first["Message-ID"] == second["Message-ID"]
+    queue(time.now, "bob")
+    send()
+    assert provider.parsed()[2]["Message-ID"] != first["Message-ID"]
+
+
+def test_a_crash_before_the_mail_is_sent_loses_nothing(store, time, provider, monkeypatch):
+    queue(time.now, "ada")
+
+    def crash(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        send(crash)
+    time.advance(delivery.CLAIM_SECONDS)
+    assert send().sent == 1
+
+
+def test_a_mistake_in_one_mail_keeps_no_other_from_being_sent(store, time, provider):
+    queue(time.now, "ada", "bob")
+
+    def compose_some(notification):
+        if notification.user_id == "ada":
+            raise ValueError("a mistake")
+        return compose(notification)
+
+    assert (send(compose_some).sent, statuses("ada", "bob")) == (1, ["queued", "sent"])
+    assert outbox.get("order_confirmed.p-ada.1").failure == "ValueError"
+
+
+def test_what_has_become_moot_is_dropped_and_an_address_that_bounced_gets_nothing(store, time, provider):
+    queue(time.now, "ada", "bob")
+    suppression.suppress("Bob@Example.com", "bounced", time.now)
+    report = send(lambda notification: None if notification.user_id == "ada" else compose(notification))
+    assert (report.dropped, provider.mails, statuses("ada", "bob")) == (2, [], ["dropped", "suppressed"])
+    assert suppression.release("bob@example.com")
+    outbox.resend(outbox.get("order_confirmed.p-bob.1"), "root", time.now)
+    assert send().sent == 1
+
+
+def test_without_a_provider_everything_waits(store, time, monkeypatch):
+    queue(time.now, "ada")
+    time.advance(30)
+    report = send()
+    assert (report.sent, report.backlog, report.oldest_seconds) == (0, 1, 30)

@@ -1,0 +1,69 @@
+"""Sending through SES, as its API takes calls and refuses them; botocore's own description checks what is sent."""
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from botocore.stub import ANY, Stubber
+
+from chalicelib import settings
+from chalicelib.notifications.model import EncodedMail
+from chalicelib.notifications.providers import protocol, ses_client
+from chalicelib.notifications.providers.protocol import MailFailed, MailRefused, ProviderBusy
+
+MAIL = EncodedMail("tickets@shop.test", "ada@example.com", b"Subject: Hi\r\n\r\nHi\r\n", "order_confirmed.p.3")
+
+
+@pytest.fixture
+def ses():
+    with settings.override(mail_provider="ses", ses_configuration_set="fairgate-test"), Stubber(ses_client.client()) as stubber:
+        yield stubber
+
+
+def send(mail=MAIL):
+    return protocol.find_provider().send(mail)
+
+
+def test_a_mail_is_handed_over_with_its_configuration_set_and_the_id_of_what_it_tells(ses):
+    expected = {
+        "FromEmailAddress": "tickets@shop.test",
+        "Destination": {"ToAddresses": ["ada@example.com"]},
+        "Content": {"Raw": {"Data": MAIL.raw}},
+        "ConfigurationSetName": "fairgate-test",
+        "EmailTags": [{"Name": "notification", "Value": "order_confirmed.p.3"}],
+    }
+    ses.add_response("send_email", {"MessageId": "0100"}, expected)
+    assert send() == "0100"
+
+
+def test_a_mail_without_a_notification_has_no_tag(ses):
+    expected = {"FromEmailAddress": ANY, "Destination": ANY, "Content": ANY, "ConfigurationSetName": ANY}
+    ses.add_response("send_email", {"MessageId": "0100"}, expected)
+    assert send(EncodedMail("a@shop.test", "b@example.com", b"x")) == "0100"
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("TooManyRequestsException", ProviderBusy),
+        ("LimitExceededException", ProviderBusy),
+        ("SendingPausedException", ProviderBusy),
+        ("MessageRejected", MailRefused),
+        ("BadRequestException", MailRefused),
+        ("MailFromDomainNotVerifiedException", MailFailed),
+        ("InternalFailure", MailFailed),
+    ],
+)
+def test_what_ses_refuses_is_told_apart_and_no_address_is_repeated(ses, code, error):
+    ses.add_client_error("send_email", code, "ada@example.com is not verified")
+    with pytest.raises(MailFailed) as raised:
+        send()
+    assert (type(raised.value), str(raised.value)) == (error, code)
+
+
+def test_no_answer_is_a_failure_that_may_be_tried_again(monkeypatch):
+    def time_out(**_):
+        raise ReadTimeoutError(endpoint_url="https://email.us-east-1.amazonaws.com")
+
+    with settings.override(mail_provider="ses"):
+        monkeypatch.setattr(ses_client.client(), "send_email", time_out)
+        with pytest.raises(MailFailed, match="ReadTimeoutError"):
+            send()

@@ -1,0 +1,93 @@
+"""Every kind of mail in every language, as text and as HTML, also with names that try to be something else."""
+
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import get_args
+
+import jinja2
+import pytest
+
+from chalicelib.edge.languages import Language
+from chalicelib.notifications import templates
+
+HOSTILE = '<script>alert(1)</script> & "q" {{ 7*7 }}\r\nBcc: all@example.com\u202e\x00 end'
+EVENT = {"name": HOSTILE, "place": HOSTILE, "starts": datetime(2026, 7, 1, 20, 30, tzinfo=UTC), "zone": "Europe/Madrid"}
+TICKET = {"tier": HOSTILE, "attendee": HOSTILE, "code": "7K3MX-0QWZ9-H4TRB-V81CD", "content_id": "ticket-1@fairgate"}
+# Every value that any template may use.
+VALUES = {
+    "shop": "Fairgate",
+    "event": EVENT,
+    "tickets": [TICKET, TICKET | {"attendee": None}],
+    "order_id": "01ORDER",
+    "total": "100.00",
+    "amount": "50.00",
+    "currency": "EUR",
+    "count": 2,
+    "is_rejected": True,
+    "is_cancelled": True,
+    "tier": HOSTILE,
+    "url": "https://shop.test/tickets#token=abc",
+}
+KINDS = sorted(file.stem for file in (templates.FOLDER / "en").glob("*.jinja") if file.stem != "words")
+LANGUAGES = get_args(Language)
+
+
+class Tags(HTMLParser):
+    """The tags of a document, and those that are not closed in order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.names, self.attributes, self.open, self.wrong = [], [], [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.names.append(tag)
+        self.attributes += attributes
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+
+def test_every_language_has_every_kind():
+    for language in LANGUAGES:
+        assert sorted(file.stem for file in (templates.FOLDER / language).glob("*.jinja")) == sorted([*KINDS, "words"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mail_is_drawn_as_text_and_html_and_no_name_breaks_it(kind, language):
+    mail = templates.render(kind, language, VALUES)
+    assert mail.subject
+    assert not re.search(r"[\x00-\x1f\u202e]", mail.subject)
+    tags = Tags(mail.html)
+    assert (tags.open, tags.wrong) == ([], [])
+    assert not {"script", "iframe", "style", "link"} & set(tags.names)
+    assert not [name for name, _ in tags.attributes if name.startswith("on")]
+    assert all(value.startswith(("https://shop.test/", "cid:")) for name, value in tags.attributes if name in ("href", "src"))
+    assert "<script>" not in mail.html
+    assert "49" not in mail.subject
+    assert "\nBcc:" not in mail.text
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]|\n{3}", mail.text)
+    assert f'<html lang="{language}">' in mail.html
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_languages_say_it_differently(kind):
+    assert len({templates.render(kind, language, VALUES).text for language in LANGUAGES}) == len(LANGUAGES)
+
+
+def test_a_value_that_is_missing_is_an_error_and_not_a_gap():
+    with pytest.raises(jinja2.UndefinedError, match="event"):
+        templates.render("order_confirmed", "en", {name: value for name, value in VALUES.items() if name != "event"})
+
+
+def test_dates_and_amounts_are_written_as_the_language_does():
+    english, spanish = (templates.render("order_confirmed", language, VALUES).text for language in ("en", "es"))
+    assert "Wednesday, 1 July 2026, 20:30 (Europe/Madrid)" in english
+    assert "EUR 100.00" in english
+    assert "miércoles, 1 de julio de 2026, 20:30 (Europe/Madrid)" in spanish
+    assert "100,00 EUR" in spanish
