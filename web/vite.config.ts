@@ -8,7 +8,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     manifest: true,
-    rolldownOptions: { input: ["index.html", "manage.html"] },
+    rolldownOptions: { input: ["index.html", "manage.html", "door.html"] },
   },
   worker: { format: "es" },
 });

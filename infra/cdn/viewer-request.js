@@ -8,7 +8,7 @@ import cf from "cloudfront";
 // Files are in assets/ or have a dot in their only part.
 const FILE = /^\/(assets\/.*|[^/]*\.[^/]*)$/;
 // Pages below these addresses are drawn by an entry of their name; all others by index.html.
-const ENTRY = /^\/(manage)(\/.*)?$/;
+const ENTRY = /^\/(manage|door)(\/.*)?$/;
 const EVENT_PAGE = /^\/events\/([A-Za-z0-9][A-Za-z0-9._-]{0,299})\/?$/;
 // Words of their User-Agent. Search engines are not among them: they run scripts and get the page itself.
 const PREVIEWERS =

@@ -43,7 +43,7 @@ _CHECKOUT = re.compile(rf"events/{ids.FORM}/checkout/?")
 # Files are in assets/ or have a dot in their only part. Pages below the addresses of `_ENTRY` are drawn by an entry of that name,
 # all others by index.html. infra/cdn/viewer-request.js has the same.
 _FILE = re.compile(r"assets/.*|[^/]*\.[^/]*", re.DOTALL)
-_ENTRY = re.compile(r"(manage)(/.*)?", re.DOTALL)
+_ENTRY = re.compile(r"(manage|door)(/.*)?", re.DOTALL)
 _EVENT_PAGE = re.compile(rf"/events/({ids.FORM})/?")
 # Programs that draw previews of links, by words of their User-Agent; infra/cdn/viewer-request.js has the same.
 _PREVIEWERS = re.compile(

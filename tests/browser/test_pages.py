@@ -3,11 +3,15 @@
 import pytest
 
 from chalicelib import settings
+from tests import builders
+from tests.accounts.conftest import mailbox  # noqa: F401
+from tests.browser.door_staff import DoorStaff
 from tests.browser.managers import Manager
 from tests.browser.page_checks import check
 from tests.browser.scenes import accounts, buying, cards, waiting_room, wallet
 from tests.browser.scenes.stage import CardStage, Stage
 from tests.browser.tours import live, money, promoter, tickets
+from tests.browser.tours.door import TOURS as DOOR_TOURS
 
 SCENES = [*buying.SCENES, *waiting_room.SCENES, *wallet.SCENES, *accounts.SCENES]
 TOURS = [*promoter.TOURS, *tickets.TOURS, *live.TOURS, *money.TOURS]
@@ -33,3 +37,10 @@ def test_every_page_for_those_who_manage_is_accessible_and_fits_a_phone(new_buye
     manager = Manager(new_buyer(reduced_motion="reduce").page, api, time)
     for state in tour(manager):
         check(manager.page, f"{tour.__name__}_{state}")
+
+
+@pytest.mark.parametrize("tour", DOOR_TOURS, ids=lambda tour: tour.__name__)
+def test_every_page_of_the_door_is_accessible_and_fits_a_phone(new_buyer, api, time, mailbox, tour):  # noqa: F811
+    staff = DoorStaff(new_buyer(reduced_motion="reduce").page, api, builders.create_event(api), mailbox)
+    for state in tour(staff):
+        check(staff.page, f"door_{tour.__name__}_{state}")

@@ -34,6 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         manifest = {
             "index.html": {"file": "main.js"},
             "manage.html": {"file": "main.js", "dynamicImports": ["src/chart.ts"]},
+            "door.html": {"file": "main.js"},
             "src/chart.ts": {"file": "chart.js", "imports": ["manage.html"]},
         }
         (target / ".vite").mkdir(exist_ok=True)

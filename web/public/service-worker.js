@@ -1,10 +1,12 @@
 /**
- * Lets the shop open without a network, for the tickets that the wallet has kept (src/kept-wallet.ts). Documents come from the network
+ * Lets the shop open without a network, for the tickets that the wallet has kept (src/kept-wallet.ts), and, registered a second time for the
+ * scope /door, the door (src/door/kept-door.ts). Documents come from the network
  * whenever it answers, so nobody gets an old shop; the kept one stands in only when it does not. Files in /assets/ never change under their
  * name, so a kept one is as good. Nothing of the API passes through here.
  */
-const SHELL = "fairgate-shell";
-const PATIENCE_MS = 4000; // for the wallet, which people need at the door, where networks are slow
+const IS_DOOR = new URL(registration.scope).pathname === "/door";
+const [SHELL, PAGE] = IS_DOOR ? ["fairgate-door-shell", "/door"] : ["fairgate-shell", "/tickets"];
+const PATIENCE_MS = 4000; // for what people need at the door, where networks are slow
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
@@ -12,7 +14,7 @@ self.addEventListener("fetch", (event) => {
   const { request } = event;
   const { origin, pathname } = new URL(request.url);
   if (request.method !== "GET" || origin !== location.origin || /^\/(api|docs)(\/|$)/.test(pathname)) return;
-  if (request.mode === "navigate") event.respondWith(getDocument(request, pathname === "/tickets" ? PATIENCE_MS : 0));
+  if (request.mode === "navigate") event.respondWith(getDocument(request, pathname === PAGE ? PATIENCE_MS : 0));
   else if (pathname.startsWith("/assets/")) event.respondWith(getAsset(request));
 });
 
@@ -21,7 +23,7 @@ async function getDocument(request, patienceMs) {
   try {
     return await fetch(request, { signal });
   } catch (failure) {
-    const kept = await caches.match("/tickets", { cacheName: SHELL });
+    const kept = await caches.match(PAGE, { cacheName: SHELL });
     if (kept) return kept;
     if (patienceMs) return fetch(request); // slow is better than nothing
     throw failure;

@@ -13,6 +13,7 @@ def web(tmp_path: Path) -> Path:
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_text("<h1>Start</h1>")
     (tmp_path / "manage.html").write_text("<h1>Manage</h1>")
+    (tmp_path / "door.html").write_text("<h1>Door</h1>")
     (tmp_path / "icon.svg").write_text("<svg/>")
     (tmp_path / ".sources").write_text("a digest")
     (tmp_path / "assets" / "index-3f2a.js").write_text("start()")
@@ -27,9 +28,10 @@ def test_addresses_of_pages_are_the_start_page_which_is_asked_for_each_time(web,
     assert (response.status, response.body, response.headers["Cache-Control"]) == (200, b"<h1>Start</h1>", REVALIDATE)
 
 
-@pytest.mark.parametrize("target", ["/manage", "/manage/", "/manage/events/fest?tab=1"])
+@pytest.mark.parametrize("target", ["/manage", "/manage/", "/manage/events/fest?tab=1", "/door", "/door?from=home"])
 def test_addresses_below_an_entry_are_drawn_by_it(web, target):
-    assert page_response(web, "GET", target).body == b"<h1>Manage</h1>"
+    entry = "Manage" if target.startswith("/manage") else "Door"
+    assert page_response(web, "GET", target).body == f"<h1>{entry}</h1>".encode()
 
 
 def test_files_with_a_hash_in_their_names_are_kept_forever(web):
@@ -57,7 +59,19 @@ CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)
 PREVIEWERS = ["WhatsApp/2.23.20 A", "facebookexternalhit/1.1", "Slackbot-LinkExpanding 1.0"]
 AGENTS = [CHROME, "Mozilla/5.0 (compatible; Googlebot/2.1)", "", *PREVIEWERS]
 PREVIEWED = ["/events/fest", "/events/fest/", "/events/a.b"]
-PAGES = ["/", "/manage", "/manage/events/fest", "/managers", "/tickets", "/events/fest/line", "/events/a%20b", "/orders/1/", "/missing"]
+PAGES = [
+    "/",
+    "/manage",
+    "/manage/events/fest",
+    "/managers",
+    "/door",
+    "/doors",
+    "/tickets",
+    "/events/fest/line",
+    "/events/a%20b",
+    "/orders/1/",
+    "/missing",
+]
 FILES = ["/assets/index-3f2a.js", "/assets/", "/icon.svg", "/missing.txt"]
 TARGETS = [*PAGES, *FILES, *PREVIEWED]
 # CloudFront's module `cloudfront` is replaced by one that notes the origin.

@@ -22,6 +22,7 @@ export function Layout({ me, children }: { me: Me | null; children: ComponentChi
   const navigation = (
     <nav aria-label={t.nav.label}>
       <a href="/">{own.shop}</a>
+      {me && <a href="/door">{own.door}</a>}
       {me && <a href="/account">{own.account}</a>}
     </nav>
   );

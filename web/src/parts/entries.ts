@@ -2,7 +2,7 @@
 
 import { useLocation } from "preact-iso";
 
-export const SHOP = /^\/(?!manage([/?]|$))/;
+export const SHOP = /^\/(?!(manage|door)([/?]|$))/;
 
 /** Go on to a page of any entry, in the place of this one. */
 export function useGoOn(): (address: string) => void {

@@ -5,6 +5,7 @@ import type { Ticket } from "../api";
 import { dayAndTime } from "../formats";
 import { useTexts } from "../texts";
 import { QrCode } from "./pass";
+import { useScreenLock } from "./screen-lock";
 
 interface Props {
   tickets: Ticket[];
@@ -57,26 +58,4 @@ export function ScanView({ tickets, codes, shown, show, asOf }: Props) {
       )}
     </dialog>
   );
-}
-
-/** Keep the screen on, also after the page was hidden for a while; browsers that cannot do it leave it as it is. */
-function useScreenLock(isWanted: boolean): void {
-  useEffect(() => {
-    if (!isWanted || !("wakeLock" in navigator)) return;
-    let lock: WakeLockSentinel | null = null;
-    let isOver = false;
-    const request = async () => {
-      if (document.visibilityState !== "visible") return;
-      const granted = await navigator.wakeLock.request("screen").catch(() => null);
-      if (isOver) void granted?.release();
-      else lock = granted;
-    };
-    void request();
-    document.addEventListener("visibilitychange", request);
-    return () => {
-      isOver = true;
-      document.removeEventListener("visibilitychange", request);
-      void lock?.release();
-    };
-  }, [isWanted]);
 }

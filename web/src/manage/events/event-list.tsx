@@ -6,11 +6,11 @@ import { EventPicture } from "../../parts/event-picture";
 import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
-import { ApiFailure, getEvent, listAllEvents, listPromotersEvents, type ListedEvent, type Me } from "../api";
-import { may } from "../rights";
+import type { ListedEvent } from "../api";
 import { useRoomTexts } from "../texts";
 import { eventListTexts } from "../texts/event-list";
 import { useMay, useMe } from "../who";
+import { listEvents } from "./own-events";
 
 const OVER: ListedEvent["status"][] = ["closed", "cancelled"];
 
@@ -83,29 +83,4 @@ function Row({ event, status }: { event: ListedEvent; status: string }) {
       <span class={`status status-${event.status}`}>{status}</span>
     </li>
   );
-}
-
-/** What the person sells, then where they work, each once. */
-async function listEvents(me: Me): Promise<ListedEvent[]> {
-  if (may("listAllEvents", me)) return (await listAllEvents()).filter((event) => !event.removed);
-  const sold = may("createEvents", me) ? await listSold(me.id) : [];
-  const worked = Object.keys(me.events).filter((id) => !sold.some((event) => event.id === id));
-  const found = await Promise.all(worked.map((id) => getEvent(id).catch(missing)));
-  return [...sold, ...found.filter((event) => event !== null)];
-}
-
-async function listSold(promoterId: string): Promise<ListedEvent[]> {
-  const events: ListedEvent[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await listPromotersEvents(promoterId, cursor).catch(missing);
-    events.push(...(page?.events ?? [])); // a promoter whose profile was never written has none
-    cursor = page?.next_cursor ?? undefined;
-  } while (cursor);
-  return events;
-}
-
-function missing(failure: unknown): null {
-  if (failure instanceof ApiFailure && failure.status === 404) return null;
-  throw failure;
 }

@@ -1,0 +1,343 @@
+"""The door in a real browser: the camera, two devices, no network, undo, several people on one ticket, the keyboard, Spanish."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from chalicelib import clock, settings
+from chalicelib.tickets import qr
+from chalicelib.tickets import service as tickets
+from tests import builders, invariants
+from tests.accounts.conftest import mailbox  # noqa: F401
+from tests.browser import camera
+from tests.browser.chromium import find_chromium
+from tests.browser.door_staff import DoorStaff
+from tests.browser.test_tickets import NOTE_SCREEN_LOCKS
+
+EVENT = "Night of the Proms"
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the camera of all browsers of this module sees."""
+    film = tmp_path_factory.mktemp("camera") / "film.y4m"
+    camera.show(film, None)
+    return film
+
+
+@pytest.fixture(scope="module")
+def browser(film):
+    """A Chromium with a camera."""
+    chromium = find_chromium()
+    arguments = ["--no-sandbox", *(argument.format(film=film) for argument in camera.ARGUMENTS)]
+    with sync_playwright() as playwright:
+        browser: Browser = playwright.chromium.launch(executable_path=str(chromium.binary), env=chromium.environment, args=arguments)
+        yield browser
+        browser.close()
+
+
+class Door:
+    """The door of an event that starts in an hour, with tickets of one person and of three."""
+
+    def __init__(self, api, time) -> None:
+        self.api, self.time = api, time
+        times = {"starts_at": clock.iso(time.now + 3600), "on_sale_at": clock.iso(time.now - 3600)}
+        self.event_id = builders.create_event(api, EVENT, **times)
+        self.tier_id = builders.create_tier(api, self.event_id)
+        self.table_id = builders.create_tier(api, self.event_id, "Table", admits=3)
+
+    def sell(self, user="ada", quantity=1, name=None, tier_id=None):
+        """Tickets, the first of which has a name on it."""
+        order_id = builders.create_order(self.api, (self.event_id, tier_id or self.tier_id), quantity, user)
+        ids = builders.ticket_ids(order_id, *range(1, quantity + 1))
+        if name:
+            named = self.api.patch(f"/tickets/{ids[0]}", json={"attendee": {"name": name}}, user=user)
+            assert named.status == 200, named.json
+        return [tickets.get_ticket(ticket_id) for ticket_id in ids]
+
+    def admitted(self, ticket):
+        return tickets.get_ticket(ticket.id).admitted
+
+
+@pytest.fixture
+def door(server, api, time):
+    with settings.override(attendee_lock_seconds=0):
+        yield Door(api, time)
+    invariants.check(time.now)
+
+
+@pytest.fixture
+def new_staff(door, api, new_buyer, mailbox):  # noqa: F811
+    """Opens a browser for staff with an open door."""
+
+    def open_door(gate="North", email="door@example.com", **options) -> DoorStaff:
+        staff = DoorStaff(new_buyer(**options).page, api, door.event_id, mailbox)
+        staff.sign_in(email)
+        staff.open_door(gate)
+        return staff
+
+    return open_door
+
+
+def test_a_code_from_a_screenshot_of_the_wallet_is_admitted_once_online_and_another_one_offline(door, film, new_buyer, new_staff):
+    holder = new_buyer()
+    holder.use_demo_identity()
+    holder.page.goto(f"/events/{door.event_id}")
+    holder.choose("Floor", 2)
+    holder.pay()
+    holder.see_tickets(2)
+    holder.page.get_by_role("button", name="Show at the door").first.click()
+    expect(holder.page.get_by_role("dialog").get_by_role("img")).to_be_visible()
+    pictures, codes = [], []
+    for number in range(2):
+        if number:
+            holder.press("Next")
+        codes.append(holder.page.get_by_role("dialog").locator(".code").inner_text())
+        pictures.append(holder.page.screenshot())
+    first, second = (tickets.get_ticket(tickets.find_id_of_code(code)) for code in codes)
+
+    staff = new_staff()
+    camera.show(film, pictures[0])
+    staff.press("Start the camera")
+    staff.see_verdict("Come in", "Floor")
+    assert door.admitted(first) == 1
+    staff.press("Stop the camera")
+    staff.press("Next")
+    staff.press("Start the camera")
+    staff.see_verdict("Already in", "gate North")
+    staff.press("Stop the camera")
+
+    staff.lose_network()
+    camera.show(film, pictures[1])
+    staff.press("Start the camera")
+    staff.see_verdict("Come in", "Decided on this device")
+    assert door.admitted(second) == 0
+    staff.press("Stop the camera")
+    staff.type(second.code)
+    staff.see_verdict("Already in", "gate North")
+    staff.find_network()
+    expect(staff.page.get_by_text("1 scan to be sent.")).to_have_count(0)
+    assert (door.admitted(first), door.admitted(second)) == (1, 1)
+    camera.show(film, None)
+
+
+def test_scans_without_a_network_survive_a_reload_and_a_second_device_hears_of_its_duplicate(door, new_staff):
+    good, void, late = door.sell(quantity=3, name="Ada Lovelace")
+    north = new_staff("North")
+    south = new_staff("South", "south@example.com")
+    order_id = good.purchase_id
+    assert builders.refund(door.api, order_id, tickets=[void.id]).status == 201
+    north.press("Ask now")
+    expect(north.page.get_by_role("region", name="Who is in")).to_contain_text("0 of 2 people")
+    north.lose_network()
+    south.lose_network()
+    for staff in (north, south):
+        staff.type(qr.text(good))
+        staff.see_verdict("Come in", "Ada Lovelace", "Decided on this device")
+    north.type(void.code)
+    north.see_verdict("Refunded")
+    [sold] = door.sell("late")
+    north.type(qr.text(sold))
+    north.see_verdict("Not on the list", "after this list was loaded")
+
+    north.page.reload()
+    north.see_state("No network")
+    expect(north.page.get_by_text("1 scan to be sent.")).to_be_visible()
+    north.type(good.code)
+    north.see_verdict("Already in", "gate North")
+    expect(north.page.locator(".gates")).to_contain_text("North1")
+
+    north.find_network()
+    expect(north.page.get_by_text("1 scan to be sent.")).to_have_count(0)
+    south.find_network()
+    conflict = south.page.get_by_role("region", name="Look into these")
+    expect(conflict).to_contain_text("Already in · Ada Lovelace")
+    expect(conflict).to_contain_text("gate North")
+    south.press("Noted: Ada Lovelace")
+    expect(conflict).to_have_count(0)
+    ticket = tickets.get_ticket(good.id)
+    assert ([checkin.gate for checkin in ticket.checkins], [duplicate.gate for duplicate in ticket.duplicates]) == (["North"], ["South"])
+    assert door.admitted(late) == 0
+
+
+def test_two_devices_online_admit_a_ticket_once_and_an_undo_lets_it_in_again(door, new_staff):
+    [ticket] = door.sell(name="Ada Lovelace")
+    north = new_staff("North")
+    south = new_staff("South", "south@example.com")
+    north.type(ticket.code.lower().replace("-", " "))
+    north.see_verdict("Come in", "Ada Lovelace")
+    south.type(ticket.code)
+    south.see_verdict("Already in", "gate North")
+    north.page.locator(".verdict").get_by_role("button", name="Undo").click()
+    expect(north.page.locator(".verdict")).to_have_count(0)
+    assert door.admitted(ticket) == 0
+    south.type(ticket.code)
+    south.see_verdict("Come in")
+    south.lose_network()
+    south.press("Undo: Ada Lovelace")
+    expect(south.page.get_by_text("undo to be sent")).to_be_visible()
+    south.type(ticket.code)
+    south.see_verdict("Come in", "Decided on this device")
+    south.find_network()
+    expect(south.page.get_by_text("to be sent")).to_have_count(0)
+    assert [checkin.gate for checkin in tickets.get_ticket(ticket.id).checkins] == ["South"]
+
+
+def test_an_answer_that_is_lost_lets_nobody_in_twice(door, new_staff):
+    [first] = door.sell()
+    staff = new_staff()
+
+    def lose_answer(route):
+        route.fetch()
+        route.abort()
+
+    staff.page.route("**/api/v1/checkin", lose_answer)
+    staff.type(first.code)
+    staff.see_verdict("Come in", "Decided on this device")
+    assert door.admitted(first) == 1
+    staff.page.unroute("**/api/v1/checkin")
+    staff.find_network()
+    expect(staff.page.get_by_text("to be sent")).to_have_count(0)
+    expect(staff.page.get_by_role("region", name="Look into these")).to_have_count(0)
+    assert (door.admitted(first), tickets.get_ticket(first.id).duplicates) == (1, [])
+
+
+def test_a_table_comes_in_one_by_one_and_all_at_once_and_people_are_found_by_name(door, new_staff):
+    [table] = door.sell("grace", name="Grace Hopper", tier_id=door.table_id)
+    [single] = door.sell(name="José Núñez")
+    seat_id = f"{table.id}.2"
+    assert door.api.put(f"/seats/{seat_id}/guest", json={"name": "Bob"}, user="grace").status == 200
+    staff = new_staff()
+    staff.search("nunez").get_by_role("button", name="Let in: José Núñez").click()
+    staff.see_verdict("Come in", "José Núñez")
+    assert door.admitted(single) == 1
+    expect(staff.search("jose")).to_contain_text("is in")
+    staff.search("bob").get_by_role("button").click()
+    staff.see_verdict("Come in", "Bob", "1 of 3 in")
+    staff.type(table.code)
+    staff.see_verdict("Come in", "Grace Hopper", "2 of 3 in")
+    staff.press("One more")
+    staff.see_verdict("Come in", "3 of 3 in")
+    staff.type(table.code)
+    staff.see_verdict("Already in")
+    assert door.admitted(table) == 3
+    expect(staff.page.get_by_role("region", name="Who is in")).to_contain_text("4 of 4 people")
+
+
+def test_each_reason_has_its_own_colour_and_words(door, api, time, new_staff):
+    refunded, good = door.sell(quantity=2)
+    builders.refund(api, refunded.purchase_id, tickets=[refunded.id])
+    other = Door(api, time)
+    [elsewhere] = other.sell("bob")
+    staff = new_staff()
+    seen = {}
+    for code, title in {
+        refunded.code: "Refunded",
+        elsewhere.code: "Other event",
+        "7K3MX-0QWZ9-H4TRB-V81CD": "Unknown",
+        good.code: "Come in",
+    }.items():
+        staff.type(code)
+        seen[title] = staff.see_verdict(title).evaluate("panel => getComputedStyle(panel).backgroundColor")
+    time.advance(14 * 3600)
+    staff.type(good.code)
+    seen["Over"] = staff.see_verdict("Over").evaluate("panel => getComputedStyle(panel).backgroundColor")
+    assert len(set(seen.values())) == 4, seen  # what is refunded and what is over is void alike
+    assert seen["Refunded"] == seen["Over"]
+
+
+def test_what_the_device_keeps_is_deleted_when_its_people_leave_and_a_day_after_the_doors_close(door, time, new_staff):
+    [first, second] = door.sell(quantity=2)
+    staff = new_staff()
+    staff.lose_network()
+    staff.type(first.code)
+    staff.see_verdict("Come in")
+    assert first.code not in staff.page.locator("body").inner_text()
+    staff.press("Leave the door and delete the list")
+    staff.page.get_by_text("1 scan would be lost. Send them first.").wait_for()
+    staff.find_network()
+    expect(staff.page.get_by_text("to be sent")).to_have_count(0)
+    kept = staff.kept()
+    assert (kept["setup"], kept["tickets"], kept["scans"]) == (1, 2, 1)
+    assert kept["files"] > 0
+    staff.press("Leave the door and delete the list")
+    expect(staff.page.get_by_role("heading", name="Which door is this?")).to_be_visible()
+    assert set(staff.kept().values()) == {0}
+
+    staff.open_door()
+    staff.lose_network()
+    staff.type(second.code)
+    staff.see_verdict("Come in")
+    later = 3600 + settings.current().doors_close_seconds + 86_400 + 60
+    staff.page.route("**/api/**", lambda route: route.abort())
+    staff.page.context.set_offline(False)
+    staff.page.clock.set_system_time((time.now + later) * 1000)
+    staff.page.reload()
+    expect(staff.page.get_by_text("1 scan to be sent.")).to_be_visible()
+    assert (staff.kept()["tickets"], staff.kept()["scans"]) == (0, 1)  # who came in is never forgotten
+    assert door.admitted(second) == 0
+
+
+def test_another_account_sees_the_list_only_if_it_works_there(door, new_staff, new_buyer, api, mailbox):  # noqa: F811
+    [ticket] = door.sell(name="Ada Lovelace")
+    staff = new_staff()
+    staff.lose_network()
+    staff.type(ticket.code)
+    staff.see_verdict("Come in", "Ada Lovelace")
+    staff.page.route("**/checkin/sync", lambda route: route.abort())
+    staff.page.context.set_offline(False)
+    staff.page.goto("/account")
+    staff.press("Sign out")
+    staff.page.unroute("**/checkin/sync")
+    stranger = DoorStaff(staff.page, api, door.event_id, mailbox)
+    stranger.sign_in("bob@example.com", is_invited=False)
+    expect(staff.page.get_by_role("heading", name="Does this account work here?")).to_be_visible()
+    staff.see_state("Your account does not work at this event")
+    expect(staff.page.get_by_text("Ada Lovelace")).to_have_count(0)
+    assert door.admitted(ticket) == 0, "what waits is kept for somebody who works there"
+    staff.page.goto("/account")
+    staff.press("Sign out")
+    staff.sign_in("shift2@example.com")
+    staff.see_state("Online")
+    expect(staff.page.get_by_text("Come in · Ada Lovelace")).to_be_visible()
+    expect(staff.page.get_by_text("to be sent")).to_have_count(0)
+    assert door.admitted(ticket) == 1
+
+
+def test_the_camera_sleeps_when_nobody_comes_and_keeps_the_screen_on_meanwhile(door, film, new_staff):
+    staff = new_staff()
+    staff.page.evaluate(NOTE_SCREEN_LOCKS)
+    camera.show(film, None)
+    staff.press("Start the camera")
+    staff.page.get_by_text("Hold the code in front of the camera.").wait_for()
+    assert staff.page.evaluate("() => screenLocks") == ["screen"]
+    staff.page.clock.fast_forward(121_000)
+    staff.page.get_by_text("The camera sleeps, to save the battery.").wait_for()
+    staff.page.wait_for_function("() => screenLocks.length === 0")
+    assert staff.page.locator("video").evaluate("video => video.srcObject") is None
+
+
+def test_the_door_in_spanish_by_the_keyboard_alone(door, new_buyer, api, mailbox):  # noqa: F811
+    [ticket] = door.sell(name="José Núñez")
+    page = new_buyer(locale="es-ES").page
+    staff = DoorStaff(page, api, door.event_id, mailbox)
+    staff.sign_in()
+    page.get_by_label("Acceso", exact=True).focus()
+    page.keyboard.type("Norte")
+    page.keyboard.press("Enter")
+    staff.see_state("Con red: decide la tienda")
+    page.get_by_label("Código, nombre o número").focus()
+    page.keyboard.type(ticket.code)
+    page.keyboard.press("Enter")
+    staff.see_verdict("Adelante", "José Núñez")
+    page.keyboard.type(ticket.code)  # the field is empty again, and still the one that is typed into
+    page.keyboard.press("Enter")
+    staff.see_verdict("Ya está dentro", "acceso Norte", "Fue este dispositivo.")
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.getAttribute('aria-label')") == "Deshacer: José Núñez":
+            break
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("deshecha")).to_be_visible()
+    assert door.admitted(ticket) == 0

@@ -1,0 +1,105 @@
+"""web/src/door/admission.ts: without a network, a device decides by the manifest as the API would."""
+
+import pytest
+
+from chalicelib import clock, settings
+from tests import builders, javascript
+from tests.checkin.conftest import Door
+
+DECIDE = """
+import { decide, digest, readScan, countPeople, search } from "$WEB/src/door/admission.ts";
+import { createInterface } from "node:readline";
+for await (const line of createInterface({ input: process.stdin })) {
+  const { manifest, text, count, now, uncounted, words } = JSON.parse(line);
+  const byDigest = new Map();
+  for (const ticket of manifest.tickets) {
+    byDigest.set(ticket.code_sha256, { ticket, guest: null });
+    for (const guest of ticket.guests) byDigest.set(guest.code_sha256, { ticket, guest });
+  }
+  if (words !== undefined) {
+    console.log(JSON.stringify(search(manifest.tickets, words, 5).map(({ guest, ticket }) => guest?.id ?? ticket.id)));
+  } else if (text === null) console.log(JSON.stringify(countPeople(manifest.tickets, uncounted)));
+  else {
+    const listed = byDigest.get(await digest(readScan(text).code)) ?? null;
+    console.log(JSON.stringify(decide(manifest.event, listed, uncounted, count, now)));
+  }
+}
+"""
+
+
+class Device:
+    """A device with the manifest as it is now, and what came in by it since: (ticket, count)."""
+
+    def __init__(self, door):
+        self.door = door
+        self.manifest = door.api.get(f"/events/{door.event_id}/manifest", query={"limit": "500"}, token=door.token).json
+        self.uncounted = []
+
+    def ask(self, **case):
+        [answer] = javascript.run_module(DECIDE, [{"manifest": self.manifest, "uncounted": self.uncounted, "text": None} | case])
+        return answer
+
+    def decide(self, text, count=1):
+        return self.ask(text=text, count=count, now=self.door.time.now)
+
+
+def outcome(reply):
+    return "admitted" if reply.status == 200 else reply.json["error"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [(-49, "wrong_day"), (-12, "admitted"), (2, "admitted"), (13, "event_over")],
+)
+def test_the_device_decides_like_the_api_at_any_time(api, time, hours, expected):
+    door = Door(api, time, starts_at=clock.iso(time.now + max(1, -hours) * 3600))
+    time.advance((max(1, -hours) + hours) * 3600)
+    device = Device(door)
+    decisions = [device.decide(text)["code"] for text in (door.tickets[0].code, f" {door.tickets[1].code.lower().replace('-', '')} ")]
+    assert decisions == [outcome(door.scan(ticket.code)) for ticket in door.tickets] == [expected] * 2
+
+
+def test_the_device_says_not_yet_on_the_right_day_like_the_api(api, time):
+    door = Door(api, time, starts_at=clock.iso(time.now + 4 * 3600))
+    with settings.override(doors_open_seconds=3600):
+        assert Device(door).decide(door.tickets[0].code)["code"] == outcome(door.scan()) == "doors_not_open"
+
+
+def test_the_device_decides_like_the_api_whatever_has_happened_to_a_ticket(door, time):
+    used, refunded = door.tickets
+    first = door.scan(used.code, gate="North").json["checkin"]
+    builders.refund(door.api, door.order_id, tickets=[refunded.id])
+    device = Device(door)
+    for ticket in door.tickets:
+        assert device.decide(ticket.code)["code"] == outcome(door.scan(ticket.code))
+    assert device.decide(used.code)["first"] == {"at": first["at"], "count": 1, "gate": "North", "seat": None}
+    assert device.decide("7K3MX-0QWZ9-H4TRB-V81CD")["code"] == "not_listed"
+    door.api.post(f"/events/{door.event_id}/cancel", json={}, token=builders.admin_token())
+    assert Device(door).decide(used.code)["code"] in ("event_cancelled", "ticket_refunded")
+
+
+def test_people_of_a_table_come_in_as_long_as_there_is_room_also_by_codes_of_guests(table, time):
+    [ticket] = table.tickets
+    with settings.override(attendee_lock_seconds=0):
+        named = table.api.put(f"/seats/{ticket.id}.2/guest", json={"name": "Bob Núñez"}, user=ticket.owner_id)
+    assert named.status == 200, named.json
+    guest = table.ticket.guest_of(2)
+    device = Device(table)
+    assert device.decide(ticket.code, "all") == {"code": "admitted", "count": 4, "first": None}
+    assert device.decide(ticket.code, 5)["code"] == "too_many_people"
+    assert device.ask(words="nunez bob") == [f"{ticket.id}.2"]
+    came_in = {"ticketId": ticket.id, "at": time.now, "gate": "South"}
+    device.uncounted = [came_in | {"seat": 2, "count": 1}]
+    assert device.decide(guest.code)["code"] == "already_admitted"
+    assert device.decide(ticket.code, "all")["count"] == 3
+    device.uncounted += [came_in | {"seat": None, "count": 3}]
+    assert device.decide(ticket.code) | {"first": None} == {"code": "already_admitted", "count": 0, "first": None}
+    assert device.ask() == {"expected": 4, "admitted": 4, "gates": [["South", 4]]}
+
+
+def test_text_of_qr_codes_and_of_other_systems_is_read_like_the_server_does(door):
+    code = door.tickets[0].code
+    device = Device(door)
+    for text in (code, code.lower(), code.replace("0", "O").replace("1", "l"), f"FG1:{door.tickets[0].id}:{code}:k1.signature"):
+        assert device.decide(text)["code"] == "admitted", text
+    assert device.decide("their:code")["code"] == "not_listed"

@@ -1,0 +1,144 @@
+/**
+ * Who may come in, decided on the device by the manifest (docs/checkin.md): for the time without a network. Pure, and without a page
+ * around it. Times are epoch seconds of the server's clock.
+ */
+
+import type { Schemas } from "../client";
+
+export type ManifestTicket = Schemas["ManifestTicketView"];
+export type ManifestGuest = Schemas["ManifestGuestView"];
+export type ManifestEvent = Schemas["ManifestEventView"];
+export type ManifestCheckIn = Schemas["ManifestCheckInView"];
+
+const ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"; // of our codes: Crockford's, without I, L, O and U
+const CODE_LENGTH = 20;
+const MISREAD: Record<string, string> = { O: "0", I: "1", L: "1", "-": "", " ": "" };
+
+/** What a camera or a person has read. `ticketId` may be that of a seat. Nothing of it is checked. */
+export interface ScannedText {
+  text: string;
+  ticketId: string | null;
+  code: string;
+}
+
+/** People who came in by this device, of which the server does not know yet. `ticketId` is never that of a seat. */
+export interface Uncounted {
+  ticketId: string;
+  seat: number | null;
+  count: number;
+  at: number;
+  gate: string;
+}
+
+/** A ticket of the manifest, for the guest of one of its seats if a code was theirs. */
+export interface Listed {
+  ticket: ManifestTicket;
+  guest: ManifestGuest | null;
+}
+
+/** `code` is "admitted", or the API's code of a refusal; `not_listed`: this device does not know the ticket. */
+export interface Decision {
+  code: string;
+  count: number;
+  first: ManifestCheckIn | null;
+}
+
+export function readScan(text: string): ScannedText {
+  const [, id, code] = /^FG1:([^:]+):(.+):[^:]*$/s.exec(text.trim()) ?? [];
+  return { text: text.trim(), ticketId: id ?? null, code: code ?? readCode(text) };
+}
+
+/** A code as tickets have it: ours in capital letters and with hyphens; that of another system as it is. */
+export function readCode(text: string): string {
+  const characters = [...text.toUpperCase()].map((character) => MISREAD[character] ?? character).join("");
+  const isOurs = characters.length === CODE_LENGTH && [...characters].every((character) => ALPHABET.includes(character));
+  return isOurs ? characters.match(/.{5}/g)!.join("-") : text.trim();
+}
+
+export async function digest(code: string): Promise<string> {
+  const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(code)));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The ticket with the id, or the guest with that of a seat. */
+export function findById(tickets: Map<string, ManifestTicket>, id: string): Listed | null {
+  const ticket = tickets.get(id) ?? tickets.get(id.slice(0, id.lastIndexOf(".")));
+  const guest = ticket?.guests.find((one) => one.id === id) ?? null;
+  return ticket && (guest || ticket.id === id) ? { ticket, guest } : null;
+}
+
+/** Whether so many people may come in with a ticket now. */
+export function decide(event: ManifestEvent, listed: Listed | null, uncounted: Uncounted[], count: number | "all", now: number): Decision {
+  const refuse = (code: string, first: ManifestCheckIn | null = null) => ({ code, count: 0, first });
+  if (!listed) return refuse("not_listed");
+  const { ticket, guest } = listed;
+  if (ticket.state === "void") return refuse(ticket.void_reason === "refunded" ? "ticket_refunded" : "ticket_void");
+  if (ticket.state === "frozen") return refuse("ticket_frozen");
+  if (event.cancelled) return refuse("event_cancelled");
+  if (now > seconds(event.doors_close_at)) return refuse("event_over");
+  if (now < seconds(event.doors_open_at)) return refuse(isSameDay(now, event) ? "doors_not_open" : "wrong_day");
+  const checkins = checkinsOf(ticket, uncounted);
+  const ofGuest = guest ? checkins.find(({ seat }) => seat === guest.seat) : undefined;
+  const left = ticket.admits - people(checkins);
+  const remaining = guest ? Math.min(left, ofGuest ? 0 : 1) : left;
+  if (remaining <= 0) return refuse("already_admitted", ofGuest ?? checkins[0] ?? null);
+  const wanted = count === "all" ? remaining : count;
+  return wanted > remaining ? refuse("too_many_people") : { code: "admitted", count: wanted, first: null };
+}
+
+/** The check-ins of a ticket, with those that the server does not know yet. */
+export function checkinsOf(ticket: ManifestTicket, uncounted: Uncounted[]): ManifestCheckIn[] {
+  const own = uncounted.filter(({ ticketId }) => ticketId === ticket.id);
+  return [...ticket.checkins, ...own.map(({ at, count, gate, seat }) => ({ at: new Date(1000 * at).toISOString(), count, gate, seat }))];
+}
+
+export function people(checkins: ManifestCheckIn[]): number {
+  return checkins.reduce((sum, { count }) => sum + count, 0);
+}
+
+/** How many people are expected and in, and at which gates they came in (null: at none that was named), the most first. */
+export interface Counts {
+  expected: number;
+  admitted: number;
+  gates: [gate: string | null, count: number][];
+}
+
+export function countPeople(tickets: Iterable<ManifestTicket>, uncounted: Uncounted[]): Counts {
+  const gates = new Map<string | null, number>();
+  const add = (gate: string | null, count: number) => gates.set(gate, (gates.get(gate) ?? 0) + count);
+  let expected = 0;
+  for (const ticket of tickets) {
+    if (ticket.state !== "void") expected += ticket.admits;
+    for (const { gate, count } of ticket.checkins) add(gate, count);
+  }
+  for (const { gate, count } of uncounted) add(gate, count);
+  const sorted = [...gates].sort(([, a], [, b]) => b - a);
+  return { expected, admitted: sorted.reduce((sum, [, count]) => sum + count, 0), gates: sorted };
+}
+
+/** The tickets and guests whose name or number has all words of `text`, in any case and with or without accents; `limit` at most. */
+export function search(tickets: Iterable<ManifestTicket>, text: string, limit: number): Listed[] {
+  const words = plain(text).split(/\s+/).filter(Boolean);
+  const found: Listed[] = [];
+  if (words.length === 0) return found;
+  const fits = (...names: (string | null)[]) => words.every((word) => plain(names.join(" ")).includes(word));
+  for (const ticket of tickets) {
+    if (fits(ticket.attendee_name, ticket.number)) found.push({ ticket, guest: null });
+    for (const guest of ticket.guests) if (fits(guest.name, guest.number)) found.push({ ticket, guest });
+    if (found.length >= limit) break;
+  }
+  return found.slice(0, limit);
+}
+
+export function seconds(iso: string): number {
+  return Date.parse(iso) / 1000;
+}
+
+function plain(text: string): string {
+  return text.normalize("NFD").replace(/\p{Diacritic}/gu, "").toLowerCase();
+}
+
+function isSameDay(now: number, { starts_at, timezone }: ManifestEvent): boolean {
+  const date = (at: number) => new Intl.DateTimeFormat("en", { timeZone: timezone, dateStyle: "short" }).format(new Date(1000 * at));
+  return date(now) === date(seconds(starts_at));
+}

@@ -1,0 +1,100 @@
+/**
+ * What this device keeps for the door, in IndexedDB: the event and gate, the list of tickets (names and digests, no codes), and the scans.
+ * A scan is written before anybody is let in without a network, so a reload loses nothing.
+ */
+
+import { openDB, type DBSchema, type IDBPDatabase } from "idb";
+import type { ManifestEvent, ManifestTicket } from "./admission";
+
+const NAME = "fairgate-door";
+const SETUP = "setup"; // the key of the only entry
+
+/** Times are epoch seconds of the server's clock. */
+export interface Setup {
+  userId: string;
+  /** Names this device in its scans. */
+  device: string;
+  gate: string;
+  event: ManifestEvent;
+  /** `since` of the next request for the list; null while the first one has not come to its end. */
+  asOf: string | null;
+  loadedAt: number;
+}
+
+/**
+ * A scan of this device. `waiting`: to be sent; `undo_waiting`: its undo is. `wasTried`: it may have arrived, though no answer came.
+ * `code` is kept until it is sent. `outcome` is "admitted" or the API's code of a refusal; `isConflict`: people came in, and the server
+ * says that they should not have.
+ */
+export interface ScanRecord {
+  id: string;
+  at: number;
+  code: string | null;
+  ticketId: string | null;
+  seat: number | null;
+  count: number;
+  gate: string;
+  state: "waiting" | "undo_waiting" | "undone" | "done";
+  wasTried: boolean;
+  outcome: string;
+  who: string;
+  first: { at: string; gate: string | null; device: string | null } | null;
+  isConflict: boolean;
+}
+
+interface Schema extends DBSchema {
+  setup: { key: string; value: Setup };
+  tickets: { key: string; value: ManifestTicket };
+  scans: { key: string; value: ScanRecord };
+}
+
+export class DeviceStore {
+  #database: IDBPDatabase<Schema>;
+
+  private constructor(database: IDBPDatabase<Schema>) {
+    this.#database = database;
+  }
+
+  static async open(): Promise<DeviceStore> {
+    return new DeviceStore(
+      await openDB<Schema>(NAME, 1, {
+        upgrade(database) {
+          database.createObjectStore("setup");
+          database.createObjectStore("tickets", { keyPath: "id" });
+          database.createObjectStore("scans", { keyPath: "id" });
+        },
+      }),
+    );
+  }
+
+  async load(): Promise<{ setup: Setup | null; tickets: ManifestTicket[]; scans: ScanRecord[] }> {
+    const [setup, tickets, scans] = await Promise.all([
+      this.#database.get("setup", SETUP),
+      this.#database.getAll("tickets"),
+      this.#database.getAll("scans"),
+    ]);
+    return { setup: setup ?? null, tickets, scans: scans.sort((a, b) => a.at - b.at || a.id.localeCompare(b.id)) };
+  }
+
+  async saveSetup(setup: Setup): Promise<void> {
+    await this.#database.put("setup", setup, SETUP);
+  }
+
+  async saveTickets(tickets: ManifestTicket[]): Promise<void> {
+    const transaction = this.#database.transaction("tickets", "readwrite");
+    await Promise.all([...tickets.map((ticket) => transaction.store.put(ticket)), transaction.done]);
+  }
+
+  async saveScans(scans: ScanRecord[], forgotten: string[] = []): Promise<void> {
+    const transaction = this.#database.transaction("scans", "readwrite", { durability: "strict" });
+    const writes = [...scans.map((scan) => transaction.store.put(scan)), ...forgotten.map((id) => transaction.store.delete(id))];
+    await Promise.all([...writes, transaction.done]);
+  }
+
+  /** Delete the list of tickets, and with `all` the scans too. */
+  async clear(all: boolean): Promise<void> {
+    const names = all ? (["setup", "tickets", "scans"] as const) : (["tickets"] as const);
+    const transaction = this.#database.transaction(names, "readwrite");
+    await Promise.all([...names.map((name) => transaction.objectStore(name).clear()), transaction.done]);
+  }
+}

@@ -1,0 +1,56 @@
+/** The calls of the API that the door needs, by the account that is signed in. An answer that takes too long counts as none. */
+
+import { ApiFailure, content, createApi, type Schemas } from "../client";
+import { currentBuyer, fetchAsBuyer } from "../session";
+
+export type CheckInReply = Schemas["CheckInReplyView"];
+export type DoorTicket = Schemas["DoorTicketView"];
+export type SyncedScan = Schemas["SyncedScanView"];
+
+const PATIENCE_MS = 4000; // for an answer while somebody stands at the door
+const TRANSFER_PATIENCE_MS = 20_000; // for lists
+
+const staff = createApi(async (request) => {
+  // Without this the session would make a guest of who is nobody.
+  if (currentBuyer()?.kind !== "account") throw new ApiFailure("session_over", 401, "", null);
+  return fetchAsBuyer(request);
+});
+
+/** At this door: what is sent with each scan. `id` is unique on the device. */
+export interface DoorScan {
+  id: string;
+  gate: string;
+  device: string;
+  eventId: string;
+  count: number | "all";
+}
+
+export const getMe = () => content(staff.GET("/auth/me"));
+
+export const checkIn = (code: string, { id, eventId, ...scan }: DoorScan): Promise<CheckInReply> =>
+  soon(content(staff.POST("/checkin", { body: { code, scan_id: id, event_id: eventId, ...scan } })));
+
+export const admitTicket = (ticket_id: string, { id, eventId, ...scan }: DoorScan): Promise<CheckInReply> =>
+  soon(content(staff.POST("/tickets/{ticket_id}/validate", { params: { path: { ticket_id } }, body: { scan_id: id, event_id: eventId, ...scan } })));
+
+export const undoCheckIn = (ticket_id: string, checkin_id: string): Promise<CheckInReply> =>
+  soon(content(staff.POST("/tickets/{ticket_id}/undo", { params: { path: { ticket_id } }, body: { checkin_id, reason: "Undone at the door." } })));
+
+export const sync = (device: string, event_id: string, scans: Schemas["OfflineScan"][]): Promise<{ scans: SyncedScan[] }> =>
+  soon(content(staff.POST("/checkin/sync", { body: { device, event_id, scans } })), TRANSFER_PATIENCE_MS);
+
+export const getManifest = (event_id: string, query: { since?: string; cursor?: string; limit: number }) =>
+  soon(content(staff.GET("/events/{event_id}/manifest", { params: { path: { event_id }, query } })), TRANSFER_PATIENCE_MS);
+
+/** The answer, or the failure `offline` when the time is over; the request may arrive all the same. */
+async function soon<T>(answer: Promise<T>, patienceMs = PATIENCE_MS): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new ApiFailure("offline", 0, "", null)), patienceMs);
+  });
+  try {
+    return await Promise.race([answer, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,79 @@
+/** The scanner of a device, and all that belongs to it. */
+
+import { useEffect, useState } from "preact/hooks";
+import { withNext } from "../pages/sign-in";
+import { Outcome } from "../parts/failure";
+import { useScreenLock } from "../parts/screen-lock";
+import { unlockSound } from "../parts/tones";
+import { useBuyer } from "../session";
+import { Conflicts } from "./conflicts";
+import { DeviceState } from "./device-state";
+import type { Door } from "./door";
+import { give, toneOf } from "./feedback";
+import { GateCounts } from "./gate-counts";
+import { ScanList } from "./scan-list";
+import { Scanner } from "./scanner";
+import { useDoorTexts } from "./texts";
+import { TicketSearch } from "./ticket-search";
+import { useDoorView, useKeptGoing } from "./use-door";
+import { VerdictPanel } from "./verdict-panel";
+
+export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<void> }) {
+  const { d } = useDoorTexts();
+  const { buyer } = useBuyer();
+  const view = useDoorView(door);
+  const [isScanning, setScanning] = useState(false);
+  const isKept = useKeptGoing(door);
+  useScreenLock(isScanning);
+  useEffect(() => {
+    addEventListener("pointerdown", unlockSound); // browsers stay silent until they are touched
+    addEventListener("keydown", unlockSound);
+    return () => (removeEventListener("pointerdown", unlockSound), removeEventListener("keydown", unlockSound));
+  }, []);
+  useEffect(() => {
+    if (view.verdict) give(toneOf(view.verdict.scan.outcome));
+  }, [view.verdict]);
+  const { setup, connection } = view;
+  const isLocked = buyer?.kind === "account" && buyer.id !== setup.userId;
+  return (
+    <>
+      <div class="door-head">
+        <div>
+          <h1>{setup.event.name}</h1>
+          <p class="door-gate">{setup.gate}</p>
+        </div>
+        <p class={`connection connection-${connection}`} role="status">
+          {d.state[connection]}
+          {connection === "signed_out" && (
+            <>
+              {" · "}
+              <a href={withNext("/sign-in", "/door")}>{d.state.signInAgain}</a>
+            </>
+          )}
+        </p>
+      </div>
+      {isLocked ? (
+        <Outcome tone="calm" title={d.lockedTitle}>
+          <p>{view.isRefreshing ? d.state.checking : d.lockedText}</p>
+          <button type="button" class="button" disabled={view.isRefreshing} onClick={() => void door.tick(true)}>
+            {d.state.refresh}
+          </button>
+        </Outcome>
+      ) : (
+        <div class="door-parts">
+          <div class="door-main">
+            <VerdictPanel door={door} verdict={view.verdict} timezone={setup.event.timezone} opensAt={setup.event.doors_open_at} />
+            <Scanner onCode={(text) => door.scan(text)} onRunning={setScanning} />
+            <TicketSearch door={door} view={view} />
+          </div>
+          <div class="door-side">
+            <Conflicts door={door} scans={view.scans} timezone={setup.event.timezone} />
+            <GateCounts view={view} />
+            <ScanList door={door} view={view} />
+            <DeviceState door={door} view={view} isKept={isKept} leave={leave} />
+          </div>
+        </div>
+      )}
+    </>
+  );
+}

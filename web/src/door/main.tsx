@@ -1,0 +1,64 @@
+/** The door: an entry of its own, which can be installed and works without a network (docs/checkin.md). */
+
+import { render } from "preact";
+import { LocationProvider } from "preact-iso";
+import { withNext } from "../pages/sign-in";
+import { Skeleton } from "../parts/failure";
+import { Frame } from "../parts/frame";
+import { useTitle } from "../parts/hooks";
+import { useBuyer } from "../session";
+import { TextsProvider, useTexts } from "../texts";
+import { DoorPage } from "./door-page";
+import { Setup } from "./setup";
+import { useDoorTexts } from "./texts";
+import { useDoor } from "./use-door";
+
+const ADDRESS = "/door";
+
+function App() {
+  return (
+    <TextsProvider>
+      <LocationProvider scope={/^\/door(\/|$|\?)/}>
+        <Page />
+      </LocationProvider>
+    </TextsProvider>
+  );
+}
+
+function Page() {
+  const { t } = useTexts();
+  const { d } = useDoorTexts();
+  const { buyer } = useBuyer();
+  const { state, open, leave } = useDoor();
+  const isStaff = buyer?.kind === "account";
+  useTitle(d.title);
+  const navigation = <nav aria-label={t.nav.label}>{isStaff && <a href="/account">{d.account}</a>}</nav>;
+  return (
+    <Frame home={ADDRESS} product={d.product} navigation={navigation} saysOffline>
+      <div class="page door">
+        {state.stage === "loading" && <Skeleton lines={6} />}
+        {state.stage === "elsewhere" && (
+          <>
+            <h1>{d.otherTabTitle}</h1>
+            <p class="lead" role="status">
+              {d.otherTabText}
+            </p>
+          </>
+        )}
+        {state.stage === "ready" && state.door && <DoorPage door={state.door} leave={leave} />}
+        {state.stage === "ready" && !state.door && isStaff && <Setup key={buyer.id} userId={buyer.id} store={state.store} open={open} />}
+        {state.stage === "ready" && !state.door && !isStaff && (
+          <>
+            <h1>{d.signInTitle}</h1>
+            <p class="lead">{d.signInText}</p>
+            <a class="button" href={withNext("/sign-in", ADDRESS)}>
+              {d.signIn}
+            </a>
+          </>
+        )}
+      </div>
+    </Frame>
+  );
+}
+
+render(<App />, document.getElementById("app")!);

@@ -1,0 +1,74 @@
+/** The device's door for the page: one tab at a time has it, and it is kept going while the page is looked at. */
+
+import { useEffect, useState } from "preact/hooks";
+import { DeviceStore } from "./device-store";
+import { Door, type DoorView } from "./door";
+import { forgetDoor, keepDoor } from "./kept-door";
+
+const LOCK = "fairgate-door";
+const TICK_MS = 5000;
+const ELSEWHERE_MS = 1000; // a reload gives the lock back at once
+
+/** `elsewhere`: another tab has the door. `door` is null while none is opened. */
+export type DoorState = { stage: "loading" | "elsewhere" } | { stage: "ready"; door: Door | null; store: DeviceStore };
+
+export function useDoor(): { state: DoorState; open: (door: Door) => void; leave: () => Promise<void> } {
+  const [state, setState] = useState<DoorState>({ stage: "loading" });
+  useEffect(() => {
+    const timer = setTimeout(() => setState((before) => (before.stage === "loading" ? { stage: "elsewhere" } : before)), ELSEWHERE_MS);
+    void navigator.locks.request(LOCK, async () => {
+      const store = await DeviceStore.open();
+      setState({ stage: "ready", door: await Door.load(store), store });
+      clearTimeout(timer);
+      await new Promise(() => {}); // until the tab is closed
+    });
+  }, []);
+  const open = (door: Door) => setState((before) => (before.stage === "ready" ? { ...before, door } : before));
+  const leave = async () => {
+    if (state.stage !== "ready") return;
+    await state.store.clear(true);
+    await forgetDoor();
+    setState({ ...state, door: null });
+  };
+  return { state, open, leave };
+}
+
+/** What the door shows now. */
+export function useDoorView(door: Door): DoorView {
+  const [view, setView] = useState(door.view);
+  useEffect(() => {
+    setView(door.view);
+    return door.subscribe(() => setView(door.view));
+  }, [door]);
+  return view;
+}
+
+/**
+ * Send what waits and ask for changes: from time to time, and at once when the network or the person comes back. Returns whether the page
+ * opens without a network; null while that is not known.
+ */
+export function useKeptGoing(door: Door): boolean | null {
+  const [isKept, setKept] = useState<boolean | null>(null);
+  useEffect(() => {
+    const keep = async () => setKept(await keepDoor());
+    const tick = () => document.visibilityState === "visible" && void door.tick();
+    const comeBack = () => {
+      if (document.visibilityState !== "visible") return;
+      void door.tick(true);
+      void keep();
+    };
+    const lose = () => door.loseNetwork();
+    comeBack();
+    const timer = setInterval(tick, TICK_MS);
+    addEventListener("online", comeBack);
+    addEventListener("offline", lose);
+    document.addEventListener("visibilitychange", comeBack);
+    return () => {
+      clearInterval(timer);
+      removeEventListener("online", comeBack);
+      removeEventListener("offline", lose);
+      document.removeEventListener("visibilitychange", comeBack);
+    };
+  }, [door]);
+  return isKept;
+}
