@@ -21,7 +21,7 @@ Tickets = Mapping[str, TicketEntry]
 
 LONG_STAGE_NAMES = {"dev": "development", "prod": "production"}
 STAGES_WITHOUT_BUYERS = ("local", "test")
-ENDS = ("end_date", "expires_at")  # as a day, they mean its last second
+ENDS = ("end_date", "expires_at", "guests_until")  # as a day, they mean its last second
 
 
 def consistency_faults(events: Events, tickets: Tickets, tree: dict[str, Any]) -> list[DocumentFault]:
@@ -78,7 +78,7 @@ def _event_faults(key: str, event: EventEntry) -> Iterator[DocumentFault]:
     except ValueError as error:
         yield DocumentFault(f"{path}.metadata.timezone", str(error))
         zone = UTC
-    seconds, faults = _read_dates(path, {"date": event.date, "end_date": event.end_date, "on_sale_at": event.on_sale_at}, zone)
+    seconds, faults = _read_dates(path, {name: getattr(event, name) for name in ("date", "end_date", "on_sale_at", "guests_until")}, zone)
     yield from faults
     if "date" in seconds and seconds.get("end_date", seconds["date"]) < seconds["date"]:
         message = f"the event ends ({event.end_date}) before it starts ({event.date}); use a later end_date or an earlier date"

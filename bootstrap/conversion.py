@@ -36,6 +36,7 @@ def _event(entry: EventEntry, valid: ValidDocument) -> Event:
         starts_at=dates.epoch_seconds(entry.date, zone),
         ends_at=None if ends_on is None else dates.epoch_seconds(ends_on, zone, is_end=True),
         on_sale_at=None if entry.on_sale_at is None else dates.epoch_seconds(entry.on_sale_at, zone),
+        guests_until=None if entry.guests_until is None else dates.epoch_seconds(entry.guests_until, zone, is_end=True),
         date=entry.date,
         end_date=entry.end_date,
         status=entry.status,

@@ -35,7 +35,7 @@ _NOT_COMPARED = {
     DisplayState: frozenset[str](),
     PromoCode: frozenset({"stock_id", "shards", "managed_by", "version", "created_at", "updated_at"}),
 }
-_TIMES = frozenset({"starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at"})
+_TIMES = frozenset({"starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at", "guests_until"})
 
 
 def difference(old: Entry, new: Entry) -> str:

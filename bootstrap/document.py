@@ -73,6 +73,7 @@ class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
     metadata: EventMetadata = EventMetadata()
     on_sale_at: Day | None = None
     purchase_limit: Limit | None = None
+    guests_until: Day | None = None
     capacity: Capacity | None = None
     waiting_room: WaitingRoomConfig | None = None
     promo_codes: Annotated[list[PromoCodeEntry], Meta(max_length=MAX_PROMO_CODES)] = []

@@ -79,6 +79,7 @@ def _event(event: Event) -> Tree:
             display_order=event.display_order,
             on_sale_at=_iso(event.on_sale_at),
             purchase_limit=event.purchase_limit,
+            guests_until=_iso(event.guests_until),
             capacity=event.capacity,
             waiting_room=_set(**to_builtins(event.waiting_room)) if event.waiting_room else None,
         ),

@@ -76,6 +76,7 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     image_url: ImageUrl | UnsetType | None = UNSET
     purchase_limit: PurchaseLimit | UnsetType | None = UNSET
     hold_seconds: HoldSeconds | UnsetType | None = UNSET
+    guests_until: Moment | UnsetType | None = UNSET
     waiting_room: WaitingRoomConfig | UnsetType | None = UNSET
     capacity: Capacity | UnsetType | None = UNSET
     metadata: Metadata | UnsetType = UNSET
@@ -85,7 +86,7 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def values(self) -> dict[str, Any]:
         """The values that are given, by the names of the model. Raises InvalidInput."""
         values = _given(self)
-        for name in ("starts_at", "ends_at", "on_sale_at"):
+        for name in ("starts_at", "ends_at", "on_sale_at", "guests_until"):
             if name in values:
                 values[name] = epoch_seconds(name, values[name])
         if "starts_at" in values:
@@ -120,6 +121,7 @@ _EVENT_DEFAULTS: dict[str, Any] = {
     "image_url": None,
     "purchase_limit": None,
     "hold_seconds": None,
+    "guests_until": None,
     "waiting_room": None,
     "capacity": None,
     "metadata": {},

@@ -20,6 +20,7 @@ class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
     removed: bool
     promoter_id: str | None
     hold_seconds: int
+    guests_until: Timestamp | None
     waiting_room: WaitingRoomConfig | None
     metadata: dict[str, Any]
     version: int
@@ -66,6 +67,7 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
         removed=event.removed,
         promoter_id=event.promoter_id,
         hold_seconds=event.seconds_of_hold(settings.current().hold_seconds),
+        guests_until=iso_or_none(event.guests_until),
         waiting_room=event.waiting_room,
         metadata=event.metadata,
         version=event.version,

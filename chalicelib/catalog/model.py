@@ -63,6 +63,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     featured: bool = False
     purchase_limit: int | None = None
     hold_seconds: int | None = None
+    guests_until: int | None = None  # until when guests can be named; null: as long as the names on tickets can be changed
     waiting_room: WaitingRoomConfig | None = None
     address: str = ""
     city: str | None = None

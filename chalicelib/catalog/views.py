@@ -121,6 +121,7 @@ class EventWithTiersView(EventFieldsView, frozen=True, kw_only=True):
     removed: bool | UnsetType = UNSET
     promoter_id: str | UnsetType | None = UNSET
     hold_seconds: int | UnsetType = UNSET
+    guests_until: Timestamp | UnsetType | None = UNSET
     waiting_room: WaitingRoomConfig | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
     version: int | UnsetType = UNSET

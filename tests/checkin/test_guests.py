@@ -10,6 +10,7 @@ from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from tests import invariants
 from tests.checkin.conftest import Door
+from tests.simulation import faults
 
 
 class Table(Door):
@@ -54,6 +55,21 @@ def test_a_guest_comes_in_once_by_the_qr_code_or_the_typed_code(table):
     typed = table.scan(table.code(2).lower().replace("-", ""))
     assert (typed.status, typed.json["checkin"]["seat"]) == (200, 2)
     assert (table.admitted, typed.json["ticket"]["remaining"]) == (2, 2)
+
+
+def test_a_scan_of_a_guest_takes_a_read_and_a_transaction_as_any_other(table):
+    """A code that was typed is looked up in the index first."""
+    ticket = table.ticket
+    with faults.record_calls() as calls:
+        assert table.scan(qr.guest_text(ticket, ticket.guest_of(1))).status == 200
+    assert calls == ["GetItem", "TransactWriteItems"]
+    with faults.record_calls() as calls:
+        assert table.refusal(qr.guest_text(ticket, ticket.guest_of(1)))[0] == 409
+    assert calls == ["GetItem"]
+    code = table.code(2)
+    with faults.record_calls() as calls:
+        assert table.scan(code).status == 200
+    assert calls == ["Query", "Query", "GetItem", "TransactWriteItems"]
 
 
 def test_the_code_of_a_guest_admits_one_person_and_all_means_one(table):

@@ -12,6 +12,7 @@ from chalicelib import dynamo, settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import recent_purchases, store
 from chalicelib.tickets import service as tickets
+from chalicelib.tickets.seats import service as seats
 from tests import builders, invariants, shops
 from tests.faults.kinds import FAULTS
 from tests.simulation import faults
@@ -28,7 +29,7 @@ class PurchaseFlow:
 
     def __init__(self, api, time, shop):
         self.api, self.time, self.shop = api, time, shop
-        self.id = self.token = self.checkin_id = ""
+        self.id = self.token = self.checkin_id = self.code = ""
 
     def reserve(self):
         reply = self.shop.reserve("ada", floor=2, balcony=1, key="r")
@@ -110,6 +111,28 @@ class PurchaseFlow:
             self.checkin_id = self.checkin_id or tickets.get_ticket(f"{self.id}-1").checkins[0].id
         return self.api.post(f"/tickets/{self.id}-1/undo", json={"checkin_id": self.checkin_id}, token=builders.admin_token())
 
+    def name_guest(self, name="Bob"):
+        return self.api.put(f"/seats/{self.id}-1.1/guest", json={"name": name}, user="ada")
+
+    def name_another_guest(self):
+        return self.name_guest("Eve")
+
+    def remove_guest(self):
+        return self.api.delete(f"/seats/{self.id}-1.1/guest", user="ada")
+
+    def erase_guest(self):
+        """The guest gives the seat back; who has done so has no link any more."""
+        with unobserved():
+            [seat] = seats.list_seats([(tickets.get_ticket(f"{self.id}-1"), 1)])
+        return self.api.delete(f"/guests/{seat.token}") if seat.token else None
+
+    def admit_guest(self):
+        with unobserved():
+            self.code = self.code or tickets.get_ticket(f"{self.id}-1").guests[0].code
+        with settings.override(doors_open_seconds=31 * 86_400):
+            headers = {"Idempotency-Key": self.id}
+            return self.api.post("/checkin", json={"code": self.code}, token=builders.admin_token(), headers=headers)
+
     def offer(self):
         reply = self.api.post(f"/tickets/{self.id}-1/transfer", user="ada")
         self.token = (reply.json or {}).get("token", "")
@@ -158,6 +181,12 @@ FLOWS = {
     "confirm with details": (["reserve", "start_checkout_with_details"], ["confirm"]),
     "check in": (["reserve", "start_checkout", "confirm"], ["check_in"]),
     "undo a check-in": (["reserve", "start_checkout", "confirm", "check_in"], ["undo"]),
+    "name a guest": (["reserve", "start_checkout", "confirm"], ["name_guest"]),
+    "give a seat to another guest": (["reserve", "start_checkout", "confirm", "name_guest"], ["name_another_guest"]),
+    "take a seat back": (["reserve", "start_checkout", "confirm", "name_guest"], ["remove_guest"]),
+    "give a seat back": (["reserve", "start_checkout", "confirm", "name_guest"], ["erase_guest"]),
+    "admit a guest": (["reserve", "start_checkout", "confirm", "name_guest"], ["admit_guest"]),
+    "accept a ticket with a guest": (["reserve", "start_checkout", "confirm", "name_guest", "offer"], ["accept"]),
     "offer a ticket": (["reserve", "start_checkout", "confirm"], ["offer"]),
     "accept a ticket": (["reserve", "start_checkout", "confirm", "offer"], ["accept"]),
     "cancel an offer": (["reserve", "start_checkout", "confirm", "offer"], ["cancel_offer"]),
@@ -200,6 +229,10 @@ REPEATABLE = [
     "buy a package",
     "cancel an order",
     "check in",
+    "name a guest",
+    "give a seat to another guest",
+    "take a seat back",
+    "admit a guest",
     "offer a ticket",
     "accept a ticket",
     "cancel an offer",

@@ -13,6 +13,7 @@ from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.purchases.record import store
 from chalicelib.tickets import service as tickets
+from chalicelib.tickets.seats import service as seats
 from tests import builders, invariants, shops
 from tests.client import ClientReply
 from tests.simulation import faults
@@ -33,6 +34,8 @@ class History(RuleBasedStateMachine):
         self.resources = ExitStack()
         self.resources.enter_context(product_settings.override(doors_open_seconds=31 * 86_400))
         self.shop = self.resources.enter_context(shops.isolated_shop(api, event_capacity))
+        table = api.patch(f"/tiers/{self.shop.balcony}", json={"admits": 3}, token=builders.admin_token())
+        assert table.status == 200, table.json
         builders.create_promo_code(api, self.shop.event_id, "SCARCE", discount_value=33, max_total_uses=3, max_uses_per_donor=2)
         builders.create_promo_code(api, self.shop.event_id, "FREE", discount_value=100, package_ids=[self.shop.balcony])
         self.reservations: dict[str, str] = {}
@@ -119,6 +122,37 @@ class History(RuleBasedStateMachine):
         self._check_status(offered)
         if offered.status in (200, 201):
             self._request(crash, lambda: self.api.post(f"/transfers/{offered.json['token']}/accept", user=receiver))
+
+    @precondition(lambda self: self.reservations)
+    @rule(user=USERS, number=st.integers(1, 4), seat=st.integers(1, 3), guest=st.sampled_from(["Gil", "Kim", None]), crash=crash_numbers(3))
+    def name_guest(self, user, number, seat, guest, crash):
+        """The owner of a ticket names somebody for a seat, or takes it back."""
+        ticket_id = f"{self.reservations.get(user, 'none')}-{number}"
+        ticket = tickets.find_ticket(ticket_id)
+        owner, path = ticket.owner_id if ticket is not None else user, f"/seats/{ticket_id}.{seat}/guest"
+        if guest is None:
+            self._request(crash, lambda: self.api.delete(path, user=owner))
+        else:
+            self._request(crash, lambda: self.api.put(path, json={"name": guest}, user=owner))
+
+    @precondition(lambda self: self.reservations)
+    @rule(user=USERS, number=st.integers(1, 4), index=st.integers(0, 2), crash=crash_numbers(2))
+    def admit_guest(self, user, number, index, crash):
+        """A guest of a ticket comes to the door with their own code."""
+        ticket = tickets.find_ticket(f"{self.reservations.get(user, 'none')}-{number}")
+        if ticket is not None and ticket.guests:
+            code = ticket.guests[index % len(ticket.guests)].code
+            self._request(crash, lambda: self.api.post("/checkin", json={"code": code}, token=builders.admin_token()))
+
+    @precondition(lambda self: self.reservations)
+    @rule(user=USERS, number=st.integers(1, 4), index=st.integers(0, 2), crash=crash_numbers(3))
+    def erase_guest(self, user, number, index, crash):
+        """A guest gives the seat back and is erased."""
+        ticket = tickets.find_ticket(f"{self.reservations.get(user, 'none')}-{number}")
+        if ticket is not None and ticket.guests:
+            guest = ticket.guests[index % len(ticket.guests)]
+            [seat] = seats.list_seats([(ticket, guest.seat)])
+            self._request(crash, lambda: self.api.delete(f"/guests/{seat.token}"))
 
     @rule(crash=crash_numbers(8))
     def sweep(self, crash):

@@ -12,7 +12,6 @@ from chalicelib.edge.http import Done, Reply, RequestContext, route
 from chalicelib.edge.operation import IF_NONE_MATCH
 from chalicelib.edge.rate_limits import INVITE, MAIL, RateLimited, limited
 from chalicelib.tickets import qr
-from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import AttendeeLocked, TicketFrozen, TicketNotFound, TicketVoid
 from chalicelib.tickets.qr_replies import QR_MEDIA_TYPES, QrQuery, qr_reply
 from chalicelib.tickets.seats import service, views
@@ -32,7 +31,7 @@ def list_ticket_seats(request: RequestContext, ticket_id: str) -> Reply[TicketSe
     seats = service.list_ticket_seats(user_id, ticket_id)
     ticket = seats[0].ticket
     event = catalog.snapshot().events.get(ticket.event_id)
-    until = clock.iso(tickets.attendee_until(event)) if event else None
+    until = clock.iso(service.guests_until(event)) if event else None
     options = guest_options(ticket.tier_id)
     return Reply(TicketSeatsView(seats=[views.seat_view(seat, user_id) for seat in seats], options=options, guests_until=until))
 

@@ -41,6 +41,7 @@ __all__ = [
     "find_id_of_code",
     "forget",
     "get_invited",
+    "guests_until",
     "list_page",
     "list_seats",
     "list_ticket_seats",
@@ -99,6 +100,11 @@ def remove(owner_id: str, named_seat: str, now: int) -> Seat:
         if seat.guest is None or _save(seat, after, "ticket.guest_removed", owner_id, now):
             return after
     raise dynamo.StoreUnavailable("the ticket kept changing")
+
+
+def guests_until(event: Event) -> int:
+    """When the guests of an event are final, in epoch seconds: as the event says, and no later than its start."""
+    return tickets.attendee_until(event) if event.guests_until is None else min(event.guests_until, event.starts_at)
 
 
 def get_invited(owner_id: str, named_seat: str) -> tuple[Seat, str]:
@@ -182,8 +188,10 @@ def _call_for_guests(ticket: Ticket, act: Callable[[str, str], None]) -> None:
 def _get_changeable(owner_id: str, named_seat: str, now: int) -> Seat:
     seat = _get_owned(owner_id, named_seat)
     event = _event(seat)
-    if event is not None and now >= tickets.attendee_until(event):
-        raise AttendeeLocked(starts_at=clock.iso(event.starts_at))
+    if event is not None and now >= guests_until(event):
+        until = clock.iso(guests_until(event))
+        message = f"Guests could be named until {until}. Ask the promoter."
+        raise AttendeeLocked(message, guests_until=until, starts_at=clock.iso(event.starts_at))
     if seat.ticket.state == "void":
         raise TicketVoid()
     if seat.checkin is not None:

@@ -8,7 +8,7 @@ from chalicelib import clock, dynamo, settings
 from chalicelib.audit import service as audit
 from chalicelib.tickets import qr
 from chalicelib.tickets.seats import service as seats
-from tests import invariants
+from tests import builders, invariants
 from tests.simulation import faults
 from tests.tickets.seats.conftest import Table
 
@@ -161,6 +161,30 @@ def test_guests_cannot_be_changed_shortly_before_the_event(table, open_doors):
     open_doors()
     assert [refusal(reply) for reply in (table.name(1, "Eve"), table.name(2), table.remove(1))] == [(409, "attendee_locked")] * 3
     assert table.names() == {1: "Bob"}
+
+
+def test_an_event_says_until_when_guests_can_be_named(table, open_doors):
+    def set_until(until):
+        return table.api.patch(f"/events/{table.event_id}", json={"guests_until": until}, token=builders.admin_token())
+
+    until = clock.iso(table.time.now + 3600)
+    shown = set_until(until)
+    assert (shown.status, shown.json["guests_until"]) == (200, until)
+    assert table.api.get(f"/tickets/{table.ticket.id}/seats", user="ada").json["guests_until"] == until
+    assert table.name(1).status == 200
+    open_doors()  # after the time until which names on tickets can be changed
+    refused = table.name(1, "Eve")
+    assert (refused.status, refused.json["error"], refused.json["guests_until"]) == (409, "attendee_locked", until)
+    assert refusal(table.remove(1)) == (409, "attendee_locked")
+    assert set_until(clock.iso(table.time.now + 900_000)).status == 200
+    assert table.name(1, "Eve").status == 200, "the event allows it now"
+    assert set_until(None).json["guests_until"] is None
+    assert refusal(table.name(1, "Zed")) == (409, "attendee_locked")
+    set_until(clock.iso(table.time.now + 900_000))
+    table.time.advance(3601)
+    assert refusal(table.name(1, "Zed")) == (409, "attendee_locked"), "not after the start"
+    assert table.names() == {1: "Eve"}
+    assert set_until("tomorrow").json["path"] == "$.guests_until"
 
 
 def test_the_seats_of_an_order_are_listed_page_by_page(api, time):

@@ -14,12 +14,13 @@ export function SeatsPanel({ ticket }: { ticket: Ticket }) {
   const { failure, run } = useAction();
   const [seats, setSeats] = useState<Seat[] | null>(null);
   const [options, setOptions] = useState<CustomOption[]>([]);
-  const until = ticket.attendee_until;
+  const [until, setUntil] = useState(ticket.attendee_until);
   const isFinal = until !== null && Date.parse(until) / 1000 <= now();
   const load = () =>
     run(async () => {
       const found = await listSeats(ticket.id);
       setOptions(found.options);
+      setUntil(found.guests_until);
       setSeats(found.seats);
     });
   const replace = (changed: Seat) => setSeats((seats ?? []).map((seat) => (seat.id === changed.id ? changed : seat)));
