@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Locator, Page, expect
 
 from chalicelib import clock
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.model import Account
 from tests.client import Client
 from tests.conftest import Time
 
@@ -25,6 +27,13 @@ class Manager:
         account = {"email": email, "password": PASSWORD, "role": role, "first_name": "Pat", "company": "Nova Nights"}
         self.api.post("/auth/register", json=account)
         self.sign_in(email)
+
+    def sign_in_as_admin(self, address: str = "/manage") -> None:
+        """Be the admin of the shop, as the command that makes the first one does it."""
+        email = "admin@example.com"
+        account = Account(user_id="root", email=email, roles=("user", "admin"), created_at=self.time.now)
+        accounts.create_account(account, PASSWORD)
+        self.sign_in(email, address)
 
     def sign_in(self, email: str, address: str = "/manage") -> None:
         """Sign in as who goes on to `address`."""

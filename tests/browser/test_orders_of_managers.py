@@ -1,4 +1,6 @@
-"""Orders are found, shown with their history, and refunded by the ticket after a preview."""
+"""Orders are found, shown with their history, and refunded by the ticket after a preview; sales are a file that adds up."""
+
+import csv
 
 import pytest
 from playwright.sync_api import expect
@@ -51,4 +53,23 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
     assert [ticket["state"] for ticket in tickets] == ["valid", "void"]
     [refund] = manager.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["refunds"]
     assert (refund["amount_cents"], refund["fee_cents"], refund["tickets"]) == (8200, 750, [f"{order_id}-2"])
+    invariants.check(manager.time.now)
+
+
+def test_the_file_of_sales_adds_up_to_the_ledger(manager):
+    drop = Drop(manager)
+    drop.join(3)
+    drop.open()
+    order_id, *_ = drop.buy(3)
+    builders.refund(manager.api, order_id, tickets=[f"{order_id}-1"], fee_cents=250)
+    project_changes()
+    manager.open(f"/events/{drop.event_id}/sales")
+    manager.see_heading("How far buyers came")
+    with manager.page.expect_download() as download:
+        manager.press("Download as CSV")
+    lines = list(csv.DictReader(download.value.path().read_text(encoding="utf-8-sig").splitlines()))
+    assert download.value.suggested_filename == f"{drop.event_id}-sales.csv"
+    [takings] = manager.api.get(f"/admin/events/{drop.event_id}/money", token=manager.token).json["takings"]
+    assert sum(int(line["amount_cents"]) for line in lines) == takings["balance_cents"] == 3 * 17_900 - 8700
+    expect(manager.page.get_by_role("region", name="Money").get_by_role("cell").last).to_have_text("$450")
     invariants.check(manager.time.now)

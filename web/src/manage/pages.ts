@@ -83,4 +83,25 @@ export const PAGES: Page[] = [
     isListed: false,
     load: async () => (await import("./orders/order-page")).OrderPage,
   },
+  {
+    path: "/manage/events/:eventId/sales",
+    name: { en: "Sales and money", es: "Ventas y dinero" },
+    right: "seeFigures",
+    isListed: true,
+    load: async () => (await import("./sales/sales-page")).SalesPage,
+  },
+  {
+    path: "/manage/compare",
+    name: { en: "Compare events", es: "Comparar eventos" },
+    right: "seeFigures",
+    isListed: true,
+    load: async () => (await import("./sales/compare-page")).ComparePage,
+  },
+  {
+    path: "/manage/cases",
+    name: { en: "Open cases", es: "Casos abiertos" },
+    right: "closeCases",
+    isListed: true,
+    load: async () => (await import("./cases/cases-page")).CasesPage,
+  },
 ];

@@ -5,6 +5,7 @@ import { money } from "../../formats";
 import { Failure } from "../../parts/failure";
 import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
+import { toCents } from "../amounts";
 import { Confirm } from "../parts/confirm";
 import { useRoomTexts } from "../texts";
 import { ordersTexts } from "../texts/orders";
@@ -175,12 +176,4 @@ function Outlook({ preview }: { preview: Preview }) {
 function tierName({ order, tickets }: ManagedOrder, id: string): string {
   const tier = tickets?.find((ticket) => ticket.id === id)?.tier_id;
   return order.items.find((item) => item.tier_id === tier)?.tier_name ?? "";
-}
-
-/** "7.50" and "7,50" in cents of the currency; null for anything else. */
-function toCents(text: string, currency: string): number | null {
-  const digits = new Intl.NumberFormat("en", { style: "currency", currency }).resolvedOptions().maximumFractionDigits ?? 2;
-  if (!/^\d{1,7}([.,]\d+)?$/.test(text.trim())) return null;
-  const cents = Number(text.trim().replace(",", ".")) * 10 ** digits;
-  return Math.abs(cents - Math.round(cents)) < 1e-6 ? Math.round(cents) : null;
 }

@@ -46,7 +46,7 @@ export function Chart({ label, times, series, kind = "lines", write, height = 18
       height,
       legend: { show: false },
       cursor: { show: false },
-      scales: { y: { range: (_, __, highest) => [0, Math.max(1, 1.1 * highest)] } },
+      scales: { x: { range: (plot, first, last) => widen(plot.data[0], first, last, kind) }, y: { range: (_, __, highest) => [0, Math.max(1, 1.1 * highest)] } },
       axes: [
         { ...axis, space: 70, values: (_, splits, __, ___, step) => splits.map((at) => writeTime(at, step, locale)) },
         { ...axis, size: 62, space: 34, incrs: STEPS, values: (_, splits) => splits.map((value) => (latest.current ?? String)(value)) },
@@ -91,6 +91,12 @@ export function Chart({ label, times, series, kind = "lines", write, height = 18
       </figcaption>
     </figure>
   );
+}
+
+/** Room for the whole first and last bar; lines need none. */
+function widen(times: ArrayLike<number>, first: number, last: number, kind: Props["kind"]): [number, number] {
+  const margin = kind === "bars" || first === last ? (times.length > 1 ? (times[1]! - times[0]!) / 2 : 1800) : 0;
+  return [first - margin, last + margin];
 }
 
 /** `step` seconds lie between two marks. */

@@ -1,0 +1,131 @@
+/** Open cases of money, for admins: each with what to do about it, and the last comparison with the provider's books. */
+
+import { useState } from "preact/hooks";
+import { content, type Schemas } from "../../client";
+import { dayAndTime, money } from "../../formats";
+import { Failure, Outcome, Skeleton } from "../../parts/failure";
+import { useAction, useLoaded } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { manager } from "../api";
+import { retryRefund } from "../orders/orders";
+import { Confirm } from "../parts/confirm";
+import { useRoomTexts } from "../texts";
+import { casesTexts } from "../texts/cases";
+import { suggestionFor } from "./suggestions";
+
+type Cases = Schemas["OpenCasesView"];
+/** The details depend on the kind; these are what all or some have. */
+type OpenCase = Cases["open"][number] & { event_id?: string; status?: string; amount_cents?: number; kept_cents?: number; currency?: string; reason?: string };
+
+const listCases = (cursor?: string) => content(manager.GET("/admin/reconciliation", { params: { query: { limit: 50, cursor } } }));
+const closeCase = (order_id: string, finding: string) =>
+  content(manager.DELETE("/admin/reconciliation/{order_id}/{finding}", { params: { path: { order_id, finding } } }));
+
+export function CasesPage() {
+  const own = useRoomTexts(casesTexts);
+  const [cursors, setCursors] = useState<string[]>([]);
+  const { value, failure, reload } = useLoaded(() => listCases(cursors.at(-1)), cursors.join());
+  return (
+    <div class="page">
+      <h1>{own.title}</h1>
+      <p class="lead">{own.lead}</p>
+      {failure && <Failure failure={failure} retry={reload} />}
+      {!value && !failure && <Skeleton lines={6} />}
+      {value && <LastRun run={value.last_run} />}
+      {value?.open.length === 0 && (
+        <Outcome tone="good" title={own.none}>
+          <p>{own.noneText}</p>
+        </Outcome>
+      )}
+      <ul class="cases">
+        {value?.open.map((found) => (
+          <Case key={`${found.order_id}/${found.kind}/${found.id}`} found={found as OpenCase} reload={reload} />
+        ))}
+      </ul>
+      {value?.next_cursor && (
+        <button type="button" class="button button-quiet" onClick={() => setCursors([...cursors, value.next_cursor!])}>
+          {own.next}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Case({ found, reload }: { found: OpenCase; reload: () => Promise<void> }) {
+  const own = useRoomTexts(casesTexts);
+  const { locale } = useTexts();
+  const { isWorking, failure, run } = useAction();
+  const [isAsked, setAsked] = useState(false);
+  const cents = found.amount_cents ?? found.kept_cents;
+  const suggestion = suggestionFor(found);
+  const isByHand = found.next_try_at === null && found.kind !== "dispute";
+  const retry = () =>
+    run(async () => {
+      await retryRefund(found.order_id, found.id);
+      await reload();
+    });
+  return (
+    <li class="panel">
+      <h2>{own.kinds[found.kind]}</h2>
+      <p class="order-end">
+        <span class="small">{own.since(dayAndTime(found.since, undefined, locale))}</span>
+        {cents !== undefined && found.currency && <strong class="numbers">{money(cents, found.currency, locale)}</strong>}
+      </p>
+      <p>
+        {found.event_id ? (
+          <a class="code" href={`/manage/events/${found.event_id}/orders/${found.order_id}`}>
+            {own.order(found.order_id)}
+          </a>
+        ) : (
+          <span class="code">{own.order(found.order_id)}</span>
+        )}{" "}
+        <span class="small code">{found.id}</span>
+      </p>
+      <p>
+        <strong>{own.suggestion}</strong> {own.suggestions[suggestion]}
+      </p>
+      {found.next_try_at && <p class="small">{own.nextTry(dayAndTime(found.next_try_at, undefined, locale))}</p>}
+      {failure && <Failure failure={failure} />}
+      <div class="row">
+        {suggestion === "refund_failed" && (
+          <button type="button" class="button button-quiet" disabled={isWorking} onClick={retry}>
+            {own.retry}
+          </button>
+        )}
+        {isByHand && (
+          <button type="button" class="button button-quiet" onClick={() => setAsked(true)}>
+            {own.close}
+          </button>
+        )}
+      </div>
+      <Confirm
+        title={own.closeQuestion}
+        action={own.close}
+        back={own.back}
+        isOpen={isAsked}
+        close={() => setAsked(false)}
+        onConfirm={async () => {
+          await closeCase(found.order_id, found.id);
+          await reload();
+        }}
+      >
+        <p>{own.closeText}</p>
+      </Confirm>
+    </li>
+  );
+}
+
+function LastRun({ run }: { run: Cases["last_run"] }) {
+  const own = useRoomTexts(casesTexts);
+  const { locale } = useTexts();
+  if (!run) return <p class="small">{own.noRun}</p>;
+  const sum = (counts: Record<string, number>) => Object.values(counts).reduce((total, count) => total + count, 0);
+  return (
+    <section class="panel">
+      <h2>{own.lastRun}</h2>
+      <p>{own.compared(dayAndTime(run.at, undefined, locale), run.payments, run.refunds, run.disputes)}</p>
+      <p>{own.result(sum(run.repaired), sum(run.findings))}</p>
+      {run.unheard > 0 && <p class="notice">{own.unheard(run.unheard)}</p>}
+    </section>
+  );
+}

@@ -1,0 +1,71 @@
+/** How far buyers came, and money by provider: figures of one event that several pages show. */
+
+import { money } from "../../formats";
+import { useTexts } from "../../texts";
+import type { Figures } from "../sales/figures";
+import { useRoomTexts } from "../texts";
+import { salesTexts } from "../texts/sales";
+
+export const share = (value: number | null, locale: string) => (value === null ? "–" : value.toLocaleString(locale, { style: "percent", maximumFractionDigits: 1 }));
+
+export function Takings({ revenue }: { revenue: Figures["revenue"] }) {
+  const own = useRoomTexts(salesTexts);
+  const { locale } = useTexts();
+  if (revenue.length === 0) return <p>{own.noMoney}</p>;
+  return (
+    <div class="table-place" tabIndex={0} role="region" aria-label={own.money}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{own.provider}</th>
+            <th scope="col" class="number">{own.captured}</th>
+            <th scope="col" class="number">{own.refunded}</th>
+            <th scope="col" class="number">{own.disputed}</th>
+            <th scope="col" class="number">{own.balance}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {revenue.map((of) => (
+            <tr key={`${of.provider}/${of.currency}`}>
+              <th scope="row">
+                {of.provider}, {of.currency}
+              </th>
+              {[of.captured_cents, -of.refunded_cents, -of.disputed_cents, of.balance_cents].map((cents, index) => (
+                <td class="number" key={index}>
+                  {money(cents || 0, of.currency, locale)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** Each step with its count and its share of the first; the bar is decoration. */
+export function Funnel({ funnel }: { funnel: Figures["funnel"] }) {
+  const own = useRoomTexts(salesTexts);
+  const { locale } = useTexts();
+  const steps: [string, number][] = [
+    ...(funnel.joined === null ? [] : [[own.joined, funnel.joined] as [string, number], [own.admitted, funnel.admitted ?? 0] as [string, number]]),
+    [own.reservations, funnel.reservations],
+    [own.checkouts, funnel.checkouts],
+    [own.orders, funnel.orders],
+  ];
+  const most = Math.max(1, ...steps.map(([, count]) => count));
+  return (
+    <ol class="funnel">
+      {steps.map(([name, count], index) => (
+        <li key={name}>
+          <span>{name}</span>
+          <progress max={most} value={count} aria-hidden="true" />
+          <span class="numbers">
+            {count.toLocaleString(locale)}
+            {index > 0 && steps[index - 1]![1] > 0 && <span class="small"> {own.ofBefore(share(count / steps[index - 1]![1], locale))}</span>}
+          </span>
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,133 @@
+/** Sales and money of an event: what came in, over time and by ticket, how far buyers came, who has come in; and the file for the books. */
+
+import { useMemo, useState } from "preact/hooks";
+import { money } from "../../formats";
+import { Failure, Skeleton } from "../../parts/failure";
+import { useAction, useLoaded } from "../../parts/hooks";
+import { now } from "../../server-time";
+import { useTexts } from "../../texts";
+import { save } from "../../downloads";
+import { Chart, MAX_SERIES } from "../parts/chart";
+import { Funnel, share, Takings } from "../parts/event-figures";
+import { useRoomTexts } from "../texts";
+import { salesTexts } from "../texts/sales";
+import { useManagedEvent } from "../who";
+import { daysAgo, exportSales, getFigures, soldOverTime, type Figures } from "./figures";
+
+const SPANS = [7, 31, 90, 366] as const;
+const REFRESH_SECONDS = 60;
+
+export function SalesPage() {
+  const own = useRoomTexts(salesTexts);
+  const { event } = useManagedEvent();
+  const [span, setSpan] = useState<number>(31);
+  const load = () => getFigures(event.id, daysAgo(span, now()));
+  const { value, failure, reload } = useLoaded(load, `${event.id}/${span}`, REFRESH_SECONDS);
+  const { isWorking, failure: exportFailure, run } = useAction();
+  return (
+    <div class="page">
+      <div class="page-head">
+        <h1>{own.title}</h1>
+        <button type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(async () => save(await exportSales(event.id), `${event.id}-sales.csv`))}>
+          {own.csv}
+        </button>
+      </div>
+      {exportFailure && <Failure failure={exportFailure} />}
+      <div class="control-fields">
+        <label class="field">
+          {own.span}
+          <select value={span} onChange={({ currentTarget }) => setSpan(Number(currentTarget.value))}>
+            {SPANS.map((days) => (
+              <option key={days} value={days}>
+                {own.days(days)}
+              </option>
+            ))}
+          </select>
+        </label>
+      </div>
+      {value ? <Shown figures={value} /> : failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />}
+    </div>
+  );
+}
+
+function Shown({ figures }: { figures: Figures }) {
+  const own = useRoomTexts(salesTexts);
+  const { locale } = useTexts();
+  const number = (value: number) => value.toLocaleString(locale, { notation: "compact" });
+  const series = useMemo(() => soldOverTime(figures.by_hour, figures.tiers, own.others, MAX_SERIES), [figures, own]);
+  const total = useMemo(() => [{ name: own.sold, values: series.total }], [series, own]);
+  const sold = figures.tickets_sold;
+  return (
+    <>
+      <section class="panel">
+        <h2>{own.money}</h2>
+        <Takings revenue={figures.revenue} />
+        <p class="small">{own.moneyNote}</p>
+      </section>
+      <section class="panel">
+        <h2>{own.overTime}</h2>
+        {series.times.length === 0 ? (
+          <p>{own.nothingSold}</p>
+        ) : (
+          <div class="charts">
+            <Chart label={own.chartSold(sold)} times={series.times} series={total} kind="bars" write={number} />
+            <Chart label={own.chartTiers(series.sold.map(({ name }) => name).join(", "))} times={series.times} series={series.sold} write={number} />
+          </div>
+        )}
+      </section>
+      <section class="panel">
+        <h2>{own.byTier}</h2>
+        <Tiers figures={figures} />
+      </section>
+      <section class="panel">
+        <h2>{own.funnel}</h2>
+        <Funnel funnel={figures.funnel} />
+        <p>{own.endings(figures.funnel.expired, figures.funnel.cancelled, figures.funnel.declined, figures.funnel.rejected)}</p>
+        <p>{own.payments(share(figures.payment_success_rate, locale))}</p>
+      </section>
+      <section class="panel">
+        <h2>{own.door}</h2>
+        <p>{own.cameIn(figures.admission.people_admitted, figures.admission.people_expected, share(figures.admission.progress, locale))}</p>
+      </section>
+    </>
+  );
+}
+
+function Tiers({ figures }: { figures: Figures }) {
+  const own = useRoomTexts(salesTexts);
+  const { locale } = useTexts();
+  return (
+    <div class="table-place" tabIndex={0} role="region" aria-label={own.byTier}>
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">{own.tier}</th>
+            <th scope="col" class="number">{own.sold}</th>
+            <th scope="col" class="number">{own.returned}</th>
+            <th scope="col" class="number">{own.kept}</th>
+            <th scope="col" class="number">{own.capacity}</th>
+            <th scope="col" class="number">{own.gross}</th>
+            <th scope="col" class="number">{own.in}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {figures.tiers.map((tier) => (
+            <tr key={tier.tier_id}>
+              <th scope="row">{tier.tier_name ?? tier.tier_id}</th>
+              <td class="number">{tier.sold.toLocaleString(locale)}</td>
+              <td class="number">{tier.returned.toLocaleString(locale)}</td>
+              <td class="number">{tier.kept.toLocaleString(locale)}</td>
+              <td class="number">{tier.capacity?.toLocaleString(locale) ?? "–"}</td>
+              <td class="number">
+                {Object.entries(tier.gross_cents)
+                  .map(([currency, cents]) => money(cents, currency, locale))
+                  .join(", ") || "–"}
+              </td>
+              <td class="number">{own.inOf(tier.people_admitted, tier.people_expected)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
