@@ -37,6 +37,10 @@ class DoorStaff:
             reply = self.api.post(f"/events/{self.event_id}/members", json=member, token=builders.admin_token())
             assert reply.status == 201, reply.json
         self.page.goto("/sign-in?next=/door")
+        self.sign_in_again(email)
+
+    def sign_in_again(self, email: str = "door@example.com") -> None:
+        """Where the page asks for it."""
         self.page.get_by_label(re.compile("E-mail address|Correo electrónico")).fill(email)
         self.page.get_by_label(re.compile("^(Password|Contraseña)$")).fill(PASSWORD)
         self.page.locator("main button[type=submit]").click()

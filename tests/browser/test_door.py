@@ -1,8 +1,11 @@
 """The door in a real browser: the camera, two devices, no network, undo, several people on one ticket, the keyboard, Spanish."""
 
+import io
+import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from chalicelib import clock, settings
@@ -13,6 +16,7 @@ from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.browser import camera
 from tests.browser.chromium import find_chromium
 from tests.browser.door_staff import DoorStaff
+from tests.browser.page_checks import check
 from tests.browser.test_tickets import NOTE_SCREEN_LOCKS
 
 EVENT = "Night of the Proms"
@@ -102,6 +106,7 @@ def test_a_code_from_a_screenshot_of_the_wallet_is_admitted_once_online_and_anot
     staff.press("Start the camera")
     staff.see_verdict("Come in", "Floor")
     assert door.admitted(first) == 1
+    check(staff.page, "door_camera")
     staff.press("Stop the camera")
     staff.press("Next")
     staff.press("Start the camera")
@@ -341,3 +346,47 @@ def test_the_door_in_spanish_by_the_keyboard_alone(door, new_buyer, api, mailbox
     page.keyboard.press("Enter")
     expect(page.get_by_text("deshecha")).to_be_visible()
     assert door.admitted(ticket) == 0
+
+
+def test_a_session_that_ends_stops_nobody_and_its_scans_are_sent_after_signing_in_again(door, new_staff, new_buyer):
+    [ticket] = door.sell(name="Ada Lovelace")
+    staff = new_staff()
+    other_tab = staff.page.context.new_page()
+    other_tab.goto("/door")
+    expect(other_tab.get_by_role("heading", name="The door is open in another tab")).to_be_visible()
+    other_tab.close()
+    staff.page.context.clear_cookies()
+    staff.page.reload()
+    staff.see_state("Signed out")
+    staff.type(ticket.code)
+    staff.see_verdict("Come in", "Decided on this device")
+    staff.page.get_by_role("link", name="Sign in again").click()
+    staff.sign_in_again()
+    staff.see_state("Online")
+    expect(staff.page.get_by_text("to be sent")).to_have_count(0)
+    assert door.admitted(ticket) == 1
+
+
+def test_the_last_scan_is_the_first_of_the_list(door, new_staff):
+    first, second = door.sell(quantity=2, name="Ada Lovelace")
+    staff = new_staff()
+    for code, title in ((first.code, "Come in"), (first.code, "Already in"), (second.code, "Come in")):
+        staff.press("Next") if staff.page.locator(".verdict").count() else None
+        staff.type(code)
+        staff.see_verdict(title)
+        staff.page.clock.set_system_time(door.time.now * 1000 - 600_000)  # a clock that is set back
+    listed = staff.page.get_by_role("region", name="Last scans of this device").locator(".door-who")
+    expect(listed).to_have_text([re.compile("Come in"), re.compile("Already in"), re.compile("Come in · Ada")])
+
+
+def test_the_page_can_be_installed(new_buyer):
+    page = new_buyer().page
+    page.goto("/door")
+    address = page.locator("link[rel=manifest]").get_attribute("href")
+    manifest = page.request.get(address).json()
+    assert (manifest["start_url"], manifest["scope"], manifest["display"]) == ("/door", "/door", "standalone")
+    for icon in manifest["icons"][1:]:
+        image = Image.open(io.BytesIO(page.request.get(icon["src"]).body()))
+        assert f"{image.width}x{image.height}" == icon["sizes"]
+    page.goto("/")
+    expect(page.locator("link[rel=manifest]")).to_have_count(0)

@@ -28,6 +28,8 @@ export interface Setup {
  */
 export interface ScanRecord {
   id: string;
+  /** Counts the scans of the device: clocks may be set back. */
+  number: number;
   at: number;
   code: string | null;
   ticketId: string | null;
@@ -73,7 +75,7 @@ export class DeviceStore {
       this.#database.getAll("tickets"),
       this.#database.getAll("scans"),
     ]);
-    return { setup: setup ?? null, tickets, scans: scans.sort((a, b) => a.at - b.at || a.id.localeCompare(b.id)) };
+    return { setup: setup ?? null, tickets, scans: scans.sort((a, b) => a.number - b.number) };
   }
 
   async saveSetup(setup: Setup): Promise<void> {

@@ -193,6 +193,7 @@ export class Door {
     const { gate, device, event } = this.#setup;
     const scan: ScanRecord = {
       id: crypto.randomUUID(),
+      number: (this.#scans.at(-1)?.number ?? 0) + 1,
       at: now(),
       code: text,
       ticketId: listed?.ticket.id ?? id,
@@ -323,7 +324,7 @@ export class Door {
 
   async #keep(scan: ScanRecord): Promise<void> {
     const others = this.#scans.filter(({ id }) => id !== scan.id);
-    const scans = [...others, scan].sort((a, b) => a.at - b.at);
+    const scans = [...others, scan].sort((a, b) => a.number - b.number);
     const done = scans.filter((one) => !isUnsent(one) && !one.isConflict);
     const forgotten = new Set(done.slice(0, -MAX_SCANS).map(({ id }) => id));
     await this.#store.saveScans([scan], [...forgotten]);
