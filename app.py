@@ -20,6 +20,8 @@ from chalicelib.edge import api as edge_api
 from chalicelib.edge import cors, error_middleware, path_names
 from chalicelib.followers import jobs as followers_jobs
 from chalicelib.messages import jobs as messages_jobs
+from chalicelib.outgoing_webhooks import api as outgoing_webhooks_api
+from chalicelib.outgoing_webhooks import jobs as outgoing_webhooks_jobs
 from chalicelib.packages import api as packages_api
 from chalicelib.privacy import api as privacy_api
 from chalicelib.promoters import api as promoters_api
@@ -70,6 +72,7 @@ app.register_blueprint(refunds_api.bp, url_prefix="/v1")
 app.register_blueprint(documents_api.bp, url_prefix="/v1")
 app.register_blueprint(privacy_api.bp, url_prefix="/v1")
 app.register_blueprint(reports_api.bp, url_prefix="/v1")
+app.register_blueprint(outgoing_webhooks_api.bp, url_prefix="/v1")
 app.register_blueprint(admin_api.bp, url_prefix="/v1")
 
 app.register_blueprint(image_uploads_jobs.bp)
@@ -78,6 +81,7 @@ app.register_blueprint(reconciliation_jobs.bp)
 app.register_blueprint(reports_jobs.bp)
 app.register_blueprint(followers_jobs.bp)
 app.register_blueprint(messages_jobs.bp)
+app.register_blueprint(outgoing_webhooks_jobs.bp)
 
 path_names.register_resolver("event_id", slugs.resolve_event_id)
 snapstart.register_renewal()

@@ -44,6 +44,7 @@ def visit_all(api: Client) -> None:
     tour.manage_event()
     tour.manage_packages()
     tour.manage_people(event_id)
+    tour.manage_webhooks()
     tour.manage_promo_codes(event_id)
     tour.browse(event_id)
     order_id = tour.buy(event_id, tier_id)
@@ -113,6 +114,18 @@ class _Tour:
             member = self.post(people, {"email": f"{self.name}@example.com", "role": "staff"}, token=self.admin).json
         self.get(people, token=self.admin)
         self.delete(f"{people}/{member['id']}", token=self.admin)
+
+    def manage_webhooks(self) -> None:
+        promoter = {"token": builders.token(f"promoter-{self.name}", "promoter")}
+        endpoints = f"/promoters/promoter-{self.name}/webhook-endpoints"
+        endpoint = f"{endpoints}/{self.post(endpoints, {'url': 'https://93.184.215.14/'}, key='webhook', **promoter).json['id']}"
+        self.patch(endpoint, {"event_types": ["order.paid"]}, **promoter)
+        delivery = f"{endpoint}/deliveries/{self.post(f'{endpoint}/test', key='test', **promoter).json['id']}"
+        for path in (endpoints, endpoint, f"{endpoint}/deliveries", delivery):
+            self.get(path, **promoter)
+        self.post(f"{delivery}/replay", key="replay", **promoter)
+        self.post(f"{endpoint}/rotate-secret", key="rotate", **promoter)
+        self.delete(endpoint, **promoter)
 
     def manage_catalog(self) -> tuple[str, str]:
         now = clock.now()

@@ -23,6 +23,7 @@ NOT_IN_PRODUCTION = {
     ("identity", "demo"): ("jwt", "with demo, anybody can act as any user"),
     ("payment_simulation", "on"): ("off", "a simulated payment gives tickets without money"),
     ("payment_provider", "simulated"): ("auto or stripe", "a simulated payment gives tickets without money"),
+    ("webhook_targets", "local"): ("public", "with local, promoters could send requests to services on our own machines"),
     ("email_verification", "later"): ("required", "with later, anybody can find out who has an account"),
 }
 
@@ -99,6 +100,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "5/900"
     limit_invite: Annotated[
         Rate, _says("How often a user may name or invite a guest of a seat: requests/seconds, each from 1 to 99999.")
+    ] = "300/3600"
+    limit_webhook: Annotated[
+        Rate,
+        _says("How often a user may create, change, test or replay webhooks: requests/seconds, each from 1 to 99999."),
     ] = "300/3600"
     address_factor: Annotated[
         int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
@@ -215,6 +220,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "without encryption; user and password in percent-encoding. Empty: no mails are sent."
         ),
     ] = ""
+    webhook_targets: Annotated[
+        Literal["public", "local"],
+        _says(
+            "Where webhooks of promoters may be sent: to `public` addresses by https, or also to 127.0.0.1, with or without "
+            "encryption (`local`); stage `prod` refuses `local`."
+        ),
+    ] = "public"
     jwt_secret: Annotated[
         str, _says("Secret from which keys are derived, such as those of the waiting room's tokens; 32 characters or more.")
     ] = ""

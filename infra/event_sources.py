@@ -4,6 +4,7 @@
 CONSUMERS = {
     "follow_changes": ("catalog", "purchases", "tickets"),
     "project_reports": ("payment-transactions", "purchases", "tickets"),
+    "send_webhooks": ("webhook-deliveries",),
 }
 
 BATCH_SIZE = 500  # Lambda passes fewer if they have more than 6 MB

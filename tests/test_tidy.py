@@ -84,6 +84,7 @@ KEPT_RESULTS = {
     "_quota",
     "position",
     "_environment",
+    "tls_context",
 }
 
 

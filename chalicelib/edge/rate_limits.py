@@ -50,6 +50,7 @@ CHECKOUT = RateLimit("checkout")
 CONFIRM = RateLimit("confirm")
 SIGN_UP = RateLimit("sign_up")  # counted for addresses alone: who signs up is nobody yet
 INVITE = RateLimit("invite")
+WEBHOOK = RateLimit("webhook")
 PROMO_CODE = RateLimit("promo_code")  # counted for addresses alone: who asks whether a code is valid need not be known
 MAIL = RateLimit("mail")  # counted for the e-mail address, not for the caller
 

@@ -12,6 +12,7 @@ from chalicelib.changes.model import Change
 from chalicelib.changes.stream import stream_consumer
 from chalicelib.messages import service as messages
 from chalicelib.numbering import service as numbering
+from chalicelib.outgoing_webhooks import outbox as outgoing_webhooks
 
 bp = Blueprint(__name__)
 
@@ -19,6 +20,7 @@ bp = Blueprint(__name__)
 FOLLOWERS: tuple[Callable[[Sequence[Change]], None], ...] = (
     numbering.follow,
     messages.follow,
+    outgoing_webhooks.follow,
 )
 
 

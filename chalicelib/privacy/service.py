@@ -1,6 +1,6 @@
 """A person's rights: to get what is kept about them, and to be erased. Orders stay for the books, without the person."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from chalicelib import clock, parallel
@@ -15,6 +15,8 @@ from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.http import RequestContext
 from chalicelib.errors import ApiError
+from chalicelib.outgoing_webhooks import endpoints as webhook_endpoints
+from chalicelib.outgoing_webhooks.views import endpoint_view
 from chalicelib.privacy.views import ExportView
 from chalicelib.promoters.views import member_view, promoter_view
 from chalicelib.purchases.record import erasure, queries
@@ -43,6 +45,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
         memberships=[member_view(membership) for membership in members.list_memberships(account.email)] if account else [],
         orders=[full_order_view(purchase, queries.load_details(purchase)) for purchase in purchases],
         tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],
+        webhook_endpoints=[endpoint_view(endpoint, now) for endpoint in webhook_endpoints.list_endpoints(identity.user_id)],
         seats=[seat_view(seat, identity.user_id) for seat in seats.list_seats(named)],
         next_cursor=cursors.encode(last) if last else None,
     )
@@ -54,11 +57,19 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
     Raises WrongPassword, TooManyAttempts and AccountChanging, if there is an account, and PromoterHasEvents.
     """
     # What is kept is read beside the checks, and erased only once they have passed.
-    (account, memberships), details = parallel.both(
-        lambda: _checked_account(request, identity, password), lambda: erasure.find_personal_details(identity.user_id)
+    (account, memberships), (details, endpoints) = parallel.both(
+        lambda: _checked_account(request, identity, password),
+        lambda: parallel.both(
+            lambda: erasure.find_personal_details(identity.user_id), lambda: webhook_endpoints.list_endpoints(identity.user_id)
+        ),
     )
     _check_events(identity.user_id, request.now)
-    parallel.both(lambda: erasure.erase_personal_details(details), lambda: members.delete_all(memberships))
+    deletions: list[Callable[[], None]] = [
+        lambda: erasure.erase_personal_details(details),
+        lambda: members.delete_all(memberships),
+        lambda: webhook_endpoints.delete_all(endpoints, identity.user_id, request.now),
+    ]
+    parallel.call_each(lambda delete: delete(), deletions)
     if account is not None:
         accounts.delete_account(account, request.now)
 

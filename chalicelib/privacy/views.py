@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from chalicelib.accounts.views import UserView
 from chalicelib.clock import Timestamp
+from chalicelib.outgoing_webhooks.views import EndpointView
 from chalicelib.promoters.views import MemberView, PromoterView
 from chalicelib.purchases.record.views import FullOrderView
 from chalicelib.tickets.seats.views import SeatView
@@ -11,7 +12,7 @@ from chalicelib.tickets.views import TicketView
 
 
 class ExportView(Struct, frozen=True, kw_only=True):
-    """What is kept about a user: the account, a promoter's profile, roles at events, and a page of the orders and their tickets.
+    """What is kept about a user: account, promoter's profile, webhook endpoints, roles at events, and a page of orders and their tickets.
 
     `seats` are those of these tickets for which the user has named guests.
 
@@ -22,6 +23,7 @@ class ExportView(Struct, frozen=True, kw_only=True):
     user: UserView
     promoter: PromoterView | None
     memberships: list[MemberView]
+    webhook_endpoints: list[EndpointView]
     orders: list[FullOrderView]
     tickets: list[TicketView]
     seats: list[SeatView]

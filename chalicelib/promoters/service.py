@@ -31,14 +31,14 @@ class CoordinatorForbidden(Forbidden):
 def get_promoter(identity: Identity | None, promoter_id: str) -> Promoter:
     """A promoter. Raises NotFound, also for one that is not verified, except to themself and to admins."""
     promoter = profiles.find(promoter_id)
-    if promoter is None or (promoter.state != "verified" and not _may_change(identity, promoter_id)):
+    if promoter is None or (promoter.state != "verified" and not may_act_for(identity, promoter_id)):
         raise NotFound("There is no promoter with this id.", promoter_id=promoter_id)
     return promoter
 
 
 def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, now: int) -> Promoter:
     """Write a promoter's profile. Raises Forbidden, NotFound or PromoterChanging."""
-    if not _may_change(identity, promoter_id):
+    if not may_act_for(identity, promoter_id):
         raise Forbidden("You may change your own profile only.")
     is_admin = "admin" in identity.roles
     if change.verified is not None and not is_admin:
@@ -52,7 +52,7 @@ def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, l
     """A promoter's events by their start, and the catalog. Only the promoter and admins get drafts and test events. Raises NotFound."""
     get_promoter(identity, promoter_id)
     snapshot = catalog.snapshot()
-    sees_all = _may_change(identity, promoter_id)
+    sees_all = may_act_for(identity, promoter_id)
     events = (event for event in snapshot.events.values() if event.promoter_id == promoter_id and not event.removed)
     shown = [event for event in events if event.deleted_at is None and (sees_all or event.status not in HIDDEN)]
     return snapshot, sorted(shown, key=lambda event: (event.starts_at, event.id))
@@ -97,7 +97,7 @@ def _check_appointment(identity: Identity, event: Event, role: EventRole, before
         raise CoordinatorForbidden(event_id=event.id)
 
 
-def _may_change(identity: Identity | None, promoter_id: str) -> bool:
+def may_act_for(identity: Identity | None, promoter_id: str) -> bool:
     """Whether the caller is this promoter, or an admin."""
     if identity is None:
         return False

@@ -25,6 +25,7 @@ LOCAL_DEFAULTS = {
     "PAYMENT_SIMULATION": "on",
     "ADDRESS_FACTOR": "10000",
     "EMAIL_VERIFICATION": "later",
+    "WEBHOOK_TARGETS": "local",
 }
 
 # The variable names of Stripe's own tools, so that `make run STRIPE_API_KEY=...` works.

@@ -72,6 +72,8 @@ def alarms(stage: str) -> list[Alarm]:
         Alarm("function-errors", " + ".join(_function_errors()), _function_errors(), 0, times=2),
         Alarm("dead-letters", " + ".join(_dead_letters()), _dead_letters(), 0),
         Alarm("changes-late", f"MAX([{', '.join(_ages_of_changes())}])", _ages_of_changes(), 60_000, times=3),
+        Alarm("webhooks-dead", "dead", {"dead": _own(stage, "outgoing_webhooks_dead", MINUTES)}, 50),
+        Alarm("webhooks-late", "oldest", {"oldest": _own(stage, "outgoing_webhooks_oldest_seconds", MINUTES)}, 600, times=3),
         Alarm("sweep-silent", "runs", {"runs": _own(stage, "sweep_runs", MINUTES)}, 1, below=True, silence="breaching"),
         Alarm("sweep-behind", "behind", {"behind": _own(stage, "sweeps_unfinished", MINUTES)}, 0, times=2),
     ]

@@ -46,6 +46,7 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
         ("Sweep", "Sum", own("sweep_runs", "sweeps_unfinished", "holds_left_to_recovery")),
         ("Open cases and holds", "Maximum", own("money_matters", "active_holds")),
         ("Catalog", "Maximum", own("catalog_version", "publications_abandoned", "low_stocks")),
+        ("Webhooks of promoters", "Sum", own("outgoing_webhooks_delivered", "outgoing_webhooks_failed", "outgoing_webhooks_dead")),
         ("Throttles and errors", "Sum", [*each_function("Throttles"), *each_function("Errors")]),
     ]
 

@@ -42,6 +42,8 @@ TABLES: dict[str, dict[str, str]] = {
         "tickets/index/code": "Query",
         "tickets/index/event": "Query",
         "waiting-room": "BatchGetItem GetItem PutItem UpdateItem",
+        "webhook-deliveries": "GetItem PutItem Query UpdateItem",
+        "webhook-endpoints": "DeleteItem GetItem PutItem Query",
     },
     "clean_images": {
         "catalog": "GetItem Query",
@@ -51,6 +53,8 @@ TABLES: dict[str, dict[str, str]] = {
         "email-notifications": "PutItem",
         "ticket-numbers": "GetItem PutItem",
         "tickets": "BatchGetItem UpdateItem",
+        "webhook-deliveries": "PutItem",
+        "webhook-endpoints": "Query",
     },
     "process_image": {
         "audit": "PutItem",
@@ -82,6 +86,17 @@ TABLES: dict[str, dict[str, str]] = {
         "purchases": "GetItem",
         "suppressed-addresses": "GetItem",
         "tickets": "BatchGetItem GetItem",
+    },
+    "retry_webhooks": {
+        "audit": "PutItem",
+        "webhook-deliveries": "UpdateItem",
+        "webhook-deliveries/index/due": "Query",
+        "webhook-endpoints": "GetItem PutItem Scan UpdateItem",
+    },
+    "send_webhooks": {
+        "audit": "PutItem",
+        "webhook-deliveries": "UpdateItem",
+        "webhook-endpoints": "GetItem PutItem UpdateItem",
     },
     "sweep": {
         "audit": "PutItem",

@@ -19,11 +19,14 @@ from chalicelib.accounts.profiles.service import PromoterChange
 from chalicelib.accounts.sessions import service as sessions
 from chalicelib.cases import service as cases
 from chalicelib.edge import auth
+from chalicelib.outgoing_webhooks import endpoints as webhook_endpoints
+from chalicelib.outgoing_webhooks import outbox
 from tests import builders, engines, pictures
 from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, ClientReply
 
 EVENT, DROP = "fest", "drop"  # the second one has a waiting room
+HOOKS = "https://93.184.215.14/"  # nothing is sent there
 BUYER, PROMOTER, PASSWORD = "ada", "nora", "seven grey owls"
 
 
@@ -146,6 +149,8 @@ class World(Struct):
             "POST /orders": {"event_id": event, "items": [item]},
             "POST /orders/{order_id}/confirm": {"simulate": "success"},
             "PUT /promoters/{promoter_id}": {"name": "New"},
+            "POST /promoters/{promoter_id}/webhook-endpoints": {"url": HOOKS},
+            "PATCH /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": {"description": "New"},
             "PUT /seats/{seat_id}/guest": {"name": "Bob"},
             "PATCH /tickets/{ticket_id}": {"attendee": {"name": "Ada"}},
             "PUT /tiers/{tier_id}": {"name": "New", "price_cents": 1, "capacity": 1},
@@ -188,6 +193,7 @@ def new_world() -> Iterator[World]:
             accounts.create_account(account, PASSWORD)
         profiles.save(PROMOTER, PromoterChange("Nora", None, "", None, None, True), "root", clock.now(), by_admin=True)
         login = sessions.session_id(sessions.begin(BUYER, 1, sessions.Device(None, None), clock.now()))
+        endpoint = webhook_endpoints.create(PROMOTER, "01KT0000000000000000000001", HOOKS, "", [], PROMOTER, clock.now())
         cases.open_finding(order, "amounts_differ", clock.now(), {})
         ids = {
             "event_id": event,
@@ -205,6 +211,8 @@ def new_world() -> Iterator[World]:
             "token": transfer,
             "seat_id": f"{second}.1",
             "upload_id": "01KT0000000000000000000000",
+            "endpoint_id": endpoint.id,
+            "delivery_id": outbox.send_ping(endpoint, "first", clock.now()).id,
             "code_id": codes[0],
             "code": codes[1],
         }

@@ -15,6 +15,7 @@ OPERATIONS: dict[str, Any] = {path: methods["get"] for path, methods in DOCUMENT
 _OF_EVENT = "an event has 98 tiers at most"
 _OPTIONS = "a tier has four options at most, of ten choices"
 _OF_ORDER = "an order has 50 tickets of 10 tiers at most"
+_ENDPOINTS = "a promoter has ten webhook endpoints at most"
 _THUMBNAILS = "a picture is drawn in a few sizes"
 _REFUNDS = "each refund takes a ticket back, or is one of a payment that came twice"
 
@@ -59,12 +60,19 @@ BOUNDED = {
     "/events/{event_id}/reservations": {"items": _OF_ORDER},
     "/events/{event_id}/tiers": {"tiers": _OF_EVENT},
     "/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
+    "/promoters/{promoter_id}/webhook-endpoints": {"webhook_endpoints": _ENDPOINTS},
+    "/promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": {"event_types": "there are six types"},
+    "/promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}": {"attempts": "the last 20 are kept"},
     "/events/{event_id}/waiting-room/proof": {"offsets": "one for each counter of the room"},
     "/events/{event_id}/waiting-room/state": {
         "offsets": "one for each counter of the room",
         "segments": "an admission plan has a few segments at most",
     },
-    "/me/export": {"user.roles": "there are three roles", "memberships": "one person works at 100 events at most"},
+    "/me/export": {
+        "user.roles": "there are three roles",
+        "memberships": "one person works at 100 events at most",
+        "webhook_endpoints": _ENDPOINTS,
+    },
     "/me/order": {
         "order.items": _OF_ORDER,
         "order.refunds": _REFUNDS,

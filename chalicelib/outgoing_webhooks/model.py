@@ -1,0 +1,152 @@
+"""Endpoints of promoters, the messages that they get, and the rules of when a message is sent again."""
+
+import random
+from hashlib import sha256
+from typing import ClassVar, Literal
+
+from msgspec import Struct
+from ulid import ULID
+
+from chalicelib.errors import ApiError, NotFound
+
+# What an endpoint may ask for. `waitlist.offered` is not sent yet.
+EventType = Literal["order.paid", "order.refunded", "ticket.checked_in", "ticket.transferred", "event.changed", "waitlist.offered"]
+MessageType = Literal[EventType, "ping"]
+DeliveryState = Literal["pending", "delivered", "failed"]
+DisabledReason = Literal["by_promoter", "gone", "failing"]
+# Why an attempt got no reply; or `status`: it got one that is no success.
+AttemptError = Literal["status", "timeout", "unresolved", "address_refused", "connection_failed", "tls_failed", "bad_reply"]
+
+MAX_ENDPOINTS = 10  # of a promoter
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+# Seconds from one attempt to the next: ten attempts in three days.
+RETRY_DELAYS = (MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
+MAX_RETRY_AFTER = DAY  # of what an endpoint may ask for
+JITTER = 0.1  # of a delay, at most, so that what failed together does not come together again
+DISABLE_AFTER_SECONDS = 5 * DAY  # without a success
+KEPT_SECONDS = 30 * DAY  # from the last time that a delivery was queued
+MAX_ATTEMPTS_KEPT = 20
+PREVIOUS_SECRET_SECONDS = DAY
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """A promoter's address for messages. Times are epoch seconds. `event_types`: those that it gets; empty is all.
+
+    `secret` signs, and `previous_secret` too until `previous_secret_until`. `failing_since` is the first attempt since the last success.
+    """
+
+    promoter_id: str
+    id: str
+    url: str
+    secret: str
+    created_at: int
+    updated_at: int
+    description: str = ""
+    event_types: list[EventType] = []
+    disabled_reason: DisabledReason | None = None
+    previous_secret: str | None = None
+    previous_secret_until: int = 0
+    failing_since: int | None = None
+    version: int = 1
+
+    @property
+    def is_enabled(self) -> bool:
+        return self.disabled_reason is None
+
+    def wants(self, message: "Message") -> bool:
+        """Whether it gets a message: of its types, and of what happened since it exists."""
+        # The times of the stream of changes are right to a second or so.
+        is_new = message.at >= self.created_at - MINUTE
+        return self.is_enabled and is_new and (not self.event_types or message.type in self.event_types)
+
+    def secrets(self, now: int) -> list[str]:
+        """The secrets that sign at this time, the newest first."""
+        previous = [self.previous_secret] if self.previous_secret is not None and now < self.previous_secret_until else []
+        return [self.secret, *previous]
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """Something that promoters get to know. `event_id` is null for a ping. `payload` is the JSON that is sent, as it is signed."""
+
+    id: str
+    type: MessageType
+    event_id: str | None
+    at: int
+    payload: str
+
+
+class SendAttempt(Struct, frozen=True, kw_only=True):
+    """An attempt to send. `status` is that of the reply, null without one; `error` is null for a success.
+
+    `reply` is what the reply's body begins with; only the last attempt keeps it.
+    """
+
+    at: int
+    milliseconds: int
+    status: int | None = None
+    error: AttemptError | None = None
+    reply: str = ""
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """A message for an endpoint. `attempts_made` counts all, `attempts` has the last ones, and `round_start` is how many there were when it
+    was last queued. `next_attempt_at` is null unless it is pending. While `claimed_until` is to come, an attempt is under way.
+    """
+
+    endpoint_id: str
+    message: Message
+    state: DeliveryState
+    attempts_made: int
+    round_start: int
+    attempts: list[SendAttempt]
+    next_attempt_at: int | None
+    claimed_until: int | None
+
+    @property
+    def id(self) -> str:
+        return self.message.id
+
+
+class EndpointNotFound(NotFound):
+    default_message: ClassVar[str] = "This promoter has no webhook endpoint with this id."
+
+
+class DeliveryNotFound(NotFound):
+    default_message: ClassVar[str] = "This endpoint has no delivery with this id. Deliveries are kept for 30 days."
+
+
+class TooManyEndpoints(ApiError):
+    code: ClassVar[str] = "too_many_endpoints"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = f"A promoter has {MAX_ENDPOINTS} webhook endpoints at most. Delete one that you no longer need."
+
+
+class EndpointChanging(ApiError):
+    code: ClassVar[str] = "endpoint_changing"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Others are changing this webhook endpoint at the same moment. Try again."
+
+
+class EndpointDisabled(ApiError):
+    code: ClassVar[str] = "endpoint_disabled"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This webhook endpoint is disabled. Enable it first."
+
+
+class AttemptUnderWay(ApiError):
+    code: ClassVar[str] = "attempt_under_way"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The message is being sent at this moment. Look at the result, then try again."
+
+
+def message_id(identity: str, at: int) -> str:
+    """The id of a message about what `identity` names and happened at `at`: always the same, and ids sort by time."""
+    return f"msg_{ULID.from_bytes((at * 1000).to_bytes(6, 'big') + sha256(identity.encode()).digest()[:10])}"
+
+
+def retry_delay(failures: int, retry_after: int | None) -> int | None:
+    """Seconds until the next attempt after `failures` of them in a row; None if there is none. `retry_after`: what the endpoint wants."""
+    if failures > len(RETRY_DELAYS):
+        return None
+    delay = RETRY_DELAYS[failures - 1]
+    return max(int(delay * random.uniform(1, 1 + JITTER)), min(retry_after or 0, MAX_RETRY_AFTER))
