@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests import builders
+from tests import builders, pictures
 from tests.browser.scenes.stage import FRONT_ROWS, UPPER_LEVEL, Scene, Stage, never_answer
 
 
@@ -20,6 +20,27 @@ def storefront_without_a_match(stage: Stage) -> None:
 def event(stage: Stage) -> None:
     stage.open(f"/events/{stage.event}")
     expect(stage.page.get_by_role("button", name="Reserve tickets")).to_be_visible()
+
+
+def event_with_packages(stage: Stage) -> None:
+    """Packages with a picture of their own, and what their buyers are asked."""
+    table = {"name": "VIP table", "price_cents": 120_000, "capacity": 10, "admits": 8, "description": "At the stage, with dinner."}
+    event_id = stage.create_event("Winter Gala", "Town Hall, Boston", table, FRONT_ROWS)
+    tier_id = next(tier["id"] for tier in stage.api.get(f"/events/{event_id}").json["tiers"] if tier["name"] == "VIP table")
+    package, token = f"/admin/events/{event_id}/tickets/packages/{tier_id}", builders.admin_token()
+    for option in (
+        {"label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Meat", "Vegan"]},
+        {"label": "Message on the table", "option_type": "text_input", "is_required": False, "display_order": 1},
+    ):
+        assert stage.api.post(f"{package}/options", json=option, token=token).status == 201
+    assert pictures.send(stage.api, f"{package}/image", pictures.picture(size=(1200, 800)), token).status == 200
+    stage.open(f"/events/{event_id}")
+    stage.buyer.see("Dinner: Fish, Meat, Vegan")
+    stage.buyer.see("Message on the table (optional)")
+    picture = stage.page.locator(".tier-picture")
+    picture.scroll_into_view_if_needed()
+    stage.page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=picture.element_handle())
+    expect(picture).to_have_count(1)
 
 
 def event_that_opens(stage: Stage) -> None:
@@ -216,6 +237,7 @@ SCENES: list[Scene] = [
     storefront,
     storefront_without_a_match,
     event,
+    event_with_packages,
     event_that_opens,
     event_sold_out,
     unknown_event,

@@ -2,10 +2,11 @@
 
 import { useLocation } from "preact-iso";
 import { useRef } from "preact/hooks";
-import { ApiFailure, reserve, type Availability, type EventWithTiers, type Tier } from "../api";
+import { ApiFailure, reserve, type Availability, type CustomOption, type EventWithTiers, type Tier } from "../api";
 import { dayAndTime, money } from "../formats";
 import { useTexts } from "../texts";
 import { noteReservation } from "../reserved";
+import { Picture } from "./event-picture";
 import { Failure } from "./failure";
 import { useAction, useKept } from "./hooks";
 
@@ -59,9 +60,11 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
       <ul class="tiers">
         {tiers.map((tier) => (
           <li class={`tier ${isForSale(tier) && !OVER.includes(event.status) ? "" : "tier-gone"}`} key={tier.id}>
+            {tier.image && <Picture class="tier-picture" image={tier.image} sizes="(min-width: 56rem) 40vw, 100vw" />}
             <div class="tier-text">
               <h3>{tier.name}</h3>
               {tier.description && <p>{tier.description}</p>}
+              <Asked options={tier.options} />
               <p class="small" aria-live="polite">
                 {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} <TierState tier={tier} event={event} />
               </p>
@@ -101,6 +104,25 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
         </div>
       )}
     </form>
+  );
+}
+
+/** What the package will ask its buyers, or their guests, so that they can think about it before. */
+function Asked({ options }: { options: CustomOption[] }) {
+  const { t } = useTexts();
+  if (options.length === 0) return null;
+  return (
+    <div class="small">
+      <p>{t.event.asked}</p>
+      <ul class="asked">
+        {options.map((option) => (
+          <li key={option.id}>
+            {option.is_required ? option.label : t.checkout.optional(option.label)}
+            {option.choices && option.choices.length > 0 && `: ${option.choices.join(", ")}`}
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }
 

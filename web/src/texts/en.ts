@@ -62,6 +62,7 @@ export const en = {
     salesFrom: (when: string) => `On sale from ${when}`,
     closed: "No longer on sale",
     admits: (count: number) => `admits ${count}`,
+    asked: "We will ask you:",
     quantity: (tier: string) => `Number of tickets: ${tier}`,
     limit: (count: number) => `You can buy up to ${tickets(count)} for this event.`,
     reserve: "Reserve tickets",

@@ -63,6 +63,7 @@ export const es: Texts = {
     salesFrom: (when) => `A la venta desde el ${when}`,
     closed: "Ya no está a la venta",
     admits: (count) => `válida para ${count}`,
+    asked: "Te preguntaremos:",
     quantity: (tier) => `Número de entradas: ${tier}`,
     limit: (count) => `Puedes comprar hasta ${tickets(count)} para este evento.`,
     reserve: "Reservar entradas",
