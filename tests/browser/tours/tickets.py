@@ -1,12 +1,14 @@
-"""What a promoter sells: tickets, packages and what their buyers are asked."""
+"""What a promoter sells, at which discounts, with whom, and what was changed."""
 
 from collections.abc import Iterator
 
 from playwright.sync_api import expect
 
 from tests import builders, pictures
-from tests.browser.managers import Manager
+from tests.browser.managers import FRONT_ROWS, Manager
 from tests.browser.tours.tour import Tour
+
+BALCONY = {"name": "Balcony", "price_cents": 3500, "capacity": 120, "currency": "USD"}
 
 
 def tickets(manager: Manager) -> Iterator[str]:
@@ -63,4 +65,56 @@ def tickets(manager: Manager) -> Iterator[str]:
     expect(manager.page.get_by_role("status").filter(has_text="is now 1 of 3.")).not_to_contain_text("Table for eight is")
 
 
-TOURS: list[Tour] = [tickets]
+def promo_codes(manager: Manager) -> Iterator[str]:
+    manager.sign_up()
+    event_id = manager.create_event(tiers=[FRONT_ROWS, BALCONY])
+    manager.publish(event_id)
+    manager.open(f"/events/{event_id}/promo-codes")
+    manager.see_heading("No promo codes yet")
+    manager.press("New promo code")
+    manager.fill("Code", "EARLY-BIRD")
+    manager.fill("Percent", "10")
+    manager.fill("Purchases in all (optional)", "100")
+    manager.page.get_by_label("Balcony").check()
+    yield "form"
+    manager.press("Create the code")
+    manager.see("10 % off · uses: 0 of 100")
+    builders.create_promo_code(manager.api, event_id, "FRIENDS-20", discount_value=20, minimum_total=50)
+    tiers = {tier["name"]: tier["id"] for tier in manager.api.get(f"/events/{event_id}").json["tiers"]}
+    builders.buy(manager.api, "ada", event_id, tiers["Front rows"], 2, promo_code="FRIENDS-20")
+    manager.page.reload()
+    manager.page.get_by_role("button", name="What it has sold: FRIENDS-20").click()
+    manager.see("Taken off")
+    manager.page.get_by_role("button", name="Switch off: EARLY-BIRD").click()
+    manager.see("Switched off")
+    yield "list"
+    manager.page.get_by_role("button", name="Change: EARLY-BIRD").click()
+    manager.fill("Percent", "15")
+    manager.press("Save")
+    manager.see("15 % off")
+
+
+def people(manager: Manager) -> Iterator[str]:
+    manager.sign_up()
+    event_id = manager.create_event()
+    manager.open(f"/events/{event_id}/people")
+    manager.see_heading("Nobody but you")
+    manager.fill("E-mail address", "no address")
+    yield "none"
+    manager.fill("E-mail address", "door@example.com")
+    manager.press("Send the invitation")
+    manager.see("Invited: door@example.com")
+    manager.page.get_by_role("button", name="Make coordinator: door@example.com").click()
+    manager.see("Coordinator, invited")
+    yield "list"
+    manager.page.get_by_role("button", name="Remove: door@example.com", exact=True).click()
+    manager.press("Yes, remove")
+    manager.see_heading("Nobody but you")
+    tier = manager.api.get(f"/events/{event_id}", token=manager.token).json["tiers"][0]
+    assert manager.api.patch(f"/tiers/{tier['id']}", json={"price_cents": 9900, "on_sale": False}, token=manager.token).status == 200
+    manager.go("History")
+    manager.see("Ticket changed")
+    yield "history"
+
+
+TOURS: list[Tour] = [tickets, promo_codes, people]

@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
+import { useEffect, useRef } from "preact/hooks";
 import { withNext } from "../pages/sign-in";
 import { Frame } from "../parts/frame";
 import { useBuyer } from "../session";
@@ -78,9 +79,14 @@ export function Beside({ me, children }: { me: Me; children: ComponentChildren }
 function Entry({ page, address }: { page: Page; address: string }) {
   const name = useRoomTexts(page.name);
   const { path } = useLocation();
+  const link = useRef<HTMLAnchorElement>(null);
+  const isCurrent = path === address;
+  useEffect(() => {
+    if (isCurrent) link.current?.scrollIntoView({ inline: "center", block: "nearest" }); // on a phone the row of pages is wider than it
+  }, [isCurrent, name]);
   return (
     <li>
-      <a href={address} aria-current={path === address ? "page" : undefined}>
+      <a href={address} ref={link} aria-current={isCurrent ? "page" : undefined}>
         {name}
       </a>
     </li>

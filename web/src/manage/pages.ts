@@ -63,6 +63,27 @@ export const PAGES: Page[] = [
     load: async () => (await import("./tickets/ticket-editor")).TicketEditor,
   },
   {
+    path: "/manage/events/:eventId/promo-codes",
+    name: { en: "Promo codes", es: "Códigos" },
+    right: "managePromoCodes",
+    isListed: true,
+    load: async () => (await import("./promo-codes/code-list")).CodeList,
+  },
+  {
+    path: "/manage/events/:eventId/people",
+    name: { en: "People", es: "Equipo" },
+    right: "manageStaff",
+    isListed: true,
+    load: async () => (await import("./people/people-page")).PeoplePage,
+  },
+  {
+    path: "/manage/events/:eventId/history",
+    name: { en: "History", es: "Historial" },
+    right: "seeHistory",
+    isListed: true,
+    load: async () => (await import("./history/history-page")).HistoryPage,
+  },
+  {
     path: "/manage/events/:eventId/live",
     name: { en: "Live sale", es: "Venta en directo" },
     right: "watchSale",

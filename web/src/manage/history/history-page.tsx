@@ -1,0 +1,114 @@
+/** Who has changed what of an event, with the values before and after. */
+
+import { useState } from "preact/hooks";
+import { content, type Schemas } from "../../client";
+import { money } from "../../formats";
+import { Failure, Outcome, Skeleton } from "../../parts/failure";
+import { useAction, useLoaded } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { manager } from "../api";
+import { useRoomTexts } from "../texts";
+import { historyTexts } from "../texts/history";
+import { useManagedEvent, useMe } from "../who";
+
+type Entry = Schemas["AuditEntryView"];
+type Change = { before: unknown; after: unknown };
+
+const PAGE = 50;
+const TIMES = ["starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at"];
+const load = (event_id: string, cursor?: string) =>
+  content(manager.GET("/events/{event_id}/audit", { params: { path: { event_id }, query: { limit: PAGE, cursor } } })) as Promise<Schemas["AuditLogView"]>;
+
+export function HistoryPage() {
+  const own = useRoomTexts(historyTexts);
+  const { event } = useManagedEvent();
+  const [older, setOlder] = useState<Schemas["AuditLogView"] | null>(null);
+  const { isWorking, failure: moreFailure, run } = useAction();
+  const { value: first, failure, reload } = useLoaded(() => load(event.id), event.id);
+  const entries = [...(first?.entries ?? []), ...(older?.entries ?? [])];
+  const cursor = older ? older.next_cursor : first?.next_cursor;
+  const more = () =>
+    run(async () => {
+      const page = await load(event.id, cursor!);
+      setOlder({ entries: [...(older?.entries ?? []), ...page.entries], next_cursor: page.next_cursor });
+    });
+  return (
+    <div class="page page-narrow">
+      <h1>{own.title}</h1>
+      <p class="lead">{own.lead}</p>
+      {failure && !first && <Failure failure={failure} retry={reload} />}
+      {!first && !failure && <Skeleton lines={8} />}
+      {first && entries.length === 0 && (
+        <Outcome tone="calm" title={own.none}>
+          <p>{own.noneText}</p>
+        </Outcome>
+      )}
+      <ol class="history">
+        {entries.map((entry) => (
+          <Row key={entry.id} entry={entry} />
+        ))}
+      </ol>
+      {moreFailure && <Failure failure={moreFailure} />}
+      {cursor && (
+        <button type="button" class="button button-quiet" disabled={isWorking} onClick={more}>
+          {own.more}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Row({ entry }: { entry: Entry }) {
+  const own = useRoomTexts(historyTexts);
+  const { locale } = useTexts();
+  const me = useMe();
+  const { event } = useManagedEvent();
+  const [kind, id] = entry.subject.split("#");
+  const tier = event.tiers.find((candidate) => candidate.id === id);
+  const what = kind === "event" ? null : (tier?.name ?? (typeof entry.details.name === "string" ? entry.details.name : id));
+  const when = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short", timeZone: event.timezone }).format(new Date(entry.at));
+  const currency = tier?.currency ?? event.tiers[0]?.currency ?? null;
+  const show = (value: unknown, name: string) => shown(value, name, { own, locale, timezone: event.timezone, currency });
+  const changes = Object.entries(entry.changes as Record<string, Change>).filter(([name]) => name !== "id" && name !== "event_id");
+  return (
+    <li>
+      <p>
+        <strong>{own.actions[entry.action] ?? entry.action}</strong>
+        {what && <>: {what}</>}
+      </p>
+      <p class="small">
+        <time dateTime={entry.at}>{when}</time> · {entry.actor === me.id ? own.you : own.by(entry.actor)}
+      </p>
+      {changes.length > 0 && (
+        <dl class="changes">
+          {changes.map(([name, { before, after }]) => (
+            <div key={name}>
+              <dt>{own.fields[name] ?? name}</dt>
+              <dd>
+                <del>{show(before, name)}</del> → <ins>{show(after, name)}</ins>
+              </dd>
+            </div>
+          ))}
+        </dl>
+      )}
+    </li>
+  );
+}
+
+interface Reader {
+  own: (typeof historyTexts)["en"];
+  locale: string;
+  timezone: string;
+  currency: string | null;
+}
+
+/** A value as people read it: the log has times in epoch seconds, and prices in the currency's smallest unit. */
+function shown(value: unknown, name: string, { own, locale, timezone, currency }: Reader): string {
+  if (value === null || value === undefined || value === "") return own.nothing;
+  if (typeof value === "boolean") return value ? own.yes : own.no;
+  if (typeof value === "string") return own.values[value] ?? value;
+  if (typeof value !== "number") return JSON.stringify(value);
+  if (name === "price_cents" && currency) return money(value, currency, locale);
+  const isTime = TIMES.includes(name);
+  return isTime ? new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short", timeZone: timezone }).format(1000 * value) : value.toLocaleString(locale);
+}

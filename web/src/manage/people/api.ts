@@ -1,0 +1,24 @@
+/** The calls about the people who work at an event. */
+
+import { content, type Schemas } from "../../client";
+import { manager } from "../api";
+
+export type Member = Schemas["MemberView"];
+export type EventRole = Member["role"];
+
+/** All people of an event, from all pages. */
+export async function listMembers(event_id: string): Promise<Member[]> {
+  const members: Member[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await content(manager.GET("/events/{event_id}/members", { params: { path: { event_id }, query: { limit: 200, cursor } } }));
+    members.push(...page.members);
+    cursor = page.next_cursor ?? undefined;
+  } while (cursor);
+  return members;
+}
+/** Invite somebody by mail, or give a member another role. Repeated, it changes nothing. */
+export const invite = (event_id: string, email: string, role: EventRole): Promise<Member> =>
+  content(manager.POST("/events/{event_id}/members", { params: { path: { event_id } }, body: { email, role } }));
+export const removeMember = ({ event_id, id: member_id }: Member) =>
+  content(manager.DELETE("/events/{event_id}/members/{member_id}", { params: { path: { event_id, member_id } } }));

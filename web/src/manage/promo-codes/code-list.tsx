@@ -1,0 +1,225 @@
+/** The promo codes of an event, how often each is used, and what it has sold. */
+
+import { useRef, useState } from "preact/hooks";
+import { dayAndTime, money } from "../../formats";
+import { Failure, Outcome, Skeleton } from "../../parts/failure";
+import { Form } from "../../parts/form";
+import { useAction, useLoaded } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { Confirmed } from "../parts/confirmed";
+import { CheckField, SelectField, TextField } from "../parts/fields";
+import { useRoomTexts } from "../texts";
+import { formTexts } from "../texts/forms";
+import { promoTexts } from "../texts/promo-codes";
+import { useManagedEvent } from "../who";
+import { fromLocal, toLocal } from "../zoned-time";
+import { changeCode, createCode, deleteCode, getStats, listCodes, type NewPromoCode, type PromoCode } from "./api";
+
+export function CodeList() {
+  const own = useRoomTexts(promoTexts);
+  const { event } = useManagedEvent();
+  const [isOpen, setOpen] = useState(false);
+  const { value: codes, failure, reload } = useLoaded(() => listCodes(event.id), event.id);
+  return (
+    <div class="page">
+      <div class="page-head">
+        <h1>{own.title}</h1>
+        {event.tiers.length > 0 && (
+          <button type="button" class="button" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+            {own.add}
+          </button>
+        )}
+      </div>
+      {isOpen && <CodeForm code={null} onDone={async () => (await reload(), setOpen(false))} />}
+      {failure && !codes && <Failure failure={failure} retry={reload} />}
+      {!codes && !failure && <Skeleton lines={4} />}
+      {codes?.length === 0 && !isOpen && (
+        <Outcome tone="calm" title={own.none}>
+          <p>{event.tiers.length > 0 ? own.noneText : own.ticketsFirst}</p>
+        </Outcome>
+      )}
+      {codes && codes.length > 0 && (
+        <ul class="rows">
+          {codes.map((code) => (
+            <Row key={code.id} code={code} onChanged={reload} />
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<void> }) {
+  const own = useRoomTexts(promoTexts);
+  const { locale } = useTexts();
+  const { event } = useManagedEvent();
+  const { isWorking, failure, run } = useAction();
+  const [isOpen, setOpen] = useState(false);
+  const amount = code.discount_type === "percentage" ? `${code.discount_value.toLocaleString(locale)} %` : inCurrency(code.discount_value, code.currency, locale);
+  const facts = [
+    own.takesOff(amount),
+    own.used(code.times_used, code.max_total_uses),
+    code.times_held > 0 && own.held(code.times_held),
+    code.expires_at && own.until(dayAndTime(code.expires_at, event.timezone, locale)),
+  ];
+  return (
+    <li class="row-card tier-row">
+      <div class="row-text">
+        <h2 class="code">{code.code}</h2>
+        <p class="small">{facts.filter(Boolean).join(" · ")}</p>
+        <p class="chips">
+          {code.package_ids && <span class="chip">{own.onlyFor(code.package_ids.map((id) => event.tiers.find((tier) => tier.id === id)?.name ?? id).join(", "))}</span>}
+          {code.minimum_total !== null && <span class="chip">{own.from(inCurrency(code.minimum_total, code.currency, locale))}</span>}
+          {!code.is_active && <span class="chip chip-bad">{own.off}</span>}
+          {code.managed_by === "bootstrap" && <span class="chip">{own.bootstrap}</span>}
+        </p>
+        {code.times_used > 0 && <Stats code={code} />}
+      </div>
+      {code.managed_by === "api" && (
+        <div class="row-actions">
+          <button type="button" class="link" aria-label={`${own.change}: ${code.code}`} aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+            {own.change}
+          </button>
+          <button
+            type="button"
+            class="link"
+            aria-label={`${code.is_active ? own.stop : own.start}: ${code.code}`}
+            disabled={isWorking}
+            onClick={() => run(async () => void (await changeCode(code, { is_active: !code.is_active, version: code.version }), await onChanged()))}
+          >
+            {code.is_active ? own.stop : own.start}
+          </button>
+          {code.times_used + code.times_held === 0 && (
+            <Confirmed label={own.delete} of={code.code} confirm={own.deleteNow} class="link" act={async () => void (await deleteCode(code), await onChanged())}>
+              <p>{own.deleteText}</p>
+            </Confirmed>
+          )}
+        </div>
+      )}
+      {failure && <Failure failure={failure} />}
+      {isOpen && <CodeForm key={code.version} code={code} onDone={async () => (await onChanged(), setOpen(false))} />}
+    </li>
+  );
+}
+
+/** What a code has sold, asked for when somebody wants to know. */
+function Stats({ code }: { code: PromoCode }) {
+  const own = useRoomTexts(promoTexts);
+  const { locale } = useTexts();
+  const { isWorking, failure, run } = useAction();
+  const [stats, setStats] = useState<Awaited<ReturnType<typeof getStats>> | null>(null);
+  if (!stats) {
+    return (
+      <>
+        <button type="button" class="link" aria-label={`${own.stats}: ${code.code}`} disabled={isWorking} onClick={() => run(async () => setStats(await getStats(code)))}>
+          {own.stats}
+        </button>
+        {failure && <Failure failure={failure} />}
+      </>
+    );
+  }
+  const amount = (cents: number) => money(cents, stats.currency, locale);
+  const figures: [string, string][] = [
+    [own.ticketsSold, stats.tickets_sold.toLocaleString(locale)],
+    [own.takenOff, amount(stats.discount_cents)],
+    [own.revenue, amount(stats.revenue_cents)],
+    [own.refunded, amount(stats.refunded_cents)],
+  ];
+  return (
+    <p class="numbers" role="status">
+      {figures.map(([name, figure]) => `${name}: ${figure}`).join(" · ")}
+    </p>
+  );
+}
+
+type CodeValues = {
+  code: string;
+  discount_type: string;
+  discount_value: string;
+  starts_at: string;
+  expires_at: string;
+  max_total_uses: string;
+  max_uses_per_donor: string;
+  minimum_total: string;
+  [tier: `tier-${string}`]: boolean;
+};
+
+function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: () => Promise<unknown> }) {
+  const own = useRoomTexts(promoTexts);
+  const form = useRoomTexts(formTexts);
+  const { event } = useManagedEvent();
+  const { timezone, tiers } = event;
+  const currency = tiers[0]?.currency ?? "";
+  const [values, setValues] = useState<CodeValues>(() => ({
+    code: code?.code ?? "",
+    discount_type: code?.discount_type ?? "percentage",
+    discount_value: String(code?.discount_value ?? ""),
+    starts_at: toLocal(code?.starts_at, timezone),
+    expires_at: toLocal(code?.expires_at, timezone),
+    max_total_uses: String(code?.max_total_uses ?? ""),
+    max_uses_per_donor: String(code?.max_uses_per_donor ?? ""),
+    minimum_total: String(code?.minimum_total ?? ""),
+    ...Object.fromEntries(tiers.map(({ id }) => [`tier-${id}`, code?.package_ids?.includes(id) ?? false])),
+  }));
+  const key = useRef({ of: "", key: "" });
+  const draft = { values, set: (changes: Partial<CodeValues>) => setValues({ ...values, ...changes } as CodeValues) };
+  const submit = async () => {
+    const chosen = tiers.filter(({ id }) => values[`tier-${id}`]).map(({ id }) => id);
+    const fields = {
+      discount_type: values.discount_type as NewPromoCode["discount_type"],
+      discount_value: values.discount_value.trim().replace(",", "."),
+      starts_at: fromLocal(values.starts_at, timezone),
+      expires_at: fromLocal(values.expires_at, timezone),
+      max_total_uses: values.max_total_uses ? Number(values.max_total_uses) : null,
+      max_uses_per_donor: values.max_uses_per_donor ? Number(values.max_uses_per_donor) : null,
+      minimum_total: values.minimum_total.trim().replace(",", ".") || null,
+      package_ids: chosen.length > 0 ? chosen : null,
+    };
+    if (code) await changeCode(code, { ...fields, version: code.version });
+    else {
+      const body = { ...fields, code: values.code.trim() };
+      if (key.current.of !== JSON.stringify(body)) key.current = { of: JSON.stringify(body), key: crypto.randomUUID() };
+      await createCode(event.id, body, key.current.key);
+    }
+    await onDone();
+  };
+  const isPercentage = values.discount_type === "percentage";
+  return (
+    <Form onSubmit={submit} button={code ? form.save : own.create} class="panel code-form">
+      {(errorOf) => {
+        const common = { draft, errorOf };
+        return (
+          <>
+            <h2>{code ? own.changeTitle(code.code) : own.newTitle}</h2>
+            {!code && <TextField {...common} name="code" label={own.code} note={own.codeNote} required maxLength={20} placeholder="EARLY-BIRD" />}
+            <div class="pair">
+              <SelectField {...common} name="discount_type" label={own.kind} options={[["percentage", own.percentage], ["fixed_amount", own.fixed(currency)]]} />
+              <TextField {...common} name="discount_value" label={isPercentage ? own.percent : own.amount(currency)} type="decimal" required maxLength={14} />
+            </div>
+            <div class="pair">
+              <TextField {...common} name="max_total_uses" label={form.optional(own.maxUses)} type="number" min={1} max={10_000} />
+              <TextField {...common} name="max_uses_per_donor" label={form.optional(own.maxEach)} type="number" min={1} max={100} />
+            </div>
+            <div class="pair">
+              <TextField {...common} name="starts_at" label={form.optional(own.starts)} type="datetime-local" />
+              <TextField {...common} name="expires_at" label={form.optional(own.expires)} type="datetime-local" />
+            </div>
+            <TextField {...common} name="minimum_total" label={form.optional(own.minimum(currency))} note={own.minimumNote} type="decimal" maxLength={14} />
+            {tiers.length > 1 && (
+              <fieldset>
+                <legend class="small">{own.forTickets}</legend>
+                {tiers.map((tier) => (
+                  <CheckField key={tier.id} name={`tier-${tier.id}`} label={tier.name} draft={draft} />
+                ))}
+              </fieldset>
+            )}
+          </>
+        );
+      }}
+    </Form>
+  );
+}
+
+function inCurrency(amount: number, currency: string, locale: string): string {
+  return new Intl.NumberFormat(locale, { style: "currency", currency }).format(amount);
+}

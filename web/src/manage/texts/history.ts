@@ -1,0 +1,91 @@
+/** Who has changed what. */
+
+import { eventTexts } from "./events";
+import { ticketTexts } from "./tickets";
+
+const actionsEn: Record<string, string> = {
+  "event.created": "Event created",
+  "event.changed": "Event changed",
+  "event.published": "Event published",
+  "event.unpublished": "Event made a draft again",
+  "event.cancelled": "Event cancelled",
+  "event.deleted": "Event deleted",
+  "event.paused": "Sale paused",
+  "event.resumed": "Sale resumed",
+  "event.image_changed": "Picture of the event changed",
+  "event.tiers_reordered": "Tickets put in another order",
+  "tier.created": "Ticket created",
+  "tier.changed": "Ticket changed",
+  "tier.deleted": "Ticket deleted",
+  "tier.image_changed": "Picture of a ticket changed",
+  "tier.options_changed": "Questions changed",
+  "member.invited": "Somebody invited",
+  "member.removed": "Somebody removed",
+  "promo_code.created": "Promo code created",
+  "promo_code.changed": "Promo code changed",
+  "promo_code.deleted": "Promo code deleted",
+  "order.refunded": "Order refunded",
+  "waiting_room.rate_changed": "Waves of the waiting room changed",
+  "waiting_room.let_in": "People let in",
+  "waiting_room.cleared": "Waiting room cleared",
+};
+const actionsEs: typeof actionsEn = {
+  "event.created": "Evento creado",
+  "event.changed": "Evento modificado",
+  "event.published": "Evento publicado",
+  "event.unpublished": "Evento devuelto a borrador",
+  "event.cancelled": "Evento cancelado",
+  "event.deleted": "Evento eliminado",
+  "event.paused": "Venta en pausa",
+  "event.resumed": "Venta reanudada",
+  "event.image_changed": "Imagen del evento cambiada",
+  "event.tiers_reordered": "Entradas en otro orden",
+  "tier.created": "Entrada creada",
+  "tier.changed": "Entrada modificada",
+  "tier.deleted": "Entrada eliminada",
+  "tier.image_changed": "Imagen de una entrada cambiada",
+  "tier.options_changed": "Preguntas cambiadas",
+  "member.invited": "Alguien fue invitado",
+  "member.removed": "Alguien fue retirado",
+  "promo_code.created": "Código promocional creado",
+  "promo_code.changed": "Código promocional modificado",
+  "promo_code.deleted": "Código promocional eliminado",
+  "order.refunded": "Pedido reembolsado",
+  "waiting_room.rate_changed": "Grupos de la sala de espera cambiados",
+  "waiting_room.let_in": "Personas admitidas",
+  "waiting_room.cleared": "Sala de espera vaciada",
+};
+
+const en = {
+  title: "History",
+  lead: "Every change of this event: what, when, by whom, with the values before and after. Nobody can alter it.",
+  none: "Nothing yet",
+  noneText: "As soon as somebody changes something, it is here.",
+  more: "Older changes",
+  you: "you",
+  by: (actor: string) => `by ${actor}`,
+  nothing: "nothing",
+  yes: "yes",
+  no: "no",
+  actions: actionsEn,
+  values: { draft: "draft", active: "published", cancelled: "cancelled", available: "on sale", closed: "not on sale", staff: "staff", coordinator: "coordinator" } as Record<string, string>,
+  fields: { ...eventTexts.en.fields, ...ticketTexts.en.fields, status: "State", role: "Role", email: "E-mail address", on_sale: "On sale", display_order: "Place" } as Record<string, string>,
+};
+
+const es: typeof en = {
+  title: "Historial",
+  lead: "Cada cambio de este evento: qué, cuándo, quién y los valores antes y después. Nadie puede alterarlo.",
+  none: "Nada todavía",
+  noneText: "En cuanto alguien cambie algo, estará aquí.",
+  more: "Cambios anteriores",
+  you: "tú",
+  by: (actor: string) => `por ${actor}`,
+  nothing: "nada",
+  yes: "sí",
+  no: "no",
+  actions: actionsEs,
+  values: { draft: "borrador", active: "publicado", cancelled: "cancelado", available: "a la venta", closed: "fuera de venta", staff: "personal", coordinator: "coordinación" },
+  fields: { ...eventTexts.es.fields, ...ticketTexts.es.fields, status: "Estado", role: "Función", email: "Correo electrónico", on_sale: "A la venta", display_order: "Lugar" },
+};
+
+export const historyTexts = { en, es };
