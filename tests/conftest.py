@@ -25,6 +25,8 @@ JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 TESTS = Path(__file__).parent
 UNMEASURED = {"bench", "browser", "contract", "devtools", "protocol", "simulation"}
+# What decides about stock, and the tools that break the store, are tried on an engine of others too, which is five times slower.
+ON_MOTO = {"inventory", "simulation"}
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 
 # No test fails because the machine was busy.
@@ -33,7 +35,7 @@ hypothesis.settings.load_profile("without deadline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--store", choices=["moto", "local"], default="moto", help="engine of the `store` fixture")
+    parser.addoption("--store", choices=["moto", "local"], help="engine of the `store` fixture, of all tests")
 
 
 def pytest_configure() -> None:
@@ -102,17 +104,23 @@ def _settings() -> Iterator[settings.Settings]:
         yield current
 
 
+def is_on_moto(request: pytest.FixtureRequest) -> bool:
+    """Whether the test's `store` is moto."""
+    chosen = request.config.getoption("--store")
+    return chosen == "moto" if chosen else request.path.relative_to(TESTS).parts[0] in ON_MOTO
+
+
 @pytest.fixture
 def store(request: pytest.FixtureRequest, _settings: settings.Settings) -> Iterator[Any]:
-    """Empty tables on the engine that `--store` chose; the value is the DynamoDB client. For one thread."""
-    with engines.local() if request.config.getoption("--store") == "local" else engines.moto(), engines.fresh_stage():
+    """Empty tables on the engine of the test or of `--store`; the value is the DynamoDB client. For one thread."""
+    with engines.moto() if is_on_moto(request) else engines.local(), engines.fresh_stage():
         yield dynamo.client()
 
 
 @pytest.fixture
 def threaded_store(request: pytest.FixtureRequest, _settings: settings.Settings) -> Iterator[Any]:
     """Empty tables on the local store, in this process, whatever `--store` says: moto loses updates under threads."""
-    if request.config.getoption("--store") == "local":
+    if not is_on_moto(request):
         yield request.getfixturevalue("store")
         return
     with engines.local(), engines.fresh_stage():

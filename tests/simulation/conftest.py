@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.conftest import is_on_moto
+
 
 @pytest.fixture(params=["chosen engine", "local store"])
 def store(request, store):
-    is_local = request.config.getoption("--store") == "local"
-    return store if request.param == "chosen engine" or is_local else request.getfixturevalue("threaded_store")
+    return store if request.param == "chosen engine" or not is_on_moto(request) else request.getfixturevalue("threaded_store")

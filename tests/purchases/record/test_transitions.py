@@ -14,8 +14,6 @@ from tests import builders, conftest, store_calls
 from tests.purchases.record import expected_outcomes, purchase_scenarios
 from tests.test_tidy import ROOT
 
-pytestmark = pytest.mark.usefixtures("threaded_store")  # it takes a third of moto's time
-
 PAGE = ROOT / "docs" / "payments.md"
 MARKER = "<!-- state table -->"
 
