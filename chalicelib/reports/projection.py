@@ -130,7 +130,7 @@ def _apply_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None
 
 
 def _apply_entry_chunk(generation: int, event_id: str, entries: Sequence[LedgerEntry]) -> None:
-    sales = [_sale(entry) for entry in entries]
+    sales = [sale_of(entry) for entry in entries]
     known = store.find_sales(generation, event_id, sales)
     new = [(entry, sale) for entry, sale in zip(entries, sales, strict=True) if (sale.order_id, sale.kind, sale.reference) not in known]
     if new:
@@ -142,7 +142,8 @@ def _is_newer(counted: Counted, known: Counted) -> bool:
     return (counted.position, counted.is_forgotten) > (known.position, known.is_forgotten)
 
 
-def _sale(entry: LedgerEntry) -> Sale:
+def sale_of(entry: LedgerEntry) -> Sale:
+    """An entry of the ledger as the sales list it."""
     return Sale(
         at=entry.at,
         order_id=entry.purchase_id,

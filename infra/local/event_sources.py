@@ -1,5 +1,7 @@
 """Passes changes of the local store's tables to the functions that consume them, as AWS does."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from chalice.app import Chalice
@@ -10,10 +12,12 @@ from devtools.dynamodb.store import LocalStore
 from infra.event_sources import BATCH_SIZE, CONSUMERS, MAX_RETRY_ATTEMPTS, WINDOW_SECONDS
 
 
-def create_poller(app: Chalice, store: LocalStore, *, window_seconds: float = WINDOW_SECONDS) -> StreamPoller:
+def create_poller(
+    app: Chalice, store: LocalStore, *, window_seconds: float = WINDOW_SECONDS, clock: Callable[[], float] = time.monotonic
+) -> StreamPoller:
     """A poller that calls the app's functions. What they cannot process goes to the log, where AWS has a queue of dead letters."""
     sources = [(function, feature) for function, features in CONSUMERS.items() for feature in features]
-    return StreamPoller(store, [_mapping(app, function, feature, window_seconds) for function, feature in sources])
+    return StreamPoller(store, [_mapping(app, function, feature, window_seconds) for function, feature in sources], clock)
 
 
 def _mapping(app: Chalice, function: str, feature: str, window_seconds: float) -> EventSourceMapping:

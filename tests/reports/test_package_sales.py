@@ -6,8 +6,11 @@ import re
 
 import pytest
 
+import app
 from chalicelib.ledger import service as ledger
-from tests import builders
+from infra.event_sources import WINDOW_SECONDS
+from infra.local.event_sources import create_poller
+from tests import builders, engines
 from tests.packages.requests import call, create_event, create_package, promoter
 from tests.reports.conftest import pages
 
@@ -112,3 +115,22 @@ def test_the_sales_of_every_event_add_up_in_small_parts(api, event_ids):
         assert sum(int(row["amount_cents"]) for row in rows) == sum(
             totals.balance_cents for totals in ledger.revenue_report(event_id).totals
         )
+
+
+def test_the_summary_has_a_sale_within_three_seconds(api, threaded_store, time):
+    """The worst case: a batch of changes was passed on just before, so the next one waits until the window for more of them is over."""
+    event = create_event(api)
+    table = create_package(api, event, price=100)["id"]
+    poller = create_poller(app.app, engines.open_local_store(), clock=lambda: time.now)
+    assert builders.buy(api, "bob", event, table, 1).status == 201
+    poller.drain()
+    assert builders.buy(api, "ada", event, table, 1).status == 201
+    seen = []
+    for _ in range(4):
+        poller.drain()
+        body = get(api, SALES.format(event) + "/summary").json
+        seen.append((body["counts"][table], body["total_revenue"]))
+        time.advance(1)
+    assert seen[0] == (1, 100.0)
+    assert seen[-1] == (2, 200.0)
+    assert seen.index((2, 200.0)) <= WINDOW_SECONDS < 3
