@@ -316,8 +316,8 @@ class _Tour:
     def show_reports(self, event_id: str) -> None:
         for path in ("analytics", "checkins", "manifest", "sales", "audit"):
             self.get(f"/events/{event_id}/{path}", token=self.admin)
-        for path in ("", "/summary", "/export"):
-            self.get(f"/admin/events/{event_id}/tickets/sales{path}", token=self.admin)
+        for path in ("sales", "sales/summary", "sales/export", "answers"):
+            self.get(f"/admin/events/{event_id}/tickets/{path}", token=self.admin)
         self.get(f"/orders?event_id={event_id}", token=self.admin)
         self.get(f"/admin/audit?event_id={event_id}", token=self.admin)
 

@@ -9,6 +9,7 @@ from chalicelib.errors import NotFound
 from chalicelib.purchases.record.views import OrderListView
 from chalicelib.reports import package_sales
 from chalicelib.reports.analytics import AnalyticsQuery, AnalyticsView, EventAdmissionView, event_admission, event_analytics
+from chalicelib.reports.answers import AnswersQuery, AnswersView, answers_reply
 from chalicelib.reports.audit_views import AuditLogView, AuditQuery, EventAuditQuery, audit_reply
 from chalicelib.reports.csv_replies import CSV_MEDIA_TYPES
 from chalicelib.reports.orders import OrdersQuery, list_event_orders, list_own_orders
@@ -55,6 +56,12 @@ def show_package_sales(request: RequestContext, event_id: str, query: AnalyticsQ
 def export_package_sales(request: RequestContext, event_id: str, query: SalesExportQuery) -> Reply[str]:
     """Return the sales of an event's packages as CSV, in parts of 1,000 lines: the header Link leads to the next part."""
     return package_sales.export_sales(permissions.require_manager(request.require_user(), event_id), query)
+
+
+@route(bp, "GET", "/admin/events/{event_id}/tickets/answers", access="manager", media_types=CSV_MEDIA_TYPES)
+def list_answers(request: RequestContext, event_id: str, query: AnswersQuery) -> Reply[AnswersView | str]:
+    """Count what buyers have answered to the questions of an event's packages, and list their texts, page by page of their orders."""
+    return answers_reply(permissions.require_manager(request.require_user(), event_id), query)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/promo-codes/{code_id}/stats", access="manager")

@@ -18,7 +18,7 @@ TABLES: dict[str, dict[str, str]] = {
         "cases": "BatchGetItem DeleteItem PutItem Query",
         "cases/index/open": "Query",
         "catalog": "DeleteItem GetItem PutItem Query UpdateItem",
-        "checkout-details": "GetItem PutItem UpdateItem",
+        "checkout-details": "BatchGetItem GetItem PutItem UpdateItem",
         "event-cancellations": "GetItem PutItem",
         "guests": "BatchGetItem DeleteItem GetItem PutItem UpdateItem",
         "guests/index/code": "Query",

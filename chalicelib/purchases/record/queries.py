@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from chalicelib.purchases.record import store
 from chalicelib.purchases.record.errors import CheckoutNotFound, OrderNotFound, ReservationNotFound
 from chalicelib.purchases.record.model import BuyerRecord, Purchase
-from chalicelib.purchases.record.store import load, load_details, load_many, read_image, scan_purchases
+from chalicelib.purchases.record.store import load, load_details, load_many, load_many_details, read_image, scan_purchases
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket, ticket_id
 
@@ -24,6 +24,7 @@ __all__ = [
     "load",
     "load_details",
     "load_many",
+    "load_many_details",
     "load_tickets",
     "read_image",
     "scan_purchases",

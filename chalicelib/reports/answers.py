@@ -1,0 +1,222 @@
+"""What buyers of an event have answered to the questions of its packages: counted by choice, and text by text.
+
+Read from the orders and what was sent along with them, not kept apart: an answer that was erased is in no report. Answers have the label
+and the choices that they were asked with, so they stay readable when a question is changed or deleted.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Literal, NamedTuple
+
+from msgspec import Meta, Struct
+
+from chalicelib import clock, ids
+from chalicelib.catalog import service as catalog
+from chalicelib.catalog.custom_options import OptionType
+from chalicelib.catalog.model import Event
+from chalicelib.clock import Timestamp
+from chalicelib.edge import cursors
+from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.http import Reply
+from chalicelib.ids import Id
+from chalicelib.purchases.record import queries
+from chalicelib.purchases.record.model import OptionAnswer, Purchase
+from chalicelib.reports import store
+from chalicelib.reports.csv_replies import Cell, csv_reply
+
+COLUMNS = ("at", "order_id", "user_id", "package_id", "package", "ticket", "option_id", "label", "answer")
+
+
+class AnswersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The orders of which to show the answers: `limit` of them, the newest first; to the questions of one package, or to one of these."""
+
+    package_id: Id | None = None
+    option_id: Annotated[str, Meta(max_length=100)] | None = None
+    format: Literal["json", "csv"] = "json"
+    bom: bool = False
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
+    cursor: Cursor | None = None
+
+
+class ChoiceCount(Struct, frozen=True):
+    """How many answers have this choice."""
+
+    choice: str
+    count: int
+
+
+class OptionAnswers(Struct, frozen=True, kw_only=True):
+    """The answers to a question. Those to a `boolean` are counted as `true` and `false`; of a `text_input`, `choices` is empty.
+
+    `unanswered` is null for a question that is asked no more, or as another type.
+    """
+
+    package_id: str
+    option_id: str
+    option_type: OptionType
+    label: str
+    answered: int
+    unanswered: int | None
+    choices: list[ChoiceCount]
+
+
+class TextAnswer(Struct, frozen=True, kw_only=True):
+    """A text that a buyer has answered, with the label that it was asked with; `ticket` is null if it is about the whole order."""
+
+    order_id: str
+    package_id: str
+    option_id: str
+    label: str
+    ticket: int | None
+    value: str
+    at: Timestamp
+
+
+class AnswersView(Struct, frozen=True, kw_only=True):
+    """The answers of a page of orders: their numbers count this page's `orders` alone, so pages are added up.
+
+    Orders and tickets that were taken back are in none of them. `next_cursor` is null on the last page.
+    """
+
+    orders: int
+    options: list[OptionAnswers]
+    texts: list[TextAnswer]
+    next_cursor: str | None
+
+
+class _Key(NamedTuple):
+    """A question: with its type, because one that was changed to another type is another question."""
+
+    tier_id: str
+    option_id: str
+    option_type: OptionType
+
+
+class _Given(NamedTuple):
+    """An answer and its order."""
+
+    purchase: Purchase
+    answer: OptionAnswer
+
+    @property
+    def key(self) -> _Key:
+        return _Key(self.answer.tier_id, self.answer.option_id, self.answer.option_type)
+
+
+def answers_reply(event: Event, query: AnswersQuery) -> Reply[AnswersView | str]:
+    """The answers that a query asks for, as JSON or CSV. Raises InvalidInput."""
+    purchases, next_cursor = _find_orders(event.id, query)
+    details = queries.load_many_details(purchases)
+    given = [
+        _Given(purchase, answer)
+        for purchase in purchases
+        if purchase.id in details
+        for answer in details[purchase.id].answers
+        if _is_wanted(answer.tier_id, answer.option_id, query) and _is_kept(purchase, answer)
+    ]
+    if query.format == "csv":
+        is_first = query.cursor is None
+        reply: Reply[str] = csv_reply(query, COLUMNS if is_first else None, map(_csv_row, given), next_cursor)
+        headers = reply.headers | {"Content-Disposition": f'attachment; filename="{event.id}-answers.csv"'}
+        return Reply(("\ufeff" if query.bom and is_first else "") + reply.body, headers=headers)
+    options = list(_count(event.id, query, purchases, given))
+    texts = [_text_answer(found) for found in given if found.answer.option_type == "text_input"]
+    return Reply(AnswersView(orders=len(purchases), options=options, texts=texts, next_cursor=next_cursor))
+
+
+def _find_orders(event_id: str, query: AnswersQuery) -> tuple[list[Purchase], str | None]:
+    """A page of the orders that keep tickets, and the cursor of the next one."""
+    before = cursors.decode(query.cursor, ids.FORM) if query.cursor is not None else None
+    found: list[str] = []
+    next_cursor = None
+    for order in store.query_orders(store.load_generations().current, event_id, before):
+        if len(found) == query.limit:
+            next_cursor = cursors.encode(found[-1])
+            break
+        found.append(order.order_id)
+    loaded = queries.load_many(found)
+    purchases = (loaded.get(order_id) for order_id in found)
+    return [purchase for purchase in purchases if purchase is not None and purchase.is_order], next_cursor
+
+
+def _is_wanted(tier_id: str, option_id: str, query: AnswersQuery) -> bool:
+    return query.package_id in (None, tier_id) and query.option_id in (None, option_id)
+
+
+def _is_kept(purchase: Purchase, answer: OptionAnswer) -> bool:
+    """Whether the buyer keeps the ticket that an answer is about, or any of its package."""
+    if answer.ticket is not None:
+        return answer.ticket in purchase.kept_tickets
+    return bool(_kept_of(purchase, answer.tier_id))
+
+
+def _kept_of(purchase: Purchase, tier_id: str) -> list[int]:
+    """The numbers of the tickets of a tier that the buyer keeps."""
+    return [number for number in purchase.kept_tickets if purchase.ticket_line(number).tier_id == tier_id]
+
+
+def _count(event_id: str, query: AnswersQuery, purchases: Sequence[Purchase], given: Iterable[_Given]) -> Iterator[OptionAnswers]:
+    """The questions that are asked now, in their order, and then those that were asked once and have answers here."""
+    by_key: dict[_Key, list[OptionAnswer]] = defaultdict(list)
+    for found in given:
+        by_key[found.key].append(found.answer)
+    for tier in catalog.snapshot().tiers_of(event_id):
+        for option in tier.options:
+            if _is_wanted(tier.id, option.id, query):
+                kept = [len(_kept_of(purchase, tier.id)) for purchase in purchases]
+                asked = sum(kept) if option.per == "ticket" else sum(map(bool, kept))
+                answers = by_key.pop(_Key(tier.id, option.id, option.option_type), [])
+                yield _option_answers(_Key(tier.id, option.id, option.option_type), option.label, answers, option.choices, asked)
+    for key, answers in sorted(by_key.items()):
+        yield _option_answers(key, answers[0].label, answers, [], None)
+
+
+def _option_answers(key: _Key, label: str, answers: Sequence[OptionAnswer], choices: Iterable[str], asked: int | None) -> OptionAnswers:
+    """The answers to one question. Choices come in the order of the question; those that it has no more come after them."""
+    counts: Counter[str] = Counter()
+    for answer in answers:
+        counts.update(_chosen(answer))
+    offered = ["true", "false"] if key.option_type == "boolean" else list(choices)
+    shown = [*offered, *sorted(counts.keys() - set(offered))]
+    return OptionAnswers(
+        package_id=key.tier_id,
+        option_id=key.option_id,
+        option_type=key.option_type,
+        label=label,
+        answered=len(answers),
+        unanswered=max(0, asked - len(answers)) if asked is not None else None,
+        choices=[ChoiceCount(choice, counts[choice]) for choice in shown],
+    )
+
+
+def _chosen(answer: OptionAnswer) -> list[str]:
+    """The choices of an answer; none of a text."""
+    if isinstance(answer.value, list):
+        return answer.value
+    return [] if isinstance(answer.value, str) else ["true" if answer.value else "false"]
+
+
+def _text_answer(found: _Given) -> TextAnswer:
+    purchase, answer = found
+    return TextAnswer(
+        order_id=purchase.id,
+        package_id=answer.tier_id,
+        option_id=answer.option_id,
+        label=answer.label,
+        ticket=answer.ticket,
+        value=str(answer.value),
+        at=_sold_at(purchase),
+    )
+
+
+def _csv_row(found: _Given) -> list[Cell]:
+    """An answer by COLUMNS."""
+    purchase, answer = found
+    package = next((line.tier_name for line in purchase.lines if line.tier_id == answer.tier_id), "")
+    value = answer.value if isinstance(answer.value, str) else "; ".join(_chosen(answer))
+    about = [_sold_at(purchase), purchase.id, purchase.user_id, answer.tier_id, package, answer.ticket]
+    return [*about, answer.option_id, answer.label, value]
+
+
+def _sold_at(purchase: Purchase) -> str:
+    return clock.iso(purchase.ended_at or purchase.created_at)
