@@ -119,6 +119,20 @@ export const PAGES: Page[] = [
     load: async () => (await import("./sales/compare-page")).ComparePage,
   },
   {
+    path: "/manage/promoters",
+    name: { en: "Promoters", es: "Promotores" },
+    right: "administerShop",
+    isListed: true,
+    load: async () => (await import("./admin/promoters-page")).PromotersPage,
+  },
+  {
+    path: "/manage/system",
+    name: { en: "System and catalog", es: "Sistema y catálogo" },
+    right: "administerShop",
+    isListed: true,
+    load: async () => (await import("./admin/system-page")).SystemPage,
+  },
+  {
     path: "/manage/cases",
     name: { en: "Open cases", es: "Casos abiertos" },
     right: "closeCases",

@@ -1,0 +1,43 @@
+"""What an admin sees besides the events: promoters to verify, the system and its catalog."""
+
+from collections.abc import Iterator
+
+from playwright.sync_api import expect
+
+from tests import builders
+from tests.browser.managers import PASSWORD, Manager
+from tests.browser.tours.tour import Tour
+
+
+def promoters(manager: Manager) -> Iterator[str]:
+    account = {"email": "nora@example.com", "password": PASSWORD, "role": "promoter", "company": "Nova"}
+    manager.api.post("/auth/register", json=account)
+    manager.sign_in_as_admin("/manage/promoters")
+    manager.see_heading("Nova")
+    yield "unverified"
+    manager.press("Verify: Nova")
+    manager.see("name, company and website")
+    yield "question"
+    manager.page.get_by_role("dialog").get_by_role("button", name="Verify").click()
+    manager.see_heading("Nobody waits to be verified")
+    manager.page.get_by_label("Show").select_option("true")
+    manager.see_heading("Nova")
+    [promoter] = manager.api.get("/promoters").json["promoters"]
+    assert (promoter["name"], promoter["verified"]) == ("Nova", True)
+    yield "verified"
+
+
+def system(manager: Manager) -> Iterator[str]:
+    builders.create_promoted_shop("nora")
+    manager.sign_in_as_admin("/manage/system")
+    manager.see("Version 1")
+    manager.page.get_by_text("What changed").click()
+    manager.see("fest-pass")
+    yield "versions"
+    manager.press("Let all instances load it again")
+    manager.page.get_by_role("dialog").get_by_role("button", name="Let all instances load it again").click()
+    expect(manager.page.locator(".controls-done")).to_have_text("All instances will load the catalog again within a few seconds.")
+    yield "reloaded"
+
+
+TOURS: list[Tour] = [promoters, system]

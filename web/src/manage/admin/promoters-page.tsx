@@ -1,0 +1,89 @@
+/** Promoters whom nobody has looked at yet, and those who are verified: an admin says which is which. */
+
+import { useState } from "preact/hooks";
+import { content, type Schemas } from "../../client";
+import { day } from "../../formats";
+import { Failure, Outcome, Skeleton } from "../../parts/failure";
+import { useLoaded } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { manager } from "../api";
+import { Confirmed } from "../parts/confirmed";
+import { useRoomTexts } from "../texts";
+import { adminTexts } from "../texts/admin";
+
+type Promoter = Schemas["PromoterView"];
+
+const listPromoters = (verified: boolean, cursor?: string) => content(manager.GET("/promoters", { params: { query: { verified, limit: 50, cursor } } }));
+/** The profile as it is, with another word about it. */
+const verify = ({ id, name, company, description, website, email }: Promoter, verified: boolean) =>
+  content(manager.PUT("/promoters/{promoter_id}", { params: { path: { promoter_id: id } }, body: { name, company, description, website, email, verified } }));
+
+export function PromotersPage() {
+  const own = useRoomTexts(adminTexts);
+  const [isVerified, setVerified] = useState(false);
+  return (
+    <div class="page">
+      <h1>{own.promoters}</h1>
+      <p class="lead">{own.promotersLead}</p>
+      <div class="control-fields">
+        <label class="field">
+          {own.show}
+          <select value={String(isVerified)} onChange={({ currentTarget }) => setVerified(currentTarget.value === "true")}>
+            <option value="false">{own.unverified}</option>
+            <option value="true">{own.verified}</option>
+          </select>
+        </label>
+      </div>
+      <Listed key={String(isVerified)} isVerified={isVerified} />
+    </div>
+  );
+}
+
+function Listed({ isVerified }: { isVerified: boolean }) {
+  const own = useRoomTexts(adminTexts);
+  const [cursors, setCursors] = useState<string[]>([]);
+  const { value, failure, reload } = useLoaded(() => listPromoters(isVerified, cursors.at(-1)), cursors.join());
+  if (!value) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
+  if (value.promoters.length === 0) {
+    return (
+      <Outcome tone="good" title={isVerified ? own.noneVerified : own.noneUnverified}>
+        <p>{own.noneText}</p>
+      </Outcome>
+    );
+  }
+  return (
+    <>
+      <ul class="cases">
+        {value.promoters.map((promoter) => (
+          <Entry key={promoter.id} promoter={promoter} reload={reload} />
+        ))}
+      </ul>
+      {value.next_cursor && (
+        <button type="button" class="button button-quiet" onClick={() => setCursors([...cursors, value.next_cursor!])}>
+          {own.next}
+        </button>
+      )}
+    </>
+  );
+}
+
+function Entry({ promoter, reload }: { promoter: Promoter; reload: () => Promise<void> }) {
+  const own = useRoomTexts(adminTexts);
+  const { locale } = useTexts();
+  const change = async () => {
+    await verify(promoter, !promoter.verified);
+    await reload();
+  };
+  return (
+    <li class="panel">
+      <h2>{promoter.name}</h2>
+      <p class="small">{[promoter.company, promoter.email, own.since(day(promoter.created_at, undefined, locale))].filter(Boolean).join(" · ")}</p>
+      {promoter.website && <p class="code">{promoter.website}</p>}
+      {promoter.description && <p>{promoter.description}</p>}
+      <p class="small code">{promoter.id}</p>
+      <Confirmed label={promoter.verified ? own.unverify : own.verify} of={promoter.name} confirm={promoter.verified ? own.unverify : own.verify} act={change}>
+        <p>{promoter.verified ? own.unverifyText : own.verifyText}</p>
+      </Confirmed>
+    </li>
+  );
+}
