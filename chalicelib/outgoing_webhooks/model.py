@@ -9,7 +9,7 @@ from ulid import ULID
 
 from chalicelib.errors import ApiError, NotFound
 
-# What an endpoint may ask for. `waitlist.offered` is not sent yet.
+# What an endpoint may ask for.
 EventType = Literal["order.paid", "order.refunded", "ticket.checked_in", "ticket.transferred", "event.changed", "waitlist.offered"]
 MessageType = Literal[EventType, "ping"]
 DeliveryState = Literal["pending", "delivered", "failed"]

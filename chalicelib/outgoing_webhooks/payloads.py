@@ -20,10 +20,11 @@ from chalicelib.changes.model import (
     TicketChange,
     TicketCheckedIn,
     TicketTransferred,
+    WaitlistOffered,
 )
 from chalicelib.clock import Timestamp
 from chalicelib.outgoing_webhooks.model import Message, MessageType, message_id
-from chalicelib.purchases.record.views import order_view, refund_view
+from chalicelib.purchases.record.views import order_view, refund_view, reservation_view
 from chalicelib.tickets.model import Ticket, TicketState
 
 EventChange = Literal["created", "changed", "deleted", "paused", "resumed"]
@@ -78,6 +79,9 @@ def notices(change: Change) -> Iterator[Notice]:
         case OrderRefunded(purchase=purchase, refund=refund) if refund.tickets:
             data = {"order": order_view(purchase), "refund": refund_view(refund, purchase)}
             yield _notice("order.refunded", f"{purchase.id}/{refund.id}", change.at, purchase.event_id, data)
+        case WaitlistOffered(purchase=purchase):
+            data = {"offer": reservation_view(purchase, change.at), "waitlist_entry_id": purchase.waitlist_entry_id}
+            yield _notice("waitlist.offered", purchase.id, change.at, purchase.event_id, data)
         case TicketCheckedIn(ticket=ticket, people=people):
             yield _ticket_notice("ticket.checked_in", change, {"ticket": _ticket_data(ticket), "people": people})
         case TicketTransferred(ticket=ticket):

@@ -10,6 +10,7 @@ import pytest
 from standardwebhooks import WebhookVerificationError
 
 from chalicelib import log
+from chalicelib.audit import service as audit
 from chalicelib.outgoing_webhooks import sender
 from chalicelib.outgoing_webhooks.model import DAY, RETRY_DELAYS
 from tests import builders
@@ -189,6 +190,19 @@ def test_gone_disables_the_endpoint(promoter, poller, receiver, time):
     assert len(receiver.received) == 1
     assert [delivery["state"] for delivery in promoter.deliveries(endpoint)] == ["failed"]
     assert promoter.send("POST", f"/{endpoint['id']}/test").json["error"] == "endpoint_disabled"
+
+
+def test_an_endpoint_may_be_gone_when_it_is_tried_again(promoter, poller, receiver, time):
+    endpoint = promoter.create(receiver)
+    receiver.answer = lambda _: Answer(500)
+    promoter.send("POST", f"/{endpoint['id']}/test")
+    poller.drain()
+    receiver.answer = lambda _: Answer(410)
+    time.advance(RETRY_DELAYS[0])
+    assert retry()["attempts"] == 1
+    assert promoter.show(endpoint)["disabled_reason"] == "gone"
+    [entry] = [entry for entry in audit.list_entries(f"webhook_endpoint#{endpoint['id']}") if entry.action == "webhook_endpoint.disabled"]
+    assert (entry.actor, entry.changes["disabled_reason"].after) == ("outgoing_webhooks", "gone")
 
 
 def test_an_endpoint_that_fails_for_days_is_disabled_and_can_be_enabled_again(promoter, poller, receiver, time):
