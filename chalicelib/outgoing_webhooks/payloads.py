@@ -73,6 +73,7 @@ class Notice(Struct, frozen=True):
 
 def notices(change: Change) -> Iterator[Notice]:
     """What a change gives promoters to know: nothing, or one message. It is the same one when the change comes again."""
+    data: dict[str, Any]
     match change:
         case OrderPaid(purchase=purchase):
             yield _notice("order.paid", purchase.id, change.at, purchase.event_id, {"order": order_view(purchase)})
