@@ -8,6 +8,7 @@ import pytest
 
 from bootstrap import target
 from chalicelib import settings
+from tests import engines
 
 
 @pytest.fixture
@@ -57,9 +58,9 @@ def test_a_run_that_has_not_said_its_address_yet_is_not_asked(running, run):
         assert "There is no local run in" in run("status").err
 
 
-def test_commands_say_which_store_they_talk_to(store, run):
-    current = settings.current()
-    assert run("status").err == f"store: DynamoDB in us-east-1, stage {current.stage}\n"
+def test_commands_say_which_store_they_talk_to(run):
+    with engines.moto(), engines.fresh_stage():
+        assert run("status").err == f"store: DynamoDB in us-east-1, stage {settings.current().stage}\n"
 
 
 def test_a_stage_without_tables_is_named(store, run, write, tree):
