@@ -10,8 +10,10 @@ from unittest import mock
 from zlib import crc32
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from chalicelib import clock
+from chalicelib.notifications import outbox
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.service import MailMessage
 from tests import builders, pictures
@@ -312,6 +314,10 @@ class _Tour:
         self.post(f"/admin/orders/{order_id}/refunds", refund, token=self.admin, key="refund")
         for action in ("pause", "resume"):
             self.post(f"/admin/events/{event_id}/{action}", token=self.admin)
+        sent = outbox.new_notification("order_confirmed", order_id, 1, user_id=self.name, event_id=event_id, now=clock.now())
+        outbox.queue(replace(sent, status="sent", next_at=None))
+        self.get(f"/admin/messages?event_id={event_id}", token=self.admin)
+        self.post(f"/admin/messages/{sent.id}/resend", token=self.admin)
 
     def show_reports(self, event_id: str) -> None:
         for path in ("analytics", "checkins", "manifest", "sales", "audit"):

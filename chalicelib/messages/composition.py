@@ -51,7 +51,9 @@ def _content(notification: Notification, event: Event) -> tuple[dict[str, Any], 
         case "ticket_given" | "ticket_voided":
             ticket = _ticket(notification)
             return {"tier": _tier_name(ticket), "is_cancelled": event.status == "cancelled"}, []
-    return {**notification.facts, "url": _shop_url(f"events/{event.id}")}, []
+        case "waitlist_offer" | "offer_expiring":
+            return _offer(notification, event)
+    return {"url": _shop_url(f"events/{event.id}")}, [_calendar(event)]
 
 
 def _confirmation(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
@@ -77,6 +79,15 @@ def _received_ticket(notification: Notification, event: Event) -> tuple[dict[str
         raise Moot
     shown, images = _shown_tickets([ticket])
     return {"tickets": shown, "url": _shop_url("tickets")}, [*images, _calendar(event)]
+
+
+def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    """Tickets that are set aside: `facts` has `tier`, `count`, `expires_at` and the `path` of the page in the shop."""
+    facts = notification.facts
+    if int(facts["expires_at"]) <= clock.now():
+        raise Moot
+    until = clock.local(int(facts["expires_at"]), event.timezone)
+    return {"tier": facts["tier"], "count": facts["count"], "until": until, "url": _shop_url(str(facts["path"]))}, []
 
 
 def _refund(notification: Notification) -> tuple[dict[str, Any], Sequence[Attachment]]:

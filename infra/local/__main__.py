@@ -118,6 +118,7 @@ def _serve(
     from infra.local.gateway import Gateway
     from infra.local.images import LocalImages
     from infra.local.mail_receiver import MailReceiver
+    from infra.local.mailbox import Mailbox
     from infra.local.schedules import Schedules
 
     demo_file = folder.path / "demo-tickets.json"
@@ -134,7 +135,7 @@ def _serve(
             on_stop.enter_context(settings.override(smtp_url=receiver.url))
         images = LocalImages(folder.images, app.app)
         on_stop.enter_context(in_process_buckets(images.buckets, bucket_client.client()))
-        server.start(Gateway(app.app), BUILT, lambda: store.failure, images)
+        server.start(Gateway(app.app), BUILT, lambda: store.failure, images, Mailbox(folder.mail))
         # Stopped in the opposite order: webhooks, schedules, requests, and last the fake Stripe that all of them call.
         if stripe is not None:
             local_stripe.add_prices(stripe, service.snapshot())

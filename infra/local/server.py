@@ -13,6 +13,7 @@ from infra.local.connections import Connection, Connections
 from infra.local.gateway import Gateway, GatewayResponse
 from infra.local.http_messages import Request
 from infra.local.images import LocalImages
+from infra.local.mailbox import Mailbox
 from infra.local.pages import page_response, preview_target, text_response
 from infra.local.workers import Workers
 
@@ -46,6 +47,7 @@ class LocalServer:
         self._gateway: Gateway | None = None
         self._web: Path | None = None
         self._images: LocalImages | None = None
+        self._mailbox: Mailbox | None = None
         self._failure: Callable[[], str | None] = lambda: None
 
     @property
@@ -53,10 +55,15 @@ class LocalServer:
         return f"http://{HOST}:{self.port}"
 
     def start(
-        self, gateway: Gateway, web: Path, failure: Callable[[], str | None] = lambda: None, images: LocalImages | None = None
+        self,
+        gateway: Gateway,
+        web: Path,
+        failure: Callable[[], str | None] = lambda: None,
+        images: LocalImages | None = None,
+        mailbox: Mailbox | None = None,
     ) -> None:
         """Serve from now on, in threads. `web` is the folder of the pages; `failure` says why the store has failed, None while it works."""
-        self._gateway, self._web, self._failure, self._images = gateway, web, failure, images
+        self._gateway, self._web, self._failure, self._images, self._mailbox = gateway, web, failure, images, mailbox
         self.workers.start()
 
     def stop(self) -> None:
@@ -80,6 +87,8 @@ class LocalServer:
             if target.startswith(("/api/", "/api?")) or target == "/api":
                 return self._gateway.handle(request.method, target, request.headers, request.body, connection.address)
             if self._images is not None and (shown := self._images.response(request.method, target, request.headers, request.body)):
+                return shown
+            if self._mailbox is not None and (shown := self._mailbox.response(request.method, target)):
                 return shown
             return api_page_response(request.method, target) or page_response(self._web, request.method, target)
         except Exception:

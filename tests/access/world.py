@@ -19,6 +19,7 @@ from chalicelib.accounts.profiles.service import PromoterChange
 from chalicelib.accounts.sessions import service as sessions
 from chalicelib.cases import service as cases
 from chalicelib.edge import auth
+from chalicelib.notifications import outbox as notifications
 from chalicelib.outgoing_webhooks import endpoints as webhook_endpoints
 from chalicelib.outgoing_webhooks import outbox
 from tests import builders, engines, pictures
@@ -157,8 +158,16 @@ class World(Struct):
             "PATCH /tiers/{tier_id}": {"name": "New"},
             "POST /webhooks/stripe": {},
         }
-        queries = {"GET /me/order": {"event_id": event}, "GET /events/{event_id}/waiting-room/status": {"token": self.place}}
-        return bodies.get(operation), queries.get(operation, {})
+        return bodies.get(operation), self.query(operation)
+
+    def query(self, operation: str) -> dict[str, str]:
+        """The query parameters of an operation that needs some."""
+        queries = {
+            "GET /admin/messages": {"event_id": EVENT},
+            "GET /me/order": {"event_id": EVENT},
+            "GET /events/{event_id}/waiting-room/status": {"token": self.place},
+        }
+        return queries.get(operation, {})
 
 
 @contextmanager
@@ -180,6 +189,8 @@ def new_world() -> Iterator[World]:
         order = paid["order"]["id"]
         first, second, third = (ticket["id"] for ticket in paid["tickets"])
         refund = builders.refund(api, order, tickets=[first]).json["refund"]["id"]
+        message = notifications.new_notification("order_confirmed", order, 4, user_id=BUYER, event_id=event, now=clock.now())
+        notifications.queue(message)
         codes = [builders.create_promo_code(api, event, code) for code in ("EARLY", "LATE")]
         open_order = builders.reserve(api, BUYER, event, tier).json["id"]
         builders.start_checkout(api, BUYER, open_order)
@@ -215,6 +226,7 @@ def new_world() -> Iterator[World]:
             "delivery_id": outbox.send_ping(endpoint, "first", clock.now()).id,
             "code_id": codes[0],
             "code": codes[1],
+            "message_id": message.id,
         }
         with settings.override(identity="jwt"):
             yield World(api, ids, next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second), place, login, invitation)

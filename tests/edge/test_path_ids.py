@@ -28,6 +28,7 @@ IMPOSSIBLE = {
 
 EXISTING = [
     "a",
+    "order_confirmed.01KT1GW6G0CSGJG40SX0TZ8YQY.3",
     "spring-fest_2026.v2",
     "f" * 100,
     "01KT1GW6G0CSGJG40SX0TZ8YQY",
@@ -50,7 +51,7 @@ def _calls() -> Iterator[tuple[str, str]]:
 def test_the_routes_have_all_kinds_of_ids():
     kinds = {"event_id", "tier_id", "order_id", "reservation_id", "session_id", "refund_id", "ticket_id", "finding"}
     kinds |= {"promoter_id", "member_id", "token", "package_id", "option_id", "code_id", "code", "seat_id", "upload_id"}
-    kinds |= {"endpoint_id", "delivery_id"}
+    kinds |= {"endpoint_id", "delivery_id", "message_id"}
     assert {name for _, _, name in PARAMETERS} == kinds
 
 

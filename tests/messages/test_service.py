@@ -167,3 +167,17 @@ def test_a_header_that_says_nothing_useful_is_no_language(post, api, time, heade
     shop = builders.create_shop(api)
     buy(api, shop, headers={"Accept-Language": header})
     assert [mail["Subject"] for mail in post.deliver()] == ["Your tickets for Night"]
+
+
+def test_an_offer_of_the_waitlist_says_until_when_and_is_not_mailed_when_it_is_over(post, api, time):
+    shop = builders.create_shop(api)
+    create_account("bob", time)
+    for entry, seconds in (("first", 86_400), ("second", 10)):
+        facts = {"tier": "Floor", "count": 2, "expires_at": time.now + seconds, "path": f"waitlist/{entry}"}
+        offer = outbox.new_notification("waitlist_offer", entry, 1, user_id="bob", event_id=shop[0], now=time.now, facts=facts)
+        assert outbox.queue(offer)
+    time.advance(60)
+    [mail] = post.deliver()
+    text = mail.get_body(("plain",)).get_content()
+    assert "Until: Tuesday, 2 June 2026, 12:00 (UTC)" in text
+    assert "https://shop.test/waitlist/first" in text

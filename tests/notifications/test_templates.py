@@ -27,6 +27,7 @@ VALUES = {
     "is_rejected": True,
     "is_cancelled": True,
     "tier": HOSTILE,
+    "until": datetime(2026, 6, 30, 9, 5, tzinfo=UTC),
     "url": "https://shop.test/tickets#token=abc",
 }
 KINDS = sorted(file.stem for file in (templates.FOLDER / "en").glob("*.jinja") if file.stem != "words")

@@ -1,0 +1,94 @@
+"""The mails of an event for those who manage it, and all that did not arrive for admins."""
+
+from typing import Annotated
+
+from chalice.app import Blueprint
+from msgspec import Meta, Struct
+
+from chalicelib import clock
+from chalicelib.catalog import permissions
+from chalicelib.clock import Timestamp
+from chalicelib.edge import cursors
+from chalicelib.edge.auth import Forbidden
+from chalicelib.edge.cursors import Cursor
+from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.ids import Id
+from chalicelib.notifications import outbox
+from chalicelib.notifications.model import Notification, NotificationNotFound, NotificationStatus, NotResendable, Problem
+
+bp = Blueprint(__name__)
+
+_POSITION = r"\d{11}#.{1,300}"
+
+
+class MessagesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of which messages: all of an event, or those of all events with a problem, which only admins see."""
+
+    event_id: Id | None = None
+    problem: Problem = "failed"
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Cursor | None = None
+
+
+class MessageView(Struct, frozen=True, kw_only=True):
+    """A mail that followed from a change. `subject_id`: the order or ticket that it is about. `failure`: why the last attempt failed."""
+
+    id: str
+    kind: str
+    status: NotificationStatus
+    event_id: str
+    subject_id: str
+    language: str
+    attempts: int
+    created_at: Timestamp
+    changed_at: Timestamp
+    next_try_at: Timestamp | None
+    failure: str | None
+
+
+class MessagesView(Struct, frozen=True, kw_only=True):
+    """A page of messages, the newest first. `next_cursor` is null on the last page."""
+
+    messages: list[MessageView]
+    next_cursor: str | None
+
+
+@route(bp, "GET", "/admin/messages", access="manager")
+def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[MessagesView]:
+    """List the mails about an event, or those of all events that did not arrive."""
+    identity = request.require_user()
+    after = cursors.decode(query.cursor, _POSITION) if query.cursor is not None else None
+    if query.event_id is not None:
+        event = permissions.require_manager(identity, query.event_id)
+        found, last = outbox.query_event(event.id, query.limit, after)
+    elif "admin" in identity.roles:
+        found, last = outbox.query_problem(query.problem, query.limit, after)
+    else:
+        raise Forbidden("Say of which of your events, by `event_id`. Only admins see the messages of all events.")
+    return Reply(MessagesView(messages=[_view(each) for each in found], next_cursor=cursors.encode(last) if last else None))
+
+
+@route(bp, "POST", "/admin/messages/{message_id}/resend", access="manager", errors=(NotificationNotFound, NotResendable))
+def resend_message(request: RequestContext, message_id: str) -> Reply[MessageView]:
+    """Send a mail once more, within a minute, whatever has become of it."""
+    identity = request.require_user()
+    notification = outbox.get(message_id)
+    if not permissions.may_manage(identity, notification.event_id):
+        raise NotificationNotFound()
+    return Reply(_view(outbox.resend(notification, identity.user_id, request.now)))
+
+
+def _view(notification: Notification) -> MessageView:
+    return MessageView(
+        id=notification.id,
+        kind=notification.kind,
+        status=notification.status,
+        event_id=notification.event_id,
+        subject_id=notification.subject_id,
+        language=notification.language,
+        attempts=notification.attempts,
+        created_at=clock.iso(notification.created_at),
+        changed_at=clock.iso(notification.changed_at),
+        next_try_at=clock.iso(notification.next_at) if notification.next_at is not None else None,
+        failure=notification.failure,
+    )
