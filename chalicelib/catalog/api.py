@@ -23,9 +23,10 @@ from chalicelib.catalog.forms import EventChanges, EventFields, NewEvent, NewTie
 from chalicelib.catalog.managed_views import AdminEventView, AdminEventWithTiersView, AdminTierView
 from chalicelib.catalog.model import EventStatus
 from chalicelib.catalog.response_cache import MAX_LISTED, TicketTypesQuery
-from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging, Expected
+from chalicelib.catalog.revisions import CHANGE_ERRORS, CatalogChanging
 from chalicelib.catalog.search import NO_FILTERS, EventQuery
 from chalicelib.catalog.tier_management import TierHasSales, TierNameTaken, TooManyTiers
+from chalicelib.catalog.versioned import expected_version, versioned_reply
 from chalicelib.catalog.views import (
     AvailabilityView,
     CatalogView,
@@ -94,7 +95,7 @@ def create_event(request: RequestContext, body: EventFields) -> Reply[AdminEvent
 
     def execute(event_id: str) -> Reply[AdminEventWithTiersView]:
         event = event_management.create_event(event_id, body, caller.user_id, request.now, promoter_id=promoter_id)
-        return Reply(admin_queries.created_event_view(event, request.now), 201, _etag(event.version))
+        return versioned_reply(admin_queries.created_event_view(event, request.now), 201)
 
     return idempotency.execute_once(request, caller.user_id, execute)
 
@@ -137,7 +138,7 @@ def change_event(request: RequestContext, event_id: str, body: EventChanges) -> 
 def delete_event(request: RequestContext, event_id: str) -> Reply[DeletedView]:
     """Delete a draft; it is in no list any more."""
     actor = _require_manager(request, event_id)
-    event = event_management.delete_event(event_id, actor, request.now, _expected(request))
+    event = event_management.delete_event(event_id, actor, request.now, expected_version(request))
     return Reply(DeletedView(id=event_id, deleted_at=clock.iso(event.updated_at), message="The event is deleted."))
 
 
@@ -151,8 +152,8 @@ def delete_event(request: RequestContext, event_id: str) -> Reply[DeletedView]:
 )
 def publish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
     """Publish a draft. What it lacks is listed all at once."""
-    state = event_states.publish(event_id, _require_manager(request, event_id), request.now, _expected(request))
-    return _event_reply(admin_queries.event_state_view(state, request.now))
+    state = event_states.publish(event_id, _require_manager(request, event_id), request.now, expected_version(request))
+    return versioned_reply(admin_queries.event_state_view(state, request.now))
 
 
 @route(
@@ -165,8 +166,8 @@ def publish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWit
 )
 def unpublish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
     """Make a published event a draft again."""
-    state = event_states.unpublish(event_id, _require_manager(request, event_id), request.now, _expected(request))
-    return _event_reply(admin_queries.event_state_view(state, request.now))
+    state = event_states.unpublish(event_id, _require_manager(request, event_id), request.now, expected_version(request))
+    return versioned_reply(admin_queries.event_state_view(state, request.now))
 
 
 @route(bp, "GET", "/events/{event_id}/tiers", access="public")
@@ -230,7 +231,7 @@ def change_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Rep
 def delete_tier(request: RequestContext, tier_id: str) -> Reply[DeletedView]:
     """Delete a tier without sales."""
     actor = _require_tier_manager(request, tier_id)
-    tier = tier_management.delete_tier(tier_id, actor, request.now, _expected(request))
+    tier = tier_management.delete_tier(tier_id, actor, request.now, expected_version(request))
     return Reply(DeletedView(id=tier_id, deleted_at=clock.iso(tier.updated_at), message="The ticket type is deleted."))
 
 
@@ -317,7 +318,7 @@ def _create_tier(request: RequestContext, event_id: str, fields: TierFields, act
     def execute(tier_id: str) -> Reply[AdminTierView]:
         states = service.snapshot().states  # before the tier is written, because its reply must not depend on a later read
         tier = tier_management.create_tier(tier_id, event_id, fields, actor, request.now)
-        return Reply(admin_queries.created_tier_view(tier, states, request.now), 201, _etag(tier.version))
+        return versioned_reply(admin_queries.created_tier_view(tier, states, request.now), 201)
 
     return idempotency.execute_once(request, actor, execute)
 
@@ -325,28 +326,14 @@ def _create_tier(request: RequestContext, event_id: str, fields: TierFields, act
 def _update_event(request: RequestContext, event_id: str, body: EventChanges) -> Reply[AdminEventWithTiersView]:
     event = permissions.require_manager(request.require_user(), event_id)
     _check_promoter(request, body, event.promoter_id)
-    event_management.update_event(event_id, body, request.require_user().user_id, request.now, _expected(request, body))
-    return _event_reply(admin_queries.get_event(event_id, request.now))
+    event_management.update_event(event_id, body, request.require_user().user_id, request.now, expected_version(request, body))
+    return versioned_reply(admin_queries.get_event(event_id, request.now))
 
 
 def _update_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[AdminTierView]:
     actor = _require_tier_manager(request, tier_id)
-    tier_management.update_tier(tier_id, body, actor, request.now, _expected(request, body))
-    view = admin_queries.get_tier(tier_id, request.now)
-    return Reply(view, headers=_etag(view.version))
-
-
-def _event_reply(view: AdminEventWithTiersView) -> Reply[AdminEventWithTiersView]:
-    return Reply(view, headers=_etag(view.version))
-
-
-def _etag(version: int) -> dict[str, str]:
-    return {"ETag": f'"{version}"'}
-
-
-def _expected(request: RequestContext, body: EventChanges | TierChanges | None = None) -> Expected:
-    version = body.version if body is not None and isinstance(body.version, int) else None
-    return Expected(version, request.header("if-match"))
+    tier_management.update_tier(tier_id, body, actor, request.now, expected_version(request, body))
+    return versioned_reply(admin_queries.get_tier(tier_id, request.now))
 
 
 def _check_promoter(request: RequestContext, body: EventChanges, own: str | None) -> None:

@@ -272,9 +272,14 @@ def check_timezone(name: str) -> None:
         raise InvalidInput(f"There is no timezone `{name}`. Use an IANA name, such as America/Denver.", path="$.timezone")
 
 
+def given_fields(changes: Struct) -> dict[str, Any]:
+    """The fields of a body that are given, except the version that it is about."""
+    return {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET and name != "version"}
+
+
 def _given(changes: EventChanges | TierChanges) -> dict[str, Any]:
     """The fields that are given, except the version. Raises InvalidInput for metadata that is too large."""
-    values = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET and name != "version"}
+    values = given_fields(changes)
     if len(msgspec.json.encode(values.get("metadata"))) > MAX_METADATA_BYTES:
         raise InvalidInput(f"The metadata may have {MAX_METADATA_BYTES // 1024} KB of JSON at most.", path="$.metadata")
     return values

@@ -12,10 +12,11 @@ from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.catalog.image_uploads import service as image_uploads
 from chalicelib.catalog.image_uploads.service import ImageOwner
 from chalicelib.catalog.image_uploads.views import IMAGE_FILE, NewUploadBody, UploadStateView, UploadView, upload_state_view, upload_view
-from chalicelib.catalog.revisions import CHANGE_ERRORS, Expected
+from chalicelib.catalog.revisions import CHANGE_ERRORS
 from chalicelib.catalog.tier_management import TierNameTaken, TooManyTiers
 from chalicelib.catalog.tier_options import TooManyOptions
 from chalicelib.catalog.tier_order import StaleOrder
+from chalicelib.catalog.versioned import expected_version, versioned_reply
 from chalicelib.catalog.views import DeletedView
 from chalicelib.edge import idempotency
 from chalicelib.edge.cursors import Cursor
@@ -70,7 +71,7 @@ def create_package(request: RequestContext, event_id: str, body: NewPackage) -> 
     permissions.require_manager(caller, event_id)
 
     def execute(package_id: str) -> Reply[PackageView]:
-        return _package_reply(service.create_package(package_id, event_id, body, caller.user_id, request.now), 201)
+        return versioned_reply(service.create_package(package_id, event_id, body, caller.user_id, request.now), 201)
 
     return idempotency.execute_once(request, caller.user_id, execute)
 
@@ -87,21 +88,21 @@ def reorder_packages(request: RequestContext, event_id: str, body: NewOrderBody)
 def show_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Show a package."""
     service.require_package(request.require_user(), event_id, package_id)
-    return _package_reply(service.get_package(package_id))
+    return versioned_reply(service.get_package(package_id))
 
 
 @route(bp, "PATCH", PACKAGE, access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, TierNameTaken, CapacityTooSmall, CapacityInUse))
 def change_package(request: RequestContext, event_id: str, package_id: str, body: PackageChanges) -> Reply[PackageView]:
     """Change some fields of a package."""
     actor = _require_actor(request, event_id, package_id)
-    return _package_reply(service.update_package(package_id, body, actor, request.now, _expected(request, body)))
+    return versioned_reply(service.update_package(package_id, body, actor, request.now, expected_version(request, body)))
 
 
 @route(bp, "DELETE", PACKAGE, access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, PackageHasSales))
 def delete_package(request: RequestContext, event_id: str, package_id: str) -> Reply[DeletedView]:
     """Delete a package of which nothing is sold or reserved."""
     actor = _require_actor(request, event_id, package_id)
-    tier = service.delete_package(package_id, actor, request.now, _expected(request))
+    tier = service.delete_package(package_id, actor, request.now, expected_version(request))
     return Reply(DeletedView(id=package_id, deleted_at=clock.iso(tier.updated_at), message="The package is deleted."))
 
 
@@ -109,14 +110,14 @@ def delete_package(request: RequestContext, event_id: str, package_id: str) -> R
 def enable_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Let buyers buy a package."""
     actor = _require_actor(request, event_id, package_id)
-    return _package_reply(service.set_enabled(package_id, True, actor, request.now, _expected(request)))
+    return versioned_reply(service.set_enabled(package_id, True, actor, request.now, expected_version(request)))
 
 
 @route(bp, "POST", f"{PACKAGE}/disable", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 def disable_package(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Take a package off sale. What is sold or reserved stays."""
     actor = _require_actor(request, event_id, package_id)
-    return _package_reply(service.set_enabled(package_id, False, actor, request.now, _expected(request)))
+    return versioned_reply(service.set_enabled(package_id, False, actor, request.now, expected_version(request)))
 
 
 @route(
@@ -133,7 +134,7 @@ def duplicate_package(request: RequestContext, event_id: str, package_id: str) -
     actor = _require_actor(request, event_id, package_id)
 
     def execute(copy_id: str) -> Reply[PackageView]:
-        return _package_reply(service.duplicate_package(copy_id, package_id, actor, request.now), 201)
+        return versioned_reply(service.duplicate_package(copy_id, package_id, actor, request.now), 201)
 
     return idempotency.execute_once(request, actor, execute)
 
@@ -150,14 +151,14 @@ def duplicate_package(request: RequestContext, event_id: str, package_id: str) -
 def set_package_image(request: RequestContext, event_id: str, package_id: str, file: bytes) -> Reply[PackageView]:
     """Make an uploaded picture the image of a package, as of an event."""
     actor = _require_actor(request, event_id, package_id)
-    return _package_reply(service.set_image(event_id, package_id, file, actor, request.now, _expected(request)))
+    return versioned_reply(service.set_image(event_id, package_id, file, actor, request.now, expected_version(request)))
 
 
 @route(bp, "DELETE", f"{PACKAGE}/image", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 def remove_package_image(request: RequestContext, event_id: str, package_id: str) -> Reply[PackageView]:
     """Remove the image of a package."""
     actor = _require_actor(request, event_id, package_id)
-    return _package_reply(service.remove_image(event_id, package_id, actor, request.now, _expected(request)))
+    return versioned_reply(service.remove_image(event_id, package_id, actor, request.now, expected_version(request)))
 
 
 @route(bp, "POST", f"{PACKAGE}/image/upload", access="manager", statuses=(201,), errors=CHANGE_ERRORS[:1])
@@ -212,14 +213,14 @@ def create_option(request: RequestContext, event_id: str, package_id: str, body:
 def change_option(request: RequestContext, event_id: str, package_id: str, option_id: str, body: OptionChanges) -> Reply[CustomOption]:
     """Change some fields of an option. Answers that were given stay as they were asked for."""
     actor = _require_actor(request, event_id, package_id)
-    return Reply(service.update_option(package_id, option_id, body, actor, request.now, _expected(request, body)))
+    return Reply(service.update_option(package_id, option_id, body, actor, request.now, expected_version(request, body)))
 
 
 @route(bp, "DELETE", f"{PACKAGE}/options/{{option_id}}", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 def delete_option(request: RequestContext, event_id: str, package_id: str, option_id: str) -> Reply[DeletedView]:
     """Delete an option. Answers that were given stay."""
     actor = _require_actor(request, event_id, package_id)
-    service.delete_option(package_id, option_id, actor, request.now, _expected(request))
+    service.delete_option(package_id, option_id, actor, request.now, expected_version(request))
     return Reply(DeletedView(id=option_id, deleted_at=clock.iso(request.now), message="The option is deleted."))
 
 
@@ -228,12 +229,3 @@ def _require_actor(request: RequestContext, event_id: str, package_id: str) -> s
     caller = request.require_user()
     service.require_package(caller, event_id, package_id)
     return caller.user_id
-
-
-def _package_reply(view: PackageView, status: int = 200) -> Reply[PackageView]:
-    return Reply(view, status, {"ETag": f'"{view.version}"'})
-
-
-def _expected(request: RequestContext, body: PackageChanges | OptionChanges | None = None) -> Expected:
-    version = body.version if body is not None and isinstance(body.version, int) else None
-    return Expected(version, request.header("if-match"))

@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 
 from chalicelib import money
 from chalicelib.catalog.custom_options import MAX_CHOICES, AskedPer, Choice, CustomOption, OptionLabel, OptionType
-from chalicelib.catalog.forms import Capacity, ImageUrl, Position, Text, TierChanges, TierFields, Version
+from chalicelib.catalog.forms import Capacity, ImageUrl, Position, Text, TierChanges, TierFields, Version, given_fields
 from chalicelib.catalog.model import Tier
 from chalicelib.catalog.tier_management import common_currency, next_position
 from chalicelib.ids import Id
@@ -68,7 +68,8 @@ class PackageChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def tier_changes(self, currency: str) -> TierChanges:
         """The changes of its tier, which has this currency; raises InvalidInput for a price that cannot be."""
-        given = {name: value for name, value in asdict(self).items() if value is not UNSET and name != "price"}
+        given = given_fields(self)
+        given.pop("price", None)
         if not isinstance(self.price, UnsetType):
             given["price_cents"] = money.to_minor_units(self.price, currency, "$.price")
         return TierChanges(**_named_as_tier(given))
@@ -85,7 +86,7 @@ class NewOrderBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NewOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A question to buyers. A `multi_select` has 2 to 10 `choices`; `per`: asked once for each purchase, or for each ticket of it."""
+    """A question to buyers. A `multi_select` has 2 to 10 `choices`; `per`: asked for each purchase, each ticket, or of each guest."""
 
     label: OptionLabel
     option_type: OptionType
@@ -111,7 +112,7 @@ class OptionChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def values(self) -> dict[str, Any]:
         """The values that are given."""
-        return {name: value for name, value in asdict(self).items() if value is not UNSET and name != "version"}
+        return given_fields(self)
 
 
 def _named_as_tier(fields: dict[str, Any]) -> dict[str, Any]:

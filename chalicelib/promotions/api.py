@@ -7,7 +7,8 @@ from msgspec import Meta, Struct
 
 from chalicelib.catalog import permissions
 from chalicelib.catalog.model import Event
-from chalicelib.catalog.revisions import Expected, ManagedByBootstrap, PreconditionFailed, VersionConflict
+from chalicelib.catalog.revisions import ManagedByBootstrap, PreconditionFailed, VersionConflict
+from chalicelib.catalog.versioned import expected_version, versioned_reply
 from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply, RequestContext, route
@@ -86,16 +87,14 @@ def show_promo_code(request: RequestContext, event_id: str, code_id: str) -> Rep
 def change_promo_code(request: RequestContext, event_id: str, code_id: str, body: PromoCodeChanges) -> Reply[PromoCodeView]:
     """Change some fields of a promo code, or deactivate it."""
     event, actor = _require_manager(request, event_id), request.require_user().user_id
-    expected = Expected(body.version if isinstance(body.version, int) else None, request.header("if-match"))
-    return _code_reply(management.update(event.id, code_id, body, actor, request.now, expected))
+    return _code_reply(management.update(event.id, code_id, body, actor, request.now, expected_version(request, body)))
 
 
 @route(bp, "DELETE", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager", headers=(IF_MATCH,), errors=_CHANGE_ERRORS)
 def delete_promo_code(request: RequestContext, event_id: str, code_id: str) -> Reply[DeletedPromoCodeView]:
     """Delete a promo code that nobody has used; one that was used is deactivated instead."""
     event, actor = _require_manager(request, event_id), request.require_user().user_id
-    expected = Expected(None, request.header("if-match"))
-    promo_code, is_deleted = management.delete(event.id, code_id, actor, request.now, expected)
+    promo_code, is_deleted = management.delete(event.id, code_id, actor, request.now, expected_version(request))
     message = "The promo code is deleted." if is_deleted else "The promo code was used, so it is kept; nobody can use it any more."
     return Reply(DeletedPromoCodeView(id=promo_code.code, deleted=is_deleted, is_active=False, message=message))
 
@@ -111,7 +110,7 @@ def validate_promo_code(request: RequestContext, event_id: str, code: str) -> Re
 
 
 def _code_reply(found: CodeWithUses, status: int = 200) -> Reply[PromoCodeView]:
-    return Reply(promo_code_view(found.promo_code, found.uses), status, {"ETag": f'"{found.promo_code.version}"'})
+    return versioned_reply(promo_code_view(found.promo_code, found.uses), status)
 
 
 def _require_manager(request: RequestContext, event_id: str) -> Event:

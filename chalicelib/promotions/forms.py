@@ -3,10 +3,9 @@
 from decimal import Decimal
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib.catalog.forms import Moment, Version, epoch_seconds
+from chalicelib.catalog.forms import Moment, Version, epoch_seconds, given_fields
 from chalicelib.errors import InvalidInput
 from chalicelib.ids import Id
 from chalicelib.money import MajorUnits, to_minor_units
@@ -45,7 +44,7 @@ class PromoCodeChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def values(self, discount_type: DiscountType, currency: str) -> dict[str, Any]:
         """The values that are given, by the names of the model; `discount_type` is the one that is not given. Raises InvalidInput."""
-        values = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not UNSET and name != "version"}
+        values = given_fields(self)
         values.pop("code", None)
         for name in ("starts_at", "expires_at"):
             if name in values:

@@ -56,7 +56,7 @@ def test_an_image_is_replaced_and_removed_with_its_files(api, buckets, event):
     assert files(buckets) == []
 
 
-@pytest.mark.parametrize("name", ["svg with a script", "bomb", "archive after a png", "5 MB and 1", "truncated jpeg"])
+@pytest.mark.parametrize("name", pictures.HOSTILE)
 def test_a_hostile_file_is_refused_and_nothing_is_stored(name, api, buckets, event):
     package = create_package(api, event)["id"]
     raw, status, _ = pictures.HOSTILE[name]

@@ -7,7 +7,8 @@ from chalicelib.catalog.image_uploads import service
 from chalicelib.catalog.image_uploads.service import ImageOwner
 from chalicelib.catalog.image_uploads.views import IMAGE_FILE, NewUploadBody, UploadStateView, UploadView, upload_state_view, upload_view
 from chalicelib.catalog.managed_views import AdminEventWithTiersView
-from chalicelib.catalog.revisions import CHANGE_ERRORS, Expected
+from chalicelib.catalog.revisions import CHANGE_ERRORS
+from chalicelib.catalog.versioned import expected_version, versioned_reply
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.images import service as images
@@ -31,7 +32,7 @@ def set_event_image(request: RequestContext, event_id: str, file: bytes) -> Repl
     The picture is drawn anew, without its metadata. On AWS a form may have some 4.5 MB; a larger picture goes by `.../image/upload`.
     """
     actor = _require_manager(request, event_id)
-    service.set_image(ImageOwner(event_id), file, actor, request.now, _expected(request))
+    service.set_image(ImageOwner(event_id), file, actor, request.now, expected_version(request))
     return _event_reply(event_id, request.now)
 
 
@@ -39,7 +40,7 @@ def set_event_image(request: RequestContext, event_id: str, file: bytes) -> Repl
 def remove_event_image(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
     """Remove the image of an event."""
     actor = _require_manager(request, event_id)
-    service.remove_image(ImageOwner(event_id), actor, request.now, _expected(request))
+    service.remove_image(ImageOwner(event_id), actor, request.now, expected_version(request))
     return _event_reply(event_id, request.now)
 
 
@@ -66,10 +67,5 @@ def _require_manager(request: RequestContext, event_id: str) -> str:
     return caller.user_id
 
 
-def _expected(request: RequestContext) -> Expected:
-    return Expected(if_match=request.header("if-match"))
-
-
 def _event_reply(event_id: str, now: int) -> Reply[AdminEventWithTiersView]:
-    view = admin_queries.get_event(event_id, now)
-    return Reply(view, headers={"ETag": f'"{view.version}"'})
+    return versioned_reply(admin_queries.get_event(event_id, now))

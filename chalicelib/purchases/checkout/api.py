@@ -30,6 +30,9 @@ class CheckoutAttendee(Attendee, frozen=True, forbid_unknown_fields=True, omit_d
     responses: SentAnswers = {}
 
 
+PromoCodeInput = Annotated[str, Meta(max_length=64)]  # as buyers write it
+
+
 class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
     """`page`: `own`, to pay on the shop's page, or `hosted`, the provider's page, which returns to `success_url` or `cancel_url`;
     `either` is the one that the shop is set up for.
@@ -38,7 +41,7 @@ class CheckoutFields(Struct, forbid_unknown_fields=True, kw_only=True):
     id: true or false, a text, or a list of choices. Where nothing is asked, they are texts of any kind.
     """
 
-    promo_code: Annotated[str, Meta(max_length=64)] | None = None
+    promo_code: PromoCodeInput | None = None
     responses: SentAnswers | None = None
     attendees: Annotated[list[CheckoutAttendee], Meta(max_length=MAX_QUANTITY)] | None = None
     customer_email: EmailAddress | None = None

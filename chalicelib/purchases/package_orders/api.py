@@ -10,7 +10,7 @@ from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.ids import Id
 from chalicelib.payments.model import SimulatedOutcome, SimulationRefused
-from chalicelib.purchases.checkout.api import CheckoutFields, read_options
+from chalicelib.purchases.checkout.api import CheckoutFields, PromoCodeInput, read_options
 from chalicelib.purchases.checkout.errors import CHECKOUT_ERRORS
 from chalicelib.purchases.orders.service import NewOrder
 from chalicelib.purchases.package_orders import service
@@ -42,7 +42,7 @@ class PackagePurchaseBody(Struct, forbid_unknown_fields=True, kw_only=True):
 
     package_id: Id
     quantity: Quantity
-    promo_code: Annotated[str, Meta(max_length=64)] | None = None
+    promo_code: PromoCodeInput | None = None
     option_responses: Annotated[list[OptionResponseBody], Meta(max_length=MAX_RESPONSES)] = []
     token: WaitingRoomToken | None = None
     simulate: SimulatedOutcome | None = None
