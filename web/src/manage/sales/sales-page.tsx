@@ -12,7 +12,8 @@ import { Funnel, share, Takings } from "../parts/event-figures";
 import { useRoomTexts } from "../texts";
 import { salesTexts } from "../texts/sales";
 import { useManagedEvent } from "../who";
-import { daysAgo, exportSales, getFigures, soldOverTime, type Figures } from "./figures";
+import { daysAgo, exportSales, getFigures, type Figures } from "./figures";
+import { soldOverTime } from "./series";
 
 const SPANS = [7, 31, 90, 366] as const;
 const REFRESH_SECONDS = 60;

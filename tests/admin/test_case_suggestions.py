@@ -1,0 +1,24 @@
+"""Each open case has advice of its own (web/src/manage/cases/suggestions.ts)."""
+
+from tests.javascript import run_module
+
+SCRIPT = """
+import { createInterface } from "node:readline";
+import { suggestionFor } from "$WEB/src/manage/cases/suggestions.ts";
+for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(suggestionFor(JSON.parse(line))));
+"""
+KINDS = ["amounts_differ", "tickets_without_payment", "unknown_purchase", "not_dealt_with", "kept_of_dispute"]
+
+
+def suggest(*cases):
+    return run_module(SCRIPT, [{"next_try_at": None, "id": "re_1"} | case for case in cases])
+
+
+def test_each_kind_of_finding_has_its_advice():
+    assert suggest(*({"kind": "finding", "id": f"{kind}-pi_1"} for kind in KINDS)) == KINDS
+    assert suggest({"kind": "finding", "reason": "by_hand"}, {"kind": "finding"}) == ["by_hand", "other"]
+
+
+def test_a_refund_that_is_tried_again_needs_nobody():
+    waiting, failed = {"kind": "refund", "next_try_at": "2026-06-01T12:00:00Z"}, {"kind": "refund"}
+    assert suggest(waiting, failed, {"kind": "dispute"}) == ["refund_waits", "refund_failed", "dispute"]
