@@ -43,6 +43,8 @@ from chalicelib.reports import jobs as reports_jobs
 from chalicelib.tickets import api as tickets_api
 from chalicelib.tickets.seats import api as seats_api
 from chalicelib.waiting_room import api as waiting_room_api
+from chalicelib.waitlist import api as waitlist_api
+from chalicelib.waitlist import jobs as waitlist_jobs
 
 app = Chalice(app_name="fairgate", configure_logs=False)  # chalicelib.log owns the logger of this name
 app.api.binary_types = ["*/*"]
@@ -71,6 +73,7 @@ app.register_blueprint(event_cancellation_api.bp, url_prefix="/v1")
 app.register_blueprint(provider_events_api.bp, url_prefix="/v1")
 app.register_blueprint(refunds_api.bp, url_prefix="/v1")
 app.register_blueprint(documents_api.bp, url_prefix="/v1")
+app.register_blueprint(waitlist_api.bp, url_prefix="/v1")
 app.register_blueprint(privacy_api.bp, url_prefix="/v1")
 app.register_blueprint(reports_api.bp, url_prefix="/v1")
 app.register_blueprint(outgoing_webhooks_api.bp, url_prefix="/v1")
@@ -84,6 +87,7 @@ app.register_blueprint(reports_jobs.bp)
 app.register_blueprint(followers_jobs.bp)
 app.register_blueprint(messages_jobs.bp)
 app.register_blueprint(outgoing_webhooks_jobs.bp)
+app.register_blueprint(waitlist_jobs.bp)
 
 path_names.register_resolver("event_id", slugs.resolve_event_id)
 snapstart.register_renewal()

@@ -56,6 +56,7 @@ def visit_all(api: Client) -> None:
     tour.name_guest(f"{order_id}-1", order_id)
     tour.admit(f"{order_id}-1", tour.transfer_ticket(f"{order_id}-1"))
     tour.manage_sale(event_id, order_id)
+    tour.wait_for_tickets()
     tour.show_reports(event_id)
     tour.manage_waiting_room(event_id)
     tour.reset(event_id)
@@ -318,6 +319,27 @@ class _Tour:
         outbox.queue(replace(sent, status="sent", next_at=None))
         self.get(f"/admin/messages?event_id={event_id}", token=self.admin)
         self.post(f"/admin/messages/{sent.id}/resend", token=self.admin)
+
+    def wait_for_tickets(self) -> None:
+        """Join the waitlist of a sale that has not opened, leave it, and offer a ticket by hand."""
+        event: dict[str, Any] = {
+            "name": f"Waited for by {self.name}",
+            "venue": "Hall",
+            "starts_at": clock.iso(self.starts_at),
+            "status": "on_sale",
+        }
+        event |= {"on_sale_at": clock.iso(clock.now() + 60), "waiting_room": {"enabled": False}}
+        event_id = str(self.post("/admin/events", event, token=self.admin).json["id"])
+        self.post("/admin/tiers", {"event_id": event_id, "name": "Floor", "price_cents": 5000, "capacity": 10}, token=self.admin)
+        entry = {"event_id": event_id, "quantity": 1}
+        first, second = (self.post("/waitlist", entry, user=f"{number}-{self.name}").json["id"] for number in range(2))
+        for _ in range(2):
+            self.get("/waitlist", user=f"0-{self.name}")
+        self.get(f"/events/{event_id}/waitlist", token=self.admin)
+        self.delete(f"/waitlist/{second}", user=f"1-{self.name}")
+        later = clock.now() + 60
+        with clock.override(lambda: float(later)):
+            self.post(f"/waitlist/{first}/notify", token=self.admin)
 
     def show_reports(self, event_id: str) -> None:
         for path in ("analytics", "checkins", "manifest", "sales", "audit"):

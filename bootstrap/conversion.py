@@ -47,6 +47,7 @@ def _event(entry: EventEntry, valid: ValidDocument) -> Event:
         purchase_limit=entry.purchase_limit,
         capacity=entry.capacity,
         waiting_room=entry.waiting_room,
+        waitlist=entry.waitlist,
         promoter_id=promoter_id if isinstance(promoter_id, str) else None,
         metadata=metadata,
         managed_by="bootstrap",

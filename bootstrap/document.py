@@ -6,7 +6,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from chalicelib.catalog.custom_options import MAX_CHOICES, MAX_OPTIONS, AskedPer, Choice, OptionLabel, OptionType
-from chalicelib.catalog.model import DisplayState, TierStatus, WaitingRoomConfig
+from chalicelib.catalog.model import DisplayState, TierStatus
+from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
 from chalicelib.edge.openapi.schemas import portable
 from chalicelib.inventory.model import MAX_SHARDS
 from chalicelib.money import Cents, Currency, MajorUnits
@@ -76,6 +77,7 @@ class EventEntry(Struct, frozen=True, forbid_unknown_fields=True):
     guests_until: Day | None = None
     capacity: Capacity | None = None
     waiting_room: WaitingRoomConfig | None = None
+    waitlist: WaitlistConfig | None = None
     promo_codes: Annotated[list[PromoCodeEntry], Meta(max_length=MAX_PROMO_CODES)] = []
 
 

@@ -82,6 +82,7 @@ def _event(event: Event) -> Tree:
             guests_until=_iso(event.guests_until),
             capacity=event.capacity,
             waiting_room=_set(**to_builtins(event.waiting_room)) if event.waiting_room else None,
+            waitlist=_set(**to_builtins(event.waitlist)) if event.waitlist else None,
         ),
         "metadata": {**metadata, **_set(**known)},
     }

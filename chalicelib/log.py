@@ -54,6 +54,8 @@ COUNTERS = {
     "cache_stale": "Reads served with old data because the store was unavailable.",
     "secrets_stale": "Failed attempts to read the secrets again; the last values are used.",
     "waiting_room_joins": "Users who joined a waiting room.",
+    "waitlist_joins": "Users who joined the waitlist of an event.",
+    "waitlist_offers": "Offers of tickets that came back, made to users who waited for them.",
     "logins_delayed": "Attempts to log in refused because there were too many before, for the account or from the address.",
     "mails_sent": "Mails that the mail server has accepted.",
     "mails_failed": "Mails that the mail server did not accept.",

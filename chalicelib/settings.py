@@ -105,6 +105,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Rate,
         _says("How often a user may create, change, test or replay webhooks: requests/seconds, each from 1 to 99999."),
     ] = "300/3600"
+    limit_waitlist: Annotated[
+        Rate, _says("How often a user may join the waitlist of an event: requests/seconds, each from 1 to 99999.")
+    ] = "10/60"
     address_factor: Annotated[
         int, Meta(ge=1, le=10_000), _says("Rate limit of a source address, as a multiple of the limit of a user.")
     ] = 10
@@ -128,6 +131,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     waiting_room_counters: Annotated[
         int, Meta(ge=1, le=64), _says("How many items count the arrivals of a waiting room; each one takes 1,000 joins a second.")
     ] = 1
+    waitlist_offer_seconds: Annotated[
+        Seconds,
+        _says("Seconds for which an offer of the waitlist holds its tickets; a quarter of the time until the event, if that is less."),
+    ] = 86_400
+    waitlist_shortest_offer_seconds: Annotated[
+        Seconds, _says("Seconds for which an offer of the waitlist holds its tickets at least, unless the event begins before.")
+    ] = 900
+    waitlist_patience_seconds: Annotated[
+        Seconds, _says("Seconds for which a party that waits for more tickets than have come back is passed over by smaller ones.")
+    ] = 3600
+    waitlist_keep_seconds: Annotated[
+        Seconds, _says("Seconds for which tickets are then kept back for that party; twice as many in each further turn.")
+    ] = 3600
     stripe_call_rate: Annotated[
         int,
         Meta(ge=1, le=10_000),

@@ -32,6 +32,7 @@ FOLLOW_CHANGES = "chalicelib.followers.jobs.follow_changes"
 SEND_MESSAGES = "chalicelib.messages.jobs.send_messages"
 SEND_WEBHOOKS = "chalicelib.outgoing_webhooks.jobs.send_webhooks"
 RETRY_WEBHOOKS = "chalicelib.outgoing_webhooks.jobs.retry_webhooks"
+OFFER_TICKETS = "chalicelib.waitlist.jobs.offer_tickets"
 STAGE = "cold-starts"
 EVENT, TIER = "summits-v-harbor", "summits-v-harbor-upper"
 SECRETS = {"jwt_secret": "of-the-cold-starts" * 2, "ticket_keys": f"k1:{'of-the-cold-starts' * 2}"}
@@ -181,14 +182,16 @@ BUDGETS = {
     "api: webhook of Stripe": Budget(API, refuse_webhook, 918, frozenset(["stripe", "requests"]), STRIPE),
     "api: status for admins": Budget(API, administer, 775, frozenset(["jwt"])),
     "api: metrics": Budget(API, show_metrics, 790, frozenset(["prometheus_client"])),
-    "api: register": Budget(API, register, 784, frozenset(["argon2", "zxcvbn"])),
+    "api: register": Budget(API, register, 812, frozenset(["argon2", "zxcvbn"])),
     "api: log in": Budget(API, log_in, 787, frozenset(["argon2", "jwt"])),
     "sweep: start": Budget(SWEEP, start, 537),
     "sweep: run": Budget(SWEEP, run_schedule, 540),
     "reconcile: start": Budget(RECONCILE, start, 549),
     "reconcile: run": Budget(RECONCILE, run_schedule, 549),
-    "follow: start": Budget(FOLLOW_CHANGES, start, 531),
-    "follow: pass on": Budget(FOLLOW_CHANGES, project, 531),
+    "offers: start": Budget(OFFER_TICKETS, start, 510),
+    "offers: run": Budget(OFFER_TICKETS, run_schedule, 513),
+    "follow: start": Budget(FOLLOW_CHANGES, start, 596),
+    "follow: pass on": Budget(FOLLOW_CHANGES, project, 596),
     "messages: start": Budget(SEND_MESSAGES, start, 200),
     "messages: run": Budget(SEND_MESSAGES, run_schedule, 560),
     "send webhooks: start": Budget(SEND_WEBHOOKS, start, 522),

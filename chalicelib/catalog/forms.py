@@ -7,7 +7,8 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib import clock
-from chalicelib.catalog.model import Event, Tier, WaitingRoomConfig
+from chalicelib.catalog.model import Event, Tier
+from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
 from chalicelib.errors import InvalidInput
 from chalicelib.ids import Id
 from chalicelib.money import Cents, Currency
@@ -43,6 +44,7 @@ class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
     description: Text = ""
     status: Literal["draft", "scheduled", "on_sale"] = "draft"
     waiting_room: WaitingRoomConfig | None = None
+    waitlist: WaitlistConfig | None = None
     capacity: Capacity | None = None
 
     def fields(self) -> "EventFields":
@@ -53,6 +55,7 @@ class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
             on_sale_at=self.on_sale_at,
             description=self.description,
             waiting_room=self.waiting_room,
+            waitlist=self.waitlist,
             capacity=self.capacity,
         )
 
@@ -78,6 +81,7 @@ class EventChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     hold_seconds: HoldSeconds | UnsetType | None = UNSET
     guests_until: Moment | UnsetType | None = UNSET
     waiting_room: WaitingRoomConfig | UnsetType | None = UNSET
+    waitlist: WaitlistConfig | UnsetType | None = UNSET
     capacity: Capacity | UnsetType | None = UNSET
     metadata: Metadata | UnsetType = UNSET
     promoter_id: UserId | UnsetType = UNSET
@@ -123,6 +127,7 @@ _EVENT_DEFAULTS: dict[str, Any] = {
     "hold_seconds": None,
     "guests_until": None,
     "waiting_room": None,
+    "waitlist": None,
     "capacity": None,
     "metadata": {},
 }

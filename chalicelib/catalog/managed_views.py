@@ -6,7 +6,8 @@ from msgspec import UNSET
 from msgspec.structs import asdict
 
 from chalicelib import settings
-from chalicelib.catalog.model import Catalog, Event, ManagedBy, Tier, WaitingRoomConfig
+from chalicelib.catalog.model import Catalog, Event, ManagedBy, Tier
+from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
 from chalicelib.catalog.views import EventFieldsView, Stocks, TierView, event_view, iso_or_none, tier_view
 from chalicelib.clock import Timestamp
 from chalicelib.inventory.model import NO_STOCK
@@ -22,6 +23,7 @@ class AdminEventView(EventFieldsView, frozen=True, kw_only=True):
     hold_seconds: int
     guests_until: Timestamp | None
     waiting_room: WaitingRoomConfig | None
+    waitlist: WaitlistConfig | None
     metadata: dict[str, Any]
     version: int
     created_at: Timestamp | None
@@ -69,6 +71,7 @@ def admin_event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -
         hold_seconds=event.seconds_of_hold(settings.current().hold_seconds),
         guests_until=iso_or_none(event.guests_until),
         waiting_room=event.waiting_room,
+        waitlist=event.waitlist,
         metadata=event.metadata,
         version=event.version,
         created_at=iso_or_none(event.created_at or None),

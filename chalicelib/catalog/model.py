@@ -9,13 +9,14 @@ The catalog is the content of the bootstrap files, with the events and tiers tha
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib import clock
 from chalicelib.catalog.custom_options import CustomOption
+from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
 from chalicelib.errors import ApiError
 from chalicelib.images.model import StoredImage
 from chalicelib.inventory.display.model import StockGroup
@@ -25,16 +26,6 @@ EventStatus = Literal["draft", "active", "past", "cancelled", "test"]
 TierStatus = Literal["available", "sold-out", "coming-soon", "closed", "test"]
 PublicEventStatus = Literal["scheduled", "on_sale", "sold_out", "closed", "cancelled"]
 ManagedBy = Literal["bootstrap", "api"]
-
-
-class WaitingRoomConfig(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """An event's own configuration of its waiting room, in the bootstrap file and in the API. The settings apply where it is null."""
-
-    enabled: bool = True
-    wave_size: Annotated[int, Meta(ge=1, le=100_000)] | None = None
-    wave_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
-    pass_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
-    follow_stock: bool = False  # waves no larger than the tickets that are left and the payments that the provider accepts
 
 
 class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,6 +56,7 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     hold_seconds: int | None = None
     guests_until: int | None = None  # until when guests can be named; null: as long as the names on tickets can be changed
     waiting_room: WaitingRoomConfig | None = None
+    waitlist: WaitlistConfig | None = None
     address: str = ""
     city: str | None = None
     category: str | None = None
@@ -103,6 +95,16 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def has_waiting_room(self) -> bool:
         """Whether buyers wait in line: every event with an opening time has a waiting room, unless it is disabled."""
         return self.on_sale_at is not None and (self.waiting_room is None or self.waiting_room.enabled)
+
+    @property
+    def has_waitlist(self) -> bool:
+        """Whether people may wait for tickets that are sold out."""
+        return self.waitlist is None or self.waitlist.enabled
+
+    @property
+    def keeps_for_waitlist(self) -> bool:
+        """Whether tickets that come back are kept for those who wait."""
+        return self.has_waitlist and (self.waitlist is None or self.waitlist.keeps_tickets)
 
     @property
     def pool_capacity(self) -> int:

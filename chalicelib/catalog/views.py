@@ -15,12 +15,12 @@ from chalicelib.catalog.model import (
     PublicEventStatus,
     Tier,
     TierStatus,
-    WaitingRoomConfig,
     cheapest_tier,
     current_tier_status,
     public_event_status,
     sale_refusal,
 )
+from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
 from chalicelib.clock import Timestamp
 from chalicelib.images.model import ImageView, image_view
 from chalicelib.inventory.model import Stock, finite
@@ -57,6 +57,7 @@ class EventFieldsView(Struct, frozen=True, kw_only=True):
     price_from_cents: int | None
     currency: str | None
     has_waiting_room: bool
+    has_waitlist: bool
     capacity: int | None
 
 
@@ -123,6 +124,7 @@ class EventWithTiersView(EventFieldsView, frozen=True, kw_only=True):
     hold_seconds: int | UnsetType = UNSET
     guests_until: Timestamp | UnsetType | None = UNSET
     waiting_room: WaitingRoomConfig | UnsetType | None = UNSET
+    waitlist: WaitlistConfig | UnsetType | None = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
     version: int | UnsetType = UNSET
     created_at: Timestamp | UnsetType | None = UNSET
@@ -255,6 +257,7 @@ def event_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) -> Even
         price_from_cents=cheapest.price_cents if cheapest else None,
         currency=cheapest.currency if cheapest else None,
         has_waiting_room=event.has_waiting_room,
+        has_waitlist=event.has_waitlist,
         capacity=event.capacity,
     )
 

@@ -48,6 +48,7 @@ JOIN = RateLimit("join")  # counted for each event separately
 RESERVE = RateLimit("reserve", counts_bounded=True)
 CHECKOUT = RateLimit("checkout")
 CONFIRM = RateLimit("confirm")
+WAITLIST = RateLimit("waitlist")  # counted for each event separately
 SIGN_UP = RateLimit("sign_up")  # counted for addresses alone: who signs up is nobody yet
 INVITE = RateLimit("invite")
 WEBHOOK = RateLimit("webhook")

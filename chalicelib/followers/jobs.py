@@ -13,6 +13,7 @@ from chalicelib.changes.stream import stream_consumer
 from chalicelib.messages import service as messages
 from chalicelib.numbering import service as numbering
 from chalicelib.outgoing_webhooks import outbox as outgoing_webhooks
+from chalicelib.waitlist import service as waitlist
 
 bp = Blueprint(__name__)
 
@@ -21,6 +22,7 @@ FOLLOWERS: tuple[Callable[[Sequence[Change]], None], ...] = (
     numbering.follow,
     messages.follow,
     outgoing_webhooks.follow,
+    waitlist.follow,
 )
 
 

@@ -24,6 +24,8 @@ from chalicelib.purchases.record.views import full_order_view
 from chalicelib.tickets.seats import service as seats
 from chalicelib.tickets.seats.views import seat_view
 from chalicelib.tickets.views import ticket_view
+from chalicelib.waitlist import service as waitlist
+from chalicelib.waitlist.views import managed_entry_view
 
 
 class PromoterHasEvents(ApiError):
@@ -47,6 +49,7 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
         tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],
         webhook_endpoints=[endpoint_view(endpoint, now) for endpoint in webhook_endpoints.list_endpoints(identity.user_id)],
         seats=[seat_view(seat, identity.user_id) for seat in seats.list_seats(named)],
+        waitlist=[managed_entry_view(entry) for entry in waitlist.list_of_user(identity.user_id)],
         next_cursor=cursors.encode(last) if last else None,
     )
 
@@ -68,6 +71,7 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
         lambda: erasure.erase_personal_details(details),
         lambda: members.delete_all(memberships),
         lambda: webhook_endpoints.delete_all(endpoints, identity.user_id, request.now),
+        lambda: waitlist.erase(identity.user_id),
     ]
     parallel.call_each(lambda delete: delete(), deletions)
     if account is not None:

@@ -9,12 +9,15 @@ from chalicelib.promoters.views import MemberView, PromoterView
 from chalicelib.purchases.record.views import FullOrderView
 from chalicelib.tickets.seats.views import SeatView
 from chalicelib.tickets.views import TicketView
+from chalicelib.waitlist.views import ManagedEntryView
 
 
 class ExportView(Struct, frozen=True, kw_only=True):
     """What is kept about a user: account, promoter's profile, webhook endpoints, roles at events, and a page of orders and their tickets.
 
     `seats` are those of these tickets for which the user has named guests.
+
+    `waitlist` has what they wait for, or have waited for.
 
     `next_cursor` is null on the last page.
     """
@@ -27,4 +30,5 @@ class ExportView(Struct, frozen=True, kw_only=True):
     orders: list[FullOrderView]
     tickets: list[TicketView]
     seats: list[SeatView]
+    waitlist: list[ManagedEntryView]
     next_cursor: str | None

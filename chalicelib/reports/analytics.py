@@ -16,6 +16,7 @@ from chalicelib.reports import store
 from chalicelib.reports.figures import Figures
 from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.views import AdminRoomView
+from chalicelib.waitlist import service as waitlist
 
 DEFAULT_DAYS = 31
 MAX_DAYS = 366
@@ -132,8 +133,8 @@ class AnalyticsView(Struct, frozen=True, kw_only=True):
     """The figures of an event. They follow a change within seconds.
 
     `payment_success_rate` is the share of attempts to pay that succeeded, `purchase_success_rate` the share of ended purchases that became
-    orders; null while there are none. `capacity` is that over all tiers, null for an event without one. `waitlist_conversion` is null as
-    long as there is no waitlist.
+    orders; null while there are none. `capacity` is that over all tiers, null for an event without one. `waitlist_conversion` is the share
+    of ended offers of its waitlist that were paid, null before one has ended.
     """
 
     event_id: str
@@ -155,8 +156,9 @@ class AnalyticsView(Struct, frozen=True, kw_only=True):
 def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsView:
     """Raises InvalidInput for days that end before they begin, or are too many."""
     first_day, last_day = _days(query, now)
-    (totals, days), room = parallel.both(
-        lambda: _load_figures(event.id, first_day, last_day), lambda: waiting_room.admin_overview(event, now)
+    (totals, days), (room, line) = parallel.both(
+        lambda: _load_figures(event.id, first_day, last_day),
+        lambda: parallel.both(lambda: waiting_room.admin_overview(event, now), lambda: waitlist.find_line(event.id)),
     )
     funnel = _funnel(room, totals)
     tiers = _tiers(event, totals)
@@ -181,7 +183,7 @@ def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsV
         admission=_admission(tiers),
         payment_success_rate=_share(captured, captured + declined),
         purchase_success_rate=_share(funnel.orders, ended),
-        waitlist_conversion=None,
+        waitlist_conversion=line.conversion if line is not None else None,
     )
 
 

@@ -15,7 +15,7 @@ Template = dict[str, Any]
 
 API = "APIHandler"  # Chalice's logical id of the function behind the API
 WEBHOOKS = "Webhooks"
-SCHEDULED = ("sweep", "reconcile", "clean_images", "send_messages", "retry_webhooks")
+SCHEDULED = ("sweep", "reconcile", "clean_images", "send_messages", "retry_webhooks", "offer_tickets")
 BY_EVENTS = (*SCHEDULED, "process_image")  # that EventBridge calls
 # Function -> its logical id. Chalice names roles after functions: api_handler -> ApiHandlerRole.
 FUNCTIONS = {

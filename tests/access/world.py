@@ -156,6 +156,7 @@ class World(Struct):
             "PATCH /tickets/{ticket_id}": {"attendee": {"name": "Ada"}},
             "PUT /tiers/{tier_id}": {"name": "New", "price_cents": 1, "capacity": 1},
             "PATCH /tiers/{tier_id}": {"name": "New"},
+            "POST /waitlist": {"event_id": event, "quantity": 1, "tier_ids": ["fest-late"]},
             "POST /webhooks/stripe": {},
         }
         return bodies.get(operation), self.query(operation)
@@ -198,6 +199,7 @@ def new_world() -> Iterator[World]:
         guest = {"name": "Bob", "email": "bob@example.com"}
         invitation = api.put(f"/seats/{second}.1/guest", json=guest, user=BUYER).json["guest"]["url"].partition("#token=")[2]
         place = api.post(f"/events/{DROP}/waiting-room/join", user=BUYER).json["token"]
+        [entry_id, _] = [_join_waitlist(api, user, event) for user in (BUYER, "eva")]
         member = members.invite(event, "new@example.com", "staff", PROMOTER, clock.now())
         for caller in filter(None, CALLERS.values()):
             account = Account(user_id=caller.user_id, email=caller.email, roles=caller.roles, created_at=clock.now())
@@ -227,9 +229,16 @@ def new_world() -> Iterator[World]:
             "code_id": codes[0],
             "code": codes[1],
             "message_id": message.id,
+            "entry_id": entry_id,
         }
         with settings.override(identity="jwt"):
             yield World(api, ids, next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second), place, login, invitation)
+
+
+def _join_waitlist(api: Client, user: str, event: str) -> str:
+    reply = api.post("/waitlist", json={"event_id": event, "quantity": 1, "tier_ids": ["fest-late"]}, user=user)
+    assert reply.status == 201, reply.json
+    return str(reply.json["id"])
 
 
 def _apply_catalog() -> tuple[str, str]:
@@ -238,6 +247,7 @@ def _apply_catalog() -> tuple[str, str]:
     drop = bootstrap.event(DROP, metadata=metadata, on_sale_at="2026-05-30", waiting_room={"enabled": True})
     events = {EVENT: bootstrap.event(EVENT, metadata=metadata), DROP: drop}
     tickets = {"fest-pass": bootstrap.ticket("fest-pass"), "drop-pass": bootstrap.ticket("drop-pass", DROP)}
+    tickets["fest-late"] = bootstrap.ticket("fest-late", status="coming-soon")  # people wait for it
     rollout.apply(validate_tree({"version": "1", "events": events, "ticket_types": tickets}), "test", clock.now())
     return EVENT, "fest-pass"
 

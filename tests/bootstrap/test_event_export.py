@@ -58,6 +58,7 @@ def create_full_event(api, time):
         capacity=30,
         guests_until=clock.iso(time.now + 20 * 86_400),
         waiting_room={"enabled": True, "wave_size": 7, "wave_seconds": 9},
+        waitlist={"enabled": True, "keeps_tickets": False},
         metadata={"stand": "left", "capacity": "four hundred"},
     )
     floor = builders.create_tier(api, event_id, name="Floor", per_user_limit=3)

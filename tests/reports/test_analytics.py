@@ -106,7 +106,7 @@ def test_an_event_that_nobody_bought_has_empty_figures(api, poller, time):
 def test_the_figures_are_read_from_few_items_and_never_from_orders(api, event_id):
     with faults.record_calls("analytics", measured=True) as calls:
         analytics(api, event_id)
-    assert calls.names == ["GetItem", "BatchGetItem", "Query"]  # the generation, the totals, the days
+    assert calls.names == ["GetItem", "BatchGetItem", "Query", "GetItem"]  # the generation, the totals, the days; the line of the waitlist
     assert len(calls.of(table="reports")) == 3
 
 

@@ -14,6 +14,7 @@ OPERATIONS: dict[str, Any] = {path: methods["get"] for path, methods in DOCUMENT
 
 _OF_EVENT = "an event has 98 tiers at most"
 _OPTIONS = "a tier has four options at most, of ten choices"
+_ENTRIES = "a user has one entry for each event that is on sale or was in the last three months"
 _OF_ORDER = "an order has 50 tickets of 10 tiers at most"
 _ENDPOINTS = "a promoter has ten webhook endpoints at most"
 _THUMBNAILS = "a picture is drawn in a few sizes"
@@ -59,6 +60,8 @@ BOUNDED = {
     "/events/{event_id}/promo-codes/{code}/validate": {"package_ids": _OF_EVENT},
     "/events/{event_id}/reservations": {"items": _OF_ORDER},
     "/events/{event_id}/tiers": {"tiers": _OF_EVENT},
+    "/events/{event_id}/waitlist": {"tiers": _OF_EVENT},
+    "/waitlist": {"entries": _ENTRIES},
     "/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
     "/promoters/{promoter_id}/webhook-endpoints": {"webhook_endpoints": _ENDPOINTS},
     "/promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": {"event_types": "there are six types"},
@@ -72,6 +75,7 @@ BOUNDED = {
         "user.roles": "there are three roles",
         "memberships": "one person works at 100 events at most",
         "webhook_endpoints": _ENDPOINTS,
+        "waitlist": _ENTRIES,
     },
     "/me/order": {
         "order.items": _OF_ORDER,
@@ -154,6 +158,7 @@ LONGER = {
     "/admin/tiers",
     "/events",
     "/events/{event_id}/audit",
+    "/events/{event_id}/waitlist",
     "/me/tickets",
     "/orders/{order_id}/seats",
     "/tickets/types",
