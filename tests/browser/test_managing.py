@@ -3,7 +3,9 @@
 from playwright.sync_api import expect
 
 from tests import invariants
-from tests.browser.managers import Manager
+from tests.accounts.conftest import mailbox  # noqa: F401
+from tests.browser.managers import PASSWORD, Manager
+from tests.browser.test_layout_shift import MAX_SHIFT, OBSERVE
 
 
 def add(manager: Manager, kind: str, name: str, price: str, number: str) -> None:
@@ -49,3 +51,38 @@ def test_a_promoter_creates_and_publishes_an_event_and_a_buyer_buys(new_buyer, a
     manager.page.reload()
     expect(manager.page.get_by_role("row", name="Table")).to_contain_text("1")
     invariants.check(time.now)
+
+
+def test_nobody_sees_a_control_that_is_not_for_their_role(new_buyer, api, time, mailbox):  # noqa: F811
+    promoter, door = (Manager(new_buyer().page, api, time) for _ in range(2))
+    promoter.sign_up()
+    event_id = promoter.create_event()
+    promoter.publish(event_id)
+    members = f"/events/{event_id}/members"
+    assert api.post(members, json={"email": "door@example.com", "role": "staff"}, token=promoter.token).status == 201
+    api.post("/auth/register", json={"email": "door@example.com", "password": PASSWORD})
+    assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")}).status == 200
+    door.sign_in("door@example.com")
+    door.follow("Nova Lights: Afterglow Tour")
+    door.see_heading("Nova Lights: Afterglow Tour")
+    own_pages = door.page.locator(".side nav").last.get_by_role("link")
+    expect(own_pages).to_have_text(["Overview"])
+    expect(door.page.get_by_role("button", name="Publish")).to_have_count(0)
+    door.open(f"/events/{event_id}/facts")
+    door.see_heading("This page is not for your role")
+
+
+def test_what_was_typed_survives_a_reload_and_moves_nothing(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    event_id = manager.create_event()
+    manager.open(f"/events/{event_id}/facts")
+    manager.fill("Venue", "Great Hall")
+    manager.page.add_init_script(OBSERVE)
+    manager.page.reload()
+    expect(manager.page.get_by_label("Venue", exact=True)).to_have_value("Great Hall")
+    manager.page.wait_for_load_state("networkidle")
+    shifts = manager.page.evaluate("shifts")
+    assert sum(value for value, _ in shifts) <= MAX_SHIFT, shifts
+    manager.press("Discard what I changed")
+    expect(manager.page.get_by_label("Venue", exact=True)).to_have_value("The Paramount Hall")

@@ -1,9 +1,10 @@
-"""What a promoter sells, at which discounts, with whom, and what was changed."""
+"""What a promoter prepares for a sale: tickets, discounts, people, webhooks."""
 
 from collections.abc import Iterator
 
 from playwright.sync_api import expect
 
+from chalicelib import settings
 from tests import builders, pictures
 from tests.browser.managers import FRONT_ROWS, Manager
 from tests.browser.tours.tour import Tour
@@ -117,4 +118,26 @@ def people(manager: Manager) -> Iterator[str]:
     yield "history"
 
 
-TOURS: list[Tour] = [tickets, promo_codes, people]
+def webhooks(manager: Manager) -> Iterator[str]:
+    address = "http://127.0.0.1:9009/fairgate"
+    manager.sign_up()
+    manager.open("/webhooks")
+    manager.fill("Address", "my server")
+    manager.press("Register the address")
+    expect(manager.page.get_by_label("Address", exact=True)).to_have_attribute("aria-invalid", "true")
+    yield "refused"
+    with settings.override(webhook_targets="local"):
+        manager.fill("Address", address)
+        manager.page.get_by_label("Order paid").check()
+        manager.press("Register the address")
+        manager.see_heading("Copy the secret now")
+        manager.page.get_by_role("button", name=f"Send a test: {address}").click()
+        manager.see("Waiting")
+        yield "list"
+        manager.page.reload()
+        manager.page.get_by_role("button", name=f"Switch off: {address}").click()
+        manager.see("Switched off")
+        expect(manager.page.get_by_role("heading", name="Copy the secret now")).to_have_count(0)
+
+
+TOURS: list[Tour] = [tickets, promo_codes, people, webhooks]

@@ -43,7 +43,7 @@ export function Layout({ me, children }: { me: Me | null; children: ComponentChi
 export function Beside({ me, children }: { me: Me; children: ComponentChildren }) {
   const own = useRoomTexts(shellTexts);
   const { t } = useTexts();
-  const { value: event } = useEventState();
+  const { value: event, eventId, failure } = useEventState();
   const may = useMay();
   const listed = PAGES.filter((page) => page.isListed && (page.right === null || may(page.right)));
   const ofEvent = event ? listed.filter(isOfEvent) : [];
@@ -57,6 +57,7 @@ export function Beside({ me, children }: { me: Me; children: ComponentChildren }
             ))}
           </ul>
         </nav>
+        {eventId && !event && !failure && <div class="side-placeholder" />}
         {event && ofEvent.length > 0 && (
           <nav aria-label={own.ofEvent}>
             <p class="side-event">

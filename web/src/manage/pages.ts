@@ -28,6 +28,13 @@ export const PAGES: Page[] = [
     load: async () => (await import("./events/event-list")).EventList,
   },
   {
+    path: "/manage/webhooks",
+    name: { en: "Webhooks", es: "Webhooks" },
+    right: "manageWebhooks",
+    isListed: true,
+    load: async () => (await import("./webhooks/webhooks-page")).WebhooksPage,
+  },
+  {
     path: "/manage/events/new",
     name: { en: "New event", es: "Evento nuevo" },
     right: "createEvents",

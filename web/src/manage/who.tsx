@@ -9,6 +9,8 @@ import { may, type Right } from "./rights";
 const MeContext = createContext<Me | null>(null);
 
 interface EventState extends Loaded<ManagedEvent> {
+  /** What the address names; null on a page of no event. */
+  eventId: string | null;
   replace: (event: ManagedEvent) => void;
 }
 const EventContext = createContext<EventState | null>(null);
@@ -27,7 +29,7 @@ export function EventProvider({ eventId, children }: { eventId: string | null; c
     return event;
   }, eventId ?? "");
   const value = changed && (changed.id === eventId || changed.slug === eventId) ? changed : loaded.value;
-  return <EventContext.Provider value={{ ...loaded, value, replace: setChanged }}>{children}</EventContext.Provider>;
+  return <EventContext.Provider value={{ ...loaded, eventId, value, replace: setChanged }}>{children}</EventContext.Provider>;
 }
 
 /** The event of the page, while it is loaded and if that failed. */

@@ -45,7 +45,7 @@ export function Overview() {
         </Outcome>
       )}
       {event.managed_by === "api" && may("publishEvent") && <State />}
-      <Figures />
+      {may("managePackages") && <Figures />}
       {event.managed_by === "api" && may("editEvent") && <Further />}
     </div>
   );
