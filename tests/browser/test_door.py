@@ -1,25 +1,20 @@
 """The door in a real browser: the camera, two devices, no network, undo, several people on one ticket, the keyboard, Spanish."""
 
-import io
-import re
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from chalicelib import clock, settings
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
-from tests import builders, invariants
+from tests import builders
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.browser import camera
 from tests.browser.chromium import find_chromium
 from tests.browser.door_staff import DoorStaff
+from tests.browser.doors import Door, door, new_staff  # noqa: F401
 from tests.browser.page_checks import check
 from tests.browser.test_tickets import NOTE_SCREEN_LOCKS
-
-EVENT = "Night of the Proms"
 
 
 @pytest.fixture(scope="module")
@@ -41,50 +36,7 @@ def browser(film):
         browser.close()
 
 
-class Door:
-    """The door of an event that starts in an hour, with tickets of one person and of three."""
-
-    def __init__(self, api, time) -> None:
-        self.api, self.time = api, time
-        times = {"starts_at": clock.iso(time.now + 3600), "on_sale_at": clock.iso(time.now - 3600)}
-        self.event_id = builders.create_event(api, EVENT, **times)
-        self.tier_id = builders.create_tier(api, self.event_id)
-        self.table_id = builders.create_tier(api, self.event_id, "Table", admits=3)
-
-    def sell(self, user="ada", quantity=1, name=None, tier_id=None):
-        """Tickets, the first of which has a name on it."""
-        order_id = builders.create_order(self.api, (self.event_id, tier_id or self.tier_id), quantity, user)
-        ids = builders.ticket_ids(order_id, *range(1, quantity + 1))
-        if name:
-            named = self.api.patch(f"/tickets/{ids[0]}", json={"attendee": {"name": name}}, user=user)
-            assert named.status == 200, named.json
-        return [tickets.get_ticket(ticket_id) for ticket_id in ids]
-
-    def admitted(self, ticket):
-        return tickets.get_ticket(ticket.id).admitted
-
-
-@pytest.fixture
-def door(server, api, time):
-    with settings.override(attendee_lock_seconds=0):
-        yield Door(api, time)
-    invariants.check(time.now)
-
-
-@pytest.fixture
-def new_staff(door, api, new_buyer, mailbox):  # noqa: F811
-    """Opens a browser for staff with an open door."""
-
-    def open_door(gate="North", email="door@example.com", **options) -> DoorStaff:
-        staff = DoorStaff(new_buyer(**options).page, api, door.event_id, mailbox)
-        staff.sign_in(email)
-        staff.open_door(gate)
-        return staff
-
-    return open_door
-
-
-def test_a_code_from_a_screenshot_of_the_wallet_is_admitted_once_online_and_another_one_offline(door, film, new_buyer, new_staff):
+def test_a_code_from_a_screenshot_of_the_wallet_is_admitted_once_online_and_another_one_offline(door, film, new_buyer, new_staff):  # noqa: F811
     holder = new_buyer()
     holder.use_demo_identity()
     holder.page.goto(f"/events/{door.event_id}")
@@ -127,7 +79,7 @@ def test_a_code_from_a_screenshot_of_the_wallet_is_admitted_once_online_and_anot
     camera.show(film, None)
 
 
-def test_scans_without_a_network_survive_a_reload_and_a_second_device_hears_of_its_duplicate(door, new_staff):
+def test_scans_without_a_network_survive_a_reload_and_a_second_device_hears_of_its_duplicate(door, new_staff):  # noqa: F811
     good, void, late = door.sell(quantity=3, name="Ada Lovelace")
     north = new_staff("North")
     south = new_staff("South", "south@example.com")
@@ -166,7 +118,7 @@ def test_scans_without_a_network_survive_a_reload_and_a_second_device_hears_of_i
     assert door.admitted(late) == 0
 
 
-def test_two_devices_online_admit_a_ticket_once_and_an_undo_lets_it_in_again(door, new_staff):
+def test_two_devices_online_admit_a_ticket_once_and_an_undo_lets_it_in_again(door, new_staff):  # noqa: F811
     [ticket] = door.sell(name="Ada Lovelace")
     north = new_staff("North")
     south = new_staff("South", "south@example.com")
@@ -189,7 +141,7 @@ def test_two_devices_online_admit_a_ticket_once_and_an_undo_lets_it_in_again(doo
     assert [checkin.gate for checkin in tickets.get_ticket(ticket.id).checkins] == ["South"]
 
 
-def test_an_answer_that_is_lost_lets_nobody_in_twice(door, new_staff):
+def test_an_answer_that_is_lost_lets_nobody_in_twice(door, new_staff):  # noqa: F811
     [first] = door.sell()
     staff = new_staff()
 
@@ -208,7 +160,7 @@ def test_an_answer_that_is_lost_lets_nobody_in_twice(door, new_staff):
     assert (door.admitted(first), tickets.get_ticket(first.id).duplicates) == (1, [])
 
 
-def test_a_table_comes_in_one_by_one_and_all_at_once_and_people_are_found_by_name(door, new_staff):
+def test_a_table_comes_in_one_by_one_and_all_at_once_and_people_are_found_by_name(door, new_staff):  # noqa: F811
     [table] = door.sell("grace", name="Grace Hopper", tier_id=door.table_id)
     [single] = door.sell(name="José Núñez")
     seat_id = f"{table.id}.2"
@@ -230,7 +182,7 @@ def test_a_table_comes_in_one_by_one_and_all_at_once_and_people_are_found_by_nam
     expect(staff.page.get_by_role("region", name="Who is in")).to_contain_text("4 of 4 people")
 
 
-def test_each_reason_has_its_own_colour_and_words(door, api, time, new_staff):
+def test_each_reason_has_its_own_colour_and_words(door, api, time, new_staff):  # noqa: F811
     refunded, good = door.sell(quantity=2)
     builders.refund(api, refunded.purchase_id, tickets=[refunded.id])
     other = Door(api, time)
@@ -252,65 +204,7 @@ def test_each_reason_has_its_own_colour_and_words(door, api, time, new_staff):
     assert seen["Refunded"] == seen["Over"]
 
 
-def test_what_the_device_keeps_is_deleted_when_its_people_leave_and_a_day_after_the_doors_close(door, time, new_staff):
-    [first, second] = door.sell(quantity=2)
-    staff = new_staff()
-    staff.lose_network()
-    staff.type(first.code)
-    staff.see_verdict("Come in")
-    assert first.code not in staff.page.locator("body").inner_text()
-    staff.press("Leave the door and delete the list")
-    staff.page.get_by_text("1 scan would be lost. Send them first.").wait_for()
-    staff.find_network()
-    expect(staff.page.get_by_text("to be sent")).to_have_count(0)
-    kept = staff.kept()
-    assert (kept["setup"], kept["tickets"], kept["scans"]) == (1, 2, 1)
-    assert kept["files"] > 0
-    staff.press("Leave the door and delete the list")
-    expect(staff.page.get_by_role("heading", name="Which door is this?")).to_be_visible()
-    assert set(staff.kept().values()) == {0}
-
-    staff.open_door()
-    staff.lose_network()
-    staff.type(second.code)
-    staff.see_verdict("Come in")
-    later = 3600 + settings.current().doors_close_seconds + 86_400 + 60
-    staff.page.route("**/api/**", lambda route: route.abort())
-    staff.page.context.set_offline(False)
-    staff.page.clock.set_system_time((time.now + later) * 1000)
-    staff.page.reload()
-    expect(staff.page.get_by_text("1 scan to be sent.")).to_be_visible()
-    assert (staff.kept()["tickets"], staff.kept()["scans"]) == (0, 1)  # who came in is never forgotten
-    assert door.admitted(second) == 0
-
-
-def test_another_account_sees_the_list_only_if_it_works_there(door, new_staff, new_buyer, api, mailbox):  # noqa: F811
-    [ticket] = door.sell(name="Ada Lovelace")
-    staff = new_staff()
-    staff.lose_network()
-    staff.type(ticket.code)
-    staff.see_verdict("Come in", "Ada Lovelace")
-    staff.page.route("**/checkin/sync", lambda route: route.abort())
-    staff.page.context.set_offline(False)
-    staff.page.goto("/account")
-    staff.press("Sign out")
-    staff.page.unroute("**/checkin/sync")
-    stranger = DoorStaff(staff.page, api, door.event_id, mailbox)
-    stranger.sign_in("bob@example.com", is_invited=False)
-    expect(staff.page.get_by_role("heading", name="Does this account work here?")).to_be_visible()
-    staff.see_state("Your account does not work at this event")
-    expect(staff.page.get_by_text("Ada Lovelace")).to_have_count(0)
-    assert door.admitted(ticket) == 0, "what waits is kept for somebody who works there"
-    staff.page.goto("/account")
-    staff.press("Sign out")
-    staff.sign_in("shift2@example.com")
-    staff.see_state("Online")
-    expect(staff.page.get_by_text("Come in · Ada Lovelace")).to_be_visible()
-    expect(staff.page.get_by_text("to be sent")).to_have_count(0)
-    assert door.admitted(ticket) == 1
-
-
-def test_the_camera_sleeps_when_nobody_comes_and_keeps_the_screen_on_meanwhile(door, film, new_staff):
+def test_the_camera_sleeps_when_nobody_comes_and_keeps_the_screen_on_meanwhile(door, film, new_staff):  # noqa: F811
     staff = new_staff()
     staff.page.evaluate(NOTE_SCREEN_LOCKS)
     camera.show(film, None)
@@ -346,47 +240,3 @@ def test_the_door_in_spanish_by_the_keyboard_alone(door, new_buyer, api, mailbox
     page.keyboard.press("Enter")
     expect(page.get_by_text("deshecha")).to_be_visible()
     assert door.admitted(ticket) == 0
-
-
-def test_a_session_that_ends_stops_nobody_and_its_scans_are_sent_after_signing_in_again(door, new_staff, new_buyer):
-    [ticket] = door.sell(name="Ada Lovelace")
-    staff = new_staff()
-    other_tab = staff.page.context.new_page()
-    other_tab.goto("/door")
-    expect(other_tab.get_by_role("heading", name="The door is open in another tab")).to_be_visible()
-    other_tab.close()
-    staff.page.context.clear_cookies()
-    staff.page.reload()
-    staff.see_state("Signed out")
-    staff.type(ticket.code)
-    staff.see_verdict("Come in", "Decided on this device")
-    staff.page.get_by_role("link", name="Sign in again").click()
-    staff.sign_in_again()
-    staff.see_state("Online")
-    expect(staff.page.get_by_text("to be sent")).to_have_count(0)
-    assert door.admitted(ticket) == 1
-
-
-def test_the_last_scan_is_the_first_of_the_list(door, new_staff):
-    first, second = door.sell(quantity=2, name="Ada Lovelace")
-    staff = new_staff()
-    for code, title in ((first.code, "Come in"), (first.code, "Already in"), (second.code, "Come in")):
-        staff.press("Next") if staff.page.locator(".verdict").count() else None
-        staff.type(code)
-        staff.see_verdict(title)
-        staff.page.clock.set_system_time(door.time.now * 1000 - 600_000)  # a clock that is set back
-    listed = staff.page.get_by_role("region", name="Last scans of this device").locator(".door-who")
-    expect(listed).to_have_text([re.compile("Come in"), re.compile("Already in"), re.compile("Come in · Ada")])
-
-
-def test_the_page_can_be_installed(new_buyer):
-    page = new_buyer().page
-    page.goto("/door")
-    address = page.locator("link[rel=manifest]").get_attribute("href")
-    manifest = page.request.get(address).json()
-    assert (manifest["start_url"], manifest["scope"], manifest["display"]) == ("/door", "/door", "standalone")
-    for icon in manifest["icons"][1:]:
-        image = Image.open(io.BytesIO(page.request.get(icon["src"]).body()))
-        assert f"{image.width}x{image.height}" == icon["sizes"]
-    page.goto("/")
-    expect(page.locator("link[rel=manifest]")).to_have_count(0)

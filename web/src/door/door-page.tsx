@@ -34,7 +34,7 @@ export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<voi
     if (view.verdict) give(toneOf(view.verdict.scan.outcome));
   }, [view.verdict]);
   const { setup, connection } = view;
-  const isLocked = buyer?.kind === "account" && buyer.id !== setup.userId;
+  const isLocked = connection === "forbidden" || (buyer?.kind === "account" && buyer.id !== setup.userId);
   return (
     <>
       <div class="door-head">

@@ -30,7 +30,7 @@ const RETRY_SECONDS = 15;
 const KEEP_SECONDS = 86_400; // after the doors close the list is deleted
 const MAX_SCANS = 100; // that are done and kept
 
-/** `signed_out`: the session is over; `forbidden`: who is signed in does not work here. In both the device goes on by its list. */
+/** `signed_out`: the session is over, and the device goes on by its list. `forbidden`: who is signed in does not work here, so it has none. */
 export type Connection = "online" | "offline" | "signed_out" | "forbidden";
 
 /** What a scan came to. `remaining` people may still come in with the ticket. */
@@ -172,8 +172,20 @@ export class Door {
       const userId = currentBuyer()?.id;
       if (userId && userId !== this.#setup.userId) await this.#change({ userId });
     } catch (failure) {
-      this.#lost(failure);
+      if (this.#lost(failure) === "forbidden") await this.#forgetList();
     }
+  }
+
+  /** Delete what is known of others, because who is signed in may not know it: not what is to be sent. */
+  async #forgetList(): Promise<void> {
+    const done = this.#scans.filter((scan) => !isUnsent(scan));
+    await this.#store.clear(false);
+    await this.#store.saveScans([], done.map(({ id }) => id));
+    this.#scans = this.#scans.filter(isUnsent);
+    this.#tickets = new Map();
+    this.#byDigest.clear();
+    this.#verdict = null;
+    await this.#change({ asOf: null });
   }
 
   /** Take over all pages of the list. It counts as loaded when the last one is kept. */
@@ -213,7 +225,10 @@ export class Door {
         return await this.#accept(scan, text === null ? await api.admitTicket(id!, sent) : await api.checkIn(text, sent));
       } catch (failure) {
         if (isRefusal(failure)) return this.#show({ ...scan, code: null, ...refusalOf(failure) }, listed, false);
-        this.#lost(failure);
+        if (this.#lost(failure) === "forbidden") {
+          await this.#forgetList();
+          return this.#show({ ...scan, code: null, outcome: "forbidden", who: "" }, null, false);
+        }
         scan.wasTried = true;
       }
     }
@@ -342,10 +357,12 @@ export class Door {
     return waiting.map(({ ticketId, seat, count, at, gate }) => ({ ticketId: ticketId!, seat, count, at, gate }));
   }
 
-  #lost = (failure: unknown): void => {
+  /** What a call without a decision says of the connection. */
+  #lost = (failure: unknown): Connection => {
     if (!(failure instanceof ApiFailure)) throw failure;
     this.#connection = failure.status === 401 ? "signed_out" : failure.status === 403 ? "forbidden" : "offline";
     this.#triedAt = now();
+    return this.#connection;
   };
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -78,6 +78,7 @@ export const en = {
     signature_invalid: ["Not genuine", "This code was not made by us. Ask for the ticket in the wallet."],
     ticket_not_found: ["Unknown", "No ticket of this event has this id."],
     not_listed: ["Not on the list", "It may have been sold after this list was loaded, or be for another event. Try again with a network."],
+    forbidden: ["Not allowed", "Your account does not work at this event."],
   } as Record<string, [title: string, text: string]>,
   unexpected: ["Not decided", "Something unexpected went wrong. Scan it again."] as [title: string, text: string],
 
@@ -130,5 +131,5 @@ export const en = {
     looks: { auto: "As the device", light: "Light, for the sun", dark: "Dark, for the night" },
   },
   lockedTitle: "Does this account work here?",
-  lockedText: "Somebody else opened this door. Its list is shown again when the shop has confirmed that you work at this event.",
+  lockedText: "The list is shown when the shop has confirmed that you work at this event. What is to be sent is kept.",
 };

@@ -79,6 +79,7 @@ export const es: typeof en = {
     signature_invalid: ["No es auténtico", "Este código no es nuestro. Pide que muestren la entrada en la cartera."],
     ticket_not_found: ["Desconocida", "Ninguna entrada de este evento tiene este número."],
     not_listed: ["No está en la lista", "Puede que se vendiera después de cargar esta lista, o que sea de otro evento. Prueba otra vez con red."],
+    forbidden: ["Sin permiso", "Tu cuenta no trabaja en este evento."],
   },
   unexpected: ["Sin decidir", "Algo inesperado ha fallado. Léelo otra vez."],
 
@@ -131,5 +132,5 @@ export const es: typeof en = {
     looks: { auto: "Como el dispositivo", light: "Claros, para el sol", dark: "Oscuros, para la noche" },
   },
   lockedTitle: "¿Trabaja aquí esta cuenta?",
-  lockedText: "Otra persona abrió esta puerta. Su lista se vuelve a mostrar cuando la tienda confirma que trabajas en este evento.",
+  lockedText: "La lista se muestra cuando la tienda confirma que trabajas en este evento. Lo que queda por enviar se guarda.",
 };
