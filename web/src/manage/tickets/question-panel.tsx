@@ -35,7 +35,7 @@ export function QuestionPanel({ tier, onChanged }: Props) {
                     <strong>{option.label}</strong>
                   </p>
                   <p class="small">
-                    {[own.kinds[option.option_type], option.is_required ? own.required : own.voluntary, option.per === "ticket" ? own.eachTicket : own.once]
+                    {[own.kinds[option.option_type], option.is_required ? own.required : own.voluntary, { purchase: own.once, ticket: own.eachTicket, guest: own.eachGuest }[option.per ?? "purchase"]]
                       .concat(option.choices ? [option.choices.join(", ")] : [])
                       .join(" · ")}
                   </p>
@@ -100,7 +100,7 @@ function QuestionForm({ tier, option, onDone, onClose }: { tier: Tier; option: O
           <TextField name="label" label={own.question} placeholder={own.questionExample} required maxLength={200} draft={draft} errorOf={errorOf} />
           <div class="pair">
             <SelectField name="option_type" label={own.kind} options={Object.entries(own.kinds)} draft={draft} errorOf={errorOf} />
-            <SelectField name="per" label={own.per} options={[["purchase", own.once], ["ticket", own.eachTicket]]} draft={draft} errorOf={errorOf} />
+            <SelectField name="per" label={own.per} options={[["purchase", own.once], ["ticket", own.eachTicket], ["guest", own.eachGuest]]} draft={draft} errorOf={errorOf} />
           </div>
           {values.option_type === "multi_select" && (
             <TextField name="choices" label={own.choices} note={own.choicesNote} required maxLength={1100} draft={draft} errorOf={errorOf} />
