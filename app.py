@@ -21,6 +21,7 @@ from chalicelib.edge import cors, error_middleware, path_names
 from chalicelib.followers import jobs as followers_jobs
 from chalicelib.messages import api as messages_api
 from chalicelib.messages import jobs as messages_jobs
+from chalicelib.notifications import api as notifications_api
 from chalicelib.outgoing_webhooks import api as outgoing_webhooks_api
 from chalicelib.outgoing_webhooks import jobs as outgoing_webhooks_jobs
 from chalicelib.packages import api as packages_api
@@ -78,6 +79,7 @@ app.register_blueprint(privacy_api.bp, url_prefix="/v1")
 app.register_blueprint(reports_api.bp, url_prefix="/v1")
 app.register_blueprint(outgoing_webhooks_api.bp, url_prefix="/v1")
 app.register_blueprint(messages_api.bp, url_prefix="/v1")
+app.register_blueprint(notifications_api.bp, url_prefix="/v1")
 app.register_blueprint(admin_api.bp, url_prefix="/v1")
 
 app.register_blueprint(image_uploads_jobs.bp)

@@ -226,6 +226,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ses_configuration_set: Annotated[
         str, _says("Name of the configuration set of SES with which mails are sent; it reports deliveries, bounces and complaints.")
     ] = ""
+    ses_topic_arn: Annotated[str, _says("ARN of the SNS topic to which SES reports. Empty: `POST /webhooks/ses` refuses all messages.")] = (
+        ""
+    )
     mail_rate: Annotated[
         int, Meta(ge=1, le=1000), _says("Mails sent in a second, at most: what the provider takes. SES takes 14 of a new account.")
     ] = 14

@@ -82,6 +82,12 @@ class NotResendable(ApiError):
     default_message: ClassVar[str] = "This message is about to be sent already."
 
 
+class SnsRefused(ApiError):
+    code: ClassVar[str] = "sns_message_refused"
+    status: ClassVar[int] = 400
+    default_message: ClassVar[str] = "This is no message of the shop's topic at Amazon SNS."
+
+
 def notification_id(kind: str, subject_id: str, version: str | int) -> str:
     """The id of a notification: the same for the same change, however often it comes. `kind` and `version` have no dot."""
     return f"{kind}.{subject_id}.{version}"

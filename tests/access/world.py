@@ -157,6 +157,7 @@ class World(Struct):
             "PUT /tiers/{tier_id}": {"name": "New", "price_cents": 1, "capacity": 1},
             "PATCH /tiers/{tier_id}": {"name": "New"},
             "POST /waitlist": {"event_id": event, "quantity": 1, "tier_ids": ["fest-late"]},
+            "POST /webhooks/ses": {},
             "POST /webhooks/stripe": {},
         }
         return bodies.get(operation), self.query(operation)
@@ -190,8 +191,6 @@ def new_world() -> Iterator[World]:
         order = paid["order"]["id"]
         first, second, third = (ticket["id"] for ticket in paid["tickets"])
         refund = builders.refund(api, order, tickets=[first]).json["refund"]["id"]
-        message = notifications.new_notification("order_confirmed", order, 4, user_id=BUYER, event_id=event, now=clock.now())
-        notifications.queue(message)
         codes = [builders.create_promo_code(api, event, code) for code in ("EARLY", "LATE")]
         open_order = builders.reserve(api, BUYER, event, tier).json["id"]
         builders.start_checkout(api, BUYER, open_order)
@@ -228,7 +227,7 @@ def new_world() -> Iterator[World]:
             "delivery_id": outbox.send_ping(endpoint, "first", clock.now()).id,
             "code_id": codes[0],
             "code": codes[1],
-            "message_id": message.id,
+            "message_id": _queue_message(order, event),
             "entry_id": entry_id,
         }
         with settings.override(identity="jwt"):
@@ -239,6 +238,13 @@ def _join_waitlist(api: Client, user: str, event: str) -> str:
     reply = api.post("/waitlist", json={"event_id": event, "quantity": 1, "tier_ids": ["fest-late"]}, user=user)
     assert reply.status == 201, reply.json
     return str(reply.json["id"])
+
+
+def _queue_message(order_id: str, event_id: str) -> str:
+    """Queue a mail about an order. Returns its id."""
+    message = notifications.new_notification("order_confirmed", order_id, 4, user_id=BUYER, event_id=event_id, now=clock.now())
+    notifications.queue(message)
+    return message.id
 
 
 def _apply_catalog() -> tuple[str, str]:

@@ -1,0 +1,167 @@
+"""What SES reports through SNS: only what Amazon has signed for our topic counts, in whatever order it comes."""
+
+import json
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from chalicelib import clock, log, settings
+from chalicelib.notifications import outbox, sns, suppression
+
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:fairgate-mails"
+CERTIFICATE_URL = "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-0123456789abcdef.pem"
+SUBSCRIBE_URL = f"https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=abc"
+
+
+def make_key():
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+KEY = make_key()
+
+
+def certificate(key):
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sns.amazonaws.com")])
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    signed = builder.not_valid_before(now).not_valid_after(now + timedelta(days=900)).sign(key, hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM)
+
+
+class Topic:
+    """Posts messages as SNS does, unless a test says otherwise."""
+
+    def __init__(self, api):
+        self.api, self.fetched = api, []
+
+    def fetch(self, url):
+        self.fetched.append(url)
+        return certificate(KEY)
+
+    def post(self, report=None, key=KEY, version="2", **changes):
+        body = {
+            "Type": "Notification",
+            "MessageId": "m-1",
+            "TopicArn": TOPIC,
+            "Message": json.dumps(report or {}),
+            "Timestamp": clock.iso(clock.now()),
+            "SignatureVersion": version,
+            "SigningCertURL": CERTIFICATE_URL,
+        }
+        late = {name: changes.pop(name) for name in list(changes) if name.startswith("Late")}
+        body |= changes
+        names = ["Message", "MessageId", "Subject", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"]
+        text = "".join(f"{name}\n{body[name]}\n" for name in names if name in body)
+        signature = key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA1() if version == "1" else hashes.SHA256())
+        body |= {"Signature": b64encode(signature).decode()} | {name.removeprefix("Late"): value for name, value in late.items()}
+        return self.api.request(
+            "POST", "/webhooks/ses", body=json.dumps(body).encode(), headers={"Content-Type": "text/plain; charset=UTF-8"}
+        )
+
+
+@pytest.fixture
+def topic(api, time, monkeypatch):
+    made = Topic(api)
+    monkeypatch.setattr(sns, "fetch", made.fetch)
+    with settings.override(ses_topic_arn=TOPIC):
+        yield made
+
+
+def report(kind, **details):
+    return {
+        "eventType": kind,
+        "mail": {"messageId": "0100", "tags": {"notification": ["order_confirmed.p.3"], "ses:source-ip": ["1"]}},
+    } | details
+
+
+def bounce(kind="Permanent"):
+    return report("Bounce", bounce={"bounceType": kind, "bouncedRecipients": [{"emailAddress": "Ada@Example.com"}]})
+
+
+COMPLAINT = report("Complaint", complaint={"complainedRecipients": [{"emailAddress": "ada@example.com"}]})
+
+
+@pytest.fixture
+def notification(topic, time):
+    """A notification that was queued; its status is read by calling it."""
+    outbox.queue(outbox.new_notification("order_confirmed", "p", 3, user_id="ada", event_id="e", now=time.now))
+    return lambda: outbox.get("order_confirmed.p.3").status
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_delivery_is_written_to_the_notification(topic, notification, version):
+    before = log.total("mails_delivered")
+    assert topic.post(report("Delivery"), version=version).json == {"received": "delivered"}
+    assert topic.post(report("Delivery"), version=version).json == {"received": "known"}
+    assert (notification(), log.total("mails_delivered") - before) == ("delivered", 1)
+    assert topic.fetched == [CERTIFICATE_URL]  # once
+
+
+def test_an_address_that_bounced_for_good_gets_no_mails_any_more_and_is_listed(topic, notification):
+    topic.post(bounce("Transient"))
+    assert (notification(), suppression.is_suppressed("ada@example.com")) == ("bounced", False)
+    topic.post(bounce())
+    assert suppression.is_suppressed("ADA@example.com ")
+    assert [found.id for found in outbox.query_problem("bounced", 10, None)[0]] == ["order_confirmed.p.3"]
+
+
+def test_reports_in_another_order_leave_the_strongest(topic, notification):
+    topic.post(COMPLAINT)
+    for weaker in (report("Delivery"), bounce("Transient")):
+        assert topic.post(weaker).json == {"received": "known"}
+    assert (notification(), suppression.is_suppressed("ada@example.com")) == ("complained", True)
+
+
+def test_a_subscription_is_confirmed_at_amazon_alone(topic):
+    fields = {"Type": "SubscriptionConfirmation", "Token": "abc", "SubscribeURL": SUBSCRIBE_URL}
+    assert topic.post(**fields).json == {"received": "subscribed"}
+    assert topic.fetched[-1] == SUBSCRIBE_URL
+    for elsewhere in ("https://evil.test/?Action=ConfirmSubscription&x=1", "https://sns.eu-central-1.amazonaws.com.evil.test/?Action=a"):
+        assert topic.post(**fields | {"SubscribeURL": elsewhere}).status == 400
+    assert topic.fetched[-1] == SUBSCRIBE_URL
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"key": make_key()},
+        {"TopicArn": TOPIC + "x"},
+        {"Timestamp": "2026-06-01T10:59:59Z"},
+        {"Timestamp": "yesterday"},
+        {"LateMessage": json.dumps(COMPLAINT)},
+        {"LateSignature": "AAAA"},
+        {"LateSignature": "not base64!"},
+        {"LateSignatureVersion": "1"},
+        {"LateSignatureVersion": "3"},
+        {"LateSigningCertURL": "https://evil.test/SimpleNotificationService-0.pem"},
+        {"LateSigningCertURL": "https://sns.eu-central-1.amazonaws.com.evil.test/SimpleNotificationService-0.pem"},
+        {"LateSigningCertURL": "https://sns.eu-central-1.amazonaws.com/../SimpleNotificationService-0.pem"},
+        {"LateSigningCertURL": "http://sns.eu-central-1.amazonaws.com/SimpleNotificationService-0.pem"},
+        {"Type": "UnsubscribeConfirmation"},
+    ],
+)
+def test_what_amazon_has_not_signed_for_our_topic_changes_nothing(topic, notification, changes):
+    reply = topic.post(bounce(), **changes)
+    assert (reply.status, reply.json["error"], notification()) == (400, "sns_message_refused", "queued")
+    assert not suppression.is_suppressed("ada@example.com")
+    assert all(url == CERTIFICATE_URL for url in topic.fetched)
+
+
+def test_without_a_topic_everything_is_refused(topic, notification):
+    with settings.override(ses_topic_arn=""):
+        assert topic.post(bounce(), TopicArn="").status == 400
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff", b'{"Type": "Notification"}'])
+def test_what_is_no_message_is_refused(topic, body):
+    assert topic.api.request("POST", "/webhooks/ses", body=body).json["error"] == "sns_message_refused"
+
+
+def test_a_report_of_another_kind_is_accepted_and_changes_nothing(topic, notification):
+    assert topic.post(report("Open")).json == {"received": "ignored"}
+    assert topic.post({"hello": 1}).status == 400
+    assert notification() == "queued"
