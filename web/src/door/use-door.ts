@@ -50,7 +50,10 @@ export function useDoorView(door: Door): DoorView {
 export function useKeptGoing(door: Door): boolean | null {
   const [isKept, setKept] = useState<boolean | null>(null);
   useEffect(() => {
-    const keep = async () => setKept(await keepDoor());
+    let wasKept = false;
+    const keep = async () => {
+      if (!wasKept) setKept((wasKept = await keepDoor()));
+    };
     const tick = () => document.visibilityState === "visible" && void door.tick();
     const comeBack = () => {
       if (document.visibilityState !== "visible") return;
