@@ -1,41 +1,18 @@
-"""The function that passes the changes of purchases, tickets and the catalog on to those who follow them.
+"""The function that passes the changes of purchases, tickets and the catalog on to those who follow them."""
 
-DynamoDB lets two functions at most read one stream: the reports have one of their own, all others share this one.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from chalice.app import Blueprint
 
-from chalicelib import dynamo, log
 from chalicelib.changes.model import Change
 from chalicelib.changes.stream import stream_consumer
-from chalicelib.messages import service as messages
-from chalicelib.numbering import service as numbering
-from chalicelib.outgoing_webhooks import outbox as outgoing_webhooks
-from chalicelib.waitlist import service as waitlist
 
 bp = Blueprint(__name__)
-
-# One line for each who follows. Each gets all changes of a batch, picks what it asks about, and may be called again with the same ones.
-FOLLOWERS: tuple[Callable[[Sequence[Change]], None], ...] = (
-    numbering.follow,
-    messages.follow,
-    outgoing_webhooks.follow,
-    waitlist.follow,
-)
 
 
 @bp.lambda_function(name="follow_changes")
 @stream_consumer("follow_changes")
 def follow_changes(changes: Sequence[Change]) -> None:
-    """Call all followers, also if one fails. Raises the first error, or the one that says that the store is at fault."""
-    errors = []
-    for follow in FOLLOWERS:
-        try:
-            follow(changes)
-        except Exception as error:
-            log.exception("follow_changes.follower_failed", follower=follow.__module__, changes=len(changes))
-            errors.append(error)
-    if errors:
-        raise next(filter(dynamo.is_unavailable, errors), errors[0])
+    from chalicelib.followers import service  # all functions load this module, one of them has followers
+
+    service.pass_on(changes)

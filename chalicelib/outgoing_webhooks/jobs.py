@@ -7,7 +7,6 @@ from chalice.app import Blueprint, Rate
 from chalicelib import clock, deadline, ids, log
 from chalicelib.edge import time_limits
 from chalicelib.edge.scheduled import scheduled_job
-from chalicelib.outgoing_webhooks import outbox, sender
 
 bp = Blueprint(__name__)
 
@@ -17,6 +16,8 @@ MAX_SECONDS = 45  # of a run, also where no Lambda ends it
 @bp.lambda_function(name="send_webhooks")
 def send_webhooks(event: Any, context: Any) -> dict[str, Any]:
     """Make the first attempts of what the stream of the outbox shows as queued. What is left is due for the schedule."""
+    from chalicelib.outgoing_webhooks import outbox, sender  # all functions load this module, two of them send
+
     with log.scope(ids.new_id()), deadline.within(min(MAX_SECONDS, time_limits.lambda_seconds(context))):
         attempts = sender.send_queued(outbox.queued_deliveries(event["Records"]))
         log.info("send_webhooks.done", attempts=attempts)
@@ -26,5 +27,7 @@ def send_webhooks(event: Any, context: Any) -> dict[str, Any]:
 @bp.schedule(Rate(1, unit=Rate.MINUTES), name="retry_webhooks", description="Sends webhooks of promoters again that have failed.")
 @scheduled_job("retry_webhooks")
 def retry_webhooks() -> dict[str, Any]:
+    from chalicelib.outgoing_webhooks import sender
+
     with deadline.within(MAX_SECONDS):
         return sender.send_due(clock.now())

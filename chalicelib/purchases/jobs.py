@@ -6,7 +6,6 @@ from chalice.app import Blueprint, Rate
 
 from chalicelib import clock
 from chalicelib.edge.scheduled import scheduled_job
-from chalicelib.purchases.sweep.service import run_sweep
 
 bp = Blueprint(__name__)
 
@@ -14,4 +13,6 @@ bp = Blueprint(__name__)
 @bp.schedule(Rate(1, unit=Rate.MINUTES), name="sweep", description="Releases expired holds and finishes what a crash interrupted.")
 @scheduled_job("sweep")
 def sweep() -> dict[str, Any]:
+    from chalicelib.purchases.sweep.service import run_sweep  # all functions load this module, one of them sweeps
+
     return run_sweep(clock.now())

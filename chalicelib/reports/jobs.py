@@ -6,7 +6,6 @@ from chalice.app import Blueprint
 
 from chalicelib.changes.model import Change
 from chalicelib.changes.stream import stream_consumer
-from chalicelib.reports import projection
 
 bp = Blueprint(__name__)
 
@@ -14,4 +13,6 @@ bp = Blueprint(__name__)
 @bp.lambda_function(name="project_reports")
 @stream_consumer("project_reports")
 def project_reports(changes: Sequence[Change]) -> None:
+    from chalicelib.reports import projection  # all functions load this module, one of them writes reports
+
     projection.project(changes)

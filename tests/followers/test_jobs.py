@@ -5,7 +5,7 @@ import pytest
 import app
 from chalicelib import dynamo
 from chalicelib.changes.model import OrderPaid
-from chalicelib.followers import jobs
+from chalicelib.followers import jobs, service
 from infra import event_sources
 from infra.local.event_sources import create_poller
 from tests import builders, engines, store_calls
@@ -24,7 +24,7 @@ def records(api, time, local):
 
 
 def follow_with(monkeypatch, *followers):
-    monkeypatch.setattr(jobs, "FOLLOWERS", followers)
+    monkeypatch.setattr(service, "FOLLOWERS", followers)
 
 
 def test_each_follower_gets_all_changes_of_each_table(api, time, local, monkeypatch):
