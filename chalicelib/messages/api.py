@@ -12,6 +12,7 @@ from chalicelib.edge import cursors
 from chalicelib.edge.auth import Forbidden
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.errors import NotFound
 from chalicelib.ids import Id
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification, NotificationNotFound, NotificationStatus, NotResendable, Problem
@@ -53,7 +54,7 @@ class MessagesView(Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-@route(bp, "GET", "/admin/messages", access="manager")
+@route(bp, "GET", "/admin/messages", access="manager", errors=(NotFound,))
 def list_messages(request: RequestContext, query: MessagesQuery) -> Reply[MessagesView]:
     """List the mails about an event, or those of all events that did not arrive."""
     identity = request.require_user()

@@ -82,12 +82,13 @@ def _received_ticket(notification: Notification, event: Event) -> tuple[dict[str
 
 
 def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
-    """Tickets that are set aside: `facts` has `tier`, `count`, `expires_at` and the `path` of the page in the shop."""
-    facts = notification.facts
-    if int(facts["expires_at"]) <= clock.now():
+    """Tickets that are set aside for somebody who waited, unless they have bought or declined them, or come too late."""
+    purchase = _purchase(notification)
+    if not purchase.is_active(clock.now()):
         raise Moot
-    until = clock.local(int(facts["expires_at"]), event.timezone)
-    return {"tier": facts["tier"], "count": facts["count"], "until": until, "url": _shop_url(str(facts["path"]))}, []
+    tiers = ", ".join(line.tier_name for line in purchase.lines)
+    until = clock.local(purchase.expires_at, event.timezone)
+    return {"tier": tiers, "count": purchase.quantity, "until": until, "url": _shop_url("account")}, []
 
 
 def _refund(notification: Notification) -> tuple[dict[str, Any], Sequence[Attachment]]:

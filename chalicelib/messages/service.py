@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from chalicelib import clock, log
-from chalicelib.changes.model import Change, OrderPaid, OrderRefunded, TicketTransferred, TicketVoided
+from chalicelib.changes.model import Change, OrderPaid, OrderRefunded, TicketTransferred, TicketVoided, WaitlistOffered
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
 from chalicelib.purchases.record.model import EVENT_CANCELLED
@@ -31,6 +31,8 @@ def _notifications(change: Change) -> Iterator[Notification]:
             yield from _of_payment(change)
         case OrderRefunded():
             yield from _of_refund(change)
+        case WaitlistOffered():
+            yield from _of_offer(change)
         case TicketTransferred():
             yield from _of_transfer(change)
         case TicketVoided():
@@ -68,6 +70,21 @@ def _of_refund(change: OrderRefunded) -> Iterator[Notification]:
         now=clock.now(),
         language=purchase.language,
         facts={"order_id": purchase.id, "refund_id": refund.id},
+    )
+
+
+def _of_offer(change: WaitlistOffered) -> Iterator[Notification]:
+    """An offer is made once, so it has no versions."""
+    purchase = change.purchase
+    yield outbox.new_notification(
+        "waitlist_offer",
+        purchase.id,
+        1,
+        user_id=purchase.user_id,
+        event_id=purchase.event_id,
+        now=clock.now(),
+        language=purchase.language,
+        facts={"order_id": purchase.id},
     )
 
 

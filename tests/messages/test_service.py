@@ -14,6 +14,7 @@ from chalicelib.accounts.model import Account
 from chalicelib.followers import jobs as followers
 from chalicelib.notifications import outbox
 from tests import builders, engines, invariants
+from tests.waitlist import lines
 
 SPANISH = {"Accept-Language": "es-MX,es;q=0.9,en;q=0.5"}
 
@@ -169,15 +170,21 @@ def test_a_header_that_says_nothing_useful_is_no_language(post, api, time, heade
     assert [mail["Subject"] for mail in post.deliver()] == ["Your tickets for Night"]
 
 
-def test_an_offer_of_the_waitlist_says_until_when_and_is_not_mailed_when_it_is_over(post, api, time):
-    shop = builders.create_shop(api)
-    create_account("bob", time)
-    for entry, seconds in (("first", 86_400), ("second", 10)):
-        facts = {"tier": "Floor", "count": 2, "expires_at": time.now + seconds, "path": f"waitlist/{entry}"}
-        offer = outbox.new_notification("waitlist_offer", entry, 1, user_id="bob", event_id=shop[0], now=time.now, facts=facts)
-        assert outbox.queue(offer)
-    time.advance(60)
-    [mail] = post.deliver()
-    text = mail.get_body(("plain",)).get_content()
-    assert "Until: Tuesday, 2 June 2026, 12:00 (UTC)" in text
-    assert "https://shop.test/waitlist/first" in text
+def test_an_offer_of_the_waitlist_is_mailed_once_and_not_when_it_is_over(post, api, time):
+    event_id, _, orders = lines.sold_out_shop(api, time)
+    for user in ("ada", "bob"):
+        create_account(user, time)
+        assert lines.join(api, user, event_id).status == 201
+    for order_id in orders:
+        lines.give_back(api, order_id)
+    lines.run_allocator()
+    found = records("purchases")
+    for _ in range(2):
+        followers.follow_changes({"Records": found}, None)
+    [declined] = lines.own(api, "bob")
+    assert api.delete(f"/waitlist/{declined['id']}", user="bob").status in (200, 204)
+    mails = [mail for mail in post.deliver() if "There are tickets for you" in mail["Subject"]]
+    assert [mail["To"] for mail in mails] == ["ada@example.com"]
+    text = mails[0].get_body(("plain",)).get_content()
+    assert "Until: Tuesday, 2 June 2026" in text
+    assert "https://shop.test/account" in text
