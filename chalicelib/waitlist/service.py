@@ -262,7 +262,8 @@ def _check_tier(tier: Tier, status: TierStatus, wanted: JoinRequest, number: int
 
 
 def _find_own(user_id: str, entry_id: str) -> Entry:
-    entry = store.find_entry(user_id, event_id_of(entry_id))
+    event_id = event_id_of(entry_id)
+    entry = store.find_entry(user_id, event_id) if event_id else None
     if entry is None or entry.id != entry_id:
         raise EntryNotFound()
     return entry

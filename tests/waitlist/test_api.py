@@ -272,3 +272,9 @@ def test_what_one_waits_for_is_exported_and_erased(api, sold_out):
     assert api.delete(f"/waitlist/{entry_id}", user="w1").status == 404
     seen = api.get(f"/events/{event_id}/waitlist", token=builders.admin_token()).json
     assert (seen["waiting"], seen["offered"]) == (0, 1)  # the offer is a reservation, and ends as one
+
+
+@pytest.mark.parametrize("entry_id", ["no-dot", ".1", "event.", "unknown.01KT1HEGE0X6BB2KP3ATQ0ZHDV"])
+def test_an_entry_that_there_is_not_is_not_found(api, entry_id):
+    for reply in (api.delete(f"/waitlist/{entry_id}", user="ada"), api.post(f"/waitlist/{entry_id}/notify", token=builders.admin_token())):
+        assert reply.status == 404, reply.json
