@@ -65,6 +65,12 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Three workers for two processors, because many tests wait for a browser, a server or a shell."""
+    return max(1, (os.cpu_count() or 1) * 3 // 2)
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take over what a worker of pytest-xdist has recorded."""
     store_calls.made.update(map(tuple, getattr(node, "workeroutput", {}).get("store_calls", ())))
