@@ -112,6 +112,20 @@ export const PAGES: Page[] = [
     load: async () => (await import("./orders/order-page")).OrderPage,
   },
   {
+    path: "/manage/events/:eventId/waitlist",
+    name: { en: "Waitlist", es: "Lista de espera" },
+    right: "seeWaitlist",
+    isListed: true,
+    load: async () => (await import("./waitlist/waitlist-page")).WaitlistPage,
+  },
+  {
+    path: "/manage/events/:eventId/messages",
+    name: { en: "Mails", es: "Correos" },
+    right: "seeMessages",
+    isListed: true,
+    load: async () => (await import("./messages/event-messages")).EventMessages,
+  },
+  {
     path: "/manage/events/:eventId/sales",
     name: { en: "Sales and money", es: "Ventas y dinero" },
     right: "seeFigures",
@@ -138,6 +152,13 @@ export const PAGES: Page[] = [
     right: "administerShop",
     isListed: true,
     load: async () => (await import("./admin/system-page")).SystemPage,
+  },
+  {
+    path: "/manage/messages",
+    name: { en: "Mails with problems", es: "Correos con problemas" },
+    right: "administerShop",
+    isListed: true,
+    load: async () => (await import("./messages/problem-messages")).ProblemMessages,
   },
   {
     path: "/manage/cases",

@@ -29,6 +29,13 @@ const en: Record<string, string> = {
   too_many_options: "Four questions are the most.",
   stale_order: "Somebody has added, deleted or moved tickets meanwhile. This is the order now: move yours again.",
   too_many_tiers: "An event can have 98 kinds of tickets.",
+  active_reservation_exists: "This person has another reservation for the event now. Offer tickets when it is paid or over.",
+  not_enough_tickets: "Fewer tickets are free than this person asks for. When enough have come back, they are offered in order of arrival.",
+  not_resendable: "It is about to be sent already.",
+  purchase_limit_exceeded: "With what this person has bought, this is more than one buyer may have for this event.",
+  too_many_holds: "Too many buyers are reserving at this moment. Try again.",
+  waitlist_entry_not_found: "This entry is no longer there.",
+  waitlist_entry_not_waiting: "This person does not wait any more: they have an offer, or have left.",
 };
 
 const es: typeof en = {
@@ -60,6 +67,13 @@ const es: typeof en = {
   too_many_options: "Cuatro preguntas es lo máximo.",
   stale_order: "Alguien ha añadido, eliminado o movido entradas mientras tanto. Este es el orden ahora: vuelve a mover la tuya.",
   too_many_tiers: "Un evento puede tener 98 tipos de entradas.",
+  active_reservation_exists: "Esta persona tiene ahora otra reserva para el evento. Ofrécele entradas cuando esté pagada o haya terminado.",
+  not_enough_tickets: "Hay menos entradas libres de las que pide esta persona. Cuando vuelvan bastantes, se ofrecen por orden de llegada.",
+  not_resendable: "Está a punto de enviarse.",
+  purchase_limit_exceeded: "Con lo que ya ha comprado, es más de lo que una persona puede tener para este evento.",
+  too_many_holds: "Demasiadas personas están reservando en este momento. Vuelve a intentarlo.",
+  waitlist_entry_not_found: "Esta persona ya no figura en la lista.",
+  waitlist_entry_not_waiting: "Esta persona ya no espera: tiene una oferta o se ha ido.",
 };
 
 export const failureTexts = { en, es };

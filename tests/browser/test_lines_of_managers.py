@@ -1,0 +1,70 @@
+"""A long waitlist comes page by page; who manages the event offers tickets out of turn; what was done is in the history."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import invariants
+from tests.browser.managers import Manager
+from tests.browser.tours.waiting import buy_with_address, sell_out, send_mails
+from tests.waitlist import lines
+
+PAGE = 50
+
+
+@pytest.fixture
+def manager(new_buyer, api, time):
+    manager = Manager(new_buyer(viewport={"width": 1280, "height": 800}).page, api, time)
+    manager.sign_up()
+    return manager
+
+
+def test_the_last_one_of_a_long_waitlist_gets_an_offer_out_of_turn(manager, api, time):
+    event_id, orders = sell_out(manager)
+    for number in range(PAGE + 1):
+        assert lines.join(api, f"w{number}", event_id).status == 201
+    lines.give_back(api, orders[0])
+    manager.open(f"/events/{event_id}/waitlist")
+    offers = manager.page.get_by_role("button", name="Offer tickets now")
+    expect(offers).to_have_count(PAGE)
+    manager.press("Show more")
+    expect(offers).to_have_count(PAGE + 1)
+    expect(manager.page.get_by_role("button", name="Show more")).to_have_count(0)
+    offers.last.click()
+    manager.see(f"{PAGE} people who came earlier may get tickets later because of it.")
+    manager.press("Yes, offer them now")
+    manager.see(f"Tickets are held for w{PAGE} until")
+    [entry] = lines.own(api, f"w{PAGE}")
+    assert entry["status"] == "offered"
+    manager.go("History")
+    manager.see("Tickets offered to somebody on the waitlist, out of turn")
+    invariants.check(time.now)
+
+
+def test_a_mail_that_is_sent_again_leads_to_its_order(manager, api):
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    order_id = buy_with_address(manager, event_id, "ada")
+    send_mails()
+    manager.open(f"/events/{event_id}/messages")
+    manager.page.get_by_role("button", name="Send again").click()
+    manager.press("Yes, send it again")
+    manager.see("Waiting to be sent")
+    [message] = api.get("/admin/messages", query={"event_id": event_id}, token=manager.token).json["messages"]
+    assert message["status"] == "queued"
+    manager.follow(order_id)
+    manager.see_heading("What happened")
+    manager.go("History")
+    manager.see("Mail sent again")
+
+
+def test_the_mail_about_an_offer_leads_to_the_waitlist(manager, api, time):
+    event_id, orders = sell_out(manager)
+    lines.join(api, "ada", event_id)
+    lines.give_back(api, orders[0])
+    lines.run_allocator()
+    send_mails()
+    manager.open(f"/events/{event_id}/messages")
+    offer = manager.page.get_by_role("listitem").filter(has_text="Offer to the waitlist")
+    offer.get_by_role("link").click()
+    expect(manager.page.get_by_role("heading", name="Waitlist", level=1)).to_be_visible()
+    invariants.check(time.now)

@@ -1,0 +1,123 @@
+"""Who waits for a sold-out event, and the mails that people got, as those who manage it see them."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from chalicelib import settings
+from chalicelib.messages import jobs
+from chalicelib.notifications.providers import protocol
+from chalicelib.notifications.providers.protocol import MailRefused
+from infra.local.schedules import scheduled_event
+from tests import builders
+from tests.browser.drops import project_changes
+from tests.browser.managers import Manager
+from tests.browser.tours.tour import Tour
+from tests.notifications.fake_provider import FakeProvider
+from tests.waitlist import lines
+
+FLOOR = {"name": "Floor", "price_cents": 8950, "capacity": 1, "currency": "USD"}
+BALCONY = {"name": "Balcony", "price_cents": 4500, "capacity": 2, "currency": "USD"}
+
+
+def sell_out(manager: Manager) -> tuple[str, list[str]]:
+    """An event of the manager's whose three tickets are sold. Returns its id and those of the orders, first the floor's."""
+    event_id = manager.create_event(tiers=[FLOOR, BALCONY])
+    manager.publish(event_id)
+    tiers = {tier["name"]: tier["id"] for tier in manager.api.get(f"/events/{event_id}").json["tiers"]}
+    sold = ("Floor", "Balcony", "Balcony")
+    bought = [builders.buy(manager.api, f"b{number}", event_id, tiers[name]) for number, name in enumerate(sold)]
+    manager.time.advance(5)  # figures are no older than that
+    return event_id, [str(reply.json["order"]["id"]) for reply in bought]
+
+
+def send_mails(fault: MailRefused | None = None) -> None:
+    """Let mails follow from what happened and be sent, each refused with `fault`."""
+    project_changes()
+    with pytest.MonkeyPatch.context() as patch, settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test"):
+        patch.setattr(protocol, "find_provider", lambda: FakeProvider(lambda _: fault))
+        jobs.send_messages(scheduled_event(), None)
+
+
+def buy_with_address(manager: Manager, event_id: str, user: str) -> str:
+    """Buy a ticket, with an address for mails. Returns the order's id."""
+    tier_id = manager.api.get(f"/events/{event_id}").json["tiers"][0]["id"]
+    bought = builders.buy(manager.api, user, event_id, tier_id, customer_email=f"{user}@home.test")
+    return str(bought.json["order"]["id"])
+
+
+def waitlist(manager: Manager) -> Iterator[str]:
+    manager.sign_up()
+    event_id, orders = sell_out(manager)
+    manager.open(f"/events/{event_id}/waitlist")
+    manager.see_heading("Nobody waits")
+    yield "none"
+    for user, quantity in (("ada", 2), ("bob", 1), ("eve", 1)):
+        assert lines.join(manager.api, user, event_id, quantity).status == 201
+        manager.time.advance(60)
+    manager.page.reload()
+    offers = manager.page.get_by_role("button", name="Offer tickets now")
+    expect(offers).to_have_count(3)
+    yield "waiting"
+    offers.first.click()
+    manager.see("Held for this person alone until the offer ends: 2 tickets.")
+    manager.press("Yes, offer them now")
+    manager.see("Fewer tickets are free than this person asks for.")
+    yield "refused"
+    manager.press("No, go back")
+    lines.give_back(manager.api, orders[0])
+    offers.nth(1).click()
+    manager.see("One person who came earlier may get a ticket later because of it.")
+    manager.press("Yes, offer them now")
+    manager.see("Tickets are held for bob until")
+    expect(offers).to_have_count(2)
+    yield "offered_by_hand"
+    manager.page.get_by_label("Show").select_option("offered")
+    manager.see("Offer until")
+    yield "with_an_offer"
+
+
+def mails(manager: Manager) -> Iterator[str]:
+    manager.sign_up()
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    manager.open(f"/events/{event_id}/messages")
+    manager.see_heading("No mails")
+    yield "none"
+    buy_with_address(manager, event_id, "ada")
+    send_mails()
+    manager.time.advance(60)
+    buy_with_address(manager, event_id, "bob")
+    send_mails(MailRefused("recipient refused (550)"))
+    manager.page.reload()
+    manager.see("The last attempt failed: recipient refused (550)")
+    yield "list"
+    manager.page.get_by_role("button", name="Send again").first.click()
+    manager.see("once more, within a minute")
+    yield "question"
+    manager.press("Yes, send it again")
+    manager.see("Waiting to be sent")
+    expect(manager.page.get_by_role("button", name="Send again")).to_have_count(1)
+    yield "queued"
+
+
+def mails_with_problems(manager: Manager) -> Iterator[str]:
+    manager.sign_in_as_admin("/manage/messages")
+    manager.see_heading("No mails")
+    yield "none"
+    event_id = manager.create_event()
+    manager.publish(event_id)
+    buy_with_address(manager, event_id, "ada")
+    send_mails(MailRefused("recipient refused (550)"))
+    manager.page.reload()
+    manager.see("The last attempt failed")
+    yield "failed"
+    manager.page.get_by_role("button", name="Send again").click()
+    manager.press("Yes, send it again")
+    manager.see("Sent again within a minute")
+    manager.see_heading("No mails")
+    yield "sent_again"
+
+
+TOURS: list[Tour] = [waitlist, mails, mails_with_problems]

@@ -1,0 +1,21 @@
+/** The mails that people got about an event, the newest first. */
+
+import { usePages } from "../parts/use-pages";
+import { useRoomTexts } from "../texts";
+import { messagesTexts } from "../texts/messages";
+import { useManagedEvent } from "../who";
+import { MessageList } from "./message-list";
+import { listOfEvent } from "./messages";
+
+export function EventMessages() {
+  const own = useRoomTexts(messagesTexts);
+  const { event } = useManagedEvent();
+  const found = usePages((cursor) => listOfEvent(event.id, cursor), event.id);
+  return (
+    <div class="page page-narrow">
+      <h1>{own.title}</h1>
+      <p class="lead">{own.lead}</p>
+      <MessageList found={found} noneText={own.noneText} />
+    </div>
+  );
+}

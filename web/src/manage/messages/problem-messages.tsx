@@ -1,0 +1,33 @@
+/** The mails of all events that did not arrive, or were not wanted, for admins. */
+
+import { useState } from "preact/hooks";
+import { usePages } from "../parts/use-pages";
+import { useRoomTexts } from "../texts";
+import { messagesTexts } from "../texts/messages";
+import { MessageList } from "./message-list";
+import { listWithProblem, PROBLEMS, type Problem } from "./messages";
+
+export function ProblemMessages() {
+  const own = useRoomTexts(messagesTexts);
+  const [problem, setProblem] = useState<Problem>("failed");
+  const found = usePages((cursor) => listWithProblem(problem, cursor), problem);
+  return (
+    <div class="page page-narrow">
+      <h1>{own.problems}</h1>
+      <p class="lead">{own.problemsLead}</p>
+      <div class="control-fields">
+        <label class="field">
+          {own.show}
+          <select value={problem} onChange={({ currentTarget }) => setProblem(currentTarget.value as Problem)}>
+            {PROBLEMS.map((each) => (
+              <option key={each} value={each}>
+                {own.states[each]}
+              </option>
+            ))}
+          </select>
+        </label>
+      </div>
+      <MessageList key={problem} found={found} noneText={own.noProblems} />
+    </div>
+  );
+}

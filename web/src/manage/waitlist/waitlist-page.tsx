@@ -1,0 +1,178 @@
+/** Who waits for tickets of an event, for which, what became of offers, and an offer to somebody before their turn. */
+
+import { useState } from "preact/hooks";
+import { dayAndTime, money } from "../../formats";
+import { Failure, Outcome, Skeleton } from "../../parts/failure";
+import { useTexts } from "../../texts";
+import { Confirmed } from "../parts/confirmed";
+import { share } from "../parts/event-figures";
+import { usePages } from "../parts/use-pages";
+import { useRoomTexts } from "../texts";
+import { waitlistTexts } from "../texts/waitlist";
+import { useManagedEvent, useMay } from "../who";
+import { listLine, offerNow, type Entry, type Line, type Shown } from "./line";
+
+export function WaitlistPage() {
+  const own = useRoomTexts(waitlistTexts);
+  const { event } = useManagedEvent();
+  const [shown, setShown] = useState<Shown>("waiting");
+  return (
+    <div class="page">
+      <h1>{own.title}</h1>
+      <p class="lead">{event.has_waitlist ? own.lead : own.switchedOff}</p>
+      <div class="control-fields">
+        <label class="field">
+          {own.show}
+          <select value={shown} onChange={({ currentTarget }) => setShown(currentTarget.value as Shown)}>
+            <option value="waiting">{own.waiting}</option>
+            <option value="offered">{own.offered}</option>
+          </select>
+        </label>
+      </div>
+      <Listed key={shown} shown={shown} />
+    </div>
+  );
+}
+
+function Listed({ shown }: { shown: Shown }) {
+  const own = useRoomTexts(waitlistTexts);
+  const { locale } = useTexts();
+  const { event } = useManagedEvent();
+  const [said, setSaid] = useState("");
+  const { pages, failure, isWorking, more, reload } = usePages((cursor) => listLine(event.id, shown, cursor), event.id);
+  if (!pages) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />;
+  const entries = pages.flatMap((page) => page.entries);
+  const offer = async (entry: Entry) => {
+    const { offer_expires_at } = await offerNow(entry.id);
+    setSaid(own.done(entry.user_id, dayAndTime(offer_expires_at!, event.timezone, locale)));
+    await reload();
+  };
+  return (
+    <>
+      <Figures line={pages[0]!} />
+      <Demand line={pages[0]!} />
+      <div role="status">{said && <p class="notice">{said}</p>}</div>
+      {entries.length === 0 ? (
+        <Outcome tone="calm" title={own.none[shown]}>
+          <p>{own.noneText[shown]}</p>
+        </Outcome>
+      ) : (
+        <section class="group">
+          <h2>{shown === "waiting" ? own.line : own.offered}</h2>
+          {shown === "waiting" && <p class="small">{own.offerEffect}</p>}
+          <ol class="rows">
+            {entries.map((entry, index) => (
+              <Row key={entry.id} entry={entry} before={entries.slice(0, index).filter((earlier) => competes(earlier, entry)).length} offer={offer} />
+            ))}
+          </ol>
+        </section>
+      )}
+      {failure && <Failure failure={failure} retry={reload} />}
+      {more && (
+        <button type="button" class="button button-quiet" disabled={isWorking} onClick={more}>
+          {own.more}
+        </button>
+      )}
+    </>
+  );
+}
+
+function Figures({ line }: { line: Line }) {
+  const own = useRoomTexts(waitlistTexts);
+  const { locale } = useTexts();
+  const figures: [string, string][] = [
+    [own.waiting, line.waiting.toLocaleString(locale)],
+    [own.offered, line.offered.toLocaleString(locale)],
+    [own.accepted, line.accepted.toLocaleString(locale)],
+    [own.declined, line.declined.toLocaleString(locale)],
+    [own.expired, line.expired.toLocaleString(locale)],
+    [own.conversion, share(line.conversion, locale)],
+  ];
+  return (
+    <dl class="figures" aria-label={own.figures}>
+      {figures.map(([name, value]) => (
+        <div class="figure-card" key={name}>
+          <dt>{name}</dt>
+          <dd class="figure-value">{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Demand({ line }: { line: Line }) {
+  const own = useRoomTexts(waitlistTexts);
+  const { locale } = useTexts();
+  const nameOf = useTierName();
+  if (line.tiers.length === 0) return null;
+  return (
+    <section class="panel">
+      <h2>{own.demand}</h2>
+      <div class="table-place" tabIndex={0} role="region" aria-label={own.demand}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{own.ticket}</th>
+              <th scope="col" class="number">{own.people}</th>
+              <th scope="col" class="number">{own.tickets}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {line.tiers.map(({ tier_id, people, tickets }) => (
+              <tr key={tier_id}>
+                <th scope="row">{nameOf(tier_id)}</th>
+                <td class="number">{people.toLocaleString(locale)}</td>
+                <td class="number">{tickets.toLocaleString(locale)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {line.tiers.length > 1 && <p class="small">{own.demandNote}</p>}
+    </section>
+  );
+}
+
+/** Whether two people wait for some of the same tickets. */
+const competes = (one: Entry, other: Entry) => one.tier_ids.some((id) => other.tier_ids.includes(id));
+
+/** `before`: how many came earlier for some of the same tickets. */
+function Row({ entry, before, offer }: { entry: Entry; before: number; offer: (entry: Entry) => Promise<void> }) {
+  const own = useRoomTexts(waitlistTexts);
+  const { locale } = useTexts();
+  const { event } = useManagedEvent();
+  const may = useMay();
+  const nameOf = useTierName();
+  const when = (iso: string) => dayAndTime(iso, event.timezone, locale);
+  const currency = event.tiers.find((tier) => entry.tier_ids.includes(tier.id))?.currency;
+  const wish = own.wish(entry.quantity, entry.tier_ids.map(nameOf));
+  return (
+    <li class="row-card tier-row">
+      <div class="row-text">
+        <h3>{wish}</h3>
+        <p class="small">
+          {own.joined(when(entry.joined_at))}
+          {entry.max_price_cents !== null && currency && <> · {own.most(money(entry.max_price_cents, currency, locale))}</>}
+        </p>
+        <p class="small code">{entry.user_id}</p>
+        <p class="chips">
+          {entry.passed_over_since && <span class="chip">{own.passedOver(when(entry.passed_over_since))}</span>}
+          {entry.status === "offered" && <span class="chip">{own.until(when(entry.offer_expires_at!))}</span>}
+        </p>
+      </div>
+      {entry.status === "waiting" && may("offerTickets") && (
+        <Confirmed label={own.offer} of={`${wish}, ${entry.user_id}`} confirm={own.offerConfirm} class="link" act={() => offer(entry)}>
+          <p>{own.offerText(entry.quantity)}</p>
+          {before > 0 && <p>{own.overtakes(before)}</p>}
+          <p>{own.offerRecorded}</p>
+        </Confirmed>
+      )}
+    </li>
+  );
+}
+
+/** The name of a ticket of the event; its id when it was deleted. */
+function useTierName(): (id: string) => string {
+  const { event } = useManagedEvent();
+  return (id) => event.tiers.find((tier) => tier.id === id)?.name ?? id;
+}
