@@ -8,12 +8,12 @@ from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.browser.door_staff import DoorStaff
 from tests.browser.managers import Manager
 from tests.browser.page_checks import check
-from tests.browser.scenes import accounts, buying, cards, waiting_room, wallet
+from tests.browser.scenes import accounts, buying, cards, waiting_room, waitlist, wallet
 from tests.browser.scenes.stage import CardStage, Stage
 from tests.browser.tours import admin, live, money, promoter, tickets, waiting
 from tests.browser.tours.door import TOURS as DOOR_TOURS
 
-SCENES = [*buying.SCENES, *waiting_room.SCENES, *wallet.SCENES, *accounts.SCENES]
+SCENES = [*buying.SCENES, *waiting_room.SCENES, *wallet.SCENES, *accounts.SCENES, *waitlist.SCENES]
 TOURS = [*admin.TOURS, *promoter.TOURS, *tickets.TOURS, *live.TOURS, *money.TOURS, *waiting.TOURS]
 
 

@@ -28,6 +28,7 @@ export type Order = Schemas["OrderView"];
 export type OrderWithTickets = Schemas["OrderWithTicketsView"];
 export type Refund = Order["refunds"][number];
 export type Promoter = Schemas["PromoterView"];
+export type WaitlistEntry = Schemas["WaitlistEntryView"];
 
 const buyer = createApi(fetchAsBuyer);
 
@@ -45,6 +46,13 @@ export const reserve = (event_id: string, items: Item[], token: string | null, k
   content(buyer.POST("/events/{event_id}/reservations", { params: { path: { event_id }, header: withKey(key) }, body: { items, token } }));
 export const getReservation = (event_id: string) => content(buyer.GET("/events/{event_id}/reservations", { params: { path: { event_id } } }));
 export const release = (reservation_id: string) => content(buyer.DELETE("/reservations/{reservation_id}", { params: { path: { reservation_id } } }));
+
+/** Wait for tickets of an event; repeated, it returns the same entry. */
+export const joinWaitlist = (wanted: Schemas["NewEntry"]) => content(buyer.POST("/waitlist", { body: wanted }));
+/** The buyer's last entry for each event, the newest first, with its place or its offer. */
+export const listWaitlistEntries = async () => (await content(buyer.GET("/waitlist"))).entries;
+/** Leave a waitlist, or decline its offer. */
+export const leaveWaitlist = (entry_id: string) => content(buyer.DELETE("/waitlist/{entry_id}", { params: { path: { entry_id } } }));
 
 /** What a buyer says when the payment is opened: who comes, the answers to what is asked, and a promo code. */
 export type CheckoutDetails = Pick<Schemas["CheckoutBody"], "attendees" | "responses" | "promo_code">;

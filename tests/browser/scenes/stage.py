@@ -39,8 +39,7 @@ class Stage:
             self.create_event(name, venue, *([UPPER_LEVEL] if name == EVENTS[1][0] else [UPPER_LEVEL, FRONT_ROWS]))
             for name, venue in EVENTS
         ]
-        for user in ("b", "c", "d"):
-            self.buy_as(user, self.sold_out, 4)
+        self.orders = [self.buy_as(user, self.sold_out, 4) for user in ("b", "c", "d")]
         self.time.advance(5)
 
     def create_event(self, name: str, venue: str, *tiers: dict[str, object], **fields: object) -> str:
@@ -54,9 +53,10 @@ class Stage:
         room = {"enabled": True, "wave_size": 3, "wave_seconds": 30}
         return self.create_event(name, venue, *tiers, on_sale_at=clock.iso(self.time.now + 754), waiting_room=room)
 
-    def buy_as(self, user: str, event_id: str, quantity: int) -> None:
-        """Buy tickets of an event's cheapest tier as somebody else."""
-        builders.buy(self.api, user, event_id, self.api.get(f"/events/{event_id}").json["tiers"][0]["id"], quantity)
+    def buy_as(self, user: str, event_id: str, quantity: int, tier: int = 0) -> str:
+        """Buy tickets of an event's cheapest tier, or another one, as somebody else. Returns the id of the order."""
+        tier_id = self.api.get(f"/events/{event_id}").json["tiers"][tier]["id"]
+        return str(builders.buy(self.api, user, event_id, tier_id, quantity).json["order"]["id"])
 
     def open(self, path: str) -> None:
         self.page.goto(path)

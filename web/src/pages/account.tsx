@@ -9,6 +9,7 @@ import { useAction, useLoaded, useTitle } from "../parts/hooks";
 import { OwnAddress } from "../parts/own-address";
 import { OwnData } from "../parts/own-data";
 import { SessionList } from "../parts/session-list";
+import { OwnWaitlists } from "../parts/waitlist";
 import { changePassword, signOut, useBuyer } from "../session";
 import { useTexts } from "../texts";
 
@@ -88,6 +89,7 @@ function Demo() {
         <p>{t.demo.text}</p>
       </Outcome>
       <OrdersLink />
+      <OwnWaitlists />
       <SignOut label={t.demo.leave} />
     </>
   );
@@ -99,6 +101,7 @@ function Account({ erased }: { erased: () => void }) {
   return (
     <>
       <OrdersLink />
+      <OwnWaitlists />
       {failure && !me && <Failure failure={failure} retry={reload} />}
       {!me && !failure && <Skeleton lines={6} />}
       {me && <Details me={me} />}

@@ -9,6 +9,7 @@ import { Reserved } from "../parts/reserved-note";
 import { ShareButton } from "../parts/share-button";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
 import { TicketPicker } from "../parts/ticket-picker";
+import { Waitlist } from "../parts/waitlist";
 import { hasReserved } from "../reserved";
 import { useTexts } from "../texts";
 
@@ -22,7 +23,8 @@ export function EventPage() {
   const { t } = useTexts();
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId, EVENT_SECONDS);
   const { value: availability } = useLoaded(() => getAvailability(eventId), eventId, AVAILABILITY_SECONDS);
-  const { value: reservation } = useLoaded(async () => (hasReserved(eventId) ? getReservation(eventId) : null), eventId);
+  const isNoted = hasReserved(eventId); // until it is given back, also as an offer that is declined
+  const { value: reservation } = useLoaded(async () => (isNoted ? getReservation(eventId) : null), `${eventId} ${isNoted}`);
   useTitle(event?.name);
   const held = event?.status === "sold_out" && availability ? availability.reduce((sum, line) => sum + line.reserved, 0) : 0;
   if (!event && failure?.status === 404) {
@@ -49,11 +51,7 @@ export function EventPage() {
       </div>
       {event && (
         <div class="event-buy">
-          {reservation ? (
-            <Reserved eventId={event.id} />
-          ) : (
-            <Way event={event} held={held} />
-          )}
+          <Waitlist event={event}>{reservation ? <Reserved eventId={event.id} /> : <Way event={event} held={held} />}</Waitlist>
           <TicketPicker event={event} availability={availability ?? []} canBuy={!reservation && !event.has_waiting_room && event.status === "on_sale"} token={null} />
         </div>
       )}
@@ -117,6 +115,7 @@ function Way({ event, held }: { event: EventWithTiers; held: number }) {
     return (
       <Outcome tone="calm" title={held > 0 ? t.event.heldTitle : t.event.soldOutTitle}>
         <p>{held > 0 ? t.event.heldText(held) : t.event.soldOutText}</p>
+        {!event.has_waitlist && <p>{held > 0 ? t.event.heldHope : t.event.soldOutHope}</p>}
         <a href="/">{t.allEvents}</a>
       </Outcome>
     );

@@ -77,12 +77,13 @@ export const es: Texts = {
     continueText: "Tienes entradas reservadas para este evento.",
     continue: "Continuar con la compra",
     soldOutTitle: "Este evento está agotado",
-    soldOutText:
-      "Se han vendido todas las entradas. Si se devuelve alguna, aparece aquí por sí sola: deja la página abierta o vuelve más tarde.",
+    soldOutText: "Se han vendido todas las entradas.",
+    soldOutHope: "Si se devuelve alguna, aparece aquí por sí sola: deja la página abierta o vuelve más tarde.",
     heldStatus: "Todas reservadas",
     heldTitle: "Ahora no hay entradas libres",
     heldText: (count) =>
-      `Las entradas que quedan están reservadas para personas que están pagando (${count.toLocaleString("es")}). Algunas no terminan: entonces aparecen aquí, en pocos minutos.`,
+      `Las entradas que quedan están reservadas para personas que están pagando (${count.toLocaleString("es")}).`,
+    heldHope: "Algunas no terminan: entonces aparecen aquí, en pocos minutos.",
     cancelledTitle: "Este evento está cancelado",
     cancelledText: "Ya no se venden entradas. Si compraste alguna, verás su estado en Mis entradas.",
     closedTitle: "La venta ha terminado",

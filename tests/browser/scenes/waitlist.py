@@ -1,0 +1,88 @@
+"""The waitlist, each state with how a buyer gets there."""
+
+from playwright.sync_api import expect
+
+from tests.browser.scenes.stage import FRONT_ROWS, UPPER_LEVEL, Scene, Stage
+from tests.waitlist import lines
+
+
+def waitlist_of_a_stranger(stage: Stage) -> None:
+    stage.open(f"/events/{stage.sold_out}")
+    stage.buyer.see("To join, you need an account.")
+
+
+def waitlist_to_join(stage: Stage) -> None:
+    """Two kinds of tickets are sold out, and the buyer wants the dearer ones first."""
+    few = [{**UPPER_LEVEL, "capacity": 1}, {**FRONT_ROWS, "capacity": 1}]
+    event_id = stage.create_event("Night at the Foundry", "Foundry No. 9, Pittsburgh", *few)
+    for tier, user in enumerate(("b", "c")):
+        stage.buy_as(user, event_id, 1, tier)
+    stage.time.advance(5)
+    stage.buyer.use_demo_identity()
+    stage.open(f"/events/{event_id}")
+    stage.page.get_by_label("Which tickets?").select_option(index=2)
+    expect(stage.page.get_by_label("Choice 2")).to_be_visible()
+
+
+def waitlist_waiting(stage: Stage) -> None:
+    lines.join(stage.api, "eve", stage.sold_out, 2)
+    _join(stage)
+    stage.buyer.see("Before you: 1 person")
+
+
+def waitlist_left(stage: Stage) -> None:
+    _join(stage)
+    stage.page.get_by_text("Leave the waitlist").click()
+    stage.buyer.press("Leave now")
+    stage.buyer.see("You have left the waitlist.")
+
+
+def waitlist_offered(stage: Stage) -> None:
+    _join(stage)
+    _bring_offer(stage)
+    expect(stage.buyer.heading("There are tickets for you")).to_be_visible()
+
+
+def waitlist_expired(stage: Stage) -> None:
+    waitlist_offered(stage)
+    stage.pass_time(86_500)
+    stage.buyer.see("Your offer was not paid in time.")
+
+
+def account_with_a_waitlist(stage: Stage) -> None:
+    _join(stage)
+    stage.open("/account")
+    expect(stage.buyer.heading("My waitlists")).to_be_visible()
+
+
+def account_with_an_offer(stage: Stage) -> None:
+    account_with_a_waitlist(stage)
+    _bring_offer(stage)
+    stage.page.get_by_text("Decline the offer").click()
+    stage.buyer.see("you lose your place")
+
+
+def _join(stage: Stage) -> None:
+    stage.buyer.use_demo_identity()
+    stage.open(f"/events/{stage.sold_out}")
+    stage.buyer.press("Join the waitlist")
+    expect(stage.buyer.heading("You are on the waitlist")).to_be_visible()
+
+
+def _bring_offer(stage: Stage) -> None:
+    """Somebody's tickets come back."""
+    lines.give_back(stage.api, stage.orders[0])
+    lines.run_allocator()
+    stage.buyer.look_again()
+
+
+SCENES: list[Scene] = [
+    waitlist_of_a_stranger,
+    waitlist_to_join,
+    waitlist_waiting,
+    waitlist_left,
+    waitlist_offered,
+    waitlist_expired,
+    account_with_a_waitlist,
+    account_with_an_offer,
+]

@@ -1,0 +1,136 @@
+"""The waitlist in a real browser: joining, the place, the offer, and what becomes of it."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import builders, invariants
+from tests.accounts.conftest import EMAIL, PASSWORD, mailbox, register  # noqa: F401
+from tests.browser.buyers import Buyer
+from tests.waitlist import lines
+
+
+@pytest.fixture
+def sold_out(api, time) -> tuple[str, list[str]]:
+    """An event that is sold out, and its orders, of a ticket each."""
+    event_id, _, orders = lines.sold_out_shop(api, time)
+    return event_id, orders
+
+
+@pytest.fixture
+def ada(new_buyer, sold_out) -> Buyer:
+    """Somebody who has joined the waitlist."""
+    ada = new_buyer()
+    ada.use_demo_identity()
+    join(ada, sold_out[0])
+    return ada
+
+
+def join(buyer: Buyer, event_id: str) -> None:
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.press("Join the waitlist")
+    expect(buyer.heading("You are on the waitlist")).to_be_visible()
+
+
+def bring_offer(buyer: Buyer, api, order_id: str) -> None:
+    """A ticket comes back, and goes to the first in line."""
+    lines.give_back(api, order_id)
+    assert lines.run_allocator()["offered"]
+    buyer.look_again()
+
+
+def test_who_waits_gets_the_ticket_that_comes_back_and_pays_for_it(new_buyer, api, time, sold_out):
+    event_id, orders = sold_out
+    lines.join(api, "eve", event_id, 2)
+    ada = new_buyer()
+    ada.use_demo_identity()
+    join(ada, event_id)
+    ada.see("Before you: 1 person waiting for 2 tickets.")
+    bring_offer(ada, api, orders[0])
+    expect(ada.heading("There are tickets for you")).to_be_visible()
+    ada.see("1 × Floor")
+    ada.follow("Take up the offer")
+    ada.pay()
+    ada.see_tickets(1)
+    ada.page.goto("/account")
+    ada.see("You have bought the tickets that you waited for.")
+    time.advance(5)
+    invariants.check(time.now)
+
+
+def test_the_account_shows_the_offer_which_can_be_declined_there(ada, api, sold_out):
+    _, orders = sold_out
+    ada.page.goto("/account")
+    ada.see("Nobody is before you.")
+    bring_offer(ada, api, orders[0])
+    ada.page.get_by_text("Decline the offer").click()
+    ada.press("Decline now")
+    ada.see("You have declined the offer.")
+    ada.follow("Night")
+    expect(ada.page.get_by_role("button", name="Join the waitlist")).to_be_visible()
+
+
+def test_an_offer_that_was_taken_up_can_still_be_declined(ada, api, sold_out):
+    event_id, orders = sold_out
+    bring_offer(ada, api, orders[0])
+    ada.follow("Take up the offer")
+    expect(ada.heading("Checkout")).to_be_visible()
+    ada.page.goto(f"/events/{event_id}")
+    ada.page.get_by_text("Decline the offer").click()
+    ada.press("Decline now")
+    ada.see("You have declined the offer.")
+    expect(ada.heading("Your tickets are waiting")).to_have_count(0)
+
+
+def test_who_leaves_may_join_again(ada, api, sold_out):
+    ada.page.get_by_text("Leave the waitlist").click()
+    ada.press("Leave now")
+    ada.see("You have left the waitlist.")
+    ada.press("Join the waitlist")
+    expect(ada.heading("You are on the waitlist")).to_be_visible()
+
+
+def test_an_offer_that_was_not_paid_says_so(ada, api, time, sold_out):
+    bring_offer(ada, api, sold_out[1][0])
+    expect(ada.heading("There are tickets for you")).to_be_visible()
+    time.advance(86_500)
+    ada.look_again()
+    ada.see("Your offer was not paid in time.")
+
+
+def test_several_wishes_are_sent_in_their_order(new_buyer, api, time, sold_out):
+    event_id = sold_out[0]
+    balcony = builders.create_tier(api, event_id, "Balcony", price_cents=9000, capacity=1)
+    builders.buy(api, "c", event_id, balcony)
+    time.advance(5)
+    ada = new_buyer()
+    ada.use_demo_identity()
+    ada.page.goto(f"/events/{event_id}")
+    ada.page.get_by_label("Number of tickets").select_option("2")
+    ada.page.get_by_label("Which tickets?").select_option(balcony)
+    ada.page.get_by_label("Choice 2").select_option(index=1)
+    ada.press("Join the waitlist")
+    ada.see("You wait for 2 tickets: Balcony, Floor")
+
+
+def test_a_stranger_signs_in_and_comes_back_to_join(new_buyer, api, mailbox, sold_out):  # noqa: F811
+    assert register(api).status == 201
+    ada = new_buyer()
+    ada.page.goto(f"/events/{sold_out[0]}")
+    ada.see("To join, you need an account.")
+    expect(ada.page.get_by_text("tickets appear here again")).to_have_count(0)
+    ada.follow("Sign in to join")
+    ada.page.get_by_label("E-mail address").fill(EMAIL)
+    ada.page.get_by_label("Password", exact=True).fill(PASSWORD)
+    ada.press("Sign in")
+    ada.press("Join the waitlist")
+    expect(ada.heading("You are on the waitlist")).to_be_visible()
+
+
+def test_an_event_without_a_waitlist_says_that_tickets_may_come_back(new_buyer, api, time):
+    event_id = builders.create_event(api, waitlist={"enabled": False})
+    builders.buy(api, "b", event_id, builders.create_tier(api, event_id, capacity=1))
+    time.advance(5)
+    ada = new_buyer()
+    ada.page.goto(f"/events/{event_id}")
+    ada.see("tickets appear here again")
+    expect(ada.heading("Waitlist")).to_have_count(0)

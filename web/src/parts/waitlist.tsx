@@ -1,0 +1,234 @@
+/** The waitlist of an event, and all of a buyer's: to join, to see one's place, to take up or decline what is offered. */
+
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+import { joinWaitlist, leaveWaitlist, listWaitlistEntries, type EventWithTiers, type Tier, type WaitlistEntry } from "../api";
+import { clock, dayAndTime, money } from "../formats";
+import { withNext } from "../pages/sign-in";
+import { forgetReservation, noteReservation } from "../reserved";
+import { now } from "../server-time";
+import { useBuyer } from "../session";
+import { useTexts } from "../texts";
+import { Failure, FailureTexts, Outcome } from "./failure";
+import { useAction, useLoaded, useNow } from "./hooks";
+import { useWaitlistTexts } from "./waitlist-texts";
+
+const ENTRIES_SECONDS = 20;
+const MAX_WISHES = 10; // as many as the API takes
+
+interface Props {
+  event: EventWithTiers;
+  /** The state of the sale, which an offer takes the place of. */
+  children: ComponentChildren;
+}
+
+/** Joining the event's waitlist, the place in it and what is offered; only the children where there is nothing to wait for. */
+export function Waitlist({ event, children }: Props) {
+  const tiers = tiersToWaitFor(event);
+  if (tiers.length === 0) return <>{children}</>;
+  return (
+    <EventWaitlist event={event} tiers={tiers}>
+      {children}
+    </EventWaitlist>
+  );
+}
+
+/** Tickets that are sold out or not on sale yet. Until a waiting room opens, the way to its tickets is to be there. */
+function tiersToWaitFor(event: EventWithTiers): Tier[] {
+  const isOpen = event.on_sale_at === null || Date.parse(event.on_sale_at) / 1000 <= now();
+  if (!event.has_waitlist || event.status === "cancelled" || event.status === "closed" || (event.has_waiting_room && !isOpen)) return [];
+  return event.tiers.filter(({ status }) => status === "sold-out" || status === "coming-soon" || (!isOpen && status === "available"));
+}
+
+function EventWaitlist({ event, tiers, children }: Props & { tiers: Tier[] }) {
+  const texts = useWaitlistTexts();
+  const { buyer } = useBuyer();
+  const isMember = buyer !== null && buyer.kind !== "guest";
+  const load = async () => (isMember ? await listWaitlistEntries() : []);
+  const { value: entries, failure, reload } = useLoaded(load, `${event.id} ${buyer?.id}`, ENTRIES_SECONDS);
+  const entry = entries?.find(({ event_id }) => event_id === event.id) ?? null;
+  if (entry?.status === "offered") return <Entry entry={entry} reload={reload} heading={texts.offered} />;
+  return (
+    <FailureTexts.Provider value={texts.failures}>
+      {children}
+      {failure && !entries && <Failure failure={failure} retry={reload} />}
+      {entry?.status === "waiting" ? (
+        <Entry entry={entry} reload={reload} heading={texts.waiting} tiers={event.tiers} />
+      ) : (
+        entries && (
+          <section class="panel">
+            <h2>{texts.title}</h2>
+            {entry && <p role="status">{texts.over[entry.status]}</p>}
+            <p>{texts.rule}</p>
+            {isMember ? <JoinForm event={event} tiers={tiers} joined={reload} /> : <Stranger isGuest={buyer !== null} eventId={event.id} />}
+          </section>
+        )
+      )}
+    </FailureTexts.Provider>
+  );
+}
+
+/** All that the buyer waits for; nothing if there is nothing. */
+export function OwnWaitlists() {
+  const texts = useWaitlistTexts();
+  const { value: entries, failure, reload } = useLoaded(listWaitlistEntries, "waitlists", ENTRIES_SECONDS);
+  if (!entries) return failure && <Failure failure={failure} retry={reload} />;
+  if (entries.length === 0) return null;
+  return (
+    <section class="waitlist">
+      <h2>{texts.own}</h2>
+      {entries.map((entry) => (
+        <Entry key={entry.id} entry={entry} reload={reload} heading={entry.event_name} link={`/events/${entry.event_id}`} />
+      ))}
+    </section>
+  );
+}
+
+function Stranger({ isGuest, eventId }: { isGuest: boolean; eventId: string }) {
+  const { t } = useTexts();
+  const texts = useWaitlistTexts();
+  const here = `/events/${eventId}`;
+  return (
+    <>
+      <p>{texts.signIn}</p>
+      <p class="row">
+        <a class="button" href={withNext("/sign-in", here)}>
+          {texts.toSignIn}
+        </a>
+        <a href={withNext("/register", here)}>{isGuest ? t.guest.keep : t.register.title}</a>
+      </p>
+    </>
+  );
+}
+
+function JoinForm({ event, tiers, joined }: { event: EventWithTiers; tiers: Tier[]; joined: () => Promise<void> }) {
+  const { t, locale } = useTexts();
+  const texts = useWaitlistTexts();
+  const { isWorking, failure, run } = useAction();
+  const [quantity, setQuantity] = useState(1);
+  const [chosen, setWishes] = useState<string[]>([]);
+  const wishes = chosen.filter((id) => tiers.some((tier) => tier.id === id)); // others have come on sale since
+  const wanted = wishes.length > 0 ? tiers.filter(({ id }) => wishes.includes(id)) : tiers;
+  const most = Math.max(1, Math.min(event.purchase_limit, ...wanted.map((tier) => tier.per_user_limit)));
+  const count = Math.min(quantity, most);
+  const choose = (rank: number, id: string) => setWishes(id ? [...wishes.slice(0, rank), id] : wishes.slice(0, rank));
+  const submit = (submitted: SubmitEvent) => {
+    submitted.preventDefault();
+    run(async () => {
+      await joinWaitlist({ event_id: event.id, quantity: count, tier_ids: wishes.length > 0 ? wishes : null });
+      await joined();
+    });
+  };
+  return (
+    <form class="form waitlist" onSubmit={submit}>
+      <label class="field">
+        <span>{texts.quantity}</span>
+        <select name="quantity" value={String(count)} onChange={({ currentTarget }) => setQuantity(Number(currentTarget.value))}>
+          {Array.from({ length: most }, (_, index) => (
+            <option key={index} value={String(index + 1)}>
+              {index + 1}
+            </option>
+          ))}
+        </select>
+      </label>
+      {tiers.length > 1 &&
+        Array.from({ length: Math.min(wishes.length + 1, tiers.length, MAX_WISHES) }, (_, rank) => (
+          <label class="field" key={rank}>
+            <span>{texts.wish(rank)}</span>
+            <select name={`wish-${rank}`} value={wishes[rank] ?? ""} onChange={({ currentTarget }) => choose(rank, currentTarget.value)}>
+              <option value="">{rank === 0 ? texts.any : texts.nothingElse}</option>
+              {tiers
+                .filter(({ id }) => !wishes.slice(0, rank).includes(id))
+                .map((tier) => (
+                  <option key={tier.id} value={tier.id}>
+                    {tier.name} · {tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale)}
+                  </option>
+                ))}
+            </select>
+          </label>
+        ))}
+      {failure && <Failure failure={failure} />}
+      <button type="submit" class="button" disabled={isWorking}>
+        {isWorking ? t.checkout.working : texts.join}
+      </button>
+    </form>
+  );
+}
+
+interface EntryProps {
+  entry: WaitlistEntry;
+  reload: () => Promise<void>;
+  heading: string;
+  link?: string;
+  /** The event's, to name those that are waited for. */
+  tiers?: Tier[];
+}
+
+/** One entry: the place, the offer, or how it ended. */
+function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
+  const { locale } = useTexts();
+  const texts = useWaitlistTexts();
+  const time = useNow();
+  const seconds = entry.offer ? Date.parse(entry.offer.expires_at) / 1000 - time : 0;
+  const status = entry.status === "offered" && seconds <= 0 ? "expired" : entry.status;
+  const names = entry.tier_ids.flatMap((id) => tiers.find((tier) => tier.id === id)?.name ?? []);
+  const title = link ? <a href={link}>{heading}</a> : heading;
+  return (
+    <FailureTexts.Provider value={texts.failures}>
+      {status === "offered" ? (
+        <Outcome tone="good" title={heading}>
+          <p>
+            {entry.offer!.items.map((item) => `${item.quantity} × ${item.tier_name}`).join(", ")} · {money(entry.offer!.total_price_cents, entry.offer!.currency, locale)}
+          </p>
+          <p>{texts.until(dayAndTime(entry.offer!.expires_at, undefined, locale), clock(seconds))}</p>
+          <a class="button" href={`/events/${entry.event_id}/checkout`} onClick={() => noteReservation(entry.event_id, entry.event_name)}>
+            {texts.takeUp}
+          </a>
+          <Leaving entry={entry} reload={reload} />
+        </Outcome>
+      ) : (
+        <section class="panel">
+          <h2>{title}</h2>
+          {status === "waiting" ? (
+            <>
+              <p>
+                {texts.asked(entry.quantity)}
+                {names.length > 0 && `: ${names.join(", ")}`}
+              </p>
+              <p role="status">
+                <strong>{texts.before(entry.people_before ?? 0, entry.tickets_before ?? 0)}</strong>
+              </p>
+              <p class="small">{texts.waitingNote}</p>
+              <Leaving entry={entry} reload={reload} />
+            </>
+          ) : (
+            <p role="status">{texts.over[status]}</p>
+          )}
+        </section>
+      )}
+    </FailureTexts.Provider>
+  );
+}
+
+/** To leave, or to decline the offer: in two steps, because the place is lost. */
+function Leaving({ entry, reload }: { entry: WaitlistEntry; reload: () => Promise<void> }) {
+  const texts = useWaitlistTexts();
+  const { isWorking, failure, run } = useAction();
+  const words = entry.status === "offered" ? texts.decline : texts.leave;
+  const leave = () =>
+    run(async () => {
+      await leaveWaitlist(entry.id);
+      forgetReservation(entry.event_id);
+      await reload();
+    });
+  return (
+    <details class="waitlist-leave">
+      <summary>{words.title}</summary>
+      <p>{words.text}</p>
+      {failure && <Failure failure={failure} />}
+      <button type="button" class="button button-quiet" onClick={leave} disabled={isWorking}>
+        {words.button}
+      </button>
+    </details>
+  );
+}
