@@ -1,12 +1,11 @@
 /** Who has changed what of an event, with the values before and after. */
 
-import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
 import { money } from "../../formats";
 import { Failure, Outcome, Skeleton } from "../../parts/failure";
-import { useAction, useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { manager } from "../api";
+import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { historyTexts } from "../texts/history";
 import { useManagedEvent, useMe } from "../who";
@@ -22,23 +21,14 @@ const load = (event_id: string, cursor?: string) =>
 export function HistoryPage() {
   const own = useRoomTexts(historyTexts);
   const { event } = useManagedEvent();
-  const [older, setOlder] = useState<Schemas["AuditLogView"] | null>(null);
-  const { isWorking, failure: moreFailure, run } = useAction();
-  const { value: first, failure, reload } = useLoaded(() => load(event.id), event.id);
-  const entries = [...(first?.entries ?? []), ...(older?.entries ?? [])];
-  const cursor = older ? older.next_cursor : first?.next_cursor;
-  const more = () =>
-    run(async () => {
-      const page = await load(event.id, cursor!);
-      setOlder({ entries: [...(older?.entries ?? []), ...page.entries], next_cursor: page.next_cursor });
-    });
+  const { pages, failure, retry, isWorking, more } = usePages((cursor) => load(event.id, cursor), event.id);
+  const entries = pages?.flatMap((page) => page.entries) ?? [];
   return (
     <div class="page page-narrow">
       <h1>{own.title}</h1>
       <p class="lead">{own.lead}</p>
-      {failure && !first && <Failure failure={failure} retry={reload} />}
-      {!first && !failure && <Skeleton lines={8} />}
-      {first && entries.length === 0 && (
+      {!pages && !failure && <Skeleton lines={8} />}
+      {pages && entries.length === 0 && (
         <Outcome tone="calm" title={own.none}>
           <p>{own.noneText}</p>
         </Outcome>
@@ -48,8 +38,8 @@ export function HistoryPage() {
           <Row key={entry.id} entry={entry} />
         ))}
       </ol>
-      {moreFailure && <Failure failure={moreFailure} />}
-      {cursor && (
+      {failure && <Failure failure={failure} retry={retry} />}
+      {more && (
         <button type="button" class="button button-quiet" disabled={isWorking} onClick={more}>
           {own.more}
         </button>

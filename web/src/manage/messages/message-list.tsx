@@ -18,8 +18,8 @@ const OFFERS = ["waitlist_offer", "offer_expiring"];
 export function MessageList({ found, noneText }: { found: Pages<{ messages: Message[]; next_cursor: string | null }>; noneText: string }) {
   const own = useRoomTexts(messagesTexts);
   const [said, setSaid] = useState("");
-  const { pages, failure, isWorking, more, reload } = found;
-  if (!pages) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />;
+  const { pages, failure, retry, isWorking, more, reload } = found;
+  if (!pages) return failure ? <Failure failure={failure} retry={retry} /> : <Skeleton lines={8} />;
   const messages = pages.flatMap((page) => page.messages);
   const sendAgain = async (message: Message) => {
     await resend(message.id);
@@ -40,7 +40,7 @@ export function MessageList({ found, noneText }: { found: Pages<{ messages: Mess
           ))}
         </ul>
       )}
-      {failure && <Failure failure={failure} retry={reload} />}
+      {failure && <Failure failure={failure} retry={retry} />}
       {more && (
         <button type="button" class="button button-quiet" disabled={isWorking} onClick={more}>
           {own.more}

@@ -4,8 +4,8 @@ import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
 import { day, money } from "../../formats";
 import { Failure, Outcome, Skeleton } from "../../parts/failure";
-import { useAction, useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
+import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { ordersTexts } from "../texts/orders";
 import { useManagedEvent } from "../who";
@@ -51,29 +51,21 @@ export function OrderList() {
 
 function Found({ eventId, filters }: { eventId: string; filters: Filters }) {
   const own = useRoomTexts(ordersTexts);
-  const { value, failure, reload } = useLoaded(() => listEventOrders(eventId, filters), "orders");
-  const [more, setMore] = useState<{ orders: ListedOrder[]; next: string | null } | null>(null);
-  const { isWorking, failure: moreFailure, run } = useAction();
-  if (!value) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
-  const orders = [...value.orders, ...(more?.orders ?? [])];
-  const next = more ? more.next : value.next_cursor;
-  const loadMore = () =>
-    run(async () => {
-      const page = await listEventOrders(eventId, filters, next!);
-      setMore({ orders: [...(more?.orders ?? []), ...page.orders], next: page.next_cursor });
-    });
+  const { pages, failure, retry, isWorking, more } = usePages((cursor) => listEventOrders(eventId, filters, cursor), "orders");
+  if (!pages) return failure ? <Failure failure={failure} retry={retry} /> : <Skeleton lines={6} />;
+  const orders = pages.flatMap((page) => page.orders);
   return (
     <>
-      {orders.length === 0 && !next ? (
+      {orders.length === 0 && !more ? (
         <Outcome tone="calm" title={own.none}>
           <p>{filters.buyer || filters.status ? own.noneFits : own.noneText}</p>
         </Outcome>
       ) : (
         <OrderTable eventId={eventId} orders={orders} />
       )}
-      {moreFailure && <Failure failure={moreFailure} />}
-      {next && (
-        <button type="button" class="button button-quiet" onClick={loadMore} disabled={isWorking}>
+      {failure && <Failure failure={failure} retry={retry} />}
+      {more && (
+        <button type="button" class="button button-quiet" onClick={more} disabled={isWorking}>
           {own.more}
         </button>
       )}

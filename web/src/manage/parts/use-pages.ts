@@ -12,6 +12,8 @@ export interface Pages<P> {
   /** Null until the first one is there. */
   pages: P[] | null;
   failure: ApiFailure | null;
+  /** Ask again for what could not be loaded. */
+  retry: () => void;
   isWorking: boolean;
   /** Null when there are no more. */
   more: (() => void) | null;
@@ -31,5 +33,5 @@ export function usePages<P extends Cursored>(load: (cursor?: string) => Promise<
       const page = await load(cursor!);
       setRest({ after: first!, pages: [...pages!.slice(1), page] });
     });
-  return { pages, failure: failure ?? moreFailure, isWorking, more: cursor ? more : null, reload };
+  return { pages, failure: failure ?? moreFailure, retry: failure ? () => void reload() : more, isWorking, more: cursor ? more : null, reload };
 }

@@ -39,8 +39,8 @@ function Listed({ shown }: { shown: Shown }) {
   const { locale } = useTexts();
   const { event } = useManagedEvent();
   const [said, setSaid] = useState("");
-  const { pages, failure, isWorking, more, reload } = usePages((cursor) => listLine(event.id, shown, cursor), event.id);
-  if (!pages) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />;
+  const { pages, failure, retry, isWorking, more, reload } = usePages((cursor) => listLine(event.id, shown, cursor), event.id);
+  if (!pages) return failure ? <Failure failure={failure} retry={retry} /> : <Skeleton lines={8} />;
   const entries = pages.flatMap((page) => page.entries);
   const offer = async (entry: Entry) => {
     const { offer_expires_at } = await offerNow(entry.id);
@@ -67,7 +67,7 @@ function Listed({ shown }: { shown: Shown }) {
           </ol>
         </section>
       )}
-      {failure && <Failure failure={failure} retry={reload} />}
+      {failure && <Failure failure={failure} retry={retry} />}
       {more && (
         <button type="button" class="button button-quiet" disabled={isWorking} onClick={more}>
           {own.more}
