@@ -60,10 +60,13 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
     Raises WrongPassword, TooManyAttempts and AccountChanging, if there is an account, and PromoterHasEvents.
     """
     # What is kept is read beside the checks, and erased only once they have passed.
-    (account, memberships), (details, endpoints) = parallel.both(
+    (account, memberships), (details, (endpoints, entries)) = parallel.both(
         lambda: _checked_account(request, identity, password),
         lambda: parallel.both(
-            lambda: erasure.find_personal_details(identity.user_id), lambda: webhook_endpoints.list_endpoints(identity.user_id)
+            lambda: erasure.find_personal_details(identity.user_id),
+            lambda: parallel.both(
+                lambda: webhook_endpoints.list_endpoints(identity.user_id), lambda: waitlist.list_of_user(identity.user_id)
+            ),
         ),
     )
     _check_events(identity.user_id, request.now)
@@ -71,7 +74,7 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
         lambda: erasure.erase_personal_details(details),
         lambda: members.delete_all(memberships),
         lambda: webhook_endpoints.delete_all(endpoints, identity.user_id, request.now),
-        lambda: waitlist.erase(identity.user_id),
+        lambda: waitlist.delete_all(entries),
     ]
     parallel.call_each(lambda delete: delete(), deletions)
     if account is not None:

@@ -153,9 +153,9 @@ def list_of_user(user_id: str) -> list[Entry]:
     return store.list_entries(user_id)
 
 
-def erase(user_id: str) -> None:
-    """Delete what is kept about a user. An open offer stays what it is, a reservation."""
-    store.erase(store.list_entries(user_id))
+def delete_all(entries: Sequence[Entry]) -> None:
+    """Delete what is kept about the user of these entries. An open offer stays what it is, a reservation."""
+    store.erase(entries)
 
 
 def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:

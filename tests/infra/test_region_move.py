@@ -1,8 +1,17 @@
 """A stage moves to another region as docs/backup.md says, in two regions of an emulated AWS."""
 
+import pytest
+
 from chalicelib import memory, settings
 from infra.backup import main
-from tests import builders, invariants
+from tests import builders, engines, invariants
+
+
+@pytest.fixture
+def store():
+    """moto, which has regions."""
+    with engines.moto(), engines.fresh_stage():
+        yield
 
 
 def test_a_stage_moves_with_its_orders_and_its_line(api, time, tmp_path):
