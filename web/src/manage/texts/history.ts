@@ -30,6 +30,9 @@ const actionsEn: Record<string, string> = {
   "waiting_room.rate_changed": "Waves of the waiting room changed",
   "waiting_room.let_in": "People let in",
   "waiting_room.cleared": "Waiting room cleared",
+  "ticket.checked_in": "Somebody let in at the door",
+  "ticket.check_in_undone": "Check-in taken back",
+  "ticket.duplicate_scanned": "Ticket scanned again that was in already",
 };
 const actionsEs: typeof actionsEn = {
   "event.created": "Evento creado",
@@ -55,9 +58,12 @@ const actionsEs: typeof actionsEn = {
   "order.refunded": "Pedido reembolsado",
   "waitlist.offered": "Entradas ofrecidas fuera de turno a alguien de la lista de espera",
   "message.resent": "Correo enviado otra vez",
-  "waiting_room.rate_changed": "Grupos de la sala de espera cambiados",
+  "waiting_room.rate_changed": "Tandas de la sala de espera cambiadas",
   "waiting_room.let_in": "Personas admitidas",
   "waiting_room.cleared": "Sala de espera vaciada",
+  "ticket.checked_in": "Alguien entró por la puerta",
+  "ticket.check_in_undone": "Entrada por la puerta anulada",
+  "ticket.duplicate_scanned": "Entrada escaneada otra vez, ya usada",
 };
 
 const en = {
