@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. The process sees
 library, and nothing else that is installed here.
 """
 
+import base64
 import json
 import os
 import subprocess
@@ -54,7 +55,7 @@ class LambdaFunction:
         with self._one_at_a_time:
             if self._end:
                 raise FunctionFailed(self._end)
-            self._events.put((str(uuid4()), json.dumps(event).encode()))
+            self._events.put((str(uuid4()), json.dumps(event, default=_base64_text).encode()))
             try:
                 has_succeeded, body = self._replies.get(timeout=START_SECONDS + self._timeout)
             except Empty:
@@ -168,3 +169,8 @@ def _link_runtime(folder: Path) -> None:
         link = folder / source.name
         if not link.exists():
             link.symlink_to(source)
+
+
+def _base64_text(value: bytes) -> str:
+    """A binary value of a change record, as Lambda passes it on."""
+    return base64.b64encode(value).decode()
