@@ -7,6 +7,7 @@ import io
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -26,6 +27,8 @@ CUT = "…"
 
 Weight = Literal["regular", "bold"]
 _FONT_FILES: dict[Weight, str] = {"regular": "SourceSansPro", "bold": "SourceSansProBold"}
+
+_FONT_FILE = Lock()  # ReportLab reads a font's file from a position that all documents with this font share
 
 
 class Cell(Struct, frozen=True):
@@ -93,7 +96,8 @@ class Pages:
 
     def finish(self) -> bytes:
         """The file. Nothing can be written after it."""
-        self._canvas.save()
+        with _FONT_FILE:
+            self._canvas.save()
         return self._file.getvalue()
 
 
