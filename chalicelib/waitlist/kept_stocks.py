@@ -31,7 +31,8 @@ class FreeStock(Struct, frozen=True):
 def read(current: Catalog, event: Event, line: Line, places: Sequence[Place], now: int) -> FreeStock:
     """Read the stocks that are for the line, and let the line and the marks of the shards say so; strongly consistent.
 
-    The line is written before marks are set, and after they are removed: what it names is looked at again, so no mark is forgotten.
+    The line names each stock before its shards are marked, and until their marks are removed.
+    So a repetition after a crash finds all marks.
     """
     tiers = [tier for tier in current.tiers_of(event.id) if any(place.entry.accepts(tier) for place in places)]
     on_sale = [tier for tier in tiers if sale_refusal(current, event, tier, now, catalog.allows_test_sales()) is None]

@@ -8,6 +8,7 @@ import { useTexts } from "../../texts";
 import type { ManagedEvent } from "../api";
 import { AreaField, CheckField, SelectField, TextField } from "../parts/fields";
 import { TheirChanges } from "../parts/their-changes";
+import { UnsavedNote } from "../parts/unsaved-note";
 import type { Draft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { eventTexts } from "../texts/events";
@@ -78,14 +79,7 @@ export function EventForm({ draft, event, button, onSubmit }: Props) {
                   </div>
                 </details>
               </fieldset>
-              {draft.isChanged && (
-                <p class="small">
-                  {form.unsaved}{" "}
-                  <button type="button" class="link" onClick={draft.discard}>
-                    {form.discard}
-                  </button>
-                </p>
-              )}
+              <UnsavedNote draft={draft} />
             </>
           );
         }}

@@ -1,4 +1,4 @@
-/** Mails with what became of each, and a question before one is sent again. */
+/** Mails with the state of each, and a question before one is sent again. */
 
 import { useState } from "preact/hooks";
 import { dayAndTime } from "../../formats";

@@ -1,4 +1,4 @@
-/** Mails that people got, and what became of them. */
+/** Mails to people, and their states. */
 
 const kindsEn: Record<string, string> = {
   order_confirmed: "Tickets bought",

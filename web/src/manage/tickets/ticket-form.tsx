@@ -3,6 +3,7 @@
 import { Form } from "../../parts/form";
 import { AreaField, CheckField, TextField } from "../parts/fields";
 import { TheirChanges } from "../parts/their-changes";
+import { UnsavedNote } from "../parts/unsaved-note";
 import type { Draft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { formTexts } from "../texts/forms";
@@ -61,14 +62,7 @@ export function TicketForm({ draft, tier, isPackage, hasCurrency, button, onSubm
                   <CheckField {...common} name="hidden" label={f.hidden} note={own.hiddenNote} />
                 </div>
               </details>
-              {draft.isChanged && (
-                <p class="small">
-                  {form.unsaved}{" "}
-                  <button type="button" class="link" onClick={draft.discard}>
-                    {form.discard}
-                  </button>
-                </p>
-              )}
+              <UnsavedNote draft={draft} />
             </>
           );
         }}

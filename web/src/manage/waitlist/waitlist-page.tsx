@@ -1,4 +1,4 @@
-/** Who waits for tickets of an event, for which, what became of offers, and an offer to somebody before their turn. */
+/** Who waits for tickets of an event, for which, how offers have ended, and an offer to somebody before their turn. */
 
 import { useState } from "preact/hooks";
 import { dayAndTime, money } from "../../formats";
