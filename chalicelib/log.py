@@ -78,8 +78,8 @@ COUNTERS = {
 }
 GAUGES = {
     "stripe_call_budget": ("Calls that Stripe accepts from us in a second.", ()),
-    "mail_backlog": ("Notifications that wait to be sent, as of the last run.", ()),
-    "mail_oldest_seconds": ("How long the oldest notification that waits has been waiting, in seconds.", ()),
+    "mail_backlog": ("Notifications that are due and not sent yet, as of the last run.", ()),
+    "mail_oldest_seconds": ("How late the oldest notification is that is due and not sent yet, in seconds.", ()),
     "money_matters": ("Open cases: pending refunds, undecided disputes, and differences between our records and Stripe's.", ()),
     "catalog_version": ("Version of the bootstrap file that is on sale, as of the last sweep.", ()),
     "outgoing_webhooks_oldest_seconds": ("Seconds since which a webhook is due whose endpoint works, as of the last run.", ()),

@@ -11,6 +11,10 @@ from chalicelib.purchases.record.model import EVENT_CANCELLED
 # Of older changes there is no mail: a new function reads a stream from its beginning, and has seen nothing of it before.
 MAX_AGE_SECONDS = 6 * 3600
 
+# Of an offer that lasts less than this there is no reminder: it would come right after the first mail.
+MIN_REMINDED_SECONDS = 3600
+REMINDER_SHARE, MAX_REMINDER_SECONDS = 4, 3 * 3600  # when a fourth of its time is left, but three hours at most
+
 SILENT_REFUNDS = ("undone",)  # of the reset of a demo
 
 
@@ -74,18 +78,25 @@ def _of_refund(change: OrderRefunded) -> Iterator[Notification]:
 
 
 def _of_offer(change: WaitlistOffered) -> Iterator[Notification]:
-    """An offer is made once, so it has no versions."""
-    purchase = change.purchase
-    yield outbox.new_notification(
-        "waitlist_offer",
-        purchase.id,
-        1,
-        user_id=purchase.user_id,
-        event_id=purchase.event_id,
-        now=clock.now(),
-        language=purchase.language,
-        facts={"order_id": purchase.id},
-    )
+    """The offer, and a reminder shortly before its end. An offer is made once, so it has no versions."""
+    purchase, now = change.purchase, clock.now()
+    seconds = purchase.expires_at - purchase.created_at
+    remind_at = purchase.expires_at - min(seconds // REMINDER_SHARE, MAX_REMINDER_SECONDS)
+    due = {"waitlist_offer": now}
+    if seconds >= MIN_REMINDED_SECONDS and remind_at > now:
+        due["offer_expiring"] = remind_at
+    for kind, due_at in due.items():
+        yield outbox.new_notification(
+            kind,
+            purchase.id,
+            1,
+            user_id=purchase.user_id,
+            event_id=purchase.event_id,
+            now=now,
+            due_at=due_at,
+            language=purchase.language,
+            facts={"order_id": purchase.id},
+        )
 
 
 def _of_transfer(change: TicketTransferred) -> Iterator[Notification]:

@@ -28,7 +28,7 @@ COUNTED = 5_000  # of each lane: a backlog that is larger is shown as so many
 
 
 class Report(Struct):
-    """What a run did, and what waits after it. `oldest_seconds`: how long the oldest of these has been waiting."""
+    """What a run did, and what is late after it: due, and not sent yet. `oldest_seconds`: how late the oldest of these is."""
 
     sent: int = 0
     failed: int = 0
@@ -42,13 +42,18 @@ def send_due(compose: Compose, wait: Callable[[float], None] = deadline.wait) ->
 
     Without a provider nothing is sent, and all of it waits.
     """
-    report, provider, queued = Report(), protocol.find_provider(), store.query_queued(COUNTED)
+    report, provider, queued = Report(), protocol.find_provider(), _query_queued()
     due = [entry for entry in queued if entry.next_at <= clock.now()]
     if due and provider is not None:
         _send_all(due, provider, compose, report, wait)
-        queued = store.query_queued(COUNTED)
+        queued = _query_queued()
     _measure_backlog(queued, report)
     return report
+
+
+def _query_queued() -> list[Due]:
+    """What is due, also what failed and is tried again later, but little of what is due later in the first place."""
+    return store.query_queued(clock.now() + MAX_WAIT_SECONDS, COUNTED)
 
 
 def _send_all(due: list[Due], provider: MailProvider, compose: Compose, report: Report, wait: Callable[[float], None]) -> None:
@@ -151,9 +156,9 @@ def _wait_seconds(attempts: int) -> int:
 
 
 def _measure_backlog(queued: list[Due], report: Report) -> None:
-    """Show what waits. While nothing does, no metric is written, because each costs money in a month in which nobody buys."""
-    report.backlog = len(queued)
-    report.oldest_seconds = max((clock.now() - due.created_at for due in queued), default=0)
+    """Show what is late. While nothing is, no metric is written, because each costs money in a month in which nobody buys."""
+    late = [clock.now() - due.due_at for due in queued if due.due_at <= clock.now()]
+    report.backlog, report.oldest_seconds = len(late), max(late, default=0)
     if report.backlog or any(log.gauge_values("mail_backlog").values()):
         log.gauge("mail_backlog", report.backlog)
         log.gauge("mail_oldest_seconds", report.oldest_seconds)

@@ -53,7 +53,8 @@ class Notification(Struct, frozen=True, kw_only=True):
     """Something that the user `user_id` gets a mail about. Times are epoch seconds.
 
     `subject_id` is what it is about: a purchase, a ticket, an entry of a waitlist. `facts` are what its text needs beside that; they have
-    no secret. While it is `queued`, it is sent at `next_at` or later; every attempt moves that first. `failure`: why the last one failed.
+    no secret. While it is `queued`, it is sent at `next_at` or later; every attempt moves that first. `due_at` is when it is to be sent if
+    all goes well: later than that it is late. `failure`: why the last attempt failed.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Notification(Struct, frozen=True, kw_only=True):
     user_id: str
     event_id: str
     created_at: int
+    due_at: int
     language: Language = DEFAULT
     facts: dict[str, Fact] = {}
     status: NotificationStatus = "queued"

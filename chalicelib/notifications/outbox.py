@@ -18,10 +18,15 @@ def new_notification(
     user_id: str,
     event_id: str,
     now: int,
+    due_at: int | None = None,
     language: Language | None = None,
     facts: dict[str, Fact] | None = None,
 ) -> Notification:
-    """A notification to be sent as soon as possible. There is one only of the same `kind`, `subject_id` and `version`."""
+    """A notification to be sent at `due_at` (epoch seconds), or as soon as possible.
+
+    There is one only of the same `kind`, `subject_id` and `version`.
+    """
+    due_at = now if due_at is None else due_at
     return Notification(
         id=notification_id(kind, subject_id, version),
         kind=kind,
@@ -30,7 +35,8 @@ def new_notification(
         event_id=event_id,
         created_at=now,
         changed_at=now,
-        next_at=now,
+        due_at=due_at,
+        next_at=due_at,
         language=language or DEFAULT,
         facts=facts or {},
     )

@@ -19,14 +19,14 @@ from chalicelib.notifications.model import PROBLEMS, Fact, Notification, Notific
 LANES = 4
 RETENTION_SECONDS = 90 * 86_400
 
-_PLAIN = ("kind", "subject_id", "user_id", "event_id", "created_at", "language", "status", "next_at", "attempts", "changed_at")
+_PLAIN = ("kind", "subject_id", "user_id", "event_id", "created_at", "due_at", "language", "status", "next_at", "attempts", "changed_at")
 _OPTIONAL = ("provider_id", "failure")
 
 
 class NotificationDueIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
     class Meta:
         index_name = "due"
-        projection = IncludeProjection(["created_at"])
+        projection = IncludeProjection(["due_at"])
 
     due_lane = UnicodeAttribute(hash_key=True)
     next_at = NumberAttribute(range_key=True)
@@ -64,6 +64,7 @@ class NotificationRow(dynamo.Table):
     user_id = UnicodeAttribute()
     event_id = UnicodeAttribute()
     created_at = NumberAttribute()
+    due_at = NumberAttribute()
     position = UnicodeAttribute()
     language = UnicodeAttribute(null=True)
     facts = UnicodeAttribute(null=True)
@@ -99,7 +100,7 @@ class Due(msgspec.Struct, frozen=True):
 
     id: str
     next_at: int
-    created_at: int
+    due_at: int
 
 
 def put_new(notification: Notification) -> bool:
@@ -123,11 +124,15 @@ def load(ids: Iterable[str]) -> list[Notification]:
     return [_notification(NotificationRow.from_raw_data(item)) for item in dynamo.batch_get(NotificationRow.name(), keys, consistent=True)]
 
 
-def query_queued(limit: int) -> list[Due]:
-    """Those that wait to be sent, at most `limit` of each lane, the one to be sent first in front. May miss one of the last second."""
-    read = lambda lane: list(NotificationRow.due_index.query(str(lane), limit=limit))  # noqa: E731
+def query_queued(until: int, limit: int) -> list[Due]:
+    """Those that are to be sent at `until` (epoch seconds) or before, at most `limit` of each lane, the one to be sent first in front.
+
+    May miss one of the last second.
+    """
+    condition: Any = NotificationRow.next_at <= until
+    read = lambda lane: list(NotificationRow.due_index.query(str(lane), condition, limit=limit))  # noqa: E731
     rows = [row for lane in parallel.call_each(read, range(LANES)) for row in lane]
-    found = [Due(row.id, int(row.next_at), int(row.created_at)) for row in rows]
+    found = [Due(row.id, int(row.next_at), int(row.due_at)) for row in rows]
     return sorted(found, key=lambda due: due.next_at)
 
 
@@ -159,7 +164,8 @@ def end_attempt(claimed: Notification, after: Notification) -> bool:
 
 def requeue_item(before: Notification, now: int) -> dynamo.TransactItem:
     """Transaction item that queues a notification once more; canceled if it has changed since it was read."""
-    row, after = NotificationRow(before.id), replace(before, status="queued", attempts=0, next_at=now, changed_at=now, failure=None)
+    row = NotificationRow(before.id)
+    after = replace(before, status="queued", attempts=0, due_at=now, next_at=now, changed_at=now, failure=None)
     condition = "status = :status AND attempts = :attempts"
     return dynamo.update(row, _changes(after), condition, status=before.status, attempts=before.attempts)
 
@@ -192,7 +198,7 @@ def _change(before: Notification, after: Notification, condition: str, **operand
 
 def _changes(after: Notification) -> dict[str, Any]:
     return {
-        **{name: getattr(after, name) for name in ("status", "next_at", "attempts", "changed_at", *_OPTIONAL)},
+        **{name: getattr(after, name) for name in ("status", "due_at", "next_at", "attempts", "changed_at", *_OPTIONAL)},
         "due_lane": _due_lane(after),
         "problem": after.status if after.status in PROBLEMS else None,
     }
@@ -217,7 +223,7 @@ def _row(notification: Notification) -> NotificationRow:
 
 def _notification(row: NotificationRow) -> Notification:
     values = {name: getattr(row, name) for name in (*_PLAIN, *_OPTIONAL)}
-    for name in ("created_at", "next_at", "attempts", "changed_at"):
+    for name in ("created_at", "due_at", "next_at", "attempts", "changed_at"):
         values[name] = int(values[name]) if values[name] is not None else None
     facts = msgspec.json.decode(row.facts, type=dict[str, Fact]) if row.facts else {}
     return Notification(id=row.id, facts=facts, **values)

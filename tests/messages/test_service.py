@@ -8,7 +8,7 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from chalicelib import dynamo
+from chalicelib import dynamo, settings
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.followers import jobs as followers
@@ -188,3 +188,58 @@ def test_an_offer_of_the_waitlist_is_mailed_once_and_not_when_it_is_over(post, a
     text = mails[0].get_body(("plain",)).get_content()
     assert "Until: Tuesday, 2 June 2026" in text
     assert "https://shop.test/account" in text
+
+
+def offer_to(api, time, *users):
+    """An event whose returned tickets are offered to these users, who have accounts. Returns its id."""
+    event_id, _, orders = lines.sold_out_shop(api, time, sold=len(users))
+    for user in users:
+        create_account(user, time)
+        assert lines.join(api, user, event_id).status == 201
+    for order_id in orders:
+        lines.give_back(api, order_id)
+    lines.run_allocator()
+    return event_id
+
+
+def reminders(post):
+    return [mail for mail in post.deliver() if mail["Subject"].startswith("Your tickets are set aside for a little while only")]
+
+
+def test_somebody_with_an_offer_is_reminded_once_before_its_end_and_until_then_nothing_is_late(post, api, time):
+    offer_to(api, time, "ada")
+    post.follow()
+    report = post.send()
+    assert (report["backlog"], report["oldest_seconds"]) == (0, 0)
+    time.advance(21 * 3600 - 60)
+    for record in records("purchases"):
+        followers.follow_changes({"Records": [record]}, None)
+    assert reminders(post) == []
+    time.advance(60)
+    [mail] = reminders(post)
+    assert mail["To"] == "ada@example.com"
+    assert "Until: Tuesday, 2 June 2026" in mail.get_body(("plain",)).get_content()
+    time.advance(60)
+    assert len(reminders(post)) == 1
+    invariants.check(time.now)
+
+
+def test_nobody_is_reminded_of_an_offer_that_was_paid_declined_or_is_over(post, api, time):
+    event_id = offer_to(api, time, "ada", "bob", "eve")
+    post.deliver()
+    [accepted], [declined] = lines.own(api, "ada"), lines.own(api, "bob")
+    checkout = builders.start_checkout(api, "ada", accepted["offer"]["id"])
+    assert checkout.status == 201, checkout.json
+    assert builders.confirm(api, "ada", accepted["offer"]["id"]).status == 201
+    assert api.delete(f"/waitlist/{declined['id']}", user="bob").status in (200, 204)
+    time.advance(25 * 3600)
+    assert reminders(post) == []
+    found = [found.status for found in outbox.query_event(event_id, 50, None)[0] if found.kind == "offer_expiring"]
+    assert found == ["dropped"] * 3
+
+
+def test_an_offer_that_is_over_soon_has_no_reminder(post, api, time):
+    with settings.override(waitlist_offer_seconds=3599):
+        event_id = offer_to(api, time, "ada")
+    post.deliver()
+    assert [found.kind for found in outbox.query_event(event_id, 50, None)[0] if found.user_id == "ada"] == ["waitlist_offer"]

@@ -169,3 +169,27 @@ def test_without_a_provider_everything_waits(store, time, monkeypatch):
     time.advance(30)
     report = send()
     assert (report.sent, report.backlog, report.oldest_seconds) == (0, 1, 30)
+
+
+def test_what_is_due_later_waits_and_is_no_backlog_before_its_time(store, time, provider):
+    later = outbox.new_notification("offer_expiring", "p", 1, user_id="ada", event_id="e", now=time.now, due_at=time.now + 600)
+    assert outbox.queue(later)
+    queue(time.now, "bob")
+    report = send()
+    assert (report.sent, report.backlog, report.oldest_seconds) == (1, 0, 0)
+    time.advance(630)
+    provider.fault = lambda _: MailFailed("no answer")
+    report = send()
+    assert (report.sent, report.backlog, report.oldest_seconds) == (0, 1, 30)
+
+
+def test_a_mail_that_is_sent_once_more_is_late_from_then_on(store, time, monkeypatch):
+    queue(time.now, "ada")
+    fake = FakeProvider(lambda call: MailRefused("recipient refused (550)") if call == 1 else MailFailed("no answer"))
+    monkeypatch.setattr(delivery.protocol, "find_provider", lambda: fake)
+    send()
+    time.advance(86_400)
+    outbox.resend(outbox.get("order_confirmed.p-ada.1"), "root", time.now)
+    time.advance(20)
+    assert (report := send()).failed == 1
+    assert report.oldest_seconds == 20
