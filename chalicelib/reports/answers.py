@@ -1,7 +1,7 @@
-"""What buyers of an event have answered to the questions of its packages: counted by choice, and text by text.
+"""What buyers and guests of an event have answered to the questions of its packages: counted by choice, and text by text.
 
-Read from the orders and what was sent along with them, not kept apart: an answer that was erased is in no report. Answers have the label
-and the choices that they were asked with, so they stay readable when a question is changed or deleted.
+Read from the orders and their tickets, not kept apart: an answer that was erased is in no report. Answers have the label that they were
+asked with, so they stay readable when a question is changed or deleted.
 """
 
 from collections import Counter, defaultdict
@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from chalicelib import clock, ids
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.custom_options import OptionType
+from chalicelib.catalog.custom_options import AskedPer, OptionType
 from chalicelib.catalog.model import Event
 from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
@@ -20,15 +20,22 @@ from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply
 from chalicelib.ids import Id
 from chalicelib.purchases.record import queries
-from chalicelib.purchases.record.model import OptionAnswer, Purchase
+from chalicelib.purchases.record.model import Purchase
 from chalicelib.reports import store
 from chalicelib.reports.csv_replies import Cell, csv_reply
+from chalicelib.reports.given_answers import Asked, GivenAnswer, kept_of, load_given
 
-COLUMNS = ("at", "order_id", "user_id", "package_id", "package", "ticket", "option_id", "label", "answer")
+# New ones come last, for those who read a file by the places of its columns.
+COLUMNS = ("at", "order_id", "user_id", "package_id", "package", "ticket", "option_id", "label", "answer", "seat", "guest")
+
+MAX_SEATS = 2000  # of the orders of a page, each of which may have a guest with answers
 
 
 class AnswersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The orders of which to show the answers: `limit` of them, the newest first; to the questions of one package, or to one of these."""
+    """The orders of which to show the answers: `limit` of them, the newest first; to the questions of one package, or to one of these.
+
+    A page has fewer orders if they have many seats.
+    """
 
     package_id: Id | None = None
     option_id: Annotated[str, Meta(max_length=100)] | None = None
@@ -46,28 +53,36 @@ class ChoiceCount(Struct, frozen=True):
 
 
 class OptionAnswers(Struct, frozen=True, kw_only=True):
-    """The answers to a question. Those to a `boolean` are counted as `true` and `false`; of a `text_input`, `choices` is empty.
+    """The answers of buyers, or of guests, to a question. Those to a `boolean` are counted as `true` and `false`; of a `text_input`,
+    `choices` is empty.
 
-    `unanswered` is null for a question that is asked no more, or as another type.
+    `unanswered`: how many orders or tickets have no answer; for a question to guests, how many seats, with a guest or without. It is null
+    for a question that is asked no more, of these people no more, or as another type.
     """
 
     package_id: str
     option_id: str
     option_type: OptionType
     label: str
+    asked: Asked
     answered: int
     unanswered: int | None
     choices: list[ChoiceCount]
 
 
 class TextAnswer(Struct, frozen=True, kw_only=True):
-    """A text that a buyer has answered, with the label that it was asked with; `ticket` is null if it is about the whole order."""
+    """A text that a buyer has answered, or the guest of a `seat`, with the label that it was asked with.
+
+    `ticket` is null if it is about the whole order, `option_id` for a guest's answer that no option asked for.
+    """
 
     order_id: str
     package_id: str
-    option_id: str
+    option_id: str | None
     label: str
     ticket: int | None
+    seat: int | None
+    guest: str | None
     value: str
     at: Timestamp
 
@@ -85,42 +100,25 @@ class AnswersView(Struct, frozen=True, kw_only=True):
 
 
 class _Key(NamedTuple):
-    """A question: with its type, because one that was changed to another type is another question."""
+    """A question: with its type, because one that was changed to another type is another question, and with who answers it."""
 
     tier_id: str
     option_id: str
     option_type: OptionType
-
-
-class _Given(NamedTuple):
-    """An answer and its order."""
-
-    purchase: Purchase
-    answer: OptionAnswer
-
-    @property
-    def key(self) -> _Key:
-        return _Key(self.answer.tier_id, self.answer.option_id, self.answer.option_type)
+    asked: Asked
 
 
 def answers_reply(event: Event, query: AnswersQuery) -> Reply[AnswersView | str]:
     """The answers that a query asks for, as JSON or CSV. Raises InvalidInput."""
     purchases, next_cursor = _find_orders(event.id, query)
-    details = queries.load_many_details(purchases)
-    given = [
-        _Given(purchase, answer)
-        for purchase in purchases
-        if purchase.id in details
-        for answer in details[purchase.id].answers
-        if _is_wanted(answer.tier_id, answer.option_id, query) and _is_kept(purchase, answer)
-    ]
+    given = [answer for answer in load_given(purchases) if _is_wanted(answer.tier_id, answer.option_id, query)]
     if query.format == "csv":
         is_first = query.cursor is None
         reply: Reply[str] = csv_reply(query, COLUMNS if is_first else None, map(_csv_row, given), next_cursor)
         headers = reply.headers | {"Content-Disposition": f'attachment; filename="{event.id}-answers.csv"'}
         return Reply(("\ufeff" if query.bom and is_first else "") + reply.body, headers=headers)
     options = list(_count(event.id, query, purchases, given))
-    texts = [_text_answer(found) for found in given if found.answer.option_type == "text_input"]
+    texts = [_text_answer(answer) for answer in given if answer.option_type == "text_input"]
     return Reply(AnswersView(orders=len(purchases), options=options, texts=texts, next_cursor=next_cursor))
 
 
@@ -135,43 +133,52 @@ def _find_orders(event_id: str, query: AnswersQuery) -> tuple[list[Purchase], st
             break
         found.append(order.order_id)
     loaded = queries.load_many(found)
-    purchases = (loaded.get(order_id) for order_id in found)
-    return [purchase for purchase in purchases if purchase is not None and purchase.is_order], next_cursor
+    page: list[Purchase] = []
+    seats = 0
+    for place, order_id in enumerate(found):
+        purchase = loaded.get(order_id)
+        if purchase is None or not purchase.is_order:
+            continue
+        seats += sum(line.quantity * line.admits for line in purchase.lines)
+        if seats > MAX_SEATS and page:
+            return page, cursors.encode(found[place - 1])
+        page.append(purchase)
+    return page, next_cursor
 
 
-def _is_wanted(tier_id: str, option_id: str, query: AnswersQuery) -> bool:
+def _is_wanted(tier_id: str, option_id: str | None, query: AnswersQuery) -> bool:
     return query.package_id in (None, tier_id) and query.option_id in (None, option_id)
 
 
-def _is_kept(purchase: Purchase, answer: OptionAnswer) -> bool:
-    """Whether the buyer keeps the ticket that an answer is about, or any of its package."""
-    if answer.ticket is not None:
-        return answer.ticket in purchase.kept_tickets
-    return bool(_kept_of(purchase, answer.tier_id))
-
-
-def _kept_of(purchase: Purchase, tier_id: str) -> list[int]:
-    """The numbers of the tickets of a tier that the buyer keeps."""
-    return [number for number in purchase.kept_tickets if purchase.ticket_line(number).tier_id == tier_id]
-
-
-def _count(event_id: str, query: AnswersQuery, purchases: Sequence[Purchase], given: Iterable[_Given]) -> Iterator[OptionAnswers]:
+def _count(event_id: str, query: AnswersQuery, purchases: Sequence[Purchase], given: Iterable[GivenAnswer]) -> Iterator[OptionAnswers]:
     """The questions that are asked now, in their order, and then those that were asked once and have answers here."""
-    by_key: dict[_Key, list[OptionAnswer]] = defaultdict(list)
-    for found in given:
-        by_key[found.key].append(found.answer)
+    by_key: dict[_Key, list[GivenAnswer]] = defaultdict(list)
+    for answer in given:
+        if answer.option_id is not None:
+            by_key[_Key(answer.tier_id, answer.option_id, answer.option_type, answer.asked)].append(answer)
     for tier in catalog.snapshot().tiers_of(event_id):
         for option in tier.options:
             if _is_wanted(tier.id, option.id, query):
-                kept = [len(_kept_of(purchase, tier.id)) for purchase in purchases]
-                asked = sum(kept) if option.per == "ticket" else sum(map(bool, kept))
-                answers = by_key.pop(_Key(tier.id, option.id, option.option_type), [])
-                yield _option_answers(_Key(tier.id, option.id, option.option_type), option.label, answers, option.choices, asked)
+                key = _Key(tier.id, option.id, option.option_type, "guest" if option.per == "guest" else "buyer")
+                expected = sum(_expected_answers(purchase, tier.id, option.per) for purchase in purchases)
+                yield _option_answers(key, option.label, by_key.pop(key, []), option.choices, expected)
     for key, answers in sorted(by_key.items()):
         yield _option_answers(key, answers[0].label, answers, [], None)
 
 
-def _option_answers(key: _Key, label: str, answers: Sequence[OptionAnswer], choices: Iterable[str], asked: int | None) -> OptionAnswers:
+def _expected_answers(purchase: Purchase, tier_id: str, per: AskedPer) -> int:
+    """How many answers to a question about a tier an order has if all are given."""
+    kept = kept_of(purchase, tier_id)
+    match per:
+        case "purchase":
+            return int(bool(kept))
+        case "ticket":
+            return len(kept)
+        case "guest":
+            return sum(purchase.ticket_line(number).admits for number in kept)
+
+
+def _option_answers(key: _Key, label: str, answers: Sequence[GivenAnswer], choices: Iterable[str], expected: int | None) -> OptionAnswers:
     """The answers to one question. Choices come in the order of the question; those that it has no more come after them."""
     counts: Counter[str] = Counter()
     for answer in answers:
@@ -183,39 +190,41 @@ def _option_answers(key: _Key, label: str, answers: Sequence[OptionAnswer], choi
         option_id=key.option_id,
         option_type=key.option_type,
         label=label,
+        asked=key.asked,
         answered=len(answers),
-        unanswered=max(0, asked - len(answers)) if asked is not None else None,
+        unanswered=max(0, expected - len(answers)) if expected is not None else None,
         choices=[ChoiceCount(choice, counts[choice]) for choice in shown],
     )
 
 
-def _chosen(answer: OptionAnswer) -> list[str]:
+def _chosen(answer: GivenAnswer) -> list[str]:
     """The choices of an answer; none of a text."""
     if isinstance(answer.value, list):
         return answer.value
     return [] if isinstance(answer.value, str) else ["true" if answer.value else "false"]
 
 
-def _text_answer(found: _Given) -> TextAnswer:
-    purchase, answer = found
+def _text_answer(answer: GivenAnswer) -> TextAnswer:
     return TextAnswer(
-        order_id=purchase.id,
+        order_id=answer.purchase.id,
         package_id=answer.tier_id,
         option_id=answer.option_id,
         label=answer.label,
         ticket=answer.ticket,
+        seat=answer.seat,
+        guest=answer.guest,
         value=str(answer.value),
-        at=_sold_at(purchase),
+        at=_sold_at(answer.purchase),
     )
 
 
-def _csv_row(found: _Given) -> list[Cell]:
+def _csv_row(answer: GivenAnswer) -> list[Cell]:
     """An answer by COLUMNS."""
-    purchase, answer = found
+    purchase = answer.purchase
     package = next((line.tier_name for line in purchase.lines if line.tier_id == answer.tier_id), "")
     value = answer.value if isinstance(answer.value, str) else "; ".join(_chosen(answer))
     about = [_sold_at(purchase), purchase.id, purchase.user_id, answer.tier_id, package, answer.ticket]
-    return [*about, answer.option_id, answer.label, value]
+    return [*about, answer.option_id, answer.label, value, answer.seat, answer.guest]
 
 
 def _sold_at(purchase: Purchase) -> str:
