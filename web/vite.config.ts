@@ -1,6 +1,6 @@
 import { defineConfig } from "vite";
 
-// What entries share is one file: small files compress badly, and all of an entry's files are in its budget.
+// What entries share is one file: small files compress badly, and all of an entry's files are in its budget. Each language is a file of its own.
 const SHARED = { name: "shared", minShareCount: 2, test: /\/(src\/(?!manage|door)|node_modules\/(preact|openapi))/ };
 
 // Everything that changes has a hash in its name, in assets/; the entries name them. Nothing is inlined: the policy allows no data: scripts.

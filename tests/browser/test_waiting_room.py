@@ -156,7 +156,8 @@ def test_a_pause_and_the_end_of_the_tickets_are_said_with_what_comes_next(new_bu
     for _ in range(2):  # the first to ask is answered with figures that are a little old, while they are read anew
         _pass(buyer, time, 6)
     buyer.see("Everything is sold")
-    buyer.see("you keep your place")
+    buyer.see("Tickets that come back are offered to those on the waitlist")
+    buyer.see("You keep your place")
     expect(buyer.page.get_by_role("link", name="All events")).to_be_visible()
 
 

@@ -1,5 +1,7 @@
 """The waitlist in a real browser: joining, the place, the offer, and what becomes of it."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -95,6 +97,28 @@ def test_an_offer_that_was_not_paid_says_so(ada, api, time, sold_out):
     time.advance(86_500)
     ada.look_again()
     ada.see("Your offer was not paid in time.")
+
+
+def test_a_screen_reader_hears_seldom_how_long_an_offer_lasts_and_often_near_its_end(ada, api, time, sold_out):
+    bring_offer(ada, api, sold_out[1][0])
+    offer = ada.page.locator(".outcome")
+    spoken = offer.locator("[aria-live]")
+    expect(spoken).to_have_text("Less than 24 hours left to pay.")
+    left = 86_400
+    for seconds_left, text in {
+        85_800: "Less than 24 hours left to pay.",
+        83_000: "Less than 24 hours left to pay.",
+        20_000: "Less than 6 hours left to pay.",
+        2700: "50 minutes left to pay.",
+        270: "5 minutes left to pay.",
+        45: "One minute left to pay.",
+    }.items():
+        time.advance(left - seconds_left)
+        ada.page.clock.fast_forward((left - seconds_left) * 1000)
+        left = seconds_left
+        expect(spoken).to_have_text(text)
+    # The seconds are in the same region of the page, and must not be read out.
+    expect(offer.get_by_role("timer")).to_have_text(re.compile(r"^0:\d\d$"))
 
 
 def test_several_wishes_are_sent_in_their_order(new_buyer, api, time, sold_out):

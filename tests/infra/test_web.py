@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,18 @@ from infra import web
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project whose shop is one file, and whose managers' pages load another one later.
+    """A project whose shop is one file and one for each language, and whose managers' pages load another one later.
 
-    npm is not called, and Vite copies both files as often as it is run.
+    npm is not called, and Vite copies the files as often as it is run.
     """
     (tmp_path / "web" / "src").mkdir(parents=True)
     (tmp_path / "web" / "node_modules").mkdir()
     (tmp_path / "web" / "package-lock.json").write_text("{}")
     (tmp_path / "web" / "src" / "main.ts").write_text("start()")
     (tmp_path / "web" / "src" / "chart.ts").write_text("draw()")
+    (tmp_path / "web" / "src" / "texts").mkdir()
+    for language in ("en", "es"):
+        (tmp_path / "web" / "src" / "texts" / f"{language}.ts").write_text(language)
     for name, path in {"ROOT": tmp_path, "SOURCES": tmp_path / "web", "BUILT": tmp_path / ".build" / "web"}.items():
         monkeypatch.setattr(web, name, path)
     monkeypatch.setattr(web, "__file__", str(tmp_path / "web" / "src" / "main.ts"))
@@ -29,13 +33,17 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def run_vite(node: web.Node, arguments: list[str]) -> None:
         target = Path(arguments[arguments.index("--outDir") + 1])
         target.mkdir(parents=True)
-        for name in ("main", "chart"):
-            (target / f"{name}.js").write_bytes((tmp_path / "web" / "src" / f"{name}.ts").read_bytes())
+        for name in ("main", "chart", "texts/en", "texts/es"):
+            source = tmp_path / "web" / "src" / f"{name}.ts"
+            (target / f"{source.stem}.js").write_bytes(source.read_bytes())
+        texts = ["src/texts/en.ts", "src/texts/es.ts"]
         manifest = {
-            "index.html": {"file": "main.js"},
+            "index.html": {"file": "main.js", "dynamicImports": texts},
             "manage.html": {"file": "main.js", "dynamicImports": ["src/chart.ts"]},
             "door.html": {"file": "main.js"},
             "src/chart.ts": {"file": "chart.js", "imports": ["manage.html"]},
+            "src/texts/en.ts": {"file": "en.js"},
+            "src/texts/es.ts": {"file": "es.js"},
         }
         (target / ".vite").mkdir(exist_ok=True)
         (target / ".vite" / "manifest.json").write_text(json.dumps(manifest))
@@ -61,7 +69,7 @@ def test_pages_are_built_again_only_when_a_source_has_changed(project):
 def test_what_is_packed_for_a_cdn_is_what_was_built_without_our_stamp(project, tmp_path):
     web.build()
     web.copy_files(tmp_path / "packed")
-    assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == ["chart.js", "main.js"]
+    assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == ["chart.js", "en.js", "es.js", "main.js"]
 
 
 def test_more_javascript_than_the_budget_fails_the_build_and_keeps_the_last_one(project, monkeypatch):
@@ -74,9 +82,19 @@ def test_more_javascript_than_the_budget_fails_the_build_and_keeps_the_last_one(
 
 
 def test_what_is_loaded_later_counts_for_the_pages_that_load_it_alone(project, monkeypatch):
-    monkeypatch.setattr(web, "MAX_SCRIPT_BYTES", {"index.html": 50, "manage.html": 60})
+    monkeypatch.setattr(web, "MAX_SCRIPT_BYTES", {"index.html": 60, "manage.html": 60})
     (project / "web" / "src" / "chart.ts").write_text("a text that has more than fifty bytes, whatever gzip does")
     with pytest.raises(web.WebBuildFailed, match=r"manage.html has .* budget of 60"):
+        web.build()
+
+
+def test_the_budget_counts_the_largest_language_because_each_person_loads_one(project, monkeypatch):
+    for language in ("en", "es"):
+        (project / "web" / "src" / "texts" / f"{language}.ts").write_text(f"{language}: texts of more than fifty bytes, whatever gzip does")
+    monkeypatch.setattr(web, "MAX_SCRIPT_BYTES", {"index.html": 120, "manage.html": 10_000})
+    web.build()
+    (project / "web" / "src" / "texts" / "es.ts").write_text("es: " + " ".join(sha256(bytes([n])).hexdigest() for n in range(3)))
+    with pytest.raises(web.WebBuildFailed, match=r"index.html has .* budget of 120"):
         web.build()
 
 

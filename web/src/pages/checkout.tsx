@@ -4,17 +4,16 @@ import { useLocation, useRoute } from "preact-iso";
 import { Fragment } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ApiFailure, confirm, getEvent, getReservation, openCheckout, release, type CheckoutDetails, type Reservation, type Session, type Tier } from "../api";
-import { clock, money } from "../formats";
+import { money } from "../formats";
 import { Failure, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
+import { HoldClock } from "../parts/hold-clock";
 import { useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
 import { reloadForPayment, usePaymentElement } from "../parts/payment-element";
 import { Ended, Over, Returned, type End } from "../parts/payment-result";
 import { askedOptions, givenAnswers, Questions, type Answers } from "../parts/questions";
 import { forgetReservation, reservedEventName } from "../reserved";
 import { useTexts } from "../texts";
-
-const WARN_SECONDS = 60;
 
 export function Checkout() {
   const eventId = useRoute().params.eventId!;
@@ -290,28 +289,6 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
       </button>
     </>
   );
-}
-
-function HoldClock({ seconds }: { seconds: number }) {
-  const { t } = useTexts();
-  const isSoon = seconds < WARN_SECONDS;
-  return (
-    <div class={`hold ${isSoon ? "hold-soon" : ""}`}>
-      <p class="hold-left">
-        <span>{t.checkout.hold}</span> <strong role="timer">{clock(seconds)}</strong>
-      </p>
-      {isSoon && <p class="small">{t.checkout.holdSoon}</p>}
-      <p class="hidden" aria-live={isSoon ? "assertive" : "polite"}>
-        {t.checkout.holdAnnounce(announcedSeconds(seconds))}
-      </p>
-    </div>
-  );
-}
-
-/** What a screen reader says: whole minutes, then the last half minute and the last ten seconds. */
-function announcedSeconds(seconds: number): number {
-  if (seconds > 30) return 60 * Math.ceil(seconds / 60);
-  return seconds > 10 ? 30 : 10;
 }
 
 /** The same details give the same key, so that repeating the request opens nothing twice; other details are another request. */

@@ -18,6 +18,12 @@ import type { Status } from "../../waiting-room.js";
 const ANNOUNCE_EVERY_MS = 30_000;
 const REJOIN = ["pass_used", "pass_expired", "token_expired", "token_invalid", "token_of_another_user", "waiting_room_cleared"];
 
+interface OfEvent {
+  eventId: string;
+  /** Then tickets that come back are not for everybody. */
+  hasWaitlist: boolean;
+}
+
 export function WaitingRoom() {
   const eventId = useRoute().params.eventId!;
   const { t } = useTexts();
@@ -44,7 +50,7 @@ export function WaitingRoom() {
           {t.line.offline}
         </p>
       )}
-      {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} eventId={eventId} />}
+      {reservation ? <Reserved eventId={eventId} /> : <Stage place={place} eventId={eventId} hasWaitlist={event?.has_waitlist ?? false} />}
       {(isTurn || place.stage === "open") && event && !reservation && <Choose event={event} place={place} />}
       {isWaiting(place) && !reservation && (
         <label class="check">
@@ -63,14 +69,14 @@ function isWaiting({ stage, room, status }: ShownPlace): boolean {
   return !isOver && !status?.canEnter && !status?.passExpired;
 }
 
-function Stage({ place, eventId }: { place: ShownPlace; eventId: string }) {
+function Stage({ place, eventId, hasWaitlist }: OfEvent & { place: ShownPlace }) {
   const { t } = useTexts();
   const { stage, status, room, failure, wasCleared, enter } = place;
   const seconds = (room?.on_sale_at ?? 0) - useNow();
   if (stage === "loading") return failure ? <Failure failure={failure} /> : <Skeleton lines={4} />;
   if (stage === "open") return <p>{t.line.openNow}</p>;
-  if (stage === "waiting" && status) return <Waiting status={status} enter={enter} eventId={eventId} />;
-  if (room?.stopped) return <Stopped reason={room.stopped} eventId={eventId} isInLine={false} />;
+  if (stage === "waiting" && status) return <Waiting status={status} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} />;
+  if (room?.stopped) return <Stopped reason={room.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={false} />;
   return (
     <section class="panel">
       {wasCleared && <p class="notice">{t.line.cleared}</p>}
@@ -92,9 +98,9 @@ function Stage({ place, eventId }: { place: ShownPlace; eventId: string }) {
   );
 }
 
-function Waiting({ status, enter, eventId }: { status: Status; enter: () => void; eventId: string }) {
+function Waiting({ status, enter, eventId, hasWaitlist }: OfEvent & { status: Status; enter: () => void }) {
   const { t } = useTexts();
-  if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} isInLine={!status.passExpired} />;
+  if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={!status.passExpired} />;
   if (status.passExpired) {
     return (
       <Outcome tone="calm" title={t.line.expired}>
@@ -136,7 +142,11 @@ function Waiting({ status, enter, eventId }: { status: Status; enter: () => void
       ) : (
         <InLine status={status} position={status.position} />
       )}
-      {status.mayReturn !== null && status.mayReturn > 0 && !status.canEnter && <p class="small">{t.line.mayReturn(status.mayReturn)}</p>}
+      {status.mayReturn !== null && status.mayReturn > 0 && !status.canEnter && (
+        <p class="small">
+          {t.line.mayReturn(status.mayReturn)} {hasWaitlist && t.line.waitlistFirst}
+        </p>
+      )}
     </section>
   );
 }
@@ -171,11 +181,13 @@ function InLine({ status, position }: { status: Status; position: number }) {
 }
 
 /** Nobody is let in any more, and what that means for this buyer. */
-function Stopped({ reason, eventId, isInLine }: { reason: string; eventId: string; isInLine: boolean }) {
+function Stopped({ reason, eventId, hasWaitlist, isInLine }: OfEvent & { reason: string; isInLine: boolean }) {
   const { t } = useTexts();
+  const hope = isInLine ? t.line.soldOutInLine : t.line.soldOut;
+  const waitlist = isInLine ? `${t.line.soldOutWaitlist} ${t.line.leftByWaitlist}` : t.line.soldOutWaitlist;
   return (
     <Outcome tone="calm" title={t.line.stopped[reason] ?? t.line.stopped.closed!}>
-      <p>{reason === "sold_out" ? (isInLine ? t.line.soldOutInLine : t.line.soldOut) : t.line.over}</p>
+      <p>{reason !== "sold_out" ? t.line.over : hasWaitlist ? waitlist : hope}</p>
       <p class="row">
         <a class="button" href={`/events/${eventId}`}>
           {t.back}

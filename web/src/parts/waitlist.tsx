@@ -10,8 +10,8 @@ import { now } from "../server-time";
 import { useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { Failure, FailureTexts, Outcome } from "./failure";
+import { SpokenHold } from "./hold-clock";
 import { useAction, useLoaded, useNow } from "./hooks";
-import { useWaitlistTexts } from "./waitlist-texts";
 
 const ENTRIES_SECONDS = 20;
 const MAX_WISHES = 10; // as many as the API takes
@@ -41,7 +41,7 @@ function tiersToWaitFor(event: EventWithTiers): Tier[] {
 }
 
 function EventWaitlist({ event, tiers, children }: Props & { tiers: Tier[] }) {
-  const texts = useWaitlistTexts();
+  const { waitlist: texts } = useTexts().t;
   const { buyer } = useBuyer();
   const isMember = buyer !== null && buyer.kind !== "guest";
   const load = async () => (isMember ? await listWaitlistEntries() : []);
@@ -70,7 +70,7 @@ function EventWaitlist({ event, tiers, children }: Props & { tiers: Tier[] }) {
 
 /** All that the buyer waits for; nothing if there is nothing. */
 export function OwnWaitlists() {
-  const texts = useWaitlistTexts();
+  const { waitlist: texts } = useTexts().t;
   const { value: entries, failure, reload } = useLoaded(listWaitlistEntries, "waitlists", ENTRIES_SECONDS);
   if (!entries) return failure && <Failure failure={failure} retry={reload} />;
   if (entries.length === 0) return null;
@@ -86,7 +86,7 @@ export function OwnWaitlists() {
 
 function Stranger({ isGuest, eventId }: { isGuest: boolean; eventId: string }) {
   const { t } = useTexts();
-  const texts = useWaitlistTexts();
+  const texts = t.waitlist;
   const here = `/events/${eventId}`;
   return (
     <>
@@ -103,7 +103,7 @@ function Stranger({ isGuest, eventId }: { isGuest: boolean; eventId: string }) {
 
 function JoinForm({ event, tiers, joined }: { event: EventWithTiers; tiers: Tier[]; joined: () => Promise<void> }) {
   const { t, locale } = useTexts();
-  const texts = useWaitlistTexts();
+  const texts = t.waitlist;
   const { isWorking, failure, run } = useAction();
   const [quantity, setQuantity] = useState(1);
   const [chosen, setWishes] = useState<string[]>([]);
@@ -166,8 +166,8 @@ interface EntryProps {
 
 /** One entry: the place, the offer, or how it ended. */
 function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
-  const { locale } = useTexts();
-  const texts = useWaitlistTexts();
+  const { t, locale } = useTexts();
+  const texts = t.waitlist;
   const time = useNow();
   const seconds = entry.offer ? Date.parse(entry.offer.expires_at) / 1000 - time : 0;
   const status = entry.status === "offered" && seconds <= 0 ? "expired" : entry.status;
@@ -180,7 +180,11 @@ function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
           <p>
             {entry.offer!.items.map((item) => `${item.quantity} × ${item.tier_name}`).join(", ")} · {money(entry.offer!.total_price_cents, entry.offer!.currency, locale)}
           </p>
-          <p>{texts.until(dayAndTime(entry.offer!.expires_at, undefined, locale), clock(seconds))}</p>
+          <p>{texts.until(dayAndTime(entry.offer!.expires_at, undefined, locale))}</p>
+          <p>
+            {texts.left}: <strong role="timer">{clock(seconds)}</strong>
+          </p>
+          <SpokenHold seconds={seconds} />
           <a class="button" href={`/events/${entry.event_id}/checkout`} onClick={() => noteReservation(entry.event_id, entry.event_name)}>
             {texts.takeUp}
           </a>
@@ -212,7 +216,7 @@ function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
 
 /** To leave, or to decline the offer: in two steps, because the place is lost. */
 function Leaving({ entry, reload }: { entry: WaitlistEntry; reload: () => Promise<void> }) {
-  const texts = useWaitlistTexts();
+  const { waitlist: texts } = useTexts().t;
   const { isWorking, failure, run } = useAction();
   const words = entry.status === "offered" ? texts.decline : texts.leave;
   const leave = () =>

@@ -1,13 +1,13 @@
 /** Everything that the pages say, in English. Other languages have the same type, so a missing text is an error of the build. */
 
 import { accountFailures, accountTexts } from "./en-account";
+import { waitlistTexts } from "./en-waitlist";
 
 const plural = new Intl.PluralRules("en");
 const people = (count: number) => `${count.toLocaleString("en")} ${plural.select(count) === "one" ? "person" : "people"}`;
 const tickets = (count: number) => `${count.toLocaleString("en")} ${plural.select(count) === "one" ? "ticket" : "tickets"}`;
 
 export const en = {
-  name: "English",
   skip: "Skip to the content",
   nav: { label: "Main", manage: "Manage", events: "Events", tickets: "My tickets", account: "Account" },
   footer: "Everybody gets a fair place in line. The draw can be checked by anyone.",
@@ -121,9 +121,12 @@ export const en = {
     soldOut: "Nothing was charged. If somebody gives tickets back, you can join again here: leave this page open, or look at the event's page later.",
     soldOutInLine:
       "Nothing was charged, and you keep your place. If somebody gives tickets back, the line goes on and this page tells you. That is possible, but do not count on it.",
+    soldOutWaitlist: "Nothing was charged. Tickets that come back are offered to those on the waitlist: join it on the event's page.",
+    leftByWaitlist: "You keep your place, for tickets that nobody there wants.",
     over: "There is nothing left to wait for, and nothing was charged.",
     sound: "Play a sound when it is my turn",
     mayReturn: (count: number) => `All tickets are on hold at the moment. ${tickets(count)} may come back if people do not finish paying.`,
+    waitlistFirst: "Those on the waitlist may come first.",
     openNow: "The sale is open. You can choose your tickets.",
     offline: "No connection. Your place is kept; this page goes on counting and updates when you are back.",
   },
@@ -152,9 +155,13 @@ export const en = {
   checkout: {
     title: "Checkout",
     hold: "Your tickets are held for",
-    holdSoon: "Less than a minute left. Finish now or the tickets go back on sale.",
+    holdSoon: "Less than a minute left. Finish now, or the tickets are no longer held for you.",
     holdAnnounce: (seconds: number) =>
-      seconds > 60 ? `${seconds / 60} minutes left to pay.` : seconds === 60 ? "One minute left to pay." : `${seconds} seconds left to pay.`,
+      seconds > 3600
+        ? `Less than ${seconds / 3600} hours left to pay.`
+        : seconds > 60
+          ? `${seconds / 60} minutes left to pay.`
+          : seconds === 60 ? "One minute left to pay." : `${seconds} seconds left to pay.`,
     formMissing: "The payment form could not be loaded. Check your connection and whether something blocks js.stripe.com, and try again. Your tickets stay on hold until the time is over.",
     notPaid: "The payment was not completed, and nothing was charged. Try again, or pay in another way.",
     atBank: "Your bank has your payment",
@@ -182,9 +189,9 @@ export const en = {
     checking: "Checking your payment …",
     checkingNote: "This takes a few seconds. You can close the page: the tickets appear under My tickets as soon as the payment is confirmed.",
     declinedTitle: "The payment was declined",
-    declinedText: "Nothing was charged, and the tickets went back on sale. You can choose again; the names you typed are kept.",
+    declinedText: "Nothing was charged, and the tickets are no longer held for you. If there are any left, you can choose again; the names you typed are kept.",
     expiredTitle: "The time is over",
-    expiredText: "The tickets went back on sale, and nothing was charged. If there are any left, you can choose again.",
+    expiredText: "The tickets are no longer held for you, and nothing was charged. If there are any left, you can choose again.",
     refundedTitle: "The payment came too late",
     refundedText: "The tickets were gone when your payment arrived. You get the full amount back by itself; there is nothing that you have to do.",
     noneTitle: "No tickets are on hold",
@@ -282,6 +289,8 @@ export const en = {
   },
 
   ...accountTexts,
+
+  waitlist: waitlistTexts,
 
   notFound: { title: "There is no such page", text: "Check the address, or look at all events." },
 

@@ -2,13 +2,13 @@
 
 import type { Texts } from "./en";
 import { accountFailures, accountTexts } from "./es-account";
+import { waitlistTexts } from "./es-waitlist";
 
 const plural = new Intl.PluralRules("es");
 const people = (count: number) => `${count.toLocaleString("es")} ${plural.select(count) === "one" ? "persona" : "personas"}`;
 const tickets = (count: number) => `${count.toLocaleString("es")} ${plural.select(count) === "one" ? "entrada" : "entradas"}`;
 
 export const es: Texts = {
-  name: "Español",
   skip: "Saltar al contenido",
   nav: { label: "Principal", manage: "Gestión", events: "Eventos", tickets: "Mis entradas", account: "Cuenta" },
   footer: "Cada persona recibe un turno justo en la fila. Cualquiera puede comprobar el sorteo.",
@@ -122,9 +122,12 @@ export const es: Texts = {
     soldOut: "No se ha cobrado nada. Si alguien devuelve entradas, podrás entrar aquí: deja esta página abierta o mira más tarde la página del evento.",
     soldOutInLine:
       "No se ha cobrado nada y conservas tu lugar. Si alguien devuelve entradas, la fila continúa y esta página te avisa. Es posible, pero no cuentes con ello.",
+    soldOutWaitlist: "No se ha cobrado nada. Las entradas que vuelven se ofrecen a quienes están en la lista de espera: apúntate en la página del evento.",
+    leftByWaitlist: "Conservas tu lugar para las que nadie quiera allí.",
     over: "Ya no hay nada que esperar, y no se ha cobrado nada.",
     sound: "Avisarme con un sonido cuando sea mi turno",
     mayReturn: (count) => `Todas las entradas están reservadas ahora. ${tickets(count)} pueden volver si alguien no termina de pagar.`,
+    waitlistFirst: "La lista de espera puede tener preferencia.",
     openNow: "La venta está abierta. Puedes elegir tus entradas.",
     offline: "Sin conexión. Tu lugar se mantiene; esta página sigue contando y se actualiza cuando vuelvas.",
   },
@@ -153,9 +156,15 @@ export const es: Texts = {
   checkout: {
     title: "Compra",
     hold: "Tus entradas te esperan",
-    holdSoon: "Queda menos de un minuto. Termina ahora o las entradas vuelven a la venta.",
+    holdSoon: "Queda menos de un minuto. Termina ahora o las entradas dejan de estar reservadas para ti.",
     holdAnnounce: (seconds) =>
-      seconds > 60 ? `Quedan ${seconds / 60} minutos para pagar.` : seconds === 60 ? "Queda un minuto para pagar." : `Quedan ${seconds} segundos para pagar.`,
+      seconds > 3600
+        ? `Quedan menos de ${seconds / 3600} horas para pagar.`
+        : seconds > 60
+          ? `Quedan ${seconds / 60} minutos para pagar.`
+          : seconds === 60
+            ? "Queda un minuto para pagar."
+            : `Quedan ${seconds} segundos para pagar.`,
     formMissing: "No se pudo cargar el formulario de pago. Comprueba tu conexión y si algo bloquea js.stripe.com, y reintenta. Tus entradas siguen reservadas hasta que acabe el tiempo.",
     notPaid: "El pago no se completó y no se ha cobrado nada. Reintenta o paga de otra manera.",
     atBank: "Tu banco tiene tu pago",
@@ -183,9 +192,9 @@ export const es: Texts = {
     checking: "Comprobando tu pago …",
     checkingNote: "Tarda unos segundos. Puedes cerrar la página: las entradas aparecen en Mis entradas en cuanto se confirme el pago.",
     declinedTitle: "El pago fue rechazado",
-    declinedText: "No se ha cobrado nada y las entradas volvieron a la venta. Puedes elegir otra vez; los nombres que escribiste se conservan.",
+    declinedText: "No se ha cobrado nada y las entradas ya no están reservadas para ti. Si quedan, puedes elegir otra vez; los nombres que escribiste se conservan.",
     expiredTitle: "Se acabó el tiempo",
-    expiredText: "Las entradas volvieron a la venta y no se ha cobrado nada. Si quedan, puedes elegir otra vez.",
+    expiredText: "Las entradas ya no están reservadas para ti y no se ha cobrado nada. Si quedan, puedes elegir otra vez.",
     refundedTitle: "El pago llegó tarde",
     refundedText: "Las entradas ya no estaban cuando llegó tu pago. Recibes el importe completo de vuelta; no tienes que hacer nada.",
     noneTitle: "No hay entradas reservadas",
@@ -283,6 +292,8 @@ export const es: Texts = {
   },
 
   ...accountTexts,
+
+  waitlist: waitlistTexts,
 
   notFound: { title: "No existe esa página", text: "Comprueba la dirección o mira todos los eventos." },
 

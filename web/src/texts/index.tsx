@@ -1,11 +1,13 @@
-/** The language of the pages: the one that the buyer chose, else the browser's, else English. */
+/** The language of the pages: the one that the buyer chose, else the browser's, else English. Only that one is loaded. */
 
 import { createContext, type ComponentChildren } from "preact";
-import { useContext, useEffect, useState } from "preact/hooks";
-import { en, type Texts } from "./en";
-import { es } from "./es";
+import { useContext, useLayoutEffect, useState } from "preact/hooks";
+import type { Texts } from "./en";
 
-const LANGUAGES = { en, es };
+const LANGUAGES = {
+  en: { name: "English", load: async () => (await import("./en")).en },
+  es: { name: "Español", load: async () => (await import("./es")).es },
+};
 const KEY = "fairgate.language";
 
 export type Language = keyof typeof LANGUAGES;
@@ -19,22 +21,52 @@ interface Choice {
   choose: (language: Language) => void;
 }
 
-const Context = createContext<Choice>({ t: en, language: "en", locale: "en", choose: () => {} });
+const Context = createContext<Choice | null>(null);
 
-export const useTexts = () => useContext(Context);
+/** Within `TextsProvider`, which draws nothing before the texts are there. */
+export const useTexts = () => useContext(Context)!;
 export const nameOf = (language: Language) => LANGUAGES[language].name;
 
 export function TextsProvider({ children }: { children: ComponentChildren }) {
-  const [language, setLanguage] = useState<Language>(preferred);
-  useEffect(() => {
-    document.documentElement.lang = language;
+  const [language, setLanguage] = useState(preferred);
+  const [loaded, setLoaded] = useState<{ language: Language; t: Texts } | null>(null);
+  const [isMissing, setMissing] = useState(false);
+  useLayoutEffect(() => {
+    let isOld = false;
+    const load = async () => {
+      const t: Texts = await LANGUAGES[language].load();
+      if (!isOld) setLoaded({ language, t });
+    };
+    // Without a network another language may not be there: then the pages go on in the one that is.
+    load().catch(() => (loaded ? setLanguage(loaded.language) : setMissing(true)));
+    return () => void (isOld = true);
   }, [language]);
+  useLayoutEffect(() => {
+    document.documentElement.lang = loaded?.language ?? "en";
+  }, [loaded]);
+  if (!loaded) return isMissing ? <Missing /> : null;
   const choose = (chosen: Language) => {
     localStorage.setItem(KEY, chosen);
     setLanguage(chosen);
   };
-  const locale = navigator.languages.find((name) => name.startsWith(language) && isLocale(name)) ?? language;
-  return <Context.Provider value={{ t: LANGUAGES[language], language, locale, choose }}>{children}</Context.Provider>;
+  const locale = navigator.languages.find((name) => name.startsWith(loaded.language) && isLocale(name)) ?? loaded.language;
+  return <Context.Provider value={{ ...loaded, locale, choose }}>{children}</Context.Provider>;
+}
+
+/** Said in all languages, because none could be loaded. */
+function Missing() {
+  return (
+    <main class="page">
+      <h1>Fairgate</h1>
+      <div class="notice notice-bad" role="alert">
+        <p>The page could not be loaded completely. Check your connection and load it again.</p>
+        <p lang="es">La página no se ha cargado por completo. Comprueba tu conexión y cárgala otra vez.</p>
+        <button type="button" class="button" onClick={() => location.reload()}>
+          Load again · <span lang="es">Cargar otra vez</span>
+        </button>
+      </div>
+    </main>
+  );
 }
 
 /** Some browsers name languages that they refuse themselves, such as en-US@posix. */

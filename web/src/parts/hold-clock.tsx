@@ -1,0 +1,40 @@
+/** How long tickets are still held for the buyer: for eyes each second, for ears the more often the nearer the end is. */
+
+import { clock } from "../formats";
+import { useTexts } from "../texts";
+
+const WARN_SECONDS = 60;
+const HOUR = 3600;
+const TEN_MINUTES = 600;
+
+/** The clock of a checkout, which warns in the last minute. */
+export function HoldClock({ seconds }: { seconds: number }) {
+  const { t } = useTexts();
+  const isSoon = seconds < WARN_SECONDS;
+  return (
+    <div class={`hold ${isSoon ? "hold-soon" : ""}`}>
+      <p class="hold-left">
+        <span>{t.checkout.hold}</span> <strong role="timer">{clock(seconds)}</strong>
+      </p>
+      {isSoon && <p class="small">{t.checkout.holdSoon}</p>}
+      <SpokenHold seconds={seconds} />
+    </div>
+  );
+}
+
+/** What a screen reader says of it, and nobody sees. */
+export function SpokenHold({ seconds }: { seconds: number }) {
+  const { t } = useTexts();
+  return (
+    <p class="hidden" aria-live={seconds < WARN_SECONDS ? "assertive" : "polite"}>
+      {t.checkout.holdAnnounce(announcedSeconds(seconds))}
+    </p>
+  );
+}
+
+/** Whole hours, in the last hour tens of minutes, in the last ten minutes each; then the last half minute and the last ten seconds. */
+function announcedSeconds(seconds: number): number {
+  const step = seconds > HOUR ? HOUR : seconds > TEN_MINUTES ? TEN_MINUTES : 60;
+  if (seconds > 30) return step * Math.ceil(seconds / step);
+  return seconds > 10 ? 30 : 10;
+}
