@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 TESTS = Path(__file__).parent
-UNMEASURED = {"bench", "browser", "contract", "devtools", "protocol", "simulation"}
+# Without coverage: what is about its own tools and stand-ins, and what sends the requests of other tests many thousand times more.
+UNMEASURED = {"bench", "browser", "contract", "devtools", "protocol", "simulation", "access", "faults", "histories", "races"}
 # What decides about stock, and the tools that break the store, are tried on an engine of others too, which is five times slower.
 ON_MOTO = {"inventory", "simulation"}
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
@@ -50,7 +51,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure no coverage where tests are about their own tools and stand-ins, not about the product."""
+    """Measure no coverage where it would only cost: a tracer nearly doubles the time of a test."""
     for item in items:
         if item.path.relative_to(TESTS).parts[0] in UNMEASURED:
             item.add_marker("no_cover")

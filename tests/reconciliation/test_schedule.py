@@ -77,6 +77,7 @@ def test_a_run_compares_six_hours_at_most(shop):
     assert load_position() == shop.time.now - BEHIND
 
 
+@pytest.mark.no_cover
 def test_after_days_without_a_run_the_schedule_catches_up_and_counts_everything_once(shop):
     start_schedule(shop)
     edge = load_position() + 3 * SPAN_SECONDS
@@ -257,6 +258,7 @@ def open_shop_with_differences(api, time):
         yield shop, (order, late, second)
 
 
+@pytest.mark.no_cover
 def test_the_next_run_repairs_what_a_crash_at_any_call_left(api, time, monkeypatch):
     with open_shop_with_differences(api, time) as (shop, _), faults.record_calls() as calls, record_provider_calls() as asked:
         run_schedule(shop)

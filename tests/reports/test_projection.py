@@ -70,6 +70,7 @@ def admit(api, ticket_id, rng):
         api.post(f"/tickets/{ticket_id}/undo", json={"reason": "wrong person"}, token=builders.admin_token())
 
 
+@pytest.mark.no_cover
 @pytest.mark.usefixtures("threaded_store")
 def test_the_reports_equal_a_recount_after_1000_random_purchases_refunds_and_transfers_in_any_order_with_duplicates(api, time):
     play_sale(api, time, 1000, seed=1)

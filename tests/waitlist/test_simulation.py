@@ -18,6 +18,7 @@ from tests import builders, invariants
 from tests.simulation import faults
 from tests.waitlist import lines
 
+pytestmark = pytest.mark.no_cover
 ENTRIES, CAPACITY, TURN_SECONDS = 500, 60, 600
 
 
