@@ -224,11 +224,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says("What sends mails: `smtp`, the server below, or `ses`, Amazon's Simple Email Service in the region of the stage."),
     ] = "smtp"
     ses_configuration_set: Annotated[
-        str, _says("Name of the configuration set of SES with which mails are sent; it reports deliveries, bounces and complaints.")
+        str, _says("Name of the configuration set of SES with which mails are sent; the stack of a stage that sends by SES sets it.")
     ] = ""
-    ses_topic_arn: Annotated[str, _says("ARN of the SNS topic to which SES reports. Empty: `POST /webhooks/ses` refuses all messages.")] = (
-        ""
-    )
+    ses_topic_arn: Annotated[
+        str, _says("ARN of the SNS topic to which SES reports, which the stack sets too. Empty: `POST /webhooks/ses` refuses all messages.")
+    ] = ""
     mail_rate: Annotated[
         int, Meta(ge=1, le=1000), _says("Mails sent in a second, at most: what the provider takes. SES takes 14 of a new account.")
     ] = 14

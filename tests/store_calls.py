@@ -103,7 +103,9 @@ def _name_calls(kind: type, name_of: Callable[[Any, Any], str | None]) -> None:
 
 
 def _http_function(event: dict[str, Any]) -> str:
-    return "webhooks" if event["requestContext"]["resourcePath"] == "/v1/webhooks/stripe" else "api_handler"
+    from infra.template.api import WEBHOOK_PATHS
+
+    return "webhooks" if event["requestContext"]["resourcePath"] in WEBHOOK_PATHS else "api_handler"
 
 
 def _on_call(model: Any, params: dict[str, Any], **_: Any) -> None:

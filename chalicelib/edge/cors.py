@@ -13,6 +13,7 @@ from chalicelib import settings
 # X-Session is not among them, which keeps pages of other origins away from the session in the cookie.
 ALLOWED_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-User-Id", "X-Request-Id")
 EXPOSED_HEADERS = ("ETag", "Idempotency-Replayed", "Link", "Retry-After", "X-Request-Id")
+ALL = "*"  # the setting that allows all origins
 PREFLIGHT_SECONDS = 600  # for which a browser does not ask again
 
 _EXPOSED = ", ".join(EXPOSED_HEADERS)
@@ -21,6 +22,11 @@ _EXPOSED = ", ".join(EXPOSED_HEADERS)
 def headers(chalice_request: ChaliceRequest) -> dict[str, str]:
     """The headers with which a browser lets a page read a reply, if the page's origin is allowed."""
     return {**_allow_origin(chalice_request), "Access-Control-Expose-Headers": _EXPOSED}
+
+
+def listed_origins(setting: str) -> list[str]:
+    """The origins of a setting that lists them."""
+    return [origin.strip() for origin in setting.split(",")]
 
 
 def answer_preflights(chalice_request: ChaliceRequest, get_response: Callable[[ChaliceRequest], ChaliceResponse]) -> ChaliceResponse:
@@ -43,10 +49,10 @@ def _allow_origin(chalice_request: ChaliceRequest) -> dict[str, str]:
     try:
         setting = settings.current().cors_origins
     except settings.SettingsError:  # the reply says that they cannot be read
-        setting = "*"
-    if setting == "*":
+        setting = ALL
+    if setting == ALL:
         return {"Access-Control-Allow-Origin": "*"}
     origin = chalice_request.headers.get("origin", "")
-    if origin not in [listed.strip() for listed in setting.split(",")]:
+    if origin not in listed_origins(setting):
         return {"Vary": "Origin"}
     return {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true", "Vary": "Origin"}

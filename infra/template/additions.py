@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from infra.template import alarms, api, archive, cdn, consumers, dashboard, functions, images, stored_tables, web_acl
-from infra.template.functions import Template
+from infra.template import alarms, api, archive, cdn, consumers, dashboard, functions, images, mails, stored_tables, web_acl
+from infra.template.stages import Template
 
 
 def template_additions(stage: str, routes: dict[str, Any], architecture: str = "arm64", *, snapstart: bool = False) -> Template:
@@ -17,6 +17,7 @@ def template_additions(stage: str, routes: dict[str, Any], architecture: str = "
             **stored_tables.resources(stage),
             **functions.resources(stage, architecture, snapstart=snapstart),
             **images.resources(stage),
+            **mails.resources(stage),
             **consumers.resources(),
             **api.resources(stage, routes, snapstart=snapstart),
             **cdn.resources(stage, routes),
@@ -25,5 +26,5 @@ def template_additions(stage: str, routes: dict[str, Any], architecture: str = "
             **alarms.resources(stage),
             **dashboard.resources(stage),
         },
-        "Outputs": cdn.outputs(stage),
+        "Outputs": {**cdn.outputs(stage), **mails.outputs(stage)},
     }

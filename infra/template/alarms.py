@@ -6,8 +6,9 @@ from msgspec import Struct
 
 from chalicelib import log
 from infra import event_sources
-from infra.template.functions import FUNCTIONS, Template, dead_letters_id, logs_id
-from infra.template.stages import stack_settings
+from infra.template import mails
+from infra.template.functions import FUNCTIONS, dead_letters_id, logs_id
+from infra.template.stages import Template, stack_settings
 
 RUNBOOK = "docs/runbook.md"
 MINUTE, MINUTES, HOUR = 60, 300, 3600
@@ -60,6 +61,13 @@ def alarms(stage: str) -> list[Alarm]:
         Alarm("mails-fail", "failed", {"failed": _own(stage, "mails_failed", MINUTES)}, 2, times=2),
         Alarm("mails-late", "oldest", {"oldest": _own(stage, "mail_oldest_seconds", MINUTES)}, 900, times=3),
         Alarm("mails-given-up", "given_up", {"given_up": _own(stage, "notifications_given_up", MINUTES)}, 0),
+        # SES pauses who has 10 % bounces, or 0.5 % complaints. Of fewer mails than these, one complaint would be too many.
+        Alarm(
+            "mails-unwanted",
+            "IF(sent > 400, 100 * (bounced + 20 * complained) / sent, 0)",
+            {name: _own(stage, f"mails_{name}", HOUR) for name in ("sent", "bounced", "complained")},
+            5,
+        ),
         Alarm("refunds-fail", "failed", {"failed": _own(stage, "refunds_failed", MINUTES)}, 0),
         Alarm("findings", "found", {"found": _own(stage, "reconciliation_findings", MINUTES)}, 0),
         Alarm("access-refused", "refused", {"refused": _own(stage, "access_refused", MINUTES, FROM_LOGS)}, 0),
@@ -70,7 +78,7 @@ def alarms(stage: str) -> list[Alarm]:
         Alarm("store-unavailable", "refused", {"refused": _own(stage, "store_unavailable", MINUTES)}, 10),
         Alarm("throttles", " + ".join(_throttles()), _throttles(), 0, times=2),
         Alarm("function-errors", " + ".join(_function_errors()), _function_errors(), 0, times=2),
-        Alarm("dead-letters", " + ".join(_dead_letters()), _dead_letters(), 0),
+        Alarm("dead-letters", " + ".join(_dead_letters(stage)), _dead_letters(stage), 0),
         Alarm("changes-late", f"MAX([{', '.join(_ages_of_changes())}])", _ages_of_changes(), 60_000, times=3),
         Alarm("webhooks-dead", "dead", {"dead": _own(stage, "outgoing_webhooks_dead", MINUTES)}, 50),
         Alarm("webhooks-late", "oldest", {"oldest": _own(stage, "outgoing_webhooks_oldest_seconds", MINUTES)}, 600, times=3),
@@ -155,8 +163,10 @@ def _function_errors() -> dict[str, Metric]:
     return {f"errors_{name}": _lambda("Errors", name) for name in FUNCTIONS if dead_letters_id(name) is not None}
 
 
-def _dead_letters() -> dict[str, Metric]:
+def _dead_letters(stage: str) -> dict[str, Metric]:
     queues = {name: dead_letters_id(name) for name in FUNCTIONS}
+    if mails.is_by_ses(stage):
+        queues["mail_reports"] = mails.DEAD_LETTERS
     return {
         f"letters_{name}": _metric(
             "AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", MINUTES, QueueName={"Fn::GetAtt": [queue, "QueueName"]}

@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
-from chalicelib.edge import http
-from infra.template.functions import API, LOG_DAYS, WEBHOOKS, Template
-from infra.template.stages import stack_settings
+from chalicelib.edge import cors, http
+from chalicelib.settings import PREFIX
+from infra.template.functions import API, LOG_DAYS, WEBHOOKS
+from infra.template.stages import Template, function_settings, stack_settings
 
 _INTEGRATION = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${Function}/invocations"
 
-WEBHOOK_PATHS = ("/v1/webhooks/stripe",)
+WEBHOOK_PATHS = ("/v1/webhooks/ses", "/v1/webhooks/stripe")
 
 # No address, path or token of anybody: the resource, not what was asked of it.
 _ACCESS_LOG = {
@@ -68,8 +69,11 @@ _GATEWAY_RESPONSES: dict[str, tuple[int | None, str, str]] = {
 
 def resources(stage: str, routes: dict[str, Any], *, snapstart: bool) -> Template:
     """The additions to Chalice's API; `routes` are those of the app: path -> method -> route."""
+    allowed = _cors_headers(function_settings(stage)["Environment"]["Variables"].get(f"{PREFIX}CORS_ORIGINS", cors.ALL))
     body = {
-        "x-amazon-apigateway-gateway-responses": {name: _gateway_response(*response) for name, response in _GATEWAY_RESPONSES.items()},
+        "x-amazon-apigateway-gateway-responses": {
+            name: _gateway_response(allowed, *response) for name, response in _GATEWAY_RESPONSES.items()
+        },
         "paths": {path: _methods(path, methods, _uri(path, snapstart=snapstart)) for path, methods in routes.items()},
     }
     settings = stack_settings(stage)
@@ -108,9 +112,22 @@ def _uri(path: str, *, snapstart: bool) -> Template:
     return {"Fn::Sub": [_INTEGRATION, {"Function": function}]}
 
 
-def _gateway_response(status: int | None, code: str, message: str) -> Template:
+def _cors_headers(setting: str) -> dict[str, str]:
+    """The headers with which a page of an allowed origin can read the errors of API Gateway, for a value of `cors_origins`.
+
+    API Gateway cannot compare. So if several origins are listed, each one that asks is allowed: these errors say nothing of anybody.
+    """
+    readable = {"Access-Control-Expose-Headers": "'Retry-After, X-Request-Id'"}
+    if setting == cors.ALL:
+        return {"Access-Control-Allow-Origin": "'*'", **readable}
+    listed = cors.listed_origins(setting)
+    origin = f"'{listed[0]}'" if len(listed) == 1 else "method.request.header.Origin"
+    return {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "'true'", "Vary": "'Origin'", **readable}
+
+
+def _gateway_response(allowed: dict[str, str], status: int | None, code: str, message: str) -> Template:
     body: Template = {"error": code, "message": message, "request_id": "$context.requestId"}
-    headers = {"Access-Control-Allow-Origin": "'*'", "X-Request-Id": "context.requestId"}
+    headers = {**allowed, "X-Request-Id": "context.requestId"}
     if status == 503:
         body["outcome"] = "unknown"
     if status in (429, 503):

@@ -5,9 +5,8 @@ that replaces another one. A copy of the day before shows it.
 import json
 
 from infra import tables
-from infra.template.functions import Template
 from infra.template.permissions import APPEND_ONLY
-from infra.template.stages import stack_settings
+from infra.template.stages import Template, stack_settings
 
 
 def resources(stage: str) -> Template:

@@ -9,8 +9,7 @@ from chalicelib.edge.operation import Operation
 from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
 from infra.local.pages import PAGE_POLICY
 from infra.template import images
-from infra.template.functions import Template
-from infra.template.stages import ROOT, stack_settings
+from infra.template.stages import ROOT, Template, stack_settings
 
 API_STAGE = "api"
 HSTS_SECONDS = 63_072_000

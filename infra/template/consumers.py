@@ -1,7 +1,8 @@
 """What brings the changes of tables to the functions that consume them."""
 
 from infra import event_sources, tables
-from infra.template.functions import FUNCTIONS, Template, dead_letters_id
+from infra.template.functions import FUNCTIONS, dead_letters_id
+from infra.template.stages import Template
 
 
 def resources() -> Template:

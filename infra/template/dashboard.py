@@ -3,7 +3,8 @@
 import json
 
 from chalicelib import log
-from infra.template.functions import FUNCTIONS, Template
+from infra.template.functions import FUNCTIONS
+from infra.template.stages import Template
 
 WIDTH, HEIGHT = 8, 6
 COLUMNS = 24 // WIDTH

@@ -1,17 +1,14 @@
 """The functions, one for each kind of work: its role, its logs, its share of the account's instances, and where its failures go.
 
-Chalice makes a function of each job and consumer, and one of all routes. Stripe's webhooks are called through a route but have a
+Chalice makes a function of each job and consumer, and one of all routes. The webhooks of Stripe and of SES are routes but have a
 function of their own, so that neither a drop nor a flood of webhooks takes the instances of the other.
 """
 
 import sys
-from typing import Any
 
 from infra import event_sources
-from infra.template import permissions
-from infra.template.stages import function_settings, stack_settings
-
-Template = dict[str, Any]
+from infra.template import mails, permissions, queues
+from infra.template.stages import Template, function_settings, stack_settings
 
 API = "APIHandler"  # Chalice's logical id of the function behind the API
 WEBHOOKS = "Webhooks"
@@ -26,11 +23,9 @@ FUNCTIONS = {
 CHALICE_MAKES = tuple(name for name in FUNCTIONS if name != "webhooks")
 
 BUCKET = "ImagesBucket"  # the logical id of the bucket of the images, whose name CloudFormation chooses
-_BUCKET_NAME: Template = {"FAIRGATE_IMAGES_BUCKET": {"Ref": BUCKET}}
 
 ALIAS = "live"
 LOG_DAYS = 30
-DEAD_LETTER_SECONDS = 14 * 86_400
 # A run that fails is tried once more, and not any later than this: the schedule has started others by then.
 MAX_EVENT_AGE_SECONDS = 600
 
@@ -43,7 +38,7 @@ def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
     made: Template = {}
     for name, logical_id in FUNCTIONS.items():
         properties: Template = {
-            "Environment": {"Variables": _BUCKET_NAME},
+            "Environment": {"Variables": _variables(stage)},
             "LoggingConfig": {"LogGroup": {"Ref": logs_id(name)}},
             "Tracing": "Active",
         }
@@ -53,7 +48,7 @@ def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
             properties["EventInvokeConfig"] = _event_invoke_config(name)
         made |= {logical_id: {"Properties": properties}, logs_id(name): _logs(stage, name)}
         if (queue := dead_letters_id(name)) is not None:
-            made[queue] = _dead_letters(stage, name)
+            made[queue] = queues.dead_letters(stage, name.replace("_", "-"))
     made[WEBHOOKS] = {"Type": "AWS::Serverless::Function", "Properties": {**made[WEBHOOKS]["Properties"], **_webhooks(stage, architecture)}}
     made["WebhooksRole"] = _webhooks_role(stage)
     made[f"{WEBHOOKS}InvokePermission"] = _invoke_permission()
@@ -66,6 +61,11 @@ def resources(stage: str, architecture: str, *, snapstart: bool) -> Template:
 def policy(stage: str, function: str) -> Template:
     """The policy of a function's role."""
     return permissions.policy(stage, function, logs_id(function), dead_letters_id(function))
+
+
+def _variables(stage: str) -> Template:
+    """What the functions know of the stack, besides the settings of their stage."""
+    return {"FAIRGATE_IMAGES_BUCKET": {"Ref": BUCKET}, **mails.variables(stage)}
 
 
 def logs_id(function: str) -> str:
@@ -103,17 +103,6 @@ def _logs(stage: str, function: str) -> Template:
     }
 
 
-def _dead_letters(stage: str, function: str) -> Template:
-    return {
-        "Type": "AWS::SQS::Queue",
-        "Properties": {
-            "QueueName": f"fairgate-{stage}-{function.replace('_', '-')}-dead-letters",
-            "MessageRetentionPeriod": DEAD_LETTER_SECONDS,
-            "SqsManagedSseEnabled": True,
-        },
-    }
-
-
 def _webhooks(stage: str, architecture: str) -> Template:
     """The same code and settings as the function of the API."""
     settings = function_settings(stage)
@@ -124,7 +113,7 @@ def _webhooks(stage: str, architecture: str) -> Template:
         "Architectures": [architecture],
         "Role": {"Fn::GetAtt": ["WebhooksRole", "Arn"]},
         **settings,
-        "Environment": {"Variables": {**settings["Environment"]["Variables"], **_BUCKET_NAME}},
+        "Environment": {"Variables": {**settings["Environment"]["Variables"], **_variables(stage)}},
     }
 
 

@@ -3,8 +3,8 @@
 The bucket tells EventBridge what was stored, and does not know the function: so neither needs the other to be made first.
 """
 
-from infra.template.functions import BUCKET, FUNCTIONS, Template
-from infra.template.stages import stack_settings
+from infra.template.functions import BUCKET, FUNCTIONS
+from infra.template.stages import Template, stack_settings
 
 # Who sends a file has one day; what came of it can be read as long.
 _DAYS_KEPT = {"uploads/": 1, "outcomes/": 1}

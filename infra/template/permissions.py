@@ -3,6 +3,7 @@
 from typing import Any
 
 from infra import event_sources
+from infra.template import mails
 
 Statement = dict[str, Any]
 
@@ -41,7 +42,6 @@ TABLES: dict[str, dict[str, str]] = {
         "sessions": "BatchGetItem DeleteItem GetItem PutItem UpdateItem",
         "sessions/index/user": "Query",
         "stock-display": "BatchGetItem UpdateItem",
-        "suppressed-addresses": "PutItem",
         "tickets": "BatchGetItem GetItem PutItem UpdateItem",
         "tickets/index/code": "Query",
         "tickets/index/event": "Query",
@@ -135,11 +135,13 @@ TABLES: dict[str, dict[str, str]] = {
         "cases": "DeleteItem PutItem",
         "catalog": "GetItem Query",
         "checkout-details": "GetItem UpdateItem",
+        "email-notifications": "UpdateItem",
         "inventory": "BatchGetItem UpdateItem",
         "payment-transactions": "PutItem",
         "promotions": "GetItem",
         "provider-events": "GetItem PutItem",
         "purchases": "GetItem UpdateItem",
+        "suppressed-addresses": "PutItem",
         "tickets": "BatchGetItem PutItem UpdateItem",
     },
 }
@@ -175,9 +177,11 @@ def policy(stage: str, function: str, logs: str, dead_letters: str | None) -> St
     ]
     if function in READS_SECRETS:
         statements.append(_allow("ReadSecrets", ["secretsmanager:GetSecretValue"], [_arn("secretsmanager", f"secret:fairgate/{stage}-*")]))
-    if function in SENDS_MAILS:
-        # A raw message asks for both actions. The resources are the sender's domain and the configuration set.
-        resources = [_arn("ses", "identity/*"), _arn("ses", "configuration-set/*")]
+    if function in SENDS_MAILS and mails.is_by_ses(stage):
+        # A raw message asks for both actions. SES knows the sender by its domain or by its address.
+        domain = mails.sender_domain(stage)
+        names = (f"identity/{domain}", f"identity/*@{domain}", f"configuration-set/fairgate-{stage}")
+        resources = [_arn("ses", name) for name in names]
         statements.append(_allow("SendMails", ["ses:SendEmail", "ses:SendRawEmail"], resources))
     if function in event_sources.CONSUMERS:
         streams = [_table(stage, f"{feature}/stream/*") for feature in event_sources.CONSUMERS[function]]

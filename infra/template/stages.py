@@ -9,6 +9,8 @@ from msgspec import Meta
 
 ROOT = Path(__file__).parents[2]
 
+Template = dict[str, Any]  # a part of a CloudFormation template
+
 Amount = Annotated[int, Meta(ge=1)]
 
 
@@ -28,6 +30,7 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `archive_days`: how long the daily copies of the ledger and the audit log are kept unchangeable; None: there are none.
     `domain`: the shop's own, with the ARN of its certificate in us-east-1. `price_class`: from where CloudFront serves it.
     `scan_uploads`: images are taken only after GuardDuty has scanned them (docs/event-images.md).
+    `mail_domain`: what the stack registers with SES, for a stage that sends by it; one stage of an account and region may do so.
     `alarm_email`: who gets a mail for each alarm, once they have confirmed the first mail of AWS.
     """
 
@@ -39,6 +42,7 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     archive_days: Amount | None = None
     domain: str = ""
     certificate_arn: Annotated[str, Meta(pattern="^(arn:[a-z-]+:acm:us-east-1:[0-9]{12}:certificate/.+)?$")] = ""
+    mail_domain: str = ""
     alarm_email: str = ""
     scan_uploads: bool = False
     price_class: Literal["PriceClass_100", "PriceClass_200", "PriceClass_All"] = "PriceClass_100"

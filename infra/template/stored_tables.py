@@ -1,8 +1,7 @@
 """The tables of a stage. They hold what people have paid for, so nothing that is done to the stack deletes one."""
 
 from infra import tables
-from infra.template.functions import Template
-from infra.template.stages import Throughput, stack_settings
+from infra.template.stages import Template, Throughput, stack_settings
 
 
 def resources(stage: str) -> Template:

@@ -6,8 +6,7 @@ in requests that have CloudFront's key, and the caller's own in others.
 
 from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
 from infra.template.cdn import API_STAGE, edge_key
-from infra.template.functions import Template
-from infra.template.stages import stack_settings
+from infra.template.stages import Template, stack_settings
 
 
 def resources(stage: str) -> Template:

@@ -73,9 +73,6 @@ def test_a_role_reaches_its_own_stage_and_nothing_else(stage, function):
     statements = {statement["Sid"]: statement for statement in functions.policy(stage, function)["Statement"]}
     assert statements.pop("Trace")["Resource"] == ["*"]  # X-Ray knows no resources
     assert statements.pop("WriteLogs")["Resource"] == [{"Fn::GetAtt": [functions.logs_id(function), "Arn"]}]
-    if function in permissions.SENDS_MAILS:  # a sender is a domain, which stages may share
-        resources = [arn["Fn::Sub"].rpartition(":")[2] for arn in statements.pop("SendMails")["Resource"]]
-        assert resources == ["identity/*", "configuration-set/*"]
     queue = statements.pop("SendDeadLetters", None)
     assert (queue and queue["Resource"][0]["Fn::GetAtt"][0]) == functions.dead_letters_id(function)
     for statement in statements.values():
@@ -89,9 +86,12 @@ def test_the_api_may_not_read_a_whole_table():
     assert "Scan" not in " ".join(permissions.TABLES["api_handler"].values()).split()
 
 
-def test_no_role_is_larger_than_iam_takes():
+def test_no_role_is_larger_than_iam_takes(monkeypatch):
+    stage, variables = "a-stage-of-20-letter", {"FAIRGATE_MAIL_PROVIDER": "ses", "FAIRGATE_MAIL_FROM": f"tickets@{'a' * 60}.example"}
+    block = CONFIG["stages"]["dev"] | {"environment_variables": variables}
+    monkeypatch.setattr(stages, "_config", lambda: {**CONFIG, "stages": {stage: block}})
     for function in functions.FUNCTIONS:
-        assert len(json.dumps(functions.policy("a-stage-of-20-letters"[:20], function), separators=(",", ":"))) < 10_240
+        assert len(json.dumps(functions.policy(stage, function), separators=(",", ":"))) < 10_240
 
 
 @pytest.mark.parametrize("function", functions.FUNCTIONS)
@@ -163,7 +163,7 @@ def test_webhooks_have_a_function_of_their_own(packaged):
         }
         for path, methods in paths.items()
     }
-    assert {path for path, functions in called.items() if functions == {"Webhooks"}} == {"/v1/webhooks/stripe"}
+    assert {path for path, functions in called.items() if functions == {"Webhooks"}} == {"/v1/webhooks/ses", "/v1/webhooks/stripe"}
     assert all(len(functions) == 1 for functions in called.values())
 
 
@@ -260,7 +260,7 @@ def test_every_method_calls_the_function_or_with_snapstart_its_alias(packaged, s
         for method in path.values()
     ]
     assert len(uris) > len(app.app.routes)
-    assert [uri for uri in uris if uri != called] == [{"Fn::GetAtt": ["Webhooks", "Arn"]}] * 3  # of POST, OPTIONS and all other methods
+    assert [uri for uri in uris if uri != called] == [{"Fn::GetAtt": ["Webhooks", "Arn"]}] * 6  # of POST, OPTIONS and all other methods
     assert ("SnapStart" in resources["APIHandler"]["Properties"]) == snapstart
     permitted = resources["APIHandlerInvokePermission"]["Properties"]["FunctionName"]
     assert permitted == {"Ref": "APIHandler.Alias" if snapstart else "APIHandler"}
@@ -298,6 +298,26 @@ def test_error_responses_of_api_gateway_have_our_shape():
     for name, response in body["x-amazon-apigateway-gateway-responses"].items():
         error = json.loads(response["responseTemplates"]["application/json"])
         assert {"error", "message", "request_id"} <= error.keys(), name
-        assert response["responseParameters"]["gatewayresponse.header.Access-Control-Allow-Origin"] == "'*'"
         assert ("gatewayresponse.header.Retry-After" in response["responseParameters"]) == (response.get("statusCode") in ("429", "503"))
     assert body["paths"].keys() == app.app.routes.keys()
+
+
+@pytest.mark.parametrize(
+    ("origins", "allowed"),
+    [
+        (None, {"Allow-Origin": "'*'"}),
+        ("*", {"Allow-Origin": "'*'"}),
+        ("https://a.example", {"Allow-Origin": "'https://a.example'", "Allow-Credentials": "'true'"}),
+        ("https://a.example, https://b.example", {"Allow-Origin": "method.request.header.Origin", "Allow-Credentials": "'true'"}),
+    ],
+)
+def test_error_responses_of_api_gateway_allow_the_origins_of_the_settings(monkeypatch, origins, allowed):
+    variables = CONFIG["stages"]["dev"]["environment_variables"] | ({"FAIRGATE_CORS_ORIGINS": origins} if origins else {})
+    block = CONFIG["stages"]["dev"] | {"environment_variables": variables}
+    monkeypatch.setattr(stages, "_config", lambda: {**CONFIG, "stages": {**CONFIG["stages"], "dev": block}})
+    body = template_additions("dev", app.app.routes)["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    for response in body["x-amazon-apigateway-gateway-responses"].values():
+        sent = {name.rpartition(".header.")[2]: value for name, value in response["responseParameters"].items()}
+        cors = {name.removeprefix("Access-Control-"): value for name, value in sent.items() if name.startswith("Access-Control-")}
+        assert cors == allowed | {"Expose-Headers": "'Retry-After, X-Request-Id'"}
+        assert sent.get("Vary") == (None if origins in (None, "*") else "'Origin'")

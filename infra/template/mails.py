@@ -1,0 +1,138 @@
+"""Mails by Amazon SES: the domain that they come from, and the topic on which SES reports what becomes of them (decision 96).
+
+Only for a stage that sends by SES. The topic posts to a route of the API, which confirms the subscription by itself.
+"""
+
+from email.utils import parseaddr
+
+from chalicelib.settings import PREFIX
+from infra.template import queues
+from infra.template.stages import Template, function_settings, stack_settings
+
+CONFIGURATION, TOPIC, DEAD_LETTERS = "MailConfiguration", "MailReports", "MailReportsDeadLetters"
+REPORTED = ["bounce", "complaint", "delivery"]
+# What the stack makes and tells the functions.
+_OF_THE_STACK: Template = {f"{PREFIX}SES_CONFIGURATION_SET": {"Ref": CONFIGURATION}, f"{PREFIX}SES_TOPIC_ARN": {"Ref": TOPIC}}
+_ENDPOINT = "https://${RestAPI}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${RestAPI.Stage}/v1/webhooks/ses"
+
+
+def resources(stage: str) -> Template:
+    """Nothing if the stage does not send by SES. Raises ValueError if its settings contradict each other."""
+    domain = stack_settings(stage).mail_domain
+    if not is_by_ses(stage):
+        if domain:
+            raise ValueError(f"mail_domain of stage {stage}: only SES takes it; set {PREFIX}MAIL_PROVIDER to ses too")
+        return {}
+    sender_domain(stage)
+    if set_by_hand := sorted(_OF_THE_STACK.keys() & _variables(stage).keys()):
+        raise ValueError(f"{set_by_hand[0]} of stage {stage}: the stack sets it; take it out of .chalice/config.json")
+    return {
+        CONFIGURATION: {"Type": "AWS::SES::ConfigurationSet", "Properties": {"Name": f"fairgate-{stage}"}},
+        TOPIC: {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"fairgate-{stage}-mail-reports"}},
+        f"{TOPIC}Policy": _only_ses_publishes(),
+        f"{TOPIC}Destination": _destination(),
+        f"{TOPIC}Subscription": _subscription(),
+        DEAD_LETTERS: queues.dead_letters(stage, "mail-reports"),
+        f"{DEAD_LETTERS}Policy": _only_the_topic_sends(),
+        **({"MailDomain": _domain(domain)} if domain else {}),
+    }
+
+
+def outputs(stage: str) -> Template:
+    """The records that DNS must have before SES sends for the domain; nothing if the stack does not register one."""
+    if not stack_settings(stage).mail_domain:
+        return {}
+    records = [f"${{MailDomain.DkimDNSTokenName{number}}} CNAME ${{MailDomain.DkimDNSTokenValue{number}}}" for number in (1, 2, 3)]
+    return {"MailDnsRecords": {"Value": {"Fn::Sub": "; ".join(records)}}}
+
+
+def variables(stage: str) -> Template:
+    """The environment variables by which the functions know what the stack has made."""
+    return _OF_THE_STACK if is_by_ses(stage) else {}
+
+
+def is_by_ses(stage: str) -> bool:
+    """Whether the settings of a stage let SES send its mails."""
+    return bool(_variables(stage).get(f"{PREFIX}MAIL_PROVIDER") == "ses")
+
+
+def sender_domain(stage: str) -> str:
+    """The domain of the sender of a stage that sends by SES. Raises ValueError if it has none, or another one than `mail_domain`."""
+    sender = parseaddr(_variables(stage).get(f"{PREFIX}MAIL_FROM", ""))[1]
+    domain = sender.rpartition("@")[2]
+    registered = stack_settings(stage).mail_domain
+    if "@" not in sender or (registered and domain != registered):
+        wanted = f" of {registered}" if registered else ""
+        raise ValueError(f"{PREFIX}MAIL_FROM of stage {stage}: must be an address{wanted}, or `Name <address>`, for SES to send its mails")
+    return domain
+
+
+def _variables(stage: str) -> Template:
+    variables: Template = function_settings(stage)["Environment"]["Variables"]
+    return variables
+
+
+def _domain(domain: str) -> Template:
+    """It stays when the stack goes, because other stages of the region may send from it too."""
+    return {
+        "Type": "AWS::SES::EmailIdentity",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "EmailIdentity": domain,
+            "DkimSigningAttributes": {"NextSigningKeyLength": "RSA_2048_BIT"},
+            # Otherwise SES also mails each bounce to the sender's address.
+            "FeedbackAttributes": {"EmailForwardingEnabled": False},
+            "Tags": [{"Key": "service", "Value": "fairgate"}],
+        },
+    }
+
+
+def _destination() -> Template:
+    reports = {"Name": "reports", "Enabled": True, "MatchingEventTypes": REPORTED, "SnsDestination": {"TopicARN": {"Ref": TOPIC}}}
+    return {
+        "Type": "AWS::SES::ConfigurationSetEventDestination",
+        "DependsOn": f"{TOPIC}Policy",
+        "Properties": {"ConfigurationSetName": {"Ref": CONFIGURATION}, "EventDestination": reports},
+    }
+
+
+def _subscription() -> Template:
+    """What the API did not take for an hour is kept, and counted by the alarm for dead letters."""
+    return {
+        "Type": "AWS::SNS::Subscription",
+        "DependsOn": f"{DEAD_LETTERS}Policy",
+        "Properties": {
+            "TopicArn": {"Ref": TOPIC},
+            "Protocol": "https",
+            "Endpoint": {"Fn::Sub": _ENDPOINT},
+            "RedrivePolicy": {"deadLetterTargetArn": {"Fn::GetAtt": [DEAD_LETTERS, "Arn"]}},
+        },
+    }
+
+
+def _only_ses_publishes() -> Template:
+    configuration = {"Fn::Sub": f"arn:${{AWS::Partition}}:ses:${{AWS::Region}}:${{AWS::AccountId}}:configuration-set/${{{CONFIGURATION}}}"}
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "ses.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": {"Ref": TOPIC},
+        "Condition": {"StringEquals": {"AWS:SourceAccount": {"Ref": "AWS::AccountId"}, "AWS:SourceArn": configuration}},
+    }
+    return {"Type": "AWS::SNS::TopicPolicy", "Properties": {"Topics": [{"Ref": TOPIC}], "PolicyDocument": _document(statement)}}
+
+
+def _only_the_topic_sends() -> Template:
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": {"Fn::GetAtt": [DEAD_LETTERS, "Arn"]},
+        "Condition": {"ArnEquals": {"aws:SourceArn": {"Ref": TOPIC}}},
+    }
+    return {"Type": "AWS::SQS::QueuePolicy", "Properties": {"Queues": [{"Ref": DEAD_LETTERS}], "PolicyDocument": _document(statement)}}
+
+
+def _document(statement: Template) -> Template:
+    return {"Version": "2012-10-17", "Statement": [statement]}

@@ -1,0 +1,17 @@
+"""The queues of what was given up."""
+
+from infra.template.stages import Template
+
+DEAD_LETTER_SECONDS = 14 * 86_400
+
+
+def dead_letters(stage: str, name: str) -> Template:
+    """A queue that keeps for two weeks what `name` could not do."""
+    return {
+        "Type": "AWS::SQS::Queue",
+        "Properties": {
+            "QueueName": f"fairgate-{stage}-{name}-dead-letters",
+            "MessageRetentionPeriod": DEAD_LETTER_SECONDS,
+            "SqsManagedSseEnabled": True,
+        },
+    }

@@ -1,0 +1,117 @@
+"""What the stack of a stage that sends by SES makes, and that other stages have nothing of it."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+import app
+from chalicelib import settings
+from infra import chalice_package, lint
+from infra.template import api, functions, mails, stages
+from tests.test_tidy import ROOT
+
+CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_bytes())
+BY_SES = {"FAIRGATE_MAIL_PROVIDER": "ses", "FAIRGATE_MAIL_FROM": "Fairgate <tickets@shop.example>"}
+
+
+@pytest.fixture
+def configure(tmp_path, monkeypatch):
+    """Give the stage `dev` more environment variables and settings of its stack, where Chalice reads them too."""
+    for name in ("app.py", "constraints.txt", "requirements.txt", "chalicelib"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / ".chalice", tmp_path / ".chalice")
+    monkeypatch.setattr(stages, "ROOT", tmp_path)
+    monkeypatch.setattr(chalice_package, "ROOT", tmp_path)
+
+    def change(variables, **stack):
+        dev = CONFIG["stages"]["dev"]
+        block = {"environment_variables": dev["environment_variables"] | variables, "stack": dev["stack"] | stack}
+        config = {**CONFIG, "stages": {**CONFIG["stages"], "dev": block}}
+        (tmp_path / ".chalice" / "config.json").write_text(json.dumps(config))
+
+    return change
+
+
+@pytest.fixture
+def template(configure, tmp_path):
+    """The template of a stage that sends by SES, from a domain that its stack registers."""
+    configure(BY_SES, mail_domain="shop.example")
+    chalice_package.write("dev", "arm64", tmp_path / "packaged", template_alone=True)
+    return tmp_path / "packaged" / "sam.json"
+
+
+def send_rights(stage, function):
+    statements = {statement["Sid"]: statement for statement in functions.policy(stage, function)["Statement"]}
+    return statements.get("SendMails")
+
+
+@pytest.mark.parametrize("stage", stages.deployed_stages())
+def test_a_stage_that_sends_by_another_server_has_nothing_of_ses(stage):
+    assert mails.resources(stage) == mails.outputs(stage) == mails.variables(stage) == {}
+    assert [function for function in functions.FUNCTIONS if send_rights(stage, function)] == []
+
+
+def test_cloudformation_would_take_the_template_of_a_stage_that_sends_by_ses(template):
+    assert lint.template_problems(template) == []
+
+
+def test_ses_reports_to_a_route_of_the_api_that_believes_this_topic(template):
+    resources = json.loads(template.read_bytes())["Resources"]
+    destination = resources["MailReportsDestination"]["Properties"]["EventDestination"]
+    assert destination["SnsDestination"] == {"TopicARN": {"Ref": "MailReports"}}
+    subscription = resources["MailReportsSubscription"]["Properties"]
+    assert subscription["TopicArn"] == {"Ref": "MailReports"}
+    route = subscription["Endpoint"]["Fn::Sub"].partition("${RestAPI.Stage}")[2]
+    assert "POST" in app.app.routes[route]
+    assert route in api.WEBHOOK_PATHS
+    for name in functions.FUNCTIONS.values():
+        variables = resources[name]["Properties"]["Environment"]["Variables"]
+        assert variables["FAIRGATE_SES_TOPIC_ARN"] == {"Ref": "MailReports"}
+        assert variables["FAIRGATE_SES_CONFIGURATION_SET"] == {"Ref": "MailConfiguration"}
+        settings.read({key: str(value) for key, value in variables.items()})
+
+
+def test_nobody_but_ses_publishes_reports(template):
+    resources = json.loads(template.read_bytes())["Resources"]
+    [statement] = resources["MailReportsPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Principal"], statement["Action"]) == ({"Service": "ses.amazonaws.com"}, "sns:Publish")
+    assert statement["Condition"]["StringEquals"]["AWS:SourceArn"]["Fn::Sub"].endswith(":configuration-set/${MailConfiguration}")
+
+
+def test_a_report_that_could_not_be_delivered_is_kept_and_sets_off_the_alarm(template):
+    resources = json.loads(template.read_bytes())["Resources"]
+    redrive = resources["MailReportsSubscription"]["Properties"]["RedrivePolicy"]
+    assert redrive == {"deadLetterTargetArn": {"Fn::GetAtt": ["MailReportsDeadLetters", "Arn"]}}
+    watched = [query.get("MetricStat", {}).get("Metric", {}) for query in resources["AlarmDeadLetters"]["Properties"]["Metrics"]]
+    queue = {"Name": "QueueName", "Value": {"Fn::GetAtt": ["MailReportsDeadLetters", "QueueName"]}}
+    assert [queue] in [metric.get("Dimensions") for metric in watched]
+
+
+def test_mails_may_be_sent_from_the_domain_of_the_sender_only(configure):
+    configure(BY_SES)
+    allowed = [name.rpartition(":")[2] for name in (arn["Fn::Sub"] for arn in send_rights("dev", "send_messages")["Resource"])]
+    assert allowed == ["identity/shop.example", "identity/*@shop.example", "configuration-set/fairgate-dev"]
+    assert {function for function in functions.FUNCTIONS if send_rights("dev", function)} == {"api_handler", "send_messages"}
+
+
+def test_the_records_for_dns_are_an_output_and_the_domain_outlives_the_stack(template):
+    packaged = json.loads(template.read_bytes())
+    assert len(re.findall(r"DkimDNSTokenName\d\} CNAME", packaged["Outputs"]["MailDnsRecords"]["Value"]["Fn::Sub"])) == 3
+    assert packaged["Resources"]["MailDomain"]["DeletionPolicy"] == "Retain"
+
+
+@pytest.mark.parametrize(
+    ("variables", "stack", "message"),
+    [
+        ({}, {"mail_domain": "shop.example"}, "mail_domain of stage dev: only SES takes it; set FAIRGATE_MAIL_PROVIDER to ses too"),
+        ({"FAIRGATE_MAIL_PROVIDER": "ses"}, {}, "FAIRGATE_MAIL_FROM of stage dev: must be an address, or"),
+        (BY_SES, {"mail_domain": "other.example"}, "FAIRGATE_MAIL_FROM of stage dev: must be an address of other.example"),
+        (BY_SES | {"FAIRGATE_SES_TOPIC_ARN": "arn:x"}, {}, "FAIRGATE_SES_TOPIC_ARN of stage dev: the stack sets it"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_named(configure, variables, stack, message):
+    configure(variables, **stack)
+    with pytest.raises(ValueError, match=message):
+        mails.resources("dev")
