@@ -14,6 +14,11 @@ from bench.app_in_process import app_in_process
 from bench.measure import Measure
 from bench.prices import Architecture, Usage, cdn_dollars, instances, lambda_dollars, store_dollars, total_dollars
 from chalicelib import clock
+from chalicelib.messages.jobs import send_messages
+from chalicelib.outgoing_webhooks.jobs import retry_webhooks
+from chalicelib.purchases.jobs import sweep
+from chalicelib.waitlist.jobs import offer_tickets
+from infra.local.schedules import scheduled_event
 from tests import builders
 from tests.client import Client, ClientReply
 from tests.simulation.call_log import record_calls
@@ -26,7 +31,8 @@ WAITING_SECONDS = 3600
 POLL_SECONDS = 10  # how often a waiting page asks for the state; it counts down by itself
 CDN_LOCATIONS = 10  # caches that ask us for the state once a second
 HEADER_BYTES = 500
-SWEEPS_A_MONTH = 30 * 24 * 60
+MINUTES_A_MONTH = 30 * 24 * 60
+JOBS = {"sweep": sweep, "send_messages": send_messages, "offer_tickets": offer_tickets, "retry_webhooks": retry_webhooks}
 CONFIG = Path(__file__).parents[1] / ".chalice" / "config.json"
 
 
@@ -87,15 +93,18 @@ def count_usage() -> Counts:
         return Counts(steps, _mean(joins), _mean(reloads), state_bytes)
 
 
-def count_sweep(events: int = 3) -> Usage:
-    """What a run of the sweep uses that finds nothing to do, while this many events have 1,000 tickets each for sale."""
+def count_runs(events: int = 3) -> dict[str, Usage]:
+    """What a run of each job of a minute uses that finds nothing to do, while this many events have 1,000 tickets each for sale."""
+    usage = {}
     with app_in_process() as api:
         for number in range(events):
             builders.create_tier(api, builders.create_event(api, f"Event {number}"), capacity=TICKETS_SOLD)
-        builders.run_sweep()  # fills the caches
-        with record_calls(measured=True) as log:
-            builders.run_sweep()
-    return Usage(1, log.round_trips, 0, *log.capacity)
+        for name, run in JOBS.items():
+            run(scheduled_event(), None)  # fills the caches
+            with record_calls(measured=True) as log:
+                run(scheduled_event(), None)
+            usage[name] = Usage(1, log.round_trips, 0, *log.capacity)
+    return usage
 
 
 def _mean(usages: Iterable[Usage]) -> Usage:
@@ -140,10 +149,10 @@ def _polling(requests: float, state: Usage) -> Usage:
     return idle * (requests - reloads) + state * reloads
 
 
-def lambda_configuration() -> tuple[int, Architecture]:
-    """Memory in MB and architecture of the function that serves the API, as `.chalice/config.json` deploys it."""
+def lambda_configuration(name: str = "api_handler") -> tuple[int, Architecture]:
+    """Memory in MB and architecture of a function, by default of that which serves the API, as `.chalice/config.json` deploys it."""
     config = json.loads(CONFIG.read_bytes())
-    function = config.get("lambda_functions", {}).get("api_handler", {})
+    function = config.get("lambda_functions", {}).get(name, {})
     memory = function.get("lambda_memory_size", config["lambda_memory_size"])
     return int(memory), "arm64" if config["lambda_architecture"] == "arm64" else "x86_64"
 
@@ -163,8 +172,9 @@ def main() -> None:
     print(f"the state has {counts.state_bytes} bytes")
     for measure in take_measures(Path()):
         print(measure.text_line(), measure.note)
-    month, (memory_mb, architecture) = count_sweep() * SWEEPS_A_MONTH, lambda_configuration()
-    print(f"a month of sweeps without buyers $ {store_dollars(month) + lambda_dollars(month, memory_mb, architecture):.2f}")
+    for name, usage in count_runs().items():
+        month, (memory_mb, architecture) = usage * MINUTES_A_MONTH, lambda_configuration(name)
+        print(f"a month of {name} without buyers $ {store_dollars(month) + lambda_dollars(month, memory_mb, architecture):.2f}")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ Metric = Template
 # Of the API's paths: reserving, opening a checkout, paying, and both in one call.
 PURCHASE_STEPS = ("/v1/events/{event_id}/reservations", "/v1/checkout/sessions", "/v1/checkout/confirm", "/v1/orders")
 FROM_LOGS = "FairgateLogs"
+EACH_MINUTE = ("offer_tickets", "retry_webhooks", "send_messages")
 
 
 class Alarm(Struct, frozen=True):
@@ -83,6 +84,8 @@ def alarms(stage: str) -> list[Alarm]:
         Alarm("webhooks-dead", "dead", {"dead": _own(stage, "outgoing_webhooks_dead", MINUTES)}, 50),
         Alarm("webhooks-late", "oldest", {"oldest": _own(stage, "outgoing_webhooks_oldest_seconds", MINUTES)}, 600, times=3),
         Alarm("sweep-silent", "runs", {"runs": _own(stage, "sweep_runs", MINUTES)}, 1, below=True, silence="breaching"),
+        # Nothing at all is measured of a function that is not called, so this goes off if one of them is silent.
+        Alarm("jobs-silent", " * ".join(_runs()), _runs(), 1, below=True, silence="breaching"),
         Alarm("sweep-behind", "behind", {"behind": _own(stage, "sweeps_unfinished", MINUTES)}, 0, times=2),
     ]
 
@@ -148,6 +151,11 @@ def _requests(stage: str, period: int) -> dict[str, Metric]:
 
 def _lambda(name: str, function: str, stat: str = "Sum") -> Metric:
     return _metric("AWS/Lambda", name, stat, MINUTES, FunctionName={"Ref": FUNCTIONS[function]})
+
+
+def _runs() -> dict[str, Metric]:
+    """Of the jobs of each minute but the sweep, which counts its own runs."""
+    return {f"runs_{name}": _lambda("Invocations", name) for name in EACH_MINUTE}
 
 
 def _throttles() -> dict[str, Metric]:

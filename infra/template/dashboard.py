@@ -3,7 +3,9 @@
 import json
 
 from chalicelib import log
-from infra.template.functions import FUNCTIONS
+from infra import event_sources
+from infra.template.alarms import FROM_LOGS
+from infra.template.functions import FUNCTIONS, dead_letters_id
 from infra.template.stages import Template
 
 WIDTH, HEIGHT = 8, 6
@@ -34,6 +36,9 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
     def each_function(name: str) -> list[list[str]]:
         return [["AWS/Lambda", name, "FunctionName", f"${{{logical_id}}}"] for logical_id in FUNCTIONS.values()]
 
+    consumers = [f"${{{FUNCTIONS[name]}}}" for name in event_sources.CONSUMERS]
+    queues = [queue for queue in map(dead_letters_id, FUNCTIONS) if queue is not None]
+    dead_letters = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", f"${{{queue}.QueueName}}"] for queue in queues]
     return [
         ("Requests", "Sum", [["AWS/ApiGateway", name, *api] for name in ("Count", "4XXError", "5XXError")]),
         ("Latency, 95th percentile (ms)", "p95", [["AWS/ApiGateway", name, *api] for name in ("Latency", "IntegrationLatency")]),
@@ -42,12 +47,30 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
         ("Reservations", "Sum", own("reservations_created", "reservations_refused", "oversell_attempts", "holds_expired")),
         ("Purchases", "Sum", own("orders_paid", "payments_failed", "tickets_issued", "late_payments")),
         ("Refused", "Sum", own("rate_limited", "store_unavailable", "logins_delayed", "webhooks_refused")),
+        (
+            "Complaints in logs",
+            "Sum",
+            [[f"{FROM_LOGS}/{stage}", name] for name in ("purchase_steps_failed", "access_refused", "settings_wrong")],
+        ),
         ("Caches", "Sum", own("cache_hit", "cache_miss", "cache_stale")),
-        ("Stripe", "Sum", own("stripe_calls", "webhooks", "refunds", "refunds_failed")),
+        ("Stripe", "Sum", own("stripe_calls", "webhooks", "refunds", "refunds_failed", "reconciliation_findings")),
         ("Sweep", "Sum", own("sweep_runs", "sweeps_unfinished", "holds_left_to_recovery")),
         ("Open cases and holds", "Maximum", own("money_matters", "active_holds")),
         ("Catalog", "Maximum", own("catalog_version", "publications_abandoned", "low_stocks")),
+        (
+            "Mails",
+            "Sum",
+            own("mails_sent", "mails_delivered", "mails_bounced", "mails_complained", "mails_failed", "notifications_given_up"),
+        ),
+        ("Waitlist", "Sum", own("waitlist_joins", "waitlist_offers")),
         ("Webhooks of promoters", "Sum", own("outgoing_webhooks_delivered", "outgoing_webhooks_failed", "outgoing_webhooks_dead")),
+        ("Oldest that waits to be sent (s)", "Maximum", own("mail_oldest_seconds", "outgoing_webhooks_oldest_seconds")),
+        (
+            "Changes that wait for their consumers (ms)",
+            "Maximum",
+            [["AWS/Lambda", "IteratorAge", "FunctionName", ref] for ref in consumers],
+        ),
+        ("Dead letters", "Maximum", dead_letters),
         ("Throttles and errors", "Sum", [*each_function("Throttles"), *each_function("Errors")]),
     ]
 

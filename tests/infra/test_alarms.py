@@ -6,7 +6,7 @@ import re
 import pytest
 
 import app
-from infra.template import alarms, dashboard
+from infra.template import alarms, dashboard, functions
 from infra.template.stages import ROOT, deployed_stages
 
 SECTION = re.compile(r"^### (\S+)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
@@ -61,6 +61,25 @@ def test_the_dashboard_shows_each_graph_in_a_place_of_its_own():
     (resource,) = dashboard.resources("prod").values()
     widgets = json.loads(resource["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]
     assert len({(widget["x"], widget["y"]) for widget in widgets}) == len(widgets) > 10
+
+
+def test_the_dashboard_shows_what_the_alarms_are_about():
+    body = dashboard.resources("prod")["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    shown = {metric[1] for widget in json.loads(body)["widgets"] for metric in widget["properties"]["metrics"]}
+    asked = {metric["Metric"]["MetricName"] for alarm in alarms.alarms("prod") for metric in alarm.metrics.values()}
+    # Each is a part of what is shown: all steps of purchases are requests, and a job that runs has an instance.
+    assert asked - shown == {"purchase_steps", "Invocations"}
+
+
+def test_the_runbook_says_what_to_do_with_the_dead_letters_of_each_function():
+    section = dict(SECTION.findall((ROOT / alarms.RUNBOOK).read_text()))["dead-letters"]
+    queued = [name for name in functions.FUNCTIONS if functions.dead_letters_id(name) is not None]
+    assert [name for name in queued if f"`{name.replace('_', '-')}`" not in section] == []
+
+
+def test_the_jobs_that_may_not_be_silent_are_those_of_each_minute():
+    rates = {source.name: source.schedule_expression.to_string() for source in app.app.event_sources if source.name in functions.SCHEDULED}
+    assert {name for name, rate in rates.items() if rate == "rate(1 minute)"} == {"sweep", *alarms.EACH_MINUTE}
 
 
 def test_the_page_of_costs_counts_the_alarms_and_their_metrics():
