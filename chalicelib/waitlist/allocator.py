@@ -63,7 +63,7 @@ def allocate(line: Line, now: int) -> AllocationReport:
     if event_phase(event, now) in ("closed", "cancelled") or not event.has_waitlist:
         if line.stock_ids:
             kept_stocks.let_go(current, event, line)
-            store.remove_stocks(event.id, line.stock_ids)
+            store.remove_stocks(line, line.stock_ids)
         elif not store.list_offered(event.id):
             store.delete_line(line)
         return report
@@ -89,6 +89,8 @@ def end_offers(event_id: str, now: int) -> int:
 
 def end_offer(entry: Entry, purchase: Purchase | None, now: int) -> Entry:
     """Note how an offer has ended whose purchase is over; None stands for one that was deleted long after its end. May be repeated."""
+    if purchase is not None:
+        offers.return_tickets(purchase)
     after = replace(entry, state=state_of_offer(purchase, now), ended_at=now)
     store.end_offer(entry, after)
     return after

@@ -50,16 +50,19 @@ def read(current: Catalog, event: Event, line: Line, places: Sequence[Place], no
     _mark(shards, _kept_ids(event, for_line.values(), free))
     forgotten = line.stock_ids - {supply.tier.stock_id for supply in for_line.values()}
     if forgotten:
-        store.remove_stocks(event.id, forgotten)
+        store.remove_stocks(line, forgotten)
     return FreeStock(for_line, free, bool(forgotten))
 
 
 def keep_for_line(current: Catalog, event: Event, tiers: Sequence[Tier], free: Mapping[str, int]) -> None:
     """Let what comes back to these tiers, which are sold out, be for the line. `free` is how many tickets each stock has, about."""
-    store.add_stocks(event.id, [tier.stock_id for tier in tiers])
+    named = [tier.stock_id for tier in tiers]
+    store.add_stocks(event.id, named)
     counts = current.shard_counts([event.id])
     for stock_id in _kept_ids(event, (TierSupply(tier, tuple(current.tier_shard_counts(tier))) for tier in tiers), free):
         inventory.set_kept(stock_id, counts[stock_id], True)
+    # If all have left meanwhile, an allocator has taken the stocks off the line before they were marked, and would not find the marks.
+    store.add_stocks(event.id, named)
 
 
 def let_go(current: Catalog, event: Event, line: Line) -> None:

@@ -60,11 +60,13 @@ class Line(Struct, frozen=True, kw_only=True):
     """What is kept of all who wait for an event.
 
     `stock_ids` are the stocks of the tiers that were sold out while people waited for them: what comes back to these is for the line.
+    `namings` counts how often some were added.
     Until `leased_until` (epoch seconds) only the allocator `leased_by` makes offers. The numbers count entries whose offers have ended.
     """
 
     event_id: str
     stock_ids: frozenset[str] = frozenset()
+    namings: int = 0
     leased_by: str | None = None
     leased_until: int = 0
     accepted: int = 0

@@ -14,7 +14,7 @@ from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import NotEnoughTickets, Stock
 from chalicelib.purchases.record import queries
-from chalicelib.purchases.record.errors import TierLimitExceeded
+from chalicelib.purchases.record.errors import ActiveReservationExists, TierLimitExceeded
 from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
 from chalicelib.purchases.reservations import offers
 from chalicelib.purchases.reservations import service as reservations
@@ -177,14 +177,18 @@ def offer_by_hand(entry_id: str, actor: str, now: int) -> Entry:
         event, [tier] = catalog.get_sellable_tiers(entry.event_id, [tier_id], now)
         if not entry.accepts(tier):
             continue
-        offers.check_buyer(entry.user_id, event, entry.quantity)
         try:
+            offers.check_buyer(entry.user_id, event, entry.quantity)
             purchase = allocator.make_offer(event, entry, tier, None, now, audit_items)
         except NotEnoughTickets as error:
             refusal = error
             continue
         except offers.Conflict:
             raise EntryNotWaiting() from None
+        except ActiveReservationExists:
+            if store.find_waiting(entry_id) is None:  # the reservation is its offer, which an allocator made at this moment
+                raise EntryNotWaiting() from None
+            raise
         return replace(entry, state="offered", purchase_id=purchase.id, offered_until=purchase.expires_at)
     raise refusal
 

@@ -36,6 +36,7 @@ class WaitlistRow(dynamo.Table):
     state = UnicodeAttribute(null=True)
     passed_at = NumberAttribute(null=True)
     stock_ids = UnicodeSetAttribute(null=True)
+    namings = NumberAttribute(null=True)
     leased_by = UnicodeAttribute(null=True)
     leased_until = NumberAttribute(null=True)
     accepted = NumberAttribute(null=True)
@@ -112,11 +113,14 @@ def delete_line(line: Line) -> None:
 
 def add_stocks(event_id: str, stock_ids: Iterable[str]) -> None:
     """Note stocks of which everything that comes back is for the line."""
-    dynamo.update_if(WaitlistRow(_LINES, event_id), {}, "attribute_exists(pk)", add={"stock_ids": set(stock_ids)})
+    dynamo.update_if(WaitlistRow(_LINES, event_id), {}, "attribute_exists(pk)", add={"stock_ids": set(stock_ids), "namings": 1})
 
 
-def remove_stocks(event_id: str, stock_ids: Iterable[str]) -> None:
-    dynamo.update_if(WaitlistRow(_LINES, event_id), {}, "attribute_exists(pk)", discard={"stock_ids": set(stock_ids)})
+def remove_stocks(line: Line, stock_ids: Iterable[str]) -> bool:
+    """Take stocks off a line. False, and nothing is written, if somebody has added some since the line was read."""
+    condition = "namings = :seen" if line.namings else "attribute_exists(pk) AND attribute_not_exists(namings)"
+    operands = {"seen": line.namings} if line.namings else {}
+    return dynamo.update_if(WaitlistRow(_LINES, line.event_id), {}, condition, discard={"stock_ids": set(stock_ids)}, **operands)
 
 
 def lease(event_id: str, allocator: str, now: int) -> bool:
@@ -226,6 +230,7 @@ def _line(row: WaitlistRow) -> Line:
     return Line(
         event_id=row.sk,
         stock_ids=frozenset(row.stock_ids or ()),
+        namings=int(row.namings or 0),
         leased_by=row.leased_by,
         leased_until=int(row.leased_until or 0),
         accepted=int(row.accepted or 0),

@@ -17,6 +17,7 @@ from chalicelib.tickets.seats import service as seats
 from tests import builders, invariants, shops
 from tests.client import ClientReply
 from tests.simulation import faults
+from tests.waitlist import lines
 
 USERS = st.sampled_from(["ada", "bob", "eve"])
 STATUSES = {200, 201, 400, 403, 404, 409, 410}
@@ -190,11 +191,66 @@ class History(RuleBasedStateMachine):
         return reply
 
 
+class WaitlistHistory(History):
+    """Histories of a shop whose balcony was sold out at the beginning, and of people who wait for what comes back."""
+
+    def __init__(self, api, time, event_capacity):
+        super().__init__(api, time, event_capacity)
+        for user in ("eve", "zoe"):
+            self.reservations[user] = builders.create_order(api, (self.shop.event_id, self.shop.balcony), 2, user)
+        time.advance(5)  # figures are no older than that
+
+    @rule(user=USERS, quantity=st.integers(1, 3), floor_too=st.booleans(), crash=crash_numbers(6))
+    def join(self, user, quantity, floor_too, crash):
+        tier_ids = [self.shop.balcony, self.shop.floor][: 1 + floor_too]
+        self._request(crash, lambda: lines.join(self.api, user, self.shop.event_id, quantity, tier_ids=tier_ids))
+
+    @rule(user=USERS, crash=crash_numbers(6))
+    def leave_line(self, user, crash):
+        """Lose the place, or give the offer back."""
+        for entry in lines.own(self.api, user):
+            self._request(crash, lambda entry=entry: self.api.delete(f"/waitlist/{entry['id']}", user=user))
+
+    @rule(crash=crash_numbers(16))
+    def allocate(self, crash):
+        self._request(crash, lines.run_allocator)
+        for user in ("ada", "bob", "eve"):  # from here on an offer is a reservation: paid, left to expire or released by the rules for all
+            offered = [entry["offer"]["id"] for entry in lines.own(self.api, user) if entry["status"] == "offered"]
+            self.reservations |= dict.fromkeys([user], *offered) if offered else {}
+
+    @rule(user=USERS, crash=crash_numbers(8))
+    def offer_by_hand(self, user, crash):
+        for entry in lines.own(self.api, user):
+            path = f"/waitlist/{entry['id']}/notify"
+            self._request(crash, lambda path=path: self.api.post(path, token=builders.admin_token()))
+
+    @rule(keeps=st.booleans())
+    def change_what_is_kept(self, keeps):
+        path, fields = f"/events/{self.shop.event_id}", {"waitlist": {"keeps_tickets": keeps}}
+        self._check_status(self.api.patch(path, json=fields, token=builders.admin_token()))
+
+    def teardown(self):
+        self.time.advance(86_400)  # no offer is open any more
+        for _ in range(2):
+            builders.run_sweep()
+            lines.run_allocator()
+        super().teardown()
+
+
+@pytest.mark.parametrize("event_capacity", [None, 9])
+def test_random_histories_with_offers_keep_the_invariants(api, time, threaded_store, event_capacity):
+    run_histories(lambda: WaitlistHistory(api, time, event_capacity), 30)
+
+
 @pytest.mark.parametrize(("event_capacity", "histories"), [(None, 60), (9, 30)])
 def test_random_histories_keep_the_invariants(api, time, threaded_store, event_capacity, histories):
     """Runs on the local store, which is several times as fast as moto and allows that many more histories."""
+    run_histories(lambda: History(api, time, event_capacity), histories)
+
+
+def run_histories(start, histories):
     run_state_machine_as_test(
-        lambda: History(api, time, event_capacity),
+        start,
         settings=settings(
             max_examples=histories,
             stateful_step_count=25,

@@ -7,10 +7,10 @@ from chalicelib.catalog.model import Event, Tier
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import hold_updates, stock_claims, store
 from chalicelib.purchases.record.errors import ActiveReservationExists, PurchaseLimitExceeded
-from chalicelib.purchases.record.model import BuyerRecord, LineItem, Purchase
+from chalicelib.purchases.record.model import ACTIVE_STATES, BuyerRecord, LineItem, Purchase
 from chalicelib.purchases.record.store import Conflict
 
-__all__ = ["Conflict", "check_buyer", "check_limit", "create_offer"]
+__all__ = ["Conflict", "check_buyer", "check_limit", "create_offer", "return_tickets"]
 
 # Until the purchase is written. Its holds are extended then, so what a crash leaves is back in a minute and not after an offer's time.
 WRITE_SECONDS = 60
@@ -87,6 +87,12 @@ def create_offer(
     log.count("waitlist_offers")
     log.info("waitlist.offered", purchase_id=purchase_id, event_id=event.id, entry_id=entry_id, quantity=quantity, expires_at=expires_at)
     return purchase
+
+
+def return_tickets(purchase: Purchase) -> None:
+    """Return what an offer that has ended unpaid still holds: a crash at its end may have left that, and holds of offers last for a day."""
+    if not purchase.was_order and purchase.state not in ACTIVE_STATES:
+        inventory.release_holds(purchase.holds)
 
 
 def _check(buyer: BuyerRecord | None, event: Event, quantity: int) -> None:
