@@ -10,7 +10,7 @@ from chalicelib.catalog.event_states import cancel, set_paused
 from chalicelib.catalog.model import Catalog, Event, Tier, sale_refusal
 from chalicelib.catalog.publications import Publication, delete_unpublished, new_stock_id, open_publication
 from chalicelib.catalog.snapshots import find_snapshot, invalidate, load_current, refresh_snapshot, snapshot
-from chalicelib.catalog.store import list_versions, load_document, read_image, served_version_item, write_version
+from chalicelib.catalog.store import list_versions, load_content, load_document, read_image, served_version_item, write_version
 from chalicelib.catalog.versions import HeadChanged, load_head_and_catalog, publish_version, record_attempt
 from chalicelib.errors import NotFound
 from chalicelib.inventory.model import SalePaused
@@ -27,6 +27,7 @@ __all__ = [
     "get_visible_tier",
     "invalidate",
     "list_versions",
+    "load_content",
     "load_current",
     "load_document",
     "load_head_and_catalog",

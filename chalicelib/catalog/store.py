@@ -59,7 +59,7 @@ def read_head() -> CatalogHead:
 
 def load(head: CatalogHead) -> Catalog:
     """Load the catalog of `head`: its version and what was created through the API, in at least two queries."""
-    content = _content(head.version) if head.version else VersionContent([], [], {})
+    content = load_content(head.version)
     api_events: list[Event] = []
     api_tiers: list[Tier] = []
     paused = set()
@@ -81,6 +81,11 @@ def read_image(image: dict[str, Any]) -> Event | Tier | None:
     kind = row.sk.partition("#")[0] if row.pk == "live" else ""
     shape: type[Event] | type[Tier] | None = {"event": Event, "tier": Tier}.get(kind)  # type: ignore[assignment]
     return msgspec.json.decode(row.text, type=shape) if shape is not None else None
+
+
+def load_content(version: int) -> VersionContent:
+    """Load what a version has; version 0 is the empty one."""
+    return msgspec.json.decode(_load_parts(version, "part"), type=VersionContent) if version else VersionContent([], [], {})
 
 
 def load_document(version: int) -> bytes | None:
@@ -225,10 +230,6 @@ def _parts(version: int, kind: str, raw: bytes) -> Iterable[CatalogRow]:
     packed = zlib.compress(raw)
     for index, start in enumerate(range(0, len(packed), PART_BYTES)):
         yield CatalogRow(f"version#{_sort_key(version)}", f"{kind}#{index:04d}", body=packed[start : start + PART_BYTES])
-
-
-def _content(version: int) -> VersionContent:
-    return msgspec.json.decode(_load_parts(version, "part"), type=VersionContent)
 
 
 def _load_parts(version: int, kind: str) -> bytes:

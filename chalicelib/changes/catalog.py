@@ -15,7 +15,7 @@ def catalog_changes(before: dict[str, Any] | None, after: dict[str, Any] | None,
     partition, (kind, _, subject_id) = image["pk"]["S"], image["sk"]["S"].partition("#")
     if partition == "head":
         versions = [int(item["version"]["N"]) if item and "version" in item else 0 for item in (before, after)]
-        return [CatalogPublished(at=at, version=versions[1])] if versions[0] != versions[1] else []
+        return [CatalogPublished(at=at, before=versions[0], version=versions[1])] if versions[0] != versions[1] else []
     if partition != "live":
         return []
     if kind == "pause":

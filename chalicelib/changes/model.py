@@ -137,15 +137,18 @@ class TicketTransferred(TicketChange, frozen=True, kw_only=True):
 
 
 class EventChanged(Change, frozen=True, kw_only=True):
-    """An event of the API was created (`before` is null), changed, or deleted (`after` is null)."""
+    """An event was created (`before` is null), changed, or deleted (`after` is null). `file_version`: the version of the bootstrap file
+    that did it; null for an event of the API. The stream has only the latter; followers get both.
+    """
 
     event_id: str
     before: Event | None
     after: Event | None
+    file_version: int | None = None
 
 
 class TierChanged(Change, frozen=True, kw_only=True):
-    """A tier of the API was created (`before` is null), changed, or deleted (`after` is null)."""
+    """A tier was created (`before` is null), changed, or deleted (`after` is null). The stream has only those of the API."""
 
     tier_id: str
     before: Tier | None
@@ -161,6 +164,7 @@ class EventResumed(Change, frozen=True, kw_only=True):
 
 
 class CatalogPublished(Change, frozen=True, kw_only=True):
-    """Another version of the bootstrap file is served."""
+    """Another version of the bootstrap file is served than `before`; 0 stands for none."""
 
+    before: int
     version: int

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from chalicelib import dynamo, log
 from chalicelib.changes.model import Change
+from chalicelib.followers.publications import with_file_changes
 from chalicelib.messages import service as messages
 from chalicelib.numbering import service as numbering
 from chalicelib.outgoing_webhooks import outbox as outgoing_webhooks
@@ -23,10 +24,11 @@ FOLLOWERS: tuple[Callable[[Sequence[Change]], None], ...] = (
 
 def pass_on(changes: Sequence[Change]) -> None:
     """Call all followers, also if one fails. Raises the first error, or the one that says that the store is at fault."""
+    everything = list(with_file_changes(changes))
     errors = []
     for follow in FOLLOWERS:
         try:
-            follow(changes)
+            follow(everything)
         except Exception as error:
             log.exception("follow_changes.follower_failed", follower=follow.__module__, changes=len(changes))
             errors.append(error)

@@ -90,13 +90,14 @@ def notices(change: Change) -> Iterator[Notice]:
         case EventChanged(event_id=event_id, before=before, after=after):
             event = after or before
             assert event is not None  # one of the two is there
+            identity = f"{event.version}" if change.file_version is None else f"file-{change.file_version}"
             fields = _changed_fields(before, after) if before is not None and after is not None else []
             if before is None:
-                yield _event_notice(event, "created", [], f"{event.version}", change.at)
+                yield _event_notice(event, "created", [], identity, change.at)
             elif after is None:
-                yield _event_notice(event, "deleted", [], f"{event.version}", change.at)
+                yield _event_notice(event, "deleted", [], identity, change.at)
             elif fields:
-                yield _event_notice(event, "changed", fields, f"{event.version}", change.at)
+                yield _event_notice(event, "changed", fields, identity, change.at)
         case EventPaused(event_id=event_id) | EventResumed(event_id=event_id):
             if (found := permissions.find_event(event_id)) is not None:
                 done: EventChange = "paused" if isinstance(change, EventPaused) else "resumed"

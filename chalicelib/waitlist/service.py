@@ -207,9 +207,9 @@ def _event_to_look_at(change: Change) -> str | None:
             return change.purchase.event_id
         case OrderPaid():
             return change.purchase.event_id if change.purchase.waitlist_entry_id is not None else None
-        case TierChanged(after=Tier() as tier):
+        case TierChanged(before=Tier(), after=Tier() as tier):
             return tier.event_id
-        case EventChanged() | EventResumed():
+        case EventChanged(before=Event()) | EventResumed():
             return change.event_id
     return None
 

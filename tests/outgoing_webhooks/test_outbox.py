@@ -6,13 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from msgspec.structs import replace
 
+from bootstrap import rollout
+from bootstrap.validation import validate_tree
 from chalicelib import dynamo
 from chalicelib.changes.model import OrderPaid, WaitlistOffered
 from chalicelib.changes.stream import record_changes
 from chalicelib.outgoing_webhooks import outbox, sender, store
 from chalicelib.purchases.record import queries
 from tests import builders, engines
-from tests.outgoing_webhooks.conftest import retry
+from tests.bootstrap import conftest as bootstrap
+from tests.outgoing_webhooks.conftest import PROMOTER, retry
 from tests.simulation import faults
 
 
@@ -106,3 +109,21 @@ def test_what_happened_before_an_endpoint_was_made_is_not_for_it(promoter, recei
     purchase = queries.get_own_purchase("ada", order_id)
     outbox.follow([OrderPaid(at=time.now - 3600, purchase=purchase)])
     assert promoter.deliveries(endpoint) == []
+
+
+def test_an_event_that_a_bootstrap_file_changes_is_a_message_to_its_promoter(promoter, receiver, poller, time):
+    endpoint = promoter.create(receiver, event_types=["event.changed"])
+    for venue in ("Hall", "Dome", "Dome", None):
+        metadata = {"timezone": "America/Denver", "promoter_id": PROMOTER}
+        events = {"fest": bootstrap.event("fest", venue=venue, metadata=metadata)} if venue else {"gala": bootstrap.event("gala")}
+        tickets = {} if venue else {"gala-pass": bootstrap.ticket("gala-pass", "gala")}
+        tickets |= {"fest-pass": bootstrap.ticket("fest-pass")} if venue else {}
+        rollout.apply(validate_tree({"version": "1", "events": events, "ticket_types": tickets}), "test", time.now)
+        time.advance(1)
+    poller.drain()
+    sent = [promoter.delivery(endpoint, delivery["id"])["payload"]["data"] for delivery in promoter.deliveries(endpoint)]
+    assert sorted((data["change"], data["fields"], data["event"]["venue"]) for data in sent) == [
+        ("changed", ["venue"], "Dome"),
+        ("created", [], "Hall"),
+        ("deleted", [], "Dome"),
+    ]
