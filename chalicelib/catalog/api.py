@@ -137,7 +137,7 @@ def change_event(request: RequestContext, event_id: str, body: EventChanges) -> 
 @route(bp, "DELETE", "/events/{event_id}", access="manager", headers=(IF_MATCH,), errors=(*CHANGE_ERRORS, EventHasSales, EventNotDraft))
 def delete_event(request: RequestContext, event_id: str) -> Reply[DeletedView]:
     """Delete a draft; it is in no list any more."""
-    actor = _require_manager(request, event_id)
+    actor = permissions.require_actor(request.require_user(), event_id)
     event = event_management.delete_event(event_id, actor, request.now, expected_version(request))
     return Reply(DeletedView(id=event_id, deleted_at=clock.iso(event.updated_at), message="The event is deleted."))
 
@@ -152,7 +152,9 @@ def delete_event(request: RequestContext, event_id: str) -> Reply[DeletedView]:
 )
 def publish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
     """Publish a draft. What it lacks is listed all at once."""
-    state = event_states.publish(event_id, _require_manager(request, event_id), request.now, expected_version(request))
+    state = event_states.publish(
+        event_id, permissions.require_actor(request.require_user(), event_id), request.now, expected_version(request)
+    )
     return versioned_reply(admin_queries.event_state_view(state, request.now))
 
 
@@ -166,7 +168,9 @@ def publish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWit
 )
 def unpublish_event(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
     """Make a published event a draft again."""
-    state = event_states.unpublish(event_id, _require_manager(request, event_id), request.now, expected_version(request))
+    state = event_states.unpublish(
+        event_id, permissions.require_actor(request.require_user(), event_id), request.now, expected_version(request)
+    )
     return versioned_reply(admin_queries.event_state_view(state, request.now))
 
 
@@ -189,7 +193,7 @@ def list_tiers(request: RequestContext, event_id: str) -> CacheableReply[TiersVi
 )
 def create_tier(request: RequestContext, event_id: str, body: TierFields) -> Reply[AdminTierView]:
     """Create a tier of an event."""
-    return _create_tier(request, event_id, body, _require_manager(request, event_id))
+    return _create_tier(request, event_id, body, permissions.require_actor(request.require_user(), event_id))
 
 
 @route(bp, "GET", "/tiers/{tier_id}", access="public")
@@ -353,19 +357,12 @@ def _is_manager(request: RequestContext, event_id: str) -> bool:
     return identity is not None and permissions.may_manage(identity, event_id) and permissions.find_event(event_id) is not None
 
 
-def _require_manager(request: RequestContext, event_id: str) -> str:
-    """The user id of the caller, if they may manage the event; raises NotFound or Forbidden."""
-    caller = request.require_user()
-    permissions.require_manager(caller, event_id)
-    return caller.user_id
-
-
 def _require_tier_manager(request: RequestContext, tier_id: str) -> str:
     """The user id of the caller, if they may manage the event of the tier; raises NotFound or Forbidden."""
     event_id = _find_event_id(tier_id)
     if event_id is None:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
-    return _require_manager(request, event_id)
+    return permissions.require_actor(request.require_user(), event_id)
 
 
 def _find_event_id(tier_id: str) -> str | None:

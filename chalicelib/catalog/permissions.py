@@ -32,6 +32,12 @@ def require_manager(identity: Identity, event_id: str) -> Event:
     return event
 
 
+def require_actor(identity: Identity, event_id: str) -> str:
+    """The user id of the caller, who is written down with a change, if they may manage the event; raises NotFound or Forbidden."""
+    require_manager(identity, event_id)
+    return identity.user_id
+
+
 def require_door(identity: Identity, event_id: str) -> Event:
     """The event, if the caller may admit people to it; raises NotFound or Forbidden."""
     event = _get_event(event_id)

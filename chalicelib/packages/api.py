@@ -11,7 +11,7 @@ from chalicelib.catalog.capacities import CapacityTooSmall
 from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.catalog.image_uploads import service as image_uploads
 from chalicelib.catalog.image_uploads.service import ImageOwner
-from chalicelib.catalog.image_uploads.views import IMAGE_FILE, NewUploadBody, UploadStateView, UploadView, upload_state_view, upload_view
+from chalicelib.catalog.image_uploads.views import IMAGE_FILE, NewUploadBody, UploadStateView, UploadView
 from chalicelib.catalog.revisions import CHANGE_ERRORS
 from chalicelib.catalog.tier_management import TierNameTaken, TooManyTiers
 from chalicelib.catalog.tier_options import TooManyOptions
@@ -22,7 +22,6 @@ from chalicelib.edge import idempotency
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import CacheableReply, Reply, RequestContext, route
 from chalicelib.edge.operation import IF_MATCH
-from chalicelib.images import service as images
 from chalicelib.images.model import ImageRefused
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.packages import service
@@ -165,15 +164,14 @@ def remove_package_image(request: RequestContext, event_id: str, package_id: str
 def begin_package_image_upload(request: RequestContext, event_id: str, package_id: str, body: NewUploadBody) -> Reply[UploadView]:
     """Get a form that sends a picture of a package straight to the bucket, as of an event."""
     actor = _require_actor(request, event_id, package_id)
-    owner = ImageOwner(event_id, package_id)
-    return Reply(upload_view(image_uploads.begin_upload(owner, body.content_type, actor, request.now)), 201)
+    return Reply(image_uploads.begin_upload(ImageOwner(event_id, package_id), body.content_type, actor, request.now), 201)
 
 
 @route(bp, "GET", f"{PACKAGE}/image/upload/{{upload_id}}", access="manager")
 def show_package_image_upload(request: RequestContext, event_id: str, package_id: str, upload_id: str) -> Reply[UploadStateView]:
     """Show what came of an upload."""
-    _require_actor(request, event_id, package_id)
-    return Reply(upload_state_view(upload_id, images.find_outcome(ImageOwner(event_id, package_id).name, upload_id)))
+    service.require_package(request.require_user(), event_id, package_id)
+    return Reply(image_uploads.get_upload(ImageOwner(event_id, package_id), upload_id))
 
 
 @route(bp, "GET", f"{PACKAGE}/audit", access="manager")

@@ -6,7 +6,6 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib.catalog import permissions
-from chalicelib.catalog.model import Event
 from chalicelib.catalog.revisions import ManagedByBootstrap, PreconditionFailed, VersionConflict
 from chalicelib.catalog.versioned import expected_version, versioned_reply
 from chalicelib.edge import cursors, rate_limits
@@ -43,7 +42,7 @@ class PromoCodesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 @route(bp, "GET", "/admin/events/{event_id}/promo-codes", access="manager")
 def list_promo_codes(request: RequestContext, event_id: str, query: PromoCodesQuery) -> Reply[PromoCodesView]:
     """List the promo codes of an event."""
-    event = _require_manager(request, event_id)
+    event = permissions.require_manager(request.require_user(), event_id)
     after = None if query.cursor is None else cursors.decode(query.cursor, _CODE)
     found = management.list_page(event.id, query.limit + 1, after)
     shown = found[: query.limit]
@@ -62,18 +61,19 @@ def list_promo_codes(request: RequestContext, event_id: str, query: PromoCodesQu
 )
 def create_promo_code(request: RequestContext, event_id: str, body: NewPromoCode) -> Reply[PromoCodeView]:
     """Create a promo code of an event."""
-    event, actor = _require_manager(request, event_id), request.require_user().user_id
+    caller = request.require_user()
+    event = permissions.require_manager(caller, event_id)
 
     def execute(new_id: str) -> Reply[PromoCodeView]:
-        return _code_reply(management.create(event, body, f"promo:{new_id}", actor, request.now), 201)
+        return _code_reply(management.create(event, body, f"promo:{new_id}", caller.user_id, request.now), 201)
 
-    return execute_once(request, actor, execute)
+    return execute_once(request, caller.user_id, execute)
 
 
 @route(bp, "GET", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager")
 def show_promo_code(request: RequestContext, event_id: str, code_id: str) -> Reply[PromoCodeView]:
     """Show a promo code and how often it was used."""
-    return _code_reply(management.get(_require_manager(request, event_id).id, code_id))
+    return _code_reply(management.get(permissions.require_manager(request.require_user(), event_id).id, code_id))
 
 
 @route(
@@ -86,15 +86,17 @@ def show_promo_code(request: RequestContext, event_id: str, code_id: str) -> Rep
 )
 def change_promo_code(request: RequestContext, event_id: str, code_id: str, body: PromoCodeChanges) -> Reply[PromoCodeView]:
     """Change some fields of a promo code, or deactivate it."""
-    event, actor = _require_manager(request, event_id), request.require_user().user_id
-    return _code_reply(management.update(event.id, code_id, body, actor, request.now, expected_version(request, body)))
+    caller = request.require_user()
+    event = permissions.require_manager(caller, event_id)
+    return _code_reply(management.update(event.id, code_id, body, caller.user_id, request.now, expected_version(request, body)))
 
 
 @route(bp, "DELETE", "/admin/events/{event_id}/promo-codes/{code_id}", access="manager", headers=(IF_MATCH,), errors=_CHANGE_ERRORS)
 def delete_promo_code(request: RequestContext, event_id: str, code_id: str) -> Reply[DeletedPromoCodeView]:
     """Delete a promo code that nobody has used; one that was used is deactivated instead."""
-    event, actor = _require_manager(request, event_id), request.require_user().user_id
-    promo_code, is_deleted = management.delete(event.id, code_id, actor, request.now, expected_version(request))
+    caller = request.require_user()
+    event = permissions.require_manager(caller, event_id)
+    promo_code, is_deleted = management.delete(event.id, code_id, caller.user_id, request.now, expected_version(request))
     message = "The promo code is deleted." if is_deleted else "The promo code was used, so it is kept; nobody can use it any more."
     return Reply(DeletedPromoCodeView(id=promo_code.code, deleted=is_deleted, is_active=False, message=message))
 
@@ -111,8 +113,3 @@ def validate_promo_code(request: RequestContext, event_id: str, code: str) -> Re
 
 def _code_reply(found: CodeWithUses, status: int = 200) -> Reply[PromoCodeView]:
     return versioned_reply(promo_code_view(found.promo_code, found.uses), status)
-
-
-def _require_manager(request: RequestContext, event_id: str) -> Event:
-    """The event, if the caller may manage it; raises NotFound or Forbidden."""
-    return permissions.require_manager(request.require_user(), event_id)

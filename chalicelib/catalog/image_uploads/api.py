@@ -5,13 +5,12 @@ from chalice.app import Blueprint
 from chalicelib.catalog import admin_queries, permissions
 from chalicelib.catalog.image_uploads import service
 from chalicelib.catalog.image_uploads.service import ImageOwner
-from chalicelib.catalog.image_uploads.views import IMAGE_FILE, NewUploadBody, UploadStateView, UploadView, upload_state_view, upload_view
+from chalicelib.catalog.image_uploads.views import IMAGE_FILE, NewUploadBody, UploadStateView, UploadView
 from chalicelib.catalog.managed_views import AdminEventWithTiersView
 from chalicelib.catalog.revisions import CHANGE_ERRORS
 from chalicelib.catalog.versioned import expected_version, versioned_reply
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.operation import IF_MATCH
-from chalicelib.images import service as images
 from chalicelib.images.model import ImageRefused
 
 bp = Blueprint(__name__)
@@ -31,7 +30,7 @@ def set_event_image(request: RequestContext, event_id: str, file: bytes) -> Repl
 
     The picture is drawn anew, without its metadata. On AWS a form may have some 4.5 MB; a larger picture goes by `.../image/upload`.
     """
-    actor = _require_manager(request, event_id)
+    actor = permissions.require_actor(request.require_user(), event_id)
     service.set_image(ImageOwner(event_id), file, actor, request.now, expected_version(request))
     return _event_reply(event_id, request.now)
 
@@ -39,7 +38,7 @@ def set_event_image(request: RequestContext, event_id: str, file: bytes) -> Repl
 @route(bp, "DELETE", "/events/{event_id}/image", access="manager", headers=(IF_MATCH,), errors=CHANGE_ERRORS)
 def remove_event_image(request: RequestContext, event_id: str) -> Reply[AdminEventWithTiersView]:
     """Remove the image of an event."""
-    actor = _require_manager(request, event_id)
+    actor = permissions.require_actor(request.require_user(), event_id)
     service.remove_image(ImageOwner(event_id), actor, request.now, expected_version(request))
     return _event_reply(event_id, request.now)
 
@@ -50,21 +49,15 @@ def begin_event_image_upload(request: RequestContext, event_id: str, body: NewUp
 
     It is checked there, and becomes the image of the event a few seconds later; `GET .../image/upload/{upload_id}` says how it went.
     """
-    actor = _require_manager(request, event_id)
-    return Reply(upload_view(service.begin_upload(ImageOwner(event_id), body.content_type, actor, request.now)), 201)
+    actor = permissions.require_actor(request.require_user(), event_id)
+    return Reply(service.begin_upload(ImageOwner(event_id), body.content_type, actor, request.now), 201)
 
 
 @route(bp, "GET", "/events/{event_id}/image/upload/{upload_id}", access="manager")
 def show_event_image_upload(request: RequestContext, event_id: str, upload_id: str) -> Reply[UploadStateView]:
     """Show what came of an upload."""
-    _require_manager(request, event_id)
-    return Reply(upload_state_view(upload_id, images.find_outcome(ImageOwner(event_id).name, upload_id)))
-
-
-def _require_manager(request: RequestContext, event_id: str) -> str:
-    caller = request.require_user()
-    permissions.require_manager(caller, event_id)
-    return caller.user_id
+    permissions.require_manager(request.require_user(), event_id)
+    return Reply(service.get_upload(ImageOwner(event_id), upload_id))
 
 
 def _event_reply(event_id: str, now: int) -> Reply[AdminEventWithTiersView]:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from chalicelib import ids, log
 from chalicelib.catalog import snapshots
+from chalicelib.catalog.image_uploads.views import UploadStateView, UploadView, upload_state_view, upload_view
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.revisions import (
     ANY_VERSION,
@@ -69,10 +70,15 @@ def remove_image(owner: ImageOwner, actor: str, now: int, expected: Expected = A
     _replace_image(owner, None, actor, now, expected)
 
 
-def begin_upload(owner: ImageOwner, content_type: str, actor: str, now: int) -> images.NewUpload:
+def begin_upload(owner: ImageOwner, content_type: str, actor: str, now: int) -> UploadView:
     """A form by which a browser sends an image to the bucket. Raises NotFound and ManagedByBootstrap."""
     _get_changeable(snapshots.load_current(), owner)
-    return images.begin_upload(owner.name, actor, content_type, now)
+    return upload_view(images.begin_upload(owner.name, actor, content_type, now))
+
+
+def get_upload(owner: ImageOwner, upload_id: str) -> UploadStateView:
+    """How an upload has gone; one that is not known is waiting."""
+    return upload_state_view(upload_id, images.find_outcome(owner.name, upload_id))
 
 
 def process_upload(key: str, now: int) -> None:
