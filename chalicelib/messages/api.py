@@ -32,7 +32,10 @@ class MessagesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class MessageView(Struct, frozen=True, kw_only=True):
-    """A mail that followed from a change. `subject_id`: the order or ticket that it is about. `failure`: why the last attempt failed."""
+    """A mail that followed from a change. `subject_id`: the order, ticket or event that it is about.
+
+    `failure`: why the last attempt failed.
+    """
 
     id: str
     kind: str

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from email.utils import parseaddr
 from typing import Any
 
+import msgspec
+
 from chalicelib import clock, money, settings
 from chalicelib.accounts import service as accounts
 from chalicelib.catalog import permissions
@@ -11,6 +13,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.sharing import calendar_file
 from chalicelib.documents import service as documents
+from chalicelib.messages.model import EventDetails, event_details, place_text
 from chalicelib.notifications import templates
 from chalicelib.notifications.model import Attachment, MailMessage, Notification
 from chalicelib.purchases.record import queries
@@ -53,7 +56,9 @@ def _content(notification: Notification, event: Event) -> tuple[dict[str, Any], 
             return {"tier": _tier_name(ticket), "is_cancelled": event.status == "cancelled"}, []
         case "waitlist_offer" | "offer_expiring":
             return _offer(notification, event)
-    return {"url": _shop_url(f"events/{event.id}")}, [_calendar(event)]
+        case "event_changed":
+            return _event_change(notification, event)
+    raise ValueError(f"no mail is known of the kind {notification.kind!r}")
 
 
 def _confirmation(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
@@ -91,6 +96,22 @@ def _offer(notification: Notification, event: Event) -> tuple[dict[str, Any], Se
     return {"tier": tiers, "count": purchase.quantity, "until": until, "url": _shop_url("account")}, []
 
 
+def _event_change(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:
+    """How the event is now, and of what has changed how it was, unless all is as it was again."""
+    before = msgspec.convert({name: notification.facts[f"before_{name}"] for name in EventDetails.__struct_fields__}, EventDetails)
+    after = event_details(event)
+    if before == after or event.status == "cancelled":
+        raise Moot
+    has_moved = (before.starts_at, before.timezone) != (after.starts_at, after.timezone)
+    earlier = {
+        "name": before.name if before.name != after.name else "",
+        "place": before.place if before.place != after.place else "",
+        "starts": clock.local(before.starts_at, before.timezone) if has_moved and before.starts_at else None,
+        "zone": before.timezone,
+    }
+    return {"before": earlier, "url": _shop_url(f"events/{event.id}")}, [_calendar(event)]
+
+
 def _refund(notification: Notification) -> tuple[dict[str, Any], Sequence[Attachment]]:
     purchase = _purchase(notification)
     refund = purchase.find_refund(str(notification.facts["refund_id"]))
@@ -125,9 +146,8 @@ def _calendar(event: Event) -> Attachment:
 
 
 def _event_values(event: Event) -> dict[str, Any]:
-    place = ", ".join(part for part in (event.venue, event.address, event.city) if part)
     starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
-    return {"name": event.name, "place": place, "starts": starts, "zone": event.timezone}
+    return {"name": event.name, "place": place_text(event), "starts": starts, "zone": event.timezone}
 
 
 def _address(notification: Notification) -> str:

@@ -3,7 +3,16 @@
 from collections.abc import Iterator, Sequence
 
 from chalicelib import clock, log
-from chalicelib.changes.model import Change, OrderPaid, OrderRefunded, TicketTransferred, TicketVoided, WaitlistOffered
+from chalicelib.changes.model import (
+    Change,
+    EventChanged,
+    OrderPaid,
+    OrderRefunded,
+    TicketTransferred,
+    TicketVoided,
+    WaitlistOffered,
+)
+from chalicelib.messages import event_notices
 from chalicelib.notifications import outbox
 from chalicelib.notifications.model import Notification
 from chalicelib.purchases.record.model import EVENT_CANCELLED
@@ -22,6 +31,8 @@ def follow(changes: Sequence[Change]) -> None:
     """Queue the notifications that follow from changes."""
     oldest = clock.now() - MAX_AGE_SECONDS
     for change in changes:
+        if isinstance(change, EventChanged) and change.before is not None and change.after is not None and change.at >= oldest:
+            event_notices.note_change(change.before, change.after, change.at)
         for notification in _notifications(change):
             if change.at >= oldest:
                 outbox.queue(notification)

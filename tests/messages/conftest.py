@@ -3,7 +3,7 @@
 import pytest
 
 import app
-from chalicelib import settings
+from chalicelib import clock, settings
 from chalicelib.messages import jobs
 from chalicelib.notifications.providers import protocol
 from infra.local.event_sources import create_poller
@@ -39,5 +39,7 @@ class Post:
 def post(threaded_store, monkeypatch):
     fake = FakeProvider()
     monkeypatch.setattr(protocol, "find_provider", lambda: fake)
+    # Changes are recorded by the clock of the test.
+    monkeypatch.setattr(engines.open_local_store().engine._ministack, "clock", clock.precise_now)
     with settings.override(mail_from="Shop <tickets@shop.test>", shop_url="https://shop.test"):
         yield Post(fake)

@@ -27,6 +27,7 @@ VALUES = {
     "is_rejected": True,
     "is_cancelled": True,
     "tier": HOSTILE,
+    "before": {"name": HOSTILE, "place": HOSTILE, "starts": datetime(2026, 6, 29, 20, 30, tzinfo=UTC), "zone": "Europe/Madrid"},
     "until": datetime(2026, 6, 30, 9, 5, tzinfo=UTC),
     "url": "https://shop.test/tickets#token=abc",
 }
