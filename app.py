@@ -8,6 +8,7 @@ from chalice.app import Chalice
 # and deep inside other imports AWS's SDK makes 3,000 such calls (25 ms).
 from chalicelib import dynamo, snapstart  # noqa: F401
 from chalicelib.accounts import api as accounts_api
+from chalicelib.accounts.directory import api as directory_api
 from chalicelib.admin import api as admin_api
 from chalicelib.catalog import api as catalog_api
 from chalicelib.catalog import slugs
@@ -54,6 +55,7 @@ app.register_middleware(cors.answer_preflights, "http")
 
 app.register_blueprint(edge_api.bp, url_prefix="/v1")
 app.register_blueprint(accounts_api.bp, url_prefix="/v1")
+app.register_blueprint(directory_api.bp, url_prefix="/v1")
 app.register_blueprint(catalog_api.bp, url_prefix="/v1")
 app.register_blueprint(image_uploads_api.bp, url_prefix="/v1")
 app.register_blueprint(sharing_api.bp, url_prefix="/v1")

@@ -91,6 +91,8 @@ class _Tour:
         tokens = self.post("/auth/password", change, token=tokens["access_token"]).json
         tokens = self.post("/auth/refresh", {"refresh_token": tokens["refresh_token"]}).json
         tokens = self.manage_sessions(f"new-{email}", {"email": email, "password": password}, tokens)
+        self.administer_account(f"new-{email}", tokens["user"]["id"])
+        tokens = self.post("/auth/login", {"email": f"new-{email}", "password": password}).json
         self.post("/auth/logout", {"refresh_token": tokens["refresh_token"]})
         self.get("/me/export", token=tokens["access_token"])
         self.delete("/auth/me", json={"password": password}, token=tokens["access_token"])
@@ -106,6 +108,14 @@ class _Tour:
             self.post("/auth/email", login | {"email": new_email}, token=tokens["access_token"])
             self.post("/auth/email/verify", {"token": _mailed_token(mails[:1])})
         return self.post("/auth/login", login | {"email": new_email}).json
+
+    def administer_account(self, email: str, user_id: str) -> None:
+        """Do what admins do with somebody's account, which ends its sessions."""
+        for path in (f"/admin/users?search={email}", f"/admin/users/{user_id}"):
+            self.get(path, token=self.admin)
+        for is_locked in (True, False):
+            self.patch(f"/admin/users/{user_id}", {"locked": is_locked}, token=self.admin)
+        self.delete(f"/admin/users/{user_id}/sessions", token=self.admin)
 
     def manage_people(self, event_id: str) -> None:
         promoter = f"/promoters/{self.name}"

@@ -13,6 +13,7 @@ from chalicelib.accounts import addresses, service, session_cookie
 from chalicelib.accounts.attempts.service import TooManyAttempts
 from chalicelib.accounts.model import (
     AccountChanging,
+    AccountLocked,
     AlreadyRegistered,
     CommonPassword,
     Company,
@@ -135,7 +136,14 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
     return Reply(RegistrationView(body.email, settings.current().email_verification == "required", message), 201)
 
 
-@route(bp, "POST", "/auth/login", access="public", headers=(session_cookie.HEADER,), errors=(LoginFailed, TooManyAttempts, RateLimited))
+@route(
+    bp,
+    "POST",
+    "/auth/login",
+    access="public",
+    headers=(session_cookie.HEADER,),
+    errors=(LoginFailed, AccountLocked, TooManyAttempts, RateLimited),
+)
 def log_in(request: RequestContext, body: LoginBody) -> Reply[TokensView]:
     """Log in with e-mail address and password."""
     is_cookie = session_cookie.is_requested(request)
@@ -186,7 +194,7 @@ def update_me(request: RequestContext, body: ProfileChanges) -> Reply[UserView]:
     "/auth/password",
     access="user",
     headers=(session_cookie.HEADER,),
-    errors=(NoAccount, CommonPassword, WrongPassword, TooManyAttempts, AccountChanging),
+    errors=(NoAccount, AccountLocked, CommonPassword, WrongPassword, TooManyAttempts, AccountChanging),
 )
 def change_password(request: RequestContext, body: PasswordChange) -> Reply[TokensView]:
     """Change your password; all other sessions of yours end."""

@@ -40,7 +40,7 @@ class Profile(Struct, frozen=True):
 class Account(Struct, frozen=True, kw_only=True):
     """A person. `verified_at` (epoch seconds) is when they proved that the e-mail address is theirs, None before.
 
-    `generation` goes up whenever all of their sessions end.
+    `generation` goes up whenever all of their sessions end. `locked_at` (epoch seconds): when an admin locked the account.
     """
 
     user_id: str
@@ -52,6 +52,7 @@ class Account(Struct, frozen=True, kw_only=True):
     phone: str | None = None
     company: str | None = None
     verified_at: int | None = None
+    locked_at: int | None = None
     generation: int = 1
 
 
@@ -72,6 +73,14 @@ class LoginFailed(ApiError):
         "The e-mail address or the password is wrong, or the address is not verified yet. "
         "If you have just registered, follow the link in the mail first."
     )
+
+
+class AccountLocked(ApiError):
+    """Raised after the password was right, so that nobody else learns of the lock."""
+
+    code: ClassVar[str] = "account_locked"
+    status: ClassVar[int] = 403
+    default_message: ClassVar[str] = "This account is locked. Write to the shop if you think that this is a mistake."
 
 
 class WrongPassword(ApiError):

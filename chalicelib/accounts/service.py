@@ -12,6 +12,7 @@ from chalicelib.accounts.members import service as members
 from chalicelib.accounts.model import (
     Account,
     AccountChanging,
+    AccountLocked,
     AlreadyRegistered,
     Credentials,
     LoginFailed,
@@ -74,12 +75,14 @@ def register(new: Registration, now: int) -> None:
 
 
 def log_in(request: RequestContext, email: str, password: str) -> Tokens:
-    """Begin a session. Raises LoginFailed or TooManyAttempts."""
+    """Begin a session. Raises LoginFailed, TooManyAttempts or AccountLocked."""
     # What is read meanwhile is used only if the attempt is counted.
     _, (credentials, account) = parallel.both(lambda: attempts.count(request, email), lambda: find_login(email))
     is_correct = passwords.is_correct(password, credentials.password_hash if credentials else None)
     if credentials is None or account is None or not is_correct or not _may_log_in(account):
         raise LoginFailed()
+    if account.locked_at is not None:
+        raise AccountLocked()
     if passwords.is_outdated(credentials.password_hash):
         store.replace_hash(credentials, passwords.hash_password(password))
     _, tokens = parallel.both(lambda: attempts.forgive(request, email), lambda: _begin_session(request, account))
@@ -167,10 +170,12 @@ def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account:
 def change_password(request: RequestContext, user_id: str, current: str, new: str) -> Tokens:
     """Change a password by its owner, and end all sessions but the one that this begins.
 
-    Raises NoAccount, TooManyAttempts, WrongPassword, CommonPassword or AccountChanging.
+    Raises NoAccount, TooManyAttempts, WrongPassword, AccountLocked, CommonPassword or AccountChanging.
     """
     account = get_account(user_id)
     credentials = check_password(request, account, current)
+    if account.locked_at is not None:  # their access token still lasts some minutes
+        raise AccountLocked()
     passwords.refuse_common(new, account.email, account.first_name, account.last_name)
     generation = account.generation + 1
     refresh_token, session_item = sessions.begin_item(user_id, generation, _device(request), request.now)
@@ -251,9 +256,9 @@ def add_role(email: str, role: Role, actor: str, now: int) -> Account | None:
     account = store.find_account(credentials.user_id) if credentials else None
     if account is None or role in account.roles:
         return account
-    roles = (*account.roles, role)
+    after = structs.replace(account, roles=(*account.roles, role))
     entry = audit.entry_item(f"account#{account.user_id}", "account.role_added", actor, now, {"role": role})
-    dynamo.transact([store.set_roles_item(account, roles), entry])
+    dynamo.transact([store.set_rights_item(account, after), entry])
     return store.find_account(account.user_id)
 
 
@@ -261,8 +266,7 @@ def _create_items(account: Account, password_hash: str) -> list[dynamo.TransactI
     """Transaction items that create an account, with a promoter's profile if they are one."""
     items = store.create_items(account, password_hash)
     if "promoter" in account.roles:
-        name = account.company or " ".join(filter(None, (account.first_name, account.last_name))) or account.email.partition("@")[0]
-        items.append(profiles.new_profile_item(account.user_id, name, account.company, account.created_at))
+        items.append(profiles.new_profile_item(account, account.created_at))
     return items
 
 

@@ -5,23 +5,39 @@
 | `user#<user id>` | the account |
 | `email#<address in lower case>` | whose address it is, and the hash of the password; so an address has one account at most |
 | `link#<SHA-256 of the token>` | a link in a mail, until it is used or expires |
+
+The index `by_lane` lists accounts by address, for admins: a lane for those that are locked, one for admins, one for promoters, and for all
+others one for each first character of an address, so that no partition gets all registrations.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from chalicelib import dynamo
 from chalicelib.accounts.model import Account, Credentials, MailPurpose, email_key
 
 OLD_CREDENTIALS_ITEM = 1  # among the items of change_email_items
+BEHIND_ALL = "\x7f"  # sorts behind every character of an address
+
+Group = Literal["locked", "admin", "promoter"]
+
+
+class LaneIndex(GlobalSecondaryIndex[Any]):  # type: ignore[no-untyped-call]
+    class Meta:
+        index_name = "by_lane"
+        projection = KeysOnlyProjection()
+
+    lane = UnicodeAttribute(hash_key=True)
+    email_key = UnicodeAttribute(range_key=True)
 
 
 class AccountRow(dynamo.Table):
-    """An account, with the fields of `Account`; `roles` are separated by spaces."""
+    """An account, with the fields of `Account`; `roles` are separated by spaces, and `lane` and `email_key` follow from the others."""
 
     feature = "accounts"
 
@@ -37,7 +53,11 @@ class AccountRow(dynamo.Table):
     phone = UnicodeAttribute(null=True)
     company = UnicodeAttribute(null=True)
     verified_at = NumberAttribute(null=True)
+    locked_at = NumberAttribute(null=True)
     generation = NumberAttribute()
+    lane = UnicodeAttribute(null=True)
+    email_key = UnicodeAttribute(null=True)
+    lane_index = LaneIndex()
 
 
 class CredentialsRow(dynamo.Table):
@@ -93,6 +113,27 @@ def find_account(user_id: str) -> Account | None:
     return None if row is None else _account(row)
 
 
+def query_lane(lane: str, limit: int, after: str, beginning: str) -> list[tuple[str, str]]:
+    """The (address, user id) of up to `limit` accounts of a lane whose addresses begin so, by address, those behind the address `after`.
+
+    The lane is a group, or a `lane_of_others`. Addresses are in their comparable form. May miss what was written within the last second.
+    """
+    first = max(beginning, f"{after} ") if after else beginning or " "  # a blank sorts before every character of an address
+    condition: Any = AccountRow.email_key.between(first, beginning + BEHIND_ALL)
+    return [(row.email_key, row.id.removeprefix("user#")) for row in AccountRow.lane_index.query(lane, condition, limit=limit)]
+
+
+def lane_of_others(beginning: str) -> str:
+    """The lane of the accounts in no group whose addresses begin so."""
+    return f"user#{beginning[0]}"
+
+
+def batch_find(user_ids: Iterable[str]) -> list[Account]:
+    """The accounts that exist, strongly consistent, in any order. For 100 ids at most."""
+    items = dynamo.batch_get(AccountRow.name(), [{"id": {"S": f"user#{user_id}"}} for user_id in user_ids], consistent=True)
+    return [_account(AccountRow.from_raw_data(item)) for item in items]
+
+
 def find_credentials(address: str) -> Credentials | None:
     """The credentials of an e-mail address, strongly consistent, or None."""
     key = email_key(address)
@@ -107,6 +148,7 @@ def create_items(account: Account, password_hash: str) -> list[dynamo.TransactIt
         f"user#{account.user_id}",
         **{name: getattr(account, name) for name in Account.__struct_fields__ if name not in ("user_id", "roles")},
         roles=" ".join(account.roles),
+        **_index_fields(account),
     )
     return [dynamo.put(credentials, "attribute_not_exists(id)"), dynamo.put(row, "attribute_not_exists(id)")]
 
@@ -125,10 +167,14 @@ def update_profile(user_id: str, changes: Mapping[str, Any]) -> Account | None:
     return _account(AccountRow.from_raw_data(item)) if granted else None
 
 
-def set_roles_item(account: Account, roles: tuple[str, ...]) -> dynamo.TransactItem:
-    """Transaction item that changes an account's roles; refused if they have changed since `account` was read. Ends all of its sessions."""
-    changes, before = {"roles": " ".join(roles)}, " ".join(account.roles)
-    return dynamo.update(AccountRow(f"user#{account.user_id}"), changes, "roles = :before", add={"generation": 1}, before=before)
+def set_rights_item(before: Account, after: Account) -> dynamo.TransactItem:
+    """Transaction item that changes an account's roles and lock, and ends all of its sessions.
+
+    Refused if its sessions have ended since `before` was read, as with any change of rights or address.
+    """
+    changes = {"roles": " ".join(after.roles), "locked_at": after.locked_at} | _index_fields(after)
+    row = AccountRow(f"user#{before.user_id}")
+    return dynamo.update(row, changes, "generation = :before", add={"generation": 1}, before=before.generation)
 
 
 def set_verified_item(user_id: str, now: int) -> dynamo.TransactItem:
@@ -156,7 +202,7 @@ def change_email_items(account: Account, credentials: Credentials, email: str, n
     new = CredentialsRow(f"email#{email_key(email)}", user_id=account.user_id, password_hash=credentials.password_hash)
     old = CredentialsRow(f"email#{credentials.email_key}")
     unchanged = "user_id = :user AND password_hash = :hash"
-    changes = {"email": email, "verified_at": now}
+    changes = {"email": email, "verified_at": now} | _index_fields(structs.replace(account, email=email))
     return [
         dynamo.put(new, "attribute_not_exists(id)"),
         dynamo.delete(old, unchanged, user=account.user_id, hash=credentials.password_hash),
@@ -203,6 +249,14 @@ def use_link_item(link: MailedLink) -> dynamo.TransactItem:
     return dynamo.delete(MailedLinkRow(f"link#{link.digest}"), "attribute_exists(id)")
 
 
+def _index_fields(account: Account) -> dict[str, Any]:
+    key = email_key(account.email)
+    if account.locked_at is not None:
+        return {"lane": "locked", "email_key": key}
+    special = next((role for role in ("admin", "promoter") if role in account.roles), None)
+    return {"lane": special or lane_of_others(key), "email_key": key}
+
+
 def _account(row: AccountRow) -> Account:
     return Account(
         user_id=row.id.removeprefix("user#"),
@@ -214,5 +268,6 @@ def _account(row: AccountRow) -> Account:
         phone=row.phone,
         company=row.company,
         verified_at=None if row.verified_at is None else int(row.verified_at),
+        locked_at=None if row.locked_at is None else int(row.locked_at),
         generation=int(row.generation),
     )

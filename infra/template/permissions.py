@@ -10,7 +10,8 @@ Statement = dict[str, Any]
 # Function -> table, or `table/index/name` -> actions of DynamoDB.
 TABLES: dict[str, dict[str, str]] = {
     "api_handler": {
-        "accounts": "DeleteItem GetItem PutItem UpdateItem",
+        "accounts": "BatchGetItem DeleteItem GetItem PutItem UpdateItem",
+        "accounts/index/by_lane": "Query",
         "audit": "PutItem Query",
         "audit/index/actor": "Query",
         "audit/index/day": "Query",

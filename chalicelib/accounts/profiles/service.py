@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from chalicelib import dynamo
+from chalicelib.accounts.model import Account
 from chalicelib.accounts.profiles import store
 from chalicelib.accounts.profiles.store import Promoter, State
 from chalicelib.audit import service as audit
@@ -35,9 +36,10 @@ class PromoterChange(Struct, frozen=True):
     verified: bool | None
 
 
-def new_profile_item(promoter_id: str, name: str, company: str | None, now: int) -> dynamo.TransactItem:
-    """Transaction item that creates the profile of somebody who registers as a promoter."""
-    return store.put_item(Promoter(id=promoter_id, name=name, company=company, created_at=now, updated_at=now))
+def new_profile_item(account: Account, now: int) -> dynamo.TransactItem:
+    """Transaction item that creates the profile of somebody who becomes a promoter; refused if they have one."""
+    name = account.company or " ".join(filter(None, (account.first_name, account.last_name))) or account.email.partition("@")[0]
+    return store.put_item(Promoter(id=account.user_id, name=name, company=account.company, created_at=now, updated_at=now))
 
 
 def find(promoter_id: str) -> Promoter | None:

@@ -158,6 +158,7 @@ export const accountFailures = {
   too_many_attempts: "Too many attempts. Wait a few minutes, or choose a new password by mail.",
   already_registered: "You have an account already. Sign in to it.",
   no_account: "You have no account yet. Create one first.",
+  account_locked: "This account is locked. Write to the shop if you think that this is a mistake.",
   account_changing: "Your account is being changed elsewhere at the same time. Try again.",
   promoter_has_events: "You have events that are not over. Cancel them first, or ask us to give them to another promoter.",
 };

@@ -160,6 +160,7 @@ export const accountFailures: typeof englishFailures = {
   too_many_attempts: "Demasiados intentos. Espera unos minutos o elige una contraseña nueva por correo.",
   already_registered: "Ya tienes una cuenta. Inicia sesión en ella.",
   no_account: "Aún no tienes cuenta. Crea una primero.",
+  account_locked: "Esta cuenta está bloqueada. Escribe a la tienda si crees que es un error.",
   account_changing: "Tu cuenta se está cambiando a la vez en otro sitio. Reintenta.",
   promoter_has_events: "Tienes eventos que no han terminado. Cancélalos antes o pídenos que los pasemos a otro promotor.",
 };
