@@ -40,4 +40,38 @@ def system(manager: Manager) -> Iterator[str]:
     yield "reloaded"
 
 
-TOURS: list[Tour] = [promoters, system]
+def users(manager: Manager) -> Iterator[str]:
+    for email, role in (("nora@example.com", "promoter"), ("ada@example.com", "user"), ("adam@example.com", "user")):
+        manager.api.post("/auth/register", json={"email": email, "password": PASSWORD, "role": role, "first_name": "Ada"})
+    manager.sign_in_as_admin("/manage/users")
+    manager.see_heading("nora@example.com")
+    manager.see("This is you.")
+    yield "special"
+    manager.fill("Beginning of the e-mail address, or the whole user id", "ada")
+    manager.press("Search")
+    manager.see_heading("adam@example.com")
+    manager.press("Lock: ada@example.com")
+    dialog = manager.page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("Sells places in line")
+    yield "question"
+    dialog.get_by_role("button", name="Lock").click()
+    manager.see("ada@example.com is locked.")
+    assert manager.api.post("/auth/login", json={"email": "ada@example.com", "password": PASSWORD}).json["error"] == "account_locked"
+    manager.press("Make promoter: adam@example.com")
+    dialog.get_by_role("button", name="Make promoter").click()
+    manager.see("adam@example.com is a promoter now.")
+    manager.page.get_by_text("What admins have done").first.click()
+    manager.see("Sells places in line")
+    yield "locked"
+    manager.press("Sign out everywhere: adam@example.com")
+    dialog.get_by_role("button", name="Sign out everywhere").click()
+    manager.see("adam@example.com is signed out everywhere.")
+    manager.press("Unlock: ada@example.com")
+    dialog.get_by_role("button", name="Unlock").click()
+    manager.see("ada@example.com can sign in again.")
+    manager.page.get_by_label("Show").select_option("locked")
+    manager.see_heading("Nobody")
+    yield "nobody"
+
+
+TOURS: list[Tour] = [promoters, system, users]

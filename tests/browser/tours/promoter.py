@@ -52,6 +52,30 @@ def events(manager: Manager) -> Iterator[str]:
     yield "list"
 
 
+def profile(manager: Manager) -> Iterator[str]:
+    manager.sign_up()
+    manager.go("Your profile")
+    manager.see("An admin of the shop has not verified you yet.")
+    manager.fill("Website (optional)", "nova example")
+    manager.press("Save")
+    manager.see("This is no address of a website.")
+    expect(manager.page.get_by_label("Website (optional)", exact=True)).to_have_attribute("aria-invalid", "true")
+    yield "refused"
+    manager.fill("Website (optional)", "nova.example")
+    manager.fill("About you (optional)", "Concerts since 1998.")
+    manager.press("Save")
+    expect(manager.page.get_by_text("Saved", exact=True)).to_be_visible()
+    [own] = manager.api.get("/promoters", query={"verified": "false"}, token=builders.admin_token()).json["promoters"]
+    assert (own["name"], own["website"], own["description"]) == ("Nova Nights", "https://nova.example", "Concerts since 1998.")
+    body = {name: own[name] for name in ("name", "company", "description", "website")}
+    manager.api.put(f"/promoters/{own['id']}", json=body | {"verified": True}, token=builders.admin_token())
+    manager.page.reload()
+    manager.see("You are verified")
+    manager.fill("Name", "Nova Days")
+    manager.see("an admin has to verify you again")
+    yield "verified"
+
+
 def another_ones_edit(manager: Manager) -> Iterator[str]:
     manager.sign_up()
     event_id = manager.create_event()
@@ -93,4 +117,4 @@ def published(manager: Manager) -> Iterator[str]:
     yield "cancelled"
 
 
-TOURS: list[Tour] = [entering, events, another_ones_edit, published]
+TOURS: list[Tour] = [entering, events, profile, another_ones_edit, published]

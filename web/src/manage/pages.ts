@@ -35,6 +35,13 @@ export const PAGES: Page[] = [
     load: async () => (await import("./webhooks/webhooks-page")).WebhooksPage,
   },
   {
+    path: "/manage/profile",
+    name: { en: "Your profile", es: "Tu perfil" },
+    right: "editOwnProfile",
+    isListed: true,
+    load: async () => (await import("./profile/profile-page")).ProfilePage,
+  },
+  {
     path: "/manage/events/new",
     name: { en: "New event", es: "Evento nuevo" },
     right: "createEvents",
@@ -138,6 +145,13 @@ export const PAGES: Page[] = [
     right: "seeFigures",
     isListed: true,
     load: async () => (await import("./sales/compare-page")).ComparePage,
+  },
+  {
+    path: "/manage/users",
+    name: { en: "Users", es: "Usuarios" },
+    right: "administerShop",
+    isListed: true,
+    load: async () => (await import("./users/users-page")).UsersPage,
   },
   {
     path: "/manage/promoters",

@@ -34,6 +34,9 @@ const en: Record<string, string> = {
   not_resendable: "It is about to be sent already.",
   purchase_limit_exceeded: "With what this person has bought, this is more than one buyer may have for this event.",
   too_many_holds: "Too many buyers are reserving at this moment. Try again.",
+  own_account: "This is your own account. Another admin has to do this.",
+  user_changing: "Somebody else is changing this account at this moment. Look at it again, then try again.",
+  promoter_changing: "Somebody else is changing this profile at this moment. Try again.",
   waitlist_entry_not_found: "This entry is no longer there.",
   waitlist_entry_not_waiting: "This person does not wait any more: they have an offer, or have left.",
 };
@@ -72,6 +75,9 @@ const es: typeof en = {
   not_resendable: "Está a punto de enviarse.",
   purchase_limit_exceeded: "Con lo que ya ha comprado, es más de lo que una persona puede tener para este evento.",
   too_many_holds: "Demasiadas personas están reservando en este momento. Vuelve a intentarlo.",
+  own_account: "Es tu propia cuenta. Tiene que hacerlo otra persona de administración.",
+  user_changing: "Otra persona está cambiando esta cuenta en este momento. Vuelve a mirarla y reintenta.",
+  promoter_changing: "Otra persona está cambiando este perfil en este momento. Reintenta.",
   waitlist_entry_not_found: "Esta persona ya no figura en la lista.",
   waitlist_entry_not_waiting: "Esta persona ya no espera: tiene una oferta o se ha ido.",
 };

@@ -1,0 +1,52 @@
+/** What admins have done to an account, when it is asked for. */
+
+import { useState } from "preact/hooks";
+import { dayAndTime } from "../../formats";
+import { Failure, Skeleton } from "../../parts/failure";
+import { useLoaded } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { useRoomTexts } from "../texts";
+import { usersTexts } from "../texts/users";
+import { listChanges } from "./accounts";
+
+type Changes = Record<string, { before: unknown; after: unknown }>;
+
+export function AccountChanges({ userId }: { userId: string }) {
+  const own = useRoomTexts(usersTexts);
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
+      <summary>{own.changes}</summary>
+      {isOpen && <Listed userId={userId} />}
+    </details>
+  );
+}
+
+function Listed({ userId }: { userId: string }) {
+  const own = useRoomTexts(usersTexts);
+  const { locale } = useTexts();
+  const { value: entries, failure, reload } = useLoaded(() => listChanges(userId), userId);
+  if (!entries) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={2} />;
+  if (entries.length === 0) return <p class="small">{own.noChanges}</p>;
+  return (
+    <ul class="entries">
+      {entries.map((entry) => (
+        <li key={entry.id}>
+          <time class="small" dateTime={entry.at}>
+            {dayAndTime(entry.at, undefined, locale)}
+          </time>
+          <span>{saying(entry.action, entry.changes as Changes, own)}</span>
+          {typeof entry.details.reason === "string" && <span>{own.because(entry.details.reason)}</span>}
+          <span class="small">{own.by(entry.actor)}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function saying(action: string, changes: Changes, own: (typeof usersTexts)["en"]): string {
+  if (action !== "account.rights_changed") return own.actions[action as keyof typeof own.actions] ?? action;
+  const { locked, roles } = changes;
+  const names = (value: unknown) => (value as string[]).map((role) => own.roles[role as keyof typeof own.roles]).join(", ");
+  return [locked && (locked.after ? own.wasLocked : own.wasUnlocked), roles && own.rolesBecame(names(roles.before), names(roles.after))].filter(Boolean).join("; ");
+}

@@ -1,0 +1,168 @@
+/** The accounts of people: an admin finds one, gives and takes the role of a promoter, locks it, ends its sessions. */
+
+import { useState } from "preact/hooks";
+import { day } from "../../formats";
+import { Failure, Outcome, Skeleton } from "../../parts/failure";
+import { useTexts } from "../../texts";
+import { Confirmed } from "../parts/confirmed";
+import { usePages } from "../parts/use-pages";
+import { useRoomTexts } from "../texts";
+import { usersTexts } from "../texts/users";
+import { useMe } from "../who";
+import { AccountChanges } from "./account-changes";
+import { changeAccount, endSessions, listAccounts, type Account, type Group } from "./accounts";
+
+export function UsersPage() {
+  const own = useRoomTexts(usersTexts);
+  const [words, setWords] = useState("");
+  const [wanted, setWanted] = useState<{ search: string; group: Group }>({ search: "", group: "" });
+  const search = (submitted: SubmitEvent) => {
+    submitted.preventDefault();
+    setWanted({ search: words.trim(), group: "" });
+  };
+  const show = (group: Group) => {
+    setWords("");
+    setWanted({ search: "", group });
+  };
+  return (
+    <div class="page">
+      <h1>{own.title}</h1>
+      <p class="lead">{own.lead}</p>
+      <form class="control-fields" role="search" onSubmit={search}>
+        <label class="field">
+          {own.search}
+          <input type="search" value={words} maxLength={254} autocomplete="off" spellcheck={false} onInput={({ currentTarget }) => setWords(currentTarget.value)} />
+        </label>
+        <button type="submit" class="button button-quiet">
+          {own.find}
+        </button>
+        <label class="field">
+          {own.group}
+          <select value={wanted.group} onChange={({ currentTarget }) => show(currentTarget.value as Group)}>
+            <option value="">{wanted.search ? own.all : own.special}</option>
+            <option value="admin">{own.admins}</option>
+            <option value="promoter">{own.promoters}</option>
+            <option value="locked">{own.locked}</option>
+          </select>
+        </label>
+      </form>
+      <Found key={JSON.stringify(wanted)} {...wanted} />
+    </div>
+  );
+}
+
+function Found({ search, group }: { search: string; group: Group }) {
+  const own = useRoomTexts(usersTexts);
+  const { pages, failure, retry, isWorking, more, reload } = usePages((cursor) => listAccounts(search, group, cursor), "users");
+  const [said, setSaid] = useState("");
+  if (!pages) return failure ? <Failure failure={failure} retry={retry} /> : <Skeleton lines={6} />;
+  const accounts = pages.flatMap((page) => page.users);
+  const done = async (text: string) => {
+    setSaid(text);
+    await reload();
+  };
+  return (
+    <>
+      <div role="status">{said && <p class="notice">{said}</p>}</div>
+      {accounts.length === 0 && (
+        <Outcome tone="calm" title={own.none}>
+          <p>{search ? own.noneFound : own.noneText}</p>
+        </Outcome>
+      )}
+      <ul class="cases">
+        {accounts.map((account) => (
+          <Entry key={account.id} account={account} done={done} />
+        ))}
+      </ul>
+      {failure && <Failure failure={failure} retry={retry} />}
+      {more && (
+        <button type="button" class="button button-quiet" disabled={isWorking} onClick={more}>
+          {own.more}
+        </button>
+      )}
+    </>
+  );
+}
+
+interface EntryProps {
+  account: Account;
+  /** Says what was done, and shows the accounts as they are now. */
+  done: (text: string) => Promise<void>;
+}
+
+function Entry({ account, done }: EntryProps) {
+  const own = useRoomTexts(usersTexts);
+  const { locale } = useTexts();
+  const me = useMe();
+  const { id, email, roles, locked_at } = account;
+  const name = [account.first_name, account.last_name].filter(Boolean).join(" ");
+  const facts = [name, account.company, own.since(day(account.created_at, undefined, locale)), !account.email_verified && own.unverified];
+  const isPromoter = roles.includes("promoter");
+  const change = async (changes: Parameters<typeof changeAccount>[1], text: string) => {
+    await changeAccount(id, changes);
+    await done(text);
+  };
+  const withRole = (role: "promoter" | "admin", has: boolean) => [...roles.filter((other) => other !== role), ...(has ? [role] : [])] as ("user" | "promoter" | "admin")[];
+  return (
+    <li class="panel">
+      <h2>{email}</h2>
+      <p>
+        {roles.filter((role) => role !== "user").map((role) => (
+          <span class="status" key={role}>
+            {own.roles[role as keyof typeof own.roles]}
+          </span>
+        ))}{" "}
+        {locked_at && <span class="status status-cancelled">{own.lockedSince(day(locked_at, undefined, locale))}</span>}
+      </p>
+      <p class="small">{facts.filter(Boolean).join(" · ")}</p>
+      <p class="small code">{id}</p>
+      {id === me.id ? (
+        <p class="small">{own.yourself}</p>
+      ) : (
+        <div class="row">
+          <Lock account={account} change={change} />
+          <Confirmed
+            label={isPromoter ? own.takePromoter : own.makePromoter}
+            of={email}
+            confirm={isPromoter ? own.takePromoter : own.makePromoter}
+            act={() => change({ roles: withRole("promoter", !isPromoter) }, isPromoter ? own.promoterTaken(email) : own.promoterMade(email))}
+          >
+            <p>{isPromoter ? own.takePromoterText : own.makePromoterText}</p>
+          </Confirmed>
+          {roles.includes("admin") && (
+            <Confirmed label={own.takeAdmin} of={email} confirm={own.takeAdmin} act={() => change({ roles: withRole("admin", false) }, own.adminTaken(email))}>
+              <p>{own.takeAdminText}</p>
+            </Confirmed>
+          )}
+          <Confirmed label={own.endSessions} of={email} confirm={own.endSessions} act={async () => void (await endSessions(id), await done(own.sessionsEnded(email)))}>
+            <p>{own.endSessionsText}</p>
+          </Confirmed>
+        </div>
+      )}
+      <AccountChanges key={`${locked_at}${roles.join()}`} userId={id} />
+    </li>
+  );
+}
+
+interface LockProps {
+  account: Account;
+  change: (changes: Parameters<typeof changeAccount>[1], text: string) => Promise<void>;
+}
+
+/** Locks an account with a reason for other admins, or unlocks it. */
+function Lock({ account: { email, locked_at }, change }: LockProps) {
+  const own = useRoomTexts(usersTexts);
+  const [reason, setReason] = useState("");
+  const isLocked = locked_at !== null;
+  const label = isLocked ? own.unlock : own.lock;
+  const act = () => change({ locked: !isLocked, reason: reason.trim() || undefined }, isLocked ? own.unlocked(email) : own.lockedNow(email));
+  return (
+    <Confirmed label={label} of={email} confirm={label} act={act}>
+      <p>{isLocked ? own.unlockText : own.lockText}</p>
+      <label class="field">
+        {own.reason}
+        <input value={reason} maxLength={500} onInput={({ currentTarget }) => setReason(currentTarget.value)} />
+      </label>
+    </Confirmed>
+  );
+}
