@@ -8,6 +8,7 @@ from chalicelib.catalog import managed_views, service
 from chalicelib.catalog.event_states import EventState
 from chalicelib.catalog.managed_views import AdminEventView, AdminEventWithTiersView, AdminTierView
 from chalicelib.catalog.model import Catalog, DisplayState, Event, Tier
+from chalicelib.catalog.tier_management import ChangedTier
 from chalicelib.catalog.views import EventWithTiersView, TiersView, TierView
 from chalicelib.edge import cursors
 from chalicelib.edge.http import CacheableReply
@@ -61,11 +62,21 @@ def list_tiers(event_id: str | None, limit: int, cursor: str | None, now: int) -
 
 def get_tier(tier_id: str, now: int) -> AdminTierView:
     """A tier; raises NotFound."""
-    catalog = service.load_current()
+    return _tier_view(service.load_current(), tier_id, {}, now)
+
+
+def changed_tier_view(changed: ChangedTier, now: int) -> AdminTierView:
+    """A tier that this instance has just changed, so its snapshot is not older than that; raises NotFound."""
+    return _tier_view(service.snapshot(), changed.tier.id, changed.stocks, now)
+
+
+def _tier_view(catalog: Catalog, tier_id: str, known: Mapping[str, Stock], now: int) -> AdminTierView:
+    """A tier with the stocks that are `known`, and those that are not."""
     tier = catalog.tiers.get(tier_id)
     if tier is None or tier not in catalog.listed_tiers(tier.event_id) or catalog.find_event(tier.event_id) is None:
         raise NotFound("There is no ticket type with this id.", tier_id=tier_id)
-    return managed_views.admin_tier_view(catalog, tier, inventory.read_stock(catalog.tier_shard_counts(tier)), now)
+    unknown = {stock_id: shards for stock_id, shards in catalog.tier_shard_counts(tier).items() if stock_id not in known}
+    return managed_views.admin_tier_view(catalog, tier, {**known, **inventory.read_stock(unknown)}, now)
 
 
 def managed_event_reply(event_id: str, now: int) -> CacheableReply[EventWithTiersView]:

@@ -336,8 +336,8 @@ def _update_event(request: RequestContext, event_id: str, body: EventChanges) ->
 
 def _update_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[AdminTierView]:
     actor = _require_tier_manager(request, tier_id)
-    tier_management.update_tier(tier_id, body, actor, request.now, expected_version(request, body))
-    return versioned_reply(admin_queries.get_tier(tier_id, request.now))
+    changed = tier_management.update_tier(tier_id, body, actor, request.now, expected_version(request, body))
+    return versioned_reply(admin_queries.changed_tier_view(changed, request.now))
 
 
 def _check_promoter(request: RequestContext, body: EventChanges, own: str | None) -> None:

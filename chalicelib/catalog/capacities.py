@@ -5,7 +5,7 @@ draft, and keeps it; without a capacity the pool has no limit. Before the catalo
 an instance that does not know of the pool holds nothing of them. See docs/decisions/0043-capacity-of-events.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from msgspec import Struct
@@ -18,7 +18,7 @@ from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.revisions import CatalogChanging
 from chalicelib.errors import ApiError
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.model import MAX_HOLDS, CapacityInUse, default_shard_count
+from chalicelib.inventory.model import MAX_HOLDS, CapacityInUse, Shard, Stock, default_shard_count
 
 MAX_ROUNDS = 5
 MAX_SHARDS_IN_TRANSACTION = dynamo.MAX_TRANSACT_ITEMS - 3  # with the event or tier, the audit entry and the new revision
@@ -90,22 +90,24 @@ def with_changed_pool(before: Event, after: Event) -> Event:
     return after
 
 
-def shrink(before: CatalogStock, after: CatalogStock) -> None:
-    """Bring a stock to the smaller one of its two capacities, and add the shards of `after`, still empty. Raises CapacityTooSmall."""
+def shrink(before: CatalogStock, after: CatalogStock) -> list[Shard] | None:
+    """Bring a stock to the smaller one of its two capacities, and add the shards of `after`, still empty.
+
+    Returns its shards; None if there was nothing to do. Raises CapacityTooSmall.
+    """
     if after.capacity >= before.capacity and after.shards <= before.created:
-        return
+        return None
     capacity = min(before.capacity, after.capacity)
     try:
-        inventory.resize(before.stock_id, before.created, capacity, grow_to=after.shards)
+        return inventory.resize(before.stock_id, before.created, capacity, grow_to=after.shards)
     except CapacityInUse as error:
         raise CapacityTooSmall(after.capacity, error.details["sold"], error.details["held"]) from None
 
 
-def follow_tier(tier: Tier) -> None:
-    """Bring the stock of a tier to its capacity, after that has changed."""
-    _follow(
-        tier.stock_id, tier.shards, tier.shards, tier.stock_capacity, lambda catalog: CatalogStock.of_tier(catalog, catalog.tiers[tier.id])
-    )
+def follow_tier(tier: Tier, known: Sequence[Shard] | None = None) -> Stock:
+    """Bring the stock of a tier to its capacity, after that has changed; returns it. `known`: its shards as `shrink` has just left them."""
+    stock = (tier.stock_id, tier.shards, tier.shards, tier.stock_capacity)
+    return _follow(*stock, lambda catalog: CatalogStock.of_tier(catalog, catalog.tiers[tier.id]), known)
 
 
 def follow_pool(event: Event) -> None:
@@ -114,10 +116,21 @@ def follow_pool(event: Event) -> None:
     _follow(pool.stock_id, pool.created, pool.shards, pool.capacity, lambda catalog: CatalogStock.of_pool(catalog.events[event.id]))
 
 
-def _follow(stock_id: str, created: int, shards: int, capacity: int, find: Callable[[Catalog], CatalogStock]) -> None:
-    """Bring a stock to a capacity. Of two changes at once the one that finishes last follows what the catalog says then."""
+def _follow(
+    stock_id: str,
+    created: int,
+    shards: int,
+    capacity: int,
+    find: Callable[[Catalog], CatalogStock],
+    known: Sequence[Shard] | None = None,
+) -> Stock:
+    """Bring a stock to a capacity; returns it. Of two changes at once the one that finishes last follows what the catalog says then.
+
+    So the stock is read or written after the catalog has changed, and the catalog is read after that.
+    """
     for _ in range(MAX_ROUNDS):
-        found = inventory.resize(stock_id, created, capacity, grow_to=shards)
+        found = inventory.resize(stock_id, created, capacity, grow_to=shards, known=known)
+        known = None
         # New shards were added as the others are, but may have missed a pause or a pool since.
         current = find(snapshots.load_current())
         if current.is_pooled and not all(shard.is_pooled for shard in found):
@@ -126,7 +139,7 @@ def _follow(stock_id: str, created: int, shards: int, capacity: int, find: Calla
             inventory.set_open({current.stock_id: current.shards}, current.is_open)
         inventory.invalidate()
         if current.capacity == capacity:
-            return
+            return replace(Stock.total_of(found), is_open=current.is_open)
         created, shards, capacity = current.created, current.shards, current.capacity
     raise CatalogChanging(retryAfterSeconds=1)
 

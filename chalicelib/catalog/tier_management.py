@@ -1,9 +1,10 @@
 """Create, copy, change and delete tiers through the API, with their stock."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from typing import Any, ClassVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from chalicelib import dynamo, ids, settings
@@ -16,7 +17,7 @@ from chalicelib.catalog.permissions import find_event
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, commit, differences, get_changeable_event
 from chalicelib.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.model import UNLIMITED, CapacityInUse, default_shard_count
+from chalicelib.inventory.model import UNLIMITED, CapacityInUse, Shard, Stock, default_shard_count
 
 DEFAULT_CURRENCY = "USD"
 MAX_TIERS = dynamo.MAX_TRANSACT_ITEMS - 2  # of an event: a new order of all of them is one transaction, and its lists are sent whole
@@ -41,6 +42,13 @@ class TierHasSales(ApiError):
     code: ClassVar[str] = "tier_has_sales"
     status: ClassVar[int] = 409
     default_message: ClassVar[str] = "Tickets of this kind are sold or reserved, so it cannot be deleted. Set `on_sale` to false instead."
+
+
+class ChangedTier(Struct, frozen=True):
+    """A tier after a change. `stocks`: stock id -> its stock, if that was read or written after the change."""
+
+    tier: Tier
+    stocks: Mapping[str, Stock]
 
 
 def create_tier(tier_id: str, event_id: str, fields: TierFields, actor: str, now: int) -> Tier:
@@ -89,7 +97,7 @@ def duplicate_tier(tier_id: str, source_id: str, actor: str, now: int) -> Tier:
     return _create_tier(new, complete, actor, now)
 
 
-def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:
+def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expected: Expected = ANY_VERSION) -> ChangedTier:
     """Change fields of a tier, and return it as it is then. Reservations that are open keep the price that they were made at.
 
     Stock shrinks before the tier says so, because that can be refused, and grows afterwards. So it never has more tickets than the tier,
@@ -97,21 +105,21 @@ def update_tier(tier_id: str, changes: TierChanges, actor: str, now: int, expect
     CapacityTooSmall and those of `expected`.
     """
     values = changes.values()
+    shards: list[Shard] | None = None
 
     def build(catalog: Catalog) -> CatalogChange[Tier]:
+        nonlocal shards
         before = get_changeable_tier(catalog, tier_id)
         expected.check(before)
         after = replace(before, **values, **forms.image_after(before, values))
         _check(catalog, after, changes.currency if isinstance(changes.currency, str) else None)
         if "capacity" in values:
             after = replace(after, shards=max(before.shards, _default_shards(after.capacity, catalog.events.get(after.event_id))))
-            capacities.shrink(CatalogStock.of_tier(catalog, before), CatalogStock.of_tier(catalog, after))
+            shards = capacities.shrink(CatalogStock.of_tier(catalog, before), CatalogStock.of_tier(catalog, after))
         return change_tier(before, after, "tier.changed", actor, now)
 
     _, tier = commit(build)
-    if "capacity" in values:
-        capacities.follow_tier(tier)
-    return tier
+    return ChangedTier(tier, {tier.stock_id: capacities.follow_tier(tier, shards)} if "capacity" in values else {})
 
 
 def delete_tier(tier_id: str, actor: str, now: int, expected: Expected = ANY_VERSION) -> Tier:

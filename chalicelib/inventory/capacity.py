@@ -4,6 +4,8 @@
 is for a stock of few shards, which changes in one transaction with what else says how large it is.
 """
 
+from collections.abc import Sequence
+
 from chalicelib import dynamo, parallel
 from chalicelib.inventory import store
 from chalicelib.inventory.model import CapacityInUse, Shard, Stock, level, shard_ids
@@ -11,22 +13,25 @@ from chalicelib.inventory.model import CapacityInUse, Shard, Stock, level, shard
 MAX_ROUNDS = 20
 
 
-def resize(stock_id: str, shard_count: int, capacity: int, *, grow_to: int | None = None) -> list[Shard]:
+def resize(
+    stock_id: str, shard_count: int, capacity: int, *, grow_to: int | None = None, known: Sequence[Shard] | None = None
+) -> list[Shard]:
     """Set the capacity of a stock with `shard_count` shards; `grow_to` is the new number of shards, if it is to have more.
 
     New shards are filled by what the capacity grows; tickets never move from one shard to another. `capacity` is the new total, so the
-    call may be repeated. Returns the shards as they were read last.
+    call may be repeated. `known`: all shards as the caller has read or written them; if they must change, that saves a read. Returns the
+    shards as they were read or written last.
 
     Raises CapacityInUse if too few tickets are free; shards that were already made smaller are made larger again.
     """
     ids = shard_ids(stock_id, max(shard_count, grow_to or 0))
-    if len(ids) > shard_count:
-        known = store.read_shards(ids[:shard_count])
-        marks = {"is_pooled": any(shard.is_pooled for shard in known), "is_kept": any(shard.is_kept for shard in known)}
-        _create_empty(ids[shard_count:], is_open=Stock.total_of(known).is_open, **marks)
+    if known is not None and Stock.total_of(known).capacity != capacity:
+        shards = list(known)  # its writes are refused if they are not so any more
+    else:
+        shards = _create_missing(ids, shard_count, store.read_shards(ids))
     original_capacity: int | None = None
     for _ in range(MAX_ROUNDS):
-        shards = store.read_shards(ids)
+        shards = shards or store.read_shards(ids)
         stock = Stock.total_of(shards)
         original_capacity = stock.capacity if original_capacity is None else original_capacity
         change = capacity - stock.capacity
@@ -36,7 +41,7 @@ def resize(stock_id: str, shard_count: int, capacity: int, *, grow_to: int | Non
             if stock.capacity < original_capacity:
                 _change_available(shards, original_capacity - stock.capacity)
             raise CapacityInUse(capacity=capacity, sold=stock.sold, held=stock.held)
-        _change_available(shards, change)
+        shards = _change_available(shards, change)
     raise dynamo.StoreUnavailable("the stock kept changing while it was resized")
 
 
@@ -64,18 +69,28 @@ def resize_items(stock_id: str, shard_count: int, capacity: int, *, grow_to: int
     return [*resized, *map(store.create_shard_item, new)]
 
 
-def _create_empty(ids: list[str], *, is_open: bool, is_pooled: bool, is_kept: bool) -> None:
-    """Create those of the shards that do not exist, without tickets."""
-    marks = {"is_open": is_open, "is_pooled": is_pooled, "is_kept": is_kept}
-    items = [store.new_shard_item(shard_id, capacity=0, sold=0, **marks) for shard_id in ids]
-    parallel.call_each(store.create_shard, items)
+def _create_missing(ids: Sequence[str], shard_count: int, found: list[Shard]) -> list[Shard]:
+    """Create those behind the first `shard_count` shards that do not exist, without tickets. Returns all; nothing if they must be read."""
+    known_ids = {shard.id for shard in found}
+    missing = [shard_id for shard_id in ids[shard_count:] if shard_id not in known_ids]
+    if not missing:
+        return found
+    old = [shard for shard in found if shard.id in ids[:shard_count]]
+    marks = {"is_pooled": any(shard.is_pooled for shard in old), "is_kept": any(shard.is_kept for shard in old)}
+    is_open = Stock.total_of(old).is_open
+    items = [store.new_shard_item(shard_id, capacity=0, sold=0, is_open=is_open, **marks) for shard_id in missing]
+    created = [shard for shard in parallel.call_each(store.create_shard, items) if shard is not None]
+    return [*found, *created] if len(created) == len(missing) else []
 
 
-def _change_available(shards: list[Shard], change: int) -> None:
+def _change_available(shards: Sequence[Shard], change: int) -> list[Shard]:
     """Add capacity to the shards with the fewest tickets, or remove it from those with the most.
 
-    A write is refused if a sale or another resize came first; then the next round goes on from what it finds.
+    A write is refused if a sale or another resize came first; then the next round goes on from what it finds. Returns the shards if each
+    of them was written, and nothing otherwise: another resize may have written those that were not, so they must be read again.
     """
     targets = level([shard.available for shard in shards], change)
     changed = [(shard, target - shard.available) for shard, target in zip(shards, targets, strict=True) if target != shard.available]
-    parallel.call_each(lambda entry: store.resize_shard(entry[0], entry[0].capacity + entry[1]), changed)
+    written = parallel.call_each(lambda entry: store.resize_shard(entry[0], entry[0].capacity + entry[1]), changed)
+    found = [shard for shard in written if shard is not None]
+    return found if len(found) == len(shards) else []

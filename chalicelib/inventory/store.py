@@ -53,12 +53,14 @@ def create_shard_item(item: dict[str, Any]) -> dynamo.TransactItem:
     return {"Put": {"TableName": table_name(), "Item": item, "ConditionExpression": "attribute_not_exists(id)"}}
 
 
-def create_shard(item: dict[str, Any]) -> None:
-    """Create a shard unless it exists."""
+def create_shard(item: dict[str, Any]) -> Shard | None:
+    """Create a shard, and return it; None if it exists."""
     try:
         dynamo.put_item(TableName=table_name(), Item=item, ConditionExpression="attribute_not_exists(id)")
     except ClientError as error:
         _shard_of_failed_condition(error)
+        return None
+    return Shard.from_item(item)
 
 
 def hold_in_shard(shard_id: str, hold_id: str, quantity: int, expires_at: int, is_pooled: bool = False, takes_kept: bool = False) -> int:
@@ -159,14 +161,16 @@ def extend_hold(hold: Hold, expires_at: int) -> bool:
     return True
 
 
-def resize_shard(shard: Shard, capacity: int) -> bool:
-    """Set the capacity, and change `available` with it. False if the capacity has changed since it was read, or too few are free."""
+def resize_shard(shard: Shard, capacity: int) -> Shard | None:
+    """Set the capacity, and change `available` with it. Returns the shard as it is then; None if the capacity has changed since it was
+    read, or too few are free.
+    """
     try:
-        dynamo.update_item(**resize_shard_item(shard, capacity)["Update"])
+        response = dynamo.update_item(**resize_shard_item(shard, capacity)["Update"], ReturnValues="ALL_NEW")
     except ClientError as error:
         _shard_of_failed_condition(error)
-        return False
-    return True
+        return None
+    return Shard.from_item(response["Attributes"])
 
 
 def resize_shard_item(shard: Shard, capacity: int) -> dynamo.TransactItem:

@@ -18,8 +18,6 @@ NOT_VISITED = {
 
 # What a route may take: so many trips one after the other stay below the limit of the store's part.
 MOST_TRIPS = 6
-# Their work grows with what there is; docs/performance.md says why.
-EXCEPTIONS = {"DELETE /admin/events/{event_id}/orders"}
 
 
 def test_the_tour_visits_every_route():
@@ -31,7 +29,7 @@ def test_the_tour_visits_every_route():
     assert all(len(of.cpu_ms) == 1 for of in samples.values())
     assert samples["GET /events/{event_id}/waiting-room/status"].trips == 0
     assert sum(samples[operation].trips for operation in latency.PURCHASE) <= 8
-    assert {operation for operation, of in samples.items() if of.trips > MOST_TRIPS} == EXCEPTIONS
+    assert {operation for operation, of in samples.items() if of.trips > MOST_TRIPS} == set()
 
 
 def test_so_many_trips_stay_below_the_limit_of_the_stores_part():

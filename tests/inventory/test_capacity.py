@@ -85,6 +85,55 @@ def test_a_sale_in_the_middle_of_a_resize_is_kept(monkeypatch):
     assert read_stock(3) == Stock(capacity=6, available=2, held=0, sold=4, is_open=True)
 
 
+def test_a_resize_that_writes_all_shards_knows_the_stock_without_a_read():
+    create_stock(30, 3)
+    with record_calls() as calls:
+        shards = inventory.resize("t", 3, 36)
+    assert calls == ["BatchGetItem", "UpdateItem", "UpdateItem", "UpdateItem"]
+    assert sorted(shards, key=lambda shard: shard.id) == sorted(inventory.scan_shards(), key=lambda shard: shard.id)
+
+
+def test_a_resize_reads_again_the_shards_that_it_did_not_write(monkeypatch):
+    """Another resize writes one of them between its read and its write."""
+    create_stock(30, 3)
+    resize_shard, others = store.resize_shard, []
+
+    def meet_another(shard, capacity):
+        if not others:
+            others.append(next(other for other in inventory.scan_shards() if other.id != shard.id))
+            resize_shard(others[0], others[0].capacity + 1)
+        return resize_shard(shard, capacity)
+
+    monkeypatch.setattr(store, "resize_shard", meet_another)
+    inventory.resize("t", 3, 31)
+    assert read_stock(3).capacity == 31
+
+
+def test_a_new_shard_that_another_resize_has_created_and_filled_is_read_again(monkeypatch):
+    create_stock(10, 1)
+    create_shard, created = store.create_shard, []
+
+    def come_second(item):
+        if not created:
+            created.append(create_shard(item))
+            store.resize_shard(created[0], 5)
+        return create_shard(item)
+
+    monkeypatch.setattr(store, "create_shard", come_second)
+    inventory.resize("t", 1, 40, grow_to=4)
+    assert read_stock(4).capacity == 40
+
+
+@pytest.mark.parametrize("capacity", [30, 40])
+def test_a_resize_that_knows_an_earlier_stock_reaches_its_capacity_nevertheless(capacity):
+    create_stock(30, 3)
+    known = inventory.read_shards([f"t#{number}" for number in range(3)])
+    hold(9, 3)
+    inventory.resize("t", 3, 33)
+    inventory.resize("t", 3, capacity, known=known)
+    assert read_stock(3).capacity == capacity
+
+
 def test_a_resize_that_crashed_is_completed_by_the_next_one():
     for number in range(1, 6):
         create_stock(30, 3)

@@ -1,10 +1,17 @@
 """Resetting the orders of a demo event: its tickets are void and for sale again, once, also after a crash."""
 
+from functools import partial
+
+import pytest
+
 from chalicelib import settings
 from chalicelib.audit import service as audit
 from chalicelib.inventory import service as inventory
 from tests import builders, invariants, shops
 from tests.simulation import faults
+from tests.simulation.threads import run_in_threads
+
+pytestmark = pytest.mark.usefixtures("threaded_store")  # orders are refunded at once
 
 
 def reset_orders(api, event_id, **who):
@@ -72,3 +79,50 @@ def test_a_crash_at_any_store_call_returns_no_ticket_to_the_stock_twice(api, tim
             }
         number += 1
     assert calls >= 3
+
+
+def test_a_reset_of_many_orders_waits_for_four_of_them_at_a_time(api, time):
+    event_id, tier_id = builders.create_shop(api, capacity=30)
+    for number in range(9):
+        builders.buy(api, f"ada-{number}", event_id, tier_id, 2)
+    with faults.record_calls() as calls:
+        reply = reset_orders(api, event_id)
+    assert (reply.json["orders_deleted"], reply.json["tickets_deleted"]) == (9, 18)
+    assert calls.sequential_round_trips == 4 + 3 * 2, "what there is, two for each four orders, and the audit"
+    assert audit.list_entries(f"event#{event_id}")[0].details == {"orders": 9, "tickets": 18}
+    invariants.check(time.now)
+
+
+def test_orders_that_were_refunded_before_a_crash_are_not_refunded_again(api, time):
+    event_id, tier_id = builders.create_shop(api, capacity=30)
+    for number in range(6):
+        builders.buy(api, f"ada-{number}", event_id, tier_id, 2)
+    with faults.crash_before(6, operation="TransactWriteItems"):
+        reset_orders(api, event_id)
+    invariants.check(time.now)
+    assert [(shard.sold, shard.available) for shard in inventory.scan_shards()] == [(2, 28)]
+    assert reset_orders(api, event_id).json["orders_deleted"] == 1
+    invariants.check(time.now)
+
+
+def test_two_resets_at_once_and_a_crowd_of_buyers_lose_no_seat(api, time):
+    event_id, tier_id = builders.create_shop(api, capacity=30)
+    for number in range(8):
+        builders.buy(api, f"ada-{number}", event_id, tier_id, 2)
+    resets = [lambda: reset_orders(api, event_id)] * 2
+    purchases = [partial(builders.buy, api, f"bob-{number}", event_id, tier_id, 2) for number in range(6)]
+    replies = run_in_threads(8, lambda act: act(), [*resets, *purchases])
+    assert {reply.status for reply in replies} <= {200, 201, 503}
+    reset_orders(api, event_id)
+    invariants.check(time.now)
+    assert [(shard.sold, shard.held, shard.available) for shard in inventory.scan_shards()] == [(0, 0, 30)]
+
+
+@pytest.mark.parametrize("call", [1, 3])
+def test_a_transaction_that_meets_another_one_is_repeated(api, time, call):
+    event_id, tier_id = builders.create_shop(api)
+    for user in ("ada", "bob"):
+        builders.buy(api, user, event_id, tier_id, 2)
+    with faults.fail(call, faults.conflict, attempts=1, operation="TransactWriteItems"):
+        assert reset_orders(api, event_id).json["orders_deleted"] == 2
+    invariants.check(time.now)
