@@ -8,14 +8,16 @@ from chalicelib import settings
 from chalicelib.audit import service as audit
 from chalicelib.cases import service as cases
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.model import Catalog
 from chalicelib.inventory import service as inventory
-from chalicelib.inventory.model import stocks_of
+from chalicelib.inventory.model import Shard, stocks_of
 from chalicelib.ledger import service as ledger
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions.model import PromoCode
 from chalicelib.purchases.record import store as purchases
-from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
+from chalicelib.purchases.record.model import ACTIVE_STATES, BuyerRecord, Purchase
 from chalicelib.tickets import service as tickets
+from chalicelib.tickets.store import TicketRow, _ticket
 from chalicelib.waiting_room.model import LATE, Arrival
 from tests.waitlist import invariants as waitlist
 
@@ -24,32 +26,36 @@ def check(now: int, *, recovered: bool = False) -> None:
     """Assert every invariant. `recovered` adds those that are true once all holds have expired and recovery has run."""
     purchases_by_id = {purchase.id: purchase for purchase in purchases.scan_purchases()}
     orders = [purchase for purchase in purchases_by_id.values() if purchase.was_order]
+    current, shards, buyers = catalog.load_current(), list(inventory.scan_shards()), list(purchases.scan_buyers())
+    rows = list(TicketRow.scan(consistent_read=True))
     violations = [
-        *_check_shards(purchases_by_id, orders, recovered),
-        *_check_pools(purchases_by_id, recovered),
-        *_check_promo_codes(purchases_by_id, recovered),
+        *_check_shards(shards, current, purchases_by_id, orders, recovered),
+        *_check_pools(shards, current, purchases_by_id, recovered),
+        *_check_promo_codes(shards, purchases_by_id, recovered),
         *_check_orders(orders),
         *_check_ledger(purchases_by_id),
         *_check_cases(purchases_by_id),
-        *_check_buyers(purchases_by_id),
+        *_check_buyers(buyers, current, purchases_by_id),
         *_check_details(purchases_by_id),
-        *_check_tickets(purchases_by_id),
+        *_check_tickets(rows, purchases_by_id),
         *_check_seats(orders),
-        *_check_numbers(),
-        *_check_owners(purchases_by_id),
+        *_check_numbers(rows),
+        *_check_owners(rows, buyers, purchases_by_id),
         *_check_waiting_rooms(),
-        *waitlist.check_entries(purchases_by_id, now),
-        *waitlist.check_kept_stocks(),
+        *waitlist.check_entries(current, purchases_by_id, now),
+        *waitlist.check_kept_stocks(shards, current),
         *(find_unpublished() if recovered else []),
     ]
     assert not violations, "\n".join(violations)
 
 
-def _check_shards(purchases_by_id: dict[str, Purchase], orders: list[Purchase], recovered: bool) -> list[str]:
+def _check_shards(
+    shards: list[Shard], current: Catalog, purchases_by_id: dict[str, Purchase], orders: list[Purchase], recovered: bool
+) -> list[str]:
     """The numbers of a shard add up to its capacity, and every sold ticket is paid. After recovery no hold is without its purchase."""
     violations, sold, unconverted, sold_before = [], Counter(), Counter(), Counter()
     paid_holds = {(hold.shard_id, hold.hold_id) for purchase in orders for hold in purchase.holds}
-    for shard in inventory.scan_shards():
+    for shard in shards:
         stock_id = shard.id.rpartition("#")[0]
         if min(shard.available, shard.sold, shard.capacity) < 0:
             violations.append(f"{shard.id}: something is negative: {shard}")
@@ -63,7 +69,7 @@ def _check_shards(purchases_by_id: dict[str, Purchase], orders: list[Purchase], 
                 violations.append(f"{shard.id}: hold {hold_id} has no purchase")
             if recovered and (shard.id, hold_id) in paid_holds:
                 violations.append(f"{shard.id}: hold {hold_id} is paid and was not converted")
-    for tier in catalog.load_current().tiers.values():
+    for tier in current.tiers.values():
         sold_before[tier.stock_id] = _sold_before(tier.metadata)
     seats = [seat for purchase in orders for seat in purchase.holds_of_tickets(_tickets_with_sold_seats(purchase))]
     seats += [use for purchase in orders for use in purchase.promo_holds]  # a refund does not give the use back
@@ -74,10 +80,9 @@ def _check_shards(purchases_by_id: dict[str, Purchase], orders: list[Purchase], 
     return violations
 
 
-def _check_pools(purchases_by_id: dict[str, Purchase], recovered: bool) -> list[str]:
+def _check_pools(shards: list[Shard], current: Catalog, purchases_by_id: dict[str, Purchase], recovered: bool) -> list[str]:
     """All tiers of an event together sell no more than its capacity, and its pool has what its tiers have."""
-    violations, current = [], catalog.load_current()
-    shards = list(inventory.scan_shards())
+    violations = []
     for event in current.events.values():
         if event.pool_id is None:
             continue
@@ -97,9 +102,9 @@ def _check_pools(purchases_by_id: dict[str, Purchase], recovered: bool) -> list[
     return violations
 
 
-def _check_promo_codes(purchases_by_id: dict[str, Purchase], recovered: bool) -> list[str]:
+def _check_promo_codes(shards: list[Shard], purchases_by_id: dict[str, Purchase], recovered: bool) -> list[str]:
     """A code has as many uses as it says, and was used as often as it was paid with. Discounts are those of its uses, and all is split."""
-    violations, stocks = [], stocks_of(inventory.scan_shards())
+    violations, stocks = [], stocks_of(shards)
     codes = {(promo_code.event_id, promo_code.code): promo_code for promo_code in promotions.scan_codes()}
     for promo_code in codes.values():
         stock = stocks[promo_code.stock_id]
@@ -232,14 +237,14 @@ def _is_dismissed(order_id: str, refund_id: str) -> bool:
     return any(entry.action == "finding.dismissed" and entry.details["finding"] == refund_id for entry in entries)
 
 
-def _check_buyers(purchases_by_id: dict[str, Purchase]) -> list[str]:
+def _check_buyers(buyers: list[BuyerRecord], current: Catalog, purchases_by_id: dict[str, Purchase]) -> list[str]:
     """A buyer's record agrees with the buyer's purchases, and nobody is above the limit."""
     violations = []
     active = {
         (purchase.user_id, purchase.event_id): purchase.id for purchase in purchases_by_id.values() if purchase.state in ACTIVE_STATES
     }
-    events = catalog.load_current().events
-    for record in purchases.scan_buyers():
+    events = current.events
+    for record in buyers:
         key = (record.user_id, record.event_id)
         own = [purchase for purchase in purchases_by_id.values() if (purchase.user_id, purchase.event_id) == key]
         bought = sum(len(purchase.kept_tickets) for purchase in own)
@@ -269,11 +274,8 @@ def _check_details(purchases_by_id: dict[str, Purchase]) -> list[str]:
     return [] if rows == expected else [f"the checkout details are {rows} and not {expected}"]
 
 
-def _check_tickets(purchases_by_id: dict[str, Purchase]) -> list[str]:
+def _check_tickets(rows: list[TicketRow], purchases_by_id: dict[str, Purchase]) -> list[str]:
     """Every ticket belongs to a purchase that is or was an order, has a code of its own and has admitted each of its people once."""
-    from chalicelib.tickets.store import TicketRow, _ticket
-
-    rows = list(TicketRow.scan(consistent_read=True))
     violations = [
         f"{row.id}: a ticket without an order"
         for row in rows
@@ -315,12 +317,12 @@ def _check_seats(orders: list[Purchase]) -> list[str]:
     return violations + [f"{code}: the code of {times} tickets or guests" for code, times in Counter(codes).items() if times > 1]
 
 
-def _check_numbers() -> list[str]:
+def _check_numbers(rows: list[TicketRow]) -> list[str]:
     """The seats of an event's tickets that have numbers have 1, 2, 3, ... up to the event's counter, each once."""
     from chalicelib.numbering.store import CounterRow
 
     numbers: dict[str, list[int]] = {}
-    for ticket in tickets.scan_tickets():
+    for ticket in map(_ticket, rows):
         if ticket.serial is not None:
             numbers.setdefault(ticket.event_id, []).extend(range(ticket.serial.first, ticket.serial.first + ticket.admits))
     last = {row.id: int(row.last) for row in CounterRow.scan(consistent_read=True)}
@@ -331,13 +333,11 @@ def _check_numbers() -> list[str]:
     ]
 
 
-def _check_owners(purchases_by_id: dict[str, Purchase]) -> list[str]:
+def _check_owners(rows: list[TicketRow], buyers: list[BuyerRecord], purchases_by_id: dict[str, Purchase]) -> list[str]:
     """The record of everybody who was given a ticket names it, and nobody else's does."""
-    from chalicelib.tickets.store import TicketRow
-
-    named = {(record.user_id, ticket_id) for record in purchases.scan_buyers() for ticket_id in record.received}
+    named = {(record.user_id, ticket_id) for record in buyers for ticket_id in record.received}
     owners, given = set(), set()
-    for row in TicketRow.scan(consistent_read=True):
+    for row in rows:
         owners.add((row.owner_id, row.id))
         purchase = purchases_by_id.get(row.purchase_id)
         if purchase is not None and purchase.user_id != row.owner_id:

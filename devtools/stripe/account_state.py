@@ -1,5 +1,6 @@
 """The state of the fake's one Stripe account: tables of objects in wire format under one lock, optionally with a journal on disk."""
 
+import pickle
 import random
 import string
 import threading
@@ -74,6 +75,16 @@ class AccountState:
 
     def newest_first(self, table: str) -> Iterator[StripeObject]:
         return reversed(list(self._tables.get(table, {}).values()))
+
+    def save(self) -> bytes:
+        """All objects as they are now, for `restore`."""
+        return pickle.dumps(self._tables)
+
+    def restore(self, saved: bytes) -> None:
+        """Have the objects that were saved, and no others. A state with a journal cannot: its file would have the later ones."""
+        assert self._journal is None
+        self._tables = pickle.loads(saved)
+        self._changed.clear()
 
     def commit(self) -> None:
         """Write what changed since the last commit to the journal, so that a killed process loses no call that was answered."""

@@ -1,5 +1,6 @@
 """The fake Stripe as one object: a context manager with the controls that tests and `make run` use."""
 
+import pickle
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -213,6 +214,21 @@ class FakeStripe:
         elif how == "tampered":
             body = body.replace(b'"livemode": false', b'"livemode": true')
         return body, headers
+
+    # The account as it was earlier, for tests that try many things from the same beginning.
+
+    def save_account(self) -> bytes:
+        """The objects of the account, the webhooks that wait and the rules for webhooks, for `restore_account`."""
+        with self._state.lock:
+            return pickle.dumps((self._state.save(), self._webhooks.rules))
+
+    def restore_account(self, saved: bytes) -> None:
+        """Go back to what `save_account` of this object returned. Faults that were asked for end."""
+        tables, rules = pickle.loads(saved)
+        with self._state.lock:
+            self._state.restore(tables)
+            self._webhooks.rules[:] = rules
+        self._faults.clear()
 
     # Errors in Stripe's own books, which no API call could make. No event reports them.
 

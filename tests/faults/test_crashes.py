@@ -5,6 +5,7 @@ The tests are generated: each flow runs once to count its calls, then once for e
 
 import itertools
 from contextlib import suppress
+from copy import copy
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests import builders, invariants, shops
 from tests.faults.kinds import FAULTS
 from tests.simulation import faults
 from tests.simulation.interception import unobserved
+from tests.simulation.moments import Moment
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
 
@@ -247,18 +249,18 @@ BOTH_INSTANCES = ["checkout", "checkout on another instance", "confirm", "confir
 
 
 def flows_to_break(api, time, name, shop):
-    """For each call of a flow: its number, and the flow in a shop of its own with the steps before it done."""
+    """For each call of a flow: its number, and the flow with the steps before it done, in the shop as it was then."""
     before, steps = FLOWS[name]
     flow = PurchaseFlow(api, time, shop)
-    flow.run(before)
+    reply = flow.run(before)
+    assert reply is None or reply.status in (200, 201), reply.json
+    moment = Moment(time)
     with faults.record_calls() as calls:
-        flow.run(steps)
+        copy(flow).run(steps)
     assert len(calls) >= 1
     for number in range(1, len(calls) + 1):
-        flow = PurchaseFlow(api, time, shops.Shop(api, shop.event_capacity))
-        reply = flow.run(before)
-        assert reply is None or reply.status in (200, 201), reply.json
-        yield number, flow, steps
+        moment.return_to()
+        yield number, copy(flow), steps
 
 
 @pytest.mark.parametrize("name", FLOWS)
@@ -274,7 +276,7 @@ def test_recovery_repairs_a_fault_at_any_call(api, time, name, kind):
             invariants.check(time.now)
             _recover(time)
             _check_nothing_is_held()
-        invariants.check(time.now, recovered=True)
+            invariants.check(time.now, recovered=True)
 
 
 @pytest.mark.parametrize("name", [*BOTH_INSTANCES, *REPEATABLE])
@@ -293,17 +295,18 @@ def test_after_a_fault_a_client_that_tries_again_succeeds(api, time, name, kind)
                 assert len(reply.json["tickets"]) == 3
             invariants.check(time.now)
             _recover(time)
-        invariants.check(time.now, recovered=True)
+            invariants.check(time.now, recovered=True)
 
 
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("has_key", [True, False], ids=["with the key", "without a key"])
 def test_a_buyer_who_has_the_last_tickets_never_hears_that_there_are_none(api, time, kind, has_key):
-    with shops.isolated_shop(api) as first_shop:
+    with shops.isolated_shop(api) as shop:
+        moment = Moment(time)
         with faults.record_calls() as calls:
-            first_shop.reserve("ada", balcony=4, key="r")
+            shop.reserve("ada", balcony=4, key="r")
         for number in range(1, len(calls) + 1):
-            shop = shops.Shop(api)
+            moment.return_to()
             with FAULTS[kind](number):
                 shop.reserve("ada", balcony=4, key="r")
             time.advance(31)  # the lock of the crashed execution ends
@@ -316,10 +319,12 @@ def test_a_buyer_who_has_the_last_tickets_never_hears_that_there_are_none(api, t
 
 
 def test_a_crash_of_the_recovery_itself_is_recovered(api, time):
-    with shops.isolated_shop(api):
+    with shops.isolated_shop(api) as shop:
+        flow = PurchaseFlow(api, time, shop)
+        flow.run(["reserve", "start_checkout"])
+        moment = Moment(time)
         for first, second in itertools.product(range(1, 4), range(1, 5)):
-            flow = PurchaseFlow(api, time, shops.Shop(api))
-            flow.run(["reserve", "start_checkout"])
+            moment.return_to()
             with faults.crash_after(first):
                 flow.confirm()
             time.advance(181)
@@ -327,7 +332,7 @@ def test_a_crash_of_the_recovery_itself_is_recovered(api, time):
                 flow.sweep()
             invariants.check(time.now)
             _recover(time)
-        invariants.check(time.now, recovered=True)
+            invariants.check(time.now, recovered=True)
 
 
 def _recover(time):

@@ -1,6 +1,7 @@
 """A crash after every store call and every call to the provider, in each flow that moves money; then the books balance."""
 
 import contextlib
+from copy import copy
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests import builders, shops
 from tests.bootstrap.conftest import ticket
 from tests.payment_pages import BANK_FAILS, BANK_SUCCEEDS
 from tests.simulation import faults
+from tests.simulation.moments import Moment
 from tests.simulation.provider_faults import crash_at, crash_points, record_provider_calls
 from tests.stripe_shop import open_shop
 
@@ -203,12 +205,25 @@ class Purchase:
 
 @contextlib.contextmanager
 def prepared_purchase(api, time, before, event_capacity=None):
-    """A purchase in a shop of its own, with the steps before done."""
+    """A purchase in a shop with another event, with the steps before done; and the moment then, from which copies of it go on."""
     with shops.isolated_shop(api), open_shop(api, time, event_capacity, checkout_origins="https://shop.test") as shop:
         purchase = Purchase(shop)
         for step in before:
             getattr(purchase, step)()
-        yield purchase
+        yield purchase, Moment(time, shop.fake)
+
+
+def crash_everywhere(prepared, moment, flow):
+    """Run the flow once, then crash it at each of its calls. Yields each point, and the purchase after the crash."""
+    with faults.record_calls() as store_calls, record_provider_calls() as provider_calls:
+        getattr(copy(prepared), flow)()
+    assert len(provider_calls) >= 1
+    for point in crash_points(store_calls, provider_calls):
+        moment.return_to()
+        purchase = copy(prepared)
+        with crash_at(point):
+            getattr(purchase, flow)()
+        yield point, purchase
 
 
 def recover(purchase):
@@ -224,28 +239,15 @@ def recover(purchase):
 def test_the_books_balance_after_a_crash_anywhere(api, time, name):
     before, flow = FLOWS[name]
     event_capacity = EVENT_CAPACITY if name in POOLED else None
-    with (
-        prepared_purchase(api, time, before, event_capacity) as purchase,
-        faults.record_calls() as store_calls,
-        record_provider_calls() as provider_calls,
-    ):
-        getattr(purchase, flow)()
-    assert len(provider_calls) >= 1
-    for point in crash_points(store_calls, provider_calls):
-        with prepared_purchase(api, time, before, event_capacity) as purchase:
-            with crash_at(point):
-                getattr(purchase, flow)()
+    with prepared_purchase(api, time, before, event_capacity) as (prepared, moment):
+        for _, purchase in crash_everywhere(prepared, moment, flow):
             recover(purchase)
             purchase.shop.assert_books_balance(recovered=True)
 
 
 def test_a_buyer_who_checks_out_again_after_any_crash_pays_on_the_only_page(api, time):
-    with prepared_purchase(api, time, []) as purchase, faults.record_calls() as store_calls, record_provider_calls() as provider_calls:
-        purchase.start_hosted_checkout()
-    for point in crash_points(store_calls, provider_calls):
-        with prepared_purchase(api, time, []) as purchase:
-            with crash_at(point):
-                purchase.start_hosted_checkout()
+    with prepared_purchase(api, time, []) as (prepared, moment):
+        for _, purchase in crash_everywhere(prepared, moment, "start_hosted_checkout"):
             time.advance(31)  # the idempotency key of the crashed request is free again
             purchase.start_hosted_checkout()
             purchase.pay()
@@ -277,12 +279,10 @@ def repeat_until_settled(purchase, flow):
 def test_refunds_and_disputes_end_the_same_after_a_crash_anywhere(api, time, name):
     before, flow = REFUND_FLOWS[name]
     event_capacity = EVENT_CAPACITY if name in POOLED_REFUNDS else None
-    with prepared_purchase(api, time, before, event_capacity) as purchase:
-        with faults.record_calls() as store_calls, record_provider_calls() as provider_calls:
-            getattr(purchase, flow)()
-        expected = repeat_until_settled(purchase, flow)
-    for point in crash_points(store_calls, provider_calls):
-        with prepared_purchase(api, time, before, event_capacity) as purchase:
-            with crash_at(point):
-                getattr(purchase, flow)()
+    with prepared_purchase(api, time, before, event_capacity) as (prepared, moment):
+        undisturbed = copy(prepared)
+        getattr(undisturbed, flow)()
+        expected = repeat_until_settled(undisturbed, flow)
+        moment.return_to()
+        for point, purchase in crash_everywhere(prepared, moment, flow):
             assert repeat_until_settled(purchase, flow) == expected, point

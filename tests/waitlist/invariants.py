@@ -2,18 +2,19 @@
 
 from collections import Counter
 
-from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import event_phase
-from chalicelib.inventory import service as inventory
+from chalicelib.catalog.model import Catalog, event_phase
+from chalicelib.inventory.model import Shard
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.waitlist import store as waitlists
 
 
-def check_entries(purchases_by_id: dict[str, Purchase], now: int) -> list[str]:
+def check_entries(current: Catalog, purchases_by_id: dict[str, Purchase], now: int) -> list[str]:
     """An entry is in its line while it waits and among the open offers while it is offered; an offer is one purchase of its tickets."""
     violations, offers = [], Counter(purchase.waitlist_entry_id for purchase in purchases_by_id.values() if purchase.waitlist_entry_id)
     violations += [f"{entry_id}: has {count} offers" for entry_id, count in offers.items() if count > 1]
-    events = catalog.load_current().events
+    if not offers and next(waitlists.WaitlistRow.scan(consistent_read=True), None) is None:
+        return []  # nobody has ever waited, and to ask for each event takes nine calls
+    events = current.events
     lines = {line.event_id for line in waitlists.list_lines()}
     waiting = {place.entry.id for event_id in events for place in waitlists.list_places(event_id)}
     offered = {entry.id for event_id in events for entry in waitlists.list_offered(event_id)}
@@ -35,12 +36,12 @@ def check_entries(purchases_by_id: dict[str, Purchase], now: int) -> list[str]:
     return violations
 
 
-def check_kept_stocks() -> list[str]:
+def check_kept_stocks(shards: list[Shard], current: Catalog) -> list[str]:
     """What is kept for those who wait is named in the line of its event, so that an allocator finds it when nobody waits any more."""
-    current = catalog.load_current()
+    kept = [shard for shard in shards if shard.is_kept]
+    if not kept:
+        return []
     lines = {line.event_id: line for line in waitlists.list_lines()}
     named = {stock_id for line in lines.values() for stock_id in line.stock_ids}
     named |= {event.pool_id for event in current.events.values() if event.id in lines and lines[event.id].stock_ids}
-    return [
-        f"{shard.id}: is kept, and no line names it" for shard in inventory.scan_shards() if shard.is_kept and shard.stock_id not in named
-    ]
+    return [f"{shard.id}: is kept, and no line names it" for shard in kept if shard.stock_id not in named]
