@@ -2,8 +2,9 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { dayAndTime } from "../formats";
-import { deletesAt, isUnsent, type Door, type DoorView } from "./door";
+import { deletesAt, type Door, type DoorView } from "./door";
 import { give, isSoundOn, setSound } from "./feedback";
+import { isUnsent } from "./scan-log";
 import { timeOf, useDoorTexts } from "./texts";
 
 const LOOK = "fairgate.door-look";

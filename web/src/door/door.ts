@@ -6,29 +6,17 @@
 import { ApiFailure } from "../client";
 import { now } from "../server-time";
 import { currentBuyer } from "../session";
-import {
-  checkinsOf,
-  decide,
-  digest,
-  findById,
-  people,
-  readScan,
-  seconds,
-  type Decision,
-  type Listed,
-  type ManifestGuest,
-  type ManifestTicket,
-  type Uncounted,
-} from "./admission";
+import { checkinsOf, decide, people, readScan, seconds, type Listed, type ManifestTicket, type Uncounted } from "./admission";
 import type { DeviceStore, ScanRecord, Setup } from "./device-store";
 import * as api from "./door-api";
+import { decided, isUnsent, nameOf, ScanLog } from "./scan-log";
+import { TicketList } from "./ticket-list";
 
 const PAGE_SIZE = 500; // of the list
 const SYNC_SIZE = 100;
 const FRESH_SECONDS = 60; // after so long the list is asked for what has changed
 const RETRY_SECONDS = 15;
 const KEEP_SECONDS = 86_400; // after the doors close the list is deleted
-const MAX_SCANS = 100; // that are done and kept
 
 /** `signed_out`: the session is over, and the device goes on by its list. `forbidden`: who is signed in does not work here, so it has none. */
 export type Connection = "online" | "offline" | "signed_out" | "forbidden";
@@ -54,9 +42,8 @@ export interface DoorView {
 export class Door {
   #store: DeviceStore;
   #setup: Setup;
-  #tickets = new Map<string, ManifestTicket>();
-  #byDigest = new Map<string, Listed>();
-  #scans: ScanRecord[];
+  #list: TicketList;
+  #log: ScanLog;
   #connection: Connection = "online";
   #verdict: Verdict | null = null;
   #refreshing: Promise<void> | null = null;
@@ -69,8 +56,8 @@ export class Door {
   constructor(store: DeviceStore, setup: Setup, tickets: ManifestTicket[], scans: ScanRecord[]) {
     this.#store = store;
     this.#setup = setup;
-    this.#scans = scans;
-    this.#list(tickets);
+    this.#list = new TicketList(store, tickets);
+    this.#log = new ScanLog(store, scans);
     this.view = this.#look();
   }
 
@@ -103,26 +90,25 @@ export class Door {
   scan(text: string): Promise<Verdict> {
     return this.#inTurn(async () => {
       const scanned = readScan(text);
-      const listed = this.#byDigest.get(await digest(scanned.code)) ?? null;
-      return this.#admit(listed, scanned.text, scanned.ticketId, 1);
+      return this.#admit(await this.#list.findByCode(text), scanned.text, scanned.ticketId, 1);
     });
   }
 
   /** Let people in with a ticket, or the guest of a seat, that was found by its id. */
   admit(id: string, count: number | "all"): Promise<Verdict> {
-    return this.#inTurn(() => this.#admit(findById(this.#tickets, id), null, id, count));
+    return this.#inTurn(() => this.#admit(this.#list.findById(id), null, id, count));
   }
 
   /** Take back a check-in of this device. */
   undo(scanId: string): Promise<void> {
     return this.#inTurn(async () => {
-      const scan = this.#scans.find(({ id }) => id === scanId);
+      const scan = this.#log.find(scanId);
       if (!scan || scan.outcome !== "admitted" || (scan.state !== "done" && scan.state !== "waiting")) return;
-      if (scan.state === "waiting" && !scan.wasTried) await this.#keep({ ...scan, state: "undone", code: null });
+      if (scan.state === "waiting" && !scan.wasTried) await this.#log.keep({ ...scan, state: "undone", code: null });
       else {
-        if (scan.state === "done") await this.#forgetCheckIn(scan);
-        await this.#keep({ ...scan, state: "undo_waiting", code: null });
-        if (this.#connection === "online") await this.#sendUndo(this.#scans.find(({ id }) => id === scanId)!).catch(this.#lost);
+        if (scan.state === "done") await this.#list.forgetCheckIn(scan);
+        await this.#log.keep({ ...scan, state: "undo_waiting", code: null });
+        if (this.#connection === "online") await this.#sendUndo(this.#log.find(scanId)!).catch(this.#lost);
       }
       if (this.#verdict?.scan.id === scanId) this.#verdict = null;
       this.#announce();
@@ -136,7 +122,7 @@ export class Door {
 
   /** The person has read of a conflict. */
   async acknowledge(scanId: string): Promise<void> {
-    await this.#keep({ ...this.#scans.find(({ id }) => id === scanId)!, isConflict: false });
+    await this.#log.keep({ ...this.#log.find(scanId)!, isConflict: false });
     this.#announce();
   }
 
@@ -178,12 +164,8 @@ export class Door {
 
   /** Delete what is known of others, because who is signed in may not know it: not what is to be sent. */
   async #forgetList(): Promise<void> {
-    const done = this.#scans.filter((scan) => !isUnsent(scan));
-    await this.#store.clear(false);
-    await this.#store.saveScans([], done.map(({ id }) => id));
-    this.#scans = this.#scans.filter(isUnsent);
-    this.#tickets = new Map();
-    this.#byDigest.clear();
+    await this.#list.clear();
+    await this.#log.forgetSent();
     this.#verdict = null;
     await this.#change({ asOf: null });
   }
@@ -192,9 +174,8 @@ export class Door {
   async #walk(page: Awaited<ReturnType<typeof api.getManifest>>, progress: (count: number) => void): Promise<void> {
     const startedAt = now();
     for (;;) {
-      await this.#store.saveTickets(page.tickets);
-      this.#list(page.tickets);
-      progress(this.#tickets.size);
+      await this.#list.take(page.tickets);
+      progress(this.#list.tickets.size);
       if (!page.next_cursor) break;
       page = await api.getManifest(this.#setup.event.id, { cursor: page.next_cursor, limit: PAGE_SIZE });
     }
@@ -203,22 +184,7 @@ export class Door {
 
   async #admit(listed: Listed | null, text: string | null, id: string | null, count: number | "all"): Promise<Verdict> {
     const { gate, device, event } = this.#setup;
-    const scan: ScanRecord = {
-      id: crypto.randomUUID(),
-      number: (this.#scans.at(-1)?.number ?? 0) + 1,
-      at: now(),
-      code: text,
-      ticketId: listed?.ticket.id ?? id,
-      seat: listed?.guest?.seat ?? null,
-      count: 0,
-      gate,
-      state: "done",
-      wasTried: false,
-      outcome: "admitted",
-      who: listed ? nameOf(listed.ticket, listed.guest) : "",
-      first: null,
-      isConflict: false,
-    };
+    const scan = this.#log.begin(this.#setup, listed, text, id);
     if (this.#connection === "online") {
       const sent = { id: scan.id, gate, device, eventId: event.id, count };
       try {
@@ -232,21 +198,21 @@ export class Door {
         scan.wasTried = true;
       }
     }
-    const decision = decide(event, listed, this.#uncounted(), count, scan.at);
+    const decision = decide(event, listed, this.#log.uncounted(), count, scan.at);
     return this.#show(decided(scan, decision), listed, true);
   }
 
   async #accept(scan: ScanRecord, { ticket, checkin }: api.CheckInReply): Promise<Verdict> {
-    const known = await this.#update(ticket);
+    const known = await this.#list.update(ticket);
     const guest = known.guests.find(({ seat }) => seat === checkin.seat) ?? null;
     const who = nameOf(known, guest);
     return this.#show({ ...scan, code: null, ticketId: ticket.id, seat: checkin.seat, count: checkin.count, who }, { ticket: known, guest }, false);
   }
 
   async #show(scan: ScanRecord, listed: Listed | null, isOffline: boolean): Promise<Verdict> {
-    await this.#keep(scan);
-    const ticket = listed && (this.#tickets.get(listed.ticket.id) ?? listed.ticket);
-    const admitted = ticket ? people(checkinsOf(ticket, this.#uncounted())) : 0;
+    await this.#log.keep(scan);
+    const ticket = listed && (this.#list.tickets.get(listed.ticket.id) ?? listed.ticket);
+    const admitted = ticket ? people(checkinsOf(ticket, this.#log.uncounted())) : 0;
     this.#verdict = {
       scan,
       ticket: ticket && {
@@ -267,9 +233,9 @@ export class Door {
   async #sync(): Promise<void> {
     const { device, event } = this.#setup;
     // Undos first: who came out again may have come in since, with the same ticket.
-    for (const scan of this.#scans.filter(({ state }) => state === "undo_waiting")) await this.#sendUndo(scan);
+    for (const scan of this.#log.inState("undo_waiting")) await this.#sendUndo(scan);
     for (;;) {
-      const waiting = this.#scans.filter(({ state }) => state === "waiting").slice(0, SYNC_SIZE);
+      const waiting = this.#log.inState("waiting").slice(0, SYNC_SIZE);
       if (waiting.length === 0) break;
       const scans = waiting.map(({ id, at, code, ticketId, seat, count, gate }) => ({
         id,
@@ -282,10 +248,10 @@ export class Door {
         const scan = waiting.find(({ id }) => synced.id === `${device}/${id}`);
         if (!scan) continue;
         if (synced.error === "forbidden") throw new ApiFailure("forbidden", 403, synced.message ?? "", null); // another account may send it
-        if (synced.ticket) await this.#update(synced.ticket);
+        if (synced.ticket) await this.#list.update(synced.ticket);
         const isIn = synced.outcome === "admitted" || synced.outcome === "repeated";
         const first = synced.ticket?.checkins[0] ?? null;
-        await this.#keep({ ...scan, code: null, state: "done", ...(isIn ? {} : { outcome: synced.error ?? "unexpected", first, isConflict: true }) });
+        await this.#log.keep({ ...scan, code: null, state: "done", ...(isIn ? {} : { outcome: synced.error ?? "unexpected", first, isConflict: true }) });
       }
     }
   }
@@ -293,68 +259,17 @@ export class Door {
   async #sendUndo(scan: ScanRecord): Promise<void> {
     try {
       const { ticket } = await api.undoCheckIn(scan.ticketId!, `${this.#setup.device}/${scan.id}`);
-      await this.#update(ticket);
+      await this.#list.update(ticket);
     } catch (failure) {
       if (!isRefusal(failure)) throw failure; // a check-in that never arrived needs no undo
     }
-    await this.#keep({ ...scan, state: "undone" });
-  }
-
-  /** Take over what a reply says of a ticket; a new one is listed by the next refresh, because a reply has no digest. */
-  async #update(ticket: api.DoorTicket): Promise<ManifestTicket> {
-    const { id, number, state, tier_id, tier_name, attendee_name, admits, admitted } = ticket;
-    const checkins = ticket.checkins.map(({ at, count, gate, seat }) => ({ at, count, gate, seat }));
-    const known = this.#tickets.get(id);
-    const told = { id, number, state, tier_id, tier_name, attendee_name, admits, admitted, checkins };
-    if (!known) {
-      const guests = ticket.guests.map((guest) => ({ ...guest, id: `${id}.${guest.seat}`, code_sha256: "" }));
-      return { ...told, void_reason: null, code_sha256: "", guests };
-    }
-    const guests = known.guests.map((guest) => ({ ...guest, ...ticket.guests.find(({ seat }) => seat === guest.seat) }));
-    const changed = { ...known, ...told, guests };
-    await this.#store.saveTickets([changed]);
-    this.#list([changed]);
-    return changed;
-  }
-
-  /** Take a check-in that is to be undone out of the list, until the server's next answer about the ticket. */
-  async #forgetCheckIn({ ticketId, gate, count, seat }: ScanRecord): Promise<void> {
-    const ticket = ticketId === null ? undefined : this.#tickets.get(ticketId);
-    const index = ticket?.checkins.findLastIndex((checkin) => checkin.gate === gate && checkin.count === count && checkin.seat === seat) ?? -1;
-    if (!ticket || index < 0) return;
-    const changed = { ...ticket, checkins: ticket.checkins.filter((_, place) => place !== index) };
-    await this.#store.saveTickets([changed]);
-    this.#list([changed]);
-  }
-
-  #list(tickets: ManifestTicket[]): void {
-    for (const ticket of tickets) {
-      const before = this.#tickets.get(ticket.id); // its code may have changed
-      for (const { code_sha256 } of before ? [before, ...before.guests] : []) this.#byDigest.delete(code_sha256);
-      this.#tickets.set(ticket.id, ticket);
-      this.#byDigest.set(ticket.code_sha256, { ticket, guest: null });
-      for (const guest of ticket.guests) this.#byDigest.set(guest.code_sha256, { ticket, guest });
-    }
-  }
-
-  async #keep(scan: ScanRecord): Promise<void> {
-    const others = this.#scans.filter(({ id }) => id !== scan.id);
-    const scans = [...others, scan].sort((a, b) => a.number - b.number);
-    const done = scans.filter((one) => !isUnsent(one) && !one.isConflict);
-    const forgotten = new Set(done.slice(0, -MAX_SCANS).map(({ id }) => id));
-    await this.#store.saveScans([scan], [...forgotten]);
-    this.#scans = scans.filter(({ id }) => !forgotten.has(id));
+    await this.#log.keep({ ...scan, state: "undone" });
   }
 
   async #change(changes: Partial<Setup>): Promise<void> {
     this.#setup = { ...this.#setup, ...changes };
     await this.#store.saveSetup(this.#setup);
     this.#announce();
-  }
-
-  #uncounted(): Uncounted[] {
-    const waiting = this.#scans.filter(({ state, outcome, ticketId }) => state === "waiting" && outcome === "admitted" && ticketId !== null);
-    return waiting.map(({ ticketId, seat, count, at, gate }) => ({ ticketId: ticketId!, seat, count, at, gate }));
   }
 
   /** What a call without a decision says of the connection. */
@@ -376,9 +291,9 @@ export class Door {
       setup: this.#setup,
       connection: this.#connection,
       isRefreshing: this.#refreshing !== null,
-      tickets: this.#tickets,
-      uncounted: this.#uncounted(),
-      scans: this.#scans,
+      tickets: this.#list.tickets,
+      uncounted: this.#log.uncounted(),
+      scans: this.#log.scans,
       verdict: this.#verdict,
     };
   }
@@ -389,20 +304,9 @@ export class Door {
   }
 }
 
-export function isUnsent({ state }: ScanRecord): boolean {
-  return state === "waiting" || state === "undo_waiting";
-}
-
 /** When this device deletes the list of the tickets, in epoch seconds. */
 export function deletesAt({ event }: Setup): number {
   return seconds(event.doors_close_at) + KEEP_SECONDS;
-}
-
-function decided(scan: ScanRecord, { code, count, first }: Decision): ScanRecord {
-  if (code === "admitted") return { ...scan, count, state: "waiting" };
-  const refused = { ...scan, code: null, outcome: code, first: first && { at: first.at, gate: first.gate, device: null } };
-  // It may have arrived: nobody came in, so it is taken back.
-  return scan.wasTried && scan.ticketId !== null ? { ...refused, state: "undo_waiting" } : refused;
 }
 
 function refusalOf({ code, details }: ApiFailure): Pick<ScanRecord, "outcome" | "first"> {
@@ -412,8 +316,4 @@ function refusalOf({ code, details }: ApiFailure): Pick<ScanRecord, "outcome" | 
 /** Whether the API has decided. Without a session, a right, or room for one more request, it has not. */
 function isRefusal(failure: unknown): failure is ApiFailure {
   return failure instanceof ApiFailure && failure.status >= 400 && failure.status < 500 && ![401, 403, 429].includes(failure.status);
-}
-
-function nameOf(ticket: ManifestTicket, guest: ManifestGuest | null): string {
-  return (guest ? guest.name : ticket.attendee_name) ?? (guest?.number ?? ticket.number ?? ticket.tier_name ?? "");
 }

@@ -1,15 +1,15 @@
-/** The camera: it reads codes while it is on, and goes to sleep when nobody comes, or when the page is not looked at. */
+/** The scanner: it reads codes while the camera is on, and goes to sleep when nobody comes, or when the page is not looked at. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { chooseCamera, failureOf, openCamera, watchPermission, type Camera, type CameraFailure } from "./camera";
 import { loadDecoder } from "./decoder";
 import { useDoorTexts } from "./texts";
 
 const PAUSE_MS = 150; // between two pictures
 const SAME_CODE_MS = 3000; // so long a code must be out of sight to count again
 const IDLE_MS = 120_000; // after so long without a code the camera sleeps
-const VIDEO: MediaStreamConstraints = { audio: false, video: { facingMode: "environment", width: { ideal: 1280 }, height: { ideal: 720 } } };
 
-type State = "off" | "starting" | "on" | "asleep" | "refused" | "missing";
+type State = "off" | "starting" | "on" | "asleep" | CameraFailure;
 
 interface Props {
   /** Settles when the code has been dealt with; meanwhile nothing is read. */
@@ -20,6 +20,8 @@ interface Props {
 export function Scanner({ onCode, onRunning }: Props) {
   const { d } = useDoorTexts();
   const [state, setState] = useState<State>("off");
+  const [camera, setCamera] = useState<Camera | null>(null);
+  const [starts, setStarts] = useState(0); // anew with another camera
   const video = useRef<HTMLVideoElement>(null);
   const latest = useRef(onCode);
   latest.current = onCode;
@@ -27,12 +29,14 @@ export function Scanner({ onCode, onRunning }: Props) {
   useEffect(() => {
     if (!isWanted) return;
     onRunning(true);
-    const stop = run(video.current!, (text) => latest.current(text), setState);
+    const opened = (opened: Camera) => (setCamera(opened), setState("on"));
+    const stop = run(video.current!, (text) => latest.current(text), opened, setState);
     return () => {
       stop();
+      setCamera(null);
       onRunning(false);
     };
-  }, [isWanted]);
+  }, [isWanted, starts]);
   useEffect(() => {
     const sleep = () => document.visibilityState === "hidden" && setState((before) => (before === "on" ? "asleep" : before));
     const wake = () => document.visibilityState === "visible" && setState((before) => (before === "asleep" ? "starting" : before));
@@ -40,11 +44,29 @@ export function Scanner({ onCode, onRunning }: Props) {
     document.addEventListener("visibilitychange", look);
     return () => document.removeEventListener("visibilitychange", look);
   }, []);
-  const note = { off: null, starting: null, on: d.scanner.ready, asleep: d.scanner.asleep, refused: d.scanner.refused, missing: d.scanner.missing }[state];
+  useEffect(() => (state === "refused" ? watchPermission(() => setState("starting")) : undefined), [state]);
+  const choose = (id: string) => {
+    chooseCamera(id);
+    setStarts(starts + 1);
+  };
+  const note = state === "off" || state === "starting" ? null : d.scanner[state];
   return (
     <section class={`scanner scanner-${state}`} aria-label={d.scanner.title}>
       <video ref={video} class="scanner-picture" playsInline muted aria-hidden="true" hidden={!isWanted} />
-      {note && <p role="status">{note}</p>}
+      <p role="status">{note}</p>
+      {camera && <Light key={camera.id} camera={camera} />}
+      {camera && camera.choices.length > 1 && (
+        <label class="field">
+          <span>{d.scanner.choice}</span>
+          <select value={camera.id} onChange={({ currentTarget }) => choose(currentTarget.value)}>
+            {camera.choices.map(({ id, label }, index) => (
+              <option key={id} value={id}>
+                {label || d.scanner.nameless(index + 1)}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
       <button type="button" class={`button ${isWanted ? "button-quiet" : ""}`} onClick={() => setState(isWanted ? "off" : "starting")}>
         {isWanted ? d.scanner.stop : d.scanner.start}
       </button>
@@ -52,9 +74,27 @@ export function Scanner({ onCode, onRunning }: Props) {
   );
 }
 
+/** The light of the phone, for codes on paper in the dark; nothing where the camera has none. */
+function Light({ camera }: { camera: Camera }) {
+  const { d } = useDoorTexts();
+  const [isOn, setOn] = useState(false);
+  const [isBroken, setBroken] = useState(!camera.hasLight);
+  if (isBroken) return null;
+  const turn = () =>
+    camera.setLight(!isOn).then(
+      () => setOn(!isOn),
+      () => setBroken(true),
+    );
+  return (
+    <button type="button" class="button button-quiet" aria-pressed={isOn} onClick={() => void turn()}>
+      {d.scanner.light}
+    </button>
+  );
+}
+
 /** Runs the camera. Returns how to stop it. */
-function run(video: HTMLVideoElement, onCode: Props["onCode"], tell: (state: State) => void): () => void {
-  let stream: MediaStream | null = null;
+function run(video: HTMLVideoElement, onCode: Props["onCode"], opened: (camera: Camera) => void, say: (state: State) => void): () => void {
+  let camera: Camera | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let isStopped = false;
   const last = { text: "", seenAt: 0 };
@@ -68,25 +108,28 @@ function run(video: HTMLVideoElement, onCode: Props["onCode"], tell: (state: Sta
       if (isNew) await onCode(text).catch(() => {});
       Object.assign(last, { text, seenAt: Date.now() });
       busyAt = Date.now();
-    } else if (time - busyAt > IDLE_MS) return tell("asleep");
+    } else if (time - busyAt > IDLE_MS) return say("asleep");
     if (!isStopped) timer = setTimeout(look, PAUSE_MS);
   };
   const start = async () => {
     try {
-      stream = await navigator.mediaDevices.getUserMedia(VIDEO);
+      camera = await openCamera();
       if (isStopped) return stop();
-      video.srcObject = stream;
+      video.srcObject = camera.stream;
       await video.play();
-      tell("on");
+      if (isStopped) return;
+      // A call, or another program: nothing is said when the page itself stops it.
+      camera.stream.getVideoTracks()[0]!.addEventListener("ended", () => !isStopped && say("busy"));
+      opened(camera);
       void look();
     } catch (error) {
-      if (!isStopped) tell(error instanceof DOMException && error.name === "NotAllowedError" ? "refused" : "missing");
+      if (!isStopped) say(failureOf(error));
     }
   };
   const stop = () => {
     isStopped = true;
     clearTimeout(timer);
-    for (const track of stream?.getTracks() ?? []) track.stop();
+    camera?.stop();
     video.srcObject = null;
   };
   void start();

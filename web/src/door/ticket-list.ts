@@ -1,0 +1,73 @@
+/** The list of an event's tickets on this device: in memory for the decision, in the store for a reload. */
+
+import { digest, findById, readScan, type Listed, type ManifestTicket } from "./admission";
+import type { DeviceStore, ScanRecord } from "./device-store";
+import type { DoorTicket } from "./door-api";
+
+export class TicketList {
+  readonly tickets = new Map<string, ManifestTicket>();
+  #store: DeviceStore;
+  #byDigest = new Map<string, Listed>();
+
+  constructor(store: DeviceStore, tickets: ManifestTicket[]) {
+    this.#store = store;
+    this.#list(tickets);
+  }
+
+  /** The ticket, or the guest, with the code that was scanned or typed. */
+  async findByCode(text: string): Promise<Listed | null> {
+    return this.#byDigest.get(await digest(readScan(text).code)) ?? null;
+  }
+
+  /** The ticket with the id, or the guest with that of a seat. */
+  findById(id: string): Listed | null {
+    return findById(this.tickets, id);
+  }
+
+  /** Take over tickets of the manifest, new ones and changed ones. */
+  async take(tickets: ManifestTicket[]): Promise<void> {
+    await this.#store.saveTickets(tickets);
+    this.#list(tickets);
+  }
+
+  /** Take over what a reply says of a ticket; a new one is listed by the next refresh, because a reply has no digest. */
+  async update(ticket: DoorTicket): Promise<ManifestTicket> {
+    const { id, number, state, tier_id, tier_name, attendee_name, admits, admitted } = ticket;
+    const checkins = ticket.checkins.map(({ at, count, gate, seat }) => ({ at, count, gate, seat }));
+    const known = this.tickets.get(id);
+    const said = { id, number, state, tier_id, tier_name, attendee_name, admits, admitted, checkins };
+    if (!known) {
+      const guests = ticket.guests.map((guest) => ({ ...guest, id: `${id}.${guest.seat}`, code_sha256: "" }));
+      return { ...said, void_reason: null, code_sha256: "", guests };
+    }
+    const guests = known.guests.map((guest) => ({ ...guest, ...ticket.guests.find(({ seat }) => seat === guest.seat) }));
+    const changed = { ...known, ...said, guests };
+    await this.take([changed]);
+    return changed;
+  }
+
+  /** Take a check-in that is to be undone out of the list, until the server's next answer about the ticket. */
+  async forgetCheckIn({ ticketId, gate, count, seat }: ScanRecord): Promise<void> {
+    const ticket = ticketId === null ? undefined : this.tickets.get(ticketId);
+    const index = ticket?.checkins.findLastIndex((checkin) => checkin.gate === gate && checkin.count === count && checkin.seat === seat) ?? -1;
+    if (!ticket || index < 0) return;
+    await this.take([{ ...ticket, checkins: ticket.checkins.filter((_, place) => place !== index) }]);
+  }
+
+  /** Delete all of it, also from the store. */
+  async clear(): Promise<void> {
+    await this.#store.clear(false);
+    this.tickets.clear();
+    this.#byDigest.clear();
+  }
+
+  #list(tickets: ManifestTicket[]): void {
+    for (const ticket of tickets) {
+      const before = this.tickets.get(ticket.id); // its code may have changed
+      for (const { code_sha256 } of before ? [before, ...before.guests] : []) this.#byDigest.delete(code_sha256);
+      this.tickets.set(ticket.id, ticket);
+      this.#byDigest.set(ticket.code_sha256, { ticket, guest: null });
+      for (const guest of ticket.guests) this.#byDigest.set(guest.code_sha256, { ticket, guest });
+    }
+  }
+}
