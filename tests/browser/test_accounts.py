@@ -262,6 +262,20 @@ def test_an_expired_session_leads_to_signing_in_and_back_with_what_was_typed(ada
     ada.see_tickets(1)
 
 
+def test_a_guest_who_stayed_away_for_a_week_hears_what_that_means_and_can_buy_again(new_buyer, time, event_id):
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    buy(buyer, event_id)
+    time.advance(REFRESH_SECONDS)
+    buyer.page.goto("/tickets")
+    buyer.see("You were a guest here, and this browser no longer knows you")
+    buyer.see("What you bought stays valid.")
+    expect(buyer.page.get_by_text("Your session has ended.")).to_have_count(0)
+    buyer.press("Go on without an account")
+    buyer.see("No tickets yet")
+    buy(buyer, event_id)
+
+
 def test_an_account_whose_session_has_ended_does_not_buy_as_a_guest_unnoticed(ada, time, event_id):
     ada.page.goto("/sign-in")
     sign_in(ada)

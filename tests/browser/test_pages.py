@@ -1,11 +1,14 @@
 """Every page and state passes the checks of `page_checks`, which `make shots` also draws."""
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from chalicelib import settings
 from tests import builders
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.browser.door_staff import DoorStaff
+from tests.browser.drawn_pages import DRAWN, assert_drawn, pages_of_the_code
 from tests.browser.managers import Manager
 from tests.browser.page_checks import check
 from tests.browser.scenes import accounts, buying, cards, waiting_room, waitlist, wallet
@@ -22,6 +25,7 @@ def test_every_page_is_accessible_and_fits_a_phone(new_buyer, api, time, scene):
     stage = Stage(new_buyer(reduced_motion="reduce"), api, time)
     scene(stage)
     check(stage.page, scene.__name__)
+    assert_drawn(scene, [path_of(stage.page)])
 
 
 @pytest.mark.parametrize("scene", cards.SCENES, ids=lambda scene: scene.__name__)
@@ -35,12 +39,27 @@ def test_every_page_about_payments_by_card_is_accessible_and_fits_a_phone(new_bu
 @pytest.mark.parametrize("tour", TOURS, ids=lambda tour: tour.__name__)
 def test_every_page_for_those_who_manage_is_accessible_and_fits_a_phone(new_buyer, api, time, tour):
     manager = Manager(new_buyer(reduced_motion="reduce").page, api, time)
+    paths = set()
     for state in tour(manager):
         check(manager.page, f"{tour.__name__}_{state}")
+        paths.add(path_of(manager.page))
+    assert_drawn(tour, paths)
 
 
 @pytest.mark.parametrize("tour", DOOR_TOURS, ids=lambda tour: tour.__name__)
 def test_every_page_of_the_door_is_accessible_and_fits_a_phone(new_buyer, api, time, mailbox, tour):  # noqa: F811
     staff = DoorStaff(new_buyer(reduced_motion="reduce").page, api, builders.create_event(api), mailbox)
+    paths = set()
     for state in tour(staff):
         check(staff.page, f"door_{tour.__name__}_{state}")
+        paths.add(path_of(staff.page))
+    assert_drawn(tour, paths)
+
+
+def test_every_page_of_the_code_is_drawn_by_a_scene_or_a_tour():
+    assert set(DRAWN) == pages_of_the_code()
+    assert set(DRAWN.values()) <= {*SCENES, *TOURS, *DOOR_TOURS}
+
+
+def path_of(page):
+    return urlsplit(page.url).path

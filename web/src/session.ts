@@ -28,13 +28,14 @@ const COOKIE = { params: { header: { "X-Session": "cookie" } } } as const;
 
 let access: { token: string; until: number; userId: string } | null = null;
 let hasEnded = false;
+let wasGuest = false; // who the session was of that has ended
 const listeners = new Set<() => void>();
 
-/** The buyer, and whether their session has ended by itself; null for a visitor who is nobody yet. */
-export function useBuyer(): { buyer: Buyer | null; hasEnded: boolean } {
-  const [state, setState] = useState(() => ({ buyer: currentBuyer(), hasEnded }));
+/** The buyer, null for a visitor who is nobody yet; and whether their session, which may have been a guest's, has ended by itself. */
+export function useBuyer(): { buyer: Buyer | null; hasEnded: boolean; wasGuest: boolean } {
+  const [state, setState] = useState(() => ({ buyer: currentBuyer(), hasEnded, wasGuest }));
   useEffect(() => {
-    const update = () => setState({ buyer: currentBuyer(), hasEnded });
+    const update = () => setState({ buyer: currentBuyer(), hasEnded, wasGuest });
     listeners.add(update);
     update();
     return () => void listeners.delete(update);
@@ -166,6 +167,7 @@ function note(buyer: Buyer): void {
 }
 
 function end(byItself: boolean): void {
+  wasGuest = byItself && currentBuyer()?.kind === "guest";
   localStorage.removeItem(NOTE);
   access = null;
   hasEnded = byItself;

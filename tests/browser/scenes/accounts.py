@@ -59,10 +59,24 @@ def account_of_a_guest(stage: Stage) -> None:
 
 
 def session_over(stage: Stage) -> None:
-    stage.checkout()
+    account(stage)
     stage.page.context.clear_cookies()
     stage.page.reload()
     stage.buyer.see("Your session has ended.")
+
+
+def guest_who_stayed_away(stage: Stage) -> None:
+    wallet(stage)
+    stage.time.advance(8 * 86_400)
+    stage.page.reload()
+    stage.buyer.see("this browser no longer knows you")
+
+
+def guest_who_stayed_away_looks_at_an_event(stage: Stage) -> None:
+    stage.checkout()
+    stage.time.advance(8 * 86_400)
+    stage.open(f"/events/{stage.event}")
+    stage.buyer.see("Your visit as a guest has ended.")
 
 
 def orders(stage: Stage) -> None:
@@ -170,6 +184,8 @@ SCENES: list[Scene] = [
     account,
     account_of_a_guest,
     session_over,
+    guest_who_stayed_away,
+    guest_who_stayed_away_looks_at_an_event,
     orders,
     order_partly_refunded,
     orders_of_a_stranger,

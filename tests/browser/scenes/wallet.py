@@ -101,6 +101,41 @@ def transfer_accepted(stage: Stage) -> None:
     stage.buyer.see("It is yours")
 
 
+def wallet_with_guests(stage: Stage) -> None:
+    """A table whose host gives a seat to a guest."""
+    table = {"name": "VIP table", "price_cents": 120_000, "capacity": 10, "admits": 3}
+    event_id = stage.create_event("Winter Gala", "Town Hall, Boston", table)
+    stage.open(f"/events/{event_id}")
+    stage.buyer.choose("VIP table", 1)
+    stage.buyer.pay()
+    stage.buyer.see_tickets(1)
+    stage.page.get_by_text("Guests", exact=True).click()
+    second = stage.page.locator(".seats > li").nth(1)
+    second.get_by_label("Name of the guest").fill("Grace Hopper")
+    second.get_by_role("button", name="Give the seat").click()
+    expect(second).to_contain_text("Grace Hopper")
+
+
+def guest_seat(stage: Stage) -> None:
+    wallet_with_guests(stage)
+    link = stage.page.get_by_role("link", name="Link for the guest").get_attribute("href")
+    assert link is not None
+    stage.open(f"/guest{link.partition('/guest')[2]}")
+    expect(stage.page.get_by_role("img", name="QR code of ticket")).to_have_count(1)
+
+
+def guest_seat_given_back(stage: Stage) -> None:
+    guest_seat(stage)
+    stage.page.get_by_text("Give the seat back", exact=True).click()
+    stage.buyer.press("Give back and delete")
+    stage.buyer.see("The seat is given back")
+
+
+def guest_seat_without_a_token(stage: Stage) -> None:
+    stage.open("/guest")
+    stage.buyer.see("This link is not complete")
+
+
 SCENES: list[Scene] = [
     wallet,
     wallet_at_the_door,
@@ -115,4 +150,8 @@ SCENES: list[Scene] = [
     wallet_of_a_cancelled_event,
     wallet_loading,
     transfer_accepted,
+    wallet_with_guests,
+    guest_seat,
+    guest_seat_given_back,
+    guest_seat_without_a_token,
 ]

@@ -24,6 +24,7 @@ def events(manager: Manager) -> Iterator[str]:
     yield "none"
     manager.follow("New event")
     manager.fill("Name", "City Strings: Winter Gala")
+    yield "new"
     manager.press("Create the draft")
     manager.page.wait_for_url("**/tickets")
     manager.go("Overview")

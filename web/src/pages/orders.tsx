@@ -133,6 +133,7 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
   const { t, locale } = useTexts();
   const amount = (cents: number) => (cents === 0 ? t.free : money(cents, order.currency, locale));
   const isPending = order.status === "pending";
+  const isValid = tickets.some(({ transferred, state }) => !transferred && state === "valid");
   return (
     <>
       <h1>{order.event_name ?? order.event_id}</h1>
@@ -234,7 +235,7 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
               {t.orders.print}
             </button>
             {tickets.length > 0 && <DocumentButton orderId={order.id} kind="receipt" />}
-            {tickets.some(({ transferred, state }) => !transferred && state === "valid") && <DocumentButton orderId={order.id} kind="tickets" />}
+            {isValid && <DocumentButton orderId={order.id} kind="tickets" />}
           </>
         )}
       </p>
@@ -250,9 +251,11 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
               </li>
             ))}
           </ul>
-          <p class="no-print">
-            <a href="/tickets">{t.orders.toTickets}</a>
-          </p>
+          {isValid && (
+            <p class="no-print">
+              <a href="/tickets">{t.orders.toTickets}</a>
+            </p>
+          )}
         </section>
       )}
     </>

@@ -11,7 +11,7 @@ export function SignIn() {
   const { t } = useTexts();
   const { query } = useLocation();
   const goOnTo = useGoOn();
-  const { buyer, hasEnded } = useBuyer();
+  const { buyer, hasEnded, wasGuest } = useBuyer();
   const [email, setEmail] = useKept("fairgate.email", "");
   const { value: isDemoStage } = useLoaded(hasDemoIdentity, "demo");
   const next = safeAddress(query.next) ?? "/account";
@@ -29,7 +29,7 @@ export function SignIn() {
       <h1>{t.signIn.title}</h1>
       {hasEnded && (
         <p class="notice" role="status">
-          {t.signIn.ended}
+          {wasGuest ? t.guest.ended : t.signIn.ended}
         </p>
       )}
       <Form onSubmit={submit} button={t.signIn.button}>

@@ -19,7 +19,7 @@ const SAYS_IT_ITSELF = /\/line$/;
 export function Layout({ children }: { children: ComponentChildren }) {
   const { t } = useTexts();
   const { path, url, route } = useLocation();
-  const { buyer, hasEnded } = useBuyer();
+  const { buyer, hasEnded, wasGuest } = useBuyer();
   const again = withNext("/sign-in", STARTING_POINTS.test(path) ? undefined : url);
   const mustSignIn = hasEnded && path !== "/sign-in";
   useEffect(() => {
@@ -47,7 +47,7 @@ export function Layout({ children }: { children: ComponentChildren }) {
   );
   const banner = mustSignIn && (
     <p class="banner" role="status">
-      {t.signIn.endedShort} <a href={again}>{t.signIn.again}</a>
+      {wasGuest ? t.guest.endedShort : t.signIn.endedShort} <a href={again}>{wasGuest ? t.guest.endedMore : t.signIn.again}</a>
     </p>
   );
   return (

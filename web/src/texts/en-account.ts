@@ -48,6 +48,10 @@ export const accountTexts = {
     keep: "Make it an account",
     before: "You are buying as a guest: the tickets belong to this browser for seven days after your last visit.",
     other: "Sign in to another account",
+    ended:
+      "You were a guest here, and this browser no longer knows you: it does for seven days after your last visit, or until its cookies are deleted. What you bought stays valid. If you have not saved your tickets, ask the seller, with the number of your order or payment.",
+    endedShort: "Your visit as a guest has ended.",
+    endedMore: "What that means",
   },
 
   demo: {

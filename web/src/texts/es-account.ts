@@ -50,6 +50,10 @@ export const accountTexts: typeof english = {
     keep: "Convertirlo en una cuenta",
     before: "Compras como invitado: las entradas pertenecen a este navegador durante siete días desde tu última visita.",
     other: "Iniciar sesión en otra cuenta",
+    ended:
+      "Aquí eras un invitado y este navegador ya no te conoce: lo hace hasta siete días después de tu última visita, o hasta que se borran sus cookies. Lo que compraste sigue siendo válido. Si no guardaste tus entradas, pregunta al vendedor con el número de tu pedido o de tu pago.",
+    endedShort: "Tu visita como invitado ha terminado.",
+    endedMore: "Qué significa",
   },
 
   demo: {
