@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from playwright.sync_api import expect
 
+from chalicelib import clock
 from tests import builders
+from tests.browser.drops import project_changes
 from tests.browser.managers import Manager
 from tests.browser.tours.tour import Tour
 
@@ -118,4 +120,36 @@ def published(manager: Manager) -> Iterator[str]:
     yield "cancelled"
 
 
-TOURS: list[Tour] = [entering, events, profile, another_ones_edit, published]
+def newcomer(manager: Manager) -> Iterator[str]:
+    """Who has never seen these pages gets from the overview to what people come for: pause, refund, see who scanned."""
+    manager.sign_up()
+    event_id = manager.create_event()
+    soon = {"starts_at": clock.iso(clock.now() + 3600)}  # so the door is open
+    assert manager.api.patch(f"/events/{event_id}", json=soon, token=manager.token).status == 200
+    manager.open(f"/events/{event_id}")
+    manager.see("To put it on sale, publish it")
+    manager.press("Publish")
+    manager.see_heading("What do you want to do?")
+    tier_id = manager.api.get(f"/events/{event_id}").json["tiers"][0]["id"]
+    ticket = builders.buy(manager.api, "ada", event_id, tier_id).json["tickets"][0]
+    scan = {"code": ticket["code"], "event_id": event_id, "gate": "North gate"}
+    assert manager.api.post("/checkin", json=scan, token=manager.token).status == 200
+    project_changes()
+    yield "tasks"
+    manager.follow("Watch the sale, pause it or let people in")
+    expect(manager.page.get_by_role("button", name="Pause", exact=False).first).to_be_visible()
+    manager.go("Overview")
+    manager.follow("Find an order and refund tickets")
+    manager.page.get_by_role("main").get_by_role("table").get_by_role("link").first.click()
+    manager.see("Refund")
+    manager.go("Overview")
+    manager.follow("See who was let in at the door, and who scanned them")
+    manager.see("Somebody let in at the door")
+    manager.see("North gate")
+    expect(manager.page.get_by_text("Event published")).to_have_count(0)
+    yield "scans"
+    manager.page.get_by_label("Show").select_option("")
+    manager.see("Event published")
+
+
+TOURS: list[Tour] = [entering, events, profile, newcomer, another_ones_edit, published]

@@ -15,6 +15,7 @@ import { useRoomTexts } from "../texts";
 import { eventTexts } from "../texts/events";
 import { useManagedEvent, useMay } from "../who";
 import { cancelEvent, deleteEvent, duplicateEvent, publishEvent, unpublishEvent } from "./api";
+import { Tasks } from "./tasks";
 
 export function Overview() {
   const { t, locale } = useTexts();
@@ -45,6 +46,7 @@ export function Overview() {
         </Outcome>
       )}
       {event.managed_by === "api" && may("publishEvent") && <State />}
+      {isShown && event.status !== "cancelled" && <Tasks />}
       {may("managePackages") && <Figures />}
       {event.managed_by === "api" && may("editEvent") && <Further />}
     </div>

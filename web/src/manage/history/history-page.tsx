@@ -1,5 +1,6 @@
 /** Who has changed what of an event, with the values before and after. */
 
+import { useLocation } from "preact-iso";
 import { content, type Schemas } from "../../client";
 import { money } from "../../formats";
 import { Failure, Outcome, Skeleton } from "../../parts/failure";
@@ -15,22 +16,38 @@ type Change = { before: unknown; after: unknown };
 
 const PAGE = 50;
 const TIMES = ["starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at"];
-const load = (event_id: string, cursor?: string) =>
-  content(manager.GET("/events/{event_id}/audit", { params: { path: { event_id }, query: { limit: PAGE, cursor } } })) as Promise<Schemas["AuditLogView"]>;
+/** What a part of the history is called in the address of the page -> the only action that it has. */
+const PARTS = { scans: "ticket.checked_in", undone: "ticket.check_in_undone" };
+type Part = keyof typeof PARTS | "";
+const load = (event_id: string, action?: string, cursor?: string) =>
+  content(manager.GET("/events/{event_id}/audit", { params: { path: { event_id }, query: { action, limit: PAGE, cursor } } })) as Promise<Schemas["AuditLogView"]>;
 
 export function HistoryPage() {
   const own = useRoomTexts(historyTexts);
   const { event } = useManagedEvent();
-  const { pages, failure, retry, isWorking, more } = usePages((cursor) => load(event.id, cursor), event.id);
+  const { query, path, route } = useLocation();
+  const part = (query.show! in PARTS ? query.show : "") as Part;
+  const action = part ? PARTS[part] : undefined;
+  const { pages, failure, retry, isWorking, more } = usePages((cursor) => load(event.id, action, cursor), `${event.id} ${part}`);
   const entries = pages?.flatMap((page) => page.entries) ?? [];
   return (
     <div class="page page-narrow">
       <h1>{own.title}</h1>
       <p class="lead">{own.lead}</p>
+      <div class="control-fields">
+        <label class="field">
+          {own.show}
+          <select value={part} onChange={({ currentTarget }) => route(currentTarget.value ? `${path}?show=${currentTarget.value}` : path, true)}>
+            <option value="">{own.everything}</option>
+            <option value="scans">{own.scans}</option>
+            <option value="undone">{own.undone}</option>
+          </select>
+        </label>
+      </div>
       {!pages && !failure && <Skeleton lines={8} />}
-      {pages && entries.length === 0 && (
-        <Outcome tone="calm" title={own.none}>
-          <p>{own.noneText}</p>
+      {pages && entries.length === 0 && !more && (
+        <Outcome tone="calm" title={part ? own.noneOfPart : own.none}>
+          <p>{part ? own.noneOfPartText : own.noneText}</p>
         </Outcome>
       )}
       <ol class="history">
@@ -59,6 +76,7 @@ function Row({ entry }: { entry: Entry }) {
   const when = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short", timeZone: event.timezone }).format(new Date(entry.at));
   const currency = tier?.currency ?? event.tiers[0]?.currency ?? null;
   const show = (value: unknown, name: string) => shown(value, name, { own, locale, timezone: event.timezone, currency });
+  const where = [entry.details.gate, entry.details.device].filter((place) => typeof place === "string").join(" · "); // of a scan
   const changes = Object.entries(entry.changes as Record<string, Change>).filter(([name]) => name !== "id" && name !== "event_id");
   return (
     <li>
@@ -69,6 +87,7 @@ function Row({ entry }: { entry: Entry }) {
       <p class="small">
         <time dateTime={entry.at}>{when}</time> · {entry.actor === me.id ? own.you : own.by(entry.actor)}
       </p>
+      {where && <p class="small">{where}</p>}
       {changes.length > 0 && (
         <dl class="changes">
           {changes.map(([name, { before, after }]) => (

@@ -1,0 +1,34 @@
+/** What people come for, in their own words, with the way to where it is done. */
+
+import { useRoomTexts } from "../texts";
+import { eventTexts } from "../texts/events";
+import type { Right } from "../rights";
+import { useManagedEvent, useMay } from "../who";
+
+const TASKS: { name: keyof (typeof eventTexts)["en"]["tasks"]; right: Right; path: string }[] = [
+  { name: "pause", right: "steerSale", path: "live" },
+  { name: "refund", right: "refundOrders", path: "orders" },
+  { name: "prices", right: "managePackages", path: "tickets" },
+  { name: "scans", right: "seeHistory", path: "history?show=scans" },
+  { name: "invite", right: "manageStaff", path: "people" },
+];
+
+export function Tasks() {
+  const own = useRoomTexts(eventTexts);
+  const { event } = useManagedEvent();
+  const may = useMay();
+  const tasks = TASKS.filter(({ right }) => may(right));
+  if (tasks.length === 0) return null;
+  return (
+    <section class="panel">
+      <h2>{own.tasksTitle}</h2>
+      <ul>
+        {tasks.map(({ name, path }) => (
+          <li key={name}>
+            <a href={`/manage/events/${event.id}/${path}`}>{own.tasks[name]}</a>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
