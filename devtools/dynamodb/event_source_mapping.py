@@ -153,10 +153,12 @@ class StreamPoller:
         return succeeded
 
     def _invoke(self, mapping: EventSourceMapping, batch: Records) -> int:
-        """Call the handler; returns how many records succeeded, from the beginning of the batch."""
+        """Call the handler; returns how many records succeeded, from the beginning of the batch. Raises StoreFailed if the store has."""
         try:
             response = mapping.handler({"Records": batch}, mapping.context)
-        except Exception:
+        except Exception as error:
+            if failure := self._store.failure:  # no fault of the handler
+                raise StoreFailed(failure) from error
             _log.exception("the handler of %s failed with %d records from %s on", mapping.name, len(batch), _sequence(batch[0]))
             return 0
         failed = _failed_identifiers(response) if mapping.report_batch_item_failures else []

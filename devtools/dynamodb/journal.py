@@ -1,4 +1,4 @@
-"""The write-ahead journal: every entry is on disk before its call is answered.
+"""The write-ahead journal: every entry is on disk before anything that rests on it leaves the process.
 
 One thread writes. It commits all entries that have come as one row, and then wakes the threads that wait for them. A commit costs as much
 processor time as a call, so threads that can work meanwhile let entries come together (`Threads`), for MAX_DELAY_SECONDS at most.
@@ -33,10 +33,16 @@ class WaitEvent(Protocol):
 
 
 class Threads(Protocol):
-    """Threads of which others work while some wait for the journal. They call `Journal.commit` when none of them can go on."""
+    """Threads that work while entries come together. They call `Journal.commit` when none of them can go on."""
+
+    def hold_back(self, entry: int) -> bool:
+        """Let the calling thread go on, and hold back what it answers until this entry is on disk; False if it is not one of these."""
 
     def new_event(self) -> WaitEvent | None:
         """What the calling thread waits at; None if it is not one of these threads."""
+
+    def release(self) -> None:
+        """More entries are on disk, or the journal has failed. Called by the thread that writes."""
 
 
 class Journal:
@@ -84,6 +90,14 @@ class Journal:
             if not self._pending:
                 self._pending_since = time.monotonic()
             self._pending.append(content)
+
+    def hold_back(self, number: int) -> None:
+        """Let nothing that the calling thread answers leave before this entry and all before it are on disk. Raises as `wait`."""
+        if self.durable < number:
+            if self.threads is not None and self.threads.hold_back(number):
+                self.commit(only_if_late=True)
+            else:
+                self.wait(number)
 
     def wait(self, number: int) -> None:
         """Return when the entry with this number and all before it are on disk. Raises StoreFailed when they cannot be written."""
@@ -178,6 +192,8 @@ class Journal:
                 self._waiters = [waiter for waiter in self._waiters if waiter[0] > done]
             for event in events:
                 event.set()
+            if self.threads is not None:
+                self.threads.release()
 
     def _commit(self, group: list[bytes]) -> None:
         content = _encoded_array(group)

@@ -67,12 +67,11 @@ class LocalStore:
         self._snapshot_thread: threading.Thread | None = None
         self._is_closed = False
 
-    def share_commits(self, threads: Threads) -> Callable[..., None]:
-        """Let these threads wait for the journal together; returns what they call when none of them can go on (see Journal.commit)."""
-        if self._journal is None:
-            return lambda **_: None
-        self._journal.threads = threads
-        return self._journal.commit
+    def share_commits(self, threads: Threads) -> Journal | None:
+        """Let these threads go on before what they have written is on disk, and hold back their answers; None if there is no journal."""
+        if self._journal is not None:
+            self._journal.threads = threads
+        return self._journal
 
     @property
     def failure(self) -> str | None:
@@ -85,7 +84,10 @@ class LocalStore:
         return None
 
     def call(self, service: str, operation: str, body: bytes) -> tuple[int, bytes]:
-        """Process a call of DYNAMODB or STREAMS; returns HTTP status and JSON body, once everything they report is on disk."""
+        """Process a call of DYNAMODB or STREAMS; returns HTTP status and JSON body, once everything they report is on disk.
+
+        It returns sooner to threads that hold their answers back until then (`share_commits`).
+        """
         try:
             request = msgspec.json.decode(body, type=dict[str, Any]) if body else {}
         except (msgspec.DecodeError, RecursionError) as fault:
@@ -148,9 +150,9 @@ class LocalStore:
 
     @contextmanager
     def _locked(self, get_item: dict[str, Any] | None = None) -> Iterator[None]:
-        """Hold the lock; afterwards, journal what was changed and wait until everything that may have been read is on disk.
+        """Hold the lock; afterwards, journal what was changed, and see to it that no answer leaves before what it may rest on is on disk.
 
-        The request `get_item` may have read one item only. Every other call waits for all changes before it.
+        The request `get_item` may have read one item only. Every other call may rest on all changes before it.
         """
         journal = self._journal
         with self._lock:
@@ -166,7 +168,7 @@ class LocalStore:
                     self._write_entry(journal, changes)
                 number = 0 if journal is None else journal.last if get_item is None else self._last_change(get_item, journal.last)
         if journal is not None:
-            journal.wait(number)
+            journal.hold_back(number)
             if journal.size > SNAPSHOT_BYTES:
                 self._start_snapshot()
 

@@ -92,7 +92,7 @@ def _run(folder: DataFolder, secrets: RunSecrets, server: LocalServer, stripe: "
     telemetry.redirect_stdout(folder.logs / "fairgate.jsonl")
     _print(terminal, "Opening the store ...")
     with open_store(folder.store) as store, in_process_transport(store, dynamo.client()), StoreHttpServer(store) as store_server:
-        server.workers.on_pause = store.share_commits(server.workers)
+        server.workers.journal = store.share_commits(server.workers)
         try:
             _serve(folder, secrets, server, stripe, store, store_server.url, terminal)
         except Exception:

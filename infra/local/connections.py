@@ -64,7 +64,12 @@ class Connections:
     def stop(self) -> None:
         """Accept nothing more; `next_request` returns None when the requests in flight are finished. May be called from any thread."""
         self._is_stopping = True
-        self._wake()
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the thread that waits for input look around. May be called from any thread."""
+        with suppress(OSError):  # it is being woken, or everything has stopped
+            self._wake_sender.send(b"x")
 
     def next_request(self) -> tuple[Connection, Request] | None:
         """Wait for the next request; None when everything has stopped."""
@@ -199,22 +204,24 @@ class Connections:
             self._end_response(connection)
 
     def _end_response(self, connection: Connection, *, is_lost: bool = False) -> None:
+        # Another thread may be waiting for input, and knows of what it can read from now on, but not of deadlines or of what was read.
         self._in_flight -= 1
         if is_lost or self._is_stopping:
             self._close(connection)
+            self.wake()
         elif connection.closes:
             # To close while the client is sending would reset the connection, and it might not get the response.
             self._set_state(connection, "linger")
             with suppress(OSError):
                 connection.socket.shutdown(socket.SHUT_WR)
             self._wait_for(connection, selectors.EVENT_READ)
+            self.wake()
         else:
             connection.state = "start"
             self._wait_for(connection, selectors.EVENT_READ)
-            if not connection.reader.has_input:
-                return
-            self._events.append(connection)
-        self._wake()  # another thread may be waiting for input, and knows nothing of this
+            if connection.reader.has_input:
+                self._events.append(connection)
+                self.wake()
 
     def _set_state(self, connection: Connection, state: str) -> None:
         if connection.state in self._deadlines:
@@ -258,10 +265,6 @@ class Connections:
                 else:
                     self._close(connection)
         return nearest
-
-    def _wake(self) -> None:
-        with suppress(OSError):  # it is being woken, or everything has stopped
-            self._wake_sender.send(b"x")
 
     def _has_stopped(self) -> bool:
         """Close what is idle; True when no request is in flight."""

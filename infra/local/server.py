@@ -42,7 +42,9 @@ class LocalServer:
         except OSError as error:
             raise PortInUse(str(error)) from None
         self.port = int(self._listener.getsockname()[1])
-        self.workers = Workers[tuple[Connection, Request], GatewayResponse](THREADS, self._receive, self._respond, self._send)
+        self.workers = Workers[tuple[Connection, Request], GatewayResponse](
+            THREADS, self._receive, self._respond, self._send, wake=lambda: self._connections.wake()
+        )
         self._connections = Connections(self._listener, _max_connections(), self.workers.find_input)
         self._gateway: Gateway | None = None
         self._web: Path | None = None
@@ -95,8 +97,8 @@ class LocalServer:
             logging.getLogger(__name__).exception("a request failed")
             return text_response(500, "Something went wrong. Try again; if it happens again, read the log.")
 
-    def _send(self, task: tuple[Connection, Request], response: GatewayResponse) -> None:
-        self._connections.send_response(*task, response)
+    def _send(self, task: tuple[Connection, Request], response: GatewayResponse | None) -> None:
+        self._connections.send_response(*task, response or _failed_response(self._failure() or ""))
 
 
 def _failed_response(failure: str) -> GatewayResponse:

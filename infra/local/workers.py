@@ -1,30 +1,40 @@
 """Threads that take turns: one works at a time, and the others wait until it waits or has finished.
 
-Python's own lock lets one thread compute at a time anyway, but threads that all want to go on at once push each other aside: each commit
-of the journal would wake all whose entries it has, and they would compete with the thread that reads requests. Here a thread goes on when
-it is its turn. Who waits for the journal gives its turn away (`new_event`); from who keeps it for too long, it is taken (`STALL_SECONDS`).
+Python's own lock lets one thread compute at a time anyway, but threads that all want to go on at once push each other aside. Here a thread
+goes on when it is its turn. From a thread that keeps its turn for too long, it is taken (`STALL_SECONDS`).
+
+Nobody waits for the journal while working. A task goes on before what it has written is on disk, and its result is held back until then:
+so one thread processes task after task, one commit is for many, and what the world sees is the same as if each write had been waited for
+("Rethink the Sync", E. B. Nightingale and others, OSDI 2006). If a task sends anything to another program, it waits before that.
 """
 
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from functools import cache
+from typing import Any, Generic, TypeVar
 
-from devtools.dynamodb.journal import WaitEvent
+from devtools.dynamodb.journal import Journal, WaitEvent
 
 STALL_SECONDS = 0.005  # a task that takes so long probably waits, for Stripe or for a lock
+OUTPUT = frozenset({"http.client.send", "smtplib.send"})  # the interpreter's names for what sends something to another program
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 T = TypeVar("T")
 
+_this = threading.local()
+
 
 class _Worker:
-    """A thread. `task` is the one that it is processing, with or without the turn."""
+    """A thread. `task` is the one that it is processing, with or without the turn; `entry` must be on disk before its result leaves."""
 
-    def __init__(self) -> None:
+    def __init__(self, workers: "Workers[Any, Any]") -> None:
+        self.workers = workers
         self.task: object | None = None
+        self.entry = 0
         self.go_on = threading.Lock()
         self.go_on.acquire()
 
@@ -33,28 +43,34 @@ class Workers(Generic[Task, Result]):
     """Threads that process tasks: `receive` returns the next one, or None at the end; `finish` gets what `process` returned.
 
     `receive` and `finish` are called by one thread at a time, in its turn. A thread that has finished a task receives the next one
-    itself, unless its turn was interrupted and another thread has become the receiver.
+    itself, unless its turn was interrupted and another thread has become the receiver. `finish` gets None as the result if the journal
+    failed to write what the task has written. `wake` lets the thread that waits for input (`find_input`) look around.
     """
 
     def __init__(
-        self, count: int, receive: Callable[[], Task | None], process: Callable[[Task], Result], finish: Callable[[Task, Result], None]
+        self,
+        count: int,
+        receive: Callable[[], Task | None],
+        process: Callable[[Task], Result],
+        finish: Callable[[Task, Result | None], None],
+        wake: Callable[[], None],
     ) -> None:
-        self._receive, self._process, self._finish = receive, process, finish
+        self._receive, self._process, self._finish, self._wake = receive, process, finish, wake
+        self.journal: Journal | None = None
+        self._held = deque[tuple[int, Task, Result]]()  # results, with the entries that must be on disk before they leave
         self._mutex = threading.Lock()  # protects what follows
         self._turn: _Worker | None = None
         self._ready = deque[_Worker]()  # may go on when it is their turn
-        self._idle = [_Worker() for _ in range(count)]
+        self._idle = [_Worker(self) for _ in range(count)]
         self._receiver: _Worker | None = None
         self._has_ended = False
-        self._this = threading.local()
         self._activity = threading.Event()  # set when a task begins while the watch rests
         self._watch_rests = False
-        # Called when no thread can go on, and with only_if_late=True from time to time.
-        self.on_pause: Callable[..., None] = lambda **_: None
         self._threads = [threading.Thread(target=self._work, args=(worker,), name="request", daemon=True) for worker in self._idle]
         self._threads.append(threading.Thread(target=self._watch, name="request-watch", daemon=True))
 
     def start(self) -> None:
+        _watch_output()
         for thread in self._threads:
             thread.start()
         with self._mutex:
@@ -67,15 +83,28 @@ class Workers(Generic[Task, Result]):
         for thread in self._threads:
             thread.join(max(0, end - time.monotonic()))
 
+    def hold_back(self, entry: int) -> bool:
+        """Hold back the result of the calling thread's task until this entry is on disk; False if it is not one of these threads."""
+        worker = self._calling_worker()
+        if worker is None:
+            return False
+        worker.entry = max(worker.entry, entry)
+        return True
+
     def new_event(self) -> WaitEvent | None:
         """An event that the calling thread may wait for once, while another one works; None if it is not one of these threads."""
-        worker: _Worker | None = getattr(self._this, "worker", None)
+        worker = self._calling_worker()
         return None if worker is None else _TurnEvent(self, worker)
+
+    def release(self) -> None:
+        """More entries are on disk: if nobody works, let somebody see whether held results can leave. May be called from any thread."""
+        if self._held:
+            self._wake()
 
     def find_input(self, poll: Callable[[bool], T]) -> T:
         """What `poll` finds, only for `receive`: `poll(False)` looks for input, `poll(True)` waits for it outside of this thread's turn."""
+        self._finish_held()
         if found := poll(False):
-            self.on_pause(only_if_late=True)
             return found
         with self._mutex:
             worker = self._turn
@@ -86,8 +115,12 @@ class Workers(Generic[Task, Result]):
         finally:
             self._take_turn(worker)
 
+    def _calling_worker(self) -> _Worker | None:
+        worker: _Worker | None = getattr(_this, "worker", None)
+        return worker if worker is not None and worker.workers is self else None
+
     def _work(self, me: _Worker) -> None:
-        self._this.worker = me
+        _this.worker = me
         while True:
             me.go_on.acquire()
             while self._receiver is me:
@@ -101,7 +134,8 @@ class Workers(Generic[Task, Result]):
                     self._activity.set()
                 result = self._process(task)
                 self._take_turn(me)
-                self._finish(task, result)
+                self._finish_or_hold(me, task, result)
+                self._finish_held()
                 if self._receiver is None:
                     self._receiver = me
             with self._mutex:
@@ -110,6 +144,24 @@ class Workers(Generic[Task, Result]):
                     return
                 self._idle.append(me)
                 self._pass_turn()
+
+    def _finish_or_hold(self, me: _Worker, task: Task, result: Result) -> None:
+        entry, me.entry = me.entry, 0
+        if self.journal is None or self.journal.durable >= entry:
+            self._finish(task, result)
+        else:
+            self._held.append((entry, task, result))
+
+    def _finish_held(self) -> None:
+        """Finish the tasks whose entries are on disk by now, in the order in which they came."""
+        journal = self.journal
+        if journal is None or not self._held:
+            return
+        while self._held and (journal.durable >= self._held[0][0] or journal.failure is not None):
+            entry, task, result = self._held.popleft()
+            self._finish(task, result if journal.durable >= entry else None)
+        if self._held:
+            journal.commit(only_if_late=True)
 
     def _take_turn(self, me: _Worker) -> None:
         with self._mutex:
@@ -127,8 +179,8 @@ class Workers(Generic[Task, Result]):
         self._turn = self._ready.popleft() if self._ready else None
         if self._turn is not None:
             self._turn.go_on.release()
-        else:
-            self.on_pause()
+        elif self.journal is not None:
+            self.journal.commit()
 
     def _interrupt_turn(self) -> None:
         """The same in the middle of a task: if the one who has the turn is the receiver, an idle thread receives from now on."""
@@ -190,6 +242,19 @@ class _TurnEvent:
             self._is_awaited = True
             if workers._turn is self._worker:
                 workers._interrupt_turn()
-            elif workers._turn is None:
-                workers.on_pause()
+            elif workers._turn is None and workers.journal is not None:
+                workers.journal.commit()
         self._worker.go_on.acquire()
+
+
+@cache
+def _watch_output() -> None:
+    """From now on, let no task send anything to another program before what it has written is on disk."""
+    sys.addaudithook(_wait_before_output)
+
+
+def _wait_before_output(event: str, _: tuple[Any, ...]) -> None:
+    if event in OUTPUT:
+        worker: _Worker | None = getattr(_this, "worker", None)
+        if worker is not None and worker.workers.journal is not None:
+            worker.workers.journal.wait(worker.entry)

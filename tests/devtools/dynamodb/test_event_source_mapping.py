@@ -2,6 +2,7 @@
 
 import pytest
 
+from devtools.dynamodb.errors import StoreFailed
 from devtools.dynamodb.event_source_mapping import FIRST_PAUSE_SECONDS, EventSourceMapping, StreamPoller
 from devtools.dynamodb.store import open_store
 from tests.devtools.dynamodb.conftest import attached_client, create_table, put
@@ -54,6 +55,20 @@ def test_changes_come_together_for_a_while_unless_there_is_a_whole_batch_of_them
     poll_clock.now += 0.3
     assert stream_poller.poll_once() == 2
     assert handler.batches == [["0", "1", "2"], ["3"], ["4", "5"]]
+
+
+def test_a_store_that_fails_under_a_handler_is_no_fault_of_the_handler(tmp_path, clients, poll_clock, caplog):
+    def break_store(event, context):
+        store._journal.failure = OSError("no space left")
+        put(client, "2")
+
+    store = open_store(tmp_path)
+    with attached_client(store, clients) as client:
+        create_table(client, stream=True)
+        put(client, "1")
+        with pytest.raises(StoreFailed, match="no space left"):
+            create_poller(store, poll_clock, break_store).poll_once()
+    assert not caplog.records
 
 
 def test_a_failed_batch_is_retried_after_growing_pauses(store, client, poll_clock):

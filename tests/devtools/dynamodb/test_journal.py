@@ -28,10 +28,25 @@ class FullDisk:
 
 
 class Threads:
-    """The pool's threads share commits, others do not. `waiting` counts how often one began to wait."""
+    """The pool's threads share commits, others do not. `waiting` counts how often one began to wait.
+
+    With `holds_back`, they do not wait: `held` has the entries that their answers need, and `releases` counts commits.
+    """
 
     def __init__(self) -> None:
         self.waiting = threading.Semaphore(0)
+        self.releases = threading.Semaphore(0)
+        self.holds_back = False
+        self.held: list[int] = []
+
+    def hold_back(self, entry: int) -> bool:
+        if self.holds_back and threading.current_thread().name.startswith("sharing"):
+            self.held.append(entry)
+            return True
+        return False
+
+    def release(self) -> None:
+        self.releases.release()
 
     def new_event(self) -> threading.Event | None:
         if not threading.current_thread().name.startswith("sharing"):
@@ -48,11 +63,11 @@ class Threads:
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Iterator:
-    """A store, what its threads call when none of them can go on, and a function that puts three items by three of them at once."""
+    """A store, its journal's function to commit, and one that puts three items by three of the threads at once."""
     with open_store(tmp_path) as store, ThreadPoolExecutor(3, thread_name_prefix="sharing") as pool:
         write_load.create_tables(store)
         threads = Threads()
-        commit = store.share_commits(threads)
+        commit = store.share_commits(threads).commit
 
         def put_three() -> list:
             puts = [pool.submit(write_load.call, store, "PutItem", TableName="left", Item={"id": {"S": key}}) for key in "abc"]
@@ -94,6 +109,32 @@ def test_other_threads_do_not_wait_for_those_that_share_commits(shared, monkeypa
     puts = put_three()
     write_load.call(store, "PutItem", TableName="left", Item={"id": {"S": "own"}})
     assert [put.result(30) for put in puts] == [{}, {}, {}]
+
+
+def test_threads_that_hold_answers_back_go_on_before_the_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal, "MAX_DELAY_SECONDS", 3600)
+    with open_store(tmp_path) as store, ThreadPoolExecutor(1, thread_name_prefix="sharing") as pool:
+        write_load.create_tables(store)
+        threads = Threads()
+        threads.holds_back = True
+        shared = store.share_commits(threads)
+        before = shared.durable
+
+        def call(operation: str, **request) -> dict:
+            return pool.submit(write_load.call, store, operation, TableName="left", **request).result(30)
+
+        for key in "ab":
+            call("PutItem", Item={"id": {"S": key}})
+        assert shared.durable == before
+        assert call("GetItem", Key={"id": {"S": "a"}})["Item"] == {"id": {"S": "a"}}
+        assert threads.held == [before + 1, before + 2, before + 1]  # the read rests on the first put alone
+        call("Scan")
+        assert threads.held[-1] == before + 2
+        shared.commit()
+        assert threads.releases.acquire(timeout=30)
+        assert shared.durable == before + 2
+        call("GetItem", Key={"id": {"S": "a"}})
+        assert len(threads.held) == 4  # what is on disk holds nothing back
 
 
 def test_a_full_disk_stops_the_store_and_loses_nothing_acknowledged(tmp_path):

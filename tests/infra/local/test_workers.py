@@ -1,9 +1,11 @@
 """Threads that take turns: one works at a time, and none can stop the others."""
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from queue import Empty, SimpleQueue
 
 import pytest
@@ -14,27 +16,55 @@ SECONDS = 30
 Step = Callable[[], object]
 
 
+class FakeJournal:
+    """`commits` gets True for each commit that is only to be made if it is late, else False. `write` says what is on disk now."""
+
+    def __init__(self) -> None:
+        self.durable, self.failure = 0, None
+        self.commits: SimpleQueue[bool] = SimpleQueue()
+        self.on_commit: Callable[[], None] = lambda: None
+        self._changed = threading.Condition()
+
+    def commit(self, *, only_if_late: bool = False) -> None:
+        self.commits.put(only_if_late)
+        if not only_if_late:
+            self.on_commit()
+
+    def wait(self, number: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.durable >= number, SECONDS)
+
+    def write(self, workers: Workers, durable: int) -> None:
+        with self._changed:
+            self.durable = durable
+            self._changed.notify_all()
+        workers.release()
+
+
 class Desk:
     """Workers whose tasks are functions. `results` gets what they return, in the order in which they were finished."""
 
     def __init__(self, count: int) -> None:
-        self.tasks: SimpleQueue[Step | None] = SimpleQueue()
+        self.tasks: SimpleQueue[Step | str | None] = SimpleQueue()
         self.results: SimpleQueue[object] = SimpleQueue()
         self.inside = 0  # threads that receive or finish; only one may
         self.overlaps = 0
-        self.workers = Workers[Step, object](count, self._receive, lambda task: task(), self._finish)
+        self.workers = Workers[Step, object](
+            count, self._receive, lambda task: task(), self._finish, wake=lambda: self.tasks.put("look around")
+        )
         self.workers.start()
 
     def _receive(self) -> Step | None:
         with self._exclusively():
             pass
-        task = self.workers.find_input(self._next_tasks).pop()
+        while (task := self.workers.find_input(self._next_tasks).pop()) == "look around":
+            pass
         with self._exclusively():
             if task is None:
                 self.tasks.put(None)  # for those that come later
         return task
 
-    def _next_tasks(self, waits: bool) -> list[Step | None]:
+    def _next_tasks(self, waits: bool) -> list[Step | str | None]:
         try:
             return [self.tasks.get(block=waits)]
         except Empty:
@@ -151,7 +181,7 @@ def test_other_threads_have_no_event(desk):
     assert desk.workers.new_event() is None
 
 
-def test_it_is_said_when_no_thread_can_go_on(desk):
+def test_the_journal_commits_when_no_thread_can_go_on(desk):
     waiting = SimpleQueue()
 
     def wait() -> str:
@@ -160,23 +190,26 @@ def test_it_is_said_when_no_thread_can_go_on(desk):
         event.wait()
         return "went on"
 
-    # Nobody but the one who is told this lets the tasks go on. There are more of them than threads.
-    desk.workers.on_pause = lambda only_if_late=False: None if only_if_late or waiting.empty() else threads.put(waiting.get())
-    threads = SimpleQueue()
-    threading.Thread(target=lambda: [threads.get(timeout=SECONDS).set() for _ in range(10)]).start()
+    # Only commits let the tasks go on. There are more of them than threads.
+    journal, events = FakeJournal(), SimpleQueue()
+    journal.on_commit = lambda: None if waiting.empty() else events.put(waiting.get())
+    desk.workers.journal = journal
+    threading.Thread(target=lambda: [events.get(timeout=SECONDS).set() for _ in range(10)]).start()
     for _ in range(10):
         desk.tasks.put(wait)
     assert [desk.next_result() for _ in range(10)] == ["went on"] * 10
 
 
-def test_it_is_said_also_when_a_task_that_lost_its_turn_waits(desk):
-    told, began = SimpleQueue(), threading.Semaphore(0)
+def test_it_commits_also_when_a_task_that_lost_its_turn_waits(desk):
+    committed, began = SimpleQueue(), threading.Semaphore(0)
 
     def wait() -> str:
         began.release()
         lock.acquire(timeout=SECONDS)  # loses its turn here
         event = desk.workers.new_event()
-        desk.workers.on_pause = lambda only_if_late=False: told.put(event)
+        journal = FakeJournal()
+        journal.on_commit = lambda: committed.put(event)
+        desk.workers.journal = journal
         event.wait()
         return "went on"
 
@@ -189,5 +222,102 @@ def test_it_is_said_also_when_a_task_that_lost_its_turn_waits(desk):
     while desk.workers._turn is not None:  # until the receiver waits for input
         os.sched_yield()
     lock.release()
-    told.get(timeout=SECONDS).set()
+    committed.get(timeout=SECONDS).set()
     assert desk.next_result() == "went on"
+
+
+@pytest.fixture
+def journal(desk) -> FakeJournal:
+    desk.workers.journal = FakeJournal()
+    return desk.workers.journal
+
+
+def write(desk: Desk, entry: int, result: object) -> object:
+    """A task that has written this entry of the journal."""
+    assert desk.workers.hold_back(entry)
+    return result
+
+
+def test_a_result_leaves_when_what_its_task_wrote_is_on_disk(desk, journal):
+    for entry in (1, 2, 3):
+        desk.tasks.put(lambda entry=entry: write(desk, entry, f"wrote {entry}"))
+    desk.tasks.put(lambda: "wrote nothing")
+    assert desk.next_result() == "wrote nothing"
+    journal.write(desk.workers, 2)
+    assert [desk.next_result(), desk.next_result()] == ["wrote 1", "wrote 2"]
+    desk.tasks.put(lambda: "wrote nothing")
+    assert desk.next_result() == "wrote nothing"
+    journal.write(desk.workers, 3)
+    assert desk.next_result() == "wrote 3"
+
+
+def test_a_task_needs_the_last_entry_of_all_that_it_read_and_wrote(desk, journal):
+    desk.tasks.put(lambda: [write(desk, entry, entry) for entry in (2, 5, 3)])
+    journal.write(desk.workers, 4)
+    desk.tasks.put(lambda: "other")
+    assert desk.next_result() == "other"
+    journal.write(desk.workers, 5)
+    assert desk.next_result() == [2, 5, 3]
+
+
+def test_what_one_task_wrote_holds_back_no_later_one_of_its_thread(desk, journal):
+    desk.tasks.put(lambda: write(desk, 1, threading.get_ident()))
+    desk.tasks.put(threading.get_ident)
+    later = desk.next_result()
+    journal.write(desk.workers, 1)
+    assert desk.next_result() == later
+
+
+def test_a_journal_that_fails_lets_tasks_end_without_their_results(desk, journal):
+    desk.tasks.put(lambda: write(desk, 1, "written"))
+    desk.tasks.put(lambda: write(desk, 2, "lost"))
+    desk.tasks.put(lambda: "other")
+    assert desk.next_result() == "other"
+    journal.failure = OSError("the disk is full")
+    journal.write(desk.workers, 1)
+    assert [desk.next_result(), desk.next_result()] == ["written", None]
+
+
+def test_a_commit_is_asked_for_when_there_is_no_more_input_and_while_results_are_held(desk, journal):
+    desk.tasks.put(lambda: write(desk, 1, "written"))
+    while journal.commits.get(timeout=SECONDS):
+        pass  # only if late
+    journal.write(desk.workers, 1)
+    assert desk.next_result() == "written"
+
+
+def test_a_task_sends_nothing_to_others_before_what_it_wrote_is_on_disk(desk, journal):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(SECONDS)
+
+        def write_and_call() -> str:
+            write(desk, 1, None)
+            connection = HTTPConnection(*listener.getsockname(), timeout=SECONDS)
+            connection.request("POST", "/payments", body=b"{}")
+            connection.close()
+            return "sent"
+
+        desk.tasks.put(write_and_call)
+        called, _ = listener.accept()
+        with called:
+            called.setblocking(False)
+            desk.tasks.put(lambda: "other")
+            assert desk.next_result() == "other"  # the task waits, with a connection through which nothing has come
+            with pytest.raises(BlockingIOError):
+                called.recv(1)
+            journal.write(desk.workers, 1)
+            assert desk.next_result() == "sent"
+            called.setblocking(True)
+            called.settimeout(SECONDS)
+            assert called.recv(4) == b"POST"
+
+
+def test_other_threads_hold_nothing_back(desk, journal):
+    assert not desk.workers.hold_back(1)
+
+
+def test_threads_of_one_group_hold_nothing_back_for_the_journal_of_another(desk, journal):
+    other = Desk(1)
+    desk.tasks.put(lambda: other.workers.hold_back(1))
+    assert desk.next_result() is False
+    other.stop()
