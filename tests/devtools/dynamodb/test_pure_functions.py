@@ -19,7 +19,10 @@ NUMBERS = ["0", "1", "-7", "1.50", "007", "1E+3", "-0", "9" * 38, "9" * 39, "1E1
 scalars = st.one_of(
     st.builds(lambda text: {"S": text}, st.sampled_from(["", "a", "x", "é", "\U0001f3ab"])),
     st.builds(lambda text: {"N": text}, st.sampled_from(NUMBERS)),
-    st.sampled_from([{"BOOL": True}, {"BOOL": False}, {"NULL": True}, {"B": "YQ=="}, {"SS": ["a", "b"]}, {"NS": ["1", "2.0"]}]),
+    # Copies, because an item in which two attributes are one object is none that any request could have made.
+    st.sampled_from([{"BOOL": True}, {"BOOL": False}, {"NULL": True}, {"B": "YQ=="}, {"SS": ["a", "b"]}, {"NS": ["1", "2.0"]}]).map(
+        copy.deepcopy
+    ),
 )
 odd_scalars = [{}, {"S": 1}, {"N": 1}, {"N": None}, {"S": "a", "N": "1"}, {"BOOL": 1}, {"NULL": False}, {"B": 1}, {"X": "1"}, "x", None, 5]
 odd_containers = [
@@ -33,7 +36,7 @@ odd_containers = [
     {"M": {"a": 5}},
     [],
 ]
-odd_values = st.sampled_from([*odd_scalars, *odd_containers])
+odd_values = st.sampled_from([*odd_scalars, *odd_containers]).map(copy.deepcopy)
 
 
 def trees(leaves):
