@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench import bootstrap_apply, costs, purchase_calls
-from bench.prices import Usage, cdn_dollars, instances, lambda_dollars, store_dollars, total_dollars
+from bench import bootstrap_apply, costs, follow_up_costs, purchase_calls
+from bench.prices import TRIP_MS, Usage, cdn_dollars, instances, lambda_dollars, store_dollars, total_dollars
 
 MILLION = 1_000_000
 
@@ -60,6 +60,16 @@ def test_polls_cost_a_reading_for_each_instance_and_second_at_most():
 def test_a_cdn_makes_waiting_cheaper(tmp_path):
     measures = {measure.name.rpartition(", ")[2]: measure.value for measure in costs.take_measures(tmp_path)}
     assert measures["behind a CDN"] < measures["without a CDN"]
+
+
+def test_what_follows_a_sale_is_counted():
+    counts = follow_up_costs.count_usage()
+    assert counts.waiting.write_units > 0  # the lease
+    assert counts.offer.transactions == 1
+    assert counts.order.write_units >= 3  # a mail, a number, a webhook
+    assert counts.webhook.write_units >= 2  # begun and ended
+    assert counts.webhook.trips > follow_up_costs.RECEIVER_MS / TRIP_MS
+    assert counts.due.write_units == 0
 
 
 def test_what_is_measured_in_process_still_works(monkeypatch, tmp_path):

@@ -3,8 +3,9 @@
 import pytest
 
 from chalicelib.ledger import service as ledger
-from tests import builders
+from tests import builders, invariants
 from tests.simulation import faults
+from tests.waitlist import lines
 
 
 def analytics(api, event_id, token=None, **query):
@@ -136,3 +137,26 @@ def test_wrong_days_are_refused(api, event_id, query, path):
 @pytest.mark.parametrize("query", [{"from": "9999-12-31"}, {"to": "0001-01-01"}, {"from": "2030-01-01"}])
 def test_days_at_the_end_of_the_calendar_are_no_error_of_ours(api, event_id, query):
     assert analytics(api, event_id, **query).status in (200, 400)
+
+
+def test_the_conversion_of_the_waitlist_is_that_of_the_offers_that_have_ended(api, poller, time):
+    """Of three offers one is paid, one declined, and one expires."""
+    event_id, _, orders = lines.sold_out_shop(api, time, sold=3)
+    for number in range(3):
+        lines.join(api, f"w{number}", event_id)
+    assert analytics(api, event_id).json["waitlist_conversion"] is None
+    for order_id in orders:
+        lines.give_back(api, order_id)
+    lines.run_allocator()
+    assert analytics(api, event_id).json["waitlist_conversion"] is None
+    paid, declined = (lines.own(api, user)[0] for user in ("w0", "w1"))
+    builders.start_checkout(api, "w0", paid["offer"]["id"])
+    builders.confirm(api, "w0", paid["offer"]["id"])
+    api.delete(f"/waitlist/{declined['id']}", user="w1")
+    time.advance(86_400)
+    builders.run_sweep()
+    lines.run_allocator()
+    assert analytics(api, event_id).json["waitlist_conversion"] == round(1 / 3, 4)
+    shown = api.get(f"/events/{event_id}/waitlist", token=builders.admin_token()).json
+    assert (shown["accepted"], shown["declined"], shown["expired"], shown["conversion"]) == (1, 1, 1, round(1 / 3, 4))
+    invariants.check(time.now)
