@@ -137,6 +137,7 @@ class _Tour:
         for path in (endpoints, endpoint, f"{endpoint}/deliveries", delivery):
             self.get(path, **promoter)
         self.post(f"{delivery}/replay", **promoter)
+        self.post(f"{endpoint}/replay-failed", {}, **promoter)
         self.post(f"{endpoint}/rotate-secret", key="rotate", **promoter)
         self.delete(endpoint, **promoter)
 

@@ -6,6 +6,7 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from chalicelib import clock
 from chalicelib.catalog.revisions import Expected, PreconditionFailed, VersionConflict
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
@@ -14,7 +15,7 @@ from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import WEBHOOK, RateLimited, limited
 from chalicelib.outgoing_webhooks import endpoints, outbox
-from chalicelib.outgoing_webhooks.forms import EndpointChanges, NewEndpoint
+from chalicelib.outgoing_webhooks.forms import EndpointChanges, FailedDeliveries, NewEndpoint
 from chalicelib.outgoing_webhooks.model import (
     AttemptUnderWay,
     DeliveryState,
@@ -29,6 +30,7 @@ from chalicelib.outgoing_webhooks.views import (
     EndpointsView,
     EndpointView,
     FullDeliveryView,
+    ReplayedView,
     delivery_view,
     endpoint_view,
     full_delivery_view,
@@ -176,6 +178,33 @@ def replay_webhook_delivery(request: RequestContext, promoter_id: str, endpoint_
             delivery = outbox.replay(endpoint, delivery_id, request.now)
             endpoints.record(endpoint, "webhook_delivery.replayed", actor, request.now, delivery_id=delivery_id)
         return Reply(delivery_view(delivery), 202)
+
+    return execute_once(request, actor, execute)
+
+
+@route(
+    bp,
+    "POST",
+    f"{_ENDPOINT}/replay-failed",
+    access="manager",
+    statuses=(202,),
+    headers=(IDEMPOTENCY_KEY,),
+    errors=(EndpointDisabled, RateLimited),
+)
+def replay_failed_webhooks(request: RequestContext, promoter_id: str, endpoint_id: str, body: FailedDeliveries) -> Reply[ReplayedView]:
+    """Send messages again that failed for good: up to 100 with each call, those of a time range if it is given."""
+    actor = _require_owner(request, promoter_id)
+    since, until = body.seconds(request.now)
+    before = None if body.cursor is None else cursors.decode(body.cursor, _DELIVERY_ID)
+
+    def execute(_: str) -> Reply[ReplayedView]:
+        with limited(request, WEBHOOK, actor):
+            endpoint = endpoints.get(promoter_id, endpoint_id)
+            page = outbox.replay_failed(endpoint, since, until, before, request.now)
+            span = {"since": clock.iso(since), "until": clock.iso(until)}
+            endpoints.record(endpoint, "webhook_endpoint.failed_replayed", actor, request.now, replayed=page.replayed, **span)
+        next_cursor = None if page.next_before is None else cursors.encode(page.next_before)
+        return Reply(ReplayedView(page.replayed, next_cursor), 202)
 
     return execute_once(request, actor, execute)
 

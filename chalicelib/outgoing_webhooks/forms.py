@@ -5,9 +5,11 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
-from chalicelib.catalog.forms import Version
+from chalicelib.catalog.forms import Moment, Version, epoch_seconds
+from chalicelib.edge.cursors import Cursor
+from chalicelib.errors import InvalidInput
 from chalicelib.outgoing_webhooks.destinations import MAX_URL_LENGTH
-from chalicelib.outgoing_webhooks.model import EventType
+from chalicelib.outgoing_webhooks.model import KEPT_SECONDS, EventType
 
 Url = Annotated[str, Meta(min_length=1, max_length=MAX_URL_LENGTH, description="An https address on the public internet.")]
 Description = Annotated[str, Meta(max_length=500)]
@@ -20,6 +22,22 @@ class NewEndpoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     url: Url
     description: Description = ""
     event_types: EventTypes = []
+
+
+class FailedDeliveries(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Deliveries that failed for good, of what happened from `since` until `until`, both included. Without them: of the last 30 days."""
+
+    since: Moment | None = None
+    until: Moment | None = None
+    cursor: Cursor | None = None
+
+    def seconds(self, now: int) -> tuple[int, int]:
+        """Both times in epoch seconds. Raises InvalidInput if the second one is before the first."""
+        since = epoch_seconds("since", self.since) or now - KEPT_SECONDS
+        until = epoch_seconds("until", self.until) or now
+        if until < since:
+            raise InvalidInput("The end is before the beginning.", path="$.until")
+        return since, until
 
 
 class EndpointChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

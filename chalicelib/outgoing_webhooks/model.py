@@ -26,6 +26,7 @@ JITTER = 0.1  # of a delay, at most, so that what failed together does not come 
 DISABLE_AFTER_SECONDS = 5 * DAY  # without a success
 KEPT_SECONDS = 30 * DAY  # from the last time that a delivery was queued
 MAX_ATTEMPTS_KEPT = 20
+MAX_REPLAYED = 100  # by one call
 PREVIOUS_SECRET_SECONDS = DAY
 
 
@@ -142,6 +143,11 @@ class AttemptUnderWay(ApiError):
 def message_id(identity: str, at: int) -> str:
     """The id of a message about what `identity` names and happened at `at`: always the same, and ids sort by time."""
     return f"msg_{ULID.from_bytes((at * 1000).to_bytes(6, 'big') + sha256(identity.encode()).digest()[:10])}"
+
+
+def first_message_id(at: int) -> str:
+    """The id before all those of messages of this second."""
+    return f"msg_{ULID.from_bytes((at * 1000).to_bytes(6, 'big') + bytes(10))}"
 
 
 def retry_delay(failures: int, retry_after: int | None) -> int | None:

@@ -10,6 +10,7 @@ from chalicelib.catalog import permissions
 from chalicelib.changes.model import Change
 from chalicelib.outgoing_webhooks import payloads, store
 from chalicelib.outgoing_webhooks.model import (
+    MAX_REPLAYED,
     AttemptUnderWay,
     Delivery,
     DeliveryNotFound,
@@ -17,6 +18,7 @@ from chalicelib.outgoing_webhooks.model import (
     Endpoint,
     EndpointDisabled,
     Message,
+    first_message_id,
 )
 from chalicelib.outgoing_webhooks.payloads import Notice
 
@@ -27,6 +29,13 @@ class DeliveryPage(Struct, frozen=True):
     """Deliveries, the newest first. `next_before` is the delivery behind which the next page begins, null on the last one."""
 
     deliveries: list[Delivery]
+    next_before: str | None
+
+
+class ReplayedPage(Struct, frozen=True):
+    """How many deliveries are sent again. `next_before` is the delivery behind which the next call goes on, null if it was the last."""
+
+    replayed: int
     next_before: str | None
 
 
@@ -92,6 +101,25 @@ def replay(endpoint: Endpoint, delivery_id: str, now: int) -> Delivery:
     if queued is None:
         raise AttemptUnderWay(delivery_id=delivery_id, retryAfterSeconds=5)
     return queued
+
+
+def replay_failed(endpoint: Endpoint, since: int, until: int, before: str | None, now: int) -> ReplayedPage:
+    """Send messages again that failed for good, of what happened in these seconds, the newest first; MAX_REPLAYED of them at most.
+
+    What is sent again has failed no longer, so a repetition finds only what is left. Raises EndpointDisabled.
+    """
+    _require_enabled(endpoint)
+    failed: list[Delivery] = []
+    next_before = None
+    in_range = store.query_between(endpoint.id, first_message_id(since), before or first_message_id(until + 1))
+    for read, delivery in enumerate((delivery for delivery in in_range if delivery.id != before), start=1):
+        if delivery.state == "failed":
+            failed.append(delivery)
+        if len(failed) == MAX_REPLAYED or read == MAX_ROWS_READ:
+            next_before = delivery.id
+            break
+    queued = parallel.call_each(lambda delivery: store.queue_again(delivery, now), failed)
+    return ReplayedPage(sum(delivery is not None for delivery in queued), next_before)
 
 
 def _all_notices(changes: Sequence[Change]) -> Iterator[Notice]:

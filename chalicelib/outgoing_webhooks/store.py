@@ -136,6 +136,12 @@ def query_deliveries(endpoint_id: str, before: str | None) -> Iterator[Delivery]
     return map(_delivery, rows)
 
 
+def query_between(endpoint_id: str, first: str, last: str) -> Iterator[Delivery]:
+    """The deliveries of an endpoint with ids from `first` to `last`, both included, the newest first."""
+    rows = DeliveryRow.query(endpoint_id, DeliveryRow.id.between(first, last), scan_index_forward=False, page_size=PAGE_ROWS)
+    return map(_delivery, rows)
+
+
 def list_due(endpoint_id: str, now: int, limit: int) -> list[tuple[str, int]]:
     """The ids of up to `limit` pending deliveries that are due, with the time since when; eventually consistent."""
     rows = DeliveryRow.due_index.query(endpoint_id, DeliveryRow.next_attempt_at <= now, limit=limit)

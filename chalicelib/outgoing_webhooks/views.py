@@ -76,6 +76,14 @@ class DeliveriesView(Struct, frozen=True):
     next_cursor: str | None
 
 
+class ReplayedView(Struct, frozen=True):
+    """How many deliveries are sent again by this call. With a `next_cursor` there may be more: call again with it."""
+
+    replayed: int
+    next_cursor: str | None
+    message: str | UnsetType = UNSET
+
+
 class AttemptView(Struct, frozen=True, kw_only=True):
     """An attempt to send. `error` is null for a success, and `status` if there was no reply."""
 

@@ -153,6 +153,7 @@ class World(Struct):
             "PUT /promoters/{promoter_id}": {"name": "New"},
             "POST /promoters/{promoter_id}/webhook-endpoints": {"url": HOOKS},
             "PATCH /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": {"description": "New"},
+            "POST /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/replay-failed": {},
             "PUT /seats/{seat_id}/guest": {"name": "Bob"},
             "PATCH /tickets/{ticket_id}": {"attendee": {"name": "Ada"}},
             "PUT /tiers/{tier_id}": {"name": "New", "price_cents": 1, "capacity": 1},

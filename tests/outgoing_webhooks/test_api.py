@@ -2,12 +2,13 @@
 
 import pytest
 
-from chalicelib import settings
+from chalicelib import clock, settings
 from chalicelib.audit import service as audit
-from chalicelib.outgoing_webhooks import destinations
+from chalicelib.outgoing_webhooks import destinations, outbox, store
 from chalicelib.outgoing_webhooks.model import DAY, MAX_ENDPOINTS
 from tests import builders
 from tests.outgoing_webhooks.conftest import ENDPOINTS, PROMOTER
+from tests.simulation import faults
 
 
 def test_an_endpoint_is_shown_as_it_was_created_and_its_secret_once(promoter, receiver):
@@ -177,3 +178,86 @@ def test_the_previous_secret_is_shown_to_end(promoter, receiver, time):
     assert rotated["previous_secret_until"] is not None
     time.advance(DAY)
     assert promoter.show(endpoint)["previous_secret_until"] is None
+
+
+def fail_deliveries(promoter, endpoint, time, count):
+    """That many messages, a minute after the other, which have failed for good. Returns their ids, the oldest first."""
+    ids = []
+    for _ in range(count):
+        ids.append(promoter.send("POST", f"/{endpoint['id']}/test").json["id"])
+        time.advance(60)
+    for delivery_id in ids:
+        assert store.give_up(endpoint["id"], delivery_id, time.now)
+    return ids
+
+
+def replay_failed(promoter, endpoint, **fields):
+    headers = fields.pop("headers", {})
+    path = f"{ENDPOINTS}/{endpoint['id']}/replay-failed"
+    return promoter.api.post(path, json=fields, token=builders.token(PROMOTER, "promoter"), headers=headers)
+
+
+def test_what_failed_in_a_time_is_sent_again_once(promoter, poller, receiver, time):
+    endpoint = promoter.create(receiver)
+    began = time.now
+    ids = fail_deliveries(promoter, endpoint, time, 4)
+    span = {"since": clock.iso(began + 60), "until": clock.iso(began + 120)}
+    assert replay_failed(promoter, endpoint, **span).json == {"replayed": 2, "next_cursor": None}
+    assert replay_failed(promoter, endpoint, **span).json == {"replayed": 0, "next_cursor": None}
+    poller.drain()
+    assert sorted(receiver.ids) == sorted(ids[1:3])
+    assert {delivery["id"] for delivery in promoter.deliveries(endpoint, "?state=failed")} == {ids[0], ids[3]}
+    assert replay_failed(promoter, endpoint).json["replayed"] == 2
+    entries = [entry for entry in audit.list_entries(f"webhook_endpoint#{endpoint['id']}") if entry.action.endswith("failed_replayed")]
+    assert sorted(entry.details["replayed"] for entry in entries) == [0, 2, 2]
+
+
+@pytest.mark.parametrize("bound", ["MAX_REPLAYED", "MAX_ROWS_READ"])
+def test_what_failed_is_sent_again_in_portions(promoter, poller, receiver, time, monkeypatch, bound):
+    monkeypatch.setattr(outbox, bound, 2)
+    endpoint = promoter.create(receiver)
+    ids = fail_deliveries(promoter, endpoint, time, 5)
+    replayed, cursor, calls = 0, {}, 0
+    while cursor is not None:
+        reply = replay_failed(promoter, endpoint, **cursor)
+        assert (reply.status, reply.json["replayed"] <= 2) == (202, True)
+        replayed, calls = replayed + reply.json["replayed"], calls + 1
+        cursor = {"cursor": reply.json["next_cursor"]} if reply.json["next_cursor"] else None
+    assert (replayed, calls) == (5, 3)
+    poller.drain()
+    assert sorted(receiver.ids) == sorted(ids)
+
+
+def test_a_replay_of_what_failed_that_is_repeated_or_crashes_sends_each_message_once(promoter, poller, receiver, time):
+    endpoint = promoter.create(receiver)
+    ids = fail_deliveries(promoter, endpoint, time, 3)
+    key = {"Idempotency-Key": "k"}
+    first, again = (replay_failed(promoter, endpoint, headers=key) for _ in range(2))
+    assert (first.json["replayed"], again.json["replayed"]) == (3, 3)
+    poller.drain()
+    assert sorted(receiver.ids) == sorted(ids)
+    more = fail_deliveries(promoter, endpoint, time, 3)
+    number, crashed = 1, True
+    while crashed:
+        with faults.crash_after(number) as crash:
+            replay_failed(promoter, endpoint)
+        crashed, number = crash.was_triggered, number + 1
+    assert number > 3
+    poller.drain()
+    assert sorted(receiver.ids) == sorted([*ids, *more])
+
+
+def test_a_wrong_range_is_refused_and_so_is_a_disabled_endpoint(promoter, receiver, time):
+    endpoint = promoter.create(receiver)
+    later, earlier = clock.iso(time.now), clock.iso(time.now - 60)
+    for fields, path in (
+        ({"since": later, "until": earlier}, "$.until"),
+        ({"since": "yesterday"}, "$.since"),
+        ({"until": "9999-01-01T00:00:00Z"}, "$.until"),
+        ({"cursor": "nonsense"}, "cursor"),
+    ):
+        refused = replay_failed(promoter, endpoint, **fields)
+        assert (refused.status, refused.json["path"].endswith(path)) == (400, True), refused.json
+    promoter.send("PATCH", f"/{endpoint['id']}", enabled=False)
+    assert replay_failed(promoter, endpoint).json["error"] == "endpoint_disabled"
+    assert replay_failed(promoter, {"id": "none"}).status == 404
