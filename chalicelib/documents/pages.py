@@ -1,32 +1,25 @@
-"""A PDF of A4 pages, written from top to bottom in one font. Lengths are points (1/72 inch), measured from the left and from the top.
+"""A PDF of A4 pages, written from top to bottom. Lengths are points (1/72 inch), measured from the left and from the top.
 
 The same content gives the same bytes: the times in the file are those that it is made with.
 """
 
 import io
-import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
 from threading import Lock
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from msgspec import Struct
 
 from chalicelib import clock
+from chalicelib.documents import fonts
+from chalicelib.documents.fonts import Weight
 from chalicelib.tickets.qr import Modules, runs
-
-if TYPE_CHECKING:
-    from reportlab.pdfbase.ttfonts import TTFont
 
 WIDTH, HEIGHT = 595.0, 842.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 539.0, 56.0, 786.0
 
 LINE_HEIGHT = 1.3  # of the size of the letters
-MISSING = "?"  # in place of a letter that the font does not have
 CUT = "…"
-
-Weight = Literal["regular", "bold"]
-_FONT_FILES: dict[Weight, str] = {"regular": "SourceSansPro", "bold": "SourceSansProBold"}
 
 _FONT_FILE = Lock()  # ReportLab reads a font's file from a position that all documents with this font share
 
@@ -65,13 +58,13 @@ class Pages:
         if self.top + height > BOTTOM and self.top > TOP:
             self.turn_page()
         for cell, lines in wrapped:
-            self._canvas.setFont(_font(cell.weight).fontName, cell.size)
             for number, line in enumerate(lines):
                 baseline = HEIGHT - self.top - cell.size - number * cell.size * LINE_HEIGHT
-                if cell.align == "right":
-                    self._canvas.drawRightString(cell.right, baseline, line)
-                else:
-                    self._canvas.drawString(cell.left, baseline, line)
+                left = cell.left if cell.align == "left" else cell.right - _width(line, cell)
+                for run in fonts.runs(line, cell.weight):
+                    self._canvas.setFont(run.font, cell.size)
+                    self._canvas.drawString(left, baseline, run.text)
+                    left += self._canvas.stringWidth(run.text, run.font, cell.size)
         self.top += height + gap
 
     def rule(self) -> None:
@@ -105,7 +98,7 @@ def _lines(cell: Cell) -> list[str]:
     """The text in lines that fit between `left` and `right`; one that is cut short ends with an ellipsis."""
     width = cell.right - cell.left
     lines: list[str] = []
-    for paragraph in _drawable(cell.text).split("\n"):
+    for paragraph in fonts.drawable(cell.text).split("\n"):
         lines += _wrapped(paragraph.split(), cell, width)
     lines = lines or [""]
     if cell.max_lines is None or len(lines) <= cell.max_lines:
@@ -136,30 +129,4 @@ def _wrapped(words: Sequence[str], cell: Cell, width: float) -> list[str]:
 
 
 def _width(text: str, cell: Cell) -> float:
-    return float(_font(cell.weight).stringWidth(text, cell.size))
-
-
-def _drawable(text: str) -> str:
-    """The text with one character for each that is no letter of the font; without what controls a terminal or the direction of text."""
-    known = _font("regular").face.charToGlyph
-    composed = unicodedata.normalize("NFC", text)
-    drawn = []
-    for character in composed:
-        if character == "\n" or ord(character) in known:
-            drawn.append(character)
-        elif character.isspace():
-            drawn.append(" ")
-        elif unicodedata.category(character) not in ("Cc", "Cf", "Mn", "Me"):
-            drawn.append(MISSING)
-    return "".join(drawn)
-
-
-@lru_cache(maxsize=len(_FONT_FILES))
-def _font(weight: Weight) -> "TTFont":
-    from font_source_sans_pro import font_files_ttf
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
-
-    font = TTFont(f"fairgate-{weight}", font_files_ttf[_FONT_FILES[weight]])
-    pdfmetrics.registerFont(font)
-    return font
+    return fonts.width(text, cell.weight, cell.size)

@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from chalicelib.catalog.model import Event
 from chalicelib.documents import wording
-from chalicelib.documents.pages import LEFT, Cell, Pages, Weight
+from chalicelib.documents.fonts import Weight
+from chalicelib.documents.pages import LEFT, Cell, Pages
 from chalicelib.documents.ticket_pages import seat_numbers
 from chalicelib.documents.wording import Wording
 from chalicelib.edge.languages import Language
