@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from chalicelib import clock
 from chalicelib.notifications import outbox
 from chalicelib.notifications import service as notifications
-from chalicelib.notifications.service import MailMessage
+from chalicelib.notifications.model import MailMessage
 from tests import builders, pictures
 from tests.client import Client, ClientReply
 
@@ -26,7 +26,7 @@ _numbers = itertools.count()
 def _mails() -> Iterator[list[MailMessage]]:
     """The mails that are sent in the block, none of which goes anywhere."""
     sent: list[MailMessage] = []
-    with mock.patch.object(notifications, "send", sent.append):
+    with mock.patch.object(notifications, "send", lambda draft: sent.append(draft.compose())):
         yield sent
 
 

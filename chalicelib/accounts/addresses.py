@@ -3,26 +3,24 @@
 from chalicelib import dynamo, parallel
 from chalicelib.accounts import links, mails, service, store
 from chalicelib.accounts.attempts import service as attempts
+from chalicelib.accounts.mails import AccountMail
 from chalicelib.accounts.model import AccountChanging, LinkExpired, email_key
 from chalicelib.accounts.store import MailedLink
 from chalicelib.audit import service as audit
 from chalicelib.edge.http import RequestContext
+from chalicelib.edge.languages import Language
 from chalicelib.errors import InvalidInput
 from chalicelib.notifications import service as notifications
 
 MAX_ATTEMPTS = 5
 
 
-def mail_verification(email: str, now: int) -> None:
+def mail_verification(email: str, language: Language, now: int) -> None:
     """Mail the link that verifies an address again, or that it is verified or has no account."""
     _, account = service.find_login(email)
-    if account is None:
-        text, user_id = mails.NO_ACCOUNT, None
-    elif account.verified_at is not None:
-        text, user_id = mails.ALREADY_VERIFIED, None
-    else:
-        text, user_id = mails.VERIFY, account.user_id
-    links.mail_link(email, text, "verify_email", user_id, now)
+    kind: AccountMail = "no_account" if account is None else "verify_email" if account.verified_at is None else "already_verified"
+    user_id = account.user_id if account is not None and kind == "verify_email" else None
+    links.mail_link(email, kind, "verify_email", user_id, language, now)
 
 
 def mail_change(request: RequestContext, user_id: str, email: str, password: str) -> None:
@@ -35,25 +33,26 @@ def mail_change(request: RequestContext, user_id: str, email: str, password: str
     _, existing = parallel.both(lambda: service.check_password(request, account, password), lambda: store.find_credentials(email))
     if email_key(email) == email_key(account.email):
         raise InvalidInput("This is your address already.", path="$.email")
-    text = mails.ADDRESS_TAKEN if existing else mails.NEW_ADDRESS
-    links.mail_link(email, text, "change_email", None if existing else user_id, request.now, generation=account.generation)
-    notifications.send(mails.compose(account.email, mails.CHANGE_REQUESTED))
+    kind: AccountMail = "address_taken" if existing else "change_email"
+    new_user_id = None if existing else user_id
+    links.mail_link(email, kind, "change_email", new_user_id, request.language, request.now, generation=account.generation)
+    notifications.send(mails.draft("change_requested", account.email, request.language))
 
 
-def verify_email(token: str, now: int) -> MailedLink:
+def verify_email(token: str, language: Language, now: int) -> MailedLink:
     """Do what a mailed link is for: note that an address is verified, or make it the account's. Returns the link.
 
     Raises LinkExpired or AccountChanging.
     """
     link = links.get_link(token, ("verify_email", "change_email"), now)
     if link.purpose == "change_email":
-        _change_email(link, now)
+        _change_email(link, language, now)
     else:
         links.use_link(link, [store.set_verified_item(str(link.user_id), now)])
     return link
 
 
-def _change_email(link: MailedLink, now: int) -> None:
+def _change_email(link: MailedLink, language: Language, now: int) -> None:
     """Give an account the address of a link, in one transaction with the password, and end all sessions.
 
     The link has expired if any of this has happened since it was mailed: the account has got another password or address, or all of its
@@ -73,7 +72,7 @@ def _change_email(link: MailedLink, now: int) -> None:
                 continue
             raise
         attempts.forget(link.email)
-        notifications.send(mails.compose(account.email, mails.CHANGED))
+        notifications.send(mails.draft("email_changed", account.email, language))
         return
     raise AccountChanging()
 

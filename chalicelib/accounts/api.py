@@ -39,6 +39,7 @@ from chalicelib.edge import cursors
 from chalicelib.edge.auth import Unauthenticated
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Done, Reply, RequestContext, route
+from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import MAIL, SIGN_UP, RateLimited, limited, limited_by_address
 from chalicelib.errors import InvalidInput
 
@@ -123,7 +124,13 @@ class VerificationBody(Struct, forbid_unknown_fields=True):
 
 
 @route(
-    bp, "POST", "/auth/register", access="public", statuses=(201,), errors=(Unauthenticated, CommonPassword, AlreadyRegistered, RateLimited)
+    bp,
+    "POST",
+    "/auth/register",
+    access="public",
+    statuses=(201,),
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(Unauthenticated, CommonPassword, AlreadyRegistered, RateLimited),
 )
 def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationView]:
     """Register an account; the answer is the same whether or not the address has one already."""
@@ -131,7 +138,7 @@ def register(request: RequestContext, body: NewAccount) -> Reply[RegistrationVie
     guest = identity if identity is not None and "guest" in identity.roles else None
     profile = Profile(body.first_name, body.last_name, body.phone, body.company)
     with limited_by_address(request, SIGN_UP), limited(request, MAIL, email_key(body.email)):
-        service.register(Registration(body.email, body.password, body.role == "promoter", profile, guest), request.now)
+        service.register(Registration(body.email, body.password, body.role == "promoter", profile, guest), request.language, request.now)
     message = "We have sent a mail to this address. Follow the link in it."
     return Reply(RegistrationView(body.email, settings.current().email_verification == "required", message), 201)
 
@@ -202,11 +209,11 @@ def change_password(request: RequestContext, body: PasswordChange) -> Reply[Toke
     return _tokens_reply(service.change_password(request, user_id, body.current_password, body.password), is_cookie)
 
 
-@route(bp, "POST", "/auth/password/forgot", access="public", errors=(RateLimited,))
+@route(bp, "POST", "/auth/password/forgot", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_reset(request: RequestContext, body: AddressBody) -> Reply[Done]:
     """Request a mail with a link to choose a new password."""
     with limited(request, MAIL, email_key(body.email)):
-        service.mail_reset(body.email, request.now)
+        service.mail_reset(body.email, request.language, request.now)
     return Reply(Done("We have sent a mail to this address."))
 
 
@@ -217,18 +224,18 @@ def reset_password(request: RequestContext, body: PasswordReset) -> Reply[Done]:
     return Reply(Done("Your password is changed. Log in with it."))
 
 
-@route(bp, "POST", "/auth/email/resend", access="public", errors=(RateLimited,))
+@route(bp, "POST", "/auth/email/resend", access="public", headers=(ACCEPT_LANGUAGE,), errors=(RateLimited,))
 def mail_verification(request: RequestContext, body: AddressBody) -> Reply[Done]:
     """Request the mail that verifies an address again."""
     with limited(request, MAIL, email_key(body.email)):
-        addresses.mail_verification(body.email, request.now)
+        addresses.mail_verification(body.email, request.language, request.now)
     return Reply(Done("We have sent a mail to this address."))
 
 
-@route(bp, "POST", "/auth/email/verify", access="public", errors=(LinkExpired, AccountChanging))
+@route(bp, "POST", "/auth/email/verify", access="public", headers=(ACCEPT_LANGUAGE,), errors=(LinkExpired, AccountChanging))
 def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]:
     """Verify an address with the token of a mailed link, and make it the account's if it is a new one."""
-    link = addresses.verify_email(body.token, request.now)
+    link = addresses.verify_email(body.token, request.language, request.now)
     is_new = link.purpose == "change_email"
     return Reply(Done("Your e-mail address is changed. Log in with it." if is_new else "Your e-mail address is verified. You can log in."))
 
@@ -238,6 +245,7 @@ def verify_email(request: RequestContext, body: VerificationBody) -> Reply[Done]
     "POST",
     "/auth/email",
     access="user",
+    headers=(ACCEPT_LANGUAGE,),
     errors=(NoAccount, WrongPassword, TooManyAttempts, RateLimited),
 )
 def change_email(request: RequestContext, body: NewAddress) -> Reply[Done]:

@@ -9,20 +9,30 @@ from hashlib import sha256
 
 from chalicelib import dynamo
 from chalicelib.accounts import mails, store
-from chalicelib.accounts.mails import MailText
+from chalicelib.accounts.mails import AccountMail
 from chalicelib.accounts.model import LinkExpired, MailPurpose
 from chalicelib.accounts.store import MailedLink
+from chalicelib.edge.languages import Language
 from chalicelib.notifications import service as notifications
 
 
-def mail_link(to: str, text: MailText, purpose: MailPurpose, user_id: str | None, now: int, *, generation: int | None = None) -> None:
+def mail_link(
+    to: str,
+    kind: AccountMail,
+    purpose: MailPurpose,
+    user_id: str | None,
+    language: Language,
+    now: int,
+    *,
+    generation: int | None = None,
+) -> None:
     """Store a link and mail it; for an address to which there is nothing to do (no `user_id`), the mail has no link.
 
     `generation`: that of the account, if the link is worthless once its sessions have ended.
     """
     token = secrets.token_urlsafe(32)
     store.put_link(MailedLink(_digest(token), purpose, to, user_id, now + mails.LINK_SECONDS[purpose], generation))
-    notifications.send(mails.compose(to, text, mails.link_url(purpose, token) if user_id else None))
+    notifications.send(mails.draft(kind, to, language, mails.link_url(purpose, token) if user_id else None))
 
 
 def get_link(token: str, purposes: Sequence[MailPurpose], now: int) -> MailedLink:

@@ -6,8 +6,9 @@ from typing import Any
 from msgspec import Struct, structs
 
 from chalicelib import dynamo, ids, log, parallel, settings
-from chalicelib.accounts import links, mails, passwords, store
+from chalicelib.accounts import links, passwords, store
 from chalicelib.accounts.attempts import service as attempts
+from chalicelib.accounts.mails import AccountMail
 from chalicelib.accounts.members import service as members
 from chalicelib.accounts.model import (
     Account,
@@ -27,6 +28,7 @@ from chalicelib.audit import service as audit
 from chalicelib.edge import auth
 from chalicelib.edge.auth import EventRole, Identity, Role
 from chalicelib.edge.http import RequestContext
+from chalicelib.edge.languages import Language
 
 GUEST_GENERATION = 0  # of sessions of guests, who have no account
 GUEST_ROLES: tuple[Role, ...] = ("user", "guest")
@@ -55,7 +57,7 @@ class Registration(Struct, frozen=True):
     guest: Identity | None
 
 
-def register(new: Registration, now: int) -> None:
+def register(new: Registration, language: Language, now: int) -> None:
     """Create an account, unless the address has one, and mail what is to be done next. Raises CommonPassword or AlreadyRegistered."""
     passwords.refuse_common(new.password, new.email, *structs.astuple(new.profile))
     password_hash = passwords.hash_password(new.password)
@@ -69,9 +71,9 @@ def register(new: Registration, now: int) -> None:
         if canceled.failed(1):
             raise AlreadyRegistered() from None
         existing = existing or store.find_credentials(new.email)
-        links.mail_link(new.email, mails.ALREADY_REGISTERED, "reset_password", existing.user_id if existing else None, now)
+        links.mail_link(new.email, "already_registered", "reset_password", existing.user_id if existing else None, language, now)
         return
-    links.mail_link(new.email, mails.VERIFY, "verify_email", user_id, now)
+    links.mail_link(new.email, "verify_email", "verify_email", user_id, language, now)
 
 
 def log_in(request: RequestContext, email: str, password: str) -> Tokens:
@@ -200,11 +202,11 @@ def check_password(request: RequestContext, account: Account, password: str) -> 
     return credentials
 
 
-def mail_reset(email: str, now: int) -> None:
+def mail_reset(email: str, language: Language, now: int) -> None:
     """Mail a link to choose a new password, or that the address has no account."""
     credentials = store.find_credentials(email)
-    text = mails.RESET if credentials else mails.NO_ACCOUNT
-    links.mail_link(email, text, "reset_password", credentials.user_id if credentials else None, now)
+    kind: AccountMail = "reset_password" if credentials else "no_account"
+    links.mail_link(email, kind, "reset_password", credentials.user_id if credentials else None, language, now)
 
 
 def reset_password(token: str, password: str, now: int) -> None:

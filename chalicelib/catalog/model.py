@@ -92,6 +92,11 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.starts_at if self.ends_at is None else self.ends_at
 
     @property
+    def place(self) -> str:
+        """Where it is, on one line."""
+        return ", ".join(part for part in (self.venue, self.address, self.city) if part)
+
+    @property
     def has_waiting_room(self) -> bool:
         """Whether buyers wait in line: every event with an opening time has a waiting room, unless it is disabled."""
         return self.on_sale_at is not None and (self.waiting_room is None or self.waiting_room.enabled)

@@ -24,9 +24,10 @@ from chalice.app import Response as ChaliceResponse
 
 from chalicelib import clock, deadline, dynamo, effects, ids, log, settings
 from chalicelib.edge import access as route_access
-from chalicelib.edge import auth, cors, path_names, time_limits
+from chalicelib.edge import auth, cors, languages, path_names, time_limits
 from chalicelib.edge.access import Access
 from chalicelib.edge.http_errors import MAX_BODY_BYTES, BodyTooLarge, InternalError, NotSetUp, ServiceUnavailable, UnsupportedMediaType
+from chalicelib.edge.languages import Language
 from chalicelib.edge.operation import FormFile, Header, Operation
 from chalicelib.edge.parsing import NoQuery, parse_json, parse_query
 from chalicelib.edge.source_addresses import source_address
@@ -111,6 +112,11 @@ class RequestContext:
     def header(self, name: str) -> str | None:
         value: str | None = self.chalice_request.headers.get(name)
         return value
+
+    @property
+    def language(self) -> Language:
+        """Which of our languages the caller likes best."""
+        return languages.choose(self.header("accept-language"))
 
     @property
     def identity(self) -> auth.Identity | None:

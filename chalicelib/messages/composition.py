@@ -13,7 +13,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.catalog.sharing import calendar_file
 from chalicelib.documents import service as documents
-from chalicelib.messages.model import EventDetails, event_details, place_text
+from chalicelib.messages.model import EventDetails, event_details
 from chalicelib.notifications import templates
 from chalicelib.notifications.model import Attachment, MailMessage, Notification
 from chalicelib.purchases.record import queries
@@ -147,7 +147,7 @@ def _calendar(event: Event) -> Attachment:
 
 def _event_values(event: Event) -> dict[str, Any]:
     starts = clock.local(event.starts_at, event.timezone) if event.starts_at else None
-    return {"name": event.name, "place": place_text(event), "starts": starts, "zone": event.timezone}
+    return {"name": event.name, "place": event.place, "starts": starts, "zone": event.timezone}
 
 
 def _address(notification: Notification) -> str:

@@ -46,9 +46,4 @@ class EventNotice(Struct, frozen=True, kw_only=True):
 
 
 def event_details(event: Event) -> EventDetails:
-    return EventDetails(event.name, place_text(event), event.starts_at, event.timezone)
-
-
-def place_text(event: Event) -> str:
-    """Where an event is, on one line."""
-    return ", ".join(part for part in (event.venue, event.address, event.city) if part)
+    return EventDetails(event.name, event.place, event.starts_at, event.timezone)

@@ -1,29 +1,55 @@
 """Send a mail at once, within the request that asks for it: for mails that somebody waits for and can request again, such as links.
 
-A mail that follows from something that has happened goes through the outbox instead (`outbox`, `delivery`).
+A mail that follows from something that has happened goes through the outbox instead (`outbox`, `delivery`). Both are made of the same
+templates, and neither goes to an address that is suppressed.
 """
 
-from chalicelib import log
+from collections.abc import Mapping
+from email.utils import parseaddr
+from typing import Any
+
+from msgspec import Struct
+
+from chalicelib import log, settings
+from chalicelib.edge.languages import Language
 from chalicelib.notifications.model import MailMessage
 from chalicelib.notifications.providers import protocol
 from chalicelib.notifications.providers.protocol import MailFailed
 
-__all__ = ["MailMessage", "send"]
+
+class MailDraft(Struct, frozen=True):
+    """A mail of a `kind` that has a template, which needs these values. It is written out only when it is sent."""
+
+    kind: str
+    to: str
+    language: Language
+    values: Mapping[str, Any]
+
+    def compose(self) -> MailMessage:
+        from chalicelib.notifications import templates  # few requests send mails
+
+        shop = parseaddr(settings.current().mail_from)[0] or "Fairgate"
+        mail = templates.render(self.kind, self.language, {"shop": shop, **self.values})
+        return MailMessage(self.kind, self.to, mail.subject, mail.text, mail.html)
 
 
-def send(message: MailMessage) -> bool:
+def send(draft: MailDraft) -> bool:
     """Send a mail. Returns False, and logs why, if it was not sent. Raises SettingsError for a malformed setting."""
-    from chalicelib.notifications import encoding  # few requests send mails
-
     provider = protocol.find_provider()
     if provider is None:
-        log.info("mail.not_sent", kind=message.kind, reason="no mail server is set (FAIRGATE_SMTP_URL)")
+        log.info("mail.not_sent", kind=draft.kind, reason="no mail server is set (FAIRGATE_SMTP_URL)")
+        return False
+    from chalicelib.notifications import encoding, suppression  # few requests send mails
+
+    if suppression.is_suppressed(draft.to):
+        log.count("mails_suppressed")
+        log.info("mail.not_sent", kind=draft.kind, reason="the address is suppressed")
         return False
     try:
-        provider.send(encoding.encode(message))
+        provider.send(encoding.encode(draft.compose()))
     except MailFailed as error:
         log.count("mails_failed")
-        log.warning("mail.failed", kind=message.kind, error=str(error))
+        log.warning("mail.failed", kind=draft.kind, error=str(error))
         return False
     log.count("mails_sent")
     return True

@@ -17,6 +17,7 @@ from chalicelib.edge.auth import EventRole, Forbidden, Unauthenticated
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
+from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
 from chalicelib.promoters import service
 from chalicelib.promoters.views import (
@@ -113,7 +114,7 @@ def list_promoter_events(request: RequestContext, promoter_id: str, query: PageQ
     "/events/{event_id}/members",
     access="manager",
     statuses=(201, 200),
-    headers=(IDEMPOTENCY_KEY,),
+    headers=(IDEMPOTENCY_KEY, ACCEPT_LANGUAGE),
     errors=(MemberChanging, TooManyEvents, RateLimited),
 )
 def invite_member(request: RequestContext, event_id: str, body: MemberBody) -> Reply[MemberView]:
@@ -122,7 +123,7 @@ def invite_member(request: RequestContext, event_id: str, body: MemberBody) -> R
 
     def execute(_: str) -> Reply[MemberView]:
         with limited(request, MAIL, email_key(body.email)):
-            return Reply(member_view(service.invite(identity, event_id, body.email, body.role, request.now)), 201)
+            return Reply(member_view(service.invite(identity, event_id, body.email, body.role, request.language, request.now)), 201)
 
     return execute_once(request, identity.user_id, execute)
 

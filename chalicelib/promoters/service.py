@@ -2,8 +2,6 @@
 
 from typing import ClassVar
 
-from chalicelib.accounts import mails
-from chalicelib.accounts.mails import MailText
 from chalicelib.accounts.members import service as members
 from chalicelib.accounts.members.service import Membership
 from chalicelib.accounts.profiles import service as profiles
@@ -13,13 +11,12 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, event_phase
 from chalicelib.catalog.permissions import may_appoint_coordinators
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
+from chalicelib.edge.languages import Language
 from chalicelib.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
 from chalicelib.notifications import service as notifications
-
-ROLE_NAMES: dict[EventRole, str] = {"coordinator": "a coordinator", "staff": "staff"}
-
+from chalicelib.notifications.service import MailDraft
 
 HIDDEN = ("draft", "test")  # states of events that no public list has
 
@@ -63,21 +60,12 @@ def stocks_of(snapshot: Catalog, events: list[Event], now: int) -> dict[str, Sto
     return inventory.cached_stock((snapshot.stock_group(event.id) for event in events if event_phase(event, now) == "open"), now)
 
 
-def invite(identity: Identity, event_id: str, email: str, role: EventRole, now: int) -> Membership:
+def invite(identity: Identity, event_id: str, email: str, role: EventRole, language: Language, now: int) -> Membership:
     """Give somebody a role at an event, and mail it to them. Raises NotFound, Forbidden, TooManyEvents or MemberChanging."""
     event = permissions.require_manager(identity, event_id)
     _check_appointment(identity, event, role, members.find(event_id, email))
     membership = members.invite(event_id, email, role, identity.user_id, now)
-    text = MailText(
-        "event_invitation",
-        f"You are {ROLE_NAMES[role]} at {_one_line(event.name)}",
-        (
-            f"You can work as {ROLE_NAMES[role]} at {event.name}. Log in with this e-mail address, or register with it first. "
-            "If you are logged in already, it takes up to 15 minutes.",
-            "If you do not know what this is about, ignore this mail.",
-        ),
-    )
-    notifications.send(mails.compose(email, text))
+    notifications.send(MailDraft("event_invitation", email, language, {"event": {"name": event.name}, "role": role}))
     return membership
 
 
@@ -102,8 +90,3 @@ def may_act_for(identity: Identity | None, promoter_id: str) -> bool:
     if identity is None:
         return False
     return "admin" in identity.roles or ("promoter" in identity.roles and identity.user_id == promoter_id)
-
-
-def _one_line(text: str) -> str:
-    """For the subject of a mail."""
-    return " ".join(text.split())

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.notifications import service as notifications
+from chalicelib.notifications.model import MailMessage
 from tests.client import Client, ClientReply
 
 PASSWORD = "seven grey owls"
@@ -17,7 +18,7 @@ class Mailbox:
     """The mails that were sent, in order."""
 
     def __init__(self) -> None:
-        self.mails: list[notifications.MailMessage] = []
+        self.mails: list[MailMessage] = []
 
     def kinds(self, to: str = EMAIL) -> list[str]:
         return [mail.kind for mail in self.mails if mail.to.lower() == to.lower()]
@@ -33,7 +34,7 @@ class Mailbox:
 @pytest.fixture(autouse=True)
 def mailbox(monkeypatch) -> Mailbox:
     box = Mailbox()
-    monkeypatch.setattr(notifications, "send", lambda mail: bool(box.mails.append(mail)) or True)
+    monkeypatch.setattr(notifications, "send", lambda draft: bool(box.mails.append(draft.compose())) or True)
     return box
 
 

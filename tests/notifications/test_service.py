@@ -6,16 +6,16 @@ from email import message_from_bytes, policy
 import pytest
 
 from chalicelib import log, settings
-from chalicelib.notifications import service
+from chalicelib.notifications import service, suppression
 from chalicelib.notifications.providers import smtp
-from chalicelib.notifications.service import MailMessage
+from chalicelib.notifications.service import MailDraft
 from chalicelib.settings import SettingsError
 from infra.local.mail_receiver import MailReceiver
 
-MAIL = MailMessage("test", "ada@example.com", "Grüße", "Text with https://shop.test/x#token=secret-token\n", "<p>HTML</p>\n")
+MAIL = MailDraft("reset_password", "ada@example.com", "es", {"url": "https://shop.test/x#token=secret-token"})
 
 
-def test_a_mail_arrives_as_text_and_html(tmp_path, time):
+def test_a_mail_arrives_as_text_and_html(tmp_path, store, time):
     lines: list[str] = []
     with (
         MailReceiver(tmp_path / "mail", lines.append) as receiver,
@@ -25,12 +25,19 @@ def test_a_mail_arrives_as_text_and_html(tmp_path, time):
         assert service.send(MAIL)
     first, second = sorted((tmp_path / "mail").glob("*.eml"))
     assert (first.name, second.name) == ("00001.eml", "00002.eml")
+    with settings.override(mail_from="Shop <s@shop.test>"):
+        composed = MAIL.compose()
     mail = message_from_bytes(first.read_bytes(), policy=policy.default)
-    assert (mail["From"], mail["To"], mail["Subject"], mail["Auto-Submitted"]) == ("Shop <s@shop.test>", MAIL.to, "Grüße", "auto-generated")
+    assert (mail["From"], mail["To"], mail["Subject"], mail["Auto-Submitted"]) == (
+        "Shop <s@shop.test>",
+        MAIL.to,
+        "Elige otra contraseña",
+        "auto-generated",
+    )
     assert mail["Date"].datetime.isoformat() == "2026-06-01T12:00:00"
-    assert mail.get_body(("plain",)).get_content().splitlines() == MAIL.text.splitlines()
-    assert mail.get_body(("html",)).get_content().splitlines() == MAIL.html.splitlines()
-    assert lines[0] == f"Mail to ada@example.com: Grüße  https://shop.test/x#token=secret-token  ({first})"
+    assert mail.get_body(("plain",)).get_content().splitlines() == composed.text.splitlines()
+    assert mail.get_body(("html",)).get_content().splitlines() == composed.html.splitlines()
+    assert lines[0] == f"Mail to ada@example.com: Elige otra contraseña  https://shop.test/x#token=secret-token  ({first})"
 
 
 @pytest.fixture
@@ -44,15 +51,28 @@ def lines(monkeypatch) -> list[str]:
 
 def test_without_a_server_it_is_logged_that_nothing_was_sent(lines):
     assert service.send(MAIL) is False
-    assert lines == ["mail.not_sent {'kind': 'test', 'reason': 'no mail server is set (FAIRGATE_SMTP_URL)'}"]
+    assert lines == ["mail.not_sent {'kind': 'reset_password', 'reason': 'no mail server is set (FAIRGATE_SMTP_URL)'}"]
 
 
-def test_a_server_that_does_not_answer_fails_no_request(lines):
+def test_a_server_that_does_not_answer_fails_no_request(store, lines):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with settings.override(smtp_url=f"smtp://user:pass-word@127.0.0.1:{port}"):
         assert service.send(MAIL) is False
-    assert lines == ["mail.failed {'kind': 'test', 'error': 'ConnectionRefusedError'}"]
+    assert lines == ["mail.failed {'kind': 'reset_password', 'error': 'ConnectionRefusedError'}"]
+
+
+def test_who_asks_for_a_link_gets_it_in_their_language_unless_the_address_is_suppressed(api, store, time, provider):
+    def ask(address):
+        reply = api.post("/auth/password/forgot", json={"email": address}, headers={"Accept-Language": "es-MX, en;q=0.5"})
+        assert (reply.status, reply.json) == (200, {"message": "We have sent a mail to this address."})
+
+    suppression.suppress("Bob@example.com", "bounced", time.now)
+    ask("ada@example.com")
+    ask("bob@example.com")
+    assert [(mail["To"], mail["Subject"]) for mail in provider.parsed()] == [
+        ("ada@example.com", "No hay ninguna cuenta con esta dirección")
+    ]
 
 
 @pytest.mark.parametrize(

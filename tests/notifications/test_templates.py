@@ -25,6 +25,7 @@ VALUES = {
     "currency": "EUR",
     "count": 2,
     "is_rejected": True,
+    "role": "coordinator",
     "is_cancelled": True,
     "tier": HOSTILE,
     "before": {"name": HOSTILE, "place": HOSTILE, "starts": datetime(2026, 6, 29, 20, 30, tzinfo=UTC), "zone": "Europe/Madrid"},

@@ -6,7 +6,7 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from chalicelib.edge import idempotency, languages, rate_limits
+from chalicelib.edge import idempotency, rate_limits
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.ids import Id
 from chalicelib.payments.model import SimulatedOutcome
@@ -114,7 +114,7 @@ def read_options(request: RequestContext, body: CheckoutFields) -> CheckoutOptio
         success_url=body.success_url,
         cancel_url=body.cancel_url,
         promo_code=body.promo_code or None,
-        language=languages.choose(request.header("accept-language")),
+        language=request.language,
         details=CheckoutDetails(
             attendees=[Attendee(attendee.name, attendee.email) for attendee in attendees], customer_email=body.customer_email
         ),

@@ -9,6 +9,7 @@ from chalicelib.accounts.model import email_key
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.answers import AnswersRequired
 from chalicelib.edge.http import Done, Reply, RequestContext, route
+from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.operation import IF_NONE_MATCH
 from chalicelib.edge.rate_limits import INVITE, MAIL, RateLimited, limited
 from chalicelib.tickets import qr
@@ -36,12 +37,14 @@ def list_ticket_seats(request: RequestContext, ticket_id: str) -> Reply[TicketSe
     return Reply(TicketSeatsView(seats=[views.seat_view(seat, user_id) for seat in seats], options=options, guests_until=until))
 
 
-@route(bp, "PUT", "/seats/{seat_id}/guest", access="user", errors=(*_CHANGE_ERRORS, AnswersRequired, RateLimited))
+@route(
+    bp, "PUT", "/seats/{seat_id}/guest", access="user", headers=(ACCEPT_LANGUAGE,), errors=(*_CHANGE_ERRORS, AnswersRequired, RateLimited)
+)
 def name_guest(request: RequestContext, seat_id: str, body: NamedGuest) -> Reply[SeatView]:
     """Name the guest of a seat and invite them by mail; the codes and the link of an earlier guest are worth nothing then."""
     user_id = request.require_user().user_id
     with limited(request, INVITE, user_id), limited(request, MAIL, email_key(body.email)) if body.email else nullcontext():
-        seat = service.assign(user_id, seat_id, body, request.now)
+        seat = service.assign(user_id, seat_id, body, request.language, request.now)
     return Reply(views.seat_view(seat, user_id))
 
 
@@ -52,13 +55,20 @@ def remove_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
     return Reply(views.seat_view(service.remove(user_id, seat_id, request.now), user_id))
 
 
-@route(bp, "POST", "/seats/{seat_id}/invitation", access="user", errors=(SeatNotFound, NoInvitation, TicketVoid, RateLimited))
+@route(
+    bp,
+    "POST",
+    "/seats/{seat_id}/invitation",
+    access="user",
+    headers=(ACCEPT_LANGUAGE,),
+    errors=(SeatNotFound, NoInvitation, TicketVoid, RateLimited),
+)
 def invite_guest(request: RequestContext, seat_id: str) -> Reply[SeatView]:
     """Mail the invitation to the guest of a seat again."""
     user_id = request.require_user().user_id
     seat, email = service.get_invited(user_id, seat_id)
     with limited(request, INVITE, user_id), limited(request, MAIL, email_key(email)):
-        invited = service.send_invitation(seat, request.now)
+        invited = service.send_invitation(seat, request.language, request.now)
     return Reply(views.seat_view(invited, user_id))
 
 

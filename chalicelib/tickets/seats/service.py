@@ -17,6 +17,7 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
 from chalicelib.edge import cursors
+from chalicelib.edge.languages import Language
 from chalicelib.notifications import service as notifications
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets import signature
@@ -76,7 +77,7 @@ def list_ticket_seats(owner_id: str, ticket_id: str) -> list[Seat]:
     return list_seats((ticket, number) for number in range(1, ticket.admits + 1))
 
 
-def assign(owner_id: str, named_seat: str, named: NamedGuest, now: int) -> Seat:
+def assign(owner_id: str, named_seat: str, named: NamedGuest, language: Language, now: int) -> Seat:
     """Name the guest of a seat, in place of the one that it has, and invite them if they were not yet.
 
     Somebody else gets another code and another link, and the old ones are worth nothing. Raises SeatNotFound, TicketVoid, AttendeeLocked,
@@ -87,7 +88,7 @@ def assign(owner_id: str, named_seat: str, named: NamedGuest, now: int) -> Seat:
         after = _with_guest(seat, named)
         if after == seat or _save(seat, after, "ticket.guest_named", owner_id, now):
             if after.details is not None and after.details.email is not None and after.details.invited_at is None:
-                return send_invitation(after, now)
+                return send_invitation(after, language, now)
             return after
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
@@ -117,13 +118,16 @@ def get_invited(owner_id: str, named_seat: str) -> tuple[Seat, str]:
     return seat, seat.details.email
 
 
-def send_invitation(seat: Seat, now: int) -> Seat:
-    """Mail the link to the guest of a seat. If the mail cannot be sent, `invited_at` stays as it was, and it can be sent again."""
+def send_invitation(seat: Seat, language: Language, now: int) -> Seat:
+    """Mail the link to the guest of a seat, in the language of their host.
+
+    If the mail cannot be sent, `invited_at` stays as it was, and it can be sent again.
+    """
     details, token = seat.details, seat.token
     assert details is not None
     assert details.email is not None
     assert token is not None
-    if not notifications.send(mails.compose_invitation(details.email, token, _event(seat))):
+    if not notifications.send(mails.draft_invitation(details.email, token, _event(seat), language)):
         return seat
     store.set_invited(details, now)
     return replace(seat, details=replace(details, invited_at=now))

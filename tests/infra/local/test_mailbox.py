@@ -11,8 +11,9 @@ from PIL import Image
 import app
 from chalicelib import settings
 from chalicelib.messages import jobs
-from chalicelib.notifications import service as notifications
+from chalicelib.notifications import encoding
 from chalicelib.notifications.model import Attachment, MailMessage
+from chalicelib.notifications.providers import protocol
 from infra.local.event_sources import create_poller
 from infra.local.mail_receiver import MailReceiver
 from infra.local.mailbox import Mailbox
@@ -62,7 +63,10 @@ def test_a_confirmation_is_listed_and_its_code_can_be_scanned_from_the_page(mail
 def test_nothing_of_a_mail_runs_or_loads(mailbox, time):
     evil = "<script>alert(1)</script>"
     attached = Attachment(f'a" {evil}.html', "text/html", evil.encode())
-    assert notifications.send(MailMessage("test", "ada@example.com", f"Hi {evil}", f"{evil}\n", f"<head></head>{evil}", (attached,)))
+    message = MailMessage("test", "ada@example.com", f"Hi {evil}", f"{evil}\n", f"<head></head>{evil}", (attached,))
+    provider = protocol.find_provider()
+    assert provider is not None
+    provider.send(encoding.encode(message))
     for target in ("/dev/mailbox", "/dev/mailbox/1"):
         assert "<script" not in read(mailbox, target)
         assert "default-src 'none'" in mailbox.response("GET", target).headers["Content-Security-Policy"]

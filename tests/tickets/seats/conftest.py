@@ -17,9 +17,9 @@ class Mailbox:
     def __init__(self):
         self.mails, self.is_down = [], False
 
-    def send(self, mail):
+    def send(self, draft):
         if not self.is_down:
-            self.mails.append(mail)
+            self.mails.append(draft.compose())
         return not self.is_down
 
     @property
