@@ -44,6 +44,7 @@ export function Chart({ label, times, series, kind = "lines", write, height = 18
     const options: uPlot.Options = {
       width: Math.max(element.clientWidth, 200),
       height,
+      padding: [null, 36, null, null], // the last time is as wide on both sides of its mark
       legend: { show: false },
       cursor: { show: false },
       scales: { x: { range: (plot, first, last) => widen(plot.data[0], first, last, kind) }, y: { range: (_, __, highest) => [0, Math.max(1, 1.1 * highest)] } },

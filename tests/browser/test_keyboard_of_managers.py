@@ -1,0 +1,79 @@
+"""The pages for those who manage by the keyboard alone: from signing in to a sale that is paused, resumed and cancelled."""
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.managers import PASSWORD, Manager
+
+MAX_STOPS = 80
+# Of what has the focus, whether people see that it has it.
+IS_SHOWN = """() => {
+  const style = getComputedStyle(document.activeElement);
+  return document.activeElement === document.body || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0);
+}"""
+
+
+class Keyboard:
+    """Goes from stop to stop, as somebody without a mouse does."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def go_to(self, target: Locator) -> None:
+        expect(target).to_be_visible()
+        for _ in range(MAX_STOPS):
+            self.page.keyboard.press("Tab")
+            assert self.page.evaluate(IS_SHOWN), self.page.evaluate("document.activeElement.outerHTML")
+            if target.evaluate("element => element === document.activeElement"):
+                return
+        raise AssertionError(f"{target} was not reached within {MAX_STOPS} stops")
+
+    def press(self, role: str, name: str) -> None:
+        self.go_to(self.page.get_by_role(role, name=name, exact=True).first)
+        self.page.keyboard.press("Enter")
+
+    def fill(self, label: str, text: str) -> None:
+        self.go_to(self.page.get_by_label(label, exact=True))
+        self.page.keyboard.type(text)
+
+
+def test_an_event_is_created_sold_paused_and_cancelled_by_the_keyboard_alone(new_buyer, api, time):
+    page = new_buyer(viewport={"width": 1280, "height": 800}).page
+    api.post("/auth/register", json={"email": "promoter@example.com", "password": PASSWORD, "role": "promoter", "company": "Nova"})
+    manager, keyboard = Manager(page, api, time), Keyboard(page)
+    page.goto("/sign-in?next=/manage")
+    keyboard.fill("E-mail address", "promoter@example.com")
+    keyboard.fill("Password", PASSWORD)
+    page.keyboard.press("Enter")
+    manager.see_heading("No events yet")
+
+    keyboard.press("link", "New event")
+    keyboard.fill("Name", "City Strings: Winter Gala")
+    keyboard.fill("Venue", "Orchard Concert House")
+    keyboard.fill("Starts", "12012030")
+    page.keyboard.press("ArrowRight")  # years may have more digits
+    page.keyboard.type("0730PM")
+    page.keyboard.press("Enter")
+    manager.see_heading("Nothing to sell yet")
+    keyboard.press("link", "Add a ticket")
+    keyboard.fill("Name", "Stalls")
+    keyboard.fill("Price", "80")
+    page.keyboard.press("Enter")
+    manager.see_heading("Stalls")
+    keyboard.press("link", "Overview")
+    keyboard.press("button", "Publish")
+    manager.see_heading("Published")
+
+    keyboard.press("link", "Live sale")
+    keyboard.press("button", "Pause the sale")
+    manager.see_heading("Pause the sale?")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert page.evaluate("document.activeElement.textContent") == "Pause the sale", "the focus is back where it was"
+    page.keyboard.press("Enter")
+    keyboard.press("button", "Pause it")
+    manager.see("The sale is paused.")
+    keyboard.press("link", "Overview")
+    keyboard.press("button", "Cancel the event")
+    manager.see("This cannot be undone.")
+    keyboard.press("button", "Yes, cancel it for good")
+    manager.see_heading("This event is cancelled")
