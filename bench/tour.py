@@ -319,6 +319,7 @@ class _Tour:
             f"/admin/events/{event_id}/money",
             f"/admin/orders/{order_id}",
             "/admin/reconciliation",
+            "/admin/system",
         ):
             self.get(path, token=self.admin)
         refund = {"reason": "goodwill", "tickets": [f"{order_id}-2"]}

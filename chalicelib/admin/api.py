@@ -13,6 +13,7 @@ from chalicelib.admin.open_cases import OpenCasesQuery, OpenCasesView
 from chalicelib.admin.orders import AdminOrderView, RevenueView
 from chalicelib.admin.refund_previews import RefundPreviewView
 from chalicelib.admin.sale_status import SaleStatusView
+from chalicelib.admin.system import SystemView, load_system
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog
@@ -147,6 +148,12 @@ def show_revenue(request: RequestContext, event_id: str) -> Reply[RevenueView]:
 def list_open_cases(request: RequestContext, query: OpenCasesQuery) -> Reply[OpenCasesView]:  # noqa: ARG001
     """List the open cases: unfinished refunds, undecided disputes, and differences from the books of the provider."""
     return Reply(open_cases.list_open_cases(query))
+
+
+@route(bp, "GET", "/admin/system", access="admin")
+def show_system(request: RequestContext) -> Reply[SystemView]:
+    """Show what the scheduled jobs have before them, and the limits of this stage."""
+    return Reply(load_system(request.now))
 
 
 @route(bp, "DELETE", "/admin/reconciliation/{order_id}/{finding}", access="admin")

@@ -15,13 +15,13 @@ from chalicelib.notifications import encoding, store, suppression
 from chalicelib.notifications.model import MailMessage, Notification
 from chalicelib.notifications.providers import protocol
 from chalicelib.notifications.providers.protocol import MailFailed, MailProvider, MailRefused, ProviderBusy
-from chalicelib.notifications.store import Due
+from chalicelib.notifications.store import MAX_WAIT_SECONDS, Due
 
 Compose = Callable[[Notification], MailMessage | None]
 
 CLAIM_SECONDS = 120  # longer than an attempt may take
 MAX_ATTEMPTS = 12
-FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS = 30, 3 * 3600  # between attempts: all of them take about ten hours
+FIRST_WAIT_SECONDS = 30  # between attempts, up to MAX_WAIT_SECONDS: all of them take about ten hours
 MAX_RUN_SECONDS = 50  # the next run begins after 60
 RESERVE_SECONDS = 10  # left of the deadline when the last mails are begun
 COUNTED = 5_000  # of each lane: a backlog that is larger is shown as so many

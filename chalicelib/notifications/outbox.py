@@ -5,9 +5,9 @@ from chalicelib.audit import service as audit
 from chalicelib.edge.languages import DEFAULT, Language
 from chalicelib.notifications import store
 from chalicelib.notifications.model import Fact, Notification, NotificationNotFound, NotResendable, notification_id
-from chalicelib.notifications.store import query_event, query_problem
+from chalicelib.notifications.store import Due, query_event, query_problem
 
-__all__ = ["find", "get", "new_notification", "query_event", "query_problem", "queue", "queue_item", "resend"]
+__all__ = ["find", "get", "list_late", "new_notification", "query_event", "query_problem", "queue", "queue_item", "resend"]
 
 
 def new_notification(
@@ -53,6 +53,11 @@ def queue(notification: Notification) -> bool:
 def queue_item(notification: Notification) -> dynamo.TransactItem:
     """Transaction item that queues a notification; canceled if it was queued before."""
     return store.put_new_item(notification)
+
+
+def list_late(now: int, limit: int) -> list[Due]:
+    """Those that should have been sent by now, at most `limit` of each lane, also those that are tried again later."""
+    return [due for due in store.query_queued(now + store.MAX_WAIT_SECONDS, limit) if due.due_at <= now]
 
 
 def find(wanted_id: str) -> Notification | None:

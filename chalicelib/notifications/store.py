@@ -17,6 +17,7 @@ from chalicelib import dynamo, parallel
 from chalicelib.notifications.model import PROBLEMS, Fact, Notification, NotificationStatus
 
 LANES = 4
+MAX_WAIT_SECONDS = 3 * 3600  # until what failed is tried again
 RETENTION_SECONDS = 90 * 86_400
 
 _PLAIN = ("kind", "subject_id", "user_id", "event_id", "created_at", "due_at", "language", "status", "next_at", "attempts", "changed_at")

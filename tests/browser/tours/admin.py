@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from playwright.sync_api import expect
 
+from chalicelib import clock
+from chalicelib.notifications import outbox
 from tests import builders
 from tests.browser.managers import PASSWORD, Manager
 from tests.browser.tours.tour import Tour
@@ -29,8 +31,12 @@ def promoters(manager: Manager) -> Iterator[str]:
 
 def system(manager: Manager) -> Iterator[str]:
     builders.create_promoted_shop("nora")
+    sent = outbox.new_notification("order_confirmed", "order", 1, user_id="ada", event_id="fest", now=clock.now() - 3600)
+    outbox.queue(sent)
     manager.sign_in_as_admin("/manage/system")
     manager.see("Version 1")
+    manager.see("Something has been due for more than ten minutes")
+    manager.see("180 seconds")
     manager.page.get_by_text("What changed").click()
     manager.see("fest-pass")
     yield "versions"

@@ -18,15 +18,19 @@ interface Applied {
   diff?: string[];
 }
 
+type System = Schemas["SystemView"];
+
 const REFRESH_SECONDS = 30;
+const LATE_MILLISECONDS = 10 * 60_000; // the jobs run every minute
 
 async function load() {
-  const [health, catalog, log] = await Promise.all([
+  const [health, system, catalog, log] = await Promise.all([
     content(anybody.GET("/health", {})),
+    content(manager.GET("/admin/system", {})),
     content(anybody.GET("/catalog", {})),
     content(manager.GET("/admin/audit", { params: { query: { subject: "catalog", limit: 50 } } })),
   ]);
-  return { health, catalog, entries: (log as Schemas["AuditLogView"]).entries }; // not as CSV
+  return { health, system, catalog, entries: (log as Schemas["AuditLogView"]).entries }; // not as CSV
 }
 
 export function SystemPage() {
@@ -35,7 +39,7 @@ export function SystemPage() {
   const { value, failure, reload } = useLoaded(load, "system", REFRESH_SECONDS);
   const [said, setSaid] = useState("");
   if (!value) return <div class="page">{failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />}</div>;
-  const { health, catalog, entries } = value;
+  const { health, system, catalog, entries } = value;
   const invalidate = async () => {
     await content(manager.POST("/admin/catalog/invalidate", {}));
     setSaid(own.reloaded);
@@ -59,6 +63,8 @@ export function SystemPage() {
           </div>
         ))}
       </dl>
+      <Jobs system={system} />
+      <Limits system={system} />
       <section class="panel">
         <h2>{own.catalog}</h2>
         <p>{own.catalogText}</p>
@@ -75,6 +81,63 @@ export function SystemPage() {
         <p class="small">{own.rollback}</p>
       </section>
     </div>
+  );
+}
+
+/** What the jobs have before them: what is due for long says that one does not run. */
+function Jobs({ system: { at, mails, refunds, compared_at } }: { system: System }) {
+  const own = useRoomTexts(adminTexts);
+  const { locale } = useTexts();
+  const when = (iso: string) => dayAndTime(iso, undefined, locale);
+  const waiting = ({ due, oldest_due_at }: System["mails"]) => (oldest_due_at ? own.due(due, when(oldest_due_at)) : own.nothingDue);
+  const isLate = [mails, refunds].some(({ oldest_due_at }) => oldest_due_at && Date.parse(at) - Date.parse(oldest_due_at) > LATE_MILLISECONDS);
+  return (
+    <section class="panel">
+      <h2>{own.jobs}</h2>
+      <p>{own.jobsText}</p>
+      {isLate && (
+        <p class="notice notice-bad" role="alert">
+          {own.late}
+        </p>
+      )}
+      <dl class="facts">
+        <div>
+          <dt>{own.mails}</dt>
+          <dd>{waiting(mails)}</dd>
+        </div>
+        <div>
+          <dt>{own.refunds}</dt>
+          <dd>{waiting(refunds)}</dd>
+        </div>
+        <div>
+          <dt>{own.compared}</dt>
+          <dd>{compared_at ? when(compared_at) : own.never}</dd>
+        </div>
+      </dl>
+    </section>
+  );
+}
+
+function Limits({ system: { limits, hold_seconds } }: { system: System }) {
+  const own = useRoomTexts(adminTexts);
+  const rates = Object.entries(limits as Record<string, string>).map(([name, rate]) => [name, ...rate.split("/")] as [string, string, string]);
+  return (
+    <section class="panel">
+      <h2>{own.limits}</h2>
+      <p>{rates.length > 0 ? own.limitsText : own.limitsOff}</p>
+      <dl class="facts">
+        <div>
+          <dt>{own.hold}</dt>
+          <dd>{own.seconds(hold_seconds)}</dd>
+        </div>
+        {rates.map(([name, count, seconds]) => (
+          <div key={name}>
+            <dt>{own.limitNames[name as keyof typeof own.limitNames] ?? name}</dt>
+            <dd>{own.rate(Number(count), Number(seconds))}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
   );
 }
 
