@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, Generic, TypeVar
 
@@ -26,6 +27,7 @@ Result = TypeVar("Result")
 T = TypeVar("T")
 
 _this = threading.local()
+_requester: ContextVar["_Worker"] = ContextVar("requester")  # also in threads that a task starts in its context
 
 
 class _Worker:
@@ -121,6 +123,7 @@ class Workers(Generic[Task, Result]):
 
     def _work(self, me: _Worker) -> None:
         _this.worker = me
+        _requester.set(me)
         while True:
             me.go_on.acquire()
             while self._receiver is me:
@@ -255,6 +258,6 @@ def _watch_output() -> None:
 
 def _wait_before_output(event: str, _: tuple[Any, ...]) -> None:
     if event in OUTPUT:
-        worker: _Worker | None = getattr(_this, "worker", None)
+        worker = _requester.get(None)
         if worker is not None and worker.workers.journal is not None:
             worker.workers.journal.wait(worker.entry)
