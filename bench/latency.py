@@ -53,7 +53,7 @@ class Latency(Struct, frozen=True):
     store_ms: float
 
 
-class _TouringClient(Client):
+class TouringClient(Client):
     """A client that says which route each request reaches."""
 
     def __init__(self, inner: Client, app: Chalice, note: Callable[[str, Callable[[], ClientReply]], ClientReply]) -> None:
@@ -107,12 +107,12 @@ def take_samples(tours: int) -> dict[str, Samples]:
     with app_in_process(rate_limits="on") as api, settings.override(address_factor=10_000):
         cpu_ms = defaultdict(list)
         for _ in range(1 + tours):
-            visit_all(_TouringClient(api, app.app, measure))
+            visit_all(TouringClient(api, app.app, measure))
             for operation, value in seen.items():
                 cpu_ms[operation].append(value)
         now = clock.now()
         with clock.override(lambda: now):  # no cache expires, so the counts are the same each time
-            visit_all(_TouringClient(api, app.app, count))
+            visit_all(TouringClient(api, app.app, count))
     return {operation: Samples(cpu_ms[operation][1:], int(trips)) for operation, trips in seen.items()}
 
 

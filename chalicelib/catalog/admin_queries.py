@@ -32,7 +32,15 @@ def list_events(limit: int, cursor: str | None, now: int) -> tuple[list[AdminEve
 
 def get_event(event_id: str, now: int) -> AdminEventWithTiersView:
     """An event with all its tiers; raises NotFound."""
-    catalog = service.load_current()
+    return _event_view(service.load_current(), event_id, now)
+
+
+def changed_event_view(event_id: str, now: int) -> AdminEventWithTiersView:
+    """An event that this instance has just changed, so its snapshot is not older than that; raises NotFound."""
+    return _event_view(service.snapshot(), event_id, now)
+
+
+def _event_view(catalog: Catalog, event_id: str, now: int) -> AdminEventWithTiersView:
     event = _get_event(catalog, event_id)
     stocks = inventory.read_stock(catalog.shard_counts([event_id]))
     return managed_views.managed_event_view(catalog, event, stocks, now)

@@ -331,7 +331,7 @@ def _update_event(request: RequestContext, event_id: str, body: EventChanges) ->
     event = permissions.require_manager(request.require_user(), event_id)
     _check_promoter(request, body, event.promoter_id)
     event_management.update_event(event_id, body, request.require_user().user_id, request.now, expected_version(request, body))
-    return versioned_reply(admin_queries.get_event(event_id, request.now))
+    return versioned_reply(admin_queries.changed_event_view(event_id, request.now))
 
 
 def _update_tier(request: RequestContext, tier_id: str, body: TierChanges) -> Reply[AdminTierView]:

@@ -83,11 +83,13 @@ def add_pool(catalog: Catalog, event: Event) -> tuple[Event, list[dynamo.Transac
     return after, inventory.create_shard_items(shards)
 
 
-def with_changed_pool(before: Event, after: Event) -> Event:
-    """The event with as many shards as its new capacity needs. A pool that gets smaller is so now. Raises CapacityTooSmall."""
+def with_changed_pool(before: Event, after: Event) -> tuple[Event, list[Shard] | None]:
+    """The event with as many shards as its new capacity needs, and what `shrink` returns: a pool that gets smaller is so now.
+
+    Raises CapacityTooSmall.
+    """
     after = replace(after, pool_shards=max(before.pool_shards, default_shard_count(after.pool_capacity)))
-    shrink(CatalogStock.of_pool(before), CatalogStock.of_pool(after))
-    return after
+    return after, shrink(CatalogStock.of_pool(before), CatalogStock.of_pool(after))
 
 
 def shrink(before: CatalogStock, after: CatalogStock) -> list[Shard] | None:
@@ -110,10 +112,11 @@ def follow_tier(tier: Tier, known: Sequence[Shard] | None = None) -> Stock:
     return _follow(*stock, lambda catalog: CatalogStock.of_tier(catalog, catalog.tiers[tier.id]), known)
 
 
-def follow_pool(event: Event) -> None:
-    """Bring the pool of an event to its capacity, after that has changed or the pool is new."""
+def follow_pool(event: Event, known: Sequence[Shard] | None = None) -> None:
+    """Bring the pool of an event to its capacity, after that has changed or the pool is new. `known` as for `follow_tier`."""
     pool = CatalogStock.of_pool(event)
-    _follow(pool.stock_id, pool.created, pool.shards, pool.capacity, lambda catalog: CatalogStock.of_pool(catalog.events[event.id]))
+    stock = (pool.stock_id, pool.created, pool.shards, pool.capacity)
+    _follow(*stock, lambda catalog: CatalogStock.of_pool(catalog.events[event.id]), known)
 
 
 def _follow(

@@ -11,6 +11,7 @@ from chalicelib.catalog.forms import EventChanges, EventFields
 from chalicelib.catalog.model import Catalog, Event, EventStatus
 from chalicelib.catalog.revisions import ANY_VERSION, CatalogChange, Expected, change_event, commit, get_changeable_event
 from chalicelib.errors import ApiError
+from chalicelib.inventory.model import Shard
 
 
 class EventNotDraft(ApiError):
@@ -63,8 +64,10 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
     ManagedByBootstrap, CapacityNeedsDraft, CapacityTooSmall, EventHasSales and those of `expected`.
     """
     values = changes.values()
+    known: list[Shard] | None = None
 
     def build(catalog: Catalog) -> CatalogChange[Event]:
+        nonlocal known
         before = get_changeable_event(catalog, event_id)
         expected.check(before)
         after = replace(before, **values, **forms.image_after(before, values))
@@ -73,7 +76,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
         forms.check_event(after)
         shards: list[dynamo.TransactItem] = []
         if before.pool_id is not None and "capacity" in values:
-            after = capacities.with_changed_pool(before, after)
+            after, known = capacities.with_changed_pool(before, after)
         elif after.capacity is not None and before.pool_id is None:
             after, shards = capacities.add_pool(catalog, after)
         change = change_event(before, replace(after, date=_date(after.starts_at)), "event.changed", actor, now)
@@ -81,7 +84,7 @@ def update_event(event_id: str, changes: EventChanges, actor: str, now: int, exp
 
     _, event = commit(build)
     if event.pool_id is not None and "capacity" in values:
-        capacities.follow_pool(event)
+        capacities.follow_pool(event, known)
     return event
 
 

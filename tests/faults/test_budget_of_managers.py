@@ -53,6 +53,23 @@ def test_a_tier_costs_more_if_its_capacity_changes(api, fields, expected):
     assert trips(lambda: api.patch(f"/tiers/{tier_id}", json=fields, **promoter())) == expected
 
 
+@pytest.mark.parametrize(
+    ("capacity", "expected"),
+    [
+        (60, 6),  # larger: the head, the change, the stock, its shards, the head, the stocks of all tiers
+        (110, 7),  # the stock is read and gets more shards before the change, and is written after it
+        (40, 7),  # smaller: the stock is read and written before the change, and read after it
+    ],
+)
+def test_the_capacity_of_an_event_costs_about_as_much_as_that_of_a_tier(api, capacity, expected):
+    event_id = create_draft(api, capacity=50)["id"]
+    create_kind(api, event_id, capacity=200)
+    assert api.post(f"/events/{event_id}/publish", **promoter()).status == 200
+    api.get(f"/events/{event_id}")
+    assert trips(lambda: api.patch(f"/events/{event_id}", json={"description": "A gala."}, **promoter())) == 4
+    assert trips(lambda: api.patch(f"/events/{event_id}", json={"capacity": capacity}, **promoter())) == expected
+
+
 def test_a_draft_that_is_closed_is_deleted_without_a_write_of_its_stock(api):
     event_id = create_draft(api)["id"]
     tier_id = create_kind(api, event_id, **KIND)["id"]

@@ -226,6 +226,30 @@ def test_managers_see_the_line_by_pages_and_the_demand_by_tier(api, sold_out):
     assert api.get(f"/events/{event_id}/waitlist", token=builders.admin_token()).json["conversion"] == 1.0
 
 
+def test_the_analytics_of_an_event_have_the_share_of_ended_offers_that_was_paid(api, time):
+    """Of four people the first pays, the second declines, the third forgets the offer, and the fourth still has one."""
+    event_id, _, orders = lines.sold_out_shop(api, time)
+    share = lambda: api.get(f"/events/{event_id}/analytics", token=builders.admin_token()).json["waitlist_conversion"]  # noqa: E731
+    for number in range(4):
+        lines.join(api, f"w{number}", event_id)
+    lines.give_back(api, orders[0])
+    lines.run_allocator()
+    assert share() is None, "nothing has ended"
+    builders.confirm(api, "w0", builders.start_checkout(api, "w0", lines.own(api, "w0")[0]["offer"]["id"]).json["id"])
+    lines.run_allocator()
+    assert share() == 1.0
+    lines.give_back(api, orders[1])
+    lines.run_allocator()
+    api.delete(f"/waitlist/{lines.own(api, 'w1')[0]['id']}", user="w1")
+    lines.run_allocator()
+    assert share() == 0.5
+    time.advance(86_400)
+    builders.run_sweep()
+    lines.run_allocator()
+    assert share() == 0.3333
+    assert lines.own(api, "w3")[0]["status"] == "offered"
+
+
 def test_managers_see_who_was_passed_over(api, sold_out):
     event_id, _, orders = sold_out
     lines.join(api, "w1", event_id, 2)
