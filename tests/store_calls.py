@@ -1,4 +1,4 @@
-"""What each function does to which tables while the tests call it, held against its permissions as IAM would.
+"""What each function does to which tables, files and secrets while the tests call it, held against its permissions as IAM would.
 
 A call without permission fails, in every test. Permissions that nothing has used fail a run of all tests.
 """
@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, wraps
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
 from boto3.session import Session
 from chalice.app import Chalice, EventSourceHandler
 
-from chalicelib import log, settings
+from chalicelib import log, secret_settings, settings
+from chalicelib.notifications.providers import protocol
 
 StoreCall = tuple[str, str, str]
 
@@ -25,6 +27,8 @@ _PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Con
 _REMEMBERED = ("catalog", "waiting-room")
 
 _BUCKET = "images"
+# On AWS, who asks for a secret setting reads the stage's secret, and who looks for what sends mails sends by SES.
+_READ_SECRETS, _SEND_MAILS = ("GetSecretValue", "secret"), ("SendEmail", "mails")
 # What a function signs for others, and what S3 only asks for when a file is missing.
 _NOT_CALLED = {
     ("api_handler", "PutObject", "images/uploads"),
@@ -43,7 +47,7 @@ class AccessRefused(BaseException):
 @cache
 def permitted() -> frozenset[StoreCall]:
     """What the roles allow."""
-    from infra.template.permissions import FILES, TABLES
+    from infra.template.permissions import FILES, READS_SECRETS, SENDS_MAILS, TABLES
 
     of_tables = {
         (function, action, table) for function, tables in TABLES.items() for table, actions in tables.items() for action in actions.split()
@@ -54,7 +58,8 @@ def permitted() -> frozenset[StoreCall]:
         for prefix, actions in prefixes.items()
         for action in actions.split()
     }
-    return frozenset(of_tables | of_files)
+    of_services = {(function, *_READ_SECRETS) for function in READS_SECRETS} | {(function, *_SEND_MAILS) for function in SENDS_MAILS}
+    return frozenset(of_tables | of_files | of_services)
 
 
 def unused(made: Iterable[StoreCall]) -> list[StoreCall]:
@@ -67,6 +72,8 @@ def record() -> None:
     _name_calls(Chalice, lambda app, event: _http_function(event) if app.app_name == log.SERVICE else None)
     # Chalice wraps a function that gets no event of its own once more.
     _name_calls(EventSourceHandler, lambda handler, _: getattr(handler.func, "_original_func", handler.func).__name__)
+    _require_before(secret_settings, "optional_secret", *_READ_SECRETS)
+    _require_before(protocol, "find_provider", *_SEND_MAILS)
     create = Session.client
 
     @wraps(create)
@@ -100,6 +107,20 @@ def _name_calls(kind: type, name_of: Callable[[Any, Any], str | None]) -> None:
             return call(self, event, context)
 
     kind.__call__ = named  # type: ignore[method-assign,assignment]
+
+
+def _require_before(module: ModuleType, name: str, action: str, resource: str) -> None:
+    """Hold each call of a module's function against the permissions of the function of ours that makes it."""
+    call = getattr(module, name)
+
+    @wraps(call)
+    def held(*arguments: Any) -> Any:
+        function = _function.get()
+        if function is not None:
+            _require(function, action, resource)
+        return call(*arguments)
+
+    setattr(module, name, held)
 
 
 def _http_function(event: dict[str, Any]) -> str:

@@ -33,7 +33,15 @@ def test_actions_are_pinned_to_a_version(step):
     assert re.match(r"(actions|aws-actions)/", step["uses"])
 
 
-@pytest.mark.parametrize("command", [step["run"] for _, step in STEPS if "run" in step])
+INSTALL_SHELL = "sudo apt-get update && sudo apt-get install --yes zsh"
+
+
+def test_the_commands_of_the_pages_are_run_in_zsh_too():
+    commands = [step["run"] for name, step in STEPS if name == "ci" and "run" in step]
+    assert commands == [INSTALL_SHELL, ".ci/run"]
+
+
+@pytest.mark.parametrize("command", [step["run"] for _, step in STEPS if step.get("run", INSTALL_SHELL) != INSTALL_SHELL])
 def test_commands_are_those_of_the_project(command):
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     program, *words = command.split()

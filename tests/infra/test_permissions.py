@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from chalicelib import dynamo
+from chalicelib import dynamo, secret_settings
+from chalicelib.notifications.providers import protocol
 from infra.template import permissions
 from tests import builders, store_calls
 from tests.test_tidy import ROOT
@@ -30,12 +31,26 @@ def test_a_call_that_a_role_does_not_allow_fails(store):
     dynamo.client().get_item(TableName=dynamo.table_name("accounts"), Key=key)  # of no function
 
 
+def test_who_reads_a_secret_or_sends_mails_needs_the_right_to():
+    with store_calls.made_by("sweep"):
+        secret_settings.secret("ticket_keys")
+        with pytest.raises(store_calls.AccessRefused, match="sweep may not SendEmail mails"):
+            protocol.find_provider()
+    with store_calls.made_by("project_reports"), pytest.raises(store_calls.AccessRefused, match="may not GetSecretValue secret"):
+        secret_settings.secret("ticket_keys")
+
+
 def test_what_no_function_has_done_is_found(monkeypatch):
     monkeypatch.setattr(permissions, "TABLES", {"sweep": {"sweep": "GetItem PutItem", "catalog": "Query"}})
     monkeypatch.setattr(permissions, "FILES", {})
+    monkeypatch.setattr(permissions, "READS_SECRETS", ("sweep",))
+    monkeypatch.setattr(permissions, "SENDS_MAILS", ())
     store_calls.permitted.cache_clear()
     try:
-        assert store_calls.unused([("sweep", "GetItem", "sweep")]) == [("sweep", "PutItem", "sweep")]
+        assert store_calls.unused([("sweep", "GetItem", "sweep")]) == [
+            ("sweep", "GetSecretValue", "secret"),
+            ("sweep", "PutItem", "sweep"),
+        ]
     finally:
         store_calls.permitted.cache_clear()
 
