@@ -58,6 +58,9 @@ def _content(notification: Notification, event: Event) -> tuple[dict[str, Any], 
             return _offer(notification, event)
         case "event_changed":
             return _event_change(notification, event)
+        case "webhook_disabled":
+            facts = notification.facts
+            return {"host": facts["host"], "is_gone": facts["reason"] == "gone", "url": _shop_url("manage/webhooks")}, []
     raise ValueError(f"no mail is known of the kind {notification.kind!r}")
 
 

@@ -11,6 +11,8 @@ from chalicelib.audit import service as audit
 from chalicelib.catalog.revisions import ANY_VERSION, Expected
 from chalicelib.edge.auth import Forbidden, Identity
 from chalicelib.errors import InvalidInput
+from chalicelib.notifications import outbox as notifications
+from chalicelib.notifications.model import Notification
 from chalicelib.outgoing_webhooks import destinations, signature, store
 from chalicelib.outgoing_webhooks.destinations import DestinationRefused
 from chalicelib.outgoing_webhooks.model import (
@@ -92,14 +94,20 @@ def rotate_secret(promoter_id: str, endpoint_id: str, actor: str, now: int) -> E
     return _change(promoter_id, endpoint_id, change, "webhook_endpoint.secret_rotated", actor, now)
 
 
-def disable(endpoint: Endpoint, reason: DisabledReason, now: int) -> None:
-    """Send nothing more to an endpoint, as its receiver asks or because it fails for too long; nothing if it is gone or disabled."""
+def disable(endpoint: Endpoint, reason: DisabledReason, event_id: str | None, now: int) -> None:
+    """Send nothing more to an endpoint, as its receiver asks or because it fails for too long; nothing if it is gone or disabled.
+
+    Its promoter gets a mail, once. `event_id`: what the message was about that did not arrive; without it, as for a test, there is no mail.
+    """
 
     def change(before: Endpoint) -> Endpoint:
         return replace(before, disabled_reason=reason) if before.is_enabled else before
 
+    def mail_items(after: Endpoint) -> list[dynamo.TransactItem]:
+        return [] if event_id is None else [notifications.queue_item(_mail(after, reason, event_id, now))]
+
     try:
-        _change(endpoint.promoter_id, endpoint.id, change, "webhook_endpoint.disabled", SENDER, now)
+        _change(endpoint.promoter_id, endpoint.id, change, "webhook_endpoint.disabled", SENDER, now, mail_items)
     except EndpointNotFound:
         return
 
@@ -132,8 +140,32 @@ def _delete(endpoint: Endpoint, actor: str, now: int) -> bool:
     return True
 
 
-def _change(promoter_id: str, endpoint_id: str, change: Callable[[Endpoint], Endpoint], action: str, actor: str, now: int) -> Endpoint:
-    """Commit a change; after a conflict, make it again on the endpoint as it is then. One that changes nothing makes no version."""
+def _mail(disabled: Endpoint, reason: DisabledReason, event_id: str, now: int) -> Notification:
+    """The notification that an endpoint was disabled. Of its address it has only the host, because paths of receivers may be secrets."""
+    return notifications.new_notification(
+        "webhook_disabled",
+        disabled.id,
+        disabled.version,
+        user_id=disabled.promoter_id,
+        event_id=event_id,
+        now=now,
+        facts={"host": urlsplit(disabled.url).netloc, "reason": reason},
+    )
+
+
+def _change(
+    promoter_id: str,
+    endpoint_id: str,
+    change: Callable[[Endpoint], Endpoint],
+    action: str,
+    actor: str,
+    now: int,
+    items_for: Callable[[Endpoint], Sequence[dynamo.TransactItem]] = lambda _: (),
+) -> Endpoint:
+    """Commit a change, together with the items that belong to it; after a conflict, make it again on the endpoint as it is then.
+
+    One that changes nothing makes no version.
+    """
     for _ in range(MAX_ATTEMPTS):
         before = get(promoter_id, endpoint_id)
         after = change(before)
@@ -144,7 +176,7 @@ def _change(promoter_id: str, endpoint_id: str, change: Callable[[Endpoint], End
         changes = {name: (old[name], new[name]) for name in new if old[name] != new[name]}
         entry = audit.entry_item(_subject(after), action, actor, now, {"promoter_id": promoter_id}, changes=changes)
         try:
-            dynamo.transact([store.replace_endpoint_item(before, after), entry])
+            dynamo.transact([store.replace_endpoint_item(before, after), entry, *items_for(after)])
             return after
         except dynamo.TransactionCanceled:
             continue

@@ -162,7 +162,7 @@ def _note(run: EndpointRun, claimed: Delivery, attempt: SendAttempt, reply: Endp
     log.count("outgoing_webhooks_failed")
     if delay is None:
         log.count("outgoing_webhooks_dead")
-    _note_failure(run, now, is_gone=is_gone)
+    _note_failure(run, claimed, now, is_gone=is_gone)
 
 
 def _note_success(run: EndpointRun) -> None:
@@ -173,7 +173,7 @@ def _note_success(run: EndpointRun) -> None:
             store.set_failing(run.endpoint, None)
 
 
-def _note_failure(run: EndpointRun, now: int, *, is_gone: bool) -> None:
+def _note_failure(run: EndpointRun, claimed: Delivery, now: int, *, is_gone: bool) -> None:
     with run.lock:
         run.failures += 1
         if run.failing_since is None:
@@ -182,5 +182,5 @@ def _note_failure(run: EndpointRun, now: int, *, is_gone: bool) -> None:
         if is_gone or now - run.failing_since >= DISABLE_AFTER_SECONDS:
             run.failures = MAX_FAILURES
             reason: DisabledReason = "gone" if is_gone else "failing"
-            endpoints.disable(run.endpoint, reason, now)
+            endpoints.disable(run.endpoint, reason, claimed.message.event_id, now)
             log.warning("outgoing_webhooks.endpoint_disabled", endpoint_id=run.endpoint.id, reason=reason)

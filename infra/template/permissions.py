@@ -112,12 +112,14 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "retry_webhooks": {
         "audit": "PutItem",
+        "email-notifications": "PutItem",
         "webhook-deliveries": "UpdateItem",
         "webhook-deliveries/index/due": "Query",
         "webhook-endpoints": "GetItem PutItem Scan UpdateItem",
     },
     "send_webhooks": {
         "audit": "PutItem",
+        "email-notifications": "PutItem",
         "webhook-deliveries": "UpdateItem",
         "webhook-endpoints": "GetItem PutItem UpdateItem",
     },

@@ -13,6 +13,7 @@ from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.followers import jobs as followers
 from chalicelib.notifications import outbox
+from chalicelib.outgoing_webhooks import endpoints
 from tests import builders, engines, invariants
 from tests.waitlist import lines
 
@@ -243,3 +244,18 @@ def test_an_offer_that_is_over_soon_has_no_reminder(post, api, time):
         event_id = offer_to(api, time, "ada")
     post.deliver()
     assert [found.kind for found in outbox.query_event(event_id, 50, None)[0] if found.user_id == "ada"] == ["waitlist_offer"]
+
+
+def test_a_promoter_gets_one_mail_about_a_webhook_that_was_switched_off(post, api, time):
+    create_account("nora", time)
+    event_id, _ = builders.create_shop(api)
+    with settings.override(webhook_targets="local"):
+        endpoint = endpoints.create("nora", "01KT0000000000000000000001", "http://127.0.0.1:9999/secret-path", "", [], "nora", time.now)
+    for _ in range(2):
+        endpoints.disable(endpoint, "failing", event_id, time.now)
+    [mail] = post.deliver()
+    assert (mail["To"], mail["Subject"]) == ("nora@example.com", "Your webhook at 127.0.0.1:9999 is switched off")
+    assert "https://shop.test/manage/webhooks" in html_of(mail)
+    assert "for five days" in html_of(mail)
+    assert "secret-path" not in mail.as_string()
+    assert post.kinds == ["webhook_disabled"]

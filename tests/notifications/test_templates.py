@@ -26,6 +26,8 @@ VALUES = {
     "count": 2,
     "is_rejected": True,
     "role": "coordinator",
+    "host": HOSTILE,
+    "is_gone": True,
     "is_cancelled": True,
     "tier": HOSTILE,
     "before": {"name": HOSTILE, "place": HOSTILE, "starts": datetime(2026, 6, 29, 20, 30, tzinfo=UTC), "zone": "Europe/Madrid"},

@@ -11,10 +11,11 @@ from standardwebhooks import WebhookVerificationError
 
 from chalicelib import log
 from chalicelib.audit import service as audit
+from chalicelib.notifications import outbox as notifications
 from chalicelib.outgoing_webhooks import sender
 from chalicelib.outgoing_webhooks.model import DAY, RETRY_DELAYS
-from tests import builders
-from tests.outgoing_webhooks.conftest import retry
+from tests import builders, store_calls
+from tests.outgoing_webhooks.conftest import PROMOTER, retry
 from tests.outgoing_webhooks.receiver import Answer, open_receiver
 
 
@@ -227,6 +228,31 @@ def test_an_endpoint_that_fails_for_days_is_disabled_and_can_be_enabled_again(pr
         assert promoter.send("POST", f"/{endpoint['id']}/deliveries/{delivery['id']}/replay").status == 202
     poller.drain()
     assert promoter.deliveries(endpoint, "?state=failed") == []
+
+
+@pytest.mark.parametrize(("status", "reason"), [(410, "gone"), (500, "failing")])
+def test_the_promoter_gets_one_mail_when_an_endpoint_is_disabled(promoter, poller, receiver, time, status, reason):
+    """From the function that makes the first attempt, and from the one that tries again."""
+    receiver.answer = lambda _: Answer(status)
+    endpoint = promoter.create(receiver, event_types=["order.paid"])
+    for number in range(2):
+        builders.create_order(promoter.api, promoter.shop, 1, f"buyer-{number}")
+    poller.drain()
+    if reason == "failing":
+        assert mails_about(promoter.shop[0]) == []
+        time.advance(5 * DAY)
+        with store_calls.made_by("retry_webhooks"):
+            retry()
+            retry()
+    assert promoter.show(endpoint)["disabled_reason"] == reason
+    [mail] = mails_about(promoter.shop[0])
+    assert (mail.user_id, mail.subject_id) == (PROMOTER, endpoint["id"])
+    assert mail.facts == {"host": receiver.url.split("/")[2], "reason": reason}
+
+
+def mails_about(event_id):
+    found, _ = notifications.query_event(event_id, 50, None)
+    return [notification for notification in found if notification.kind == "webhook_disabled"]
 
 
 def test_a_replay_sends_the_same_message_again(promoter, poller, receiver, time):

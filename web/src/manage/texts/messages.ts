@@ -9,6 +9,7 @@ const kindsEn: Record<string, string> = {
   ticket_received: "Ticket received from somebody",
   ticket_given: "Ticket given away",
   ticket_voided: "Ticket not valid any more",
+  webhook_disabled: "Webhook switched off",
   waitlist_offer: "Offer to the waitlist",
   offer_expiring: "Offer ends soon",
 };
@@ -21,6 +22,7 @@ const kindsEs: typeof kindsEn = {
   ticket_received: "Entrada recibida de alguien",
   ticket_given: "Entrada dada a otra persona",
   ticket_voided: "Entrada que ya no vale",
+  webhook_disabled: "Webhook desactivado",
   waitlist_offer: "Oferta a la lista de espera",
   offer_expiring: "Oferta a punto de terminar",
 };
