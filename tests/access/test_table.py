@@ -1,13 +1,14 @@
 """Every route of the app, called by everybody: who is let through is what the table in docs/access.md says."""
 
 import re
-from contextlib import ExitStack
 
 import pytest
 
 import app
 from chalicelib.edge.http import Operation
-from tests.access.world import CALLERS, World, new_world, outcome
+from tests.access.world import CALLERS, new_world, outcome
+from tests.conftest import Time
+from tests.simulation.moments import Moment
 from tests.test_tidy import ROOT
 
 PAGE = ROOT / "docs" / "access.md"
@@ -26,19 +27,16 @@ def _rows() -> dict[str, list[str]]:
     return {operation: cells.split(" | ") for operation, cells in rows}
 
 
-def _try_everybody(operation: str) -> list[str]:
-    """What each caller is let do. A caller who may have changed something leaves a new world to the next."""
+def _try_everybody(operation: str, time: Time) -> list[str]:
+    """What each caller is let do. A caller who may have changed something leaves the world as it was to the next."""
     method, path = operation.split(" ")
     cells = []
-    with ExitStack() as worlds:
-        world: World | None = None
+    with new_world() as world:
+        moment = Moment(time)
         for caller in CALLERS:
-            if world is None:
-                worlds.close()
-                world = worlds.enter_context(new_world())
             cells.append(outcome(world.send(method, path, caller)))
             if cells[-1] == "yes" and method != "GET":
-                world = None
+                moment.return_to()
     return cells
 
 
@@ -62,7 +60,7 @@ def rows() -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_everybody_may_do_what_the_table_says(operation, time, rows):
-    cells = _try_everybody(operation)
+    cells = _try_everybody(operation, time)
     assert rows.get(operation) == cells, f"docs/access.md needs this row, if it is right:\n{row(operation, cells)}"
 
 

@@ -10,10 +10,10 @@ import pytest
 from chalicelib import dynamo, settings
 from chalicelib.inventory import service as inventory
 from chalicelib.purchases.record import store
-from infra import tables
 from tests import builders, invariants
 from tests.simulation.faults import without_condition
 from tests.simulation.interleavings import explore, run_seeds
+from tests.simulation.moments import Moment
 
 SEEDS = range(100)
 OLD, ADA, BOB = "old", "ada", "bob"
@@ -28,11 +28,12 @@ class Shop:
         self.api, self.time = api, time
         self.event_id, self.tier = builders.create_shop(api, capacity=201)  # three shards
         self.side = builders.create_tier(api, self.event_id, "Side", capacity=1)
+        self.moment = None
 
     def restock(self, *available, side=1):
-        """Delete all purchases and put these amounts of tickets into the tier's shards."""
-        for feature in ("purchases", "buyers", "tickets", "idempotency"):
-            _delete_items(feature)
+        """Go back to the first restock, before which nothing was sold, and put these amounts of tickets into the tier's shards."""
+        self.moment = self.moment or Moment(self.time)
+        self.moment.return_to()
         amounts = (*available, *(0 for _ in range(3 - len(available))))
         items = [shard for n, amount in enumerate(amounts) for shard in _shard_items(f"{self.tier}#{n}", amount)]
         dynamo.batch_put(inventory.table_name(), [*items, *_shard_items(f"{self.side}#0", side)])
@@ -95,14 +96,6 @@ def shop(api, time):
 def _shard_items(shard_id, amount):
     (item,) = inventory.new_shard_items(shard_id.rpartition("#")[0], capacity=amount, sold=0, shard_count=1, is_open=True)
     return [{**item, "id": {"S": shard_id}}]
-
-
-def _delete_items(feature):
-    keys = [key["AttributeName"] for key in tables.definitions()[feature]["KeySchema"]]
-    table = dynamo.table_name(feature)
-    for page in dynamo.client().get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
-        for item in page["Items"]:
-            dynamo.client().delete_item(TableName=table, Key={key: item[key] for key in keys})
 
 
 def statuses(run):

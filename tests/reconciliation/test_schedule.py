@@ -12,6 +12,7 @@ from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS
 from chalicelib.reconciliation.store import ReconciliationRow
 from tests import builders, shops, store_calls
 from tests.simulation import faults
+from tests.simulation.moments import Moment
 from tests.simulation.provider_faults import crash_after_provider_call, record_provider_calls
 from tests.simulation.threads import run_in_threads
 from tests.stripe_shop import open_shop
@@ -260,12 +261,14 @@ def open_shop_with_differences(api, time):
 
 @pytest.mark.no_cover
 def test_the_next_run_repairs_what_a_crash_at_any_call_left(api, time, monkeypatch):
-    with open_shop_with_differences(api, time) as (shop, _), faults.record_calls() as calls, record_provider_calls() as asked:
-        run_schedule(shop)
-    points = [("store", number) for number in range(1, len(list(calls)) + 1)]
-    points += [("provider", number) for number in range(1, len(asked) + 1)]
-    for where, number in points:
-        with open_shop_with_differences(api, time) as (shop, (order, late, second)):
+    with open_shop_with_differences(api, time) as (shop, (order, late, second)):
+        moment = Moment(time, shop.fake)
+        with faults.record_calls() as calls, record_provider_calls() as asked:
+            run_schedule(shop)
+        points = [("store", number) for number in range(1, len(list(calls)) + 1)]
+        points += [("provider", number) for number in range(1, len(asked) + 1)]
+        for where, number in points:
+            moment.return_to()
             with faults.crash_after(number) if where == "store" else crash_after_provider_call(number):
                 run_schedule(shop)
             run_schedule(shop)
