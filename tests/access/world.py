@@ -159,8 +159,7 @@ class World(Struct):
             "PUT /tiers/{tier_id}": {"name": "New", "price_cents": 1, "capacity": 1},
             "PATCH /tiers/{tier_id}": {"name": "New"},
             "POST /waitlist": {"event_id": event, "quantity": 1, "tier_ids": ["fest-late"]},
-            "POST /webhooks/ses": {},
-            "POST /webhooks/stripe": {},
+            **{operation: {} for operation in ("POST /webhooks/ses", "POST /webhooks/stripe")},
         }
         return bodies.get(operation), self.query(operation)
 
