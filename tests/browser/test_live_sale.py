@@ -9,6 +9,15 @@ from tests import invariants
 from tests.browser.drops import Drop, project_changes
 from tests.browser.managers import Manager
 
+NOTE_WHAT_IS_WRITTEN = """
+window.written = [];
+const fillText = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+  written.push(text);
+  return fillText.call(this, text, ...place);
+};
+"""
+
 
 @pytest.fixture
 def manager(new_buyer, api, time):
@@ -101,3 +110,13 @@ def test_a_page_that_is_hidden_asks_nothing_and_a_lost_network_is_said(manager):
     manager.see("No answer since")
     manager.find_network()
     expect(manager.page.get_by_text("No answer since")).to_have_count(0)
+
+
+def test_charts_that_have_seen_one_moment_show_the_time_around_it(manager):
+    drop = Drop(manager)
+    drop.join(3)
+    manager.time.advance(2)
+    manager.page.add_init_script(NOTE_WHAT_IS_WRITTEN)
+    manager.open(f"/events/{drop.event_id}/live")
+    manager.page.wait_for_function("() => written.some((text) => /^\\d+:\\d\\d/.test(text))")
+    assert [text for text in manager.page.evaluate("written") if "Jan" in text] == []

@@ -25,6 +25,7 @@ interface Props {
 /** Colours by their CSS variables, in the order of the series (styles/manage/charts.css). */
 const SERIES_CLASSES = ["chart-0", "chart-1", "chart-2", "chart-3", "chart-4", "chart-5"];
 export const MAX_SERIES = SERIES_CLASSES.length;
+const HALF_HOUR = 1800; // in seconds
 /** What lies between two marks of the axis of values: all are whole numbers. */
 const STEPS = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000].flatMap((power) => [power, 2 * power, 5 * power]);
 
@@ -94,9 +95,10 @@ export function Chart({ label, times, series, kind = "lines", write, height = 18
   );
 }
 
-/** Room for the whole first and last bar; lines need none. */
+/** Room for the whole first and last bar; lines need none. Around one moment an hour is shown: uPlot would show years. */
 function widen(times: ArrayLike<number>, first: number, last: number, kind: Props["kind"]): [number, number] {
-  const margin = kind === "bars" || first === last ? (times.length > 1 ? (times[1]! - times[0]!) / 2 : 1800) : 0;
+  if (times.length === 1) return [times[0]! - HALF_HOUR, times[0]! + HALF_HOUR];
+  const margin = kind === "bars" && times.length > 1 ? (times[1]! - times[0]!) / 2 : 0;
   return [first - margin, last + margin];
 }
 
