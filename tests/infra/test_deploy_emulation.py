@@ -87,11 +87,14 @@ def test_the_files_of_the_function_come_first(start, tmp_path):
 def test_what_the_emulated_aws_cannot_make_is_left_out_and_reported(tmp_path, capsys):
     alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"Metrics": [{"Id": "rate", "Expression": "errors / calls"}]}}
     plain = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Errors"}}
+    domain = {"Type": "AWS::SES::EmailIdentity", "Properties": {"EmailIdentity": "shop.example"}}
+    records, address = {"Value": {"Fn::Sub": "${MailDomain.DkimDNSTokenName1}"}}, {"Value": "https://shop.example"}
+    template = {"Resources": {"Rate": alarm, "Errors": plain, "MailDomain": domain}, "Outputs": {"Records": records, "Shop": address}}
     (tmp_path / "package").mkdir()
-    (tmp_path / "package" / "sam.json").write_text(json.dumps({"Resources": {"Rate": alarm, "Errors": plain}}))
+    (tmp_path / "package" / "sam.json").write_text(json.dumps(template))
     copied = copy_package(tmp_path / "package", tmp_path / "copy")
-    assert json.loads((copied / "sam.json").read_bytes()) == {"Resources": {"Errors": plain}}
-    assert "Rate" in capsys.readouterr().out
+    assert json.loads((copied / "sam.json").read_bytes()) == {"Resources": {"Errors": plain}, "Outputs": {"Shop": address}}
+    assert "MailDomain, Rate" in capsys.readouterr().out
 
 
 def test_a_package_that_is_not_there_is_named(tmp_path):
