@@ -66,8 +66,7 @@ def _facts(
     if event is None:
         yield words.event, purchase.event_id
     else:
-        place = ", ".join(part for part in (event.venue, event.address, event.city) if part)
-        yield words.event, f"{event.name}\n{words.time(event.starts_at, event.timezone)}\n{place}"
+        yield words.event, f"{event.name}\n{words.time(event.starts_at, event.timezone)}\n{event.place}"
 
 
 def _write_lines(pages: Pages, words: Wording, purchase: Purchase) -> None:

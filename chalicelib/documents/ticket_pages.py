@@ -36,8 +36,7 @@ def _write_ticket(pages: Pages, words: Wording, purchase: Purchase, ticket: Tick
     pages.write(Cell(event.name if event is not None else ticket.event_id, size=22, weight="bold", max_lines=2), gap=4)
     if event is not None:
         pages.write(Cell(words.time(event.starts_at, event.timezone), size=12, weight="bold", max_lines=1), gap=2)
-        place = ", ".join(part for part in (event.venue, event.address, event.city) if part)
-        pages.write(Cell(place, size=11, max_lines=2))
+        pages.write(Cell(event.place, size=11, max_lines=2))
     pages.top += 14
     beside = pages.top
     pages.draw_modules(qr.modules(qr.text(ticket)), LEFT, QR_SIDE)
