@@ -2,7 +2,8 @@
 
 # Variables on the command line (make run PORT=9000 FAIRGATE_HOLD_SECONDS=5) reach the commands as environment variables.
 .DEFAULT_GOAL := help
-.PHONY: help run shots plan apply status test check format bench package deploy emulate admin clean
+.PHONY: help run shots plan apply status test check format bench package deploy emulate admin clean \
+	check-types check-template check-imports check-pages check-style check-layers check-openapi
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -64,14 +65,31 @@ shots: $(STAMP)
 	@SHOTS=.build/shots $(BIN)/python -m pytest -n auto tests/browser/test_pages.py
 	@echo "The pictures are in .build/shots."
 
+# Two at a time, the longest first, where make can keep their outputs apart (GNU make 4).
 check: $(STAMP)
+	@$(MAKE) --no-print-directory $(if $(filter output-sync,$(.FEATURES)),-j2 --output-sync=target) \
+		check-types check-template check-imports check-pages check-style check-layers check-openapi
+
+check-types:
+	@$(BIN)/mypy
+
+check-template:
+	@$(BIN)/python -m infra.lint
+
+check-imports:
+	@$(BIN)/python -m infra.package --imports-only
+
+check-pages:
+	@$(BIN)/python -m infra.web --check
+
+check-style:
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+
+check-layers:
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m infra.package --imports-only
-	@$(BIN)/python -m infra.lint
-	@$(BIN)/python -m infra.web --check
+
+check-openapi:
 	@$(BIN)/python -m infra.openapi --check
 
 format: $(STAMP)
