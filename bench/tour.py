@@ -13,7 +13,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from chalicelib import clock
-from chalicelib.notifications import outbox
+from chalicelib.notifications import outbox, suppression, unsubscription
 from chalicelib.notifications import service as notifications
 from chalicelib.notifications.model import MailMessage
 from tests import builders, pictures
@@ -331,6 +331,9 @@ class _Tour:
         outbox.queue(replace(sent, status="sent", next_at=None))
         self.get(f"/admin/messages?event_id={event_id}", token=self.admin)
         self.post(f"/admin/messages/{sent.id}/resend", token=self.admin)
+        suppression.suppress("gone@example.com", "bounced", clock.now())
+        self.post("/admin/suppressed-addresses/release", {"email": "gone@example.com"}, token=self.admin)
+        self.post(f"/unsubscribe?token={unsubscription.token(order_id)}")
 
     def wait_for_tickets(self) -> None:
         """Join the waitlist of a sale that has not opened, leave it, and offer a ticket by hand."""

@@ -14,13 +14,15 @@ from chalicelib.catalog.model import Event
 from chalicelib.catalog.sharing import calendar_file
 from chalicelib.documents import service as documents
 from chalicelib.messages.model import EventDetails, event_details
-from chalicelib.notifications import templates
+from chalicelib.notifications import templates, unsubscription
 from chalicelib.notifications.model import Attachment, MailMessage, Notification
 from chalicelib.purchases.record import queries
 from chalicelib.purchases.record.model import Purchase
 from chalicelib.tickets import qr
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import Ticket
+
+OFFERS = ("waitlist_offer", "offer_expiring")  # the mails that somebody may unsubscribe from
 
 
 class Moot(Exception):
@@ -39,7 +41,17 @@ def compose(notification: Notification) -> MailMessage | None:
         return None
     values |= {"shop": parseaddr(settings.current().mail_from)[0] or "Fairgate", "event": _event_values(event)}
     text = templates.render(notification.kind, notification.language, values)
-    return MailMessage(notification.kind, address, text.subject, text.text, text.html, tuple(attachments), notification_id=notification.id)
+    headers = unsubscription.headers(notification.subject_id) if notification.kind in OFFERS else {}
+    return MailMessage(
+        notification.kind,
+        address,
+        text.subject,
+        text.text,
+        text.html,
+        tuple(attachments),
+        notification_id=notification.id,
+        headers=headers,
+    )
 
 
 def _content(notification: Notification, event: Event) -> tuple[dict[str, Any], Sequence[Attachment]]:

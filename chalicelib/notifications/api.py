@@ -1,11 +1,13 @@
-"""The webhook for what Amazon SES reports about mails."""
+"""The webhook for what Amazon SES reports about mails, and who gets them: unsubscribe, and mails again to an address that is suppressed."""
+
+from typing import Annotated
 
 from chalice.app import Blueprint
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.http import Done, Reply, RequestContext, route
 from chalicelib.edge.http_errors import BodyTooLarge
-from chalicelib.notifications.model import SnsRefused
+from chalicelib.notifications.model import NotSuppressed, SnsRefused, UnsubscribeLinkInvalid
 
 bp = Blueprint(__name__)
 
@@ -22,3 +24,33 @@ def receive_ses_report(request: RequestContext) -> Reply[ReportReceiptView]:
     from chalicelib.notifications import ses_reports
 
     return Reply(ReportReceiptView(ses_reports.handle(request.read_body(), request.now)))
+
+
+class UnsubscribeQuery(Struct, forbid_unknown_fields=True, frozen=True):
+    """`token`: from the link in the mail."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class SuppressedAddress(Struct, forbid_unknown_fields=True, frozen=True):
+    """An address that gets no mails, because one came back for good or its reader complained."""
+
+    email: Annotated[str, Meta(min_length=3, max_length=254)]
+
+
+@route(bp, "POST", "/unsubscribe", access="public", errors=(UnsubscribeLinkInvalid,))
+def unsubscribe(request: RequestContext, query: UnsubscribeQuery) -> Reply[Done]:
+    """Get no more mails about an offer of the waitlist, by the link in one of them. Mail programs call it (RFC 8058)."""
+    from chalicelib.notifications import unsubscription
+
+    unsubscription.unsubscribe(query.token, request.now)
+    return Reply(Done("You get no more mails about this offer. It stays in your account until it ends."))
+
+
+@route(bp, "POST", "/admin/suppressed-addresses/release", access="admin", errors=(NotSuppressed,))
+def release_address(request: RequestContext, body: SuppressedAddress) -> Reply[Done]:
+    """Send mails again to an address that got none any more."""
+    from chalicelib.notifications import suppression
+
+    suppression.release(body.email, request.require_user().user_id, request.now)
+    return Reply(Done("The address gets mails again. Send it those that it has missed."))

@@ -84,6 +84,16 @@ class NotResendable(ApiError):
     default_message: ClassVar[str] = "This message is about to be sent already."
 
 
+class NotSuppressed(NotFound):
+    code: ClassVar[str] = "not_suppressed"
+    default_message: ClassVar[str] = "This address gets mails. Check its spelling."
+
+
+class UnsubscribeLinkInvalid(NotFound):
+    code: ClassVar[str] = "unsubscribe_link_invalid"
+    default_message: ClassVar[str] = "This link is not complete. Open it from the mail again."
+
+
 class SnsRefused(ApiError):
     code: ClassVar[str] = "sns_message_refused"
     status: ClassVar[int] = 400

@@ -188,9 +188,9 @@ def is_suppressed(digest: str) -> bool:
     return SuppressedAddressRow.find(digest) is not None
 
 
-def delete_suppressed(digest: str) -> bool:
-    """False if it was not suppressed."""
-    return dynamo.delete_if(SuppressedAddressRow(digest), "attribute_exists(id)")
+def delete_suppressed_item(digest: str) -> dynamo.TransactItem:
+    """Transaction item that releases an address, by its hash; canceled if it was not suppressed."""
+    return dynamo.delete(SuppressedAddressRow(digest), "attribute_exists(id)")
 
 
 def _change(before: Notification, after: Notification, condition: str, **operands: Any) -> bool:

@@ -2,8 +2,10 @@
 
 import hmac
 
-from chalicelib import secret_settings
+from chalicelib import dynamo, secret_settings
+from chalicelib.audit import service as audit
 from chalicelib.notifications import store
+from chalicelib.notifications.model import NotSuppressed
 
 
 def suppress(address: str, reason: str, now: int) -> None:
@@ -16,9 +18,13 @@ def is_suppressed(address: str) -> bool:
     return store.is_suppressed(_digest(address))
 
 
-def release(address: str) -> bool:
-    """Send mails to an address again; False if they were sent anyway."""
-    return store.delete_suppressed(_digest(address))
+def release(address: str, actor: str, now: int) -> None:
+    """Send mails to an address again, audited without the address. Raises NotSuppressed."""
+    entry = audit.entry_item("suppressed-addresses", "address.released", actor, now, {})
+    try:
+        dynamo.transact([store.delete_suppressed_item(_digest(address)), entry])
+    except dynamo.TransactionCanceled:
+        raise NotSuppressed() from None
 
 
 def _digest(address: str) -> str:

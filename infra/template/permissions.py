@@ -45,7 +45,7 @@ TABLES: dict[str, dict[str, str]] = {
         "sessions": "BatchGetItem DeleteItem GetItem PutItem UpdateItem",
         "sessions/index/user": "Query",
         "stock-display": "BatchGetItem UpdateItem",
-        "suppressed-addresses": "GetItem",
+        "suppressed-addresses": "DeleteItem GetItem",
         "tickets": "BatchGetItem GetItem PutItem UpdateItem",
         "tickets/index/code": "Query",
         "tickets/index/event": "Query",

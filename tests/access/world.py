@@ -20,6 +20,7 @@ from chalicelib.accounts.sessions import service as sessions
 from chalicelib.cases import service as cases
 from chalicelib.edge import auth
 from chalicelib.notifications import outbox as notifications
+from chalicelib.notifications import suppression, unsubscription
 from chalicelib.outgoing_webhooks import endpoints as webhook_endpoints
 from chalicelib.outgoing_webhooks import outbox
 from tests import builders, engines, pictures
@@ -122,6 +123,7 @@ class World(Struct):
             "POST /admin/orders/{order_id}/refunds": {"reason": "goodwill"},
             "POST /admin/orders/{order_id}/refunds/preview": {"reason": "goodwill"},
             "POST /admin/tiers": {"event_id": event, "name": "New", "price_cents": 1, "capacity": 1},
+            "POST /admin/suppressed-addresses/release": {"email": "gone@example.com"},
             "PATCH /admin/users/{user_id}": {"locked": True},
             "POST /auth/email": {"email": "new@example.com", "password": PASSWORD},
             "POST /auth/email/resend": ada,
@@ -168,6 +170,7 @@ class World(Struct):
         queries = {
             "GET /admin/messages": {"event_id": EVENT},
             "GET /me/order": {"event_id": EVENT},
+            "POST /unsubscribe": {"token": unsubscription.token("offer")},
             "GET /events/{event_id}/waiting-room/status": {"token": self.place},
         }
         return queries.get(operation, {})
@@ -245,6 +248,7 @@ def _join_waitlist(api: Client, user: str, event: str) -> str:
 def _queue_message(order_id: str, event_id: str) -> str:
     """Queue a mail about an order. Returns its id."""
     message = notifications.new_notification("order_confirmed", order_id, 4, user_id=BUYER, event_id=event_id, now=clock.now())
+    suppression.suppress("gone@example.com", "bounced", clock.now())
     notifications.queue(message)
     return message.id
 

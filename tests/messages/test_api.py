@@ -1,6 +1,7 @@
 """Messages as those who manage an event, and admins, see and send them again."""
 
 from chalicelib.audit import service as audit
+from chalicelib.notifications import suppression
 from chalicelib.notifications.providers.protocol import MailRefused
 from tests import builders
 from tests.messages.test_service import buy
@@ -31,6 +32,25 @@ def test_a_mail_that_was_given_up_is_listed_and_sent_again(post, api, time):
     assert list_messages(api)["messages"] == []
     [entry] = [entry for entry in audit.list_entries(f"event#{shop[0]}") if entry.action == "message.resent"]
     assert (entry.actor, entry.details["message_id"]) == ("root", failed["id"])
+
+
+def test_an_admin_lets_an_address_get_mails_again(post, api, time):
+    shop = builders.create_shop(api)
+    suppression.suppress("ada@home.test", "bounced", time.now)
+    buy(api, shop)
+    assert post.deliver() == []
+    [held] = list_messages(api, problem="suppressed")["messages"]
+
+    def release(address):
+        return api.post("/admin/suppressed-addresses/release", json={"email": address}, token=builders.admin_token())
+
+    assert release("Ada@Home.test ").status == 200
+    again = release("ada@home.test")
+    assert (again.status, again.json["error"]) == (404, "not_suppressed")
+    assert api.post(f"/admin/messages/{held['id']}/resend", token=builders.admin_token()).status == 200
+    assert [mail["To"] for mail in post.deliver()] == ["ada@home.test"]
+    [entry] = audit.list_entries("suppressed-addresses")
+    assert (entry.action, entry.actor, entry.details) == ("address.released", "root", {})
 
 
 def test_the_mails_of_an_event_come_in_pages_to_who_manages_it_and_nobody_else(post, api, time):

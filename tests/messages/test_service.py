@@ -239,6 +239,28 @@ def test_nobody_is_reminded_of_an_offer_that_was_paid_declined_or_is_over(post, 
     assert found == ["dropped"] * 3
 
 
+def test_one_click_in_the_mail_of_an_offer_stops_its_reminder_and_keeps_the_offer(post, api, time):
+    offer_to(api, time, "ada", "bob")
+    mails = {mail["To"]: mail for mail in post.deliver() if mail["Subject"].startswith("There are tickets for you")}
+    ada = mails["ada@example.com"]
+    assert ada["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    url = ada["List-Unsubscribe"].strip("<>")
+    assert url.startswith("https://shop.test/api/v1/unsubscribe?token=")
+    token = url.partition("token=")[2]
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for _ in range(2):
+        reply = api.request("POST", "/unsubscribe", query={"token": token}, body=b"List-Unsubscribe=One-Click", headers=form)
+        assert reply.status == 200, reply.json
+    for forged in (f"{token[:-1]}{'0' if token[-1] != '0' else '1'}", "x", f"{token.partition('.')[0]}.", "é.é"):
+        reply = api.request("POST", "/unsubscribe", query={"token": forged})
+        assert (reply.status, reply.json["error"]) == (404, "unsubscribe_link_invalid")
+    [entry] = lines.own(api, "ada")
+    assert entry["status"] == "offered"
+    time.advance(22 * 3600)
+    assert [mail["To"] for mail in reminders(post)] == ["bob@example.com"]
+    assert [mail["Subject"] for mail in post.provider.parsed() if mail["List-Unsubscribe"] and "tickets" not in mail["Subject"]] == []
+
+
 def test_an_offer_that_is_over_soon_has_no_reminder(post, api, time):
     with settings.override(waitlist_offer_seconds=3599):
         event_id = offer_to(api, time, "ada")

@@ -159,7 +159,7 @@ def test_what_has_become_moot_is_dropped_and_an_address_that_bounced_gets_nothin
     suppression.suppress("Bob@Example.com", "bounced", time.now)
     report = send(lambda notification: None if notification.user_id == "ada" else compose(notification))
     assert (report.dropped, provider.mails, statuses("ada", "bob")) == (2, [], ["dropped", "suppressed"])
-    assert suppression.release("bob@example.com")
+    suppression.release("bob@example.com", "root", time.now)
     outbox.resend(outbox.get("order_confirmed.p-bob.1"), "root", time.now)
     assert send().sent == 1
 
