@@ -19,11 +19,10 @@ from chalicelib.ledger import service as ledger
 from chalicelib.purchases.event_cancellation import store
 from chalicelib.purchases.event_cancellation.store import Cancellation
 from chalicelib.purchases.record import store as purchases
-from chalicelib.purchases.record.errors import NotRefundable, OrderDisputed, RefundInvalid
+from chalicelib.purchases.record.errors import NotRefundable, OrderDisputed
 from chalicelib.purchases.record.model import ACTIVE_STATES, EVENT_CANCELLED, Purchase
-from chalicelib.purchases.refunds.requests import RefundRequest, request_refund
+from chalicelib.purchases.refunds.requests import refund_all_tickets
 from chalicelib.purchases.settlement import cancellation as settlement
-from chalicelib.tickets.model import ticket_id
 
 MAX_EVENTS = 10  # worked on in one run
 BATCH = 25  # orders, after which the position is saved
@@ -128,7 +127,7 @@ def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> C
         if purchase is None or not purchase.is_order:
             continue
         try:
-            _refund_order(purchase, cancellation.by, now)
+            refund_all_tickets(purchase, EVENT_CANCELLED, REFUND_ID, cancellation.by, now)
             orders += 1
         except NotRefundable:  # somebody else has just refunded it
             continue
@@ -146,15 +145,3 @@ def _refund_batch(cancellation: Cancellation, ids: Sequence[str], now: int) -> C
         orders=cancellation.orders + orders,
         disputed=cancellation.disputed + disputed,
     )
-
-
-def _refund_order(purchase: Purchase, by: str, now: int) -> None:
-    """Refund all tickets of an order, without a fee; in two refunds if they are too many for one transaction."""
-    request = RefundRequest(reason=EVENT_CANCELLED, fee_cents=0)
-    try:
-        request_refund(purchase, request, REFUND_ID, by, now)
-    except RefundInvalid:
-        ids = [ticket_id(purchase.id, number) for number in purchase.kept_tickets]
-        half = len(ids) // 2
-        for part, some in enumerate((ids[:half], ids[half:]), start=1):
-            purchase, _ = request_refund(purchase, replace(request, tickets=some), f"{REFUND_ID}-{part}", by, now)

@@ -7,7 +7,7 @@ from chalicelib.errors import NotFound
 from chalicelib.purchases.record import store
 from chalicelib.purchases.record.errors import NotRefundable, OrderDisputed
 from chalicelib.purchases.record.model import Purchase
-from chalicelib.purchases.refunds.requests import RefundRequest, request_refund
+from chalicelib.purchases.refunds.requests import refund_all_tickets
 from chalicelib.tickets import service as tickets
 
 # Orders that are refunded at once. They may return seats to the same shard, where only one transaction succeeds at a time: the store
@@ -38,9 +38,8 @@ def reset_orders(event_id: str, actor: str, now: int) -> tuple[int, int]:
 
 def _reset_order(purchase: Purchase, actor: str, now: int) -> int:
     """Refund an order in full. Returns how many tickets became void; 0 if it has been refunded meanwhile or is disputed."""
-    request = RefundRequest(reason="undone", fee_cents=0)
     try:
-        _, refund = request_refund(purchase, request, f"undone-{purchase.version}", actor, now)
+        refunds = refund_all_tickets(purchase, "undone", f"undone-{purchase.version}", actor, now)
     except (NotRefundable, OrderDisputed):
         return 0
-    return len(refund.tickets)
+    return sum(len(refund.tickets) for refund in refunds)

@@ -45,6 +45,22 @@ def request_refund(purchase: Purchase, request: RefundRequest, refund_id: str, b
     return store.retry_on_conflict(purchase, lambda current: _request(current, request, refund_id, by, now))
 
 
+def refund_all_tickets(purchase: Purchase, reason: str, refund_id: str, by: str, now: int) -> list[Refund]:
+    """Take all tickets of an order back that are left, without a fee; in two refunds, with `-1` and `-2` behind their id, if they are too
+    many for one transaction. Raises OrderNotFound, NotRefundable and OrderDisputed.
+    """
+    request = RefundRequest(reason=reason, fee_cents=0)
+    try:
+        return [request_refund(purchase, request, refund_id, by, now)[1]]
+    except RefundInvalid:
+        ids = [ticket_id(purchase.id, number) for number in purchase.kept_tickets]
+        half, refunds = len(ids) // 2, []
+        for part, some in enumerate((ids[:half], ids[half:]), start=1):
+            purchase, refund = request_refund(purchase, replace(request, tickets=some), f"{refund_id}-{part}", by, now)
+            refunds.append(refund)
+        return refunds
+
+
 def plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by: str, now: int) -> Refund:
     """The refund that a request would make of the order as it is now; writes nothing. Raises as `request_refund`."""
     if not purchase.was_order:

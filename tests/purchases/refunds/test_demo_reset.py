@@ -126,3 +126,17 @@ def test_a_transaction_that_meets_another_one_is_repeated(api, time, call):
     with faults.fail(call, faults.conflict, attempts=1, operation="TransactWriteItems"):
         assert reset_orders(api, event_id).json["orders_deleted"] == 2
     invariants.check(time.now)
+
+
+def test_an_order_with_too_many_tickets_for_one_transaction_is_reset_in_two(api, time, monkeypatch):
+    event_id, tier_id = builders.create_shop(api)
+    for user in ("ada", "bob"):
+        builders.buy(api, user, event_id, tier_id, 4)
+    monkeypatch.setattr("chalicelib.purchases.refunds.requests.MAX_RETURN_ITEMS", 4)
+    with faults.crash_before(4, operation="TransactWriteItems"):  # three of the four halves are refunded
+        reset_orders(api, event_id)
+    invariants.check(time.now)
+    reply = reset_orders(api, event_id).json
+    assert (reply["orders_deleted"], reply["tickets_deleted"]) == (1, 2)
+    assert [(shard.sold, shard.available) for shard in inventory.scan_shards()] == [(0, 10)]
+    invariants.check(time.now)
