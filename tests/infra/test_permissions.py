@@ -6,9 +6,12 @@ import sys
 import pytest
 
 from chalicelib import dynamo, secret_settings
+from chalicelib.messages.jobs import send_messages
 from chalicelib.notifications.providers import protocol
+from infra.local.schedules import scheduled_event
 from infra.template import permissions
 from tests import builders, store_calls
+from tests.accounts.conftest import register
 from tests.test_tidy import ROOT
 
 
@@ -38,6 +41,13 @@ def test_who_reads_a_secret_or_sends_mails_needs_the_right_to():
             protocol.find_provider()
     with store_calls.made_by("project_reports"), pytest.raises(store_calls.AccessRefused, match="may not GetSecretValue secret"):
         secret_settings.secret("ticket_keys")
+
+
+def test_requests_and_the_job_of_mails_look_for_what_sends_them(api):
+    """Other tests put a fake in its place, which asks for no right."""
+    assert register(api).status in (200, 201, 202)
+    send_messages(scheduled_event(), None)
+    assert {("api_handler", "SendEmail", "mails"), ("send_messages", "SendEmail", "mails")} <= store_calls.made
 
 
 def test_what_no_function_has_done_is_found(monkeypatch):
