@@ -4,7 +4,8 @@ from msgspec import Struct
 
 from chalicelib import parallel
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import PublicEventStatus, public_event_status
+from chalicelib.catalog.model import PublicEventStatus
+from chalicelib.catalog.sale_rules import public_event_status
 from chalicelib.errors import NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import finite

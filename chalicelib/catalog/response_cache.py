@@ -10,7 +10,8 @@ from typing import Annotated, TypeVar
 from msgspec import Meta, Struct
 
 from chalicelib.catalog import search, service, views
-from chalicelib.catalog.model import Catalog, Event, TierStatus, event_phase, in_display_order, public_event_status
+from chalicelib.catalog.model import Catalog, Event, TierStatus, in_display_order
+from chalicelib.catalog.sale_rules import event_phase, public_event_status
 from chalicelib.catalog.snapshots import reply_cache
 from chalicelib.catalog.views import AvailabilityView, EventView, EventWithTiersView, TicketTypesView
 from chalicelib.edge import cursors

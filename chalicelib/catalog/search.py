@@ -9,7 +9,8 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from chalicelib import clock
-from chalicelib.catalog.model import Catalog, Event, PublicEventStatus, event_phase, public_event_status
+from chalicelib.catalog.model import Catalog, Event, PublicEventStatus
+from chalicelib.catalog.sale_rules import event_phase, public_event_status
 from chalicelib.catalog.slugs import fold
 from chalicelib.catalog.text_index import TextIndex
 from chalicelib.edge import cursors

@@ -8,19 +8,9 @@ from msgspec.structs import asdict
 
 from chalicelib import clock, settings
 from chalicelib.catalog.custom_options import CustomOption, in_order
-from chalicelib.catalog.model import (
-    Catalog,
-    Event,
-    ManagedBy,
-    PublicEventStatus,
-    Tier,
-    TierStatus,
-    cheapest_tier,
-    current_tier_status,
-    public_event_status,
-    sale_refusal,
-)
+from chalicelib.catalog.model import Catalog, Event, ManagedBy, PublicEventStatus, Tier, TierStatus
 from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
+from chalicelib.catalog.sale_rules import cheapest_tier, current_tier_status, public_event_status, sale_refusal
 from chalicelib.clock import Timestamp
 from chalicelib.images.model import ImageView, image_view
 from chalicelib.inventory.model import Stock, finite

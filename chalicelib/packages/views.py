@@ -7,7 +7,8 @@ from msgspec import Struct
 from chalicelib import money
 from chalicelib.audit.model import AuditEntry, FieldChange
 from chalicelib.catalog.custom_options import CustomOption, in_order
-from chalicelib.catalog.model import Catalog, ManagedBy, Tier, TierStatus, current_tier_status
+from chalicelib.catalog.model import Catalog, ManagedBy, Tier, TierStatus
+from chalicelib.catalog.sale_rules import current_tier_status
 from chalicelib.catalog.views import Stocks, iso_or_none
 from chalicelib.clock import Timestamp
 from chalicelib.images.model import ImageView, image_view

@@ -8,8 +8,9 @@ from chalicelib.accounts.profiles import service as profiles
 from chalicelib.accounts.profiles.service import Promoter, PromoterChange
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event, event_phase
+from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.permissions import may_appoint_coordinators
+from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
 from chalicelib.errors import NotFound

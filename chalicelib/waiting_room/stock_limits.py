@@ -2,7 +2,8 @@
 
 from chalicelib import settings
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event, event_phase
+from chalicelib.catalog.model import Event
+from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Stock
 from chalicelib.waiting_room import admission_plan, config

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from chalicelib import deadline, dynamo, ids, log, settings
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event, Tier, event_phase
+from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.errors import ApiError
 from chalicelib.inventory.model import NotEnoughTickets, PoolMismatch, SalePaused
 from chalicelib.purchases.record import queries

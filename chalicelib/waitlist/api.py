@@ -6,7 +6,7 @@ from chalice.app import Blueprint
 from msgspec import Meta, Struct
 
 from chalicelib.catalog import permissions
-from chalicelib.catalog.model import EventNotOnSale, TierNotOnSale
+from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale
 from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply, RequestContext, route

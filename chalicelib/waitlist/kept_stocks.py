@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from msgspec import Struct
 
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event, Tier, sale_refusal
+from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.sale_rules import sale_refusal
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import Shard
 from chalicelib.waitlist import store

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from chalicelib import clock, dynamo, ids, log, settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Catalog, Event, EventNotOnSale, Tier, TierNotOnSale, TierStatus, current_tier_status, event_phase
+from chalicelib.catalog.model import Catalog, Event, Tier, TierStatus
+from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale, current_tier_status, event_phase
 from chalicelib.changes.model import Change, EventChanged, EventResumed, OrderPaid, SeatsReturned, TierChanged
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.inventory import service as inventory

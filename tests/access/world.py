@@ -108,7 +108,6 @@ class World(Struct):
         event, tier, ada = EVENT, self.ids["tier_id"], {"email": "ada@example.com"}
         item, later = {"tier_id": tier, "quantity": 1}, clock.iso(clock.now() + 86_400)
         new_event = {"name": "New", "venue": "Hall", "starts_at": later}
-        scan = {"code": self.code, "event_id": event}
         bodies: dict[str, Any] = {
             "POST /admin/events": {**new_event, "on_sale_at": clock.iso(clock.now())},
             "POST /admin/events/{event_id}/promo-codes": {"code": "SPRING", "discount_type": "percentage", "discount_value": 10},
@@ -137,7 +136,7 @@ class World(Struct):
             "POST /auth/refresh": {"refresh_token": "x"},
             "POST /auth/register": {"email": "new@example.com", "password": PASSWORD},
             "DELETE /auth/me": {"password": PASSWORD},
-            "POST /checkin": scan,
+            "POST /checkin": {"code": self.code, "event_id": event},
             "POST /checkin/sync": {"device": "d", "event_id": event, "scans": [{"id": "s", "code": self.code, "scanned_at": later}]},
             "POST /checkout/confirm": {"checkout_id": self.ids["session_id"], "simulate": "success"},
             "POST /checkout/sessions": {"reservation_id": self.ids["reservation_id"]},

@@ -4,7 +4,7 @@ import pytest
 
 from chalicelib import clock
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import EventNotOnSale, TierNotOnSale
+from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale
 from chalicelib.errors import NotFound
 from chalicelib.inventory.model import SalePaused
 from tests import builders

@@ -1,7 +1,7 @@
 """Why a checkout or its confirmation is refused, in one place for the routes that can do either."""
 
 from chalicelib.catalog.answers import AnswersRequired
-from chalicelib.catalog.model import EventNotOnSale
+from chalicelib.catalog.sale_rules import EventNotOnSale
 from chalicelib.edge.rate_limits import RateLimited
 from chalicelib.errors import ApiError
 from chalicelib.payments.model import PROVIDER_ERRORS, PaymentNotCompleted, ProviderNotOffered, SimulationRefused, SimulationRequired

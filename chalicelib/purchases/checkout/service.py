@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from chalicelib import log, settings
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import EventNotOnSale
+from chalicelib.catalog.sale_rules import EventNotOnSale
 from chalicelib.edge.key_use import KeyUse
 from chalicelib.errors import ApiError
 from chalicelib.inventory import service as inventory

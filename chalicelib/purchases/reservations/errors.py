@@ -1,6 +1,6 @@
 """Why a reservation is refused, in one place for the routes that can reserve."""
 
-from chalicelib.catalog.model import EventNotOnSale, TierNotOnSale
+from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale
 from chalicelib.edge.auth import Unauthenticated, UserRequired
 from chalicelib.edge.rate_limits import RateLimited
 from chalicelib.errors import ApiError, NotFound

@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from chalicelib import clock, dynamo, log, settings
 from chalicelib.catalog import service as catalog
-from chalicelib.catalog.model import Event, Tier, event_phase
+from chalicelib.catalog.model import Event, Tier
+from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.edge.rate_limits import Attempt
 from chalicelib.errors import ApiError, InvalidInput, NotFound
 from chalicelib.inventory import service as inventory

@@ -1,0 +1,95 @@
+"""When tickets are for sale, and why not. Nothing here uses the store."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from chalicelib import clock
+from chalicelib.catalog.model import Catalog, Event, PublicEventStatus, Tier, TierStatus
+from chalicelib.errors import ApiError
+from chalicelib.inventory.model import Stock
+
+
+class EventNotOnSale(ApiError):
+    code: ClassVar[str] = "event_not_on_sale"
+    status: ClassVar[int] = 409
+
+    def __init__(self, phase: Literal["scheduled", "closed", "cancelled"], on_sale_at: str | None) -> None:
+        message = {
+            "scheduled": f"The sale of this event has not opened yet. Come back at {on_sale_at}.",
+            "closed": "The sale of this event has ended.",
+            "cancelled": "This event was cancelled.",
+        }[phase]
+        super().__init__(message, event_status=phase, on_sale_at=on_sale_at)
+
+
+class TierNotOnSale(ApiError):
+    code: ClassVar[str] = "tier_not_on_sale"
+    status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This ticket is not on sale now. Choose another ticket."
+
+
+def current_tier_status(catalog: Catalog, tier: Tier, now: int, stock: Stock | None = None) -> TierStatus:
+    """A tier's status at `now`, by its sale period and, if `stock` is given, by what is available."""
+    if not catalog.states[tier.status].purchasable:
+        return tier.status
+    if tier.sale_starts_at is not None and now < tier.sale_starts_at:
+        return "coming-soon"
+    if tier.sale_ends_at is not None and now > tier.sale_ends_at:
+        return "closed"
+    if stock is not None and stock.available <= 0:
+        return "sold-out"
+    return tier.status
+
+
+def event_phase(event: Event, now: int) -> Literal["scheduled", "open", "closed", "cancelled"]:
+    """Whether the event's own dates and status allow sales at `now`, whatever its tiers say."""
+    if event.status == "cancelled":
+        return "cancelled"
+    if event.status == "past" or now > event.last_sale_at:
+        return "closed"
+    return "scheduled" if event.on_sale_at is not None and now < event.on_sale_at else "open"
+
+
+def public_event_status(catalog: Catalog, event: Event, now: int, stocks: Mapping[str, Stock]) -> PublicEventStatus:
+    """An event's status for buyers. Sold out means that no tier that is for sale now has a ticket available; held ones are not."""
+    phase = event_phase(event, now)
+    if phase != "open":
+        return phase
+    tiers = catalog.visible_tiers(event)
+    statuses = {
+        current_tier_status(catalog, tier, now, catalog.tier_stock(tier, stocks) if tier.stock_id in stocks else None) for tier in tiers
+    }
+    if not tiers or statuses & {"available", "test"}:
+        return "on_sale"
+    if "coming-soon" in statuses:
+        return "scheduled"
+    return "sold_out" if "sold-out" in statuses else "closed"
+
+
+def cheapest_tier(catalog: Catalog, event: Event, now: int, stocks: Mapping[str, Stock]) -> Tier | None:
+    """The tier whose price an event is announced with: the cheapest of those that can be bought now.
+
+    If none can, of those whose sale begins later, then of those that are sold out. None if buyers see no such tier.
+    """
+    tiers = [(current_tier_status(catalog, tier, now, stocks.get(tier.stock_id)), tier) for tier in catalog.visible_tiers(event)]
+    for statuses in (("available", "test"), ("coming-soon",), ("sold-out",)):
+        for status, tier in tiers:  # the cheapest first
+            if status in statuses:
+                return tier
+    return None
+
+
+def sale_refusal(catalog: Catalog, event: Event, tier: Tier, now: int, allow_test: bool) -> ApiError | None:
+    """Why a tier cannot be bought at `now`, or None if it can. Does not check the stock, nor whether the event is paused."""
+    phase = event_phase(event, now)
+    if phase != "open":
+        on_sale_at = None if event.on_sale_at is None else clock.iso(event.on_sale_at)
+        return EventNotOnSale(phase, on_sale_at)
+    status = "closed" if tier.removed else current_tier_status(catalog, tier, now)
+    if status == "test" and not allow_test:
+        status = "closed"
+    elif catalog.states[status].purchasable:
+        return None
+    starts_at = tier.sale_starts_at if status == "coming-soon" else None
+    message = catalog.states[status].message
+    return TierNotOnSale(message, tier_id=tier.id, reason=status, sale_starts_at=None if starts_at is None else clock.iso(starts_at))
