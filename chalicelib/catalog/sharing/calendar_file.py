@@ -19,7 +19,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 
 def render(event: Event, url: str, host: str, revision: int, now: int) -> str:
     """The file for a public event. `host` makes its id unique in the world; `revision` tells a calendar which of two files is newer."""
-    place = ", ".join(part for part in (event.venue, event.address, event.city) if part)
+    place = event.place
     description = f"{event.description}\n\n{url}".strip()
     lines = [
         "BEGIN:VCALENDAR",
