@@ -6,6 +6,7 @@
 from msgspec import Struct
 
 from chalicelib.catalog.model import Event, Tier
+from chalicelib.edge.languages import Language
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.purchases.record.model import Dispute, Purchase, Refund
 from chalicelib.tickets.model import Ticket
@@ -131,9 +132,13 @@ class CheckInUndone(TicketChange, frozen=True, kw_only=True):
 
 
 class TicketTransferred(TicketChange, frozen=True, kw_only=True):
-    """The ticket has another owner, and another code, than before."""
+    """The ticket has another owner, and another code, than before.
+
+    `from_language` is the one for mails to the old owner; None if it is not known.
+    """
 
     from_user_id: str
+    from_language: Language | None = None
 
 
 class EventChanged(Change, frozen=True, kw_only=True):

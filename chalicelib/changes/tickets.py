@@ -33,7 +33,7 @@ def ticket_changes(before: Ticket | None, after: Ticket | None, at: int, sequenc
 
 def _differences(before: Ticket, after: Ticket, at: int, sequence: str) -> Iterator[TicketChange]:
     if before.owner_id != after.owner_id:
-        yield TicketTransferred(at=at, ticket=after, sequence=sequence, from_user_id=before.owner_id)
+        yield TicketTransferred(at=at, ticket=after, sequence=sequence, from_user_id=before.owner_id, from_language=before.language)
     people = after.admitted - before.admitted
     if people > 0:
         yield TicketCheckedIn(at=at, ticket=after, sequence=sequence, people=people)

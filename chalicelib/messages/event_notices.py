@@ -124,6 +124,6 @@ def _notifications(
             user_id=ticket.owner_id,
             event_id=event_id,
             now=now,
-            language=order.language if order is not None and is_buyer else None,
+            language=ticket.language or (order.language if order is not None and is_buyer else None),  # older tickets have none
             facts={**before, **({"order_id": ticket.purchase_id} if is_buyer else {})},
         )

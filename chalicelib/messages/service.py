@@ -112,7 +112,8 @@ def _of_offer(change: WaitlistOffered) -> Iterator[Notification]:
 
 def _of_transfer(change: TicketTransferred) -> Iterator[Notification]:
     ticket = change.ticket
-    for kind, user_id in (("ticket_received", ticket.owner_id), ("ticket_given", change.from_user_id)):
+    mails = (("ticket_received", ticket.owner_id, ticket.language), ("ticket_given", change.from_user_id, change.from_language))
+    for kind, user_id, language in mails:
         yield outbox.new_notification(
             kind,
             ticket.id,
@@ -120,6 +121,7 @@ def _of_transfer(change: TicketTransferred) -> Iterator[Notification]:
             user_id=user_id,
             event_id=ticket.event_id,
             now=clock.now(),
+            language=language,
             facts={"ticket_id": ticket.id},
         )
 
@@ -136,5 +138,6 @@ def _of_void_ticket(change: TicketVoided) -> Iterator[Notification]:
         user_id=ticket.owner_id,
         event_id=ticket.event_id,
         now=clock.now(),
+        language=ticket.language,
         facts={"ticket_id": ticket.id},
     )

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta, Struct
 
 from chalicelib import dynamo
+from chalicelib.edge.languages import Language
 from chalicelib.errors import ApiError, NotFound
 
 TicketState = Literal["valid", "frozen", "void"]  # frozen: its payment is disputed
@@ -121,6 +122,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     guests: list[Guest] = []
     checkins: list[CheckIn] = []
     duplicates: list[CheckIn] = []
+    language: Language | None = None  # of mails to its owner, as they preferred when they bought or accepted it
 
     @property
     def admitted(self) -> int:

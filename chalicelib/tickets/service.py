@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from chalicelib import clock, dynamo, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event
+from chalicelib.edge.languages import Language
 from chalicelib.tickets import signature, store
 from chalicelib.tickets.model import (
     MAX_TICKETS,
@@ -71,11 +72,17 @@ __all__ = [
 
 
 def issue_tickets(
-    purchase_id: str, owner_id: str, event_id: str, lines: Sequence[TicketLine], now: int, attendees: Sequence[Attendee] = ()
+    purchase_id: str,
+    owner_id: str,
+    event_id: str,
+    lines: Sequence[TicketLine],
+    now: int,
+    attendees: Sequence[Attendee] = (),
+    language: Language | None = None,
 ) -> TicketIssue:
     """Create the tickets of a purchase that is being paid; commit their items in the transaction that marks it as paid.
 
-    `attendees` come with the first tickets, in this order.
+    `attendees` come with the first tickets, in this order. `language` is the one for mails to the owner.
     Every call creates new codes for the same ids. If a purchase's tickets are issued twice, the second transaction is canceled
     (`dynamo.TransactionCanceled`), and its caller reads those of the first with `load_purchase_tickets`.
     """
@@ -86,6 +93,7 @@ def issue_tickets(
         _new_ticket(purchase_id, number, owner_id, event_id, line, price, new_code(), now)
         for number, (line, price) in enumerate(priced, start=1)
     ]
+    tickets = [replace(ticket, language=language) for ticket in tickets]
     for index, attendee in enumerate(attendees[: len(tickets)]):
         tickets[index] = replace(tickets[index], attendee=attendee)
     return TicketIssue(tickets, [store.create_ticket_item(ticket) for ticket in tickets])
@@ -167,8 +175,10 @@ def change_attendee(ticket: Ticket, attendee: Attendee | None, now: int) -> Tick
     return replace(ticket, attendee=attendee)
 
 
-def give(ticket: Ticket, owner_id: str, now: int) -> TicketGift:
+def give(ticket: Ticket, owner_id: str, language: Language, now: int) -> TicketGift:
     """Give a ticket whose transfer is open to a new owner, without the names on it. Its old codes are worth nothing then.
+
+    `language` is the one for mails to the new owner.
 
     Commit the item together with what else makes the new owner the owner; it is canceled if the ticket has changed in any way that
     matters, so of several new owners one gets it.
@@ -183,6 +193,7 @@ def give(ticket: Ticket, owner_id: str, now: int) -> TicketGift:
         attendee=None,
         guests=[],
         transfer=replace(ticket.transfer, accepted_at=now),
+        language=language,
     )
     return TicketGift(after, store.give_item(ticket, after))
 

@@ -87,6 +87,7 @@ class TicketRow(dynamo.Table):
     admitted = NumberAttribute(null=True)
     checkins = UnicodeAttribute(null=True)
     duplicates = UnicodeAttribute(null=True)
+    language = UnicodeAttribute(null=True)
     event_lane = UnicodeAttribute()
     changed = UnicodeAttribute()
     code_index = CodeIndex()
@@ -197,6 +198,7 @@ def give_item(before: Ticket, after: Ticket) -> dynamo.TransactItem:
         "attendee": _json(after.attendee),
         "transfer": _json(after.transfer),
         "guests": _json(after.guests),
+        "language": after.language,
         **_changed(before.id),
     }
     return dynamo.update(TicketRow(before.id), changes, f"{condition} AND {same_guests}", **operands, **guests)

@@ -117,7 +117,7 @@ def make_offer(
     def items_for(purchase_id: str) -> list[dynamo.TransactItem]:
         return [*store.offer_items(entry, purchase_id, until, allocator), *extra(purchase_id)]
 
-    return offers.create_offer(entry.user_id, event, tier, entry.quantity, entry.id, until, items_for, now)
+    return offers.create_offer(entry.user_id, event, tier, entry.quantity, entry.id, until, items_for, now, entry.language)
 
 
 def _offer_all(current: Catalog, event: Event, allocator: str, now: int, report: AllocationReport) -> None:

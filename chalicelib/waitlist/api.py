@@ -10,6 +10,7 @@ from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale
 from chalicelib.edge import cursors, rate_limits
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.edge.rate_limits import RateLimited
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.ids import Id
@@ -63,6 +64,7 @@ class WaitlistQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     "/waitlist",
     access="user",
     statuses=(201, 200),
+    headers=(ACCEPT_LANGUAGE,),
     errors=(
         NotFound,
         EventNotOnSale,
@@ -81,7 +83,7 @@ def join_waitlist(request: RequestContext, body: NewEntry) -> Reply[WaitlistEntr
     if body.tier_ids is not None and len(set(body.tier_ids)) < len(body.tier_ids):
         raise InvalidInput("Name each tier only once.", path="$.tier_ids")
     with rate_limits.limited(request, rate_limits.WAITLIST, user_id, body.event_id) as attempt:
-        wanted = JoinRequest(body.event_id, body.quantity, body.tier_ids, body.max_price_cents)
+        wanted = JoinRequest(body.event_id, body.quantity, body.tier_ids, body.max_price_cents, request.language)
         result = service.join(user_id, wanted, request.now)
         attempt.is_bounded = True  # a user has one entry
     return Reply(own_entry_view(result.own, request.now), 201 if result.is_new else 200)

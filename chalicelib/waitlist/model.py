@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from msgspec import Struct
 
 from chalicelib.catalog.model import Event, Tier
+from chalicelib.edge.languages import Language
 from chalicelib.errors import ApiError, NotFound
 
 # `accepted`: the offer was paid. `declined`: it was given back. `expired`: nobody paid for it in time. `left`: no offer was made yet.
@@ -35,6 +36,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     joined_at: int
     ttl: int
     max_price_cents: int | None = None
+    language: Language | None = None  # of mails about an offer, as they preferred when they joined
     state: EntryState = "waiting"
     purchase_id: str | None = None
     offered_until: int | None = None

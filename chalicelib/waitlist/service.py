@@ -11,6 +11,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event, Tier, TierStatus
 from chalicelib.catalog.sale_rules import EventNotOnSale, TierNotOnSale, current_tier_status, event_phase
 from chalicelib.changes.model import Change, EventChanged, EventResumed, OrderPaid, SeatsReturned, TierChanged
+from chalicelib.edge.languages import Language
 from chalicelib.errors import InvalidInput, NotFound
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import NotEnoughTickets, Stock
@@ -37,12 +38,13 @@ KEPT_SECONDS = 90 * 86_400  # after the event, an entry is deleted
 
 
 class JoinRequest(Struct, frozen=True):
-    """Without `tier_ids`: all tiers of the event that are sold out or not on sale yet, the cheapest first."""
+    """Without `tier_ids`: all tiers of the event that are sold out or not on sale yet, the cheapest first. `language` is for mails."""
 
     event_id: str
     quantity: int
     tier_ids: Sequence[str] | None = None
     max_price_cents: int | None = None
+    language: Language | None = None
 
 
 class Position(Struct, frozen=True):
@@ -102,6 +104,7 @@ def join(user_id: str, wanted: JoinRequest, now: int) -> JoinedEntry:
         joined_at=now,
         ttl=event.last_sale_at + KEPT_SECONDS,
         max_price_cents=wanted.max_price_cents,
+        language=wanted.language,
     )
     store.open_line(event.id)
     if not store.join(entry, before):

@@ -100,6 +100,18 @@ def test_another_change_later_makes_another_mail_in_the_language_of_the_buyer(po
     assert ("Dónde: B hall" in second.partition("Hasta ahora")[0], "Dónde: A hall" in second.partition("Hasta ahora")[2]) == (True, True)
 
 
+def test_who_was_given_a_ticket_gets_the_mail_in_the_language_in_which_they_accepted_it(post, api, time):
+    shop = builders.create_shop(api)
+    create_account("max", time)
+    given = buy(api, shop, user="ida")
+    offer = api.post(f"/tickets/{given}-1/transfer", user="ida")
+    assert api.post(f"/transfers/{offer.json['token']}/accept", user="max", headers=SPANISH).status == 201
+    time.advance(60)
+    change(api, shop[0], venue="The other hall")
+    pass_time(post, time, 600)
+    assert [to for to, _ in changed(post, "Cambios: ")] == ["max@example.com"]
+
+
 def test_edits_again_and_again_do_not_put_the_mail_off_for_ever(post, api, time):
     shop = builders.create_shop(api)
     buy(api, shop)

@@ -12,8 +12,10 @@ from chalicelib import dynamo, settings
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.model import Account
 from chalicelib.followers import jobs as followers
+from chalicelib.messages.composition import OFFERS
 from chalicelib.notifications import outbox
 from chalicelib.outgoing_webhooks import endpoints
+from chalicelib.tickets.store import TicketRow
 from tests import builders, engines, invariants
 from tests.waitlist import lines
 
@@ -155,6 +157,38 @@ def test_a_transfer_is_told_to_both_and_the_old_codes_are_in_no_mail(post, api, 
     assert post.kinds == ["order_refunded", "ticket_given", "ticket_received", "ticket_voided"]
 
 
+def test_a_transfer_is_told_to_each_in_their_own_language_also_the_next_one(post, api, time):
+    shop = builders.create_shop(api)
+    for user in ("ada", "bob", "eve"):
+        create_account(user, time)
+    order_id = buy(api, shop, headers=SPANISH, customer_email=None)
+    for giver, receiver, headers in (("ada", "bob", {"Accept-Language": "en"}), ("bob", "eve", SPANISH)):
+        offer = api.post(f"/tickets/{order_id}-1/transfer", user=giver)
+        assert api.post(f"/transfers/{offer.json['token']}/accept", user=receiver, headers=headers).status == 201
+        post.deliver()
+    builders.refund(api, order_id)
+    found = {(notification.kind, notification.user_id): notification.language for notification in outbox.query_event(shop[0], 20, None)[0]}
+    assert found == {
+        ("order_confirmed", "ada"): "es",
+        ("ticket_given", "ada"): "es",
+        ("ticket_received", "bob"): "en",
+        ("ticket_given", "bob"): "en",
+        ("ticket_received", "eve"): "es",
+    }
+    assert {mail["Subject"] for mail in post.deliver() if mail["To"] == "eve@example.com"} >= {"Tu entrada para Night ya no es válida"}
+
+
+def test_a_ticket_from_before_it_had_a_language_changes_hands_and_its_giver_is_told_in_english(post, api, time):
+    shop = builders.create_shop(api)
+    order_id = buy(api, shop, headers=SPANISH)
+    dynamo.update_if(TicketRow(f"{order_id}-1"), {"language": None}, "attribute_exists(id)")
+    offer = api.post(f"/tickets/{order_id}-1/transfer", user="ada")
+    assert api.post(f"/transfers/{offer.json['token']}/accept", user="bob", headers=SPANISH).status == 201
+    post.deliver()
+    found = {notification.kind: notification.language for notification in outbox.query_event(shop[0], 20, None)[0]}
+    assert found == {"order_confirmed": "es", "ticket_given": "en", "ticket_received": "es"}
+
+
 def test_changes_of_long_ago_are_not_told(post, api, time):
     buy(api, builders.create_shop(api))
     found = records("purchases")
@@ -201,6 +235,21 @@ def offer_to(api, time, *users):
         lines.give_back(api, order_id)
     lines.run_allocator()
     return event_id
+
+
+def test_an_offer_is_mailed_in_the_language_of_the_one_who_joined(post, api, time):
+    event_id, _, orders = lines.sold_out_shop(api, time)
+    for user, headers in (("ada", SPANISH), ("bob", None)):
+        create_account(user, time)
+        assert lines.join(api, user, event_id, headers=headers).status == 201
+    for order_id in orders:
+        lines.give_back(api, order_id)
+    lines.run_allocator()
+    post.deliver()
+    time.advance(22 * 3600)
+    post.deliver()
+    found = {(found.kind, found.user_id): found.language for found in outbox.query_event(event_id, 50, None)[0] if "offer" in found.kind}
+    assert found == {(kind, user): language for kind in OFFERS for user, language in (("ada", "es"), ("bob", "en"))}
 
 
 def reminders(post):

@@ -1,5 +1,6 @@
 """Events that are sold out, people who wait for them, and runs of the allocator."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.waitlist import jobs
@@ -15,8 +16,8 @@ def sold_out_shop(api: Client, time: Any, sold: int = 2, **tier_fields: Any) -> 
     return event_id, tier_id, orders
 
 
-def join(api: Client, user: str, event_id: str, quantity: int = 1, **fields: Any) -> ClientReply:
-    return api.post("/waitlist", json={"event_id": event_id, "quantity": quantity} | fields, user=user)
+def join(api: Client, user: str, event_id: str, quantity: int = 1, headers: Mapping[str, str] | None = None, **fields: Any) -> ClientReply:
+    return api.post("/waitlist", json={"event_id": event_id, "quantity": quantity} | fields, user=user, headers=headers)
 
 
 def own(api: Client, user: str) -> list[dict[str, Any]]:

@@ -120,7 +120,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     promo_code: str | None = None
     promo_holds: list[Hold] = []
     waitlist_entry_id: str | None = None  # of the entry in the waitlist that it was offered to
-    language: Language | None = None  # of mails about it, as the buyer preferred at the checkout
+    language: Language | None = None  # of mails about it, as the buyer preferred at the checkout, or when they joined the waitlist
 
     @property
     def quantity(self) -> int:

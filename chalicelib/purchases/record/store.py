@@ -314,6 +314,7 @@ def _new_row(purchase: Purchase) -> PurchaseRow:
         payment=_json(purchase.payment) if purchase.payment else None,
         pass_id=purchase.pass_id,
         waitlist_entry_id=purchase.waitlist_entry_id,
+        language=purchase.language,
         ttl=_ttl(purchase),
     )
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 
 from chalicelib import dynamo, ids, log, settings
 from chalicelib.catalog.model import Event, Tier
+from chalicelib.edge.languages import Language
 from chalicelib.inventory import service as inventory
+from chalicelib.inventory.model import Hold
 from chalicelib.purchases.record import hold_updates, stock_claims, store
 from chalicelib.purchases.record.errors import ActiveReservationExists, PurchaseLimitExceeded
 from chalicelib.purchases.record.model import ACTIVE_STATES, BuyerRecord, LineItem, Purchase
@@ -37,29 +39,17 @@ def create_offer(
     expires_at: int,
     items_for: Callable[[str], Sequence[dynamo.TransactItem]],
     now: int,
+    language: Language | None = None,
 ) -> Purchase:
     """Hold tickets for somebody who waits, and write their purchase together with the items of its id; both, or nothing.
+
+    `language` is the one for mails about it.
 
     Takes tickets that are kept for those who wait. Raises NotEnoughTickets, SalePaused and PoolMismatch; ActiveReservationExists and
     PurchaseLimitExceeded; and Conflict if a condition of the items does not hold.
     """
     purchase_id = ids.new_id()
-    claims = stock_claims.list_claims(event, [(tier, quantity)])
-    held = inventory.hold_all(
-        inventory.hold(
-            claim.stock_id,
-            claim.shard_count,
-            claim.quantity,
-            purchase_id,
-            now + WRITE_SECONDS,
-            now,
-            is_pooled=claim.is_pooled,
-            takes_kept=True,
-        )
-        for claim in claims
-    )
-    by_tier, pool_holds = stock_claims.assign_holds(claims, held)
-    line = LineItem(tier.id, tier.name, quantity, tier.price_cents, tier.admits, by_tier[tier.id], tier.stripe_price_id)
+    line, pool_holds = _hold_tickets(event, tier, quantity, purchase_id, now)
     purchase = Purchase(
         id=purchase_id,
         user_id=user_id,
@@ -72,6 +62,7 @@ def create_offer(
         created_at=now,
         expires_at=expires_at,
         waitlist_entry_id=entry_id,
+        language=language,
     )
     try:
         store.create(purchase, event.limit(settings.current().event_purchase_limit), items=items_for(purchase_id))
@@ -93,6 +84,27 @@ def return_tickets(purchase: Purchase) -> None:
     """Return what an offer that has ended unpaid still holds: a crash at its end may have left that, and holds of offers last for a day."""
     if not purchase.was_order and purchase.state not in ACTIVE_STATES:
         inventory.release_holds(purchase.holds)
+
+
+def _hold_tickets(event: Event, tier: Tier, quantity: int, purchase_id: str, now: int) -> tuple[LineItem, list[Hold]]:
+    """The line of a new offer, and its holds in the event's pool. They are held until the purchase is written."""
+    claims = stock_claims.list_claims(event, [(tier, quantity)])
+    held = inventory.hold_all(
+        inventory.hold(
+            claim.stock_id,
+            claim.shard_count,
+            claim.quantity,
+            purchase_id,
+            now + WRITE_SECONDS,
+            now,
+            is_pooled=claim.is_pooled,
+            takes_kept=True,
+        )
+        for claim in claims
+    )
+    by_tier, pool_holds = stock_claims.assign_holds(claims, held)
+    line = LineItem(tier.id, tier.name, quantity, tier.price_cents, tier.admits, by_tier[tier.id], tier.stripe_price_id)
+    return line, pool_holds
 
 
 def _check(buyer: BuyerRecord | None, event: Event, quantity: int) -> None:

@@ -106,7 +106,7 @@ def _settle_late(purchase: Purchase, provider_payment: ProviderPayment, now: int
 def _issue_tickets(purchase: Purchase, now: int) -> TicketIssue:
     lines = [_ticket_line(line, purchase.currency) for line in purchase.lines]
     attendees = store.load_details(purchase).attendees
-    return tickets.issue_tickets(purchase.id, purchase.user_id, purchase.event_id, lines, now, attendees)
+    return tickets.issue_tickets(purchase.id, purchase.user_id, purchase.event_id, lines, now, attendees, purchase.language)
 
 
 def _finish_order(purchase: Purchase, issue: TicketIssue, *, late: bool) -> SettlementResult:

@@ -7,6 +7,7 @@ from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.clock import Timestamp
 from chalicelib.edge.http import Reply, RequestContext, route
+from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.purchases.transfers import service
 from chalicelib.purchases.transfers.errors import TicketUsed, TransferClosed, TransferExpired, TransferNotFound, TransferToSelf
 from chalicelib.tickets.model import TicketFrozen, TicketVoid
@@ -60,10 +61,11 @@ def cancel_transfer(request: RequestContext, ticket_id: str) -> Reply[TicketView
     "/transfers/{token}/accept",
     access="user",
     statuses=(201, 200),
+    headers=(ACCEPT_LANGUAGE,),
     errors=(TransferNotFound, TicketUsed, TransferClosed, TransferToSelf, TransferExpired, TicketVoid, TicketFrozen),
 )
 def accept_transfer(request: RequestContext, token: str) -> Reply[TicketView]:
     """Get the ticket of a link, with a new code; the old code is worth nothing from then on."""
     request.is_repeatable = True
-    result = service.accept(request.require_user().user_id, token, request.now)
+    result = service.accept(request.require_user().user_id, token, request.language, request.now)
     return Reply(ticket_view(result.ticket, catalog.snapshot(), request.now), 200 if result.repeated else 201)

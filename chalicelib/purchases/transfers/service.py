@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from chalicelib import dynamo, log, settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
+from chalicelib.edge.languages import Language
 from chalicelib.purchases.record import store
 from chalicelib.purchases.transfers.errors import TicketUsed, TransferClosed, TransferExpired, TransferNotFound, TransferToSelf
 from chalicelib.tickets import service as tickets
@@ -73,8 +74,10 @@ def cancel(user_id: str, ticket_id: str, now: int) -> Ticket:
     raise dynamo.StoreUnavailable("the ticket kept changing")
 
 
-def accept(user_id: str, token: str, now: int) -> AcceptResult:
+def accept(user_id: str, token: str, language: Language, now: int) -> AcceptResult:
     """Give the ticket of an open transfer to the user. Calling it again returns the same ticket.
+
+    `language` is the one for mails to the user.
 
     Raises TransferNotFound, TransferExpired, TransferToSelf, TransferClosed, TicketVoid, TicketFrozen and TicketUsed.
     """
@@ -92,7 +95,7 @@ def accept(user_id: str, token: str, now: int) -> AcceptResult:
         if not ticket.transfer.is_open(now):
             raise TransferExpired()
         _require_transferable(ticket, now)
-        gift = tickets.give(ticket, user_id, now)
+        gift = tickets.give(ticket, user_id, language, now)
         details = {"order_id": ticket.purchase_id, "from": ticket.owner_id, "to": user_id}
         entry = audit.entry_item(f"ticket#{ticket.id}", "ticket.transferred", user_id, now, details, event_id=ticket.event_id)
         try:
