@@ -333,6 +333,7 @@ class _Tour:
         self.post(f"/admin/messages/{sent.id}/resend", token=self.admin)
         suppression.suppress("gone@example.com", "bounced", clock.now())
         self.post("/admin/suppressed-addresses/release", {"email": "gone@example.com"}, token=self.admin)
+        self.get(f"/unsubscribe?token={unsubscription.token(order_id)}")
         self.post(f"/unsubscribe?token={unsubscription.token(order_id)}")
 
     def wait_for_tickets(self) -> None:

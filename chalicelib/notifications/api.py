@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from chalicelib.edge.http import Done, Reply, RequestContext, route
 from chalicelib.edge.http_errors import BodyTooLarge
+from chalicelib.edge.languages import ACCEPT_LANGUAGE
 from chalicelib.notifications.model import NotSuppressed, SnsRefused, UnsubscribeLinkInvalid
 
 bp = Blueprint(__name__)
@@ -38,12 +39,28 @@ class SuppressedAddress(Struct, forbid_unknown_fields=True, frozen=True):
     email: Annotated[str, Meta(min_length=3, max_length=254)]
 
 
-@route(bp, "POST", "/unsubscribe", access="public", errors=(UnsubscribeLinkInvalid,))
-def unsubscribe(request: RequestContext, query: UnsubscribeQuery) -> Reply[Done]:
-    """Get no more mails about an offer of the waitlist, by the link in one of them. Mail programs call it (RFC 8058)."""
-    from chalicelib.notifications import unsubscription
+@route(bp, "GET", "/unsubscribe", access="public", headers=(ACCEPT_LANGUAGE,), errors=(UnsubscribeLinkInvalid,), media_types=("text/html",))
+def show_unsubscribe_page(request: RequestContext, query: UnsubscribeQuery) -> Reply[str]:
+    """Return a page with a button that unsubscribes. Opening the link changes nothing."""
+    from chalicelib.notifications import unsubscription, unsubscription_page
+
+    unsubscription.read_token(query.token)
+    return Reply(unsubscription_page.ask(request.language), headers={**unsubscription_page.HEADERS})
+
+
+@route(
+    bp, "POST", "/unsubscribe", access="public", headers=(ACCEPT_LANGUAGE,), errors=(UnsubscribeLinkInvalid,), media_types=("text/html",)
+)
+def unsubscribe(request: RequestContext, query: UnsubscribeQuery) -> Reply[Done | str]:
+    """Get no more mails about an offer of the waitlist, by the link in one of them. Mail programs call it (RFC 8058).
+
+    Who asks for HTML, as browsers do, gets a page.
+    """
+    from chalicelib.notifications import unsubscription, unsubscription_page
 
     unsubscription.unsubscribe(query.token, request.now)
+    if unsubscription_page.MEDIA_TYPE in (request.header("accept") or ""):
+        return Reply(unsubscription_page.confirm(request.language), headers={**unsubscription_page.HEADERS})
     return Reply(Done("You get no more mails about this offer. It stays in your account until it ends."))
 
 

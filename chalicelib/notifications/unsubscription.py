@@ -26,10 +26,15 @@ def unsubscribe(named: str, now: int) -> None:
 
     May be repeated. Raises UnsubscribeLinkInvalid.
     """
+    store.change_status(notification_id("offer_expiring", read_token(named), 1), "dropped", ("queued",), now)
+
+
+def read_token(named: str) -> str:
+    """The id of the offer that a token is of. Raises UnsubscribeLinkInvalid."""
     offer_id, _, signature = named.rpartition(".")
     if not hmac.compare_digest(_signature(offer_id).encode(), signature.encode()):
         raise UnsubscribeLinkInvalid()
-    store.change_status(notification_id("offer_expiring", offer_id, 1), "dropped", ("queued",), now)
+    return offer_id
 
 
 def _signature(offer_id: str) -> str:

@@ -169,7 +169,7 @@ class World(Struct):
         queries = {
             "GET /admin/messages": {"event_id": EVENT},
             "GET /me/order": {"event_id": EVENT},
-            "POST /unsubscribe": {"token": unsubscription.token("offer")},
+            **{f"{method} /unsubscribe": {"token": unsubscription.token("offer")} for method in ("GET", "POST")},
             "GET /events/{event_id}/waiting-room/status": {"token": self.place},
         }
         return queries.get(operation, {})

@@ -1,0 +1,68 @@
+"""A small HTML page for people who open the link to unsubscribe: a button that posts, and what it has done.
+
+Opening the link changes nothing, because programs that look for harmful links open it too (RFC 8058, 4). The form posts to the page's own
+address, so nothing of the link is written into the page.
+"""
+
+from html import escape
+
+from msgspec import Struct
+
+from chalicelib.edge.languages import Language
+
+MEDIA_TYPE = "text/html"
+HEADERS = {
+    "Content-Type": f"{MEDIA_TYPE}; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",  # the address has the token
+    "Cache-Control": "no-store",
+    "Vary": "Accept, Accept-Language",
+}
+
+
+class Words(Struct, frozen=True):
+    title: str
+    question: str
+    button: str
+    done: str
+
+
+WORDS: dict[Language, Words] = {
+    "en": Words(
+        "Mails about your offer",
+        "Do you want no more mails about this offer of tickets? The offer stays in your account until it ends.",
+        "Send me no more mails about it",
+        "You get no more mails about this offer. It stays in your account until it ends.",
+    ),
+    "es": Words(
+        "Correos sobre tu oferta",
+        "¿No quieres más correos sobre esta oferta de entradas? La oferta sigue en tu cuenta hasta que termine.",
+        "No recibir más correos sobre ella",
+        "No recibirás más correos sobre esta oferta. Sigue en tu cuenta hasta que termine.",
+    ),
+}
+
+
+def ask(language: Language) -> str:
+    """The page with the button."""
+    words = WORDS[language]
+    form = (
+        '<form method="post"><input type="hidden" name="List-Unsubscribe" value="One-Click">'
+        f'<button type="submit">{escape(words.button)}</button></form>'
+    )
+    return _page(language, words.question, form)
+
+
+def confirm(language: Language) -> str:
+    """The page after that."""
+    return _page(language, WORDS[language].done)
+
+
+def _page(language: Language, text: str, form: str = "") -> str:
+    title = escape(WORDS[language].title)
+    return (
+        f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" content="noindex">\n'
+        f"<title>{title}</title>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p>{escape(text)}</p>\n{form}</main>\n</body>\n</html>\n"
+    )
