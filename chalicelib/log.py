@@ -61,6 +61,7 @@ COUNTERS = {
     "mails_failed": "Mails that the mail server did not accept.",
     "mails_delivered": "Mails that have arrived, as SES reports.",
     "mails_bounced": "Mails that came back, as SES reports.",
+    "mails_rejected": "Mails that SES took and then refused to send, as it reports: it has found a virus in them.",
     "mails_complained": "Mails that their reader has marked as unwanted, as SES reports.",
     "mails_suppressed": "Mails not sent, because their address had bounced or complained before.",
     "notifications_queued": "Notifications queued to be sent by mail.",

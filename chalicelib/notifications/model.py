@@ -7,7 +7,7 @@ from msgspec import Struct
 from chalicelib.edge.languages import DEFAULT, Language
 from chalicelib.errors import ApiError, NotFound
 
-# `sent`: the provider has taken it. `dropped`: there was no address, or nothing to say any more. `failed`: given up after many attempts.
+# `sent`: the provider has taken it. `dropped`: there was no address, or nothing to say any more. `failed`: given up, or refused after that.
 NotificationStatus = Literal["queued", "sent", "delivered", "bounced", "complained", "suppressed", "failed", "dropped"]
 Problem = Literal["bounced", "complained", "suppressed", "failed"]
 PROBLEMS: tuple[Problem, ...] = ("bounced", "complained", "suppressed", "failed")

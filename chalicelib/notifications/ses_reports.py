@@ -1,4 +1,6 @@
-"""What SES reports about mails: delivered, bounced, or complained about."""
+"""What SES reports about mails: delivered, bounced, rejected, or complained about."""
+
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -8,9 +10,12 @@ from chalicelib.notifications import sns, store, suppression
 from chalicelib.notifications.model import NotificationStatus, SnsRefused
 from chalicelib.notifications.providers.ses import NOTIFICATION_TAG
 
+Outcome = Literal["delivered", "bounced", "rejected", "complained"]
+
 # Reports come in any order and more than once, so each only follows what is weaker. One may even be there before `sent` is written.
-_EARLIER: dict[NotificationStatus, tuple[NotificationStatus, ...]] = {
+_EARLIER: dict[Outcome, tuple[NotificationStatus, ...]] = {
     "delivered": ("queued", "sent"),
+    "rejected": ("queued", "sent"),
     "bounced": ("queued", "sent", "delivered"),
     "complained": ("queued", "sent", "delivered", "bounced"),
 }
@@ -67,6 +72,8 @@ def _apply(report: SesReport, now: int) -> str:
     match report.event_type:
         case "Delivery":
             return _change(report, "delivered", now)
+        case "Reject":
+            return _change(report, "rejected", now)
         case "Bounce" if report.bounce is not None:
             if report.bounce.bounce_type == "Permanent":
                 _suppress(report.bounce.bounced_recipients, "bounced", now)
@@ -82,10 +89,11 @@ def _suppress(recipients: list[Recipient], reason: str, now: int) -> None:
         suppression.suppress(recipient.email_address, reason, now)
 
 
-def _change(report: SesReport, status: NotificationStatus, now: int) -> str:
+def _change(report: SesReport, outcome: Outcome, now: int) -> str:
     """Write the status of the notification; mails without one, such as links, are only counted."""
     ids = report.mail.tags.get(NOTIFICATION_TAG, [])
-    is_new = all(store.change_status(notification_id, status, _EARLIER[status], now) for notification_id in ids)
+    status: NotificationStatus = "failed" if outcome == "rejected" else outcome
+    is_new = all(store.change_status(notification_id, status, _EARLIER[outcome], now) for notification_id in ids)
     if is_new:
-        log.count(f"mails_{status}")
-    return status if is_new else "known"
+        log.count(f"mails_{outcome}")
+    return outcome if is_new else "known"

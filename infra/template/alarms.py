@@ -11,13 +11,17 @@ from infra.template.functions import FUNCTIONS, dead_letters_id, logs_id
 from infra.template.stages import Template, stack_settings
 
 RUNBOOK = "docs/runbook.md"
-MINUTE, MINUTES, HOUR = 60, 300, 3600
+MINUTE, MINUTES, HOUR, DAY = 60, 300, 3600, 86_400
 
 Metric = Template
 
 # Of the API's paths: reserving, opening a checkout, paying, and both in one call.
 PURCHASE_STEPS = ("/v1/events/{event_id}/reservations", "/v1/checkout/sessions", "/v1/checkout/confirm", "/v1/orders")
 FROM_LOGS = "FairgateLogs"
+# The goal in percent: of the mails whose end SES has reported, those that have arrived. Nothing is measured of what has not happened.
+DELIVERY_GOAL, DELIVERY_ENDS = 98, ("delivered", "bounced", "rejected")
+_ENDED = " + ".join(f"FILL({end}, 0)" for end in DELIVERY_ENDS)
+DELIVERY_RATE = f"100 * FILL(delivered, 0) / ({_ENDED})"
 EACH_MINUTE = ("offer_tickets", "retry_webhooks", "send_messages")
 
 
@@ -68,6 +72,14 @@ def alarms(stage: str) -> list[Alarm]:
             "IF(sent > 400, 100 * (bounced + 20 * complained) / sent, 0)",
             {name: _own(stage, f"mails_{name}", HOUR) for name in ("sent", "bounced", "complained")},
             5,
+        ),
+        # Of fewer mails than these, three invented addresses would be too many.
+        Alarm(
+            "mails-undelivered",
+            f"IF({_ENDED} > 200, {DELIVERY_RATE}, 100)",
+            {end: _own(stage, f"mails_{end}", DAY) for end in DELIVERY_ENDS},
+            DELIVERY_GOAL,
+            below=True,
         ),
         Alarm("refunds-fail", "failed", {"failed": _own(stage, "refunds_failed", MINUTES)}, 0),
         Alarm("findings", "found", {"found": _own(stage, "reconciliation_findings", MINUTES)}, 0),

@@ -1,10 +1,12 @@
 """The dashboard of a stage: what somebody looks at during a drop, from the top."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from chalicelib import log
 from infra import event_sources
-from infra.template.alarms import FROM_LOGS
+from infra.template.alarms import DAY, DELIVERY_ENDS, DELIVERY_GOAL, DELIVERY_RATE, FROM_LOGS, MINUTE
 from infra.template.functions import FUNCTIONS, dead_letters_id
 from infra.template.stages import Template
 
@@ -15,6 +17,7 @@ COLUMNS = 24 // WIDTH
 def resources(stage: str) -> Template:
     """`${...}` in the body is what CloudFormation replaces."""
     widgets = [_widget(number, title, stat, metrics) for number, (title, stat, metrics) in enumerate(_graphs(stage))]
+    widgets.append(_delivery_rate(len(widgets), stage))
     return {
         "Dashboard": {
             "Type": "AWS::CloudWatch::Dashboard",
@@ -60,7 +63,15 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
         (
             "Mails",
             "Sum",
-            own("mails_sent", "mails_delivered", "mails_bounced", "mails_complained", "mails_failed", "notifications_given_up"),
+            own(
+                "mails_sent",
+                "mails_delivered",
+                "mails_bounced",
+                "mails_rejected",
+                "mails_complained",
+                "mails_failed",
+                "notifications_given_up",
+            ),
         ),
         ("Waitlist", "Sum", own("waitlist_joins", "waitlist_offers")),
         ("Webhooks of promoters", "Sum", own("outgoing_webhooks_delivered", "outgoing_webhooks_failed", "outgoing_webhooks_dead")),
@@ -75,12 +86,24 @@ def _graphs(stage: str) -> list[tuple[str, str, list[list[str]]]]:
     ]
 
 
-def _widget(number: int, title: str, stat: str, metrics: list[list[str]]) -> Template:
+def _delivery_rate(number: int, stage: str) -> Template:
+    """The share of mails that have arrived, by days, with its goal."""
+    hidden = [
+        [log.NAMESPACE, f"mails_{end}", "service", log.SERVICE, "stage", stage, {"id": end, "visible": False}] for end in DELIVERY_ENDS
+    ]
+    shown = {"expression": DELIVERY_RATE, "id": "rate", "label": "delivered"}
+    widget = _widget(number, "Mails that arrive, by days (%)", "Sum", [[shown], *hidden], DAY)
+    goal = {"label": "goal", "value": DELIVERY_GOAL}
+    widget["properties"] |= {"annotations": {"horizontal": [goal]}, "yAxis": {"left": {"max": 100}}}
+    return widget
+
+
+def _widget(number: int, title: str, stat: str, metrics: Sequence[Sequence[Any]], period: int = MINUTE) -> Template:
     return {
         "type": "metric",
         "x": number % COLUMNS * WIDTH,
         "y": number // COLUMNS * HEIGHT,
         "width": WIDTH,
         "height": HEIGHT,
-        "properties": {"title": title, "stat": stat, "period": 60, "region": "${AWS::Region}", "metrics": metrics},
+        "properties": {"title": title, "stat": stat, "period": period, "region": "${AWS::Region}", "metrics": metrics},
     }

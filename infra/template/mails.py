@@ -10,7 +10,7 @@ from infra.template import queues
 from infra.template.stages import Template, function_settings, stack_settings
 
 CONFIGURATION, TOPIC, DEAD_LETTERS = "MailConfiguration", "MailReports", "MailReportsDeadLetters"
-REPORTED = ["bounce", "complaint", "delivery"]
+REPORTED = ["bounce", "complaint", "delivery", "reject"]
 # What the stack makes and tells the functions.
 _OF_THE_STACK: Template = {f"{PREFIX}SES_CONFIGURATION_SET": {"Ref": CONFIGURATION}, f"{PREFIX}SES_TOPIC_ARN": {"Ref": TOPIC}}
 _ENDPOINT = "https://${RestAPI}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${RestAPI.Stage}/v1/webhooks/ses"

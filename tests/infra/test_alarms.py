@@ -65,10 +65,45 @@ def test_the_dashboard_shows_each_graph_in_a_place_of_its_own():
 
 def test_the_dashboard_shows_what_the_alarms_are_about():
     body = dashboard.resources("prod")["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    shown = {metric[1] for widget in json.loads(body)["widgets"] for metric in widget["properties"]["metrics"]}
+    shown = {metric[1] for widget in json.loads(body)["widgets"] for metric in widget["properties"]["metrics"] if len(metric) > 1}
     asked = {metric["Metric"]["MetricName"] for alarm in alarms.alarms("prod") for metric in alarm.metrics.values()}
     # Each is a part of what is shown: all steps of purchases are requests, and a job that runs has an instance.
     assert asked - shown == {"purchase_steps", "Invocations"}
+
+
+def rate_of(formula, **counts):
+    """What a formula of CloudWatch gives for the counts of a day, in which what has not happened is missing."""
+    functions = {"IF": lambda condition, then, otherwise: then if condition else otherwise, "FILL": lambda value, filler: value or filler}
+    return eval(formula, functions | dict.fromkeys(alarms.DELIVERY_ENDS) | counts)
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_alarmed"),
+    [
+        ({"delivered": 1000}, False),
+        ({"delivered": 981, "bounced": 19}, False),
+        ({"delivered": 980, "bounced": 12, "rejected": 9}, True),
+        ({"bounced": 201}, True),
+        ({"delivered": 10, "bounced": 90}, False),  # too few to mean something
+    ],
+)
+def test_a_day_of_mails_below_the_goal_is_an_alarm_unless_there_are_few(counts, is_alarmed):
+    [alarm] = [alarm for alarm in alarms.alarms("prod") if alarm.name == "mails-undelivered"]
+    assert (rate_of(alarm.value, **counts) < alarm.threshold) == is_alarmed
+    assert {metric["Period"] for metric in alarm.metrics.values()} == {86_400}
+    [made] = [found["Properties"] for name, found in alarms.resources("prod").items() if name == "AlarmMailsUndelivered"]
+    assert (made["ComparisonOperator"], made["Threshold"]) == ("LessThanThreshold", 98)
+
+
+def test_the_dashboard_draws_the_delivery_rate_by_days_and_its_goal():
+    body = dashboard.resources("prod")["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    [widget] = [found["properties"] for found in json.loads(body)["widgets"] if "annotations" in found["properties"]]
+    [shown], *hidden = widget["metrics"]
+    assert rate_of(shown["expression"], delivered=98, bounced=1, rejected=1) == 98
+    assert [(metric[1], metric[-1]) for metric in hidden] == [
+        (f"mails_{end}", {"id": end, "visible": False}) for end in alarms.DELIVERY_ENDS
+    ]
+    assert (widget["period"], [line["value"] for line in widget["annotations"]["horizontal"]]) == (86_400, [98])
 
 
 def test_the_runbook_says_what_to_do_with_the_dead_letters_of_each_function():

@@ -101,6 +101,16 @@ def test_a_delivery_is_written_to_the_notification(topic, notification, version)
     assert topic.fetched == [CERTIFICATE_URL]  # once
 
 
+def test_a_mail_that_ses_refused_to_send_is_listed_and_no_failure_of_ours(topic, notification):
+    counts = ("mails_rejected", "mails_failed")
+    before = [log.total(name) for name in counts]
+    assert topic.post(report("Reject", reject={"reason": "Bad content"})).json == {"received": "rejected"}
+    assert topic.post(report("Reject", reject={"reason": "Bad content"})).json == {"received": "known"}
+    assert [log.total(name) - count for name, count in zip(counts, before, strict=True)] == [1, 0]
+    assert (notification(), suppression.is_suppressed("ada@example.com")) == ("failed", False)
+    assert [found.id for found in outbox.query_problem("failed", 10, None)[0]] == ["order_confirmed.p.3"]
+
+
 def test_an_address_that_bounced_for_good_gets_no_mails_any_more_and_is_listed(topic, notification):
     topic.post(bounce("Transient"))
     assert (notification(), suppression.is_suppressed("ada@example.com")) == ("bounced", False)
