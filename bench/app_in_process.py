@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 from chalicelib import dynamo, memory, settings
 from devtools.dynamodb.store import open_store
@@ -25,8 +26,9 @@ _SECRETS = {"jwt_secret": "bench" * 8, "ticket_keys": "k1:" + "bench" * 8}
 def app_in_process(folder: Path | None = None, **overrides: Any) -> Iterator[Client]:
     """Empty tables, and a client of the app that uses them. With a folder, the store writes its journal there."""
     # Log lines are written by a Lambda instance too, but here they would end in a terminal.
-    os.environ.update(LOCAL_CREDENTIALS, POWERTOOLS_LOG_LEVEL="ERROR", POWERTOOLS_METRICS_DISABLED="true")
+    quiet = {**LOCAL_CREDENTIALS, "POWERTOOLS_LOG_LEVEL": "ERROR", "POWERTOOLS_METRICS_DISABLED": "true"}
     with (
+        patch.dict(os.environ, quiet),
         settings.override(**{**_SETTINGS, **_SECRETS, "store_endpoint": UNREACHABLE_ENDPOINT, **overrides}),
         open_store(folder) as store,
         in_process_transport(store, dynamo.client()),

@@ -8,19 +8,19 @@ so one thread processes task after task, one commit is for many, and what the wo
 ("Rethink the Sync", E. B. Nightingale and others, OSDI 2006). If a task sends anything to another program, it waits before that.
 """
 
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, wraps
+from http.client import HTTPConnection
+from smtplib import SMTP
 from typing import Any, Generic, TypeVar
 
 from devtools.dynamodb.journal import Journal, WaitEvent
 
 STALL_SECONDS = 0.005  # a task that takes so long probably waits, for Stripe or for a lock
-OUTPUT = frozenset({"http.client.send", "smtplib.send"})  # the interpreter's names for what sends something to another program
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -253,11 +253,16 @@ class _TurnEvent:
 @cache
 def _watch_output() -> None:
     """From now on, let no task send anything to another program before what it has written is on disk."""
-    sys.addaudithook(_wait_before_output)
+    HTTPConnection.send = _after_writes(HTTPConnection.send)  # type: ignore[method-assign]
+    SMTP.send = _after_writes(SMTP.send)  # type: ignore[method-assign]
 
 
-def _wait_before_output(event: str, _: tuple[Any, ...]) -> None:
-    if event in OUTPUT:
+def _after_writes(send: Callable[..., Any]) -> Any:
+    @wraps(send)
+    def wait_and_send(connection: Any, data: Any) -> None:
         worker = _requester.get(None)
         if worker is not None and worker.workers.journal is not None:
             worker.workers.journal.wait(worker.entry)
+        send(connection, data)
+
+    return wait_and_send

@@ -162,7 +162,8 @@ def test_an_allocator_and_a_manager_who_offer_to_the_same_person(play_sold_out):
         sold_out.give_back(0, 1)
         run = play({"allocator": lines.run_allocator, "manager": lambda: sold_out.notify("w1")}, crashes=crashes(play))
         if not run.crashed:
-            assert run.results["manager"].json.get("error") in (None, "waitlist_entry_not_waiting")
+            refused = run.results["manager"].json.get("error")  # the last: both tickets are held, and the first offer is not yet written
+            assert refused in (None, "waitlist_entry_not_waiting", "not_enough_tickets")
         sold_out.check()
         assert sold_out.offered() == ["w1", "w3"]
 

@@ -24,6 +24,7 @@ class FakeJournal:
         self.durable, self.failure = 0, None
         self.commits: SimpleQueue[bool] = SimpleQueue()
         self.on_commit: Callable[[], None] = lambda: None
+        self.waiting = threading.Semaphore(0)  # released by each thread that begins to wait
         self._changed = threading.Condition()
 
     def commit(self, *, only_if_late: bool = False) -> None:
@@ -32,6 +33,7 @@ class FakeJournal:
             self.on_commit()
 
     def wait(self, number: int) -> None:
+        self.waiting.release()
         with self._changed:
             assert self._changed.wait_for(lambda: self.durable >= number, SECONDS)
 
@@ -297,7 +299,7 @@ def test_a_commit_is_asked_for_when_there_is_no_more_input_and_while_results_are
 @pytest.mark.parametrize("run", [lambda send: send(), lambda send: run_in_thread(copy_context().run, send)])
 def test_a_task_sends_nothing_to_others_before_what_it_wrote_is_on_disk(desk, journal, run):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(SECONDS)
+        listener.setblocking(False)
 
         def write_and_call() -> str:
             write(desk, 1, None)
@@ -307,17 +309,13 @@ def test_a_task_sends_nothing_to_others_before_what_it_wrote_is_on_disk(desk, jo
             return "sent"
 
         desk.tasks.put(write_and_call)
+        assert journal.waiting.acquire(timeout=SECONDS)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        journal.write(desk.workers, 1)
+        assert desk.next_result() == "sent"
         called, _ = listener.accept()
         with called:
-            called.setblocking(False)
-            desk.tasks.put(lambda: "other")
-            assert desk.next_result() == "other"  # the task waits, with a connection through which nothing has come
-            with pytest.raises(BlockingIOError):
-                called.recv(1)
-            journal.write(desk.workers, 1)
-            assert desk.next_result() == "sent"
-            called.setblocking(True)
-            called.settimeout(SECONDS)
             assert called.recv(4) == b"POST"
 
 
