@@ -158,13 +158,12 @@ class Workers(Generic[Task, Result]):
     def _finish_held(self) -> None:
         """Finish the tasks whose entries are on disk by now, in the order in which they came."""
         journal = self.journal
-        if journal is None or not self._held:
+        if journal is None:
             return
         while self._held and (journal.durable >= self._held[0][0] or journal.failure is not None):
             entry, task, result = self._held.popleft()
             self._finish(task, result if journal.durable >= entry else None)
-        if self._held:
-            journal.commit(only_if_late=True)
+        journal.commit(only_if_late=True)  # also if nothing is held: another task may wait before it calls another program
 
     def _take_turn(self, me: _Worker) -> None:
         with self._mutex:

@@ -296,6 +296,30 @@ def test_a_commit_is_asked_for_when_there_is_no_more_input_and_while_results_are
     assert desk.next_result() == "written"
 
 
+def test_a_task_that_waits_for_the_journal_goes_on_although_others_keep_coming(desk, journal):
+    waiting, rounds = SimpleQueue(), iter(range(1000))
+
+    def wait() -> str:
+        event = desk.workers.new_event()
+        desk.tasks.put(keep_busy)
+        waiting.put(event)
+        event.wait()
+        return "went on"
+
+    def keep_busy() -> str:
+        if next(rounds, None) is not None:
+            desk.tasks.put(keep_busy)
+        return "busy"
+
+    def commit(*, only_if_late: bool = False) -> None:
+        if only_if_late and not waiting.empty():
+            waiting.get().set()
+
+    journal.commit = commit
+    desk.tasks.put(wait)
+    assert "went on" in [desk.next_result() for _ in range(1002)]
+
+
 @pytest.mark.parametrize("run", [lambda send: send(), lambda send: run_in_thread(copy_context().run, send)])
 def test_a_task_sends_nothing_to_others_before_what_it_wrote_is_on_disk(desk, journal, run):
     with socket.create_server(("127.0.0.1", 0)) as listener:

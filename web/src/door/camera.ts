@@ -8,7 +8,7 @@ export type CameraFailure = "refused" | "missing" | "busy";
 
 export interface CameraChoice {
   id: string;
-  /** The browser's name for it; empty where it tells none. */
+  /** The browser's name for it; empty if it gives none. */
   label: string;
 }
 
