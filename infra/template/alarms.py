@@ -1,5 +1,6 @@
 """The alarms of a stage. docs/runbook.md has a section for each, by its name: what it means, what to look at, what to do."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -20,15 +21,16 @@ PURCHASE_STEPS = ("/v1/events/{event_id}/reservations", "/v1/checkout/sessions",
 FROM_LOGS = "FairgateLogs"
 # The goal in percent: of the mails whose end SES has reported, those that have arrived. Nothing is measured of what has not happened.
 DELIVERY_GOAL, DELIVERY_ENDS = 98, ("delivered", "bounced", "rejected")
-_ENDED = " + ".join(f"FILL({end}, 0)" for end in DELIVERY_ENDS)
-DELIVERY_RATE = f"100 * FILL(delivered, 0) / ({_ENDED})"
 EACH_MINUTE = ("offer_tickets", "retry_webhooks", "send_messages")
+# CloudWatch refuses an alarm with more.
+METRICS_OF_AN_ALARM = 10
 
 
 class Alarm(Struct, frozen=True):
     """`value` is a formula of `metrics`, by their ids; the alarm goes off if it is above `threshold` in `times` periods.
 
-    `silence`: what it means if nothing is measured.
+    `silence`: what it means if nothing is measured. A formula of several metrics fills what is missing with zero: otherwise it has no
+    value while one of them has none. `part`: of several alarms that are about the same, which has a number in its name from 2 on.
     """
 
     name: str
@@ -39,18 +41,35 @@ class Alarm(Struct, frozen=True):
     out_of: int | None = None
     below: bool = False
     silence: str = "notBreaching"
+    part: int = 1
+
+    @property
+    def unique_name(self) -> str:
+        return self.name if self.part == 1 else f"{self.name}-{self.part}"
+
+
+def _filled(name: str) -> str:
+    return f"FILL({name}, 0)"
+
+
+def _sum(names: Iterable[str]) -> str:
+    return " + ".join(map(_filled, names))
+
+
+DELIVERY_RATE = f"100 * {_filled('delivered')} / ({_sum(DELIVERY_ENDS)})"
 
 
 def alarms(stage: str) -> list[Alarm]:
     """All alarms of a stage."""
+    payments = _sum(("declined", "paid"))
     return [
-        Alarm("errors", "100 * failed / requests", _requests(stage, MINUTES), 1),
+        Alarm("errors", f"100 * {_filled('failed')} / requests", _requests(stage, MINUTES), 1),
         Alarm("slow", "p95", {"p95": _api(stage, "Latency", "p95", MINUTES)}, 500, times=3),
         # 99.9 % of 30 days are lost in five days at this rate.
-        Alarm("availability", "100 * failed / requests", _requests(stage, HOUR), 0.6, times=3, out_of=6),
+        Alarm("availability", f"100 * {_filled('failed')} / requests", _requests(stage, HOUR), 0.6, times=3, out_of=6),
         Alarm(
             "purchases-fail",
-            "IF(steps > 20, 100 * broken / steps, 0)",
+            f"IF(steps > 20, 100 * {_filled('broken')} / steps, 0)",
             {
                 "broken": _own(stage, "purchase_steps_failed", MINUTES, FROM_LOGS),
                 "steps": _own(stage, "purchase_steps", MINUTES, FROM_LOGS),
@@ -59,7 +78,7 @@ def alarms(stage: str) -> list[Alarm]:
         ),
         Alarm(
             "payments-declined",
-            "IF(declined + paid > 20, 100 * declined / (declined + paid), 0)",
+            f"IF({payments} > 20, 100 * {_filled('declined')} / ({payments}), 0)",
             {"declined": _own(stage, "payments_failed", MINUTES), "paid": _own(stage, "orders_paid", MINUTES)},
             30,
         ),
@@ -69,14 +88,14 @@ def alarms(stage: str) -> list[Alarm]:
         # SES pauses who has 10 % bounces, or 0.5 % complaints. Of fewer mails than these, one complaint would be too many.
         Alarm(
             "mails-unwanted",
-            "IF(sent > 400, 100 * (bounced + 20 * complained) / sent, 0)",
+            f"IF(sent > 400, 100 * ({_filled('bounced')} + 20 * {_filled('complained')}) / sent, 0)",
             {name: _own(stage, f"mails_{name}", HOUR) for name in ("sent", "bounced", "complained")},
             5,
         ),
         # Of fewer mails than these, three invented addresses would be too many.
         Alarm(
             "mails-undelivered",
-            f"IF({_ENDED} > 200, {DELIVERY_RATE}, 100)",
+            f"IF({_sum(DELIVERY_ENDS)} > 200, {DELIVERY_RATE}, 100)",
             {end: _own(stage, f"mails_{end}", DAY) for end in DELIVERY_ENDS},
             DELIVERY_GOAL,
             below=True,
@@ -89,15 +108,15 @@ def alarms(stage: str) -> list[Alarm]:
         Alarm("bootstrap-failed", "abandoned", {"abandoned": _own(stage, "publications_abandoned", MINUTES)}, 0),
         Alarm("low-stock", "low", {"low": _own(stage, "low_stocks", MINUTES)}, 0),
         Alarm("store-unavailable", "refused", {"refused": _own(stage, "store_unavailable", MINUTES)}, 10),
-        Alarm("throttles", " + ".join(_throttles()), _throttles(), 0, times=2),
-        Alarm("function-errors", " + ".join(_function_errors()), _function_errors(), 0, times=2),
-        Alarm("dead-letters", " + ".join(_dead_letters(stage)), _dead_letters(stage), 0),
-        Alarm("changes-late", f"MAX([{', '.join(_ages_of_changes())}])", _ages_of_changes(), 60_000, times=3),
+        *_of_sums("throttles", _throttles(), times=2),
+        *_of_sums("function-errors", _function_errors(), times=2),
+        *_of_sums("dead-letters", _dead_letters(stage)),
+        Alarm("changes-late", f"MAX([{', '.join(map(_filled, _ages_of_changes()))}])", _ages_of_changes(), 60_000, times=3),
         Alarm("webhooks-dead", "dead", {"dead": _own(stage, "outgoing_webhooks_dead", MINUTES)}, 50),
         Alarm("webhooks-late", "oldest", {"oldest": _own(stage, "outgoing_webhooks_oldest_seconds", MINUTES)}, 600, times=3),
-        Alarm("sweep-silent", "runs", {"runs": _own(stage, "sweep_runs", MINUTES)}, 1, below=True, silence="breaching"),
-        # Nothing at all is measured of a function that is not called, so this goes off if one of them is silent.
-        Alarm("jobs-silent", " * ".join(_runs()), _runs(), 1, below=True, silence="breaching"),
+        Alarm("sweep-silent", _filled("runs"), {"runs": _own(stage, "sweep_runs", MINUTES)}, 1, below=True, silence="breaching"),
+        # The product is zero if one of them is silent: nothing at all is measured of a function that is not called.
+        Alarm("jobs-silent", " * ".join(map(_filled, _runs())), _runs(), 1, below=True, silence="breaching"),
         Alarm("sweep-behind", "behind", {"behind": _own(stage, "sweeps_unfinished", MINUTES)}, 0, times=2),
     ]
 
@@ -109,9 +128,20 @@ def resources(stage: str) -> Template:
         topic["Properties"]["Subscription"] = [{"Protocol": "email", "Endpoint": email}]
     return {
         "Alarms": topic,
-        **{f"Alarm{alarm.name.title().replace('-', '')}": _resource(stage, alarm) for alarm in alarms(stage)},
+        **{f"Alarm{alarm.unique_name.title().replace('-', '')}": _resource(stage, alarm) for alarm in alarms(stage)},
         **_metric_filters(stage),
     }
+
+
+def _of_sums(name: str, metrics: dict[str, Metric], *, times: int = 1) -> list[Alarm]:
+    """An alarm that goes off if one of the metrics is above zero, or several that share out the metrics evenly."""
+    parts = -(-len(metrics) // METRICS_OF_AN_ALARM)
+    names = list(metrics)
+    shares = [names[part::parts] for part in range(parts)]
+    return [
+        Alarm(name, _sum(share), {metric: metrics[metric] for metric in share}, 0, times=times, part=part)
+        for part, share in enumerate(shares, start=1)
+    ]
 
 
 def _resource(stage: str, alarm: Alarm) -> Template:
@@ -125,7 +155,7 @@ def _resource(stage: str, alarm: Alarm) -> Template:
     return {
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
-            "AlarmName": f"fairgate-{stage}-{alarm.name}",
+            "AlarmName": f"fairgate-{stage}-{alarm.unique_name}",
             "AlarmDescription": f"{RUNBOOK}#{alarm.name}",
             "Metrics": queries,
             "ComparisonOperator": "LessThanThreshold" if alarm.below else "GreaterThanThreshold",

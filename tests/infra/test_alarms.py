@@ -8,13 +8,14 @@ import pytest
 import app
 from infra.template import alarms, dashboard, functions
 from infra.template.stages import ROOT, deployed_stages
+from tests.infra.metric_math import evaluate, goes_off
 
 SECTION = re.compile(r"^### (\S+)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def test_each_alarm_has_its_section_in_the_runbook_and_each_section_its_alarm():
     sections = dict(SECTION.findall((ROOT / alarms.RUNBOOK).read_text().partition("\n## Alarms\n")[2].partition("\n## ")[0]))
-    assert list(sections) == [alarm.name for alarm in alarms.alarms("prod")]
+    assert list(sections) == list(dict.fromkeys(alarm.name for alarm in alarms.alarms("prod")))
     for name, text in sections.items():
         assert re.findall(r"^- \*\*(.+?)\*\*: \S", text, re.MULTILINE) == ["Means", "Look at", "Do"], name
 
@@ -23,9 +24,10 @@ def test_each_alarm_has_its_section_in_the_runbook_and_each_section_its_alarm():
 def test_each_alarm_says_where_its_section_is_and_tells_somebody(stage):
     resources = alarms.resources(stage)
     made = [resource["Properties"] for resource in resources.values() if resource["Type"] == "AWS::CloudWatch::Alarm"]
-    assert [alarm["AlarmName"] for alarm in made] == [f"fairgate-{stage}-{alarm.name}" for alarm in alarms.alarms(stage)]
+    assert len({alarm["AlarmName"] for alarm in made}) == len(made) == len(alarms.alarms(stage))
     for alarm in made:
-        assert alarm["AlarmDescription"] == f"docs/runbook.md#{alarm['AlarmName'].removeprefix(f'fairgate-{stage}-')}"
+        section = re.sub(r"-\d+$", "", alarm["AlarmName"].removeprefix(f"fairgate-{stage}-"))
+        assert alarm["AlarmDescription"] == f"docs/runbook.md#{section}"
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "Alarms"}]
 
 
@@ -71,10 +73,59 @@ def test_the_dashboard_shows_what_the_alarms_are_about():
     assert asked - shown == {"purchase_steps", "Invocations"}
 
 
-def rate_of(formula, **counts):
-    """What a formula of CloudWatch gives for the counts of a day, in which what has not happened is missing."""
-    functions = {"IF": lambda condition, then, otherwise: then if condition else otherwise, "FILL": lambda value, filler: value or filler}
-    return eval(formula, functions | dict.fromkeys(alarms.DELIVERY_ENDS) | counts)
+def named(name):
+    return [alarm for alarm in alarms.alarms("prod") if alarm.name == name]
+
+
+@pytest.mark.parametrize("is_by_ses", [False, True])
+def test_no_alarm_asks_for_more_metrics_than_cloudwatch_takes(monkeypatch, is_by_ses):
+    monkeypatch.setattr(alarms.mails, "is_by_ses", lambda stage: is_by_ses)
+    for stage in deployed_stages():
+        assert max(len(alarm.metrics) for alarm in alarms.alarms(stage)) <= 10
+        watched = {metric for alarm in alarms.alarms(stage) if alarm.name == "dead-letters" for metric in alarm.metrics}
+        assert len(watched) == sum(functions.dead_letters_id(name) is not None for name in functions.FUNCTIONS) + is_by_ses
+
+
+@pytest.mark.parametrize("name", ["throttles", "function-errors", "dead-letters", "changes-late"])
+def test_one_function_is_enough_for_an_alarm_although_nothing_is_measured_of_the_others(name):
+    for alarm in named(name):
+        assert not goes_off(alarm)
+        for metric in alarm.metrics:
+            assert goes_off(alarm, **{metric: 60_001}), metric
+            assert not goes_off(alarm, **{metric: 0}), metric
+
+
+@pytest.mark.parametrize(
+    ("name", "measured", "is_alarmed"),
+    [
+        ("errors", {"requests": 100, "failed": 2}, True),
+        ("errors", {"requests": 100, "failed": 1}, False),
+        ("errors", {"requests": 100}, False),
+        ("errors", {}, False),
+        ("purchases-fail", {"steps": 100, "broken": 2}, True),
+        ("purchases-fail", {"steps": 10, "broken": 5}, False),
+        ("purchases-fail", {"steps": 100}, False),
+        ("payments-declined", {"declined": 21}, True),
+        ("payments-declined", {"declined": 10, "paid": 15}, True),
+        ("payments-declined", {"declined": 5, "paid": 95}, False),
+        ("payments-declined", {"paid": 1000}, False),
+        ("payments-declined", {"declined": 10}, False),
+        ("mails-unwanted", {"sent": 1000, "complained": 3}, True),
+        ("mails-unwanted", {"sent": 1000, "bounced": 51}, True),
+        ("mails-unwanted", {"sent": 1000, "bounced": 20, "complained": 1}, False),
+        ("mails-unwanted", {"sent": 400, "complained": 400}, False),
+        ("mails-unwanted", {"sent": 1000}, False),
+        ("mails-unwanted", {}, False),
+        ("sweep-silent", {"runs": 5}, False),
+        ("sweep-silent", {}, True),
+        ("jobs-silent", {"runs_offer_tickets": 5, "runs_retry_webhooks": 5, "runs_send_messages": 5}, False),
+        ("jobs-silent", {"runs_offer_tickets": 5, "runs_retry_webhooks": 5}, True),
+        ("jobs-silent", {}, True),
+    ],
+)
+def test_a_rate_is_an_alarm_above_its_threshold_also_while_one_of_its_metrics_is_missing(name, measured, is_alarmed):
+    [alarm] = named(name)
+    assert goes_off(alarm, **measured) == is_alarmed
 
 
 @pytest.mark.parametrize(
@@ -88,8 +139,8 @@ def rate_of(formula, **counts):
     ],
 )
 def test_a_day_of_mails_below_the_goal_is_an_alarm_unless_there_are_few(counts, is_alarmed):
-    [alarm] = [alarm for alarm in alarms.alarms("prod") if alarm.name == "mails-undelivered"]
-    assert (rate_of(alarm.value, **counts) < alarm.threshold) == is_alarmed
+    [alarm] = named("mails-undelivered")
+    assert goes_off(alarm, **counts) == is_alarmed
     assert {metric["Period"] for metric in alarm.metrics.values()} == {86_400}
     [made] = [found["Properties"] for name, found in alarms.resources("prod").items() if name == "AlarmMailsUndelivered"]
     assert (made["ComparisonOperator"], made["Threshold"]) == ("LessThanThreshold", 98)
@@ -99,7 +150,7 @@ def test_the_dashboard_draws_the_delivery_rate_by_days_and_its_goal():
     body = dashboard.resources("prod")["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     [widget] = [found["properties"] for found in json.loads(body)["widgets"] if "annotations" in found["properties"]]
     [shown], *hidden = widget["metrics"]
-    assert rate_of(shown["expression"], delivered=98, bounced=1, rejected=1) == 98
+    assert evaluate(shown["expression"], {"delivered": 98, "bounced": 1, "rejected": 1}) == 98
     assert [(metric[1], metric[-1]) for metric in hidden] == [
         (f"mails_{end}", {"id": end, "visible": False}) for end in alarms.DELIVERY_ENDS
     ]

@@ -84,7 +84,8 @@ def test_a_report_that_could_not_be_delivered_is_kept_and_sets_off_the_alarm(tem
     resources = json.loads(template.read_bytes())["Resources"]
     redrive = resources["MailReportsSubscription"]["Properties"]["RedrivePolicy"]
     assert redrive == {"deadLetterTargetArn": {"Fn::GetAtt": ["MailReportsDeadLetters", "Arn"]}}
-    watched = [query.get("MetricStat", {}).get("Metric", {}) for query in resources["AlarmDeadLetters"]["Properties"]["Metrics"]]
+    queries = [query for name, made in resources.items() if name.startswith("AlarmDeadLetters") for query in made["Properties"]["Metrics"]]
+    watched = [query.get("MetricStat", {}).get("Metric", {}) for query in queries]
     queue = {"Name": "QueueName", "Value": {"Fn::GetAtt": ["MailReportsDeadLetters", "QueueName"]}}
     assert [queue] in [metric.get("Dimensions") for metric in watched]
 
