@@ -28,7 +28,7 @@ help:
 	@echo "                 FILES='a.json b.json'  other files than bootstrap/bootstrap-tickets.json and, in a local run, its demo"
 	@echo "make test      run all tests on all cores, with coverage"
 	@echo "                 ARGS='-k name'         some of them, without coverage (ARGS='-n 0': all in one process)"
-	@echo "make shots     draw every page and state of the shop, on a phone and a desk, light and dark, into .build/shots"
+	@echo "make shots     draw every page and state, on a phone and a desk, light and dark, and in Spanish, into .build/shots"
 	@echo "make check     check format, lint, types (also of the pages), layers, what each function loads, and the template"
 	@echo "make format    format the files and fix what the linter can fix"
 	@echo "make bench     take the measures of docs/performance.md (three minutes); writes bench/results/latest.md"

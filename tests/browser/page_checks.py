@@ -1,6 +1,6 @@
 """What holds on every page and in every state: axe finds nothing, light and dark, and nothing is wider than a small phone.
 
-With SHOTS=<folder> (`make shots`) each is also drawn, at 390 and 1280 px, and in Spanish at 390.
+With SHOTS=<folder> (`make shots`) each is also drawn, at 390 and 1280 px, light and dark, and in Spanish at both widths.
 """
 
 import os
@@ -39,12 +39,18 @@ def check(page: Page, name: str) -> None:
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
         _draw(page, f"{name}-1280-{scheme}", 1280)
-    if (language := page.locator("footer select")).count() > 0:
-        language.evaluate(SPEAK, "es")
+    if page.locator("footer select").count() > 0:
+        _speak(page, "es")
         _check_width(page, name)
         _draw(page, f"{name}-390-es", 390)
-        language.evaluate(SPEAK, "en")
+        _draw(page, f"{name}-1280-es", 1280)
+        _speak(page, "en")
     page.set_viewport_size({"width": width, "height": height})
+
+
+def _speak(page: Page, language: str) -> None:
+    page.locator("footer select").evaluate(SPEAK, language)
+    page.locator(f"html[lang={language}]").wait_for(state="attached")  # its texts are loaded only now
 
 
 def _check_width(page: Page, name: str) -> None:
