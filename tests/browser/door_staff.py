@@ -46,6 +46,12 @@ class DoorStaff:
         self.page.locator("main button[type=submit]").click()
         self.page.wait_for_url("**/door")
 
+    def sign_out(self) -> None:
+        """On the page of the account; a page that is left while it signs out may stay signed in."""
+        self.page.goto("/account")
+        self.press("Sign out")
+        self.page.wait_for_url(re.compile(r"^https?://[^/]+/$"))
+
     def open_door(self, gate: str = "North") -> None:
         self.page.get_by_label("Gate", exact=True).fill(gate)
         self.press("Open the door")

@@ -85,7 +85,7 @@ def test_scans_without_a_network_survive_a_reload_and_a_second_device_hears_of_i
     south = new_staff("South", "south@example.com")
     order_id = good.purchase_id
     assert builders.refund(door.api, order_id, tickets=[void.id]).status == 201
-    north.press("Ask now")
+    north.press("Update the list")
     expect(north.page.get_by_role("region", name="Who is in")).to_contain_text("0 of 2 people")
     north.lose_network()
     south.lose_network()

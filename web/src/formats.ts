@@ -11,6 +11,11 @@ export function day(iso: string, timezone: string | undefined, locale: string): 
   return format(iso, timezone, locale, { weekday: "short", day: "numeric", month: "short" });
 }
 
+/** As it fits a narrow list. */
+export function shortDayAndTime(iso: string, timezone: string | undefined, locale: string): string {
+  return format(iso, timezone, locale, { weekday: "short", day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
+}
+
 export function dayAndTime(iso: string, timezone: string | undefined, locale: string): string {
   return format(iso, timezone, locale, { weekday: "long", day: "numeric", month: "long", hour: "numeric", minute: "2-digit", timeZoneName: "short" });
 }

@@ -20,11 +20,18 @@ def entering(staff: DoorStaff) -> Iterator[str]:
     staff.sign_in()
     expect(staff.page.get_by_label("Event", exact=True)).to_be_visible()
     yield "setup"
+    other_tab = staff.page.context.new_page()
+    staff.page.goto("/account")
+    other_tab.goto("/door")
+    expect(other_tab.get_by_label("Event", exact=True)).to_be_visible()
+    staff.page.goto("/door")
+    expect(staff.page.get_by_role("heading", name="The door is open in another tab")).to_be_visible()
+    yield "other_tab"
 
 
 def without_work(staff: DoorStaff) -> Iterator[str]:
     staff.sign_in(is_invited=False)
-    expect(staff.page.get_by_role("heading", name="You work at no event")).to_be_visible()
+    expect(staff.page.get_by_role("heading", name="You do not work at any event yet")).to_be_visible()
     yield "nothing"
 
 
@@ -66,6 +73,8 @@ def scanning(staff: DoorStaff) -> Iterator[str]:
     staff.lose_network()
     staff.type(codes[1])
     staff.see_verdict("Come in", "Decided on this device")
+    staff.press("Leave the door and delete the list")
+    staff.page.get_by_text("Not sent yet: 1 scan.").wait_for()
     yield "offline"
     staff.admit_elsewhere(codes[1], gate="South", count="all")
     staff.find_network()
@@ -84,10 +93,26 @@ def too_early(staff: DoorStaff) -> Iterator[str]:
     yield "early"
 
 
+def without_session(staff: DoorStaff) -> Iterator[str]:
+    builders.create_order(staff.api, _shop(staff), 1)
+    staff.sign_in()
+    staff.open_door()
+    staff.page.context.clear_cookies()
+    staff.page.reload()
+    staff.see_state("Signed out")
+    staff.type("7K3MX-0QWZ9-H4TRB-V81CD")
+    staff.see_verdict("Not on the list")
+    yield "signed_out"
+    staff.sign_in("bob@example.com", is_invited=False)
+    expect(staff.page.get_by_role("heading", name="Does this account work here?")).to_be_visible()
+    staff.see_state("Your account does not work at this event")
+    yield "locked"
+
+
 def _shop(staff: DoorStaff, **fields: object) -> tuple[str, str]:
     times = {"starts_at": clock.iso(clock.now() + 3600), "on_sale_at": clock.iso(clock.now() - 3600)} | fields
     staff.event_id = builders.create_event(staff.api, "Rivalry Cup: The Final", venue="Bayline Center", **times)
     return staff.event_id, builders.create_tier(staff.api, staff.event_id, "Table", admits=4)
 
 
-TOURS: list[DoorTour] = [entering, without_work, scanning, too_early]
+TOURS: list[DoorTour] = [entering, without_work, scanning, too_early, without_session]

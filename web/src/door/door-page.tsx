@@ -56,7 +56,7 @@ export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<voi
         <Outcome tone="calm" title={d.lockedTitle}>
           <p>{view.isRefreshing ? d.state.checking : d.lockedText}</p>
           <button type="button" class="button" disabled={view.isRefreshing} onClick={() => void door.tick(true)}>
-            {d.state.refresh}
+            {d.state.askAgain}
           </button>
         </Outcome>
       ) : (

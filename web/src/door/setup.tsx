@@ -1,7 +1,7 @@
 /** Which door this is: the event and the gate. Then the device loads the list of the tickets. */
 
 import { useState } from "preact/hooks";
-import { dayAndTime } from "../formats";
+import { shortDayAndTime } from "../formats";
 import type { ListedEvent } from "../manage/api";
 import { listEvents } from "../manage/events/own-events";
 import { Failure, Skeleton } from "../parts/failure";
@@ -50,7 +50,7 @@ export function Setup({ userId, store, open }: Props) {
         <select id="event" name="event" required>
           {events.map((event) => (
             <option key={event.id} value={event.id}>
-              {[event.name, event.starts_at && dayAndTime(event.starts_at, event.timezone ?? undefined, locale)].filter(Boolean).join(" · ")}
+              {[event.starts_at && shortDayAndTime(event.starts_at, event.timezone ?? undefined, locale), event.name].filter(Boolean).join(" · ")}
             </option>
           ))}
         </select>

@@ -50,9 +50,13 @@ export function useDoorView(door: Door): DoorView {
 export function useKeptGoing(door: Door): boolean | null {
   const [isKept, setKept] = useState<boolean | null>(null);
   useEffect(() => {
-    let wasKept = false;
+    let mayTry = true; // until it is kept, one at a time: the network may come back while one still works
     const keep = async () => {
-      if (!wasKept) setKept((wasKept = await keepDoor()));
+      if (!mayTry) return;
+      mayTry = false;
+      const wasKept = await keepDoor();
+      setKept(wasKept);
+      mayTry = !wasKept;
     };
     const tick = () => document.visibilityState === "visible" && void door.tick();
     const comeBack = () => {

@@ -40,7 +40,7 @@ function Panel({ door, verdict, timezone, opensAt }: Props & { verdict: Verdict 
       {scan.first && <p>{d.verdict.first(dayAndTime(scan.first.at, timezone, locale), scan.first.gate)}</p>}
       {scan.first?.device && <p>{scan.first.device === door.view.setup.device ? d.verdict.thisDevice : d.verdict.device(scan.first.device)}</p>}
       {tone === "early" && <p>{d.verdict.opens(dayAndTime(opensAt, timezone, locale))}</p>}
-      {isOffline && <p>{d.verdict.offline}</p>}
+      {isOffline && <p>{isIn ? `${d.verdict.offline} ${d.verdict.sentLater}` : d.verdict.offline}</p>}
       <div class="row">
         {isIn && ticket && remaining > 0 && (
           <>
