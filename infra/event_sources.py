@@ -1,5 +1,7 @@
 """Which function gets the changes of which tables: for the deployment, and for the local run."""
 
+from typing import Any
+
 # Function -> the features whose tables it gets the changes of: at most two functions for each table.
 CONSUMERS = {
     "follow_changes": ("catalog", "purchases", "tickets"),
@@ -15,3 +17,9 @@ MAX_RETRY_ATTEMPTS = 30
 def function_id(function: str) -> str:
     """Chalice's logical id of a function: project_reports -> ProjectReports."""
     return "".join(word.capitalize() for word in function.split("_"))
+
+
+def lambda_record(record: dict[str, Any], stream: str) -> dict[str, Any]:
+    """A change record that the SDK has read from `stream`, an ARN, as Lambda passes it on, which encodes binary values in Base64."""
+    created_at = record["dynamodb"]["ApproximateCreationDateTime"].timestamp()
+    return {**record, "eventSourceARN": stream, "dynamodb": {**record["dynamodb"], "ApproximateCreationDateTime": created_at}}

@@ -11,6 +11,7 @@ from devtools.stripe.webhook_signature import signature_header
 from infra.deploy.stage_secret import secret_name
 from infra.emulation.aws import EmulatedAws, EmulationFailed
 from infra.emulation.deployed import DeployedStack
+from infra.event_sources import lambda_record
 from infra.local.schedules import scheduled_event
 from infra.template.functions import FUNCTIONS, SCHEDULED
 
@@ -93,7 +94,4 @@ def read_changes(aws: EmulatedAws, stream: str) -> list[dict[str, Any]]:
     for shard in client.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"]:
         iterator = client.get_shard_iterator(StreamArn=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
         records += client.get_records(ShardIterator=iterator)["Records"]
-    for record in records:
-        record["eventSourceARN"] = stream
-        record["dynamodb"]["ApproximateCreationDateTime"] = record["dynamodb"]["ApproximateCreationDateTime"].timestamp()
-    return records
+    return [lambda_record(record, stream) for record in records]
