@@ -29,6 +29,7 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
     manager.fill("Order or ticket number, or the buyer's id", f"{order_id.lower()}-1")
     manager.press("Find")
     manager.see_heading("What happened")
+    expect(manager.page.locator('.side [aria-current="true"]')).to_have_text("Orders")
     with settings.override(refund_fee_cents=150, refund_fee_percent=10):
         outlook = manager.page.locator(".outlook")
         manager.page.get_by_label("Some tickets").check()
@@ -54,6 +55,24 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
     [refund] = manager.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["refunds"]
     assert (refund["amount_cents"], refund["fee_cents"], refund["tickets"]) == (8200, 750, [f"{order_id}-2"])
     invariants.check(manager.time.now)
+
+
+def test_a_table_that_is_wider_than_the_screen_says_so_and_moves_by_the_keyboard(manager):
+    drop = Drop(manager)
+    drop.join(1)
+    drop.open()
+    drop.buy(1)
+    project_changes()
+    manager.open(f"/events/{drop.event_id}/sales")
+    table, hint = manager.page.get_by_role("region", name="By ticket"), manager.page.get_by_text("The table is wider than the screen")
+    table.wait_for()
+    expect(hint).to_have_count(0)
+    expect(table).not_to_have_attribute("tabindex", "0")
+    manager.page.set_viewport_size({"width": 390, "height": 844})
+    expect(hint.last).to_be_visible()
+    table.focus()
+    manager.page.keyboard.press("ArrowRight")
+    expect(table).not_to_have_js_property("scrollLeft", 0)
 
 
 def test_the_file_of_sales_adds_up_to_the_ledger(manager):

@@ -45,15 +45,18 @@ export function Beside({ me, children }: { me: Me; children: ComponentChildren }
   const { t } = useTexts();
   const { value: event, eventId, failure } = useEventState();
   const may = useMay();
+  const { path } = useLocation();
   const listed = PAGES.filter((page) => page.isListed && (page.right === null || may(page.right)));
   const ofEvent = event ? listed.filter(isOfEvent) : [];
+  const addressOf = (page: Page) => (event ? page.path.replace(":eventId", event.id) : page.path);
+  const current = nearest(path, listed.map(addressOf));
   return (
     <div class="beside">
       <div class="side">
         <nav aria-label={own.navigation}>
           <ul>
             {listed.filter((page) => !isOfEvent(page)).map((page) => (
-              <Entry key={page.path} page={page} address={page.path} />
+              <Entry key={page.path} page={page} address={page.path} current={current} />
             ))}
           </ul>
         </nav>
@@ -65,7 +68,7 @@ export function Beside({ me, children }: { me: Me; children: ComponentChildren }
             </p>
             <ul>
               {ofEvent.map((page) => (
-                <Entry key={page.path} page={page} address={page.path.replace(":eventId", event.id)} />
+                <Entry key={page.path} page={page} address={addressOf(page)} current={current} />
               ))}
             </ul>
           </nav>
@@ -77,21 +80,28 @@ export function Beside({ me, children }: { me: Me; children: ComponentChildren }
   );
 }
 
-function Entry({ page, address }: { page: Page; address: string }) {
+/** `current`: the address of the listed page that is shown, or that the shown one belongs to. */
+function Entry({ page, address, current }: { page: Page; address: string; current: string | null }) {
   const name = useRoomTexts(page.name);
   const { path } = useLocation();
   const link = useRef<HTMLAnchorElement>(null);
-  const isCurrent = path === address;
+  const isCurrent = address === current;
   useEffect(() => {
     if (isCurrent) link.current?.scrollIntoView({ inline: "center", block: "nearest" }); // on a phone the row of pages is wider than it
   }, [isCurrent, name]);
   return (
     <li>
-      <a href={address} ref={link} aria-current={isCurrent ? "page" : undefined}>
+      <a href={address} ref={link} aria-current={isCurrent ? (path === address ? "page" : "true") : undefined}>
         {name}
       </a>
     </li>
   );
+}
+
+/** Of these addresses the longest that a path is, or lies below; null for none. */
+function nearest(path: string, addresses: string[]): string | null {
+  const above = addresses.filter((address) => path === address || path.startsWith(`${address}/`));
+  return above.toSorted((one, other) => other.length - one.length)[0] ?? null;
 }
 
 const isOfEvent = (page: Page) => page.path.includes(":eventId");

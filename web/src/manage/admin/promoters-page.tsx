@@ -3,11 +3,11 @@
 import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
 import { day } from "../../formats";
-import { Failure, Outcome, Skeleton } from "../../parts/failure";
-import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { manager } from "../api";
 import { Confirmed } from "../parts/confirmed";
+import { PagedList } from "../parts/paged-list";
+import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { adminTexts } from "../texts/admin";
 
@@ -41,29 +41,17 @@ export function PromotersPage() {
 
 function Listed({ isVerified }: { isVerified: boolean }) {
   const own = useRoomTexts(adminTexts);
-  const [cursors, setCursors] = useState<string[]>([]);
-  const { value, failure, reload } = useLoaded(() => listPromoters(isVerified, cursors.at(-1)), cursors.join());
-  if (!value) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
-  if (value.promoters.length === 0) {
-    return (
-      <Outcome tone="good" title={isVerified ? own.noneVerified : own.noneUnverified}>
-        <p>{own.noneText}</p>
-      </Outcome>
-    );
-  }
+  const found = usePages((cursor) => listPromoters(isVerified, cursor), "promoters");
   return (
-    <>
-      <ul class="cases">
-        {value.promoters.map((promoter) => (
-          <Entry key={promoter.id} promoter={promoter} reload={reload} />
-        ))}
-      </ul>
-      {value.next_cursor && (
-        <button type="button" class="button button-quiet" onClick={() => setCursors([...cursors, value.next_cursor!])}>
-          {own.next}
-        </button>
+    <PagedList found={found} itemsOf={(page) => page.promoters} none={{ title: isVerified ? own.noneVerified : own.noneUnverified, text: own.noneText }}>
+      {(promoters) => (
+        <ul class="cases">
+          {promoters.map((promoter) => (
+            <Entry key={promoter.id} promoter={promoter} reload={found.reload} />
+          ))}
+        </ul>
       )}
-    </>
+    </PagedList>
   );
 }
 

@@ -3,12 +3,14 @@
 import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
 import { dayAndTime, money } from "../../formats";
-import { Failure, Outcome, Skeleton } from "../../parts/failure";
-import { useAction, useLoaded } from "../../parts/hooks";
+import { Failure } from "../../parts/failure";
+import { useAction } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { manager } from "../api";
 import { retryRefund } from "../orders/orders";
 import { Confirm } from "../parts/confirm";
+import { PagedList } from "../parts/paged-list";
+import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { casesTexts } from "../texts/cases";
 import { suggestionFor } from "./suggestions";
@@ -23,30 +25,25 @@ const closeCase = (order_id: string, finding: string) =>
 
 export function CasesPage() {
   const own = useRoomTexts(casesTexts);
-  const [cursors, setCursors] = useState<string[]>([]);
-  const { value, failure, reload } = useLoaded(() => listCases(cursors.at(-1)), cursors.join());
+  const found = usePages(listCases, "cases");
   return (
     <div class="page">
       <h1>{own.title}</h1>
       <p class="lead">{own.lead}</p>
-      {failure && <Failure failure={failure} retry={reload} />}
-      {!value && !failure && <Skeleton lines={6} />}
-      {value && <LastRun run={value.last_run} />}
-      {value?.open.length === 0 && (
-        <Outcome tone="good" title={own.none}>
-          <p>{own.noneText}</p>
-        </Outcome>
-      )}
-      <ul class="cases">
-        {value?.open.map((found) => (
-          <Case key={`${found.order_id}/${found.kind}/${found.id}`} found={found as OpenCase} reload={reload} />
-        ))}
-      </ul>
-      {value?.next_cursor && (
-        <button type="button" class="button button-quiet" onClick={() => setCursors([...cursors, value.next_cursor!])}>
-          {own.next}
-        </button>
-      )}
+      <PagedList
+        found={found}
+        itemsOf={(page) => page.open as OpenCase[]}
+        none={{ title: own.none, text: own.noneText }}
+        above={(first) => <LastRun run={first.last_run} />}
+      >
+        {(open) => (
+          <ul class="cases">
+            {open.map((one) => (
+              <Case key={`${one.order_id}/${one.kind}/${one.id}`} found={one} reload={found.reload} />
+            ))}
+          </ul>
+        )}
+      </PagedList>
     </div>
   );
 }

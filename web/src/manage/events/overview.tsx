@@ -11,6 +11,7 @@ import { useTexts } from "../../texts";
 import { getEvent } from "../api";
 import { Confirmed } from "../parts/confirmed";
 import { TextField } from "../parts/fields";
+import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
 import { eventTexts } from "../texts/events";
 import { useManagedEvent, useMay } from "../who";
@@ -140,7 +141,7 @@ function Figures() {
       {tiers.length === 0 ? (
         <p>{own.noTickets}</p>
       ) : (
-        <div class="table-scroll" role="region" aria-label={own.figures} tabIndex={0}>
+        <TablePlace label={own.figures}>
         <table class="sums">
           <thead>
             <tr>
@@ -163,7 +164,7 @@ function Figures() {
             ))}
           </tbody>
         </table>
-        </div>
+        </TablePlace>
       )}
       {tiers.length === 0 && may("managePackages") && event.managed_by === "api" && (
         <a class="button button-quiet" href={`/manage/events/${event.id}/tickets`}>

@@ -3,9 +3,9 @@
 import { useLocation } from "preact-iso";
 import { content, type Schemas } from "../../client";
 import { money } from "../../formats";
-import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { useTexts } from "../../texts";
 import { manager } from "../api";
+import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { historyTexts } from "../texts/history";
@@ -28,8 +28,7 @@ export function HistoryPage() {
   const { query, path, route } = useLocation();
   const part = (query.show! in PARTS ? query.show : "") as Part;
   const action = part ? PARTS[part] : undefined;
-  const { pages, failure, retry, isWorking, more } = usePages((cursor) => load(event.id, action, cursor), `${event.id} ${part}`);
-  const entries = pages?.flatMap((page) => page.entries) ?? [];
+  const found = usePages((cursor) => load(event.id, action, cursor), `${event.id} ${part}`);
   return (
     <div class="page page-narrow">
       <h1>{own.title}</h1>
@@ -44,23 +43,19 @@ export function HistoryPage() {
           </select>
         </label>
       </div>
-      {!pages && !failure && <Skeleton lines={8} />}
-      {pages && entries.length === 0 && !more && (
-        <Outcome tone="calm" title={part ? own.noneOfPart : own.none}>
-          <p>{part ? own.noneOfPartText : own.noneText}</p>
-        </Outcome>
-      )}
-      <ol class="history">
-        {entries.map((entry) => (
-          <Row key={entry.id} entry={entry} />
-        ))}
-      </ol>
-      {failure && <Failure failure={failure} retry={retry} />}
-      {more && (
-        <button type="button" class="button button-quiet" disabled={isWorking} onClick={more}>
-          {own.more}
-        </button>
-      )}
+      <PagedList
+        found={found}
+        itemsOf={(page) => page.entries}
+        none={part ? { title: own.noneOfPart, text: own.noneOfPartText } : { title: own.none, text: own.noneText }}
+      >
+        {(entries) => (
+          <ol class="history">
+            {entries.map((entry) => (
+              <Row key={entry.id} entry={entry} />
+            ))}
+          </ol>
+        )}
+      </PagedList>
     </div>
   );
 }

@@ -6,6 +6,7 @@ import { Failure, Skeleton } from "../../parts/failure";
 import { useNow } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { Chart } from "../parts/chart";
+import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
 import { liveTexts } from "../texts/live";
 import { useManagedEvent, useMay } from "../who";
@@ -135,8 +136,8 @@ function Tiers({ live }: { live: LiveSale }) {
   const number = (value: number | null) => (value === null ? own.noLimit : value.toLocaleString(locale));
   return (
     <section class="panel">
-      <h2 id="tiers-title">{own.tiers}</h2>
-      <div class="table-place" tabIndex={0} role="region" aria-labelledby="tiers-title">
+      <h2>{own.tiers}</h2>
+      <TablePlace label={own.tiers}>
         <table>
           <thead>
             <tr>
@@ -159,7 +160,7 @@ function Tiers({ live }: { live: LiveSale }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </TablePlace>
     </section>
   );
 }

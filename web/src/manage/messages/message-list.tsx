@@ -2,10 +2,10 @@
 
 import { useState } from "preact/hooks";
 import { dayAndTime } from "../../formats";
-import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { useTexts } from "../../texts";
 import { orderOf } from "../orders/orders";
 import { Confirmed } from "../parts/confirmed";
+import { PagedList } from "../parts/paged-list";
 import type { Pages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { messagesTexts } from "../texts/messages";
@@ -18,35 +18,21 @@ const OFFERS = ["waitlist_offer", "offer_expiring"];
 export function MessageList({ found, noneText }: { found: Pages<{ messages: Message[]; next_cursor: string | null }>; noneText: string }) {
   const own = useRoomTexts(messagesTexts);
   const [said, setSaid] = useState("");
-  const { pages, failure, retry, isWorking, more, reload } = found;
-  if (!pages) return failure ? <Failure failure={failure} retry={retry} /> : <Skeleton lines={8} />;
-  const messages = pages.flatMap((page) => page.messages);
   const sendAgain = async (message: Message) => {
     await resend(message.id);
     setSaid(own.done(own.kinds[message.kind] ?? message.kind));
-    await reload();
+    await found.reload();
   };
   return (
-    <>
-      <div role="status">{said && <p class="notice">{said}</p>}</div>
-      {messages.length === 0 ? (
-        <Outcome tone="calm" title={own.none}>
-          <p>{noneText}</p>
-        </Outcome>
-      ) : (
+    <PagedList found={found} itemsOf={(page) => page.messages} said={said} none={{ title: own.none, text: noneText }}>
+      {(messages) => (
         <ul class="rows">
           {messages.map((message) => (
             <Row key={message.id} message={message} sendAgain={sendAgain} />
           ))}
         </ul>
       )}
-      {failure && <Failure failure={failure} retry={retry} />}
-      {more && (
-        <button type="button" class="button button-quiet" disabled={isWorking} onClick={more}>
-          {own.more}
-        </button>
-      )}
-    </>
+    </PagedList>
   );
 }
 

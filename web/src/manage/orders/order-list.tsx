@@ -3,9 +3,10 @@
 import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
 import { day, money } from "../../formats";
-import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { useTexts } from "../../texts";
 import { usePages } from "../parts/use-pages";
+import { PagedList } from "../parts/paged-list";
+import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
 import { ordersTexts } from "../texts/orders";
 import { useManagedEvent } from "../who";
@@ -51,25 +52,12 @@ export function OrderList() {
 
 function Found({ eventId, filters }: { eventId: string; filters: Filters }) {
   const own = useRoomTexts(ordersTexts);
-  const { pages, failure, retry, isWorking, more } = usePages((cursor) => listEventOrders(eventId, filters, cursor), "orders");
-  if (!pages) return failure ? <Failure failure={failure} retry={retry} /> : <Skeleton lines={6} />;
-  const orders = pages.flatMap((page) => page.orders);
+  const found = usePages((cursor) => listEventOrders(eventId, filters, cursor), "orders");
+  const noneText = filters.buyer || filters.status ? own.noneFits : own.noneText;
   return (
-    <>
-      {orders.length === 0 && !more ? (
-        <Outcome tone="calm" title={own.none}>
-          <p>{filters.buyer || filters.status ? own.noneFits : own.noneText}</p>
-        </Outcome>
-      ) : (
-        <OrderTable eventId={eventId} orders={orders} />
-      )}
-      {failure && <Failure failure={failure} retry={retry} />}
-      {more && (
-        <button type="button" class="button button-quiet" onClick={more} disabled={isWorking}>
-          {own.more}
-        </button>
-      )}
-    </>
+    <PagedList found={found} itemsOf={(page) => page.orders} none={{ title: own.none, text: noneText }}>
+      {(orders) => <OrderTable eventId={eventId} orders={orders} />}
+    </PagedList>
   );
 }
 
@@ -77,7 +65,7 @@ function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[
   const own = useRoomTexts(ordersTexts);
   const { locale } = useTexts();
   return (
-    <div class="table-place" tabIndex={0} role="region" aria-label={own.title}>
+    <TablePlace label={own.title}>
       <table>
         <thead>
           <tr>
@@ -107,6 +95,6 @@ function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[
           ))}
         </tbody>
       </table>
-    </div>
+    </TablePlace>
   );
 }

@@ -3,6 +3,7 @@
 import { money } from "../../formats";
 import { useTexts } from "../../texts";
 import type { Figures } from "../sales/figures";
+import { TablePlace } from "./table-place";
 import { useRoomTexts } from "../texts";
 import { salesTexts } from "../texts/sales";
 
@@ -13,7 +14,7 @@ export function Takings({ revenue }: { revenue: Figures["revenue"] }) {
   const { locale } = useTexts();
   if (revenue.length === 0) return <p>{own.noMoney}</p>;
   return (
-    <div class="table-place" tabIndex={0} role="region" aria-label={own.money}>
+    <TablePlace label={own.money}>
       <table>
         <thead>
           <tr>
@@ -39,7 +40,7 @@ export function Takings({ revenue }: { revenue: Figures["revenue"] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </TablePlace>
   );
 }
 

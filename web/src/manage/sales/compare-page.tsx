@@ -9,6 +9,7 @@ import { useTexts } from "../../texts";
 import type { ListedEvent } from "../api";
 import { listEvents } from "../events/own-events";
 import { share } from "../parts/event-figures";
+import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
 import { salesTexts } from "../texts/sales";
 import { useMe } from "../who";
@@ -66,7 +67,7 @@ function Compared({ events }: { events: ListedEvent[] }) {
   return (
     <section class="panel">
       <h2>{own.comparison}</h2>
-      <div class="table-place" tabIndex={0} role="region" aria-label={own.comparison}>
+      <TablePlace label={own.comparison}>
         <table>
           <thead>
             <tr>
@@ -91,7 +92,7 @@ function Compared({ events }: { events: ListedEvent[] }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </TablePlace>
     </section>
   );
 }

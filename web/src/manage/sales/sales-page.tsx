@@ -9,6 +9,7 @@ import { useTexts } from "../../texts";
 import { save } from "../../downloads";
 import { Chart, MAX_SERIES } from "../parts/chart";
 import { Funnel, share, Takings } from "../parts/event-figures";
+import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
 import { salesTexts } from "../texts/sales";
 import { useManagedEvent } from "../who";
@@ -98,7 +99,7 @@ function Tiers({ figures }: { figures: Figures }) {
   const own = useRoomTexts(salesTexts);
   const { locale } = useTexts();
   return (
-    <div class="table-place" tabIndex={0} role="region" aria-label={own.byTier}>
+    <TablePlace label={own.byTier}>
       <table>
         <thead>
           <tr>
@@ -129,6 +130,6 @@ function Tiers({ figures }: { figures: Figures }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </TablePlace>
   );
 }

@@ -15,6 +15,8 @@ const en = {
   takeTheirs: "Take theirs",
   unsaved: "What you typed is kept in this tab until you save it.",
   optional: (label: string) => `${label} (optional)`,
+  more: "Show more",
+  moreBeside: "The table is wider than the screen: move it sideways",
 };
 
 const es: typeof en = {
@@ -32,6 +34,8 @@ const es: typeof en = {
   takeTheirs: "Aceptar lo suyo",
   unsaved: "Lo que has escrito se conserva en esta pestaña hasta que lo guardes.",
   optional: (label: string) => `${label} (opcional)`,
+  more: "Mostrar más",
+  moreBeside: "La tabla es más ancha que la pantalla: muévela hacia el lado",
 };
 
 export const formTexts = { en, es };

@@ -62,7 +62,6 @@ const en = {
   resendText: "The person gets this mail once more, within a minute. It is made anew, with the tickets, names and times as they are then. An address that gets no more mails does not get this one either.",
   resendRecorded: "The history of the event says that you did it. A mail cannot be taken back.",
   done: (kind: string) => `Sent again within a minute: ${kind}.`,
-  more: "Older mails",
 };
 
 const es: typeof en = {
@@ -100,7 +99,6 @@ const es: typeof en = {
   resendText: "La persona recibe este correo una vez más, en un minuto. Se hace de nuevo, con las entradas, nombres y horas de ese momento. Una dirección que ya no recibe correos tampoco recibe este.",
   resendRecorded: "El historial del evento dirá que lo hiciste tú. Un correo no se puede retirar.",
   done: (kind) => `Se envía otra vez en un minuto: ${kind}.`,
-  more: "Correos anteriores",
 };
 
 export const messagesTexts = { en, es };

@@ -39,7 +39,6 @@ const en = {
   overtakes: (count: number) => (count === 1 ? "One person who came earlier may get a ticket later because of it." : `${count} people who came earlier may get tickets later because of it.`),
   offerRecorded: "The history of the event says that you did it. The offer cannot be taken back.",
   done: (user: string, until: string) => `Tickets are held for ${user} until ${until}.`,
-  more: "Show more",
 };
 
 const es: typeof en = {
@@ -77,7 +76,6 @@ const es: typeof en = {
   overtakes: (count) => (count === 1 ? "Una persona que llegó antes quizá reciba su entrada más tarde por ello." : `${count} personas que llegaron antes quizá reciban sus entradas más tarde por ello.`),
   offerRecorded: "El historial del evento dirá que lo hiciste tú. La oferta no se puede retirar.",
   done: (user, until) => `Se guardan entradas para ${user} hasta el ${until}.`,
-  more: "Mostrar más",
 };
 
 export const waitlistTexts = { en, es };

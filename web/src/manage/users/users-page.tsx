@@ -2,9 +2,9 @@
 
 import { useState } from "preact/hooks";
 import { day } from "../../formats";
-import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { useTexts } from "../../texts";
 import { Confirmed } from "../parts/confirmed";
+import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { usersTexts } from "../texts/users";
@@ -53,34 +53,22 @@ export function UsersPage() {
 
 function Found({ search, group }: { search: string; group: Group }) {
   const own = useRoomTexts(usersTexts);
-  const { pages, failure, retry, isWorking, more, reload } = usePages((cursor) => listAccounts(search, group, cursor), "users");
+  const found = usePages((cursor) => listAccounts(search, group, cursor), "users");
   const [said, setSaid] = useState("");
-  if (!pages) return failure ? <Failure failure={failure} retry={retry} /> : <Skeleton lines={6} />;
-  const accounts = pages.flatMap((page) => page.users);
   const done = async (text: string) => {
     setSaid(text);
-    await reload();
+    await found.reload();
   };
   return (
-    <>
-      <div role="status">{said && <p class="notice">{said}</p>}</div>
-      {accounts.length === 0 && (
-        <Outcome tone="calm" title={own.none}>
-          <p>{search ? own.noneFound : own.noneText}</p>
-        </Outcome>
+    <PagedList found={found} itemsOf={(page) => page.users} said={said} none={{ title: own.none, text: search ? own.noneFound : own.noneText }}>
+      {(accounts) => (
+        <ul class="cases">
+          {accounts.map((account) => (
+            <Entry key={account.id} account={account} done={done} />
+          ))}
+        </ul>
       )}
-      <ul class="cases">
-        {accounts.map((account) => (
-          <Entry key={account.id} account={account} done={done} />
-        ))}
-      </ul>
-      {failure && <Failure failure={failure} retry={retry} />}
-      {more && (
-        <button type="button" class="button button-quiet" disabled={isWorking} onClick={more}>
-          {own.more}
-        </button>
-      )}
-    </>
+    </PagedList>
   );
 }
 

@@ -2,11 +2,12 @@
 
 import { useState } from "preact/hooks";
 import { dayAndTime, money } from "../../formats";
-import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { useTexts } from "../../texts";
 import { Confirmed } from "../parts/confirmed";
 import { share } from "../parts/event-figures";
 import { usePages } from "../parts/use-pages";
+import { PagedList } from "../parts/paged-list";
+import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
 import { waitlistTexts } from "../texts/waitlist";
 import { useManagedEvent, useMay } from "../who";
@@ -39,24 +40,21 @@ function Listed({ shown }: { shown: Shown }) {
   const { locale } = useTexts();
   const { event } = useManagedEvent();
   const [said, setSaid] = useState("");
-  const { pages, failure, retry, isWorking, more, reload } = usePages((cursor) => listLine(event.id, shown, cursor), event.id);
-  if (!pages) return failure ? <Failure failure={failure} retry={retry} /> : <Skeleton lines={8} />;
-  const entries = pages.flatMap((page) => page.entries);
+  const found = usePages((cursor) => listLine(event.id, shown, cursor), event.id);
   const offer = async (entry: Entry) => {
     const { offer_expires_at } = await offerNow(entry.id);
     setSaid(own.done(entry.user_id, dayAndTime(offer_expires_at!, event.timezone, locale)));
-    await reload();
+    await found.reload();
   };
-  return (
+  const above = (line: Line) => (
     <>
-      <Figures line={pages[0]!} />
-      <Demand line={pages[0]!} />
-      <div role="status">{said && <p class="notice">{said}</p>}</div>
-      {entries.length === 0 ? (
-        <Outcome tone="calm" title={own.none[shown]}>
-          <p>{own.noneText[shown]}</p>
-        </Outcome>
-      ) : (
+      <Figures line={line} />
+      <Demand line={line} />
+    </>
+  );
+  return (
+    <PagedList found={found} itemsOf={(page) => page.entries} said={said} none={{ title: own.none[shown], text: own.noneText[shown] }} above={above}>
+      {(entries) => (
         <section class="group">
           <h2>{shown === "waiting" ? own.line : own.offered}</h2>
           {shown === "waiting" && <p class="small">{own.offerEffect}</p>}
@@ -67,13 +65,7 @@ function Listed({ shown }: { shown: Shown }) {
           </ol>
         </section>
       )}
-      {failure && <Failure failure={failure} retry={retry} />}
-      {more && (
-        <button type="button" class="button button-quiet" disabled={isWorking} onClick={more}>
-          {own.more}
-        </button>
-      )}
-    </>
+    </PagedList>
   );
 }
 
@@ -108,7 +100,7 @@ function Demand({ line }: { line: Line }) {
   return (
     <section class="panel">
       <h2>{own.demand}</h2>
-      <div class="table-place" tabIndex={0} role="region" aria-label={own.demand}>
+      <TablePlace label={own.demand}>
         <table>
           <thead>
             <tr>
@@ -127,7 +119,7 @@ function Demand({ line }: { line: Line }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </TablePlace>
       {line.tiers.length > 1 && <p class="small">{own.demandNote}</p>}
     </section>
   );

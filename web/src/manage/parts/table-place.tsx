@@ -1,0 +1,34 @@
+/** The place of a table. One that is wider than the page is scrolled sideways, also with the keyboard, and says so above it. */
+
+import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useRoomTexts } from "../texts";
+import { formTexts } from "../texts/forms";
+
+/** `label`: what the table shows, for those who do not see it. */
+export function TablePlace({ label, children }: { label: string; children: ComponentChildren }) {
+  const own = useRoomTexts(formTexts);
+  const place = useRef<HTMLDivElement>(null);
+  const [isCut, setCut] = useState(false);
+  useLayoutEffect(() => {
+    const element = place.current!;
+    const measure = () => setCut(element.scrollWidth > element.clientWidth);
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    observer.observe(element.firstElementChild!);
+    return () => observer.disconnect();
+  }, []);
+  return (
+    <div class="wide">
+      {isCut && (
+        <p class="small" aria-hidden="true">
+          {own.moreBeside} →
+        </p>
+      )}
+      <div class="table-place" tabIndex={isCut ? 0 : undefined} role="region" aria-label={label} ref={place}>
+        {children}
+      </div>
+    </div>
+  );
+}
