@@ -129,7 +129,7 @@ def lane_of_others(beginning: str) -> str:
 
 
 def batch_find(user_ids: Iterable[str]) -> list[Account]:
-    """The accounts that exist, strongly consistent, in any order. For 100 ids at most."""
+    """The accounts that exist, strongly consistent, in any order; one round trip for each 100."""
     items = dynamo.batch_get(AccountRow.name(), [{"id": {"S": f"user#{user_id}"}} for user_id in user_ids], consistent=True)
     return [_account(AccountRow.from_raw_data(item)) for item in items]
 

@@ -10,7 +10,7 @@ from chalicelib.purchases.record.views import OrderListView
 from chalicelib.reports import package_sales
 from chalicelib.reports.analytics import AnalyticsQuery, AnalyticsView, EventAdmissionView, event_admission, event_analytics
 from chalicelib.reports.answers import AnswersQuery, AnswersView, answers_reply
-from chalicelib.reports.audit_views import AuditLogView, AuditQuery, EventAuditQuery, audit_reply
+from chalicelib.reports.audit_views import AuditLogView, AuditQuery, EventAuditLogView, EventAuditQuery, audit_reply, event_audit_reply
 from chalicelib.reports.csv_replies import CSV_MEDIA_TYPES
 from chalicelib.reports.orders import OrdersQuery, list_event_orders, list_own_orders
 from chalicelib.reports.package_sales import PackageSalesQuery, PackageSalesView, SalesExportQuery, SalesFiguresView
@@ -82,10 +82,9 @@ def list_orders(request: RequestContext, query: OrdersQuery) -> Reply[OrderListV
 
 
 @route(bp, "GET", "/events/{event_id}/audit", access="manager", media_types=CSV_MEDIA_TYPES)
-def list_event_audit(request: RequestContext, event_id: str, query: EventAuditQuery) -> Reply[AuditLogView | str]:
+def list_event_audit(request: RequestContext, event_id: str, query: EventAuditQuery) -> Reply[EventAuditLogView | str]:
     """List who changed what of an event, its tiers and orders."""
-    permissions.require_manager(request.require_user(), event_id)
-    return audit_reply(query, event_id)
+    return event_audit_reply(query, permissions.require_manager(request.require_user(), event_id))
 
 
 @route(bp, "GET", "/admin/audit", access="admin", media_types=CSV_MEDIA_TYPES)

@@ -1,12 +1,15 @@
 """The audit log over HTTP, as JSON or CSV."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
 
+from chalicelib.accounts.members.people import Person, PersonRole, find_people
 from chalicelib.audit import service as audit
-from chalicelib.audit.model import POSITION_FORM, AuditEntry, AuditFilter, FieldChange
+from chalicelib.audit.model import POSITION_FORM, AuditEntry, AuditFilter, AuditPage, FieldChange
+from chalicelib.catalog.model import Event
 from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
@@ -16,7 +19,11 @@ from chalicelib.reports.times import Time, epoch_seconds
 
 ShortText = Annotated[str, Meta(max_length=400)]
 
+# New ones come last, for those who read a file by the places of its columns.
 _COLUMNS = ("at", "action", "actor", "subject", "event_id", "address", "request_id", "changes", "details")
+_EVENT_COLUMNS = (*_COLUMNS, "actor_name", "actor_role")
+# Only who works at an event does this, so the promoter has had to do with them.
+_AT_THE_DOOR = ("ticket.checked_in", "ticket.check_in_undone", "ticket.duplicate_scanned")
 
 
 class EventAuditQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -51,13 +58,44 @@ class AuditEntryView(Struct, frozen=True, kw_only=True):
     details: dict[str, Any]
 
 
+class EventAuditEntryView(AuditEntryView, frozen=True, kw_only=True):
+    """An entry with who somebody is at the event. `actor_name` is null for buyers, admins and programs, and `actor_role` also for who has
+    scanned tickets and works at the event no more.
+    """
+
+    actor_name: str | None
+    actor_role: PersonRole | None
+
+
 class AuditLogView(Struct, frozen=True):
     entries: list[AuditEntryView]
     next_cursor: str | None
 
 
+class EventAuditLogView(Struct, frozen=True):
+    entries: list[EventAuditEntryView]
+    next_cursor: str | None
+
+
+def event_audit_reply(query: EventAuditQuery, event: Event) -> Reply[EventAuditLogView | str]:
+    """The entries of an event that a query asks for, as JSON or CSV, with the names of those who work there."""
+    page, next_cursor = _read_page(query, event.id)
+    former = {entry.actor for entry in page.entries if entry.action in _AT_THE_DOOR}
+    people = find_people(event.id, event.promoter_id, (entry.actor for entry in page.entries), former)
+    if query.format == "csv":
+        return csv_reply(query, _EVENT_COLUMNS, ([*_csv_row(entry), *_person_cells(entry, people)] for entry in page.entries), next_cursor)
+    return Reply(EventAuditLogView([_event_entry_view(entry, people) for entry in page.entries], next_cursor))
+
+
 def audit_reply(query: EventAuditQuery, event_id: str | None) -> Reply[AuditLogView | str]:
     """The entries that a query asks for, of one event or of all, as JSON or CSV."""
+    page, next_cursor = _read_page(query, event_id)
+    if query.format == "csv":
+        return csv_reply(query, _COLUMNS, map(_csv_row, page.entries), next_cursor)
+    return Reply(AuditLogView([AuditEntryView(**_fields(entry)) for entry in page.entries], next_cursor))
+
+
+def _read_page(query: EventAuditQuery, event_id: str | None) -> tuple[AuditPage, str | None]:
     wanted = AuditFilter(
         subject=query.subject,
         event_id=event_id,
@@ -67,14 +105,21 @@ def audit_reply(query: EventAuditQuery, event_id: str | None) -> Reply[AuditLogV
         until=epoch_seconds(query.until, "to"),
     )
     page = audit.list_page(wanted, query.limit, cursors.decode(query.cursor, POSITION_FORM) if query.cursor else None)
-    next_cursor = cursors.encode(page.next_before) if page.next_before else None
-    if query.format == "csv":
-        return csv_reply(query, _COLUMNS, map(_csv_row, page.entries), next_cursor)
-    return Reply(AuditLogView([_entry_view(entry) for entry in page.entries], next_cursor))
+    return page, cursors.encode(page.next_before) if page.next_before else None
 
 
-def _entry_view(entry: AuditEntry) -> AuditEntryView:
-    return AuditEntryView(**{name: getattr(entry, name) for name in AuditEntryView.__struct_fields__})
+def _fields(entry: AuditEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in AuditEntryView.__struct_fields__}
+
+
+def _event_entry_view(entry: AuditEntry, people: Mapping[str, Person]) -> EventAuditEntryView:
+    name, role = _person_cells(entry, people)
+    return EventAuditEntryView(**_fields(entry), actor_name=name, actor_role=role)
+
+
+def _person_cells(entry: AuditEntry, people: Mapping[str, Person]) -> tuple[str | None, PersonRole | None]:
+    person = people.get(entry.actor)
+    return (person.name, person.role) if person is not None else (None, None)
 
 
 def _csv_row(entry: AuditEntry) -> list[Cell]:

@@ -32,7 +32,7 @@ TABLES: dict[str, dict[str, str]] = {
         "idempotency": "DeleteItem PutItem UpdateItem",
         "inventory": "BatchGetItem BatchWriteItem DeleteItem PutItem UpdateItem",
         "login-attempts": "DeleteItem PutItem UpdateItem",
-        "memberships": "DeleteItem GetItem PutItem Query",
+        "memberships": "BatchGetItem DeleteItem GetItem PutItem Query",
         "memberships/index/by_email": "Query",
         "payment-transactions": "PutItem Query",
         "promoters": "DeleteItem GetItem PutItem",

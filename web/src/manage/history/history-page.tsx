@@ -9,9 +9,10 @@ import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { historyTexts } from "../texts/history";
+import { shellTexts } from "../texts/shell";
 import { useManagedEvent, useMe } from "../who";
 
-type Entry = Schemas["AuditEntryView"];
+type Entry = Schemas["EventAuditEntryView"];
 type Change = { before: unknown; after: unknown };
 
 const PAGE = 50;
@@ -20,7 +21,7 @@ const TIMES = ["starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_end
 const PARTS = { scans: "ticket.checked_in", undone: "ticket.check_in_undone" };
 type Part = keyof typeof PARTS | "";
 const load = (event_id: string, action?: string, cursor?: string) =>
-  content(manager.GET("/events/{event_id}/audit", { params: { path: { event_id }, query: { action, limit: PAGE, cursor } } })) as Promise<Schemas["AuditLogView"]>;
+  content(manager.GET("/events/{event_id}/audit", { params: { path: { event_id }, query: { action, limit: PAGE, cursor } } })) as Promise<Schemas["EventAuditLogView"]>;
 
 export function HistoryPage() {
   const own = useRoomTexts(historyTexts);
@@ -63,11 +64,13 @@ export function HistoryPage() {
 function Row({ entry }: { entry: Entry }) {
   const own = useRoomTexts(historyTexts);
   const { locale } = useTexts();
+  const shell = useRoomTexts(shellTexts);
   const me = useMe();
   const { event } = useManagedEvent();
   const [kind, id] = entry.subject.split("#");
   const tier = event.tiers.find((candidate) => candidate.id === id);
   const what = kind === "event" ? null : (tier?.name ?? (typeof entry.details.name === "string" ? entry.details.name : id));
+  const order = kind === "order" ? id : typeof entry.details.order_id === "string" ? entry.details.order_id : null;
   const when = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short", timeZone: event.timezone }).format(new Date(entry.at));
   const currency = tier?.currency ?? event.tiers[0]?.currency ?? null;
   const show = (value: unknown, name: string) => shown(value, name, { own, locale, timezone: event.timezone, currency });
@@ -77,10 +80,10 @@ function Row({ entry }: { entry: Entry }) {
     <li>
       <p>
         <strong>{own.actions[entry.action] ?? entry.action}</strong>
-        {what && <>: {what}</>}
+        {what && <>: {order ? <a href={`/manage/events/${event.id}/orders/${order}`}>{what}</a> : what}</>}
       </p>
       <p class="small">
-        <time dateTime={entry.at}>{when}</time> · {entry.actor === me.id ? own.you : own.by(entry.actor)}
+        <time dateTime={entry.at}>{when}</time> · {entry.actor === me.id ? own.you : own.by(personOf(entry, own, shell.roles))}
       </p>
       {where && <p class="small">{where}</p>}
       {changes.length > 0 && (
@@ -97,6 +100,12 @@ function Row({ entry }: { entry: Entry }) {
       )}
     </li>
   );
+}
+
+/** Who has done it, as those who manage the event know them; the id of a buyer or a program. */
+function personOf({ actor, actor_name: name, actor_role: role }: Entry, own: (typeof historyTexts)["en"], roles: Record<string, string>): string {
+  if (role === null) return name === null ? actor : own.former(name);
+  return name === null ? own.anAdmin : `${name} (${roles[role]})`;
 }
 
 interface Reader {
