@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from playwright.sync_api import expect
 
 from chalicelib import clock
+from chalicelib.edge import auth
 from tests import builders
 from tests.browser.drops import project_changes
-from tests.browser.managers import Manager
+from tests.browser.managers import PASSWORD, Manager
 from tests.browser.tours.tour import Tour
+from tests.client import Client
 
 
 def entering(manager: Manager) -> Iterator[str]:
@@ -120,6 +122,15 @@ def published(manager: Manager) -> Iterator[str]:
     yield "cancelled"
 
 
+def hire_staff(api: Client, event_id: str, token: str) -> str:
+    """Let Dana Door work at the door. Returns her token."""
+    account = {"email": "door@example.com", "password": PASSWORD}
+    api.post("/auth/register", json=account | {"first_name": "Dana", "last_name": "Door"})
+    assert api.post(f"/events/{event_id}/members", json={"email": account["email"], "role": "staff"}, token=token).status == 201
+    user_id = api.post("/auth/login", json=account).json["user"]["id"]
+    return auth.issue_token(user_id, {"user"}, events={event_id: "staff"})
+
+
 def newcomer(manager: Manager) -> Iterator[str]:
     """Who has never seen these pages gets from the overview to what people come for: pause, refund, see who scanned."""
     manager.sign_up()
@@ -133,7 +144,7 @@ def newcomer(manager: Manager) -> Iterator[str]:
     tier_id = manager.api.get(f"/events/{event_id}").json["tiers"][0]["id"]
     ticket = builders.buy(manager.api, "ada", event_id, tier_id).json["tickets"][0]
     scan = {"code": ticket["code"], "event_id": event_id, "gate": "North gate"}
-    assert manager.api.post("/checkin", json=scan, token=manager.token).status == 200
+    assert manager.api.post("/checkin", json=scan, token=hire_staff(manager.api, event_id, manager.token)).status == 200
     project_changes()
     yield "tasks"
     manager.follow("Watch the sale, pause it or let people in")
@@ -146,6 +157,7 @@ def newcomer(manager: Manager) -> Iterator[str]:
     manager.follow("See who was let in at the door, and who scanned them")
     manager.see("Somebody let in at the door")
     manager.see("North gate")
+    manager.see("by Dana Door (Staff)")
     expect(manager.page.get_by_text("Event published")).to_have_count(0)
     yield "scans"
     manager.page.get_by_label("Show").select_option("")
