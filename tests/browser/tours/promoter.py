@@ -46,14 +46,14 @@ def events(manager: Manager) -> Iterator[str]:
     manager.press("Save")
     manager.see("Saved")
     manager.page.locator("input[type=file]").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"no picture"})
-    manager.see("This is no JPEG, PNG or WebP picture.")
+    manager.see("This is not a JPEG, PNG or WebP picture.")
     yield "picture_refused"
     manager.go("Events")
     manager.see_heading("Drafts")
     manager.publish(manager.create_event())
     manager.go("Events")
     manager.page.reload()
-    manager.see_heading("Coming and on sale")
+    manager.see_heading("Upcoming and on sale")
     yield "list"
 
 

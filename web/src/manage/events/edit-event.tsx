@@ -49,10 +49,7 @@ function Editor() {
     });
   return (
     <>
-      <EventForm draft={draft} event={event} button={form.save} onSubmit={save} />
-      <p role="status" class={isSaved ? "saved" : "hidden"}>
-        {isSaved && form.saved}
-      </p>
+      <EventForm draft={draft} event={event} button={form.save} isSaved={isSaved} onSubmit={save} />
       <ImagePanel title={own.picture} />
     </>
   );

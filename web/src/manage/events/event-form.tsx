@@ -7,8 +7,8 @@ import { Form } from "../../parts/form";
 import { useTexts } from "../../texts";
 import type { ManagedEvent } from "../api";
 import { AreaField, CheckField, SelectField, TextField } from "../parts/fields";
+import { SaveNote } from "../parts/save-note";
 import { TheirChanges } from "../parts/their-changes";
-import { UnsavedNote } from "../parts/unsaved-note";
 import type { Draft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { eventTexts } from "../texts/events";
@@ -20,10 +20,11 @@ interface Props {
   draft: Draft<EventValues>;
   event: ManagedEvent | null;
   button: string;
+  isSaved?: boolean;
   onSubmit: () => Promise<void>;
 }
 
-export function EventForm({ draft, event, button, onSubmit }: Props) {
+export function EventForm({ draft, event, button, isSaved = false, onSubmit }: Props) {
   const own = useRoomTexts(eventTexts);
   const form = useRoomTexts(formTexts);
   const f = own.fields;
@@ -79,7 +80,7 @@ export function EventForm({ draft, event, button, onSubmit }: Props) {
                   </div>
                 </details>
               </fieldset>
-              <UnsavedNote draft={draft} />
+              <SaveNote draft={draft} isSaved={isSaved} />
             </>
           );
         }}

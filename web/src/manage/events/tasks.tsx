@@ -22,7 +22,7 @@ export function Tasks() {
   return (
     <section class="panel">
       <h2>{own.tasksTitle}</h2>
-      <ul>
+      <ul class="tasks">
         {tasks.map(({ name, path }) => (
           <li key={name}>
             <a href={`/manage/events/${event.id}/${path}`}>{own.tasks[name]}</a>

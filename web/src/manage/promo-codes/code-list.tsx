@@ -55,7 +55,8 @@ function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<vo
   const { event } = useManagedEvent();
   const { isWorking, failure, run } = useAction();
   const [isOpen, setOpen] = useState(false);
-  const amount = code.discount_type === "percentage" ? `${code.discount_value.toLocaleString(locale)} %` : inCurrency(code.discount_value, code.currency, locale);
+  const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 2 });
+  const amount = code.discount_type === "percentage" ? percent.format(code.discount_value / 100) : inCurrency(code.discount_value, code.currency, locale);
   const facts = [
     own.takesOff(amount),
     own.used(code.times_used, code.max_total_uses),

@@ -9,7 +9,7 @@ const en = {
   noneText: "Create your first one: it stays a draft until you publish it, and only you see it.",
   noneFits: "No event fits",
   noDate: "No date yet",
-  upcoming: "Coming and on sale",
+  upcoming: "Upcoming and on sale",
   drafts: "Drafts",
   over: "Over or cancelled",
 };

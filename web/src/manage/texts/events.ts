@@ -27,9 +27,9 @@ const en = {
   noDate: "No date yet",
   noName: "Name of the event",
   noPlace: "No place yet",
-  timezoneNote: "All times here are those of clocks in this zone.",
+  timezoneNote: "All times on this page are in this zone.",
   onSaleNote: "Until then people gather in a waiting room, and a draw decides who comes first. Without it tickets are on sale at once.",
-  capacityNote: "How many tickets all kinds together may sell. Empty: only the numbers of each kind count.",
+  capacityNote: "How many tickets of all kinds together may be sold. If it is empty, only the number of each kind counts.",
   capacityLater: "It never falls below what is sold and reserved.",
   limitNote: "How many tickets one person may buy in all. 2 to 4 are usual for an event that sells out.",
   holdNote: "The time to pay. 180 is usual for cards, 600 where a bank's app is needed.",
@@ -61,10 +61,10 @@ const en = {
   overview: "Overview",
   seeInShop: "See it in the shop",
   draftTitle: "This is a draft",
-  draftText: "Nobody but you and your team sees it. To put it on sale, publish it: days before the sale opens, so that its page can be shared.",
+  draftText: "Only you and your team see it. To put it on sale, publish it. Do that some days before the sale opens, so that people can share its page.",
   publish: "Publish",
   publishedTitle: "Published",
-  publishedText: "Everybody sees the event. What you change shows within seconds.",
+  publishedText: "Everybody can see the event. What you change appears there within seconds.",
   missing: "Before it can be published:",
   problems: problemsEn,
   fix: "Go there",
@@ -74,15 +74,15 @@ const en = {
   cancel: "Cancel the event",
   cancelText: (sold: number) =>
     sold > 0
-      ? `The sale stops at once, for good. All orders (${sold.toLocaleString("en")} tickets are sold) are refunded in full, some 100 a minute, without anybody asking. Tickets let nobody in any more.`
+      ? `The sale stops at once, for good. All orders are refunded in full by themselves, some 100 a minute. Tickets let nobody in any more. Tickets sold: ${sold.toLocaleString("en")}.`
       : "The sale stops at once, for good. Nothing is sold, so nobody gets money back.",
   cancelFinal: "This cannot be undone. Nobody can publish it again.",
   cancelNow: "Yes, cancel it for good",
   cancelledTitle: "This event is cancelled",
   cancelledText: (refunded: number, isFinished: boolean) =>
-    isFinished ? `${refunded.toLocaleString("en")} orders were refunded.` : `${refunded.toLocaleString("en")} orders are refunded so far. The others follow in the next minutes.`,
+    isFinished ? `Orders refunded: ${refunded.toLocaleString("en")}.` : `Orders refunded so far: ${refunded.toLocaleString("en")}. The others follow in the next minutes.`,
   howMany: "How many were refunded?",
-  disputed: (count: number) => `${count.toLocaleString("en")} orders are disputed by a bank and stay as open cases.`,
+  disputed: (count: number) => `Disputed by a bank, so they stay as open cases: ${count === 1 ? "1 order" : `${count.toLocaleString("en")} orders`}.`,
   delete: "Delete the draft",
   deleteText: "It disappears from all lists.",
   deleteNow: "Yes, delete it",
@@ -123,9 +123,9 @@ const es: typeof en = {
   noDate: "Sin fecha todavía",
   noName: "Nombre del evento",
   noPlace: "Sin lugar todavía",
-  timezoneNote: "Todas las horas de aquí son las de los relojes de esta zona.",
+  timezoneNote: "Todas las horas de esta página son de esta zona.",
   onSaleNote: "Hasta entonces la gente se reúne en una sala de espera y un sorteo decide el orden. Sin esta hora, la venta está abierta desde el principio.",
-  capacityNote: "Cuántas entradas pueden venderse entre todos los tipos. Vacío: solo cuentan los números de cada tipo.",
+  capacityNote: "Cuántas entradas de todos los tipos juntos pueden venderse. Si está vacío, solo cuenta la cantidad de cada tipo.",
   capacityLater: "Nunca baja de lo vendido y reservado.",
   limitNote: "Cuántas entradas puede comprar una persona en total. De 2 a 4 es lo habitual si el evento se agota.",
   holdNote: "El tiempo para pagar. 180 es lo habitual con tarjeta, 600 si hace falta la aplicación del banco.",
@@ -157,7 +157,7 @@ const es: typeof en = {
   overview: "Resumen",
   seeInShop: "Verlo en la tienda",
   draftTitle: "Es un borrador",
-  draftText: "Solo lo veis tú y tu equipo. Para ponerlo a la venta, publícalo: días antes de que abra la venta, para que se pueda compartir su página.",
+  draftText: "Solo lo veis tú y tu equipo. Para ponerlo a la venta, publícalo. Hazlo unos días antes de que abra la venta, para que la gente pueda compartir su página.",
   publish: "Publicar",
   publishedTitle: "Publicado",
   publishedText: "Todo el mundo ve el evento. Lo que cambies se ve en segundos.",
@@ -170,15 +170,15 @@ const es: typeof en = {
   cancel: "Cancelar el evento",
   cancelText: (sold: number) =>
     sold > 0
-      ? `La venta se detiene al momento y para siempre. Todos los pedidos (hay ${sold.toLocaleString("es")} entradas vendidas) se reembolsan por completo, unos 100 por minuto, sin que nadie lo pida. Las entradas ya no dejan pasar a nadie.`
+      ? `La venta se detiene al momento y para siempre. Todos los pedidos se reembolsan por completo solos, unos 100 por minuto. Las entradas ya no dejan pasar a nadie. Entradas vendidas: ${sold.toLocaleString("es")}.`
       : "La venta se detiene al momento y para siempre. No hay nada vendido, así que no se devuelve dinero.",
   cancelFinal: "No se puede deshacer. Nadie podrá volver a publicarlo.",
   cancelNow: "Sí, cancelarlo para siempre",
   cancelledTitle: "Este evento está cancelado",
   cancelledText: (refunded: number, isFinished: boolean) =>
-    isFinished ? `Se reembolsaron ${refunded.toLocaleString("es")} pedidos.` : `Van ${refunded.toLocaleString("es")} pedidos reembolsados. Los demás seguirán en los próximos minutos.`,
+    isFinished ? `Pedidos reembolsados: ${refunded.toLocaleString("es")}.` : `Pedidos reembolsados por ahora: ${refunded.toLocaleString("es")}. Los demás seguirán en los próximos minutos.`,
   howMany: "¿Cuántos se reembolsaron?",
-  disputed: (count: number) => `${count.toLocaleString("es")} pedidos están en disputa con un banco y quedan como casos abiertos.`,
+  disputed: (count: number) => `En disputa con un banco, así que quedan como casos abiertos: ${count === 1 ? "1 pedido" : `${count.toLocaleString("es")} pedidos`}.`,
   delete: "Eliminar el borrador",
   deleteText: "Desaparece de todas las listas.",
   deleteNow: "Sí, eliminarlo",

@@ -2,7 +2,7 @@
 
 const en: Record<string, string> = {
   forbidden: "Your role does not allow this. Ask the promoter of the event.",
-  version_conflict: "Somebody has changed this meanwhile.",
+  version_conflict: "Somebody else has changed this meanwhile. Look at it as it is now, then save again.",
   precondition_failed: "Somebody has changed this meanwhile. Look at it as it is now, and try again.",
   catalog_changing: "Others are changing events at this moment. Try again.",
   managed_by_bootstrap: "This event is managed by the bootstrap file. Change it there and apply the file.",
@@ -43,7 +43,7 @@ const en: Record<string, string> = {
 
 const es: typeof en = {
   forbidden: "Tu función no lo permite. Pídelo a quien promueve el evento.",
-  version_conflict: "Alguien lo ha cambiado mientras tanto.",
+  version_conflict: "Otra persona lo ha cambiado mientras tanto. Mira cómo está ahora y vuelve a guardar.",
   precondition_failed: "Alguien lo ha cambiado mientras tanto. Mira cómo está ahora y vuelve a intentarlo.",
   catalog_changing: "Otras personas están cambiando eventos en este momento. Vuelve a intentarlo.",
   managed_by_bootstrap: "Este evento se gestiona con el archivo bootstrap. Cámbialo allí y aplica el archivo.",

@@ -1,7 +1,7 @@
 /** Pictures of events and packages. */
 
 const refusedEn: Record<string, string> = {
-  unknown_type: "This is no JPEG, PNG or WebP picture.",
+  unknown_type: "This is not a JPEG, PNG or WebP picture.",
   damaged: "This picture is damaged. Save it anew, or choose another one.",
   too_many_pixels: "This picture has more than 40 megapixels. Choose a smaller one.",
   too_few_pixels: "This picture is smaller than 16 pixels. Choose a larger one.",

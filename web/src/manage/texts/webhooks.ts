@@ -1,4 +1,4 @@
-/** Webhooks: what a promoter's own software is told. */
+/** Webhooks: what is sent to a promoter's own software. */
 
 const typesEn: Record<string, string> = {
   "order.paid": "Order paid",
@@ -20,9 +20,9 @@ const typesEs: typeof typesEn = {
 };
 const errorsEn: Record<string, string> = {
   address_refused: "The address is not a public one",
-  bad_reply: "The answer was no HTTP",
+  bad_reply: "The answer was not HTTP",
   connection_failed: "Nobody answered",
-  status: "The answer was no 2xx",
+  status: "The answer was not a 2xx",
   timeout: "No answer within five seconds",
   tls_failed: "The certificate is not valid",
   unresolved: "The name of the server is not known",
@@ -45,11 +45,11 @@ const en = {
   url: "Address",
   urlNote: "An https address of your server.",
   description: "What it is for (optional)",
-  types: "What it is told. None chosen: everything.",
+  types: "What is sent there. If none is chosen, everything.",
   typeNames: typesEn,
   allTypes: "Everything",
   secretTitle: "Copy the secret now",
-  secretText: (url: string) => `With it ${url} checks that a request comes from here. Nobody can show it again; if it is lost, make a new one.`,
+  secretText: (url: string) => `Your software at ${url} needs it to check that a request comes from here. It is shown only now; if it is lost, make a new one.`,
   off: { by_promoter: "Switched off", failing: "Switched off: it failed for five days", gone: "Switched off: it answered that it is gone (410)" } as Record<string, string>,
   failing: (when: string) => `Failing since ${when}`,
   deliveries: "Deliveries",
@@ -77,11 +77,11 @@ const es: typeof en = {
   url: "Dirección",
   urlNote: "Una dirección https de tu servidor.",
   description: "Para qué es (opcional)",
-  types: "De qué se avisa. Si no eliges nada, de todo.",
+  types: "Qué se envía allí. Si no eliges nada, todo.",
   typeNames: typesEs,
   allTypes: "Todo",
   secretTitle: "Copia el secreto ahora",
-  secretText: (url: string) => `Con él, ${url} comprueba que una petición viene de aquí. Nadie puede volver a mostrarlo; si se pierde, crea otro.`,
+  secretText: (url: string) => `Tu programa en ${url} lo necesita para comprobar que una petición viene de aquí. Solo se muestra ahora; si se pierde, crea otro.`,
   off: { by_promoter: "Desactivada", failing: "Desactivada: falló durante cinco días", gone: "Desactivada: respondió que ya no existe (410)" },
   failing: (when: string) => `Falla desde el ${when}`,
   deliveries: "Envíos",

@@ -100,10 +100,7 @@ function Existing({ tier }: { tier: Tier }) {
           <p>{own.soldText}</p>
         </Outcome>
       )}
-      <TicketForm draft={draft} tier={tier} isPackage={tier.admits > 1} hasCurrency={event.tiers.length > 1} button={form.save} onSubmit={save} />
-      <p role="status" class={isSaved ? "saved" : "hidden"}>
-        {isSaved && form.saved}
-      </p>
+      <TicketForm draft={draft} tier={tier} isPackage={tier.admits > 1} hasCurrency={event.tiers.length > 1} button={form.save} isSaved={isSaved} onSubmit={save} />
       <QuestionPanel tier={tier} onChanged={renew} />
       <PictureField
         title={own.picture}

@@ -2,8 +2,8 @@
 
 import { Form } from "../../parts/form";
 import { AreaField, CheckField, TextField } from "../parts/fields";
+import { SaveNote } from "../parts/save-note";
 import { TheirChanges } from "../parts/their-changes";
-import { UnsavedNote } from "../parts/unsaved-note";
 import type { Draft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { formTexts } from "../texts/forms";
@@ -18,10 +18,11 @@ interface Props {
   /** Whether another ticket of the event decides the currency. */
   hasCurrency: boolean;
   button: string;
+  isSaved?: boolean;
   onSubmit: () => Promise<void>;
 }
 
-export function TicketForm({ draft, tier, isPackage, hasCurrency, button, onSubmit }: Props) {
+export function TicketForm({ draft, tier, isPackage, hasCurrency, button, isSaved = false, onSubmit }: Props) {
   const own = useRoomTexts(ticketTexts);
   const form = useRoomTexts(formTexts);
   const f = own.fields;
@@ -62,7 +63,7 @@ export function TicketForm({ draft, tier, isPackage, hasCurrency, button, onSubm
                   <CheckField {...common} name="hidden" label={f.hidden} note={own.hiddenNote} />
                 </div>
               </details>
-              <UnsavedNote draft={draft} />
+              <SaveNote draft={draft} isSaved={isSaved} />
             </>
           );
         }}

@@ -149,7 +149,7 @@ function Lock({ account: { email, locked_at }, change }: LockProps) {
       <p>{isLocked ? own.unlockText : own.lockText}</p>
       <label class="field">
         {own.reason}
-        <input value={reason} maxLength={500} onInput={({ currentTarget }) => setReason(currentTarget.value)} />
+        <input type="text" value={reason} maxLength={500} onInput={({ currentTarget }) => setReason(currentTarget.value)} />
       </label>
     </Confirmed>
   );

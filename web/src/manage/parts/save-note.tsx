@@ -1,0 +1,25 @@
+/** Says beside the button that what was typed is saved, or kept in this tab, with a way to discard it. */
+
+import { useRoomTexts } from "../texts";
+import { formTexts } from "../texts/forms";
+import type { Values } from "../draft";
+import type { Draft } from "./use-draft";
+
+export function SaveNote<V extends Values>({ draft, isSaved }: { draft: Draft<V>; isSaved: boolean }) {
+  const form = useRoomTexts(formTexts);
+  return (
+    <>
+      <p role="status" class={isSaved ? "saved" : "hidden"}>
+        {isSaved && form.saved}
+      </p>
+      {draft.isChanged && (
+        <p class="small">
+          {form.unsaved}{" "}
+          <button type="button" class="link" onClick={draft.discard}>
+            {form.discard}
+          </button>
+        </p>
+      )}
+    </>
+  );
+}
