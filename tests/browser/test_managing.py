@@ -2,7 +2,8 @@
 
 from playwright.sync_api import expect
 
-from tests import invariants
+from chalicelib import settings
+from tests import builders, invariants
 from tests.accounts.conftest import mailbox  # noqa: F401
 from tests.browser.managers import PASSWORD, Manager
 from tests.browser.test_layout_shift import MAX_SHIFT, OBSERVE
@@ -70,6 +71,40 @@ def test_nobody_sees_a_control_that_is_not_for_their_role(new_buyer, api, time, 
     expect(door.page.get_by_role("button", name="Publish")).to_have_count(0)
     door.open(f"/events/{event_id}/facts")
     door.see_heading("This page is not for your role")
+
+
+def test_on_a_demo_stage_an_admin_sees_the_shop_as_a_buyer_and_comes_back(new_buyer, api, time):
+    buyer = new_buyer()
+    admin = Manager(buyer.page, api, time)
+    admin.sign_in_as_admin()
+    event_id = builders.create_event(api, name="Night of Songs")
+    builders.create_tier(api, event_id)
+    admin.press("See the shop as a buyer")
+    admin.see("You see this demonstration as a made-up buyer.")
+    expect(buyer.page.get_by_role("link", name="Manage")).to_have_count(0)
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.choose("Floor", 1)
+    buyer.pay()
+    buyer.see_tickets(1)
+    assert len(api.get("/me/tickets", token=admin.token).json["tickets"]) == 0, "bought by the made-up buyer, not by the admin"
+    admin.open("/users")
+    admin.see_heading("Sign in to manage events")
+    buyer.page.goto("/")
+    admin.press("Back to managing")
+    admin.see_heading("All events")
+    admin.go("Users")
+    admin.see("admin@example.com")
+    expect(buyer.page.get_by_text("made-up buyer")).to_have_count(0)
+    invariants.check(time.now)
+
+
+def test_where_demo_identities_are_not_believed_nobody_is_offered_the_view_of_a_buyer(new_buyer, api, time):
+    with settings.override(identity="jwt"):
+        admin = Manager(new_buyer().page, api, time)
+        admin.sign_in_as_admin()
+        admin.see_heading("All events")
+        admin.page.wait_for_load_state("networkidle")
+        expect(admin.page.get_by_role("button", name="See the shop as a buyer")).to_have_count(0)
 
 
 def test_what_was_typed_survives_a_reload_and_moves_nothing(new_buyer, api, time):

@@ -20,6 +20,7 @@ export interface Buyer {
 
 const NOTE = "fairgate.buyer";
 const DEMO_ID = "fairgate.demo";
+const ACCOUNT = "fairgate.account"; // the note of the account that looks at a demo stage as a buyer
 const LOCK = "fairgate.session"; // one tab at a time gets tokens, so that none sends a cookie which another has replaced
 const MANAGING = ["promoter", "admin"];
 const EARLY_SECONDS = 30;
@@ -75,6 +76,22 @@ export function useDemoIdentity(): void {
   note({ kind: "demo", id });
 }
 
+/** On a demo stage: be the made-up buyer of this browser until `seeAsManager`. The session of the account goes on. */
+export function seeAsBuyer(): void {
+  const account = JSON.stringify(currentBuyer());
+  useDemoIdentity();
+  localStorage.setItem(ACCOUNT, account);
+  announce();
+}
+
+/** Be the account again. Its session may have ended meanwhile, which the next request shows. */
+export function seeAsManager(): void {
+  note(JSON.parse(localStorage.getItem(ACCOUNT)!));
+}
+
+/** Whether an account looks at the shop as a buyer. */
+export const isManagerAsBuyer = () => localStorage.getItem(ACCOUNT) !== null;
+
 /** Whether this stage has demo identities: then it asks a stranger for an id, and not for a token. */
 export async function hasDemoIdentity(): Promise<boolean> {
   try {
@@ -100,6 +117,7 @@ export async function register(account: Schemas["NewAccount"]): Promise<boolean>
 
 /** Sign out, here and in all tabs, and with `everywhere` on all devices. */
 export async function signOut(everywhere = false): Promise<void> {
+  if (isManagerAsBuyer()) return seeAsManager(); // who leaves the made-up buyer is still signed in
   if (currentBuyer()?.kind !== "demo") {
     await navigator.locks.request(LOCK, async () => {
       try {
@@ -161,6 +179,7 @@ function keep({ access_token, expires_in, user }: Schemas["TokensView"]): void {
 }
 
 function note(buyer: Buyer): void {
+  localStorage.removeItem(ACCOUNT);
   localStorage.setItem(NOTE, JSON.stringify(buyer));
   hasEnded = false;
   announce();
@@ -169,6 +188,7 @@ function note(buyer: Buyer): void {
 function end(byItself: boolean): void {
   wasGuest = byItself && currentBuyer()?.kind === "guest";
   localStorage.removeItem(NOTE);
+  localStorage.removeItem(ACCOUNT);
   access = null;
   hasEnded = byItself;
   announce();

@@ -5,7 +5,7 @@ import { useLocation } from "preact-iso";
 import { useEffect, useRef } from "preact/hooks";
 import { withNext } from "../pages/sign-in";
 import { Frame } from "../parts/frame";
-import { useBuyer } from "../session";
+import { seeAsBuyer, useBuyer } from "../session";
 import { useTexts } from "../texts";
 import type { Me } from "./api";
 import { PAGES, type Page } from "./pages";
@@ -14,17 +14,33 @@ import { useRoomTexts } from "./texts";
 import { shellTexts } from "./texts/shell";
 import { useEventState, useMay } from "./who";
 
-/** `me`: null for somebody who is not signed in, or not known yet. */
-export function Layout({ me, children }: { me: Me | null; children: ComponentChildren }) {
+interface LayoutProps {
+  /** Null for somebody who is not signed in, or not known yet. */
+  me: Me | null;
+  /** On a demo stage alone people may look at the shop as a buyer; the shop has the way back (parts/layout.tsx). */
+  isDemoStage?: boolean;
+  children: ComponentChildren;
+}
+
+export function Layout({ me, isDemoStage = false, children }: LayoutProps) {
   const { t } = useTexts();
   const own = useRoomTexts(shellTexts);
   const { url } = useLocation();
   const { hasEnded } = useBuyer();
+  const seeShop = () => {
+    seeAsBuyer();
+    location.assign("/");
+  };
   const navigation = (
     <nav aria-label={t.nav.label}>
       <a href="/">{own.shop}</a>
       {me && <a href="/door">{own.door}</a>}
       {me && <a href="/account">{own.account}</a>}
+      {isDemoStage && (
+        <button type="button" class="link" onClick={seeShop}>
+          {own.asBuyer}
+        </button>
+      )}
     </nav>
   );
   const banner = hasEnded && (

@@ -5,7 +5,7 @@ import { ErrorBoundary, lazy, LocationProvider, Route, Router, useLocation } fro
 import { withNext } from "../pages/sign-in";
 import { Failure, FailureTexts, Skeleton } from "../parts/failure";
 import { useLoaded, useTitle } from "../parts/hooks";
-import { useBuyer } from "../session";
+import { hasDemoIdentity, useBuyer } from "../session";
 import { TextsProvider, useTexts } from "../texts";
 import { getMe } from "./api";
 import { Beside, Layout } from "./layout";
@@ -53,15 +53,16 @@ function Stranger() {
 }
 
 function SignedIn() {
-  const { value: me, failure, reload } = useLoaded(getMe, "me");
+  const { value, failure, reload } = useLoaded(() => Promise.all([getMe(), hasDemoIdentity()]), "me");
   const { path } = useLocation();
-  if (!me) {
+  if (!value) {
     return (
       <Layout me={null}>
         <div class="page">{failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />}</div>
       </Layout>
     );
   }
+  const [me, isDemoStage] = value;
   if (!hasWork(me)) {
     return (
       <Layout me={me}>
@@ -72,7 +73,7 @@ function SignedIn() {
   return (
     <MeProvider value={me}>
       <EventProvider eventId={EVENT.exec(path)?.[1] ?? null}>
-        <Layout me={me}>
+        <Layout me={me} isDemoStage={isDemoStage}>
           <Beside me={me}>
             <ErrorBoundary>
               <Router onRouteChange={() => scrollTo(0, 0)}>

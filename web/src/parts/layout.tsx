@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useEffect } from "preact/hooks";
 import { withNext } from "../pages/sign-in";
-import { useBuyer } from "../session";
+import { isManagerAsBuyer, seeAsManager, useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { Frame } from "./frame";
 
@@ -45,10 +45,23 @@ export function Layout({ children }: { children: ComponentChildren }) {
       )}
     </nav>
   );
-  const banner = mustSignIn && (
+  const manage = () => {
+    seeAsManager();
+    location.assign("/manage");
+  };
+  const banner = mustSignIn ? (
     <p class="banner" role="status">
       {wasGuest ? t.guest.endedShort : t.signIn.endedShort} <a href={again}>{wasGuest ? t.guest.endedMore : t.signIn.again}</a>
     </p>
+  ) : (
+    isManagerAsBuyer() && (
+      <p class="banner" role="status">
+        {t.demo.asBuyer}{" "}
+        <button type="button" class="link" onClick={manage}>
+          {t.demo.backToManaging}
+        </button>
+      </p>
+    )
   );
   return (
     <Frame home="/" navigation={navigation} banner={banner} saysOffline={SAYS_IT_ITSELF.test(path)}>

@@ -60,6 +60,8 @@ export const accountTexts = {
     use: "Use a demo identity",
     text: "You are a made-up buyer of this demonstration. Anybody who knows the name could use it, so it protects nothing.",
     leave: "Leave the demo identity",
+    asBuyer: "You see this demonstration as a made-up buyer.",
+    backToManaging: "Back to managing",
   },
 
   account: {

@@ -62,6 +62,8 @@ export const accountTexts: typeof english = {
     use: "Usar una identidad de demostración",
     text: "Eres un comprador inventado de esta demostración. Quien conozca el nombre podría usarlo, así que no protege nada.",
     leave: "Dejar la identidad de demostración",
+    asBuyer: "Ves esta demostración como un comprador inventado.",
+    backToManaging: "Volver a gestionar",
   },
 
   account: {
