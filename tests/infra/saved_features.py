@@ -1,0 +1,77 @@
+"""What a saved stage has of the features that came after the first one: `fill` writes it, over HTTP as far as there are routes."""
+
+from typing import Any
+
+from chalicelib import clock, settings
+from chalicelib.notifications import suppression
+from tests import builders
+from tests.client import Client
+from tests.packages.requests import create_option, create_package
+from tests.packages.requests import promoter as promoter_token
+from tests.waitlist import lines
+
+PROMOTER = "pia"
+HOST = "host@example.com"
+SUPPRESSED = "gone@example.com"
+# Nothing answers there, so deliveries wait for another attempt.
+RECEIVER = "http://127.0.0.1:1024/fairgate"
+Request = tuple[str, str | None]
+
+
+def fill(api: Client, time: Any, poller: Any) -> list[Request]:
+    """A gala with packages, guests, questions, promo codes and webhooks, and a sold-out event with a waitlist. Returns the requests that
+    read them; `poller` passes changes on.
+    """
+    with settings.override(webhook_targets="local"):
+        created = api.post(f"/promoters/{PROMOTER}/webhook-endpoints", json={"url": RECEIVER}, token=promoter_token())
+    assert created.status == 201, created.json
+    gala = _sell_packages(api, time)
+    line = _let_people_wait(api, time)
+    suppression.suppress(SUPPRESSED, "bounced", time.now)
+    poller.drain()
+    assert lines.own(api, "offered")[0]["offer"] is not None
+    later = {"starts_at": clock.iso(time.now + 40 * 86_400)}
+    assert api.patch(f"/events/{gala}", json=later, token=promoter_token()).status == 200
+    poller.drain()
+    return [
+        *((f"/admin/events/{gala}/{part}", "admin") for part in ("tickets/packages", "tickets/answers", "promo-codes")),
+        (f"/events/{gala}/tickets/packages", None),
+        (f"/events/{line}/waitlist", "admin"),
+        (f"/events/{line}/waitlist?status=offered", "admin"),
+        ("/waitlist", "waits"),
+        ("/waitlist", "offered"),
+        (f"/promoters/{PROMOTER}/webhook-endpoints", "admin"),
+        (f"/promoters/{PROMOTER}/webhook-endpoints/{created.json['id']}/deliveries", "admin"),
+        (f"/events/{gala}/sales?guests=true", "admin"),
+        *((f"/events/{event_id}", None) for event_id in (gala, line)),
+    ]
+
+
+def _sell_packages(api: Client, time: Any) -> str:
+    """Tables whose buyer and guests answered questions, some of them bought with a promo code. Returns the event's id."""
+    fields = {"name": "Ball", "venue": "Hall", "starts_at": clock.iso(time.now + 30 * 86_400)}
+    event_id = str(api.post("/events", json=fields, token=promoter_token()).json["id"])
+    table = create_package(api, event_id, name="Table", price=100, seats_per_package=3)["id"]
+    dish = create_option(api, event_id, table, label="Dish", choices=["Fish", "Vegan"], per="guest")["id"]
+    parks = create_option(api, event_id, table, label="Parking", option_type="boolean", choices=[], is_required=False)["id"]
+    assert api.post(f"/events/{event_id}/publish", token=promoter_token()).status == 200
+    builders.create_promo_code(api, event_id, max_total_uses=10)
+    bought = builders.buy(api, "host", event_id, table, 2, responses={parks: True}, promo_code="SAVE", customer_email=HOST)
+    assert bought.status == 201, bought.json
+    order_id = bought.json["order"]["id"]
+    guest = {"name": "Bob", "email": "bob@example.com", "answers": {dish: ["Fish"]}}
+    assert api.put(f"/seats/{order_id}-1.1/guest", json=guest, user="host").status == 200
+    # Left in the middle: a checkout that holds the code.
+    reserved = builders.reserve(api, "choosing", event_id, table).json["id"]
+    checkout = builders.start_checkout(api, "choosing", reserved, promo_code="SAVE")
+    assert checkout.status == 201, checkout.json
+    return event_id
+
+
+def _let_people_wait(api: Client, time: Any) -> str:
+    """A sold-out event for which two wait. What came back is for the first of them. Returns its id."""
+    event_id, _, orders = lines.sold_out_shop(api, time)
+    for user in ("offered", "waits"):
+        assert lines.join(api, user, event_id).status == 201
+    lines.give_back(api, orders[0])
+    return event_id
