@@ -1,40 +1,14 @@
 """A tour of the API: calls every route once, each with an answer that its users want. What is measured of each route is measured here."""
 
-import itertools
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from ipaddress import IPv4Address
 from typing import Any
-from unittest import mock
-from zlib import crc32
 
-from msgspec import UNSET
 from msgspec.structs import replace
 
+from bench.traveller import Traveller, caught_mails, mailed_token
 from chalicelib import clock
 from chalicelib.notifications import outbox, suppression, unsubscription
-from chalicelib.notifications import service as notifications
-from chalicelib.notifications.model import MailMessage
 from tests import builders, pictures
-from tests.client import Client, ClientReply
-
-_numbers = itertools.count()
-
-
-@contextmanager
-def _mails() -> Iterator[list[MailMessage]]:
-    """The mails that are sent in the block, none of which goes anywhere."""
-    sent: list[MailMessage] = []
-    with mock.patch.object(notifications, "send", lambda draft: sent.append(draft.compose())):
-        yield sent
-
-
-def _mailed_token(mails: list[MailMessage]) -> str:
-    """The token of the link in the last mail."""
-    found = re.search(r"#token=(\S+)", mails[-1].text)
-    assert found is not None, mails[-1].text
-    return found[1]
+from tests.client import Client
 
 
 def visit_all(api: Client) -> None:
@@ -62,13 +36,7 @@ def visit_all(api: Client) -> None:
     tour.wait_for_tickets()  # moves the clock
 
 
-class _Tour:
-    def __init__(self, api: Client) -> None:
-        self.api = api
-        self.name = f"tour-{next(_numbers)}"
-        self.admin = builders.admin_token()
-        self.starts_at = clock.now() + 30 * 86_400
-
+class _Tour(Traveller):
     def visit_service(self) -> None:
         self.get("/health")
         self.get("/openapi.json")
@@ -77,13 +45,13 @@ class _Tour:
 
     def manage_account(self) -> None:
         email, password, new_password = f"{self.name}@example.com", "seven grey owls", "nine green herons"
-        with _mails() as mails:
+        with caught_mails() as mails:
             self.post("/auth/guest")
             self.post("/auth/register", {"email": email, "password": password})
             self.post("/auth/email/resend", {"email": email})
-            self.post("/auth/email/verify", {"token": _mailed_token(mails)})
+            self.post("/auth/email/verify", {"token": mailed_token(mails)})
             self.post("/auth/password/forgot", {"email": email})
-            self.post("/auth/password/reset", {"token": _mailed_token(mails), "password": new_password})
+            self.post("/auth/password/reset", {"token": mailed_token(mails), "password": new_password})
         tokens = self.post("/auth/login", {"email": email, "password": new_password}).json
         self.get("/auth/me", token=tokens["access_token"])
         self.patch("/auth/me", {"first_name": "Ada"}, token=tokens["access_token"])
@@ -104,9 +72,9 @@ class _Tour:
             if not session["current"]:
                 self.delete(f"/auth/sessions/{session['id']}", token=tokens["access_token"])
         self.delete("/auth/sessions", token=tokens["access_token"])
-        with _mails() as mails:
+        with caught_mails() as mails:
             self.post("/auth/email", login | {"email": new_email}, token=tokens["access_token"])
-            self.post("/auth/email/verify", {"token": _mailed_token(mails[:1])})
+            self.post("/auth/email/verify", {"token": mailed_token(mails[:1])})
         return self.post("/auth/login", login | {"email": new_email}).json
 
     def administer_account(self, email: str, user_id: str) -> None:
@@ -123,7 +91,7 @@ class _Tour:
         for path in ("/promoters", promoter, f"{promoter}/events"):
             self.get(path)
         people = f"/events/{event_id}/members"
-        with _mails():
+        with caught_mails():
             member = self.post(people, {"email": f"{self.name}@example.com", "role": "staff"}, token=self.admin).json
         self.get(people, token=self.admin)
         self.delete(f"{people}/{member['id']}", token=self.admin)
@@ -264,9 +232,9 @@ class _Tour:
 
     def name_guest(self, ticket_id: str, order_id: str) -> None:
         seat = f"/seats/{ticket_id}.1"
-        with _mails() as mails:
+        with caught_mails() as mails:
             self.put(f"{seat}/guest", {"name": "Bob", "email": f"bob-{self.name}@example.com"}, user=self.name)
-            token = _mailed_token(mails)
+            token = mailed_token(mails)
         self.post(f"{seat}/invitation", user=self.name)
         for path in (f"/tickets/{ticket_id}/seats", f"/orders/{order_id}/seats"):
             self.get(path, user=self.name)
@@ -375,25 +343,3 @@ class _Tour:
         self.post(f"/events/{event_id}/cancel", token=self.admin)
         self.post("/admin/catalog/invalidate", token=self.admin)
         self.get("/events")  # so that the next route finds the catalog loaded
-
-    def get(self, path: str, **caller: Any) -> ClientReply:
-        return self._call("GET", path, **caller)
-
-    def post(self, path: str, body: Any = None, *, key: str = "", **caller: Any) -> ClientReply:
-        headers = {"Idempotency-Key": f"{key}-{self.name}"} if key else {}
-        return self._call("POST", path, json=UNSET if body is None else body, headers=headers, **caller)
-
-    def put(self, path: str, body: Any, **caller: Any) -> ClientReply:
-        return self._call("PUT", path, json=body, **caller)
-
-    def patch(self, path: str, body: Any, **caller: Any) -> ClientReply:
-        return self._call("PATCH", path, json=body, **caller)
-
-    def delete(self, path: str, **caller: Any) -> ClientReply:
-        return self._call("DELETE", path, **caller)
-
-    def _call(self, method: str, path: str, **options: Any) -> ClientReply:
-        caller = options.get("user") or self.name
-        reply = self.api.request(method, path, source_ip=str(IPv4Address(crc32(caller.encode()))), **options)
-        assert reply.status < 400, f"{method} {path}: {reply.status} {reply.json}"
-        return reply

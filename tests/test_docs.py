@@ -8,6 +8,7 @@ import pytest
 
 from bootstrap.document import BootstrapDocument, EventEntry, EventMetadata, SaleWindow, TicketEntry
 from chalicelib.catalog.forms import EventChanges, TierChanges
+from infra import tables
 from tests.test_tidy import CODE, ROOT, UNPLAIN
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -104,3 +105,21 @@ def test_pages_describe_every_field(page, fields):
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     names = {field.encode_name for kind in fields for field in msgspec.structs.fields(kind)}
     assert sorted(name for name in names if not re.search(rf"`(\w+\.|\.)?{name}[`.]", text)) == []
+
+
+def _names_in_rows(page: str, heading: str) -> list[str]:
+    """The names in the first cells of the table below a heading."""
+    section = (ROOT / "docs" / page).read_text(encoding="utf-8").partition(f"\n{heading}\n")[2]
+    section = re.split(r"^#+ ", section, maxsplit=1, flags=re.MULTILINE)[0]
+    cells = re.findall(r"^\| (`[^|]*`) \|", section, flags=re.MULTILINE)
+    return [name for cell in cells for names in re.findall(r"`([^`]*)`", cell) for name in names.split()]
+
+
+def test_the_architecture_has_a_row_for_each_feature():
+    features = {path.stem for path in (ROOT / "chalicelib").glob("[a-z]*") if path.is_dir() or path.suffix == ".py"}
+    assert features - {"cold_start", "snapstart"} == set(_names_in_rows("architecture.md", "## Features, lowest first"))
+
+
+@pytest.mark.parametrize(("page", "heading"), [("architecture.md", "## Tables"), ("accounts.md", "### Personal data, by table")])
+def test_a_page_has_each_table_in_one_row(page, heading):
+    assert sorted(_names_in_rows(page, heading)) == sorted(tables.definitions()), f"the rows of docs/{page} under {heading!r}"

@@ -20,16 +20,16 @@ from chalicelib.accounts.sessions import service as sessions
 from chalicelib.cases import service as cases
 from chalicelib.edge import auth
 from chalicelib.notifications import outbox as notifications
-from chalicelib.notifications import suppression, unsubscription
+from chalicelib.notifications import suppression
 from chalicelib.outgoing_webhooks import endpoints as webhook_endpoints
 from chalicelib.outgoing_webhooks import outbox
 from tests import builders, engines, pictures
+from tests.access import requests
 from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, ClientReply
 
 EVENT, DROP = "fest", "drop"  # the second one has a waiting room
-HOOKS = "https://93.184.215.14/"  # nothing is sent there
-BUYER, PROMOTER, PASSWORD = "ada", "nora", "seven grey owls"
+BUYER, PROMOTER = "ada", "nora"
 
 
 WITH_PICTURE = {
@@ -88,10 +88,11 @@ class World(Struct):
         for name, value in self.ids.items():
             target = target.replace(f"{{{name}}}", value)
         assert "{" not in target, f"give tests/access/world.py an id for the parameter of {path}"
-        body, query = self.content(f"{method} {path}")
+        operation = f"{method} {path}"
+        body, query = requests.body(operation, self.ids, self.code), requests.query(operation, EVENT, self.place)
         options: dict[str, Any] = {} if body is None else {"json": body}
         headers = {"Idempotency-Key": "key"}
-        if f"{method} {path}" in WITH_PICTURE:
+        if operation in WITH_PICTURE:
             options["body"], headers["Content-Type"] = pictures.form(pictures.picture(size=(20, 20)))
         who = CALLERS[caller]
         return self.api.request(
@@ -102,77 +103,6 @@ class World(Struct):
             headers=headers,
             **options,
         )
-
-    def content(self, operation: str) -> tuple[Any, dict[str, str]]:
-        """The body and the query parameters of an operation that needs some."""
-        event, tier, ada = EVENT, self.ids["tier_id"], {"email": "ada@example.com"}
-        item, later = {"tier_id": tier, "quantity": 1}, clock.iso(clock.now() + 86_400)
-        new_event = {"name": "New", "venue": "Hall", "starts_at": later}
-        bodies: dict[str, Any] = {
-            "POST /admin/events": {**new_event, "on_sale_at": clock.iso(clock.now())},
-            "POST /admin/events/{event_id}/promo-codes": {"code": "SPRING", "discount_type": "percentage", "discount_value": 10},
-            "PATCH /admin/events/{event_id}/promo-codes/{code_id}": {"is_active": False},
-            "POST /admin/events/{event_id}/waiting-room/let-in": {"count": 1},
-            "POST /admin/events/{event_id}/waiting-room/rate": {"wave_size": 1, "wave_seconds": 1},
-            "POST /admin/events/{event_id}/tickets/packages": {"name": "New", "price": 1},
-            "POST /admin/events/{event_id}/tickets/packages/reorder": {"package_ids": [tier]},
-            "PATCH /admin/events/{event_id}/tickets/packages/{package_id}": {"name": "New"},
-            "POST /admin/events/{event_id}/tickets/packages/{package_id}/options": {"label": "New", "option_type": "boolean"},
-            "PATCH /admin/events/{event_id}/tickets/packages/{package_id}/options/{option_id}": {"label": "New"},
-            "POST /admin/orders/{order_id}/refunds": {"reason": "goodwill"},
-            "POST /admin/orders/{order_id}/refunds/preview": {"reason": "goodwill"},
-            "POST /admin/tiers": {"event_id": event, "name": "New", "price_cents": 1, "capacity": 1},
-            "POST /admin/suppressed-addresses/release": {"email": "gone@example.com"},
-            "PATCH /admin/users/{user_id}": {"locked": True},
-            "POST /auth/email": {"email": "new@example.com", "password": PASSWORD},
-            "POST /auth/email/resend": ada,
-            "POST /auth/email/verify": {"token": "x"},
-            "POST /auth/login": {**ada, "password": PASSWORD},
-            "POST /auth/logout": {"refresh_token": "x"},
-            "PATCH /auth/me": {"first_name": "Ada"},
-            "POST /auth/password": {"current_password": PASSWORD, "password": "nine green herons"},
-            "POST /auth/password/forgot": ada,
-            "POST /auth/password/reset": {"token": "x", "password": PASSWORD},
-            "POST /auth/refresh": {"refresh_token": "x"},
-            "POST /auth/register": {"email": "new@example.com", "password": PASSWORD},
-            "DELETE /auth/me": {"password": PASSWORD},
-            "POST /checkin": {"code": self.code, "event_id": event},
-            "POST /checkin/sync": {"device": "d", "event_id": event, "scans": [{"id": "s", "code": self.code, "scanned_at": later}]},
-            "POST /checkout/confirm": {"checkout_id": self.ids["session_id"], "simulate": "success"},
-            "POST /checkout/sessions": {"reservation_id": self.ids["reservation_id"]},
-            "POST /events": new_event,
-            "PUT /events/{event_id}": new_event,
-            "PATCH /events/{event_id}": {"name": "New"},
-            "POST /admin/events/{event_id}/tickets/packages/{package_id}/image/upload": {"content_type": "image/png"},
-            "POST /events/{event_id}/image/upload": {"content_type": "image/png"},
-            "POST /events/{event_id}/members": {"email": "new@example.com", "role": "staff"},
-            "POST /events/{event_id}/reservations": item,
-            "POST /events/{event_id}/tickets/purchase": {"package_id": tier, "quantity": 1, "simulate": "success"},
-            "POST /events/{event_id}/tiers": {"name": "New", "price_cents": 1, "capacity": 1},
-            "POST /orders": {"event_id": event, "items": [item]},
-            "POST /orders/{order_id}/confirm": {"simulate": "success"},
-            "PUT /promoters/{promoter_id}": {"name": "New"},
-            "POST /promoters/{promoter_id}/webhook-endpoints": {"url": HOOKS},
-            "PATCH /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": {"description": "New"},
-            "POST /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/replay-failed": {},
-            "PUT /seats/{seat_id}/guest": {"name": "Bob"},
-            "PATCH /tickets/{ticket_id}": {"attendee": {"name": "Ada"}},
-            "PUT /tiers/{tier_id}": {"name": "New", "price_cents": 1, "capacity": 1},
-            "PATCH /tiers/{tier_id}": {"name": "New"},
-            "POST /waitlist": {"event_id": event, "quantity": 1, "tier_ids": ["fest-late"]},
-            **{operation: {} for operation in ("POST /webhooks/ses", "POST /webhooks/stripe")},
-        }
-        return bodies.get(operation), self.query(operation)
-
-    def query(self, operation: str) -> dict[str, str]:
-        """The query parameters of an operation that needs some."""
-        queries = {
-            "GET /admin/messages": {"event_id": EVENT},
-            "GET /me/order": {"event_id": EVENT},
-            **{f"{method} /unsubscribe": {"token": unsubscription.token("offer")} for method in ("GET", "POST")},
-            "GET /events/{event_id}/waiting-room/status": {"token": self.place},
-        }
-        return queries.get(operation, {})
 
 
 @contextmanager
@@ -205,10 +135,10 @@ def new_world() -> Iterator[World]:
         member = members.invite(event, "new@example.com", "staff", PROMOTER, clock.now())
         for caller in filter(None, CALLERS.values()):
             account = Account(user_id=caller.user_id, email=caller.email, roles=caller.roles, created_at=clock.now())
-            accounts.create_account(account, PASSWORD)
+            accounts.create_account(account, requests.PASSWORD)
         profiles.save(PROMOTER, PromoterChange("Nora", None, "", None, None, True), "root", clock.now(), by_admin=True)
         login = sessions.session_id(sessions.begin(BUYER, 1, sessions.Device(None, None), clock.now()))
-        endpoint = webhook_endpoints.create(PROMOTER, "01KT0000000000000000000001", HOOKS, "", [], PROMOTER, clock.now())
+        endpoint = webhook_endpoints.create(PROMOTER, "01KT0000000000000000000001", requests.HOOKS, "", [], PROMOTER, clock.now())
         cases.open_finding(order, "amounts_differ", clock.now(), {})
         ids = {
             "event_id": event,
@@ -274,3 +204,8 @@ def outcome(reply: ClientReply) -> str:
         case 404, _:
             return "404"
     return "yes"
+
+
+def is_invalid(reply: ClientReply) -> bool:
+    """Whether it was the request that was refused, before anybody asked whether the caller may do this."""
+    return reply.status == 400 and isinstance(reply.json, dict) and reply.json.get("error") == "invalid_input"

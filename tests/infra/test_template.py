@@ -91,7 +91,24 @@ def test_no_role_is_larger_than_iam_takes(monkeypatch):
     block = CONFIG["stages"]["dev"] | {"environment_variables": variables}
     monkeypatch.setattr(stages, "_config", lambda: {**CONFIG, "stages": {stage: block}})
     for function in functions.FUNCTIONS:
-        assert len(json.dumps(functions.policy(stage, function), separators=(",", ":"))) < 10_240
+        characters = len(json.dumps(_as_iam_gets_it(functions.policy(stage, function)), separators=(",", ":")))
+        assert characters < 10_240, (
+            f"the policy of {function} has {characters} characters, more than IAM takes: infra/template/permissions.py"
+        )
+
+
+def _as_iam_gets_it(value):
+    """A part of a policy after CloudFormation has put in its values, in the partition and the region with the longest names."""
+    if isinstance(value, list):
+        return [_as_iam_gets_it(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"Fn::GetAtt"}:
+        return "arn:aws-us-gov:logs:us-gov-west-1:123456789012:log-group:".ljust(150, "x")
+    if value.keys() == {"Fn::Sub"}:
+        known = {"AWS::Partition": "aws-us-gov", "AWS::Region": "us-gov-west-1", "AWS::AccountId": "1" * 12, "ImagesBucket.Arn": "b" * 85}
+        return re.sub(r"\$\{(.*?)}", lambda found: known[found[1]], value["Fn::Sub"])
+    return {key: _as_iam_gets_it(part) for key, part in value.items()}
 
 
 @pytest.mark.parametrize("function", functions.FUNCTIONS)

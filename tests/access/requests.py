@@ -1,0 +1,118 @@
+"""What requests need to be valid in all but who sends them. An operation that needs no body and no query is not listed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib import clock
+from chalicelib.notifications import unsubscription
+
+HOOKS = "https://93.184.215.14/"  # nothing is sent there
+PASSWORD = "seven grey owls"
+_ADA = {"email": "ada@example.com"}
+
+
+def body(operation: str, ids: Mapping[str, str], code: str) -> Any:
+    """The body of an operation, None if it needs none; `ids` are those of path parameters, `code` is that of a ticket."""
+    event, tier, later = ids["event_id"], ids["tier_id"], clock.iso(clock.now() + 86_400)
+    new_event = {"name": "New", "venue": "Hall", "starts_at": later}
+    bodies = {
+        **_OF_ACCOUNTS,
+        **_of_catalog(event, new_event),
+        **_of_packages(tier),
+        **_of_sales(event, tier, ids),
+        **_of_doors(event, code),
+        "POST /webhooks/ses": {},
+        "POST /webhooks/stripe": {},
+    }
+    return bodies.get(operation)
+
+
+def query(operation: str, event: str, place: str) -> dict[str, str]:
+    """The query parameters of an operation about an event; `place` is the token of a place in a line."""
+    queries = {
+        "GET /admin/messages": {"event_id": event},
+        "GET /me/order": {"event_id": event},
+        **{f"{method} /unsubscribe": {"token": unsubscription.token("offer")} for method in ("GET", "POST")},
+        "GET /events/{event_id}/waiting-room/status": {"token": place},
+    }
+    return queries.get(operation, {})
+
+
+_OF_ACCOUNTS: dict[str, Any] = {
+    "POST /admin/suppressed-addresses/release": {"email": "gone@example.com"},
+    "PATCH /admin/users/{user_id}": {"locked": True},
+    "POST /auth/email": {"email": "new@example.com", "password": PASSWORD},
+    "POST /auth/email/resend": _ADA,
+    "POST /auth/email/verify": {"token": "x"},
+    "POST /auth/login": {**_ADA, "password": PASSWORD},
+    "POST /auth/logout": {"refresh_token": "x"},
+    "PATCH /auth/me": {"first_name": "Ada"},
+    "POST /auth/password": {"current_password": PASSWORD, "password": "nine green herons"},
+    "POST /auth/password/forgot": _ADA,
+    "POST /auth/password/reset": {"token": "x", "password": PASSWORD},
+    "POST /auth/refresh": {"refresh_token": "x"},
+    "POST /auth/register": {"email": "new@example.com", "password": PASSWORD},
+    "DELETE /auth/me": {"password": PASSWORD},
+    "POST /events/{event_id}/members": {"email": "new@example.com", "role": "staff"},
+    "PUT /promoters/{promoter_id}": {"name": "New"},
+    "POST /promoters/{promoter_id}/webhook-endpoints": {"url": HOOKS},
+    "PATCH /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}": {"description": "New"},
+    "POST /promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/replay-failed": {},
+}
+
+
+def _of_catalog(event: str, new_event: dict[str, str]) -> dict[str, Any]:
+    tier = {"name": "New", "price_cents": 1, "capacity": 1}
+    return {
+        "POST /admin/events": {**new_event, "on_sale_at": clock.iso(clock.now())},
+        "POST /admin/events/{event_id}/promo-codes": {"code": "SPRING", "discount_type": "percentage", "discount_value": 10},
+        "PATCH /admin/events/{event_id}/promo-codes/{code_id}": {"is_active": False},
+        "POST /admin/events/{event_id}/waiting-room/let-in": {"count": 1},
+        "POST /admin/events/{event_id}/waiting-room/rate": {"wave_size": 1, "wave_seconds": 1},
+        "POST /admin/tiers": {"event_id": event, **tier},
+        "POST /events": new_event,
+        "PUT /events/{event_id}": new_event,
+        "PATCH /events/{event_id}": {"name": "New"},
+        "POST /events/{event_id}/image/upload": {"content_type": "image/png"},
+        "POST /events/{event_id}/tiers": tier,
+        "PUT /tiers/{tier_id}": tier,
+        "PATCH /tiers/{tier_id}": {"name": "New"},
+    }
+
+
+def _of_packages(tier: str) -> dict[str, Any]:
+    packages = "/admin/events/{event_id}/tickets/packages"
+    package = f"{packages}/{{package_id}}"
+    return {
+        f"POST {packages}": {"name": "New", "price": 1},
+        f"POST {packages}/reorder": {"package_ids": [tier]},
+        f"PATCH {package}": {"name": "New"},
+        f"POST {package}/image/upload": {"content_type": "image/png"},
+        f"POST {package}/options": {"label": "New", "option_type": "boolean"},
+        f"PATCH {package}/options/{{option_id}}": {"label": "New"},
+    }
+
+
+def _of_sales(event: str, tier: str, ids: Mapping[str, str]) -> dict[str, Any]:
+    item = {"tier_id": tier, "quantity": 1}
+    return {
+        "POST /admin/orders/{order_id}/refunds": {"reason": "goodwill"},
+        "POST /admin/orders/{order_id}/refunds/preview": {"reason": "goodwill"},
+        "POST /checkout/confirm": {"checkout_id": ids["session_id"], "simulate": "success"},
+        "POST /checkout/sessions": {"reservation_id": ids["reservation_id"]},
+        "POST /events/{event_id}/reservations": item,
+        "POST /events/{event_id}/tickets/purchase": {"package_id": tier, "quantity": 1, "simulate": "success"},
+        "POST /orders": {"event_id": event, "items": [item]},
+        "POST /orders/{order_id}/confirm": {"simulate": "success"},
+        "PUT /seats/{seat_id}/guest": {"name": "Bob"},
+        "PATCH /tickets/{ticket_id}": {"attendee": {"name": "Ada"}},
+        "POST /waitlist": {"event_id": event, "quantity": 1, "tier_ids": ["fest-late"]},
+    }
+
+
+def _of_doors(event: str, code: str) -> dict[str, Any]:
+    scan = {"id": "s", "at": clock.iso(clock.now()), "code": code}
+    return {
+        "POST /checkin": {"code": code, "event_id": event},
+        "POST /checkin/sync": {"device": "d", "event_id": event, "scans": [scan]},
+    }
