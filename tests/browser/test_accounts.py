@@ -78,7 +78,7 @@ def test_a_guest_buys_and_keeps_the_ticket_and_the_order_as_an_account(new_buyer
     buy(buyer, event_id)
     buyer.follow("Account")
     buyer.see("You are a guest")
-    buyer.follow("Make it an account")
+    buyer.follow("Create an account")
     buyer.page.get_by_label("E-mail address").fill(EMAIL)
     buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
     buyer.press("Create account")

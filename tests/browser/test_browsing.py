@@ -86,6 +86,8 @@ def test_a_cancelled_event_offers_nothing(new_buyer, api, time, events):
     buyer.page.goto(f"/events/{events['Open Air']}")
     expect(buyer.heading("This event is cancelled")).to_be_visible()
     expect(buyer.page.get_by_text("No longer on sale")).to_have_count(2)
+    buyer.see("Who has bought some gets the money back, without asking")
+    expect(buyer.page.get_by_role("main").get_by_role("link", name="My tickets")).to_be_visible()
 
 
 def test_an_address_that_is_none_says_so(new_buyer, origin):

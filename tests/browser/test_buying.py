@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from chalicelib import clock
 from tests import builders, invariants
@@ -167,42 +167,49 @@ def test_more_tickets_than_one_person_may_buy_are_said_before_anything_is_reserv
     expect(buyer.heading("Checkout")).to_be_visible()
 
 
-def test_back_and_forward_through_waiting_room_and_checkout_lose_nothing(new_buyer, time, drop_id):
+def test_reload_back_and_forward_at_each_step_lose_nothing(new_buyer, time, drop_id):
     buyer = new_buyer()
     page = buyer.page
+    quantity, name = page.get_by_label(f"Number of tickets: {TIER}"), page.get_by_label(f"Ticket 1, {TIER}")
     page.goto("/")
     buyer.follow("The Drop")
+    _reload_and_return(buyer, page.get_by_role("link", name="Go to the waiting room"), back_at=page.get_by_role("searchbox"))
     buyer.follow("Go to the waiting room")
+    _reload_and_return(buyer, page.get_by_role("button", name="Join the waiting room"), back_at=buyer.heading("The Drop"))
     buyer.press("Join the waiting room")
-    buyer.see("You are in.")
-    page.go_back()
-    expect(buyer.heading("The Drop")).to_be_visible()
-    page.go_forward()
-    buyer.see("You are in.")
+    _reload_and_return(buyer, page.get_by_text("You are in."), back_at=buyer.heading("The Drop"))
     time.advance(61)
     page.reload()
     buyer.see("It is your turn")
-    page.go_back()
-    page.go_forward()
-    buyer.see("It is your turn")
-    buyer.choose(TIER, 2)
-    page.get_by_label(f"Ticket 1, {TIER}").fill("Ada")
-    page.go_back()
-    buyer.see("Your tickets are waiting")
-    page.go_forward()
-    expect(page.get_by_label(f"Ticket 1, {TIER}")).to_have_value("Ada")
+    quantity.select_option("2")
+    _reload_and_return(buyer, page.get_by_text("It is your turn"), back_at=buyer.heading("The Drop"))
+    expect(quantity).to_have_value("2")
+    buyer.press("Reserve tickets")
+    name.fill("Ada")
+    _reload_and_return(buyer, page.get_by_text("Who is coming?"), back_at=page.get_by_text("Your tickets are waiting"))
+    expect(name).to_have_value("Ada")
     buyer.press("Continue to payment")
-    buyer.see("no money moves")
-    page.go_back()
-    buyer.follow("Continue to checkout")
-    buyer.see("no money moves")
+    _reload_and_return(buyer, page.get_by_text("no money moves"), back_at=page.get_by_text("Your tickets are waiting"))
     page.get_by_role("button", name="Pay $100").click()
+    buyer.see_tickets(2)
+    page.reload()
     buyer.see_tickets(2)
     page.go_back()
     expect(buyer.heading("Checkout")).to_have_count(0)
     page.go_forward()
     buyer.see_tickets(2)
     invariants.check(time.now)
+
+
+def _reload_and_return(buyer, here: Locator, back_at: Locator) -> None:
+    """Reload the page, then go back from it and forward to it, and look whether it is as it was."""
+    expect(here).to_be_visible()
+    buyer.page.reload()
+    expect(here).to_be_visible()
+    buyer.page.go_back()
+    expect(back_at).to_be_visible()
+    buyer.page.go_forward()
+    expect(here).to_be_visible()
 
 
 def test_tickets_that_were_given_back_in_another_tab_are_no_payment_that_was_late(new_buyer, api, time, event_id):

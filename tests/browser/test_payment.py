@@ -84,12 +84,27 @@ def test_3d_secure_returns_to_the_checkout_whether_it_was_passed_or_not(new_buye
     _show_element(buyer)
     _pay(buyer, AUTHENTICATION_REQUIRED)
     buyer.press("Fail authentication")
-    buyer.see("The payment was not completed, and nothing was charged.")
+    buyer.see("The payment was not completed.")
+    buyer.see("Nothing was charged. Try again, or pay in another way.")
     assert "secret" not in buyer.page.url
     _pay(buyer, AUTHENTICATION_REQUIRED)
     buyer.press("Complete authentication")
     buyer.see("You are going!")
     buyer.see_tickets(2)
+
+
+@pytest.mark.usefixtures("own_page")
+def test_a_refused_payment_is_explained_in_the_language_of_the_page(new_buyer, shop):
+    buyer = new_buyer()
+    stripe_js.serve(buyer.page, shop.fake)
+    _reserve(buyer, shop)
+    _show_element(buyer)
+    _pay(buyer, AUTHENTICATION_REQUIRED)
+    buyer.press("Fail authentication")
+    buyer.see("The payment was not completed.")
+    buyer.page.get_by_label("Language").select_option("es")
+    buyer.see("El pago no se completó.")
+    buyer.see("No se ha cobrado nada.")
 
 
 @pytest.mark.usefixtures("own_page")
@@ -133,7 +148,8 @@ def test_an_api_that_is_down_after_the_payment_is_asked_until_it_answers(new_buy
     buyer.page.route("**/checkout/confirm", lambda route: route.abort())
     _pay(buyer, VISA)
     buyer.see("Checking your payment")
-    buyer.see("We cannot reach the shop.")
+    buyer.see("We cannot reach the shop at the moment. This page goes on asking.")
+    buyer.see("A payment that was made is not lost")
     buyer.page.unroute("**/checkout/confirm")
     buyer.see_tickets(2)
 

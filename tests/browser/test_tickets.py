@@ -138,7 +138,7 @@ def test_a_ticket_of_a_past_event_is_kept_apart(holder, time):
     time.advance(32 * 86_400)
     holder.page.reload()
     holder.see("No tickets for events to come")
-    holder.page.get_by_text("Past events (2)").click()
+    holder.page.get_by_text("Tickets for past events (2)").click()
     expect(holder.page.get_by_text("Event over")).to_have_count(2)
     expect(holder.page.get_by_role("img", name="QR code of ticket")).to_have_count(0)
 

@@ -46,7 +46,9 @@ def test_whoever_waits_sees_how_the_line_moves_and_hears_when_it_is_their_turn(n
     buyer.see("1 person before you")
     expect(buyer.page).to_have_title(re.compile(r"^1 person before you"))
     expect(buyer.page.get_by_role("progressbar")).to_be_visible()
-    buyer.see("Your turn in about")
+    buyer.see("Your turn in less than a minute")
+    buyer.page.reload()
+    buyer.see("1 person before you")
     assert buyer.page.evaluate("tones") == 0
     buyer.page.get_by_label("Play a sound when it is my turn").check()
     assert buyer.page.evaluate("tones") == 3  # so that the buyer knows the sound
@@ -148,6 +150,8 @@ def test_a_pause_and_the_end_of_the_tickets_are_said_with_what_comes_next(new_bu
         buyer.page.clock.fast_forward(6_000)  # the page asks by itself
     buyer.see("The sale is paused")
     buyer.see("Nobody loses their place")
+    buyer.see("How long you wait is shown again when the sale goes on.")
+    expect(buyer.page.get_by_text("Your turn in")).to_have_count(0)
     api.post(f"/admin/events/{drop_id}/resume", token=builders.admin_token())
     tier = api.patch(f"/tiers/{api.get(f'/events/{drop_id}').json['tiers'][0]['id']}", json={"capacity": 1}, token=builders.admin_token())
     assert tier.status == 200, tier.json

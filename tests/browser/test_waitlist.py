@@ -48,7 +48,7 @@ def test_who_waits_gets_the_ticket_that_comes_back_and_pays_for_it(new_buyer, ap
     join(ada, event_id)
     ada.see("Before you: 1 person waiting for 2 tickets.")
     bring_offer(ada, api, orders[0])
-    expect(ada.heading("There are tickets for you")).to_be_visible()
+    expect(ada.heading("There is a ticket for you")).to_be_visible()
     ada.see("1 × Floor")
     ada.follow("Take up the offer")
     ada.pay()
@@ -93,7 +93,7 @@ def test_who_leaves_may_join_again(ada, api, sold_out):
 
 def test_an_offer_that_was_not_paid_says_so(ada, api, time, sold_out):
     bring_offer(ada, api, sold_out[1][0])
-    expect(ada.heading("There are tickets for you")).to_be_visible()
+    expect(ada.heading("There is a ticket for you")).to_be_visible()
     time.advance(86_500)
     ada.look_again()
     ada.see("Your offer was not paid in time.")

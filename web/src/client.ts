@@ -2,6 +2,7 @@
 
 import createClient, { type Middleware } from "openapi-fetch";
 import { learnTime } from "./server-time";
+import { watchSlowness } from "./slowness";
 import type { components, paths } from "#openapi";
 
 export type Schemas = components["schemas"];
@@ -41,7 +42,11 @@ export function createApi(send: (request: Request) => Promise<Response>) {
 }
 
 /** The whole answer: a network that fails in the middle of a body is no answer either. */
-export async function fetchPatiently(request: Request): Promise<Response> {
+export function fetchPatiently(request: Request): Promise<Response> {
+  return watchSlowness(fetchWhole(request));
+}
+
+async function fetchWhole(request: Request): Promise<Response> {
   const response = await fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(PATIENCE_MS)]) });
   return response.body ? new Response(await response.arrayBuffer(), response) : response;
 }

@@ -35,6 +35,12 @@ export function clock(seconds: number): string {
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
 }
 
+/** About how long, for people: 110 -> "2 minutes", 7200 -> "2 hours". Whole minutes, from an hour and a half on whole hours. */
+export function duration(seconds: number, locale: string): string {
+  const [count, unit] = seconds > 5400 ? [Math.ceil(seconds / 3600), "hour"] : [Math.max(1, Math.ceil(seconds / 60)), "minute"];
+  return new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long" }).format(count);
+}
+
 function format(iso: string, timeZone: string | undefined, locale: string, options: Intl.DateTimeFormatOptions): string {
   const isThisYear = new Date(iso).getFullYear() === new Date().getFullYear();
   if (options.month && !isThisYear) options = { ...options, year: "numeric" };

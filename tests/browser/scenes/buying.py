@@ -141,6 +141,12 @@ def event_loading(stage: Stage) -> None:
     expect(stage.page.locator(".skeleton")).to_be_visible()
 
 
+def event_slow(stage: Stage) -> None:
+    event_loading(stage)
+    stage.page.clock.fast_forward(7_000)
+    stage.buyer.see("The shop is slow at the moment.")
+
+
 def event_while_offline(stage: Stage) -> None:
     event(stage)
     stage.page.context.set_offline(True)
@@ -253,6 +259,7 @@ SCENES: list[Scene] = [
     storefront_loading,
     storefront_without_events,
     event_loading,
+    event_slow,
     event_while_offline,
     event_with_tickets_chosen,
     event_on_hold,

@@ -43,7 +43,7 @@ def card_needs_3d_secure(stage: CardStage) -> None:
 def card_failed_3d_secure(stage: CardStage) -> None:
     card_needs_3d_secure(stage)
     stage.buyer.press("Fail authentication")
-    stage.buyer.see("The payment was not completed, and nothing was charged.")
+    stage.buyer.see("The payment was not completed.")
 
 
 def card_on_the_providers_page(stage: CardStage) -> None:
@@ -55,7 +55,7 @@ def card_on_the_providers_page(stage: CardStage) -> None:
 def card_checked_while_the_api_is_down(stage: CardStage) -> None:
     stage.page.route("**/checkout/confirm", abort)
     stage.pay(VISA)
-    stage.buyer.see("We cannot reach the shop.")
+    stage.buyer.see("This page goes on asking.")
     stage.shop.fake.deliver()  # the shop learns of the payment all the same
 
 

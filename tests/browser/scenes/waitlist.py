@@ -40,7 +40,7 @@ def waitlist_left(stage: Stage) -> None:
 def waitlist_offered(stage: Stage) -> None:
     _join(stage)
     _bring_offer(stage)
-    expect(stage.buyer.heading("There are tickets for you")).to_be_visible()
+    expect(stage.buyer.heading("There is a ticket for you")).to_be_visible()
 
 
 def waitlist_expired(stage: Stage) -> None:

@@ -73,7 +73,7 @@ def wallet_of_a_past_event(stage: Stage) -> None:
     wallet(stage)
     stage.time.advance(32 * 86_400)
     stage.page.reload()
-    stage.page.get_by_text("Past events (2)").click()
+    stage.page.get_by_text("Tickets for past events (2)").click()
     expect(stage.page.get_by_text("Event over")).to_have_count(2)
 
 

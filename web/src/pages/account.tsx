@@ -70,7 +70,7 @@ function Guest({ erased }: { erased: () => void }) {
         <p>{t.guest.text}</p>
         <p class="row">
           <a class="button" href="/register">
-            {t.guest.keep}
+            {t.register.title}
           </a>
           <a href="/sign-in">{t.guest.other}</a>
         </p>

@@ -9,7 +9,7 @@ import { Failure, Skeleton } from "../parts/failure";
 import { GuestNote } from "../parts/guest-note";
 import { HoldClock } from "../parts/hold-clock";
 import { useAction, useKept, useLoaded, useNow, useTitle } from "../parts/hooks";
-import { reloadForPayment, usePaymentElement } from "../parts/payment-element";
+import { reloadForPayment, usePaymentElement, type PaymentRefusal } from "../parts/payment-element";
 import { Ended, Over, Returned, type End } from "../parts/payment-result";
 import { askedOptions, givenAnswers, Questions, type Answers } from "../parts/questions";
 import { forgetReservation, reservedEventName } from "../reserved";
@@ -92,7 +92,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
   const [session, setSession] = useState<Session | null>(null);
   const [wasOpened, setOpened] = useKept(`fairgate.opened.${reservation.id}`, false);
   const [simulate, setSimulate] = useKept<"success" | "fail">(`fairgate.simulate.${eventId}`, "success");
-  const [notPaid, setNotPaid] = useState(isUnpaid ? t.checkout.notPaid : null);
+  const [refusal, setRefusal] = useState<PaymentRefusal | null>(isUnpaid ? {} : null);
   const [isPaid, setPaid] = useState(false);
   const { isWorking, failure, run } = useAction();
   const element = usePaymentElement(session?.payment ?? null);
@@ -144,9 +144,9 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
     act(async () => {
       if (session?.payment?.url) return location.assign(session.payment.url);
       if (session?.payment?.client_secret) {
-        const reason = await element.pay(`${back}?paid=${reservation.id}`);
-        setNotPaid(reason);
-        return setPaid(reason === null);
+        const refused = await element.pay(`${back}?paid=${reservation.id}`);
+        setRefusal(refused);
+        return setPaid(refused === null);
       }
       const outcome = session?.payment?.provider === "simulated" ? simulate : undefined;
       finish((await confirm(reservation.id, outcome)).checkout_session.status);
@@ -164,7 +164,7 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
 
   const unpaid = () => {
     setPaid(false);
-    setNotPaid(t.checkout.notPaid);
+    setRefusal({});
   };
   if (isPaid) return <Returned checkoutId={reservation.id} finish={finish} unpaid={unpaid} />;
   if (seconds <= 0 && !isWorking) return <Over reservation={reservation} finish={finish} />;
@@ -274,10 +274,11 @@ function Held({ reservation, tiers, finish, end, isUnpaid }: HeldProps) {
               )}
             </>
           )}
-          {notPaid && (
-            <p class="notice notice-bad" role="alert">
-              {notPaid}
-            </p>
+          {refusal && (
+            <div class="notice notice-bad" role="alert">
+              <p>{refusal.reason ?? t.checkout.notPaid}</p>
+              <p>{t.checkout.notCharged}</p>
+            </div>
           )}
           <button type="submit" class="button" disabled={isWorking || (Boolean(session.payment?.client_secret) && element.state !== "ready")}>
             {isWorking ? t.checkout.working : t.checkout.pay(amount)}

@@ -4,7 +4,7 @@ import { useRoute } from "preact-iso";
 import { calendarFile, getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
 import { clock, dayAndTime, otherTimezone } from "../formats";
 import { EventPicture } from "../parts/event-picture";
-import { Failure, Outcome, Skeleton } from "../parts/failure";
+import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { Reserved } from "../parts/reserved-note";
 import { ShareButton } from "../parts/share-button";
 import { useLoaded, useNow, useTitle } from "../parts/hooks";
@@ -109,8 +109,8 @@ function Way({ event, held }: { event: EventWithTiers; held: number }) {
   const { t } = useTexts();
   const time = useNow();
   const hasLine = event.has_waiting_room;
-  if (event.status === "cancelled") return <Outcome tone="bad" title={t.event.cancelledTitle}>{t.event.cancelledText}</Outcome>;
-  if (event.status === "closed") return <Outcome tone="calm" title={t.event.closedTitle}>{t.event.closedText}</Outcome>;
+  if (event.status === "cancelled") return <Ended tone="bad" title={t.event.cancelledTitle} text={t.event.cancelledText} />;
+  if (event.status === "closed") return <Ended tone="calm" title={t.event.closedTitle} text={t.event.closedText} />;
   if (event.status === "sold_out") {
     return (
       <Outcome tone="calm" title={held > 0 ? t.event.heldTitle : t.event.soldOutTitle}>
@@ -141,5 +141,15 @@ function Way({ event, held }: { event: EventWithTiers; held: number }) {
         </a>
       )}
     </section>
+  );
+}
+
+/** No more tickets, ever. */
+function Ended({ tone, title, text }: { tone: "calm" | "bad"; title: string; text: string }) {
+  return (
+    <Outcome tone={tone} title={title}>
+      <p>{text}</p>
+      <OtherWays />
+    </Outcome>
   );
 }

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { eraseGuest, getGuestQrCode, getInvitation } from "../api";
 import { dayAndTime } from "../formats";
-import { Failure, Outcome, Skeleton } from "../parts/failure";
+import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { useAction, useLoaded, useTitle } from "../parts/hooks";
 import { QrCode } from "../parts/pass";
 import { useTexts } from "../texts";
@@ -20,6 +20,7 @@ export function Guest() {
       ) : (
         <Outcome tone="bad" title={t.transfer.brokenTitle}>
           <p>{t.transfer.brokenText}</p>
+          <OtherWays />
         </Outcome>
       )}
     </div>
@@ -30,16 +31,17 @@ function Invitation({ token }: { token: string }) {
   const { t, locale } = useTexts();
   const { isWorking, failure: refusal, run } = useAction();
   const [isErased, setErased] = useState(false);
-  const { value: seat, failure } = useLoaded(() => getInvitation(token), `guest-${token}`);
+  const { value: seat, failure, reload } = useLoaded(() => getInvitation(token), `guest-${token}`);
   const { value: picture } = useLoaded(async () => (seat?.qr_url ? await getGuestQrCode(token) : null), `guest-qr-${seat?.code}`);
   if (isErased) {
     return (
       <Outcome tone="good" title={t.seats.erasedTitle}>
         <p>{t.seats.erasedText}</p>
+        <OtherWays />
       </Outcome>
     );
   }
-  if (!seat) return failure ? <Failure failure={failure} /> : <Skeleton lines={6} />;
+  if (!seat) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={6} />;
   const { event } = seat;
   const erase = () =>
     run(async () => {

@@ -20,8 +20,7 @@ export function Register() {
   const [names, setNames] = useKept("fairgate.own-names", { first: "", last: "" });
   const [isMailed, setMailed] = useState(false);
   const [isGuest] = useState(buyer?.kind === "guest");
-  const title = isGuest ? t.guest.keep : t.register.title;
-  useTitle(title);
+  useTitle(t.register.title);
   const submit = async ({ password }: Record<string, string>) => {
     const account = { email: email.trim(), password: password!, first_name: names.first.trim() || null, last_name: names.last.trim() || null };
     const mustVerify = await register(account);
@@ -37,7 +36,7 @@ export function Register() {
   };
   return (
     <div class="page page-narrow">
-      <h1>{title}</h1>
+      <h1>{t.register.title}</h1>
       {isMailed ? (
         <Mailed email={email.trim()} next={safeAddress(query.next)} canGoOn={isGuest} />
       ) : (

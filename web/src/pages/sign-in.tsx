@@ -45,7 +45,7 @@ export function SignIn() {
       </Form>
       {buyer?.kind === "guest" ? (
         <p>
-          {t.signIn.guest} <a href={withNext("/register", query.next)}>{t.guest.keep}</a>
+          {t.signIn.guest} <a href={withNext("/register", query.next)}>{t.register.title}</a>
         </p>
       ) : (
         <p>

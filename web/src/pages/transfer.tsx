@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { acceptTransfer, type Ticket } from "../api";
 import { dayAndTime } from "../formats";
-import { Failure, Outcome } from "../parts/failure";
+import { Failure, OtherWays, Outcome } from "../parts/failure";
 import { useAction, useTitle } from "../parts/hooks";
 import { useTexts } from "../texts";
 
@@ -39,7 +39,7 @@ export function Transfer() {
           <p>{t.transfer.text}</p>
           {failure && <Failure failure={failure} />}
           {failure && FINAL.includes(failure.status) ? (
-            <a href="/">{t.allEvents}</a>
+            <OtherWays />
           ) : (
             <button type="submit" class="button" disabled={isWorking}>
               {isWorking ? t.checkout.working : t.transfer.accept}
@@ -49,6 +49,7 @@ export function Transfer() {
       ) : (
         <Outcome tone="bad" title={t.transfer.brokenTitle}>
           <p>{t.transfer.brokenText}</p>
+          <OtherWays />
         </Outcome>
       )}
     </div>

@@ -3,7 +3,7 @@
 import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
-import { clock } from "../formats";
+import { clock, duration } from "../formats";
 import { Reserved } from "../parts/reserved-note";
 import { DrawCheck } from "../parts/draw-check";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
@@ -115,7 +115,7 @@ function Waiting({ status, enter, eventId, hasWaitlist }: OfEvent & { status: St
     <section class="panel ticket">
       {status.paused && (
         <Outcome tone="calm" title={t.line.paused}>
-          {t.line.pausedNote}
+          <p>{t.line.pausedNote}</p>
         </Outcome>
       )}
       {status.canEnter ? (
@@ -165,13 +165,7 @@ function InLine({ status, position }: { status: Status; position: number }) {
       </p>
       <p class="small">{t.line.inside(position - 1 - ahead)}</p>
       <p>
-        {status.etaSeconds === null ? (
-          t.line.etaUnknown
-        ) : (
-          <>
-            {t.line.eta} <span class="numbers">{clock(status.etaSeconds)}</span>
-          </>
-        )}
+        {status.paused ? t.line.etaPaused : status.etaSeconds === null ? t.line.etaUnknown : status.etaSeconds < 60 ? t.line.etaSoon : t.line.eta(duration(status.etaSeconds, locale))}
       </p>
       <p class="hidden" aria-live="polite">
         {announced}

@@ -57,7 +57,7 @@ export function Wallet() {
       {failure && !tickets && <Failure failure={failure} retry={() => void reload()} />}
       {!tickets && !failure && <Skeleton lines={6} />}
       {tickets && upcoming.length === 0 && (
-        <Outcome tone="calm" title={past.length > 0 ? t.wallet.noneAhead : t.wallet.empty}>
+        <Outcome tone="calm" title={past.length > 0 || refunded?.length ? t.wallet.noneAhead : t.wallet.empty}>
           <p>{t.wallet.emptyText}</p>
           <a class="button" href="/">
             {t.allEvents}

@@ -18,13 +18,13 @@ export function useFailureText(): (code: string) => string | null {
 export function Failure({ failure, retry }: { failure: ApiFailure; retry?: () => void }) {
   const { t, language } = useTexts();
   const textOf = useFailureText();
-  const known = failure.status === 0 ? t.failure.offline : textOf(failure.code);
+  const known = textOf(failure.code);
   const theirs = failure.status < 500 && language === "en" ? failure.message : ""; // the API's messages are in English
   return (
     <div class="notice notice-bad" role="alert">
       <p class="notice-title">{t.failure.title}</p>
-      <p>{known || theirs || t.failure.unexpected}</p>
-      {failure.requestId && !known && <p class="small">{t.requestId(failure.requestId)}</p>}
+      <p>{known || theirs || textOf("unexpected")}</p>
+      {failure.requestId && (!known || failure.status >= 500) && <p class="small">{t.requestId(failure.requestId)}</p>}
       {retry && (
         <button type="button" class="button button-quiet" onClick={retry}>
           {t.retry}
@@ -41,6 +41,17 @@ export function Outcome({ tone, title, children }: { tone: "good" | "calm" | "ba
       <h2>{title}</h2>
       {children}
     </section>
+  );
+}
+
+/** Where to go on from a page that has nothing to offer. */
+export function OtherWays() {
+  const { t } = useTexts();
+  return (
+    <p class="row">
+      <a href="/tickets">{t.nav.tickets}</a>
+      <a href="/">{t.allEvents}</a>
+    </p>
   );
 }
 

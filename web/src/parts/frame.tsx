@@ -3,6 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { isSlow as isShopSlow, onSlowness } from "../slowness";
 import { languages, nameOf, useTexts, type Language } from "../texts";
 
 interface FrameProps {
@@ -21,6 +22,7 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
   const { t, language, choose } = useTexts();
   const { path } = useLocation();
   const isOnline = useOnline();
+  const isSlow = useSlowness();
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useEffect(() => {
@@ -49,6 +51,9 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
           {t.offline}
         </p>
       )}
+      <p class="slow" role="status">
+        {isSlow ? t.slow : ""}
+      </p>
       <main id="content" tabIndex={-1} ref={main}>
         {children}
       </main>
@@ -67,6 +72,12 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
       </footer>
     </>
   );
+}
+
+function useSlowness(): boolean {
+  const [value, setValue] = useState(isShopSlow);
+  useEffect(() => onSlowness(() => setValue(isShopSlow())), []);
+  return value;
 }
 
 function useOnline(): boolean {

@@ -14,7 +14,7 @@ export function GuestNote({ text }: { text: string }) {
   return (
     <p class="notice no-print">
       <span>
-        {text} <a href={withNext("/register", path)}>{t.guest.keep}</a>
+        {text} <a href={withNext("/register", path)}>{t.register.title}</a>
       </span>
     </p>
   );

@@ -51,6 +51,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
         ) : (
           <p class="stamp">{stampOf(ticket, t)}</p>
         )}
+        {event.cancelled && <p class="small">{t.wallet.cancelledNote}</p>}
         <p class="small">
           {t.wallet.code} <span class="code">{ticket.code}</span>
         </p>

@@ -22,9 +22,14 @@ export function reloadForPayment(): boolean {
   return isElsewhere;
 }
 
-/** The element, drawn into `box` once there are keys. `pay` returns why the payment was not made, in the buyer's language; null if it was. */
+/** Why nothing was paid: the provider's own words, if there are any for the buyer. */
+export interface PaymentRefusal {
+  reason?: string | undefined;
+}
+
+/** The element, drawn into `box` once there are keys. `pay` returns why the payment was not made; null if it was. */
 export function usePaymentElement(keys: Keys | null) {
-  const { t, language } = useTexts();
+  const { language } = useTexts();
   const box = useRef<HTMLDivElement>(null);
   const loaded = useRef<{ stripe: Stripe; elements: StripeElements } | null>(null);
   const [state, setState] = useState<"loading" | "ready" | "failed">("loading");
@@ -56,13 +61,13 @@ export function usePaymentElement(keys: Keys | null) {
   }, [clientSecret, publishableKey, language, attempt]);
 
   /** Some ways to pay lead to a bank's page, which returns to `returnUrl`; then this never ends. */
-  const pay = async (returnUrl: string): Promise<string | null> => {
-    if (!loaded.current) return t.checkout.formMissing;
+  const pay = async (returnUrl: string): Promise<PaymentRefusal | null> => {
+    if (!loaded.current) return {};
     const { stripe, elements } = loaded.current;
     const { error } = await stripe.confirmPayment({ elements, confirmParams: { return_url: returnUrl }, redirect: "if_required" });
     const status = error?.payment_intent?.status;
     if (!error || status === "succeeded" || status === "processing") return null; // maybe paid in another tab
-    return (error.type === "card_error" || error.type === "validation_error" ? error.message : null) ?? t.checkout.notPaid;
+    return { reason: error.type === "card_error" || error.type === "validation_error" ? error.message : undefined };
   };
   return { box, state, retry: () => setAttempt((count) => count + 1), pay };
 }

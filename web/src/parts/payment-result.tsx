@@ -5,7 +5,7 @@ import { ApiFailure, confirm, getSession, type Reservation, type Session } from 
 import { money } from "../formats";
 import { now } from "../server-time";
 import { useTexts } from "../texts";
-import { Failure, Outcome, Skeleton } from "./failure";
+import { Failure, OtherWays, Outcome, Skeleton } from "./failure";
 import { useLoaded } from "./hooks";
 import { RefundState } from "./refunds";
 
@@ -46,10 +46,12 @@ export function Returned({ checkoutId, finish, unpaid }: Asking & { unpaid: () =
     void ask();
     return () => clearTimeout(timer);
   }, [checkoutId]);
+  const isDown = failure !== null && (failure.status === 0 || failure.status >= 500);
   return (
     <Outcome tone="calm" title={isAtBank ? t.checkout.atBank : t.checkout.checking}>
-      <p>{isAtBank ? t.checkout.atBankNote : t.checkout.checkingNote}</p>
-      {failure && <Failure failure={failure} />}
+      <p>{isAtBank ? t.checkout.atBankNote : isDown ? t.checkout.checkingDown : t.checkout.checkingNote}</p>
+      {failure && !isDown && <Failure failure={failure} />}
+      {(isAtBank || failure) && <OtherWays />}
     </Outcome>
   );
 }

@@ -73,7 +73,7 @@ function SeatRow({ seat, options, canChange, onChanged }: SeatRowProps) {
         {seat.guest && (
           <p class="row">
             {seat.guest.url && (
-              <a class="small" href={seat.guest.url}>
+              <a href={seat.guest.url}>
                 {t.seats.link}
               </a>
             )}

@@ -47,7 +47,7 @@ function EventWaitlist({ event, tiers, children }: Props & { tiers: Tier[] }) {
   const load = async () => (isMember ? await listWaitlistEntries() : []);
   const { value: entries, failure, reload } = useLoaded(load, `${event.id} ${buyer?.id}`, ENTRIES_SECONDS);
   const entry = entries?.find(({ event_id }) => event_id === event.id) ?? null;
-  if (entry?.status === "offered") return <Entry entry={entry} reload={reload} heading={texts.offered} />;
+  if (entry?.status === "offered") return <Entry entry={entry} reload={reload} heading={texts.offered(entry.quantity)} />;
   return (
     <FailureTexts.Provider value={texts.failures}>
       {children}
@@ -60,7 +60,7 @@ function EventWaitlist({ event, tiers, children }: Props & { tiers: Tier[] }) {
             <h2>{texts.title}</h2>
             {entry && <p role="status">{texts.over[entry.status]}</p>}
             <p>{texts.rule}</p>
-            {isMember ? <JoinForm event={event} tiers={tiers} joined={reload} /> : <Stranger isGuest={buyer !== null} eventId={event.id} />}
+            {isMember ? <JoinForm event={event} tiers={tiers} joined={reload} /> : <Stranger eventId={event.id} />}
           </section>
         )
       )}
@@ -84,7 +84,7 @@ export function OwnWaitlists() {
   );
 }
 
-function Stranger({ isGuest, eventId }: { isGuest: boolean; eventId: string }) {
+function Stranger({ eventId }: { eventId: string }) {
   const { t } = useTexts();
   const texts = t.waitlist;
   const here = `/events/${eventId}`;
@@ -95,7 +95,7 @@ function Stranger({ isGuest, eventId }: { isGuest: boolean; eventId: string }) {
         <a class="button" href={withNext("/sign-in", here)}>
           {texts.toSignIn}
         </a>
-        <a href={withNext("/register", here)}>{isGuest ? t.guest.keep : t.register.title}</a>
+        <a href={withNext("/register", here)}>{t.register.title}</a>
       </p>
     </>
   );
@@ -180,7 +180,7 @@ function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
           <p>
             {entry.offer!.items.map((item) => `${item.quantity} × ${item.tier_name}`).join(", ")} · {money(entry.offer!.total_price_cents, entry.offer!.currency, locale)}
           </p>
-          <p>{texts.until(dayAndTime(entry.offer!.expires_at, undefined, locale))}</p>
+          <p>{texts.until(entry.quantity, dayAndTime(entry.offer!.expires_at, undefined, locale))}</p>
           <p>
             {texts.left}: <strong role="timer">{clock(seconds)}</strong>
           </p>

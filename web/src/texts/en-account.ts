@@ -44,8 +44,7 @@ export const accountTexts = {
 
   guest: {
     title: "You are a guest",
-    text: "What you bought belongs to this browser for seven days after your last visit. Make it an account, and it is yours on every device.",
-    keep: "Make it an account",
+    text: "What you bought belongs to this browser for seven days after your last visit. With an account it is yours on every device.",
     before: "You are buying as a guest: the tickets belong to this browser for seven days after your last visit.",
     other: "Sign in to another account",
     ended:
@@ -93,7 +92,7 @@ export const accountTexts = {
     forgot: "Forgot your password?",
     forgotText: "Tell us your e-mail address, and we send you a link to choose a new one.",
     mailSent: "Look into your mail",
-    resetSentText: (email: string) => `We have sent a mail to ${email}. Its link is good for one hour.`,
+    resetSentText: (email: string) => `We have sent a mail to ${email}. Its link is good for one hour. Nothing there? Look among the unwanted mails, and check the address.`,
     reset: "Choose a new password",
     setPassword: "Save",
     newLink: "Ask for a new link",

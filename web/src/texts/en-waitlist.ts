@@ -19,12 +19,15 @@ export const waitlistTexts = {
   asked: (count: number) => `You wait for ${tickets(count)}`,
   before: (count: number, wanted: number) => (count === 0 ? "Nobody is before you." : `Before you: ${people(count)} waiting for ${tickets(wanted)}.`),
   waitingNote:
-    "Tickets may never come back. If they do, the offer appears here and under Account: look in from time to time. People who want fewer may be served before you.",
-  offered: "There are tickets for you",
-  until: (when: string) => `They are set aside for you until ${when}. If you do not pay by then, they go to the next person.`,
+    "Tickets may never come back. If they do, we mail you the offer, and it appears here and under Account. People who want fewer may be served before you.",
+  offered: (count: number): string => (count === 1 ? "There is a ticket for you" : "There are tickets for you"),
+  until: (count: number, when: string): string =>
+    count === 1
+      ? `It is set aside for you until ${when}. If you do not pay by then, it goes to the next person.`
+      : `They are set aside for you until ${when}. If you do not pay by then, they go to the next person.`,
   left: "Time left",
   takeUp: "Take up the offer",
-  decline: { title: "Decline the offer", text: "The tickets go to the next person, and you lose your place.", button: "Decline now" },
+  decline: { title: "Decline the offer", text: "What was offered goes to the next person, and you lose your place.", button: "Decline now" },
   leave: { title: "Leave the waitlist", text: "You lose your place.", button: "Leave now" },
   over: {
     accepted: "You have bought the tickets that you waited for.",

@@ -46,8 +46,7 @@ export const accountTexts: typeof english = {
 
   guest: {
     title: "Eres un invitado",
-    text: "Lo que compraste pertenece a este navegador durante siete días desde tu última visita. Conviértelo en una cuenta y será tuyo en todos tus dispositivos.",
-    keep: "Convertirlo en una cuenta",
+    text: "Lo que compraste pertenece a este navegador durante siete días desde tu última visita. Con una cuenta es tuyo en todos tus dispositivos.",
     before: "Compras como invitado: las entradas pertenecen a este navegador durante siete días desde tu última visita.",
     other: "Iniciar sesión en otra cuenta",
     ended:
@@ -95,7 +94,7 @@ export const accountTexts: typeof english = {
     forgot: "¿Olvidaste tu contraseña?",
     forgotText: "Dinos tu correo electrónico y te enviaremos un enlace para elegir una nueva.",
     mailSent: "Mira tu correo",
-    resetSentText: (email) => `Hemos enviado un correo a ${email}. El enlace vale una hora.`,
+    resetSentText: (email) => `Hemos enviado un correo a ${email}. El enlace vale una hora. ¿No llega? Mira en el correo no deseado y comprueba la dirección.`,
     reset: "Elige una contraseña nueva",
     setPassword: "Guardar",
     newLink: "Pedir un enlace nuevo",

@@ -20,12 +20,15 @@ export const waitlistTexts: typeof english = {
   asked: (count) => `Esperas ${entradas(count)}`,
   before: (count, wanted) => (count === 0 ? "No hay nadie antes que tú." : `Antes que tú: ${personas(count)}, ${entradas(wanted)} en total.`),
   waitingNote:
-    "Puede que no vuelva ninguna. Si vuelven, la oferta aparece aquí y en Cuenta: entra de vez en cuando. Quien quiere menos puede tener una oferta antes que tú.",
-  offered: "Hay entradas para ti",
-  until: (when) => `Están apartadas para ti hasta el ${when}. Si no pagas antes, pasan a la siguiente persona.`,
+    "Puede que no vuelva ninguna. Si vuelven, te enviamos la oferta por correo, y aparece aquí y en Cuenta. Quien quiere menos puede tener una oferta antes que tú.",
+  offered: (count) => (count === 1 ? "Hay una entrada para ti" : "Hay entradas para ti"),
+  until: (count, when) =>
+    count === 1
+      ? `Está apartada para ti hasta el ${when}. Si no pagas antes, pasa a la siguiente persona.`
+      : `Están apartadas para ti hasta el ${when}. Si no pagas antes, pasan a la siguiente persona.`,
   left: "Tiempo restante",
   takeUp: "Aceptar la oferta",
-  decline: { title: "Rechazar la oferta", text: "Las entradas pasan a la siguiente persona y pierdes tu lugar.", button: "Rechazar ahora" },
+  decline: { title: "Rechazar la oferta", text: "Lo ofrecido pasa a la siguiente persona y pierdes tu lugar.", button: "Rechazar ahora" },
   leave: { title: "Salir de la lista", text: "Pierdes tu lugar.", button: "Salir ahora" },
   over: {
     accepted: "Has comprado las entradas que esperabas.",

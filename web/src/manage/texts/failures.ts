@@ -1,6 +1,8 @@
 /** What is said about refusals that only these pages meet, by the API's codes: what it means, and what to do. */
 
 const en: Record<string, string> = {
+  offline: "We cannot reach the shop. Check your connection and try again. What was saved stays saved, and the sale goes on without this page.",
+  unexpected: "Something went wrong on our side. Try again in a moment.",
   forbidden: "Your role does not allow this. Ask the promoter of the event.",
   version_conflict: "Somebody else has changed this meanwhile. Look at it as it is now, then save again.",
   precondition_failed: "Somebody has changed this meanwhile. Look at it as it is now, and try again.",
@@ -42,6 +44,8 @@ const en: Record<string, string> = {
 };
 
 const es: typeof en = {
+  offline: "No podemos conectar con la tienda. Comprueba tu conexión y reintenta. Lo guardado sigue guardado y la venta continúa sin esta página.",
+  unexpected: "Algo ha fallado por nuestra parte. Reintenta en un momento.",
   forbidden: "Tu función no lo permite. Pídelo a quien promueve el evento.",
   version_conflict: "Otra persona lo ha cambiado mientras tanto. Mira cómo está ahora y vuelve a guardar.",
   precondition_failed: "Alguien lo ha cambiado mientras tanto. Mira cómo está ahora y vuelve a intentarlo.",
