@@ -1,6 +1,8 @@
 """The engine under the tests, the clock, and the client. Tests never sleep and never reach AWS."""
 
+import contextlib
 import gc
+import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +50,18 @@ def pytest_configure() -> None:
     trace_the_product_alone()
     engines.cache_names_of_moto()
     store_calls.record()
+
+
+@pytest.hookimpl(trylast=True)  # after coverage has begun
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Import another part of the test files first on each worker, so that each is compiled by one of them and not by all."""
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None or [Path(name).absolute() for name in session.config.args] != [TESTS]:
+        return
+    files = sorted(TESTS.rglob("test_*.py"))
+    for file in files[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
+        with contextlib.suppress(Exception):  # collecting reports it
+            importlib.import_module(".".join(file.relative_to(TESTS.parent).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
