@@ -21,12 +21,16 @@ Change = Callable[[LoadedRoom], tuple[dynamo.TransactItem, dict[str, int], Loade
 def set_rate(event_id: str, wave_size: int, wave_seconds: int, actor: str, now: int) -> LoadedRoom:
     """Admit `wave_size` buyers every `wave_seconds` from now on; returns the room as it is then."""
     details = {"wave_size": wave_size, "wave_seconds": wave_seconds}
-    return _change_plan(event_id, "rate", details, lambda plan, at: admission_plan.set_rate(plan, at, wave_size, wave_seconds), actor, now)
+    return _change_plan(
+        event_id, "waiting_room.rate", details, lambda plan, at: admission_plan.set_rate(plan, at, wave_size, wave_seconds), actor, now
+    )
 
 
 def let_in(event_id: str, count: int, actor: str, now: int) -> LoadedRoom:
     """Admit `count` more buyers at once, in addition to the waves; returns the room as it is then."""
-    return _change_plan(event_id, "let_in", {"count": count}, lambda plan, at: admission_plan.let_in(plan, at, count), actor, now)
+    return _change_plan(
+        event_id, "waiting_room.let_in", {"count": count}, lambda plan, at: admission_plan.let_in(plan, at, count), actor, now
+    )
 
 
 def clear(event_id: str, actor: str, now: int) -> int:
@@ -37,7 +41,7 @@ def clear(event_id: str, actor: str, now: int) -> int:
         item = store.create_room_item(event_id, settings.current().waiting_room_counters, revision, before.room)
         return item, {"room": before.room.number, "cleared": before.total}, before
 
-    return _commit(event_id, "cleared", replace_room, actor, now).total
+    return _commit(event_id, "waiting_room.cleared", replace_room, actor, now).total
 
 
 def _change_plan(
@@ -63,7 +67,7 @@ def _commit(event_id: str, action: str, change: Change, actor: str, now: int) ->
     for _ in range(_MAX_ATTEMPTS):
         item, details, after = change(room_cache.load_room(event_id, now))
         try:
-            store.commit(item, audit.entry_item(f"event#{event_id}", f"waiting_room.{action}", actor, now, details))
+            store.commit(item, audit.entry_item(f"event#{event_id}", action, actor, now, details))
         except store.RoomConflict:
             continue
         room_cache.forget_room(event_id)

@@ -11,12 +11,12 @@ import { useRoomTexts } from "../texts";
 import { historyTexts } from "../texts/history";
 import { shellTexts } from "../texts/shell";
 import { useManagedEvent, useMe } from "../who";
+import { changesOf } from "./changes";
 
 type Entry = Schemas["EventAuditEntryView"];
-type Change = { before: unknown; after: unknown };
 
 const PAGE = 50;
-const TIMES = ["starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at"];
+const TIMES = ["starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at", "guests_until"];
 /** What a part of the history is called in the address of the page -> the only action that it has. */
 const PARTS = { scans: "ticket.checked_in", undone: "ticket.check_in_undone" };
 type Part = keyof typeof PARTS | "";
@@ -72,10 +72,12 @@ function Row({ entry }: { entry: Entry }) {
   const what = kind === "event" ? null : (tier?.name ?? (typeof entry.details.name === "string" ? entry.details.name : id));
   const order = kind === "order" ? id : typeof entry.details.order_id === "string" ? entry.details.order_id : null;
   const when = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short", timeZone: event.timezone }).format(new Date(entry.at));
+  const tiers = new Map(event.tiers.map(({ id, name }) => [id, name]));
   const currency = tier?.currency ?? event.tiers[0]?.currency ?? null;
-  const show = (value: unknown, name: string) => shown(value, name, { own, locale, timezone: event.timezone, currency });
+  const show = (value: unknown, name: string) => shown(value, name, { own, locale, timezone: event.timezone, currency, tiers });
   const where = [entry.details.gate, entry.details.device].filter((place) => typeof place === "string").join(" · "); // of a scan
-  const changes = Object.entries(entry.changes as Record<string, Change>).filter(([name]) => name !== "id" && name !== "event_id");
+  const changes = changesOf(entry.changes as Record<string, { before: unknown; after: unknown }>);
+  const facts = Object.entries(own.details).filter(([name]) => typeof entry.details[name] === "number");
   return (
     <li>
       <p>
@@ -86,13 +88,20 @@ function Row({ entry }: { entry: Entry }) {
         <time dateTime={entry.at}>{when}</time> · {entry.actor === me.id ? own.you : own.by(personOf(entry, own, shell.roles))}
       </p>
       {where && <p class="small">{where}</p>}
+      {changes.length === 0 && facts.length > 0 && <p class="small">{facts.map(([name, label]) => `${label}: ${show(entry.details[name], name)}`).join(" · ")}</p>}
       {changes.length > 0 && (
         <dl class="changes">
-          {changes.map(([name, { before, after }]) => (
+          {changes.map(({ name, before, after, isLong }) => (
             <div key={name}>
               <dt>{own.fields[name] ?? name}</dt>
               <dd>
-                <del>{show(before, name)}</del> → <ins>{show(after, name)}</ins>
+                {isLong ? (
+                  own.changed
+                ) : (
+                  <>
+                    <del>{show(before, name)}</del> → <ins>{show(after, name)}</ins>
+                  </>
+                )}
               </dd>
             </div>
           ))}
@@ -113,15 +122,18 @@ interface Reader {
   locale: string;
   timezone: string;
   currency: string | null;
+  /** The names of the tickets by their ids. */
+  tiers: Map<string, string>;
 }
 
 /** A value as people read it: the log has times in epoch seconds, and prices in the currency's smallest unit. */
-function shown(value: unknown, name: string, { own, locale, timezone, currency }: Reader): string {
+function shown(value: unknown, name: string, { own, locale, timezone, currency, tiers }: Reader): string {
   if (value === null || value === undefined || value === "") return own.nothing;
   if (typeof value === "boolean") return value ? own.yes : own.no;
   if (typeof value === "string") return own.values[value] ?? value;
+  if (Array.isArray(value)) return value.map((id) => tiers.get(id) ?? String(id)).join(", ") || own.nothing;
   if (typeof value !== "number") return JSON.stringify(value);
-  if (name === "price_cents" && currency) return money(value, currency, locale);
+  if (name.endsWith("_cents") && currency) return money(value, currency, locale);
   const isTime = TIMES.includes(name);
   return isTime ? new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short", timeZone: timezone }).format(1000 * value) : value.toLocaleString(locale);
 }

@@ -1,0 +1,38 @@
+/** What an entry of the audit log says to people: the fields that were changed, each with its value before and after. Pure. */
+
+/** Of the store and of bookkeeping: nobody sets them on a page, and nobody can tell what they mean. */
+export const HIDDEN = [
+  ...["id", "event_id", "stock_id", "shards", "pool_id", "pool_shards", "promoter_id", "slug", "removed", "version"],
+  ...["created_at", "updated_at", "deleted_at", "stripe_price_id", "date", "end_date"],
+];
+
+/** `isLong`: what was there is too long for a line, so only the field is named. */
+export interface ShownChange {
+  name: string;
+  before: unknown;
+  after: unknown;
+  isLong: boolean;
+}
+
+type Values = Record<string, unknown>;
+
+/** Fields whose values are settings of several parts become one change for each part that differs: `waiting_room` -> `wave_size`. */
+export function changesOf(changes: Record<string, { before: unknown; after: unknown }>): ShownChange[] {
+  const known = Object.entries(changes).filter(([name]) => !HIDDEN.includes(name));
+  return known.flatMap(([name, { before, after }]) => (isSettings(name) ? partsOf(name, before, after) : [change(name, before, after)]));
+}
+
+const isSettings = (name: string) => name === "waiting_room" || name === "waitlist";
+
+function partsOf(name: string, before: unknown, after: unknown): ShownChange[] {
+  const [old, now] = [before, after].map((value) => (value ?? {}) as Values) as [Values, Values];
+  const parts = [...new Set([...Object.keys(old), ...Object.keys(now)])].filter((part) => old[part] !== now[part]);
+  const shown = parts.map((part) => change(part === "enabled" ? `has_${name}` : part, old[part] ?? null, now[part] ?? null));
+  return shown.length > 0 ? shown : [{ name, before, after, isLong: true }];
+}
+
+function change(name: string, before: unknown, after: unknown): ShownChange {
+  return { name, before, after, isLong: [before, after].some((value) => isObject(value) || (Array.isArray(value) && value.some(isObject))) };
+}
+
+const isObject = (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value);
