@@ -76,7 +76,7 @@ def _event(event: Event) -> Tree:
         "status": {"draft": "test", "scheduled": "active", "on_sale": "active"}.get(event.status, event.status),
         **_set(
             end_date=event.end_date if is_in_file else _iso(event.ends_at),
-            display_order=event.display_order,
+            display_order=event.display_order or None,
             on_sale_at=_iso(event.on_sale_at),
             purchase_limit=event.purchase_limit,
             guests_until=_iso(event.guests_until),
@@ -102,7 +102,7 @@ def _ticket(tier: Tier, stage: str) -> Tree:
             max_quantity=tier.capacity,
             description=tier.description,
             stripe_price_id={stage: tier.stripe_price_id} if tier.stripe_price_id else None,
-            display_order=tier.display_order,
+            display_order=tier.display_order or None,
             metadata=tier.metadata,
             availability=window,
             per_user_limit=tier.per_user_limit,
@@ -133,8 +133,8 @@ def _promo_code(promo_code: PromoCode, tier_ids: Container[str]) -> Tree:
 
 
 def _set(**fields: Any) -> Tree:
-    """Those of the fields that say something; `false` of the waiting room does."""
-    return {name: value for name, value in fields.items() if value is False or value}
+    """Those of the fields that say something; `false` of the waiting room does, and an alarm when 0 tickets are left."""
+    return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
 
 
 def _iso(at: int | None) -> str | None:

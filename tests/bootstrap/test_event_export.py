@@ -4,8 +4,14 @@ import json
 
 import pytest
 
+from bootstrap.document import EventEntry, TicketEntry
+from bootstrap.event_export import to_document
 from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
+from chalicelib.catalog.custom_options import CustomOption
+from chalicelib.catalog.model import Catalog, Event, Tier
+from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
+from chalicelib.promotions.model import PromoCode
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
 from tests.engines import create_tables
@@ -138,3 +144,68 @@ def test_what_a_file_cannot_say_is_listed(api, export):
 def test_an_event_that_is_not_there_is_refused(api, run):
     assert 'there is no event "feast"' in run("export", "--event", "feast").err
     assert run("export", "--event", "feast", "--version", "1").code == 2
+
+
+# What a file can say and an export does not write: what a first apply begins with, and what the other stage decides.
+NOT_WRITTEN = {"sold_count", "shards"}
+NOT_EXPORTED = "An export would leave these out without a word. Add them to bootstrap/event_export.py, and a value to this test"
+
+
+def test_an_export_has_every_field_of_the_file(time):
+    event = Event(
+        id="fest",
+        name="Fest",
+        venue="Park",
+        starts_at=time.now,
+        ends_at=time.now + 60,
+        on_sale_at=time.now - 60,
+        guests_until=time.now,
+        status="active",
+        date="2026-06-01",
+        managed_by="api",
+        display_order=1,
+        purchase_limit=2,
+        capacity=3,
+        waiting_room=WaitingRoomConfig(wave_size=7),
+        waitlist=WaitlistConfig(keeps_tickets=False),
+    )
+    tier = Tier(
+        id="floor",
+        event_id="fest",
+        name="Floor",
+        price_cents=100,
+        currency="EUR",
+        capacity=3,
+        status="available",
+        stock_id="floor",
+        shards=1,
+        managed_by="api",
+        description="Near the stage",
+        per_user_limit=2,
+        max_per_transaction=2,
+        admits=2,
+        sale_starts_at=time.now,
+        sale_ends_at=time.now + 60,
+        display_order=1,
+        low_stock_at=0,
+        is_sponsorship=True,
+        image_url="https://example.com/floor.jpg",
+        options=[CustomOption(id="dish", label="Dish", option_type="boolean")],
+        stripe_price_id="price_1",
+        metadata={"row": "A"},
+    )
+    code = PromoCode(
+        event_id="fest",
+        code="EARLY",
+        discount_type="percentage",
+        discount_value=10,
+        currency="EUR",
+        stock_id="early",
+        shards=1,
+        created_at=time.now,
+        updated_at=time.now,
+    )
+    tree = to_document(Catalog.build([event], [tier]), event, [code], "dev").tree
+    assert set(EventEntry.__struct_fields__) - tree["events"]["fest"].keys() == set(), NOT_EXPORTED
+    assert set(TicketEntry.__struct_fields__) - tree["ticket_types"]["floor"].keys() == NOT_WRITTEN, NOT_EXPORTED
+    assert tree["ticket_types"]["floor"]["low_stock_at"] == 0

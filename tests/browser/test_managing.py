@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 from chalicelib import settings
 from tests import builders, invariants
 from tests.accounts.conftest import mailbox  # noqa: F401
-from tests.browser.managers import PASSWORD, Manager
+from tests.browser.managers import FRONT_ROWS, PASSWORD, Manager
 from tests.browser.test_layout_shift import MAX_SHIFT, OBSERVE
 
 
@@ -121,3 +121,20 @@ def test_what_was_typed_survives_a_reload_and_moves_nothing(new_buyer, api, time
     assert sum(value for value, _ in shifts) <= MAX_SHIFT, shifts
     manager.press("Discard what I changed")
     expect(manager.page.get_by_label("Venue", exact=True)).to_have_value("The Paramount Hall")
+
+
+def test_a_copy_sells_the_same_in_the_same_way_and_has_no_dates(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    tier = FRONT_ROWS | {"description": "Near the stage", "admits": 2, "max_per_order": 3, "hidden": True, "low_stock_at": 5}
+    event_id = manager.create_event("Gala", tiers=[tier])
+    facts = {"waitlist": {"keeps_tickets": False}, "capacity": 70, "category": "Music", "purchase_limit": 6}
+    assert api.patch(f"/events/{event_id}", json=facts, token=manager.token).status == 200
+    manager.open(f"/events/{event_id}")
+    manager.press("Duplicate")
+    manager.press("Make the copy")
+    manager.see_heading("Gala (copy)")
+    copy = api.get(f"/events/{manager.page.url.split('/')[-1]}", token=manager.token).json
+    assert {name: copy[name] for name in facts} == facts
+    assert [{name: shown[name] for name in tier} for shown in copy["tiers"]] == [tier]
+    assert (copy["status"], copy["starts_at"], copy["on_sale_at"]) == ("draft", None, None)

@@ -35,20 +35,20 @@ export function formOf(file: File): FormData {
   return form;
 }
 
+/** All fields, so that a new one is an error of the types until a copy names it: `undefined` is what a copy begins without. */
+type Copied<T> = { [field in keyof Required<T>]: T[field] };
+
 /**
  * Copy an event with its tickets and what their buyers are asked, as a draft without dates, pictures and sales. Repeated with the same key, it
  * finishes what was interrupted.
  */
 export async function duplicateEvent(event: ManagedEvent, name: string, key: string): Promise<ManagedEvent> {
-  const { venue, address, city, category, description, timezone, waiting_room, purchase_limit, hold_seconds, capacity } = event;
-  const fields = { name, venue, address, city, category, description, timezone, waiting_room, purchase_limit, hold_seconds, capacity };
-  const copy = await createEvent(fields, key);
+  const copy = await createEvent(copiedEvent(event, name), key);
   for (const tier of event.tiers.toSorted((one, other) => one.position - other.position)) {
-    const { id, description: text, price_cents, currency, capacity: tickets, max_per_order, admits, hidden, is_sponsorship, low_stock_at } = tier;
     const created = await content(
       manager.POST("/events/{event_id}/tiers", {
-        params: { ...ofEvent(copy.id), header: withKey(`${key}-${id}`.slice(0, 255)) },
-        body: { name: tier.name, description: text, price_cents, currency, capacity: tickets, max_per_order, admits, hidden, is_sponsorship, low_stock_at },
+        params: { ...ofEvent(copy.id), header: withKey(`${key}-${tier.id}`.slice(0, 255)) },
+        body: copiedTier(tier),
       }),
     );
     for (const { id: option_id, label, option_type, is_required, choices, per } of tier.options) {
@@ -60,3 +60,47 @@ export async function duplicateEvent(event: ManagedEvent, name: string, key: str
   }
   return copy;
 }
+
+const copiedEvent = (event: ManagedEvent, name: string): Copied<Schemas["EventFields"]> => ({
+  name,
+  venue: event.venue,
+  address: event.address,
+  city: event.city,
+  category: event.category,
+  description: event.description,
+  timezone: event.timezone,
+  waiting_room: event.waiting_room,
+  waitlist: event.waitlist,
+  purchase_limit: event.purchase_limit,
+  hold_seconds: event.hold_seconds,
+  capacity: event.capacity,
+  starts_at: undefined,
+  ends_at: undefined,
+  on_sale_at: undefined,
+  guests_until: undefined,
+  image_url: undefined,
+  metadata: undefined,
+  promoter_id: undefined,
+  version: undefined,
+});
+
+const copiedTier = (tier: ManagedEvent["tiers"][number]): Copied<Schemas["TierFields"]> => ({
+  name: tier.name,
+  description: tier.description,
+  price_cents: tier.price_cents,
+  currency: tier.currency,
+  capacity: tier.capacity,
+  max_per_order: tier.max_per_order,
+  admits: tier.admits,
+  hidden: tier.hidden,
+  is_sponsorship: tier.is_sponsorship,
+  low_stock_at: tier.low_stock_at,
+  per_user_limit: undefined, // a tier shows the one that applies, which may be that of the stage
+  position: undefined,
+  on_sale: undefined,
+  sale_starts_at: undefined,
+  sale_ends_at: undefined,
+  image_url: undefined,
+  metadata: undefined,
+  version: undefined,
+});
