@@ -1,6 +1,6 @@
 """What holds on every page and in every state: axe finds nothing, light and dark, and nothing is wider than a small phone.
 
-With SHOTS=<folder> (`make shots`) each is also drawn, at 390 and 1280 px, light and dark, and in Spanish at both widths.
+With SHOTS=<folder> (`make shots`) each is also drawn, at 390 and 1280 px, light and dark, and in the other languages at both widths.
 """
 
 import os
@@ -39,13 +39,19 @@ def check(page: Page, name: str) -> None:
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
         _draw(page, f"{name}-1280-{scheme}", 1280)
-    if page.locator("footer select").count() > 0:
-        _speak(page, "es")
-        _check_width(page, name)
-        _draw(page, f"{name}-390-es", 390)
-        _draw(page, f"{name}-1280-es", 1280)
+    for language in _other_languages(page):
+        _speak(page, language)
+        _check_width(page, f"{name} in {language}")
+        _draw(page, f"{name}-390-{language}", 390)
+        _draw(page, f"{name}-1280-{language}", 1280)
         _speak(page, "en")
     page.set_viewport_size({"width": width, "height": height})
+
+
+def _other_languages(page: Page) -> list[str]:
+    """Those that the page can be read in beside English; none where it does not let one choose."""
+    values: list[str] = page.locator("footer select option").evaluate_all("options => options.map(option => option.value)")
+    return [language for language in values if language != "en"]
 
 
 def _speak(page: Page, language: str) -> None:

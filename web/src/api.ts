@@ -3,6 +3,7 @@
  * field that the API does not have is a type error. Times are ISO 8601, amounts in the currency's smallest unit.
  */
 
+import type { paths } from "#openapi";
 import { anybody, BASE_PATH, content, createApi, type Schemas } from "./client";
 import { currentBuyer, fetchAsBuyer } from "./session";
 
@@ -108,7 +109,9 @@ export async function listRefundedOrders(): Promise<OrderWithTickets[]> {
 }
 /** A document of an order, a PDF. */
 export type DocumentKind = "receipt" | "tickets";
-export const getDocument = (order_id: string, kind: DocumentKind, language: "en" | "es"): Promise<Blob> =>
+/** The languages that the API writes them in; a language of the pages that it lacks is an error of the types. */
+export type DocumentLanguage = NonNullable<NonNullable<paths["/orders/{order_id}/receipt.pdf"]["get"]["parameters"]["query"]>["language"]>;
+export const getDocument = (order_id: string, kind: DocumentKind, language: DocumentLanguage): Promise<Blob> =>
   content(buyer.GET(`/orders/{order_id}/${kind}.pdf`, { params: { path: { order_id }, query: { language } }, parseAs: "blob" }));
 
 export const getMe = () => content(buyer.GET("/auth/me"));

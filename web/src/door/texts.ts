@@ -1,12 +1,12 @@
-/** Texts of the door, in both languages of the same type. */
+/** Texts of the door, in all languages of the same type. */
 
-import { useTexts } from "../texts";
+import { useTexts, type Language } from "../texts";
 import { en } from "./texts/en";
 import { es } from "./texts/es";
 
-const TEXTS = { en, es };
-
 export type DoorTexts = typeof en;
+
+const TEXTS: Record<Language, DoorTexts> = { en, es };
 
 /** The door's texts in the language that was chosen for all pages, and the browser's form of it for times. */
 export function useDoorTexts(): { d: DoorTexts; locale: string } {

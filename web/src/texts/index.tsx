@@ -4,9 +4,20 @@ import { createContext, type ComponentChildren } from "preact";
 import { useContext, useLayoutEffect, useState } from "preact/hooks";
 import type { Texts } from "./en";
 
+/** `missing` and `again` are said in all languages when none could be loaded, so they are not in the files. */
 const LANGUAGES = {
-  en: { name: "English", load: async () => (await import("./en")).en },
-  es: { name: "Español", load: async () => (await import("./es")).es },
+  en: {
+    name: "English",
+    load: async () => (await import("./en")).en,
+    missing: "The page could not be loaded completely. Check your connection and load it again.",
+    again: "Load again",
+  },
+  es: {
+    name: "Español",
+    load: async () => (await import("./es")).es,
+    missing: "La página no se ha cargado por completo. Comprueba tu conexión y cárgala otra vez.",
+    again: "Cargar otra vez",
+  },
 };
 const KEY = "fairgate.language";
 
@@ -59,10 +70,18 @@ function Missing() {
     <main class="page">
       <h1>Fairgate</h1>
       <div class="notice notice-bad" role="alert">
-        <p>The page could not be loaded completely. Check your connection and load it again.</p>
-        <p lang="es">La página no se ha cargado por completo. Comprueba tu conexión y cárgala otra vez.</p>
+        {languages.map((language) => (
+          <p key={language} lang={language}>
+            {LANGUAGES[language].missing}
+          </p>
+        ))}
         <button type="button" class="button" onClick={() => location.reload()}>
-          Load again · <span lang="es">Cargar otra vez</span>
+          {languages.map((language, place) => (
+            <span key={language} lang={language}>
+              {place > 0 && " · "}
+              {LANGUAGES[language].again}
+            </span>
+          ))}
         </button>
       </div>
     </main>

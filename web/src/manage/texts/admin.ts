@@ -1,5 +1,7 @@
 /** What only admins see: promoters to verify, the system and its catalog. */
 
+import type { InEachLanguage } from "../texts";
+
 const en = {
   promoters: "Promoters",
   promotersLead: "Anybody may register as a promoter. Buyers see whom you have verified.",
@@ -138,4 +140,4 @@ const es: typeof en = {
   rollback: "Una versión anterior se aplica de nuevo con un comando, que muestra antes su plan: python -m bootstrap rollback VERSION.",
 };
 
-export const adminTexts = { en, es };
+export const adminTexts: InEachLanguage<typeof en> = { en, es };

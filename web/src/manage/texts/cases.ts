@@ -1,5 +1,7 @@
 /** Open cases of money. The suggestions say what docs/reconciliation.md says. */
 
+import type { InEachLanguage } from "../texts";
+
 const en = {
   title: "Open cases",
   lead: "Money that needs somebody: refunds that did not arrive, disputes, and differences from the provider's books.",
@@ -71,4 +73,4 @@ const es: typeof en = {
   unheard: (count) => `${count} sucesos no llegaron por ningún webhook. Revisa la dirección en el panel del proveedor.`,
 };
 
-export const casesTexts = { en, es };
+export const casesTexts: InEachLanguage<typeof en> = { en, es };

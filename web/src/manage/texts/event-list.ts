@@ -1,5 +1,7 @@
 /** The list of events that somebody manages or works at. */
 
+import type { InEachLanguage } from "../texts";
+
 const en = {
   title: "Your events",
   all: "All events",
@@ -28,4 +30,4 @@ const es: typeof en = {
   over: "Pasados o cancelados",
 };
 
-export const eventListTexts = { en, es };
+export const eventListTexts: InEachLanguage<typeof en> = { en, es };

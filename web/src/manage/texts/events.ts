@@ -1,5 +1,7 @@
 /** The facts of an event, and its way from a draft to a sale. */
 
+import type { InEachLanguage } from "../texts";
+
 const problemsEn: Record<string, string> = {
   "$.venue": "Say where the event is.",
   "$.starts_at": "Say when the event starts: a time that is yet to come.",
@@ -205,4 +207,4 @@ const es: typeof en = {
   addTickets: "Añadir entradas",
 };
 
-export const eventTexts = { en, es };
+export const eventTexts: InEachLanguage<typeof en> = { en, es };

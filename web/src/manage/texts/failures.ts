@@ -1,5 +1,7 @@
 /** What is said about refusals that only these pages meet, by the API's codes: what it means, and what to do. */
 
+import type { InEachLanguage } from "../texts";
+
 const en: Record<string, string> = {
   offline: "We cannot reach the shop. Check your connection and try again. What was saved stays saved, and the sale goes on without this page.",
   unexpected: "Something went wrong on our side. Try again in a moment.",
@@ -86,4 +88,4 @@ const es: typeof en = {
   waitlist_entry_not_waiting: "Esta persona ya no espera: tiene una oferta o se ha ido.",
 };
 
-export const failureTexts = { en, es };
+export const failureTexts: InEachLanguage<typeof en> = { en, es };

@@ -1,5 +1,7 @@
 /** What all forms of these pages say. */
 
+import type { InEachLanguage } from "../texts";
+
 const en = {
   save: "Save",
   saved: "Saved",
@@ -38,4 +40,4 @@ const es: typeof en = {
   moreBeside: "La tabla es más ancha que la pantalla: muévela hacia el lado",
 };
 
-export const formTexts = { en, es };
+export const formTexts: InEachLanguage<typeof en> = { en, es };

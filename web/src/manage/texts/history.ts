@@ -2,6 +2,7 @@
 
 import { eventTexts } from "./events";
 import { ticketTexts } from "./tickets";
+import type { InEachLanguage } from "../texts";
 
 const actionsEn: Record<string, string> = {
   "event.created": "Event created",
@@ -215,4 +216,4 @@ const es: typeof en = {
   details: detailsEs,
 };
 
-export const historyTexts = { en, es };
+export const historyTexts: InEachLanguage<typeof en> = { en, es };

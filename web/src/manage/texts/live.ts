@@ -1,5 +1,7 @@
 /** The sale while it runs. What a button does to the people in line is said as docs/promoters.md says it. */
 
+import type { InEachLanguage } from "../texts";
+
 const people = (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "person" : "people"}`;
 const persons = (count: number) => `${count.toLocaleString("es")} ${count === 1 ? "persona" : "personas"}`;
 
@@ -141,4 +143,4 @@ const es: typeof en = {
   actions: { pause: "Pausar", resume: "Reanudar", rate: "Cambiar", letIn: "Dejar entrar ahora" },
 };
 
-export const liveTexts = { en, es };
+export const liveTexts: InEachLanguage<typeof en> = { en, es };

@@ -1,5 +1,7 @@
 /** Mails to people, and their states. */
 
+import type { InEachLanguage } from "../texts";
+
 const kindsEn: Record<string, string> = {
   order_confirmed: "Tickets bought",
   order_refunded: "Tickets refunded",
@@ -101,4 +103,4 @@ const es: typeof en = {
   done: (kind) => `Se envía otra vez en un minuto: ${kind}.`,
 };
 
-export const messagesTexts = { en, es };
+export const messagesTexts: InEachLanguage<typeof en> = { en, es };

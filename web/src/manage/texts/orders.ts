@@ -1,5 +1,7 @@
 /** Orders and their refunds. */
 
+import type { InEachLanguage } from "../texts";
+
 const tickets = (count: number) => `${count.toLocaleString("en")} ${count === 1 ? "ticket" : "tickets"}`;
 const entradas = (count: number) => `${count.toLocaleString("es")} ${count === 1 ? "entrada" : "entradas"}`;
 
@@ -170,4 +172,4 @@ const es: typeof en = {
   done: (amount, count) => `Se devuelven ${amount}. Ya no valen: ${entradas(count)}.`,
 };
 
-export const ordersTexts = { en, es };
+export const ordersTexts: InEachLanguage<typeof en> = { en, es };

@@ -1,5 +1,7 @@
 /** The people who work at an event. */
 
+import type { InEachLanguage } from "../texts";
+
 const en = {
   title: "People",
   lead: "Who works at this event with you.",
@@ -44,4 +46,4 @@ const es: typeof en = {
   removeText: "Pierde la función en 15 minutos como mucho, cuando se renueve su sesión. Puedes volver a invitar a esa persona.",
 };
 
-export const peopleTexts = { en, es };
+export const peopleTexts: InEachLanguage<typeof en> = { en, es };

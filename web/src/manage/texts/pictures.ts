@@ -1,5 +1,7 @@
 /** Pictures of events and packages. */
 
+import type { InEachLanguage } from "../texts";
+
 const refusedEn: Record<string, string> = {
   unknown_type: "This is not a JPEG, PNG or WebP picture.",
   damaged: "This picture is damaged. Save it anew, or choose another one.",
@@ -32,4 +34,4 @@ const es: typeof en = {
   refused: refusedEs,
 };
 
-export const pictureTexts = { en, es };
+export const pictureTexts: InEachLanguage<typeof en> = { en, es };

@@ -1,5 +1,7 @@
 /** What buyers read about a promoter. */
 
+import type { InEachLanguage } from "../texts";
+
 const en = {
   title: "Your profile",
   lead: "What buyers can read about you.",
@@ -32,4 +34,4 @@ const es: typeof en = {
   description: "Sobre ti (opcional)",
 };
 
-export const profileTexts = { en, es };
+export const profileTexts: InEachLanguage<typeof en> = { en, es };

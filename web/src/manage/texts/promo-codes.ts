@@ -1,5 +1,7 @@
 /** Promo codes. */
 
+import type { InEachLanguage } from "../texts";
+
 const en = {
   title: "Promo codes",
   add: "New promo code",
@@ -88,4 +90,4 @@ const es: typeof en = {
   refunded: "Devuelto",
 };
 
-export const promoTexts = { en, es };
+export const promoTexts: InEachLanguage<typeof en> = { en, es };

@@ -1,5 +1,7 @@
 /** Sales, money and figures of events. */
 
+import type { InEachLanguage } from "../texts";
+
 const en = {
   title: "Sales and money",
   csv: "Download as CSV",
@@ -94,4 +96,4 @@ const es: typeof en = {
   holdToOrder: "Reservas que fueron pedidos",
 };
 
-export const salesTexts = { en, es };
+export const salesTexts: InEachLanguage<typeof en> = { en, es };

@@ -1,5 +1,7 @@
 /** What surrounds the pages for those who manage. */
 
+import type { InEachLanguage } from "../texts";
+
 const en = {
   product: "Manage",
   navigation: "Manage",
@@ -50,4 +52,4 @@ const es: typeof en = {
   reload: "Volver a cargar",
 };
 
-export const shellTexts = { en, es };
+export const shellTexts: InEachLanguage<typeof en> = { en, es };

@@ -1,5 +1,7 @@
 /** What an event sells: tickets, packages, and what their buyers are asked. */
 
+import type { InEachLanguage } from "../texts";
+
 const many = (locale: string, count: number) => count.toLocaleString(locale);
 
 const en = {
@@ -168,4 +170,4 @@ const es: typeof en = {
   },
 };
 
-export const ticketTexts = { en, es };
+export const ticketTexts: InEachLanguage<typeof en> = { en, es };

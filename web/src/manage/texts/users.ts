@@ -1,5 +1,7 @@
 /** The accounts of people. */
 
+import type { InEachLanguage } from "../texts";
+
 const en = {
   title: "Users",
   lead: "Everybody with an account. Find people by the beginning of their e-mail address.",
@@ -106,4 +108,4 @@ const es: typeof en = {
   },
 };
 
-export const usersTexts = { en, es };
+export const usersTexts: InEachLanguage<typeof en> = { en, es };

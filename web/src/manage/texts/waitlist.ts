@@ -1,5 +1,7 @@
 /** Who waits for tickets of an event. */
 
+import type { InEachLanguage } from "../texts";
+
 const listed = (names: string[], locale: string) => new Intl.ListFormat(locale, { type: "disjunction" }).format(names);
 const tickets = (count: number) => (count === 1 ? "1 ticket" : `${count.toLocaleString("en")} tickets`);
 const entradas = (count: number) => (count === 1 ? "1 entrada" : `${count.toLocaleString("es")} entradas`);
@@ -78,4 +80,4 @@ const es: typeof en = {
   done: (user, until) => `Se guardan entradas para ${user} hasta el ${until}.`,
 };
 
-export const waitlistTexts = { en, es };
+export const waitlistTexts: InEachLanguage<typeof en> = { en, es };

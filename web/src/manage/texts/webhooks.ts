@@ -1,5 +1,7 @@
 /** Webhooks: what is sent to a promoter's own software. */
 
+import type { InEachLanguage } from "../texts";
+
 const typesEn: Record<string, string> = {
   "order.paid": "Order paid",
   "order.refunded": "Order refunded",
@@ -101,4 +103,4 @@ const es: typeof en = {
   errors: errorsEs,
 };
 
-export const webhookTexts = { en, es };
+export const webhookTexts: InEachLanguage<typeof en> = { en, es };
