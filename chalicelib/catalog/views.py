@@ -177,11 +177,13 @@ class AvailabilityLine(Struct, frozen=True, kw_only=True):
 class AvailabilityView(Struct, frozen=True, kw_only=True):
     """The tickets of each tier of an event, as they were at `last_updated`.
 
-    `capacity` and `available` are those of the event over all tiers, hidden ones too. A null stands for no limit.
+    `capacity` and `available` are those of the event over all tiers, hidden ones too. A null stands for no limit. While the sale is
+    `paused` nobody can reserve.
     """
 
     event_id: str
     event_name: str
+    paused: bool
     capacity: int | None
     available: int | None
     availability: list[AvailabilityLine]
@@ -313,6 +315,7 @@ def availability_view(catalog: Catalog, event: Event, stocks: Stocks, now: int) 
     return AvailabilityView(
         event_id=event.id,
         event_name=event.name,
+        paused=event.paused,
         capacity=finite(total.capacity),
         available=finite(total.available),
         availability=[

@@ -248,7 +248,14 @@ def test_a_sale_that_is_paused_or_sold_out_says_so(new_buyer, api, time, event_i
     api.post(f"/admin/events/{event_id}/pause", token=builders.admin_token())
     buyer.press("Reserve tickets")
     buyer.see("The sale is paused at the moment.")
+    with buyer.page.expect_response("**/availability"):
+        buyer.page.clock.fast_forward(6_000)  # the page asks by itself
+    expect(buyer.heading("The sale is paused")).to_be_visible()
+    expect(buyer.page.get_by_role("button", name="Reserve tickets")).to_have_count(0)
     api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
+    with buyer.page.expect_response("**/availability"):
+        buyer.page.clock.fast_forward(6_000)
+    expect(buyer.page.get_by_label(f"Number of tickets: {TIER}")).to_have_value("1")
     tier_id = api.get(f"/events/{event_id}").json["tiers"][0]["id"]
     for user, quantity in (("b", 4), ("c", 4), ("d", 2)):
         builders.buy(api, user, event_id, tier_id, quantity)

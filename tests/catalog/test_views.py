@@ -100,6 +100,7 @@ def test_the_figures_of_availability_add_up(api, apply_document, time):
     assert reply.json == {
         "event_id": "fest",
         "event_name": "Fest",
+        "paused": False,
         "capacity": 10,
         "available": 5,
         "availability": [line | {"price_cents": 5000, "per_user_limit": 4}],

@@ -37,8 +37,7 @@ export const listEvents = () => content(anybody.GET("/events"));
 export const getEvent = (event_id: string) => content(anybody.GET("/events/{event_id}", { params: { path: { event_id } } }));
 /** The address of an event as a file for calendars. */
 export const calendarFile = (event_id: string) => `${BASE_PATH}/events/${encodeURIComponent(event_id)}/calendar.ics`;
-export const getAvailability = async (event_id: string) =>
-  (await content(anybody.GET("/events/{event_id}/availability", { params: { path: { event_id } } }))).availability;
+export const getAvailability = (event_id: string) => content(anybody.GET("/events/{event_id}/availability", { params: { path: { event_id } } }));
 export const getRoom = (event_id: string) => content(anybody.GET("/events/{event_id}/waiting-room/state", { params: { path: { event_id } } }));
 export const join = (event_id: string, solution: Schemas["JoinBody"] = {}) =>
   content(buyer.POST("/events/{event_id}/waiting-room/join", { params: { path: { event_id } }, body: solution }));

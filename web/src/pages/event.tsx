@@ -22,11 +22,13 @@ export function EventPage() {
   const eventId = params.eventId!;
   const { t } = useTexts();
   const { value: event, failure, reload } = useLoaded(() => getEvent(eventId), eventId, EVENT_SECONDS);
-  const { value: availability } = useLoaded(() => getAvailability(eventId), eventId, AVAILABILITY_SECONDS);
+  const { value: stock } = useLoaded(() => getAvailability(eventId), eventId, AVAILABILITY_SECONDS);
   const isNoted = hasReserved(eventId); // until it is given back, also as an offer that is declined
   const { value: reservation } = useLoaded(async () => (isNoted ? getReservation(eventId) : null), `${eventId} ${isNoted}`);
   useTitle(event?.name);
-  const held = event?.status === "sold_out" && availability ? availability.reduce((sum, line) => sum + line.reserved, 0) : 0;
+  const held = event?.status === "sold_out" && stock ? stock.availability.reduce((sum, line) => sum + line.reserved, 0) : 0;
+  const isOpen = event?.status === "on_sale" && !event.has_waiting_room;
+  const isPaused = isOpen && (stock?.paused ?? false);
   if (!event && failure?.status === 404) {
     return (
       <div class="page page-narrow">
@@ -51,8 +53,8 @@ export function EventPage() {
       </div>
       {event && (
         <div class="event-buy">
-          <Waitlist event={event}>{reservation ? <Reserved eventId={event.id} /> : <Way event={event} held={held} />}</Waitlist>
-          <TicketPicker event={event} availability={availability ?? []} canBuy={!reservation && !event.has_waiting_room && event.status === "on_sale"} token={null} />
+          <Waitlist event={event}>{reservation ? <Reserved eventId={event.id} /> : isPaused ? <Paused /> : <Way event={event} held={held} />}</Waitlist>
+          <TicketPicker event={event} availability={stock?.availability ?? []} canBuy={!reservation && isOpen && !isPaused} token={null} />
         </div>
       )}
     </article>
@@ -150,6 +152,16 @@ function Ended({ tone, title, text }: { tone: "calm" | "bad"; title: string; tex
     <Outcome tone={tone} title={title}>
       <p>{text}</p>
       <OtherWays />
+    </Outcome>
+  );
+}
+
+/** The sale goes on later. What was chosen is kept. */
+function Paused() {
+  const { t } = useTexts();
+  return (
+    <Outcome tone="calm" title={t.line.paused}>
+      <p>{t.event.pausedText}</p>
     </Outcome>
   );
 }

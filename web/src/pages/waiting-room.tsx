@@ -201,7 +201,7 @@ function Choose({ event, place }: { event: EventWithTiers; place: ShownPlace }) 
     <>
       <TicketPicker
         event={event}
-        availability={availability ?? []}
+        availability={availability?.availability ?? []}
         canBuy
         token={place.token}
         onRefused={({ code }) => {

@@ -87,6 +87,7 @@ export const en = {
     heldHope: "Some do not finish: then their tickets appear here, within minutes.",
     cancelledTitle: "This event is cancelled",
     cancelledText: "No tickets are sold any more. Who has bought some gets the money back, without asking: its state is under My tickets.",
+    pausedText: "Nobody can buy at the moment. When the sale goes on, this page shows it within seconds: leave it open.",
     closedTitle: "The sale has ended",
     closedText: "Tickets for this event are no longer sold here.",
     notFound: "There is no such event",
@@ -276,10 +277,10 @@ export const en = {
     link: "Link for the guest",
     remove: "Take the seat back",
     giveBack: "Give the seat back",
-    giveBackNote: "Your code is worth nothing then, and we delete your name, your e-mail address and your answers.",
+    giveBackNote: "Your code is worth nothing then, and we delete your name, your mail address and your answers.",
     giveBackNow: "Give back and delete",
     erasedTitle: "The seat is given back",
-    erasedText: "We have deleted your name, your e-mail address and your answers.",
+    erasedText: "We have deleted your name, your mail address and your answers.",
   },
 
   refunds: {

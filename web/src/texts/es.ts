@@ -88,6 +88,7 @@ export const es: Texts = {
     heldHope: "Algunas no terminan: entonces aparecen aquí, en pocos minutos.",
     cancelledTitle: "Este evento está cancelado",
     cancelledText: "Ya no se venden entradas. Quien compró alguna recibe su dinero sin pedirlo: el estado está en Mis entradas.",
+    pausedText: "Ahora nadie puede comprar. Cuando la venta continúe, esta página lo muestra en segundos: déjala abierta.",
     closedTitle: "La venta ha terminado",
     closedText: "Aquí ya no se venden entradas para este evento.",
     notFound: "No existe ese evento",
