@@ -157,7 +157,7 @@ def event_slow(stage: Stage) -> None:
 
 def event_while_offline(stage: Stage) -> None:
     event(stage)
-    stage.page.context.set_offline(True)
+    stage.lose_network()
     stage.buyer.see("You are offline.")
 
 

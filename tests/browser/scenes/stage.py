@@ -98,6 +98,13 @@ class Stage:
         self.time.advance(seconds)
         self.buyer.look_again()
 
+    def lose_network(self) -> None:
+        """The page has both languages by then, because it is drawn in each."""
+        for language in ("es", "en"):
+            self.page.locator("footer select").select_option(language)
+            self.page.locator(f"html[lang={language}]").wait_for(state="attached")
+        self.page.context.set_offline(True)
+
     def lose_api(self) -> None:
         self.page.route("**/api/**", abort)
 

@@ -90,7 +90,7 @@ def waiting_room_reserved_in_another_tab(stage: Stage) -> None:
 
 def waiting_room_without_a_network(stage: Stage) -> None:
     waiting_room_before_the_draw(stage)
-    stage.page.context.set_offline(True)
+    stage.lose_network()
     stage.page.clock.fast_forward(60_000)
     stage.buyer.see("Your place is kept")
 
