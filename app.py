@@ -42,6 +42,7 @@ from chalicelib.purchases.transfers import api as transfers_api
 from chalicelib.reconciliation import jobs as reconciliation_jobs
 from chalicelib.reports import api as reports_api
 from chalicelib.reports import jobs as reports_jobs
+from chalicelib.rollouts import api as rollouts_api
 from chalicelib.tickets import api as tickets_api
 from chalicelib.tickets.seats import api as seats_api
 from chalicelib.waiting_room import api as waiting_room_api
@@ -57,6 +58,7 @@ app.register_blueprint(edge_api.bp, url_prefix="/v1")
 app.register_blueprint(accounts_api.bp, url_prefix="/v1")
 app.register_blueprint(directory_api.bp, url_prefix="/v1")
 app.register_blueprint(catalog_api.bp, url_prefix="/v1")
+app.register_blueprint(rollouts_api.bp, url_prefix="/v1")
 app.register_blueprint(image_uploads_api.bp, url_prefix="/v1")
 app.register_blueprint(sharing_api.bp, url_prefix="/v1")
 app.register_blueprint(promoters_api.bp, url_prefix="/v1")

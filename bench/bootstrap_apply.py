@@ -7,10 +7,10 @@ from pathlib import Path
 from bench import purchase_calls, store
 from bench.app_in_process import app_in_process
 from bench.measure import Measure
-from bootstrap import rollout
-from bootstrap.files import Tree
-from bootstrap.validation import validate_tree
 from chalicelib import clock, dynamo
+from chalicelib.rollouts import rollout
+from chalicelib.rollouts.trees import Tree
+from chalicelib.rollouts.validation import validate_tree
 from tests.bootstrap import conftest as entries
 
 TIERS = (1500, 10_000)

@@ -7,8 +7,12 @@ from msgspec.structs import replace
 from bench.traveller import Traveller, caught_mails, mailed_token
 from chalicelib import clock
 from chalicelib.notifications import outbox, suppression, unsubscription
+from chalicelib.rollouts import rollout
+from chalicelib.rollouts.validation import validate_tree
 from tests import builders, pictures
 from tests.client import Client
+
+OPERATOR = "operator"  # whose command applies the first version of the file
 
 
 def visit_all(api: Client) -> None:
@@ -22,6 +26,7 @@ def visit_all(api: Client) -> None:
     tour.manage_people(event_id)
     tour.manage_webhooks()
     tour.manage_promo_codes(event_id)
+    tour.manage_versions()
     tour.browse(event_id)
     order_id = tour.buy(event_id, tier_id)
     tour.order_in_one_call(event_id, tier_id)
@@ -279,6 +284,14 @@ class _Tour(Traveller):
             self.get(path, user=self.name)
         for name in ("receipt", "tickets"):
             self.get(f"/orders/{order_id}/{name}.pdf", user=self.name)
+
+    def manage_versions(self) -> None:
+        """Look at the versions of the file and at the drift of the one that is served, and apply it again, which changes nothing."""
+        empty = {"version": "1", "events": {}, "ticket_types": {}}
+        served = rollout.apply(validate_tree(empty), OPERATOR, clock.now()).version
+        self.get("/admin/catalog/versions", token=self.admin)
+        planned = self.get(f"/admin/catalog/versions/{served}/plan", token=self.admin).json
+        self.post(f"/admin/catalog/versions/{served}/apply", {"plan": planned["plan"]}, token=self.admin)
 
     def manage_sale(self, event_id: str, order_id: str) -> None:
         for path in (

@@ -8,11 +8,11 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from bootstrap import commands, env_file
-from bootstrap.faults import InvalidDocument
-from bootstrap.rollout import ApplyRefused
 from bootstrap.target import NoStore, Target, advice, choose_target
 from bootstrap.ticket_file import FIELDS
 from chalicelib import dynamo
+from chalicelib.rollouts.faults import InvalidDocument
+from chalicelib.rollouts.rollout import ApplyRefused
 from chalicelib.settings import SettingsError
 
 DEFAULT_FILE = Path(__file__).parent / "bootstrap-tickets.json"

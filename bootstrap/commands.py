@@ -9,18 +9,20 @@ from typing import Any
 
 import msgspec
 
-from bootstrap import document, event_export, rollout, stripe_import, ticket_import
-from bootstrap.faults import InvalidDocument, quoted
-from bootstrap.files import Tree, load_files
-from bootstrap.plan import Plan
-from bootstrap.rollout import ApplyRefused
+from bootstrap import event_export, stripe_import, ticket_import
+from bootstrap.files import load_files
 from bootstrap.stripe_import import ImportDefaults
 from bootstrap.ticket_file import FileUnusable
 from bootstrap.ticket_import import ImportReport, Source
-from bootstrap.validation import ValidDocument, validate_files, validate_tree
 from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.promotions import service as promotions
+from chalicelib.rollouts import document, rollout
+from chalicelib.rollouts.faults import InvalidDocument, quoted
+from chalicelib.rollouts.plan import Plan
+from chalicelib.rollouts.rollout import ApplyRefused
+from chalicelib.rollouts.trees import Tree
+from chalicelib.rollouts.validation import ValidDocument, validate_files, validate_tree
 
 LISTED_VERSIONS = 10
 PROGRESS_TICKETS = 10_000  # between two lines that say how far an import is

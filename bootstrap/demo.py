@@ -4,8 +4,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bootstrap.dates import DAY, DAY_AND_TIME
-from bootstrap.files import Tree, read_file
+from bootstrap.files import read_file
+from chalicelib.rollouts.dates import DAY, DAY_AND_TIME
+from chalicelib.rollouts.trees import Tree
 
 FILE = Path(__file__).parent / "demo-tickets.json"
 

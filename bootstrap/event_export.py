@@ -5,11 +5,11 @@ from typing import Any
 
 from msgspec import Struct, to_builtins
 
-from bootstrap.files import Tree
 from chalicelib import clock
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.promotions.model import PromoCode
 from chalicelib.promotions.views import promo_code_view
+from chalicelib.rollouts.trees import Tree
 
 # What the file cannot say. A copy has the default of each.
 EVENT_FIELDS_LEFT_OUT = ("address", "city", "category", "hold_seconds")

@@ -6,28 +6,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
-
-from bootstrap.faults import DocumentFault, InvalidDocument, member_path, quoted
+from chalicelib.rollouts.faults import DocumentFault, InvalidDocument, member_path, quoted
+from chalicelib.rollouts.trees import SECTIONS, MergedFiles, Tree
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 20
 MAX_INTEGER = 2**63 - 1
 
-Tree = dict[str, Any]
-
-SECTIONS = ("events", "ticket_types", "ticket_states")
 # Several files must agree about these keys. Of the other keys outside the sections, the first file's value is taken.
 _SAME_IN_ALL_FILES = ("environment",)
 _HALF_SURROGATE = "half of a surrogate pair, which is not a character"
-
-
-class MergedFiles(Struct, frozen=True):
-    """The merged tree; `origins` says which file an entry comes from: (section, key) -> file. `first` is the first file."""
-
-    tree: Tree
-    origins: dict[tuple[str, str], str]
-    first: str
 
 
 def load_files(paths: list[Path]) -> MergedFiles:

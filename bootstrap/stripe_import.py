@@ -9,9 +9,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from bootstrap.files import Tree
 from chalicelib import secret_settings, settings
 from chalicelib.payments import service as payments
+from chalicelib.rollouts.trees import Tree
 
 PAGE = 100
 # Keys in a product's metadata that become fields; all others are kept as metadata of the event.

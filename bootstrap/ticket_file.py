@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from bootstrap.faults import quoted
 from chalicelib.accounts.model import Email
 from chalicelib.catalog.model import Tier
 from chalicelib.purchases.imports.model import CodeUnusable, SoldTicket, import_code
+from chalicelib.rollouts.faults import quoted
 from chalicelib.tickets.model import Attendee
 
 # What is read of a row, and whether a file must have it. The columns have these names unless the command names others.

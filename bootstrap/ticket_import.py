@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from bootstrap.faults import quoted
 from bootstrap.ticket_file import Row, RowFault, digest_of, read_rows
 from chalicelib import clock, secret_settings
 from chalicelib.audit import service as audit
@@ -20,6 +19,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.inventory.model import NotEnoughTickets, finite
 from chalicelib.purchases.imports import service as imports
+from chalicelib.rollouts.faults import quoted
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.model import may_be_own_code
 

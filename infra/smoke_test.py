@@ -16,11 +16,11 @@ import msgspec
 import urllib3
 from msgspec import Struct
 
-from bootstrap.document import BootstrapDocument, TicketEntry
-from bootstrap.faults import InvalidDocument
 from bootstrap.files import load_files
-from bootstrap.validation import ValidDocument, validate_files
 from chalicelib import settings
+from chalicelib.rollouts.document import BootstrapDocument, TicketEntry
+from chalicelib.rollouts.faults import InvalidDocument
+from chalicelib.rollouts.validation import ValidDocument, validate_files
 
 ROOT = Path(__file__).parents[1]
 DEFAULT_FILE = ROOT / "bootstrap" / "bootstrap-tickets.json"

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap import rollout
-from bootstrap.validation import validate_tree
 from chalicelib import clock
 from chalicelib.edge import auth, rate_limits
+from chalicelib.rollouts import rollout
+from chalicelib.rollouts.validation import validate_tree
 from tests.bootstrap import conftest as bootstrap
 from tests.client import Client, ClientReply
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bootstrap.document import BootstrapDocument, EventEntry, EventMetadata, SaleWindow, TicketEntry
 from chalicelib.catalog.forms import EventChanges, TierChanges
+from chalicelib.rollouts.document import BootstrapDocument, EventEntry, EventMetadata, SaleWindow, TicketEntry
 from infra import tables
 from tests.test_tidy import CODE, ROOT, UNPLAIN
 

@@ -12,7 +12,7 @@ from chalicelib.catalog.publications import Publication, delete_unpublished, new
 from chalicelib.catalog.sale_rules import sale_refusal
 from chalicelib.catalog.snapshots import find_snapshot, invalidate, load_current, refresh_snapshot, snapshot
 from chalicelib.catalog.store import list_versions, load_content, load_document, read_image, served_version_item, write_version
-from chalicelib.catalog.versions import HeadChanged, load_head_and_catalog, publish_version, record_attempt
+from chalicelib.catalog.versions import HeadChanged, load_head, load_head_and_catalog, publish_version, record_attempt
 from chalicelib.errors import NotFound
 from chalicelib.inventory.model import SalePaused
 from chalicelib.inventory.service import StockGroup
@@ -31,6 +31,7 @@ __all__ = [
     "load_content",
     "load_current",
     "load_document",
+    "load_head",
     "load_head_and_catalog",
     "longest_hold_seconds",
     "new_stock_id",

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 from pynamodb.attributes import BinaryAttribute, BooleanAttribute, NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo
+from chalicelib import dynamo, parallel
 from chalicelib.catalog.model import Catalog, CatalogHead, Event, Tier, VersionContent
 
 PART_BYTES = 300_000  # an item may have 400 KB
@@ -90,14 +90,14 @@ def load_content(version: int) -> VersionContent:
 
 def load_document(version: int) -> bytes | None:
     """Load the bootstrap document (JSON) of a version, or None if the version was never served."""
-    if CatalogRow.find("versions", _sort_key(version)) is None:
-        return None
-    return _load_parts(version, "document")
+    row, document = parallel.both(lambda: CatalogRow.find("versions", _sort_key(version)), lambda: _load_packed_parts(version, "document"))
+    return None if row is None else zlib.decompress(document)
 
 
-def list_versions(limit: int) -> list[CatalogHead]:
-    """The heads of the latest versions, newest first."""
-    rows = CatalogRow.query("versions", scan_index_forward=False, limit=limit, consistent_read=True)
+def list_versions(limit: int, before: int | None = None) -> list[CatalogHead]:
+    """The heads of the latest versions, newest first; with `before`, of those with a lower number."""
+    older: Any = None if before is None else CatalogRow.sk < _sort_key(before)
+    rows = CatalogRow.query("versions", older, scan_index_forward=False, limit=limit, consistent_read=True)
     return [_head(row) for row in rows]
 
 
@@ -233,6 +233,10 @@ def _parts(version: int, kind: str, raw: bytes) -> Iterable[CatalogRow]:
 
 
 def _load_parts(version: int, kind: str) -> bytes:
+    return zlib.decompress(_load_packed_parts(version, kind))
+
+
+def _load_packed_parts(version: int, kind: str) -> bytes:
     of_kind: Any = CatalogRow.sk.startswith(f"{kind}#")
     parts = CatalogRow.query(f"version#{_sort_key(version)}", of_kind, consistent_read=True)
-    return zlib.decompress(b"".join(part.body for part in parts))
+    return b"".join(part.body for part in parts)

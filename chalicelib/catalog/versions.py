@@ -18,6 +18,11 @@ class HeadChanged(Exception):
         super().__init__(f"the catalog is now at version {head.version}, revision {head.revision}")
 
 
+def load_head() -> CatalogHead:
+    """Load the head from the store, strongly consistent."""
+    return store.read_head()
+
+
 def load_head_and_catalog() -> tuple[CatalogHead, Catalog]:
     """Load the head and its catalog from the store, strongly consistent."""
     head = store.read_head()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from chalicelib import ids
+from chalicelib import ids, parallel
 from chalicelib.catalog import service as catalog
 from chalicelib.promotions import store, transactions
 from chalicelib.promotions.model import PromoCode, PromoCodeTaken, shard_count
@@ -12,13 +12,14 @@ from chalicelib.promotions.model import PromoCode, PromoCodeTaken, shard_count
 Key = tuple[str, str]  # event id, code
 
 
-def load(declared: Iterable[Key]) -> Mapping[Key, PromoCode]:
+def load(declared: Iterable[Key], event_ids: Iterable[str]) -> Mapping[Key, PromoCode]:
     """The codes that files have ever declared and the store still has, and of those made through the API the ones that a file declares.
 
-    Reads the codes of all events.
+    Reads the codes of these events, which are all that a file has ever named: an event that a file leaves out stays in the catalog.
     """
     keys = set(declared)
-    codes = {(promo_code.event_id, promo_code.code): promo_code for promo_code in store.scan_codes()}
+    found = parallel.call_each(store.list_codes, sorted({*event_ids, *(event_id for event_id, _ in keys)}))
+    codes = {(promo_code.event_id, promo_code.code): promo_code for of_event in found for promo_code in of_event}
     return {key: promo_code for key, promo_code in codes.items() if promo_code.managed_by == "bootstrap" or key in keys}
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from bootstrap import demo, rollout
-from bootstrap.faults import InvalidDocument
+from bootstrap import demo
 from bootstrap.files import load_files
-from bootstrap.rollout import ApplyRefused
-from bootstrap.validation import validate_files
 from chalicelib import clock, dynamo
+from chalicelib.rollouts import rollout
+from chalicelib.rollouts.faults import InvalidDocument
+from chalicelib.rollouts.rollout import ApplyRefused
+from chalicelib.rollouts.validation import validate_files
 from infra import tables
 from infra.local.environment import SetupError
 

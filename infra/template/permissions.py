@@ -20,7 +20,7 @@ TABLES: dict[str, dict[str, str]] = {
         "cases": "BatchGetItem DeleteItem PutItem Query",
         "cases/index/due": "Query",
         "cases/index/open": "Query",
-        "catalog": "DeleteItem GetItem PutItem Query UpdateItem",
+        "catalog": "BatchWriteItem ConditionCheckItem DeleteItem GetItem PutItem Query UpdateItem",
         "checkout-details": "BatchGetItem GetItem PutItem UpdateItem",
         "email-notifications": "BatchGetItem GetItem UpdateItem",
         "email-notifications/index/due": "Query",

@@ -64,6 +64,7 @@ _OF_ACCOUNTS: dict[str, Any] = {
 def _of_catalog(event: str, new_event: dict[str, str]) -> dict[str, Any]:
     tier = {"name": "New", "price_cents": 1, "capacity": 1}
     return {
+        "POST /admin/catalog/versions/{version}/apply": {"plan": "seen"},
         "POST /admin/events": {**new_event, "on_sale_at": clock.iso(clock.now())},
         "POST /admin/events/{event_id}/promo-codes": {"code": "SPRING", "discount_type": "percentage", "discount_value": 10},
         "PATCH /admin/events/{event_id}/promo-codes/{code_id}": {"is_active": False},

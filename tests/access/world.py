@@ -8,8 +8,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from bootstrap import rollout
-from bootstrap.validation import validate_tree
 from chalicelib import clock, settings
 from chalicelib.accounts import service as accounts
 from chalicelib.accounts.members import service as members
@@ -23,6 +21,8 @@ from chalicelib.notifications import outbox as notifications
 from chalicelib.notifications import suppression
 from chalicelib.outgoing_webhooks import endpoints as webhook_endpoints
 from chalicelib.outgoing_webhooks import outbox
+from chalicelib.rollouts import rollout
+from chalicelib.rollouts.validation import validate_tree
 from tests import builders, engines, pictures
 from tests.access import requests
 from tests.bootstrap import conftest as bootstrap
@@ -142,8 +142,7 @@ def new_world() -> Iterator[World]:
         cases.open_finding(order, "amounts_differ", clock.now(), {})
         ids = {
             "event_id": event,
-            "tier_id": tier,
-            "package_id": tier,
+            **dict.fromkeys(("tier_id", "package_id"), tier),
             "option_id": "dinner",
             "order_id": order,
             "refund_id": refund,
@@ -163,6 +162,7 @@ def new_world() -> Iterator[World]:
             "code": codes[1],
             "message_id": _queue_message(order, event),
             "entry_id": entry_id,
+            "version": "1",
         }
         with settings.override(identity="jwt"):
             yield World(api, ids, next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second), place, login, invitation)

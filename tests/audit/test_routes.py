@@ -31,7 +31,7 @@ def test_every_change_by_somebody_with_rights_is_written_down():
 
     with app_in_process() as api:
         tour.visit_all(TouringClient(api, app.app, note))
-        entries = list(store.AuditRow.scan())
+        entries = [entry for entry in store.AuditRow.scan() if entry.actor != tour.OPERATOR]  # a command is no request
     assert {operation for operation, is_audited in audited.items() if not is_audited} == set()
     assert len(audited) > 40
     assert len(entries) > 60

@@ -5,9 +5,10 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from bootstrap import demo, rollout
+from bootstrap import demo
 from bootstrap.files import merge, read_file
-from bootstrap.validation import validate_files, validate_tree
+from chalicelib.rollouts import rollout
+from chalicelib.rollouts.validation import validate_files, validate_tree
 from tests.bootstrap.conftest import EXAMPLE
 
 NIGHTLY = [date(2026, 1, 5), date(2026, 6, 1), date(2027, 2, 28), date(2028, 2, 29)]

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from bootstrap.document import EventEntry, TicketEntry
 from bootstrap.event_export import to_document
 from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
@@ -12,6 +11,7 @@ from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.catalog.model import Catalog, Event, Tier
 from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
 from chalicelib.promotions.model import PromoCode
+from chalicelib.rollouts.document import EventEntry, TicketEntry
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
 from tests.engines import create_tables

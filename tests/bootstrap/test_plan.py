@@ -2,10 +2,10 @@
 
 import pytest
 
-from bootstrap import plan
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
+from chalicelib.rollouts import planner
 from tests.bootstrap.conftest import event, hold, sell, stock_of, ticket
 
 pytestmark = pytest.mark.usefixtures("time")
@@ -73,7 +73,7 @@ class TestShards:
         tree["ticket_types"]["fest-pass"]["max_quantity"] = 150
         path = write(tree)
         run("apply", path)
-        monkeypatch.setattr(plan, "default_shard_count", lambda capacity: 9)
+        monkeypatch.setattr(planner, "default_shard_count", lambda capacity: 9)
         assert "nothing to do" in run("apply", path).out
         tree["ticket_types"]["fest-pass"]["max_quantity"] = 140
         run("apply", write(tree))

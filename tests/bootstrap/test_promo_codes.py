@@ -7,12 +7,12 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
-from bootstrap import rollout
 from chalicelib import settings
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.promotions import service as promotions
 from chalicelib.promotions import transactions
+from chalicelib.rollouts import rollout
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket, valid_document
 from tests.engines import create_tables

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bootstrap import rollout
 from chalicelib import dynamo, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import shard_ids
+from chalicelib.rollouts import rollout
 from infra import tables
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, sell, stock_of, ticket, valid_document

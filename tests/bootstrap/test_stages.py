@@ -2,9 +2,9 @@
 
 import pytest
 
-from bootstrap import rollout
 from chalicelib import settings
 from chalicelib.catalog import service as catalog
+from chalicelib.rollouts import rollout
 from tests.bootstrap.conftest import EXAMPLE, ticket, valid_document
 from tests.engines import create_tables
 

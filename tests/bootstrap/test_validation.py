@@ -8,13 +8,13 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
-from bootstrap import conversion, document
-from bootstrap.faults import InvalidDocument
 from bootstrap.files import parse_json
-from bootstrap.plan import build_plan
-from bootstrap.promo_codes import to_promo_codes
-from bootstrap.validation import validate_tree
 from chalicelib.catalog.model import Catalog, CatalogHead, VersionContent
+from chalicelib.rollouts import conversion, document
+from chalicelib.rollouts.faults import InvalidDocument
+from chalicelib.rollouts.planner import build_plan
+from chalicelib.rollouts.promo_codes import to_promo_codes
+from chalicelib.rollouts.validation import validate_tree
 from tests.bootstrap.conftest import EXAMPLE, event, ticket, valid_document
 from tests.simulation import faults
 

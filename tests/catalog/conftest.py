@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap import rollout
-from bootstrap.validation import validate_tree
 from chalicelib import clock
+from chalicelib.rollouts import rollout
+from chalicelib.rollouts.validation import validate_tree
 from tests.bootstrap.conftest import event, ticket
 
 

@@ -6,12 +6,12 @@ from contextlib import suppress
 
 import pytest
 
-from bootstrap import rollout
 from bootstrap.files import parse_json
-from bootstrap.validation import validate_tree
 from chalicelib import dynamo
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
+from chalicelib.rollouts import rollout
+from chalicelib.rollouts.validation import validate_tree
 from infra import tables
 from tests import builders, invariants
 from tests.bootstrap.conftest import EXAMPLE, event, ticket

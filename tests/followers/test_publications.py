@@ -3,11 +3,11 @@
 import pytest
 
 import app
-from bootstrap import rollout
-from bootstrap.validation import validate_tree
 from chalicelib import clock, dynamo
 from chalicelib.changes.model import CatalogPublished, EventChanged, TierChanged
 from chalicelib.followers import jobs, service
+from chalicelib.rollouts import rollout
+from chalicelib.rollouts.validation import validate_tree
 from infra.local.event_sources import create_poller
 from tests import builders, engines, invariants, store_calls
 from tests.bootstrap import conftest as bootstrap

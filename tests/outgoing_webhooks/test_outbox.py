@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from msgspec.structs import replace
 
-from bootstrap import rollout
-from bootstrap.validation import validate_tree
 from chalicelib import dynamo
 from chalicelib.changes.model import OrderPaid, WaitlistOffered
 from chalicelib.changes.stream import record_changes
 from chalicelib.outgoing_webhooks import outbox, sender, store
 from chalicelib.purchases.record import queries
+from chalicelib.rollouts import rollout
+from chalicelib.rollouts.validation import validate_tree
 from tests import builders, engines
 from tests.bootstrap import conftest as bootstrap
 from tests.outgoing_webhooks.conftest import PROMOTER, retry

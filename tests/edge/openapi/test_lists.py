@@ -22,6 +22,11 @@ _REFUNDS = "each refund takes a ticket back, or is one of a payment that came tw
 
 # Lists without pages: path -> field of the reply -> what limits its length.
 BOUNDED = {
+    "/admin/catalog/versions/{version}/plan": {
+        "changes": "500 at most are shown",
+        "refusals": "each ends the apply, and the file names what is on sale",
+        "warnings": "one for each event and ticket type of the file at most",
+    },
     "/admin/events/{event_id}/tickets/packages": {"packages": _OF_EVENT},
     "/admin/events/{event_id}/tickets/packages/{package_id}": {
         "options": _OPTIONS,

@@ -1,11 +1,11 @@
 """Cancelled events: the sale stops at once, reservations end, and every order is refunded, whatever crashes."""
 
-from bootstrap import rollout
-from bootstrap.validation import validate_tree
 from chalicelib.audit import service as audit
 from chalicelib.cases import service as cases
 from chalicelib.purchases.event_cancellation import service, store
 from chalicelib.purchases.record import store as purchases
+from chalicelib.rollouts import rollout
+from chalicelib.rollouts.validation import validate_tree
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, ticket
 from tests.catalog.requests import create_published, open_flags, promoter

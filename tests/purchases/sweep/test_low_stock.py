@@ -2,8 +2,8 @@
 
 import pytest
 
-from bootstrap import rollout
 from chalicelib import log
+from chalicelib.rollouts import rollout
 from tests import builders
 from tests.bootstrap.conftest import event, ticket, valid_document
 

@@ -11,12 +11,12 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from bootstrap.consistency import consistency_faults, consistency_warnings, environment_faults
-from bootstrap.document import BootstrapDocument, EventEntry, TicketEntry
-from bootstrap.faults import DocumentFault, InvalidDocument, member_path, quoted
-from bootstrap.files import SECTIONS, MergedFiles, Tree
 from chalicelib import allowed_values
 from chalicelib.catalog.model import DisplayState, TierStatus
+from chalicelib.rollouts.consistency import consistency_faults, consistency_warnings, environment_faults
+from chalicelib.rollouts.document import BootstrapDocument, EventEntry, TicketEntry
+from chalicelib.rollouts.faults import DocumentFault, InvalidDocument, member_path, quoted
+from chalicelib.rollouts.trees import SECTIONS, MergedFiles, Tree
 
 STATUSES = get_args(TierStatus)
 

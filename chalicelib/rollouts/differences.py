@@ -1,14 +1,16 @@
-"""How two versions of an entry differ, as text for a plan."""
+"""How two versions of an entry differ, field by field."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import to_builtins
 from msgspec.structs import asdict
 
-from bootstrap.faults import quoted
 from chalicelib import clock
 from chalicelib.catalog.model import DisplayState, Event, Tier
 from chalicelib.promotions.model import PromoCode
+from chalicelib.rollouts.changes import ChangedField
+from chalicelib.rollouts.faults import quoted
 
 Entry = Event | Tier | DisplayState | PromoCode
 
@@ -38,11 +40,16 @@ _NOT_COMPARED = {
 _TIMES = frozenset({"starts_at", "ends_at", "on_sale_at", "sale_starts_at", "sale_ends_at", "expires_at", "guests_until"})
 
 
-def difference(old: Entry, new: Entry) -> str:
-    """`name old -> new` for each field that differs, and for each option and key of metadata that differs."""
+def differences(old: Entry, new: Entry) -> list[ChangedField]:
+    """Each field that differs, and each option and key of metadata that differs."""
     before, after = _flat(old), _flat(new)
     changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return ", ".join(f"{name} {_value(name, before.get(name))} -> {_value(name, after.get(name))}" for name in changed)
+    return [ChangedField(name, _value(name, before.get(name)), _value(name, after.get(name))) for name in changed]
+
+
+def as_text(fields: Sequence[ChangedField]) -> str:
+    """`name old -> new` for each field."""
+    return ", ".join(map(str, fields))
 
 
 def _flat(entry: Entry) -> dict[str, Any]:

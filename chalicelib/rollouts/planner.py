@@ -1,87 +1,20 @@
-"""What an apply would do, as a diff that a person can read: computed from a document, the served catalog and its stock."""
+"""Make a plan: compare a document with the served catalog and its stock."""
 
 from collections.abc import Container, Mapping, Sequence
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from bootstrap import conversion
-from bootstrap.code_plan import CodeChange
-from bootstrap.differences import difference
-from bootstrap.faults import quoted
-from bootstrap.validation import ValidDocument
-from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier, VersionContent
-from chalicelib.catalog.service import new_stock_id
+from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier
 from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count, finite
+from chalicelib.rollouts import conversion
+from chalicelib.rollouts.changes import ChangedField, EntryChange, EntryKind, Sign
+from chalicelib.rollouts.code_plan import CodeChange
+from chalicelib.rollouts.differences import as_text, differences
+from chalicelib.rollouts.faults import quoted
+from chalicelib.rollouts.plan import NEW_POOL, NewStock, OpenChange, Plan, Resize, pool_owner
+from chalicelib.rollouts.validation import ValidDocument
 
-_NEW_POOL = ""  # the pool of an event that never existed, until the version has a number
 _ON_SALE = frozenset({"active", "available"})  # the statuses in which an event and a tier are sold
-
-
-class NewStock(Struct, frozen=True):
-    """The stock of a tier that never existed, or the pool of an event that never did; `owner` is what its id begins with."""
-
-    owner: str
-    capacity: int
-    sold: int
-    shards: int
-    is_open: bool
-    is_pooled: bool = False
-
-
-class Resize(Struct, frozen=True):
-    """Bring a stock from its present capacity to that of the file. The number of shards never shrinks. `entry` names whose it is."""
-
-    entry: str
-    stock_id: str
-    old_capacity: int
-    new_capacity: int
-    old_shards: int
-    new_shards: int
-    is_open: bool
-
-
-class OpenChange(Struct, frozen=True):
-    """Open or close a stock that missed a pause or a resume of its event."""
-
-    stock_id: str
-    shards: int
-    is_open: bool
-
-
-class Plan(Struct, frozen=True):
-    """`changes` are the lines of the diff; with `refusals` nothing may be applied. `is_served`: the head already is this document.
-
-    `reductions` are those of the changes that close or shrink what is on sale.
-    """
-
-    head: CatalogHead
-    checksum: str
-    changes: list[str]
-    reductions: list[str]
-    refusals: list[str]
-    is_served: bool
-    events: list[Event]
-    tiers: list[Tier]
-    states: dict[str, DisplayState]
-    new_stocks: list[NewStock]
-    resizes: list[Resize]
-    open_changes: list[OpenChange]
-    code_changes: list[CodeChange]
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the catalog, the stock and the promo codes have nothing to change."""
-        return self.is_served and not (self.resizes or self.open_changes or self.code_changes or self.refusals)
-
-    def content(self, version: int) -> VersionContent:
-        """What readers will load as this version; a tier or pool that never existed gets a stock named after it."""
-        events = [
-            replace(event, pool_id=new_stock_id(_pool_owner(event), version)) if event.pool_id == _NEW_POOL else event
-            for event in self.events
-        ]
-        tiers = [replace(tier, stock_id=tier.stock_id or new_stock_id(tier.id, version)) for tier in self.tiers]
-        return VersionContent(events, tiers, self.states)
 
 
 def all_stock(catalog: Catalog) -> dict[str, int]:
@@ -125,10 +58,6 @@ def _default_shards(tier: Tier, event: Event) -> int:
     return default_shard_count(event.pool_capacity if tier.capacity is None else tier.capacity)
 
 
-def _pool_owner(event: Event) -> str:
-    return f"event:{event.id}"  # no tier has this id
-
-
 def _amount(capacity: int) -> str:
     shown = finite(capacity)
     return "no limit" if shown is None else str(shown)
@@ -150,8 +79,7 @@ class _PlanBuilder:
         self, valid: ValidDocument, head: CatalogHead, catalog: Catalog, stock_ids: Container[str], stocks: Mapping[str, Stock]
     ) -> None:
         self.valid, self.head, self.catalog, self.stock_ids, self.stocks = valid, head, catalog, stock_ids, stocks
-        self.changes: list[str] = []
-        self.reductions: list[str] = []
+        self.entries: list[EntryChange] = []
         self.refusals: list[str] = []
         self.new_stocks: list[NewStock] = []
         self.resizes: list[Resize] = []
@@ -166,14 +94,14 @@ class _PlanBuilder:
         states.update({str(name): state for name, state in self.valid.document.ticket_states.items()})
         for name, state in states.items():
             if self.head.version and state != self.catalog.states[name]:
-                self._add_change("~", "state", name, difference(self.catalog.states[name], state))
+                fields = differences(self.catalog.states[name], state)
+                self._add_change("~", "state", name, as_text(fields), fields)
         for change in code_changes:
             self._note_code(change)
         return Plan(
             head=self.head,
             checksum=self.valid.checksum,
-            changes=self.changes,
-            reductions=self.reductions,
+            entries=self.entries,
             refusals=self.refusals,
             is_served=self._is_served(events, tiers, states),
             events=events,
@@ -223,8 +151,8 @@ class _PlanBuilder:
         sold = sum(ticket.sold_count for ticket in self.valid.document.ticket_types.values() if ticket.event_id == event.id)
         shards = default_shard_count(event.capacity)
         self._add_change("+", "event", event.id, f"{event.capacity} tickets over all its ticket types")
-        self.new_stocks.append(NewStock(_pool_owner(event), event.capacity, sold, shards, is_open=True))
-        return replace(event, pool_id=_NEW_POOL, pool_shards=shards)
+        self.new_stocks.append(NewStock(pool_owner(event), event.capacity, sold, shards, is_open=True))
+        return replace(event, pool_id=NEW_POOL, pool_shards=shards)
 
     def _with_known_pool(self, old: Event, event: Event) -> Event:
         """An event that exists, with its pool, which it keeps also without a capacity; notes what changes."""
@@ -262,7 +190,10 @@ class _PlanBuilder:
         removed = [tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap" and tier.id not in file_tiers]
         for tier in removed:
             if not tier.removed:
-                self._add_change("-", "tier", tier.id, f"is no longer in the file: it closes{self._in_use(tier)}", reduces=True)
+                stock = self.stocks.get(tier.stock_id)
+                self._add_change(
+                    "-", "tier", tier.id, f"is no longer in the file: it closes{self._in_use(tier)}", stock=stock, reduces=True
+                )
         return [*tiers, *(replace(tier, status="closed", removed=True) for tier in removed)]
 
     def _new_tier(self, tier: Tier) -> Tier:
@@ -270,7 +201,7 @@ class _PlanBuilder:
         sold = self.valid.document.ticket_types[tier.id].sold_count
         event = self.events[tier.event_id]
         shards = tier.shards or _default_shards(tier, event)
-        if sold and event.pool_id not in (None, _NEW_POOL):
+        if sold and event.pool_id not in (None, NEW_POOL):
             reason = f"cannot begin with sold_count {sold}, because the capacity of its event counts what is sold here; set it to 0"
             self._add_refusal("tier", tier.id, reason)
         already_sold = f", {sold} of them already sold" if sold else ""
@@ -309,7 +240,15 @@ class _PlanBuilder:
         return tier
 
     def _note_resize(
-        self, kind: str, name: str, stock_id: str, stock: Stock, capacities: tuple[int, int], shards: tuple[int, int], *, is_open: bool
+        self,
+        kind: EntryKind,
+        name: str,
+        stock_id: str,
+        stock: Stock,
+        capacities: tuple[int, int],
+        shards: tuple[int, int],
+        *,
+        is_open: bool,
     ) -> None:
         """Note that a stock gets another capacity, or more shards: both are given as the catalog has them and as the file says."""
         (old_capacity, capacity), (old_shards, new_shards) = capacities, shards
@@ -319,18 +258,22 @@ class _PlanBuilder:
             return
         figures, reduces = f"({self._figures(stock)}, {_amount(left)} left)", capacity < stock.capacity
         if old_capacity != capacity:
-            self._add_change("~", kind, name, f"capacity {_amount(stock.capacity)} -> {_amount(capacity)} {figures}", reduces=reduces)
+            field = ChangedField("capacity", _amount(stock.capacity), _amount(capacity))
+            self._add_change("~", kind, name, f"{field} {figures}", [field], stock=stock, reduces=reduces)
         elif stock.capacity != capacity:
             text = f"the stock has {_amount(stock.capacity)}, the file says {_amount(capacity)}: it becomes {_amount(capacity)}"
-            self._add_change("~", kind, name, f"{text} {figures}", reduces=reduces)
+            field = ChangedField("stock", _amount(stock.capacity), _amount(capacity))
+            self._add_change("~", kind, name, f"{text} {figures}", [field], stock=stock, reduces=reduces)
         if new_shards != old_shards:
-            self._add_change("~", kind, name, f"shards {old_shards} -> {new_shards}")
+            field = ChangedField("shards", str(old_shards), str(new_shards))
+            self._add_change("~", kind, name, str(field), [field])
         self.resizes.append(Resize(f"{kind} {name}", stock_id, stock.capacity, capacity, old_shards, new_shards, is_open))
 
-    def _note_open_change(self, kind: str, name: str, stock_id: str, shards: int, stock: Stock) -> None:
-        text, change = ("open", "closes") if stock.is_open else ("closed", "opens")
+    def _note_open_change(self, kind: EntryKind, name: str, stock_id: str, shards: int, stock: Stock) -> None:
+        before, after, change = ("open", "closed", "closes") if stock.is_open else ("closed", "open", "opens")
         pause = "is paused" if stock.is_open else "is not paused"
-        self._add_change("~", kind, name, f"the stock is {text}, though its event {pause}: it {change}")
+        text = f"the stock is {before}, though its event {pause}: it {change}"
+        self._add_change("~", kind, name, text, [ChangedField("stock", before, after)])
         self.open_changes.append(OpenChange(stock_id, shards, not stock.is_open))
 
     def _is_pooled(self, *tiers: Tier) -> bool:
@@ -343,17 +286,18 @@ class _PlanBuilder:
         if change.refusal is not None:
             self._add_refusal("promo code", change.name, change.refusal)
         else:
-            self._add_change(change.sign, "promo code", change.name, change.text, reduces=change.reduces)
+            self.entries.append(change.as_entry())
 
-    def _note_difference(self, kind: str, name: str, old: Event | Tier, new: Event | Tier) -> None:
+    def _note_difference(self, kind: EntryKind, name: str, old: Event | Tier, new: Event | Tier) -> None:
         if old.removed:
             self._add_change("+", kind, name, "is back in the file")
-        text = difference(old, new)
-        if text:
+        fields = differences(old, new)
+        if fields:
             stock = self.stocks.get(old.stock_id) if isinstance(old, Tier) else None
-            keep = f" ({stock.held} on hold keep the old price)" if stock and stock.held and "price_cents" in text else ""
+            is_other_price = any(field.name == "price_cents" for field in fields)
+            keep = f" ({stock.held} on hold keep the old price)" if stock and stock.held and is_other_price else ""
             closes = old.status in _ON_SALE and new.status not in _ON_SALE
-            self._add_change("~", kind, name, text + keep, reduces=closes)
+            self._add_change("~", kind, name, as_text(fields) + keep, fields, stock=stock, reduces=closes)
 
     def _in_use(self, tier: Tier) -> str:
         stock = self.stocks.get(tier.stock_id)
@@ -368,11 +312,18 @@ class _PlanBuilder:
     def _figures(self, stock: Stock) -> str:
         return f"sold {stock.sold}, on hold {stock.held}"
 
-    def _add_change(self, sign: str, kind: str, name: str, text: str, *, reduces: bool = False) -> None:
-        line = f"{sign} {kind} {name}: {text}"
-        self.changes.append(line)
-        if reduces:
-            self.reductions.append(line)
+    def _add_change(
+        self,
+        sign: Sign,
+        kind: EntryKind,
+        name: str,
+        text: str,
+        fields: Sequence[ChangedField] = (),
+        *,
+        stock: Stock | None = None,
+        reduces: bool = False,
+    ) -> None:
+        self.entries.append(EntryChange(sign, kind, name, text, fields, stock, reduces))
 
     def _add_refusal(self, kind: str, name: str, text: str) -> None:
         self.refusals.append(f"! {kind} {name}: {text}")

@@ -16,16 +16,18 @@ from typing import Any, Literal, NoReturn
 import msgspec
 from msgspec import Struct
 
-from bootstrap import code_plan
-from bootstrap.code_plan import CodeChange
-from bootstrap.plan import Plan, Resize, all_stock, build_plan, changed_stock
-from bootstrap.promo_codes import to_promo_codes
-from bootstrap.validation import ValidDocument, validate_tree
+from chalicelib import parallel
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import CatalogHead
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeChanging, PromoCodeTaken
+from chalicelib.rollouts import code_plan
+from chalicelib.rollouts.code_plan import CodeChange
+from chalicelib.rollouts.plan import Plan, Resize
+from chalicelib.rollouts.planner import all_stock, build_plan, changed_stock
+from chalicelib.rollouts.promo_codes import to_promo_codes
+from chalicelib.rollouts.validation import ValidDocument, validate_tree
 
 MAX_ATTEMPTS = 3
 # Up to this many shards an apply reads all stock and corrects drift. In a larger catalog it reads only the stock that it changes,
@@ -55,6 +57,11 @@ def plan(valid: ValidDocument) -> Plan:
     return _load_plan(valid, all_shards=True)
 
 
+def plan_apply(valid: ValidDocument) -> Plan:
+    """The plan that `apply` would carry out now: in a large catalog without the drift of stock that the document does not change."""
+    return _load_plan(valid, all_shards=False)
+
+
 def apply(
     valid: ValidDocument,
     actor: str,
@@ -69,7 +76,7 @@ def apply(
     `approve` gets each plan before it is carried out; what it raises stops the apply, which has then changed nothing.
     """
     for _ in range(MAX_ATTEMPTS):
-        planned = _load_plan(valid, all_shards=False)
+        planned = plan_apply(valid)
         if planned.refusals:
             _refuse(planned, planned.refusals, actor, now)
         if approve is not None:
@@ -89,8 +96,9 @@ def _load_plan(valid: ValidDocument, *, all_shards: bool) -> Plan:
     stock_ids = all_stock(served)
     if not all_shards and valid.checksum != head.checksum and sum(stock_ids.values()) > MAX_SHARDS_READ:
         stock_ids = changed_stock(valid, served)
-    code_changes = code_plan.load_changes(_codes(valid))
-    return build_plan(valid, head, served, stock_ids, inventory.read_stock(stock_ids), code_changes)
+    event_ids = [event.id for event in served.events.values() if event.managed_by == "bootstrap"]
+    stocks, code_changes = parallel.both(lambda: inventory.read_stock(stock_ids), lambda: code_plan.load_changes(_codes(valid), event_ids))
+    return build_plan(valid, head, served, stock_ids, stocks, code_changes)
 
 
 def _codes(valid: ValidDocument) -> list[PromoCode]:
@@ -108,7 +116,8 @@ def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: 
         audited = {**details, "replaced": planned.head.version, "diff": _shortened(planned.changes)}
         catalog.publish_version(planned.head, new_head, action, audited)
     inventory.invalidate()
-    _write_codes(code_plan.load_changes(_codes(valid)), planned, version, actor, now)
+    code_changes = code_plan.load_changes(_codes(valid), [event.id for event in planned.events])
+    _write_codes(code_changes, planned, version, actor, now)
     return ApplyResult("applied", version, planned)
 
 

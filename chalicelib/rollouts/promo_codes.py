@@ -5,12 +5,12 @@ from datetime import tzinfo
 
 from msgspec.structs import asdict
 
-from bootstrap import dates
-from bootstrap.document import EventEntry, PromoCodeEntry, TicketEntry
 from chalicelib.catalog.tier_management import DEFAULT_CURRENCY
 from chalicelib.promotions import forms
 from chalicelib.promotions.forms import NewPromoCode
 from chalicelib.promotions.model import PromoCode, normalize
+from chalicelib.rollouts import dates
+from chalicelib.rollouts.document import EventEntry, PromoCodeEntry, TicketEntry
 
 
 def to_promo_codes(events: Mapping[str, EventEntry], tickets: Mapping[str, TicketEntry]) -> list[PromoCode]:

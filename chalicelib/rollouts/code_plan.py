@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from bootstrap.differences import difference
 from chalicelib.inventory.model import Stock
 from chalicelib.promotions import declarations
 from chalicelib.promotions.declarations import Key
 from chalicelib.promotions.model import CodeWithUses, PromoCode
 from chalicelib.promotions.transactions import with_uses
+from chalicelib.rollouts.changes import ChangedField, EntryChange, Sign
+from chalicelib.rollouts.differences import as_text, differences
 
 
 class CodeChange(Struct, frozen=True):
@@ -49,7 +50,7 @@ class CodeChange(Struct, frozen=True):
         return self.declared is None or not self.declared.is_active or self.declared.capacity < self.stored.promo_code.capacity
 
     @property
-    def sign(self) -> str:
+    def sign(self) -> Sign:
         return "+" if self.stored is None else "-" if self.declared is None else "~"
 
     @property
@@ -59,13 +60,28 @@ class CodeChange(Struct, frozen=True):
         figures = _figures(self.stored.uses)
         if self.declared is None:
             return f"is no longer in the file: nobody can use it any more ({figures}; who used it keeps the discount)"
-        return f"{difference(self.stored.promo_code, self.declared)} ({figures})"
+        return f"{as_text(self.fields)} ({figures})"
+
+    @property
+    def fields(self) -> list[ChangedField]:
+        """The fields that differ, of a code that is there before and after."""
+        if self.stored is None or self.declared is None:
+            return []
+        return differences(self.stored.promo_code, self.declared)
+
+    def as_entry(self) -> EntryChange:
+        """The change as one of a plan."""
+        uses = None if self.stored is None else self.stored.uses
+        return EntryChange(self.sign, "promo code", self.name, self.text, self.fields, uses, self.reduces)
 
 
-def load_changes(codes: Iterable[PromoCode]) -> list[CodeChange]:
-    """What is to change so that the store has these codes, and of those that files declared earlier no others that can be used."""
+def load_changes(codes: Iterable[PromoCode], event_ids: Iterable[str]) -> list[CodeChange]:
+    """What is to change so that the store has these codes, and of those that files declared earlier no others that can be used.
+
+    `event_ids` are those of all events that files have ever named.
+    """
     declared = {(promo_code.event_id, promo_code.code): promo_code for promo_code in codes}
-    stored = declarations.load(declared)
+    stored = declarations.load(declared, event_ids)
     changes = [_change(stored, key, promo_code) for key, promo_code in declared.items() if _differs(stored.get(key), promo_code)]
     left = [promo_code for key, promo_code in stored.items() if key not in declared and promo_code.is_active]
     return [*changes, *(CodeChange(with_uses(promo_code), None) for promo_code in left)]

@@ -7,14 +7,14 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from bootstrap import dates
-from bootstrap.document import EventEntry, TicketEntry, ticket_capacity
-from bootstrap.faults import DocumentFault, member_path, quoted
-from bootstrap.promo_codes import to_promo_code
 from chalicelib.catalog.custom_options import CustomOption, check_option
 from chalicelib.errors import InvalidInput
 from chalicelib.inventory.model import MAX_HOLDS, default_shard_count
 from chalicelib.promotions.model import normalize
+from chalicelib.rollouts import dates
+from chalicelib.rollouts.document import EventEntry, TicketEntry, ticket_capacity
+from chalicelib.rollouts.faults import DocumentFault, member_path, quoted
+from chalicelib.rollouts.promo_codes import to_promo_code
 
 Events = Mapping[str, EventEntry]
 Tickets = Mapping[str, TicketEntry]

@@ -2,12 +2,12 @@
 
 from msgspec.structs import asdict
 
-from bootstrap import dates
-from bootstrap.document import EventEntry, TicketEntry, price_id, ticket_capacity
-from bootstrap.validation import ValidDocument
 from chalicelib import settings
 from chalicelib.catalog.custom_options import CustomOption
 from chalicelib.catalog.model import Event, Tier
+from chalicelib.rollouts import dates
+from chalicelib.rollouts.document import EventEntry, TicketEntry, price_id, ticket_capacity
+from chalicelib.rollouts.validation import ValidDocument
 
 
 def to_events(valid: ValidDocument) -> dict[str, Event]:
