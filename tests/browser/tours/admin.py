@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from playwright.sync_api import expect
 
 from chalicelib import clock
+from chalicelib.catalog import service as served
+from chalicelib.inventory import service as inventory
 from chalicelib.notifications import outbox
+from chalicelib.rollouts import rollout
+from chalicelib.rollouts.validation import validate_tree
 from tests import builders
+from tests.bootstrap.conftest import event, ticket
 from tests.browser.managers import PASSWORD, Manager
 from tests.browser.tours.tour import Tour
 
@@ -30,20 +35,46 @@ def promoters(manager: Manager) -> Iterator[str]:
 
 
 def system(manager: Manager) -> Iterator[str]:
-    builders.create_promoted_shop("nora")
     sent = outbox.new_notification("order_confirmed", "order", 1, user_id="ada", event_id="fest", now=clock.now() - 3600)
     outbox.queue(sent)
     manager.sign_in_as_admin("/manage/system")
-    manager.see("Version 1")
     manager.see("Something has been due for more than ten minutes")
     manager.see("180 seconds")
-    manager.page.get_by_text("What changed").click()
-    manager.see("fest-pass")
-    yield "versions"
+    yield "late"
+
+
+def catalog(manager: Manager) -> Iterator[str]:
+    tickets = {"fest-pass": ticket("fest-pass", max_quantity=200), "fest-late": ticket("fest-late", name="Late bird")}
+    tree = {"version": "1", "events": {"fest": event("fest")}, "ticket_types": tickets}
+    rollout.apply(validate_tree(tree), "ada", clock.now())
+    tickets["fest-pass"] = ticket("fest-pass", max_quantity=250, price_cents=6000)
+    tickets["fest-vip"] = ticket("fest-vip", name="Balcony")
+    rollout.apply(validate_tree(tree), "ada", clock.now())
+    builders.buy(manager.api, "ada", "fest", "fest-pass", 2)
+    builders.reserve(manager.api, "eva", "fest", "fest-pass", 1)
+    tier = served.load_current().tiers["fest-vip"]
+    inventory.resize(tier.stock_id, tier.shards, 7)
+    manager.sign_in_as_admin("/manage/catalog")
+    manager.see("One thing is not as the file says.")
+    manager.page.get_by_text("What changed").first.click()
+    yield "drift"
+    manager.press("Make the shop as the file says")
+    dialog = manager.page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Make the shop as the file says").click()
+    manager.see("No drift: the shop is as the file says.")
     manager.press("Let all instances load it again")
-    manager.page.get_by_role("dialog").get_by_role("button", name="Let all instances load it again").click()
+    dialog.get_by_role("button", name="Let all instances load it again").click()
     expect(manager.page.locator(".controls-done")).to_have_text("All instances will load the catalog again within a few seconds.")
-    yield "reloaded"
+    yield "corrected"
+    manager.follow("Restore version 1")
+    manager.see("2 sold, 1 on hold")
+    yield "plan"
+    manager.press("Restore version 1")
+    manager.see("2 of the changes close or shrink what is on sale.")
+    yield "question"
+    dialog.get_by_role("button", name="Yes, restore it").click()
+    manager.see_heading("Version 3 is served")
+    yield "restored"
 
 
 def users(manager: Manager) -> Iterator[str]:
@@ -80,4 +111,4 @@ def users(manager: Manager) -> Iterator[str]:
     yield "nobody"
 
 
-TOURS: list[Tour] = [promoters, system, users]
+TOURS: list[Tour] = [promoters, system, catalog, users]

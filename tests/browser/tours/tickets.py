@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from playwright.sync_api import expect
 
 from chalicelib import settings
+from chalicelib.outgoing_webhooks import store
 from tests import builders, pictures
 from tests.browser.drops import project_changes
 from tests.browser.managers import FRONT_ROWS, Manager
@@ -143,4 +144,33 @@ def webhooks(manager: Manager) -> Iterator[str]:
         expect(manager.page.get_by_role("heading", name="Copy the secret now")).to_have_count(0)
 
 
-TOURS: list[Tour] = [tickets, promo_codes, people, webhooks]
+def failed_webhooks(manager: Manager) -> Iterator[str]:
+    manager.sign_up()
+    promoter_id = manager.api.get("/auth/me", token=manager.token).json["id"]
+    endpoints = f"/promoters/{promoter_id}/webhook-endpoints"
+    with settings.override(webhook_targets="local"):
+        endpoint_id = manager.api.post(endpoints, json={"url": "http://127.0.0.1:9009/fairgate"}, token=manager.token).json["id"]
+        for _ in range(3):
+            delivery = manager.api.post(f"{endpoints}/{endpoint_id}/test", token=manager.token).json
+            manager.time.advance(60)
+            assert store.give_up(endpoint_id, delivery["id"], manager.time.now)
+    manager.open("/webhooks")
+    manager.follow("Failed deliveries: http://127.0.0.1:9009/fairgate")
+    expect(manager.page.locator(".questions > li")).to_have_count(3)
+    yield "failed"
+    manager.fill("From (optional)", "2026-05-02T10:00")
+    manager.fill("Until (optional)", "2026-05-01T10:00")
+    manager.press("Send all of it again")
+    expect(manager.page.get_by_label("Until (optional)")).to_have_attribute("aria-invalid", "true")
+    yield "refused"
+    manager.fill("From (optional)", "")
+    manager.fill("Until (optional)", "")
+    manager.press("Send all of it again")
+    manager.see("3 deliveries are sent again.")
+    manager.see_heading("Nothing has failed")
+    waiting = manager.api.get(f"{endpoints}/{endpoint_id}/deliveries?state=pending", token=manager.token).json
+    assert len(waiting["deliveries"]) == 3
+    yield "sent_again"
+
+
+TOURS: list[Tour] = [tickets, promo_codes, people, webhooks, failed_webhooks]

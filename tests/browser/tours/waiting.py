@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from chalicelib import settings
 from chalicelib.messages import jobs
+from chalicelib.notifications import suppression
 from chalicelib.notifications.providers import protocol
 from chalicelib.notifications.providers.protocol import MailRefused
 from infra.local.schedules import scheduled_event
@@ -118,6 +119,15 @@ def mails_with_problems(manager: Manager) -> Iterator[str]:
     manager.see("Sent again within a minute")
     manager.see_heading("No mails")
     yield "sent_again"
+    manager.fill("E-mail address", "gone@example.com")
+    manager.press("Let it get mails")
+    manager.see("This address gets mails already.")
+    yield "not_suppressed"
+    suppression.suppress("gone@example.com", "bounced", manager.time.now)
+    manager.press("Let it get mails")
+    manager.see("gone@example.com gets mails again.")
+    assert not suppression.is_suppressed("gone@example.com")
+    yield "released"
 
 
 TOURS: list[Tour] = [waitlist, mails, mails_with_problems]

@@ -35,6 +35,13 @@ export const PAGES: Page[] = [
     load: async () => (await import("./webhooks/webhooks-page")).WebhooksPage,
   },
   {
+    path: "/manage/webhooks/:promoterId/:endpointId/failed",
+    name: { en: "Send again what failed", es: "Enviar otra vez lo que falló" },
+    right: "manageWebhooks",
+    isListed: false,
+    load: async () => (await import("./webhooks/replay-page")).ReplayPage,
+  },
+  {
     path: "/manage/profile",
     name: { en: "Your profile", es: "Tu perfil" },
     right: "editOwnProfile",
@@ -161,8 +168,22 @@ export const PAGES: Page[] = [
     load: async () => (await import("./admin/promoters-page")).PromotersPage,
   },
   {
+    path: "/manage/catalog",
+    name: { en: "Catalog", es: "Catálogo" },
+    right: "administerShop",
+    isListed: true,
+    load: async () => (await import("./catalog/catalog-page")).CatalogPage,
+  },
+  {
+    path: "/manage/catalog/versions/:version",
+    name: { en: "Restore a version", es: "Restaurar una versión" },
+    right: "administerShop",
+    isListed: false,
+    load: async () => (await import("./catalog/version-page")).VersionPage,
+  },
+  {
     path: "/manage/system",
-    name: { en: "System and catalog", es: "Sistema y catálogo" },
+    name: { en: "System", es: "Sistema" },
     right: "administerShop",
     isListed: true,
     load: async () => (await import("./admin/system-page")).SystemPage,

@@ -1,22 +1,13 @@
-/** What an instance says of itself, which version of the catalog it serves, and who applied what, with the difference. */
+/** What an instance says of itself, what the jobs have before them, and the limits. */
 
-import { useState } from "preact/hooks";
 import { anybody, content, type Schemas } from "../../client";
 import { dayAndTime } from "../../formats";
 import { Failure, Skeleton } from "../../parts/failure";
 import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { manager } from "../api";
-import { Confirmed } from "../parts/confirmed";
 import { useRoomTexts } from "../texts";
 import { adminTexts } from "../texts/admin";
-
-type Entry = Schemas["AuditEntryView"];
-/** What the audit log has of an apply, as far as it is shown. */
-interface Applied {
-  version?: number;
-  diff?: string[];
-}
 
 type System = Schemas["SystemView"];
 
@@ -24,32 +15,19 @@ const REFRESH_SECONDS = 30;
 const LATE_MILLISECONDS = 10 * 60_000; // the jobs run every minute
 
 async function load() {
-  const [health, system, catalog, log] = await Promise.all([
-    content(anybody.GET("/health", {})),
-    content(manager.GET("/admin/system", {})),
-    content(anybody.GET("/catalog", {})),
-    content(manager.GET("/admin/audit", { params: { query: { subject: "catalog", limit: 50 } } })),
-  ]);
-  return { health, system, catalog, entries: (log as Schemas["AuditLogView"]).entries }; // not as CSV
+  const [health, system] = await Promise.all([content(anybody.GET("/health", {})), content(manager.GET("/admin/system", {}))]);
+  return { health, system };
 }
 
 export function SystemPage() {
   const own = useRoomTexts(adminTexts);
   const { locale } = useTexts();
   const { value, failure, reload } = useLoaded(load, "system", REFRESH_SECONDS);
-  const [said, setSaid] = useState("");
   if (!value) return <div class="page">{failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />}</div>;
-  const { health, system, catalog, entries } = value;
-  const invalidate = async () => {
-    await content(manager.POST("/admin/catalog/invalidate", {}));
-    setSaid(own.reloaded);
-  };
+  const { health, system } = value;
   const facts: [string, string][] = [
     [own.stage, health.stage],
     [own.time, dayAndTime(health.time, undefined, locale)],
-    [own.version, String(catalog.version)],
-    [own.revision, String(catalog.revision)],
-    [own.checksum, catalog.checksum],
   ];
   return (
     <div class="page">
@@ -65,21 +43,6 @@ export function SystemPage() {
       </dl>
       <Jobs system={system} />
       <Limits system={system} />
-      <section class="panel">
-        <h2>{own.catalog}</h2>
-        <p>{own.catalogText}</p>
-        <p class="controls-done" role="status">
-          {said}
-        </p>
-        <Confirmed label={own.reload} confirm={own.reload} act={invalidate}>
-          <p>{own.reloadText}</p>
-        </Confirmed>
-      </section>
-      <section class="panel">
-        <h2>{own.versions}</h2>
-        {entries.length === 0 ? <p>{own.noVersions}</p> : <Versions entries={entries} />}
-        <p class="small">{own.rollback}</p>
-      </section>
     </div>
   );
 }
@@ -138,33 +101,5 @@ function Limits({ system: { limits, hold_seconds } }: { system: System }) {
         ))}
       </dl>
     </section>
-  );
-}
-
-function Versions({ entries }: { entries: Entry[] }) {
-  const own = useRoomTexts(adminTexts);
-  const { locale } = useTexts();
-  return (
-    <ul class="entries">
-      {entries.map((entry) => {
-        const { version, diff = [] } = entry.details as Applied;
-        return (
-          <li key={entry.id}>
-            <time class="small" dateTime={entry.at}>
-              {dayAndTime(entry.at, undefined, locale)}
-            </time>
-            <span>{own.actions[entry.action as keyof typeof own.actions] ?? entry.action}</span>
-            {version !== undefined && <strong>{own.versionNumber(version)}</strong>}
-            <span class="small">{own.by(entry.actor)}</span>
-            {diff.length > 0 && (
-              <details>
-                <summary>{own.details}</summary>
-                <pre class="code">{diff.join("\n")}</pre>
-              </details>
-            )}
-          </li>
-        );
-      })}
-    </ul>
   );
 }

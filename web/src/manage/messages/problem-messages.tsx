@@ -6,6 +6,7 @@ import { useRoomTexts } from "../texts";
 import { messagesTexts } from "../texts/messages";
 import { MessageList } from "./message-list";
 import { listWithProblem, PROBLEMS, type Problem } from "./messages";
+import { ReleaseForm } from "./release-form";
 
 export function ProblemMessages() {
   const own = useRoomTexts(messagesTexts);
@@ -28,6 +29,7 @@ export function ProblemMessages() {
         </label>
       </div>
       <MessageList key={problem} found={found} noneText={own.noProblems} />
+      <ReleaseForm />
     </div>
   );
 }

@@ -1,4 +1,4 @@
-/** What only admins see: promoters to verify, the system and its catalog. */
+/** What only admins see: promoters to verify, and the system. */
 
 import type { InEachLanguage } from "../texts";
 
@@ -16,14 +16,9 @@ const en = {
   unverify: "Take the verification back",
   verifyText: "Do this when you know who they are: name, company and website are what buyers will trust. It is written to the audit log with your name. A change of one of these takes it back by itself.",
   unverifyText: "Buyers no longer see them as verified. Their events and sales go on. It is written to the audit log with your name.",
-  system: "System and catalog",
+  system: "System",
   stage: "Stage",
   time: "Time of the server",
-  version: "Version of the catalog",
-  revision: "Revision",
-  checksum: "Checksum",
-  catalog: "Catalog",
-  catalogText: "The bootstrap file says what is sold, and pages change events beside it. A change reaches all instances within a few seconds.",
   jobs: "What runs by itself",
   jobsText: "Every minute jobs end reservations that are not paid, make refunds, send mails and offer tickets to the waitlist. Every 15 minutes the books are compared with the payment provider's.",
   late: "Something has been due for more than ten minutes: a job does not run, or mail or payment provider refuse. The runbook says what to look at.",
@@ -51,24 +46,6 @@ const en = {
     webhook: "Change webhooks",
     waitlist: "Join a waitlist",
   },
-  reload: "Let all instances load it again",
-  reloadText: "Each instance reads the catalog anew within a few seconds. Nothing changes for buyers. Do this if an instance shows something old.",
-  reloaded: "All instances will load the catalog again within a few seconds.",
-  versions: "Who applied what",
-  noVersions: "No bootstrap file was applied yet.",
-  versionNumber: (version: number) => `Version ${version}`,
-  by: (who: string) => `by ${who}`,
-  details: "What changed",
-  actions: {
-    "catalog.applied": "Applied",
-    "catalog.healed": "Repaired",
-    "catalog.unchanged": "Applied, nothing to change",
-    "catalog.refused": "Refused",
-    "catalog.rolled_back": "Rolled back",
-    "catalog.publication_abandoned": "Given up half-way; nothing was served of it",
-    "catalog.invalidated": "Loaded again",
-  },
-  rollback: "An older version is applied again by a command, which shows its plan first: python -m bootstrap rollback VERSION.",
 };
 
 const es: typeof en = {
@@ -85,14 +62,9 @@ const es: typeof en = {
   unverify: "Retirar la verificación",
   verifyText: "Hazlo cuando sepas quién es: en el nombre, la empresa y la web confiará quien compra. Queda en el registro con tu nombre. Si cambia uno de ellos, se retira sola.",
   unverifyText: "Quienes compran dejan de verlo como verificado. Sus eventos y ventas siguen. Queda en el registro con tu nombre.",
-  system: "Sistema y catálogo",
+  system: "Sistema",
   stage: "Entorno",
   time: "Hora del servidor",
-  version: "Versión del catálogo",
-  revision: "Revisión",
-  checksum: "Suma de control",
-  catalog: "Catálogo",
-  catalogText: "El archivo bootstrap dice qué se vende, y las páginas cambian eventos además. Un cambio llega a todas las instancias en pocos segundos.",
   jobs: "Lo que funciona solo",
   jobsText: "Cada minuto hay procesos que terminan reservas sin pagar, hacen reembolsos, envían correos y ofrecen entradas a la lista de espera. Cada 15 minutos se comparan los libros con los del proveedor de pagos.",
   late: "Algo está pendiente desde hace más de diez minutos: un proceso no funciona, o el proveedor de correo o de pagos rechaza. El runbook dice qué mirar.",
@@ -120,24 +92,6 @@ const es: typeof en = {
     webhook: "Cambiar webhooks",
     waitlist: "Entrar en una lista de espera",
   },
-  reload: "Que todas las instancias lo carguen de nuevo",
-  reloadText: "Cada instancia vuelve a leer el catálogo en pocos segundos. Nada cambia para quien compra. Hazlo si una instancia muestra algo antiguo.",
-  reloaded: "Todas las instancias cargarán el catálogo de nuevo en pocos segundos.",
-  versions: "Quién aplicó qué",
-  noVersions: "Todavía no se aplicó ningún archivo bootstrap.",
-  versionNumber: (version) => `Versión ${version}`,
-  by: (who) => `por ${who}`,
-  details: "Qué cambió",
-  actions: {
-    "catalog.applied": "Aplicado",
-    "catalog.healed": "Reparado",
-    "catalog.unchanged": "Aplicado, sin cambios",
-    "catalog.refused": "Rechazado",
-    "catalog.rolled_back": "Restaurado",
-    "catalog.publication_abandoned": "Abandonado a medias; no se sirvió nada",
-    "catalog.invalidated": "Cargado de nuevo",
-  },
-  rollback: "Una versión anterior se aplica de nuevo con un comando, que muestra antes su plan: python -m bootstrap rollback VERSION.",
 };
 
 export const adminTexts: InEachLanguage<typeof en> = { en, es };

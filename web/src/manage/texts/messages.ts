@@ -63,6 +63,11 @@ const en = {
   resendConfirm: "Yes, send it again",
   resendText: "The person gets this mail once more, within a minute. It is made anew, with the tickets, names and times as they are then. An address that gets no more mails does not get this one either.",
   resendRecorded: "The history of the event says that you did it. A mail cannot be taken back.",
+  releaseTitle: "Let an address get mails again",
+  releaseText: "An address whose mail came back for good, or whose reader complained, gets no more mails. Do this when its owner asks for it, for example after a full mailbox. Take it off the list of the mail provider too. What it has missed can be sent again from the list above.",
+  address: "E-mail address",
+  release: "Let it get mails",
+  released: (address: string) => `${address} gets mails again.`,
   done: (kind: string) => `Sent again within a minute: ${kind}.`,
 };
 
@@ -100,6 +105,11 @@ const es: typeof en = {
   resendConfirm: "Sí, enviarlo otra vez",
   resendText: "La persona recibe este correo una vez más, en un minuto. Se hace de nuevo, con las entradas, nombres y horas de ese momento. Una dirección que ya no recibe correos tampoco recibe este.",
   resendRecorded: "El historial del evento dirá que lo hiciste tú. Un correo no se puede retirar.",
+  releaseTitle: "Que una dirección vuelva a recibir correos",
+  releaseText: "Una dirección cuyo correo fue devuelto de forma definitiva, o desde la que alguien se quejó, ya no recibe correos. Hazlo cuando lo pida su dueño, por ejemplo tras un buzón lleno. Quítala también de la lista del proveedor de correo. Lo que se perdió puede enviarse otra vez desde la lista de arriba.",
+  address: "Dirección de correo",
+  release: "Que reciba correos",
+  released: (address) => `${address} vuelve a recibir correos.`,
   done: (kind) => `Se envía otra vez en un minuto: ${kind}.`,
 };
 

@@ -45,6 +45,23 @@ export const listDeliveries = async (endpoint: Endpoint) =>
       }),
     )
   ).deliveries;
+export const getEndpoint = (promoter_id: string, endpoint_id: string): Promise<Endpoint> =>
+  content(manager.GET("/promoters/{promoter_id}/webhook-endpoints/{endpoint_id}", { params: { path: { promoter_id, endpoint_id } } }));
+/** Those that failed for good, the newest first, a page at a time. */
+export const listFailed = (endpoint: Endpoint, cursor?: string) =>
+  content(
+    manager.GET("/promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/deliveries", {
+      params: { path: ofEndpoint(endpoint), query: { state: "failed", limit: 20, cursor } },
+    }),
+  );
+/** Sends again what failed for good of this time, up to 100; `cursor` goes on behind an earlier call. */
+export const replayFailed = (endpoint: Endpoint, range: Schemas["FailedDeliveries"], key: string) =>
+  content(
+    manager.POST("/promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/replay-failed", {
+      params: { path: ofEndpoint(endpoint), header: withKey(key) },
+      body: range,
+    }),
+  );
 export const replay = (endpoint: Endpoint, { id: delivery_id }: Delivery): Promise<Delivery> =>
   content(
     manager.POST("/promoters/{promoter_id}/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/replay", {

@@ -132,6 +132,9 @@ function Row({ endpoint, onChanged, onSecret }: { endpoint: Endpoint; onChanged:
         >
           {endpoint.enabled ? own.stop : own.start}
         </button>
+        <a class="link" href={`/manage/webhooks/${endpoint.promoter_id}/${endpoint.id}/failed`} aria-label={named(own.replayLink)}>
+          {own.replayLink}
+        </a>
         <Confirmed label={own.rotate} of={endpoint.url} confirm={own.rotateNow} class="link" act={async () => onSecret(await rotateSecret(endpoint))}>
           <p>{own.rotateText}</p>
         </Confirmed>

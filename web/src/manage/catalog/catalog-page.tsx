@@ -1,0 +1,178 @@
+/** The catalog: which version of the file is served, where the shop differs from it, the versions before, and who did what. */
+
+import { useState } from "preact/hooks";
+import { dayAndTime } from "../../formats";
+import { Failure, Skeleton } from "../../parts/failure";
+import { useAction, useLoaded } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { Confirmed } from "../parts/confirmed";
+import { PagedList } from "../parts/paged-list";
+import { usePages } from "../parts/use-pages";
+import { useRoomTexts } from "../texts";
+import { catalogTexts } from "../texts/catalog";
+import { PlannedChanges } from "./planned-changes";
+import { applyVersion, getCatalog, getPlan, listLog, listVersions, loadAgain, type LogEntry, type Version } from "./versions";
+
+/** What the audit log has of an apply, as far as it is shown. */
+interface Applied {
+  version?: number;
+  diff?: string[];
+}
+
+const load = async () => {
+  const [catalog, log] = await Promise.all([getCatalog(), listLog()]);
+  return { catalog, log };
+};
+
+export function CatalogPage() {
+  const own = useRoomTexts(catalogTexts);
+  const [said, setSaid] = useState("");
+  const { value, failure, reload } = useLoaded(load, "catalog");
+  if (!value) return <div class="page">{failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />}</div>;
+  const { catalog, log } = value;
+  const facts: [string, string][] = [
+    [own.version, String(catalog.version)],
+    [own.revision, String(catalog.revision)],
+    [own.checksum, catalog.checksum],
+  ];
+  const invalidate = async () => {
+    await loadAgain();
+    setSaid(own.reloaded);
+  };
+  return (
+    <div class="page">
+      <h1>{own.title}</h1>
+      <p class="lead">{own.lead}</p>
+      {failure && <Failure failure={failure} retry={reload} />}
+      <dl class="facts panel">
+        {facts.map(([name, text]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{text}</dd>
+          </div>
+        ))}
+      </dl>
+      {catalog.version > 0 && <Drift key={catalog.version} version={catalog.version} onCorrected={reload} />}
+      <section class="panel">
+        <h2>{own.versions}</h2>
+        <p>{own.versionsText}</p>
+        <Versions key={catalog.version} log={log} />
+      </section>
+      <section class="panel">
+        <h2>{own.instances}</h2>
+        <p class="controls-done" role="status">
+          {said}
+        </p>
+        <Confirmed label={own.reload} confirm={own.reload} act={invalidate}>
+          <p>{own.reloadText}</p>
+        </Confirmed>
+      </section>
+      <section class="panel">
+        <h2>{own.log}</h2>
+        {log.length === 0 ? <p>{own.none}</p> : <Log entries={log} />}
+      </section>
+    </div>
+  );
+}
+
+/** Where the shop is not as the served file says, looked up when the page is opened and when somebody asks again. */
+function Drift({ version, onCorrected }: { version: number; onCorrected: () => Promise<void> }) {
+  const own = useRoomTexts(catalogTexts);
+  const { value: plan, failure, reload } = useLoaded(() => getPlan(version), String(version));
+  const { isWorking, run } = useAction();
+  const [said, setSaid] = useState("");
+  const correct = async () => {
+    await applyVersion(plan!);
+    setSaid(own.corrected);
+    await Promise.all([reload(), onCorrected()]);
+  };
+  return (
+    <section class="panel">
+      <h2>{own.drift}</h2>
+      <p>{own.driftText}</p>
+      {failure && <Failure failure={failure} retry={reload} />}
+      {!plan && !failure && <Skeleton lines={3} />}
+      <div role="status">
+        {said && <p>{said}</p>}
+        {plan && <p class={plan.is_empty ? "notice" : "notice notice-bad"}>{plan.is_empty ? own.noDrift : own.differs(plan.changes.length + plan.more)}</p>}
+      </div>
+      {plan && <PlannedChanges plan={plan} />}
+      <div class="row">
+        <button type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(async () => void (setSaid(""), await reload()))}>
+          {own.look}
+        </button>
+        {plan && !plan.is_empty && plan.refusals.length === 0 && (
+          <Confirmed label={own.correct} confirm={own.correct} act={correct}>
+            <p>{own.correctText}</p>
+          </Confirmed>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function Versions({ log }: { log: LogEntry[] }) {
+  const own = useRoomTexts(catalogTexts);
+  const { locale } = useTexts();
+  const found = usePages(listVersions, "versions");
+  const changedBy = ({ version }: Version) => log.map(({ details }) => details as Applied).find((applied) => applied.version === version && applied.diff?.length)?.diff ?? [];
+  return (
+    <PagedList found={found} itemsOf={(page) => page.versions} none={{ title: own.none, text: own.noneText }}>
+      {(versions) => (
+        <ul class="entries">
+          {versions.map((version) => (
+            <li key={version.version}>
+              <strong>{own.versionNumber(version.version)}</strong>
+              <time class="small" dateTime={version.applied_at}>
+                {dayAndTime(version.applied_at, undefined, locale)}
+              </time>
+              <span class="small">{own.by(version.applied_by)}</span>
+              {version.is_served ? (
+                <span class="chip">{own.served}</span>
+              ) : (
+                <a href={`/manage/catalog/versions/${version.version}`} aria-label={own.restoreVersion(version.version)}>
+                  {own.restore}
+                </a>
+              )}
+              <Diff lines={changedBy(version)} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </PagedList>
+  );
+}
+
+function Log({ entries }: { entries: LogEntry[] }) {
+  const own = useRoomTexts(catalogTexts);
+  const { locale } = useTexts();
+  return (
+    <ul class="entries">
+      {entries.map((entry) => {
+        const { version, diff = [] } = entry.details as Applied;
+        return (
+          <li key={entry.id}>
+            <time class="small" dateTime={entry.at}>
+              {dayAndTime(entry.at, undefined, locale)}
+            </time>
+            <span>{own.logActions[entry.action] ?? entry.action}</span>
+            {version !== undefined && <strong>{own.versionNumber(version)}</strong>}
+            <span class="small">{own.by(entry.actor)}</span>
+            <Diff lines={diff} />
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function Diff({ lines }: { lines: string[] }) {
+  const own = useRoomTexts(catalogTexts);
+  if (lines.length === 0) return null;
+  return (
+    <details>
+      <summary>{own.whatChanged}</summary>
+      <pre class="code">{lines.join("\n")}</pre>
+    </details>
+  );
+}

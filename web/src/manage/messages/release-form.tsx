@@ -1,0 +1,39 @@
+/** Letting an address get mails again that came back or was complained from. Addresses are kept as hashes, so there is no list of them. */
+
+import { useState } from "preact/hooks";
+import { content } from "../../client";
+import { Form } from "../../parts/form";
+import { manager } from "../api";
+import { TextField } from "../parts/fields";
+import { useRoomTexts } from "../texts";
+import { messagesTexts } from "../texts/messages";
+
+const release = (email: string) => content(manager.POST("/admin/suppressed-addresses/release", { body: { email } }));
+
+export function ReleaseForm() {
+  const own = useRoomTexts(messagesTexts);
+  const [values, setValues] = useState({ email: "" });
+  const [released, setReleased] = useState("");
+  const draft = { values, set: (changes: Partial<typeof values>) => setValues({ ...values, ...changes }) };
+  const submit = async () => {
+    setReleased("");
+    const email = values.email.trim();
+    await release(email);
+    setReleased(email);
+    setValues({ email: "" });
+  };
+  return (
+    <>
+      <Form onSubmit={submit} button={own.release}>
+        {(errorOf) => (
+          <>
+            <h2>{own.releaseTitle}</h2>
+            <p>{own.releaseText}</p>
+            <TextField name="email" label={own.address} type="email" required maxLength={254} draft={draft} errorOf={errorOf} />
+          </>
+        )}
+      </Form>
+      <div role="status">{released && <p class="notice">{own.released(released)}</p>}</div>
+    </>
+  );
+}

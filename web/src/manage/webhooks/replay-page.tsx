@@ -1,0 +1,119 @@
+/** Sending again what an address did not take, after its server was down: all of it, or what happened in a time. */
+
+import { useRoute } from "preact-iso";
+import { useState } from "preact/hooks";
+import { dayAndTime } from "../../formats";
+import { Failure, Skeleton } from "../../parts/failure";
+import { Form } from "../../parts/form";
+import { useLoaded } from "../../parts/hooks";
+import { useTexts } from "../../texts";
+import { TextField } from "../parts/fields";
+import { PagedList } from "../parts/paged-list";
+import { usePages } from "../parts/use-pages";
+import { useRoomTexts } from "../texts";
+import { webhookTexts } from "../texts/webhooks";
+import { getEndpoint, listFailed, replayFailed, type Endpoint } from "./api";
+
+export function ReplayPage() {
+  const own = useRoomTexts(webhookTexts);
+  const { promoterId, endpointId } = useRoute().params;
+  const { value: endpoint, failure, reload } = useLoaded(() => getEndpoint(promoterId!, endpointId!), `${promoterId}/${endpointId}`);
+  return (
+    <div class="page page-narrow">
+      <p>
+        <a href="/manage/webhooks">{own.title}</a>
+      </p>
+      <h1>{own.replayTitle}</h1>
+      {failure && !endpoint && <Failure failure={failure} retry={reload} />}
+      {!endpoint && !failure && <Skeleton lines={4} />}
+      {endpoint && (
+        <>
+          <p class="lead code">{endpoint.url}</p>
+          {!endpoint.enabled && <p class="notice notice-bad">{own.replayOff}</p>}
+          <Replay endpoint={endpoint} />
+        </>
+      )}
+    </div>
+  );
+}
+
+/** A time as the field has it, on the clocks of this browser, as the API has it. */
+const asIso = (time: string) => (time ? new Date(time).toISOString() : null);
+
+/** What was sent again so far; `cursor`: where a call goes on that did not come to the end. */
+interface Sent {
+  count: number;
+  range: string;
+  cursor: string | null;
+}
+
+function Replay({ endpoint }: { endpoint: Endpoint }) {
+  const own = useRoomTexts(webhookTexts);
+  const [values, setValues] = useState({ since: "", until: "" });
+  const [sent, setSent] = useState<Sent | null>(null);
+  const [isDone, setDone] = useState(false);
+  const failed = usePages((cursor) => listFailed(endpoint, cursor), endpoint.id);
+  const draft = { values, set: (changes: Partial<typeof values>) => setValues({ ...values, ...changes }) };
+  const submit = async () => {
+    setDone(false);
+    const range = JSON.stringify(values);
+    const isSame = sent?.range === range && sent.cursor !== null;
+    let { count, cursor } = isSame ? sent : { count: 0, cursor: null as string | null };
+    do {
+      const page = await replayFailed(endpoint, { since: asIso(values.since), until: asIso(values.until), cursor }, crypto.randomUUID());
+      count += page.replayed;
+      cursor = page.next_cursor;
+      setSent({ count, range, cursor });
+    } while (cursor !== null);
+    setDone(true);
+    await failed.reload();
+  };
+  return (
+    <>
+      <Form onSubmit={submit} button={own.replayAll}>
+        {(errorOf) => (
+          <>
+            <p>{own.replayText}</p>
+            <TextField name="since" label={own.since} note={own.sinceNote} type="datetime-local" draft={draft} errorOf={errorOf} />
+            <TextField name="until" label={own.until} type="datetime-local" draft={draft} errorOf={errorOf} />
+          </>
+        )}
+      </Form>
+      <div role="status">{sent && <p class="notice">{isDone ? own.replayed(sent.count) : own.replayedSoFar(sent.count)}</p>}</div>
+      <Failed found={failed} />
+    </>
+  );
+}
+
+function Failed({ found }: { found: ReturnType<typeof usePages<Awaited<ReturnType<typeof listFailed>>>> }) {
+  const own = useRoomTexts(webhookTexts);
+  const { locale } = useTexts();
+  return (
+    <section class="group">
+      <h2>{own.failedTitle}</h2>
+      <PagedList found={found} itemsOf={(page) => page.deliveries} none={{ title: own.noneFailed, text: own.noneFailedText }}>
+        {(deliveries) => (
+          <ul class="questions">
+            {deliveries.map((delivery) => (
+              <li key={delivery.id}>
+                <p>
+                  <strong>{own.typeNames[delivery.type] ?? delivery.type}</strong>
+                </p>
+                <p class="small">
+                  {[
+                    dayAndTime(delivery.created_at, undefined, locale),
+                    own.attempts(delivery.attempts_made),
+                    delivery.last_error && (own.errors[delivery.last_error] ?? delivery.last_error),
+                    delivery.last_status && `HTTP ${delivery.last_status}`,
+                  ]
+                    .filter(Boolean)
+                    .join(" · ")}
+                </p>
+              </li>
+            ))}
+          </ul>
+        )}
+      </PagedList>
+    </section>
+  );
+}
