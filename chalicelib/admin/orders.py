@@ -58,7 +58,10 @@ class AdminRefundView(RefundView, frozen=True, kw_only=True):
 
 
 class DisputeView(Struct, frozen=True, kw_only=True):
-    """A dispute. `capture` is the payment that it is about, `voided` the numbers of the tickets that became void when it was lost."""
+    """A dispute. `capture` is the payment that it is about, `voided` the numbers of the tickets that became void when it was lost.
+
+    `due_at`: until then the provider takes evidence; null if it does not say.
+    """
 
     id: str
     status: DisputeStatus
@@ -66,6 +69,7 @@ class DisputeView(Struct, frozen=True, kw_only=True):
     currency: str
     reason: str
     at: Timestamp
+    due_at: Timestamp | None
     voided: list[int]
     capture: str
 
@@ -169,7 +173,8 @@ def admin_refund_view(refund: Refund, purchase: Purchase) -> AdminRefundView:
 
 def dispute_view(dispute: Dispute) -> DisputeView:
     """A dispute as admins and promoters see it."""
-    fields = asdict(dispute) | {"at": clock.iso(dispute.at)}
+    due_at = clock.iso(dispute.due_at) if dispute.due_at is not None else None
+    fields = asdict(dispute) | {"at": clock.iso(dispute.at), "due_at": due_at}
     return DisputeView(capture=fields.pop("payment_intent_id"), **fields)
 
 

@@ -121,7 +121,8 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
 
 
 class ProviderDispute(Struct, frozen=True, kw_only=True):
-    """A dispute as the provider has it. `status` is null for an inquiry, which takes no money.
+    """A dispute as the provider has it. `status` is null for an inquiry, which takes no money. `due_at` (epoch seconds): until then the
+    provider takes evidence; null if it does not say.
 
     `namespace` and `purchase_id` are those of its payment.
     """
@@ -133,6 +134,7 @@ class ProviderDispute(Struct, frozen=True, kw_only=True):
     currency: str
     payment_intent_id: str | None
     reason: str
+    due_at: int | None = None
     namespace: str | None = None
     purchase_id: str | None = None
 

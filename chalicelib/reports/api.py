@@ -12,7 +12,7 @@ from chalicelib.reports.analytics import AnalyticsQuery, AnalyticsView, EventAdm
 from chalicelib.reports.answers import AnswersQuery, AnswersView, answers_reply
 from chalicelib.reports.audit_views import AuditLogView, AuditQuery, EventAuditLogView, EventAuditQuery, audit_reply, event_audit_reply
 from chalicelib.reports.csv_replies import CSV_MEDIA_TYPES
-from chalicelib.reports.orders import OrdersQuery, list_event_orders, list_own_orders
+from chalicelib.reports.orders import DisputesQuery, DisputesView, OrdersQuery, list_disputes, list_event_orders, list_own_orders
 from chalicelib.reports.package_sales import PackageSalesQuery, PackageSalesView, SalesExportQuery, SalesFiguresView
 from chalicelib.reports.promo_code_sales import PromoCodeSalesView, promo_code_sales
 from chalicelib.reports.sales import SalesQuery, SalesView, sales_reply
@@ -79,6 +79,12 @@ def list_orders(request: RequestContext, query: OrdersQuery) -> Reply[OrderListV
         return Reply(list_own_orders(identity.user_id, query))
     permissions.require_manager(identity, query.event_id)
     return Reply(list_event_orders(query.event_id, query))
+
+
+@route(bp, "GET", "/events/{event_id}/disputes", access="manager")
+def list_event_disputes(request: RequestContext, event_id: str, query: DisputesQuery) -> Reply[DisputesView]:
+    """List what banks claim back of an event's orders, with the reason and until when to answer."""
+    return Reply(list_disputes(permissions.require_manager(request.require_user(), event_id).id, query))
 
 
 @route(bp, "GET", "/events/{event_id}/audit", access="manager", media_types=CSV_MEDIA_TYPES)

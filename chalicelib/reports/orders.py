@@ -1,29 +1,63 @@
-"""Lists of orders: the caller's own, and those of an event for who manages it."""
+"""Lists of orders: the caller's own, and for who manages an event its orders, those that failed, and its disputes."""
 
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from chalicelib import ids
+from chalicelib import clock, ids
+from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.errors import InvalidInput
 from chalicelib.ids import Id
+from chalicelib.payments.model import DisputeStatus
 from chalicelib.purchases.record import queries, views
+from chalicelib.purchases.record.model import Dispute, Purchase
 from chalicelib.purchases.record.views import OrderListView
 from chalicelib.reports import store
+from chalicelib.reports.store import OrderList
 
 MAX_ROWS_READ = 1000  # for one page of an event's orders, however few of them a filter accepts
 
 
 class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which orders to list: the caller's own, or with `event_id` those of an event, by `status` and buyer."""
+    """Which orders to list: the caller's own, or with `event_id` those of an event, by `status` and buyer.
+
+    `disputed` are those whose payment a bank has ever disputed, `failed` purchases whose payment was begun and which got no tickets.
+    """
 
     event_id: Id | None = None
-    status: Literal["paid", "partially_refunded", "refunded"] | None = None
+    status: Literal["paid", "partially_refunded", "refunded", "disputed", "failed"] | None = None
     user_id: Annotated[str, Meta(max_length=100)] | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     cursor: Cursor | None = None
+
+
+class DisputesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which page of the disputed orders: `limit` of them, each with all its disputes."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    cursor: Cursor | None = None
+
+
+class EventDisputeView(Struct, frozen=True, kw_only=True):
+    """What a bank claims back of an order, and why. The provider takes evidence until `due_at`; null if it does not say."""
+
+    order_id: str
+    id: str
+    status: DisputeStatus
+    amount_cents: int
+    currency: str
+    reason: str
+    at: Timestamp
+    due_at: Timestamp | None
+
+
+class DisputesView(Struct, frozen=True):
+    """Disputes by their orders, the newest first. `next_cursor` is null on the last page."""
+
+    disputes: list[EventDisputeView]
+    next_cursor: str | None
 
 
 def list_own_orders(user_id: str, query: OrdersQuery) -> OrderListView:
@@ -37,10 +71,40 @@ def list_own_orders(user_id: str, query: OrdersQuery) -> OrderListView:
 
 def list_event_orders(event_id: str, query: OrdersQuery) -> OrderListView:
     """A page of an event's orders, those of the newest reservations first; one that finds few may end early, and says where to go on."""
+    purchases, next_cursor = _read_page(event_id, query)
+    if query.status == "failed":
+        purchases = [purchase for purchase in purchases if not purchase.was_order]  # paid late, after it had failed
+    return OrderListView(orders=[views.order_view(purchase) for purchase in purchases], next_cursor=next_cursor)
+
+
+def list_disputes(event_id: str, query: DisputesQuery) -> DisputesView:
+    """The disputes of a page of an event's disputed orders, those of the newest reservations first."""
+    page = OrdersQuery(event_id=event_id, status="disputed", limit=query.limit, cursor=query.cursor)
+    purchases, next_cursor = _read_page(event_id, page)
+    return DisputesView([_dispute_view(dispute, purchase) for purchase in purchases for dispute in purchase.disputes], next_cursor)
+
+
+def _dispute_view(dispute: Dispute, purchase: Purchase) -> EventDisputeView:
+    return EventDisputeView(
+        order_id=purchase.id,
+        id=dispute.id,
+        status=dispute.status,
+        amount_cents=dispute.amount_cents,
+        currency=dispute.currency,
+        reason=dispute.reason,
+        at=clock.iso(dispute.at),
+        due_at=clock.iso(dispute.due_at) if dispute.due_at is not None else None,
+    )
+
+
+def _read_page(event_id: str, query: OrdersQuery) -> tuple[list[Purchase], str | None]:
+    """The purchases of a page of a list, as far as they still exist, and the cursor of the next one."""
+    of: OrderList = query.status if query.status in ("disputed", "failed") else "order"
+    state = query.status if of == "order" else None
     found: list[str] = []
     next_before = None
-    for read, order in enumerate(store.query_orders(store.load_generations().current, event_id, _position(query)), start=1):
-        if (query.status or order.state, query.user_id or order.user_id) == (order.state, order.user_id):
+    for read, order in enumerate(store.query_orders(store.load_generations().current, event_id, _position(query), of), start=1):
+        if (state or order.state, query.user_id or order.user_id) == (order.state, order.user_id):
             if len(found) == query.limit:
                 next_before = found[-1]
                 break
@@ -49,9 +113,8 @@ def list_event_orders(event_id: str, query: OrdersQuery) -> OrderListView:
             next_before = order.order_id
             break
     purchases = queries.load_many(found)
-    shown = (purchases.get(order_id) for order_id in found)
-    orders = [views.order_view(purchase) for purchase in shown if purchase is not None]
-    return OrderListView(orders=orders, next_cursor=cursors.encode(next_before) if next_before else None)
+    shown = [purchase for order_id in found if (purchase := purchases.get(order_id)) is not None]
+    return shown, cursors.encode(next_before) if next_before else None
 
 
 def _position(query: OrdersQuery) -> str | None:

@@ -14,10 +14,10 @@ from chalicelib import dynamo
 from chalicelib.changes.model import Change, CheckInUndone, LedgerEntryAdded, PurchaseChange, PurchaseForgotten, TicketCheckedIn
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.payments.model import ProviderName
-from chalicelib.purchases.record.model import Purchase
+from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
 from chalicelib.reports import store
 from chalicelib.reports.figures import Figures, difference, entry_figures, purchase_figures, ticket_figures, total
-from chalicelib.reports.store import Counted, OrderEntry, Sale
+from chalicelib.reports.store import Counted, OrderEntry, OrderList, Sale
 from chalicelib.tickets.model import Ticket
 
 # Purchases or entries of one event in one transaction of 100 items. A purchase is up to three items, and changes up to two days and the
@@ -120,9 +120,10 @@ def _apply_chunk(generation: int, event_id: str, chunk: Sequence[State]) -> None
             continue
         items.append(store.count_item(generation, counted, before))
         added.append(difference(counted.figures, before.figures if before is not None else {}))
-        if purchase is not None and purchase.was_order:
-            items.append(store.order_item(generation, event_id, OrderEntry(purchase.id, purchase.state, purchase.user_id)))
-            if purchase.payment is not None and purchase.payment.provider in WITHOUT_MONEY:
+        if purchase is not None:
+            order = OrderEntry(purchase.id, purchase.state, purchase.user_id)
+            items += [store.order_item(generation, event_id, order, of) for of in _lists_of(purchase)]
+            if purchase.was_order and purchase.payment is not None and purchase.payment.provider in WITHOUT_MONEY:
                 sale = _sale_without_money(purchase, purchase.payment.provider)
                 items.append(store.sale_item(generation, event_id, sale, is_new=False))
     if items:
@@ -136,6 +137,18 @@ def _apply_entry_chunk(generation: int, event_id: str, entries: Sequence[LedgerE
     if new:
         items = [store.sale_item(generation, event_id, sale, is_new=True) for _, sale in new]
         store.commit([*items, *store.figure_items(generation, event_id, total([entry_figures(entry) for entry, _ in new]))])
+
+
+def _lists_of(purchase: Purchase) -> list[OrderList]:
+    """The lists in which a purchase is; one that a bank may dispute has no sale without money."""
+    lists: list[OrderList] = []
+    if purchase.was_order:
+        lists.append("order")
+    elif purchase.checkout_at is not None and purchase.state not in ACTIVE_STATES:
+        lists.append("failed")
+    if purchase.disputes:
+        lists.append("disputed")
+    return lists
 
 
 def _is_newer(counted: Counted, known: Counted) -> bool:

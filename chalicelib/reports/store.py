@@ -6,6 +6,8 @@
 | `<generation>#<event>#figures` | `<part>#<lane>` | figures of the event; each name is an attribute of its own |
 | `<generation>#<event>#<n>` | `purchase#<id>`, `ticket#<id>` | which state is counted of a purchase or ticket, and what it added |
 | | `order#<id>` | the purchase, if it became an order: for lists of orders, newest last |
+| | `disputed#<id>` | the same, if a bank has ever disputed its payment |
+| | `failed#<id>` | the same, if its payment was begun and it ended without tickets; it stays there if the money comes late and is taken |
 | | `sale#<time>#<purchase>#<kind>#<reference>` | an entry of the ledger that moved money, or an order that cost nothing, by time |
 | | `attempt#<time>#...` | an entry of the ledger that moved no money |
 
@@ -16,7 +18,7 @@ or range of keys takes only so many writes a second. Everything begins with a nu
 import heapq
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from zlib import crc32
 
 import msgspec
@@ -30,6 +32,8 @@ from chalicelib.reports.figures import TOTALS, Figures, total
 # Never change them within a generation: what is there would be looked for in the wrong lane.
 LANES = 4
 FIGURE_LANES = 2
+
+OrderList = Literal["order", "disputed", "failed"]
 
 PAGE_ROWS = 320  # of one call to the store: what a lane has of a thousand rows, and a little more, so that no second call is needed
 
@@ -101,7 +105,7 @@ class Sale(Struct, frozen=True, kw_only=True):
 
 
 class OrderEntry(Struct, frozen=True):
-    """An order in the list of an event."""
+    """An order in a list of an event; in the list `failed` a purchase that became none."""
 
     order_id: str
     state: str
@@ -153,10 +157,10 @@ def count_item(generation: int, after: Counted, before: Counted | None) -> dynam
     return dynamo.put(row, f"position = :position AND {presence}(forgotten)", position=before.position)
 
 
-def order_item(generation: int, event_id: str, order: OrderEntry) -> dynamo.TransactItem:
+def order_item(generation: int, event_id: str, order: OrderEntry, of: OrderList = "order") -> dynamo.TransactItem:
     """Transaction item that lists an order."""
     lane = _lane(generation, event_id, order.order_id)
-    return dynamo.put(ReportRow(lane, f"order#{order.order_id}", state=order.state, user_id=order.user_id))
+    return dynamo.put(ReportRow(lane, f"{of}#{order.order_id}", state=order.state, user_id=order.user_id))
 
 
 def sale_item(generation: int, event_id: str, sale: Sale, *, is_new: bool) -> dynamo.TransactItem:
@@ -218,10 +222,10 @@ def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> 
     return total([{item["key"]["S"].rpartition("#")[0]: _numbers(item)} for page in pages for item in page["Items"]])
 
 
-def query_orders(generation: int, event_id: str, before: str | None) -> Iterator[OrderEntry]:
-    """The orders of an event, newest reservation first; those before the order id `before` if it is given."""
-    for row in _merge_lanes(generation, event_id, "order#", f"order#{before}" if before else "order#~", newest_first=True):
-        order_id = row.key.removeprefix("order#")
+def query_orders(generation: int, event_id: str, before: str | None, of: OrderList = "order") -> Iterator[OrderEntry]:
+    """The orders in a list of an event, newest reservation first; those before the order id `before` if it is given."""
+    for row in _merge_lanes(generation, event_id, f"{of}#", f"{of}#{before}" if before else f"{of}#~", newest_first=True):
+        order_id = row.key.removeprefix(f"{of}#")
         if order_id != before:
             yield OrderEntry(order_id, row.state, row.user_id)
 

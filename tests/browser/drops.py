@@ -56,6 +56,14 @@ class Drop:
                 del self.tokens[user]
         return orders
 
+    def decline_card(self) -> None:
+        """Let somebody who is in reserve, and their card be declined."""
+        for user, token in self.tokens.items():
+            if reserved := self.reserve(user, token):
+                builders.start_checkout(self.api, user, reserved, key=reserved)
+                builders.confirm(self.api, user, reserved, "fail")
+                return
+
     def reserve(self, user: str, token: str) -> str | None:
         """The id of the reservation; None for somebody who is refused."""
         body = {"tier_id": self.tier_id, "quantity": 2, "token": token}

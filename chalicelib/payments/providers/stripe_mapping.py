@@ -103,6 +103,7 @@ def dispute_of(dispute: Json) -> ProviderDispute:
         currency=dispute["currency"].upper(),
         payment_intent_id=_id_of(dispute.get("payment_intent")),
         reason=dispute["reason"],
+        due_at=(dispute.get("evidence_details") or {}).get("due_by"),
         namespace=owner.get("namespace"),
         purchase_id=owner.get("purchase_id"),
     )

@@ -50,6 +50,7 @@ def _save_dispute(
         reason=provider_dispute.reason,
         payment_intent_id=provider_dispute.payment_intent_id,
         at=known.at if known else now,
+        due_at=provider_dispute.due_at,
         voided=known.voided if known else [],
     )
     owned = tickets.load_purchase_tickets(purchase.id, purchase.quantity) if purchase.is_order else []

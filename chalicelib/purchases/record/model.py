@@ -79,7 +79,10 @@ class Refund(Struct, frozen=True, kw_only=True):
 
 
 class Dispute(Struct, frozen=True, kw_only=True):
-    """A claim by the buyer's bank for the money of a payment. `voided`: the numbers of the tickets that became void when it was lost."""
+    """A claim by the buyer's bank for the money of a payment. `voided`: the numbers of the tickets that became void when it was lost.
+
+    `due_at`: until then the provider takes evidence; null if it does not say.
+    """
 
     id: str
     status: DisputeStatus
@@ -88,6 +91,7 @@ class Dispute(Struct, frozen=True, kw_only=True):
     reason: str
     payment_intent_id: str
     at: int
+    due_at: int | None = None
     voided: list[int] = []
 
 

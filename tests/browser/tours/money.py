@@ -2,13 +2,35 @@
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
 from playwright.sync_api import expect
 
 from chalicelib.cases import service as cases
+from chalicelib.payments.model import ProviderDispute
+from chalicelib.purchases.disputes import service as disputes
+from chalicelib.purchases.record import queries, store
 from tests import builders
 from tests.browser.drops import Drop, project_changes
 from tests.browser.managers import Manager
 from tests.browser.tours.tour import Tour
+
+
+def dispute(order_id: str, now: int) -> None:
+    """Let the buyer's bank claim the money of an order back."""
+    order = queries.get_order(order_id)
+    assert order.payment is not None
+    order = store.save(order, replace(order, payment=replace(order.payment, payment_intent_id="pi_1")), [])  # as one by card has it
+    claim = ProviderDispute(
+        provider="stripe",
+        id="du_1",
+        status="open",
+        amount_cents=order.total_cents,
+        currency=order.currency,
+        payment_intent_id="pi_1",
+        reason="product_not_received",
+        due_at=now + 9 * 86_400,
+    )
+    disputes.record_dispute(order, claim, now)
 
 
 def orders(manager: Manager) -> Iterator[str]:
@@ -19,7 +41,8 @@ def orders(manager: Manager) -> Iterator[str]:
     manager.see_heading("No orders")
     yield "none"
     drop.open()
-    _, second, _ = drop.buy(3)
+    _, second, third = drop.buy(3)
+    drop.decline_card()
     builders.refund(manager.api, second, tickets=[f"{second}-1"], fee_cents=500, note="Fell ill.")
     project_changes()
     manager.page.reload()
@@ -34,6 +57,21 @@ def orders(manager: Manager) -> Iterator[str]:
     manager.page.get_by_role("dialog").get_by_role("button", name="Refund $89.50").click()
     manager.see("Nothing is left to refund")
     yield "refunded"
+    dispute(third, manager.time.now)
+    project_changes()
+    manager.go("Orders")
+    manager.page.get_by_label("State").select_option("Disputed")
+    manager.see("The buyer says that they got no tickets")
+    manager.see("Answer until")
+    manager.see("Show that the tickets arrived")
+    yield "disputes"
+    manager.page.get_by_role("main").get_by_role("link", name=third).click()
+    manager.see_heading("Dispute open")
+    yield "disputed"
+    manager.go("Orders")
+    manager.page.get_by_label("State").select_option("Not paid in the end")
+    manager.see("Given up or declined")
+    yield "failed"
 
 
 def sales(manager: Manager) -> Iterator[str]:

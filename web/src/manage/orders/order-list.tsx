@@ -10,6 +10,7 @@ import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
 import { ordersTexts } from "../texts/orders";
 import { useManagedEvent } from "../who";
+import { DisputeList } from "./dispute-list";
 import { listEventOrders, orderOf, type Filters, type ListedOrder } from "./orders";
 
 export function OrderList() {
@@ -42,10 +43,13 @@ export function OrderList() {
             <option value="paid">{own.states.paid}</option>
             <option value="partially_refunded">{own.states.partially_refunded}</option>
             <option value="refunded">{own.states.refunded}</option>
+            <option value="disputed">{own.disputed}</option>
+            <option value="failed">{own.failed}</option>
           </select>
         </label>
       </form>
-      <Found key={JSON.stringify(filters)} eventId={event.id} filters={filters} />
+      {filters.status === "failed" && <p class="small">{own.failedNote}</p>}
+      {filters.status === "disputed" && !filters.buyer ? <DisputeList /> : <Found key={JSON.stringify(filters)} eventId={event.id} filters={filters} />}
     </div>
   );
 }
@@ -60,6 +64,9 @@ function Found({ eventId, filters }: { eventId: string; filters: Filters }) {
     </PagedList>
   );
 }
+
+/** These have no page: no money came in. */
+const ENDED_UNPAID = ["expired", "cancelled"];
 
 function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[] }) {
   const own = useRoomTexts(ordersTexts);
@@ -80,9 +87,13 @@ function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[
           {orders.map((order) => (
             <tr key={order.id}>
               <th scope="row">
-                <a class="code" href={`/manage/events/${eventId}/orders/${order.id}`}>
-                  {order.id}
-                </a>
+                {ENDED_UNPAID.includes(order.status) ? (
+                  <span class="code">{order.id}</span>
+                ) : (
+                  <a class="code" href={`/manage/events/${eventId}/orders/${order.id}`}>
+                    {order.id}
+                  </a>
+                )}
                 <span class="small code">{order.user_id}</span>
               </th>
               <td>{day(order.created_at, undefined, locale)}</td>

@@ -9,6 +9,7 @@ import { useTexts } from "../../texts";
 import { useRoomTexts } from "../texts";
 import { ordersTexts } from "../texts/orders";
 import { useManagedEvent, useMay } from "../who";
+import { DisputeFacts } from "./dispute-list";
 import { getManagedOrder, retryRefund, type ManagedOrder } from "./orders";
 import { RefundForm } from "./refund-form";
 
@@ -61,6 +62,12 @@ function Order({ shown, replace }: OrderProps) {
       <p class="code">{order.id}</p>
       <div role="status">{(said || shown.message) && <p class="notice">{said || shown.message}</p>}</div>
       {order.disputed && <p class="notice notice-bad">{own.disputedText}</p>}
+      {shown.disputes.map((dispute) => (
+        <section class="panel" key={dispute.id}>
+          <h2>{own.dispute(own.disputeStates[dispute.status])}</h2>
+          <DisputeFacts dispute={dispute} />
+        </section>
+      ))}
       <dl class="facts panel">
         {facts.map(([name, value]) => (
           <div key={name}>
@@ -140,7 +147,7 @@ function History({ shown, replace }: OrderProps) {
       key: dispute.id,
       text: own.dispute(own.disputeStates[dispute.status]),
       cents: null,
-      note: [money(dispute.amount_cents, dispute.currency, locale), dispute.reason].join(" · "),
+      note: money(dispute.amount_cents, dispute.currency, locale),
     })),
   ].sort((one, other) => one.at.localeCompare(other.at));
   const retry = (refundId: string) => run(async () => replace(await retryRefund(shown.order.id, refundId)));

@@ -9,7 +9,7 @@ export type RefundRequest = Schemas["RefundBody"];
 export type Preview = Schemas["RefundPreviewView"];
 
 export interface Filters {
-  status: "" | "paid" | "partially_refunded" | "refunded";
+  status: "" | "paid" | "partially_refunded" | "refunded" | "disputed" | "failed";
   /** The id of a buyer; empty for all. */
   buyer: string;
 }
@@ -20,6 +20,11 @@ export const listEventOrders = (event_id: string, { status, buyer }: Filters, cu
   content(
     manager.GET("/orders", { params: { query: { event_id, status: status || undefined, user_id: buyer || undefined, limit: 50, cursor } } }),
   );
+export type Dispute = Schemas["EventDisputeView"];
+
+/** What banks claim back, by their orders. */
+export const listDisputes = (event_id: string, cursor?: string) =>
+  content(manager.GET("/events/{event_id}/disputes", { params: { path: { event_id }, query: { limit: 50, cursor } } }));
 export const getManagedOrder = (order_id: string) => content(manager.GET("/admin/orders/{order_id}", ofOrder(order_id)));
 export const previewRefund = (order_id: string, body: RefundRequest) =>
   content(manager.POST("/admin/orders/{order_id}/refunds/preview", { ...ofOrder(order_id), body }));

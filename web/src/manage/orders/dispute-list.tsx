@@ -1,0 +1,86 @@
+/** What banks claim back of an event's orders: how much, why, until when to answer, and with what. */
+
+import { dayAndTime, money } from "../../formats";
+import { useTexts } from "../../texts";
+import { PagedList } from "../parts/paged-list";
+import { usePages } from "../parts/use-pages";
+import { useRoomTexts } from "../texts";
+import { disputeTexts } from "../texts/disputes";
+import { ordersTexts } from "../texts/orders";
+import { useManagedEvent } from "../who";
+import { listDisputes, type Dispute } from "./orders";
+
+const COLOURS = { open: "status-queued", won: "status-delivered", lost: "status-cancelled" };
+
+export function DisputeList() {
+  const own = useRoomTexts(disputeTexts);
+  const { event } = useManagedEvent();
+  const found = usePages((cursor) => listDisputes(event.id, cursor), event.id);
+  return (
+    <PagedList found={found} itemsOf={(page) => page.disputes} none={{ title: own.none, text: own.noneText }}>
+      {(disputes) => (
+        <ul class="cases">
+          {disputes.map((dispute) => (
+            <Entry key={dispute.id} dispute={dispute} />
+          ))}
+        </ul>
+      )}
+    </PagedList>
+  );
+}
+
+function Entry({ dispute }: { dispute: Dispute }) {
+  const own = useRoomTexts(disputeTexts);
+  const orders = useRoomTexts(ordersTexts);
+  const { event } = useManagedEvent();
+  return (
+    <li class="panel">
+      <p class={`status ${COLOURS[dispute.status]}`}>{orders.dispute(orders.disputeStates[dispute.status])}</p>
+      <DisputeFacts dispute={dispute} />
+      <p>
+        {own.order}{" "}
+        <a class="code" href={`/manage/events/${event.id}/orders/${dispute.order_id}`}>
+          {dispute.order_id}
+        </a>
+      </p>
+    </li>
+  );
+}
+
+/** The claim itself, also on the page of its order. */
+export function DisputeFacts({ dispute }: { dispute: Pick<Dispute, "status" | "amount_cents" | "currency" | "reason" | "at" | "due_at"> }) {
+  const own = useRoomTexts(disputeTexts);
+  const { locale } = useTexts();
+  const { status, reason } = dispute;
+  const when = (iso: string) => dayAndTime(iso, undefined, locale);
+  return (
+    <>
+      <dl class="facts">
+        <div>
+          <dt>{own.amount}</dt>
+          <dd>
+            <strong class="numbers">{money(dispute.amount_cents, dispute.currency, locale)}</strong>
+          </dd>
+        </div>
+        <div>
+          <dt>{own.reason}</dt>
+          <dd>{own.reasons[reason] ?? reason}</dd>
+        </div>
+        <div>
+          <dt>{own.since}</dt>
+          <dd>{when(dispute.at)}</dd>
+        </div>
+        {status === "open" && dispute.due_at && (
+          <div>
+            <dt>{own.due}</dt>
+            <dd>
+              <strong>{when(dispute.due_at)}</strong>
+            </dd>
+          </div>
+        )}
+      </dl>
+      <p>{status === "open" ? (own.advice[reason] ?? own.generalAdvice) : own.outcomes[status]}</p>
+      {status === "open" && <p class="small">{own.where}</p>}
+    </>
+  );
+}
