@@ -14,7 +14,7 @@ MAX_PRICE_CENTS = 100_000_000
 USUAL_DIGITS = 2  # of currencies that ISO 4217 has no digits for
 
 Cents = Annotated[int, Meta(ge=0, le=MAX_PRICE_CENTS, description="Minor units of the currency; 0 is free.")]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217 code in capital letters.")]
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="The ISO 4217 code of a currency in capital letters, such as EUR.")]
 MajorUnits = Annotated[Decimal, Meta(description="Major units of the currency, as a number or as text; 0 is free.")]
 
 

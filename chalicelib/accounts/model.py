@@ -12,14 +12,28 @@ MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 128
 # The addresses that HTML's `<input type=email>` takes, with a dot in the domain and none at either end of the local part.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-Email = Annotated[str, Meta(pattern=rf"\A(?=.{{3,254}}\Z)(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}\Z", max_length=254)]
+Email = Annotated[
+    str,
+    Meta(
+        pattern=rf"\A(?=.{{3,254}}\Z)(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}\Z",
+        max_length=254,
+        description="An e-mail address, such as ada@example.com.",
+    ),
+]
 # What somebody enters to log in may be anything: it is only compared.
 EnteredPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
 NewPassword = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)]
 # No control characters: names are shown, and some stand in the headers of mails.
-PersonName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\A[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*\Z")]
-Company = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*\Z")]
-Phone = Annotated[str, Meta(pattern=r"\A\+?[0-9][0-9 ()./-]{4,30}\Z")]
+_LINE, _LINE_IN_WORDS = r"\A[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*\Z", "One line of text that is not blank."
+PersonName = Annotated[str, Meta(min_length=1, max_length=100, pattern=_LINE, description=_LINE_IN_WORDS)]
+Company = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE, description=_LINE_IN_WORDS)]
+Phone = Annotated[
+    str,
+    Meta(
+        pattern=r"\A\+?[0-9][0-9 ()./-]{4,30}\Z",
+        description="A phone number of 5 to 31 digits, blanks or ( ) . / -, the first one a digit, after a + if there is one.",
+    ),
+]
 RefreshToken = Annotated[str, Meta(min_length=1, max_length=200)]
 MailedToken = Annotated[str, Meta(min_length=1, max_length=200)]
 

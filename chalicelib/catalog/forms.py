@@ -17,12 +17,26 @@ MAX_CAPACITY = 1_000_000
 MAX_METADATA_BYTES = 8 * 1024
 MAX_HOLD_SECONDS = 3600
 
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", description="Text that is not blank.")]
 Text = Annotated[str, Meta(max_length=10_000)]
 Line = Annotated[str, Meta(max_length=200)]
-Label = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
-ImageUrl = Annotated[str, Meta(max_length=2000, pattern=r"^(https?://|/media/)[^\s]+$")]  # or, unchanged, that of an uploaded image
-TimeZone = Annotated[str, Meta(max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$", description="An IANA name.")]
+Label = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S", description="Text that is not blank.")]
+ImageUrl = Annotated[
+    str,
+    Meta(
+        max_length=2000,
+        pattern=r"^(https?://|/media/)[^\s]+$",
+        description="An address that begins with https:// or http://, without blanks; or, unchanged, that of an uploaded image.",
+    ),
+]
+TimeZone = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$",
+        description="The IANA name of a time zone, such as America/Denver.",
+    ),
+]
 Moment = Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")]
 Position = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
@@ -30,7 +44,13 @@ PurchaseLimit = Annotated[int, Meta(ge=1, le=1000)]
 OrderLimit = Annotated[int, Meta(ge=1, le=50)]
 HoldSeconds = Annotated[int, Meta(ge=30, le=MAX_HOLD_SECONDS, description="Seconds for which a reservation holds its tickets.")]
 Metadata = Annotated[dict[str, Any], Meta(description="Free-form JSON, 8 KB at most.")]
-UserId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z")]
+UserId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z",
+        description="1 to 64 letters, digits or . _ @ + -, the first one a letter or digit.",
+    ),
+]
 Version = Annotated[int, Meta(ge=1, description="The version that the change is made to; another one is refused.")]
 
 

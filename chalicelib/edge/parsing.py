@@ -57,25 +57,41 @@ def parse_query(parameters: Mapping[str, str], shape: type[S]) -> S:
 
 
 def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:
-    """What is wrong, and the path of the field. An error about one of a few values says which are allowed."""
+    """What is wrong, and the path of the field: of one of a few values which are allowed, of a text of some form which one, in words."""
     message, _, path = str(error).partition(" - at `")
     path = path.rstrip("`").removeprefix("key` in `") or "$"  # of a key that is wrong, the object
     if message.startswith("Invalid enum value"):
-        values = _allowed_values(shape, path)
+        values = _allowed_values(_types_at(shape, path))
         message += f"; allowed: {', '.join(map(str, values))}" if values else ""
+    elif "matching regex" in message:
+        message = " ".join(["The text has not the form that is expected here.", *_descriptions(_types_at(shape, path))]).removesuffix(".")
     field = _NAMED_FIELD.search(message)
     return message + ".", f"{path}.{field.group(1)}" if field else path
 
 
-def _allowed_values(shape: Any, path: str) -> list[Any]:
-    """The values that a field may have, if it is one of a few. `path` is msgspec's: `$.a`, `$.a[0].b`, `$[...]`."""
+def _types_at(shape: Any, path: str) -> list[Any]:
+    """The types that a field may have, without those that they are unions of. `path` is msgspec's: `$.a`, `$.a[0].b`, `$[...]`."""
     from msgspec import inspect
 
     found: list[Any] = [inspect.type_info(shape)]
     for name, index in _PATH_STEP.findall(path.removeprefix("$")):
         found = [step for kind in found for step in _steps(kind, name, index)]
-    flat = [kind for member in found for kind in (member.types if isinstance(member, inspect.UnionType) else (member,))]
-    return [value for kind in flat if isinstance(kind, inspect.LiteralType) for value in kind.values]
+    return [kind for member in found for kind in (member.types if isinstance(member, inspect.UnionType) else (member,))]
+
+
+def _allowed_values(types: list[Any]) -> list[Any]:
+    """The values of those that are one of a few."""
+    from msgspec import inspect
+
+    return [value for kind in types if isinstance(kind, inspect.LiteralType) for value in kind.values]
+
+
+def _descriptions(types: list[Any]) -> list[str]:
+    """The descriptions of those that have one: each type with a pattern has, which a test holds it to."""
+    from msgspec import inspect
+
+    schemas = (kind.extra_json_schema or {} for kind in types if isinstance(kind, inspect.Metadata))
+    return [schema["description"] for schema in schemas if "description" in schema]
 
 
 def _steps(kind: Any, name: str, index: str) -> list[Any]:

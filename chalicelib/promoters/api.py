@@ -4,7 +4,7 @@ from itertools import islice
 from typing import Annotated
 
 from chalice.app import Blueprint
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.accounts.members import service as members
 from chalicelib.accounts.members.service import MemberChanging, TooManyEvents
@@ -12,12 +12,15 @@ from chalicelib.accounts.model import Company, Email, email_key
 from chalicelib.accounts.profiles import service as profiles
 from chalicelib.accounts.profiles.service import PromoterChange, PromoterChanging
 from chalicelib.catalog import permissions
+from chalicelib.catalog.revisions import PreconditionFailed, VersionConflict
+from chalicelib.catalog.versioned import expected_version, versioned_reply
 from chalicelib.edge import cursors
 from chalicelib.edge.auth import EventRole, Forbidden, Unauthenticated
 from chalicelib.edge.cursors import Cursor
 from chalicelib.edge.http import Reply, RequestContext, route
 from chalicelib.edge.idempotency import IDEMPOTENCY_KEY, execute_once
 from chalicelib.edge.languages import ACCEPT_LANGUAGE
+from chalicelib.edge.operation import IF_MATCH
 from chalicelib.edge.rate_limits import MAIL, RateLimited, limited
 from chalicelib.promoters import service
 from chalicelib.promoters.views import (
@@ -33,7 +36,14 @@ from chalicelib.promoters.views import (
 
 bp = Blueprint(__name__)
 
-Website = Annotated[str, Meta(max_length=500, pattern=r"\Ahttps?://[^\s/?#]+[^\s]*\Z")]
+Website = Annotated[
+    str,
+    Meta(
+        max_length=500,
+        pattern=r"\Ahttps?://[^\s/?#]+[^\s]*\Z",
+        description="The address of a website, such as https://example.com, without blanks.",
+    ),
+]
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,299}"
 _EVENT_POSITION = r"\d{1,12}#[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
@@ -53,7 +63,10 @@ class PromotersQuery(PageQuery, forbid_unknown_fields=True, frozen=True, kw_only
 
 
 class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
-    """A promoter's profile; fields that are left out are emptied. `verified` is for admins; null leaves it as it is."""
+    """A promoter's profile; fields that are left out are emptied. `verified` is for admins; null leaves it as it is.
+
+    With the `version` that was loaded, the change is refused if somebody else has changed the profile since.
+    """
 
     name: Company
     company: Company | None = None
@@ -61,6 +74,7 @@ class PromoterBody(Struct, forbid_unknown_fields=True, kw_only=True):
     website: Website | None = None
     email: Email | None = None
     verified: bool | None = None
+    version: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
 
 
 class MemberBody(Struct, forbid_unknown_fields=True):
@@ -88,11 +102,19 @@ def show_promoter(request: RequestContext, promoter_id: str) -> Reply[PromoterVi
     return Reply(promoter_view(service.get_promoter(request.identity, promoter_id)))
 
 
-@route(bp, "PUT", "/promoters/{promoter_id}", access="manager", errors=(PromoterChanging,))
+@route(
+    bp,
+    "PUT",
+    "/promoters/{promoter_id}",
+    access="manager",
+    headers=(IF_MATCH,),
+    errors=(PromoterChanging, VersionConflict, PreconditionFailed),
+)
 def replace_promoter(request: RequestContext, promoter_id: str, body: PromoterBody) -> Reply[PromoterView]:
     """Change a promoter's profile; an admin may also create and verify one."""
     change = PromoterChange(body.name, body.company, body.description, body.website, body.email, body.verified)
-    return Reply(promoter_view(service.save_promoter(request.require_user(), promoter_id, change, request.now)))
+    expected = expected_version(request, body)
+    return versioned_reply(promoter_view(service.save_promoter(request.require_user(), promoter_id, change, expected, request.now)))
 
 
 @route(bp, "GET", "/promoters/{promoter_id}/events", access="public")

@@ -10,6 +10,7 @@ from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.catalog.model import Catalog, Event
 from chalicelib.catalog.permissions import may_appoint_coordinators
+from chalicelib.catalog.revisions import Expected
 from chalicelib.catalog.sale_rules import event_phase
 from chalicelib.edge.auth import EventRole, Forbidden, Identity
 from chalicelib.edge.languages import Language
@@ -34,8 +35,8 @@ def get_promoter(identity: Identity | None, promoter_id: str) -> Promoter:
     return promoter
 
 
-def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, now: int) -> Promoter:
-    """Write a promoter's profile. Raises Forbidden, NotFound or PromoterChanging."""
+def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, expected: Expected, now: int) -> Promoter:
+    """Write a promoter's profile. Raises Forbidden, NotFound, PromoterChanging, VersionConflict or PreconditionFailed."""
     if not may_act_for(identity, promoter_id):
         raise Forbidden("You may change your own profile only.")
     is_admin = "admin" in identity.roles
@@ -43,7 +44,7 @@ def save_promoter(identity: Identity, promoter_id: str, change: PromoterChange, 
         current = profiles.find(promoter_id)
         if change.verified != (current is not None and current.state == "verified"):
             raise Forbidden("Only admins may say whether a promoter is verified.")
-    return profiles.save(promoter_id, change, identity.user_id, now, by_admin=is_admin)
+    return profiles.save(promoter_id, change, identity.user_id, now, by_admin=is_admin, check=expected.check)
 
 
 def list_events(identity: Identity | None, promoter_id: str) -> tuple[Catalog, list[Event]]:

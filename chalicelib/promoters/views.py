@@ -27,6 +27,7 @@ class PromoterView(Struct, frozen=True, kw_only=True):
     verified: bool
     created_at: Timestamp
     updated_at: Timestamp
+    version: int
 
 
 class PromotersView(Struct, frozen=True):
@@ -88,6 +89,7 @@ def promoter_view(promoter: Promoter) -> PromoterView:
         verified=promoter.state == "verified",
         created_at=clock.iso(promoter.created_at),
         updated_at=clock.iso(promoter.updated_at),
+        version=promoter.version,
     )
 
 

@@ -41,7 +41,9 @@ class TicketLine(Struct, frozen=True):
     currency: str
 
 
-EmailAddress = Annotated[str, Meta(max_length=254, pattern="^[^@\\s]+@[^@\\s]+$")]
+EmailAddress = Annotated[
+    str, Meta(max_length=254, pattern="^[^@\\s]+@[^@\\s]+$", description="An e-mail address, such as ada@example.com.")
+]
 
 
 class Attendee(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

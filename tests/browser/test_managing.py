@@ -138,3 +138,26 @@ def test_a_copy_sells_the_same_in_the_same_way_and_has_no_dates(new_buyer, api, 
     assert {name: copy[name] for name in facts} == facts
     assert [{name: shown[name] for name in tier} for shown in copy["tiers"]] == [tier]
     assert (copy["status"], copy["starts_at"], copy["on_sale_at"]) == ("draft", None, None)
+
+
+def test_two_tabs_on_a_profile_overwrite_nothing_unseen(new_buyer, api, time):
+    first = Manager(new_buyer().page, api, time)
+    first.sign_up()
+    first.open("/profile")
+    first.fill("Company (optional)", "Nova Nights Ltd")
+    second = Manager(first.page.context.new_page(), api, time)
+    second.open("/profile")
+    second.fill("Website (optional)", "nova.example")
+    second.press("Save")
+    expect(second.page.locator(".saved")).to_be_visible()
+    expect(second.page.get_by_label("Website (optional)")).to_have_value("https://nova.example")
+    expect(second.page.get_by_role("alert")).to_have_count(0)
+    first.press("Save")
+    first.see_heading("Somebody else has saved changes")
+    expect(first.page.get_by_label("Website (optional)")).to_have_value("https://nova.example")
+    expect(first.page.get_by_label("Company (optional)")).to_have_value("Nova Nights Ltd")
+    first.press("Save")
+    expect(first.page.locator(".saved")).to_be_visible()
+    user_id = api.get("/auth/me", token=first.token).json["id"]
+    shown = api.get(f"/promoters/{user_id}", token=first.token).json
+    assert (shown["company"], shown["website"]) == ("Nova Nights Ltd", "https://nova.example")

@@ -29,6 +29,42 @@ def verify_promoter(api, tokens):
 
 
 # ------------------------------------------------------------------ profiles
+def test_a_change_of_a_version_that_is_no_longer_the_present_one_is_refused(api, promoter):
+    path, token = f"/promoters/{promoter['user']['id']}", promoter["access_token"]
+    seen = api.get(path, token=token).json["version"]
+    first = put(api, promoter, description="Loud nights.", version=seen)
+    assert (first.status, first.json["version"], first.headers["etag"]) == (200, seen + 1, f'"{seen + 1}"')
+    late = put(api, promoter, description="Quiet nights.", version=seen)
+    assert (late.status, late.json["error"], late.json["version"]) == (409, "version_conflict", seen + 1)
+    tagged = api.put(path, json={"name": "Nights"}, token=token, headers={"If-Match": f'"{seen}"'})
+    assert (tagged.status, tagged.json["error"]) == (412, "precondition_failed")
+    assert api.get(path, token=token).json["description"] == "Loud nights."
+    assert put(api, promoter, description="Quiet nights.").status == 200, "without a version any will do"
+
+
+def test_of_two_who_change_what_they_have_seen_at_the_same_moment_one_is_refused(threaded_store, api, promoter):
+    replies = []
+    threads = [
+        threading.Thread(target=lambda text=text: replies.append(put(api, promoter, description=text, version=1).status)) for text in "abcd"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(replies) == [200, 409, 409, 409]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [("website", "my site", "such as https://example.com"), ("email", "me", "such as ada@example.com"), ("name", " ", "not blank")],
+)
+def test_a_text_of_another_form_is_refused_in_words(api, promoter, field, value, words):
+    reply = put(api, promoter, **{field: value})
+    assert (reply.status, reply.json["path"]) == (400, f"$.{field}")
+    assert words in reply.json["message"]
+    assert "regex" not in reply.json["message"]
+
+
 def test_who_registers_as_a_promoter_has_a_profile_that_the_public_sees_once_it_is_verified(api, promoter):
     path, token = f"/promoters/{promoter['user']['id']}", promoter["access_token"]
     mine = api.get(path, token=token).json

@@ -23,7 +23,12 @@ class UsersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     locked, in no other group. Without both, the accounts of all three groups.
     """
 
-    search: Annotated[str, Meta(min_length=1, max_length=254, pattern=r"\A[!-~]+\Z")] | None = None
+    search: (
+        Annotated[
+            str, Meta(min_length=1, max_length=254, pattern=r"\A[!-~]+\Z", description="The beginning of an e-mail address, or a user id.")
+        ]
+        | None
+    ) = None
     group: service.Group | None = None
     limit: Annotated[int, Meta(ge=1, le=50)] = 50
     cursor: Cursor | None = None

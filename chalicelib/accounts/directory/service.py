@@ -69,7 +69,7 @@ def get(user_id: str) -> Account:
 def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> Account:
     """Change somebody's roles or lock, audited, and end all of their sessions. Nothing happens if all is so already.
 
-    A new promoter gets a profile. Raises NotFound, InvalidInput, OwnAccount or UserChanging.
+    A new promoter gets a profile; who is none any more is verified no more. Raises NotFound, InvalidInput, OwnAccount or UserChanging.
     """
     for _ in range(MAX_ATTEMPTS):
         before = get(user_id)
@@ -89,7 +89,7 @@ def change_rights(user_id: str, change: RightsChange, actor: str, now: int) -> A
         details = {} if change.reason is None else {"reason": change.reason}
         entry = audit.entry_item(f"account#{user_id}", "account.rights_changed", actor, now, details, changes=changes)
         try:
-            dynamo.transact([store.set_rights_item(before, after), entry, *_profile_items(before, after, now)])
+            dynamo.transact([store.set_rights_item(before, after), entry, *_profile_items(before, after, actor, now)])
         except dynamo.TransactionCanceled:
             continue
         return structs.replace(after, generation=before.generation + 1)
@@ -119,8 +119,12 @@ def _changed(before: Account, change: RightsChange, now: int) -> Account:
     return structs.replace(before, roles=roles, locked_at=locked_at)
 
 
-def _profile_items(before: Account, after: Account, now: int) -> list[dynamo.TransactItem]:
-    """Transaction items that give somebody who becomes a promoter a profile, unless they have one from before."""
+def _profile_items(before: Account, after: Account, actor: str, now: int) -> list[dynamo.TransactItem]:
+    """Transaction items that give somebody who becomes a promoter a profile, unless they have one from before, and that take the
+    verification away from who is a promoter no more.
+    """
+    if "promoter" in before.roles and "promoter" not in after.roles:
+        return profiles.unverify_items(after.user_id, actor, now)
     if "promoter" not in after.roles or "promoter" in before.roles or profiles.find(after.user_id) is not None:
         return []
     return [profiles.new_profile_item(after, now)]

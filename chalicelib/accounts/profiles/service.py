@@ -1,5 +1,6 @@
 """The profiles of promoters. A promoter's account is made with one; only admins say that it is verified."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from msgspec import Struct
@@ -51,15 +52,20 @@ def list_promoters(state: State, limit: int, after: str | None) -> list[Promoter
     return store.query(state, limit, after)
 
 
-def save(promoter_id: str, change: PromoterChange, actor: str, now: int, *, by_admin: bool) -> Promoter:
+def save(
+    promoter_id: str, change: PromoterChange, actor: str, now: int, *, by_admin: bool, check: Callable[[Promoter], None] = lambda _: None
+) -> Promoter:
     """Write a profile, audited, and create it if there is none and an admin does it.
 
-    A promoter who changes what was verified is unverified again. Raises NotFound or PromoterChanging.
+    `check` raises for a present profile that is not the one which the caller has seen. A promoter who changes what was verified is
+    unverified again. Raises NotFound or PromoterChanging.
     """
     for _ in range(MAX_ATTEMPTS):
         before = store.find(promoter_id)
         if before is None and not by_admin:
             raise NotFound("There is no promoter with this id.", promoter_id=promoter_id)
+        if before is not None:
+            check(before)
         after = _changed(promoter_id, before, change, now, by_admin=by_admin)
         changes = _differences(before, after)
         if before is not None and not changes:
@@ -72,6 +78,16 @@ def save(promoter_id: str, change: PromoterChange, actor: str, now: int, *, by_a
         except dynamo.TransactionCanceled:
             continue
     raise PromoterChanging()
+
+
+def unverify_items(promoter_id: str, actor: str, now: int) -> list[dynamo.TransactItem]:
+    """Transaction items that take the verification of a promoter away, audited; none if there is none. Refused if the profile changes."""
+    before = store.find(promoter_id)
+    if before is None or before.state != "verified":
+        return []
+    after = replace(before, state="unverified", updated_at=now, version=before.version + 1)
+    changes = _differences(before, after)
+    return [store.put_item(after), audit.entry_item(f"promoter#{promoter_id}", "promoter.changed", actor, now, {}, changes=changes)]
 
 
 def delete_item(promoter_id: str) -> dynamo.TransactItem:

@@ -226,3 +226,24 @@ def test_changes_at_once_are_all_made(api):
     assert shown["locked_at"]
     assert shown["roles"] == ["promoter", "user"]
     assert len(entries(user_id)) == 2
+
+
+def test_who_is_a_promoter_no_more_is_verified_no_more_and_has_to_be_looked_at_again(api):
+    user_id = sign_up(api, "nights@example.com", role="promoter", company="Nights Ltd")["user"]["id"]
+    path = f"/promoters/{user_id}"
+    assert api.put(path, json={"name": "Nights Ltd", "verified": True}, token=builders.admin_token()).status == 200
+    assert change(api, user_id, roles=["user"]).status == 200
+    assert api.get(path).status == 404
+    shown = api.get(path, token=builders.admin_token()).json
+    assert (shown["name"], shown["verified"]) == ("Nights Ltd", False)
+    [withdrawn, *_] = audit.list_entries(f"promoter#{user_id}")
+    assert (withdrawn.action, withdrawn.actor, withdrawn.changes["state"].after) == ("promoter.changed", "root", "unverified")
+    assert change(api, user_id, roles=["promoter", "user"]).status == 200
+    assert api.get(path).status == 404
+
+
+def test_a_promoter_whom_nobody_has_verified_loses_the_role_alone(api):
+    user_id = sign_up(api, "nights@example.com", role="promoter")["user"]["id"]
+    before = api.get(f"/promoters/{user_id}", token=builders.admin_token()).json
+    assert change(api, user_id, roles=["user"]).status == 200
+    assert api.get(f"/promoters/{user_id}", token=builders.admin_token()).json == before

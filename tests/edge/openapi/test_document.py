@@ -123,3 +123,22 @@ def test_the_document_is_served_with_an_etag_and_encoded_once(api):
     first = api.get("/openapi.json")
     assert (first.status, first.json["openapi"]) == (200, "3.1.0")
     assert api.get("/openapi.json", headers={"If-None-Match": first.headers["etag"]}).status == 304
+
+
+def test_each_text_of_a_certain_form_says_in_words_which_one():
+    """Who sends another form reads the words, and not the pattern (`edge/parsing.py`)."""
+
+    def without_words(schema, place, *, has_words=False):
+        if isinstance(schema, dict):
+            has_words = has_words or isinstance(schema.get("description"), str)
+            if schema.get("type") == "string" and "pattern" in schema and not has_words:
+                yield place
+            for name, part in schema.items():
+                yield from without_words(part, f"{place}.{name}", has_words=has_words and name != "properties")
+        if isinstance(schema, list):
+            for number, part in enumerate(schema):
+                yield from without_words(part, f"{place}[{number}]", has_words=has_words)
+
+    assert list(without_words(DOCUMENT["components"], "$")) == []
+    parameters = [parameter for path in DOCUMENT["paths"].values() for operation in path.values() for parameter in operation["parameters"]]
+    assert list(without_words(parameters, "$")) == []

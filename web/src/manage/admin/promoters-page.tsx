@@ -15,8 +15,8 @@ type Promoter = Schemas["PromoterView"];
 
 const listPromoters = (verified: boolean, cursor?: string) => content(manager.GET("/promoters", { params: { query: { verified, limit: 50, cursor } } }));
 /** The profile as it is, with another word about it. */
-const verify = ({ id, name, company, description, website, email }: Promoter, verified: boolean) =>
-  content(manager.PUT("/promoters/{promoter_id}", { params: { path: { promoter_id: id } }, body: { name, company, description, website, email, verified } }));
+const verify = ({ id, name, company, description, website, email, version }: Promoter, verified: boolean) =>
+  content(manager.PUT("/promoters/{promoter_id}", { params: { path: { promoter_id: id } }, body: { name, company, description, website, email, verified, version } }));
 
 export function PromotersPage() {
   const own = useRoomTexts(adminTexts);

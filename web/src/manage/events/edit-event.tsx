@@ -3,13 +3,14 @@
 import { Outcome } from "../../parts/failure";
 import { getEvent } from "../api";
 import { differences } from "../draft";
+import { useSaved } from "../parts/save-note";
 import { useDraft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { eventTexts } from "../texts/events";
 import { formTexts } from "../texts/forms";
 import { useManagedEvent } from "../who";
 import { changeEvent } from "./api";
-import { EventForm, useSaved } from "./event-form";
+import { EventForm } from "./event-form";
 import { toFields, toValues } from "./event-values";
 import { ImagePanel } from "./image-panel";
 

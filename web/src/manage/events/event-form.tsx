@@ -1,6 +1,6 @@
 /** The fields of an event, beside the event as its buyers see it. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { day } from "../../formats";
 import { EventPicture } from "../../parts/event-picture";
 import { Form } from "../../parts/form";
@@ -120,13 +120,4 @@ function Preview({ values, event }: { values: EventValues; event: ManagedEvent |
 function timezones(chosen: string): [string, string][] {
   const known = ["UTC", ...Intl.supportedValuesOf("timeZone")];
   return (known.includes(chosen) ? known : [chosen, ...known]).map((zone) => [zone, zone.replaceAll("_", " ")]);
-}
-
-/** Say "Saved" until something is typed again. */
-export function useSaved(isChanged: boolean): [boolean, () => void] {
-  const [isSaved, setSaved] = useState(false);
-  useEffect(() => {
-    if (isChanged) setSaved(false);
-  }, [isChanged]);
-  return [isSaved, () => setSaved(true)];
 }

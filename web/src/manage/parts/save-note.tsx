@@ -1,5 +1,6 @@
 /** Says beside the button that what was typed is saved, or kept in this tab, with a way to discard it. */
 
+import { useEffect, useState } from "preact/hooks";
 import { useRoomTexts } from "../texts";
 import { formTexts } from "../texts/forms";
 import type { Values } from "../draft";
@@ -22,4 +23,13 @@ export function SaveNote<V extends Values>({ draft, isSaved }: { draft: Draft<V>
       )}
     </>
   );
+}
+
+/** Say "Saved" until something is typed again. */
+export function useSaved(isChanged: boolean): [boolean, () => void] {
+  const [isSaved, setSaved] = useState(false);
+  useEffect(() => {
+    if (isChanged) setSaved(false);
+  }, [isChanged]);
+  return [isSaved, () => setSaved(true)];
 }

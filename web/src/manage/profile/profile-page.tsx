@@ -7,6 +7,9 @@ import { Form } from "../../parts/form";
 import { useLoaded } from "../../parts/hooks";
 import { manager } from "../api";
 import { AreaField, TextField } from "../parts/fields";
+import { SaveNote, useSaved } from "../parts/save-note";
+import { TheirChanges } from "../parts/their-changes";
+import { useDraft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
 import { formTexts } from "../texts/forms";
 import { profileTexts } from "../texts/profile";
@@ -15,6 +18,7 @@ import { useMe } from "../who";
 type Profile = Schemas["PromoterView"];
 
 const path = (promoter_id: string) => ({ params: { path: { promoter_id } } });
+const getProfile = (promoter_id: string) => content(manager.GET("/promoters/{promoter_id}", path(promoter_id)));
 const toValues = ({ name, company, description, website, email }: Profile) => ({ name, company: company ?? "", description, website: website ?? "", email: email ?? "" });
 
 /** As browsers read an address without one. */
@@ -23,7 +27,7 @@ const withScheme = (address: string) => (address && !/^https?:\/\//i.test(addres
 export function ProfilePage() {
   const own = useRoomTexts(profileTexts);
   const me = useMe();
-  const { value, failure, reload } = useLoaded(() => content(manager.GET("/promoters/{promoter_id}", path(me.id))), me.id);
+  const { value, failure, reload } = useLoaded(() => getProfile(me.id), me.id);
   return (
     <div class="page page-narrow">
       <h1>{own.title}</h1>
@@ -38,24 +42,23 @@ function Editor({ loaded }: { loaded: Profile }) {
   const own = useRoomTexts(profileTexts);
   const form = useRoomTexts(formTexts);
   const [profile, setProfile] = useState(loaded);
-  const [values, setValues] = useState(toValues(loaded));
-  const [isSaved, setSaved] = useState(false);
-  const draft = {
-    values,
-    set: (changes: Partial<typeof values>) => {
-      setSaved(false);
-      setValues({ ...values, ...changes });
-    },
+  const load = async () => {
+    const present = await getProfile(loaded.id);
+    setProfile(present);
+    return { version: present.version, values: toValues(present) };
   };
+  const draft = useDraft(`profile.${loaded.id}`, { version: profile.version, values: toValues(profile) }, load);
+  const [isSaved, setSaved] = useSaved(draft.isChanged);
   const saved = toValues(profile);
-  const losesVerification = profile.verified && (["name", "company", "website"] as const).some((name) => saved[name] !== values[name].trim());
-  const save = async () => {
-    const { name, company, description, website, email } = values;
-    const body = { name: name.trim(), company: company.trim() || null, description, website: withScheme(website.trim()) || null, email: email.trim() || null };
-    const changed = await content(manager.PUT("/promoters/{promoter_id}", { ...path(profile.id), body }));
-    setProfile(changed);
-    setValues(toValues(changed));
-    setSaved(true);
+  const losesVerification = profile.verified && (["name", "company", "website"] as const).some((name) => saved[name] !== draft.values[name].trim());
+  const save = () => {
+    const { name, company, website, email } = draft.values;
+    draft.set({ name: name.trim(), company: company.trim(), website: withScheme(website.trim()), email: email.trim() }); // as it is saved
+    return draft.save(async ({ name, company, description, website, email }, _, version) => {
+      const body = { name, company: company || null, description, website: website || null, email: email || null, version };
+      setProfile(await content(manager.PUT("/promoters/{promoter_id}", { ...path(profile.id), body })));
+      setSaved();
+    });
   };
   return (
     <>
@@ -65,18 +68,17 @@ function Editor({ loaded }: { loaded: Profile }) {
       <Form onSubmit={save} button={form.save}>
         {(errorOf) => (
           <>
+            <TheirChanges draft={draft} labels={own} />
             <TextField name="name" label={own.name} note={own.nameNote} required maxLength={200} draft={draft} errorOf={errorOf} />
             <TextField name="company" label={own.company} maxLength={200} draft={draft} errorOf={errorOf} />
             <TextField name="website" label={own.website} maxLength={500} draft={draft} errorOf={(name) => errorOf(name) && own.websiteError} />
             <TextField name="email" label={own.email} note={own.emailNote} type="email" maxLength={254} draft={draft} errorOf={errorOf} />
             <AreaField name="description" label={own.description} maxLength={10000} rows={6} draft={draft} errorOf={errorOf} />
             {losesVerification && <p class="notice">{own.losesVerification}</p>}
+            <SaveNote draft={draft} isSaved={isSaved} />
           </>
         )}
       </Form>
-      <p role="status" class={isSaved ? "saved" : "hidden"}>
-        {isSaved && form.saved}
-      </p>
     </>
   );
 }
