@@ -62,7 +62,7 @@ test: $(STAMP)
 shots: $(STAMP)
 	@$(BIN)/python -m infra.web
 	@mkdir -p .build/shots
-	@SHOTS=.build/shots $(BIN)/python -m pytest -n auto tests/browser/test_pages.py
+	@SHOTS=.build/shots $(BIN)/python -m pytest -n auto tests/browser/test_pages.py tests/browser/test_door.py tests/browser/test_door_camera.py
 	@echo "The pictures are in .build/shots."
 
 # Two at a time, the longest first, where make can keep their outputs apart (GNU make 4).

@@ -8,6 +8,7 @@ import { useAction, useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { useRoomTexts } from "../texts";
 import { ordersTexts } from "../texts/orders";
+import { providerTexts } from "../texts/providers";
 import { useManagedEvent, useMay } from "../who";
 import { DisputeFacts } from "./dispute-list";
 import { getManagedOrder, retryRefund, type ManagedOrder } from "./orders";
@@ -39,6 +40,7 @@ interface OrderProps {
 
 function Order({ shown, replace }: OrderProps) {
   const own = useRoomTexts(ordersTexts);
+  const providers = useRoomTexts(providerTexts);
   const { locale } = useTexts();
   const may = useMay();
   const { order } = shown;
@@ -51,7 +53,7 @@ function Order({ shown, replace }: OrderProps) {
     ...(order.promo_code ? [[own.promoCode, `${order.promo_code} (−${amount(order.discount_cents)})`] as [string, string]] : []),
     [own.refunded, amount(order.refunded_cents)],
     ...(shown.balance_cents === undefined ? [] : [[own.balance, amount(shown.balance_cents)] as [string, string]]),
-    ...(shown.payment ? [[own.payment, [shown.payment.provider, shown.payment.capture].filter(Boolean).join(" · ")] as [string, string]] : []),
+    ...(shown.payment ? [[own.payment, [providers[shown.payment.provider] ?? shown.payment.provider, shown.payment.capture].filter(Boolean).join(" · ")] as [string, string]] : []),
   ];
   return (
     <>
@@ -124,6 +126,7 @@ interface Entry {
 /** Payments, refunds and disputes in the order in which they happened. */
 function History({ shown, replace }: OrderProps) {
   const own = useRoomTexts(ordersTexts);
+  const providers = useRoomTexts(providerTexts);
   const { locale } = useTexts();
   const { isWorking, failure, run } = useAction();
   const entries: Entry[] = [
@@ -132,7 +135,7 @@ function History({ shown, replace }: OrderProps) {
       key: `${entry.kind}/${entry.reference}`,
       text: own.entries[entry.kind],
       cents: entry.amount_cents || null,
-      note: entry.provider,
+      note: providers[entry.provider] ?? entry.provider,
     })),
     ...shown.refunds.map((refund) => ({
       at: refund.created_at,

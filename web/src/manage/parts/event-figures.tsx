@@ -5,12 +5,14 @@ import { useTexts } from "../../texts";
 import type { Figures } from "../sales/figures";
 import { TablePlace } from "./table-place";
 import { useRoomTexts } from "../texts";
+import { providerTexts } from "../texts/providers";
 import { salesTexts } from "../texts/sales";
 
 export const share = (value: number | null, locale: string) => (value === null ? "–" : value.toLocaleString(locale, { style: "percent", maximumFractionDigits: 1 }));
 
 export function Takings({ revenue }: { revenue: Figures["revenue"] }) {
   const own = useRoomTexts(salesTexts);
+  const providers = useRoomTexts(providerTexts);
   const { locale } = useTexts();
   if (revenue.length === 0) return <p>{own.noMoney}</p>;
   return (
@@ -29,7 +31,7 @@ export function Takings({ revenue }: { revenue: Figures["revenue"] }) {
           {revenue.map((of) => (
             <tr key={`${of.provider}/${of.currency}`}>
               <th scope="row">
-                {of.provider}, {of.currency}
+                {providers[of.provider] ?? of.provider}, {of.currency}
               </th>
               {[of.captured_cents, -of.refunded_cents, -of.disputed_cents, of.balance_cents].map((cents, index) => (
                 <td class="number" key={index}>

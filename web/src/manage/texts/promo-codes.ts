@@ -24,7 +24,7 @@ const en = {
   expires: "Valid until",
   minimum: (currency: string) => `Smallest purchase (${currency})`,
   minimumNote: "What all tickets must cost together, before the discount.",
-  forTickets: "Only for these tickets. None chosen: for all.",
+  forTickets: "Only for these tickets. If none is chosen, for all.",
   takesOff: (amount: string) => `${amount} off`,
   used: (times: number, most: number | null) => (most === null ? `uses: ${times.toLocaleString("en")}` : `uses: ${times.toLocaleString("en")} of ${most.toLocaleString("en")}`),
   held: (count: number) => `${count.toLocaleString("en")} paying now`,

@@ -13,7 +13,17 @@ import { webhookTexts } from "../texts/webhooks";
 import { useMe } from "../who";
 import { createEndpoint, deleteEndpoint, listDeliveries, listEndpoints, replay, rotateSecret, sendTest, setEnabled, type Endpoint, type NewEndpoint } from "./api";
 
-const TYPES = ["order.paid", "order.refunded", "ticket.checked_in", "ticket.transferred", "event.changed"] as const;
+type EventType = NonNullable<NewEndpoint["event_types"]>[number];
+/** As the form lists them; to leave one out is an error of the types. */
+const LISTED: Record<EventType, true> = {
+  "order.paid": true,
+  "order.refunded": true,
+  "ticket.checked_in": true,
+  "ticket.transferred": true,
+  "event.changed": true,
+  "waitlist.offered": true,
+};
+const TYPES = Object.keys(LISTED) as EventType[];
 
 /** A secret that has just been made: shown until the page is left, and by nobody ever again. */
 interface Secret {
