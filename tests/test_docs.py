@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app import app
 from chalicelib.catalog.forms import EventChanges, TierChanges
 from chalicelib.rollouts.document import BootstrapDocument, EventEntry, EventMetadata, SaleWindow, TicketEntry
 from infra import tables
@@ -92,6 +93,27 @@ def test_commands_in_the_text_exist(page):
     assert [
         name for name in modules if not (ROOT / name.replace(".", "/")).is_dir() and not (ROOT / f"{name.replace('.', '/')}.py").exists()
     ] == []
+
+
+@each_page
+def test_routes_in_the_text_exist(page):
+    """`GET /events/{id}`, whatever the parameters are called."""
+    routes = {(method, re.sub(r"{\w+}", "{}", path)) for path, methods in app.routes.items() for method in methods}
+    named = re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (?:/api/v1)?(/[^`\s?\[]*)", page.read_text(encoding="utf-8"))
+    asked = {(method, re.sub(r"{\w+}|<\w+>|\b\d+\b", "{}", f"/v1{path}")) for method, path in named if "..." not in path}
+    # A decision says what was so when it was made.
+    assert asked <= routes or page.parent.name == "decisions", sorted(asked - routes)
+
+
+@pytest.mark.parametrize("page", ["runbook", "operations", "drops"])
+def test_what_operators_look_for_is_written_by_the_code(page):
+    """Names of log lines, of metrics and of settings, as far as they are not put together."""
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in CODE if path.relative_to(ROOT).parts[0] != "tests")
+    names = set(re.findall(r"`([a-z]+_[a-z_]+|[a-z_]+\.[a-z_]+|FAIRGATE_[A-Z_]*[A-Z])`", text))
+    sought = {name: name.removeprefix("FAIRGATE_").lower() if name.startswith("FAIRGATE_") else name for name in names}
+    outcomes = (".failed", ".done", ".batch_failed")
+    assert sorted(name for name, words in sought.items() if words not in code and not name.endswith(outcomes)) == []
 
 
 @pytest.mark.parametrize(
