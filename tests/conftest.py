@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 TESTS = Path(__file__).parent
-# Without coverage: what is about its own tools and stand-ins, and what sends the requests of other tests many thousand times more.
-UNMEASURED = {"bench", "browser", "contract", "devtools", "protocol", "simulation", "access", "faults", "histories", "races"}
+# Without coverage: what is about its own tools and stand-ins, what looks at files, and what sends the requests of other tests many thousand
+# times more.
+UNMEASURED = {"bench", "browser", "clients", "contract", "devtools", "infra", "protocol", "simulation"}
+UNMEASURED |= {"test_docs.py", "test_docs_commands.py", "test_tidy.py", "access", "faults", "histories", "races"}
 # What decides about stock, and the tools that break the store, are tried on an engine of others too, which is five times slower.
 ON_MOTO = {"inventory", "simulation"}
 START = 1_780_315_200  # 2026-06-01T12:00:00Z

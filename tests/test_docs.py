@@ -10,12 +10,13 @@ from app import app
 from chalicelib.catalog.forms import EventChanges, TierChanges
 from chalicelib.rollouts.document import BootstrapDocument, EventEntry, EventMetadata, SaleWindow, TicketEntry
 from infra import tables
-from tests.test_tidy import CODE, ROOT, UNPLAIN
+from tests.each_file import ROOT, each_file
+from tests.test_tidy import CODE, UNPLAIN
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 MAX_LINE_LENGTH = 160
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+each_page = each_file(PAGES)
 
 
 def shell_blocks(page: Path) -> list[str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.each_file import ROOT, each_file
+
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
@@ -18,15 +19,11 @@ CODE = sorted(path for name in ("chalicelib", "bootstrap", "devtools", "infra", 
 DEPLOYED = [path for path in CODE if path.is_relative_to(ROOT / "chalicelib")]
 
 
-def _each(paths):
-    return pytest.mark.parametrize("path", paths, ids=lambda path: str(path.relative_to(ROOT)))
-
-
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-@_each([*CODE, ROOT / "app.py"])
+@each_file([*CODE, ROOT / "app.py"])
 def test_files_and_functions_are_short(path):
     lines = path.read_text(encoding="utf-8").count("\n")
     assert lines <= MAX_FILE_LINES, f"{lines} lines are more than {MAX_FILE_LINES}: give one of its ideas a file of its own"
@@ -38,11 +35,20 @@ def test_files_and_functions_are_short(path):
     assert long == [], f"functions of more than {MAX_FUNCTION_LINES} lines"
 
 
+def test_a_check_of_files_names_each_that_fails_and_why():
+    @each_file([ROOT / "app.py", ROOT / "README.md", ROOT / "Makefile"])
+    def has_words(path):
+        assert path.suffix == ".md", "no page"
+
+    with pytest.raises(AssertionError, match=r"^app\.py: no page[^:]*Makefile: no page[^:]*$"):
+        has_words()
+
+
 def test_packages_are_empty():
     assert [str(path) for path in CODE if path.name == "__init__.py" and path.read_text()] == []
 
 
-@_each([path for path in CODE if path.name not in ("__init__.py", "__main__.py")])
+@each_file([path for path in CODE if path.name not in ("__init__.py", "__main__.py")])
 def test_files_say_what_they_are(path):
     assert ast.get_docstring(_tree(path))
 
@@ -101,7 +107,7 @@ def _forgotten_state(tree: ast.Module) -> list[str]:
     return [*mutable, *(name for name in kept if name not in KEPT_RESULTS)]
 
 
-@_each([path for path in DEPLOYED if path.name not in ("settings.py", "memory.py")])
+@each_file([path for path in DEPLOYED if path.name not in ("settings.py", "memory.py")])
 def test_what_an_instance_remembers_is_in_a_memory(path):
     assert _forgotten_state(_tree(path)) == []
 
@@ -149,7 +155,7 @@ def _provider_names(tree: ast.Module) -> list[str]:
     return [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in PROVIDER_NAMES]
 
 
-@_each([path for path in DEPLOYED if not any(path.relative_to(ROOT / "chalicelib").is_relative_to(room) for room in PROVIDER_ROOMS)])
+@each_file([path for path in DEPLOYED if not any(path.relative_to(ROOT / "chalicelib").is_relative_to(room) for room in PROVIDER_ROOMS)])
 def test_only_payments_names_a_provider(path):
     assert _provider_names(_tree(path)) == []
 
@@ -166,7 +172,7 @@ def _tables(tree: ast.Module) -> list[str]:
     return [node.name for node in classes if any(ast.unparse(base) in ("dynamo.Table", "Table") for base in node.bases)]
 
 
-@_each([path for path in DEPLOYED if path.name != "store.py"])
+@each_file([path for path in DEPLOYED if path.name != "store.py"])
 def test_tables_are_only_in_stores(path):
     assert _tables(_tree(path)) == []
 
@@ -191,7 +197,7 @@ def _unplain_texts(tree: ast.Module) -> list[str]:
     return [text for text in texts if UNPLAIN.search(text)]
 
 
-@_each([path for path in CODE if path != Path(__file__)])
+@each_file([path for path in CODE if path != Path(__file__)])
 def test_texts_are_plain(path):
     assert _unplain_texts(_tree(path)) == []
 
