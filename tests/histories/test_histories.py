@@ -1,5 +1,6 @@
 """Random histories of buyers, admins, schedules, crashes and the clock; the invariants hold after each step."""
 
+import os
 from contextlib import ExitStack
 from itertools import count
 
@@ -239,10 +240,10 @@ class WaitlistHistory(History):
 
 @pytest.mark.parametrize("event_capacity", [None, 9])
 def test_random_histories_with_offers_keep_the_invariants(api, time, threaded_store, event_capacity):
-    run_histories(lambda: WaitlistHistory(api, time, event_capacity), 30)
+    run_histories(lambda: WaitlistHistory(api, time, event_capacity), 20)
 
 
-@pytest.mark.parametrize(("event_capacity", "histories"), [(None, 60), (9, 30)])
+@pytest.mark.parametrize(("event_capacity", "histories"), [(None, 40), (9, 20)])
 def test_random_histories_keep_the_invariants(api, time, threaded_store, event_capacity, histories):
     """Runs on the local store, which is several times as fast as moto and allows that many more histories."""
     run_histories(lambda: History(api, time, event_capacity), histories)
@@ -252,7 +253,7 @@ def run_histories(start, histories):
     run_state_machine_as_test(
         start,
         settings=settings(
-            max_examples=histories,
+            max_examples=int(os.environ.get("SIMULATION_SEEDS", histories)),
             stateful_step_count=25,
             derandomize=True,  # the same histories everywhere; remove this to search with other seeds
             suppress_health_check=list(HealthCheck),

@@ -17,7 +17,7 @@ from tests.simulation.threads import run_in_threads
 from tests.stripe_shop import open_shop
 
 THREADS = 16
-SEEDS, SEEDS_AT_STRIPE = range(60), range(24)
+SEEDS, SEEDS_AT_STRIPE = range(30), range(16)
 
 pytestmark = pytest.mark.usefixtures("threaded_store")
 

@@ -8,6 +8,7 @@ A scenario is a function of `play`. It prepares its data, plays its actors once 
 
     run_seeds(range(300), scenario)           a failure names its seed and prints the schedule
     SIMULATION_SEED=17 make test ARGS=...     only that seed
+    SIMULATION_SEEDS=500 make test ARGS=...   so many seeds instead
     explore(scenario, preemptions=2)          every schedule with at most two preemptions
 """
 
@@ -50,8 +51,14 @@ def ordered_play(names: Sequence[str], seed: int = 0) -> Play:
 
 def run_seeds(seeds: Iterable[int], scenario: Scenario) -> list[Run]:
     """Run the scenario once for each seed. The first failure ends it; its message has the seed and the schedule."""
-    only = os.environ.get("SIMULATION_SEED")
-    return [_run_scenario(seeded_play(seed), scenario) for seed in ([int(only)] if only else seeds)]
+    return [_run_scenario(seeded_play(seed), scenario) for seed in _chosen_seeds(seeds)]
+
+
+def _chosen_seeds(seeds: Iterable[int]) -> Iterable[int]:
+    if only := os.environ.get("SIMULATION_SEED"):
+        return [int(only)]
+    count = os.environ.get("SIMULATION_SEEDS")
+    return range(int(count)) if count else seeds
 
 
 def replay(scenario: Scenario, names: Sequence[str]) -> Run:

@@ -75,6 +75,11 @@ def test_one_seed_can_be_chosen(monkeypatch):
     assert [run.origin for run in run_seeds(range(50), two_increments(increment))] == ["seed 17"]
 
 
+def test_a_longer_search_can_be_chosen(monkeypatch):
+    monkeypatch.setenv("SIMULATION_SEEDS", "3")
+    assert [run.origin for run in run_seeds(range(2), two_increments(increment))] == ["seed 0", "seed 1", "seed 2"]
+
+
 def test_all_schedules_of_two_actors_with_two_calls_each():
     """Orders of aabb: 4! / (2! 2!) = 6."""
     orders = set()
