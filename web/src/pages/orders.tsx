@@ -150,7 +150,9 @@ function Receipt({ order, tickets, seller }: OrderWithTickets & { seller: Promot
           <dt>{t.orders.number}</dt>
           <dd class="code">{order.id}</dd>
           <dt>{t.orders.date}</dt>
-          <dd>{dayAndTime(order.created_at, undefined, locale)}</dd>
+          <dd>
+            <time dateTime={order.created_at}>{dayAndTime(order.created_at, undefined, locale)}</time>
+          </dd>
           <dt>{t.orders.seller}</dt>
           <dd>
             {seller ? (seller.company ?? seller.name) : `Fairgate, ${location.host}`}

@@ -28,7 +28,7 @@ export function Refunds({ orders }: { orders: OrderWithTickets[] }) {
                 })}
               </ul>
               <p class="small">
-                {day(refund.created_at, undefined, locale)}. <RefundState refund={refund} isSimulated={!order.payment_id} />
+                <time dateTime={refund.created_at}>{day(refund.created_at, undefined, locale)}</time>. <RefundState refund={refund} isSimulated={!order.payment_id} />
               </p>
             </li>
           )),

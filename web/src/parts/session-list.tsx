@@ -28,7 +28,7 @@ export function SessionList() {
             <span>
               {deviceOf(session) ?? t.account.unknownDevice}
               <span class="block small">
-                {session.current ? t.account.thisDevice : dayAndTime(session.last_used_at, undefined, locale)}
+                {session.current ? t.account.thisDevice : <time dateTime={session.last_used_at}>{dayAndTime(session.last_used_at, undefined, locale)}</time>}
                 {session.address && ` · ${session.address}`}
               </span>
             </span>
