@@ -27,7 +27,9 @@ export function VersionPage() {
   return (
     <div class="page page-narrow">
       <p>
-        <a href="/manage/catalog">{own.back}</a>
+        <a class="back" href="/manage/catalog">
+          {own.back}
+        </a>
       </p>
       <h1>{own.restoreVersion(Number(version))}</h1>
       {done ? (

@@ -21,7 +21,9 @@ export function ReplayPage() {
   return (
     <div class="page page-narrow">
       <p>
-        <a href="/manage/webhooks">{own.title}</a>
+        <a class="back" href="/manage/webhooks">
+          {own.title}
+        </a>
       </p>
       <h1>{own.replayTitle}</h1>
       {failure && !endpoint && <Failure failure={failure} retry={reload} />}
