@@ -53,6 +53,15 @@ UserId = Annotated[
 ]
 Version = Annotated[int, Meta(ge=1, description="The version that the change is made to; another one is refused.")]
 
+# Fields of a tier that have another name in the model.
+_STORED_NAMES = {"position": "display_order", "max_per_order": "max_per_transaction", "on_sale": "status"}
+# A body that sets all fields gives those that it leaves out the values that these have, except what stays.
+_BARE_EVENT = Event(id="", name="", venue="", starts_at=0, status="draft", date="", managed_by="api")
+_BARE_TIER = Tier(
+    id="", event_id="", name="", price_cents=0, currency="", capacity=None, status="available", stock_id="", shards=0, managed_by="api"
+)
+_STAYS = {"version", "currency", "promoter_id"}
+
 
 class NewEvent(Struct, frozen=True, forbid_unknown_fields=True):
     """An event to create, as admins send it. `scheduled` and `on_sale` both publish it: which of the two it is depends on `on_sale_at`."""
@@ -129,28 +138,7 @@ class EventFields(EventChanges, frozen=True, kw_only=True, forbid_unknown_fields
     name: Name
 
     def values(self) -> dict[str, Any]:
-        return {**_EVENT_DEFAULTS, **super().values()}
-
-
-_EVENT_DEFAULTS: dict[str, Any] = {
-    "venue": "",
-    "address": "",
-    "city": None,
-    "category": None,
-    "description": "",
-    "starts_at": 0,
-    "ends_at": None,
-    "on_sale_at": None,
-    "timezone": "UTC",
-    "image_url": None,
-    "purchase_limit": None,
-    "hold_seconds": None,
-    "guests_until": None,
-    "waiting_room": None,
-    "waitlist": None,
-    "capacity": None,
-    "metadata": {},
-}
+        return {**_values_of(_BARE_EVENT, self), **super().values()}
 
 
 class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,11 +174,9 @@ class TierChanges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
                 values[name] = epoch_seconds(name, values[name])
         if "name" in values:
             values["name"] = values["name"].strip()
-        for name, stored in (("position", "display_order"), ("max_per_order", "max_per_transaction")):
-            if name in values:
-                values[stored] = values.pop(name)
-        if "on_sale" in values:
-            values["status"] = "available" if values.pop("on_sale") else "closed"
+        values = {_STORED_NAMES.get(name, name): value for name, value in values.items()}
+        if "status" in values:
+            values["status"] = "available" if values["status"] else "closed"
         return values
 
 
@@ -202,24 +188,7 @@ class TierFields(TierChanges, frozen=True, kw_only=True, forbid_unknown_fields=T
     capacity: Capacity | None
 
     def values(self) -> dict[str, Any]:
-        return {**_TIER_DEFAULTS, **super().values()}
-
-
-_TIER_DEFAULTS: dict[str, Any] = {
-    "description": "",
-    "display_order": 0,
-    "sale_starts_at": None,
-    "sale_ends_at": None,
-    "per_user_limit": None,
-    "max_per_transaction": None,
-    "admits": 1,
-    "low_stock_at": None,
-    "hidden": False,
-    "is_sponsorship": False,
-    "image_url": None,
-    "status": "available",
-    "metadata": {},
-}
+        return {**_values_of(_BARE_TIER, self), **super().values()}
 
 
 class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
@@ -300,6 +269,12 @@ def check_timezone(name: str) -> None:
 def given_fields(changes: Struct) -> dict[str, Any]:
     """The fields of a body that are given, except the version that it is about."""
     return {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET and name != "version"}
+
+
+def _values_of(bare: Event | Tier, fields: Struct) -> dict[str, Any]:
+    """What a bare entry has for the fields of a body, by the names of the model."""
+    names = (_STORED_NAMES.get(name, name) for name in fields.__struct_fields__ if name not in _STAYS)
+    return {name: getattr(bare, name) for name in names}
 
 
 def _given(changes: EventChanges | TierChanges) -> dict[str, Any]:
