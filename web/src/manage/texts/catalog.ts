@@ -1,5 +1,7 @@
 /** The catalog, its versions, and what restoring one changes. */
 
+import type { InEachLanguage } from "../texts";
+
 const fieldsEn: Record<string, string> = {
   name: "Name",
   date: "Begins",
@@ -173,4 +175,4 @@ const es: typeof en = {
   doneText: "Los compradores lo ven en pocos segundos. Para deshacerlo, restaura la versión que se servía antes. Cambia también el archivo en su repositorio, o la próxima aplicación traerá de nuevo su contenido.",
 };
 
-export const catalogTexts = { en, es };
+export const catalogTexts: InEachLanguage<typeof en> = { en, es };

@@ -1,5 +1,7 @@
 /** Disputes: what a bank says, and what helps against it. The reasons are those of the provider. */
 
+import type { InEachLanguage } from "../texts";
+
 const reasonsEn: Record<string, string> = {
   fraudulent: "The holder of the card says that they did not pay this",
   unrecognized: "The holder of the card does not recognize the payment",
@@ -71,4 +73,4 @@ const es: typeof en = {
   },
 };
 
-export const disputeTexts = { en, es };
+export const disputeTexts: InEachLanguage<typeof en> = { en, es };
