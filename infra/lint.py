@@ -5,16 +5,21 @@
 
 import sys
 import tempfile
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 
 from cfnlint.api import ManualArgs
 from cfnlint.api import lint as run_cfn_lint
 
 from infra import chalice_package
-from infra.template.stages import deployed_stages
+from infra.template.stages import ROOT, deployed_stages
 
 # CloudFormation takes a template of this size from a bucket, and a 20th of it without one.
 MAX_TEMPLATE_BYTES = 1_000_000
+# Has an empty file for each template in which nothing was found: the same one is checked, packaged and tested in a run of everything, and a
+# look at it takes many seconds.
+FAULTLESS = ROOT / ".build" / "faultless-templates"
 
 
 def main() -> int:
@@ -31,12 +36,18 @@ def main() -> int:
 def template_problems(file: Path) -> list[str]:
     """The errors and warnings of a template, each with its place; an empty list if there are none."""
     text = file.read_text()
+    known = FAULTLESS / sha256(f"cfn-lint {version('cfn-lint')}, {MAX_TEMPLATE_BYTES}: {text}".encode()).hexdigest()
+    if known.exists():
+        return []
     found = [
         f"{'.'.join(str(part) for part in match.path or [])}: {match.message} ({match.rule.id})"
         for match in run_cfn_lint(text, config=ManualArgs(ignore_checks=["I"]))
     ]
     if len(text) > MAX_TEMPLATE_BYTES:
         found.append(f"the template has {len(text):,} bytes, and CloudFormation takes {MAX_TEMPLATE_BYTES:,} at most")
+    if not found:
+        known.parent.mkdir(parents=True, exist_ok=True)
+        known.touch()
     return found
 
 

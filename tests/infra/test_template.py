@@ -243,7 +243,7 @@ def packaged(tmp_path_factory):
 
 @pytest.mark.parametrize(("stage", "snapstart"), [("dev", False), ("prod", True)])
 def test_cloudformation_would_take_the_template(packaged, tmp_path, stage, snapstart):
-    (tmp_path / "sam.json").write_text(json.dumps(packaged(stage, snapstart=snapstart)))
+    (tmp_path / "sam.json").write_text(json.dumps(packaged(stage, snapstart=snapstart), separators=(",", ":")))  # as it is deployed
     assert lint.template_problems(tmp_path / "sam.json") == []
 
 
@@ -255,6 +255,20 @@ def test_what_cloudformation_would_refuse_is_a_problem(tmp_path, monkeypatch):
     assert any(problem.startswith("Resources.Logs.Properties.RetentionInDays: 2 is not one of") for problem in problems)
     monkeypatch.setattr(lint, "MAX_TEMPLATE_BYTES", 10)
     assert "CloudFormation takes 10 at most" in lint.template_problems(tmp_path / "sam.json")[-1]
+
+
+def test_a_template_without_faults_is_looked_at_once_and_one_with_faults_each_time(tmp_path, monkeypatch):
+    looks, file = [], tmp_path / "sam.json"
+    monkeypatch.setattr(lint, "FAULTLESS", tmp_path / "faultless")
+    look = lint.run_cfn_lint
+    monkeypatch.setattr(lint, "run_cfn_lint", lambda text, **options: looks.append(text) or look(text, **options))
+    good, bad = (json.dumps({"Resources": {"Topic": {"Type": kind}}}) for kind in ("AWS::SNS::Topic", "AWS::SNS::Topik"))
+    for text, found in ((good, False), (good, False), (bad, True), (bad, True), (good, False)):
+        file.write_text(text)
+        assert bool(lint.template_problems(file)) == found
+    assert looks == [good, bad, bad]
+    monkeypatch.setattr(lint, "MAX_TEMPLATE_BYTES", 10)
+    assert lint.template_problems(file) != []
 
 
 def test_functions_run_on_arm64_unless_another_architecture_is_asked_for(packaged):
