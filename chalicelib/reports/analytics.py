@@ -13,13 +13,14 @@ from chalicelib.catalog.model import Event
 from chalicelib.clock import Timestamp
 from chalicelib.errors import InvalidInput
 from chalicelib.reports import store
-from chalicelib.reports.figures import Figures
+from chalicelib.reports.figures import GATE, GATES, TOTALS, Figures
 from chalicelib.waiting_room import service as waiting_room
 from chalicelib.waiting_room.views import AdminRoomView
 from chalicelib.waitlist import service as waitlist
 
 DEFAULT_DAYS = 31
 MAX_DAYS = 366
+MAX_GATES = 50  # are shown, those with most people: their names are what people at the door have typed
 
 
 class AnalyticsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -129,8 +130,15 @@ class EventAdmissionView(AdmissionFigures, frozen=True, kw_only=True):
     tiers: list[TierAdmission]
 
 
+class GateFigures(Struct, frozen=True):
+    """How many people have come in at a gate; `gate` is null for check-ins that named none."""
+
+    gate: str | None
+    people_admitted: int
+
+
 class AnalyticsView(Struct, frozen=True, kw_only=True):
-    """The figures of an event. They follow a change within seconds.
+    """The figures of an event. They follow a change within seconds. `gates` are the 50 with most people.
 
     `payment_success_rate` is the share of attempts to pay that succeeded, `purchase_success_rate` the share of ended purchases that became
     orders; null while there are none. `capacity` is that over all tiers, null for an event without one. `waitlist_conversion` is the share
@@ -148,6 +156,7 @@ class AnalyticsView(Struct, frozen=True, kw_only=True):
     conversion: ConversionRates
     refunds: RefundFigures
     admission: AdmissionFigures
+    gates: list[GateFigures]
     payment_success_rate: float | None
     purchase_success_rate: float | None
     waitlist_conversion: float | None
@@ -156,10 +165,11 @@ class AnalyticsView(Struct, frozen=True, kw_only=True):
 def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsView:
     """Raises InvalidInput for days that end before they begin, or are too many."""
     first_day, last_day = _days(query, now)
-    (totals, days), (room, line) = parallel.both(
-        lambda: _load_figures(event.id, first_day, last_day),
+    (parts, days), (room, line) = parallel.both(
+        lambda: _load_figures(event.id, first_day, last_day, TOTALS, GATES),
         lambda: parallel.both(lambda: waiting_room.admin_overview(event, now), lambda: waitlist.find_line(event.id)),
     )
+    totals = parts.get(TOTALS, {})
     funnel = _funnel(room, totals)
     tiers = _tiers(event, totals)
     captured, declined = _entries(totals, "captured"), _entries(totals, "declined")
@@ -181,6 +191,7 @@ def event_analytics(event: Event, query: AnalyticsQuery, now: int) -> AnalyticsV
         ),
         refunds=RefundFigures(refunds=totals.get("refunds", 0), tickets=sum(tier.returned for tier in tiers)),
         admission=_admission(tiers),
+        gates=_gates(parts.get(GATES, {})),
         payment_success_rate=_share(captured, captured + declined),
         purchase_success_rate=_share(funnel.orders, ended),
         waitlist_conversion=line.conversion if line is not None else None,
@@ -208,7 +219,8 @@ def sale_totals(event: Event, query: AnalyticsQuery | None = None, now: int = 0)
     if query is None:
         totals = store.load_totals(store.load_generations().current, event.id)
     else:
-        totals, days = _load_figures(event.id, *_days(query, now))
+        parts, days = _load_figures(event.id, *_days(query, now), TOTALS)
+        totals = parts.get(TOTALS, {})
     revenue = _revenue(totals)
     tiers = catalog.snapshot().tiers_of(event.id)
     currency = next((tier.currency for tier in tiers), revenue[0].currency if revenue else "USD")
@@ -232,11 +244,16 @@ def _admission(tiers: list[TierFigures]) -> AdmissionFigures:
     return AdmissionFigures(people_expected=expected, people_admitted=admitted, progress=_share(admitted, expected))
 
 
-def _load_figures(event_id: str, first_day: date, last_day: date) -> tuple[Mapping[str, int], Figures]:
-    """The totals of an event, and its figures of these days."""
+def _gates(people: Mapping[str, int]) -> list[GateFigures]:
+    """The gates with most people first; those from which all check-ins were taken back are left out."""
+    counts = [GateFigures(name.removeprefix(GATE) or None, count) for name, count in people.items() if count]
+    return sorted(counts, key=lambda gate: (-gate.people_admitted, gate.gate or ""))[:MAX_GATES]
+
+
+def _load_figures(event_id: str, first_day: date, last_day: date, *parts: str) -> tuple[Figures, Figures]:
+    """Some parts of the figures of an event, and its figures of these days."""
     generation = store.load_generations().current
-    totals = store.load_totals(generation, event_id)
-    return totals, store.load_days(generation, event_id, first_day.isoformat(), last_day.isoformat())
+    return store.load_parts(generation, event_id, parts), store.load_days(generation, event_id, first_day.isoformat(), last_day.isoformat())
 
 
 def _days(query: AnalyticsQuery, now: int) -> tuple[date, date]:

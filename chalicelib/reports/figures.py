@@ -1,9 +1,8 @@
 """What each purchase, entry of the ledger and ticket adds to the figures of its event: pure functions of its present state.
 
-Figures are named numbers in parts: `totals`, one part for each promo code, `promo#EARLY`, and one for each day, `day#2026-11-21`, with
-the hours of the day in the names. What a
-purchase adds is kept with it. When it has changed, the difference is added, so it does not matter how many changes were missed, came
-twice or are counted anew.
+Figures are named numbers in parts: `totals`, `gates` with who came in at which gate, one part for each promo code, `promo#EARLY`, and
+one for each day, `day#2026-11-21`, with the hours of the day in the names. What a purchase adds is kept with it. When it has changed, the
+difference is added, so it does not matter how many changes were missed, came twice or are counted anew.
 """
 
 from collections import Counter, defaultdict
@@ -16,6 +15,8 @@ from chalicelib.tickets.model import Ticket
 Figures = dict[str, dict[str, int]]  # part -> name -> number
 
 TOTALS = "totals"
+GATES = "gates"
+GATE = "gate#"  # before the name of a gate
 
 
 def purchase_figures(purchase: Purchase) -> Figures:
@@ -78,7 +79,7 @@ def entry_figures(entry: LedgerEntry) -> Figures:
 
 
 def ticket_figures(ticket: Ticket) -> Figures:
-    """The people who have come in with a ticket, by tier and by the hour in which they came."""
+    """The people who have come in with a ticket, by tier, by the hour in which they came, and by gate; an empty name for none."""
     if not ticket.checkins:
         return {}
     figures: Figures = {TOTALS: {f"tier#{ticket.tier_id}#admitted": ticket.admitted}}
@@ -87,6 +88,9 @@ def ticket_figures(ticket: Ticket) -> Figures:
         name = f"{hour}#tier#{ticket.tier_id}#admitted"
         numbers = figures.setdefault(day, {})
         numbers[name] = numbers.get(name, 0) + checkin.count
+        gates = figures.setdefault(GATES, {})
+        gate = f"{GATE}{checkin.gate or ''}"
+        gates[gate] = gates.get(gate, 0) + checkin.count
     return figures
 
 

@@ -197,8 +197,13 @@ def load_totals(generation: int, event_id: str) -> Mapping[str, int]:
 
 def load_part(generation: int, event_id: str, part: str) -> Mapping[str, int]:
     """One part of the figures of an event by name; FIGURE_LANES items in one round trip."""
-    keys = [_wire_key(_figures_row(generation, event_id, part, lane)) for lane in range(FIGURE_LANES)]
-    return total([{part: _numbers(item)} for item in dynamo.batch_get(ReportRow.name(), keys)]).get(part, {})
+    return load_parts(generation, event_id, [part]).get(part, {})
+
+
+def load_parts(generation: int, event_id: str, parts: Iterable[str]) -> Figures:
+    """Some parts of the figures of an event; FIGURE_LANES items for each, in one round trip."""
+    keys = [_wire_key(_figures_row(generation, event_id, part, lane)) for part in parts for lane in range(FIGURE_LANES)]
+    return total([{item["key"]["S"].rpartition("#")[0]: _numbers(item)} for item in dynamo.batch_get(ReportRow.name(), keys)])
 
 
 def load_days(generation: int, event_id: str, first_day: str, last_day: str) -> Figures:

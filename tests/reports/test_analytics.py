@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib.ledger import service as ledger
 from tests import builders, invariants
+from tests.reports.conftest import check_reports
 from tests.simulation import faults
 from tests.waitlist import lines
 
@@ -84,6 +85,34 @@ def test_sold_tickets_and_people_who_came_in_are_shown_by_hour(api, event_id, po
         ("Floor", 1, 0),
         ("Box", 4, 3),
     ]
+
+
+def test_who_came_in_is_shown_by_gate_until_it_is_taken_back(api, event_id, poller, time, monkeypatch):
+    from chalicelib.reports import analytics as module
+
+    order_id = api.get("/me/tickets", user="ada").json["tickets"][0]["order_id"]
+    time.advance(30 * 86_400 - 3 * 3600)
+
+    def admit(count, **gate):
+        reply = api.post(f"/tickets/{order_id}-3/validate", json={"count": count} | gate, token=builders.admin_token())
+        assert reply.status == 200, reply.json
+        return reply.json["checkin"]["id"]
+
+    def gates():
+        poller.drain()
+        return [(gate["gate"], gate["people_admitted"]) for gate in analytics(api, event_id).json["gates"]]
+
+    assert gates() == []
+    admit(1, gate="North #2")
+    admit(2)
+    last = admit(1, gate="North #2")
+    assert gates() == [(None, 2), ("North #2", 2)]
+    undone = {"checkin_id": last, "reason": "wrong person"}
+    assert api.post(f"/tickets/{order_id}-3/undo", json=undone, token=builders.admin_token()).status == 200
+    assert gates() == [(None, 2), ("North #2", 1)]
+    monkeypatch.setattr(module, "MAX_GATES", 1)
+    assert gates() == [(None, 2)]
+    check_reports()
 
 
 def test_a_drop_shows_who_joined_and_was_admitted(api, poller, time):

@@ -44,3 +44,20 @@ def test_the_smallest_of_many_tiers_are_drawn_as_others():
 
 def test_nothing_sold_is_nothing_drawn():
     assert draw() == {"times": [], "sold": [], "total": []}
+
+
+DOOR_SCRIPT = """
+import { createInterface } from "node:readline";
+import { cameInOverTime } from "$WEB/src/manage/sales/series.ts";
+for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(cameInOverTime(JSON.parse(line))));
+"""
+
+
+def test_who_came_in_adds_up_over_the_hours_of_the_door():
+    hours = [
+        {"hour": clock.iso(START + 3600 * hour), "tier_id": tier, "people_admitted": people}
+        for hour, tier, people in ((0, "a", 0), (9, "a", 5), (9, "b", 1), (11, "a", 2))
+    ]
+    drawn, nobody = run_module(DOOR_SCRIPT, [hours, hours[:1]])
+    assert drawn == {"times": [START + 3600 * hour for hour in (9, 10, 11)], "people": [6, 6, 8]}
+    assert nobody == {"times": [], "people": []}

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 from playwright.sync_api import expect
 
+from chalicelib import clock
 from chalicelib.cases import service as cases
 from chalicelib.payments.model import ProviderDispute
 from chalicelib.purchases.disputes import service as disputes
@@ -92,6 +93,13 @@ def sales(manager: Manager) -> Iterator[str]:
     project_changes()
     manager.page.reload()
     manager.page.locator(".chart canvas").first.wait_for()
+    manager.time.advance(2 * 3600)
+    open_doors = {"starts_at": clock.iso(manager.time.now + 3600)}
+    assert manager.api.patch(f"/events/{drop.event_id}", json=open_doors, token=builders.admin_token()).status == 200
+    assert manager.api.post(f"/tickets/{order_id}-2/validate", json={"gate": "North"}, token=builders.admin_token()).status == 200
+    project_changes()
+    manager.page.reload()
+    manager.page.get_by_role("region", name="By gate").wait_for()
     yield "sold"
     manager.go("Compare events")
     for name in ("Nova Lights: Afterglow Tour", "City Strings: Winter Gala"):

@@ -60,6 +60,7 @@ BOUNDED = {
         "revenue": "one for each provider and currency",
         "tiers": _OF_EVENT,
         "by_hour": "366 days at most are asked for",
+        "gates": "the 50 with most people",
     },
     "/events/{event_id}/availability": {"availability": _OF_EVENT},
     "/events/{event_id}/checkins": {"tiers": _OF_EVENT},

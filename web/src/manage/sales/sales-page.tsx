@@ -14,7 +14,7 @@ import { useRoomTexts } from "../texts";
 import { salesTexts } from "../texts/sales";
 import { useManagedEvent } from "../who";
 import { daysAgo, exportSales, getFigures, type Figures } from "./figures";
-import { soldOverTime } from "./series";
+import { cameInOverTime, soldOverTime } from "./series";
 
 const SPANS = [7, 31, 90, 366] as const;
 const REFRESH_SECONDS = 60;
@@ -90,7 +90,41 @@ function Shown({ figures }: { figures: Figures }) {
       <section class="panel">
         <h2>{own.door}</h2>
         <p>{own.cameIn(figures.admission.people_admitted, figures.admission.people_expected, share(figures.admission.progress, locale))}</p>
+        <Door figures={figures} write={number} />
       </section>
+    </>
+  );
+}
+
+/** Who came in, over time and by gate; nothing before the first. */
+function Door({ figures, write }: { figures: Figures; write: (value: number) => string }) {
+  const own = useRoomTexts(salesTexts);
+  const { locale } = useTexts();
+  const { times, people } = useMemo(() => cameInOverTime(figures.by_hour), [figures]);
+  const series = useMemo(() => [{ name: own.cameInSoFar, values: people }], [people, own]);
+  return (
+    <>
+      {times.length > 0 && <Chart label={own.chartDoor(people.at(-1)!)} times={times} series={series} write={write} />}
+      {figures.gates.length > 0 && (
+        <TablePlace label={own.byGate}>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">{own.gate}</th>
+                <th scope="col" class="number">{own.in}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {figures.gates.map(({ gate, people_admitted }) => (
+                <tr key={gate}>
+                  <th scope="row">{gate ?? own.noGate}</th>
+                  <td class="number">{people_admitted.toLocaleString(locale)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </TablePlace>
+      )}
     </>
   );
 }

@@ -15,6 +15,7 @@ export interface Tier {
   sold: number;
 }
 
+const HOUR = 3600;
 const DAY = 86_400;
 /** Series of more days than these have a value for each day, others for each hour. */
 const MAX_DAYS_BY_HOUR = 4;
@@ -45,6 +46,19 @@ export function soldOverTime(hours: Hour[], tiers: Tier[], others: string, most:
     .filter(([key]) => counts.has(key))
     .map(([key, name]) => ({ name, values: summed(counts.get(key)!) }));
   return { times: places, sold, total };
+}
+
+/** How many people had come in by the end of each hour of the door, from the first one to the last. `hours` are in their order. */
+export function cameInOverTime(hours: { hour: string; people_admitted: number }[]): { times: number[]; people: number[] } {
+  const byHour = new Map<number, number>();
+  for (const { hour, people_admitted } of hours) {
+    const at = Date.parse(hour) / 1000;
+    if (people_admitted) byHour.set(at, (byHour.get(at) ?? 0) + people_admitted);
+  }
+  if (byHour.size === 0) return { times: [], people: [] };
+  const [first, last] = [Math.min(...byHour.keys()), Math.max(...byHour.keys())];
+  const times = Array.from({ length: Math.floor((last - first) / HOUR) + 1 }, (_, index) => first + index * HOUR);
+  return { times, people: summed(times.map((at) => byHour.get(at) ?? 0)) };
 }
 
 function summed(values: number[]): number[] {
