@@ -164,4 +164,12 @@ def newcomer(manager: Manager) -> Iterator[str]:
     manager.see("Event published")
 
 
-TOURS: list[Tour] = [entering, events, profile, newcomer, another_ones_edit, published]
+def as_a_buyer(manager: Manager) -> Iterator[str]:
+    manager.sign_up()
+    manager.press("See the shop as a buyer")
+    manager.see("You see this demonstration as a made-up buyer.")
+    manager.page.wait_for_load_state("networkidle")
+    yield "shop"
+
+
+TOURS: list[Tour] = [entering, as_a_buyer, events, profile, newcomer, another_ones_edit, published]
