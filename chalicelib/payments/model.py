@@ -146,6 +146,7 @@ class ProviderEvent(Struct, frozen=True, kw_only=True):
     object said when the event was sent; `carries_metadata` says whether an object of its kind has a namespace of its own.
     """
 
+    provider: ProviderName
     id: str
     type: str
     subject: EventSubject | None

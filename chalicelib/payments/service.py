@@ -1,8 +1,10 @@
 """Payments: free orders, simulated payments where the stage allows them, and Stripe where a key is set up.
 
-`providers/protocol.py` says what each provider can do. What only an external one has (events, disputes, lists for reconciliation) is
-re-exported here from Stripe, the only external provider so far.
+`providers/protocol.py` says what each provider can do, and what only an external one has: events, refunds, disputes, lists of them.
 """
+
+from collections.abc import Iterator
+from typing import cast
 
 import msgspec
 from msgspec.structs import replace
@@ -14,50 +16,18 @@ from chalicelib.payments.model import (
     PaymentMetadata,
     PaymentsUnavailable,
     PriceMismatch,
+    ProviderDispute,
+    ProviderEvent,
     ProviderName,
     ProviderNotOffered,
     ProviderPayment,
     ProviderRefund,
     SimulatedOutcome,
 )
-from chalicelib.payments.providers import stripe
-from chalicelib.payments.providers.protocol import PROVIDERS
-from chalicelib.payments.providers.stripe import (
-    fetch_dispute,
-    fetch_payment_by_id,
-    fetch_refund,
-    find_payment_by_id,
-    list_disputes,
-    list_events,
-    list_payments,
-    list_refunds,
-    list_refunds_of_payment,
-    verify_event,
-)
+from chalicelib.payments.providers.protocol import EXTERNAL, PROVIDERS, ExternalProvider
 from chalicelib.payments.providers.stripe_client import check_key
 
-__all__ = [
-    "cancel_payment",
-    "check_key",
-    "create_refund",
-    "fetch_dispute",
-    "fetch_payment",
-    "fetch_payment_by_id",
-    "fetch_refund",
-    "find_payment_by_id",
-    "has_external_provider",
-    "has_own_page",
-    "is_external",
-    "list_disputes",
-    "list_events",
-    "list_payments",
-    "list_refunds",
-    "list_refunds_of_payment",
-    "local_outcome",
-    "new_payment",
-    "open_payment",
-    "verify_event",
-]
+__all__ = ["check_key"]
 
 
 def new_payment(amount_cents: int, currency: str, requested: ProviderName | None = None) -> Payment:
@@ -79,7 +49,7 @@ def new_payment(amount_cents: int, currency: str, requested: ProviderName | None
 
 def is_external(provider: str) -> bool:
     """Whether the provider of this name is a company with books of its own, where payments are opened, verified and refunded."""
-    return PROVIDERS[msgspec.convert(provider, ProviderName)].IS_EXTERNAL
+    return msgspec.convert(provider, ProviderName) in EXTERNAL
 
 
 def has_own_page() -> bool:
@@ -90,7 +60,7 @@ def has_own_page() -> bool:
 
 def has_external_provider() -> bool:
     """Whether any external provider takes payments in this stage."""
-    return any(provider.IS_EXTERNAL and provider.is_offered() for provider in PROVIDERS.values())
+    return any(_offered())
 
 
 def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Payment | None:
@@ -117,7 +87,57 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
 def fetch_payment(payment: Payment) -> ProviderPayment:
     """The payment as its provider has it now; it must have been opened there. Raises ProviderUnavailable."""
     assert payment.provider_id is not None
-    return fetch_payment_by_id(payment.provider_id)
+    return fetch_payment_by_id(payment.provider, payment.provider_id)
+
+
+def fetch_payment_by_id(provider: str, provider_id: str) -> ProviderPayment:
+    """A payment or a hosted page as this external provider has it now. Raises ProviderUnavailable."""
+    return _external(provider).fetch_payment_by_id(provider_id)
+
+
+def find_payment_by_id(provider: str, provider_id: str) -> ProviderPayment | None:
+    """As `fetch_payment_by_id`; None if the provider does not have it."""
+    return _external(provider).find_payment_by_id(provider_id)
+
+
+def fetch_refund(provider: str, provider_id: str) -> ProviderRefund:
+    """A refund as this external provider has it now. Raises ProviderUnavailable."""
+    return _external(provider).fetch_refund(provider_id)
+
+
+def fetch_dispute(provider: str, provider_id: str) -> ProviderDispute:
+    """A dispute as this external provider has it now. Raises ProviderUnavailable."""
+    return _external(provider).fetch_dispute(provider_id)
+
+
+def list_refunds_of_payment(provider: str, payment_intent_id: str) -> list[ProviderRefund]:
+    """The refunds of one payment, newest first. Raises ProviderUnavailable."""
+    return _external(provider).list_refunds_of_payment(payment_intent_id)
+
+
+def verify_event(provider: ProviderName, body: bytes, signature: str, now: int) -> ProviderEvent | None:
+    """The event of a webhook, if this external provider has signed exactly these bytes lately; else None."""
+    return _external(provider).verify_event(body, signature, now)
+
+
+def list_payments(since: int, until: int) -> Iterator[ProviderPayment]:
+    """What was paid, or begun to be paid, in [since, until), epoch seconds, at all external providers. Raises ProviderUnavailable."""
+    return (payment for provider in _offered() for payment in provider.list_payments(since, until))
+
+
+def list_refunds(since: int, until: int) -> Iterator[ProviderRefund]:
+    """The refunds of [since, until) at all external providers. Raises ProviderUnavailable."""
+    return (refund for provider in _offered() for refund in provider.list_refunds(since, until))
+
+
+def list_disputes(since: int, until: int) -> Iterator[ProviderDispute]:
+    """The disputes of [since, until) at all external providers. Raises ProviderUnavailable."""
+    return (dispute for provider in _offered() for dispute in provider.list_disputes(since, until))
+
+
+def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
+    """What all external providers have sent in [since, until), or tried to send, to our webhooks. Raises ProviderUnavailable."""
+    return (event for provider in _offered() for event in provider.list_events(since, until))
 
 
 def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
@@ -129,21 +149,31 @@ def cancel_payment(payment: Payment | None) -> ProviderPayment | None:
 
 
 def create_refund(
-    purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount_cents: int, *, check_existing: bool
+    provider: str, purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount_cents: int, *, check_existing: bool
 ) -> ProviderRefund:
-    """Make one refund at the external provider.
+    """Make one refund at the external provider of its payment.
 
     With `check_existing`, for a refund that an earlier call may have made, one that the provider has already is returned instead: its
     idempotency keys protect for a day only. That may be one of an earlier attempt that seemed to be refused.
     """
-    for refund in list_refunds_of_payment(payment_intent_id) if check_existing else []:
+    for refund in list_refunds_of_payment(provider, payment_intent_id) if check_existing else []:
         if refund.refund_id == refund_id and (refund.attempt == attempt or refund.status != "failed"):
             return replace(refund, attempt=attempt)
-    return stripe.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents)
+    return _external(provider).create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents)
 
 
 def _default_provider() -> ProviderName:
     setting = settings.current().payment_provider
     if setting != "auto":
         return setting
-    return next((name for name, provider in PROVIDERS.items() if provider.IS_EXTERNAL and provider.is_offered()), "simulated")
+    return next((name for name, provider in EXTERNAL.items() if provider.is_offered()), "simulated")
+
+
+def _external(provider: str) -> ExternalProvider:
+    """The external provider of this name, as it is stored; raises KeyError for the name of another one."""
+    return EXTERNAL[cast(ProviderName, provider)]
+
+
+def _offered() -> Iterator[ExternalProvider]:
+    """The external providers that are set up in this stage."""
+    return (provider for provider in EXTERNAL.values() if provider.is_offered())

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from chalicelib import dynamo, ids, log, settings
+from chalicelib.cases.model import Case
 from chalicelib.catalog import service as catalog
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
@@ -58,24 +59,30 @@ def recheck_open_cases(now: int, *, disputes: bool) -> dict[str, int]:
     """
     run = ComparisonRun(ReconciliationReport(now, now), now, 0)
     for case in run.payment_findings[:MAX_RECHECKS]:
-        payment_intent_id = str(case.details["capture"])
-        with run.isolate_errors(case.purchase_id, payment_intent_id):
-            _recheck_payment(run, case.purchase_id, payment_intent_id)
+        provider, payment_intent_id = _provider_of(case), str(case.details["capture"])
+        with run.isolate_errors(case.purchase_id, payment_intent_id, payment_at=provider):
+            _recheck_payment(run, case.purchase_id, provider, payment_intent_id)
     for case in run.open_disputes if disputes else []:
         with run.isolate_errors(case.purchase_id, case.id):
-            run.count_repaired("disputes_differ", provider_events.apply_dispute(payments.fetch_dispute(case.id), now))
+            dispute = payments.fetch_dispute(_provider_of(case), case.id)
+            run.count_repaired("disputes_differ", provider_events.apply_dispute(dispute, now))
     return run.report.repaired
 
 
-def _recheck_payment(run: ComparisonRun, purchase_id: str, payment_intent_id: str) -> None:
-    provider_payment, purchase = payments.find_payment_by_id(payment_intent_id), queries.load(purchase_id)
+def _provider_of(case: Case) -> str:
+    """The external provider of what the case is about. Cases of earlier versions do not name it: there was one."""
+    return str(case.details.get("provider", "stripe"))
+
+
+def _recheck_payment(run: ComparisonRun, purchase_id: str, provider: str, payment_intent_id: str) -> None:
+    provider_payment, purchase = payments.find_payment_by_id(provider, payment_intent_id), queries.load(purchase_id)
     if provider_payment is not None and purchase is None:
         # Only shown, never refunded here: it may be a finding because there were too many of its kind.
         _update_unknown_finding(run, provider_payment, differs=provider_payment.is_paid)
     elif provider_payment is not None:
         _compare_payment(run, provider_payment, purchase)
     if purchase is not None and (purchase_id, f"tickets_without_payment-{payment_intent_id}") in run.open_findings:
-        _compare_tickets(run, purchase, payment_intent_id, provider_payment)
+        _compare_tickets(run, purchase, provider, payment_intent_id, provider_payment)
 
 
 def _compare_payments(run: ComparisonRun) -> set[str]:
@@ -87,7 +94,7 @@ def _compare_payments(run: ComparisonRun) -> set[str]:
         _check_unknown_limit(run, [payment for payment in batch if payment.is_paid and payment.purchase_id not in purchases])
         for payment in batch:
             run.report.payments += 1
-            with run.isolate_errors(str(payment.purchase_id), payment.id):
+            with run.isolate_errors(str(payment.purchase_id), payment.id, payment_at=payment.provider):
                 _compare_payment(run, payment, purchases.get(str(payment.purchase_id)))
     return paid
 
@@ -121,6 +128,7 @@ def _check_unknown_limit(run: ComparisonRun, unknown: list[ProviderPayment]) -> 
 def _update_unknown_finding(run: ComparisonRun, payment: ProviderPayment, *, differs: bool) -> None:
     details = {
         "event_id": payment.event_id,
+        "provider": payment.provider,
         "capture": payment.payment_intent_id,
         "amount_cents": payment.net_received,
         "currency": payment.currency,
@@ -135,13 +143,14 @@ def _compare_payment(run: ComparisonRun, payment: ProviderPayment, purchase: Pur
     if purchase is None:
         return
     if purchase.refunded_total(payment.id, include_due=False) != payment.amount_refunded:
-        for refund in payments.list_refunds_of_payment(payment.id):
+        for refund in payments.list_refunds_of_payment(payment.provider, payment.id):
             purchase = run.count_repaired("refunds_differ", provider_events.apply_refund(refund, run.now)) or purchase
-        payment = payments.fetch_payment_by_id(payment.id)  # a refund may just have been created
+        payment = payments.fetch_payment_by_id(payment.provider, payment.id)  # a refund may just have been created
     if any(refund.status in ("due", "failed") for refund in purchase.refunds if refund.payment_intent_id == payment.id):
         return  # an unfinished refund is an open case already
     expected, found = _expected_amounts(purchase, payment), _amounts(payment.amount_received, payment.amount_refunded, payment.currency)
-    details = {"event_id": purchase.event_id, "capture": payment.id, "expected": expected, "found": found}
+    about = {"event_id": purchase.event_id, "provider": payment.provider, "capture": payment.id}
+    details = {**about, "expected": expected, "found": found}
     run.update_finding(purchase.id, "amounts_differ", payment.id, expected != found, details)
 
 
@@ -208,16 +217,20 @@ def _find_tickets_without_payment(run: ComparisonRun, paid: set[str]) -> None:
     for entry in _captured_entries(run.report):
         if entry.reference in paid:
             continue
-        with run.isolate_errors(entry.purchase_id, entry.reference):
+        with run.isolate_errors(entry.purchase_id, entry.reference, payment_at=entry.provider):
             purchase = queries.load(entry.purchase_id)
             if purchase is not None:
-                _compare_tickets(run, purchase, entry.reference, payments.find_payment_by_id(entry.reference))
+                found = payments.find_payment_by_id(entry.provider, entry.reference)
+                _compare_tickets(run, purchase, entry.provider, entry.reference, found)
 
 
-def _compare_tickets(run: ComparisonRun, purchase: Purchase, payment_intent_id: str, payment: ProviderPayment | None) -> None:
+def _compare_tickets(
+    run: ComparisonRun, purchase: Purchase, provider: str, payment_intent_id: str, payment: ProviderPayment | None
+) -> None:
     differs = payment is None or not payment.amount_received
     details = {
         "event_id": purchase.event_id,
+        "provider": provider,
         "capture": payment_intent_id,
         "amount_cents": purchase.total_cents,
         "currency": purchase.currency,

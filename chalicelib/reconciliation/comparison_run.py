@@ -48,8 +48,11 @@ class ComparisonRun:
             cases.close_finding(*finding)
 
     @contextmanager
-    def isolate_errors(self, purchase_id: str, about: str) -> Iterator[None]:
-        """Turn an error inside the block into a finding, so that it does not stop the rest of the comparison."""
+    def isolate_errors(self, purchase_id: str, about: str, *, payment_at: str | None = None) -> Iterator[None]:
+        """Turn an error inside the block into a finding, so that it does not stop the rest of the comparison.
+
+        `payment_at`: `about` is a payment at this provider, so the finding is compared again.
+        """
         error_name = None
         try:
             yield
@@ -60,5 +63,5 @@ class ComparisonRun:
         except Exception as error:
             log.exception("reconciliation.not_dealt_with", purchase_id=purchase_id, about=about)
             error_name = type(error).__name__
-        payment_details = {"capture": about} if about.startswith("pi_") else {}
+        payment_details = {"provider": payment_at, "capture": about} if payment_at is not None else {}
         self.update_finding(purchase_id, "not_dealt_with", about, error_name is not None, {"error": error_name, **payment_details})

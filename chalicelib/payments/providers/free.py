@@ -4,8 +4,6 @@ from msgspec.structs import replace
 
 from chalicelib.payments.model import CheckoutPage, Payment, PaymentMetadata, SimulatedOutcome
 
-IS_EXTERNAL = False
-
 
 def is_offered() -> bool:
     return True

@@ -2,8 +2,6 @@
 
 from chalicelib.payments.model import CheckoutPage, Payment, PaymentMetadata, PaymentsUnavailable, SimulatedOutcome
 
-IS_EXTERNAL = False
-
 
 def is_offered() -> bool:
     return False

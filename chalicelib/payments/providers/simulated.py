@@ -5,8 +5,6 @@ from msgspec.structs import replace
 from chalicelib import settings
 from chalicelib.payments.model import CheckoutPage, Payment, PaymentMetadata, PaymentsUnavailable, SimulatedOutcome, SimulationRequired
 
-IS_EXTERNAL = False
-
 
 def is_offered() -> bool:
     return settings.current().payment_simulation == "on"

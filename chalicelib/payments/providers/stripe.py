@@ -30,8 +30,6 @@ from chalicelib.payments.providers.stripe_client import call
 if TYPE_CHECKING:
     import stripe
 
-IS_EXTERNAL = True
-
 SIGNATURE_TOLERANCE_SECONDS = 300
 MAX_PAGE_SIZE = 100  # the most that Stripe returns
 

@@ -115,6 +115,7 @@ def event_of(event: Json) -> ProviderEvent:
     about: Json = (event.get("data") or {}).get("object") or {}
     metadata = about.get("metadata") or {}
     return ProviderEvent(
+        provider="stripe",
         id=str(event.get("id", "")),
         type=kind,
         subject=EVENT_TYPES.get(kind),

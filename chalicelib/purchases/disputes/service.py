@@ -54,7 +54,10 @@ def _save_dispute(
         voided=known.voided if known else [],
     )
     owned = tickets.load_purchase_tickets(purchase.id, purchase.quantity) if purchase.is_order else []
-    items = [*ledger_entries.dispute_items(purchase, provider_dispute, is_new=known is None, now=now), _case_item(purchase, dispute, now)]
+    items = [
+        *ledger_entries.dispute_items(purchase, provider_dispute, is_new=known is None, now=now),
+        _case_item(purchase, dispute, provider_dispute.provider, now),
+    ]
     after = purchase
     if status == "won":
         after, retry_items = processing.plan_retry(purchase, _refunds_refused_by(purchase, dispute), now)
@@ -124,12 +127,13 @@ def _thaw_items(purchase: Purchase, dispute: Dispute, owned: list[Ticket]) -> li
     return [] if others_open else tickets.thaw_items([ticket for ticket in owned if ticket.state == "frozen"])
 
 
-def _case_item(purchase: Purchase, dispute: Dispute, now: int) -> dynamo.TransactItem:
+def _case_item(purchase: Purchase, dispute: Dispute, provider: str, now: int) -> dynamo.TransactItem:
     """Transaction item that opens the dispute's case, or closes it when the dispute is decided."""
     if dispute.status != "open":
         return cases.close_case_item(purchase.id, "dispute", dispute.id)
     details = {
         "event_id": purchase.event_id,
+        "provider": provider,
         "amount_cents": dispute.amount_cents,
         "currency": dispute.currency,
         "reason": dispute.reason,

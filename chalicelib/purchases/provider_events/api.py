@@ -22,4 +22,4 @@ class ReceiptView(Struct, frozen=True):
 def receive_stripe_event(request: RequestContext) -> Reply[ReceiptView]:
     """Receive an event from Stripe's webhook."""
     signature = request.header("stripe-signature") or ""
-    return Reply(ReceiptView(webhook.handle_webhook(request.read_body(), signature, request.now)))
+    return Reply(ReceiptView(webhook.handle_webhook("stripe", request.read_body(), signature, request.now)))

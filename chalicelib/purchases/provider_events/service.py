@@ -30,9 +30,9 @@ class EventResult(Struct, frozen=True):
     changed: bool = False
 
 
-def apply_payment_by_id(provider_id: str, now: int) -> EventResult:
+def apply_payment_by_id(provider: str, provider_id: str, now: int) -> EventResult:
     """Fetch a payment (a Payment Intent or a Checkout Session) and apply it to its purchase."""
-    provider_payment = payments.fetch_payment_by_id(provider_id)
+    provider_payment = payments.fetch_payment_by_id(provider, provider_id)
     if not _is_ours(provider_payment) or provider_payment.purchase_id is None:
         return EventResult("not_ours")
     purchase = queries.load(provider_payment.purchase_id)
@@ -59,7 +59,7 @@ def apply_refund(provider_refund: ProviderRefund, now: int) -> EventResult:
     elif provider_refund.payment_intent_id is not None:
         if provider_refund.payment_intent_id not in purchase.payment_intent_ids:
             # The money came in and was refunded before any event about it arrived, so the payment is applied first.
-            after = apply_payment_by_id(provider_refund.payment_intent_id, now).purchase or purchase
+            after = apply_payment_by_id(provider_refund.provider, provider_refund.payment_intent_id, now).purchase or purchase
         # A payment that was refunded in full before it was applied gets no tickets and no entries, so its refund gets none either.
         if provider_refund.payment_intent_id in after.payment_intent_ids:
             after = requests.record_external_refund(after, provider_refund, now)
@@ -73,7 +73,7 @@ def apply_dispute(provider_dispute: ProviderDispute, now: int) -> EventResult:
         return EventResult("not_ours")
     settles_first = transitions.action_for(purchase.state, "dispute_opened") == "settle_first"
     if settles_first or provider_dispute.payment_intent_id not in purchase.payment_intent_ids:
-        purchase = apply_payment_by_id(provider_dispute.payment_intent_id, now).purchase or purchase
+        purchase = apply_payment_by_id(provider_dispute.provider, provider_dispute.payment_intent_id, now).purchase or purchase
     if provider_dispute.status is None:
         return EventResult("inquiry", purchase)  # it takes no money
     after = disputes.record_dispute(purchase, provider_dispute, now)
@@ -133,14 +133,15 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
     between, the repeated call writes it.
     """
     purchase_id, event_id = provider_payment.purchase_id, provider_payment.event_id
-    payment_intent_id = provider_payment.payment_intent_id
+    provider, payment_intent_id = provider_payment.provider, provider_payment.payment_intent_id
     if not provider_payment.amount_received or payment_intent_id is None or purchase_id is None or event_id is None:
         return EventResult("unknown")
     amount = provider_payment.net_received
-    details = {"event_id": event_id, "capture": payment_intent_id, "amount_cents": amount, "currency": provider_payment.currency}
+    about = {"event_id": event_id, "provider": provider, "capture": payment_intent_id}
+    details = {**about, "amount_cents": amount, "currency": provider_payment.currency}
     refund = None
     if provider_payment.is_paid:
-        refund = payments.create_refund(purchase_id, _UNKNOWN_PURCHASE, 1, payment_intent_id, amount, check_existing=True)
+        refund = payments.create_refund(provider, purchase_id, _UNKNOWN_PURCHASE, 1, payment_intent_id, amount, check_existing=True)
     if refund is not None and refund.status == "failed":
         cases.open_finding(purchase_id, f"{_UNKNOWN_PURCHASE}-{payment_intent_id}", now, {**details, "failure": refund.failure})
         return EventResult("refund_failed")
@@ -148,7 +149,7 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
         log.count("payments_unknown")
         log.warning("payment.unknown", purchase_id=purchase_id, refund=refund.id, **details)
     entries: list[tuple[EntryKind, str, int]] = [("captured", payment_intent_id, provider_payment.amount_received)]
-    refunds = [refund for refund in payments.list_refunds_of_payment(payment_intent_id) if refund.status != "failed"]
+    refunds = [refund for refund in payments.list_refunds_of_payment(provider, payment_intent_id) if refund.status != "failed"]
     entries += [("refunded", str(refund.id), refund.amount_cents) for refund in refunds]
     for kind, reference, cents in entries:
         ledger.record_entry(
@@ -158,7 +159,7 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
             reference=reference,
             amount=cents,
             currency=provider_payment.currency,
-            provider=provider_payment.provider,
+            provider=provider,
             now=now,
         )
     return EventResult("refunded", None, refund is not None)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from chalicelib import log, settings
 from chalicelib.errors import ApiError
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import ProviderEvent
+from chalicelib.payments.model import ProviderEvent, ProviderName
 from chalicelib.purchases.provider_events import service, store
 from chalicelib.purchases.provider_events.service import EventResult
 from chalicelib.purchases.record import queries
@@ -23,12 +23,12 @@ class SignatureRefused(ApiError):
     )
 
 
-def handle_webhook(body: bytes, signature: str, now: int) -> str:
-    """Process one event, in any order and any number of times; returns the result in a word.
+def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int) -> str:
+    """Process one event of an external provider, in any order and any number of times; returns the result in a word.
 
     Raises SignatureRefused. After any other exception the provider sends the event again, so it is not lost.
     """
-    event = payments.verify_event(body, signature, now)
+    event = payments.verify_event(provider, body, signature, now)
     if event is None:
         log.count("webhooks_refused")
         log.warning("webhook.refused")
@@ -71,13 +71,13 @@ def _is_foreign(event: ProviderEvent) -> bool:
 def _apply(event: ProviderEvent, now: int) -> EventResult:
     match event.subject:
         case "refund":
-            return service.apply_refund(payments.fetch_refund(event.object_id), now)
+            return service.apply_refund(payments.fetch_refund(event.provider, event.object_id), now)
         case "dispute":
-            return service.apply_dispute(payments.fetch_dispute(event.object_id), now)
+            return service.apply_dispute(payments.fetch_dispute(event.provider, event.object_id), now)
         case "refunds_of_payment":
             return _apply_refunds_of_payment(event, now)
         case _:
-            return _result_without_fetch(event) or service.apply_payment_by_id(event.object_id, now)
+            return _result_without_fetch(event) or service.apply_payment_by_id(event.provider, event.object_id, now)
 
 
 def _result_without_fetch(event: ProviderEvent) -> EventResult | None:
@@ -95,6 +95,7 @@ def _result_without_fetch(event: ProviderEvent) -> EventResult | None:
 def _apply_refunds_of_payment(event: ProviderEvent, now: int) -> EventResult:
     if event.payment_intent_id is None:
         return EventResult("not_ours")
-    results = [service.apply_refund(refund, now) for refund in payments.list_refunds_of_payment(event.payment_intent_id)]
+    refunds = payments.list_refunds_of_payment(event.provider, event.payment_intent_id)
+    results = [service.apply_refund(refund, now) for refund in refunds]
     changed = next((result for result in results if result.changed), None)
     return changed or (results[0] if results else EventResult("not_ours"))

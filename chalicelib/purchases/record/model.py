@@ -11,7 +11,7 @@ from chalicelib.catalog.custom_options import OptionType
 from chalicelib.edge.key_use import KeyUse
 from chalicelib.edge.languages import Language
 from chalicelib.inventory.model import Hold
-from chalicelib.payments.model import DisputeStatus, Payment
+from chalicelib.payments.model import DisputeStatus, Payment, ProviderName
 from chalicelib.tickets.model import Attendee
 
 EVENT_CANCELLED = "event_cancelled"  # the reason of the refunds of a cancelled event
@@ -58,6 +58,7 @@ class Refund(Struct, frozen=True, kw_only=True):
 
     It is `due` until the provider has accepted it, and `failed` once its last attempt has failed. `tickets` are the numbers of the
     tickets that were taken back for it; `fee_cents` was kept of their price. An external refund was made in the provider's dashboard.
+    `provider` is the payment's; refunds of earlier versions do not name it, and all of them that are at a provider are Stripe's.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Refund(Struct, frozen=True, kw_only=True):
     failure: str | None = None
     note: str | None = None
     is_external: bool = False
+    provider: ProviderName = "stripe"
 
 
 class Dispute(Struct, frozen=True, kw_only=True):

@@ -55,14 +55,20 @@ def record_status(purchase: Purchase, refund_id: str, provider_refund: ProviderR
 def ask_provider(purchase: Purchase, refund: Refund) -> ProviderRefund:
     """Make a refund that is due, unless an earlier call has made it, or fetch one that is pending. Writes nothing."""
     if refund.status == "pending" and refund.provider_id is not None:
-        return payments.fetch_refund(refund.provider_id)
+        return payments.fetch_refund(refund.provider, refund.provider_id)
     return _ask_to_create(purchase, refund, check_existing=True)
 
 
 def _ask_to_create(purchase: Purchase, refund: Refund, *, check_existing: bool) -> ProviderRefund:
     assert refund.payment_intent_id is not None  # only payments of an external provider have refunds that are due
     return payments.create_refund(
-        purchase.id, refund.id, refund.attempt, refund.payment_intent_id, refund.amount_cents, check_existing=check_existing
+        refund.provider,
+        purchase.id,
+        refund.id,
+        refund.attempt,
+        refund.payment_intent_id,
+        refund.amount_cents,
+        check_existing=check_existing,
     )
 
 

@@ -188,6 +188,7 @@ def _plan_refund(purchase: Purchase, request: RefundRequest, refund_id: str, by:
     refundable = payment.amount_cents - purchase.refunded_total(payment.payment_intent_id, include_due=True)
     amount = min(refundable, sum(purchase.ticket_price(number) for number in numbers) - fees)
     return Refund(
+        provider=payment.provider,
         id=refund_id,
         status="due" if amount and payments.is_external(payment.provider) else "succeeded",
         amount_cents=amount,
@@ -261,6 +262,7 @@ def _external_refund(purchase: Purchase, provider_refund: ProviderRefund, now: i
     )
     assert provider_refund.id is not None  # it was read from the provider
     return Refund(
+        provider=provider_refund.provider,
         id=provider_refund.id,
         status=provider_refund.status,
         amount_cents=provider_refund.amount_cents,

@@ -167,6 +167,7 @@ def _refund_payment(purchase: Purchase, provider_payment: ProviderPayment, trigg
     assert provider_payment.payment_intent_id is not None  # money came in
     is_own = trigger != "payment_duplicated"
     refund = Refund(
+        provider=provider_payment.provider,
         id=f"{_REFUND_REASON[trigger]}-{provider_payment.payment_intent_id}",
         status="due",
         amount_cents=provider_payment.net_received,

@@ -3,6 +3,7 @@
 import pytest
 
 from chalicelib import settings
+from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, PaymentsUnavailable, SimulationRequired
 from chalicelib.payments.providers import simulated
 
@@ -13,7 +14,7 @@ PAYMENT = Payment("simulated", "open", 5000, "USD")
 def test_simulated_payments_are_offered_where_the_setting_is_on(setting, is_offered):
     with settings.override(payment_simulation=setting):
         assert simulated.is_offered() == is_offered
-    assert not simulated.IS_EXTERNAL
+    assert not payments.is_external("simulated")
 
 
 @pytest.mark.parametrize(("simulate", "status"), [("success", "captured"), ("fail", "declined")])

@@ -1,0 +1,100 @@
+"""Two external providers side by side: each is asked about what is its own, and lists are of both."""
+
+import pytest
+
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import Payment, ProviderPayment, ProviderRefund
+from chalicelib.payments.providers import protocol
+
+
+class PayBook:
+    """An invented provider, as a module of `payments/providers` would be one. It has one payment, with one refund."""
+
+    payment = ProviderPayment(
+        provider="paybook",  # type: ignore[arg-type]
+        id="pb_1",
+        status="succeeded",
+        amount=5000,
+        amount_received=5000,
+        amount_refunded=0,
+        currency="USD",
+        created=1000,
+        payment_intent_id="pb_1",
+    )
+    refund = ProviderRefund(
+        provider="paybook",  # type: ignore[arg-type]
+        id="pbr_1",
+        status="succeeded",
+        amount_cents=5000,
+        currency="USD",
+        payment_intent_id="pb_1",
+        refund_id="r1",
+        attempt=1,
+    )
+
+    def __init__(self):
+        self.is_set_up = True
+        self.refunded = []
+
+    def is_offered(self):
+        return self.is_set_up
+
+    def fetch_payment_by_id(self, provider_id):
+        assert provider_id == "pb_1"
+        return self.payment
+
+    def find_payment_by_id(self, provider_id):
+        return self.payment if provider_id == "pb_1" else None
+
+    def fetch_refund(self, provider_id):
+        assert provider_id == "pbr_1"
+        return self.refund
+
+    def list_refunds_of_payment(self, payment_intent_id):
+        return [self.refund] if payment_intent_id == "pb_1" else []
+
+    def create_refund(self, *refund):
+        self.refunded.append(refund)
+        return self.refund
+
+    def list_payments(self, since, until):
+        yield from [self.payment] if since <= 1000 < until else []
+
+    def verify_event(self, body, signature, now):
+        return "an event" if signature == "of PayBook" else None
+
+
+@pytest.fixture
+def paybook(monkeypatch):
+    provider = PayBook()
+    monkeypatch.setitem(protocol.EXTERNAL, "paybook", provider)
+    monkeypatch.setitem(protocol.PROVIDERS, "paybook", provider)
+    return provider
+
+
+def test_each_provider_is_asked_about_its_own(shop, paybook):
+    order = shop.load_purchase(shop.buy())
+    assert payments.fetch_payment(order.payment).provider == "stripe"
+    assert payments.fetch_payment(Payment("paybook", "open", 5000, "USD", "pb_1")) is paybook.payment
+    assert payments.find_payment_by_id("paybook", order.payment.payment_intent_id) is None
+    assert payments.fetch_refund("paybook", "pbr_1") is paybook.refund
+
+
+def test_a_webhook_is_verified_by_the_provider_whose_address_it_came_to(shop, paybook):
+    assert payments.verify_event("paybook", b"{}", "of PayBook", shop.time.now) == "an event"
+    assert payments.verify_event("stripe", b"{}", "of PayBook", shop.time.now) is None
+
+
+def test_a_refund_is_made_where_the_money_is(shop, paybook):
+    arguments = ("paybook", "p1", "r2", 1, "pb_1", 5000)
+    assert payments.create_refund(*arguments, check_existing=True) is paybook.refund
+    assert paybook.refunded == [("p1", "r2", 1, "pb_1", 5000)]
+    assert payments.create_refund("paybook", "p1", "r1", 1, "pb_1", 5000, check_existing=True) == paybook.refund
+    assert len(paybook.refunded) == 1
+
+
+def test_lists_are_of_all_providers_that_are_set_up(shop, paybook):
+    shop.buy()
+    assert [payment.provider for payment in payments.list_payments(0, shop.time.now + 1)] == ["stripe", "paybook"]
+    paybook.is_set_up = False
+    assert [payment.provider for payment in payments.list_payments(0, shop.time.now + 1)] == ["stripe"]
