@@ -152,7 +152,8 @@ def _on_file_call(model: Any, params: dict[str, Any], **_: Any) -> None:
 def _require(function: str, action: str, table: str) -> None:
     made.add((function, action, table))
     if (function, action, table) not in permitted():
-        raise AccessRefused(f"{function} may not {action} {table}: see infra/template/permissions.py")
+        advice = "allow it in infra/template/permissions.py, or if another function is to serve the route, see WEBHOOK_PATHS"
+        raise AccessRefused(f"{function} may not {action} {table}: {advice}")
 
 
 def _required(operation: str, request: dict[str, Any]) -> Iterator[tuple[str, str]]:

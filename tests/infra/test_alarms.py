@@ -160,7 +160,8 @@ def test_the_dashboard_draws_the_delivery_rate_by_days_and_its_goal():
 def test_the_runbook_says_what_to_do_with_the_dead_letters_of_each_function():
     section = dict(SECTION.findall((ROOT / alarms.RUNBOOK).read_text()))["dead-letters"]
     queued = [name for name in functions.FUNCTIONS if functions.dead_letters_id(name) is not None]
-    assert [name for name in queued if f"`{name.replace('_', '-')}`" not in section] == []
+    missing = [name for name in queued if f"`{name.replace('_', '-')}`" not in section]
+    assert missing == [], f"{alarms.RUNBOOK}, dead-letters: say what to do with the dead letters of each function"
 
 
 def test_the_jobs_that_may_not_be_silent_are_those_of_each_minute():
@@ -172,4 +173,4 @@ def test_the_page_of_costs_counts_the_alarms_and_their_metrics():
     all_alarms = alarms.alarms("prod")
     metrics = sum(len(alarm.metrics) for alarm in all_alarms)
     line = f"the {len(all_alarms)} alarms of a stage, $0.10 for each of the {metrics} metrics that they ask for | ${metrics / 10:.2f} |"
-    assert line in (ROOT / "docs" / "costs.md").read_text()
+    assert line in (ROOT / "docs" / "costs.md").read_text(), f"docs/costs.md needs this: {line}"
