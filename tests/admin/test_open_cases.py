@@ -48,6 +48,7 @@ def test_open_cases_are_shown_with_their_refund_or_dispute(shop):
             "since": since,
             "next_try_at": None,
             "reason": "product_not_received",
+            "provider": "stripe",
         }
         | common,
         {
