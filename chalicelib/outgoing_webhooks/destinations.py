@@ -52,7 +52,7 @@ def parse(url: str) -> Destination:
     """The parts of an address whose form is allowed. Raises DestinationRefused. Nothing is looked up."""
     if len(url) > MAX_URL_LENGTH or not _PRINTABLE.fullmatch(url):  # first, because urlsplit drops line feeds
         raise DestinationRefused(
-            f"The address must have {MAX_URL_LENGTH} characters at most, without spaces, and others than ASCII encoded."
+            f"Write the address without spaces and accented letters, in {MAX_URL_LENGTH} characters at most: https://example.com/tickets"
         )
     try:
         parts = urlsplit(url)

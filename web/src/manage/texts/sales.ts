@@ -5,7 +5,7 @@ import type { InEachLanguage } from "../texts";
 const en = {
   title: "Sales and money",
   csv: "Download as CSV",
-  span: "Series of the last",
+  span: "The charts show the last",
   days: (count: number) => `${count} days`,
   money: "Money",
   moneyNote: "As the payment ledger has it, to the cent, before the fees of the provider. The provider pays out to your account; see its dashboard for dates.",
@@ -57,7 +57,7 @@ const en = {
 const es: typeof en = {
   title: "Ventas y dinero",
   csv: "Descargar en CSV",
-  span: "Serie de los últimos",
+  span: "Los gráficos muestran los últimos",
   days: (count) => `${count} días`,
   money: "Dinero",
   moneyNote: "Como figura en el libro de pagos, al céntimo, antes de las comisiones del proveedor. El proveedor paga a tu cuenta; las fechas están en su panel.",
