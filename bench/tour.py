@@ -300,6 +300,7 @@ class _Tour(Traveller):
             f"/admin/events/{event_id}/money",
             f"/admin/orders/{order_id}",
             "/admin/reconciliation",
+            "/admin/payouts",
             "/admin/system",
         ):
             self.get(path, token=self.admin)

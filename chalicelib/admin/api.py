@@ -7,10 +7,11 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from chalicelib import clock
-from chalicelib.admin import live_sale, open_cases, orders, refund_previews, sale_status
+from chalicelib.admin import live_sale, open_cases, orders, payouts, refund_previews, sale_status
 from chalicelib.admin.live_sale import LiveSaleView
 from chalicelib.admin.open_cases import OpenCasesQuery, OpenCasesView
 from chalicelib.admin.orders import AdminOrderView, RevenueView
+from chalicelib.admin.payouts import PayoutsQuery, PayoutsView
 from chalicelib.admin.refund_previews import RefundPreviewView
 from chalicelib.admin.sale_status import SaleStatusView
 from chalicelib.admin.system import SystemView, load_system
@@ -148,6 +149,12 @@ def show_revenue(request: RequestContext, event_id: str) -> Reply[RevenueView]:
 def list_open_cases(request: RequestContext, query: OpenCasesQuery) -> Reply[OpenCasesView]:  # noqa: ARG001
     """List the open cases: unfinished refunds, undecided disputes, and differences from the books of the provider."""
     return Reply(open_cases.list_open_cases(query))
+
+
+@route(bp, "GET", "/admin/payouts", access="admin", errors=PROVIDER_ERRORS)
+def list_payouts(request: RequestContext, query: PayoutsQuery) -> Reply[PayoutsView]:  # noqa: ARG001
+    """List what the payment provider has paid out to the account's bank, with the state of the comparison of books."""
+    return Reply(payouts.list_payouts(query))
 
 
 @route(bp, "GET", "/admin/system", access="admin")

@@ -9,6 +9,7 @@ from chalicelib.errors import ApiError, InvalidInput
 SimulatedOutcome = Literal["success", "fail"]
 ProviderName = Literal["free", "simulated", "stripe", "imported"]
 PaymentStatus = Literal["open", "captured", "declined"]
+PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "canceled"]
 DisputeStatus = Literal["open", "won", "lost"]
 EventSubject = Literal["payment", "refunds_of_payment", "refund", "dispute"]
 
@@ -118,6 +119,29 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
     namespace: str | None = None
     purchase_id: str | None = None
     failure: str | None = None
+
+
+class ProviderPayout(Struct, frozen=True, kw_only=True):
+    """A transfer from the provider to the bank of the account. Times are epoch seconds; `arrives_at` is when the bank should have it.
+
+    `is_automatic`: the provider made it by its schedule. `failure` says why the bank sent it back.
+    """
+
+    id: str
+    amount_cents: int
+    currency: str
+    status: PayoutStatus
+    created_at: int
+    arrives_at: int
+    is_automatic: bool
+    failure: str | None
+
+
+class PayoutPage(Struct, frozen=True):
+    """Payouts, the newest first. `next_after` is the id behind which the next page begins, null on the last one."""
+
+    payouts: list[ProviderPayout]
+    next_after: str | None
 
 
 class ProviderDispute(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from chalicelib.payments.model import (
     Payment,
     PaymentMetadata,
     PaymentsUnavailable,
+    PayoutPage,
     PriceMismatch,
     ProviderDispute,
     ProviderEvent,
@@ -138,6 +139,15 @@ def list_disputes(since: int, until: int) -> Iterator[ProviderDispute]:
 def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
     """What all external providers have sent in [since, until), or tried to send, to our webhooks. Raises ProviderUnavailable."""
     return (event for provider in _offered() for event in provider.list_events(since, until))
+
+
+def list_payouts(limit: int, after: str | None) -> PayoutPage | None:
+    """A page of what the external provider has paid out, the newest first; of several the first one's. None if none is set up.
+
+    Raises ProviderUnavailable, and InvalidInput if there is no payout `after`.
+    """
+    provider = next(_offered(), None)
+    return None if provider is None else provider.list_payouts(limit, after)
 
 
 def cancel_payment(payment: Payment | None) -> ProviderPayment | None:

@@ -22,6 +22,7 @@ OBJECT_NAMES = {
     "checkout.session": "checkout.session",
     "payment_method": "PaymentMethod",
     "balance_transaction": "balance transaction",
+    "payout": "payout",
     "price": "price",
     "product": "product",
     "coupon": "coupon",

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from devtools.stripe import checkout_sessions, disputes, events, pages, prices, refunds
+from devtools.stripe import checkout_sessions, disputes, events, pages, payouts, prices, refunds
 from devtools.stripe.account_state import AccountState
 from devtools.stripe.authentication import complete_authentication
 from devtools.stripe.checkout_page import confirmation_params
@@ -126,6 +126,16 @@ class FakeStripe:
         with self._state.lock:
             disputes.close(self._state, self._state.get("dispute", dispute_id), won=won)
             return self._committed("dispute", dispute_id)
+
+    def create_payout(self, currency: str = "usd") -> StripeObject:
+        """Pay out the balance of a currency, as Stripe does each day."""
+        with self._state.lock:
+            return self._committed("payout", payouts.create(self._state, currency)["id"])
+
+    def finish_payout(self, payout_id: str, *, arrives: bool = True) -> StripeObject:
+        with self._state.lock:
+            payouts.finish(self._state, self._state.get("payout", payout_id), arrives=arrives)
+            return self._committed("payout", payout_id)
 
     def add_price(self, price_id: str, *, unit_amount: int | None, currency: str, name: str, **fields: Any) -> StripeObject:
         """Create or replace a price and its product, as the dashboard does. `fields` as in `prices.create_price`."""

@@ -159,6 +159,7 @@ DISPUTE_LIST: Parameters = REFUND_LIST
 SESSION_LIST: Parameters = {"payment_intent": text(), "status": choice("open", "complete", "expired"), **_page}
 EVENT_LIST: Parameters = {"type": text(), "types": array(text(), max_elements=20), "delivery_success": boolean(), **_page}
 BALANCE_TRANSACTION_LIST: Parameters = {"source": text(), "type": text(), "currency": _currency, **_page}
+PAYOUT_LIST: Parameters = {"status": choice("paid", "pending", "in_transit", "canceled", "failed"), "destination": text(), **_page}
 PRICE_LIST: Parameters = {
     "active": boolean(),
     "currency": _currency,

@@ -27,6 +27,7 @@ EXPANDABLE_FIELDS = {
     },
     "dispute": {"charge": "charge", "payment_intent": "payment_intent"},
     "checkout.session": {"payment_intent": "payment_intent"},
+    "payout": {"balance_transaction": "balance_transaction", "failure_balance_transaction": "balance_transaction"},
     "price": {"product": "product"},
 }
 # Lists that are left out unless they are expanded.

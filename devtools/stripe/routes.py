@@ -170,6 +170,8 @@ ROUTES = (
     Route("GET", "/v1/events/:id", parameters.RETRIEVE, _retrieve("event")),
     Route("GET", "/v1/balance_transactions", parameters.BALANCE_TRANSACTION_LIST, _list("balance_transaction", "/v1/balance_transactions")),
     Route("GET", "/v1/balance_transactions/:id", parameters.RETRIEVE, _retrieve("balance_transaction")),
+    Route("GET", "/v1/payouts", parameters.PAYOUT_LIST, _list("payout", "/v1/payouts")),
+    Route("GET", "/v1/payouts/:id", parameters.RETRIEVE, _retrieve("payout")),
     Route("POST", "/v1/coupons", parameters.COUPON_CREATE, lambda state, call: coupons.create_coupon(state, call.params)),
     Route("GET", "/v1/coupons/:id", parameters.RETRIEVE, _retrieve("coupon")),
     Route("GET", "/v1/prices", parameters.PRICE_LIST, _list("price", "/v1/prices")),

@@ -54,6 +54,7 @@ DRAWN: dict[str, Callable[..., Any]] = {
     "/manage/system": admin.system,
     "/manage/messages": waiting.mails_with_problems,
     "/manage/cases": money.open_cases,
+    "/manage/payouts": money.payouts,
 }
 
 

@@ -7,6 +7,7 @@ from chalicelib.payments.model import (
     CheckoutPage,
     Payment,
     PaymentMetadata,
+    PayoutPage,
     ProviderDispute,
     ProviderEvent,
     ProviderName,
@@ -76,6 +77,9 @@ class ExternalProvider(PaymentProvider, Protocol):
 
     def list_events(self, since: int, until: int) -> Iterator[ProviderEvent]:
         """The events that the provider has sent, or tried to send, to our webhook."""
+
+    def list_payouts(self, limit: int, after: str | None) -> PayoutPage:
+        """A page of what the provider has sent to the bank of the account. Raises InvalidInput if there is no payout `after`."""
 
 
 EXTERNAL: dict[ProviderName, ExternalProvider] = {"stripe": stripe}

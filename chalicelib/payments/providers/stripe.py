@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from chalicelib import log, secret_settings, settings
+from chalicelib.errors import InvalidInput
 from chalicelib.payments.model import (
     CheckoutPage,
     Payment,
     PaymentMetadata,
+    PayoutPage,
     PriceMismatch,
     ProviderDispute,
     ProviderEvent,
@@ -39,7 +41,7 @@ _SIGNED_AT = re.compile(r"t=([0-9]{1,12})", re.ASCII)
 _EXPAND_PAYMENT = {"expand": ["payment_intent"]}
 _EXPAND_IN_LISTS = {"expand": ["data.payment_intent"]}
 
-ListName = Literal["payment_intents", "refunds", "disputes", "events"]
+ListName = Literal["payment_intents", "refunds", "disputes", "events", "payouts"]
 
 
 def is_offered() -> bool:
@@ -200,6 +202,19 @@ def list_refunds(since: int, until: int) -> Iterator[ProviderRefund]:
 
 def list_disputes(since: int, until: int) -> Iterator[ProviderDispute]:
     return map(mapping.dispute_of, _list_created("disputes", since, until, **_EXPAND_IN_LISTS))
+
+
+def list_payouts(limit: int, after: str | None) -> PayoutPage:
+    """A page of the account's payouts, the newest first, behind the one `after`. Raises InvalidInput if there is no such payout."""
+    import stripe
+
+    params: dict[str, Any] = {"limit": limit} if after is None else {"limit": limit, "starting_after": after}
+    try:
+        page = _fetch_page("payouts", params)
+    except stripe.InvalidRequestError:
+        raise InvalidInput("This is not a cursor of this list. Send the one of the page before.", path="cursor") from None
+    payouts = [mapping.payout_of(payout) for payout in page["data"]]
+    return PayoutPage(payouts, payouts[-1].id if page["has_more"] else None)
 
 
 def list_events(since: int, until: int) -> Iterator[ProviderEvent]:

@@ -2,7 +2,15 @@
 
 from typing import Any, Literal
 
-from chalicelib.payments.model import DisputeStatus, EventSubject, ProviderDispute, ProviderEvent, ProviderPayment, ProviderRefund
+from chalicelib.payments.model import (
+    DisputeStatus,
+    EventSubject,
+    ProviderDispute,
+    ProviderEvent,
+    ProviderPayment,
+    ProviderPayout,
+    ProviderRefund,
+)
 
 Json = dict[str, Any]
 
@@ -106,6 +114,20 @@ def dispute_of(dispute: Json) -> ProviderDispute:
         due_at=(dispute.get("evidence_details") or {}).get("due_by"),
         namespace=owner.get("namespace"),
         purchase_id=owner.get("purchase_id"),
+    )
+
+
+def payout_of(payout: Json) -> ProviderPayout:
+    """A payout of the whole account, also of what other systems have sold with it."""
+    return ProviderPayout(
+        id=payout["id"],
+        amount_cents=payout["amount"],
+        currency=payout["currency"].upper(),
+        status=payout["status"],
+        created_at=payout["created"],
+        arrives_at=payout["arrival_date"],
+        is_automatic=payout["automatic"],
+        failure=payout["failure_message"],
     )
 
 

@@ -10,10 +10,12 @@ from chalicelib.cases import service as cases
 from chalicelib.payments.model import ProviderDispute
 from chalicelib.purchases.disputes import service as disputes
 from chalicelib.purchases.record import queries, store
+from chalicelib.reconciliation import schedule
 from tests import builders
 from tests.browser.drops import Drop, project_changes
 from tests.browser.managers import Manager
 from tests.browser.tours.tour import Tour
+from tests.stripe_shop import open_shop
 
 
 def dispute(order_id: str, now: int) -> None:
@@ -125,4 +127,25 @@ def open_cases(manager: Manager) -> Iterator[str]:
     expect(manager.page.get_by_role("heading", name="Difference")).to_have_count(1)
 
 
-TOURS: list[Tour] = [orders, sales, open_cases]
+def payouts(manager: Manager) -> Iterator[str]:
+    manager.sign_in_as_admin("/manage/payouts")
+    manager.see_heading("No provider takes payments here")
+    yield "simulated"
+    with open_shop(manager.api, manager.time) as shop:
+        manager.page.reload()
+        manager.see_heading("Nothing was paid out yet")
+        yield "none"
+        for user, arrives in (("ada", True), ("eva", False)):
+            shop.buy(user, 1)
+            shop.fake.finish_payout(shop.fake.create_payout()["id"], arrives=arrives)
+            manager.time.advance(3 * 3600)
+        schedule.run(manager.time.now)
+        shop.fake.create_payout()
+        manager.page.reload()
+        manager.see("The bank account has been closed.")
+        manager.see("The last comparison found no difference.")
+        expect(manager.page.get_by_text("The payments until then are compared with our books.")).to_have_count(2)
+        yield "list"
+
+
+TOURS: list[Tour] = [orders, sales, open_cases, payouts]

@@ -31,6 +31,7 @@ PARAMETERS = {
     "POST /v1/disputes/:id": "_dispute_update_params.DisputeUpdateParams",
     "GET /v1/events": "_event_list_params.EventListParams",
     "GET /v1/balance_transactions": "_balance_transaction_list_params.BalanceTransactionListParams",
+    "GET /v1/payouts": "_payout_list_params.PayoutListParams",
     "POST /v1/coupons": "_coupon_create_params.CouponCreateParams",
 }
 
@@ -78,6 +79,8 @@ def objects(shop, fake):
         shop.pay("pm_card_visa_chargeDeclined")
     waiting = shop.pay("pm_card_threeDSecure2Required", return_url="https://shop.test")
     dispute = shop.disputes.list().data[0]
+    shop.pay()
+    fake.finish_payout(fake.create_payout()["id"], arrives=False)
     return {
         "session": session,
         "line item": session.line_items.data[0],
@@ -89,6 +92,7 @@ def objects(shop, fake):
         "charge": shop.charges.retrieve(intent.latest_charge),
         "refund": shop.refunds.list().data[0],
         "dispute": dispute,
+        "payout": shop.client.v1.payouts.list().data[0],
         "moved": dispute.balance_transactions[0],
         "event": shop.events.list().data[0],
         "coupon": shop.client.v1.coupons.create({"percent_off": 10}),
@@ -137,5 +141,5 @@ def test_every_event_type_is_declared(shop, fake, objects, clock):
     known = set(typing.get_args(inspect.get_annotations(stripe.Event, eval_str=True)["type"]))
     emitted = set(shop.event_types())
     assert emitted <= known
-    assert {kind.partition(".")[0] for kind in emitted} == {"payment_intent", "charge", "checkout", "refund"}
+    assert {kind.partition(".")[0] for kind in emitted} == {"payment_intent", "charge", "checkout", "refund", "payout"}
     assert len(emitted) >= 20, emitted

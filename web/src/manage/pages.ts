@@ -196,6 +196,13 @@ export const PAGES: Page[] = [
     load: async () => (await import("./messages/problem-messages")).ProblemMessages,
   },
   {
+    path: "/manage/payouts",
+    name: { en: "Payouts", es: "Pagos al banco" },
+    right: "administerShop",
+    isListed: true,
+    load: async () => (await import("./cases/payouts-page")).PayoutsPage,
+  },
+  {
     path: "/manage/cases",
     name: { en: "Open cases", es: "Casos abiertos" },
     right: "closeCases",

@@ -1,0 +1,82 @@
+"""What the payment provider has paid out to the bank of the account, and how far our books are compared with its own."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from chalicelib import clock
+from chalicelib.clock import Timestamp
+from chalicelib.edge import cursors
+from chalicelib.edge.cursors import Cursor
+from chalicelib.payments import service as payments
+from chalicelib.payments.model import PayoutStatus, ProviderPayout
+from chalicelib.reconciliation import schedule
+
+_PAYOUT_ID = r"po_\w{1,250}"
+
+
+class PayoutsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A page of payouts."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    cursor: Cursor | None = None
+
+
+class PayoutView(Struct, frozen=True, kw_only=True):
+    """A transfer to the bank; `arrives_at` is when the bank should have it, `failure` why it sent it back.
+
+    `is_compared`: all payments from before it was made are compared with our books.
+    """
+
+    id: str
+    amount_cents: int
+    currency: str
+    status: PayoutStatus
+    created_at: Timestamp
+    arrives_at: Timestamp
+    is_automatic: bool
+    failure: str | None
+    is_compared: bool
+
+
+class PayoutsView(Struct, frozen=True, kw_only=True):
+    """The account's payouts, the newest first. They are of all that the account sells, also elsewhere.
+
+    `has_provider` is false where no external provider takes payments. `compared_until`: up to when payments are compared with our books;
+    `findings` counts the differences that the last comparison found. Both are null before the first one.
+    """
+
+    payouts: list[PayoutView]
+    next_cursor: str | None
+    has_provider: bool
+    compared_until: Timestamp | None
+    findings: int | None
+
+
+def list_payouts(query: PayoutsQuery) -> PayoutsView:
+    """A page of payouts. Raises InvalidInput for a cursor that is none, and ProviderUnavailable."""
+    after = None if query.cursor is None else cursors.decode(query.cursor, _PAYOUT_ID)
+    last_run = schedule.load_last_run()
+    until = 0 if last_run is None else last_run.until
+    page = payments.list_payouts(query.limit, after)
+    return PayoutsView(
+        payouts=[_payout_view(payout, until) for payout in page.payouts] if page else [],
+        next_cursor=cursors.encode(page.next_after) if page and page.next_after else None,
+        has_provider=page is not None,
+        compared_until=None if last_run is None else clock.iso(last_run.until),
+        findings=None if last_run is None else sum(last_run.report.findings.values()),
+    )
+
+
+def _payout_view(payout: ProviderPayout, compared_until: int) -> PayoutView:
+    return PayoutView(
+        id=payout.id,
+        amount_cents=payout.amount_cents,
+        currency=payout.currency,
+        status=payout.status,
+        created_at=clock.iso(payout.created_at),
+        arrives_at=clock.iso(payout.arrives_at),
+        is_automatic=payout.is_automatic,
+        failure=payout.failure,
+        is_compared=payout.created_at <= compared_until,
+    )

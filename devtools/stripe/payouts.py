@@ -1,0 +1,65 @@
+"""Payouts: the balance of a currency goes to the bank of the account."""
+
+from devtools.stripe import events
+from devtools.stripe.account_state import AccountState
+from devtools.stripe.balance_transactions import create_balance_transaction
+from devtools.stripe.errors import invalid_request
+from devtools.stripe.objects import StripeObject
+
+ARRIVES_AFTER_SECONDS = 2 * 86_400
+
+
+def create(state: AccountState, currency: str) -> StripeObject:
+    """Pay out everything on the balance of a currency, as an automatic payout does. Raises StripeApiError if there is nothing."""
+    amount = sum(moved["net"] for moved in state.newest_first("balance_transaction") if moved["currency"] == currency)
+    if amount <= 0:
+        raise invalid_request("You have insufficient funds in your Stripe account for this transfer.", code="balance_insufficient")
+    payout_id = state.new_id("po_1")
+    payout = {
+        "id": payout_id,
+        "object": "payout",
+        "amount": amount,
+        "application_fee": None,
+        "application_fee_amount": None,
+        "arrival_date": state.now() + ARRIVES_AFTER_SECONDS,
+        "automatic": True,
+        "balance_transaction": create_balance_transaction(state, "payout", payout_id, -amount, currency)["id"],
+        "created": state.now(),
+        "currency": currency,
+        "description": "STRIPE PAYOUT",
+        "destination": "ba_1",
+        "failure_balance_transaction": None,
+        "failure_code": None,
+        "failure_message": None,
+        "livemode": False,
+        "metadata": {},
+        "method": "standard",
+        "original_payout": None,
+        "payout_method": None,
+        "reconciliation_status": "in_progress",
+        "reversed_by": None,
+        "source_type": "card",
+        "statement_descriptor": None,
+        "status": "in_transit",
+        "trace_id": None,
+        "type": "bank_account",
+    }
+    events.emit(state, "payout.created", state.put("payout", payout))
+    return payout
+
+
+def finish(state: AccountState, payout: StripeObject, *, arrives: bool) -> StripeObject:
+    """The bank takes the money, or sends it back to the balance."""
+    before = {"status": payout["status"]}
+    if arrives:
+        payout |= {"status": "paid", "reconciliation_status": "completed"}
+    else:
+        returned = create_balance_transaction(state, "payout_failure", payout["id"], payout["amount"], payout["currency"])
+        payout |= {
+            "status": "failed",
+            "failure_balance_transaction": returned["id"],
+            "failure_code": "account_closed",
+            "failure_message": "The bank account has been closed.",
+        }
+    events.emit(state, "payout.paid" if arrives else "payout.failed", state.put("payout", payout), before)
+    return payout

@@ -1,0 +1,77 @@
+"""What the provider has paid out, with how far the books are compared."""
+
+import pytest
+
+from chalicelib import clock
+from tests import builders
+
+
+def show(api, **query):
+    reply = api.get("/admin/payouts", query=query, token=builders.admin_token())
+    assert reply.status == 200, reply.json
+    return reply.json
+
+
+def test_there_are_none_without_a_provider(api):
+    assert show(api) == {"payouts": [], "next_cursor": None, "has_provider": False, "compared_until": None, "findings": None}
+
+
+def test_a_payout_is_shown_with_amount_arrival_and_state(shop):
+    shop.buy("ada", 2)
+    made = shop.fake.create_payout()
+    shown = show(shop.api)
+    [payout] = shown["payouts"]
+    assert (payout["id"], payout["amount_cents"], payout["currency"], payout["status"]) == (made["id"], made["amount"], "USD", "in_transit")
+    assert (payout["created_at"], payout["arrives_at"]) == (clock.iso(made["created"]), clock.iso(made["arrival_date"]))
+    assert (payout["is_automatic"], payout["failure"], payout["is_compared"]) == (True, None, False)
+    assert (shown["has_provider"], shown["compared_until"]) == (True, None)
+    shop.fake.finish_payout(made["id"])
+    assert show(shop.api)["payouts"][0]["status"] == "paid"
+
+
+def test_a_payout_that_the_bank_sends_back_says_why(shop):
+    shop.buy("ada", 1)
+    made = shop.fake.create_payout()
+    shop.fake.finish_payout(made["id"], arrives=False)
+    [payout] = show(shop.api)["payouts"]
+    assert (payout["status"], payout["failure"]) == ("failed", "The bank account has been closed.")
+    assert shop.fake.create_payout()["amount"] == made["amount"], "the money is on the balance again"
+
+
+def test_payouts_come_page_by_page_the_newest_first(shop):
+    made = []
+    for user in ("ada", "eva", "ida"):
+        shop.buy(user, 1)
+        made.append(shop.fake.create_payout()["id"])
+        shop.time.advance(86_400)
+    first = show(shop.api, limit="2")
+    second = show(shop.api, limit="2", cursor=first["next_cursor"])
+    assert [payout["id"] for page in (first, second) for payout in page["payouts"]] == made[::-1]
+    assert second["next_cursor"] is None
+
+
+def test_a_payout_from_before_the_comparison_is_compared(shop):
+    from chalicelib.reconciliation import schedule
+
+    shop.buy("ada", 1)
+    shop.fake.create_payout()
+    shop.time.advance(86_400)
+    schedule.run(clock.now())
+    shown = show(shop.api)
+    while shown["compared_until"] < shown["payouts"][0]["created_at"]:
+        schedule.run(clock.now())
+        shown = show(shop.api)
+    assert shown["payouts"][0]["is_compared"] is True
+    assert shown["findings"] == 0
+
+
+def test_a_provider_that_does_not_answer_is_said(shop):
+    shop.fake.fail_next_request("GET", "/v1/payouts", status=500, should_retry=False)
+    reply = shop.api.get("/admin/payouts", token=builders.admin_token())
+    assert (reply.status, reply.json["error"]) == (503, "payment_provider_unavailable")
+
+
+@pytest.mark.parametrize("cursor", ["W10", "cG9fbm9uZQ"])  # another list's, and of a payout that never was
+def test_a_cursor_of_nothing_is_refused_by_its_name(shop, cursor):
+    reply = shop.api.get("/admin/payouts", query={"cursor": cursor}, token=builders.admin_token())
+    assert (reply.status, reply.json["path"]) == (400, "cursor")

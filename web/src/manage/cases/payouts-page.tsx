@@ -1,0 +1,78 @@
+/** What the payment provider has paid out to the bank, for admins, and how far the books are compared. */
+
+import { content, type Schemas } from "../../client";
+import { day, dayAndTime, money } from "../../formats";
+import { useTexts } from "../../texts";
+import { manager } from "../api";
+import { PagedList } from "../parts/paged-list";
+import { usePages } from "../parts/use-pages";
+import { useRoomTexts } from "../texts";
+import { payoutTexts } from "../texts/payouts";
+
+type Payouts = Schemas["PayoutsView"];
+type Payout = Schemas["PayoutView"];
+
+const listPayouts = (cursor?: string): Promise<Payouts> => content(manager.GET("/admin/payouts", { params: { query: { limit: 20, cursor } } }));
+
+export function PayoutsPage() {
+  const own = useRoomTexts(payoutTexts);
+  const found = usePages(listPayouts, "payouts");
+  const isHere = found.pages?.[0]?.has_provider ?? true;
+  return (
+    <div class="page page-narrow">
+      <h1>{own.title}</h1>
+      <p class="lead">{own.lead}</p>
+      <PagedList
+        found={found}
+        itemsOf={(page) => page.payouts}
+        none={isHere ? { title: own.none, text: own.noneText } : { title: own.noProvider, text: own.noProviderText }}
+        above={(first) => <Comparison payouts={first} />}
+      >
+        {(payouts) => (
+          <ul class="rows">
+            {payouts.map((payout) => (
+              <Row key={payout.id} payout={payout} />
+            ))}
+          </ul>
+        )}
+      </PagedList>
+    </div>
+  );
+}
+
+/** The state of the books beside the money: up to when they are compared, and whether a difference was found. */
+function Comparison({ payouts: { has_provider, compared_until, findings } }: { payouts: Payouts }) {
+  const own = useRoomTexts(payoutTexts);
+  const { locale } = useTexts();
+  if (!has_provider) return null;
+  return (
+    <section class="panel">
+      <h2>{own.books}</h2>
+      <p>{compared_until ? own.comparedUntil(dayAndTime(compared_until, undefined, locale)) : own.notCompared}</p>
+      {findings ? <p class="notice notice-bad">{own.findings(findings)}</p> : compared_until && <p>{own.noFindings}</p>}
+      <p>
+        <a href="/manage/cases">{own.cases}</a>
+      </p>
+    </section>
+  );
+}
+
+function Row({ payout: { id, amount_cents, currency, status, created_at, arrives_at, is_automatic, failure, is_compared } }: { payout: Payout }) {
+  const own = useRoomTexts(payoutTexts);
+  const { locale } = useTexts();
+  const onDay = (iso: string) => day(iso, undefined, locale);
+  return (
+    <li class="row-card tier-row">
+      <div class="row-text">
+        <h2 class="numbers">{money(amount_cents, currency, locale)}</h2>
+        <p>
+          <span class={`status status-${status === "paid" ? "delivered" : status === "failed" ? "failed" : "queued"}`}>{own.states[status]}</span>{" "}
+          <span class="small">{[own.arrival(onDay(arrives_at)), own.made(onDay(created_at)), is_automatic ? own.automatic : own.byHand].join(" · ")}</span>
+        </p>
+        {failure && <p class="small">{own.failure(failure)}</p>}
+        <p class="small">{is_compared ? own.isCompared : own.isNotCompared}</p>
+        <p class="small code">{id}</p>
+      </div>
+    </li>
+  );
+}
