@@ -4,29 +4,46 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from chalicelib import deadline, ids, log
+from chalice.app import Blueprint, Rate
+
+from chalicelib import clock, deadline, ids, log
 from chalicelib.edge import time_limits
 
+Report = dict[str, Any]
+INTERVALS: dict[str, int] = {}  # job -> seconds between two runs; all jobs are known once `app` is loaded
 
-def scheduled_job(name: str) -> Callable[[Callable[[], dict[str, Any]]], Callable[[Any], dict[str, Any]]]:
-    """Wrap `run() -> report` as a Lambda handler. The report is logged as `<name>.done` and returned.
 
-    The job has a deadline, a little before Lambda ends it.
+def scheduled_job(bp: Blueprint, name: str, *, minutes: int, description: str) -> Callable[[Callable[[], Report]], Any]:
+    """Register `run() -> report` as a function `(event, context) -> report` that EventBridge calls every so many minutes.
+
+    The report is logged as `<name>.done`. The job has a deadline, a little before Lambda ends it.
+    How it ended is remembered for admins (`job_runs`).
     An exception is logged as `<name>.failed` and raised again, so that Lambda counts it as an error and retries.
     """
+    INTERVALS[name] = minutes * 60
 
-    def wrap(run: Callable[[], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    def wrap(run: Callable[[], Report]) -> Any:
         @wraps(run)
-        def handle(event: Any) -> dict[str, Any]:
-            with log.scope(ids.new_id()), deadline.within(time_limits.lambda_seconds(getattr(event, "context", None))):
+        def handle(event: Any) -> Report:
+            from chalicelib.edge import job_runs  # with the store, which a function need not load before it runs
+
+            began = clock.precise_now()
+
+            def record(report: Report | None, error: Exception | None) -> None:
+                job_runs.record(name, int(began), round((clock.precise_now() - began) * 1000), report, error)
+
+            with log.scope(ids.new_id()):
                 try:
-                    report = run()
-                except Exception:
+                    with deadline.within(time_limits.lambda_seconds(getattr(event, "context", None))):
+                        report = run()
+                except Exception as error:
                     log.exception(f"{name}.failed")
+                    record(None, error)
                     raise
                 log.info(f"{name}.done", **report)
+                record(report, None)
                 return report
 
-        return handle
+        return bp.schedule(Rate(minutes, unit=Rate.MINUTES), name=name, description=description)(handle)
 
     return wrap

@@ -1,10 +1,15 @@
-"""The two tables of the edge: uses of Idempotency-Keys, and counters of rate limits; no caller asked for either, so neither is an effect.
+"""The tables of the edge: uses of Idempotency-Keys, counters of rate limits, and the last runs of jobs; no caller asked for any of them, so
+none is an effect.
 
 | table | id | content |
 | --- | --- | --- |
 | `idempotency` | hash of user, method, path and key | the first reply, or the lock of a request that is still running |
 | `rate-limits` | HMAC of limit, user or address | the counter of a limit |
+| `job-runs` | name of the job | its last run |
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
@@ -44,6 +49,22 @@ class RateLimitRow(dynamo.Table):
     id = UnicodeAttribute(hash_key=True)
     tat = NumberAttribute()
     ttl = NumberAttribute()
+
+
+class JobRunRow(dynamo.Table):
+    """The last run of a scheduled job. `error` is absent if it ended well; `report` (JSON) and `succeeded_at` are of the last that did."""
+
+    feature = "job-runs"
+
+    class Meta:
+        table_name = None
+
+    id = UnicodeAttribute(hash_key=True)
+    began_at = NumberAttribute()
+    milliseconds = NumberAttribute()
+    error = UnicodeAttribute(null=True)
+    succeeded_at = NumberAttribute(null=True)
+    report = UnicodeAttribute(null=True)
 
 
 class CountResult(Struct, frozen=True):
@@ -108,3 +129,14 @@ def advance_counter(counter_id: str, expected_tat: int, charge: Charge, ttl: int
     changes = {**update.changes, "ttl": ttl}
     granted, item = dynamo.update_if_returning(RateLimitRow(counter_id), changes, update.condition, add=update.add, **update.operands)
     return CountResult(granted, int(item["tat"]["N"]) if item else 0)
+
+
+@effects.uncounted()
+def save_run(name: str, values: dict[str, Any], began_at: int) -> bool:
+    """Write the last run of a job, beside what is known of earlier ones. False, and nothing written, if a later run was written before."""
+    return dynamo.update_if(JobRunRow(name), values, "attribute_not_exists(began_at) OR began_at <= :began", began=began_at)
+
+
+def load_runs(names: Sequence[str]) -> list[JobRunRow]:
+    """The last runs of these jobs, of those that ever ran."""
+    return list(JobRunRow.batch_get(names))

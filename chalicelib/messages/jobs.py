@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chalice.app import Blueprint, Rate
+from chalice.app import Blueprint
 from msgspec.structs import asdict
 
 from chalicelib import clock
@@ -11,8 +11,7 @@ from chalicelib.edge.scheduled import scheduled_job
 bp = Blueprint(__name__)
 
 
-@bp.schedule(Rate(1, unit=Rate.MINUTES), name="send_messages", description="Sends the mails that wait, and tries those again that failed.")
-@scheduled_job("send_messages")
+@scheduled_job(bp, "send_messages", minutes=1, description="Sends the mails that wait, and tries those again that failed.")
 def send_messages() -> dict[str, Any]:
     from chalicelib.messages import composition, event_notices  # all functions load this module, one of them sends mails
     from chalicelib.notifications import delivery

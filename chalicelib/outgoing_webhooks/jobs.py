@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chalice.app import Blueprint, Rate
+from chalice.app import Blueprint
 
 from chalicelib import clock, deadline, ids, log
 from chalicelib.edge import time_limits
@@ -24,8 +24,7 @@ def send_webhooks(event: Any, context: Any) -> dict[str, Any]:
     return {"batchItemFailures": []}
 
 
-@bp.schedule(Rate(1, unit=Rate.MINUTES), name="retry_webhooks", description="Sends webhooks of promoters again that have failed.")
-@scheduled_job("retry_webhooks")
+@scheduled_job(bp, "retry_webhooks", minutes=1, description="Sends webhooks of promoters again that have failed.")
 def retry_webhooks() -> dict[str, Any]:
     from chalicelib.outgoing_webhooks import sender
 

@@ -69,17 +69,18 @@ def send_due(now: int) -> dict[str, int]:
     """Make the attempts that are due, of all endpoints, and end what waits for disabled ones. Returns the report of the run."""
     every = list(store.scan_endpoints())
     due = parallel.call_each(lambda endpoint: store.list_due(endpoint.id, now, MAX_DUE), every)
-    runs, ended, oldest = [], 0, 0
+    runs, ended, oldest, found = [], 0, 0, 0
     for endpoint, of_endpoint in zip(every, due, strict=True):
         if not endpoint.is_enabled:
             ended += _give_up(endpoint, [delivery_id for delivery_id, _ in of_endpoint], now)
         elif of_endpoint:
             runs.append(_new_run(endpoint, [delivery_id for delivery_id, _ in of_endpoint]))
+            found += len(of_endpoint)
             if endpoint.failing_since is None:  # of one that fails, messages wait because of it, not because of us
                 oldest = max(oldest, now - min(since for _, since in of_endpoint))
     if every:  # each metric that is written costs
         log.gauge("outgoing_webhooks_oldest_seconds", oldest)
-    return {"endpoints": len(every), "attempts": _run(runs), "ended": ended, "oldest_seconds": oldest}
+    return {"endpoints": len(every), "due": found, "attempts": _run(runs), "ended": ended, "oldest_seconds": oldest}
 
 
 def _new_run(endpoint: Endpoint, delivery_ids: Iterable[str]) -> EndpointRun:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chalice.app import Blueprint, Rate
+from chalice.app import Blueprint
 
 from chalicelib import clock
 from chalicelib.edge.scheduled import scheduled_job
@@ -10,8 +10,7 @@ from chalicelib.edge.scheduled import scheduled_job
 bp = Blueprint(__name__)
 
 
-@bp.schedule(Rate(1, unit=Rate.MINUTES), name="sweep", description="Releases expired holds and finishes what a crash interrupted.")
-@scheduled_job("sweep")
+@scheduled_job(bp, "sweep", minutes=1, description="Releases expired holds and finishes what a crash interrupted.")
 def sweep() -> dict[str, Any]:
     from chalicelib.purchases.sweep.service import run_sweep  # all functions load this module, one of them sweeps
 

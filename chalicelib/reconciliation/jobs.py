@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from chalice.app import Blueprint, Rate
+from chalice.app import Blueprint
 
 from chalicelib import clock
 from chalicelib.edge.scheduled import scheduled_job
@@ -12,8 +12,7 @@ from chalicelib.reconciliation import schedule
 bp = Blueprint(__name__)
 
 
-@bp.schedule(Rate(15, unit=Rate.MINUTES), name="reconcile", description="Compares our books with Stripe's and repairs the differences.")
-@scheduled_job("reconcile")
+@scheduled_job(bp, "reconcile", minutes=15, description="Compares our books with Stripe's and repairs the differences.")
 def reconcile() -> dict[str, Any]:
     report = schedule.run(clock.now())
     return dict(msgspec.to_builtins(report)) if report is not None else {"off": "Stripe takes no payments here."}

@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from chalice.app import Blueprint, Rate
+from chalice.app import Blueprint
 
 from chalicelib import clock
 from chalicelib.edge.scheduled import scheduled_job
@@ -12,7 +12,6 @@ from chalicelib.waitlist.allocator import allocate_all
 bp = Blueprint(__name__)
 
 
-@bp.schedule(Rate(1, unit=Rate.MINUTES), name="offer_tickets", description="Offers tickets that came back to those who wait for them.")
-@scheduled_job("offer_tickets")
+@scheduled_job(bp, "offer_tickets", minutes=1, description="Offers tickets that came back to those who wait for them.")
 def offer_tickets() -> dict[str, Any]:
     return dict(msgspec.to_builtins(allocate_all(clock.now())))

@@ -1,7 +1,16 @@
 """What admins see of the jobs that run without anybody: what is due, and since when."""
 
-from chalicelib import clock, settings
+import pytest
+
+from chalicelib import clock, ids, settings
 from chalicelib.notifications import outbox
+from chalicelib.outgoing_webhooks import endpoints, transport
+from chalicelib.outgoing_webhooks import outbox as outbox_of_webhooks
+from chalicelib.outgoing_webhooks.jobs import retry_webhooks
+from chalicelib.outgoing_webhooks.transport import EndpointReply
+from chalicelib.purchases.sweep import service as sweep
+from infra.local.schedules import scheduled_event
+from infra.template import functions
 from tests import builders
 
 
@@ -47,3 +56,62 @@ def test_the_limits_are_those_of_the_settings(api, time):
     assert (shown["limits"]["reserve"], shown["hold_seconds"]) == ("7/30", 240)
     with settings.override(rate_limits="off"):
         assert show(api)["limits"] == {}
+
+
+def job(api, name):
+    [found] = [each for each in show(api)["jobs"] if each["name"] == name]
+    return found
+
+
+def test_every_job_is_listed_before_it_has_run(api):
+    jobs = show(api)["jobs"]
+    assert [each["name"] for each in jobs] == sorted(functions.SCHEDULED)
+    assert {each["state"] for each in jobs} == {"never"}
+    assert {each["name"]: each["every_seconds"] for each in jobs}["reconcile"] == 900
+
+
+def test_a_job_is_shown_with_its_last_run_and_when_the_next_one_is_due(api, time):
+    builders.run_sweep()
+    shown = job(api, "sweep")
+    assert (shown["state"], shown["began_at"], shown["error"]) == ("fine", clock.iso(time.now), None)
+    assert (shown["succeeded_at"], shown["next_due_at"]) == (clock.iso(time.now), clock.iso(time.now + 60))
+    assert shown["milliseconds"] >= 0
+
+
+def test_a_job_that_has_not_run_for_long_is_late(api, time):
+    builders.run_sweep()
+    time.advance(180)
+    assert job(api, "sweep")["state"] == "fine"
+    time.advance(1)
+    assert job(api, "sweep")["state"] == "late"
+
+
+def test_a_job_that_fails_is_shown_with_its_error(api, time, monkeypatch):
+    began = time.now
+    builders.run_sweep()
+
+    def fail(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(sweep, "run_sweep", fail)
+    time.advance(60)
+    with pytest.raises(ZeroDivisionError):
+        builders.run_sweep()
+    shown = job(api, "sweep")
+    assert (shown["state"], shown["error"], shown["succeeded_at"]) == ("failed", "ZeroDivisionError", clock.iso(began))
+
+
+def test_webhooks_of_all_promoters_that_the_last_run_found_due_are_counted(api, time, monkeypatch):
+    assert show(api)["webhooks"] == {"due": 0, "oldest_due_at": None}
+    began = time.now
+    with settings.override(webhook_targets="local"):
+        for promoter in ("nora", "olaf"):
+            endpoint = endpoints.create(promoter, ids.new_id(), "http://127.0.0.1:9009/", "", [], promoter, began)
+            outbox_of_webhooks.send_ping(endpoint, "first", began)
+        time.advance(90)
+        monkeypatch.setattr(transport, "post", lambda *_, **__: EndpointReply(status=200, body=b"", retry_after=None))
+        retry_webhooks(scheduled_event(), None)
+    assert show(api)["webhooks"] == {"due": 2, "oldest_due_at": clock.iso(began)}
+    time.advance(60)
+    retry_webhooks(scheduled_event(), None)
+    assert show(api)["webhooks"] == {"due": 0, "oldest_due_at": None}

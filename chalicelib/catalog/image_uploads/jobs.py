@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chalice.app import Blueprint, Rate
+from chalice.app import Blueprint
 
 from chalicelib import clock, deadline, ids, log
 from chalicelib.catalog.image_uploads import service
@@ -23,8 +23,7 @@ def process_image(event: Any, context: Any) -> None:
             service.process_upload(key, clock.now())
 
 
-@bp.schedule(Rate(1, unit=Rate.DAYS), name="clean_images", description="Deletes the files of images that nothing refers to.")
-@scheduled_job("clean_images")
+@scheduled_job(bp, "clean_images", minutes=24 * 60, description="Deletes the files of images that nothing refers to.")
 def clean_images() -> dict[str, Any]:
     return {"deleted": service.delete_unused(clock.now())}
 

@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from chalicelib import clock
 from chalicelib.catalog import service as served
+from chalicelib.edge import job_runs
 from chalicelib.inventory import service as inventory
 from chalicelib.notifications import outbox
 from chalicelib.rollouts import rollout
@@ -37,7 +38,11 @@ def promoters(manager: Manager) -> Iterator[str]:
 def system(manager: Manager) -> Iterator[str]:
     sent = outbox.new_notification("order_confirmed", "order", 1, user_id="ada", event_id="fest", now=clock.now() - 3600)
     outbox.queue(sent)
+    job_runs.record("sweep", clock.now() - 30, 412, {}, None)
+    job_runs.record("send_messages", clock.now() - 3600, 1250, {}, None)
+    job_runs.record("reconcile", clock.now() - 600, 90, None, TimeoutError())
     manager.sign_in_as_admin("/manage/system")
+    manager.see("Does not do its work: Compares the books, Sends mails.")
     manager.see("Something has been due for more than ten minutes")
     manager.see("180 seconds")
     yield "late"

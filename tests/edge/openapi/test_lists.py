@@ -52,6 +52,7 @@ BOUNDED = {
     },
     "/admin/events/{event_id}/tickets/sales/summary": {"by_hour": "366 days at most are asked for"},
     "/admin/users/{user_id}": {"roles": "there are three roles"},
+    "/admin/system": {"jobs": "one for each scheduled job of the code"},
     "/admin/tiers/{tier_id}": {"options": _OPTIONS, "image.thumbnails": _THUMBNAILS},
     "/auth/me": {"roles": "there are three roles"},
     "/checkout/sessions/{session_id}": {"reservation.items": _OF_ORDER, "refunds": _REFUNDS},

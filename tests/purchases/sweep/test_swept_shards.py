@@ -77,13 +77,16 @@ def test_an_event_that_is_not_on_sale_yet_is_not_read_in_every_run(api, time, mo
 
 
 def test_a_run_in_which_nothing_is_to_do_costs_what_is_on_sale_and_one_slice(api, time):
-    """The head, the shards on sale, the cursor, a slice; cancelled events, due refunds, open publications: no catalog, no purchase."""
+    """The head, the shards on sale, the cursor, a slice; cancelled events, due refunds, open publications: no catalog, no purchase.
+
+    At the end that it ran.
+    """
     builders.create_shop(api, capacity=400)
     builders.run_sweep()
     time.advance(60)
     with record_calls() as log:
         builders.run_sweep()
-    assert log.names == ["GetItem", "BatchGetItem", "GetItem", "Scan", "Query", "Query", "Query"]
+    assert log.names == ["GetItem", "BatchGetItem", "GetItem", "Scan", "Query", "Query", "Query", "UpdateItem"]
 
 
 def test_the_slice_is_not_left_before_its_holds_were_recovered(api, time, small_slice, monkeypatch):

@@ -47,37 +47,70 @@ export function SystemPage() {
   );
 }
 
-/** What the jobs have before them: what is due for long says that one does not run. */
-function Jobs({ system: { at, mails, refunds, compared_at } }: { system: System }) {
+/** What runs by itself: how each job ended last, and what is due. What is due for long says that one does not run. */
+function Jobs({ system: { at, jobs, mails, refunds, webhooks, compared_at } }: { system: System }) {
   const own = useRoomTexts(adminTexts);
   const { locale } = useTexts();
   const when = (iso: string) => dayAndTime(iso, undefined, locale);
   const waiting = ({ due, oldest_due_at }: System["mails"]) => (oldest_due_at ? own.due(due, when(oldest_due_at)) : own.nothingDue);
-  const isLate = [mails, refunds].some(({ oldest_due_at }) => oldest_due_at && Date.parse(at) - Date.parse(oldest_due_at) > LATE_MILLISECONDS);
+  const isLate = [mails, refunds, webhooks].some(({ oldest_due_at }) => oldest_due_at && Date.parse(at) - Date.parse(oldest_due_at) > LATE_MILLISECONDS);
+  const broken = jobs.filter(({ state }) => state === "failed" || state === "late").map(({ name }) => own.jobNames[name] ?? name);
+  const backlog: [string, string][] = [
+    [own.mails, waiting(mails)],
+    [own.refunds, waiting(refunds)],
+    [own.webhooks, waiting(webhooks)],
+    [own.compared, compared_at ? when(compared_at) : own.never],
+  ];
   return (
-    <section class="panel">
-      <h2>{own.jobs}</h2>
-      <p>{own.jobsText}</p>
-      {isLate && (
-        <p class="notice notice-bad" role="alert">
-          {own.late}
-        </p>
-      )}
-      <dl class="facts">
-        <div>
-          <dt>{own.mails}</dt>
-          <dd>{waiting(mails)}</dd>
-        </div>
-        <div>
-          <dt>{own.refunds}</dt>
-          <dd>{waiting(refunds)}</dd>
-        </div>
-        <div>
-          <dt>{own.compared}</dt>
-          <dd>{compared_at ? when(compared_at) : own.never}</dd>
-        </div>
-      </dl>
-    </section>
+    <>
+      <section class="panel">
+        <h2>{own.jobs}</h2>
+        <p>{own.jobsText}</p>
+        {broken.length > 0 && (
+          <p class="notice notice-bad" role="alert">
+            {own.broken(broken.join(", "))}
+          </p>
+        )}
+        <ul class="entries">
+          {jobs.map((job) => (
+            <Job key={job.name} job={job} />
+          ))}
+        </ul>
+      </section>
+      <section class="panel">
+        <h2>{own.backlog}</h2>
+        {isLate && (
+          <p class="notice notice-bad" role="alert">
+            {own.late}
+          </p>
+        )}
+        <dl class="facts">
+          {backlog.map(([name, text]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>{text}</dd>
+            </div>
+          ))}
+        </dl>
+      </section>
+    </>
+  );
+}
+
+function Job({ job: { name, state, every_seconds, began_at, milliseconds, error, succeeded_at, next_due_at } }: { job: System["jobs"][number] }) {
+  const own = useRoomTexts(adminTexts);
+  const { locale } = useTexts();
+  const when = (iso: string) => dayAndTime(iso, undefined, locale);
+  return (
+    <li>
+      <strong>{own.jobNames[name] ?? name}</strong>
+      <span class={state === "fine" ? "chip" : "chip chip-bad"}>{own.jobStates[state]}</span>
+      <span class="small">{own.every(every_seconds)}</span>
+      {began_at && milliseconds != null && <span class="small">{own.lastRun(when(began_at), milliseconds)}</span>}
+      {error && <span class="small code">{error}</span>}
+      {error && succeeded_at && <span class="small">{own.lastSuccess(when(succeeded_at))}</span>}
+      {next_due_at && <span class="small">{own.nextRun(when(next_due_at))}</span>}
+    </li>
   );
 }
 

@@ -2,6 +2,23 @@
 
 import type { InEachLanguage } from "../texts";
 
+const jobsEn: Record<string, string> = {
+  sweep: "Ends reservations, makes refunds",
+  send_messages: "Sends mails",
+  retry_webhooks: "Sends webhooks again",
+  offer_tickets: "Offers tickets to those who wait",
+  reconcile: "Compares the books",
+  clean_images: "Deletes pictures that nothing uses",
+};
+const jobsEs: typeof jobsEn = {
+  sweep: "Termina reservas, hace reembolsos",
+  send_messages: "Envía correos",
+  retry_webhooks: "Envía webhooks otra vez",
+  offer_tickets: "Ofrece entradas a quien espera",
+  reconcile: "Compara los libros",
+  clean_images: "Borra imágenes que nada usa",
+};
+
 const en = {
   promoters: "Promoters",
   promotersLead: "Anybody may register as a promoter. Buyers see whom you have verified.",
@@ -21,9 +38,18 @@ const en = {
   time: "Time of the server",
   jobs: "What runs by itself",
   jobsText: "Every minute jobs end reservations that are not paid, make refunds, send mails and offer tickets to the waitlist. Every 15 minutes the books are compared with the payment provider's.",
+  jobNames: jobsEn,
+  jobStates: { fine: "Runs", failed: "Failed", late: "Does not run", never: "Has not run yet" },
+  every: (seconds: number) => (seconds < 3600 ? `every ${seconds / 60} min` : `every ${seconds / 3600} h`),
+  lastRun: (when: string, milliseconds: number) => `last run ${when}, took ${(milliseconds / 1000).toLocaleString("en")} s`,
+  lastSuccess: (when: string) => `last success ${when}`,
+  nextRun: (when: string) => `next one due ${when}`,
+  broken: (names: string) => `Does not do its work: ${names}. Look at its log and at the runbook.`,
   late: "Something has been due for more than ten minutes: a job does not run, or mail or payment provider refuse. The runbook says what to look at.",
+  backlog: "What is due",
   mails: "Mails that are due",
   refunds: "Refunds that are due",
+  webhooks: "Webhooks that are due, of all promoters",
   compared: "Books last compared",
   never: "not yet",
   nothingDue: "none",
@@ -67,9 +93,18 @@ const es: typeof en = {
   time: "Hora del servidor",
   jobs: "Lo que funciona solo",
   jobsText: "Cada minuto hay procesos que terminan reservas sin pagar, hacen reembolsos, envían correos y ofrecen entradas a la lista de espera. Cada 15 minutos se comparan los libros con los del proveedor de pagos.",
+  jobNames: jobsEs,
+  jobStates: { fine: "Funciona", failed: "Falló", late: "No funciona", never: "Aún no ha funcionado" },
+  every: (seconds) => (seconds < 3600 ? `cada ${seconds / 60} min` : `cada ${seconds / 3600} h`),
+  lastRun: (when, milliseconds) => `última vez ${when}, tardó ${(milliseconds / 1000).toLocaleString("es")} s`,
+  lastSuccess: (when) => `último éxito ${when}`,
+  nextRun: (when) => `la próxima vez, ${when}`,
+  broken: (names) => `No hace su trabajo: ${names}. Mira su registro y el runbook.`,
   late: "Algo está pendiente desde hace más de diez minutos: un proceso no funciona, o el proveedor de correo o de pagos rechaza. El runbook dice qué mirar.",
+  backlog: "Lo que está pendiente",
   mails: "Correos pendientes",
   refunds: "Reembolsos pendientes",
+  webhooks: "Webhooks pendientes, de todos los promotores",
   compared: "Última comparación de libros",
   never: "todavía no",
   nothingDue: "ninguno",

@@ -1,0 +1,53 @@
+"""The last run of each scheduled job: written when it ends, in one conditional write, and read for admins."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from chalicelib import dynamo, log
+from chalicelib.edge import store
+
+MAX_REPORT_CHARACTERS = 10_000
+
+
+class JobRun(Struct, frozen=True, kw_only=True):
+    """When a job began last, in epoch seconds, how long it took, and the type of its error if it failed.
+
+    `succeeded_at` is when the last run that ended well began, and `report` what that one returned.
+    """
+
+    name: str
+    began_at: int
+    milliseconds: int
+    error: str | None
+    succeeded_at: int | None
+    report: dict[str, Any]
+
+
+def record(name: str, began_at: int, milliseconds: int, report: dict[str, Any] | None, error: Exception | None) -> None:
+    """Remember how a run has ended; a later run is never overwritten by an earlier one. If the store fails, the job is not affected."""
+    values: dict[str, Any] = {"began_at": began_at, "milliseconds": milliseconds, "error": None if error is None else type(error).__name__}
+    if error is None:
+        encoded = msgspec.json.encode(report, enc_hook=str).decode()
+        values |= {"succeeded_at": began_at, "report": encoded if len(encoded) <= MAX_REPORT_CHARACTERS else "{}"}
+    try:
+        store.save_run(name, values, began_at)
+    except dynamo.STORE_ERRORS as failure:
+        log.warning("job.not_recorded", job=name, error=type(failure).__name__, store_code=dynamo.error_code(failure))
+
+
+def load(names: Sequence[str]) -> dict[str, JobRun]:
+    """Name -> the last run of each of these jobs that ever ran."""
+    return {
+        row.id: JobRun(
+            name=row.id,
+            began_at=int(row.began_at),
+            milliseconds=int(row.milliseconds),
+            error=row.error,
+            succeeded_at=None if row.succeeded_at is None else int(row.succeeded_at),
+            report=msgspec.json.decode(row.report or "{}"),
+        )
+        for row in store.load_runs(names)
+    }
