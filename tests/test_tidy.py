@@ -94,13 +94,19 @@ KEPT_RESULTS = {
 }
 
 
+# What modules declare while they are imported, alike in every instance.
+DECLARED_AT_IMPORT = {"INTERVALS"}
+
+
 def _forgotten_state(tree: ast.Module) -> list[str]:
     """What the module keeps from one request to the next without a Memory, so that `memory.forget_everything` would miss it."""
     assignments = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
     mutable = [
         ast.unparse(node)
         for node in assignments
-        if node.value is not None and ast.unparse(node.value) in ("{}", "[]", "set()", "dict()", "None")
+        if node.value is not None
+        and ast.unparse(node.value) in ("{}", "[]", "set()", "dict()", "None")
+        and ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target) not in DECLARED_AT_IMPORT
     ]
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     kept = [node.name for node in functions if any("cache" in ast.unparse(decorator) for decorator in node.decorator_list)]
@@ -146,7 +152,8 @@ assert app.app.routes
 
 
 # Where a payment provider may be named. All other rooms ask `payments` what it can do, so that a new provider touches none of them.
-PROVIDER_ROOMS = [Path(name) for name in ("payments/providers", "payments/model.py", "purchases/checkout/api.py", "settings.py")]
+PROVIDER_ROOMS = [Path(name) for name in ("payments/providers", "payments/model.py", "settings.py")]
+PROVIDER_ROOMS += [Path(f"purchases/{feature}/api.py") for feature in ("checkout", "provider_events")]
 PROVIDER_NAMES = {"stripe"}
 
 

@@ -8,6 +8,7 @@ from chalicelib.errors import ApiError, InvalidInput
 
 SimulatedOutcome = Literal["success", "fail"]
 ProviderName = Literal["free", "simulated", "stripe", "imported"]
+FIRST_PROVIDER: ProviderName = "stripe"  # what was written before there could be several does not name it
 PaymentStatus = Literal["open", "captured", "declined"]
 PayoutStatus = Literal["pending", "in_transit", "paid", "failed", "canceled"]
 DisputeStatus = Literal["open", "won", "lost"]

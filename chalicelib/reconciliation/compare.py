@@ -14,7 +14,7 @@ from chalicelib.catalog import service as catalog
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import EventSubject, ProviderPayment
+from chalicelib.payments.model import FIRST_PROVIDER, EventSubject, ProviderPayment
 from chalicelib.purchases.provider_events import service as provider_events
 from chalicelib.purchases.provider_events import webhook
 from chalicelib.purchases.provider_events.service import EventResult
@@ -70,8 +70,8 @@ def recheck_open_cases(now: int, *, disputes: bool) -> dict[str, int]:
 
 
 def _provider_of(case: Case) -> str:
-    """The external provider of what the case is about. Cases of earlier versions do not name it: there was one."""
-    return str(case.details.get("provider", "stripe"))
+    """The external provider of what the case is about. Cases of earlier versions do not name it."""
+    return str(case.details.get("provider", FIRST_PROVIDER))
 
 
 def _recheck_payment(run: ComparisonRun, purchase_id: str, provider: str, payment_intent_id: str) -> None:

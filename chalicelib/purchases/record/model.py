@@ -11,7 +11,7 @@ from chalicelib.catalog.custom_options import OptionType
 from chalicelib.edge.key_use import KeyUse
 from chalicelib.edge.languages import Language
 from chalicelib.inventory.model import Hold
-from chalicelib.payments.model import DisputeStatus, Payment, ProviderName
+from chalicelib.payments.model import FIRST_PROVIDER, DisputeStatus, Payment, ProviderName
 from chalicelib.tickets.model import Attendee
 
 EVENT_CANCELLED = "event_cancelled"  # the reason of the refunds of a cancelled event
@@ -77,7 +77,7 @@ class Refund(Struct, frozen=True, kw_only=True):
     failure: str | None = None
     note: str | None = None
     is_external: bool = False
-    provider: ProviderName = "stripe"
+    provider: ProviderName = FIRST_PROVIDER
 
 
 class Dispute(Struct, frozen=True, kw_only=True):
