@@ -2,6 +2,8 @@ import { defineConfig } from "vite";
 
 // What entries share is one file: small files compress badly, and all of an entry's files are in its budget. Each language is a file of its own.
 const SHARED = { name: "shared", minShareCount: 2, test: /\/(src\/(?!manage|door)|node_modules\/(preact|openapi))/ };
+// Pages of those who manage share texts and parts, in one file too.
+const ROOMS = { name: "rooms", minShareCount: 2, test: /\/src\/manage\/(texts|parts\/(?!chart))/ };
 
 // Everything that changes has a hash in its name, in assets/; the entries name them. Nothing is inlined: the policy allows no data: scripts.
 // The manifest says which script is of which entry, for the budgets of infra/web.py.
@@ -11,7 +13,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     manifest: true,
-    rolldownOptions: { input: ["index.html", "manage.html", "door.html"], output: { codeSplitting: { groups: [SHARED] } } },
+    rolldownOptions: { input: ["index.html", "manage.html", "door.html"], output: { codeSplitting: { groups: [SHARED, ROOMS] } } },
   },
   worker: { format: "es" },
 });
