@@ -54,7 +54,7 @@ def test_an_event_is_created_sold_paused_and_cancelled_by_the_keyboard_alone(new
     page.keyboard.type("0730PM")
     page.keyboard.press("Enter")
     manager.see_heading("Nothing to sell yet")
-    keyboard.press("link", "Add a ticket")
+    keyboard.press("link", "Add a kind of ticket")
     keyboard.fill("Name", "Stalls")
     keyboard.fill("Price", "80")
     page.keyboard.press("Enter")

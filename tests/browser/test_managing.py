@@ -10,7 +10,7 @@ from tests.browser.test_layout_shift import MAX_SHIFT, OBSERVE
 
 
 def add(manager: Manager, kind: str, name: str, price: str, number: str) -> None:
-    manager.follow(f"Add a {kind}")
+    manager.follow("Add a package" if kind == "package" else "Add a kind of ticket")
     manager.fill("Name", name)
     manager.fill("Price", price)
     manager.fill("Number (optional)", number)

@@ -48,7 +48,7 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
         manager.press("Go back")
         manager.press("Refund $82")
         manager.page.get_by_role("dialog").get_by_role("button", name="Refund $82").click()
-    manager.see("The buyer gets $82 back. Void now: 1 ticket.")
+    manager.see("The buyer gets $82 back. No longer valid: 1 ticket.")
     manager.see("Partly refunded")
     tickets = manager.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["tickets"]
     assert [ticket["state"] for ticket in tickets] == ["valid", "void"]

@@ -128,6 +128,7 @@ def test_a_second_tab_has_the_same_place_and_the_same_reservation(new_buyer, tim
     for tab in (buyer, other):
         _pass(tab, time, OPENS_AFTER)
         tab.see("It is your turn")
+        expect(tab.page.get_by_text("Not on sale yet")).to_have_count(0)
     buyer.choose("Floor", 2)
     other.page.get_by_label("Number of tickets: Floor").select_option("1")
     other.press("Reserve tickets")

@@ -66,7 +66,7 @@ def catalog(manager: Manager) -> Iterator[str]:
     manager.press("Make the shop as the file says")
     dialog = manager.page.get_by_role("dialog")
     dialog.get_by_role("button", name="Make the shop as the file says").click()
-    manager.see("No drift: the shop is as the file says.")
+    manager.see("No differences: the shop is as the file says.")
     manager.press("Let all instances load it again")
     dialog.get_by_role("button", name="Let all instances load it again").click()
     expect(manager.page.locator(".controls-done")).to_have_text("All instances will load the catalog again within a few seconds.")

@@ -20,7 +20,7 @@ def tickets(manager: Manager) -> Iterator[str]:
     manager.open(f"/events/{event_id}/tickets")
     manager.see_heading("Nothing to sell yet")
     yield "none"
-    manager.follow("Add a ticket")
+    manager.follow("Add a kind of ticket")
     manager.fill("Name", "Front rows")
     manager.fill("Price", "89.505")
     manager.fill("Currency", "USD")

@@ -66,7 +66,7 @@ export function TicketPicker({ event, availability, canBuy, token, onRefused }: 
               {tier.description && <p>{tier.description}</p>}
               <Asked options={tier.options} />
               <p class="small" aria-live="polite">
-                {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} <TierState tier={tier} event={event} />
+                {tier.admits > 1 && <span class="chip">{t.event.admits(tier.admits)}</span>} <TierState tier={tier} event={event} canBuy={canBuy} />
               </p>
             </div>
             <p class="tier-price">{tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale)}</p>
@@ -145,10 +145,10 @@ function most(tier: CurrentTier, event: EventWithTiers): number {
   return Math.min(tier.available, tier.per_user_limit, event.purchase_limit);
 }
 
-function TierState({ tier, event }: { tier: CurrentTier; event: EventWithTiers }) {
+function TierState({ tier, event, canBuy }: { tier: CurrentTier; event: EventWithTiers; canBuy: boolean }) {
   const { t, locale } = useTexts();
   if (OVER.includes(event.status)) return <>{t.event.closed}</>;
-  if (event.status === "scheduled" && tier.status === "available") return <>{t.event.comingSoon}</>;
+  if (event.status === "scheduled" && !canBuy && tier.status === "available") return <>{t.event.comingSoon}</>;
   if (isForSale(tier)) {
     const until = tier.sale_ends_at && t.event.salesUntil(dayAndTime(tier.sale_ends_at, event.timezone, locale));
     return <>{[t.event.left(tier.available), until].filter(Boolean).join(" · ")}</>;

@@ -95,6 +95,8 @@ function Order({ shown, replace }: OrderProps) {
 
 function Tickets({ shown }: { shown: ManagedOrder }) {
   const own = useRoomTexts(ordersTexts);
+  const { event } = useManagedEvent();
+  const may = useMay();
   const tierOf = (id: string) => shown.order.items.find((item) => item.tier_id === id)?.tier_name ?? id;
   return (
     <section class="panel">
@@ -109,6 +111,11 @@ function Tickets({ shown }: { shown: ManagedOrder }) {
           </li>
         ))}
       </ul>
+      {may("seeHistory") && (
+        <p>
+          <a href={`/manage/events/${event.id}/history?show=scans`}>{own.atTheDoor}</a>
+        </p>
+      )}
     </section>
   );
 }

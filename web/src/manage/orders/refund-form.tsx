@@ -124,7 +124,7 @@ function Open({ shown, kept, onRefunded }: Props & { kept: string[] }) {
         {own.note}
         <input type="text" maxLength={500} value={note} onInput={({ currentTarget }) => setNote(currentTarget.value)} />
       </label>
-      <div role="status">{preview && <Outlook preview={preview} />}</div>
+      <div role="status">{preview ? <Outlook preview={preview} /> : !isWhole && chosen.length === 0 && <p class="small">{own.chooseSome}</p>}</div>
       {failure && <Failure failure={failure} />}
       <button type="submit" class="button" disabled={!preview}>
         {preview ? own.refundAmount(amount) : own.refund}

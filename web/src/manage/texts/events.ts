@@ -17,7 +17,7 @@ const problemsEs: typeof problemsEn = {
 
 const en = {
   newTitle: "New event",
-  newLead: "It stays a draft until you publish it: only you and your team see it. Its name is enough to begin.",
+  newLead: "It stays a draft until you publish it: only you and your team see it. Its name is enough to begin; tickets and prices come next.",
   create: "Create the draft",
   editTitle: "Facts",
   what: "What and where",
@@ -30,7 +30,7 @@ const en = {
   noName: "Name of the event",
   noPlace: "No place yet",
   timezoneNote: "All times on this page are in this zone.",
-  onSaleNote: "Until then people gather in a waiting room, and a draw decides who comes first. Without it tickets are on sale at once.",
+  onSaleNote: "Until then people gather in a waiting room, and a draw decides who comes first. Without a time, tickets are on sale as soon as you publish the event.",
   capacityNote: "How many tickets of all kinds together may be sold. If it is empty, only the number of each kind counts.",
   capacityLater: "It never falls below what is sold and reserved.",
   limitNote: "How many tickets one person may buy in all. 2 to 4 are usual for an event that sells out.",
@@ -113,7 +113,7 @@ const en = {
 
 const es: typeof en = {
   newTitle: "Evento nuevo",
-  newLead: "Es un borrador hasta que lo publiques: solo lo veis tú y tu equipo. Para empezar basta su nombre.",
+  newLead: "Es un borrador hasta que lo publiques: solo lo veis tú y tu equipo. Para empezar basta su nombre; después vienen las entradas y los precios.",
   create: "Crear el borrador",
   editTitle: "Datos",
   what: "Qué y dónde",
@@ -126,7 +126,7 @@ const es: typeof en = {
   noName: "Nombre del evento",
   noPlace: "Sin lugar todavía",
   timezoneNote: "Todas las horas de esta página son de esta zona.",
-  onSaleNote: "Hasta entonces la gente se reúne en una sala de espera y un sorteo decide el orden. Sin esta hora, la venta está abierta desde el principio.",
+  onSaleNote: "Hasta entonces la gente se reúne en una sala de espera y un sorteo decide el orden. Sin una hora, la venta está abierta en cuanto publiques el evento.",
   capacityNote: "Cuántas entradas de todos los tipos juntos pueden venderse. Si está vacío, solo cuenta la cantidad de cada tipo.",
   capacityLater: "Nunca baja de lo vendido y reservado.",
   limitNote: "Cuántas entradas puede comprar una persona en total. De 2 a 4 es lo habitual si el evento se agota.",

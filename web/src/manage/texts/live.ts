@@ -52,7 +52,7 @@ const en = {
   back: "Go back",
   pause: "Pause the sale",
   pauseEffect:
-    "Nobody new is let in and nothing can be reserved. People in line keep their places, and their time to choose stands still. Payments that are under way may end.",
+    "Nobody new is let in and nothing can be reserved. People in line keep their places, and their time to choose stands still. Payments under way can still be finished.",
   paused: "The sale is paused.",
   resume: "Resume the sale",
   resumeEffect: "Waves go on where they stopped, and tickets can be reserved again. Nobody loses a place.",
@@ -121,7 +121,7 @@ const es: typeof en = {
   back: "Volver",
   pause: "Pausar la venta",
   pauseEffect:
-    "No entra nadie más y no se puede reservar. Quienes esperan conservan su lugar, y su tiempo para elegir se detiene. Los pagos en curso pueden terminar.",
+    "No entra nadie más y no se puede reservar. Quienes esperan conservan su lugar, y su tiempo para elegir se detiene. Quien ya está pagando puede acabar de pagar.",
   paused: "La venta está en pausa.",
   resume: "Reanudar la venta",
   resumeEffect: "Las tandas siguen donde se detuvieron, y se puede volver a reservar. Nadie pierde su lugar.",

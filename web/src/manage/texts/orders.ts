@@ -21,7 +21,7 @@ const en = {
   },
   none: "No orders",
   noneText: "As soon as somebody buys, the order is here.",
-  noneFits: "No order fits. A buyer is found by their id, which stands in each of their orders.",
+  noneFits: "No order fits. Type a whole number or id: the code under a ticket's QR code is not searched, nor are parts of a number. A buyer's id stands in each of their orders.",
   order: "Order",
   when: "Bought",
   tickets: "Tickets",
@@ -37,7 +37,7 @@ const en = {
   balance: "We keep, before the provider's fees",
   payment: "Payment",
   ticket: (number: number, tier: string) => `Ticket ${number}, ${tier}`,
-  ticketStates: { valid: "valid", void: "taken back", frozen: "frozen" },
+  ticketStates: { valid: "valid", void: "no longer valid", frozen: "frozen" },
   transferred: "given to somebody else",
   history: "What happened",
   entries: {
@@ -61,6 +61,8 @@ const en = {
   which: "What is refunded",
   whole: (count: number) => `All that the buyer still has (${tickets(count)})`,
   some: "Some tickets",
+  chooseSome: "Choose the tickets to refund.",
+  atTheDoor: "Who was let in at the door, and when",
   reason: "Reason",
   reasons: {
     requested_by_customer: "The buyer asked for it",
@@ -85,9 +87,9 @@ const en = {
   ticketCount: tickets,
   refundAmount: (amount: string) => `Refund ${amount}`,
   question: (amount: string) => `Refund ${amount}?`,
-  questionText: (count: number) => `Void at once: ${tickets(count)}. The money goes back to where it came from. This cannot be undone.`,
+  questionText: (count: number) => `No longer valid at once: ${tickets(count)}. The money goes back to where it came from. This cannot be undone.`,
   back: "Go back",
-  done: (amount: string, count: number) => `The buyer gets ${amount} back. Void now: ${tickets(count)}.`,
+  done: (amount: string, count: number) => `The buyer gets ${amount} back. No longer valid: ${tickets(count)}.`,
 };
 
 const es: typeof en = {
@@ -106,7 +108,7 @@ const es: typeof en = {
   },
   none: "No hay pedidos",
   noneText: "En cuanto alguien compre, el pedido estará aquí.",
-  noneFits: "Ningún pedido coincide. A quien compra se le encuentra por su id, que figura en cada pedido.",
+  noneFits: "Ningún pedido coincide. Escribe un número o un id entero: no se busca el código que está bajo el QR de una entrada, ni partes de un número. El id de quien compra figura en cada pedido.",
   order: "Pedido",
   when: "Comprado",
   tickets: "Entradas",
@@ -123,7 +125,7 @@ const es: typeof en = {
   balance: "Nos queda, antes de las comisiones del proveedor",
   payment: "Pago",
   ticket: (number, tier) => `Entrada ${number}, ${tier}`,
-  ticketStates: { valid: "válida", void: "retirada", frozen: "congelada" },
+  ticketStates: { valid: "válida", void: "ya no vale", frozen: "congelada" },
   transferred: "dada a otra persona",
   history: "Qué ha pasado",
   entries: {
@@ -147,6 +149,8 @@ const es: typeof en = {
   which: "Qué se reembolsa",
   whole: (count) => `Todo lo que aún tiene (${entradas(count)})`,
   some: "Algunas entradas",
+  chooseSome: "Elige las entradas que se reembolsan.",
+  atTheDoor: "Quién entró por la puerta y cuándo",
   reason: "Motivo",
   reasons: {
     requested_by_customer: "Lo pidió quien compró",
