@@ -124,6 +124,13 @@ $(STAMP): requirements.txt requirements-run.txt requirements-dev.txt constraints
 	$(call prepare,requirements-dev.txt,about two minutes)
 	@touch $(RUN_STAMP) $@
 
+# Where there is no network, pip ends with a conflict of versions, because it knows none.
+define SAY_WHY
+	if grep -q 'Retry(total=0.*connection broken' $(VENV)/errors; \
+	then echo "The packages could not be downloaded, because the index of Python packages does not answer. Check the network and run the command again. What pip says is in $(VENV)/errors."; \
+	else cat $(VENV)/errors; echo "The packages could not be installed; the reason is above. Remove it and run the command again."; fi
+endef
+
 define prepare
 	@test -n "$(PYTHON)" || { echo "Fairgate needs Python 3.11 or later; none was found. Install it, or say where it is: make run PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Fairgate needs Python 3.11 or later; $(PYTHON) is older or missing. Say where a newer one is: make run PYTHON=/path/to/python3"; exit 1; }
@@ -131,5 +138,5 @@ define prepare
 	@$(PYTHON) -m venv $(VENV) || { echo "Python cannot create environments here, because its module venv is missing. On Debian and Ubuntu: sudo apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
 	@{ $(PIP) --quiet -c constraints.txt pip setuptools wheel && $(PIP) -r $(1); echo $$? >$(VENV)/status; } 2>$(VENV)/errors | \
 		awk '/^Collecting/ { printf "."; fflush() } END { print "" }'
-	@test "$$(cat $(VENV)/status)" = 0 || { cat $(VENV)/errors; echo "The packages could not be installed; the reason is above. Check the network and run the command again."; exit 1; }
+	@test "$$(cat $(VENV)/status)" = 0 || { $(SAY_WHY); exit 1; }
 endef

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from bootstrap import commands, env_file
-from bootstrap.target import NoStore, Target, advice, choose_target
+from bootstrap import aws_errors, commands, env_file
+from bootstrap.target import NoStore, Target, choose_target
 from bootstrap.ticket_file import FIELDS
 from chalicelib import dynamo
 from chalicelib.rollouts.faults import InvalidDocument
@@ -43,10 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         lines = [f"wrong setting: {error}", "docs/settings.md lists the settings and their values"]
     except dynamo.STORE_ERRORS as error:
-        lines = [
-            f"the store failed: {error}",
-            *(advice(error) or ["Buyers see the old version or the new one, never a mixture. Run the command again to finish."]),
-        ]
+        otherwise = "Buyers see the old version or the new one, never a mixture. Run the command again to finish."
+        lines = [f"the store failed: {error}", aws_errors.advice(error) or otherwise]
     print("\n".join(lines), file=sys.stderr)
     return 1
 

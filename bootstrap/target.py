@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from botocore.exceptions import ClientError, NoCredentialsError
 from msgspec import Struct
 
 from chalicelib import settings
@@ -82,13 +81,3 @@ def _is_locked(marker: Path) -> bool:
         except BlockingIOError:
             return True
         return False
-
-
-def advice(error: BaseException) -> list[str]:
-    """What to do about an error of the store whose own text does not say it: at most one line."""
-    if isinstance(error, NoCredentialsError):
-        return ["Log in to AWS first (for example: aws sso login), or set AWS_PROFILE."]
-    if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ResourceNotFoundException":
-        current = settings.current()
-        return [f"Stage {current.stage} has no tables in {current.region}. Check FAIRGATE_STAGE and AWS_REGION, or deploy the stage first."]
-    return []

@@ -16,6 +16,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from bootstrap import env_file
+from bootstrap.aws_errors import store_failure
 from chalicelib import clock, dynamo, settings
 from infra import tables
 
@@ -76,11 +78,20 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 def save(folder: Path) -> Manifest:
     """Write each table of the current stage into a file of `folder`, which must be new or empty.
 
-    Raises BackupError, also if something was sold meanwhile: the files would then not belong together.
+    Raises BackupError, also if something was sold meanwhile: the files would then not belong together. If it fails, it leaves no file.
     """
     if folder.exists() and any(folder.iterdir()):
         raise BackupError(f"{folder} has files already. Name a new folder.")
     folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return _save_tables(folder)
+    except BaseException:
+        for file in folder.iterdir():
+            file.unlink()
+        raise
+
+
+def _save_tables(folder: Path) -> Manifest:
     features = sorted(tables.definitions(), key=lambda feature: (feature not in WATCHED, feature))
     saved = {}
     for feature in features:
@@ -231,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BackupError as error:
         return _fail(str(error), 1)
     except dynamo.STORE_ERRORS as error:
-        return _fail(f"the store failed: {error}. Check the stage and region, then begin again with empty tables or a new folder", 1)
+        return _fail(f"{store_failure(error)} A load begins with empty tables.", 1)
     items = sum(table.items for table in manifest.tables.values())
     print(f"Done: {items} items of {len(manifest.tables)} tables, all of them compared.")
     return 0
@@ -259,4 +270,5 @@ def _fail(why: str, status: int) -> int:
 
 
 if __name__ == "__main__":
+    env_file.load()
     sys.exit(main())

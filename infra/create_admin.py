@@ -12,6 +12,8 @@ from contextlib import redirect_stdout
 
 import msgspec
 
+from bootstrap import env_file
+from bootstrap.aws_errors import store_failure
 from chalicelib import clock, dynamo, ids, settings
 from chalicelib.accounts import passwords, service
 from chalicelib.accounts.model import Account, CommonPassword, Email, NewPassword
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (NotPossible, settings.SettingsError) as error:
         return _failed(str(error))
     except dynamo.STORE_ERRORS as error:
-        return _failed(f"the store failed: {error}. Check the stage and the region, then run the command again")
+        return _failed(store_failure(error))
     print(result)
     return 0
 
@@ -77,4 +79,5 @@ def _failed(why: str) -> int:
 
 
 if __name__ == "__main__":
+    env_file.load()
     sys.exit(main())

@@ -10,6 +10,8 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 
+from bootstrap import env_file
+from bootstrap.aws_errors import store_failure
 from chalicelib import dynamo, settings
 from chalicelib.reports import rebuild
 
@@ -27,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except settings.SettingsError as error:
         return _fail(str(error))
     except dynamo.STORE_ERRORS as error:
-        return _fail(f"the store failed: {error}. The reports are as they were. Check the stage and region, then run the command again")
+        return _fail(f"{store_failure(error)} The reports are as they were.")
     print(
         f"Counted {report.purchases} purchases, {report.forgotten} that are deleted, {report.entries} entries of the ledger "
         f"and {report.checked_in} tickets that people came in with."
@@ -41,4 +43,5 @@ def _fail(why: str) -> int:
 
 
 if __name__ == "__main__":
+    env_file.load()
     sys.exit(main())

@@ -12,6 +12,8 @@ from contextlib import redirect_stdout
 from datetime import datetime
 from typing import Any
 
+from bootstrap import env_file
+from bootstrap.aws_errors import store_failure
 from chalicelib import clock, dynamo, secret_settings, settings
 from chalicelib.cases import service as cases
 from chalicelib.cases.model import Case
@@ -57,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ComparisonFailed, settings.SettingsError) as error:
         return _failed(str(error))
     except dynamo.STORE_ERRORS as error:
-        return _failed(f"the store failed: {error}. What was repaired is saved; check the stage and region, then run the command again")
+        return _failed(f"{store_failure(error)} What was repaired is saved.")
     print(json.dumps(_json_report(report, open_cases)) if chosen.json else "\n".join(_lines(report, open_cases)))
     return 1 if open_cases else 0
 
@@ -146,4 +148,5 @@ def _failed(why: str) -> int:
 
 
 if __name__ == "__main__":
+    env_file.load()
     sys.exit(main())

@@ -15,7 +15,7 @@ from bootstrap import env_file
 from chalicelib import settings
 from infra.dead_letters.letters import DeadLetters, Letter
 from infra.dead_letters.replay import ClientOf, NotReplayed, Replay, TooOld
-from infra.deploy.account import advice
+from infra.deploy.account import explain
 from infra.template.functions import FUNCTIONS, SCHEDULED, dead_letters_id
 
 MAIL_REPORTS = "mail-reports"
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None, client_of: ClientOf | None = None) -
     except settings.SettingsError as error:
         return _failed(str(error))
     except (BotoCoreError, ClientError) as error:
-        return _failed(f"{advice(error)} What was not done stays in its queue and shows again within an hour.")
+        return _failed(f"{explain(error)} What was not done stays in its queue and shows again within an hour.")
     print(f"{left} letters are left." if left else "No letters are left.")
     return 1 if left else 0
 

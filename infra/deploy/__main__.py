@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bootstrap import env_file
-from infra.deploy.account import advice
+from infra.deploy.account import explain
 from infra.deploy.deployment import Deployment, show
 from infra.deploy.errors import DeploymentFailed
 from infra.deploy.options import read_options
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DeploymentFailed as error:
         return _fail(str(error))
     except (BotoCoreError, ClientError) as error:
-        return _fail(advice(error))
+        return _fail(explain(error))
     except KeyboardInterrupt:
         return _fail("Stopped. What CloudFormation has begun goes on; look at the stack before you deploy again.")
     return 0

@@ -8,20 +8,11 @@ import boto3.session
 from botocore import exceptions
 from msgspec import Struct
 
+from bootstrap import aws_errors
 from chalicelib import settings
 from infra.deploy.errors import DeploymentFailed
 
-_LOG_IN = "Log in to AWS (for example: aws sso login), or set AWS_PROFILE, then run the command again."
-_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch")
 _FORBIDDEN = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403")
-_NO_LOG_IN = (
-    exceptions.NoCredentialsError,
-    exceptions.PartialCredentialsError,
-    exceptions.ProfileNotFound,
-    exceptions.SSOError,
-    exceptions.TokenRetrievalError,
-    exceptions.CredentialRetrievalError,
-)
 
 
 class AwsAccount(Struct, frozen=True):
@@ -54,16 +45,8 @@ def open_account() -> AwsAccount:
     return AwsAccount(session, region, identity["Account"], identity["Arn"])
 
 
-def advice(error: exceptions.BotoCoreError | exceptions.ClientError) -> str:
+def explain(error: exceptions.BotoCoreError | exceptions.ClientError) -> str:
     """An error of AWS for people: what failed, and what to do."""
-    if isinstance(error, _NO_LOG_IN):
-        return f"There are no usable AWS credentials ({type(error).__name__}). {_LOG_IN}"
-    if isinstance(error, exceptions.ClientError):
-        code = error.response["Error"]["Code"]
-        if code in _EXPIRED:
-            return f"AWS does not accept the credentials ({code}). {_LOG_IN}"
-        if code in _FORBIDDEN:
-            return f"AWS refuses {error.operation_name}: {error}. infra/deployer-policy.json lists what the deployer must be allowed to do."
-    if isinstance(error, exceptions.EndpointConnectionError):
-        return f"{error}. Check the network, and that the region exists."
-    return f"AWS failed: {error}"
+    if isinstance(error, exceptions.ClientError) and error.response["Error"]["Code"] in _FORBIDDEN:
+        return f"AWS refuses {error.operation_name}: {error}. infra/deployer-policy.json lists what the deployer must be allowed to do."
+    return f"AWS failed: {str(error).rstrip('.')}. {aws_errors.advice(error)}".rstrip()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 from bootstrap import env_file
 from chalicelib import secret_settings, settings
 from devtools.dynamodb.errors import StoreDamaged, StoreFailed, StoreInUse, StoreTooNew
-from infra.local.data_folder import DataFolder, DataFolderError, RunSecrets
+from infra.local.data_folder import DataFolder, DataFolderError
 from infra.local.environment import SetupError, complete_environment, read_options
 from infra.local.server import LocalServer, PortInUse
 from infra.web import BUILT
@@ -30,18 +30,23 @@ def main() -> int:
     terminal = sys.stdout
     _handle_signals(terminal)
     try:
+        given = dict(os.environ)
         env_file.load()
         options = read_options()
         if options.reload:
             from infra.local.reload import run_again_after_edits
 
-            return run_again_after_edits(options.port)
+            return run_again_after_edits(options.port, given)
         folder = DataFolder(options.data, reset=options.reset)
-        server = LocalServer(options.port)
-        secrets = folder.load_secrets()
-        complete_environment(secrets, server.port)
-        stripe = _create_stripe(folder, server, options.port)
-        _run(folder, secrets, server, stripe, terminal)
+        try:
+            server = LocalServer(options.port)
+            complete_environment(folder.secrets, server.port)
+            folder.prepare()
+            stripe = _create_stripe(folder, server, options.port)
+        except BaseException:
+            folder.remove_if_new()
+            raise
+        _run(folder, server, stripe, terminal)
     except KeyboardInterrupt:
         _print(terminal, "Stopped. The data is saved.")
     except PortInUse:
@@ -81,7 +86,7 @@ def _create_stripe(folder: DataFolder, server: LocalServer, requested_port: int)
     return None
 
 
-def _run(folder: DataFolder, secrets: RunSecrets, server: LocalServer, stripe: "FakeStripe | None", terminal: TextIO) -> NoReturn:
+def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", terminal: TextIO) -> NoReturn:
     """Start everything, serve until a signal (KeyboardInterrupt), stop in order."""
     from chalicelib import dynamo
     from devtools.dynamodb.http_server import StoreHttpServer
@@ -94,7 +99,7 @@ def _run(folder: DataFolder, secrets: RunSecrets, server: LocalServer, stripe: "
     with open_store(folder.store) as store, in_process_transport(store, dynamo.client()), StoreHttpServer(store) as store_server:
         server.workers.journal = store.share_commits(server.workers)
         try:
-            _serve(folder, secrets, server, stripe, store, store_server.url, terminal)
+            _serve(folder, server, stripe, store, store_server.url, terminal)
         except Exception:
             if store.failure:
                 raise SetupError(store.failure) from None
@@ -103,7 +108,6 @@ def _run(folder: DataFolder, secrets: RunSecrets, server: LocalServer, stripe: "
 
 def _serve(
     folder: DataFolder,
-    secrets: RunSecrets,
     server: LocalServer,
     stripe: "FakeStripe | None",
     store: "LocalStore",
@@ -122,12 +126,12 @@ def _serve(
     from infra.local.schedules import Schedules
 
     demo_file = folder.path / "demo-tickets.json"
-    initial_data.create_tables_and_catalog(secrets.first_day, demo_file, lambda line: _print(terminal, line))
+    initial_data.create_tables_and_catalog(folder.secrets.first_day, demo_file, lambda line: _print(terminal, line))
     import app
 
     schedules = Schedules(app.app, store)
     poller = create_poller(app.app, store)
-    access = demo_access.create_access(server.origin, store_url, stripe.url if stripe is not None else None, secrets)
+    access = demo_access.create_access(server.origin, store_url, stripe.url if stripe is not None else None, folder.secrets)
     file = folder.write_private("demo.json", access)  # before the first request: a script that waits for an answer then has it
     with ExitStack() as on_stop:
         if not secret_settings.optional_secret("smtp_url"):

@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -30,36 +31,39 @@ class RunSecrets(msgspec.Struct):
 
 
 class DataFolder:
-    """The folder, locked for as long as this process lives. Raises DataFolderError when it cannot be used."""
+    """The folder, locked for as long as this process lives. Raises DataFolderError when it cannot be used.
+
+    Before `prepare` nothing in it is deleted or written, so a run that is refused until then loses nothing. `secrets` are those of the
+    folder; they are new the first time and with `reset`.
+    """
 
     def __init__(self, path: Path, *, reset: bool) -> None:
         self.path = path.expanduser().absolute()
-        self._lock_folder()
-        if reset:
-            self._delete_content()
         self.logs, self.store = self.path / "logs", self.path / "store"
         self.stripe, self.mail, self.images = self.path / "stripe", self.path / "mail", self.path / "images"
+        self._reset = reset
+        self._created = not self.path.exists()
+        self._new = not (self.path / MARKER).exists()
+        self._lock_folder()
+        self.secrets = _generate_secrets() if reset else self._load_secrets() or _generate_secrets()
+
+    def prepare(self) -> None:
+        """Delete what a reset deletes, and make what is missing."""
+        if self._reset:
+            self._delete_content()
         for folder in (self.logs, self.store, self.stripe, self.mail, self.images):
             folder.mkdir(exist_ok=True)
+        if not self._secrets_file.exists():
+            self.write_private(self._secrets_file.name, self.secrets)
 
-    def load_secrets(self) -> RunSecrets:
-        """The secrets of the folder; generates them the first time."""
-        file = self.path / "secrets.json"
-        if file.exists():
-            try:
-                return msgspec.json.decode(file.read_bytes(), type=RunSecrets)
-            except msgspec.DecodeError:
-                raise DataFolderError(f"{file} is damaged. Restore it from a copy, or start with empty data: make run RESET=1") from None
-        generated = RunSecrets(
-            jwt_secret=secrets.token_urlsafe(48),
-            ticket_keys=f"k1:{secrets.token_urlsafe(48)}",
-            admin_password=secrets.token_urlsafe(12),
-            promoter_password=secrets.token_urlsafe(12),
-            user_password=secrets.token_urlsafe(12),
-            first_day=int(time.time()),
-        )
-        self.write_private("secrets.json", generated)
-        return generated
+    def remove_if_new(self) -> None:
+        """After a refused run: leave nothing behind that this run has made."""
+        if self._new:
+            self._delete_content()
+            (self.path / MARKER).unlink(missing_ok=True)
+        if self._created:
+            with suppress(OSError):  # somebody else has put something into it
+                self.path.rmdir()
 
     def write_private(self, name: str, content: object) -> Path:
         """Write a JSON file that only this user may read, completely or not at all; returns its path."""
@@ -69,6 +73,19 @@ class DataFolder:
             out.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
         draft.replace(file)
         return file
+
+    @property
+    def _secrets_file(self) -> Path:
+        return self.path / "secrets.json"
+
+    def _load_secrets(self) -> RunSecrets | None:
+        if not self._secrets_file.exists():
+            return None
+        try:
+            return msgspec.json.decode(self._secrets_file.read_bytes(), type=RunSecrets)
+        except msgspec.DecodeError:
+            reason = f"{self._secrets_file} is damaged. Restore it from a copy, or start with empty data: make run RESET=1"
+            raise DataFolderError(reason) from None
 
     def _lock_folder(self) -> None:
         try:
@@ -96,3 +113,14 @@ class DataFolder:
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _generate_secrets() -> RunSecrets:
+    return RunSecrets(
+        jwt_secret=secrets.token_urlsafe(48),
+        ticket_keys=f"k1:{secrets.token_urlsafe(48)}",
+        admin_password=secrets.token_urlsafe(12),
+        promoter_password=secrets.token_urlsafe(12),
+        user_password=secrets.token_urlsafe(12),
+        first_day=int(time.time()),
+    )

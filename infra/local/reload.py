@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -19,12 +19,13 @@ SUFFIXES = (".py", ".json", ".txt", ".html", ".j2")
 CHECK_MILLISECONDS = 300  # between two looks at whether the run has ended
 
 
-def run_again_after_edits(port: int) -> int:
+def run_again_after_edits(port: int, variables: Mapping[str, str]) -> int:
     """Run `make run` in a process of its own, and again after each edit; returns its exit code when it was stopped.
 
     A run that cannot start, because the edited code has a fault, is tried again after the next edit. Port 0 becomes one free port for all.
+    `variables` is the environment without those of the file `.env`, which each run reads for itself.
     """
-    environment = {**os.environ, "RELOAD": "0", "PORT": str(port or _free_port())}
+    environment = {**variables, "RELOAD": "0", "PORT": str(port or _free_port())}
     run = _Run(environment)
     environment["RESET"] = "0"  # deletes the data once
     for changes in watch(*_watched(), watch_filter=_is_source, yield_on_timeout=True, rust_timeout=CHECK_MILLISECONDS):

@@ -133,7 +133,9 @@ def test_what_is_sold_meanwhile_makes_the_backup_worthless(api, time, tmp_path, 
     monkeypatch.setattr(backup, "_save_table", save_and_sell)
     assert main(["save", str(tmp_path / "backup")]) == 1
     assert "The stage was in use: purchases and inventory changed meanwhile." in capsys.readouterr().err
-    assert not (tmp_path / "backup" / "manifest.json").exists()
+    assert list((tmp_path / "backup").iterdir()) == []
+    monkeypatch.undo()
+    assert main(["save", str(tmp_path / "backup")]) == 0
 
 
 def test_every_type_of_value_comes_back(store, tmp_path):

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 
 from chalicelib import dynamo
 from chalicelib.audit import service as audit
@@ -51,8 +52,15 @@ def test_what_cannot_be_is_refused(api, typed, capsys, email, password, why):
     assert log_in(api, EMAIL, password).status == 401
 
 
+def test_who_is_not_logged_in_to_aws_learns_it(typed, capsys, monkeypatch):
+    monkeypatch.setattr(dynamo, "client", lambda: (_ for _ in ()).throw(NoCredentialsError()))
+    typed(f"{PASSWORD}\n")
+    assert main([EMAIL]) == 2
+    assert "Unable to locate credentials. Log in to AWS" in capsys.readouterr().err
+
+
 def test_without_a_store_it_says_so(typed, capsys, monkeypatch):
     monkeypatch.setattr(dynamo, "client", lambda: (_ for _ in ()).throw(dynamo.StoreUnavailable("away")))
     typed(f"{PASSWORD}\n")
     assert main([EMAIL]) == 2
-    assert "the store failed" in capsys.readouterr().err
+    assert "the store failed: away. Check the stage and the region" in capsys.readouterr().err

@@ -265,7 +265,7 @@ def test_missing_credentials_and_regions_are_named(deploy, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     code, printed = deploy()
     assert code == 1
-    assert "There are no usable AWS credentials" in printed
+    assert "Unable to locate credentials. Log in to AWS" in printed
     assert "aws sso login" in printed
 
 

@@ -40,6 +40,16 @@ def test_an_edit_of_the_bootstrap_file_and_of_code_is_served(start, copy, tmp_pa
     assert run.output.endswith("Stopped. The data is saved.\n")
 
 
+def test_an_edit_of_the_file_env_changes_settings(start, copy, tmp_path):
+    file = copy / ".env"
+    file.write_text("FAIRGATE_HOLD_SECONDS=soon\n")
+    run = start(tmp_path / "data", folder=copy, RELOAD="1", ENV_FILE=".env").wait_for("FAIRGATE_HOLD_SECONDS")
+    file.write_text("FAIRGATE_HOLD_SECONDS=41\n")
+    run.wait_for("Edited: .env. Starting again").wait_for("Ctrl-C stops it")
+    body = {"tier_id": "summits-v-harbor-upper", "quantity": 1}
+    assert run.request("POST", "/events/summits-v-harbor/reservations", body)[1]["expires_in_seconds"] == 41
+
+
 def test_sigterm_stops_both_processes(start, copy, tmp_path):
     run = start(tmp_path / "data", folder=copy, RELOAD="1").wait_for("Ctrl-C stops it")
     run.process.send_signal(signal.SIGTERM)

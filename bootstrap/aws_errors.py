@@ -1,0 +1,46 @@
+"""What people can do about an error of AWS or of the store, which its own text does not say."""
+
+from botocore import exceptions
+
+from chalicelib import settings
+
+LOG_IN = "Log in to AWS (for example: aws sso login), or set AWS_PROFILE, then run the command again."
+_NO_LOG_IN = (
+    exceptions.NoCredentialsError,
+    exceptions.PartialCredentialsError,
+    exceptions.ProfileNotFound,
+    exceptions.SSOError,
+    exceptions.TokenRetrievalError,
+    exceptions.CredentialRetrievalError,
+)
+_NOT_ACCEPTED = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+)
+
+
+def advice(error: BaseException) -> str:
+    """A sentence; empty if nothing more is known than what the error says."""
+    if isinstance(error, _NO_LOG_IN):
+        return LOG_IN
+    if isinstance(error, exceptions.EndpointConnectionError):
+        return "Check the network, and that the region exists."
+    if isinstance(error, exceptions.ClientError):
+        code = error.response["Error"]["Code"]
+        if code in _NOT_ACCEPTED:
+            return LOG_IN
+        if code == "ResourceNotFoundException":
+            current = settings.current()
+            return (
+                f"Stage {current.stage} has no tables in {current.region}. Check FAIRGATE_STAGE and AWS_REGION, or deploy the stage first."
+            )
+    return ""
+
+
+def store_failure(error: BaseException) -> str:
+    """What failed and what to do, for commands that work on a stage's tables."""
+    return f"the store failed: {str(error).rstrip('.')}. {advice(error) or 'Check the stage and the region, then run the command again.'}"
