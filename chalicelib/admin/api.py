@@ -181,7 +181,8 @@ def _refund_request(body: RefundBody) -> refund_requests.RefundRequest:
 
 
 def _refund_reply(purchase: Purchase, refund: Refund, status: int) -> Reply[AdminOrderView]:
-    return Reply(replace(orders.changed_order_view(purchase), refund=orders.admin_refund_view(refund, purchase)), status)
+    shown = orders.changed_order_view(purchase)
+    return Reply(replace(shown, refund=next(view for view in shown.refunds if view.id == refund.id)), status)
 
 
 def _set_paused(request: RequestContext, event_id: str, paused: bool, message: str) -> Reply[PausedView]:

@@ -1,11 +1,13 @@
 """Orders and revenue as admins and promoters see them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib import clock, dynamo, log, parallel
+from chalicelib.accounts.members.people import Person, PersonRole, find_people
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
 from chalicelib.clock import Timestamp
@@ -46,10 +48,16 @@ class OrderPayment(Struct, frozen=True, kw_only=True):
 
 
 class AdminRefundView(RefundView, frozen=True, kw_only=True):
-    """A refund with what only admins and promoters see of it. `reference` is the provider's id of it."""
+    """A refund with what only admins and promoters see of it. `reference` is the provider's id of it.
+
+    `by` has asked for it. `by_name` is null for admins, programs and who works at the event no more, `by_role` for the last two; both also
+    if the store cannot show them now.
+    """
 
     reason: str
     by: str
+    by_name: str | None
+    by_role: PersonRole | None
     note: str | None
     attempt: int
     reference: str | None
@@ -124,9 +132,9 @@ def get_order(identity: Identity, order_id: str) -> Purchase:
 
 def admin_order_view(purchase: Purchase) -> AdminOrderView:
     """An order with its payment, refunds, disputes and ledger."""
-    (entries, tickets), details = parallel.both(
+    (entries, tickets), (details, people) = parallel.both(
         lambda: parallel.both(lambda: ledger.list_purchase_entries(purchase.event_id, purchase.id), lambda: queries.load_tickets(purchase)),
-        lambda: queries.load_details(purchase),
+        lambda: parallel.both(lambda: queries.load_details(purchase), lambda: _find_refunders(purchase)),
     )
     order = views.full_order_view(purchase, details)
     payment = purchase.payment
@@ -136,7 +144,7 @@ def admin_order_view(purchase: Purchase) -> AdminOrderView:
         payment=OrderPayment(provider=payment.provider, reference=payment.provider_id, capture=payment.payment_intent_id)
         if payment
         else None,
-        refunds=[admin_refund_view(refund, purchase) for refund in purchase.refunds],
+        refunds=[_refund_view(refund, purchase, people) for refund in purchase.refunds],
         disputes=[dispute_view(dispute) for dispute in purchase.disputes],
         transactions=[transaction_view(entry) for entry in entries],
         balance_cents=ledger.balances(entries).get(purchase.currency, 0),
@@ -151,18 +159,27 @@ def changed_order_view(purchase: Purchase) -> AdminOrderView:
         log.warning("order.partly_shown", order_id=purchase.id, error=type(error).__name__, store_code=dynamo.error_code(error))
         return AdminOrderView(
             order=AdminOrder(**asdict(views.order_view(purchase))),
-            refunds=[admin_refund_view(refund, purchase) for refund in purchase.refunds],
+            refunds=[_refund_view(refund, purchase, {}) for refund in purchase.refunds],
             disputes=[dispute_view(dispute) for dispute in purchase.disputes],
             message="The change was made. Its tickets and transactions cannot be shown now: load the order again.",
         )
 
 
-def admin_refund_view(refund: Refund, purchase: Purchase) -> AdminRefundView:
-    """A refund with what only admins and promoters see of it."""
+def _find_refunders(purchase: Purchase) -> dict[str, Person]:
+    """Those of the event who have asked for refunds of an order, by user id."""
+    user_ids = {refund.by for refund in purchase.refunds}
+    event = catalog.snapshot().events.get(purchase.event_id)
+    return find_people(purchase.event_id, event.promoter_id if event is not None else None, user_ids) if user_ids else {}
+
+
+def _refund_view(refund: Refund, purchase: Purchase, people: Mapping[str, Person]) -> AdminRefundView:
+    person = people.get(refund.by)
     return AdminRefundView(
         **asdict(views.refund_view(refund, purchase)),
         reason=refund.reason,
         by=refund.by,
+        by_name=person.name if person is not None else None,
+        by_role=person.role if person is not None else None,
         note=refund.note,
         attempt=refund.attempt,
         reference=refund.provider_id,

@@ -3,6 +3,9 @@
 import pytest
 
 from chalicelib import clock
+from chalicelib.accounts import service as accounts
+from chalicelib.accounts.model import Account
+from chalicelib.edge import auth
 from chalicelib.ledger import service as ledger
 from chalicelib.purchases.record import store
 from tests import builders, invariants
@@ -49,6 +52,45 @@ def test_an_order_is_shown_with_its_payment_refunds_disputes_and_ledger(shop):
         ("disputed", -5000),
     ]
     assert shown["balance_cents"] == sum(entry["amount_cents"] for entry in shown["transactions"]) == 500
+
+
+def test_a_refund_says_who_of_the_event_asked_for_it(api, time):
+    event_id, tier_id = builders.create_shop(api)
+    order_id = builders.create_order(api, (event_id, tier_id), quantity=2)
+    account = Account(user_id="cleo", email="cleo@example.com", roles=("user",), created_at=time.now, first_name="Cleo")
+    accounts.create_account(account, "seven grey owls")
+    invited = api.post(f"/events/{event_id}/members", json={"email": account.email, "role": "coordinator"}, token=builders.admin_token())
+    coordinator = auth.issue_token("cleo", {"user"}, events={event_id: "coordinator"})
+    reply = builders.refund(api, order_id, tickets=[f"{order_id}-1"], by=coordinator, key="first").json["refund"]
+    assert (reply["by"], reply["by_name"], reply["by_role"]) == ("cleo", "Cleo", "coordinator")
+    builders.refund(api, order_id, key="second")
+    assert [(one["by_name"], one["by_role"]) for one in fetch_order(api, order_id).json["refunds"]] == [
+        ("Cleo", "coordinator"),
+        (None, None),
+    ]
+    assert api.delete(f"/events/{event_id}/members/{invited.json['id']}", token=builders.admin_token()).status == 200
+    assert fetch_order(api, order_id).json["refunds"][0]["by_name"] is None
+
+
+def test_a_payment_that_ended_without_tickets_is_shown_and_has_nothing_to_refund(api, time):
+    event_id, tier_id = builders.create_shop(api)
+    order_id = str(builders.reserve(api, "ada", event_id, tier_id).json["id"])
+    assert fetch_order(api, order_id).status == 404  # only reserved: no payment was begun
+    builders.start_checkout(api, "ada", order_id, key=order_id)
+    assert fetch_order(api, order_id).json["order"]["status"] == "pending"
+    builders.confirm(api, "ada", order_id, "fail")
+    shown = fetch_order(api, order_id).json
+    assert (shown["order"]["status"], shown["tickets"], shown["refunds"], shown["balance_cents"]) == ("cancelled", [], [], 0)
+    assert fetch_order(api, order_id, user="ada").status == 403
+    for path in ("refunds/preview", "refunds"):
+        reply = api.post(
+            f"/admin/orders/{order_id}/{path}",
+            json={"reason": "goodwill"},
+            token=builders.admin_token(),
+            headers={"Idempotency-Key": "one"},
+        )
+        assert (reply.status, reply.json["error"]) == (404, "order_not_found")
+    invariants.check(time.now)
 
 
 def test_the_revenue_of_an_event_is_the_balance_of_its_orders(shop):

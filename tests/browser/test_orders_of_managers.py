@@ -50,11 +50,27 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
         manager.page.get_by_role("dialog").get_by_role("button", name="Refund $82").click()
     manager.see("The buyer gets $82 back. No longer valid: 1 ticket.")
     manager.see("Partly refunded")
+    expect(manager.page.get_by_role("listitem").filter(has_text="Refund of 1 ticket")).to_contain_text("· you")
     tickets = manager.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["tickets"]
     assert [ticket["state"] for ticket in tickets] == ["valid", "void"]
     [refund] = manager.api.get(f"/admin/orders/{order_id}", token=builders.admin_token()).json["refunds"]
     assert (refund["amount_cents"], refund["fee_cents"], refund["tickets"]) == (8200, 750, [f"{order_id}-2"])
     invariants.check(manager.time.now)
+
+
+def test_a_payment_that_ended_unpaid_is_found_by_its_number(manager):
+    drop = Drop(manager)
+    drop.join(1)
+    drop.open()
+    drop.decline_card()
+    project_changes()
+    manager.open(f"/events/{drop.event_id}/orders")
+    manager.page.get_by_label("State").select_option("Not paid in the end")
+    order_id = manager.page.get_by_role("rowheader").get_by_role("link").inner_text()
+    manager.fill("Order or ticket number, or the buyer's id", order_id)
+    manager.press("Find")
+    manager.see("The payment ended without tickets.")
+    expect(manager.page.get_by_role("heading", name="Refund")).to_have_count(0)
 
 
 def test_a_table_that_is_wider_than_the_screen_says_so_and_moves_by_the_keyboard(manager):

@@ -132,9 +132,9 @@ def list_ticket_page(user_id: str, limit: int, after: str | None) -> tuple[list[
 
 
 def get_order(order_id: str) -> Purchase:
-    """Anybody's order, or a purchase that never became one but for which money came in. Raises OrderNotFound."""
+    """Anybody's order, or a purchase that never became one but whose payment was begun. Raises OrderNotFound."""
     purchase = store.load(order_id)
-    if purchase is None or not (purchase.was_order or purchase.refunds or purchase.disputes):
+    if purchase is None or not (purchase.was_order or purchase.checkout_at is not None):
         raise OrderNotFound()
     return purchase
 

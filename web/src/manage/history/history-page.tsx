@@ -7,10 +7,10 @@ import { useTexts } from "../../texts";
 import { manager } from "../api";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
+import { useByWhom } from "../people/by-whom";
 import { useRoomTexts } from "../texts";
 import { historyTexts } from "../texts/history";
-import { shellTexts } from "../texts/shell";
-import { useManagedEvent, useMe } from "../who";
+import { useManagedEvent } from "../who";
 import { changesOf } from "./changes";
 
 type Entry = Schemas["EventAuditEntryView"];
@@ -64,8 +64,7 @@ export function HistoryPage() {
 function Row({ entry }: { entry: Entry }) {
   const own = useRoomTexts(historyTexts);
   const { locale } = useTexts();
-  const shell = useRoomTexts(shellTexts);
-  const me = useMe();
+  const byWhom = useByWhom();
   const { event } = useManagedEvent();
   const [kind, id] = entry.subject.split("#");
   const tier = event.tiers.find((candidate) => candidate.id === id);
@@ -85,7 +84,7 @@ function Row({ entry }: { entry: Entry }) {
         {what && <>: {order ? <a href={`/manage/events/${event.id}/orders/${order}`}>{what}</a> : what}</>}
       </p>
       <p class="small">
-        <time dateTime={entry.at}>{when}</time> · {entry.actor === me.id ? own.you : own.by(personOf(entry, own, shell.roles))}
+        <time dateTime={entry.at}>{when}</time> · {byWhom({ id: entry.actor, name: entry.actor_name, role: entry.actor_role })}
       </p>
       {where && <p class="small">{where}</p>}
       {changes.length === 0 && facts.length > 0 && <p class="small">{facts.map(([name, label]) => `${label}: ${show(entry.details[name], name)}`).join(" · ")}</p>}
@@ -109,12 +108,6 @@ function Row({ entry }: { entry: Entry }) {
       )}
     </li>
   );
-}
-
-/** Who has done it, as those who manage the event know them; the id of a buyer or a program. */
-function personOf({ actor, actor_name: name, actor_role: role }: Entry, own: (typeof historyTexts)["en"], roles: Record<string, string>): string {
-  if (role === null) return name === null ? actor : own.former(name);
-  return name === null ? own.anAdmin : `${name} (${roles[role]})`;
 }
 
 interface Reader {

@@ -65,9 +65,6 @@ function Found({ eventId, filters }: { eventId: string; filters: Filters }) {
   );
 }
 
-/** These have no page: no money came in. */
-const ENDED_UNPAID = ["expired", "cancelled"];
-
 function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[] }) {
   const own = useRoomTexts(ordersTexts);
   const { locale } = useTexts();
@@ -87,13 +84,9 @@ function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[
           {orders.map((order) => (
             <tr key={order.id}>
               <th scope="row">
-                {ENDED_UNPAID.includes(order.status) ? (
-                  <span class="code">{order.id}</span>
-                ) : (
-                  <a class="code" href={`/manage/events/${eventId}/orders/${order.id}`}>
-                    {order.id}
-                  </a>
-                )}
+                <a class="code" href={`/manage/events/${eventId}/orders/${order.id}`}>
+                  {order.id}
+                </a>
                 <span class="small code">{order.user_id}</span>
               </th>
               <td>{day(order.created_at, undefined, locale)}</td>

@@ -6,6 +6,7 @@ import { dayAndTime, money } from "../../formats";
 import { Failure, Skeleton } from "../../parts/failure";
 import { useAction, useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
+import { useByWhom } from "../people/by-whom";
 import { useRoomTexts } from "../texts";
 import { ordersTexts } from "../texts/orders";
 import { providerTexts } from "../texts/providers";
@@ -78,8 +79,8 @@ function Order({ shown, replace }: OrderProps) {
           </div>
         ))}
       </dl>
-      <Tickets shown={shown} />
-      {may("refundOrders") && (
+      {shown.tickets?.length === 0 ? <p class="notice">{order.status === "pending" ? own.notPaidYet : own.endedUnpaid}</p> : <Tickets shown={shown} />}
+      {shown.tickets?.length !== 0 && may("refundOrders") && (
         <RefundForm
           shown={shown}
           onRefunded={(after, text) => {
@@ -135,6 +136,7 @@ function History({ shown, replace }: OrderProps) {
   const own = useRoomTexts(ordersTexts);
   const providers = useRoomTexts(providerTexts);
   const { locale } = useTexts();
+  const byWhom = useByWhom();
   const { isWorking, failure, run } = useAction();
   const entries: Entry[] = [
     ...(shown.transactions ?? []).map((entry) => ({
@@ -149,7 +151,7 @@ function History({ shown, replace }: OrderProps) {
       key: refund.id,
       text: own.refundAsked(refund.tickets.length, own.reasons[refund.reason as keyof typeof own.reasons] ?? refund.reason),
       cents: null,
-      note: [own.refundStates[refund.status], own.by(refund.by), refund.note, refund.failure].filter(Boolean).join(" · "),
+      note: [own.refundStates[refund.status], byWhom({ id: providers[refund.by] ?? refund.by, name: refund.by_name, role: refund.by_role }), refund.note, refund.failure].filter(Boolean).join(" · "),
       failedRefund: refund.status === "failed" ? refund.id : undefined,
     })),
     ...shown.disputes.map((dispute) => ({

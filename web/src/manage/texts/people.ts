@@ -4,6 +4,10 @@ import type { InEachLanguage } from "../texts";
 
 const en = {
   title: "People",
+  you: "you",
+  by: (who: string) => `by ${who}`,
+  anAdmin: "an admin of the shop",
+  former: (name: string) => `${name} (works here no more)`,
   lead: "Who works at this event with you.",
   none: "Nobody but you",
   noneText: "Invite coordinators, who manage the event with you, and staff, who let people in at the door.",
@@ -26,6 +30,10 @@ const en = {
 
 const es: typeof en = {
   title: "Equipo",
+  you: "tú",
+  by: (who) => `por ${who}`,
+  anAdmin: "la administración de la tienda",
+  former: (name) => `${name} (ya no trabaja aquí)`,
   lead: "Quién trabaja contigo en este evento.",
   none: "Nadie más que tú",
   noneText: "Invita a coordinadores, que gestionan el evento contigo, y a personal, que deja pasar a la gente en la puerta.",

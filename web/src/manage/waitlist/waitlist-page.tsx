@@ -81,7 +81,7 @@ function Figures({ line }: { line: Line }) {
     [own.conversion, share(line.conversion, locale)],
   ];
   return (
-    <dl class="figures" aria-label={own.figures}>
+    <dl class="figures figures-by-three" aria-label={own.figures}>
       {figures.map(([name, value]) => (
         <div class="figure-card" key={name}>
           <dt>{name}</dt>
