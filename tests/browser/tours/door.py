@@ -20,6 +20,12 @@ def entering(staff: DoorStaff) -> Iterator[str]:
     staff.sign_in()
     expect(staff.page.get_by_label("Event", exact=True)).to_be_visible()
     yield "setup"
+    staff.page.route("**/manifest*", lambda request: request.abort())
+    staff.page.get_by_label("Gate", exact=True).fill("North")
+    staff.press("Open the door")
+    expect(staff.page.get_by_role("alert")).to_contain_text("without the list the door cannot open")
+    yield "without_its_list"
+    staff.page.unroute("**/manifest*")
     other_tab = staff.page.context.new_page()
     staff.page.goto("/account")
     other_tab.goto("/door")

@@ -119,12 +119,15 @@ def open_cases(manager: Manager) -> Iterator[str]:
     cases.open_finding("01KT1GW6G0MGN0XD7K0JVN9RSX", "kept_of_dispute-dp_1", manager.time.now, event | {"kept_cents": 4000})
     manager.page.reload()
     manager.see("Agree with the buyer")
+    expect(manager.page.get_by_text("amounts_differ")).to_have_count(0)  # people read words, and what to look for at the provider
+    manager.see("Reference pi_1")
     yield "list"
     manager.page.get_by_role("button", name="Close the case").first.click()
     manager.see_heading("Close the case?")
     yield "question"
     manager.page.get_by_role("dialog").get_by_role("button", name="Close the case").click()
-    expect(manager.page.get_by_role("heading", name="Difference")).to_have_count(1)
+    expect(manager.page.get_by_role("heading", name="Amounts differ")).to_have_count(0)
+    manager.see_heading("Rest of a lost dispute")
 
 
 def payouts(manager: Manager) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import { render } from "preact";
 import { LocationProvider } from "preact-iso";
 import { withNext } from "../pages/sign-in";
-import { Skeleton } from "../parts/failure";
+import { FailureTexts, Skeleton } from "../parts/failure";
 import { Frame } from "../parts/frame";
 import { useTitle } from "../parts/hooks";
 import { useBuyer } from "../session";
@@ -34,30 +34,32 @@ function Page() {
   useTitle(d.title);
   const navigation = <nav aria-label={t.nav.label}>{isStaff && <a href="/account">{d.account}</a>}</nav>;
   return (
-    <Frame home={ADDRESS} product={d.product} navigation={navigation} saysOffline>
-      <div class="page door">
-        {state.stage === "loading" && <Skeleton lines={6} />}
-        {state.stage === "elsewhere" && (
-          <>
-            <h1>{d.otherTabTitle}</h1>
-            <p class="lead" role="status">
-              {d.otherTabText}
-            </p>
-          </>
-        )}
-        {state.stage === "ready" && state.door && <DoorPage door={state.door} leave={leave} />}
-        {state.stage === "ready" && !state.door && isStaff && <Setup key={buyer.id} userId={buyer.id} store={state.store} open={open} />}
-        {state.stage === "ready" && !state.door && !isStaff && (
-          <>
-            <h1>{d.signInTitle}</h1>
-            <p class="lead">{d.signInText}</p>
-            <a class="button" href={withNext("/sign-in", ADDRESS)}>
-              {d.signIn}
-            </a>
-          </>
-        )}
-      </div>
-    </Frame>
+    <FailureTexts.Provider value={d.failures}>
+      <Frame home={ADDRESS} product={d.product} navigation={navigation} saysOffline>
+        <div class="page door">
+          {state.stage === "loading" && <Skeleton lines={6} />}
+          {state.stage === "elsewhere" && (
+            <>
+              <h1>{d.otherTabTitle}</h1>
+              <p class="lead" role="status">
+                {d.otherTabText}
+              </p>
+            </>
+          )}
+          {state.stage === "ready" && state.door && <DoorPage door={state.door} leave={leave} />}
+          {state.stage === "ready" && !state.door && isStaff && <Setup key={buyer.id} userId={buyer.id} store={state.store} open={open} />}
+          {state.stage === "ready" && !state.door && !isStaff && (
+            <>
+              <h1>{d.signInTitle}</h1>
+              <p class="lead">{d.signInText}</p>
+              <a class="button" href={withNext("/sign-in", ADDRESS)}>
+                {d.signIn}
+              </a>
+            </>
+          )}
+        </div>
+      </Frame>
+    </FailureTexts.Provider>
   );
 }
 

@@ -65,6 +65,7 @@ export function Beside({ me, children }: { me: Me; children: ComponentChildren }
   const listed = PAGES.filter((page) => page.isListed && (page.right === null || may(page.right)));
   const ofEvent = event ? listed.filter(isOfEvent) : [];
   const addressOf = (page: Page) => (event ? page.path.replace(":eventId", event.id) : page.path);
+  const ofOverview = path === `/manage/events/${eventId}` ? " side-of-overview" : "";
   const current = nearest(path, listed.map(addressOf));
   return (
     <div class="beside">
@@ -76,10 +77,10 @@ export function Beside({ me, children }: { me: Me; children: ComponentChildren }
             ))}
           </ul>
         </nav>
-        {eventId && !event && !failure && <div class="side-placeholder" />}
+        {eventId && !event && !failure && <div class={`side-placeholder${ofOverview}`} />}
         {event && ofEvent.length > 0 && (
           <nav aria-label={own.ofEvent}>
-            <p class="side-event">
+            <p class={`side-event${ofOverview}`}>
               {event.name} <span class={`status status-${event.status}`}>{t.status[event.status]}</span>
             </p>
             <ul>

@@ -136,6 +136,12 @@ export const en = {
     look: "Colours",
     looks: { auto: "As the device", light: "Light, for the sun", dark: "Dark, for the night" },
   },
+  /** By the API's codes, instead of what buyers read. */
+  failures: {
+    offline: "The shop cannot be reached. Check the connection of this device and try again: without the list the door cannot open.",
+    unexpected: "Something went wrong on our side. Try again in a moment.",
+    forbidden: "Your account does not work at this event. Ask its promoter.",
+  } as Record<string, string>,
   lockedTitle: "Does this account work here?",
   lockedText: "The list is shown when the shop has confirmed that you work at this event. What is to be sent is kept.",
 };

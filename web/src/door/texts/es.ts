@@ -137,6 +137,11 @@ export const es: typeof en = {
     look: "Colores",
     looks: { auto: "Como el dispositivo", light: "Claros, para el sol", dark: "Oscuros, para la noche" },
   },
+  failures: {
+    offline: "No se puede conectar con la tienda. Comprueba la conexión de este dispositivo y reintenta: sin la lista no se puede abrir la puerta.",
+    unexpected: "Algo ha fallado por nuestra parte. Reintenta en un momento.",
+    forbidden: "Tu cuenta no trabaja en este evento. Pídelo a quien lo promueve.",
+  },
   lockedTitle: "¿Trabaja aquí esta cuenta?",
   lockedText: "La lista se muestra cuando la tienda confirma que trabajas en este evento. Lo que queda por enviar se guarda.",
 };

@@ -37,7 +37,7 @@ export function SystemPage() {
         {facts.map(([name, text]) => (
           <div key={name}>
             <dt>{name}</dt>
-            <dd>{text}</dd>
+            <dd class={name === own.time ? "date-first" : undefined}>{text}</dd>
           </div>
         ))}
       </dl>
@@ -88,7 +88,7 @@ function Jobs({ system: { at, jobs, mails, refunds, webhooks, compared_at } }: {
           {backlog.map(([name, text]) => (
             <div key={name}>
               <dt>{name}</dt>
-              <dd>{text}</dd>
+              <dd class="date-first">{text}</dd>
             </div>
           ))}
         </dl>

@@ -13,7 +13,7 @@ import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { casesTexts } from "../texts/cases";
-import { suggestionFor } from "./suggestions";
+import { referenceOf, suggestionFor } from "./suggestions";
 
 type Cases = Schemas["OpenCasesView"];
 /** The details depend on the kind; these are what all or some have. */
@@ -63,7 +63,7 @@ function Case({ found, reload }: { found: OpenCase; reload: () => Promise<void> 
     });
   return (
     <li class="panel">
-      <h2>{own.kinds[found.kind]}</h2>
+      <h2>{own.names[suggestion]}</h2>
       <p class="order-end">
         <span class="small">{own.since(dayAndTime(found.since, undefined, locale))}</span>
         {cents !== undefined && found.currency && <strong class="numbers">{money(cents, found.currency, locale)}</strong>}
@@ -76,7 +76,9 @@ function Case({ found, reload }: { found: OpenCase; reload: () => Promise<void> 
         ) : (
           <span class="code">{own.order(found.order_id)}</span>
         )}{" "}
-        <span class="small code">{found.id}</span>
+        <span class="small">
+          {own.reference} <span class="code">{referenceOf(found)}</span>
+        </span>
       </p>
       <p>
         <strong>{own.suggestion}</strong> {own.suggestions[suggestion]}

@@ -1,4 +1,6 @@
-/** What to do about an open case, as docs/reconciliation.md says it: by its kind, its id and its state. */
+/** What an open case is and what to do about it, as docs/reconciliation.md says it: by its kind, its id and its state. */
+
+const FINDINGS = ["amounts_differ", "tickets_without_payment", "unknown_purchase", "not_dealt_with", "kept_of_dispute"] as const;
 
 interface Known {
   kind: "refund" | "dispute" | "finding";
@@ -10,10 +12,11 @@ interface Known {
 export function suggestionFor({ kind, id, next_try_at, reason }: Known) {
   if (kind === "dispute") return "dispute";
   if (kind === "refund") return next_try_at === null ? "refund_failed" : "refund_waits";
-  if (id.startsWith("amounts_differ")) return "amounts_differ";
-  if (id.startsWith("tickets_without_payment")) return "tickets_without_payment";
-  if (id.startsWith("unknown_purchase")) return "unknown_purchase";
-  if (id.startsWith("not_dealt_with")) return "not_dealt_with";
-  if (id.startsWith("kept_of_dispute")) return "kept_of_dispute";
-  return reason === "by_hand" ? "by_hand" : "other";
+  return FINDINGS.find((finding) => id.startsWith(finding)) ?? (reason === "by_hand" ? "by_hand" : "other");
+}
+
+/** What people look for at the provider: the id of a finding without what it says of its kind, `amounts_differ-pi_1` -> `pi_1`. */
+export function referenceOf({ kind, id }: Pick<Known, "kind" | "id">): string {
+  const prefix = kind === "finding" && FINDINGS.find((finding) => id.startsWith(`${finding}-`));
+  return prefix ? id.slice(prefix.length + 1) : id;
 }

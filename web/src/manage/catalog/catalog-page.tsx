@@ -26,7 +26,7 @@ const load = async () => {
 
 export function CatalogPage() {
   const own = useRoomTexts(catalogTexts);
-  const [said, setSaid] = useState("");
+  const [isReloaded, setReloaded] = useState(false);
   const { value, failure, reload } = useLoaded(load, "catalog");
   if (!value) return <div class="page">{failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />}</div>;
   const { catalog, log } = value;
@@ -37,7 +37,7 @@ export function CatalogPage() {
   ];
   const invalidate = async () => {
     await loadAgain();
-    setSaid(own.reloaded);
+    setReloaded(true);
   };
   return (
     <div class="page">
@@ -61,7 +61,7 @@ export function CatalogPage() {
       <section class="panel">
         <h2>{own.instances}</h2>
         <p class="controls-done" role="status">
-          {said}
+          {isReloaded && own.reloaded}
         </p>
         <Confirmed label={own.reload} confirm={own.reload} act={invalidate}>
           <p>{own.reloadText}</p>
@@ -80,10 +80,8 @@ function Drift({ version, onCorrected }: { version: number; onCorrected: () => P
   const own = useRoomTexts(catalogTexts);
   const { value: plan, failure, reload } = useLoaded(() => getPlan(version), String(version));
   const { isWorking, run } = useAction();
-  const [said, setSaid] = useState("");
   const correct = async () => {
     await applyVersion(plan!);
-    setSaid(own.corrected);
     await Promise.all([reload(), onCorrected()]);
   };
   return (
@@ -93,12 +91,11 @@ function Drift({ version, onCorrected }: { version: number; onCorrected: () => P
       {failure && <Failure failure={failure} retry={reload} />}
       {!plan && !failure && <Skeleton lines={3} />}
       <div role="status">
-        {said && <p>{said}</p>}
         {plan && <p class={plan.is_empty ? "notice" : "notice notice-bad"}>{plan.is_empty ? own.noDrift : own.differs(plan.changes.length + plan.more)}</p>}
       </div>
       {plan && <PlannedChanges plan={plan} />}
       <div class="row">
-        <button type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(async () => void (setSaid(""), await reload()))}>
+        <button type="button" class="button button-quiet" disabled={isWorking} onClick={() => run(reload)}>
           {own.look}
         </button>
         {plan && !plan.is_empty && plan.refusals.length === 0 && (

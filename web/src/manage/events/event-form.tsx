@@ -104,7 +104,7 @@ function Preview({ values, event }: { values: EventValues; event: ManagedEvent |
         <EventPicture id={event?.id ?? "new"} image={event?.image ?? null} sizes="24rem" />
         <div class="card-stub">
           <p class="card-date">
-            <span>{starts ? day(starts, values.timezone, locale) : own.noDate}</span>
+            {starts ? <time dateTime={starts}>{day(starts, values.timezone, locale)}</time> : <span>{own.noDate}</span>}
             <span class={`status status-${status}`}>{t.status[status]}</span>
           </p>
           <h3>{values.name.trim() || own.noName}</h3>

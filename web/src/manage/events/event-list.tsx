@@ -78,7 +78,7 @@ function Row({ event, status }: { event: ListedEvent; status: string }) {
         <h3>
           <a href={`/manage/events/${event.id}`}>{event.name}</a>
         </h3>
-        <p class="small">{[event.starts_at ? day(event.starts_at, event.timezone, locale) : own.noDate, event.venue].filter(Boolean).join(" · ")}</p>
+        <p class="small date-first">{[event.starts_at ? day(event.starts_at, event.timezone, locale) : own.noDate, event.venue].filter(Boolean).join(" · ")}</p>
       </div>
       <span class={`status status-${event.status}`}>{status}</span>
     </li>

@@ -30,7 +30,7 @@ export function Overview() {
         <div>
           <p class={`status status-${event.status}`}>{t.status[event.status]}</p>
           <h1>{event.name}</h1>
-          <p class="small">{[event.starts_at ? dayAndTime(event.starts_at, event.timezone, locale) : own.noDate, event.venue || own.noPlace].join(" · ")}</p>
+          <p class="small date-first">{[event.starts_at ? dayAndTime(event.starts_at, event.timezone, locale) : own.noDate, event.venue || own.noPlace].join(" · ")}</p>
         </div>
         <div class="head-picture">
           <EventPicture id={event.id} image={event.image} sizes="12rem" />
@@ -142,13 +142,19 @@ function Figures() {
         <p>{own.noTickets}</p>
       ) : (
         <TablePlace label={own.figures}>
-        <table class="sums">
+        <table>
           <thead>
             <tr>
               <th scope="col">{own.ticket}</th>
-              <th scope="col">{own.sold}</th>
-              <th scope="col">{own.held}</th>
-              <th scope="col">{own.left}</th>
+              <th scope="col" class="number">
+                {own.sold}
+              </th>
+              <th scope="col" class="number">
+                {own.held}
+              </th>
+              <th scope="col" class="number">
+                {own.left}
+              </th>
             </tr>
           </thead>
           <tbody>
@@ -157,9 +163,9 @@ function Figures() {
                 <th scope="row">
                   {tier.name} <span class="small">{money(tier.price_cents, tier.currency, locale)}</span>
                 </th>
-                <td>{tier.sold.toLocaleString(locale)}</td>
-                <td>{tier.reserved.toLocaleString(locale)}</td>
-                <td>{tier.available === null ? own.unlimited : tier.available.toLocaleString(locale)}</td>
+                <td class="number">{tier.sold.toLocaleString(locale)}</td>
+                <td class="number">{tier.reserved.toLocaleString(locale)}</td>
+                <td class="number">{tier.available === null ? own.unlimited : tier.available.toLocaleString(locale)}</td>
               </tr>
             ))}
           </tbody>

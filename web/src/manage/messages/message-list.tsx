@@ -17,14 +17,14 @@ const OFFERS = ["waitlist_offer", "offer_expiring"];
 /** `noneText`: what is said when there are none. */
 export function MessageList({ found, noneText }: { found: Pages<{ messages: Message[]; next_cursor: string | null }>; noneText: string }) {
   const own = useRoomTexts(messagesTexts);
-  const [said, setSaid] = useState("");
+  const [sent, setSent] = useState<string | null>(null); // the kind of the mail
   const sendAgain = async (message: Message) => {
     await resend(message.id);
-    setSaid(own.done(own.kinds[message.kind] ?? message.kind));
+    setSent(message.kind);
     await found.reload();
   };
   return (
-    <PagedList found={found} itemsOf={(page) => page.messages} said={said} none={{ title: own.none, text: noneText }}>
+    <PagedList found={found} itemsOf={(page) => page.messages} said={sent === null ? "" : own.done(own.kinds[sent] ?? sent)} none={{ title: own.none, text: noneText }}>
       {(messages) => (
         <ul class="rows">
           {messages.map((message) => (

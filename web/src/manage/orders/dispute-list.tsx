@@ -68,12 +68,12 @@ export function DisputeFacts({ dispute }: { dispute: Pick<Dispute, "status" | "a
         </div>
         <div>
           <dt>{own.since}</dt>
-          <dd>{when(dispute.at)}</dd>
+          <dd class="date-first">{when(dispute.at)}</dd>
         </div>
         {status === "open" && dispute.due_at && (
           <div>
             <dt>{own.due}</dt>
-            <dd>
+            <dd class="date-first">
               <strong>{when(dispute.due_at)}</strong>
             </dd>
           </div>

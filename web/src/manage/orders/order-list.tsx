@@ -89,7 +89,7 @@ function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[
                 </a>
                 <span class="small code">{order.user_id}</span>
               </th>
-              <td>{day(order.created_at, undefined, locale)}</td>
+              <td class="date-first">{day(order.created_at, undefined, locale)}</td>
               <td>{order.items.map((item) => `${item.quantity} × ${item.tier_name}`).join(", ")}</td>
               <td class="number">{money(order.total_price_cents, order.currency, locale)}</td>
               <td>

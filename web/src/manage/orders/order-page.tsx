@@ -48,7 +48,6 @@ function Order({ shown, replace }: OrderProps) {
   const amount = (cents: number) => money(cents, order.currency, locale);
   const [said, setSaid] = useState("");
   const facts: [string, string][] = [
-    [own.when, dayAndTime(order.created_at, undefined, locale)],
     [own.buyer, [order.customer_email, order.user_id].filter(Boolean).join(" · ")],
     [own.total, amount(order.total_price_cents)],
     ...(order.promo_code ? [[own.promoCode, `${order.promo_code} (−${amount(order.discount_cents)})`] as [string, string]] : []),
@@ -72,6 +71,10 @@ function Order({ shown, replace }: OrderProps) {
         </section>
       ))}
       <dl class="facts panel">
+        <div>
+          <dt>{own.when}</dt>
+          <dd class="date-first">{dayAndTime(order.created_at, undefined, locale)}</dd>
+        </div>
         {facts.map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>

@@ -7,9 +7,21 @@ const en = {
   lead: "Money that needs somebody: refunds that did not arrive, disputes, and differences from the provider's books.",
   none: "Nothing is open",
   noneText: "All refunds have arrived, no bank disputes a payment, and our books are those of the provider.",
-  kinds: { refund: "Refund", dispute: "Dispute", finding: "Difference" },
+  names: {
+    dispute: "Dispute",
+    refund_failed: "Failed refund",
+    refund_waits: "Refund that waits",
+    amounts_differ: "Amounts differ",
+    tickets_without_payment: "Tickets without a payment",
+    unknown_purchase: "Money for an unknown order",
+    not_dealt_with: "Comparison that failed",
+    kept_of_dispute: "Rest of a lost dispute",
+    by_hand: "Refund by hand",
+    other: "Difference",
+  },
   since: (when: string) => `since ${when}`,
   order: (id: string) => `Order ${id}`,
+  reference: "Reference",
   suggestion: "What to do:",
   suggestions: {
     dispute: "Answer in the provider's dashboard before its date. The tickets are frozen; the case closes when the bank has decided.",
@@ -33,9 +45,9 @@ const en = {
   noRun: "The provider's books were not compared yet.",
   lastRun: "Last comparison with the provider",
   compared: (when: string, payments: number, refunds: number, disputes: number) =>
-    `${when}: ${payments} payments, ${refunds} refunds, ${disputes} disputes.`,
+    `${when}. Payments: ${payments}, refunds: ${refunds}, disputes: ${disputes}.`,
   result: (repaired: number, findings: number) => `Repaired: ${repaired}. Left for a person: ${findings}.`,
-  unheard: (count: number) => `${count} events reached us by no webhook. Check the endpoint in the provider's dashboard.`,
+  unheard: (count: number) => `Events that reached us by no webhook: ${count}. Check the endpoint in the provider's dashboard.`,
 };
 
 const es: typeof en = {
@@ -43,9 +55,21 @@ const es: typeof en = {
   lead: "Dinero que necesita a alguien: reembolsos que no llegaron, disputas y diferencias con los libros del proveedor.",
   none: "No hay nada abierto",
   noneText: "Todos los reembolsos han llegado, ningún banco disputa un pago y nuestros libros coinciden con los del proveedor.",
-  kinds: { refund: "Reembolso", dispute: "Disputa", finding: "Diferencia" },
+  names: {
+    dispute: "Disputa",
+    refund_failed: "Reembolso fallido",
+    refund_waits: "Reembolso en espera",
+    amounts_differ: "Los importes difieren",
+    tickets_without_payment: "Entradas sin pago",
+    unknown_purchase: "Dinero de un pedido desconocido",
+    not_dealt_with: "Comparación fallida",
+    kept_of_dispute: "Resto de una disputa perdida",
+    by_hand: "Reembolso a mano",
+    other: "Diferencia",
+  },
   since: (when) => `desde ${when}`,
   order: (id) => `Pedido ${id}`,
+  reference: "Referencia",
   suggestion: "Qué hacer:",
   suggestions: {
     dispute: "Responde en el panel del proveedor antes de su fecha. Las entradas están congeladas; el caso se cierra cuando el banco decide.",
@@ -68,9 +92,9 @@ const es: typeof en = {
   back: "Volver",
   noRun: "Todavía no se han comparado los libros del proveedor.",
   lastRun: "Última comparación con el proveedor",
-  compared: (when, payments, refunds, disputes) => `${when}: ${payments} pagos, ${refunds} reembolsos, ${disputes} disputas.`,
+  compared: (when, payments, refunds, disputes) => `${when}. Pagos: ${payments}, reembolsos: ${refunds}, disputas: ${disputes}.`,
   result: (repaired, findings) => `Reparado: ${repaired}. Para una persona: ${findings}.`,
-  unheard: (count) => `${count} sucesos no llegaron por ningún webhook. Revisa la dirección en el panel del proveedor.`,
+  unheard: (count) => `Sucesos que no llegaron por ningún webhook: ${count}. Revisa la dirección en el panel del proveedor.`,
 };
 
 export const casesTexts: InEachLanguage<typeof en> = { en, es };

@@ -101,7 +101,7 @@ function Failed({ found }: { found: ReturnType<typeof usePages<Awaited<ReturnTyp
                 <p>
                   <strong>{own.typeNames[delivery.type] ?? delivery.type}</strong>
                 </p>
-                <p class="small">
+                <p class="small date-first">
                   {[
                     dayAndTime(delivery.created_at, undefined, locale),
                     own.attempts(delivery.attempts_made),

@@ -176,7 +176,7 @@ function Deliveries({ endpoint }: { endpoint: Endpoint }) {
             <p>
               <strong>{own.typeNames[delivery.type] ?? delivery.type}</strong> <span class={`status status-${delivery.state}`}>{own.states[delivery.state]}</span>
             </p>
-            <p class="small">
+            <p class="small date-first">
               {[
                 dayAndTime(delivery.created_at, undefined, locale),
                 own.attempts(delivery.attempts_made),
