@@ -52,6 +52,8 @@ def load_prices() -> list[Any]:
     try:
         prices = client.v1.prices.list({"active": True, "expand": ["data.product"], "limit": PAGE})
         return [price.to_dict() for price in prices.auto_paging_iter()]
+    except stripe.APIConnectionError:  # its text names our HTTP library, and an address for support
+        raise AccountUnreadable(f"Stripe does not answer at {base or stripe.DEFAULT_API_BASE}. Check the network and try again.") from None
     except stripe.StripeError as error:
         raise AccountUnreadable(f"Stripe did not give the prices: {error}. Check the key and try again.") from None
 

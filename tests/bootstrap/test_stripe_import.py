@@ -70,6 +70,13 @@ def test_all_pages_are_read(run, fake):
     assert len(run("import-stripe").json["ticket_types"]) == 105
 
 
+def test_a_stripe_that_does_not_answer_is_one_clear_line(run):
+    with settings.override(stripe_api_key="sk_test_any", stripe_api_base="http://127.0.0.1:9"):
+        result = run("import-stripe")
+    assert result.code == 1
+    assert result.err == "Stripe does not answer at http://127.0.0.1:9. Check the network and try again.\n"
+
+
 @pytest.mark.parametrize(("key", "message"), [("", "FAIRGATE_STRIPE_API_KEY"), ("sk_test_unknown", "Check the key")])
 def test_without_a_key_that_works_nothing_is_written(run, fake, tmp_path, key, message):
     with settings.override(stripe_api_key=key):
