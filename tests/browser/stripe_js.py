@@ -9,20 +9,23 @@ from playwright.sync_api import Page, Route
 from devtools.stripe.fake import FakeStripe
 
 STAND_IN = """
+const CARD = { en: "Card", es: "Tarjeta" };
 window.Stripe = (key, options) => ({
-  elements: ({ clientSecret, appearance }) => {
+  elements: ({ clientSecret, locale, appearance }) => {
     const listeners = {};
     let box = null;
+    const update = (changed) => (box.querySelector("span").textContent = CARD[changed.locale]);
     const element = {
       on: (name, listener) => (listeners[name] = listener),
       mount: (target) => {
         box = target;
-        box.innerHTML = '<label class="field">Card <input type="text" name="card"></label>';
+        box.innerHTML = '<label class="field"><span></span> <input type="text" name="card"></label>';
+        update({ locale });
         listeners.ready();
       },
       destroy: () => box.replaceChildren(),
     };
-    return { clientSecret, create: () => element, getElement: () => element };
+    return { clientSecret, update, create: () => element, getElement: () => element };
   },
   confirmPayment: async ({ elements: { clientSecret }, confirmParams }) => {
     const body = new URLSearchParams({

@@ -108,6 +108,19 @@ def test_a_refused_payment_is_explained_in_the_language_of_the_page(new_buyer, s
 
 
 @pytest.mark.usefixtures("own_page")
+def test_another_language_translates_the_card_form_and_keeps_what_was_typed_in_it(new_buyer, shop):
+    buyer = new_buyer()
+    stripe_js.serve(buyer.page, shop.fake)
+    _reserve(buyer, shop)
+    _show_element(buyer)
+    buyer.page.get_by_label("Card").fill(VISA)
+    buyer.page.get_by_label("Language").select_option("es")
+    expect(buyer.page.get_by_label("Tarjeta")).to_have_value(VISA)
+    buyer.page.get_by_role("button", name="Pagar").click()
+    buyer.see("¡Nos vemos allí!")
+
+
+@pytest.mark.usefixtures("own_page")
 def test_reload_and_a_second_tab_go_on_with_the_same_payment(new_buyer, shop):
     buyer = new_buyer()
     stripe_js.serve(buyer.page, shop.fake)

@@ -27,13 +27,15 @@ export interface PaymentRefusal {
   reason?: string | undefined;
 }
 
-/** The element, drawn into `box` once there are keys. `pay` returns why the payment was not made; null if it was. */
+/** The element, drawn into `box` once there are keys. Another language changes its words and keeps what was typed. `pay` returns why the payment was not made; null if it was. */
 export function usePaymentElement(keys: Keys | null) {
   const { language } = useTexts();
   const box = useRef<HTMLDivElement>(null);
   const loaded = useRef<{ stripe: Stripe; elements: StripeElements } | null>(null);
   const [state, setState] = useState<"loading" | "ready" | "failed">("loading");
   const [attempt, setAttempt] = useState(0);
+  const locale = useRef(language);
+  locale.current = language;
   const { client_secret: clientSecret, publishable_key: publishableKey } = keys ?? {};
 
   useEffect(() => {
@@ -42,9 +44,9 @@ export function usePaymentElement(keys: Keys | null) {
     const show = (shown: typeof state) => isCurrent && setState(shown);
     const draw = async () => {
       const { loadStripe } = await import("@stripe/stripe-js/pure");
-      const stripe = await loadStripe(publishableKey, { locale: language });
+      const stripe = await loadStripe(publishableKey, { locale: locale.current });
       if (!isCurrent || !stripe || !box.current) return;
-      const elements = stripe.elements({ clientSecret, appearance: appearance(box.current) });
+      const elements = stripe.elements({ clientSecret, locale: locale.current, appearance: appearance(box.current) });
       const element = elements.create("payment");
       element.on("ready", () => show("ready"));
       element.on("loaderror", () => show("failed"));
@@ -58,7 +60,10 @@ export function usePaymentElement(keys: Keys | null) {
       loaded.current?.elements.getElement("payment")?.destroy();
       loaded.current = null;
     };
-  }, [clientSecret, publishableKey, language, attempt]);
+  }, [clientSecret, publishableKey, attempt]);
+  useEffect(() => {
+    loaded.current?.elements.update({ locale: language }); // drawn anew, the form would be empty
+  }, [language]);
 
   /** Some ways to pay lead to a bank's page, which returns to `returnUrl`; then this never ends. */
   const pay = async (returnUrl: string): Promise<PaymentRefusal | null> => {
