@@ -148,6 +148,16 @@ def test_a_stranger_signs_in_and_comes_back_to_join(new_buyer, api, mailbox, sol
     ada.press("Sign in")
     ada.press("Join the waitlist")
     expect(ada.heading("You are on the waitlist")).to_be_visible()
+    ada.see(f"We also mail the offer to {EMAIL}. You have not confirmed this address yet")
+    assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")}).status == 200
+    ada.page.reload()
+    ada.see(f"We also mail the offer to {EMAIL}.")
+    expect(ada.page.get_by_text("You have not confirmed")).to_have_count(0)
+
+
+def test_who_has_no_address_is_not_promised_a_mail(ada):
+    ada.see("There is no mail, because a demo identity has no address")
+    expect(ada.page.get_by_text("We also mail the offer")).to_have_count(0)
 
 
 def test_an_event_without_a_waitlist_says_that_tickets_may_come_back(new_buyer, api, time):

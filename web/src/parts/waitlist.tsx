@@ -2,12 +2,12 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { joinWaitlist, leaveWaitlist, listWaitlistEntries, type EventWithTiers, type Tier, type WaitlistEntry } from "../api";
+import { getMe, joinWaitlist, leaveWaitlist, listWaitlistEntries, type EventWithTiers, type Tier, type WaitlistEntry } from "../api";
 import { clock, dayAndTime, money } from "../formats";
 import { withNext } from "../pages/sign-in";
 import { forgetReservation, noteReservation } from "../reserved";
 import { now } from "../server-time";
-import { useBuyer } from "../session";
+import { currentBuyer, useBuyer } from "../session";
 import { useTexts } from "../texts";
 import { Failure, FailureTexts, Outcome } from "./failure";
 import { SpokenHold } from "./hold-clock";
@@ -203,6 +203,7 @@ function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
                 <strong>{texts.before(entry.people_before ?? 0, entry.tickets_before ?? 0)}</strong>
               </p>
               <p class="small">{texts.waitingNote}</p>
+              <MailNote />
               <Leaving entry={entry} reload={reload} />
             </>
           ) : (
@@ -211,6 +212,26 @@ function Entry({ entry, reload, heading, link, tiers = [] }: EntryProps) {
         </section>
       )}
     </FailureTexts.Provider>
+  );
+}
+
+/** Whether the offer comes by mail too. Mails go to an address that is not confirmed as well, but they may be lost. */
+function MailNote() {
+  const { t } = useTexts();
+  const texts = t.waitlist;
+  const hasAddress = currentBuyer()?.kind === "account";
+  const { value: me } = useLoaded(async () => (hasAddress ? getMe() : null), `mail ${hasAddress}`);
+  if (!hasAddress) return <p class="small">{texts.noMail}</p>;
+  if (!me?.email) return <p class="small">&nbsp;</p>;
+  return (
+    <p class="small">
+      {texts.mail(me.email)}{" "}
+      {!me.email_verified && (
+        <>
+          {texts.notConfirmed} <a href="/account">{t.nav.account}</a>
+        </>
+      )}
+    </p>
   );
 }
 

@@ -18,8 +18,10 @@ export const waitlistTexts = {
   waiting: "You are on the waitlist",
   asked: (count: number) => `You wait for ${tickets(count)}`,
   before: (count: number, wanted: number) => (count === 0 ? "Nobody is before you." : `Before you: ${people(count)} waiting for ${tickets(wanted)}.`),
-  waitingNote:
-    "Tickets may never come back. If they do, we mail you the offer, and it appears here and under Account. People who want fewer may be served before you.",
+  waitingNote: "Tickets may never come back. If they do, the offer appears here and under Account. People who want fewer may be served before you.",
+  mail: (address: string): string => `We also mail the offer to ${address}.`,
+  notConfirmed: "You have not confirmed this address yet, so look whether it is right:",
+  noMail: "There is no mail, because a demo identity has no address: look here again from time to time.",
   offered: (count: number): string => (count === 1 ? "There is a ticket for you" : "There are tickets for you"),
   until: (count: number, when: string): string =>
     count === 1

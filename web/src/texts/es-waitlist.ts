@@ -19,8 +19,10 @@ export const waitlistTexts: typeof english = {
   waiting: "Estás en la lista de espera",
   asked: (count) => `Esperas ${entradas(count)}`,
   before: (count, wanted) => (count === 0 ? "No hay nadie antes que tú." : `Antes que tú: ${personas(count)}, ${entradas(wanted)} en total.`),
-  waitingNote:
-    "Puede que no vuelva ninguna. Si vuelven, te enviamos la oferta por correo, y aparece aquí y en Cuenta. Quien quiere menos puede tener una oferta antes que tú.",
+  waitingNote: "Puede que no vuelva ninguna. Si vuelven, la oferta aparece aquí y en Cuenta. Quien quiere menos puede tener una oferta antes que tú.",
+  mail: (address) => `También te enviamos la oferta por correo a ${address}.`,
+  notConfirmed: "Aún no has confirmado esta dirección, así que comprueba si es correcta:",
+  noMail: "No hay correo, porque una identidad de demostración no tiene dirección: vuelve a mirar aquí de vez en cuando.",
   offered: (count) => (count === 1 ? "Hay una entrada para ti" : "Hay entradas para ti"),
   until: (count, when) =>
     count === 1
