@@ -2,7 +2,10 @@
 
 from playwright.sync_api import Route, expect
 
+from chalicelib import clock, settings
 from tests import builders
+from tests.accounts.conftest import EMAIL, PASSWORD
+from tests.browser.buyers import Buyer
 
 FAILURE = {"error": "internal_error", "message": "Something went wrong.", "request_id": "01JXB2M4ZK8T9Q"}
 
@@ -33,6 +36,79 @@ def test_a_failure_says_what_still_holds_what_to_do_and_the_number_of_the_reques
     buyer.page.unroute("**/api/v1/events")
     buyer.press("Try again")
     buyer.see("There are no events at the moment")
+
+
+def test_a_waiting_room_that_could_not_be_loaded_is_tried_again(new_buyer, api, time):
+    event_id = builders.create_event(api, on_sale_at=clock.iso(time.now + 60), waiting_room={"enabled": True})
+    buyer = new_buyer()
+    fail(buyer, "**/waiting-room/state")
+    buyer.page.goto(f"/events/{event_id}/line")
+    try_again(buyer, "**/waiting-room/state")
+    buyer.see("The sale opens in")
+    buyer.press("Join the waiting room")
+    buyer.see("You are in.")
+    fail(buyer, "**/waiting-room/state")
+    buyer.look_again()
+    buyer.see("No connection. Your place is kept")
+    try_again(buyer, "**/waiting-room/state")
+    expect(buyer.page.get_by_text("No connection.")).to_have_count(0)
+    fail(buyer, "**/waiting-room/state")
+    buyer.page.reload()
+    try_again(buyer, "**/waiting-room/state")
+    buyer.see("You are in.")
+
+
+def test_the_end_of_a_hold_that_could_not_be_asked_for_is_tried_again(new_buyer, api, time):
+    event_id = builders.create_event(api)
+    builders.create_tier(api, event_id)
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.choose("Floor", 1)
+    fail(buyer, "**/checkout/sessions/*")
+    time.advance(200)
+    buyer.page.clock.pause_at(time.now)  # so that the page does not ask again by itself
+    buyer.page.clock.run_for(500)
+    buyer.see("Something went wrong on our side.")
+    try_again(buyer, "**/checkout/sessions/*")
+    buyer.page.clock.run_for(500)
+    buyer.see("The time is over")
+
+
+def test_a_qr_code_that_could_not_be_loaded_is_tried_again(new_buyer, api):
+    event_id = builders.create_event(api)
+    builders.create_tier(api, event_id)
+    buyer = new_buyer()
+    fail(buyer, "**/qr?*")
+    buyer.page.goto(f"/events/{event_id}")
+    buyer.choose("Floor", 1)
+    buyer.pay()
+    buyer.see("The QR code could not be loaded.")
+    try_again(buyer, "**/qr?*")
+    buyer.see_tickets(1)
+
+
+def test_a_link_that_could_not_be_mailed_is_asked_for_again(new_buyer, origin):
+    buyer = new_buyer()
+    with settings.override(email_verification="required"):
+        buyer.page.goto("/register")
+        buyer.page.get_by_label("E-mail address").fill(EMAIL)
+        buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        buyer.press("Create account")
+        fail(buyer, "**/auth/email/resend")
+        buyer.press("Send the mail again")
+        try_again(buyer, "**/auth/email/resend")
+        buyer.see("Sent.")
+
+
+def fail(buyer: Buyer, path: str) -> None:
+    buyer.page.route(path, lambda route: route.fulfill(status=500, json=FAILURE))
+
+
+def try_again(buyer: Buyer, path: str) -> None:
+    """Press the only button that says so, when the shop answers again."""
+    expect(buyer.page.get_by_role("button", name="Try again")).to_have_count(1)
+    buyer.page.unroute(path)
+    buyer.press("Try again")
 
 
 def test_links_that_are_not_complete_lead_on(new_buyer, origin):

@@ -61,6 +61,29 @@ def test_whoever_waits_sees_how_the_line_moves_and_hears_when_it_is_their_turn(n
     buyer.see("It is your turn")
 
 
+def test_back_and_forward_keep_the_place_of_who_is_in_line(new_buyer, api, time, drop_id):
+    buyer = new_buyer()
+    _pass(buyer, time, OPENS_AFTER + 1)
+    _join_others(api, drop_id, 2)
+    buyer.page.goto(f"/events/{drop_id}")
+    buyer.follow("Go to the waiting room")
+    buyer.press("Join the waiting room")
+    buyer.see("1 person before you")
+    joins: list[str] = []
+    buyer.page.on("request", lambda request: request.url.endswith("/join") and joins.append(request.url))
+    buyer.page.go_back()
+    expect(buyer.page.get_by_role("link", name="Go to the waiting room")).to_be_visible()
+    expect(buyer.page).not_to_have_title(re.compile("before you"))
+    buyer.page.go_forward()
+    buyer.see("1 person before you")
+    buyer.page.get_by_role("link", name="Back to the event").click()
+    buyer.follow("Go to the waiting room")
+    buyer.see("1 person before you")
+    _pass(buyer, time, 90)
+    buyer.see("It is your turn")
+    assert joins == []
+
+
 def test_joining_with_proof_of_work_computes_it_in_a_worker(new_buyer, drop_id):
     buyer = new_buyer()
     answers: list[tuple[int, dict]] = []

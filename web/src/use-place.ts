@@ -6,7 +6,7 @@ import { Place, type Kept, type PlaceView } from "./place";
 import { solve } from "./proof-of-work";
 import { now } from "./server-time";
 
-export type ShownPlace = PlaceView & { enter: () => void };
+export type ShownPlace = PlaceView & { enter: () => void; lookAgain: () => void };
 
 export function usePlace(eventId: string): ShownPlace {
   const [, redraw] = useState({});
@@ -25,7 +25,7 @@ export function usePlace(eventId: string): ShownPlace {
       removeEventListener("storage", onStorage);
     };
   }, [place]);
-  return { ...place.view(), enter: () => void place.enter() };
+  return { ...place.view(), enter: () => void place.enter(), lookAgain: () => void place.lookAgain() };
 }
 
 function surroundings(eventId: string, changed: () => void) {

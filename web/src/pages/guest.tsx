@@ -32,7 +32,7 @@ function Invitation({ token }: { token: string }) {
   const { isWorking, failure: refusal, run } = useAction();
   const [isErased, setErased] = useState(false);
   const { value: seat, failure, reload } = useLoaded(() => getInvitation(token), `guest-${token}`);
-  const { value: picture } = useLoaded(async () => (seat?.qr_url ? await getGuestQrCode(token) : null), `guest-qr-${seat?.code}`);
+  const picture = useLoaded(async () => (seat?.qr_url ? await getGuestQrCode(token) : null), `guest-qr-${seat?.code}`);
   if (isErased) {
     return (
       <Outcome tone="good" title={t.seats.erasedTitle}>
@@ -60,7 +60,7 @@ function Invitation({ token }: { token: string }) {
       {seat.name && <p>{seat.name}</p>}
       {seat.code ? (
         <>
-          <QrCode code={seat.code} picture={picture} />
+          <QrCode code={seat.code} picture={picture.value ?? (picture.failure ? null : undefined)} again={picture.reload} />
           <p class="small">
             {t.wallet.code} <span class="code">{seat.code}</span>
           </p>

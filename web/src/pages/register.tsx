@@ -110,7 +110,7 @@ export function ResendVerification({ email }: { email: string }) {
       await mailVerification(email);
       setSent(true);
     });
-  if (failure) return <Failure failure={failure} />;
+  if (failure) return <Failure failure={failure} retry={resend} />;
   return isSent ? (
     <span role="status">{t.register.resent}</span>
   ) : (

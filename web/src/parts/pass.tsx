@@ -41,7 +41,7 @@ export function Pass({ ticket, picture, onScan, onChanged }: Props) {
       <div class="pass-code">
         {canUse ? (
           <>
-            <QrCode code={ticket.code} picture={picture} />
+            <QrCode code={ticket.code} picture={picture} again={onChanged} />
             {onScan && (
               <button type="button" class="button" onClick={onScan}>
                 {t.wallet.show}
@@ -80,9 +80,26 @@ function stampOf(ticket: Ticket, t: Texts): string | undefined {
   return ticket.state === "valid" && isOver(ticket) ? t.wallet.over : t.wallet.states[ticket.state];
 }
 
-export function QrCode({ code, picture }: { code: string; picture: string | null | undefined }) {
+interface QrCodeProps extends Pick<Props, "picture"> {
+  code: string;
+  /** Load the picture again, if that is possible now. */
+  again?: (() => Promise<void>) | undefined;
+}
+
+export function QrCode({ code, picture, again }: QrCodeProps) {
   const { t } = useTexts();
-  if (picture === null) return <p class="small">{t.wallet.qrMissing}</p>;
+  if (picture === null) {
+    return (
+      <>
+        <p class="small">{t.wallet.qrMissing}</p>
+        {again && (
+          <button type="button" class="button button-quiet" onClick={() => void again()}>
+            {t.retry}
+          </button>
+        )}
+      </>
+    );
+  }
   if (picture === undefined) return <span class="qr qr-loading" />;
   return <img class="qr" src={`data:image/svg+xml,${encodeURIComponent(picture)}`} alt={t.wallet.qr(code)} width="240" height="240" />;
 }

@@ -60,6 +60,7 @@ export function Returned({ checkoutId, finish, unpaid }: Asking & { unpaid: () =
 export function Over({ reservation, finish }: { reservation: Reservation; finish: Asking["finish"] }) {
   const { id: checkoutId, expires_at: expiresAt } = reservation;
   const [failure, setFailure] = useState<ApiFailure | null>(null);
+  const [attempt, setAttempt] = useState(0);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const ask = async () => {
@@ -75,8 +76,8 @@ export function Over({ reservation, finish }: { reservation: Reservation; finish
     };
     void ask();
     return () => clearTimeout(timer);
-  }, [checkoutId]);
-  return failure ? <Failure failure={failure} /> : <Skeleton lines={3} />;
+  }, [checkoutId, attempt]);
+  return failure ? <Failure failure={failure} retry={() => setAttempt(attempt + 1)} /> : <Skeleton lines={3} />;
 }
 
 export function Ended({ end, eventId, checkoutId }: { end: End; eventId: string; checkoutId: string | null }) {
