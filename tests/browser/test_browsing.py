@@ -1,5 +1,7 @@
 """Finding an event in a real browser: what the cards say, filters, the times of an event, and handing it on."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -50,6 +52,33 @@ def test_events_are_found_by_words_city_and_what_is_left(new_buyer, events):
     expect(names).to_have_count(3)
     buyer.page.get_by_role("searchbox").fill("open denver")
     expect(names).to_have_text(["Open Air"])
+
+
+def test_a_search_survives_back_and_a_reload(new_buyer, events):
+    buyer = new_buyer()
+    buyer.page.goto("/")
+    names = buyer.page.locator(".card h2")
+    buyer.page.get_by_role("searchbox").press_sequentially("sóon")
+    buyer.page.get_by_label("City").select_option("Porto")
+    expect(names).to_have_text(["Soon"])
+    buyer.follow("Soon")
+    expect(buyer.heading("Soon")).to_be_visible()
+    buyer.page.go_back()
+    expect(names).to_have_text(["Soon"])
+    buyer.page.reload()
+    expect(names).to_have_text(["Soon"])
+    expect(buyer.page.get_by_role("searchbox")).to_have_value("sóon")
+    expect(buyer.page.get_by_label("City")).to_have_value("Porto")
+    buyer.page.get_by_role("navigation").get_by_role("link", name="Events").click()
+    expect(names).to_have_count(3)
+
+
+def test_the_countdown_of_a_sale_that_opens_in_days_counts_days(new_buyer, api, time):
+    event_id = builders.create_event(api, on_sale_at=clock.iso(time.now + 2 * 86_400 + 307), waiting_room={"enabled": True})
+    buyer = new_buyer()
+    for page in (f"/events/{event_id}", f"/events/{event_id}/line"):
+        buyer.page.goto(page)
+        expect(buyer.page.get_by_role("timer")).to_have_text(re.compile(r"^2 days 0:0[45]:\d\d$"))
 
 
 def test_an_empty_shop_says_so(new_buyer, origin):

@@ -2,7 +2,7 @@
 
 import { useRoute } from "preact-iso";
 import { calendarFile, getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
-import { clock, dayAndTime, otherTimezone } from "../formats";
+import { countdown, dayAndTime, otherTimezone } from "../formats";
 import { EventPicture } from "../parts/event-picture";
 import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { Reserved } from "../parts/reserved-note";
@@ -15,7 +15,6 @@ import { useTexts } from "../texts";
 
 const AVAILABILITY_SECONDS = 5;
 const EVENT_SECONDS = 30;
-const COUNTDOWN_SECONDS = 86_400;
 
 export function EventPage() {
   const { params } = useRoute();
@@ -108,7 +107,7 @@ function Moment({ at, timezone }: { at: string; timezone: string }) {
 
 /** What the buyer can do now, if that is not simply to choose tickets. */
 function Way({ event, held }: { event: EventWithTiers; held: number }) {
-  const { t } = useTexts();
+  const { t, locale } = useTexts();
   const time = useNow();
   const hasLine = event.has_waiting_room;
   if (event.status === "cancelled") return <Ended tone="bad" title={t.event.cancelledTitle} text={t.event.cancelledText} />;
@@ -129,8 +128,10 @@ function Way({ event, held }: { event: EventWithTiers; held: number }) {
     <section class="panel">
       {seconds > 0 ? (
         <>
-          <h2>{seconds < COUNTDOWN_SECONDS ? t.event.opensIn : t.event.opens}</h2>
-          {seconds < COUNTDOWN_SECONDS && <p class="figure">{clock(seconds)}</p>}
+          <h2>{t.event.opensIn}</h2>
+          <p class="figure" role="timer">
+            {countdown(seconds, locale)}
+          </p>
           <Moment at={event.on_sale_at} timezone={event.timezone} />
           {hasLine && <p>{t.event.opensLine}</p>}
         </>

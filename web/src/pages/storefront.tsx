@@ -1,7 +1,7 @@
-/** The start page: all events, with a search. */
+/** The start page: all events, with a search, which is in the address, so that Back, a reload and a link keep it. */
 
 import { useLocation } from "preact-iso";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { confirm, listEvents, type EventStatus, type EventSummary } from "../api";
 import { day, dayAndTime, money } from "../formats";
 import { EventPicture } from "../parts/event-picture";
@@ -15,9 +15,6 @@ const OVER: EventStatus[] = ["sold_out", "closed", "cancelled"]; // shown last
 export function Storefront() {
   const { t } = useTexts();
   const { query, route } = useLocation();
-  const [search, setSearch] = useState("");
-  const [onlyAvailable, setOnlyAvailable] = useState(false);
-  const [city, setCity] = useState("");
   const { value: events, failure, reload } = useLoaded(load, "events", REFRESH_SECONDS);
   useTitle(t.store.title);
   useEffect(() => {
@@ -25,16 +22,17 @@ export function Storefront() {
     if (paid) void confirm(paid).catch(() => undefined).then(() => route("/tickets", true));
   }, []);
 
+  const { q: search = "", available = "" } = query;
   const words = plain(search).split(/\s+/);
   const cities = [...new Set(events?.flatMap((event) => event.city || []))].sort();
+  const city = cities.find((name) => name === query.city) ?? "";
   const shown = events?.filter((event) => {
     const text = plain(`${event.name} ${event.venue} ${event.city ?? ""} ${event.category ?? ""} ${event.description}`);
-    return words.every((word) => text.includes(word)) && (!onlyAvailable || event.status === "on_sale") && (!city || event.city === city);
+    return words.every((word) => text.includes(word)) && (!available || event.status === "on_sale") && (!city || event.city === city);
   });
-  const showAll = () => {
-    setSearch("");
-    setCity("");
-    setOnlyAvailable(false);
+  const find = (changed: { q?: string; city?: string; available?: string }) => {
+    const wanted = Object.entries({ q: search, city, available, ...changed }).filter(([, text]) => text);
+    route(wanted.length > 0 ? `/?${new URLSearchParams(wanted)}` : "/", true);
   };
   return (
     <div class="page">
@@ -43,9 +41,16 @@ export function Storefront() {
         <p class="lead">{t.store.lead}</p>
       </div>
       <search class="filters">
-        <input type="search" aria-label={t.store.search} placeholder={t.store.search} value={search} onInput={({ currentTarget }) => setSearch(currentTarget.value)} />
+        <input
+          type="search"
+          aria-label={t.store.search}
+          placeholder={t.store.search}
+          maxLength={100}
+          value={search}
+          onInput={({ currentTarget }) => find({ q: currentTarget.value })}
+        />
         {cities.length > 1 && (
-          <select aria-label={t.store.city} value={city} onChange={({ currentTarget }) => setCity(currentTarget.value)}>
+          <select aria-label={t.store.city} value={city} onChange={({ currentTarget }) => find({ city: currentTarget.value })}>
             <option value="">{t.store.anywhere}</option>
             {cities.map((name) => (
               <option key={name}>{name}</option>
@@ -53,7 +58,7 @@ export function Storefront() {
           </select>
         )}
         <label class="check">
-          <input type="checkbox" checked={onlyAvailable} onChange={({ currentTarget }) => setOnlyAvailable(currentTarget.checked)} />
+          <input type="checkbox" checked={Boolean(available)} onChange={({ currentTarget }) => find({ available: currentTarget.checked ? "now" : "" })} />
           {t.store.available}
         </label>
       </search>
@@ -67,7 +72,7 @@ export function Storefront() {
       {events && events.length > 0 && shown?.length === 0 && (
         <Outcome tone="calm" title={t.store.none}>
           <p>{t.store.noneText}</p>
-          <button type="button" class="button button-quiet" onClick={showAll}>
+          <button type="button" class="button button-quiet" onClick={() => route("/", true)}>
             {t.allEvents}
           </button>
         </Outcome>

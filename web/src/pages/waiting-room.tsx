@@ -3,7 +3,7 @@
 import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
-import { clock, duration } from "../formats";
+import { clock, countdown, duration } from "../formats";
 import { Reserved } from "../parts/reserved-note";
 import { DrawCheck } from "../parts/draw-check";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
@@ -73,7 +73,7 @@ function isWaiting({ stage, room, status }: ShownPlace): boolean {
 }
 
 function Stage({ place, eventId, hasWaitlist }: OfEvent & { place: ShownPlace }) {
-  const { t } = useTexts();
+  const { t, locale } = useTexts();
   const { stage, status, room, failure, wasCleared, enter, lookAgain } = place;
   const seconds = (room?.on_sale_at ?? 0) - useNow();
   if (stage === "loading") return failure ? <Failure failure={failure} retry={lookAgain} /> : <Skeleton lines={4} />;
@@ -87,7 +87,7 @@ function Stage({ place, eventId, hasWaitlist }: OfEvent & { place: ShownPlace })
         <>
           <p class="figure-label">{t.line.opensIn}</p>
           <p class="figure" role="timer">
-            {clock(seconds)}
+            {countdown(seconds, locale)}
           </p>
         </>
       )}
@@ -102,7 +102,7 @@ function Stage({ place, eventId, hasWaitlist }: OfEvent & { place: ShownPlace })
 }
 
 function Waiting({ status, enter, eventId, hasWaitlist }: OfEvent & { status: Status; enter: () => void }) {
-  const { t } = useTexts();
+  const { t, locale } = useTexts();
   if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={!status.passExpired} />;
   if (status.passExpired) {
     return (
@@ -137,7 +137,7 @@ function Waiting({ status, enter, eventId, hasWaitlist }: OfEvent & { status: St
           <h2>{t.line.before}</h2>
           <p class="figure-label">{t.line.opensIn}</p>
           <p class="figure" role="timer">
-            {clock(status.secondsUntilOnSale)}
+            {countdown(status.secondsUntilOnSale, locale)}
           </p>
           <p>{t.line.beforeNote}</p>
           <p class="small">{t.line.joined(Math.max(1, status.total))}</p>

@@ -52,7 +52,6 @@ export const en = {
     title: "Event",
     calendar: "Add to calendar",
     yourTime: "Your time:",
-    opens: "Sale opens",
     opensIn: "Sale opens in",
     opensLine: "Join the waiting room at any time before then. Everybody who is there at the opening has the same chance.",
     tickets: "Tickets",

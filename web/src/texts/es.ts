@@ -53,7 +53,6 @@ export const es: Texts = {
     title: "Evento",
     calendar: "Añadir al calendario",
     yourTime: "En tu hora:",
-    opens: "La venta abre",
     opensIn: "La venta abre en",
     opensLine: "Entra en la sala de espera cuando quieras antes de esa hora. Quienes estén allí al abrir tienen la misma oportunidad.",
     tickets: "Entradas",
