@@ -45,7 +45,7 @@ export function WaitingRoom() {
       <h1>{t.line.title}</h1>
       <p class="lead">{event?.name ?? "\u00a0"}</p>
       {failure && !event && <Failure failure={failure} retry={reload} />}
-      {place.isOffline && place.room && (
+      {place.isOffline && place.room && place.token && (
         <div class="notice">
           <p role="status">{t.line.offline}</p>
           <button type="button" class="button button-quiet" onClick={place.lookAgain}>
@@ -74,9 +74,9 @@ function isWaiting({ stage, room, status }: ShownPlace): boolean {
 
 function Stage({ place, eventId, hasWaitlist }: OfEvent & { place: ShownPlace }) {
   const { t, locale } = useTexts();
-  const { stage, status, room, failure, wasCleared, enter, lookAgain } = place;
+  const { stage, status, room, failure, isOffline, wasCleared, enter, lookAgain } = place;
   const seconds = (room?.on_sale_at ?? 0) - useNow();
-  if (stage === "loading") return failure ? <Failure failure={failure} retry={lookAgain} /> : <Skeleton lines={4} />;
+  if (stage === "loading") return failure && !room ? <Failure failure={failure} retry={lookAgain} /> : <Skeleton lines={4} />;
   if (stage === "open") return <p>{t.line.openNow}</p>;
   if (stage === "waiting" && status) return <Waiting status={status} enter={enter} eventId={eventId} hasWaitlist={hasWaitlist} />;
   if (room?.stopped) return <Stopped reason={room.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={false} />;
@@ -92,7 +92,7 @@ function Stage({ place, eventId, hasWaitlist }: OfEvent & { place: ShownPlace })
         </>
       )}
       <p>{t.line.intro}</p>
-      {failure && (room ? <Failure failure={failure} /> : <Failure failure={failure} retry={lookAgain} />)}
+      {failure && (isOffline ? <Failure failure={failure} retry={lookAgain} /> : <Failure failure={failure} />)}
       <button type="button" class="button" onClick={enter} disabled={stage === "working"}>
         {stage === "working" ? t.line.joining : t.line.join}
       </button>
