@@ -23,7 +23,10 @@ class ChangedField(Struct, frozen=True):
 
 
 class EntryChange(Struct, frozen=True):
-    """One change of an entry. `stock` is what of it is sold and held, if that matters; `reduces`: it closes or shrinks what is on sale."""
+    """One change of an entry. `stock` is what of it is sold and held, if that matters; `reduces`: it closes or shrinks what is on sale.
+
+    `currency` is that of the fields in cents; None if it changes too.
+    """
 
     sign: Sign
     kind: EntryKind
@@ -32,6 +35,7 @@ class EntryChange(Struct, frozen=True):
     fields: Sequence[ChangedField] = ()
     stock: Stock | None = None
     reduces: bool = False
+    currency: str | None = None
 
     def __str__(self) -> str:
         return f"{self.sign} {self.kind} {self.name}: {self.text}"

@@ -69,10 +69,16 @@ class CodeChange(Struct, frozen=True):
             return []
         return differences(self.stored.promo_code, self.declared)
 
+    @property
+    def _currency(self) -> str | None:
+        if self.stored is None or self.declared is None or self.stored.promo_code.currency != self.declared.currency:
+            return None
+        return self.declared.currency
+
     def as_entry(self) -> EntryChange:
         """The change as one of a plan."""
         uses = None if self.stored is None else self.stored.uses
-        return EntryChange(self.sign, "promo code", self.name, self.text, self.fields, uses, self.reduces)
+        return EntryChange(self.sign, "promo code", self.name, self.text, self.fields, uses, self.reduces, self._currency)
 
 
 def load_changes(codes: Iterable[PromoCode], event_ids: Iterable[str]) -> list[CodeChange]:

@@ -297,7 +297,8 @@ class _PlanBuilder:
             is_other_price = any(field.name == "price_cents" for field in fields)
             keep = f" ({stock.held} on hold keep the old price)" if stock and stock.held and is_other_price else ""
             closes = old.status in _ON_SALE and new.status not in _ON_SALE
-            self._add_change("~", kind, name, as_text(fields) + keep, fields, stock=stock, reduces=closes)
+            currency = old.currency if isinstance(old, Tier) and isinstance(new, Tier) and old.currency == new.currency else None
+            self._add_change("~", kind, name, as_text(fields) + keep, fields, stock=stock, reduces=closes, currency=currency)
 
     def _in_use(self, tier: Tier) -> str:
         stock = self.stocks.get(tier.stock_id)
@@ -322,8 +323,9 @@ class _PlanBuilder:
         *,
         stock: Stock | None = None,
         reduces: bool = False,
+        currency: str | None = None,
     ) -> None:
-        self.entries.append(EntryChange(sign, kind, name, text, fields, stock, reduces))
+        self.entries.append(EntryChange(sign, kind, name, text, fields, stock, reduces, currency))
 
     def _add_refusal(self, kind: str, name: str, text: str) -> None:
         self.refusals.append(f"! {kind} {name}: {text}")

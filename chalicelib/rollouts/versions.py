@@ -119,4 +119,5 @@ def _change_view(change: EntryChange) -> PlannedChangeView:
         sold=None if change.stock is None else change.stock.sold,
         held=None if change.stock is None else change.stock.held,
         reduces=change.reduces,
+        currency=change.currency,
     )

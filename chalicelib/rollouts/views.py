@@ -38,7 +38,8 @@ class PlannedFieldView(Struct, frozen=True):
 class PlannedChangeView(Struct, frozen=True, kw_only=True):
     """What would become of an entry of the file; `text` says it in a line. `sold` and `held` are tickets, or uses of a promo code.
 
-    They are null where they do not matter. `reduces`: it closes or shrinks what is on sale.
+    They are null where they do not matter. `reduces`: it closes or shrinks what is on sale. `currency` is that of the
+    fields in cents, null if it changes too.
     """
 
     action: ShownAction
@@ -49,6 +50,7 @@ class PlannedChangeView(Struct, frozen=True, kw_only=True):
     sold: int | None
     held: int | None
     reduces: bool
+    currency: str | None
 
 
 class CatalogPlanView(Struct, frozen=True, kw_only=True):

@@ -77,6 +77,8 @@ def test_a_plan_says_what_would_change_with_sold_and_held_tickets(admin, api):
         ("change", "tier", "silver", ["status"]),
         ("create", "tier", "silver", []),
     ]
+    [price] = [change for change in plan["changes"] if change["fields"] and change["fields"][0]["name"] == "price_cents"]
+    assert (price["fields"], price["currency"]) == ([{"name": "price_cents", "before": "6000", "after": "5000"}], "USD")
     [capacity] = [change for change in plan["changes"] if change["fields"] and change["fields"][0]["name"] == "capacity"]
     assert capacity["fields"] == [{"name": "capacity", "before": "8", "after": "10"}]
     assert (capacity["sold"], capacity["held"], capacity["reduces"]) == (2, 1, False)

@@ -73,6 +73,7 @@ def catalog(manager: Manager) -> Iterator[str]:
     yield "corrected"
     manager.follow("Restore version 1")
     manager.see("2 sold, 1 on hold")
+    expect(manager.page.locator(".changes")).to_contain_text(["Price$60 → $50", "Tickets250 → 200"])
     yield "plan"
     manager.press("Restore version 1")
     manager.see("2 of the changes close or shrink what is on sale.")

@@ -1,5 +1,7 @@
 /** What a plan changes: each entry of the file with its fields before and after, and the tickets that are sold and held. */
 
+import { money } from "../../formats";
+import { useTexts } from "../../texts";
 import { useRoomTexts } from "../texts";
 import { catalogTexts } from "../texts/catalog";
 import type { Plan, PlannedChange } from "./versions";
@@ -44,9 +46,11 @@ function Lines({ lines }: { lines: string[] }) {
   );
 }
 
-function Change({ change: { action, kind, id, fields, sold, held, reduces } }: { change: PlannedChange }) {
+function Change({ change: { action, kind, id, fields, sold, held, reduces, currency } }: { change: PlannedChange }) {
   const own = useRoomTexts(catalogTexts);
-  const said = (value: string) => own.values[value] ?? value;
+  const { locale } = useTexts();
+  const isAmount = (name: string, value: string) => name.endsWith("_cents") && currency !== null && /^\d+$/.test(value);
+  const said = (name: string, value: string) => (isAmount(name, value) ? money(Number(value), currency!, locale) : (own.values[value] ?? value));
   return (
     <li>
       <p>
@@ -62,7 +66,7 @@ function Change({ change: { action, kind, id, fields, sold, held, reduces } }: {
             <div key={name}>
               <dt>{own.fields[name] ?? name}</dt>
               <dd>
-                <del>{said(before)}</del> → <ins>{said(after)}</ins>
+                <del>{said(name, before)}</del> → <ins>{said(name, after)}</ins>
               </dd>
             </div>
           ))}
