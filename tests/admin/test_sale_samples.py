@@ -62,6 +62,7 @@ def test_what_cannot_be_said_is_not_said():
     assert judge(look(0, 0), look(5, 1))["forecast"] == {"kind": "too_early"}
     assert judge(look(0, 1), look(60, 1))["forecast"] == {"kind": "not_selling"}
     assert judge(look(0, 1, capacity=None), look(60, 5, capacity=None))["forecast"] == {"kind": "unlimited"}
+    assert judge(look(0, 0, capacity=0))["forecast"] == {"kind": "nothing"}
     assert judge(look(0, 1), look(60, CAPACITY))["forecast"] == {"kind": "sold_out"}
 
 

@@ -120,3 +120,12 @@ def test_charts_that_have_seen_one_moment_show_the_time_around_it(manager):
     manager.open(f"/events/{drop.event_id}/live")
     manager.page.wait_for_function("() => written.some((text) => /^\\d+:\\d\\d/.test(text))")
     assert [text for text in manager.page.evaluate("written") if "Jan" in text] == []
+
+
+def test_a_draft_is_not_said_to_be_on_sale_and_has_nothing_to_steer(manager):
+    manager.open(f"/events/{manager.create_event(tiers=())}/live")
+    manager.see("This is a draft: nothing is on sale")
+    expect(manager.page.locator(".page-head .status")).to_have_text("Draft")
+    expect(figure(manager, "Sold out in")).to_have_text("–")
+    manager.see("There are no tickets yet.")
+    expect(manager.page.get_by_role("button", name="Pause the sale")).to_have_count(0)

@@ -19,24 +19,32 @@ const OLD_SECONDS = 10;
 
 export function LivePage() {
   const own = useRoomTexts(liveTexts);
-  const { t } = useTexts();
   const { event } = useManagedEvent();
   const may = useMay();
   const { sale: live, samples, failure, look } = useLiveSale(event.id);
+  const isDraft = event.status === "draft"; // nothing is on sale, and nobody waits
   if (!live) return <div class="page">{failure ? <Failure failure={failure} retry={look} /> : <Skeleton lines={8} />}</div>;
   return (
     <div class="page">
       <div class="page-head">
         <h1>{own.title}</h1>
-        <p class={`status status-${live.sale.paused ? "paused" : live.sale.status}`}>{live.sale.paused ? own.isPaused : t.status[live.sale.status]}</p>
+        <Status live={live} isDraft={isDraft} />
       </div>
+      {isDraft && <p class="notice">{own.draft}</p>}
       <Age live={live} isLost={failure !== null} />
       <Figures live={live} samples={samples} />
-      {may("steerSale") && <Controls eventId={event.id} sale={live.sale} look={look} />}
+      {!isDraft && may("steerSale") && <Controls eventId={event.id} sale={live.sale} look={look} />}
       <Charts live={live} samples={samples} />
       <Tiers live={live} />
     </div>
   );
+}
+
+function Status({ live, isDraft }: { live: LiveSale; isDraft: boolean }) {
+  const own = useRoomTexts(liveTexts);
+  const { t } = useTexts();
+  const status = isDraft ? "draft" : live.sale.paused ? "paused" : live.sale.status;
+  return <p class={`status status-${status}`}>{status === "paused" ? own.isPaused : t.status[status]}</p>;
 }
 
 /** How old the figures are; a lost network is said, because old figures look like new ones. */

@@ -44,7 +44,7 @@ export function soldPerMinute(samples: Sample[], end = samples.length - 1): numb
 }
 
 export type Forecast =
-  | { kind: "sold_out" | "unlimited" | "paused" | "too_early" | "not_selling" }
+  | { kind: "nothing" | "sold_out" | "unlimited" | "paused" | "too_early" | "not_selling" }
   /** In `seconds` all is sold, if it goes on as in the last two minutes. */
   | { kind: "sells_out"; seconds: number };
 
@@ -53,6 +53,7 @@ export function forecastSellOut(samples: Sample[]): Forecast {
   const last = samples.at(-1);
   if (!last) return { kind: "too_early" };
   if (last.capacity === null) return { kind: "unlimited" };
+  if (last.capacity === 0) return { kind: "nothing" };
   if (last.sold >= last.capacity) return { kind: "sold_out" };
   if (last.isPaused) return { kind: "paused" };
   const rate = soldPerMinute(samples);

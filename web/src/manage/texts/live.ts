@@ -31,7 +31,9 @@ const en = {
     `${declined} declined, ${expired} ran out of time, ${cancelled} given up, ${rejected} paid too late`,
   forecast: "Sold out in",
   forecastNote: "if it goes on like this",
+  draft: "This is a draft: nothing is on sale, and nobody can wait in line. Publish the event on its overview.",
   forecasts: {
+    nothing: "There are no tickets yet.",
     sold_out: "Everything is sold.",
     unlimited: "There is no limit to sell out.",
     paused: "The sale is paused.",
@@ -100,7 +102,9 @@ const es: typeof en = {
     `${declined} rechazados, ${expired} sin tiempo, ${cancelled} abandonados, ${rejected} pagados tarde`,
   forecast: "Se agota en",
   forecastNote: "si sigue a este ritmo",
+  draft: "Esto es un borrador: no hay nada a la venta y nadie puede hacer cola. Publica el evento en su resumen.",
   forecasts: {
+    nothing: "Todavía no hay entradas.",
     sold_out: "Está todo vendido.",
     unlimited: "No hay límite que agotar.",
     paused: "La venta está en pausa.",
