@@ -71,6 +71,11 @@ def test_nobody_sees_a_control_that_is_not_for_their_role(new_buyer, api, time, 
     expect(door.page.get_by_role("button", name="Publish")).to_have_count(0)
     door.open(f"/events/{event_id}/facts")
     door.see_heading("This page is not for your role")
+    coordinator = {"email": "door@example.com", "role": "coordinator"}
+    assert api.post(members, json=coordinator, token=promoter.token).status < 300
+    door.open(f"/events/{event_id}")
+    expect(own_pages).to_contain_text(["Orders"])
+    expect(door.page.locator(".side nav").first.get_by_role("link")).to_have_text(["Events"])  # the others are no part of this event
 
 
 def test_on_a_demo_stage_an_admin_sees_the_shop_as_a_buyer_and_comes_back(new_buyer, api, time):

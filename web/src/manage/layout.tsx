@@ -9,10 +9,10 @@ import { seeAsBuyer, useBuyer } from "../session";
 import { useTexts } from "../texts";
 import type { Me } from "./api";
 import { PAGES, type Page } from "./pages";
-import { rolesOf } from "./rights";
+import { may, rolesOf } from "./rights";
 import { useRoomTexts } from "./texts";
 import { shellTexts } from "./texts/shell";
-import { useEventState, useMay } from "./who";
+import { useEventState } from "./who";
 
 interface LayoutProps {
   /** Null for somebody who is not signed in, or not known yet. */
@@ -60,9 +60,8 @@ export function Beside({ me, children }: { me: Me; children: ComponentChildren }
   const own = useRoomTexts(shellTexts);
   const { t } = useTexts();
   const { value: event, eventId, failure } = useEventState();
-  const may = useMay();
   const { path } = useLocation();
-  const listed = PAGES.filter((page) => page.isListed && (page.right === null || may(page.right)));
+  const listed = PAGES.filter((page) => page.isListed && (page.right === null || may(page.right, me, isOfEvent(page) ? (event ?? undefined) : undefined)));
   const ofEvent = event ? listed.filter(isOfEvent) : [];
   const addressOf = (page: Page) => (event ? page.path.replace(":eventId", event.id) : page.path);
   const ofOverview = path === `/manage/events/${eventId}` ? " side-of-overview" : "";
