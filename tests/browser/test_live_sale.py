@@ -92,6 +92,33 @@ def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
     invariants.check(manager.time.now)
 
 
+def test_the_other_pages_of_an_event_say_how_its_sale_stands_now(manager):
+    drop = Drop(manager)
+    drop.join(20)
+    manager.time.advance(2)
+    manager.open(f"/events/{drop.event_id}/live")
+    beside, head = (manager.page.locator(f"{place} .status") for place in (".side-event", ".page-head"))
+    expect(beside).to_have_text("Opens soon")
+    drop.open()
+    assert len(drop.buy(3)) == 3
+    manager.time.advance(2)
+    manager.go("Overview")
+    expect(head).to_have_text("On sale")
+    row = manager.page.get_by_role("row", name="Front rows")
+    expect(row.get_by_role("cell").first).to_have_text("6")
+
+    manager.go("Live sale")
+    manager.press("Pause the sale")
+    manager.press("Pause it")
+    expect(beside).to_have_text("Paused")
+    manager.go("Overview")
+    expect(head).to_have_text("Paused")
+    manager.go("Live sale")
+    manager.press("Resume the sale")
+    manager.press("Resume it")
+    expect(beside).to_have_text("On sale")
+
+
 def test_a_page_that_is_hidden_asks_nothing_and_a_lost_network_is_said(manager):
     drop = Drop(manager)
     asked: list[str] = []

@@ -9,6 +9,7 @@ import { seeAsBuyer, useBuyer } from "../session";
 import { useTexts } from "../texts";
 import type { Me } from "./api";
 import { PAGES, type Page } from "./pages";
+import { EventStatus } from "./parts/event-status";
 import { may, rolesOf } from "./rights";
 import { useRoomTexts } from "./texts";
 import { shellTexts } from "./texts/shell";
@@ -58,7 +59,6 @@ export function Layout({ me, isDemoStage = false, children }: LayoutProps) {
 /** The pages beside their navigation. Drawn where `useMe` and `useEventState` know who asks and what is managed. */
 export function Beside({ me, children }: { me: Me; children: ComponentChildren }) {
   const own = useRoomTexts(shellTexts);
-  const { t } = useTexts();
   const { value: event, eventId, failure } = useEventState();
   const { path } = useLocation();
   const listed = PAGES.filter((page) => page.isListed && (page.right === null || may(page.right, me, isOfEvent(page) ? (event ?? undefined) : undefined)));
@@ -80,7 +80,7 @@ export function Beside({ me, children }: { me: Me; children: ComponentChildren }
         {event && ofEvent.length > 0 && (
           <nav aria-label={own.ofEvent}>
             <p class={`side-event${ofOverview}`}>
-              {event.name} <span class={`status status-${event.status}`}>{t.status[event.status]}</span>
+              {event.name} <EventStatus event={event} of="span" />
             </p>
             <ul>
               {ofEvent.map((page) => (

@@ -10,6 +10,7 @@ import { useAction } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { getEvent } from "../api";
 import { Confirmed } from "../parts/confirmed";
+import { EventStatus } from "../parts/event-status";
 import { TextField } from "../parts/fields";
 import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
@@ -19,7 +20,7 @@ import { cancelEvent, deleteEvent, duplicateEvent, publishEvent, unpublishEvent 
 import { Tasks } from "./tasks";
 
 export function Overview() {
-  const { t, locale } = useTexts();
+  const { locale } = useTexts();
   const own = useRoomTexts(eventTexts);
   const { event } = useManagedEvent();
   const may = useMay();
@@ -28,7 +29,7 @@ export function Overview() {
     <div class="page">
       <div class="page-head">
         <div>
-          <p class={`status status-${event.status}`}>{t.status[event.status]}</p>
+          <EventStatus event={event} of="p" />
           <h1>{event.name}</h1>
           <p class="small date-first">{[event.starts_at ? dayAndTime(event.starts_at, event.timezone, locale) : own.noDate, event.venue || own.noPlace].join(" · ")}</p>
         </div>

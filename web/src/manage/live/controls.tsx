@@ -4,6 +4,7 @@ import { useState, type Dispatch, type StateUpdater } from "preact/hooks";
 import { useRoomTexts } from "../texts";
 import { liveTexts } from "../texts/live";
 import { Confirm } from "../parts/confirm";
+import { useManagedEvent } from "../who";
 import { letIn, pauseSale, resumeSale, setRate, type LiveSale } from "./sale";
 
 interface Rate {
@@ -29,6 +30,7 @@ interface Props {
 
 export function Controls({ eventId, sale, look }: Props) {
   const own = useRoomTexts(liveTexts);
+  const { reload } = useManagedEvent();
   const [question, setQuestion] = useState<Question | null>(null);
   const [done, setDone] = useState<Done | null>(null);
   const room = sale.waiting_room;
@@ -37,6 +39,7 @@ export function Controls({ eventId, sale, look }: Props) {
   const act = async (asked: Question) => {
     setDone(await perform(eventId, asked, rate, own));
     look();
+    void reload(); // the navigation says whether the sale is paused
   };
   return (
     <section class="panel controls" aria-labelledby="controls-title">
