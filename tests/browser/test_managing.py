@@ -39,6 +39,7 @@ def test_a_promoter_creates_and_publishes_an_event_and_a_buyer_buys(new_buyer, a
             manager.see("must be answered · once for a purchase · Fish, Vegan")
         manager.go("Tickets")
     manager.go("Overview")
+    manager.see("tickets are on sale as soon as you publish")
     manager.press("Publish")
     manager.see_heading("Published")
 

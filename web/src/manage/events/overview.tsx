@@ -58,7 +58,7 @@ export function Overview() {
 /** What the event is now, and the way to the next state. */
 function State() {
   const own = useRoomTexts(eventTexts);
-  const { t } = useTexts();
+  const { t, locale } = useTexts();
   const { event, replace } = useManagedEvent();
   const { isWorking, failure, run } = useAction();
   if (event.status === "cancelled") return <Cancelled />;
@@ -74,6 +74,7 @@ function State() {
     <section class="outcome">
       <h2>{own.draftTitle}</h2>
       <p>{own.draftText}</p>
+      <p>{event.on_sale_at ? own.opensAt(dayAndTime(event.on_sale_at, event.timezone, locale)) : <strong>{own.opensAtOnce}</strong>}</p>
       {problems && <Problems problems={problems} />}
       {failure && !problems && <Failure failure={failure} />}
       <button type="button" class="button" disabled={isWorking} onClick={() => run(async () => replace(await publishEvent(event.id)))}>
