@@ -46,6 +46,7 @@ def test_whoever_waits_sees_how_the_line_moves_and_hears_when_it_is_their_turn(n
     buyer.see("1 person before you")
     expect(buyer.page).to_have_title(re.compile(r"^1 person before you"))
     expect(buyer.page.get_by_role("progressbar")).to_be_visible()
+    buyer.see("Let in already: place 1")
     buyer.see("Your turn in less than a minute")
     buyer.page.reload()
     buyer.see("1 person before you")
@@ -159,6 +160,27 @@ def test_a_second_tab_has_the_same_place_and_the_same_reservation(new_buyer, tim
     other.page.goto(f"/events/{drop_id}/line")
     other.see("Your tickets are waiting")
     expect(other.page.get_by_text("It is your turn")).to_have_count(0)
+
+
+def test_a_pause_while_somebody_chooses_says_that_they_are_in_and_that_their_time_stands_still(new_buyer, api, time, drop_id):
+    buyer = new_buyer()
+    buyer.page.goto(f"/events/{drop_id}/line")
+    buyer.press("Join the waiting room")
+    buyer.see("You are in.")
+    _pass(buyer, time, OPENS_AFTER + 1)
+    buyer.see("It is your turn")
+    api.post(f"/admin/events/{drop_id}/pause", token=builders.admin_token())
+    _pass(buyer, time, 6)
+    buyer.see("You have been let in")
+    expect(buyer.page).to_have_title(re.compile("^The sale is paused: The Drop"))
+    left = buyer.page.get_by_role("timer").inner_text()
+    _pass(buyer, time, 30)
+    expect(buyer.page.get_by_role("timer")).to_have_text(left)
+    expect(buyer.page.get_by_text("Your place in line")).to_have_count(0)
+    expect(buyer.page.get_by_text("Nobody has been let in yet")).to_have_count(0)
+    api.post(f"/admin/events/{drop_id}/resume", token=builders.admin_token())
+    _pass(buyer, time, 6)
+    buyer.see("It is your turn")
 
 
 def test_a_pause_and_the_end_of_the_tickets_are_said_with_what_comes_next(new_buyer, api, time, drop_id):

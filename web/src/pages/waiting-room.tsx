@@ -34,7 +34,7 @@ export function WaitingRoom() {
   const sound = useTurnSound(isTurn && !reservation);
   const ahead = place.status?.ahead ?? null;
   const title = event ? `${t.line.title}: ${event.name}` : t.line.title;
-  useTitle(isTurn ? t.line.turnTitle : ahead !== null && !place.status?.passExpired ? t.line.ahead(ahead) : title);
+  useTitle(isTurn ? t.line.turnTitle : place.status && isHeldUp(place.status) ? `${t.line.paused}: ${event?.name ?? ""}` : ahead !== null && !place.status?.passExpired ? t.line.ahead(ahead) : title);
   return (
     <div class="page page-narrow line">
       <p>
@@ -65,6 +65,9 @@ export function WaitingRoom() {
     </div>
   );
 }
+
+/** Whether the pause has caught the buyer while they were choosing. */
+const isHeldUp = ({ paused, passSecondsLeft, passExpired }: Status) => paused && passSecondsLeft !== null && !passExpired;
 
 /** Whether a turn may still come, so that a sound is worth something. */
 function isWaiting({ stage, room, status }: ShownPlace): boolean {
@@ -121,12 +124,12 @@ function Waiting({ status, enter, eventId, hasWaitlist }: OfEvent & { status: St
           <p>{t.line.pausedNote}</p>
         </Outcome>
       )}
-      {status.canEnter ? (
+      {status.canEnter || isHeldUp(status) ? (
         <>
           <div role="alert">
-            <h2>{t.line.turn}</h2>
+            <h2>{status.canEnter ? t.line.turn : t.line.turnPaused}</h2>
           </div>
-          <p>{t.line.turnNote}</p>
+          <p>{status.canEnter ? t.line.turnNote : t.line.turnPausedNote}</p>
           <p class="figure-label">{t.line.turnLeft}</p>
           <p class="figure" role="timer">
             {clock(status.passSecondsLeft ?? 0)}
