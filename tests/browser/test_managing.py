@@ -79,6 +79,15 @@ def test_nobody_sees_a_control_that_is_not_for_their_role(new_buyer, api, time, 
     expect(door.page.locator(".side nav").first.get_by_role("link")).to_have_text(["Events"])  # the others are no part of this event
 
 
+def test_who_manages_comes_back_from_the_door(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    manager.page.get_by_role("link", name="Door", exact=True).click()
+    manager.page.wait_for_url("**/door")
+    manager.page.get_by_role("link", name="Manage", exact=True).click()
+    manager.page.wait_for_url("**/manage")
+
+
 def test_on_a_demo_stage_an_admin_sees_the_shop_as_a_buyer_and_comes_back(new_buyer, api, time):
     buyer = new_buyer()
     admin = Manager(buyer.page, api, time)

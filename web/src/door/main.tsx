@@ -32,7 +32,12 @@ function Page() {
   const { state, open, leave } = useDoor();
   const isStaff = buyer?.kind === "account";
   useTitle(d.title);
-  const navigation = <nav aria-label={t.nav.label}>{isStaff && <a href="/account">{d.account}</a>}</nav>;
+  const navigation = (
+    <nav aria-label={t.nav.label}>
+      {buyer?.isManager && <a href="/manage">{t.nav.manage}</a>}
+      {isStaff && <a href="/account">{d.account}</a>}
+    </nav>
+  );
   return (
     <FailureTexts.Provider value={d.failures}>
       <Frame home={ADDRESS} product={d.product} navigation={navigation} saysOffline>
