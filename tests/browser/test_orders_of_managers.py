@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from chalicelib import settings
 from tests import builders, invariants
+from tests.browser.doors import Door
 from tests.browser.drops import Drop, project_changes
 from tests.browser.managers import Manager
 
@@ -71,6 +72,19 @@ def test_a_payment_that_ended_unpaid_is_found_by_its_number(manager):
     manager.press("Find")
     manager.see("The payment ended without tickets.")
     expect(manager.page.get_by_role("heading", name="Refund")).to_have_count(0)
+
+
+def test_a_scan_is_in_the_history_with_its_gate_and_device_by_name(new_buyer, api, time):
+    manager = Manager(new_buyer(viewport={"width": 1280, "height": 800}).page, api, time)
+    manager.sign_in_as_admin()
+    door = Door(api, time)
+    [ticket] = door.sell()
+    scan = {"code": ticket.code, "gate": "North", "device": "phone-1"}
+    assert api.post("/checkin", json=scan, token=builders.staff_token(door.event_id)).json["ticket"]["id"] == ticket.id
+    manager.open(f"/events/{door.event_id}/orders/{ticket.purchase_id}")
+    manager.page.get_by_role("link", name="Who was let in at the door").click()
+    manager.see("Gate: North · Device: phone-1")
+    invariants.check(time.now)
 
 
 def test_a_table_that_is_wider_than_the_screen_says_so_and_moves_by_the_keyboard(manager):

@@ -74,7 +74,10 @@ function Row({ entry }: { entry: Entry }) {
   const tiers = new Map(event.tiers.map(({ id, name }) => [id, name]));
   const currency = tier?.currency ?? event.tiers[0]?.currency ?? null;
   const show = (value: unknown, name: string) => shown(value, name, { own, locale, timezone: event.timezone, currency, tiers });
-  const where = [entry.details.gate, entry.details.device].filter((place) => typeof place === "string").join(" · "); // of a scan
+  const where = [
+    [own.gate, entry.details.gate],
+    [own.device, entry.details.device],
+  ].flatMap(([label, place]) => (typeof place === "string" ? [`${String(label)}: ${place}`] : [])); // of a scan
   const changes = changesOf(entry.changes as Record<string, { before: unknown; after: unknown }>);
   const facts = Object.entries(own.details).filter(([name]) => typeof entry.details[name] === "number");
   return (
@@ -86,7 +89,7 @@ function Row({ entry }: { entry: Entry }) {
       <p class="small">
         <time dateTime={entry.at}>{when}</time> · {byWhom({ id: entry.actor, name: entry.actor_name, role: entry.actor_role })}
       </p>
-      {where && <p class="small">{where}</p>}
+      {where.length > 0 && <p class="small">{where.join(" · ")}</p>}
       {changes.length === 0 && facts.length > 0 && <p class="small">{facts.map(([name, label]) => `${label}: ${show(entry.details[name], name)}`).join(" · ")}</p>}
       {changes.length > 0 && (
         <dl class="changes">

@@ -185,6 +185,8 @@ const en = {
   changed: "changed",
   fields: { ...eventTexts.en.fields, ...ticketTexts.en.fields, ...ownFieldsEn } as Record<string, string>,
   details: detailsEn,
+  gate: "Gate",
+  device: "Device",
 };
 
 const es: typeof en = {
@@ -206,6 +208,8 @@ const es: typeof en = {
   changed: "cambiado",
   fields: { ...eventTexts.es.fields, ...ticketTexts.es.fields, ...ownFieldsEs },
   details: detailsEs,
+  gate: "Puerta",
+  device: "Dispositivo",
 };
 
 export const historyTexts: InEachLanguage<typeof en> = { en, es };
