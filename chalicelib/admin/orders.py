@@ -10,6 +10,7 @@ from chalicelib import clock, dynamo, log, parallel
 from chalicelib.accounts.members.people import Person, PersonRole, find_people
 from chalicelib.catalog import permissions
 from chalicelib.catalog import service as catalog
+from chalicelib.checkin.views import CheckInView, checkin_view
 from chalicelib.clock import Timestamp
 from chalicelib.edge.auth import Identity
 from chalicelib.errors import NotFound
@@ -20,7 +21,7 @@ from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.errors import OrderNotFound
 from chalicelib.purchases.record.model import Dispute, OptionAnswer, Purchase, Refund
 from chalicelib.purchases.record.views import OrderTicket, OrderView, RefundView
-from chalicelib.tickets.model import Attendee
+from chalicelib.tickets.model import Attendee, Ticket
 
 
 class AdminOrder(OrderView, frozen=True, kw_only=True):
@@ -96,6 +97,12 @@ class TransactionView(Struct, frozen=True, kw_only=True):
     facts: dict[str, Any]
 
 
+class AdminOrderTicket(OrderTicket, frozen=True, kw_only=True):
+    """A ticket within its order, with who came in with it, the first one first."""
+
+    checkins: list[CheckInView]
+
+
 class AdminOrderView(Struct, frozen=True, kw_only=True):
     """An order with its payment, refunds, disputes and ledger. `balance_cents` is what we keep, before the provider's fees.
 
@@ -104,7 +111,7 @@ class AdminOrderView(Struct, frozen=True, kw_only=True):
     """
 
     order: AdminOrder
-    tickets: list[OrderTicket] | UnsetType = UNSET
+    tickets: list[AdminOrderTicket] | UnsetType = UNSET
     payment: OrderPayment | UnsetType | None = UNSET
     refunds: list[AdminRefundView]
     disputes: list[DisputeView]
@@ -140,7 +147,7 @@ def admin_order_view(purchase: Purchase) -> AdminOrderView:
     payment = purchase.payment
     return AdminOrderView(
         order=AdminOrder(**asdict(order)),
-        tickets=[views.order_ticket_view(ticket, purchase) for ticket in tickets],
+        tickets=[_ticket_view(ticket, purchase) for ticket in tickets],
         payment=OrderPayment(provider=payment.provider, reference=payment.provider_id, capture=payment.payment_intent_id)
         if payment
         else None,
@@ -163,6 +170,11 @@ def changed_order_view(purchase: Purchase) -> AdminOrderView:
             disputes=[dispute_view(dispute) for dispute in purchase.disputes],
             message="The change was made. Its tickets and transactions cannot be shown now: load the order again.",
         )
+
+
+def _ticket_view(ticket: Ticket, purchase: Purchase) -> AdminOrderTicket:
+    view = asdict(views.order_ticket_view(ticket, purchase))
+    return AdminOrderTicket(**view, checkins=[checkin_view(checkin) for checkin in ticket.checkins])
 
 
 def _find_refunders(purchase: Purchase) -> dict[str, Person]:

@@ -82,6 +82,7 @@ def test_a_scan_is_in_the_history_with_its_gate_and_device_by_name(new_buyer, ap
     scan = {"code": ticket.code, "gate": "North", "device": "phone-1"}
     assert api.post("/checkin", json=scan, token=builders.staff_token(door.event_id)).json["ticket"]["id"] == ticket.id
     manager.open(f"/events/{door.event_id}/orders/{ticket.purchase_id}")
+    expect(manager.page.get_by_role("listitem").filter(has_text=ticket.id)).to_contain_text("gate North")
     manager.page.get_by_role("link", name="Who was let in at the door").click()
     manager.see("Gate: North · Device: phone-1")
     invariants.check(time.now)

@@ -99,6 +99,7 @@ function Order({ shown, replace }: OrderProps) {
 
 function Tickets({ shown }: { shown: ManagedOrder }) {
   const own = useRoomTexts(ordersTexts);
+  const { locale } = useTexts();
   const { event } = useManagedEvent();
   const may = useMay();
   const tierOf = (id: string) => shown.order.items.find((item) => item.tier_id === id)?.tier_name ?? id;
@@ -112,6 +113,11 @@ function Tickets({ shown }: { shown: ManagedOrder }) {
             <span class="code">{ticket.id}</span>
             <span class="chip">{own.ticketStates[ticket.state]}</span>
             {ticket.transferred && <span class="chip">{own.transferred}</span>}
+            {ticket.checkins.map((checkin) => (
+              <span class="small" key={checkin.id}>
+                {own.letIn(dayAndTime(checkin.at, event.timezone, locale), checkin.gate)}
+              </span>
+            ))}
           </li>
         ))}
       </ul>

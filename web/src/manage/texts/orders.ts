@@ -41,6 +41,7 @@ const en = {
   ticket: (number: number, tier: string) => `Ticket ${number}, ${tier}`,
   ticketStates: { valid: "valid", void: "no longer valid", frozen: "frozen" },
   transferred: "given to somebody else",
+  letIn: (time: string, gate: string | null) => `Let in ${time}${gate ? `, gate ${gate}` : ""}`,
   history: "What happened",
   entries: {
     opened: "Payment opened",
@@ -130,6 +131,7 @@ const es: typeof en = {
   ticket: (number, tier) => `Entrada ${number}, ${tier}`,
   ticketStates: { valid: "válida", void: "ya no vale", frozen: "congelada" },
   transferred: "dada a otra persona",
+  letIn: (time, gate) => `Entró ${time}${gate ? `, puerta ${gate}` : ""}`,
   history: "Qué ha pasado",
   entries: {
     opened: "Pago iniciado",
