@@ -27,6 +27,7 @@ def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
     project_changes()
     manager.open(f"/events/{drop.event_id}/orders")
     expect(manager.page.get_by_role("row")).to_have_count(3)
+    manager.see("after “Order” on every printed ticket")
     manager.fill("Order or ticket number, or the buyer's id", f"{order_id.lower()}-1")
     manager.press("Find")
     manager.see_heading("What happened")

@@ -48,6 +48,7 @@ export function OrderList() {
           </select>
         </label>
       </form>
+      <p class="small">{own.searchNote}</p>
       {filters.status === "failed" && <p class="small">{own.failedNote}</p>}
       {filters.status === "disputed" && !filters.buyer ? <DisputeList /> : <Found key={JSON.stringify(filters)} eventId={event.id} filters={filters} />}
     </div>

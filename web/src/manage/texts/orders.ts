@@ -8,6 +8,7 @@ const entradas = (count: number) => `${count.toLocaleString("es")} ${count === 1
 const en = {
   title: "Orders",
   search: "Order or ticket number, or the buyer's id",
+  searchNote: "The order number stands on the receipt and after “Order” on every printed ticket. The code under the QR is another one and is not searched.",
   find: "Find",
   status: "State",
   all: "All",
@@ -97,6 +98,7 @@ const en = {
 const es: typeof en = {
   title: "Pedidos",
   search: "Número de pedido o de entrada, o id de quien compra",
+  searchNote: "El número de pedido está en el recibo y tras «Pedido» en cada entrada impresa. El código bajo el QR es otro y no se busca.",
   find: "Buscar",
   status: "Estado",
   all: "Todos",
