@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useLocation } from "preact-iso";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isSlow as isShopSlow, onSlowness } from "../slowness";
 import { languages, nameOf, useTexts, type Language } from "../texts";
 
@@ -25,8 +25,9 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
   const isSlow = useSlowness();
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
-  useEffect(() => {
-    if (!first.current) main.current?.focus({ preventScroll: true }); // so that a screen reader begins at the new page
+  // So that a screen reader begins at the new page; before it is painted, because a key that is pressed at once shall not be taken back.
+  useLayoutEffect(() => {
+    if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
   }, [path]);
   return (
