@@ -1,6 +1,5 @@
 /** Amounts, times and durations as people write them. */
 
-const DAY = 86_400;
 
 export function money(cents: number, currency: string, locale: string): string {
   const format = new Intl.NumberFormat(locale, { style: "currency", currency });
@@ -35,15 +34,6 @@ export function clock(seconds: number): string {
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   const tail = String(whole % 60).padStart(2, "0");
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
-}
-
-/** Until a moment that may be days away: 75 -> "1:15", 90_061 -> "1 day 1:01:01", and "0:01:15" behind days. */
-export function countdown(seconds: number, locale: string): string {
-  const whole = Math.max(0, Math.ceil(seconds));
-  const [days, rest] = [Math.floor(whole / DAY), whole % DAY];
-  if (days === 0) return clock(whole);
-  const unit = new Intl.NumberFormat(locale, { style: "unit", unit: "day", unitDisplay: "long" }).format(days);
-  return `${unit} ${rest < 3600 ? `0:${clock(rest).padStart(5, "0")}` : clock(rest)}`;
 }
 
 /** About how long, for people: 110 -> "2 minutes", 7200 -> "2 hours". Whole minutes, from an hour and a half on whole hours. */

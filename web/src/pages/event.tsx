@@ -2,7 +2,8 @@
 
 import { useRoute } from "preact-iso";
 import { calendarFile, getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
-import { countdown, dayAndTime, otherTimezone } from "../formats";
+import { dayAndTime, otherTimezone } from "../formats";
+import { Countdown } from "../parts/countdown";
 import { EventPicture } from "../parts/event-picture";
 import { Failure, OtherWays, Outcome, Skeleton } from "../parts/failure";
 import { Reserved } from "../parts/reserved-note";
@@ -107,7 +108,7 @@ function Moment({ at, timezone }: { at: string; timezone: string }) {
 
 /** What the buyer can do now, if that is not simply to choose tickets. */
 function Way({ event, held }: { event: EventWithTiers; held: number }) {
-  const { t, locale } = useTexts();
+  const { t } = useTexts();
   const time = useNow();
   const hasLine = event.has_waiting_room;
   if (event.status === "cancelled") return <Ended tone="bad" title={t.event.cancelledTitle} text={t.event.cancelledText} />;
@@ -129,9 +130,7 @@ function Way({ event, held }: { event: EventWithTiers; held: number }) {
       {seconds > 0 ? (
         <>
           <h2>{t.event.opensIn}</h2>
-          <p class="figure" role="timer">
-            {countdown(seconds, locale)}
-          </p>
+          <Countdown seconds={seconds} />
           <Moment at={event.on_sale_at} timezone={event.timezone} />
           {hasLine && <p>{t.event.opensLine}</p>}
         </>

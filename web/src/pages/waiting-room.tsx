@@ -3,7 +3,8 @@
 import { useRoute } from "preact-iso";
 import { useEffect, useState } from "preact/hooks";
 import { getAvailability, getEvent, getReservation, type EventWithTiers } from "../api";
-import { clock, countdown, duration } from "../formats";
+import { clock, duration } from "../formats";
+import { Countdown } from "../parts/countdown";
 import { Reserved } from "../parts/reserved-note";
 import { DrawCheck } from "../parts/draw-check";
 import { Failure, Outcome, Skeleton } from "../parts/failure";
@@ -76,7 +77,7 @@ function isWaiting({ stage, room, status }: ShownPlace): boolean {
 }
 
 function Stage({ place, eventId, hasWaitlist }: OfEvent & { place: ShownPlace }) {
-  const { t, locale } = useTexts();
+  const { t } = useTexts();
   const { stage, status, room, failure, isOffline, wasCleared, enter, lookAgain } = place;
   const seconds = (room?.on_sale_at ?? 0) - useNow();
   if (stage === "loading") return failure && !room ? <Failure failure={failure} retry={lookAgain} /> : <Skeleton lines={4} />;
@@ -89,9 +90,7 @@ function Stage({ place, eventId, hasWaitlist }: OfEvent & { place: ShownPlace })
       {seconds > 0 && (
         <>
           <p class="figure-label">{t.line.opensIn}</p>
-          <p class="figure" role="timer">
-            {countdown(seconds, locale)}
-          </p>
+          <Countdown seconds={seconds} />
         </>
       )}
       <p>{t.line.intro}</p>
@@ -105,7 +104,7 @@ function Stage({ place, eventId, hasWaitlist }: OfEvent & { place: ShownPlace })
 }
 
 function Waiting({ status, enter, eventId, hasWaitlist }: OfEvent & { status: Status; enter: () => void }) {
-  const { t, locale } = useTexts();
+  const { t } = useTexts();
   if (status.stopped) return <Stopped reason={status.stopped} eventId={eventId} hasWaitlist={hasWaitlist} isInLine={!status.passExpired} />;
   if (status.passExpired) {
     return (
@@ -139,9 +138,7 @@ function Waiting({ status, enter, eventId, hasWaitlist }: OfEvent & { status: St
         <>
           <h2>{t.line.before}</h2>
           <p class="figure-label">{t.line.opensIn}</p>
-          <p class="figure" role="timer">
-            {countdown(status.secondsUntilOnSale, locale)}
-          </p>
+          <Countdown seconds={status.secondsUntilOnSale} />
           <p>{t.line.beforeNote}</p>
           <p class="small">{t.line.joined(Math.max(1, status.total))}</p>
         </>
