@@ -251,6 +251,7 @@ def test_a_sale_that_is_paused_or_sold_out_says_so(new_buyer, api, time, event_i
     with buyer.page.expect_response("**/availability"):
         buyer.page.clock.fast_forward(6_000)  # the page asks by itself
     expect(buyer.heading("The sale is paused")).to_be_visible()
+    expect(buyer.page.locator(".status")).to_have_text("Paused")
     expect(buyer.page.get_by_role("button", name="Reserve tickets")).to_have_count(0)
     api.post(f"/admin/events/{event_id}/resume", token=builders.admin_token())
     with buyer.page.expect_response("**/availability"):

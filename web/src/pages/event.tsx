@@ -49,7 +49,7 @@ export function EventPage() {
         {!event && <h1 class="hidden">{t.event.title}</h1>}
         {!event && !failure && <Skeleton lines={6} />}
         {!event && failure && <Failure failure={failure} retry={reload} />}
-        {event && <Facts event={event} held={held} />}
+        {event && <Facts event={event} held={held} isPaused={isPaused} />}
       </div>
       {event && (
         <div class="event-buy">
@@ -62,14 +62,16 @@ export function EventPage() {
 }
 
 /** `held`: how many tickets are on hold for others, if none is free. */
-function Facts({ event, held }: { event: EventWithTiers; held: number }) {
+function Facts({ event, held, isPaused }: { event: EventWithTiers; held: number; isPaused: boolean }) {
   const { t } = useTexts();
   const starts = event.starts_at;
   const place = [event.address, event.city].filter((part) => part && !event.venue.includes(part)).join(", ");
   return (
     <>
       <p>
-        <span class={`status status-${event.status}`}>{held > 0 ? t.event.heldStatus : t.status[event.status]}</span>
+        <span class={`status status-${isPaused ? "paused" : event.status}`}>
+          {isPaused ? t.event.pausedStatus : held > 0 ? t.event.heldStatus : t.status[event.status]}
+        </span>
       </p>
       <h1>{event.name}</h1>
       {starts && <Moment at={starts} timezone={event.timezone} />}

@@ -80,6 +80,7 @@ export const en = {
     soldOutText: "All tickets have been bought.",
     soldOutHope: "If somebody is refunded, tickets appear here again by themselves: leave the page open or come back later.",
     heldStatus: "All on hold",
+    pausedStatus: "Paused",
     heldTitle: "No tickets are free now",
     heldText: (count: number) =>
       `All remaining tickets are on hold for people who are paying (${count.toLocaleString("en")}).`,

@@ -81,6 +81,7 @@ export const es: Texts = {
     soldOutText: "Se han vendido todas las entradas.",
     soldOutHope: "Si se devuelve alguna, aparece aquí por sí sola: deja la página abierta o vuelve más tarde.",
     heldStatus: "Todas reservadas",
+    pausedStatus: "En pausa",
     heldTitle: "Ahora no hay entradas libres",
     heldText: (count) =>
       `Las entradas que quedan están reservadas para personas que están pagando (${count.toLocaleString("es")}).`,
