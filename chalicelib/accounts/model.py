@@ -24,9 +24,16 @@ Email = Annotated[
 EnteredPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
 NewPassword = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)]
 # No control characters: names are shown, and some stand in the headers of mails.
-_LINE, _LINE_IN_WORDS = r"\A[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*\Z", "One line of text that is not blank."
-PersonName = Annotated[str, Meta(min_length=1, max_length=100, pattern=_LINE, description=_LINE_IN_WORDS)]
-Company = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE, description=_LINE_IN_WORDS)]
+_Line = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        pattern=r"\A[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*\Z",
+        description="One line of text that is not blank.",
+    ),
+]
+PersonName = Annotated[_Line, Meta(max_length=100)]
+Company = Annotated[_Line, Meta(max_length=200)]
 Phone = Annotated[
     str,
     Meta(

@@ -13,8 +13,9 @@ MAX_OPTIONS = 4  # of a tier
 MIN_CHOICES, MAX_CHOICES = 2, 10
 MAX_ANSWER_LENGTH = 500
 
-OptionLabel = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", description="Text that is not blank.")]
-Choice = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S", description="Text that is not blank.")]
+NotBlank = Annotated[str, Meta(min_length=1, pattern=r"\S", description="Text that is not blank.")]
+OptionLabel = Annotated[NotBlank, Meta(max_length=200)]
+Choice = Annotated[NotBlank, Meta(max_length=100)]
 
 
 class CustomOption(Struct, frozen=True, kw_only=True):

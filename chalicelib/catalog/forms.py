@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib import clock
+from chalicelib.catalog.custom_options import NotBlank
 from chalicelib.catalog.model import Event, Tier
 from chalicelib.catalog.queue_configs import WaitingRoomConfig, WaitlistConfig
 from chalicelib.errors import InvalidInput
@@ -17,10 +18,10 @@ MAX_CAPACITY = 1_000_000
 MAX_METADATA_BYTES = 8 * 1024
 MAX_HOLD_SECONDS = 3600
 
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S", description="Text that is not blank.")]
+Name = Annotated[NotBlank, Meta(max_length=200)]
 Text = Annotated[str, Meta(max_length=10_000)]
 Line = Annotated[str, Meta(max_length=200)]
-Label = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S", description="Text that is not blank.")]
+Label = Annotated[NotBlank, Meta(max_length=100)]
 ImageUrl = Annotated[
     str,
     Meta(

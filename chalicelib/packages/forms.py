@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from chalicelib import money
-from chalicelib.catalog.custom_options import MAX_CHOICES, AskedPer, Choice, CustomOption, OptionLabel, OptionType
+from chalicelib.catalog.custom_options import MAX_CHOICES, AskedPer, Choice, CustomOption, NotBlank, OptionLabel, OptionType
 from chalicelib.catalog.forms import Capacity, ImageUrl, Position, Text, TierChanges, TierFields, Version, given_fields
 from chalicelib.catalog.model import Tier
 from chalicelib.catalog.tier_management import common_currency, next_position
@@ -16,7 +16,7 @@ from chalicelib.money import Currency, MajorUnits
 
 MAX_PACKAGES = 100
 
-PackageName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S", description="Text that is not blank.")]
+PackageName = Annotated[NotBlank, Meta(max_length=100)]
 Seats = Annotated[int, Meta(ge=1, le=100, description="How many people one package admits.")]
 Choices = Annotated[list[Choice], Meta(max_length=MAX_CHOICES)]
 PackageIds = Annotated[list[Id], Meta(min_length=1, max_length=MAX_PACKAGES)]

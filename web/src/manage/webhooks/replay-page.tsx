@@ -2,17 +2,16 @@
 
 import { useRoute } from "preact-iso";
 import { useState } from "preact/hooks";
-import { dayAndTime } from "../../formats";
 import { Failure, Skeleton } from "../../parts/failure";
 import { Form } from "../../parts/form";
 import { useLoaded } from "../../parts/hooks";
-import { useTexts } from "../../texts";
 import { TextField } from "../parts/fields";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
 import { webhookTexts } from "../texts/webhooks";
 import { getEndpoint, listFailed, replayFailed, type Endpoint } from "./api";
+import { Attempts } from "./attempts";
 
 export function ReplayPage() {
   const own = useRoomTexts(webhookTexts);
@@ -89,7 +88,6 @@ function Replay({ endpoint }: { endpoint: Endpoint }) {
 
 function Failed({ found }: { found: ReturnType<typeof usePages<Awaited<ReturnType<typeof listFailed>>>> }) {
   const own = useRoomTexts(webhookTexts);
-  const { locale } = useTexts();
   return (
     <section class="group">
       <h2>{own.failedTitle}</h2>
@@ -101,16 +99,7 @@ function Failed({ found }: { found: ReturnType<typeof usePages<Awaited<ReturnTyp
                 <p>
                   <strong>{own.typeNames[delivery.type] ?? delivery.type}</strong>
                 </p>
-                <p class="small date-first">
-                  {[
-                    dayAndTime(delivery.created_at, undefined, locale),
-                    own.attempts(delivery.attempts_made),
-                    delivery.last_error && (own.errors[delivery.last_error] ?? delivery.last_error),
-                    delivery.last_status && `HTTP ${delivery.last_status}`,
-                  ]
-                    .filter(Boolean)
-                    .join(" · ")}
-                </p>
+                <Attempts delivery={delivery} />
               </li>
             ))}
           </ul>

@@ -12,6 +12,7 @@ import { useRoomTexts } from "../texts";
 import { webhookTexts } from "../texts/webhooks";
 import { useMe } from "../who";
 import { createEndpoint, deleteEndpoint, listDeliveries, listEndpoints, replay, rotateSecret, sendTest, setEnabled, type Endpoint, type NewEndpoint } from "./api";
+import { Attempts } from "./attempts";
 
 type EventType = NonNullable<NewEndpoint["event_types"]>[number];
 /** As the form lists them; to leave one out is an error of the types. */
@@ -176,16 +177,7 @@ function Deliveries({ endpoint }: { endpoint: Endpoint }) {
             <p>
               <strong>{own.typeNames[delivery.type] ?? delivery.type}</strong> <span class={`status status-${delivery.state}`}>{own.states[delivery.state]}</span>
             </p>
-            <p class="small date-first">
-              {[
-                dayAndTime(delivery.created_at, undefined, locale),
-                own.attempts(delivery.attempts_made),
-                delivery.last_error && (own.errors[delivery.last_error] ?? delivery.last_error),
-                delivery.last_status && `HTTP ${delivery.last_status}`,
-              ]
-                .filter(Boolean)
-                .join(" · ")}
-            </p>
+            <Attempts delivery={delivery} />
           </div>
           {delivery.state !== "pending" && (
             <button

@@ -1,0 +1,19 @@
+/** When something was sent to an address, how often it was tried, and what the last attempt came to, in a line. */
+
+import { dayAndTime } from "../../formats";
+import { useTexts } from "../../texts";
+import { useRoomTexts } from "../texts";
+import { webhookTexts } from "../texts/webhooks";
+import type { Delivery } from "./api";
+
+export function Attempts({ delivery: { created_at, attempts_made, last_error, last_status } }: { delivery: Delivery }) {
+  const own = useRoomTexts(webhookTexts);
+  const { locale } = useTexts();
+  const facts = [
+    dayAndTime(created_at, undefined, locale),
+    own.attempts(attempts_made),
+    last_error && (own.errors[last_error] ?? last_error),
+    last_status && `HTTP ${last_status}`,
+  ];
+  return <p class="small date-first">{facts.filter(Boolean).join(" · ")}</p>;
+}
