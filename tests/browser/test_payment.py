@@ -44,6 +44,15 @@ def _show_element(buyer) -> None:
     expect(buyer.page.get_by_label("Card")).to_be_visible()
 
 
+def _buyer_with_element(new_buyer, shop):
+    """A buyer who has reserved two tickets and sees the card form."""
+    buyer = new_buyer()
+    stripe_js.serve(buyer.page, shop.fake)
+    _reserve(buyer, shop)
+    _show_element(buyer)
+    return buyer
+
+
 @pytest.mark.usefixtures("own_page")
 def test_a_card_is_declined_and_another_pays_on_the_shops_own_page(new_buyer, shop, time):
     buyer = new_buyer()
@@ -78,10 +87,7 @@ def test_the_policy_of_pages_allows_stripe_on_the_checkout_alone(new_buyer, shop
 
 @pytest.mark.usefixtures("own_page")
 def test_3d_secure_returns_to_the_checkout_whether_it_was_passed_or_not(new_buyer, shop):
-    buyer = new_buyer()
-    stripe_js.serve(buyer.page, shop.fake)
-    _reserve(buyer, shop)
-    _show_element(buyer)
+    buyer = _buyer_with_element(new_buyer, shop)
     _pay(buyer, AUTHENTICATION_REQUIRED)
     buyer.press("Fail authentication")
     buyer.see("The payment was not completed.")
@@ -95,10 +101,7 @@ def test_3d_secure_returns_to_the_checkout_whether_it_was_passed_or_not(new_buye
 
 @pytest.mark.usefixtures("own_page")
 def test_a_refused_payment_is_explained_in_the_language_of_the_page(new_buyer, shop):
-    buyer = new_buyer()
-    stripe_js.serve(buyer.page, shop.fake)
-    _reserve(buyer, shop)
-    _show_element(buyer)
+    buyer = _buyer_with_element(new_buyer, shop)
     _pay(buyer, AUTHENTICATION_REQUIRED)
     buyer.press("Fail authentication")
     buyer.see("The payment was not completed.")
@@ -109,10 +112,7 @@ def test_a_refused_payment_is_explained_in_the_language_of_the_page(new_buyer, s
 
 @pytest.mark.usefixtures("own_page")
 def test_another_language_translates_the_card_form_and_keeps_what_was_typed_in_it(new_buyer, shop):
-    buyer = new_buyer()
-    stripe_js.serve(buyer.page, shop.fake)
-    _reserve(buyer, shop)
-    _show_element(buyer)
+    buyer = _buyer_with_element(new_buyer, shop)
     buyer.page.get_by_label("Card").fill(VISA)
     buyer.page.get_by_label("Language").select_option("es")
     expect(buyer.page.get_by_label("Tarjeta")).to_have_value(VISA)
@@ -122,10 +122,7 @@ def test_another_language_translates_the_card_form_and_keeps_what_was_typed_in_i
 
 @pytest.mark.usefixtures("own_page")
 def test_reload_and_a_second_tab_go_on_with_the_same_payment(new_buyer, shop):
-    buyer = new_buyer()
-    stripe_js.serve(buyer.page, shop.fake)
-    _reserve(buyer, shop)
-    _show_element(buyer)
+    buyer = _buyer_with_element(new_buyer, shop)
     buyer.page.reload()
     expect(buyer.page.get_by_label("Card")).to_be_visible()
     other = new_buyer(beside=buyer)
@@ -154,10 +151,7 @@ def test_a_form_that_cannot_be_loaded_says_so_and_is_tried_again(new_buyer, shop
 
 @pytest.mark.usefixtures("own_page")
 def test_an_api_that_is_down_after_the_payment_is_asked_until_it_answers(new_buyer, shop):
-    buyer = new_buyer()
-    stripe_js.serve(buyer.page, shop.fake)
-    _reserve(buyer, shop)
-    _show_element(buyer)
+    buyer = _buyer_with_element(new_buyer, shop)
     buyer.page.route("**/checkout/confirm", lambda route: route.abort())
     _pay(buyer, VISA)
     buyer.see("Checking your payment")
@@ -169,10 +163,7 @@ def test_an_api_that_is_down_after_the_payment_is_asked_until_it_answers(new_buy
 
 @pytest.mark.usefixtures("own_page")
 def test_a_bank_that_takes_days_is_explained_and_the_tickets_come_later(new_buyer, shop):
-    buyer = new_buyer()
-    stripe_js.serve(buyer.page, shop.fake)
-    _reserve(buyer, shop)
-    _show_element(buyer)
+    buyer = _buyer_with_element(new_buyer, shop)
     _pay(buyer, BANK_SUCCEEDS)
     buyer.see("Your bank has your payment")
     shop.fake.complete_pending()
@@ -184,10 +175,7 @@ def test_a_bank_that_takes_days_is_explained_and_the_tickets_come_later(new_buye
 @pytest.mark.usefixtures("own_page")
 def test_money_that_came_too_late_is_explained_with_the_state_of_its_refund(new_buyer, shop, time):
     """The hold ended while the buyer was at the bank, and somebody else has bought the tickets."""
-    buyer = new_buyer()
-    stripe_js.serve(buyer.page, shop.fake)
-    _reserve(buyer, shop)
-    _show_element(buyer)
+    buyer = _buyer_with_element(new_buyer, shop)
     [purchase] = store.scan_purchases()
     shop.expire_without_asking_stripe(purchase.id)
     shop.buy("bob", LAST_TIER_TICKETS)

@@ -84,7 +84,7 @@ def test_a_person_of_the_same_name_keeps_the_code_when_their_address_becomes_kno
     code = table.guest(1).code
     table.name(1, "Bob", "bob@example.com")
     assert (table.guest(1).code, mailbox.recipients) == (code, ["bob@example.com"])
-    table.name(1, "Bob", "other@example.com")  # whoever reads the first address has no business here any more
+    table.name(1, "Bob", "other@example.com")  # the reader of the first address has no business here any more
     assert table.guest(1).code != code
     assert refusal(table.page(mailbox.token("bob@example.com"))) == (404, "invitation_not_found")
     assert table.page(mailbox.token("other@example.com")).status == 200
