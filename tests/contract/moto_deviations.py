@@ -4,6 +4,12 @@ from tests.contract.deviation import Deviation
 from tests.contract.outcomes import CONDITION_FAILED, CONDITION_FAILED_REASON, INVALID, TRANSACTION_CANCELED
 from tests.contract.wire_values import N
 
+
+def stored_as_sent(*numbers: str) -> dict[str, object]:
+    """The outcome of each number that moto stores as it was written."""
+    return {number: ("done", {"N": number}) for number in numbers}
+
+
 MOTO = (
     Deviation(
         "refuses the whole request instead of canceling the transaction with a reason, so that `CancellationReasons` are missing",
@@ -245,52 +251,17 @@ MOTO = (
         'DynamoDB item sizes and formats: "Leading and trailing zeroes are trimmed"; Supported data types, Number',
         {
             "test_streams.py::test_numbers_in_images": {"N": "1.50"},
-            "test_values.py::test_numbers_are_normalized[put]": {
-                "1.0": ("done", {"N": "1.0"}),
-                "1.50": ("done", {"N": "1.50"}),
-                "0001": ("done", {"N": "0001"}),
-                "+5": ("done", {"N": "+5"}),
-                "-0": ("done", {"N": "-0"}),
-                "0.0": ("done", {"N": "0.0"}),
-                ".5": ("done", {"N": ".5"}),
-                "1e3": ("done", {"N": "1e3"}),
-                "1E-5": ("done", {"N": "1E-5"}),
-                "1e125": ("done", {"N": "1e125"}),
-                "-1e125": ("done", {"N": "-1e125"}),
-                "1e-130": ("done", {"N": "1e-130"}),
-            },
-            "test_values.py::test_numbers_are_normalized[update]": {
-                "1.0": ("done", {"N": "1.0"}),
-                "1.50": ("done", {"N": "1.50"}),
-                "0001": ("done", {"N": "0001"}),
-                "+5": ("done", {"N": "+5"}),
-                "-0": ("done", {"N": "-0"}),
-                "0.0": ("done", {"N": "0.0"}),
-                ".5": ("done", {"N": ".5"}),
-                "1e3": ("done", {"N": "1e3"}),
-                "1E-5": ("done", {"N": "1E-5"}),
-                "1e125": ("done", {"N": "1e125"}),
-                "-1e125": ("done", {"N": "-1e125"}),
-                "1e-130": ("done", {"N": "1e-130"}),
-            },
-            "test_values.py::test_numbers_are_normalized[transaction]": {
-                "1.0": ("done", {"N": "1.0"}),
-                "1.50": ("done", {"N": "1.50"}),
-                "0001": ("done", {"N": "0001"}),
-                "+5": ("done", {"N": "+5"}),
-                "-0": ("done", {"N": "-0"}),
-                "0.0": ("done", {"N": "0.0"}),
-                ".5": ("done", {"N": ".5"}),
-                "1e3": ("done", {"N": "1e3"}),
-                "1E-5": ("done", {"N": "1E-5"}),
-                "1e125": ("done", {"N": "1e125"}),
-                "-1e125": ("done", {"N": "-1e125"}),
-                "1e-130": ("done", {"N": "1e-130"}),
-            },
+            "test_values.py::test_numbers_are_normalized[put]": stored_as_sent(
+                "1.0", "1.50", "0001", "+5", "-0", "0.0", ".5", "1e3", "1E-5", "1e125", "-1e125", "1e-130"
+            ),
+            "test_values.py::test_numbers_are_normalized[update]": stored_as_sent(
+                "1.0", "1.50", "0001", "+5", "-0", "0.0", ".5", "1e3", "1E-5", "1e125", "-1e125", "1e-130"
+            ),
+            "test_values.py::test_numbers_are_normalized[transaction]": stored_as_sent(
+                "1.0", "1.50", "0001", "+5", "-0", "0.0", ".5", "1e3", "1E-5", "1e125", "-1e125", "1e-130"
+            ),
             "test_values.py::test_numbers_are_normalized[add]": {
-                "1.0": ("done", {"N": "1.0"}),
-                "1.50": ("done", {"N": "1.50"}),
-                "0.0": ("done", {"N": "0.0"}),
+                **stored_as_sent("1.0", "1.50", "0.0"),
                 "1e3": ("no response: ValueError", None),
                 "1E-5": ("no response: ValueError", None),
                 "0.12345678901234567890123456789012345678": ("done", {"N": "0.1234567890123456789012345679"}),
@@ -306,37 +277,13 @@ MOTO = (
         "accepts invalid numbers, or raises a Python exception",
         "Supported data types and naming rules, Number: the range, 38 digits, an exception beyond them",
         {
-            "test_values.py::test_invalid_numbers[put]": {
-                "123456789012345678901234567890123456789": ("done", {"N": "123456789012345678901234567890123456789"}),
-                "1e126": ("done", {"N": "1e126"}),
-                "-1e126": ("done", {"N": "-1e126"}),
-            },
-            "test_values.py::test_invalid_numbers[update]": {
-                "": ("done", {"N": ""}),
-                "abc": ("done", {"N": "abc"}),
-                "1,5": ("done", {"N": "1,5"}),
-                "NaN": ("done", {"N": "NaN"}),
-                "Infinity": ("done", {"N": "Infinity"}),
-                "0x10": ("done", {"N": "0x10"}),
-                "1 2": ("done", {"N": "1 2"}),
-                "123456789012345678901234567890123456789": ("done", {"N": "123456789012345678901234567890123456789"}),
-                "1e126": ("done", {"N": "1e126"}),
-                "1e-131": ("done", {"N": "1e-131"}),
-                "-1e126": ("done", {"N": "-1e126"}),
-            },
-            "test_values.py::test_invalid_numbers[transaction]": {
-                "": ("done", {"N": ""}),
-                "abc": ("done", {"N": "abc"}),
-                "1,5": ("done", {"N": "1,5"}),
-                "NaN": ("done", {"N": "NaN"}),
-                "Infinity": ("done", {"N": "Infinity"}),
-                "0x10": ("done", {"N": "0x10"}),
-                "1 2": ("done", {"N": "1 2"}),
-                "123456789012345678901234567890123456789": ("done", {"N": "123456789012345678901234567890123456789"}),
-                "1e126": ("done", {"N": "1e126"}),
-                "1e-131": ("done", {"N": "1e-131"}),
-                "-1e126": ("done", {"N": "-1e126"}),
-            },
+            "test_values.py::test_invalid_numbers[put]": stored_as_sent("123456789012345678901234567890123456789", "1e126", "-1e126"),
+            "test_values.py::test_invalid_numbers[update]": stored_as_sent(
+                "", "abc", "1,5", "NaN", "Infinity", "0x10", "1 2", "123456789012345678901234567890123456789", "1e126", "1e-131", "-1e126"
+            ),
+            "test_values.py::test_invalid_numbers[transaction]": stored_as_sent(
+                "", "abc", "1,5", "NaN", "Infinity", "0x10", "1 2", "123456789012345678901234567890123456789", "1e126", "1e-131", "-1e126"
+            ),
             "test_values.py::test_invalid_numbers[add]": {
                 "": ("no response: ValueError", None),
                 "abc": ("no response: ValueError", None),
