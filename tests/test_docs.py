@@ -1,14 +1,34 @@
 """The pages of the documentation: their links lead to files and sections that exist, and their lines fit a screen."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
 from app import app
+from chalicelib.accounts.api import LoginBody, LogoutBody, NewAccount, NewAddress, PasswordChange, PasswordReset
+from chalicelib.accounts.directory.api import UserChanges, UsersQuery
+from chalicelib.admin.api import RefundBody
 from chalicelib.catalog.forms import EventChanges, TierChanges
+from chalicelib.checkin.api import CheckInBody, OfflineScan, SyncBody, UndoBody
+from chalicelib.errors import ApiError
+from chalicelib.outgoing_webhooks.model import EventType
+from chalicelib.packages.forms import NewPackage
+from chalicelib.payments.providers.stripe_mapping import EVENT_TYPES
+from chalicelib.promotions.forms import PromoCodeChanges
+from chalicelib.promotions.views import ValidationView
+from chalicelib.purchases.checkout.api import CheckoutBody
+from chalicelib.purchases.orders.api import OrderBody
+from chalicelib.purchases.package_orders.api import PackagePurchaseBody
 from chalicelib.rollouts.document import BootstrapDocument, EventEntry, EventMetadata, SaleWindow, TicketEntry
+from chalicelib.tickets.seats.model import NamedGuest
+from chalicelib.tickets.seats.views import GuestView, SeatView, TicketSeatsView
+from chalicelib.tickets.views import TicketEvent, TicketTier, TicketView
+from chalicelib.waiting_room.admission_plan import Segment
+from chalicelib.waitlist.api import NewEntry
 from infra import tables
 from tests.each_file import ROOT, each_file
 from tests.test_tidy import CODE, UNPLAIN
@@ -106,6 +126,33 @@ def test_routes_in_the_text_exist(page):
     assert asked <= routes or page.parent.name == "decisions", sorted(asked - routes)
 
 
+def _kinds_of(error: type[ApiError]) -> Iterator[type[ApiError]]:
+    """An error and all that are made of it; `app` has loaded them."""
+    yield error
+    for kind in error.__subclasses__():
+        yield from _kinds_of(kind)
+
+
+@each_page
+def test_errors_in_the_text_have_their_status(page):
+    """`404 `order_not_found``, as callers get it; the fake Stripe has errors of its own."""
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    pairs = {(int(status), code) for status, code in re.findall(r"\b([45]\d\d) `([a-z_]+)`", text)}
+    pairs |= {(int(status), code) for code, status in re.findall(r"`([a-z_]+)` \(([45]\d\d)\)", text)}
+    known = {(error.status, error.code) for error in _kinds_of(ApiError)}
+    assert pairs <= known or page.name == "fake-stripe.md", sorted(pairs - known)
+
+
+def test_names_in_the_text_are_in_the_code():
+    """Those with an underscore, of fields, settings, metrics and functions; not those that a page quotes from elsewhere."""
+    quoting = {"CHANGELOG.md", "glossary.md", "vendor-names.md", "engines.md", "testing.md"}
+    pages = [page for page in PAGES if page.name not in quoting and page.parent.name != "decisions"]
+    sources = [*(path for path in CODE if path.relative_to(ROOT).parts[0] != "tests"), *(ROOT / "web" / "src").rglob("*.ts*")]
+    code = "".join(path.read_text(encoding="utf-8") for path in [*sources, ROOT / ".chalice" / "config.json"])
+    names = {(page.name, name) for page in pages for name in re.findall(r"`\.?([a-z]+(?:_[a-z]+)+)`", page.read_text(encoding="utf-8"))}
+    assert sorted((page, name) for page, name in names if name not in code) == []
+
+
 @pytest.mark.parametrize("page", ["runbook", "operations", "drops"])
 def test_what_operators_look_for_is_written_by_the_code(page):
     """Names of log lines, of metrics and of settings, as far as they are not put together."""
@@ -128,6 +175,42 @@ def test_pages_describe_every_field(page, fields):
     text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
     names = {field.encode_name for kind in fields for field in msgspec.structs.fields(kind)}
     assert sorted(name for name in names if not re.search(rf"`(\w+\.|\.)?{name}[`.]", text)) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "fields"),
+    [
+        ("accounts", [NewAccount, LoginBody, LogoutBody, PasswordChange, PasswordReset, NewAddress, UserChanges, UsersQuery]),
+        ("checkin", [CheckInBody, UndoBody, SyncBody, OfflineScan]),
+        ("orders", [OrderBody]),
+        ("packages", [NewPackage, PackagePurchaseBody]),
+        ("payments", [CheckoutBody, RefundBody]),
+        ("promo-codes", [PromoCodeChanges, ValidationView]),
+        ("tickets", [NamedGuest, TicketView, TicketEvent, TicketTier, SeatView, GuestView, TicketSeatsView]),
+        ("waiting-room", [Segment]),
+        ("waitlist", [NewEntry]),
+    ],
+)
+def test_pages_name_every_field(page, fields):
+    """What callers may send, and the replies that a page describes in full."""
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    names = {field.encode_name for kind in fields for field in msgspec.structs.fields(kind)}
+    assert sorted(name for name in names if not re.search(rf"\b{name}\b", text)) == []
+
+
+def test_the_page_of_payments_has_the_types_of_events_that_are_handled():
+    [rows] = re.findall(r"answered with 200 and `ignored`:\n\n((?:- .+\n)+)", (ROOT / "docs" / "payments.md").read_text(encoding="utf-8"))
+    types = set()
+    for row in rows.splitlines():
+        first, *others = re.findall(r"`([\w.]+)`", row)
+        # `payment_intent.succeeded`, `.canceled`: the others begin as the first one does.
+        types |= {first, *(first.rpartition(".")[0] + name if name.startswith(".") else name for name in others)}
+    assert types == set(EVENT_TYPES)
+
+
+def test_the_page_of_webhooks_has_the_types_that_are_sent():
+    sent = get_args(EventType)
+    assert _names_in_rows("webhooks.md", "## What is sent") == [*sent, "ping"]
 
 
 def _names_in_rows(page: str, heading: str) -> list[str]:

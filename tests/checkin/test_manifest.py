@@ -3,12 +3,14 @@
 from datetime import datetime
 from hashlib import sha256
 
+import msgspec
 import pytest
 
 from chalicelib import clock, settings
 from chalicelib.checkin.manifest import OVERLAP_SECONDS
 from tests import builders, stripe_shop
 from tests.checkin.conftest import Door
+from tests.test_tidy import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -221,3 +223,9 @@ def test_an_event_without_tickets_has_an_empty_manifest(api, time):
 )
 def test_a_page_that_cannot_be_is_refused(door, query, path):
     assert read(door, 400, **query)["path"] == path
+
+
+def test_ten_thousand_tickets_are_as_large_as_the_page_says(door):
+    assert door.scan(gate="North").status == 200
+    megabytes = len(msgspec.json.encode(read(door)["tickets"])) / len(door.tickets) * 10_000 / 1e6
+    assert f"and {round(megabytes)} MB on their way to the device" in (ROOT / "docs/checkin.md").read_text(encoding="utf-8")

@@ -41,6 +41,12 @@ def test_the_state_stays_small_however_often_the_rate_changes(api, time, sale):
     assert len(api.get(f"/events/{event_id}/waiting-room/state").json["segments"]) <= 5  # a pass lives for two of them
 
 
+def test_the_public_state_has_half_a_kilobyte(api, time, sale):
+    join_many(api, sale[0], 3)
+    time.advance(SECONDS_TO_OPENING + 60)
+    assert 400 < len(api.get(f"/events/{sale[0]}/waiting-room/state").body) < 600
+
+
 def test_a_plan_with_too_many_changes_is_refused(api, time, sale, monkeypatch):
     """Until passes have expired: what they need of the plan is then merged, and the next change has a place."""
     monkeypatch.setattr(admission_plan, "MAX_AFTER_ADMIN", 3)
