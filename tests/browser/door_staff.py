@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 from chalicelib.tickets import service as tickets
 from tests import builders
 from tests.accounts.conftest import PASSWORD, Mailbox, register
+from tests.browser.async_checks import wait_until
 from tests.client import Client
 
 IS_KEPT = "async () => (await caches.match('/door')) && navigator.serviceWorker.controller !== null"
@@ -94,7 +95,7 @@ class DoorStaff:
 
     def lose_network(self) -> None:
         """The network is gone; what the browser has kept is not."""
-        self.page.wait_for_function(IS_KEPT)
+        wait_until(self.page, IS_KEPT)
         self.page.context.set_offline(True)
         self.see_state("No network")
 

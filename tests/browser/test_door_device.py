@@ -10,6 +10,7 @@ from chalicelib import settings
 from chalicelib.edge.auth import ACCESS_SECONDS
 from tests import builders
 from tests.accounts.conftest import mailbox  # noqa: F401
+from tests.browser.async_checks import wait_until
 from tests.browser.door_staff import COUNT_KEPT, DoorStaff
 from tests.browser.doors import door, new_staff  # noqa: F401
 
@@ -124,5 +125,5 @@ def test_who_loses_the_role_loses_the_list(door, time, new_staff):  # noqa: F811
     staff.press("Update the list")
     staff.see_state("Your account does not work at this event")
     expect(staff.page.get_by_role("heading", name="Does this account work here?")).to_be_visible()
-    staff.page.wait_for_function(f"async () => (await ({COUNT_KEPT})()).tickets === 0")
+    wait_until(staff.page, f"async () => (await ({COUNT_KEPT})()).tickets === 0")
     expect(staff.page.get_by_text("Ada Lovelace")).to_have_count(0)

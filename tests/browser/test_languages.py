@@ -2,13 +2,29 @@
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
+
+from tests.accounts.conftest import mailbox  # noqa: F401
+from tests.browser.async_checks import wait_until
+from tests.browser.doors import door, new_staff  # noqa: F401
+from tests.browser.managers import Manager
+
+KEEPS_SPANISH = """async () => {
+  const files = await (await caches.open("fairgate-door-shell")).keys();
+  return files.filter(({ url }) => url.includes("/assets/es-")).length === 2;
+}"""
+
+
+def loads(page: Page) -> list[str]:
+    """The languages of the files that the page loads from now on, each once for all pages and once for those of the entry."""
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.extend(re.findall(r"/assets/(en|es)-", request.url)))
+    return loaded
 
 
 def test_only_the_language_of_the_page_is_loaded(new_buyer, origin):
     buyer = new_buyer(locale="es-ES")
-    loaded: list[str] = []
-    buyer.page.on("request", lambda request: loaded.extend(re.findall(r"/assets/(en|es)-", request.url)))
+    loaded = loads(buyer.page)
     buyer.page.goto("/")
     buyer.see("No hay eventos en este momento")
     assert loaded == ["es"]
@@ -20,21 +36,111 @@ def test_only_the_language_of_the_page_is_loaded(new_buyer, origin):
     buyer.see("There are no events at the moment")
 
 
-def test_a_language_that_cannot_be_loaded_leaves_the_page_as_it_is(new_buyer, origin):
+def test_a_language_that_cannot_be_loaded_leaves_the_page_as_it_is_until_it_is_loaded_again(new_buyer, origin):
     buyer = new_buyer()
     buyer.page.goto("/")
     buyer.page.route("**/assets/es-*", lambda route: route.abort())
     buyer.page.get_by_label("Language").select_option("es")
+    buyer.see("Español could not be loaded, so the page stays in English.")
     expect(buyer.page.get_by_label("Language")).to_have_value("en")
     buyer.see("There are no events at the moment")
+    buyer.page.unroute_all()
+    buyer.page.reload()
+    buyer.see("No hay eventos en este momento")
+    expect(buyer.page.locator(".language-missing")).to_be_hidden()
+
+
+def test_a_page_whose_language_cannot_be_loaded_takes_another_one_and_the_chosen_one_the_next_time(new_buyer, origin):
+    buyer = new_buyer(locale="es-ES")
+    buyer.page.route("**/assets/es-*", lambda route: route.abort())
+    buyer.page.goto("/")
+    buyer.see("Español could not be loaded, so the page stays in English.")
+    buyer.see("There are no events at the moment")
+    buyer.page.unroute_all()
+    buyer.page.reload()
+    buyer.see("No hay eventos en este momento")
 
 
 def test_a_page_without_any_language_says_so_in_all_of_them_and_can_be_loaded_again(new_buyer, origin):
     buyer = new_buyer()
-    buyer.page.route("**/assets/en-*", lambda route: route.abort())
+    buyer.page.route(re.compile(r"/assets/(en|es)-"), lambda route: route.abort())
     buyer.page.goto("/")
     buyer.see("The page could not be loaded completely.")
     buyer.see("La página no se ha cargado por completo.")
     buyer.page.unroute_all()
     buyer.page.get_by_role("button").click()
     buyer.see("There are no events at the moment")
+
+
+def test_those_who_manage_load_one_language_and_another_one_leaves_what_they_have_typed(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    loaded = loads(manager.page)
+    manager.open("/events/new")
+    manager.fill("Name", "City Strings")
+    assert loaded == ["en", "en"]
+    manager.page.get_by_label("Language").select_option("es")
+    manager.see_heading("Evento nuevo")
+    assert loaded == ["en", "en", "es", "es"]
+    expect(manager.page.get_by_label("Nombre", exact=True)).to_have_value("City Strings")
+    manager.fill("Recinto", "Orchard Concert House")
+    manager.page.get_by_label("Idioma").select_option("en")
+    manager.see_heading("New event")
+    assert manager.page.get_by_label("Venue", exact=True).input_value() == "Orchard Concert House"
+    manager.press("Create the draft")
+    manager.see_heading("Nothing to sell yet")
+
+
+def test_what_somebody_has_typed_in_a_search_stays_when_the_language_changes(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_in_as_admin("/manage/users")
+    search = manager.page.get_by_label("Beginning of the e-mail address")
+    search.fill("ada@")
+    manager.page.get_by_label("Language").select_option("es")
+    expect(manager.page.get_by_label("Comienzo del correo electrónico")).to_have_value("ada@")
+
+
+def test_pages_of_managers_whose_own_texts_are_missing_stay_in_the_language_that_is_complete(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    manager.open("/profile")
+    requested: list[str] = []
+
+    def answer_once(route: Route) -> None:
+        requested.append(route.request.url)
+        route.abort() if len(requested) > 1 else route.continue_()
+
+    manager.page.route("**/assets/es-*", answer_once)
+    manager.page.get_by_label("Language").select_option("es")
+    manager.see("Español could not be loaded, so the page stays in English.")
+    manager.see_heading("Your profile")
+    assert len(requested) == 2
+
+
+def test_the_door_opens_without_a_network_in_the_language_that_was_chosen(door, new_staff):  # noqa: F811
+    [ticket] = door.sell(name="Ada Lovelace")
+    staff = new_staff()
+    staff.page.evaluate("performance.setResourceTimingBufferSize(0)")  # full, as after some hours
+    staff.page.get_by_label("Language").select_option("es")
+    staff.see_state("Con red")
+    wait_until(staff.page, KEEPS_SPANISH)
+    staff.page.context.set_offline(True)
+    staff.page.reload()
+    staff.see_state("Sin red")
+    staff.page.get_by_label("Código, nombre o número").fill(ticket.code)
+    staff.page.keyboard.press("Enter")
+    staff.see_verdict("Adelante", "Ada Lovelace")
+
+
+def test_a_language_that_the_door_has_not_kept_is_named_and_lets_people_in_all_the_same(door, new_staff):  # noqa: F811
+    [ticket] = door.sell()
+    staff = new_staff()
+    staff.lose_network()
+    staff.page.get_by_label("Code, name or number").fill(ticket.code[:4])
+    staff.page.get_by_label("Language").select_option("es")
+    expect(staff.page.get_by_text("Español could not be loaded, so the page stays in English.")).to_be_visible()
+    expect(staff.page.get_by_label("Code, name or number")).to_have_value(ticket.code[:4])
+    staff.page.reload()
+    expect(staff.page.get_by_text("Español could not be loaded, so the page stays in English.")).to_be_visible()
+    staff.type(ticket.code)
+    staff.see_verdict("Come in")

@@ -9,6 +9,7 @@ from chalicelib import settings
 from chalicelib.tickets import service as tickets
 from tests import builders, invariants, pdfs
 from tests.accounts.conftest import register
+from tests.browser.async_checks import wait_until
 from tests.browser.test_accounts import sign_in
 
 EVENT = "Night of the Proms"
@@ -99,8 +100,8 @@ def test_signing_out_deletes_what_is_kept(new_buyer, api, shop):
     ada.follow("Account")
     ada.press("Sign out")
     expect(ada.page.get_by_role("navigation").get_by_role("link", name="Sign in")).to_be_visible()
-    ada.page.wait_for_function("async () => (await caches.keys()).length === 0")
-    ada.page.wait_for_function("async () => (await navigator.serviceWorker.getRegistrations()).length === 0")
+    wait_until(ada.page, "async () => (await caches.keys()).length === 0")
+    wait_until(ada.page, "async () => (await navigator.serviceWorker.getRegistrations()).length === 0")
 
 
 def test_kept_tickets_of_another_user_are_never_shown_but_deleted(holder):

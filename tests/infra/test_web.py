@@ -13,7 +13,7 @@ from infra import web
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project whose shop is one file and one for each language, and whose managers' pages load another one later.
+    """A project whose shop is one file and one for each language, and whose managers' pages load another one later, and their own texts.
 
     npm is not called, and Vite copies the files as often as it is run.
     """
@@ -22,9 +22,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "web" / "package-lock.json").write_text("{}")
     (tmp_path / "web" / "src" / "main.ts").write_text("start()")
     (tmp_path / "web" / "src" / "chart.ts").write_text("draw()")
-    (tmp_path / "web" / "src" / "texts").mkdir()
-    for language in ("en", "es"):
-        (tmp_path / "web" / "src" / "texts" / f"{language}.ts").write_text(language)
+    for folder in ("texts", "manage/texts"):
+        (tmp_path / "web" / "src" / folder).mkdir(parents=True)
+        for language in ("en", "es"):
+            (tmp_path / "web" / "src" / folder / f"{language}.ts").write_text(language)
     for name, path in {"ROOT": tmp_path, "SOURCES": tmp_path / "web", "BUILT": tmp_path / ".build" / "web"}.items():
         monkeypatch.setattr(web, name, path)
     monkeypatch.setattr(web, "__file__", str(tmp_path / "web" / "src" / "main.ts"))
@@ -33,17 +34,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def run_vite(node: web.Node, arguments: list[str]) -> None:
         target = Path(arguments[arguments.index("--outDir") + 1])
         target.mkdir(parents=True)
-        for name in ("main", "chart", "texts/en", "texts/es"):
+        for name in ("main", "chart", "texts/en", "texts/es", "manage/texts/en", "manage/texts/es"):
             source = tmp_path / "web" / "src" / f"{name}.ts"
-            (target / f"{source.stem}.js").write_bytes(source.read_bytes())
+            (target / f"{name.replace('/texts/', '-').removeprefix('texts/')}.js").write_bytes(source.read_bytes())
         texts = ["src/texts/en.ts", "src/texts/es.ts"]
+        own_texts = ["src/manage/texts/en.ts", "src/manage/texts/es.ts"]
         manifest = {
             "index.html": {"file": "main.js", "dynamicImports": texts},
-            "manage.html": {"file": "main.js", "dynamicImports": ["src/chart.ts"]},
+            "manage.html": {"file": "main.js", "dynamicImports": ["src/chart.ts", *texts, *own_texts]},
             "door.html": {"file": "main.js"},
             "src/chart.ts": {"file": "chart.js", "imports": ["manage.html"]},
             "src/texts/en.ts": {"file": "en.js"},
             "src/texts/es.ts": {"file": "es.js"},
+            "src/manage/texts/en.ts": {"file": "manage-en.js"},
+            "src/manage/texts/es.ts": {"file": "manage-es.js"},
         }
         (target / ".vite").mkdir(exist_ok=True)
         (target / ".vite" / "manifest.json").write_text(json.dumps(manifest))
@@ -69,7 +73,8 @@ def test_pages_are_built_again_only_when_a_source_has_changed(project):
 def test_what_is_packed_for_a_cdn_is_what_was_built_without_our_stamp(project, tmp_path):
     web.build()
     web.copy_files(tmp_path / "packed")
-    assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == ["chart.js", "en.js", "es.js", "main.js"]
+    scripts = ["chart.js", "en.js", "es.js", "main.js", "manage-en.js", "manage-es.js"]
+    assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == scripts
 
 
 def test_more_javascript_than_the_budget_fails_the_build_and_keeps_the_last_one(project, monkeypatch):
@@ -95,6 +100,19 @@ def test_the_budget_counts_the_largest_language_because_each_person_loads_one(pr
     web.build()
     (project / "web" / "src" / "texts" / "es.ts").write_text("es: " + " ".join(sha256(bytes([n])).hexdigest() for n in range(3)))
     with pytest.raises(web.WebBuildFailed, match=r"index.html has .* budget of 120"):
+        web.build()
+
+
+def test_the_texts_of_an_entry_count_with_the_shared_ones_of_their_language(project, monkeypatch):
+    def fill(path: str, numbers: range) -> None:
+        (project / "web" / "src" / path).write_text(" ".join(sha256(bytes([n])).hexdigest() for n in numbers))
+
+    monkeypatch.setattr(web, "MAX_SCRIPT_BYTES", {"index.html": 10_000, "manage.html": 300})
+    fill("texts/es.ts", range(3))
+    fill("manage/texts/en.ts", range(3, 6))
+    web.build()
+    fill("manage/texts/es.ts", range(6, 9))
+    with pytest.raises(web.WebBuildFailed, match=r"manage.html has .* budget of 300"):
         web.build()
 
 

@@ -8,7 +8,7 @@ from chalicelib.catalog.model import Event, Tier
 from chalicelib.promotions.model import PromoCode
 from tests.javascript import WEB, run_module
 
-TEXTS = WEB / "src" / "manage" / "texts"
+TEXTS = WEB / "src" / "manage" / "texts" / "en"
 CODE = Path(__file__).parents[2] / "chalicelib"
 RUN = """
 import { createInterface } from "node:readline";

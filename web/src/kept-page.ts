@@ -19,10 +19,17 @@ export async function keepPage(page: string, shell: string, scope: string): Prom
   }
 }
 
-/** The files that the page names and those that it has loaded since, such as fonts. */
+// The browser's own list of what it has loaded ends at 250, which a page that stays open for a night fills with requests.
+const loaded = new Set<string>();
+const noteLoaded = (entries: PerformanceEntry[]) => entries.forEach(({ name }) => name.includes("/assets/") && loaded.add(name));
+const observer = new PerformanceObserver((list) => noteLoaded(list.getEntries()));
+observer.observe({ type: "resource", buffered: true });
+
+/** The files that the page names and those that it has loaded since, such as fonts and languages. */
 function loadedFiles(): Set<string> {
+  noteLoaded(observer.takeRecords());
   const named = [...document.querySelectorAll<HTMLScriptElement | HTMLLinkElement>("script[src], link[href]")];
-  const addresses = [...named.map((element) => ("src" in element ? element.src : element.href)), ...performance.getEntriesByType("resource").map(({ name }) => name)];
+  const addresses = [...named.map((element) => ("src" in element ? element.src : element.href)), ...loaded];
   const urls = addresses.map((address) => new URL(address)).filter((url) => url.origin === location.origin);
   return new Set(urls.map((url) => url.pathname).filter((path) => path.startsWith("/assets/")));
 }

@@ -5,6 +5,7 @@ import { ApiFailure, getQrCode, listTickets, type Ticket } from "./api";
 import { keepWallet, loadKept, type KeptWallet } from "./kept-wallet";
 import { now } from "./server-time";
 import { currentBuyer } from "./session";
+import { useTexts } from "./texts";
 
 const SLOW_MS = 3000;
 const DAY_SECONDS = 86_400;
@@ -25,6 +26,7 @@ type State = Omit<Wallet, "reload">;
 const NOTHING: State = { tickets: null, codes: {}, kept: null, isOld: false, failure: null };
 
 export function useWallet(): Wallet {
+  const { language } = useTexts();
   const [state, setState] = useState(NOTHING);
   const reload = useCallback(() => load(currentBuyer()?.id ?? "", (change) => setState((before) => ({ ...before, ...change }))), []);
   useEffect(() => {
@@ -36,7 +38,7 @@ export function useWallet(): Wallet {
       removeEventListener("online", refresh);
       document.removeEventListener("visibilitychange", refresh);
     };
-  }, [reload]);
+  }, [reload, language]); // a page that is kept is kept in its language
   return { ...state, reload };
 }
 

@@ -6,6 +6,7 @@ import { Outcome } from "../parts/failure";
 import { useScreenLock } from "../parts/screen-lock";
 import { unlockSound } from "../parts/tones";
 import { useBuyer } from "../session";
+import { useTexts } from "../texts";
 import { Conflicts } from "./conflicts";
 import { DeviceState } from "./device-state";
 import type { Door } from "./door";
@@ -15,15 +16,17 @@ import { ScanList } from "./scan-list";
 import { Scanner } from "./scanner";
 import { useDoorTexts } from "./texts";
 import { TicketSearch } from "./ticket-search";
-import { useDoorView, useKeptGoing } from "./use-door";
+import { useDoorView, useKeptGoing, useKeptPage } from "./use-door";
 import { VerdictPanel } from "./verdict-panel";
 
 export function DoorPage({ door, leave }: { door: Door; leave: () => Promise<void> }) {
+  const { language } = useTexts();
   const { d } = useDoorTexts();
   const { buyer } = useBuyer();
   const view = useDoorView(door);
   const [isScanning, setScanning] = useState(false);
-  const isKept = useKeptGoing(door);
+  const isKept = useKeptPage(language);
+  useKeptGoing(door);
   useScreenLock(isScanning);
   useEffect(() => {
     addEventListener("pointerdown", unlockSound); // browsers stay silent until they are touched

@@ -10,14 +10,14 @@ import { useBuyer } from "../session";
 import { TextsProvider, useTexts } from "../texts";
 import { DoorPage } from "./door-page";
 import { Setup } from "./setup";
-import { useDoorTexts } from "./texts";
+import { TEXTS, useDoorTexts } from "./texts";
 import { useDoor } from "./use-door";
 
 const ADDRESS = "/door";
 
 function App() {
   return (
-    <TextsProvider>
+    <TextsProvider own={TEXTS}>
       <LocationProvider scope={/^\/door(\/|$|\?)/}>
         <Page />
       </LocationProvider>

@@ -1,17 +1,19 @@
-/** Texts of the door, in all languages of the same type. */
+/** Texts of the door: a file for each language, in the same type. */
 
-import { useTexts, type Language } from "../texts";
-import { en } from "./texts/en";
-import { es } from "./texts/es";
+import { useTexts, type InEachLanguage } from "../texts";
+import type { en } from "./texts/en";
 
 export type DoorTexts = typeof en;
 
-const TEXTS: Record<Language, DoorTexts> = { en, es };
+export const TEXTS: InEachLanguage<DoorTexts> = {
+  en: async () => (await import("./texts/en")).en,
+  es: async () => (await import("./texts/es")).es,
+};
 
 /** The door's texts in the language that was chosen for all pages, and the browser's form of it for times. */
 export function useDoorTexts(): { d: DoorTexts; locale: string } {
-  const { language, locale } = useTexts();
-  return { d: TEXTS[language], locale };
+  const { own, locale } = useTexts<DoorTexts>();
+  return { d: own, locale };
 }
 
 /** The time of day at the event. */

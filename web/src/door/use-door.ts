@@ -1,6 +1,7 @@
 /** The device's door for the page: one tab at a time has it, and it is kept going while the page is looked at. */
 
 import { useEffect, useState } from "preact/hooks";
+import type { Language } from "../texts";
 import { DeviceStore } from "./device-store";
 import { Door, type DoorView } from "./door";
 import { forgetDoor, keepDoor } from "./kept-door";
@@ -43,26 +44,12 @@ export function useDoorView(door: Door): DoorView {
   return view;
 }
 
-/**
- * Send what waits and ask for changes: from time to time, and at once when the network or the person comes back. Returns whether the page
- * opens without a network; null while that is not known.
- */
-export function useKeptGoing(door: Door): boolean | null {
-  const [isKept, setKept] = useState<boolean | null>(null);
+/** Send what waits and ask for changes: from time to time, and at once when the network or the person comes back. */
+export function useKeptGoing(door: Door): void {
   useEffect(() => {
-    let mayTry = true; // until it is kept, one at a time: the network may come back while one still works
-    const keep = async () => {
-      if (!mayTry) return;
-      mayTry = false;
-      const wasKept = await keepDoor();
-      setKept(wasKept);
-      mayTry = !wasKept;
-    };
     const tick = () => document.visibilityState === "visible" && void door.tick();
     const comeBack = () => {
-      if (document.visibilityState !== "visible") return;
-      void door.tick(true);
-      void keep();
+      if (document.visibilityState === "visible") void door.tick(true);
     };
     const lose = () => door.loseNetwork();
     comeBack();
@@ -77,5 +64,24 @@ export function useKeptGoing(door: Door): boolean | null {
       document.removeEventListener("visibilitychange", comeBack);
     };
   }, [door]);
+}
+
+/** Keep the page in its language. Returns whether it opens without a network; null while that is not known. */
+export function useKeptPage(language: Language): boolean | null {
+  const [isKept, setKept] = useState<boolean | null>(null);
+  useEffect(() => {
+    let mayTry = true; // until it is kept, one at a time: the network may come back while one still works
+    const keep = async () => {
+      if (!mayTry || document.visibilityState !== "visible") return;
+      mayTry = false;
+      const wasKept = await keepDoor();
+      setKept(wasKept);
+      mayTry = !wasKept;
+    };
+    void keep();
+    addEventListener("online", keep);
+    document.addEventListener("visibilitychange", keep);
+    return () => (removeEventListener("online", keep), document.removeEventListener("visibilitychange", keep));
+  }, [language]);
   return isKept;
 }

@@ -12,7 +12,6 @@ import { PAGES, type Page } from "./pages";
 import { EventStatus } from "./parts/event-status";
 import { may, rolesOf } from "./rights";
 import { useRoomTexts } from "./texts";
-import { shellTexts } from "./texts/shell";
 import { useEventState } from "./who";
 
 interface LayoutProps {
@@ -25,7 +24,7 @@ interface LayoutProps {
 
 export function Layout({ me, isDemoStage = false, children }: LayoutProps) {
   const { t } = useTexts();
-  const own = useRoomTexts(shellTexts);
+  const own = useRoomTexts("shell");
   const { url } = useLocation();
   const { hasEnded } = useBuyer();
   const seeShop = () => {
@@ -58,7 +57,7 @@ export function Layout({ me, isDemoStage = false, children }: LayoutProps) {
 
 /** The pages beside their navigation. Drawn where `useMe` and `useEventState` know who asks and what is managed. */
 export function Beside({ me, children }: { me: Me; children: ComponentChildren }) {
-  const own = useRoomTexts(shellTexts);
+  const own = useRoomTexts("shell");
   const { value: event, eventId, failure } = useEventState();
   const { path } = useLocation();
   const listed = PAGES.filter((page) => page.isListed && (page.right === null || may(page.right, me, isOfEvent(page) ? (event ?? undefined) : undefined)));
@@ -98,7 +97,7 @@ export function Beside({ me, children }: { me: Me; children: ComponentChildren }
 
 /** `current`: the address of the listed page that is shown, or that the shown one belongs to. */
 function Entry({ page, address, current }: { page: Page; address: string; current: string | null }) {
-  const name = useRoomTexts(page.name);
+  const name = useRoomTexts("pages")[page.name];
   const { path } = useLocation();
   const link = useRef<HTMLAnchorElement>(null);
   const isCurrent = address === current;

@@ -11,16 +11,14 @@ import { getMe } from "./api";
 import { Beside, Layout } from "./layout";
 import { PAGES, type Page } from "./pages";
 import { hasWork } from "./rights";
-import { useRoomTexts } from "./texts";
-import { failureTexts } from "./texts/failures";
-import { shellTexts } from "./texts/shell";
+import { TEXTS, useRoomTexts } from "./texts";
 import { EventProvider, MeProvider, useEventState, useMay } from "./who";
 
 const EVENT = /^\/manage\/events\/(?!new$)([^/]+)/;
 
 function App() {
   return (
-    <TextsProvider>
+    <TextsProvider own={TEXTS}>
       <LocationProvider scope={/^\/manage(\/|$|\?)/}>
         <Translated />
       </LocationProvider>
@@ -29,14 +27,14 @@ function App() {
 }
 
 function Translated() {
-  const codes = useRoomTexts(failureTexts);
+  const codes = useRoomTexts("failures");
   const { buyer } = useBuyer();
   return <FailureTexts.Provider value={codes}>{buyer?.kind === "account" ? <SignedIn key={buyer.id} /> : <Stranger />}</FailureTexts.Provider>;
 }
 
 function Stranger() {
   const { t } = useTexts();
-  const own = useRoomTexts(shellTexts);
+  const own = useRoomTexts("shell");
   const { url } = useLocation();
   useTitle(own.signInTitle);
   return (
@@ -97,8 +95,8 @@ const ROUTES = PAGES.map((page) => {
 
 /** A page, if it is for the person, when its event is there. */
 function Opened({ page, content }: { page: Page; content: JSX.Element }) {
-  const name = useRoomTexts(page.name);
-  const own = useRoomTexts(shellTexts);
+  const name = useRoomTexts("pages")[page.name];
+  const own = useRoomTexts("shell");
   const may = useMay();
   const { value: event, failure, reload } = useEventState();
   const isOfEvent = page.path.includes(":eventId");
@@ -112,7 +110,7 @@ function Opened({ page, content }: { page: Page; content: JSX.Element }) {
 }
 
 function LoadFailed() {
-  const own = useRoomTexts(shellTexts);
+  const own = useRoomTexts("shell");
   return (
     <div class="page">
       <div class="notice notice-bad" role="alert">
@@ -126,19 +124,19 @@ function LoadFailed() {
 }
 
 function NoPage() {
-  const own = useRoomTexts(shellTexts);
+  const own = useRoomTexts("shell");
   useTitle(own.noPageTitle);
   return <Sentence title={own.noPageTitle} text={own.noPageText} />;
 }
 
 function Nothing() {
-  const own = useRoomTexts(shellTexts);
+  const own = useRoomTexts("shell");
   useTitle(own.product);
   return <Sentence title={own.nothingTitle} text={own.nothingText} />;
 }
 
 function Sentence({ title, text }: { title: string; text: string }) {
-  const own = useRoomTexts(shellTexts);
+  const own = useRoomTexts("shell");
   return (
     <div class="page page-narrow">
       <h1>{title}</h1>

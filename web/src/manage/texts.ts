@@ -1,11 +1,16 @@
-/** Texts of these pages: each room has a file of its own in `texts/`, with all languages in the same type. */
+/** Texts of these pages: a file for each language, which has a file for each room, in the same type. */
 
-import { useTexts, type Language } from "../texts";
+import { useTexts, type InEachLanguage } from "../texts";
+import type { en } from "./texts/en";
 
-/** What a file of texts exports: a language that it lacks is an error of the types in that file. */
-export type InEachLanguage<T> = Record<Language, T>;
+export type RoomTexts = typeof en;
 
-/** The texts in the language that was chosen for all pages. */
-export function useRoomTexts<T>(texts: InEachLanguage<T>): T {
-  return texts[useTexts().language];
+export const TEXTS: InEachLanguage<RoomTexts> = {
+  en: async () => (await import("./texts/en")).en,
+  es: async () => (await import("./texts/es")).es,
+};
+
+/** A room's texts in the language that was chosen for all pages. */
+export function useRoomTexts<Room extends keyof RoomTexts>(room: Room): RoomTexts[Room] {
+  return useTexts<RoomTexts>().own[room];
 }

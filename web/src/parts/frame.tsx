@@ -19,7 +19,7 @@ interface FrameProps {
 }
 
 export function Frame({ home, product, navigation, banner, saysOffline = false, children }: FrameProps) {
-  const { t, language, choose } = useTexts();
+  const { t, wanted, missing, choose } = useTexts();
   const { path } = useLocation();
   const isOnline = useOnline();
   const isSlow = useSlowness();
@@ -62,7 +62,7 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
         <p>{t.footer}</p>
         <label>
           <span>{t.language}</span>
-          <select value={language} onChange={({ currentTarget }) => choose(currentTarget.value as Language)}>
+          <select value={wanted} onChange={({ currentTarget }) => choose(currentTarget.value as Language)}>
             {languages.map((name) => (
               <option key={name} value={name} lang={name}>
                 {nameOf(name)}
@@ -70,6 +70,9 @@ export function Frame({ home, product, navigation, banner, saysOffline = false, 
             ))}
           </select>
         </label>
+        <p class="language-missing" role="status">
+          {missing ? t.languageMissing(nameOf(missing)) : ""}
+        </p>
       </footer>
     </>
   );

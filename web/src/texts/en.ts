@@ -14,6 +14,7 @@ export const en = {
   nav: { label: "Main", manage: "Manage", events: "Events", tickets: "My tickets", account: "Account" },
   footer: "Everybody gets a fair place in line. The draw can be checked by anyone.",
   language: "Language",
+  languageMissing: (name: string) => `${name} could not be loaded, so the page stays in English. Load the page again when you have a connection.`,
   loading: "Loading …",
   retry: "Try again",
   back: "Back to the event",

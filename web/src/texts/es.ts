@@ -15,6 +15,7 @@ export const es: Texts = {
   nav: { label: "Principal", manage: "Gestión", events: "Eventos", tickets: "Mis entradas", account: "Cuenta" },
   footer: "Cada persona recibe un turno justo en la fila. Cualquiera puede comprobar el sorteo.",
   language: "Idioma",
+  languageMissing: (name) => `No se ha podido cargar ${name}, así que la página sigue en español. Carga la página otra vez cuando tengas conexión.`,
   loading: "Cargando …",
   retry: "Reintentar",
   back: "Volver al evento",

@@ -9,7 +9,6 @@ import { Confirmed } from "../parts/confirmed";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
-import { adminTexts } from "../texts/admin";
 
 type Promoter = Schemas["PromoterView"];
 
@@ -19,7 +18,7 @@ const verify = ({ id, name, company, description, website, email, version }: Pro
   content(manager.PUT("/promoters/{promoter_id}", { params: { path: { promoter_id: id } }, body: { name, company, description, website, email, verified, version } }));
 
 export function PromotersPage() {
-  const own = useRoomTexts(adminTexts);
+  const own = useRoomTexts("admin");
   const [isVerified, setVerified] = useState(false);
   return (
     <div class="page">
@@ -40,7 +39,7 @@ export function PromotersPage() {
 }
 
 function Listed({ isVerified }: { isVerified: boolean }) {
-  const own = useRoomTexts(adminTexts);
+  const own = useRoomTexts("admin");
   const found = usePages((cursor) => listPromoters(isVerified, cursor), "promoters");
   return (
     <PagedList found={found} itemsOf={(page) => page.promoters} none={{ title: isVerified ? own.noneVerified : own.noneUnverified, text: own.noneText }}>
@@ -56,7 +55,7 @@ function Listed({ isVerified }: { isVerified: boolean }) {
 }
 
 function Entry({ promoter, reload }: { promoter: Promoter; reload: () => Promise<void> }) {
-  const own = useRoomTexts(adminTexts);
+  const own = useRoomTexts("admin");
   const { locale } = useTexts();
   const change = async () => {
     await verify(promoter, !promoter.verified);

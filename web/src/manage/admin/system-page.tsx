@@ -7,7 +7,6 @@ import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { manager } from "../api";
 import { useRoomTexts } from "../texts";
-import { adminTexts } from "../texts/admin";
 
 type System = Schemas["SystemView"];
 
@@ -20,7 +19,7 @@ async function load() {
 }
 
 export function SystemPage() {
-  const own = useRoomTexts(adminTexts);
+  const own = useRoomTexts("admin");
   const { locale } = useTexts();
   const { value, failure, reload } = useLoaded(load, "system", REFRESH_SECONDS);
   if (!value) return <div class="page">{failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />}</div>;
@@ -49,7 +48,7 @@ export function SystemPage() {
 
 /** What runs by itself: how each job ended last, and what is due. What is due for long says that one does not run. */
 function Jobs({ system: { at, jobs, mails, refunds, webhooks, compared_at } }: { system: System }) {
-  const own = useRoomTexts(adminTexts);
+  const own = useRoomTexts("admin");
   const { locale } = useTexts();
   const when = (iso: string) => dayAndTime(iso, undefined, locale);
   const waiting = ({ due, oldest_due_at }: System["mails"]) => (oldest_due_at ? own.due(due, when(oldest_due_at)) : own.nothingDue);
@@ -98,7 +97,7 @@ function Jobs({ system: { at, jobs, mails, refunds, webhooks, compared_at } }: {
 }
 
 function Job({ job: { name, state, every_seconds, began_at, milliseconds, error, succeeded_at, next_due_at } }: { job: System["jobs"][number] }) {
-  const own = useRoomTexts(adminTexts);
+  const own = useRoomTexts("admin");
   const { locale } = useTexts();
   const when = (iso: string) => dayAndTime(iso, undefined, locale);
   return (
@@ -115,7 +114,7 @@ function Job({ job: { name, state, every_seconds, began_at, milliseconds, error,
 }
 
 function Limits({ system: { limits, hold_seconds } }: { system: System }) {
-  const own = useRoomTexts(adminTexts);
+  const own = useRoomTexts("admin");
   const rates = Object.entries(limits as Record<string, string>).map(([name, rate]) => [name, ...rate.split("/")] as [string, string, string]);
   return (
     <section class="panel">

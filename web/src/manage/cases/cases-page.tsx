@@ -12,7 +12,6 @@ import { Confirm } from "../parts/confirm";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
-import { casesTexts } from "../texts/cases";
 import { referenceOf, suggestionFor } from "./suggestions";
 
 type Cases = Schemas["OpenCasesView"];
@@ -24,7 +23,7 @@ const closeCase = (order_id: string, finding: string) =>
   content(manager.DELETE("/admin/reconciliation/{order_id}/{finding}", { params: { path: { order_id, finding } } }));
 
 export function CasesPage() {
-  const own = useRoomTexts(casesTexts);
+  const own = useRoomTexts("cases");
   const found = usePages(listCases, "cases");
   return (
     <div class="page">
@@ -49,7 +48,7 @@ export function CasesPage() {
 }
 
 function Case({ found, reload }: { found: OpenCase; reload: () => Promise<void> }) {
-  const own = useRoomTexts(casesTexts);
+  const own = useRoomTexts("cases");
   const { locale } = useTexts();
   const { isWorking, failure, run } = useAction();
   const [isAsked, setAsked] = useState(false);
@@ -115,7 +114,7 @@ function Case({ found, reload }: { found: OpenCase; reload: () => Promise<void> 
 }
 
 function LastRun({ run }: { run: Cases["last_run"] }) {
-  const own = useRoomTexts(casesTexts);
+  const own = useRoomTexts("cases");
   const { locale } = useTexts();
   if (!run) return <p class="small">{own.noRun}</p>;
   const sum = (counts: Record<string, number>) => Object.values(counts).reduce((total, count) => total + count, 0);

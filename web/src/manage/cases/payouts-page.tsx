@@ -7,7 +7,6 @@ import { manager } from "../api";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
-import { payoutTexts } from "../texts/payouts";
 
 type Payouts = Schemas["PayoutsView"];
 type Payout = Schemas["PayoutView"];
@@ -15,7 +14,7 @@ type Payout = Schemas["PayoutView"];
 const listPayouts = (cursor?: string): Promise<Payouts> => content(manager.GET("/admin/payouts", { params: { query: { limit: 20, cursor } } }));
 
 export function PayoutsPage() {
-  const own = useRoomTexts(payoutTexts);
+  const own = useRoomTexts("payouts");
   const found = usePages(listPayouts, "payouts");
   const isHere = found.pages?.[0]?.has_provider ?? true;
   return (
@@ -42,7 +41,7 @@ export function PayoutsPage() {
 
 /** The state of the books beside the money: up to when they are compared, and whether a difference was found. */
 function Comparison({ payouts: { has_provider, compared_until, findings } }: { payouts: Payouts }) {
-  const own = useRoomTexts(payoutTexts);
+  const own = useRoomTexts("payouts");
   const { locale } = useTexts();
   if (!has_provider) return null;
   return (
@@ -58,7 +57,7 @@ function Comparison({ payouts: { has_provider, compared_until, findings } }: { p
 }
 
 function Row({ payout: { id, amount_cents, currency, status, created_at, arrives_at, is_automatic, failure, is_compared } }: { payout: Payout }) {
-  const own = useRoomTexts(payoutTexts);
+  const own = useRoomTexts("payouts");
   const { locale } = useTexts();
   const onDay = (iso: string) => day(iso, undefined, locale);
   return (

@@ -9,7 +9,6 @@ import { Confirmed } from "../parts/confirmed";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
-import { catalogTexts } from "../texts/catalog";
 import { PlannedChanges } from "./planned-changes";
 import { applyVersion, getCatalog, getPlan, listLog, listVersions, loadAgain, type LogEntry, type Version } from "./versions";
 
@@ -25,7 +24,7 @@ const load = async () => {
 };
 
 export function CatalogPage() {
-  const own = useRoomTexts(catalogTexts);
+  const own = useRoomTexts("catalog");
   const [isReloaded, setReloaded] = useState(false);
   const { value, failure, reload } = useLoaded(load, "catalog");
   if (!value) return <div class="page">{failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />}</div>;
@@ -77,7 +76,7 @@ export function CatalogPage() {
 
 /** Where the shop is not as the served file says, looked up when the page is opened and when somebody asks again. */
 function Drift({ version, onCorrected }: { version: number; onCorrected: () => Promise<void> }) {
-  const own = useRoomTexts(catalogTexts);
+  const own = useRoomTexts("catalog");
   const { value: plan, failure, reload } = useLoaded(() => getPlan(version), String(version));
   const { isWorking, run } = useAction();
   const correct = async () => {
@@ -109,7 +108,7 @@ function Drift({ version, onCorrected }: { version: number; onCorrected: () => P
 }
 
 function Versions({ log }: { log: LogEntry[] }) {
-  const own = useRoomTexts(catalogTexts);
+  const own = useRoomTexts("catalog");
   const { locale } = useTexts();
   const found = usePages(listVersions, "versions");
   const changedBy = ({ version }: Version) => log.map(({ details }) => details as Applied).find((applied) => applied.version === version && applied.diff?.length)?.diff ?? [];
@@ -141,7 +140,7 @@ function Versions({ log }: { log: LogEntry[] }) {
 }
 
 function Log({ entries }: { entries: LogEntry[] }) {
-  const own = useRoomTexts(catalogTexts);
+  const own = useRoomTexts("catalog");
   const { locale } = useTexts();
   return (
     <ul class="entries">
@@ -164,7 +163,7 @@ function Log({ entries }: { entries: LogEntry[] }) {
 }
 
 function Diff({ lines }: { lines: string[] }) {
-  const own = useRoomTexts(catalogTexts);
+  const own = useRoomTexts("catalog");
   if (lines.length === 0) return null;
   return (
     <details>

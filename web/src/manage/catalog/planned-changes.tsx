@@ -3,11 +3,10 @@
 import { money } from "../../formats";
 import { useTexts } from "../../texts";
 import { useRoomTexts } from "../texts";
-import { catalogTexts } from "../texts/catalog";
 import type { Plan, PlannedChange } from "./versions";
 
 export function PlannedChanges({ plan: { changes, more, refusals, warnings } }: { plan: Plan }) {
-  const own = useRoomTexts(catalogTexts);
+  const own = useRoomTexts("catalog");
   return (
     <>
       {refusals.length > 0 && (
@@ -47,7 +46,7 @@ function Lines({ lines }: { lines: string[] }) {
 }
 
 function Change({ change: { action, kind, id, fields, sold, held, reduces, currency } }: { change: PlannedChange }) {
-  const own = useRoomTexts(catalogTexts);
+  const own = useRoomTexts("catalog");
   const { locale } = useTexts();
   const isAmount = (name: string, value: string) => name.endsWith("_cents") && currency !== null && /^\d+$/.test(value);
   const said = (name: string, value: string) => (isAmount(name, value) ? money(Number(value), currency!, locale) : (own.values[value] ?? value));

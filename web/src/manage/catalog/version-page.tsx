@@ -7,12 +7,11 @@ import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { useLoaded } from "../../parts/hooks";
 import { Confirmed } from "../parts/confirmed";
 import { useRoomTexts } from "../texts";
-import { catalogTexts } from "../texts/catalog";
 import { PlannedChanges } from "./planned-changes";
 import { applyVersion, getPlan, type Plan } from "./versions";
 
 export function VersionPage() {
-  const own = useRoomTexts(catalogTexts);
+  const own = useRoomTexts("catalog");
   const version = useRoute().params.version!;
   const { value: plan, failure, reload } = useLoaded(() => getPlan(Number(version)), version);
   const [done, setDone] = useState<Schemas["AppliedView"] | null>(null);
@@ -49,7 +48,7 @@ export function VersionPage() {
 }
 
 function Planned({ plan, act }: { plan: Plan; act: () => Promise<void> }) {
-  const own = useRoomTexts(catalogTexts);
+  const own = useRoomTexts("catalog");
   const reducing = plan.changes.filter((change) => change.reduces).length;
   return (
     <>

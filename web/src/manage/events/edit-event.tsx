@@ -6,8 +6,6 @@ import { differences } from "../draft";
 import { useSaved } from "../parts/save-note";
 import { useDraft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
-import { eventTexts } from "../texts/events";
-import { formTexts } from "../texts/forms";
 import { useManagedEvent } from "../who";
 import { changeEvent } from "./api";
 import { EventForm } from "./event-form";
@@ -15,7 +13,7 @@ import { toFields, toValues } from "./event-values";
 import { ImagePanel } from "./image-panel";
 
 export function EditEvent() {
-  const own = useRoomTexts(eventTexts);
+  const own = useRoomTexts("events");
   const { event } = useManagedEvent();
   return (
     <div class="page">
@@ -32,8 +30,8 @@ export function EditEvent() {
 }
 
 function Editor() {
-  const own = useRoomTexts(eventTexts);
-  const form = useRoomTexts(formTexts);
+  const own = useRoomTexts("events");
+  const form = useRoomTexts("forms");
   const { event, replace } = useManagedEvent();
   const load = async () => {
     const present = await getEvent(event.id);

@@ -11,8 +11,6 @@ import { SaveNote } from "../parts/save-note";
 import { TheirChanges } from "../parts/their-changes";
 import type { Draft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
-import { eventTexts } from "../texts/events";
-import { formTexts } from "../texts/forms";
 import { fromLocal } from "../zoned-time";
 import type { EventValues } from "./event-values";
 
@@ -25,8 +23,8 @@ interface Props {
 }
 
 export function EventForm({ draft, event, button, isSaved = false, onSubmit }: Props) {
-  const own = useRoomTexts(eventTexts);
-  const form = useRoomTexts(formTexts);
+  const own = useRoomTexts("events");
+  const form = useRoomTexts("forms");
   const f = own.fields;
   const [zones] = useState(() => timezones(draft.values.timezone));
   const isDraft = event === null || event.status === "draft";
@@ -93,7 +91,7 @@ export function EventForm({ draft, event, button, isSaved = false, onSubmit }: P
 /** The event's card as the shop draws it. */
 function Preview({ values, event }: { values: EventValues; event: ManagedEvent | null }) {
   const { t, locale } = useTexts();
-  const own = useRoomTexts(eventTexts);
+  const own = useRoomTexts("events");
   const starts = fromLocal(values.starts_at, values.timezone);
   const place = [values.venue.trim(), values.city.trim()].filter(Boolean).join(", ");
   const status = event?.status ?? "draft";

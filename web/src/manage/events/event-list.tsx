@@ -8,7 +8,6 @@ import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import type { ListedEvent } from "../api";
 import { useRoomTexts } from "../texts";
-import { eventListTexts } from "../texts/event-list";
 import { useMay, useMe } from "../who";
 import { listEvents } from "./own-events";
 
@@ -16,7 +15,7 @@ const OVER: ListedEvent["status"][] = ["closed", "cancelled"];
 
 export function EventList() {
   const { t } = useTexts();
-  const own = useRoomTexts(eventListTexts);
+  const own = useRoomTexts("eventList");
   const me = useMe();
   const mayDo = useMay();
   const [words, setWords] = useState("");
@@ -68,7 +67,7 @@ export function EventList() {
 
 function Row({ event, status }: { event: ListedEvent; status: string }) {
   const { locale } = useTexts();
-  const own = useRoomTexts(eventListTexts);
+  const own = useRoomTexts("eventList");
   return (
     <li class="row-card">
       <div class="row-picture">

@@ -4,13 +4,12 @@ import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
 import { useDraft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
-import { eventTexts } from "../texts/events";
 import { createEvent } from "./api";
 import { EventForm } from "./event-form";
 import { emptyValues, toFields } from "./event-values";
 
 export function NewEvent() {
-  const own = useRoomTexts(eventTexts);
+  const own = useRoomTexts("events");
   const { route } = useLocation();
   const [loaded] = useState(() => ({ version: 0, values: emptyValues() }));
   const draft = useDraft("new-event", loaded, async () => loaded);

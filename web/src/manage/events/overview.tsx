@@ -14,14 +14,13 @@ import { EventStatus } from "../parts/event-status";
 import { TextField } from "../parts/fields";
 import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
-import { eventTexts } from "../texts/events";
 import { useManagedEvent, useMay } from "../who";
 import { cancelEvent, deleteEvent, duplicateEvent, publishEvent, unpublishEvent } from "./api";
 import { Tasks } from "./tasks";
 
 export function Overview() {
   const { locale } = useTexts();
-  const own = useRoomTexts(eventTexts);
+  const own = useRoomTexts("events");
   const { event } = useManagedEvent();
   const may = useMay();
   const isShown = event.status !== "draft" && event.status !== "test";
@@ -57,7 +56,7 @@ export function Overview() {
 
 /** What the event is now, and the way to the next state. */
 function State() {
-  const own = useRoomTexts(eventTexts);
+  const own = useRoomTexts("events");
   const { t, locale } = useTexts();
   const { event, replace } = useManagedEvent();
   const { isWorking, failure, run } = useAction();
@@ -91,7 +90,7 @@ interface Problem {
 
 /** What keeps a draft from being published, each with the way to where it is corrected. */
 function Problems({ problems }: { problems: Problem[] }) {
-  const own = useRoomTexts(eventTexts);
+  const own = useRoomTexts("events");
   const { event } = useManagedEvent();
   return (
     <div class="notice notice-bad" role="alert">
@@ -111,7 +110,7 @@ function Problems({ problems }: { problems: Problem[] }) {
 }
 
 function Cancelled() {
-  const own = useRoomTexts(eventTexts);
+  const own = useRoomTexts("events");
   const { event } = useManagedEvent();
   const may = useMay();
   const { isWorking, failure, run } = useAction();
@@ -132,7 +131,7 @@ function Cancelled() {
 }
 
 function Figures() {
-  const own = useRoomTexts(eventTexts);
+  const own = useRoomTexts("events");
   const { locale } = useTexts();
   const { event } = useManagedEvent();
   const may = useMay();
@@ -185,7 +184,7 @@ function Figures() {
 
 /** What is done seldom, with what it does to whom. */
 function Further() {
-  const own = useRoomTexts(eventTexts);
+  const own = useRoomTexts("events");
   const { event, replace } = useManagedEvent();
   const may = useMay();
   const { route } = useLocation();
@@ -225,7 +224,7 @@ function Further() {
 }
 
 function Duplicate() {
-  const own = useRoomTexts(eventTexts);
+  const own = useRoomTexts("events");
   const { event } = useManagedEvent();
   const { route } = useLocation();
   const [isOpen, setOpen] = useState(false);

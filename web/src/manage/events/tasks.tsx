@@ -1,11 +1,10 @@
 /** What people come for, in their own words, with the way to where it is done. */
 
-import { useRoomTexts } from "../texts";
-import { eventTexts } from "../texts/events";
+import { useRoomTexts, type RoomTexts } from "../texts";
 import type { Right } from "../rights";
 import { useManagedEvent, useMay } from "../who";
 
-const TASKS: { name: keyof (typeof eventTexts)["en"]["tasks"]; right: Right; path: string }[] = [
+const TASKS: { name: keyof RoomTexts["events"]["tasks"]; right: Right; path: string }[] = [
   { name: "pause", right: "steerSale", path: "live" },
   { name: "refund", right: "refundOrders", path: "orders" },
   { name: "prices", right: "managePackages", path: "tickets" },
@@ -14,7 +13,7 @@ const TASKS: { name: keyof (typeof eventTexts)["en"]["tasks"]; right: Right; pat
 ];
 
 export function Tasks() {
-  const own = useRoomTexts(eventTexts);
+  const own = useRoomTexts("events");
   const { event } = useManagedEvent();
   const may = useMay();
   const tasks = TASKS.filter(({ right }) => may(right));

@@ -8,8 +8,7 @@ import { manager } from "../api";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useByWhom } from "../people/by-whom";
-import { useRoomTexts } from "../texts";
-import { historyTexts } from "../texts/history";
+import { useRoomTexts, type RoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
 import { changesOf } from "./changes";
 
@@ -24,7 +23,7 @@ const load = (event_id: string, action?: string, cursor?: string) =>
   content(manager.GET("/events/{event_id}/audit", { params: { path: { event_id }, query: { action, limit: PAGE, cursor } } })) as Promise<Schemas["EventAuditLogView"]>;
 
 export function HistoryPage() {
-  const own = useRoomTexts(historyTexts);
+  const own = useRoomTexts("history");
   const { event } = useManagedEvent();
   const { query, path, route } = useLocation();
   const part = (query.show! in PARTS ? query.show : "") as Part;
@@ -62,7 +61,7 @@ export function HistoryPage() {
 }
 
 function Row({ entry }: { entry: Entry }) {
-  const own = useRoomTexts(historyTexts);
+  const own = useRoomTexts("history");
   const { locale } = useTexts();
   const byWhom = useByWhom();
   const { event } = useManagedEvent();
@@ -114,7 +113,7 @@ function Row({ entry }: { entry: Entry }) {
 }
 
 interface Reader {
-  own: (typeof historyTexts)["en"];
+  own: RoomTexts["history"];
   locale: string;
   timezone: string;
   currency: string | null;

@@ -1,8 +1,7 @@
 /** What steers a running sale. Beside each button stands what it does to the people in line; each asks first, and says how to take it back. */
 
 import { useState, type Dispatch, type StateUpdater } from "preact/hooks";
-import { useRoomTexts } from "../texts";
-import { liveTexts } from "../texts/live";
+import { useRoomTexts, type RoomTexts } from "../texts";
 import { Confirm } from "../parts/confirm";
 import { useManagedEvent } from "../who";
 import { letIn, pauseSale, resumeSale, setRate, type LiveSale } from "./sale";
@@ -29,7 +28,7 @@ interface Props {
 }
 
 export function Controls({ eventId, sale, look }: Props) {
-  const own = useRoomTexts(liveTexts);
+  const own = useRoomTexts("live");
   const { reload } = useManagedEvent();
   const [question, setQuestion] = useState<Question | null>(null);
   const [done, setDone] = useState<Done | null>(null);
@@ -85,7 +84,7 @@ export function Controls({ eventId, sale, look }: Props) {
 }
 
 type Ask = Dispatch<StateUpdater<Question | null>>;
-type OwnTexts = (typeof liveTexts)["en"];
+type OwnTexts = RoomTexts["live"];
 
 function explain(question: Question, own: OwnTexts): string {
   switch (question.kind) {
@@ -118,7 +117,7 @@ async function perform(eventId: string, question: Question, before: Rate | null,
 }
 
 function RateForm({ rate, ask }: { rate: Rate; ask: Ask }) {
-  const own = useRoomTexts(liveTexts);
+  const own = useRoomTexts("live");
   const [size, setSize] = useState(String(rate.size));
   const [seconds, setSeconds] = useState(String(rate.seconds));
   const submit = (event: SubmitEvent) => {
@@ -146,7 +145,7 @@ function RateForm({ rate, ask }: { rate: Rate; ask: Ask }) {
 }
 
 function LetInForm({ waiting, ask }: { waiting: number; ask: Ask }) {
-  const own = useRoomTexts(liveTexts);
+  const own = useRoomTexts("live");
   const [count, setCount] = useState("");
   const submit = (event: SubmitEvent) => {
     event.preventDefault();

@@ -7,8 +7,7 @@ import { useNow } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { Chart } from "../parts/chart";
 import { TablePlace } from "../parts/table-place";
-import { useRoomTexts } from "../texts";
-import { liveTexts } from "../texts/live";
+import { useRoomTexts, type RoomTexts } from "../texts";
 import { useManagedEvent, useMay } from "../who";
 import { Controls } from "./controls";
 import { mainTakings, sampleOf, useLiveSale, type LiveSale } from "./sale";
@@ -18,7 +17,7 @@ import { forecastSellOut, soldPerMinute, type Forecast, type Sample } from "./sa
 const OLD_SECONDS = 10;
 
 export function LivePage() {
-  const own = useRoomTexts(liveTexts);
+  const own = useRoomTexts("live");
   const { event } = useManagedEvent();
   const may = useMay();
   const { sale: live, samples, failure, look } = useLiveSale(event.id);
@@ -41,7 +40,7 @@ export function LivePage() {
 }
 
 function Status({ live, isDraft }: { live: LiveSale; isDraft: boolean }) {
-  const own = useRoomTexts(liveTexts);
+  const own = useRoomTexts("live");
   const { t } = useTexts();
   const status = isDraft ? "draft" : live.sale.paused ? "paused" : live.sale.status;
   return <p class={`status status-${status}`}>{status === "paused" ? own.isPaused : t.status[status]}</p>;
@@ -49,7 +48,7 @@ function Status({ live, isDraft }: { live: LiveSale; isDraft: boolean }) {
 
 /** How old the figures are; a lost network is said, because old figures look like new ones. */
 function Age({ live, isLost }: { live: LiveSale; isLost: boolean }) {
-  const own = useRoomTexts(liveTexts);
+  const own = useRoomTexts("live");
   const { locale } = useTexts();
   const now = useNow();
   const at = Date.parse(live.at) / 1000;
@@ -64,7 +63,7 @@ function Age({ live, isLost }: { live: LiveSale; isLost: boolean }) {
 }
 
 function Figures({ live, samples }: { live: LiveSale; samples: Sample[] }) {
-  const own = useRoomTexts(liveTexts);
+  const own = useRoomTexts("live");
   const { locale } = useTexts();
   const { sale, purchases } = live;
   const room = sale.waiting_room;
@@ -106,12 +105,12 @@ function Figures({ live, samples }: { live: LiveSale; samples: Sample[] }) {
   );
 }
 
-function tellForecast(forecast: Forecast, own: (typeof liveTexts)["en"]): { value: string; note?: string } {
+function tellForecast(forecast: Forecast, own: RoomTexts["live"]): { value: string; note?: string } {
   return forecast.kind === "sells_out" ? { value: clock(forecast.seconds), note: own.forecastNote } : { value: "–", note: own.forecasts[forecast.kind] };
 }
 
 function Charts({ live, samples }: { live: LiveSale; samples: Sample[] }) {
-  const own = useRoomTexts(liveTexts);
+  const own = useRoomTexts("live");
   const { locale } = useTexts();
   const last = samples.at(-1)!;
   const currency = mainTakings(live)?.currency ?? "USD";
@@ -139,7 +138,7 @@ function Charts({ live, samples }: { live: LiveSale; samples: Sample[] }) {
 }
 
 function Tiers({ live }: { live: LiveSale }) {
-  const own = useRoomTexts(liveTexts);
+  const own = useRoomTexts("live");
   const { locale } = useTexts();
   const number = (value: number | null) => (value === null ? own.noLimit : value.toLocaleString(locale));
   return (

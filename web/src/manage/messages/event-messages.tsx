@@ -2,13 +2,12 @@
 
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
-import { messagesTexts } from "../texts/messages";
 import { useManagedEvent } from "../who";
 import { MessageList } from "./message-list";
 import { listOfEvent } from "./messages";
 
 export function EventMessages() {
-  const own = useRoomTexts(messagesTexts);
+  const own = useRoomTexts("messages");
   const { event } = useManagedEvent();
   const found = usePages((cursor) => listOfEvent(event.id, cursor), event.id);
   return (

@@ -8,7 +8,6 @@ import { Confirmed } from "../parts/confirmed";
 import { PagedList } from "../parts/paged-list";
 import type { Pages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
-import { messagesTexts } from "../texts/messages";
 import { useMay } from "../who";
 import { resend, type Message } from "./messages";
 
@@ -16,7 +15,7 @@ const OFFERS = ["waitlist_offer", "offer_expiring"];
 
 /** `noneText`: what is said when there are none. */
 export function MessageList({ found, noneText }: { found: Pages<{ messages: Message[]; next_cursor: string | null }>; noneText: string }) {
-  const own = useRoomTexts(messagesTexts);
+  const own = useRoomTexts("messages");
   const [sent, setSent] = useState<string | null>(null); // the kind of the mail
   const sendAgain = async (message: Message) => {
     await resend(message.id);
@@ -37,7 +36,7 @@ export function MessageList({ found, noneText }: { found: Pages<{ messages: Mess
 }
 
 function Row({ message, sendAgain }: { message: Message; sendAgain: (message: Message) => Promise<void> }) {
-  const own = useRoomTexts(messagesTexts);
+  const own = useRoomTexts("messages");
   const { locale } = useTexts();
   const may = useMay();
   const subject = addressOf(message);

@@ -3,13 +3,12 @@
 import { useState } from "preact/hooks";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
-import { messagesTexts } from "../texts/messages";
 import { MessageList } from "./message-list";
 import { listWithProblem, PROBLEMS, type Problem } from "./messages";
 import { ReleaseForm } from "./release-form";
 
 export function ProblemMessages() {
-  const own = useRoomTexts(messagesTexts);
+  const own = useRoomTexts("messages");
   const [problem, setProblem] = useState<Problem>("failed");
   const found = usePages((cursor) => listWithProblem(problem, cursor), problem);
   return (

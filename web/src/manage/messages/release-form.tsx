@@ -6,12 +6,11 @@ import { Form } from "../../parts/form";
 import { manager } from "../api";
 import { TextField } from "../parts/fields";
 import { useRoomTexts } from "../texts";
-import { messagesTexts } from "../texts/messages";
 
 const release = (email: string) => content(manager.POST("/admin/suppressed-addresses/release", { body: { email } }));
 
 export function ReleaseForm() {
-  const own = useRoomTexts(messagesTexts);
+  const own = useRoomTexts("messages");
   const [values, setValues] = useState({ email: "" });
   const [released, setReleased] = useState("");
   const draft = { values, set: (changes: Partial<typeof values>) => setValues({ ...values, ...changes }) };

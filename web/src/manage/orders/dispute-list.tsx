@@ -5,15 +5,13 @@ import { useTexts } from "../../texts";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
-import { disputeTexts } from "../texts/disputes";
-import { ordersTexts } from "../texts/orders";
 import { useManagedEvent } from "../who";
 import { listDisputes, type Dispute } from "./orders";
 
 const COLOURS = { open: "status-queued", won: "status-delivered", lost: "status-cancelled" };
 
 export function DisputeList() {
-  const own = useRoomTexts(disputeTexts);
+  const own = useRoomTexts("disputes");
   const { event } = useManagedEvent();
   const found = usePages((cursor) => listDisputes(event.id, cursor), event.id);
   return (
@@ -30,8 +28,8 @@ export function DisputeList() {
 }
 
 function Entry({ dispute }: { dispute: Dispute }) {
-  const own = useRoomTexts(disputeTexts);
-  const orders = useRoomTexts(ordersTexts);
+  const own = useRoomTexts("disputes");
+  const orders = useRoomTexts("orders");
   const { event } = useManagedEvent();
   return (
     <li class="panel">
@@ -49,7 +47,7 @@ function Entry({ dispute }: { dispute: Dispute }) {
 
 /** The claim itself, also on the page of its order. */
 export function DisputeFacts({ dispute }: { dispute: Pick<Dispute, "status" | "amount_cents" | "currency" | "reason" | "at" | "due_at"> }) {
-  const own = useRoomTexts(disputeTexts);
+  const own = useRoomTexts("disputes");
   const { locale } = useTexts();
   const { status, reason } = dispute;
   const when = (iso: string) => dayAndTime(iso, undefined, locale);

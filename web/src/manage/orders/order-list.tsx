@@ -8,13 +8,12 @@ import { usePages } from "../parts/use-pages";
 import { PagedList } from "../parts/paged-list";
 import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
-import { ordersTexts } from "../texts/orders";
 import { useManagedEvent } from "../who";
 import { DisputeList } from "./dispute-list";
 import { listEventOrders, orderOf, type Filters, type ListedOrder } from "./orders";
 
 export function OrderList() {
-  const own = useRoomTexts(ordersTexts);
+  const own = useRoomTexts("orders");
   const { event } = useManagedEvent();
   const { route } = useLocation();
   const [filters, setFilters] = useState<Filters>({ status: "", buyer: "" });
@@ -56,7 +55,7 @@ export function OrderList() {
 }
 
 function Found({ eventId, filters }: { eventId: string; filters: Filters }) {
-  const own = useRoomTexts(ordersTexts);
+  const own = useRoomTexts("orders");
   const found = usePages((cursor) => listEventOrders(eventId, filters, cursor), "orders");
   const noneText = filters.buyer || filters.status ? own.noneFits : own.noneText;
   return (
@@ -67,7 +66,7 @@ function Found({ eventId, filters }: { eventId: string; filters: Filters }) {
 }
 
 function OrderTable({ eventId, orders }: { eventId: string; orders: ListedOrder[] }) {
-  const own = useRoomTexts(ordersTexts);
+  const own = useRoomTexts("orders");
   const { locale } = useTexts();
   return (
     <TablePlace label={own.title}>

@@ -8,15 +8,13 @@ import { useAction, useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { useByWhom } from "../people/by-whom";
 import { useRoomTexts } from "../texts";
-import { ordersTexts } from "../texts/orders";
-import { providerTexts } from "../texts/providers";
 import { useManagedEvent, useMay } from "../who";
 import { DisputeFacts } from "./dispute-list";
 import { getManagedOrder, retryRefund, type ManagedOrder } from "./orders";
 import { RefundForm } from "./refund-form";
 
 export function OrderPage() {
-  const own = useRoomTexts(ordersTexts);
+  const own = useRoomTexts("orders");
   const { event } = useManagedEvent();
   const orderId = useRoute().params.orderId!;
   const { value, failure, reload } = useLoaded(() => getManagedOrder(orderId), orderId);
@@ -40,8 +38,8 @@ interface OrderProps {
 }
 
 function Order({ shown, replace }: OrderProps) {
-  const own = useRoomTexts(ordersTexts);
-  const providers = useRoomTexts(providerTexts);
+  const own = useRoomTexts("orders");
+  const providers = useRoomTexts("providers");
   const { locale } = useTexts();
   const may = useMay();
   const { order } = shown;
@@ -98,7 +96,7 @@ function Order({ shown, replace }: OrderProps) {
 }
 
 function Tickets({ shown }: { shown: ManagedOrder }) {
-  const own = useRoomTexts(ordersTexts);
+  const own = useRoomTexts("orders");
   const { locale } = useTexts();
   const { event } = useManagedEvent();
   const may = useMay();
@@ -142,8 +140,8 @@ interface Entry {
 
 /** Payments, refunds and disputes in the order in which they happened. */
 function History({ shown, replace }: OrderProps) {
-  const own = useRoomTexts(ordersTexts);
-  const providers = useRoomTexts(providerTexts);
+  const own = useRoomTexts("orders");
+  const providers = useRoomTexts("providers");
   const { locale } = useTexts();
   const byWhom = useByWhom();
   const { isWorking, failure, run } = useAction();

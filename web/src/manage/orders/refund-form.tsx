@@ -8,7 +8,6 @@ import { useTexts } from "../../texts";
 import { toCents } from "../amounts";
 import { Confirm } from "../parts/confirm";
 import { useRoomTexts } from "../texts";
-import { ordersTexts } from "../texts/orders";
 import { previewRefund, refundOrder, type ManagedOrder, type Preview, type RefundRequest } from "./orders";
 
 interface Props {
@@ -20,7 +19,7 @@ interface Props {
 type Fee = "settings" | "none" | "own";
 
 export function RefundForm({ shown, onRefunded }: Props) {
-  const own = useRoomTexts(ordersTexts);
+  const own = useRoomTexts("orders");
   const kept = (shown.tickets ?? []).filter(({ state }) => state !== "void");
   const canRefund = kept.length > 0 && !shown.order.disputed;
   return (
@@ -32,7 +31,7 @@ export function RefundForm({ shown, onRefunded }: Props) {
 }
 
 function Open({ shown, kept, onRefunded }: Props & { kept: string[] }) {
-  const own = useRoomTexts(ordersTexts);
+  const own = useRoomTexts("orders");
   const { locale } = useTexts();
   const { order } = shown;
   const [isWhole, setWhole] = useState(true);
@@ -140,7 +139,7 @@ const REASONS = ["requested_by_customer", "goodwill", "event_changed", "event_ca
 
 /** What the buyer gets, line by line. */
 function Outlook({ preview }: { preview: Preview }) {
-  const own = useRoomTexts(ordersTexts);
+  const own = useRoomTexts("orders");
   const { locale } = useTexts();
   const amount = (cents: number) => money(cents, preview.currency, locale);
   return (

@@ -3,7 +3,6 @@
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { useRoomTexts } from "../texts";
-import { formTexts } from "../texts/forms";
 import { Confirm } from "./confirm";
 
 interface Props {
@@ -18,7 +17,7 @@ interface Props {
 }
 
 export function Confirmed({ label, of, confirm, children, act, class: look = "button button-quiet" }: Props) {
-  const own = useRoomTexts(formTexts);
+  const own = useRoomTexts("forms");
   const [isOpen, setOpen] = useState(false);
   const title = of ? `${label}: ${of}` : label;
   return (

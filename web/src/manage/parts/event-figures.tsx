@@ -5,14 +5,12 @@ import { useTexts } from "../../texts";
 import type { Figures } from "../sales/figures";
 import { TablePlace } from "./table-place";
 import { useRoomTexts } from "../texts";
-import { providerTexts } from "../texts/providers";
-import { salesTexts } from "../texts/sales";
 
 export const share = (value: number | null, locale: string) => (value === null ? "–" : value.toLocaleString(locale, { style: "percent", maximumFractionDigits: 1 }));
 
 export function Takings({ revenue }: { revenue: Figures["revenue"] }) {
-  const own = useRoomTexts(salesTexts);
-  const providers = useRoomTexts(providerTexts);
+  const own = useRoomTexts("sales");
+  const providers = useRoomTexts("providers");
   const { locale } = useTexts();
   if (revenue.length === 0) return <p>{own.noMoney}</p>;
   return (
@@ -48,7 +46,7 @@ export function Takings({ revenue }: { revenue: Figures["revenue"] }) {
 
 /** Each step with its count and its share of the first; the bar is decoration. */
 export function Funnel({ funnel }: { funnel: Figures["funnel"] }) {
-  const own = useRoomTexts(salesTexts);
+  const own = useRoomTexts("sales");
   const { locale } = useTexts();
   const steps: [string, number][] = [
     ...(funnel.joined === null ? [] : [[own.joined, funnel.joined] as [string, number], [own.admitted, funnel.admitted ?? 0] as [string, number]]),

@@ -3,11 +3,10 @@
 import { useTexts } from "../../texts";
 import type { ManagedEvent } from "../api";
 import { useRoomTexts } from "../texts";
-import { shellTexts } from "../texts/shell";
 
 export function EventStatus({ event: { status, paused }, of: Element }: { event: ManagedEvent; of: "p" | "span" }) {
   const { t } = useTexts();
-  const own = useRoomTexts(shellTexts);
+  const own = useRoomTexts("shell");
   const isPaused = paused && (status === "on_sale" || status === "scheduled" || status === "sold_out");
   return <Element class={`status status-${isPaused ? "paused" : status}`}>{isPaused ? own.paused : t.status[status]}</Element>;
 }

@@ -3,7 +3,6 @@
 import type { ComponentChildren } from "preact";
 import { Failure, Outcome, Skeleton } from "../../parts/failure";
 import { useRoomTexts } from "../texts";
-import { formTexts } from "../texts/forms";
 import type { Pages } from "./use-pages";
 
 interface Props<P, T> {
@@ -19,7 +18,7 @@ interface Props<P, T> {
 }
 
 export function PagedList<P, T>({ found, itemsOf, said, none, above, children }: Props<P, T>) {
-  const own = useRoomTexts(formTexts);
+  const own = useRoomTexts("forms");
   const { pages, failure, retry, isWorking, more } = found;
   if (!pages) return failure ? <Failure failure={failure} retry={retry} /> : <Skeleton lines={8} />;
   const items = pages.flatMap(itemsOf);

@@ -6,7 +6,6 @@ import { Failure } from "../../parts/failure";
 import { useAction } from "../../parts/hooks";
 import { useTexts } from "../../texts";
 import { useRoomTexts } from "../texts";
-import { pictureTexts } from "../texts/pictures";
 import { ApiFailure } from "../api";
 
 /** A form to the API takes some 4.5 MB (docs/event-images.md); a larger picture is drawn smaller before it is sent. */
@@ -24,7 +23,7 @@ interface Props {
 
 export function PictureField({ title, picture, hasPicture, upload, remove }: Props) {
   const { t } = useTexts();
-  const own = useRoomTexts(pictureTexts);
+  const own = useRoomTexts("pictures");
   const { isWorking, failure, run } = useAction();
   const [isOver, setOver] = useState(false);
   const send = (file: File | undefined) => file && run(async () => upload(await prepare(file)));

@@ -2,12 +2,11 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { useRoomTexts } from "../texts";
-import { formTexts } from "../texts/forms";
 import type { Values } from "../draft";
 import type { Draft } from "./use-draft";
 
 export function SaveNote<V extends Values>({ draft, isSaved }: { draft: Draft<V>; isSaved: boolean }) {
-  const form = useRoomTexts(formTexts);
+  const form = useRoomTexts("forms");
   return (
     <>
       <p role="status" class={isSaved ? "saved" : "hidden"}>

@@ -3,11 +3,10 @@
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useRoomTexts } from "../texts";
-import { formTexts } from "../texts/forms";
 
 /** `label`: what the table shows, for those who do not see it. */
 export function TablePlace({ label, children }: { label: string; children: ComponentChildren }) {
-  const own = useRoomTexts(formTexts);
+  const own = useRoomTexts("forms");
   const place = useRef<HTMLDivElement>(null);
   const [isCut, setCut] = useState(false);
   useLayoutEffect(() => {

@@ -2,12 +2,11 @@
 
 import type { TheirChange, Values } from "../draft";
 import { useRoomTexts } from "../texts";
-import { formTexts } from "../texts/forms";
 import type { Draft } from "./use-draft";
 
 /** `labels`: what the form calls its fields. */
 export function TheirChanges<V extends Values>({ draft, labels }: { draft: Draft<V>; labels: Record<string, string> }) {
-  const own = useRoomTexts(formTexts);
+  const own = useRoomTexts("forms");
   if (draft.theirs.length === 0) return null;
   const show = (value: string | boolean) => (typeof value === "boolean" ? (value ? own.yes : own.no) : value || own.nothing);
   const take = ({ field, theirs }: TheirChange) => draft.set({ [field]: theirs } as Partial<V>);

@@ -1,8 +1,6 @@
 /** Who has done something at an event, as those who manage it know them. */
 
 import { useRoomTexts } from "../texts";
-import { peopleTexts } from "../texts/people";
-import { shellTexts } from "../texts/shell";
 import type { Role } from "../rights";
 import { useMe } from "../who";
 
@@ -16,8 +14,8 @@ interface Doer {
 
 /** Says by whom: a name with its role, an admin, or the id of a buyer or a program. */
 export function useByWhom(): (doer: Doer) => string {
-  const own = useRoomTexts(peopleTexts);
-  const { roles } = useRoomTexts(shellTexts);
+  const own = useRoomTexts("people");
+  const { roles } = useRoomTexts("shell");
   const me = useMe();
   return ({ id, name, role }) => {
     if (id === me.id) return own.you;

@@ -9,14 +9,12 @@ import { useTexts } from "../../texts";
 import { Confirmed } from "../parts/confirmed";
 import { SelectField, TextField } from "../parts/fields";
 import { useRoomTexts } from "../texts";
-import { peopleTexts } from "../texts/people";
-import { shellTexts } from "../texts/shell";
 import { useManagedEvent, useMay } from "../who";
 import { invite, listMembers, removeMember, type EventRole, type Member } from "./api";
 
 export function PeoplePage() {
-  const own = useRoomTexts(peopleTexts);
-  const shell = useRoomTexts(shellTexts);
+  const own = useRoomTexts("people");
+  const shell = useRoomTexts("shell");
   const { event } = useManagedEvent();
   const may = useMay();
   const { value: members, failure, reload } = useLoaded(() => listMembers(event.id), event.id);
@@ -73,8 +71,8 @@ export function PeoplePage() {
 }
 
 function Row({ member, roles, onChanged }: { member: Member; roles: EventRole[]; onChanged: () => Promise<void> }) {
-  const own = useRoomTexts(peopleTexts);
-  const shell = useRoomTexts(shellTexts);
+  const own = useRoomTexts("people");
+  const shell = useRoomTexts("shell");
   const { locale } = useTexts();
   const { isWorking, failure, run } = useAction();
   const mayChange = roles.includes(member.role);

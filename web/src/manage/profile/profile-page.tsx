@@ -11,8 +11,6 @@ import { SaveNote, useSaved } from "../parts/save-note";
 import { TheirChanges } from "../parts/their-changes";
 import { useDraft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
-import { formTexts } from "../texts/forms";
-import { profileTexts } from "../texts/profile";
 import { useMe } from "../who";
 
 type Profile = Schemas["PromoterView"];
@@ -25,7 +23,7 @@ const toValues = ({ name, company, description, website, email }: Profile) => ({
 const withScheme = (address: string) => (address && !/^https?:\/\//i.test(address) ? `https://${address}` : address);
 
 export function ProfilePage() {
-  const own = useRoomTexts(profileTexts);
+  const own = useRoomTexts("profile");
   const me = useMe();
   const { value, failure, reload } = useLoaded(() => getProfile(me.id), me.id);
   return (
@@ -39,8 +37,8 @@ export function ProfilePage() {
 }
 
 function Editor({ loaded }: { loaded: Profile }) {
-  const own = useRoomTexts(profileTexts);
-  const form = useRoomTexts(formTexts);
+  const own = useRoomTexts("profile");
+  const form = useRoomTexts("forms");
   const [profile, setProfile] = useState(loaded);
   const load = async () => {
     const present = await getProfile(loaded.id);

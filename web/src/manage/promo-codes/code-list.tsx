@@ -9,14 +9,12 @@ import { useTexts } from "../../texts";
 import { Confirmed } from "../parts/confirmed";
 import { CheckField, SelectField, TextField } from "../parts/fields";
 import { useRoomTexts } from "../texts";
-import { formTexts } from "../texts/forms";
-import { promoTexts } from "../texts/promo-codes";
 import { useManagedEvent } from "../who";
 import { fromLocal, toLocal } from "../zoned-time";
 import { changeCode, createCode, deleteCode, getStats, listCodes, type NewPromoCode, type PromoCode } from "./api";
 
 export function CodeList() {
-  const own = useRoomTexts(promoTexts);
+  const own = useRoomTexts("promoCodes");
   const { event } = useManagedEvent();
   const [isOpen, setOpen] = useState(false);
   const { value: codes, failure, reload } = useLoaded(() => listCodes(event.id), event.id);
@@ -50,7 +48,7 @@ export function CodeList() {
 }
 
 function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<void> }) {
-  const own = useRoomTexts(promoTexts);
+  const own = useRoomTexts("promoCodes");
   const { locale } = useTexts();
   const { event } = useManagedEvent();
   const { isWorking, failure, run } = useAction();
@@ -105,7 +103,7 @@ function Row({ code, onChanged }: { code: PromoCode; onChanged: () => Promise<vo
 
 /** What a code has sold, asked for when somebody wants to know. */
 function Stats({ code }: { code: PromoCode }) {
-  const own = useRoomTexts(promoTexts);
+  const own = useRoomTexts("promoCodes");
   const { locale } = useTexts();
   const { isWorking, failure, run } = useAction();
   const [stats, setStats] = useState<Awaited<ReturnType<typeof getStats>> | null>(null);
@@ -146,8 +144,8 @@ type CodeValues = {
 };
 
 function CodeForm({ code, onDone }: { code: PromoCode | null; onDone: () => Promise<unknown> }) {
-  const own = useRoomTexts(promoTexts);
-  const form = useRoomTexts(formTexts);
+  const own = useRoomTexts("promoCodes");
+  const form = useRoomTexts("forms");
   const { event } = useManagedEvent();
   const { timezone, tiers } = event;
   const currency = tiers[0]?.currency ?? "";

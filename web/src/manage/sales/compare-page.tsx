@@ -11,14 +11,13 @@ import { listEvents } from "../events/own-events";
 import { share } from "../parts/event-figures";
 import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
-import { salesTexts } from "../texts/sales";
 import { useMe } from "../who";
 import { daysAgo, getFigures, type Figures } from "./figures";
 
 const MAX_COMPARED = 6;
 
 export function ComparePage() {
-  const own = useRoomTexts(salesTexts);
+  const own = useRoomTexts("sales");
   const me = useMe();
   const { value: events, failure, reload } = useLoaded(() => listEvents(me), me.id);
   const [chosen, setChosen] = useState<string[]>([]);
@@ -49,7 +48,7 @@ export function ComparePage() {
 }
 
 function Compared({ events }: { events: ListedEvent[] }) {
-  const own = useRoomTexts(salesTexts);
+  const own = useRoomTexts("sales");
   const { locale } = useTexts();
   const load = () => Promise.all(events.map(({ id }) => getFigures(id, daysAgo(1, now()))));
   const { value, failure, reload } = useLoaded(load, events.map(({ id }) => id).join());

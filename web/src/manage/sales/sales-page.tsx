@@ -11,7 +11,6 @@ import { Chart, MAX_SERIES } from "../parts/chart";
 import { Funnel, share, Takings } from "../parts/event-figures";
 import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
-import { salesTexts } from "../texts/sales";
 import { useManagedEvent } from "../who";
 import { daysAgo, exportSales, getFigures, type Figures } from "./figures";
 import { cameInOverTime, soldOverTime } from "./series";
@@ -20,7 +19,7 @@ const SPANS = [7, 31, 90, 366] as const;
 const REFRESH_SECONDS = 60;
 
 export function SalesPage() {
-  const own = useRoomTexts(salesTexts);
+  const own = useRoomTexts("sales");
   const { event } = useManagedEvent();
   const [span, setSpan] = useState<number>(31);
   const load = () => getFigures(event.id, daysAgo(span, now()));
@@ -53,7 +52,7 @@ export function SalesPage() {
 }
 
 function Shown({ figures }: { figures: Figures }) {
-  const own = useRoomTexts(salesTexts);
+  const own = useRoomTexts("sales");
   const { locale } = useTexts();
   const number = (value: number) => value.toLocaleString(locale, { notation: "compact" });
   const series = useMemo(() => soldOverTime(figures.by_hour, figures.tiers, own.others, MAX_SERIES), [figures, own]);
@@ -98,7 +97,7 @@ function Shown({ figures }: { figures: Figures }) {
 
 /** Who came in, over time and by gate; nothing before the first. */
 function Door({ figures, write }: { figures: Figures; write: (value: number) => string }) {
-  const own = useRoomTexts(salesTexts);
+  const own = useRoomTexts("sales");
   const { locale } = useTexts();
   const { times, people } = useMemo(() => cameInOverTime(figures.by_hour), [figures]);
   const series = useMemo(() => [{ name: own.cameInSoFar, values: people }], [people, own]);
@@ -130,7 +129,7 @@ function Door({ figures, write }: { figures: Figures; write: (value: number) => 
 }
 
 function Tiers({ figures }: { figures: Figures }) {
-  const own = useRoomTexts(salesTexts);
+  const own = useRoomTexts("sales");
   const { locale } = useTexts();
   return (
     <TablePlace label={own.byTier}>

@@ -5,7 +5,6 @@ import { Form } from "../../parts/form";
 import { Confirmed } from "../parts/confirmed";
 import { CheckField, SelectField, TextField } from "../parts/fields";
 import { useRoomTexts } from "../texts";
-import { ticketTexts } from "../texts/tickets";
 import { changeOption, createOption, deleteOption, type NewOption, type Option, type Tier } from "./api";
 
 const MAX_QUESTIONS = 4;
@@ -16,7 +15,7 @@ interface Props {
 }
 
 export function QuestionPanel({ tier, onChanged }: Props) {
-  const own = useRoomTexts(ticketTexts);
+  const own = useRoomTexts("tickets");
   const [isOpen, setOpen] = useState(false);
   const [edited, setEdited] = useState<string | null>(null);
   return (
@@ -69,7 +68,7 @@ export function QuestionPanel({ tier, onChanged }: Props) {
 type QuestionValues = { label: string; option_type: string; choices: string; is_required: boolean; per: string };
 
 function QuestionForm({ tier, option, onDone, onClose }: { tier: Tier; option: Option | null; onDone: () => Promise<unknown>; onClose: () => void }) {
-  const own = useRoomTexts(ticketTexts);
+  const own = useRoomTexts("tickets");
   const [values, setValues] = useState<QuestionValues>(() => ({
     label: option?.label ?? "",
     option_type: option?.option_type ?? "text_input",

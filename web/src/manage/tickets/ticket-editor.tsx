@@ -9,8 +9,6 @@ import { PictureField } from "../parts/picture-field";
 import { useSaved } from "../parts/save-note";
 import { useDraft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
-import { formTexts } from "../texts/forms";
-import { ticketTexts } from "../texts/tickets";
 import { useManagedEvent } from "../who";
 import { changeTier, createTier, removeTierImage, uploadTierImage, type Tier, type TierFields } from "./api";
 import { QuestionPanel } from "./question-panel";
@@ -18,7 +16,7 @@ import { TicketForm } from "./ticket-form";
 import { emptyValues, toFields, toValues, type TierValues } from "./tier-values";
 
 export function TicketEditor() {
-  const own = useRoomTexts(ticketTexts);
+  const own = useRoomTexts("tickets");
   const { params } = useRoute();
   const { event } = useManagedEvent();
   const tier = event.tiers.find(({ id }) => id === params.tierId);
@@ -45,7 +43,7 @@ export function TicketEditor() {
 }
 
 function New({ isPackage }: { isPackage: boolean }) {
-  const own = useRoomTexts(ticketTexts);
+  const own = useRoomTexts("tickets");
   const { event, replace } = useManagedEvent();
   const { route } = useLocation();
   const first = event.tiers[0];
@@ -71,8 +69,8 @@ function New({ isPackage }: { isPackage: boolean }) {
 }
 
 function Existing({ tier }: { tier: Tier }) {
-  const own = useRoomTexts(ticketTexts);
-  const form = useRoomTexts(formTexts);
+  const own = useRoomTexts("tickets");
+  const form = useRoomTexts("forms");
   const { event, replace } = useManagedEvent();
   const renew = async () => {
     const present = await getEvent(event.id);

@@ -6,8 +6,6 @@ import { SaveNote } from "../parts/save-note";
 import { TheirChanges } from "../parts/their-changes";
 import type { Draft } from "../parts/use-draft";
 import { useRoomTexts } from "../texts";
-import { formTexts } from "../texts/forms";
-import { ticketTexts } from "../texts/tickets";
 import type { Tier } from "./api";
 import type { TierValues } from "./tier-values";
 
@@ -23,8 +21,8 @@ interface Props {
 }
 
 export function TicketForm({ draft, tier, isPackage, hasCurrency, button, isSaved = false, onSubmit }: Props) {
-  const own = useRoomTexts(ticketTexts);
-  const form = useRoomTexts(formTexts);
+  const own = useRoomTexts("tickets");
+  const form = useRoomTexts("forms");
   const f = own.fields;
   const smallest = tier ? tier.sold + tier.reserved : 0;
   return (

@@ -8,14 +8,12 @@ import { useTexts } from "../../texts";
 import { getEvent } from "../api";
 import { Confirmed } from "../parts/confirmed";
 import { useRoomTexts } from "../texts";
-import { eventTexts } from "../texts/events";
-import { ticketTexts } from "../texts/tickets";
 import { useManagedEvent } from "../who";
 import { changeTier, deleteTier, duplicateTier, orderTiers, type Tier } from "./api";
 
 export function TicketList() {
-  const own = useRoomTexts(ticketTexts);
-  const ofEvent = useRoomTexts(eventTexts);
+  const own = useRoomTexts("tickets");
+  const ofEvent = useRoomTexts("events");
   const { event, reload } = useManagedEvent();
   const address = `/manage/events/${event.id}/tickets`;
   const saved = event.tiers.toSorted((one, other) => one.position - other.position);
@@ -136,7 +134,7 @@ export function TicketList() {
 }
 
 function Mover({ tier, by, isOff, isWorking, move }: { tier: Tier; by: 1 | -1; isOff: boolean; isWorking: boolean; move: (tier: Tier, by: number) => void }) {
-  const own = useRoomTexts(ticketTexts);
+  const own = useRoomTexts("tickets");
   const isInert = isOff || isWorking; // not `disabled`: it would lose the focus while the order is saved
   return (
     <button
@@ -154,7 +152,7 @@ function Mover({ tier, by, isOff, isWorking, move }: { tier: Tier; by: 1 | -1; i
 
 function Facts({ tier, address }: { tier: Tier; address: string | null }) {
   const { t, locale } = useTexts();
-  const own = useRoomTexts(ticketTexts);
+  const own = useRoomTexts("tickets");
   const price = tier.price_cents === 0 ? t.free : money(tier.price_cents, tier.currency, locale);
   const sold = tier.capacity === null ? own.soldOf(tier.sold) : own.soldOfAll(tier.sold, tier.capacity);
   return (
@@ -173,7 +171,7 @@ function Facts({ tier, address }: { tier: Tier; address: string | null }) {
 }
 
 function Actions({ tier }: { tier: Tier }) {
-  const own = useRoomTexts(ticketTexts);
+  const own = useRoomTexts("tickets");
   const { event, replace } = useManagedEvent();
   const { isWorking, failure, run } = useAction();
   const key = useRef(crypto.randomUUID());

@@ -5,14 +5,13 @@ import { dayAndTime } from "../../formats";
 import { Failure, Skeleton } from "../../parts/failure";
 import { useLoaded } from "../../parts/hooks";
 import { useTexts } from "../../texts";
-import { useRoomTexts } from "../texts";
-import { usersTexts } from "../texts/users";
+import { useRoomTexts, type RoomTexts } from "../texts";
 import { listChanges } from "./accounts";
 
 type Changes = Record<string, { before: unknown; after: unknown }>;
 
 export function AccountChanges({ userId }: { userId: string }) {
-  const own = useRoomTexts(usersTexts);
+  const own = useRoomTexts("users");
   const [isOpen, setOpen] = useState(false);
   return (
     <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
@@ -23,7 +22,7 @@ export function AccountChanges({ userId }: { userId: string }) {
 }
 
 function Listed({ userId }: { userId: string }) {
-  const own = useRoomTexts(usersTexts);
+  const own = useRoomTexts("users");
   const { locale } = useTexts();
   const { value: entries, failure, reload } = useLoaded(() => listChanges(userId), userId);
   if (!entries) return failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={2} />;
@@ -44,7 +43,7 @@ function Listed({ userId }: { userId: string }) {
   );
 }
 
-function saying(action: string, changes: Changes, own: (typeof usersTexts)["en"]): string {
+function saying(action: string, changes: Changes, own: RoomTexts["users"]): string {
   if (action !== "account.rights_changed") return own.actions[action as keyof typeof own.actions] ?? action;
   const { locked, roles } = changes;
   const names = (value: unknown) => (value as string[]).map((role) => own.roles[role as keyof typeof own.roles]).join(", ");

@@ -7,13 +7,12 @@ import { Confirmed } from "../parts/confirmed";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
-import { usersTexts } from "../texts/users";
 import { useMe } from "../who";
 import { AccountChanges } from "./account-changes";
 import { changeAccount, endSessions, listAccounts, type Account, type Group } from "./accounts";
 
 export function UsersPage() {
-  const own = useRoomTexts(usersTexts);
+  const own = useRoomTexts("users");
   const [words, setWords] = useState("");
   const [wanted, setWanted] = useState<{ search: string; group: Group }>({ search: "", group: "" });
   const search = (submitted: SubmitEvent) => {
@@ -52,7 +51,7 @@ export function UsersPage() {
 }
 
 function Found({ search, group }: { search: string; group: Group }) {
-  const own = useRoomTexts(usersTexts);
+  const own = useRoomTexts("users");
   const found = usePages((cursor) => listAccounts(search, group, cursor), "users");
   const [said, setSaid] = useState("");
   const done = async (text: string) => {
@@ -79,7 +78,7 @@ interface EntryProps {
 }
 
 function Entry({ account, done }: EntryProps) {
-  const own = useRoomTexts(usersTexts);
+  const own = useRoomTexts("users");
   const { locale } = useTexts();
   const me = useMe();
   const { id, email, roles, locked_at } = account;
@@ -139,7 +138,7 @@ interface LockProps {
 
 /** Locks an account with a reason for other admins, or unlocks it. */
 function Lock({ account: { email, locked_at }, change }: LockProps) {
-  const own = useRoomTexts(usersTexts);
+  const own = useRoomTexts("users");
   const [reason, setReason] = useState("");
   const isLocked = locked_at !== null;
   const label = isLocked ? own.unlock : own.lock;

@@ -9,12 +9,11 @@ import { usePages } from "../parts/use-pages";
 import { PagedList } from "../parts/paged-list";
 import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
-import { waitlistTexts } from "../texts/waitlist";
 import { useManagedEvent, useMay } from "../who";
 import { listLine, offerNow, type Entry, type Line, type Shown } from "./line";
 
 export function WaitlistPage() {
-  const own = useRoomTexts(waitlistTexts);
+  const own = useRoomTexts("waitlist");
   const { event } = useManagedEvent();
   const [shown, setShown] = useState<Shown>("waiting");
   return (
@@ -36,7 +35,7 @@ export function WaitlistPage() {
 }
 
 function Listed({ shown }: { shown: Shown }) {
-  const own = useRoomTexts(waitlistTexts);
+  const own = useRoomTexts("waitlist");
   const { locale } = useTexts();
   const { event } = useManagedEvent();
   const [said, setSaid] = useState("");
@@ -70,7 +69,7 @@ function Listed({ shown }: { shown: Shown }) {
 }
 
 function Figures({ line }: { line: Line }) {
-  const own = useRoomTexts(waitlistTexts);
+  const own = useRoomTexts("waitlist");
   const { locale } = useTexts();
   const figures: [string, string][] = [
     [own.waiting, line.waiting.toLocaleString(locale)],
@@ -93,7 +92,7 @@ function Figures({ line }: { line: Line }) {
 }
 
 function Demand({ line }: { line: Line }) {
-  const own = useRoomTexts(waitlistTexts);
+  const own = useRoomTexts("waitlist");
   const { locale } = useTexts();
   const nameOf = useTierName();
   if (line.tiers.length === 0) return null;
@@ -130,7 +129,7 @@ const competes = (one: Entry, other: Entry) => one.tier_ids.some((id) => other.t
 
 /** `before`: how many came earlier for some of the same tickets. */
 function Row({ entry, before, offer }: { entry: Entry; before: number; offer: (entry: Entry) => Promise<void> }) {
-  const own = useRoomTexts(waitlistTexts);
+  const own = useRoomTexts("waitlist");
   const { locale } = useTexts();
   const { event } = useManagedEvent();
   const may = useMay();

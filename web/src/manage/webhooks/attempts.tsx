@@ -3,11 +3,10 @@
 import { dayAndTime } from "../../formats";
 import { useTexts } from "../../texts";
 import { useRoomTexts } from "../texts";
-import { webhookTexts } from "../texts/webhooks";
 import type { Delivery } from "./api";
 
 export function Attempts({ delivery: { created_at, attempts_made, last_error, last_status } }: { delivery: Delivery }) {
-  const own = useRoomTexts(webhookTexts);
+  const own = useRoomTexts("webhooks");
   const { locale } = useTexts();
   const facts = [
     dayAndTime(created_at, undefined, locale),

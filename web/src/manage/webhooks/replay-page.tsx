@@ -9,12 +9,11 @@ import { TextField } from "../parts/fields";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
-import { webhookTexts } from "../texts/webhooks";
 import { getEndpoint, listFailed, replayFailed, type Endpoint } from "./api";
 import { Attempts } from "./attempts";
 
 export function ReplayPage() {
-  const own = useRoomTexts(webhookTexts);
+  const own = useRoomTexts("webhooks");
   const { promoterId, endpointId } = useRoute().params;
   const { value: endpoint, failure, reload } = useLoaded(() => getEndpoint(promoterId!, endpointId!), `${promoterId}/${endpointId}`);
   return (
@@ -49,7 +48,7 @@ interface Sent {
 }
 
 function Replay({ endpoint }: { endpoint: Endpoint }) {
-  const own = useRoomTexts(webhookTexts);
+  const own = useRoomTexts("webhooks");
   const [values, setValues] = useState({ since: "", until: "" });
   const [sent, setSent] = useState<Sent | null>(null);
   const [isDone, setDone] = useState(false);
@@ -87,7 +86,7 @@ function Replay({ endpoint }: { endpoint: Endpoint }) {
 }
 
 function Failed({ found }: { found: ReturnType<typeof usePages<Awaited<ReturnType<typeof listFailed>>>> }) {
-  const own = useRoomTexts(webhookTexts);
+  const own = useRoomTexts("webhooks");
   return (
     <section class="group">
       <h2>{own.failedTitle}</h2>

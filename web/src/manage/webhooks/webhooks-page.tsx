@@ -9,7 +9,6 @@ import { useTexts } from "../../texts";
 import { Confirmed } from "../parts/confirmed";
 import { CheckField, TextField } from "../parts/fields";
 import { useRoomTexts } from "../texts";
-import { webhookTexts } from "../texts/webhooks";
 import { useMe } from "../who";
 import { createEndpoint, deleteEndpoint, listDeliveries, listEndpoints, replay, rotateSecret, sendTest, setEnabled, type Endpoint, type NewEndpoint } from "./api";
 import { Attempts } from "./attempts";
@@ -33,7 +32,7 @@ interface Secret {
 }
 
 export function WebhooksPage() {
-  const own = useRoomTexts(webhookTexts);
+  const own = useRoomTexts("webhooks");
   const me = useMe();
   const [secret, setSecret] = useState<Secret | null>(null);
   const { value: endpoints, failure, reload } = useLoaded(() => listEndpoints(me.id), me.id);
@@ -68,7 +67,7 @@ export function WebhooksPage() {
 type Values = { url: string; description: string; [type: `type-${string}`]: boolean };
 
 function NewForm({ onCreated }: { onCreated: (endpoint: Endpoint) => Promise<void> }) {
-  const own = useRoomTexts(webhookTexts);
+  const own = useRoomTexts("webhooks");
   const me = useMe();
   const empty: Values = { url: "", description: "", ...Object.fromEntries(TYPES.map((type) => [`type-${type}`, false])) };
   const [values, setValues] = useState(empty);
@@ -102,7 +101,7 @@ function NewForm({ onCreated }: { onCreated: (endpoint: Endpoint) => Promise<voi
 }
 
 function Row({ endpoint, onChanged, onSecret }: { endpoint: Endpoint; onChanged: () => Promise<void>; onSecret: (endpoint: Endpoint) => Promise<void> }) {
-  const own = useRoomTexts(webhookTexts);
+  const own = useRoomTexts("webhooks");
   const { locale } = useTexts();
   const { isWorking, failure, run } = useAction();
   const [isOpen, setOpen] = useState(false);
@@ -162,7 +161,7 @@ function Row({ endpoint, onChanged, onSecret }: { endpoint: Endpoint; onChanged:
 const DELIVERIES_SECONDS = 5;
 
 function Deliveries({ endpoint }: { endpoint: Endpoint }) {
-  const own = useRoomTexts(webhookTexts);
+  const own = useRoomTexts("webhooks");
   const { locale } = useTexts();
   const { value: deliveries, failure, reload } = useLoaded(() => listDeliveries(endpoint), endpoint.id, DELIVERIES_SECONDS);
   const { isWorking, failure: refusal, run } = useAction();

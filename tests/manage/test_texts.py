@@ -1,0 +1,31 @@
+"""The texts of the pages: what the types of the languages cannot compare, because the API may send words that no page knows."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.javascript import WEB
+
+SOURCES = WEB / "src"
+LANGUAGES = ("en", "es")
+NAME = re.compile(r'(?:^ *|[{] |", )"?([\w.$-]+)"?:', re.MULTILINE)  # not parameters of functions
+
+
+def files_of(language: str) -> list[Path]:
+    """Files with texts in this language: a file of its own, one for a part of the shop's, and those of rooms."""
+    return sorted(path for name in (f"{language}.ts", f"{language}-*.ts", f"{language}/*.ts") for path in SOURCES.rglob(f"texts/{name}"))
+
+
+def names_in(path: Path) -> list[str]:
+    return sorted(NAME.findall(path.read_text()))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_is_there_in_every_language(language):
+    english = {path: names_in(path) for path in files_of("en")}
+    assert len(english) > 25
+    translated = [Path(re.sub(r"/en([-/.])", rf"/{language}\1", str(path))) for path in english]
+    assert files_of(language) == sorted(translated)
+    for path, names in zip(translated, english.values(), strict=True):
+        assert names_in(path) == names, path.relative_to(SOURCES)

@@ -1,0 +1,55 @@
+/** Everything that only the pages for those who manage say, in English: a file for each room. */
+
+import { adminTexts } from "./en/admin";
+import { casesTexts } from "./en/cases";
+import { catalogTexts } from "./en/catalog";
+import { disputeTexts } from "./en/disputes";
+import { eventListTexts } from "./en/event-list";
+import { eventTexts } from "./en/events";
+import { failureTexts } from "./en/failures";
+import { formTexts } from "./en/forms";
+import { historyTexts } from "./en/history";
+import { liveTexts } from "./en/live";
+import { messagesTexts } from "./en/messages";
+import { ordersTexts } from "./en/orders";
+import { pageNames } from "./en/pages";
+import { payoutTexts } from "./en/payouts";
+import { peopleTexts } from "./en/people";
+import { pictureTexts } from "./en/pictures";
+import { profileTexts } from "./en/profile";
+import { promoTexts } from "./en/promo-codes";
+import { providerTexts } from "./en/providers";
+import { salesTexts } from "./en/sales";
+import { shellTexts } from "./en/shell";
+import { ticketTexts } from "./en/tickets";
+import { usersTexts } from "./en/users";
+import { waitlistTexts } from "./en/waitlist";
+import { webhookTexts } from "./en/webhooks";
+
+export const en = {
+  admin: adminTexts,
+  cases: casesTexts,
+  catalog: catalogTexts,
+  disputes: disputeTexts,
+  eventList: eventListTexts,
+  events: eventTexts,
+  failures: failureTexts,
+  forms: formTexts,
+  history: historyTexts,
+  live: liveTexts,
+  messages: messagesTexts,
+  orders: ordersTexts,
+  pages: pageNames,
+  payouts: payoutTexts,
+  people: peopleTexts,
+  pictures: pictureTexts,
+  profile: profileTexts,
+  promoCodes: promoTexts,
+  providers: providerTexts,
+  sales: salesTexts,
+  shell: shellTexts,
+  tickets: ticketTexts,
+  users: usersTexts,
+  waitlist: waitlistTexts,
+  webhooks: webhookTexts,
+};

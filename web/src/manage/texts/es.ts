@@ -1,0 +1,56 @@
+/** Everything that only the pages for those who manage say, in Spanish. */
+
+import type { RoomTexts } from "../texts";
+import { adminTexts } from "./es/admin";
+import { casesTexts } from "./es/cases";
+import { catalogTexts } from "./es/catalog";
+import { disputeTexts } from "./es/disputes";
+import { eventListTexts } from "./es/event-list";
+import { eventTexts } from "./es/events";
+import { failureTexts } from "./es/failures";
+import { formTexts } from "./es/forms";
+import { historyTexts } from "./es/history";
+import { liveTexts } from "./es/live";
+import { messagesTexts } from "./es/messages";
+import { ordersTexts } from "./es/orders";
+import { pageNames } from "./es/pages";
+import { payoutTexts } from "./es/payouts";
+import { peopleTexts } from "./es/people";
+import { pictureTexts } from "./es/pictures";
+import { profileTexts } from "./es/profile";
+import { promoTexts } from "./es/promo-codes";
+import { providerTexts } from "./es/providers";
+import { salesTexts } from "./es/sales";
+import { shellTexts } from "./es/shell";
+import { ticketTexts } from "./es/tickets";
+import { usersTexts } from "./es/users";
+import { waitlistTexts } from "./es/waitlist";
+import { webhookTexts } from "./es/webhooks";
+
+export const es: RoomTexts = {
+  admin: adminTexts,
+  cases: casesTexts,
+  catalog: catalogTexts,
+  disputes: disputeTexts,
+  eventList: eventListTexts,
+  events: eventTexts,
+  failures: failureTexts,
+  forms: formTexts,
+  history: historyTexts,
+  live: liveTexts,
+  messages: messagesTexts,
+  orders: ordersTexts,
+  pages: pageNames,
+  payouts: payoutTexts,
+  people: peopleTexts,
+  pictures: pictureTexts,
+  profile: profileTexts,
+  promoCodes: promoTexts,
+  providers: providerTexts,
+  sales: salesTexts,
+  shell: shellTexts,
+  tickets: ticketTexts,
+  users: usersTexts,
+  waitlist: waitlistTexts,
+  webhooks: webhookTexts,
+};

@@ -1,0 +1,50 @@
+/** Open cases of money. The suggestions say what docs/reconciliation.md says. */
+
+import type { casesTexts as english } from "../en/cases";
+
+export const casesTexts: typeof english = {
+  title: "Casos abiertos",
+  lead: "Dinero que necesita a alguien: reembolsos que no llegaron, disputas y diferencias con los libros del proveedor.",
+  none: "No hay nada abierto",
+  noneText: "Todos los reembolsos han llegado, ningún banco disputa un pago y nuestros libros coinciden con los del proveedor.",
+  names: {
+    dispute: "Disputa",
+    refund_failed: "Reembolso fallido",
+    refund_waits: "Reembolso en espera",
+    amounts_differ: "Los importes difieren",
+    tickets_without_payment: "Entradas sin pago",
+    unknown_purchase: "Dinero de un pedido desconocido",
+    not_dealt_with: "Comparación fallida",
+    kept_of_dispute: "Resto de una disputa perdida",
+    by_hand: "Reembolso a mano",
+    other: "Diferencia",
+  },
+  since: (when) => `desde ${when}`,
+  order: (id) => `Pedido ${id}`,
+  reference: "Referencia",
+  suggestion: "Qué hacer:",
+  suggestions: {
+    dispute: "Responde en el panel del proveedor antes de su fecha. Las entradas están congeladas; el caso se cierra cuando el banco decide.",
+    refund_failed: "Falló tres veces. Reinténtalo, o paga de otra forma y cierra el caso.",
+    refund_waits: "Nada. Se reintenta solo.",
+    amounts_differ: "El proveedor tiene otro importe que nuestros libros. Iguálalos con un reembolso en su panel o del pedido, o cierra el caso.",
+    tickets_without_payment:
+      "Hay entradas sin dinero. Busca el pago; si no existe, reembolsa el pedido, lo que anula sus entradas, y cierra el reembolso fallido.",
+    unknown_purchase: "Entró dinero de un pedido que no tenemos. Reembólsalo en el panel del proveedor. Si son muchos, quizá los datos sean los equivocados.",
+    not_dealt_with: "La comparación falló con un error, que está en el registro. Repite la comparación de ese tiempo.",
+    kept_of_dispute: "La disputa perdida se llevó menos de lo que costaron las entradas anuladas. Acuerda quién recibe el resto y cierra el caso.",
+    by_hand: "Alguien reembolsó una parte en el panel del proveedor. Reembolsa las entradas correspondientes, con comisión para no pagar de más, o cierra el caso.",
+    other: "Mira el pedido, resuelve la diferencia y cierra el caso.",
+  },
+  nextTry: (when) => `Se reintenta: ${when}`,
+  retry: "Reintentar el reembolso",
+  close: "Cerrar el caso",
+  closeQuestion: "¿Cerrar el caso?",
+  closeText: "Hazlo cuando esté resuelto. Queda en el registro con tu nombre. Si la diferencia sigue, la próxima comparación lo abre de nuevo.",
+  back: "Volver",
+  noRun: "Todavía no se han comparado los libros del proveedor.",
+  lastRun: "Última comparación con el proveedor",
+  compared: (when, payments, refunds, disputes) => `${when}. Pagos: ${payments}, reembolsos: ${refunds}, disputas: ${disputes}.`,
+  result: (repaired, findings) => `Reparado: ${repaired}. Para una persona: ${findings}.`,
+  unheard: (count) => `Sucesos que no llegaron por ningún webhook: ${count}. Revisa la dirección en el panel del proveedor.`,
+};

@@ -1,0 +1,17 @@
+/** The list of events that somebody manages or works at. */
+
+import type { eventListTexts as english } from "../en/event-list";
+
+export const eventListTexts: typeof english = {
+  title: "Tus eventos",
+  all: "Todos los eventos",
+  create: "Evento nuevo",
+  search: "Buscar un evento",
+  none: "Todavía no hay eventos",
+  noneText: "Crea el primero: será un borrador que solo veis tú y tu equipo hasta que lo publiques.",
+  noneFits: "Ningún evento coincide",
+  noDate: "Sin fecha todavía",
+  upcoming: "Próximos y a la venta",
+  drafts: "Borradores",
+  over: "Pasados o cancelados",
+};

@@ -1,0 +1,33 @@
+/** What the navigation and the title of the window call each page. */
+
+import type { pageNames as english } from "../en/pages";
+
+export const pageNames: typeof english = {
+  events: "Eventos",
+  webhooks: "Webhooks",
+  replay: "Enviar otra vez lo que falló",
+  profile: "Tu perfil",
+  newEvent: "Evento nuevo",
+  overview: "Resumen",
+  facts: "Datos",
+  tickets: "Entradas",
+  ticket: "Entrada",
+  promoCodes: "Códigos",
+  people: "Equipo",
+  history: "Historial",
+  live: "Venta en directo",
+  orders: "Pedidos",
+  order: "Pedido",
+  waitlist: "Lista de espera",
+  messages: "Correos",
+  sales: "Ventas y dinero",
+  compare: "Comparar eventos",
+  users: "Usuarios",
+  promoters: "Promotores",
+  catalog: "Catálogo",
+  version: "Restaurar una versión",
+  system: "Sistema",
+  problemMessages: "Correos con problemas",
+  payouts: "Pagos al banco",
+  cases: "Casos abiertos",
+};

@@ -1,0 +1,5 @@
+/** How people paid. */
+
+import type { providerTexts as english } from "../en/providers";
+
+export const providerTexts: typeof english = { free: "Nada que pagar", simulated: "Simulado", stripe: "Stripe", imported: "En el sistema anterior" };
