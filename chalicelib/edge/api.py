@@ -22,18 +22,20 @@ _documents: Memory[str, CacheableReply[dict[str, Any]]] = Memory()  # the OpenAP
 
 
 class HealthView(Struct, frozen=True):
-    """An instance that responds."""
+    """An instance that responds. `identity` is how its stage knows who asks: where it is `demo`, the header X-User-Id says it too."""
 
     status: Literal["ok"]
     service: str
     stage: str
+    identity: Literal["demo", "jwt"]
     time: Timestamp
 
 
 @route(bp, "GET", "/health", access="public")
 def health(request: RequestContext) -> Reply[HealthView]:
     """Report that this instance responds. Does not call the store, so that instances are not restarted when the store is down."""
-    return Reply(HealthView("ok", log.SERVICE, settings.current().stage, clock.iso(request.now)))
+    current = settings.current()
+    return Reply(HealthView("ok", log.SERVICE, current.stage, current.identity, clock.iso(request.now)))
 
 
 @route(bp, "GET", "/metrics", access="public", media_types=("text/plain",))

@@ -1,8 +1,9 @@
 """A buyer in front of a browser: what people do, in their words."""
 
 import re
+from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import ConsoleMessage, Locator, Page, Response, expect
 
 from chalicelib import clock
 
@@ -10,14 +11,16 @@ expect.set_options(timeout=15_000)
 
 
 class Buyer:
-    """Acts on one page and notes what goes wrong in it."""
+    """Acts on one page and notes what goes wrong in it; `refused` has the requests that were answered with an error."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.problems: list[str] = []
+        self.refused: list[str] = []
         page.clock.install(time=clock.now())
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("console", self._note)
+        page.on("response", self._note_refusal)
 
     def see(self, text: str) -> None:
         """Wait until the text can be seen."""
@@ -37,6 +40,13 @@ class Buyer:
         self.page.goto("/sign-in")
         self.press("Use a demo identity")
         expect(self.heading("Demo identity")).to_be_visible()
+
+    def register(self, email: str, password: str) -> None:
+        """Create an account on the page for it."""
+        self.page.goto("/register")
+        self.page.get_by_label("E-mail address").fill(email)
+        self.page.get_by_label("Password", exact=True).fill(password)
+        self.press("Create account")
 
     def join(self, event_id: str) -> None:
         """Join an event's waiting room from its page."""
@@ -75,6 +85,10 @@ class Buyer:
     def look_again(self) -> None:
         """What happens when the network or the buyer comes back: the page asks for what is new."""
         self.page.evaluate("dispatchEvent(new Event('online'))")
+
+    def _note_refusal(self, response: Response) -> None:
+        if response.status >= 400:
+            self.refused.append(f"{response.status} {response.request.method} {urlsplit(response.url).path}")
 
     def _note(self, message: ConsoleMessage) -> None:
         # A refusal that the page expects, such as 404 for "no reservation yet", is an error in the console too.

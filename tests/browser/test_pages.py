@@ -11,6 +11,7 @@ from tests.browser.door_staff import DoorStaff
 from tests.browser.drawn_pages import DRAWN, assert_drawn, pages_of_the_code
 from tests.browser.managers import Manager
 from tests.browser.page_checks import check
+from tests.browser.refusals import assert_refused
 from tests.browser.scenes import accounts, buying, cards, waiting_room, waitlist, wallet
 from tests.browser.scenes.stage import CardStage, Stage
 from tests.browser.tours import admin, live, money, promoter, tickets, waiting
@@ -26,6 +27,7 @@ def test_every_page_is_accessible_and_fits_a_phone(new_buyer, api, time, scene):
     scene(stage)
     check(stage.page, scene.__name__)
     assert_drawn(scene, [path_of(stage.page)])
+    assert_refused(scene, stage.buyer.refused)
 
 
 @pytest.mark.parametrize("scene", cards.SCENES, ids=lambda scene: scene.__name__)
@@ -38,22 +40,26 @@ def test_every_page_about_payments_by_card_is_accessible_and_fits_a_phone(new_bu
 
 @pytest.mark.parametrize("tour", TOURS, ids=lambda tour: tour.__name__)
 def test_every_page_for_those_who_manage_is_accessible_and_fits_a_phone(new_buyer, api, time, tour):
-    manager = Manager(new_buyer(reduced_motion="reduce").page, api, time)
+    person = new_buyer(reduced_motion="reduce")
+    manager = Manager(person.page, api, time)
     paths = set()
     for state in tour(manager):
         check(manager.page, f"{tour.__name__}_{state}")
         paths.add(path_of(manager.page))
     assert_drawn(tour, paths)
+    assert_refused(tour, person.refused)
 
 
 @pytest.mark.parametrize("tour", DOOR_TOURS, ids=lambda tour: tour.__name__)
 def test_every_page_of_the_door_is_accessible_and_fits_a_phone(new_buyer, api, time, mailbox, tour):  # noqa: F811
-    staff = DoorStaff(new_buyer(reduced_motion="reduce").page, api, builders.create_event(api), mailbox)
+    person = new_buyer(reduced_motion="reduce")
+    staff = DoorStaff(person.page, api, builders.create_event(api), mailbox)
     paths = set()
     for state in tour(staff):
         check(staff.page, f"door_{tour.__name__}_{state}")
         paths.add(path_of(staff.page))
     assert_drawn(tour, paths)
+    assert_refused(tour, person.refused)
 
 
 def test_every_page_of_the_code_is_drawn_by_a_scene_or_a_tour():

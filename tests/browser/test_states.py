@@ -93,10 +93,7 @@ def test_a_qr_code_that_could_not_be_loaded_is_tried_again(new_buyer, api):
 def test_a_link_that_could_not_be_mailed_is_asked_for_again(new_buyer, origin):
     buyer = new_buyer()
     with settings.override(email_verification="required"):
-        buyer.page.goto("/register")
-        buyer.page.get_by_label("E-mail address").fill(EMAIL)
-        buyer.page.get_by_label("Password", exact=True).fill(PASSWORD)
-        buyer.press("Create account")
+        buyer.register(EMAIL, PASSWORD)
         fail(buyer, "**/auth/email/resend")
         buyer.press("Send the mail again")
         try_again(buyer, "**/auth/email/resend")

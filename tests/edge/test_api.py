@@ -1,5 +1,6 @@
 """Health and metrics."""
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from chalicelib import dynamo, log, memory, settings
@@ -8,8 +9,20 @@ from chalicelib import dynamo, log, memory, settings
 def test_health_reports_service_stage_and_time(api, time):
     reply = api.get("/health")
     assert reply.status == 200
-    assert reply.json == {"status": "ok", "service": "fairgate", "stage": settings.current().stage, "time": "2026-06-01T12:00:00Z"}
+    assert reply.json == {
+        "status": "ok",
+        "service": "fairgate",
+        "stage": settings.current().stage,
+        "identity": settings.current().identity,
+        "time": "2026-06-01T12:00:00Z",
+    }
     assert reply.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("identity", ["demo", "jwt"])
+def test_health_says_how_the_stage_knows_who_asks(api, identity):
+    with settings.override(identity=identity):
+        assert api.get("/health").json["identity"] == identity
 
 
 def test_health_does_not_need_the_store(api, store, monkeypatch):
