@@ -16,7 +16,8 @@ from chalicelib.edge.auth import Identity
 from chalicelib.errors import NotFound
 from chalicelib.ledger import service as ledger
 from chalicelib.ledger.model import EntryKind, LedgerEntry, RevenueTotals
-from chalicelib.payments.model import DisputeStatus, ProviderName
+from chalicelib.payments.model import ProviderName
+from chalicelib.purchases.disputes.views import DisputeView, dispute_view
 from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.errors import OrderNotFound
 from chalicelib.purchases.record.model import Dispute, OptionAnswer, Purchase, Refund
@@ -66,19 +67,9 @@ class AdminRefundView(RefundView, frozen=True, kw_only=True):
     seats_returned: bool
 
 
-class DisputeView(Struct, frozen=True, kw_only=True):
-    """A dispute. `capture` is the payment that it is about, `voided` the numbers of the tickets that became void when it was lost.
+class AdminDisputeView(DisputeView, frozen=True, kw_only=True):
+    """A dispute with the payment that it is about, `capture`, and the numbers of the tickets that became void when it was lost."""
 
-    `due_at`: until then the provider takes evidence; null if it does not say.
-    """
-
-    id: str
-    status: DisputeStatus
-    amount_cents: int
-    currency: str
-    reason: str
-    at: Timestamp
-    due_at: Timestamp | None
     voided: list[int]
     capture: str
 
@@ -114,7 +105,7 @@ class AdminOrderView(Struct, frozen=True, kw_only=True):
     tickets: list[AdminOrderTicket] | UnsetType = UNSET
     payment: OrderPayment | UnsetType | None = UNSET
     refunds: list[AdminRefundView]
-    disputes: list[DisputeView]
+    disputes: list[AdminDisputeView]
     transactions: list[TransactionView] | UnsetType = UNSET
     balance_cents: int | UnsetType = UNSET
     message: str | UnsetType = UNSET
@@ -152,7 +143,7 @@ def admin_order_view(purchase: Purchase) -> AdminOrderView:
         if payment
         else None,
         refunds=[_refund_view(refund, purchase, people) for refund in purchase.refunds],
-        disputes=[dispute_view(dispute) for dispute in purchase.disputes],
+        disputes=[_dispute_view(dispute) for dispute in purchase.disputes],
         transactions=[transaction_view(entry) for entry in entries],
         balance_cents=ledger.balances(entries).get(purchase.currency, 0),
     )
@@ -167,7 +158,7 @@ def changed_order_view(purchase: Purchase) -> AdminOrderView:
         return AdminOrderView(
             order=AdminOrder(**asdict(views.order_view(purchase))),
             refunds=[_refund_view(refund, purchase, {}) for refund in purchase.refunds],
-            disputes=[dispute_view(dispute) for dispute in purchase.disputes],
+            disputes=[_dispute_view(dispute) for dispute in purchase.disputes],
             message="The change was made. Its tickets and transactions cannot be shown now: load the order again.",
         )
 
@@ -200,11 +191,8 @@ def _refund_view(refund: Refund, purchase: Purchase, people: Mapping[str, Person
     )
 
 
-def dispute_view(dispute: Dispute) -> DisputeView:
-    """A dispute as admins and promoters see it."""
-    due_at = clock.iso(dispute.due_at) if dispute.due_at is not None else None
-    fields = asdict(dispute) | {"at": clock.iso(dispute.at), "due_at": due_at}
-    return DisputeView(capture=fields.pop("payment_intent_id"), **fields)
+def _dispute_view(dispute: Dispute) -> AdminDisputeView:
+    return AdminDisputeView(**asdict(dispute_view(dispute)), voided=dispute.voided, capture=dispute.payment_intent_id)
 
 
 def transaction_view(entry: LedgerEntry) -> TransactionView:

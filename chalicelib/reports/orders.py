@@ -3,14 +3,14 @@
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
-from chalicelib import clock, ids
-from chalicelib.clock import Timestamp
+from chalicelib import ids
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
 from chalicelib.errors import InvalidInput
 from chalicelib.ids import Id
-from chalicelib.payments.model import DisputeStatus
+from chalicelib.purchases.disputes.views import DisputeView, dispute_view
 from chalicelib.purchases.record import queries, views
 from chalicelib.purchases.record.model import Dispute, Purchase
 from chalicelib.purchases.record.views import OrderListView
@@ -40,17 +40,10 @@ class DisputesQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     cursor: Cursor | None = None
 
 
-class EventDisputeView(Struct, frozen=True, kw_only=True):
-    """What a bank claims back of an order, and why. The provider takes evidence until `due_at`; null if it does not say."""
+class EventDisputeView(DisputeView, frozen=True, kw_only=True):
+    """A dispute with its order."""
 
     order_id: str
-    id: str
-    status: DisputeStatus
-    amount_cents: int
-    currency: str
-    reason: str
-    at: Timestamp
-    due_at: Timestamp | None
 
 
 class DisputesView(Struct, frozen=True):
@@ -85,16 +78,7 @@ def list_disputes(event_id: str, query: DisputesQuery) -> DisputesView:
 
 
 def _dispute_view(dispute: Dispute, purchase: Purchase) -> EventDisputeView:
-    return EventDisputeView(
-        order_id=purchase.id,
-        id=dispute.id,
-        status=dispute.status,
-        amount_cents=dispute.amount_cents,
-        currency=dispute.currency,
-        reason=dispute.reason,
-        at=clock.iso(dispute.at),
-        due_at=clock.iso(dispute.due_at) if dispute.due_at is not None else None,
-    )
+    return EventDisputeView(**asdict(dispute_view(dispute)), order_id=purchase.id)
 
 
 def _read_page(event_id: str, query: OrdersQuery) -> tuple[list[Purchase], str | None]:
