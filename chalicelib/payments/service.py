@@ -88,37 +88,12 @@ def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage
 def fetch_payment(payment: Payment) -> ProviderPayment:
     """The payment as its provider has it now; it must have been opened there. Raises ProviderUnavailable."""
     assert payment.provider_id is not None
-    return fetch_payment_by_id(payment.provider, payment.provider_id)
+    return external_provider(payment.provider).fetch_payment_by_id(payment.provider_id)
 
 
-def fetch_payment_by_id(provider: str, provider_id: str) -> ProviderPayment:
-    """A payment or a hosted page as this external provider has it now. Raises ProviderUnavailable."""
-    return _external(provider).fetch_payment_by_id(provider_id)
-
-
-def find_payment_by_id(provider: str, provider_id: str) -> ProviderPayment | None:
-    """As `fetch_payment_by_id`; None if the provider does not have it."""
-    return _external(provider).find_payment_by_id(provider_id)
-
-
-def fetch_refund(provider: str, provider_id: str) -> ProviderRefund:
-    """A refund as this external provider has it now. Raises ProviderUnavailable."""
-    return _external(provider).fetch_refund(provider_id)
-
-
-def fetch_dispute(provider: str, provider_id: str) -> ProviderDispute:
-    """A dispute as this external provider has it now. Raises ProviderUnavailable."""
-    return _external(provider).fetch_dispute(provider_id)
-
-
-def list_refunds_of_payment(provider: str, payment_intent_id: str) -> list[ProviderRefund]:
-    """The refunds of one payment, newest first. Raises ProviderUnavailable."""
-    return _external(provider).list_refunds_of_payment(payment_intent_id)
-
-
-def verify_event(provider: ProviderName, body: bytes, signature: str, now: int) -> ProviderEvent | None:
-    """The event of a webhook, if this external provider has signed exactly these bytes lately; else None."""
-    return _external(provider).verify_event(body, signature, now)
+def external_provider(name: str) -> ExternalProvider:
+    """The external provider of this name, as it is stored. Raises KeyError for the name of another one."""
+    return EXTERNAL[cast(ProviderName, name)]
 
 
 def list_payments(since: int, until: int) -> Iterator[ProviderPayment]:
@@ -166,10 +141,11 @@ def create_refund(
     With `check_existing`, for a refund that an earlier call may have made, one that the provider has already is returned instead: its
     idempotency keys protect for a day only. That may be one of an earlier attempt that seemed to be refused.
     """
-    for refund in list_refunds_of_payment(provider, payment_intent_id) if check_existing else []:
+    external = external_provider(provider)
+    for refund in external.list_refunds_of_payment(payment_intent_id) if check_existing else []:
         if refund.refund_id == refund_id and (refund.attempt == attempt or refund.status != "failed"):
             return replace(refund, attempt=attempt)
-    return _external(provider).create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents)
+    return external.create_refund(purchase_id, refund_id, attempt, payment_intent_id, amount_cents)
 
 
 def _default_provider() -> ProviderName:
@@ -177,11 +153,6 @@ def _default_provider() -> ProviderName:
     if setting != "auto":
         return setting
     return next((name for name, provider in EXTERNAL.items() if provider.is_offered()), "simulated")
-
-
-def _external(provider: str) -> ExternalProvider:
-    """The external provider of this name, as it is stored; raises KeyError for the name of another one."""
-    return EXTERNAL[cast(ProviderName, provider)]
 
 
 def _offered() -> Iterator[ExternalProvider]:

@@ -64,7 +64,7 @@ def recheck_open_cases(now: int, *, disputes: bool) -> dict[str, int]:
             _recheck_payment(run, case.purchase_id, provider, payment_intent_id)
     for case in run.open_disputes if disputes else []:
         with run.isolate_errors(case.purchase_id, case.id):
-            dispute = payments.fetch_dispute(_provider_of(case), case.id)
+            dispute = payments.external_provider(_provider_of(case)).fetch_dispute(case.id)
             run.count_repaired("disputes_differ", provider_events.apply_dispute(dispute, now))
     return run.report.repaired
 
@@ -75,7 +75,7 @@ def _provider_of(case: Case) -> str:
 
 
 def _recheck_payment(run: ComparisonRun, purchase_id: str, provider: str, payment_intent_id: str) -> None:
-    provider_payment, purchase = payments.find_payment_by_id(provider, payment_intent_id), queries.load(purchase_id)
+    provider_payment, purchase = payments.external_provider(provider).find_payment_by_id(payment_intent_id), queries.load(purchase_id)
     if provider_payment is not None and purchase is None:
         # Only shown, never refunded here: it may be a finding because there were too many of its kind.
         _update_unknown_finding(run, provider_payment, differs=provider_payment.is_paid)
@@ -143,9 +143,9 @@ def _compare_payment(run: ComparisonRun, payment: ProviderPayment, purchase: Pur
     if purchase is None:
         return
     if purchase.refunded_total(payment.id, include_due=False) != payment.amount_refunded:
-        for refund in payments.list_refunds_of_payment(payment.provider, payment.id):
+        for refund in payments.external_provider(payment.provider).list_refunds_of_payment(payment.id):
             purchase = run.count_repaired("refunds_differ", provider_events.apply_refund(refund, run.now)) or purchase
-        payment = payments.fetch_payment_by_id(payment.provider, payment.id)  # a refund may just have been created
+        payment = payments.external_provider(payment.provider).fetch_payment_by_id(payment.id)  # a refund may just have been created
     if any(refund.status in ("due", "failed") for refund in purchase.refunds if refund.payment_intent_id == payment.id):
         return  # an unfinished refund is an open case already
     expected, found = _expected_amounts(purchase, payment), _amounts(payment.amount_received, payment.amount_refunded, payment.currency)
@@ -220,7 +220,7 @@ def _find_tickets_without_payment(run: ComparisonRun, paid: set[str]) -> None:
         with run.isolate_errors(entry.purchase_id, entry.reference, payment_at=entry.provider):
             purchase = queries.load(entry.purchase_id)
             if purchase is not None:
-                found = payments.find_payment_by_id(entry.provider, entry.reference)
+                found = payments.external_provider(entry.provider).find_payment_by_id(entry.reference)
                 _compare_tickets(run, purchase, entry.provider, entry.reference, found)
 
 

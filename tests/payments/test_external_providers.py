@@ -76,13 +76,13 @@ def test_each_provider_is_asked_about_its_own(shop, paybook):
     order = shop.load_purchase(shop.buy())
     assert payments.fetch_payment(order.payment).provider == "stripe"
     assert payments.fetch_payment(Payment("paybook", "open", 5000, "USD", "pb_1")) is paybook.payment
-    assert payments.find_payment_by_id("paybook", order.payment.payment_intent_id) is None
-    assert payments.fetch_refund("paybook", "pbr_1") is paybook.refund
+    assert payments.external_provider("paybook").find_payment_by_id(order.payment.payment_intent_id) is None
+    assert payments.external_provider("paybook").fetch_refund("pbr_1") is paybook.refund
 
 
 def test_a_webhook_is_verified_by_the_provider_whose_address_it_came_to(shop, paybook):
-    assert payments.verify_event("paybook", b"{}", "of PayBook", shop.time.now) == "an event"
-    assert payments.verify_event("stripe", b"{}", "of PayBook", shop.time.now) is None
+    assert payments.external_provider("paybook").verify_event(b"{}", "of PayBook", shop.time.now) == "an event"
+    assert payments.external_provider("stripe").verify_event(b"{}", "of PayBook", shop.time.now) is None
 
 
 def test_a_refund_is_made_where_the_money_is(shop, paybook):

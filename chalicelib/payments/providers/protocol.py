@@ -59,9 +59,11 @@ class ExternalProvider(PaymentProvider, Protocol):
     def find_payment_by_id(self, provider_id: str) -> ProviderPayment | None:
         """As `fetch_payment_by_id`; None if the provider does not have it."""
 
-    def fetch_refund(self, provider_id: str) -> ProviderRefund: ...
+    def fetch_refund(self, provider_id: str) -> ProviderRefund:
+        """A refund as the provider has it now."""
 
-    def fetch_dispute(self, provider_id: str) -> ProviderDispute: ...
+    def fetch_dispute(self, provider_id: str) -> ProviderDispute:
+        """A dispute as the provider has it now."""
 
     def create_refund(self, purchase_id: str, refund_id: str, attempt: int, payment_intent_id: str, amount: int) -> ProviderRefund:
         """Refund some of a payment, once for each attempt. If the provider refuses, the refund is `failed` and has no id."""

@@ -32,7 +32,7 @@ class EventResult(Struct, frozen=True):
 
 def apply_payment_by_id(provider: str, provider_id: str, now: int) -> EventResult:
     """Fetch a payment (a Payment Intent or a Checkout Session) and apply it to its purchase."""
-    provider_payment = payments.fetch_payment_by_id(provider, provider_id)
+    provider_payment = payments.external_provider(provider).fetch_payment_by_id(provider_id)
     if not _is_ours(provider_payment) or provider_payment.purchase_id is None:
         return EventResult("not_ours")
     purchase = queries.load(provider_payment.purchase_id)
@@ -149,7 +149,9 @@ def _refund_unknown_payment(provider_payment: ProviderPayment, now: int) -> Even
         log.count("payments_unknown")
         log.warning("payment.unknown", purchase_id=purchase_id, refund=refund.id, **details)
     entries: list[tuple[EntryKind, str, int]] = [("captured", payment_intent_id, provider_payment.amount_received)]
-    refunds = [refund for refund in payments.list_refunds_of_payment(provider, payment_intent_id) if refund.status != "failed"]
+    refunds = [
+        refund for refund in payments.external_provider(provider).list_refunds_of_payment(payment_intent_id) if refund.status != "failed"
+    ]
     entries += [("refunded", str(refund.id), refund.amount_cents) for refund in refunds]
     for kind, reference, cents in entries:
         ledger.record_entry(

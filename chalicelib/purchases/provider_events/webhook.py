@@ -28,7 +28,7 @@ def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int
 
     Raises SignatureRefused. After any other exception the provider sends the event again, so it is not lost.
     """
-    event = payments.verify_event(provider, body, signature, now)
+    event = payments.external_provider(provider).verify_event(body, signature, now)
     if event is None:
         log.count("webhooks_refused")
         log.warning("webhook.refused")
@@ -71,9 +71,9 @@ def _is_foreign(event: ProviderEvent) -> bool:
 def _apply(event: ProviderEvent, now: int) -> EventResult:
     match event.subject:
         case "refund":
-            return service.apply_refund(payments.fetch_refund(event.provider, event.object_id), now)
+            return service.apply_refund(payments.external_provider(event.provider).fetch_refund(event.object_id), now)
         case "dispute":
-            return service.apply_dispute(payments.fetch_dispute(event.provider, event.object_id), now)
+            return service.apply_dispute(payments.external_provider(event.provider).fetch_dispute(event.object_id), now)
         case "refunds_of_payment":
             return _apply_refunds_of_payment(event, now)
         case _:
@@ -95,7 +95,7 @@ def _result_without_fetch(event: ProviderEvent) -> EventResult | None:
 def _apply_refunds_of_payment(event: ProviderEvent, now: int) -> EventResult:
     if event.payment_intent_id is None:
         return EventResult("not_ours")
-    refunds = payments.list_refunds_of_payment(event.provider, event.payment_intent_id)
+    refunds = payments.external_provider(event.provider).list_refunds_of_payment(event.payment_intent_id)
     results = [service.apply_refund(refund, now) for refund in refunds]
     changed = next((result for result in results if result.changed), None)
     return changed or (results[0] if results else EventResult("not_ours"))

@@ -55,7 +55,7 @@ def record_status(purchase: Purchase, refund_id: str, provider_refund: ProviderR
 def ask_provider(purchase: Purchase, refund: Refund) -> ProviderRefund:
     """Make a refund that is due, unless an earlier call has made it, or fetch one that is pending. Writes nothing."""
     if refund.status == "pending" and refund.provider_id is not None:
-        return payments.fetch_refund(refund.provider, refund.provider_id)
+        return payments.external_provider(refund.provider).fetch_refund(refund.provider_id)
     return _ask_to_create(purchase, refund, check_existing=True)
 
 
