@@ -22,7 +22,7 @@ def run_module(script: str, cases: Iterable[Any]) -> list[Any]:
         input="\n".join(json.dumps(case) for case in cases),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr

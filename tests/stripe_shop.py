@@ -270,7 +270,7 @@ def open_shop(api: Client, time: Any, event_capacity: int | None = None, **chang
 
 
 def _sdk_client(fake: FakeStripe, key: str) -> stripe.StripeClient:
-    http = stripe.RequestsClient(timeout=10)
+    http = stripe.RequestsClient(timeout=60)
     return stripe.StripeClient(
         key, base_addresses={"api": fake.url}, stripe_version=fake.api_version, http_client=http, max_network_retries=0
     )

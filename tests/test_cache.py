@@ -10,7 +10,7 @@ import pytest
 from chalicelib import dynamo, log
 from chalicelib.cache import OVERLAP_SECONDS, RETRY_SECONDS, TtlCache
 
-TIMEOUT = 20  # seconds until a test that hangs fails
+TIMEOUT = 60  # seconds until a test that hangs fails
 
 
 class Source:

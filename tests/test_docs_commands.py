@@ -41,7 +41,7 @@ def run_script(shell: str, script: str, folder: Path, *first_on_path: Path) -> s
     command = [shell, "-c", f"set -eu\n{script}"]
     environment = {**clean, "PATH": path, "HOME": str(folder), "NO_PROXY": "127.0.0.1"}
     return subprocess.run(
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=600
     )
 
 

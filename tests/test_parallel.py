@@ -14,7 +14,7 @@ def test_many_calls_run_at_once_and_the_results_keep_their_order():
     together = Barrier(MAX_THREADS)  # opens only if as many calls as there are threads are under way at the same time
 
     def act(number):
-        together.wait(timeout=10)
+        together.wait(timeout=60)
         return number * 2
 
     assert call_each(act, range(2 * MAX_THREADS)) == [number * 2 for number in range(2 * MAX_THREADS)]
@@ -47,7 +47,7 @@ def test_each_thread_makes_its_share_of_the_calls():
 
 def test_two_different_calls_are_made_at_once():
     together = Barrier(2)
-    assert both(lambda: together.wait(timeout=10) >= 0, lambda: str(together.wait(timeout=10) >= 0)) == (True, "True")
+    assert both(lambda: together.wait(timeout=60) >= 0, lambda: str(together.wait(timeout=60) >= 0)) == (True, "True")
 
 
 def test_the_threads_have_the_context_of_the_caller():

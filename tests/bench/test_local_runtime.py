@@ -7,7 +7,7 @@ from bench.buyers import Record
 
 
 def test_every_measure_of_the_local_run_still_works(monkeypatch, tmp_path):
-    short = {"READ_SECONDS": 0, "BUY_SECONDS": 0.1, "CONNECTIONS": 2, "TOKENS": 4, "JOINING_BUYERS": 2, "THREE_STEP_BUYERS": (1, 2)}
+    short = {"READ_SECONDS": 0, "BUY_SECONDS": 0.5, "CONNECTIONS": 2, "TOKENS": 4, "JOINING_BUYERS": 2, "THREE_STEP_BUYERS": (1, 2)}
     drop = {"FIVE_STEP_BUYERS": (2,), "DROP_BUYERS": 6, "DROP_CONNECTIONS": 3, "DROP_TICKETS": 2}
     for name, value in {**short, **drop}.items():
         monkeypatch.setattr(local_runtime, name, value)

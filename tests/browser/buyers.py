@@ -7,7 +7,7 @@ from playwright.sync_api import ConsoleMessage, Locator, Page, Response, expect
 
 from chalicelib import clock
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 
 
 class Buyer:

@@ -18,7 +18,7 @@ from tests.browser.chromium import find_chromium
 from tests.client import Client
 from tests.conftest import Time
 
-PATIENCE_MS = 15_000  # how long a condition may take to come true on a busy machine
+PATIENCE_MS = 60_000  # how long a condition may take to come true on a busy machine
 
 
 @pytest.fixture(scope="module")

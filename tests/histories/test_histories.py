@@ -255,7 +255,6 @@ def run_histories(start, histories):
         settings=settings(
             max_examples=int(os.environ.get("SIMULATION_SEEDS", histories)),
             stateful_step_count=25,
-            derandomize=True,  # the same histories everywhere; remove this to search with other seeds
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -69,22 +69,22 @@ class LocalRun:
         }
         data = json.dumps(body).encode() if body is not None else None
         try:
-            with DIRECT.open(Request(self.demo["base_url"] + path, data, sent, method=method), timeout=10) as response:
+            with DIRECT.open(Request(self.demo["base_url"] + path, data, sent, method=method), timeout=60) as response:
                 return response.status, json.loads(response.read())
         except HTTPError as error:
             return error.code, json.loads(error.read())
 
     def wait(self) -> int:
         """Wait until it ends; returns its exit code. What it prints until then is in `output`."""
-        self.output += self.process.communicate(timeout=60)[0]
+        self.output += self.process.communicate(timeout=180)[0]
         return self.process.returncode
 
     def end(self) -> None:
-        """Stop it if it runs. Raises TimeoutExpired, and kills it, if it does not stop within half a minute."""
+        """Stop it if it runs. Raises TimeoutExpired, and kills it, if it does not stop within a minute and a half."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.communicate(timeout=30)
+                self.process.communicate(timeout=90)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 raise

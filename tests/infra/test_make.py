@@ -35,7 +35,7 @@ def make(tmp_path):
     def make(says, **environment):
         (tmp_path / "pip-says").write_text(says)
         variables = {"PATH": os.environ["PATH"], "PYTHON": str(python), **environment}
-        made = subprocess.run(["make", "run"], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=60)
+        made = subprocess.run(["make", "run"], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False, timeout=300)
         assert made.returncode == 2
         assert not (tmp_path / ".venv" / "installed-to-run").exists(), "so the next command tries again"
         return made.stdout + made.stderr

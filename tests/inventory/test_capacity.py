@@ -59,7 +59,7 @@ def test_the_shards_of_a_large_stock_are_created_and_resized_at_once(monkeypatch
     together = Barrier(count)
 
     def waiting(write):
-        return lambda *arguments: (together.wait(timeout=10), write(*arguments))[1]
+        return lambda *arguments: (together.wait(timeout=60), write(*arguments))[1]
 
     monkeypatch.setattr(store, "create_shard", waiting(store.create_shard))
     monkeypatch.setattr(store, "resize_shard", waiting(store.resize_shard))

@@ -43,7 +43,7 @@ def test_the_shards_of_a_large_stock_are_closed_and_opened_at_once(monkeypatch):
     together, set_one = Barrier(parallel.MAX_THREADS), store.set_open
 
     def set_open(*arguments):
-        together.wait(timeout=10)
+        together.wait(timeout=60)
         return set_one(*arguments)
 
     monkeypatch.setattr(store, "set_open", set_open)

@@ -45,7 +45,7 @@ def test_each_task_is_finished_with_its_answer_by_the_thread_of_the_caller(work)
 
 def test_several_run_at_once_after_the_provider_has_answered_the_first(work):
     together = threading.Barrier(MAX_AT_ONCE)  # opens only if so many tasks ask at the same time
-    waiting = [work.task(name, ask=lambda: together.wait(timeout=10)) for name in range(MAX_AT_ONCE)]
+    waiting = [work.task(name, ask=lambda: together.wait(timeout=60)) for name in range(MAX_AT_ONCE)]
     assert run_each([work.task("first"), *waiting]).finished == MAX_AT_ONCE + 1
 
 

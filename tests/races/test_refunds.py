@@ -201,7 +201,7 @@ def read_before_any_write(monkeypatch):
         purchase = load(purchase_id)
         reads.count = getattr(reads, "count", 0) + 1
         if reads.count == 1:  # later ones follow a conflict
-            barrier.wait(timeout=20)
+            barrier.wait(timeout=60)
         return purchase
 
     with monkeypatch.context() as patch:

@@ -24,7 +24,7 @@ from tests.simulation.interception import Listener, StoreCall, intercept, proces
 
 Fate = Literal["run", "crash before", "crash after"]
 
-STALL_SECONDS = 10.0
+STALL_SECONDS = 60.0
 MAX_STEPS = 2000
 
 

@@ -38,5 +38,5 @@ def test_each_thread_is_an_instance_of_its_own_and_waits_for_no_other():
     with separate_memories(), InstanceMemory().active(), cache.lock:
         thread = Thread(target=run, args=["other"])
         thread.start()
-        thread.join(20)
+        thread.join(60)
     assert values == ["other"]

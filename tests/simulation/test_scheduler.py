@@ -146,7 +146,7 @@ def test_waiting_for_an_actor_whose_turn_it_is_not_is_an_error_and_does_not_hang
 
     put_counter()
     with pytest.raises(Stalled, match=r"bob waits(?s:.*)with lock"):
-        ordered_play([])({"ada": locked, "bob": locked}, stall_seconds=0.2)
+        ordered_play([])({"ada": locked, "bob": locked}, stall_seconds=2)
     assert not [thread for thread in threading.enumerate() if isinstance(thread, Actor)]
 
 

@@ -199,5 +199,5 @@ def test_polling_in_a_thread(store, client):
     stream_poller = StreamPoller(store, [EventSourceMapping(name="notes", table="things", handler=lambda event, context: there.set())])
     stream_poller.start()
     put(client, "1")
-    assert there.wait(10)
+    assert there.wait(60)
     stream_poller.stop()

@@ -72,7 +72,7 @@ def shared(tmp_path: Path) -> Iterator:
         def put_three() -> list:
             puts = [pool.submit(write_load.call, store, "PutItem", TableName="left", Item={"id": {"S": key}}) for key in "abc"]
             for _ in puts:
-                assert threads.waiting.acquire(timeout=30)
+                assert threads.waiting.acquire(timeout=60)
             return puts
 
         yield store, commit, put_three
@@ -131,7 +131,7 @@ def test_threads_that_hold_answers_back_go_on_before_the_commit(tmp_path, monkey
         call("Scan")
         assert threads.held[-1] == before + 2
         shared.commit()
-        assert threads.releases.acquire(timeout=30)
+        assert threads.releases.acquire(timeout=60)
         assert shared.durable == before + 2
         call("GetItem", Key={"id": {"S": "a"}})
         assert len(threads.held) == 4  # what is on disk holds nothing back

@@ -19,7 +19,7 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _IgnoredRe
 def visit(url, **form):
     """Open a page, or send a form to it; returns status, body, and the address of the redirect."""
     try:
-        response = OPENER.open(url, data=urlencode(form).encode() if form else None, timeout=10)
+        response = OPENER.open(url, data=urlencode(form).encode() if form else None, timeout=60)
     except urllib.error.HTTPError as error:
         response = error
     with response:

@@ -48,7 +48,7 @@ class SdkShop:
         return [event["type"] for event in self.fake.events()]
 
 
-def sdk_client(fake, key, *, timeout=10, retries=0):
+def sdk_client(fake, key, *, timeout=60, retries=0):
     http = stripe.RequestsClient(timeout=timeout)
     return stripe.StripeClient(
         key, base_addresses={"api": fake.url}, stripe_version=fake.api_version, http_client=http, max_network_retries=retries

@@ -51,7 +51,7 @@ def test_a_lost_response(shop, fake, effect, made):
 
 
 def test_a_response_that_never_comes(shop, fake):
-    hasty = sdk_client(fake, fake.api_key, timeout=0.05)
+    hasty = sdk_client(fake, fake.api_key, timeout=1)
     fake.lose_next_response("POST", PATH, how="hang")
     with pytest.raises(stripe.APIConnectionError, match="Timeout"):
         hasty.v1.payment_intents.create({"amount": 5000, "currency": "usd"})

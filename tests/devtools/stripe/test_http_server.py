@@ -1,5 +1,6 @@
-"""The HTTP server: speed, CORS, security headers, shutdown."""
+"""The HTTP server: packets, CORS, security headers, shutdown."""
 
+import socket
 import urllib.error
 import urllib.request
 
@@ -11,26 +12,23 @@ from tests.devtools.stripe.browser import OPENER
 from tests.devtools.stripe.sdk_shop import sdk_client
 
 
-def test_a_response_takes_a_few_milliseconds(shop, fake):
-    """Without TCP_NODELAY each call waits 40 ms for an acknowledgement: 50 calls would take 2 s."""
-    import time
-
-    intent = shop.create_intent()
-    start = time.perf_counter()
-    for _ in range(50):
-        shop.intents.retrieve(intent.id)
-    assert time.perf_counter() - start < 1.5
+def test_a_response_waits_for_no_acknowledgement(shop, fake):
+    """Without TCP_NODELAY each call on a connection would take 40 ms."""
+    shop.create_intent()
+    connections = list(fake._server._connections)
+    assert connections
+    assert all(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for connection in connections)
 
 
 def test_browsers_of_other_origins_may_call(fake):
     request = urllib.request.Request(f"{fake.url}/v1/payment_methods", method="OPTIONS", headers={"Origin": "http://127.0.0.1:8000"})
-    with OPENER.open(request, timeout=5) as response:
+    with OPENER.open(request, timeout=60) as response:
         assert (response.status, response.headers["Access-Control-Allow-Origin"]) == (204, "*")
         assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
 
 
 def test_pages_forbid_scripts_and_frames(shop):
-    with OPENER.open(shop.create_session().url, timeout=5) as response:
+    with OPENER.open(shop.create_session().url, timeout=60) as response:
         policy = response.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -40,4 +38,4 @@ def test_stop_while_a_request_hangs(clock):
     with FakeStripe(clock=clock) as fake:
         fake.lose_next_response("POST", "/v1/payment_intents", how="hang")
         with pytest.raises(stripe.APIConnectionError):
-            sdk_client(fake, fake.api_key, timeout=0.05).v1.payment_intents.create({"amount": 100, "currency": "usd"})
+            sdk_client(fake, fake.api_key, timeout=1).v1.payment_intents.create({"amount": 100, "currency": "usd"})

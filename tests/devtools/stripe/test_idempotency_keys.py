@@ -76,13 +76,13 @@ def test_a_key_is_in_use_while_its_first_request_is_processed(shop, fake):
     intents = []
     first = threading.Thread(target=lambda: intents.append(shop.create_intent(key="k1")))
     first.start()
-    assert held.arrived.wait(5)
+    assert held.arrived.wait(60)
     with pytest.raises(stripe.APIError) as caught:
         shop.create_intent(key="k1")
     assert (caught.value.http_status, caught.value.error.code) == (409, "idempotency_key_in_use")
     other = shop.create_intent(key="k2")
     held.release()
-    first.join(5)
+    first.join(60)
     assert shop.create_intent(key="k1").id == intents[0].id != other.id
 
 
@@ -101,7 +101,7 @@ def test_sixteen_concurrent_requests_make_one_charge(shop):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(ids) == 1
     assert set(refused) <= {409}
     assert len(shop.charges.list().data) == 1

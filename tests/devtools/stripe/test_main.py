@@ -38,5 +38,5 @@ def test_start_and_stop(tmp_path, number):
         assert client.v1.payment_intents.create({"amount": 100, "currency": "eur"}).currency == "eur"
     finally:
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         process.stdout.close()

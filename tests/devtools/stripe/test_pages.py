@@ -4,5 +4,5 @@ from tests.devtools.stripe.browser import OPENER
 
 
 def test_the_front_page(fake):
-    with OPENER.open(fake.url, timeout=5) as response:
+    with OPENER.open(fake.url, timeout=60) as response:
         assert b"stands in for Stripe" in response.read()

@@ -45,7 +45,7 @@ def test_errors_have_the_id_of_their_request(shop, fake):
 def test_missing_key(fake):
     for path in ("/v1/charges", "/v1/nothing"):
         with pytest.raises(urllib.error.HTTPError) as caught:
-            OPENER.open(f"{fake.url}{path}", timeout=5)
+            OPENER.open(f"{fake.url}{path}", timeout=60)
         caught.value.close()
         assert caught.value.status == 401
 
@@ -53,5 +53,5 @@ def test_missing_key(fake):
 def test_key_in_basic_authentication(fake):
     credentials = base64.b64encode(f"{fake.api_key}:".encode()).decode()
     request = urllib.request.Request(f"{fake.url}/v1/charges", headers={"Authorization": f"Basic {credentials}"})
-    with OPENER.open(request, timeout=5) as response:
+    with OPENER.open(request, timeout=60) as response:
         assert json.loads(response.read())["data"] == []

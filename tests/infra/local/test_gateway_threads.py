@@ -17,7 +17,7 @@ def _echo_app() -> Chalice:
 
     @route(bp, "GET", "/echo/{name}", access="public")
     def echo(call, name):
-        barrier.wait(10)  # all requests are inside their handlers now
+        barrier.wait(60)  # all requests are inside their handlers now
         seen = bp.current_request
         return Reply({"asked": name, "seen": seen.uri_params["name"], "header": seen.headers["x-name"]})
 

@@ -21,7 +21,7 @@ def becomes_true(condition) -> bool:
 def test_a_checkout_that_asks_for_stripe_is_paid_by_card_and_the_webhook_issues_the_tickets(start, tmp_path, secrets):
     run = start(tmp_path / "data", FAIRGATE_STRIPE_WEBHOOK_SECRETS=secrets).wait_for("Ctrl-C stops it")
     assert run.demo["stripe_url"] in run.output
-    with DIRECT.open(run.demo["stripe_url"], timeout=5) as page:
+    with DIRECT.open(run.demo["stripe_url"], timeout=60) as page:
         assert b"4242 4242 4242 4242" in page.read()
     for user, page in (("ada", "own"), ("bob", "hosted")):
         pay(run, checkout(run, user, provider="stripe", page=page))

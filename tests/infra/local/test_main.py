@@ -70,7 +70,7 @@ def test_the_printed_logins_work_and_mails_arrive(start, tmp_path):
     [file] = (run.data / "mail").glob("*.eml")
     text = message_from_bytes(file.read_bytes(), policy=policy.default).get_body(("plain",)).get_content()
     link, token = re.search(r"(http://127.0.0.1:\d+/verify-email)#token=(\S+)", text).groups()
-    with DIRECT.open(link, timeout=10) as page:
+    with DIRECT.open(link, timeout=60) as page:
         assert page.status == 200
     assert run.request("POST", "/auth/email/verify", {"token": token})[0] == 200
     assert run.ctrl_c() == 0
@@ -82,7 +82,7 @@ def test_demo_json_is_written_before_the_first_answer(start, tmp_path):
     run = start(tmp_path / "data", PORT=str(port))
     while True:
         try:
-            with DIRECT.open(f"http://127.0.0.1:{port}/api/v1/health", timeout=10) as answer:
+            with DIRECT.open(f"http://127.0.0.1:{port}/api/v1/health", timeout=60) as answer:
                 assert answer.status == 200
             break
         except URLError:  # it does not listen yet
@@ -136,12 +136,12 @@ def test_a_run_serves_pages_and_reports_what_prevents_its_start(start, tmp_path)
     run = start(data, FAIRGATE_HOLD_SECONDS="7").wait_for("Ctrl-C stops it")
     assert run.request("POST", f"/events/{EVENT}/reservations", {"tier_id": TIER, "quantity": 1})[1]["expires_in_seconds"] == 7
     for path in ("", "missing", "..%2fapp.py", "%2e%2e/app.py"):
-        with DIRECT.open(run.demo["web_url"] + path, timeout=10) as page:
+        with DIRECT.open(run.demo["web_url"] + path, timeout=60) as page:
             assert page.headers["content-type"] == "text/html; charset=utf-8"
             assert b"<title>Fairgate" in page.read()
     for path in ("missing.txt", "index.html%00"):
         with pytest.raises(HTTPError, match="404"):
-            DIRECT.open(run.demo["web_url"] + path, timeout=10)
+            DIRECT.open(run.demo["web_url"] + path, timeout=60)
 
     other = start(data)
     assert other.wait() == 1

@@ -16,7 +16,7 @@ from infra.local.gateway import Gateway
 from infra.local.server import HOST, LocalServer
 from tests.devtools.dynamodb import write_load
 
-SECONDS = 30
+SECONDS = 60
 
 
 class Disk:

@@ -13,7 +13,7 @@ import pytest
 
 from infra.local.workers import Workers
 
-SECONDS = 30
+SECONDS = 60
 Step = Callable[[], object]
 
 

@@ -49,7 +49,7 @@ def test_a_lost_response_leads_to_one_payment(shop, page, times):
 
 
 def test_a_request_that_timed_out_is_repeated_with_the_same_idempotency_key(shop, monkeypatch):
-    monkeypatch.setattr(stripe_http, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(stripe_http, "READ_SECONDS", 2)
     stripe_client._client.cache_clear()
     shop.fake.lose_next_response("POST", "/v1/payment_intents", times=1, how="hang")
     session = shop.open_checkout()

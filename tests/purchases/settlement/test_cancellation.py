@@ -58,7 +58,7 @@ def test_a_hosted_page_paid_while_it_is_being_expired_becomes_an_order(shop):
     expiry = shop.fake.hold_next_request("POST", "/v1/checkout/sessions/*/expire")
 
     def pay_during_expiry():
-        assert expiry.arrived.wait(5)
+        assert expiry.arrived.wait(60)
         shop.pay(session)
         expiry.release()
 
