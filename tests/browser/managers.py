@@ -84,6 +84,13 @@ class Manager:
         reply = self.api.post(f"/events/{event_id}/publish", json={}, token=self.token)
         assert reply.status == 200, reply.json
 
+    def see_in_spanish(self, text: str) -> None:
+        """What the page says in Spanish, without being loaded again; then it is in English again."""
+        self.page.get_by_label("Language").select_option("es")
+        self.see(text)
+        self.page.get_by_label("Idioma").select_option("en")
+        expect(self.page.locator("html")).to_have_attribute("lang", "en")
+
     def look_again(self) -> None:
         """Let a page that looks again and again do it now."""
         self.page.evaluate("dispatchEvent(new Event('online'))")

@@ -4,10 +4,10 @@ import re
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.accounts.conftest import mailbox  # noqa: F401
+from tests.accounts.conftest import mailbox, register  # noqa: F401
 from tests.browser.async_checks import wait_until
 from tests.browser.doors import door, new_staff  # noqa: F401
-from tests.browser.managers import Manager
+from tests.browser.managers import FRONT_ROWS, Manager
 
 KEEPS_SPANISH = """async () => {
   const files = await (await caches.open("fairgate-door-shell")).keys();
@@ -91,13 +91,29 @@ def test_those_who_manage_load_one_language_and_another_one_leaves_what_they_hav
     manager.see_heading("Nothing to sell yet")
 
 
-def test_what_somebody_has_typed_in_a_search_stays_when_the_language_changes(new_buyer, api, time):
+def test_a_search_and_what_was_done_to_an_account_stay_when_the_language_changes(new_buyer, api, time):
+    assert register(api, "ada@example.com").status == 201
     manager = Manager(new_buyer().page, api, time)
     manager.sign_in_as_admin("/manage/users")
-    search = manager.page.get_by_label("Beginning of the e-mail address")
-    search.fill("ada@")
+    manager.fill("Beginning of the e-mail address, or the whole user id", "ada@")
+    manager.press("Search")
+    manager.press("Make promoter: ada@example.com")
+    manager.page.get_by_role("dialog").get_by_role("button", name="Make promoter").click()
+    manager.see("ada@example.com is a promoter now.")
+    manager.see_in_spanish("ada@example.com ya es promotor.")
+    expect(manager.page.get_by_label("Beginning of the e-mail address")).to_have_value("ada@")
+
+
+def test_where_a_ticket_was_moved_to_is_said_in_the_language_of_now(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    event_id = manager.create_event(tiers=[FRONT_ROWS, {**FRONT_ROWS, "name": "Balcony"}])
+    manager.open(f"/events/{event_id}/tickets")
+    manager.press("Move down: Front rows")
+    status = manager.page.get_by_role("status")
+    expect(status.filter(has_text="Front rows is now 2 of 2.")).to_be_attached()
     manager.page.get_by_label("Language").select_option("es")
-    expect(manager.page.get_by_label("Comienzo del correo electrónico")).to_have_value("ada@")
+    expect(status.filter(has_text="Front rows es ahora la 2 de 2.")).to_be_attached()
 
 
 def test_pages_of_managers_whose_own_texts_are_missing_stay_in_the_language_that_is_complete(new_buyer, api, time):

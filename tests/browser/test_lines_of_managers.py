@@ -38,6 +38,7 @@ def test_the_last_one_of_a_long_waitlist_gets_an_offer_out_of_turn(manager, api,
     manager.see(f"{PAGE} people who came earlier may get tickets later because of it.")
     manager.press("Yes, offer them now")
     manager.see(f"Tickets are held for w{PAGE} until")
+    manager.see_in_spanish(f"Se guardan entradas para w{PAGE} hasta el")
     [entry] = lines.own(api, f"w{PAGE}")
     assert entry["status"] == "offered"
     manager.go("History")

@@ -85,6 +85,7 @@ def test_a_drop_is_watched_paused_and_resumed_while_buyers_buy(manager):
     manager.press("Change the rate")
     manager.press("Change it")
     manager.see("From now on, each wave lets in 1 person, every 10 seconds.")
+    manager.see_in_spanish("Desde ahora, cada tanda deja entrar a 1 persona, cada 10 segundos.")
     manager.press("Undo")
     manager.see("From the next wave on, each lets in 4 people, every 10 seconds.")
     manager.press("Change it")

@@ -221,11 +221,13 @@ function Choose({ event, place }: { event: EventWithTiers; place: ShownPlace }) 
   );
 }
 
-/** The text, but changed at most every half minute, so that a screen reader is not talked over. */
+/** The text, but changed at most every half minute, so that a screen reader is not talked over; in another language at once. */
 function useSeldom(text: string): string {
-  const [said, setSaid] = useState({ text, at: Date.now() });
+  const { language } = useTexts();
+  const [said, setSaid] = useState({ text, language, at: Date.now() });
   useEffect(() => {
-    if (text !== said.text && Date.now() - said.at >= ANNOUNCE_EVERY_MS) setSaid({ text, at: Date.now() });
+    const isDue = language !== said.language || Date.now() - said.at >= ANNOUNCE_EVERY_MS;
+    if (text !== said.text && isDue) setSaid({ text, language, at: Date.now() });
   });
   return said.text;
 }

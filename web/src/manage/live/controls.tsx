@@ -16,7 +16,7 @@ type Question = { kind: "pause" } | { kind: "resume" } | { kind: "rate"; rate: R
 
 /** What was done, and what takes it back; null for what nothing takes back. */
 interface Done {
-  text: string;
+  what: Question;
   undo: Question | null;
 }
 
@@ -36,7 +36,8 @@ export function Controls({ eventId, sale, look }: Props) {
   const rate = room && { size: room.wave_size, seconds: room.wave_seconds };
 
   const act = async (asked: Question) => {
-    setDone(await perform(eventId, asked, rate, own));
+    await perform(eventId, asked);
+    setDone({ what: asked, undo: undoing(asked, rate) });
     look();
     void reload(); // the navigation says whether the sale is paused
   };
@@ -44,7 +45,7 @@ export function Controls({ eventId, sale, look }: Props) {
     <section class="panel controls" aria-labelledby="controls-title">
       <h2 id="controls-title">{own.controls}</h2>
       <p class="controls-done" role="status">
-        {done?.text}{" "}
+        {done && report(done.what, own)}{" "}
         {done?.undo && (
           <button type="button" class="link" onClick={() => setQuestion(done.undo)}>
             {own.undo}
@@ -99,20 +100,44 @@ function explain(question: Question, own: OwnTexts): string {
   }
 }
 
-async function perform(eventId: string, question: Question, before: Rate | null, own: OwnTexts): Promise<Done> {
+function perform(eventId: string, question: Question): Promise<unknown> {
   switch (question.kind) {
     case "pause":
-      await pauseSale(eventId);
-      return { text: own.paused, undo: { kind: "resume" } };
+      return pauseSale(eventId);
     case "resume":
-      await resumeSale(eventId);
-      return { text: own.resumed, undo: { kind: "pause" } };
+      return resumeSale(eventId);
     case "rate":
-      await setRate(eventId, question.rate.size, question.rate.seconds);
-      return { text: own.rateSet(question.rate.size, question.rate.seconds), undo: before && { kind: "rate", rate: before } };
+      return setRate(eventId, question.rate.size, question.rate.seconds);
     case "letIn":
-      await letIn(eventId, question.count);
-      return { text: own.letInDone(question.count), undo: null };
+      return letIn(eventId, question.count);
+  }
+}
+
+/** `before`: the rate until then. */
+function undoing(done: Question, before: Rate | null): Question | null {
+  switch (done.kind) {
+    case "pause":
+      return { kind: "resume" };
+    case "resume":
+      return { kind: "pause" };
+    case "rate":
+      return before && { kind: "rate", rate: before };
+    case "letIn":
+      return null;
+  }
+}
+
+/** What is said once it is done. */
+function report(done: Question, own: OwnTexts): string {
+  switch (done.kind) {
+    case "pause":
+      return own.paused;
+    case "resume":
+      return own.resumed;
+    case "rate":
+      return own.rateSet(done.rate.size, done.rate.seconds);
+    case "letIn":
+      return own.letInDone(done.count);
   }
 }
 

@@ -42,9 +42,8 @@ function Order({ shown, replace }: OrderProps) {
   const providers = useRoomTexts("providers");
   const { locale } = useTexts();
   const may = useMay();
-  const { order } = shown;
+  const { order, refund } = shown;
   const amount = (cents: number) => money(cents, order.currency, locale);
-  const [said, setSaid] = useState("");
   const facts: [string, string][] = [
     [own.buyer, [order.customer_email, order.user_id].filter(Boolean).join(" · ")],
     [own.total, amount(order.total_price_cents)],
@@ -60,7 +59,10 @@ function Order({ shown, replace }: OrderProps) {
         <p class={`status status-${order.status}`}>{own.states[order.status]}</p>
       </div>
       <p class="code">{order.id}</p>
-      <div role="status">{(said || shown.message) && <p class="notice">{said || shown.message}</p>}</div>
+      <div role="status">
+        {refund && <p class="notice">{own.done(amount(refund.amount_cents), refund.tickets.length)}</p>}
+        {shown.message && <p class="notice">{own.notAllShown}</p>}
+      </div>
       {order.disputed && <p class="notice notice-bad">{own.disputedText}</p>}
       {shown.disputes.map((dispute) => (
         <section class="panel" key={dispute.id}>
@@ -82,13 +84,7 @@ function Order({ shown, replace }: OrderProps) {
       </dl>
       {shown.tickets?.length === 0 ? <p class="notice">{order.status === "pending" ? own.notPaidYet : own.endedUnpaid}</p> : <Tickets shown={shown} />}
       {shown.tickets?.length !== 0 && may("refundOrders") && (
-        <RefundForm
-          shown={shown}
-          onRefunded={(after, text) => {
-            setSaid(text);
-            replace(after);
-          }}
-        />
+        <RefundForm shown={shown} onRefunded={replace} />
       )}
       <History shown={shown} replace={replace} />
     </>

@@ -12,8 +12,8 @@ import { previewRefund, refundOrder, type ManagedOrder, type Preview, type Refun
 
 interface Props {
   shown: ManagedOrder;
-  /** With the order after it, and what is said about it. */
-  onRefunded: (order: ManagedOrder, text: string) => void;
+  /** With the order after it, which has the refund. */
+  onRefunded: (order: ManagedOrder) => void;
 }
 
 type Fee = "settings" | "none" | "own";
@@ -57,8 +57,7 @@ function Open({ shown, kept, onRefunded }: Props & { kept: string[] }) {
   const { note: _, ...counted } = request;
   const { value: preview, failure } = useLoaded(async () => (isComplete ? previewRefund(order.id, counted) : null), JSON.stringify([counted, isComplete]));
   const refund = async () => {
-    const after = await refundOrder(order.id, request, key);
-    onRefunded(after, own.done(money(after.refund?.amount_cents ?? 0, order.currency, locale), after.refund?.tickets.length ?? 0));
+    onRefunded(await refundOrder(order.id, request, key));
   };
   const amount = preview ? money(preview.amount_cents, preview.currency, locale) : "";
   return (

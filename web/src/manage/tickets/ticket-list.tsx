@@ -20,7 +20,7 @@ export function TicketList() {
   const isFixed = event.managed_by === "bootstrap";
   const [moved, setMoved] = useState<string[] | null>(null); // the order on the screen until the API has it
   const [dragged, setDragged] = useState<string | null>(null);
-  const [said, setSaid] = useState("");
+  const [placed, setPlaced] = useState<{ name: string; place: number; count: number } | null>(null);
   const list = useRef<HTMLUListElement>(null);
   const { isWorking, failure, run } = useAction();
   const order = moved ?? saved.map(({ id }) => id);
@@ -35,7 +35,7 @@ export function TicketList() {
     run(async () => {
       try {
         await orderTiers(event.id, ids, saved.map(({ id }) => id));
-        setSaid(own.isNow(tier.name, ids.indexOf(tier.id) + 1, ids.length));
+        setPlaced({ name: tier.name, place: ids.indexOf(tier.id) + 1, count: ids.length });
       } finally {
         await reload();
         setMoved(null);
@@ -127,7 +127,7 @@ export function TicketList() {
         </>
       )}
       <p class="hidden" role="status">
-        {said}
+        {placed && own.isNow(placed.name, placed.place, placed.count)}
       </p>
     </div>
   );

@@ -53,13 +53,13 @@ export function UsersPage() {
 function Found({ search, group }: { search: string; group: Group }) {
   const own = useRoomTexts("users");
   const found = usePages((cursor) => listAccounts(search, group, cursor), "users");
-  const [said, setSaid] = useState("");
-  const done = async (text: string) => {
-    setSaid(text);
+  const [last, setLast] = useState<{ deed: Deed; email: string } | null>(null);
+  const done = async (deed: Deed, email: string) => {
+    setLast({ deed, email });
     await found.reload();
   };
   return (
-    <PagedList found={found} itemsOf={(page) => page.users} said={said} none={{ title: own.none, text: search ? own.noneFound : own.noneText }}>
+    <PagedList found={found} itemsOf={(page) => page.users} said={last ? own[last.deed](last.email) : ""} none={{ title: own.none, text: search ? own.noneFound : own.noneText }}>
       {(accounts) => (
         <ul class="cases">
           {accounts.map((account) => (
@@ -71,10 +71,13 @@ function Found({ search, group }: { search: string; group: Group }) {
   );
 }
 
+/** What was done to an account: the text that says so. */
+type Deed = "lockedNow" | "unlocked" | "promoterMade" | "promoterTaken" | "adminTaken" | "sessionsEnded";
+
 interface EntryProps {
   account: Account;
-  /** Says what was done, and shows the accounts as they are now. */
-  done: (text: string) => Promise<void>;
+  /** Says what was done to whom, and shows the accounts as they are now. */
+  done: (deed: Deed, email: string) => Promise<void>;
 }
 
 function Entry({ account, done }: EntryProps) {
@@ -85,9 +88,9 @@ function Entry({ account, done }: EntryProps) {
   const name = [account.first_name, account.last_name].filter(Boolean).join(" ");
   const facts = [name, account.company, own.since(day(account.created_at, undefined, locale)), !account.email_verified && own.unverified];
   const isPromoter = roles.includes("promoter");
-  const change = async (changes: Parameters<typeof changeAccount>[1], text: string) => {
+  const change = async (changes: Parameters<typeof changeAccount>[1], deed: Deed) => {
     await changeAccount(id, changes);
-    await done(text);
+    await done(deed, email);
   };
   const withRole = (role: "promoter" | "admin", has: boolean) => [...roles.filter((other) => other !== role), ...(has ? [role] : [])] as ("user" | "promoter" | "admin")[];
   return (
@@ -112,16 +115,16 @@ function Entry({ account, done }: EntryProps) {
             label={isPromoter ? own.takePromoter : own.makePromoter}
             of={email}
             confirm={isPromoter ? own.takePromoter : own.makePromoter}
-            act={() => change({ roles: withRole("promoter", !isPromoter) }, isPromoter ? own.promoterTaken(email) : own.promoterMade(email))}
+            act={() => change({ roles: withRole("promoter", !isPromoter) }, isPromoter ? "promoterTaken" : "promoterMade")}
           >
             <p>{isPromoter ? own.takePromoterText : own.makePromoterText}</p>
           </Confirmed>
           {roles.includes("admin") && (
-            <Confirmed label={own.takeAdmin} of={email} confirm={own.takeAdmin} act={() => change({ roles: withRole("admin", false) }, own.adminTaken(email))}>
+            <Confirmed label={own.takeAdmin} of={email} confirm={own.takeAdmin} act={() => change({ roles: withRole("admin", false) }, "adminTaken")}>
               <p>{own.takeAdminText}</p>
             </Confirmed>
           )}
-          <Confirmed label={own.endSessions} of={email} confirm={own.endSessions} act={async () => void (await endSessions(id), await done(own.sessionsEnded(email)))}>
+          <Confirmed label={own.endSessions} of={email} confirm={own.endSessions} act={async () => void (await endSessions(id), await done("sessionsEnded", email))}>
             <p>{own.endSessionsText}</p>
           </Confirmed>
         </div>
@@ -133,7 +136,7 @@ function Entry({ account, done }: EntryProps) {
 
 interface LockProps {
   account: Account;
-  change: (changes: Parameters<typeof changeAccount>[1], text: string) => Promise<void>;
+  change: (changes: Parameters<typeof changeAccount>[1], deed: Deed) => Promise<void>;
 }
 
 /** Locks an account with a reason for other admins, or unlocks it. */
@@ -142,7 +145,7 @@ function Lock({ account: { email, locked_at }, change }: LockProps) {
   const [reason, setReason] = useState("");
   const isLocked = locked_at !== null;
   const label = isLocked ? own.unlock : own.lock;
-  const act = () => change({ locked: !isLocked, reason: reason.trim() || undefined }, isLocked ? own.unlocked(email) : own.lockedNow(email));
+  const act = () => change({ locked: !isLocked, reason: reason.trim() || undefined }, isLocked ? "unlocked" : "lockedNow");
   return (
     <Confirmed label={label} of={email} confirm={label} act={act}>
       <p>{isLocked ? own.unlockText : own.lockText}</p>

@@ -38,11 +38,11 @@ function Listed({ shown }: { shown: Shown }) {
   const own = useRoomTexts("waitlist");
   const { locale } = useTexts();
   const { event } = useManagedEvent();
-  const [said, setSaid] = useState("");
+  const [offered, setOffered] = useState<{ to: string; until: string } | null>(null);
   const found = usePages((cursor) => listLine(event.id, shown, cursor), event.id);
   const offer = async (entry: Entry) => {
     const { offer_expires_at } = await offerNow(entry.id);
-    setSaid(own.done(entry.user_id, dayAndTime(offer_expires_at!, event.timezone, locale)));
+    setOffered({ to: entry.user_id, until: offer_expires_at! });
     await found.reload();
   };
   const above = (line: Line) => (
@@ -51,6 +51,7 @@ function Listed({ shown }: { shown: Shown }) {
       <Demand line={line} />
     </>
   );
+  const said = offered ? own.done(offered.to, dayAndTime(offered.until, event.timezone, locale)) : "";
   return (
     <PagedList found={found} itemsOf={(page) => page.entries} said={said} none={{ title: own.none[shown], text: own.noneText[shown] }} above={above}>
       {(entries) => (

@@ -89,5 +89,6 @@ export const ordersTexts = {
   question: (amount: string) => `Refund ${amount}?`,
   questionText: (count: number) => `No longer valid at once: ${tickets(count)}. The money goes back to where it came from. This cannot be undone.`,
   back: "Go back",
+  notAllShown: "It is done. Not everything can be shown at this moment: load the page again.",
   done: (amount: string, count: number) => `The buyer gets ${amount} back. No longer valid: ${tickets(count)}.`,
 };

@@ -92,5 +92,6 @@ export const ordersTexts: typeof english = {
   question: (amount) => `¿Reembolsar ${amount}?`,
   questionText: (count) => `Dejan de valer enseguida: ${entradas(count)}. El dinero vuelve a donde vino. No se puede deshacer.`,
   back: "Volver",
+  notAllShown: "Hecho. En este momento no se puede mostrar todo: carga la página otra vez.",
   done: (amount, count) => `Se devuelven ${amount}. Ya no valen: ${entradas(count)}.`,
 };
