@@ -45,10 +45,10 @@ help:
 	@echo "make clean     delete the Python environment and everything that was built; the data stays"
 
 run: $(RUN_STAMP)
-	@$(BIN)/python -m infra.web --optional
-	@exec $(BIN)/python -m infra.local
+	@exec $(BIN)/python -m infra.local --build-pages
 
 plan apply: $(RUN_STAMP)
+	@case "$(YES)" in ""|0|1) ;; *) echo "YES must be 1 (do not ask) or 0, not '$(YES)'" >&2; exit 2 ;; esac
 	@$(if $(STAGE),FAIRGATE_STAGE=$(STAGE)) $(BIN)/python -m bootstrap $@ $(if $(filter 1,$(YES)),$(if $(filter apply,$@),--yes)) $(FILES)
 
 status: $(RUN_STAMP)
@@ -109,7 +109,8 @@ emulate: $(STAMP)
 	@$(BIN)/python -m infra.emulation
 
 admin: $(STAMP)
-	@test -n "$(STAGE)" && test -n "$(EMAIL)" || { echo "Name the stage and the address: make admin STAGE=dev EMAIL=ada@example.com"; exit 2; }
+	@test -n "$(STAGE)" && test -n "$(EMAIL)" || \
+		{ echo "Name the stage and the address: make admin STAGE=dev AWS_REGION=eu-central-1 EMAIL=ada@example.com" >&2; exit 2; }
 	@FAIRGATE_STAGE=$(STAGE) $(BIN)/python -m infra.create_admin "$(EMAIL)"
 
 clean:

@@ -19,7 +19,7 @@ DEFAULT_FILE = Path(__file__).parent / "bootstrap-tickets.json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Returns 0 done or nothing to do; 1 faults, a refusal, drift or an unusable store; 2 wrong arguments."""
+    """Run a command. Returns 0 done or nothing to do; 1 faults, a refusal, drift or an unusable store; 2 wrong arguments or settings."""
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as error:
@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (commands.CommandError, NoStore) as error:
         lines = [str(error)]
     except SettingsError as error:
-        lines = [f"wrong setting: {error}", "docs/settings.md lists the settings and their values"]
+        print(f"bootstrap: {error}; docs/settings.md lists the settings and their values", file=sys.stderr)
+        return 2
     except dynamo.STORE_ERRORS as error:
         otherwise = "Buyers see the old version or the new one, never a mixture. Run the command again to finish."
         lines = [f"the store failed: {error}", aws_errors.advice(error) or otherwise]

@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from bootstrap import aws_stage
 from chalicelib import settings
+from infra.template import stages
 
-LOCAL_STAGE = "local"
 DEFAULT_DATA = ".data"
 # The local store accepts any credentials, but AWS's SDK wants some.
 _LOCAL_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
@@ -32,7 +33,7 @@ class _LocalRun(Struct):
     """What is used of the demo.json of a data folder."""
 
     store_url: str
-    stage: str = LOCAL_STAGE
+    stage: str = stages.LOCAL
 
 
 class _LocalSecrets(Struct):
@@ -45,12 +46,14 @@ class _LocalSecrets(Struct):
 def choose_target(default_file: Path) -> Iterator[Target]:
     """The store that the settings name or, in stage `local`, that of the local run, which the block's settings then name.
 
-    A local run serves the demo beside `default_file`, so its files are both. Raises NoStore or SettingsError.
+    A local run serves the demo beside `default_file`, so its files are both. Raises NoStore, or SettingsError, also for a stage or a
+    region that there is not.
     """
     current = settings.current()
     if current.store_endpoint:
         yield Target(f"{current.store_endpoint}, stage {current.stage}", [str(default_file)])
-    elif current.stage != LOCAL_STAGE:
+    elif current.stage != stages.LOCAL:
+        aws_stage.require(os.environ)
         yield Target(f"DynamoDB in {current.region}, stage {current.stage}", [str(default_file)])
     else:
         folder = Path(os.environ.get("DATA") or DEFAULT_DATA).expanduser().absolute()

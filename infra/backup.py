@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bootstrap import env_file
+from bootstrap import aws_stage, env_file
 from bootstrap.aws_errors import store_failure
 from chalicelib import clock, dynamo, settings
 from infra import tables
@@ -232,6 +232,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, 1 if it failed, or 2 for wrong arguments or settings."""
     arguments = _parse(argv)
     try:
+        aws_stage.require(os.environ)
         stage = settings.current().stage
         _say(f"Working on the tables of stage {stage} ...")
         if arguments.create_tables:

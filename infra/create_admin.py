@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 
 import msgspec
 
-from bootstrap import env_file
+from bootstrap import aws_stage, env_file
 from bootstrap.aws_errors import store_failure
 from chalicelib import clock, dynamo, ids, settings
 from chalicelib.accounts import passwords, service
@@ -30,19 +30,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(prog="python -m infra.create_admin", description="Make somebody an admin; see docs/accounts.md.")
     parser.add_argument("email", help="the e-mail address of the admin")
     try:
-        email = msgspec.convert(parser.parse_args(argv).email, Email)
+        address = parser.parse_args(argv).email
+        aws_stage.require(os.environ)
+        email = _read_address(address)
         with redirect_stdout(sys.stderr):
             result = _make_admin(email)
     except SystemExit as parser_exit:
         return int(parser_exit.code or 0)
-    except msgspec.ValidationError:
-        return _failed("this is not an e-mail address")
     except (NotPossible, settings.SettingsError) as error:
         return _failed(str(error))
     except dynamo.STORE_ERRORS as error:
         return _failed(store_failure(error))
     print(result)
     return 0
+
+
+def _read_address(text: str) -> str:
+    try:
+        return msgspec.convert(text, Email)
+    except msgspec.ValidationError:
+        raise NotPossible(f"{text!r} is not an e-mail address; write it like ada@example.com") from None
 
 
 def _make_admin(email: str) -> str:

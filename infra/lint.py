@@ -5,6 +5,8 @@
 
 import sys
 import tempfile
+from argparse import ArgumentParser
+from collections.abc import Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +24,8 @@ MAX_TEMPLATE_BYTES = 1_000_000
 FAULTLESS = ROOT / ".build" / "faultless-templates"
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
+    ArgumentParser(prog="python -m infra.lint", description=__doc__).parse_args(argv)
     problems = []
     for stage in deployed_stages():
         with tempfile.TemporaryDirectory() as folder:

@@ -6,15 +6,16 @@ Fails if a route lacks a type, a docstring or a name of its own, without which i
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 
 import app
 from chalicelib.edge.openapi.document import Undescribed, build_document
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.openapi", description="Write the OpenAPI document of the API to stdout.")
     parser.add_argument("--check", action="store_true", help="only check that the document can be made")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     try:
         document = build_document(app.app.routes)
     except Undescribed as error:

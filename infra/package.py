@@ -4,7 +4,6 @@ Writes .build/<stage>/{sam.json,deployment.zip,web}. Exits with 1 when the zip, 
 """
 
 import argparse
-import difflib
 import os
 import platform
 import shutil
@@ -12,8 +11,10 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from bootstrap import aws_stage
 from infra import chalice_package, cold_starts, deployment_zip, lint, web
 from infra.instance import InstanceFailed
 from infra.template.stages import ROOT, deployed_stages
@@ -44,8 +45,9 @@ MIN_SNAPSTART_PYTHON = (3, 12)
 _ADVICE = "remove what is not needed, or raise the budget in infra/package.py and docs/performance.md"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m infra.package", description=__doc__)
+def main(argv: Sequence[str] | None = None) -> int:
+    usage = "make package STAGE=dev (or python -m infra.package; --help lists the options)"
+    parser = argparse.ArgumentParser(prog="package", usage=usage, description=__doc__)
     parser.add_argument("--imports-only", action="store_true", help="only check what the functions load; build nothing")
     parser.add_argument(
         "--stage", default=os.environ.get("STAGE", "dev"), choices=deployed_stages(), help="the stage to build (default: dev)"
@@ -56,7 +58,7 @@ def main() -> int:
     parser.add_argument(
         "--snapstart", default=os.environ.get("SNAPSTART", "off"), choices=["on", "off"], help="start instances from a snapshot (off)"
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     _check_choices(parser, arguments)
     snapstart = arguments.snapstart == "on"
     if snapstart and sys.version_info < MIN_SNAPSTART_PYTHON:
@@ -78,10 +80,11 @@ def main() -> int:
 def _check_choices(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
     """Refuse what argparse does not check: values that come from the variables STAGE, ARCH and SNAPSTART."""
     for action in parser._actions:
-        value = getattr(arguments, action.dest, None)
+        value = getattr(arguments, action.dest, "")
         if action.choices is not None and value not in action.choices:
-            allowed, nearest = list(action.choices), difflib.get_close_matches(value, action.choices, 1, 0)
-            parser.error(f"{action.dest} must be {' or '.join(allowed)}, not {value!r}; the nearest name is {nearest[0]}")
+            allowed = list(action.choices)
+            nearest = aws_stage.nearest_name(value, allowed)
+            parser.error(f"{action.dest} must be {' or '.join(allowed)}, not {value!r}; the nearest name is {nearest}")
 
 
 def build(stage: str, architecture: str, *, snapstart: bool = False) -> Path:

@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from datetime import datetime
 from typing import Any
 
-from bootstrap import env_file
+from bootstrap import aws_stage, env_file
 from bootstrap.aws_errors import store_failure
 from chalicelib import clock, dynamo, secret_settings, settings
 from chalicelib.cases import service as cases
@@ -93,6 +93,7 @@ def _check_arguments(chosen: Namespace) -> None:
 
 
 def _check_stage() -> None:
+    aws_stage.require(os.environ)
     stage = settings.current().stage
     if not secret_settings.optional_secret("stripe_api_key"):
         raise ComparisonFailed(f"stage {stage} has no Stripe key; set FAIRGATE_STRIPE_API_KEY or FAIRGATE_SECRETS_ARN")

@@ -1,8 +1,7 @@
 """The web pages: builds web/ into .build/web with Node, when its sources have changed.
 
-python -m infra.web              build; exits with 1 and says what to do when that fails
-python -m infra.web --optional   the same for a run that can do without pages: exits with 0
-python -m infra.web --check      check the types of the TypeScript; builds nothing
+python -m infra.web           build; exits with 1 and says what to do when that fails
+python -m infra.web --check   check the types of the TypeScript; builds nothing
 """
 
 import argparse
@@ -49,19 +48,25 @@ class Node(Struct, frozen=True):
     npm: Sequence[str]
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.web", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--optional", action="store_true", help="exit with 0 also when the pages cannot be built")
     parser.add_argument("--check", action="store_true", help="only check the types; build nothing")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     try:
         check_types() if arguments.check else build()
     except WebBuildFailed as error:
         print(f"fairgate: {error}", file=sys.stderr)
-        if arguments.optional:
-            print("fairgate: The API works without the pages, so it starts all the same.", file=sys.stderr)
-        return 0 if arguments.optional else 1
+        return 1
     return 0
+
+
+def build_if_possible() -> None:
+    """Build the pages for a run that can do without them; says so if they cannot be built."""
+    try:
+        build()
+    except WebBuildFailed as error:
+        print(f"fairgate: {error}", file=sys.stderr)
+        print("fairgate: The API works without the pages, so it starts all the same.", file=sys.stderr)
 
 
 def build() -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 from moto import mock_aws
@@ -15,6 +16,7 @@ from moto.core import responses as moto_responses
 from moto.core.serialize import XFormedAttributePicker
 from moto.dynamodb.models import dynamodb_backends
 
+from bootstrap import aws_stage
 from chalicelib import clock, dynamo, memory, settings
 from chalicelib.images import bucket_client
 from devtools.dynamodb.changes import TableDefinition
@@ -54,7 +56,8 @@ def cache_names_of_moto() -> None:
 
 @contextmanager
 def moto() -> Iterator[None]:
-    with mock_aws():
+    """An AWS in this process, where every stage is deployed."""
+    with mock_aws(), patch.object(aws_stage, "require"):
         yield
 
 

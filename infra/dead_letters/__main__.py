@@ -4,6 +4,7 @@ Without an option it shows what is there and whether it can be replayed, and cha
 names. Exit code 0: nothing is left; 1: something is; 2: it failed.
 """
 
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 import boto3.session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bootstrap import env_file
+from bootstrap import aws_stage, env_file
 from chalicelib import settings
 from infra.dead_letters.letters import DeadLetters, Letter
 from infra.dead_letters.replay import ClientOf, NotReplayed, Replay, TooOld
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None, client_of: ClientOf | None = None) -
         chosen = parser.parse_args(argv)
         if unknown := [name for name in chosen.functions if name not in QUEUES]:
             parser.error(f"there is no queue of {unknown[0]}; there are {', '.join(QUEUES)}")
+        aws_stage.require(os.environ)
         current = settings.current()
         made = client_of or boto3.session.Session(region_name=current.region).client
         names: Sequence[str] = chosen.functions or QUEUES

@@ -1,16 +1,13 @@
 """The AWS account and the region that a deployment goes to, and what to do about AWS's errors."""
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 import boto3.session
 from botocore import exceptions
 from msgspec import Struct
 
-from bootstrap import aws_errors
-from chalicelib import settings
-from infra.deploy.errors import DeploymentFailed
+from bootstrap import aws_errors, aws_stage
 
 _FORBIDDEN = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403")
 
@@ -27,19 +24,9 @@ class AwsAccount(Struct, frozen=True):
         return self.session.client(service, region_name=self.region)  # type: ignore[call-overload]
 
 
-def choose_region(environment: Mapping[str, str]) -> str:
-    """The region that the environment names, as the functions and the commands read it. Raises DeploymentFailed if it names none."""
-    for name in settings.REGION_VARIABLES:
-        if environment.get(name):
-            return environment[name]
-    raise DeploymentFailed(
-        "No region is set. Name the one of the stage: make deploy AWS_REGION=eu-central-1 (that of an AWS profile is not read)."
-    )
-
-
 def open_account() -> AwsAccount:
-    """The account whose credentials the environment has. Raises DeploymentFailed or an error of AWS that `advice` explains."""
-    region = choose_region(os.environ)
+    """The account whose credentials the environment has. Raises SettingsError, or an error of AWS that `explain` explains."""
+    region = aws_stage.check_region(os.environ)
     session = boto3.session.Session(region_name=region)
     identity = session.client("sts", region_name=region).get_caller_identity()
     return AwsAccount(session, region, identity["Account"], identity["Arn"])

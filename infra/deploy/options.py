@@ -1,16 +1,22 @@
 """The options of `make deploy`: variables of the environment, which arguments replace."""
 
 import os
-from argparse import ArgumentParser
+import re
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from bootstrap import aws_stage
+from chalicelib.settings import REGION_VARIABLES, SettingsError
 from infra.package import ARCHITECTURES
-from infra.template.stages import ROOT, deployed_stages
+from infra.template.stages import ROOT
 
 SKIPPABLE = ("check", "test", "package")
+# What AWS takes for names of stacks and of buckets.
+_STACK_NAME, _BUCKET_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}"), re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class Options(Struct, frozen=True):
@@ -30,8 +36,47 @@ class Options(Struct, frozen=True):
 
 
 def read_options(argv: Sequence[str] | None) -> Options:
-    """The options; ends the process with exit code 2 if one is wrong."""
-    parser = ArgumentParser(prog="python -m infra.deploy", description="Deploy a stage to AWS; docs/deployment.md explains each step.")
+    """The options; ends the process with exit code 2 if one is wrong. A dry run needs no region."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    skip, files, parameters = frozenset(given.skip.replace(",", " ").split()), tuple(given.files.split()), given.parameters.split()
+    try:
+        _check_stage_and_switches(given)
+    except SettingsError as error:
+        parser.error(str(error))
+    if given.architecture not in ARCHITECTURES:
+        parser.error(f"ARCH must be {' or '.join(ARCHITECTURES)}, not {given.architecture!r}")
+    if unknown := sorted(skip - set(SKIPPABLE)):
+        parser.error(f"SKIP may have {', '.join(SKIPPABLE)}, not {', '.join(unknown)}")
+    if missing := [file for file in files if not Path(file).is_file()]:
+        parser.error(f"FILES: there is no file {missing[0]}")
+    if wrong := [word for word in parameters if "=" not in word]:
+        parser.error(f"PARAMETERS must be `Name=value`, separated by spaces, not {wrong[0]!r}")
+    if given.stack and not _STACK_NAME.fullmatch(given.stack):
+        parser.error(f"STACK must be letters, digits and `-`, a letter first, at most 128 characters, not {given.stack!r}")
+    if given.bucket and not _BUCKET_NAME.fullmatch(given.bucket):
+        parser.error(f"BUCKET must be the name of a bucket (3 to 63 lowercase letters, digits, `.` and `-`), not {given.bucket!r}")
+    if given.url and urlsplit(given.url).scheme not in ("http", "https"):
+        parser.error(f"API_URL must begin with https:// or http://, not be {given.url!r}")
+    return Options(
+        stage=given.stage,
+        stack=given.stack or f"fairgate-{given.stage}",
+        folder=Path(given.folder).absolute() if given.folder else ROOT / ".build" / given.stage,
+        bucket=given.bucket,
+        files=files,
+        parameters=dict(word.split("=", 1) for word in parameters),
+        architecture=given.architecture,
+        url=given.url,
+        skip=skip,
+        yes=given.yes == "1",
+        dry_run=given.dry_run == "1",
+    )
+
+
+def _parser() -> ArgumentParser:
+    usage = "make deploy STAGE=dev (or python -m infra.deploy; --help lists the options)"
+    description = "Deploy a stage to AWS; docs/deployment.md explains each step."
+    parser = ArgumentParser(prog="deploy", usage=usage, description=description)
     add = parser.add_argument
     variable = os.environ.get
     add("--stage", default=variable("STAGE", ""), help="the stage (STAGE)")
@@ -43,29 +88,26 @@ def read_options(argv: Sequence[str] | None) -> Options:
     add("--folder", default=variable("FOLDER", ""), help="what `make package` wrote (FOLDER; .build/STAGE)")
     add("--url", default=variable("API_URL", ""), help="the API's address for the smoke test (API_URL; that of the stack)")
     add("--skip", default=variable("SKIP", ""), help="steps that were done already: check, test, package (SKIP)")
-    add("--yes", action="store_true", default=variable("YES") == "1", help="do not ask before something is changed (YES=1)")
-    add("--dry-run", action="store_true", default=variable("DRY_RUN") == "1", help="only show the steps; needs no account (DRY_RUN=1)")
-    given = parser.parse_args(argv)
-    stages, skip = deployed_stages(), frozenset(given.skip.replace(",", " ").split())
-    if given.stage not in stages:
-        parser.error(f"the stage must be {' or '.join(stages)}, not {given.stage!r}: make deploy STAGE={stages[0]}")
-    if given.architecture not in ARCHITECTURES:
-        parser.error(f"ARCH must be {' or '.join(ARCHITECTURES)}, not {given.architecture!r}")
-    if unknown := sorted(skip - set(SKIPPABLE)):
-        parser.error(f"SKIP may have {', '.join(SKIPPABLE)}, not {', '.join(unknown)}")
-    parameters = given.parameters.split()
-    if wrong := [word for word in parameters if "=" not in word]:
-        parser.error(f"PARAMETERS must be `Name=value`, separated by spaces, not {wrong[0]!r}")
-    return Options(
-        stage=given.stage,
-        stack=given.stack or f"fairgate-{given.stage}",
-        folder=Path(given.folder).absolute() if given.folder else ROOT / ".build" / given.stage,
-        bucket=given.bucket,
-        files=tuple(given.files.split()),
-        parameters=dict(word.split("=", 1) for word in parameters),
-        architecture=given.architecture,
-        url=given.url,
-        skip=skip,
-        yes=given.yes,
-        dry_run=given.dry_run,
+    add("--yes", action="store_const", const="1", default=variable("YES", ""), help="do not ask before something is changed (YES=1)")
+    add(
+        "--dry-run",
+        action="store_const",
+        const="1",
+        default=variable("DRY_RUN", ""),
+        help="only show the steps; needs no account (DRY_RUN=1)",
     )
+    return parser
+
+
+def _check_stage_and_switches(given: Namespace) -> None:
+    aws_stage.check_stage(given.stage)
+    _check_switch("YES", given.yes, "do not ask")
+    _check_switch("DRY_RUN", given.dry_run, "only show the steps")
+    if given.dry_run != "1" or any(map(os.environ.get, REGION_VARIABLES)):
+        aws_stage.check_region(os.environ)
+
+
+def _check_switch(variable: str, value: str, meaning: str) -> None:
+    """Raise SettingsError for anything but 1, 0 and nothing: who writes DRY_RUN=yes does not want to deploy."""
+    if value not in ("", "0", "1"):
+        raise SettingsError(f"{variable} must be 1 ({meaning}) or 0, not {value!r}")

@@ -10,19 +10,27 @@ import subprocess
 import sys
 import tempfile
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bootstrap import aws_stage
+from chalicelib.settings import SettingsError
 from infra.emulation import trials
 from infra.emulation.aws import EmulatedAws, EmulationFailed
 from infra.emulation.deployed import ApiFront, DeployedStack
-from infra.template.stages import ROOT, deployed_stages
+from infra.template.stages import ROOT
 
 
-def main() -> int:
-    parser = ArgumentParser(prog="python -m infra.emulation", description=__doc__)
-    parser.add_argument("--stage", default=os.environ.get("STAGE", "dev"), choices=deployed_stages())
-    stage = parser.parse_args().stage
+def main(argv: Sequence[str] | None = None) -> int:
+    usage = "make emulate STAGE=dev (or python -m infra.emulation --stage dev)"
+    parser = ArgumentParser(prog="emulate", usage=usage, description=__doc__)
+    parser.add_argument("--stage", default=os.environ.get("STAGE", "dev"), help="the stage whose package is deployed (STAGE; dev)")
+    stage = parser.parse_args(argv).stage
+    try:
+        aws_stage.check_stage(stage)
+    except SettingsError as error:
+        parser.error(str(error))
     with tempfile.TemporaryDirectory(prefix="fairgate-") as scratch:
         try:
             deploy_and_try(stage, ROOT / ".build" / stage, Path(scratch))

@@ -1,4 +1,4 @@
-"""`make run`: the whole of Fairgate on this machine, on one port of 127.0.0.1."""
+"""`make run`: the whole of Fairgate on this machine, on one port of 127.0.0.1. With --build-pages it builds the web pages first."""
 
 import errno
 import os
@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import sys
 import threading
+from argparse import ArgumentParser
 from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
@@ -16,7 +17,7 @@ from devtools.dynamodb.errors import StoreDamaged, StoreFailed, StoreInUse, Stor
 from infra.local.data_folder import DataFolder, DataFolderError
 from infra.local.environment import SetupError, complete_environment, read_options
 from infra.local.server import LocalServer, PortInUse
-from infra.web import BUILT
+from infra.web import BUILT, build_if_possible
 
 if TYPE_CHECKING:
     from devtools.dynamodb.store import LocalStore
@@ -26,7 +27,10 @@ SIGNAL_CHECK_SECONDS = 0.5
 
 
 def main() -> int:
-    """Run until a signal. Returns 0 after Ctrl-C or SIGTERM, 1 when the run cannot start; the reason is printed."""
+    """Run until a signal. Returns 0 after Ctrl-C or SIGTERM, 1 when the run cannot start, 2 for a wrong setting; the reason is printed."""
+    parser = ArgumentParser(prog="python -m infra.local", description=__doc__)
+    parser.add_argument("--build-pages", action="store_true", help="build the web pages, if nothing else keeps the run from starting")
+    arguments = parser.parse_args()
     terminal = sys.stdout
     _handle_signals(terminal)
     try:
@@ -36,7 +40,7 @@ def main() -> int:
         if options.reload:
             from infra.local.reload import run_again_after_edits
 
-            return run_again_after_edits(options.port, given)
+            return run_again_after_edits(options.port, given, sys.argv[1:])
         folder = DataFolder(options.data, reset=options.reset)
         try:
             server = LocalServer(options.port)
@@ -46,14 +50,18 @@ def main() -> int:
         except BaseException:
             folder.remove_if_new()
             raise
+        if arguments.build_pages:  # not before: it takes a minute the first time, and a wrong setting is to be known at once
+            build_if_possible()
         _run(folder, server, stripe, terminal)
     except KeyboardInterrupt:
         _print(terminal, "Stopped. The data is saved.")
     except PortInUse:
         return _fail(f"Port {options.port} is in use. Stop the program that uses it, or take any free port: make run PORT=0")
     except settings.SettingsError as error:
-        return _fail(f"{error} (docs/settings.md lists the settings and their values)")
-    except (DataFolderError, SetupError, StoreDamaged, StoreInUse, StoreTooNew, StoreFailed) as error:
+        return _fail(f"{error} (docs/settings.md lists the settings and their values)", 2)
+    except SetupError as error:
+        return _fail(str(error), 2)
+    except (DataFolderError, StoreDamaged, StoreInUse, StoreTooNew, StoreFailed) as error:
         return _fail(str(error))
     except (OSError, sqlite3.Error) as error:
         if not _is_disk_full(error):
@@ -102,7 +110,7 @@ def _run(folder: DataFolder, server: LocalServer, stripe: "FakeStripe | None", t
             _serve(folder, server, stripe, store, store_server.url, terminal)
         except Exception:
             if store.failure:
-                raise SetupError(store.failure) from None
+                raise StoreFailed(store.failure) from None
             raise
 
 
@@ -184,9 +192,9 @@ def _print(terminal: TextIO, text: str) -> None:
     print(text, file=terminal, flush=True)
 
 
-def _fail(text: str) -> int:
+def _fail(text: str, code: int = 1) -> int:
     print(f"fairgate: {text}", file=sys.stderr, flush=True)
-    return 1
+    return code
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from msgspec import Meta
 
 ROOT = Path(__file__).parents[2]
 
+LOCAL = "local"  # the stage of local runs, which is not deployed
+
 Template = dict[str, Any]  # a part of a CloudFormation template
 
 Amount = Annotated[int, Meta(ge=1)]
@@ -54,7 +56,7 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def deployed_stages() -> list[str]:
     """All stages but that of local runs."""
-    return [stage for stage in _config()["stages"] if stage != "local"]
+    return [stage for stage in _config()["stages"] if stage != LOCAL]
 
 
 def stack_settings(stage: str) -> StackSettings:

@@ -317,5 +317,5 @@ def test_a_batch_never_exceeds_a_transaction(api, time, run, write, tree, tmp_pa
 def test_without_the_keys_that_sign_tickets_even_a_dry_run_says_so(import_file):
     with settings.override(ticket_keys=""):
         result = import_file("A-0001,fest-pass,,\n", apply=False)
-    assert result.code == 1
+    assert result.code == 2
     assert "FAIRGATE_TICKET_KEYS" in result.err

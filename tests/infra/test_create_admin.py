@@ -5,12 +5,19 @@ import io
 import pytest
 from botocore.exceptions import NoCredentialsError
 
+from bootstrap import aws_stage
 from chalicelib import dynamo
 from chalicelib.audit import service as audit
 from infra.create_admin import main
 from tests.accounts.conftest import EMAIL, PASSWORD, log_in, refresh, sign_up
 
 pytestmark = pytest.mark.usefixtures("time")
+
+
+@pytest.fixture
+def deployed(monkeypatch):
+    """Let the stage of this process be one that is deployed."""
+    monkeypatch.setattr(aws_stage, "require", lambda environment: None)
 
 
 @pytest.fixture
@@ -52,6 +59,7 @@ def test_what_cannot_be_is_refused(api, typed, capsys, email, password, why):
     assert log_in(api, EMAIL, password).status == 401
 
 
+@pytest.mark.usefixtures("deployed")
 def test_who_is_not_logged_in_to_aws_learns_it(typed, capsys, monkeypatch):
     monkeypatch.setattr(dynamo, "client", lambda: (_ for _ in ()).throw(NoCredentialsError()))
     typed(f"{PASSWORD}\n")
@@ -59,6 +67,7 @@ def test_who_is_not_logged_in_to_aws_learns_it(typed, capsys, monkeypatch):
     assert "Unable to locate credentials. Log in to AWS" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("deployed")
 def test_without_a_store_it_says_so(typed, capsys, monkeypatch):
     monkeypatch.setattr(dynamo, "client", lambda: (_ for _ in ()).throw(dynamo.StoreUnavailable("away")))
     typed(f"{PASSWORD}\n")

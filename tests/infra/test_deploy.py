@@ -4,7 +4,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import botocore.client
@@ -13,14 +12,13 @@ import urllib3
 
 import app
 from chalicelib import memory, settings
-from infra import chalice_package
 from infra.deploy import __main__ as command
 from infra.deploy import deployment, stack
 from infra.emulation.aws import REGION, EmulatedAws
 from infra.local.gateway import Gateway
 from infra.local.server import LocalServer
 from infra.template import stored_tables
-from infra.template.stages import deployed_stages
+from tests.infra.deployer_policy import is_allowed
 from tests.test_tidy import ROOT
 
 STAGE, STACK, SHOP = "dev", "fairgate-dev", "https://shop.example.com"
@@ -161,7 +159,7 @@ def test_an_older_secret_gets_the_key_that_the_cdn_needs_and_keeps_all_others(de
     assert len(secret.pop("edge_key")) >= 32
     assert secret == values
     assert "secretsmanager:PutSecretValue" in called
-    assert [name for name in sorted(called) if name.startswith("secretsmanager:") and not _is_allowed(name)] == []
+    assert [name for name in sorted(called) if name.startswith("secretsmanager:") and not is_allowed(name)] == []
 
 
 @pytest.mark.parametrize(
@@ -246,7 +244,6 @@ def test_the_rest_of_a_failed_first_deployment_has_to_be_deleted(deploy, aws, pa
     [
         (("--bucket", "fairgate-none"), "There is no bucket fairgate-none. Create it (aws s3 mb s3://fairgate-none)"),
         (("--folder", "/none"), "There is no package in /none. Build it: make package STAGE=dev"),
-        (("--files", "/none.json"), "bootstrap validate failed"),
     ],
 )
 def test_what_is_missing_is_named_before_anything_changes(deploy, aws, options, advice):
@@ -256,11 +253,7 @@ def test_what_is_missing_is_named_before_anything_changes(deploy, aws, options, 
     assert _stack_status(aws) is None
 
 
-def test_missing_credentials_and_regions_are_named(deploy, monkeypatch):
-    monkeypatch.delenv("AWS_REGION")
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert "make deploy AWS_REGION=eu-central-1" in deploy()[1]
-    monkeypatch.setenv("AWS_REGION", REGION)
+def test_missing_credentials_are_named(deploy, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -268,20 +261,6 @@ def test_missing_credentials_and_regions_are_named(deploy, monkeypatch):
     assert code == 1
     assert "Unable to locate credentials. Log in to AWS" in printed
     assert "aws sso login" in printed
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        (["--stage", "porduction"], "the stage must be dev or prod"),
-        (["--stage", "dev", "--skip", "tests"], "SKIP may have check, test, package, not tests"),
-        (["--stage", "dev", "--architecture", "arm"], "ARCH must be arm64 or x86_64"),
-        (["--stage", "dev", "--parameters", "Domain"], "PARAMETERS must be `Name=value`"),
-    ],
-)
-def test_wrong_options_are_refused(options, expected, capsys):
-    assert command.main(options) == 2
-    assert expected in capsys.readouterr().err
 
 
 def test_a_dry_run_shows_the_steps_of_a_run_and_needs_no_account(monkeypatch, capsys):
@@ -304,18 +283,7 @@ def test_the_policy_of_the_deployer_allows_what_a_deployment_calls(deploy, monke
     other_names = {"s3:HeadBucket": "s3:ListBucket", "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock"}
     needed = {other_names.get(name, name) for name in called} - {"sts:GetCallerIdentity"}  # which needs no permission
     assert {"cloudformation:ExecuteChangeSet", "secretsmanager:CreateSecret", "s3:PutObject"} <= needed
-    assert [name for name in sorted(needed) if not _is_allowed(name)] == []
-
-
-@pytest.mark.parametrize("stage", deployed_stages())
-def test_the_policy_of_the_deployer_names_every_service_that_the_template_uses(stage, tmp_path):
-    """CloudFormation makes the resources with the rights of the deployer."""
-    chalice_package.write(stage, "arm64", tmp_path, template_alone=True)
-    types = {resource["Type"] for resource in json.loads((tmp_path / "sam.json").read_bytes())["Resources"].values()}
-    other_names = {"serverless": "lambda"}
-    services = {other_names.get(service, service) for service in (name.split("::")[1].lower() for name in types)}
-    allowed = {action.partition(":")[0] for action in _allowed_actions()}
-    assert sorted(services - allowed) == []
+    assert [name for name in sorted(needed) if not is_allowed(name)] == []
 
 
 def test_the_policy_of_the_deployer_allows_the_commands_that_messages_and_pages_name():
@@ -328,7 +296,7 @@ def test_the_policy_of_the_deployer_allows_the_commands_that_messages_and_pages_
     }
     actions = {f"{service}:{''.join(word.capitalize() for word in name.split('-'))}" for service, name in named}
     assert {"cloudformation:DeleteStack", "cloudformation:ContinueUpdateRollback", "cloudformation:DetectStackDrift"} <= actions
-    assert [action for action in sorted(actions) if not _is_allowed(action)] == []
+    assert [action for action in sorted(actions) if not is_allowed(action)] == []
 
 
 def _record_calls(monkeypatch) -> set[str]:
@@ -342,24 +310,6 @@ def _record_calls(monkeypatch) -> set[str]:
 
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", record)
     return called
-
-
-def _policy() -> dict:
-    return json.loads((ROOT / "infra" / "deployer-policy.json").read_bytes())
-
-
-def _is_allowed(action: str) -> bool:
-    return any(fnmatchcase(action, pattern) for pattern in _allowed_actions())
-
-
-def _allowed_actions() -> list[str]:
-    """The patterns of the actions that the policy allows."""
-    actions = [statement["Action"] for statement in _policy()["Statement"]]
-    return [pattern for each in actions for pattern in ([each] if isinstance(each, str) else each)]
-
-
-def test_the_policy_fits_into_a_managed_policy_of_iam():
-    assert len(json.dumps(_policy(), separators=(",", ":"))) <= 6144
 
 
 def test_the_steps_have_different_names():

@@ -180,7 +180,7 @@ def test_a_run_serves_pages_and_reports_what_prevents_its_start(start, tmp_path)
 )
 def test_a_wrong_environment_is_one_clear_message(start, tmp_path, environment, message):
     run = start(tmp_path / "data", **environment)
-    assert run.wait() == 1
+    assert run.wait() == 2
     assert message in run.output
     assert "Traceback" not in run.output
     assert list(tmp_path.iterdir()) == []
@@ -190,7 +190,7 @@ def test_a_refused_run_deletes_nothing(start, tmp_path):
     data = tmp_path / "data"
     start(data).wait_for("Ctrl-C stops it").ctrl_c()
     before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
-    assert start(data, RESET="1", FAIRGATE_HOLD_SECONDS="soon").wait() == 1
+    assert start(data, RESET="1", FAIRGATE_HOLD_SECONDS="soon").wait() == 2
     assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
 
 

@@ -50,6 +50,17 @@ def test_an_edit_of_the_file_env_changes_settings(start, copy, tmp_path):
     assert run.request("POST", "/events/summits-v-harbor/reservations", body)[1]["expires_in_seconds"] == 41
 
 
+def test_a_file_env_that_is_made_or_removed_during_the_run_counts_too(start, copy, tmp_path):
+    file = copy / ".env"
+    run = start(tmp_path / "data", folder=copy, RELOAD="1", ENV_FILE=".env").wait_for("Ctrl-C stops it")
+    file.write_text("FAIRGATE_HOLD_SECONDS=41\n")
+    run.wait_for("Edited: .env. Starting again").wait_for("Ctrl-C stops it")
+    file.unlink()
+    run.wait_for("Edited: .env. Starting again").wait_for("Ctrl-C stops it")
+    body = {"tier_id": "summits-v-harbor-upper", "quantity": 1}
+    assert run.request("POST", "/events/summits-v-harbor/reservations", body)[1]["expires_in_seconds"] == 180
+
+
 def test_sigterm_stops_both_processes(start, copy, tmp_path):
     run = start(tmp_path / "data", folder=copy, RELOAD="1").wait_for("Ctrl-C stops it")
     run.process.send_signal(signal.SIGTERM)
