@@ -56,7 +56,7 @@ SHOWN: dict[str, dict[str, str]] = {
     },
     "docs/try-a-drop.md": {
         "In ten minutes": "by hand",
-        "half a minute later": "tests/test_docs_commands.py",
+        "a minute later": "tests/test_docs_commands.py",
         "every ten seconds": "tests/test_docs_commands.py",
         "Within half a minute": "an example",
     },
