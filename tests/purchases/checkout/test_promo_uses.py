@@ -3,7 +3,11 @@
 import pytest
 
 from chalicelib import clock
+from chalicelib.ids import new_id
+from chalicelib.inventory import model as stocks
+from chalicelib.inventory import service as inventory
 from chalicelib.promotions import management
+from chalicelib.promotions import model as promotions
 from chalicelib.purchases.record import store
 from tests import builders, invariants
 
@@ -136,6 +140,18 @@ def test_each_buyer_may_use_a_code_as_often_as_it_says(api, shop):
     refused = checkout(api, shop, quantity=1, promo_code="SAVE")
     assert (refused.status, refused.json["error"], refused.json["limit"]) == (409, "promo_code_limit_reached", 2)
     assert builders.buy(api, "bob", *shop, 1, promo_code="SAVE").status == 201
+
+
+def test_a_code_that_too_many_use_at_the_same_moment_is_busy_and_the_reservation_stays(api, shop, time, monkeypatch):
+    monkeypatch.setattr(promotions, "MAX_SHARDS", 1)
+    builders.create_promo_code(api, shop[0], max_total_uses=10_000)
+    promo_code = management.get(shop[0], "SAVE").promo_code
+    others = [inventory.hold(promo_code.stock_id, promo_code.shards, 1, new_id(), time.now + 60, time.now) for _ in range(stocks.MAX_HOLDS)]
+    reservation_id = builders.reserve(api, "ada", *shop).json["id"]
+    refused = builders.start_checkout(api, "ada", reservation_id, promo_code="SAVE")
+    assert (refused.status, refused.json["error"], refused.headers["Retry-After"]) == (503, "promo_code_busy", "5")
+    inventory.release_holds([hold for held in others for hold in held])
+    assert builders.start_checkout(api, "ada", reservation_id, promo_code="SAVE").status == 201
 
 
 def test_another_code_for_a_checkout_that_is_open_changes_nothing(api, shop):
