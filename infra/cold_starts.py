@@ -172,18 +172,20 @@ def start(instance: Instance) -> FunctionReply:
     return instance.start
 
 
-# The numbers are 2 % above what was measured last (docs/performance.md).
+# The numbers are 2 % above what was measured last (docs/performance.md). Each call of the API has its start's budget and what it loads
+# besides, so a new feature changes one number.
+API_START = 784
 BUDGETS = {
-    "api: start": Budget(API, start, 768),
-    "api: read events": Budget(API, read, 770),
-    "api: buy a ticket": Budget(API, buy, 781, frozenset(["jwt"])),
-    "api: show a QR code": Budget(API, show_qr_code, 822, frozenset(["PIL", "jwt", "qrcode"])),
-    "api: make a PDF": Budget(API, show_ticket_pages, 886, frozenset(["PIL", "jwt", "qrcode", "reportlab"])),
-    "api: webhook of Stripe": Budget(API, refuse_webhook, 923, frozenset(["stripe", "requests"]), STRIPE),
-    "api: status for admins": Budget(API, administer, 781, frozenset(["jwt"])),
-    "api: metrics": Budget(API, show_metrics, 795, frozenset(["prometheus_client"])),
-    "api: register": Budget(API, register, 796, frozenset(["argon2", "zxcvbn"])),
-    "api: log in": Budget(API, log_in, 793, frozenset(["argon2", "jwt"])),
+    "api: start": Budget(API, start, API_START),
+    "api: read events": Budget(API, read, API_START + 2),
+    "api: buy a ticket": Budget(API, buy, API_START + 13, frozenset(["jwt"])),
+    "api: show a QR code": Budget(API, show_qr_code, API_START + 53, frozenset(["PIL", "jwt", "qrcode"])),
+    "api: make a PDF": Budget(API, show_ticket_pages, API_START + 117, frozenset(["PIL", "jwt", "qrcode", "reportlab"])),
+    "api: webhook of Stripe": Budget(API, refuse_webhook, API_START + 152, frozenset(["stripe", "requests"]), STRIPE),
+    "api: status for admins": Budget(API, administer, API_START + 13, frozenset(["jwt"])),
+    "api: metrics": Budget(API, show_metrics, API_START + 26, frozenset(["prometheus_client"])),
+    "api: register": Budget(API, register, API_START + 22, frozenset(["argon2", "zxcvbn"])),
+    "api: log in": Budget(API, log_in, API_START + 24, frozenset(["argon2", "jwt"])),
     "sweep: start": Budget(SWEEP, start, 193),
     "sweep: run": Budget(SWEEP, run_schedule, 546),
     "reconcile: start": Budget(RECONCILE, start, 546),
@@ -206,6 +208,15 @@ BUDGETS = {
 _ADVICE = "import it where it is used, or change the budget in infra/cold_starts.py and docs/performance.md"
 
 
+def _advice(name: str, budget: Budget, loaded: int) -> str:
+    """What to write where, so that the budget is 2 % above what is loaded."""
+    of_api = budget.handler == API
+    measured = loaded - (budget.max_modules - API_START) if of_api else loaded
+    what = "API_START" if of_api else f'the budget of "{name}"'
+    written = f"{round(1.02 * measured)} for {what} in infra/cold_starts.py, and {measured} in the table of docs/performance.md"
+    return f"import it where it is used, or write {written}"
+
+
 def check(folder: Path, *, alone: bool = False) -> list[str]:
     """What is wrong with what the functions load, if their code is that in `folder`; prints what they load.
 
@@ -220,7 +231,10 @@ def check(folder: Path, *, alone: bool = False) -> list[str]:
             unexpected = reply.packages & (HEAVY | NEVER_LOADED) - budget.heavy
             problems += [f"{name}: loads {package}: {_ADVICE}" for package in sorted(unexpected)]
             if len(reply.modules) > budget.max_modules:
-                problems.append(f"{name}: loads {len(reply.modules)} modules, more than its budget of {budget.max_modules}: {_ADVICE}")
+                loaded = len(reply.modules)
+                problems.append(
+                    f"{name}: loads {loaded} modules, more than its budget of {budget.max_modules}: {_advice(name, budget, loaded)}"
+                )
     return problems
 
 
