@@ -15,8 +15,7 @@ from chalicelib.edge import cursors
 from chalicelib.edge.auth import Identity
 from chalicelib.edge.http import RequestContext
 from chalicelib.errors import ApiError
-from chalicelib.outgoing_webhooks import endpoints as webhook_endpoints
-from chalicelib.outgoing_webhooks.views import endpoint_view
+from chalicelib.privacy import kept
 from chalicelib.privacy.views import ExportView
 from chalicelib.promoters.views import member_view, promoter_view
 from chalicelib.purchases.record import erasure, queries
@@ -24,8 +23,6 @@ from chalicelib.purchases.record.views import full_order_view
 from chalicelib.tickets.seats import service as seats
 from chalicelib.tickets.seats.views import seat_view
 from chalicelib.tickets.views import ticket_view
-from chalicelib.waitlist import service as waitlist
-from chalicelib.waitlist.views import managed_entry_view
 
 
 class PromoterHasEvents(ApiError):
@@ -47,10 +44,9 @@ def export(identity: Identity, limit: int, before: str | None, now: int) -> Expo
         memberships=[member_view(membership) for membership in members.list_memberships(account.email)] if account else [],
         orders=[full_order_view(purchase, queries.load_details(purchase)) for purchase in purchases],
         tickets=[ticket_view(ticket, snapshot, now) for ticket in tickets],
-        webhook_endpoints=[endpoint_view(endpoint, now) for endpoint in webhook_endpoints.list_endpoints(identity.user_id)],
         seats=[seat_view(seat, identity.user_id) for seat in seats.list_seats(named)],
-        waitlist=[managed_entry_view(entry) for entry in waitlist.list_of_user(identity.user_id)],
         next_cursor=cursors.encode(last) if last else None,
+        **kept.show(kept.read(identity.user_id), now),
     )
 
 
@@ -60,21 +56,15 @@ def erase(request: RequestContext, identity: Identity, password: str | None) -> 
     Raises WrongPassword, TooManyAttempts and AccountChanging, if there is an account, and PromoterHasEvents.
     """
     # What is kept is read beside the checks, and erased only once they have passed.
-    (account, memberships), (details, (endpoints, entries)) = parallel.both(
+    (account, memberships), (details, found) = parallel.both(
         lambda: _checked_account(request, identity, password),
-        lambda: parallel.both(
-            lambda: erasure.find_personal_details(identity.user_id),
-            lambda: parallel.both(
-                lambda: webhook_endpoints.list_endpoints(identity.user_id), lambda: waitlist.list_of_user(identity.user_id)
-            ),
-        ),
+        lambda: parallel.both(lambda: erasure.find_personal_details(identity.user_id), lambda: kept.read(identity.user_id)),
     )
     _check_events(identity.user_id, request.now)
     deletions: list[Callable[[], None]] = [
         lambda: erasure.erase_personal_details(details),
         lambda: members.delete_all(memberships),
-        lambda: webhook_endpoints.delete_all(endpoints, identity.user_id, request.now),
-        lambda: waitlist.delete_all(entries),
+        lambda: kept.delete(found, identity.user_id, request.now),
     ]
     parallel.call_each(lambda delete: delete(), deletions)
     if account is not None:
