@@ -65,9 +65,9 @@ shots: $(STAMP)
 	@SHOTS=.build/shots $(BIN)/python -m pytest -n auto tests/browser/test_pages.py tests/browser/test_door.py tests/browser/test_door_camera.py
 	@echo "The pictures are in .build/shots."
 
-# Two at a time, the longest first, where make can keep their outputs apart (GNU make 4).
+# Two at a time, the longest first, where make can keep their outputs apart (GNU make 4). One run names all that is wrong.
 check: $(STAMP)
-	@$(MAKE) --no-print-directory $(if $(filter output-sync,$(.FEATURES)),-j2 --output-sync=target) \
+	@$(MAKE) --no-print-directory --keep-going $(if $(filter output-sync,$(.FEATURES)),-j2 --output-sync=target) \
 		check-types check-template check-imports check-pages check-style check-layers check-openapi
 
 check-types:

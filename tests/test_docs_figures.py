@@ -50,7 +50,8 @@ _ELSEWHERE = {"docs/architecture.md", "docs/changes.md", "docs/concurrency.md", 
 
 @pytest.mark.parametrize("page", sorted(CHOSEN.keys() - _ELSEWHERE))
 def test_each_figure_is_compared_or_shown(page):
-    assert uncovered_figures(page) == []
+    advice = "compare each with the code in CHOSEN of tests/page_figures.py, or name in tests/shown_figures.py what shows it"
+    assert uncovered_figures(page) == [], advice
     assert [words for words in SHOWN.get(page, {}) if words not in text_of(page)] == []
 
 
