@@ -26,6 +26,7 @@ WORDS = {
 }
 TIMES = {1: "once", 2: "twice"}
 PARTS = {4: "a quarter"}
+FRACTIONS = {0.5: "half"}
 HALF_AN_HOUR = {True: "half an hour", False: "more than half an hour"}
 
 

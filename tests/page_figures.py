@@ -8,7 +8,7 @@ import re
 
 from stripe import _version as stripe_version
 
-from bootstrap import demo, ticket_import
+from bootstrap import demo, files, ticket_import
 from chalicelib import secret_settings
 from chalicelib.accounts import mails, passwords
 from chalicelib.accounts import model as accounts
@@ -52,6 +52,7 @@ from chalicelib.purchases.sweep import swept_shards
 from chalicelib.reconciliation import compare, schedule
 from chalicelib.reports import analytics, rebuild, sales
 from chalicelib.reports import answers as answer_reports
+from chalicelib.rollouts import document, rollout
 from chalicelib.settings import STRIPE_CALLS_PER_PAYMENT, Settings
 from chalicelib.tickets import model as tickets
 from chalicelib.tickets import qr, qr_replies
@@ -85,12 +86,10 @@ from tests.figure_words import (
     to,
 )
 from tests.protocol.rules import RULES
+from tests.runbook_figures import MAIL_HOURS, RUNBOOK
 from tests.test_tidy import MAX_FILE_LINES, MAX_FUNCTION_LINES
 
 USUAL = Settings()
-# From the first to the last attempt to send a mail.
-MAIL_SECONDS = sum(min(outbox.MAX_WAIT_SECONDS, delivery.FIRST_WAIT_SECONDS << attempt) for attempt in range(delivery.MAX_ATTEMPTS - 1))
-
 CHOSEN: dict[str, list[str]] = {
     "README.md": [
         f"creates {WORDS[len(demo.load()['events'])]} demo events",
@@ -126,7 +125,19 @@ CHOSEN: dict[str, list[str]] = {
         f"deleted; {in_words(sessions.REFRESH_SECONDS)} without use",
         f"replies for {in_words(USUAL.idempotency_seconds)}",
     ],
+    "docs/access.md": [f"within {auth.ACCESS_SECONDS // MINUTE} minutes; a promoter's right"],
+    "docs/api-guide.md": [f"valid for {auth.ACCESS_SECONDS // MINUTE} minutes"],
+    "docs/api.md": [],
     "docs/architecture.md": [f"deadline, {USUAL.request_seconds} seconds after it begins"],
+    "docs/backup.md": [],
+    "docs/bootstrap.md": [
+        f"at most {files.MAX_BYTES // MB} MB for each file and {files.MAX_DEPTH} levels deep",
+        f"array of at most {document.MAX_PROMO_CODES}, optional",
+        f"array of at most {custom_options.MAX_OPTIONS}, optional",
+        f"after {in_words(publications.MAX_SECONDS)} by the sweep",
+        f"more than {rollout.MAX_SHARDS_READ:,} shards",
+        f"may take {USUAL.request_seconds} seconds",
+    ],
     "docs/changes.md": [
         f"in batches of up to {event_sources.BATCH_SIZE}, after {event_sources.WINDOW_SECONDS} seconds",
         f"up to {event_sources.MAX_RETRY_ATTEMPTS} times",
@@ -154,6 +165,7 @@ CHOSEN: dict[str, list[str]] = {
         f"up to {recent_purchases.MAX_AGE_SECONDS} seconds ago",
         f"`size(holds) < {stocks.MAX_HOLDS}`",
     ],
+    "docs/deployment.md": [f"takes {package.MAX_ZIP_BYTES // 1_000_000} MB there"],
     "docs/drops.md": [
         f"let in more than {USUAL.stripe_call_rate // STRIPE_CALLS_PER_PAYMENT} buyers a second",
         f"every {in_words(live_sale.MAX_AGE_SECONDS)}: queue",
@@ -186,6 +198,12 @@ CHOSEN: dict[str, list[str]] = {
         f"over the last {request_log.MAX_ENTRIES:,} requests",
         f"2.9 % + {charges.FEE_FIXED} in any currency",
     ],
+    "docs/glossary.md": [
+        f"never published, once {in_words(scheduled.INTERVALS['sweep'])}",
+        f"held for {in_words(USUAL.waitlist_offer_seconds)}",
+        f"run the draw, for {in_words(due_changes.OPENING_LEASE_SECONDS)}",
+        f"in a queue for {WORDS[queues.DEAD_LETTER_SECONDS // DAY // 7]} weeks",
+    ],
     "docs/local-store.md": [
         f"more than {local_store.SNAPSHOT_AT_START_BYTES // MB} MB",
         f"more than {local_store.SNAPSHOT_BYTES // MB} MB",
@@ -199,7 +217,7 @@ CHOSEN: dict[str, list[str]] = {
         f"lasts less than {in_words(messages.MIN_REMINDED_SECONDS)}",
         f"it failed for {in_words(webhooks.DISABLE_AFTER_SECONDS)} or replied {sender.GONE}",
         f"sent once more {in_words(delivery.CLAIM_SECONDS)} later",
-        f"is tried {WORDS[delivery.MAX_ATTEMPTS]} times in about {in_words(round(MAIL_SECONDS / HOUR) * HOUR)}",
+        f"is tried {WORDS[delivery.MAX_ATTEMPTS]} times in about {MAIL_HOURS}",
         f"older than {in_words(messages.MAX_AGE_SECONDS)}, after an outage",
         f"It is deleted after {outbox.RETENTION_SECONDS // DAY} days",
         f"sends a mail once more, within {in_words(scheduled.INTERVALS['send_messages'])}",
@@ -303,6 +321,7 @@ CHOSEN: dict[str, list[str]] = {
         f"A page reads {audit.MAX_ROWS_READ:,} entries at most",
         f"the {audit_log.MAX_DAYS} days before `to`",
     ],
+    "docs/runbook.md": RUNBOOK,
     "docs/tickets.md": [
         f"A purchase has {tickets.MAX_TICKETS} tickets at most",
         f"{tickets.CODE_LENGTH} random characters",

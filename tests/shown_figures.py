@@ -8,8 +8,16 @@ SHOWN: dict[str, dict[str, str]] = {
         "a little more than an hour after the last": "tests/accounts/attempts/test_service.py::test_a_counter_begins_anew_after_its_window",
         "last 35 days": "AWS",
     },
+    "docs/backup.md": {"the last 35 days": "AWS"},
+    "docs/bootstrap.md": {"if `date` is a day; if": "tests/bootstrap/test_validation.py"},
     "docs/checkin.md": {
         "3 MB on their way": "tests/checkin/test_manifest.py::test_ten_thousand_tickets_are_as_large_as_the_page_says",
+    },
+    "docs/deployment.md": {
+        "about $7 a month": "AWS",
+        "the last 35 days": "AWS",
+        "For about 15 seconds": "tests/infra/test_smoke_test.py",
+        "up to half a minute": "tests/infra/test_smoke_test.py",
     },
     "docs/drops.md": {
         "A week before": "an example",
@@ -49,6 +57,14 @@ SHOWN: dict[str, dict[str, str]] = {
         "calls to Stripe a day": "tests/reconciliation",
         "100,000 a day": "an example",
         "4,300 calls a day are one in 20 seconds": "tests/reconciliation",
+    },
+    "docs/runbook.md": {
+        "one minute of each hour": "an example",
+        "goes on for more than five minutes": "an example",
+        "again for three days": "Stripe",
+        "for 24 hours": "AWS",
+        "older than 24 hours": "AWS",
+        "After 24 hours": "AWS",
     },
     "docs/tickets.md": {
         "about 100 characters": "tests/tickets/test_qr.py::test_the_text_is_as_long_as_the_page_says",
