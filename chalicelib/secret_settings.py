@@ -99,7 +99,7 @@ def check_secrets(values: "SecretValues | None" = None) -> None:
         elif (value or name in ("jwt_secret", "ticket_keys")) and name in _LONG and len(value) < MIN_SECRET_LENGTH:
             raise _too_short(name)
         beginnings = _BEGINNINGS.get(name)
-        parts = [part.strip() for part in value.split(",") if part.strip()] if name == "stripe_webhook_secrets" else [value]
+        parts = [part.strip() for part in value.split(",") if part.strip()] if name.endswith("_webhook_secrets") else [value]
         if value and beginnings and not all(part.startswith(beginnings) for part in parts):
             raise SettingsError(f"{variable}: must begin with {' or '.join(beginnings)}")
 

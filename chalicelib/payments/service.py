@@ -6,7 +6,6 @@
 from collections.abc import Iterator
 from typing import cast
 
-import msgspec
 from msgspec.structs import replace
 
 from chalicelib import log, settings
@@ -50,7 +49,7 @@ def new_payment(amount_cents: int, currency: str, requested: ProviderName | None
 
 def is_external(provider: str) -> bool:
     """Whether the provider of this name is a company with books of its own, where payments are opened, verified and refunded."""
-    return msgspec.convert(provider, ProviderName) in EXTERNAL
+    return provider in EXTERNAL
 
 
 def has_own_page() -> bool:

@@ -2,9 +2,13 @@
 
 import pytest
 
+from chalicelib import settings
 from chalicelib.payments import service as payments
 from chalicelib.payments.model import Payment, ProviderPayment, ProviderRefund
 from chalicelib.payments.providers import protocol
+from chalicelib.purchases.checkout import checkout_page
+from chalicelib.purchases.checkout.checkout_page import CheckoutOptions
+from chalicelib.purchases.provider_events.webhook import SignatureRefused, handle_webhook
 
 
 class PayBook:
@@ -38,6 +42,9 @@ class PayBook:
 
     def is_offered(self):
         return self.is_set_up
+
+    def takes_own_page(self):
+        return False
 
     def fetch_payment_by_id(self, provider_id):
         assert provider_id == "pb_1"
@@ -83,6 +90,21 @@ def test_each_provider_is_asked_about_its_own(shop, paybook):
 def test_a_webhook_is_verified_by_the_provider_whose_address_it_came_to(shop, paybook):
     assert payments.external_provider("paybook").verify_event(b"{}", "of PayBook", shop.time.now) == "an event"
     assert payments.external_provider("stripe").verify_event(b"{}", "of PayBook", shop.time.now) is None
+
+
+def test_a_refused_webhook_names_the_setting_of_its_own_provider(shop, paybook):
+    with pytest.raises(SignatureRefused, match=r"Check FAIRGATE_PAYBOOK_WEBHOOK_SECRETS\."):
+        handle_webhook("paybook", b"{}", "of Stripe", shop.time.now)
+
+
+@pytest.mark.parametrize("page", [None, "own", "either", "hosted"])
+def test_a_provider_without_our_own_page_takes_the_money_on_its_hosted_one(shop, paybook, page):
+    purchase = shop.load_purchase(shop.open_checkout()["id"])
+    payment = Payment("paybook", "open", 5000, "USD")
+    with settings.override(checkout_page="own", stripe_publishable_key="pk_test_of_another_provider"):
+        chosen = checkout_page.choose_page(purchase, payment, CheckoutOptions(page=page))
+    assert chosen.success_url == f"https://shop.test/?checkout_id={purchase.id}"
+    assert checkout_page.page_content(purchase, chosen) is not None
 
 
 def test_a_refund_is_made_where_the_money_is(shop, paybook):

@@ -50,6 +50,9 @@ class ExternalProvider(PaymentProvider, Protocol):
     seconds, newest first. The ids of two providers are never equal.
     """
 
+    def takes_own_page(self) -> bool:
+        """Whether the shop's own page can take a payment; if not, `open_payment` always gets a `page`."""
+
     def verify_event(self, body: bytes, signature: str, now: int) -> ProviderEvent | None:
         """The event of a webhook, if the provider has signed exactly these bytes lately; else None."""
 

@@ -49,6 +49,11 @@ def is_offered() -> bool:
     return bool(secret_settings.optional_secret("stripe_api_key"))
 
 
+def takes_own_page() -> bool:
+    """True: its Payment Element is a part of our page."""
+    return True
+
+
 def open_payment(payment: Payment, metadata: PaymentMetadata, page: CheckoutPage | None) -> ProviderPayment:
     """Open a Payment Intent, or with a `page` a Checkout Session. Raises PriceMismatch."""
     if page is None:

@@ -50,7 +50,7 @@ def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) 
     """The payment, with the address that the hosted page returns to if the hosted page takes it. Raises ReturnAddressRefused.
 
     The hosted page takes it if the buyer asks for that page or names a return address, or if all tiers have prices at the provider. With
-    `either` it takes it where our own page cannot.
+    `either` it takes it where our own page cannot, and of a provider that has no other page it takes all.
     """
     urls = [(name, url) for name, url in (("success_url", options.success_url), ("cancel_url", options.cancel_url)) if url is not None]
     for name, url in urls:
@@ -65,8 +65,9 @@ def choose_page(purchase: Purchase, payment: Payment, options: CheckoutOptions) 
             message = f"`{name}` must lead to one of the shop's own origins; FAIRGATE_CHECKOUT_ORIGINS lists them."
             raise ReturnAddressRefused(message, path=f"$.{name}", origins=origins)
     is_requested = options.page == "hosted" or options.success_url is not None
-    is_default = bool(origins) and all(line.stripe_price_id for line in purchase.lines)
-    is_own = options.page == "own" or (options.page == "either" and payments.has_own_page())
+    takes_own_page = payments.external_provider(payment.provider).takes_own_page()
+    is_default = not takes_own_page or (bool(origins) and all(line.stripe_price_id for line in purchase.lines))
+    is_own = takes_own_page and (options.page == "own" or (options.page == "either" and payments.has_own_page()))
     if is_own or not (is_requested or is_default):
         return payment
     if options.success_url is None and not origins:

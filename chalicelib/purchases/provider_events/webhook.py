@@ -4,7 +4,7 @@ What an event says is never trusted: it is only a reason to fetch its object fro
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from chalicelib import log, settings
 from chalicelib.errors import ApiError
@@ -18,9 +18,12 @@ from chalicelib.purchases.record import queries
 class SignatureRefused(ApiError):
     code: ClassVar[str] = "signature_refused"
     status: ClassVar[int] = 400
-    default_message: ClassVar[str] = (
-        "The signature is older than five minutes or was not made with the webhook's signing secret. Check FAIRGATE_STRIPE_WEBHOOK_SECRETS."
-    )
+    default_message: ClassVar[str] = "The signature is older than five minutes or was not made with the webhook's signing secret."
+
+    @classmethod
+    def of(cls, provider: ProviderName) -> Self:
+        """The refusal that names the setting to check."""
+        return cls(f"{cls.default_message} Check {settings.PREFIX}{provider.upper()}_WEBHOOK_SECRETS.")
 
 
 def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int) -> str:
@@ -32,7 +35,7 @@ def handle_webhook(provider: ProviderName, body: bytes, signature: str, now: int
     if event is None:
         log.count("webhooks_refused")
         log.warning("webhook.refused")
-        raise SignatureRefused()
+        raise SignatureRefused.of(provider)
     return process_event(event, now).result
 
 
