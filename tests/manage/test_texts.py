@@ -2,13 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from chalicelib.edge.languages import Language
 from tests.javascript import WEB
 
 SOURCES = WEB / "src"
-LANGUAGES = ("en", "es")
 NAME = re.compile(r'(?:^ *|[{] |", )"?([\w.$-]+)"?:', re.MULTILINE)  # not parameters of functions
 
 
@@ -21,7 +22,7 @@ def names_in(path: Path) -> list[str]:
     return sorted(NAME.findall(path.read_text()))
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", get_args(Language))
 def test_every_text_is_there_in_every_language(language):
     english = {path: names_in(path) for path in files_of("en")}
     assert len(english) > 25
@@ -29,3 +30,9 @@ def test_every_text_is_there_in_every_language(language):
     assert files_of(language) == sorted(translated)
     for path, names in zip(translated, english.values(), strict=True):
         assert names_in(path) == names, path.relative_to(SOURCES)
+
+
+@pytest.mark.parametrize("page", ["index.html", "manage.html", "door.html"])
+def test_a_page_without_scripts_says_so_in_every_language(page):
+    [said] = re.findall(r"<noscript>(.*?)</noscript>", (WEB / page).read_text())
+    assert said.count("JavaScript") == len(get_args(Language)), f"a sentence for each of {get_args(Language)}"

@@ -95,7 +95,7 @@ def test_changes_that_come_twice_and_in_another_order_are_told_once(post, api, t
 def test_a_mail_is_in_the_language_that_the_buyer_preferred(post, api, time):
     shop = builders.create_shop(api)
     buy(api, shop, headers=SPANISH)
-    buy(api, shop, user="bob", headers={"Accept-Language": "fr, *;q=0.5"})
+    buy(api, shop, user="bob", headers={"Accept-Language": "xx, *;q=0.5"})
     subjects = {mail["To"]: mail["Subject"] for mail in post.deliver()}
     assert subjects == {"ada@home.test": "Tus entradas para Night", "bob@home.test": "Your tickets for Night"}
 

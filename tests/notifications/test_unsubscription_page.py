@@ -1,5 +1,6 @@
 """The page behind the link to unsubscribe: it changes nothing until its button is pressed."""
 
+from html import escape
 from html.parser import HTMLParser
 from typing import get_args
 
@@ -79,5 +80,5 @@ def test_a_mail_program_still_gets_json(api, reminder):
 
 @pytest.mark.parametrize("language", get_args(Language))
 def test_each_language_has_its_words(language):
-    assert unsubscription_page.WORDS[language].title in unsubscription_page.ask(language)
-    assert unsubscription_page.WORDS[language].done in unsubscription_page.confirm(language)
+    assert escape(unsubscription_page.WORDS[language].title) in unsubscription_page.ask(language)
+    assert escape(unsubscription_page.WORDS[language].done) in unsubscription_page.confirm(language)

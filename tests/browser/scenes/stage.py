@@ -4,10 +4,12 @@ The pictures are drawn of them, and `test_pages.py` checks on them what holds on
 """
 
 from collections.abc import Callable
+from typing import get_args
 
 from playwright.sync_api import Page, Route, expect
 
 from chalicelib import clock
+from chalicelib.edge.languages import Language
 from tests import builders
 from tests.browser import stripe_js
 from tests.browser.buyers import Buyer
@@ -99,8 +101,8 @@ class Stage:
         self.buyer.look_again()
 
     def lose_network(self) -> None:
-        """The page has both languages by then, because it is drawn in each."""
-        for language in ("es", "en"):
+        """The page has all languages by then, because it is drawn in each, and is in English."""
+        for language in reversed(get_args(Language)):
             self.page.locator("footer select").select_option(language)
             self.page.locator(f"html[lang={language}]").wait_for(state="attached")
         self.page.context.set_offline(True)

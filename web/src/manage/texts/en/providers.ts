@@ -1,3 +1,12 @@
-/** How people paid. */
+/** How people paid: a name for each provider that the API has, and none for one of a newer version. */
 
-export const providerTexts: Record<string, string> = { free: "Nothing to pay", simulated: "Simulated", stripe: "Stripe", imported: "In the system before" };
+import type { Schemas } from "../../../client";
+
+const names: Record<Schemas["OrderPayment"]["provider"], string> = {
+  free: "Nothing to pay",
+  simulated: "Simulated",
+  stripe: "Stripe",
+  imported: "In the system before",
+};
+
+export const providerTexts: Record<string, string> = names;
