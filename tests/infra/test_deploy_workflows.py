@@ -33,6 +33,56 @@ def test_actions_are_pinned_to_a_version(step):
     assert re.match(r"(actions|aws-actions)/", step["uses"])
 
 
+# What GitHub knows, as far as the workflows use it: another word is a typing error, which GitHub would report only at a run.
+KNOWN = {
+    "workflow": {"name", "on", "permissions", "concurrency", "jobs"},
+    "job": {"runs-on", "timeout-minutes", "environment", "steps"},
+    "step": {"uses", "with", "run", "env"},
+}
+RUNNERS = {"ubuntu-24.04", "ubuntu-24.04-arm"}
+TRIGGERS = {"push", "pull_request", "workflow_dispatch"}
+INPUTS = {
+    "actions/checkout": {"persist-credentials"},
+    "actions/setup-python": {"python-version"},
+    "aws-actions/configure-aws-credentials": {"role-to-assume", "aws-region"},
+}
+
+
+@each_workflow
+def test_it_has_no_word_that_github_does_not_know(workflow):
+    assert workflow.keys() == KNOWN["workflow"]
+    assert workflow["on"].keys() <= TRIGGERS
+    for job in workflow["jobs"].values():
+        assert job.keys() <= KNOWN["job"]
+        assert job["runs-on"] in RUNNERS
+        assert 0 < int(job["timeout-minutes"]) <= 360
+        for step in job["steps"]:
+            assert step.keys() <= KNOWN["step"]
+            assert ("uses" in step) != ("run" in step)
+            if "uses" in step:
+                assert step.get("with", {}).keys() <= INPUTS[step["uses"].partition("@")[0]]
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_its_expressions_name_what_there_is_and_no_secret(name):
+    text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text()
+    inputs = (WORKFLOWS[name]["on"].get("workflow_dispatch") or {}).get("inputs", {})
+    known = {"github.ref", "vars.AWS_ROLE", "vars.AWS_REGION", *(f"inputs.{each}" for each in inputs)}
+    expressions = re.findall(r"\$\{\{(.*?)\}\}", text)
+    assert {expression.strip() for expression in expressions} <= known
+    assert text.count("${{") == len(expressions)
+    assert "secrets" not in text  # there is none that a step could print: credentials come by OIDC
+    assert all(step["with"]["persist-credentials"] == "false" for job, step in STEPS if "checkout" in step.get("uses", ""))
+
+
+def test_tests_run_before_the_credentials_are_there():
+    steps = WORKFLOWS["deploy"]["jobs"]["deploy"]["steps"]
+    [credentials] = [number for number, step in enumerate(steps) if "configure-aws-credentials" in step.get("uses", "")]
+    commands = [step.get("run", "") for step in steps]
+    assert [command for command in commands[:credentials] if command] == ["make check test"]
+    assert [command for command in commands[credentials:] if command] == ["make deploy YES=1 SKIP='check test'"]
+
+
 INSTALL_SHELL = "sudo apt-get update && sudo apt-get install --yes zsh"
 
 
