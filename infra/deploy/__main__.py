@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (BotoCoreError, ClientError) as error:
         return _fail(explain(error))
     except KeyboardInterrupt:
-        return _fail("Stopped. What CloudFormation has begun goes on; look at the stack before you deploy again.")
+        return _fail(
+            "Stopped before everything was taken back. What CloudFormation has begun goes on: look at the stack, then deploy again."
+        )
     return 0
 
 

@@ -25,12 +25,17 @@ from infra.template.stages import ROOT
 API_URL, SHOP_URL, PAGES_BUCKET, DISTRIBUTION = "EndpointURL", "ShopURL", "WebBucketName", "DistributionId"
 
 
+_ONLY_MADE = "The stage is as it was. A secret or a bucket may be new; the next run uses them."
+_TAKEN_BACK = "What this run has changed was taken back, as the lines above say. Run the command again."
+
+
 class Step(Struct, frozen=True):
-    """`text` says what it does, for people; it is all that a dry run shows."""
+    """`text` says what it does, for people; it is all that a dry run shows. `if_stopped` says what is so if somebody stops it half-way."""
 
     name: str
     text: str
     run: Callable[[], None]
+    if_stopped: str = "Nothing was changed."
 
 
 class _Before(Struct, frozen=True):
@@ -70,13 +75,27 @@ class Deployment:
                 "secret",
                 f"create the secret {stage_secret.secret_name(stage)} with random keys, or add one that it lacks",
                 self._create_secret,
+                _ONLY_MADE,
             ),
-            Step("upload", f"upload the zip and the template of {folder} to {bucket}", self._upload),
-            Step("review", f"make a change set of the stack {self._options.stack}, show it and ask", self._review),
-            Step("stack", "execute the change set; CloudFormation takes everything back if a part of it fails", self._execute),
-            Step("apply", f"python -m bootstrap apply {files}".rstrip() + ", unless that version is served already", self._apply),
-            Step("smoke test", "python -m infra.smoke_test: health, catalog, and the purchase of a test ticket", self._test),
-            Step("pages", f"upload {folder}/web to the bucket of the stack ({PAGES_BUCKET})", self._publish_pages),
+            Step("upload", f"upload the zip and the template of {folder} to {bucket}", self._upload, _ONLY_MADE),
+            Step("review", f"make a change set of the stack {self._options.stack}, show it and ask", self._review, _ONLY_MADE),
+            Step(
+                "stack",
+                "execute the change set; CloudFormation takes everything back if a part of it fails",
+                self._execute,
+                "CloudFormation goes on by itself. When it is ready, run the command again: it does what is left. "
+                f"To look: aws cloudformation describe-stacks --stack-name {self._options.stack}",
+            ),
+            Step(
+                "apply", f"python -m bootstrap apply {files}".rstrip() + ", unless that version is served already", self._apply, _TAKEN_BACK
+            ),
+            Step("smoke test", "python -m infra.smoke_test: health, catalog, and the purchase of a test ticket", self._test, _TAKEN_BACK),
+            Step(
+                "pages",
+                f"upload {folder}/web to the bucket of the stack ({PAGES_BUCKET})",
+                self._publish_pages,
+                "The stage is deployed, but its pages may be those of before, which work too. Run the command again.",
+            ),
         ]
         return [step for step in steps if step.name not in self._options.skip]
 
@@ -87,6 +106,9 @@ class Deployment:
             self._report(f"\n[{number}/{len(steps)}] {step.name}: {step.text}")
             try:
                 step.run()
+            except KeyboardInterrupt:
+                self._go_back()
+                raise DeploymentFailed(f"Stopped in the step {step.name}. {step.if_stopped}") from None
             except BaseException:
                 self._go_back()
                 raise
@@ -136,8 +158,13 @@ class Deployment:
             return
         for line in self._change_set.lines:
             self._report(f"  {line}")
-        if not self._options.yes and not self._confirm(f"Change the stack {self._options.stack} like this?"):
-            self._stack.delete_change_set(self._change_set)
+        has_agreed = self._options.yes
+        try:
+            has_agreed = has_agreed or self._confirm(f"Change the stack {self._options.stack} like this?")
+        finally:
+            if not has_agreed:
+                self._stack.delete_change_set(self._change_set)
+        if not has_agreed:
             raise DeploymentFailed("Nothing was changed. To agree without being asked: make deploy YES=1")
 
     def _execute(self) -> None:

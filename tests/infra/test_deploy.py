@@ -14,6 +14,7 @@ import app
 from chalicelib import memory, settings
 from infra.deploy import __main__ as command
 from infra.deploy import deployment, stack
+from infra.deploy.catalog import CatalogCommands
 from infra.emulation.aws import REGION, EmulatedAws
 from infra.local.gateway import Gateway
 from infra.local.server import LocalServer
@@ -195,6 +196,55 @@ def test_a_failed_smoke_test_takes_the_stack_and_the_catalog_back(deploy, aws, a
     assert _stack_status(aws) == "UPDATE_COMPLETE"
     memory.forget_everything()
     assert urllib3.request("GET", f"{api_url}/catalog").json()["checksum"] == before["checksum"]
+
+
+@pytest.mark.parametrize(
+    ("step", "message", "status"),
+    [
+        ("validate", "Stopped in the step validate. Nothing was changed.", None),
+        ("upload", "Stopped in the step upload. The stage is as it was. A secret or a bucket may be new", None),
+        ("stack", "CloudFormation goes on by itself. When it is ready, run the command again", "CREATE_COMPLETE"),
+        ("pages", "The stage is deployed, but its pages may be those of before", "CREATE_COMPLETE"),
+    ],
+)
+def test_who_stops_a_deployment_reads_what_is_so_now_and_the_next_run_goes_on(deploy, aws, monkeypatch, step, message, status):
+    stopped_at = {
+        "validate": (CatalogCommands, "validate"),
+        "upload": (deployment, "upload_package"),
+        "stack": (stack.Stack, "_report_event"),
+        "pages": (deployment, "upload_pages"),
+    }
+    with monkeypatch.context() as patched:
+        patched.setattr(*stopped_at[step], _press_ctrl_c)
+        code, printed = deploy()
+    assert (code, _stack_status(aws)) == (1, status)
+    assert message in printed
+    code, printed = deploy()
+    assert code == 0, printed
+
+
+def test_who_stops_the_smoke_test_or_the_question_gets_the_stage_back_as_it_was(deploy, aws, api_url, package, monkeypatch):
+    deploy()
+    before = _change_sets(aws)
+    (package / "sam.json").write_text(json.dumps(template(More=queue("fairgate-dev-more"))))
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "_confirm", _press_ctrl_c)
+        assert "Stopped in the step review. The stage is as it was." in deploy(yes=False)[1]
+    assert _change_sets(aws) == before
+    with monkeypatch.context() as patched:
+        patched.setattr(deployment.smoke_test, "main", _press_ctrl_c)
+        code, printed = deploy()
+    assert code == 1
+    assert "Stopped in the step smoke test. What this run has changed was taken back" in printed
+    assert not aws.client("sqs").list_queues().get("QueueUrls")
+
+
+def _change_sets(aws: EmulatedAws) -> list[str]:
+    return [each["ChangeSetName"] for each in aws.client("cloudformation").list_change_sets(StackName=STACK)["Summaries"]]
+
+
+def _press_ctrl_c(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_tables_that_stayed_when_the_stack_was_deleted_become_part_of_it_again(deploy, aws, api_url):
