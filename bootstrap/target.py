@@ -72,7 +72,8 @@ def _find_local_run(folder: Path) -> tuple[_LocalRun, _LocalSecrets]:
         pass
     raise NoStore(
         f"There is no local run in {folder}. Start one in another terminal (make run), or name its folder (DATA=<folder>). "
-        f"For a deployed stage, name that (make plan STAGE=dev, or {settings.PREFIX}STAGE=dev before the command)."
+        "For a deployed stage, name that and its region (make plan STAGE=dev AWS_REGION=eu-central-1, "
+        f"or {settings.PREFIX}STAGE=dev AWS_REGION=eu-central-1 before the command)."
     )
 
 

@@ -1,6 +1,7 @@
 """Whatever is typed wrong for a command is named in one line, with what is allowed, before anything is done. The exit code is 2."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -19,6 +20,7 @@ from infra.rebuild_reports import main as rebuild_reports
 from infra.reconcile import main as reconcile
 from infra.smoke_test import main as smoke_test
 from infra.web import main as web
+from tests.test_docs import PAGES
 from tests.test_tidy import ROOT
 
 TYPO = "the stage must be dev or prod, not 'porduction'; the nearest name is prod (with make: STAGE=prod; otherwise: FAIRGATE_STAGE=prod)"
@@ -121,6 +123,13 @@ def test_what_is_no_address_is_shown(refused, monkeypatch, email):
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     with settings.override(stage="dev"):
         assert f"{email!r} is not an e-mail address; write it like ada@example.com" in refused(create_admin, [email])
+
+
+def test_commands_of_the_pages_name_the_region_of_their_stage():
+    on_a_stage = re.compile(r"FAIRGATE_STAGE=(?:dev|prod) [^`\n]*|make (?:plan|apply|status|admin) [^`\n]*STAGE=[^`\n]*")
+    for page in (page for page in PAGES if page.parent.name != "decisions"):
+        for command in on_a_stage.findall(page.read_text()):
+            assert "AWS_REGION=" in command or "DRY_RUN=1" in command, f"{page.name}: {command}"
 
 
 WITH_MAKE = [
