@@ -198,6 +198,14 @@ def test_pages_name_every_field(page, fields):
     assert sorted(name for name in names if not re.search(rf"\b{name}\b", text)) == []
 
 
+@each_page
+def test_pages_for_those_who_manage_exist(page):
+    addresses = re.findall(r'path: "(/manage[^"]*)"', (ROOT / "web" / "src" / "manage" / "pages.ts").read_text(encoding="utf-8"))
+    known = {re.sub(r":\w+", "<>", address) for address in addresses}
+    named = {re.sub(r"<\w+>", "<>", address) for address in re.findall(r"`(/manage[^`]*)`", page.read_text(encoding="utf-8"))}
+    assert named <= known, sorted(named - known)
+
+
 @pytest.mark.parametrize("page", ["checkin", "promoters", "try-a-drop"])
 def test_what_is_to_be_pressed_is_on_the_pages_of_the_shop(page):
     """What stands in italics there, in English; two of these are the browsers' own. The guide of packages has a test of its own."""

@@ -66,6 +66,8 @@ def test_a_choice_says_what_it_is_between():
         ("IDENTITY", "demo", "must be jwt in stage prod, not 'demo': "),
         ("PAYMENT_SIMULATION", "on", "must be off in stage prod, not 'on': "),
         ("PAYMENT_PROVIDER", "simulated", "must be auto or stripe in stage prod, not 'simulated': "),
+        ("WEBHOOK_TARGETS", "local", "must be public in stage prod, not 'local': "),
+        ("EMAIL_VERIFICATION", "later", "must be required in stage prod, not 'later': "),
     ],
 )
 def test_production_refuses_what_is_for_tests_only(name, value, allowed):
@@ -92,6 +94,15 @@ def test_the_region_is_that_of_the_aws_environment_unless_it_is_set(environment,
 def test_production_needs_no_other_setting():
     read = settings.read({"FAIRGATE_STAGE": "prod"})
     assert (read.identity, read.payment_simulation, read.payment_provider) == ("jwt", "off", "auto")
+
+
+def test_the_other_defaults_of_a_local_run_are_documented_as_they_are():
+    text = " ".join(DOCS.partition("`make run` has other defaults: ")[2].split())
+    defaults = dict(re.findall(r"`FAIRGATE_(\w+)` is `(\w+)`", text.partition(". With")[0]))
+    assert defaults == environment.LOCAL_DEFAULTS
+    in_production = [settings.NOT_IN_PRODUCTION[name.lower(), value][0] for name, value in [*environment.LOCAL_DEFAULTS.items()] if (name.lower(), value) in settings.NOT_IN_PRODUCTION]
+    assert "the second to the fifth are `jwt`, `off`, `required` and `public`." in text
+    assert in_production == ["jwt", "off", "required", "public"]
 
 
 def test_every_setting_is_documented_as_it_is():
