@@ -275,6 +275,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """What our payments at Stripe carry: each shop on an account hears the webhooks of all."""
         return self.stripe_namespace or self.stage
 
+    @property
+    def has_own_page(self) -> bool:
+        """Whether buyers pay on the shop's own page: it is set up so, and their browsers may know the publishable key."""
+        return self.checkout_page == "own" and bool(self.stripe_publishable_key)
+
 
 # Calls that one payment takes: one to open it, one to verify it.
 STRIPE_CALLS_PER_PAYMENT = 2

@@ -53,9 +53,8 @@ def is_external(provider: str) -> bool:
 
 
 def has_own_page() -> bool:
-    """Whether buyers pay on the shop's own page: it is set up so, and their browsers may know the publishable key."""
-    current = settings.current()
-    return current.checkout_page == "own" and bool(current.stripe_publishable_key)
+    """Whether buyers pay on the shop's own page."""
+    return settings.current().has_own_page
 
 
 def has_external_provider() -> bool:

@@ -7,11 +7,14 @@ from typing import Any
 
 from chalicelib.edge.operation import Operation
 from chalicelib.edge.source_addresses import KEY_HEADER, VIEWER_HEADER
-from infra.local.pages import PAGE_POLICY
+from chalicelib.settings import read
+from infra.local.pages import PAGE_POLICY, PAYMENT_POLICY
 from infra.template import images
-from infra.template.stages import ROOT, Template, stack_settings
+from infra.template.stages import ROOT, Template, function_settings, stack_settings
 
 API_STAGE = "api"
+# The one page that loads Stripe's script, where the shop takes cards on its own page; infra/local/pages.py has the same.
+_CHECKOUT_PAGES = ("/events/*/checkout", "/events/*/checkout/")
 HSTS_SECONDS = 63_072_000
 # Policies that AWS manages, by their ids, which are the same in all accounts.
 _CACHE_FILES = "658327ea-f89d-4fab-a63d-7e88639e58f6"  # CachingOptimized
@@ -36,6 +39,7 @@ def resources(stage: str, routes: dict[str, Any]) -> Template:
         "ShowPage": _function(f"fairgate-{stage}-show-page", page_function()),
         "PassViewerOn": _function(f"fairgate-{stage}-pass-viewer-on", viewer_function()),
         "PageHeaders": _headers_policy(f"fairgate-{stage}-pages", {"ContentSecurityPolicy": PAGE_POLICY}),
+        "PaymentHeaders": _headers_policy(f"fairgate-{stage}-payment", {"ContentSecurityPolicy": _payment_policy(stage)}),
         "ApiHeaders": _headers_policy(f"fairgate-{stage}-api", {}),
         "PublicDocuments": _public_documents(stage),
         "Shop": {"Type": "AWS::CloudFront::Distribution", "Properties": {"DistributionConfig": _distribution(stage, routes)}},
@@ -81,6 +85,12 @@ def cached_paths(routes: dict[str, Any]) -> list[tuple[str, bool]]:
     return [*patterns, (f"/{API_STAGE}/*", False)]
 
 
+def _payment_policy(stage: str) -> str:
+    """What the checkout page may load: Stripe's script too, if the stage takes cards on its own page."""
+    settings = read(function_settings(stage)["Environment"]["Variables"])
+    return PAYMENT_POLICY if settings.has_own_page else PAGE_POLICY
+
+
 def _is_public_document(operation: Operation) -> bool:
     return operation.access == "public" and "CacheableReply" in str(operation.handler.__annotations__["return"])
 
@@ -106,6 +116,7 @@ def _distribution(stage: str, routes: dict[str, Any]) -> Template:
         "DefaultCacheBehavior": _behaviour("web", _CACHE_FILES, "PageHeaders", "ShowPage"),
         "CacheBehaviors": [
             _IMAGES,
+            *({"PathPattern": pattern, **_behaviour("web", _CACHE_FILES, "PaymentHeaders", "ShowPage")} for pattern in _CHECKOUT_PAGES),
             *(
                 {
                     "PathPattern": pattern,

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 import app
+from chalicelib import settings
 from infra.local import pages
 from infra.template import cdn, stages, web_acl
 from infra.template.stages import deployed_stages
@@ -39,8 +40,9 @@ def test_the_api_gets_the_viewers_address_whatever_the_viewer_says():
 def test_every_request_is_by_https_and_those_of_the_api_have_the_key(stage):
     behaviours = [CONFIG[stage]["DefaultCacheBehavior"], *CONFIG[stage]["CacheBehaviors"]]
     assert {behaviour["ViewerProtocolPolicy"] for behaviour in behaviours} <= {"https-only", "redirect-to-https"}
-    images, *of_api = CONFIG[stage]["CacheBehaviors"]
+    images, checkout, checkout_too, *of_api = CONFIG[stage]["CacheBehaviors"]
     assert (images["PathPattern"], images["TargetOriginId"]) == ("/media/*", "images")
+    assert {checkout["TargetOriginId"], checkout_too["TargetOriginId"]} == {"web"}
     for behaviour in of_api:
         (association,) = behaviour["FunctionAssociations"]
         assert (behaviour["TargetOriginId"], association["FunctionARN"]["Fn::GetAtt"][0]) == ("api", "PassViewerOn")
@@ -80,6 +82,41 @@ def test_pages_have_the_headers_of_the_local_run(tmp_path):
     assert policy["ReferrerPolicy"]["ReferrerPolicy"] == sent["Referrer-Policy"]
     assert policy["StrictTransportSecurity"]["AccessControlMaxAgeSec"] >= 31_536_000
     assert "ContentTypeOptions" in policy
+
+
+PAGES = [
+    "/",
+    "/tickets",
+    "/events/fest",
+    "/events/fest/line",
+    "/events/fest/checkout",
+    "/events/fest/checkout/",
+    "/manage/events/fest/orders",
+]
+
+
+@pytest.mark.parametrize(("key", "stripe"), [("pk_live_x", ["/events/fest/checkout", "/events/fest/checkout/"]), ("", [])])
+def test_only_the_page_that_takes_cards_may_load_what_stripe_sends(tmp_path, monkeypatch, key, stripe):
+    """By the policy of each address, which is the one that the local run sends."""
+    config = stages._config()
+    config["stages"]["prod"]["environment_variables"]["FAIRGATE_STRIPE_PUBLISHABLE_KEY"] = key
+    monkeypatch.setattr(stages, "_config", lambda: json.loads(json.dumps(config)))
+    resources = cdn.resources("prod", app.app.routes)
+    distribution = resources["Shop"]["Properties"]["DistributionConfig"]
+
+    def policy(path):
+        behaviours = [each for each in distribution["CacheBehaviors"] if fnmatchcase(path, each["PathPattern"])]
+        found = [*behaviours, distribution["DefaultCacheBehavior"]][0]
+        headers = resources[found["ResponseHeadersPolicyId"]["Ref"]]["Properties"]["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
+        return headers["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+
+    for entry in ("index", "manage"):
+        (tmp_path / f"{entry}.html").write_text("the page")
+    with settings.override(stripe_publishable_key=key):
+        assert {path: policy(path) for path in PAGES} == {
+            path: pages.page_response(tmp_path, "GET", path).headers["Content-Security-Policy"] for path in PAGES
+        }
+    assert [path for path in PAGES if "stripe.com" in policy(path)] == stripe
 
 
 def test_a_domain_of_ones_own_has_its_certificate(monkeypatch):
