@@ -150,6 +150,12 @@ def test_a_refunded_ticket_a_void_one_and_a_frozen_one_are_refused(api, time):
     assert door.scan(fourth.code).status == 200
 
 
+def test_a_void_ticket_keeps_its_check_ins(door):
+    assert door.scan(gate="North").status == 200
+    assert builders.refund(door.api, door.order_id).status == 201
+    assert (door.ticket.state, [checkin.gate for checkin in door.ticket.checkins]) == ("void", ["North"])
+
+
 def test_a_refund_between_the_read_and_the_write_is_in_time(door):
     stale = door.ticket
     builders.refund(door.api, door.order_id)
