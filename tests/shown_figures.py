@@ -20,6 +20,7 @@ SHOWN: dict[str, dict[str, str]] = {
         "up to half a minute": "tests/infra/test_smoke_test.py",
     },
     "docs/drops.md": {
+        "goes on sale 5 seconds later and lets in 20 buyers every 2 seconds": "tests/test_docs_commands.py",
         "A week before": "an example",
         "a request takes 100 ms": "an example",
         "An hour before": "an example",
