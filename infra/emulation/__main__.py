@@ -1,4 +1,5 @@
-"""`make emulate STAGE=dev`: deploy the package of a stage to an emulated AWS on this machine, sell a ticket there, call each function once.
+"""`make emulate STAGE=dev`: deploy the package of a stage to an emulated AWS on this machine, sell a ticket there, call
+each function, and do what those who run it do.
 
 The package must be for the processors of this machine: make package STAGE=dev ARCH=x86_64. Exit code 0: all is well; 1: something failed.
 """
@@ -16,7 +17,7 @@ from typing import Any
 
 from bootstrap import aws_stage
 from chalicelib.settings import SettingsError
-from infra.emulation import trials
+from infra.emulation import operations, trials
 from infra.emulation.aws import EmulatedAws, EmulationFailed
 from infra.emulation.deployed import ApiFront, DeployedStack
 from infra.template.stages import ROOT
@@ -45,11 +46,16 @@ def deploy_and_try(stage: str, package: Path, scratch: Path) -> None:
     name, package = f"fairgate-{stage}", copy_package(package, scratch / "package")
     with EmulatedAws(scratch) as aws, DeployedStack(aws, name, scratch) as stack, ApiFront(stack) as front:
         for _ in range(2):
-            _deploy(aws, stage, package, front.url)
+            if _deploy(aws, stage, package, front.url):
+                raise EmulationFailed("the deployment failed; the reason is above")
         trials.try_preflight(front.url)
         trials.try_webhook(aws, stage, front.url)
         trials.run_schedules(aws, stack)
         trials.pass_changes_on(aws, stack)
+        token = operations.make_admin(aws, stage, front.url)
+        operations.send_image(aws, stack, front.url, token)
+        operations.replay_dead_letters(aws, stage, stack)
+        operations.take_back_bad_deployment(aws, stack, package, lambda: _deploy(aws, stage, package, f"{front.url}/none"))
 
 
 def copy_package(package: Path, folder: Path) -> Path:
@@ -77,11 +83,10 @@ def _is_unsupported(resource: dict[str, Any]) -> bool:
     )
 
 
-def _deploy(aws: EmulatedAws, stage: str, package: Path, url: str) -> None:
+def _deploy(aws: EmulatedAws, stage: str, package: Path, url: str) -> int:
+    """Returns the exit code of `make deploy`."""
     command = [sys.executable, "-m", "infra.deploy", "--stage", stage, "--folder", str(package), "--url", url, "--yes"]
-    done = subprocess.run([*command, "--skip", "check,test,package"], env=aws.environment(), cwd=ROOT, check=False)
-    if done.returncode:
-        raise EmulationFailed("the deployment failed; the reason is above")
+    return subprocess.run([*command, "--skip", "check,test,package"], env=aws.environment(), cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -1,0 +1,125 @@
+"""What those who run a stage do: make an admin, show an image, do again what was given up, and have a bad deployment taken back."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from chalicelib import settings
+from infra.dead_letters import __main__ as dead_letters
+from infra.emulation.aws import REGION, EmulatedAws, EmulationFailed
+from infra.emulation.deployed import DeployedStack
+from infra.emulation.trials import TIMEOUT_SECONDS, read_changes
+from infra.local.images import stored_event
+from infra.local.schedules import scheduled_event
+from infra.template.functions import BUCKET, FUNCTIONS, dead_letters_id
+from infra.template.stages import ROOT
+
+EMAIL, PASSWORD = "ada@example.com", "a password of the emulation"
+PICTURE = ROOT / "docs" / "images" / "storefront.jpg"
+
+
+def make_admin(aws: EmulatedAws, stage: str, url: str) -> str:
+    """Run the command of `make admin`, and log in with the password; returns the access token."""
+    command = [sys.executable, "-m", "infra.create_admin", EMAIL]
+    environment = {**aws.environment(), f"{settings.PREFIX}STAGE": stage}
+    if subprocess.run(command, env=environment, cwd=ROOT, input=f"{PASSWORD}\n".encode(), check=False).returncode:
+        raise EmulationFailed("nobody became an admin; the reason is above")
+    return str(_call("POST", f"{url}/auth/login", {"email": EMAIL, "password": PASSWORD})["access_token"])
+
+
+def send_image(aws: EmulatedAws, stack: DeployedStack, url: str, token: str) -> None:
+    """Make an event, put a picture where a browser's form would, and call the function that the bucket's rule names."""
+    event_id = _call("POST", f"{url}/events", {"name": "Night of Glass", "venue": "Old Hall"}, token)["id"]
+    upload = _call("POST", f"{url}/events/{event_id}/image/upload", {"content_type": "image/jpeg"}, token)
+    bucket, fields = stack.resource(BUCKET), upload["fields"]
+    notes = {name.removeprefix("x-amz-meta-"): value for name, value in fields.items() if name.startswith("x-amz-meta-")}
+    aws.client("s3").put_object(Bucket=bucket, Key=fields["key"], Body=PICTURE.read_bytes(), ContentType="image/jpeg", Metadata=notes)
+    [target] = aws.client("events").list_targets_by_rule(Rule=stack.resource("ImageStored"))["Targets"]
+    with settings.override(images_bucket=bucket):
+        stack.function_of_arn(target["Arn"]).call(stored_event(fields["key"]))
+    checked = _call("GET", f"{url}/events/{event_id}/image/upload/{upload['id']}", token=token)
+    if checked["state"] != "done":
+        raise EmulationFailed(f"an image was not processed: {checked}")
+    print("an admin has logged in, and sent an image to the bucket, which was drawn anew", flush=True)
+
+
+def replay_dead_letters(aws: EmulatedAws, stage: str, stack: DeployedStack) -> None:
+    """Write letters as Lambda does, to the queues that the stack has for a consumer and a schedule, and let the command do them again."""
+    consumer, job = (stack.resource(FUNCTIONS[name]) for name in ("follow_changes", "sweep"))
+    sqs = aws.client("sqs")
+    queue, letter = _given_up_changes(aws, consumer)
+    sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=queue.rpartition(":")[2])["QueueUrl"], MessageBody=json.dumps(letter))
+    queue = stack.resource(dead_letters_id("sweep") or "")  # MiniStack does not keep where a failed run goes
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(_given_up_run(aws, job)))
+    with settings.override(stage=stage, region=REGION, store_endpoint=aws.url):
+        code = dead_letters.main(
+            ["follow-changes", "sweep", "--replay"], lambda service, **_: _Invoker(stack) if service == "lambda" else aws.client(service)
+        )
+    if code:
+        raise EmulationFailed("dead letters were not done again; the reason is above")
+
+
+def _given_up_changes(aws: EmulatedAws, function: str) -> tuple[str, dict[str, Any]]:
+    """The ARN of a consumer's queue, and a letter about all changes of one of its streams."""
+    for mapping in aws.client("lambda").list_event_source_mappings(FunctionName=function)["EventSourceMappings"]:
+        if changes := read_changes(aws, mapping["EventSourceArn"]):
+            shard = aws.client("dynamodbstreams").describe_stream(StreamArn=mapping["EventSourceArn"])["StreamDescription"]["Shards"][0]
+            numbers = [record["dynamodb"]["SequenceNumber"] for record in changes]
+            batch = {
+                "shardId": shard["ShardId"],
+                "startSequenceNumber": numbers[0],
+                "endSequenceNumber": numbers[-1],
+                "batchSize": len(numbers),
+                "streamArn": mapping["EventSourceArn"],
+            }
+            context = {"functionArn": mapping["FunctionArn"], "condition": "RetryAttemptsExhausted"}
+            return mapping["DestinationConfig"]["OnFailure"]["Destination"], {"requestContext": context, "DDBStreamBatchInfo": batch}
+    raise EmulationFailed(f"no stream that {function} consumes has changes")
+
+
+def _given_up_run(aws: EmulatedAws, function: str) -> dict[str, Any]:
+    """A letter about a run of a scheduled function."""
+    arn = aws.client("lambda").get_function_configuration(FunctionName=function)["FunctionArn"]
+    return {"requestContext": {"functionArn": arn, "condition": "RetriesExhausted"}, "requestPayload": scheduled_event()}
+
+
+class _Invoker:
+    """Calls the stack's functions, as Lambda's client does."""
+
+    def __init__(self, stack: DeployedStack) -> None:
+        self._stack = stack
+
+    def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:
+        reply = self._stack.function_of_arn(FunctionName).call(json.loads(Payload))
+        return {"Payload": io.BytesIO(json.dumps(reply).encode())}
+
+
+def take_back_bad_deployment(aws: EmulatedAws, stack: DeployedStack, package: Path, deploy: Callable[[], int]) -> None:
+    """Change the package and call `deploy`, whose smoke test fails: the functions must be as they were before."""
+    name = stack.resource(FUNCTIONS["sweep"])
+    file = package / "sam.json"
+    template = json.loads(file.read_bytes())
+    template["Resources"][FUNCTIONS["sweep"]]["Properties"]["Timeout"] += 1
+    before = aws.client("lambda").get_function_configuration(FunctionName=name)["Timeout"]
+    file.write_text(json.dumps(template))
+    if deploy() != 1:
+        raise EmulationFailed("a deployment whose smoke test fails should end with exit code 1")
+    after = aws.client("lambda").get_function_configuration(FunctionName=name)["Timeout"]
+    if after != before:
+        raise EmulationFailed(f"a bad deployment was not taken back: the timeout of {name} is {after}, not {before}")
+    print("a deployment whose smoke test fails was taken back", flush=True)
+
+
+def _call(method: str, url: str, body: Any = None, token: str = "") -> Any:
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    sent = None if body is None else json.dumps(body).encode()
+    reply = urllib3.request(method, url, body=sent, headers=headers, timeout=TIMEOUT_SECONDS)
+    if reply.status >= 300:
+        raise EmulationFailed(f"{method} {url} got {reply.status} {reply.data.decode()[:300]}; the log of the function says why")
+    return reply.json()
