@@ -4,9 +4,9 @@ The drop of tests/simulation/drop.py on a virtual clock: only what it costs is m
 instances can be given as arguments. With 1,000 it takes some minutes.
 """
 
+import argparse
 import os
 import secrets
-import sys
 from collections import Counter
 
 from bench.prices import Usage, store_dollars
@@ -64,9 +64,12 @@ def main() -> None:
     os.environ.update(
         LOCAL_CREDENTIALS, POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true", AWS_EC2_METADATA_DISABLED="true"
     )
+    parser = argparse.ArgumentParser(prog="python -m bench.instances", description="Simulate a drop on many instances of the functions.")
+    parser.add_argument("instances", nargs="*", type=int, default=INSTANCES, help="how many instances, one run for each number")
+    chosen = parser.parse_args().instances
     reports = []
     print("\n".join(HEAD), flush=True)
-    for instances in [int(argument) for argument in sys.argv[1:]] or INSTANCES:
+    for instances in chosen:
         reports.append(simulate(DropPlan(instances=instances)))
         print(row(reports[-1]), flush=True)
     for report in reports:

@@ -193,6 +193,14 @@ def _find_test_tier(document: BootstrapDocument) -> TicketEntry | None:
     return min(tiers, key=lambda tier: tier.id, default=None)
 
 
+def _is_address(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is none
+        return False
+
+
 def _shortened(body: Any) -> str:
     text = body if isinstance(body, str) else msgspec.json.encode(body).decode()
     return text if len(text) <= 300 else f"{text[:300]} ..."
@@ -211,8 +219,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--stripe-api", default=STRIPE_API, help="the address of Stripe's API (default: Stripe itself)")
     try:
         arguments = parser.parse_intermixed_args(argv)
-        if urlsplit(arguments.url).scheme not in ("http", "https"):
-            parser.error(f"the address must begin with https:// or http://: {arguments.url}")
+        if not _is_address(arguments.url):
+            parser.error(f"the address must be one like https://shop.example.com/api/v1, not {arguments.url!r}")
         document = validate_files(load_files([Path(file) for file in arguments.files or [DEFAULT_FILE]]))
     except SystemExit as error:
         return int(error.code or 0)

@@ -4,16 +4,18 @@ import argparse
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from devtools.stripe.fake import FakeStripe
 
 _SIGNAL_SECONDS = 0.5
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """0 after Ctrl-C or SIGTERM, 1 when the port or the journal cannot be used."""
-    options = _parser().parse_args()
+    options = _parser().parse_args(argv)
     for number in (signal.SIGINT, signal.SIGTERM):
         # Explicitly, since a shell starts commands in the background with SIGINT ignored.
         signal.signal(number, signal.default_int_handler)
@@ -46,10 +48,25 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m devtools.stripe",
         description="Run a fake Stripe on this machine until Ctrl-C. It prints its address and its keys. docs/fake-stripe.md describes it.",
     )
-    parser.add_argument("--port", type=int, default=12111, help="the port to listen on; 0 takes any free port (default: 12111)")
-    parser.add_argument("--webhook", action="append", default=[], metavar="URL", help="send webhooks to this URL; may be repeated")
+    parser.add_argument("--port", type=_port, default=12111, help="the port to listen on; 0 takes any free port (default: 12111)")
+    parser.add_argument(
+        "--webhook", type=_url, action="append", default=[], metavar="URL", help="send webhooks to this URL; may be repeated"
+    )
     parser.add_argument("--journal", type=Path, metavar="FILE", help="save all data in this file, and continue from it at the next start")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 (any free port) to 65535, not {text!r}")
+    return int(text)
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"must be a URL such as http://127.0.0.1:8000/api/v1/webhooks/stripe, not {text!r}")
+    return text
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def test_nothing_at_the_address_fails_and_says_so(run, monkeypatch):
 
 def test_wrong_arguments_are_refused(run, tmp_path, capsys):
     assert smoke_test.main(["shop.example.com"]) == 2
-    assert "must begin with https://" in capsys.readouterr().err
+    assert "the address must be one like https://" in capsys.readouterr().err
     (tmp_path / "wrong.json").write_text("{}")
     assert smoke_test.main(["http://127.0.0.1:9", str(tmp_path / "wrong.json")]) == 2
     assert smoke_test.main(["http://127.0.0.1:9", str(tmp_path / "none.json")]) == 2

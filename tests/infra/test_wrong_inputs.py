@@ -8,6 +8,7 @@ import pytest
 
 from bootstrap.__main__ import main as bootstrap
 from chalicelib import settings
+from devtools.stripe.__main__ import main as fake_stripe
 from infra.backup import main as backup
 from infra.create_admin import main as create_admin
 from infra.dead_letters.__main__ import main as dead_letters
@@ -59,7 +60,14 @@ WRONG_ARGUMENTS = [
     (dead_letters, ["swep"], "there is no queue of swep; there are sweep, "),
     (rebuild_reports, ["dev"], "unrecognized arguments: dev"),
     (reconcile, ["--since", "monday", "--until", "2026-05-02T00:00:00Z"], "'monday' is not a time like 2026-11-01T00:00:00Z"),
-    (smoke_test, ["shop.example.com"], "the address must begin with https:// or http://: shop.example.com"),
+    (smoke_test, ["shop.example.com"], "the address must be one like https://shop.example.com/api/v1, not 'shop.example.com'"),
+    (smoke_test, ["https://shop.example.com:99999/api/v1"], "the address must be one like https://shop.example.com/api/v1, not"),
+    (fake_stripe, ["--port", "99999"], "argument --port: must be a number from 0 (any free port) to 65535, not '99999'"),
+    (
+        fake_stripe,
+        ["--webhook", "8000"],
+        "argument --webhook: must be a URL such as http://127.0.0.1:8000/api/v1/webhooks/stripe, not '8000'",
+    ),
     (smoke_test, ["https://shop.example.com/api/v1", "none.json"], "none.json: $: the file cannot be read (No such file or directory)"),
     (lint, ["dev"], "unrecognized arguments: dev"),
     (openapi, ["--chek"], "unrecognized arguments: --chek"),
