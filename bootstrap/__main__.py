@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from bootstrap import aws_errors, commands, env_file
+from bootstrap import aws_errors, commands, env_file, interrupts
 from bootstrap.target import NoStore, Target, choose_target
 from bootstrap.ticket_file import FIELDS
 from chalicelib import dynamo
@@ -133,4 +133,4 @@ def _user_name() -> str:
 
 if __name__ == "__main__":
     env_file.load()
-    sys.exit(main())
+    sys.exit(interrupts.run(main, "Buyers see the old version or the new one, never a mixture. Run the command again to finish."))

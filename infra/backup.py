@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from bootstrap import aws_stage, env_file
+from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
 from chalicelib import clock, dynamo, settings
 from infra import tables
@@ -272,4 +272,8 @@ def _fail(why: str, status: int) -> int:
 
 if __name__ == "__main__":
     env_file.load()
-    sys.exit(main())
+    sys.exit(
+        interrupts.run(
+            main, "A backup that was being saved has left no file; a load begins with empty tables, so empty them before the next one."
+        )
+    )

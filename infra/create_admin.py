@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 
 import msgspec
 
-from bootstrap import aws_stage, env_file
+from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
 from chalicelib import clock, dynamo, ids, settings
 from chalicelib.accounts import passwords, service
@@ -87,4 +87,4 @@ def _failed(why: str) -> int:
 
 if __name__ == "__main__":
     env_file.load()
-    sys.exit(main())
+    sys.exit(interrupts.run(main, "Run the command again to be sure: what is done already stays as it is."))

@@ -14,6 +14,7 @@ from pathlib import Path
 from cfnlint.api import ManualArgs
 from cfnlint.api import lint as run_cfn_lint
 
+from bootstrap import interrupts
 from infra import chalice_package
 from infra.template.stages import ROOT, deployed_stages
 
@@ -55,4 +56,4 @@ def template_problems(file: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(interrupts.run(main, "Nothing was changed."))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import app
+from bootstrap import interrupts
 from chalicelib.edge.openapi.document import Undescribed, build_document
 
 
@@ -27,4 +28,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(interrupts.run(main, "Nothing was changed."))

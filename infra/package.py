@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bootstrap import aws_stage
+from bootstrap import aws_stage, interrupts
 from infra import chalice_package, cold_starts, deployment_zip, lint, web
 from infra.instance import InstanceFailed
 from infra.template.stages import ROOT, deployed_stages
@@ -154,4 +154,4 @@ def _check_runs_alone(artefact: Path, architecture: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(interrupts.run(main, "The package is not complete. Run the command again before you deploy."))

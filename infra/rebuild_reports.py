@@ -10,7 +10,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 
-from bootstrap import aws_stage, env_file
+from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
 from chalicelib import dynamo, settings
 from chalicelib.reports import rebuild
@@ -47,4 +47,4 @@ def _fail(why: str, status: int) -> int:
 
 if __name__ == "__main__":
     env_file.load()
-    sys.exit(main())
+    sys.exit(interrupts.run(main, "The reports are as they were. Run the command again."))

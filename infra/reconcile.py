@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from datetime import datetime
 from typing import Any
 
-from bootstrap import aws_stage, env_file
+from bootstrap import aws_stage, env_file, interrupts
 from bootstrap.aws_errors import store_failure
 from chalicelib import clock, dynamo, secret_settings, settings
 from chalicelib.cases import service as cases
@@ -150,4 +150,4 @@ def _failed(why: str) -> int:
 
 if __name__ == "__main__":
     env_file.load()
-    sys.exit(main())
+    sys.exit(interrupts.run(main, "What was repaired is saved. Run the command again: it compares the same time once more, which is safe."))

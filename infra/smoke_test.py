@@ -16,6 +16,7 @@ import msgspec
 import urllib3
 from msgspec import Struct
 
+from bootstrap import interrupts
 from bootstrap.files import load_files
 from chalicelib import settings
 from chalicelib.rollouts.document import BootstrapDocument, TicketEntry
@@ -236,4 +237,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(interrupts.run(main, "A ticket that was reserved goes back by itself when its hold ends."))

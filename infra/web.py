@@ -23,6 +23,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from bootstrap import interrupts
+
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "web"
 BUILT = ROOT / ".build" / "web"
@@ -239,4 +241,4 @@ def locked(name: str) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(interrupts.run(main, "The pages are those of the last build."))

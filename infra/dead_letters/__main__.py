@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import boto3.session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bootstrap import aws_stage, env_file
+from bootstrap import aws_stage, env_file, interrupts
 from chalicelib import settings
 from infra.dead_letters.letters import DeadLetters, Letter
 from infra.dead_letters.replay import ClientOf, NotReplayed, Replay, TooOld
@@ -98,4 +98,6 @@ def _failed(why: str) -> int:
 
 if __name__ == "__main__":
     env_file.load()
-    sys.exit(main())
+    sys.exit(
+        interrupts.run(main, "What was done is done; the other letters are in their queues, and all of them show again within an hour.")
+    )

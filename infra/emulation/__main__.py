@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bootstrap import aws_stage
+from bootstrap import aws_stage, interrupts
 from chalicelib.settings import SettingsError
 from infra.emulation import operations, trials
 from infra.emulation.aws import EmulatedAws, EmulationFailed
@@ -90,4 +90,4 @@ def _deploy(aws: EmulatedAws, stage: str, package: Path, url: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(interrupts.run(main, "The emulated AWS has ended, and nothing of it is left."))

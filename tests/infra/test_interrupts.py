@@ -1,0 +1,37 @@
+"""Who presses Ctrl-C in a command reads what is so now, and no traceback."""
+
+import argparse
+import os
+import runpy
+
+import pytest
+
+from tests.test_tidy import ROOT
+
+# These say it themselves: tests/infra/local/test_main.py and tests/infra/test_deploy.py.
+ELSEWHERE = ("local", "deploy")
+
+COMMANDS = sorted(
+    path
+    for folder in ("bootstrap", "infra")
+    for path in (ROOT / folder).rglob("*.py")
+    if "__name__ ==" in (text := path.read_text()) and "ArgumentParser(" in text and path.parent.name not in ELSEWHERE
+)
+
+
+@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_ctrl_c_says_what_is_so_now(file, monkeypatch, capsys):
+    def press_ctrl_c(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("ENV_FILE", os.devnull)
+    monkeypatch.syspath_prepend(ROOT)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", press_ctrl_c)
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_known_intermixed_args", press_ctrl_c)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(file), run_name="__main__")
+    assert ended.value.code == 130
+    printed = capsys.readouterr()
+    assert printed.err.startswith("\nStopped. ")
+    assert printed.err.endswith(".\n")
+    assert printed.out == ""
