@@ -50,7 +50,7 @@ from chalicelib.purchases.reservations import hold_recovery, offers
 from chalicelib.purchases.sweep import service as sweep
 from chalicelib.purchases.sweep import swept_shards
 from chalicelib.reconciliation import compare, schedule
-from chalicelib.reports import analytics, rebuild, sales
+from chalicelib.reports import analytics, buyer_index, rebuild, sales
 from chalicelib.reports import answers as answer_reports
 from chalicelib.rollouts import document, rollout
 from chalicelib.settings import STRIPE_CALLS_PER_PAYMENT, Settings
@@ -318,6 +318,7 @@ CHOSEN: dict[str, list[str]] = {
         "{} unless it is given and {:,} at most".format(*page_of(sales.SalesQuery)),
         f"`limit` of them, {page_of(answer_reports.AnswersQuery)[1]:,} unless it is given and at most",
         f"more than {answer_reports.MAX_SEATS:,} seats",
+        f"an order with more than {buyer_index.MAX_NAMES} names the first {buyer_index.MAX_NAMES}",
         f"A page reads {audit.MAX_ROWS_READ:,} entries at most",
         f"the {audit_log.MAX_DAYS} days before `to`",
     ],

@@ -88,6 +88,10 @@ class SeatsReturned(PurchaseChange, frozen=True, kw_only=True):
     seats: dict[str, int]
 
 
+class BuyerErased(PurchaseChange, frozen=True, kw_only=True):
+    """The buyer had what is kept about them erased. The purchase stays."""
+
+
 class PurchaseForgotten(PurchaseChange, frozen=True, kw_only=True):
     """DynamoDB deleted a purchase that ended without money, long after its end."""
 
@@ -139,6 +143,10 @@ class TicketTransferred(TicketChange, frozen=True, kw_only=True):
 
     from_user_id: str
     from_language: Language | None = None
+
+
+class TicketNamesChanged(TicketChange, frozen=True, kw_only=True):
+    """Somebody else is named on the ticket or as the guest of one of its seats, or nobody any more."""
 
 
 class EventChanged(Change, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from chalicelib.changes.model import (
+    BuyerErased,
     CheckoutOpened,
     DisputeDecided,
     DisputeOpened,
@@ -31,7 +32,8 @@ def purchase_changes(before: Purchase | None, after: Purchase | None, at: int) -
     """
     if after is None:
         return [PurchaseForgotten(at=at, purchase=before)] if before is not None else []
-    return [*_state_changes(before, after, at), *_refund_changes(before, after, at), *_dispute_changes(before, after, at)]
+    erased = [BuyerErased(at=at, purchase=after)] if after.is_erased and not (before is not None and before.is_erased) else []
+    return [*_state_changes(before, after, at), *_refund_changes(before, after, at), *_dispute_changes(before, after, at), *erased]
 
 
 def _state_changes(before: Purchase | None, after: Purchase, at: int) -> Iterator[PurchaseChange]:

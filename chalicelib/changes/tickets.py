@@ -9,6 +9,7 @@ from chalicelib.changes.model import (
     TicketChange,
     TicketCheckedIn,
     TicketIssued,
+    TicketNamesChanged,
     TicketTransferred,
     TicketVoided,
 )
@@ -34,6 +35,8 @@ def ticket_changes(before: Ticket | None, after: Ticket | None, at: int, sequenc
 def _differences(before: Ticket, after: Ticket, at: int, sequence: str) -> Iterator[TicketChange]:
     if before.owner_id != after.owner_id:
         yield TicketTransferred(at=at, ticket=after, sequence=sequence, from_user_id=before.owner_id, from_language=before.language)
+    if _names(before) != _names(after):
+        yield TicketNamesChanged(at=at, ticket=after, sequence=sequence)
     people = after.admitted - before.admitted
     if people > 0:
         yield TicketCheckedIn(at=at, ticket=after, sequence=sequence, people=people)
@@ -42,3 +45,7 @@ def _differences(before: Ticket, after: Ticket, at: int, sequence: str) -> Itera
     kind = _STATE_CHANGES.get((before.state, after.state))
     if kind is not None:
         yield kind(at=at, ticket=after, sequence=sequence)
+
+
+def _names(ticket: Ticket) -> tuple[str | None, list[str | None]]:
+    return ticket.attendee.name if ticket.attendee else None, [guest.name for guest in ticket.guests]

@@ -12,7 +12,7 @@ from chalicelib.errors import InvalidInput
 from chalicelib.ids import Id
 from chalicelib.purchases.disputes.views import DisputeView, dispute_view
 from chalicelib.purchases.record import queries, views
-from chalicelib.purchases.record.model import Dispute, Purchase
+from chalicelib.purchases.record.model import ACTIVE_STATES, Dispute, Purchase
 from chalicelib.purchases.record.views import OrderListView
 from chalicelib.reports import store
 from chalicelib.reports.store import OrderList
@@ -21,7 +21,7 @@ MAX_ROWS_READ = 1000  # for one page of an event's orders, however few of them a
 
 
 class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which orders to list: the caller's own, or with `event_id` those of an event, by `status` and buyer.
+    """Which orders to list: the caller's own, or with `event_id` those of an event, by `status`, by buyer and by a `search`.
 
     `disputed` are those whose payment a bank has ever disputed, `failed` purchases whose payment was begun and which got no tickets.
     """
@@ -29,6 +29,18 @@ class OrdersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
     event_id: Id | None = None
     status: Literal["paid", "partially_refunded", "refunded", "disputed", "failed"] | None = None
     user_id: Annotated[str, Meta(max_length=100)] | None = None
+    search: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=200,
+                description="The number of an order or ticket, a ticket's code, the buyer's id or e-mail address, or words of a name "
+                "of the buyer or of somebody who comes, of which the beginnings are enough.",
+            ),
+        ]
+        | None
+    ) = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     cursor: Cursor | None = None
 
@@ -55,7 +67,7 @@ class DisputesView(Struct, frozen=True):
 
 def list_own_orders(user_id: str, query: OrdersQuery) -> OrderListView:
     """A page of the caller's orders, the newest first. Raises InvalidInput for the filters of an event's orders."""
-    for name in ("status", "user_id"):
+    for name in ("status", "user_id", "search"):
         if getattr(query, name) is not None:
             raise InvalidInput(f"`{name}` filters the orders of an event: add `event_id`.", path=name)
     purchases, last = queries.list_own_orders(user_id, query.limit, _position(query))
@@ -64,10 +76,34 @@ def list_own_orders(user_id: str, query: OrdersQuery) -> OrderListView:
 
 def list_event_orders(event_id: str, query: OrdersQuery) -> OrderListView:
     """A page of an event's orders, those of the newest reservations first; one that finds few may end early, and says where to go on."""
-    purchases, next_cursor = _read_page(event_id, query)
+    purchases, next_cursor = _search(event_id, query.search, query) if query.search is not None else _read_page(event_id, query)
     if query.status == "failed":
         purchases = [purchase for purchase in purchases if not purchase.was_order]  # paid late, after it had failed
     return OrderListView(orders=[views.order_view(purchase) for purchase in purchases], next_cursor=next_cursor)
+
+
+def _search(event_id: str, text: str, query: OrdersQuery) -> tuple[list[Purchase], str | None]:
+    """The purchases of a page of what is found. It may have fewer than the limit, also none, although another page follows."""
+    from chalicelib.reports import order_search
+
+    found, next_cursor = order_search.find_order_ids(event_id, text, query.limit, query.cursor)
+    purchases = queries.load_many(found)
+    known = [purchase for order_id in found if (purchase := purchases.get(order_id)) is not None]
+    return [purchase for purchase in known if purchase.event_id == event_id and _is_searched(purchase, query)], next_cursor
+
+
+def _is_searched(purchase: Purchase, query: OrdersQuery) -> bool:
+    if query.user_id is not None and purchase.user_id != query.user_id:
+        return False
+    match query.status:
+        case None:
+            return purchase.was_order or purchase.checkout_at is not None
+        case "disputed":
+            return bool(purchase.disputes)
+        case "failed":
+            return purchase.checkout_at is not None and purchase.state not in ACTIVE_STATES
+        case state:
+            return purchase.state == state and purchase.was_order
 
 
 def list_disputes(event_id: str, query: DisputesQuery) -> DisputesView:

@@ -15,7 +15,8 @@ from chalicelib.changes.model import Change, CheckInUndone, LedgerEntryAdded, Pu
 from chalicelib.ledger.model import LedgerEntry
 from chalicelib.payments.model import ProviderName
 from chalicelib.purchases.record.model import ACTIVE_STATES, Purchase
-from chalicelib.reports import store
+from chalicelib.reports import buyer_index, store
+from chalicelib.reports.buyer_index import Order
 from chalicelib.reports.figures import Figures, difference, entry_figures, purchase_figures, ticket_figures, total
 from chalicelib.reports.store import Counted, OrderEntry, OrderList, Sale
 from chalicelib.tickets.model import Ticket
@@ -46,9 +47,11 @@ def project(changes: Sequence[Change]) -> None:
             if known is None or _is_newer(state.counted, known.counted):
                 newest[state.counted.key] = state
     entries = [change.entry for change in changes if isinstance(change, LedgerEntryAdded)]
+    orders = buyer_index.changed_orders(changes)
     for generation in store.load_generations().written:
         apply_states(generation, newest.values())
         apply_entries(generation, entries)
+        index_orders(generation, orders)
 
 
 def purchase_state(purchase: Purchase) -> State:
@@ -96,6 +99,11 @@ def apply_states(generation: int, states: Iterable[State]) -> None:
         for start in range(0, len(of_event), CHUNK):
             chunk = of_event[start : start + CHUNK]
             _retry(lambda chunk=chunk, event_id=event_id: _apply_chunk(generation, event_id, chunk))  # type: ignore[misc]
+
+
+def index_orders(generation: int, orders: Sequence[Order]) -> None:
+    """Let these orders be found by what is known of their buyers now."""
+    buyer_index.update(generation, orders, _retry)
 
 
 def apply_entries(generation: int, entries: Iterable[LedgerEntry]) -> None:

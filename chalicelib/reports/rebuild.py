@@ -48,6 +48,8 @@ def rebuild(wait: Callable[[float], None]) -> RebuildReport:
     purchases = _apply(generation, map(projection.purchase_state, queries.scan_purchases()))
     forgotten = _apply(generation, (State(counted) for counted in store.scan_counted(before.current) if counted.is_forgotten))
     checked_in = _apply(generation, (projection.ticket_state(ticket) for ticket in tickets.scan_tickets() if ticket.checkins))
+    for orders in _batches((purchase.event_id, purchase.id) for purchase in queries.scan_purchases() if purchase.was_order):
+        projection.index_orders(generation, orders)
     entries = 0
     for batch in _batches(ledger.scan_entries()):
         projection.apply_entries(generation, batch)

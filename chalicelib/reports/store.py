@@ -10,6 +10,8 @@
 | | `failed#<id>` | the same, if its payment was begun and it ended without tickets; it stays there if the money comes late and is taken |
 | | `sale#<time>#<purchase>#<kind>#<reference>` | an entry of the ledger that moved money, or an order that cost nothing, by time |
 | | `attempt#<time>#...` | an entry of the ledger that moved no money |
+| | `index#<id>` | what an order is indexed by: each `name#<word>` and `email#<address>`, in `terms` |
+| | `name#<word>#<id>`, `email#<address>#<id>` | an order that has the word in one of its names, which are in `terms`; or the address |
 
 Each purchase, order, sale and ticket is in one of LANES lanes, and each event has its figures FIGURE_LANES times, because one item
 or range of keys takes only so many writes a second. Everything begins with a number, the generation: a rebuild makes a new one beside it.
@@ -25,7 +27,7 @@ import msgspec
 from msgspec import Struct
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 
-from chalicelib import dynamo
+from chalicelib import dynamo, parallel
 from chalicelib.ledger.model import SIGNS, EntryKind
 from chalicelib.reports.figures import TOTALS, Figures, total
 
@@ -34,6 +36,9 @@ LANES = 4
 FIGURE_LANES = 2
 
 OrderList = Literal["order", "disputed", "failed"]
+Terms = dict[str, list[str]]  # `name#<word>` -> the order's names; `email#<address>` -> none
+
+MAX_TERMS_WRITTEN = 90  # by one transaction of 100 items
 
 PAGE_ROWS = 320  # of one call to the store: what a lane has of a thousand rows, and a little more, so that no second call is needed
 
@@ -41,7 +46,7 @@ _KEY_ATTRIBUTES = frozenset(["lane", "key"])
 
 
 class ReportRow(dynamo.Table):
-    """Each kind of item uses some of the attributes; `figures` and `sale` are JSON."""
+    """Each kind of item uses some of the attributes; `figures`, `sale` and `terms` are JSON."""
 
     feature = "reports"
 
@@ -56,6 +61,7 @@ class ReportRow(dynamo.Table):
     state = UnicodeAttribute(null=True)
     user_id = UnicodeAttribute(null=True)
     sale = UnicodeAttribute(null=True)
+    terms = UnicodeAttribute(null=True)
     current = NumberAttribute(null=True)
     building = NumberAttribute(null=True)
 
@@ -147,7 +153,7 @@ def count_item(generation: int, after: Counted, before: Counted | None) -> dynam
         _lane(generation, after.event_id, after.key),
         after.key,
         position=after.position,
-        figures=msgspec.json.encode(after.figures).decode(),
+        figures=_json(after.figures),
         forgotten=True if after.is_forgotten else None,
     )
     if before is None:
@@ -165,7 +171,7 @@ def order_item(generation: int, event_id: str, order: OrderEntry, of: OrderList 
 
 def sale_item(generation: int, event_id: str, sale: Sale, *, is_new: bool) -> dynamo.TransactItem:
     """Transaction item that lists a sale; with `is_new` it is canceled if the sale is listed already."""
-    row = ReportRow(*_sale_key(generation, event_id, sale), sale=msgspec.json.encode(sale).decode())
+    row = ReportRow(*_sale_key(generation, event_id, sale), sale=_json(sale))
     return dynamo.put(row, "attribute_not_exists(lane)" if is_new else "")
 
 
@@ -174,6 +180,53 @@ def find_sales(generation: int, event_id: str, sales: Sequence[Sale]) -> set[tup
     keys = [_wire_key(ReportRow(*_sale_key(generation, event_id, sale))) for sale in sales]
     found = [_sale(ReportRow.from_raw_data(item)) for item in dynamo.batch_get(ReportRow.name(), keys, consistent=True)]
     return {(sale.order_id, sale.kind, sale.reference) for sale in found}
+
+
+def load_index(generation: int, event_id: str, order_ids: Iterable[str]) -> dict[str, Terms]:
+    """What orders are indexed by, those that are; strongly consistent, one round trip for each 100."""
+    keys = [_wire_key(_index_row(generation, event_id, order_id)) for order_id in order_ids]
+    rows = (ReportRow.from_raw_data(item) for item in dynamo.batch_get(ReportRow.name(), keys, consistent=True))
+    return {row.key.removeprefix("index#"): msgspec.json.decode(row.terms, type=Terms) for row in rows}
+
+
+def change_index(generation: int, event_id: str, order_id: str, before: Terms, after: Terms) -> None:
+    """Index an order by other terms than `before`, in transactions that each leave it consistent.
+
+    Raises Recounted if another run has done it meanwhile.
+    """
+    lane, known = _lane(generation, event_id, order_id), dict(before)
+    changed = [term for term in {**before, **after} if before.get(term) != after.get(term)]
+    for start in range(0, len(changed), MAX_TERMS_WRITTEN):
+        chunk = changed[start : start + MAX_TERMS_WRITTEN]
+        remaining = {term: names for term, names in known.items() if term not in chunk}
+        wanted = remaining | {term: after[term] for term in chunk if term in after}
+        index = _index_row(generation, event_id, order_id)
+        if wanted:
+            index.terms = _json(wanted)
+        # As it was read: of two runs at once the one that read the names first may have older ones.
+        condition = ("terms = :known", {"known": _json(known)}) if known else ("attribute_not_exists(lane)", {})
+        items = [dynamo.put(index, condition[0], **condition[1]) if wanted else dynamo.delete(index, condition[0], **condition[1])]
+        for term in chunk:
+            row = ReportRow(lane, f"{term}#{order_id}", terms=_json(after.get(term, [])))
+            items.append(dynamo.put(row) if term in after else dynamo.delete(row))
+        commit(items)
+        known = wanted
+
+
+def query_index(generation: int, event_id: str, first: str, last: str, after: str | None) -> tuple[list[tuple[str, list[str]]], bool]:
+    """The entries of an event's index from the key `first` to `last`, those behind the key `after` if it is given, with their names.
+
+    By key, `<term>#<order id>`; at most PAGE_ROWS of each lane, all lanes at once. Also returns whether there may be more.
+    """
+    within = ReportRow.key.between(max(first, after) if after else first, last)
+    read = lambda number: list(ReportRow.query(f"{generation}#{event_id}#{number}", within, limit=PAGE_ROWS))  # noqa: E731
+    lanes = parallel.call_each(read, range(LANES))
+    full = [rows[-1].key for rows in lanes if len(rows) == PAGE_ROWS]
+    rows = heapq.merge(*lanes, key=lambda row: row.key)
+    entries = [
+        (row.key, msgspec.json.decode(row.terms, type=list[str])) for row in rows if row.key != after and row.key <= min(full, default=last)
+    ]
+    return entries, bool(full)
 
 
 def figure_items(generation: int, event_id: str, added: Figures) -> list[dynamo.TransactItem]:
@@ -279,6 +332,14 @@ def _merge_lanes(generation: int, event_id: str, first: str, last: str, *, newes
 def _sale_key(generation: int, event_id: str, sale: Sale) -> tuple[str, str]:
     listed = "sale" if sale.moves_money else "attempt"
     return _lane(generation, event_id, sale.order_id), f"{listed}#{sale_position(sale.at)}#{sale.order_id}#{sale.kind}#{sale.reference}"
+
+
+def _index_row(generation: int, event_id: str, order_id: str) -> ReportRow:
+    return ReportRow(_lane(generation, event_id, order_id), f"index#{order_id}")
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _figures_row(generation: int, event_id: str, part: str, lane: int) -> ReportRow:

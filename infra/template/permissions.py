@@ -85,7 +85,11 @@ TABLES: dict[str, dict[str, str]] = {
         "catalog": "GetItem PutItem Query UpdateItem",
     },
     "project_reports": {
-        "reports": "BatchGetItem GetItem PutItem UpdateItem",
+        "accounts": "BatchGetItem",
+        "checkout-details": "BatchGetItem",
+        "purchases": "BatchGetItem",
+        "reports": "BatchGetItem DeleteItem GetItem PutItem UpdateItem",
+        "tickets": "BatchGetItem",
     },
     "reconcile": {
         "audit": "PutItem",

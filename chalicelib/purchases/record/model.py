@@ -127,6 +127,7 @@ class Purchase(Struct, frozen=True, kw_only=True):
     promo_holds: list[Hold] = []
     waitlist_entry_id: str | None = None  # of the entry in the waitlist that it was offered to
     language: Language | None = None  # of mails about it, as the buyer preferred at the checkout, or when they joined the waitlist
+    is_erased: bool = False  # the buyer had what is kept about them erased; the purchase stays, without them
 
     @property
     def quantity(self) -> int:

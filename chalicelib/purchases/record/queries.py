@@ -18,6 +18,7 @@ __all__ = [
     "is_pass_used",
     "list_all_purchase_ids",
     "list_all_tickets",
+    "list_event_order_ids",
     "list_kept_page",
     "list_own_orders",
     "list_ticket_page",
@@ -83,6 +84,12 @@ def list_own_orders(user_id: str, limit: int, before: str | None) -> tuple[list[
 def list_all_purchase_ids(user_id: str) -> set[str]:
     """The ids of the user's orders, past ones too, and of what they are buying now."""
     return _purchase_ids(store.list_buyer_records(user_id))
+
+
+def list_event_order_ids(user_id: str, event_id: str) -> set[str]:
+    """The ids of the user's orders of an event, past ones too."""
+    record = store.load_buyer(user_id, event_id)
+    return set() if record is None else {*record.orders, *record.past_orders}
 
 
 def list_all_tickets(user_id: str) -> list[Ticket]:

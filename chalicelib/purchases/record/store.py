@@ -48,7 +48,8 @@ _JSON: dict[str, Any] = {
     "refunds": list[Refund],
     "disputes": list[Dispute],
 }
-_CHANGEABLE = (*_JSON, "state", "expires_at", "checkout_at", "ended_at", "confirmed_at", "promo_code", "has_details", "language")
+_TIMES = ("expires_at", "checkout_at", "ended_at", "confirmed_at")
+_CHANGEABLE = (*_JSON, *_TIMES, "state", "promo_code", "has_details", "language", "is_erased")
 
 
 class PurchaseRow(dynamo.Table):
@@ -83,6 +84,7 @@ class PurchaseRow(dynamo.Table):
     promo_holds = UnicodeAttribute(null=True)
     waitlist_entry_id = UnicodeAttribute(null=True)
     language = UnicodeAttribute(null=True)
+    is_erased = BooleanAttribute(null=True)
     ttl = NumberAttribute(null=True)
 
 

@@ -1,6 +1,5 @@
-/** The orders of an event: by state and buyer, or one by its number. */
+/** The orders of an event: by state, and by what people know of one. */
 
-import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
 import { day, money } from "../../formats";
 import { useTexts } from "../../texts";
@@ -10,19 +9,16 @@ import { TablePlace } from "../parts/table-place";
 import { useRoomTexts } from "../texts";
 import { useManagedEvent } from "../who";
 import { DisputeList } from "./dispute-list";
-import { listEventOrders, orderOf, type Filters, type ListedOrder } from "./orders";
+import { listEventOrders, type Filters, type ListedOrder } from "./orders";
 
 export function OrderList() {
   const own = useRoomTexts("orders");
   const { event } = useManagedEvent();
-  const { route } = useLocation();
-  const [filters, setFilters] = useState<Filters>({ status: "", buyer: "" });
+  const [filters, setFilters] = useState<Filters>({ status: "", search: "" });
   const [words, setWords] = useState("");
   const search = (submitted: SubmitEvent) => {
     submitted.preventDefault();
-    const order = orderOf(words);
-    if (order) route(`/manage/events/${event.id}/orders/${order}`);
-    else setFilters({ ...filters, buyer: words.trim() });
+    setFilters({ ...filters, search: words.trim() });
   };
   return (
     <div class="page">
@@ -30,7 +26,7 @@ export function OrderList() {
       <form class="control-fields" role="search" onSubmit={search}>
         <label class="field">
           {own.search}
-          <input type="search" value={words} maxLength={100} onInput={({ currentTarget }) => setWords(currentTarget.value)} />
+          <input type="search" value={words} maxLength={200} onInput={({ currentTarget }) => setWords(currentTarget.value)} />
         </label>
         <button type="submit" class="button button-quiet">
           {own.find}
@@ -49,7 +45,7 @@ export function OrderList() {
       </form>
       <p class="small">{own.searchNote}</p>
       {filters.status === "failed" && <p class="small">{own.failedNote}</p>}
-      {filters.status === "disputed" && !filters.buyer ? <DisputeList /> : <Found key={JSON.stringify(filters)} eventId={event.id} filters={filters} />}
+      {filters.status === "disputed" && !filters.search ? <DisputeList /> : <Found key={JSON.stringify(filters)} eventId={event.id} filters={filters} />}
     </div>
   );
 }
@@ -57,7 +53,7 @@ export function OrderList() {
 function Found({ eventId, filters }: { eventId: string; filters: Filters }) {
   const own = useRoomTexts("orders");
   const found = usePages((cursor) => listEventOrders(eventId, filters, cursor), "orders");
-  const noneText = filters.buyer || filters.status ? own.noneFits : own.noneText;
+  const noneText = filters.search || filters.status ? own.noneFits : own.noneText;
   return (
     <PagedList found={found} itemsOf={(page) => page.orders} none={{ title: own.none, text: noneText }}>
       {(orders) => <OrderTable eventId={eventId} orders={orders} />}

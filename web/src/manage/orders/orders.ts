@@ -10,15 +10,15 @@ export type Preview = Schemas["RefundPreviewView"];
 
 export interface Filters {
   status: "" | "paid" | "partially_refunded" | "refunded" | "disputed" | "failed";
-  /** The id of a buyer; empty for all. */
-  buyer: string;
+  /** What people know of an order, as the API takes it; empty for all. */
+  search: string;
 }
 
 const ofOrder = (order_id: string) => ({ params: { path: { order_id } } });
 
-export const listEventOrders = (event_id: string, { status, buyer }: Filters, cursor?: string) =>
+export const listEventOrders = (event_id: string, { status, search }: Filters, cursor?: string) =>
   content(
-    manager.GET("/orders", { params: { query: { event_id, status: status || undefined, user_id: buyer || undefined, limit: 50, cursor } } }),
+    manager.GET("/orders", { params: { query: { event_id, status: status || undefined, search: search || undefined, limit: 50, cursor } } }),
   );
 export type Dispute = Schemas["EventDisputeView"];
 

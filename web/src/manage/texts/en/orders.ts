@@ -4,8 +4,8 @@ const tickets = (count: number) => `${count.toLocaleString("en")} ${count === 1 
 
 export const ordersTexts = {
   title: "Orders",
-  search: "Order or ticket number, or the buyer's id",
-  searchNote: "The order number stands on the receipt and after “Order” on every printed ticket. The code under the QR is another one and is not searched.",
+  search: "Number, code, e-mail or name",
+  searchNote: "The number of an order or ticket, the code under a ticket's QR code, the buyer's id or whole e-mail address, or a name of the buyer or of somebody who comes: of a name the beginning is enough.",
   find: "Find",
   status: "State",
   all: "All",
@@ -19,7 +19,7 @@ export const ordersTexts = {
   },
   none: "No orders",
   noneText: "As soon as somebody buys, the order is here.",
-  noneFits: "No order fits. Type a whole number or id: the code under a ticket's QR code is not searched, nor are parts of a number. A buyer's id stands in each of their orders.",
+  noneFits: "No order fits. A number, code, id or address has to be whole; of a name the beginning is enough. What was bought in the last seconds may be missing, and payments that failed are found by their number alone.",
   order: "Order",
   when: "Bought",
   tickets: "Tickets",

@@ -6,8 +6,8 @@ const entradas = (count: number) => `${count.toLocaleString("es")} ${count === 1
 
 export const ordersTexts: typeof english = {
   title: "Pedidos",
-  search: "Número de pedido o de entrada, o id de quien compra",
-  searchNote: "El número de pedido está en el recibo y tras «Pedido» en cada entrada impresa. El código bajo el QR es otro y no se busca.",
+  search: "Número, código, correo o nombre",
+  searchNote: "El número de un pedido o de una entrada, el código bajo el QR de una entrada, el id o el correo entero de quien compra, o un nombre de quien compra o de alguien que viene: de un nombre basta el comienzo.",
   find: "Buscar",
   status: "Estado",
   all: "Todos",
@@ -21,7 +21,7 @@ export const ordersTexts: typeof english = {
   },
   none: "No hay pedidos",
   noneText: "En cuanto alguien compre, el pedido estará aquí.",
-  noneFits: "Ningún pedido coincide. Escribe un número o un id entero: no se busca el código que está bajo el QR de una entrada, ni partes de un número. El id de quien compra figura en cada pedido.",
+  noneFits: "Ningún pedido coincide. Un número, código, id o correo tiene que estar entero; de un nombre basta el comienzo. Lo comprado en los últimos segundos puede faltar, y los pagos fallidos solo se encuentran por su número.",
   order: "Pedido",
   when: "Comprado",
   tickets: "Entradas",
