@@ -12,7 +12,7 @@ from chalicelib.promotions.views import promo_code_view
 from chalicelib.rollouts.trees import Tree
 
 # What the file cannot say. A copy has the default of each.
-EVENT_FIELDS_LEFT_OUT = ("address", "city", "category", "hold_seconds")
+EVENT_FIELDS_LEFT_OUT = ("address", "category", "hold_seconds")
 MAX_VERSION_LENGTH = 50
 IMAGE_LEFT_OUT = "its uploaded image is left out, because it is in the bucket of this stage; set an `image_url` of another place"
 
@@ -64,6 +64,7 @@ def _event(event: Event) -> Tree:
     known = {
         "description": event.description,
         "timezone": event.timezone,
+        "city": event.city,
         "image_url": None if event.image else event.image_url,
         "featured": event.featured,
         "promoter_id": event.promoter_id,

@@ -42,6 +42,7 @@ def _event(entry: EventEntry, valid: ValidDocument) -> Event:
         status=entry.status,
         display_order=entry.display_order,
         timezone=entry.metadata.timezone or "UTC",
+        city=entry.metadata.city,
         image_url=entry.metadata.image_url,
         featured=entry.metadata.featured or False,
         purchase_limit=entry.purchase_limit,

@@ -22,6 +22,7 @@ _NOT_COMPARED = {
             "ends_at",
             "description",
             "timezone",
+            "city",
             "image_url",
             "featured",
             "promoter_id",

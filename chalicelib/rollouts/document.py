@@ -42,6 +42,7 @@ class EventMetadata(Struct, frozen=True):
 
     description: Text | None = None
     timezone: str | None = None
+    city: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
     capacity: Count | None = None
     image_url: Annotated[str, Meta(max_length=2000)] | None = None
     featured: bool | None = None

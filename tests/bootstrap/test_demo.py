@@ -9,6 +9,9 @@ from bootstrap import demo
 from bootstrap.files import merge, read_file
 from chalicelib.rollouts import rollout
 from chalicelib.rollouts.validation import validate_files, validate_tree
+from infra.local.data_folder import RunSecrets
+from infra.local.demo_access import create_access
+from tests import builders
 from tests.bootstrap.conftest import EXAMPLE
 
 NIGHTLY = [date(2026, 1, 5), date(2026, 6, 1), date(2027, 2, 28), date(2028, 2, 29)]
@@ -23,6 +26,24 @@ def test_it_has_four_games_and_six_concerts_with_every_kind_of_tier():
         assert 2 <= sum(ticket["event_id"] == event_id for ticket in tickets) <= 4
     assert [ticket["id"] for ticket in tickets if ticket["price_cents"] == 0] == ["streetball-open-day-free"]
     assert [ticket["id"] for ticket in tickets if ticket["max_quantity"] == 20] == ["summits-v-harbor-courtside"]
+
+
+def test_the_demo_promoter_sells_half_of_it_and_the_shop_can_be_asked_by_city(api, time):
+    time.set(int(datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()))
+    rollout.apply(validate_tree(demo.shift_dates(demo.load(), date(2026, 6, 1))), "demo", time.now)
+    create_access("http://127.0.0.1:8000", "", None, RunSecrets(*["of-the-demo-" * 3] * 5, first_day=0))
+    events = api.get("/events").json
+    assert all(event["city"] and event["city"] not in event["venue"] for event in events)
+    assert [event["name"] for event in api.get("/events", query={"city": "denver"}).json] == [
+        "Mile High Summits vs. Harbor City Gulls",
+        "Nova Lights: Afterglow Tour",
+    ]
+    token = builders.token("demo-promoter", "promoter")
+    own = api.get("/promoters/demo-promoter/events", token=token).json["events"]
+    assert len(own) == 5
+    assert api.get(f"/events/{own[0]['id']}/analytics", token=token).status == 200
+    [other, *_] = {event["id"] for event in events} - {event["id"] for event in own}
+    assert api.get(f"/events/{other}/analytics", token=token).status == 403
 
 
 @pytest.mark.parametrize("today", NIGHTLY)

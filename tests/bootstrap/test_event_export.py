@@ -61,6 +61,7 @@ def create_full_event(api, time):
         f"/events/{event_id}",
         ends_at=clock.iso(time.now + 31 * 86_400),
         timezone="Europe/Madrid",
+        city="Madrid",
         capacity=30,
         guests_until=clock.iso(time.now + 20 * 86_400),
         waiting_room={"enabled": True, "wave_size": 7, "wave_seconds": 9},
