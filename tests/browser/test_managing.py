@@ -76,7 +76,29 @@ def test_nobody_sees_a_control_that_is_not_for_their_role(new_buyer, api, time, 
     assert api.post(members, json=coordinator, token=promoter.token).status < 300
     door.open(f"/events/{event_id}")
     expect(own_pages).to_contain_text(["Orders"])
-    expect(door.page.locator(".side nav").first.get_by_role("link")).to_have_text(["Events"])  # the others are no part of this event
+    pages = door.page.locator(".side nav").first.get_by_role("link")
+    expect(pages).to_have_text(["Events", "Compare events"])  # the others are no part of this event
+
+
+def test_a_coordinator_compares_the_events_that_are_coordinated_and_no_others(new_buyer, api, time, mailbox):  # noqa: F811
+    promoter, person = (Manager(new_buyer().page, api, time) for _ in range(2))
+    promoter.sign_up()
+    names = {"Afterglow": "coordinator", "Ten Years Loud": "coordinator", "Open Day": "staff", "Gala": None}
+    for name, role in names.items():
+        event_id = promoter.create_event(name)
+        promoter.publish(event_id)
+        member = {"email": "door@example.com", "role": role}
+        assert role is None or api.post(f"/events/{event_id}/members", json=member, token=promoter.token).status == 201
+    api.post("/auth/register", json={"email": "door@example.com", "password": PASSWORD})
+    assert api.post("/auth/email/verify", json={"token": mailbox.token("verify_email")}).status == 200
+    person.sign_in("door@example.com")
+    person.go("Compare events")
+    choices = person.page.get_by_role("checkbox")
+    expect(choices).to_have_count(2)
+    for name in ("Afterglow", "Ten Years Loud"):
+        person.page.get_by_label(name).check()
+    expect(person.page.get_by_role("columnheader")).to_have_count(2)
+    person.see("Comparison")
 
 
 def test_who_manages_comes_back_from_the_door(new_buyer, api, time):

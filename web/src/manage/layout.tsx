@@ -10,7 +10,7 @@ import { useTexts } from "../texts";
 import type { Me } from "./api";
 import { PAGES, type Page } from "./pages";
 import { EventStatus } from "./parts/event-status";
-import { may, rolesOf } from "./rights";
+import { may, mayAnywhere, rolesOf } from "./rights";
 import { useRoomTexts } from "./texts";
 import { useEventState } from "./who";
 
@@ -60,7 +60,9 @@ export function Beside({ me, children }: { me: Me; children: ComponentChildren }
   const own = useRoomTexts("shell");
   const { value: event, eventId, failure } = useEventState();
   const { path } = useLocation();
-  const listed = PAGES.filter((page) => page.isListed && (page.right === null || may(page.right, me, isOfEvent(page) ? (event ?? undefined) : undefined)));
+  const isFor = ({ right }: Page) => right === null || mayAnywhere(right, me);
+  const isForEvent = ({ right }: Page) => right === null || may(right, me, event ?? undefined);
+  const listed = PAGES.filter((page) => page.isListed && (isOfEvent(page) ? isForEvent(page) : isFor(page)));
   const ofEvent = event ? listed.filter(isOfEvent) : [];
   const addressOf = (page: Page) => (event ? page.path.replace(":eventId", event.id) : page.path);
   const ofOverview = path === `/manage/events/${eventId}` ? " side-of-overview" : "";

@@ -10,9 +10,9 @@ import { TextsProvider, useTexts } from "../texts";
 import { getMe } from "./api";
 import { Beside, Layout } from "./layout";
 import { PAGES, type Page } from "./pages";
-import { hasWork } from "./rights";
+import { hasWork, mayAnywhere } from "./rights";
 import { TEXTS, useRoomTexts } from "./texts";
-import { EventProvider, MeProvider, useEventState, useMay } from "./who";
+import { EventProvider, MeProvider, useEventState, useMay, useMe } from "./who";
 
 const EVENT = /^\/manage\/events\/(?!new$)([^/]+)/;
 
@@ -98,6 +98,7 @@ function Opened({ page, content }: { page: Page; content: JSX.Element }) {
   const name = useRoomTexts("pages")[page.name];
   const own = useRoomTexts("shell");
   const may = useMay();
+  const me = useMe();
   const { value: event, failure, reload } = useEventState();
   const isOfEvent = page.path.includes(":eventId");
   useTitle(event ? `${name} · ${event.name}` : name);
@@ -105,7 +106,7 @@ function Opened({ page, content }: { page: Page; content: JSX.Element }) {
     if (failure?.status === 404) return <Sentence title={own.noEventTitle} text={own.noEventText} />;
     return <div class="page">{failure ? <Failure failure={failure} retry={reload} /> : <Skeleton lines={8} />}</div>;
   }
-  if (page.right && !may(page.right)) return <Sentence title={own.mayNotTitle} text={own.mayNotText} />;
+  if (page.right && !(isOfEvent ? may(page.right) : mayAnywhere(page.right, me))) return <Sentence title={own.mayNotTitle} text={own.mayNotText} />;
   return content;
 }
 

@@ -19,5 +19,9 @@ export function may(right: Right, me: Me, event?: Pick<ManagedEvent, "id" | "pro
   return rolesOf(me, event).some((role) => table[right].roles.includes(role));
 }
 
+/** Whether they may do it at any event: for the pages that are about several. */
+export const mayAnywhere = (right: Right, me: Me): boolean =>
+  may(right, me) || Object.keys(me.events).some((id) => may(right, me, { id, promoter_id: null }));
+
 /** Whether there is anything here for them. */
 export const hasWork = (me: Me) => rolesOf(me).length > 0 || Object.keys(me.events).length > 0;

@@ -1,13 +1,13 @@
 /** Which events are somebody's: for the list of those who manage, and for the door. */
 
 import { ApiFailure, getEvent, listAllEvents, listPromotersEvents, type ListedEvent, type Me } from "../api";
-import { may } from "../rights";
+import { may, type Right } from "../rights";
 
-/** What the person sells, then where they work, each once. */
-export async function listEvents(me: Me): Promise<ListedEvent[]> {
+/** What the person sells, then where they work and may do this, each once. */
+export async function listEvents(me: Me, right: Right = "seeEvent"): Promise<ListedEvent[]> {
   if (may("listAllEvents", me)) return (await listAllEvents()).filter((event) => !event.removed);
   const sold = may("createEvents", me) ? await listSold(me.id) : [];
-  const worked = Object.keys(me.events).filter((id) => !sold.some((event) => event.id === id));
+  const worked = Object.keys(me.events).filter((id) => may(right, me, { id, promoter_id: null }) && !sold.some((event) => event.id === id));
   const found = await Promise.all(worked.map((id) => getEvent(id).catch(missing)));
   return [...sold, ...found.filter((event) => event !== null)];
 }

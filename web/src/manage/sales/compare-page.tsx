@@ -19,7 +19,7 @@ const MAX_COMPARED = 6;
 export function ComparePage() {
   const own = useRoomTexts("sales");
   const me = useMe();
-  const { value: events, failure, reload } = useLoaded(() => listEvents(me), me.id);
+  const { value: events, failure, reload } = useLoaded(() => listEvents(me, "seeFigures"), me.id);
   const [chosen, setChosen] = useState<string[]>([]);
   const compared = useMemo(() => (events ?? []).filter(({ id }) => chosen.includes(id)), [events, chosen]);
   return (
