@@ -83,7 +83,8 @@ def test_the_readme_is_short():
 def test_lines_are_short(page):
     """Except rows of tables, which Markdown cannot break."""
     lines = page.read_text(encoding="utf-8").splitlines()
-    assert [number for number, line in enumerate(lines, start=1) if len(line) > MAX_LINE_LENGTH and not line.startswith("|")] == []
+    long = [number for number, line in enumerate(lines, start=1) if len(line) > MAX_LINE_LENGTH and not line.startswith("|")]
+    assert long == [], f"lines of more than {MAX_LINE_LENGTH} characters"
 
 
 @each_page
