@@ -48,6 +48,7 @@ def test_no_page_may_run_a_script_or_use_a_style_that_is_not_a_file_of_ours(web)
     rules = dict(rule.split(" ", 1) for rule in page_response(web, "GET", "/").headers["Content-Security-Policy"].split("; "))
     assert (rules["default-src"], rules["script-src"], rules["style-src"]) == ("'none'", "'self'", "'self'")
     assert not any("unsafe" in rule for rule in rules.values())
+    assert rules["img-src"] == "'self' blob: data:"  # an `image_url` of elsewhere is for other clients
 
 
 def test_pages_that_are_not_built_say_how_to_build_them(tmp_path):
