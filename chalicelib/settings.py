@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -18,13 +18,13 @@ Switch = Literal["on", "off"]
 Rate = Annotated[str, Meta(pattern="^[1-9][0-9]{0,4}/[1-9][0-9]{0,4}$")]  # requests/seconds
 
 PRODUCTION = "prod"  # the stage that takes real money
-# Values that this stage must not have: (setting, value) -> (what is allowed, why).
+# Values that this stage must not have: (setting, value) -> why.
 NOT_IN_PRODUCTION = {
-    ("identity", "demo"): ("jwt", "with demo, anybody can act as any user"),
-    ("payment_simulation", "on"): ("off", "a simulated payment gives tickets without money"),
-    ("payment_provider", "simulated"): ("auto or stripe", "a simulated payment gives tickets without money"),
-    ("webhook_targets", "local"): ("public", "with local, promoters could send requests to services on our own machines"),
-    ("email_verification", "later"): ("required", "with later, anybody can find out who has an account"),
+    ("identity", "demo"): "with demo, anybody can act as any user",
+    ("payment_simulation", "on"): "a simulated payment gives tickets without money",
+    ("payment_provider", "simulated"): "a simulated payment gives tickets without money",
+    ("webhook_targets", "local"): "with local, promoters could send requests to services on our own machines",
+    ("email_verification", "later"): "with later, anybody can find out who has an account",
 }
 
 
@@ -321,12 +321,19 @@ def _unknown(key: str, variables: set[str]) -> str:
     return f"{key} is not a setting; the nearest name is {nearest}"
 
 
+def values_in_production(name: str) -> list[str]:
+    """The values that a setting with a choice may have in production."""
+    choice, *_ = get_args(next(field.type for field in msgspec.structs.fields(Settings) if field.name == name))
+    return [value for value in get_args(choice) if (name, value) not in NOT_IN_PRODUCTION]
+
+
 def _check_production(settings: Settings) -> None:
     """Raise SettingsError for a value that is for tests only, if the stage is production."""
     if settings.stage != PRODUCTION:
         return
-    for (name, value), (allowed, reason) in NOT_IN_PRODUCTION.items():
+    for (name, value), reason in NOT_IN_PRODUCTION.items():
         if getattr(settings, name) == value:
+            allowed = " or ".join(values_in_production(name))
             raise SettingsError(f"{PREFIX}{name.upper()}: must be {allowed} in stage {PRODUCTION}, not {value!r}: {reason}")
 
 

@@ -1,14 +1,17 @@
 """The pages in one language at a time: only that one is loaded, and one that cannot be loaded breaks nothing."""
 
 import re
+from typing import get_args
 
 from playwright.sync_api import Page, Route, expect
 
+from chalicelib.edge.languages import Language
 from tests.accounts.conftest import mailbox, register  # noqa: F401
 from tests.browser.async_checks import wait_until
 from tests.browser.doors import door, new_staff  # noqa: F401
 from tests.browser.managers import FRONT_ROWS, Manager
 
+_TEXTS = rf"/assets/({'|'.join(get_args(Language))})-"
 KEEPS_SPANISH = """async () => {
   const files = await (await caches.open("fairgate-door-shell")).keys();
   return files.filter(({ url }) => url.includes("/assets/es-")).length === 2;
@@ -18,7 +21,7 @@ KEEPS_SPANISH = """async () => {
 def loads(page: Page) -> list[str]:
     """The languages of the files that the page loads from now on, each once for all pages and once for those of the entry."""
     loaded: list[str] = []
-    page.on("request", lambda request: loaded.extend(re.findall(r"/assets/(en|es)-", request.url)))
+    page.on("request", lambda request: loaded.extend(re.findall(_TEXTS, request.url)))
     return loaded
 
 
@@ -63,7 +66,7 @@ def test_a_page_whose_language_cannot_be_loaded_takes_another_one_and_the_chosen
 
 def test_a_page_without_any_language_says_so_in_all_of_them_and_can_be_loaded_again(new_buyer, origin):
     buyer = new_buyer()
-    buyer.page.route(re.compile(r"/assets/(en|es)-"), lambda route: route.abort())
+    buyer.page.route(re.compile(_TEXTS), lambda route: route.abort())
     buyer.page.goto("/")
     buyer.see("The page could not be loaded completely.")
     buyer.see("La página no se ha cargado por completo.")
