@@ -170,8 +170,13 @@ def _required(operation: str, request: dict[str, Any]) -> Iterator[tuple[str, st
         yield operation, _feature(request["TableName"]) + index
 
 
-@cache
 def _feature(table: str) -> str:
+    return next(feature for feature in _features() if table.endswith(f"-{feature}"))
+
+
+@cache
+def _features() -> list[str]:
+    """All features that have a table, the longest names first."""
     from infra import tables
 
-    return max((feature for feature in tables.definitions() if table.endswith(f"-{feature}")), key=len)
+    return sorted(tables.definitions(), key=len, reverse=True)
