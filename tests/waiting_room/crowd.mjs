@@ -108,11 +108,12 @@ for (let second = plan.start; second < plan.start + plan.seconds; second += 1) {
   console.log(second);
   await answers.next();
   const due = (timers[second - plan.start] ??= []);
-  for (let done = 0; done < due.length || pending > 0; await setImmediate()) {
+  for (; due.length > 0 || pending > 0; await setImmediate()) {
     due.sort((a, b) => a.at - b.at);
-    for (; done < due.length; done += 1) {
-      now = due[done].at;
-      due[done].action?.();
+    while (due.length > 0) {
+      const timer = due.shift(); // off the list: an answer may still add one that is due before those that are done
+      now = timer.at;
+      timer.action?.();
     }
   }
   now = second + 1;
