@@ -17,7 +17,7 @@ from chalicelib import clock, deadline, dynamo, log, settings
 from infra.local.environment import LOCAL_CREDENTIALS
 from tests import engines, store_calls
 from tests.client import Client
-from tests.tracing import trace_the_product_alone
+from tests.tracing import collect_untraced, stop_the_tracer_of_a_controller, trace_the_product_alone, untraced
 
 if TYPE_CHECKING:
     from devtools.s3.folder_buckets import FolderBuckets
@@ -30,6 +30,7 @@ TESTS = Path(__file__).parent
 # times more.
 UNMEASURED = {"bench", "browser", "clients", "contract", "devtools", "infra", "protocol", "simulation"}
 UNMEASURED |= {"test_docs.py", "test_docs_commands.py", "test_tidy.py", "access", "faults", "histories", "races"}
+UNMEASURED_FILES = ("_races", "_crashes", "_interference")  # how their names end: the same in the folders of features
 # What decides about stock, and the tools that break the store, are tried on an engine of others too, which is five times slower.
 ON_MOTO = {"inventory", "simulation"}
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
@@ -49,7 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store", choices=["moto", "local"], help="engine of the `store` fixture, of all tests")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    stop_the_tracer_of_a_controller(config)
     for name in [name for name in os.environ if name.startswith(("AWS_", settings.PREFIX))]:
         del os.environ[name]
     os.environ.update(LOCAL_CREDENTIALS, AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE=os.devnull)
@@ -62,6 +64,12 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)  # after coverage has begun
 def pytest_sessionstart(session: pytest.Session) -> None:
+    collect_untraced(session)
+    _import_a_part(session)
+
+
+@untraced
+def _import_a_part(session: pytest.Session) -> None:
     """Import another part of the test files first on each worker, so that each is compiled by one of them and not by all."""
     worker = getattr(session.config, "workerinput", None)
     if worker is None or [Path(name).absolute() for name in session.config.args] != [TESTS]:
@@ -75,7 +83,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Measure no coverage where it would only cost: a tracer nearly doubles the time of a test."""
     for item in items:
-        if item.path.relative_to(TESTS).parts[0] in UNMEASURED:
+        is_repetition = item.path.stem.endswith(UNMEASURED_FILES) or hypothesis.is_hypothesis_test(item.obj)
+        if is_repetition or item.path.relative_to(TESTS).parts[0] in UNMEASURED:
             item.add_marker("no_cover")
 
 
