@@ -26,7 +26,7 @@ def variables() -> dict[str, str]:
 
 
 def test_the_environment_is_preferred(empty_environment):
-    (empty_environment / ".env").write_text('PORT=9000\nexport DATA="/some where"\n# RESET=1\nEMPTY\nMONEY=$PORT\n')
+    (empty_environment / ".env").write_text('PORT=9000\nexport DATA="/some where"\n# RESET=1\n\nMONEY=$PORT\n')
     os.environ["PORT"] = "7000"
     env_file.load()
     assert variables() == {"PORT": "7000", "DATA": "/some where", "MONEY": "$PORT"}
@@ -39,6 +39,29 @@ def test_no_file_is_no_fault_and_another_one_can_be_named(empty_environment):
     os.environ["ENV_FILE"] = "other"
     env_file.load()
     assert os.environ["PORT"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("PORT=1\n\nFAIRGATE_HOLD_SECONDS 30\n", 3), ("# a\nRELOAD\n", 2), ("STRIPE_API_KEY='sk_test_secret\nPORT=1\n", 1)],
+)
+def test_a_line_that_sets_nothing_is_named_without_what_is_in_it(empty_environment, capsys, text, line):
+    (empty_environment / ".env").write_text(text)
+    with pytest.raises(SystemExit) as ended:
+        env_file.load()
+    assert (ended.value.code, variables()) == (2, {})
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"fairgate: .env cannot be used: line {line} must be NAME=value, or begin with #")
+    assert "sk_test" not in printed
+
+
+@pytest.mark.parametrize(("name", "reason"), [("typo.env", "No such file or directory"), (".", "Is a directory")])
+def test_a_file_that_is_named_has_to_be_there(empty_environment, capsys, name, reason):
+    os.environ["ENV_FILE"] = name
+    with pytest.raises(SystemExit) as ended:
+        env_file.load()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"ENV_FILE: {name} cannot be used: {reason}\n"
 
 
 def test_the_example_sets_nothing_as_it_is_and_only_what_exists_without_its_marks(empty_environment):

@@ -52,7 +52,7 @@ def test_an_edit_of_the_file_env_changes_settings(start, copy, tmp_path):
 
 def test_a_file_env_that_is_made_or_removed_during_the_run_counts_too(start, copy, tmp_path):
     file = copy / ".env"
-    run = start(tmp_path / "data", folder=copy, RELOAD="1", ENV_FILE=".env").wait_for("Ctrl-C stops it")
+    run = start(tmp_path / "data", folder=copy, RELOAD="1", ENV_FILE="").wait_for("Ctrl-C stops it")
     file.write_text("FAIRGATE_HOLD_SECONDS=41\n")
     run.wait_for("Edited: .env. Starting again").wait_for("Ctrl-C stops it")
     file.unlink()
