@@ -10,7 +10,7 @@ import msgspec
 from tests.test_tidy import ROOT
 
 DAY, HOUR, MINUTE, MB = 86_400, 3600, 60, 1024 * 1024
-WORDS = {
+_WORDS = {
     1: "one",
     2: "two",
     3: "three",
@@ -24,10 +24,21 @@ WORDS = {
     12: "twelve",
     100: "hundred",
 }
-TIMES = {1: "once", 2: "twice"}
-PARTS = {4: "a quarter"}
-FRACTIONS = {0.5: "half"}
 HALF_AN_HOUR = {True: "half an hour", False: "more than half an hour"}
+
+
+def word(number: int) -> str:
+    """`three`; a number that pages write in digits stays one."""
+    return _WORDS.get(number, f"{number:,}")
+
+
+def times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{word(number)} times")
+
+
+def part(number: int) -> str:
+    """One of so many parts."""
+    return {2: "half", 4: "a quarter"}.get(number, f"1/{number}")
 
 
 def in_words(seconds: float) -> str:
@@ -37,7 +48,7 @@ def in_words(seconds: float) -> str:
     number = int(seconds // unit)
     if number == 1:
         return f"{'an' if name == 'hour' else 'a'} {name}"
-    return f"{WORDS.get(number, number)} {name}s"
+    return f"{_WORDS.get(number, number)} {name}s"
 
 
 def limits(annotated: Any) -> tuple[Any, Any]:

@@ -74,16 +74,16 @@ from tests.figure_words import (
     HOUR,
     MB,
     MINUTE,
-    PARTS,
-    TIMES,
-    WORDS,
     in_words,
     limits,
     listed,
     of_browser,
     page_of,
+    part,
     rate,
+    times,
     to,
+    word,
 )
 from tests.protocol.rules import RULES
 from tests.runbook_figures import MAIL_HOURS, RUNBOOK
@@ -92,7 +92,7 @@ from tests.test_tidy import MAX_FILE_LINES, MAX_FUNCTION_LINES
 USUAL = Settings()
 CHOSEN: dict[str, list[str]] = {
     "README.md": [
-        f"creates {WORDS[len(demo.load()['events'])]} demo events",
+        f"creates {word(len(demo.load()['events']))} demo events",
         f"nobody else can buy them for {in_words(USUAL.hold_seconds)}",
     ],
     "CONTRIBUTING.md": [f"at most {MAX_FILE_LINES} lines, functions {MAX_FUNCTION_LINES}"],
@@ -148,7 +148,7 @@ CHOSEN: dict[str, list[str]] = {
         f"A session that ends (after {in_words(sessions.REFRESH_SECONDS)} without the network)",
         f"without waiting {in_words(of_browser('door/door.ts', 'FRESH_SECONDS'))}",
         f"10,000 tickets are {10_000 // of_browser('door/door.ts', 'PAGE_SIZE')} requests",
-        f"its own last {WORDS[of_browser('door/scan-log.ts', 'MAX_SCANS')]} scans",
+        f"its own last {word(of_browser('door/scan-log.ts', 'MAX_SCANS'))} scans",
         f"more than {in_words(of_browser('door/door.ts', 'KEEP_SECONDS'))} after the doors have closed",
         f"{auth.ACCESS_SECONDS // MINUTE} minutes later at most, it deletes the list",
         f"asks for changes once {in_words(of_browser('door/door.ts', 'FRESH_SECONDS'))} while it is looked at",
@@ -202,7 +202,7 @@ CHOSEN: dict[str, list[str]] = {
         f"never published, once {in_words(scheduled.INTERVALS['sweep'])}",
         f"held for {in_words(USUAL.waitlist_offer_seconds)}",
         f"run the draw, for {in_words(due_changes.OPENING_LEASE_SECONDS)}",
-        f"in a queue for {WORDS[queues.DEAD_LETTER_SECONDS // DAY // 7]} weeks",
+        f"in a queue for {word(queues.DEAD_LETTER_SECONDS // DAY // 7)} weeks",
     ],
     "docs/local-store.md": [
         f"more than {local_store.SNAPSHOT_AT_START_BYTES // MB} MB",
@@ -217,7 +217,7 @@ CHOSEN: dict[str, list[str]] = {
         f"lasts less than {in_words(messages.MIN_REMINDED_SECONDS)}",
         f"it failed for {in_words(webhooks.DISABLE_AFTER_SECONDS)} or replied {sender.GONE}",
         f"sent once more {in_words(delivery.CLAIM_SECONDS)} later",
-        f"is tried {WORDS[delivery.MAX_ATTEMPTS]} times in about {MAIL_HOURS}",
+        f"is tried {word(delivery.MAX_ATTEMPTS)} times in about {MAIL_HOURS}",
         f"older than {in_words(messages.MAX_AGE_SECONDS)}, after an outage",
         f"It is deleted after {outbox.RETENTION_SECONDS // DAY} days",
         f"sends a mail once more, within {in_words(scheduled.INTERVALS['send_messages'])}",
@@ -237,23 +237,23 @@ CHOSEN: dict[str, list[str]] = {
         f"`default:<jwt_secret>` for {auth.ACCESS_SECONDS // MINUTE} minutes",
         f"read the secret again within {in_words(secret_settings.MAX_AGE_SECONDS)}",
         f"try again every {in_words(secret_settings.RETRY_SECONDS).removeprefix('a ')}",
-        f"A job that has missed {WORDS[system.LATE_INTERVALS]} runs is `late`",
+        f"A job that has missed {word(system.LATE_INTERVALS)} runs is `late`",
         f"A run takes {sweep.MAX_SECONDS} seconds at most",
         f"for at most {sweep.SECONDS_WITHOUT_PROVIDER} seconds",
-        f"up to {WORDS[provider_tasks.MAX_AT_ONCE]} at once (`FAIRGATE_STRIPE_CALL_RATE` / "
+        f"up to {word(provider_tasks.MAX_AT_ONCE)} at once (`FAIRGATE_STRIPE_CALL_RATE` / "
         f"{provider_tasks.CALLS_PER_THREAD / provider_tasks.RATE_SHARE:g})",
         f"due again after {provider_tasks.RETRY_SECONDS['unanswered']} seconds if Stripe or DynamoDB did not answer",
         f"after {provider_tasks.RETRY_SECONDS['error'] // MINUTE} minutes after an error",
         f"again after {provider_tasks.RETRY_SECONDS['error'] // MINUTE} minutes |",
         f"and after {in_words(hold_recovery.BANK_CHECK_SECONDS)} while a bank decides",
-        f"After {WORDS[provider_tasks.MAX_UNANSWERED]} tasks in a row without an answer",
+        f"After {word(provider_tasks.MAX_UNANSWERED)} tasks in a row without an answer",
         f"if it has changed or after {in_words(USUAL.cache_seconds)}",
         f"until {in_words(swept_shards.LINGER_SECONDS)} after its last hold",
         f"{swept_shards.SLICE} shards of the whole table",
         f"began {in_words(publications.MAX_SECONDS)} ago and never ended",
         f"join a waiting room {rate(USUAL.limit_join)[0]} times a minute (for each event), reserve and open a checkout "
         f"{rate(USUAL.limit_reserve)[0]} times, and confirm {rate(USUAL.limit_confirm)[0]} times; "
-        f"a source address may do {WORDS[USUAL.address_factor]} times as much",
+        f"a source address may do {word(USUAL.address_factor)} times as much",
         f"with {rate(USUAL.limit_reserve)[0]} in {rate(USUAL.limit_reserve)[1]} seconds, one more every "
         f"{rate(USUAL.limit_reserve)[1] // rate(USUAL.limit_reserve)[0]} seconds",
         f"every {schedules.INTERVAL_SECONDS} seconds",
@@ -263,7 +263,7 @@ CHOSEN: dict[str, list[str]] = {
         f"up to {limits(package_forms.PackageName)[1]} characters, unique in its event",
         f"{to(limits(package_forms.Seats))}: how many people one package admits",
         f"WebP up to {images.MAX_IMAGE_BYTES // MB} MB",
-        f"up to {WORDS[custom_options.MAX_OPTIONS]} questions",
+        f"up to {word(custom_options.MAX_OPTIONS)} questions",
         f"one or more of {custom_options.MIN_CHOICES} to {custom_options.MAX_CHOICES} choices",
         f"up to {custom_options.MAX_ANSWER_LENGTH} characters (`text_input`)",
         f"The first {package_orders.MAX_ASSIGNED}; `next_cursor` leads",
@@ -273,12 +273,12 @@ CHOSEN: dict[str, list[str]] = {
         f"after {checkout_page.MIN_PAGE_SECONDS // MINUTE} minutes at the earliest",
         f"asks Stripe again every {in_words(hold_recovery.BANK_CHECK_SECONDS)}",
         f"per second ({USUAL.stripe_call_rate} in live mode",
-        f"waits {stripe_http.READ_SECONDS} s for its answer, and the SDK repeats it {TIMES[stripe_client.RETRIES]}",
+        f"waits {stripe_http.READ_SECONDS} s for its answer, and the SDK repeats it {times(stripe_client.RETRIES)}",
         f"at most {stripe_provider.SIGNATURE_TOLERANCE_SECONDS} s old",
         f"is kept for {provider_events.RETENTION_SECONDS // DAY} days",
         f"the second attempt follows {in_words(refunds.RETRY_SECONDS[2])} later, the third {in_words(refunds.RETRY_SECONDS[3])} after",
         f"refund is checked every {in_words(refunds.PENDING_CHECK_SECONDS)}",
-        f"tried again, {WORDS[refunds.MAX_REFUND_ATTEMPTS]} times in all",
+        f"tried again, {word(refunds.MAX_REFUND_ATTEMPTS)} times in all",
     ],
     "docs/performance.md": [f"| {package.MAX_ZIP_BYTES / 1e6:.1f} MB |", f"| {package.MAX_UNZIPPED_BYTES / 1e6:.1f} MB |"],
     "docs/promo-codes.md": [
@@ -295,13 +295,13 @@ CHOSEN: dict[str, list[str]] = {
     ],
     "docs/reconciliation.md": [
         f"Every {scheduled.INTERVALS['reconcile'] // MINUTE} minutes a schedule",
-        f"the {WORDS[compare.MAX_RECHECKS]} oldest of them",
+        f"the {word(compare.MAX_RECHECKS)} oldest of them",
         f"ends at {schedule.SETTLE_SECONDS // MINUTE} minutes and the length of a hold ago",
         f"A span is {schedule.SPAN_SECONDS // MINUTE} minutes",
         f"at most {schedule.SPAN_SECONDS * schedule.MAX_SPANS_PER_RUN // HOUR} hours",
         f"catches up {schedule.SPAN_SECONDS * schedule.MAX_SPANS_PER_RUN // HOUR} hours",
         f"after {schedule.MAX_PAYMENTS_PER_RUN:,} payments",
-        f"begins {WORDS[schedule.FIRST_RUN_SECONDS // HOUR]} hour back",
+        f"begins {word(schedule.FIRST_RUN_SECONDS // HOUR)} hour back",
         # At worst the hold, the time that payments settle, and the wait for the next run.
         f"its tickets within {HALF_AN_HOUR[USUAL.hold_seconds + schedule.SETTLE_SECONDS + scheduled.INTERVALS['reconcile'] <= HOUR // 2]}",
         f"fetched once {in_words(schedule.DAY_SECONDS)}",
@@ -329,7 +329,7 @@ CHOSEN: dict[str, list[str]] = {
         f"That is {5 * tickets.CODE_LENGTH} bits",
         f"a browser's cache ({in_words(int(qr_replies.QR_HEADERS['Cache-Control'].partition('max-age=')[2]))})",
         f"a secret has {secret_settings.MIN_SECRET_LENGTH} characters or more",
-        f"quiet zone of {WORDS[qr.BORDER]} modules",
+        f"quiet zone of {word(qr.BORDER)} modules",
         f"lists 1 to {auth.MAX_EVENTS} event ids",
     ],
     "docs/try-a-drop.md": [f"After {in_words(USUAL.hold_seconds)} the tickets go back"],
@@ -345,7 +345,7 @@ CHOSEN: dict[str, list[str]] = {
     ],
     "docs/waitlist.md": [
         f"it is held for them, for {in_words(USUAL.waitlist_offer_seconds)}, and passes on",
-        f"`FAIRGATE_WAITLIST_OFFER_SECONDS` ({in_words(USUAL.waitlist_offer_seconds)}), but {PARTS[waitlist.OFFER_SHARE]}",
+        f"`FAIRGATE_WAITLIST_OFFER_SECONDS` ({in_words(USUAL.waitlist_offer_seconds)}), but {part(waitlist.OFFER_SHARE)}",
         f"and {USUAL.waitlist_shortest_offer_seconds // MINUTE} minutes at least",
         f"`FAIRGATE_WAITLIST_PATIENCE_SECONDS` ({in_words(USUAL.waitlist_patience_seconds)})",
         f"`FAIRGATE_WAITLIST_KEEP_SECONDS` ({in_words(USUAL.waitlist_keep_seconds)})",
@@ -357,7 +357,7 @@ CHOSEN: dict[str, list[str]] = {
     ],
     "docs/web.md": [f"More than {web.MAX_SCRIPT_BYTES[web.SHOP] // 1000} KB of JavaScript"],
     "docs/webhooks.md": [
-        f"an endpoint gets {WORDS[sender.MAX_OF_ENDPOINT]} requests at once",
+        f"an endpoint gets {word(sender.MAX_OF_ENDPOINT)} requests at once",
         f"Answer with a 2xx within {in_words(int(transport.SECONDS))}",
         f"again after {listed(wait // MINUTE for wait in webhooks.RETRY_DELAYS if wait < HOUR)} minutes, "
         f"and {listed(wait // HOUR for wait in webhooks.RETRY_DELAYS if wait >= HOUR)} hours",
@@ -367,7 +367,7 @@ CHOSEN: dict[str, list[str]] = {
         f"Deliveries are kept for {webhooks.KEPT_SECONDS // DAY} days",
         f"{webhooks.MAX_REPLAYED} with each call",
         f"For {webhooks.PREVIOUS_SECRET_SECONDS // HOUR} hours requests are signed by both",
-        f"A promoter has {WORDS[webhooks.MAX_ENDPOINTS]} endpoints at most",
+        f"A promoter has {word(webhooks.MAX_ENDPOINTS)} endpoints at most",
         f"each of which waits up to {in_words(event_sources.WINDOW_SECONDS)} for more",
     ],
 }

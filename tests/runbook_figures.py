@@ -10,7 +10,7 @@ from chalicelib.outgoing_webhooks import model as webhooks
 from chalicelib.outgoing_webhooks import sender
 from infra import event_sources
 from infra.template import alarms
-from tests.figure_words import DAY, FRACTIONS, HOUR, PARTS, WORDS, in_words
+from tests.figure_words import DAY, HOUR, in_words, part, word
 
 # From the first to the last attempt to send a mail.
 MAIL_SECONDS = sum(min(outbox.MAX_WAIT_SECONDS, delivery.FIRST_WAIT_SECONDS << attempt) for attempt in range(delivery.MAX_ATTEMPTS - 1))
@@ -42,17 +42,17 @@ def above(name: str, unit: int = 1) -> str:
 
 RUNBOOK = [
     f"more than {above('errors')} % of the requests of {period('errors')} ended",
-    f"for {lasting('slow')}, one request in twenty took more than {FRACTIONS[ALARMS['slow'].threshold / 1000]} a second",
-    f"in {WORDS[ALARMS['availability'].times]} of the last {WORDS[ALARMS['availability'].out_of or 0]} hours more than "
+    f"for {lasting('slow')}, one request in twenty took more than {part(round(1000 / ALARMS['slow'].threshold))} a second",
+    f"in {word(ALARMS['availability'].times)} of the last {word(ALARMS['availability'].out_of or 0)} hours more than "
     f"{above('availability')} % of the requests failed",
-    f"99.9 % of a month, is lost in {WORDS[round(30 * 0.1 / ALARMS['availability'].threshold)]} days",
+    f"99.9 % of a month, is lost in {word(round(30 * 0.1 / ALARMS['availability'].threshold))} days",
     f"{enough('purchases-fail')} attempts to reserve, check out and pay within {period('purchases-fail')}, "
     f"more than {above('purchases-fail')} %",
     f"{enough('payments-declined')} payments within {period('payments-declined')}, more than {above('payments-declined')} %",
-    f"for {lasting('mails-fail')}, the mail server has refused more than {WORDS[round(ALARMS['mails-fail'].threshold)]} mails "
+    f"for {lasting('mails-fail')}, the mail server has refused more than {word(round(ALARMS['mails-fail'].threshold))} mails "
     f"in each {period('mails-fail')}",
     f"for {lasting('mails-late')}, a mail has been waiting in the outbox for more than "
-    f"{PARTS[HOUR // round(ALARMS['mails-late'].threshold)]} of an hour",
+    f"{part(HOUR // round(ALARMS['mails-late'].threshold))} of an hour",
     f"a mail is tried for {MAIL_HOURS}",
     f"did not take it in {MAIL_HOURS}",
     f"keeps the mails for {MAIL_HOURS}",
@@ -60,7 +60,7 @@ RUNBOOK = [
     f"{enough('mails-undelivered')} mails of {period('mails-undelivered')}, less than {above('mails-undelivered')} %",
     f"for {lasting('catalog-stale')}, instances could not load",
     f"began {in_words(publications.MAX_SECONDS)} ago and never ended",
-    f"more than {WORDS[round(ALARMS['store-unavailable'].threshold)]} requests of {period('store-unavailable')}",
+    f"more than {word(round(ALARMS['store-unavailable'].threshold))} requests of {period('store-unavailable')}",
     f"for {lasting('throttles')}, Lambda has refused calls in each {period('throttles')}",
     f"for {lasting('function-errors')}, schedules, consumers of changes or `process_image` have failed in each {period('function-errors')}",
     f"a consumer failed at {event_sources.MAX_RETRY_ATTEMPTS} times",
@@ -70,7 +70,7 @@ RUNBOOK = [
     f"after {in_words(sum(webhooks.RETRY_DELAYS) // DAY * DAY)} of attempts",
     f"is kept for {webhooks.KEPT_SECONDS // DAY} days",
     f"for {lasting('webhooks-late')}, webhooks have been due for more than {in_words(ALARMS['webhooks-late'].threshold)}",
-    f"an endpoint has {WORDS[sender.MAX_OF_ENDPOINT]} requests at once",
+    f"an endpoint has {word(sender.MAX_OF_ENDPOINT)} requests at once",
     f"no sweep has run for {lasting('sweep-silent')}",
     f"for {lasting('jobs-silent')}, one of the other jobs",
     f"for {lasting('sweep-behind')}, the sweep has left work over in each {period('sweep-behind')}",
