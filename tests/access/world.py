@@ -128,16 +128,11 @@ def new_world() -> Iterator[World]:
         open_order = builders.reserve(api, BUYER, event, tier).json["id"]
         builders.start_checkout(api, BUYER, open_order)
         transfer = api.post(f"/tickets/{third}/transfer", user=BUYER).json["token"]
-        guest = {"name": "Bob", "email": "bob@example.com"}
-        invitation = api.put(f"/seats/{second}.1/guest", json=guest, user=BUYER).json["guest"]["url"].partition("#token=")[2]
+        invitation = _invite_guest(api, f"{second}.1")
         place = api.post(f"/events/{DROP}/waiting-room/join", user=BUYER).json["token"]
         [entry_id, _] = [_join_waitlist(api, user, event) for user in (BUYER, "eva")]
         member = members.invite(event, "new@example.com", "staff", PROMOTER, clock.now())
-        for caller in filter(None, CALLERS.values()):
-            account = Account(user_id=caller.user_id, email=caller.email, roles=caller.roles, created_at=clock.now())
-            accounts.create_account(account, requests.PASSWORD)
-        profiles.save(PROMOTER, PromoterChange("Nora", None, "", None, None, True), "root", clock.now(), by_admin=True)
-        login = sessions.session_id(sessions.begin(BUYER, 1, sessions.Device(None, None), clock.now()))
+        login = _create_accounts()
         endpoint = webhook_endpoints.create(PROMOTER, "01KT0000000000000000000001", requests.HOOKS, "", [], PROMOTER, clock.now())
         cases.open_finding(order, "amounts_differ", clock.now(), {})
         ids = {
@@ -166,6 +161,22 @@ def new_world() -> Iterator[World]:
         }
         with settings.override(identity="jwt"):
             yield World(api, ids, next(ticket["code"] for ticket in paid["tickets"] if ticket["id"] == second), place, login, invitation)
+
+
+def _create_accounts() -> str:
+    """The accounts of all callers, the promoter's profile, and a session of the buyer. Returns the id of the session."""
+    for caller in filter(None, CALLERS.values()):
+        account = Account(user_id=caller.user_id, email=caller.email, roles=caller.roles, created_at=clock.now())
+        accounts.create_account(account, requests.PASSWORD)
+    profiles.save(PROMOTER, PromoterChange("Nora", None, "", None, None, True), "root", clock.now(), by_admin=True)
+    return sessions.session_id(sessions.begin(BUYER, 1, sessions.Device(None, None), clock.now()))
+
+
+def _invite_guest(api: Client, seat_id: str) -> str:
+    """Name a guest of a seat. Returns the token of the invitation."""
+    guest = {"name": "Bob", "email": "bob@example.com"}
+    url = api.put(f"/seats/{seat_id}/guest", json=guest, user=BUYER).json["guest"]["url"]
+    return str(url.partition("#token=")[2])
 
 
 def _join_waitlist(api: Client, user: str, event: str) -> str:

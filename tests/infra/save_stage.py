@@ -25,7 +25,7 @@ def test_save_a_stage(api, threaded_store, time, tmp_path):
     saved = backup.save(folder).tables
     # The sweep keeps its place in a table only while there is more than one run looks at.
     empty = [feature for feature, table in saved.items() if not table.items and feature != "sweep"]
-    assert empty == [], "saved_features.py writes nothing to these tables"
+    assert empty == [], "tests/infra/saved_features.py writes something to each table, and nothing to these"
     memory.forget_everything()  # another instance will read it
     replies = [{"path": path, "sender": sender} | saved_stage.read(api, (path, sender)) for path, sender in requests]
     (folder / saved_stage.REPLIES).write_bytes(gzip.compress(msgspec.json.encode(replies)))
