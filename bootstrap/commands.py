@@ -18,7 +18,7 @@ from chalicelib import clock, settings
 from chalicelib.catalog import service as catalog
 from chalicelib.promotions import service as promotions
 from chalicelib.rollouts import document, rollout
-from chalicelib.rollouts.faults import InvalidDocument, quoted
+from chalicelib.rollouts.faults import DocumentFault, InvalidDocument, quoted
 from chalicelib.rollouts.plan import Plan
 from chalicelib.rollouts.rollout import ApplyRefused
 from chalicelib.rollouts.trees import Tree
@@ -43,7 +43,7 @@ class NotApproved(Exception):
 def validate(arguments: Namespace) -> int:
     valid = _load_document(arguments)
     events, ticket_types = len(valid.document.events), len(valid.document.ticket_types)
-    details = {"valid": True, "checksum": valid.checksum, "events": events, "ticket_types": ticket_types, "warnings": valid.warnings}
+    details = {"valid": True, "checksum": valid.checksum, "events": events, "ticket_types": ticket_types, "warnings": _warnings(valid)}
     summary = f"valid: {events} events, {ticket_types} ticket types, checksum {valid.checksum}"
     return _print_result(arguments, details, [*_warning_lines(valid), summary])
 
@@ -58,11 +58,11 @@ def plan(arguments: Namespace) -> int:
         "unchanged": planned.is_empty,
         "changes": planned.changes,
         "reductions": planned.reductions,
-        "refusals": planned.refusals,
-        "warnings": valid.warnings,
+        "refusals": planned.reasons,
+        "warnings": _warnings(valid),
         "notes": notes,
     }
-    _print_result(arguments, details, [*_warning_lines(valid), *_diff(planned), *notes, *planned.refusals])
+    _print_result(arguments, details, [*_warning_lines(valid), *_diff(planned), *notes, *planned.reasons])
     return 1 if planned.refusals else 0
 
 
@@ -117,8 +117,8 @@ def drift(arguments: Namespace) -> int:
     differs = not planned.is_empty
     lines = ["no drift: the store is as the file says"]
     if differs:
-        lines = ["drift: the store is not as the file says; `apply` makes it so", *_diff(planned), *planned.refusals]
-    _print_result(arguments, {"drift": differs, "differences": [*planned.changes, *planned.refusals]}, lines)
+        lines = ["drift: the store is not as the file says; `apply` makes it so", *_diff(planned), *planned.reasons]
+    _print_result(arguments, {"drift": differs, "differences": [*planned.changes, *planned.reasons]}, lines)
     return 1 if differs else 0
 
 
@@ -283,6 +283,10 @@ def _version_tree(version: int) -> Tree:
 def _diff(planned: Plan) -> list[str]:
     compared = f"compared with version {planned.head.version}:" if planned.head.version else "compared with an empty catalog:"
     return [compared, *planned.changes] if planned.changes else [f"{compared} nothing changes that buyers see"]
+
+
+def _warnings(valid: ValidDocument) -> list[DocumentFault]:
+    return [warning.fault for warning in valid.warnings]
 
 
 def _warning_lines(valid: ValidDocument) -> list[str]:

@@ -22,10 +22,15 @@ class ChangedField(Struct, frozen=True):
         return f"{self.name} {self.before} -> {self.after}"
 
 
+def new_field(name: str, value: str) -> ChangedField:
+    """A field of an entry that is new."""
+    return ChangedField(name, "none", value)
+
+
 class EntryChange(Struct, frozen=True):
     """One change of an entry. `stock` is what of it is sold and held, if that matters; `reduces`: it closes or shrinks what is on sale.
 
-    `currency` is that of the fields in cents; None if it changes too.
+    `currency` is that of the fields in cents; None if it changes too. `is_back`: an earlier file had it, and a later one did not.
     """
 
     sign: Sign
@@ -36,6 +41,7 @@ class EntryChange(Struct, frozen=True):
     stock: Stock | None = None
     reduces: bool = False
     currency: str | None = None
+    is_back: bool = False
 
     def __str__(self) -> str:
         return f"{self.sign} {self.kind} {self.name}: {self.text}"

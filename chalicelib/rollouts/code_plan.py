@@ -9,8 +9,9 @@ from chalicelib.promotions import declarations
 from chalicelib.promotions.declarations import Key
 from chalicelib.promotions.model import CodeWithUses, PromoCode
 from chalicelib.promotions.transactions import with_uses
-from chalicelib.rollouts.changes import ChangedField, EntryChange, Sign
+from chalicelib.rollouts.changes import ChangedField, EntryChange, Sign, new_field
 from chalicelib.rollouts.differences import as_text, differences
+from chalicelib.rollouts.refusals import Refusal, in_use
 
 
 class CodeChange(Struct, frozen=True):
@@ -30,16 +31,16 @@ class CodeChange(Struct, frozen=True):
         return "/".join(self.key)
 
     @property
-    def refusal(self) -> str | None:
+    def refusal(self) -> Refusal | None:
         """Why the change cannot be made."""
         if self.stored is None or self.declared is None:
             return None
         uses = self.stored.uses
         if self.stored.promo_code.managed_by == "api":
-            return "a promo code of this name was made through the API; use another one, or delete that"
+            return Refusal("code_of_api", {}, "promo code", self.name)
         if uses.sold + uses.held > self.declared.capacity:
-            in_use = uses.sold + uses.held
-            return f"max_total_uses {self.declared.max_total_uses} is below {in_use} ({_figures(uses)}); use {in_use} or more"
+            figures = {"limit": self.declared.capacity, "in_use": uses.sold + uses.held, **in_use(uses)}
+            return Refusal("uses_in_use", figures, "promo code", self.name)
         return None
 
     @property
@@ -64,14 +65,14 @@ class CodeChange(Struct, frozen=True):
 
     @property
     def fields(self) -> list[ChangedField]:
-        """The fields that differ, of a code that is there before and after."""
-        if self.stored is None or self.declared is None:
+        """The fields that differ; of a new code its terms, none of one that is no longer in the file."""
+        if self.declared is None:
             return []
-        return differences(self.stored.promo_code, self.declared)
+        return _new_fields(self.declared) if self.stored is None else differences(self.stored.promo_code, self.declared)
 
     @property
     def _currency(self) -> str | None:
-        if self.stored is None or self.declared is None or self.stored.promo_code.currency != self.declared.currency:
+        if self.declared is None or (self.stored is not None and self.stored.promo_code.currency != self.declared.currency):
             return None
         return self.declared.currency
 
@@ -115,6 +116,12 @@ def _terms(promo_code: PromoCode) -> str:
     value = f"{promo_code.discount_value} percent" if is_percentage else f"discount_cents {promo_code.discount_value} {promo_code.currency}"
     uses = "without a limit" if promo_code.max_total_uses is None else f"{promo_code.max_total_uses} uses"
     return f"{value} off, {uses} (event {promo_code.event_id})"
+
+
+def _new_fields(promo_code: PromoCode) -> list[ChangedField]:
+    discount = "discount_value" if promo_code.discount_type == "percentage" else "discount_cents"
+    limit = "no limit" if promo_code.max_total_uses is None else str(promo_code.max_total_uses)
+    return [new_field(discount, str(promo_code.discount_value)), new_field("max_total_uses", limit)]
 
 
 def _figures(uses: Stock) -> str:

@@ -13,7 +13,7 @@ from chalicelib.inventory.model import MAX_HOLDS, default_shard_count
 from chalicelib.promotions.model import normalize
 from chalicelib.rollouts import dates
 from chalicelib.rollouts.document import EventEntry, TicketEntry, ticket_capacity
-from chalicelib.rollouts.faults import DocumentFault, member_path, quoted
+from chalicelib.rollouts.faults import DocumentFault, DocumentWarning, member_path, quoted
 from chalicelib.rollouts.promo_codes import to_promo_code
 
 Events = Mapping[str, EventEntry]
@@ -49,7 +49,7 @@ def environment_faults(environment: Any, stage: str) -> list[DocumentFault]:
     return [DocumentFault("$.environment", f"is {quoted(environment)}, but the stage is {quoted(stage)}; {advice}")]
 
 
-def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentFault]:
+def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentWarning]:
     """What is allowed but probably a mistake, in a document without faults: too many tickets for an event, too few shards for them."""
     totals = dict.fromkeys(events, 0)
     for ticket in tickets.values():
@@ -59,13 +59,17 @@ def consistency_warnings(events: Events, tickets: Tickets) -> list[DocumentFault
         capacity = event.metadata.capacity
         if capacity is not None and capacity < totals[key]:
             message = f"{capacity} is below the {totals[key]} tickets of its ticket types; lower a max_quantity, or raise it"
-            warnings.append(DocumentFault(f"{member_path('$.events', key)}.metadata.capacity", message))
+            fault = DocumentFault(f"{member_path('$.events', key)}.metadata.capacity", message)
+            warnings.append(DocumentWarning(fault, "capacity_below_tickets", event.name, {"capacity": capacity, "tickets": totals[key]}))
     for key, ticket in tickets.items():
         event = events[ticket.event_id]
         default = default_shard_count(ticket_capacity(ticket, event) or event.capacity or 0)
         if ticket.shards is not None and ticket.shards < default:
-            limit = f"with {ticket.shards} shards at most {ticket.shards * MAX_HOLDS} purchases can hold tickets at the same time"
-            warnings.append(DocumentFault(f"{member_path('$.ticket_types', key)}.shards", f"{limit}; leave it out for {default}"))
+            holds = ticket.shards * MAX_HOLDS
+            limit = f"with {ticket.shards} shards at most {holds} purchases can hold tickets at the same time"
+            fault = DocumentFault(f"{member_path('$.ticket_types', key)}.shards", f"{limit}; leave it out for {default}")
+            figures = {"shards": ticket.shards, "holds": holds, "default": default}
+            warnings.append(DocumentWarning(fault, "few_shards", ticket.name, figures))
     return warnings
 
 

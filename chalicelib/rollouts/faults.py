@@ -21,6 +21,18 @@ class DocumentFault(Struct, frozen=True):
         return f"{self.file}: {self.path}: {self.message}" if self.file else f"{self.path}: {self.message}"
 
 
+class DocumentWarning(Struct, frozen=True):
+    """What is allowed but probably a mistake; `code` and `figures` say it in other languages, `name` is the entry's."""
+
+    fault: DocumentFault
+    code: str
+    name: str
+    figures: dict[str, int]
+
+    def __str__(self) -> str:
+        return str(self.fault)
+
+
 class InvalidDocument(Exception):
     """The files cannot be used; `faults` lists everything that is wrong with them."""
 

@@ -5,8 +5,9 @@ from msgspec.structs import replace
 
 from chalicelib.catalog.model import CatalogHead, DisplayState, Event, Tier, VersionContent
 from chalicelib.catalog.service import new_stock_id
-from chalicelib.rollouts.changes import EntryChange
+from chalicelib.rollouts.changes import EntryChange, EntryKind
 from chalicelib.rollouts.code_plan import CodeChange
+from chalicelib.rollouts.refusals import Refusal, lines
 
 NEW_POOL = ""  # the pool of an event that never existed, until the version has a number
 
@@ -23,9 +24,10 @@ class NewStock(Struct, frozen=True):
 
 
 class Resize(Struct, frozen=True):
-    """Bring a stock from its present capacity to that of the file. The number of shards never shrinks. `entry` names whose it is."""
+    """Bring a stock from its present capacity to that of the file. The number of shards never shrinks. `kind` and `name`: whose it is."""
 
-    entry: str
+    kind: EntryKind
+    name: str
     stock_id: str
     old_capacity: int
     new_capacity: int
@@ -48,7 +50,7 @@ class Plan(Struct, frozen=True):
     head: CatalogHead
     checksum: str
     entries: list[EntryChange]
-    refusals: list[str]
+    refusals: list[Refusal]
     is_served: bool
     events: list[Event]
     tiers: list[Tier]
@@ -67,6 +69,11 @@ class Plan(Struct, frozen=True):
     def reductions(self) -> list[str]:
         """Those of the lines that close or shrink what is on sale."""
         return [str(change) for change in self.entries if change.reduces]
+
+    @property
+    def reasons(self) -> list[str]:
+        """The lines of the refusals."""
+        return lines(self.refusals)
 
     @property
     def is_empty(self) -> bool:

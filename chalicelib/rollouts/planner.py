@@ -7,11 +7,12 @@ from msgspec.structs import replace
 from chalicelib.catalog.model import DEFAULT_STATES, Catalog, CatalogHead, DisplayState, Event, Tier
 from chalicelib.inventory.model import MAX_HOLDS, Stock, default_shard_count, finite
 from chalicelib.rollouts import conversion
-from chalicelib.rollouts.changes import ChangedField, EntryChange, EntryKind, Sign
+from chalicelib.rollouts.changes import ChangedField, EntryChange, EntryKind, Sign, new_field
 from chalicelib.rollouts.code_plan import CodeChange
 from chalicelib.rollouts.differences import as_text, differences
 from chalicelib.rollouts.faults import quoted
 from chalicelib.rollouts.plan import NEW_POOL, NewStock, OpenChange, Plan, Resize, pool_owner
+from chalicelib.rollouts.refusals import Refusal, in_use
 from chalicelib.rollouts.validation import ValidDocument
 
 _ON_SALE = frozenset({"active", "available"})  # the statuses in which an event and a tier are sold
@@ -80,7 +81,7 @@ class _PlanBuilder:
     ) -> None:
         self.valid, self.head, self.catalog, self.stock_ids, self.stocks = valid, head, catalog, stock_ids, stocks
         self.entries: list[EntryChange] = []
-        self.refusals: list[str] = []
+        self.refusals: list[Refusal] = []
         self.new_stocks: list[NewStock] = []
         self.resizes: list[Resize] = []
         self.open_changes: list[OpenChange] = []
@@ -131,10 +132,15 @@ class _PlanBuilder:
         for event in list(file_events.values()):
             old = self.catalog.events.get(event.id)
             if old is None:
-                self._add_change("+", "event", event.id, f"{quoted(event.name)}, {event.date}, {event.venue}")
+                fields = [
+                    new_field("name", quoted(event.name)),
+                    new_field("date", quoted(event.date)),
+                    new_field("venue", quoted(event.venue)),
+                ]
+                self._add_change("+", "event", event.id, f"{quoted(event.name)}, {event.date}, {event.venue}", fields)
                 file_events[event.id] = self._with_new_pool(event)
             elif old.managed_by == "api":
-                self._add_refusal("event", event.id, "an event with this id was made through the API; use another id")
+                self._add_refusal("event_of_api", "event", event.id)
             else:
                 self._note_difference("event", event.id, old, event)
                 file_events[event.id] = self._with_known_pool(old, event)
@@ -150,7 +156,8 @@ class _PlanBuilder:
             return event
         sold = sum(ticket.sold_count for ticket in self.valid.document.ticket_types.values() if ticket.event_id == event.id)
         shards = default_shard_count(event.capacity)
-        self._add_change("+", "event", event.id, f"{event.capacity} tickets over all its ticket types")
+        fields = [new_field("capacity", str(event.capacity))]
+        self._add_change("+", "event", event.id, f"{event.capacity} tickets over all its ticket types", fields)
         self.new_stocks.append(NewStock(pool_owner(event), event.capacity, sold, shards, is_open=True))
         return replace(event, pool_id=NEW_POOL, pool_shards=shards)
 
@@ -158,16 +165,14 @@ class _PlanBuilder:
         """An event that exists, with its pool, which it keeps also without a capacity; notes what changes."""
         if old.pool_id is None:
             if event.capacity is not None:
-                reason = "cannot get a capacity over all its ticket types any more, since they may be sold without one; limit these instead"
-                self._add_refusal("event", event.id, reason)
+                self._add_refusal("limit_too_late", "event", event.id)
             return event
         event = replace(event, pool_id=old.pool_id, pool_shards=max(old.pool_shards, default_shard_count(event.pool_capacity)))
         if old.pool_id not in self.stock_ids:
             return event
         stock = self.stocks.get(old.pool_id)
         if stock is None:
-            reason = f"its stock {old.pool_id} is missing from the store, so the number sold is unknown; restore the table inventory"
-            self._add_refusal("event", event.id, reason)
+            self._add_refusal("stock_missing", "event", event.id, stock_id=old.pool_id)
         elif stock.capacity != event.pool_capacity or old.pool_shards != event.pool_shards:
             capacities, shards = (old.pool_capacity, event.pool_capacity), (old.pool_shards, event.pool_shards)
             self._note_resize("event", event.id, old.pool_id, stock, capacities, shards, is_open=not old.paused)
@@ -184,7 +189,7 @@ class _PlanBuilder:
             if old is None:
                 tiers.append(self._new_tier(tier))
             elif old.managed_by == "api":
-                self._add_refusal("tier", tier.id, "a tier with this id was made through the API; use another id")
+                self._add_refusal("tier_of_api", "tier", tier.id)
             else:
                 tiers.append(self._existing_tier(old, tier))
         removed = [tier for tier in self.catalog.tiers.values() if tier.managed_by == "bootstrap" and tier.id not in file_tiers]
@@ -202,12 +207,17 @@ class _PlanBuilder:
         event = self.events[tier.event_id]
         shards = tier.shards or _default_shards(tier, event)
         if sold and event.pool_id not in (None, NEW_POOL):
-            reason = f"cannot begin with sold_count {sold}, because the capacity of its event counts what is sold here; set it to 0"
-            self._add_refusal("tier", tier.id, reason)
+            self._add_refusal("sold_before", "tier", tier.id, sold=sold)
         already_sold = f", {sold} of them already sold" if sold else ""
         number = "tickets without a limit of their own" if tier.capacity is None else f"{tier.capacity} tickets"
         text = f"{number} at price_cents {tier.price_cents} {tier.currency}{already_sold} (event {tier.event_id})"
-        self._add_change("+", "tier", tier.id, text)
+        capacity = _amount(tier.stock_capacity)
+        fields = [
+            new_field("capacity", capacity),
+            new_field("price_cents", str(tier.price_cents)),
+            new_field("event_id", quoted(tier.event_id)),
+        ]
+        self._add_change("+", "tier", tier.id, text, fields, currency=tier.currency)
         self.new_stocks.append(NewStock(tier.id, tier.stock_capacity, sold, shards, not self._is_paused(tier), event.pool_id is not None))
         return replace(tier, shards=shards)
 
@@ -220,18 +230,12 @@ class _PlanBuilder:
             return tier
         stock = self.stocks.get(old.stock_id)
         if stock is None:
-            reason = f"its stock {old.stock_id} is missing from the store, so the number sold is unknown; restore the table inventory"
-            self._add_refusal("tier", tier.id, reason)
+            self._add_refusal("stock_missing", "tier", tier.id, stock_id=old.stock_id)
             return tier
-        in_use = stock.sold + stock.held
-        if old.event_id != tier.event_id and in_use:
-            reason = f"cannot move from event {old.event_id} ({self._figures(stock)}); add a new ticket type to the other event"
-            self._add_refusal("tier", tier.id, reason)
+        if old.event_id != tier.event_id and stock.sold + stock.held:
+            self._add_refusal("moves_with_sales", "tier", tier.id, event_id=old.event_id, **in_use(stock))
         if old.event_id != tier.event_id and self._is_pooled(old, tier):
-            reason = (
-                f"cannot move from event {old.event_id}, because one of the two has a capacity over all its ticket types; add a new one"
-            )
-            self._add_refusal("tier", tier.id, reason)
+            self._add_refusal("moves_between_limits", "tier", tier.id, event_id=old.event_id)
         if stock.capacity != tier.stock_capacity or shards != old.shards:
             capacities = (old.stock_capacity, tier.stock_capacity)
             self._note_resize("tier", tier.id, tier.stock_id, stock, capacities, (old.shards, shards), is_open=not self._is_paused(tier))
@@ -252,11 +256,12 @@ class _PlanBuilder:
     ) -> None:
         """Note that a stock gets another capacity, or more shards: both are given as the catalog has them and as the file says."""
         (old_capacity, capacity), (old_shards, new_shards) = capacities, shards
-        in_use, left = stock.sold + stock.held, capacity - stock.sold - stock.held
-        if left < 0:
-            self._add_refusal(kind, name, f"capacity {capacity} is below {in_use} ({self._figures(stock)}); use {in_use} or more")
+        used = stock.sold + stock.held
+        if used > capacity:
+            self._add_refusal("capacity_in_use", kind, name, capacity=capacity, in_use=used, **in_use(stock))
             return
-        figures, reduces = f"({self._figures(stock)}, {_amount(left)} left)", capacity < stock.capacity
+        figures = f"(sold {stock.sold}, on hold {stock.held}, {_amount(capacity - used)} left)"
+        reduces = capacity < stock.capacity
         if old_capacity != capacity:
             field = ChangedField("capacity", _amount(stock.capacity), _amount(capacity))
             self._add_change("~", kind, name, f"{field} {figures}", [field], stock=stock, reduces=reduces)
@@ -267,7 +272,7 @@ class _PlanBuilder:
         if new_shards != old_shards:
             field = ChangedField("shards", str(old_shards), str(new_shards))
             self._add_change("~", kind, name, str(field), [field])
-        self.resizes.append(Resize(f"{kind} {name}", stock_id, stock.capacity, capacity, old_shards, new_shards, is_open))
+        self.resizes.append(Resize(kind, name, stock_id, stock.capacity, capacity, old_shards, new_shards, is_open))
 
     def _note_open_change(self, kind: EntryKind, name: str, stock_id: str, shards: int, stock: Stock) -> None:
         before, after, change = ("open", "closed", "closes") if stock.is_open else ("closed", "open", "opens")
@@ -284,13 +289,13 @@ class _PlanBuilder:
 
     def _note_code(self, change: CodeChange) -> None:
         if change.refusal is not None:
-            self._add_refusal("promo code", change.name, change.refusal)
+            self.refusals.append(change.refusal)
         else:
             self.entries.append(change.as_entry())
 
     def _note_difference(self, kind: EntryKind, name: str, old: Event | Tier, new: Event | Tier) -> None:
         if old.removed:
-            self._add_change("+", kind, name, "is back in the file")
+            self._add_change("+", kind, name, "is back in the file", is_back=True)
         fields = differences(old, new)
         if fields:
             stock = self.stocks.get(old.stock_id) if isinstance(old, Tier) else None
@@ -310,9 +315,6 @@ class _PlanBuilder:
         event = self.catalog.events.get(tier.event_id)
         return event is not None and event.paused
 
-    def _figures(self, stock: Stock) -> str:
-        return f"sold {stock.sold}, on hold {stock.held}"
-
     def _add_change(
         self,
         sign: Sign,
@@ -324,11 +326,12 @@ class _PlanBuilder:
         stock: Stock | None = None,
         reduces: bool = False,
         currency: str | None = None,
+        is_back: bool = False,
     ) -> None:
-        self.entries.append(EntryChange(sign, kind, name, text, fields, stock, reduces, currency))
+        self.entries.append(EntryChange(sign, kind, name, text, fields, stock, reduces, currency, is_back))
 
-    def _add_refusal(self, kind: str, name: str, text: str) -> None:
-        self.refusals.append(f"! {kind} {name}: {text}")
+    def _add_refusal(self, code: str, kind: EntryKind, name: str, **figures: int | str) -> None:
+        self.refusals.append(Refusal(code, figures, kind, name))
 
 
 def _removed_event(event: Event) -> Event:

@@ -22,18 +22,22 @@ from chalicelib.catalog.model import CatalogHead
 from chalicelib.inventory import service as inventory
 from chalicelib.inventory.model import CapacityInUse
 from chalicelib.promotions.model import MaxUsesTooSmall, PromoCode, PromoCodeChanging, PromoCodeTaken
-from chalicelib.rollouts import code_plan
+from chalicelib.rollouts import code_plan, refusals
 from chalicelib.rollouts.code_plan import CodeChange
 from chalicelib.rollouts.plan import Plan, Resize
 from chalicelib.rollouts.planner import all_stock, build_plan, changed_stock
 from chalicelib.rollouts.promo_codes import to_promo_codes
+from chalicelib.rollouts.refusals import Refusal
 from chalicelib.rollouts.validation import ValidDocument, validate_tree
+from chalicelib.rollouts.views import change_view, refusal_view
 
 MAX_ATTEMPTS = 3
 # Up to this many shards an apply reads all stock and corrects drift. In a larger catalog it reads only the stock that it changes,
 # unless the document is the served one already: applying that again asks for a correction.
 MAX_SHARDS_READ = 1000
-MAX_AUDITED_CHARACTERS = 100_000  # an audit entry is one item of at most 400 KB; the version's document has everything
+# An audit entry is one item of at most 400 KB; the version's document has everything.
+MAX_AUDITED_CHARACTERS = 100_000
+MAX_AUDITED_CHANGES = 100
 
 
 class ApplyResult(Struct, frozen=True):
@@ -45,11 +49,16 @@ class ApplyResult(Struct, frozen=True):
 
 
 class ApplyRefused(Exception):
-    """The document was not applied; `reasons` say why and what to do."""
+    """The document was not applied; `refusals` say why and what to do."""
 
-    def __init__(self, reasons: list[str], plan: Plan) -> None:
-        self.reasons, self.plan = reasons, plan
-        super().__init__("; ".join(reasons))
+    def __init__(self, refusals: list[Refusal], plan: Plan) -> None:
+        self.refusals, self.plan = refusals, plan
+        super().__init__("; ".join(self.reasons))
+
+    @property
+    def reasons(self) -> list[str]:
+        """The refusals as commands print them."""
+        return refusals.lines(self.refusals)
 
 
 def plan(valid: ValidDocument) -> Plan:
@@ -88,7 +97,7 @@ def apply(
         except catalog.HeadChanged as conflict:
             if conflict.head.version != planned.head.version:
                 _give_up(conflict.head, planned, actor, now)
-    raise ApplyRefused(["! the catalog kept changing during the apply; run the command again"], planned)
+    raise ApplyRefused([Refusal("kept_changing", {})], planned)
 
 
 def _load_plan(valid: ValidDocument, *, all_shards: bool) -> Plan:
@@ -113,7 +122,7 @@ def _publish(planned: Plan, valid: ValidDocument, actor: str, now: int, action: 
         _create_stock(planned, publication)
         _grow(planned)
         new_head = CatalogHead(version, planned.head.revision + 1, planned.checksum, now, actor)
-        audited = {**details, "replaced": planned.head.version, "diff": _shortened(planned.changes)}
+        audited = {**details, "replaced": planned.head.version, **_diff(planned)}
         catalog.publish_version(planned.head, new_head, action, audited)
     inventory.invalidate()
     code_changes = code_plan.load_changes(_codes(valid), [event.id for event in planned.events])
@@ -128,7 +137,7 @@ def _heal(planned: Plan, actor: str, now: int) -> ApplyResult:
     inventory.invalidate()
     _write_codes(planned.code_changes, planned, planned.head.version, actor, now)
     result: Literal["unchanged", "healed"] = "unchanged" if planned.is_empty else "healed"
-    _audit(planned, f"catalog.{result}", actor, now, planned.changes)
+    _audit(planned, f"catalog.{result}", actor, now, _diff(planned))
     return ApplyResult(result, planned.head.version, planned)
 
 
@@ -142,9 +151,8 @@ def _shrink(planned: Plan, actor: str, now: int) -> None:
         except CapacityInUse as error:
             for earlier in shrunk:
                 inventory.resize(earlier.stock_id, earlier.new_shards, earlier.old_capacity)
-            in_use = f"sold {error.details['sold']}, on hold {error.details['held']}"
-            reason = f"capacity {resize.new_capacity} is below what has been sold or held meanwhile ({in_use}); use a larger one"
-            _refuse(planned, [f"! {resize.entry}: {reason}"], actor, now)
+            figures: dict[str, int | str] = {"capacity": resize.new_capacity, **error.details}
+            _refuse(planned, [Refusal("capacity_in_use_meanwhile", figures, resize.kind, resize.name)], actor, now)
         shrunk.append(resize)
 
 
@@ -173,20 +181,20 @@ def _grow(planned: Plan) -> None:
 def _write_codes(changes: list[CodeChange], planned: Plan, version: int, actor: str, now: int) -> None:
     """Write the promo codes of the version that is served, each as long as it is: a slow apply overwrites nothing of a later one."""
     for change in changes:
-        reason = change.refusal
+        reason, why = (change.refusal.reason, change.refusal.code) if change.refusal else (None, "")
         try:
             if reason is None:
                 code_plan.carry_out(change, version, actor, now)
         except (MaxUsesTooSmall, PromoCodeTaken) as error:
-            reason = error.message
+            reason, why = error.message, error.code
         except PromoCodeChanging:
             head, _ = catalog.load_head_and_catalog()
             if head.version != version:
                 _give_up(head, planned, actor, now)
-            reason = "it kept changing"
+            reason, why = "it kept changing", PromoCodeChanging.code
         if reason is not None:
-            text = f"! promo code {change.name}: {reason}. Version {version} is served, without this change; correct it and apply again"
-            _refuse(planned, [text], actor, now)
+            figures: dict[str, int | str] = {"reason": reason, "why": why, "version": version}
+            _refuse(planned, [Refusal("code_not_written", figures, "promo code", change.name)], actor, now)
 
 
 def _resize(resize: Resize) -> None:
@@ -202,18 +210,24 @@ def _give_up(head: CatalogHead, planned: Plan, actor: str, now: int) -> NoReturn
     document = catalog.load_document(head.version)
     if document is not None:
         _heal(plan(validate_tree(msgspec.json.decode(document))), actor, now)
-    _refuse(planned, [f"! {head.applied_by} has applied version {head.version} meanwhile; look at the plan and apply again"], actor, now)
+    _refuse(planned, [Refusal("applied_meanwhile", {"by": head.applied_by, "version": head.version})], actor, now)
 
 
-def _refuse(planned: Plan, reasons: list[str], actor: str, now: int) -> NoReturn:
+def _refuse(planned: Plan, refused: list[Refusal], actor: str, now: int) -> NoReturn:
     """Audit the refusal and raise ApplyRefused."""
-    _audit(planned, "catalog.refused", actor, now, reasons)
-    raise ApplyRefused(reasons, planned) from None
+    shown = msgspec.to_builtins([refusal_view(refusal) for refusal in refused[:MAX_AUDITED_CHANGES]])
+    _audit(planned, "catalog.refused", actor, now, {"diff": _shortened(refusals.lines(refused)), "refusals": shown})
+    raise ApplyRefused(refused, planned) from None
 
 
-def _audit(planned: Plan, action: str, actor: str, now: int, lines: list[str]) -> None:
-    details = {"version": planned.head.version, "checksum": planned.checksum, "diff": _shortened(lines)}
-    catalog.record_attempt(action, actor, now, details)
+def _audit(planned: Plan, action: str, actor: str, now: int, what: dict[str, Any]) -> None:
+    catalog.record_attempt(action, actor, now, {"version": planned.head.version, "checksum": planned.checksum, **what})
+
+
+def _diff(planned: Plan) -> dict[str, Any]:
+    """What an apply has changed, for the audit log: in lines, and the first of them in parts, for pages in any language."""
+    shown = [change_view(entry) for entry in planned.entries[:MAX_AUDITED_CHANGES]]
+    return {"diff": _shortened(planned.changes), "changes": msgspec.to_builtins(shown), "more": len(planned.entries) - len(shown)}
 
 
 def _shortened(lines: list[str]) -> list[str]:

@@ -10,12 +10,13 @@ from typing import Annotated, Any, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from chalicelib import allowed_values
 from chalicelib.catalog.model import DisplayState, TierStatus
 from chalicelib.rollouts.consistency import consistency_faults, consistency_warnings, environment_faults
 from chalicelib.rollouts.document import BootstrapDocument, EventEntry, TicketEntry
-from chalicelib.rollouts.faults import DocumentFault, InvalidDocument, member_path, quoted
+from chalicelib.rollouts.faults import DocumentFault, DocumentWarning, InvalidDocument, member_path, quoted
 from chalicelib.rollouts.trees import SECTIONS, MergedFiles, Tree
 
 STATUSES = get_args(TierStatus)
@@ -30,7 +31,7 @@ class ValidDocument(Struct, frozen=True):
     document: BootstrapDocument
     tree: Tree
     checksum: str
-    warnings: list[DocumentFault]
+    warnings: list[DocumentWarning]
 
 
 def validate_files(files: MergedFiles, stage: str | None = None) -> ValidDocument:
@@ -41,10 +42,11 @@ def validate_files(files: MergedFiles, stage: str | None = None) -> ValidDocumen
     if stage is not None:
         faults += environment_faults(tree.get("environment"), stage)
     if faults:
-        raise InvalidDocument(_with_files(faults, files))
+        raise InvalidDocument([_with_file(fault, files) for fault in faults])
     document = msgspec.convert(tree, BootstrapDocument)
     warnings = consistency_warnings(document.events, document.ticket_types)
-    return ValidDocument(document, tree, checksum(tree), _with_files(warnings, files))
+    placed = [replace(warning, fault=_with_file(warning.fault, files)) for warning in warnings]
+    return ValidDocument(document, tree, checksum(tree), placed)
 
 
 def validate_tree(tree: Tree) -> ValidDocument:
@@ -139,8 +141,8 @@ def _valid_entries(tree: Tree, section: str, struct: type[Any]) -> dict[str, Any
     return valid
 
 
-def _with_files(faults: list[DocumentFault], files: MergedFiles) -> list[DocumentFault]:
-    return [DocumentFault(fault.path, fault.message, _file_of(files, fault.path)) for fault in faults]
+def _with_file(fault: DocumentFault, files: MergedFiles) -> DocumentFault:
+    return replace(fault, file=_file_of(files, fault.path))
 
 
 def _file_of(files: MergedFiles, path: str) -> str:

@@ -15,26 +15,14 @@ from chalicelib.catalog.model import CatalogHead
 from chalicelib.edge import cursors
 from chalicelib.errors import NotFound
 from chalicelib.rollouts import rollout
-from chalicelib.rollouts.changes import EntryChange
 from chalicelib.rollouts.errors import PlanOutdated, VersionRefused, VersionUnusable
 from chalicelib.rollouts.faults import InvalidDocument
 from chalicelib.rollouts.plan import Plan
 from chalicelib.rollouts.rollout import ApplyRefused
 from chalicelib.rollouts.validation import ValidDocument, validate_tree
-from chalicelib.rollouts.views import (
-    AppliedView,
-    CatalogPlanView,
-    PlannedChangeView,
-    PlannedFieldView,
-    ShownAction,
-    ShownKind,
-    VersionsView,
-    VersionView,
-)
+from chalicelib.rollouts.views import AppliedView, CatalogPlanView, VersionsView, VersionView, change_view, refusal_view, warning_view
 
 MAX_SHOWN = 500  # changes of a plan
-_ACTIONS: dict[str, ShownAction] = {"+": "create", "~": "change", "-": "close"}
-_KINDS: dict[str, ShownKind] = {"event": "event", "tier": "tier", "state": "state", "promo code": "promo_code"}
 
 
 def list_versions(limit: int, cursor: str | None) -> VersionsView:
@@ -56,10 +44,10 @@ def plan_version(version: int) -> CatalogPlanView:
         served=planned.head.version,
         plan=_name(planned),
         is_empty=planned.is_empty,
-        changes=[_change_view(change) for change in planned.entries[:MAX_SHOWN]],
+        changes=[change_view(change) for change in planned.entries[:MAX_SHOWN]],
         more=max(0, len(planned.entries) - MAX_SHOWN),
-        refusals=planned.refusals,
-        warnings=[str(warning) for warning in valid.warnings],
+        refusals=[refusal_view(refusal) for refusal in planned.refusals],
+        warnings=[warning_view(warning) for warning in valid.warnings],
     )
 
 
@@ -106,18 +94,4 @@ def _version_view(head: CatalogHead, served: int) -> VersionView:
         applied_by=head.applied_by,
         checksum=head.checksum,
         is_served=head.version == served,
-    )
-
-
-def _change_view(change: EntryChange) -> PlannedChangeView:
-    return PlannedChangeView(
-        action=_ACTIONS[change.sign],
-        kind=_KINDS[change.kind],
-        id=change.name,
-        text=change.text,
-        fields=[PlannedFieldView(field.name, field.before, field.after) for field in change.fields],
-        sold=None if change.stock is None else change.stock.sold,
-        held=None if change.stock is None else change.stock.held,
-        reduces=change.reduces,
-        currency=change.currency,
     )

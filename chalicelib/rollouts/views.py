@@ -5,9 +5,14 @@ from typing import Literal
 from msgspec import Struct
 
 from chalicelib.clock import Timestamp
+from chalicelib.rollouts.changes import EntryChange
+from chalicelib.rollouts.faults import DocumentWarning
+from chalicelib.rollouts.refusals import Refusal
 
 ShownAction = Literal["create", "change", "close"]
 ShownKind = Literal["event", "tier", "state", "promo_code"]
+_ACTIONS: dict[str, ShownAction] = {"+": "create", "~": "change", "-": "close"}
+_KINDS: dict[str, ShownKind] = {"event": "event", "tier": "tier", "state": "state", "promo code": "promo_code"}
 
 
 class VersionView(Struct, frozen=True, kw_only=True):
@@ -36,10 +41,11 @@ class PlannedFieldView(Struct, frozen=True):
 
 
 class PlannedChangeView(Struct, frozen=True, kw_only=True):
-    """What would become of an entry of the file; `text` says it in a line. `sold` and `held` are tickets, or uses of a promo code.
+    """A change of an entry of the file; `text` says it in a line. `sold` and `held` are tickets, or uses of a promo code.
 
     They are null where they do not matter. `reduces`: it closes or shrinks what is on sale. `currency` is that of the
-    fields in cents, null if it changes too.
+    fields in cents, null if it changes too. `is_back`: what is created was there before, and goes on with what was sold. A new
+    entry has its most important fields, which were `none` before.
     """
 
     action: ShownAction
@@ -51,6 +57,29 @@ class PlannedChangeView(Struct, frozen=True, kw_only=True):
     held: int | None
     reduces: bool
     currency: str | None
+    is_back: bool
+
+
+class PlanRefusalView(Struct, frozen=True, kw_only=True):
+    """Why nothing can be applied: `text` says it in a line, `code` and `figures` for other languages.
+
+    `kind` and `id` are the entry that it is about; both are null if it is about the whole file.
+    """
+
+    code: str
+    kind: ShownKind | None
+    id: str | None
+    figures: dict[str, int | str]
+    text: str
+
+
+class PlanWarningView(Struct, frozen=True, kw_only=True):
+    """What is allowed, but perhaps a mistake in the entry with this `name`: `text` in a line, `code` and `figures` for other languages."""
+
+    code: str
+    name: str
+    figures: dict[str, int]
+    text: str
 
 
 class CatalogPlanView(Struct, frozen=True, kw_only=True):
@@ -66,8 +95,8 @@ class CatalogPlanView(Struct, frozen=True, kw_only=True):
     is_empty: bool
     changes: list[PlannedChangeView]
     more: int
-    refusals: list[str]
-    warnings: list[str]
+    refusals: list[PlanRefusalView]
+    warnings: list[PlanWarningView]
 
 
 class AppliedView(Struct, frozen=True, kw_only=True):
@@ -75,3 +104,27 @@ class AppliedView(Struct, frozen=True, kw_only=True):
 
     result: Literal["applied", "healed", "unchanged"]
     version: int
+
+
+def change_view(change: EntryChange) -> PlannedChangeView:
+    return PlannedChangeView(
+        action=_ACTIONS[change.sign],
+        kind=_KINDS[change.kind],
+        id=change.name,
+        text=change.text,
+        fields=[PlannedFieldView(field.name, field.before, field.after) for field in change.fields],
+        sold=None if change.stock is None else change.stock.sold,
+        held=None if change.stock is None else change.stock.held,
+        reduces=change.reduces,
+        currency=change.currency,
+        is_back=change.is_back,
+    )
+
+
+def refusal_view(refusal: Refusal) -> PlanRefusalView:
+    kind = None if refusal.kind is None else _KINDS[refusal.kind]
+    return PlanRefusalView(code=refusal.code, kind=kind, id=refusal.name, figures=refusal.figures, text=str(refusal))
+
+
+def warning_view(warning: DocumentWarning) -> PlanWarningView:
+    return PlanWarningView(code=warning.code, name=warning.name, figures=warning.figures, text=str(warning))

@@ -5,11 +5,17 @@ from typing import get_args
 
 from playwright.sync_api import Page, Route, expect
 
+from chalicelib.catalog import service as catalog
 from chalicelib.edge.languages import Language
+from chalicelib.rollouts import rollout
+from chalicelib.rollouts.validation import validate_tree
+from tests import builders
 from tests.accounts.conftest import mailbox, register  # noqa: F401
+from tests.bootstrap.conftest import event, ticket
 from tests.browser.async_checks import wait_until
 from tests.browser.doors import door, new_staff  # noqa: F401
 from tests.browser.managers import FRONT_ROWS, Manager
+from tests.browser.page_checks import check
 
 _TEXTS = rf"/assets/({'|'.join(get_args(Language))})-"
 KEEPS_SPANISH = """async () => {
@@ -117,6 +123,33 @@ def test_where_a_ticket_was_moved_to_is_said_in_the_language_of_now(new_buyer, a
     expect(status.filter(has_text="Front rows is now 2 of 2.")).to_be_attached()
     manager.page.get_by_label("Language").select_option("es")
     expect(status.filter(has_text="Front rows es ahora la 2 de 2.")).to_be_attached()
+
+
+def test_what_a_plan_refuses_and_what_was_changed_is_said_in_spanish(new_buyer, api, time):
+    tickets = {"pass": ticket("pass", max_quantity=2)}
+    tree = {"version": "1", "events": {"fest": event("fest", metadata={"capacity": 1})}, "ticket_types": tickets}
+    rollout.apply(validate_tree(tree), "ada", time.now)
+    tickets["pass"] = ticket("pass", max_quantity=10)
+    tickets["vip"] = ticket("vip", name="Balcony", price_cents=6000)
+    rollout.apply(validate_tree(tree), "ada", time.now)
+    builders.buy(api, "ada", "fest", "pass", 3)
+    catalog.record_attempt("catalog.applied", "ada", time.now, {"version": 9, "diff": ["~ tier old: written by an earlier release"]})
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_in_as_admin("/manage/catalog")
+    manager.page.get_by_label("Language").select_option("es")
+    manager.page.get_by_text("Qué cambió").nth(2).click()
+    manager.see("~ tier old: written by an earlier release")
+    manager.page.get_by_text("Qué cambió").first.click()
+    manager.see("Nuevo: tipo de entrada")
+    manager.see("Nunca estuvo antes.")
+    manager.see("US$")
+    check(manager.page, "catalog_log")
+    manager.follow("Restore version 1")
+    manager.see("2 tickets are too few: 3 are sold, 0 on hold. It takes 3 or more.")
+    manager.page.get_by_label("Language").select_option("es")
+    manager.see("2 entradas no bastan: vendidas 3, reservadas 0. Hacen falta 3 o más.")
+    manager.see("Su aforo de 1 es menor que las 2 entradas de sus tipos. Baja esas o súbelo.")
+    check(manager.page, "catalog_refused")
 
 
 def test_pages_of_managers_whose_own_texts_are_missing_stay_in_the_language_that_is_complete(new_buyer, api, time):

@@ -1,15 +1,19 @@
 """Versions of the file as admins see them: what there is, what applying one again would change, and that nothing else is applied."""
 
+import inspect
+import re
+
 import pytest
 
 from chalicelib import clock
 from chalicelib.audit import service as audit
 from chalicelib.catalog import service as catalog
 from chalicelib.inventory import service as inventory
-from chalicelib.rollouts import rollout
+from chalicelib.rollouts import consistency, refusals, rollout
 from chalicelib.rollouts.validation import validate_tree
 from tests import builders, invariants
 from tests.bootstrap.conftest import event, stock_of, ticket
+from tests.javascript import WEB
 
 VERSIONS = "/admin/catalog/versions"
 
@@ -132,11 +136,44 @@ def test_a_version_that_has_too_few_tickets_is_refused_with_the_reason(admin, ap
     for user in ("ada", "eva", "ida"):
         builders.buy(api, user, "fest", "gold", 3)
     plan = admin.plan(2)
-    assert plan["refusals"] == ["! tier gold: capacity 8 is below 9 (sold 9, on hold 0); use 9 or more"]
+    text = "! tier gold: capacity 8 is below 9 (sold 9, on hold 0); use 9 or more"
+    figures = {"capacity": 8, "in_use": 9, "sold": 9, "held": 0}
+    refusal = {"code": "capacity_in_use", "kind": "tier", "id": "gold", "figures": figures, "text": text}
+    assert plan["refusals"] == [refusal]
     reply = admin.apply(2, plan["plan"])
-    assert (reply.status, reply.json["error"], reply.json["reasons"]) == (409, "version_refused", plan["refusals"])
+    assert (reply.status, reply.json["error"], reply.json["reasons"]) == (409, "version_refused", [text])
+    [entry] = [entry for entry in audit.list_entries("catalog") if entry.action == "catalog.refused"]
+    assert (entry.details["diff"], entry.details["refusals"]) == ([text], [refusal])
     assert catalog.load_head().version == 3
     assert stock_of("gold").capacity == 10
+
+
+def test_what_comes_back_is_told_from_what_was_never_there(admin):
+    [back] = [change for change in admin.plan(1)["changes"] if change["id"] == "silver" and change["action"] == "create"]
+    assert (back["is_back"], back["fields"]) == (True, [])
+    apply_file(gold={}, silver={}, bronze={"max_quantity": 5, "price_cents": 700})
+    newest, *_ = audit.list_entries("catalog")
+    [new] = [change for change in newest.details["changes"] if change["id"] == "bronze"]
+    fields = {field["name"]: (field["before"], field["after"]) for field in new["fields"]}
+    assert not new["is_back"]
+    assert (fields["capacity"], fields["price_cents"], new["currency"]) == (("none", "5"), ("none", "700"), "USD")
+    assert newest.details["more"] == 0
+    assert len(newest.details["diff"]) == len(newest.details["changes"])
+
+
+def test_warnings_have_figures_beside_the_sentence(admin):
+    tree = {"version": "1", "events": {"fest": event("fest", metadata={"capacity": 3})}, "ticket_types": {"gold": ticket("gold")}}
+    version = rollout.apply(validate_tree(tree), "ada", clock.now()).version
+    [warning] = admin.plan(version)["warnings"]
+    assert (warning["code"], warning["figures"]["capacity"]) == ("capacity_below_tickets", 3)
+    assert warning["text"].startswith("$.events.fest.metadata.capacity: 3 is below")
+
+
+def test_every_reason_has_words_on_the_pages():
+    words = (WEB / "src" / "manage" / "texts" / "es" / "catalog.ts").read_text()
+    warned = set(re.findall(r'DocumentWarning\([^"]*"(\w+)"', inspect.getsource(consistency)))
+    assert len(warned) == 2
+    assert [code for code in refusals.CODES | warned if f"  {code}: (" not in words] == []
 
 
 def test_the_drift_of_the_version_that_is_served_is_shown_field_by_field_and_corrected(admin):

@@ -9,13 +9,16 @@ import { Confirmed } from "../parts/confirmed";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
-import { PlannedChanges } from "./planned-changes";
-import { applyVersion, getCatalog, getPlan, listLog, listVersions, loadAgain, type LogEntry, type Version } from "./versions";
+import { Changes, PlannedChanges, Refusals } from "./planned-changes";
+import { applyVersion, getCatalog, getPlan, listLog, listVersions, loadAgain, type LogEntry, type PlannedChange, type PlanRefusal, type Version } from "./versions";
 
-/** What the audit log has of an apply, as far as it is shown. */
+/** What the audit log has of an apply, as far as it is shown. Older entries have lines alone, in English. */
 interface Applied {
   version?: number;
   diff?: string[];
+  changes?: PlannedChange[];
+  more?: number;
+  refusals?: PlanRefusal[];
 }
 
 const load = async () => {
@@ -111,7 +114,7 @@ function Versions({ log }: { log: LogEntry[] }) {
   const own = useRoomTexts("catalog");
   const { locale } = useTexts();
   const found = usePages(listVersions, "versions");
-  const changedBy = ({ version }: Version) => log.map(({ details }) => details as Applied).find((applied) => applied.version === version && applied.diff?.length)?.diff ?? [];
+  const changesOf = ({ version }: Version) => log.map(({ details }) => details as Applied).find((applied) => applied.version === version && applied.diff?.length);
   return (
     <PagedList found={found} itemsOf={(page) => page.versions} none={{ title: own.none, text: own.noneText }}>
       {(versions) => (
@@ -130,7 +133,7 @@ function Versions({ log }: { log: LogEntry[] }) {
                   {own.restore}
                 </a>
               )}
-              <Diff lines={changedBy(version)} />
+              <Diff applied={changesOf(version)} />
             </li>
           ))}
         </ul>
@@ -145,16 +148,16 @@ function Log({ entries }: { entries: LogEntry[] }) {
   return (
     <ul class="entries">
       {entries.map((entry) => {
-        const { version, diff = [] } = entry.details as Applied;
+        const applied = entry.details as Applied;
         return (
           <li key={entry.id}>
             <time class="small" dateTime={entry.at}>
               {dayAndTime(entry.at, undefined, locale)}
             </time>
             <span>{own.logActions[entry.action] ?? entry.action}</span>
-            {version !== undefined && <strong>{own.versionNumber(version)}</strong>}
+            {applied.version !== undefined && <strong>{own.versionNumber(applied.version)}</strong>}
             <span class="small">{own.by(entry.actor)}</span>
-            <Diff lines={diff} />
+            <Diff applied={applied} />
           </li>
         );
       })}
@@ -162,13 +165,21 @@ function Log({ entries }: { entries: LogEntry[] }) {
   );
 }
 
-function Diff({ lines }: { lines: string[] }) {
+function Diff({ applied }: { applied?: Applied }) {
   const own = useRoomTexts("catalog");
-  if (lines.length === 0) return null;
+  if (!applied?.diff?.length) return null;
+  const { diff, changes, more = 0, refusals } = applied;
   return (
     <details>
-      <summary>{own.whatChanged}</summary>
-      <pre class="code">{lines.join("\n")}</pre>
+      <summary>{refusals ? own.whyRefused : own.whatChanged}</summary>
+      {changes && <Changes changes={changes} />}
+      {changes && more > 0 && <p>{own.moreOfLog(more)}</p>}
+      {refusals && <Refusals refusals={refusals} />}
+      {!changes && !refusals && (
+        <pre class="code" lang="en">
+          {diff.join("\n")}
+        </pre>
+      )}
     </details>
   );
 }

@@ -5,6 +5,7 @@ import { manager } from "../api";
 
 export type Plan = Schemas["CatalogPlanView"];
 export type PlannedChange = Schemas["PlannedChangeView"];
+export type PlanRefusal = Schemas["PlanRefusalView"];
 export type Version = Schemas["VersionView"];
 export type LogEntry = Schemas["AuditEntryView"];
 

@@ -2,6 +2,9 @@
 
 const fields: Record<string, string> = {
   name: "Name",
+  event_id: "Event",
+  discount_type: "Kind of discount",
+  starts_at: "Can be used from",
   date: "Begins",
   end_date: "Ends",
   venue: "Place",
@@ -23,6 +26,31 @@ const fields: Record<string, string> = {
   discount_value: "Discount in percent",
   max_total_uses: "Most uses",
   expires_at: "Ends",
+};
+
+type Figures = Record<string, number | string>;
+
+/** Why nothing can be applied, by the code of the reason. */
+const refusals: Record<string, (figures: Figures) => string> = {
+  event_of_api: () => "An event with this id was made on the pages. The file has to use another id.",
+  tier_of_api: () => "A ticket type with this id was made on the pages. The file has to use another id.",
+  code_of_api: () => "A promo code of this name was made on the pages. Use another one in the file, or delete that one.",
+  limit_too_late: () => "The event cannot get a capacity over all its tickets any more, because they may be sold without one. Limit the ticket types instead.",
+  stock_missing: () => "Its stock is missing from the store, so nobody knows how many are sold. Restore the table inventory.",
+  sold_before: ({ sold }) => `It cannot begin with ${sold} sold, because the capacity of its event counts what is sold here. Set sold_count to 0.`,
+  moves_with_sales: ({ event_id, sold, held }) => `It cannot leave the event ${event_id}: ${sold} are sold, ${held} on hold. Add a new ticket type to the other event.`,
+  moves_between_limits: ({ event_id }) => `It cannot leave the event ${event_id}, because one of the two has a capacity over all its tickets. Add a new ticket type.`,
+  capacity_in_use: ({ capacity, in_use, sold, held }) => `${capacity} tickets are too few: ${sold} are sold, ${held} on hold. It takes ${in_use} or more.`,
+  capacity_in_use_meanwhile: ({ capacity, sold, held }) => `${capacity} tickets are too few by now: ${sold} are sold, ${held} on hold.`,
+  uses_in_use: ({ limit, in_use, sold, held }) => `${limit} uses are too few: ${sold} are used, ${held} being paid. It takes ${in_use} or more.`,
+  code_not_written: ({ version }) => `The code could not be written. Version ${version} is served, without this change. Correct it and apply the version again.`,
+  applied_meanwhile: ({ by, version }) => `${by} has applied version ${version} meanwhile. Look at the plan again.`,
+  kept_changing: () => "Others kept changing the catalog. Try again.",
+};
+/** What is allowed, but perhaps a mistake, by the code of the warning. */
+const advice: Record<string, (figures: Figures) => string> = {
+  capacity_below_tickets: ({ capacity, tickets }) => `Its capacity of ${capacity} is below the ${tickets} tickets of its ticket types. Lower those, or raise it.`,
+  few_shards: ({ shards, holds, default: usual }) => `With ${shards} parts of the stock, ${holds} purchases can hold tickets at the same time. Left out, it gets ${usual}.`,
 };
 
 export const catalogTexts = {
@@ -53,6 +81,7 @@ export const catalogTexts = {
   reloaded: "All instances will load the catalog again within a few seconds.",
   log: "Who did what",
   whatChanged: "What changed",
+  whyRefused: "Why it was refused",
   logActions: {
     "catalog.applied": "Applied",
     "catalog.healed": "Repaired",
@@ -69,16 +98,32 @@ export const catalogTexts = {
   refused: "This version cannot be applied as things are now:",
   warnings: "Allowed, but perhaps a mistake:",
   more: (count: number) => `And ${count} more, which the command shows: python -m bootstrap plan.`,
+  moreOfLog: (count: number) => `And ${count} more.`,
+  refusals,
+  advice,
   actions: { create: "New", change: "Changes", close: "Closes" },
   kinds: { event: "event", tier: "ticket type", state: "display of a status", promo_code: "promo code" },
   reduces: "Less on sale",
   closes: "It is not in that version: its sale closes, and what was sold stays valid.",
   codeCloses: "It is not in that version: nobody can use it any more. Who has used it keeps the discount.",
-  isBack: "It is in that version again, and goes on with what was sold.",
+  isBack: "It was there before and comes back. It goes on with what was sold.",
+  isNew: "It was never there before.",
   tickets: (sold: number, held: number) => `${sold} sold, ${held} on hold`,
   uses: (sold: number, held: number) => `Used: ${sold}, being paid now: ${held}`,
   fields,
-  values: { none: "none", "no limit": "no limit", open: "open", closed: "closed" } as Record<string, string>,
+  values: {
+    none: "none",
+    "no limit": "no limit",
+    open: "open",
+    closed: "closed",
+    true: "yes",
+    false: "no",
+    active: "published",
+    draft: "draft",
+    past: "over",
+    cancelled: "cancelled",
+    available: "on sale",
+  } as Record<string, string>,
   restoreNow: "Yes, restore it",
   reducing: (count: number) => (count === 1 ? "One of the changes closes or shrinks what is on sale." : `${count} of the changes close or shrink what is on sale.`),
   restoreText: "Buyers see it within a few seconds. Sold tickets stay valid, and who holds tickets may pay at the old price. It is written to the audit log with your name. If something else would change by now, nothing is done and you see the new plan.",

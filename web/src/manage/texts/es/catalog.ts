@@ -4,6 +4,9 @@ import type { catalogTexts as english } from "../en/catalog";
 
 const fields: Record<string, string> = {
   name: "Nombre",
+  event_id: "Evento",
+  discount_type: "Tipo de descuento",
+  starts_at: "Se puede usar desde",
   date: "Empieza",
   end_date: "Termina",
   venue: "Lugar",
@@ -25,6 +28,27 @@ const fields: Record<string, string> = {
   discount_value: "Descuento en porcentaje",
   max_total_uses: "Usos como máximo",
   expires_at: "Termina",
+};
+
+const refusals: typeof english.refusals = {
+  event_of_api: () => "Un evento con este id se creó en las páginas. El archivo tiene que usar otro id.",
+  tier_of_api: () => "Un tipo de entrada con este id se creó en las páginas. El archivo tiene que usar otro id.",
+  code_of_api: () => "Un código con este nombre se creó en las páginas. Usa otro en el archivo o elimina aquel.",
+  limit_too_late: () => "El evento ya no puede recibir un aforo sobre todas sus entradas, porque quizá se venden sin él. Limita los tipos de entrada.",
+  stock_missing: () => "Faltan sus existencias en la base de datos, así que no se sabe cuánto se ha vendido. Restaura la tabla inventory.",
+  sold_before: ({ sold }) => `No puede empezar con ${sold} vendidas, porque el aforo de su evento cuenta lo que se vende aquí. Pon sold_count a 0.`,
+  moves_with_sales: ({ event_id, sold, held }) => `No puede dejar el evento ${event_id}: vendidas ${sold}, reservadas ${held}. Añade un tipo de entrada al otro evento.`,
+  moves_between_limits: ({ event_id }) => `No puede dejar el evento ${event_id}, porque uno de los dos tiene un aforo sobre todas sus entradas. Añade un tipo de entrada.`,
+  capacity_in_use: ({ capacity, in_use, sold, held }) => `${capacity} entradas no bastan: vendidas ${sold}, reservadas ${held}. Hacen falta ${in_use} o más.`,
+  capacity_in_use_meanwhile: ({ capacity, sold, held }) => `${capacity} entradas ya no bastan: vendidas ${sold}, reservadas ${held}.`,
+  uses_in_use: ({ limit, in_use, sold, held }) => `${limit} usos no bastan: usados ${sold}, pagándose ${held}. Hacen falta ${in_use} o más.`,
+  code_not_written: ({ version }) => `No se pudo escribir el código. Se sirve la versión ${version}, sin este cambio. Corrígelo y aplica la versión otra vez.`,
+  applied_meanwhile: ({ by, version }) => `Mientras tanto, ${by} ha aplicado la versión ${version}. Mira el plan otra vez.`,
+  kept_changing: () => "Otras personas no dejaban de cambiar el catálogo. Vuelve a intentarlo.",
+};
+const advice: typeof english.advice = {
+  capacity_below_tickets: ({ capacity, tickets }) => `Su aforo de ${capacity} es menor que las ${tickets} entradas de sus tipos. Baja esas o súbelo.`,
+  few_shards: ({ shards, holds, default: usual }) => `Con ${shards} partes de las existencias, ${holds} compras pueden reservar a la vez. Si se omite, tiene ${usual}.`,
 };
 
 export const catalogTexts: typeof english = {
@@ -55,6 +79,7 @@ export const catalogTexts: typeof english = {
   reloaded: "Todas las instancias cargarán el catálogo de nuevo en pocos segundos.",
   log: "Quién hizo qué",
   whatChanged: "Qué cambió",
+  whyRefused: "Por qué se rechazó",
   logActions: {
     "catalog.applied": "Aplicado",
     "catalog.healed": "Reparado",
@@ -71,16 +96,32 @@ export const catalogTexts: typeof english = {
   refused: "Esta versión no se puede aplicar como están las cosas ahora:",
   warnings: "Permitido, pero quizá un error:",
   more: (count) => `Y ${count} más, que muestra el comando: python -m bootstrap plan.`,
+  moreOfLog: (count) => `Y ${count} más.`,
+  refusals,
+  advice,
   actions: { create: "Nuevo", change: "Cambia", close: "Se cierra" },
   kinds: { event: "evento", tier: "tipo de entrada", state: "presentación de un estado", promo_code: "código" },
   reduces: "Menos a la venta",
   closes: "No está en esa versión: se cierra su venta, y lo vendido sigue valiendo.",
   codeCloses: "No está en esa versión: nadie puede usarlo ya. Quien lo usó conserva el descuento.",
-  isBack: "Está otra vez en esa versión, y sigue con lo vendido.",
+  isBack: "Ya estuvo antes y vuelve. Sigue con lo vendido.",
+  isNew: "Nunca estuvo antes.",
   tickets: (sold, held) => `Vendidas: ${sold}, reservadas: ${held}`,
   uses: (sold, held) => `Usado: ${sold}, pagándose ahora: ${held}`,
   fields,
-  values: { none: "nada", "no limit": "sin límite", open: "abierto", closed: "cerrado" },
+  values: {
+    none: "nada",
+    "no limit": "sin límite",
+    open: "abierto",
+    closed: "cerrado",
+    true: "sí",
+    false: "no",
+    active: "publicado",
+    draft: "borrador",
+    past: "terminado",
+    cancelled: "cancelado",
+    available: "a la venta",
+  },
   restoreNow: "Sí, restaurarla",
   reducing: (count) => (count === 1 ? "Uno de los cambios cierra o reduce lo que está a la venta." : `${count} de los cambios cierran o reducen lo que está a la venta.`),
   restoreText: "Los compradores lo ven en pocos segundos. Las entradas vendidas siguen valiendo, y quien tiene una reserva paga el precio anterior. Queda en el registro con tu nombre. Si ya cambiaría otra cosa, no se hace nada y ves el plan nuevo.",
