@@ -27,7 +27,10 @@ class NotFound(ApiError):
 
 
 class InvalidInput(ApiError):
-    """A field is missing, malformed or breaks a rule; `path` is its JSON path, such as `$.quantity`."""
+    """A field is missing, malformed or breaks a rule; `path` is its JSON path, such as `$.quantity`.
+
+    Of what people can type, `rule` names the rule for pages in any language, and `limit` is the number that it speaks of, if it has one.
+    """
 
     code = "invalid_input"
     status = 400

@@ -22,13 +22,13 @@ def to_minor_units(amount: Decimal, currency: str, path: str) -> int:
     """An amount in major units as one in minor units. Raises InvalidInput, with this path, if it is none, or has too many digits."""
     highest = to_major_units(MAX_PRICE_CENTS, currency)
     if not amount.is_finite() or not 0 <= amount <= Decimal(highest):
-        raise InvalidInput(f"An amount must be a number from 0 to {highest:.0f} {currency}.", path=path)
+        raise InvalidInput(f"An amount must be a number from 0 to {highest:.0f} {currency}.", path=path, rule="amount_too_large")
     allowed_digits = digits(currency)
     try:
         exact = amount.quantize(Decimal(1).scaleb(-allowed_digits), context=Context(traps=[Inexact]))
     except Inexact:
         allowed = f"at most {allowed_digits} digits after the point" if allowed_digits else "no digits after the point"
-        raise InvalidInput(f"An amount in {currency} has {allowed}.", path=path) from None
+        raise InvalidInput(f"An amount in {currency} has {allowed}.", path=path, rule="amount_digits") from None
     return int(exact.scaleb(allowed_digits))
 
 

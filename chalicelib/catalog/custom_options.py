@@ -46,6 +46,6 @@ def check_option(option: CustomOption) -> None:
         if option.choices:
             raise InvalidInput("Only a `multi_select` has choices. Leave them out.", path="$.choices")
     elif not MIN_CHOICES <= len(option.choices) <= MAX_CHOICES:
-        raise InvalidInput(f"A `multi_select` has {MIN_CHOICES} to {MAX_CHOICES} choices.", path="$.choices")
+        raise InvalidInput(f"A `multi_select` has {MIN_CHOICES} to {MAX_CHOICES} choices.", path="$.choices", rule="choices_count")
     elif len(choices) < len(option.choices):
-        raise InvalidInput("Each choice must be different from the others.", path="$.choices")
+        raise InvalidInput("Each choice must be different from the others.", path="$.choices", rule="choices_repeated")

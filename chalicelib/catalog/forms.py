@@ -221,15 +221,19 @@ class NewTier(Struct, frozen=True, forbid_unknown_fields=True):
 def check_event(event: Event) -> None:
     """Raises InvalidInput if the times of an event do not follow each other. Times that a draft lacks are not checked."""
     if event.starts_at and event.on_sale_at is not None and event.on_sale_at >= event.starts_at:
-        raise InvalidInput("The sale must open before the event starts. Choose an earlier `on_sale_at`.", path="$.on_sale_at")
+        raise InvalidInput(
+            "The sale must open before the event starts. Choose an earlier `on_sale_at`.", path="$.on_sale_at", rule="opens_after_start"
+        )
     if event.ends_at is not None and event.ends_at <= event.starts_at:
-        raise InvalidInput("The event must end after it starts. Choose a later `ends_at`.", path="$.ends_at")
+        raise InvalidInput("The event must end after it starts. Choose a later `ends_at`.", path="$.ends_at", rule="ends_before_start")
 
 
 def check_tier(tier: Tier) -> None:
     """Raises InvalidInput if the sale of a tier would end before it begins."""
     if tier.sale_starts_at is not None and tier.sale_ends_at is not None and tier.sale_ends_at <= tier.sale_starts_at:
-        raise InvalidInput("The sale must end after it begins. Choose a later `sale_ends_at`.", path="$.sale_ends_at")
+        raise InvalidInput(
+            "The sale must end after it begins. Choose a later `sale_ends_at`.", path="$.sale_ends_at", rule="sale_ends_before_start"
+        )
 
 
 def image_after(before: Event | Tier | None, values: dict[str, Any]) -> dict[str, None]:
@@ -253,7 +257,7 @@ def epoch_seconds(field: str, moment: datetime | None) -> int | None:
     try:
         return clock.epoch_seconds(moment)
     except ValueError as error:
-        raise InvalidInput(f"In `{field}`, {error}.", path=f"$.{field}") from None
+        raise InvalidInput(f"In `{field}`, {error}.", path=f"$.{field}", rule="not_a_time") from None
 
 
 def check_timezone(name: str) -> None:
@@ -264,7 +268,9 @@ def check_timezone(name: str) -> None:
     from dateutil.zoneinfo import get_zonefile_instance  # type: ignore[import-untyped]
 
     if get_zonefile_instance().get(name) is None:
-        raise InvalidInput(f"There is no timezone `{name}`. Use an IANA name, such as America/Denver.", path="$.timezone")
+        raise InvalidInput(
+            f"There is no timezone `{name}`. Use an IANA name, such as America/Denver.", path="$.timezone", rule="unknown_timezone"
+        )
 
 
 def given_fields(changes: Struct) -> dict[str, Any]:
@@ -282,5 +288,10 @@ def _given(changes: EventChanges | TierChanges) -> dict[str, Any]:
     """The fields that are given, except the version. Raises InvalidInput for metadata that is too large."""
     values = given_fields(changes)
     if len(msgspec.json.encode(values.get("metadata"))) > MAX_METADATA_BYTES:
-        raise InvalidInput(f"The metadata may have {MAX_METADATA_BYTES // 1024} KB of JSON at most.", path="$.metadata")
+        raise InvalidInput(
+            f"The metadata may have {MAX_METADATA_BYTES // 1024} KB of JSON at most.",
+            path="$.metadata",
+            rule="metadata_too_large",
+            limit=MAX_METADATA_BYTES // 1024,
+        )
     return values

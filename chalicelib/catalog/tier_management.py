@@ -240,7 +240,7 @@ def _check(catalog: Catalog, tier: Tier, currency: str | None) -> None:
     currencies = {other.currency for other in others}
     if currency is not None and currencies and currency not in currencies:
         message = f"The other tickets of this event are sold in {', '.join(sorted(currencies))}. Use the same currency."
-        raise InvalidInput(message, path="$.currency")
+        raise InvalidInput(message, path="$.currency", rule="other_currency")
     if any(_comparable_name(other.name) == _comparable_name(tier.name) for other in others):
         raise TierNameTaken(name=tier.name)
 

@@ -14,6 +14,20 @@ from chalicelib.errors import InvalidInput
 _NAMED_FIELD = re.compile(r"(?:missing required|unknown) field `([^`]+)`")
 _PATH_STEP = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
 
+RULES = {  # how msgspec says that a field breaks one
+    "too_long": re.compile(r"Expected `str` of length <= (\d+)"),
+    "too_short": re.compile(r"Expected `str` of length >= (\d+)"),
+    "too_many": re.compile(r"Expected `array` of length <= (\d+)"),
+    "too_few": re.compile(r"Expected `array` of length >= (\d+)"),
+    "too_small": re.compile(r"Expected `\w+` >= (-?\d+)"),
+    "too_large": re.compile(r"Expected `\w+` <= (-?\d+)"),
+    "not_allowed": re.compile("Invalid enum value"),
+    "wrong_form": re.compile("Expected `str` matching regex"),
+    "not_a_number": re.compile("Expected `(?:int|float|decimal|int [|] null|decimal [|] null)`, got|Invalid decimal"),
+    "not_a_time": re.compile("Invalid RFC3339|Expected `datetime`"),
+    "missing": re.compile("Object missing required field"),
+}
+
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -33,7 +47,7 @@ def parse_json(raw: bytes, shape: type[T]) -> T:
         return msgspec.json.decode(raw, type=shape)
     except msgspec.ValidationError as error:
         message, path = _explain(error, shape)
-        raise InvalidInput(message, path=path) from None
+        raise InvalidInput(message, path=path, **_rule(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedJson(MalformedJson.default_message) from None
 
@@ -53,7 +67,15 @@ def parse_query(parameters: Mapping[str, str], shape: type[S]) -> S:
         elif "unknown field" in message:
             known = [f"`{field.encode_name}`" for field in msgspec.structs.fields(shape)]
             message = f"There is no query parameter `{name}` here; known: {', '.join(known) or 'none'}."
-        raise InvalidInput(message, path=name) from None
+        raise InvalidInput(message, path=name, **_rule(str(error))) from None
+
+
+def _rule(text: str) -> dict[str, Any]:
+    """The `rule` that msgspec's message is about, and its `limit`; nothing for what only programs do wrong."""
+    for rule, form in RULES.items():
+        if found := form.match(text):
+            return {"rule": rule, **({"limit": int(found[1])} if form.groups else {})}
+    return {}
 
 
 def _explain(error: msgspec.ValidationError, shape: Any) -> tuple[str, str]:

@@ -72,7 +72,9 @@ class NewPromoCode(PromoCodeChanges, frozen=True, kw_only=True, forbid_unknown_f
 def check(promo_code: PromoCode) -> None:
     """Raises InvalidInput if a code would expire before it can be used."""
     if promo_code.starts_at is not None and promo_code.expires_at is not None and promo_code.expires_at <= promo_code.starts_at:
-        raise InvalidInput("The code must expire after it starts. Choose a later `expires_at`.", path="$.expires_at")
+        raise InvalidInput(
+            "The code must expire after it starts. Choose a later `expires_at`.", path="$.expires_at", rule="expires_before_start"
+        )
 
 
 def _discount_value(discount_type: DiscountType, value: Decimal, currency: str) -> int:
@@ -80,8 +82,8 @@ def _discount_value(discount_type: DiscountType, value: Decimal, currency: str) 
     if discount_type == "fixed_amount":
         amount = to_minor_units(value, currency, path)
         if amount == 0:
-            raise InvalidInput("A discount takes something off. Send an amount above 0.", path=path)
+            raise InvalidInput("A discount takes something off. Send an amount above 0.", path=path, rule="no_discount")
         return amount
     if not value.is_finite() or value != value.to_integral_value() or not 1 <= value <= MAX_PERCENTAGE:
-        raise InvalidInput("A percentage is a whole number from 1 to 100.", path=path)
+        raise InvalidInput("A percentage is a whole number from 1 to 100.", path=path, rule="not_a_percentage")
     return int(value)

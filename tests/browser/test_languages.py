@@ -100,6 +100,19 @@ def test_those_who_manage_load_one_language_and_another_one_leaves_what_they_hav
     manager.see_heading("Nothing to sell yet")
 
 
+def test_a_field_that_is_refused_says_why_in_spanish(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    manager.open("/events/new")
+    manager.page.get_by_label("Language").select_option("es")
+    manager.fill("Nombre", "City Strings")
+    manager.fill("Empieza", "2030-12-01T19:30")
+    manager.fill("Termina (opcional)", "2030-12-01T18:30")
+    manager.press("Crear el borrador")
+    manager.see("El evento tiene que terminar después de empezar.")
+    expect(manager.page.get_by_label("Termina (opcional)")).to_be_focused()
+
+
 def test_a_search_and_what_was_done_to_an_account_stay_when_the_language_changes(new_buyer, api, time):
     assert register(api, "ada@example.com").status == 201
     manager = Manager(new_buyer().page, api, time)

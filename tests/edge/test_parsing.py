@@ -1,13 +1,21 @@
 """What callers read about bodies and query parameters that are wrong."""
 
+import json
+import re
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
 from msgspec import Meta, Struct
 
+from chalicelib.edge import parsing
 from chalicelib.edge.parsing import MalformedJson, NoQuery, parse_json, parse_query
 from chalicelib.errors import InvalidInput
+from tests.javascript import WEB
 
+CODE = Path(parsing.__file__).parents[1]
 Color = Literal["red", "blue"]
 
 
@@ -88,3 +96,46 @@ def test_numbers_and_truth_values_are_read_and_empty_parameters_are_absent():
 
 def test_a_route_that_takes_no_parameters_says_so():
     assert refusal(parse_query, {"a": "1"}, NoQuery) == ("a", "There is no query parameter `a` here; known: none.")
+
+
+class Typed(Struct, forbid_unknown_fields=True):
+    text: Annotated[str, Meta(min_length=2, max_length=5)] = "abc"
+    code: Annotated[str, Meta(pattern="^[A-Z]+$", description="Capital letters.")] = "A"
+    count: Annotated[int, Meta(ge=1, le=9)] | None = None
+    amount: Decimal | None = None
+    names: Annotated[list[str], Meta(min_length=1, max_length=2)] | None = None
+    at: Annotated[datetime, Meta(tz=True)] | None = None
+    color: Color = "red"
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        ({"text": "abcdef"}, ("too_long", 5)),
+        ({"text": "a"}, ("too_short", 2)),
+        ({"names": ["a", "b", "c"]}, ("too_many", 2)),
+        ({"names": []}, ("too_few", 1)),
+        ({"count": 0}, ("too_small", 1)),
+        ({"count": 10}, ("too_large", 9)),
+        ({"count": "many"}, ("not_a_number", None)),
+        ({"amount": "many"}, ("not_a_number", None)),
+        ({"at": "tomorrow"}, ("not_a_time", None)),
+        ({"at": "2027-01-01T00:00:00"}, ("not_a_time", None)),
+        ({"color": "green"}, ("not_allowed", None)),
+        ({"code": "a"}, ("wrong_form", None)),
+        ({"other": 1}, (None, None)),
+    ],
+)
+def test_what_people_type_wrong_has_the_name_of_its_rule_and_its_number(body, rule):
+    with pytest.raises(InvalidInput) as refused:
+        parse_json(json.dumps(body).encode(), Typed)
+    assert (refused.value.details.get("rule"), refused.value.details.get("limit")) == rule
+
+
+def test_every_rule_has_words_on_the_pages():
+    named = {rule for path in CODE.rglob("*.py") for rule in re.findall(r'rule="(\w+)"', path.read_text())}
+    assert {"ends_before_start", "not_a_percentage"} <= named
+    for language in ("en", "es"):
+        pages = WEB / "src"
+        words = (pages / "texts" / f"{language}-account.ts").read_text() + (pages / f"manage/texts/{language}/failures.ts").read_text()
+        assert [rule for rule in named | set(parsing.RULES) if not re.search(rf"^ +{rule}: ", words, re.MULTILINE)] == []

@@ -20,6 +20,11 @@ SCHEMA: dict[str, Any] = {
         "message": {"type": "string", "description": "For people: what is wrong and what to do."},
         "request_id": {"type": "string"},
         "path": {"type": "string", "description": "The field of the body, as `$.items[0].quantity`; or the query parameter or header."},
+        "rule": {
+            "type": "string",
+            "description": "Of `invalid_input`: which rule the field breaks, such as `too_long`, where it has a name.",
+        },
+        "limit": {"type": "integer", "description": "The number that the rule speaks of, such as the length that is allowed."},
         "retryAfterSeconds": {"type": "integer", "description": "When to try again; the header Retry-After says the same."},
         "outcome": {"enum": ["unchanged", "unknown"], "description": "Of a 5xx: whether the request may have taken effect."},
     },

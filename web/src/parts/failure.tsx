@@ -15,6 +15,13 @@ export function useFailureText(): (code: string) => string | null {
   return (code) => more[code] ?? t.failure.codes[code] ?? null;
 }
 
+/** What is said about the rule that a field has broken, at the field; null if the API has not named it. */
+export function useRuleText(): (failure: ApiFailure) => string | null {
+  const { t } = useTexts();
+  const more = useContext(FailureTexts);
+  return ({ details: { rule, limit } }) => t.form.rules[String(rule)]?.(Number(limit)) ?? more[String(rule)] ?? null;
+}
+
 export function Failure({ failure, retry }: { failure: ApiFailure; retry?: () => void }) {
   const { t, language } = useTexts();
   const textOf = useFailureText();

@@ -3,7 +3,7 @@
 import type { ComponentChildren, ComponentProps } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { useTexts } from "../texts";
-import { Failure, useFailureText } from "./failure";
+import { Failure, useFailureText, useRuleText } from "./failure";
 import { useAction } from "./hooks";
 
 /** Fields at fault that the API names by its code alone. */
@@ -21,6 +21,7 @@ interface FormProps {
 export function Form({ onSubmit, button, children, class: look = "panel" }: FormProps) {
   const { t, language } = useTexts();
   const textOf = useFailureText();
+  const ruleOf = useRuleText();
   const { isWorking, failure, run } = useAction();
   const form = useRef<HTMLFormElement>(null);
   const named = failure && (FIELD_OF_CODE[failure.code] ?? String(failure.details.path ?? "").replace("$.", ""));
@@ -30,7 +31,7 @@ export function Form({ onSubmit, button, children, class: look = "panel" }: Form
   }, [failure]);
   const errorOf = (name: string) => {
     if (name !== atFault) return null;
-    return textOf(failure!.code) ?? (language === "en" ? failure!.message : t.form.invalid);
+    return textOf(failure!.code) ?? ruleOf(failure!) ?? (language === "en" ? failure!.message : t.form.invalid);
   };
   const submit = (submitted: SubmitEvent) => {
     submitted.preventDefault();

@@ -15,6 +15,20 @@ export const accountTexts = {
     lastName: "Last name (optional)",
     phone: "Phone (optional)",
     invalid: "Please check what you entered here.",
+    rules: {
+      too_long: (limit) => `At most ${limit} characters, please.`,
+      too_short: (limit) => (limit === 1 ? "Please fill this in." : `At least ${limit} characters, please.`),
+      too_many: (limit) => `At most ${limit}, please.`,
+      too_few: (limit) => `At least ${limit}, please.`,
+      too_small: (limit) => `The least is ${limit}.`,
+      too_large: (limit) => `The most is ${limit}.`,
+      not_allowed: () => "Please choose one of those that are offered.",
+      wrong_form: () => "This has not the form that is expected here.",
+      not_a_number: () => "Please enter a number.",
+      not_a_time: () => "Please enter a day and a time.",
+      missing: () => "Please fill this in.",
+      same_address: () => "This is your address already.",
+    } as Record<string, (limit: number) => string>,
   },
 
   signIn: {

@@ -17,6 +17,20 @@ export const accountTexts: typeof english = {
     lastName: "Apellidos (opcional)",
     phone: "Teléfono (opcional)",
     invalid: "Comprueba lo que has escrito aquí.",
+    rules: {
+      too_long: (limit) => `Como máximo ${limit} caracteres.`,
+      too_short: (limit) => (limit === 1 ? "Rellena este campo." : `Como mínimo ${limit} caracteres.`),
+      too_many: (limit) => `Como máximo ${limit}.`,
+      too_few: (limit) => `Como mínimo ${limit}.`,
+      too_small: (limit) => `El mínimo es ${limit}.`,
+      too_large: (limit) => `El máximo es ${limit}.`,
+      not_allowed: () => "Elige una de las opciones.",
+      wrong_form: () => "No tiene la forma que se espera aquí.",
+      not_a_number: () => "Escribe un número.",
+      not_a_time: () => "Indica un día y una hora.",
+      missing: () => "Rellena este campo.",
+      same_address: () => "Esta ya es tu dirección.",
+    },
   },
 
   signIn: {
