@@ -8,16 +8,18 @@ from chalicelib import clock
 from chalicelib.clock import Timestamp
 from chalicelib.edge import cursors
 from chalicelib.edge.cursors import Cursor
+from chalicelib.errors import InvalidInput
 from chalicelib.payments import service as payments
-from chalicelib.payments.model import PayoutStatus, ProviderPayout
+from chalicelib.payments.model import PayoutStatus, ProviderName, ProviderPayout
 from chalicelib.reconciliation import schedule
 
-_PAYOUT_ID = r"po_\w{1,250}"
+_PAYOUT_ID = r"\w[\w.-]{2,254}"
 
 
 class PayoutsQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A page of payouts."""
+    """A page of the payouts of one provider, the first one unless it is named."""
 
+    provider: ProviderName | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     cursor: Cursor | None = None
 
@@ -42,27 +44,34 @@ class PayoutView(Struct, frozen=True, kw_only=True):
 class PayoutsView(Struct, frozen=True, kw_only=True):
     """The account's payouts, the newest first. They are of all that the account sells, also elsewhere.
 
-    `has_provider` is false where no external provider takes payments. `compared_until`: up to when payments are compared with our books;
-    `findings` counts the differences that the last comparison found. Both are null before the first one.
+    `providers` take payments here; `provider` is the one whose payouts these are, null where none does. `compared_until`: up to when
+    payments are compared with our books; `findings` counts the differences that the last comparison found; both null before the first one.
     """
 
     payouts: list[PayoutView]
     next_cursor: str | None
-    has_provider: bool
+    provider: ProviderName | None
+    providers: list[ProviderName]
     compared_until: Timestamp | None
     findings: int | None
 
 
 def list_payouts(query: PayoutsQuery) -> PayoutsView:
-    """A page of payouts. Raises InvalidInput for a cursor that is none, and ProviderUnavailable."""
+    """A page of payouts. Raises InvalidInput for another provider and for a cursor that is none, and ProviderUnavailable."""
+    names = payments.external_provider_names()
+    if query.provider is not None and query.provider not in names:
+        offered = ", ".join(names) or "no provider"
+        raise InvalidInput(f"`{query.provider}` pays nothing out here. This stage has {offered}.", path="provider")
+    provider = query.provider or next(iter(names), None)
     after = None if query.cursor is None else cursors.decode(query.cursor, _PAYOUT_ID)
     last_run = schedule.load_last_run()
     until = 0 if last_run is None else last_run.until
-    page = payments.list_payouts(query.limit, after)
+    page = None if provider is None else payments.external_provider(provider).list_payouts(query.limit, after)
     return PayoutsView(
         payouts=[_payout_view(payout, until) for payout in page.payouts] if page else [],
         next_cursor=cursors.encode(page.next_after) if page and page.next_after else None,
-        has_provider=page is not None,
+        provider=provider,
+        providers=names,
         compared_until=None if last_run is None else clock.iso(last_run.until),
         findings=None if last_run is None else sum(last_run.report.findings.values()),
     )

@@ -14,7 +14,6 @@ from chalicelib.payments.model import (
     Payment,
     PaymentMetadata,
     PaymentsUnavailable,
-    PayoutPage,
     PriceMismatch,
     ProviderDispute,
     ProviderEvent,
@@ -60,6 +59,11 @@ def has_own_page() -> bool:
 def has_external_provider() -> bool:
     """Whether any external provider takes payments in this stage."""
     return any(_offered())
+
+
+def external_provider_names() -> list[ProviderName]:
+    """The names of the external providers that take payments in this stage."""
+    return [name for name, provider in EXTERNAL.items() if provider.is_offered()]
 
 
 def local_outcome(payment: Payment, simulate: SimulatedOutcome | None) -> Payment | None:
@@ -112,15 +116,6 @@ def list_disputes(since: int, until: int) -> Iterator[ProviderDispute]:
 def list_events(since: int, until: int) -> Iterator[ProviderEvent]:
     """What all external providers have sent in [since, until), or tried to send, to our webhooks. Raises ProviderUnavailable."""
     return (event for provider in _offered() for event in provider.list_events(since, until))
-
-
-def list_payouts(limit: int, after: str | None) -> PayoutPage | None:
-    """A page of what the external provider has paid out, the newest first; of several the first one's. None if none is set up.
-
-    Raises ProviderUnavailable, and InvalidInput if there is no payout `after`.
-    """
-    provider = next(_offered(), None)
-    return None if provider is None else provider.list_payouts(limit, after)
 
 
 def cancel_payment(payment: Payment | None) -> ProviderPayment | None:

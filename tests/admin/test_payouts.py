@@ -3,6 +3,8 @@
 import pytest
 
 from chalicelib import clock
+from chalicelib.payments.model import PayoutPage, ProviderPayout
+from chalicelib.payments.providers import protocol
 from tests import builders
 
 
@@ -13,7 +15,8 @@ def show(api, **query):
 
 
 def test_there_are_none_without_a_provider(api):
-    assert show(api) == {"payouts": [], "next_cursor": None, "has_provider": False, "compared_until": None, "findings": None}
+    nothing = {"payouts": [], "next_cursor": None, "provider": None, "providers": [], "compared_until": None, "findings": None}
+    assert show(api) == nothing
 
 
 def test_a_payout_is_shown_with_amount_arrival_and_state(shop):
@@ -24,7 +27,7 @@ def test_a_payout_is_shown_with_amount_arrival_and_state(shop):
     assert (payout["id"], payout["amount_cents"], payout["currency"], payout["status"]) == (made["id"], made["amount"], "USD", "in_transit")
     assert (payout["created_at"], payout["arrives_at"]) == (clock.iso(made["created"]), clock.iso(made["arrival_date"]))
     assert (payout["is_automatic"], payout["failure"], payout["is_compared"]) == (True, None, False)
-    assert (shown["has_provider"], shown["compared_until"]) == (True, None)
+    assert (shown["provider"], shown["providers"], shown["compared_until"]) == ("stripe", ["stripe"], None)
     shop.fake.finish_payout(made["id"])
     assert show(shop.api)["payouts"][0]["status"] == "paid"
 
@@ -63,6 +66,41 @@ def test_a_payout_from_before_the_comparison_is_compared(shop):
         shown = show(shop.api)
     assert shown["payouts"][0]["is_compared"] is True
     assert shown["findings"] == 0
+
+
+class PayBook:
+    """Another provider, as a module of `payments/providers` would be one."""
+
+    def is_offered(self):
+        return True
+
+    def list_payouts(self, limit, after):
+        times = {"created_at": clock.now(), "arrives_at": clock.now()}
+        payouts = [
+            ProviderPayout(id=f"pb-{number}", amount_cents=number, currency="EUR", status="paid", is_automatic=True, failure=None, **times)
+            for number in (2, 1)
+            if after is None or f"pb-{number}" < after
+        ]
+        return PayoutPage(payouts[:limit], payouts[limit - 1].id if len(payouts) > limit else None)
+
+
+def test_of_several_providers_each_has_a_list_of_its_own(shop, monkeypatch):
+    monkeypatch.setitem(protocol.EXTERNAL, "imported", PayBook())  # under a name that the API knows
+    shop.buy("ada", 1)
+    made = shop.fake.create_payout()
+    first = show(shop.api)
+    assert (first["provider"], first["providers"]) == ("stripe", ["stripe", "imported"])
+    assert [payout["id"] for payout in first["payouts"]] == [made["id"]]
+    page = show(shop.api, provider="imported", limit="1")
+    rest = show(shop.api, provider="imported", limit="1", cursor=page["next_cursor"])
+    assert [payout["id"] for payout in page["payouts"] + rest["payouts"]] == ["pb-2", "pb-1"]
+    assert (rest["provider"], rest["next_cursor"]) == ("imported", None)
+
+
+@pytest.mark.parametrize("provider", ["free", "simulated", "imported", "cash"])
+def test_payouts_of_who_pays_nothing_out_are_refused_by_name(shop, provider):
+    reply = shop.api.get("/admin/payouts", query={"provider": provider}, token=builders.admin_token())
+    assert (reply.status, reply.json["path"]) == (400, "provider")
 
 
 def test_a_provider_that_does_not_answer_is_said(shop):

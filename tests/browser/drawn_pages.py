@@ -30,6 +30,7 @@ DRAWN: dict[str, Callable[..., Any]] = {
     "/door": door.scanning,
     "/manage": promoter.events,
     "/manage/webhooks": tickets.webhooks,
+    "/manage/webhooks/:promoterId": tickets.webhooks_of_another,
     "/manage/webhooks/:promoterId/:endpointId/failed": tickets.failed_webhooks,
     "/manage/profile": promoter.profile,
     "/manage/events/new": promoter.events,

@@ -8,7 +8,7 @@ from chalicelib import settings
 from chalicelib.outgoing_webhooks import store
 from tests import builders, pictures
 from tests.browser.drops import project_changes
-from tests.browser.managers import FRONT_ROWS, Manager
+from tests.browser.managers import FRONT_ROWS, PASSWORD, Manager
 from tests.browser.tours.tour import Tour
 
 BALCONY = {"name": "Balcony", "price_cents": 3500, "capacity": 120, "currency": "USD"}
@@ -173,4 +173,22 @@ def failed_webhooks(manager: Manager) -> Iterator[str]:
     yield "sent_again"
 
 
-TOURS: list[Tour] = [tickets, promo_codes, people, webhooks, failed_webhooks]
+def webhooks_of_another(manager: Manager) -> Iterator[str]:
+    manager.api.post("/auth/register", json={"email": "nora@example.com", "password": PASSWORD, "role": "promoter"})
+    token = manager.api.post("/auth/login", json={"email": "nora@example.com", "password": PASSWORD}).json["access_token"]
+    promoter_id = manager.api.get("/auth/me", token=token).json["id"]
+    with settings.override(webhook_targets="local"):
+        endpoint = {"url": "http://127.0.0.1:9009/fairgate"}
+        assert manager.api.post(f"/promoters/{promoter_id}/webhook-endpoints", json=endpoint, token=token).status == 201
+    manager.sign_in_as_admin("/manage/users")
+    manager.follow("Webhooks of this promoter: nora@example.com")
+    manager.see("The software of another promoter is called")
+    manager.see("http://127.0.0.1:9009/fairgate")
+    manager.follow("Failed deliveries: http://127.0.0.1:9009/fairgate")
+    manager.see_heading("Nothing has failed")
+    manager.page.locator("a.back").click()
+    manager.see("The software of another promoter is called")
+    yield "list"
+
+
+TOURS: list[Tour] = [tickets, promo_codes, people, webhooks, failed_webhooks, webhooks_of_another]

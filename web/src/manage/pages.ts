@@ -35,6 +35,13 @@ export const PAGES: Page[] = [
     load: async () => (await import("./webhooks/webhooks-page")).WebhooksPage,
   },
   {
+    path: "/manage/webhooks/:promoterId",
+    name: "webhooks",
+    right: "manageWebhooks",
+    isListed: false,
+    load: async () => (await import("./webhooks/webhooks-page")).WebhooksPage,
+  },
+  {
     path: "/manage/webhooks/:promoterId/:endpointId/failed",
     name: "replay",
     right: "manageWebhooks",

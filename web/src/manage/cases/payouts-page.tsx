@@ -1,5 +1,6 @@
 /** What the payment provider has paid out to the bank, for admins, and how far the books are compared. */
 
+import { useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
 import { day, dayAndTime, money } from "../../formats";
 import { useTexts } from "../../texts";
@@ -11,12 +12,16 @@ import { useRoomTexts } from "../texts";
 type Payouts = Schemas["PayoutsView"];
 type Payout = Schemas["PayoutView"];
 
-const listPayouts = (cursor?: string): Promise<Payouts> => content(manager.GET("/admin/payouts", { params: { query: { limit: 20, cursor } } }));
+type Provider = NonNullable<Payouts["provider"]>;
+
+const listPayouts = (provider?: Provider, cursor?: string): Promise<Payouts> =>
+  content(manager.GET("/admin/payouts", { params: { query: { provider, limit: 20, cursor } } }));
 
 export function PayoutsPage() {
   const own = useRoomTexts("payouts");
-  const found = usePages(listPayouts, "payouts");
-  const isHere = found.pages?.[0]?.has_provider ?? true;
+  const [provider, setProvider] = useState<Provider>();
+  const found = usePages((cursor) => listPayouts(provider, cursor), provider ?? "");
+  const first = found.pages?.[0];
   return (
     <div class="page page-narrow">
       <h1>{own.title}</h1>
@@ -24,8 +29,13 @@ export function PayoutsPage() {
       <PagedList
         found={found}
         itemsOf={(page) => page.payouts}
-        none={isHere ? { title: own.none, text: own.noneText } : { title: own.noProvider, text: own.noProviderText }}
-        above={(first) => <Comparison payouts={first} />}
+        none={first?.provider !== null ? { title: own.none, text: own.noneText } : { title: own.noProvider, text: own.noProviderText }}
+        above={(first) => (
+          <>
+            <Comparison payouts={first} />
+            <Choice payouts={first} choose={setProvider} />
+          </>
+        )}
       >
         {(payouts) => (
           <ul class="rows">
@@ -39,11 +49,30 @@ export function PayoutsPage() {
   );
 }
 
+/** Whose payouts are shown, where several providers take payments: each has its own list. */
+function Choice({ payouts: { provider, providers }, choose }: { payouts: Payouts; choose: (provider: Provider) => void }) {
+  const own = useRoomTexts("payouts");
+  const names = useRoomTexts("providers");
+  if (providers.length < 2) return null;
+  return (
+    <label class="field">
+      {own.provider}
+      <select value={provider ?? ""} onChange={({ currentTarget }) => choose(currentTarget.value as Provider)}>
+        {providers.map((name) => (
+          <option key={name} value={name}>
+            {names[name] ?? name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
 /** The state of the books beside the money: up to when they are compared, and whether a difference was found. */
-function Comparison({ payouts: { has_provider, compared_until, findings } }: { payouts: Payouts }) {
+function Comparison({ payouts: { provider, compared_until, findings } }: { payouts: Payouts }) {
   const own = useRoomTexts("payouts");
   const { locale } = useTexts();
-  if (!has_provider) return null;
+  if (provider === null) return null;
   return (
     <section class="panel">
       <h2>{own.books}</h2>

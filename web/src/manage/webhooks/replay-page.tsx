@@ -9,17 +9,19 @@ import { TextField } from "../parts/fields";
 import { PagedList } from "../parts/paged-list";
 import { usePages } from "../parts/use-pages";
 import { useRoomTexts } from "../texts";
+import { useMe } from "../who";
 import { getEndpoint, listFailed, replayFailed, type Endpoint } from "./api";
 import { Attempts } from "./attempts";
 
 export function ReplayPage() {
   const own = useRoomTexts("webhooks");
+  const me = useMe();
   const { promoterId, endpointId } = useRoute().params;
   const { value: endpoint, failure, reload } = useLoaded(() => getEndpoint(promoterId!, endpointId!), `${promoterId}/${endpointId}`);
   return (
     <div class="page page-narrow">
       <p>
-        <a class="back" href="/manage/webhooks">
+        <a class="back" href={promoterId === me.id ? "/manage/webhooks" : `/manage/webhooks/${promoterId}`}>
           {own.title}
         </a>
       </p>

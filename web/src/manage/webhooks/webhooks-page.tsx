@@ -1,5 +1,6 @@
 /** The addresses of a promoter's own software that are called when something happens at their events. */
 
+import { useRoute } from "preact-iso";
 import { useRef, useState } from "preact/hooks";
 import { dayAndTime } from "../../formats";
 import { Failure, Outcome, Skeleton } from "../../parts/failure";
@@ -34,8 +35,9 @@ interface Secret {
 export function WebhooksPage() {
   const own = useRoomTexts("webhooks");
   const me = useMe();
+  const promoterId = useRoute().params.promoterId ?? me.id; // in the address for admins, who help others
   const [secret, setSecret] = useState<Secret | null>(null);
-  const { value: endpoints, failure, reload } = useLoaded(() => listEndpoints(me.id), me.id);
+  const { value: endpoints, failure, reload } = useLoaded(() => listEndpoints(promoterId), promoterId);
   const keep = async (endpoint: Endpoint) => {
     if (endpoint.secret) setSecret({ url: endpoint.url, secret: endpoint.secret });
     await reload();
@@ -43,7 +45,8 @@ export function WebhooksPage() {
   return (
     <div class="page page-narrow">
       <h1>{own.title}</h1>
-      <p class="lead">{own.lead}</p>
+      <p class="lead">{promoterId === me.id ? own.lead : own.leadOfAnother}</p>
+      {promoterId !== me.id && <p class="code">{promoterId}</p>}
       {secret && (
         <Outcome tone="good" title={own.secretTitle}>
           <p>{own.secretText(secret.url)}</p>
@@ -59,16 +62,15 @@ export function WebhooksPage() {
           ))}
         </ul>
       )}
-      {endpoints && <NewForm onCreated={keep} />}
+      {endpoints && <NewForm promoterId={promoterId} onCreated={keep} />}
     </div>
   );
 }
 
 type Values = { url: string; description: string; [type: `type-${string}`]: boolean };
 
-function NewForm({ onCreated }: { onCreated: (endpoint: Endpoint) => Promise<void> }) {
+function NewForm({ promoterId, onCreated }: { promoterId: string; onCreated: (endpoint: Endpoint) => Promise<void> }) {
   const own = useRoomTexts("webhooks");
-  const me = useMe();
   const empty: Values = { url: "", description: "", ...Object.fromEntries(TYPES.map((type) => [`type-${type}`, false])) };
   const [values, setValues] = useState(empty);
   const key = useRef({ of: "", key: "" });
@@ -77,7 +79,7 @@ function NewForm({ onCreated }: { onCreated: (endpoint: Endpoint) => Promise<voi
     const event_types = TYPES.filter((type) => values[`type-${type}`]);
     const body: NewEndpoint = { url: values.url.trim(), description: values.description.trim(), event_types };
     if (key.current.of !== JSON.stringify(body)) key.current = { of: JSON.stringify(body), key: crypto.randomUUID() };
-    await onCreated(await createEndpoint(me.id, body, key.current.key));
+    await onCreated(await createEndpoint(promoterId, body, key.current.key));
     key.current = { of: "", key: "" };
     setValues(empty);
   };

@@ -7,6 +7,7 @@ export const payoutTexts = {
   noneText: "The provider pays out by the schedule in its dashboard, some days after the first payment.",
   noProvider: "No provider takes payments here",
   noProviderText: "On this stage payments are simulated, so there is no money to pay out.",
+  provider: "Payouts of",
   books: "Comparison of the books",
   comparedUntil: (when: string) => `Our books are compared with the provider's up to ${when}.`,
   notCompared: "The books are not compared yet. That happens every 15 minutes by itself.",

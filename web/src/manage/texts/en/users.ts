@@ -38,6 +38,7 @@ export const usersTexts = {
   endSessions: "Sign out everywhere",
   endSessionsText: "They are signed out on all devices within 15 minutes, and can sign in again. Do this if somebody else may have their device or password.",
   sessionsEnded: (who: string) => `${who} is signed out everywhere.`,
+  webhooks: "Webhooks of this promoter",
   changes: "What admins have done",
   noChanges: "Nothing yet.",
   by: (who: string) => `by ${who}`,

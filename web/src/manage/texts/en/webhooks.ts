@@ -22,6 +22,7 @@ const errors: Record<string, string> = {
 export const webhookTexts = {
   title: "Webhooks",
   lead: "Your own software is called when something happens at your events. Each request is signed, and repeated for three days until it is accepted.",
+  leadOfAnother: "The software of another promoter is called when something happens at their events. What you change here as an admin counts for them.",
   newTitle: "New address",
   create: "Register the address",
   url: "Address",

@@ -9,6 +9,7 @@ export const payoutTexts: typeof english = {
   noneText: "El proveedor paga según el calendario de su panel, unos días después del primer cobro.",
   noProvider: "Aquí no cobra ningún proveedor",
   noProviderText: "En este entorno los pagos se simulan, así que no hay dinero que enviar.",
+  provider: "Pagos de",
   books: "Comparación de los libros",
   comparedUntil: (when) => `Nuestros libros están comparados con los del proveedor hasta ${when}.`,
   notCompared: "Los libros aún no se han comparado. Ocurre solo cada 15 minutos.",

@@ -40,6 +40,7 @@ export const usersTexts: typeof english = {
   endSessions: "Cerrar sus sesiones",
   endSessionsText: "Su sesión se cierra en todos los dispositivos en 15 minutos como mucho, y puede volver a entrar. Hazlo si otra persona puede tener su dispositivo o su contraseña.",
   sessionsEnded: (who) => `Las sesiones de ${who} están cerradas.`,
+  webhooks: "Webhooks de este promotor",
   changes: "Qué hizo la administración",
   noChanges: "Nada todavía.",
   by: (who) => `por ${who}`,

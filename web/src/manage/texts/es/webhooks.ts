@@ -24,6 +24,7 @@ const errors: Record<string, string> = {
 export const webhookTexts: typeof english = {
   title: "Webhooks",
   lead: "Tu propio programa recibe un aviso cuando pasa algo en tus eventos. Cada petición va firmada y se repite durante tres días hasta que se acepta.",
+  leadOfAnother: "El programa de otro promotor recibe un aviso cuando pasa algo en sus eventos. Lo que cambies aquí como administrador vale para ese promotor.",
   newTitle: "Dirección nueva",
   create: "Registrar la dirección",
   url: "Dirección",
