@@ -5,6 +5,7 @@ import threading
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.accounts import service as accounts
 from chalicelib.purchases.record import queries
 from chalicelib.reports import buyer_index, projection, rebuild, store
 from chalicelib.tickets.model import Guest
@@ -160,6 +161,21 @@ def test_a_buyer_is_found_by_the_account_and_not_any_more_once_erased(api, shop,
         assert find(api, shop[0], text) == [], text
     assert indexed() == set()
     assert find(api, shop[0], bought) == [bought]
+
+
+def test_the_account_is_indexed_no_more_although_it_is_deleted_last(api, shop, poller, time, mailbox, monkeypatch):  # noqa: F811
+    tokens = sign_up(api, email="kay@example.com", first_name="Kay", last_name="McNulty")
+    order(api, shop, "kay", token=tokens["access_token"])
+    delete_account = accounts.delete_account
+
+    def pass_changes_on_before(account, now):
+        poller.drain()
+        delete_account(account, now)
+
+    monkeypatch.setattr(accounts, "delete_account", pass_changes_on_before)
+    assert api.delete("/auth/me", json={"password": PASSWORD}, token=tokens["access_token"]).status == 200
+    assert find(api, shop[0], "mcnulty") == find(api, shop[0], "kay@example.com") == []
+    assert indexed() == set()
 
 
 def test_a_change_that_comes_late_brings_nobody_back(api, shop, orders, poller):
