@@ -71,15 +71,18 @@ def test_a_payout_from_before_the_comparison_is_compared(shop):
 class PayBook:
     """Another provider, as a module of `payments/providers` would be one."""
 
+    def __init__(self, ids=("pb-2", "pb-1")):
+        self.ids = ids
+
     def is_offered(self):
         return True
 
     def list_payouts(self, limit, after):
         times = {"created_at": clock.now(), "arrives_at": clock.now()}
         payouts = [
-            ProviderPayout(id=f"pb-{number}", amount_cents=number, currency="EUR", status="paid", is_automatic=True, failure=None, **times)
-            for number in (2, 1)
-            if after is None or f"pb-{number}" < after
+            ProviderPayout(id=payout_id, amount_cents=100, currency="EUR", status="paid", is_automatic=True, failure=None, **times)
+            for payout_id in self.ids
+            if after is None or payout_id < after
         ]
         return PayoutPage(payouts[:limit], payouts[limit - 1].id if len(payouts) > limit else None)
 

@@ -6,8 +6,10 @@ import pytest
 from playwright.sync_api import expect
 
 from chalicelib import settings
+from chalicelib.payments.providers import protocol
 from chalicelib.purchases.record import queries
 from tests import builders, invariants
+from tests.admin.test_payouts import PayBook
 from tests.browser.doors import Door
 from tests.browser.drops import Drop, project_changes
 from tests.browser.managers import Manager
@@ -155,3 +157,18 @@ def test_the_file_of_sales_adds_up_to_the_ledger(manager):
     assert sum(int(line["amount_cents"]) for line in lines) == takings["balance_cents"] == 3 * 17_900 - 8700
     expect(manager.page.get_by_role("region", name="Money").get_by_role("cell").last).to_have_text("$450")
     invariants.check(manager.time.now)
+
+
+def test_each_provider_has_its_own_list_of_payouts(new_buyer, api, time, monkeypatch):
+    monkeypatch.setitem(protocol.EXTERNAL, "imported", PayBook())  # under names that the API knows
+    monkeypatch.setitem(protocol.EXTERNAL, "simulated", PayBook(("pb-9",)))
+    manager = Manager(new_buyer(viewport={"width": 1280, "height": 800}).page, api, time)
+    manager.sign_in_as_admin("/manage/payouts")
+    manager.see("pb-2")
+    choice = manager.page.get_by_label("Payouts of")
+    choice.focus()
+    choice.select_option("Simulated")
+    manager.see("pb-9")
+    expect(choice).to_be_focused()
+    expect(manager.page.get_by_text("pb-2")).to_have_count(0)
+    expect(choice).to_have_value("simulated")

@@ -1,6 +1,6 @@
 /** What the payment provider has paid out to the bank, for admins, and how far the books are compared. */
 
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { content, type Schemas } from "../../client";
 import { day, dayAndTime, money } from "../../formats";
 import { useTexts } from "../../texts";
@@ -22,20 +22,18 @@ export function PayoutsPage() {
   const [provider, setProvider] = useState<Provider>();
   const found = usePages((cursor) => listPayouts(provider, cursor), provider ?? "");
   const first = found.pages?.[0];
+  const known = useRef(first); // the choice stays where it is while another list is loaded
+  known.current = first ?? known.current;
   return (
     <div class="page page-narrow">
       <h1>{own.title}</h1>
       <p class="lead">{own.lead}</p>
+      {known.current && <Choice payouts={known.current} chosen={provider} choose={setProvider} />}
       <PagedList
         found={found}
         itemsOf={(page) => page.payouts}
         none={first?.provider !== null ? { title: own.none, text: own.noneText } : { title: own.noProvider, text: own.noProviderText }}
-        above={(first) => (
-          <>
-            <Comparison payouts={first} />
-            <Choice payouts={first} choose={setProvider} />
-          </>
-        )}
+        above={(first) => <Comparison payouts={first} />}
       >
         {(payouts) => (
           <ul class="rows">
@@ -50,14 +48,14 @@ export function PayoutsPage() {
 }
 
 /** Whose payouts are shown, where several providers take payments: each has its own list. */
-function Choice({ payouts: { provider, providers }, choose }: { payouts: Payouts; choose: (provider: Provider) => void }) {
+function Choice({ payouts: { provider, providers }, chosen, choose }: { payouts: Payouts; chosen?: Provider; choose: (provider: Provider) => void }) {
   const own = useRoomTexts("payouts");
   const names = useRoomTexts("providers");
   if (providers.length < 2) return null;
   return (
     <label class="field">
       {own.provider}
-      <select value={provider ?? ""} onChange={({ currentTarget }) => choose(currentTarget.value as Provider)}>
+      <select value={chosen ?? provider ?? ""} onChange={({ currentTarget }) => choose(currentTarget.value as Provider)}>
         {providers.map((name) => (
           <option key={name} value={name}>
             {names[name] ?? name}
