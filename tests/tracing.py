@@ -48,7 +48,7 @@ def stop_the_tracer_of_a_controller(config: pytest.Config) -> None:
 
 def collect_untraced(session: pytest.Session) -> None:
     """Let coverage's tracer see how the product is imported, which it measures, and nothing of how tests are imported and found."""
-    if sys.gettrace() is None:
+    if sys.gettrace() is None or session.config.pluginmanager.hasplugin("dsession"):  # which has workers that find them
         return
     for package in (chalicelib, bootstrap):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
