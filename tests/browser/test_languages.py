@@ -113,6 +113,18 @@ def test_a_field_that_is_refused_says_why_in_spanish(new_buyer, api, time):
     expect(manager.page.get_by_label("Termina (opcional)")).to_be_focused()
 
 
+def test_a_refusal_at_no_field_of_the_form_is_not_called_a_fault_of_the_shop(new_buyer, api, time):
+    manager = Manager(new_buyer().page, api, time)
+    manager.sign_up()
+    manager.open("/events/new")
+    refusal = {"error": "invalid_input", "message": "Only English.", "path": "$.metadata", "request_id": "r-1"}
+    manager.page.route("**/api/v1/events", lambda route: route.fulfill(status=400, json=refusal))
+    manager.page.get_by_label("Language").select_option("es")
+    manager.fill("Nombre", "City Strings")
+    manager.press("Crear el borrador")
+    manager.see("Comprueba lo que has escrito aquí.")
+
+
 def test_a_search_and_what_was_done_to_an_account_stay_when_the_language_changes(new_buyer, api, time):
     assert register(api, "ada@example.com").status == 201
     manager = Manager(new_buyer().page, api, time)
