@@ -93,9 +93,13 @@ class DoorStaff:
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
 
+    def wait_until_kept(self) -> None:
+        """Wait until the browser has kept the page and the service worker has taken over: requests meanwhile pass by the test's routes."""
+        wait_until(self.page, IS_KEPT)
+
     def lose_network(self) -> None:
         """The network is gone; what the browser has kept is not."""
-        wait_until(self.page, IS_KEPT)
+        self.wait_until_kept()
         self.page.context.set_offline(True)
         self.see_state("No network")
 

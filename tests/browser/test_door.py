@@ -149,6 +149,7 @@ def test_an_answer_that_is_lost_lets_nobody_in_twice(door, new_staff):  # noqa: 
         route.fetch()
         route.abort()
 
+    staff.wait_until_kept()
     staff.page.route("**/api/v1/checkin", lose_answer)
     staff.type(first.code)
     staff.see_verdict("Come in", "Decided on this device")
