@@ -98,8 +98,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two workers for each processor, because many tests wait for a browser, a server or a shell."""
-    return 2 * (os.cpu_count() or 1)
+    """Three workers for two processors, because many tests wait for a browser, a server or a shell."""
+    return max(1, (os.cpu_count() or 1) * 3 // 2)
 
 
 @pytest.hookimpl(optionalhook=True)
