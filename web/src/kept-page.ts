@@ -3,8 +3,19 @@
  * (public/service-worker.js) serves them.
  */
 
-/** Keep a page and the files that this one has loaded, if both are of the same version; otherwise the next visit does it. */
-export async function keepPage(page: string, shell: string, scope: string): Promise<void> {
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * Keep a page and the files that this one has loaded, if both are of the same version; otherwise the next visit does it. One at a time, so
+ * that none deletes what a later one has kept.
+ */
+export function keepPage(page: string, shell: string, scope: string): Promise<void> {
+  const turn = last.then(() => keep(page, shell, scope));
+  last = turn.catch(() => {});
+  return turn;
+}
+
+async function keep(page: string, shell: string, scope: string): Promise<void> {
   await navigator.serviceWorker.register("/service-worker.js", { scope });
   const response = await fetch(page);
   const files = loadedFiles();
