@@ -9,13 +9,17 @@ from dotenv.parser import parse_stream
 DEFAULT_FILE = ".env"
 
 
+def find() -> Path:
+    """The file that ENV_FILE names, else `.env` in the working folder, where there may be none."""
+    return Path(os.environ.get("ENV_FILE") or DEFAULT_FILE)
+
+
 def load() -> None:
     """Set the variables of `.env` in the working folder, or of the file that ENV_FILE names, unless the environment has them.
 
     Ends the process with exit code 2 if the file that ENV_FILE names cannot be read, or a line of the file sets nothing.
     """
-    named = os.environ.get("ENV_FILE")
-    file = Path(named or DEFAULT_FILE)
+    named, file = bool(os.environ.get("ENV_FILE")), find()
     if not named and not file.exists():
         return
     try:

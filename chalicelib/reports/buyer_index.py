@@ -6,6 +6,7 @@ writes nothing. Of a buyer who was erased only names on tickets that others have
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from chalicelib import parallel
 from chalicelib.accounts.model import Account, email_key
@@ -40,12 +41,11 @@ def changed_orders(changes: Iterable[Change]) -> list[Order]:
 def update(generation: int, orders: Sequence[Order], retry: Callable[[Callable[[], None]], None]) -> None:
     """Bring the entries of orders of a generation up to date. `retry` repeats what others were faster than."""
     for start in range(0, len(orders), CHUNK):
-        chunk = orders[start : start + CHUNK]
-        retry(lambda chunk=chunk: _update_chunk(generation, chunk))  # type: ignore[misc]
+        retry(partial(_update_chunk, generation, orders[start : start + CHUNK]))
 
 
 def _update_chunk(generation: int, orders: Sequence[Order]) -> None:
-    # First what is indexed, then what is to be: whoever writes in between is noticed.
+    # The old entries are read first, so `change_index` refuses if somebody else has written them since.
     before = _load_index(generation, orders)
     purchases = [purchase for purchase in queries.load_many(order_id for _, order_id in orders).values() if purchase and purchase.was_order]
     terms = _terms(purchases)

@@ -11,7 +11,7 @@ from types import FrameType
 
 from watchfiles import Change, watch
 
-from bootstrap.env_file import DEFAULT_FILE
+from bootstrap import env_file
 from infra.local.server import HOST
 
 ROOT = Path(__file__).parents[2]
@@ -27,14 +27,14 @@ def run_again_after_edits(port: int, variables: Mapping[str, str], arguments: Se
     `variables` is the environment without those of the file `.env`, which each run reads for itself; `arguments` are those of each run.
     """
     environment = {**variables, "RELOAD": "0", "PORT": str(port or _free_port())}
-    env_file = _WatchedFile(Path(os.environ.get("ENV_FILE") or DEFAULT_FILE))
+    settings_file = _WatchedFile(env_file.find())
     run = _Run(environment, arguments)
     environment["RESET"] = "0"  # deletes the data once
     watched = [ROOT / name for name in WATCHED]
     for changes in watch(*watched, watch_filter=_is_source, yield_on_timeout=True, rust_timeout=CHECK_MILLISECONDS):
         if run.is_stopping or run.process.poll() == 0:
             return run.process.wait()
-        edited = {path for _, path in changes} | ({str(env_file.path)} if env_file.has_changed() else set())
+        edited = {path for _, path in changes} | ({str(settings_file.path)} if settings_file.has_changed() else set())
         if edited:
             print(f"\nEdited: {_names(edited)}. Starting again ...", flush=True)
             run.start_again(environment)

@@ -36,7 +36,7 @@ const refusals: Record<string, (figures: Figures) => string> = {
   tier_of_api: () => "A ticket type with this id was made on the pages. The file has to use another id.",
   code_of_api: () => "A promo code of this name was made on the pages. Use another one in the file, or delete that one.",
   limit_too_late: () => "The event cannot get a capacity over all its tickets any more, because they may be sold without one. Limit the ticket types instead.",
-  stock_missing: () => "Its stock is missing from the store, so nobody knows how many are sold. Restore the table inventory.",
+  stock_missing: () => "Its stock is missing from the store, so the number sold is unknown. Restore the table inventory.",
   sold_before: ({ sold }) => `It cannot begin with ${sold} sold, because the capacity of its event counts what is sold here. Set sold_count to 0.`,
   moves_with_sales: ({ event_id, sold, held }) => `It cannot leave the event ${event_id}: ${sold} are sold, ${held} on hold. Add a new ticket type to the other event.`,
   moves_between_limits: ({ event_id }) => `It cannot leave the event ${event_id}, because one of the two has a capacity over all its tickets. Add a new ticket type.`,
