@@ -29,7 +29,7 @@ TESTS = Path(__file__).parent
 # Without coverage: what is about its own tools and stand-ins, what looks at files, and what sends the requests of other tests many thousand
 # times more.
 UNMEASURED = {"bench", "browser", "clients", "contract", "devtools", "infra", "protocol", "simulation"}
-UNMEASURED |= {"test_docs.py", "test_docs_commands.py", "test_tidy.py", "access", "faults", "histories", "races"}
+UNMEASURED |= {"test_docs.py", "test_docs_commands.py", "test_code_rules.py", "access", "faults", "histories", "races"}
 UNMEASURED_FILES = ("_races", "_crashes", "_interference")  # how their names end: the same in the folders of features
 # What decides about stock, and the tools that break the store, are tried on an engine of others too, which is five times slower.
 ON_MOTO = {"inventory", "simulation"}

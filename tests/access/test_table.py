@@ -9,8 +9,8 @@ from chalicelib.edge.http import Operation
 from tests.access import requests
 from tests.access.world import CALLERS, is_invalid, new_world, outcome
 from tests.conftest import Time
+from tests.repository import ROOT
 from tests.simulation.moments import Moment
-from tests.test_tidy import ROOT
 
 PAGE = ROOT / "docs" / "access.md"
 OPERATIONS: dict[str, Operation] = {

@@ -1,6 +1,4 @@
-"""Dollars follow from counted requests, trips and units by the list prices. What the pages say is what is counted."""
-
-from pathlib import Path
+"""Dollars follow from counted requests, trips and units by the list prices."""
 
 import pytest
 
@@ -8,8 +6,6 @@ from bench import bootstrap_apply, costs, follow_up_costs, purchase_calls
 from bench.prices import TRIP_MS, Usage, cdn_dollars, instances, lambda_dollars, store_dollars, total_dollars
 
 MILLION = 1_000_000
-DOCS = Path(__file__).parents[2] / "docs"
-COSTS, PERFORMANCE = (DOCS / "costs.md").read_text(), (DOCS / "performance.md").read_text()
 
 
 def test_usages_add_up():
@@ -52,33 +48,6 @@ def test_the_steps_of_a_purchase_are_counted():
 
 def test_a_second_count_finds_the_same():
     assert costs.count_usage().steps == costs.count_usage().steps
-
-
-def test_the_page_of_performance_has_the_counts_of_each_step():
-    counts = costs.count_usage()
-    for step, usage in {**counts.steps, "join before the opening": counts.early_join, "state, read anew": counts.state}.items():
-        row = f"| {step} | {usage.trips + usage.transactions:.3g} | {usage.read_units:.3g} | {usage.write_units:.3g} |"
-        assert row in PERFORMANCE
-
-
-def test_the_page_of_costs_has_what_is_counted(tmp_path):
-    months = {}
-    for name, usage in costs.count_runs().items():
-        month = usage * costs.MINUTES_A_MONTH
-        months[name] = store_dollars(month) + lambda_dollars(month, *costs.lambda_configuration(name))
-    assert f"(*counted*) | ${months.pop('sweep'):.2f} |" in COSTS
-    for name, dollars in months.items():
-        assert f"`{name}` ${dollars:.2f}" in COSTS
-    assert f"| ${sum(float(f'{dollars:.2f}') for dollars in months.values()):.2f} |" in COSTS
-    _, _, sold, cached, direct = (measure.value for measure in costs.take_measures(tmp_path))
-    assert f"| 100,000 | 10,000 | ${cached:.2f} | ${direct:.2f} | ${sold * 10:.2f} |" in COSTS
-
-
-def test_the_page_of_costs_has_what_follows_a_sale(tmp_path):
-    rows = [line for line in COSTS.partition("## What follows a sale")[2].splitlines() if line.rstrip().endswith(" |") and "$" in line]
-    shown = [line.rpartition("$")[2].removesuffix(" |") for line in rows]
-    measured = [measure.value for measure in follow_up_costs.take_measures(tmp_path)]
-    assert shown == [f"{value:.{len(text.partition('.')[2])}f}" for text, value in zip(shown, measured, strict=True)]
 
 
 def test_polls_cost_a_reading_for_each_instance_and_second_at_most():

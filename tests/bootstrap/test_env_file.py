@@ -8,7 +8,7 @@ import pytest
 from bootstrap import env_file
 from chalicelib import secret_settings, settings
 from infra.local import environment
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 EXAMPLE = ROOT / ".env.example"
 

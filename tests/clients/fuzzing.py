@@ -16,7 +16,7 @@ from chalicelib import clock
 from chalicelib.edge import cursors
 from tests.clients.fuzzing_hooks import VALUES_FILE
 from tests.infra.conftest import LocalRun
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 CALLERS = ("admin", "promoter", "user", "nobody")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,documented"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests import builders
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 
 @pytest.fixture(scope="module")

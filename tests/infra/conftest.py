@@ -15,7 +15,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 COMMAND = (sys.executable, "-m", "infra.local")
 DIRECT = build_opener(ProxyHandler({}))

@@ -3,7 +3,7 @@
 import json
 from fnmatch import fnmatchcase
 
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 
 def deployer_policy() -> dict:

@@ -10,14 +10,10 @@ from infra.template import alarms, dashboard, functions
 from infra.template.stages import ROOT, deployed_stages
 from tests.infra.metric_math import evaluate, goes_off
 
-SECTION = re.compile(r"^### (\S+)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 
-
-def test_each_alarm_has_its_section_in_the_runbook_and_each_section_its_alarm():
-    sections = dict(SECTION.findall((ROOT / alarms.RUNBOOK).read_text().partition("\n## Alarms\n")[2].partition("\n## ")[0]))
-    assert list(sections) == list(dict.fromkeys(alarm.name for alarm in alarms.alarms("prod")))
-    for name, text in sections.items():
-        assert re.findall(r"^- \*\*(.+?)\*\*: \S", text, re.MULTILINE) == ["Means", "Look at", "Do"], name
+def test_each_alarm_has_a_section_in_the_runbook():
+    section = (ROOT / alarms.RUNBOOK).read_text().partition("\n## Alarms\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^### (\S+)$", section, re.MULTILINE)) == {alarm.name for alarm in alarms.alarms("prod")}
 
 
 @pytest.mark.parametrize("stage", deployed_stages())
@@ -157,20 +153,6 @@ def test_the_dashboard_draws_the_delivery_rate_by_days_and_its_goal():
     assert (widget["period"], [line["value"] for line in widget["annotations"]["horizontal"]]) == (86_400, [98])
 
 
-def test_the_runbook_says_what_to_do_with_the_dead_letters_of_each_function():
-    section = dict(SECTION.findall((ROOT / alarms.RUNBOOK).read_text()))["dead-letters"]
-    queued = [name for name in functions.FUNCTIONS if functions.dead_letters_id(name) is not None]
-    missing = [name for name in queued if f"`{name.replace('_', '-')}`" not in section]
-    assert missing == [], f"{alarms.RUNBOOK}, dead-letters: say what to do with the dead letters of each function"
-
-
 def test_the_jobs_that_may_not_be_silent_are_those_of_each_minute():
     rates = {source.name: source.schedule_expression.to_string() for source in app.app.event_sources if source.name in functions.SCHEDULED}
     assert {name for name, rate in rates.items() if rate == "rate(1 minute)"} == {"sweep", *alarms.EACH_MINUTE}
-
-
-def test_the_page_of_costs_counts_the_alarms_and_their_metrics():
-    all_alarms = alarms.alarms("prod")
-    metrics = sum(len(alarm.metrics) for alarm in all_alarms)
-    line = f"the {len(all_alarms)} alarms of a stage, $0.10 for each of the {metrics} metrics that they ask for | ${metrics / 10:.2f} |"
-    assert line in (ROOT / "docs" / "costs.md").read_text(), f"docs/costs.md needs this: {line}"

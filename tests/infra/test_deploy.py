@@ -20,7 +20,7 @@ from infra.local.gateway import Gateway
 from infra.local.server import LocalServer
 from infra.template import stored_tables
 from tests.infra.deployer_policy import is_allowed
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 STAGE, STACK, SHOP = "dev", "fairgate-dev", "https://shop.example.com"
 ARGUMENTS = ("--stage", STAGE, "--skip", "check,test,package")

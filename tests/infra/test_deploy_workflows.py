@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from infra.template.stages import deployed_stages
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 WORKFLOWS = {path.stem: yaml.load(path.read_bytes(), yaml.BaseLoader) for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))}
 STEPS = [(name, step) for name, workflow in WORKFLOWS.items() for job in workflow["jobs"].values() for step in job["steps"]]
@@ -83,15 +83,7 @@ def test_tests_run_before_the_credentials_are_there():
     assert [command for command in commands[credentials:] if command] == ["make deploy YES=1 SKIP='check test'"]
 
 
-INSTALL_SHELL = "sudo apt-get update && sudo apt-get install --yes zsh"
-
-
-def test_the_commands_of_the_pages_are_run_in_zsh_too():
-    commands = [step["run"] for name, step in STEPS if name == "ci" and "run" in step]
-    assert commands == [INSTALL_SHELL, ".ci/run"]
-
-
-@pytest.mark.parametrize("command", [step["run"] for _, step in STEPS if step.get("run", INSTALL_SHELL) != INSTALL_SHELL])
+@pytest.mark.parametrize("command", [step["run"] for _, step in STEPS if "run" in step])
 def test_commands_are_those_of_the_project(command):
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     program, *words = command.split()

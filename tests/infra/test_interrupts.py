@@ -6,7 +6,7 @@ import runpy
 
 import pytest
 
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 # These say it themselves: tests/infra/local/test_main.py and tests/infra/test_deploy.py.
 ELSEWHERE = ("local", "deploy")

@@ -10,7 +10,7 @@ import app
 from chalicelib import settings
 from infra import chalice_package, lint
 from infra.template import api, functions, mails, stages
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_bytes())
 BY_SES = {"FAIRGATE_MAIL_PROVIDER": "ses", "FAIRGATE_MAIL_FROM": "Fairgate <tickets@shop.example>"}

@@ -12,7 +12,7 @@ from infra.local.schedules import scheduled_event
 from infra.template import permissions
 from tests import builders, store_calls
 from tests.accounts.conftest import register
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 
 def test_a_call_that_a_role_does_not_allow_fails(store):

@@ -16,7 +16,7 @@ from infra.reconcile import MAX_SECONDS, main
 from tests import builders
 from tests.infra import stripe_checkout
 from tests.reconciliation.comparing import buy_without_webhooks, list_findings
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from importlib import metadata
 
 import grimp
 
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 # What `make run`, `make plan`, `make apply` and `make status` start.
 STARTED = ["bootstrap.__main__", "infra.local.__main__", "infra.web"]

@@ -21,8 +21,7 @@ from infra.rebuild_reports import main as rebuild_reports
 from infra.reconcile import main as reconcile
 from infra.smoke_test import main as smoke_test
 from infra.web import main as web
-from tests.test_docs import PAGES
-from tests.test_tidy import ROOT
+from tests.repository import PAGES, ROOT
 
 TYPO = "the stage must be dev or prod, not 'porduction'; the nearest name is prod (with make: STAGE=prod; otherwise: FAIRGATE_STAGE=prod)"
 NO_STAGE = "the stage must be dev or prod, and none is named (with make: STAGE=dev; otherwise: FAIRGATE_STAGE=dev)"

@@ -5,7 +5,7 @@ import runpy
 import pytest
 
 from chalicelib.outgoing_webhooks import signature
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 SECRET, BODY, NOW = signature.new_secret(), b'{"type": "ping"}', 1_780_315_200
 

@@ -3,7 +3,7 @@
 import re
 
 from chalicelib.privacy.kept import KEPT
-from tests.each_file import ROOT
+from tests.repository import ROOT
 
 # What `privacy/service.py` deletes by itself: other things depend on it.
 BY_THEMSELVES = {"accounts", "memberships", "promoters", "sessions"}

@@ -1,15 +1,10 @@
 """The purchase protocol keeps its invariants in every interleaving; and each of its rules is needed for one of them."""
 
-import re
-from pathlib import Path
-
 import pytest
 
 from tests.protocol.explorer import Explorer
 from tests.protocol.rules import RULES
 from tests.protocol.scenarios import SCENARIOS
-
-CONCURRENCY = (Path(__file__).parents[2] / "docs" / "concurrency.md").read_text(encoding="utf-8")
 
 # Without this rule, this scenario violates this invariant.
 NEEDED_FOR = {
@@ -59,7 +54,6 @@ def test_all_invariants_hold(name):
     violation = explorer.explore()
     assert violation is None, f"\n{violation}"
     assert 200 < explorer.states < 150_000  # more would make the test run too long, fewer explore too little
-    assert re.search(rf"^\| {name} \| .+ \| {explorer.states:,} \|$", CONCURRENCY, re.MULTILINE), explorer.states
 
 
 @pytest.mark.parametrize("rule", RULES)

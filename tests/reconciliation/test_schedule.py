@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib import settings
 from chalicelib.cases import service as cases
+from chalicelib.edge import scheduled
 from chalicelib.payments.model import ProviderUnavailable
 from chalicelib.reconciliation import compare, jobs, schedule
 from chalicelib.reconciliation.schedule import MAX_SPANS_PER_RUN, SPAN_SECONDS
@@ -35,6 +36,11 @@ def pay_without_webhooks(shop, user="ada", quantity=1):
     shop.pay(session)
     shop.fake.clear_webhook_rules()
     return session
+
+
+def test_a_payment_without_webhooks_is_compared_within_half_an_hour():
+    """At worst its hold, the time that payments settle and the wait for the next run."""
+    assert settings.Settings().hold_seconds + schedule.SETTLE_SECONDS + scheduled.INTERVALS["reconcile"] <= 1800
 
 
 def load_position():

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from chalicelib.tickets import qr
 from chalicelib.tickets.model import Ticket
-from tests.test_tidy import ROOT
 
 TICKET = Ticket(
     id="01KB6Z5C0V8S3J5Y7N9Q2R4T6W-50",
@@ -26,9 +25,6 @@ TICKET = Ticket(
     state="valid",
     created_at=1,
 )
-
-
-PAGE = " ".join((ROOT / "docs/tickets.md").read_text(encoding="utf-8").split())
 
 
 def scan(rows):
@@ -85,12 +81,12 @@ def test_the_text_has_prefix_id_code_and_signature():
     assert qr.text(TICKET).split(":") == ["FG1", TICKET.id, TICKET.code, TICKET.qr_sig]
 
 
-def test_both_images_are_as_small_as_the_page_says():
+def test_both_images_are_small():
     rows = qr.modules(qr.text(TICKET))
-    assert f"The SVG has {round(len(qr.svg(rows)) / 1024)} KB" in PAGE
+    assert len(qr.svg(rows)) < 7 * 1024
     assert len(qr.png(rows)) < 1_000
 
 
-def test_the_text_is_as_long_as_the_page_says():
+def test_the_text_has_about_100_characters():
     text = qr.text(replace(TICKET, id=TICKET.id.replace("-50", "-1"), qr_sig=TICKET.qr_sig.replace("2026-key", "k1")))
-    assert f"about {round(len(text), -1)} characters" in PAGE
+    assert round(len(text), -1) == 100

@@ -7,7 +7,7 @@ import pytest
 
 from devtools.stripe.fake import FakeStripe
 from tests.devtools.stripe.sdk_shop import SdkShop, sdk_client
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 
 def test_a_port_in_use_raises_and_closes_the_journal(tmp_path, clock):

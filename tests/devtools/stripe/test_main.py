@@ -8,7 +8,7 @@ import sys
 import pytest
 import stripe
 
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 
 def _ignore_interrupts():

@@ -12,7 +12,7 @@ from chalicelib.purchases.record.transitions import ACTIONS, STATES, TRIGGERS
 from chalicelib.reconciliation import compare
 from tests import builders, conftest, store_calls
 from tests.purchases.record import expected_outcomes, purchase_scenarios
-from tests.test_tidy import ROOT
+from tests.repository import ROOT
 
 PAGE = ROOT / "docs" / "payments.md"
 MARKER = "<!-- state table -->"
