@@ -13,7 +13,7 @@ MIN_YEAR, MAX_YEAR = 1970, 9998  # a year away from the last that Python knows, 
 YEAR_RULE = f"the year must be between {MIN_YEAR} and {MAX_YEAR}"
 
 # The type of times in JSON replies, as `iso` writes them.
-Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time", "examples": ["2026-09-01T19:00:00Z"]})]
 
 _source: Callable[[], float] = time.time
 _monotonic_source: Callable[[], float] = time.monotonic

@@ -14,7 +14,14 @@ from chalicelib import clock
 FORM = r"[A-Za-z0-9][A-Za-z0-9._-]{0,299}"
 _PATTERN = re.compile(FORM)
 
-Id = Annotated[str, Meta(pattern=rf"^{FORM}\Z", description="An id: letters, digits or . _ -, the first one a letter or digit.")]
+Id = Annotated[
+    str,
+    Meta(
+        pattern=rf"^{FORM}\Z",
+        examples=["01JZQ4T8M3V6W9X2Y5A7B0C1D2"],
+        description="An id: letters, digits or . _ -, the first one a letter or digit.",
+    ),
+]
 
 
 def is_id(text: str) -> bool:

@@ -13,9 +13,11 @@ from chalicelib.errors import InvalidInput
 MAX_PRICE_CENTS = 100_000_000
 USUAL_DIGITS = 2  # of currencies that ISO 4217 has no digits for
 
-Cents = Annotated[int, Meta(ge=0, le=MAX_PRICE_CENTS, description="Minor units of the currency; 0 is free.")]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="The ISO 4217 code of a currency in capital letters, such as EUR.")]
-MajorUnits = Annotated[Decimal, Meta(description="Major units of the currency, as a number or as text; 0 is free.")]
+Cents = Annotated[int, Meta(ge=0, le=MAX_PRICE_CENTS, examples=[4500], description="Minor units of the currency; 0 is free.")]
+Currency = Annotated[
+    str, Meta(pattern="^[A-Z]{3}$", examples=["EUR"], description="The ISO 4217 code of a currency in capital letters, such as EUR.")
+]
+MajorUnits = Annotated[Decimal, Meta(examples=["45.00"], description="Major units of the currency, as a number or as text; 0 is free.")]
 
 
 def to_minor_units(amount: Decimal, currency: str, path: str) -> int:

@@ -17,27 +17,30 @@ Email = Annotated[
     Meta(
         pattern=rf"\A(?=.{{3,254}}\Z)(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}\Z",
         max_length=254,
+        examples=["ada@example.com"],
         description="An e-mail address, such as ada@example.com.",
     ),
 ]
 # What somebody enters to log in may be anything: it is only compared.
 EnteredPassword = Annotated[str, Meta(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
-NewPassword = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH)]
+NewPassword = Annotated[str, Meta(min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH, examples=["correct horse battery"])]
 # No control characters: names are shown, and some stand in the headers of mails.
 _Line = Annotated[
     str,
     Meta(
         min_length=1,
         pattern=r"\A[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*\Z",
+        examples=["Ada"],
         description="One line of text that is not blank.",
     ),
 ]
 PersonName = Annotated[_Line, Meta(max_length=100)]
-Company = Annotated[_Line, Meta(max_length=200)]
+Company = Annotated[_Line, Meta(max_length=200, examples=["Harbor Concerts"])]
 Phone = Annotated[
     str,
     Meta(
         pattern=r"\A\+?[0-9][0-9 ()./-]{4,30}\Z",
+        examples=["+351 210 000 000"],
         description="A phone number of 5 to 31 digits, blanks or ( ) . / -, the first one a digit, after a + if there is one.",
     ),
 ]

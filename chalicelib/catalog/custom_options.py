@@ -13,9 +13,9 @@ MAX_OPTIONS = 4  # of a tier
 MIN_CHOICES, MAX_CHOICES = 2, 10
 MAX_ANSWER_LENGTH = 500
 
-NotBlank = Annotated[str, Meta(min_length=1, pattern=r"\S", description="Text that is not blank.")]
-OptionLabel = Annotated[NotBlank, Meta(max_length=200)]
-Choice = Annotated[NotBlank, Meta(max_length=100)]
+NotBlank = Annotated[str, Meta(min_length=1, pattern=r"\S", examples=["North stand"], description="Text that is not blank.")]
+OptionLabel = Annotated[NotBlank, Meta(max_length=200, examples=["Dinner"])]
+Choice = Annotated[NotBlank, Meta(max_length=100, examples=["Vegan"])]
 
 
 class CustomOption(Struct, frozen=True, kw_only=True):

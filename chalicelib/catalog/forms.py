@@ -18,7 +18,7 @@ MAX_CAPACITY = 1_000_000
 MAX_METADATA_BYTES = 8 * 1024
 MAX_HOLD_SECONDS = 3600
 
-Name = Annotated[NotBlank, Meta(max_length=200)]
+Name = Annotated[NotBlank, Meta(max_length=200, examples=["Harbor Nights"])]
 Text = Annotated[str, Meta(max_length=10_000)]
 Line = Annotated[str, Meta(max_length=200)]
 Label = Annotated[NotBlank, Meta(max_length=100)]
@@ -27,6 +27,7 @@ ImageUrl = Annotated[
     Meta(
         max_length=2000,
         pattern=r"^(https?://|/media/)[^\s]+$",
+        examples=["https://example.org/harbor-nights.jpg"],
         description="An address that begins with https:// or http://, without blanks; or, unchanged, that of an uploaded image.",
     ),
 ]
@@ -35,10 +36,11 @@ TimeZone = Annotated[
     Meta(
         max_length=64,
         pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$",
+        examples=["Europe/Lisbon"],
         description="The IANA name of a time zone, such as America/Denver.",
     ),
 ]
-Moment = Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset or Z.")]
+Moment = Annotated[datetime, Meta(tz=True, examples=["2026-09-01T19:00:00Z"], description="ISO 8601 with an offset or Z.")]
 Position = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 Capacity = Annotated[int, Meta(ge=1, le=MAX_CAPACITY)]
 PurchaseLimit = Annotated[int, Meta(ge=1, le=1000)]
@@ -49,6 +51,7 @@ UserId = Annotated[
     str,
     Meta(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}\Z",
+        examples=["ada"],
         description="1 to 64 letters, digits or . _ @ + -, the first one a letter or digit.",
     ),
 ]

@@ -46,7 +46,7 @@ _DESCRIPTION = "A new key for each new request, and the same key when you repeat
 _ERRORS: tuple[type[ApiError], ...] = (IdempotencyConflict, RequestInFlight, InvalidInput)
 
 # What a route declares in `headers=`, if it calls `execute_once` or `require_key`.
-_KEY = Annotated[str, Meta(min_length=1, max_length=MAX_KEY_LENGTH, pattern=r"\A[ -~]+\Z")]
+_KEY = Annotated[str, Meta(min_length=1, max_length=MAX_KEY_LENGTH, pattern=r"\A[ -~]+\Z", examples=["order-4711"])]
 IDEMPOTENCY_KEY = Header("Idempotency-Key", _DESCRIPTION, _KEY, errors=_ERRORS)
 REQUIRED_KEY = Header("Idempotency-Key", _DESCRIPTION, _KEY, required=True, errors=(*_ERRORS, IdempotencyKeyRequired))
 

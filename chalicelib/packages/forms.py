@@ -16,7 +16,7 @@ from chalicelib.money import Currency, MajorUnits
 
 MAX_PACKAGES = 100
 
-PackageName = Annotated[NotBlank, Meta(max_length=100)]
+PackageName = Annotated[NotBlank, Meta(max_length=100, examples=["Table for eight"])]
 Seats = Annotated[int, Meta(ge=1, le=100, description="How many people one package admits.")]
 Choices = Annotated[list[Choice], Meta(max_length=MAX_CHOICES)]
 PackageIds = Annotated[list[Id], Meta(min_length=1, max_length=MAX_PACKAGES)]

@@ -41,6 +41,7 @@ Website = Annotated[
     Meta(
         max_length=500,
         pattern=r"\Ahttps?://[^\s/?#]+[^\s]*\Z",
+        examples=["https://example.com"],
         description="The address of a website, such as https://example.com, without blanks.",
     ),
 ]

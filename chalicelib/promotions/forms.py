@@ -15,7 +15,12 @@ from chalicelib.promotions.model import PromoCode
 MAX_PERCENTAGE = 100
 
 CodeText = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9-]{4,20}\Z", description="4 to 20 letters, digits and hyphens; capitals and small letters are the same.")
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9-]{4,20}\Z",
+        examples=["HARBOR-10"],
+        description="4 to 20 letters, digits and hyphens; capitals and small letters are the same.",
+    ),
 ]
 TotalUses = Annotated[int, Meta(ge=1, le=10_000)]
 UsesPerDonor = Annotated[int, Meta(ge=1, le=100)]

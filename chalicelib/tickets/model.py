@@ -42,7 +42,13 @@ class TicketLine(Struct, frozen=True):
 
 
 EmailAddress = Annotated[
-    str, Meta(max_length=254, pattern="^[^@\\s]+@[^@\\s]+$", description="An e-mail address, such as ada@example.com.")
+    str,
+    Meta(
+        max_length=254,
+        pattern="^[^@\\s]+@[^@\\s]+$",
+        examples=["ada@example.com"],
+        description="An e-mail address, such as ada@example.com.",
+    ),
 ]
 
 

@@ -25,7 +25,14 @@ class UsersQuery(Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
 
     search: (
         Annotated[
-            str, Meta(min_length=1, max_length=254, pattern=r"\A[!-~]+\Z", description="The beginning of an e-mail address, or a user id.")
+            str,
+            Meta(
+                min_length=1,
+                max_length=254,
+                pattern=r"\A[!-~]+\Z",
+                examples=["ada@"],
+                description="The beginning of an e-mail address, or a user id.",
+            ),
         ]
         | None
     ) = None

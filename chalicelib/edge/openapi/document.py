@@ -14,7 +14,6 @@ from msgspec import NODEFAULT, structs
 from chalicelib.edge.auth import Unauthenticated
 from chalicelib.edge.http import CacheableReply
 from chalicelib.edge.openapi import errors
-from chalicelib.edge.openapi.examples import example_of
 from chalicelib.edge.openapi.schemas import Components, Schema
 from chalicelib.edge.operation import IF_NONE_MATCH, Header, Operation
 from chalicelib.ids import Id
@@ -109,8 +108,7 @@ def _describe(operation: Operation, components: Components) -> dict[str, Any]:
     if details:
         described["description"] = " ".join(details.split())
     if operation.body is not None:
-        schema = components.schema_of(operation.body)
-        content = {"application/json": {"schema": schema, "example": example_of(schema, components.schemas)}}
+        content = {"application/json": {"schema": components.schema_of(operation.body)}}
         described["requestBody"] = {"required": not operation.handler.__defaults__, "content": content}
     if (file := operation.file) is not None:
         part = {"type": "string", "format": "binary", "contentMediaType": ", ".join(file.media_types)}
@@ -176,7 +174,7 @@ def _replies(operation: Operation, components: Components) -> dict[str, Schema]:
         schema = components.repeatable(schema)
     content = {media_type: {"schema": {"type": "string"}} for media_type in operation.media_types}
     if schema is not None:
-        content = {"application/json": {"schema": schema, "example": example_of(schema, components.schemas)}, **content}
+        content = {"application/json": {"schema": schema}, **content}
     is_cacheable = get_origin(_returned(operation)) is CacheableReply
     link = {"headers": {"Link": _LINK}} if _pages_by_link(operation, shape) else {}
     replies: dict[str, Schema] = {}

@@ -48,14 +48,28 @@ def test_an_operation_says_what_it_does_and_what_it_answers(key):
 
 
 @each_operation
-def test_examples_are_valid(key):
-    operation = OPERATIONS[key]
-    contents = [operation.get("requestBody", {}).get("content", {}), *_values(operation["responses"], "content")]
+def test_examples_of_errors_are_valid(key):
+    contents = _values(OPERATIONS[key]["responses"], "content")
     media = [content["application/json"] for content in contents if "application/json" in content]
-    values = [(entry["schema"], entry["example"]) for entry in media if "example" in entry]
-    values += [(entry["schema"], example["value"]) for entry in media for example in entry.get("examples", {}).values()]
+    values = [(entry["schema"], example["value"]) for entry in media for example in entry.get("examples", {}).values()]
     assert [fault for schema, value in values for fault in _faults(schema, value)] == []
     assert len(values) >= 1
+
+
+def _schemas_with_examples(tree: Any) -> list[Any]:
+    """The parts of a JSON tree that have `examples` as JSON Schema knows them: a list."""
+    if isinstance(tree, list):
+        return [schema for item in tree for schema in _schemas_with_examples(item)]
+    if not isinstance(tree, dict):
+        return []
+    own = [tree] if isinstance(tree.get("examples"), list) else []
+    return [*own, *(schema for item in tree.values() for schema in _schemas_with_examples(item))]
+
+
+def test_examples_of_schemas_are_valid():
+    found = _schemas_with_examples(DOCUMENT)
+    assert [fault for schema in found for value in schema["examples"] for fault in _faults(schema, value)] == []
+    assert len(found) > 100
 
 
 def test_every_reference_leads_to_a_component_and_every_pattern_is_one_of_json_schema():
@@ -89,7 +103,13 @@ def test_a_route_that_reads_the_idempotency_key_says_so():
 def test_headers_say_which_values_they_may_have():
     schemas = {header["name"]: header["schema"] for operation in OPERATIONS.values() for header in operation["parameters"]}
     assert schemas["X-Session"] == {"enum": ["cookie"]}
-    assert schemas["Idempotency-Key"] == {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
+    assert schemas["Idempotency-Key"] == {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": "^[ -~]+$",
+        "examples": ["order-4711"],
+    }
     assert schemas["If-Match"] == {"type": "string"}
 
 
@@ -125,21 +145,21 @@ def test_the_document_is_served_with_an_etag_and_encoded_once(api):
     assert api.get("/openapi.json", headers={"If-None-Match": first.headers["etag"]}).status == 304
 
 
-def test_each_text_of_a_certain_form_says_in_words_which_one():
-    """Who sends another form reads the words, and not the pattern (`edge/parsing.py`)."""
+def test_each_text_with_a_pattern_has_a_description_and_an_example():
+    """People whose request is refused read the description instead of the pattern (`edge/parsing.py`)."""
 
-    def without_words(schema, place, *, has_words=False):
+    def incomplete(schema, place, known=frozenset()):
         if isinstance(schema, dict):
-            has_words = has_words or isinstance(schema.get("description"), str)
-            if schema.get("type") == "string" and "pattern" in schema and not has_words:
+            known = known | ({"description", "examples"} & {name for name, value in schema.items() if isinstance(value, str | list)})
+            if schema.get("type") == "string" and "pattern" in schema and len(known) < 2:
                 yield place
             for name, part in schema.items():
-                yield from without_words(part, f"{place}.{name}", has_words=has_words and name != "properties")
+                yield from incomplete(part, f"{place}.{name}", frozenset() if name == "properties" else known)
         if isinstance(schema, list):
             for number, part in enumerate(schema):
-                yield from without_words(part, f"{place}[{number}]", has_words=has_words)
+                yield from incomplete(part, f"{place}[{number}]", known)
 
-    advice = "give the type a description in its Meta, or use one that has it: NotBlank of catalog/custom_options.py, Id of ids.py"
-    assert list(without_words(DOCUMENT["components"], "$")) == [], advice
+    advice = "give the type a description and examples in its Meta, or use NotBlank of catalog/custom_options.py or Id of ids.py"
+    assert list(incomplete(DOCUMENT["components"], "$")) == [], advice
     parameters = [parameter for path in DOCUMENT["paths"].values() for operation in path.values() for parameter in operation["parameters"]]
-    assert list(without_words(parameters, "$")) == [], advice
+    assert list(incomplete(parameters, "$")) == [], advice
