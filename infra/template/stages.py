@@ -31,7 +31,7 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `requests_per_address`: how many requests an address may send in five minutes, which takes a web ACL; None: there is none.
     `archive_days`: how long the daily copies of the ledger and the audit log are kept unchangeable; None: there are none.
     `domain`: the shop's own, with the ARN of its certificate in us-east-1. `price_class`: from where CloudFront serves it.
-    `scan_uploads`: images are taken only after GuardDuty has scanned them (docs/event-images.md).
+    `scan_uploads`: images are taken only after GuardDuty has scanned them (docs/events.md).
     `mail_domain`: what the stack registers with SES, for a stage that sends by it; one stage of an account and region may do so.
     `alarm_email`: who gets a mail for each alarm, once they have confirmed the first mail of AWS.
     """

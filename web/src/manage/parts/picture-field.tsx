@@ -8,7 +8,7 @@ import { useTexts } from "../../texts";
 import { useRoomTexts } from "../texts";
 import { ApiFailure } from "../api";
 
-/** A form to the API takes some 4.5 MB (docs/event-images.md); a larger picture is drawn smaller before it is sent. */
+/** A form to the API takes some 4.5 MB (docs/events.md); a larger picture is drawn smaller before it is sent. */
 const MAX_BYTES = 4_000_000;
 const MAX_SIDE = 3200;
 const TYPES = ["image/jpeg", "image/png", "image/webp"];
