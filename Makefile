@@ -2,7 +2,7 @@
 
 # Variables on the command line (make run PORT=9000 FAIRGATE_HOLD_SECONDS=5) reach the commands as environment variables.
 .DEFAULT_GOAL := help
-.PHONY: help run shots plan apply status test check format bench package deploy emulate admin clean \
+.PHONY: help run shots plan apply status test check format docs bench package deploy emulate admin clean \
 	check-types check-template check-imports check-pages check-style check-layers check-openapi
 
 VENV := .venv
@@ -31,6 +31,7 @@ help:
 	@echo "make shots     draw every page and state, on a phone and a desk, light and dark, and in Spanish, into .build/shots"
 	@echo "make check     check format, lint, types (also of the pages), layers, what each function loads, and the template"
 	@echo "make format    format the files and fix what the linter can fix"
+	@echo "make docs      write the generated tables of the documentation (settings, errors, routes, tables, alarms, ...)"
 	@echo "make bench     take the measures of docs/performance.md (three minutes); writes bench/results/latest.md"
 	@echo "make package   build what is deployed to AWS into .build/<stage>/ (STAGE=dev or STAGE=prod; default: dev)"
 	@echo "                 ARCH=x86_64            for these processors instead of arm64"
@@ -95,6 +96,9 @@ check-openapi:
 format: $(STAMP)
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+
+docs: $(STAMP)
+	@$(BIN)/python -m infra.docs
 
 bench: $(STAMP)
 	@$(BIN)/python -m bench.run

@@ -81,13 +81,24 @@ _RETURNING_OLD_ITEM = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 STORE_ERRORS: tuple[type[Exception], ...] = (ClientError, BotoCoreError, PynamoDBException, StoreUnavailable, DeadlineExceeded)
 
 
+class PersonalData(Struct, frozen=True):
+    """What a table stores about people: what it is, whether their export has it, and what happens to it when they are erased."""
+
+    what: str
+    export: str
+    erasure: str
+
+
 class Table(Model):
     """Base class of all PynamoDB models. Subclasses set `feature`, which names the table; several models may share a table.
 
-    A table with `has_stream` has a stream of changes with the old and the new item (docs/changes.md).
+    The first model of a table also says for the documentation what the table stores (`contents`) and what of it is about people
+    (`personal_data`). A table with `has_stream` has a stream of changes with the old and the new item (docs/changes.md).
     """
 
     feature: str
+    contents: str
+    personal_data: PersonalData | None
     has_stream = False
 
     @classmethod

@@ -33,7 +33,7 @@ def _says(description: str) -> Meta:
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Field NAME is set by FAIRGATE_NAME. The descriptions are the documentation: docs/settings.md is checked against them."""
+    """Field NAME is set by FAIRGATE_NAME. The descriptions are the documentation: `make docs` writes them into docs/settings.md."""
 
     stage: Annotated[
         str,

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 TableDefinition = dict[str, Any]
 
-# Tables that boto3 writes without a PynamoDB model: feature -> name of the hash key, which is a string.
-_WITHOUT_MODEL = {"inventory": "id"}
+# Tables that boto3 writes without a PynamoDB model: feature -> name of the hash key, which is a string, and what the table stores.
+_WITHOUT_MODEL = {"inventory": ("id", "The shards of stocks, with the holds on their tickets.")}
 
 STREAM_VIEW = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
 
@@ -30,7 +30,7 @@ def models() -> tuple[type[dynamo.Table], ...]:
 
 def definitions() -> dict[str, TableDefinition]:
     """Feature -> arguments of CreateTable without the table's name. Models of one feature share its table."""
-    by_feature = {feature: _string_key(key) for feature, key in _WITHOUT_MODEL.items()}
+    by_feature = {feature: _string_key(key) for feature, (key, _) in _WITHOUT_MODEL.items()}
     for model in models():
         definition = _definition(model)
         known = by_feature.setdefault(model.feature, definition)
@@ -40,6 +40,20 @@ def definitions() -> dict[str, TableDefinition]:
         if indexes := definition.get("GlobalSecondaryIndexes"):
             _add_missing(known.setdefault("GlobalSecondaryIndexes", []), indexes)
     return dict(sorted(by_feature.items()))
+
+
+def contents() -> dict[str, str]:
+    """Feature -> what its table stores. Raises KeyError for a table whose models do not say it."""
+    described = {model.feature: model.contents for model in models() if "contents" in vars(model)}
+    known = {feature: text for feature, (_, text) in _WITHOUT_MODEL.items()} | described
+    return {feature: known[feature] for feature in definitions()}
+
+
+def personal_data() -> dict[str, dynamo.PersonalData | None]:
+    """Feature -> what its table stores about people; None for nothing. Raises KeyError as `contents` does."""
+    described = {model.feature: model.personal_data for model in models() if "personal_data" in vars(model)}
+    known = dict.fromkeys(_WITHOUT_MODEL) | described
+    return {feature: known[feature] for feature in definitions()}
 
 
 def ttl_attributes() -> dict[str, str]:

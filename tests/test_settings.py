@@ -1,15 +1,9 @@
-"""Settings come from the environment, name their faults, and are all documented."""
+"""Settings come from the environment, and name their faults."""
 
-import re
-from pathlib import Path
-
-import msgspec
 import pytest
 
 from chalicelib import settings
 from infra.local import environment
-
-DOCS = (Path(__file__).parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")
 
 
 def test_defaults_need_no_environment():
@@ -104,18 +98,3 @@ def test_production_needs_no_other_setting():
 def test_production_refuses_the_lax_defaults_of_a_local_run(name, in_production):
     assert (name.lower(), environment.LOCAL_DEFAULTS[name]) in settings.NOT_IN_PRODUCTION
     assert settings.values_in_production(name.lower()) == [in_production]
-
-
-def test_every_setting_is_documented_as_it_is():
-    rows = dict(re.findall(r"^\| `FAIRGATE_(\w+)` \| (.*?) \|$", DOCS, flags=re.MULTILINE))
-    fields = {field.name.upper(): field for field in msgspec.structs.fields(settings.Settings)}
-    assert list(rows) == list(fields)
-    for name, row in rows.items():
-        default, _, says = row.partition(" | ")
-        shown = fields[name].default
-        assert default == (f"`{shown}`" if shown != "" else "")
-        assert says == description(fields[name])
-
-
-def description(field) -> str:
-    return next(meta.description for meta in field.type.__metadata__ if isinstance(meta, msgspec.Meta) and meta.description)

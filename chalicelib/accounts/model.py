@@ -117,6 +117,7 @@ class CommonPassword(InvalidInput):
     """A password that a guesser tries early."""
 
     code: ClassVar[str] = "common_password"
+    default_message: ClassVar[str] = "This password is one of the first that somebody would guess. Choose another one."
 
 
 class LinkExpired(ApiError):

@@ -40,6 +40,8 @@ class AccountRow(dynamo.Table):
     """An account, with the fields of `Account`; `roles` are separated by spaces, and `lane` and `email_key` follow from the others."""
 
     feature = "accounts"
+    contents = "Accounts, their passwords by address, and the links in mails."
+    personal_data = dynamo.PersonalData("names, addresses and phone numbers", export="yes", erasure="deleted")
 
     class Meta:
         table_name = None

@@ -54,6 +54,8 @@ class AuditRow(dynamo.Table):
     """One entry; `details` and `changes` are JSON. `day` is the date of `at`."""
 
     feature = "audit"
+    contents = "The audit log: who changed what, and when."
+    personal_data = dynamo.PersonalData("who changed what, and from which network address", export="no", erasure="stays, with the user id")
 
     class Meta:
         table_name = None

@@ -42,6 +42,8 @@ class CaseRow(dynamo.Table):
     """
 
     feature = "cases"
+    contents = "Open cases: unfinished refunds, undecided disputes, and findings."
+    personal_data = dynamo.PersonalData("ids of orders and users", export="no", erasure="stays, with the user id")
 
     class Meta:
         table_name = None

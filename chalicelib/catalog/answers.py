@@ -17,6 +17,7 @@ class AnswersRequired(InvalidInput):
     """Required options are not answered; `missing` names each, with the number of the ticket if it is asked for each ticket."""
 
     code: ClassVar[str] = "answers_required"
+    default_message: ClassVar[str] = "Answer the required questions."
 
 
 class Question(Struct, frozen=True, kw_only=True):

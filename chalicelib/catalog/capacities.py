@@ -29,6 +29,7 @@ class CapacityTooSmall(ApiError):
 
     code: ClassVar[str] = "capacity_too_small"
     status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The capacity is smaller than the number of tickets that are sold or held."
 
     def __init__(self, capacity: int, sold: int, held: int) -> None:
         minimum = sold + held

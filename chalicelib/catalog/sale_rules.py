@@ -12,6 +12,7 @@ from chalicelib.inventory.model import Stock
 class EventNotOnSale(ApiError):
     code: ClassVar[str] = "event_not_on_sale"
     status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This event is not on sale."
 
     def __init__(self, phase: Literal["scheduled", "closed", "cancelled"], on_sale_at: str | None) -> None:
         message = {

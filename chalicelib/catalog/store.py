@@ -26,6 +26,8 @@ PART_BYTES = 300_000  # an item may have 400 KB
 
 class CatalogRow(dynamo.Table):
     feature = "catalog"
+    contents = "The head of the catalog, the parts of its versions, and the events and tiers made through the API."
+    personal_data = dynamo.PersonalData("who changed what", export="no", erasure="stays, with the user id")
     has_stream = True
 
     class Meta:

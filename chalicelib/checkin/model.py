@@ -86,6 +86,7 @@ class AlreadyAdmitted(ApiError):
 
     code: ClassVar[str] = "already_admitted"
     status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "Everybody on this ticket is already in."
 
     def __init__(self, ticket: Ticket, seat: int | None = None) -> None:
         self.ticket, self.seat = ticket, seat
@@ -100,6 +101,7 @@ class TooManyPeople(ApiError):
 
     code: ClassVar[str] = "too_many_people"
     status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "This ticket does not admit so many people."
 
     def __init__(self, ticket: Ticket, count: int, remaining: int, seat: int | None) -> None:
         self.ticket, self.seat = ticket, seat

@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 class IdempotencyKeyRequired(InvalidInput):
     code: ClassVar[str] = "idempotency_key_required"
+    default_message: ClassVar[str] = (
+        "Send an Idempotency-Key header: a new key for each new request, and the same key when you repeat a request."
+    )
 
 
 class RequestInFlight(ApiError):
@@ -89,8 +92,7 @@ def require_key(request: RequestContext, user_id: str) -> KeyUse:
     """The use of the request's Idempotency-Key. Raises IdempotencyKeyRequired if it has none, InvalidInput for a malformed one."""
     use = find_key(request, user_id)
     if use is None:
-        message = "Send an Idempotency-Key header: a new key for each new request, and the same key when you repeat a request."
-        raise IdempotencyKeyRequired(message, path="Idempotency-Key")
+        raise IdempotencyKeyRequired(IdempotencyKeyRequired.default_message, path="Idempotency-Key")
     return use
 
 

@@ -61,6 +61,7 @@ class RateLimited(ApiError):
 
     code: ClassVar[str] = "rate_limited"
     status: ClassVar[int] = 429
+    default_message: ClassVar[str] = "Too many requests. Wait, then try again."
 
 
 class Attempt:

@@ -24,6 +24,8 @@ class IdempotencyRow(dynamo.Table):
     """One use of an Idempotency-Key. `reply` (JSON) and `status` are absent while the first request runs, until `locked_until`."""
 
     feature = "idempotency"
+    contents = "Replies to Idempotency-Keys, except those of checkouts, which the purchases keep."
+    personal_data = dynamo.PersonalData("keyed ids of users, and replies", export="no", erasure="expires")
 
     class Meta:
         table_name = None
@@ -42,6 +44,8 @@ class RateLimitRow(dynamo.Table):
     """How much of a limit a user or an address has used: `tat` (theoretical arrival time), in milliseconds since the epoch."""
 
     feature = "rate-limits"
+    contents = "How much of their rate limits users and addresses have used."
+    personal_data = dynamo.PersonalData("keyed ids and addresses", export="no", erasure="expires")
 
     class Meta:
         table_name = None
@@ -55,6 +59,8 @@ class JobRunRow(dynamo.Table):
     """The last run of a scheduled job. `error` is absent if it ended well; `report` (JSON) and `succeeded_at` are of the last that did."""
 
     feature = "job-runs"
+    contents = "The last run of each scheduled job, and its last report."
+    personal_data = None
 
     class Meta:
         table_name = None

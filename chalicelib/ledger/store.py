@@ -26,6 +26,8 @@ MAX_REFERENCE = 255  # Stripe's ids are not longer
 
 class LedgerRow(dynamo.Table):
     feature = "payment-transactions"
+    contents = "The money ledger."
+    personal_data = dynamo.PersonalData("ids of orders and users", export="no", erasure="stays, with the user id")
     has_stream = True
 
     class Meta:

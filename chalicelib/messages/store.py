@@ -15,6 +15,8 @@ class EventNoticeRow(dynamo.Table):
     """`content` is the notice as JSON; a write says which one it has read."""
 
     feature = "event-notices"
+    contents = "Events that changed recently: what ticket holders know, and which mails about it are sent."
+    personal_data = None
 
     class Meta:
         table_name = None

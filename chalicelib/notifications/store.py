@@ -55,6 +55,8 @@ class NotificationRow(dynamo.Table):
     """`position` is `<created_at>#<id>`. Only rows that are queued have `due_lane`, only those with a problem have `problem`."""
 
     feature = "email-notifications"
+    contents = "Mails that follow from changes, each with its status."
+    personal_data = dynamo.PersonalData("which mail a user gets about what", export="no", erasure="expires")
 
     class Meta:
         table_name = None
@@ -87,6 +89,8 @@ class SuppressedAddressRow(dynamo.Table):
     """`id` is the keyed hash of an address, `reason` is `bounced` or `complained`, `at` is in epoch seconds."""
 
     feature = "suppressed-addresses"
+    contents = "Addresses that no mail is sent to."
+    personal_data = dynamo.PersonalData("keyed hash of an address", export="no", erasure="stays, so that the address gets no mail")
 
     class Meta:
         table_name = None

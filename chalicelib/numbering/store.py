@@ -18,6 +18,8 @@ class CounterRow(dynamo.Table):
     """The counter of an event; `id` is the event's."""
 
     feature = "ticket-numbers"
+    contents = "The last seat number of each event."
+    personal_data = None
 
     class Meta:
         table_name = None

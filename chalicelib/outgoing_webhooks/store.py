@@ -22,6 +22,8 @@ class EndpointRow(dynamo.Table):
     """`content` is the whole endpoint as JSON; the others are apart from it for conditions, and `failing_since` only there."""
 
     feature = "webhook-endpoints"
+    contents = "The webhook endpoints of promoters, with their secrets."
+    personal_data = dynamo.PersonalData("addresses of a promoter's software", export="yes", erasure="deleted")
 
     class Meta:
         table_name = None
@@ -46,6 +48,8 @@ class DeliveryRow(dynamo.Table):
     """`message` and `attempts` are JSON. `rounds` counts how often it was queued, so that the stream shows what is to be sent now."""
 
     feature = "webhook-deliveries"
+    contents = "Webhooks that were sent to promoters, and those that are due."
+    personal_data = dynamo.PersonalData("what was sent to promoters about orders", export="no", erasure="expires after 30 days")
     has_stream = True
 
     class Meta:

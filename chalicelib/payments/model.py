@@ -185,14 +185,17 @@ class ProviderEvent(Struct, frozen=True, kw_only=True):
 
 class SimulationRequired(InvalidInput):
     code: ClassVar[str] = "simulate_required"
+    default_message: ClassVar[str] = "Say how the simulated payment ends: `success` or `fail`."
 
 
 class SimulationRefused(InvalidInput):
     code: ClassVar[str] = "simulation_refused"
+    default_message: ClassVar[str] = "Stripe takes this payment; leave `simulate` out."
 
 
 class ProviderNotOffered(InvalidInput):
     code: ClassVar[str] = "payment_provider_not_offered"
+    default_message: ClassVar[str] = "This payment provider is not offered here. Leave `provider` out to pay the usual way."
 
 
 class PaymentsUnavailable(ApiError):

@@ -93,6 +93,7 @@ INVALID = "This promo code is not valid for this event. Correct it, or order wit
 
 class PromoCodeInvalid(InvalidInput):
     code: ClassVar[str] = "promo_code_invalid"
+    default_message: ClassVar[str] = "There is no such promo code for this event."
 
 
 class PromoCodeExpired(ApiError):
@@ -159,6 +160,7 @@ class MaxUsesTooSmall(ApiError):
 
     code: ClassVar[str] = "max_total_uses_too_small"
     status: ClassVar[int] = 409
+    default_message: ClassVar[str] = "The promo code has already been used more often than that."
 
     def __init__(self, used: int, held: int) -> None:
         minimum = used + held

@@ -13,6 +13,8 @@ class PromoCodeRow(dynamo.Table):
     """`content` is the whole code as JSON; `version` is apart from it for conditions."""
 
     feature = "promotions"
+    contents = "Promo codes."
+    personal_data = None
 
     class Meta:
         table_name = None

@@ -11,6 +11,8 @@ _ID = "last"
 
 class ReconciliationRow(dynamo.Table):
     feature = "reconciliation"
+    contents = "How far the comparison with the provider's books has come."
+    personal_data = None
 
     class Meta:
         table_name = None

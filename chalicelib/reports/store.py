@@ -49,6 +49,12 @@ class ReportRow(dynamo.Table):
     """Each kind of item uses some of the attributes; `figures`, `sale` and `terms` are JSON."""
 
     feature = "reports"
+    contents = "Figures, orders and sales of events, and the index that finds orders by person."
+    personal_data = dynamo.PersonalData(
+        "ids of orders and users; the names and addresses by which orders are found",
+        export="no, they are in the account, the orders and the tickets",
+        erasure="names and addresses are deleted within seconds; ids stay",
+    )
 
     class Meta:
         table_name = None

@@ -62,6 +62,8 @@ class TicketRow(dynamo.Table):
     """
 
     feature = "tickets"
+    contents = "Tickets, with the names and codes of their guests, their check-ins and their transfers."
+    personal_data = dynamo.PersonalData("names on tickets", export="yes", erasure="the names are removed; the ticket stays valid")
     has_stream = True
 
     class Meta:

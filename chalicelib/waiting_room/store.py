@@ -47,6 +47,8 @@ class WaitingRoomRow(dynamo.Table):
     """A room, a counter or an entry; each uses some of the attributes. `offsets`, `segments` and `arrival` are JSON."""
 
     feature = "waiting-room"
+    contents = "Waiting rooms, their arrival counters, and the places of users."
+    personal_data = dynamo.PersonalData("the places of users in line", export="no", erasure="expires")
 
     class Meta:
         table_name = None

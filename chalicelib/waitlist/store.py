@@ -25,6 +25,8 @@ class WaitlistRow(dynamo.Table):
     """
 
     feature = "waitlist"
+    contents = "Entries of the waitlist by user, and by event those who wait and those who have an offer."
+    personal_data = dynamo.PersonalData("what somebody waits for", export="yes", erasure="deleted")
 
     class Meta:
         table_name = None

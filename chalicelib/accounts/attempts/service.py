@@ -25,6 +25,7 @@ MAX_DELAY_SECONDS = 300
 class TooManyAttempts(ApiError):
     code: ClassVar[str] = "too_many_attempts"
     status: ClassVar[int] = 429
+    default_message: ClassVar[str] = "Too many attempts. Wait, then try again."
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"Too many attempts to log in. Try again in {seconds} s.", retryAfterSeconds=seconds)

@@ -10,6 +10,8 @@ class AttemptsRow(dynamo.Table):
     """Times are epoch seconds. `attempts` are those since the counter began; the next one is allowed at `allowed_at`."""
 
     feature = "login-attempts"
+    contents = "Attempts to log in, by account and by address."
+    personal_data = dynamo.PersonalData("hashed addresses", export="no", erasure="expires")
 
     class Meta:
         table_name = None

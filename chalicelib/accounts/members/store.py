@@ -25,6 +25,8 @@ class MembershipRow(dynamo.Table):
     """`invited_at` is epoch seconds, `invited_by` a user id."""
 
     feature = "memberships"
+    contents = "Who works at which event."
+    personal_data = dynamo.PersonalData("names, addresses and roles", export="yes", erasure="deleted")
 
     class Meta:
         table_name = None

@@ -25,6 +25,8 @@ class PromoterRow(dynamo.Table):
     """A promoter, with the fields of `Promoter`; its `name` is `shown_name` here, because tables have a name too."""
 
     feature = "promoters"
+    contents = "The profiles of promoters."
+    personal_data = dynamo.PersonalData("names and addresses", export="yes", erasure="deleted")
 
     class Meta:
         table_name = None

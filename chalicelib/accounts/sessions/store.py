@@ -25,6 +25,10 @@ class SessionRow(dynamo.Table):
     """`previous_hash` is that of the token before the last, absent before the first rotation; `position` is `<begun_at>#<id>`."""
 
     feature = "sessions"
+    contents = "Sessions, with the hashes of their refresh tokens."
+    personal_data = dynamo.PersonalData(
+        "the network address and browser of the last use", export="no, `GET /auth/sessions` shows it", erasure="deleted"
+    )
 
     class Meta:
         table_name = None

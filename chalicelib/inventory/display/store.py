@@ -16,6 +16,8 @@ class DisplayRow(dynamo.Table):
     """`figures` is JSON: stock id -> the fields of `Figures` as a list, which is a third of their size with names."""
 
     feature = "stock-display"
+    contents = "The stock figures of an event that all instances show."
+    personal_data = None
 
     class Meta:
         table_name = None

@@ -53,6 +53,9 @@ class ExternalProvider(PaymentProvider, Protocol):
     def takes_own_page(self) -> bool:
         """Whether the shop's own page can take a payment; if not, `open_payment` always gets a `page`."""
 
+    def event_types(self) -> list[str]:
+        """The types of events that the provider must send to our webhook."""
+
     def verify_event(self, body: bytes, signature: str, now: int) -> ProviderEvent | None:
         """The event of a webhook, if the provider has signed exactly these bytes lately; else None."""
 

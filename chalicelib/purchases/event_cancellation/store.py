@@ -32,6 +32,8 @@ class CancellationRow(dynamo.Table):
     """`progress` is `active` until all orders are refunded, then `finished`: a query finds those that are not."""
 
     feature = "event-cancellations"
+    contents = "Cancelled events, and how many of their orders are refunded."
+    personal_data = dynamo.PersonalData("ids of orders and users", export="no", erasure="stays, with the user id")
 
     class Meta:
         table_name = None

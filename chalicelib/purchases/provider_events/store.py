@@ -11,6 +11,8 @@ RETENTION_SECONDS = 30 * 86_400
 
 class ProcessedEventRow(dynamo.Table):
     feature = "provider-events"
+    contents = "Events of the payment provider that are processed."
+    personal_data = None
 
     class Meta:
         table_name = None

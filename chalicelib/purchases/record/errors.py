@@ -73,10 +73,12 @@ class PurchaseLimitExceeded(ApiError):
 
 class TierLimitExceeded(InvalidInput):
     code: ClassVar[str] = "tier_limit_exceeded"
+    default_message: ClassVar[str] = "That is more tickets of one tier than a purchase may have."
 
 
 class RefundInvalid(InvalidInput):
     code: ClassVar[str] = "refund_invalid"
+    default_message: ClassVar[str] = "The `tickets` of this refund are unknown, repeated, already taken back, or too many at once."
 
 
 class NotRefundable(ApiError):
@@ -95,3 +97,4 @@ class OrderDisputed(ApiError):
 
 class ReturnAddressRefused(InvalidInput):
     code: ClassVar[str] = "return_address_refused"
+    default_message: ClassVar[str] = "`success_url` and `cancel_url` must lead to an address that this shop allows."

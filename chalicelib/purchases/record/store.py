@@ -56,6 +56,8 @@ class PurchaseRow(dynamo.Table):
     """A row with only id, state and version is a tombstone: it stands for a purchase that was never written and never will be."""
 
     feature = "purchases"
+    contents = "Purchases, and tombstones of purchases that were never written."
+    personal_data = dynamo.PersonalData("what a user has bought", export="yes, as orders", erasure="stays, with the user id")
     has_stream = True
 
     class Meta:
@@ -90,6 +92,8 @@ class PurchaseRow(dynamo.Table):
 
 class BuyerRow(dynamo.Table):
     feature = "buyers"
+    contents = "What a user has bought or been given of an event, and how often they reserve."
+    personal_data = dynamo.PersonalData("what a user has bought", export="yes, as orders", erasure="stays, with the user id")
 
     class Meta:
         table_name = None
@@ -112,6 +116,8 @@ class CheckoutDetailsRow(dynamo.Table):
     """What the buyer sent along with the checkout of the purchase `id`, apart because every step reads and writes the purchase."""
 
     feature = "checkout-details"
+    contents = "What buyers sent along with a checkout."
+    personal_data = dynamo.PersonalData("the buyer's address, names and answers", export="yes", erasure="emptied")
 
     class Meta:
         table_name = None

@@ -1,6 +1,6 @@
 """The state machine of a purchase: for every state and everything that can happen to it, what the code does.
 
-docs/payments.md shows this table. Tests compare the two, and play every pair of state and trigger.
+docs/payments.md shows this table, and tests play every pair of state and trigger.
 """
 
 from typing import Literal, get_args

@@ -17,6 +17,8 @@ class SweepState(Struct, frozen=True):
 
 class SweepRow(dynamo.Table):
     feature = "sweep"
+    contents = "How far the sweep has read the shards of all events."
+    personal_data = None
 
     class Meta:
         table_name = None

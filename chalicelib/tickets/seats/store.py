@@ -29,6 +29,10 @@ class GuestRow(dynamo.Table):
     """The details of a guest. `id` is that of the seat."""
 
     feature = "guests"
+    contents = "Details of the guests of seats."
+    personal_data = dynamo.PersonalData(
+        "names, addresses and answers of guests", export="yes", erasure="the names are removed; the ticket stays valid"
+    )
 
     class Meta:
         table_name = None

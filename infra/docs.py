@@ -1,0 +1,263 @@
+"""The generated tables of the documentation: `make docs` writes them into the marked blocks of the pages.
+
+A block begins with `<!-- generated: name -->` and ends with `<!-- end -->`; any page may have any block of `BLOCKS`. What a table says
+comes from the code: settings and their descriptions, routes and their docstrings, errors and their messages, the models of the tables,
+the template. With --check the command only names the pages whose blocks are not fresh.
+"""
+
+import json
+import re
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import msgspec
+from chalice.app import ScheduledEventConfig
+
+import app
+from bootstrap import files, interrupts
+from chalicelib import allowed_values, money, settings
+from chalicelib.catalog import custom_options, forms, tier_management
+from chalicelib.checkin.api import MAX_SCANS
+from chalicelib.edge import auth, http, http_errors, idempotency, scheduled
+from chalicelib.edge.openapi.document import list_operations
+from chalicelib.edge.openapi.errors import list_errors
+from chalicelib.images import model as images
+from chalicelib.images import rendering
+from chalicelib.outgoing_webhooks import model as webhooks
+from chalicelib.payments import service as payments
+from chalicelib.purchases.checkout import answers
+from chalicelib.purchases.record import model as purchases
+from chalicelib.purchases.record import transitions
+from chalicelib.waitlist import model as waitlist
+from infra import event_sources, tables
+from infra.template import alarms, functions, permissions
+from infra.template.stages import ROOT
+
+Row = Sequence[str]
+
+_BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->\n)", re.DOTALL)
+_KB, _MB = 1024, 1024 * 1024
+_WRITES = {"BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = ArgumentParser(prog="python -m infra.docs", description="Write the generated tables of the documentation.")
+    parser.add_argument("--check", action="store_true", help="only name the pages whose tables are not fresh")
+    is_check = parser.parse_args(argv).check
+    stale = stale_pages()
+    for page, text in stale.items():
+        if is_check:
+            print(f"{page.relative_to(ROOT)} has tables that are not fresh; run `make docs` (python -m infra.docs).", file=sys.stderr)
+        else:
+            page.write_text(text, encoding="utf-8")
+            print(f"Wrote the tables of {page.relative_to(ROOT)}.")
+    return int(is_check and bool(stale))
+
+
+def stale_pages() -> dict[Path, str]:
+    """Return the pages whose blocks differ from the code, with the text that they should have. Raises KeyError for an unknown block."""
+    pages = {page: page.read_text(encoding="utf-8") for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]}
+    return {page: fresh for page, text in sorted(pages.items()) if (fresh := _BLOCK.sub(_write_block, text)) != text}
+
+
+def _write_block(found: re.Match[str]) -> str:
+    return f"{found[1]}\n{BLOCKS[found[2]]()}\n{found[3]}"
+
+
+def _table(heading: Row, rows: Iterable[Row]) -> str:
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |\n" for line in lines)
+
+
+def _code(values: Iterable[str]) -> str:
+    return ", ".join(f"`{value}`" for value in values)
+
+
+# ------------------------------------------------------------------ settings and limits
+def _description(field: Any) -> str:
+    return next(meta.description for meta in get_args(field.type)[1:] if isinstance(meta, msgspec.Meta) and meta.description)
+
+
+def _allowed_values(field: Any) -> str:
+    """`1 to 24`, or the values of a choice; nothing for text."""
+    kind, *metas = get_args(field.type)
+    bounds = [meta for meta in metas if not (isinstance(meta, msgspec.Meta) and meta.description)]
+    if kind is str:
+        return ""
+    if kind is not int:
+        return _code(get_args(kind))
+    return allowed_values.description(Annotated[(kind, *bounds)] if bounds else kind).removeprefix("a whole number ").removeprefix("from ")
+
+
+def _settings() -> str:
+    rows = [
+        (
+            f"`{settings.PREFIX}{field.name.upper()}`",
+            f"`{field.default}`" if field.default != "" else "",
+            _allowed_values(field),
+            _description(field),
+        )
+        for field in msgspec.structs.fields(settings.Settings)
+    ]
+    return _table(("variable", "default", "values", "meaning"), rows)
+
+
+def _sizes() -> str:
+    """The largest requests and things that the API accepts."""
+    return _table(
+        ("what", "at most"),
+        [
+            ("JSON body", f"{http_errors.MAX_BODY_BYTES // _KB} KB"),
+            ("form with a file", f"{http.MAX_FORM_BYTES // _MB} MB"),
+            (
+                "image",
+                f"{images.MAX_IMAGE_BYTES // _MB} MB, {rendering.MAX_SIDE:,} pixels a side, {rendering.MAX_PIXELS // 1_000_000} megapixels",
+            ),
+            ("bootstrap file", f"{files.MAX_BYTES // _MB} MB"),
+            ("Idempotency-Key", f"{idempotency.MAX_KEY_LENGTH} characters"),
+            ("price of a ticket", f"{money.MAX_PRICE_CENTS:,} cents"),
+            ("tickets of one tier in a purchase", f"{purchases.MAX_QUANTITY}"),
+            ("tiers in a purchase", f"{purchases.MAX_LINE_ITEMS}"),
+            ("what is sent along with a checkout", f"{answers.MAX_DETAILS_BYTES // _KB} KB"),
+            ("answers to the questions of packages", f"{answers.MAX_ANSWERS_BYTES // _KB} KB"),
+            ("tiers of an event", f"{tier_management.MAX_TIERS}"),
+            ("capacity of an event or a tier", f"{forms.MAX_CAPACITY:,} tickets"),
+            ("metadata of an event or a tier", f"{forms.MAX_METADATA_BYTES // _KB} KB"),
+            ("questions of a package", f"{custom_options.MAX_OPTIONS}"),
+            ("choices of a question", f"{custom_options.MAX_CHOICES}"),
+            ("answer to a question", f"{custom_options.MAX_ANSWER_LENGTH} characters"),
+            ("tiers of an entry of the waitlist", f"{waitlist.MAX_TIERS}"),
+            ("scans in `POST /checkin/sync`", f"{MAX_SCANS}"),
+            ("events at which somebody works", f"{auth.MAX_EVENTS}"),
+            ("webhook endpoints of a promoter", f"{webhooks.MAX_ENDPOINTS}"),
+        ],
+    )
+
+
+# ------------------------------------------------------------------ the API
+def _routes() -> str:
+    rows = [
+        (
+            f"`{operation.method} {operation.path}`",
+            operation.access,
+            " ".join((operation.handler.__doc__ or "").partition("\n\n")[0].split()),
+        )
+        for operation in list_operations(app.app.routes)
+    ]
+    return _table(("call", "access", "what it does"), rows)
+
+
+def _errors() -> str:
+    errors = {error.code: error for operation in list_operations(app.app.routes) for error in list_errors(operation)}
+    rows = [(str(error.status), f"`{code}`", error.default_message) for code, error in errors.items()]
+    return _table(("status", "`error`", "`message`"), sorted(rows))
+
+
+def _stripe_events() -> str:
+    return "".join(f"- `{name}`\n" for name in payments.external_provider("stripe").event_types())
+
+
+def _purchase_states() -> str:
+    states, triggers, actions = transitions.STATES, transitions.TRIGGERS, transitions.ACTIONS
+    by_state = [(text, *(f"`{transitions.action_for(state, trigger)}`" for state in states)) for trigger, text in triggers.items()]
+    table = _table(("", *(f"`{state}`" for state in states)), by_state)
+    return f"{table}\n{_table(('action', 'what it does'), [(f'`{action}`', text) for action, text in actions.items()])}"
+
+
+# ------------------------------------------------------------------ tables
+def _tables() -> str:
+    rows = []
+    ttl, streamed, contents = tables.ttl_attributes(), tables.streamed(), tables.contents()
+    for feature, definition in tables.definitions().items():
+        indexes = [f"`{index['IndexName']}` on {_keys(index)}" for index in definition.get("GlobalSecondaryIndexes", [])]
+        properties = [*(["expires"] if feature in ttl else []), *(["stream"] if feature in streamed else [])]
+        rows.append((f"`{feature}`", _keys(definition), "; ".join(indexes), ", ".join(properties), contents[feature]))
+    return _table(("table", "key", "indexes", "", "what it stores"), rows)
+
+
+def _keys(definition: tables.TableDefinition) -> str:
+    return _code(key["AttributeName"] for key in definition["KeySchema"])
+
+
+def _personal_data() -> str:
+    found = tables.personal_data()
+    rows = [(f"`{feature}`", data.what, data.export, data.erasure) for feature, data in found.items() if data is not None]
+    others = _code(feature for feature, data in found.items() if data is None)
+    return f"{_table(('table', 'what it stores about people', 'in the export', 'on erasure'), rows)}\nNothing about people: {others}.\n"
+
+
+# ------------------------------------------------------------------ the template
+def _functions() -> str:
+    config = json.loads((ROOT / ".chalice" / "config.json").read_bytes())
+    rows = []
+    for name in functions.FUNCTIONS:
+        configured = config | config["lambda_functions"].get(name, {})
+        users = {"the secret": permissions.READS_SECRETS, "mail": permissions.SENDS_MAILS, "images": permissions.FILES}
+        used = [what for what, by in users.items() if name in by]
+        written = [table for table, actions in permissions.TABLES[name].items() if _WRITES & set(actions.split())]
+        size, seconds = f"{configured['lambda_memory_size']} MB", f"{configured['lambda_timeout']} s"
+        rows.append((f"`{name}`", _caller(name), size, seconds, ", ".join(used), _code(written)))
+    return _table(("function", "called", "memory", "timeout", "uses", "tables that it may write"), rows)
+
+
+def _caller(function: str) -> str:
+    if function in functions.SCHEDULED:
+        return f"every {_period(scheduled.INTERVALS[function])}"
+    if function in event_sources.CONSUMERS:
+        return f"for changes of {_code(event_sources.CONSUMERS[function])}"
+    return "for each upload" if function in functions.BY_EVENTS else "by API Gateway"
+
+
+def _jobs() -> str:
+    jobs = [source for source in app.app.event_sources if isinstance(source, ScheduledEventConfig)]
+    rows = [(f"`{job.name}`", f"every {_period(scheduled.INTERVALS[job.name])}", job.description) for job in jobs]
+    return _table(("job", "runs", "what it does"), sorted(rows))
+
+
+def _alarms() -> str:
+    rows = []
+    for alarm in alarms.alarms("prod"):
+        if alarm.part == 1:
+            formula = re.sub(r"FILL\((\w+), 0\)", r"\1", alarm.value)
+            limit = f"{'below' if alarm.below else 'above'} {alarm.threshold:,g}"
+            rows.append((f"[{alarm.name}](#{alarm.name})", f"`{formula}`", limit, _periods(alarm)))
+    return _table(("alarm", "figure", "goes off", "for"), rows)
+
+
+def _periods(alarm: alarms.Alarm) -> str:
+    (period,) = {metric["Period"] for metric in alarm.metrics.values()}
+    if alarm.out_of is None:
+        return _duration(alarm.times * period)
+    return f"{_duration(alarm.times * period)} of the last {_duration(alarm.out_of * period)}"
+
+
+def _duration(seconds: int) -> str:
+    unit, name = next((unit, name) for unit, name in ((86_400, "day"), (3600, "hour"), (60, "minute")) if seconds % unit == 0)
+    return f"1 {name}" if seconds == unit else f"{seconds // unit} {name}s"
+
+
+def _period(seconds: int) -> str:
+    """What follows "every": `minute`, `15 minutes`."""
+    return _duration(seconds).removeprefix("1 ")
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "settings": _settings,
+    "sizes": _sizes,
+    "routes": _routes,
+    "errors": _errors,
+    "stripe-events": _stripe_events,
+    "purchase-states": _purchase_states,
+    "tables": _tables,
+    "personal-data": _personal_data,
+    "functions": _functions,
+    "jobs": _jobs,
+    "alarms": _alarms,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(interrupts.run(main, "The pages that were not named have not changed."))
