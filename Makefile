@@ -2,7 +2,9 @@
 
 # Variables on the command line (make run PORT=9000 FAIRGATE_HOLD_SECONDS=5) reach the commands as environment variables.
 .DEFAULT_GOAL := help
-.PHONY: help run shots plan apply status test check format docs bench package deploy emulate admin clean \
+# Python keeps the files that it has compiled: the tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+.PHONY: help run shots plan apply status test test-all check format docs bench package deploy emulate admin clean \
 	check-types check-template check-imports check-pages check-style check-layers check-openapi
 
 VENV := .venv
@@ -26,8 +28,10 @@ help:
 	@echo "make status    show which version of the catalog is on sale, since when and by whom"
 	@echo "                 STAGE=dev              all three: of a deployed stage instead (DATA=folder: of the run with that folder)"
 	@echo "                 FILES='a.json b.json'  other files than bootstrap/bootstrap-tickets.json and, in a local run, its demo"
-	@echo "make test      run all tests on all cores, with coverage"
-	@echo "                 ARGS='-k name'         some of them, without coverage (ARGS='-n 0': all in one process)"
+	@echo "make test      run the tests, without the slow ones (about five minutes)"
+	@echo "                 ARGS='-k name'         run some of all tests instead (ARGS='-n 0': in one process)"
+	@echo "make test-all  run all tests, with fresh random seeds, on both engines, with coverage (half an hour)"
+	@echo "                 SEED=number            repeat the run that printed this seed"
 	@echo "make shots     draw every page and state, on a phone and a desk, light and dark, and in Spanish, into .build/shots"
 	@echo "make check     check format, lint, types (also of the pages), layers, what each function loads, and the template"
 	@echo "make format    format the files and fix what the linter can fix"
@@ -55,10 +59,14 @@ plan apply: $(RUN_STAMP)
 status: $(RUN_STAMP)
 	@$(if $(STAGE),FAIRGATE_STAGE=$(STAGE)) $(BIN)/python -m bootstrap status
 
-# A part of the tests covers a part of the code, so the limit of coverage holds only for all of them.
+# docs/testing.md says what the two run.
 test: $(STAMP)
 	@$(BIN)/python -m infra.web
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(if $(ARGS),$(ARGS),--cov --cov-report=term:skip-covered)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(if $(ARGS),$(ARGS),-m "not slow" --seeds=2)
+
+test-all: $(STAMP)
+	@$(BIN)/python -m infra.web
+	@$(BIN)/python -m pytest -n auto --dist worksteal --seed=$(or $(SEED),fresh) --store=both --cov --cov-report=term:skip-covered $(ARGS)
 
 shots: $(STAMP)
 	@$(BIN)/python -m infra.web

@@ -15,7 +15,7 @@ import stripe
 
 from chalicelib import clock, deadline, dynamo, log, settings
 from infra.local.environment import LOCAL_CREDENTIALS
-from tests import engines, store_calls
+from tests import engines, seeds, store_calls
 from tests.client import Client
 from tests.tracing import collect_untraced, stop_the_tracer_of_a_controller, trace_the_product_alone, untraced
 
@@ -26,31 +26,30 @@ if TYPE_CHECKING:
 JWT_SECRET = "a-secret-of-the-tests-that-signs-access-tokens"
 TICKET_KEYS = "k1:a-secret-of-the-tests-that-signs-tickets"
 TESTS = Path(__file__).parent
-# Without coverage: what is about its own tools and stand-ins, what looks at files, and what sends the requests of other tests many thousand
-# times more.
-UNMEASURED = {"bench", "browser", "clients", "contract", "devtools", "infra", "protocol", "simulation"}
-UNMEASURED |= {"test_docs.py", "test_docs_commands.py", "test_code_rules.py", "access", "faults", "histories", "races"}
-UNMEASURED_FILES = ("_races", "_crashes", "_interference")  # how their names end: the same in the folders of features
-# What decides about stock, and the tools that break the store, are tried on an engine of others too, which is five times slower.
+# Names of folders and files below tests/, wherever they stand. docs/testing.md says what runs when.
+# Tests of tools, of the tree, and of all features at once. They are not measured by coverage, and never repeated on moto.
+NOT_OF_A_FEATURE = {"access", "bench", "browser", "clients", "contract", "devtools", "faults", "histories", "infra", "protocol", "races"}
+NOT_OF_A_FEATURE |= {"simulation", "test_docs", "test_docs_commands", "test_code_rules"}
+NOT_OF_A_FEATURE_IF_IT_ENDS_SO = ("_races", "_crashes", "_interference")
+# What `make test` leaves to `make test-all`, besides the tests marked `slow` and the browser tests that are not marked `journey`.
+SLOW = {"bench", "clients", "faults", "protocol"}
+# What decides about stock, and the tools that break the store, always run on moto.
 ON_MOTO = {"inventory", "simulation"}
 START = 1_780_315_200  # 2026-06-01T12:00:00Z
 
-# No test fails because the machine was busy, or because it happened to try something else than in the run before.
-# The search for longer (docs/testing.md) tries something else each time.
-hypothesis.settings.register_profile(
-    "the same each time",
-    deadline=None,
-    derandomize="SIMULATION_SEEDS" not in os.environ,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-)
-hypothesis.settings.load_profile("the same each time")
+# No test fails because the machine was busy, or because of what an earlier run has found.
+hypothesis.settings.register_profile("tests", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--store", choices=["moto", "local"], help="engine of the `store` fixture, of all tests")
+    seeds.add_options(parser)
+    parser.addoption("--store", choices=["local", "moto", "both"], help="the engine of the `store` fixture (default: each test says)")
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers of pytest-xdist get the options
 def pytest_configure(config: pytest.Config) -> None:
+    seeds.choose(config)
     stop_the_tracer_of_a_controller(config)
     for name in [name for name in os.environ if name.startswith(("AWS_", settings.PREFIX))]:
         del os.environ[name]
@@ -64,6 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)  # after coverage has begun
 def pytest_sessionstart(session: pytest.Session) -> None:
+    if reporter := session.config.pluginmanager.get_plugin("terminalreporter"):
+        _print_seed(reporter)
     collect_untraced(session)
     _import_a_part(session)
 
@@ -80,11 +81,32 @@ def _import_a_part(session: pytest.Session) -> None:
             importlib.import_module(".".join(file.relative_to(TESTS.parent).with_suffix("").parts))
 
 
+def _names(path: Path) -> set[str]:
+    return set(path.relative_to(TESTS).with_suffix("").parts)
+
+
+def _is_of_a_feature(path: Path) -> bool:
+    return not NOT_OF_A_FEATURE & _names(path) and not path.stem.endswith(NOT_OF_A_FEATURE_IF_IT_ENDS_SO)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of features on both engines if `--store both` says so. Moto loses updates under threads."""
+    if metafunc.config.option.store == "both":
+        fixtures, path = set(metafunc.fixturenames), metafunc.definition.path
+        if fixtures & {"store", "api"} and "threaded_store" not in fixtures and not ON_MOTO & _names(path) and _is_of_a_feature(path):
+            metafunc.parametrize("store_engine", ["local", "moto"], indirect=True)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure no coverage where it would only cost: a tracer nearly doubles the time of a test."""
+    """Mark the slow tests, and those without coverage, whose tracer nearly doubles the time of a test."""
     for item in items:
-        is_repetition = item.path.stem.endswith(UNMEASURED_FILES) or hypothesis.is_hypothesis_test(item.obj)
-        if is_repetition or item.path.relative_to(TESTS).parts[0] in UNMEASURED:
+        names = _names(item.path)
+        if SLOW & names or ("browser" in names and item.get_closest_marker("journey") is None):
+            item.add_marker("slow")
+        is_repeated = hypothesis.is_hypothesis_test(item.obj) or (
+            hasattr(item, "callspec") and item.callspec.params.get("store_engine") == "moto"
+        )
+        if is_repeated or not _is_of_a_feature(item.path):
             item.add_marker("no_cover")
 
 
@@ -117,7 +139,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def _print_seed(reporter: pytest.TerminalReporter) -> None:
+    if seeds.first:
+        reporter.write_line(f"seed: {seeds.first} (--seed={seeds.first} tries the same again)")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    _print_seed(terminalreporter)
     if exitstatus == pytest.ExitCode.OK and _is_whole(config) and (unused := store_calls.unused(store_calls.made)):
         terminalreporter.section("FAILED: infra/template/permissions.py", red=True)
         for function, action, table in unused:
@@ -142,23 +170,24 @@ def _settings() -> Iterator[settings.Settings]:
         yield current
 
 
-def is_on_moto(request: pytest.FixtureRequest) -> bool:
-    """Whether the test's `store` is moto."""
-    chosen = request.config.getoption("--store")
-    return chosen == "moto" if chosen else request.path.relative_to(TESTS).parts[0] in ON_MOTO
+@pytest.fixture(autouse=True)
+def store_engine(request: pytest.FixtureRequest) -> str:
+    """The engine of the test's `store`: local or moto."""
+    chosen = getattr(request, "param", None) or request.config.option.store
+    return chosen if chosen in ("local", "moto") else "moto" if ON_MOTO & _names(request.path) else "local"
 
 
 @pytest.fixture
-def store(request: pytest.FixtureRequest, _settings: settings.Settings) -> Iterator[Any]:
-    """Empty tables on the engine of the test or of `--store`; the value is the DynamoDB client. For one thread."""
-    with engines.moto() if is_on_moto(request) else engines.local(), engines.fresh_stage():
+def store(store_engine: str, _settings: settings.Settings) -> Iterator[Any]:
+    """Empty tables on the test's engine; the value is the DynamoDB client. For one thread."""
+    with engines.moto() if store_engine == "moto" else engines.local(), engines.fresh_stage():
         yield dynamo.client()
 
 
 @pytest.fixture
-def threaded_store(request: pytest.FixtureRequest, _settings: settings.Settings) -> Iterator[Any]:
+def threaded_store(request: pytest.FixtureRequest, store_engine: str, _settings: settings.Settings) -> Iterator[Any]:
     """Empty tables on the local store, in this process, whatever `--store` says: moto loses updates under threads."""
-    if not is_on_moto(request):
+    if store_engine == "local":
         yield request.getfixturevalue("store")
         return
     with engines.local(), engines.fresh_stage():

@@ -79,7 +79,10 @@ def curl(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("page", "shell"), RUN_IN, ids=[f"{page.stem}-{shell}" for page, shell in RUN_IN])
+@pytest.mark.parametrize(
+    ("page", "shell"),
+    [pytest.param(page, shell, marks=[] if page.name == "README.md" else pytest.mark.slow, id=f"{page.stem}-{shell}") for page, shell in RUN_IN],
+)
 def test_commands_that_use_a_local_run_work_as_printed(page, shell, copy, local_run, curl):
     script = "".join(local_blocks(page)).replace("http://127.0.0.1:8000", local_run.demo["web_url"].rstrip("/"))
     result = run_script(shell, script, copy, *([] if shutil.which("curl") else [curl]))
@@ -89,6 +92,7 @@ def test_commands_that_use_a_local_run_work_as_printed(page, shell, copy, local_
         check_the_readme(result, copy)
 
 
+@pytest.mark.slow
 def test_a_machine_without_curl_is_told_the_same(copy, local_run, curl):
     page = ROOT / "README.md"
     script = "".join(local_blocks(page)).replace("http://127.0.0.1:8000", local_run.demo["web_url"].rstrip("/"))
@@ -106,6 +110,7 @@ def check_the_readme(result: subprocess.CompletedProcess[str], folder: Path) -> 
     assert "is served already; nothing to do" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "block"), OTHER_BLOCKS, ids=[f"{page.stem}-{block.split()[0]}" for page, block in OTHER_BLOCKS])
 def test_other_commands_exist(page, block, copy, tmp_path):
     stand_ins = tmp_path / "bin"
@@ -118,6 +123,7 @@ def test_other_commands_exist(page, block, copy, tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_a_stand_in_refuses_what_does_not_exist(copy, tmp_path):
     for wrong in (
         "aws dynamodb update-tabel --table-name x",

@@ -47,6 +47,7 @@ def stored_in(page: Page) -> str:
     return page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])")
 
 
+@pytest.mark.journey
 def test_who_signs_in_goes_on_where_they_were_and_stays_signed_in_after_a_reload(ada, event_id):
     ada.page.goto(f"/events/{event_id}")
     ada.follow("Sign in")
@@ -73,6 +74,7 @@ def test_no_script_can_read_a_token(ada):
     assert "eyJ" not in kept  # with which every JWT begins
 
 
+@pytest.mark.journey
 def test_a_guest_buys_and_keeps_the_ticket_and_the_order_as_an_account(new_buyer, time, event_id):
     buyer = new_buyer()
     buy(buyer, event_id)
@@ -128,6 +130,7 @@ def test_a_link_to_confirm_the_address_that_has_expired_is_mailed_again(ada, tim
     ada.see("Your address is confirmed")
 
 
+@pytest.mark.journey
 def test_a_forgotten_password_is_replaced_by_mail(ada, mailbox: Mailbox):  # noqa: F811
     ada.page.goto("/sign-in")
     ada.page.get_by_label("E-mail address").fill(EMAIL)

@@ -29,6 +29,7 @@ def drop_id(api, time) -> str:
     return event_id
 
 
+@pytest.mark.journey
 def test_two_buyers_go_through_the_waiting_room_and_one_card_is_declined(new_buyer, api, time, drop_id):
     buyers = [new_buyer(), new_buyer(viewport={"width": 1280, "height": 800})]
     for buyer in buyers:
@@ -265,6 +266,7 @@ def test_a_sale_that_is_paused_or_sold_out_says_so(new_buyer, api, time, event_i
     buyer.see("This event is sold out")
 
 
+@pytest.mark.journey
 def test_the_pages_speak_spanish_and_remember_it(new_buyer, event_id):
     buyer = new_buyer(locale="es-ES")
     buyer.page.goto(f"/events/{event_id}")
@@ -284,6 +286,7 @@ def test_a_language_that_the_browser_names_but_refuses_is_no_failure(new_buyer, 
     buyer.see("Reserve tickets")
 
 
+@pytest.mark.journey
 def test_everything_can_be_bought_with_the_keyboard_alone(new_buyer, time, event_id):
     buyer = new_buyer()
     keyboard = buyer.page.keyboard

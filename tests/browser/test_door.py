@@ -79,6 +79,7 @@ def test_a_code_from_a_screenshot_of_the_wallet_is_admitted_once_online_and_anot
     camera.show(film, None)
 
 
+@pytest.mark.journey
 def test_scans_without_a_network_survive_a_reload_and_a_second_device_hears_of_its_duplicate(door, new_staff):  # noqa: F811
     good, void, late = door.sell(quantity=3, name="Ada Lovelace")
     north = new_staff("North")
@@ -118,6 +119,7 @@ def test_scans_without_a_network_survive_a_reload_and_a_second_device_hears_of_i
     assert door.admitted(late) == 0
 
 
+@pytest.mark.journey
 def test_two_devices_online_admit_a_ticket_once_and_an_undo_lets_it_in_again(door, new_staff):  # noqa: F811
     [ticket] = door.sell(name="Ada Lovelace")
     north = new_staff("North")

@@ -1,5 +1,6 @@
 """The pages for those who manage by the keyboard alone: from signing in to a sale that is paused, resumed and cancelled."""
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.managers import PASSWORD, Manager
@@ -36,6 +37,7 @@ class Keyboard:
         self.page.keyboard.type(text)
 
 
+@pytest.mark.journey
 def test_an_event_is_created_sold_paused_and_cancelled_by_the_keyboard_alone(new_buyer, api, time):
     page = new_buyer(viewport={"width": 1280, "height": 800}).page
     api.post("/auth/register", json={"email": "promoter@example.com", "password": PASSWORD, "role": "promoter", "company": "Nova"})

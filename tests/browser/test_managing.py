@@ -1,5 +1,6 @@
 """A promoter puts an event on sale by the pages alone, and a buyer buys there."""
 
+import pytest
 from playwright.sync_api import expect
 
 from chalicelib import settings
@@ -18,6 +19,7 @@ def add(manager: Manager, kind: str, name: str, price: str, number: str) -> None
     manager.see_heading(name)
 
 
+@pytest.mark.journey
 def test_a_promoter_creates_and_publishes_an_event_and_a_buyer_buys(new_buyer, api, time):
     manager = Manager(new_buyer().page, api, time)
     manager.sign_up()

@@ -24,6 +24,7 @@ def manager(new_buyer, api, time):
     return manager
 
 
+@pytest.mark.journey
 def test_a_promoter_finds_an_order_and_refunds_one_of_its_tickets(manager):
     drop = Drop(manager)
     drop.join(3)

@@ -53,6 +53,7 @@ def _buyer_with_element(new_buyer, shop):
     return buyer
 
 
+@pytest.mark.journey
 @pytest.mark.usefixtures("own_page")
 def test_a_card_is_declined_and_another_pays_on_the_shops_own_page(new_buyer, shop, time):
     buyer = new_buyer()
@@ -186,6 +187,7 @@ def test_money_that_came_too_late_is_explained_with_the_state_of_its_refund(new_
     invariants.check(time.now)
 
 
+@pytest.mark.journey
 @pytest.mark.usefixtures("hosted_page")
 def test_a_card_is_declined_and_another_asks_for_3d_secure_on_the_providers_page(new_buyer, shop):
     buyer = new_buyer()

@@ -175,6 +175,7 @@ def test_names_can_be_changed_until_shortly_before_the_event(holder, time):
     expect(holder.page.get_by_text("The name can no longer be changed.")).to_have_count(2)
 
 
+@pytest.mark.journey
 def test_a_ticket_changes_hands_and_its_old_code_dies(holder, new_buyer, api, origin, time, shop):
     with settings.override(shop_url=origin):
         old = codes(holder)

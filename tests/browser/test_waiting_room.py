@@ -122,6 +122,7 @@ def test_a_phone_whose_clock_is_an_hour_off_counts_down_to_the_right_moment(new_
     expect(buyer.page.get_by_text(re.compile("It is your turn|You are next"))).to_be_visible()
 
 
+@pytest.mark.journey
 def test_the_waiting_room_in_spanish_by_the_keyboard_alone(new_buyer, time, drop_id):
     buyer = new_buyer(locale="es-ES")
     keyboard = buyer.page.keyboard

@@ -40,6 +40,7 @@ def bring_offer(buyer: Buyer, api, order_id: str) -> None:
     buyer.look_again()
 
 
+@pytest.mark.journey
 def test_who_waits_gets_the_ticket_that_comes_back_and_pays_for_it(new_buyer, api, time, sold_out):
     event_id, orders = sold_out
     lines.join(api, "eve", event_id, 2)

@@ -1,6 +1,5 @@
 """Random histories of buyers, admins, schedules, crashes and the clock; the invariants hold after each step."""
 
-import os
 from contextlib import ExitStack
 from itertools import count
 
@@ -15,7 +14,7 @@ from chalicelib.inventory.model import CapacityInUse
 from chalicelib.purchases.record import store
 from chalicelib.tickets import service as tickets
 from chalicelib.tickets.seats import service as seats
-from tests import builders, invariants, shops
+from tests import builders, invariants, seeds, shops
 from tests.client import ClientReply
 from tests.simulation import faults
 from tests.waitlist import lines
@@ -253,7 +252,7 @@ def run_histories(start, histories):
     run_state_machine_as_test(
         start,
         settings=settings(
-            max_examples=int(os.environ.get("SIMULATION_SEEDS", histories)),
+            max_examples=seeds.count(histories),
             stateful_step_count=25,
             suppress_health_check=list(HealthCheck),
         ),

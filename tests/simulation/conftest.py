@@ -2,9 +2,7 @@
 
 import pytest
 
-from tests.conftest import is_on_moto
-
 
 @pytest.fixture(params=["chosen engine", "local store"])
-def store(request, store):
-    return store if request.param == "chosen engine" or not is_on_moto(request) else request.getfixturevalue("threaded_store")
+def store(request, store, store_engine):
+    return store if request.param == "chosen engine" or store_engine == "local" else request.getfixturevalue("threaded_store")

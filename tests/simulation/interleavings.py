@@ -6,17 +6,17 @@ A scenario is a function of `play`. It prepares its data, plays its actors once 
         run = play({"ada": lambda: reserve("ada"), "sweep": builders.run_sweep}, crashes=1)
         assert run.results["sweep"]["released"] == 1
 
-    run_seeds(range(300), scenario)           a failure names its seed and prints the schedule
-    SIMULATION_SEED=17 make test ARGS=...     only that seed
-    SIMULATION_SEEDS=500 make test ARGS=...   so many seeds instead
-    explore(scenario, preemptions=2)          every schedule with at most two preemptions
+    run_seeds(40, scenario)                         a failure names its seed and prints the schedule
+    make test ARGS="--seed=17 --seeds=1 ..."        only seed 17
+    make test ARGS="--seed=fresh --seeds=500 ..."   500 seeds that no run had before
+    explore(scenario, preemptions=2)                every schedule with at most two preemptions
 """
 
-import os
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tests import seeds
 from tests.simulation.scheduler import Actor, Choice, Fate, Run, Scheduler, Step, without_randomness
 
 Actors = Mapping[str, Callable[[], Any]]
@@ -49,16 +49,12 @@ def ordered_play(names: Sequence[str], seed: int = 0) -> Play:
     return Play(seed, lambda _: _OrderedChoice(names), "in order")
 
 
-def run_seeds(seeds: Iterable[int], scenario: Scenario) -> list[Run]:
-    """Run the scenario once for each seed. The first failure ends it; its message has the seed and the schedule."""
-    return [_run_scenario(seeded_play(seed), scenario) for seed in _chosen_seeds(seeds)]
+def run_seeds(count: int, scenario: Scenario, *, until: Callable[[], bool] = lambda: True) -> list[Run]:
+    """Run the scenario once for each of `count` seeds, and for further seeds until `until` holds.
 
-
-def _chosen_seeds(seeds: Iterable[int]) -> Iterable[int]:
-    if only := os.environ.get("SIMULATION_SEED"):
-        return [int(only)]
-    count = os.environ.get("SIMULATION_SEEDS")
-    return range(int(count)) if count else seeds
+    The first failure ends it; its message has the seed and the schedule. `--seeds` replaces `count`.
+    """
+    return [_run_scenario(seeded_play(seed), scenario) for seed in seeds.numbers_until(count, until)]
 
 
 def replay(scenario: Scenario, names: Sequence[str]) -> Run:

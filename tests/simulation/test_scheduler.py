@@ -6,6 +6,7 @@ import pytest
 
 from chalicelib import dynamo
 from chalicelib.purchases.record.store import PurchaseRow
+from tests import seeds
 from tests.simulation import faults
 from tests.simulation.interleavings import explore, ordered_play, replay, run_seeds, seeded_play
 from tests.simulation.scheduler import Actor, Stalled
@@ -45,7 +46,7 @@ def two_increments(add):
 
 def test_seeds_find_a_lost_update_and_name_the_seed_and_the_schedule():
     with pytest.raises(AssertionError) as failed:
-        run_seeds(range(50), two_increments(increment_blindly))
+        run_seeds(50, two_increments(increment_blindly), until=lambda: False)
     (note,) = failed.value.__notes__
     assert note.startswith("seed ")
     assert "ada          GetItem            purchases" in note
@@ -55,7 +56,7 @@ def test_seeds_find_a_lost_update_and_name_the_seed_and_the_schedule():
 
 
 def test_seeds_find_no_race_where_there_is_none():
-    assert len(run_seeds(range(30), two_increments(increment))) == 30
+    assert len(run_seeds(30, two_increments(increment))) == seeds.count(30)
 
 
 def test_a_seed_replays():
@@ -70,14 +71,23 @@ def test_a_seed_replays():
     assert len({tuple(traces(seed)) for seed in range(10)}) > 5
 
 
-def test_one_seed_can_be_chosen(monkeypatch):
-    monkeypatch.setenv("SIMULATION_SEED", "17")
-    assert [run.origin for run in run_seeds(range(50), two_increments(increment))] == ["seed 17"]
+def test_the_first_seed_and_their_count_can_be_chosen(monkeypatch):
+    monkeypatch.setattr(seeds, "first", 17)
+    monkeypatch.setattr(seeds, "_count", 2)
+    assert [run.origin for run in run_seeds(50, two_increments(increment))] == ["seed 17", "seed 18"]
 
 
-def test_a_longer_search_can_be_chosen(monkeypatch):
-    monkeypatch.setenv("SIMULATION_SEEDS", "3")
-    assert [run.origin for run in run_seeds(range(2), two_increments(increment))] == ["seed 0", "seed 1", "seed 2"]
+def test_seeds_are_added_until_every_outcome_was_seen(monkeypatch):
+    monkeypatch.setattr(seeds, "_count", 1)
+    outcomes = set()
+
+    def scenario(play):
+        put_counter()
+        outcomes.add(play({"ada": increment, "bob": increment}).order[0])
+
+    run_seeds(1, scenario, until=lambda: outcomes == {"ada", "bob"})
+    with pytest.raises(AssertionError, match="did not lead to every expected outcome"):
+        run_seeds(1, lambda _: None, until=lambda: "eve" in outcomes)
 
 
 def test_all_schedules_of_two_actors_with_two_calls_each():
@@ -118,8 +128,7 @@ def test_the_scheduler_crashes_actors_before_or_after_their_calls():
         assert version() in ((2,) if not run.crashed else (1, 2))
         outcomes.add((len(run.crashed), version()))
 
-    run_seeds(range(40), scenario)
-    assert outcomes == {(0, 2), (1, 1), (1, 2)}
+    run_seeds(40, scenario, until=lambda: outcomes == {(0, 2), (1, 1), (1, 2)})
 
 
 def test_a_crashed_actor_makes_no_further_call():

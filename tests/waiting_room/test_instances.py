@@ -159,7 +159,7 @@ def test_one_instance_writes_the_opening_and_the_others_read_it(api, time):
         assert {instance.poll()["n"] for instance in instances} == {5}
 
     with settings.override(waiting_room_counters=counters):
-        run_seeds(range(6), scenario)
+        run_seeds(6, scenario)
 
 
 @pytest.mark.usefixtures("threaded_store")
@@ -186,7 +186,7 @@ def test_a_join_during_the_opening_is_drawn_or_late_also_if_the_instance_that_op
         invariants.check(time.now)
 
     with settings.override(waiting_room_counters=3):
-        run_seeds(range(30), scenario)
+        run_seeds(30, scenario)
 
 
 def test_the_state_stays_small_whatever_admins_do(api, time):

@@ -1,0 +1,50 @@
+"""The seeds of this run. `--seed` and `--seeds` choose them (docs/testing.md)."""
+
+import random
+from collections.abc import Callable, Iterator
+
+import hypothesis
+import hypothesis.core
+import pytest
+
+FRESH = "fresh"
+_MAX_MORE = 2000  # after so many seeds without an outcome, the outcome is impossible
+
+first = 0
+_count: int | None = None
+
+
+def add_options(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--seed", help=f"the first seed of races, and the seed of made-up data and histories (default: 0; {FRESH}: a random one)"
+    )
+    parser.addoption("--seeds", type=int, help="how many seeds a race tries, and how many histories are made up (default: each test says)")
+
+
+def choose(config: pytest.Config) -> None:
+    """Take the options over. A fresh seed is chosen once, before the workers of pytest-xdist get the options."""
+    global first, _count
+    if config.option.seed == FRESH:
+        config.option.seed = str(random.SystemRandom().randrange(1_000_000))
+    first, _count = int(config.option.seed or 0), config.option.seeds
+    hypothesis.core.global_force_seed = first
+
+
+def numbers(default: int) -> range:
+    """The seeds that a race tries."""
+    return range(first, first + count(default))
+
+
+def count(default: int) -> int:
+    """How many seeds or histories to try."""
+    return _count or default
+
+
+def numbers_until(default: int, is_complete: Callable[[], bool]) -> Iterator[int]:
+    """The seeds that a race tries, and more of them until everything that can happen has happened."""
+    yield from numbers(default)
+    more = iter(range(first + count(default), first + count(default) + _MAX_MORE))
+    while not is_complete():
+        seed = next(more, None)
+        assert seed is not None, f"{_MAX_MORE} more seeds did not lead to every expected outcome"
+        yield seed
