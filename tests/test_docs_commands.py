@@ -81,7 +81,10 @@ def curl(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("page", "shell"),
-    [pytest.param(page, shell, marks=[] if page.name == "README.md" else pytest.mark.slow, id=f"{page.stem}-{shell}") for page, shell in RUN_IN],
+    [
+        pytest.param(page, shell, marks=[] if page.name == "README.md" else pytest.mark.slow, id=f"{page.stem}-{shell}")
+        for page, shell in RUN_IN
+    ],
 )
 def test_commands_that_use_a_local_run_work_as_printed(page, shell, copy, local_run, curl):
     script = "".join(local_blocks(page)).replace("http://127.0.0.1:8000", local_run.demo["web_url"].rstrip("/"))
