@@ -1,4 +1,4 @@
-"""Reads and writes the words of other ticket APIs in front of Fairgate's: an example to copy from (docs/vendor-names.md).
+"""Reads and writes the words of other ticket APIs in front of Fairgate's: an example to copy from (docs/api.md).
 
 to_vendor(kind, entity) renames the fields of an entity that Fairgate returned; from_vendor(kind, fields) makes a body for it.
 Amounts are decimal text with the vendor and whole cents here. Only the standard library is used.
