@@ -13,7 +13,8 @@ def description(field_type: Any) -> str:
 def _words(kind: inspect.Type, hint: str = "") -> str:
     match kind:
         case inspect.Metadata():
-            return _words(kind.type, str((kind.extra_json_schema or {}).get("description", "")).removesuffix("."))
+            schema = kind.extra_json_schema or {}
+            return _words(kind.type, str(schema.get("title") or schema.get("description", "")).removesuffix("."))
         case inspect.UnionType():
             return " or ".join(_words(member) for member in kind.types)
         case inspect.LiteralType():

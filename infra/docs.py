@@ -82,11 +82,11 @@ def _description(field: Any) -> str:
 
 
 def _allowed_values(field: Any) -> str:
-    """`1 to 24`, or the values of a choice; nothing for text."""
+    """`1 to 24`, the values of a choice, or the title of a kind of text."""
     kind, *metas = get_args(field.type)
     bounds = [meta for meta in metas if not (isinstance(meta, msgspec.Meta) and meta.description)]
     if kind is str:
-        return ""
+        return next((meta.title for meta in bounds if isinstance(meta, msgspec.Meta) and meta.title), "")
     if kind is not int:
         return _code(get_args(kind))
     return allowed_values.description(Annotated[(kind, *bounds)] if bounds else kind).removeprefix("a whole number ").removeprefix("from ")
