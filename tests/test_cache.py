@@ -82,7 +82,7 @@ def test_concurrent_threads_share_one_fetch():
     assert source.fetched == 1
 
 
-def test_threads_get_the_old_value_while_another_one_fetches_but_not_for_long(counts):
+def test_threads_get_the_old_value_briefly_while_another_one_fetches(counts):
     cache, source = TtlCache(lambda: 10, counted=True), Source()
     cache.get(100, "a", source)
     source.go.clear()
@@ -107,7 +107,7 @@ def test_an_error_without_an_old_value_is_raised_and_not_kept():
     assert cache.get(100, "a", source) == "value 2", "an error is not kept if there is no old value"
 
 
-def test_the_old_value_is_returned_while_the_store_is_down_and_the_store_is_called_once_a_second(counts):
+def test_the_old_value_serves_while_the_store_is_down(counts):
     cache, source = TtlCache(lambda: 10, counted=True), Source()
     cache.get(100, "a", source)
     source.error = dynamo.StoreUnavailable("down")
@@ -121,7 +121,7 @@ def test_the_old_value_is_returned_while_the_store_is_down_and_the_store_is_call
     assert counts() == {"hit": 1, "miss": 2, "stale": 2}
 
 
-def test_an_error_that_is_not_of_the_store_is_raised_in_spite_of_an_old_value():
+def test_an_error_of_our_own_is_raised_despite_an_old_value():
     cache, source = TtlCache(lambda: 10), Source()
     cache.get(100, "a", source)
     source.error = KeyError("a bug")

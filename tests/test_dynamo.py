@@ -94,7 +94,7 @@ def test_one_entry_that_is_never_processed_does_not_hide_behind_the_others(throt
 
 
 @pytest.mark.parametrize(("operation", "page"), [(dynamo.batch_get, dynamo.MAX_BATCH_GET), (dynamo.batch_put, dynamo.MAX_BATCH_WRITE)])
-def test_whole_batches_that_are_processed_between_stalled_ones_are_progress(throttle, waits, operation, page):
+def test_whole_batches_between_stalled_ones_are_progress(throttle, waits, operation, page):
     throttle(lambda call: page if call % 2 == 0 else 0)
     operation(TABLE, _keys(page * (ROUNDS + 1)))
     assert len(waits) == ROUNDS + 1

@@ -80,7 +80,7 @@ def test_a_deletion_that_collides_with_a_transaction_is_repeated(writes, waits, 
 
 
 @pytest.mark.parametrize("name", SHARD_WRITES)
-def test_a_shard_that_a_transaction_is_writing_is_written_at_the_second_attempt(store, waits, name):
+def test_a_shard_in_a_transaction_is_written_at_the_second_attempt(store, waits, name):
     inventory.create_shard(inventory.new_shard_item("stock#0", capacity=4, sold=0, is_open=True))
     inventory.hold_in_shard("stock#0", "h1", 1, 50)
     before = inventory.read_shards(["stock#0"])[0].version
@@ -118,7 +118,7 @@ def test_other_errors_are_left_to_the_sdk(writes, waits, name):
     assert (writes.count, waits) == (1, [])
 
 
-def test_a_transaction_whose_first_attempt_is_still_in_progress_is_repeated_with_its_token(writes, waits):
+def test_a_transaction_in_progress_is_repeated_with_its_token(writes, waits):
     def in_progress(call: StoreCall) -> Exception:
         return faults.error_response(call, "TransactionInProgressException", 400)
 

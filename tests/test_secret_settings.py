@@ -127,7 +127,7 @@ def test_a_wrong_new_secret_does_not_replace_the_last_one(manager, time):
     assert secret_settings.secret("jwt_secret") == FIRST
 
 
-def test_a_secret_comes_from_secrets_manager_where_the_environment_is_silent(manager):
+def test_a_secret_missing_in_the_environment_is_in_secrets_manager(manager):
     manager.put(json.dumps({"jwt_secret": FIRST, "more": 7}))
     assert secret_settings.secret("jwt_secret") == FIRST
     assert secret_settings.optional_secret("stripe_api_key") == ""

@@ -121,7 +121,7 @@ def test_each_script_may_have_a_fresh_connection_from_its_own_address():
     assert loopback_address(300) == "127.0.1.46"
 
 
-def test_a_lost_connection_fails_its_request_and_the_next_one_connects_again():
+def test_a_lost_connection_fails_only_its_request():
     """The first connection is closed after half a response, the second after a whole one, the third stays."""
 
     def respond(number: int, connection: socket.socket) -> None:

@@ -18,7 +18,7 @@ def test_who_is_not_logged_in_is_asked_to(error):
     assert advice(error).startswith("Log in to AWS (for example: aws sso login)")
 
 
-def test_a_stage_without_tables_and_a_region_that_does_not_answer_are_named():
+def test_a_stage_without_tables_and_a_silent_region_are_named():
     with settings.override(stage="dev", region="eu-central-1"):
         assert advice(refused("ResourceNotFoundException")).startswith("Stage dev has no tables in eu-central-1.")
     assert "that the region exists" in advice(EndpointConnectionError(endpoint_url="https://dynamodb.moon-1.example"))

@@ -64,7 +64,7 @@ def test_a_file_that_is_named_has_to_be_there(empty_environment, capsys, name, r
     assert capsys.readouterr().err == f"ENV_FILE: {name} cannot be used: {reason}\n"
 
 
-def test_the_example_sets_nothing_as_it_is_and_only_what_exists_without_its_marks(empty_environment):
+def test_the_example_sets_nothing_and_names_only_settings_that_exist(empty_environment):
     os.environ["ENV_FILE"] = str(EXAMPLE)
     env_file.load()
     assert variables() == {"ENV_FILE": str(EXAMPLE)}

@@ -150,7 +150,7 @@ class TestMoreTicketsThanTheEventHolds:
         assert result["warnings"] == []
 
 
-def test_a_package_of_the_file_has_its_options_and_a_plan_shows_their_changes(api, run, write, tree):
+def test_a_package_has_its_options_and_a_plan_shows_their_changes(api, run, write, tree):
     dinner = {"id": "dinner", "label": "Dinner", "option_type": "multi_select", "choices": ["Fish", "Vegan"], "per": "ticket"}
     asked = {**tree["ticket_types"]["fest-pass"], "options": [dinner], "is_sponsorship": True, "admits": 8}
     tree["ticket_types"]["fest-pass"] = asked

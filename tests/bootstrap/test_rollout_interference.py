@@ -151,7 +151,7 @@ def _separate_stage(name: str, *more_features: str):
 
 
 @pytest.mark.no_cover
-def test_a_crash_at_any_call_leaves_the_old_head_and_running_again_finishes(store, tree):
+def test_after_a_crash_at_any_call_running_again_finishes(store, tree):
     for _, after, calls in _crashes(tree):
         head, served = catalog.load_head_and_catalog()
         if "TransactWriteItems" in calls:  # the new head, which is the last step

@@ -98,7 +98,7 @@ def test_without_apply_nothing_is_written(api, import_file):
     assert scan(api, "A-0001").json["error"] == "code_unknown"
 
 
-def test_the_same_file_again_changes_nothing_and_a_longer_one_adds_the_rest(import_file, api):
+def test_the_same_file_changes_nothing_and_a_longer_one_adds_the_rest(import_file, api):
     import_file("A-0001,fest-pass,,\n")
     scan(api, "A-0001")
     again = import_file("A-0001,fest-pass,Other name,\nA-0002,fest-pass,,\n", "--json")

@@ -214,7 +214,7 @@ def test_an_invalid_file_never_reaches_the_store(run, write, tree, store, comman
     assert calls == []
 
 
-def test_a_fault_of_an_events_capacity_is_not_repeated_for_its_ticket_types(run, write, tree):
+def test_a_fault_of_an_events_capacity_is_reported_once(run, write, tree):
     tree["events"]["fest"]["metadata"]["capacity"] = "30"
     del tree["ticket_types"]["fest-pass"]["max_quantity"]
     assert "1 fault;" in run("validate", write(tree)).err

@@ -48,7 +48,7 @@ def stored_in(page: Page) -> str:
 
 
 @pytest.mark.journey
-def test_who_signs_in_goes_on_where_they_were_and_stays_signed_in_after_a_reload(ada, event_id):
+def test_signing_in_returns_to_the_same_page_and_survives_a_reload(ada, event_id):
     ada.page.goto(f"/events/{event_id}")
     ada.follow("Sign in")
     sign_in(ada, "wrong password")
@@ -96,7 +96,7 @@ def test_a_guest_buys_and_keeps_the_ticket_and_the_order_as_an_account(new_buyer
     invariants.check(time.now)
 
 
-def test_an_address_that_must_be_verified_first_gets_a_mail_whose_link_does_it(new_buyer, mailbox: Mailbox, monkeypatch):  # noqa: F811
+def test_the_link_in_the_mail_verifies_an_address(new_buyer, mailbox: Mailbox, monkeypatch):  # noqa: F811
     from chalicelib import settings
 
     buyer = new_buyer()
@@ -244,7 +244,7 @@ def test_who_signs_out_is_signed_out_in_all_tabs(ada):
     assert other.problems == []
 
 
-def test_an_expired_session_leads_to_signing_in_and_back_with_what_was_typed(ada, time, event_id, api):
+def test_an_expired_session_keeps_what_was_typed_while_signing_in(ada, time, event_id, api):
     ada.page.goto("/sign-in")
     sign_in(ada)
     expect(ada.heading("My details")).to_be_visible()
@@ -262,7 +262,7 @@ def test_an_expired_session_leads_to_signing_in_and_back_with_what_was_typed(ada
     ada.see_tickets(1)
 
 
-def test_a_guest_who_stayed_away_for_a_week_hears_what_that_means_and_can_buy_again(new_buyer, time, event_id):
+def test_a_guest_who_was_away_for_a_week_is_told_and_can_buy_again(new_buyer, time, event_id):
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}")
     buy(buyer, event_id)
@@ -276,7 +276,7 @@ def test_a_guest_who_stayed_away_for_a_week_hears_what_that_means_and_can_buy_ag
     buy(buyer, event_id)
 
 
-def test_an_account_whose_session_has_ended_does_not_buy_as_a_guest_unnoticed(ada, time, event_id):
+def test_an_account_with_an_ended_session_never_buys_as_a_guest(ada, time, event_id):
     ada.page.goto("/sign-in")
     sign_in(ada)
     expect(ada.heading("My details")).to_be_visible()

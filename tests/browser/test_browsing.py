@@ -133,7 +133,7 @@ def test_a_link_is_copied_where_the_device_cannot_share(new_buyer, origin, event
     assert buyer.page.evaluate("() => navigator.clipboard.readText()") == f"{origin}/events/{events['Open Air']}"
 
 
-def test_a_messenger_gets_a_preview_and_a_picture_at_the_address_of_the_page(new_buyer, origin, events):
+def test_a_messenger_gets_a_preview_with_a_picture(new_buyer, origin, events):
     with settings.override(shop_url=origin):
         messenger = new_buyer(user_agent="WhatsApp/2.24.1 A", java_script_enabled=False)
         messenger.page.goto(f"/events/{events['Open Air']}?utm_source=chat")

@@ -155,7 +155,7 @@ def _words(text: str, *words: str) -> list[str]:
     return [word for word in words if word in text]
 
 
-def test_more_tickets_than_one_person_may_buy_are_said_before_anything_is_reserved(new_buyer, api, event_id):
+def test_the_purchase_limit_is_shown_before_anything_is_reserved(new_buyer, api, event_id):
     builders.create_tier(api, event_id, "Balcony", price_cents=2000)
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}")
@@ -213,7 +213,7 @@ def _reload_and_return(buyer, here: Locator, back_at: Locator) -> None:
     expect(here).to_be_visible()
 
 
-def test_tickets_that_were_given_back_in_another_tab_are_no_payment_that_was_late(new_buyer, api, time, event_id):
+def test_tickets_returned_in_another_tab_are_not_a_late_payment(new_buyer, api, time, event_id):
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}")
     buyer.choose(TIER, 1)

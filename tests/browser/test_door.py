@@ -36,7 +36,7 @@ def browser(film):
         browser.close()
 
 
-def test_a_code_from_a_screenshot_of_the_wallet_is_admitted_once_online_and_another_one_offline(door, film, new_buyer, new_staff):  # noqa: F811
+def test_screenshots_of_codes_are_admitted_online_and_offline(door, film, new_buyer, new_staff):  # noqa: F811
     holder = new_buyer()
     holder.use_demo_identity()
     holder.page.goto(f"/events/{door.event_id}")
@@ -80,7 +80,7 @@ def test_a_code_from_a_screenshot_of_the_wallet_is_admitted_once_online_and_anot
 
 
 @pytest.mark.journey
-def test_scans_without_a_network_survive_a_reload_and_a_second_device_hears_of_its_duplicate(door, new_staff):  # noqa: F811
+def test_offline_scans_survive_a_reload_and_duplicates_are_reported(door, new_staff):  # noqa: F811
     good, void, late = door.sell(quantity=3, name="Ada Lovelace")
     north = new_staff("North")
     south = new_staff("South", "south@example.com")
@@ -120,7 +120,7 @@ def test_scans_without_a_network_survive_a_reload_and_a_second_device_hears_of_i
 
 
 @pytest.mark.journey
-def test_two_devices_online_admit_a_ticket_once_and_an_undo_lets_it_in_again(door, new_staff):  # noqa: F811
+def test_two_devices_admit_a_ticket_once_and_an_undo_readmits_it(door, new_staff):  # noqa: F811
     [ticket] = door.sell(name="Ada Lovelace")
     north = new_staff("North")
     south = new_staff("South", "south@example.com")
@@ -163,7 +163,7 @@ def test_an_answer_that_is_lost_lets_nobody_in_twice(door, new_staff):  # noqa: 
     assert (door.admitted(first), tickets.get_ticket(first.id).duplicates) == (1, [])
 
 
-def test_a_table_comes_in_one_by_one_and_all_at_once_and_people_are_found_by_name(door, new_staff):  # noqa: F811
+def test_a_table_enters_singly_or_together_and_is_found_by_name(door, new_staff):  # noqa: F811
     [table] = door.sell("grace", name="Grace Hopper", tier_id=door.table_id)
     [single] = door.sell(name="José Núñez")
     seat_id = f"{table.id}.2"
@@ -207,7 +207,7 @@ def test_each_reason_has_its_own_colour_and_words(door, api, time, new_staff):  
     assert seen["Refunded"] == seen["Over"]
 
 
-def test_the_camera_sleeps_when_nobody_comes_and_keeps_the_screen_on_meanwhile(door, film, new_staff):  # noqa: F811
+def test_an_idle_camera_sleeps_and_a_busy_one_keeps_the_screen_on(door, film, new_staff):  # noqa: F811
     staff = new_staff()
     staff.page.evaluate(NOTE_SCREEN_LOCKS)
     camera.show(film, None)

@@ -15,7 +15,7 @@ from tests.browser.door_staff import COUNT_KEPT, DoorStaff
 from tests.browser.doors import door, new_staff  # noqa: F401
 
 
-def test_what_the_device_keeps_is_deleted_when_its_people_leave_and_a_day_after_the_doors_close(door, time, new_staff):  # noqa: F811
+def test_stored_data_is_deleted_on_sign_out_and_a_day_after_closing(door, time, new_staff):  # noqa: F811
     [first, second] = door.sell(quantity=2)
     staff = new_staff()
     staff.lose_network()
@@ -71,7 +71,7 @@ def test_another_account_sees_the_list_only_if_it_works_there(door, new_staff, n
     assert door.admitted(ticket) == 1
 
 
-def test_a_session_that_ends_stops_nobody_and_its_scans_are_sent_after_signing_in_again(door, new_staff, new_buyer):  # noqa: F811
+def test_scans_of_an_ended_session_are_sent_after_signing_in_again(door, new_staff, new_buyer):  # noqa: F811
     [ticket] = door.sell(name="Ada Lovelace")
     staff = new_staff()
     other_tab = staff.page.context.new_page()

@@ -38,7 +38,7 @@ class Keyboard:
 
 
 @pytest.mark.journey
-def test_an_event_is_created_sold_paused_and_cancelled_by_the_keyboard_alone(new_buyer, api, time):
+def test_an_event_is_run_from_start_to_end_by_keyboard(new_buyer, api, time):
     page = new_buyer(viewport={"width": 1280, "height": 800}).page
     api.post("/auth/register", json={"email": "promoter@example.com", "password": PASSWORD, "role": "promoter", "company": "Nova"})
     manager, keyboard = Manager(page, api, time), Keyboard(page)

@@ -45,7 +45,7 @@ def test_only_the_language_of_the_page_is_loaded(new_buyer, origin):
     buyer.see("There are no events at the moment")
 
 
-def test_a_language_that_cannot_be_loaded_leaves_the_page_as_it_is_until_it_is_loaded_again(new_buyer, origin):
+def test_a_page_stays_as_it_is_until_its_new_language_has_loaded(new_buyer, origin):
     buyer = new_buyer()
     buyer.page.goto("/")
     buyer.page.route("**/assets/es-*", lambda route: route.abort())
@@ -59,7 +59,7 @@ def test_a_language_that_cannot_be_loaded_leaves_the_page_as_it_is_until_it_is_l
     expect(buyer.page.locator(".language-missing")).to_be_hidden()
 
 
-def test_a_page_whose_language_cannot_be_loaded_takes_another_one_and_the_chosen_one_the_next_time(new_buyer, origin):
+def test_a_page_falls_back_to_another_language_until_the_next_visit(new_buyer, origin):
     buyer = new_buyer(locale="es-ES")
     buyer.page.route("**/assets/es-*", lambda route: route.abort())
     buyer.page.goto("/")
@@ -70,7 +70,7 @@ def test_a_page_whose_language_cannot_be_loaded_takes_another_one_and_the_chosen
     buyer.see("No hay eventos en este momento")
 
 
-def test_a_page_without_any_language_says_so_in_all_of_them_and_can_be_loaded_again(new_buyer, origin):
+def test_a_page_without_any_language_says_so_in_all_languages(new_buyer, origin):
     buyer = new_buyer()
     buyer.page.route(re.compile(_TEXTS), lambda route: route.abort())
     buyer.page.goto("/")
@@ -81,7 +81,7 @@ def test_a_page_without_any_language_says_so_in_all_of_them_and_can_be_loaded_ag
     buyer.see("There are no events at the moment")
 
 
-def test_those_who_manage_load_one_language_and_another_one_leaves_what_they_have_typed(new_buyer, api, time):
+def test_managers_load_one_language_and_keep_what_they_typed(new_buyer, api, time):
     manager = Manager(new_buyer().page, api, time)
     manager.sign_up()
     loaded = loads(manager.page)
@@ -113,7 +113,7 @@ def test_a_field_that_is_refused_says_why_in_spanish(new_buyer, api, time):
     expect(manager.page.get_by_label("Termina (opcional)")).to_be_focused()
 
 
-def test_a_refusal_at_no_field_of_the_form_is_not_called_a_fault_of_the_shop(new_buyer, api, time):
+def test_a_refusal_without_a_field_is_not_shown_as_a_fault_of_the_shop(new_buyer, api, time):
     manager = Manager(new_buyer().page, api, time)
     manager.sign_up()
     manager.open("/events/new")
@@ -125,7 +125,7 @@ def test_a_refusal_at_no_field_of_the_form_is_not_called_a_fault_of_the_shop(new
     manager.see("Comprueba lo que has escrito aquí.")
 
 
-def test_a_search_and_what_was_done_to_an_account_stay_when_the_language_changes(new_buyer, api, time):
+def test_a_search_and_its_results_stay_when_the_language_changes(new_buyer, api, time):
     assert register(api, "ada@example.com").status == 201
     manager = Manager(new_buyer().page, api, time)
     manager.sign_in_as_admin("/manage/users")
@@ -177,7 +177,7 @@ def test_what_a_plan_refuses_and_what_was_changed_is_said_in_spanish(new_buyer, 
     check(manager.page, "catalog_refused")
 
 
-def test_pages_of_managers_whose_own_texts_are_missing_stay_in_the_language_that_is_complete(new_buyer, api, time):
+def test_pages_of_managers_fall_back_to_a_complete_language(new_buyer, api, time):
     manager = Manager(new_buyer().page, api, time)
     manager.sign_up()
     manager.open("/profile")
@@ -209,7 +209,7 @@ def test_the_door_opens_without_a_network_in_the_language_that_was_chosen(door, 
     staff.see_verdict("Adelante", "Ada Lovelace")
 
 
-def test_a_language_that_the_door_has_not_kept_is_named_and_lets_people_in_all_the_same(door, new_staff):  # noqa: F811
+def test_a_door_without_its_language_says_so_and_still_admits_people(door, new_staff):  # noqa: F811
     [ticket] = door.sell()
     staff = new_staff()
     staff.lose_network()

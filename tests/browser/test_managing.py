@@ -82,7 +82,7 @@ def test_nobody_sees_a_control_that_is_not_for_their_role(new_buyer, api, time, 
     expect(pages).to_have_text(["Events", "Compare events"])  # the others are no part of this event
 
 
-def test_a_coordinator_compares_the_events_that_are_coordinated_and_no_others(new_buyer, api, time, mailbox):  # noqa: F811
+def test_a_coordinator_compares_only_coordinated_events(new_buyer, api, time, mailbox):  # noqa: F811
     promoter, person = (Manager(new_buyer().page, api, time) for _ in range(2))
     promoter.sign_up()
     names = {"Afterglow": "coordinator", "Ten Years Loud": "coordinator", "Open Day": "staff", "Gala": None}
@@ -137,7 +137,7 @@ def test_on_a_demo_stage_an_admin_sees_the_shop_as_a_buyer_and_comes_back(new_bu
     invariants.check(time.now)
 
 
-def test_where_demo_identities_are_not_believed_nobody_is_offered_the_view_of_a_buyer(new_buyer, api, time):
+def test_without_demo_identities_the_view_of_a_buyer_is_not_offered(new_buyer, api, time):
     with settings.override(identity="jwt"):
         admin = Manager(new_buyer().page, api, time)
         admin.sign_in_as_admin()

@@ -123,7 +123,7 @@ def test_a_scan_is_in_the_history_with_its_gate_and_device_by_name(new_buyer, ap
     invariants.check(time.now)
 
 
-def test_a_table_that_is_wider_than_the_screen_says_so_and_moves_by_the_keyboard(manager):
+def test_a_table_wider_than_the_screen_scrolls_by_keyboard(manager):
     drop = Drop(manager)
     drop.join(1)
     drop.open()

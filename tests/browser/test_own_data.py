@@ -28,7 +28,7 @@ def _section(buyer: Buyer, heading: str) -> Locator:
     return buyer.page.locator("section").filter(has=buyer.heading(heading))
 
 
-def test_another_address_takes_the_password_and_the_link_that_is_mailed_to_it(at_home, api, mailbox: Mailbox):  # noqa: F811
+def test_a_new_address_takes_the_password_and_the_mailed_link(at_home, api, mailbox: Mailbox):  # noqa: F811
     at_home.page.get_by_text("Change the address").click()
     form = _section(at_home, "E-mail address")
     form.get_by_label("New e-mail address").fill(NEW_EMAIL)
@@ -95,7 +95,7 @@ def test_the_download_has_all_pages_of_the_orders(new_buyer, event_id):  # noqa:
     assert [ticket["id"] for ticket in kept["tickets"]] == ["ticket-1", "ticket-2"]
 
 
-def test_an_account_is_deleted_with_its_password_and_nothing_of_it_stays_in_the_browser(at_home, api, time, event_id):  # noqa: F811
+def test_a_deleted_account_leaves_nothing_in_the_browser(at_home, api, time, event_id):  # noqa: F811
     buy(at_home, event_id)
     at_home.see("This browser keeps your tickets")
     at_home.page.goto("/account")
@@ -114,7 +114,7 @@ def test_an_account_is_deleted_with_its_password_and_nothing_of_it_stays_in_the_
     invariants.check(time.now)
 
 
-def test_a_guest_deletes_what_is_kept_without_a_password_by_the_keyboard_in_spanish(new_buyer, time, event_id):  # noqa: F811
+def test_a_guest_deletes_their_data_by_keyboard_in_spanish(new_buyer, time, event_id):  # noqa: F811
     buyer = new_buyer(locale="es-ES")
     page = buyer.page
     page.goto(f"/events/{event_id}")
@@ -153,7 +153,7 @@ def test_a_promoter_whose_events_are_not_over_is_told_why_not(at_home):
     expect(form.get_by_label("I have saved what I need")).to_be_checked()
 
 
-def test_a_guest_learns_before_paying_how_long_the_tickets_stay_and_registers_meanwhile(new_buyer, time, event_id):  # noqa: F811
+def test_a_guest_learns_how_long_tickets_stay_and_registers(new_buyer, time, event_id):  # noqa: F811
     buyer = new_buyer()
     buyer.page.goto(f"/events/{event_id}")
     buyer.choose(TIER, 1)
@@ -169,7 +169,7 @@ def test_a_guest_learns_before_paying_how_long_the_tickets_stay_and_registers_me
     invariants.check(time.now)
 
 
-def test_a_guest_who_registers_at_the_checkout_pays_before_the_address_is_confirmed(new_buyer, time, event_id, mailbox: Mailbox):  # noqa: F811
+def test_a_guest_who_registers_pays_before_confirming_the_address(new_buyer, time, event_id, mailbox: Mailbox):  # noqa: F811
     with settings.override(email_verification="required"):
         buyer = new_buyer()
         buyer.page.goto(f"/events/{event_id}")

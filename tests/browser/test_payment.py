@@ -112,7 +112,7 @@ def test_a_refused_payment_is_explained_in_the_language_of_the_page(new_buyer, s
 
 
 @pytest.mark.usefixtures("own_page")
-def test_another_language_translates_the_card_form_and_keeps_what_was_typed_in_it(new_buyer, shop):
+def test_the_card_form_changes_language_and_keeps_what_was_typed(new_buyer, shop):
     buyer = _buyer_with_element(new_buyer, shop)
     buyer.page.get_by_label("Card").fill(VISA)
     buyer.page.get_by_label("Language").select_option("es")
@@ -174,7 +174,7 @@ def test_a_bank_that_takes_days_is_explained_and_the_tickets_come_later(new_buye
 
 
 @pytest.mark.usefixtures("own_page")
-def test_money_that_came_too_late_is_explained_with_the_state_of_its_refund(new_buyer, shop, time):
+def test_a_late_payment_is_explained_with_the_state_of_its_refund(new_buyer, shop, time):
     """The hold ended while the buyer was at the bank, and somebody else has bought the tickets."""
     buyer = _buyer_with_element(new_buyer, shop)
     [purchase] = store.scan_purchases()
@@ -189,7 +189,7 @@ def test_money_that_came_too_late_is_explained_with_the_state_of_its_refund(new_
 
 @pytest.mark.journey
 @pytest.mark.usefixtures("hosted_page")
-def test_a_card_is_declined_and_another_asks_for_3d_secure_on_the_providers_page(new_buyer, shop):
+def test_a_declined_card_and_3d_secure_on_the_hosted_page(new_buyer, shop):
     buyer = new_buyer()
     _reserve(buyer, shop)
     buyer.press("Continue to payment")

@@ -26,7 +26,7 @@ def test_a_slow_shop_is_said_until_it_answers(new_buyer, api):
     expect(buyer.page.get_by_text("The shop is slow")).to_have_count(0)
 
 
-def test_a_failure_says_what_still_holds_what_to_do_and_the_number_of_the_request(new_buyer, origin):
+def test_a_failure_says_what_to_do_and_shows_the_request_id(new_buyer, origin):
     buyer = new_buyer()
     buyer.page.route("**/api/v1/events", lambda route: route.fulfill(status=500, json=FAILURE))
     buyer.page.goto("/")

@@ -226,7 +226,7 @@ def test_a_refunded_ticket_says_where_its_money_is(holder, api, time):
     expect(refunds).to_contain_text("In the demonstration, so no money moved.")
 
 
-def test_the_calendar_file_can_be_loaded_from_the_event_and_from_the_ticket(holder, shop):
+def test_the_event_and_the_ticket_offer_the_calendar_file(holder, shop):
     for path in (f"/events/{shop[0]}", "/tickets"):
         holder.page.goto(path)
         with holder.page.expect_download() as download:

@@ -36,7 +36,7 @@ def _pass(buyer, time, seconds: int) -> None:
     buyer.look_again()
 
 
-def test_whoever_waits_sees_how_the_line_moves_and_hears_when_it_is_their_turn(new_buyer, api, time, drop_id):
+def test_the_line_moves_on_the_page_and_announces_the_turn(new_buyer, api, time, drop_id):
     buyer = new_buyer()
     buyer.page.add_init_script(COUNT_TONES)
     _pass(buyer, time, OPENS_AFTER + 1)  # the first wave lets in a buyer who never comes
@@ -111,7 +111,7 @@ def test_a_lost_network_keeps_the_place_and_says_so(new_buyer, api, time, drop_i
     expect(buyer.page.get_by_text("Your place is kept; this page")).to_have_count(0)
 
 
-def test_a_phone_whose_clock_is_an_hour_off_counts_down_to_the_right_moment(new_buyer, time, drop_id):
+def test_a_phone_with_a_wrong_clock_counts_down_correctly(new_buyer, time, drop_id):
     for error in (-3600, 3600):
         buyer = new_buyer()
         buyer.page.clock.set_system_time(clock.now() + error)
@@ -163,7 +163,7 @@ def test_a_second_tab_has_the_same_place_and_the_same_reservation(new_buyer, tim
     expect(other.page.get_by_text("It is your turn")).to_have_count(0)
 
 
-def test_a_pause_while_somebody_chooses_says_that_they_are_in_and_that_their_time_stands_still(new_buyer, api, time, drop_id):
+def test_a_pause_during_the_choice_says_that_the_clock_is_stopped(new_buyer, api, time, drop_id):
     buyer = new_buyer()
     buyer.page.goto(f"/events/{drop_id}/line")
     buyer.press("Join the waiting room")
@@ -259,7 +259,7 @@ def test_a_room_that_was_cleared_asks_to_join_again(new_buyer, api, time, drop_i
     buyer.see("You are in.")
 
 
-def test_from_joining_to_reserving_the_api_is_asked_only_for_what_is_needed(new_buyer, time, drop_id):
+def test_joining_and_reserving_make_only_the_necessary_calls(new_buyer, time, drop_id):
     buyer = new_buyer()
     buyer.page.goto(f"/events/{drop_id}/line")
     buyer.see("Join the waiting room")

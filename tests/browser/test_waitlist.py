@@ -100,7 +100,7 @@ def test_an_offer_that_was_not_paid_says_so(ada, api, time, sold_out):
     ada.see("Your offer was not paid in time.")
 
 
-def test_a_screen_reader_hears_seldom_how_long_an_offer_lasts_and_often_near_its_end(ada, api, time, sold_out):
+def test_a_screen_reader_hears_the_time_left_more_often_near_the_end(ada, api, time, sold_out):
     bring_offer(ada, api, sold_out[1][0])
     offer = ada.page.locator(".outcome")
     spoken = offer.locator("[aria-live]")

@@ -144,7 +144,7 @@ def test_an_invalid_user_id_in_the_demo_header_is_a_400(edge, name):
     assert (reply.status, reply.json["error"]) == (400, "user_required")
 
 
-def test_an_anonymous_request_is_a_400_with_demo_identity_and_a_401_otherwise(edge):
+def test_an_anonymous_request_gets_400_with_demo_identity_and_else_401(edge):
     assert edge.get("/me").status == 400
     with settings.override(identity="jwt"):
         assert edge.get("/me").status == 401

@@ -17,7 +17,7 @@ def test_every_reply_may_be_read_by_a_browser(edge, path):
     assert edge.get(path).headers["access-control-allow-origin"] == "*"
 
 
-def test_a_preflight_request_allows_the_methods_and_headers_that_clients_send(edge):
+def test_a_preflight_request_allows_the_methods_and_headers_of_clients(edge):
     reply = ask(edge, "https://shop.example")
     assert (reply.status, reply.body) == (204, b"")
     assert reply.headers["access-control-allow-methods"] == reply.headers["allow"] == "POST, OPTIONS"
@@ -28,7 +28,7 @@ def test_a_preflight_request_allows_the_methods_and_headers_that_clients_send(ed
 
 
 @pytest.mark.parametrize("send", [ask, lambda edge, origin: edge.get("/small", headers={"Origin": origin})], ids=["preflight", "request"])
-def test_with_a_list_of_origins_only_those_may_read_replies_and_send_credentials(edge, send):
+def test_only_listed_origins_may_read_replies_and_send_credentials(edge, send):
     with settings.override(cors_origins=LISTED):
         replies = {origin: send(edge, origin) for origin in ("https://b.example", "https://evil.example", "https://b.example.evil")}
     allowed = {origin: reply.headers.get("access-control-allow-origin") for origin, reply in replies.items()}
@@ -50,7 +50,7 @@ def test_where_all_origins_are_allowed_none_may_send_credentials(edge, send):
     assert "access-control-allow-credentials" not in reply.headers
 
 
-def test_a_method_that_an_address_does_not_have_is_refused_in_words_that_the_page_may_read(edge):
+def test_a_page_may_read_the_refusal_of_an_unknown_method(edge):
     with settings.override(cors_origins=LISTED):
         reply = edge.delete("/orders", headers={"Origin": "https://a.example"})
     assert (reply.status, reply.json["error"], reply.headers["allow"]) == (405, "method_not_allowed", "POST, OPTIONS")

@@ -13,7 +13,7 @@ def test_an_interval_is_rounded_up(count, seconds, interval):
     assert Quota(count, seconds).interval == interval
 
 
-def test_a_full_budget_may_be_used_at_once_and_then_one_request_at_each_interval():
+def test_a_full_budget_can_be_used_at_once_and_then_one_per_interval():
     quota = Quota(5, 60)
     assert [quota.wait(12_000 * used, 0) for used in range(7)] == [-48_000, -36_000, -24_000, -12_000, 0, 12_000, 24_000]
     assert [quota.remaining(12_000 * used, 0) for used in range(7)] == [5, 4, 3, 2, 1, 0, 0]

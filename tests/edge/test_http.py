@@ -66,7 +66,7 @@ def test_a_missing_field_is_a_400_that_names_the_field(edge, field):
     assert (reply.status, reply.json["path"]) == (400, f"$.{field}")
 
 
-def test_a_route_that_only_reads_refuses_query_parameters_that_it_does_not_know(edge):
+def test_a_reading_route_refuses_unknown_query_parameters(edge):
     for path in ("/small?a=1", "/things/t1?q=1&a=1"):
         reply = edge.get(path)
         assert (reply.status, reply.json["error"], reply.json["path"]) == (400, "invalid_input", "a")

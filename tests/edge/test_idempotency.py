@@ -79,7 +79,7 @@ def test_an_execution_that_died_is_taken_over_with_the_same_resource_id(edge, ex
 
 
 @pytest.mark.parametrize(("status", "is_undone"), [(409, True), (429, True), (500, False), (503, False)])
-def test_errors_are_not_kept_and_the_resource_id_only_where_the_outcome_is_unknown(edge, execution, status, is_undone):
+def test_only_an_unknown_outcome_keeps_the_resource_id(edge, execution, status, is_undone):
     class Refused(SoldOut):
         pass
 

@@ -56,7 +56,7 @@ def test_the_routes_have_all_kinds_of_ids():
     assert {name for _, _, name in PARAMETERS} == kinds, advice
 
 
-def test_an_id_that_cannot_exist_is_a_404_at_every_route_without_a_call_to_the_store(api_without_store):
+def test_an_impossible_id_is_a_404_everywhere_without_the_store(api_without_store):
     for method, path in _calls():
         reply = api_without_store.request(method, path.removeprefix("/v1"), token=builders.admin_token())
         assert (reply.status, reply.json and reply.json["error"]) == (404, "not_found"), (method, path)

@@ -268,7 +268,7 @@ class TestStore:
 
 
 class TestTelemetry:
-    def test_every_refusal_is_counted_and_the_first_is_logged_without_the_address(self, api, time, monkeypatch):
+    def test_refusals_are_counted_and_logged_once_without_the_address(self, api, time, monkeypatch):
         lines = []
         monkeypatch.setattr(log, "info", lambda event, /, **details: lines.append({"event": event, **details}))
         before = _counted("rate_limited")

@@ -46,7 +46,7 @@ def apply_before():
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_fault_at_any_call_leaves_the_old_or_the_new_and_running_again_finishes(kind, time):
+def test_after_a_fault_at_any_call_running_again_finishes(kind, time):
     apply_before()
     with faults.record_calls() as calls:
         rollout.apply(AFTER, "ann", 0)
@@ -100,7 +100,7 @@ def test_an_apply_that_is_refused_deletes_what_it_has_written(monkeypatch):
     assert invariants.find_unpublished() == []
 
 
-def test_a_failed_clean_up_does_not_hide_the_error_and_is_left_to_the_sweep(time):
+def test_a_failed_clean_up_keeps_the_error_and_leaves_it_to_the_sweep(time):
     apply_before()
     many = document(**{f"t{number}": 10 for number in range(60)})
     with (

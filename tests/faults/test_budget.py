@@ -62,7 +62,7 @@ def test_the_capacity_of_an_event_costs_one_hold_and_one_conversion_more(api, ti
         assert log.names == ["TransactWriteItems", "UpdateItem", "UpdateItem"]
 
 
-def test_when_an_instance_knows_that_the_event_is_sold_out_nothing_is_held_of_its_tiers(api, time):
+def test_a_known_sold_out_event_holds_nothing_of_its_tiers(api, time):
     with shops.isolated_shop(api, 5) as shop:
         time.advance(3)  # what is read in the second of a change of the catalog refuses nobody
         shop.warm_up()
@@ -86,7 +86,7 @@ def test_when_an_instance_knows_that_all_is_sold_a_refusal_costs_one_read(shop):
         assert cost(lambda number=number: shop.reserve(f"late-{number}", balcony=1), 409) == (1, 1, 0)
 
 
-def test_what_buyers_send_along_is_written_once_and_costs_the_confirm_a_read_and_its_expiry(api, shop):
+def test_details_of_buyers_cost_one_write_and_the_confirm_one_read(api, shop):
     reservation_id = builders.reserve(api, "ada", shop.event_id, shop.floor, 1).json["id"]
     responses = {"diet": "none"}
     assert cost(lambda: builders.start_checkout(api, "ada", reservation_id, responses=responses)) == (1, 0, 4)

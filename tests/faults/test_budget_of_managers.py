@@ -108,7 +108,7 @@ def test_what_asks_for_a_password_reads_the_account_before(api):
     assert trips(lambda: api.delete("/auth/me", json={"password": OTHER_PASSWORD}, token=token)) == 5
 
 
-def test_the_erasure_of_a_buyer_reads_what_was_bought_beside_the_check_of_the_password(api):
+def test_an_erasure_reads_purchases_while_it_checks_the_password(api):
     """Then it writes all of it at once, however much there is, with the roles at events, and deletes the account last."""
     register(api)
     token = log_in(api).json

@@ -151,7 +151,7 @@ def test_a_refund_whose_order_cannot_be_shown_says_so(api, time):
     assert "load the order again" in reply.json["message"]
 
 
-def test_a_refund_that_stripe_made_but_that_could_not_be_recorded_stays_due(shop, time):
+def test_a_refund_that_could_not_be_recorded_stays_due(shop, time):
     order_id = shop.buy()
     with failing_after_commit():
         reply = builders.refund(shop.api, order_id)

@@ -245,7 +245,7 @@ def test_the_books_balance_after_a_crash_anywhere(api, time, name):
             purchase.shop.assert_books_balance(recovered=True)
 
 
-def test_a_buyer_who_checks_out_again_after_any_crash_pays_on_the_only_page(api, time):
+def test_a_second_checkout_after_any_crash_shows_the_same_page(api, time):
     with prepared_purchase(api, time, []) as (prepared, moment):
         for _, purchase in crash_everywhere(prepared, moment, "start_hosted_checkout"):
             time.advance(31)  # the idempotency key of the crashed request is free again

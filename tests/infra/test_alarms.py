@@ -83,7 +83,7 @@ def test_no_alarm_asks_for_more_metrics_than_cloudwatch_takes(monkeypatch, is_by
 
 
 @pytest.mark.parametrize("name", ["throttles", "function-errors", "dead-letters", "changes-late"])
-def test_one_function_is_enough_for_an_alarm_although_nothing_is_measured_of_the_others(name):
+def test_one_function_sets_off_an_alarm_without_figures_of_the_others(name):
     for alarm in named(name):
         assert not goes_off(alarm)
         for metric in alarm.metrics:
@@ -119,7 +119,7 @@ def test_one_function_is_enough_for_an_alarm_although_nothing_is_measured_of_the
         ("jobs-silent", {}, True),
     ],
 )
-def test_a_rate_is_an_alarm_above_its_threshold_also_while_one_of_its_metrics_is_missing(name, measured, is_alarmed):
+def test_a_rate_sets_off_its_alarm_although_a_metric_is_missing(name, measured, is_alarmed):
     [alarm] = named(name)
     assert goes_off(alarm, **measured) == is_alarmed
 

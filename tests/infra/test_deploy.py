@@ -148,7 +148,7 @@ def test_the_same_again_changes_nothing(deploy, aws):
     assert aws.client("secretsmanager").get_secret_value(SecretId="fairgate/dev")["SecretString"] == secret
 
 
-def test_an_older_secret_gets_the_key_that_the_cdn_needs_and_keeps_all_others(deploy, aws, monkeypatch):
+def test_an_older_secret_gets_the_key_of_the_cdn_and_keeps_the_others(deploy, aws, monkeypatch):
     values = {"jwt_secret": "j" * 48, "ticket_keys": "k1:" + "t" * 48, "of_mine": "anything"}
     client = aws.client("secretsmanager")
     client.create_secret(Name="fairgate/dev", SecretString=json.dumps(values))
@@ -207,7 +207,7 @@ def test_a_failed_smoke_test_takes_the_stack_and_the_catalog_back(deploy, aws, a
         ("pages", "The stage is deployed, but its pages may be those of before", "CREATE_COMPLETE"),
     ],
 )
-def test_who_stops_a_deployment_reads_what_is_so_now_and_the_next_run_goes_on(deploy, aws, monkeypatch, step, message, status):
+def test_a_stopped_deployment_reports_its_state_and_can_continue(deploy, aws, monkeypatch, step, message, status):
     stopped_at = {
         "validate": (CatalogCommands, "validate"),
         "upload": (deployment, "upload_package"),
@@ -223,7 +223,7 @@ def test_who_stops_a_deployment_reads_what_is_so_now_and_the_next_run_goes_on(de
     assert code == 0, printed
 
 
-def test_who_stops_the_smoke_test_or_the_question_gets_the_stage_back_as_it_was(deploy, aws, api_url, package, monkeypatch):
+def test_stopping_the_smoke_test_or_the_question_restores_the_stage(deploy, aws, api_url, package, monkeypatch):
     deploy()
     before = _change_sets(aws)
     (package / "sam.json").write_text(json.dumps(template(More=queue("fairgate-dev-more"))))
@@ -247,7 +247,7 @@ def _press_ctrl_c(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_tables_that_stayed_when_the_stack_was_deleted_become_part_of_it_again(deploy, aws, api_url):
+def test_tables_of_a_deleted_stack_are_taken_into_the_new_one(deploy, aws, api_url):
     deploy()
     aws.client("cloudformation").delete_stack(StackName=STACK)
     assert _stack_status(aws) in (None, "DELETE_COMPLETE")
@@ -263,7 +263,7 @@ def test_who_is_not_asked_has_not_agreed(deploy, aws):
     assert _stack_status(aws) is None
 
 
-def test_cloudformation_takes_a_failed_change_back_and_nothing_else_is_done(deploy, package, api_url):
+def test_a_failed_change_is_rolled_back_and_nothing_else_is_done(deploy, package, api_url):
     deploy()
     (package / "sam.json").write_text(json.dumps(template(**NEVER_READY)))
     code, printed = deploy()
@@ -336,7 +336,7 @@ def test_the_policy_of_the_deployer_allows_what_a_deployment_calls(deploy, monke
     assert [name for name in sorted(needed) if not is_allowed(name)] == []
 
 
-def test_the_policy_of_the_deployer_allows_the_commands_that_messages_and_pages_name():
+def test_the_deployers_policy_allows_the_documented_commands():
     """Those for stacks and secrets; what an account needs once is done by somebody with more rights."""
     files = (*sorted((ROOT / "infra" / "deploy").glob("*.py")), ROOT / "docs" / "deployment.md", ROOT / "docs" / "backup.md")
     pattern = re.compile(r"aws (cloudformation|secretsmanager) ([a-z-]+)")

@@ -53,7 +53,7 @@ def test_a_stage_that_sends_by_another_server_has_nothing_of_ses(stage):
     assert [function for function in functions.FUNCTIONS if send_rights(stage, function)] == []
 
 
-def test_cloudformation_would_take_the_template_of_a_stage_that_sends_by_ses(template):
+def test_the_template_of_a_stage_that_sends_by_ses_is_valid(template):
     assert lint.template_problems(template) == []
 
 
@@ -80,7 +80,7 @@ def test_nobody_but_ses_publishes_reports(template):
     assert statement["Condition"]["StringEquals"]["AWS:SourceArn"]["Fn::Sub"].endswith(":configuration-set/${MailConfiguration}")
 
 
-def test_a_report_that_could_not_be_delivered_is_kept_and_sets_off_the_alarm(template):
+def test_an_undelivered_report_is_kept_and_sets_off_the_alarm(template):
     resources = json.loads(template.read_bytes())["Resources"]
     redrive = resources["MailReportsSubscription"]["Properties"]["RedrivePolicy"]
     assert redrive == {"deadLetterTargetArn": {"Fn::GetAtt": ["MailReportsDeadLetters", "Arn"]}}
@@ -97,7 +97,7 @@ def test_mails_may_be_sent_from_the_domain_of_the_sender_only(configure):
     assert {function for function in functions.FUNCTIONS if send_rights("dev", function)} == {"api_handler", "send_messages"}
 
 
-def test_the_records_for_dns_are_an_output_and_the_domain_outlives_the_stack(template):
+def test_dns_records_are_an_output_and_the_domain_outlives_the_stack(template):
     packaged = json.loads(template.read_bytes())
     assert len(re.findall(r"DkimDNSTokenName\d\} CNAME", packaged["Outputs"]["MailDnsRecords"]["Value"]["Fn::Sub"])) == 3
     assert packaged["Resources"]["MailDomain"]["DeletionPolicy"] == "Retain"

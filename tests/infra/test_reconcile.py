@@ -44,7 +44,7 @@ def test_without_differences_it_exits_with_0(shop, command):
     assert err.count(" ...") == 2  # hour by hour
 
 
-def test_a_payment_whose_webhook_never_came_is_repaired_and_the_schedules_position_stays(shop, command):
+def test_a_lost_webhook_is_repaired_and_the_schedule_keeps_its_place(shop, command):
     shop.lose_webhooks()
     session = shop.open_checkout()
     shop.pay(session)

@@ -18,7 +18,7 @@ def test_creating_the_tables_again_changes_nothing(store):
     assert [store.describe_table(TableName=dynamo.table_name(feature))["Table"] for feature in tables.definitions()] == before
 
 
-def test_tables_of_an_earlier_version_get_the_streams_and_indexes_that_they_lack(threaded_store):
+def test_older_tables_get_missing_streams_and_indexes(threaded_store):
     for feature in ("audit", "purchases"):
         key = tables.definitions()[feature]["KeySchema"]
         attributes = [{"AttributeName": part["AttributeName"], "AttributeType": "S"} for part in key]

@@ -47,7 +47,7 @@ def test_nothing_that_is_done_to_a_stack_deletes_a_table(stage):
         assert properties["SSESpecification"] == {"SSEEnabled": True}
 
 
-def test_the_ledger_and_the_audit_log_are_copied_where_nobody_can_change_them():
+def test_copies_of_the_ledger_and_the_audit_log_cannot_be_changed():
     assert archive.resources("dev") == {}
     resources = archive.resources("prod")
     assert resources["Archive"]["Properties"]["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]["Days"] == 400
@@ -260,7 +260,7 @@ def test_what_cloudformation_would_refuse_is_a_problem(tmp_path, monkeypatch):
     assert "CloudFormation takes 10 at most" in lint.template_problems(tmp_path / "sam.json")[-1]
 
 
-def test_a_template_without_faults_is_looked_at_once_and_one_with_faults_each_time(tmp_path, monkeypatch):
+def test_only_a_template_with_faults_is_checked_again(tmp_path, monkeypatch):
     looks, file = [], tmp_path / "sam.json"
     monkeypatch.setattr(lint, "FAULTLESS", tmp_path / "faultless")
     look = lint.run_cfn_lint

@@ -77,7 +77,7 @@ def test_what_is_packed_for_a_cdn_is_what_was_built_without_our_stamp(project, t
     assert sorted(path.name for path in (tmp_path / "packed").iterdir()) == scripts
 
 
-def test_more_javascript_than_the_budget_fails_the_build_and_keeps_the_last_one(project, monkeypatch):
+def test_too_much_javascript_fails_the_build_and_keeps_the_last_one(project, monkeypatch):
     web.build()
     monkeypatch.setattr(web, "MAX_SCRIPT_BYTES", {"index.html": 50, "manage.html": 10_000})
     (project / "web" / "src" / "main.ts").write_text("a text that has more than fifty bytes, whatever gzip does")
@@ -93,7 +93,7 @@ def test_what_is_loaded_later_counts_for_the_pages_that_load_it_alone(project, m
         web.build()
 
 
-def test_the_budget_counts_the_largest_language_because_each_person_loads_one(project, monkeypatch):
+def test_the_budget_counts_the_largest_language(project, monkeypatch):
     for language in ("en", "es"):
         (project / "web" / "src" / "texts" / f"{language}.ts").write_text(f"{language}: texts of more than fifty bytes, whatever gzip does")
     monkeypatch.setattr(web, "MAX_SCRIPT_BYTES", {"index.html": 120, "manage.html": 10_000})
@@ -103,7 +103,7 @@ def test_the_budget_counts_the_largest_language_because_each_person_loads_one(pr
         web.build()
 
 
-def test_the_texts_of_an_entry_count_with_the_shared_ones_of_their_language(project, monkeypatch):
+def test_texts_of_an_entry_count_with_the_shared_texts(project, monkeypatch):
     def fill(path: str, numbers: range) -> None:
         (project / "web" / "src" / path).write_text(" ".join(sha256(bytes([n])).hexdigest() for n in numbers))
 
@@ -147,7 +147,7 @@ def test_without_a_network_npm_says_what_is_needed(project, monkeypatch):
         web.install_packages(project / "web", web.find_node())
 
 
-def test_a_page_that_uses_a_field_that_the_api_does_not_have_fails_the_check(tmp_path):
+def test_a_page_that_uses_an_unknown_field_of_the_api_fails_the_check(tmp_path):
     (tmp_path / "page.ts").write_text(
         f'import {{ getEvent }} from "{web.SOURCES}/src/api";\n'
         'export const name: string = (await getEvent("proms")).name;\n'

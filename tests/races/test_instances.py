@@ -44,7 +44,7 @@ def replies(report, name):
     return {(status, error): count for (request, status, error), count in report.replies.items() if request == name}
 
 
-def test_a_drop_costs_no_more_on_many_instances_than_what_each_reads_for_itself(api):
+def test_many_instances_add_only_their_own_reads_to_a_drop(api):
     few, many = run_alone(api, FEW), run_alone(api, MANY)
     assert many.max_segments() <= MAX_SEGMENTS
     assert many.state_bytes <= MAX_STATE_BYTES

@@ -36,7 +36,7 @@ def test_checkouts_of_one_purchase_at_once_take_one_use(api, time):
     invariants.check(time.now)
 
 
-def test_a_code_that_shrinks_while_it_is_used_never_has_fewer_uses_than_were_taken(api, time):
+def test_a_shrinking_code_never_has_fewer_uses_than_were_taken(api, time):
     shop = builders.create_shop(api, capacity=60)
     builders.create_promo_code(api, shop[0], max_total_uses=40)
     held = {f"user-{number}": builders.reserve(api, f"user-{number}", *shop).json["id"] for number in range(60)}

@@ -139,7 +139,7 @@ def test_two_allocators(play_sold_out):
     play_sold_out(scenario)
 
 
-def test_an_allocator_and_a_manager_who_offers_the_only_ticket_to_another_one(play_sold_out):
+def test_an_allocator_and_a_manager_offer_the_only_ticket_once(play_sold_out):
     outcomes = set()
 
     def scenario(play, sold_out):

@@ -124,7 +124,7 @@ def test_an_index_takes_units_for_what_changes_in_it(ticket, time, change, units
     assert sum(entry.index_units for entry in log.entries) == units
 
 
-def test_an_index_of_whole_items_takes_units_by_their_size_and_a_sparse_one_none(time):
+def test_an_index_of_whole_items_costs_units_and_a_sparse_one_none(time):
     def open_case(details, next_at):
         with record_calls(measured=True) as log:
             dynamo.transact([cases.open_case_item("p1", "refund", "r1", time.now, details, next_at)])

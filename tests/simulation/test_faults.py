@@ -106,7 +106,7 @@ def test_a_lost_answer_took_effect():
     assert stored_ids() == ["p1"]
 
 
-def test_a_call_that_the_sdk_repeats_after_a_lost_answer_finds_its_own_effect():
+def test_a_call_repeated_after_a_lost_answer_finds_its_own_effect():
     with faults.record_calls() as calls, faults.lose_answer(1, repeated=True):
         existing = dynamo.put_if(PurchaseRow("p1", state="held", version=1), "attribute_not_exists(id)")
     assert existing is not None

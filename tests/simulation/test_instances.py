@@ -50,7 +50,7 @@ def test_an_instance_remembers_what_it_has_read_and_no_other_does(threaded_store
     assert sorted(value for _, _, value in ended) == [1, 1, 1, 2, 2, 2, 3, 3, 3]
 
 
-def test_each_instance_has_a_clock_of_its_own_which_moves_with_the_store_calls(threaded_store):
+def test_each_instance_has_its_own_clock_that_moves_with_store_calls(threaded_store):
     def read_clock(_):
         before = clock.precise_now()
         read()

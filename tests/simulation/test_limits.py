@@ -71,7 +71,7 @@ def test_overlapping_transactions_of_one_item_conflict_and_others_do_not():
     assert simulate(different).conflicts == {}
 
 
-def test_a_write_during_a_transaction_of_the_same_item_is_refused_and_repeated():
+def test_a_write_during_a_transaction_of_its_item_is_repeated():
     actors = {"t": (0.0, lambda: transact("shared"))} | {f"w{n}": (n / 1000, lambda: put("shared")) for n in range(12)}
     report = simulate(actors)
     assert 0 < report.conflicts["purchases"] == report.calls - len(actors)

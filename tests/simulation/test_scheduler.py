@@ -146,7 +146,7 @@ def test_a_crashed_actor_makes_no_further_call():
             assert run.steps[-1].outcome.endswith(("crashes before it", "and crashes"))
 
 
-def test_waiting_for_an_actor_whose_turn_it_is_not_is_an_error_and_does_not_hang():
+def test_waiting_for_an_actor_out_of_turn_is_an_error():
     lock = threading.Lock()
 
     def locked():

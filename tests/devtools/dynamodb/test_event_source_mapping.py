@@ -42,7 +42,7 @@ def test_batches_in_order(store, client, poll_clock):
     assert handler.batches == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
 
 
-def test_changes_come_together_for_a_while_unless_there_is_a_whole_batch_of_them(store, client, poll_clock):
+def test_changes_are_batched_for_a_while_or_until_a_batch_is_full(store, client, poll_clock):
     handler = RecordingHandler()
     stream_poller = create_poller(store, poll_clock, handler, batch_size=3, batching_window_seconds=2)
     for number in range(4):

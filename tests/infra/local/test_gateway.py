@@ -110,7 +110,7 @@ def test_a_body_above_ten_megabytes_stops_at_the_gateway(gateway):
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD"])
-def test_a_method_that_a_path_does_not_have_is_a_405_that_lists_those_it_has(api, method):
+def test_an_unknown_method_is_a_405_that_lists_the_known_ones(api, method):
     reply = api.request(method, "/health")
     assert (reply.status, reply.json["error"]) == (405, "method_not_allowed")
     assert reply.headers["allow"] == "GET, OPTIONS"

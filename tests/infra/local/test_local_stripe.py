@@ -18,7 +18,7 @@ def becomes_true(condition) -> bool:
 
 
 @pytest.mark.parametrize("secrets", ["", "whsec_of_the_user,whsec_another"])
-def test_a_checkout_that_asks_for_stripe_is_paid_by_card_and_the_webhook_issues_the_tickets(start, tmp_path, secrets):
+def test_a_checkout_at_stripe_is_paid_and_its_webhook_issues_tickets(start, tmp_path, secrets):
     run = start(tmp_path / "data", FAIRGATE_STRIPE_WEBHOOK_SECRETS=secrets).wait_for("Ctrl-C stops it")
     assert run.demo["stripe_url"] in run.output
     with DIRECT.open(run.demo["stripe_url"], timeout=60) as page:

@@ -35,7 +35,7 @@ def read(mailbox, target="/dev/mailbox"):
     return response.body.decode()
 
 
-def test_a_confirmation_is_listed_and_its_code_can_be_scanned_from_the_page(mailbox, threaded_store, api, time):
+def test_a_listed_confirmation_shows_a_code_that_can_be_scanned(mailbox, threaded_store, api, time):
     assert "No mails yet" in read(mailbox)
     shop = builders.create_shop(api)
     reservation = builders.reserve(api, "ada", *shop, 1).json["id"]

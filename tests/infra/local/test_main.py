@@ -90,7 +90,7 @@ def test_demo_json_is_written_before_the_first_answer(start, tmp_path):
     assert run.demo["web_url"] == f"http://127.0.0.1:{port}/"
 
 
-def test_clients_that_have_sent_half_a_request_do_not_keep_a_run_from_ending(start, tmp_path):
+def test_half_a_request_does_not_keep_a_run_from_ending(start, tmp_path):
     run = start(tmp_path / "data").wait_for("Ctrl-C stops it")
     port = int(run.demo["web_url"].rstrip("/").rpartition(":")[2])
     halves = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
@@ -214,7 +214,7 @@ def test_a_second_signal_stops_at_once_and_loses_nothing(start, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux limits the files of a process that runs")
-def test_a_full_disk_is_said_on_the_terminal_and_by_health_and_stopping_ends_cleanly(start, tmp_path):
+def test_a_full_disk_is_reported_and_the_run_still_ends_cleanly(start, tmp_path):
     run = start(tmp_path / "data").wait_for("Ctrl-C stops it")
     ada = buy(run, "ada")
     assert run.request("GET", "/health")[1]["status"] == "ok"

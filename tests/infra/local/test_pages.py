@@ -23,7 +23,7 @@ def web(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "target", ["/", "/?checkout_id=1", "/tickets", "/tickets?new=1", "/events/summits.v.harbor", "/events/a/line", "/missing", "/%2e%2e/x"]
 )
-def test_addresses_of_pages_are_the_start_page_which_is_asked_for_each_time(web, target):
+def test_page_addresses_serve_the_start_page_without_caching(web, target):
     response = page_response(web, "GET", target)
     assert (response.status, response.body, response.headers["Cache-Control"]) == (200, b"<h1>Start</h1>", REVALIDATE)
 
@@ -44,7 +44,7 @@ def test_files_that_are_not_there_are_missing(web, target):
     assert page_response(web, "GET", target).status == 404
 
 
-def test_no_page_may_run_a_script_or_use_a_style_that_is_not_a_file_of_ours(web):
+def test_pages_may_run_only_our_own_scripts_and_styles(web):
     rules = dict(rule.split(" ", 1) for rule in page_response(web, "GET", "/").headers["Content-Security-Policy"].split("; "))
     assert (rules["default-src"], rules["script-src"], rules["style-src"]) == ("'none'", "'self'", "'self'")
     assert not any("unsafe" in rule for rule in rules.values())
@@ -91,7 +91,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 """
 
 
-def test_the_function_for_a_cdn_answers_every_request_as_the_local_run_does(web):
+def test_the_cdn_function_answers_like_the_local_run(web):
     requests = [(method, target, agent) for method in ("GET", "HEAD") for target in TARGETS for agent in AGENTS]
     answered = run_module(RUN_EDGE_FUNCTION, [{"method": method, "uri": uri, "agent": agent} for method, uri, agent in requests])
     for (method, target, agent), (origin, uri, query) in zip(requests, answered, strict=True):

@@ -199,7 +199,7 @@ def test_a_request_that_ends_too_early_does_not_reach_the_app(server, app, name)
     assert is_serving(server)
 
 
-def test_pipelined_requests_are_answered_in_order_and_a_split_one_is_one_request(server, app):
+def test_pipelined_and_split_requests_are_answered_in_order(server, app):
     pipelined = b"".join(request("POST", f"/api/echo/n{number}", b"x" * number) for number in range(1, 21))
     with connect(server, pipelined) as connection:
         found = [msgspec.json.decode(body) for _, body in responses(connection, 20)]
@@ -292,7 +292,7 @@ def test_a_thousand_connections_are_served(server):
         connection.close()
 
 
-def test_at_a_stop_requests_in_flight_are_finished_and_others_are_not_accepted(server, app):
+def test_a_stop_finishes_requests_in_flight_and_accepts_no_others(server, app):
     idle = connect(server, request("GET", "/"))
     assert [code for code, _ in responses(idle)] == [200]
     in_flight = [connect(server, request("GET", "/api/wait")) for _ in range(3)]

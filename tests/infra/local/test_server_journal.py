@@ -99,7 +99,7 @@ class Call:
         return response.status
 
 
-def test_a_response_leaves_when_its_writes_are_on_disk_and_keeps_no_other_waiting(server, store, disk):
+def test_a_response_waits_for_its_own_writes_and_delays_no_other(server, store, disk):
     disk.works.clear()
     put = Call(server, "PUT", "a")
     assert Call(server, "GET", "b").status == 200  # rests on nothing that is not on disk

@@ -288,7 +288,7 @@ def test_a_journal_that_fails_lets_tasks_end_without_their_results(desk, journal
     assert [desk.next_result(), desk.next_result()] == ["written", None]
 
 
-def test_a_commit_is_asked_for_when_there_is_no_more_input_and_while_results_are_held(desk, journal):
+def test_a_commit_is_requested_when_input_ends_and_results_are_held(desk, journal):
     desk.tasks.put(lambda: write(desk, 1, "written"))
     while journal.commits.get(timeout=SECONDS):
         pass  # only if late
@@ -296,7 +296,7 @@ def test_a_commit_is_asked_for_when_there_is_no_more_input_and_while_results_are
     assert desk.next_result() == "written"
 
 
-def test_a_task_that_waits_for_the_journal_goes_on_although_others_keep_coming(desk, journal):
+def test_a_task_waiting_for_the_journal_continues_under_load(desk, journal):
     waiting, rounds = SimpleQueue(), iter(range(1000))
 
     def wait() -> str:
